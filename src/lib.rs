@@ -2,5 +2,12 @@
 #![warn(missing_docs)]
 //! The schema gateway for ZeroMQ.
 
+pub mod core;
+pub mod deadline;
 pub mod diagnostic;
+pub mod frame;
+pub mod pool;
+pub mod reply;
+pub mod route;
 pub mod schema;
+pub mod snapshot;

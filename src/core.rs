@@ -1,0 +1,347 @@
+//! Events → effects: the gateway's decisions, free of I/O.
+//!
+//! An engine tells the core what happened ([`Event`]); the core answers through the engine's
+//! [`Outlet`]. It owns every request from arrival to its one answer. It knows no socket and no file,
+//! and never reads a clock: `now` is passed in, as time since the engine started.
+//!
+//! Read [`Core::on`] first: it is the whole of it in one function. What must hold, and what the
+//! simulator asserts over thousands of schedules: every message from a client ends in exactly one of
+//! answered, rejected, client gone, client slow ([`Ledger`]), and an answer counts only from the
+//! worker that holds the request.
+
+mod answer;
+mod arrival;
+mod ending;
+mod handout;
+mod ledger;
+mod token;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+use tracing::debug;
+
+use crate::deadline::Deadlines;
+use crate::frame::{self, ClientKind, Frame, Message};
+use crate::pool::{Identity, Pool, WorkerKind};
+use crate::reply::{ErrorEncoding, Reason, Rejection};
+use crate::snapshot::{FrontendId, PoolId, Route, Snapshot};
+
+pub use ledger::{Fate, Ledger, Outcome};
+
+/// A connection, as its engine numbers it. Never used twice, so a late answer can't reach a stranger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u64);
+
+/// What an engine tells the core.
+#[derive(Debug)]
+pub enum Event<F> {
+    /// A client came to a frontend.
+    ClientCame {
+        /// Its connection.
+        peer: PeerId,
+        /// Where it came.
+        frontend: FrontendId,
+        /// Its socket type.
+        kind: ClientKind,
+        /// Its identity, as it names itself or as the engine named it; for tokens and logs.
+        identity: Vec<u8>,
+    },
+    /// A worker came to a pool.
+    WorkerCame {
+        /// Its connection.
+        peer: PeerId,
+        /// Where it came.
+        pool: PoolId,
+        /// Its socket type.
+        kind: WorkerKind,
+        /// It stands for any number of workers that the engine can't tell apart.
+        crowd: bool,
+    },
+    /// A complete message from a client or a worker.
+    Message {
+        /// Who sent it.
+        peer: PeerId,
+        /// Its frames; of one with more than `limits.frames`, at least one more than those.
+        frames: Vec<F>,
+    },
+    /// A complete message over `limits.message`, which the engine skipped as it came.
+    Oversize {
+        /// Who sent it.
+        peer: PeerId,
+        /// What was kept of it: leading frames, each whole.
+        frames: Vec<F>,
+    },
+    /// A worker whose [`Outlet::to_worker`] failed can take more.
+    Writable {
+        /// Which worker.
+        peer: PeerId,
+    },
+    /// An answer that the outlet kept for a client ([`Fate::Waiting`]) met its fate.
+    Settled {
+        /// What the answer was.
+        outcome: Outcome,
+        /// What became of it; not [`Fate::Waiting`] again.
+        fate: Fate,
+    },
+    /// A client or a worker went.
+    Gone {
+        /// Who.
+        peer: PeerId,
+    },
+    /// Time passed.
+    Tick,
+    /// The gateway shuts down: no new requests; those held may finish until `deadline`.
+    Drain {
+        /// When what is left is rejected.
+        deadline: Duration,
+    },
+}
+
+/// Where the core's effects go: the engine's sending half. Calls never block.
+pub trait Outlet<F> {
+    /// Hands a request to a worker: `head`, small frames to copy, then `body`. If the worker can't
+    /// take it, the body comes back whole, and [`Event::Writable`] or [`Event::Gone`] follows.
+    fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: Vec<F>) -> Result<(), Vec<F>>;
+
+    /// Hands a client its answer, and says what became of it. What waits for the client to read is
+    /// the outlet's to bound, and its fate to tell by [`Event::Settled`].
+    fn to_client(&mut self, client: PeerId, frames: Vec<F>, outcome: Outcome) -> Fate;
+}
+
+/// Requests, who holds them, and what was decided.
+#[derive(Debug)]
+pub struct Core<F> {
+    snapshot: Arc<Snapshot>,
+    now: Duration,
+    peers: FxHashMap<PeerId, Peer>,
+    clients: usize,
+    pools: Vec<Pool>,
+    requests: FxHashMap<u64, Request<F>>,
+    /// The last request's number. Never used twice.
+    number: u64,
+    deadlines: Deadlines,
+    /// When what is left is rejected; set once the gateway drains.
+    drain: Option<Duration>,
+    ledger: Ledger,
+}
+
+#[derive(Debug)]
+enum Peer {
+    Client(Client),
+    Worker { pool: PoolId, kind: WorkerKind },
+}
+
+#[derive(Debug)]
+struct Client {
+    frontend: FrontendId,
+    kind: ClientKind,
+    identity: Identity,
+    /// Over `limits.clients`: told so, not served.
+    surplus: bool,
+    open: u32,
+    open_bytes: u64,
+}
+
+/// An accepted message that waits for its one answer.
+#[derive(Debug)]
+struct Request<F> {
+    client: PeerId,
+    identity: Identity,
+    envelope: Vec<F>,
+    route: Arc<Route>,
+    errors: ErrorEncoding,
+    generation: u64,
+    depth: u32,
+    bytes: u64,
+    state: State<F>,
+}
+
+#[derive(Debug)]
+enum State<F> {
+    /// In its pool's queue, with type, headers and payload.
+    Waiting(Vec<F>),
+    /// At a worker; the headers are kept for an answer of our own.
+    Held { worker: PeerId, headers: Vec<F> },
+}
+
+/// Where a rejection goes and how it is written.
+struct Return<F> {
+    client: PeerId,
+    envelope: Vec<F>,
+    headers: Vec<F>,
+    errors: ErrorEncoding,
+    generation: u64,
+}
+
+impl<F: Frame> Core<F> {
+    /// A core that works by `snapshot` and has no peers.
+    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        let pools = snapshot.pools.iter().map(|p| Pool::new(Arc::clone(p)));
+        Self {
+            pools: pools.collect(),
+            snapshot,
+            now: Duration::ZERO,
+            peers: FxHashMap::default(),
+            clients: 0,
+            requests: FxHashMap::default(),
+            number: 0,
+            deadlines: Deadlines::default(),
+            drain: None,
+            ledger: Ledger::default(),
+        }
+    }
+
+    /// Takes one event and carries out what follows from it, deadlines that have passed included.
+    pub fn on(&mut self, now: Duration, event: Event<F>, out: &mut impl Outlet<F>) {
+        self.now = self.now.max(now);
+        match event {
+            Event::ClientCame {
+                peer,
+                frontend,
+                kind,
+                identity,
+            } => self.client_came(peer, frontend, kind, identity),
+            Event::WorkerCame {
+                peer,
+                pool,
+                kind,
+                crowd,
+            } => self.worker_came(peer, pool, kind, crowd, out),
+            Event::Message { peer, frames } => match self.peers.get(&peer) {
+                Some(Peer::Client(_)) => self.request(peer, frames, false, out),
+                Some(&Peer::Worker { pool, kind }) => self.answer(peer, pool, kind, frames, out),
+                None => {}
+            },
+            Event::Oversize { peer, frames } => match self.peers.get(&peer) {
+                Some(Peer::Client(_)) => self.request(peer, frames, true, out),
+                Some(&Peer::Worker { pool, kind }) => {
+                    self.oversize_answer(peer, pool, kind, frames, out);
+                }
+                None => {}
+            },
+            Event::Writable { peer } => self.writable(peer, out),
+            Event::Settled { outcome, fate } => self.ledger.settled(outcome, fate),
+            Event::Gone { peer } => self.gone(peer, out),
+            Event::Tick => {}
+            Event::Drain { deadline } => self.drain = Some(deadline),
+        }
+        self.expire(out);
+    }
+
+    /// When [`Event::Tick`] is due at the latest, if nothing else happens before.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let drain = self.drain.filter(|_| !self.requests.is_empty());
+        self.deadlines.next().into_iter().chain(drain).min()
+    }
+
+    /// Whether it drains and every request has its answer, each of which has met its fate.
+    pub fn is_drained(&self) -> bool {
+        self.drain.is_some() && self.in_flight() == 0
+    }
+
+    /// What was counted so far.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Requests that wait for an answer, and answers whose fate is open.
+    pub fn in_flight(&self) -> u64 {
+        self.requests.len() as u64 + self.ledger.unsettled
+    }
+
+    /// Requests that wait for a worker of this pool.
+    pub fn waiting(&self, pool: PoolId) -> usize {
+        self.pools.get(pool.0).map_or(0, Pool::waiting)
+    }
+
+    fn client_came(
+        &mut self,
+        peer: PeerId,
+        frontend: FrontendId,
+        kind: ClientKind,
+        identity: Vec<u8>,
+    ) {
+        let client = Client {
+            frontend,
+            kind,
+            identity: identity.into(),
+            surplus: self.clients >= self.snapshot.limits.clients,
+            open: 0,
+            open_bytes: 0,
+        };
+        self.clients += usize::from(!client.surplus);
+        self.peers.insert(peer, Peer::Client(client));
+    }
+
+    fn worker_came(
+        &mut self,
+        peer: PeerId,
+        pool: PoolId,
+        kind: WorkerKind,
+        crowd: bool,
+        out: &mut impl Outlet<F>,
+    ) {
+        self.peers.insert(peer, Peer::Worker { pool, kind });
+        self.pools[pool.0].worker_came(peer, kind, crowd);
+        self.dispatch(pool, out);
+    }
+
+    fn writable(&mut self, peer: PeerId, out: &mut impl Outlet<F>) {
+        if let Some(&Peer::Worker { pool, .. }) = self.peers.get(&peer) {
+            self.pools[pool.0].set_blocked(peer, false);
+            self.dispatch(pool, out);
+        }
+    }
+
+    fn gone(&mut self, peer: PeerId, out: &mut impl Outlet<F>) {
+        match self.peers.remove(&peer) {
+            // What it asked for goes on: a client may leave as soon as it has sent.
+            Some(Peer::Client(client)) => self.clients -= usize::from(!client.surplus),
+            Some(Peer::Worker { pool, .. }) => {
+                for number in self.pools[pool.0].worker_gone(peer) {
+                    let name = &self.snapshot.pools[pool.0].name;
+                    let message =
+                        format!("the worker of pool {name} that held the request is gone");
+                    self.reject_open(number, Rejection::new(Reason::WorkerLost, message), out);
+                }
+                self.dispatch(pool, out);
+            }
+            None => {}
+        }
+    }
+}
+
+impl<F: Frame> Request<F> {
+    /// For frames that must wait.
+    fn compact(&mut self) {
+        let compact = |frames: &mut Vec<F>| {
+            *frames = std::mem::take(frames).into_iter().map(F::compact).collect();
+        };
+        compact(&mut self.envelope);
+        if let State::Waiting(body) = &mut self.state {
+            compact(body);
+        }
+    }
+
+    /// Where an answer of the gateway's own goes.
+    fn give_up(self) -> Return<F> {
+        let headers = match self.state {
+            State::Waiting(body) => copies(frame::headers(&body)),
+            State::Held { headers, .. } => headers,
+        };
+        Return {
+            client: self.client,
+            envelope: self.envelope,
+            headers,
+            errors: self.errors,
+            generation: self.generation,
+        }
+    }
+}
+
+fn copies<F: Frame>(frames: &[F]) -> Vec<F> {
+    let copy = |frame: &F| F::from(frame.bytes().to_vec());
+    frames.iter().map(copy).collect()
+}

@@ -1,0 +1,113 @@
+//! From a worker: an answer counts if its worker holds the request, and passes if its reply schema does.
+
+use super::*;
+
+impl<F: Frame> Core<F> {
+    /// A worker's message: an answer, if it names a request that this worker holds.
+    pub(super) fn answer(
+        &mut self,
+        peer: PeerId,
+        pool: PoolId,
+        kind: WorkerKind,
+        mut frames: Vec<F>,
+        out: &mut impl Outlet<F>,
+    ) {
+        if let Some(request) = self.answered_request(peer, pool, kind, &frames) {
+            let head = head_frames(kind, &frames);
+            match self.reply_fault(&request, &frames[head..]) {
+                None => {
+                    // Envelope in, worker's head out: for a DEALER that is all that changes.
+                    frames.splice(..head, request.envelope);
+                    self.deliver(request.client, frames, Outcome::Answered, out);
+                }
+                Some(fault) => self.reject(request.give_up(), fault, out),
+            }
+        }
+        self.dispatch(pool, out);
+    }
+
+    pub(super) fn oversize_answer(
+        &mut self,
+        peer: PeerId,
+        pool: PoolId,
+        kind: WorkerKind,
+        frames: Vec<F>,
+        out: &mut impl Outlet<F>,
+    ) {
+        if let Some(request) = self.answered_request(peer, pool, kind, &frames) {
+            let fault = self.oversize_fault();
+            self.reject(request.give_up(), fault, out);
+        }
+        self.dispatch(pool, out);
+    }
+
+    /// Takes out the request that a worker's message answers, if it does.
+    fn answered_request(
+        &mut self,
+        peer: PeerId,
+        pool: PoolId,
+        kind: WorkerKind,
+        frames: &[F],
+    ) -> Option<Request<F>> {
+        let name = frames.first().map_or(&[][..], Frame::bytes);
+        let pool = &mut self.pools[pool.0];
+        let bare = pool.bare_identity(kind);
+        let number = match bare {
+            true => pool.settle(peer, name),
+            false => token::number(name),
+        };
+        let request = number.and_then(|number| self.requests.get(&number));
+        let holds = request.is_some_and(|request| {
+            let held = matches!(request.state, State::Held { worker, .. } if worker == peer);
+            held && (bare || token::names(name, &request.identity))
+        });
+        if !holds {
+            // Held once and answered too late, or never asked for.
+            match number.is_some_and(|number| (1..=self.number).contains(&number)) {
+                true => self.ledger.late += 1,
+                false => self.ledger.unsolicited += 1,
+            }
+            pool.answered(peer, None);
+            return None;
+        }
+        pool.answered(peer, number);
+        self.end(number?)
+    }
+
+    fn reply_fault(&self, request: &Request<F>, body: &[F]) -> Option<Rejection> {
+        let limits = &self.snapshot.limits;
+        if frame::size(body) > limits.message {
+            return Some(self.oversize_fault());
+        }
+        if let Some(fault) = frame::shape_fault(body, 0, limits.frames) {
+            let message = format!("the worker's answer is malformed: {fault}");
+            return Some(Rejection::new(Reason::BadReply, message));
+        }
+        // An error of the worker's is no reply of the schema's.
+        let schema = request.route.reply.as_ref();
+        let schema = schema.filter(|_| body[0].bytes() != frame::ERROR_TYPE)?;
+        let violation = schema.check(frame::payload(body), request.depth).err()?;
+        let mut rejection = Rejection::violation(Reason::BadReply, violation);
+        rejection.message = format!(
+            "the worker's answer fails its schema: {}",
+            rejection.message
+        );
+        Some(rejection)
+    }
+
+    fn oversize_fault(&self) -> Rejection {
+        let most = self.snapshot.limits.message;
+        let message =
+            format!("the worker's answer is larger than {most} bytes, the limit of limits.message");
+        Rejection::new(Reason::BadReply, message)
+    }
+}
+
+/// How many frames stand before the reply type in a worker's message.
+fn head_frames<F: Frame>(kind: WorkerKind, frames: &[F]) -> usize {
+    let head = match kind {
+        WorkerKind::Dealer => 1,
+        WorkerKind::Rep => 2,
+    };
+    head.min(frames.len())
+}

@@ -1,0 +1,187 @@
+//! From a client: a message is judged, then a worker gets it, or it waits, or it is turned down.
+
+use std::sync::Arc;
+
+use super::*;
+
+impl<F: Frame> Core<F> {
+    /// A client's message, whole or (`oversize`) what the engine kept of it.
+    pub(super) fn request(
+        &mut self,
+        peer: PeerId,
+        frames: Vec<F>,
+        oversize: bool,
+        out: &mut impl Outlet<F>,
+    ) {
+        let Some(Peer::Client(client)) = self.peers.get(&peer) else {
+            return;
+        };
+        self.ledger.received += 1;
+        let bytes = frame::size(&frames);
+        let message = Message::split(client.kind, frames);
+        match self.judge(client, &message, bytes, oversize) {
+            Ok(route) => self.accept(peer, message, route, bytes, out),
+            Err((rejection, errors)) => {
+                let kept = match oversize {
+                    // The payload isn't among what was kept, as far as anybody knows.
+                    true => message.body.get(1..).unwrap_or_default(),
+                    false => frame::headers(&message.body),
+                };
+                let most = self.snapshot.limits.frames.saturating_sub(2);
+                let to = Return {
+                    client: peer,
+                    headers: copies(&kept[..kept.len().min(most)]),
+                    envelope: message.envelope,
+                    errors,
+                    generation: self.snapshot.generation,
+                };
+                self.reject(to, rejection, out);
+            }
+        }
+    }
+
+    /// The route of a message that may be served, or why not and in which encoding to say so.
+    fn judge(
+        &self,
+        client: &Client,
+        message: &Message<F>,
+        bytes: u64,
+        oversize: bool,
+    ) -> Result<Arc<Route>, (Rejection, ErrorEncoding)> {
+        let limits = &self.snapshot.limits;
+        let errors = self.snapshot.frontends[client.frontend.0].errors;
+        let refuse = |reason, message: String| Err((Rejection::new(reason, message), errors));
+        // First of all, so that a misfit is answered in the encoding that its sender reads.
+        let route = self.snapshot.routes.get(message.kind());
+        let errors_of = |route: &Route| route.schema.as_ref().map_or(errors, |s| s.errors());
+        let errors = route.map_or(errors, |route| errors_of(route));
+        let refuse_as = |reason, message: String| Err((Rejection::new(reason, message), errors));
+
+        if self.drain.is_some() {
+            return refuse_as(Reason::ShuttingDown, "the gateway is shutting down".into());
+        }
+        if oversize || bytes > limits.message {
+            let most = limits.message;
+            return refuse_as(
+                Reason::TooLarge,
+                format!("the message is larger than {most} bytes, the limit of limits.message"),
+            );
+        }
+        if let Some(fault) = message.fault(limits.frames) {
+            return refuse(Reason::Malformed, fault);
+        }
+        let Some(route) = route else {
+            let kind = frame::printable(message.kind());
+            return refuse(Reason::UnknownType, format!("no route matches type {kind}"));
+        };
+        if !route.allows(client.frontend) {
+            let frontend = &self.snapshot.frontends[client.frontend.0].name;
+            let message = format!(
+                "route {} takes nothing from frontend {frontend}",
+                route.name
+            );
+            return refuse_as(Reason::NotAllowed, message);
+        }
+        if let Some(limit) = self.client_limit(client, bytes) {
+            return refuse_as(Reason::ClientLimit, limit);
+        }
+        if let Some(schema) = &route.schema {
+            let payload = frame::payload(&message.body);
+            if let Err(violation) = schema.check(payload, limits.depth) {
+                let rejection = Rejection::violation(Reason::SchemaViolation, violation);
+                return Err((rejection, errors));
+            }
+        }
+        Ok(Arc::clone(route))
+    }
+
+    fn client_limit(&self, client: &Client, bytes: u64) -> Option<String> {
+        let limits = &self.snapshot.limits;
+        if client.surplus {
+            let most = limits.clients;
+            Some(format!(
+                "{most} clients are here already, the limit of limits.clients"
+            ))
+        } else if client.open >= limits.client_requests {
+            let most = limits.client_requests;
+            Some(format!(
+                "this client has {most} requests open, the limit of limits.client_requests"
+            ))
+        } else if client.open_bytes.saturating_add(bytes) > limits.client_bytes {
+            let most = limits.client_bytes;
+            Some(format!(
+                "this client's open requests would pass {most} bytes, the limit of limits.client_bytes"
+            ))
+        } else {
+            None
+        }
+    }
+
+    /// The message becomes a request: to a worker at once, or into its pool's queue, or, that being
+    /// full, it is refused after all.
+    fn accept(
+        &mut self,
+        peer: PeerId,
+        message: Message<F>,
+        route: Arc<Route>,
+        bytes: u64,
+        out: &mut impl Outlet<F>,
+    ) {
+        let Some(Peer::Client(client)) = self.peers.get(&peer) else {
+            return;
+        };
+        let identity = Arc::clone(&client.identity);
+        let frontend = &self.snapshot.frontends[client.frontend.0];
+        let mut request = Request {
+            client: peer,
+            identity: Arc::clone(&identity),
+            envelope: message.envelope,
+            errors: route
+                .schema
+                .as_ref()
+                .map_or(frontend.errors, |s| s.errors()),
+            generation: self.snapshot.generation,
+            depth: self.snapshot.limits.depth,
+            bytes,
+            state: State::Waiting(message.body),
+            route,
+        };
+        let pool = request.route.pool;
+        self.number += 1;
+        let number = self.number;
+        let mut handed = false;
+        while let Some(worker) = self.pools[pool.0].at_once(&identity) {
+            handed = self.hand(worker, number, &mut request, out);
+            if handed {
+                break;
+            }
+            self.pools[pool.0].set_blocked(worker, true);
+        }
+        if !handed {
+            if !self.pools[pool.0].has_room(bytes) {
+                let full = queue_full(&self.pools[pool.0]);
+                self.reject(request.give_up(), full, out);
+                return;
+            }
+            request.compact();
+            self.pools[pool.0].enqueue(number, &identity, bytes);
+        }
+        if let Some(Peer::Client(client)) = self.peers.get_mut(&peer) {
+            client.open += 1;
+            client.open_bytes += bytes;
+        }
+        if let Some(timeout) = request.route.timeout {
+            self.deadlines.add(number, self.now, timeout);
+        }
+        self.requests.insert(number, request);
+    }
+}
+
+fn queue_full(pool: &Pool) -> Rejection {
+    let name = &pool.settings().name;
+    let waiting = pool.waiting();
+    Rejection::new(
+        Reason::QueueFull,
+        format!("the queue of pool {name} is full: {waiting} requests wait"),
+    )
+}

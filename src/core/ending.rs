@@ -1,0 +1,119 @@
+//! To a client: every way that a request ends, and the delivery that is counted.
+
+use super::*;
+
+impl<F: Frame> Core<F> {
+    pub(super) fn expire(&mut self, out: &mut impl Outlet<F>) {
+        while let Some(number) = self
+            .deadlines
+            .expired(self.now, |number| self.requests.contains_key(&number))
+        {
+            self.time_out(number, out);
+        }
+        if self.drain.is_some_and(|deadline| deadline <= self.now) {
+            let mut left: Vec<u64> = self.requests.keys().copied().collect();
+            left.sort_unstable();
+            for number in left {
+                let message = "the gateway shut down before the request was answered";
+                let rejection = Rejection::new(Reason::ShuttingDown, message);
+                self.reject_open(number, rejection, out);
+            }
+        }
+    }
+
+    fn time_out(&mut self, number: u64, out: &mut impl Outlet<F>) {
+        let Some(request) = self.requests.get(&number) else {
+            return;
+        };
+        let id = request.route.pool;
+        let pool = &mut self.pools[id.0];
+        let name = &self.snapshot.pools[id.0].name;
+        let waited = request.route.timeout.unwrap_or_default();
+        let rejection = match &request.state {
+            State::Waiting(_) if pool.workers() == 0 => Rejection::new(
+                Reason::NoWorker,
+                format!("pool {name} had no worker within {waited:?}"),
+            ),
+            State::Waiting(_) => Rejection::new(
+                Reason::Timeout,
+                format!(
+                    "no worker of pool {name} was free within {waited:?}: it waited in the queue"
+                ),
+            ),
+            &State::Held { worker, .. } => {
+                pool.overdue(worker, number);
+                Rejection::new(
+                    Reason::Timeout,
+                    format!("a worker of pool {name} had it and did not answer within {waited:?}"),
+                )
+            }
+        };
+        self.reject_open(number, rejection, out);
+        // The worker may hold less now.
+        self.dispatch(id, out);
+    }
+
+    /// Ends an open request with an answer of the gateway's own.
+    pub(super) fn reject_open(
+        &mut self,
+        number: u64,
+        rejection: Rejection,
+        out: &mut impl Outlet<F>,
+    ) {
+        if let Some(request) = self.end(number) {
+            self.reject(request.give_up(), rejection, out);
+        }
+    }
+
+    /// Takes a request out of everything that counts it. Its answer must follow.
+    pub(super) fn end(&mut self, number: u64) -> Option<Request<F>> {
+        let request = self.requests.remove(&number)?;
+        if let State::Waiting(_) = request.state {
+            self.pools[request.route.pool.0].left(number);
+        }
+        if request.route.timeout.is_some() {
+            self.deadlines.ended(|n| self.requests.contains_key(&n));
+        }
+        if let Some(Peer::Client(client)) = self.peers.get_mut(&request.client) {
+            client.open -= 1;
+            client.open_bytes -= request.bytes;
+        }
+        Some(request)
+    }
+
+    pub(super) fn reject(
+        &mut self,
+        to: Return<F>,
+        mut rejection: Rejection,
+        out: &mut impl Outlet<F>,
+    ) {
+        let reason = rejection.reason;
+        rejection.generation = to.generation;
+        debug!(
+            reason = reason.label(),
+            field = rejection.field,
+            message = rejection.message,
+            "rejected"
+        );
+        let mut frames = to.envelope;
+        frames.reserve_exact(2 + to.headers.len());
+        frames.push(F::from(frame::ERROR_TYPE.to_vec()));
+        frames.extend(to.headers);
+        frames.push(F::from(rejection.encode(to.errors)));
+        self.deliver(to.client, frames, Outcome::Rejected(reason), out);
+    }
+
+    pub(super) fn deliver(
+        &mut self,
+        client: PeerId,
+        frames: Vec<F>,
+        outcome: Outcome,
+        out: &mut impl Outlet<F>,
+    ) {
+        let fate = match self.peers.contains_key(&client) {
+            true => out.to_client(client, frames, outcome),
+            false => Fate::Gone,
+        };
+        self.ledger.count(outcome, fate);
+    }
+}

@@ -1,0 +1,61 @@
+//! To a worker: what waits is handed out as long as somebody is free.
+
+use super::token::Token;
+use super::*;
+
+impl<F: Frame> Core<F> {
+    /// Hands out what waits in a pool, as long as a worker is free.
+    pub(super) fn dispatch(&mut self, pool: PoolId, out: &mut impl Outlet<F>) {
+        while let Some((number, worker)) = self.pools[pool.0].next_handout() {
+            let Some(mut request) = self.requests.remove(&number) else {
+                continue;
+            };
+            if !self.hand(worker, number, &mut request, out) {
+                let pool = &mut self.pools[pool.0];
+                pool.set_blocked(worker, true);
+                pool.put_back(number, &request.identity, request.bytes);
+            }
+            self.requests.insert(number, request);
+        }
+    }
+
+    /// Hands a waiting request to a worker; false if the worker can't take it now.
+    pub(super) fn hand(
+        &mut self,
+        worker: PeerId,
+        number: u64,
+        request: &mut Request<F>,
+        out: &mut impl Outlet<F>,
+    ) -> bool {
+        let Some(&Peer::Worker { pool, kind }) = self.peers.get(&worker) else {
+            return false;
+        };
+        let State::Waiting(body) = &mut request.state else {
+            return false;
+        };
+        let headers = copies(frame::headers(body));
+        let pool = &mut self.pools[pool.0];
+        let token;
+        let name: &[u8] = if pool.bare_identity(kind) {
+            &request.identity
+        } else {
+            token = Token::new(&request.identity, number);
+            token.bytes()
+        };
+        let head: &[&[u8]] = match kind {
+            WorkerKind::Dealer => &[name],
+            WorkerKind::Rep => &[name, b""],
+        };
+        match out.to_worker(worker, head, std::mem::take(body)) {
+            Ok(()) => {
+                request.state = State::Held { worker, headers };
+                pool.hold(worker, number, &request.identity);
+                true
+            }
+            Err(back) => {
+                *body = back;
+                false
+            }
+        }
+    }
+}

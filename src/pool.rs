@@ -1,0 +1,396 @@
+//! A pool: its workers, what each holds, and what waits for one.
+//!
+//! Pure bookkeeping over request numbers: it owns no frames, reads no clock, sends nothing. Core
+//! asks [`Pool::next_handout`] who gets what and tells it what came of it.
+//!
+//! `identity: client` has a rule of its own: a worker holds at most one request of a client, and
+//! after a timeout none until it answers or is lost, so that no answer is mistaken for another's. A
+//! waiting request whose client is so held by every free worker is *parked* under its client, out
+//! of the others' way, until a worker that can take it is free.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::core::PeerId;
+use crate::snapshot::{Balance, IdentityMode, PoolSettings};
+
+/// Waiting entries that may be dead before a sweep is worth its while.
+const SWEEP_SLACK: usize = 64;
+
+/// Clients that a worker may owe an answer under `identity: client`. One that let so many requests time
+/// out is broken, and what it owes must not grow for ever: it gets nothing more until it answers.
+const OWED_MAX: usize = 100_000;
+
+/// A client's identity as its worker sees it under `identity: client`.
+pub type Identity = Arc<[u8]>;
+
+/// What a worker's handshake says that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerKind {
+    /// Gets `[identity, type, …]`, holds up to `per_worker`.
+    Dealer,
+    /// Gets `[type, …]` behind an envelope that its socket keeps, holds one.
+    Rep,
+}
+
+/// One worker, or the crowd of workers behind a connection that hides them.
+#[derive(Debug)]
+struct Worker {
+    kind: WorkerKind,
+    /// Requests that it may hold.
+    capacity: usize,
+    /// Requests that it holds, by number.
+    held: FxHashSet<u64>,
+    /// Requests that timed out at it since its last answer: they take no room, but a worker that has
+    /// some is chosen after those that have none.
+    overdue: usize,
+    /// The engine can't take more for it now.
+    blocked: bool,
+    /// When it last got a request, as a count of requests.
+    turn: u64,
+    /// Under `identity: client`: whose answers it owes, and for which request. Outlives a timeout.
+    owes: HashMap<Identity, u64>,
+    /// Its entry in [`Pool::free`].
+    rank: Option<Rank>,
+}
+
+/// Order in which free workers are chosen: load, then turn.
+type Rank = (usize, u64, PeerId);
+
+#[derive(Debug)]
+struct Waiting {
+    number: u64,
+    /// Under `identity: client`.
+    client: Option<Identity>,
+}
+
+/// Workers, what they hold, and what waits for them.
+#[derive(Debug)]
+pub struct Pool {
+    settings: Arc<PoolSettings>,
+    workers: FxHashMap<PeerId, Worker>,
+    /// Workers that can take a request, best first.
+    free: BTreeSet<Rank>,
+    turn: u64,
+    /// Requests that wait, oldest first; numbers that are not in `waiting` any more are dead.
+    queue: VecDeque<Waiting>,
+    /// Under `identity: client`: requests that no free worker may take, oldest first.
+    parked: HashMap<Identity, VecDeque<Waiting>>,
+    /// Every request that waits, queued or parked, and its bytes.
+    waiting: FxHashMap<u64, u64>,
+    waiting_bytes: u64,
+    dead: usize,
+}
+
+impl Pool {
+    /// A pool without workers.
+    pub fn new(settings: Arc<PoolSettings>) -> Self {
+        Self {
+            settings,
+            workers: FxHashMap::default(),
+            free: BTreeSet::new(),
+            turn: 0,
+            queue: VecDeque::new(),
+            parked: HashMap::new(),
+            waiting: FxHashMap::default(),
+            waiting_bytes: 0,
+            dead: 0,
+        }
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &PoolSettings {
+        &self.settings
+    }
+
+    /// How many requests wait for a worker.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many workers there are; a crowd counts as one.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// A worker came; `crowd` when it stands for any number, of which nothing can be told apart.
+    pub fn worker_came(&mut self, peer: PeerId, kind: WorkerKind, crowd: bool) {
+        let capacity = match kind {
+            _ if crowd => usize::MAX,
+            WorkerKind::Dealer => self.settings.per_worker as usize,
+            WorkerKind::Rep => 1,
+        };
+        // A newcomer's turn is now: it doesn't get a burst for having been away.
+        let worker = Worker {
+            kind,
+            capacity,
+            held: FxHashSet::default(),
+            overdue: 0,
+            blocked: false,
+            turn: self.turn,
+            owes: HashMap::new(),
+            rank: None,
+        };
+        self.workers.insert(peer, worker);
+        self.rerank(peer);
+    }
+
+    /// A worker went; gives the requests that it held, oldest first.
+    pub fn worker_gone(&mut self, peer: PeerId) -> Vec<u64> {
+        let Some(worker) = self.workers.remove(&peer) else {
+            return Vec::new();
+        };
+        if let Some(rank) = worker.rank {
+            self.free.remove(&rank);
+        }
+        let mut held: Vec<u64> = worker.held.into_iter().collect();
+        held.sort_unstable();
+        held
+    }
+
+    /// The engine can't take more for this worker now, or can again.
+    pub fn set_blocked(&mut self, peer: PeerId, blocked: bool) {
+        if let Some(worker) = self.workers.get_mut(&peer) {
+            worker.blocked = blocked;
+            self.rerank(peer);
+        }
+    }
+
+    /// Whether frame 0 is the bare identity for this kind of worker.
+    pub fn bare_identity(&self, kind: WorkerKind) -> bool {
+        self.settings.identity == IdentityMode::Client && kind == WorkerKind::Dealer
+    }
+
+    /// Whether a request may wait: the queue has room by number and by bytes.
+    pub fn has_room(&self, bytes: u64) -> bool {
+        self.waiting.len() < self.settings.queue
+            && self.waiting_bytes.saturating_add(bytes) <= self.settings.queue_bytes
+    }
+
+    /// The worker that a request that has just come goes to, if it needn't wait.
+    pub fn at_once(&self, client: &Identity) -> Option<PeerId> {
+        // What waits comes first. Others' parked requests don't: they wait for other workers than
+        // those that are free.
+        if !self.queue.is_empty() || self.is_parked(client) {
+            return None;
+        }
+        self.pick(self.by_client(client).as_ref())
+    }
+
+    /// A request starts to wait. Check [`Self::has_room`] first.
+    pub fn enqueue(&mut self, number: u64, client: &Identity, bytes: u64) {
+        self.admit(number, bytes);
+        let entry = Waiting {
+            number,
+            client: self.by_client(client),
+        };
+        match entry.client.as_ref().and_then(|c| self.parked.get_mut(c)) {
+            Some(lane) => lane.push_back(entry),
+            None => self.queue.push_back(entry),
+        }
+    }
+
+    /// The request that [`Self::next_handout`] gave could not be handed out: it waits again, first.
+    pub fn put_back(&mut self, number: u64, client: &Identity, bytes: u64) {
+        self.admit(number, bytes);
+        let client = self.by_client(client);
+        self.queue.push_front(Waiting { number, client });
+    }
+
+    /// A waiting request ended before a worker could take it.
+    pub fn left(&mut self, number: u64) {
+        if self.dismiss(number) {
+            self.dead += 1;
+            if self.dead > self.waiting.len() + SWEEP_SLACK {
+                self.sweep();
+            }
+        }
+    }
+
+    /// The request that is to be handed out next, and to whom; it waits no longer.
+    pub fn next_handout(&mut self) -> Option<(u64, PeerId)> {
+        loop {
+            if self.free.is_empty() {
+                return None;
+            }
+            let entry = self.queue.pop_front()?;
+            if !self.waiting.contains_key(&entry.number) {
+                self.dead = self.dead.saturating_sub(1);
+                continue;
+            }
+            match self.pick(entry.client.as_ref()) {
+                Some(worker) => {
+                    self.dismiss(entry.number);
+                    return Some((entry.number, worker));
+                }
+                None => self.park(entry),
+            }
+        }
+    }
+
+    /// The worker has the request now.
+    pub fn hold(&mut self, peer: PeerId, number: u64, client: &Identity) {
+        self.turn += 1;
+        let Some(worker) = self.workers.get_mut(&peer) else {
+            return;
+        };
+        worker.turn = self.turn;
+        worker.held.insert(number);
+        if self.settings.identity == IdentityMode::Client && worker.kind == WorkerKind::Dealer {
+            worker.owes.insert(Arc::clone(client), number);
+        }
+        self.rerank(peer);
+    }
+
+    /// Under `identity: client`: the request that this worker owes this client's answer for. It
+    /// owes it no longer: it has just answered.
+    pub fn settle(&mut self, peer: PeerId, client: &[u8]) -> Option<u64> {
+        let worker = self.workers.get_mut(&peer)?;
+        let number = worker.owes.remove(client)?;
+        if let Some(lane) = self.parked.get_key_value(client) {
+            let client = Arc::clone(lane.0);
+            self.unpark(&client);
+        }
+        Some(number)
+    }
+
+    /// The worker answered request `number`, or something else that shows it at work.
+    pub fn answered(&mut self, peer: PeerId, number: Option<u64>) {
+        if let Some(worker) = self.workers.get_mut(&peer) {
+            worker.overdue = 0;
+            if let Some(number) = number {
+                worker.held.remove(&number);
+            }
+            self.rerank(peer);
+        }
+    }
+
+    /// The request timed out at the worker.
+    pub fn overdue(&mut self, peer: PeerId, number: u64) {
+        if let Some(worker) = self.workers.get_mut(&peer) {
+            if worker.held.remove(&number) {
+                worker.overdue += 1;
+            }
+            self.rerank(peer);
+        }
+    }
+
+    fn admit(&mut self, number: u64, bytes: u64) {
+        self.waiting.insert(number, bytes);
+        self.waiting_bytes += bytes;
+    }
+
+    fn dismiss(&mut self, number: u64) -> bool {
+        let bytes = self.waiting.remove(&number);
+        self.waiting_bytes -= bytes.unwrap_or(0);
+        bytes.is_some()
+    }
+
+    /// The client, where it matters for who may take its requests.
+    fn by_client(&self, client: &Identity) -> Option<Identity> {
+        (self.settings.identity == IdentityMode::Client).then(|| Arc::clone(client))
+    }
+
+    fn is_parked(&self, client: &Identity) -> bool {
+        !self.parked.is_empty() && self.parked.contains_key(client)
+    }
+
+    /// The best free worker that may take a request of this client.
+    fn pick(&self, client: Option<&Identity>) -> Option<PeerId> {
+        let mut free = self.free.iter().map(|&(_, _, peer)| peer);
+        match client {
+            None => free.next(),
+            Some(client) => free.find(|peer| self.may_take(*peer, client)),
+        }
+    }
+
+    fn may_take(&self, peer: PeerId, client: &Identity) -> bool {
+        self.workers
+            .get(&peer)
+            .is_some_and(|worker| !worker.owes.contains_key(client))
+    }
+
+    fn park(&mut self, entry: Waiting) {
+        let Some(client) = entry.client.clone() else {
+            return;
+        };
+        let lane = self.parked.entry(client).or_default();
+        // It was first of its client's once, and may have been before what is parked.
+        match lane.front() {
+            Some(first) if first.number > entry.number => lane.push_front(entry),
+            _ => lane.push_back(entry),
+        }
+    }
+
+    /// Puts the oldest parked request of a client first in the queue.
+    fn unpark(&mut self, client: &Identity) {
+        let Some(lane) = self.parked.get_mut(client) else {
+            return;
+        };
+        while let Some(entry) = lane.pop_front() {
+            if self.waiting.contains_key(&entry.number) {
+                self.queue.push_front(entry);
+                break;
+            }
+            self.dead = self.dead.saturating_sub(1);
+        }
+        if lane.is_empty() {
+            self.parked.remove(client);
+        }
+    }
+
+    /// Puts a worker where it belongs in `free`; when it has just become free, so have those parked
+    /// requests that it may take.
+    fn rerank(&mut self, peer: PeerId) {
+        let Some(worker) = self.workers.get_mut(&peer) else {
+            return;
+        };
+        let can_take =
+            !worker.blocked && worker.held.len() < worker.capacity && worker.owes.len() < OWED_MAX;
+        let load = match self.settings.balance {
+            Balance::LeastBusy => worker.held.len() + worker.overdue,
+            Balance::RoundRobin => 0,
+        };
+        let rank = can_take.then_some((load, worker.turn, peer));
+        let before = std::mem::replace(&mut worker.rank, rank);
+        if before == rank {
+            return;
+        }
+        if let Some(before) = before {
+            self.free.remove(&before);
+        }
+        if let Some(rank) = rank {
+            self.free.insert(rank);
+        }
+        if before.is_none() && !self.parked.is_empty() {
+            self.unpark_for(peer);
+        }
+    }
+
+    fn unpark_for(&mut self, peer: PeerId) {
+        let mut clients: Vec<(u64, Identity)> = self
+            .parked
+            .iter()
+            .filter(|(client, _)| self.may_take(peer, client))
+            .filter_map(|(client, lane)| Some((lane.front()?.number, Arc::clone(client))))
+            .collect();
+        // Each goes to the front, so the oldest goes last.
+        clients.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
+        for (_, client) in clients {
+            self.unpark(&client);
+        }
+    }
+
+    fn sweep(&mut self) {
+        let waiting = &self.waiting;
+        let alive = |entry: &Waiting| waiting.contains_key(&entry.number);
+        self.queue.retain(alive);
+        for lane in self.parked.values_mut() {
+            lane.retain(alive);
+        }
+        self.parked.retain(|_, lane| !lane.is_empty());
+        self.dead = 0;
+    }
+}

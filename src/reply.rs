@@ -1,0 +1,228 @@
+//! Rejection → frames: the gateway's own answers.
+//!
+//! One [`Reason`] enum names every way that a request is turned down; its [`Reason::label`] is the
+//! word on the wire, in logs and in metrics. The payload's schema is `schemas/gateway/v1/error.proto`.
+
+use protobuf::CodedOutputStream;
+use serde::Serialize;
+
+use crate::schema::Violation;
+
+/// Why a request got the gateway's answer instead of a worker's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(usize)]
+pub enum Reason {
+    /// Too few or too many frames, an empty or oversize type.
+    Malformed,
+    /// No route matches the type.
+    UnknownType,
+    /// The payload fails its schema.
+    SchemaViolation,
+    /// Over `limits.message`.
+    TooLarge,
+    /// The route doesn't take messages from this frontend.
+    NotAllowed,
+    /// The client has as much open as it may.
+    ClientLimit,
+    /// The pool's queue is full.
+    QueueFull,
+    /// The deadline passed and the pool had no worker.
+    NoWorker,
+    /// The worker that held the request went away.
+    WorkerLost,
+    /// The deadline passed, in the queue or at a worker.
+    Timeout,
+    /// The worker's answer fails the reply schema or the limits.
+    BadReply,
+    /// The gateway is draining.
+    ShuttingDown,
+}
+
+impl Reason {
+    /// Every reason, in the order of declaration.
+    pub const ALL: [Reason; 12] = [
+        Reason::Malformed,
+        Reason::UnknownType,
+        Reason::SchemaViolation,
+        Reason::TooLarge,
+        Reason::NotAllowed,
+        Reason::ClientLimit,
+        Reason::QueueFull,
+        Reason::NoWorker,
+        Reason::WorkerLost,
+        Reason::Timeout,
+        Reason::BadReply,
+        Reason::ShuttingDown,
+    ];
+
+    /// The word for it on the wire, in logs and in metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Reason::Malformed => "malformed",
+            Reason::UnknownType => "unknown_type",
+            Reason::SchemaViolation => "schema_violation",
+            Reason::TooLarge => "too_large",
+            Reason::NotAllowed => "not_allowed",
+            Reason::ClientLimit => "client_limit",
+            Reason::QueueFull => "queue_full",
+            Reason::NoWorker => "no_worker",
+            Reason::WorkerLost => "worker_lost",
+            Reason::Timeout => "timeout",
+            Reason::BadReply => "bad_reply",
+            Reason::ShuttingDown => "shutting_down",
+        }
+    }
+
+    /// The number in the answer's `code`, of google.rpc.Code.
+    pub fn code(self) -> i32 {
+        match self {
+            Reason::Malformed | Reason::SchemaViolation | Reason::TooLarge => 3,
+            Reason::Timeout => 4,
+            Reason::NotAllowed => 7,
+            Reason::ClientLimit | Reason::QueueFull => 8,
+            Reason::UnknownType => 12,
+            Reason::BadReply => 13,
+            Reason::NoWorker | Reason::WorkerLost | Reason::ShuttingDown => 14,
+        }
+    }
+}
+
+/// How the gateway's own answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorEncoding {
+    /// A message `gateway.v1.Error`.
+    Protobuf,
+    /// A map by the field names of `gateway.v1.Error`.
+    Msgpack,
+    /// An object by the field names of `gateway.v1.Error`.
+    Json,
+}
+
+/// The gateway's answer to one request. Cold: built only when a request is turned down.
+///
+/// Serialised, it has the field names of `gateway.v1.Error`, without those that are empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rejection {
+    /// google.rpc.Code's number.
+    pub code: i32,
+    /// One sentence for a person.
+    pub message: String,
+    /// [`Reason::label`].
+    #[serde(serialize_with = "label")]
+    pub reason: Reason,
+    /// Path of the field at fault, if one is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub field: String,
+    /// Byte of the payload where the fault lies, if it lies in the payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// Generation of the snapshot that judged the request.
+    pub generation: u64,
+}
+
+fn label<S: serde::Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(reason.label())
+}
+
+impl Rejection {
+    /// A rejection that no field is to blame for.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            code: reason.code(),
+            message: message.into(),
+            reason,
+            field: String::new(),
+            offset: None,
+            generation: 0,
+        }
+    }
+
+    /// A payload's violation, as `reason` (a request's or an answer's).
+    pub fn violation(reason: Reason, violation: Violation) -> Self {
+        Self {
+            offset: Some(violation.offset as u64),
+            message: violation.to_string(),
+            field: violation.path,
+            ..Self::new(reason, "")
+        }
+    }
+
+    /// The payload of the answer.
+    pub fn encode(&self, encoding: ErrorEncoding) -> Vec<u8> {
+        let encoded = match encoding {
+            ErrorEncoding::Protobuf => self.to_protobuf().ok(),
+            ErrorEncoding::Msgpack => rmp_serde::to_vec_named(self).ok(),
+            ErrorEncoding::Json => serde_json::to_vec(self).ok(),
+        };
+        // Writing strings and integers into memory has no way to fail.
+        encoded.unwrap_or_default()
+    }
+
+    fn to_protobuf(&self) -> protobuf::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(32 + self.message.len() + self.field.len());
+        let mut out = CodedOutputStream::vec(&mut bytes);
+        out.write_int32(1, self.code)?;
+        out.write_string(2, &self.message)?;
+        out.write_string(4, self.reason.label())?;
+        if !self.field.is_empty() {
+            out.write_string(5, &self.field)?;
+        }
+        if let Some(offset) = self.offset {
+            out.write_uint64(6, offset)?;
+        }
+        if self.generation != 0 {
+            out.write_uint64(7, self.generation)?;
+        }
+        out.flush()?;
+        drop(out);
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejection() -> Rejection {
+        Rejection {
+            field: "address.zip".into(),
+            offset: Some(7),
+            generation: 3,
+            ..Rejection::new(Reason::SchemaViolation, "no")
+        }
+    }
+
+    #[test]
+    fn reasons_are_listed_once_each_in_order() {
+        for (index, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+        }
+        let labels: std::collections::BTreeSet<_> =
+            Reason::ALL.iter().map(|reason| reason.label()).collect();
+        assert_eq!(labels.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn protobuf_has_the_numbers_of_the_shipped_schema() {
+        let expected =
+            b"\x08\x03\x12\x02no\x22\x10schema_violation\x2a\x0baddress.zip\x30\x07\x38\x03";
+        assert_eq!(rejection().encode(ErrorEncoding::Protobuf), expected);
+    }
+
+    #[test]
+    fn json_and_msgpack_have_its_names_and_leave_out_what_is_empty() {
+        let json = |r: Rejection| String::from_utf8(r.encode(ErrorEncoding::Json)).unwrap();
+        assert_eq!(
+            json(rejection()),
+            r#"{"code":3,"message":"no","reason":"schema_violation","field":"address.zip","offset":7,"generation":3}"#
+        );
+        assert_eq!(
+            json(Rejection::new(Reason::QueueFull, "full")),
+            r#"{"code":8,"message":"full","reason":"queue_full","generation":0}"#
+        );
+        let map: std::collections::BTreeMap<String, serde_json::Value> =
+            rmp_serde::from_slice(&rejection().encode(ErrorEncoding::Msgpack)).unwrap();
+        assert_eq!(map["reason"], "schema_violation");
+        assert_eq!(map["offset"], 7);
+    }
+}

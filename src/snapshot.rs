@@ -1,0 +1,200 @@
+//! One immutable, fully resolved generation of configuration and schemas: what the data plane works by.
+//!
+//! References are indices or `Arc`s, never names, so a route to an unknown pool can't be written
+//! down. Built by [`crate::config`]; read by core and engine; changed by nobody.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::reply::ErrorEncoding;
+use crate::route::Table;
+use crate::schema::{Schema, Violation};
+
+/// A frontend's place in [`Snapshot::frontends`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FrontendId(pub usize);
+
+/// A pool's place in [`Snapshot::pools`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PoolId(pub usize);
+
+/// Everything that a running gateway works by.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts the configurations that took hold, from 1.
+    pub generation: u64,
+    /// What carries frames.
+    pub engine: EngineKind,
+    /// Where clients connect.
+    pub frontends: Vec<Frontend>,
+    /// Who answers.
+    pub pools: Vec<Arc<PoolSettings>>,
+    /// Which type goes where.
+    pub routes: Table<Route>,
+    /// Bounds on what peers may do.
+    pub limits: Limits,
+    /// How long held requests may take to finish at shutdown.
+    pub grace: Duration,
+}
+
+/// What carries frames between the network and the core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    /// The C++ library, through the `zmq` crate.
+    Libzmq,
+}
+
+/// Where clients connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frontend {
+    /// Its key in routes.yaml.
+    pub name: String,
+    /// Where it listens and what it connects to.
+    pub endpoints: Endpoints,
+    /// Encoding of rejections where the request names none.
+    pub errors: ErrorEncoding,
+}
+
+/// Where peers are met, in ZeroMQ's form: `tcp://*:5559`, `ipc:///run/gateway`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Addresses that the gateway listens on.
+    pub bind: Vec<String>,
+    /// Addresses that the gateway connects to.
+    pub connect: Vec<String>,
+}
+
+/// A pool's settings, all resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// Its key in routes.yaml.
+    pub name: String,
+    /// Where workers are met.
+    pub endpoints: Endpoints,
+    /// What kind of workers may come.
+    pub workers: Workers,
+    /// What a dealer worker sees in frame 0.
+    pub identity: IdentityMode,
+    /// Which of several free workers gets the next request.
+    pub balance: Balance,
+    /// Requests that a dealer worker may hold at once.
+    pub per_worker: u32,
+    /// Requests that may wait for a worker.
+    pub queue: usize,
+    /// Bytes of requests that may wait for a worker.
+    pub queue_bytes: u64,
+    /// How often a silent worker is pinged; none for never.
+    pub heartbeat: Option<Duration>,
+}
+
+/// What kind of workers may come to a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// Each by its handshake; where the engine can't tell, dealer.
+    Auto,
+    /// DEALER workers.
+    Dealer,
+    /// REP workers.
+    Rep,
+}
+
+/// What a dealer worker sees in frame 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityMode {
+    /// Identity and number of the request: unique.
+    Token,
+    /// The client's bare identity.
+    Client,
+}
+
+/// Which of several free workers gets the next request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// The one that holds the fewest; of equals the one that waited longest.
+    LeastBusy,
+    /// The one that waited longest.
+    RoundRobin,
+}
+
+/// A type (or pattern) and what becomes of its messages.
+#[derive(Debug)]
+pub struct Route {
+    /// Its key in routes.yaml.
+    pub name: String,
+    /// What requests must look like; none for opaque ones.
+    pub schema: Option<AnyOf>,
+    /// What answers must look like; none for opaque ones.
+    pub reply: Option<AnyOf>,
+    /// Who answers.
+    pub pool: PoolId,
+    /// Arrival to answer; none for as long as it takes.
+    pub timeout: Option<Duration>,
+    /// Frontends whose clients may use it; none for all.
+    pub frontends: Option<Vec<FrontendId>>,
+}
+
+impl Route {
+    /// Whether clients of this frontend may use the route.
+    pub fn allows(&self, frontend: FrontendId) -> bool {
+        self.frontends
+            .as_ref()
+            .is_none_or(|allowed| allowed.contains(&frontend))
+    }
+}
+
+/// Schemas of which one must fit: never empty.
+#[derive(Debug)]
+pub struct AnyOf {
+    first: Schema,
+    others: Vec<Schema>,
+}
+
+impl AnyOf {
+    /// One schema, and others that will do as well.
+    pub fn new(first: Schema, others: Vec<Schema>) -> Self {
+        Self { first, others }
+    }
+
+    /// Holds a payload against each in turn until one fits. If none does, what the first found wrong.
+    pub fn check(&self, payload: &[u8], depth: u32) -> Result<(), Violation> {
+        let Err(violation) = self.first.check(payload, depth) else {
+            return Ok(());
+        };
+        let fits = |schema: &Schema| schema.check(payload, depth).is_ok();
+        if self.others.iter().any(fits) {
+            Ok(())
+        } else {
+            Err(violation)
+        }
+    }
+
+    /// The encoding of answers to requests that this stands over.
+    pub fn errors(&self) -> ErrorEncoding {
+        ErrorEncoding::Protobuf
+    }
+}
+
+/// Bounds on what peers may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a message, all frames together.
+    pub message: u64,
+    /// Frames of a message, the envelope's included.
+    pub frames: usize,
+    /// Levels that a payload may nest.
+    pub depth: u32,
+    /// Clients that may be served at once.
+    pub clients: usize,
+    /// Requests that a client may have open at once.
+    pub client_requests: u32,
+    /// Bytes of a client's open requests; also bytes of the answers that it has yet to read.
+    pub client_bytes: u64,
+}
+
+/// The files that a snapshot was made from, for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// routes.yaml.
+    pub file: PathBuf,
+}

@@ -1,0 +1,711 @@
+//! The core under seeded random schedules: clients and workers of every kind that come, go, stall,
+//! answer late, twice, out of order or wrongly, with deadlines passing and a shutdown at the end.
+//!
+//! After every event the ledger must balance and no request may wait while a worker is free; after
+//! every schedule each message must have had exactly one answer, the right one, at the right client.
+//!
+//! A failing seed is printed; `SIMULATION_SEED=n cargo test --test simulation` replays it and prints
+//! every step.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use gateway::core::{Core, Event, Fate, Outcome, Outlet, PeerId};
+use gateway::frame::ClientKind;
+use gateway::pool::WorkerKind;
+use gateway::reply::{ErrorEncoding, Reason};
+use gateway::route::{Pattern, Table};
+use gateway::snapshot::{
+    Balance, EngineKind, Frontend, FrontendId, IdentityMode, Limits, PoolId, PoolSettings, Route,
+    Snapshot, Workers,
+};
+
+const SCHEDULES: u64 = 50_000;
+
+type Frames = Vec<Vec<u8>>;
+
+#[test]
+fn every_message_has_exactly_one_answer() {
+    if let Some(seed) = std::env::var("SIMULATION_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok())
+    {
+        World::new(seed, true).run();
+        return;
+    }
+    for seed in 0..SCHEDULES {
+        let run = catch_unwind(AssertUnwindSafe(|| World::new(seed, false).run()));
+        assert!(
+            run.is_ok(),
+            "seed {seed} failed; SIMULATION_SEED={seed} cargo test --test simulation replays it"
+        );
+    }
+}
+
+/// Every kind of thing that was meant to be tried did happen, or the schedules prove little.
+#[test]
+fn schedules_reach_every_outcome() {
+    let mut rejected = [0_u64; Reason::ALL.len()];
+    let (mut answered, mut gone, mut slow, mut late, mut unsolicited) = (0, 0, 0, 0, 0);
+    for seed in 0..2_000 {
+        let world = World::new(seed, false).run();
+        let ledger = world.core.ledger();
+        answered += ledger.answered;
+        gone += ledger.client_gone;
+        slow += ledger.client_slow;
+        late += ledger.late;
+        unsolicited += ledger.unsolicited;
+        for (sum, n) in rejected.iter_mut().zip(ledger.rejected) {
+            *sum += n;
+        }
+    }
+    for (name, count) in [
+        ("answered", answered),
+        ("gone", gone),
+        ("slow", slow),
+        ("late", late),
+        ("unsolicited", unsolicited),
+    ] {
+        assert!(count > 1_000, "{name}: {count}");
+    }
+    for reason in Reason::ALL {
+        let count = rejected[reason as usize];
+        assert!(count > 100, "{}: {count}", reason.label());
+    }
+}
+
+// ---- the world
+
+const POOLS: usize = 4;
+/// Longer than any timeout of a route, so that a deadline always passes in a jump.
+const FAR: Duration = Duration::from_secs(60);
+
+struct World {
+    rng: Rng,
+    core: Core<Vec<u8>>,
+    net: Net,
+    now: Duration,
+    next_peer: u64,
+}
+
+/// What the peers see, and what must be true of it.
+struct Net {
+    trace: bool,
+    clients: HashMap<PeerId, SimClient>,
+    workers: HashMap<PeerId, SimWorker>,
+    /// By id, which every well-formed message carries as its one header.
+    sent: Vec<Sent>,
+    /// Rejections of messages too broken to carry an id.
+    nameless: u64,
+    pools: Vec<Arc<PoolSettings>>,
+}
+
+struct SimClient {
+    kind: ClientKind,
+    frontend: FrontendId,
+    reads: Reads,
+    unread: Vec<Outcome>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reads {
+    Well,
+    Late,
+    Never,
+}
+
+struct SimWorker {
+    pool: PoolId,
+    kind: WorkerKind,
+    crowd: bool,
+    /// Its connection can take no more.
+    full: bool,
+    /// What it has not answered: head, id.
+    inbox: Vec<(Frames, usize)>,
+}
+
+struct Sent {
+    client: PeerId,
+    envelope: Frames,
+    must: Option<Reason>,
+    holder: Option<PeerId>,
+    /// What its holder answered, once it did.
+    reply: Option<Vec<u8>>,
+    ended: bool,
+}
+
+fn id_of(frame: &[u8]) -> usize {
+    std::str::from_utf8(frame).unwrap().parse().unwrap()
+}
+
+impl Outlet<Vec<u8>> for Net {
+    fn to_worker(&mut self, peer: PeerId, head: &[&[u8]], body: Frames) -> Result<(), Frames> {
+        let worker = self.workers.get_mut(&peer).expect("a living worker");
+        if worker.full {
+            return Err(body);
+        }
+        let id = id_of(&body[1]);
+        let head: Frames = head.iter().map(|frame| frame.to_vec()).collect();
+        assert!(!self.sent[id].ended, "{id} handed out after its end");
+        let settings = &self.pools[worker.pool.0];
+        let bare = settings.identity == IdentityMode::Client && worker.kind == WorkerKind::Dealer;
+        if bare {
+            let twice = worker.inbox.iter().any(|(other, _)| *other == head);
+            assert!(!twice, "two of one client at one worker");
+        }
+        worker.inbox.push((head, id));
+        self.sent[id].holder = Some(peer);
+        let worker = &self.workers[&peer];
+        let live = worker.live(self, peer, false);
+        assert!(live <= worker.capacity(settings), "over per_worker");
+        if self.trace {
+            println!("  -> worker {peer:?} gets {id}");
+        }
+        Ok(())
+    }
+
+    fn to_client(&mut self, peer: PeerId, frames: Frames, outcome: Outcome) -> Fate {
+        let client = self.clients.get_mut(&peer).expect("a living client");
+        let fate = match client.reads {
+            Reads::Well => Fate::Delivered,
+            Reads::Late => Fate::Waiting,
+            Reads::Never => Fate::Slow,
+        };
+        if fate == Fate::Waiting {
+            client.unread.push(outcome);
+        }
+        if self.trace {
+            println!("  -> client {peer:?} gets {outcome:?} {fate:?}");
+        }
+        // [envelope…, type, id, payload]
+        let Some(id) = frames.len().checked_sub(2).filter(|_| frames.len() >= 3) else {
+            self.nameless += 1;
+            return fate;
+        };
+        if frames[id].is_empty() || frames[id] == b"ERROR" {
+            assert!(matches!(outcome, Outcome::Rejected(_)));
+            self.nameless += 1;
+            return fate;
+        }
+        let id = id_of(&frames[id]);
+        let sent = &mut self.sent[id];
+        assert_eq!(sent.client, peer, "{id} answered to another");
+        assert_eq!(
+            frames[..frames.len() - 3],
+            sent.envelope[..],
+            "{id}: envelope"
+        );
+        assert!(!sent.ended, "{id} answered twice");
+        sent.ended = true;
+        match outcome {
+            Outcome::Answered => {
+                assert_eq!(sent.must, None, "{id} should have been rejected");
+                assert_eq!(Some(&frames[frames.len() - 1]), sent.reply.as_ref(), "{id}");
+            }
+            Outcome::Rejected(reason) => {
+                let early = matches!(reason, Reason::ShuttingDown | Reason::ClientLimit);
+                if let Some(must) = sent.must.filter(|_| !early) {
+                    assert_eq!(reason, must, "{id}");
+                }
+            }
+        }
+        fate
+    }
+}
+
+impl SimWorker {
+    fn capacity(&self, settings: &PoolSettings) -> usize {
+        match self.kind {
+            _ if self.crowd => usize::MAX,
+            WorkerKind::Dealer => settings.per_worker as usize,
+            WorkerKind::Rep => 1,
+        }
+    }
+
+    /// What it has not answered and may still hold. Of a request whose client is gone nobody hears
+    /// whether it timed out: `orphans` says whether those count.
+    fn live(&self, net: &Net, me: PeerId, orphans: bool) -> usize {
+        let live = |id: usize| {
+            let sent = &net.sent[id];
+            let orphan = !net.clients.contains_key(&sent.client);
+            !sent.ended && sent.holder == Some(me) && (orphans || !orphan)
+        };
+        self.inbox.iter().filter(|(_, id)| live(*id)).count()
+    }
+}
+
+impl World {
+    fn new(seed: u64, trace: bool) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let pools: Vec<_> = (0..POOLS).map(|n| Arc::new(pool(n, &mut rng))).collect();
+        let snapshot = Arc::new(Snapshot {
+            generation: 1,
+            engine: EngineKind::Libzmq,
+            frontends: vec![frontend("one"), frontend("two")],
+            pools: pools.clone(),
+            routes: routes(&mut rng),
+            limits: Limits {
+                message: 1_000,
+                frames: 5,
+                depth: 10,
+                clients: rng.usize(3..8),
+                client_requests: rng.u32(3..30),
+                client_bytes: rng.u64(200..3_000),
+            },
+            grace: Duration::from_secs(1),
+        });
+        Self {
+            rng,
+            core: Core::new(snapshot),
+            net: Net {
+                trace,
+                clients: HashMap::new(),
+                workers: HashMap::new(),
+                sent: Vec::new(),
+                nameless: 0,
+                pools,
+            },
+            now: Duration::ZERO,
+            next_peer: 0,
+        }
+    }
+
+    fn run(mut self) -> Self {
+        for _ in 0..self.rng.usize(20..150) {
+            match self.rng.u32(0..100) {
+                0..8 => self.client_comes(),
+                8..14 => self.worker_comes(),
+                14..50 => self.client_sends(),
+                50..78 => self.worker_sends(),
+                78..81 => self.client_goes(),
+                81..84 => self.worker_goes(),
+                84..88 => self.worker_stalls(),
+                88..92 => self.client_reads(),
+                _ => self.time_passes(),
+            }
+        }
+        self.shut_down();
+        self
+    }
+
+    fn on(&mut self, event: Event<Vec<u8>>) {
+        if self.net.trace {
+            println!("{:?} {event:?}", self.now);
+        }
+        self.core.on(self.now, event, &mut self.net);
+        let ledger = self.core.ledger();
+        assert_eq!(ledger.received, ledger.ended() + self.core.in_flight());
+        for (n, settings) in self.net.pools.iter().enumerate() {
+            self.nobody_waits_for_a_free_worker(PoolId(n), settings);
+        }
+    }
+
+    fn nobody_waits_for_a_free_worker(&self, pool: PoolId, settings: &PoolSettings) {
+        if settings.identity == IdentityMode::Client || self.core.waiting(pool) == 0 {
+            return;
+        }
+        for (peer, worker) in self.net.workers.iter().filter(|(_, w)| w.pool == pool) {
+            let live = worker.live(&self.net, *peer, true);
+            assert!(
+                worker.full || live >= worker.capacity(settings),
+                "{peer:?} is free, and {} wait",
+                self.core.waiting(pool)
+            );
+        }
+    }
+
+    fn peer(&mut self) -> PeerId {
+        self.next_peer += 1;
+        PeerId(self.next_peer)
+    }
+
+    fn any<T>(&mut self, of: &HashMap<PeerId, T>) -> Option<PeerId> {
+        let mut peers: Vec<_> = of.keys().copied().collect();
+        peers.sort();
+        self.rng.choice(peers)
+    }
+
+    fn any_client(&mut self) -> Option<PeerId> {
+        let clients = std::mem::take(&mut self.net.clients);
+        let any = self.any(&clients);
+        self.net.clients = clients;
+        any
+    }
+
+    fn any_worker(&mut self) -> Option<PeerId> {
+        let workers = std::mem::take(&mut self.net.workers);
+        let any = self.any(&workers);
+        self.net.workers = workers;
+        any
+    }
+
+    fn client_comes(&mut self) {
+        let peer = self.peer();
+        let kind = if self.rng.bool() {
+            ClientKind::Req
+        } else {
+            ClientKind::Dealer
+        };
+        // Few names, so that two clients often share one.
+        let identity = vec![b'a' + self.rng.u8(0..3)];
+        let frontend = FrontendId(self.rng.usize(0..2));
+        let reads = [
+            Reads::Well,
+            Reads::Well,
+            Reads::Well,
+            Reads::Late,
+            Reads::Never,
+        ];
+        let client = SimClient {
+            kind,
+            frontend,
+            reads: reads[self.rng.usize(0..reads.len())],
+            unread: Vec::new(),
+        };
+        self.net.clients.insert(peer, client);
+        self.on(Event::ClientCame {
+            peer,
+            frontend,
+            kind,
+            identity,
+        });
+    }
+
+    fn worker_comes(&mut self) {
+        let peer = self.peer();
+        let pool = PoolId(self.rng.usize(0..POOLS));
+        let kind = if self.rng.u8(0..3) == 0 {
+            WorkerKind::Rep
+        } else {
+            WorkerKind::Dealer
+        };
+        let crowd = self.rng.u8(0..8) == 0;
+        let worker = SimWorker {
+            pool,
+            kind,
+            crowd,
+            full: false,
+            inbox: Vec::new(),
+        };
+        self.net.workers.insert(peer, worker);
+        self.on(Event::WorkerCame {
+            peer,
+            pool,
+            kind,
+            crowd,
+        });
+    }
+
+    fn client_sends(&mut self) {
+        let Some(peer) = self.any_client() else {
+            return;
+        };
+        let (kind, frontend) = (
+            self.net.clients[&peer].kind,
+            self.net.clients[&peer].frontend,
+        );
+        let mut frames: Frames = match (kind, self.rng.u8(0..4)) {
+            (ClientKind::Req, 0) => vec![b"0001".to_vec(), vec![]],
+            (ClientKind::Req, _) | (ClientKind::Dealer, 0) => vec![vec![]],
+            _ => vec![],
+        };
+        if self.rng.u8(0..20) == 0 {
+            // Too broken to carry an id.
+            if self.rng.bool() {
+                frames.push(b"P0".to_vec());
+            }
+            return self.on(Event::Message { peer, frames });
+        }
+        let id = self.net.sent.len();
+        let envelope = frames.clone();
+        let mut message = vec![b"P?".to_vec(), id.to_string().into_bytes(), vec![b'x'; 20]];
+        message[0][1] = b'0' + self.rng.u8(0..POOLS as u8);
+        let mut must = None;
+        match self.rng.u8(0..24) {
+            0 => {
+                message[0] = b"nobody".to_vec();
+                must = Some(Reason::UnknownType);
+            }
+            1 => {
+                message[2] = vec![b'x'; 1_001];
+                must = Some(Reason::TooLarge);
+            }
+            2 => {
+                message[0] = vec![b'P'; 256];
+                must = Some(Reason::Malformed);
+            }
+            3 => {
+                message[0] = b"only.one".to_vec();
+                must = (frontend == FrontendId(1)).then_some(Reason::NotAllowed);
+            }
+            4 => {
+                message[0] = b"person".to_vec();
+                message[2] = b"bad".to_vec();
+                must = Some(Reason::SchemaViolation);
+            }
+            5 => {
+                let frames = [&envelope[..], &message[..2]].concat();
+                self.remember(peer, envelope, Some(Reason::TooLarge));
+                return self.on(Event::Oversize { peer, frames });
+            }
+            _ => {}
+        }
+        self.remember(peer, envelope, must);
+        frames.extend(message);
+        self.on(Event::Message { peer, frames });
+    }
+
+    fn remember(&mut self, client: PeerId, envelope: Frames, must: Option<Reason>) {
+        self.net.sent.push(Sent {
+            client,
+            envelope,
+            must,
+            holder: None,
+            reply: None,
+            ended: false,
+        });
+    }
+
+    fn worker_sends(&mut self) {
+        let Some(peer) = self.any_worker() else {
+            return;
+        };
+        let worker = self.net.workers.get_mut(&peer).unwrap();
+        if worker.inbox.is_empty() {
+            let head = [b"a#1".to_vec(), b"#7".to_vec(), b"zzz".to_vec(), vec![]];
+            let frames = vec![head[self.rng.usize(0..4)].clone(), vec![], b"R".to_vec()];
+            return self.on(Event::Message { peer, frames });
+        }
+        let at = self.rng.usize(0..worker.inbox.len());
+        let manner = self.rng.u8(0..24);
+        let (head, id) = match manner {
+            // Again later, with the same token.
+            0 if self.net.pools[worker.pool.0].identity == IdentityMode::Token => {
+                worker.inbox[at].clone()
+            }
+            _ => worker.inbox.remove(at),
+        };
+        let sent = &mut self.net.sent[id];
+        let owed = !sent.ended && sent.holder == Some(peer);
+        let payload = format!("{id} by {peer:?}").into_bytes();
+        let mut frames = head.clone();
+        frames.extend([
+            b"REPLY".to_vec(),
+            id.to_string().into_bytes(),
+            payload.clone(),
+        ]);
+        match manner {
+            1 => frames.truncate(head.len() + 1),
+            2 => frames[head.len() + 2] = vec![b'x'; 1_001],
+            3 if owed => return self.thief_answers(peer, frames, head, id),
+            4 => {
+                sent.reply = Some(payload);
+                frames[head.len()] = b"ERROR".to_vec();
+            }
+            5 => {
+                self.on(Event::Oversize { peer, frames: head });
+                assert!(
+                    !owed
+                        || self.net.sent[id].ended
+                        || !self.net.clients.contains_key(&self.net.sent[id].client)
+                );
+                return;
+            }
+            _ => sent.reply = Some(payload),
+        }
+        let client = sent.client;
+        self.on(Event::Message { peer, frames });
+        let delivered = self.net.sent[id].ended || !self.net.clients.contains_key(&client);
+        assert!(
+            !owed || delivered,
+            "{id}: its holder's answer was not delivered"
+        );
+        self.net.sent[id].ended = true;
+    }
+
+    /// Another worker answers with this one's token: it must not count.
+    fn thief_answers(&mut self, holder: PeerId, frames: Frames, head: Frames, id: usize) {
+        let pool = self.net.workers[&holder].pool;
+        let bare = self.net.pools[pool.0].identity == IdentityMode::Client;
+        self.net
+            .workers
+            .get_mut(&holder)
+            .unwrap()
+            .inbox
+            .push((head, id));
+        let Some(thief) = self.any_worker().filter(|thief| *thief != holder && !bare) else {
+            return;
+        };
+        self.net.sent[id].reply = Some(b"never this".to_vec());
+        self.on(Event::Message {
+            peer: thief,
+            frames,
+        });
+        assert!(!self.net.sent[id].ended, "{id} answered by a thief");
+        self.net.sent[id].reply = None;
+    }
+
+    fn client_goes(&mut self) {
+        let Some(peer) = self.any_client() else {
+            return;
+        };
+        let client = self.net.clients.remove(&peer).unwrap();
+        for outcome in client.unread {
+            self.on(Event::Settled {
+                outcome,
+                fate: Fate::Gone,
+            });
+        }
+        self.on(Event::Gone { peer });
+    }
+
+    fn worker_goes(&mut self) {
+        let Some(peer) = self.any_worker() else {
+            return;
+        };
+        self.net.workers.remove(&peer);
+        self.on(Event::Gone { peer });
+        for (id, sent) in self.net.sent.iter().enumerate() {
+            let gone = !self.net.clients.contains_key(&sent.client);
+            assert!(
+                sent.ended || gone || sent.holder != Some(peer),
+                "{id}: worker_lost at once"
+            );
+        }
+    }
+
+    fn worker_stalls(&mut self) {
+        let Some(peer) = self.any_worker() else {
+            return;
+        };
+        let worker = self.net.workers.get_mut(&peer).unwrap();
+        worker.full = !worker.full;
+        if !worker.full {
+            self.on(Event::Writable { peer });
+        }
+    }
+
+    fn client_reads(&mut self) {
+        let Some(peer) = self.any_client() else {
+            return;
+        };
+        let unread = std::mem::take(&mut self.net.clients.get_mut(&peer).unwrap().unread);
+        for outcome in unread {
+            let fates = [Fate::Delivered, Fate::Delivered, Fate::Gone, Fate::Slow];
+            let fate = fates[self.rng.usize(0..4)];
+            self.on(Event::Settled { outcome, fate });
+        }
+    }
+
+    fn time_passes(&mut self) {
+        let next = self.core.next_deadline();
+        self.now = match (next, self.rng.u8(0..6)) {
+            (Some(next), 0..3) => next.max(self.now),
+            (_, 3) => self.now + FAR,
+            _ => self.now + Duration::from_millis(self.rng.u64(0..200)),
+        };
+        self.on(Event::Tick);
+    }
+
+    fn shut_down(&mut self) {
+        let deadline = self.now + Duration::from_secs(1);
+        self.on(Event::Drain { deadline });
+        for _ in 0..self.rng.usize(0..20) {
+            match self.rng.bool() {
+                true => self.worker_sends(),
+                false => self.client_sends(),
+            }
+        }
+        self.now = deadline;
+        self.on(Event::Tick);
+        while let Some(peer) = self.any_client() {
+            self.client_reads();
+            let client = &mut self.net.clients.get_mut(&peer).unwrap();
+            let unread = std::mem::take(&mut client.unread);
+            for outcome in unread {
+                self.on(Event::Settled {
+                    outcome,
+                    fate: Fate::Delivered,
+                });
+            }
+            self.net.clients.remove(&peer);
+            for sent in self.net.sent.iter().filter(|sent| sent.client == peer) {
+                assert!(sent.ended, "left without an answer");
+            }
+        }
+        assert!(self.core.is_drained());
+        assert_eq!(self.core.in_flight(), 0);
+        let ledger = self.core.ledger();
+        assert_eq!(
+            ledger.received,
+            self.net.sent.len() as u64 + self.nameless_sent()
+        );
+        for pool in 0..POOLS {
+            assert_eq!(self.core.waiting(PoolId(pool)), 0);
+        }
+    }
+
+    fn nameless_sent(&self) -> u64 {
+        self.net.nameless
+    }
+}
+
+fn frontend(name: &str) -> Frontend {
+    Frontend {
+        name: name.into(),
+        endpoints: Default::default(),
+        errors: ErrorEncoding::Json,
+    }
+}
+
+fn pool(n: usize, rng: &mut Rng) -> PoolSettings {
+    PoolSettings {
+        name: format!("p{n}"),
+        endpoints: Default::default(),
+        workers: Workers::Auto,
+        identity: if n % 2 == 0 {
+            IdentityMode::Token
+        } else {
+            IdentityMode::Client
+        },
+        balance: if rng.bool() {
+            Balance::LeastBusy
+        } else {
+            Balance::RoundRobin
+        },
+        per_worker: rng.u32(1..4),
+        queue: rng.usize(0..8),
+        queue_bytes: rng.u64(50..500),
+        heartbeat: None,
+    }
+}
+
+fn routes(rng: &mut Rng) -> Table<Route> {
+    let mut routes = Vec::new();
+    let mut add = |name: &str, pool: usize, frontends: Option<Vec<FrontendId>>| {
+        let timeouts = [None, Some(100), Some(500), Some(5_000)];
+        let timeout = timeouts[rng.usize(0..4)].map(Duration::from_millis);
+        let route = Route {
+            name: name.into(),
+            schema: (name == "person").then(person),
+            reply: None,
+            pool: PoolId(pool),
+            timeout,
+            frontends,
+        };
+        routes.push((Pattern::Exact(name.as_bytes().into()), Arc::new(route)));
+    };
+    for pool in 0..POOLS {
+        add(&format!("P{pool}"), pool, None);
+    }
+    add("only.one", 0, Some(vec![FrontendId(0)]));
+    add("person", 1, None);
+    Table::new(routes)
+}
+
+fn person() -> gateway::snapshot::AnyOf {
+    gateway::snapshot::AnyOf::new(gateway::schema::Schema, Vec::new())
+}
