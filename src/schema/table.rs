@@ -113,8 +113,10 @@ impl Message {
             names.insert(field.name.clone(), index);
         }
         // A name as written in the file is stronger than another field's JSON name.
-        for (index, field) in (0u32..).zip(&fields) {
-            names.entry(field.json_name.clone()).or_insert(index);
+        for (index, field) in (0u32..).zip(&mut fields) {
+            if *names.entry(field.json_name.clone()).or_insert(index) != index {
+                field.json_name = field.name.clone();
+            }
         }
         Self {
             name: name.into(),
@@ -147,6 +149,14 @@ impl Message {
     #[inline]
     pub(super) fn by_name(&self, name: &str) -> Option<u32> {
         self.names.get(name).copied()
+    }
+
+    /// The index of the field declared at `place`, if it has this name.
+    #[inline]
+    pub(super) fn declared_as(&self, place: usize, name: &str) -> Option<u32> {
+        let index = *self.declared.get(place)?;
+        let field = &self.fields[index as usize];
+        (*field.name == *name || *field.json_name == *name).then_some(index)
     }
 
     /// The fields' names as in the `.proto`.

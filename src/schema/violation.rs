@@ -90,6 +90,13 @@ impl Fault {
         self
     }
 
+    /// What was expected was expected of a map's key.
+    #[cold]
+    pub fn as_key(mut self: Box<Self>) -> Box<Self> {
+        self.expected.push_str(" as map key");
+        self
+    }
+
     pub fn into_violation(self) -> Violation {
         let mut path = String::new();
         for segment in self.segments.iter().rev() {
