@@ -103,7 +103,7 @@ fn integers_in_range_also_as_whole_floats() {
     for (field, kind) in i64s.into_iter().zip(["int64", "sint64", "sfixed64"]) {
         yes(
             field,
-            &[i(i64::MAX), i(i64::MIN), f(-9.223372036854775808e18)],
+            &[i(i64::MAX), i(i64::MIN), f(-9.223_372_036_854_776e18)],
         );
         no(
             field,
@@ -113,7 +113,7 @@ fn integers_in_range_also_as_whole_floats() {
         );
         no(
             field,
-            f(9.223372036854775808e18),
+            f(9.223_372_036_854_776e18),
             kind,
             "the float 9.223372036854776e18",
         );
@@ -598,7 +598,7 @@ fn struct_value_list_and_wrappers_have_their_own_forms() {
             s("x"),
             vec![0xc2],
             tree.clone(),
-            arr(&[tree.clone()]),
+            arr(std::slice::from_ref(&tree)),
         ],
     );
     no(
@@ -746,7 +746,14 @@ fn required_fields_and_paths_are_not_nil() {
         none,
         0,
     );
-    refused(&schema, &map(&[name.clone()]), "phones", required, none, 0);
+    refused(
+        &schema,
+        &map(std::slice::from_ref(&name)),
+        "phones",
+        required,
+        none,
+        0,
+    );
     assert_eq!(
         violation(&schema, &map(&[name.clone(), phone(&[number])])).0,
         "phones[0].kind"

@@ -10,7 +10,7 @@ mod msgpack;
 mod needs;
 mod protobuf;
 mod require;
-pub mod table;
+mod table;
 mod violation;
 
 use std::sync::Arc;

@@ -82,10 +82,11 @@ impl<'a> Walk<'a> {
             let at = reader.at();
             let key = key(reader)?;
             // Writers keep the declared order, mostly.
-            match message
-                .declared_as(place, key)
-                .or_else(|| message.by_name(key))
-            {
+            let index = match message.declared_as(place, key) {
+                Some(index) => Some(index),
+                None => message.by_name(utf8(key, reader.at() - key.len())?),
+            };
+            match index {
                 Some(index) => {
                     place = index as usize + 1;
                     seen.name(message, index, at)?;
@@ -99,7 +100,8 @@ impl<'a> Walk<'a> {
         }
         scope.complete(&seen.held, start)?;
         self.later_windows(&body, scope, start, count, |_, reader| {
-            Ok(message.by_name(key(reader)?))
+            let key = key(reader)?;
+            Ok(message.by_name(utf8(key, reader.at() - key.len())?))
         })
     }
 
@@ -337,22 +339,25 @@ impl Seen {
     }
 }
 
-/// A field's name.
+/// A field's name, or at least a string.
 #[inline]
-fn key<'a>(reader: &mut Reader<'a>) -> Checked<&'a str> {
+fn key<'a>(reader: &mut Reader<'a>) -> Checked<&'a [u8]> {
+    if let Some(text) = reader.short_string() {
+        return Ok(text);
+    }
     let at = reader.at();
     match reader.head()? {
-        Head::Str(text) => utf8(text, reader.at() - text.len()),
+        Head::Str(text) => Ok(text),
         head => Err(Fault::new(at, "a field's name", head.describe())),
     }
 }
 
 #[cold]
-fn unknown_key(message: &Message, key: &str, at: usize) -> Box<Fault> {
+fn unknown_key(message: &Message, key: &[u8], at: usize) -> Box<Fault> {
     let mut expected = format!("a field of {}", message.name);
-    let guess = String::from_utf8_lossy(short(key.as_bytes()));
+    let guess = String::from_utf8_lossy(short(key));
     if let Some(near) = did_you_mean(&guess, message.field_names()) {
         expected = format!("{expected} (did you mean {near:?}?)");
     }
-    Fault::new(at, expected, format!("the key {}", excerpt(key.as_bytes())))
+    Fault::new(at, expected, format!("the key {}", excerpt(key)))
 }

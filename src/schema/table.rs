@@ -153,10 +153,11 @@ impl Message {
 
     /// The index of the field declared at `place`, if it has this name.
     #[inline]
-    pub(super) fn declared_as(&self, place: usize, name: &str) -> Option<u32> {
+    pub(super) fn declared_as(&self, place: usize, name: &[u8]) -> Option<u32> {
         let index = *self.declared.get(place)?;
         let field = &self.fields[index as usize];
-        (*field.name == *name || *field.json_name == *name).then_some(index)
+        let same = field.name.as_bytes() == name || field.json_name.as_bytes() == name;
+        same.then_some(index)
     }
 
     /// The fields' names as in the `.proto`.

@@ -83,8 +83,27 @@ impl<'a> Reader<'a> {
         nil
     }
 
-    /// The next value, or its head if it has elements.
+    /// Passes an integer from 0 to 127, if one is next: what most numbers are.
     #[inline]
+    pub fn small_integer(&mut self) -> bool {
+        let small = matches!(self.bytes.get(self.at), Some(0x00..=0x7f));
+        self.at += usize::from(small);
+        small
+    }
+
+    /// Passes a string of up to 31 bytes, if a whole one is next: what most keys are.
+    #[inline]
+    pub fn short_string(&mut self) -> Option<&'a [u8]> {
+        let (marker, rest) = self.bytes.get(self.at..)?.split_first()?;
+        let length = usize::from(marker & 0x1f);
+        if !matches!(marker, 0xa0..=0xbf) || length > rest.len() {
+            return None;
+        }
+        self.at += 1 + length;
+        Some(&rest[..length])
+    }
+
+    /// The next value, or its head if it has elements.
     pub fn head(&mut self) -> Checked<Head<'a>> {
         let at = self.at;
         let [marker] = self.fixed()?;

@@ -7,7 +7,7 @@ use super::super::violation::{Checked, Fault, deeper};
 use super::Walk;
 use super::head::{Head, Reader};
 use super::keys::{Key, Keys};
-use super::scalar::scalar;
+use super::scalar::{check_utf8, scalar};
 
 /// MessagePack's own extension type for a moment.
 const TIMESTAMP: i8 = -1;
@@ -87,7 +87,7 @@ impl<'a> Walk<'a> {
                 }
                 Ok(())
             }
-            Head::Str(text) => super::utf8(text, reader.at() - text.len()).map(drop),
+            Head::Str(text) => check_utf8(text, reader.at() - text.len()),
             head @ (Head::Bin(_) | Head::Ext(..)) => {
                 let expected = "nil, bool, number, string, array or map";
                 Err(Fault::new(at, expected, head.describe()))

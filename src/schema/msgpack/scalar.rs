@@ -12,17 +12,30 @@ use crate::diagnostic::did_you_mean;
 /// A value of `kind`, which is no message.
 #[inline]
 pub(super) fn scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
+    match kind {
+        Kind::String { .. } => {
+            if let Some(text) = reader.short_string() {
+                return check_utf8(text, reader.at() - text.len());
+            }
+        }
+        Kind::Bool | Kind::Bytes | Kind::Enum(_) | Kind::Message(_) | Kind::Group(_) => {}
+        // Every numeric kind takes a small integer.
+        _ if reader.small_integer() => return Ok(()),
+        _ => {}
+    }
+    any_scalar(table, reader, kind)
+}
+
+fn any_scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
     let at = reader.at();
     let head = reader.head()?;
     let right = match kind {
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
-            whole(head, i32::MIN.into(), i32::MAX.into())
+            whole(head, i32::MIN.into(), i32::MAX as u64)
         }
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
-            whole(head, i64::MIN.into(), i64::MAX.into())
-        }
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => whole(head, i64::MIN, i64::MAX as u64),
         Kind::Uint32 | Kind::Fixed32 => whole(head, 0, u32::MAX.into()),
-        Kind::Uint64 | Kind::Fixed64 => whole(head, 0, u64::MAX.into()),
+        Kind::Uint64 | Kind::Fixed64 => whole(head, 0, u64::MAX),
         Kind::Double => float(head).is_some(),
         // Rounding is fine, a number beyond the type is not.
         Kind::Float => float(head)
@@ -45,12 +58,13 @@ fn wrong(table: &Table, kind: Kind, head: Head, at: usize) -> Box<Fault> {
     Fault::new(at, kind.label(table), head.describe())
 }
 
-/// Whether `head` is a whole number from `low` to `high`.
+/// Whether `head` is a whole number from `low` (at most 0) to `high`.
 #[inline]
-fn whole(head: Head, low: i128, high: i128) -> bool {
-    match integer(head) {
-        Some(value) => low <= value && value <= high,
-        None => false,
+fn whole(head: Head, low: i64, high: u64) -> bool {
+    match head {
+        Head::Uint(value) => value <= high,
+        Head::Negative(value) => low <= value,
+        head => integer(head).is_some_and(|value| i128::from(low) <= value && value <= high.into()),
     }
 }
 
@@ -78,13 +92,21 @@ fn float(head: Head) -> Option<f64> {
 #[inline]
 fn string(head: Head, at: usize, end: usize) -> Checked<()> {
     match head {
-        Head::Str(text) => utf8(text, end - text.len()).map(drop),
+        Head::Str(text) => check_utf8(text, end - text.len()),
         _ => Err(Fault::new(at, "string", head.describe())),
     }
 }
 
-/// `text`, which begins at `at`, as a string.
+/// That `text`, which begins at `at`, is a string.
 #[inline]
+pub(super) fn check_utf8(text: &[u8], at: usize) -> Checked<()> {
+    match text.is_ascii() {
+        true => Ok(()),
+        false => utf8(text, at).map(drop),
+    }
+}
+
+/// `text`, which begins at `at`, as a string.
 pub(super) fn utf8(text: &[u8], at: usize) -> Checked<&str> {
     std::str::from_utf8(text).map_err(|error| {
         let at = at + error.valid_up_to();
