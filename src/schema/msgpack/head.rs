@@ -1,0 +1,246 @@
+//! MessagePack below the level of messages: one value's head, with its length checked against what
+//! is left of the payload.
+
+use super::super::violation::{Checked, Fault, deeper};
+
+/// The marker byte of nil.
+const NIL: u8 = 0xc0;
+
+/// Reads the payload from `at`.
+#[derive(Clone)]
+pub(super) struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+/// A value, or what is known of it before its elements.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Head<'a> {
+    Nil,
+    Bool(bool),
+    /// Zero or more.
+    Uint(u64),
+    /// Less than zero.
+    Negative(i64),
+    Float(f64),
+    Str(&'a [u8]),
+    Bin(&'a [u8]),
+    /// So many elements follow.
+    Array(usize),
+    /// So many pairs follow.
+    Map(usize),
+    /// An extension's type and data.
+    Ext(i8, &'a [u8]),
+}
+
+impl Head<'_> {
+    /// What was found, for a sentence.
+    #[cold]
+    pub fn describe(self) -> String {
+        match self {
+            Head::Nil => "nil".to_owned(),
+            Head::Bool(value) => value.to_string(),
+            Head::Uint(value) => format!("the integer {value}"),
+            Head::Negative(value) => format!("the integer {value}"),
+            Head::Float(value) => format!("the float {value:?}"),
+            Head::Str(_) => "a string".to_owned(),
+            Head::Bin(bytes) => format!("binary of {} bytes", bytes.len()),
+            Head::Array(count) => format!("an array of {count}"),
+            Head::Map(count) => format!("a map of {count}"),
+            Head::Ext(kind, _) => format!("an extension of type {kind}"),
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    /// Where the next byte lies.
+    #[inline]
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// How many bytes are still to read.
+    #[inline]
+    pub fn left(&self) -> usize {
+        self.bytes.len() - self.at
+    }
+
+    /// Whether nil is next.
+    #[inline]
+    pub fn is_nil(&self) -> bool {
+        self.bytes.get(self.at) == Some(&NIL)
+    }
+
+    /// Passes a nil, if one is next.
+    #[inline]
+    pub fn nil(&mut self) -> bool {
+        let nil = self.is_nil();
+        self.at += usize::from(nil);
+        nil
+    }
+
+    /// Passes an integer from 0 to 127, if one is next: what most numbers are.
+    #[inline]
+    pub fn small_integer(&mut self) -> bool {
+        let small = matches!(self.bytes.get(self.at), Some(0x00..=0x7f));
+        self.at += usize::from(small);
+        small
+    }
+
+    /// Passes a string of up to 31 bytes, if a whole one is next: what most keys are.
+    #[inline]
+    pub fn short_string(&mut self) -> Option<&'a [u8]> {
+        let (marker, rest) = self.bytes.get(self.at..)?.split_first()?;
+        let length = usize::from(marker & 0x1f);
+        if !matches!(marker, 0xa0..=0xbf) || length > rest.len() {
+            return None;
+        }
+        self.at += 1 + length;
+        Some(&rest[..length])
+    }
+
+    /// The next value, or its head if it has elements.
+    pub fn head(&mut self) -> Checked<Head<'a>> {
+        let at = self.at;
+        let [marker] = self.fixed()?;
+        Ok(match marker {
+            0x00..=0x7f => Head::Uint(u64::from(marker)),
+            0x80..=0x8f => self.pairs(at, usize::from(marker & 0x0f))?,
+            0x90..=0x9f => self.elements(at, usize::from(marker & 0x0f))?,
+            0xa0..=0xbf => Head::Str(self.take(usize::from(marker & 0x1f))?),
+            0xe0..=0xff => Head::Negative(i64::from(marker as i8)),
+            _ => self.long_head(at, marker)?,
+        })
+    }
+
+    fn long_head(&mut self, at: usize, marker: u8) -> Checked<Head<'a>> {
+        Ok(match marker {
+            NIL => Head::Nil,
+            0xc2 => Head::Bool(false),
+            0xc3 => Head::Bool(true),
+            0xc4..=0xc6 => {
+                let length = self.length(marker - 0xc4)?;
+                Head::Bin(self.take(length)?)
+            }
+            0xc7..=0xc9 => {
+                let length = self.length(marker - 0xc7)?;
+                self.extension(length)?
+            }
+            0xca => Head::Float(f64::from(f32::from_be_bytes(self.fixed()?))),
+            0xcb => Head::Float(f64::from_be_bytes(self.fixed()?)),
+            0xcc => Head::Uint(u64::from(u8::from_be_bytes(self.fixed()?))),
+            0xcd => Head::Uint(u64::from(u16::from_be_bytes(self.fixed()?))),
+            0xce => Head::Uint(u64::from(u32::from_be_bytes(self.fixed()?))),
+            0xcf => Head::Uint(u64::from_be_bytes(self.fixed()?)),
+            0xd0 => signed(i64::from(i8::from_be_bytes(self.fixed()?))),
+            0xd1 => signed(i64::from(i16::from_be_bytes(self.fixed()?))),
+            0xd2 => signed(i64::from(i32::from_be_bytes(self.fixed()?))),
+            0xd3 => signed(i64::from_be_bytes(self.fixed()?)),
+            0xd4..=0xd8 => self.extension(1 << (marker - 0xd4))?,
+            0xd9..=0xdb => {
+                let length = self.length(marker - 0xd9)?;
+                Head::Str(self.take(length)?)
+            }
+            0xdc | 0xdd => {
+                let count = self.length(marker - 0xdc + 1)?;
+                self.elements(at, count)?
+            }
+            0xde | 0xdf => {
+                let count = self.length(marker - 0xde + 1)?;
+                self.pairs(at, count)?
+            }
+            _ => {
+                return Err(Fault::new(
+                    at,
+                    "a value",
+                    format!("the unused marker {marker:#04x}"),
+                ));
+            }
+        })
+    }
+
+    /// A big-endian length of 1, 2 or 4 bytes for `size` 0, 1, 2.
+    fn length(&mut self, size: u8) -> Checked<usize> {
+        Ok(match size {
+            0 => usize::from(u8::from_be_bytes(self.fixed()?)),
+            1 => usize::from(u16::from_be_bytes(self.fixed()?)),
+            _ => u32::from_be_bytes(self.fixed()?) as usize,
+        })
+    }
+
+    fn extension(&mut self, length: usize) -> Checked<Head<'a>> {
+        let [kind] = self.fixed()?;
+        Ok(Head::Ext(kind as i8, self.take(length)?))
+    }
+
+    /// Every element takes a byte at least, so that a count which lies is found out at once.
+    #[inline]
+    fn elements(&self, at: usize, count: usize) -> Checked<Head<'a>> {
+        match count <= self.left() {
+            true => Ok(Head::Array(count)),
+            false => Err(self.short(at, count, "elements")),
+        }
+    }
+
+    #[inline]
+    fn pairs(&self, at: usize, count: usize) -> Checked<Head<'a>> {
+        match count <= self.left() / 2 {
+            true => Ok(Head::Map(count)),
+            false => Err(self.short(at, count, "pairs")),
+        }
+    }
+
+    #[cold]
+    fn short(&self, at: usize, count: usize, what: &str) -> Box<Fault> {
+        let found = format!("the end after {} bytes", self.left());
+        Fault::new(at, format!("{count} {what}"), found)
+    }
+
+    #[inline]
+    fn fixed<const N: usize>(&mut self) -> Checked<[u8; N]> {
+        match self.bytes[self.at..].first_chunk() {
+            Some(bytes) => {
+                self.at += N;
+                Ok(*bytes)
+            }
+            None => Err(Fault::truncated(self.at, N, self.left())),
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, length: usize) -> Checked<&'a [u8]> {
+        match self.bytes[self.at..].get(..length) {
+            Some(bytes) => {
+                self.at += length;
+                Ok(bytes)
+            }
+            None => Err(Fault::truncated(self.at, length, self.left())),
+        }
+    }
+
+    /// A value of any kind, well-formed whatever it means; `depth` counts arrays and maps.
+    pub fn skip(&mut self, depth: u32) -> Checked<()> {
+        let at = self.at;
+        let values = match self.head()? {
+            Head::Array(count) => count,
+            Head::Map(count) => count * 2,
+            _ => return Ok(()),
+        };
+        let depth = deeper(depth, at)?;
+        for _ in 0..values {
+            self.skip(depth)?;
+        }
+        Ok(())
+    }
+}
+
+fn signed(value: i64) -> Head<'static> {
+    match u64::try_from(value) {
+        Ok(value) => Head::Uint(value),
+        Err(_) => Head::Negative(value),
+    }
+}

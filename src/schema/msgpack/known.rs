@@ -1,0 +1,120 @@
+//! Well-known types with a MessagePack form of their own: Timestamp, Struct, Value, ListValue and
+//! the wrappers.
+
+use super::super::Scope;
+use super::super::table::{Form, Kind};
+use super::super::violation::{Checked, Fault, deeper};
+use super::Walk;
+use super::head::{Head, Reader};
+use super::keys::{Key, Keys};
+use super::scalar::{check_utf8, scalar};
+
+/// MessagePack's own extension type for a moment.
+const TIMESTAMP: i8 = -1;
+
+/// A second has so many nanoseconds.
+const NANOS: u32 = 1_000_000_000;
+
+impl<'a> Walk<'a> {
+    pub(super) fn known(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
+        let at = reader.at();
+        let mut ahead = reader.clone();
+        let head = ahead.head()?;
+        match (scope.message.form, head) {
+            (Form::Timestamp, Head::Ext(TIMESTAMP, data)) => {
+                *reader = ahead;
+                timestamp(data, at)
+            }
+            (Form::Struct, Head::Map(_)) | (Form::ListValue, Head::Array(_)) => {
+                self.value(reader, depth)
+            }
+            (Form::Value, _) => self.value(reader, depth),
+            (Form::Wrapper, Head::Map(_)) => self.fields(reader, scope, depth),
+            (Form::Wrapper, _) => self.wrapper(reader, scope, head, &ahead, depth),
+            (Form::Struct, _) => Err(Fault::new(at, "a map", head.describe())),
+            (Form::ListValue, _) => Err(Fault::new(at, "an array", head.describe())),
+            (Form::Timestamp | Form::Fields, _) => self.fields(reader, scope, depth),
+        }
+    }
+
+    /// The bare value, or an array of one as the message's array layout. Bytes may be an array
+    /// themselves: then it is the array layout if it does not begin with an integer.
+    fn wrapper(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        head: Head,
+        inside: &Reader,
+        depth: u32,
+    ) -> Checked<()> {
+        let kind = scope.message.fields[0].kind;
+        let as_message = match head {
+            Head::Array(0) => kind != Kind::Bytes,
+            Head::Array(_) => {
+                let first = inside.clone().head()?;
+                kind != Kind::Bytes || !matches!(first, Head::Uint(_) | Head::Negative(_))
+            }
+            _ => false,
+        };
+        if as_message {
+            self.fields(reader, scope, depth)
+        } else {
+            scalar(self.table, reader, kind)
+        }
+    }
+
+    /// What `google.protobuf.Value` can hold: nil, bool, number, string, array, map with string keys.
+    fn value(&self, reader: &mut Reader, depth: u32) -> Checked<()> {
+        let at = reader.at();
+        match reader.head()? {
+            Head::Array(count) => {
+                let depth = deeper(depth, at)?;
+                for i in 0..count {
+                    let element = self.value(reader, depth);
+                    element.map_err(|fault| fault.under(format!("[{i}]")))?;
+                }
+                Ok(())
+            }
+            Head::Map(count) => {
+                let depth = deeper(depth, at)?;
+                let mut keys = Keys::new();
+                for _ in 0..count {
+                    let at = reader.at();
+                    let key = Key::read(self.table, reader, Kind::String { utf8: true })?;
+                    keys.insert(key, at)?;
+                    let value = self.value(reader, depth);
+                    value.map_err(|fault| fault.under(key.segment()))?;
+                }
+                Ok(())
+            }
+            Head::Str(text) => check_utf8(text, reader.at() - text.len()),
+            head @ (Head::Bin(_) | Head::Ext(..)) => {
+                let expected = "nil, bool, number, string, array or map";
+                Err(Fault::new(at, expected, head.describe()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// 4 bytes: seconds; 8: 30 bits of nanoseconds, 34 of seconds; 12: nanoseconds, seconds.
+fn timestamp(data: &[u8], at: usize) -> Checked<()> {
+    let nanos = match *data {
+        [_, _, _, _] => 0,
+        [a, b, c, d, _, _, _, _] => u32::from_be_bytes([a, b, c, d]) >> 2,
+        [a, b, c, d, _, _, _, _, _, _, _, _] => u32::from_be_bytes([a, b, c, d]),
+        _ => {
+            let found = format!("{} bytes", data.len());
+            return Err(Fault::new(at, "a timestamp of 4, 8 or 12 bytes", found));
+        }
+    };
+    if nanos >= NANOS {
+        let found = format!("{nanos} nanoseconds");
+        return Err(Fault::new(
+            at,
+            "a timestamp with less than a second of nanoseconds",
+            found,
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! Scalars in MessagePack: which values a field's kind takes.
+//!
+//! What is written for one numeric type and means a value of another is taken for it: an integer for
+//! a float, a whole float for an integer. Nothing else is converted: no string is a number, no
+//! number a bool.
+
+use super::super::table::{Enum, Kind, Table};
+use super::super::violation::{Checked, Fault, excerpt};
+use super::head::{Head, Reader};
+use crate::diagnostic::did_you_mean;
+
+/// A value of `kind`, which is no message.
+#[inline]
+pub(super) fn scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
+    match kind {
+        Kind::String { .. } => {
+            if let Some(text) = reader.short_string() {
+                return check_utf8(text, reader.at() - text.len());
+            }
+        }
+        Kind::Bool | Kind::Bytes | Kind::Enum(_) | Kind::Message(_) | Kind::Group(_) => {}
+        // Every numeric kind takes a small integer.
+        _ if reader.small_integer() => return Ok(()),
+        _ => {}
+    }
+    any_scalar(table, reader, kind)
+}
+
+fn any_scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
+    let at = reader.at();
+    let head = reader.head()?;
+    let right = match kind {
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
+            whole(head, i32::MIN.into(), i32::MAX as u64)
+        }
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => whole(head, i64::MIN, i64::MAX as u64),
+        Kind::Uint32 | Kind::Fixed32 => whole(head, 0, u32::MAX.into()),
+        Kind::Uint64 | Kind::Fixed64 => whole(head, 0, u64::MAX),
+        Kind::Double => float(head).is_some(),
+        // Rounding is fine, a number beyond the type is not.
+        Kind::Float => float(head)
+            .is_some_and(|value| !value.is_finite() || value.abs() <= f64::from(f32::MAX)),
+        Kind::Bool => matches!(head, Head::Bool(_)),
+        Kind::String { .. } => return string(head, at, reader.at()),
+        Kind::Bytes => return bytes(reader, head, at),
+        Kind::Enum(id) => return enumeration(&table[id], head, at),
+        // Messages have a walk of their own.
+        Kind::Message(_) | Kind::Group(_) => false,
+    };
+    match right {
+        true => Ok(()),
+        false => Err(wrong(table, kind, head, at)),
+    }
+}
+
+#[cold]
+fn wrong(table: &Table, kind: Kind, head: Head, at: usize) -> Box<Fault> {
+    Fault::new(at, kind.label(table), head.describe())
+}
+
+/// Whether `head` is a whole number from `low` (at most 0) to `high`.
+#[inline]
+fn whole(head: Head, low: i64, high: u64) -> bool {
+    match head {
+        Head::Uint(value) => value <= high,
+        Head::Negative(value) => low <= value,
+        head => integer(head).is_some_and(|value| i128::from(low) <= value && value <= high.into()),
+    }
+}
+
+/// The whole number that `head` is; a float beyond 64 bits becomes one that no kind takes.
+#[inline]
+pub(super) fn integer(head: Head) -> Option<i128> {
+    match head {
+        Head::Uint(value) => Some(value.into()),
+        Head::Negative(value) => Some(value.into()),
+        Head::Float(value) if value.fract() == 0.0 => Some(value as i128),
+        _ => None,
+    }
+}
+
+#[inline]
+fn float(head: Head) -> Option<f64> {
+    match head {
+        Head::Float(value) => Some(value),
+        Head::Uint(value) => Some(value as f64),
+        Head::Negative(value) => Some(value as f64),
+        _ => None,
+    }
+}
+
+#[inline]
+fn string(head: Head, at: usize, end: usize) -> Checked<()> {
+    match head {
+        Head::Str(text) => check_utf8(text, end - text.len()),
+        _ => Err(Fault::new(at, "string", head.describe())),
+    }
+}
+
+/// That `text`, which begins at `at`, is a string.
+#[inline]
+pub(super) fn check_utf8(text: &[u8], at: usize) -> Checked<()> {
+    match text.is_ascii() {
+        true => Ok(()),
+        false => utf8(text, at).map(drop),
+    }
+}
+
+/// `text`, which begins at `at`, as a string.
+pub(super) fn utf8(text: &[u8], at: usize) -> Checked<&str> {
+    std::str::from_utf8(text).map_err(|error| {
+        let at = at + error.valid_up_to();
+        Fault::new(at, "a string in UTF-8", "bytes that are not")
+    })
+}
+
+/// `bytes` as binary, or as serde writes a `Vec<u8>`: an array of integers.
+fn bytes(reader: &mut Reader, head: Head, at: usize) -> Checked<()> {
+    let count = match head {
+        Head::Bin(_) => return Ok(()),
+        Head::Array(count) => count,
+        _ => return Err(Fault::new(at, "bytes", head.describe())),
+    };
+    for index in 0..count {
+        let at = reader.at();
+        let element = reader.head()?;
+        if !whole(element, 0, 255) {
+            let fault = Fault::new(at, "a byte (0 to 255)", element.describe());
+            return Err(fault.under(format!("[{index}]")));
+        }
+    }
+    Ok(())
+}
+
+/// An enum by its value's name or number.
+fn enumeration(one: &Enum, head: Head, at: usize) -> Checked<()> {
+    if let Head::Str(name) = head {
+        let known = std::str::from_utf8(name).is_ok_and(|name| one.names.contains_key(name));
+        return match known {
+            true => Ok(()),
+            false => Err(unknown_name(one, name, at)),
+        };
+    }
+    let number = integer(head).and_then(|number| i32::try_from(number).ok());
+    match number {
+        Some(number) if !one.closed || one.knows(number) => Ok(()),
+        _ => Err(Fault::new(
+            at,
+            format!("a value of enum {}", one.name),
+            head.describe(),
+        )),
+    }
+}
+
+#[cold]
+fn unknown_name(one: &Enum, name: &[u8], at: usize) -> Box<Fault> {
+    let known = one.names.keys().map(|name| &**name);
+    let near = did_you_mean(&String::from_utf8_lossy(short(name)), known);
+    let mut expected = format!("a value of enum {}", one.name);
+    if let Some(near) = near {
+        expected = format!("{expected} (did you mean {near:?}?)");
+    }
+    Fault::new(at, expected, format!("the name {}", excerpt(name)))
+}
+
+/// Longer names than this are near to none, and comparing them would cost.
+const LONGEST_GUESS: usize = 64;
+
+/// So much of a payload's text as is worth comparing with names.
+pub(super) fn short(text: &[u8]) -> &[u8] {
+    &text[..text.len().min(LONGEST_GUESS)]
+}

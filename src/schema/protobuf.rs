@@ -1,0 +1,217 @@
+//! The protobuf walk: a payload in protobuf's wire format against a message.
+//!
+//! Reads the bytes once, builds nothing, allocates nothing unless it fails. It refuses what a
+//! protobuf parser must refuse, and a known field on a wrong wire type. It never looks at a value
+//! further than the schema asks.
+
+mod locate;
+mod wire;
+
+use super::needs::FieldSet;
+use super::table::{EnumId, Field, Kind, Message, Table, wire as wire_type};
+use super::violation::{Checked, Fault, deeper};
+use super::{Schema, Scope, UnknownFields};
+use locate::locate;
+use wire::{Reader, Records, open_group, wrong_end};
+
+/// Stands for "not in a group" where a group's number is asked for.
+const NO_GROUP: u32 = 0;
+
+/// The first thing wrong with `payload`.
+pub(super) fn check(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
+    let walk = Walk {
+        table: &schema.table,
+        reject_unknown: schema.options.unknown_fields == UnknownFields::Reject,
+    };
+    walk.message(&mut Reader::new(payload), schema.root(), NO_GROUP, depth)
+}
+
+struct Walk<'a> {
+    table: &'a Table,
+    reject_unknown: bool,
+}
+
+impl<'a> Walk<'a> {
+    /// One message: all of `reader`, or up to the end of `group`.
+    fn message(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        group: u32,
+        depth: u32,
+    ) -> Checked<()> {
+        let start = reader.at();
+        let message = scope.message;
+        let mut seen = FieldSet::window(0);
+        while !reader.is_empty() {
+            let at = reader.at();
+            let (number, wire) = reader.tag()?;
+            if wire == wire_type::END_GROUP {
+                if number != group {
+                    return Err(wrong_end(at, group, number));
+                }
+                return complete(reader, scope, start, &seen);
+            }
+            if let Some(index) = message.by_number(number) {
+                seen.insert(index);
+                if let Err(fault) = self.field(reader, scope, index, wire, at, depth) {
+                    let field = &message.fields[index as usize];
+                    return Err(locate(fault, self.table, message, field, reader, start, at));
+                }
+            } else if self.reject_unknown && !message.message_set {
+                return Err(unknown_field(message, number, at));
+            } else {
+                reader.skip(number, wire, depth)?;
+            }
+        }
+        if group != NO_GROUP {
+            return Err(open_group(reader.at(), group));
+        }
+        complete(reader, scope, start, &seen)
+    }
+
+    /// One record of a known field: an element, or a packed run of them.
+    #[inline]
+    fn field(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        index: u32,
+        wire: u8,
+        at: usize,
+        depth: u32,
+    ) -> Checked<()> {
+        let field = &scope.message.fields[index as usize];
+        if wire == field.wire {
+            return self.element(reader, scope, index, field, depth);
+        }
+        if wire == wire_type::LEN && field.packable {
+            return self.packed(&mut reader.body()?, field);
+        }
+        Err(self.wrong_wire(field, wire, at))
+    }
+
+    #[inline]
+    fn element(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        index: u32,
+        field: &Field,
+        depth: u32,
+    ) -> Checked<()> {
+        match field.kind {
+            Kind::String { utf8: true } => {
+                let text = reader.delimited()?;
+                utf8(text, reader.at() - text.len())
+            }
+            Kind::Message(id) => {
+                let depth = deeper(depth, reader.at())?;
+                let child = scope.child(self.table, index, id);
+                let mut body = reader.body()?;
+                self.message(&mut body, child, NO_GROUP, depth)
+            }
+            Kind::Group(id) => {
+                let depth = deeper(depth, reader.at())?;
+                let child = scope.child(self.table, index, id);
+                self.message(reader, child, field.number, depth)
+            }
+            Kind::Enum(id) if self.reject_unknown => self.enumeration(reader, id),
+            _ => match field.wire {
+                wire_type::VARINT => reader.varint().map(drop),
+                wire_type::I64 => reader.take(8).map(drop),
+                wire_type::I32 => reader.take(4).map(drop),
+                _ => reader.delimited().map(drop),
+            },
+        }
+    }
+
+    fn packed(&self, run: &mut Reader, field: &Field) -> Checked<()> {
+        match (field.kind, field.wire) {
+            (Kind::Enum(id), _) if self.reject_unknown => {
+                while !run.is_empty() {
+                    self.enumeration(run, id)?;
+                }
+                Ok(())
+            }
+            (_, wire_type::I64) => whole_elements(run, 8),
+            (_, wire_type::I32) => whole_elements(run, 4),
+            _ => run.varints(),
+        }
+    }
+
+    /// To a parser, a number that a closed enum does not have is an unknown field.
+    fn enumeration(&self, reader: &mut Reader, id: EnumId) -> Checked<()> {
+        let at = reader.at();
+        let number = reader.varint()? as i32;
+        let one = &self.table[id];
+        if one.closed && !one.knows(number) {
+            let expected = format!("a value of enum {}", one.name);
+            return Err(Fault::new(at, expected, format!("the number {number}")));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn wrong_wire(&self, field: &Field, wire: u8, at: usize) -> Box<Fault> {
+        let kind = field.kind.label(self.table);
+        let expected = wire_type::label(field.wire);
+        let or_packed = if field.packable { ", or packed" } else { "" };
+        Fault::new(
+            at,
+            format!("{kind} ({expected}{or_packed})"),
+            wire_type::label(wire),
+        )
+    }
+}
+
+/// That every field that must be present in this message is.
+#[inline]
+fn complete(reader: &Reader, scope: Scope, start: usize, seen: &FieldSet) -> Checked<()> {
+    if scope.needs.is_empty() {
+        return Ok(());
+    }
+    scope.complete(seen, start)?;
+    for base in scope.needs.later_windows() {
+        let mut seen = FieldSet::window(base);
+        for record in Records::from(reader.rewound(start)) {
+            if let Some(index) = scope.message.by_number(record.number) {
+                seen.insert(index);
+            }
+        }
+        scope.complete(&seen, start)?;
+    }
+    Ok(())
+}
+
+#[inline]
+fn utf8(text: &[u8], at: usize) -> Checked<()> {
+    if text.is_ascii() {
+        return Ok(());
+    }
+    match std::str::from_utf8(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Fault::new(
+            at + error.valid_up_to(),
+            "a string in UTF-8",
+            "bytes that are not",
+        )),
+    }
+}
+
+#[inline]
+fn whole_elements(run: &Reader, size: usize) -> Checked<()> {
+    match run.left() % size {
+        0 => Ok(()),
+        left => Err(Fault::truncated(run.at() + run.left() - left, size, left)),
+    }
+}
+
+#[cold]
+fn unknown_field(message: &Message, number: u32, at: usize) -> Box<Fault> {
+    Fault::new(
+        at,
+        format!("a field of {}", message.name),
+        format!("field number {number}"),
+    )
+}

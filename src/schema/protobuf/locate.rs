@@ -1,0 +1,106 @@
+//! The path of a fault: which element of a repeated field, which key of a map.
+//!
+//! Walks keep no count of elements, so that a payload that passes pays for none; a fault reads its
+//! message again up to the place. Cold.
+
+use super::super::table::{Cardinality, Field, Kind, Message, Table, wire as wire_type};
+use super::super::violation::{Fault, excerpt};
+use super::wire::{Reader, Records};
+
+/// Adds the path segment of `field`, whose record at `at` holds the fault.
+#[cold]
+pub(super) fn locate(
+    fault: Box<Fault>,
+    table: &Table,
+    message: &Message,
+    field: &Field,
+    reader: &Reader,
+    start: usize,
+    at: usize,
+) -> Box<Fault> {
+    // An entry is no level of the path: its map adds the key.
+    if message.map_entry {
+        return fault;
+    }
+    let place = match field.cardinality {
+        Cardinality::Singular => None,
+        Cardinality::Repeated => {
+            let index = element_index(&reader.rewound(start), field, at, fault.offset);
+            Some(format!("[{index}]"))
+        }
+        Cardinality::Map => map_key(table, field, reader.rewound(at)),
+    };
+    match place {
+        Some(place) => fault.under(place).under(&*field.name),
+        None => fault.under(&*field.name),
+    }
+}
+
+/// Which element of its field a fault lies in: those of the records before `at`, and of a packed run
+/// there.
+fn element_index(start: &Reader, field: &Field, at: usize, offset: usize) -> usize {
+    let mut elements = 0;
+    for record in Records::from(start.clone()) {
+        if record.at > at {
+            break;
+        }
+        if record.number != field.number {
+            continue;
+        }
+        let packed = record.wire == wire_type::LEN && field.packable;
+        elements += match (packed, record.value.clone().body()) {
+            (true, Ok(run)) if record.at == at => run.elements_before(offset, field.wire),
+            (true, Ok(run)) => run.elements_before(usize::MAX, field.wire),
+            _ => usize::from(record.at < at),
+        };
+    }
+    elements
+}
+
+/// `["k"]` or `[7]` for the map entry whose tag lies at `reader`; none if its key can't be read.
+fn map_key(table: &Table, field: &Field, mut reader: Reader) -> Option<String> {
+    reader.tag().ok()?;
+    let entry = &table[field.kind.message()?];
+    let kind = entry.fields.first()?.kind;
+    let mut key = match kind {
+        Kind::String { .. } => "\"\"".to_owned(),
+        Kind::Bool => "false".to_owned(),
+        _ => "0".to_owned(),
+    };
+    let last = Records::from(reader.body().ok()?)
+        .filter(|record| record.number == 1)
+        .last();
+    if let Some(mut record) = last {
+        let value = &mut record.value;
+        let fixed = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .rev()
+                .fold(0, |n, byte| n << 8 | u64::from(*byte))
+        };
+        key = match (kind, record.wire) {
+            (Kind::String { utf8 }, wire_type::LEN) => {
+                let text = value.delimited().ok()?;
+                if utf8 {
+                    std::str::from_utf8(text).ok()?;
+                }
+                excerpt(text)
+            }
+            (Kind::Bool, wire_type::VARINT) => (value.varint().ok()? != 0).to_string(),
+            (Kind::Int32, wire_type::VARINT) => (value.varint().ok()? as i32).to_string(),
+            (Kind::Int64, wire_type::VARINT) => (value.varint().ok()? as i64).to_string(),
+            (Kind::Uint32, wire_type::VARINT) => (value.varint().ok()? as u32).to_string(),
+            (Kind::Uint64, wire_type::VARINT) => value.varint().ok()?.to_string(),
+            (Kind::Sint32 | Kind::Sint64, wire_type::VARINT) => {
+                let zigzag = value.varint().ok()?;
+                ((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64)).to_string()
+            }
+            (Kind::Fixed32, wire_type::I32) => fixed(value.take(4).ok()?).to_string(),
+            (Kind::Sfixed32, wire_type::I32) => (fixed(value.take(4).ok()?) as i32).to_string(),
+            (Kind::Fixed64, wire_type::I64) => fixed(value.take(8).ok()?).to_string(),
+            (Kind::Sfixed64, wire_type::I64) => (fixed(value.take(8).ok()?) as i64).to_string(),
+            _ => return None,
+        };
+    }
+    Some(format!("[{key}]"))
+}
