@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -49,10 +49,11 @@ pub(super) fn compile(sources: &Sources, found: &mut Diagnostics) -> Vec<FileDes
             return Vec::new();
         }
     };
+    let prefix = format!("{}/", copies.texts().display());
     match run(program, copies) {
         Ok(files) => files,
         Err(said) => {
-            report(&said, sources, found);
+            report(&said, &prefix, sources, found);
             Vec::new()
         }
     }
@@ -107,8 +108,12 @@ impl Copies {
         Ok(Self { directory, first })
     }
 
-    fn path(&self) -> &Path {
-        self.directory.path()
+    fn texts(&self) -> PathBuf {
+        self.directory.path().join("texts")
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
     }
 }
 
@@ -116,15 +121,12 @@ impl Copies {
 fn run(program: PathBuf, copies: Copies) -> Result<Vec<FileDescriptorProto>, String> {
     let (tell, told) = channel();
     let work = move || {
-        let well_known = format!(
-            "--descriptor_set_in={}",
-            copies.path().join("well-known").display()
-        );
-        let list = format!("@{}", copies.path().join("list").display());
+        let well_known = format!("--descriptor_set_in={}", copies.path("well-known"));
+        let list = format!("@{}", copies.path("list"));
         let outcome = protobuf_parse::Parser::new()
             .protoc()
             .protoc_path(&program)
-            .include(copies.path().join("texts"))
+            .include(copies.texts())
             .input(&copies.first)
             .protoc_extra_args(["--include_source_info", &well_known, &list])
             .capture_stderr()
@@ -142,7 +144,8 @@ fn run(program: PathBuf, copies: Copies) -> Result<Vec<FileDescriptorProto>, Str
     }
 }
 
-fn report(said: &str, sources: &Sources, found: &mut Diagnostics) {
+/// `prefix` stands before the names of files that protoc was given by path.
+fn report(said: &str, prefix: &str, sources: &Sources, found: &mut Diagnostics) {
     let stderr = said
         .split_once(STDERR_MARK)
         .map(|(_, quoted)| unquoted(quoted));
@@ -152,7 +155,7 @@ fn report(said: &str, sources: &Sources, found: &mut Diagnostics) {
     let before = found.errors();
     let mut loose = Vec::new();
     for line in stderr.lines() {
-        match placed(line, sources) {
+        match placed(line.strip_prefix(prefix).unwrap_or(line), sources) {
             Some(diagnostic) => found.push(diagnostic),
             None if line.is_empty() => {}
             None => loose.push(line),
