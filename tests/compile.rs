@@ -1,0 +1,393 @@
+//! What is compiled, what is refused, and the very words for it.
+//!
+//! `tests/protos/invalid` has a file (or a directory of files) per fault, with the diagnostics
+//! beside it in `NAME.stderr`; run with `BLESS=1` to write these anew, and read the difference.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gateway::diagnostic::Diagnostics;
+use gateway::schema::compile::{Compiler, Descriptors, compile};
+
+/// A directory with these files, as an import path.
+fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    directory
+}
+
+/// Compiles, and gives the diagnostics as people read them, with paths below `root`.
+fn outcome(roots: &[PathBuf], hide: &Path) -> (Option<Descriptors>, String) {
+    let mut found = Diagnostics::new();
+    let made = compile(roots, Compiler::Builtin, &mut found);
+    found.sort();
+    assert_eq!(made.is_none(), found.has_errors(), "{found}");
+    let hidden = format!("{}/", hide.display());
+    let text = found.render(false).replace(&hidden, "");
+    (made, text.replace(&hide.display().to_string(), "."))
+}
+
+fn of_files(files: &[(&str, &str)]) -> (Option<Descriptors>, String) {
+    let directory = root(files);
+    outcome(&[directory.path().to_path_buf()], directory.path())
+}
+
+fn sorted(directory: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn every_fault_is_said_in_these_words() {
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut wrong = Vec::new();
+    let mut cases = 0;
+    for path in sorted("tests/protos/invalid") {
+        if path.extension().is_some_and(|e| e == "stderr") {
+            continue;
+        }
+        cases += 1;
+        let alone = tempfile::tempdir().unwrap();
+        let root = if path.is_dir() {
+            path.clone()
+        } else {
+            fs::copy(&path, alone.path().join(path.file_name().unwrap())).unwrap();
+            alone.path().to_path_buf()
+        };
+        let (made, said) = outcome(&[root.clone()], &root);
+        let expected = path.with_extension("stderr");
+        if bless {
+            fs::write(&expected, &said).unwrap();
+        }
+        if made.is_some() || said != fs::read_to_string(&expected).unwrap_or_default() {
+            wrong.push(format!("{}:\n{said}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(cases >= 25, "{cases} cases");
+}
+
+#[test]
+fn valid_files_compile_together() {
+    let root = PathBuf::from("tests/protos/valid");
+    let (made, said) = outcome(&[root.clone()], &root);
+    assert_eq!(said, "");
+    let made = made.unwrap();
+    assert!(made.sources().count() >= 15);
+
+    let names: Vec<_> = made.files().iter().map(|file| file.name()).collect();
+    for file in made.files() {
+        let at = |name: &str| names.iter().position(|n| *n == name).unwrap();
+        let own = at(file.name());
+        assert!(
+            file.dependency.iter().all(|import| at(import) < own),
+            "{names:?}"
+        );
+    }
+    let octal = made.message("valid.two.Everything").unwrap();
+    let octal = octal.field.iter().find(|f| f.name() == "octal").unwrap();
+    assert_eq!(octal.default_value(), "8");
+    let place = made.place_of("valid.nested.Sibling.Inner").unwrap();
+    assert_eq!(
+        place.to_string(),
+        "tests/protos/valid/nested/sibling.proto:3:27"
+    );
+    assert!(made.place_of("google.protobuf.Any").is_none());
+    assert!(made.message("google.protobuf.Any").is_some());
+    assert!(made.source("google/protobuf/any.proto").is_none());
+}
+
+#[test]
+fn nothing_below_the_roots_is_nothing() {
+    let (made, said) = of_files(&[("README", "no schema")]);
+    assert_eq!(said, "");
+    assert!(made.unwrap().files().is_empty());
+}
+
+#[test]
+fn repeated_keys_of_an_option_aggregate_all_stay() {
+    let (made, said) = of_files(&[
+        (
+            "r.proto",
+            "syntax = \"proto3\"; import \"google/protobuf/descriptor.proto\"; message R { repeated int32 n = 1; } extend google.protobuf.MessageOptions { R r = 50000; }",
+        ),
+        (
+            "m.proto",
+            "syntax = \"proto3\"; import \"r.proto\"; message M { option (r) = { n: 1 n: 2 n: 3 }; }",
+        ),
+    ]);
+    assert_eq!(said, "");
+    let made = made.unwrap();
+    let options = &made.message("M").unwrap().options;
+    let bytes = protobuf::Message::write_to_bytes(options.as_ref().unwrap()).unwrap();
+    assert!(bytes.ends_with(&[3, 1, 2, 3]), "{bytes:?}");
+}
+
+// Nesting and size.
+
+#[test]
+fn deep_nesting_is_refused_at_its_place() {
+    let aggregate = format!(
+        "syntax = \"proto3\";\noption (x) = {};",
+        "{ a ".repeat(20_000)
+    );
+    let messages = "message M { ".repeat(5_000) + &"}".repeat(5_000);
+    let lists = format!("option (x) = {}{};", "[".repeat(20_000), "]".repeat(20_000));
+    for text in [aggregate, messages, lists] {
+        let (made, said) = of_files(&[("deep.proto", &text)]);
+        assert!(made.is_none());
+        assert!(
+            said.starts_with("error: brackets nest more than 100 deep\n --> deep.proto:"),
+            "{said}"
+        );
+    }
+}
+
+/// The deepest that passes the outline's bound, in every shape that a compiler recurses on.
+#[test]
+fn the_deepest_nesting_let_through_overflows_no_stack() {
+    let start = "syntax = \"proto3\"; import \"google/protobuf/descriptor.proto\"; message A { A a = 1; repeated A l = 2; }\nextend google.protobuf.MessageOptions { A x = 50000; }\n";
+    for (open, close) in [("a {", "}"), ("a <", ">"), ("l: [{", "}]")] {
+        let depth = 97 / (open.matches(['{', '[', '<']).count());
+        let text = format!(
+            "{start}message M {{ option (x) = {{ {} {} }}; }}",
+            open.repeat(depth),
+            close.repeat(depth)
+        );
+        let (_, said) = of_files(&[("deep.proto", &text)]);
+        assert!(
+            !said.contains("brackets nest") && !said.contains("failed"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_long_chain_of_imports_overflows_no_stack() {
+    let texts: Vec<_> = (0..3000)
+        .map(|i| {
+            (
+                format!("f{i:05}.proto"),
+                format!("import \"f{:05}.proto\";", i + 1),
+            )
+        })
+        .chain([("f03000.proto".to_owned(), String::new())])
+        .collect();
+    let files: Vec<_> = texts
+        .iter()
+        .map(|(n, t)| (n.as_str(), t.as_str()))
+        .collect();
+    let (made, said) = of_files(&files);
+    assert_eq!(said, "");
+    assert_eq!(made.unwrap().files().len(), 3001);
+}
+
+#[test]
+fn a_file_too_large_is_refused() {
+    let text = format!("//{}", " ".repeat(4 << 20));
+    let (_, said) = of_files(&[("large.proto", &text)]);
+    assert!(
+        said.starts_with("error: large.proto is larger than 4 MiB"),
+        "{said}"
+    );
+}
+
+#[test]
+fn many_faulty_files_end_the_run() {
+    let names: Vec<_> = (0..150).map(|i| format!("f{i}.proto")).collect();
+    let files: Vec<_> = names.iter().map(|n| (n.as_str(), "nonsense")).collect();
+    let (_, said) = of_files(&files);
+    assert!(
+        said.contains("100 files have faults; not all others were checked"),
+        "{said}"
+    );
+    assert_eq!(said.matches("but found 'nonsense'").count(), 100);
+}
+
+// Which files, under which names.
+
+const STAMP: &str = "syntax = \"proto3\"; import \"google/protobuf/timestamp.proto\"; message Stamp { google.protobuf.Timestamp at = 1; }";
+const TIMESTAMP: &str = "syntax = \"proto3\"; package google.protobuf; message Timestamp { int64 seconds = 1; int32 nanos = 2; }";
+
+#[test]
+fn a_copy_of_a_well_known_file_under_its_own_name_is_used() {
+    let (made, said) = of_files(&[
+        ("stamp.proto", STAMP),
+        ("google/protobuf/timestamp.proto", TIMESTAMP),
+    ]);
+    assert_eq!(said, "");
+    let made = made.unwrap();
+    assert!(made.source("google/protobuf/timestamp.proto").is_some());
+    assert!(made.message("google.protobuf.Timestamp").is_some());
+}
+
+#[test]
+fn a_copy_of_a_well_known_file_under_another_name_does_no_harm() {
+    let (made, said) = of_files(&[
+        ("stamp.proto", STAMP),
+        ("third_party/google/protobuf/timestamp.proto", TIMESTAMP),
+    ]);
+    assert_eq!(said, "");
+    assert_eq!(made.unwrap().files().len(), 2);
+}
+
+#[test]
+fn of_one_name_in_two_roots_the_first_wins_with_a_warning() {
+    let both = root(&[
+        ("one/a.proto", "message One {}"),
+        ("two/a.proto", "message Two {}"),
+    ]);
+    let (made, said) = outcome(
+        &[both.path().join("one"), both.path().join("two")],
+        both.path(),
+    );
+    let made = made.unwrap();
+    assert!(made.message("One").is_some() && made.message("Two").is_none());
+    assert_eq!(
+        said,
+        "warning: two/a.proto is hidden by one/a.proto
+  = note: both are imported as \"a.proto\"; the import path that comes first wins
+  = help: rename or remove one of them
+"
+    );
+}
+
+#[test]
+fn a_root_within_a_root_names_its_own_files() {
+    let nested = root(&[
+        (
+            "app.proto",
+            "import \"lib.proto\"; message App { optional Lib lib = 1; }",
+        ),
+        ("vendor/lib.proto", "message Lib {}"),
+    ]);
+    let roots = [
+        nested.path().to_path_buf(),
+        nested.path().join("vendor"),
+        nested.path().to_path_buf(),
+    ];
+    let (made, said) = outcome(&roots, nested.path());
+    assert_eq!(said, "");
+    let names: Vec<_> = made
+        .unwrap()
+        .files()
+        .iter()
+        .map(|f| f.name().to_owned())
+        .collect();
+    assert_eq!(names, ["lib.proto", "app.proto"]);
+}
+
+#[test]
+fn a_file_of_a_root_within_a_root_may_be_imported_by_its_long_name() {
+    let nested = root(&[
+        (
+            "app.proto",
+            "import \"vendor/lib.proto\"; message App { optional Lib lib = 1; }",
+        ),
+        ("vendor/lib.proto", "message Lib {}"),
+    ]);
+    let (made, said) = outcome(
+        &[nested.path().to_path_buf(), nested.path().join("vendor")],
+        nested.path(),
+    );
+    assert_eq!(said, "");
+    assert!(made.unwrap().source("lib.proto").is_none());
+}
+
+#[cfg(unix)]
+mod links {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_loop_of_directories_ends() {
+        let looped = root(&[("a/a.proto", "message A {}")]);
+        symlink(looped.path(), looped.path().join("a/up")).unwrap();
+        symlink("../a", looped.path().join("a/self")).unwrap();
+        let (made, said) = outcome(&[looped.path().to_path_buf()], looped.path());
+        assert_eq!(said, "");
+        assert_eq!(made.unwrap().files().len(), 1);
+    }
+
+    #[test]
+    fn an_import_through_a_link_to_a_directory_is_found() {
+        let linked = root(&[
+            ("real/a.proto", "message A {}"),
+            (
+                "b.proto",
+                "import \"zlink/a.proto\"; message B { optional A a = 1; }",
+            ),
+        ]);
+        symlink("real", linked.path().join("zlink")).unwrap();
+        let (made, said) = outcome(&[linked.path().to_path_buf()], linked.path());
+        assert_eq!(said, "");
+        assert_eq!(made.unwrap().files().len(), 2);
+    }
+
+    #[test]
+    fn a_config_map_is_its_visible_links() {
+        let map = root(&[
+            ("..2026_01/a.proto", "message A {}"),
+            (".hidden.proto", "nonsense"),
+        ]);
+        symlink("..2026_01", map.path().join("..data")).unwrap();
+        symlink("..data/a.proto", map.path().join("a.proto")).unwrap();
+        let (made, said) = outcome(&[map.path().to_path_buf()], map.path());
+        assert_eq!(said, "");
+        assert_eq!(made.unwrap().files().len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let broken = root(&[]);
+        symlink("nowhere", broken.path().join("a.proto")).unwrap();
+        symlink("/dev/zero", broken.path().join("endless.proto")).unwrap();
+        let (_, said) = outcome(&[broken.path().to_path_buf()], broken.path());
+        assert!(
+            said.contains("error: can't read a.proto: No such file"),
+            "{said}"
+        );
+        assert!(
+            said.contains("error: can't read endless.proto: not a file"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn rules_are_found_below_a_message_and_cycles_end() {
+    let rules =
+        "syntax = \"proto2\"; package buf.validate; import \"google/protobuf/descriptor.proto\";
+        message FieldRules { optional bool required = 1; }
+        extend google.protobuf.FieldOptions { optional FieldRules field = 1159; }
+        extend google.protobuf.OneofOptions { optional FieldRules oneof = 1159; }
+        extend google.protobuf.MessageOptions { optional FieldRules message = 1159; }";
+    let user = "syntax = \"proto3\"; package demo; import \"buf/validate/validate.proto\";
+        message Plain { Plain again = 1; Other other = 2; } message Other { repeated Plain plain = 1; }
+        message Field { string a = 1 [(buf.validate.field).required = true]; }
+        message Whole { option (buf.validate.message).required = true; }
+        message One { oneof o { option (buf.validate.oneof).required = true; int32 a = 1; } }
+        message Below { One one = 1; Below below = 2; }
+        message ByMap { map<string, Below> by = 1; }";
+    let (made, said) = of_files(&[("buf/validate/validate.proto", rules), ("user.proto", user)]);
+    assert_eq!(said, "");
+    let made = made.unwrap();
+    for (name, expected) in [
+        ("Plain", false),
+        ("Other", false),
+        ("Field", true),
+        ("Whole", true),
+        ("One", true),
+        ("Below", true),
+        ("ByMap", true),
+        ("Nowhere", false),
+    ] {
+        assert_eq!(made.has_rules(&format!("demo.{name}")), expected, "{name}");
+    }
+}
