@@ -2,9 +2,11 @@
 #![warn(missing_docs)]
 //! The schema gateway for ZeroMQ.
 
+pub mod config;
 pub mod core;
 pub mod deadline;
 pub mod diagnostic;
+pub mod engine;
 pub mod frame;
 pub mod pool;
 pub mod reply;

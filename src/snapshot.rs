@@ -3,13 +3,12 @@
 //! References are indices or `Arc`s, never names, so a route to an unknown pool can't be written
 //! down. Built by [`crate::config`]; read by core and engine; changed by nobody.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::reply::ErrorEncoding;
 use crate::route::Table;
-use crate::schema::{Schema, Violation};
+use crate::schema::{Encoding, Schema, Violation};
 
 /// A frontend's place in [`Snapshot::frontends`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -171,7 +170,10 @@ impl AnyOf {
 
     /// The encoding of answers to requests that this stands over.
     pub fn errors(&self) -> ErrorEncoding {
-        ErrorEncoding::Protobuf
+        match self.first.encoding() {
+            Encoding::Protobuf => ErrorEncoding::Protobuf,
+            Encoding::Msgpack => ErrorEncoding::Msgpack,
+        }
     }
 }
 
@@ -190,11 +192,4 @@ pub struct Limits {
     pub client_requests: u32,
     /// Bytes of a client's open requests; also bytes of the answers that it has yet to read.
     pub client_bytes: u64,
-}
-
-/// The files that a snapshot was made from, for messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// routes.yaml.
-    pub file: PathBuf,
 }

@@ -7,6 +7,8 @@
 //! A failing seed is printed; `SIMULATION_SEED=n cargo test --test simulation` replays it and prints
 //! every step.
 
+mod support;
+
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,9 +20,10 @@ use gateway::frame::ClientKind;
 use gateway::pool::WorkerKind;
 use gateway::reply::{ErrorEncoding, Reason};
 use gateway::route::{Pattern, Table};
+use gateway::schema::Encoding;
 use gateway::snapshot::{
-    Balance, EngineKind, Frontend, FrontendId, IdentityMode, Limits, PoolId, PoolSettings, Route,
-    Snapshot, Workers,
+    AnyOf, Balance, EngineKind, Frontend, FrontendId, IdentityMode, Limits, PoolId, PoolSettings,
+    Route, Snapshot, Workers,
 };
 
 const SCHEDULES: u64 = 50_000;
@@ -706,6 +709,11 @@ fn routes(rng: &mut Rng) -> Table<Route> {
     Table::new(routes)
 }
 
-fn person() -> gateway::snapshot::AnyOf {
-    gateway::snapshot::AnyOf::new(gateway::schema::Schema, Vec::new())
+fn person() -> AnyOf {
+    let schema = support::schema(
+        Encoding::Protobuf,
+        "syntax = \"proto3\"; message P { string x = 1; }",
+        "P",
+    );
+    AnyOf::new(schema, Vec::new())
 }

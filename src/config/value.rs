@@ -26,12 +26,7 @@ impl TryFrom<Value> for Span {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
-        let units = [
-            ("ms", 1_u64),
-            ("s", 1_000),
-            ("m", 60_000),
-            ("h", 3_600_000),
-        ];
+        let units = [("ms", 1_u64), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
         let ms = quantity(&value, "a duration such as 250ms, 30s, 5m or 1h", &units)?;
         let span = Duration::from_millis(ms);
         if span.is_zero() || span > DURATION_MAX {
@@ -40,7 +35,6 @@ impl TryFrom<Value> for Span {
         Ok(Self(span))
     }
 }
-
 
 /// `30s`, or `none` for no deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -55,7 +49,9 @@ impl TryFrom<Value> for Timeout {
             return Ok(Self(None));
         }
         let or_none = |fault: String| format!("{fault}, or none");
-        Span::try_from(value).map(|span| Self(Some(span.0))).map_err(or_none)
+        Span::try_from(value)
+            .map(|span| Self(Some(span.0)))
+            .map_err(or_none)
     }
 }
 
@@ -73,7 +69,9 @@ impl TryFrom<Value> for Heartbeat {
             return Ok(Self(None));
         }
         let or_off = |fault: String| format!("{fault}, or off");
-        Span::try_from(value).map(|span| Self(Some(span.0))).map_err(or_off)
+        Span::try_from(value)
+            .map(|span| Self(Some(span.0)))
+            .map_err(or_off)
     }
 }
 
@@ -86,7 +84,12 @@ impl TryFrom<Value> for Size {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
-        let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)];
+        let units = [
+            ("KiB", 1 << 10),
+            ("MiB", 1 << 20),
+            ("GiB", 1 << 30),
+            ("B", 1),
+        ];
         quantity(&value, "a size such as 512B, 64KiB, 16MiB or 1GiB", &units).map(Self)
     }
 }
@@ -149,7 +152,8 @@ impl TryFrom<Value> for BindEndpoint {
             Some(Endpoint::Tcp { host, port }) => {
                 // 0 and * both let the system choose; the choice is logged.
                 let good_port = port == "*" || port.parse::<u16>().is_ok();
-                let port_fault = "expected a port from 0 to 65535 (0: the system chooses) after the last colon";
+                let port_fault =
+                    "expected a port from 0 to 65535 (0: the system chooses) after the last colon";
                 good_port.then_some(()).ok_or(port_fault)?;
                 good_host(host, true).then_some(()).ok_or(expected)?;
             }
@@ -201,7 +205,10 @@ fn good_host(host: &str, bind: bool) -> bool {
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
     };
     match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        Some(v6) => v6.split('%').next().is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok()),
+        Some(v6) => v6
+            .split('%')
+            .next()
+            .is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok()),
         None => plain(host) || (bind && host == "*"),
     }
 }
@@ -224,7 +231,9 @@ pub fn pattern(key: &str) -> Result<Pattern, String> {
         None => (key, false),
     };
     let bytes = match literal.strip_prefix("hex:") {
-        Some(digits) => hex(digits).ok_or("after hex: stand pairs of the digits 0 to 9 and a to f")?,
+        Some(digits) => {
+            hex(digits).ok_or("after hex: stand pairs of the digits 0 to 9 and a to f")?
+        }
         None if literal.contains('*') => {
             return Err("a * may only stand at the end; hex: writes any bytes".to_owned());
         }
@@ -264,7 +273,16 @@ mod tests {
         assert_eq!(ms("5 m"), Ok(300_000));
         assert_eq!(ms("1h"), Ok(3_600_000));
         assert!(ms("30").unwrap_err().contains("without a unit"));
-        for wrong in ["0s", "-1s", "1.5s", "s", "1d", "[]", "99999999999999999999h", "9000h"] {
+        for wrong in [
+            "0s",
+            "-1s",
+            "1.5s",
+            "s",
+            "1d",
+            "[]",
+            "99999999999999999999h",
+            "9000h",
+        ] {
             assert!(ms(wrong).is_err(), "{wrong}");
         }
         assert_eq!(read::<Timeout>("none"), Ok(Timeout(None)));
@@ -291,17 +309,38 @@ mod tests {
 
     #[test]
     fn endpoints_are_tcp_or_ipc() {
-        for good in ["tcp://*:5559", "tcp://127.0.0.1:0", "tcp://[::1]:*", "tcp://eth0:1", "ipc:///tmp/x"] {
+        for good in [
+            "tcp://*:5559",
+            "tcp://127.0.0.1:0",
+            "tcp://[::1]:*",
+            "tcp://eth0:1",
+            "ipc:///tmp/x",
+        ] {
             assert!(read::<BindEndpoint>(&format!("{good:?}")).is_ok(), "{good}");
         }
-        for bad in ["tcp://*", "tcp://:5559", "tcp://*:70000", "tcp://a b:1", "udp://*:1", "ipc://", "ipc://*", "5559"] {
+        for bad in [
+            "tcp://*",
+            "tcp://:5559",
+            "tcp://*:70000",
+            "tcp://a b:1",
+            "udp://*:1",
+            "ipc://",
+            "ipc://*",
+            "5559",
+        ] {
             assert!(read::<BindEndpoint>(&format!("{bad:?}")).is_err(), "{bad}");
         }
         for good in ["tcp://w1:6000", "tcp://[fe80::1%eth0]:1", "ipc://@abstract"] {
-            assert!(read::<ConnectEndpoint>(&format!("{good:?}")).is_ok(), "{good}");
+            assert!(
+                read::<ConnectEndpoint>(&format!("{good:?}")).is_ok(),
+                "{good}"
+            );
         }
         for bad in ["tcp://*:6000", "tcp://w1:0", "tcp://w1:*", "inproc://x"] {
-            assert!(read::<ConnectEndpoint>(&format!("{bad:?}")).is_err(), "{bad}");
+            assert!(
+                read::<ConnectEndpoint>(&format!("{bad:?}")).is_err(),
+                "{bad}"
+            );
         }
     }
 

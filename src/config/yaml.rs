@@ -51,11 +51,6 @@ impl Node {
         }
     }
 
-    /// Whether there is no value: `key:` and nothing after it.
-    pub fn is_null(&self) -> bool {
-        matches!(self.kind, Kind::Scalar(_, Value::Null))
-    }
-
     /// The text of a scalar as it is written.
     pub fn text(&self) -> &str {
         match &self.kind {
@@ -77,16 +72,16 @@ pub fn parse(file: &Arc<SourceFile>, found: &mut Diagnostics) -> Option<Node> {
     }
     let spot = match spots(file) {
         Ok(Some(spot)) => spot,
+        Err(fault) => {
+            found.push(*fault);
+            return None;
+        }
         Ok(None) => {
             found.push(
                 Diagnostic::error("the file is empty")
                     .at(file.place(1, 1, 1))
                     .label("expected frontends, pools and routes"),
             );
-            return None;
-        }
-        Err(fault) => {
-            found.push(fault);
             return None;
         }
     };
@@ -130,26 +125,31 @@ struct Open {
 }
 
 /// The places of the one document in the file; none if it is empty.
-fn spots(file: &Arc<SourceFile>) -> Result<Option<Rc<Spot>>, Diagnostic> {
+fn spots(file: &Arc<SourceFile>) -> Result<Option<Rc<Spot>>, Box<Diagnostic>> {
     let mut open: Vec<Open> = Vec::new();
     let mut anchors: HashMap<usize, Rc<Spot>> = HashMap::new();
     let mut root: Option<Rc<Spot>> = None;
     for event in Parser::new_from_str(&file.text) {
-        let (event, span) = event.map_err(|error| syntax_fault(file, &error))?;
+        let (event, span) = event.map_err(|error| Box::new(syntax_fault(file, &error)))?;
         let done = match event {
             Event::DocumentStart(_) if root.is_some() => {
-                return Err(Diagnostic::error("a second YAML document")
-                    .at(place(file, &span))
-                    .help("keep one configuration in a file: remove the `---`"));
+                let fault = Diagnostic::error("a second YAML document").at(place(file, &span));
+                let help = "keep one configuration in a file: remove the `---`";
+                return Err(Box::new(fault.help(help)));
             }
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
                 if open.len() == DEPTH_MAX {
-                    return Err(Diagnostic::error("nested too deeply")
-                        .at(place(file, &span))
-                        .label(format!("more than {DEPTH_MAX} levels")));
+                    let fault = Diagnostic::error("nested too deeply").at(place(file, &span));
+                    let label = format!("more than {DEPTH_MAX} levels");
+                    return Err(Box::new(fault.label(label)));
                 }
                 let map = matches!(event, Event::MappingStart(..));
-                open.push(Open { span, anchor, map, children: Vec::new() });
+                open.push(Open {
+                    span,
+                    anchor,
+                    map,
+                    children: Vec::new(),
+                });
                 None
             }
             Event::SequenceEnd | Event::MappingEnd => open.pop().map(|it| (it.anchor, it.close())),
@@ -161,7 +161,8 @@ fn spots(file: &Arc<SourceFile>) -> Result<Option<Rc<Spot>>, Diagnostic> {
                 let target = anchors.get(&anchor);
                 // An alias inside of what it names: the reading of values refuses it in its own words.
                 let target = target.ok_or_else(|| {
-                    Diagnostic::error("an alias inside of its own anchor").at(place(file, &span))
+                    let fault = Diagnostic::error("an alias inside of its own anchor");
+                    Box::new(fault.at(place(file, &span)))
                 })?;
                 attach(&mut open, &mut root, Rc::clone(target));
                 None
@@ -177,7 +178,9 @@ fn spots(file: &Arc<SourceFile>) -> Result<Option<Rc<Spot>>, Diagnostic> {
         }
     }
     // An empty document is a scalar without text.
-    Ok(root.filter(|spot| !matches!(&spot.kind, SpotKind::Scalar(text) if text.is_empty() || text == "~")))
+    Ok(root.filter(
+        |spot| !matches!(&spot.kind, SpotKind::Scalar(text) if text.is_empty() || text == "~"),
+    ))
 }
 
 fn attach(open: &mut [Open], root: &mut Option<Rc<Spot>>, spot: Rc<Spot>) {
@@ -199,13 +202,20 @@ impl Open {
         } else {
             SpotKind::List(self.children)
         };
-        Spot { span: self.span, kind }
+        Spot {
+            span: self.span,
+            kind,
+        }
     }
 }
 
 fn syntax_fault(file: &Arc<SourceFile>, error: &ScanError) -> Diagnostic {
     let at = error.marker();
-    let line = file.text.lines().nth(at.line().saturating_sub(1)).unwrap_or_default();
+    let line = file
+        .text
+        .lines()
+        .nth(at.line().saturating_sub(1))
+        .unwrap_or_default();
     let fault = Diagnostic::error(format!("not valid YAML: {}", error.info()));
     match line.trim_start().strip_prefix('*') {
         Some(_) => {
@@ -316,12 +326,18 @@ mod tests {
     fn values_know_their_places() {
         let node = read("a:\n  b: [1, two]\n  \"*\": &x {c: 30s}\nd: *x\n").unwrap();
         let Kind::Map(top) = &node.kind else { panic!() };
-        let Kind::Map(a) = &top[0].1.kind else { panic!() };
-        let Kind::List(list) = &a[0].1.kind else { panic!() };
+        let Kind::Map(a) = &top[0].1.kind else {
+            panic!()
+        };
+        let Kind::List(list) = &a[0].1.kind else {
+            panic!()
+        };
         assert_eq!(list[1].place.to_string(), "r.yaml:2:10");
         assert_eq!(list[1].place.width, 3);
         assert_eq!(a[1].0.text(), "*");
-        let Kind::Map(d) = &top[1].1.kind else { panic!() };
+        let Kind::Map(d) = &top[1].1.kind else {
+            panic!()
+        };
         assert_eq!(d[0].1.text(), "30s");
     }
 
@@ -345,10 +361,22 @@ mod tests {
 
     #[test]
     fn deep_and_large_files_are_refused_at_once() {
-        assert!(read(&"[".repeat(1 << 20)).unwrap_err().contains("nested too deeply"));
+        assert!(
+            read(&"[".repeat(1 << 20))
+                .unwrap_err()
+                .contains("nested too deeply")
+        );
         assert!(read(&"a: ".repeat(1 << 18)).is_err());
-        assert!(read(&"- ".repeat(1 << 18)).unwrap_err().contains("nested too deeply"));
-        assert!(read(&"#".repeat((1 << 20) + 1)).unwrap_err().contains("1 MiB"));
+        assert!(
+            read(&"- ".repeat(1 << 18))
+                .unwrap_err()
+                .contains("nested too deeply")
+        );
+        assert!(
+            read(&"#".repeat((1 << 20) + 1))
+                .unwrap_err()
+                .contains("1 MiB")
+        );
     }
 
     #[test]

@@ -1,0 +1,346 @@
+//! The sending half: the sockets, what is known of each client, and what waits for it to read.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use zmq::{DONTWAIT, Message, SNDMORE, Socket};
+
+use super::PoolSocket;
+use crate::core::{Event, Fate, Outcome, Outlet, PeerId};
+use crate::frame::{self, ClientKind, Frame};
+use crate::snapshot::FrontendId;
+
+/// What an answer that waits costs beside its bytes: frames and queue entries.
+const ANSWER_OVERHEAD: u64 = 256;
+
+/// How soon a client that could take no more is tried again, at first; libzmq doesn't tell when.
+const RETRY_FIRST: Duration = Duration::from_millis(1);
+
+/// How soon at the latest, as long as no client takes anything.
+const RETRY_LAST: Duration = Duration::from_millis(64);
+
+/// Sockets and clients.
+pub(super) struct Links {
+    pub(super) frontends: Vec<Socket>,
+    pub(super) pools: Vec<PoolSocket>,
+    /// By frontend: its clients by their identities.
+    names: Vec<HashMap<Box<[u8]>, PeerId>>,
+    clients: HashMap<PeerId, Client>,
+    /// Clients whose outbox holds something.
+    stalled: Vec<PeerId>,
+    /// When to try those again, and how long after that.
+    retry: Option<Duration>,
+    backoff: Duration,
+    news: VecDeque<Event<Message>>,
+    last_number: u64,
+    /// `limits.client_bytes`.
+    outbox_max: u64,
+}
+
+struct Client {
+    frontend: FrontendId,
+    identity: Box<[u8]>,
+    kind: ClientKind,
+    /// Messages of its that the core has not answered.
+    owed: u32,
+    /// It sent something since the last look for idle clients.
+    active: bool,
+    /// Answers that it has not room for.
+    outbox: VecDeque<(Vec<Message>, Outcome)>,
+    outbox_bytes: u64,
+}
+
+impl Links {
+    pub(super) fn new(frontends: Vec<Socket>, pools: Vec<PoolSocket>, outbox_max: u64) -> Self {
+        Self {
+            names: frontends.iter().map(|_| HashMap::new()).collect(),
+            frontends,
+            pools,
+            clients: HashMap::new(),
+            stalled: Vec::new(),
+            retry: None,
+            backoff: RETRY_FIRST,
+            news: VecDeque::new(),
+            last_number: 0,
+            outbox_max,
+        }
+    }
+
+    /// A number for a new peer.
+    pub(super) fn number(&mut self) -> PeerId {
+        self.last_number += 1;
+        PeerId(self.last_number)
+    }
+
+    /// What came to light meanwhile.
+    pub(super) fn news(&mut self) -> Option<Event<Message>> {
+        self.news.pop_front()
+    }
+
+    /// Who sent this message, and what the core must hear before it.
+    pub(super) fn client(
+        &mut self,
+        frontend: FrontendId,
+        mut identity: Message,
+        frames: &mut [Message],
+    ) -> (PeerId, [Option<Event<Message>>; 2]) {
+        let known = self.names[frontend.0].get(&*identity).copied();
+        let mut gone = None;
+        if let Some((peer, client)) = known.and_then(|p| Some((p, self.clients.get_mut(&p)?))) {
+            let as_before =
+                looks_like(frames) == client.kind || kind(&mut identity, frames) == client.kind;
+            // A REQ that asks again has given up what it asked before, or is another process under
+            // the same name: the old answer would be taken for the new one's.
+            let asks_again = client.kind == ClientKind::Req && client.owed > 0;
+            if as_before && !asks_again {
+                client.owed += 1;
+                client.active = true;
+                return (peer, [None, None]);
+            }
+            gone = self.forget(peer);
+        }
+        let peer = self.number();
+        let client = Client {
+            frontend,
+            identity: Box::from(&*identity),
+            kind: kind(&mut identity, frames),
+            owed: 1,
+            active: true,
+            outbox: VecDeque::new(),
+            outbox_bytes: 0,
+        };
+        let came = Event::ClientCame {
+            peer,
+            frontend,
+            kind: client.kind,
+            identity: identity.to_vec(),
+        };
+        self.names[frontend.0].insert(client.identity.clone(), peer);
+        self.clients.insert(peer, client);
+        (peer, [gone, Some(came)])
+    }
+
+    /// Lets go of a client; what waited for it has met its fate.
+    fn forget(&mut self, peer: PeerId) -> Option<Event<Message>> {
+        let client = self.clients.remove(&peer)?;
+        self.names[client.frontend.0].remove(&client.identity);
+        for (_, outcome) in client.outbox {
+            self.news.push_back(Event::Settled {
+                outcome,
+                fate: Fate::Gone,
+            });
+        }
+        Some(Event::Gone { peer })
+    }
+
+    /// Forgets clients that are owed nothing and have sent nothing since the last call. Should one
+    /// come back, it is a new peer, and nobody can tell the difference.
+    pub(super) fn forget_idle(&mut self) {
+        let mut idle = Vec::new();
+        for (peer, client) in &mut self.clients {
+            let busy = std::mem::take(&mut client.active);
+            if !busy && client.owed == 0 && client.outbox.is_empty() {
+                idle.push(*peer);
+            }
+        }
+        for peer in idle {
+            let gone = self.forget(peer);
+            self.news.extend(gone);
+        }
+    }
+
+    /// When [`Self::retry`] is due.
+    pub(super) fn next_retry(&self) -> Option<Duration> {
+        self.retry
+    }
+
+    /// Tries again to send what waits, if it is time.
+    pub(super) fn retry(&mut self, now: Duration) {
+        if self.stalled.is_empty() {
+            self.retry = None;
+            return;
+        }
+        match self.retry {
+            None => {
+                self.backoff = RETRY_FIRST;
+                self.retry = Some(now + RETRY_FIRST);
+                return;
+            }
+            Some(due) if due > now => return,
+            Some(_) => {}
+        }
+        let mut progress = false;
+        for peer in std::mem::take(&mut self.stalled) {
+            progress |= self.flush(peer);
+        }
+        self.backoff = match progress {
+            true => RETRY_FIRST,
+            false => (self.backoff * 2).min(RETRY_LAST),
+        };
+        self.retry = (!self.stalled.is_empty()).then(|| now + self.backoff);
+    }
+
+    /// Sends what waits for a client as far as it can be; true if anything could.
+    fn flush(&mut self, peer: PeerId) -> bool {
+        let mut progress = false;
+        while let Some(client) = self.clients.get_mut(&peer) {
+            let Some((frames, outcome)) = client.outbox.pop_front() else {
+                break;
+            };
+            let bytes = cost(&frames);
+            let socket = &self.frontends[client.frontend.0];
+            match send(socket, &client.identity, frames) {
+                Ok(()) => {
+                    client.outbox_bytes -= bytes;
+                    let fate = Fate::Delivered;
+                    self.news.push_back(Event::Settled { outcome, fate });
+                    progress = true;
+                }
+                Err((zmq::Error::EAGAIN, frames)) => {
+                    client.outbox.push_front((frames, outcome));
+                    self.stalled.push(peer);
+                    break;
+                }
+                Err(_) => {
+                    let fate = Fate::Gone;
+                    self.news.push_back(Event::Settled { outcome, fate });
+                    let gone = self.forget(peer);
+                    self.news.extend(gone);
+                    break;
+                }
+            }
+        }
+        progress
+    }
+
+    /// Gives up everything that waits for clients; how many answers that were.
+    pub(super) fn give_up(&mut self) -> usize {
+        let before = self.news.len();
+        for client in self.clients.values_mut() {
+            for (_, outcome) in client.outbox.drain(..) {
+                let fate = Fate::Slow;
+                self.news.push_back(Event::Settled { outcome, fate });
+            }
+        }
+        self.news.len() - before
+    }
+
+    /// Lets the sockets close without waiting for what they still hold.
+    pub(super) fn discard_unsent(&self) {
+        let pools = self.pools.iter().map(|pool| &pool.socket);
+        for socket in self.frontends.iter().chain(pools) {
+            // It fails only for a socket that is closed already.
+            let _ = socket.set_linger(0);
+        }
+    }
+}
+
+impl Outlet<Message> for Links {
+    fn to_worker(
+        &mut self,
+        worker: PeerId,
+        head: &[&[u8]],
+        body: Vec<Message>,
+    ) -> Result<(), Vec<Message>> {
+        let pool = self
+            .pools
+            .iter_mut()
+            .find(|pool| pool.crowd == Some(worker));
+        let Some((pool, (first, rest))) = pool.zip(head.split_first()) else {
+            return Err(body);
+        };
+        // Whether there is room is decided by the first frame; the others follow it.
+        if pool.socket.send(*first, DONTWAIT | SNDMORE).is_err() {
+            pool.blocked = true;
+            return Err(body);
+        }
+        for part in rest {
+            let _ = pool.socket.send(*part, DONTWAIT | SNDMORE);
+        }
+        send_rest(&pool.socket, body);
+        Ok(())
+    }
+
+    fn to_client(&mut self, peer: PeerId, frames: Vec<Message>, outcome: Outcome) -> Fate {
+        let Some(client) = self.clients.get_mut(&peer) else {
+            return Fate::Gone;
+        };
+        client.owed = client.owed.saturating_sub(1);
+        let mut unsent = frames;
+        if client.outbox.is_empty() {
+            let socket = &self.frontends[client.frontend.0];
+            match send(socket, &client.identity, unsent) {
+                Ok(()) => return Fate::Delivered,
+                Err((zmq::Error::EAGAIN, frames)) => unsent = frames,
+                Err(_) => {
+                    let gone = self.forget(peer);
+                    self.news.extend(gone);
+                    return Fate::Gone;
+                }
+            }
+        }
+        let bytes = cost(&unsent);
+        if client.outbox_bytes + bytes > self.outbox_max {
+            return Fate::Slow;
+        }
+        if client.outbox.is_empty() {
+            self.stalled.push(peer);
+        }
+        let frames = unsent.into_iter().map(Frame::compact).collect();
+        client.outbox.push_back((frames, outcome));
+        client.outbox_bytes += bytes;
+        Fate::Waiting
+    }
+}
+
+fn cost(frames: &[Message]) -> u64 {
+    frame::size(frames) + ANSWER_OVERHEAD
+}
+
+/// Sends a client its answer, or gives the frames back with the reason.
+fn send(
+    socket: &Socket,
+    identity: &[u8],
+    frames: Vec<Message>,
+) -> Result<(), (zmq::Error, Vec<Message>)> {
+    // ROUTER_MANDATORY: EAGAIN when the client has no room, EHOSTUNREACH when it is gone.
+    match socket.send(identity, DONTWAIT | SNDMORE) {
+        Ok(()) => {
+            send_rest(socket, frames);
+            Ok(())
+        }
+        Err(error) => Err((error, frames)),
+    }
+}
+
+/// Sends the frames of a message whose first one was taken. libzmq takes the rest of a message whole;
+/// if the peer goes meanwhile it drops it whole, as it would once it were sent.
+fn send_rest(socket: &Socket, frames: Vec<Message>) {
+    let last = frames.len().saturating_sub(1);
+    for (n, frame) in frames.into_iter().enumerate() {
+        let more = if n < last { SNDMORE } else { 0 };
+        let _ = socket.send(frame, DONTWAIT | more);
+    }
+}
+
+/// The client's socket type, as libzmq learnt it from the handshake.
+fn kind(identity: &mut Message, frames: &mut [Message]) -> ClientKind {
+    let mut all = std::iter::once(identity).chain(frames.iter_mut());
+    let req = all.any(|frame| frame.gets("Socket-Type") == Some("REQ"));
+    if req {
+        ClientKind::Req
+    } else {
+        ClientKind::Dealer
+    }
+}
+
+/// What a message's shape says of its sender, to spare asking libzmq for every one.
+fn looks_like(frames: &[Message]) -> ClientKind {
+    let delimiter = frames.iter().take(2).position(|frame| frame.is_empty());
+    match delimiter {
+        Some(0) => ClientKind::Req,
+        // ZMQ_REQ_CORRELATE's number.
+        Some(1) if frames[0].len() == 4 => ClientKind::Req,
+        _ => ClientKind::Dealer,
+    }
+}

@@ -1,0 +1,98 @@
+//! The seam: what carries frames between the network and the core.
+//!
+//! An engine turns what peers do into [`Event`](crate::core::Event)s and carries out what the core
+//! decides through an [`Outlet`](crate::core::Outlet). It knows no routes and no schemas. It owns
+//! one thread, on which it also runs the core, so nothing on a message's way takes a lock.
+//!
+//! What an engine must do, whichever it is: number every connection anew ([`PeerId`](crate::core::PeerId)
+//! is never used twice); tell who comes before what they send and who goes after it; never block in an
+//! outlet's call; bound what it keeps for a client by `limits.client_bytes` and tell the fate of each
+//! answer that it kept; take in at most a budget of messages before it looks at the others again.
+//! One that sees each worker says so with `crowd: false`; one that doesn't gives the core one crowd
+//! a pool. The core needs no other knowledge of the difference.
+
+mod libzmq;
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::core::Ledger;
+use crate::snapshot::{EngineKind, Snapshot};
+
+/// An address that the gateway listens on, as the system resolved it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// `frontend` or `pool`.
+    pub role: &'static str,
+    /// Its key in routes.yaml.
+    pub name: String,
+    /// The address, port 0 resolved.
+    pub endpoint: String,
+}
+
+/// Why the gateway could not start or go on.
+#[derive(Debug)]
+pub struct EngineError(String);
+
+impl EngineError {
+    fn new(what: impl fmt::Display, why: impl fmt::Display) -> Self {
+        Self(format!("{what}: {why}"))
+    }
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for EngineError {}
+
+/// A gateway that runs on its own thread.
+pub struct Running {
+    listening: Vec<Listening>,
+    control: libzmq::Control,
+    thread: JoinHandle<Result<Ledger, EngineError>>,
+}
+
+/// Binds every address of `snapshot` and starts to serve. An error leaves nothing behind.
+pub fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
+    match snapshot.engine {
+        EngineKind::Libzmq => libzmq::start(snapshot),
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
+    }
+
+    /// The first address of a frontend or pool, to connect to from this machine.
+    pub fn endpoint(&self, name: &str) -> Option<String> {
+        let found = self.listening.iter().find(|at| at.name == name)?;
+        Some(found.endpoint.replace("0.0.0.0", "127.0.0.1"))
+    }
+
+    /// Takes no more requests, lets the held ones finish within `shutdown.grace`, then ends.
+    pub fn drain(&self) {
+        self.control.send(libzmq::Command::Drain);
+    }
+
+    /// Ends at once.
+    pub fn stop(&self) {
+        self.control.send(libzmq::Command::Stop);
+    }
+
+    /// Whether it has ended, by order or by a fault.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the end; gives what was counted.
+    pub fn wait(self) -> Result<Ledger, EngineError> {
+        let ended = self.thread.join();
+        ended.unwrap_or_else(|_| Err(EngineError::new("the data thread", "it panicked")))
+    }
+}
