@@ -142,7 +142,7 @@ impl<'a> Scope<'a> {
         Self { message, needs }
     }
 
-    /// That every field of `seen`'s window that must be present is.
+    /// That every field that must be present is in `seen`.
     #[inline]
     fn complete(self, seen: &needs::FieldSet, offset: usize) -> Checked<()> {
         match self.needs.missing(seen) {
