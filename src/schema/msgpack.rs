@@ -15,7 +15,7 @@ use super::violation::{Checked, Fault, deeper, excerpt};
 use super::{Layout, Schema, Scope, UnknownFields};
 use crate::diagnostic::did_you_mean;
 use head::{Head, Reader};
-use keys::{Key, Keys};
+use keys::Keys;
 use scalar::{scalar, short, utf8};
 
 /// The first thing wrong with `payload`.
@@ -228,11 +228,9 @@ impl<'a> Walk<'a> {
                 head.describe(),
             ));
         };
-        let mut keys = Keys::new();
+        let mut keys = Keys::new(self.table, key.kind, reader);
         for _ in 0..count {
-            let at = reader.at();
-            let key = Key::read(self.table, reader, key.kind)?;
-            keys.insert(key, at)?;
+            let key = keys.next(reader)?;
             // The value is the second field of an entry.
             if let Err(fault) = self.element(reader, entry, 1, value.kind, depth) {
                 return Err(fault.under(key.segment()));
