@@ -302,6 +302,10 @@ fn packed_and_unpacked_are_both_right_and_counted() {
         "a 32-bit value",
         3,
     );
+    // What comes after the fault doesn't count.
+    let wrong = [tag(18, 5), vec![0; 4]].concat();
+    let amid = [int(18, 1), wrong, len(18, [2, 3])].concat();
+    assert_eq!(violation(&schema, &amid).0, "numbers[1]");
     let long: Vec<u8> = [vec![1; 16], vec![0x80, 1], vec![1; 9]].concat();
     accepted(&schema, &len(18, long));
 }
