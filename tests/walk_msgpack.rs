@@ -677,6 +677,12 @@ fn truncated_trailing_reserved_and_lying_lengths() {
         "4294967295 pairs",
         "the end after 1 bytes",
     );
+    no(
+        "tags",
+        vec![0x82, 0xa1, b'k', 1],
+        "2 pairs",
+        "the end after 3 bytes",
+    );
     let (path, expected, ..) =
         violation(&all(), &one("text", vec![0xdb, 255, 255, 255, 255, b'x']));
     assert_eq!((&*path, &*expected), ("text", "4294967295 bytes"));

@@ -168,10 +168,15 @@ impl<'a> Builder<'a> {
                 Some(oneof) => features.within(oneof.options.as_ref(), place::ONEOF),
                 None => *features,
             };
-            fields.push(self.field(field.name(), field, features)?);
+            fields.push(self.field(field.name(), field, features, is_map_entry(descriptor))?);
         }
         for extension in self.extensions.get(name.as_str()).into_iter().flatten() {
-            fields.push(self.field(&extension.name, extension.descriptor, extension.features)?);
+            fields.push(self.field(
+                &extension.name,
+                extension.descriptor,
+                extension.features,
+                false,
+            )?);
         }
         if fields.len() > MAX_FIELDS {
             return Err(format!(
@@ -189,8 +194,11 @@ impl<'a> Builder<'a> {
         name: &str,
         descriptor: &FieldDescriptorProto,
         outer: Features,
+        in_map_entry: bool,
     ) -> Result<Field, String> {
-        let features = outer.within(descriptor.options.as_ref(), place::FIELD);
+        let mut features = outer.within(descriptor.options.as_ref(), place::FIELD);
+        // Neither maps nor their values are ever delimited.
+        features.delimited &= !in_map_entry;
         let kind = self.kind(name, descriptor, features)?;
         let repeated = descriptor.label() == Label::LABEL_REPEATED;
         let of_entries = |id: MessageId| is_map_entry(self.messages[id.0 as usize].descriptor);
@@ -272,7 +280,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// Map entries are never delimited, whatever their field's features.
+    /// Map entries are always length-prefixed, whatever their field's features.
     fn delimited_or_not(&self, id: MessageId, features: Features) -> Kind {
         let entry = is_map_entry(self.messages[id.0 as usize].descriptor);
         if features.delimited && !entry {

@@ -1,7 +1,7 @@
 //! The MessagePack walk: a payload in MessagePack against a message.
 //!
 //! Reads the bytes once, builds nothing, and allocates nothing unless it fails, but for the keys of
-//! a large map (`keys.rs`). A message is a map keyed by proto or JSON names, or an array in
+//! a large map (`keys.rs`) and a message type with more than 256 fields (`needs.rs`). A message is a map keyed by proto or JSON names, or an array in
 //! declaration order; nil is an absent field. Elements of lists and values of maps are never nil.
 
 mod head;
@@ -15,7 +15,7 @@ use super::violation::{Checked, Fault, deeper, excerpt};
 use super::{Layout, Schema, Scope, UnknownFields};
 use crate::diagnostic::did_you_mean;
 use head::{Head, Reader};
-use keys::{Key, Keys};
+use keys::Keys;
 use scalar::{scalar, short, utf8};
 
 /// The first thing wrong with `payload`.
@@ -75,8 +75,7 @@ impl<'a> Walk<'a> {
         depth: u32,
     ) -> Checked<()> {
         let message = scope.message;
-        let body = reader.clone();
-        let mut seen = Seen::window(0);
+        let mut seen = Seen::default();
         let mut place = 0;
         for _ in 0..count {
             let at = reader.at();
@@ -98,11 +97,7 @@ impl<'a> Walk<'a> {
                 None => reader.skip(depth)?,
             }
         }
-        scope.complete(&seen.held, start)?;
-        self.later_windows(&body, scope, start, count, |_, reader| {
-            let key = key(reader)?;
-            Ok(message.by_name(utf8(key, reader.at() - key.len())?))
-        })
+        scope.complete(&seen.held, start)
     }
 
     /// A message as an array of `count` values in declaration order.
@@ -120,54 +115,14 @@ impl<'a> Walk<'a> {
             let expected = format!("at most {places} values, the fields of {}", message.name);
             return Err(Fault::new(start, expected, format!("{count}")));
         }
-        let body = reader.clone();
-        let mut seen = Seen::window(0);
+        let mut seen = Seen::default();
         for &index in &message.declared[..count] {
             let at = reader.at();
             if self.field(reader, scope, index, depth)? {
                 seen.hold(message, index, at)?;
             }
         }
-        scope.complete(&seen.held, start)?;
-        self.later_windows(&body, scope, start, count, |place, _| {
-            Ok(message.declared.get(place).copied())
-        })
-    }
-
-    /// What a message of very many fields holds beyond the first window: reads it again for each.
-    /// `index` gives the field at a place, past its key.
-    fn later_windows(
-        &self,
-        body: &Reader,
-        scope: Scope<'a>,
-        start: usize,
-        count: usize,
-        index: impl Fn(usize, &mut Reader) -> Checked<Option<u32>>,
-    ) -> Checked<()> {
-        let message = scope.message;
-        let fields = message.fields.len() as u32;
-        for base in (FieldSet::WIDTH..fields).step_by(FieldSet::WIDTH as usize) {
-            let mut seen = Seen::window(base);
-            let mut reader = body.clone();
-            for place in 0..count {
-                let at = reader.at();
-                let index = index(place, &mut reader)?;
-                let absent =
-                    index.is_some_and(|i| self.absent(&mut reader, &message.fields[i as usize]));
-                if !absent {
-                    // Walked before, within its depth.
-                    reader.skip(u32::MAX)?;
-                }
-                if let Some(index) = index {
-                    seen.name(message, index, at)?;
-                    if !absent {
-                        seen.hold(message, index, at)?;
-                    }
-                }
-            }
-            scope.complete(&seen.held, start)?;
-        }
-        Ok(())
+        scope.complete(&seen.held, start)
     }
 
     /// The value of a known field; false if it is absent, which is written as nil.
@@ -273,11 +228,9 @@ impl<'a> Walk<'a> {
                 head.describe(),
             ));
         };
-        let mut keys = Keys::new();
+        let mut keys = Keys::new(self.table, key.kind, reader);
         for _ in 0..count {
-            let at = reader.at();
-            let key = Key::read(self.table, reader, key.kind)?;
-            keys.insert(key, at)?;
+            let key = keys.next(reader)?;
             // The value is the second field of an entry.
             if let Err(fault) = self.element(reader, entry, 1, value.kind, depth) {
                 return Err(fault.under(key.segment()));
@@ -298,6 +251,7 @@ impl<'a> Walk<'a> {
 }
 
 /// What one occurrence of a message holds so far.
+#[derive(Default)]
 struct Seen {
     named: FieldSet,
     held: FieldSet,
@@ -305,15 +259,6 @@ struct Seen {
 }
 
 impl Seen {
-    #[inline]
-    fn window(base: u32) -> Self {
-        Self {
-            named: FieldSet::window(base),
-            held: FieldSet::window(base),
-            oneofs: FieldSet::window(base),
-        }
-    }
-
     /// A field's key was read at `at`.
     #[inline]
     fn name(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {

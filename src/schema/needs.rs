@@ -44,59 +44,60 @@ impl Needs {
         &mut self.children[at].1
     }
 
-    /// The first required field of `seen`'s window that is not in it.
+    /// The first required field that is not in `seen`.
+    #[inline]
     pub fn missing(&self, seen: &FieldSet) -> Option<u32> {
         let mut required = self.required.iter().copied();
-        required.find(|&index| seen.covers(index) && !seen.contains(index))
-    }
-
-    /// Where the windows after the first begin that hold a required field.
-    pub fn later_windows(&self) -> impl Iterator<Item = u32> {
-        let last = self.required.last().copied().unwrap_or(0);
-        (FieldSet::WIDTH..=last).step_by(FieldSet::WIDTH as usize)
+        required.find(|&index| !seen.contains(index))
     }
 }
 
-/// The fields met in one occurrence of a message, without allocation: a window of
-/// [`FieldSet::WIDTH`] field indices. Wider messages, which are rare, are read once per window.
+/// The fields met in one occurrence of a message, by index.
+///
+/// Lies on the stack for the first [`FieldSet::WIDTH`] fields; a message type that has more of them
+/// costs an allocation of a bit each once one is met, so that every walk takes linear time.
+#[derive(Default)]
 pub(super) struct FieldSet {
-    base: u32,
-    bits: [u64; 4],
+    low: [u64; 4],
+    high: Vec<u64>,
 }
 
 impl FieldSet {
-    pub const WIDTH: u32 = 256;
+    const WIDTH: usize = 256;
 
-    #[inline]
-    pub fn window(base: u32) -> Self {
-        Self { base, bits: [0; 4] }
-    }
-
-    #[inline]
-    pub fn covers(&self, index: u32) -> bool {
-        index.wrapping_sub(self.base) < Self::WIDTH
-    }
-
-    /// Adds a field; false if it was there. One outside the window is none of its business.
+    /// Adds a field; false if it was there.
     #[inline]
     pub fn insert(&mut self, index: u32) -> bool {
-        if !self.covers(index) {
-            return true;
-        }
-        let (word, bit) = self.place(index);
-        let new = self.bits[word] & bit == 0;
-        self.bits[word] |= bit;
+        let (word, bit) = place(index);
+        let bits = match self.low.get_mut(word) {
+            Some(bits) => bits,
+            None => self.high_word(word - Self::WIDTH / 64),
+        };
+        let new = *bits & bit == 0;
+        *bits |= bit;
         new
     }
 
-    fn contains(&self, index: u32) -> bool {
-        let (word, bit) = self.place(index);
-        self.bits[word] & bit != 0
+    #[cold]
+    fn high_word(&mut self, word: usize) -> &mut u64 {
+        if word >= self.high.len() {
+            self.high.resize(word + 1, 0);
+        }
+        &mut self.high[word]
     }
 
     #[inline]
-    fn place(&self, index: u32) -> (usize, u64) {
-        let at = index.wrapping_sub(self.base) % Self::WIDTH;
-        ((at / 64) as usize, 1 << (at % 64))
+    fn contains(&self, index: u32) -> bool {
+        let (word, bit) = place(index);
+        let bits = match self.low.get(word) {
+            Some(bits) => Some(bits),
+            None => self.high.get(word - Self::WIDTH / 64),
+        };
+        bits.is_some_and(|bits| bits & bit != 0)
     }
+}
+
+#[inline]
+fn place(index: u32) -> (usize, u64) {
+    (index as usize / 64, 1 << (index % 64))
 }

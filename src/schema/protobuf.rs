@@ -1,6 +1,7 @@
 //! The protobuf walk: a payload in protobuf's wire format against a message.
 //!
-//! Reads the bytes once, builds nothing, allocates nothing unless it fails. It refuses what a
+//! Reads the bytes once, builds nothing, and allocates nothing unless it fails (but for required
+//! fields of a message type with more than 256 fields, see `needs.rs`). It refuses what a
 //! protobuf parser must refuse, and a known field on a wrong wire type. It never looks at a value
 //! further than the schema asks.
 
@@ -12,7 +13,7 @@ use super::table::{EnumId, Field, Kind, Message, Table, wire as wire_type};
 use super::violation::{Checked, Fault, deeper};
 use super::{Schema, Scope, UnknownFields};
 use locate::locate;
-use wire::{Reader, Records, open_group, wrong_end};
+use wire::{Reader, open_group, wrong_end};
 
 /// Stands for "not in a group" where a group's number is asked for.
 const NO_GROUP: u32 = 0;
@@ -42,7 +43,8 @@ impl<'a> Walk<'a> {
     ) -> Checked<()> {
         let start = reader.at();
         let message = scope.message;
-        let mut seen = FieldSet::window(0);
+        let tracked = !scope.needs.is_empty();
+        let mut seen = FieldSet::default();
         while !reader.is_empty() {
             let at = reader.at();
             let (number, wire) = reader.tag()?;
@@ -50,10 +52,12 @@ impl<'a> Walk<'a> {
                 if number != group {
                     return Err(wrong_end(at, group, number));
                 }
-                return complete(reader, scope, start, &seen);
+                return scope.complete(&seen, start);
             }
             if let Some(index) = message.by_number(number) {
-                seen.insert(index);
+                if tracked {
+                    seen.insert(index);
+                }
                 if let Err(fault) = self.field(reader, scope, index, wire, at, depth) {
                     let field = &message.fields[index as usize];
                     return Err(locate(fault, self.table, message, field, reader, start, at));
@@ -67,7 +71,7 @@ impl<'a> Walk<'a> {
         if group != NO_GROUP {
             return Err(open_group(reader.at(), group));
         }
-        complete(reader, scope, start, &seen)
+        scope.complete(&seen, start)
     }
 
     /// One record of a known field: an element, or a packed run of them.
@@ -163,25 +167,6 @@ impl<'a> Walk<'a> {
             wire_type::label(wire),
         )
     }
-}
-
-/// That every field that must be present in this message is.
-#[inline]
-fn complete(reader: &Reader, scope: Scope, start: usize, seen: &FieldSet) -> Checked<()> {
-    if scope.needs.is_empty() {
-        return Ok(());
-    }
-    scope.complete(seen, start)?;
-    for base in scope.needs.later_windows() {
-        let mut seen = FieldSet::window(base);
-        for record in Records::from(reader.rewound(start)) {
-            if let Some(index) = scope.message.by_number(record.number) {
-                seen.insert(index);
-            }
-        }
-        scope.complete(&seen, start)?;
-    }
-    Ok(())
 }
 
 #[inline]

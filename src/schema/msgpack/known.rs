@@ -6,7 +6,7 @@ use super::super::table::{Form, Kind};
 use super::super::violation::{Checked, Fault, deeper};
 use super::Walk;
 use super::head::{Head, Reader};
-use super::keys::{Key, Keys};
+use super::keys::Keys;
 use super::scalar::{check_utf8, scalar};
 
 /// MessagePack's own extension type for a moment.
@@ -77,11 +77,9 @@ impl<'a> Walk<'a> {
             }
             Head::Map(count) => {
                 let depth = deeper(depth, at)?;
-                let mut keys = Keys::new();
+                let mut keys = Keys::new(self.table, Kind::String { utf8: true }, reader);
                 for _ in 0..count {
-                    let at = reader.at();
-                    let key = Key::read(self.table, reader, Kind::String { utf8: true })?;
-                    keys.insert(key, at)?;
+                    let key = keys.next(reader)?;
                     let value = self.value(reader, depth);
                     value.map_err(|fault| fault.under(key.segment()))?;
                 }

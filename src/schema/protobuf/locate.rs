@@ -41,9 +41,6 @@ pub(super) fn locate(
 fn element_index(start: &Reader, field: &Field, at: usize, offset: usize) -> usize {
     let mut elements = 0;
     for record in Records::from(start.clone()) {
-        if record.at > at {
-            break;
-        }
         if record.number != field.number {
             continue;
         }
@@ -53,6 +50,9 @@ fn element_index(start: &Reader, field: &Field, at: usize, offset: usize) -> usi
             (true, Ok(run)) => run.elements_before(usize::MAX, field.wire),
             _ => usize::from(record.at < at),
         };
+        if record.at == at {
+            break;
+        }
     }
     elements
 }

@@ -194,8 +194,12 @@ impl<'a> Reader<'a> {
 }
 
 /// The records of a message one after the other, to the end of the message or group or to what is
-/// malformed: for a second look at what a walk has read.
-pub(super) struct Records<'a>(Reader<'a>);
+/// malformed: for a second look at what a walk has read. A record is skipped only on the way to the
+/// next, so that looking for one of them never reads what lies in it.
+pub(super) struct Records<'a> {
+    reader: Reader<'a>,
+    pending: Option<(u32, u8)>,
+}
 
 /// One field of a message as it lies on the wire.
 pub(super) struct Record<'a> {
@@ -208,7 +212,8 @@ pub(super) struct Record<'a> {
 
 impl<'a> From<Reader<'a>> for Records<'a> {
     fn from(reader: Reader<'a>) -> Self {
-        Self(reader)
+        let pending = None;
+        Self { reader, pending }
     }
 }
 
@@ -216,21 +221,17 @@ impl<'a> Iterator for Records<'a> {
     type Item = Record<'a>;
 
     fn next(&mut self) -> Option<Record<'a>> {
-        let at = self.0.at;
-        let (number, wire) = self.0.tag().ok()?;
-        let value = self.0.clone();
-        if wire == wire::END_GROUP {
-            return None;
+        if let Some((number, wire)) = self.pending {
+            self.reader.skip(number, wire, RECORD_DEPTH).ok()?;
         }
-        // A value that the walk failed in still counts; there is nothing after it.
-        if self.0.skip(number, wire, RECORD_DEPTH).is_err() {
-            self.0.at = self.0.bytes.len();
-        }
-        Some(Record {
+        let at = self.reader.at;
+        let (number, wire) = self.reader.tag().ok()?;
+        self.pending = Some((number, wire));
+        (wire != wire::END_GROUP).then(|| Record {
             at,
             number,
             wire,
-            value,
+            value: self.reader.clone(),
         })
     }
 }
