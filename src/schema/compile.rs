@@ -62,7 +62,11 @@ pub fn compile(
     found: &mut Diagnostics,
 ) -> Option<Descriptors> {
     let mut here = Diagnostics::new();
-    let sources = Sources::read(roots, &mut here);
+    let mut sources = Sources::read(roots, &mut here);
+    if compiler == Compiler::Builtin {
+        sources.drop_well_known();
+    }
+    let sources = sources;
     let files = on_a_large_stack(&mut here, |found| match compiler {
         Compiler::Builtin => builtin::compile(&sources, found),
         Compiler::Protoc => protoc::compile(&sources, found),

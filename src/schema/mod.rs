@@ -8,6 +8,7 @@ pub mod compile;
 pub mod verify;
 
 mod builtin;
+mod fault;
 mod outline;
 mod places;
 mod protoc;
