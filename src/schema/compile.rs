@@ -1,7 +1,7 @@
 //! `.proto` files → descriptors, or everything that is wrong with them, each at its place.
 //!
-//! The texts below the import paths are read once ([`sources`](super::sources)), handed to one of
-//! two front ends ([`builtin`], the default, or [`protoc`]), and what the first is too lenient about is
+//! The texts below the import paths are read once (`sources`), handed to one of two front ends
+//! (`builtin`, the default, or `protoc`), and what the first is too lenient about is
 //! checked after it ([`verify`](super::verify)). The front ends run on a thread of their own, with
 //! a stack that the deepest file let through can't overflow. Nothing in a file can take the process
 //! down or make it wait for ever; nothing here knows routes or payloads, or writes outside the
