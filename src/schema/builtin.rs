@@ -13,10 +13,12 @@ use protobuf::descriptor::{FileDescriptorProto, FileDescriptorSet};
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
 use super::compile::reason;
-use super::outline::{MAX_NESTING, definition_of};
-use super::sources::{Source, Sources, WELL_KNOWN};
+use super::fault::{
+    failed, faults_of, import_place, linked_offset, missing, refused, with_other_half,
+};
+use super::sources::{Sources, WELL_KNOWN};
 use super::verify::verify;
-use crate::diagnostic::{Diagnostic, Diagnostics, Place, did_you_mean};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Files with faults that a run reports: after so many, more would help nobody.
 const MAX_FAULTY_FILES: usize = 100;
@@ -254,7 +256,7 @@ impl<'a> Run<'a> {
                 Ok(Some(error)) => {
                     let at = |offset| linked_offset(&source.file.text, offset);
                     for fault in faults_of(&error, source, &at) {
-                        self.faults.add(name, self.with_other_half(fault));
+                        self.faults.add(name, with_other_half(fault, self.sources));
                     }
                 }
                 Err(panic) => self.faults.add(name, failed(source, &reason(&*panic))),
@@ -270,28 +272,6 @@ impl<'a> Run<'a> {
             }
         }
     }
-
-    /// A name that another file defines, too: says where.
-    fn with_other_half(&self, fault: Diagnostic) -> Diagnostic {
-        let mut quoted = fault.message.split('\'').skip(1).step_by(2);
-        let (Some(name), Some(file)) = (quoted.next(), quoted.next()) else {
-            return fault;
-        };
-        if !fault.message.contains("is already defined in file") {
-            return fault;
-        }
-        let name = name.rsplit('.').next().unwrap_or(name);
-        let note = match self.sources.get(file) {
-            None => format!("{file} comes with the gateway"),
-            Some(other) => match definition_of(&other.file.text, name) {
-                None => format!("first defined in {}", other.file.path.display()),
-                Some(range) => format!("first defined at {}", other.file.place_of_bytes(range)),
-            },
-        };
-        fault.note(note).help(
-            "all files below the import paths are compiled together: rename one, or leave one out",
-        )
-    }
 }
 
 /// The parsed files, for protox to take.
@@ -302,174 +282,6 @@ impl FileResolver for Parsed {
         let file = self.0.get(name).cloned();
         file.ok_or_else(|| protox::Error::file_not_found(name))
     }
-}
-
-/// What protox isn't shown at all.
-fn refused(source: &Source) -> Option<Diagnostic> {
-    if let Some(range) = source.outline.too_deep.clone() {
-        return Some(
-            Diagnostic::error(format!("brackets nest more than {MAX_NESTING} deep"))
-                .at(source.file.place_of_bytes(range))
-                .label("one too many")
-                .help("nest less: messages may nest 31 deep"),
-        );
-    }
-    let range = source.outline.edition.clone()?;
-    Some(
-        Diagnostic::error("the built-in compiler can't read editions")
-            .at(source.file.place_of_bytes(range))
-            .label("expected syntax = \"proto3\" or \"proto2\"")
-            .help("in routes.yaml, say\nproto: { compiler: protoc }\nto have protoc read the files (it must be on the PATH)"),
-    )
-}
-
-/// Each fault that one error of protox tells of. `offset` mends the offsets that it gives.
-fn faults_of(
-    error: &dyn miette::Diagnostic,
-    source: &Source,
-    offset: &dyn Fn(usize) -> usize,
-) -> Vec<Diagnostic> {
-    let mut faults = vec![fault_of(error, source, offset)];
-    let related = error.related().into_iter().flatten();
-    faults.extend(related.map(|error| fault_of(error, source, offset)));
-    faults
-}
-
-fn fault_of(
-    error: &dyn miette::Diagnostic,
-    source: &Source,
-    offset: &dyn Fn(usize) -> usize,
-) -> Diagnostic {
-    let file = &source.file;
-    let mut text = error.to_string().replace(['\n', '\r'], " ");
-    let help = error.help().map(|help| help.to_string());
-    // protox says so of imports, too.
-    if text == "invalid group name" && help.as_ref().is_some_and(|h| h.starts_with("imports")) {
-        text = "invalid import".to_owned();
-    }
-    let mut fault = Diagnostic::error(text);
-    let mut labels: Vec<(String, Place)> = Vec::new();
-    for label in error.labels().into_iter().flatten() {
-        let start = offset(label.offset());
-        let said = label
-            .label()
-            .unwrap_or_default()
-            .trim_matches('…')
-            .to_owned();
-        labels.push((said, file.place_of_bytes(start..start + label.len())));
-    }
-    // Of two, one is the fault and the other what it contradicts.
-    let is_other = |said: &str| said.contains("range") || said.starts_with("first");
-    labels.sort_by_key(|(said, _)| {
-        (
-            is_other(said),
-            !said.contains("again") && !said.starts_with("found"),
-        )
-    });
-    let mut labels = labels.into_iter();
-    match labels.next() {
-        Some((said, place)) => {
-            let said = if said.starts_with("found") || said.starts_with("defined") {
-                String::new()
-            } else {
-                said
-            };
-            fault = fault.at(place).label(said);
-        }
-        None => fault = placed_by_outline(fault, source),
-    }
-    for (said, place) in labels {
-        let said = if said.contains("here") {
-            said.replace("here", "at")
-        } else {
-            format!("{said} at")
-        };
-        fault = fault.note(format!("{} {place}", said.trim_start_matches("and ")));
-    }
-    match help {
-        Some(help) => fault.help(help),
-        None => fault,
-    }
-}
-
-/// A place for what protox gives none.
-fn placed_by_outline(fault: Diagnostic, source: &Source) -> Diagnostic {
-    let file = &source.file;
-    let outline = &source.outline;
-    if fault.message.starts_with("multiple package names") {
-        if let [first, second, ..] = &outline.packages[..] {
-            let first = file.place_of_bytes(first.clone());
-            let second = file.place_of_bytes(second.clone());
-            return fault
-                .at(second)
-                .label("a file has one package at most")
-                .note(format!("first named at {first}"));
-        }
-    }
-    if fault.message.ends_with("reached end of file") {
-        let end = outline.last.end;
-        return fault
-            .at(file.place_of_bytes(end..end))
-            .label("the file ends here");
-    }
-    // A name in quotes is the best hint left.
-    let quoted = fault
-        .message
-        .split('\'')
-        .nth(1)
-        .and_then(|name| name.rsplit('.').next());
-    let range = quoted
-        .and_then(|name| definition_of(&file.text, name))
-        .unwrap_or(0..0);
-    fault.at(file.place_of_bytes(range))
-}
-
-/// When linking, protox takes a column in bytes for one in characters; this takes it back.
-fn linked_offset(text: &str, offset: usize) -> usize {
-    let before = text.get(..offset).unwrap_or(text);
-    let start = before.rfind('\n').map_or(0, |at| at + 1);
-    start + before[start..].chars().count()
-}
-
-fn failed(source: &Source, reason: &str) -> Diagnostic {
-    Diagnostic::error(format!(
-        "the built-in compiler failed at this file: {reason}"
-    ))
-    .at(source.file.place(1, 1, 1))
-    .help(
-        "please report this with the file; in routes.yaml, proto: { compiler: protoc } may read it",
-    )
-}
-
-fn missing(import: &str, source: &Source, sources: &Sources) -> Diagnostic {
-    let fault = Diagnostic::error(format!("{import:?} is not found"))
-        .at(import_place(source, import))
-        .label("no file of this name below the import paths");
-    let roots: Vec<_> = sources
-        .roots()
-        .map(|root| root.display().to_string())
-        .collect();
-    let fault = fault.note(format!("import paths: {}", roots.join(", ")));
-    let ending = format!("/{import}");
-    if let Some((name, other)) = sources.iter().find(|(name, _)| name.ends_with(&ending)) {
-        let below = other.file.path.display().to_string();
-        let path = below.strip_suffix(&ending).unwrap_or(&below);
-        return fault.help(format!(
-            "import {name:?}, or add {path} to proto.import_paths"
-        ));
-    }
-    let names = sources.iter().map(|(name, _)| name);
-    let help = match did_you_mean(import, names.chain(WELL_KNOWN.iter().copied())) {
-        Some(name) => format!("did you mean {name:?}?"),
-        None => "put the file there, or its directory into proto.import_paths".to_owned(),
-    };
-    fault.help(help)
-}
-
-fn import_place(source: &Source, import: &str) -> Place {
-    let written = source.outline.imports.iter().find(|i| i.name == import);
-    let range = written.map_or(0..0, |i| i.range.clone());
-    source.file.place_of_bytes(range)
 }
 
 fn listed(names: &[&str]) -> String {

@@ -1,7 +1,7 @@
 //! `.proto` files → descriptors, or everything that is wrong with them, each at its place.
 //!
-//! The texts below the import paths are read once ([`sources`](super::sources)), handed to one of
-//! two front ends ([`builtin`], the default, or [`protoc`]), and what the first is too lenient about is
+//! The texts below the import paths are read once (`sources`), handed to one of two front ends
+//! (`builtin`, the default, or `protoc`), and what the first is too lenient about is
 //! checked after it ([`verify`](super::verify)). The front ends run on a thread of their own, with
 //! a stack that the deepest file let through can't overflow. Nothing in a file can take the process
 //! down or make it wait for ever; nothing here knows routes or payloads, or writes outside the
@@ -62,7 +62,11 @@ pub fn compile(
     found: &mut Diagnostics,
 ) -> Option<Descriptors> {
     let mut here = Diagnostics::new();
-    let sources = Sources::read(roots, &mut here);
+    let mut sources = Sources::read(roots, &mut here);
+    if compiler == Compiler::Builtin {
+        sources.drop_well_known();
+    }
+    let sources = sources;
     let files = on_a_large_stack(&mut here, |found| match compiler {
         Compiler::Builtin => builtin::compile(&sources, found),
         Compiler::Protoc => protoc::compile(&sources, found),

@@ -9,6 +9,7 @@ pub mod verify;
 
 mod build;
 mod builtin;
+mod fault;
 mod features;
 mod msgpack;
 mod needs;

@@ -88,6 +88,14 @@ impl Sources {
         files.map(|(name, source)| (name, source.file)).collect()
     }
 
+    /// Drops the copies of the files that the built-in compiler brings along, under whose names
+    /// it would never look at them: it knows these types by heart, and can't read every release's
+    /// descriptor.proto.
+    pub(super) fn drop_well_known(&mut self) {
+        self.files
+            .retain(|name, _| !WELL_KNOWN.contains(&name.as_str()));
+    }
+
     fn imported(&self) -> HashSet<&str> {
         let imports = self.files.values().flat_map(|s| &s.outline.imports);
         imports.map(|import| import.name.as_str()).collect()
@@ -121,9 +129,8 @@ impl Sources {
         self.files.retain(|name, _| !superfluous.contains(name));
     }
 
-    /// Well-known types come with the gateway. A copy under their own name takes their place, as
-    /// with protoc; a copy under another name (`third_party/google/protobuf/any.proto`) that
-    /// nobody imports by that name would only define the same types again.
+    /// A copy of a well-known file under another name (`third_party/google/protobuf/any.proto`)
+    /// that nobody imports by that name would only define the same types again.
     fn drop_copies_of_well_known(&mut self) {
         let imported: HashSet<String> = self.imported().into_iter().map(str::to_owned).collect();
         self.files.retain(|name, _| {
