@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 //! The schema gateway for ZeroMQ.
 
+pub mod cli;
 pub mod config;
 pub mod core;
 pub mod deadline;

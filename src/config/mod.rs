@@ -32,6 +32,22 @@ pub struct Loaded {
     pub warnings: Diagnostics,
     /// How many messages the .proto files define.
     pub messages: usize,
+    /// How many routes there are.
+    pub routes: usize,
+}
+
+impl Loaded {
+    /// What was loaded, in a few words.
+    pub fn summary(&self) -> String {
+        let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let parts = [
+            count(self.routes, "route"),
+            count(self.snapshot.pools.len(), "pool"),
+            count(self.snapshot.frontends.len(), "frontend"),
+            count(self.messages, "message"),
+        ];
+        parts.join(", ")
+    }
 }
 
 /// Reads and resolves `path` and the .proto files that it names. The error holds every fault found.
@@ -43,10 +59,9 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
     });
     found.sort();
     match loaded {
-        Some((snapshot, messages)) if !found.has_errors() => Ok(Loaded {
-            snapshot,
+        Some(loaded) if !found.has_errors() => Ok(Loaded {
             warnings: found,
-            messages,
+            ..loaded
         }),
         _ => Err(found),
     }
@@ -90,7 +105,7 @@ fn resolve(
     source: Source,
     directory: &Path,
     found: &mut Diagnostics,
-) -> Option<(Snapshot, usize)> {
+) -> Option<Loaded> {
     clashing_binds(&source, found);
     for name in unused_pools(&source) {
         let fault = Diagnostic::warning(format!("no route uses pool {}", name.it.settings.name));
@@ -106,6 +121,7 @@ fn resolve(
         })
         .collect();
     let schemas = schemas?;
+    let count = routes.len();
     let snapshot = Snapshot {
         generation: 1,
         engine: source.engine,
@@ -123,7 +139,12 @@ fn resolve(
         limits: source.limits,
         grace: source.grace,
     };
-    Some((snapshot, schemas.messages))
+    Some(Loaded {
+        snapshot,
+        warnings: Diagnostics::new(),
+        messages: schemas.messages,
+        routes: count,
+    })
 }
 
 fn unused_pools(source: &Source) -> impl Iterator<Item = &Named<source::PoolSource>> {

@@ -49,10 +49,26 @@ impl fmt::Display for EngineError {
 
 impl std::error::Error for EngineError {}
 
+/// What tells a running gateway to end.
+#[derive(Clone)]
+pub struct Control(Arc<libzmq::Wire>);
+
+impl Control {
+    /// Take no more requests, let the held ones finish within `shutdown.grace`, then end.
+    pub fn drain(&self) {
+        self.0.send(libzmq::Command::Drain);
+    }
+
+    /// End at once.
+    pub fn stop(&self) {
+        self.0.send(libzmq::Command::Stop);
+    }
+}
+
 /// A gateway that runs on its own thread.
 pub struct Running {
     listening: Vec<Listening>,
-    control: libzmq::Control,
+    control: Control,
     thread: JoinHandle<Result<Ledger, EngineError>>,
 }
 
@@ -75,19 +91,9 @@ impl Running {
         Some(found.endpoint.replace("0.0.0.0", "127.0.0.1"))
     }
 
-    /// Takes no more requests, lets the held ones finish within `shutdown.grace`, then ends.
-    pub fn drain(&self) {
-        self.control.send(libzmq::Command::Drain);
-    }
-
-    /// Ends at once.
-    pub fn stop(&self) {
-        self.control.send(libzmq::Command::Stop);
-    }
-
-    /// Whether it has ended, by order or by a fault.
-    pub fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+    /// What ends it, for another thread to hold.
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Waits for the end; gives what was counted.

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 use zmq::{DONTWAIT, Message, POLLIN, POLLOUT, Socket};
 
-use super::{EngineError, Listening, Running};
+use super::{Control, EngineError, Listening, Running};
 use crate::core::{Core, Event, Ledger, PeerId};
 use crate::frame::Frame;
 use crate::pool::WorkerKind;
@@ -64,9 +64,9 @@ pub(super) enum Command {
 }
 
 /// Main's end of the control socket: an inproc message wakes the poll.
-pub(super) struct Control(Mutex<Socket>);
+pub(super) struct Wire(Mutex<Socket>);
 
-impl Control {
+impl Wire {
     pub(super) fn send(&self, command: Command) {
         let word = match command {
             Command::Drain => "drain",
@@ -147,7 +147,7 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         .stack_size(DATA_STACK)
         .spawn(move || engine.run())
         .map_err(|error| EngineError::new("data thread", error))?;
-    let control = Control(Mutex::new(theirs));
+    let control = Control(Arc::new(Wire(Mutex::new(theirs))));
     Ok(Running {
         listening,
         control,

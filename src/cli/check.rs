@@ -1,0 +1,40 @@
+//! `gateway check`: every fault of every file, or a line that says that all is well.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::colour;
+use crate::config;
+use crate::diagnostic::Diagnostics;
+
+pub(super) fn check(path: &Path) -> ExitCode {
+    match config::load(path) {
+        Ok(loaded) => {
+            report(&loaded.warnings);
+            println!("{}: {}", path.display(), loaded.summary());
+            ExitCode::SUCCESS
+        }
+        Err(found) => {
+            report(&found);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints diagnostics to standard error, and how many there are.
+pub(super) fn report(found: &Diagnostics) {
+    if found.is_empty() {
+        return;
+    }
+    let count = |n: usize, what: &str| match n {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        n => Some(format!("{n} {what}s")),
+    };
+    let counts = [
+        count(found.errors(), "error"),
+        count(found.warnings(), "warning"),
+    ];
+    let counts: Vec<_> = counts.into_iter().flatten().collect();
+    eprintln!("{}\n{}", found.render(colour()), counts.join(", "));
+}

@@ -1,0 +1,124 @@
+//! `gateway run`: load, listen, serve until a signal says to end.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
+
+use super::check::report;
+use super::{Arguments, LogFormat};
+use crate::config;
+use crate::core::Ledger;
+use crate::diagnostic::{Diagnostics, Severity};
+use crate::engine::{self, Control};
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    start_logging(arguments.log_format);
+    let loaded = match config::load(&arguments.config) {
+        Ok(loaded) => loaded,
+        Err(found) => {
+            tell(&found, arguments.log_format);
+            return ExitCode::FAILURE;
+        }
+    };
+    tell(&loaded.warnings, arguments.log_format);
+    let config = arguments.config.display();
+    info!(%config, "loaded {}", loaded.summary());
+    // Before anything listens, so that no signal finds the gateway half prepared.
+    let signals = match Signals::new([SIGTERM, SIGINT]) {
+        Ok(signals) => signals,
+        Err(error) => return failed("can't catch signals", &error),
+    };
+    let running = match engine::start(Arc::new(loaded.snapshot)) {
+        Ok(running) => running,
+        Err(error) => return failed("can't start", &error),
+    };
+    for at in running.listening() {
+        info!(endpoint = at.endpoint, "{} {} listens", at.role, at.name);
+    }
+    info!(generation = 1, "ready");
+    let stopped = end_on_signals(signals, running.control());
+    match running.wait() {
+        Ok(_) if stopped.load(Ordering::Relaxed) => {
+            warn!("ended at once by a second signal");
+            ExitCode::FAILURE
+        }
+        Ok(ledger) => {
+            sum_up(&ledger);
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed("ended", &error),
+    }
+}
+
+fn start_logging(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    match format {
+        LogFormat::Human => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+}
+
+/// Diagnostics as text for people, and as one log line each for programs.
+fn tell(found: &Diagnostics, format: LogFormat) {
+    if format == LogFormat::Human {
+        report(found);
+        return;
+    }
+    for diagnostic in found.iter() {
+        let place = diagnostic.place.as_ref().map(ToString::to_string);
+        let text = diagnostic.render(false);
+        match diagnostic.severity {
+            Severity::Error => error!(place, text, "{}", diagnostic.message),
+            Severity::Warning => warn!(place, text, "{}", diagnostic.message),
+        }
+    }
+}
+
+fn failed(what: &str, error: &dyn std::fmt::Display) -> ExitCode {
+    error!("{what}: {error}");
+    ExitCode::FAILURE
+}
+
+/// The first signal drains, the second ends at once; the flag says whether one did.
+fn end_on_signals(mut signals: Signals, control: Control) -> Arc<AtomicBool> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stopped);
+    std::thread::spawn(move || {
+        let mut draining = false;
+        for signal in signals.forever() {
+            if draining {
+                flag.store(true, Ordering::Relaxed);
+                control.stop();
+            } else {
+                draining = true;
+                let signal = signal_hook::low_level::signal_name(signal).unwrap_or("signal");
+                info!("{signal}: no new requests; those that are held may finish");
+                control.drain();
+            }
+        }
+    });
+    stopped
+}
+
+fn sum_up(ledger: &Ledger) {
+    info!(
+        received = ledger.received,
+        answered = ledger.answered,
+        rejected = ledger.rejected.iter().sum::<u64>(),
+        client_gone = ledger.client_gone,
+        client_slow = ledger.client_slow,
+        late = ledger.late,
+        unsolicited = ledger.unsolicited,
+        "ended"
+    );
+}
