@@ -233,15 +233,20 @@ impl Pool {
     /// The worker has the request now.
     pub fn hold(&mut self, peer: PeerId, number: u64, client: &Identity) {
         self.turn += 1;
-        let Some(worker) = self.workers.get_mut(&peer) else {
-            return;
-        };
-        worker.turn = self.turn;
-        worker.held.insert(number);
-        if self.settings.identity == IdentityMode::Client && worker.kind == WorkerKind::Dealer {
-            worker.owes.insert(Arc::clone(client), number);
+        let kind = self.workers.get(&peer).map(|worker| worker.kind);
+        let owes = kind.is_some_and(|kind| self.bare_identity(kind));
+        if let Some(worker) = self.workers.get_mut(&peer) {
+            worker.turn = self.turn;
+            worker.held.insert(number);
+            if owes {
+                worker.owes.insert(Arc::clone(client), number);
+            }
         }
         self.rerank(peer);
+        if !owes && self.is_parked(client) {
+            // It may take more of this client's.
+            self.unpark(client);
+        }
     }
 
     /// Under `identity: client`: the request that this worker owes this client's answer for. It

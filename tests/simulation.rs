@@ -26,7 +26,7 @@ use gateway::snapshot::{
     Route, Snapshot, Workers,
 };
 
-const SCHEDULES: u64 = 50_000;
+const SCHEDULES: u64 = 30_000;
 
 type Frames = Vec<Vec<u8>>;
 
@@ -108,6 +108,7 @@ struct Net {
 
 struct SimClient {
     kind: ClientKind,
+    identity: Vec<u8>,
     frontend: FrontendId,
     reads: Reads,
     unread: Vec<Outcome>,
@@ -133,6 +134,8 @@ struct SimWorker {
 struct Sent {
     client: PeerId,
     envelope: Frames,
+    /// Where it waits, if it is not turned down.
+    pool: Option<PoolId>,
     must: Option<Reason>,
     holder: Option<PeerId>,
     /// What its holder answered, once it did.
@@ -307,16 +310,26 @@ impl World {
     }
 
     fn nobody_waits_for_a_free_worker(&self, pool: PoolId, settings: &PoolSettings) {
-        if settings.identity == IdentityMode::Client || self.core.waiting(pool) == 0 {
+        if self.core.waiting(pool) == 0 {
             return;
         }
-        for (peer, worker) in self.net.workers.iter().filter(|(_, w)| w.pool == pool) {
-            let live = worker.live(&self.net, *peer, true);
-            assert!(
-                worker.full || live >= worker.capacity(settings),
-                "{peer:?} is free, and {} wait",
-                self.core.waiting(pool)
-            );
+        let net = &self.net;
+        for (peer, worker) in net.workers.iter().filter(|(_, w)| w.pool == pool) {
+            let live = worker.live(net, *peer, true);
+            if worker.full || live >= worker.capacity(settings) {
+                continue;
+            }
+            for (id, sent) in net.sent.iter().enumerate() {
+                let waits = sent.pool == Some(pool) && sent.holder.is_none() && !sent.ended;
+                // Of a request whose client is gone nobody hears whether it still waits.
+                let Some(client) = net.clients.get(&sent.client).filter(|_| waits) else {
+                    continue;
+                };
+                let bare = settings.identity == IdentityMode::Client;
+                let owes = |(head, _): &(Frames, usize)| head[0] == client.identity;
+                let owed = bare && worker.inbox.iter().any(owes);
+                assert!(owed, "{peer:?} is free, and {id} waits");
+            }
         }
     }
 
@@ -364,6 +377,7 @@ impl World {
         ];
         let client = SimClient {
             kind,
+            identity: identity.clone(),
             frontend,
             reads: reads[self.rng.usize(0..reads.len())],
             unread: Vec::new(),
@@ -451,20 +465,32 @@ impl World {
             }
             5 => {
                 let frames = [&envelope[..], &message[..2]].concat();
-                self.remember(peer, envelope, Some(Reason::TooLarge));
+                self.remember(peer, envelope, None, Some(Reason::TooLarge));
                 return self.on(Event::Oversize { peer, frames });
             }
             _ => {}
         }
-        self.remember(peer, envelope, must);
+        let pool = match &message[0][..] {
+            [b'P', n @ b'0'..=b'9'] => Some(PoolId(usize::from(n - b'0'))),
+            b"only.one" => Some(PoolId(0)),
+            _ => None,
+        };
+        self.remember(peer, envelope, pool.filter(|_| must.is_none()), must);
         frames.extend(message);
         self.on(Event::Message { peer, frames });
     }
 
-    fn remember(&mut self, client: PeerId, envelope: Frames, must: Option<Reason>) {
+    fn remember(
+        &mut self,
+        client: PeerId,
+        envelope: Frames,
+        pool: Option<PoolId>,
+        must: Option<Reason>,
+    ) {
         self.net.sent.push(Sent {
             client,
             envelope,
+            pool,
             must,
             holder: None,
             reply: None,

@@ -174,6 +174,11 @@ impl<F: Frame> Core<F> {
             self.deadlines.add(number, self.now, timeout);
         }
         self.requests.insert(number, request);
+        if !handed {
+            // Under `identity: client` another worker than the first may take it, or those before
+            // it in the queue stand aside.
+            self.dispatch(pool, out);
+        }
     }
 }
 

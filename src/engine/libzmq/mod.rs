@@ -165,6 +165,10 @@ fn prepare(socket: &Socket, snapshot: &Snapshot, endpoints: &Endpoints) -> zmq::
     let most = i64::try_from(snapshot.limits.message.saturating_mul(2)).unwrap_or(i64::MAX);
     socket.set_maxmsgsize(most)?;
     socket.set_linger(FLUSH.as_millis() as i32)?;
+    // With a domain set, libzmq hangs up on whoever doesn't speak ZMTP 3; without, it takes an HTTP
+    // request for a peer of ZMTP 1 and hands it work. Nobody handles the domain, so it asks nothing
+    // of real peers.
+    socket.set_zap_domain("gateway")?;
     let all = endpoints.bind.iter().chain(&endpoints.connect);
     let v6 = all.into_iter().any(|endpoint| endpoint.contains('['));
     socket.set_ipv6(v6)

@@ -1,0 +1,184 @@
+//! A gateway in this process with real peers over real TCP.
+//!
+//! The engine is the one that `GATEWAY_TEST_ENGINE` names (default libzmq), so that the same suite
+//! holds every engine to the same behaviour.
+#![allow(dead_code)]
+
+use std::sync::Arc;
+
+use gateway::config;
+use gateway::core::Ledger;
+use gateway::engine::{self, Control, Running};
+use gateway::reply::Reason;
+use serde::Deserialize;
+
+/// How long anything may take before a test fails: never waited for when all is well.
+pub const PATIENCE_MS: i32 = 20_000;
+
+const PERSON: &str = r#"
+    syntax = "proto3";
+    package demo;
+    message Person { int32 id = 1; string name = 2; string email = 3; }
+    message Reply { string text = 1; }
+"#;
+
+/// A person with id 1 and name `Ann`, in protobuf.
+pub const ANN: &[u8] = b"\x08\x01\x12\x03Ann";
+
+pub struct Gateway {
+    pub running: Option<Running>,
+    control: Control,
+    pub context: zmq::Context,
+    pub directory: tempfile::TempDir,
+}
+
+impl Gateway {
+    /// Starts one with this routes.yaml, the addresses of which should have port 0.
+    pub fn start(yaml: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let schemas = directory.path().join("schemas");
+        std::fs::create_dir(&schemas).unwrap();
+        std::fs::write(schemas.join("person.proto"), PERSON).unwrap();
+        let engine = std::env::var("GATEWAY_TEST_ENGINE").unwrap_or_else(|_| "libzmq".into());
+        let file = directory.path().join("routes.yaml");
+        std::fs::write(&file, format!("engine: {engine}\n{yaml}")).unwrap();
+        let loaded = config::load(&file).unwrap_or_else(|found| panic!("{found}"));
+        let running = engine::start(Arc::new(loaded.snapshot)).unwrap();
+        Self {
+            control: running.control(),
+            running: Some(running),
+            context: zmq::Context::new(),
+            directory,
+        }
+    }
+
+    /// One frontend `clients`, one pool `people`, and a route of each kind.
+    pub fn people(pool: &str) -> Self {
+        Self::start(&format!(
+            r#"
+frontends:
+  clients: {{ bind: "tcp://127.0.0.1:0" }}
+pools:
+  people: {{ bind: "tcp://127.0.0.1:0", {pool} }}
+routes:
+  OPAQUE: {{ pool: people }}
+  PROTOBUF: {{ schema: demo.Person, pool: people }}
+  MSGPACK: {{ schema: {{ msgpack: demo.Person, require: [id, name] }}, pool: people }}
+  CHECKED: {{ schema: demo.Person, reply: demo.Reply, pool: people }}
+"#
+        ))
+    }
+
+    pub fn endpoint(&self, name: &str) -> String {
+        self.running.as_ref().unwrap().endpoint(name).unwrap()
+    }
+
+    /// A socket connected to a frontend or a pool.
+    pub fn peer(&self, kind: zmq::SocketType, name: &str) -> zmq::Socket {
+        let socket = self.context.socket(kind).unwrap();
+        socket.set_rcvtimeo(PATIENCE_MS).unwrap();
+        socket.set_sndtimeo(PATIENCE_MS).unwrap();
+        socket.set_linger(0).unwrap();
+        socket.connect(&self.endpoint(name)).unwrap();
+        socket
+    }
+
+    pub fn dealer(&self) -> zmq::Socket {
+        self.peer(zmq::DEALER, "clients")
+    }
+
+    pub fn req(&self) -> zmq::Socket {
+        self.peer(zmq::REQ, "clients")
+    }
+
+    pub fn worker(&self) -> zmq::Socket {
+        self.peer(zmq::DEALER, "people")
+    }
+
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// Drains, waits for the end, and holds the books to balance.
+    pub fn end(mut self) -> Ledger {
+        self.control.drain();
+        let ledger = self.running.take().unwrap().wait().unwrap();
+        assert_eq!(ledger.received, ledger.ended(), "{ledger:?}");
+        ledger
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            self.control.stop();
+            let ended = running.wait();
+            if !std::thread::panicking() {
+                ended.unwrap();
+            }
+        }
+    }
+}
+
+pub type Frames = Vec<Vec<u8>>;
+
+pub fn send<F: AsRef<[u8]>>(socket: &zmq::Socket, frames: &[F]) {
+    socket
+        .send_multipart(frames.iter().map(AsRef::as_ref), 0)
+        .unwrap();
+}
+
+#[track_caller]
+pub fn receive(socket: &zmq::Socket) -> Frames {
+    socket.recv_multipart(0).expect("a message in time")
+}
+
+/// What a message holds, where it is text.
+pub fn texts(frames: &[Vec<u8>]) -> Vec<String> {
+    let text = |frame: &Vec<u8>| String::from_utf8_lossy(frame).into_owned();
+    frames.iter().map(text).collect()
+}
+
+/// A worker's turn: takes a request, answers `REPLY` with the headers and `payload`.
+#[track_caller]
+pub fn answer(worker: &zmq::Socket, payload: &[u8]) -> Frames {
+    let request = receive(worker);
+    let mut reply = vec![request[0].clone(), b"REPLY".to_vec()];
+    reply.extend_from_slice(&request[2..request.len() - 1]);
+    reply.push(payload.to_vec());
+    send(worker, &reply);
+    request
+}
+
+/// The gateway's own answer, from its msgpack or JSON payload.
+#[derive(Debug, Deserialize)]
+pub struct Error {
+    pub code: i32,
+    pub message: String,
+    pub reason: String,
+    #[serde(default)]
+    pub field: String,
+    pub offset: Option<u64>,
+    pub generation: u64,
+}
+
+/// Takes an ERROR with these headers, whose payload is msgpack.
+#[track_caller]
+pub fn rejection(socket: &zmq::Socket, headers: &[&str]) -> Error {
+    let frames = receive(socket);
+    let (kind, rest) = frames.split_first().unwrap();
+    let (payload, found) = rest.split_last().unwrap();
+    assert_eq!(kind, b"ERROR", "{:?}", texts(&frames));
+    assert_eq!(texts(found), headers);
+    rmp_serde::from_slice(payload).unwrap()
+}
+
+/// The same for a reason's label; its message for a closer look.
+#[track_caller]
+pub fn rejected(socket: &zmq::Socket, headers: &[&str], reason: Reason) -> Error {
+    let error = rejection(socket, headers);
+    assert_eq!(error.reason, reason.label(), "{error:?}");
+    assert_eq!(error.code, reason.code());
+    assert_eq!(error.generation, 1);
+    error
+}
