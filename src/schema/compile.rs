@@ -2,10 +2,18 @@
 //!
 //! The texts below the import paths are read once (`sources`), handed to one of two front ends
 //! (`builtin`, the default, or `protoc`), and what the first is too lenient about is
-//! checked after it ([`verify`](super::verify)). The front ends run on a thread of their own, with
+//! checked after it (`verify`). The front ends run on a thread of their own, with
 //! a stack that the deepest file let through can't overflow. Nothing in a file can take the process
 //! down or make it wait for ever; nothing here knows routes or payloads, or writes outside the
 //! system's temporary directory.
+
+mod builtin;
+mod fault;
+mod outline;
+mod places;
+mod protoc;
+mod sources;
+mod verify;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -15,13 +23,12 @@ use std::thread;
 use protobuf::descriptor::{DescriptorProto, FileDescriptorProto};
 use protobuf::{Message, UnknownFields};
 
-use super::places::Places;
-use super::sources::Sources;
-use super::{builtin, protoc};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
+use places::Places;
+use sources::Sources;
 
 /// Of the compilers' thread. Measured: the deepest nesting that is let through
-/// ([`outline`](super::outline)'s bound) passes in a debug build with a hundredth of this.
+/// (`outline`'s bound) passes in a debug build with a hundredth of this.
 const STACK_BYTES: usize = 64 << 20;
 
 /// The extension of MessageOptions, FieldOptions and OneofOptions that carries buf.validate's rules.

@@ -5,20 +5,11 @@
 //! clock; a payload can never make it panic, allocate without bound or recurse beyond `depth`.
 
 pub mod compile;
-pub mod verify;
 
-mod build;
-mod builtin;
-mod fault;
-mod features;
 mod msgpack;
 mod needs;
-mod outline;
-mod places;
 mod protobuf;
-mod protoc;
 mod require;
-mod sources;
 mod table;
 mod violation;
 

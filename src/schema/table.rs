@@ -4,6 +4,9 @@
 //! It owns what a walk asks for at every field: by number, by name, by place. It holds indices
 //! instead of names and knows no encoding's bytes.
 
+mod build;
+mod features;
+
 use std::ops::Index;
 
 use rustc_hash::FxHashMap;

@@ -10,7 +10,7 @@ use ::protobuf::descriptor::{
 use rustc_hash::FxHashMap;
 
 use super::features::{Features, Presence, place};
-use super::table::{Cardinality, Enum, EnumId, Field, Form, Kind, Message, MessageId, Table};
+use super::{Cardinality, Enum, EnumId, Field, Form, Kind, Message, MessageId, Table};
 
 /// The most fields of one message: what its dense lookup can count, and protoc's limit.
 const MAX_FIELDS: usize = u16::MAX as usize - 1;

@@ -13,8 +13,8 @@ use protobuf::descriptor::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
 };
 
-use super::compile::{Compiler, index};
 use super::places::Places;
+use super::{Compiler, index};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
 
 /// Field numbers of descriptor.proto: SourceCodeInfo's paths are made of them.

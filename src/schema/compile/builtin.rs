@@ -12,10 +12,10 @@ use protobuf::Message;
 use protobuf::descriptor::{FileDescriptorProto, FileDescriptorSet};
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
-use super::compile::reason;
 use super::fault::{
     failed, faults_of, import_place, linked_offset, missing, refused, with_other_half,
 };
+use super::reason;
 use super::sources::{Sources, WELL_KNOWN};
 use super::verify::verify;
 use crate::diagnostic::{Diagnostic, Diagnostics};

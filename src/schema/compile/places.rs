@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use protobuf::descriptor::FileDescriptorProto;
 
-use super::compile::Compiler;
+use super::Compiler;
 use crate::diagnostic::{Place, SourceFile};
 
 /// protoc counts a tab as going on to the next multiple of this.
