@@ -142,12 +142,17 @@ struct Client {
     surplus: bool,
     open: u32,
     open_bytes: u64,
+    /// Of a REQ: how often it has asked. One that asks again has given up what it asked before, or is
+    /// another process under the same name; either would take the old answer for the new one.
+    asked: u64,
 }
 
 /// An accepted message that waits for its one answer.
 #[derive(Debug)]
 struct Request<F> {
     client: PeerId,
+    /// [`Client::asked`] when it came.
+    asked: u64,
     identity: Identity,
     envelope: Vec<F>,
     route: Arc<Route>,
@@ -169,6 +174,7 @@ enum State<F> {
 /// Where a rejection goes and how it is written.
 struct Return<F> {
     client: PeerId,
+    asked: u64,
     envelope: Vec<F>,
     headers: Vec<F>,
     errors: ErrorEncoding,
@@ -270,6 +276,7 @@ impl<F: Frame> Core<F> {
             surplus: self.clients >= self.snapshot.limits.clients,
             open: 0,
             open_bytes: 0,
+            asked: 0,
         };
         self.clients += usize::from(!client.surplus);
         self.peers.insert(peer, Peer::Client(client));
@@ -314,12 +321,8 @@ impl<F: Frame> Core<F> {
 }
 
 impl<F: Frame> Request<F> {
-    /// For frames that must wait.
+    /// It must wait.
     fn compact(&mut self) {
-        let compact = |frames: &mut Vec<F>| {
-            *frames = std::mem::take(frames).into_iter().map(F::compact).collect();
-        };
-        compact(&mut self.envelope);
         if let State::Waiting(body) = &mut self.state {
             compact(body);
         }
@@ -333,12 +336,17 @@ impl<F: Frame> Request<F> {
         };
         Return {
             client: self.client,
+            asked: self.asked,
             envelope: self.envelope,
             headers,
             errors: self.errors,
             generation: self.generation,
         }
     }
+}
+
+fn compact<F: Frame>(frames: &mut Vec<F>) {
+    *frames = std::mem::take(frames).into_iter().map(F::compact).collect();
 }
 
 fn copies<F: Frame>(frames: &[F]) -> Vec<F> {

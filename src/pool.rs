@@ -39,6 +39,7 @@ pub enum WorkerKind {
 #[derive(Debug)]
 struct Worker {
     kind: WorkerKind,
+    crowd: bool,
     /// Requests that it may hold.
     capacity: usize,
     /// Requests that it holds, by number.
@@ -54,6 +55,19 @@ struct Worker {
     owes: HashMap<Identity, u64>,
     /// Its entry in [`Pool::free`].
     rank: Option<Rank>,
+}
+
+impl Worker {
+    /// It owes this client an answer. A crowd's debts end only with all of its workers, so the older
+    /// half of very many is let go: their requests were lost with a worker that nobody saw go.
+    fn owe(&mut self, client: &Identity, number: u64) {
+        if self.crowd && self.owes.len() >= OWED_MAX {
+            let mut numbers: Vec<u64> = self.owes.values().copied().collect();
+            let middle = *numbers.select_nth_unstable(OWED_MAX / 2).1;
+            self.owes.retain(|_, number| *number > middle);
+        }
+        self.owes.insert(Arc::clone(client), number);
+    }
 }
 
 /// Order in which free workers are chosen: load, then turn.
@@ -74,7 +88,7 @@ pub struct Pool {
     /// Workers that can take a request, best first.
     free: BTreeSet<Rank>,
     turn: u64,
-    /// Requests that wait, oldest first; numbers that are not in `waiting` any more are dead.
+    /// Requests that wait, in the order of their numbers, so oldest first; numbers that are not in `waiting` any more are dead.
     queue: VecDeque<Waiting>,
     /// Under `identity: client`: requests that no free worker may take, oldest first.
     parked: HashMap<Identity, VecDeque<Waiting>>,
@@ -125,6 +139,7 @@ impl Pool {
         // A newcomer's turn is now: it doesn't get a burst for having been away.
         let worker = Worker {
             kind,
+            crowd,
             capacity,
             held: FxHashSet::default(),
             overdue: 0,
@@ -239,7 +254,7 @@ impl Pool {
             worker.turn = self.turn;
             worker.held.insert(number);
             if owes {
-                worker.owes.insert(Arc::clone(client), number);
+                worker.owe(client, number);
             }
         }
         self.rerank(peer);
@@ -254,8 +269,11 @@ impl Pool {
     pub fn settle(&mut self, peer: PeerId, client: &[u8]) -> Option<u64> {
         let worker = self.workers.get_mut(&peer)?;
         let number = worker.owes.remove(client)?;
-        if let Some(lane) = self.parked.get_key_value(client) {
-            let client = Arc::clone(lane.0);
+        // A worker without room doesn't get it; when it has room again, its rank changes.
+        let has_room = worker.rank.is_some();
+        let lane = self.parked.get_key_value(client).filter(|_| has_room);
+        if let Some((client, _)) = lane {
+            let client = Arc::clone(client);
             self.unpark(&client);
         }
         Some(number)
@@ -321,22 +339,29 @@ impl Pool {
         let Some(client) = entry.client.clone() else {
             return;
         };
-        let lane = self.parked.entry(client).or_default();
-        // It was first of its client's once, and may have been before what is parked.
-        match lane.front() {
-            Some(first) if first.number > entry.number => lane.push_front(entry),
-            _ => lane.push_back(entry),
-        }
+        in_order(self.parked.entry(client).or_default(), entry);
     }
 
-    /// Puts the oldest parked request of a client first in the queue.
-    fn unpark(&mut self, client: &Identity) {
-        let Some(lane) = self.parked.get_mut(client) else {
-            return;
+    /// Puts the oldest parked request of a client back in the queue, where its number belongs; false
+    /// if none is alive.
+    fn unpark(&mut self, client: &Identity) -> bool {
+        let Some(entry) = self.take_parked(client) else {
+            return false;
         };
+        let at = self
+            .queue
+            .partition_point(|other| other.number < entry.number);
+        self.queue.insert(at, entry);
+        true
+    }
+
+    /// The oldest parked request of a client that has not ended.
+    fn take_parked(&mut self, client: &Identity) -> Option<Waiting> {
+        let lane = self.parked.get_mut(client)?;
+        let mut alive = None;
         while let Some(entry) = lane.pop_front() {
             if self.waiting.contains_key(&entry.number) {
-                self.queue.push_front(entry);
+                alive = Some(entry);
                 break;
             }
             self.dead = self.dead.saturating_sub(1);
@@ -344,6 +369,7 @@ impl Pool {
         if lane.is_empty() {
             self.parked.remove(client);
         }
+        alive
     }
 
     /// Puts a worker where it belongs in `free`; when it has just become free, so have those parked
@@ -352,8 +378,9 @@ impl Pool {
         let Some(worker) = self.workers.get_mut(&peer) else {
             return;
         };
-        let can_take =
-            !worker.blocked && worker.held.len() < worker.capacity && worker.owes.len() < OWED_MAX;
+        let can_take = !worker.blocked
+            && worker.held.len() < worker.capacity
+            && (worker.crowd || worker.owes.len() < OWED_MAX);
         let load = match self.settings.balance {
             Balance::LeastBusy => worker.held.len() + worker.overdue,
             Balance::RoundRobin => 0,
@@ -375,16 +402,23 @@ impl Pool {
     }
 
     fn unpark_for(&mut self, peer: PeerId) {
+        let Some(worker) = self.workers.get(&peer) else {
+            return;
+        };
+        let room = worker.capacity - worker.held.len();
         let mut clients: Vec<(u64, Identity)> = self
             .parked
             .iter()
             .filter(|(client, _)| self.may_take(peer, client))
             .filter_map(|(client, lane)| Some((lane.front()?.number, Arc::clone(client))))
             .collect();
-        // Each goes to the front, so the oldest goes last.
-        clients.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
+        clients.sort_unstable();
+        let mut taken = 0;
         for (_, client) in clients {
-            self.unpark(&client);
+            if taken == room {
+                break;
+            }
+            taken += usize::from(self.unpark(&client));
         }
     }
 
@@ -398,4 +432,10 @@ impl Pool {
         self.parked.retain(|_, lane| !lane.is_empty());
         self.dead = 0;
     }
+}
+
+/// Inserts a request where its number belongs: nearly always at an end, which costs nothing.
+fn in_order(queue: &mut VecDeque<Waiting>, entry: Waiting) {
+    let at = queue.partition_point(|other| other.number < entry.number);
+    queue.insert(at, entry);
 }

@@ -26,26 +26,29 @@ use gateway::snapshot::{
     Route, Snapshot, Workers,
 };
 
+/// In an ordinary run; `SIMULATION_SCHEDULES=n` sets another number.
 const SCHEDULES: u64 = 30_000;
 
 type Frames = Vec<Vec<u8>>;
 
 #[test]
 fn every_message_has_exactly_one_answer() {
-    if let Some(seed) = std::env::var("SIMULATION_SEED")
-        .ok()
-        .and_then(|s| s.parse().ok())
-    {
+    if let Some(seed) = number_from("SIMULATION_SEED") {
         World::new(seed, true).run();
         return;
     }
-    for seed in 0..SCHEDULES {
+    let schedules = number_from("SIMULATION_SCHEDULES").unwrap_or(SCHEDULES);
+    for seed in 0..schedules {
         let run = catch_unwind(AssertUnwindSafe(|| World::new(seed, false).run()));
         assert!(
             run.is_ok(),
             "seed {seed} failed; SIMULATION_SEED={seed} cargo test --test simulation replays it"
         );
     }
+}
+
+fn number_from(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 /// Every kind of thing that was meant to be tried did happen, or the schedules prove little.
@@ -119,6 +122,8 @@ enum Reads {
     Well,
     Late,
     Never,
+    /// It is gone, and the core has yet to hear of it.
+    Left,
 }
 
 struct SimWorker {
@@ -141,6 +146,8 @@ struct Sent {
     /// What its holder answered, once it did.
     reply: Option<Vec<u8>>,
     ended: bool,
+    /// Its client, a REQ, has asked something else since: the answer must not reach it.
+    abandoned: bool,
 }
 
 fn id_of(frame: &[u8]) -> usize {
@@ -149,11 +156,16 @@ fn id_of(frame: &[u8]) -> usize {
 
 impl Outlet<Vec<u8>> for Net {
     fn to_worker(&mut self, peer: PeerId, head: &[&[u8]], body: Frames) -> Result<(), Frames> {
+        let id = id_of(&body[1]);
+        let overtakes = self.sent[..id].iter().any(|older| {
+            let same = older.client == self.sent[id].client && older.pool == self.sent[id].pool;
+            same && self.is_watched(older) && older.holder.is_none() && !older.ended
+        });
+        assert!(!overtakes, "{id} overtook an older request of its client");
         let worker = self.workers.get_mut(&peer).expect("a living worker");
         if worker.full {
             return Err(body);
         }
-        let id = id_of(&body[1]);
         let head: Frames = head.iter().map(|frame| frame.to_vec()).collect();
         assert!(!self.sent[id].ended, "{id} handed out after its end");
         let settings = &self.pools[worker.pool.0];
@@ -179,6 +191,7 @@ impl Outlet<Vec<u8>> for Net {
             Reads::Well => Fate::Delivered,
             Reads::Late => Fate::Waiting,
             Reads::Never => Fate::Slow,
+            Reads::Left => Fate::Gone,
         };
         if fate == Fate::Waiting {
             client.unread.push(outcome);
@@ -205,6 +218,7 @@ impl Outlet<Vec<u8>> for Net {
             "{id}: envelope"
         );
         assert!(!sent.ended, "{id} answered twice");
+        assert!(!sent.abandoned, "{id}: the answer to what was given up");
         sent.ended = true;
         match outcome {
             Outcome::Answered => {
@@ -222,6 +236,13 @@ impl Outlet<Vec<u8>> for Net {
     }
 }
 
+impl Net {
+    /// Whether somebody would hear of the request's end.
+    fn is_watched(&self, sent: &Sent) -> bool {
+        !sent.abandoned && self.clients.contains_key(&sent.client)
+    }
+}
+
 impl SimWorker {
     fn capacity(&self, settings: &PoolSettings) -> usize {
         match self.kind {
@@ -231,12 +252,12 @@ impl SimWorker {
         }
     }
 
-    /// What it has not answered and may still hold. Of a request whose client is gone nobody hears
-    /// whether it timed out: `orphans` says whether those count.
+    /// What it has not answered and may still hold. Of a request whose client is gone, or gave it up,
+    /// nobody hears whether it timed out: `orphans` says whether those count.
     fn live(&self, net: &Net, me: PeerId, orphans: bool) -> usize {
         let live = |id: usize| {
             let sent = &net.sent[id];
-            let orphan = !net.clients.contains_key(&sent.client);
+            let orphan = !net.is_watched(sent);
             !sent.ended && sent.holder == Some(me) && (orphans || !orphan)
         };
         self.inbox.iter().filter(|(_, id)| live(*id)).count()
@@ -322,6 +343,7 @@ impl World {
             for (id, sent) in net.sent.iter().enumerate() {
                 let waits = sent.pool == Some(pool) && sent.holder.is_none() && !sent.ended;
                 // Of a request whose client is gone nobody hears whether it still waits.
+                let waits = waits && net.is_watched(sent);
                 let Some(client) = net.clients.get(&sent.client).filter(|_| waits) else {
                     continue;
                 };
@@ -374,6 +396,7 @@ impl World {
             Reads::Well,
             Reads::Late,
             Reads::Never,
+            Reads::Left,
         ];
         let client = SimClient {
             kind,
@@ -424,6 +447,11 @@ impl World {
             self.net.clients[&peer].kind,
             self.net.clients[&peer].frontend,
         );
+        if kind == ClientKind::Req {
+            for sent in self.net.sent.iter_mut().filter(|sent| sent.client == peer) {
+                sent.abandoned |= !sent.ended;
+            }
+        }
         let mut frames: Frames = match (kind, self.rng.u8(0..4)) {
             (ClientKind::Req, 0) => vec![b"0001".to_vec(), vec![]],
             (ClientKind::Req, _) | (ClientKind::Dealer, 0) => vec![vec![]],
@@ -495,6 +523,7 @@ impl World {
             holder: None,
             reply: None,
             ended: false,
+            abandoned: false,
         });
     }
 
@@ -536,18 +565,15 @@ impl World {
             }
             5 => {
                 self.on(Event::Oversize { peer, frames: head });
-                assert!(
-                    !owed
-                        || self.net.sent[id].ended
-                        || !self.net.clients.contains_key(&self.net.sent[id].client)
-                );
+                let sent = &self.net.sent[id];
+                assert!(!owed || sent.ended || !self.net.is_watched(sent));
                 return;
             }
             _ => sent.reply = Some(payload),
         }
-        let client = sent.client;
         self.on(Event::Message { peer, frames });
-        let delivered = self.net.sent[id].ended || !self.net.clients.contains_key(&client);
+        let sent = &self.net.sent[id];
+        let delivered = sent.ended || !self.net.is_watched(sent);
         assert!(
             !owed || delivered,
             "{id}: its holder's answer was not delivered"
@@ -598,7 +624,7 @@ impl World {
         self.net.workers.remove(&peer);
         self.on(Event::Gone { peer });
         for (id, sent) in self.net.sent.iter().enumerate() {
-            let gone = !self.net.clients.contains_key(&sent.client);
+            let gone = !self.net.is_watched(sent);
             assert!(
                 sent.ended || gone || sent.holder != Some(peer),
                 "{id}: worker_lost at once"
@@ -611,7 +637,7 @@ impl World {
             return;
         };
         let worker = self.net.workers.get_mut(&peer).unwrap();
-        worker.full = !worker.full;
+        worker.full = self.rng.bool();
         if !worker.full {
             self.on(Event::Writable { peer });
         }
@@ -662,7 +688,7 @@ impl World {
             }
             self.net.clients.remove(&peer);
             for sent in self.net.sent.iter().filter(|sent| sent.client == peer) {
-                assert!(sent.ended, "left without an answer");
+                assert!(sent.ended || sent.abandoned, "left without an answer");
             }
         }
         assert!(self.core.is_drained());
@@ -732,6 +758,7 @@ fn routes(rng: &mut Rng) -> Table<Route> {
     }
     add("only.one", 0, Some(vec![FrontendId(0)]));
     add("person", 1, None);
+
     Table::new(routes)
 }
 

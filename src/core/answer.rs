@@ -14,11 +14,12 @@ impl<F: Frame> Core<F> {
     ) {
         if let Some(request) = self.answered_request(peer, pool, kind, &frames) {
             let head = head_frames(kind, &frames);
-            match self.reply_fault(&request, &frames[head..]) {
+            match self.reply_fault(&request, kind, &frames) {
                 None => {
                     // Envelope in, worker's head out: for a DEALER that is all that changes.
                     frames.splice(..head, request.envelope);
-                    self.deliver(request.client, frames, Outcome::Answered, out);
+                    let Request { client, asked, .. } = request;
+                    self.deliver(client, asked, frames, Outcome::Answered, out);
                 }
                 Some(fault) => self.reject(request.give_up(), fault, out),
             }
@@ -74,8 +75,22 @@ impl<F: Frame> Core<F> {
         self.end(number?)
     }
 
-    fn reply_fault(&self, request: &Request<F>, body: &[F]) -> Option<Rejection> {
+    fn reply_fault(
+        &self,
+        request: &Request<F>,
+        kind: WorkerKind,
+        frames: &[F],
+    ) -> Option<Rejection> {
         let limits = &self.snapshot.limits;
+        let (head, body) = frames.split_at(head_frames(kind, frames));
+        if head
+            .get(1)
+            .is_some_and(|delimiter| !delimiter.bytes().is_empty())
+        {
+            let message = "the worker of a pool with `workers: rep` doesn't answer as REP does: \
+                           the frame after the envelope is not empty";
+            return Some(Rejection::new(Reason::BadReply, message));
+        }
         if frame::size(body) > limits.message {
             return Some(self.oversize_fault());
         }

@@ -13,10 +13,19 @@ impl<F: Frame> Core<F> {
         oversize: bool,
         out: &mut impl Outlet<F>,
     ) {
+        self.ledger.received += 1;
+        let Some(Peer::Client(client)) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        client.asked += u64::from(client.kind == ClientKind::Req);
+        if client.surplus && self.clients < self.snapshot.limits.clients {
+            // Another has gone since it came.
+            client.surplus = false;
+            self.clients += 1;
+        }
         let Some(Peer::Client(client)) = self.peers.get(&peer) else {
             return;
         };
-        self.ledger.received += 1;
         let bytes = frame::size(&frames);
         let message = Message::split(client.kind, frames);
         match self.judge(client, &message, bytes, oversize) {
@@ -30,6 +39,7 @@ impl<F: Frame> Core<F> {
                 let most = self.snapshot.limits.frames.saturating_sub(2);
                 let to = Return {
                     client: peer,
+                    asked: client.asked,
                     headers: copies(&kept[..kept.len().min(most)]),
                     envelope: message.envelope,
                     errors,
@@ -132,10 +142,13 @@ impl<F: Frame> Core<F> {
         };
         let identity = Arc::clone(&client.identity);
         let frontend = &self.snapshot.frontends[client.frontend.0];
+        let mut envelope = message.envelope;
+        compact(&mut envelope);
         let mut request = Request {
             client: peer,
+            asked: client.asked,
             identity: Arc::clone(&identity),
-            envelope: message.envelope,
+            envelope,
             errors: route
                 .schema
                 .as_ref()

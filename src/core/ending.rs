@@ -100,19 +100,20 @@ impl<F: Frame> Core<F> {
         frames.push(F::from(frame::ERROR_TYPE.to_vec()));
         frames.extend(to.headers);
         frames.push(F::from(rejection.encode(to.errors)));
-        self.deliver(to.client, frames, Outcome::Rejected(reason), out);
+        self.deliver(to.client, to.asked, frames, Outcome::Rejected(reason), out);
     }
 
     pub(super) fn deliver(
         &mut self,
         client: PeerId,
+        asked: u64,
         frames: Vec<F>,
         outcome: Outcome,
         out: &mut impl Outlet<F>,
     ) {
-        let fate = match self.peers.contains_key(&client) {
-            true => out.to_client(client, frames, outcome),
-            false => Fate::Gone,
+        let fate = match self.peers.get(&client) {
+            Some(Peer::Client(it)) if it.asked == asked => out.to_client(client, frames, outcome),
+            _ => Fate::Gone,
         };
         self.ledger.count(outcome, fate);
     }

@@ -61,6 +61,7 @@ impl Ledger {
 
     /// An answer that was counted as waiting met its fate.
     pub(super) fn settled(&mut self, outcome: Outcome, fate: Fate) {
+        debug_assert!(self.unsettled > 0, "a fate that was told twice");
         self.unsettled = self.unsettled.saturating_sub(1);
         self.count(outcome, fate);
     }

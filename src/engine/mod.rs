@@ -11,11 +11,14 @@
 //! One that sees each worker says so with `crowd: false`; one that doesn't gives the core one crowd
 //! a pool. The core needs no other knowledge of the difference.
 
+mod control;
 mod libzmq;
 
 use std::fmt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+
+pub use control::Control;
 
 use crate::core::Ledger;
 use crate::snapshot::{EngineKind, Snapshot};
@@ -48,22 +51,6 @@ impl fmt::Display for EngineError {
 }
 
 impl std::error::Error for EngineError {}
-
-/// What tells a running gateway to end.
-#[derive(Clone)]
-pub struct Control(Arc<libzmq::Wire>);
-
-impl Control {
-    /// Take no more requests, let the held ones finish within `shutdown.grace`, then end.
-    pub fn drain(&self) {
-        self.0.send(libzmq::Command::Drain);
-    }
-
-    /// End at once.
-    pub fn stop(&self) {
-        self.0.send(libzmq::Command::Stop);
-    }
-}
 
 /// A gateway that runs on its own thread.
 pub struct Running {

@@ -19,6 +19,9 @@ const RETRY_FIRST: Duration = Duration::from_millis(1);
 /// How soon at the latest, as long as no client takes anything.
 const RETRY_LAST: Duration = Duration::from_millis(64);
 
+/// Clients that are tried again at once: a crowd of those that never read costs the others little.
+const RETRY_BUDGET: usize = 256;
+
 /// Sockets and clients.
 pub(super) struct Links {
     pub(super) frontends: Vec<Socket>,
@@ -27,7 +30,7 @@ pub(super) struct Links {
     names: Vec<HashMap<Box<[u8]>, PeerId>>,
     clients: HashMap<PeerId, Client>,
     /// Clients whose outbox holds something.
-    stalled: Vec<PeerId>,
+    stalled: VecDeque<PeerId>,
     /// When to try those again, and how long after that.
     retry: Option<Duration>,
     backoff: Duration,
@@ -57,7 +60,7 @@ impl Links {
             frontends,
             pools,
             clients: HashMap::new(),
-            stalled: Vec::new(),
+            stalled: VecDeque::new(),
             retry: None,
             backoff: RETRY_FIRST,
             news: VecDeque::new(),
@@ -89,12 +92,19 @@ impl Links {
         if let Some((peer, client)) = known.and_then(|p| Some((p, self.clients.get_mut(&p)?))) {
             let as_before =
                 looks_like(frames) == client.kind || kind(&mut identity, frames) == client.kind;
-            // A REQ that asks again has given up what it asked before, or is another process under
-            // the same name: the old answer would be taken for the new one's.
-            let asks_again = client.kind == ClientKind::Req && client.owed > 0;
-            if as_before && !asks_again {
+            if as_before {
                 client.owed += 1;
                 client.active = true;
+                if client.kind == ClientKind::Req {
+                    // It asks again: an answer that it has not taken would be taken for the new one's.
+                    client.owed = 1;
+                    client.outbox_bytes = 0;
+                    let unread = client.outbox.drain(..).map(|(_, outcome)| outcome);
+                    self.news.extend(unread.map(|outcome| Event::Settled {
+                        outcome,
+                        fate: Fate::Gone,
+                    }));
+                }
                 return (peer, [None, None]);
             }
             gone = self.forget(peer);
@@ -170,8 +180,10 @@ impl Links {
             Some(_) => {}
         }
         let mut progress = false;
-        for peer in std::mem::take(&mut self.stalled) {
-            progress |= self.flush(peer);
+        for _ in 0..self.stalled.len().min(RETRY_BUDGET) {
+            if let Some(peer) = self.stalled.pop_front() {
+                progress |= self.flush(peer);
+            }
         }
         self.backoff = match progress {
             true => RETRY_FIRST,
@@ -198,7 +210,7 @@ impl Links {
                 }
                 Err((zmq::Error::EAGAIN, frames)) => {
                     client.outbox.push_front((frames, outcome));
-                    self.stalled.push(peer);
+                    self.stalled.push_back(peer);
                     break;
                 }
                 Err(_) => {
@@ -246,11 +258,11 @@ impl Outlet<Message> for Links {
             .pools
             .iter_mut()
             .find(|pool| pool.crowd == Some(worker));
-        let Some((pool, (first, rest))) = pool.zip(head.split_first()) else {
+        let Some((pool, (name, rest))) = pool.zip(head.split_first()) else {
             return Err(body);
         };
         // Whether there is room is decided by the first frame; the others follow it.
-        if pool.socket.send(*first, DONTWAIT | SNDMORE).is_err() {
+        if first(&pool.socket, name).is_err() {
             pool.blocked = true;
             return Err(body);
         }
@@ -284,7 +296,7 @@ impl Outlet<Message> for Links {
             return Fate::Slow;
         }
         if client.outbox.is_empty() {
-            self.stalled.push(peer);
+            self.stalled.push_back(peer);
         }
         let frames = unsent.into_iter().map(Frame::compact).collect();
         client.outbox.push_back((frames, outcome));
@@ -304,7 +316,7 @@ fn send(
     frames: Vec<Message>,
 ) -> Result<(), (zmq::Error, Vec<Message>)> {
     // ROUTER_MANDATORY: EAGAIN when the client has no room, EHOSTUNREACH when it is gone.
-    match socket.send(identity, DONTWAIT | SNDMORE) {
+    match first(socket, identity) {
         Ok(()) => {
             send_rest(socket, frames);
             Ok(())
@@ -313,7 +325,17 @@ fn send(
     }
 }
 
-/// Sends the frames of a message whose first one was taken. libzmq takes the rest of a message whole;
+/// Begins a message; this frame decides whether all of it can be sent.
+fn first(socket: &Socket, frame: &[u8]) -> zmq::Result<()> {
+    loop {
+        match socket.send(frame, DONTWAIT | SNDMORE) {
+            Err(zmq::Error::EINTR) => {}
+            sent => return sent,
+        }
+    }
+}
+
+/// Sends the frames of a message whose first one was taken; there is at least one more. libzmq takes the rest of a message whole;
 /// if the peer goes meanwhile it drops it whole, as it would once it were sent.
 fn send_rest(socket: &Socket, frames: Vec<Message>) {
     let last = frames.len().saturating_sub(1);

@@ -12,13 +12,14 @@
 mod links;
 mod monitor;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, warn};
 use zmq::{DONTWAIT, Message, POLLIN, POLLOUT, Socket};
 
-use super::{Control, EngineError, Listening, Running};
+use super::control::{Control, Order, Orders};
+use super::{EngineError, Listening, Running};
 use crate::core::{Core, Event, Ledger, PeerId};
 use crate::frame::Frame;
 use crate::pool::WorkerKind;
@@ -29,6 +30,9 @@ use monitor::Monitor;
 /// Messages that one socket may give a turn before the others have theirs.
 const BUDGET: usize = 256;
 
+/// Requests that libzmq may queue for a worker, at least.
+const SEND_WINDOW: u32 = 100;
+
 /// How often clients are looked through for idle ones to forget. Only memory depends on it.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
@@ -38,9 +42,6 @@ const FLUSH: Duration = Duration::from_secs(1);
 /// Bytes of a libzmq message up to which it lies in the message itself, and from which it has a
 /// buffer of its own; between, it shares the buffer that it was received in.
 const SHARES_BUFFER: std::ops::Range<usize> = 34..8192;
-
-/// Where the control socket's two ends meet.
-const CONTROL: &str = "inproc://control";
 
 impl Frame for Message {
     fn bytes(&self) -> &[u8] {
@@ -53,32 +54,6 @@ impl Frame for Message {
         } else {
             self
         }
-    }
-}
-
-/// What main says to the data thread.
-#[derive(Clone, Copy)]
-pub(super) enum Command {
-    Drain,
-    Stop,
-}
-
-/// Main's end of the control socket: an inproc message wakes the poll.
-pub(super) struct Wire(Mutex<Socket>);
-
-impl Wire {
-    pub(super) fn send(&self, command: Command) {
-        let word = match command {
-            Command::Drain => "drain",
-            Command::Stop => "stop",
-        };
-        // A panic while the lock was held leaves nothing half done; a data thread that has ended
-        // needs no command.
-        let socket = self
-            .0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let _ = socket.send(word, DONTWAIT);
     }
 }
 
@@ -110,9 +85,12 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         let socket = context.socket(zmq::DEALER).map_err(named)?;
         prepare(&socket, &snapshot, &pool.endpoints).map_err(named)?;
         heartbeat(&socket, pool).map_err(named)?;
-        // What a worker that stopped reading may swallow.
-        let window = pool.per_worker.clamp(10, 1_000);
+        // What a worker that stopped reading may swallow. A small window costs throughput: each time
+        // that it is full, the pool is polled until it isn't.
+        let window = pool.per_worker.clamp(SEND_WINDOW, 1_000);
         socket.set_sndhwm(window as i32).map_err(named)?;
+        // Requests go to workers that are there, not into the queue of one that may come some day.
+        socket.set_immediate(true).map_err(named)?;
         let monitor = Monitor::new(&context, &socket, index).map_err(named)?;
         open(&socket, "pool", &pool.name, &pool.endpoints, &mut listening)?;
         let kind = match pool.workers {
@@ -124,18 +102,15 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
             monitor,
             kind,
             crowd: None,
+            leaving: false,
             blocked: false,
         });
     }
-    let named = |error: zmq::Error| EngineError::new("control socket", error);
-    let ours = context.socket(zmq::PAIR).map_err(named)?;
-    ours.bind(CONTROL).map_err(named)?;
-    let theirs = context.socket(zmq::PAIR).map_err(named)?;
-    theirs.connect(CONTROL).map_err(named)?;
+    let (control, orders) = Control::new().map_err(|error| EngineError::new("control", error))?;
     let engine = Libzmq {
         core: Core::new(Arc::clone(&snapshot)),
         links: Links::new(frontends, pools, snapshot.limits.client_bytes),
-        control: ours,
+        orders,
         start: Instant::now(),
         frames_kept: snapshot.limits.frames + 1,
         grace: snapshot.grace,
@@ -147,7 +122,6 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         .stack_size(DATA_STACK)
         .spawn(move || engine.run())
         .map_err(|error| EngineError::new("data thread", error))?;
-    let control = Control(Arc::new(Wire(Mutex::new(theirs))));
     Ok(Running {
         listening,
         control,
@@ -178,8 +152,8 @@ fn heartbeat(socket: &Socket, pool: &PoolSettings) -> zmq::Result<()> {
     if let Some(interval) = pool.heartbeat {
         let ms = i32::try_from(interval.as_millis()).unwrap_or(i32::MAX / 4);
         socket.set_heartbeat_ivl(ms)?;
-        // Silent for three of them is lost.
-        socket.set_heartbeat_timeout(ms.saturating_mul(3))?;
+        // Silent for three of them is lost: one until the ping, two for its answer.
+        socket.set_heartbeat_timeout(ms.saturating_mul(2))?;
     }
     Ok(())
 }
@@ -196,7 +170,10 @@ fn open(
             EngineError::new(format!("{role} {name}: can't listen on {endpoint}"), error)
         };
         // libzmq has no port 0; it calls that *.
-        let wildcard = endpoint.strip_suffix(":0").map(|host| format!("{host}:*"));
+        let port_0 = endpoint
+            .strip_suffix(":0")
+            .filter(|it| it.starts_with("tcp://"));
+        let wildcard = port_0.map(|host| format!("{host}:*"));
         socket
             .bind(wildcard.as_deref().unwrap_or(endpoint))
             .map_err(failed)?;
@@ -222,6 +199,8 @@ struct PoolSocket {
     kind: WorkerKind,
     /// All its workers, as the core knows them: one peer, while any is connected.
     crowd: Option<PeerId>,
+    /// The last one went; what it sent before that is still being read.
+    leaving: bool,
     /// No connected worker can take more.
     blocked: bool,
 }
@@ -229,7 +208,7 @@ struct PoolSocket {
 struct Libzmq {
     core: Core<Message>,
     links: Links,
-    control: Socket,
+    orders: Orders,
     start: Instant,
     /// Frames of a message that are kept: enough to see that there are too many.
     frames_kept: usize,
@@ -257,12 +236,12 @@ impl Libzmq {
                 self.links.discard_unsent();
                 break;
             }
-            self.links.retry(now);
-            self.tell(now);
             self.core.on(now, Event::Tick, &mut self.links);
             self.tell(now);
+            self.links.retry(now);
+            self.tell(now);
             self.sweep(now);
-            if self.is_over(now) {
+            if self.is_over(&ready, now) {
                 break;
             }
         }
@@ -278,10 +257,16 @@ impl Libzmq {
             self.flush_until,
             Some(self.swept + SWEEP_EVERY),
         ];
-        let due = due.into_iter().flatten().min().unwrap_or(now);
+        let at_once = self.core.is_drained() || self.links.pools.iter().any(|pool| pool.leaving);
+        let due = due
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|_| !at_once)
+            .unwrap_or(now);
         // Rounded up, or the last part of a millisecond would be spent spinning.
         let wait = due.saturating_sub(now).as_micros().div_ceil(1_000);
-        let mut items = vec![self.control.as_poll_item(POLLIN)];
+        let mut items = vec![zmq::PollItem::from_fd(self.orders.descriptor(), POLLIN)];
         items.extend(
             self.links
                 .frontends
@@ -342,16 +327,22 @@ impl Libzmq {
         now: Duration,
     ) -> Result<(), EngineError> {
         let ready = &ready.pools[pool.0];
-        if ready.readable {
-            self.drain_pool(pool, now, BUDGET)?;
-        }
+        let socket = &mut self.links.pools[pool.0];
         if ready.monitor {
-            let empty = self.links.pools[pool.0].monitor.update();
-            if empty {
-                // What the last worker sent before it went still counts.
-                self.drain_pool(pool, now, usize::MAX)?;
+            socket.leaving |= socket.monitor.update() && socket.crowd.is_some();
+        }
+        if socket.crowd.is_none() && socket.monitor.connected() {
+            self.workers_come(pool, now);
+        }
+        if ready.readable {
+            self.drain_pool(pool, now)?;
+        }
+        // What the last worker sent before it went still counts.
+        if self.links.pools[pool.0].leaving && !ready.readable {
+            self.workers_gone(pool, now);
+            if self.links.pools[pool.0].monitor.connected() {
+                self.workers_come(pool, now);
             }
-            self.crowd(pool, !empty, now);
         }
         let socket = &mut self.links.pools[pool.0];
         if let Some(peer) = socket.crowd.filter(|_| ready.writable && socket.blocked) {
@@ -362,13 +353,8 @@ impl Libzmq {
         Ok(())
     }
 
-    fn drain_pool(
-        &mut self,
-        pool: PoolId,
-        now: Duration,
-        budget: usize,
-    ) -> Result<(), EngineError> {
-        for _ in 0..budget {
+    fn drain_pool(&mut self, pool: PoolId, now: Duration) -> Result<(), EngineError> {
+        for _ in 0..BUDGET {
             let socket = &self.links.pools[pool.0];
             // A worker's envelope, of two frames at most, doesn't count.
             let Some(frames) = receive(&socket.socket, self.frames_kept + 2)? else {
@@ -386,30 +372,30 @@ impl Libzmq {
         Ok(())
     }
 
-    /// The first worker of a pool came, or the last one went.
-    fn crowd(&mut self, pool: PoolId, here: bool, now: Duration) {
+    /// The first worker of a pool came.
+    fn workers_come(&mut self, pool: PoolId, now: Duration) {
+        let peer = self.links.number();
         let socket = &mut self.links.pools[pool.0];
-        let event = match (socket.crowd, here) {
-            (None, true) => {
-                let peer = self.links.number();
-                let socket = &mut self.links.pools[pool.0];
-                socket.crowd = Some(peer);
-                let kind = socket.kind;
-                Event::WorkerCame {
-                    peer,
-                    pool,
-                    kind,
-                    crowd: true,
-                }
-            }
-            (Some(peer), false) => {
-                socket.crowd = None;
-                socket.blocked = false;
-                Event::Gone { peer }
-            }
-            _ => return,
+        socket.crowd = Some(peer);
+        let kind = socket.kind;
+        let crowd = true;
+        let came = Event::WorkerCame {
+            peer,
+            pool,
+            kind,
+            crowd,
         };
-        self.core.on(now, event, &mut self.links);
+        self.core.on(now, came, &mut self.links);
+    }
+
+    /// The last worker of a pool went.
+    fn workers_gone(&mut self, pool: PoolId, now: Duration) {
+        let socket = &mut self.links.pools[pool.0];
+        socket.leaving = false;
+        socket.blocked = false;
+        if let Some(peer) = socket.crowd.take() {
+            self.core.on(now, Event::Gone { peer }, &mut self.links);
+        }
     }
 
     /// Tells the core what came to light while its effects were carried out.
@@ -419,24 +405,26 @@ impl Libzmq {
         }
     }
 
-    /// Carries out main's commands; true to end at once.
+    /// Carries out the order in force; true to end at once.
     fn obey(&mut self, now: Duration) -> bool {
-        while let Ok(word) = self.control.recv_bytes(DONTWAIT) {
-            if word == b"stop" {
-                return true;
-            }
-            if self.flush_until.is_none() {
-                let deadline = now + self.grace;
-                self.flush_until = Some(deadline + FLUSH);
-                self.core
-                    .on(now, Event::Drain { deadline }, &mut self.links);
+        match self.orders.get() {
+            Order::Serve => false,
+            Order::Stop => true,
+            Order::Drain => {
+                if self.flush_until.is_none() {
+                    let deadline = now + self.grace;
+                    self.flush_until = Some(deadline + FLUSH);
+                    self.core
+                        .on(now, Event::Drain { deadline }, &mut self.links);
+                }
+                false
             }
         }
-        false
     }
 
-    fn is_over(&mut self, now: Duration) -> bool {
-        if self.core.is_drained() {
+    fn is_over(&mut self, ready: &Ready, now: Duration) -> bool {
+        // What has arrived by now is still told that it came too late.
+        if self.core.is_drained() && !ready.frontends.contains(&true) {
             return true;
         }
         let give_up = self.flush_until.is_some_and(|until| until <= now);

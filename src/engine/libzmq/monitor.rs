@@ -34,19 +34,26 @@ impl Monitor {
         &self.socket
     }
 
-    /// Takes in what happened; true if nobody is connected.
+    /// Whether anybody is connected, as of the last [`Self::update`].
+    pub(super) fn connected(&self) -> bool {
+        !self.connections.is_empty()
+    }
+
+    /// Takes in what happened; true if at any moment the last connection closed.
     pub(super) fn update(&mut self) -> bool {
+        let mut emptied = false;
         // Frames: event (16 bits) and descriptor (32 bits) in the machine's order; address.
         while let Ok(frames) = self.socket.recv_multipart(DONTWAIT) {
             let Some(&[e0, e1, v0, v1, v2, v3]) = frames.first().map(Vec::as_slice) else {
                 continue;
             };
             let descriptor = u32::from_ne_bytes([v0, v1, v2, v3]);
-            match SocketEvent::from_raw(u16::from_ne_bytes([e0, e1])) {
-                SocketEvent::DISCONNECTED => self.connections.remove(&descriptor),
-                _ => self.connections.insert(descriptor),
-            };
+            if SocketEvent::from_raw(u16::from_ne_bytes([e0, e1])) == SocketEvent::DISCONNECTED {
+                emptied |= self.connections.remove(&descriptor) && self.connections.is_empty();
+            } else {
+                self.connections.insert(descriptor);
+            }
         }
-        self.connections.is_empty()
+        emptied
     }
 }
