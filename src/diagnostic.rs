@@ -4,7 +4,6 @@
 //! expected and what to do. [`Diagnostics`] collects all of one run, so that a person mends a file
 //! in one go. This module renders; it never reads a file and never decides what is wrong.
 
-use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +11,9 @@ use std::sync::Arc;
 /// Longest part of a source line that a snippet shows, in characters: a terminal's width, so that a
 /// generated one-line file doesn't flood the screen.
 const SNIPPET_WIDTH: usize = 160;
+
+/// Diagnostics that one rendering shows: more can't be read, and take time to write.
+const RENDERED_MAX: usize = 1_000;
 
 /// Names further than this many edits apart are not suggested for each other.
 const SUGGESTION_DISTANCE: usize = 2;
@@ -178,7 +180,7 @@ impl Diagnostic {
         };
         let mut out = String::new();
         let severity = paint.as_(tint, self.severity.label());
-        let message = paint.as_("1", &self.message);
+        let message = paint.as_("1", &printable(&self.message));
         let _ = writeln!(out, "{severity}: {message}");
         let mut gutter = 1;
         if let Some(place) = &self.place {
@@ -191,9 +193,9 @@ impl Diagnostic {
                 let snippet = Snippet::cut(line, place);
                 let number = paint.as_("34", &place.line.to_string());
                 let caret = paint.as_(tint, &"^".repeat(snippet.width));
-                let label = match self.label.as_str() {
-                    "" => String::new(),
-                    label => format!(" {}", paint.as_(tint, label)),
+                let label = match printable(&self.label) {
+                    label if label.is_empty() => label,
+                    label => format!(" {}", paint.as_(tint, &label)),
                 };
                 let _ = writeln!(out, "{pad} {bar}");
                 let _ = writeln!(out, "{number} {bar} {}", snippet.text);
@@ -207,7 +209,7 @@ impl Diagnostic {
         let said = |word: &str, text: &str, out: &mut String| {
             // A continuation line stands under the text, not under the gutter.
             let under = format!("\n{pad}   {}", " ".repeat(word.len() + 2));
-            let text = text.replace('\n', &under);
+            let text = printable(text).replace('\n', &under);
             let _ = writeln!(out, "{pad} {equals} {}: {text}", paint.as_("1", word));
         };
         for note in &self.notes {
@@ -219,14 +221,11 @@ impl Diagnostic {
         out
     }
 
-    /// Files by name, then by place in the file; what has no place comes first.
-    fn order(&self, other: &Self) -> Ordering {
-        let key = |d: &Self| {
-            d.place
-                .as_ref()
-                .map(|p| (p.file.path.clone(), p.line, p.column))
-        };
-        (key(self), self.severity, &self.message).cmp(&(key(other), other.severity, &other.message))
+    /// Orders files by name, then by place in the file; what has no place comes first.
+    fn order(&self) -> (Option<(&Path, u32, u32)>, Severity, &str) {
+        let place = self.place.as_ref();
+        let place = place.map(|p| (p.file.path.as_path(), p.line, p.column));
+        (place, self.severity, &self.message)
     }
 }
 
@@ -290,13 +289,17 @@ impl Diagnostics {
 
     /// Sorts by file and place and drops exact repetitions.
     pub fn sort(&mut self) {
-        self.list.sort_by(Diagnostic::order);
+        self.list.sort_by(|a, b| a.order().cmp(&b.order()));
         self.list.dedup();
     }
 
     /// The text of all, a blank line between two; empty for none.
     pub fn render(&self, colour: bool) -> String {
-        let texts: Vec<_> = self.list.iter().map(|d| d.render(colour)).collect();
+        let shown = self.list.iter().take(RENDERED_MAX);
+        let mut texts: Vec<_> = shown.map(|d| d.render(colour)).collect();
+        if let more @ 1.. = self.list.len().saturating_sub(RENDERED_MAX) {
+            texts.push(format!("and {more} more\n"));
+        }
         texts.join("\n")
     }
 
@@ -354,12 +357,7 @@ struct Snippet {
 
 impl Snippet {
     fn cut(line: &str, place: &Place) -> Self {
-        // Control characters of a foreign file never reach the terminal.
-        let clean = |c: char| match c {
-            '\t' => ' ',
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        };
+        let clean = |c: char| if c == '\t' { ' ' } else { clean(c) };
         let start = place.column as usize - 1;
         let skipped = start.saturating_sub(SNIPPET_WIDTH / 2);
         let text: String = line
@@ -375,6 +373,19 @@ impl Snippet {
             width: (place.width as usize).clamp(1, room.max(1)),
         }
     }
+}
+
+/// Control characters of a foreign file never reach the terminal.
+fn clean(c: char) -> char {
+    if c.is_control() && c != '\n' {
+        '\u{fffd}'
+    } else {
+        c
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().map(clean).collect()
 }
 
 struct Paint {
