@@ -159,9 +159,6 @@ fn every_fault_of_the_corpus_has_a_place() {
                 );
             }
         }
-        assert!(
-            text.ends_with(" error\n") || text.ends_with(" errors\n") || text.contains(" error")
-        );
     }
 }
 

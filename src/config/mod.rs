@@ -3,10 +3,13 @@
 //! `routes.yaml` → [`yaml`] (values with places) → [`source`] (what it says) → here: names are looked
 //! up, schemas compiled, and what comes out refers to nothing by name.
 
+mod needs;
 mod protos;
 mod schema;
 mod section;
 mod source;
+#[cfg(test)]
+mod tests;
 mod value;
 mod yaml;
 
@@ -24,7 +27,7 @@ use protos::Protos;
 use schema::SchemaSource;
 use section::Spanned;
 use source::{RouteSource, Source};
-use value::BindEndpoint;
+use value::{BindEndpoint, name_fault};
 
 /// A configuration that can be run.
 #[derive(Debug)]
@@ -194,7 +197,7 @@ fn unused_pools(source: &Source, found: &mut Diagnostics) {
             .all(|name| name.is_some_and(|name| known(&name.value)));
     for pool in source.pools.iter().filter(|_| clear) {
         let name = &pool.it.settings.name;
-        if !named(name) {
+        if !named(name) && name_fault(name).is_none() {
             let fault = Diagnostic::warning(format!("no route uses pool {name}"));
             found.push(
                 fault

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::needs::name_routes;
 use super::schema::SchemaSource;
 use super::section::Spanned;
 use super::source::{RouteSource, Source};
@@ -39,7 +40,7 @@ impl Protos {
         }
         let mut of_protos = Diagnostics::new();
         let descriptors = compile(&roots, source.compiler, &mut of_protos);
-        name_routes(source, &mut of_protos);
+        name_routes(source, &roots, &mut of_protos);
         found.append(of_protos);
         let descriptors = descriptors?;
         match Table::build(descriptors.files()) {
@@ -86,51 +87,22 @@ fn import_paths(
         return None;
     };
     let mut roots = Vec::new();
-    for path in paths {
+    for path in paths.iter().flatten() {
         let root = directory.join(&path.value);
         if root.is_dir() {
             roots.push(root);
         } else {
             let missing = format!("there is no directory {}", shown(&root).display());
             let fault = Diagnostic::error(missing).at(path.place.clone());
-            found.push(fault.label("import paths are relative to routes.yaml"));
+            found.push(
+                fault
+                    .label("expected a directory of .proto files")
+                    .help("import paths are relative to the directory of this file"),
+            );
         }
     }
-    (roots.len() == paths.len()).then_some(roots)
-}
-
-/// Says beside a fault of a .proto which routes can't do without the file, as far as its text tells.
-fn name_routes(source: &Source, of_protos: &mut Diagnostics) {
-    for fault in of_protos.iter_mut() {
-        let Some(place) = &fault.place else { continue };
-        let text = &place.file.text;
-        let needs = |schema: &&SchemaSource| defines(text, &schema.message.value);
-        let users: Vec<_> = source
-            .routes
-            .iter()
-            .filter(|route| route.schema.iter().chain(&route.reply).any(|s| needs(&s)))
-            .map(|route| route.name.as_str())
-            .collect();
-        if !users.is_empty() {
-            fault
-                .notes
-                .push(format!("needed by route {}", users.join(", ")));
-        }
-    }
-}
-
-/// Whether a .proto's text, which may not parse, looks as if it defined this message.
-fn defines(text: &str, message: &str) -> bool {
-    let name = message.rsplit('.').next().unwrap_or(message);
-    let mut words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-    let mut before = "";
-    words.any(|word| {
-        let here = before == "message" && word == name;
-        if !word.is_empty() {
-            before = word;
-        }
-        here
-    })
+    // Without all of them, what is missing can't be told from what is wrong.
+    (!roots.is_empty() && roots.len() == paths.len()).then_some(roots)
 }
 
 impl Protos {
@@ -177,7 +149,9 @@ impl Protos {
             .or_else(|| did_you_mean(name, known.iter().copied()))
         {
             Some(near) => fault.help(format!("did you mean {near:?}?")),
-            None if known.is_empty() => fault.label("the import paths hold no message at all"),
+            None if known.is_empty() => fault
+                .label("the import paths hold no message at all")
+                .help("put the .proto file that defines it there"),
             None => fault.label("expected the full name of a message in the import paths"),
         }
     }
@@ -212,6 +186,8 @@ fn require_fault(path: &Spanned<String>, error: &RequireError) -> Diagnostic {
             let fields: Vec<_> = fields.iter().map(String::as_str).collect();
             with_names(fault, segment, &fields)
         }
-        RequireError::NotAMessage { .. } => fault,
+        RequireError::NotAMessage { segment, .. } => {
+            fault.label(format!("expected the path to end at {segment:?}"))
+        }
     }
 }

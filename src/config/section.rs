@@ -153,28 +153,28 @@ impl<'a> Section<'a> {
     pub fn close(self, found: &mut Diagnostics) {
         for (key, _) in self.pairs {
             let name = key.text();
-            // A key that is itself a list or a map was reported with the YAML.
-            if self.asked.contains(&name) || !matches!(key.kind, Kind::Scalar(..)) {
+            if self.asked.contains(&name) {
                 continue;
             }
             let place = key.place.clone();
             found.push(if self.later.contains(&name) {
                 let fault = Diagnostic::error(format!("{name:?} is not supported yet"));
                 fault.at(place).label("remove it").help(
-                    "this release would ignore it, so it refuses it: what a configuration says must hold",
+                    "it belongs to a later release; this one refuses it, rather than ignore it",
                 )
             } else {
                 let fault = Diagnostic::error(format!("{} has no key {}", self.what, quoted(name)));
                 let known = one_of(self.asked.iter().copied());
                 let fault = fault.at(place).label(format!("expected {known}"));
-                if name == "<<" {
-                    fault.help("merging is not part of YAML 1.2: write the keys out")
-                } else {
-                match did_you_mean(name, self.asked.iter().chain(self.later).copied()) {
-                    Some(near) => fault.help(format!("did you mean {near:?}?")),
-                    None => fault,
-                }
-                }
+                let near = || did_you_mean(name, self.asked.iter().chain(self.later).copied());
+                let help = match name {
+                    "<<" => Some("merging is not part of YAML 1.2: write the keys out".to_owned()),
+                    _ if name.contains(':') => {
+                        Some("YAML wants a blank after the colon behind a key".to_owned())
+                    }
+                    _ => near().map(|near| format!("did you mean {near:?}?")),
+                };
+                Diagnostic { help, ..fault }
             });
         }
     }

@@ -52,8 +52,9 @@ pub struct Source {
     pub pools: Vec<Named<PoolSource>>,
     /// Which type goes where.
     pub routes: Vec<RouteSource>,
-    /// Directories of .proto files, as written; none when the default stands.
-    pub import_paths: Option<Vec<Spanned<PathBuf>>>,
+    /// Directories of .proto files, as written; none when the default stands. Of each, none where
+    /// that was reported as a fault.
+    pub import_paths: Option<Vec<Option<Spanned<PathBuf>>>>,
     /// What reads them.
     pub compiler: Compiler,
     /// Bounds.
@@ -376,7 +377,11 @@ fn route(key: &Node, node: &Node, found: &mut Diagnostics) -> RouteSource {
         Some(node) if matches!(node.kind, Kind::Map(_)) => {
             let fault = Diagnostic::error("a map of weighted pools is not supported yet");
             let fault = fault.at(node.place.clone());
-            found.push(fault.label("expected one pool's name"));
+            found.push(
+                fault
+                    .label("expected one pool's name")
+                    .help("name one of them"),
+            );
             None
         }
         Some(node) => text(node, "pool", found),
@@ -406,15 +411,16 @@ fn route(key: &Node, node: &Node, found: &mut Diagnostics) -> RouteSource {
     }
 }
 
-fn proto(node: &Node, found: &mut Diagnostics) -> (Option<Vec<Spanned<PathBuf>>>, Compiler) {
+type ImportPaths = Option<Vec<Option<Spanned<PathBuf>>>>;
+
+fn proto(node: &Node, found: &mut Diagnostics) -> (ImportPaths, Compiler) {
     let mut section = Section::open(node, "proto", LATER_PROTO, found);
     let instead = "leave the key out for [schemas]";
     let paths = section.some("import_paths", instead, found, |node, key, found| {
-        let Spanned { value, place } = text(node, key, found)?;
-        Some(Spanned {
-            value: PathBuf::from(value),
-            place,
-        })
+        Some(text(node, key, found).map(|path| Spanned {
+            value: PathBuf::from(path.value),
+            place: path.place,
+        }))
     });
     let compilers = [("builtin", Compiler::Builtin), ("protoc", Compiler::Protoc)];
     let compiler = section.word("compiler", &compilers, found);

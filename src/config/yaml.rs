@@ -126,13 +126,8 @@ fn spots(
     let mut root: Option<Rc<Spot>> = None;
     for event in Parser::new_from_str(&file.text) {
         let (event, span) = event.map_err(|error| {
-            let fault = syntax_fault(file, &error);
-            Box::new(match open.iter().rev().find_map(|it| it.bracket(file)) {
-                Some((bracket, at)) => {
-                    fault.note(format!("the {bracket} at {at} is not closed before"))
-                }
-                None => fault,
-            })
+            let bracket = open.iter().rev().find_map(|it| it.bracket(file));
+            Box::new(syntax_fault(file, &error, bracket))
         })?;
         if let Event::Scalar(_, _, _, Some(tag))
         | Event::SequenceStart(_, Some(tag))
@@ -253,31 +248,59 @@ impl Open {
     }
 }
 
-fn syntax_fault(file: &Arc<SourceFile>, error: &ScanError) -> Diagnostic {
+/// The one fault of the syntax, in the parser's words, with what they don't say. `bracket` is the
+/// innermost that is open.
+fn syntax_fault(
+    file: &Arc<SourceFile>,
+    error: &ScanError,
+    bracket: Option<(char, Place)>,
+) -> Diagnostic {
     let at = error.marker();
+    let (number, column) = (at.line() as u32, at.col() as u32 + 1);
     let line = file
         .text
         .lines()
         .nth(at.line().saturating_sub(1))
         .unwrap_or_default();
+    let indent = line.chars().take_while(|&c| c == ' ').count();
+    let says = |word: &str| error.info().contains(word);
     let fault = Diagnostic::error(format!("not valid YAML: {}", error.info()));
-    let indent = line.chars().take_while(|&c| c == ' ').count() as u32;
-    let (line_number, column) = (at.line() as u32, at.col() as u32 + 1);
-    if line.trim_start().starts_with('*') {
-        fault
-            .at(file.place(line_number, indent + 1, 1))
+    if line[indent..].starts_with('*') || says("unknown anchor") {
+        let first = if line[indent..].starts_with('*') {
+            indent as u32 + 1
+        } else {
+            column
+        };
+        return fault
+            .at(file.place(number, first, 1))
             .label("a * here begins an alias in YAML")
-            .help("quote a type that starts with *: the catch-all is \"*\"")
-    } else if line[indent as usize..].starts_with('\t') {
-        fault
-            .at(file.place(line_number, indent + 1, 1))
-            .label("YAML indents by spaces, not by tabs")
-    } else if line.is_empty() {
+            .help(
+                "quote what starts with *: the catch-all is \"*\", an endpoint \"tcp://*:5559\"",
+            );
+    }
+    if line[indent..].starts_with('\t') {
+        let fault = fault.at(file.place(number, indent as u32 + 1, 1));
+        return fault.label("YAML indents by spaces, not by tabs");
+    }
+    let fault = if line.is_empty() {
         // The end of the file: the last line that has something says more.
         let last = file.text.trim_end();
         fault.at(file.place_of_bytes(last.len()..last.len()))
     } else {
-        fault.at(file.place(line_number, column, 1))
+        fault.at(file.place(number, column, 1))
+    };
+    if says("quoted scalar") {
+        fault.help("is the quote closed?")
+    } else if let Some((bracket, at)) = bracket {
+        fault.help(format!("is the {bracket} at {at} closed?"))
+    } else if says("mapping values are not allowed") {
+        fault.help(
+            "is the colon of the line above missing, or are quotes around a text with a colon?",
+        )
+    } else if says("expected key") || says("indentation") {
+        fault.help("the keys of one map begin in the same column")
+    } else {
+        fault
     }
 }
 
@@ -328,7 +351,10 @@ struct Values<'a> {
 
 impl Values<'_> {
     fn node(&mut self, spot: &Spot) -> Result<Node, Box<Diagnostic>> {
-        let place = place(self.file, &spot.span);
+        let mut place = place(self.file, &spot.span);
+        if !matches!(spot.kind, SpotKind::Scalar(..)) {
+            place.width = 1;
+        }
         self.left = self.left.checked_sub(1).ok_or_else(|| {
             let fault = Diagnostic::error("aliases repeat too much").at(place.clone());
             Box::new(fault.label(format!("more than {VALUES_MAX} values when written out")))
@@ -340,9 +366,10 @@ impl Values<'_> {
                 Kind::List(items.collect::<Result<_, _>>()?)
             }
             SpotKind::Map(pairs) => {
-                let pairs = pairs
-                    .iter()
-                    .map(|(key, value)| Ok((self.node(key)?, self.node(value)?)));
+                // A key that is a list or a map was reported.
+                let worded = |(key, _): &&(Rc<Spot>, _)| matches!(key.kind, SpotKind::Scalar(..));
+                let pairs = pairs.iter().filter(worded);
+                let pairs = pairs.map(|(key, value)| Ok((self.node(key)?, self.node(value)?)));
                 Kind::Map(pairs.collect::<Result<_, Box<Diagnostic>>>()?)
             }
         };
@@ -390,7 +417,7 @@ mod tests {
             ("a: 1\n---\nb: 2\n", "second YAML document"),
             ("a: 1\na: 2\nb: 1\nb: 2\n", "r.yaml:4:1"),
             ("routes:\n  *: {}\n", "r.yaml:2:3"),
-            ("routes:\n  *: {}\n", "quote a type"),
+            ("routes:\n  *: {}\n", "quote what starts"),
             ("a:\n\tb: 1\n", "r.yaml:2:"),
             ("a: [1\n", "r.yaml:"),
             ("a: &x [*x]\n", "r.yaml:1:"),
