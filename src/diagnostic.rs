@@ -4,9 +4,13 @@
 //! expected and what to do. [`Diagnostics`] collects all of one run, so that a person mends a file
 //! in one go. This module renders; it never reads a file and never decides what is wrong.
 
+mod suggest;
+
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use suggest::{did_you_mean, one_of};
 
 /// Longest part of a source line that a snippet shows, in characters: a terminal's width, so that a
 /// generated one-line file doesn't flood the screen.
@@ -15,9 +19,6 @@ const SNIPPET_WIDTH: usize = 160;
 /// Diagnostics that one rendering shows: more can't be read, and take time to write.
 const RENDERED_MAX: usize = 1_000;
 
-/// Names further than this many edits apart are not suggested for each other.
-const SUGGESTION_DISTANCE: usize = 2;
-
 /// A file as it was read: what places point into.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SourceFile {
@@ -25,22 +26,35 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// The text, without a byte order mark.
     pub text: String,
+    /// Where each line starts, in bytes: a file may have as many faults as lines.
+    lines: Vec<usize>,
 }
 
 impl SourceFile {
     /// A file's text under the name that diagnostics show.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
+        let text = text.into();
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(ends).collect();
         Arc::new(Self {
             path: path.into(),
-            text: text.into(),
+            text,
+            lines,
         })
+    }
+
+    /// Line `number` (from 1) without its end; none beyond the last.
+    pub fn line(&self, number: u32) -> Option<&str> {
+        let start = *self.lines.get(number.checked_sub(1)? as usize)?;
+        // What follows the last line's end is no line.
+        self.text[start..].lines().next()
     }
 
     /// The place of `bytes`, a byte range of [`Self::text`] (clamped to it).
     pub fn place_of_bytes(self: &Arc<Self>, bytes: std::ops::Range<usize>) -> Place {
         let start = floor_char_boundary(&self.text, bytes.start);
-        let before = &self.text[..start];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.lines.partition_point(|&at| at <= start);
+        let line_start = self.lines[line - 1];
         let end = floor_char_boundary(&self.text, bytes.end.max(start));
         let width = self.text[start..end]
             .chars()
@@ -48,8 +62,8 @@ impl SourceFile {
             .count();
         Place {
             file: Arc::clone(self),
-            line: to_u32(before.matches('\n').count() + 1),
-            column: to_u32(before[line_start..].chars().count() + 1),
+            line: to_u32(line),
+            column: to_u32(self.text[line_start..start].chars().count() + 1),
             width: to_u32(width.max(1)),
         }
     }
@@ -189,7 +203,7 @@ impl Diagnostic {
             let arrow = paint.as_("34", "-->");
             let bar = paint.as_("34", "|");
             let _ = writeln!(out, "{pad}{arrow} {place}");
-            if let Some(line) = place.file.text.lines().nth(place.line as usize - 1) {
+            if let Some(line) = place.file.line(place.line) {
                 let snippet = Snippet::cut(line, place);
                 let number = paint.as_("34", &place.line.to_string());
                 let caret = paint.as_(tint, &"^".repeat(snippet.width));
@@ -316,30 +330,6 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// A help line for a misspelt name: the nearest of `known`, if any is near.
-pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = SUGGESTION_DISTANCE.min(found.chars().count().saturating_sub(1));
-    known
-        .into_iter()
-        .map(|name| {
-            let alike = name.eq_ignore_ascii_case(found);
-            (if alike { 0 } else { edit_distance(found, name) }, name)
-        })
-        .filter(|(distance, name)| *distance <= allowed && *name != found)
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// `"a", "b" or "c"`, for a sentence.
-pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let quoted: Vec<_> = names.into_iter().map(|name| format!("{name:?}")).collect();
-    match quoted.split_last() {
-        None => "nothing".to_owned(),
-        Some((only, [])) => only.clone(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-    }
-}
-
 /// A path as diagnostics show it: below the working directory, relative to it.
 pub fn shown(path: &Path) -> PathBuf {
     let relative = std::env::current_dir()
@@ -400,22 +390,6 @@ impl Paint {
             text.to_owned()
         }
     }
-}
-
-/// Levenshtein's distance, in characters.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 fn floor_char_boundary(text: &str, at: usize) -> usize {
@@ -492,14 +466,5 @@ mod tests {
             lines[4].trim_end().len(),
             "  | ".len() + SNIPPET_WIDTH / 2 + 3
         );
-    }
-
-    #[test]
-    fn suggests_near_names_only() {
-        assert_eq!(did_you_mean("pol", ["pool", "proto"]), Some("pool"));
-        assert_eq!(did_you_mean("POOL", ["pool"]), Some("pool"));
-        assert_eq!(did_you_mean("x", ["a", "b"]), None);
-        assert_eq!(did_you_mean("frontend", ["pools"]), None);
-        assert_eq!(one_of(["a", "b", "c"]), r#""a", "b" or "c""#);
     }
 }

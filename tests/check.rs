@@ -225,6 +225,22 @@ fn many_faults_are_counted_and_told_up_to_a_thousand() {
     );
 }
 
+/// Programs are told all.
+#[test]
+fn many_faults_are_logged_in_no_long_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let routes: String = (0..20_000).map(|n| format!("  {n}: {{}}\n")).collect();
+    let text = format!("{FRONTENDS}{POOLS}routes:\n{routes}");
+    fs::write(directory.path().join("routes.yaml"), text).unwrap();
+    let started = Instant::now();
+    let outcome = gateway_in(directory.path(), &["--log-format", "json"]);
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+    assert_eq!(
+        (outcome.code, outcome.stderr.lines().count()),
+        (Some(1), 20_000)
+    );
+}
+
 #[test]
 fn many_binds_take_no_long_time() {
     let bind = |n: u32| format!("  - tcp://10.{}.{}.1:5559\n", n / 250, n % 250);

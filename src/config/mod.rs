@@ -3,11 +3,13 @@
 //! `routes.yaml` → [`yaml`] (values with places) → [`source`] (what it says) → here: names are looked
 //! up, schemas compiled, and what comes out refers to nothing by name.
 
+mod limits;
 mod needs;
 mod protos;
 mod schema;
 mod section;
 mod source;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;

@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::limits::limits;
 use super::schema::{SchemaSource, schemas};
 use super::section::{Section, Spanned, read, text};
 use super::value::{
-    BindEndpoint, ConnectEndpoint, Count, Heartbeat, Size, Span, Timeout, name_fault, pattern,
+    BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, Heartbeat, Size, Span, Timeout, name_fault,
+    pattern,
 };
 use super::yaml::{Kind, Node, quoted};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
@@ -19,13 +21,6 @@ use crate::schema::compile::Compiler;
 use crate::snapshot::{
     Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PoolSettings, Workers,
 };
-
-/// Deepest nesting that `limits.depth` may allow: what the walks' recursion can take on the data
-/// thread's stack.
-const DEPTH_MAX: u64 = 1_000;
-
-/// Counts beyond this are surely not meant, and would bound nothing.
-const COUNT_MAX: u64 = 1_000_000_000;
 
 const LATER_TOP: &[&str] = &["channels", "reload", "admin"];
 const LATER_FRONTEND: &[&str] = &["security"];
@@ -426,42 +421,4 @@ fn proto(node: &Node, found: &mut Diagnostics) -> (ImportPaths, Compiler) {
     let compiler = section.word("compiler", &compilers, found);
     section.close(found);
     (paths, compiler.map_or(Compiler::default(), |it| it.value))
-}
-
-fn limits(node: Option<&Node>, found: &mut Diagnostics) -> Limits {
-    let mut limits = Limits {
-        message: 16 << 20,
-        frames: 16,
-        depth: 100,
-        clients: 100_000,
-        client_requests: 10_000,
-        client_bytes: 64 << 20,
-    };
-    let Some(node) = node else { return limits };
-    let mut section = Section::open(node, "limits", &[], found);
-    if let Some(size) = section.value::<Size>("message", found) {
-        if size.value.0 == 0 || size.value.0 > 1 << 31 {
-            let fault = Diagnostic::error("\"message\" can't be that size").at(size.place);
-            found.push(fault.label("expected 1B to 2GiB"));
-        }
-        limits.message = size.value.0;
-    }
-    // Type and payload, with a REQ's two frames of envelope.
-    if let Some(n) = section.value::<Count<4, 65_536>>("frames", found) {
-        limits.frames = n.value.0 as usize;
-    }
-    if let Some(n) = section.value::<Count<1, DEPTH_MAX>>("depth", found) {
-        limits.depth = n.value.0 as u32;
-    }
-    if let Some(n) = section.value::<Count<1, COUNT_MAX>>("clients", found) {
-        limits.clients = n.value.0 as usize;
-    }
-    if let Some(n) = section.value::<Count<1, COUNT_MAX>>("client_requests", found) {
-        limits.client_requests = n.value.0 as u32;
-    }
-    if let Some(size) = section.value::<Size>("client_bytes", found) {
-        limits.client_bytes = size.value.0;
-    }
-    section.close(found);
-    limits
 }

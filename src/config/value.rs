@@ -14,6 +14,9 @@ use crate::route::Pattern;
 /// Longest duration: a year. Beyond it a deadline is none.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// Counts beyond this are surely not meant, and would bound nothing.
+pub const COUNT_MAX: u64 = 1_000_000_000;
+
 /// Longest name of a frontend or pool: they label metrics.
 const NAME_MAX: usize = 64;
 

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_yaml::Value;
 
+use super::syntax::syntax_fault;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
 
 /// Largest file, in bytes: room for ten thousand routes. Reading nested YAML takes time that grows
@@ -225,7 +226,7 @@ impl Open {
     /// The bracket that it was opened by, if it was, and where.
     fn bracket(&self, file: &Arc<SourceFile>) -> Option<(char, Place)> {
         let at = place(file, &self.span);
-        let line = file.text.lines().nth(at.line as usize - 1)?;
+        let line = file.line(at.line)?;
         let first = line.chars().nth(at.column as usize - 1)?;
         matches!(first, '{' | '[').then_some((first, at))
     }
@@ -245,62 +246,6 @@ impl Open {
             span: self.span,
             kind,
         }
-    }
-}
-
-/// The one fault of the syntax, in the parser's words, with what they don't say. `bracket` is the
-/// innermost that is open.
-fn syntax_fault(
-    file: &Arc<SourceFile>,
-    error: &ScanError,
-    bracket: Option<(char, Place)>,
-) -> Diagnostic {
-    let at = error.marker();
-    let (number, column) = (at.line() as u32, at.col() as u32 + 1);
-    let line = file
-        .text
-        .lines()
-        .nth(at.line().saturating_sub(1))
-        .unwrap_or_default();
-    let indent = line.chars().take_while(|&c| c == ' ').count();
-    let says = |word: &str| error.info().contains(word);
-    let fault = Diagnostic::error(format!("not valid YAML: {}", error.info()));
-    if line[indent..].starts_with('*') || says("unknown anchor") {
-        let first = if line[indent..].starts_with('*') {
-            indent as u32 + 1
-        } else {
-            column
-        };
-        return fault
-            .at(file.place(number, first, 1))
-            .label("a * here begins an alias in YAML")
-            .help(
-                "quote what starts with *: the catch-all is \"*\", an endpoint \"tcp://*:5559\"",
-            );
-    }
-    if line[indent..].starts_with('\t') {
-        let fault = fault.at(file.place(number, indent as u32 + 1, 1));
-        return fault.label("YAML indents by spaces, not by tabs");
-    }
-    let fault = if line.is_empty() {
-        // The end of the file: the last line that has something says more.
-        let last = file.text.trim_end();
-        fault.at(file.place_of_bytes(last.len()..last.len()))
-    } else {
-        fault.at(file.place(number, column, 1))
-    };
-    if says("quoted scalar") {
-        fault.help("is the quote closed?")
-    } else if let Some((bracket, at)) = bracket {
-        fault.help(format!("is the {bracket} at {at} closed?"))
-    } else if says("mapping values are not allowed") {
-        fault.help(
-            "is the colon of the line above missing, or are quotes around a text with a colon?",
-        )
-    } else if says("expected key") || says("indentation") {
-        fault.help("the keys of one map begin in the same column")
-    } else {
-        fault
     }
 }
 
