@@ -134,7 +134,8 @@ fn spots(
         | Event::SequenceStart(_, Some(tag))
         | Event::MappingStart(_, Some(tag)) = &event
         {
-            let tag = format!("{}{}", tag.handle, tag.suffix);
+            let handle = tag.handle.replace("tag:yaml.org,2002:", "!!");
+            let tag = format!("{handle}{}", tag.suffix);
             let fault = Diagnostic::error(format!("the tag {} has no meaning here", quoted(&tag)));
             found.push(
                 fault
