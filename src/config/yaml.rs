@@ -136,12 +136,11 @@ fn spots(
         {
             let handle = tag.handle.replace("tag:yaml.org,2002:", "!!");
             let tag = format!("{handle}{}", tag.suffix);
+            let mut at = place(file, &span);
+            at.width = tag.chars().count() as u32;
             let fault = Diagnostic::error(format!("the tag {} has no meaning here", quoted(&tag)));
-            found.push(
-                fault
-                    .at(place(file, &span))
-                    .help("remove it; a type that starts with ! is quoted"),
-            );
+            let fault = fault.at(at).label("expected a value without a tag");
+            found.push(fault.help("remove it, or quote what starts with !"));
         }
         let done = match event {
             Event::DocumentStart(_) if root.is_some() => {
