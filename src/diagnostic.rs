@@ -4,17 +4,20 @@
 //! expected and what to do. [`Diagnostics`] collects all of one run, so that a person mends a file
 //! in one go. This module renders; it never reads a file and never decides what is wrong.
 
-use std::cmp::Ordering;
+mod suggest;
+
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use suggest::{did_you_mean, one_of};
 
 /// Longest part of a source line that a snippet shows, in characters: a terminal's width, so that a
 /// generated one-line file doesn't flood the screen.
 const SNIPPET_WIDTH: usize = 160;
 
-/// Names further than this many edits apart are not suggested for each other.
-const SUGGESTION_DISTANCE: usize = 2;
+/// Diagnostics that one rendering shows: more can't be read, and take time to write.
+const RENDERED_MAX: usize = 1_000;
 
 /// A file as it was read: what places point into.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,22 +26,35 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// The text, without a byte order mark.
     pub text: String,
+    /// Where each line starts, in bytes: a file may have as many faults as lines.
+    lines: Vec<usize>,
 }
 
 impl SourceFile {
     /// A file's text under the name that diagnostics show.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
+        let text = text.into();
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(ends).collect();
         Arc::new(Self {
             path: path.into(),
-            text: text.into(),
+            text,
+            lines,
         })
+    }
+
+    /// Line `number` (from 1) without its end; none beyond the last.
+    pub fn line(&self, number: u32) -> Option<&str> {
+        let start = *self.lines.get(number.checked_sub(1)? as usize)?;
+        // What follows the last line's end is no line.
+        self.text[start..].lines().next()
     }
 
     /// The place of `bytes`, a byte range of [`Self::text`] (clamped to it).
     pub fn place_of_bytes(self: &Arc<Self>, bytes: std::ops::Range<usize>) -> Place {
         let start = floor_char_boundary(&self.text, bytes.start);
-        let before = &self.text[..start];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.lines.partition_point(|&at| at <= start);
+        let line_start = self.lines[line - 1];
         let end = floor_char_boundary(&self.text, bytes.end.max(start));
         let width = self.text[start..end]
             .chars()
@@ -46,8 +62,8 @@ impl SourceFile {
             .count();
         Place {
             file: Arc::clone(self),
-            line: to_u32(before.matches('\n').count() + 1),
-            column: to_u32(before[line_start..].chars().count() + 1),
+            line: to_u32(line),
+            column: to_u32(self.text[line_start..start].chars().count() + 1),
             width: to_u32(width.max(1)),
         }
     }
@@ -178,7 +194,7 @@ impl Diagnostic {
         };
         let mut out = String::new();
         let severity = paint.as_(tint, self.severity.label());
-        let message = paint.as_("1", &self.message);
+        let message = paint.as_("1", &printable(&self.message));
         let _ = writeln!(out, "{severity}: {message}");
         let mut gutter = 1;
         if let Some(place) = &self.place {
@@ -187,13 +203,13 @@ impl Diagnostic {
             let arrow = paint.as_("34", "-->");
             let bar = paint.as_("34", "|");
             let _ = writeln!(out, "{pad}{arrow} {place}");
-            if let Some(line) = place.file.text.lines().nth(place.line as usize - 1) {
+            if let Some(line) = place.file.line(place.line) {
                 let snippet = Snippet::cut(line, place);
                 let number = paint.as_("34", &place.line.to_string());
                 let caret = paint.as_(tint, &"^".repeat(snippet.width));
-                let label = match self.label.as_str() {
-                    "" => String::new(),
-                    label => format!(" {}", paint.as_(tint, label)),
+                let label = match printable(&self.label) {
+                    label if label.is_empty() => label,
+                    label => format!(" {}", paint.as_(tint, &label)),
                 };
                 let _ = writeln!(out, "{pad} {bar}");
                 let _ = writeln!(out, "{number} {bar} {}", snippet.text);
@@ -207,7 +223,7 @@ impl Diagnostic {
         let said = |word: &str, text: &str, out: &mut String| {
             // A continuation line stands under the text, not under the gutter.
             let under = format!("\n{pad}   {}", " ".repeat(word.len() + 2));
-            let text = text.replace('\n', &under);
+            let text = printable(text).replace('\n', &under);
             let _ = writeln!(out, "{pad} {equals} {}: {text}", paint.as_("1", word));
         };
         for note in &self.notes {
@@ -219,14 +235,11 @@ impl Diagnostic {
         out
     }
 
-    /// Files by name, then by place in the file; what has no place comes first.
-    fn order(&self, other: &Self) -> Ordering {
-        let key = |d: &Self| {
-            d.place
-                .as_ref()
-                .map(|p| (p.file.path.clone(), p.line, p.column))
-        };
-        (key(self), self.severity, &self.message).cmp(&(key(other), other.severity, &other.message))
+    /// Orders files by name, then by place in the file; what has no place comes first.
+    fn order(&self) -> (Option<(&Path, u32, u32)>, Severity, &str) {
+        let place = self.place.as_ref();
+        let place = place.map(|p| (p.file.path.as_path(), p.line, p.column));
+        (place, self.severity, &self.message)
     }
 }
 
@@ -290,13 +303,17 @@ impl Diagnostics {
 
     /// Sorts by file and place and drops exact repetitions.
     pub fn sort(&mut self) {
-        self.list.sort_by(Diagnostic::order);
+        self.list.sort_by(|a, b| a.order().cmp(&b.order()));
         self.list.dedup();
     }
 
     /// The text of all, a blank line between two; empty for none.
     pub fn render(&self, colour: bool) -> String {
-        let texts: Vec<_> = self.list.iter().map(|d| d.render(colour)).collect();
+        let shown = self.list.iter().take(RENDERED_MAX);
+        let mut texts: Vec<_> = shown.map(|d| d.render(colour)).collect();
+        if let more @ 1.. = self.list.len().saturating_sub(RENDERED_MAX) {
+            texts.push(format!("and {more} more\n"));
+        }
         texts.join("\n")
     }
 
@@ -312,30 +329,6 @@ impl fmt::Display for Diagnostics {
 }
 
 impl std::error::Error for Diagnostics {}
-
-/// A help line for a misspelt name: the nearest of `known`, if any is near.
-pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = SUGGESTION_DISTANCE.min(found.chars().count().saturating_sub(1));
-    known
-        .into_iter()
-        .map(|name| {
-            let alike = name.eq_ignore_ascii_case(found);
-            (if alike { 0 } else { edit_distance(found, name) }, name)
-        })
-        .filter(|(distance, name)| *distance <= allowed && *name != found)
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// `"a", "b" or "c"`, for a sentence.
-pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let quoted: Vec<_> = names.into_iter().map(|name| format!("{name:?}")).collect();
-    match quoted.split_last() {
-        None => "nothing".to_owned(),
-        Some((only, [])) => only.clone(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-    }
-}
 
 /// A path as diagnostics show it: below the working directory, relative to it.
 pub fn shown(path: &Path) -> PathBuf {
@@ -354,12 +347,7 @@ struct Snippet {
 
 impl Snippet {
     fn cut(line: &str, place: &Place) -> Self {
-        // Control characters of a foreign file never reach the terminal.
-        let clean = |c: char| match c {
-            '\t' => ' ',
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        };
+        let clean = |c: char| if c == '\t' { ' ' } else { clean(c) };
         let start = place.column as usize - 1;
         let skipped = start.saturating_sub(SNIPPET_WIDTH / 2);
         let text: String = line
@@ -377,6 +365,19 @@ impl Snippet {
     }
 }
 
+/// Control characters of a foreign file never reach the terminal.
+fn clean(c: char) -> char {
+    if c.is_control() && c != '\n' {
+        '\u{fffd}'
+    } else {
+        c
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().map(clean).collect()
+}
+
 struct Paint {
     colour: bool,
 }
@@ -389,22 +390,6 @@ impl Paint {
             text.to_owned()
         }
     }
-}
-
-/// Levenshtein's distance, in characters.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 fn floor_char_boundary(text: &str, at: usize) -> usize {
@@ -481,14 +466,5 @@ mod tests {
             lines[4].trim_end().len(),
             "  | ".len() + SNIPPET_WIDTH / 2 + 3
         );
-    }
-
-    #[test]
-    fn suggests_near_names_only() {
-        assert_eq!(did_you_mean("pol", ["pool", "proto"]), Some("pool"));
-        assert_eq!(did_you_mean("POOL", ["pool"]), Some("pool"));
-        assert_eq!(did_you_mean("x", ["a", "b"]), None);
-        assert_eq!(did_you_mean("frontend", ["pools"]), None);
-        assert_eq!(one_of(["a", "b", "c"]), r#""a", "b" or "c""#);
     }
 }

@@ -1,5 +1,6 @@
 //! `gateway check`: every fault of every file, or a line that says that all is well.
 
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -11,7 +12,8 @@ pub(super) fn check(path: &Path) -> ExitCode {
     match config::load(path) {
         Ok(loaded) => {
             report(&loaded.warnings);
-            println!("{}: {}", path.display(), loaded.summary());
+            // A reader that went away has seen enough.
+            let _ = writeln!(io::stdout(), "{}: {}", path.display(), loaded.summary());
             ExitCode::SUCCESS
         }
         Err(found) => {
@@ -36,5 +38,10 @@ pub(super) fn report(found: &Diagnostics) {
         count(found.warnings(), "warning"),
     ];
     let counts: Vec<_> = counts.into_iter().flatten().collect();
-    eprintln!("{}\n{}", found.render(colour()), counts.join(", "));
+    let _ = writeln!(
+        io::stderr(),
+        "{}\n{}",
+        found.render(colour()),
+        counts.join(", ")
+    );
 }

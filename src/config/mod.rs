@@ -3,25 +3,33 @@
 //! `routes.yaml` → [`yaml`] (values with places) → [`source`] (what it says) → here: names are looked
 //! up, schemas compiled, and what comes out refers to nothing by name.
 
+mod limits;
+mod needs;
+mod protos;
+mod schema;
 mod section;
 mod source;
+mod syntax;
+#[cfg(test)]
+mod tests;
 mod value;
 mod yaml;
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean, one_of, shown};
 use crate::route::Table;
-use crate::schema::compile::{Descriptors, compile};
-use crate::schema::{self, Options, Presence, RequireError, Schema};
 use crate::snapshot::{AnyOf, FrontendId, PoolId, Route, Snapshot};
+use protos::Protos;
+use schema::SchemaSource;
 use section::Spanned;
-use source::{Named, RouteSource, SchemaSource, Source};
-
-/// Where .proto files are looked for, beside routes.yaml, when it doesn't say.
-const DEFAULT_IMPORT_PATH: &str = "schemas";
+use source::{RouteSource, Source};
+use value::{BindEndpoint, name_fault};
 
 /// A configuration that can be run.
 #[derive(Debug)]
@@ -68,35 +76,60 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
 }
 
 fn read(path: &Path, found: &mut Diagnostics) -> Option<(Arc<SourceFile>, Source)> {
-    let shown = shown(path);
-    let fault = match std::fs::read(path) {
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => {
-                let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-                let file = SourceFile::new(shown, text);
-                let root = yaml::parse(&file, found)?;
-                return source::read_file(&root, found).map(|source| (file, source));
-            }
-            Err(error) => {
-                let good = error.utf8_error().valid_up_to();
-                let before = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
-                let file = SourceFile::new(shown, before);
-                let place = file.place_of_bytes(good..good);
-                Diagnostic::error("the file is not UTF-8 text").at(place)
-            }
-        },
-        Err(error) => {
-            let fault = Diagnostic::error(format!("can't read {}: {error}", shown.display()));
-            match error.kind() {
-                std::io::ErrorKind::NotFound => fault.help(
-                    "run the gateway where routes.yaml is, or name the file: gateway -c FILE",
-                ),
-                _ => fault,
-            }
+    match text(path) {
+        Ok(file) => {
+            let root = yaml::parse(&file, found)?;
+            let source = source::read_file(&root, found);
+            Some((file, source))
         }
-    };
-    found.push(fault);
-    None
+        Err(fault) => {
+            found.push(*fault);
+            None
+        }
+    }
+}
+
+/// A file's text, without the byte order mark that some editors write.
+fn text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
+    let shown = shown(path);
+    let mut bytes = Vec::new();
+    // No more than tells that it is too large: it may be a device, or somebody's disk image.
+    let bound = yaml::FILE_MAX as u64 + 1;
+    let outcome = File::open(path).and_then(|file| file.take(bound).read_to_end(&mut bytes));
+    if let Err(error) = outcome {
+        let help = match error.kind() {
+            io::ErrorKind::NotFound => {
+                "run the gateway where routes.yaml is, or name the file: gateway -c FILE"
+            }
+            io::ErrorKind::IsADirectory => "name the file in it: gateway -c DIRECTORY/routes.yaml",
+            io::ErrorKind::PermissionDenied => "let the gateway's user read it",
+            _ => "name a file that can be read: gateway -c FILE",
+        };
+        let fault = Diagnostic::error(format!("can't read {}: {error}", shown.display()));
+        return Err(Box::new(fault.help(help)));
+    }
+    if bytes.len() > yaml::FILE_MAX {
+        let fault = Diagnostic::error(format!("{} is larger than 1 MiB", shown.display()));
+        let help = "a configuration of this size is surely not meant; is it the right file?";
+        return Err(Box::new(fault.help(help)));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => {
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+            Ok(SourceFile::new(shown, text))
+        }
+        Err(error) => {
+            let good = error.utf8_error().valid_up_to();
+            let file = SourceFile::new(shown, String::from_utf8_lossy(error.as_bytes()));
+            let fault = Diagnostic::error("the file is not UTF-8 text");
+            let fault = fault.at(file.place_of_bytes(good..good + '\u{fffd}'.len_utf8()));
+            Err(Box::new(
+                fault
+                    .label("this byte is not UTF-8")
+                    .help("save the file as UTF-8"),
+            ))
+        }
+    }
 }
 
 /// Looks up every name. Goes on after a fault as far as anything can be said.
@@ -107,20 +140,19 @@ fn resolve(
     found: &mut Diagnostics,
 ) -> Option<Loaded> {
     clashing_binds(&source, found);
-    for name in unused_pools(&source) {
-        let fault = Diagnostic::warning(format!("no route uses pool {}", name.it.settings.name));
-        found.push(fault.at(name.place.clone()));
-    }
-    let schemas = Schemas::compile(file, &source, directory, found);
+    unused_pools(&source, found);
+    let protos = Protos::compile(file, &source, directory, found);
+    // Each is looked at, whatever was wrong with those before it.
     let routes: Vec<_> = source
         .routes
         .iter()
-        .filter_map(|route| {
-            let resolved = resolve_route(route, &source, schemas.as_ref(), found)?;
-            Some((route.pattern.clone(), Arc::new(resolved)))
+        .map(|route| {
+            let resolved = resolve_route(route, &source, protos.as_ref(), found);
+            Some((route.pattern.clone()?, Arc::new(resolved?)))
         })
         .collect();
-    let schemas = schemas?;
+    let routes: Vec<_> = routes.into_iter().collect::<Option<_>>()?;
+    let messages = protos?.messages();
     let count = routes.len();
     let snapshot = Snapshot {
         generation: 1,
@@ -142,29 +174,55 @@ fn resolve(
     Some(Loaded {
         snapshot,
         warnings: Diagnostics::new(),
-        messages: schemas.messages,
+        messages,
         routes: count,
     })
 }
 
-fn unused_pools(source: &Source) -> impl Iterator<Item = &Named<source::PoolSource>> {
-    let used = |name: &str| source.routes.iter().any(|route| route.pool.value == name);
-    source
-        .pools
+/// Warns of pools without a route, unless a route whose pool is in doubt may have meant one.
+fn unused_pools(source: &Source, found: &mut Diagnostics) {
+    let names: Vec<_> = source
+        .routes
         .iter()
-        .filter(move |pool| !used(&pool.it.settings.name))
+        .map(|route| route.pool.as_ref())
+        .collect();
+    let named = |pool: &str| names.iter().flatten().any(|name| name.value == pool);
+    let known = |name: &str| {
+        source
+            .pools
+            .iter()
+            .any(|pool| pool.it.settings.name == name)
+    };
+    let clear = !names.is_empty()
+        && names
+            .iter()
+            .all(|name| name.is_some_and(|name| known(&name.value)));
+    for pool in source.pools.iter().filter(|_| clear) {
+        let name = &pool.it.settings.name;
+        if !named(name) && name_fault(name).is_none() {
+            let fault = Diagnostic::warning(format!("no route uses pool {name}"));
+            found.push(
+                fault
+                    .at(pool.place.clone())
+                    .help("remove it, or name it in a route"),
+            );
+        }
+    }
 }
 
 /// Reports every address that two frontends or pools would listen on.
 fn clashing_binds(source: &Source, found: &mut Diagnostics) {
     let frontends = source.frontends.iter().flat_map(|frontend| &frontend.binds);
     let pools = source.pools.iter().flat_map(|pool| &pool.binds);
-    let all: Vec<_> = frontends.chain(pools).collect();
-    for (n, bind) in all.iter().enumerate() {
-        if let Some(before) = all[..n]
-            .iter()
-            .find(|before| clash(&before.value.0, &bind.value.0))
-        {
+    // By port or path: hosts are compared among those few.
+    let mut taken: HashMap<&str, Vec<(&str, &Spanned<BindEndpoint>)>> = HashMap::new();
+    for bind in frontends.chain(pools) {
+        let Some((host, socket)) = socket(&bind.value.0) else {
+            continue;
+        };
+        let others = taken.entry(socket).or_default();
+        let clash = |other: &&(&str, _)| other.0 == host || is_any(other.0) || is_any(host);
+        if let Some((_, before)) = others.iter().find(clash) {
             let fault = Diagnostic::error(format!("{} is taken", bind.value.0));
             found.push(
                 fault
@@ -173,155 +231,37 @@ fn clashing_binds(source: &Source, found: &mut Diagnostics) {
                     .note(format!("{} is bound at {}", before.value.0, before.place)),
             );
         }
+        others.push((host, bind));
     }
 }
 
-/// Whether both can't be bound at once: the same port on the same or on all interfaces.
-fn clash(one: &str, other: &str) -> bool {
-    let tcp = |endpoint: &str| {
-        let (host, port) = endpoint.strip_prefix("tcp://")?.rsplit_once(':')?;
-        Some((
-            host.to_owned(),
-            port.parse::<u16>().ok().filter(|port| *port > 0)?,
-        ))
-    };
-    match (tcp(one), tcp(other)) {
-        (Some((a, a_port)), Some((b, b_port))) => {
-            a_port == b_port && (a == b || a == "*" || b == "*")
-        }
-        _ => one.starts_with("ipc://") && one == other,
+/// Host, and port or path: what can be bound once. None where the system chooses.
+fn socket(endpoint: &str) -> Option<(&str, &str)> {
+    match endpoint.strip_prefix("tcp://") {
+        Some(tcp) => tcp
+            .rsplit_once(':')
+            .filter(|(_, port)| !matches!(*port, "0" | "*")),
+        None => Some(("", endpoint)),
     }
 }
 
-/// The compiled schemas, and their names.
-struct Schemas {
-    descriptors: Option<Descriptors>,
-    table: Arc<schema::Table>,
-    messages: usize,
-}
-
-impl Schemas {
-    fn compile(
-        file: &Arc<SourceFile>,
-        source: &Source,
-        directory: &Path,
-        found: &mut Diagnostics,
-    ) -> Option<Self> {
-        let roots = import_paths(source, directory, found)?;
-        if roots.is_empty() {
-            return Some(Self {
-                descriptors: None,
-                table: Arc::new(schema::Table::build(&[]).ok()?),
-                messages: 0,
-            });
-        }
-        let mut of_protos = Diagnostics::new();
-        let descriptors = compile(&roots, source.compiler, &mut of_protos);
-        name_routes(source, &mut of_protos);
-        found.append(of_protos);
-        let descriptors = descriptors?;
-        match schema::Table::build(descriptors.files()) {
-            Ok(table) => Some(Self {
-                messages: table.message_names().count(),
-                descriptors: Some(descriptors),
-                table: Arc::new(table),
-            }),
-            Err(fault) => {
-                let fault =
-                    Diagnostic::error(format!("the .proto files don't fit together: {fault}"));
-                found.push(fault.at(file.place(1, 1, 1)));
-                None
-            }
-        }
-    }
-}
-
-/// The directories of .proto files. The default one needn't be there while no route has a schema.
-fn import_paths(
-    source: &Source,
-    directory: &Path,
-    found: &mut Diagnostics,
-) -> Option<Vec<PathBuf>> {
-    let Some(paths) = &source.import_paths else {
-        let path = directory.join(DEFAULT_IMPORT_PATH);
-        if path.is_dir() {
-            return Some(vec![path]);
-        }
-        let needs = |route: &RouteSource| {
-            let schemas = route.schema.iter().chain(&route.reply);
-            schemas.map(|schema| schema.message.place.clone()).next()
-        };
-        let Some(place) = source.routes.iter().find_map(needs) else {
-            return Some(Vec::new());
-        };
-        let missing = format!("there is no directory {}", shown(&path).display());
-        found.push(
-            Diagnostic::error(missing)
-                .at(place)
-                .label("no schema can be found")
-                .help("put .proto files there, or say where they are: proto: { import_paths: [DIRECTORY] }"),
-        );
-        return None;
-    };
-    let mut roots = Vec::new();
-    for path in paths {
-        let root = directory.join(&path.value);
-        if root.is_dir() {
-            roots.push(root);
-        } else {
-            let missing = format!("there is no directory {}", shown(&root).display());
-            let fault = Diagnostic::error(missing).at(path.place.clone());
-            found.push(fault.label("import paths are relative to routes.yaml"));
-        }
-    }
-    (roots.len() == paths.len()).then_some(roots)
-}
-
-/// Says beside a fault of a .proto which routes can't do without the file, as far as its text tells.
-fn name_routes(source: &Source, of_protos: &mut Diagnostics) {
-    for fault in of_protos.iter_mut() {
-        let Some(place) = &fault.place else { continue };
-        let text = &place.file.text;
-        let needs = |schema: &&SchemaSource| defines(text, &schema.message.value);
-        let users: Vec<_> = source
-            .routes
-            .iter()
-            .filter(|route| route.schema.iter().chain(&route.reply).any(|s| needs(&s)))
-            .map(|route| route.name.as_str())
-            .collect();
-        if !users.is_empty() {
-            fault
-                .notes
-                .push(format!("needed by route {}", users.join(", ")));
-        }
-    }
-}
-
-/// Whether a .proto's text, which may not parse, looks as if it defined this message.
-fn defines(text: &str, message: &str) -> bool {
-    let name = message.rsplit('.').next().unwrap_or(message);
-    let mut words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-    let mut before = "";
-    words.any(|word| {
-        let here = before == "message" && word == name;
-        if !word.is_empty() {
-            before = word;
-        }
-        here
-    })
+/// Whether an address stands for all interfaces.
+fn is_any(host: &str) -> bool {
+    matches!(host, "*" | "0.0.0.0" | "[::]")
 }
 
 fn resolve_route(
     route: &RouteSource,
     source: &Source,
-    schemas: Option<&Schemas>,
+    protos: Option<&Protos>,
     found: &mut Diagnostics,
 ) -> Option<Route> {
     let pools = source
         .pools
         .iter()
         .map(|pool| pool.it.settings.name.as_str());
-    let pool = look_up("pool", &route.pool, pools, found);
+    let pool = route.pool.as_ref();
+    let pool = pool.and_then(|pool| look_up("pool", pool, pools, found));
     let frontends = route.frontends.as_ref().map(|names| {
         let known = || {
             source
@@ -334,8 +274,8 @@ fn resolve_route(
             .filter_map(|name| look_up("frontend", name, known(), found));
         ids.map(FrontendId).collect::<Vec<_>>()
     });
-    let schema = any_of(&route.schema, schemas, found);
-    let reply = any_of(&route.reply, schemas, found);
+    let schema = any_of(&route.schema, protos, found);
+    let reply = any_of(&route.reply, protos, found);
     let pool = pool?;
     let inherited: Option<Duration> = source.pools[pool].it.timeout;
     Some(Route {
@@ -361,7 +301,7 @@ fn look_up<'a>(
     let known: Vec<_> = known.collect();
     let index = known.iter().position(|it| *it == name.value);
     if index.is_none() && !known.is_empty() {
-        let fault = Diagnostic::error(format!("there is no {what} {:?}", name.value));
+        let fault = Diagnostic::error(format!("there is no {what} {}", yaml::quoted(&name.value)));
         let fault = fault.at(name.place.clone());
         found.push(with_names(fault, &name.value, &known));
     }
@@ -386,16 +326,16 @@ fn with_names(fault: Diagnostic, name: &str, known: &[&str]) -> Diagnostic {
 #[allow(clippy::option_option)]
 fn any_of(
     sources: &[SchemaSource],
-    schemas: Option<&Schemas>,
+    protos: Option<&Protos>,
     found: &mut Diagnostics,
 ) -> Option<Option<AnyOf>> {
     if sources.is_empty() {
         return Some(None);
     }
-    let schemas = schemas?;
+    let protos = protos?;
     let resolved: Vec<_> = sources
         .iter()
-        .map(|source| schemas.schema(source, found))
+        .map(|source| protos.schema(source, found))
         .collect();
     let mut resolved = resolved
         .into_iter()
@@ -403,80 +343,4 @@ fn any_of(
         .into_iter();
     let first = resolved.next()?;
     Some(Some(AnyOf::new(first, resolved.collect())))
-}
-
-impl Schemas {
-    fn schema(&self, source: &SchemaSource, found: &mut Diagnostics) -> Option<Schema> {
-        let name = &source.message;
-        let Some(message) = self.table.message(&name.value) else {
-            let fault = Diagnostic::error(format!("there is no message {:?}", name.value));
-            found.push(self.with_near_message(fault.at(name.place.clone()), &name.value));
-            return None;
-        };
-        let options = Options {
-            unknown_fields: source.unknown_fields,
-            layout: source.layout,
-        };
-        let mut schema = Schema::new(source.encoding, Arc::clone(&self.table), message, options);
-        for path in &source.require {
-            match schema.require(&path.value) {
-                Ok(Presence::Explicit) => {}
-                Ok(Presence::Implicit) => found.push(zero_refused(path)),
-                Err(error) => found.push(require_fault(path, &error)),
-            }
-        }
-        let descriptors = self.descriptors.as_ref();
-        if descriptors.is_some_and(|descriptors| descriptors.has_rules(&name.value)) {
-            found.push(rules_unenforced(name));
-        }
-        Some(schema)
-    }
-
-    /// Suggests a message by its full name or, for one without its package, by its last part.
-    fn with_near_message(&self, fault: Diagnostic, name: &str) -> Diagnostic {
-        let known: Vec<_> = self.table.message_names().collect();
-        let suffix = format!(".{name}");
-        let qualified = known.iter().find(|known| known.ends_with(&suffix));
-        match qualified
-            .copied()
-            .or_else(|| did_you_mean(name, known.iter().copied()))
-        {
-            Some(near) => fault.help(format!("did you mean {near:?}?")),
-            None if known.is_empty() => fault.label("the import paths hold no message at all"),
-            None => fault.label("expected the full name of a message in the import paths"),
-        }
-    }
-}
-
-fn zero_refused(path: &Spanned<String>) -> Diagnostic {
-    Diagnostic::warning(format!(
-        "requiring {:?} refuses messages where it is zero or empty",
-        path.value
-    ))
-    .at(path.place.clone())
-    .label("protobuf doesn't write a zero of this field")
-    .help("declare the field `optional` in its .proto, and a zero will be written")
-}
-
-fn rules_unenforced(name: &Spanned<String>) -> Diagnostic {
-    Diagnostic::warning(format!(
-        "the buf.validate rules of {} are not enforced",
-        name.value
-    ))
-    .at(name.place.clone())
-    .help("this release checks types and structure; workers must go on checking the rules")
-}
-
-fn require_fault(path: &Spanned<String>, error: &RequireError) -> Diagnostic {
-    let fault = Diagnostic::error(format!("can't require {:?}: {error}", path.value));
-    let fault = fault.at(path.place.clone());
-    match error {
-        RequireError::UnknownField {
-            segment, fields, ..
-        } => {
-            let fields: Vec<_> = fields.iter().map(String::as_str).collect();
-            with_names(fault, segment, &fields)
-        }
-        RequireError::NotAMessage { .. } => fault,
-    }
 }

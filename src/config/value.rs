@@ -14,6 +14,9 @@ use crate::route::Pattern;
 /// Longest duration: a year. Beyond it a deadline is none.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// Counts beyond this are surely not meant, and would bound nothing.
+pub const COUNT_MAX: u64 = 1_000_000_000;
+
 /// Longest name of a frontend or pool: they label metrics.
 const NAME_MAX: usize = 64;
 
@@ -48,10 +51,8 @@ impl TryFrom<Value> for Timeout {
         if value == "none" {
             return Ok(Self(None));
         }
-        let or_none = |fault: String| format!("{fault}, or none");
-        Span::try_from(value)
-            .map(|span| Self(Some(span.0)))
-            .map_err(or_none)
+        // Not told to those who look for a value: no engine supports it yet.
+        Span::try_from(value).map(|span| Self(Some(span.0)))
     }
 }
 
@@ -114,20 +115,27 @@ impl<const LEAST: u64, const MOST: u64> TryFrom<Value> for Count<LEAST, MOST> {
 /// A number and its unit, in the smallest of `units`.
 fn quantity(value: &Value, expected: &str, units: &[(&str, u64)]) -> Result<u64, String> {
     let expected_it = || format!("expected {expected}");
+    let no_unit = || format!("a number without a unit: expected {expected}");
     let text = match value {
         Value::String(text) => text.as_str(),
-        Value::Number(_) => return Err(format!("a number without a unit: expected {expected}")),
+        Value::Number(_) => return Err(no_unit()),
         _ => return Err(expected_it()),
     };
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(no_unit());
+    }
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let (_, factor) = units
         .iter()
         .find(|(name, _)| *name == unit.trim_start())
         .ok_or_else(expected_it)?;
-    let number: u64 = number.parse().map_err(|_| expected_it())?;
+    if number.is_empty() {
+        return Err(expected_it());
+    }
+    let number: Option<u64> = number.parse().ok();
     number
-        .checked_mul(*factor)
+        .and_then(|number| number.checked_mul(*factor))
         .ok_or_else(|| format!("too large: expected {expected}"))
 }
 

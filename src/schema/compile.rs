@@ -85,6 +85,33 @@ pub fn compile(
         .map(|files| Descriptors::new(files, sources.into_files(), compiler))
 }
 
+/// A file as far as its text alone tells: it may not compile.
+#[derive(Debug)]
+pub struct Outlined {
+    /// As others import it.
+    pub name: String,
+    /// Its text.
+    pub source: Arc<SourceFile>,
+    /// The names that it imports.
+    pub imports: Vec<String>,
+}
+
+/// Every file that [`compile`] would read: what can be told when it says that it can't compile them.
+pub fn outlines(roots: &[PathBuf]) -> Vec<Outlined> {
+    let sources = Sources::read(roots, &mut Diagnostics::new());
+    let outlined = sources.iter().map(|(name, source)| Outlined {
+        name: name.to_owned(),
+        source: Arc::clone(&source.file),
+        imports: source
+            .outline
+            .imports
+            .iter()
+            .map(|import| import.name.clone())
+            .collect(),
+    });
+    outlined.collect()
+}
+
 /// What a compiler library panics with becomes a diagnostic.
 fn on_a_large_stack<T: Send>(
     found: &mut Diagnostics,

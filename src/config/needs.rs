@@ -1,0 +1,114 @@
+//! Beside a fault of a .proto: the routes that can't do without that file.
+//!
+//! What doesn't compile has no descriptors, so this goes by the texts: a file is needed by the routes
+//! whose message it seems to define, and by those that need a file which imports it.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::source::Source;
+use crate::diagnostic::Diagnostics;
+use crate::schema::compile::{Outlined, outlines};
+
+/// Routes that a note names; more say no more.
+const NAMED_MAX: usize = 8;
+
+/// Adds to each fault of a file below `roots` which routes need the file.
+pub fn name_routes(source: &Source, roots: &[PathBuf], of_protos: &mut Diagnostics) {
+    if of_protos.is_empty() {
+        return;
+    }
+    let files = outlines(roots);
+    let by_name: HashMap<&str, usize> = files
+        .iter()
+        .enumerate()
+        .map(|(n, f)| (&*f.name, n))
+        .collect();
+    let mut defining: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (n, file) in files.iter().enumerate() {
+        for message in messages(&file.source.text) {
+            defining.entry(message).or_default().push(n);
+        }
+    }
+    let mut users: HashMap<&Path, BTreeSet<usize>> = HashMap::new();
+    for (route, it) in source.routes.iter().enumerate() {
+        let names = it.schema.iter().chain(&it.reply);
+        let names = names.filter_map(|schema| schema.message.value.rsplit('.').next());
+        let start = names
+            .filter_map(|name| defining.get(name))
+            .flatten()
+            .copied();
+        for n in reached(start.collect(), &files, &by_name) {
+            users
+                .entry(&files[n].source.path)
+                .or_default()
+                .insert(route);
+        }
+    }
+    for fault in of_protos.iter_mut() {
+        let place = fault.place.as_ref();
+        if let Some(routes) = place.and_then(|place| users.get(place.file.path.as_path())) {
+            let names: Vec<_> = routes
+                .iter()
+                .map(|n| source.routes[*n].name.as_str())
+                .collect();
+            fault.notes.push(needed_by(&names));
+        }
+    }
+}
+
+/// These files, and what they import.
+fn reached(
+    mut open: Vec<usize>,
+    files: &[Outlined],
+    by_name: &HashMap<&str, usize>,
+) -> HashSet<usize> {
+    let mut seen = HashSet::new();
+    while let Some(n) = open.pop() {
+        if seen.insert(n) {
+            let imports = files[n].imports.iter();
+            open.extend(imports.filter_map(|name| by_name.get(name.as_str())));
+        }
+    }
+    seen
+}
+
+/// The names that follow the word `message` in a text that may not parse.
+fn messages(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    let mut before = "";
+    words.filter(|word| !word.is_empty()).filter(move |word| {
+        let named = before == "message";
+        before = word;
+        named
+    })
+}
+
+fn needed_by(routes: &[&str]) -> String {
+    let (shown, more) = routes.split_at(routes.len().min(NAMED_MAX));
+    let names = shown.join(", ");
+    match (routes.len(), more.len()) {
+        (1, _) => format!("needed by route {names}"),
+        (_, 0) => format!("needed by routes {names}"),
+        (_, more) => format!("needed by routes {names} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_found_in_broken_text() {
+        let text = "message A{ message\n B {int32 id = }} // no message.\nmessageC message";
+        assert_eq!(messages(text).collect::<Vec<_>>(), ["A", "B", "messageC"]);
+    }
+
+    #[test]
+    fn a_note_names_a_few_routes() {
+        assert_eq!(needed_by(&["A"]), "needed by route A");
+        assert_eq!(needed_by(&["A", "B"]), "needed by routes A, B");
+        let many = needed_by(&["A"; 10]);
+        assert_eq!(many, "needed by routes A, A, A, A, A, A, A, A and 2 more");
+    }
+}

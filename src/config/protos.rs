@@ -1,0 +1,193 @@
+//! The .proto files of a configuration: found, compiled, and looked up in by routes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::needs::name_routes;
+use super::schema::SchemaSource;
+use super::section::Spanned;
+use super::source::{RouteSource, Source};
+use super::{with_names, yaml};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean, shown};
+use crate::schema::compile::{Descriptors, compile};
+use crate::schema::{Options, Presence, RequireError, Schema, Table};
+
+/// Where .proto files are looked for, beside routes.yaml, when it doesn't say.
+const DEFAULT_IMPORT_PATH: &str = "schemas";
+
+/// The compiled .proto files.
+pub struct Protos {
+    descriptors: Option<Descriptors>,
+    table: Arc<Table>,
+    messages: usize,
+}
+
+impl Protos {
+    /// Compiles what is below the import paths. None: `found` says why.
+    pub fn compile(
+        file: &Arc<SourceFile>,
+        source: &Source,
+        directory: &Path,
+        found: &mut Diagnostics,
+    ) -> Option<Self> {
+        let roots = import_paths(source, directory, found)?;
+        if roots.is_empty() {
+            return Some(Self {
+                descriptors: None,
+                table: Arc::new(Table::build(&[]).ok()?),
+                messages: 0,
+            });
+        }
+        let mut of_protos = Diagnostics::new();
+        let descriptors = compile(&roots, source.compiler, &mut of_protos);
+        name_routes(source, &roots, &mut of_protos);
+        found.append(of_protos);
+        let descriptors = descriptors?;
+        match Table::build(descriptors.files()) {
+            Ok(table) => Some(Self {
+                messages: table.message_names().count(),
+                descriptors: Some(descriptors),
+                table: Arc::new(table),
+            }),
+            Err(fault) => {
+                let fault =
+                    Diagnostic::error(format!("the .proto files don't fit together: {fault}"));
+                found.push(fault.at(file.place(1, 1, 1)));
+                None
+            }
+        }
+    }
+}
+
+/// The directories of .proto files. The default one needn't be there while no route has a schema.
+fn import_paths(
+    source: &Source,
+    directory: &Path,
+    found: &mut Diagnostics,
+) -> Option<Vec<PathBuf>> {
+    let Some(paths) = &source.import_paths else {
+        let path = directory.join(DEFAULT_IMPORT_PATH);
+        if path.is_dir() {
+            return Some(vec![path]);
+        }
+        let needs = |route: &RouteSource| {
+            let schemas = route.schema.iter().chain(&route.reply);
+            schemas.map(|schema| schema.message.place.clone()).next()
+        };
+        let Some(place) = source.routes.iter().find_map(needs) else {
+            return Some(Vec::new());
+        };
+        let missing = format!("there is no directory {}", shown(&path).display());
+        found.push(
+            Diagnostic::error(missing)
+                .at(place)
+                .label("no schema can be found")
+                .help("put .proto files there, or say where they are: proto: { import_paths: [DIRECTORY] }"),
+        );
+        return None;
+    };
+    let mut roots = Vec::new();
+    for path in paths.iter().flatten() {
+        let root = directory.join(&path.value);
+        if root.is_dir() {
+            roots.push(root);
+        } else {
+            let missing = format!("there is no directory {}", shown(&root).display());
+            let fault = Diagnostic::error(missing).at(path.place.clone());
+            found.push(
+                fault
+                    .label("expected a directory of .proto files")
+                    .help("import paths are relative to the directory of this file"),
+            );
+        }
+    }
+    // Without all of them, what is missing can't be told from what is wrong.
+    (!roots.is_empty() && roots.len() == paths.len()).then_some(roots)
+}
+
+impl Protos {
+    /// How many messages there are.
+    pub fn messages(&self) -> usize {
+        self.messages
+    }
+
+    /// The schema that a route names.
+    pub fn schema(&self, source: &SchemaSource, found: &mut Diagnostics) -> Option<Schema> {
+        let name = &source.message;
+        let Some(message) = self.table.message(&name.value) else {
+            let fault =
+                Diagnostic::error(format!("there is no message {}", yaml::quoted(&name.value)));
+            found.push(self.with_near_message(fault.at(name.place.clone()), &name.value));
+            return None;
+        };
+        let options = Options {
+            unknown_fields: source.unknown_fields,
+            layout: source.layout,
+        };
+        let mut schema = Schema::new(source.encoding, Arc::clone(&self.table), message, options);
+        for path in &source.require {
+            match schema.require(&path.value) {
+                Ok(Presence::Explicit) => {}
+                Ok(Presence::Implicit) => found.push(zero_refused(path)),
+                Err(error) => found.push(require_fault(path, &error)),
+            }
+        }
+        let descriptors = self.descriptors.as_ref();
+        if descriptors.is_some_and(|descriptors| descriptors.has_rules(&name.value)) {
+            found.push(rules_unenforced(name));
+        }
+        Some(schema)
+    }
+
+    /// Suggests a message by its full name or, for one without its package, by its last part.
+    fn with_near_message(&self, fault: Diagnostic, name: &str) -> Diagnostic {
+        let known: Vec<_> = self.table.message_names().collect();
+        let suffix = format!(".{name}");
+        let qualified = known.iter().find(|known| known.ends_with(&suffix));
+        match qualified
+            .copied()
+            .or_else(|| did_you_mean(name, known.iter().copied()))
+        {
+            Some(near) => fault.help(format!("did you mean {near:?}?")),
+            None if known.is_empty() => fault
+                .label("the import paths hold no message at all")
+                .help("put the .proto file that defines it there"),
+            None => fault.label("expected the full name of a message in the import paths"),
+        }
+    }
+}
+
+fn zero_refused(path: &Spanned<String>) -> Diagnostic {
+    Diagnostic::warning(format!(
+        "requiring {:?} refuses messages where it is zero or empty",
+        path.value
+    ))
+    .at(path.place.clone())
+    .label("protobuf doesn't write a zero of this field")
+    .help("declare the field `optional` in its .proto, and a zero will be written")
+}
+
+fn rules_unenforced(name: &Spanned<String>) -> Diagnostic {
+    Diagnostic::warning(format!(
+        "the buf.validate rules of {} are not enforced",
+        name.value
+    ))
+    .at(name.place.clone())
+    .help("this release checks types and structure; workers must go on checking the rules")
+}
+
+fn require_fault(path: &Spanned<String>, error: &RequireError) -> Diagnostic {
+    let fault = Diagnostic::error(format!("can't require {:?}: {error}", path.value));
+    let fault = fault.at(path.place.clone());
+    match error {
+        RequireError::UnknownField {
+            segment, fields, ..
+        } => {
+            let fields: Vec<_> = fields.iter().map(String::as_str).collect();
+            with_names(fault, segment, &fields)
+        }
+        RequireError::NotAMessage { segment, .. } => {
+            fault.label(format!("expected the path to end at {segment:?}"))
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What a file that says little, or much, comes to. What is refused, and how that is told, is in
+//! `tests/check.rs`.
+
+use std::fs;
+
+use super::*;
+use crate::reply::ErrorEncoding;
+use crate::snapshot::{
+    Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PoolSettings, Workers,
+};
+
+const PROTO: &str = "syntax = \"proto3\"; package shop;
+    message Person { optional int32 id = 1; optional string name = 2; } message Order {}";
+
+fn loaded(text: &str) -> Loaded {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("routes.yaml");
+    fs::create_dir(directory.path().join("schemas")).unwrap();
+    fs::write(directory.path().join("schemas/shop.proto"), PROTO).unwrap();
+    fs::write(&path, text).unwrap();
+    load(&path).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// A file with these pools and routes, and two frontends.
+fn with(pools: &str, routes: &str) -> Loaded {
+    loaded(&format!(
+        "frontends:\n  clients: {{ bind: \"tcp://*:5559\" }}\n  inside: {{ bind: ipc:///tmp/inside }}\n\
+         pools:\n{pools}\nroutes:\n{routes}\n"
+    ))
+}
+
+const PEOPLE: &str = "  people: { bind: \"tcp://*:5560\" }";
+
+fn route<'a>(loaded: &'a Loaded, kind: &str) -> &'a Route {
+    loaded.snapshot.routes.get(kind.as_bytes()).unwrap()
+}
+
+fn seconds(n: u64) -> Option<Duration> {
+    Some(Duration::from_secs(n))
+}
+
+/// Every default of the reference in one place; without `..`, so that a new setting must be added.
+#[test]
+fn what_is_left_out_has_the_defaults_of_the_reference() {
+    let loaded = with(PEOPLE, "  PERSON: { pool: people }");
+    let Snapshot {
+        generation,
+        engine,
+        frontends,
+        pools,
+        routes,
+        limits,
+        grace,
+    } = loaded.snapshot;
+    assert_eq!(generation, 1);
+    assert_eq!(engine, EngineKind::Libzmq);
+    let frontend = |name: &str, bind: &str| Frontend {
+        name: name.to_owned(),
+        endpoints: Endpoints {
+            bind: vec![bind.to_owned()],
+            connect: Vec::new(),
+        },
+        errors: ErrorEncoding::Msgpack,
+    };
+    assert_eq!(
+        frontends,
+        [
+            frontend("clients", "tcp://*:5559"),
+            frontend("inside", "ipc:///tmp/inside")
+        ]
+    );
+    let pool = PoolSettings {
+        name: "people".to_owned(),
+        endpoints: Endpoints {
+            bind: vec!["tcp://*:5560".to_owned()],
+            connect: Vec::new(),
+        },
+        workers: Workers::Auto,
+        identity: IdentityMode::Token,
+        balance: Balance::LeastBusy,
+        per_worker: 10,
+        queue: 10_000,
+        queue_bytes: 256 * 1024 * 1024,
+        heartbeat: seconds(1),
+    };
+    assert_eq!(pools, [Arc::new(pool)]);
+    assert_eq!(
+        limits,
+        Limits {
+            message: 16 * 1024 * 1024,
+            frames: 16,
+            depth: 100,
+            clients: 100_000,
+            client_requests: 10_000,
+            client_bytes: 64 * 1024 * 1024,
+        }
+    );
+    assert_eq!(Some(grace), seconds(10));
+    let Route {
+        name,
+        schema,
+        reply,
+        pool,
+        timeout,
+        frontends,
+    } = &**routes.get(b"PERSON").unwrap();
+    assert_eq!((name.as_str(), *pool), ("PERSON", PoolId(0)));
+    assert!(schema.is_none() && reply.is_none());
+    assert_eq!(*timeout, seconds(30));
+    assert_eq!(*frontends, None);
+}
+
+#[test]
+fn what_is_said_holds() {
+    let loaded = loaded(
+        "engine: libzmq
+frontends:
+  clients: { bind: [\"tcp://*:5559\", ipc:///tmp/c], connect: tcp://broker:7000, errors: json }
+pools:
+  people: { connect: [tcp://w1:6000, tcp://w2:6000], workers: rep, identity: client, balance: round_robin,
+            per_worker: 3, queue: 0, queue_bytes: 64KiB, timeout: 500ms, heartbeat: off }
+routes:
+  PERSON: { pool: people }
+limits: { message: 1MiB, frames: 5, depth: 7, clients: 8, client_requests: 9, client_bytes: 10B }
+shutdown: { grace: 2m }
+",
+    );
+    let snapshot = &loaded.snapshot;
+    let frontend = &snapshot.frontends[0];
+    assert_eq!(frontend.endpoints.bind, ["tcp://*:5559", "ipc:///tmp/c"]);
+    assert_eq!(frontend.endpoints.connect, ["tcp://broker:7000"]);
+    assert_eq!(frontend.errors, ErrorEncoding::Json);
+    let pool = PoolSettings {
+        name: "people".to_owned(),
+        endpoints: Endpoints {
+            bind: Vec::new(),
+            connect: vec!["tcp://w1:6000".to_owned(), "tcp://w2:6000".to_owned()],
+        },
+        workers: Workers::Rep,
+        identity: IdentityMode::Client,
+        balance: Balance::RoundRobin,
+        per_worker: 3,
+        queue: 0,
+        queue_bytes: 65_536,
+        heartbeat: None,
+    };
+    assert_eq!(*snapshot.pools[0], pool);
+    let limits = Limits {
+        message: 1 << 20,
+        frames: 5,
+        depth: 7,
+        clients: 8,
+        client_requests: 9,
+        client_bytes: 10,
+    };
+    assert_eq!(snapshot.limits, limits);
+    assert_eq!(snapshot.grace, Duration::from_secs(120));
+    let timeout = route(&loaded, "PERSON").timeout;
+    assert_eq!(timeout, Some(Duration::from_millis(500)));
+}
+
+#[test]
+fn a_routes_timeout_beats_its_pools() {
+    let pools =
+        "  slow: { bind: \"tcp://*:5560\", timeout: 1m }\n  usual: { bind: \"tcp://*:5561\" }";
+    let routes =
+        "  OWN: { pool: slow, timeout: 2s }\n  SLOW: { pool: slow }\n  USUAL: { pool: usual }";
+    let loaded = with(pools, routes);
+    assert_eq!(route(&loaded, "OWN").timeout, seconds(2));
+    assert_eq!(route(&loaded, "SLOW").timeout, seconds(60));
+    assert_eq!(route(&loaded, "USUAL").timeout, seconds(30));
+}
+
+#[test]
+fn names_become_indices() {
+    let pools = "  people: { bind: \"tcp://*:5560\" }\n  orders: { bind: \"tcp://*:5561\" }";
+    let routes = "  A: { pool: orders, frontends: [inside, clients] }\n  B: { pool: people, frontends: inside }";
+    let loaded = with(pools, routes);
+    let (a, b) = (route(&loaded, "A"), route(&loaded, "B"));
+    assert_eq!((a.pool, b.pool), (PoolId(1), PoolId(0)));
+    assert_eq!(a.frontends, Some(vec![FrontendId(1), FrontendId(0)]));
+    assert!(b.allows(FrontendId(1)) && !b.allows(FrontendId(0)));
+    assert_eq!(
+        loaded.summary(),
+        "2 routes, 2 pools, 2 frontends, 2 messages"
+    );
+}
+
+#[test]
+fn exact_types_beat_patterns_and_longer_patterns_shorter_ones() {
+    let routes = "  \"*\": { pool: people }\n  a*: { pool: people }\n  ab*: { pool: people }\n  \
+                  abc: { pool: people }\n  hex:ff*: { pool: people }\n  hex:ff00: { pool: people }";
+    let loaded = with(PEOPLE, routes);
+    for (kind, expected) in [
+        (&b"abc"[..], "abc"),
+        (b"abcd", "ab*"),
+        (b"ab", "ab*"),
+        (b"axe", "a*"),
+        (b"other", "*"),
+        (b"\xff\x00", "hex:ff00"),
+        (b"\xff\x01", "hex:ff*"),
+    ] {
+        let route = loaded.snapshot.routes.get(kind).unwrap();
+        assert_eq!(route.name, expected);
+    }
+}
+
+#[test]
+fn schemas_are_resolved_with_their_options() {
+    let routes = "  ANY: { schema: [{ msgpack: shop.Person, require: [name] }, shop.Order], reply: shop.Order, pool: people }
+  STRICT: { schema: { protobuf: shop.Person, unknown_fields: reject }, pool: people }
+  ARRAY: { schema: { msgpack: shop.Person, layout: array }, pool: people }";
+    let loaded = with(PEOPLE, routes);
+    let fits = |kind: &str, payload: &[u8]| {
+        let schema = route(&loaded, kind).schema.as_ref().unwrap();
+        schema.check(payload, 100).is_ok()
+    };
+    let named = b"\x81\xa4name\xa1A";
+    assert!(fits("ANY", named));
+    assert!(
+        fits("ANY", b""),
+        "an empty shop.Order, the second of the list"
+    );
+    assert!(
+        !fits("ANY", b"\x81\xa2id\x01"),
+        "without the name that is required"
+    );
+    let unknown = b"\x78\x01";
+    assert!(fits("ANY", unknown) && !fits("STRICT", unknown));
+    assert!(fits("ARRAY", b"\x92\x01\xa1A") && !fits("ARRAY", named));
+    let any = route(&loaded, "ANY");
+    assert_eq!(
+        any.schema.as_ref().unwrap().errors(),
+        ErrorEncoding::Msgpack
+    );
+    assert_eq!(
+        any.reply.as_ref().unwrap().errors(),
+        ErrorEncoding::Protobuf
+    );
+}
+
+#[test]
+fn import_paths_are_relative_to_the_file_as_given() {
+    let root = tempfile::tempdir().unwrap();
+    let path = |name: &str| root.path().join(name);
+    for directory in ["real", "given", "given/protos"] {
+        fs::create_dir(path(directory)).unwrap();
+    }
+    fs::write(path("given/protos/shop.proto"), PROTO).unwrap();
+    let text = "frontends: { clients: { bind: \"tcp://*:1\" } }\npools: { people: { bind: \"tcp://*:2\" } }\n\
+                proto: { import_paths: protos }\nroutes: { A: { schema: shop.Person, pool: people } }\n";
+    fs::write(path("real/routes.yaml"), text).unwrap();
+    std::os::unix::fs::symlink("../real/routes.yaml", path("given/routes.yaml")).unwrap();
+    assert!(load(&path("given/routes.yaml")).is_ok());
+    let faults = load(&path("real/routes.yaml")).unwrap_err();
+    assert!(
+        faults.to_string().contains("there is no directory"),
+        "{faults}"
+    );
+}
+
+#[test]
+fn warnings_come_with_what_works() {
+    let pools = "  people: { bind: \"tcp://*:5560\" }\n  idle: { bind: \"tcp://*:5561\" }";
+    let loaded = with(pools, "  A: { pool: people }");
+    assert_eq!(loaded.warnings.warnings(), 1);
+    assert!(
+        loaded
+            .warnings
+            .to_string()
+            .contains("no route uses pool idle")
+    );
+}
