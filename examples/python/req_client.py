@@ -1,0 +1,32 @@
+"""A REQ client that may ask again: python req_client.py [ADDRESS], with `gateway` and a worker running.
+
+REQ alone waits for ever for an answer that is lost. RELAXED lets it send again, and CORRELATE keeps
+the old answer from being taken for the new one's; the gateway carries CORRELATE's number through.
+"""
+
+import sys
+
+import zmq
+
+import protos  # noqa: F401
+from demo.person_pb2 import Person
+
+socket = zmq.Context().socket(zmq.REQ)
+socket.setsockopt(zmq.REQ_RELAXED, 1)
+socket.setsockopt(zmq.REQ_CORRELATE, 1)
+socket.rcvtimeo = 2_000  # milliseconds
+socket.linger = 0
+socket.connect(sys.argv[1] if len(sys.argv) > 1 else "tcp://127.0.0.1:5559")
+
+person = Person(id=12345, name="John Doe").SerializeToString()
+for attempt in range(1, 4):
+    socket.send_multipart([b"PROTOBUF", person])
+    try:
+        reply, payload = socket.recv_multipart()
+    except zmq.Again:
+        print(f"attempt {attempt}: no answer")
+        continue
+    print(f"PROTOBUF: {reply.decode()} {payload.decode()}")
+    break
+else:
+    sys.exit("is the gateway running, and a worker?")

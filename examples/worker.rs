@@ -1,0 +1,39 @@
+//! A worker: `cargo run --example worker [ADDRESS]`, with `gateway` running.
+//!
+//! Start as many as you like, before or after the gateway. No payload that fails its schema comes here.
+
+mod messages;
+
+use messages::Person;
+use prost::Message;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let address = std::env::args().nth(1);
+    let address = address.as_deref().unwrap_or("tcp://127.0.0.1:5560");
+    let socket = zmq::Context::new().socket(zmq::DEALER)?;
+    socket.connect(address)?;
+    println!("working for {address}");
+    loop {
+        let mut frames = socket.recv_multipart(0)?;
+        // Identity, type, the client's headers if it sent any, payload.
+        let [identity, kind, .., payload] = &mut frames[..] else {
+            continue;
+        };
+        let answer = match &kind[..] {
+            b"PROTOBUF" => {
+                let person = Person::decode(&payload[..])?;
+                format!("Processed Protobuf: {}", person.name)
+            }
+            b"MSGPACK" => {
+                let person: Person = rmp_serde::from_slice(payload)?;
+                format!("Processed MsgPack: {}", person.name)
+            }
+            _ => "Unknown message type".to_owned(),
+        };
+        println!("{}: {answer}", String::from_utf8_lossy(identity));
+        // The answer is the same frames with another type and payload.
+        *kind = b"REPLY".to_vec();
+        *payload = answer.into_bytes();
+        socket.send_multipart(frames, 0)?;
+    }
+}

@@ -1,0 +1,263 @@
+"""What tests/python_peers.py stands on: a gateway to talk to, peers that never wait for ever, and a runner."""
+
+import json
+import os
+import pathlib
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+import grpc_tools.protoc  # noqa: F401: compiles NAME.proto when NAME_pb2 is imported
+import msgpack
+import zmq
+
+REPOSITORY = pathlib.Path(__file__).parents[1]
+sys.path.append(str(REPOSITORY / "schemas"))
+
+from gateway.v1.error_pb2 import Error
+
+PATIENCE = 5  # seconds that anything may take
+
+CODES = {
+    "malformed": 3,
+    "unknown_type": 12,
+    "schema_violation": 3,
+    "too_large": 3,
+    "not_allowed": 7,
+    "client_limit": 8,
+    "queue_full": 8,
+    "no_worker": 14,
+    "worker_lost": 14,
+    "timeout": 4,
+    "bad_reply": 13,
+    "shutting_down": 14,
+}
+
+
+class Gateway:
+    """A gateway process on free ports, and peers to it.
+
+    Where the context ends well, the gateway is told to end: it must do so with exit code 0, owe nobody
+    an answer, and its counters must balance. `ledger` has them.
+    """
+
+    def __init__(self, routes):
+        self.directory = tempfile.TemporaryDirectory()
+        path = pathlib.Path(self.directory.name, "routes.yaml")
+        schemas = json.dumps(str(REPOSITORY / "schemas"))
+        path.write_text(f"{routes}\nproto: {{ import_paths: [{schemas}] }}\n")
+        environment = {name: value for name, value in os.environ.items() if name != "RUST_LOG"}
+        self.process = subprocess.Popen(
+            [os.environ["GATEWAY"], "--config", path, "--log-format", "json"],
+            stderr=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+        self.context = zmq.Context()
+        self.children = []
+        self.ledger = None
+        self.log = queue.Queue()
+        threading.Thread(target=self._read_log, daemon=True).start()
+        self.endpoints = {}
+        for line in self.lines_until("ready"):
+            if "endpoint" in line:
+                role_and_name = line["message"].removesuffix(" listens")
+                self.endpoints[role_and_name.split()[-1]] = line["endpoint"]
+
+    def _read_log(self):
+        for line in self.process.stderr:
+            self.log.put(json.loads(line))
+        self.log.put(None)
+
+    def lines_until(self, message):
+        """The log's lines up to the one with this message."""
+        lines = []
+        while True:
+            line = self.log.get(timeout=PATIENCE)
+            assert line is not None, f"the gateway ended: {lines}"
+            lines.append(line)
+            if line["message"].startswith(message):
+                return lines
+
+    def client(self, kind=zmq.DEALER, at="clients", **options):
+        return Peer(self.context, kind, self.endpoints[at], options)
+
+    def worker(self, kind=zmq.DEALER, at="people", **options):
+        return Peer(self.context, kind, self.endpoints[at], options)
+
+    def program(self, path, *arguments):
+        """A Python program as a process of its own."""
+        process = subprocess.Popen(
+            [sys.executable, REPOSITORY / path, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.children.append(process)
+        return process
+
+    def signal(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def end(self):
+        """Waits for the end, after a signal; gives the exit code."""
+        code = self.process.wait(timeout=PATIENCE)
+        while (line := self.log.get(timeout=PATIENCE)) is not None:
+            if line["message"] == "ended":
+                self.ledger = line
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, failure, *_):
+        try:
+            if failure is None:
+                if self.process.poll() is None:
+                    self.signal()
+                if self.ledger is None:
+                    assert self.end() == 0, "exit code"
+                counts = self.ledger
+                ends = ("answered", "rejected", "client_gone", "client_slow")
+                assert counts["received"] == sum(counts[end] for end in ends), counts
+        finally:
+            for process in [self.process, *self.children]:
+                process.kill()
+                process.wait()
+                for pipe in (process.stdout, process.stderr):
+                    if pipe and process is not self.process:
+                        pipe.close()
+            self.context.destroy(linger=0)
+            self.directory.cleanup()
+
+
+class Peer:
+    """A socket that gives up waiting in time."""
+
+    def __init__(self, context, kind, endpoint, options):
+        self.socket = context.socket(kind)
+        self.socket.linger = 0
+        self.socket.rcvtimeo = self.socket.sndtimeo = PATIENCE * 1000
+        for option, value in options.items():
+            self.socket.setsockopt(getattr(zmq, option), value)
+        self.socket.connect(endpoint)
+
+    def send(self, *frames):
+        self.socket.send_multipart(frames)
+
+    def get(self):
+        return self.socket.recv_multipart()
+
+    def ask(self, *frames):
+        self.send(*frames)
+        return self.get()
+
+    def expect(self, *frames):
+        got = self.get()
+        assert got == list(frames), got
+
+    def close(self):
+        self.socket.close()
+
+
+def exchange(client, worker, *frames, answer=b"done"):
+    """One request through an echo worker: the client's answer, whoever gave it."""
+    client.send(*frames)
+    return serve_until(client, worker, answer)
+
+
+def serve_until(client, worker, answer=b"done"):
+    """Has the worker answer all that it gets until the client gets something."""
+    poller = zmq.Poller()
+    poller.register(client.socket, zmq.POLLIN)
+    poller.register(worker.socket, zmq.POLLIN)
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        ready = dict(poller.poll(PATIENCE * 1000))
+        if worker.socket in ready:
+            identity, _kind, *headers, _payload = worker.get()
+            worker.send(identity, b"REPLY", *headers, answer)
+        if client.socket in ready:
+            return client.get()
+    raise AssertionError("no answer")
+
+
+def rejection(frames, encoding="msgpack", headers=()):
+    """The gateway's own answer, decoded; asserts its frames, and that code and generation fit."""
+    kind, *got, payload = frames
+    assert kind == b"ERROR", frames
+    assert got == list(headers), got
+    if encoding == "protobuf":
+        error = Error.FromString(payload)
+        offset = error.offset if error.HasField("offset") else None
+        decoded = {"offset": offset} if offset is not None else {}
+        for field in ("code", "message", "reason", "field", "generation"):
+            if value := getattr(error, field):
+                decoded[field] = value
+    elif encoding == "json":
+        decoded = json.loads(payload)
+    else:
+        decoded = msgpack.unpackb(payload)
+    assert decoded["code"] == CODES[decoded["reason"]], decoded
+    assert decoded["generation"] == 1, decoded
+    assert decoded["message"], decoded
+    return decoded
+
+
+def refused(reason, frames, encoding="msgpack", headers=()):
+    """As `rejection`, for this reason."""
+    decoded = rejection(frames, encoding, headers)
+    assert decoded["reason"] == reason, decoded
+    return decoded
+
+
+CASES = []
+
+
+def case(function=None, *, fails=None):
+    """Registers a test; `fails` says why it is known to."""
+    if function is None:
+        return lambda function: case(function, fails=fails)
+    CASES.append((function, fails))
+    return function
+
+
+def run():
+    """Runs the cases named as arguments, or all."""
+    passed, failed, known = 0, 0, 0
+    for function, fails in CASES:
+        name = function.__name__
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
+        trace = None
+        try:
+            signal.signal(signal.SIGALRM, overdue)
+            signal.alarm(6 * PATIENCE)
+            function()
+        except Exception:
+            trace = traceback.format_exc()
+        finally:
+            signal.alarm(0)
+        if fails and trace:
+            known += 1
+            print(f"known   {name}: {fails}")
+        elif fails:
+            failed += 1
+            print(f"FAILED  {name}: it passes now; drop its mark")
+        elif trace:
+            failed += 1
+            print(f"FAILED  {name}\n{trace}")
+        else:
+            passed += 1
+            print(f"ok      {name}")
+    print(f"{passed} passed, {failed} failed" + (f", {known} known to fail" if known else ""))
+    sys.exit(failed > 0)
+
+
+def overdue(*_):
+    raise TimeoutError("the case takes too long")
