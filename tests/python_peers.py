@@ -522,12 +522,13 @@ def a_timeout_says_whether_a_worker_had_it():
     with people("timeout: 500ms, per_worker: 1") as gateway:
         client = gateway.client()
         sloth = gateway.worker(RCVHWM=1, RCVBUF=4096)
-        for _ in range(40):
-            client.send(b"RAW", b"x" * 1_000_000)
-        said = [refused("timeout", client.get())["message"] for _ in range(40)]
+        # More than a worker's send queue (100 requests with libzmq) and the system's buffers hold.
+        for _ in range(160):
+            client.send(b"RAW", b"x" * 300_000)
+        said = [refused("timeout", client.get())["message"] for _ in range(160)]
         had = [message for message in said if "a worker of pool people had it" in message]
         waited = [message for message in said if "waited in the queue" in message]
-        assert had and waited and len(had) + len(waited) == 40, said
+        assert had and waited and len(had) + len(waited) == 160, said
         sloth.close()
 
 
@@ -663,7 +664,7 @@ def a_worker_may_see_bare_identities_one_request_each():
         two.expect(b"REPLY", b"to 4")
 
 
-@case(fails="a second request of one client keeps other clients' from a free worker until some answer comes")
+@case
 def a_client_that_must_wait_holds_up_no_other():
     with people("identity: client, timeout: 1s") as gateway:
         one, two = gateway.client(IDENTITY=b"one"), gateway.client(IDENTITY=b"two")
@@ -721,11 +722,10 @@ def at_the_end_held_requests_finish_and_new_ones_are_refused():
     assert gateway.ledger["answered"] >= 2, gateway.ledger
 
 
-EXITS_EARLY = "the process ends while libzmq still sends; small answers are lost too, under load"
 LONG = b"x" * 15_000_000
 
 
-@case(fails=EXITS_EARLY)
+@case
 def the_last_answer_arrives_before_the_end():
     with people() as gateway:
         client, worker = gateway.client(), gateway.worker()
@@ -738,7 +738,7 @@ def the_last_answer_arrives_before_the_end():
         assert gateway.end() == 0
 
 
-@case(fails=EXITS_EARLY)
+@case
 def the_last_rejection_arrives_before_the_end():
     with people(more="shutdown: { grace: 300ms }") as gateway:
         client, worker = gateway.client(), gateway.worker()
@@ -873,7 +873,7 @@ def strangers_at_a_pool_hurt_nobody():
     strangers("people", STRANGE)
 
 
-@case(fails="libzmq takes who doesn't greet for a ZMTP 1.0 peer: it is handed the waiting request, which is lost")
+@case
 def a_browser_at_a_pool_is_no_worker():
     strangers("people", [HTTP])
 
