@@ -198,8 +198,10 @@ enum Endpoint<'a> {
 
 fn split_endpoint(text: &str) -> Option<Endpoint<'_>> {
     if let Some(path) = text.strip_prefix("ipc://") {
-        // A socket's path has at most 107 bytes in Linux; `*` would be a path that nobody finds.
-        return (!path.is_empty() && path != "*" && path.len() <= 107).then_some(Endpoint::Ipc);
+        // A socket's path has at most 107 bytes in Linux; `*` would be a path that nobody finds; and
+        // a NUL would end it early.
+        let good = (1..=107).contains(&path.len()) && path != "*";
+        return (good && !path.contains(char::is_control)).then_some(Endpoint::Ipc);
     }
     let (host, port) = text.strip_prefix("tcp://")?.rsplit_once(':')?;
     Some(Endpoint::Tcp { host, port })
@@ -213,10 +215,10 @@ fn good_host(host: &str, bind: bool) -> bool {
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
     };
     match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        Some(v6) => v6
-            .split('%')
-            .next()
-            .is_some_and(|v6| v6.parse::<std::net::Ipv6Addr>().is_ok()),
+        Some(v6) => {
+            let (address, zone) = v6.split_once('%').unwrap_or((v6, "any"));
+            address.parse::<std::net::Ipv6Addr>().is_ok() && plain(zone)
+        }
         None => plain(host) || (bind && host == "*"),
     }
 }
@@ -334,6 +336,8 @@ mod tests {
             "udp://*:1",
             "ipc://",
             "ipc://*",
+            "ipc:///tmp/a\\0b",
+            "tcp://[fe80::1%\\0]:1",
             "5559",
         ] {
             assert!(read::<BindEndpoint>(&format!("{bad:?}")).is_err(), "{bad}");
