@@ -336,8 +336,8 @@ mod tests {
             "udp://*:1",
             "ipc://",
             "ipc://*",
-            "ipc:///tmp/a\\0b",
-            "tcp://[fe80::1%\\0]:1",
+            "ipc:///tmp/a\0b",
+            "tcp://[fe80::1%\0]:1",
             "5559",
         ] {
             assert!(read::<BindEndpoint>(&format!("{bad:?}")).is_err(), "{bad}");
