@@ -92,6 +92,11 @@ pub enum Event<F> {
     },
     /// Time passed.
     Tick,
+    /// Another configuration takes hold. What the engine has for its new frontends and pools is there.
+    Reload {
+        /// The configuration.
+        snapshot: Arc<Snapshot>,
+    },
     /// The gateway shuts down: no new requests; those held may finish until `deadline`.
     Drain {
         /// When what is left is rejected.
@@ -138,6 +143,8 @@ struct Client {
     frontend: FrontendId,
     kind: ClientKind,
     identity: Identity,
+    /// Its frontend's `errors`, for as long as that is in the configuration.
+    errors: ErrorEncoding,
     /// Over `limits.clients`: told so, not served.
     surplus: bool,
     open: u32,
@@ -184,10 +191,9 @@ struct Return<F> {
 impl<F: Frame> Core<F> {
     /// A core that works by `snapshot` and has no peers.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        let pools = snapshot.pools.iter().map(|p| Pool::new(Arc::clone(p)));
-        Self {
-            pools: pools.collect(),
-            snapshot,
+        let mut core = Self {
+            pools: Vec::new(),
+            snapshot: Arc::clone(&snapshot),
             now: Duration::ZERO,
             peers: FxHashMap::default(),
             clients: 0,
@@ -196,7 +202,9 @@ impl<F: Frame> Core<F> {
             deadlines: Deadlines::default(),
             drain: None,
             ledger: Ledger::default(),
-        }
+        };
+        core.adopt(snapshot);
+        core
     }
 
     /// Takes one event and carries out what follows from it, deadlines that have passed included.
@@ -222,8 +230,8 @@ impl<F: Frame> Core<F> {
             },
             Event::Oversize { peer, frames } => match self.peers.get(&peer) {
                 Some(Peer::Client(_)) => self.request(peer, frames, true, out),
-                Some(&Peer::Worker { pool, kind }) => {
-                    self.oversize_answer(peer, pool, kind, frames, out);
+                Some(&Peer::Worker { pool, .. }) => {
+                    self.oversize_answer(peer, pool, frames, out);
                 }
                 None => {}
             },
@@ -231,6 +239,12 @@ impl<F: Frame> Core<F> {
             Event::Settled { outcome, fate } => self.ledger.settled(outcome, fate),
             Event::Gone { peer } => self.gone(peer, out),
             Event::Tick => {}
+            Event::Reload { snapshot } => {
+                self.adopt(snapshot);
+                for pool in 0..self.pools.len() {
+                    self.dispatch(PoolId(pool), out);
+                }
+            }
             Event::Drain { deadline } => self.drain = Some(deadline),
         }
         self.expire(out);
@@ -262,6 +276,31 @@ impl<F: Frame> Core<F> {
         self.pools.get(pool.0).map_or(0, Pool::waiting)
     }
 
+    /// Whether nobody waits for this pool's workers any more, and none holds anything: once no route
+    /// leads to it, it can be closed.
+    pub fn is_idle(&self, pool: PoolId) -> bool {
+        self.pools.get(pool.0).is_none_or(Pool::is_idle)
+    }
+
+    /// Works by `snapshot` from now on. Requests that are open keep the route that they came by; a
+    /// pool that is gone from the configuration keeps its last settings.
+    fn adopt(&mut self, snapshot: Arc<Snapshot>) {
+        for (id, settings) in &snapshot.pools {
+            while self.pools.len() <= id.0 {
+                self.pools.push(Pool::new(Arc::clone(settings)));
+            }
+            self.pools[id.0].set_settings(Arc::clone(settings));
+        }
+        for peer in self.peers.values_mut() {
+            if let Peer::Client(client) = peer {
+                if let Some(frontend) = snapshot.frontends.get(&client.frontend) {
+                    client.errors = frontend.errors;
+                }
+            }
+        }
+        self.snapshot = snapshot;
+    }
+
     fn client_came(
         &mut self,
         peer: PeerId,
@@ -273,6 +312,11 @@ impl<F: Frame> Core<F> {
             frontend,
             kind,
             identity: identity.into(),
+            errors: self
+                .snapshot
+                .frontends
+                .get(&frontend)
+                .map_or(ErrorEncoding::Msgpack, |frontend| frontend.errors),
             surplus: self.clients >= self.snapshot.limits.clients,
             open: 0,
             open_bytes: 0,
@@ -308,7 +352,7 @@ impl<F: Frame> Core<F> {
             Some(Peer::Client(client)) => self.clients -= usize::from(!client.surplus),
             Some(Peer::Worker { pool, .. }) => {
                 for number in self.pools[pool.0].worker_gone(peer) {
-                    let name = &self.snapshot.pools[pool.0].name;
+                    let name = &self.pools[pool.0].settings().name;
                     let message =
                         format!("the worker of pool {name} that held the request is gone");
                     self.reject_open(number, Rejection::new(Reason::WorkerLost, message), out);

@@ -76,8 +76,7 @@ type Rank = (usize, u64, PeerId);
 #[derive(Debug)]
 struct Waiting {
     number: u64,
-    /// Under `identity: client`.
-    client: Option<Identity>,
+    client: Identity,
 }
 
 /// Workers, what they hold, and what waits for them.
@@ -119,6 +118,29 @@ impl Pool {
         &self.settings
     }
 
+    /// Takes other settings; they hold from the next decision on.
+    pub fn set_settings(&mut self, settings: Arc<PoolSettings>) {
+        self.settings = settings;
+        // Who is barred from whom may have changed: let each find its place anew.
+        for (_, lane) in self.parked.drain() {
+            for entry in lane {
+                in_order(&mut self.queue, entry);
+            }
+        }
+        let peers: Vec<PeerId> = self.workers.keys().copied().collect();
+        for peer in peers {
+            if let Some(worker) = self.workers.get_mut(&peer) {
+                worker.capacity = capacity(&self.settings, worker.kind, worker.crowd);
+            }
+            self.rerank(peer);
+        }
+    }
+
+    /// Whether nothing waits and nobody holds anything.
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.workers.values().all(|worker| worker.held.is_empty())
+    }
+
     /// How many requests wait for a worker.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
@@ -131,11 +153,7 @@ impl Pool {
 
     /// A worker came; `crowd` when it stands for any number, of which nothing can be told apart.
     pub fn worker_came(&mut self, peer: PeerId, kind: WorkerKind, crowd: bool) {
-        let capacity = match kind {
-            _ if crowd => usize::MAX,
-            WorkerKind::Dealer => self.settings.per_worker as usize,
-            WorkerKind::Rep => 1,
-        };
+        let capacity = capacity(&self.settings, kind, crowd);
         // A newcomer's turn is now: it doesn't get a burst for having been away.
         let worker = Worker {
             kind,
@@ -191,7 +209,7 @@ impl Pool {
         if !self.queue.is_empty() || self.is_parked(client) {
             return None;
         }
-        self.pick(self.by_client(client).as_ref())
+        self.pick(client)
     }
 
     /// A request starts to wait. Check [`Self::has_room`] first.
@@ -199,18 +217,18 @@ impl Pool {
         self.admit(number, bytes);
         let entry = Waiting {
             number,
-            client: self.by_client(client),
+            client: Arc::clone(client),
         };
-        match entry.client.as_ref().and_then(|c| self.parked.get_mut(c)) {
-            Some(lane) => lane.push_back(entry),
-            None => self.queue.push_back(entry),
+        match self.is_parked(client) {
+            true => self.park(entry),
+            false => self.queue.push_back(entry),
         }
     }
 
     /// The request that [`Self::next_handout`] gave could not be handed out: it waits again, first.
     pub fn put_back(&mut self, number: u64, client: &Identity, bytes: u64) {
         self.admit(number, bytes);
-        let client = self.by_client(client);
+        let client = Arc::clone(client);
         self.queue.push_front(Waiting { number, client });
     }
 
@@ -235,7 +253,7 @@ impl Pool {
                 self.dead = self.dead.saturating_sub(1);
                 continue;
             }
-            match self.pick(entry.client.as_ref()) {
+            match self.pick(&entry.client) {
                 Some(worker) => {
                     self.dismiss(entry.number);
                     return Some((entry.number, worker));
@@ -268,6 +286,9 @@ impl Pool {
     /// owes it no longer: it has just answered.
     pub fn settle(&mut self, peer: PeerId, client: &[u8]) -> Option<u64> {
         let worker = self.workers.get_mut(&peer)?;
+        if worker.owes.is_empty() {
+            return None;
+        }
         let number = worker.owes.remove(client)?;
         // A worker without room doesn't get it; when it has room again, its rank changes.
         let has_room = worker.rank.is_some();
@@ -311,21 +332,16 @@ impl Pool {
         bytes.is_some()
     }
 
-    /// The client, where it matters for who may take its requests.
-    fn by_client(&self, client: &Identity) -> Option<Identity> {
-        (self.settings.identity == IdentityMode::Client).then(|| Arc::clone(client))
-    }
-
     fn is_parked(&self, client: &Identity) -> bool {
         !self.parked.is_empty() && self.parked.contains_key(client)
     }
 
     /// The best free worker that may take a request of this client.
-    fn pick(&self, client: Option<&Identity>) -> Option<PeerId> {
+    fn pick(&self, client: &Identity) -> Option<PeerId> {
         let mut free = self.free.iter().map(|&(_, _, peer)| peer);
-        match client {
-            None => free.next(),
-            Some(client) => free.find(|peer| self.may_take(*peer, client)),
+        match self.settings.identity {
+            IdentityMode::Token => free.next(),
+            IdentityMode::Client => free.find(|peer| self.may_take(*peer, client)),
         }
     }
 
@@ -336,9 +352,7 @@ impl Pool {
     }
 
     fn park(&mut self, entry: Waiting) {
-        let Some(client) = entry.client.clone() else {
-            return;
-        };
+        let client = Arc::clone(&entry.client);
         in_order(self.parked.entry(client).or_default(), entry);
     }
 
@@ -405,7 +419,7 @@ impl Pool {
         let Some(worker) = self.workers.get(&peer) else {
             return;
         };
-        let room = worker.capacity - worker.held.len();
+        let room = worker.capacity.saturating_sub(worker.held.len());
         let mut clients: Vec<(u64, Identity)> = self
             .parked
             .iter()
@@ -431,6 +445,15 @@ impl Pool {
         }
         self.parked.retain(|_, lane| !lane.is_empty());
         self.dead = 0;
+    }
+}
+
+/// Requests that a worker may hold.
+fn capacity(settings: &PoolSettings, kind: WorkerKind, crowd: bool) -> usize {
+    match kind {
+        _ if crowd => usize::MAX,
+        WorkerKind::Dealer => settings.per_worker as usize,
+        WorkerKind::Rep => 1,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 /// What a key of `routes` matches.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Pattern {
     /// These bytes.
     Exact(Box<[u8]>),
@@ -42,6 +42,14 @@ impl<R> Table<R> {
         let mut prefixes: Vec<_> = by_length.into_iter().collect();
         prefixes.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
         Self { exact, prefixes }
+    }
+
+    /// Every pattern and its route, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (Pattern, &Arc<R>)> {
+        let exact = self.exact.iter();
+        let exact = exact.map(|(kind, route)| (Pattern::Exact(kind.clone()), route));
+        let prefixes = self.prefixes.iter().flat_map(|(_, routes)| routes);
+        exact.chain(prefixes.map(|(prefix, route)| (Pattern::Prefix(prefix.clone()), route)))
     }
 
     /// The route of a message of type `kind`.

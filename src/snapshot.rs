@@ -3,6 +3,7 @@
 //! References are indices or `Arc`s, never names, so a route to an unknown pool can't be written
 //! down. Built by [`crate::config`]; read by core and engine; changed by nobody.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +11,41 @@ use crate::reply::ErrorEncoding;
 use crate::route::Table;
 use crate::schema::{Encoding, Schema, Violation};
 
-/// A frontend's place in [`Snapshot::frontends`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A frontend's number: the same in every generation that has a frontend of this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrontendId(pub usize);
 
-/// A pool's place in [`Snapshot::pools`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A pool's number: the same in every generation that has a pool of this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(pub usize);
+
+/// Which names have which numbers. Names are only added, so that whoever still holds a number of an
+/// earlier generation means what that meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    frontends: Vec<String>,
+    pools: Vec<String>,
+}
+
+impl Names {
+    /// The number of a frontend of this name, from now on.
+    pub fn frontend(&mut self, name: &str) -> FrontendId {
+        FrontendId(place(&mut self.frontends, name))
+    }
+
+    /// The number of a pool of this name, from now on.
+    pub fn pool(&mut self, name: &str) -> PoolId {
+        PoolId(place(&mut self.pools, name))
+    }
+}
+
+fn place(names: &mut Vec<String>, name: &str) -> usize {
+    let known = names.iter().position(|known| known == name);
+    known.unwrap_or_else(|| {
+        names.push(name.to_owned());
+        names.len() - 1
+    })
+}
 
 /// Everything that a running gateway works by.
 #[derive(Debug)]
@@ -26,15 +55,30 @@ pub struct Snapshot {
     /// What carries frames.
     pub engine: EngineKind,
     /// Where clients connect.
-    pub frontends: Vec<Frontend>,
+    pub frontends: BTreeMap<FrontendId, Frontend>,
     /// Who answers.
-    pub pools: Vec<Arc<PoolSettings>>,
+    pub pools: BTreeMap<PoolId, Arc<PoolSettings>>,
     /// Which type goes where.
     pub routes: Table<Route>,
+    /// The .proto files that it was compiled from: a fingerprint of each by its import name.
+    pub protos: BTreeMap<String, u64>,
     /// Bounds on what peers may do.
     pub limits: Limits,
     /// How long held requests may take to finish at shutdown.
     pub grace: Duration,
+    /// Whether and how changed files are followed.
+    pub reload: ReloadSettings,
+    /// The numbers of this and all earlier generations' names.
+    pub names: Names,
+}
+
+/// Whether and how changed files are followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReloadSettings {
+    /// Whether files are watched at all; a signal always reloads.
+    pub watch: bool,
+    /// How long files must have been at rest: a burst of writes is one change.
+    pub settle: Duration,
 }
 
 /// What carries frames between the network and the core.
@@ -117,7 +161,7 @@ pub enum Balance {
 }
 
 /// A type (or pattern) and what becomes of its messages.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Route {
     /// Its key in routes.yaml.
     pub name: String,
@@ -143,7 +187,7 @@ impl Route {
 }
 
 /// Schemas of which one must fit: never empty.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct AnyOf {
     first: Schema,
     others: Vec<Schema>,

@@ -9,7 +9,7 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +22,8 @@ use gateway::reply::{ErrorEncoding, Reason};
 use gateway::route::{Pattern, Table};
 use gateway::schema::Encoding;
 use gateway::snapshot::{
-    AnyOf, Balance, EngineKind, Frontend, FrontendId, IdentityMode, Limits, PoolId, PoolSettings,
-    Route, Snapshot, Workers,
+    AnyOf, Balance, EngineKind, Frontend, FrontendId, IdentityMode, Limits, Names, PoolId,
+    PoolSettings, ReloadSettings, Route, Snapshot, Workers,
 };
 
 /// In an ordinary run; `SIMULATION_SCHEDULES=n` sets another number.
@@ -150,6 +150,11 @@ struct Sent {
     abandoned: bool,
 }
 
+/// Whether a request was handed out with a token, and not with the client's bare identity.
+fn is_token(head: &Frames) -> bool {
+    head[0].contains(&b'#')
+}
+
 fn id_of(frame: &[u8]) -> usize {
     std::str::from_utf8(frame).unwrap().parse().unwrap()
 }
@@ -268,22 +273,7 @@ impl World {
     fn new(seed: u64, trace: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
         let pools: Vec<_> = (0..POOLS).map(|n| Arc::new(pool(n, &mut rng))).collect();
-        let snapshot = Arc::new(Snapshot {
-            generation: 1,
-            engine: EngineKind::Libzmq,
-            frontends: vec![frontend("one"), frontend("two")],
-            pools: pools.clone(),
-            routes: routes(&mut rng),
-            limits: Limits {
-                message: 1_000,
-                frames: 5,
-                depth: 10,
-                clients: rng.usize(3..8),
-                client_requests: rng.u32(3..30),
-                client_bytes: rng.u64(200..3_000),
-            },
-            grace: Duration::from_secs(1),
-        });
+        let snapshot = snapshot(&pools, &mut rng);
         Self {
             rng,
             core: Core::new(snapshot),
@@ -309,7 +299,8 @@ impl World {
                 50..78 => self.worker_sends(),
                 78..81 => self.client_goes(),
                 81..84 => self.worker_goes(),
-                84..88 => self.worker_stalls(),
+                84..87 => self.worker_stalls(),
+                87 => self.reloads(),
                 88..92 => self.client_reads(),
                 _ => self.time_passes(),
             }
@@ -541,9 +532,7 @@ impl World {
         let manner = self.rng.u8(0..24);
         let (head, id) = match manner {
             // Again later, with the same token.
-            0 if self.net.pools[worker.pool.0].identity == IdentityMode::Token => {
-                worker.inbox[at].clone()
-            }
+            0 if is_token(&worker.inbox[at].0) => worker.inbox[at].clone(),
             _ => worker.inbox.remove(at),
         };
         let sent = &mut self.net.sent[id];
@@ -583,8 +572,7 @@ impl World {
 
     /// Another worker answers with this one's token: it must not count.
     fn thief_answers(&mut self, holder: PeerId, frames: Frames, head: Frames, id: usize) {
-        let pool = self.net.workers[&holder].pool;
-        let bare = self.net.pools[pool.0].identity == IdentityMode::Client;
+        let bare = !is_token(&head);
         self.net
             .workers
             .get_mut(&holder)
@@ -601,6 +589,17 @@ impl World {
         });
         assert!(!self.net.sent[id].ended, "{id} answered by a thief");
         self.net.sent[id].reply = None;
+    }
+
+    /// Pools get other settings, of the kind that may change while they run.
+    fn reloads(&mut self) {
+        for n in 0..POOLS {
+            if self.rng.bool() {
+                self.net.pools[n] = Arc::new(pool(n, &mut self.rng));
+            }
+        }
+        let snapshot = snapshot(&self.net.pools, &mut self.rng);
+        self.on(Event::Reload { snapshot });
     }
 
     fn client_goes(&mut self) {
@@ -708,6 +707,42 @@ impl World {
     }
 }
 
+fn snapshot(pools: &[Arc<PoolSettings>], rng: &mut Rng) -> Arc<Snapshot> {
+    Arc::new(Snapshot {
+        generation: 1,
+        engine: EngineKind::Libzmq,
+        frontends: frontends(&["one", "two"]),
+        pools: numbered(pools),
+        protos: BTreeMap::new(),
+        reload: ReloadSettings {
+            watch: false,
+            settle: Duration::ZERO,
+        },
+        names: Names::default(),
+        routes: routes(rng),
+        limits: Limits {
+            message: 1_000,
+            frames: 5,
+            depth: 10,
+            clients: rng.usize(3..8),
+            client_requests: rng.u32(3..30),
+            client_bytes: rng.u64(200..3_000),
+        },
+        grace: Duration::from_secs(1),
+    })
+}
+
+fn frontends(names: &[&str]) -> BTreeMap<FrontendId, Frontend> {
+    let numbers = (0..).map(FrontendId);
+    numbers
+        .zip(names.iter().map(|name| frontend(name)))
+        .collect()
+}
+
+fn numbered(pools: &[Arc<PoolSettings>]) -> BTreeMap<PoolId, Arc<PoolSettings>> {
+    (0..).map(PoolId).zip(pools.iter().cloned()).collect()
+}
+
 fn frontend(name: &str) -> Frontend {
     Frontend {
         name: name.into(),
@@ -721,7 +756,7 @@ fn pool(n: usize, rng: &mut Rng) -> PoolSettings {
         name: format!("p{n}"),
         endpoints: Default::default(),
         workers: Workers::Auto,
-        identity: if n % 2 == 0 {
+        identity: if rng.bool() {
             IdentityMode::Token
         } else {
             IdentityMode::Client

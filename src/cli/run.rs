@@ -5,36 +5,44 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::check::report;
 use super::{Arguments, LogFormat};
-use crate::config;
+use crate::config::{self, Inputs};
 use crate::core::Ledger;
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::engine::{self, Control};
+use crate::watch::{Follower, Wake};
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     start_logging(arguments.log_format);
+    let tell = match arguments.log_format {
+        LogFormat::Human => report,
+        LogFormat::Json => log,
+    };
+    // Taken first, so that what is written while it is being loaded counts as a change.
+    let seen = Inputs::of(&arguments.config, &[]);
     let loaded = match config::load(&arguments.config) {
         Ok(loaded) => loaded,
         Err(found) => {
-            tell(&found, arguments.log_format);
+            tell(&found);
             return ExitCode::FAILURE;
         }
     };
-    tell(&loaded.warnings, arguments.log_format);
+    tell(&loaded.warnings);
     let config = arguments.config.display();
     info!(%config, "loaded {}", loaded.summary());
     // Before anything listens, so that no signal finds the gateway half prepared.
-    let signals = match Signals::new([SIGTERM, SIGINT]) {
+    let signals = match Signals::new([SIGTERM, SIGINT, SIGHUP]) {
         Ok(signals) => signals,
         Err(error) => return failed("can't catch signals", &error),
     };
-    let running = match engine::start(Arc::new(loaded.snapshot)) {
+    let snapshot = Arc::new(loaded.snapshot);
+    let running = match engine::start(Arc::clone(&snapshot)) {
         Ok(running) => running,
         Err(error) => return failed("can't start", &error),
     };
@@ -42,7 +50,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         info!(endpoint = at.endpoint, "{} {} listens", at.role, at.name);
     }
     info!(generation = 1, "ready");
-    let stopped = end_on_signals(signals, running.control());
+    let reloader = running.reloader();
+    let follower = Follower::new(&arguments.config, seen, snapshot, reloader, tell);
+    let stopped = obey_signals(signals, running.control(), follower.wake());
+    std::thread::spawn(move || follower.follow());
     match running.wait() {
         Ok(_) if stopped.load(Ordering::Relaxed) => {
             warn!("ended at once by a second signal");
@@ -68,12 +79,8 @@ fn start_logging(format: LogFormat) {
     }
 }
 
-/// Diagnostics as text for people, and as one log line each for programs.
-fn tell(found: &Diagnostics, format: LogFormat) {
-    if format == LogFormat::Human {
-        report(found);
-        return;
-    }
+/// Diagnostics as a log line each, for programs; for people it is [`report`].
+fn log(found: &Diagnostics) {
     for diagnostic in found.iter() {
         let place = diagnostic.place.as_ref().map(ToString::to_string);
         let text = diagnostic.render(false);
@@ -89,14 +96,17 @@ fn failed(what: &str, error: &dyn std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The first signal drains, the second ends at once; the flag says whether one did.
-fn end_on_signals(mut signals: Signals, control: Control) -> Arc<AtomicBool> {
+/// SIGHUP reloads. Of the others the first drains and the second ends at once; the flag says whether
+/// one did.
+fn obey_signals(mut signals: Signals, control: Control, wake: Wake) -> Arc<AtomicBool> {
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopped);
     std::thread::spawn(move || {
         let mut draining = false;
         for signal in signals.forever() {
-            if draining {
+            if signal == SIGHUP {
+                wake.reload();
+            } else if draining {
                 flag.store(true, Ordering::Relaxed);
                 control.stop();
             } else {

@@ -3,6 +3,7 @@
 //! `routes.yaml` → [`yaml`] (values with places) → [`source`] (what it says) → here: names are looked
 //! up, schemas compiled, and what comes out refers to nothing by name.
 
+mod inputs;
 mod limits;
 mod needs;
 mod protos;
@@ -15,6 +16,8 @@ mod tests;
 mod value;
 mod yaml;
 
+pub use inputs::Inputs;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -24,7 +27,7 @@ use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean, one_of, shown};
 use crate::route::Table;
-use crate::snapshot::{AnyOf, FrontendId, PoolId, Route, Snapshot};
+use crate::snapshot::{AnyOf, Names, Route, Snapshot};
 use protos::Protos;
 use schema::SchemaSource;
 use section::Spanned;
@@ -60,10 +63,19 @@ impl Loaded {
 
 /// Reads and resolves `path` and the .proto files that it names. The error holds every fault found.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    load_as(path, Names::default(), 1)
+}
+
+/// The same for the generation that is to follow `running`.
+pub fn load_after(path: &Path, running: &Snapshot) -> Result<Loaded, Diagnostics> {
+    load_as(path, running.names.clone(), running.generation + 1)
+}
+
+fn load_as(path: &Path, names: Names, generation: u64) -> Result<Loaded, Diagnostics> {
     let mut found = Diagnostics::new();
     let loaded = read(path, &mut found).and_then(|(file, source)| {
         let directory = path.parent().unwrap_or(Path::new(""));
-        resolve(&file, source, directory, &mut found)
+        resolve(&file, source, directory, names, generation, &mut found)
     });
     found.sort();
     match loaded {
@@ -137,8 +149,16 @@ fn resolve(
     file: &Arc<SourceFile>,
     source: Source,
     directory: &Path,
+    mut names: Names,
+    generation: u64,
     found: &mut Diagnostics,
 ) -> Option<Loaded> {
+    for frontend in &source.frontends {
+        names.frontend(&frontend.it.name);
+    }
+    for pool in &source.pools {
+        names.pool(&pool.it.settings.name);
+    }
     clashing_binds(&source, found);
     unused_pools(&source, found);
     let protos = Protos::compile(file, &source, directory, found);
@@ -147,34 +167,42 @@ fn resolve(
         .routes
         .iter()
         .map(|route| {
-            let resolved = resolve_route(route, &source, protos.as_ref(), found);
+            let resolved = resolve_route(route, &source, protos.as_ref(), &mut names, found);
             Some((route.pattern.clone()?, Arc::new(resolved?)))
         })
         .collect();
     let routes: Vec<_> = routes.into_iter().collect::<Option<_>>()?;
-    let messages = protos?.messages();
+    let protos = protos?;
     let count = routes.len();
     let snapshot = Snapshot {
-        generation: 1,
+        generation,
         engine: source.engine,
         frontends: source
             .frontends
             .into_iter()
-            .map(|frontend| frontend.it)
+            .map(|frontend| (names.frontend(&frontend.it.name), frontend.it))
             .collect(),
         pools: source
             .pools
             .into_iter()
-            .map(|pool| Arc::new(pool.it.settings))
+            .map(|pool| {
+                (
+                    names.pool(&pool.it.settings.name),
+                    Arc::new(pool.it.settings),
+                )
+            })
             .collect(),
         routes: Table::new(routes),
         limits: source.limits,
         grace: source.grace,
+        reload: source.reload,
+        protos: protos.fingerprints(),
+        names,
     };
     Some(Loaded {
         snapshot,
         warnings: Diagnostics::new(),
-        messages,
+        messages: protos.messages(),
         routes: count,
     })
 }
@@ -254,6 +282,7 @@ fn resolve_route(
     route: &RouteSource,
     source: &Source,
     protos: Option<&Protos>,
+    names_of: &mut Names,
     found: &mut Diagnostics,
 ) -> Option<Route> {
     let pools = source
@@ -272,7 +301,8 @@ fn resolve_route(
         let ids = names
             .iter()
             .filter_map(|name| look_up("frontend", name, known(), found));
-        ids.map(FrontendId).collect::<Vec<_>>()
+        ids.map(|index| names_of.frontend(&source.frontends[index].it.name))
+            .collect::<Vec<_>>()
     });
     let schema = any_of(&route.schema, protos, found);
     let reply = any_of(&route.reply, protos, found);
@@ -282,7 +312,7 @@ fn resolve_route(
         name: route.name.clone(),
         schema: schema?,
         reply: reply?,
-        pool: PoolId(pool),
+        pool: names_of.pool(&source.pools[pool].it.settings.name),
         timeout: route
             .timeout
             .as_ref()

@@ -1,5 +1,7 @@
 //! The .proto files of a configuration: found, compiled, and looked up in by routes.
 
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,7 +62,7 @@ impl Protos {
 }
 
 /// The directories of .proto files. The default one needn't be there while no route has a schema.
-fn import_paths(
+pub fn import_paths(
     source: &Source,
     directory: &Path,
     found: &mut Diagnostics,
@@ -106,6 +108,18 @@ fn import_paths(
 }
 
 impl Protos {
+    /// A fingerprint of each file of the user's, by its import name.
+    pub fn fingerprints(&self) -> BTreeMap<String, u64> {
+        let sources = self.descriptors.iter().flat_map(Descriptors::sources);
+        sources
+            .map(|(name, source)| {
+                let mut hasher = DefaultHasher::new();
+                source.text.hash(&mut hasher);
+                (name.to_owned(), hasher.finish())
+            })
+            .collect()
+    }
+
     /// How many messages there are.
     pub fn messages(&self) -> usize {
         self.messages

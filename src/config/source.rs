@@ -19,10 +19,11 @@ use crate::reply::ErrorEncoding;
 use crate::route::Pattern;
 use crate::schema::compile::Compiler;
 use crate::snapshot::{
-    Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PoolSettings, Workers,
+    Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PoolSettings, ReloadSettings,
+    Workers,
 };
 
-const LATER_TOP: &[&str] = &["channels", "reload", "admin"];
+const LATER_TOP: &[&str] = &["channels", "admin"];
 const LATER_FRONTEND: &[&str] = &["security"];
 const LATER_POOL: &[&str] = &["security"];
 const LATER_PROTO: &[&str] = &["breaking"];
@@ -56,6 +57,8 @@ pub struct Source {
     pub limits: Limits,
     /// `shutdown.grace`.
     pub grace: Duration,
+    /// `reload`.
+    pub reload: ReloadSettings,
 }
 
 /// An entry of a section, and the places of its key and endpoints.
@@ -117,6 +120,7 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
         section.close(found);
         grace
     });
+    let reload = reload(top.node("reload"), found);
     top.close(found);
     Source {
         engine,
@@ -127,7 +131,28 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
         compiler,
         limits,
         grace: grace.map_or(Duration::from_secs(10), |grace| grace.value.0),
+        reload,
     }
+}
+
+fn reload(node: Option<&Node>, found: &mut Diagnostics) -> ReloadSettings {
+    let mut reload = ReloadSettings {
+        watch: true,
+        settle: Duration::from_millis(200),
+    };
+    let Some(node) = node else {
+        return reload;
+    };
+    let mut section = Section::open(node, "reload", &[], found);
+    let switch = [("true", true), ("false", false)];
+    if let Some(watch) = section.word("watch", &switch, found) {
+        reload.watch = watch.value;
+    }
+    if let Some(settle) = section.value::<Span>("settle", found) {
+        reload.settle = settle.value.0;
+    }
+    section.close(found);
+    reload
 }
 
 fn engine(top: &mut Section<'_>, found: &mut Diagnostics) -> EngineKind {

@@ -6,7 +6,8 @@ use std::fs;
 use super::*;
 use crate::reply::ErrorEncoding;
 use crate::snapshot::{
-    Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PoolSettings, Workers,
+    Balance, Endpoints, EngineKind, Frontend, FrontendId, IdentityMode, Limits, PoolId,
+    PoolSettings, ReloadSettings, Workers,
 };
 
 const PROTO: &str = "syntax = \"proto3\"; package shop;
@@ -49,8 +50,11 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         frontends,
         pools,
         routes,
+        protos,
         limits,
         grace,
+        reload,
+        names: _,
     } = loaded.snapshot;
     assert_eq!(generation, 1);
     assert_eq!(engine, EngineKind::Libzmq);
@@ -65,9 +69,18 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
     assert_eq!(
         frontends,
         [
-            frontend("clients", "tcp://*:5559"),
-            frontend("inside", "ipc:///tmp/inside")
+            (FrontendId(0), frontend("clients", "tcp://*:5559")),
+            (FrontendId(1), frontend("inside", "ipc:///tmp/inside")),
         ]
+        .into()
+    );
+    assert_eq!(protos.keys().collect::<Vec<_>>(), ["shop.proto"]);
+    assert_eq!(
+        reload,
+        ReloadSettings {
+            watch: true,
+            settle: Duration::from_millis(200),
+        }
     );
     let pool = PoolSettings {
         name: "people".to_owned(),
@@ -83,7 +96,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         queue_bytes: 256 * 1024 * 1024,
         heartbeat: seconds(1),
     };
-    assert_eq!(pools, [Arc::new(pool)]);
+    assert_eq!(pools, [(PoolId(0), Arc::new(pool))].into());
     assert_eq!(
         limits,
         Limits {
@@ -123,10 +136,11 @@ routes:
   PERSON: { pool: people }
 limits: { message: 1MiB, frames: 5, depth: 7, clients: 8, client_requests: 9, client_bytes: 10B }
 shutdown: { grace: 2m }
+reload: { watch: false, settle: 1s }
 ",
     );
     let snapshot = &loaded.snapshot;
-    let frontend = &snapshot.frontends[0];
+    let frontend = &snapshot.frontends[&FrontendId(0)];
     assert_eq!(frontend.endpoints.bind, ["tcp://*:5559", "ipc:///tmp/c"]);
     assert_eq!(frontend.endpoints.connect, ["tcp://broker:7000"]);
     assert_eq!(frontend.errors, ErrorEncoding::Json);
@@ -144,7 +158,7 @@ shutdown: { grace: 2m }
         queue_bytes: 65_536,
         heartbeat: None,
     };
-    assert_eq!(*snapshot.pools[0], pool);
+    assert_eq!(*snapshot.pools[&PoolId(0)], pool);
     let limits = Limits {
         message: 1 << 20,
         frames: 5,
@@ -155,6 +169,8 @@ shutdown: { grace: 2m }
     };
     assert_eq!(snapshot.limits, limits);
     assert_eq!(snapshot.grace, Duration::from_secs(120));
+    assert!(!snapshot.reload.watch);
+    assert_eq!(snapshot.reload.settle, Duration::from_secs(1));
     let timeout = route(&loaded, "PERSON").timeout;
     assert_eq!(timeout, Some(Duration::from_millis(500)));
 }

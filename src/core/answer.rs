@@ -12,7 +12,7 @@ impl<F: Frame> Core<F> {
         mut frames: Vec<F>,
         out: &mut impl Outlet<F>,
     ) {
-        if let Some(request) = self.answered_request(peer, pool, kind, &frames) {
+        if let Some(request) = self.answered_request(peer, pool, &frames) {
             let head = head_frames(kind, &frames);
             match self.reply_fault(&request, kind, &frames) {
                 None => {
@@ -31,11 +31,10 @@ impl<F: Frame> Core<F> {
         &mut self,
         peer: PeerId,
         pool: PoolId,
-        kind: WorkerKind,
         frames: Vec<F>,
         out: &mut impl Outlet<F>,
     ) {
-        if let Some(request) = self.answered_request(peer, pool, kind, &frames) {
+        if let Some(request) = self.answered_request(peer, pool, &frames) {
             let fault = self.oversize_fault();
             self.reject(request.give_up(), fault, out);
         }
@@ -43,20 +42,13 @@ impl<F: Frame> Core<F> {
     }
 
     /// Takes out the request that a worker's message answers, if it does.
-    fn answered_request(
-        &mut self,
-        peer: PeerId,
-        pool: PoolId,
-        kind: WorkerKind,
-        frames: &[F],
-    ) -> Option<Request<F>> {
+    fn answered_request(&mut self, peer: PeerId, pool: PoolId, frames: &[F]) -> Option<Request<F>> {
         let name = frames.first().map_or(&[][..], Frame::bytes);
         let pool = &mut self.pools[pool.0];
-        let bare = pool.bare_identity(kind);
-        let number = match bare {
-            true => pool.settle(peer, name),
-            false => token::number(name),
-        };
+        // The bare identity first: under `identity: client`, and for what was handed out under it.
+        let settled = pool.settle(peer, name);
+        let bare = settled.is_some();
+        let number = settled.or_else(|| token::number(name));
         let request = number.and_then(|number| self.requests.get(&number));
         let holds = request.is_some_and(|request| {
             let held = matches!(request.state, State::Held { worker, .. } if worker == peer);

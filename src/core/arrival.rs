@@ -59,7 +59,13 @@ impl<F: Frame> Core<F> {
         oversize: bool,
     ) -> Result<Arc<Route>, (Rejection, ErrorEncoding)> {
         let limits = &self.snapshot.limits;
-        let errors = self.snapshot.frontends[client.frontend.0].errors;
+        let Some(frontend) = self.snapshot.frontends.get(&client.frontend) else {
+            // Taken out of the configuration; its clients get what they are owed and no more.
+            let message = "the frontend was removed from the configuration";
+            let rejection = Rejection::new(Reason::ShuttingDown, message);
+            return Err((rejection, client.errors));
+        };
+        let errors = client.errors;
         let refuse = |reason, message: String| Err((Rejection::new(reason, message), errors));
         // First of all, so that a misfit is answered in the encoding that its sender reads.
         let route = self.snapshot.routes.get(message.kind());
@@ -85,7 +91,7 @@ impl<F: Frame> Core<F> {
             return refuse(Reason::UnknownType, format!("no route matches type {kind}"));
         };
         if !route.allows(client.frontend) {
-            let frontend = &self.snapshot.frontends[client.frontend.0].name;
+            let frontend = &frontend.name;
             let message = format!(
                 "route {} takes nothing from frontend {frontend}",
                 route.name
@@ -141,7 +147,7 @@ impl<F: Frame> Core<F> {
             return;
         };
         let identity = Arc::clone(&client.identity);
-        let frontend = &self.snapshot.frontends[client.frontend.0];
+        let errors = client.errors;
         let mut envelope = message.envelope;
         compact(&mut envelope);
         let mut request = Request {
@@ -149,10 +155,7 @@ impl<F: Frame> Core<F> {
             asked: client.asked,
             identity: Arc::clone(&identity),
             envelope,
-            errors: route
-                .schema
-                .as_ref()
-                .map_or(frontend.errors, |s| s.errors()),
+            errors: route.schema.as_ref().map_or(errors, |s| s.errors()),
             generation: self.snapshot.generation,
             depth: self.snapshot.limits.depth,
             bytes,

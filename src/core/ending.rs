@@ -27,7 +27,7 @@ impl<F: Frame> Core<F> {
         };
         let id = request.route.pool;
         let pool = &mut self.pools[id.0];
-        let name = &self.snapshot.pools[id.0].name;
+        let name = pool.settings().name.clone();
         let waited = request.route.timeout.unwrap_or_default();
         let rejection = match &request.state {
             State::Waiting(_) if pool.workers() == 0 => Rejection::new(

@@ -64,6 +64,11 @@ impl Control {
 
     fn order(&self, order: u8) {
         self.0.order.fetch_max(order, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Has the data thread look for orders and whatever else the engine keeps for it.
+    pub(super) fn wake(&self) {
         // It fails when a byte is there already, or when the engine has ended: both are fine.
         let _ = (&self.0.waker).write(&[0]);
     }

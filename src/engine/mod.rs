@@ -56,7 +56,21 @@ impl std::error::Error for EngineError {}
 pub struct Running {
     listening: Vec<Listening>,
     control: Control,
+    reloader: Reloader,
     thread: JoinHandle<Result<Ledger, EngineError>>,
+}
+
+/// What gives a running gateway another configuration, for the thread that reads configurations to hold.
+#[derive(Clone)]
+pub struct Reloader(libzmq::Reloader);
+
+impl Reloader {
+    /// Makes `snapshot` the one that the gateway works by, and gives the new addresses that it listens
+    /// on. First everything that can fail is done beside the running gateway, which an error leaves as
+    /// it was; the change itself happens between two messages and can't fail.
+    pub fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<Listening>, EngineError> {
+        self.0.reload(snapshot)
+    }
 }
 
 /// Binds every address of `snapshot` and starts to serve. An error leaves nothing behind.
@@ -81,6 +95,11 @@ impl Running {
     /// What ends it, for another thread to hold.
     pub fn control(&self) -> Control {
         self.control.clone()
+    }
+
+    /// What gives it another configuration.
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
     }
 
     /// Waits for the end; gives what was counted.

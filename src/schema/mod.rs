@@ -82,6 +82,25 @@ pub struct Schema {
     needs: Needs,
 }
 
+/// Whether two read alike in routes.yaml. What the message is made of may differ.
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            encoding,
+            table: _,
+            root: _,
+            options,
+            needs,
+        } = self;
+        *encoding == other.encoding
+            && self.message_name() == other.message_name()
+            && *options == other.options
+            && *needs == other.needs
+    }
+}
+
+impl Eq for Schema {}
+
 impl Schema {
     /// A schema for the message `root` of `table`.
     pub fn new(encoding: Encoding, table: Arc<Table>, root: MessageId, options: Options) -> Self {

@@ -7,7 +7,7 @@
 use super::table::{MessageId, Table};
 
 /// What one occurrence of a message must hold. Fields are given by their index in the table.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Needs {
     /// Ascending.
     required: Vec<u32>,

@@ -1,14 +1,14 @@
 //! The sending half: the sockets, what is known of each client, and what waits for it to read.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use zmq::{DONTWAIT, Message, SNDMORE, Socket};
 
-use super::PoolSocket;
+use super::sockets::PoolSocket;
 use crate::core::{Event, Fate, Outcome, Outlet, PeerId};
 use crate::frame::{self, ClientKind, Frame};
-use crate::snapshot::FrontendId;
+use crate::snapshot::{FrontendId, PoolId};
 
 /// What an answer that waits costs beside its bytes: frames and queue entries.
 const ANSWER_OVERHEAD: u64 = 256;
@@ -23,11 +23,10 @@ const RETRY_LAST: Duration = Duration::from_millis(64);
 const RETRY_BUDGET: usize = 256;
 
 /// Sockets and clients.
+#[derive(Default)]
 pub(super) struct Links {
-    pub(super) frontends: Vec<Socket>,
-    pub(super) pools: Vec<PoolSocket>,
-    /// By frontend: its clients by their identities.
-    names: Vec<HashMap<Box<[u8]>, PeerId>>,
+    pub(super) frontends: BTreeMap<FrontendId, FrontendSocket>,
+    pub(super) pools: BTreeMap<PoolId, PoolSocket>,
     clients: HashMap<PeerId, Client>,
     /// Clients whose outbox holds something.
     stalled: VecDeque<PeerId>,
@@ -38,6 +37,12 @@ pub(super) struct Links {
     last_number: u64,
     /// `limits.client_bytes`.
     outbox_max: u64,
+}
+
+/// A frontend's ROUTER, and its clients by their identities.
+pub(super) struct FrontendSocket {
+    pub(super) socket: Socket,
+    clients: HashMap<Box<[u8]>, PeerId>,
 }
 
 struct Client {
@@ -54,18 +59,29 @@ struct Client {
 }
 
 impl Links {
-    pub(super) fn new(frontends: Vec<Socket>, pools: Vec<PoolSocket>, outbox_max: u64) -> Self {
-        Self {
-            names: frontends.iter().map(|_| HashMap::new()).collect(),
-            frontends,
-            pools,
-            clients: HashMap::new(),
-            stalled: VecDeque::new(),
-            retry: None,
-            backoff: RETRY_FIRST,
-            news: VecDeque::new(),
-            last_number: 0,
-            outbox_max,
+    pub(super) fn add_frontend(&mut self, id: FrontendId, socket: Socket) {
+        let clients = HashMap::new();
+        self.frontends
+            .insert(id, FrontendSocket { socket, clients });
+    }
+
+    pub(super) fn set_outbox_max(&mut self, bytes: u64) {
+        self.outbox_max = bytes;
+    }
+
+    /// Whether every client of a frontend has been sent all that it is to get.
+    pub(super) fn owes_nothing(&self, id: FrontendId) -> bool {
+        let mut clients = self.clients.values().filter(|client| client.frontend == id);
+        clients.all(|client| client.owed == 0 && client.outbox.is_empty())
+    }
+
+    /// Closes a frontend's socket and lets go of its clients.
+    pub(super) fn close_frontend(&mut self, id: FrontendId) {
+        if let Some(frontend) = self.frontends.remove(&id) {
+            for peer in frontend.clients.into_values() {
+                let gone = self.forget(peer);
+                self.news.extend(gone);
+            }
         }
     }
 
@@ -87,7 +103,8 @@ impl Links {
         mut identity: Message,
         frames: &mut [Message],
     ) -> (PeerId, [Option<Event<Message>>; 2]) {
-        let known = self.names[frontend.0].get(&*identity).copied();
+        let clients = self.frontends.get(&frontend).map(|it| &it.clients);
+        let known = clients.and_then(|clients| clients.get(&*identity).copied());
         let mut gone = None;
         if let Some((peer, client)) = known.and_then(|p| Some((p, self.clients.get_mut(&p)?))) {
             let as_before =
@@ -125,7 +142,9 @@ impl Links {
             kind: client.kind,
             identity: identity.to_vec(),
         };
-        self.names[frontend.0].insert(client.identity.clone(), peer);
+        if let Some(frontend) = self.frontends.get_mut(&frontend) {
+            frontend.clients.insert(client.identity.clone(), peer);
+        }
         self.clients.insert(peer, client);
         (peer, [gone, Some(came)])
     }
@@ -133,7 +152,9 @@ impl Links {
     /// Lets go of a client; what waited for it has met its fate.
     fn forget(&mut self, peer: PeerId) -> Option<Event<Message>> {
         let client = self.clients.remove(&peer)?;
-        self.names[client.frontend.0].remove(&client.identity);
+        if let Some(frontend) = self.frontends.get_mut(&client.frontend) {
+            frontend.clients.remove(&client.identity);
+        }
         for (_, outcome) in client.outbox {
             self.news.push_back(Event::Settled {
                 outcome,
@@ -200,8 +221,7 @@ impl Links {
                 break;
             };
             let bytes = cost(&frames);
-            let socket = &self.frontends[client.frontend.0];
-            match send(socket, &client.identity, frames) {
+            match send(&self.frontends, client, frames) {
                 Ok(()) => {
                     client.outbox_bytes -= bytes;
                     let fate = Fate::Delivered;
@@ -239,8 +259,9 @@ impl Links {
 
     /// Lets the sockets close without waiting for what they still hold.
     pub(super) fn discard_unsent(&self) {
-        let pools = self.pools.iter().map(|pool| &pool.socket);
-        for socket in self.frontends.iter().chain(pools) {
+        let frontends = self.frontends.values().map(|frontend| &frontend.socket);
+        let pools = self.pools.values().map(|pool| &pool.socket);
+        for socket in frontends.chain(pools) {
             // It fails only for a socket that is closed already.
             let _ = socket.set_linger(0);
         }
@@ -256,7 +277,7 @@ impl Outlet<Message> for Links {
     ) -> Result<(), Vec<Message>> {
         let pool = self
             .pools
-            .iter_mut()
+            .values_mut()
             .find(|pool| pool.crowd == Some(worker));
         let Some((pool, (name, rest))) = pool.zip(head.split_first()) else {
             return Err(body);
@@ -280,8 +301,7 @@ impl Outlet<Message> for Links {
         client.owed = client.owed.saturating_sub(1);
         let mut unsent = frames;
         if client.outbox.is_empty() {
-            let socket = &self.frontends[client.frontend.0];
-            match send(socket, &client.identity, unsent) {
+            match send(&self.frontends, client, unsent) {
                 Ok(()) => return Fate::Delivered,
                 Err((zmq::Error::EAGAIN, frames)) => unsent = frames,
                 Err(_) => {
@@ -311,12 +331,15 @@ fn cost(frames: &[Message]) -> u64 {
 
 /// Sends a client its answer, or gives the frames back with the reason.
 fn send(
-    socket: &Socket,
-    identity: &[u8],
+    frontends: &BTreeMap<FrontendId, FrontendSocket>,
+    client: &Client,
     frames: Vec<Message>,
 ) -> Result<(), (zmq::Error, Vec<Message>)> {
+    let Some(FrontendSocket { socket, .. }) = frontends.get(&client.frontend) else {
+        return Err((zmq::Error::EHOSTUNREACH, frames));
+    };
     // ROUTER_MANDATORY: EAGAIN when the client has no room, EHOSTUNREACH when it is gone.
-    match first(socket, identity) {
+    match first(socket, &client.identity) {
         Ok(()) => {
             send_rest(socket, frames);
             Ok(())

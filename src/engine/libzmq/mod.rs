@@ -11,33 +11,27 @@
 
 mod links;
 mod monitor;
+mod sockets;
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 use zmq::{DONTWAIT, Message, POLLIN, POLLOUT, Socket};
 
 use super::control::{Control, Order, Orders};
 use super::{EngineError, Listening, Running};
-use crate::core::{Core, Event, Ledger, PeerId};
+use crate::core::{Core, Event, Ledger};
 use crate::frame::Frame;
-use crate::pool::WorkerKind;
-use crate::snapshot::{Endpoints, FrontendId, PoolId, PoolSettings, Snapshot, Workers};
+use crate::snapshot::{FrontendId, PoolId, Snapshot};
 use links::Links;
-use monitor::Monitor;
+use sockets::{FLUSH, Prepared, SharedBook};
 
 /// Messages that one socket may give a turn before the others have theirs.
 const BUDGET: usize = 256;
 
-/// Requests that libzmq may queue for a worker, at least.
-const SEND_WINDOW: u32 = 100;
-
 /// How often clients are looked through for idle ones to forget. Only memory depends on it.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
-
-/// How long what was accepted for sending may take to leave at the end.
-const FLUSH: Duration = Duration::from_secs(1);
 
 /// Bytes of a libzmq message up to which it lies in the message itself, and from which it has a
 /// buffer of its own; between, it shares the buffer that it was received in.
@@ -57,162 +51,88 @@ impl Frame for Message {
     }
 }
 
+/// The walks recurse once a level, to `limits.depth` at most, which is at most 1000.
+const DATA_STACK: usize = 8 << 20;
+
 /// Binds and connects everything, then serves on a thread of its own.
 pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
-    let context = zmq::Context::new();
-    let mut listening = Vec::new();
-    let mut frontends = Vec::new();
-    for frontend in &snapshot.frontends {
-        let what = format!("frontend {}", frontend.name);
-        let named = |error: zmq::Error| EngineError::new(&what, error);
-        let socket = context.socket(zmq::ROUTER).map_err(named)?;
-        prepare(&socket, &snapshot, &frontend.endpoints).map_err(named)?;
-        // Without it, what a client has no room for is dropped without a word.
-        socket.set_router_mandatory(true).map_err(named)?;
-        open(
-            &socket,
-            "frontend",
-            &frontend.name,
-            &frontend.endpoints,
-            &mut listening,
-        )?;
-        frontends.push(socket);
-    }
-    let mut pools = Vec::new();
-    for (index, pool) in snapshot.pools.iter().enumerate() {
-        let what = format!("pool {}", pool.name);
-        let named = |error: zmq::Error| EngineError::new(&what, error);
-        let socket = context.socket(zmq::DEALER).map_err(named)?;
-        prepare(&socket, &snapshot, &pool.endpoints).map_err(named)?;
-        heartbeat(&socket, pool).map_err(named)?;
-        // What a worker that stopped reading may swallow. A small window costs throughput: each time
-        // that it is full, the pool is polled until it isn't.
-        let window = pool.per_worker.clamp(SEND_WINDOW, 1_000);
-        socket.set_sndhwm(window as i32).map_err(named)?;
-        // Requests go to workers that are there, not into the queue of one that may come some day.
-        socket.set_immediate(true).map_err(named)?;
-        let monitor = Monitor::new(&context, &socket, index).map_err(named)?;
-        open(&socket, "pool", &pool.name, &pool.endpoints, &mut listening)?;
-        let kind = match pool.workers {
-            Workers::Rep => WorkerKind::Rep,
-            Workers::Dealer | Workers::Auto => WorkerKind::Dealer,
-        };
-        pools.push(PoolSocket {
-            socket,
-            monitor,
-            kind,
-            crowd: None,
-            leaving: false,
-            blocked: false,
-        });
-    }
+    let book = SharedBook::new();
+    let prepared = book.prepare(&snapshot)?;
+    let listening = prepared.listening.clone();
     let (control, orders) = Control::new().map_err(|error| EngineError::new("control", error))?;
-    let engine = Libzmq {
+    let (commits, inbox) = mpsc::channel();
+    let mut engine = Libzmq {
         core: Core::new(Arc::clone(&snapshot)),
-        links: Links::new(frontends, pools, snapshot.limits.client_bytes),
+        links: Links::default(),
+        book: book.clone(),
         orders,
+        commits: inbox,
         start: Instant::now(),
-        frames_kept: snapshot.limits.frames + 1,
-        grace: snapshot.grace,
+        snapshot: Arc::clone(&snapshot),
         swept: Duration::ZERO,
         flush_until: None,
     };
+    engine.adopt(snapshot, prepared);
     let thread = std::thread::Builder::new()
         .name("data".into())
         .stack_size(DATA_STACK)
         .spawn(move || engine.run())
         .map_err(|error| EngineError::new("data thread", error))?;
+    let reloader = Reloader {
+        book,
+        commits,
+        control: control.clone(),
+    };
     Ok(Running {
         listening,
         control,
+        reloader: super::Reloader(reloader),
         thread,
     })
 }
 
-/// The walks recurse once a level, to `limits.depth` at most, which is at most 1000.
-const DATA_STACK: usize = 8 << 20;
-
-/// Options that every socket to peers has; libzmq copies them when it binds.
-fn prepare(socket: &Socket, snapshot: &Snapshot, endpoints: &Endpoints) -> zmq::Result<()> {
-    // A frame over the limit ends its connection inside libzmq, unanswered. So that a message that is
-    // only somewhat over can be answered, libzmq's own limit is twice ours.
-    let most = i64::try_from(snapshot.limits.message.saturating_mul(2)).unwrap_or(i64::MAX);
-    socket.set_maxmsgsize(most)?;
-    socket.set_linger(FLUSH.as_millis() as i32)?;
-    // With a domain set, libzmq hangs up on whoever doesn't speak ZMTP 3; without, it takes an HTTP
-    // request for a peer of ZMTP 1 and hands it work. Nobody handles the domain, so it asks nothing
-    // of real peers.
-    socket.set_zap_domain("gateway")?;
-    let all = endpoints.bind.iter().chain(&endpoints.connect);
-    let v6 = all.into_iter().any(|endpoint| endpoint.contains('['));
-    socket.set_ipv6(v6)
+/// Prepares reloads and hands them to the data thread.
+#[derive(Clone)]
+pub(super) struct Reloader {
+    book: SharedBook,
+    commits: mpsc::Sender<Commit>,
+    control: Control,
 }
 
-fn heartbeat(socket: &Socket, pool: &PoolSettings) -> zmq::Result<()> {
-    if let Some(interval) = pool.heartbeat {
-        let ms = i32::try_from(interval.as_millis()).unwrap_or(i32::MAX / 4);
-        socket.set_heartbeat_ivl(ms)?;
-        // Silent for three of them is lost: one until the ping, two for its answer.
-        socket.set_heartbeat_timeout(ms.saturating_mul(2))?;
-    }
-    Ok(())
+/// A reload that can't fail any more.
+struct Commit {
+    snapshot: Arc<Snapshot>,
+    prepared: Prepared,
+    /// Told once it has taken hold.
+    done: mpsc::Sender<()>,
 }
 
-fn open(
-    socket: &Socket,
-    role: &'static str,
-    name: &str,
-    endpoints: &Endpoints,
-    listening: &mut Vec<Listening>,
-) -> Result<(), EngineError> {
-    for endpoint in &endpoints.bind {
-        let failed = |error: zmq::Error| {
-            EngineError::new(format!("{role} {name}: can't listen on {endpoint}"), error)
+impl Reloader {
+    pub(super) fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<Listening>, EngineError> {
+        let prepared = self.book.prepare(&snapshot)?;
+        let listening = prepared.listening.clone();
+        let (done, committed) = mpsc::channel();
+        let commit = Commit {
+            snapshot,
+            prepared,
+            done,
         };
-        // libzmq has no port 0; it calls that *.
-        let port_0 = endpoint
-            .strip_suffix(":0")
-            .filter(|it| it.starts_with("tcp://"));
-        let wildcard = port_0.map(|host| format!("{host}:*"));
-        socket
-            .bind(wildcard.as_deref().unwrap_or(endpoint))
-            .map_err(failed)?;
-        let resolved = socket.get_last_endpoint().map_err(failed)?;
-        listening.push(Listening {
-            role,
-            name: name.to_owned(),
-            endpoint: resolved.unwrap_or_else(|_| endpoint.clone()),
-        });
+        let ended = |_| EngineError::new("reload", "the gateway has ended");
+        self.commits.send(commit).map_err(|_| ended(()))?;
+        self.control.wake();
+        committed.recv().map_err(|_| ended(()))?;
+        Ok(listening)
     }
-    for endpoint in &endpoints.connect {
-        socket.connect(endpoint).map_err(|error| {
-            EngineError::new(format!("{role} {name}: can't connect to {endpoint}"), error)
-        })?;
-    }
-    Ok(())
-}
-
-/// A pool's DEALER and what is known of the workers behind it.
-struct PoolSocket {
-    socket: Socket,
-    monitor: Monitor,
-    kind: WorkerKind,
-    /// All its workers, as the core knows them: one peer, while any is connected.
-    crowd: Option<PeerId>,
-    /// The last one went; what it sent before that is still being read.
-    leaving: bool,
-    /// No connected worker can take more.
-    blocked: bool,
 }
 
 struct Libzmq {
     core: Core<Message>,
     links: Links,
+    book: SharedBook,
     orders: Orders,
+    commits: mpsc::Receiver<Commit>,
     start: Instant,
-    /// Frames of a message that are kept: enough to see that there are too many.
-    frames_kept: usize,
-    grace: Duration,
+    snapshot: Arc<Snapshot>,
     /// When idle clients were last looked for.
     swept: Duration,
     /// Set when it drains: when what is still unsent is given up.
@@ -221,31 +141,39 @@ struct Libzmq {
 
 impl Libzmq {
     fn run(mut self) -> Result<Ledger, EngineError> {
+        let ended = self.serve();
+        let ledger = self.core.ledger().clone();
+        // The sockets close, and what they have accepted leaves while libzmq is let go of.
+        let book = self.book.clone();
+        drop(self);
+        book.close();
+        ended.map(|()| ledger)
+    }
+
+    fn serve(&mut self) -> Result<(), EngineError> {
         loop {
             let ready = self.poll()?;
             let now = self.start.elapsed();
-            for index in 0..self.links.frontends.len() {
-                if ready.frontends[index] {
-                    self.drain_frontend(FrontendId(index), now)?;
-                }
+            for frontend in &ready.frontends {
+                self.drain_frontend(*frontend, now)?;
             }
-            for index in 0..self.links.pools.len() {
-                self.serve_pool(PoolId(index), &ready, now)?;
+            for (pool, ready) in &ready.pools {
+                self.serve_pool(*pool, ready, now)?;
             }
             if ready.control && self.obey(now) {
                 self.links.discard_unsent();
-                break;
+                return Ok(());
             }
             self.core.on(now, Event::Tick, &mut self.links);
             self.tell(now);
             self.links.retry(now);
             self.tell(now);
             self.sweep(now);
+            self.close_removed(now);
             if self.is_over(&ready, now) {
-                break;
+                return Ok(());
             }
         }
-        Ok(self.core.ledger().clone())
     }
 
     /// Waits until something can be done; gives what.
@@ -257,23 +185,22 @@ impl Libzmq {
             self.flush_until,
             Some(self.swept + SWEEP_EVERY),
         ];
-        let at_once = self.core.is_drained() || self.links.pools.iter().any(|pool| pool.leaving);
-        let due = due
-            .into_iter()
-            .flatten()
-            .min()
-            .filter(|_| !at_once)
-            .unwrap_or(now);
+        let at_once = self.core.is_drained() || self.links.pools.values().any(|pool| pool.leaving);
+        let due = due.into_iter().flatten().min().filter(|_| !at_once);
+        let due = due.unwrap_or(now);
         // Rounded up, or the last part of a millisecond would be spent spinning.
         let wait = due.saturating_sub(now).as_micros().div_ceil(1_000);
-        let mut items = vec![zmq::PollItem::from_fd(self.orders.descriptor(), POLLIN)];
+        let Links {
+            frontends, pools, ..
+        } = &self.links;
+        let mut items = Vec::with_capacity(1 + frontends.len() + 2 * pools.len());
+        items.push(zmq::PollItem::from_fd(self.orders.descriptor(), POLLIN));
         items.extend(
-            self.links
-                .frontends
-                .iter()
-                .map(|socket| socket.as_poll_item(POLLIN)),
+            frontends
+                .values()
+                .map(|frontend| frontend.socket.as_poll_item(POLLIN)),
         );
-        for pool in &self.links.pools {
+        for pool in pools.values() {
             let writable = if pool.blocked {
                 POLLOUT
             } else {
@@ -286,30 +213,42 @@ impl Libzmq {
             Ok(_) | Err(zmq::Error::EINTR) => {}
             Err(error) => return Err(EngineError::new("poll", error)),
         }
-        let (frontends, pools) = items[1..].split_at(self.links.frontends.len());
+        let (of_frontends, of_pools) = items[1..].split_at(frontends.len());
+        let readable = frontends
+            .keys()
+            .zip(of_frontends)
+            .filter(|(_, item)| item.is_readable());
         Ok(Ready {
             control: items[0].is_readable(),
-            frontends: frontends.iter().map(zmq::PollItem::is_readable).collect(),
+            frontends: readable.map(|(id, _)| *id).collect(),
             pools: pools
-                .chunks(2)
-                .map(|pair| PoolReady {
-                    readable: pair[0].is_readable(),
-                    writable: pair[0].is_writable(),
-                    monitor: pair[1].is_readable(),
+                .keys()
+                .zip(of_pools.chunks(2))
+                .map(|(id, pair)| {
+                    let ready = PoolReady {
+                        readable: pair[0].is_readable(),
+                        writable: pair[0].is_writable(),
+                        monitor: pair[1].is_readable(),
+                    };
+                    (*id, ready)
                 })
                 .collect(),
         })
     }
 
-    fn drain_frontend(&mut self, frontend: FrontendId, now: Duration) -> Result<(), EngineError> {
+    fn drain_frontend(&mut self, id: FrontendId, now: Duration) -> Result<(), EngineError> {
+        // One more than is allowed tells that there are too many; the identity doesn't count.
+        let keep = self.snapshot.limits.frames + 2;
         for _ in 0..BUDGET {
-            let socket = &self.links.frontends[frontend.0];
-            let Some(mut frames) = receive(socket, self.frames_kept + 1)? else {
+            let Some(frontend) = self.links.frontends.get(&id) else {
+                break;
+            };
+            let Some(mut frames) = receive(&frontend.socket, keep)? else {
                 break;
             };
             // libzmq puts the client's identity in front.
             let identity = frames.remove(0);
-            let (peer, events) = self.links.client(frontend, identity, &mut frames);
+            let (peer, events) = self.links.client(id, identity, &mut frames);
             for event in events.into_iter().flatten() {
                 self.core.on(now, event, &mut self.links);
             }
@@ -322,45 +261,57 @@ impl Libzmq {
 
     fn serve_pool(
         &mut self,
-        pool: PoolId,
-        ready: &Ready,
+        id: PoolId,
+        ready: &PoolReady,
         now: Duration,
     ) -> Result<(), EngineError> {
-        let ready = &ready.pools[pool.0];
-        let socket = &mut self.links.pools[pool.0];
+        let Some(pool) = self.links.pools.get_mut(&id) else {
+            return Ok(());
+        };
         if ready.monitor {
-            socket.leaving |= socket.monitor.update() && socket.crowd.is_some();
+            pool.leaving |= pool.monitor.update() && pool.crowd.is_some();
         }
-        if socket.crowd.is_none() && socket.monitor.connected() {
-            self.workers_come(pool, now);
+        if pool.crowd.is_none() && pool.monitor.connected() {
+            self.workers_come(id, now);
         }
         if ready.readable {
-            self.drain_pool(pool, now)?;
-        }
-        // What the last worker sent before it went still counts.
-        if self.links.pools[pool.0].leaving && !ready.readable {
-            self.workers_gone(pool, now);
-            if self.links.pools[pool.0].monitor.connected() {
-                self.workers_come(pool, now);
+            self.drain_pool(id, now)?;
+        } else if self.links.pools.get(&id).is_some_and(|pool| pool.leaving) {
+            // What the last worker sent before it went has been read.
+            self.workers_gone(id, now);
+            if self
+                .links
+                .pools
+                .get(&id)
+                .is_some_and(|pool| pool.monitor.connected())
+            {
+                self.workers_come(id, now);
             }
         }
-        let socket = &mut self.links.pools[pool.0];
-        if let Some(peer) = socket.crowd.filter(|_| ready.writable && socket.blocked) {
-            socket.blocked = false;
+        let pool = self
+            .links
+            .pools
+            .get_mut(&id)
+            .filter(|pool| ready.writable && pool.blocked);
+        if let Some((pool, peer)) = pool.and_then(|pool| pool.crowd.map(|peer| (pool, peer))) {
+            pool.blocked = false;
             self.core.on(now, Event::Writable { peer }, &mut self.links);
         }
         self.tell(now);
         Ok(())
     }
 
-    fn drain_pool(&mut self, pool: PoolId, now: Duration) -> Result<(), EngineError> {
+    fn drain_pool(&mut self, id: PoolId, now: Duration) -> Result<(), EngineError> {
+        // As above; a worker's envelope, of two frames at most, doesn't count.
+        let keep = self.snapshot.limits.frames + 3;
         for _ in 0..BUDGET {
-            let socket = &self.links.pools[pool.0];
-            // A worker's envelope, of two frames at most, doesn't count.
-            let Some(frames) = receive(&socket.socket, self.frames_kept + 2)? else {
+            let Some(pool) = self.links.pools.get(&id) else {
                 break;
             };
-            match socket.crowd {
+            let Some(frames) = receive(&pool.socket, keep)? else {
+                break;
+            };
+            match pool.crowd {
                 Some(peer) => {
                     self.core
                         .on(now, Event::Message { peer, frames }, &mut self.links);
@@ -373,28 +324,84 @@ impl Libzmq {
     }
 
     /// The first worker of a pool came.
-    fn workers_come(&mut self, pool: PoolId, now: Duration) {
+    fn workers_come(&mut self, id: PoolId, now: Duration) {
         let peer = self.links.number();
-        let socket = &mut self.links.pools[pool.0];
-        socket.crowd = Some(peer);
-        let kind = socket.kind;
-        let crowd = true;
+        let Some(pool) = self.links.pools.get_mut(&id) else {
+            return;
+        };
+        pool.crowd = Some(peer);
         let came = Event::WorkerCame {
             peer,
-            pool,
-            kind,
-            crowd,
+            pool: id,
+            kind: pool.kind,
+            crowd: true,
         };
         self.core.on(now, came, &mut self.links);
     }
 
     /// The last worker of a pool went.
-    fn workers_gone(&mut self, pool: PoolId, now: Duration) {
-        let socket = &mut self.links.pools[pool.0];
-        socket.leaving = false;
-        socket.blocked = false;
-        if let Some(peer) = socket.crowd.take() {
+    fn workers_gone(&mut self, id: PoolId, now: Duration) {
+        let Some(pool) = self.links.pools.get_mut(&id) else {
+            return;
+        };
+        pool.leaving = false;
+        pool.blocked = false;
+        if let Some(peer) = pool.crowd.take() {
             self.core.on(now, Event::Gone { peer }, &mut self.links);
+        }
+    }
+
+    /// Takes over what was prepared for `snapshot`.
+    fn adopt(&mut self, snapshot: Arc<Snapshot>, prepared: Prepared) {
+        let Prepared {
+            frontends,
+            pools,
+            listening: _,
+        } = prepared;
+        for (id, socket) in frontends {
+            self.links.add_frontend(id, socket);
+        }
+        self.links.pools.extend(pools);
+        self.links.set_outbox_max(snapshot.limits.client_bytes);
+        self.snapshot = snapshot;
+        self.book.committed();
+    }
+
+    /// Closes what the configuration has no more, once nothing is owed through it.
+    fn close_removed(&mut self, now: Duration) {
+        let Snapshot {
+            frontends, pools, ..
+        } = &*self.snapshot;
+        let all_there =
+            self.links.frontends.len() == frontends.len() && self.links.pools.len() == pools.len();
+        if all_there {
+            return;
+        }
+        let removed = self
+            .links
+            .frontends
+            .keys()
+            .filter(|id| !frontends.contains_key(id));
+        let removed: Vec<_> = removed.copied().collect();
+        for id in removed {
+            if self.links.owes_nothing(id) && self.book.may_close_frontend(id) {
+                self.links.close_frontend(id);
+                self.tell(now);
+                info!("a removed frontend has delivered what it owed and is closed");
+            }
+        }
+        let removed = self
+            .links
+            .pools
+            .keys()
+            .filter(|id| !self.snapshot.pools.contains_key(id));
+        let removed: Vec<_> = removed.copied().collect();
+        for id in removed {
+            if self.core.is_idle(id) && self.book.may_close_pool(id) {
+                self.workers_gone(id, now);
+                self.links.pools.remove(&id);
+                info!("a removed pool has served its requests and is closed");
+            }
         }
     }
 
@@ -408,11 +415,26 @@ impl Libzmq {
     /// Carries out the order in force; true to end at once.
     fn obey(&mut self, now: Duration) -> bool {
         match self.orders.get() {
-            Order::Serve => false,
+            Order::Serve => {
+                while let Ok(commit) = self.commits.try_recv() {
+                    let Commit {
+                        snapshot,
+                        prepared,
+                        done,
+                    } = commit;
+                    self.adopt(Arc::clone(&snapshot), prepared);
+                    self.core
+                        .on(now, Event::Reload { snapshot }, &mut self.links);
+                    self.tell(now);
+                    // Whoever waits for it may have ended.
+                    let _ = done.send(());
+                }
+                false
+            }
             Order::Stop => true,
             Order::Drain => {
                 if self.flush_until.is_none() {
-                    let deadline = now + self.grace;
+                    let deadline = now + self.snapshot.grace;
                     self.flush_until = Some(deadline + FLUSH);
                     self.core
                         .on(now, Event::Drain { deadline }, &mut self.links);
@@ -424,7 +446,7 @@ impl Libzmq {
 
     fn is_over(&mut self, ready: &Ready, now: Duration) -> bool {
         // What has arrived by now is still told that it came too late.
-        if self.core.is_drained() && !ready.frontends.contains(&true) {
+        if self.core.is_drained() && ready.frontends.is_empty() {
             return true;
         }
         let give_up = self.flush_until.is_some_and(|until| until <= now);
@@ -451,8 +473,9 @@ impl Libzmq {
 /// What a poll found.
 struct Ready {
     control: bool,
-    frontends: Vec<bool>,
-    pools: Vec<PoolReady>,
+    /// Those that are readable.
+    frontends: Vec<FrontendId>,
+    pools: Vec<(PoolId, PoolReady)>,
 }
 
 struct PoolReady {

@@ -1,0 +1,360 @@
+//! Sockets to peers: made and bound off the data thread, so that what fails fails before anything
+//! changes; and the book of those there are, which says what a reload may leave as it is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use zmq::{Context, Socket};
+
+use super::monitor::Monitor;
+use crate::core::PeerId;
+use crate::engine::{EngineError, Listening};
+use crate::pool::WorkerKind;
+use crate::snapshot::{Endpoints, Frontend, FrontendId, PoolId, PoolSettings, Snapshot, Workers};
+
+/// Requests that libzmq may queue for a worker, at least. A small window costs throughput: each time
+/// that it is full, the pool is polled until it isn't.
+const SEND_WINDOW: u32 = 100;
+
+/// The same, at most.
+const SEND_WINDOW_MAX: u32 = 1_000;
+
+/// How long what was accepted for sending may take to leave when a socket closes.
+pub(super) const FLUSH: Duration = Duration::from_secs(1);
+
+/// A pool's DEALER and what is known of the workers behind it.
+pub(super) struct PoolSocket {
+    pub(super) socket: Socket,
+    pub(super) monitor: Monitor,
+    pub(super) kind: WorkerKind,
+    /// All its workers, as the core knows them: one peer, while any is connected.
+    pub(super) crowd: Option<PeerId>,
+    /// The last one went; what it sent before that is still being read.
+    pub(super) leaving: bool,
+    /// No connected worker can take more.
+    pub(super) blocked: bool,
+}
+
+/// New sockets for a snapshot, bound and connected. Dropped, they leave nothing behind.
+pub(super) struct Prepared {
+    pub(super) frontends: Vec<(FrontendId, Socket)>,
+    pub(super) pools: Vec<(PoolId, PoolSocket)>,
+    pub(super) listening: Vec<Listening>,
+}
+
+/// What of a socket can't be changed while it is in use: libzmq copies its options when it binds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fixed {
+    endpoints: Endpoints,
+    /// Largest frame that it lets through.
+    message_max: u64,
+    /// Of a pool.
+    pool: Option<FixedPool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct FixedPool {
+    kind: WorkerKind,
+    heartbeat: Option<Duration>,
+    window: u32,
+}
+
+/// The sockets that there are, whichever thread has them.
+#[derive(Default)]
+pub(super) struct Book {
+    /// None once the engine has ended: no more sockets then.
+    context: Option<Context>,
+    frontends: BTreeMap<FrontendId, Fixed>,
+    pools: BTreeMap<PoolId, Fixed>,
+    /// Monitors so far: each has an address of its own.
+    monitors: usize,
+    /// Reloads that are prepared and neither committed nor given up: they count on what is there.
+    pending: usize,
+}
+
+/// The book, shared by the data thread and whoever prepares a reload.
+#[derive(Clone)]
+pub(super) struct SharedBook(Arc<Mutex<Book>>);
+
+impl SharedBook {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Book {
+            context: Some(Context::new()),
+            ..Book::default()
+        })))
+    }
+
+    /// Nothing that is done under the lock can be left half done by a panic.
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        self.0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Makes what `snapshot` needs and isn't there. Fails if something that is there would have to
+    /// change in a way that libzmq can't; then nothing has changed.
+    ///
+    /// Nothing that is there closes from now on, until [`Self::committed`].
+    pub(super) fn prepare(&self, snapshot: &Snapshot) -> Result<Prepared, EngineError> {
+        let mut book = self.lock();
+        let Some(context) = book.context.clone() else {
+            return Err(EngineError::new("reload", "the gateway is ending"));
+        };
+        let mut prepared = Prepared {
+            frontends: Vec::new(),
+            pools: Vec::new(),
+            listening: Vec::new(),
+        };
+        for (id, frontend) in &snapshot.frontends {
+            let wanted = Fixed::of_frontend(frontend, snapshot);
+            match book.frontends.get(id) {
+                Some(there) => there.suits(&wanted, &format!("frontend {}", frontend.name))?,
+                None => {
+                    let socket =
+                        open_frontend(&context, frontend, &wanted, &mut prepared.listening)?;
+                    prepared.frontends.push((*id, socket));
+                }
+            }
+        }
+        for (id, pool) in &snapshot.pools {
+            let wanted = Fixed::of_pool(pool, snapshot);
+            match book.pools.get(id) {
+                Some(there) => there.suits(&wanted, &format!("pool {}", pool.name))?,
+                None => {
+                    book.monitors += 1;
+                    let number = book.monitors;
+                    let socket =
+                        open_pool(&context, pool, &wanted, number, &mut prepared.listening)?;
+                    prepared.pools.push((*id, socket));
+                }
+            }
+        }
+        // Only now, since nothing can fail any more.
+        for (id, _) in &prepared.frontends {
+            let fixed = Fixed::of_frontend(&snapshot.frontends[id], snapshot);
+            book.frontends.insert(*id, fixed);
+        }
+        for (id, _) in &prepared.pools {
+            let fixed = Fixed::of_pool(&snapshot.pools[id], snapshot);
+            book.pools.insert(*id, fixed);
+        }
+        book.pending += 1;
+        Ok(prepared)
+    }
+
+    /// What was prepared has been put to use.
+    pub(super) fn committed(&self) {
+        self.lock().pending -= 1;
+    }
+
+    /// Whether a frontend's socket may close; it then counts as gone.
+    pub(super) fn may_close_frontend(&self, id: FrontendId) -> bool {
+        let mut book = self.lock();
+        let free = book.pending == 0;
+        free && book.frontends.remove(&id).is_some()
+    }
+
+    /// Whether a pool's socket may close; it then counts as gone.
+    pub(super) fn may_close_pool(&self, id: PoolId) -> bool {
+        let mut book = self.lock();
+        let free = book.pending == 0;
+        free && book.pools.remove(&id).is_some()
+    }
+
+    /// The engine has ended: lets go of libzmq, which then sends what it has accepted, for as long as
+    /// the sockets linger.
+    pub(super) fn close(&self) {
+        let mut book = self.lock();
+        book.frontends.clear();
+        book.pools.clear();
+        let context = book.context.take();
+        drop(book);
+        drop(context);
+    }
+}
+
+impl Fixed {
+    fn of_frontend(frontend: &Frontend, snapshot: &Snapshot) -> Self {
+        Self {
+            endpoints: frontend.endpoints.clone(),
+            message_max: message_max(snapshot),
+            pool: None,
+        }
+    }
+
+    fn of_pool(pool: &PoolSettings, snapshot: &Snapshot) -> Self {
+        Self {
+            endpoints: pool.endpoints.clone(),
+            message_max: message_max(snapshot),
+            pool: Some(FixedPool {
+                kind: match pool.workers {
+                    Workers::Rep => WorkerKind::Rep,
+                    Workers::Dealer | Workers::Auto => WorkerKind::Dealer,
+                },
+                heartbeat: pool.heartbeat,
+                window: pool.per_worker.clamp(SEND_WINDOW, SEND_WINDOW_MAX),
+            }),
+        }
+    }
+
+    /// Whether a socket that is there can serve what is wanted as it is.
+    fn suits(&self, wanted: &Self, what: &str) -> Result<(), EngineError> {
+        let Self {
+            endpoints,
+            message_max,
+            pool,
+        } = self;
+        let refuse = |key: &str, how: &str| {
+            let what = format!("{what}: engine libzmq can't change {key} while it runs");
+            Err(EngineError::new(what, how))
+        };
+        if *endpoints != wanted.endpoints {
+            return refuse(
+                "its addresses",
+                "give another name to what has the new ones, or restart the gateway",
+            );
+        }
+        // What `limits.message` may grow to: its double is what libzmq was told.
+        if wanted.message_max / 2 > *message_max {
+            let most = format!("at most {message_max} bytes now, or restart the gateway");
+            return refuse("limits.message so far", &most);
+        }
+        if let (Some(pool), Some(wanted)) = (pool, &wanted.pool) {
+            let restart = "restart the gateway, or give the pool another name and address";
+            let FixedPool {
+                kind,
+                heartbeat,
+                window,
+            } = pool;
+            if *kind != wanted.kind {
+                return refuse("workers", restart);
+            }
+            if *heartbeat != wanted.heartbeat {
+                return refuse("heartbeat", restart);
+            }
+            if *window != wanted.window {
+                return refuse("per_worker beyond 100", restart);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A frame over the limit ends its connection inside libzmq, unanswered. So that a message that is only
+/// somewhat over can be answered, libzmq's own limit is twice ours.
+fn message_max(snapshot: &Snapshot) -> u64 {
+    snapshot.limits.message.saturating_mul(2)
+}
+
+fn open_frontend(
+    context: &Context,
+    frontend: &Frontend,
+    fixed: &Fixed,
+    listening: &mut Vec<Listening>,
+) -> Result<Socket, EngineError> {
+    let what = format!("frontend {}", frontend.name);
+    let named = |error: zmq::Error| EngineError::new(&what, error);
+    let socket = context.socket(zmq::ROUTER).map_err(named)?;
+    set_options(&socket, fixed).map_err(named)?;
+    // Without it, what a client has no room for is dropped without a word.
+    socket.set_router_mandatory(true).map_err(named)?;
+    open(
+        &socket,
+        "frontend",
+        &frontend.name,
+        &fixed.endpoints,
+        listening,
+    )?;
+    Ok(socket)
+}
+
+fn open_pool(
+    context: &Context,
+    pool: &PoolSettings,
+    fixed: &Fixed,
+    number: usize,
+    listening: &mut Vec<Listening>,
+) -> Result<PoolSocket, EngineError> {
+    let what = format!("pool {}", pool.name);
+    let named = |error: zmq::Error| EngineError::new(&what, error);
+    let socket = context.socket(zmq::DEALER).map_err(named)?;
+    set_options(&socket, fixed).map_err(named)?;
+    // Requests go to workers that are there, not into the queue of one that may come some day.
+    socket.set_immediate(true).map_err(named)?;
+    let monitor = Monitor::new(context, &socket, number).map_err(named)?;
+    open(&socket, "pool", &pool.name, &fixed.endpoints, listening)?;
+    let kind = fixed
+        .pool
+        .as_ref()
+        .map_or(WorkerKind::Dealer, |pool| pool.kind);
+    Ok(PoolSocket {
+        socket,
+        monitor,
+        kind,
+        crowd: None,
+        leaving: false,
+        blocked: false,
+    })
+}
+
+/// Options that libzmq copies when it binds or connects.
+fn set_options(socket: &Socket, fixed: &Fixed) -> zmq::Result<()> {
+    let most = i64::try_from(fixed.message_max).unwrap_or(i64::MAX);
+    socket.set_maxmsgsize(most)?;
+    socket.set_linger(FLUSH.as_millis() as i32)?;
+    // With a domain set, libzmq hangs up on whoever doesn't speak ZMTP 3; without, it takes an HTTP
+    // request for a peer of ZMTP 1 and hands it work. Nobody handles the domain, so it asks nothing
+    // of real peers.
+    socket.set_zap_domain("gateway")?;
+    if let Some(pool) = &fixed.pool {
+        // What a worker that stopped reading may swallow.
+        socket.set_sndhwm(pool.window as i32)?;
+        if let Some(interval) = pool.heartbeat {
+            let ms = i32::try_from(interval.as_millis()).unwrap_or(i32::MAX / 4);
+            socket.set_heartbeat_ivl(ms)?;
+            // Silent for three of them is lost: one until the ping, two for its answer.
+            socket.set_heartbeat_timeout(ms.saturating_mul(2))?;
+        }
+    }
+    let Endpoints { bind, connect } = &fixed.endpoints;
+    let v6 = bind
+        .iter()
+        .chain(connect)
+        .any(|endpoint| endpoint.contains('['));
+    socket.set_ipv6(v6)
+}
+
+fn open(
+    socket: &Socket,
+    role: &'static str,
+    name: &str,
+    endpoints: &Endpoints,
+    listening: &mut Vec<Listening>,
+) -> Result<(), EngineError> {
+    for endpoint in &endpoints.bind {
+        let failed = |error: zmq::Error| {
+            EngineError::new(format!("{role} {name}: can't listen on {endpoint}"), error)
+        };
+        // libzmq has no port 0; it calls that *.
+        let port_0 = endpoint
+            .strip_suffix(":0")
+            .filter(|it| it.starts_with("tcp://"));
+        let wildcard = port_0.map(|host| format!("{host}:*"));
+        socket
+            .bind(wildcard.as_deref().unwrap_or(endpoint))
+            .map_err(failed)?;
+        let resolved = socket.get_last_endpoint().map_err(failed)?;
+        listening.push(Listening {
+            role,
+            name: name.to_owned(),
+            endpoint: resolved.unwrap_or_else(|_| endpoint.clone()),
+        });
+    }
+    for endpoint in &endpoints.connect {
+        socket.connect(endpoint).map_err(|error| {
+            EngineError::new(format!("{role} {name}: can't connect to {endpoint}"), error)
+        })?;
+    }
+    Ok(())
+}
