@@ -777,6 +777,22 @@ def a_second_signal_ends_it_at_once():
 
 
 @case
+def sighup_takes_up_an_edit_and_keeps_out_a_broken_one():
+    with people(more="reload: { watch: false }") as gateway:
+        client, worker = gateway.client(), gateway.worker()
+        text = gateway.file.read_text()
+        gateway.file.write_text(text.replace("routes:", "routes: ["))
+        gateway.signal(signal.SIGHUP)
+        failed = gateway.lines_until("reload failed")
+        assert any("routes.yaml:" in line.get("place", "") for line in failed), failed
+        assert exchange(client, worker, b"RAW", b"x") == [b"REPLY", b"done"]
+        gateway.file.write_text(text.replace("  RAW:", "  NEW: { pool: people }\n  RAW:"))
+        gateway.signal(signal.SIGHUP)
+        assert gateway.lines_until("reloaded")[-1]["message"] == "reloaded: +1 route"
+        assert exchange(client, worker, b"NEW", b"x") == [b"REPLY", b"done"]
+
+
+@case
 def a_client_that_never_reads_stops_nobody():
     with people(more="limits: { client_bytes: 4MiB }\nshutdown: { grace: 300ms }") as gateway:
         sloth, client, worker = gateway.client(RCVHWM=1), gateway.client(), gateway.worker()

@@ -48,7 +48,7 @@ class Gateway:
 
     def __init__(self, routes):
         self.directory = tempfile.TemporaryDirectory()
-        path = pathlib.Path(self.directory.name, "routes.yaml")
+        path = self.file = pathlib.Path(self.directory.name, "routes.yaml")
         schemas = json.dumps(str(REPOSITORY / "schemas"))
         path.write_text(f"{routes}\nproto: {{ import_paths: [{schemas}] }}\n")
         environment = {name: value for name, value in os.environ.items() if name != "RUST_LOG"}
@@ -101,8 +101,8 @@ class Gateway:
         self.children.append(process)
         return process
 
-    def signal(self):
-        self.process.send_signal(signal.SIGTERM)
+    def signal(self, which=signal.SIGTERM):
+        self.process.send_signal(which)
 
     def end(self):
         """Waits for the end, after a signal; gives the exit code."""

@@ -54,14 +54,17 @@ Clients (DEALER or REQ) send [type, header..., payload] to tcp://HOST:5559; work
 tcp://HOST:5560, get [identity, type, header..., payload] and answer [identity, reply type, header...,
 payload].
 
-Signals: SIGTERM or SIGINT lets held requests finish (shutdown.grace), a second one ends at once.
+Edits to the configuration and the .proto files take hold while it runs; a broken one changes nothing.
+
+Signals: SIGTERM or SIGINT lets held requests finish (shutdown.grace), a second one ends at once; SIGHUP loads
+the files anew.
 Environment: RUST_LOG sets what is logged, such as RUST_LOG=gateway=debug for every rejection;
 NO_COLOR turns colours off.
 Exit codes: 0 fine, 1 the files or the system said no, 2 usage.";
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Command {
-    /// Serve; what `gateway` alone does
+    /// Serve, and follow changes of the files; what `gateway` alone does
     Run,
     /// Read the configuration and its .proto files, report every fault with its place, and end
     Check,
