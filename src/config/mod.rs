@@ -1,6 +1,6 @@
 //! Configuration: files → [`Snapshot`], or every fault of all of them.
 //!
-//! `routes.yaml` → [`yaml`] (values with places) → [`source`] (what it says) → here: names are looked
+//! `routes.yaml` → `yaml` (values with places) → `source` (what it says) → here: names are looked
 //! up, schemas compiled, and what comes out refers to nothing by name.
 
 mod inputs;

@@ -1,7 +1,7 @@
 //! What a payload must look like: an encoding and a message of the compiled `.proto` files.
 //!
-//! `.proto` files → [`compile`] → descriptors → [`table`] → a [`Schema`] for each route, which the
-//! walks ([`protobuf`], [`msgpack`]) hold payloads against. Schema knows no sockets, no routes, no
+//! `.proto` files → [`compile`] → descriptors → `table` → a [`Schema`] for each route, which the
+//! walks (`protobuf`, `msgpack`) hold payloads against. Schema knows no sockets, no routes, no
 //! clock; a payload can never make it panic, allocate without bound or recurse beyond `depth`.
 
 pub mod compile;
