@@ -33,6 +33,16 @@ impl Names {
         FrontendId(place(&mut self.frontends, name))
     }
 
+    /// What a number stands for; nothing for one that was never given.
+    pub fn of_frontend(&self, id: FrontendId) -> &str {
+        self.frontends.get(id.0).map_or("", String::as_str)
+    }
+
+    /// What a number stands for; nothing for one that was never given.
+    pub fn of_pool(&self, id: PoolId) -> &str {
+        self.pools.get(id.0).map_or("", String::as_str)
+    }
+
     /// The number of a pool of this name, from now on.
     pub fn pool(&mut self, name: &str) -> PoolId {
         PoolId(place(&mut self.pools, name))

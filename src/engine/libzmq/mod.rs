@@ -387,7 +387,8 @@ impl Libzmq {
             if self.links.owes_nothing(id) && self.book.may_close_frontend(id) {
                 self.links.close_frontend(id);
                 self.tell(now);
-                info!("a removed frontend has delivered what it owed and is closed");
+                let name = self.snapshot.names.of_frontend(id);
+                info!("frontend {name} has delivered what it owed and is closed");
             }
         }
         let removed = self
@@ -400,7 +401,8 @@ impl Libzmq {
             if self.core.is_idle(id) && self.book.may_close_pool(id) {
                 self.workers_gone(id, now);
                 self.links.pools.remove(&id);
-                info!("a removed pool has served its requests and is closed");
+                let name = self.snapshot.names.of_pool(id);
+                info!("pool {name} has served its requests and is closed");
             }
         }
     }
