@@ -164,8 +164,8 @@ struct Request<F> {
     envelope: Vec<F>,
     route: Arc<Route>,
     errors: ErrorEncoding,
-    generation: u64,
-    depth: u32,
+    /// What it is judged by, and so is its answer.
+    snapshot: Arc<Snapshot>,
     bytes: u64,
     state: State<F>,
 }
@@ -175,7 +175,12 @@ enum State<F> {
     /// In its pool's queue, with type, headers and payload.
     Waiting(Vec<F>),
     /// At a worker; the headers are kept for an answer of our own.
-    Held { worker: PeerId, headers: Vec<F> },
+    Held {
+        worker: PeerId,
+        /// It was handed out with the client's bare identity, and is answered with that.
+        bare: bool,
+        headers: Vec<F>,
+    },
 }
 
 /// Where a rejection goes and how it is written.
@@ -384,7 +389,7 @@ impl<F: Frame> Request<F> {
             envelope: self.envelope,
             headers,
             errors: self.errors,
-            generation: self.generation,
+            generation: self.snapshot.generation,
         }
     }
 }

@@ -120,13 +120,16 @@ impl Pool {
 
     /// Takes other settings; they hold from the next decision on.
     pub fn set_settings(&mut self, settings: Arc<PoolSettings>) {
+        if self.settings == settings {
+            return;
+        }
         self.settings = settings;
         // Who is barred from whom may have changed: let each find its place anew.
-        for (_, lane) in self.parked.drain() {
-            for entry in lane {
-                in_order(&mut self.queue, entry);
-            }
-        }
+        let parked = self.parked.drain().flat_map(|(_, lane)| lane);
+        self.queue.extend(parked);
+        self.queue
+            .make_contiguous()
+            .sort_unstable_by_key(|entry| entry.number);
         let peers: Vec<PeerId> = self.workers.keys().copied().collect();
         for peer in peers {
             if let Some(worker) = self.workers.get_mut(&peer) {

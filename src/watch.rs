@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, EventKind};
@@ -44,6 +44,17 @@ enum Reason {
     Asked,
 }
 
+/// Why the follower looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// An event, after which the files came to rest.
+    Woken,
+    /// Somebody asked.
+    Asked,
+    /// It is time.
+    Time,
+}
+
 impl Wake {
     /// Has the files loaded anew now, changed or not.
     pub fn reload(&self) {
@@ -68,6 +79,8 @@ pub struct Follower {
     /// What the engine said to the last one, if it refused: tried again at each look, because an
     /// address may come free.
     refused: Option<String>,
+    /// The last one failed or was refused.
+    failed: bool,
     wake: Wake,
     woken: Receiver<Reason>,
     /// Tells people what is wrong with their files.
@@ -93,6 +106,7 @@ impl Follower {
             reloader,
             seen,
             refused: None,
+            failed: false,
             wake: Wake { wakes, pending },
             woken,
             tell,
@@ -108,65 +122,85 @@ impl Follower {
     /// Follows until the process ends.
     pub fn follow(mut self) {
         let mut watches = self.watches();
-        self.look(false);
+        self.look(Why::Woken);
         loop {
             let woken = self.woken.recv_timeout(LOOK_EVERY);
             self.wake.pending.store(false, Ordering::SeqCst);
-            let asked = match woken {
-                Ok(Reason::Asked) => true,
+            let why = match woken {
+                Ok(Reason::Asked) => Why::Asked,
                 _ if !self.running.reload.watch => continue,
                 Ok(Reason::Changed) => self.settle(),
-                Err(RecvTimeoutError::Timeout) => false,
-                Err(RecvTimeoutError::Disconnected) => return,
+                // It holds a sender itself, so this is the time-out.
+                Err(_) => Why::Time,
             };
             // The new ones first, so that there is no moment without any.
             let laid = self.watches();
             drop(std::mem::replace(&mut watches, laid));
-            self.look(asked);
+            let watched = (self.running.reload.watch, self.seen.roots.clone());
+            self.look(why);
+            if watched != (self.running.reload.watch, self.seen.roots.clone()) {
+                // There is more to watch now, and something may have happened to it already.
+                self.wake.changed();
+            }
         }
     }
 
-    /// Waits until the files are at rest; true if somebody asked for a reload meanwhile.
-    fn settle(&self) -> bool {
+    /// Waits until the files are at rest; says whether somebody asked for a reload meanwhile.
+    fn settle(&self) -> Why {
         let settle = self.running.reload.settle;
         let until = Instant::now() + settle * SETTLE_MOST;
         loop {
             let woken = self.woken.recv_timeout(settle);
             self.wake.pending.store(false, Ordering::SeqCst);
             match woken {
-                Ok(Reason::Asked) => return true,
+                Ok(Reason::Asked) => return Why::Asked,
                 Ok(Reason::Changed) if Instant::now() < until => {}
-                _ => return false,
+                _ => return Why::Woken,
             }
         }
     }
 
-    /// Reloads if the content is another than was last seen, or if `asked` to.
-    fn look(&mut self, asked: bool) {
-        let now = Inputs::of(&self.path, &self.seen.roots);
-        let another = now != self.seen;
-        if !another && !asked && self.refused.is_none() {
+    /// Reloads if the content is another than was last seen, or if asked to; a refused one at times.
+    fn look(&mut self, mut why: Why) {
+        let mut now = Inputs::of(&self.path, &self.seen.roots);
+        if why == Why::Time && now != self.seen {
+            // No event told of this: somebody may be in the middle of writing.
+            for _ in 0..SETTLE_MOST {
+                if self.settle() == Why::Asked {
+                    why = Why::Asked;
+                }
+                let before = std::mem::replace(&mut now, Inputs::of(&self.path, &self.seen.roots));
+                if before == now {
+                    break;
+                }
+            }
+        }
+        let news = now != self.seen || why == Why::Asked;
+        let again = why == Why::Time && self.refused.is_some();
+        if !news && !again {
             return;
         }
         self.seen = now;
+        let generation = self.running.generation;
         match config::load_after(&self.path, &self.running) {
             Ok(loaded) => {
                 let plan = Plan::between(&self.running, &loaded.snapshot);
-                if plan.is_empty() {
-                    self.refused = None;
-                    if asked {
-                        info!(generation = self.running.generation, "reload: {plan}");
-                    }
-                    return;
-                }
-                if another || asked {
+                if news {
                     (self.tell)(&loaded.warnings);
                 }
-                self.commit(&plan, Arc::new(loaded.snapshot));
+                if plan.is_empty() {
+                    if std::mem::take(&mut self.failed) || why == Why::Asked {
+                        info!(generation, "reload: {plan}, the files say what is running");
+                    }
+                    self.refused = None;
+                } else {
+                    self.commit(&plan, Arc::new(loaded.snapshot), news);
+                }
             }
             Err(found) => {
                 (self.tell)(&found);
-                let generation = self.running.generation;
+                self.failed = true;
+                self.refused = None;
                 error!(
                     generation,
                     "reload failed: the configuration that was running serves on"
@@ -175,23 +209,25 @@ impl Follower {
         }
     }
 
-    fn commit(&mut self, plan: &Plan, snapshot: Arc<Snapshot>) {
-        let generation = snapshot.generation;
+    /// Hands the snapshot over; `news` if somebody is waiting to hear what came of it.
+    fn commit(&mut self, plan: &Plan, snapshot: Arc<Snapshot>, news: bool) {
         match self.reloader.reload(Arc::clone(&snapshot)) {
             Ok(listening) => {
                 for at in listening {
                     info!(endpoint = at.endpoint, "{} {} listens", at.role, at.name);
                 }
-                info!(generation, "reloaded: {plan}");
+                info!(generation = snapshot.generation, "reloaded: {plan}");
                 self.running = snapshot;
+                self.failed = false;
                 self.refused = None;
             }
             Err(refusal) => {
                 let refusal = refusal.to_string();
-                if self.refused.as_ref() != Some(&refusal) {
+                if news || self.refused.as_ref() != Some(&refusal) {
                     let generation = self.running.generation;
-                    error!(generation, "reload refused: {refusal}");
+                    error!(generation, "reload failed: {refusal}");
                 }
+                self.failed = true;
                 self.refused = Some(refusal);
             }
         }
@@ -209,25 +245,27 @@ impl Follower {
                 wake.changed();
             }
         };
-        let laid = notify::recommended_watcher(heard).and_then(|mut watcher| {
+        let laid = notify::recommended_watcher(heard).map(|mut watcher| {
+            let mut blind = None;
             for (directory, mode) in self.directories() {
                 match watcher.watch(&directory, mode) {
                     // It may come; whatever it comes in is watched too.
                     Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) => {}
-                    outcome => outcome?,
+                    Err(error) => blind = Some(format!("{}: {error}", directory.display())),
+                    Ok(()) => {}
                 }
             }
-            Ok(watcher)
+            (watcher, blind)
         });
-        match laid {
-            Ok(watcher) => Some(watcher),
-            Err(error) => {
-                if !std::mem::replace(&mut self.said_blind, true) {
-                    warn!("can't watch the files ({error}): looking every {LOOK_EVERY:?} instead");
-                }
-                None
-            }
+        let (watcher, blind) = match laid {
+            Ok((watcher, blind)) => (Some(watcher), blind),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        if let Some(why) = blind.filter(|_| !self.said_blind) {
+            self.said_blind = true;
+            warn!("can't watch every file ({why}): looking every {LOOK_EVERY:?} as well");
         }
+        watcher
     }
 
     fn directories(&self) -> Vec<(PathBuf, RecursiveMode)> {
@@ -245,10 +283,15 @@ impl Follower {
             }
         }
         all.retain(|(directory, _)| directory.is_dir());
-        all.sort_by(|a, b| a.0.cmp(&b.0).then((a.1 as u8).cmp(&(b.1 as u8)).reverse()));
-        all.dedup_by(|later, first| later.0 == first.0);
-        all
+        once_each(all)
     }
+}
+
+/// Of several watches on a directory, the one that sees most.
+fn once_each(mut all: Vec<(PathBuf, RecursiveMode)>) -> Vec<(PathBuf, RecursiveMode)> {
+    all.sort_by_key(|(directory, mode)| (directory.clone(), *mode != RecursiveMode::Recursive));
+    all.dedup_by(|later, first| later.0 == first.0);
+    all
 }
 
 /// Whether an event may mean other content. Our own reading raises some that don't.
@@ -264,5 +307,29 @@ fn parent(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_watches_on_a_directory_the_recursive_one_stays() {
+        use RecursiveMode::{NonRecursive, Recursive};
+        let at = |path: &str, mode| (PathBuf::from(path), mode);
+        let all = vec![
+            at(".", NonRecursive),
+            at("protos", NonRecursive),
+            at("protos", Recursive),
+            at(".", Recursive),
+            at("a", NonRecursive),
+        ];
+        let kept = [
+            at(".", Recursive),
+            at("a", NonRecursive),
+            at("protos", Recursive),
+        ];
+        assert_eq!(once_each(all), kept);
     }
 }

@@ -41,7 +41,8 @@ pub struct Arguments {
 }
 
 const AFTER_HELP: &str = "\
-A routes.yaml that works, with the message demo.Person in a .proto file below schemas/:
+A routes.yaml that works, with the message demo.Person in a .proto file below
+schemas/:
 
   frontends:
     clients: { bind: \"tcp://*:5559\" }
@@ -50,16 +51,18 @@ A routes.yaml that works, with the message demo.Person in a .proto file below sc
   routes:
     PROTOBUF: { schema: demo.Person, pool: people }
 
-Clients (DEALER or REQ) send [type, header..., payload] to tcp://HOST:5559; workers (DEALER) connect to
-tcp://HOST:5560, get [identity, type, header..., payload] and answer [identity, reply type, header...,
-payload].
+Clients (DEALER or REQ) send [type, header..., payload] to tcp://HOST:5559.
+Workers (DEALER) connect to tcp://HOST:5560, get
+[identity, type, header..., payload] and answer
+[identity, reply type, header..., payload].
 
-Edits to the configuration and the .proto files take hold while it runs; a broken one changes nothing.
+Edits to the configuration and the .proto files take hold while it runs; a
+broken one changes nothing.
 
-Signals: SIGTERM or SIGINT lets held requests finish (shutdown.grace), a second one ends at once; SIGHUP loads
-the files anew.
-Environment: RUST_LOG sets what is logged, such as RUST_LOG=gateway=debug for every rejection;
-NO_COLOR turns colours off.
+Signals: SIGTERM or SIGINT lets held requests finish (shutdown.grace), a second
+one ends at once; SIGHUP loads the files anew.
+Environment: RUST_LOG sets what is logged, such as RUST_LOG=gateway=debug for
+every rejection; NO_COLOR turns colours off.
 Exit codes: 0 fine, 1 the files or the system said no, 2 usage.";
 
 #[derive(Clone, Copy, Debug, Subcommand)]

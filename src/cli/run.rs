@@ -16,6 +16,7 @@ use crate::config::{self, Inputs};
 use crate::core::Ledger;
 use crate::diagnostic::{Diagnostics, Severity};
 use crate::engine::{self, Control};
+use crate::snapshot::Snapshot;
 use crate::watch::{Follower, Wake};
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -46,6 +47,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(running) => running,
         Err(error) => return failed("can't start", &error),
     };
+    for (role, name, endpoints) in connecting(&snapshot) {
+        for endpoint in endpoints {
+            info!(endpoint, "{role} {name} connects");
+        }
+    }
     for at in running.listening() {
         info!(endpoint = at.endpoint, "{} {} listens", at.role, at.name);
     }
@@ -68,7 +74,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn start_logging(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,notify=off"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -94,6 +101,14 @@ fn log(found: &Diagnostics) {
 fn failed(what: &str, error: &dyn std::fmt::Display) -> ExitCode {
     error!("{what}: {error}");
     ExitCode::FAILURE
+}
+
+/// What connects where, by role and name.
+fn connecting(snapshot: &Snapshot) -> impl Iterator<Item = (&'static str, &str, &[String])> {
+    let frontends = snapshot.frontends.values();
+    let frontends = frontends.map(|it| ("frontend", it.name.as_str(), &*it.endpoints.connect));
+    let pools = snapshot.pools.values();
+    frontends.chain(pools.map(|it| ("pool", it.name.as_str(), &*it.endpoints.connect)))
 }
 
 /// SIGHUP reloads. Of the others the first drains and the second ends at once; the flag says whether

@@ -19,7 +19,7 @@ mod yaml;
 pub use inputs::Inputs;
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -104,6 +104,13 @@ fn read(path: &Path, found: &mut Diagnostics) -> Option<(Arc<SourceFile>, Source
 /// A file's text, without the byte order mark that some editors write.
 fn text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     let shown = shown(path);
+    // To open a pipe may take for ever, and what it gives can't be read again.
+    let regular = fs::metadata(path).map_or(true, |it| it.is_file() || it.is_dir());
+    if !regular {
+        let fault = Diagnostic::error(format!("{} is not a file", shown.display()));
+        let help = "it is read again when it changes: name a file, not a pipe or a device";
+        return Err(Box::new(fault.help(help)));
+    }
     let mut bytes = Vec::new();
     // No more than tells that it is too large: it may be a device, or somebody's disk image.
     let bound = yaml::FILE_MAX as u64 + 1;

@@ -23,6 +23,10 @@ use crate::snapshot::{
     Workers,
 };
 
+/// Longest that files may have to be at rest: nobody waits longer for an edit, the one that would make
+/// it shorter included.
+const SETTLE_MAX: Duration = Duration::from_secs(60);
+
 const LATER_TOP: &[&str] = &["channels", "admin"];
 const LATER_FRONTEND: &[&str] = &["security"];
 const LATER_POOL: &[&str] = &["security"];
@@ -149,6 +153,10 @@ fn reload(node: Option<&Node>, found: &mut Diagnostics) -> ReloadSettings {
         reload.watch = watch.value;
     }
     if let Some(settle) = section.value::<Span>("settle", found) {
+        if settle.value.0 > SETTLE_MAX {
+            let fault = Diagnostic::error("\"settle\" can't be that long").at(settle.place);
+            found.push(fault.label("expected a duration from 1ms to 1m"));
+        }
         reload.settle = settle.value.0;
     }
     section.close(found);

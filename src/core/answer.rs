@@ -35,7 +35,7 @@ impl<F: Frame> Core<F> {
         out: &mut impl Outlet<F>,
     ) {
         if let Some(request) = self.answered_request(peer, pool, &frames) {
-            let fault = self.oversize_fault();
+            let fault = oversize_fault(request.snapshot.limits.message);
             self.reject(request.give_up(), fault, out);
         }
         self.dispatch(pool, out);
@@ -51,8 +51,9 @@ impl<F: Frame> Core<F> {
         let number = settled.or_else(|| token::number(name));
         let request = number.and_then(|number| self.requests.get(&number));
         let holds = request.is_some_and(|request| {
-            let held = matches!(request.state, State::Held { worker, .. } if worker == peer);
-            held && (bare || token::names(name, &request.identity))
+            let named = bare || token::names(name, &request.identity);
+            matches!(request.state, State::Held { worker, bare: form, .. }
+                if worker == peer && form == bare && named)
         });
         if !holds {
             // Held once and answered too late, or never asked for.
@@ -73,7 +74,7 @@ impl<F: Frame> Core<F> {
         kind: WorkerKind,
         frames: &[F],
     ) -> Option<Rejection> {
-        let limits = &self.snapshot.limits;
+        let limits = &request.snapshot.limits;
         let (head, body) = frames.split_at(head_frames(kind, frames));
         if head
             .get(1)
@@ -84,7 +85,7 @@ impl<F: Frame> Core<F> {
             return Some(Rejection::new(Reason::BadReply, message));
         }
         if frame::size(body) > limits.message {
-            return Some(self.oversize_fault());
+            return Some(oversize_fault(limits.message));
         }
         if let Some(fault) = frame::shape_fault(body, 0, limits.frames) {
             let message = format!("the worker's answer is malformed: {fault}");
@@ -93,7 +94,7 @@ impl<F: Frame> Core<F> {
         // An error of the worker's is no reply of the schema's.
         let schema = request.route.reply.as_ref();
         let schema = schema.filter(|_| body[0].bytes() != frame::ERROR_TYPE)?;
-        let violation = schema.check(frame::payload(body), request.depth).err()?;
+        let violation = schema.check(frame::payload(body), limits.depth).err()?;
         let mut rejection = Rejection::violation(Reason::BadReply, violation);
         rejection.message = format!(
             "the worker's answer fails its schema: {}",
@@ -101,13 +102,12 @@ impl<F: Frame> Core<F> {
         );
         Some(rejection)
     }
+}
 
-    fn oversize_fault(&self) -> Rejection {
-        let most = self.snapshot.limits.message;
-        let message =
-            format!("the worker's answer is larger than {most} bytes, the limit of limits.message");
-        Rejection::new(Reason::BadReply, message)
-    }
+fn oversize_fault(most: u64) -> Rejection {
+    let message =
+        format!("the worker's answer is larger than {most} bytes, the limit of limits.message");
+    Rejection::new(Reason::BadReply, message)
 }
 
 /// How many frames stand before the reply type in a worker's message.

@@ -59,12 +59,6 @@ impl<F: Frame> Core<F> {
         oversize: bool,
     ) -> Result<Arc<Route>, (Rejection, ErrorEncoding)> {
         let limits = &self.snapshot.limits;
-        let Some(frontend) = self.snapshot.frontends.get(&client.frontend) else {
-            // Taken out of the configuration; its clients get what they are owed and no more.
-            let message = "the frontend was removed from the configuration";
-            let rejection = Rejection::new(Reason::ShuttingDown, message);
-            return Err((rejection, client.errors));
-        };
         let errors = client.errors;
         let refuse = |reason, message: String| Err((Rejection::new(reason, message), errors));
         // First of all, so that a misfit is answered in the encoding that its sender reads.
@@ -76,6 +70,11 @@ impl<F: Frame> Core<F> {
         if self.drain.is_some() {
             return refuse_as(Reason::ShuttingDown, "the gateway is shutting down".into());
         }
+        let Some(frontend) = self.snapshot.frontends.get(&client.frontend) else {
+            // Its clients get what they are owed and no more.
+            let message = "the frontend was removed from the configuration";
+            return refuse_as(Reason::ShuttingDown, message.into());
+        };
         if oversize || bytes > limits.message {
             let most = limits.message;
             return refuse_as(
@@ -156,8 +155,7 @@ impl<F: Frame> Core<F> {
             identity: Arc::clone(&identity),
             envelope,
             errors: route.schema.as_ref().map_or(errors, |s| s.errors()),
-            generation: self.snapshot.generation,
-            depth: self.snapshot.limits.depth,
+            snapshot: Arc::clone(&self.snapshot),
             bytes,
             state: State::Waiting(message.body),
             route,

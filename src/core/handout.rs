@@ -36,7 +36,8 @@ impl<F: Frame> Core<F> {
         let headers = copies(frame::headers(body));
         let pool = &mut self.pools[pool.0];
         let token;
-        let name: &[u8] = if pool.bare_identity(kind) {
+        let bare = pool.bare_identity(kind);
+        let name: &[u8] = if bare {
             &request.identity
         } else {
             token = Token::new(&request.identity, number);
@@ -48,7 +49,11 @@ impl<F: Frame> Core<F> {
         };
         match out.to_worker(worker, head, std::mem::take(body)) {
             Ok(()) => {
-                request.state = State::Held { worker, headers };
+                request.state = State::Held {
+                    worker,
+                    bare,
+                    headers,
+                };
                 pool.hold(worker, number, &request.identity);
                 true
             }

@@ -43,6 +43,8 @@ pub(super) struct Links {
 pub(super) struct FrontendSocket {
     pub(super) socket: Socket,
     clients: HashMap<Box<[u8]>, PeerId>,
+    /// When it was first seen to be gone from the configuration.
+    removed: Option<Duration>,
 }
 
 struct Client {
@@ -60,9 +62,12 @@ struct Client {
 
 impl Links {
     pub(super) fn add_frontend(&mut self, id: FrontendId, socket: Socket) {
-        let clients = HashMap::new();
-        self.frontends
-            .insert(id, FrontendSocket { socket, clients });
+        let frontend = FrontendSocket {
+            socket,
+            clients: HashMap::new(),
+            removed: None,
+        };
+        self.frontends.insert(id, frontend);
     }
 
     pub(super) fn set_outbox_max(&mut self, bytes: u64) {
@@ -73,6 +78,25 @@ impl Links {
     pub(super) fn owes_nothing(&self, id: FrontendId) -> bool {
         let mut clients = self.clients.values().filter(|client| client.frontend == id);
         clients.all(|client| client.owed == 0 && client.outbox.is_empty())
+    }
+
+    /// Whether nothing has arrived at a frontend that is yet to be read.
+    pub(super) fn is_quiet(&self, id: FrontendId) -> bool {
+        let frontend = self.frontends.get(&id);
+        frontend.is_none_or(|it| it.socket.poll(zmq::POLLIN, 0).is_ok_and(|n| n == 0))
+    }
+
+    /// How long a frontend has been gone from the configuration.
+    pub(super) fn removed_for(&mut self, id: FrontendId, now: Duration) -> Duration {
+        let frontend = self.frontends.get_mut(&id);
+        frontend.map_or(Duration::ZERO, |it| now - *it.removed.get_or_insert(now))
+    }
+
+    /// A frontend is in the configuration (again).
+    pub(super) fn keep(&mut self, id: FrontendId) {
+        if let Some(frontend) = self.frontends.get_mut(&id) {
+            frontend.removed = None;
+        }
     }
 
     /// Closes a frontend's socket and lets go of its clients.

@@ -57,8 +57,11 @@ const DATA_STACK: usize = 8 << 20;
 /// Binds and connects everything, then serves on a thread of its own.
 pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     let book = SharedBook::new();
-    let prepared = book.prepare(&snapshot)?;
-    let listening = prepared.listening.clone();
+    let mut prepared = None;
+    book.prepare(&snapshot, |made| {
+        prepared = Some(made);
+        Ok(())
+    })?;
     let (control, orders) = Control::new().map_err(|error| EngineError::new("control", error))?;
     let (commits, inbox) = mpsc::channel();
     let mut engine = Libzmq {
@@ -72,7 +75,11 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         swept: Duration::ZERO,
         flush_until: None,
     };
-    engine.adopt(snapshot, prepared);
+    let mut listening = Vec::new();
+    if let Some(prepared) = prepared {
+        listening.clone_from(&prepared.listening);
+        engine.adopt(snapshot, prepared);
+    }
     let thread = std::thread::Builder::new()
         .name("data".into())
         .stack_size(DATA_STACK)
@@ -109,18 +116,20 @@ struct Commit {
 
 impl Reloader {
     pub(super) fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<Listening>, EngineError> {
-        let prepared = self.book.prepare(&snapshot)?;
-        let listening = prepared.listening.clone();
+        let ending = || EngineError::new("reload", "the gateway is ending");
         let (done, committed) = mpsc::channel();
-        let commit = Commit {
-            snapshot,
-            prepared,
-            done,
-        };
-        let ended = |_| EngineError::new("reload", "the gateway has ended");
-        self.commits.send(commit).map_err(|_| ended(()))?;
+        let mut listening = Vec::new();
+        self.book.prepare(&Arc::clone(&snapshot), |prepared| {
+            listening.clone_from(&prepared.listening);
+            let commit = Commit {
+                snapshot,
+                prepared,
+                done,
+            };
+            self.commits.send(commit).map_err(|_| ending())
+        })?;
         self.control.wake();
-        committed.recv().map_err(|_| ended(()))?;
+        committed.recv().map_err(|_| ending())?;
         Ok(listening)
     }
 }
@@ -169,7 +178,7 @@ impl Libzmq {
             self.links.retry(now);
             self.tell(now);
             self.sweep(now);
-            self.close_removed(now);
+            self.close_removed(&ready, now);
             if self.is_over(&ready, now) {
                 return Ok(());
             }
@@ -362,13 +371,16 @@ impl Libzmq {
             self.links.add_frontend(id, socket);
         }
         self.links.pools.extend(pools);
+        for id in snapshot.frontends.keys() {
+            self.links.keep(*id);
+        }
         self.links.set_outbox_max(snapshot.limits.client_bytes);
         self.snapshot = snapshot;
         self.book.committed();
     }
 
     /// Closes what the configuration has no more, once nothing is owed through it.
-    fn close_removed(&mut self, now: Duration) {
+    fn close_removed(&mut self, ready: &Ready, now: Duration) {
         let Snapshot {
             frontends, pools, ..
         } = &*self.snapshot;
@@ -384,7 +396,11 @@ impl Libzmq {
             .filter(|id| !frontends.contains_key(id));
         let removed: Vec<_> = removed.copied().collect();
         for id in removed {
-            if self.links.owes_nothing(id) && self.book.may_close_frontend(id) {
+            // What has arrived is told first that it came too late; that of a client that never stops
+            // sending, only for so long.
+            let quiet = self.links.is_quiet(id) && !ready.frontends.contains(&id);
+            let closing = quiet || self.links.removed_for(id, now) > self.snapshot.grace;
+            if closing && self.links.owes_nothing(id) && self.book.may_close_frontend(id) {
                 self.links.close_frontend(id);
                 self.tell(now);
                 let name = self.snapshot.names.of_frontend(id);
@@ -440,6 +456,10 @@ impl Libzmq {
                     self.flush_until = Some(deadline + FLUSH);
                     self.core
                         .on(now, Event::Drain { deadline }, &mut self.links);
+                }
+                // Nobody would be served by another configuration.
+                while self.commits.try_recv().is_ok() {
+                    self.book.committed();
                 }
                 false
             }

@@ -46,6 +46,8 @@ pub(super) struct Prepared {
 /// What of a socket can't be changed while it is in use: libzmq copies its options when it binds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Fixed {
+    /// `frontend clients`.
+    what: String,
     endpoints: Endpoints,
     /// Largest frame that it lets through.
     message_max: u64,
@@ -92,55 +94,70 @@ impl SharedBook {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Makes what `snapshot` needs and isn't there. Fails if something that is there would have to
-    /// change in a way that libzmq can't; then nothing has changed.
+    /// Makes what `snapshot` needs and isn't there, and hands it to `commit`. Fails if something that is
+    /// there would have to change in a way that libzmq can't, or if something can't be made; then
+    /// nothing has changed.
     ///
-    /// Nothing that is there closes from now on, until [`Self::committed`].
-    pub(super) fn prepare(&self, snapshot: &Snapshot) -> Result<Prepared, EngineError> {
+    /// Nothing that is there closes from now on, until [`Self::committed`]. `commit` runs under the
+    /// book's lock, so that what it fails to hand over is gone before libzmq is let go of.
+    pub(super) fn prepare(
+        &self,
+        snapshot: &Snapshot,
+        commit: impl FnOnce(Prepared) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
         let mut book = self.lock();
         let Some(context) = book.context.clone() else {
             return Err(EngineError::new("reload", "the gateway is ending"));
         };
+        let frontends = snapshot.frontends.iter();
+        let frontends: Vec<_> = frontends
+            .map(|(id, frontend)| (*id, frontend, Fixed::of_frontend(frontend, snapshot)))
+            .collect();
+        let pools = snapshot.pools.iter();
+        let pools: Vec<_> = pools
+            .map(|(id, pool)| (*id, pool, Fixed::of_pool(pool, snapshot)))
+            .collect();
+        // What can be refused first: a socket that is opened is there for clients to see.
+        for (id, _, wanted) in &frontends {
+            match book.frontends.get(id) {
+                Some(there) => there.suits(wanted)?,
+                None => book.is_free(wanted)?,
+            }
+        }
+        for (id, _, wanted) in &pools {
+            match book.pools.get(id) {
+                Some(there) => there.suits(wanted)?,
+                None => book.is_free(wanted)?,
+            }
+        }
         let mut prepared = Prepared {
             frontends: Vec::new(),
             pools: Vec::new(),
             listening: Vec::new(),
         };
-        for (id, frontend) in &snapshot.frontends {
-            let wanted = Fixed::of_frontend(frontend, snapshot);
-            match book.frontends.get(id) {
-                Some(there) => there.suits(&wanted, &format!("frontend {}", frontend.name))?,
-                None => {
-                    let socket =
-                        open_frontend(&context, frontend, &wanted, &mut prepared.listening)?;
-                    prepared.frontends.push((*id, socket));
-                }
+        for (id, frontend, wanted) in &frontends {
+            if !book.frontends.contains_key(id) {
+                let socket = open_frontend(&context, frontend, wanted, &mut prepared.listening)?;
+                prepared.frontends.push((*id, socket));
             }
         }
-        for (id, pool) in &snapshot.pools {
-            let wanted = Fixed::of_pool(pool, snapshot);
-            match book.pools.get(id) {
-                Some(there) => there.suits(&wanted, &format!("pool {}", pool.name))?,
-                None => {
-                    book.monitors += 1;
-                    let number = book.monitors;
-                    let socket =
-                        open_pool(&context, pool, &wanted, number, &mut prepared.listening)?;
-                    prepared.pools.push((*id, socket));
-                }
+        for (id, pool, wanted) in &pools {
+            if !book.pools.contains_key(id) {
+                book.monitors += 1;
+                let number = book.monitors;
+                let socket = open_pool(&context, pool, wanted, number, &mut prepared.listening)?;
+                prepared.pools.push((*id, socket));
             }
         }
-        // Only now, since nothing can fail any more.
-        for (id, _) in &prepared.frontends {
-            let fixed = Fixed::of_frontend(&snapshot.frontends[id], snapshot);
-            book.frontends.insert(*id, fixed);
+        commit(prepared)?;
+        for (id, _, wanted) in frontends {
+            book.frontends.entry(id).or_insert(wanted);
         }
-        for (id, _) in &prepared.pools {
-            let fixed = Fixed::of_pool(&snapshot.pools[id], snapshot);
-            book.pools.insert(*id, fixed);
+        for (id, _, wanted) in pools {
+            book.pools.entry(id).or_insert(wanted);
         }
         book.pending += 1;
-        Ok(prepared)
+        Ok(())
     }
 
     /// What was prepared has been put to use.
@@ -148,18 +165,17 @@ impl SharedBook {
         self.lock().pending -= 1;
     }
 
-    /// Whether a frontend's socket may close; it then counts as gone.
+    /// Whether a frontend's socket may close; it then counts as gone. Never waits: a reload that is
+    /// being prepared is a reason to come again.
     pub(super) fn may_close_frontend(&self, id: FrontendId) -> bool {
-        let mut book = self.lock();
-        let free = book.pending == 0;
-        free && book.frontends.remove(&id).is_some()
+        let book = self.0.try_lock();
+        book.is_ok_and(|mut book| book.pending == 0 && book.frontends.remove(&id).is_some())
     }
 
     /// Whether a pool's socket may close; it then counts as gone.
     pub(super) fn may_close_pool(&self, id: PoolId) -> bool {
-        let mut book = self.lock();
-        let free = book.pending == 0;
-        free && book.pools.remove(&id).is_some()
+        let book = self.0.try_lock();
+        book.is_ok_and(|mut book| book.pending == 0 && book.pools.remove(&id).is_some())
     }
 
     /// The engine has ended: lets go of libzmq, which then sends what it has accepted, for as long as
@@ -174,9 +190,30 @@ impl SharedBook {
     }
 }
 
+impl Book {
+    /// Whether nothing that is there listens where this is to. Asked for here, since libzmq takes an
+    /// ipc path from whoever has it.
+    fn is_free(&self, wanted: &Fixed) -> Result<(), EngineError> {
+        let there = self.frontends.values().chain(self.pools.values());
+        for other in there {
+            let taken = |bind: &&String| {
+                let chosen_by_system = bind.ends_with(":0") || bind.ends_with(":*");
+                other.endpoints.bind.contains(*bind) && !chosen_by_system
+            };
+            if let Some(bind) = wanted.endpoints.bind.iter().find(taken) {
+                let what = format!("{}: can't listen on {bind}", wanted.what);
+                let why = format!("{} still does", other.what);
+                return Err(EngineError::new(what, why));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Fixed {
     fn of_frontend(frontend: &Frontend, snapshot: &Snapshot) -> Self {
         Self {
+            what: format!("frontend {}", frontend.name),
             endpoints: frontend.endpoints.clone(),
             message_max: message_max(snapshot),
             pool: None,
@@ -185,6 +222,7 @@ impl Fixed {
 
     fn of_pool(pool: &PoolSettings, snapshot: &Snapshot) -> Self {
         Self {
+            what: format!("pool {}", pool.name),
             endpoints: pool.endpoints.clone(),
             message_max: message_max(snapshot),
             pool: Some(FixedPool {
@@ -199,8 +237,9 @@ impl Fixed {
     }
 
     /// Whether a socket that is there can serve what is wanted as it is.
-    fn suits(&self, wanted: &Self, what: &str) -> Result<(), EngineError> {
+    fn suits(&self, wanted: &Self) -> Result<(), EngineError> {
         let Self {
+            what,
             endpoints,
             message_max,
             pool,
@@ -217,8 +256,8 @@ impl Fixed {
         }
         // What `limits.message` may grow to: its double is what libzmq was told.
         if wanted.message_max / 2 > *message_max {
-            let most = format!("at most {message_max} bytes now, or restart the gateway");
-            return refuse("limits.message so far", &most);
+            let most = format!("it may be {message_max}B until the gateway is restarted");
+            return refuse("limits.message to more than twice what it was", &most);
         }
         if let (Some(pool), Some(wanted)) = (pool, &wanted.pool) {
             let restart = "restart the gateway, or give the pool another name and address";
