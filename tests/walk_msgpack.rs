@@ -663,7 +663,7 @@ fn truncated_trailing_reserved_and_lying_lengths() {
         "1 bytes more",
         payload.len(),
     );
-    refused(&all(), &[], "", "1 bytes", "the end after 0", 0);
+    refused(&all(), &[], "", "1 byte", "the end after 0", 0);
     refused(&all(), &[0xc1], "", "a value", "the unused marker 0xc1", 0);
     no(
         "numbers",

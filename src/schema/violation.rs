@@ -66,11 +66,11 @@ impl Fault {
     /// The payload ends inside a value of `needed` bytes.
     #[cold]
     pub fn truncated(offset: usize, needed: impl fmt::Display, left: usize) -> Box<Self> {
-        Self::new(
-            offset,
-            format!("{needed} bytes"),
-            format!("the end after {left}"),
-        )
+        let needed = match needed.to_string().as_str() {
+            "1" => "1 byte".to_owned(),
+            needed => format!("{needed} bytes"),
+        };
+        Self::new(offset, needed, format!("the end after {left}"))
     }
 
     /// One level deeper than `limits.depth` allows.

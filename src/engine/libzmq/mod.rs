@@ -3,6 +3,9 @@
 //! A turn: poll, drain each readable socket up to a budget, run the core on each message, retry what
 //! clients could not take. Frames are forwarded as the `zmq::Message`s they came in, never copied.
 //!
+//! The sockets are made in `sockets`; `links` is the sending half, which the core calls; `pools` is what
+//! happens behind a DEALER, as far as `monitor` tells; `reload` takes over another configuration.
+//!
 //! libzmq hides its peers, and what follows from it is documented for users: a pool is one crowd of
 //! workers that libzmq serves in turn, so neither `per_worker` and `balance` nor the loss of one of
 //! several workers can be told (the loss of all is: a monitor counts connections); clients are known
@@ -11,21 +14,26 @@
 
 mod links;
 mod monitor;
+mod pools;
+mod reload;
 mod sockets;
 
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use tracing::{debug, info, warn};
+use tracing::warn;
 use zmq::{DONTWAIT, Message, POLLIN, POLLOUT, Socket};
 
 use super::control::{Control, Order, Orders};
-use super::{EngineError, Listening, Running};
+use super::{EngineError, Running};
 use crate::core::{Core, Event, Ledger};
 use crate::frame::Frame;
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
 use links::Links;
-use sockets::{FLUSH, Prepared, SharedBook};
+use pools::PoolReady;
+use reload::Commit;
+pub(super) use reload::Reloader;
+use sockets::{FLUSH, SharedBook};
 
 /// Messages that one socket may give a turn before the others have theirs.
 const BUDGET: usize = 256;
@@ -96,42 +104,6 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         reloader: super::Reloader(reloader),
         thread,
     })
-}
-
-/// Prepares reloads and hands them to the data thread.
-#[derive(Clone)]
-pub(super) struct Reloader {
-    book: SharedBook,
-    commits: mpsc::Sender<Commit>,
-    control: Control,
-}
-
-/// A reload that can't fail any more.
-struct Commit {
-    snapshot: Arc<Snapshot>,
-    prepared: Prepared,
-    /// Told once it has taken hold.
-    done: mpsc::Sender<()>,
-}
-
-impl Reloader {
-    pub(super) fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<Listening>, EngineError> {
-        let ending = || EngineError::new("reload", "the gateway is ending");
-        let (done, committed) = mpsc::channel();
-        let mut listening = Vec::new();
-        self.book.prepare(&Arc::clone(&snapshot), |prepared| {
-            listening.clone_from(&prepared.listening);
-            let commit = Commit {
-                snapshot,
-                prepared,
-                done,
-            };
-            self.commits.send(commit).map_err(|_| ending())
-        })?;
-        self.control.wake();
-        committed.recv().map_err(|_| ending())?;
-        Ok(listening)
-    }
 }
 
 struct Libzmq {
@@ -268,161 +240,6 @@ impl Libzmq {
         Ok(())
     }
 
-    fn serve_pool(
-        &mut self,
-        id: PoolId,
-        ready: &PoolReady,
-        now: Duration,
-    ) -> Result<(), EngineError> {
-        let Some(pool) = self.links.pools.get_mut(&id) else {
-            return Ok(());
-        };
-        if ready.monitor {
-            pool.leaving |= pool.monitor.update() && pool.crowd.is_some();
-        }
-        if pool.crowd.is_none() && pool.monitor.connected() {
-            self.workers_come(id, now);
-        }
-        if ready.readable {
-            self.drain_pool(id, now)?;
-        } else if self.links.pools.get(&id).is_some_and(|pool| pool.leaving) {
-            // What the last worker sent before it went has been read.
-            self.workers_gone(id, now);
-            if self
-                .links
-                .pools
-                .get(&id)
-                .is_some_and(|pool| pool.monitor.connected())
-            {
-                self.workers_come(id, now);
-            }
-        }
-        let pool = self
-            .links
-            .pools
-            .get_mut(&id)
-            .filter(|pool| ready.writable && pool.blocked);
-        if let Some((pool, peer)) = pool.and_then(|pool| pool.crowd.map(|peer| (pool, peer))) {
-            pool.blocked = false;
-            self.core.on(now, Event::Writable { peer }, &mut self.links);
-        }
-        self.tell(now);
-        Ok(())
-    }
-
-    fn drain_pool(&mut self, id: PoolId, now: Duration) -> Result<(), EngineError> {
-        // As above; a worker's envelope, of two frames at most, doesn't count.
-        let keep = self.snapshot.limits.frames + 3;
-        for _ in 0..BUDGET {
-            let Some(pool) = self.links.pools.get(&id) else {
-                break;
-            };
-            let Some(frames) = receive(&pool.socket, keep)? else {
-                break;
-            };
-            match pool.crowd {
-                Some(peer) => {
-                    self.core
-                        .on(now, Event::Message { peer, frames }, &mut self.links);
-                    self.tell(now);
-                }
-                None => debug!("an answer from a worker that is gone"),
-            }
-        }
-        Ok(())
-    }
-
-    /// The first worker of a pool came.
-    fn workers_come(&mut self, id: PoolId, now: Duration) {
-        let peer = self.links.number();
-        let Some(pool) = self.links.pools.get_mut(&id) else {
-            return;
-        };
-        pool.crowd = Some(peer);
-        let came = Event::WorkerCame {
-            peer,
-            pool: id,
-            kind: pool.kind,
-            crowd: true,
-        };
-        self.core.on(now, came, &mut self.links);
-    }
-
-    /// The last worker of a pool went.
-    fn workers_gone(&mut self, id: PoolId, now: Duration) {
-        let Some(pool) = self.links.pools.get_mut(&id) else {
-            return;
-        };
-        pool.leaving = false;
-        pool.blocked = false;
-        if let Some(peer) = pool.crowd.take() {
-            self.core.on(now, Event::Gone { peer }, &mut self.links);
-        }
-    }
-
-    /// Takes over what was prepared for `snapshot`.
-    fn adopt(&mut self, snapshot: Arc<Snapshot>, prepared: Prepared) {
-        let Prepared {
-            frontends,
-            pools,
-            listening: _,
-        } = prepared;
-        for (id, socket) in frontends {
-            self.links.add_frontend(id, socket);
-        }
-        self.links.pools.extend(pools);
-        for id in snapshot.frontends.keys() {
-            self.links.keep(*id);
-        }
-        self.links.set_outbox_max(snapshot.limits.client_bytes);
-        self.snapshot = snapshot;
-        self.book.committed();
-    }
-
-    /// Closes what the configuration has no more, once nothing is owed through it.
-    fn close_removed(&mut self, ready: &Ready, now: Duration) {
-        let Snapshot {
-            frontends, pools, ..
-        } = &*self.snapshot;
-        let all_there =
-            self.links.frontends.len() == frontends.len() && self.links.pools.len() == pools.len();
-        if all_there {
-            return;
-        }
-        let removed = self
-            .links
-            .frontends
-            .keys()
-            .filter(|id| !frontends.contains_key(id));
-        let removed: Vec<_> = removed.copied().collect();
-        for id in removed {
-            // What has arrived is told first that it came too late; that of a client that never stops
-            // sending, only for so long.
-            let quiet = self.links.is_quiet(id) && !ready.frontends.contains(&id);
-            let closing = quiet || self.links.removed_for(id, now) > self.snapshot.grace;
-            if closing && self.links.owes_nothing(id) && self.book.may_close_frontend(id) {
-                self.links.close_frontend(id);
-                self.tell(now);
-                let name = self.snapshot.names.of_frontend(id);
-                info!("frontend {name} has delivered what it owed and is closed");
-            }
-        }
-        let removed = self
-            .links
-            .pools
-            .keys()
-            .filter(|id| !self.snapshot.pools.contains_key(id));
-        let removed: Vec<_> = removed.copied().collect();
-        for id in removed {
-            if self.core.is_idle(id) && self.book.may_close_pool(id) {
-                self.workers_gone(id, now);
-                self.links.pools.remove(&id);
-                let name = self.snapshot.names.of_pool(id);
-                info!("pool {name} has served its requests and is closed");
-            }
-        }
-    }
-
     /// Tells the core what came to light while its effects were carried out.
     fn tell(&mut self, now: Duration) {
         while let Some(event) = self.links.news() {
@@ -434,19 +251,7 @@ impl Libzmq {
     fn obey(&mut self, now: Duration) -> bool {
         match self.orders.get() {
             Order::Serve => {
-                while let Ok(commit) = self.commits.try_recv() {
-                    let Commit {
-                        snapshot,
-                        prepared,
-                        done,
-                    } = commit;
-                    self.adopt(Arc::clone(&snapshot), prepared);
-                    self.core
-                        .on(now, Event::Reload { snapshot }, &mut self.links);
-                    self.tell(now);
-                    // Whoever waits for it may have ended.
-                    let _ = done.send(());
-                }
+                self.commit(now);
                 false
             }
             Order::Stop => true,
@@ -457,10 +262,7 @@ impl Libzmq {
                     self.core
                         .on(now, Event::Drain { deadline }, &mut self.links);
                 }
-                // Nobody would be served by another configuration.
-                while self.commits.try_recv().is_ok() {
-                    self.book.committed();
-                }
+                self.decline();
                 false
             }
         }
@@ -498,12 +300,6 @@ struct Ready {
     /// Those that are readable.
     frontends: Vec<FrontendId>,
     pools: Vec<(PoolId, PoolReady)>,
-}
-
-struct PoolReady {
-    readable: bool,
-    writable: bool,
-    monitor: bool,
 }
 
 /// The next whole message, of which at most `keep` frames are kept; none if there is none yet.
