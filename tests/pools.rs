@@ -33,7 +33,7 @@ fn a_queue_is_bounded_by_bytes_too() {
 
 #[test]
 fn deadlines_say_where_the_time_went() {
-    let gateway = Gateway::people("timeout: 300ms");
+    let gateway = Gateway::people("timeout: 1s");
     let client = gateway.dealer();
     send(&client, &["OPAQUE", "1", "x"]);
     let error = rejected(&client, &["1"], Reason::NoWorker);

@@ -195,7 +195,7 @@ def a_rep_worker_sees_type_headers_payload():
 
 @case
 def headers_come_back_in_errors_of_every_kind():
-    with people("timeout: 100ms") as gateway:
+    with people("timeout: 1s") as gateway:
         client, headers = gateway.client(), [b"id 9", b"", b"\x00\xff"]
         ask = lambda kind, payload: client.ask(kind, *headers, payload)
         refused("unknown_type", ask(b"NONE", b""), headers=headers)
@@ -510,7 +510,7 @@ def a_full_queue_is_told_at_once():
 
 @case
 def without_a_worker_the_deadline_says_so():
-    with people("timeout: 100ms") as gateway:
+    with people("timeout: 1s") as gateway:
         refused("no_worker", gateway.client().ask(b"RAW", b"x"))
         worker = gateway.worker()
         client = gateway.client()
@@ -534,7 +534,7 @@ def a_timeout_says_whether_a_worker_had_it():
 
 @case
 def a_late_answer_is_dropped():
-    with people("timeout: 200ms") as gateway:
+    with people("timeout: 1s") as gateway:
         client, worker = gateway.client(IDENTITY=b"c"), gateway.worker()
         client.send(b"RAW", b"first")
         worker.expect(b"c#1", b"RAW", b"first")
@@ -681,7 +681,7 @@ def a_client_that_must_wait_holds_up_no_other():
 
 @case
 def by_bare_identity_a_late_answer_is_not_mistaken():
-    with people("identity: client, timeout: 300ms") as gateway:
+    with people("identity: client, timeout: 1s") as gateway:
         client, worker = gateway.client(IDENTITY=b"c"), gateway.worker()
         client.send(b"RAW", b"1")
         worker.expect(b"c", b"RAW", b"1")

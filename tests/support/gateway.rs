@@ -27,6 +27,12 @@ const PERSON: &str = r#"
 /// A person with id 1 and name `Ann`, in protobuf.
 pub const ANN: &[u8] = b"\x08\x01\x12\x03Ann";
 
+/// A routes.yaml for the engine that is tested.
+pub fn on_this_engine(yaml: &str) -> String {
+    let engine = std::env::var("GATEWAY_TEST_ENGINE").unwrap_or_else(|_| "libzmq".into());
+    format!("engine: {engine}\n{yaml}")
+}
+
 pub struct Gateway {
     pub running: Option<Running>,
     snapshot: Arc<Snapshot>,
@@ -43,9 +49,8 @@ impl Gateway {
         let schemas = directory.path().join("schemas");
         std::fs::create_dir(&schemas).unwrap();
         std::fs::write(schemas.join("person.proto"), PERSON).unwrap();
-        let engine = std::env::var("GATEWAY_TEST_ENGINE").unwrap_or_else(|_| "libzmq".into());
         let file = directory.path().join("routes.yaml");
-        std::fs::write(&file, format!("engine: {engine}\n{yaml}")).unwrap();
+        std::fs::write(&file, on_this_engine(yaml)).unwrap();
         let seen = Inputs::of(&file, &[]);
         let loaded = config::load(&file).unwrap_or_else(|found| panic!("{found}"));
         let snapshot = Arc::new(loaded.snapshot);

@@ -29,7 +29,10 @@ pub(super) struct Commit {
 }
 
 impl Reloader {
-    pub(in crate::engine) fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<Listening>, EngineError> {
+    pub(in crate::engine) fn reload(
+        &self,
+        snapshot: Arc<Snapshot>,
+    ) -> Result<Vec<Listening>, EngineError> {
         let ending = || EngineError::new("reload", "the gateway is ending");
         let (done, committed) = mpsc::channel();
         let mut listening = Vec::new();
