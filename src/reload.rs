@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::snapshot::Snapshot;
+use crate::route::Table;
+use crate::snapshot::{Route, Snapshot};
 
 /// The difference between two snapshots, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,13 +48,12 @@ impl Plan {
             reload,
             names: _,
         } = old;
-        let by_pattern = |snapshot: &Snapshot| -> BTreeMap<_, _> {
-            let routes = snapshot.routes.iter();
+        let by_pattern = |routes: &Table<Route>| -> BTreeMap<_, _> {
+            let routes = routes.iter();
             routes
                 .map(|(pattern, route)| (pattern, route.clone()))
                 .collect()
         };
-        debug_assert_eq!(routes.iter().count(), by_pattern(old).len());
         let settings = [
             ("engine", *engine != new.engine),
             ("limits", *limits != new.limits),
@@ -63,7 +63,9 @@ impl Plan {
         Self {
             frontends: Changes::between(frontends, &new.frontends, |_, it| it.name.clone()),
             pools: Changes::between(pools, &new.pools, |_, it| it.name.clone()),
-            routes: Changes::between(&by_pattern(old), &by_pattern(new), |_, it| it.name.clone()),
+            routes: Changes::between(&by_pattern(routes), &by_pattern(&new.routes), |_, it| {
+                it.name.clone()
+            }),
             protos: Changes::between(protos, &new.protos, |name, _| name.clone()),
             settings: settings
                 .into_iter()

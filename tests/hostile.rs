@@ -115,8 +115,10 @@ shutdown: { grace: 100ms }
         send(&sloth, &["OPAQUE", "x"]);
         answer(&worker, &large);
     }
-    drop(worker);
-    serves(&gateway);
+    let other = gateway.dealer();
+    send(&other, &["OPAQUE", "x"]);
+    answer(&worker, b"y");
+    assert_eq!(texts(&receive(&other)), ["REPLY", "y"]);
     gateway.control().drain();
     let ledger = gateway.running.take().unwrap().wait().unwrap();
     assert_eq!(ledger.received, ANSWERS as u64 + 1);

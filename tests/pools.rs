@@ -192,12 +192,20 @@ fn held_requests_finish_while_it_drains_and_new_ones_are_told() {
     send(&client, &["OPAQUE", "held", "x"]);
     let held = receive(&worker);
     gateway.control().drain();
+    // The order takes a moment: what asks for nothing is told that nothing more is taken.
+    let asker = gateway.dealer();
+    let told = || {
+        send(&asker, &["nobody", "x"]);
+        rejection(&asker, &[]).reason == Reason::ShuttingDown.label()
+    };
+    while !told() {}
     send(&client, &["OPAQUE", "new", "x"]);
     rejected(&client, &["new"], Reason::ShuttingDown);
     send(&worker, &[&held[0][..], b"REPLY", b"held", b"y"]);
     assert_eq!(texts(&receive(&client)), ["REPLY", "held", "y"]);
     let ledger = gateway.running.take().unwrap().wait().unwrap();
-    assert_eq!((ledger.received, ledger.answered), (2, 1));
+    assert_eq!(ledger.answered, 1);
+    assert_eq!(ledger.received, ledger.ended());
 }
 
 #[test]
