@@ -349,7 +349,11 @@ impl Snippet {
     fn cut(line: &str, place: &Place) -> Self {
         let clean = |c: char| if c == '\t' { ' ' } else { clean(c) };
         let start = place.column as usize - 1;
-        let skipped = start.saturating_sub(SNIPPET_WIDTH / 2);
+        // A line that fits up to the caret's end is shown from its start.
+        let skipped = match start + place.width as usize <= SNIPPET_WIDTH {
+            true => 0,
+            false => start.saturating_sub(SNIPPET_WIDTH / 2),
+        };
         let text: String = line
             .chars()
             .skip(skipped)
