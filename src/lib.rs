@@ -22,6 +22,7 @@ pub mod schema;
 // the way of a configuration
 pub mod config;
 pub mod diagnostic;
+pub mod metrics;
 pub mod reload;
 pub mod snapshot;
 pub mod watch;

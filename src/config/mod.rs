@@ -316,6 +316,7 @@ fn resolve_route(
     let pool = pool?;
     let inherited: Option<Duration> = source.pools[pool].it.timeout;
     Some(Route {
+        id: names_of.route(&route.name),
         name: route.name.clone(),
         schema: schema?,
         reply: reply?,

@@ -54,7 +54,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         limits,
         grace,
         reload,
-        names: _,
+        names,
     } = loaded.snapshot;
     assert_eq!(generation, 1);
     assert_eq!(engine, EngineKind::Libzmq);
@@ -116,7 +116,9 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         pool,
         timeout,
         frontends,
+        id,
     } = &**routes.get(b"PERSON").unwrap();
+    assert_eq!(names.of_route(*id), "PERSON");
     assert_eq!((name.as_str(), *pool), ("PERSON", PoolId(0)));
     assert!(schema.is_none() && reply.is_none());
     assert_eq!(*timeout, seconds(30));
