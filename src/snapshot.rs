@@ -4,6 +4,7 @@
 //! down. Built by [`crate::config`]; read by core and engine; changed by nobody.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,11 +97,6 @@ impl Names {
         RouteId::FIRST + self.routes.len()
     }
 
-    /// Pool numbers so far.
-    pub fn pools(&self) -> usize {
-        self.pools.len()
-    }
-
     /// Frontend numbers so far.
     pub fn frontends(&self) -> usize {
         self.frontends.len()
@@ -141,6 +137,8 @@ pub struct Snapshot {
     pub grace: Duration,
     /// Whether and how changed files are followed.
     pub reload: ReloadSettings,
+    /// Where the gateway shows itself; none for nowhere.
+    pub admin: Option<AdminSettings>,
     /// The numbers of this and all earlier generations' names.
     pub names: Names,
 }
@@ -152,6 +150,13 @@ pub struct ReloadSettings {
     pub watch: bool,
     /// How long files must have been at rest: a burst of writes is one change.
     pub settle: Duration,
+}
+
+/// Where the gateway shows itself over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// What it listens on; port 0 lets the system choose.
+    pub bind: SocketAddr,
 }
 
 /// What carries frames between the network and the core.
@@ -272,6 +277,11 @@ impl AnyOf {
     /// One schema, and others that will do as well.
     pub fn new(first: Schema, others: Vec<Schema>) -> Self {
         Self { first, others }
+    }
+
+    /// Each schema, the first first.
+    pub fn schemas(&self) -> impl Iterator<Item = &Schema> {
+        std::iter::once(&self.first).chain(&self.others)
     }
 
     /// Holds a payload against each in turn until one fits. If none does, what the first found wrong.

@@ -751,6 +751,7 @@ fn snapshot(pools: &[Arc<PoolSettings>], rng: &mut Rng) -> Arc<Snapshot> {
         frontends: frontends(&["one", "two"]),
         pools: numbered(pools),
         protos: BTreeMap::new(),
+        admin: None,
         reload: ReloadSettings {
             watch: false,
             settle: Duration::ZERO,

@@ -28,12 +28,23 @@ use crate::snapshot::{EngineKind, Snapshot};
 /// An address that the gateway listens on, as the system resolved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listening {
-    /// `frontend` or `pool`.
+    /// `frontend`, `pool` or `admin`.
     pub role: &'static str,
-    /// Its key in routes.yaml.
+    /// Its key in routes.yaml; empty for admin.
     pub name: String,
     /// The address, port 0 resolved.
     pub endpoint: String,
+}
+
+/// `frontend clients`.
+impl fmt::Display for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { role, name, .. } = self;
+        match name.is_empty() {
+            true => f.write_str(role),
+            false => write!(f, "{role} {name}"),
+        }
+    }
 }
 
 /// Why the gateway could not start or go on.
