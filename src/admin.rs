@@ -112,14 +112,18 @@ impl Admin {
                 None
             }
             Change::Open(opening) => {
-                let (serving, endpoint) = opening.go();
-                self.serving = Some(serving);
-                Some(Listening {
-                    role: "admin",
-                    name: String::new(),
-                    endpoint,
-                })
+                self.serving = Some(opening.go());
+                self.listening()
             }
         }
+    }
+
+    /// The address, if there is one.
+    pub fn listening(&self) -> Option<Listening> {
+        self.serving.as_ref().map(|serving| Listening {
+            role: "admin",
+            name: String::new(),
+            endpoint: serving.endpoint.clone(),
+        })
     }
 }

@@ -25,7 +25,7 @@ use tracing::debug;
 
 use crate::deadline::Deadlines;
 use crate::frame::{self, ClientKind, Frame, Message};
-use crate::metrics::{self, EngineCounters, Inquirer, Inquiries};
+use crate::metrics::{EngineCounters, Inquiries};
 use crate::pool::{Identity, Pool, WorkerKind};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::snapshot::{FrontendId, PoolId, Route, RouteId, Snapshot};
@@ -143,7 +143,6 @@ pub struct Core<F> {
     /// When what is left is rejected; set once the gateway drains.
     drain: Option<Duration>,
     counts: Counts,
-    inquirer: Inquirer,
     inquiries: Inquiries,
 }
 
@@ -213,7 +212,6 @@ struct Return<F> {
 impl<F: Frame> Core<F> {
     /// A core that works by `snapshot` and has no peers.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        let (inquirer, inquiries) = metrics::inquiries();
         let mut core = Self {
             pools: Vec::new(),
             snapshot: Arc::clone(&snapshot),
@@ -225,11 +223,16 @@ impl<F: Frame> Core<F> {
             deadlines: Deadlines::default(),
             drain: None,
             counts: Counts::default(),
-            inquirer,
-            inquiries,
+            inquiries: Inquiries::default(),
         };
         core.adopt(snapshot);
         core
+    }
+
+    /// Has it answer these.
+    pub fn answering(mut self, inquiries: Inquiries) -> Self {
+        self.inquiries = inquiries;
+        self
     }
 
     /// Takes one event and carries out what follows from it, deadlines that have passed included.
@@ -303,6 +306,19 @@ impl<F: Frame> Core<F> {
     /// leads to it, it can be closed.
     pub fn is_idle(&self, pool: PoolId) -> bool {
         self.pools.get(pool.0).is_none_or(Pool::is_idle)
+    }
+
+    /// Whether a client waits for answers.
+    pub fn is_owed(&self, client: PeerId) -> bool {
+        matches!(self.peers.get(&client), Some(Peer::Client(client)) if client.open > 0)
+    }
+
+    /// Whether a worker holds requests that somebody waits for.
+    pub fn holds(&self, worker: PeerId) -> bool {
+        match self.peers.get(&worker) {
+            Some(Peer::Worker { pool, .. }) => self.pools[pool.0].holds(worker),
+            _ => false,
+        }
     }
 
     /// Works by `snapshot` from now on. Requests that are open keep the route that they came by; a

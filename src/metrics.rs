@@ -236,6 +236,13 @@ impl Inquirer {
     }
 }
 
+/// Of whom nobody asks.
+impl Default for Inquiries {
+    fn default() -> Self {
+        inquiries().1
+    }
+}
+
 impl Inquiries {
     /// Whether somebody asks: all that a message pays for being counted in public.
     #[inline]

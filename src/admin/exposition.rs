@@ -56,6 +56,7 @@ impl Shown {
         } = &*self.sample;
         let engine = match snapshot.engine {
             EngineKind::Libzmq => "libzmq",
+            EngineKind::Native => "native",
         };
         let help = "What runs, always 1";
         let mut family = page

@@ -102,7 +102,7 @@ fn show(
     running: &Running,
     admin: Option<(&AdminSettings, TcpListener)>,
 ) -> Result<Follower, Diagnostic> {
-    let standing = Arc::new(Standing::new(running.listening().to_vec()));
+    let standing = Arc::new(Standing::default());
     let mut door = Admin::new(Sights {
         observer: running.observer(),
         standing: Arc::clone(&standing),
@@ -112,7 +112,6 @@ fn show(
         let prepared = door.prepare_on(settings, listener)?;
         if let Some(at) = door.commit(prepared) {
             info!(endpoint = at.endpoint, "{at} listens");
-            standing.listens(&[at]);
         }
     }
     Ok(follower.with_admin(door, standing))

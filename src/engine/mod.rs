@@ -13,6 +13,7 @@
 
 mod control;
 mod libzmq;
+mod native;
 
 use std::fmt;
 use std::sync::{Arc, mpsc};
@@ -22,7 +23,7 @@ use std::time::Duration;
 pub use control::Control;
 
 use crate::core::Ledger;
-use crate::metrics::{Inquirer, Sample};
+use crate::metrics::{self, Inquirer, Inquiries, Sample};
 use crate::snapshot::{EngineKind, Snapshot};
 
 /// An address that the gateway listens on, as the system resolved it.
@@ -76,14 +77,35 @@ pub struct Running {
 
 /// What gives a running gateway another configuration, for the thread that reads configurations to hold.
 #[derive(Clone)]
-pub struct Reloader(libzmq::Reloader);
+pub struct Reloader(OfEngine);
+
+#[derive(Clone)]
+enum OfEngine {
+    Libzmq(libzmq::Reloader),
+    Native(native::Reloader),
+}
 
 impl Reloader {
     /// Makes `snapshot` the one that the gateway works by, and gives the new addresses that it listens
     /// on. First everything that can fail is done beside the running gateway, which an error leaves as
     /// it was; the change itself happens between two messages and can't fail.
     pub fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<Listening>, EngineError> {
-        self.0.reload(snapshot)
+        match (&self.0, snapshot.engine) {
+            (OfEngine::Libzmq(engine), EngineKind::Libzmq) => engine.reload(snapshot),
+            (OfEngine::Native(engine), EngineKind::Native) => engine.reload(snapshot),
+            _ => Err(EngineError::new(
+                "the engine can't change while the gateway runs",
+                "restart it",
+            )),
+        }
+    }
+
+    /// Everywhere that the gateway listens by `snapshot`, which is the one that was given last.
+    pub fn listening(&self, snapshot: &Snapshot) -> Vec<Listening> {
+        match &self.0 {
+            OfEngine::Libzmq(engine) => engine.listening(),
+            OfEngine::Native(engine) => engine.listening(snapshot),
+        }
     }
 }
 
@@ -95,9 +117,10 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// What asks the core through `inquirer`, and wakes its engine through `control`.
-    fn new(inquirer: Inquirer, control: Control) -> Self {
-        Self { inquirer, control }
+    /// What asks a core, and wakes its engine through `control`; and what that core is to answer.
+    fn new(control: Control) -> (Self, Inquiries) {
+        let (inquirer, inquiries) = metrics::inquiries();
+        (Self { inquirer, control }, inquiries)
     }
 
     /// Has `tell` called, on the data thread, with a sample of the next moment; it must not block. False,
@@ -126,6 +149,7 @@ impl Observer {
 pub fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     match snapshot.engine {
         EngineKind::Libzmq => libzmq::start(snapshot),
+        EngineKind::Native => native::start(snapshot),
     }
 }
 
