@@ -264,7 +264,7 @@ impl Follower {
             Err(refusal) => {
                 self.refuse(&refusal, news);
                 let mut found = warnings;
-                found.push(refusal);
+                found.push(*refusal);
                 self.report(Outcome::Refused, plan, found)
             }
         }
@@ -302,13 +302,14 @@ impl Follower {
         plan: &Plan,
         snapshot: Arc<Snapshot>,
         at: Option<Place>,
-    ) -> Result<(), Diagnostic> {
+    ) -> Result<(), Box<Diagnostic>> {
         let admin = match &self.admin {
             Some(admin) => Some(admin.prepare(snapshot.admin.as_ref(), at)?),
             None => None,
         };
         let reloaded = self.reloader.reload(Arc::clone(&snapshot));
-        let mut listening = reloaded.map_err(|refusal| Diagnostic::error(refusal.to_string()))?;
+        let mut listening =
+            reloaded.map_err(|refusal| Box::new(Diagnostic::error(refusal.to_string())))?;
         if let Some((admin, prepared)) = self.admin.as_mut().zip(admin) {
             listening.extend(admin.commit(prepared));
         }
