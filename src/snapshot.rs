@@ -168,6 +168,16 @@ pub enum EngineKind {
     Libzmq,
 }
 
+impl EngineKind {
+    /// Its word in routes.yaml.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Libzmq => "libzmq",
+        }
+    }
+}
+
 /// Where clients connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frontend {

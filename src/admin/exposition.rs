@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 use crate::metrics::{LATENCY_BOUNDS_US, Latency, PoolSample, RouteCounters, Sample};
 use crate::reload::{Known, Outcome};
 use crate::reply::Reason;
-use crate::snapshot::{EngineKind, FrontendId, RouteId};
+use crate::snapshot::{FrontendId, RouteId};
 
 /// The text of /metrics.
 pub(super) fn exposition(sample: Arc<Sample>, known: Known) -> String {
@@ -54,10 +54,7 @@ impl Shown {
             draining,
             ..
         } = &*self.sample;
-        let engine = match snapshot.engine {
-            EngineKind::Libzmq => "libzmq",
-            EngineKind::Native => "native",
-        };
+        let engine = snapshot.engine.name();
         let help = "What runs, always 1";
         let mut family = page
             .0

@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostics, Place};
 use crate::metrics::{RouteCounters, Sample};
 use crate::reload::{Changes, Known, Plan, Report};
 use crate::reply::Reason;
-use crate::snapshot::{AnyOf, EngineKind, Route};
+use crate::snapshot::{AnyOf, Route};
 
 /// The body of /status.
 pub(super) fn status(sample: &Sample, known: &Known) -> String {
@@ -181,10 +181,7 @@ impl<'a> Status<'a> {
         routes.sort_by(|one, two| one.name.cmp(&two.name));
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            engine: match snapshot.engine {
-                EngineKind::Libzmq => "libzmq",
-                EngineKind::Native => "native",
-            },
+            engine: snapshot.engine.name(),
             state: if sample.draining {
                 "draining"
             } else {
