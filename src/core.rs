@@ -25,8 +25,8 @@ use tracing::debug;
 
 use crate::deadline::Deadlines;
 use crate::frame::{self, ClientKind, Frame, Message};
-use crate::metrics::{self, EngineCounters, Inquirer, Inquiries};
 use crate::pool::{Pool, WorkerKind};
+use crate::metrics::{EngineCounters, Inquiries};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::snapshot::{FrontendId, PoolId, Route, RouteId, Snapshot};
 use counting::Counts;
@@ -146,7 +146,6 @@ pub struct Core<F> {
     /// When what is left is rejected; set once the gateway drains.
     drain: Option<Duration>,
     counts: Counts,
-    inquirer: Inquirer,
     inquiries: Inquiries,
 }
 
@@ -216,7 +215,6 @@ struct Return<F> {
 impl<F: Frame> Core<F> {
     /// A core that works by `snapshot` and has no peers.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        let (inquirer, inquiries) = metrics::inquiries();
         let mut core = Self {
             pools: Vec::new(),
             snapshot: Arc::clone(&snapshot),
@@ -229,11 +227,16 @@ impl<F: Frame> Core<F> {
             token: Vec::new(),
             drain: None,
             counts: Counts::default(),
-            inquirer,
-            inquiries,
+            inquiries: Inquiries::default(),
         };
         core.adopt(snapshot);
         core
+    }
+
+    /// Has it answer these.
+    pub fn answering(mut self, inquiries: Inquiries) -> Self {
+        self.inquiries = inquiries;
+        self
     }
 
     /// Takes one event and carries out what follows from it, deadlines that have passed included.
