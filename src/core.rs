@@ -14,6 +14,7 @@ mod arrival;
 mod ending;
 mod handout;
 mod ledger;
+mod notes;
 mod token;
 
 use std::sync::Arc;
@@ -29,6 +30,9 @@ use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::snapshot::{FrontendId, PoolId, Route, Snapshot};
 
 pub use ledger::{Fate, Ledger, Outcome};
+pub use notes::{Note, Particulars, QUIET, What};
+
+use notes::Notes;
 
 /// A connection, as its engine numbers it. Never used twice, so a late answer can't reach a stranger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,6 +134,7 @@ pub struct Core<F> {
     /// When what is left is rejected; set once the gateway drains.
     drain: Option<Duration>,
     ledger: Ledger,
+    notes: Notes,
 }
 
 #[derive(Debug)]
@@ -190,6 +195,8 @@ struct Return<F> {
     envelope: Vec<F>,
     headers: Vec<F>,
     errors: ErrorEncoding,
+    /// What it would have gone by.
+    route: Option<Arc<Route>>,
     generation: u64,
 }
 
@@ -207,6 +214,7 @@ impl<F: Frame> Core<F> {
             deadlines: Deadlines::default(),
             drain: None,
             ledger: Ledger::default(),
+            notes: Notes::default(),
         };
         core.adopt(snapshot);
         core
@@ -253,17 +261,30 @@ impl<F: Frame> Core<F> {
             Event::Drain { deadline } => self.drain = Some(deadline),
         }
         self.expire(out);
+        self.notes.pass(self.now);
     }
 
     /// When [`Event::Tick`] is due at the latest, if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Duration> {
         let drain = self.drain.filter(|_| !self.requests.is_empty());
-        self.deadlines.next().into_iter().chain(drain).min()
+        let due = self.deadlines.next().into_iter().chain(drain);
+        due.chain(self.notes.due()).min()
     }
 
     /// Whether it drains and every request has its answer, each of which has met its fate.
     pub fn is_drained(&self) -> bool {
         self.drain.is_some() && self.in_flight() == 0
+    }
+
+    /// What an operator should hear of, at a bounded rate: the engine's to write to the log.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        self.notes.take()
+    }
+
+    /// At the end: also what was counted and is not due yet.
+    pub fn take_last_notes(&mut self) -> Vec<Note> {
+        self.notes.pass(Duration::MAX);
+        self.notes.take()
     }
 
     /// What was counted so far.
@@ -341,6 +362,7 @@ impl<F: Frame> Core<F> {
     ) {
         self.peers.insert(peer, Peer::Worker { pool, kind });
         self.pools[pool.0].worker_came(peer, kind, crowd);
+        self.note_worker(What::WorkerCame, pool, 0);
         self.dispatch(pool, out);
     }
 
@@ -356,7 +378,9 @@ impl<F: Frame> Core<F> {
             // What it asked for goes on: a client may leave as soon as it has sent.
             Some(Peer::Client(client)) => self.clients -= usize::from(!client.surplus),
             Some(Peer::Worker { pool, .. }) => {
-                for number in self.pools[pool.0].worker_gone(peer) {
+                let held = self.pools[pool.0].worker_gone(peer);
+                self.note_worker(What::WorkerGone, pool, held.len());
+                for number in held {
                     let name = &self.pools[pool.0].settings().name;
                     let message =
                         format!("the worker of pool {name} that held the request is gone");
@@ -366,6 +390,19 @@ impl<F: Frame> Core<F> {
             }
             None => {}
         }
+    }
+}
+
+impl<F: Frame> Core<F> {
+    fn note_worker(&mut self, what: What, pool: PoolId, held: usize) {
+        let pool = &self.pools[pool.0];
+        let particulars = || Particulars {
+            workers: pool.workers(),
+            held,
+            ..Particulars::default()
+        };
+        self.notes
+            .note(self.now, what, &pool.settings().name, particulars);
     }
 }
 
@@ -389,6 +426,7 @@ impl<F: Frame> Request<F> {
             envelope: self.envelope,
             headers,
             errors: self.errors,
+            route: Some(self.route),
             generation: self.snapshot.generation,
         }
     }

@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, EventKind};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{error, info, warn};
 
 use crate::config::{self, Inputs};
@@ -245,22 +245,7 @@ impl Follower {
                 wake.changed();
             }
         };
-        let laid = notify::recommended_watcher(heard).map(|mut watcher| {
-            let mut blind = None;
-            for (directory, mode) in self.directories() {
-                match watcher.watch(&directory, mode) {
-                    // It may come; whatever it comes in is watched too.
-                    Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) => {}
-                    Err(error) => blind = Some(format!("{}: {error}", directory.display())),
-                    Ok(()) => {}
-                }
-            }
-            (watcher, blind)
-        });
-        let (watcher, blind) = match laid {
-            Ok((watcher, blind)) => (Some(watcher), blind),
-            Err(error) => (None, Some(error.to_string())),
-        };
+        let (watcher, blind) = lay(self.directories(), heard);
         if let Some(why) = blind.filter(|_| !self.said_blind) {
             self.said_blind = true;
             warn!("can't watch every file ({why}): looking every {LOOK_EVERY:?} as well");
@@ -285,6 +270,33 @@ impl Follower {
         all.retain(|(directory, _)| directory.is_dir());
         once_each(all)
     }
+}
+
+/// Watches on as many of `directories` as may be, and why not on all of them, if so.
+fn lay<W: Watcher>(
+    directories: Vec<(PathBuf, RecursiveMode)>,
+    heard: impl notify::EventHandler,
+) -> (Option<W>, Option<String>) {
+    let mut watcher = match W::new(heard, notify::Config::default()) {
+        Ok(watcher) => watcher,
+        // Of descriptors, or of what one user may watch with.
+        Err(error) => return (None, Some(error.to_string())),
+    };
+    let mut blind = None;
+    for (directory, mode) in directories {
+        match watcher.watch(&directory, mode) {
+            // It may come; whatever it comes in is watched too.
+            Err(error) if matches!(error.kind, ErrorKind::PathNotFound) => {}
+            Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
+                let limit = "the system's limit of watches is reached, in Linux \
+                             fs.inotify.max_user_watches";
+                blind = Some(format!("{}: {limit}", directory.display()));
+            }
+            Err(error) => blind = Some(format!("{}: {error}", directory.display())),
+            Ok(()) => {}
+        }
+    }
+    (Some(watcher), blind)
 }
 
 /// Of several watches on a directory, the one that sees most.
@@ -331,5 +343,76 @@ mod tests {
             at("protos", Recursive),
         ];
         assert_eq!(once_each(all), kept);
+    }
+
+    /// A system that has watches for two directories only.
+    struct Two(Vec<PathBuf>);
+
+    impl Watcher for Two {
+        fn new<F: notify::EventHandler>(_: F, _: notify::Config) -> notify::Result<Self> {
+            Ok(Self(Vec::new()))
+        }
+
+        fn watch(&mut self, path: &Path, _: RecursiveMode) -> notify::Result<()> {
+            if path == Path::new("missing") {
+                return Err(notify::Error::path_not_found());
+            }
+            if self.0.len() == 2 {
+                return Err(notify::Error::new(ErrorKind::MaxFilesWatch));
+            }
+            self.0.push(path.to_owned());
+            Ok(())
+        }
+
+        fn unwatch(&mut self, _: &Path) -> notify::Result<()> {
+            Ok(())
+        }
+
+        fn kind() -> notify::WatcherKind {
+            notify::WatcherKind::NullWatcher
+        }
+    }
+
+    #[test]
+    fn out_of_watches_those_that_could_be_laid_stay_and_the_limit_is_named() {
+        let directories = |names: &[&str]| {
+            let all = names.iter().map(|name| PathBuf::from(*name));
+            all.map(|path| (path, RecursiveMode::Recursive)).collect()
+        };
+        let quiet = |_: notify::Result<notify::Event>| {};
+        let (watcher, blind) = lay::<Two>(directories(&["a", "missing", "b", "c"]), quiet);
+        assert_eq!(watcher.unwrap().0, [PathBuf::from("a"), PathBuf::from("b")]);
+        let blind = blind.unwrap();
+        assert!(
+            blind.starts_with("c: ") && blind.contains("max_user_watches"),
+            "{blind}"
+        );
+        let (watcher, blind) = lay::<Two>(directories(&["a", "missing"]), quiet);
+        assert_eq!((watcher.unwrap().0.len(), blind), (1, None));
+    }
+
+    #[test]
+    fn an_overflow_of_events_is_a_reason_to_look() {
+        use notify::event::Flag;
+        let looked = |kind, rescan: bool| {
+            let event = notify::Event::new(kind);
+            changes(&if rescan {
+                event.set_flag(Flag::Rescan)
+            } else {
+                event
+            })
+        };
+        // As notify tells it, and as it may yet tell it.
+        assert!(looked(EventKind::Other, true));
+        assert!(looked(EventKind::Access(AccessKind::Any), true));
+        assert!(!looked(EventKind::Access(AccessKind::Any), false));
+        assert!(!looked(
+            EventKind::Access(AccessKind::Open(AccessMode::Any)),
+            false
+        ));
+        assert!(looked(
+            EventKind::Access(AccessKind::Close(AccessMode::Write)),
+            false
+        ));
     }
 }

@@ -41,6 +41,7 @@ impl<F: Frame> Core<F> {
                     client: peer,
                     asked: client.asked,
                     headers: copies(&kept[..kept.len().min(most)]),
+                    route: self.snapshot.routes.get(message.kind()).cloned(),
                     envelope: message.envelope,
                     errors,
                     generation: self.snapshot.generation,

@@ -92,15 +92,41 @@ impl<F: Frame> Core<F> {
         debug!(
             reason = reason.label(),
             field = rejection.field,
-            message = rejection.message,
+            why = rejection.message,
             "rejected"
         );
+        self.note_rejection(&to, &rejection);
         let mut frames = to.envelope;
         frames.reserve_exact(2 + to.headers.len());
         frames.push(F::from(frame::ERROR_TYPE.to_vec()));
         frames.extend(to.headers);
         frames.push(F::from(rejection.encode(to.errors)));
         self.deliver(to.client, to.asked, frames, Outcome::Rejected(reason), out);
+    }
+
+    fn note_rejection(&mut self, to: &Return<F>, rejection: &Rejection) {
+        let route = to.route.as_ref().map_or("", |route| &route.name);
+        let (peers, snapshot) = (&self.peers, &self.snapshot);
+        let particulars = || {
+            let (frontend, client) = match peers.get(&to.client) {
+                Some(Peer::Client(client)) => (
+                    snapshot.names.of_frontend(client.frontend).to_owned(),
+                    frame::printable(&client.identity),
+                ),
+                _ => Default::default(),
+            };
+            Particulars {
+                frontend,
+                client,
+                field: rejection.field.clone(),
+                offset: rejection.offset,
+                generation: rejection.generation,
+                why: rejection.message.clone(),
+                ..Particulars::default()
+            }
+        };
+        let what = What::Rejected(rejection.reason);
+        self.notes.note(self.now, what, route, particulars);
     }
 
     pub(super) fn deliver(
