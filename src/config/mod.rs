@@ -34,6 +34,9 @@ use section::Spanned;
 use source::{RouteSource, Source};
 use value::{BindEndpoint, name_fault};
 
+/// The JSON Schema of routes.yaml, by which editors complete and check it.
+pub const JSON_SCHEMA: &str = include_str!("../../routes.schema.json");
+
 /// A configuration that can be run.
 #[derive(Debug)]
 pub struct Loaded {
@@ -263,7 +266,10 @@ fn clashing_binds(source: &Source, found: &mut Diagnostics) {
                 fault
                     .at(bind.place.clone())
                     .label("expected an address of its own")
-                    .note(format!("{} is bound at {}", before.value.0, before.place)),
+                    .note_at(
+                        format!("{} is bound at", before.value.0),
+                        before.place.clone(),
+                    ),
             );
         }
         others.push((host, bind));
