@@ -19,7 +19,7 @@ const PERSON: &str = "syntax = \"proto3\"; package demo; message Person { string
 
 /// A routes.yaml for the engine that is tested.
 fn yaml(reload: &str, routes: &str) -> String {
-    let engine = std::env::var("GATEWAY_TEST_ENGINE").unwrap_or_else(|_| "libzmq".into());
+    let engine = std::env::var("GATEWAY_TEST_ENGINE").unwrap_or_else(|_| "native".into());
     format!(
         r#"engine: {engine}
 frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0", errors: json }} }}
