@@ -375,38 +375,6 @@ fn colours_are_for_terminals_and_for_those_who_want_them() {
     }
 }
 
-/// Descriptors of a process.
-fn descriptors(id: u32) -> usize {
-    fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
-}
-
-/// inotify needs descriptors of its own, and a process that has none left for it can't watch: it says so,
-/// once, and follows its files all the same.
-#[test]
-fn without_watches_files_are_followed_by_looking() {
-    let text = |routes: &str| yaml("settle: 20ms", routes);
-    // How many it has without watches.
-    let mut blind = Logged::start(&yaml("watch: false", ""), &[]);
-    blind.until(&["ready"]);
-    let needed = descriptors(blind.process.id());
-    drop(blind);
-    let limit = format!("ulimit -n {}; exec \"$0\"", needed + 2);
-    let mut sh = Command::new("sh");
-    sh.args(["-c", &limit, env!("CARGO_BIN_EXE_gateway")]);
-    let mut gateway = Logged::spawn(files(&text("")), &mut sh);
-    let said = gateway.until(&["can't watch every file"]);
-    assert!(
-        said.contains("looking every 5s") && said.contains("WARN"),
-        "{said}"
-    );
-    // It tries anew to watch before each look, and says no more of it.
-    gateway.write(&text("  LAST: { pool: people }\n"));
-    let line = gateway.until(&["reloaded"]);
-    assert!(line.contains("+1 route (LAST)"), "{line}");
-    let again = |line: &&String| line.contains("can't watch");
-    assert_eq!(gateway.seen.iter().find(again), None, "said twice");
-}
-
 /// More events than inotify's queue holds, the last of which tells of the edit.
 #[test]
 fn an_edit_whose_event_was_dropped_is_seen() {

@@ -92,7 +92,10 @@ impl Broker {
         let status = fs::read_to_string(path).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let number = line.and_then(|line| line.split_whitespace().next());
-        number.and_then(|kib| kib.parse::<u64>().ok()).expect("a size") << 10
+        number
+            .and_then(|kib| kib.parse::<u64>().ok())
+            .expect("a size")
+            << 10
     }
 }
 
@@ -156,7 +159,10 @@ pub fn run_proxy(_directory: &Path) {
         socket.set_sndhwm(0).expect("an option");
         socket.set_rcvhwm(0).expect("an option");
         socket.bind("tcp://127.0.0.1:*").expect("a free port");
-        println!("{}", socket.get_last_endpoint().expect("bound").expect("text"));
+        println!(
+            "{}",
+            socket.get_last_endpoint().expect("bound").expect("text")
+        );
     }
     zmq::proxy(&clients, &workers).expect("it runs until it is killed");
 }

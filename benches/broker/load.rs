@@ -38,10 +38,30 @@ impl Load {
             window,
         };
         vec![
-            load("60 B, pipelined (2 clients, 100 in flight each)", 60, 2, 100),
-            load("1 KB, pipelined (2 clients, 100 in flight each)", 1_000, 2, 100),
-            load("8 KB, pipelined (2 clients, 100 in flight each)", 8_000, 2, 100),
-            load("1 MB, pipelined (2 clients, 4 in flight each)", 1_000_000, 2, 4),
+            load(
+                "60 B, pipelined (2 clients, 100 in flight each)",
+                60,
+                2,
+                100,
+            ),
+            load(
+                "1 KB, pipelined (2 clients, 100 in flight each)",
+                1_000,
+                2,
+                100,
+            ),
+            load(
+                "8 KB, pipelined (2 clients, 100 in flight each)",
+                8_000,
+                2,
+                100,
+            ),
+            load(
+                "1 MB, pipelined (2 clients, 4 in flight each)",
+                1_000_000,
+                2,
+                4,
+            ),
             load("60 B, one at a time", 60, 1, 1),
         ]
     }
@@ -97,7 +117,9 @@ fn blob(size: usize) -> Vec<u8> {
 
 /// Connects so many clients, which then say nothing.
 pub fn connect(broker: &Broker, clients: usize) -> Vec<TcpStream> {
-    (0..clients).map(|_| zmtp::connect(&broker.clients)).collect()
+    (0..clients)
+        .map(|_| zmtp::connect(&broker.clients))
+        .collect()
 }
 
 /// A worker on a thread: what it gets is what it answers, byte for byte.
@@ -116,12 +138,7 @@ fn echo(endpoint: &str) -> TcpStream {
 }
 
 /// A client: how many answers it had, and how long each took.
-fn client(
-    endpoint: &str,
-    request: &[u8],
-    window: usize,
-    until: Instant,
-) -> (usize, Vec<Duration>) {
+fn client(endpoint: &str, request: &[u8], window: usize, until: Instant) -> (usize, Vec<Duration>) {
     let mut stream = zmtp::connect(endpoint);
     let burst = request.repeat(window);
     let mut buffer = vec![0; (256 << 10).max(request.len())];
@@ -160,7 +177,10 @@ fn client(
         let before = answered;
         while !rest.is_empty() {
             let piece = rest.len().min(request.len() - matched);
-            assert!(rest[..piece] == request[matched..matched + piece], "a wrong answer");
+            assert!(
+                rest[..piece] == request[matched..matched + piece],
+                "a wrong answer"
+            );
             rest = &rest[piece..];
             matched += piece;
             if matched == request.len() {

@@ -61,5 +61,8 @@ fn idle(clients: usize) {
     let before = broker.memory();
     let held = load::connect(&broker, clients);
     let each = (broker.memory() - before) / held.len() as u64;
-    println!("\n{} idle clients: {each} B of memory each (engine native)", held.len());
+    println!(
+        "\n{} idle clients: {each} B of memory each (engine native)",
+        held.len()
+    );
 }

@@ -21,7 +21,10 @@ impl Sample {
         let at = |share: f64| {
             let last = loaded.latencies.len().saturating_sub(1);
             let place = (last as f64 * share) as usize;
-            loaded.latencies.get(place).map_or(0.0, |it| it.as_secs_f64() * 1e6)
+            loaded
+                .latencies
+                .get(place)
+                .map_or(0.0, |it| it.as_secs_f64() * 1e6)
         };
         Self {
             cpu: cpu.as_nanos() as f64 / loaded.round_trips as f64,
@@ -52,7 +55,9 @@ impl Table {
 
     pub fn print(&self) {
         println!("\n### {}\n", self.name);
-        println!("| broker | CPU a round trip | ratio | spread | throughput | ratio | p50 | ratio | p99 | p99.9 | memory |");
+        println!(
+            "| broker | CPU a round trip | ratio | spread | throughput | ratio | p50 | ratio | p99 | p99.9 | memory |"
+        );
         println!("|---|---|---|---|---|---|---|---|---|---|---|");
         let proxy = |of: &dyn Fn(&Sample) -> f64| self.median(Kind::Proxy, of);
         for kind in Kind::ALL {
