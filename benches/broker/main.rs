@@ -5,7 +5,8 @@
 //! The gateway checks every payload against its schema; zmq_proxy checks nothing. Figures are medians
 //! over rounds in which the brokers take turns; beside them the spread. Only the ratios mean anything.
 //!
-//! `cargo bench --bench broker -- quick` does fewer and shorter rounds; `-- idle` only the memory of idle clients.
+//! `cargo bench --bench broker -- quick` does fewer and shorter rounds; `-- idle` only the memory of idle
+//! clients; `-- '1 MB'` only the loads whose names begin so.
 
 mod brokers;
 mod load;
@@ -30,12 +31,18 @@ fn main() {
         true => (3, Duration::from_millis(500)),
         false => (7, Duration::from_secs(2)),
     };
-    if arguments.iter().all(|it| it != "idle") {
-        for load in Load::all(lasting) {
+    let known = ["quick", "idle", "--bench"];
+    let mut wanted = arguments.iter().filter(|it| !known.contains(&it.as_str()));
+    let wanted = wanted.next();
+    let only_idle = arguments.iter().any(|it| it == "idle");
+    for load in Load::all(lasting) {
+        if !only_idle && wanted.is_none_or(|wanted| load.name.starts_with(wanted)) {
             compare(&load, rounds);
         }
     }
-    idle(if quick { 1_000 } else { 10_000 });
+    if wanted.is_none() {
+        idle(if quick { 1_000 } else { 10_000 });
+    }
 }
 
 fn compare(load: &Load, rounds: usize) {

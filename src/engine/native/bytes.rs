@@ -15,6 +15,19 @@ pub(super) const CHUNK: usize = 64 << 10;
 /// Buffers that are kept to be read into again: what a turn's large frames may hold on to.
 const CHUNKS_KEPT: usize = 64;
 
+/// Bytes from which a frame's memory is kept to be used again: from here on, getting it anew from the system
+/// costs more than filling it.
+const LARGE_MIN: usize = 32 << 10;
+
+/// Bytes of such memory that are kept at most.
+const LARGE_KEPT: usize = 16 << 20;
+
+/// Bytes that are copied together to be written; then a new piece is begun, so that none is moved to grow.
+pub(super) const PIECE: usize = 64 << 10;
+
+/// Emptied pieces that are kept for the next ones to write.
+const PIECES_KEPT: usize = 64;
+
 /// Emptied lists of frames that are kept to be filled again.
 const LISTS_KEPT: usize = 1024;
 
@@ -58,7 +71,7 @@ impl From<Vec<u8>> for Bytes {
 }
 
 /// What was read and is not decoded yet: a part of a buffer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Input {
     buffer: Rc<Vec<u8>>,
     unread: Range<usize>,
@@ -97,11 +110,15 @@ impl From<Vec<u8>> for Input {
     }
 }
 
-/// Buffers and lists that were used and can be used again.
+/// Memory that was used and can be used again, shared by all connections: one at rest owns none.
 #[derive(Debug, Default)]
 pub(super) struct Spare {
     chunks: Vec<Rc<Vec<u8>>>,
     lists: Vec<Vec<Bytes>>,
+    pieces: Vec<Vec<u8>>,
+    large: Vec<Vec<u8>>,
+    /// Bytes of all in `large`.
+    large_bytes: usize,
 }
 
 impl Spare {
@@ -138,6 +155,45 @@ impl Spare {
     pub(super) fn give_back(&mut self, input: Input) {
         if self.chunks.len() < CHUNKS_KEPT && input.buffer.len() == CHUNK {
             self.chunks.push(input.buffer);
+        }
+    }
+
+    /// Memory for a frame of `size` bytes that comes in pieces: as much as is at hand, at most `size`. What it
+    /// holds means nothing.
+    pub(super) fn large(&mut self, size: usize) -> Vec<u8> {
+        if size < LARGE_MIN {
+            return Vec::new();
+        }
+        let mut memory = self.large.pop().unwrap_or_default();
+        self.large_bytes -= memory.capacity();
+        memory.truncate(size);
+        memory
+    }
+
+    /// Keeps a frame's memory if it is large and nobody shares it.
+    pub(super) fn keep(&mut self, frame: Bytes) {
+        let Some(Ok(memory)) = frame.buffer.map(Rc::try_unwrap) else {
+            return;
+        };
+        let bytes = memory.capacity();
+        // A buffer that was read into has its own way back.
+        if bytes >= LARGE_MIN && bytes != CHUNK && self.large_bytes + bytes <= LARGE_KEPT {
+            self.large_bytes += bytes;
+            self.large.push(memory);
+        }
+    }
+
+    /// An empty piece to write into.
+    pub(super) fn piece(&mut self) -> Vec<u8> {
+        self.pieces.pop().unwrap_or_default()
+    }
+
+    /// Keeps a piece that is written.
+    pub(super) fn keep_piece(&mut self, mut piece: Vec<u8>) {
+        // Larger ones were grown for one frame.
+        if self.pieces.len() < PIECES_KEPT && piece.capacity() <= 2 * PIECE {
+            piece.clear();
+            self.pieces.push(piece);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::bytes::{Input, Spare};
 use super::dial::DialId;
-use super::outbox::{Outbox, Pieces};
+use super::outbox::Outbox;
 use super::stream::Stream;
 use super::zmtp::decoder::Decoder;
 use super::zmtp::greeting::Greeting;
@@ -135,10 +135,9 @@ impl Connection {
     /// Reads once.
     pub(super) fn read(&mut self, spare: &mut Spare, now: Duration) -> io::Result<Read> {
         let (got, asked) = match self.decoder.direct() {
-            Some(body) => {
-                let room = body.capacity() - body.len();
-                let n = self.stream.append(body);
-                (n.map(|n| (n, Input::from(Vec::new()))), room)
+            Some(room) => {
+                let n = self.stream.read(room);
+                (n.map(|n| (n, Input::default())), room.len())
             }
             None => {
                 let mut asked = 0;
@@ -172,10 +171,10 @@ impl Connection {
     }
 
     /// Writes what waits, as far as the peer takes it.
-    pub(super) fn write(&mut self, pieces: &mut Pieces) -> io::Result<()> {
+    pub(super) fn write(&mut self, spare: &mut Spare) -> io::Result<()> {
         let all = self
             .outbox
-            .write(pieces, |slices| self.stream.write(slices))?;
+            .write(spare, |slices| self.stream.write(slices))?;
         if !all {
             self.outbox.compact();
         }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use super::bytes::Bytes;
+use super::bytes::{Bytes, PIECE, Spare};
 use super::zmtp::{self, MORE};
 use crate::core::Outcome;
 use crate::frame::Frame;
@@ -13,32 +13,8 @@ use crate::frame::Frame;
 /// own in the system call, and than keeping its buffer from being read into.
 const SHARED_MIN: usize = 16 << 10;
 
-/// Bytes that are copied together; then a new piece is begun, so that none is moved to grow.
-const PIECE: usize = 64 << 10;
-
 /// Pieces that one system call takes.
 const PIECES_MAX: usize = 64;
-
-/// Emptied pieces that are kept for the next ones to write.
-const PIECES_KEPT: usize = 64;
-
-/// Emptied pieces, shared by all outboxes: one that has nothing to say owns no memory.
-#[derive(Debug, Default)]
-pub(super) struct Pieces(Vec<Vec<u8>>);
-
-impl Pieces {
-    fn take(&mut self) -> Vec<u8> {
-        self.0.pop().unwrap_or_default()
-    }
-
-    fn give_back(&mut self, mut piece: Vec<u8>) {
-        // Larger ones were grown for one frame.
-        if self.0.len() < PIECES_KEPT && piece.capacity() <= 2 * PIECE {
-            piece.clear();
-            self.0.push(piece);
-        }
-    }
-}
 
 /// One peer's.
 #[derive(Debug, Default)]
@@ -80,31 +56,31 @@ impl Outbox {
     }
 
     /// Appends protocol bytes.
-    pub(super) fn put(&mut self, pieces: &mut Pieces, put: impl FnOnce(&mut Vec<u8>)) {
-        let piece = self.tail(pieces, 0);
+    pub(super) fn put(&mut self, spare: &mut Spare, put: impl FnOnce(&mut Vec<u8>)) {
+        let piece = self.tail(spare, 0);
         let before = piece.len();
         put(piece);
         self.unwritten += (piece.len() - before) as u64;
     }
 
     /// Appends a frame that is small, or not ours to share.
-    pub(super) fn copy(&mut self, pieces: &mut Pieces, frame: &[u8], more: bool) {
+    pub(super) fn copy(&mut self, spare: &mut Spare, frame: &[u8], more: bool) {
         let flags = if more { MORE } else { 0 };
-        let piece = self.tail(pieces, frame.len() + zmtp::HEADER_MAX);
+        let piece = self.tail(spare, frame.len() + zmtp::HEADER_MAX);
         let before = piece.len();
         zmtp::put_frame(piece, flags, frame);
         self.unwritten += (piece.len() - before) as u64;
     }
 
     /// Appends a frame.
-    pub(super) fn push(&mut self, pieces: &mut Pieces, frame: &Bytes, more: bool) {
+    pub(super) fn push(&mut self, spare: &mut Spare, frame: &Bytes, more: bool) {
         let bytes = frame.bytes();
         if bytes.len() < SHARED_MIN {
-            self.copy(pieces, bytes, more);
+            self.copy(spare, bytes, more);
             return;
         }
         let flags = if more { MORE } else { 0 };
-        self.put(pieces, |piece| zmtp::put_header(piece, flags, bytes.len()));
+        self.put(spare, |piece| zmtp::put_header(piece, flags, bytes.len()));
         self.unwritten += bytes.len() as u64;
         self.pieces.push_back(Piece::Shared(frame.clone()));
     }
@@ -131,7 +107,7 @@ impl Outbox {
     /// Writes as much as the peer takes: until nothing waits (true), or the system has no room (false).
     pub(super) fn write(
         &mut self,
-        pieces: &mut Pieces,
+        spare: &mut Spare,
         mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<bool> {
         while !self.pieces.is_empty() {
@@ -148,7 +124,7 @@ impl Outbox {
             }
             match write(&slices[..count]) {
                 Ok(n) => {
-                    self.advance(pieces, n);
+                    self.advance(spare, n);
                     if n < offered {
                         return Ok(false);
                     }
@@ -170,7 +146,7 @@ impl Outbox {
         }
     }
 
-    fn advance(&mut self, pieces: &mut Pieces, n: usize) {
+    fn advance(&mut self, spare: &mut Spare, n: usize) {
         self.written += n as u64;
         self.unwritten -= n as u64;
         self.written_of_first += n;
@@ -180,18 +156,20 @@ impl Outbox {
                 break;
             }
             self.written_of_first -= length;
-            if let Some(Piece::Copied(piece)) = self.pieces.pop_front() {
-                pieces.give_back(piece);
+            match self.pieces.pop_front() {
+                Some(Piece::Copied(piece)) => spare.keep_piece(piece),
+                Some(Piece::Shared(bytes)) => spare.keep(bytes),
+                None => break,
             }
         }
     }
 
     /// The piece to append to, with room for `n` bytes more if it is not a new one.
-    fn tail(&mut self, pieces: &mut Pieces, n: usize) -> &mut Vec<u8> {
+    fn tail(&mut self, spare: &mut Spare, n: usize) -> &mut Vec<u8> {
         let fits = matches!(self.pieces.back(), Some(Piece::Copied(piece))
             if piece.len() + n <= PIECE);
         if !fits {
-            self.pieces.push_back(Piece::Copied(pieces.take()));
+            self.pieces.push_back(Piece::Copied(spare.piece()));
         }
         match self.pieces.back_mut() {
             Some(Piece::Copied(piece)) => piece,
@@ -215,7 +193,7 @@ mod tests {
             }
             Ok(into.len() - before)
         };
-        outbox.write(&mut Pieces::default(), write).unwrap()
+        outbox.write(&mut Spare::default(), write).unwrap()
     }
 
     #[test]
@@ -229,9 +207,9 @@ mod tests {
         }
         for most in [1, 7, 1000, SHARED_MIN, usize::MAX / 2] {
             let mut outbox = Outbox::default();
-            let mut pieces = Pieces::default();
+            let mut spare = Spare::default();
             for frame in &frames {
-                outbox.push(&mut pieces, &Bytes::from(frame.clone()), true);
+                outbox.push(&mut spare, &Bytes::from(frame.clone()), true);
             }
             assert_eq!(outbox.unwritten(), expected.len() as u64);
             let mut out = Vec::new();
@@ -246,10 +224,10 @@ mod tests {
     #[test]
     fn an_answer_is_out_when_its_last_byte_is() {
         let mut outbox = Outbox::default();
-        let mut pieces = Pieces::default();
+        let mut spare = Spare::default();
         let outcomes = [Outcome::Answered, Outcome::Rejected(Reason::Timeout)];
         for outcome in outcomes {
-            outbox.copy(&mut pieces, b"12345678", false);
+            outbox.copy(&mut spare, b"12345678", false);
             outbox.mark(outcome);
         }
         let mut out = Vec::new();

@@ -11,7 +11,6 @@ use mio::{Interest, Registry, Token};
 use super::bytes::{Bytes, Spare};
 use super::connection::{Connection, Phase, Role};
 use super::dial::DialId;
-use super::outbox::Pieces;
 use super::stream::Stream;
 use super::timers::Timers;
 use super::zmtp::greeting;
@@ -49,7 +48,6 @@ pub(super) struct Peers {
     /// Calls whose connection ended.
     pub(super) hung_up: Vec<DialId>,
     pub(super) spare: Spare,
-    pub(super) pieces: Pieces,
     pub(super) timers: Timers,
     /// Bytes of answers that a client may leave unread: `limits.client_bytes`.
     pub(super) outbox_max: u64,
@@ -68,7 +66,6 @@ impl Peers {
             broken: Vec::new(),
             hung_up: Vec::new(),
             spare: Spare::default(),
-            pieces: Pieces::default(),
             timers: Timers::default(),
             outbox_max: u64::MAX,
         }
@@ -138,7 +135,7 @@ impl Peers {
         let Some(connection) = find(&mut self.places, peer) else {
             return;
         };
-        connection.outbox.put(&mut self.pieces, put);
+        connection.outbox.put(&mut self.spare, put);
         if !std::mem::replace(&mut connection.dirty, true) {
             self.dirty.push(peer);
         }
@@ -197,7 +194,7 @@ impl Peers {
         if matches!(connection.phase, Phase::Connecting) {
             return;
         }
-        let written = connection.write(&mut self.pieces);
+        let written = connection.write(&mut self.spare);
         while let Some(outcome) = connection.outbox.next_written() {
             let fate = Fate::Delivered;
             self.news.push_back(Event::Settled { outcome, fate });
@@ -267,9 +264,9 @@ impl Outlet<Bytes> for Peers {
             return Err(body);
         }
         for part in head {
-            connection.outbox.copy(&mut self.pieces, part, true);
+            connection.outbox.copy(&mut self.spare, part, true);
         }
-        push(connection, &mut self.pieces, &body);
+        push(connection, &mut self.spare, &body);
         if !std::mem::replace(&mut connection.dirty, true) {
             self.dirty.push(worker);
         }
@@ -286,7 +283,7 @@ impl Outlet<Bytes> for Peers {
         if waiting > 0 && waiting + bytes > self.outbox_max {
             return Fate::Slow;
         }
-        push(connection, &mut self.pieces, &frames);
+        push(connection, &mut self.spare, &frames);
         connection.outbox.mark(outcome);
         if !std::mem::replace(&mut connection.dirty, true) {
             self.dirty.push(client);
@@ -306,9 +303,9 @@ fn find(places: &mut [Option<Box<Connection>>], peer: PeerId) -> Option<&mut Con
 }
 
 /// Appends a message, or what follows of one.
-fn push(connection: &mut Connection, pieces: &mut Pieces, frames: &[Bytes]) {
+fn push(connection: &mut Connection, spare: &mut Spare, frames: &[Bytes]) {
     let last = frames.len().saturating_sub(1);
     for (n, frame) in frames.iter().enumerate() {
-        connection.outbox.push(pieces, frame, n < last);
+        connection.outbox.push(spare, frame, n < last);
     }
 }

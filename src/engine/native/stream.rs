@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -77,12 +76,6 @@ impl Stream {
         }
     }
 
-    /// Reads into the room that a vector has to spare.
-    pub(super) fn append(&self, into: &mut Vec<u8>) -> io::Result<usize> {
-        let room = rustix::buffer::spare_capacity(into);
-        Ok(rustix::io::read(self.as_fd(), room)?)
-    }
-
     pub(super) fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match (self, slices) {
             (Self::Tcp(stream), [one]) => (&mut &*stream).write(one),
@@ -98,15 +91,6 @@ impl Stream {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Ipc(stream) => stream.shutdown(Shutdown::Write),
         };
-    }
-}
-
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Ipc(stream) => stream.as_fd(),
-        }
     }
 }
 

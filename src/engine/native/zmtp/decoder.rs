@@ -15,7 +15,7 @@ const FIRST_PIECE: usize = 64 << 10;
 
 /// Bytes that a frame must lack for them to be read straight into its own memory; fewer are cheaper to
 /// copy than a read of their own.
-const DIRECT_MIN: u64 = 16 << 10;
+const DIRECT_MIN: usize = 16 << 10;
 
 /// Largest frame that is skipped as it comes: a tebibyte. More is no message that anybody sends, but a
 /// stream that has lost its way.
@@ -89,9 +89,11 @@ enum Partial {
     Header([u8; HEADER_MAX], u8),
     Body {
         flags: u8,
+        /// What has come, and room for more.
         body: Vec<u8>,
-        /// Not more than `usize`: what is collected is within bounds.
-        missing: u64,
+        filled: usize,
+        /// All of it, which is within bounds.
+        size: usize,
     },
     Skipped {
         flags: u8,
@@ -116,11 +118,12 @@ impl Decoder {
                 Partial::Body {
                     flags,
                     body,
-                    missing,
+                    filled,
+                    size,
                 } => {
                     let flags = *flags;
-                    collect(body, missing, input);
-                    if *missing > 0 {
+                    *filled += collect(body, *filled, *size, input);
+                    if filled < size {
                         break;
                     }
                     let body = Bytes::from(std::mem::take(body));
@@ -155,23 +158,24 @@ impl Decoder {
         self.inside || !matches!(self.frame, Partial::None)
     }
 
-    /// Memory that what follows can be read straight into, if that is worth it: its spare room belongs to
-    /// the frame that is coming in. Fill any of it, then say [`Self::appended`].
-    pub(in super::super) fn direct(&mut self) -> Option<&mut Vec<u8>> {
+    /// Memory that what follows can be read straight into, if that is worth it: it belongs to the frame that
+    /// is coming in. Fill the front of it, then say [`Self::appended`].
+    pub(in super::super) fn direct(&mut self) -> Option<&mut [u8]> {
         match &mut self.frame {
-            Partial::Body { body, missing, .. } if *missing >= DIRECT_MIN => {
-                grow(body, clamp(*missing), 1);
-                let room = body.capacity() - body.len();
-                (room as u64 <= *missing).then_some(body)
+            Partial::Body {
+                body, filled, size, ..
+            } if *size - *filled >= DIRECT_MIN => {
+                grow(body, *filled, *size, 1);
+                Some(&mut body[*filled..])
             }
             _ => None,
         }
     }
 
-    /// So many bytes were appended to what [`Self::direct`] gave.
+    /// So many bytes were put into what [`Self::direct`] gave.
     pub(in super::super) fn appended(&mut self, n: usize) {
-        if let Partial::Body { missing, .. } = &mut self.frame {
-            *missing = missing.saturating_sub(n as u64);
+        if let Partial::Body { filled, size, .. } = &mut self.frame {
+            *filled = (*filled + n).min(*size);
         }
     }
 
@@ -243,8 +247,9 @@ impl Decoder {
         }
         self.frame = Partial::Body {
             flags,
-            body: Vec::new(),
-            missing: size,
+            body: spare.large(length),
+            filled: 0,
+            size: length,
         };
         Ok(None)
     }
@@ -298,20 +303,22 @@ fn size(header: &[u8]) -> Result<u64, Fault> {
     }
 }
 
-fn collect(body: &mut Vec<u8>, missing: &mut u64, input: &mut Input) {
-    let n = input.rest().len().min(clamp(*missing));
-    grow(body, clamp(*missing), n);
-    body.extend_from_slice(&input.rest()[..n]);
+/// Takes what the input has of a body; how much that was.
+fn collect(body: &mut Vec<u8>, filled: usize, size: usize, input: &mut Input) -> usize {
+    let n = input.rest().len().min(size - filled);
+    grow(body, filled, size, n);
+    body[filled..filled + n].copy_from_slice(&input.rest()[..n]);
     input.skip(n);
-    *missing -= n as u64;
+    n
 }
 
 /// Makes room for `n` bytes more at least: doubling, so that the copying stays in proportion, but never
-/// more than is `missing`.
-fn grow(body: &mut Vec<u8>, missing: usize, n: usize) {
-    if body.capacity() - body.len() < n {
-        let more = body.len().max(n).max(FIRST_PIECE).min(missing);
-        body.reserve_exact(more.max(n));
+/// more than the whole.
+fn grow(body: &mut Vec<u8>, filled: usize, size: usize, n: usize) {
+    if body.len() - filled < n {
+        let length = (filled + n).max(2 * filled).max(FIRST_PIECE).min(size);
+        body.reserve_exact(length - body.len());
+        body.resize(length, 0);
     }
 }
 
