@@ -11,6 +11,7 @@
 
 mod answer;
 mod arrival;
+mod counting;
 mod ending;
 mod handout;
 mod ledger;
@@ -25,9 +26,11 @@ use tracing::debug;
 
 use crate::deadline::Deadlines;
 use crate::frame::{self, ClientKind, Frame, Message};
+use crate::metrics::{self, EngineCounters, Inquirer, Inquiries};
 use crate::pool::{Identity, Pool, WorkerKind};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
-use crate::snapshot::{FrontendId, PoolId, Route, Snapshot};
+use crate::snapshot::{FrontendId, PoolId, Route, RouteId, Snapshot};
+use counting::Counts;
 
 pub use ledger::{Fate, Ledger, Outcome};
 pub use notes::{Note, Particulars, QUIET, What};
@@ -117,6 +120,16 @@ pub trait Outlet<F> {
     /// Hands a client its answer, and says what became of it. What waits for the client to read is
     /// the outlet's to bound, and its fate to tell by [`Event::Settled`].
     fn to_client(&mut self, client: PeerId, frames: Vec<F>, outcome: Outcome) -> Fate;
+
+    /// What the engine has counted; asked for now and then.
+    fn counters(&self) -> EngineCounters {
+        EngineCounters::default()
+    }
+
+    /// How many connections stand behind a pool's crowd; none from an engine that knows each worker.
+    fn connections(&self, _pool: PoolId) -> Option<usize> {
+        None
+    }
 }
 
 /// Requests, who holds them, and what was decided.
@@ -133,7 +146,9 @@ pub struct Core<F> {
     deadlines: Deadlines,
     /// When what is left is rejected; set once the gateway drains.
     drain: Option<Duration>,
-    ledger: Ledger,
+    counts: Counts,
+    inquirer: Inquirer,
+    inquiries: Inquiries,
     notes: Notes,
 }
 
@@ -172,6 +187,7 @@ struct Request<F> {
     /// What it is judged by, and so is its answer.
     snapshot: Arc<Snapshot>,
     bytes: u64,
+    arrived: Duration,
     state: State<F>,
 }
 
@@ -190,19 +206,20 @@ enum State<F> {
 
 /// Where a rejection goes and how it is written.
 struct Return<F> {
+    /// What it would have gone by.
+    route: RouteId,
     client: PeerId,
     asked: u64,
     envelope: Vec<F>,
     headers: Vec<F>,
     errors: ErrorEncoding,
-    /// What it would have gone by.
-    route: Option<Arc<Route>>,
     generation: u64,
 }
 
 impl<F: Frame> Core<F> {
     /// A core that works by `snapshot` and has no peers.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        let (inquirer, inquiries) = metrics::inquiries();
         let mut core = Self {
             pools: Vec::new(),
             snapshot: Arc::clone(&snapshot),
@@ -213,7 +230,9 @@ impl<F: Frame> Core<F> {
             number: 0,
             deadlines: Deadlines::default(),
             drain: None,
-            ledger: Ledger::default(),
+            counts: Counts::default(),
+            inquirer,
+            inquiries,
             notes: Notes::default(),
         };
         core.adopt(snapshot);
@@ -249,7 +268,7 @@ impl<F: Frame> Core<F> {
                 None => {}
             },
             Event::Writable { peer } => self.writable(peer, out),
-            Event::Settled { outcome, fate } => self.ledger.settled(outcome, fate),
+            Event::Settled { outcome, fate } => self.counts.settled(outcome, fate),
             Event::Gone { peer } => self.gone(peer, out),
             Event::Tick => {}
             Event::Reload { snapshot } => {
@@ -262,6 +281,9 @@ impl<F: Frame> Core<F> {
         }
         self.expire(out);
         self.notes.pass(self.now);
+        if self.inquiries.any() {
+            self.inquiries.answer(self.sample(out));
+        }
     }
 
     /// When [`Event::Tick`] is due at the latest, if nothing else happens before.
@@ -287,14 +309,9 @@ impl<F: Frame> Core<F> {
         self.notes.take()
     }
 
-    /// What was counted so far.
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-
     /// Requests that wait for an answer, and answers whose fate is open.
     pub fn in_flight(&self) -> u64 {
-        self.requests.len() as u64 + self.ledger.unsettled
+        self.requests.len() as u64 + self.counts.unsettled
     }
 
     /// Requests that wait for a worker of this pool.
@@ -324,6 +341,7 @@ impl<F: Frame> Core<F> {
     /// Works by `snapshot` from now on. Requests that are open keep the route that they came by; a
     /// pool that is gone from the configuration keeps its last settings.
     fn adopt(&mut self, snapshot: Arc<Snapshot>) {
+        self.counts.adopt(&snapshot);
         for (id, settings) in &snapshot.pools {
             while self.pools.len() <= id.0 {
                 self.pools.push(Pool::new(Arc::clone(settings)));
@@ -362,6 +380,7 @@ impl<F: Frame> Core<F> {
             asked: 0,
         };
         self.clients += usize::from(!client.surplus);
+        self.counts.client(frontend, true);
         self.peers.insert(peer, Peer::Client(client));
     }
 
@@ -389,7 +408,10 @@ impl<F: Frame> Core<F> {
     fn gone(&mut self, peer: PeerId, out: &mut impl Outlet<F>) {
         match self.peers.remove(&peer) {
             // What it asked for goes on: a client may leave as soon as it has sent.
-            Some(Peer::Client(client)) => self.clients -= usize::from(!client.surplus),
+            Some(Peer::Client(client)) => {
+                self.clients -= usize::from(!client.surplus);
+                self.counts.client(client.frontend, false);
+            }
             Some(Peer::Worker { pool, .. }) => {
                 let held = self.pools[pool.0].worker_gone(peer);
                 self.note_worker(What::WorkerGone, pool, held.len());
@@ -434,12 +456,12 @@ impl<F: Frame> Request<F> {
             State::Held { headers, .. } => headers,
         };
         Return {
+            route: self.route.id,
             client: self.client,
             asked: self.asked,
             envelope: self.envelope,
             headers,
             errors: self.errors,
-            route: Some(self.route),
             generation: self.snapshot.generation,
         }
     }

@@ -74,6 +74,7 @@ impl<F: Frame> Core<F> {
         if request.route.timeout.is_some() {
             self.deadlines.ended(|n| self.requests.contains_key(&n));
         }
+        self.counts.route(request.route.id).open -= 1;
         if let Some(Peer::Client(client)) = self.peers.get_mut(&request.client) {
             client.open -= 1;
             client.open_bytes -= request.bytes;
@@ -101,12 +102,13 @@ impl<F: Frame> Core<F> {
         frames.push(F::from(frame::ERROR_TYPE.to_vec()));
         frames.extend(to.headers);
         frames.push(F::from(rejection.encode(to.errors)));
-        self.deliver(to.client, to.asked, frames, Outcome::Rejected(reason), out);
+        let outcome = Outcome::Rejected(to.route, reason);
+        self.deliver(to.client, to.asked, frames, outcome, out);
     }
 
     fn note_rejection(&mut self, to: &Return<F>, rejection: &Rejection) {
-        let route = to.route.as_ref().map_or("", |route| &route.name);
         let (peers, snapshot) = (&self.peers, &self.snapshot);
+        let route = snapshot.names.of_route(to.route);
         let particulars = || {
             let (frontend, client) = match peers.get(&to.client) {
                 Some(Peer::Client(client)) => (
@@ -138,9 +140,12 @@ impl<F: Frame> Core<F> {
         out: &mut impl Outlet<F>,
     ) {
         let fate = match self.peers.get(&client) {
-            Some(Peer::Client(it)) if it.asked == asked => out.to_client(client, frames, outcome),
+            Some(Peer::Client(it)) if it.asked == asked => {
+                self.counts.route(outcome.route()).bytes_out += frame::size(&frames);
+                out.to_client(client, frames, outcome)
+            }
             _ => Fate::Gone,
         };
-        self.ledger.count(outcome, fate);
+        self.counts.count(outcome, fate);
     }
 }
