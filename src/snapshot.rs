@@ -227,6 +227,7 @@ impl AnyOf {
         match self.first.encoding() {
             Encoding::Protobuf => ErrorEncoding::Protobuf,
             Encoding::Msgpack => ErrorEncoding::Msgpack,
+            Encoding::Json => ErrorEncoding::Json,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What is wrong with a payload, and where.
 //!
 //! A walk that fails makes a [`Fault`] where it stands and adds one path segment per level as its
-//! recursion unwinds; at the top it becomes a [`Violation`]. All of it is cold: nothing here runs
-//! for a payload that passes.
+//! recursion unwinds; at the top it becomes a [`Violation`]. Where all violations are asked for, each
+//! level [gathers](Gather) what it can get past. All of it is cold: nothing here runs for a payload
+//! that passes.
 
 use std::fmt;
 
@@ -10,8 +11,12 @@ use std::fmt;
 /// characters.
 const EXCERPT: usize = 48;
 
+/// The most violations that are told of one payload: enough to mend it by, and a bound on the answer
+/// to a payload that is wrong everywhere.
+const MOST: usize = 16;
+
 /// The first thing wrong with a payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Violation {
     /// The field, `address.lines[3].zip` or `tags["k"]`; empty for the message itself.
     pub path: String,
@@ -21,6 +26,9 @@ pub struct Violation {
     pub found: String,
     /// The byte of the payload where it stands.
     pub offset: usize,
+    /// What else is wrong, up to 15 of it, in the order of the payload; empty unless all violations
+    /// were asked for.
+    pub others: Vec<Violation>,
 }
 
 impl fmt::Display for Violation {
@@ -30,6 +38,7 @@ impl fmt::Display for Violation {
             expected,
             found,
             offset,
+            others: _,
         } = self;
         if !path.is_empty() {
             write!(f, "{path}: ")?;
@@ -50,6 +59,20 @@ pub(super) struct Fault {
     expected: String,
     found: String,
     pub offset: usize,
+    /// Further faults of the same message, list or map.
+    others: Vec<Fault>,
+    standing: Standing,
+}
+
+/// Where a walk's reader stands once a fault is known: what going on needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Somewhere in the value at fault.
+    Within,
+    /// Behind it.
+    Behind,
+    /// Where nothing can be read any more.
+    Lost,
 }
 
 impl Fault {
@@ -60,7 +83,23 @@ impl Fault {
             expected: expected.into(),
             found: found.into(),
             offset,
+            others: Vec::new(),
+            standing: Standing::Within,
         })
+    }
+
+    /// The value at fault ends where its length says, whatever lies in it.
+    #[cold]
+    pub fn within(mut self: Box<Self>) -> Box<Self> {
+        self.standing = Standing::Within;
+        self
+    }
+
+    /// The value at fault was read to its end.
+    #[cold]
+    pub fn behind(mut self: Box<Self>) -> Box<Self> {
+        self.standing = Standing::Behind;
+        self
     }
 
     /// The payload ends inside a value of `needed` bytes.
@@ -83,10 +122,18 @@ impl Fault {
         )
     }
 
+    fn count(&self) -> usize {
+        1 + self.others.len()
+    }
+
     /// Puts `segment` (a field's name, or `[…]`) before the path so far.
     #[cold]
     pub fn under(mut self: Box<Self>, segment: impl Into<String>) -> Box<Self> {
-        self.segments.push(segment.into());
+        let segment = segment.into();
+        for fault in &mut self.others {
+            fault.segments.push(segment.clone());
+        }
+        self.segments.push(segment);
         self
     }
 
@@ -105,11 +152,98 @@ impl Fault {
             }
             path.push_str(segment);
         }
+        let others = self.others.into_iter().map(Fault::into_violation);
         Violation {
             path,
             expected: self.expected,
             found: self.found,
             offset: self.offset,
+            others: others.collect(),
+        }
+    }
+}
+
+/// The faults of one message, list or map, of which a walk reads on after each where all are asked
+/// for. Without that, the first ends it.
+pub(super) struct Gather {
+    all: bool,
+    faults: Option<Box<Fault>>,
+}
+
+impl Gather {
+    /// What becomes of `walk`; `all` faults of it, or the first.
+    #[inline]
+    pub fn over(all: bool, walk: impl FnOnce(&mut Self) -> Checked<()>) -> Checked<()> {
+        let faults = None;
+        let mut faults = Self { all, faults };
+        let end = walk(&mut faults);
+        faults.close(end)
+    }
+
+    /// Keeps `fault` if the walk may go on behind it, which `pass` gets the reader to; gives it back
+    /// if it may not.
+    #[cold]
+    pub fn keep(
+        &mut self,
+        mut fault: Box<Fault>,
+        pass: impl FnOnce() -> Checked<()>,
+    ) -> Checked<()> {
+        if !self.all {
+            return Err(fault);
+        }
+        let behind = match fault.standing {
+            Standing::Behind => true,
+            Standing::Within => pass().is_ok(),
+            Standing::Lost => false,
+        };
+        let before = self.faults.as_ref().map_or(0, |first| first.count());
+        if !behind || before + fault.count() >= MOST {
+            fault.standing = Standing::Lost;
+            return Err(fault);
+        }
+        self.add(fault);
+        Ok(())
+    }
+
+    fn add(&mut self, mut fault: Box<Fault>) {
+        match &mut self.faults {
+            None => self.faults = Some(fault),
+            Some(first) => {
+                let others = std::mem::take(&mut fault.others);
+                first.others.push(*fault);
+                first.others.extend(others);
+                first.others.truncate(MOST - 1);
+            }
+        }
+    }
+
+    #[inline]
+    fn close(self, end: Checked<()>) -> Checked<()> {
+        match (end, &self.faults) {
+            (Ok(()), None) => Ok(()),
+            (end, _) => self.close_with(end),
+        }
+    }
+
+    #[cold]
+    fn close_with(mut self, end: Checked<()>) -> Checked<()> {
+        let standing = match end {
+            Ok(()) => Standing::Behind,
+            Err(fault) if fault.standing == Standing::Behind => {
+                self.add(fault);
+                Standing::Behind
+            }
+            Err(fault) => {
+                self.add(fault);
+                Standing::Lost
+            }
+        };
+        match self.faults {
+            Some(mut first) => {
+                first.standing = standing;
+                Err(first)
+            }
+            None => Ok(()),
         }
     }
 }
