@@ -143,7 +143,7 @@ impl Schema {
             Encoding::Msgpack => msgpack::check(self, payload, depth),
             Encoding::Json => json::check(self, payload, depth),
         };
-        verdict.map_err(|fault| fault.into_violation())
+        verdict.map_err(|fault| fault.into_violation(self.options.all_violations))
     }
 
     fn root(&self) -> Scope<'_> {

@@ -26,9 +26,9 @@ pub struct Violation {
     pub found: String,
     /// The byte of the payload where it stands.
     pub offset: usize,
-    /// What else is wrong, up to 15 of it, in the order of the payload; empty unless all violations
-    /// were asked for.
-    pub others: Vec<Violation>,
+    /// What else is wrong, up to 15 of it, in the order in which it was found; none unless all
+    /// violations were asked for.
+    pub others: Option<Vec<Violation>>,
 }
 
 impl fmt::Display for Violation {
@@ -144,7 +144,15 @@ impl Fault {
         self
     }
 
-    pub fn into_violation(self) -> Violation {
+    /// The violation; with what else was found if `all` was asked for.
+    pub fn into_violation(mut self, all: bool) -> Violation {
+        let others = std::mem::take(&mut self.others).into_iter();
+        let mut first = self.alone();
+        first.others = all.then(|| others.map(Fault::alone).collect());
+        first
+    }
+
+    fn alone(self) -> Violation {
         let mut path = String::new();
         for segment in self.segments.iter().rev() {
             if !path.is_empty() && !segment.starts_with('[') {
@@ -152,13 +160,12 @@ impl Fault {
             }
             path.push_str(segment);
         }
-        let others = self.others.into_iter().map(Fault::into_violation);
         Violation {
             path,
             expected: self.expected,
             found: self.found,
             offset: self.offset,
-            others: others.collect(),
+            others: None,
         }
     }
 }
