@@ -122,6 +122,11 @@ impl Fault {
         )
     }
 
+    fn tells_the_same(&self, other: &Self) -> bool {
+        let of = |fault: &Self| (fault.offset, fault.expected.clone(), fault.found.clone());
+        of(self) == of(other)
+    }
+
     fn count(&self) -> usize {
         1 + self.others.len()
     }
@@ -200,7 +205,15 @@ impl Gather {
         }
         let behind = match fault.standing {
             Standing::Behind => true,
-            Standing::Within => pass().is_ok(),
+            Standing::Within => match pass() {
+                Ok(()) => true,
+                Err(end) => {
+                    if !end.tells_the_same(&fault) {
+                        fault.others.push(*end);
+                    }
+                    false
+                }
+            },
             Standing::Lost => false,
         };
         let before = self.faults.as_ref().map_or(0, |first| first.count());
@@ -219,8 +232,10 @@ impl Gather {
                 let others = std::mem::take(&mut fault.others);
                 first.others.push(*fault);
                 first.others.extend(others);
-                first.others.truncate(MOST - 1);
             }
+        }
+        if let Some(first) = &mut self.faults {
+            first.others.truncate(MOST - 1);
         }
     }
 
