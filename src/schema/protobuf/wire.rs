@@ -6,7 +6,7 @@ use super::super::violation::{Checked, Fault, deeper};
 /// A varint is at most this long; bits beyond the 64th are dropped, as protobuf's own parsers do.
 const MAX_VARINT: usize = 10;
 
-/// A tag is a varint of 32 bits.
+/// Tags and lengths are varints of 32 bits: protobuf's own parsers take no more bytes of them.
 const MAX_TAG: usize = 5;
 
 /// How deep [`Records`] looks for the end of a group: as deep as a walk may go.
@@ -118,8 +118,17 @@ impl<'a> Reader<'a> {
     /// A length and as many bytes.
     #[inline]
     pub fn delimited(&mut self) -> Checked<&'a [u8]> {
+        let at = self.at;
         let length = self.varint()?;
+        if self.at - at > MAX_TAG {
+            return Err(Self::long_length(at));
+        }
         self.take(length)
+    }
+
+    #[cold]
+    fn long_length(at: usize) -> Box<Fault> {
+        Fault::new(at, "a length of at most 5 bytes", "a longer varint")
     }
 
     /// A length and as many bytes, to be read as a message or a packed run.
