@@ -1,6 +1,7 @@
-//! What checking a payload costs, beside decoders of the same bytes in the same run: `cargo bench --bench walk`.
+//! What checking a payload costs, beside decoders of the same bytes in the same run: `cargo bench --bench walk`,
+//! or `cargo bench --bench walk -- json` for one encoding.
 //!
-//! Prints a table for docs/benchmarks.md: the median time of a payload, how far the quarters of the rounds lie
+//! Prints a table for docs/benchmarks.md: the median time of a payload (of a processor, where the system tells), how far the quarters of the rounds lie
 //! apart, and each decoder's time as a multiple of the walk's. All decoders of a payload take turns, so that
 //! what else the machine does falls on all alike.
 
@@ -152,12 +153,25 @@ fn main() {
     }
 }
 
+/// What this thread has had of a processor so far, where the system tells: Linux.
+fn cpu_time() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanos = stat.split(' ').next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanos)).filter(|spent| !spent.is_zero())
+}
+
 /// Prints a row for each decoder of `bytes`.
 fn measure(encoding: &str, what: &str, bytes: &[u8], decoders: &mut [Decoder]) {
+    let wanted = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    if wanted.is_some_and(|wanted| !encoding.contains(&wanted)) {
+        return;
+    }
     let mut rounds = vec![Vec::with_capacity(ROUNDS); decoders.len()];
     for _ in 0..ROUNDS {
         for ((name, decode), nanos) in decoders.iter_mut().zip(&mut rounds) {
-            let start = Instant::now();
+            let (start, cpu) = (Instant::now(), cpu_time());
             let mut turns = 0u32;
             while start.elapsed() < ROUND {
                 for _ in 0..1 + 10_000 / bytes.len() {
@@ -165,7 +179,9 @@ fn measure(encoding: &str, what: &str, bytes: &[u8], decoders: &mut [Decoder]) {
                     turns += 1;
                 }
             }
-            nanos.push(start.elapsed().as_nanos() as f64 / f64::from(turns));
+            let spent = cpu_time().zip(cpu).map(|(end, start)| end - start);
+            let spent = spent.unwrap_or_else(|| start.elapsed());
+            nanos.push(spent.as_nanos() as f64 / f64::from(turns));
         }
     }
     let mut walk = None;
