@@ -60,14 +60,17 @@ impl<'a, G: Gather> Walk<'a, G> {
         let message = scope.message;
         let tracked = !scope.needs.is_empty();
         let mut seen = tracked.then(FieldSet::default);
-        while !reader.is_empty() {
-            let at = reader.at();
-            if let Some(number) = reader.quick(&message.quick) {
-                if let Some(seen) = &mut seen {
+        loop {
+            match &mut seen {
+                None => reader.quick(&message.quick, |_| {}),
+                Some(seen) => reader.quick(&message.quick, |number| {
                     seen.insert(message.by_number(number).unwrap_or_default());
-                }
-                continue;
+                }),
             }
+            if reader.is_empty() {
+                break;
+            }
+            let at = reader.at();
             let (number, wire) = reader.tag()?;
             if wire == wire_type::END_GROUP {
                 if number != group {

@@ -155,31 +155,16 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Passes a field with a tag of one byte, if its value is as plain as most are, and gives its
-    /// number; else all is left as it was, for others to read and to judge.
+    /// Passes the fields that have a tag of one byte and a value as plain as most are, and tells their
+    /// numbers; up to the first other, for others to read and to judge.
     #[inline]
-    pub fn quick(&mut self, fields: &[Quick]) -> Option<u32> {
-        let (&tag, rest) = self.bytes[self.at..].split_first()?;
-        let counted = || {
-            let (&length, rest) = rest.split_first()?;
-            let body = rest.get(..usize::from(length))?;
-            (length < 0x80).then_some(body)
-        };
-        let size = match *fields.get(usize::from(tag))? {
-            Quick::No => None,
-            Quick::Varint => varint_size(rest),
-            Quick::Eight => Some(8).filter(|size| *size <= rest.len()),
-            Quick::Four => Some(4).filter(|size| *size <= rest.len()),
-            Quick::Bytes => counted().map(|body| 1 + body.len()),
-            Quick::Text => counted()
-                .filter(|text| utf8(text).is_ok())
-                .map(|text| 1 + text.len()),
-            Quick::Run => counted()
-                .filter(|run| are_varints(run))
-                .map(|run| 1 + run.len()),
-        };
-        self.at += 1 + size?;
-        Some(u32::from(tag >> 3))
+    pub fn quick(&mut self, fields: &[Quick], mut met: impl FnMut(u32)) {
+        let mut rest = &self.bytes[self.at..];
+        while let Some((tag, behind)) = quick(rest, fields) {
+            met(u32::from(tag >> 3));
+            rest = behind;
+        }
+        self.at = self.bytes.len() - rest.len();
     }
 
     /// How many elements lie in this packed run before `offset`.
@@ -231,6 +216,31 @@ impl<'a> Reader<'a> {
         }
         Err(open_group(self.at, number))
     }
+}
+
+/// The tag of the field that `bytes` begin with, and what follows the field, if both are plain.
+#[inline]
+fn quick<'a>(bytes: &'a [u8], fields: &[Quick]) -> Option<(u8, &'a [u8])> {
+    let (&tag, rest) = bytes.split_first()?;
+    let counted = || {
+        let (&length, rest) = rest.split_first()?;
+        let body = rest.split_at_checked(usize::from(length))?;
+        (length < 0x80).then_some(body)
+    };
+    let rest = match *fields.get(usize::from(tag))? {
+        Quick::No => None,
+        Quick::Varint => rest.get(varint_size(rest)?..),
+        Quick::Eight => rest.get(8..),
+        Quick::Four => rest.get(4..),
+        Quick::Bytes => counted().map(|(_, rest)| rest),
+        Quick::Text => counted()
+            .filter(|(text, _)| utf8(text).is_ok())
+            .map(|(_, rest)| rest),
+        Quick::Run => counted()
+            .filter(|(run, _)| are_varints(run))
+            .map(|(_, rest)| rest),
+    };
+    Some((tag, rest?))
 }
 
 /// The high bits of eight bytes: of a varint, all but its last byte have it.
