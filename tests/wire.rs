@@ -435,6 +435,12 @@ routes:
         assert_eq!(answer(&worker, reply)[2], request);
         assert_eq!(receive(&client), [b"REPLY", reply]);
     }
+    let patience = std::time::Duration::from_millis(PATIENCE_MS as u64);
+    let observer = gateway.running.as_ref().unwrap().observer();
+    let sample = observer.sample(patience).unwrap();
+    let matched = sample.routes.iter().map(|route| route.matched);
+    let matched: Vec<_> = matched.filter(|it| it[0] > 0).collect();
+    assert_eq!(matched, [[1, 1, 1, 0, 0, 0, 0, 0]]);
     // In the encoding of the first, with what the first found.
     send(&client, &[b"ANY", &b"\x08"[..]]);
     let error: serde_json::Value = serde_json::from_slice(&receive(&client)[1]).unwrap();

@@ -122,6 +122,17 @@ impl Shown {
             let labels = [("route", *name)];
             histogram_of(&mut family.encode_family(&&labels[..])?, &route.latency)?;
         }
+        let help = "Messages that fit the route's schemas, by which of the list it was, from 0; 7 is \
+                    any from there on";
+        let mut family = page.family("schema_matches", help, MetricType::Counter)?;
+        for (name, route) in &routes {
+            for (place, count) in route.matched.into_iter().enumerate() {
+                if count > 0 {
+                    let labels = &[("route", *name), ("schema", &place.to_string())];
+                    count_of(&mut family, labels, count)?;
+                }
+            }
+        }
         let help = "Bytes of the messages from clients, all frames together";
         counter(page, "received_bytes", help, |route| route.bytes_in)?;
         let help = "Bytes of the answers to clients, all frames together";

@@ -43,7 +43,9 @@ impl<F: Frame> Core<F> {
         match self.judge(client, &message, route, bytes, oversize) {
             Ok(judged) => {
                 let Judged { route, schema } = judged;
-                trace!(route = route.name, schema, "accepted");
+                if let Some(place) = schema {
+                    self.counts.route(id).fitted(place);
+                }
                 self.accept(peer, message, route, bytes, out);
             }
             Err((rejection, errors)) => {

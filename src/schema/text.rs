@@ -12,7 +12,7 @@ pub(super) fn is_ascii(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk::<8>() else {
         return first_bytes(text) & HIGH == 0;
     };
-    let words = text.chunks_exact(8).map(|word| first_bytes(word));
+    let words = text.chunks_exact(8).map(first_bytes);
     (u64::from_le_bytes(*last) | words.fold(0, |all, word| all | word)) & HIGH == 0
 }
 
