@@ -19,7 +19,8 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
 export CARGO_TARGET_DIR=$PWD/target
 host=$(rustc -vV | sed -n 's/^host: //p')
-# With a target named, build scripts and macros go without these flags.
+# Not --locked: what the gateway depends on may have grown since this lock was written. With a target
+# named, build scripts and macros go without these flags.
 cargo build --quiet --release --target "$host" --bins
 
 for target in "$@"; do

@@ -380,7 +380,7 @@ routes:
     );
     assert_eq!(texts(&receive(&client)), ["REPLY", r#"{"text":"hi"}"#]);
 
-    let mut refused = |kind: &str, payload: &str| -> serde_json::Value {
+    let refused = |kind: &str, payload: &str| -> serde_json::Value {
         send(&client, &[kind, payload]);
         let frames = receive(&client);
         assert_eq!(frames[0], b"ERROR");
