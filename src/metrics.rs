@@ -78,9 +78,19 @@ pub struct RouteCounters {
     pub bytes_out: u64,
     /// From a request's arrival to its worker's answer.
     pub latency: Latency,
+    /// Messages by which of the route's schemas they fitted, in the order of its list.
+    pub matched: [u64; PLACES],
 }
 
+/// So many places of a route's list of schemas are told apart; the last stands for all behind it, too.
+pub const PLACES: usize = 8;
+
 impl RouteCounters {
+    /// A message fitted the schema at this place of the list.
+    pub fn fitted(&mut self, place: usize) {
+        self.matched[place.min(PLACES - 1)] += 1;
+    }
+
     /// Counts an answer by its fate.
     pub fn count(&mut self, outcome: Outcome, fate: Fate) {
         match (fate, outcome) {

@@ -11,11 +11,12 @@ use gateway::frame::{ClientKind, Frame};
 use gateway::pool::WorkerKind;
 use gateway::snapshot::{FrontendId, PoolId, Snapshot};
 
-pub const NAMES: [&str; 4] = [
+pub const NAMES: [&str; 5] = [
     "core: a request and its answer",
     "core: a request that waits",
     "walk: protobuf, 60 B",
     "walk: messagepack, 60 B",
+    "walk: json, 90 B",
 ];
 
 const PROTO: &str = r#"
@@ -30,6 +31,7 @@ pools: { people: { bind: "tcp://127.0.0.1:0", per_worker: 4 } }
 routes:
   PROTOBUF: { schema: bench.Person, pool: people }
   MSGPACK: { schema: { msgpack: bench.Person }, pool: people }
+  JSON: { schema: { json: bench.Person }, pool: people }
 "#;
 
 const PERSON: &[u8] =
@@ -39,6 +41,9 @@ const PERSON_MSGPACK: &[u8] =
     b"\x84\xa2id\xcd\x30\x39\xa4name\xacAda Lovelace\xa5email\xafada@example.org\
     \xa6scores\x94\x01\x14\xcd\x01\x2c\xcd\x0f\xa0";
 
+const PERSON_JSON: &[u8] =
+    br#"{"id":12345,"name":"Ada Lovelace","email":"ada@example.org","scores":[1,20,300,4000]}"#;
+
 /// Does a case so many times.
 pub fn run(case: &str, rounds: u64) {
     let snapshot = snapshot();
@@ -47,6 +52,7 @@ pub fn run(case: &str, rounds: u64) {
         "core: a request that waits" => round_trips(snapshot, rounds, 16),
         "walk: protobuf, 60 B" => walk(&snapshot, b"PROTOBUF", PERSON, rounds),
         "walk: messagepack, 60 B" => walk(&snapshot, b"MSGPACK", PERSON_MSGPACK, rounds),
+        "walk: json, 90 B" => walk(&snapshot, b"JSON", PERSON_JSON, rounds),
         other => panic!("no case {other}"),
     }
 }
