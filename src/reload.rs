@@ -43,6 +43,8 @@ impl Plan {
             pools,
             routes,
             protos,
+            // Of the .proto files.
+            definitions: _,
             limits,
             grace,
             reload,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::reply::ErrorEncoding;
 use crate::route::Table;
-use crate::schema::{Encoding, Schema, Violation};
+use crate::schema::{Definitions, Encoding, Schema, Violation};
 
 /// A frontend's number: the same in every generation that has a frontend of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +72,8 @@ pub struct Snapshot {
     pub routes: Table<Route>,
     /// The .proto files that it was compiled from: a fingerprint of each by its import name.
     pub protos: BTreeMap<String, u64>,
+    /// Where what its schemas are made of is written.
+    pub definitions: Definitions,
     /// Bounds on what peers may do.
     pub limits: Limits,
     /// How long held requests may take to finish at shutdown.
@@ -207,6 +209,11 @@ impl AnyOf {
     /// One schema, and others that will do as well.
     pub fn new(first: Schema, others: Vec<Schema>) -> Self {
         Self { first, others }
+    }
+
+    /// Each schema, the first first.
+    pub fn schemas(&self) -> impl Iterator<Item = &Schema> {
+        std::iter::once(&self.first).chain(&self.others)
     }
 
     /// Holds a payload against each in turn until one fits. If none does, what the first found wrong.

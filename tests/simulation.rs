@@ -713,6 +713,7 @@ fn snapshot(pools: &[Arc<PoolSettings>], rng: &mut Rng) -> Arc<Snapshot> {
         engine: EngineKind::Libzmq,
         frontends: frontends(&["one", "two"]),
         pools: numbered(pools),
+        definitions: Default::default(),
         protos: BTreeMap::new(),
         reload: ReloadSettings {
             watch: false,

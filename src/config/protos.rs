@@ -12,7 +12,7 @@ use super::source::{RouteSource, Source};
 use super::{with_names, yaml};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean, shown};
 use crate::schema::compile::{Descriptors, compile};
-use crate::schema::{Options, Presence, RequireError, Schema, Table};
+use crate::schema::{Definitions, Options, Presence, RequireError, Schema, Table};
 
 /// Where .proto files are looked for, beside routes.yaml, when it doesn't say.
 const DEFAULT_IMPORT_PATH: &str = "schemas";
@@ -118,6 +118,12 @@ impl Protos {
                 (name.to_owned(), hasher.finish())
             })
             .collect()
+    }
+
+    /// Where these messages, and what is below them, are written.
+    pub fn definitions<'a>(&'a self, messages: impl Iterator<Item = &'a str>) -> Definitions {
+        let descriptors = self.descriptors.as_ref();
+        descriptors.map_or_else(Definitions::default, |it| it.definitions(messages))
     }
 
     /// How many messages there are.

@@ -55,6 +55,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         grace,
         reload,
         names: _,
+        definitions: _,
     } = loaded.snapshot;
     assert_eq!(generation, 1);
     assert_eq!(engine, EngineKind::Libzmq);

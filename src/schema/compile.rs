@@ -8,6 +8,7 @@
 //! system's temporary directory.
 
 mod builtin;
+mod definitions;
 mod fault;
 mod outline;
 mod places;

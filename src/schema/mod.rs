@@ -4,8 +4,10 @@
 //! walks (`protobuf`, `msgpack`) hold payloads against. Schema knows no sockets, no routes, no
 //! clock; a payload can never make it panic, allocate without bound or recurse beyond `depth`.
 
+pub mod breaking;
 pub mod compile;
 
+mod definitions;
 mod msgpack;
 mod needs;
 mod protobuf;
@@ -15,6 +17,7 @@ mod violation;
 
 use std::sync::Arc;
 
+pub use definitions::Definitions;
 use needs::Needs;
 pub use require::{Presence, RequireError};
 pub use table::{MessageId, Table};
@@ -41,7 +44,7 @@ impl Encoding {
 }
 
 /// What becomes of fields that the message does not have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum UnknownFields {
     /// They pass, if they are well-formed.
     #[default]
@@ -51,7 +54,7 @@ pub enum UnknownFields {
 }
 
 /// How MessagePack may write a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Layout {
     /// Keyed by field name.
     Map,
@@ -63,7 +66,7 @@ pub enum Layout {
 }
 
 /// What a route says about its schema beside encoding and message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Options {
     /// What becomes of fields that the message does not have.
     pub unknown_fields: UnknownFields,
@@ -117,6 +120,11 @@ impl Schema {
     /// The encoding that payloads must have.
     pub fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    /// What it is made of beside its encoding: alike only within one generation.
+    pub fn identity(&self) -> (MessageId, Options) {
+        (self.root, self.options)
     }
 
     /// The fully qualified name of the message that payloads must hold.
