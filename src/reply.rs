@@ -140,7 +140,7 @@ impl Rejection {
     /// A payload's violation, as `reason` (a request's or an answer's).
     pub fn violation(reason: Reason, violation: Violation) -> Self {
         Self {
-            offset: Some(violation.offset as u64),
+            offset: (violation.rule.is_none()).then_some(violation.offset as u64),
             message: violation.to_string(),
             field: violation.path,
             ..Self::new(reason, "")

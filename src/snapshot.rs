@@ -247,6 +247,8 @@ pub struct Limits {
     pub frames: usize,
     /// Levels that a payload may nest.
     pub depth: u32,
+    /// Bytes of a payload that is held against buf.validate's rules.
+    pub rules: u64,
     /// Clients that may be served at once.
     pub clients: usize,
     /// Requests that a client may have open at once.

@@ -12,6 +12,7 @@ mod msgpack;
 mod needs;
 mod protobuf;
 mod require;
+mod rules;
 mod table;
 mod violation;
 
@@ -20,6 +21,8 @@ use std::sync::Arc;
 pub use definitions::Definitions;
 use needs::Needs;
 pub use require::{Presence, RequireError};
+pub use rules::Ruler;
+use rules::Rules;
 pub use table::{MessageId, Table};
 use violation::Checked;
 pub use violation::Violation;
@@ -83,6 +86,8 @@ pub struct Schema {
     options: Options,
     /// What the root needs: its own required fields and the `require` paths.
     needs: Needs,
+    /// What buf.validate asks of the root and what is below it; none if nothing.
+    rules: Option<Rules>,
 }
 
 /// Whether two read alike in routes.yaml. What the message is made of may differ.
@@ -94,6 +99,7 @@ impl PartialEq for Schema {
             root: _,
             options,
             needs,
+            rules: _,
         } = self;
         *encoding == other.encoding
             && self.message_name() == other.message_name()
@@ -114,7 +120,13 @@ impl Schema {
             root,
             options,
             needs,
+            rules: None,
         }
+    }
+
+    /// Holds payloads, of at most so many bytes, against these rules too.
+    pub fn enforce(&mut self, ruler: &Arc<Ruler>, bytes: u64) {
+        self.rules = ruler.rules(self.message_name(), bytes);
     }
 
     /// The encoding that payloads must have.
@@ -142,7 +154,11 @@ impl Schema {
             Encoding::Protobuf => protobuf::check(self, payload, depth),
             Encoding::Msgpack => msgpack::check(self, payload, depth),
         };
-        verdict.map_err(|fault| fault.into_violation())
+        verdict.map_err(|fault| fault.into_violation())?;
+        match &self.rules {
+            None => Ok(()),
+            Some(rules) => rules.check(self, payload),
+        }
     }
 
     fn root(&self) -> Scope<'_> {

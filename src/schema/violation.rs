@@ -11,7 +11,7 @@ use std::fmt;
 const EXCERPT: usize = 48;
 
 /// The first thing wrong with a payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Violation {
     /// The field, `address.lines[3].zip` or `tags["k"]`; empty for the message itself.
     pub path: String,
@@ -21,6 +21,8 @@ pub struct Violation {
     pub found: String,
     /// The byte of the payload where it stands.
     pub offset: usize,
+    /// The id of the rule that it breaks, which `expected` spells out; nothing is found then, and no byte.
+    pub rule: Option<String>,
 }
 
 impl fmt::Display for Violation {
@@ -30,9 +32,13 @@ impl fmt::Display for Violation {
             expected,
             found,
             offset,
+            rule,
         } = self;
         if !path.is_empty() {
             write!(f, "{path}: ")?;
+        }
+        if let Some(rule) = rule {
+            return write!(f, "{expected} (rule {rule})");
         }
         write!(f, "expected {expected}, found {found} at byte {offset}")
     }
@@ -110,6 +116,7 @@ impl Fault {
             expected: self.expected,
             found: self.found,
             offset: self.offset,
+            rule: None,
         }
     }
 }
