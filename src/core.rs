@@ -287,6 +287,19 @@ impl<F: Frame> Core<F> {
         self.pools.get(pool.0).is_none_or(Pool::is_idle)
     }
 
+    /// Whether a client waits for answers.
+    pub fn is_owed(&self, client: PeerId) -> bool {
+        matches!(self.peers.get(&client), Some(Peer::Client(client)) if client.open > 0)
+    }
+
+    /// Whether a worker holds requests that somebody waits for.
+    pub fn holds(&self, worker: PeerId) -> bool {
+        match self.peers.get(&worker) {
+            Some(Peer::Worker { pool, .. }) => self.pools[pool.0].holds(worker),
+            _ => false,
+        }
+    }
+
     /// Works by `snapshot` from now on. Requests that are open keep the route that they came by; a
     /// pool that is gone from the configuration keeps its last settings.
     fn adopt(&mut self, snapshot: Arc<Snapshot>) {

@@ -144,6 +144,12 @@ impl Pool {
         self.waiting.is_empty() && self.workers.values().all(|worker| worker.held.is_empty())
     }
 
+    /// Whether this worker holds any request.
+    pub fn holds(&self, peer: PeerId) -> bool {
+        let worker = self.workers.get(&peer);
+        worker.is_some_and(|worker| !worker.held.is_empty())
+    }
+
     /// How many requests wait for a worker.
     pub fn waiting(&self) -> usize {
         self.waiting.len()

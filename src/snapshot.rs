@@ -96,6 +96,8 @@ pub struct ReloadSettings {
 /// What carries frames between the network and the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineKind {
+    /// ZMTP spoken by the gateway itself.
+    Native,
     /// The C++ library, through the `zmq` crate.
     Libzmq,
 }

@@ -58,7 +58,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         definitions: _,
     } = loaded.snapshot;
     assert_eq!(generation, 1);
-    assert_eq!(engine, EngineKind::Libzmq);
+    assert_eq!(engine, EngineKind::Native);
     let frontend = |name: &str, bind: &str| Frontend {
         name: name.to_owned(),
         endpoints: Endpoints {

@@ -13,6 +13,7 @@
 
 mod control;
 mod libzmq;
+mod native;
 
 use std::fmt;
 use std::sync::Arc;
@@ -62,14 +63,27 @@ pub struct Running {
 
 /// What gives a running gateway another configuration, for the thread that reads configurations to hold.
 #[derive(Clone)]
-pub struct Reloader(libzmq::Reloader);
+pub struct Reloader(OfEngine);
+
+#[derive(Clone)]
+enum OfEngine {
+    Libzmq(libzmq::Reloader),
+    Native(native::Reloader),
+}
 
 impl Reloader {
     /// Makes `snapshot` the one that the gateway works by, and gives the new addresses that it listens
     /// on. First everything that can fail is done beside the running gateway, which an error leaves as
     /// it was; the change itself happens between two messages and can't fail.
     pub fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<Listening>, EngineError> {
-        self.0.reload(snapshot)
+        match (&self.0, snapshot.engine) {
+            (OfEngine::Libzmq(engine), EngineKind::Libzmq) => engine.reload(snapshot),
+            (OfEngine::Native(engine), EngineKind::Native) => engine.reload(snapshot),
+            _ => Err(EngineError::new(
+                "the engine can't change while the gateway runs",
+                "restart it",
+            )),
+        }
     }
 }
 
@@ -77,6 +91,7 @@ impl Reloader {
 pub fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     match snapshot.engine {
         EngineKind::Libzmq => libzmq::start(snapshot),
+        EngineKind::Native => native::start(snapshot),
     }
 }
 

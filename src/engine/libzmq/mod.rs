@@ -101,7 +101,7 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     Ok(Running {
         listening,
         control,
-        reloader: super::Reloader(reloader),
+        reloader: super::Reloader(super::OfEngine::Libzmq(reloader)),
         thread,
     })
 }
