@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
-use tracing::debug;
+use tracing::{debug, trace};
 
 use crate::deadline::Deadlines;
 use crate::frame::{self, ClientKind, Frame, Message};

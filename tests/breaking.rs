@@ -8,6 +8,7 @@ use gateway::schema::{Definitions, Encoding, Layout, Options, Schema, Table, Unk
 
 const PROTOBUF: Encoding = Encoding::Protobuf;
 const MSGPACK: Encoding = Encoding::Msgpack;
+const JSON: Encoding = Encoding::Json;
 const MAP: Options = options(UnknownFields::Allow, Layout::Map);
 const ARRAY: Options = options(UnknownFields::Allow, Layout::Array);
 const STRICT: Options = options(UnknownFields::Reject, Layout::Map);
@@ -16,6 +17,7 @@ const fn options(unknown_fields: UnknownFields, layout: Layout) -> Options {
     Options {
         unknown_fields,
         layout,
+        all_violations: false,
     }
 }
 
@@ -41,14 +43,14 @@ fn breaks(encoding: Encoding, options: Options, old: &str, new: &str) -> Vec<Bre
         defined(old, encoding, options),
         defined(new, encoding, options),
     );
-    let of = |it| -> Defined<'_> {
-        let (schema, definitions): &(Schema, Definitions) = it;
-        Defined {
-            schema,
-            definitions,
-        }
-    };
     between(of(&old), of(&new))
+}
+
+fn of((schema, definitions): &(Schema, Definitions)) -> Defined<'_> {
+    Defined {
+        schema,
+        definitions,
+    }
 }
 
 /// That the edit breaks just this: `PATH: SUBJECT WHAT`, by the beginning of each.
@@ -269,33 +271,31 @@ fn types_in_each_encoding() {
             (PROTOBUF, "sint32") => &["sint64"],
             (PROTOBUF, "string") => &["bytes"],
             (PROTOBUF, _) => &[],
-            (MSGPACK, "int32" | "sint32" | "sfixed32") => &[
+            // MessagePack and JSON go by the same names and numbers.
+            (_, "int32" | "sint32" | "sfixed32") => &[
                 "int32", "sint32", "sfixed32", "int64", "sint64", "sfixed64", "double",
             ],
-            (MSGPACK, "uint32" | "fixed32") => &[
+            (_, "uint32" | "fixed32") => &[
                 "uint32", "fixed32", "int64", "sint64", "sfixed64", "uint64", "fixed64", "double",
             ],
-            (MSGPACK, "int64" | "sint64" | "sfixed64") => &["int64", "sint64", "sfixed64"],
-            (MSGPACK, "uint64" | "fixed64") => &["uint64", "fixed64"],
-            (MSGPACK, "float") => &["double"],
-            (MSGPACK, _) => &[],
+            (_, "int64" | "sint64" | "sfixed64") => &["int64", "sint64", "sfixed64"],
+            (_, "uint64" | "fixed64") => &["uint64", "fixed64"],
+            (_, "float") => &["double"],
+            (_, _) => &[],
         }
     };
-    for encoding in [PROTOBUF, MSGPACK] {
-        for from in SCALARS {
-            for to in SCALARS {
-                let good = from == to || wider(encoding, from).contains(&to);
-                for label in ["", "repeated "] {
-                    let (old, new) = (
-                        format!("{label}{from} a = 1;"),
-                        format!("{label}{to} a = 1;"),
-                    );
-                    let found = breaks(encoding, MAP, &one(&old), &one(&new));
-                    assert_eq!(
-                        found.is_empty(),
-                        good,
-                        "{encoding:?} {old} → {new}: {found:?}"
-                    );
+    for encoding in [PROTOBUF, MSGPACK, JSON] {
+        for label in ["", "repeated "] {
+            let schemas = SCALARS.map(|kind| {
+                let field = format!("{label}{kind} a = 1;");
+                (kind, defined(&one(&field), encoding, MAP))
+            });
+            for (from, old) in &schemas {
+                for (to, new) in &schemas {
+                    let good = from == to || wider(encoding, from).contains(to);
+                    let found = between(of(old), of(new));
+                    let what = format!("{encoding:?} {label}{from} → {to}");
+                    assert_eq!(found.is_empty(), good, "{what}: {found:?}");
                 }
             }
         }
@@ -483,6 +483,7 @@ fn fields_by_name() {
     ];
     for (old, new, expected) in cases {
         broken(MSGPACK, MAP, &one(old), &one(new), expected);
+        broken(JSON, Options::default(), &one(old), &one(new), expected);
     }
     let (old, new) = (one("int32 a = 1;"), one("reserved \"a\";"));
     broken(

@@ -41,6 +41,7 @@ fn descriptors(text: &str) -> (Descriptors, tempfile::TempDir) {
 struct Ruled {
     protobuf: Schema,
     msgpack: Schema,
+    json: Schema,
     pool: DescriptorPool,
 }
 
@@ -65,6 +66,7 @@ impl Ruled {
         Self {
             protobuf: schema(Encoding::Protobuf),
             msgpack: schema(Encoding::Msgpack),
+            json: schema(Encoding::Json),
             pool: DescriptorPool::decode(&*bytes).unwrap(),
         }
     }
@@ -79,7 +81,7 @@ impl Ruled {
     }
 
     /// What each encoding says of one value.
-    fn check(&self, value: &Value) -> [(&'static str, Result<(), Violation>); 2] {
+    fn check(&self, value: &Value) -> [(&'static str, Result<(), Violation>); 3] {
         let packed = rmp_serde::to_vec(value).unwrap();
         [
             (
@@ -87,6 +89,7 @@ impl Ruled {
                 self.protobuf.check(&self.protobuf(value), DEPTH),
             ),
             ("msgpack", self.msgpack.check(&packed, DEPTH)),
+            ("json", self.json.check(value.to_string().as_bytes(), DEPTH)),
         ]
     }
 
@@ -102,8 +105,8 @@ impl Ruled {
     /// That the value breaks this rule at this path.
     #[track_caller]
     fn refuses(&self, value: &Value, path: &str, rule: &str) -> Violation {
-        let [(_, first), (_, second)] = self.check(value);
-        for (encoding, verdict) in [("protobuf", &first), ("msgpack", &second)] {
+        let told = self.check(value);
+        for (encoding, verdict) in &told {
             match verdict {
                 Ok(()) => panic!("{encoding}: {value} passes"),
                 Err(violation) => assert_eq!(
@@ -113,7 +116,9 @@ impl Ruled {
                 ),
             }
         }
+        let [(_, first), (_, second), (_, third)] = told;
         assert_eq!(first, second);
+        assert_eq!(first, third);
         first.unwrap_err()
     }
 }
@@ -303,7 +308,7 @@ fn bytes_and_well_known_types() {
         verdict.map_err(|v| {
             (
                 v.path.clone(),
-                v.rule.clone().unwrap_or_else(|| v.to_string()),
+                v.rule.as_deref().map_or_else(|| v.to_string(), str::to_owned),
             )
         })
     };
@@ -376,6 +381,57 @@ fn bytes_and_well_known_types() {
     assert_eq!(check(b"\x81\xa1w\x91\xc4\x02ab"), refused("w", "bytes.len"));
     assert_eq!(check(b"\x81\xa1v\xa3yes"), Ok(()));
     assert_eq!(check(b"\x81\xa1v\xa2no"), refused("v", "v"));
+    // And in JSON.
+    let check = |payload: &str| {
+        let verdict = ruled.json.check(payload.as_bytes(), DEPTH);
+        verdict.map_err(|v| {
+            (
+                v.path.clone(),
+                v.rule.as_deref().map_or_else(|| v.to_string(), str::to_owned),
+            )
+        })
+    };
+    for (payload, broken) in [
+        (r#"{"b": "YWI="}"#, None),
+        (r#"{"b": "YWJj"}"#, Some(("b", "bytes.max_len"))),
+        (r#"{"b": [1, 2]}"#, None),
+        (r#"{"b": [1, 2, 3]}"#, Some(("b", "bytes.max_len"))),
+        (r#"{"at": "1970-01-01T00:16:39.999999999Z"}"#, None),
+        (r#"{"at": "1970-01-01T01:16:39.5+01:00"}"#, None),
+        (
+            r#"{"at": "1970-01-01T00:16:40Z"}"#,
+            Some(("at", "timestamp.lt")),
+        ),
+        (
+            r#"{"at": {"seconds": "1000"}}"#,
+            Some(("at", "timestamp.lt")),
+        ),
+        (r#"{"n": 6}"#, None),
+        (r#"{"n": "5"}"#, Some(("n", "int32.gt"))),
+        (r#"{"n": 50e-1}"#, Some(("n", "int32.gt"))),
+        (r#"{"n": {"value": 5}}"#, Some(("n", "int32.gt"))),
+        (r#"{"n": null}"#, None),
+        (r#"{"d": "2.000s"}"#, None),
+        (r#"{"d": "1.999999999s"}"#, Some(("d", "duration.gte"))),
+        (r#"{"d": {"seconds": 1}}"#, Some(("d", "duration.gte"))),
+        (r#"{"w": "YWJj"}"#, None),
+        (r#"{"w": "YWI"}"#, Some(("w", "bytes.len"))),
+        (r#"{"v": "yes", "unknown": {"a": [1, {}]}}"#, None),
+        (r#"{"v": "n\u006f"}"#, Some(("v", "v"))),
+        (r#"{"v": {"a": [1, null, {}]}}"#, None),
+    ] {
+        let expected = broken.map_or(Ok(()), |(path, rule)| refused(path, rule));
+        assert_eq!(check(payload), expected, "{payload}");
+    }
+    let check = |payload: &[u8]| {
+        let verdict = ruled.msgpack.check(payload, DEPTH);
+        verdict.map_err(|v| {
+            (
+                v.path.clone(),
+                v.rule.as_deref().map_or_else(|| v.to_string(), str::to_owned),
+            )
+        })
+    };
     // The array layout: values in declaration order.
     assert_eq!(check(b"\x93\xc4\x01a\xc0\x06"), Ok(()));
     assert_eq!(check(b"\x93\xc4\x01a\xc0\x05"), refused("n", "int32.gt"));
@@ -597,8 +653,18 @@ fn nothing_in_a_payload_makes_rules_hang_or_fall() {
             let packed = |levels: usize| rmp_serde::to_vec(&deep(levels)).unwrap();
             assert_eq!(ruled.protobuf.check(&wire(99), 1000), Ok(()));
             assert_eq!(ruled.msgpack.check(&packed(99), 1000), Ok(()));
+            let json = |levels: usize| {
+                format!(
+                    "{}{{\"n\":[1]}}{}",
+                    "{\"m\":".repeat(levels),
+                    "}".repeat(levels)
+                )
+            };
+            assert_eq!(ruled.json.check(json(99).as_bytes(), 1000), Ok(()));
             for levels in [102, 900] {
                 let told = ruled.protobuf.check(&wire(levels), 1000).unwrap_err();
+                assert!(told.to_string().contains("100 levels"), "{told}");
+                let told = ruled.json.check(json(levels).as_bytes(), 1000).unwrap_err();
                 assert!(told.to_string().contains("100 levels"), "{told}");
                 let told = ruled.msgpack.check(&packed(levels), 1000).unwrap_err();
                 assert!(told.to_string().contains("100 levels"), "{told}");
@@ -646,4 +712,25 @@ fn types_that_lead_into_each_other_without_end_overflow_nothing() {
             .contains("more than 4000 message types below t.M"),
         "{found}"
     );
+}
+
+#[test]
+fn all_violations_are_told_where_they_are_asked_for() {
+    let text = "message M { repeated int32 n = 1 [(buf.validate.field).repeated.items.int32.gt = 0]; int32 f = 2 [(buf.validate.field).int32.gt = 0]; }";
+    let (descriptors, _dir) = descriptors(text);
+    let ruler = Arc::new(Ruler::build(&descriptors, &["t.M"], &mut Diagnostics::new()).unwrap());
+    let table = Arc::new(Table::build(descriptors.files()).unwrap());
+    let options = Options {
+        all_violations: true,
+        ..Options::default()
+    };
+    let root = table.message("t.M").unwrap();
+    let mut schema = Schema::new(Encoding::Json, table, root, options);
+    schema.enforce(&ruler, BYTES);
+    let told = schema.check(br#"{"n": [1, 0, -1]}"#, DEPTH).unwrap_err();
+    let others: Vec<_> = told.others.iter().flatten().map(|it| &*it.path).collect();
+    assert_eq!((&*told.path, &*others), ("n[1]", &["n[2]", "f"][..]));
+    let many = format!("{{\"n\": {:?}}}", vec![0; 1000]);
+    let told = schema.check(many.as_bytes(), DEPTH).unwrap_err();
+    assert_eq!(told.others.unwrap().len(), 15);
 }

@@ -94,7 +94,16 @@ impl<F: Frame> Core<F> {
         // An error of the worker's is no reply of the schema's.
         let schema = request.route.reply.as_ref();
         let schema = schema.filter(|_| body[0].bytes() != frame::ERROR_TYPE)?;
-        let violation = schema.check(frame::payload(body), limits.depth).err()?;
+        let violation = match schema.check(frame::payload(body), limits.depth) {
+            Ok(schema) => {
+                trace!(
+                    route = request.route.name,
+                    schema, "a reply as it should be"
+                );
+                return None;
+            }
+            Err(violation) => violation,
+        };
         let mut rejection = Rejection::violation(Reason::BadReply, violation);
         rejection.message = format!(
             "the worker's answer fails its schema: {}",

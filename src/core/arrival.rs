@@ -4,6 +4,13 @@ use std::sync::Arc;
 
 use super::*;
 
+/// What came of judging a message that may be served.
+struct Judged {
+    route: Arc<Route>,
+    /// Which of the route's schemas it fits, 0 for the first; none for an opaque route.
+    schema: Option<usize>,
+}
+
 impl<F: Frame> Core<F> {
     /// A client's message, whole or (`oversize`) what the engine kept of it.
     pub(super) fn request(
@@ -29,7 +36,11 @@ impl<F: Frame> Core<F> {
         let bytes = frame::size(&frames);
         let message = Message::split(client.kind, frames);
         match self.judge(client, &message, bytes, oversize) {
-            Ok(route) => self.accept(peer, message, route, bytes, out),
+            Ok(judged) => {
+                let Judged { route, schema } = judged;
+                trace!(route = route.name, schema, "accepted");
+                self.accept(peer, message, route, bytes, out);
+            }
             Err((rejection, errors)) => {
                 let kept = match oversize {
                     // The payload isn't among what was kept, as far as anybody knows.
@@ -57,7 +68,7 @@ impl<F: Frame> Core<F> {
         message: &Message<F>,
         bytes: u64,
         oversize: bool,
-    ) -> Result<Arc<Route>, (Rejection, ErrorEncoding)> {
+    ) -> Result<Judged, (Rejection, ErrorEncoding)> {
         let limits = &self.snapshot.limits;
         let errors = client.errors;
         let refuse = |reason, message: String| Err((Rejection::new(reason, message), errors));
@@ -100,14 +111,19 @@ impl<F: Frame> Core<F> {
         if let Some(limit) = self.client_limit(client, bytes) {
             return refuse_as(Reason::ClientLimit, limit);
         }
-        if let Some(schema) = &route.schema {
-            let payload = frame::payload(&message.body);
-            if let Err(violation) = schema.check(payload, limits.depth) {
+        let payload = frame::payload(&message.body);
+        let schema = route.schema.as_ref();
+        let schema = schema.map(|any_of| any_of.check(payload, limits.depth));
+        match schema.transpose() {
+            Ok(schema) => Ok(Judged {
+                route: Arc::clone(route),
+                schema,
+            }),
+            Err(violation) => {
                 let rejection = Rejection::violation(Reason::SchemaViolation, violation);
-                return Err((rejection, errors));
+                Err((rejection, errors))
             }
         }
-        Ok(Arc::clone(route))
     }
 
     fn client_limit(&self, client: &Client, bytes: u64) -> Option<String> {

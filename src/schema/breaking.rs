@@ -107,6 +107,11 @@ impl By {
                 names: false,
                 order: false,
             },
+            Encoding::Json => Self {
+                numbers: false,
+                names: true,
+                order: false,
+            },
             Encoding::Msgpack => Self {
                 numbers: false,
                 names: layout(Layout::Map),

@@ -1,14 +1,17 @@
 //! What a payload must look like: an encoding and a message of the compiled `.proto` files.
 //!
 //! `.proto` files → [`compile`] → descriptors → `table` → a [`Schema`] for each route, which the
-//! walks (`protobuf`, `msgpack`) hold payloads against. Schema knows no sockets, no routes, no
+//! walks (`protobuf`, `msgpack`, `json`) hold payloads against. Schema knows no sockets, no routes, no
 //! clock; a payload can never make it panic, allocate without bound or recurse beyond `depth`.
 
 pub mod breaking;
 pub mod compile;
 
 mod definitions;
+mod json;
+mod keys;
 mod msgpack;
+mod named;
 mod needs;
 mod protobuf;
 mod require;
@@ -34,6 +37,8 @@ pub enum Encoding {
     Protobuf,
     /// MessagePack, by the same `.proto` message.
     Msgpack,
+    /// JSON as ProtoJSON has it, by the same `.proto` message.
+    Json,
 }
 
 impl Encoding {
@@ -42,6 +47,7 @@ impl Encoding {
         match self {
             Encoding::Protobuf => "protobuf",
             Encoding::Msgpack => "msgpack",
+            Encoding::Json => "json",
         }
     }
 }
@@ -75,6 +81,8 @@ pub struct Options {
     pub unknown_fields: UnknownFields,
     /// How MessagePack may write a message; nothing to the other encodings.
     pub layout: Layout,
+    /// Whether [`Violation::others`] says what else is wrong.
+    pub all_violations: bool,
 }
 
 /// What a route's payloads are held against.
@@ -153,8 +161,9 @@ impl Schema {
         let verdict = match self.encoding {
             Encoding::Protobuf => protobuf::check(self, payload, depth),
             Encoding::Msgpack => msgpack::check(self, payload, depth),
+            Encoding::Json => json::check(self, payload, depth),
         };
-        verdict.map_err(|fault| fault.into_violation())?;
+        verdict.map_err(|fault| fault.into_violation(self.options.all_violations))?;
         match &self.rules {
             None => Ok(()),
             Some(rules) => rules.check(self, payload),
@@ -187,19 +196,26 @@ impl<'a> Scope<'a> {
 
     /// That every field that must be present is in `seen`.
     #[inline]
-    fn complete(self, seen: &needs::FieldSet, offset: usize) -> Checked<()> {
-        match self.needs.missing(seen) {
-            None => Ok(()),
-            Some(index) => {
-                let name = &*self.message.fields[index as usize].name;
-                let fault = violation::Fault::new(offset, "a value, for it is required", "none");
-                // A map entry is not a level of the path.
-                Err(if self.message.map_entry {
-                    fault
-                } else {
-                    fault.under(name)
-                })
-            }
+    fn complete(
+        self,
+        seen: &needs::FieldSet,
+        offset: usize,
+        faults: &mut violation::Gather,
+    ) -> Checked<()> {
+        for index in self.needs.missing(seen) {
+            faults.keep(self.lacks(index, offset), || Ok(()))?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn lacks(self, index: u32, offset: usize) -> Box<violation::Fault> {
+        let name = &*self.message.fields[index as usize].name;
+        let fault = violation::Fault::new(offset, "a value, for it is required", "none").behind();
+        // A map entry is not a level of the path.
+        match self.message.map_entry {
+            true => fault,
+            false => fault.under(name),
         }
     }
 }

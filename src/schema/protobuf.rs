@@ -10,7 +10,7 @@ mod wire;
 
 use super::needs::FieldSet;
 use super::table::{EnumId, Field, Kind, Message, Table, wire as wire_type};
-use super::violation::{Checked, Fault, deeper};
+use super::violation::{Checked, Fault, Gather, deeper};
 use super::{Schema, Scope, UnknownFields};
 use locate::locate;
 use wire::{Reader, open_group, wrong_end};
@@ -23,6 +23,7 @@ pub(super) fn check(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> 
     let walk = Walk {
         table: &schema.table,
         reject_unknown: schema.options.unknown_fields == UnknownFields::Reject,
+        all: schema.options.all_violations,
     };
     walk.message(&mut Reader::new(payload), schema.root(), NO_GROUP, depth)
 }
@@ -30,6 +31,7 @@ pub(super) fn check(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> 
 struct Walk<'a> {
     table: &'a Table,
     reject_unknown: bool,
+    all: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -40,6 +42,19 @@ impl<'a> Walk<'a> {
         scope: Scope<'a>,
         group: u32,
         depth: u32,
+    ) -> Checked<()> {
+        Gather::over(self.all, |faults| {
+            self.records(reader, scope, group, depth, faults)
+        })
+    }
+
+    fn records(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        group: u32,
+        depth: u32,
+        faults: &mut Gather,
     ) -> Checked<()> {
         let start = reader.at();
         let message = scope.message;
@@ -52,18 +67,24 @@ impl<'a> Walk<'a> {
                 if number != group {
                     return Err(wrong_end(at, group, number));
                 }
-                return scope.complete(&seen, start);
+                return scope.complete(&seen, start, faults);
             }
+            let value = reader.at();
             if let Some(index) = message.by_number(number) {
                 if tracked {
                     seen.insert(index);
                 }
-                if let Err(fault) = self.field(reader, scope, index, wire, at, depth) {
+                if let Err(mut fault) = self.field(reader, scope, index, wire, at, depth) {
+                    if wire == wire_type::LEN {
+                        fault = fault.within();
+                    }
                     let field = &message.fields[index as usize];
-                    return Err(locate(fault, self.table, message, field, reader, start, at));
+                    fault = locate(fault, self.table, message, field, reader, start, at);
+                    faults.keep(fault, || reader.pass(value, number, wire, depth))?;
                 }
             } else if self.reject_unknown && !message.message_set {
-                return Err(unknown_field(message, number, at));
+                let fault = unknown_field(message, number, at);
+                faults.keep(fault, || reader.pass(value, number, wire, depth))?;
             } else {
                 reader.skip(number, wire, depth)?;
             }
@@ -71,7 +92,7 @@ impl<'a> Walk<'a> {
         if group != NO_GROUP {
             return Err(open_group(reader.at(), group));
         }
-        scope.complete(&seen, start)
+        scope.complete(&seen, start, faults)
     }
 
     /// One record of a known field: an element, or a packed run of them.

@@ -15,11 +15,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use prost_protovalidate::{Error, ValidationOption, Validator};
-use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
+use prost_reflect::{DynamicMessage, MapKey, MessageDescriptor, Value};
 
 use super::compile::reason;
-use super::violation::Violation;
-use super::{Encoding, Schema, msgpack};
+use super::violation::{Checked, Fault, MOST, Violation};
+use super::{Encoding, Schema, json, msgpack};
 use cost::Cost;
 
 /// Levels that a message may have if it is held against rules: what prost decodes, and what the
@@ -83,20 +83,32 @@ impl Rules {
             Encoding::Protobuf => DynamicMessage::decode(self.message.clone(), payload)
                 .map_err(|error| told::unjudged(DECODABLE, error.to_string()))?,
             Encoding::Msgpack => msgpack::values(schema, payload, &self.message)
-                .map_err(|fault| fault.into_violation())?,
+                .map_err(|fault| fault.into_violation(false))?,
+            Encoding::Json => json::values(schema, payload, &self.message)
+                .map_err(|fault| fault.into_violation(false))?,
         };
         if !self.cost.affordable(values(&message)) {
             let expected = "fewer values, for its rules loop over them".to_owned();
             let found = format!("{}", values(&message));
             return Err(told::unjudged(expected, found));
         }
-        let first = [ValidationOption::FailFast];
-        match self.ruler.validator.validate_with(&message, &first) {
+        let all = schema.options.all_violations;
+        let options: &[_] = if all {
+            &[]
+        } else {
+            &[ValidationOption::FailFast]
+        };
+        match self.ruler.validator.validate_with(&message, options) {
             Ok(()) => Ok(()),
-            Err(Error::Validation(broken)) => match broken.violations().first() {
-                Some(broken) => Err(told::broken(&self.message, broken)),
-                None => Ok(()),
-            },
+            Err(Error::Validation(broken)) => {
+                let broken = broken.violations().iter().take(MOST);
+                let mut told = broken.map(|broken| told::broken(&self.message, broken));
+                let Some(mut first) = told.next() else {
+                    return Ok(());
+                };
+                first.others = all.then(|| told.collect());
+                Err(first)
+            }
             Err(error) => Err(told::unjudged(
                 "what its rules can be held against",
                 error.to_string(),
@@ -122,4 +134,31 @@ fn values_in(value: &Value) -> u64 {
         Value::Map(map) => map.values().map(values_in).sum(),
         _ => 1,
     }
+}
+
+/// The depth left one level further down.
+pub(super) fn deeper(depth: u32, at: usize) -> Checked<u32> {
+    let too_deep = || {
+        let expected = format!("at most {MAX_DEPTH} levels, for it has rules");
+        Fault::new(at, expected, "one more")
+    };
+    depth.checked_sub(1).ok_or_else(too_deep)
+}
+
+/// The descriptors of walk and rules are of the same files, so the value's kind is the field's.
+pub(super) fn set(made: &mut DynamicMessage, number: u32, value: Value) {
+    let _ = made.try_set_field_by_number(number, value);
+}
+
+/// A value as a key of a map, if it can be one.
+pub(super) fn map_key(value: Value) -> Option<MapKey> {
+    Some(match value {
+        Value::Bool(key) => MapKey::Bool(key),
+        Value::I32(key) => MapKey::I32(key),
+        Value::I64(key) => MapKey::I64(key),
+        Value::U32(key) => MapKey::U32(key),
+        Value::U64(key) => MapKey::U64(key),
+        Value::String(key) => MapKey::String(key),
+        _ => return None,
+    })
 }

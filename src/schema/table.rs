@@ -99,7 +99,12 @@ impl Message {
             .collect::<Vec<_>>();
         fields.sort_by_key(|field| field.number);
         let index_of = |number: u32| fields.partition_point(|field| field.number < number) as u32;
-        let declared = declared.into_iter().map(index_of).collect();
+        let declared: Box<[u32]> = declared.into_iter().map(index_of).collect();
+        for (place, &index) in (0..).zip(&declared) {
+            if let Some(field) = fields.get_mut(index as usize) {
+                field.place = place;
+            }
+        }
 
         let numbers = fields.iter().map(|field| field.number);
         let small = numbers.filter(|number| *number < DENSE_NUMBERS).max();
@@ -163,6 +168,12 @@ impl Message {
         same.then_some(index)
     }
 
+    /// The place after that of field `index`, in declaration order.
+    #[inline]
+    pub(super) fn place_after(&self, index: u32) -> usize {
+        self.fields[index as usize].place as usize + 1
+    }
+
     /// The fields' names as in the `.proto`.
     pub(super) fn field_names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|field| &*field.name)
@@ -175,9 +186,12 @@ pub(super) enum Form {
     /// As its fields say.
     Fields,
     Timestamp,
+    Duration,
+    FieldMask,
     Struct,
     Value,
     ListValue,
+    Any,
     /// `google.protobuf.Int32Value` and its like: the bare value of its only field.
     Wrapper,
 }
@@ -195,6 +209,8 @@ pub struct Field {
     pub(super) required: bool,
     /// No presence: a writer leaves the default value out.
     pub(super) implicit: bool,
+    /// Where it stands in [`Message::declared`]; an extension behind all of that.
+    pub(super) place: u32,
     /// Which oneof of the message it belongs to.
     pub(super) oneof: Option<u32>,
     /// As in the `.proto`; `[pkg.name]` for an extension.
@@ -283,6 +299,15 @@ impl Kind {
     /// As people write it in a `.proto`.
     pub fn label(self, table: &Table) -> &str {
         match self {
+            Kind::Enum(id) => &table[id].name,
+            Kind::Message(id) | Kind::Group(id) => &table[id].name,
+            scalar => scalar.scalar_label(),
+        }
+    }
+
+    /// The same, where the names of messages and enums don't matter.
+    pub fn scalar_label(self) -> &'static str {
+        match self {
             Kind::Double => "double",
             Kind::Float => "float",
             Kind::Int32 => "int32",
@@ -298,8 +323,8 @@ impl Kind {
             Kind::Bool => "bool",
             Kind::String { .. } => "string",
             Kind::Bytes => "bytes",
-            Kind::Enum(id) => &table[id].name,
-            Kind::Message(id) | Kind::Group(id) => &table[id].name,
+            Kind::Enum(_) => "an enum",
+            Kind::Message(_) | Kind::Group(_) => "a message",
         }
     }
 }
@@ -313,6 +338,8 @@ pub struct Enum {
     /// Ascending.
     pub(super) numbers: Box<[i32]>,
     pub(super) names: FxHashMap<Box<str>, i32>,
+    /// `google.protobuf.NullValue`: JSON writes it as null.
+    pub(super) null: bool,
 }
 
 impl Enum {

@@ -222,6 +222,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Goes back to the value at `at`, and passes it.
+    #[cold]
+    pub fn pass(&mut self, at: usize, depth: u32) -> Checked<()> {
+        self.at = at;
+        self.skip(depth)
+    }
+
     /// A value of any kind, well-formed whatever it means; `depth` counts arrays and maps.
     pub fn skip(&mut self, depth: u32) -> Checked<()> {
         let at = self.at;

@@ -4,10 +4,10 @@
 //! a float, a whole float for an integer. Nothing else is converted: no string is a number, no
 //! number a bool.
 
+use super::super::named::unknown_value;
 use super::super::table::{Enum, Kind, Table};
-use super::super::violation::{Checked, Fault, excerpt};
+use super::super::violation::{Checked, Fault};
 use super::head::{Head, Reader};
-use crate::diagnostic::did_you_mean;
 
 /// A value of `kind`, which is no message.
 #[inline]
@@ -138,7 +138,7 @@ fn enumeration(one: &Enum, head: Head, at: usize) -> Checked<()> {
         let known = std::str::from_utf8(name).is_ok_and(|name| one.names.contains_key(name));
         return match known {
             true => Ok(()),
-            false => Err(unknown_name(one, name, at)),
+            false => Err(unknown_value(one, name, at)),
         };
     }
     let number = integer(head).and_then(|number| i32::try_from(number).ok());
@@ -150,23 +150,4 @@ fn enumeration(one: &Enum, head: Head, at: usize) -> Checked<()> {
             head.describe(),
         )),
     }
-}
-
-#[cold]
-fn unknown_name(one: &Enum, name: &[u8], at: usize) -> Box<Fault> {
-    let known = one.names.keys().map(|name| &**name);
-    let near = did_you_mean(&String::from_utf8_lossy(short(name)), known);
-    let mut expected = format!("a value of enum {}", one.name);
-    if let Some(near) = near {
-        expected = format!("{expected} (did you mean {near:?}?)");
-    }
-    Fault::new(at, expected, format!("the name {}", excerpt(name)))
-}
-
-/// Longer names than this are near to none, and comparing them would cost.
-const LONGEST_GUESS: usize = 64;
-
-/// So much of a payload's text as is worth comparing with names.
-pub(super) fn short(text: &[u8]) -> &[u8] {
-    &text[..text.len().min(LONGEST_GUESS)]
 }

@@ -9,9 +9,9 @@ use prost_reflect::{
     DynamicMessage, FieldDescriptor, MapKey, MessageDescriptor, ReflectMessage as _, Value,
 };
 
-use super::super::rules::MAX_DEPTH;
+use super::super::rules::{MAX_DEPTH, deeper, map_key, set};
 use super::super::table::{Cardinality, Enum, Field, Form, Kind, MessageId, Table};
-use super::super::violation::{Checked, Fault};
+use super::super::violation::Checked;
 use super::head::{Head, Reader};
 use super::known::moment;
 use super::scalar::{float, integer};
@@ -186,7 +186,7 @@ impl Values<'_> {
     ) -> Checked<Value> {
         match (kind.message(), of.kind().as_message()) {
             (Some(id), Some(descriptor)) => {
-                let depth = deeper(depth, reader)?;
+                let depth = deeper(depth, reader.at())?;
                 Ok(Value::Message(self.message(reader, id, descriptor, depth)?))
             }
             _ => self.scalar(reader, kind),
@@ -254,7 +254,7 @@ impl Values<'_> {
                     _ => (6, Form::ListValue),
                 };
                 if let Some(mut inner) = inner(of(number)) {
-                    let depth = deeper(depth, reader)?;
+                    let depth = deeper(depth, reader.at())?;
                     self.free(reader, &mut inner, form, depth)?;
                     set(made, number, Value::Message(inner));
                 }
@@ -287,19 +287,6 @@ impl Values<'_> {
     }
 }
 
-fn deeper(depth: u32, reader: &Reader) -> Checked<u32> {
-    let too_deep = || {
-        let expected = format!("at most {MAX_DEPTH} levels, for it has rules");
-        Fault::new(reader.at(), expected, "one more")
-    };
-    depth.checked_sub(1).ok_or_else(too_deep)
-}
-
-/// The descriptors of walk and rules are of the same files, so the value's kind is the field's.
-fn set(made: &mut DynamicMessage, number: u32, value: Value) {
-    let _ = made.try_set_field_by_number(number, value);
-}
-
 fn text(head: Head) -> String {
     match head {
         Head::Str(text) => String::from_utf8_lossy(text).into_owned(),
@@ -322,16 +309,4 @@ fn number(one: &Enum, head: Head) -> i32 {
         Head::Str(_) => one.names.get(&*text(head)).copied().unwrap_or_default(),
         head => integer(head).unwrap_or_default() as i32,
     }
-}
-
-fn map_key(value: Value) -> Option<MapKey> {
-    Some(match value {
-        Value::Bool(key) => MapKey::Bool(key),
-        Value::I32(key) => MapKey::I32(key),
-        Value::I64(key) => MapKey::I64(key),
-        Value::U32(key) => MapKey::U32(key),
-        Value::U64(key) => MapKey::U64(key),
-        Value::String(key) => MapKey::String(key),
-        _ => return None,
-    })
 }

@@ -160,6 +160,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Goes back to the value at `at`, and passes it.
+    #[cold]
+    pub fn pass(&mut self, at: usize, number: u32, wire: u8, depth: u32) -> Checked<()> {
+        self.at = at;
+        self.skip(number, wire, depth)
+    }
+
     /// A value of wire type `wire`, well-formed whatever it means.
     #[inline]
     pub fn skip(&mut self, number: u32, wire: u8, depth: u32) -> Checked<()> {

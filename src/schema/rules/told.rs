@@ -34,7 +34,7 @@ pub(super) fn broken(root: &MessageDescriptor, broken: &Broken) -> Violation {
     Violation {
         path,
         expected: cut(&message),
-        rule: Some(cut(broken.rule_id())),
+        rule: Some(cut(broken.rule_id()).into()),
         ..Violation::default()
     }
 }

@@ -102,6 +102,7 @@ impl<'a> Builder<'a> {
         let mut numbers: Vec<i32> = values.clone().map(|value| value.number()).collect();
         numbers.sort_unstable();
         self.enums.push(Enum {
+            null: name == "google.protobuf.NullValue",
             name: name.into(),
             closed: features.closed_enum,
             numbers: numbers.into(),
@@ -224,6 +225,7 @@ impl<'a> Builder<'a> {
                 && kind.message().is_none(),
             required: singular && presence == Presence::Required,
             implicit: singular && presence == Presence::Implicit,
+            place: u32::MAX - 1,
             // A proto3 `optional` is alone in a oneof that only the compiler sees.
             oneof: (descriptor
                 .oneof_index
@@ -318,6 +320,9 @@ fn require_map_values(messages: &mut [Message]) {
 fn form(name: &str, fields: &[Field]) -> Form {
     match name.strip_prefix("google.protobuf.") {
         Some("Timestamp") => Form::Timestamp,
+        Some("Duration") => Form::Duration,
+        Some("FieldMask") => Form::FieldMask,
+        Some("Any") => Form::Any,
         Some("Struct") => Form::Struct,
         Some("Value") => Form::Value,
         Some("ListValue") => Form::ListValue,

@@ -1,0 +1,74 @@
+//! What the encodings that key fields by name have in common: a field once, a oneof's member once,
+//! and what is said of names that nobody knows.
+//!
+//! It reads no payload and knows no encoding's bytes.
+
+use super::needs::FieldSet;
+use super::table::{Enum, Message};
+use super::violation::{Checked, Fault, excerpt};
+use crate::diagnostic::did_you_mean;
+
+/// What one occurrence of a message holds so far.
+#[derive(Default)]
+pub(super) struct Seen {
+    named: FieldSet,
+    pub held: FieldSet,
+    oneofs: FieldSet,
+}
+
+impl Seen {
+    /// A field's key was read at `at`.
+    #[inline]
+    pub fn name(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {
+        if self.named.insert(index) {
+            return Ok(());
+        }
+        let name = &*message.fields[index as usize].name;
+        Err(Fault::new(at, "each field once", "it again").under(name))
+    }
+
+    /// A field whose key or value lies at `at` is not absent.
+    #[inline]
+    pub fn hold(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {
+        self.held.insert(index);
+        let field = &message.fields[index as usize];
+        match field.oneof {
+            Some(oneof) if !self.oneofs.insert(oneof) => {
+                let fault = Fault::new(at, "at most one field of its oneof", "a second one");
+                Err(fault.behind().under(&*field.name))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A key that no field has.
+#[cold]
+pub(super) fn unknown_key(message: &Message, key: &[u8], at: usize) -> Box<Fault> {
+    let mut expected = format!("a field of {}", message.name);
+    let guess = String::from_utf8_lossy(short(key));
+    if let Some(near) = did_you_mean(&guess, message.field_names()) {
+        expected = format!("{expected} (did you mean {near:?}?)");
+    }
+    Fault::new(at, expected, format!("the key {}", excerpt(key)))
+}
+
+/// A name that no value of an enum has.
+#[cold]
+pub(super) fn unknown_value(one: &Enum, name: &[u8], at: usize) -> Box<Fault> {
+    let known = one.names.keys().map(|name| &**name);
+    let near = did_you_mean(&String::from_utf8_lossy(short(name)), known);
+    let mut expected = format!("a value of enum {}", one.name);
+    if let Some(near) = near {
+        expected = format!("{expected} (did you mean {near:?}?)");
+    }
+    Fault::new(at, expected, format!("the name {}", excerpt(name)))
+}
+
+/// Longer names than this are near to none, and comparing them would cost.
+const LONGEST_GUESS: usize = 64;
+
+/// So much of a payload's text as is worth comparing with names.
+fn short(text: &[u8]) -> &[u8] {
+    &text[..text.len().min(LONGEST_GUESS)]
+}
