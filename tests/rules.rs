@@ -308,7 +308,9 @@ fn bytes_and_well_known_types() {
         verdict.map_err(|v| {
             (
                 v.path.clone(),
-                v.rule.as_deref().map_or_else(|| v.to_string(), str::to_owned),
+                v.rule
+                    .as_deref()
+                    .map_or_else(|| v.to_string(), str::to_owned),
             )
         })
     };
@@ -387,7 +389,9 @@ fn bytes_and_well_known_types() {
         verdict.map_err(|v| {
             (
                 v.path.clone(),
-                v.rule.as_deref().map_or_else(|| v.to_string(), str::to_owned),
+                v.rule
+                    .as_deref()
+                    .map_or_else(|| v.to_string(), str::to_owned),
             )
         })
     };
@@ -428,7 +432,9 @@ fn bytes_and_well_known_types() {
         verdict.map_err(|v| {
             (
                 v.path.clone(),
-                v.rule.as_deref().map_or_else(|| v.to_string(), str::to_owned),
+                v.rule
+                    .as_deref()
+                    .map_or_else(|| v.to_string(), str::to_owned),
             )
         })
     };

@@ -24,6 +24,9 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 /// thread whose stack holds ten times as many. Large public schemas reach some 1,500.
 const MAX_TYPES: usize = 4_000;
 
+/// How prost-protovalidate says of a field that the fault is in its type.
+const OF_ITS_TYPE: &str = "failed to compile embedded type ";
+
 /// What the evaluation is about, of an empty message.
 struct Only {
     /// This field, or the message itself.
@@ -122,6 +125,8 @@ impl Ruler {
             self.validator.validate_with(&empty, &options)
         }));
         match outcome {
+            // Told of the type itself, too.
+            Ok(Err(Error::Compilation(error))) if error.cause.starts_with(OF_ITS_TYPE) => None,
             Ok(Err(Error::Compilation(error))) => Some(Fault::Bad(error.cause)),
             Ok(Err(Error::Runtime(error))) => Some(Fault::Inapplicable(error.cause)),
             Ok(_) => None,
@@ -136,14 +141,26 @@ enum Fault {
 }
 
 fn told(fault: Fault, what: &str) -> Diagnostic {
-    match fault {
-        Fault::Bad(cause) => Diagnostic::error(format!("bad rules of {what}: {cause}")),
+    let (diagnostic, cause) = match fault {
+        Fault::Bad(cause) => (Diagnostic::error(format!("bad rules of {what}")), cause),
         Fault::Inapplicable(cause) => {
-            let message = format!("the rules of {what} can't be applied to an empty one: {cause}");
-            Diagnostic::warning(message).help(
+            let message = format!("the rules of {what} can't be applied to an empty one");
+            let warning = Diagnostic::warning(message).help(
                 "payloads that a rule can't be applied to are refused; does it name a field that isn't there?",
-            )
+            );
+            (warning, cause)
         }
+    };
+    // Parsers draw what they mean below their first line.
+    let (first, rest) = cause.split_once('\n').unwrap_or((&cause, ""));
+    let message = format!("{}: {}", diagnostic.message, first.trim_end_matches(':'));
+    let diagnostic = Diagnostic {
+        message,
+        ..diagnostic
+    };
+    match rest {
+        "" => diagnostic,
+        rest => diagnostic.note(rest),
     }
 }
 
