@@ -322,6 +322,23 @@ fn tags_that_are_none() {
         bench.right(syntax, "overlong", b"\x88\x80\x80\x80\x00\x01");
         bench.wrong(syntax, "overlong", b"\x88\x80\x80\x80\x80\x00\x01");
         bench.wrong(syntax, "overlong", b"\x88\x80\x80\x80\x10\x01");
+        // The same of lengths, though they mean less.
+        bench.right(syntax, "length", field(14, LEN, b"\x81\x80\x80\x80\x00x"));
+        bench.wrong(
+            syntax,
+            "length",
+            field(14, LEN, b"\x81\x80\x80\x80\x80\x00x"),
+        );
+        bench.wrong(
+            syntax,
+            "length",
+            field(29, LEN, b"\x81\x80\x80\x80\x80\x80\x00x"),
+        );
+        bench.wrong(
+            syntax,
+            "length",
+            len(17, field(2, LEN, b"\x80\x80\x80\x80\x80\x00")),
+        );
         // Eleven bytes are no varint.
         for number in [1, 13, 29] {
             bench.wrong(

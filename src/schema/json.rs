@@ -10,31 +10,34 @@ mod head;
 mod keys;
 mod known;
 mod number;
+mod plain;
 mod scalar;
 mod text;
 mod time;
 mod values;
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 
 use super::named::{Seen, unknown_key};
 use super::rules::MAX_DEPTH;
-use super::table::{Cardinality, Field, Form, Kind, Table};
+use super::table::{Cardinality, Field, Form, Kind, Message, Table};
 use super::violation::{Checked, Fault, Gather, deeper};
 use super::{Schema, Scope, UnknownFields};
 use head::{Head, Names, Reader};
 use keys::Keys;
 use scalar::scalar;
+use text::Text;
 use values::Values;
 
 /// The first thing wrong with `payload`.
-pub(super) fn check(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
+pub(super) fn check<G: Gather>(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
     let walk = Walk {
         table: &schema.table,
         reject_unknown: schema.options.unknown_fields == UnknownFields::Reject,
-        all: schema.options.all_violations,
+        faults: PhantomData::<G>,
         late_types: Cell::new(0),
     };
     let mut reader = Reader::new(payload);
@@ -53,10 +56,10 @@ pub(super) fn values(
     Values { table }.message(&mut reader, schema.root, descriptor, MAX_DEPTH)
 }
 
-struct Walk<'a> {
+struct Walk<'a, G> {
     table: &'a Table,
     reject_unknown: bool,
-    all: bool,
+    faults: PhantomData<G>,
     /// How many messages around this one were looked through for their type, see `known.rs`.
     late_types: Cell<u32>,
 }
@@ -69,7 +72,7 @@ enum Beside {
     Type,
 }
 
-impl<'a> Walk<'a> {
+impl<'a, G: Gather> Walk<'a, G> {
     /// One message, in the form that its type has.
     fn message(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         match scope.message.form {
@@ -81,7 +84,7 @@ impl<'a> Walk<'a> {
     /// One message by its fields.
     fn fields(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.token();
-        match reader.head()? {
+        match reader.opening()? {
             Head::Object => self.object(reader, scope, at, depth, Beside::Nothing),
             head => {
                 let expected = format!("{} as an object", scope.message.name);
@@ -99,9 +102,7 @@ impl<'a> Walk<'a> {
         depth: u32,
         beside: Beside,
     ) -> Checked<()> {
-        Gather::over(self.all, |faults| {
-            self.keyed(reader, scope, start, depth, beside, faults)
-        })
+        G::over(|faults| self.keyed(reader, scope, start, depth, beside, faults))
     }
 
     fn keyed(
@@ -111,23 +112,25 @@ impl<'a> Walk<'a> {
         start: usize,
         depth: u32,
         beside: Beside,
-        faults: &mut Gather,
+        faults: &mut G,
     ) -> Checked<()> {
         let message = scope.message;
-        let mut seen = Seen::default();
+        let mut seen = Seen::new(!scope.needs.is_empty());
         let mut unknown = None;
         let mut place = 0;
         let mut more = reader.opened(b'}');
         while more {
             let at = reader.token();
-            let body = reader.clone();
-            let key = reader.key()?;
             // Writers keep the declared order, mostly.
-            let index = match key.plain() {
-                Some(name) => message.declared_as(place, name),
-                None => None,
+            let next = message.declared.get(place).copied();
+            let next = next.filter(|index| reader.expected(&message.fields[*index as usize]));
+            let (index, key) = match next {
+                Some(index) => (Some(index), Text::default()),
+                None => {
+                    let key = reader.key()?;
+                    (self.named_so(message, place, key), key)
+                }
             };
-            let index = index.or_else(|| message.by_name(&key.decoded()));
             let value = reader.token();
             let checked = match index {
                 Some(index) => {
@@ -135,7 +138,7 @@ impl<'a> Walk<'a> {
                     self.named(reader, scope, index, &mut seen, at, depth)
                 }
                 None => {
-                    let unknown = unknown.get_or_insert_with(|| Names::new(&body));
+                    let unknown = unknown.get_or_insert_with(|| Names::new(&reader.back(at)));
                     let of_any = beside == Beside::Type && &*key.bytes() == b"@type";
                     match unknown.add(key, at) {
                         Ok(()) if self.reject_unknown && !of_any => {
@@ -151,7 +154,14 @@ impl<'a> Walk<'a> {
             }
             more = reader.another(b'}')?;
         }
-        scope.complete(&seen.held, start, faults)
+        scope.complete(seen.held(), start, faults)
+    }
+
+    /// The field whose key this is: the next in order, by its JSON name, or any.
+    #[inline]
+    fn named_so(&self, message: &Message, place: usize, key: Text) -> Option<u32> {
+        let next = |name| message.declared_as(place, name);
+        (key.plain().and_then(next)).or_else(|| message.by_name(&key.decoded()))
     }
 
     /// The value of the field whose key lies at `at`.
@@ -170,8 +180,7 @@ impl<'a> Walk<'a> {
             Ok(false) => Ok(()),
             Ok(true) => seen.hold(scope.message, index, at),
             Err(fault) => {
-                // It is there, whatever it is.
-                seen.held.insert(index);
+                seen.meet(index);
                 Err(fault)
             }
         }
@@ -187,18 +196,19 @@ impl<'a> Walk<'a> {
         depth: u32,
     ) -> Checked<bool> {
         let field = &scope.message.fields[index as usize];
+        if field.cardinality == Cardinality::Singular && reader.plain(field.kind) {
+            return Ok(true);
+        }
         if reader.next() == Some(b'n') && !self.holds_null(field) {
             reader.head()?;
             return Ok(false);
         }
         let checked = match field.cardinality {
             Cardinality::Singular => self.element(reader, scope, index, field.kind, depth),
-            Cardinality::Repeated => Gather::over(self.all, |faults| {
-                self.list(reader, scope, index, depth, faults)
-            }),
-            Cardinality::Map => Gather::over(self.all, |faults| {
-                self.map(reader, scope, index, depth, faults)
-            }),
+            Cardinality::Repeated => {
+                G::over(|faults| self.list(reader, scope, index, depth, faults))
+            }
+            Cardinality::Map => G::over(|faults| self.map(reader, scope, index, depth, faults)),
         };
         match checked {
             Ok(()) => Ok(true),
@@ -242,11 +252,11 @@ impl<'a> Walk<'a> {
         scope: Scope<'a>,
         index: u32,
         depth: u32,
-        faults: &mut Gather,
+        faults: &mut G,
     ) -> Checked<()> {
         let field = &scope.message.fields[index as usize];
         let at = reader.token();
-        match reader.head()? {
+        match reader.opening()? {
             Head::Array => {}
             head => {
                 let expected = format!("an array of {}", field.kind.label(self.table));
@@ -256,9 +266,11 @@ impl<'a> Walk<'a> {
         let mut more = reader.opened(b']');
         let mut i = 0usize;
         while more {
-            let at = reader.token();
-            if let Err(fault) = self.element(reader, scope, index, field.kind, depth) {
-                faults.keep(fault.under(format!("[{i}]")), || reader.pass(at, depth))?;
+            if !reader.plain(field.kind) {
+                let at = reader.token();
+                if let Err(fault) = self.element(reader, scope, index, field.kind, depth) {
+                    faults.keep(fault.under(format!("[{i}]")), || reader.pass(at, depth))?;
+                }
             }
             i += 1;
             more = reader.another(b']')?;
@@ -273,7 +285,7 @@ impl<'a> Walk<'a> {
         scope: Scope<'a>,
         index: u32,
         depth: u32,
-        faults: &mut Gather,
+        faults: &mut G,
     ) -> Checked<()> {
         let field = &scope.message.fields[index as usize];
         let at = reader.token();

@@ -17,6 +17,7 @@ mod protobuf;
 mod require;
 mod rules;
 mod table;
+mod text;
 mod violation;
 
 use std::sync::Arc;
@@ -158,15 +159,27 @@ impl Schema {
     /// `depth` is how many levels of messages may lie within each other below the root. It bounds
     /// the recursion, so the caller keeps it to what its stack holds: 1000 on 2 MiB.
     pub fn check(&self, payload: &[u8], depth: u32) -> Result<(), Violation> {
-        let verdict = match self.encoding {
-            Encoding::Protobuf => protobuf::check(self, payload, depth),
-            Encoding::Msgpack => msgpack::check(self, payload, depth),
-            Encoding::Json => json::check(self, payload, depth),
+        let walked = match self.walk::<violation::First>(payload, depth) {
+            Ok(()) => Ok(()),
+            // A second walk, of a payload that is refused anyway.
+            Err(_) if self.options.all_violations => {
+                let verdict = self.walk::<violation::All>(payload, depth);
+                verdict.map_err(|fault| fault.into_violation(true))
+            }
+            Err(fault) => Err(fault.into_violation(false)),
         };
-        verdict.map_err(|fault| fault.into_violation(self.options.all_violations))?;
         match &self.rules {
-            None => Ok(()),
-            Some(rules) => rules.check(self, payload),
+            None => walked,
+            Some(rules) => walked.and_then(|()| rules.check(self, payload)),
+        }
+    }
+
+    #[inline]
+    fn walk<G: violation::Gather>(&self, payload: &[u8], depth: u32) -> Checked<()> {
+        match self.encoding {
+            Encoding::Protobuf => protobuf::check::<G>(self, payload, depth),
+            Encoding::Msgpack => msgpack::check::<G>(self, payload, depth),
+            Encoding::Json => json::check::<G>(self, payload, depth),
         }
     }
 
@@ -194,14 +207,15 @@ impl<'a> Scope<'a> {
         Self { message, needs }
     }
 
-    /// That every field that must be present is in `seen`.
+    /// That every field that must be present is in `seen`; none where nothing must be.
     #[inline]
     fn complete(
         self,
-        seen: &needs::FieldSet,
+        seen: Option<&needs::FieldSet>,
         offset: usize,
-        faults: &mut violation::Gather,
+        faults: &mut impl violation::Gather,
     ) -> Checked<()> {
+        let Some(seen) = seen else { return Ok(()) };
         for index in self.needs.missing(seen) {
             faults.keep(self.lacks(index, offset), || Ok(()))?;
         }

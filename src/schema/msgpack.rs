@@ -12,6 +12,8 @@ mod values;
 
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 
+use std::marker::PhantomData;
+
 use super::named::{Seen, unknown_key};
 use super::table::{Cardinality, Field, Form, Kind, Message, Table};
 use super::violation::{Checked, Fault, Gather, deeper};
@@ -21,12 +23,12 @@ use keys::Keys;
 use scalar::{scalar, utf8};
 
 /// The first thing wrong with `payload`.
-pub(super) fn check(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
+pub(super) fn check<G: Gather>(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
     let walk = Walk {
         table: &schema.table,
         reject_unknown: schema.options.unknown_fields == UnknownFields::Reject,
         layout: schema.options.layout,
-        all: schema.options.all_violations,
+        faults: PhantomData::<G>,
     };
     let mut reader = Reader::new(payload);
     walk.message(&mut reader, schema.root(), depth)?;
@@ -48,14 +50,14 @@ pub(super) fn values(
     values::read(&schema.table, schema.root, descriptor, payload)
 }
 
-struct Walk<'a> {
+struct Walk<'a, G> {
     table: &'a Table,
     reject_unknown: bool,
     layout: Layout,
-    all: bool,
+    faults: PhantomData<G>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a, G: Gather> Walk<'a, G> {
     /// One message, in the form that its type has.
     fn message(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         match scope.message.form {
@@ -67,13 +69,20 @@ impl<'a> Walk<'a> {
     /// One message by its fields.
     fn fields(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.at();
-        match (reader.head()?, self.layout) {
-            (Head::Map(count), Layout::Map | Layout::Any) => Gather::over(self.all, |faults| {
-                self.keyed(reader, scope, count, at, depth, faults)
-            }),
-            (Head::Array(count), Layout::Array | Layout::Any) => Gather::over(self.all, |faults| {
-                self.placed(reader, scope, count, at, depth, faults)
-            }),
+        let head = if let Some(count) = reader.short_map() {
+            Head::Map(count)
+        } else if let Some(count) = reader.short_array() {
+            Head::Array(count)
+        } else {
+            reader.head()?
+        };
+        match (head, self.layout) {
+            (Head::Map(count), Layout::Map | Layout::Any) => {
+                G::over(|faults| self.keyed(reader, scope, count, at, depth, faults))
+            }
+            (Head::Array(count), Layout::Array | Layout::Any) => {
+                G::over(|faults| self.placed(reader, scope, count, at, depth, faults))
+            }
             (head, _) => Err(self.no_message(scope.message, head, at)),
         }
     }
@@ -86,10 +95,10 @@ impl<'a> Walk<'a> {
         count: usize,
         start: usize,
         depth: u32,
-        faults: &mut Gather,
+        faults: &mut G,
     ) -> Checked<()> {
         let message = scope.message;
-        let mut seen = Seen::default();
+        let mut seen = Seen::new(!scope.needs.is_empty());
         let mut place = 0;
         for _ in 0..count {
             let at = reader.at();
@@ -112,7 +121,7 @@ impl<'a> Walk<'a> {
                 faults.keep(fault, || reader.pass(value, depth))?;
             }
         }
-        scope.complete(&seen.held, start, faults)
+        scope.complete(seen.held(), start, faults)
     }
 
     /// The value of the field whose key lies at `at`.
@@ -131,8 +140,7 @@ impl<'a> Walk<'a> {
             Ok(false) => Ok(()),
             Ok(true) => seen.hold(scope.message, index, at),
             Err(fault) => {
-                // It is there, whatever it is.
-                seen.held.insert(index);
+                seen.meet(index);
                 Err(fault)
             }
         }
@@ -146,7 +154,7 @@ impl<'a> Walk<'a> {
         count: usize,
         start: usize,
         depth: u32,
-        faults: &mut Gather,
+        faults: &mut G,
     ) -> Checked<()> {
         let message = scope.message;
         let places = message.declared.len();
@@ -154,14 +162,22 @@ impl<'a> Walk<'a> {
             let expected = format!("at most {places} values, the fields of {}", message.name);
             return Err(Fault::new(start, expected, format!("{count}")));
         }
-        let mut seen = Seen::default();
+        let mut seen = Seen::new(!scope.needs.is_empty());
         for &index in &message.declared[..count] {
             let at = reader.at();
-            if let Err(fault) = self.named(reader, scope, index, &mut seen, at, depth) {
+            let checked = match self.field(reader, scope, index, depth) {
+                Ok(true) => seen.hold(message, index, at),
+                Ok(false) => Ok(()),
+                Err(fault) => {
+                    seen.meet(index);
+                    Err(fault)
+                }
+            };
+            if let Err(fault) = checked {
                 faults.keep(fault, || reader.pass(at, depth))?;
             }
         }
-        scope.complete(&seen.held, start, faults)
+        scope.complete(seen.held(), start, faults)
     }
 
     /// The value of a known field; false if it is absent, which is written as nil.
@@ -174,17 +190,18 @@ impl<'a> Walk<'a> {
         depth: u32,
     ) -> Checked<bool> {
         let field = &scope.message.fields[index as usize];
+        if field.cardinality == Cardinality::Singular && reader.plain(field.kind) {
+            return Ok(true);
+        }
         if self.absent(reader, field) {
             return Ok(false);
         }
         let checked = match field.cardinality {
             Cardinality::Singular => self.element(reader, scope, index, field.kind, depth),
-            Cardinality::Repeated => Gather::over(self.all, |faults| {
-                self.list(reader, scope, index, depth, faults)
-            }),
-            Cardinality::Map => Gather::over(self.all, |faults| {
-                self.map(reader, scope, index, depth, faults)
-            }),
+            Cardinality::Repeated => {
+                G::over(|faults| self.list(reader, scope, index, depth, faults))
+            }
+            Cardinality::Map => G::over(|faults| self.map(reader, scope, index, depth, faults)),
         };
         match checked {
             Ok(()) => Ok(true),
@@ -228,11 +245,15 @@ impl<'a> Walk<'a> {
         scope: Scope<'a>,
         index: u32,
         depth: u32,
-        faults: &mut Gather,
+        faults: &mut G,
     ) -> Checked<()> {
         let field = &scope.message.fields[index as usize];
         let at = reader.at();
-        let count = match reader.head()? {
+        let head = match reader.short_array() {
+            Some(count) => Head::Array(count),
+            None => reader.head()?,
+        };
+        let count = match head {
             Head::Array(count) => count,
             head => {
                 let expected = format!("an array of {}", field.kind.label(self.table));
@@ -240,6 +261,9 @@ impl<'a> Walk<'a> {
             }
         };
         for i in 0..count {
+            if reader.plain(field.kind) {
+                continue;
+            }
             let at = reader.at();
             if let Err(fault) = self.element(reader, scope, index, field.kind, depth) {
                 faults.keep(fault.under(format!("[{i}]")), || reader.pass(at, depth))?;
@@ -255,7 +279,7 @@ impl<'a> Walk<'a> {
         scope: Scope<'a>,
         index: u32,
         depth: u32,
-        faults: &mut Gather,
+        faults: &mut G,
     ) -> Checked<()> {
         let field = &scope.message.fields[index as usize];
         let at = reader.at();

@@ -9,14 +9,24 @@ use super::violation::{Checked, Fault, excerpt};
 use crate::diagnostic::did_you_mean;
 
 /// What one occurrence of a message holds so far.
-#[derive(Default)]
 pub(super) struct Seen {
     named: FieldSet,
-    pub held: FieldSet,
-    oneofs: FieldSet,
+    /// Where nothing is asked of it, none.
+    held: Option<FieldSet>,
+    oneofs: Option<FieldSet>,
 }
 
 impl Seen {
+    /// Nothing so far, of an occurrence that is `tracked` if some of its fields must be there.
+    #[inline]
+    pub fn new(tracked: bool) -> Self {
+        Self {
+            named: FieldSet::default(),
+            held: tracked.then(FieldSet::default),
+            oneofs: None,
+        }
+    }
+
     /// A field's key was read at `at`.
     #[inline]
     pub fn name(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {
@@ -27,18 +37,37 @@ impl Seen {
         Err(Fault::new(at, "each field once", "it again").under(name))
     }
 
+    /// A field is there, whatever it is.
+    #[inline]
+    pub fn meet(&mut self, index: u32) {
+        if let Some(held) = &mut self.held {
+            held.insert(index);
+        }
+    }
+
+    /// The fields that are there, if anything is asked of them.
+    #[inline]
+    pub fn held(&self) -> Option<&FieldSet> {
+        self.held.as_ref()
+    }
+
     /// A field whose key or value lies at `at` is not absent.
     #[inline]
     pub fn hold(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {
-        self.held.insert(index);
-        let field = &message.fields[index as usize];
-        match field.oneof {
-            Some(oneof) if !self.oneofs.insert(oneof) => {
-                let fault = Fault::new(at, "at most one field of its oneof", "a second one");
-                Err(fault.behind().under(&*field.name))
-            }
-            _ => Ok(()),
+        self.meet(index);
+        match message.fields[index as usize].oneof {
+            Some(oneof) => self.member(message, index, oneof, at),
+            None => Ok(()),
         }
+    }
+
+    fn member(&mut self, message: &Message, index: u32, oneof: u32, at: usize) -> Checked<()> {
+        let oneofs = self.oneofs.get_or_insert_with(FieldSet::default);
+        if oneofs.insert(oneof) {
+            return Ok(());
+        }
+        let fault = Fault::new(at, "at most one field of its oneof", "a second one");
+        Err(fault.behind().under(&*message.fields[index as usize].name))
     }
 }
 

@@ -8,6 +8,8 @@
 mod locate;
 mod wire;
 
+use std::marker::PhantomData;
+
 use super::needs::FieldSet;
 use super::table::{EnumId, Field, Kind, Message, Table, wire as wire_type};
 use super::violation::{Checked, Fault, Gather, deeper};
@@ -19,22 +21,22 @@ use wire::{Reader, open_group, wrong_end};
 const NO_GROUP: u32 = 0;
 
 /// The first thing wrong with `payload`.
-pub(super) fn check(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
+pub(super) fn check<G: Gather>(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
     let walk = Walk {
         table: &schema.table,
         reject_unknown: schema.options.unknown_fields == UnknownFields::Reject,
-        all: schema.options.all_violations,
+        faults: PhantomData::<G>,
     };
     walk.message(&mut Reader::new(payload), schema.root(), NO_GROUP, depth)
 }
 
-struct Walk<'a> {
+struct Walk<'a, G> {
     table: &'a Table,
     reject_unknown: bool,
-    all: bool,
+    faults: PhantomData<G>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a, G: Gather> Walk<'a, G> {
     /// One message: all of `reader`, or up to the end of `group`.
     fn message(
         &self,
@@ -43,9 +45,7 @@ impl<'a> Walk<'a> {
         group: u32,
         depth: u32,
     ) -> Checked<()> {
-        Gather::over(self.all, |faults| {
-            self.records(reader, scope, group, depth, faults)
-        })
+        G::over(|faults| self.records(reader, scope, group, depth, faults))
     }
 
     fn records(
@@ -54,24 +54,30 @@ impl<'a> Walk<'a> {
         scope: Scope<'a>,
         group: u32,
         depth: u32,
-        faults: &mut Gather,
+        faults: &mut G,
     ) -> Checked<()> {
         let start = reader.at();
         let message = scope.message;
         let tracked = !scope.needs.is_empty();
-        let mut seen = FieldSet::default();
+        let mut seen = tracked.then(FieldSet::default);
         while !reader.is_empty() {
             let at = reader.at();
+            if let Some(number) = reader.quick(&message.quick) {
+                if let Some(seen) = &mut seen {
+                    seen.insert(message.by_number(number).unwrap_or_default());
+                }
+                continue;
+            }
             let (number, wire) = reader.tag()?;
             if wire == wire_type::END_GROUP {
                 if number != group {
                     return Err(wrong_end(at, group, number));
                 }
-                return scope.complete(&seen, start, faults);
+                return scope.complete(seen.as_ref(), start, faults);
             }
             let value = reader.at();
             if let Some(index) = message.by_number(number) {
-                if tracked {
+                if let Some(seen) = &mut seen {
                     seen.insert(index);
                 }
                 if let Err(mut fault) = self.field(reader, scope, index, wire, at, depth) {
@@ -92,7 +98,7 @@ impl<'a> Walk<'a> {
         if group != NO_GROUP {
             return Err(open_group(reader.at(), group));
         }
-        scope.complete(&seen, start, faults)
+        scope.complete(seen.as_ref(), start, faults)
     }
 
     /// One record of a known field: an element, or a packed run of them.
@@ -192,17 +198,8 @@ impl<'a> Walk<'a> {
 
 #[inline]
 fn utf8(text: &[u8], at: usize) -> Checked<()> {
-    if text.is_ascii() {
-        return Ok(());
-    }
-    match std::str::from_utf8(text) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Fault::new(
-            at + error.valid_up_to(),
-            "a string in UTF-8",
-            "bytes that are not",
-        )),
-    }
+    super::text::utf8(text)
+        .map_err(|good| Fault::new(at + good, "a string in UTF-8", "bytes that are not"))
 }
 
 #[inline]

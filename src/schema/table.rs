@@ -12,6 +12,7 @@ use std::ops::Index;
 use rustc_hash::FxHashMap;
 
 use super::needs::Needs;
+use super::text::first_bytes;
 
 /// Field numbers below this are looked up in an array, larger ones by binary search: all that people
 /// usually give, in half a kilobyte.
@@ -86,6 +87,8 @@ pub struct Message {
     pub(super) declared: Box<[u32]>,
     /// Its own proto2 `required` fields.
     pub(super) needs: Needs,
+    /// By the byte, what follows a protobuf tag of one byte.
+    pub(super) quick: Box<[Quick]>,
     dense: Box<[u16]>,
     names: FxHashMap<Box<str>, u32>,
 }
@@ -131,6 +134,7 @@ impl Message {
             form,
             map_entry: false,
             message_set: false,
+            quick: quick(&fields),
             fields: fields.into(),
             declared,
             needs,
@@ -164,7 +168,7 @@ impl Message {
     pub(super) fn declared_as(&self, place: usize, name: &[u8]) -> Option<u32> {
         let index = *self.declared.get(place)?;
         let field = &self.fields[index as usize];
-        let same = field.name.as_bytes() == name || field.json_name.as_bytes() == name;
+        let same = field.is_named(name) || field.json_name.as_bytes() == name;
         same.then_some(index)
     }
 
@@ -178,6 +182,41 @@ impl Message {
     pub(super) fn field_names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|field| &*field.name)
     }
+}
+
+/// What a protobuf walk may expect behind a tag, if the value is plain and nothing more is asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quick {
+    /// Nothing: the tag is read as any.
+    No,
+    Varint,
+    Eight,
+    Four,
+    Bytes,
+    Text,
+    /// A packed run of varints.
+    Run,
+}
+
+/// By the byte of a one-byte tag.
+fn quick(fields: &[Field]) -> Box<[Quick]> {
+    let mut quick = Vec::new();
+    for field in fields.iter().filter(|field| field.number < 16) {
+        let tag = |wire: u8| (field.number as usize) << 3 | usize::from(wire);
+        quick.resize(tag(7) + 1, Quick::No);
+        quick[tag(field.wire)] = match (field.kind, field.wire) {
+            (Kind::String { utf8: true }, _) => Quick::Text,
+            (Kind::String { utf8: false } | Kind::Bytes, _) => Quick::Bytes,
+            (Kind::Enum(_) | Kind::Message(_) | Kind::Group(_), _) => Quick::No,
+            (_, wire::I64) => Quick::Eight,
+            (_, wire::I32) => Quick::Four,
+            _ => Quick::Varint,
+        };
+        if field.packable && quick[tag(field.wire)] == Quick::Varint {
+            quick[tag(wire::LEN)] = Quick::Run;
+        }
+    }
+    quick.into()
 }
 
 /// Messages that MessagePack and JSON write in a form of their own.
@@ -215,7 +254,52 @@ pub struct Field {
     pub(super) oneof: Option<u32>,
     /// As in the `.proto`; `[pkg.name]` for an extension.
     pub(super) name: Box<str>,
+    pub(super) key: Key,
     pub(super) json_name: Box<str>,
+}
+
+impl Field {
+    #[inline]
+    fn is_named(&self, name: &[u8]) -> bool {
+        let own = self.name.as_bytes();
+        name.len() == own.len()
+            && first_bytes(name) == self.key.start
+            && (own.len() <= 8 || name[8..] == own[8..])
+    }
+
+    /// Whether `text` begins with the name and a quote and a colon behind it, as the rest of a JSON
+    /// key does: how many bytes that is.
+    #[inline]
+    pub(super) fn key_in(&self, text: &[u8]) -> Option<usize> {
+        let own = self.name.as_bytes();
+        let word = u64::from_le_bytes(*text.first_chunk::<8>()?);
+        let size = own.len() + 2;
+        let same = (word ^ self.key.start) & self.key.mask == 0
+            && (own.len() <= 8 || text[8..].starts_with(&own[8..]))
+            && text.get(own.len()..size)? == b"\":";
+        same.then_some(size)
+    }
+}
+
+/// The first bytes of a name, to compare it by at once: a name is of letters, digits, `_`, `.`, `[` and
+/// `]`, so in JSON it is written as it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    /// See [`first_bytes`].
+    start: u64,
+    /// The bits of `start` that the name has.
+    mask: u64,
+}
+
+impl Key {
+    pub fn of(name: &str) -> Self {
+        let mask = match name.len() {
+            0..8 => (1 << (8 * name.len())) - 1,
+            _ => u64::MAX,
+        };
+        let start = first_bytes(name.as_bytes());
+        Self { start, mask }
+    }
 }
 
 /// How many elements a field holds.

@@ -182,34 +182,50 @@ impl Fault {
     }
 }
 
-/// The faults of one message, list or map, of which a walk reads on after each where all are asked
-/// for. Without that, the first ends it.
-pub(super) struct Gather {
-    all: bool,
-    faults: Option<Box<Fault>>,
-}
+/// What a walk does behind a fault. Two walks are compiled, so that the one that every payload takes
+/// carries nothing of the other.
+pub(super) trait Gather: Default {
+    /// Keeps `fault` if the walk may go on behind it, which `pass` gets the reader to; gives it back
+    /// if it may not.
+    fn keep(&mut self, fault: Box<Fault>, pass: impl FnOnce() -> Checked<()>) -> Checked<()>;
 
-impl Gather {
-    /// What becomes of `walk`; `all` faults of it, or the first.
+    /// What became of the whole, of which `end` is what the walk ended with.
+    fn close(self, end: Checked<()>) -> Checked<()>;
+
+    /// What becomes of a message, a list or a map, by `walk`.
     #[inline]
-    pub fn over(all: bool, walk: impl FnOnce(&mut Self) -> Checked<()>) -> Checked<()> {
-        let faults = None;
-        let mut faults = Self { all, faults };
+    fn over(walk: impl FnOnce(&mut Self) -> Checked<()>) -> Checked<()> {
+        let mut faults = Self::default();
         let end = walk(&mut faults);
         faults.close(end)
     }
+}
 
-    /// Keeps `fault` if the walk may go on behind it, which `pass` gets the reader to; gives it back
-    /// if it may not.
+/// The first fault ends the walk.
+#[derive(Default)]
+pub(super) struct First;
+
+impl Gather for First {
+    #[inline]
+    fn keep(&mut self, fault: Box<Fault>, _: impl FnOnce() -> Checked<()>) -> Checked<()> {
+        Err(fault)
+    }
+
+    #[inline]
+    fn close(self, end: Checked<()>) -> Checked<()> {
+        end
+    }
+}
+
+/// All faults of one message, list or map, and of what lies in it, up to [`MOST`].
+#[derive(Default)]
+pub(super) struct All {
+    faults: Option<Box<Fault>>,
+}
+
+impl Gather for All {
     #[cold]
-    pub fn keep(
-        &mut self,
-        mut fault: Box<Fault>,
-        pass: impl FnOnce() -> Checked<()>,
-    ) -> Checked<()> {
-        if !self.all {
-            return Err(fault);
-        }
+    fn keep(&mut self, mut fault: Box<Fault>, pass: impl FnOnce() -> Checked<()>) -> Checked<()> {
         let behind = match fault.standing {
             Standing::Behind => true,
             Standing::Within => match pass() {
@@ -232,6 +248,29 @@ impl Gather {
         Ok(())
     }
 
+    fn close(mut self, end: Checked<()>) -> Checked<()> {
+        let standing = match end {
+            Ok(()) => Standing::Behind,
+            Err(fault) => {
+                let standing = match fault.standing {
+                    Standing::Behind => Standing::Behind,
+                    Standing::Within | Standing::Lost => Standing::Lost,
+                };
+                self.add(fault);
+                standing
+            }
+        };
+        match self.faults {
+            Some(mut first) => {
+                first.standing = standing;
+                Err(first)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl All {
     fn add(&mut self, mut fault: Box<Fault>) {
         match &mut self.faults {
             None => self.faults = Some(fault),
@@ -243,36 +282,6 @@ impl Gather {
         }
         if let Some(first) = &mut self.faults {
             first.others.truncate(MOST - 1);
-        }
-    }
-
-    #[inline]
-    fn close(self, end: Checked<()>) -> Checked<()> {
-        match (end, &self.faults) {
-            (Ok(()), None) => Ok(()),
-            (end, _) => self.close_with(end),
-        }
-    }
-
-    #[cold]
-    fn close_with(mut self, end: Checked<()>) -> Checked<()> {
-        let standing = match end {
-            Ok(()) => Standing::Behind,
-            Err(fault) if fault.standing == Standing::Behind => {
-                self.add(fault);
-                Standing::Behind
-            }
-            Err(fault) => {
-                self.add(fault);
-                Standing::Lost
-            }
-        };
-        match self.faults {
-            Some(mut first) => {
-                first.standing = standing;
-                Err(first)
-            }
-            None => Ok(()),
         }
     }
 }

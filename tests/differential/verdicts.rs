@@ -86,7 +86,7 @@ fn tell(out: &mut impl Write, index: u8, schemas: &[Schema], payload: &[u8]) {
         Err(first) if schema.encoding() == Encoding::Protobuf && is_policy(&first) => {
             (POLICY, None)
         }
-        Err(first) => (WRONG, Some(first.to_string())),
+        Err(first) => (WRONG, Some(told(&first))),
     };
     let length = |bytes: &[u8]| (bytes.len() as u32).to_le_bytes();
     out.write_all(&[index, verdict]).unwrap();
@@ -96,6 +96,11 @@ fn tell(out: &mut impl Write, index: u8, schemas: &[Schema], payload: &[u8]) {
         out.write_all(&length(text.as_bytes())).unwrap();
         out.write_all(text.as_bytes()).unwrap();
     }
+}
+
+fn told(first: &Violation) -> String {
+    let all = std::iter::once(first).chain(first.others.iter().flatten());
+    all.map(Violation::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Whether wrong wire types are all that is wrong, as far as the walk looked.

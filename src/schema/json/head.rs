@@ -1,8 +1,10 @@
 //! JSON below the level of messages: tokens of RFC 8259, strictly, with strings in UTF-8.
 
 use super::super::keys::{Key, Keys};
+use super::super::table::{Field, Kind};
 use super::super::violation::{Checked, Fault, deeper, excerpt};
 use super::number::Number;
+use super::plain;
 use super::text::{Text, string};
 
 /// Reads the payload from `at`.
@@ -113,6 +115,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Passes the key of `field`, and the colon behind it, if they are next and plainly written.
+    #[inline]
+    pub fn expected(&mut self, field: &Field) -> bool {
+        let rest = &self.bytes[self.at..];
+        let size = match rest.split_first() {
+            Some((b'"', text)) => field.key_in(text).map(|size| 1 + size),
+            _ => None,
+        };
+        self.at += size.unwrap_or_default();
+        size.is_some()
+    }
+
     /// A member's name, and the colon behind it.
     #[inline]
     pub fn key(&mut self) -> Checked<Text<'a>> {
@@ -126,33 +140,42 @@ impl<'a> Reader<'a> {
         Ok(key)
     }
 
-    /// A string, if one is next.
-    #[inline]
-    pub fn string(&mut self) -> Checked<Option<Text<'a>>> {
-        match self.take(b'"') {
-            true => string(self.bytes, &mut self.at).map(Some),
-            false => Ok(None),
-        }
+    /// The same payload, read from `at`.
+    #[cold]
+    pub fn back(&self, at: usize) -> Self {
+        let bytes = self.bytes;
+        Self { bytes, at }
     }
 
-    /// Passes a whole number below 10⁹ without sign, if one is next: what most numbers are.
+    /// Passes the next value if it is a scalar of this kind in a form that its writers choose; else all
+    /// is left as it was, for others to read and to judge.
     #[inline]
-    pub fn small_integer(&mut self) -> bool {
+    pub fn plain(&mut self, kind: Kind) -> bool {
         let start = self.token();
         let rest = &self.bytes[start..];
-        let digits = rest
-            .iter()
-            .take(10)
-            .take_while(|byte| byte.is_ascii_digit());
-        let digits = digits.count();
-        let small = match rest.get(digits) {
-            Some(b'.' | b'e' | b'E') => false,
-            _ => matches!(digits, 1..=9) && (rest[0] != b'0' || digits == 1),
+        let size = match kind {
+            Kind::String { .. } => plain::string(rest),
+            Kind::Bool if rest.starts_with(b"true") => Some(4),
+            Kind::Bool if rest.starts_with(b"false") => Some(5),
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => plain::signed(rest, 9),
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => plain::signed(rest, 18),
+            Kind::Uint32 | Kind::Fixed32 => plain::whole(rest, 9),
+            Kind::Uint64 | Kind::Fixed64 => plain::whole(rest, 18),
+            Kind::Float | Kind::Double => plain::decimal(rest),
+            _ => None,
         };
-        if small {
-            self.at = start + digits;
+        self.at += size.unwrap_or_default();
+        size.is_some()
+    }
+
+    /// The next value, which mostly has elements.
+    #[inline]
+    pub fn opening(&mut self) -> Checked<Head<'a>> {
+        match self.next() {
+            Some(b'{') => self.mark(Head::Object),
+            Some(b'[') => self.mark(Head::Array),
+            _ => self.head(),
         }
-        small
     }
 
     /// The next value, or its head if it has elements.

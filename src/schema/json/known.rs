@@ -13,7 +13,7 @@ use super::{Beside, Walk};
 /// read once more to find it, and so is all that lies in it: a payload must not choose how often.
 const LATE_TYPES: u32 = 8;
 
-impl<'a> Walk<'a> {
+impl<'a, G: Gather> Walk<'a, G> {
     pub(super) fn known(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let object = reader.next() == Some(b'{');
         match scope.message.form {
@@ -37,7 +37,7 @@ impl<'a> Walk<'a> {
     fn value(&self, reader: &mut Reader, depth: u32) -> Checked<()> {
         let at = reader.token();
         match reader.head()? {
-            Head::Array => Gather::over(self.all, |faults| {
+            Head::Array => G::over(|faults| {
                 let depth = deeper(depth, at)?;
                 let mut more = reader.opened(b']');
                 let mut i = 0usize;
@@ -51,7 +51,7 @@ impl<'a> Walk<'a> {
                 }
                 Ok(())
             }),
-            Head::Object => Gather::over(self.all, |faults| {
+            Head::Object => G::over(|faults| {
                 let depth = deeper(depth, at)?;
                 let mut names = Names::new(reader);
                 let mut more = reader.opened(b'}');
@@ -98,9 +98,7 @@ impl<'a> Walk<'a> {
         reader.head()?;
         let checked = match message.form {
             Form::Fields => self.object(reader, inner, start, depth, Beside::Type),
-            _ => Gather::over(self.all, |faults| {
-                self.any_of_known(reader, inner, start, depth, faults)
-            }),
+            _ => G::over(|faults| self.any_of_known(reader, inner, start, depth, faults)),
         };
         self.late_types.set(late);
         checked
@@ -151,7 +149,7 @@ impl<'a> Walk<'a> {
         scope: Scope<'a>,
         start: usize,
         depth: u32,
-        faults: &mut Gather,
+        faults: &mut G,
     ) -> Checked<()> {
         let mut names = Names::new(reader);
         let mut held = false;

@@ -13,19 +13,10 @@ use super::number::Number;
 /// A value of `kind`, which is no message.
 #[inline]
 pub(super) fn scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
-    match kind {
-        Kind::String { .. } => {
-            let string = reader.string()?;
-            if string.is_some() {
-                return Ok(());
-            }
-        }
-        Kind::Bool | Kind::Bytes | Kind::Enum(_) | Kind::Message(_) | Kind::Group(_) => {}
-        // Every numeric kind takes a small integer.
-        _ if reader.small_integer() => return Ok(()),
-        _ => {}
+    match reader.plain(kind) {
+        true => Ok(()),
+        false => any_scalar(table, reader, kind),
     }
-    any_scalar(table, reader, kind)
 }
 
 fn any_scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
@@ -36,8 +27,9 @@ fn any_scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
         Kind::Bool => matches!(head, Head::Bool(_)),
         Kind::Bytes => return bytes(reader, head, at),
         Kind::Enum(id) => return enumeration(&table[id], head, at),
+        Kind::String { .. } => matches!(head, Head::Str(_)),
         // Messages have a walk of their own.
-        Kind::String { .. } | Kind::Message(_) | Kind::Group(_) => false,
+        Kind::Message(_) | Kind::Group(_) => false,
         kind => integer(head).is_some_and(|value| within(kind, value)),
     };
     match right {

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
+use super::super::text;
 use super::super::violation::{Checked, Fault};
 use super::head::unexpected;
 
 /// A well-formed string, as it lies between its quotes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Text<'a> {
     raw: &'a [u8],
     escaped: bool,
@@ -63,12 +64,12 @@ impl<'a> From<Text<'a>> for Cow<'a, str> {
 }
 
 const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
+pub(super) const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// The high bit of the first byte that a string can't hold as it is: a quote, a backslash or a
 /// control character. Bytes behind it may be marked without cause.
 #[inline]
-fn special(word: u64) -> u64 {
+pub(super) fn special(word: u64) -> u64 {
     let (quote, backslash) = (word ^ (LOW * 0x22), word ^ (LOW * 0x5c));
     let quote = quote.wrapping_sub(LOW) & !quote;
     let backslash = backslash.wrapping_sub(LOW) & !backslash;
@@ -132,13 +133,7 @@ fn control(byte: u8, at: usize) -> Box<Fault> {
 }
 
 fn utf8(raw: &[u8], at: usize) -> Checked<()> {
-    match std::str::from_utf8(raw) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let at = at + error.valid_up_to();
-            Err(Fault::new(at, "a string in UTF-8", "bytes that are not"))
-        }
-    }
+    text::utf8(raw).map_err(|good| Fault::new(at + good, "a string in UTF-8", "bytes that are not"))
 }
 
 /// How many bytes the escape at `at` takes.

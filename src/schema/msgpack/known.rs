@@ -15,7 +15,7 @@ const TIMESTAMP: i8 = -1;
 /// A second has so many nanoseconds.
 const NANOS: u32 = 1_000_000_000;
 
-impl<'a> Walk<'a> {
+impl<'a, G: Gather> Walk<'a, G> {
     pub(super) fn known(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.at();
         let mut ahead = reader.clone();
@@ -67,7 +67,7 @@ impl<'a> Walk<'a> {
     fn value(&self, reader: &mut Reader, depth: u32) -> Checked<()> {
         let at = reader.at();
         match reader.head()? {
-            Head::Array(count) => Gather::over(self.all, |faults| {
+            Head::Array(count) => G::over(|faults| {
                 let depth = deeper(depth, at)?;
                 for i in 0..count {
                     let at = reader.at();
@@ -77,7 +77,7 @@ impl<'a> Walk<'a> {
                 }
                 Ok(())
             }),
-            Head::Map(count) => Gather::over(self.all, |faults| {
+            Head::Map(count) => G::over(|faults| {
                 let depth = deeper(depth, at)?;
                 let mut keys = Keys::new(self.table, Kind::String { utf8: true }, reader);
                 for _ in 0..count {

@@ -6,24 +6,17 @@
 
 use super::super::named::unknown_value;
 use super::super::table::{Enum, Kind, Table};
+use super::super::text;
 use super::super::violation::{Checked, Fault};
 use super::head::{Head, Reader};
 
 /// A value of `kind`, which is no message.
 #[inline]
 pub(super) fn scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
-    match kind {
-        Kind::String { .. } => {
-            if let Some(text) = reader.short_string() {
-                return check_utf8(text, reader.at() - text.len());
-            }
-        }
-        Kind::Bool | Kind::Bytes | Kind::Enum(_) | Kind::Message(_) | Kind::Group(_) => {}
-        // Every numeric kind takes a small integer.
-        _ if reader.small_integer() => return Ok(()),
-        _ => {}
+    match reader.plain(kind) {
+        true => Ok(()),
+        false => any_scalar(table, reader, kind),
     }
-    any_scalar(table, reader, kind)
 }
 
 fn any_scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
@@ -100,18 +93,17 @@ fn string(head: Head, at: usize, end: usize) -> Checked<()> {
 /// That `text`, which begins at `at`, is a string.
 #[inline]
 pub(super) fn check_utf8(text: &[u8], at: usize) -> Checked<()> {
-    match text.is_ascii() {
-        true => Ok(()),
-        false => utf8(text, at).map(drop),
-    }
+    text::utf8(text).map_err(|good| not_utf8(at + good))
 }
 
 /// `text`, which begins at `at`, as a string.
 pub(super) fn utf8(text: &[u8], at: usize) -> Checked<&str> {
-    std::str::from_utf8(text).map_err(|error| {
-        let at = at + error.valid_up_to();
-        Fault::new(at, "a string in UTF-8", "bytes that are not")
-    })
+    std::str::from_utf8(text).map_err(|error| not_utf8(at + error.valid_up_to()))
+}
+
+#[cold]
+fn not_utf8(at: usize) -> Box<Fault> {
+    Fault::new(at, "a string in UTF-8", "bytes that are not")
 }
 
 /// `bytes` as binary, or as serde writes a `Vec<u8>`: an array of integers.

@@ -10,7 +10,7 @@ use ::protobuf::descriptor::{
 use rustc_hash::FxHashMap;
 
 use super::features::{Features, Presence, place};
-use super::{Cardinality, Enum, EnumId, Field, Form, Kind, Message, MessageId, Table};
+use super::{Cardinality, Enum, EnumId, Field, Form, Key, Kind, Message, MessageId, Table};
 
 /// The most fields of one message: what its dense lookup can count, and protoc's limit.
 const MAX_FIELDS: usize = u16::MAX as usize - 1;
@@ -232,6 +232,7 @@ impl<'a> Builder<'a> {
                 .filter(|_| !descriptor.proto3_optional()))
             .and_then(|index| u32::try_from(index).ok()),
             name: name.into(),
+            key: Key::of(name),
             json_name: match &descriptor.json_name {
                 _ if name.starts_with('[') => name.into(),
                 Some(given) => given.as_str().into(),
