@@ -11,6 +11,7 @@
 
 mod answer;
 mod arrival;
+mod counting;
 mod ending;
 mod handout;
 mod ledger;
@@ -24,9 +25,12 @@ use tracing::{debug, trace};
 
 use crate::deadline::Deadlines;
 use crate::frame::{self, ClientKind, Frame, Message};
-use crate::pool::{Identity, Pool, WorkerKind};
+use crate::metrics::{self, EngineCounters, Inquirer, Inquiries};
+use crate::pool::{Pool, WorkerKind};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
-use crate::snapshot::{FrontendId, PoolId, Route, Snapshot};
+use crate::snapshot::{FrontendId, PoolId, Route, RouteId, Snapshot};
+use counting::Counts;
+use token::Name;
 
 pub use ledger::{Fate, Ledger, Outcome};
 
@@ -113,6 +117,16 @@ pub trait Outlet<F> {
     /// Hands a client its answer, and says what became of it. What waits for the client to read is
     /// the outlet's to bound, and its fate to tell by [`Event::Settled`].
     fn to_client(&mut self, client: PeerId, frames: Vec<F>, outcome: Outcome) -> Fate;
+
+    /// What the engine has counted; asked for now and then.
+    fn counters(&self) -> EngineCounters {
+        EngineCounters::default()
+    }
+
+    /// How many connections stand behind a pool's crowd; none from an engine that knows each worker.
+    fn connections(&self, _pool: PoolId) -> Option<usize> {
+        None
+    }
 }
 
 /// Requests, who holds them, and what was decided.
@@ -127,9 +141,13 @@ pub struct Core<F> {
     /// The last request's number. Never used twice.
     number: u64,
     deadlines: Deadlines,
+    /// The last token that was written, whose memory is used again.
+    token: Vec<u8>,
     /// When what is left is rejected; set once the gateway drains.
     drain: Option<Duration>,
-    ledger: Ledger,
+    counts: Counts,
+    inquirer: Inquirer,
+    inquiries: Inquiries,
 }
 
 #[derive(Debug)]
@@ -142,7 +160,7 @@ enum Peer {
 struct Client {
     frontend: FrontendId,
     kind: ClientKind,
-    identity: Identity,
+    name: Arc<Name>,
     /// Its frontend's `errors`, for as long as that is in the configuration.
     errors: ErrorEncoding,
     /// Over `limits.clients`: told so, not served.
@@ -160,13 +178,14 @@ struct Request<F> {
     client: PeerId,
     /// [`Client::asked`] when it came.
     asked: u64,
-    identity: Identity,
+    name: Arc<Name>,
     envelope: Vec<F>,
     route: Arc<Route>,
     errors: ErrorEncoding,
     /// What it is judged by, and so is its answer.
     snapshot: Arc<Snapshot>,
     bytes: u64,
+    arrived: Duration,
     state: State<F>,
 }
 
@@ -185,6 +204,7 @@ enum State<F> {
 
 /// Where a rejection goes and how it is written.
 struct Return<F> {
+    route: RouteId,
     client: PeerId,
     asked: u64,
     envelope: Vec<F>,
@@ -196,6 +216,7 @@ struct Return<F> {
 impl<F: Frame> Core<F> {
     /// A core that works by `snapshot` and has no peers.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        let (inquirer, inquiries) = metrics::inquiries();
         let mut core = Self {
             pools: Vec::new(),
             snapshot: Arc::clone(&snapshot),
@@ -205,8 +226,11 @@ impl<F: Frame> Core<F> {
             requests: FxHashMap::default(),
             number: 0,
             deadlines: Deadlines::default(),
+            token: Vec::new(),
             drain: None,
-            ledger: Ledger::default(),
+            counts: Counts::default(),
+            inquirer,
+            inquiries,
         };
         core.adopt(snapshot);
         core
@@ -241,7 +265,7 @@ impl<F: Frame> Core<F> {
                 None => {}
             },
             Event::Writable { peer } => self.writable(peer, out),
-            Event::Settled { outcome, fate } => self.ledger.settled(outcome, fate),
+            Event::Settled { outcome, fate } => self.counts.settled(outcome, fate),
             Event::Gone { peer } => self.gone(peer, out),
             Event::Tick => {}
             Event::Reload { snapshot } => {
@@ -253,6 +277,9 @@ impl<F: Frame> Core<F> {
             Event::Drain { deadline } => self.drain = Some(deadline),
         }
         self.expire(out);
+        if self.inquiries.any() {
+            self.inquiries.answer(self.sample(out));
+        }
     }
 
     /// When [`Event::Tick`] is due at the latest, if nothing else happens before.
@@ -266,14 +293,9 @@ impl<F: Frame> Core<F> {
         self.drain.is_some() && self.in_flight() == 0
     }
 
-    /// What was counted so far.
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-
     /// Requests that wait for an answer, and answers whose fate is open.
     pub fn in_flight(&self) -> u64 {
-        self.requests.len() as u64 + self.ledger.unsettled
+        self.requests.len() as u64 + self.counts.unsettled
     }
 
     /// Requests that wait for a worker of this pool.
@@ -303,6 +325,7 @@ impl<F: Frame> Core<F> {
     /// Works by `snapshot` from now on. Requests that are open keep the route that they came by; a
     /// pool that is gone from the configuration keeps its last settings.
     fn adopt(&mut self, snapshot: Arc<Snapshot>) {
+        self.counts.adopt(&snapshot);
         for (id, settings) in &snapshot.pools {
             while self.pools.len() <= id.0 {
                 self.pools.push(Pool::new(Arc::clone(settings)));
@@ -329,7 +352,7 @@ impl<F: Frame> Core<F> {
         let client = Client {
             frontend,
             kind,
-            identity: identity.into(),
+            name: Arc::new(Name::new(identity)),
             errors: self
                 .snapshot
                 .frontends
@@ -341,6 +364,7 @@ impl<F: Frame> Core<F> {
             asked: 0,
         };
         self.clients += usize::from(!client.surplus);
+        self.counts.client(frontend, true);
         self.peers.insert(peer, Peer::Client(client));
     }
 
@@ -367,7 +391,10 @@ impl<F: Frame> Core<F> {
     fn gone(&mut self, peer: PeerId, out: &mut impl Outlet<F>) {
         match self.peers.remove(&peer) {
             // What it asked for goes on: a client may leave as soon as it has sent.
-            Some(Peer::Client(client)) => self.clients -= usize::from(!client.surplus),
+            Some(Peer::Client(client)) => {
+                self.clients -= usize::from(!client.surplus);
+                self.counts.client(client.frontend, false);
+            }
             Some(Peer::Worker { pool, .. }) => {
                 for number in self.pools[pool.0].worker_gone(peer) {
                     let name = &self.pools[pool.0].settings().name;
@@ -397,6 +424,7 @@ impl<F: Frame> Request<F> {
             State::Held { headers, .. } => headers,
         };
         Return {
+            route: self.route.id,
             client: self.client,
             asked: self.asked,
             envelope: self.envelope,

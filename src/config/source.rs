@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::admin::admin;
 use super::limits::limits;
 use super::schema::{SchemaSource, schemas};
 use super::section::{Section, Spanned, read, text};
@@ -20,15 +21,15 @@ use crate::route::Pattern;
 use crate::schema::breaking::Breaking;
 use crate::schema::compile::Compiler;
 use crate::snapshot::{
-    Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PoolSettings, ReloadSettings,
-    Workers,
+    AdminSettings, Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PoolSettings,
+    ReloadSettings, Workers,
 };
 
 /// Longest that files may have to be at rest: nobody waits longer for an edit, the one that would make
 /// it shorter included.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 
-const LATER_TOP: &[&str] = &["channels", "admin"];
+const LATER_TOP: &[&str] = &["channels"];
 const LATER_FRONTEND: &[&str] = &["security"];
 const LATER_POOL: &[&str] = &["security"];
 const LATER_ROUTE: &[&str] = &[
@@ -65,6 +66,8 @@ pub struct Source {
     pub grace: Duration,
     /// `reload`.
     pub reload: ReloadSettings,
+    /// `admin`, and where its `bind` stands.
+    pub admin: Option<Spanned<AdminSettings>>,
 }
 
 /// An entry of a section, and the places of its key and endpoints.
@@ -129,6 +132,7 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
         grace
     });
     let reload = reload(top.node("reload"), found);
+    let admin = admin(top.node("admin"), found);
     top.close(found);
     Source {
         engine,
@@ -141,6 +145,7 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
         limits,
         grace: grace.map_or(Duration::from_secs(10), |grace| grace.value.0),
         reload,
+        admin,
     }
 }
 

@@ -17,9 +17,21 @@ impl<F: Frame> Core<F> {
             match self.reply_fault(&request, kind, &frames) {
                 None => {
                     // Envelope in, worker's head out: for a DEALER that is all that changes.
-                    frames.splice(..head, request.envelope);
-                    let Request { client, asked, .. } = request;
-                    self.deliver(client, asked, frames, Outcome::Answered, out);
+                    match request.envelope.is_empty() {
+                        true => drop(frames.drain(..head)),
+                        false => drop(frames.splice(..head, request.envelope)),
+                    }
+                    let Request {
+                        client,
+                        asked,
+                        arrived,
+                        ref route,
+                        ..
+                    } = request;
+                    let took = self.now.saturating_sub(arrived);
+                    self.counts.route(route.id).latency.add(took);
+                    let outcome = Outcome::Answered(route.id);
+                    self.deliver(client, asked, frames, outcome, out);
                 }
                 Some(fault) => self.reject(request.give_up(), fault, out),
             }
@@ -51,17 +63,14 @@ impl<F: Frame> Core<F> {
         let number = settled.or_else(|| token::number(name));
         let request = number.and_then(|number| self.requests.get(&number));
         let holds = request.is_some_and(|request| {
-            let named = bare || token::names(name, &request.identity);
+            let named = bare || request.name.is_of(name);
             matches!(request.state, State::Held { worker, bare: form, .. }
                 if worker == peer && form == bare && named)
         });
         if !holds {
             // Held once and answered too late, or never asked for.
-            match number.is_some_and(|number| (1..=self.number).contains(&number)) {
-                true => self.ledger.late += 1,
-                false => self.ledger.unsolicited += 1,
-            }
-            pool.answered(peer, None);
+            let late = number.is_some_and(|number| (1..=self.number).contains(&number));
+            pool.dropped(peer, late);
             return None;
         }
         pool.answered(peer, number);

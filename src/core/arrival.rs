@@ -20,7 +20,6 @@ impl<F: Frame> Core<F> {
         oversize: bool,
         out: &mut impl Outlet<F>,
     ) {
-        self.ledger.received += 1;
         let Some(Peer::Client(client)) = self.peers.get_mut(&peer) else {
             return;
         };
@@ -35,7 +34,13 @@ impl<F: Frame> Core<F> {
         };
         let bytes = frame::size(&frames);
         let message = Message::split(client.kind, frames);
-        match self.judge(client, &message, bytes, oversize) {
+        // First of all, so that a misfit is answered in the encoding that its sender reads.
+        let route = self.snapshot.routes.get(message.kind());
+        let id = route.map_or(RouteId::NONE, |route| route.id);
+        let counters = self.counts.route(id);
+        counters.received += 1;
+        counters.bytes_in += bytes;
+        match self.judge(client, &message, route, bytes, oversize) {
             Ok(judged) => {
                 let Judged { route, schema } = judged;
                 trace!(route = route.name, schema, "accepted");
@@ -49,6 +54,7 @@ impl<F: Frame> Core<F> {
                 };
                 let most = self.snapshot.limits.frames.saturating_sub(2);
                 let to = Return {
+                    route: id,
                     client: peer,
                     asked: client.asked,
                     headers: copies(&kept[..kept.len().min(most)]),
@@ -66,14 +72,13 @@ impl<F: Frame> Core<F> {
         &self,
         client: &Client,
         message: &Message<F>,
+        route: Option<&Arc<Route>>,
         bytes: u64,
         oversize: bool,
     ) -> Result<Judged, (Rejection, ErrorEncoding)> {
         let limits = &self.snapshot.limits;
         let errors = client.errors;
         let refuse = |reason, message: String| Err((Rejection::new(reason, message), errors));
-        // First of all, so that a misfit is answered in the encoding that its sender reads.
-        let route = self.snapshot.routes.get(message.kind());
         let errors_of = |route: &Route| route.schema.as_ref().map_or(errors, |s| s.errors());
         let errors = route.map_or(errors, |route| errors_of(route));
         let refuse_as = |reason, message: String| Err((Rejection::new(reason, message), errors));
@@ -161,18 +166,19 @@ impl<F: Frame> Core<F> {
         let Some(Peer::Client(client)) = self.peers.get(&peer) else {
             return;
         };
-        let identity = Arc::clone(&client.identity);
+        let name = Arc::clone(&client.name);
         let errors = client.errors;
         let mut envelope = message.envelope;
         compact(&mut envelope);
         let mut request = Request {
             client: peer,
             asked: client.asked,
-            identity: Arc::clone(&identity),
+            name: Arc::clone(&name),
             envelope,
             errors: route.schema.as_ref().map_or(errors, |s| s.errors()),
             snapshot: Arc::clone(&self.snapshot),
             bytes,
+            arrived: self.now,
             state: State::Waiting(message.body),
             route,
         };
@@ -180,7 +186,7 @@ impl<F: Frame> Core<F> {
         self.number += 1;
         let number = self.number;
         let mut handed = false;
-        while let Some(worker) = self.pools[pool.0].at_once(&identity) {
+        while let Some(worker) = self.pools[pool.0].at_once(&name.bare) {
             handed = self.hand(worker, number, &mut request, out);
             if handed {
                 break;
@@ -194,7 +200,7 @@ impl<F: Frame> Core<F> {
                 return;
             }
             request.compact();
-            self.pools[pool.0].enqueue(number, &identity, bytes);
+            self.pools[pool.0].enqueue(number, &name.bare, bytes);
         }
         if let Some(Peer::Client(client)) = self.peers.get_mut(&peer) {
             client.open += 1;
@@ -203,6 +209,7 @@ impl<F: Frame> Core<F> {
         if let Some(timeout) = request.route.timeout {
             self.deadlines.add(number, self.now, timeout);
         }
+        self.counts.route(request.route.id).open += 1;
         self.requests.insert(number, request);
         if !handed {
             // Under `identity: client` another worker than the first may take it, or those before

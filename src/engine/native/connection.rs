@@ -39,8 +39,8 @@ pub(super) enum Phase {
 
 /// What a read gave.
 pub(super) enum Read {
-    /// Bytes, which may have gone straight into the frame that they belong to.
-    Some(Input),
+    /// So many bytes, which may have gone straight into the frame that they belong to.
+    Some(usize, Input),
     /// Nothing for now.
     Nothing,
     /// The peer says no more.
@@ -158,7 +158,7 @@ impl Connection {
                 self.readable = n == asked || self.half_closed;
                 self.heard = now;
                 self.pinged = None;
-                Ok(Read::Some(input))
+                Ok(Read::Some(n, input))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.readable = false;

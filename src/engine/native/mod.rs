@@ -34,7 +34,7 @@ use mio::{Events, Interest, Poll, Token};
 use tracing::warn;
 
 use super::control::{Control, Order, Orders};
-use super::{EngineError, Running};
+use super::{EngineError, Observer, Running};
 use crate::core::{Core, Event, Ledger, PeerId};
 use crate::snapshot::Snapshot;
 use bytes::Bytes;
@@ -81,14 +81,26 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     let reloader = Reloader::new(book, commits, control.clone());
     // Adopted as the first thing that the data thread does.
     let listening = reloader.prepare(&snapshot)?;
+    let (made, inquirer) = mpsc::sync_channel(1);
     let thread = std::thread::Builder::new()
         .name("data".into())
         .stack_size(DATA_STACK)
         // Frames are counted without atomics, so everything that holds them is made where it is used.
-        .spawn(move || Native::new(start).map_err(failed)?.run())
+        .spawn(move || {
+            let native = Native::new(start).map_err(failed)?;
+            // Whoever starts it waits for this.
+            let _ = made.send(native.core.inquirer());
+            native.run()
+        })
         .map_err(|error| EngineError::new("data thread", error))?;
+    let Ok(inquirer) = inquirer.recv() else {
+        let ended = thread.join();
+        let error = EngineError::new("data thread", "it did not start");
+        return Err(ended.ok().and_then(Result::err).unwrap_or(error));
+    };
     Ok(Running {
         listening,
+        observer: Observer::new(inquirer, control.clone()),
         control,
         reloader: super::Reloader(super::OfEngine::Native(reloader)),
         thread,
@@ -119,6 +131,8 @@ struct Native {
     /// Set when it drains: when what is still unread is given up.
     flush_until: Option<Duration>,
     quiet: Quiet,
+    /// When the last wait ended.
+    woke: Duration,
 }
 
 impl Native {
@@ -155,6 +169,7 @@ impl Native {
             looked: Duration::ZERO,
             flush_until: None,
             quiet: Quiet::default(),
+            woke: Duration::ZERO,
         })
     }
 
@@ -169,7 +184,7 @@ impl Native {
             }
         };
         self.book.close();
-        let ledger = self.core.ledger().clone();
+        let ledger = self.core.ledger();
         self.say_goodbye(&mut events);
         ended.map(|()| ledger)
     }
@@ -177,12 +192,15 @@ impl Native {
     /// One turn: the whole engine.
     fn turn(&mut self, events: &mut Events) -> io::Result<Go> {
         let wait = self.wait();
+        self.peers.counters.turns += 1;
+        self.peers.counters.busy += self.start.elapsed().saturating_sub(self.woke);
         match self.poll.poll(events, wait) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
             Err(error) => return Err(error),
         }
         let now = self.start.elapsed();
+        self.woke = now;
         let ordered = self.sort(events, now);
         if ordered && self.obey(now) {
             return Ok(Go::End);

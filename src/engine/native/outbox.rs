@@ -182,6 +182,7 @@ impl Outbox {
 mod tests {
     use super::*;
     use crate::reply::Reason;
+    use crate::snapshot::RouteId;
 
     /// Writes at most `most` bytes a call and then has no room.
     fn take(outbox: &mut Outbox, into: &mut Vec<u8>, most: usize) -> bool {
@@ -225,7 +226,11 @@ mod tests {
     fn an_answer_is_out_when_its_last_byte_is() {
         let mut outbox = Outbox::default();
         let mut spare = Spare::default();
-        let outcomes = [Outcome::Answered, Outcome::Rejected(Reason::Timeout)];
+        let route = RouteId::NONE;
+        let outcomes = [
+            Outcome::Answered(route),
+            Outcome::Rejected(route, Reason::Timeout),
+        ];
         for outcome in outcomes {
             outbox.copy(&mut spare, b"12345678", false);
             outbox.mark(outcome);
@@ -234,7 +239,7 @@ mod tests {
         assert!(!take(&mut outbox, &mut out, 9));
         assert_eq!(outbox.next_written(), None);
         assert!(!take(&mut outbox, &mut out, 1));
-        assert_eq!(outbox.next_written(), Some(Outcome::Answered));
+        assert_eq!(outbox.next_written(), Some(outcomes[0]));
         assert_eq!(outbox.next_written(), None);
         assert_eq!(outbox.next_lost(), Some(outcomes[1]));
         assert_eq!(outbox.next_lost(), None);

@@ -16,6 +16,7 @@ use super::timers::Timers;
 use super::zmtp::greeting;
 use crate::core::{Event, Fate, Outcome, Outlet, PeerId};
 use crate::frame;
+use crate::metrics::EngineCounters;
 
 /// Low bits of a peer's number: its place among the connections. The others count connections, so that no
 /// number is ever used twice.
@@ -51,6 +52,8 @@ pub(super) struct Peers {
     pub(super) timers: Timers,
     /// Bytes of answers that a client may leave unread: `limits.client_bytes`.
     pub(super) outbox_max: u64,
+    /// The gauges among them are filled in when somebody asks.
+    pub(super) counters: EngineCounters,
 }
 
 impl Peers {
@@ -68,6 +71,12 @@ impl Peers {
             spare: Spare::default(),
             timers: Timers::default(),
             outbox_max: u64::MAX,
+            counters: EngineCounters {
+                bytes_in: Some(0),
+                bytes_out: Some(0),
+                handshakes_failed: Some(0),
+                ..EngineCounters::default()
+            },
         }
     }
 
@@ -194,7 +203,12 @@ impl Peers {
         if matches!(connection.phase, Phase::Connecting) {
             return;
         }
+        let waited = connection.outbox.unwritten();
         let written = connection.write(&mut self.spare);
+        let left = connection.outbox.unwritten();
+        count(&mut self.counters.bytes_out, waited - left);
+        // How often there was no room, not how long.
+        self.counters.full += u64::from(left > 0);
         while let Some(outcome) = connection.outbox.next_written() {
             let fate = Fate::Delivered;
             self.news.push_back(Event::Settled { outcome, fate });
@@ -227,6 +241,10 @@ impl Peers {
             return;
         };
         self.free.push(place);
+        count(
+            &mut self.counters.handshakes_failed,
+            connection.is_new().into(),
+        );
         // A stream that is closed is deregistered by the system.
         let _ = self.registry.deregister(&mut connection.stream);
         while let Some(outcome) = connection.outbox.next_lost() {
@@ -263,6 +281,7 @@ impl Outlet<Bytes> for Peers {
             connection.blocked = true;
             return Err(body);
         }
+        self.counters.messages_out += 1;
         for part in head {
             connection.outbox.copy(&mut self.spare, part, true);
         }
@@ -283,6 +302,7 @@ impl Outlet<Bytes> for Peers {
         if waiting > 0 && waiting + bytes > self.outbox_max {
             return Fate::Slow;
         }
+        self.counters.messages_out += 1;
         push(connection, &mut self.spare, &frames);
         connection.outbox.mark(outcome);
         if !std::mem::replace(&mut connection.dirty, true) {
@@ -290,6 +310,29 @@ impl Outlet<Bytes> for Peers {
         }
         self.spare.recycle(frames);
         Fate::Waiting
+    }
+
+    fn counters(&self) -> EngineCounters {
+        let clients = || {
+            let all = self.all();
+            all.filter(|it| matches!(it.phase, Phase::Client) && !it.outbox.is_empty())
+        };
+        let deaf = |it: &&Connection| it.outbox.unwritten() > self.outbox_max / 2;
+        let connections = self.places.len() - self.free.len();
+        EngineCounters {
+            stalled: clients().count() as u64,
+            unsent_bytes: clients().map(|it| it.outbox.unwritten()).sum(),
+            paused: Some(clients().filter(deaf).count() as u64),
+            connections: Some(connections as u64),
+            ..self.counters.clone()
+        }
+    }
+}
+
+/// Adds to a counter that this engine has.
+pub(super) fn count(counter: &mut Option<u64>, n: u64) {
+    if let Some(counter) = counter {
+        *counter += n;
     }
 }
 

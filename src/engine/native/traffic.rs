@@ -6,6 +6,7 @@ use super::Native;
 use super::bytes::Input;
 use super::connection::{Phase, Read, Role};
 use super::meet::Refusal;
+use super::peers::count;
 use super::zmtp::command::{self, Command};
 use super::zmtp::decoder::{Bounds, Item};
 use crate::core::{Event, PeerId};
@@ -38,7 +39,8 @@ impl Native {
                 return;
             };
             match connection.read(spare, now) {
-                Ok(Read::Some(mut input)) => {
+                Ok(Read::Some(n, mut input)) => {
+                    count(&mut self.peers.counters.bytes_in, n as u64);
                     self.take(peer, &mut input, now);
                     self.peers.spare.give_back(input);
                 }
@@ -108,6 +110,7 @@ impl Native {
     fn message(&mut self, peer: PeerId, event: Event<super::bytes::Bytes>, now: Duration) {
         let known = self.peers.get(peer).is_some_and(|it| it.is_known());
         if known {
+            self.peers.counters.messages_in += 1;
             self.core.on(now, event, &mut self.peers);
         } else {
             let why = "a message before READY".to_owned();
