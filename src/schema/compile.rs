@@ -8,10 +8,12 @@
 //! system's temporary directory.
 
 mod builtin;
+mod definitions;
 mod fault;
 mod outline;
 mod places;
 mod protoc;
+mod rules;
 mod sources;
 mod verify;
 
@@ -113,7 +115,7 @@ pub fn outlines(roots: &[PathBuf]) -> Vec<Outlined> {
 }
 
 /// What a compiler library panics with becomes a diagnostic.
-fn on_a_large_stack<T: Send>(
+pub(crate) fn on_a_large_stack<T: Send>(
     found: &mut Diagnostics,
     work: impl FnOnce(&mut Diagnostics) -> T + Send,
 ) -> Option<T> {
@@ -146,7 +148,7 @@ fn on_a_large_stack<T: Send>(
 }
 
 /// What a panic says.
-pub(super) fn reason(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn reason(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no reason given".to_owned())

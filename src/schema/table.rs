@@ -30,7 +30,7 @@ pub struct Table {
 }
 
 /// A message type of a [`Table`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub(super) u32);
 
 /// An enum of a [`Table`].

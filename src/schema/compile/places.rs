@@ -55,6 +55,13 @@ impl<'a> Places<'a> {
         self.source.place_of_bytes(start..end)
     }
 
+    /// The first place of anything in the descriptor at `path`, in the order of the text.
+    pub(super) fn within(&self, path: &[i32]) -> Option<Place> {
+        let inside = self.spans.iter().filter(|(at, _)| at.starts_with(path));
+        let (at, _) = inside.min_by_key(|(at, span)| (span.to_vec(), at.to_vec()))?;
+        Some(self.at(at))
+    }
+
     /// Whether the descriptor at `path` was written, not made by the compiler.
     pub(super) fn has(&self, path: &[i32]) -> bool {
         self.spans.contains_key(path)
