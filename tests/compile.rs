@@ -70,7 +70,7 @@ fn every_fault_is_said_in_these_words() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(cases >= 25, "{cases} cases");
+    assert!(cases >= 150, "{cases} cases");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn valid_files_compile_together() {
     let (made, said) = outcome(std::slice::from_ref(&root), &root);
     assert_eq!(said, "");
     let made = made.unwrap();
-    assert!(made.sources().count() >= 15);
+    assert!(made.sources().count() >= 150);
 
     let names: Vec<_> = made.files().iter().map(|file| file.name()).collect();
     for file in made.files() {
@@ -207,7 +207,7 @@ fn many_faulty_files_end_the_run() {
         said.contains("100 files have faults; not all others were checked"),
         "{said}"
     );
-    assert_eq!(said.matches("but found 'nonsense'").count(), 100);
+    assert_eq!(said.matches("found \"nonsense\"").count(), 100);
 }
 
 // Which files, under which names.

@@ -9,11 +9,21 @@
 
 mod builtin;
 mod fault;
+mod float;
+mod lexer;
+mod linker;
+mod options;
 mod outline;
+mod parsed;
+mod parser;
+mod path;
 mod places;
 mod protoc;
+mod report;
 mod sources;
+mod symbols;
 mod verify;
+mod well_known;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;

@@ -94,24 +94,6 @@ impl Outline {
     }
 }
 
-/// Where `name` is defined in `text`: the first identifier of this name that follows a keyword of
-/// a definition, or else the first of this name.
-pub(super) fn definition_of(text: &str, name: &str) -> Option<Range<usize>> {
-    let mut first = None;
-    let mut before = "";
-    for Token { kind, range } in tokens(text) {
-        let word = &text[range.clone()];
-        if kind == Kind::Word && word == name {
-            if ["message", "enum", "service", "rpc", "oneof", "group"].contains(&before) {
-                return Some(range);
-            }
-            first.get_or_insert(range);
-        }
-        before = word;
-    }
-    first
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Word,
@@ -244,14 +226,6 @@ mod tests {
             "\"\\\u{e9}\"",
         ] {
             let _ = Outline::of(text);
-            let _ = definition_of(text, "x");
         }
-    }
-
-    #[test]
-    fn a_definition_goes_before_a_use() {
-        let text = "message A { B b = 1; } message B {}";
-        assert_eq!(definition_of(text, "B"), Some(31..32));
-        assert_eq!(definition_of(text, "C"), None);
     }
 }
