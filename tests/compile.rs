@@ -190,10 +190,10 @@ fn a_long_chain_of_imports_overflows_no_stack() {
 
 #[test]
 fn a_file_too_large_is_refused() {
-    let text = format!("//{}", " ".repeat(4 << 20));
+    let text = format!("//{}", " ".repeat(8 << 20));
     let (_, said) = of_files(&[("large.proto", &text)]);
     assert!(
-        said.starts_with("error: large.proto is larger than 4 MiB"),
+        said.starts_with("error: large.proto is larger than 8 MiB"),
         "{said}"
     );
 }

@@ -63,7 +63,11 @@ fn run(root: &Path, compiler: Compiler) -> (Option<Descriptors>, String) {
 }
 
 /// What protoc takes and the built-in compiler doesn't, since a descriptor's texts must be UTF-8.
-const STRICTER: &[&str] = &["default_string_377", "escape_u_large", "lone_surrogate_name"];
+const STRICTER: &[&str] = &[
+    "default_string_377",
+    "escape_u_large",
+    "lone_surrogate_name",
+];
 
 fn copy(from: &Path, to: &Path) {
     if !from.is_dir() {
@@ -79,19 +83,28 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn both_compilers_make_the_same_of_the_valid_files() {
-    let Some(python) = judge::python() else { return };
+    let Some(python) = judge::python() else {
+        return;
+    };
     let directory = tempfile::tempdir().unwrap();
     let all = directory.path().join("valid");
     copy(Path::new("tests/protos/valid"), &all);
     let judged = judge::judge(&python, vec![all]);
     assert!(judged[0].ours, "{}", judged[0].ours_said);
     assert!(judged[0].theirs, "{}", judged[0].theirs_said);
-    assert_eq!(judged[0].different, [] as [&str; 0], "{}", judged[0].different.join("\n"));
+    assert_eq!(
+        judged[0].different,
+        [] as [&str; 0],
+        "{}",
+        judged[0].different.join("\n")
+    );
 }
 
 #[test]
 fn both_compilers_reject_the_invalid_files_at_the_same_lines() {
-    let Some(python) = judge::python() else { return };
+    let Some(python) = judge::python() else {
+        return;
+    };
     let directory = tempfile::tempdir().unwrap();
     let mut cases = Vec::new();
     for entry in fs::read_dir("tests/protos/invalid").unwrap() {
@@ -101,7 +114,11 @@ fn both_compilers_reject_the_invalid_files_at_the_same_lines() {
         }
         let case = directory.path().join(path.file_stem().unwrap());
         fs::create_dir_all(&case).unwrap();
-        let to = if path.is_dir() { case.clone() } else { case.join(path.file_name().unwrap()) };
+        let to = if path.is_dir() {
+            case.clone()
+        } else {
+            case.join(path.file_name().unwrap())
+        };
         copy(&path, &to);
         cases.push(case);
     }
@@ -111,9 +128,15 @@ fn both_compilers_reject_the_invalid_files_at_the_same_lines() {
         let name = case.directory.file_name().unwrap().to_str().unwrap();
         let stricter = STRICTER.contains(&name);
         if case.ours || case.theirs != stricter {
-            wrong.push(format!("{name}: ours {} theirs {}\n{}{}", case.ours, case.theirs, case.ours_said, case.theirs_said));
+            wrong.push(format!(
+                "{name}: ours {} theirs {}\n{}{}",
+                case.ours, case.theirs, case.ours_said, case.theirs_said
+            ));
         } else if !stricter && !same_line(&case) {
-            wrong.push(format!("{name}: lines\n{}{}", case.ours_said, case.theirs_said));
+            wrong.push(format!(
+                "{name}: lines\n{}{}",
+                case.ours_said, case.theirs_said
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -126,7 +149,8 @@ fn same_line(case: &judge::Judged) -> bool {
         let (file, line, column) = (parts.next()?, parts.next()?, parts.next()?);
         let text = fs::read_to_string(case.directory.join(file)).ok()?;
         // The file's start or end stand for no place at all.
-        let placed = (line, column) != ("1", "1") && line.parse::<usize>().ok()? <= text.lines().count();
+        let placed =
+            (line, column) != ("1", "1") && line.parse::<usize>().ok()? <= text.lines().count();
         placed.then(|| format!("{file}:{line}:"))
     });
     let mut theirs = theirs.peekable();

@@ -8,6 +8,7 @@
 //! system's temporary directory.
 
 mod builtin;
+mod cache;
 mod fault;
 mod float;
 mod lexer;

@@ -42,7 +42,10 @@ pub fn judge(python: &Path, directories: Vec<PathBuf>) -> Vec<Judged> {
         .spawn()
         .unwrap();
     let ours: Vec<(bool, String)> = directories.iter().map(|d| ours(d)).collect();
-    let list: String = directories.iter().map(|d| format!("{}\n", d.display())).collect();
+    let list: String = directories
+        .iter()
+        .map(|d| format!("{}\n", d.display()))
+        .collect();
     let mut input = child.stdin.take().unwrap();
     // Written beside, or both would wait for each other.
     let writer = thread::spawn(move || input.write_all(list.as_bytes()));
@@ -71,7 +74,9 @@ fn ours(directory: &Path) -> (bool, String) {
     let mut found = Diagnostics::new();
     let made = compile(&[directory.to_path_buf()], Compiler::Builtin, &mut found);
     found.sort();
-    let said = found.render(false).replace(&format!("{}/", directory.display()), "");
+    let said = found
+        .render(false)
+        .replace(&format!("{}/", directory.display()), "");
     if let Some(made) = &made {
         let mut set = FileDescriptorSet::new();
         set.file = made.files().to_vec();

@@ -5,11 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use protobuf::descriptor::FileDescriptorProto;
 
+use super::cache::Cache;
 use super::fault::{failed, import_place, missing, too_deep};
-use super::linker::Linker;
+use super::linker::{Linked, Linker};
 use super::parsed::Parsed;
 use super::parser::parse;
 use super::sources::Sources;
@@ -19,6 +22,10 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 /// Files with faults that a run reports: after so many, more would help nobody.
 const MAX_FAULTY_FILES: usize = 100;
 
+/// How long a run may take: several times what all of googleapis takes on a slow machine. It is looked at
+/// between files; each alone is bounded by its size, as everything here takes time in proportion to it.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
 /// Names that a note lists before it says "and N more".
 const LISTED: usize = 5;
 
@@ -26,8 +33,10 @@ const LISTED: usize = 5;
 pub(super) fn compile(sources: &Sources, found: &mut Diagnostics) -> Vec<FileDescriptorProto> {
     let mut run = Run {
         sources,
-        parsed: BTreeMap::new(),
+        units: BTreeMap::new(),
+        known: Cache::take().unchanged(sources),
         faults: Faults::default(),
+        start: Instant::now(),
     };
     run.parse();
     run.find_missing_imports();
@@ -39,8 +48,28 @@ pub(super) fn compile(sources: &Sources, found: &mut Diagnostics) -> Vec<FileDes
 
 struct Run<'a> {
     sources: &'a Sources,
-    parsed: BTreeMap<&'a str, Parsed>,
+    units: BTreeMap<&'a str, Unit>,
+    /// What is as it was in the last compile.
+    known: HashMap<String, Arc<Linked>>,
     faults: Faults<'a>,
+    start: Instant,
+}
+
+/// One file, as far as it is.
+enum Unit {
+    Parsed(Parsed),
+    /// In the last compile.
+    Linked(Arc<Linked>),
+}
+
+impl Unit {
+    fn imports(&self) -> impl Iterator<Item = &String> {
+        let (imports, options) = match self {
+            Unit::Parsed(parsed) => (&parsed.file.dependency, &parsed.option_imports),
+            Unit::Linked(linked) => (&linked.file.dependency, &linked.option_imports),
+        };
+        imports.iter().chain(options)
+    }
 }
 
 /// What is wrong, and with which file.
@@ -50,6 +79,8 @@ struct Faults<'a> {
     faulty: HashSet<&'a str>,
     /// Files that weren't judged, and the faulty file that is the reason.
     unjudged: BTreeMap<&'a str, &'a str>,
+    /// The time limit was passed: nothing more is judged.
+    late: bool,
 }
 
 impl<'a> Faults<'a> {
@@ -95,6 +126,13 @@ impl<'a> Run<'a> {
             if self.faults.faulty.len() >= MAX_FAULTY_FILES {
                 return;
             }
+            if let Some(known) = self.known.get(name) {
+                self.units.insert(name, Unit::Linked(Arc::clone(known)));
+                continue;
+            }
+            if self.is_late(name) {
+                return;
+            }
             if let Some(refused) = too_deep(source) {
                 self.faults.add(name, refused);
                 continue;
@@ -102,7 +140,7 @@ impl<'a> Run<'a> {
             let text = source.file.text.as_str();
             match catch_unwind(|| parse(name, text)) {
                 Ok(Ok(file)) => {
-                    self.parsed.insert(name, file);
+                    self.units.insert(name, Unit::Parsed(file));
                 }
                 Ok(Err(fault)) => self.faults.add(name, fault.within(&source.file)),
                 Err(panic) => self.faults.add(name, failed(source, &reason(&*panic))),
@@ -110,8 +148,21 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Whether the time is up; says so, once. (No single file takes long.)
+    fn is_late(&mut self, name: &'a str) -> bool {
+        if self.start.elapsed() < TIME_LIMIT || self.faults.late {
+            return self.faults.late;
+        }
+        self.faults.late = true;
+        let message = format!("compiling takes longer than {} s", TIME_LIMIT.as_secs());
+        let fault = Diagnostic::error(message)
+            .help("let proto.import_paths name the directories with this gateway's schemas only");
+        self.faults.list.push((name, fault));
+        true
+    }
+
     fn find_missing_imports(&mut self) {
-        for (name, file) in &self.parsed {
+        for (name, file) in &self.units {
             let Some(source) = self.sources.get(name) else {
                 continue;
             };
@@ -127,11 +178,11 @@ impl<'a> Run<'a> {
     fn order(&mut self) -> Vec<&'a str> {
         let mut importers: HashMap<&str, Vec<&'a str>> = HashMap::new();
         let mut waits: BTreeMap<&'a str, usize> = BTreeMap::new();
-        for (&name, file) in &self.parsed {
+        for (&name, file) in &self.units {
             let imports: BTreeSet<_> = file.imports().collect();
             let known = imports
                 .into_iter()
-                .filter_map(|i| self.parsed.get_key_value(i.as_str()));
+                .filter_map(|i| self.units.get_key_value(i.as_str()));
             let count = known
                 .map(|(i, _)| importers.entry(i).or_default().push(name))
                 .count();
@@ -176,7 +227,7 @@ impl<'a> Run<'a> {
         let mut at: HashMap<&str, usize> = HashMap::from([(start, 0)]);
         loop {
             let last = chain[chain.len() - 1];
-            let mut imports = self.parsed[last].imports();
+            let mut imports = self.units[last].imports();
             let next = imports.find_map(|i| waits.get_key_value(i.as_str()));
             let Some((&next, _)) = next else { return chain };
             if let Some(&first) = at.get(next) {
@@ -231,22 +282,52 @@ impl<'a> Run<'a> {
             if self.faults.faulty.len() >= MAX_FAULTY_FILES {
                 break;
             }
-            let parsed = &self.parsed[name];
+            if self.is_late(name) {
+                break;
+            }
+            let unit = &self.units[name];
             // A file that was never parsed has a fault, too.
-            if let Some(culprit) = parsed.imports().find_map(|i| self.faults.culprit(i)) {
+            if let Some(culprit) = unit.imports().find_map(|i| self.faults.culprit(i)) {
                 self.faults.unjudged.insert(name, culprit);
                 continue;
             }
-            let brought: Vec<_> = parsed.imports().filter(|i| well_known::has(i)).cloned().collect();
-            brought.iter().for_each(|import| self.bring(import, &mut linker));
-            let parsed = &self.parsed[name];
+            let brought: Vec<_> = unit
+                .imports()
+                .filter(|i| well_known::has(i))
+                .cloned()
+                .collect();
+            brought
+                .iter()
+                .for_each(|import| self.bring(import, &mut linker));
             // Caught here and not at the thread's end, so that the file can be named.
-            match catch_unwind(AssertUnwindSafe(|| linker.link(parsed, &source.file))) {
-                Ok(faults) => faults.into_iter().for_each(|fault| self.faults.add(name, fault)),
+            let link = AssertUnwindSafe(|| match &self.units[name] {
+                Unit::Parsed(parsed) => linker.link(parsed, &source.file),
+                Unit::Linked(linked) => linker.adopt(linked),
+            });
+            match catch_unwind(link) {
+                Ok(faults) => faults
+                    .into_iter()
+                    .for_each(|fault| self.faults.add(name, fault)),
                 Err(panic) => self.faults.add(name, failed(source, &reason(&*panic))),
             }
+            if linker.is_overgrown() {
+                let fault =
+                    Diagnostic::error("the files import each other publicly in too long chains");
+                self.faults.add(
+                    name,
+                    fault
+                        .at(source.file.place(1, 1, 1))
+                        .help("import what a file needs itself"),
+                );
+                break;
+            }
         }
-        linker.imported().map(|linked| linked.file.clone()).collect()
+        let sound = |linked: &&Arc<Linked>| !self.faults.faulty.contains(linked.file.name());
+        Cache::keep(linker.all().filter(sound));
+        linker
+            .imported()
+            .map(|linked| linked.file.clone())
+            .collect()
     }
 
     /// Links a file that the gateway brings along, and what it imports.
@@ -254,16 +335,30 @@ impl<'a> Run<'a> {
         let Some(text) = well_known::text(name).filter(|_| linker.named(name).is_none()) else {
             return;
         };
+        if let Some(known) = self.known.get(name).cloned() {
+            known
+                .imports()
+                .for_each(|import| self.bring(import, linker));
+            let faults = linker.adopt(&known);
+            return self
+                .faults
+                .list
+                .extend(faults.into_iter().map(|fault| ("", fault)));
+        }
         let source = SourceFile::new(name, text);
         let faults = match parse(name, text) {
             Err(fault) => vec![fault.within(&source)],
             Ok(parsed) => {
-                parsed.imports().for_each(|import| self.bring(import, linker));
+                parsed
+                    .imports()
+                    .for_each(|import| self.bring(import, linker));
                 linker.link(&parsed, &source)
             }
         };
         // None, unless a user's file takes one of its names: that is told there.
-        self.faults.list.extend(faults.into_iter().map(|fault| ("", fault)));
+        self.faults
+            .list
+            .extend(faults.into_iter().map(|fault| ("", fault)));
     }
 }
 

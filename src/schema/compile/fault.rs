@@ -64,7 +64,9 @@ impl Fault {
 pub(super) fn too_deep(source: &Source) -> Option<Diagnostic> {
     let range = source.outline.too_deep.clone()?;
     let fault = Fault::new(range, format!("brackets nest more than {MAX_NESTING} deep"));
-    let fault = fault.label("one too many").help("nest less: messages may nest 31 deep");
+    let fault = fault
+        .label("one too many")
+        .help("nest less: messages may nest 31 deep");
     Some(fault.within(&source.file))
 }
 

@@ -4,7 +4,9 @@ use super::lexer::integer;
 
 /// The value of a number token, integers of any base included.
 pub(super) fn parsed(token: &str) -> f64 {
-    if let Some(n) = integer(token).filter(|_| !token.contains(['.', 'e', 'E']) || token.starts_with("0x")) {
+    if let Some(n) =
+        integer(token).filter(|_| !token.contains(['.', 'e', 'E']) || token.starts_with("0x"))
+    {
         return n as f64;
     }
     token.parse().unwrap_or(f64::INFINITY)
@@ -58,10 +60,21 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_c_does() {
-        let written: Vec<_> = [0.0, -0.0, 1.5, 1e21, 1e-7, 0.1, 1.0 / 3.0, f64::MAX].map(of_f64).into();
+        let written: Vec<_> = [0.0, -0.0, 1.5, 1e21, 1e-7, 0.1, 1.0 / 3.0, f64::MAX]
+            .map(of_f64)
+            .into();
         assert_eq!(
             written,
-            ["0", "-0", "1.5", "1e+21", "1e-07", "0.1", "0.33333333333333331", "1.7976931348623157e+308"]
+            [
+                "0",
+                "-0",
+                "1.5",
+                "1e+21",
+                "1e-07",
+                "0.1",
+                "0.33333333333333331",
+                "1.7976931348623157e+308"
+            ]
         );
         assert_eq!(of_f32(0.1), "0.1");
         assert_eq!(of_f32(1.0 / 3.0), "0.333333343");

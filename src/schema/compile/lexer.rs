@@ -91,7 +91,10 @@ impl Lexer<'_> {
                 return Err(fault.help("only comments and quoted texts may have such characters"));
             }
             b if b < b' ' || b == 0x7f => {
-                return Err(Fault::new(start..start + 1, format!("a control character (0x{b:02x})")));
+                return Err(Fault::new(
+                    start..start + 1,
+                    format!("a control character (0x{b:02x})"),
+                ));
             }
             b => {
                 self.at += 1;
@@ -187,15 +190,20 @@ impl Lexer<'_> {
         if leading_zero && digits > 1 && !matches!(self.peek(0), Some(b'.' | b'e' | b'E')) {
             let text = &self.bytes[start..self.at];
             if text.iter().any(|b| *b > b'7') {
-                return Err(Fault::new(start..self.at, "a digit over 7 in an octal number")
-                    .help("numbers that start with 0 are octal: leave the 0 out"));
+                return Err(
+                    Fault::new(start..self.at, "a digit over 7 in an octal number")
+                        .help("numbers that start with 0 are octal: leave the 0 out"),
+                );
             }
             return Ok(Kind::Integer);
         }
         if leading_zero && digits > 1 {
             // protoc reads the digits as octal before it meets the point.
-            return Err(Fault::new(start..self.at, "an octal number with a point or an exponent")
-                .help("numbers that start with 0 are octal: leave the 0 out"));
+            return Err(Fault::new(
+                start..self.at,
+                "an octal number with a point or an exponent",
+            )
+            .help("numbers that start with 0 are octal: leave the 0 out"));
         }
         let mut float = false;
         if self.peek(0) == Some(b'.') {
@@ -227,7 +235,10 @@ impl Lexer<'_> {
                         .help("a text ends on its line; adjacent texts are joined"));
                 }
                 Some(0) => {
-                    return Err(Fault::new(self.at..self.at + 1, "a control character (0x00)"));
+                    return Err(Fault::new(
+                        self.at..self.at + 1,
+                        "a control character (0x00)",
+                    ));
                 }
                 Some(b) => {
                     self.at += 1;
@@ -253,8 +264,10 @@ impl Lexer<'_> {
             Some(b'U') if digits(self, 1, 8) && self.code_point() <= 0x10_ffff => 9,
             _ => {
                 let end = self.at + usize::from(self.peek(0).is_some_and(|b| b.is_ascii_graphic()));
-                return Err(Fault::new(start..end, "an escape sequence that isn't known")
-                    .help("a backslash itself is written \\\\"));
+                return Err(
+                    Fault::new(start..end, "an escape sequence that isn't known")
+                        .help("a backslash itself is written \\\\"),
+                );
             }
         };
         self.at += length;
@@ -275,7 +288,10 @@ fn is_word(b: u8) -> bool {
 
 /// The value of an integer token; none: over 64 bits.
 pub(super) fn integer(token: &str) -> Option<u64> {
-    if let Some(digits) = token.strip_prefix("0x").or_else(|| token.strip_prefix("0X")) {
+    if let Some(digits) = token
+        .strip_prefix("0x")
+        .or_else(|| token.strip_prefix("0X"))
+    {
         u64::from_str_radix(digits, 16).ok()
     } else if token.len() > 1 && token.starts_with('0') {
         u64::from_str_radix(token, 8).ok()
@@ -287,7 +303,9 @@ pub(super) fn integer(token: &str) -> Option<u64> {
 /// What a quoted text stands for: its escapes undone. May be no UTF-8.
 pub(super) fn unquoted(token: &str) -> Vec<u8> {
     let body = token.as_bytes();
-    let body = body.get(1..body.len().saturating_sub(1)).unwrap_or_default();
+    let body = body
+        .get(1..body.len().saturating_sub(1))
+        .unwrap_or_default();
     let mut value = Vec::with_capacity(body.len());
     let mut at = 0;
     while let Some(&b) = body.get(at) {
@@ -301,7 +319,9 @@ pub(super) fn unquoted(token: &str) -> Vec<u8> {
         let number = |from: usize, most: usize, radix: u32| {
             let rest = body.get(from..).unwrap_or_default().iter().take(most);
             let digits = rest.map_while(|&b| char::from(b).to_digit(radix));
-            digits.fold((0u32, 0usize), |(n, len), digit| (n.wrapping_mul(radix) + digit, len + 1))
+            digits.fold((0u32, 0usize), |(n, len), digit| {
+                (n.wrapping_mul(radix) + digit, len + 1)
+            })
         };
         match escape {
             b'a' => value.push(7),
@@ -344,7 +364,11 @@ pub(super) fn unquoted(token: &str) -> Vec<u8> {
 fn push_code_point(value: &mut Vec<u8>, n: u32) {
     match char::from_u32(n) {
         Some(c) => value.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
-        None => value.extend([0xe0 | (n >> 12) as u8, 0x80 | (n >> 6 & 0x3f) as u8, 0x80 | (n & 0x3f) as u8]),
+        None => value.extend([
+            0xe0 | (n >> 12) as u8,
+            0x80 | (n >> 6 & 0x3f) as u8,
+            0x80 | (n & 0x3f) as u8,
+        ]),
     }
 }
 
@@ -376,7 +400,21 @@ mod tests {
 
     #[test]
     fn what_is_no_token_ends_them_with_a_fault() {
-        for text in ["1a", "09", "0x", "1e", "1.2.3", "\"a", "'\\q'", "'\\U00110000'", "/*", "/* /* */", "\u{e9}", "\u{1}", "\"\\"] {
+        for text in [
+            "1a",
+            "09",
+            "0x",
+            "1e",
+            "1.2.3",
+            "\"a",
+            "'\\q'",
+            "'\\U00110000'",
+            "/*",
+            "/* /* */",
+            "\u{e9}",
+            "\u{1}",
+            "\"\\",
+        ] {
             let (found, fault) = tokens(text);
             assert!(fault.is_some(), "{text:?}");
             assert_eq!(found.len(), 1, "{text:?}");
@@ -385,8 +423,14 @@ mod tests {
 
     #[test]
     fn escapes_are_undone() {
-        assert_eq!(unquoted(r#""a\n\101\x41\u00e9\U0001F600\\""#), "a\nAA\u{e9}\u{1f600}\\".as_bytes());
-        assert_eq!(unquoted(r#""\ud83d\ude00\377\xf""#), [0xf0, 0x9f, 0x98, 0x80, 0xff, 0xf]);
+        assert_eq!(
+            unquoted(r#""a\n\101\x41\u00e9\U0001F600\\""#),
+            "a\nAA\u{e9}\u{1f600}\\".as_bytes()
+        );
+        assert_eq!(
+            unquoted(r#""\ud83d\ude00\377\xf""#),
+            [0xf0, 0x9f, 0x98, 0x80, 0xff, 0xf]
+        );
         assert_eq!(integer("0xffffffffffffffff"), Some(u64::MAX));
         assert_eq!(integer("017"), Some(15));
         assert_eq!(integer("18446744073709551616"), None);

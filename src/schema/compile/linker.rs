@@ -19,19 +19,30 @@ use super::{full_name, options, path, verify};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::schema::table::features::{Features, place};
 
+/// Files that are visible through public imports, of all files together: a chain of 20,000 would make
+/// 200 million; googleapis makes one for each file.
+const MAX_PUBLIC: usize = 5_000_000;
+
 /// One file, linked.
 #[derive(Debug)]
 pub(super) struct Linked {
     pub file: FileDescriptorProto,
     pub edition: Edition,
     pub option_imports: Vec<String>,
+    /// In force in the file, unless something within it says otherwise.
+    pub features: Features,
     pub source: Arc<SourceFile>,
 }
 
 impl Linked {
+    /// All names that the file imports.
+    pub fn imports(&self) -> impl Iterator<Item = &String> {
+        self.file.dependency.iter().chain(&self.option_imports)
+    }
+
     /// The features in force in what lies at a path of messages.
     pub fn features(&self, path: &[i32]) -> Features {
-        let mut features = Features::of_file(&self.file);
+        let mut features = self.features;
         for end in (2..=path.len()).step_by(2) {
             let message = message_at(&self.file, &path[..end]);
             features = features.within(message.and_then(|m| m.options.as_ref()), place::MESSAGE);
@@ -47,6 +58,7 @@ pub(super) struct Linker {
     by_name: HashMap<String, usize>,
     /// Of each file: itself and what it imports publicly, through public imports too.
     public: Vec<Vec<usize>>,
+    public_total: usize,
     symbols: Symbols,
     /// Who has an extension number of a message: file and path.
     extensions: HashMap<(String, i32), (usize, Vec<i32>)>,
@@ -63,10 +75,17 @@ impl Linker {
             report.push_with(|report| self.clash(at, &clash, report));
         }
         let (view, options_view) = self.views(at, &file, &parsed.option_imports);
-        Resolver { symbols: &self.symbols, view: &view, files: &self.files, report: &mut report }.file(&mut file);
+        Resolver {
+            symbols: &self.symbols,
+            view: &view,
+            files: &self.files,
+            report: &mut report,
+        }
+        .file(&mut file);
         self.register(at, &file);
         // Without its types, nothing more can be said of the file.
         let linked = |file| Linked {
+            features: Features::of_file(&file),
             file,
             edition: parsed.edition,
             option_imports: parsed.option_imports.clone(),
@@ -79,10 +98,26 @@ impl Linker {
         self.files.push(Arc::new(linked(file.clone())));
         // How an option's value is written may depend on the features of a message of the same file.
         if parsed.edition.is_edition() {
-            options::read(self, at, parsed, &options_view, options::Which::Features, &mut file, &mut report);
+            options::read(
+                self,
+                at,
+                parsed,
+                &options_view,
+                options::Which::Features,
+                &mut file,
+                &mut report,
+            );
             self.files[at] = Arc::new(linked(file.clone()));
         }
-        options::read(self, at, parsed, &options_view, options::Which::Others, &mut file, &mut report);
+        options::read(
+            self,
+            at,
+            parsed,
+            &options_view,
+            options::Which::Others,
+            &mut file,
+            &mut report,
+        );
         self.files[at] = Arc::new(linked(file));
         if report.has_faults() {
             return report.into_diagnostics();
@@ -97,7 +132,7 @@ impl Linker {
 
     /// Takes a file as it was linked before, with the same imports. It may clash with others
     /// nevertheless.
-    pub fn adopt(&mut self, linked: Arc<Linked>) -> Vec<Diagnostic> {
+    pub fn adopt(&mut self, linked: &Arc<Linked>) -> Vec<Diagnostic> {
         let at = self.files.len();
         let source = Arc::clone(&linked.source);
         let mut report = Report::of(&linked.file, &source);
@@ -105,7 +140,7 @@ impl Linker {
             report.push_with(|report| self.clash(at, &clash, report));
         }
         self.register(at, &linked.file);
-        self.files.push(Arc::clone(&linked));
+        self.files.push(Arc::clone(linked));
         self.extension_numbers(at, &mut report);
         report.into_diagnostics()
     }
@@ -120,14 +155,27 @@ impl Linker {
         }
         public.sort_unstable();
         public.dedup();
+        self.public_total += public.len();
         self.public.push(public);
     }
 
+    /// Whether the files import publicly more than any that people write.
+    pub fn is_overgrown(&self) -> bool {
+        self.public_total > MAX_PUBLIC
+    }
+
     /// What types and what options of a file may name.
-    fn views(&self, at: usize, file: &FileDescriptorProto, option_imports: &[String]) -> (View, View) {
+    fn views(
+        &self,
+        at: usize,
+        file: &FileDescriptorProto,
+        option_imports: &[String],
+    ) -> (View, View) {
         let seen = |imports: &[String]| {
             let known = imports.iter().filter_map(|name| self.by_name.get(name));
-            known.flat_map(|&at| self.public[at].iter().copied()).collect::<Vec<_>>()
+            known
+                .flat_map(|&at| self.public[at].iter().copied())
+                .collect::<Vec<_>>()
         };
         let mut files: HashSet<usize> = seen(&file.dependency).into_iter().collect();
         files.insert(at);
@@ -155,15 +203,21 @@ impl Linker {
         self.by_name.get(name).map(|&at| &*self.files[at])
     }
 
+    /// All files so far, linked or found wanting.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Linked>> {
+        self.files.iter()
+    }
+
     /// All files; the one by which options are read if a file imports it.
     pub fn imported(&self) -> impl Iterator<Item = &Arc<Linked>> {
         let descriptor = super::well_known::DESCRIPTOR;
-        let imports_it = |linked: &Arc<Linked>| {
-            let mut imports = linked.file.dependency.iter().chain(&linked.option_imports);
-            imports.any(|name| name == descriptor)
-        };
-        let is_imported = self.files.iter().any(imports_it);
-        self.files.iter().filter(move |linked| is_imported || linked.file.name() != descriptor)
+        let is_imported = self
+            .files
+            .iter()
+            .any(|linked| linked.imports().any(|name| name == descriptor));
+        self.files
+            .iter()
+            .filter(move |linked| is_imported || linked.file.name() != descriptor)
     }
 
     /// The message of a full name (a leading dot is dropped).
@@ -179,28 +233,43 @@ impl Linker {
         let scope = bare.rfind('.').map_or("", |dot| &bare[..=dot]);
         let (symbol, linked) = self.get(&format!("{scope}{value}"))?;
         let own = self.symbols.get(bare)?;
-        let [of_enum @ .., _, which] = &symbol.path[..] else { return None };
-        let same = symbol.kind == Kind::EnumValue && own.file == symbol.file && own.path[..] == *of_enum;
-        enum_at(&linked.file, of_enum).filter(|_| same)?.value.get(*which as usize)
+        let [of_enum @ .., _, which] = &symbol.path[..] else {
+            return None;
+        };
+        let same =
+            symbol.kind == Kind::EnumValue && own.file == symbol.file && own.path[..] == *of_enum;
+        enum_at(&linked.file, of_enum)
+            .filter(|_| same)?
+            .value
+            .get(*which as usize)
     }
 
     fn clash(&self, at: usize, clash: &Clash, report: &Report) -> Diagnostic {
         let Clash { name, path, first } = clash;
         let short = name.rsplit('.').next().unwrap_or(name);
         let whole = [&path[..], &[path::NAME]].concat();
-        let fault = Diagnostic::error(format!("{short:?} is defined twice")).at(report.place(&whole));
+        let fault =
+            Diagnostic::error(format!("{short:?} is defined twice")).at(report.place(&whole));
         let first_place = |file: &FileDescriptorProto, source: &Arc<SourceFile>| {
             let named = [&first.path[..], &[path::NAME]].concat();
             super::places::Places::of(file, source, super::Compiler::Builtin).at(&named)
         };
         let value = matches!(first.kind, Kind::EnumValue);
         let fault = if first.file == at {
-            fault.note(format!("first as {} at {}", first.kind.name(), report.place(&[&first.path[..], &[path::NAME]].concat())))
+            fault.note(format!(
+                "first as {} at {}",
+                first.kind.name(),
+                report.place(&[&first.path[..], &[path::NAME]].concat())
+            ))
         } else {
             let other = &self.files[first.file];
             let note = match super::well_known::has(other.file.name()) {
                 true => format!("{} comes with the gateway", other.file.name()),
-                false => format!("first as {} at {}", first.kind.name(), first_place(&other.file, &other.source)),
+                false => format!(
+                    "first as {} at {}",
+                    first.kind.name(),
+                    first_place(&other.file, &other.source)
+                ),
             };
             fault.note(note)
         };
@@ -211,7 +280,9 @@ impl Linker {
         if first.file == at {
             return fault.help("rename one of them");
         }
-        fault.help("all files below the import paths are compiled together: rename one, or leave one out")
+        fault.help(
+            "all files below the import paths are compiled together: rename one, or leave one out",
+        )
     }
 
     /// No number of a message may be extended twice, in all files.
@@ -236,11 +307,24 @@ impl Linker {
                 let number = [&own[..], &[path::FIELD_NUMBER]].concat();
                 let first = match in_file {
                     true => report.place(first),
-                    false => super::places::Places::of(&other.file, &other.source, super::Compiler::Builtin).at(first),
+                    false => super::places::Places::of(
+                        &other.file,
+                        &other.source,
+                        super::Compiler::Builtin,
+                    )
+                    .at(first),
                 };
-                let text = format!("extension number {} of {} is already used", key.1, key.0.trim_start_matches('.'));
+                let text = format!(
+                    "extension number {} of {} is already used",
+                    key.1,
+                    key.0.trim_start_matches('.')
+                );
                 // As protoc has it: who uses either file alone is right.
-                let fault = if in_file { Diagnostic::error(text) } else { Diagnostic::warning(text) };
+                let fault = if in_file {
+                    Diagnostic::error(text)
+                } else {
+                    Diagnostic::warning(text)
+                };
                 fault
                     .at(report.place(&number))
                     .note(format!("by the extension at {first}"))
@@ -250,7 +334,11 @@ impl Linker {
     }
 }
 
-fn extensions_below<'a>(message: &'a DescriptorProto, at: &[i32], all: &mut Vec<(&'a FieldDescriptorProto, Vec<i32>)>) {
+fn extensions_below<'a>(
+    message: &'a DescriptorProto,
+    at: &[i32],
+    all: &mut Vec<(&'a FieldDescriptorProto, Vec<i32>)>,
+) {
     for (i, extension) in message.extension.iter().enumerate() {
         all.push((extension, path::below(at, path::MESSAGE_EXTENSION, i)));
     }
@@ -274,19 +362,36 @@ impl Resolver<'_, '_> {
             self.message(message, &package, &[path::FILE_MESSAGE, super::index(i)]);
         }
         for (i, extension) in file.extension.iter_mut().enumerate() {
-            self.field(extension, &package, &[path::FILE_EXTENSION, super::index(i)]);
+            self.field(
+                extension,
+                &package,
+                &[path::FILE_EXTENSION, super::index(i)],
+            );
         }
         for (i, service) in file.service.iter_mut().enumerate() {
             let name = full_name(&package, service.name());
             for (k, method) in service.method.iter_mut().enumerate() {
-                let at = [path::FILE_SERVICE, super::index(i), path::SERVICE_METHOD, super::index(k)];
+                let at = [
+                    path::FILE_SERVICE,
+                    super::index(i),
+                    path::SERVICE_METHOD,
+                    super::index(k),
+                ];
                 let scope = full_name(&name, method.name());
                 for (field, type_name) in [
-                    (path::METHOD_INPUT, method.input_type.get_or_insert_default()),
-                    (path::METHOD_OUTPUT, method.output_type.get_or_insert_default()),
+                    (
+                        path::METHOD_INPUT,
+                        method.input_type.get_or_insert_default(),
+                    ),
+                    (
+                        path::METHOD_OUTPUT,
+                        method.output_type.get_or_insert_default(),
+                    ),
                 ] {
                     let place = path::below(&at, field, None);
-                    if let Some((name, _)) = self.resolve(type_name, &scope, &place, Wanted::Message) {
+                    if let Some((name, _)) =
+                        self.resolve(type_name, &scope, &place, Wanted::Message)
+                    {
                         *type_name = name;
                     }
                 }
@@ -305,14 +410,22 @@ impl Resolver<'_, '_> {
             };
             self.field(field, &name, &own);
         }
-        let types = message.field.iter().enumerate().map(|(i, field)| (field.type_name(), i));
+        let types = message
+            .field
+            .iter()
+            .enumerate()
+            .map(|(i, field)| (field.type_name(), i));
         let types: HashMap<_, _> = types.collect();
         for (i, nested) in message.nested_type.iter_mut().enumerate() {
             let mut own = path::below(at, path::MESSAGE_MESSAGE, i);
             if nested.options.map_entry() {
                 let type_name = format!(".{name}.{}", nested.name());
                 let map = types.get(&type_name[..]).copied().unwrap_or_default();
-                own = [&path::below(at, path::MESSAGE_FIELD, map)[..], &[path::FIELD_TYPE_NAME]].concat();
+                own = [
+                    &path::below(at, path::MESSAGE_FIELD, map)[..],
+                    &[path::FIELD_TYPE_NAME],
+                ]
+                .concat();
             }
             self.message(nested, &name, &own);
         }
@@ -346,8 +459,16 @@ impl Resolver<'_, '_> {
     }
 
     /// The full name, with a leading dot, of a type that is named within a descriptor.
-    fn resolve(&mut self, name: &str, within: &str, place: &[i32], wanted: Wanted) -> Option<(String, Kind)> {
-        let found = self.symbols.look_up(self.view, name, within, wanted == Wanted::Type);
+    fn resolve(
+        &mut self,
+        name: &str,
+        within: &str,
+        place: &[i32],
+        wanted: Wanted,
+    ) -> Option<(String, Kind)> {
+        let found = self
+            .symbols
+            .look_up(self.view, name, within, wanted == Wanted::Type);
         let files = self.files;
         let fault = match found {
             Lookup::Found(full, symbol) if wanted.takes(symbol.kind) => {
@@ -359,7 +480,8 @@ impl Resolver<'_, '_> {
             }
             other => not_found(name, &other, files),
         };
-        self.report.push_with(|report| fault.at(report.place(place)));
+        self.report
+            .push_with(|report| fault.at(report.place(place)));
         None
     }
 }

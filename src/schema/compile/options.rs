@@ -50,7 +50,7 @@ pub(super) fn read(
     file: &mut FileDescriptorProto,
     report: &mut Report,
 ) {
-    let reader = Reader { linker, view, file: at, required: RefCell::default() };
+    let reader = Reader::of(linker, view, at);
     let mut trees: HashMap<(Vec<i32>, Entity), Tree> = HashMap::new();
     let mut locations = Vec::new();
     let lines = Lines::of(&linker.file(at).source.text);
@@ -67,9 +67,14 @@ pub(super) fn read(
         let tree = trees.entry(key).or_default();
         let mut numbers = [&written.owner[..], &[written.entity.options_field()]].concat();
         match reader.option(written, tree, &mut numbers) {
-            Ok(()) => locations.push(lines.location(numbers, written.name_range.start..written.value_range.end)),
+            Ok(()) => locations
+                .push(lines.location(numbers, written.name_range.start..written.value_range.end)),
             Err((fault, at_value)) => report.push_with(|report| {
-                let range = if at_value { &written.value_range } else { &written.name_range };
+                let range = if at_value {
+                    &written.value_range
+                } else {
+                    &written.name_range
+                };
                 match fault.place {
                     // Within an aggregate.
                     Some(_) => *fault,
@@ -81,22 +86,27 @@ pub(super) fn read(
     for ((owner, entity), tree) in trees {
         apply(file, &owner, entity, &tree.bytes());
     }
-    file.source_code_info.mut_or_insert_default().location.append(&mut locations);
+    file.source_code_info
+        .mut_or_insert_default()
+        .location
+        .append(&mut locations);
 }
 
 /// Shows every field that an option names, in its name and in its value.
 pub(super) fn visit<'a>(
-    linker: &'a Linker,
-    at: usize,
-    view: &'a View,
+    reader: &Reader<'a>,
     written: &Written,
     see: &mut dyn FnMut(&'a FieldDescriptorProto),
 ) {
-    let reader = Reader { linker, view, file: at, required: RefCell::default() };
     let scope = reader.scope(written);
     let mut ty = reader.message(&format!("google.protobuf.{}", written.entity.options()));
     for part in &written.name {
-        let Some(field) = ty.as_ref().and_then(|ty| reader.part(part, ty, &scope).ok()) else { return };
+        let Some(field) = ty
+            .as_ref()
+            .and_then(|ty| reader.part(part, ty, &scope).ok())
+        else {
+            return;
+        };
         see(field.field);
         ty = reader.message(field.type_name());
     }
@@ -106,12 +116,15 @@ pub(super) fn visit<'a>(
 }
 
 /// Finds options and their fields.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     linker: &'a Linker,
     view: &'a View,
     file: usize,
     /// The required fields of messages that were set.
     required: RefCell<HashMap<&'a str, Vec<&'a FieldDescriptorProto>>>,
+    /// The features of fields that were set, by the fields' addresses: reading them takes time in proportion to
+    /// the options of what they are in.
+    features: RefCell<HashMap<*const FieldDescriptorProto, Features>>,
 }
 
 /// A field that can be set, and the features in force in it.
@@ -119,15 +132,6 @@ struct Reader<'a> {
 struct Settable<'a> {
     field: &'a FieldDescriptorProto,
     features: Features,
-}
-
-impl<'a> Settable<'a> {
-    /// The field at a symbol's path.
-    fn at(linked: &'a Linked, path: &[i32]) -> Option<Self> {
-        let field = field_at(&linked.file, path)?;
-        let features = linked.features(&path[..path.len() - 2]).within(field.options.as_ref(), place::FIELD);
-        Some(Self { field, features })
-    }
 }
 
 impl std::ops::Deref for Settable<'_> {
@@ -146,27 +150,57 @@ struct Type_<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn option(&self, written: &Written, tree: &mut Tree, numbers: &mut Vec<i32>) -> Result<(), Refused> {
+    /// For the options of the file at `file`.
+    pub fn of(linker: &'a Linker, view: &'a View, file: usize) -> Self {
+        Self {
+            linker,
+            view,
+            file,
+            required: RefCell::default(),
+            features: RefCell::default(),
+        }
+    }
+
+    fn option(
+        &self,
+        written: &Written,
+        tree: &mut Tree,
+        numbers: &mut Vec<i32>,
+    ) -> Result<(), Refused> {
         let scope = self.scope(written);
         let options = format!("google.protobuf.{}", written.entity.options());
-        let mut ty = self.message(&options).ok_or_else(|| refuse(format!("{options} is not defined")))?;
+        let mut ty = self
+            .message(&options)
+            .ok_or_else(|| refuse(format!("{options} is not defined")))?;
         let mut tree = tree;
-        let (last, before) = written.name.split_last().ok_or_else(|| refuse("an option without a name"))?;
+        let (last, before) = written
+            .name
+            .split_last()
+            .ok_or_else(|| refuse("an option without a name"))?;
         if written.name[0].name == "uninterpreted_option" && !written.name[0].is_extension {
-            return Err(refuse("uninterpreted_option can't be set").into_help("it is the compiler's own"));
+            return Err(
+                refuse("uninterpreted_option can't be set").into_help("it is the compiler's own")
+            );
         }
         for (i, part) in before.iter().enumerate() {
             let field = self.part(part, &ty, &scope)?;
             numbers.push(field.number());
             let name = shown(&written.name[..=i]);
             if !is_message(&field) {
-                return Err(refuse(format!("option {name:?} is no message: nothing can be set within it")));
+                return Err(refuse(format!(
+                    "option {name:?} is no message: nothing can be set within it"
+                )));
             }
             if field.label() == Label::LABEL_REPEATED {
-                let text = format!("option {name:?} is a repeated message: nothing can be set within it");
-                return Err(refuse(text).into_help(format!("write {name} = {{ … }}, once for each")));
+                let text =
+                    format!("option {name:?} is a repeated message: nothing can be set within it");
+                return Err(
+                    refuse(text).into_help(format!("write {name} = {{ … }}, once for each"))
+                );
             }
-            ty = self.message(field.type_name()).ok_or_else(|| refuse("its type is not defined"))?;
+            ty = self
+                .message(field.type_name())
+                .ok_or_else(|| refuse("its type is not defined"))?;
             let taken = || refuse(format!("option {name:?} shares its number with another"));
             tree = tree.within(&field).ok_or_else(taken)?;
         }
@@ -179,24 +213,36 @@ impl<'a> Reader<'a> {
         } else if tree.count(field.number()) > 0 {
             return Err(refuse(format!("option {name:?} is set twice")));
         }
-        let is_map_entry = ty.name == "google.protobuf.MessageOptions" && last.name == "map_entry" && !last.is_extension;
+        let is_map_entry = ty.name == "google.protobuf.MessageOptions"
+            && last.name == "map_entry"
+            && !last.is_extension;
         if is_map_entry {
-            return Err(refuse("map_entry is set").into_label("only the compiler sets this option")
-                .into_help("leave it out; a field map<KEY, VALUE> makes such a message by itself"));
+            return Err(refuse("map_entry is set")
+                .into_label("only the compiler sets this option")
+                .into_help(
+                    "leave it out; a field map<KEY, VALUE> makes such a message by itself",
+                ));
         }
         match (&written.value, is_message(&field)) {
             (Value::Aggregate(entries), true) => {
-                let ty = self.message(field.type_name()).ok_or_else(|| refuse("its type is not defined"))?;
+                let ty = self
+                    .message(field.type_name())
+                    .ok_or_else(|| refuse("its type is not defined"))?;
                 let value = self.aggregate(entries, &ty)?;
                 tree.push_message(&field, value);
                 Ok(())
             }
-            (_, true) => Err(refuse(format!("option {name:?} is a message")).into_help(format!(
-                "write {name} = {{ FIELD: VALUE … }}, or {name}.FIELD = VALUE"
-            ))),
+            (_, true) => Err(
+                refuse(format!("option {name:?} is a message")).into_help(format!(
+                    "write {name} = {{ FIELD: VALUE … }}, or {name}.FIELD = VALUE"
+                )),
+            ),
             (value, false) => {
                 let node = self.scalar(value, &field).map_err(|text| {
-                    (Box::new(Diagnostic::error(format!("option {name:?} expects {text}"))), true)
+                    (
+                        Box::new(Diagnostic::error(format!("option {name:?} expects {text}"))),
+                        true,
+                    )
                 })?;
                 tree.push_scalar(&field, node);
                 Ok(())
@@ -212,30 +258,51 @@ impl<'a> Reader<'a> {
                 let names = ty.descriptor.field.iter().map(|f| f.name());
                 match crate::diagnostic::did_you_mean(&part.name, names) {
                     Some(name) => fault.into_help(format!("did you mean {name:?}?")),
-                    None => fault.into_help("options of your own are named in brackets: (my.option)"),
+                    None => {
+                        fault.into_help("options of your own are named in brackets: (my.option)")
+                    }
                 }
             });
         }
-        match self.linker.symbols().look_up(self.view, &part.name, scope, false) {
+        match self
+            .linker
+            .symbols()
+            .look_up(self.view, &part.name, scope, false)
+        {
             Lookup::Found(full, symbol) if symbol.kind == Kind::Extension => {
-                let extension = Settable::at(self.linker.file(symbol.file), &symbol.path);
+                let extension = self.settable(self.linker.file(symbol.file), &symbol.path);
                 let extends = |f: &Settable| f.extendee().trim_start_matches('.') == ty.name;
                 extension.filter(extends).ok_or_else(|| {
-                    let of = extension.as_ref().map_or("", |f| f.field.extendee()).trim_start_matches('.');
-                    refuse(format!("{full} is no option here")).into_label(format!("extends {of}, expected {}", ty.name))
+                    let of = extension
+                        .as_ref()
+                        .map_or("", |f| f.field.extendee())
+                        .trim_start_matches('.');
+                    refuse(format!("{full} is no option here"))
+                        .into_label(format!("extends {of}, expected {}", ty.name))
                 })
             }
-            Lookup::Found(full, symbol) => {
-                Err(refuse(format!("{full} is {}", symbol.kind.name())).into_label("expected an extension"))
-            }
+            Lookup::Found(full, symbol) => Err(refuse(format!("{full} is {}", symbol.kind.name()))
+                .into_label("expected an extension")),
             other => Err((Box::new(self.linker.not_found(&part.name, &other)), false)),
         }
+    }
+
+    /// The field at a symbol's path.
+    fn settable(&self, linked: &'a Linked, path: &[i32]) -> Option<Settable<'a>> {
+        let field = field_at(&linked.file, path)?;
+        let features = *self.features.borrow_mut().entry(field).or_insert_with(|| {
+            linked
+                .features(&path[..path.len() - 2])
+                .within(field.options.as_ref(), place::FIELD)
+        });
+        Some(Settable { field, features })
     }
 
     /// A message by its full name.
     fn message(&self, name: &str) -> Option<Type_<'a>> {
         let (symbol, linked) = self.linker.get(name)?;
-        let descriptor = super::symbols::message_at(&linked.file, &symbol.path).filter(|_| symbol.kind == Kind::Message)?;
+        let descriptor = super::symbols::message_at(&linked.file, &symbol.path)
+            .filter(|_| symbol.kind == Kind::Message)?;
         // The name must live as long as the linker, not as long as the question.
         let name = self.linker.symbols().key(name.trim_start_matches('.'))?;
         Some(Type_ { name, descriptor })
@@ -244,7 +311,8 @@ impl<'a> Reader<'a> {
     /// A field of a message by its name.
     fn field(&self, ty: &Type_<'a>, name: &str) -> Option<Settable<'a>> {
         let (symbol, linked) = self.linker.get(&format!("{}.{name}", ty.name))?;
-        Settable::at(linked, &symbol.path).filter(|_| symbol.kind == Kind::Field)
+        self.settable(linked, &symbol.path)
+            .filter(|_| symbol.kind == Kind::Field)
     }
 
     /// The full name of what an option is set on: names in the option are looked for from there.
@@ -317,7 +385,10 @@ fn apply(file: &mut FileDescriptorProto, at: &[i32], entity: Entity, bytes: &[u8
     fn merge<M: protobuf::Message>(options: &mut protobuf::MessageField<M>, bytes: &[u8]) {
         let _ = options.mut_or_insert_default().merge_from_bytes(bytes);
     }
-    let Some((which, before)) = at.split_last().map(|(which, rest)| (*which as usize, &rest[..rest.len() - 1])) else {
+    let Some((which, before)) = at
+        .split_last()
+        .map(|(which, rest)| (*which as usize, &rest[..rest.len() - 1]))
+    else {
         return merge::<FileOptions>(&mut file.options, bytes);
     };
     if let Entity::Service | Entity::Method = entity {
@@ -327,7 +398,9 @@ fn apply(file: &mut FileDescriptorProto, at: &[i32], entity: Entity, bytes: &[u8
             return merge::<ServiceOptions>(&mut service.options, bytes);
         }
         let method = service.method.get_mut(which);
-        return method.map(|m| merge::<MethodOptions>(&mut m.options, bytes)).unwrap_or_default();
+        return method
+            .map(|m| merge::<MethodOptions>(&mut m.options, bytes))
+            .unwrap_or_default();
     }
     let list = at[at.len() - 2];
     if entity == Entity::EnumValue {
@@ -338,32 +411,62 @@ fn apply(file: &mut FileDescriptorProto, at: &[i32], entity: Entity, bytes: &[u8
             None => file.enum_type.get_mut(enum_at),
         };
         let value = one.and_then(|e| e.value.get_mut(which));
-        return value.map(|v| merge::<EnumValueOptions>(&mut v.options, bytes)).unwrap_or_default();
+        return value
+            .map(|v| merge::<EnumValueOptions>(&mut v.options, bytes))
+            .unwrap_or_default();
     }
     if before.is_empty() {
         match entity {
-            Entity::Message => file.message_type.get_mut(which).map(|m| merge::<MessageOptions>(&mut m.options, bytes)),
-            Entity::Enum => file.enum_type.get_mut(which).map(|e| merge::<EnumOptions>(&mut e.options, bytes)),
-            _ => file.extension.get_mut(which).map(|f| merge::<FieldOptions>(&mut f.options, bytes)),
+            Entity::Message => file
+                .message_type
+                .get_mut(which)
+                .map(|m| merge::<MessageOptions>(&mut m.options, bytes)),
+            Entity::Enum => file
+                .enum_type
+                .get_mut(which)
+                .map(|e| merge::<EnumOptions>(&mut e.options, bytes)),
+            _ => file
+                .extension
+                .get_mut(which)
+                .map(|f| merge::<FieldOptions>(&mut f.options, bytes)),
         };
         return;
     }
-    let Some(message) = message_mut(file, before) else { return };
+    let Some(message) = message_mut(file, before) else {
+        return;
+    };
     match entity {
-        Entity::Message => message.nested_type.get_mut(which).map(|m| merge::<MessageOptions>(&mut m.options, bytes)),
-        Entity::Enum => message.enum_type.get_mut(which).map(|e| merge::<EnumOptions>(&mut e.options, bytes)),
-        Entity::Oneof => message.oneof_decl.get_mut(which).map(|o| merge::<OneofOptions>(&mut o.options, bytes)),
-        Entity::ExtensionRange => {
-            message.extension_range.get_mut(which).map(|r| merge::<ExtensionRangeOptions>(&mut r.options, bytes))
-        }
-        _ if list == path::MESSAGE_EXTENSION => {
-            message.extension.get_mut(which).map(|f| merge::<FieldOptions>(&mut f.options, bytes))
-        }
-        _ => message.field.get_mut(which).map(|f| merge::<FieldOptions>(&mut f.options, bytes)),
+        Entity::Message => message
+            .nested_type
+            .get_mut(which)
+            .map(|m| merge::<MessageOptions>(&mut m.options, bytes)),
+        Entity::Enum => message
+            .enum_type
+            .get_mut(which)
+            .map(|e| merge::<EnumOptions>(&mut e.options, bytes)),
+        Entity::Oneof => message
+            .oneof_decl
+            .get_mut(which)
+            .map(|o| merge::<OneofOptions>(&mut o.options, bytes)),
+        Entity::ExtensionRange => message
+            .extension_range
+            .get_mut(which)
+            .map(|r| merge::<ExtensionRangeOptions>(&mut r.options, bytes)),
+        _ if list == path::MESSAGE_EXTENSION => message
+            .extension
+            .get_mut(which)
+            .map(|f| merge::<FieldOptions>(&mut f.options, bytes)),
+        _ => message
+            .field
+            .get_mut(which)
+            .map(|f| merge::<FieldOptions>(&mut f.options, bytes)),
     };
 }
 
-fn message_mut<'a>(file: &'a mut FileDescriptorProto, at: &[i32]) -> Option<&'a mut DescriptorProto> {
+fn message_mut<'a>(
+    file: &'a mut FileDescriptorProto,
+    at: &[i32],
+) -> Option<&'a mut DescriptorProto> {
     let mut message = file.message_type.get_mut(*at.get(1)? as usize)?;
     for step in at[2..].chunks_exact(2) {
         message = message.nested_type.get_mut(step[1] as usize)?;

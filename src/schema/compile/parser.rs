@@ -14,14 +14,14 @@ mod service;
 
 use std::ops::Range;
 
-use protobuf::descriptor::source_code_info::Location;
 use protobuf::descriptor::FileDescriptorProto;
+use protobuf::descriptor::source_code_info::Location;
 
 use super::fault::Fault;
 use super::lexer::{Kind, Token, integer, tokens, unquoted};
 use super::parsed::{Edition, Entity, Parsed, Visibility, Written};
 use super::path;
-pub(super) use field::camel_case;
+pub(super) use field::{camel_case, scalar};
 
 /// The largest field number: what fits a tag beside the wire type.
 pub(super) const MAX_FIELD_NUMBER: i32 = (1 << 29) - 1;
@@ -162,13 +162,19 @@ impl<'a> Parser<'a> {
                 return Err(Box::new(fault));
             }
             let at = self.end();
-            return Err(Fault::new(at..at, format!("the file ends where {expected} is expected"))
-                .label("the file ends here")
-                .boxed());
+            return Err(Fault::new(
+                at..at,
+                format!("the file ends where {expected} is expected"),
+            )
+            .label("the file ends here")
+            .boxed());
         }
         let found = self.word(self.token());
         let found: String = found.chars().take(40).collect();
-        let fault = Fault::new(self.token().range(), format!("expected {expected}, found {found:?}"));
+        let fault = Fault::new(
+            self.token().range(),
+            format!("expected {expected}, found {found:?}"),
+        );
         Err(fault.boxed())
     }
 
@@ -227,7 +233,11 @@ impl<'a> Parser<'a> {
         let from = self.token();
         let bytes = self.expect_bytes(what)?;
         String::from_utf8(bytes).map_err(|_| {
-            Fault::new(self.since(from), "the text is not UTF-8 once its escapes are undone").boxed()
+            Fault::new(
+                self.since(from),
+                "the text is not UTF-8 once its escapes are undone",
+            )
+            .boxed()
         })
     }
 
@@ -262,7 +272,12 @@ impl Parser<'_> {
     }
 
     /// Parses a part of what is being parsed, which has a path of its own.
-    fn within<T>(&mut self, field: i32, which: usize, parse: impl FnOnce(&mut Self) -> Parse<T>) -> Parse<T> {
+    fn within<T>(
+        &mut self,
+        field: i32,
+        which: usize,
+        parse: impl FnOnce(&mut Self) -> Parse<T>,
+    ) -> Parse<T> {
         let from = self.token();
         self.path.extend([field, super::index(which)]);
         let made = parse(self);
@@ -347,7 +362,12 @@ impl Parser<'_> {
         } else if self.is("extend") {
             let mut extensions = std::mem::take(&mut self.parsed.file.extension);
             let mut messages = std::mem::take(&mut self.parsed.file.message_type);
-            self.extend(path::FILE_EXTENSION, &mut extensions, path::FILE_MESSAGE, &mut messages)?;
+            self.extend(
+                path::FILE_EXTENSION,
+                &mut extensions,
+                path::FILE_MESSAGE,
+                &mut messages,
+            )?;
             self.parsed.file.extension = extensions;
             self.parsed.file.message_type = messages;
         } else if self.is("import") {
@@ -402,7 +422,10 @@ impl Parser<'_> {
         if option {
             let which = self.parsed.option_imports.len();
             let unknown = file.special_fields.mut_unknown_fields();
-            unknown.add_length_delimited(path::FILE_OPTION_DEPENDENCY as u32, name.clone().into_bytes());
+            unknown.add_length_delimited(
+                path::FILE_OPTION_DEPENDENCY as u32,
+                name.clone().into_bytes(),
+            );
             self.parsed.option_imports.push(name);
             self.locate(&[path::FILE_OPTION_DEPENDENCY, super::index(which)], range);
             return Ok(());
@@ -436,7 +459,9 @@ impl Parser<'_> {
         }
         let range = self.since(from);
         if self.parsed.file.has_package() {
-            return Err(Fault::new(range, "a second package").label("a file has one package at most").boxed());
+            return Err(Fault::new(range, "a second package")
+                .label("a file has one package at most")
+                .boxed());
         }
         self.expect_end()?;
         self.parsed.file.set_package(name);
@@ -450,7 +475,8 @@ fn unknown_syntax(is_edition: bool, value: &str, range: Range<usize>) -> Box<Fau
         true => ("edition", "\"2023\" or \"2024\""),
         false => ("syntax", "\"proto3\" or \"proto2\""),
     };
-    let fault = Fault::new(range, format!("unknown {what} {value:?}")).label(format!("expected {known}"));
+    let fault =
+        Fault::new(range, format!("unknown {what} {value:?}")).label(format!("expected {known}"));
     if is_edition {
         let help = "a newer protoc may know it: in routes.yaml, say\nproto: { compiler: protoc }\nto have the protoc on the PATH read the files";
         return fault.help(help).boxed();

@@ -23,11 +23,18 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     pub fn of(file: &'a FileDescriptorProto, source: &'a Arc<SourceFile>) -> Self {
-        Self { file, source, places: OnceCell::new(), faults: Vec::new() }
+        Self {
+            file,
+            source,
+            places: OnceCell::new(),
+            faults: Vec::new(),
+        }
     }
 
     pub fn has_faults(&self) -> bool {
-        self.faults.iter().any(|fault| fault.severity == Severity::Error)
+        self.faults
+            .iter()
+            .any(|fault| fault.severity == Severity::Error)
     }
 
     /// Whether no more will be told.
@@ -55,7 +62,11 @@ impl<'a> Report<'a> {
             if !label.is_empty() {
                 fault = fault.label(label);
             }
-            if help.is_empty() { fault } else { fault.help(help) }
+            if help.is_empty() {
+                fault
+            } else {
+                fault.help(help)
+            }
         });
     }
 
@@ -72,7 +83,9 @@ impl<'a> Report<'a> {
 
     /// Whether a path is that of an enum's value.
     pub fn is_enum_value(&self, at: &[i32]) -> bool {
-        let [.., list, _, field, _] = at else { return false };
+        let [.., list, _, field, _] = at else {
+            return false;
+        };
         let in_file = at.len() == 4 && *list == path::FILE_ENUM;
         *field == path::ENUM_VALUE && (in_file || at.len() > 4 && *list == path::MESSAGE_ENUM)
     }

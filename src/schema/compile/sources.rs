@@ -15,9 +15,9 @@ use super::outline::Outline;
 use super::well_known;
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, shown};
 
-/// Largest file: the largest hand-written ones are some 300 KiB, generated ones seldom pass 1 MiB;
+/// Largest file: of googleapis, the largest has 4.2 MiB, the next 1.5 MiB;
 /// a compiler needs about a hundred times a file's size in memory.
-const MAX_FILE_BYTES: u64 = 4 << 20;
+const MAX_FILE_BYTES: u64 = 8 << 20;
 
 /// All files together; googleapis, the largest public collection, has 30 MiB.
 const MAX_TOTAL_BYTES: u64 = 128 << 20;
@@ -93,8 +93,7 @@ impl Sources {
     /// it would never look at them: it knows these types by heart, and can't read every release's
     /// descriptor.proto.
     pub(super) fn drop_well_known(&mut self) {
-        self.files
-            .retain(|name, _| !well_known::has(name));
+        self.files.retain(|name, _| !well_known::has(name));
     }
 
     fn imported(&self) -> HashSet<&str> {

@@ -29,7 +29,10 @@ pub(super) enum Kind {
 impl Kind {
     /// Whether names can be inside.
     fn is_scope(self) -> bool {
-        matches!(self, Kind::Package | Kind::Message | Kind::Enum | Kind::Service)
+        matches!(
+            self,
+            Kind::Package | Kind::Message | Kind::Enum | Kind::Service
+        )
     }
 
     /// Whether a field can be of it.
@@ -105,10 +108,21 @@ pub(super) enum Lookup<'a> {
 impl Symbols {
     /// Adds a file's names; the clashes.
     pub fn add(&mut self, at: usize, file: &FileDescriptorProto) -> Vec<Clash> {
-        let mut adder = Adder { symbols: self, file: at, clashes: Vec::new() };
+        let mut adder = Adder {
+            symbols: self,
+            file: at,
+            clashes: Vec::new(),
+        };
         let package = file.package();
-        for (end, _) in package.match_indices('.').chain((!package.is_empty()).then_some((package.len(), ""))) {
-            adder.add_as(package[..end].to_owned(), Kind::Package, vec![path::FILE_PACKAGE]);
+        for (end, _) in package
+            .match_indices('.')
+            .chain((!package.is_empty()).then_some((package.len(), "")))
+        {
+            adder.add_as(
+                package[..end].to_owned(),
+                Kind::Package,
+                vec![path::FILE_PACKAGE],
+            );
         }
         for (i, message) in file.message_type.iter().enumerate() {
             adder.message(message, package, &[path::FILE_MESSAGE, super::index(i)]);
@@ -134,9 +148,16 @@ impl Symbols {
     /// What a file sees: `files` are indices of those that were added.
     pub fn view(&self, files: HashSet<usize>) -> View {
         let mut packages = HashSet::new();
-        let own: HashSet<&str> = files.iter().filter_map(|&at| self.packages.get(at)).map(String::as_str).collect();
+        let own: HashSet<&str> = files
+            .iter()
+            .filter_map(|&at| self.packages.get(at))
+            .map(String::as_str)
+            .collect();
         for package in own {
-            let ends = package.match_indices('.').map(|(at, _)| at).chain([package.len()]);
+            let ends = package
+                .match_indices('.')
+                .map(|(at, _)| at)
+                .chain([package.len()]);
             for end in ends {
                 if !packages.contains(&package[..end]) {
                     packages.insert(package[..end].to_owned());
@@ -153,7 +174,9 @@ impl Symbols {
 
     /// The name as it is kept here.
     pub fn key(&self, full_name: &str) -> Option<&str> {
-        self.by_name.get_key_value(full_name).map(|(name, _)| name.as_str())
+        self.by_name
+            .get_key_value(full_name)
+            .map(|(name, _)| name.as_str())
     }
 
     fn seen(&self, view: &View, name: &str) -> Option<&Symbol> {
@@ -178,7 +201,9 @@ impl Symbols {
         while let Some(dot) = scope.rfind('.') {
             scope = &scope[..dot];
             let first = format!("{scope}.{}", &name[..first_len]);
-            let Some(symbol) = self.seen(view, &first) else { continue };
+            let Some(symbol) = self.seen(view, &first) else {
+                continue;
+            };
             if first_len == name.len() {
                 if !only_types || symbol.kind.is_type() {
                     return Lookup::Found(first, symbol);
@@ -205,12 +230,18 @@ impl Symbols {
         while let Some(dot) = scope.rfind('.') {
             scope = &scope[..dot];
             let full = format!("{scope}.{name}");
-            if let Some(symbol) = self.by_name.get(&full).filter(|s| s.kind.is_type() || s.kind == Kind::Extension) {
+            if let Some(symbol) = self
+                .by_name
+                .get(&full)
+                .filter(|s| s.kind.is_type() || s.kind == Kind::Extension)
+            {
                 return Lookup::NotImported(full, symbol);
             }
         }
         match self.by_name.get(name) {
-            Some(symbol) if symbol.kind != Kind::Package => Lookup::NotImported(name.to_owned(), symbol),
+            Some(symbol) if symbol.kind != Kind::Package => {
+                Lookup::NotImported(name.to_owned(), symbol)
+            }
             _ => Lookup::Missing,
         }
     }
@@ -227,7 +258,11 @@ impl Adder<'_> {
         use std::collections::hash_map::Entry;
         match self.symbols.by_name.entry(name) {
             Entry::Vacant(vacant) => {
-                vacant.insert(Symbol { kind, file: self.file, path: path.into() });
+                vacant.insert(Symbol {
+                    kind,
+                    file: self.file,
+                    path: path.into(),
+                });
             }
             Entry::Occupied(first) => {
                 if !(kind == Kind::Package && first.get().kind == Kind::Package) {
@@ -242,10 +277,18 @@ impl Adder<'_> {
         let name = full_name(scope, message.name());
         self.add_as(name.clone(), Kind::Message, at.to_vec());
         for (i, field) in message.field.iter().enumerate() {
-            self.add_as(full_name(&name, field.name()), Kind::Field, path::below(at, path::MESSAGE_FIELD, i));
+            self.add_as(
+                full_name(&name, field.name()),
+                Kind::Field,
+                path::below(at, path::MESSAGE_FIELD, i),
+            );
         }
         for (i, oneof) in message.oneof_decl.iter().enumerate() {
-            self.add_as(full_name(&name, oneof.name()), Kind::Oneof, path::below(at, path::MESSAGE_ONEOF, i));
+            self.add_as(
+                full_name(&name, oneof.name()),
+                Kind::Oneof,
+                path::below(at, path::MESSAGE_ONEOF, i),
+            );
         }
         for (i, nested) in message.nested_type.iter().enumerate() {
             self.message(nested, &name, &path::below(at, path::MESSAGE_MESSAGE, i));
@@ -274,7 +317,10 @@ impl Adder<'_> {
 }
 
 /// The message at a symbol's path.
-pub(super) fn message_at<'a>(file: &'a FileDescriptorProto, path: &[i32]) -> Option<&'a DescriptorProto> {
+pub(super) fn message_at<'a>(
+    file: &'a FileDescriptorProto,
+    path: &[i32],
+) -> Option<&'a DescriptorProto> {
     let mut message = file.message_type.get(*path.get(1)? as usize)?;
     for step in path[2..].chunks(2) {
         if step[0] != path::MESSAGE_MESSAGE {
@@ -286,7 +332,10 @@ pub(super) fn message_at<'a>(file: &'a FileDescriptorProto, path: &[i32]) -> Opt
 }
 
 /// The field or extension at a symbol's path.
-pub(super) fn field_at<'a>(file: &'a FileDescriptorProto, path: &[i32]) -> Option<&'a FieldDescriptorProto> {
+pub(super) fn field_at<'a>(
+    file: &'a FileDescriptorProto,
+    path: &[i32],
+) -> Option<&'a FieldDescriptorProto> {
     let [.., list, at] = path else { return None };
     if path.len() == 2 {
         return file.extension.get(*at as usize);
@@ -299,7 +348,10 @@ pub(super) fn field_at<'a>(file: &'a FileDescriptorProto, path: &[i32]) -> Optio
 }
 
 /// The enum at a symbol's path.
-pub(super) fn enum_at<'a>(file: &'a FileDescriptorProto, path: &[i32]) -> Option<&'a EnumDescriptorProto> {
+pub(super) fn enum_at<'a>(
+    file: &'a FileDescriptorProto,
+    path: &[i32],
+) -> Option<&'a EnumDescriptorProto> {
     let at = *path.last()? as usize;
     if path.len() == 2 {
         return file.enum_type.get(at);

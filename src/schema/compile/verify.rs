@@ -16,11 +16,13 @@ mod ranges;
 mod style;
 mod visibility;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use protobuf::descriptor::descriptor_proto::ExtensionRange;
 use protobuf::descriptor::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto};
 
+use protobuf::well_known_types::empty::Empty;
 use protobuf::{Message, UnknownValueRef};
 
 use super::linker::Linker;
@@ -32,7 +34,13 @@ use crate::schema::table::features::{Features, place};
 use path::below;
 
 /// Checks the file at `at`, whose types and options are known.
-pub(super) fn verify(linker: &Linker, at: usize, parsed: &Parsed, options_view: &View, report: &mut Report) {
+pub(super) fn verify(
+    linker: &Linker,
+    at: usize,
+    parsed: &Parsed,
+    options_view: &View,
+    report: &mut Report,
+) {
     let linked = linker.file(at);
     let mut check = Check {
         linker,
@@ -42,6 +50,8 @@ pub(super) fn verify(linker: &Linker, at: usize, parsed: &Parsed, options_view: 
         parsed,
         options_view,
         ranges: HashMap::new(),
+        enums: RefCell::default(),
+        declarations: HashMap::new(),
         report,
     };
     check.file();
@@ -57,6 +67,10 @@ struct Check<'a, 'b, 'c> {
     options_view: &'a View,
     /// The extension ranges of messages that are extended, by their start.
     ranges: HashMap<&'a str, BTreeMap<i32, &'a ExtensionRange>>,
+    /// The features of enums that fields have.
+    enums: RefCell<HashMap<*const EnumDescriptorProto, Features>>,
+    /// What extension ranges declare, by number.
+    declarations: HashMap<*const ExtensionRange, HashMap<i32, Empty>>,
     report: &'c mut Report<'b>,
 }
 
@@ -71,7 +85,12 @@ impl<'a> Check<'a, '_, '_> {
             self.extension(extension, features, &[path::FILE_EXTENSION, index(at)]);
         }
         for (at, message) in file.message_type.iter().enumerate() {
-            self.message(message, file.package(), features, &[path::FILE_MESSAGE, index(at)]);
+            self.message(
+                message,
+                file.package(),
+                features,
+                &[path::FILE_MESSAGE, index(at)],
+            );
         }
         for (at, one) in file.enum_type.iter().enumerate() {
             self.enumeration(one, features, &[path::FILE_ENUM, index(at)]);
@@ -84,8 +103,16 @@ impl<'a> Check<'a, '_, '_> {
 
     /// None twice; and no file with the whole runtime may build on one without.
     fn imports(&mut self) {
-        let options = self.parsed.option_imports.iter().map(|name| (path::FILE_OPTION_DEPENDENCY, name));
-        let imports = self.file.dependency.iter().map(|name| (path::FILE_DEPENDENCY, name));
+        let options = self
+            .parsed
+            .option_imports
+            .iter()
+            .map(|name| (path::FILE_OPTION_DEPENDENCY, name));
+        let imports = self
+            .file
+            .dependency
+            .iter()
+            .map(|name| (path::FILE_DEPENDENCY, name));
         let mut seen = HashSet::new();
         let mut counts = HashMap::new();
         for (list, name) in imports.chain(options) {
@@ -93,7 +120,12 @@ impl<'a> Check<'a, '_, '_> {
             let at = below(&[], list, *which);
             *which += 1;
             if !seen.insert(name.as_str()) {
-                self.report.fault(format!("{name:?} is imported twice"), &at, "", "leave one out");
+                self.report.fault(
+                    format!("{name:?} is imported twice"),
+                    &at,
+                    "",
+                    "leave one out",
+                );
             }
         }
         if is_lite(self.file) {
@@ -102,9 +134,11 @@ impl<'a> Check<'a, '_, '_> {
         for (i, name) in self.file.dependency.iter().enumerate() {
             let import = self.linker.named(name);
             if import.is_some_and(|linked| is_lite(&linked.file)) {
-                let text = format!("{name:?} says optimize_for = LITE_RUNTIME, and this file doesn't");
+                let text =
+                    format!("{name:?} says optimize_for = LITE_RUNTIME, and this file doesn't");
                 let at = below(&[], path::FILE_DEPENDENCY, i);
-                self.report.fault(text, &at, "", "say so in both files, or in none");
+                self.report
+                    .fault(text, &at, "", "say so in both files, or in none");
             }
         }
     }
@@ -121,7 +155,9 @@ impl<'a> Check<'a, '_, '_> {
         self.maps(message, &name, at);
         self.message_style(message, features, at);
         for (i, field) in message.field.iter().enumerate() {
-            let oneof = field.oneof_index.and_then(|at| message.oneof_decl.get(at as usize));
+            let oneof = field
+                .oneof_index
+                .and_then(|at| message.oneof_decl.get(at as usize));
             let features = match oneof {
                 Some(oneof) => features.within(oneof.options.as_ref(), place::ONEOF),
                 None => features,
@@ -136,7 +172,12 @@ impl<'a> Check<'a, '_, '_> {
         }
         for (i, nested) in message.nested_type.iter().enumerate() {
             if !nested.options.map_entry() {
-                self.message(nested, &name, features, &below(at, path::MESSAGE_MESSAGE, i));
+                self.message(
+                    nested,
+                    &name,
+                    features,
+                    &below(at, path::MESSAGE_MESSAGE, i),
+                );
             }
         }
     }
@@ -144,9 +185,13 @@ impl<'a> Check<'a, '_, '_> {
     /// The enum of a field, and the features in force in it.
     fn enum_of(&self, type_name: &str) -> Option<(&'a EnumDescriptorProto, Features)> {
         let (symbol, linked) = self.linker.get(type_name)?;
-        let features = linked.features(&symbol.path[..symbol.path.len() - 2]);
         let one = enum_at(&linked.file, &symbol.path).filter(|_| symbol.kind == Kind::Enum)?;
-        Some((one, features.within(one.options.as_ref(), place::ENUM)))
+        // By the enum's address: its options may be many.
+        let features = *self.enums.borrow_mut().entry(one).or_insert_with(|| {
+            let outer = linked.features(&symbol.path[..symbol.path.len() - 2]);
+            outer.within(one.options.as_ref(), place::ENUM)
+        });
+        Some((one, features))
     }
 
     fn is_proto3(&self) -> bool {

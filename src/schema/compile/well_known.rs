@@ -2,21 +2,66 @@
 
 /// Name and text of each.
 const FILES: &[(&str, &str)] = &[
-    ("google/protobuf/any.proto", include_str!("well_known/google/protobuf/any.proto")),
-    ("google/protobuf/api.proto", include_str!("well_known/google/protobuf/api.proto")),
-    ("google/protobuf/compiler/plugin.proto", include_str!("well_known/google/protobuf/compiler/plugin.proto")),
-    ("google/protobuf/cpp_features.proto", include_str!("well_known/google/protobuf/cpp_features.proto")),
-    (DESCRIPTOR, include_str!("well_known/google/protobuf/descriptor.proto")),
-    ("google/protobuf/duration.proto", include_str!("well_known/google/protobuf/duration.proto")),
-    ("google/protobuf/empty.proto", include_str!("well_known/google/protobuf/empty.proto")),
-    ("google/protobuf/field_mask.proto", include_str!("well_known/google/protobuf/field_mask.proto")),
-    ("google/protobuf/go_features.proto", include_str!("well_known/google/protobuf/go_features.proto")),
-    ("google/protobuf/java_features.proto", include_str!("well_known/google/protobuf/java_features.proto")),
-    ("google/protobuf/source_context.proto", include_str!("well_known/google/protobuf/source_context.proto")),
-    ("google/protobuf/struct.proto", include_str!("well_known/google/protobuf/struct.proto")),
-    ("google/protobuf/timestamp.proto", include_str!("well_known/google/protobuf/timestamp.proto")),
-    ("google/protobuf/type.proto", include_str!("well_known/google/protobuf/type.proto")),
-    ("google/protobuf/wrappers.proto", include_str!("well_known/google/protobuf/wrappers.proto")),
+    (
+        "google/protobuf/any.proto",
+        include_str!("well_known/google/protobuf/any.proto"),
+    ),
+    (
+        "google/protobuf/api.proto",
+        include_str!("well_known/google/protobuf/api.proto"),
+    ),
+    (
+        "google/protobuf/compiler/plugin.proto",
+        include_str!("well_known/google/protobuf/compiler/plugin.proto"),
+    ),
+    (
+        "google/protobuf/cpp_features.proto",
+        include_str!("well_known/google/protobuf/cpp_features.proto"),
+    ),
+    (
+        DESCRIPTOR,
+        include_str!("well_known/google/protobuf/descriptor.proto"),
+    ),
+    (
+        "google/protobuf/duration.proto",
+        include_str!("well_known/google/protobuf/duration.proto"),
+    ),
+    (
+        "google/protobuf/empty.proto",
+        include_str!("well_known/google/protobuf/empty.proto"),
+    ),
+    (
+        "google/protobuf/field_mask.proto",
+        include_str!("well_known/google/protobuf/field_mask.proto"),
+    ),
+    (
+        "google/protobuf/go_features.proto",
+        include_str!("well_known/google/protobuf/go_features.proto"),
+    ),
+    (
+        "google/protobuf/java_features.proto",
+        include_str!("well_known/google/protobuf/java_features.proto"),
+    ),
+    (
+        "google/protobuf/source_context.proto",
+        include_str!("well_known/google/protobuf/source_context.proto"),
+    ),
+    (
+        "google/protobuf/struct.proto",
+        include_str!("well_known/google/protobuf/struct.proto"),
+    ),
+    (
+        "google/protobuf/timestamp.proto",
+        include_str!("well_known/google/protobuf/timestamp.proto"),
+    ),
+    (
+        "google/protobuf/type.proto",
+        include_str!("well_known/google/protobuf/type.proto"),
+    ),
+    (
+        "google/protobuf/wrappers.proto",
+        include_str!("well_known/google/protobuf/wrappers.proto"),
+    ),
 ];
 
 /// The one that says what options there are: every file's options are read by it.

@@ -20,7 +20,9 @@ impl<'a> Reader<'a> {
                 self.any(entry, ty, &mut tree)?;
                 continue;
             }
-            let Some(field) = self.entry_field(entry, ty)? else { continue };
+            let Some(field) = self.entry_field(entry, ty)? else {
+                continue;
+            };
             let is_list = matches!(entry.value, Value::List(_));
             if field.label() != Label::LABEL_REPEATED {
                 if is_list {
@@ -31,7 +33,10 @@ impl<'a> Reader<'a> {
                 }
                 if let Some(oneof) = field.oneof_index {
                     if let Some(other) = oneofs.insert(oneof, field.field.name()) {
-                        let text = format!("{:?} is set beside {other:?} of the same oneof", field.name());
+                        let text = format!(
+                            "{:?} is set beside {other:?} of the same oneof",
+                            field.name()
+                        );
                         return Err(self.misplaced(entry, text));
                     }
                 }
@@ -48,20 +53,38 @@ impl<'a> Reader<'a> {
         let mut required = self.required.borrow_mut();
         let required = required.entry(ty.name).or_insert_with(|| {
             let fields = ty.descriptor.field.iter();
-            fields.filter(|field| field.label() == Label::LABEL_REQUIRED).collect()
+            fields
+                .filter(|field| field.label() == Label::LABEL_REQUIRED)
+                .collect()
         });
-        if let Some(field) = required.iter().find(|field| tree.count(field.number()) == 0) {
-            return Err(refuse(format!("the required field {:?} of {} is not set", field.name(), ty.name)));
+        if let Some(field) = required
+            .iter()
+            .find(|field| tree.count(field.number()) == 0)
+        {
+            return Err(refuse(format!(
+                "the required field {:?} of {} is not set",
+                field.name(),
+                ty.name
+            )));
         }
         Ok(tree)
     }
 
     /// As [`super::visit`].
-    pub(super) fn visit_entries(&self, entries: &[Entry], ty: &Type_<'a>, see: &mut dyn FnMut(&'a FieldDescriptorProto)) {
+    pub(super) fn visit_entries(
+        &self,
+        entries: &[Entry],
+        ty: &Type_<'a>,
+        see: &mut dyn FnMut(&'a FieldDescriptorProto),
+    ) {
         for entry in entries {
-            let Ok(Some(field)) = self.entry_field(entry, ty) else { continue };
+            let Ok(Some(field)) = self.entry_field(entry, ty) else {
+                continue;
+            };
             see(field.field);
-            let Some(ty) = self.message(field.type_name()) else { continue };
+            let Some(ty) = self.message(field.type_name()) else {
+                continue;
+            };
             let values: Vec<&Value> = match &entry.value {
                 Value::List(values) => values.iter().map(|(value, _)| value).collect(),
                 value => vec![value],
@@ -95,7 +118,10 @@ impl<'a> Reader<'a> {
             let text = format!("{} has no field {name:?}", ty.name);
             let fault = self.misplaced(entry, text);
             match near {
-                Some(near) => (Box::new(fault.0.help(format!("did you mean {near:?}?"))), fault.1),
+                Some(near) => (
+                    Box::new(fault.0.help(format!("did you mean {near:?}?"))),
+                    fault.1,
+                ),
                 None => fault,
             }
         })
@@ -103,43 +129,69 @@ impl<'a> Reader<'a> {
 
     fn entry_extension(&self, entry: &Entry, ty: &Type_<'a>) -> Result<Settable<'a>, Refused> {
         let scope = format!("{}.x", ty.name);
-        match self.linker.symbols().look_up(self.view, &entry.name, &scope, false) {
+        match self
+            .linker
+            .symbols()
+            .look_up(self.view, &entry.name, &scope, false)
+        {
             Lookup::Found(_, symbol) if symbol.kind == Kind::Extension => {
-                let extension = Settable::at(self.linker.file(symbol.file), &symbol.path);
-                let extension = extension.filter(|f| f.extendee().trim_start_matches('.') == ty.name);
-                extension.ok_or_else(|| self.misplaced(entry, format!("{} does not extend {}", entry.name, ty.name)))
+                let extension = self.settable(self.linker.file(symbol.file), &symbol.path);
+                let extension =
+                    extension.filter(|f| f.extendee().trim_start_matches('.') == ty.name);
+                extension.ok_or_else(|| {
+                    self.misplaced(entry, format!("{} does not extend {}", entry.name, ty.name))
+                })
             }
             // In a MessageSet, a message's name stands for the extension in it that is of its type.
             Lookup::Found(name, symbol) if symbol.kind == Kind::Message => {
                 let of_set = |f: &FieldDescriptorProto| {
-                    f.extendee().trim_start_matches('.') == ty.name && f.type_name().trim_start_matches('.') == name
+                    f.extendee().trim_start_matches('.') == ty.name
+                        && f.type_name().trim_start_matches('.') == name
                 };
-                let at = self.message(&name).and_then(|m| m.descriptor.extension.iter().position(of_set));
+                let at = self
+                    .message(&name)
+                    .and_then(|m| m.descriptor.extension.iter().position(of_set));
                 let linked = self.linker.file(symbol.file);
-                let path = at.map(|at| super::path::below(&symbol.path, super::path::MESSAGE_EXTENSION, at));
-                let extension = path.and_then(|path| Settable::at(linked, &path));
-                extension.ok_or_else(|| self.misplaced(entry, format!("{} is no extension", entry.name)))
+                let path = at
+                    .map(|at| super::path::below(&symbol.path, super::path::MESSAGE_EXTENSION, at));
+                let extension = path.and_then(|path| self.settable(linked, &path));
+                extension
+                    .ok_or_else(|| self.misplaced(entry, format!("{} is no extension", entry.name)))
             }
             other => {
                 let fault = self.linker.not_found(&entry.name, &other);
-                Err((Box::new(fault.label(format!("in the value: {}", entry.name))), true))
+                Err((
+                    Box::new(fault.label(format!("in the value: {}", entry.name))),
+                    true,
+                ))
             }
         }
     }
 
-    fn entry_value(&self, entry: &Entry, value: &Value, field: Settable<'a>, tree: &mut Tree) -> Result<(), Refused> {
+    fn entry_value(
+        &self,
+        entry: &Entry,
+        value: &Value,
+        field: Settable<'a>,
+        tree: &mut Tree,
+    ) -> Result<(), Refused> {
         if is_message(&field) {
             let Value::Aggregate(entries) = value else {
-                return Err(self.misplaced(entry, format!("{:?} expects a message: {{ … }}", entry.name)));
+                return Err(self.misplaced(
+                    entry,
+                    format!("{:?} expects a message: {{ … }}", entry.name),
+                ));
             };
-            let ty = self.message(field.type_name()).ok_or_else(|| refuse("its type is not defined"))?;
+            let ty = self
+                .message(field.type_name())
+                .ok_or_else(|| refuse("its type is not defined"))?;
             let value = self.aggregate(entries, &ty)?;
             tree.push_message(&field, value);
             return Ok(());
         }
-        let node = self.lax_scalar(value, &field).map_err(|text| {
-            self.misplaced(entry, format!("{:?} expects {text}", entry.name))
-        })?;
+        let node = self
+            .lax_scalar(value, &field)
+            .map_err(|text| self.misplaced(entry, format!("{:?} expects {text}", entry.name)))?;
         tree.push_scalar(&field, node);
         Ok(())
     }
@@ -158,8 +210,12 @@ impl<'a> Reader<'a> {
                 self.enum_number(&node, field)?;
                 node
             }
-            (Type::TYPE_FLOAT, value) => Node::Fixed32((scalar::float(value, true).ok_or("a number")? as f32).to_bits()),
-            (Type::TYPE_DOUBLE, value) => Node::Fixed64(scalar::float(value, true).ok_or("a number")?.to_bits()),
+            (Type::TYPE_FLOAT, value) => {
+                Node::Fixed32((scalar::float(value, true).ok_or("a number")? as f32).to_bits())
+            }
+            (Type::TYPE_DOUBLE, value) => {
+                Node::Fixed64(scalar::float(value, true).ok_or("a number")?.to_bits())
+            }
             (Type::TYPE_STRING, Value::Text(bytes)) if std::str::from_utf8(bytes).is_err() => {
                 return Err("UTF-8".to_owned());
             }
@@ -173,8 +229,13 @@ impl<'a> Reader<'a> {
         let (Some((symbol, linked)), Node::Varint(n)) = (self.linker.get(name), node) else {
             return Ok(());
         };
-        let Some(one) = super::super::symbols::enum_at(&linked.file, &symbol.path) else { return Ok(()) };
-        let known = one.value.iter().any(|value| i64::from(value.number()) as u64 == *n);
+        let Some(one) = super::super::symbols::enum_at(&linked.file, &symbol.path) else {
+            return Ok(());
+        };
+        let known = one
+            .value
+            .iter()
+            .any(|value| i64::from(value.number()) as u64 == *n);
         let open = linked.edition != super::super::parsed::Edition::Proto2;
         match known || open {
             true => Ok(()),
@@ -203,6 +264,9 @@ impl<'a> Reader<'a> {
     /// A fault within the aggregate, at the field's own place.
     fn misplaced(&self, entry: &Entry, text: String) -> Refused {
         let source = &self.linker.file(self.file).source;
-        (Box::new(Diagnostic::error(text).at(source.place_of_bytes(entry.range.clone()))), true)
+        (
+            Box::new(Diagnostic::error(text).at(source.place_of_bytes(entry.range.clone()))),
+            true,
+        )
     }
 }

@@ -9,7 +9,11 @@ use super::tree::Node;
 
 impl Reader<'_> {
     /// The value of an option of `field`'s type. Err: what it expects.
-    pub(super) fn scalar(&self, value: &Value, field: &FieldDescriptorProto) -> Result<Node, String> {
+    pub(super) fn scalar(
+        &self,
+        value: &Value,
+        field: &FieldDescriptorProto,
+    ) -> Result<Node, String> {
         let expected = |text: &str| Err(text.to_owned());
         Ok(match field.type_() {
             Type::TYPE_BOOL => match value {
@@ -19,13 +23,20 @@ impl Reader<'_> {
             },
             Type::TYPE_ENUM => match value {
                 Value::Word(word) => self.enum_value(field.type_name(), word)?,
-                _ => return Err(format!("the name of a value of {}", field.type_name().trim_start_matches('.'))),
+                _ => {
+                    return Err(format!(
+                        "the name of a value of {}",
+                        field.type_name().trim_start_matches('.')
+                    ));
+                }
             },
             Type::TYPE_STRING | Type::TYPE_BYTES => match value {
                 Value::Text(bytes) => Node::Bytes(bytes.clone()),
                 _ => return expected("a quoted text"),
             },
-            Type::TYPE_FLOAT => Node::Fixed32((float(value, false).ok_or("a number")? as f32).to_bits()),
+            Type::TYPE_FLOAT => {
+                Node::Fixed32((float(value, false).ok_or("a number")? as f32).to_bits())
+            }
             Type::TYPE_DOUBLE => Node::Fixed64(float(value, false).ok_or("a number")?.to_bits()),
             kind => integer(value, kind)?,
         })
@@ -45,12 +56,16 @@ impl Reader<'_> {
 pub(super) fn float(value: &Value, lax: bool) -> Option<f64> {
     Some(match value {
         Value::Integer(n) => *n as f64,
+        // An integer has no -0, but in the text format.
+        Value::Negative(0) if !lax => 0.0,
         Value::Negative(n) => -(*n as f64),
         Value::Float(n) => *n,
         Value::Word(word) => match word.as_str() {
             "inf" => f64::INFINITY,
             "nan" => f64::NAN,
-            word if lax && matches!(word.to_ascii_lowercase().as_str(), "inf" | "infinity") => f64::INFINITY,
+            word if lax && matches!(word.to_ascii_lowercase().as_str(), "inf" | "infinity") => {
+                f64::INFINITY
+            }
             word if lax && word.eq_ignore_ascii_case("nan") => f64::NAN,
             _ => return None,
         },

@@ -39,7 +39,10 @@ impl Tree {
     /// One more value of a field that is no message.
     pub(super) fn push_scalar(&mut self, field: &Settable, node: Node) {
         let packed = field.options.as_ref().and_then(|options| options.packed);
-        if field.label() == Label::LABEL_REPEATED && packed.unwrap_or(field.features.packed) && !matches!(node, Node::Bytes(_)) {
+        if field.label() == Label::LABEL_REPEATED
+            && packed.unwrap_or(field.features.packed)
+            && !matches!(node, Node::Bytes(_))
+        {
             self.packed.insert(field.number());
         }
         self.push(field.number(), node);

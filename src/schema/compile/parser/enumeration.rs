@@ -8,7 +8,10 @@ use super::super::path;
 use super::{Kind, Parse, Parser};
 
 impl Parser<'_> {
-    pub(super) fn enumeration(&mut self, visibility: Option<Visibility>) -> Parse<EnumDescriptorProto> {
+    pub(super) fn enumeration(
+        &mut self,
+        visibility: Option<Visibility>,
+    ) -> Parse<EnumDescriptorProto> {
         self.next();
         let (name, token) = self.expect_word("the enum's name")?;
         let mut made = EnumDescriptorProto::new();

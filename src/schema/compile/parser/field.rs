@@ -74,7 +74,10 @@ impl Parser<'_> {
             }
         }
         self.name_and_number(&mut field)?;
-        let name = self.locations.iter().rposition(|(at, _)| at.ends_with(&[path::NAME]));
+        let name = self
+            .locations
+            .iter()
+            .rposition(|(at, _)| at.ends_with(&[path::NAME]));
         let options = self.field_options(&mut field)?;
         self.store_options(&options);
         if is_group {
@@ -98,19 +101,30 @@ impl Parser<'_> {
         let Some(label) = label else {
             field.set_label(Label::LABEL_OPTIONAL);
             let is_map = self.is("map") && self.ahead(1).kind == Kind::Sign(b'<');
-            if edition == Edition::Proto2 && home != Home::Oneof && !is_map && self.token().kind != Kind::End {
+            if edition == Edition::Proto2
+                && home != Home::Oneof
+                && !is_map
+                && self.token().kind != Kind::End
+            {
                 let expected = "\"optional\", \"required\" or \"repeated\"";
                 return self.unexpected(expected);
             }
             return Ok(());
         };
         self.locate(&[path::FIELD_LABEL], token.range());
-        let fault = |text: &str, help: &str| Err(Fault::new(token.range(), text).help(help).boxed());
+        let fault =
+            |text: &str, help: &str| Err(Fault::new(token.range(), text).help(help).boxed());
         if home == Home::Oneof {
-            return fault("a label on a field of a oneof", "leave it out: of a oneof, one field at most is there");
+            return fault(
+                "a label on a field of a oneof",
+                "leave it out: of a oneof, one field at most is there",
+            );
         }
         if self.is("map") && self.ahead(1).kind == Kind::Sign(b'<') {
-            return fault("a label on a map field", "leave it out: a map holds any number of entries");
+            return fault(
+                "a label on a map field",
+                "leave it out: a map holds any number of entries",
+            );
         }
         match (label, edition) {
             (Label::LABEL_OPTIONAL, Edition::Proto3) => field.set_proto3_optional(true),
@@ -160,7 +174,9 @@ impl Parser<'_> {
         let help = match self.parsed.edition {
             Edition::Proto2 => return Ok(()),
             Edition::Proto3 => "define a message and a field of its type",
-            _ => "define a message and a field of its type, with [features.message_encoding = DELIMITED]",
+            _ => {
+                "define a message and a field of its type, with [features.message_encoding = DELIMITED]"
+            }
         };
         let text = format!("{} has no groups", self.parsed.edition.name());
         Err(Fault::new(token.range(), text).help(help).boxed())
@@ -176,7 +192,9 @@ impl Parser<'_> {
         let name = field.name().to_owned();
         if !name.starts_with(|c: char| c.is_ascii_uppercase()) {
             let fault = Fault::new(name_range, "a group's name starts with a small letter");
-            return Err(fault.help("its name is a message's, too: start it with a capital").boxed());
+            return Err(fault
+                .help("its name is a message's, too: start it with a capital")
+                .boxed());
         }
         let mut message = DescriptorProto::new();
         message.set_name(name.clone());
@@ -211,7 +229,9 @@ impl Parser<'_> {
                 _ => "a map as an extension",
             };
             let fault = Fault::new(from.range(), text);
-            return Err(fault.help("put the map into a message, and use that").boxed());
+            return Err(fault
+                .help("put the map into a message, and use that")
+                .boxed());
         }
         self.next();
         self.expect_sign(b'<')?;
@@ -226,7 +246,9 @@ impl Parser<'_> {
             part.set_json_name(name.to_owned());
             let token = self.token();
             if self.is("group") {
-                return Err(Fault::new(token.range(), "a group in a map").help("name a message").boxed());
+                return Err(Fault::new(token.range(), "a group in a map")
+                    .help("name a message")
+                    .boxed());
             }
             match scalar(self.word(token)).filter(|_| token.kind == Kind::Word) {
                 Some(kind) => {
@@ -247,10 +269,18 @@ impl Parser<'_> {
         entry.set_name(name.clone());
         // What the map's features say holds for its keys and values.
         let own = self.path.clone();
-        for written in options.iter().filter(|o| !o.name[0].is_extension && o.name[0].name == "features") {
+        for written in options
+            .iter()
+            .filter(|o| !o.name[0].is_extension && o.name[0].name == "features")
+        {
             for part in [0, 1] {
                 self.path.truncate(own.len() - 2);
-                self.path.extend([path::MESSAGE_MESSAGE, index(nested.len()), path::MESSAGE_FIELD, part]);
+                self.path.extend([
+                    path::MESSAGE_MESSAGE,
+                    index(nested.len()),
+                    path::MESSAGE_FIELD,
+                    part,
+                ]);
                 self.option_of(Entity::Field, written.clone());
             }
         }
@@ -296,7 +326,9 @@ impl Parser<'_> {
             return Err(Fault::new(from.range(), "json_name is set twice").boxed());
         }
         self.locate(&[path::FIELD_JSON_NAME], self.since(from));
-        self.parsed.json_names.insert([&self.path[..], &[path::FIELD_JSON_NAME]].concat());
+        self.parsed
+            .json_names
+            .insert([&self.path[..], &[path::FIELD_JSON_NAME]].concat());
         field.set_json_name(value);
         Ok(())
     }
@@ -305,7 +337,8 @@ impl Parser<'_> {
     fn located(&self, field: i32) -> bool {
         let own = [&self.path[..], &[field]].concat();
         let back = self.locations.iter().rev();
-        back.take_while(|(at, _)| at.starts_with(&self.path)).any(|(at, _)| *at == own)
+        back.take_while(|(at, _)| at.starts_with(&self.path))
+            .any(|(at, _)| *at == own)
     }
 
     fn default(&mut self, field: &mut FieldDescriptorProto) -> Parse<()> {
@@ -333,7 +366,9 @@ impl Parser<'_> {
             Type::TYPE_INT64 | Type::TYPE_SINT64 | Type::TYPE_SFIXED64 => {
                 self.default_integer(i64::MAX as u64, true)?
             }
-            Type::TYPE_UINT32 | Type::TYPE_FIXED32 => self.default_integer(u32::MAX.into(), false)?,
+            Type::TYPE_UINT32 | Type::TYPE_FIXED32 => {
+                self.default_integer(u32::MAX.into(), false)?
+            }
             Type::TYPE_UINT64 | Type::TYPE_FIXED64 => self.default_integer(u64::MAX, false)?,
             Type::TYPE_FLOAT => float::of_f32(self.default_float()?),
             Type::TYPE_DOUBLE => float::of_f64(self.default_float()?),
@@ -356,10 +391,18 @@ impl Parser<'_> {
         let token = self.token();
         let negative = self.take_sign(b'-');
         if negative && !signed {
-            return Err(Fault::new(token.range(), "a negative default of an unsigned field").boxed());
+            return Err(
+                Fault::new(token.range(), "a negative default of an unsigned field").boxed(),
+            );
         }
         let n = self.expect_integer("a whole number", most + u64::from(negative))?;
-        Ok(if negative && n != 0 { format!("-{n}") } else if negative { "0".to_owned() } else { n.to_string() })
+        Ok(if negative && n != 0 {
+            format!("-{n}")
+        } else if negative {
+            "0".to_owned()
+        } else {
+            n.to_string()
+        })
     }
 
     fn default_float(&mut self) -> Parse<f64> {
@@ -383,7 +426,7 @@ impl Parser<'_> {
     }
 }
 
-fn scalar(word: &str) -> Option<Type> {
+pub(in super::super) fn scalar(word: &str) -> Option<Type> {
     Some(match word {
         "double" => Type::TYPE_DOUBLE,
         "float" => Type::TYPE_FLOAT,

@@ -7,6 +7,9 @@ use super::super::parsed::{Edition, Entity, Visibility};
 use super::super::{fault::Fault, index, path};
 use super::{Kind, MAX_FIELD_NUMBER, MAX_MESSAGE_DEPTH, Parse, Parser};
 
+/// What descriptors and generated code can count.
+const MAX_FIELDS: usize = 65_535;
+
 /// The end of a range to `max`, exclusive, until it is known whether the message is a MessageSet.
 const MAX_END: i32 = MAX_FIELD_NUMBER + 1;
 
@@ -48,7 +51,9 @@ impl Parser<'_> {
         };
         if own.clone().any(set) {
             let ranges = message.extension_range.iter_mut();
-            ranges.filter(|r| r.end() == MAX_END).for_each(|r| r.set_end(i32::MAX));
+            ranges
+                .filter(|r| r.end() == MAX_END)
+                .for_each(|r| r.set_end(i32::MAX));
         }
         self.add_synthetic_oneofs(message);
         Ok(())
@@ -72,8 +77,17 @@ impl Parser<'_> {
         } else if self.is("reserved") {
             self.reserved(message)?;
         } else if self.is("extend") {
-            let DescriptorProto { extension, nested_type, .. } = message;
-            self.extend(path::MESSAGE_EXTENSION, extension, path::MESSAGE_MESSAGE, nested_type)?;
+            let DescriptorProto {
+                extension,
+                nested_type,
+                ..
+            } = message;
+            self.extend(
+                path::MESSAGE_EXTENSION,
+                extension,
+                path::MESSAGE_MESSAGE,
+                nested_type,
+            )?;
         } else if self.is("option") {
             let written = self.option_statement()?;
             self.option_of(Entity::Message, written);
@@ -86,9 +100,19 @@ impl Parser<'_> {
             let field = self.within(path::MESSAGE_FIELD, which, |p| {
                 p.field(super::field::Home::Message, &place, nested)
             })?;
-            message.field.push(field);
+            self.push_field(message, field)?;
         }
         Ok(())
+    }
+
+    fn push_field(&self, message: &mut DescriptorProto, field: FieldDescriptorProto) -> Parse<()> {
+        message.field.push(field);
+        if message.field.len() <= MAX_FIELDS {
+            return Ok(());
+        }
+        let last = self.tokens[self.at.saturating_sub(1)].range();
+        let text = format!("a message of more than {MAX_FIELDS} fields");
+        Err(Fault::new(last, text).help("split it").boxed())
     }
 
     fn oneof(&mut self, message: &mut DescriptorProto) -> Parse<()> {
@@ -97,7 +121,8 @@ impl Parser<'_> {
         let which = message.oneof_decl.len();
         let (name, token) = self.expect_word("the oneof's name")?;
         let oneof_path = path::below(&self.path, path::MESSAGE_ONEOF, which);
-        self.locations.push(([&oneof_path[..], &[path::NAME]].concat(), token.range()));
+        self.locations
+            .push(([&oneof_path[..], &[path::NAME]].concat(), token.range()));
         self.expect_sign(b'{')?;
         let place = (self.path.clone(), path::MESSAGE_MESSAGE);
         while !self.take_sign(b'}') {
@@ -120,7 +145,7 @@ impl Parser<'_> {
                 p.field(super::field::Home::Oneof, &place, nested)
             })?;
             field.set_oneof_index(index(which));
-            message.field.push(field);
+            self.push_field(message, field)?;
         }
         self.locations.push((oneof_path, self.since(from)));
         let mut oneof = OneofDescriptorProto::new();
@@ -131,7 +156,12 @@ impl Parser<'_> {
 
     /// A proto3 `optional` field is alone in a oneof that only the compiler sees.
     fn add_synthetic_oneofs(&mut self, message: &mut DescriptorProto) {
-        if self.parsed.edition != Edition::Proto3 || !message.field.iter().any(FieldDescriptorProto::proto3_optional) {
+        if self.parsed.edition != Edition::Proto3
+            || !message
+                .field
+                .iter()
+                .any(FieldDescriptorProto::proto3_optional)
+        {
             return;
         }
         let fields = message.field.iter().map(|f| f.name().to_owned());
@@ -139,7 +169,11 @@ impl Parser<'_> {
         let mut names: std::collections::HashSet<String> = fields.chain(oneofs).collect();
         for field in message.field.iter_mut().filter(|f| f.proto3_optional()) {
             let own = field.name();
-            let mut name = if own.starts_with('_') { own.to_owned() } else { format!("_{own}") };
+            let mut name = if own.starts_with('_') {
+                own.to_owned()
+            } else {
+                format!("_{own}")
+            };
             while !names.insert(name.clone()) {
                 name.insert(0, 'X');
             }
@@ -155,7 +189,8 @@ impl Parser<'_> {
         let first = message.extension_range.len();
         loop {
             let which = message.extension_range.len();
-            let (start, end) = self.within(path::MESSAGE_EXTENSION_RANGE, which, |p| p.range(MAX_END))?;
+            let (start, end) =
+                self.within(path::MESSAGE_EXTENSION_RANGE, which, |p| p.range(MAX_END))?;
             let mut range = ExtensionRange::new();
             range.set_start(start);
             range.set_end(end);
@@ -169,7 +204,8 @@ impl Parser<'_> {
             // The options stand for each of the ranges.
             for which in first..message.extension_range.len() {
                 for written in &written {
-                    self.path.extend([path::MESSAGE_EXTENSION_RANGE, index(which)]);
+                    self.path
+                        .extend([path::MESSAGE_EXTENSION_RANGE, index(which)]);
                     self.option_of(Entity::ExtensionRange, written.clone());
                     self.path.truncate(self.path.len() - 2);
                 }
@@ -218,7 +254,9 @@ impl Parser<'_> {
             let name = match (words, from.kind) {
                 (true, Kind::Text) => {
                     let fault = Fault::new(from.range(), "a reserved name in quotes");
-                    return Err(fault.help("editions write reserved names without quotes").boxed());
+                    return Err(fault
+                        .help("editions write reserved names without quotes")
+                        .boxed());
                 }
                 (false, Kind::Word) => {
                     let fault = Fault::new(from.range(), "a reserved name without quotes");

@@ -1,9 +1,9 @@
 //! Options as written: names and values, aggregates included.
 
 use super::super::fault::Fault;
+use super::super::float;
 use super::super::lexer::integer;
 use super::super::parsed::{Entity, Entry, Part, Value, Written};
-use super::super::float;
 use super::{Kind, Parse, Parser};
 
 impl Parser<'_> {
@@ -57,11 +57,17 @@ impl Parser<'_> {
     fn option_part(&mut self) -> Parse<Part> {
         if !self.take_sign(b'(') {
             let (name, _) = self.expect_word("the name of an option")?;
-            return Ok(Part { name: name.to_owned(), is_extension: false });
+            return Ok(Part {
+                name: name.to_owned(),
+                is_extension: false,
+            });
         }
         let (name, _) = self.type_name("the name of an extension")?;
         self.expect_sign(b')')?;
-        Ok(Part { name, is_extension: true })
+        Ok(Part {
+            name,
+            is_extension: true,
+        })
     }
 
     fn option_value(&mut self) -> Parse<Value> {
@@ -83,7 +89,9 @@ impl Parser<'_> {
                     (false, word) => Value::Word(word.to_owned()),
                     (true, "inf" | "infinity") => Value::Float(f64::NEG_INFINITY),
                     (true, "nan") => Value::Float(f64::NAN),
-                    (true, _) => return Err(Fault::new(minus.range(), "a minus before a word").boxed()),
+                    (true, _) => {
+                        return Err(Fault::new(minus.range(), "a minus before a word").boxed());
+                    }
                 }
             }
             Kind::Integer => {
@@ -115,7 +123,11 @@ impl Parser<'_> {
         while !self.take_sign(close) {
             let from = self.token();
             let bracketed = self.take_sign(b'[');
-            let name = if bracketed { self.bracketed_name()? } else { self.entry_name()? };
+            let name = if bracketed {
+                self.bracketed_name()?
+            } else {
+                self.entry_name()?
+            };
             let range = self.since(from);
             let colon = self.take_sign(b':');
             let value = match () {
@@ -125,7 +137,12 @@ impl Parser<'_> {
                 () if colon => self.scalar_value("a value")?,
                 () => return self.unexpected("':' and a value"),
             };
-            entries.push(Entry { name, bracketed, range, value });
+            entries.push(Entry {
+                name,
+                bracketed,
+                range,
+                value,
+            });
             if !self.take_sign(b',') {
                 self.take_sign(b';');
             }

@@ -14,17 +14,33 @@ impl<'a> Check<'a, '_, '_> {
         let features = outer.within(e.options.as_ref(), place::ENUM);
         let Some(first) = e.value.first() else {
             let text = format!("enum {} has no value", e.name());
-            return self.report.fault(text, &below(at, path::NAME, None), "expected at least one", "");
+            return self.report.fault(
+                text,
+                &below(at, path::NAME, None),
+                "expected at least one",
+                "",
+            );
         };
         if !features.closed_enum && first.number() != 0 {
             let place = below(&below(at, path::ENUM_VALUE, 0), path::VALUE_NUMBER, None);
             let text = format!("the first value of {} is not 0", e.name());
             let label = "expected 0: it is what absent fields hold";
-            self.report.fault(text, &place, label, "let the enum start with a value 0, such as UNSPECIFIED");
+            self.report.fault(
+                text,
+                &place,
+                label,
+                "let the enum start with a value 0, such as UNSPECIFIED",
+            );
         }
         let values = e.value.iter().enumerate();
         let names = values.map(|(i, value)| (value.name(), below(at, path::ENUM_VALUE, i)));
-        self.reserved_names(&e.reserved_name, at, path::ENUM_RESERVED_NAME, names, "enum value name");
+        self.reserved_names(
+            &e.reserved_name,
+            at,
+            path::ENUM_RESERVED_NAME,
+            names,
+            "enum value name",
+        );
         self.enum_ranges(e, at);
         self.aliases(e, at);
         self.value_names(e, at);
@@ -44,7 +60,8 @@ impl<'a> Check<'a, '_, '_> {
             if allowed {
                 continue;
             }
-            let number = |i: usize| below(&below(at, path::ENUM_VALUE, i), path::VALUE_NUMBER, None);
+            let number =
+                |i: usize| below(&below(at, path::ENUM_VALUE, i), path::VALUE_NUMBER, None);
             self.report.push_with(|report| {
                 Diagnostic::error(format!("enum number {} is already used", value.number()))
                     .at(report.place(&number(i)))
@@ -55,7 +72,10 @@ impl<'a> Check<'a, '_, '_> {
         const OPTIONS: i32 = 3;
         const ALLOW_ALIAS: i32 = 2;
         let option = [at, &[OPTIONS, ALLOW_ALIAS]].concat();
-        let is_set = e.options.as_ref().is_some_and(|options| options.allow_alias.is_some());
+        let is_set = e
+            .options
+            .as_ref()
+            .is_some_and(|options| options.allow_alias.is_some());
         if is_set && !allowed {
             let text = "allow_alias = false says nothing";
             self.report.fault(text, &option, "", "leave the option out");
@@ -77,11 +97,21 @@ impl<'a> Check<'a, '_, '_> {
             }
             let name = |i: usize| below(&below(at, path::ENUM_VALUE, i), path::NAME, None);
             self.report.push_with(|report| {
-                Diagnostic::error(format!("{} is the same as {} to code generators", value.name(), other.name()))
-                    .at(report.place(&name(i)))
-                    .label(format!("both are {short:?} without case, underscores and the enum's name"))
-                    .note(format!("{} is at {}", other.name(), report.place(&name(earlier))))
-                    .help("rename one of them")
+                Diagnostic::error(format!(
+                    "{} is the same as {} to code generators",
+                    value.name(),
+                    other.name()
+                ))
+                .at(report.place(&name(i)))
+                .label(format!(
+                    "both are {short:?} without case, underscores and the enum's name"
+                ))
+                .note(format!(
+                    "{} is at {}",
+                    other.name(),
+                    report.place(&name(earlier))
+                ))
+                .help("rename one of them")
             });
         }
     }
@@ -90,7 +120,10 @@ impl<'a> Check<'a, '_, '_> {
 /// As code generators do: the enum's name at the start, case and underscores don't count.
 fn without_prefix(enum_name: &str, value: &str) -> String {
     let plain = |name: &str| -> String {
-        name.chars().filter(|&c| c != '_').map(|c| c.to_ascii_lowercase()).collect()
+        name.chars()
+            .filter(|&c| c != '_')
+            .map(|c| c.to_ascii_lowercase())
+            .collect()
     };
     let prefix = plain(enum_name);
     let mut rest = value.chars();
@@ -106,7 +139,11 @@ fn without_prefix(enum_name: &str, value: &str) -> String {
     }
     let rest = rest.as_str().trim_start_matches('_');
     // The prefix may be the whole name.
-    if rest.is_empty() { camel(value) } else { camel(rest) }
+    if rest.is_empty() {
+        camel(value)
+    } else {
+        camel(rest)
+    }
 }
 
 /// `FOO_BAR` and `foo_bar` → `FooBar`.
@@ -115,7 +152,11 @@ fn camel(name: &str) -> String {
     let mut upper = true;
     for c in name.chars() {
         if c != '_' {
-            made.push(if upper { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() });
+            made.push(if upper {
+                c.to_ascii_uppercase()
+            } else {
+                c.to_ascii_lowercase()
+            });
         }
         upper = c == '_';
     }

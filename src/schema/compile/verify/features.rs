@@ -1,11 +1,13 @@
 //! Features of editions, and other options by where and since when they may be set.
 
+use std::collections::HashMap;
+
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{FieldDescriptorProto, FieldOptions};
 use protobuf::well_known_types::empty::Empty;
 use protobuf::{Message as _, UnknownFields, UnknownValueRef};
 
-use super::super::options::visit;
+use super::super::options::{Reader, visit};
 use super::super::parsed::{Entity, Value, Written};
 use super::super::path::{self, below};
 use super::Check;
@@ -24,24 +26,36 @@ const REMOVAL_ERROR: u32 = 5;
 impl<'a> Check<'a, '_, '_> {
     /// Whether each option may be set on what it is set on, in this edition.
     pub(super) fn written_options(&mut self) {
+        let reader = Reader::of(self.linker, self.options_view, self.index);
+        // By the field's address: its own options may be many.
+        let mut known: HashMap<(*const FieldDescriptorProto, Entity), Vec<String>> = HashMap::new();
         for written in &self.parsed.options {
             let is_features = written.name[0].name == "features" && !written.name[0].is_extension;
             if is_features && !self.edition.is_edition() {
-                self.fault_at_name(written, format!("{} has no features", self.edition.name()), "say edition = \"2023\"; in place of the syntax to set features");
+                self.fault_at_name(
+                    written,
+                    format!("{} has no features", self.edition.name()),
+                    "say edition = \"2023\"; in place of the syntax to set features",
+                );
                 continue;
             }
             let mut wrong = Vec::new();
-            visit(self.linker, self.index, self.options_view, written, &mut |field| {
-                let Some(options) = field.options.as_ref() else { return };
-                if let Some(text) = wrong_target(options, written.entity, field.name()) {
-                    wrong.push((text, "it is for others"));
-                }
-                if let Some(text) = wrong_time(options, self.edition.number(), field.name()) {
-                    wrong.push((text, ""));
-                }
+            let edition = self.edition.number();
+            visit(&reader, written, &mut |field| {
+                let Some(options) = field.options.as_ref() else {
+                    return;
+                };
+                let found = known.entry((field, written.entity)).or_insert_with(|| {
+                    let target = wrong_target(options, written.entity, field.name());
+                    target
+                        .into_iter()
+                        .chain(wrong_time(options, edition, field.name()))
+                        .collect()
+                });
+                wrong.extend(found.iter().cloned());
             });
-            for (text, help) in wrong {
-                self.fault_at_name(written, text, if help.is_empty() { "leave it out" } else { "set it elsewhere, or leave it out" });
+            for text in wrong {
+                self.fault_at_name(written, text, "leave it out");
             }
             if is_features {
                 self.known_value(written);
@@ -53,33 +67,57 @@ impl<'a> Check<'a, '_, '_> {
         self.report.push_with(|report| {
             let place = report.place_of(written.name_range.clone());
             let fault = Diagnostic::error(text).at(place);
-            if help.is_empty() { fault } else { fault.help(help) }
+            if help.is_empty() {
+                fault
+            } else {
+                fault.help(help)
+            }
         });
     }
 
     /// The first value of each of these enums stands for nothing.
     fn known_value(&mut self, written: &Written) {
-        let unknown = |value: &Value| matches!(value, Value::Word(word) if word.ends_with("_UNKNOWN"));
+        let unknown =
+            |value: &Value| matches!(value, Value::Word(word) if word.ends_with("_UNKNOWN"));
         let in_entries = |value: &Value| match value {
             Value::Aggregate(entries) => entries.iter().any(|entry| unknown(&entry.value)),
             value => unknown(value),
         };
         if written.name.len() <= 2 && in_entries(&written.value) {
-            self.fault_at_name(written, "a feature must have a known value".to_owned(), "choose another value");
+            self.fault_at_name(
+                written,
+                "a feature must have a known value".to_owned(),
+                "choose another value",
+            );
         }
     }
 
     /// Whether what a field's features say fits the field.
-    pub(super) fn field_features(&mut self, field: &FieldDescriptorProto, features: Features, at: &[i32]) {
+    pub(super) fn field_features(
+        &mut self,
+        field: &FieldDescriptorProto,
+        features: Features,
+        at: &[i32],
+    ) {
         if !self.edition.is_edition() {
             return;
         }
         if self.is_implicit(field, features) && field.type_() == Type::TYPE_ENUM {
-            let closed = self.enum_of(field.type_name()).is_some_and(|(_, features)| features.closed_enum);
+            let closed = self
+                .enum_of(field.type_name())
+                .is_some_and(|(_, features)| features.closed_enum);
             if closed {
-                let text = format!("{} is a closed enum, in a field without presence", super::bare(field.type_name()));
+                let text = format!(
+                    "{} is a closed enum, in a field without presence",
+                    super::bare(field.type_name())
+                );
                 let place = below(at, path::FIELD_TYPE_NAME, None);
-                self.report.fault(text, &place, "expected an open enum", "give the field presence, or use an open enum");
+                self.report.fault(
+                    text,
+                    &place,
+                    "expected an open enum",
+                    "give the field presence, or use an open enum",
+                );
             }
         }
         let set = own(field);
@@ -88,14 +126,17 @@ impl<'a> Check<'a, '_, '_> {
         let message = matches!(field.type_(), Type::TYPE_MESSAGE | Type::TYPE_GROUP);
         let place = |feature: i32| [at, &[path::FIELD_OPTIONS, 21, feature]].concat();
         let strings = field.type_() == Type::TYPE_STRING || is_map && self.map_has_strings(field);
-        let mut fault = |feature: i32, text: &str| self.report.fault(text, &place(feature), "", "leave it out");
+        let mut fault =
+            |feature: i32, text: &str| self.report.fault(text, &place(feature), "", "leave it out");
         if set.presence.is_some() {
             match () {
                 () if repeated => fault(1, "a repeated field has no presence to set"),
                 () if field.has_extendee() && set.presence == Some(Presence::Implicit) => {
                     fault(1, "an extension can't be without presence");
                 }
-                () if field.oneof_index.is_some() => fault(1, "the presence of a oneof's field can't be set"),
+                () if field.oneof_index.is_some() => {
+                    fault(1, "the presence of a oneof's field can't be set")
+                }
                 () if message && set.presence == Some(Presence::Implicit) => {
                     fault(1, "a message field can't be without presence");
                 }
@@ -118,7 +159,9 @@ impl<'a> Check<'a, '_, '_> {
     }
 
     fn is_map(&self, field: &FieldDescriptorProto) -> bool {
-        self.linker.message(field.type_name()).is_some_and(|m| m.options.map_entry())
+        self.linker
+            .message(field.type_name())
+            .is_some_and(|m| m.options.map_entry())
     }
 
     fn map_has_strings(&self, field: &FieldDescriptorProto) -> bool {
@@ -129,9 +172,17 @@ impl<'a> Check<'a, '_, '_> {
     /// A file can't make all its fields required.
     pub(super) fn file_features(&mut self, features: Features) {
         if features.presence == Presence::Required {
-            let written = self.parsed.options.iter().find(|w| w.entity == Entity::File && w.name[0].name == "features");
+            let written = self
+                .parsed
+                .options
+                .iter()
+                .find(|w| w.entity == Entity::File && w.name[0].name == "features");
             if let Some(written) = written {
-                self.fault_at_name(written, "required can't be the file's default".to_owned(), "set it on the fields that are");
+                self.fault_at_name(
+                    written,
+                    "required can't be the file's default".to_owned(),
+                    "set it on the fields that are",
+                );
             }
         }
     }
@@ -148,10 +199,17 @@ struct Own {
 
 fn own(field: &FieldDescriptorProto) -> Own {
     let mut own = Own::default();
-    let Some(options) = field.options.as_ref() else { return own };
-    for set in messages(options.special_fields.unknown_fields(), crate::schema::table::features::place::FIELD) {
+    let Some(options) = field.options.as_ref() else {
+        return own;
+    };
+    for set in messages(
+        options.special_fields.unknown_fields(),
+        crate::schema::table::features::place::FIELD,
+    ) {
         for (feature, value) in set.special_fields.unknown_fields() {
-            let UnknownValueRef::Varint(value) = value else { continue };
+            let UnknownValueRef::Varint(value) = value else {
+                continue;
+            };
             match feature {
                 1 => {
                     own.presence = match value {
@@ -186,7 +244,8 @@ fn wrong_target(options: &FieldOptions, entity: Entity, name: &str) -> Option<St
     let unknown = options.special_fields.unknown_fields();
     let mut targets = unknown.iter().filter(|(n, _)| *n == TARGETS).peekable();
     targets.peek()?;
-    let fits = targets.any(|(_, value)| matches!(value, UnknownValueRef::Varint(n) if n == entity.target()));
+    let fits = targets
+        .any(|(_, value)| matches!(value, UnknownValueRef::Varint(n) if n == entity.target()));
     (!fits).then(|| format!("{name} can't be set on {}", entity.name()))
 }
 

@@ -14,7 +14,12 @@ use crate::schema::table::features::Features;
 const LEGACY_CONFLICTS: u32 = 11;
 
 impl<'a> Check<'a, '_, '_> {
-    pub(super) fn json_names(&mut self, message: &'a DescriptorProto, features: Features, at: &[i32]) {
+    pub(super) fn json_names(
+        &mut self,
+        message: &'a DescriptorProto,
+        features: Features,
+        at: &[i32],
+    ) {
         if super::unknown_flag(message.options.as_ref(), LEGACY_CONFLICTS) {
             return;
         }
@@ -24,19 +29,38 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    fn json_names_of(&mut self, message: &DescriptorProto, features: Features, at: &[i32], given: bool) {
+    fn json_names_of(
+        &mut self,
+        message: &DescriptorProto,
+        features: Features,
+        at: &[i32],
+        given: bool,
+    ) {
         let mut first: HashMap<String, (usize, bool)> = HashMap::new();
         for (i, field) in message.field.iter().enumerate() {
             let default = camel_case(field.name());
             let is_given = given && field.json_name() != default;
-            let name = if is_given { field.json_name().to_owned() } else { default };
+            let name = if is_given {
+                field.json_name().to_owned()
+            } else {
+                default
+            };
             let place = |i: usize, is_given: bool| {
-                let field = if is_given { path::FIELD_JSON_NAME } else { path::NAME };
+                let field = if is_given {
+                    path::FIELD_JSON_NAME
+                } else {
+                    path::NAME
+                };
                 below(&below(at, path::MESSAGE_FIELD, i), field, None)
             };
             if is_given && name.starts_with('[') && name.ends_with(']') {
                 let text = format!("{name:?} can't be a json_name");
-                self.report.fault(text, &place(i, true), "names in brackets are extensions'", "");
+                self.report.fault(
+                    text,
+                    &place(i, true),
+                    "names in brackets are extensions'",
+                    "",
+                );
                 continue;
             }
             let (earlier, earlier_given) = *first.entry(name.clone()).or_insert((i, is_given));
@@ -47,10 +71,16 @@ impl<'a> Check<'a, '_, '_> {
             }
             self.report.push_with(|report| {
                 let other = message.field[earlier].name();
-                Diagnostic::error(format!("field {} has the JSON name {name:?} of field {other}", field.name()))
-                    .at(report.place(&place(i, is_given)))
-                    .note(format!("{other} is at {}", report.place(&place(earlier, earlier_given))))
-                    .help("rename one, or give one a json_name of its own")
+                Diagnostic::error(format!(
+                    "field {} has the JSON name {name:?} of field {other}",
+                    field.name()
+                ))
+                .at(report.place(&place(i, is_given)))
+                .note(format!(
+                    "{other} is at {}",
+                    report.place(&place(earlier, earlier_given))
+                ))
+                .help("rename one, or give one a json_name of its own")
             });
         }
     }

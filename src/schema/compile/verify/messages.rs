@@ -12,27 +12,30 @@ use crate::diagnostic::Diagnostic;
 /// Numbers that protobuf keeps for itself.
 pub(super) const OWN_NUMBERS: std::ops::RangeInclusive<i32> = 19_000..=19_999;
 
-/// What descriptors and generated code can count.
-const MAX_FIELDS: usize = 65_535;
-
 impl<'a> Check<'a, '_, '_> {
     pub(super) fn field_numbers(&mut self, message: &'a DescriptorProto, at: &[i32]) {
-        if message.field.len() > MAX_FIELDS {
-            let text = format!("the message has {} fields", message.field.len());
-            self.report.fault(text, &below(at, path::NAME, None), &format!("expected at most {MAX_FIELDS}"), "");
-        }
         let mut first: HashMap<i32, usize> = HashMap::new();
         for (i, field) in message.field.iter().enumerate() {
             let own = below(at, path::MESSAGE_FIELD, i);
             let number = field.number();
             self.number_in_range(number, MAX_FIELD_NUMBER, &own);
-            let Some(earlier) = first.insert(number, i) else { continue };
+            let Some(earlier) = first.insert(number, i) else {
+                continue;
+            };
             first.insert(number, earlier);
-            let other = below(&below(at, path::MESSAGE_FIELD, earlier), path::FIELD_NUMBER, None);
+            let other = below(
+                &below(at, path::MESSAGE_FIELD, earlier),
+                path::FIELD_NUMBER,
+                None,
+            );
             self.report.push_with(|report| {
                 Diagnostic::error(format!("field number {number} is already used"))
                     .at(report.place(&below(&own, path::FIELD_NUMBER, None)))
-                    .note(format!("by {} at {}", message.field[earlier].name(), report.place(&other)))
+                    .note(format!(
+                        "by {} at {}",
+                        message.field[earlier].name(),
+                        report.place(&other)
+                    ))
                     .help("choose another number")
             });
         }
@@ -43,17 +46,33 @@ impl<'a> Check<'a, '_, '_> {
         let at = below(field, path::FIELD_NUMBER, None);
         if number < 1 || number > most {
             let label = format!("expected 1 to {most}");
-            self.report.fault(format!("{number} can't be a field's number"), &at, &label, "");
+            self.report.fault(
+                format!("{number} can't be a field's number"),
+                &at,
+                &label,
+                "",
+            );
         } else if OWN_NUMBERS.contains(&number) {
             let text = format!("field number {number} is protobuf's own");
-            self.report.fault(text, &at, "19000 to 19999 are kept for it", "choose another number");
+            self.report.fault(
+                text,
+                &at,
+                "19000 to 19999 are kept for it",
+                "choose another number",
+            );
         }
     }
 
     pub(super) fn reserved_field_names(&mut self, message: &DescriptorProto, at: &[i32]) {
         let fields = message.field.iter().enumerate();
         let names = fields.map(|(i, field)| (field.name(), below(at, path::MESSAGE_FIELD, i)));
-        self.reserved_names(&message.reserved_name, at, path::MESSAGE_RESERVED_NAME, names, "field name");
+        self.reserved_names(
+            &message.reserved_name,
+            at,
+            path::MESSAGE_RESERVED_NAME,
+            names,
+            "field name",
+        );
     }
 
     /// Of a message or enum: none twice, none used.
@@ -72,13 +91,15 @@ impl<'a> Check<'a, '_, '_> {
         for (i, name) in reserved.iter().enumerate() {
             if !known.insert(name.as_str()) {
                 let text = format!("{what} {name:?} is reserved twice");
-                self.report.fault(text, &below(at, list, i), "", "leave one out");
+                self.report
+                    .fault(text, &below(at, list, i), "", "leave one out");
             }
         }
         for (name, own) in used.filter(|(name, _)| known.contains(name)) {
             let text = format!("{what} {name:?} is reserved");
             let place = below(&own, path::NAME, None);
-            self.report.fault(text, &place, "reserved here", "choose another name");
+            self.report
+                .fault(text, &place, "reserved here", "choose another name");
         }
     }
 
@@ -94,12 +115,21 @@ impl<'a> Check<'a, '_, '_> {
         for i in 0..message.field.len() {
             let text = format!("MessageSet {} has a field", message.name());
             let place = below(at, path::MESSAGE_FIELD, i);
-            self.report.fault(text, &place, "expected extensions only", "leave the option message_set_wire_format out");
+            self.report.fault(
+                text,
+                &place,
+                "expected extensions only",
+                "leave the option message_set_wire_format out",
+            );
         }
     }
 
     pub(super) fn oneofs(&mut self, message: &DescriptorProto, at: &[i32]) {
-        let used: HashSet<_> = message.field.iter().filter_map(|field| field.oneof_index).collect();
+        let used: HashSet<_> = message
+            .field
+            .iter()
+            .filter_map(|field| field.oneof_index)
+            .collect();
         for (i, oneof) in message.oneof_decl.iter().enumerate() {
             if !used.contains(&super::index(i)) {
                 let own = below(&below(at, path::MESSAGE_ONEOF, i), path::NAME, None);

@@ -24,13 +24,22 @@ impl<'a> Check<'a, '_, '_> {
         let mut all = Vec::new();
         for (i, r) in message.reserved_range.iter().enumerate() {
             let path = below(at, path::MESSAGE_RESERVED, i);
-            all.push(Numbers { range: ends(r.start(), r.end()), reserved: true, path });
+            all.push(Numbers {
+                range: ends(r.start(), r.end()),
+                reserved: true,
+                path,
+            });
         }
         for (i, r) in message.extension_range.iter().enumerate() {
             let path = below(at, path::MESSAGE_EXTENSION_RANGE, i);
             if self.is_proto3() {
                 let help = "use a proto2 file, or google.protobuf.Any";
-                self.report.fault("extension ranges are not allowed in proto3", &path, "", help);
+                self.report.fault(
+                    "extension ranges are not allowed in proto3",
+                    &path,
+                    "",
+                    help,
+                );
             }
             let most = match message.options.message_set_wire_format() {
                 true => i64::from(i32::MAX) - 1,
@@ -38,16 +47,27 @@ impl<'a> Check<'a, '_, '_> {
             };
             if i64::from(r.end()) - 1 > most {
                 let label = format!("expected numbers up to {most}");
-                self.report.fault("an extension range beyond the field numbers", &path, &label, "write \"to max\"");
+                self.report.fault(
+                    "an extension range beyond the field numbers",
+                    &path,
+                    &label,
+                    "write \"to max\"",
+                );
             }
-            all.push(Numbers { range: ends(r.start(), r.end()), reserved: false, path });
+            all.push(Numbers {
+                range: ends(r.start(), r.end()),
+                reserved: false,
+                path,
+            });
         }
         for numbers in &all {
             if *numbers.range.start() < 1 {
                 let text = format!("{} can't be a field's number", numbers.range.start());
-                self.report.fault(text, &numbers.path, "expected a range from 1 on", "");
+                self.report
+                    .fault(text, &numbers.path, "expected a range from 1 on", "");
             }
         }
+        self.declarations(message, at);
         let sound = self.ranges(all);
         let fields = message.field.iter().enumerate();
         let fields = fields.map(|(i, f)| (f.number(), f.name(), below(at, path::MESSAGE_FIELD, i)));
@@ -72,7 +92,12 @@ impl<'a> Check<'a, '_, '_> {
             let reversed = numbers.range.is_empty();
             if reversed {
                 let text = "the range ends before it starts";
-                self.report.fault(text, &numbers.path, "expected LOW to HIGH", "exchange the two numbers");
+                self.report.fault(
+                    text,
+                    &numbers.path,
+                    "expected LOW to HIGH",
+                    "exchange the two numbers",
+                );
             }
             !reversed
         });
@@ -90,7 +115,9 @@ impl<'a> Check<'a, '_, '_> {
             }
             furthest = Some(numbers);
         }
-        all.into_iter().map(|numbers| (*numbers.range.start(), numbers)).collect()
+        all.into_iter()
+            .map(|numbers| (*numbers.range.start(), numbers))
+            .collect()
     }
 
     /// Reported at the one that is written later.
@@ -120,17 +147,26 @@ impl<'a> Check<'a, '_, '_> {
         }
         for (number, name, own) in used {
             let number = i64::from(number);
-            let nearest = ranges.range(..=number).next_back().map(|(_, numbers)| numbers);
+            let nearest = ranges
+                .range(..=number)
+                .next_back()
+                .map(|(_, numbers)| numbers);
             let Some(numbers) = nearest.filter(|numbers| numbers.range.contains(&number)) else {
                 continue;
             };
             self.report.push_with(|report| {
                 let text = match numbers.reserved {
                     true => format!("{what} {name} has the reserved number {number}"),
-                    false => format!("{what} {name} has the number {number}, which is for extensions"),
+                    false => {
+                        format!("{what} {name} has the number {number}, which is for extensions")
+                    }
                 };
                 // A field's number is its third field, a value's its second.
-                let number_field = if what == "field" { path::FIELD_NUMBER } else { path::VALUE_NUMBER };
+                let number_field = if what == "field" {
+                    path::FIELD_NUMBER
+                } else {
+                    path::VALUE_NUMBER
+                };
                 Diagnostic::error(text)
                     .at(report.place(&below(&own, number_field, None)))
                     .note(format!("{numbers} is at {}", report.place(&numbers.path)))
@@ -142,7 +178,11 @@ impl<'a> Check<'a, '_, '_> {
 
 impl std::fmt::Display for Numbers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kind = if self.reserved { "reserved" } else { "extension" };
+        let kind = if self.reserved {
+            "reserved"
+        } else {
+            "extension"
+        };
         let (start, end) = self.range.clone().into_inner();
         match start == end {
             true => write!(f, "{kind} number {start}"),

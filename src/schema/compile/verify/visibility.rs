@@ -30,7 +30,12 @@ impl<'a> Check<'a, '_, '_> {
         }
         for (i, service) in file.service.iter().enumerate() {
             for (k, method) in service.method.iter().enumerate() {
-                let at = [path::FILE_SERVICE, super::index(i), path::SERVICE_METHOD, super::index(k)];
+                let at = [
+                    path::FILE_SERVICE,
+                    super::index(i),
+                    path::SERVICE_METHOD,
+                    super::index(k),
+                ];
                 self.used(method.input_type(), &below(&at, path::METHOD_INPUT, None));
                 self.used(method.output_type(), &below(&at, path::METHOD_OUTPUT, None));
             }
@@ -41,9 +46,20 @@ impl<'a> Check<'a, '_, '_> {
         for (i, field) in message.field.iter().enumerate() {
             self.used_by_field(field, &below(at, path::MESSAGE_FIELD, i));
             // A map's types are its entry's.
-            if let Some(entry) = self.linker.message(field.type_name()).filter(|m| m.options.map_entry()) {
-                let place = below(&below(at, path::MESSAGE_FIELD, i), path::FIELD_TYPE_NAME, None);
-                entry.field.iter().for_each(|part| self.used(part.type_name(), &place));
+            if let Some(entry) = self
+                .linker
+                .message(field.type_name())
+                .filter(|m| m.options.map_entry())
+            {
+                let place = below(
+                    &below(at, path::MESSAGE_FIELD, i),
+                    path::FIELD_TYPE_NAME,
+                    None,
+                );
+                entry
+                    .field
+                    .iter()
+                    .for_each(|part| self.used(part.type_name(), &place));
             }
         }
         for (i, extension) in message.extension.iter().enumerate() {
@@ -62,7 +78,9 @@ impl<'a> Check<'a, '_, '_> {
     }
 
     fn used(&mut self, name: &str, place: &[i32]) {
-        let Some((symbol, linked)) = self.linker.get(name).filter(|_| !name.is_empty()) else { return };
+        let Some((symbol, linked)) = self.linker.get(name).filter(|_| !name.is_empty()) else {
+            return;
+        };
         if linked.file.name() == self.file.name() || !is_local(linked, &symbol.path) {
             return;
         }
@@ -83,12 +101,20 @@ impl<'a> Check<'a, '_, '_> {
             let is_enum = at[at.len() - 2] == path::MESSAGE_ENUM;
             let outer = message_at(self.file, &at[..at.len() - 2]);
             let scope_only = outer.is_some_and(|m| {
-                let reserved = m.reserved_range.iter().any(|r| r.start() == 1 && r.end() > super::super::parser::MAX_FIELD_NUMBER);
+                let reserved = m
+                    .reserved_range
+                    .iter()
+                    .any(|r| r.start() == 1 && r.end() > super::super::parser::MAX_FIELD_NUMBER);
                 m.field.is_empty() && reserved
             });
             if !(is_enum && scope_only) {
                 let text = "a nested type is exported from a file whose default_symbol_visibility is STRICT";
-                self.report.fault(text, &below(at, path::NAME, None), "", "move it to the top level, or leave export out");
+                self.report.fault(
+                    text,
+                    &below(at, path::NAME, None),
+                    "",
+                    "move it to the top level, or leave export out",
+                );
             }
         }
     }
@@ -100,8 +126,13 @@ fn is_local(linked: &Linked, at: &[i32]) -> bool {
     }
     let is_enum = matches!(at, [path::FILE_ENUM, _] | [.., path::MESSAGE_ENUM, _]);
     let said = match is_enum {
-        true => enum_at(&linked.file, at).and_then(|e| e.special_fields.unknown_fields().get(path::ENUM_VISIBILITY)),
-        false => message_at(&linked.file, at).and_then(|m| m.special_fields.unknown_fields().get(path::MESSAGE_VISIBILITY)),
+        true => enum_at(&linked.file, at)
+            .and_then(|e| e.special_fields.unknown_fields().get(path::ENUM_VISIBILITY)),
+        false => message_at(&linked.file, at).and_then(|m| {
+            m.special_fields
+                .unknown_fields()
+                .get(path::MESSAGE_VISIBILITY)
+        }),
     };
     match said {
         Some(UnknownValueRef::Varint(n)) => n == Visibility::Local as u64,
@@ -118,12 +149,18 @@ fn default_visibility(file: &protobuf::descriptor::FileDescriptorProto) -> Optio
     let options = file.options.as_ref()?;
     let mut said = None;
     for (number, value) in options.special_fields.unknown_fields() {
-        let UnknownValueRef::LengthDelimited(set) = value else { continue };
+        let UnknownValueRef::LengthDelimited(set) = value else {
+            continue;
+        };
         if number != place::FILE {
             continue;
         }
         let set = Empty::parse_from_bytes(set).ok()?;
-        if let Some(UnknownValueRef::Varint(n)) = set.special_fields.unknown_fields().get(DEFAULT_SYMBOL_VISIBILITY) {
+        if let Some(UnknownValueRef::Varint(n)) = set
+            .special_fields
+            .unknown_fields()
+            .get(DEFAULT_SYMBOL_VISIBILITY)
+        {
             said = Some(n);
         }
     }

@@ -1,0 +1,61 @@
+//! Large sets of .proto files that people published: both compilers make the same of them.
+//!
+//! `tests/real_protos.sh` fetches some and runs this; `GATEWAY_REAL_PROTOS` names the directories.
+
+mod judge;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use gateway::diagnostic::Diagnostics;
+use gateway::schema::compile::{Compiler, compile};
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &to);
+        } else if path.extension().is_some_and(|e| e == "proto") {
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn published_files_compile_alike() {
+    let Some(directories) = std::env::var_os("GATEWAY_REAL_PROTOS") else {
+        eprintln!("skipped: GATEWAY_REAL_PROTOS names no directories (tests/real_protos.sh does)");
+        return;
+    };
+    let Some(python) = judge::python() else {
+        return;
+    };
+    for root in std::env::split_paths(&directories) {
+        let start = Instant::now();
+        let mut found = Diagnostics::new();
+        let made = compile(&[root.clone()], Compiler::Builtin, &mut found);
+        let files = made.map(|made| made.sources().count());
+        eprintln!(
+            "{}: {files:?} files in {:?}",
+            root.display(),
+            start.elapsed()
+        );
+
+        let directory = tempfile::tempdir().unwrap();
+        let all: PathBuf = directory.path().join("all");
+        copy(&root, &all);
+        // protoc judges vendored copies of its own files by themselves; the gateway leaves them out.
+        let _ = fs::remove_dir_all(all.join("google/protobuf"));
+        let judged = judge::judge(&python, vec![all]);
+        assert!(judged[0].theirs, "{}", judged[0].theirs_said);
+        assert!(judged[0].ours, "{}", judged[0].ours_said);
+        assert!(
+            judged[0].different.is_empty(),
+            "{}",
+            judged[0].different.join("\n")
+        );
+    }
+}
