@@ -11,6 +11,7 @@
 
 mod answer;
 mod arrival;
+mod counting;
 mod ending;
 mod handout;
 mod ledger;
@@ -24,9 +25,11 @@ use tracing::debug;
 
 use crate::deadline::Deadlines;
 use crate::frame::{self, ClientKind, Frame, Message};
+use crate::metrics::{self, EngineCounters, Inquirer, Inquiries};
 use crate::pool::{Identity, Pool, WorkerKind};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
-use crate::snapshot::{FrontendId, PoolId, Route, Snapshot};
+use crate::snapshot::{FrontendId, PoolId, Route, RouteId, Snapshot};
+use counting::Counts;
 
 pub use ledger::{Fate, Ledger, Outcome};
 
@@ -113,6 +116,16 @@ pub trait Outlet<F> {
     /// Hands a client its answer, and says what became of it. What waits for the client to read is
     /// the outlet's to bound, and its fate to tell by [`Event::Settled`].
     fn to_client(&mut self, client: PeerId, frames: Vec<F>, outcome: Outcome) -> Fate;
+
+    /// What the engine has counted; asked for now and then.
+    fn counters(&self) -> EngineCounters {
+        EngineCounters::default()
+    }
+
+    /// How many connections stand behind a pool's crowd; none from an engine that knows each worker.
+    fn connections(&self, _pool: PoolId) -> Option<usize> {
+        None
+    }
 }
 
 /// Requests, who holds them, and what was decided.
@@ -129,7 +142,9 @@ pub struct Core<F> {
     deadlines: Deadlines,
     /// When what is left is rejected; set once the gateway drains.
     drain: Option<Duration>,
-    ledger: Ledger,
+    counts: Counts,
+    inquirer: Inquirer,
+    inquiries: Inquiries,
 }
 
 #[derive(Debug)]
@@ -167,6 +182,7 @@ struct Request<F> {
     /// What it is judged by, and so is its answer.
     snapshot: Arc<Snapshot>,
     bytes: u64,
+    arrived: Duration,
     state: State<F>,
 }
 
@@ -185,6 +201,7 @@ enum State<F> {
 
 /// Where a rejection goes and how it is written.
 struct Return<F> {
+    route: RouteId,
     client: PeerId,
     asked: u64,
     envelope: Vec<F>,
@@ -196,6 +213,7 @@ struct Return<F> {
 impl<F: Frame> Core<F> {
     /// A core that works by `snapshot` and has no peers.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        let (inquirer, inquiries) = metrics::inquiries();
         let mut core = Self {
             pools: Vec::new(),
             snapshot: Arc::clone(&snapshot),
@@ -206,7 +224,9 @@ impl<F: Frame> Core<F> {
             number: 0,
             deadlines: Deadlines::default(),
             drain: None,
-            ledger: Ledger::default(),
+            counts: Counts::default(),
+            inquirer,
+            inquiries,
         };
         core.adopt(snapshot);
         core
@@ -241,7 +261,7 @@ impl<F: Frame> Core<F> {
                 None => {}
             },
             Event::Writable { peer } => self.writable(peer, out),
-            Event::Settled { outcome, fate } => self.ledger.settled(outcome, fate),
+            Event::Settled { outcome, fate } => self.counts.settled(outcome, fate),
             Event::Gone { peer } => self.gone(peer, out),
             Event::Tick => {}
             Event::Reload { snapshot } => {
@@ -253,6 +273,9 @@ impl<F: Frame> Core<F> {
             Event::Drain { deadline } => self.drain = Some(deadline),
         }
         self.expire(out);
+        if self.inquiries.any() {
+            self.inquiries.answer(self.sample(out));
+        }
     }
 
     /// When [`Event::Tick`] is due at the latest, if nothing else happens before.
@@ -266,14 +289,9 @@ impl<F: Frame> Core<F> {
         self.drain.is_some() && self.in_flight() == 0
     }
 
-    /// What was counted so far.
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-
     /// Requests that wait for an answer, and answers whose fate is open.
     pub fn in_flight(&self) -> u64 {
-        self.requests.len() as u64 + self.ledger.unsettled
+        self.requests.len() as u64 + self.counts.unsettled
     }
 
     /// Requests that wait for a worker of this pool.
@@ -287,9 +305,23 @@ impl<F: Frame> Core<F> {
         self.pools.get(pool.0).is_none_or(Pool::is_idle)
     }
 
+    /// Whether a client waits for answers.
+    pub fn is_owed(&self, client: PeerId) -> bool {
+        matches!(self.peers.get(&client), Some(Peer::Client(client)) if client.open > 0)
+    }
+
+    /// Whether a worker holds requests that somebody waits for.
+    pub fn holds(&self, worker: PeerId) -> bool {
+        match self.peers.get(&worker) {
+            Some(Peer::Worker { pool, .. }) => self.pools[pool.0].holds(worker),
+            _ => false,
+        }
+    }
+
     /// Works by `snapshot` from now on. Requests that are open keep the route that they came by; a
     /// pool that is gone from the configuration keeps its last settings.
     fn adopt(&mut self, snapshot: Arc<Snapshot>) {
+        self.counts.adopt(&snapshot);
         for (id, settings) in &snapshot.pools {
             while self.pools.len() <= id.0 {
                 self.pools.push(Pool::new(Arc::clone(settings)));
@@ -328,6 +360,7 @@ impl<F: Frame> Core<F> {
             asked: 0,
         };
         self.clients += usize::from(!client.surplus);
+        self.counts.client(frontend, true);
         self.peers.insert(peer, Peer::Client(client));
     }
 
@@ -354,7 +387,10 @@ impl<F: Frame> Core<F> {
     fn gone(&mut self, peer: PeerId, out: &mut impl Outlet<F>) {
         match self.peers.remove(&peer) {
             // What it asked for goes on: a client may leave as soon as it has sent.
-            Some(Peer::Client(client)) => self.clients -= usize::from(!client.surplus),
+            Some(Peer::Client(client)) => {
+                self.clients -= usize::from(!client.surplus);
+                self.counts.client(client.frontend, false);
+            }
             Some(Peer::Worker { pool, .. }) => {
                 for number in self.pools[pool.0].worker_gone(peer) {
                     let name = &self.pools[pool.0].settings().name;
@@ -384,6 +420,7 @@ impl<F: Frame> Request<F> {
             State::Held { headers, .. } => headers,
         };
         Return {
+            route: self.route.id,
             client: self.client,
             asked: self.asked,
             envelope: self.envelope,

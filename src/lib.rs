@@ -8,6 +8,8 @@
 //! writes what the gateway answers itself. All of them work by one [`snapshot`], which [`config`] makes
 //! of the files, [`reload`] compares with the next, and [`watch`] keeps up to date.
 //!
+//! [`metrics`] is what is counted on the way, and [`admin`] shows it.
+//!
 //! Read [`core::Core::on`] first, then the modules in that order. `ARCHITECTURE.md` has the invariants.
 
 // the way of a message
@@ -25,5 +27,8 @@ pub mod diagnostic;
 pub mod reload;
 pub mod snapshot;
 pub mod watch;
+// seeing inside
+pub mod admin;
+pub mod metrics;
 // the command line
 pub mod cli;

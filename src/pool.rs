@@ -14,6 +14,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::core::PeerId;
+use crate::metrics::{PoolCounters, PoolSample};
 use crate::snapshot::{Balance, IdentityMode, PoolSettings};
 
 /// Waiting entries that may be dead before a sweep is worth its while.
@@ -95,6 +96,7 @@ pub struct Pool {
     waiting: FxHashMap<u64, u64>,
     waiting_bytes: u64,
     dead: usize,
+    counters: PoolCounters,
 }
 
 impl Pool {
@@ -110,6 +112,7 @@ impl Pool {
             waiting: FxHashMap::default(),
             waiting_bytes: 0,
             dead: 0,
+            counters: PoolCounters::default(),
         }
     }
 
@@ -144,6 +147,12 @@ impl Pool {
         self.waiting.is_empty() && self.workers.values().all(|worker| worker.held.is_empty())
     }
 
+    /// Whether this worker holds any request.
+    pub fn holds(&self, peer: PeerId) -> bool {
+        let worker = self.workers.get(&peer);
+        worker.is_some_and(|worker| !worker.held.is_empty())
+    }
+
     /// How many requests wait for a worker.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
@@ -152,6 +161,22 @@ impl Pool {
     /// How many workers there are; a crowd counts as one.
     pub fn workers(&self) -> usize {
         self.workers.len()
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> &PoolCounters {
+        &self.counters
+    }
+
+    /// Its counters and what there is of it now.
+    pub fn sample(&self) -> PoolSample {
+        PoolSample {
+            counters: self.counters.clone(),
+            workers: self.workers.len(),
+            held: self.workers.values().map(|worker| worker.held.len()).sum(),
+            queue: self.waiting.len(),
+            queue_bytes: self.waiting_bytes,
+        }
     }
 
     /// A worker came; `crowd` when it stands for any number, of which nothing can be told apart.
@@ -269,6 +294,7 @@ impl Pool {
     /// The worker has the request now.
     pub fn hold(&mut self, peer: PeerId, number: u64, client: &Identity) {
         self.turn += 1;
+        self.counters.handed += 1;
         let kind = self.workers.get(&peer).map(|worker| worker.kind);
         let owes = kind.is_some_and(|kind| self.bare_identity(kind));
         if let Some(worker) = self.workers.get_mut(&peer) {
@@ -312,6 +338,16 @@ impl Pool {
             }
             self.rerank(peer);
         }
+    }
+
+    /// The worker sent something that answers no request: one that had ended (`late`), or none at all. It
+    /// is dropped.
+    pub fn dropped(&mut self, peer: PeerId, late: bool) {
+        match late {
+            true => self.counters.late += 1,
+            false => self.counters.unsolicited += 1,
+        }
+        self.answered(peer, None);
     }
 
     /// The request timed out at the worker.

@@ -1,13 +1,19 @@
-//! What changes from one snapshot to the next. Pure.
+//! What changes from one snapshot to the next. Pure. `report` is what came of changing it.
+
+mod report;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::route::Table;
 use crate::snapshot::{Route, Snapshot};
 
+pub use report::{Known, Outcome, Report, Standing};
+
 /// The difference between two snapshots, by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// Frontends.
     pub frontends: Changes,
@@ -22,7 +28,7 @@ pub struct Plan {
 }
 
 /// What happens to things of one kind, by their names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Changes {
     /// In the new snapshot only.
     pub added: Vec<String>,
@@ -46,6 +52,7 @@ impl Plan {
             limits,
             grace,
             reload,
+            admin,
             names: _,
         } = old;
         let by_pattern = |routes: &Table<Route>| -> BTreeMap<_, _> {
@@ -59,6 +66,7 @@ impl Plan {
             ("limits", *limits != new.limits),
             ("shutdown", *grace != new.grace),
             ("reload", *reload != new.reload),
+            ("admin", *admin != new.admin),
         ];
         Self {
             frontends: Changes::between(frontends, &new.frontends, |_, it| it.name.clone()),

@@ -3,7 +3,8 @@
 //! References are indices or `Arc`s, never names, so a route to an unknown pool can't be written
 //! down. Built by [`crate::config`]; read by core and engine; changed by nobody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +20,32 @@ pub struct FrontendId(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(pub usize);
 
+/// A route's number, by which its counters are found: the same in every generation that has a route of this
+/// name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteId(pub usize);
+
+impl RouteId {
+    /// Of messages that no route matches.
+    pub const NONE: Self = Self(0);
+    /// Of routes beyond [`ROUTES_COUNTED`], which are counted together.
+    pub const OTHERS: Self = Self(1);
+    /// The first of a route's own.
+    const FIRST: usize = 2;
+}
+
+/// Routes with counters of their own, over the life of the process: some 300 bytes each on the data thread,
+/// and some 30 lines each of /metrics, are bounded by it, however often a configuration names new ones.
+pub const ROUTES_COUNTED: usize = 10_000;
+
 /// Which names have which numbers. Names are only added, so that whoever still holds a number of an
 /// earlier generation means what that meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     frontends: Vec<String>,
     pools: Vec<String>,
+    routes: Vec<Arc<str>>,
+    by_route: HashMap<Arc<str>, RouteId>,
 }
 
 impl Names {
@@ -41,6 +62,44 @@ impl Names {
     /// What a number stands for; nothing for one that was never given.
     pub fn of_pool(&self, id: PoolId) -> &str {
         self.pools.get(id.0).map_or("", String::as_str)
+    }
+
+    /// The number of a route of this name, from now on.
+    pub fn route(&mut self, name: &str) -> RouteId {
+        if let Some(id) = self.by_route.get(name) {
+            return *id;
+        }
+        if self.routes.len() >= ROUTES_COUNTED {
+            return RouteId::OTHERS;
+        }
+        let id = RouteId(RouteId::FIRST + self.routes.len());
+        let name: Arc<str> = name.into();
+        self.routes.push(Arc::clone(&name));
+        self.by_route.insert(name, id);
+        id
+    }
+
+    /// What a number stands for: empty where no route matches, `*others*` for those without a number of their
+    /// own. Neither can be the name of a route.
+    pub fn of_route(&self, id: RouteId) -> &str {
+        match id {
+            RouteId::NONE => "",
+            RouteId::OTHERS => "*others*",
+            RouteId(number) => self
+                .routes
+                .get(number - RouteId::FIRST)
+                .map_or("", |name| name),
+        }
+    }
+
+    /// Route numbers so far.
+    pub fn routes(&self) -> usize {
+        RouteId::FIRST + self.routes.len()
+    }
+
+    /// Frontend numbers so far.
+    pub fn frontends(&self) -> usize {
+        self.frontends.len()
     }
 
     /// The number of a pool of this name, from now on.
@@ -78,6 +137,8 @@ pub struct Snapshot {
     pub grace: Duration,
     /// Whether and how changed files are followed.
     pub reload: ReloadSettings,
+    /// Where the gateway shows itself; none for nowhere.
+    pub admin: Option<AdminSettings>,
     /// The numbers of this and all earlier generations' names.
     pub names: Names,
 }
@@ -91,11 +152,30 @@ pub struct ReloadSettings {
     pub settle: Duration,
 }
 
+/// Where the gateway shows itself over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// What it listens on; port 0 lets the system choose.
+    pub bind: SocketAddr,
+}
+
 /// What carries frames between the network and the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineKind {
+    /// ZMTP spoken by the gateway itself.
+    Native,
     /// The C++ library, through the `zmq` crate.
     Libzmq,
+}
+
+impl EngineKind {
+    /// Its word in routes.yaml.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Libzmq => "libzmq",
+        }
+    }
 }
 
 /// Where clients connect.
@@ -173,6 +253,8 @@ pub enum Balance {
 /// A type (or pattern) and what becomes of its messages.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Route {
+    /// Where its counters are.
+    pub id: RouteId,
     /// Its key in routes.yaml.
     pub name: String,
     /// What requests must look like; none for opaque ones.
@@ -207,6 +289,11 @@ impl AnyOf {
     /// One schema, and others that will do as well.
     pub fn new(first: Schema, others: Vec<Schema>) -> Self {
         Self { first, others }
+    }
+
+    /// Each schema, the first first.
+    pub fn schemas(&self) -> impl Iterator<Item = &Schema> {
+        std::iter::once(&self.first).chain(&self.others)
     }
 
     /// Holds a payload against each in turn until one fits. If none does, what the first found wrong.

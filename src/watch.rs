@@ -9,16 +9,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{error, info, warn};
 
-use crate::config::{self, Inputs};
-use crate::diagnostic::Diagnostics;
+use crate::admin::Admin;
+use crate::config::{self, Inputs, Loaded};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::engine::Reloader;
-use crate::reload::Plan;
+use crate::reload::{Outcome, Plan, Report, Standing};
 use crate::snapshot::Snapshot;
 
 /// How often the files are looked at without an event: for filesystems that raise none, and for what no
@@ -36,12 +37,14 @@ pub struct Wake {
     pending: Arc<AtomicBool>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whoever asked for a reload hears what it came to.
+type Tell = Box<dyn FnOnce(Arc<Report>) + Send>;
+
 enum Reason {
     /// Something may have changed.
     Changed,
-    /// Somebody asked for it.
-    Asked,
+    /// Somebody asked for it, and may wait for what comes of it.
+    Asked(Option<Tell>),
 }
 
 /// Why the follower looks.
@@ -59,7 +62,13 @@ impl Wake {
     /// Has the files loaded anew now, changed or not.
     pub fn reload(&self) {
         // It fails when there is no follower any more.
-        let _ = self.wakes.send(Reason::Asked);
+        let _ = self.wakes.send(Reason::Asked(None));
+    }
+
+    /// The same, and `tell` is called with what it came to; it must not block. It is dropped if there is no
+    /// follower any more.
+    pub fn reload_and_tell(&self, tell: impl FnOnce(Arc<Report>) + Send + 'static) {
+        let _ = self.wakes.send(Reason::Asked(Some(Box::new(tell))));
     }
 
     fn changed(&self) {
@@ -78,11 +87,15 @@ pub struct Follower {
     seen: Inputs,
     /// What the engine said to the last one, if it refused: tried again at each look, because an
     /// address may come free.
-    refused: Option<String>,
+    refused: Option<Diagnostic>,
     /// The last one failed or was refused.
     failed: bool,
     wake: Wake,
     woken: Receiver<Reason>,
+    /// Who waits to hear what the next reload comes to.
+    waiting: Vec<Tell>,
+    standing: Arc<Standing>,
+    admin: Option<Admin>,
     /// Tells people what is wrong with their files.
     tell: fn(&Diagnostics),
     /// Whether it was said that watches can't be laid.
@@ -109,6 +122,9 @@ impl Follower {
             failed: false,
             wake: Wake { wakes, pending },
             woken,
+            waiting: Vec::new(),
+            standing: Arc::default(),
+            admin: None,
             tell,
             said_blind: false,
         }
@@ -119,6 +135,13 @@ impl Follower {
         self.wake.clone()
     }
 
+    /// Has `admin` follow the configuration too, and what reloads come to told to `standing`.
+    pub fn with_admin(mut self, admin: Admin, standing: Arc<Standing>) -> Self {
+        self.admin = Some(admin);
+        self.standing = standing;
+        self
+    }
+
     /// Follows until the process ends.
     pub fn follow(mut self) {
         let mut watches = self.watches();
@@ -127,7 +150,7 @@ impl Follower {
             let woken = self.woken.recv_timeout(LOOK_EVERY);
             self.wake.pending.store(false, Ordering::SeqCst);
             let why = match woken {
-                Ok(Reason::Asked) => Why::Asked,
+                Ok(Reason::Asked(tell)) => self.asked(tell),
                 _ if !self.running.reload.watch => continue,
                 Ok(Reason::Changed) => self.settle(),
                 // It holds a sender itself, so this is the time-out.
@@ -145,15 +168,26 @@ impl Follower {
         }
     }
 
+    /// Somebody asked, and everybody who has by now is answered by the same reload.
+    fn asked(&mut self, tell: Option<Tell>) -> Why {
+        self.waiting.extend(tell);
+        while let Ok(reason) = self.woken.try_recv() {
+            if let Reason::Asked(tell) = reason {
+                self.waiting.extend(tell);
+            }
+        }
+        Why::Asked
+    }
+
     /// Waits until the files are at rest; says whether somebody asked for a reload meanwhile.
-    fn settle(&self) -> Why {
+    fn settle(&mut self) -> Why {
         let settle = self.running.reload.settle;
         let until = Instant::now() + settle * SETTLE_MOST;
         loop {
             let woken = self.woken.recv_timeout(settle);
             self.wake.pending.store(false, Ordering::SeqCst);
             match woken {
-                Ok(Reason::Asked) => return Why::Asked,
+                Ok(Reason::Asked(tell)) => return self.asked(tell),
                 Ok(Reason::Changed) if Instant::now() < until => {}
                 _ => return Why::Woken,
             }
@@ -181,56 +215,125 @@ impl Follower {
             return;
         }
         self.seen = now;
-        let generation = self.running.generation;
-        match config::load_after(&self.path, &self.running) {
-            Ok(loaded) => {
-                let plan = Plan::between(&self.running, &loaded.snapshot);
-                if news {
-                    (self.tell)(&loaded.warnings);
-                }
-                if plan.is_empty() {
-                    if std::mem::take(&mut self.failed) || why == Why::Asked {
-                        info!(generation, "reload: {plan}, the files say what is running");
-                    }
-                    self.refused = None;
-                } else {
-                    self.commit(&plan, Arc::new(loaded.snapshot), news);
-                }
+        let began = Instant::now();
+        let loaded = config::load_after(&self.path, &self.running);
+        let compile = began.elapsed();
+        let mut report = match loaded {
+            Ok(loaded) => self.take_up(loaded, why, news),
+            Err(found) => self.turn_down(found),
+        };
+        report.compile = compile;
+        if !news && report.outcome == Outcome::Refused {
+            // The same refusal, tried again: nobody need hear of it.
+            return;
+        }
+        let report = Arc::new(report);
+        self.standing.reloaded(&report);
+        for tell in self.waiting.drain(..) {
+            tell(Arc::clone(&report));
+        }
+    }
+
+    /// The files can be run; `news` if somebody is waiting to hear what came of it.
+    fn take_up(&mut self, loaded: Loaded, why: Why, news: bool) -> Report {
+        let plan = Plan::between(&self.running, &loaded.snapshot);
+        if news {
+            (self.tell)(&loaded.warnings);
+        }
+        let Loaded {
+            snapshot,
+            warnings,
+            admin,
+            ..
+        } = loaded;
+        if plan.is_empty() {
+            if std::mem::take(&mut self.failed) || why == Why::Asked {
+                let generation = self.running.generation;
+                info!(generation, "reload: {plan}, the files say what is running");
             }
-            Err(found) => {
-                (self.tell)(&found);
-                self.failed = true;
-                self.refused = None;
-                error!(
-                    generation,
-                    "reload failed: the configuration that was running serves on"
-                );
+            self.refused = None;
+            return self.report(Outcome::Unchanged, plan, warnings);
+        }
+        let began = Instant::now();
+        match self.commit(&plan, Arc::new(snapshot), admin) {
+            Ok(()) => Report {
+                swap: Some(began.elapsed()),
+                ..self.report(Outcome::Applied, plan, warnings)
+            },
+            Err(refusal) => {
+                self.refuse(&refusal, news);
+                let mut found = warnings;
+                found.push(refusal);
+                self.report(Outcome::Refused, plan, found)
             }
         }
     }
 
-    /// Hands the snapshot over; `news` if somebody is waiting to hear what came of it.
-    fn commit(&mut self, plan: &Plan, snapshot: Arc<Snapshot>, news: bool) {
-        match self.reloader.reload(Arc::clone(&snapshot)) {
-            Ok(listening) => {
-                for at in listening {
-                    info!(endpoint = at.endpoint, "{} {} listens", at.role, at.name);
-                }
-                info!(generation = snapshot.generation, "reloaded: {plan}");
-                self.running = snapshot;
-                self.failed = false;
-                self.refused = None;
-            }
-            Err(refusal) => {
-                let refusal = refusal.to_string();
-                if news || self.refused.as_ref() != Some(&refusal) {
-                    let generation = self.running.generation;
-                    error!(generation, "reload failed: {refusal}");
-                }
-                self.failed = true;
-                self.refused = Some(refusal);
-            }
+    /// The files can't be run.
+    fn turn_down(&mut self, found: Diagnostics) -> Report {
+        (self.tell)(&found);
+        self.failed = true;
+        self.refused = None;
+        let generation = self.running.generation;
+        error!(
+            generation,
+            "reload failed: the configuration that was running serves on"
+        );
+        self.report(Outcome::Invalid, Plan::default(), found)
+    }
+
+    fn report(&self, outcome: Outcome, plan: Plan, diagnostics: Diagnostics) -> Report {
+        Report {
+            outcome,
+            at: SystemTime::now(),
+            generation: self.running.generation,
+            plan,
+            diagnostics,
+            compile: Duration::ZERO,
+            swap: None,
         }
+    }
+
+    /// Hands the snapshot over, or says why that can't be; then nothing has changed. `at` is where
+    /// `admin.bind` stands.
+    fn commit(
+        &mut self,
+        plan: &Plan,
+        snapshot: Arc<Snapshot>,
+        at: Option<Place>,
+    ) -> Result<(), Diagnostic> {
+        let admin = match &self.admin {
+            Some(admin) => Some(admin.prepare(snapshot.admin.as_ref(), at)?),
+            None => None,
+        };
+        let reloaded = self.reloader.reload(Arc::clone(&snapshot));
+        let mut listening = reloaded.map_err(|refusal| Diagnostic::error(refusal.to_string()))?;
+        if let Some((admin, prepared)) = self.admin.as_mut().zip(admin) {
+            listening.extend(admin.commit(prepared));
+        }
+        for at in &listening {
+            info!(endpoint = at.endpoint, "{at} listens");
+        }
+        self.standing.listens(&listening);
+        info!(generation = snapshot.generation, "reloaded: {plan}");
+        self.running = snapshot;
+        self.failed = false;
+        self.refused = None;
+        Ok(())
+    }
+
+    fn refuse(&mut self, refusal: &Diagnostic, news: bool) {
+        if news || self.refused.as_ref() != Some(refusal) {
+            let generation = self.running.generation;
+            if refusal.place.is_some() {
+                let mut found = Diagnostics::new();
+                found.push(refusal.clone());
+                (self.tell)(&found);
+            }
+            error!(generation, "reload failed: {}", refusal.message);
+        }
+        self.failed = true;
+        self.refused = Some(refusal.clone());
     }
 
     /// Watches on everything that the configuration is read from. Directories, never files: a file that

@@ -296,6 +296,17 @@ fn warnings_are_told_and_pass() {
 }
 
 #[test]
+fn admin_that_others_can_reach_is_warned_of() {
+    let wide = "routes: { A: { pool: people } }\nadmin: { bind: \"*:9559\" }\n";
+    let outcome = check(format!("{FRONTENDS}{POOLS}{wide}"));
+    assert_eq!(outcome.code, Some(0));
+    let warning = "warning: admin can be reached from other machines\n --> routes.yaml:4:16\n";
+    assert!(outcome.stderr.starts_with(warning), "{}", outcome.stderr);
+    let narrow = wide.replace('*', "127.0.0.9");
+    assert_eq!(check(format!("{FRONTENDS}{POOLS}{narrow}")).stderr, "");
+}
+
+#[test]
 fn usage_errors_are_two() {
     for arguments in [
         &["chek"][..],

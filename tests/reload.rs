@@ -335,8 +335,69 @@ fn a_request_is_judged_by_the_generation_that_it_came_under() {
     assert_eq!(texts(&receive(&edited.client))[..2], ["REPLY", "old"]);
 }
 
+/// Engine native only: there is nothing that it can't change.
+#[test]
+fn addresses_move_while_connections_serve() {
+    if !engine_is("native") {
+        return;
+    }
+    let edited = Edited::start();
+    let port = |endpoint: &str| endpoint.rsplit_once(':').unwrap().1.to_owned();
+    let (clients, people) = (
+        port(&edited.gateway.endpoint("clients")),
+        port(&edited.gateway.endpoint("people")),
+    );
+    let with = |clients: &str, people: &str| {
+        format!(
+            r#"
+frontends: {{ clients: {{ bind: "{clients}" }} }}
+pools: {{ people: {{ bind: "{people}", timeout: 20s }} }}
+reload: {{ settle: 20ms }}
+routes: {{ OPAQUE: {{ pool: people }} }}
+"#
+        )
+    };
+    let reachable = |endpoint: &str, port: &str| {
+        let client = edited.gateway.context.socket(zmq::DEALER).unwrap();
+        client.set_rcvtimeo(PATIENCE_MS).unwrap();
+        client.set_linger(0).unwrap();
+        client.connect(&format!("{endpoint}:{port}")).unwrap();
+        send(&client, &["nothing", "x"]);
+        rejected(&client, &[], Reason::UnknownType);
+    };
+    // The two change places, and what was a frontend's port is a pool's.
+    let worker = edited.gateway.worker();
+    send(&edited.client, &["OPAQUE", "x"]);
+    let held = receive(&worker);
+    let swapped = with(
+        &format!("tcp://127.0.0.1:{people}"),
+        &format!("tcp://127.0.0.1:{clients}"),
+    );
+    fs::write(&edited.file, on_this_engine(&swapped)).unwrap();
+    edited.await_generation(2);
+    reachable("tcp://127.0.0.1", &people);
+    // Who was connected before stays what it was.
+    send(&worker, &[&held[0][..], b"REPLY", b"y"]);
+    assert_eq!(texts(&receive(&edited.client)), ["REPLY", "y"]);
+    // The same port of another address, which can't be bound before the first is free.
+    let wider = with(
+        &format!("tcp://*:{people}"),
+        &format!("tcp://127.0.0.2:{clients}"),
+    );
+    fs::write(&edited.file, on_this_engine(&wider)).unwrap();
+    edited.await_generation(3);
+    reachable("tcp://127.0.0.3", &people);
+    send(&edited.client, &["OPAQUE", "x"]);
+    answer(&worker, b"z");
+    assert_eq!(texts(&receive(&edited.client)), ["REPLY", "z"]);
+}
+
+/// Engine libzmq only.
 #[test]
 fn what_the_engine_cannot_change_is_refused_and_the_rest_of_the_edit_with_it() {
+    if !engine_is("libzmq") {
+        return;
+    }
     let edited = Edited::start();
     let text = fs::read_to_string(&edited.file).unwrap();
     let moved = text.replace(

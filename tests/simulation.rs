@@ -17,6 +17,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use gateway::core::{Core, Event, Fate, Outcome, Outlet, PeerId};
 use gateway::frame::ClientKind;
+use gateway::metrics::RouteCounters;
 use gateway::pool::WorkerKind;
 use gateway::reply::{ErrorEncoding, Reason};
 use gateway::route::{Pattern, Table};
@@ -210,7 +211,7 @@ impl Outlet<Vec<u8>> for Net {
             return fate;
         };
         if frames[id].is_empty() || frames[id] == b"ERROR" {
-            assert!(matches!(outcome, Outcome::Rejected(_)));
+            assert!(matches!(outcome, Outcome::Rejected(..)));
             self.nameless += 1;
             return fate;
         }
@@ -226,11 +227,11 @@ impl Outlet<Vec<u8>> for Net {
         assert!(!sent.abandoned, "{id}: the answer to what was given up");
         sent.ended = true;
         match outcome {
-            Outcome::Answered => {
+            Outcome::Answered(_) => {
                 assert_eq!(sent.must, None, "{id} should have been rejected");
                 assert_eq!(Some(&frames[frames.len() - 1]), sent.reply.as_ref(), "{id}");
             }
-            Outcome::Rejected(reason) => {
+            Outcome::Rejected(_, reason) => {
                 let early = matches!(reason, Reason::ShuttingDown | Reason::ClientLimit);
                 if let Some(must) = sent.must.filter(|_| !early) {
                     assert_eq!(reason, must, "{id}");
@@ -600,6 +601,39 @@ impl World {
         }
         let snapshot = snapshot(&self.net.pools, &mut self.rng);
         self.on(Event::Reload { snapshot });
+        self.what_is_shown_agrees();
+    }
+
+    /// What /metrics shows is the ledger by other sums, and what there is.
+    fn what_is_shown_agrees(&self) {
+        let sample = self.core.sample(&self.net);
+        assert_eq!(sample.ledger, self.core.ledger());
+        assert_eq!(sample.in_flight, self.core.in_flight());
+        let in_flight = |route: &RouteCounters| route.open + route.unsettled;
+        for route in &sample.routes {
+            assert_eq!(
+                route.received,
+                route.ended() + in_flight(route),
+                "{route:?}"
+            );
+            let timed: u64 = route.latency.buckets.iter().sum();
+            assert!(timed >= route.answered, "{route:?}");
+        }
+        let sum: u64 = sample.routes.iter().map(in_flight).sum();
+        assert_eq!(sum, sample.in_flight);
+        for (n, pool) in sample.pools.iter().enumerate() {
+            assert_eq!(pool.queue, self.core.waiting(PoolId(n)));
+            assert_eq!(pool.queue + pool.held == 0, self.core.is_idle(PoolId(n)));
+        }
+        let timed = |route: &RouteCounters| route.latency.buckets.iter().sum::<u64>();
+        let timed: u64 = sample.routes.iter().map(timed).sum();
+        let by_workers =
+            sample.ledger.answered + sample.ledger.client_gone + sample.ledger.client_slow;
+        assert!(timed <= by_workers + sample.ledger.unsettled);
+        let clients: u64 = sample.clients.iter().sum();
+        assert_eq!(clients, self.net.clients.len() as u64);
+        let workers: usize = sample.pools.iter().map(|pool| pool.workers).sum();
+        assert_eq!(workers, self.net.workers.len());
     }
 
     fn client_goes(&mut self) {
@@ -686,12 +720,14 @@ impl World {
                 });
             }
             self.net.clients.remove(&peer);
+            self.on(Event::Gone { peer });
             for sent in self.net.sent.iter().filter(|sent| sent.client == peer) {
                 assert!(sent.ended || sent.abandoned, "left without an answer");
             }
         }
         assert!(self.core.is_drained());
         assert_eq!(self.core.in_flight(), 0);
+        self.what_is_shown_agrees();
         let ledger = self.core.ledger();
         assert_eq!(
             ledger.received,
@@ -708,18 +744,20 @@ impl World {
 }
 
 fn snapshot(pools: &[Arc<PoolSettings>], rng: &mut Rng) -> Arc<Snapshot> {
+    let mut names = Names::default();
     Arc::new(Snapshot {
         generation: 1,
         engine: EngineKind::Libzmq,
         frontends: frontends(&["one", "two"]),
         pools: numbered(pools),
         protos: BTreeMap::new(),
+        admin: None,
         reload: ReloadSettings {
             watch: false,
             settle: Duration::ZERO,
         },
-        names: Names::default(),
-        routes: routes(rng),
+        routes: routes(&mut names, rng),
+        names,
         limits: Limits {
             message: 1_000,
             frames: 5,
@@ -773,12 +811,13 @@ fn pool(n: usize, rng: &mut Rng) -> PoolSettings {
     }
 }
 
-fn routes(rng: &mut Rng) -> Table<Route> {
+fn routes(names: &mut Names, rng: &mut Rng) -> Table<Route> {
     let mut routes = Vec::new();
     let mut add = |name: &str, pool: usize, frontends: Option<Vec<FrontendId>>| {
         let timeouts = [None, Some(100), Some(500), Some(5_000)];
         let timeout = timeouts[rng.usize(0..4)].map(Duration::from_millis);
         let route = Route {
+            id: names.route(name),
             name: name.into(),
             schema: (name == "person").then(person),
             reply: None,

@@ -1,6 +1,7 @@
 //! `gateway run`: load, listen, serve until a signal says to end.
 
 use std::io::IsTerminal;
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,11 +13,13 @@ use tracing_subscriber::EnvFilter;
 
 use super::check::report;
 use super::{Arguments, LogFormat};
+use crate::admin::{self, Admin, Sights};
 use crate::config::{self, Inputs};
 use crate::core::Ledger;
-use crate::diagnostic::{Diagnostics, Severity};
-use crate::engine::{self, Control};
-use crate::snapshot::Snapshot;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::engine::{self, Control, Running};
+use crate::reload::Standing;
+use crate::snapshot::{AdminSettings, Snapshot};
 use crate::watch::{Follower, Wake};
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -43,6 +46,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(error) => return failed("can't catch signals", &error),
     };
     let snapshot = Arc::new(loaded.snapshot);
+    let admin = snapshot.admin.as_ref();
+    let admin = admin.map(|settings| Ok((settings, admin::bind(settings, loaded.admin)?)));
+    let admin = match admin.transpose() {
+        Ok(admin) => admin,
+        Err(fault) => return faulty(fault, tell),
+    };
     let running = match engine::start(Arc::clone(&snapshot)) {
         Ok(running) => running,
         Err(error) => return failed("can't start", &error),
@@ -53,11 +62,25 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
     }
     for at in running.listening() {
-        info!(endpoint = at.endpoint, "{} {} listens", at.role, at.name);
+        info!(endpoint = at.endpoint, "{at} listens");
     }
-    info!(generation = 1, "ready");
     let reloader = running.reloader();
-    let follower = Follower::new(&arguments.config, seen, snapshot, reloader, tell);
+    let follower = Follower::new(
+        &arguments.config,
+        seen,
+        Arc::clone(&snapshot),
+        reloader,
+        tell,
+    );
+    let follower = match show(follower, &running, admin) {
+        Ok(follower) => follower,
+        Err(fault) => {
+            running.control().stop();
+            let _ = running.wait();
+            return faulty(fault, tell);
+        }
+    };
+    info!(generation = 1, "ready");
     let stopped = obey_signals(signals, running.control(), follower.wake());
     std::thread::spawn(move || follower.follow());
     match running.wait() {
@@ -71,6 +94,35 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
         Err(error) => failed("ended", &error),
     }
+}
+
+/// Opens what `admin` says, and has it follow the configuration.
+fn show(
+    follower: Follower,
+    running: &Running,
+    admin: Option<(&AdminSettings, TcpListener)>,
+) -> Result<Follower, Diagnostic> {
+    let standing = Arc::new(Standing::new(running.listening().to_vec()));
+    let mut door = Admin::new(Sights {
+        observer: running.observer(),
+        standing: Arc::clone(&standing),
+        wake: follower.wake(),
+    });
+    if let Some((settings, listener)) = admin {
+        let prepared = door.prepare_on(settings, listener)?;
+        if let Some(at) = door.commit(prepared) {
+            info!(endpoint = at.endpoint, "{at} listens");
+            standing.listens(&[at]);
+        }
+    }
+    Ok(follower.with_admin(door, standing))
+}
+
+fn faulty(fault: Diagnostic, tell: fn(&Diagnostics)) -> ExitCode {
+    let mut found = Diagnostics::new();
+    found.push(fault);
+    tell(&found);
+    ExitCode::FAILURE
 }
 
 fn start_logging(format: LogFormat) {

@@ -3,6 +3,7 @@
 //! `routes.yaml` → `yaml` (values with places) → `source` (what it says) → here: names are looked
 //! up, schemas compiled, and what comes out refers to nothing by name.
 
+mod admin;
 mod inputs;
 mod limits;
 mod needs;
@@ -25,7 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean, one_of, shown};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile, did_you_mean, one_of, shown};
 use crate::route::Table;
 use crate::snapshot::{AnyOf, Names, Route, Snapshot};
 use protos::Protos;
@@ -45,6 +46,8 @@ pub struct Loaded {
     pub messages: usize,
     /// How many routes there are.
     pub routes: usize,
+    /// Where `admin.bind` stands.
+    pub admin: Option<Place>,
 }
 
 impl Loaded {
@@ -203,6 +206,7 @@ fn resolve(
         limits: source.limits,
         grace: source.grace,
         reload: source.reload,
+        admin: source.admin.as_ref().map(|admin| admin.value.clone()),
         protos: protos.fingerprints(),
         names,
     };
@@ -211,6 +215,7 @@ fn resolve(
         warnings: Diagnostics::new(),
         messages: protos.messages(),
         routes: count,
+        admin: source.admin.map(|admin| admin.place),
     })
 }
 
@@ -249,9 +254,13 @@ fn unused_pools(source: &Source, found: &mut Diagnostics) {
 fn clashing_binds(source: &Source, found: &mut Diagnostics) {
     let frontends = source.frontends.iter().flat_map(|frontend| &frontend.binds);
     let pools = source.pools.iter().flat_map(|pool| &pool.binds);
+    let admin = source.admin.as_ref().map(|admin| Spanned {
+        value: BindEndpoint(format!("tcp://{}", admin.value.bind)),
+        place: admin.place.clone(),
+    });
     // By port or path: hosts are compared among those few.
     let mut taken: HashMap<&str, Vec<(&str, &Spanned<BindEndpoint>)>> = HashMap::new();
-    for bind in frontends.chain(pools) {
+    for bind in frontends.chain(pools).chain(&admin) {
         let Some((host, socket)) = socket(&bind.value.0) else {
             continue;
         };
@@ -316,6 +325,7 @@ fn resolve_route(
     let pool = pool?;
     let inherited: Option<Duration> = source.pools[pool].it.timeout;
     Some(Route {
+        id: names_of.route(&route.name),
         name: route.name.clone(),
         schema: schema?,
         reply: reply?,

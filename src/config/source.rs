@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::admin::admin;
 use super::limits::limits;
 use super::schema::{SchemaSource, schemas};
 use super::section::{Section, Spanned, read, text};
@@ -19,15 +20,15 @@ use crate::reply::ErrorEncoding;
 use crate::route::Pattern;
 use crate::schema::compile::Compiler;
 use crate::snapshot::{
-    Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PoolSettings, ReloadSettings,
-    Workers,
+    AdminSettings, Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PoolSettings,
+    ReloadSettings, Workers,
 };
 
 /// Longest that files may have to be at rest: nobody waits longer for an edit, the one that would make
 /// it shorter included.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 
-const LATER_TOP: &[&str] = &["channels", "admin"];
+const LATER_TOP: &[&str] = &["channels"];
 const LATER_FRONTEND: &[&str] = &["security"];
 const LATER_POOL: &[&str] = &["security"];
 const LATER_PROTO: &[&str] = &["breaking"];
@@ -63,6 +64,8 @@ pub struct Source {
     pub grace: Duration,
     /// `reload`.
     pub reload: ReloadSettings,
+    /// `admin`, and where its `bind` stands.
+    pub admin: Option<Spanned<AdminSettings>>,
 }
 
 /// An entry of a section, and the places of its key and endpoints.
@@ -111,8 +114,10 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     let mut top = Section::open(root, "the file", LATER_TOP, found);
     let engine = engine(&mut top, found);
     let frontends = entries(&mut top, "frontends", "frontend", found, frontend);
-    let pools = entries(&mut top, "pools", "pool", found, pool);
-    let routes = routes(&mut top, found);
+    let pools = entries(&mut top, "pools", "pool", found, |name, node, found| {
+        pool(name, node, engine, found)
+    });
+    let routes = routes(&mut top, engine, found);
     let (import_paths, compiler) = match top.node("proto") {
         Some(node) => proto(node, found),
         None => (None, Compiler::default()),
@@ -125,6 +130,7 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
         grace
     });
     let reload = reload(top.node("reload"), found);
+    let admin = admin(top.node("admin"), found);
     top.close(found);
     Source {
         engine,
@@ -136,6 +142,7 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
         limits,
         grace: grace.map_or(Duration::from_secs(10), |grace| grace.value.0),
         reload,
+        admin,
     }
 }
 
@@ -164,23 +171,12 @@ fn reload(node: Option<&Node>, found: &mut Diagnostics) -> ReloadSettings {
 }
 
 fn engine(top: &mut Section<'_>, found: &mut Diagnostics) -> EngineKind {
-    let engines = [("libzmq", Some(EngineKind::Libzmq)), ("native", None)];
-    match top.word("engine", &engines, found) {
-        Some(Spanned { value: None, place }) => {
-            let fault = Diagnostic::error("engine native is not supported yet").at(place);
-            found.push(
-                fault
-                    .label("expected libzmq")
-                    .help("leave the key out to follow the default"),
-            );
-            EngineKind::Libzmq
-        }
-        Some(Spanned {
-            value: Some(engine),
-            ..
-        }) => engine,
-        None => EngineKind::Libzmq,
-    }
+    let engines = [
+        ("native", EngineKind::Native),
+        ("libzmq", EngineKind::Libzmq),
+    ];
+    let engine = top.word("engine", &engines, found);
+    engine.map_or(EngineKind::Native, |it| it.value)
 }
 
 /// Every entry of a section of named things, which must not be empty.
@@ -298,6 +294,7 @@ fn frontend(
 fn pool(
     name: &str,
     node: &Node,
+    engine: EngineKind,
     found: &mut Diagnostics,
 ) -> (PoolSource, Vec<Spanned<BindEndpoint>>) {
     let what = format!("pool {name}");
@@ -322,7 +319,7 @@ fn pool(
     let per_worker = section.value::<Count<1, 1_000_000>>("per_worker", found);
     let queue = section.value::<Count<0, COUNT_MAX>>("queue", found);
     let queue_bytes = section.value::<Size>("queue_bytes", found);
-    let timeout = deadline(&mut section, found);
+    let timeout = deadline(&mut section, engine, found);
     let heartbeat = section.value::<Heartbeat>("heartbeat", found);
     section.close(found);
     let settings = PoolSettings {
@@ -341,15 +338,19 @@ fn pool(
 }
 
 /// A pool's or a route's `timeout`.
-fn deadline(section: &mut Section<'_>, found: &mut Diagnostics) -> Option<Spanned<Timeout>> {
+fn deadline(
+    section: &mut Section<'_>,
+    engine: EngineKind,
+    found: &mut Diagnostics,
+) -> Option<Spanned<Timeout>> {
     let timeout = section.value::<Timeout>("timeout", found)?;
-    if timeout.value.0.is_none() {
+    if timeout.value.0.is_none() && engine == EngineKind::Libzmq {
         found.push(no_timeout(&timeout.place));
     }
     Some(timeout)
 }
 
-/// The engine that exists can't see a worker's loss, so without a deadline a request could be lost.
+/// libzmq doesn't show a worker's loss, so without a deadline a request could be lost.
 fn no_timeout(place: &Place) -> Diagnostic {
     Diagnostic::error("timeout \"none\" is not supported by engine libzmq")
         .at(place.clone())
@@ -360,11 +361,11 @@ fn no_timeout(place: &Place) -> Diagnostic {
         )
 }
 
-fn routes(top: &mut Section<'_>, found: &mut Diagnostics) -> Vec<RouteSource> {
+fn routes(top: &mut Section<'_>, engine: EngineKind, found: &mut Diagnostics) -> Vec<RouteSource> {
     let mut first: HashMap<Pattern, (String, Place)> = HashMap::new();
     let mut routes = Vec::new();
     for (key, node) in pairs(top, "routes", "route", found) {
-        let route = route(key, node, found);
+        let route = route(key, node, engine, found);
         let before = route
             .pattern
             .as_ref()
@@ -392,7 +393,7 @@ fn routes(top: &mut Section<'_>, found: &mut Diagnostics) -> Vec<RouteSource> {
     routes
 }
 
-fn route(key: &Node, node: &Node, found: &mut Diagnostics) -> RouteSource {
+fn route(key: &Node, node: &Node, engine: EngineKind, found: &mut Diagnostics) -> RouteSource {
     let name = key.text().to_owned();
     let pattern = pattern(&name).map_err(|fault| {
         let wrong = format!("{} can't be a route's type", quoted(&name));
@@ -423,7 +424,7 @@ fn route(key: &Node, node: &Node, found: &mut Diagnostics) -> RouteSource {
             None
         }
     };
-    let timeout = deadline(&mut section, found);
+    let timeout = deadline(&mut section, engine, found);
     let instead = "leave the key out for all frontends";
     let frontends = section.some("frontends", instead, found, text);
     section.close(found);

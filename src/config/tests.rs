@@ -54,10 +54,12 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         limits,
         grace,
         reload,
-        names: _,
+        admin,
+        names,
     } = loaded.snapshot;
     assert_eq!(generation, 1);
-    assert_eq!(engine, EngineKind::Libzmq);
+    assert_eq!(engine, EngineKind::Native);
+    assert_eq!(admin, None);
     let frontend = |name: &str, bind: &str| Frontend {
         name: name.to_owned(),
         endpoints: Endpoints {
@@ -116,7 +118,9 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         pool,
         timeout,
         frontends,
+        id,
     } = &**routes.get(b"PERSON").unwrap();
+    assert_eq!(names.of_route(*id), "PERSON");
     assert_eq!((name.as_str(), *pool), ("PERSON", PoolId(0)));
     assert!(schema.is_none() && reply.is_none());
     assert_eq!(*timeout, seconds(30));
@@ -137,6 +141,7 @@ routes:
 limits: { message: 1MiB, frames: 5, depth: 7, clients: 8, client_requests: 9, client_bytes: 10B }
 shutdown: { grace: 2m }
 reload: { watch: false, settle: 1s }
+admin: { bind: localhost:9559 }
 ",
     );
     let snapshot = &loaded.snapshot;
@@ -169,6 +174,8 @@ reload: { watch: false, settle: 1s }
     };
     assert_eq!(snapshot.limits, limits);
     assert_eq!(snapshot.grace, Duration::from_secs(120));
+    let admin = snapshot.admin.as_ref().map(|admin| admin.bind.to_string());
+    assert_eq!(admin.as_deref(), Some("127.0.0.1:9559"));
     assert!(!snapshot.reload.watch);
     assert_eq!(snapshot.reload.settle, Duration::from_secs(1));
     let timeout = route(&loaded, "PERSON").timeout;

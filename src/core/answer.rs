@@ -18,8 +18,17 @@ impl<F: Frame> Core<F> {
                 None => {
                     // Envelope in, worker's head out: for a DEALER that is all that changes.
                     frames.splice(..head, request.envelope);
-                    let Request { client, asked, .. } = request;
-                    self.deliver(client, asked, frames, Outcome::Answered, out);
+                    let Request {
+                        client,
+                        asked,
+                        arrived,
+                        ref route,
+                        ..
+                    } = request;
+                    let took = self.now.saturating_sub(arrived);
+                    self.counts.route(route.id).latency.add(took);
+                    let outcome = Outcome::Answered(route.id);
+                    self.deliver(client, asked, frames, outcome, out);
                 }
                 Some(fault) => self.reject(request.give_up(), fault, out),
             }
@@ -57,11 +66,8 @@ impl<F: Frame> Core<F> {
         });
         if !holds {
             // Held once and answered too late, or never asked for.
-            match number.is_some_and(|number| (1..=self.number).contains(&number)) {
-                true => self.ledger.late += 1,
-                false => self.ledger.unsolicited += 1,
-            }
-            pool.answered(peer, None);
+            let late = number.is_some_and(|number| (1..=self.number).contains(&number));
+            pool.dropped(peer, late);
             return None;
         }
         pool.answered(peer, number);

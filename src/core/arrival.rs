@@ -13,7 +13,6 @@ impl<F: Frame> Core<F> {
         oversize: bool,
         out: &mut impl Outlet<F>,
     ) {
-        self.ledger.received += 1;
         let Some(Peer::Client(client)) = self.peers.get_mut(&peer) else {
             return;
         };
@@ -28,7 +27,13 @@ impl<F: Frame> Core<F> {
         };
         let bytes = frame::size(&frames);
         let message = Message::split(client.kind, frames);
-        match self.judge(client, &message, bytes, oversize) {
+        // First of all, so that a misfit is answered in the encoding that its sender reads.
+        let route = self.snapshot.routes.get(message.kind());
+        let id = route.map_or(RouteId::NONE, |route| route.id);
+        let counters = self.counts.route(id);
+        counters.received += 1;
+        counters.bytes_in += bytes;
+        match self.judge(client, &message, route, bytes, oversize) {
             Ok(route) => self.accept(peer, message, route, bytes, out),
             Err((rejection, errors)) => {
                 let kept = match oversize {
@@ -38,6 +43,7 @@ impl<F: Frame> Core<F> {
                 };
                 let most = self.snapshot.limits.frames.saturating_sub(2);
                 let to = Return {
+                    route: id,
                     client: peer,
                     asked: client.asked,
                     headers: copies(&kept[..kept.len().min(most)]),
@@ -55,14 +61,13 @@ impl<F: Frame> Core<F> {
         &self,
         client: &Client,
         message: &Message<F>,
+        route: Option<&Arc<Route>>,
         bytes: u64,
         oversize: bool,
     ) -> Result<Arc<Route>, (Rejection, ErrorEncoding)> {
         let limits = &self.snapshot.limits;
         let errors = client.errors;
         let refuse = |reason, message: String| Err((Rejection::new(reason, message), errors));
-        // First of all, so that a misfit is answered in the encoding that its sender reads.
-        let route = self.snapshot.routes.get(message.kind());
         let errors_of = |route: &Route| route.schema.as_ref().map_or(errors, |s| s.errors());
         let errors = route.map_or(errors, |route| errors_of(route));
         let refuse_as = |reason, message: String| Err((Rejection::new(reason, message), errors));
@@ -157,6 +162,7 @@ impl<F: Frame> Core<F> {
             errors: route.schema.as_ref().map_or(errors, |s| s.errors()),
             snapshot: Arc::clone(&self.snapshot),
             bytes,
+            arrived: self.now,
             state: State::Waiting(message.body),
             route,
         };
@@ -187,6 +193,7 @@ impl<F: Frame> Core<F> {
         if let Some(timeout) = request.route.timeout {
             self.deadlines.add(number, self.now, timeout);
         }
+        self.counts.route(request.route.id).open += 1;
         self.requests.insert(number, request);
         if !handed {
             // Under `identity: client` another worker than the first may take it, or those before

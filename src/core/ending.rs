@@ -74,6 +74,7 @@ impl<F: Frame> Core<F> {
         if request.route.timeout.is_some() {
             self.deadlines.ended(|n| self.requests.contains_key(&n));
         }
+        self.counts.route(request.route.id).open -= 1;
         if let Some(Peer::Client(client)) = self.peers.get_mut(&request.client) {
             client.open -= 1;
             client.open_bytes -= request.bytes;
@@ -100,7 +101,8 @@ impl<F: Frame> Core<F> {
         frames.push(F::from(frame::ERROR_TYPE.to_vec()));
         frames.extend(to.headers);
         frames.push(F::from(rejection.encode(to.errors)));
-        self.deliver(to.client, to.asked, frames, Outcome::Rejected(reason), out);
+        let outcome = Outcome::Rejected(to.route, reason);
+        self.deliver(to.client, to.asked, frames, outcome, out);
     }
 
     pub(super) fn deliver(
@@ -112,9 +114,12 @@ impl<F: Frame> Core<F> {
         out: &mut impl Outlet<F>,
     ) {
         let fate = match self.peers.get(&client) {
-            Some(Peer::Client(it)) if it.asked == asked => out.to_client(client, frames, outcome),
+            Some(Peer::Client(it)) if it.asked == asked => {
+                self.counts.route(outcome.route()).bytes_out += frame::size(&frames);
+                out.to_client(client, frames, outcome)
+            }
             _ => Fate::Gone,
         };
-        self.ledger.count(outcome, fate);
+        self.counts.count(outcome, fate);
     }
 }

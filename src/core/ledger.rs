@@ -1,14 +1,25 @@
 //! What was counted: every message from a client, by what became of it.
 
+use crate::metrics::RouteCounters;
 use crate::reply::Reason;
+use crate::snapshot::RouteId;
 
-/// What a client's answer is.
+/// What a client's answer is, and whose counter it moves. To an engine it is only something to give back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A worker's.
-    Answered,
+    Answered(RouteId),
     /// The gateway's own.
-    Rejected(Reason),
+    Rejected(RouteId, Reason),
+}
+
+impl Outcome {
+    /// The route of the message that it answers.
+    pub fn route(self) -> RouteId {
+        match self {
+            Self::Answered(route) | Self::Rejected(route, _) => route,
+        }
+    }
 }
 
 /// What became of an answer at delivery.
@@ -24,7 +35,7 @@ pub enum Fate {
     Gone,
 }
 
-/// Counters since the start. At any moment
+/// Counters since the start, over all routes. At any moment
 /// `received = answered + rejected + client_gone + client_slow + in flight`, where in flight are the
 /// open requests and the answers whose fate is open ([`Ledger::unsettled`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,22 +59,16 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Counts an answer by its fate.
-    pub(super) fn count(&mut self, outcome: Outcome, fate: Fate) {
-        match (fate, outcome) {
-            (Fate::Delivered, Outcome::Answered) => self.answered += 1,
-            (Fate::Delivered, Outcome::Rejected(reason)) => self.rejected[reason as usize] += 1,
-            (Fate::Waiting, _) => self.unsettled += 1,
-            (Fate::Slow, _) => self.client_slow += 1,
-            (Fate::Gone, _) => self.client_gone += 1,
+    /// Adds what a route counted.
+    pub(super) fn add(&mut self, route: &RouteCounters) {
+        self.received += route.received;
+        self.answered += route.answered;
+        for (sum, n) in self.rejected.iter_mut().zip(route.rejected) {
+            *sum += n;
         }
-    }
-
-    /// An answer that was counted as waiting met its fate.
-    pub(super) fn settled(&mut self, outcome: Outcome, fate: Fate) {
-        debug_assert!(self.unsettled > 0, "a fate that was told twice");
-        self.unsettled = self.unsettled.saturating_sub(1);
-        self.count(outcome, fate);
+        self.client_gone += route.client_gone;
+        self.client_slow += route.client_slow;
+        self.unsettled += route.unsettled;
     }
 
     /// How many messages have their fate.

@@ -13,25 +13,39 @@
 
 mod control;
 mod libzmq;
+mod native;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 pub use control::Control;
 
 use crate::core::Ledger;
+use crate::metrics::{Inquirer, Sample};
 use crate::snapshot::{EngineKind, Snapshot};
 
 /// An address that the gateway listens on, as the system resolved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listening {
-    /// `frontend` or `pool`.
+    /// `frontend`, `pool` or `admin`.
     pub role: &'static str,
-    /// Its key in routes.yaml.
+    /// Its key in routes.yaml; empty for admin.
     pub name: String,
     /// The address, port 0 resolved.
     pub endpoint: String,
+}
+
+/// `frontend clients`.
+impl fmt::Display for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { role, name, .. } = self;
+        match name.is_empty() {
+            true => f.write_str(role),
+            false => write!(f, "{role} {name}"),
+        }
+    }
 }
 
 /// Why the gateway could not start or go on.
@@ -57,19 +71,68 @@ pub struct Running {
     listening: Vec<Listening>,
     control: Control,
     reloader: Reloader,
+    observer: Observer,
     thread: JoinHandle<Result<Ledger, EngineError>>,
 }
 
 /// What gives a running gateway another configuration, for the thread that reads configurations to hold.
 #[derive(Clone)]
-pub struct Reloader(libzmq::Reloader);
+pub struct Reloader(OfEngine);
+
+#[derive(Clone)]
+enum OfEngine {
+    Libzmq(libzmq::Reloader),
+    Native(native::Reloader),
+}
 
 impl Reloader {
     /// Makes `snapshot` the one that the gateway works by, and gives the new addresses that it listens
     /// on. First everything that can fail is done beside the running gateway, which an error leaves as
     /// it was; the change itself happens between two messages and can't fail.
     pub fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<Listening>, EngineError> {
-        self.0.reload(snapshot)
+        match (&self.0, snapshot.engine) {
+            (OfEngine::Libzmq(engine), EngineKind::Libzmq) => engine.reload(snapshot),
+            (OfEngine::Native(engine), EngineKind::Native) => engine.reload(snapshot),
+            _ => Err(EngineError::new(
+                "the engine can't change while the gateway runs",
+                "restart it",
+            )),
+        }
+    }
+}
+
+/// What asks a running gateway what it has counted, from any thread.
+#[derive(Clone, Debug)]
+pub struct Observer {
+    inquirer: Inquirer,
+    control: Control,
+}
+
+impl Observer {
+    /// What asks the core through `inquirer`, and wakes its engine through `control`.
+    fn new(inquirer: Inquirer, control: Control) -> Self {
+        Self { inquirer, control }
+    }
+
+    /// Has `tell` called, on the data thread, with a sample of the next moment; it must not block. False,
+    /// and `tell` is dropped, if the gateway has ended or too many ask already.
+    #[must_use]
+    pub fn ask(&self, tell: impl FnOnce(Arc<Sample>) + Send + 'static) -> bool {
+        let asked = self.inquirer.ask(tell);
+        if asked {
+            self.control.wake();
+        }
+        asked
+    }
+
+    /// Waits for a sample; none if the gateway has ended or doesn't answer in time.
+    pub fn sample(&self, patience: Duration) -> Option<Arc<Sample>> {
+        let (told, samples) = mpsc::channel();
+        let asked = self.ask(move |sample| {
+            // Whoever waited may have lost patience.
+            let _ = told.send(sample);
+        });
+        samples.recv_timeout(patience).ok().filter(|_| asked)
     }
 }
 
@@ -77,6 +140,7 @@ impl Reloader {
 pub fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     match snapshot.engine {
         EngineKind::Libzmq => libzmq::start(snapshot),
+        EngineKind::Native => native::start(snapshot),
     }
 }
 
@@ -100,6 +164,11 @@ impl Running {
     /// What gives it another configuration.
     pub fn reloader(&self) -> Reloader {
         self.reloader.clone()
+    }
+
+    /// What asks it what it has counted.
+    pub fn observer(&self) -> Observer {
+        self.observer.clone()
     }
 
     /// Waits for the end; gives what was counted.

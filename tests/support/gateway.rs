@@ -1,6 +1,6 @@
 //! A gateway in this process with real peers over real TCP.
 //!
-//! The engine is the one that `GATEWAY_TEST_ENGINE` names (default libzmq), so that the same suite
+//! The engine is the one that `GATEWAY_TEST_ENGINE` names (default native), so that the same suite
 //! holds every engine to the same behaviour.
 #![allow(dead_code)]
 
@@ -27,10 +27,18 @@ const PERSON: &str = r#"
 /// A person with id 1 and name `Ann`, in protobuf.
 pub const ANN: &[u8] = b"\x08\x01\x12\x03Ann";
 
+fn engine() -> String {
+    std::env::var("GATEWAY_TEST_ENGINE").unwrap_or_else(|_| "native".into())
+}
+
+/// Whether this is the engine that is tested: for what only one of them can do.
+pub fn engine_is(name: &str) -> bool {
+    engine() == name
+}
+
 /// A routes.yaml for the engine that is tested.
 pub fn on_this_engine(yaml: &str) -> String {
-    let engine = std::env::var("GATEWAY_TEST_ENGINE").unwrap_or_else(|_| "libzmq".into());
-    format!("engine: {engine}\n{yaml}")
+    format!("engine: {}\n{yaml}", engine())
 }
 
 pub struct Gateway {

@@ -8,6 +8,7 @@ use zmq::{DONTWAIT, Message, SNDMORE, Socket};
 use super::sockets::PoolSocket;
 use crate::core::{Event, Fate, Outcome, Outlet, PeerId};
 use crate::frame::{self, ClientKind, Frame};
+use crate::metrics::EngineCounters;
 use crate::snapshot::{FrontendId, PoolId};
 
 /// What an answer that waits costs beside its bytes: frames and queue entries.
@@ -37,6 +38,10 @@ pub(super) struct Links {
     last_number: u64,
     /// `limits.client_bytes`.
     outbox_max: u64,
+    /// The gauges among them are filled in when somebody asks.
+    pub(super) counters: EngineCounters,
+    /// The sum over the clients' outboxes.
+    unsent_bytes: u64,
 }
 
 /// A frontend's ROUTER, and its clients by their identities.
@@ -139,6 +144,7 @@ impl Links {
                 if client.kind == ClientKind::Req {
                     // It asks again: an answer that it has not taken would be taken for the new one's.
                     client.owed = 1;
+                    self.unsent_bytes -= client.outbox_bytes;
                     client.outbox_bytes = 0;
                     let unread = client.outbox.drain(..).map(|(_, outcome)| outcome);
                     self.news.extend(unread.map(|outcome| Event::Settled {
@@ -179,6 +185,7 @@ impl Links {
         if let Some(frontend) = self.frontends.get_mut(&client.frontend) {
             frontend.clients.remove(&client.identity);
         }
+        self.unsent_bytes -= client.outbox_bytes;
         for (_, outcome) in client.outbox {
             self.news.push_back(Event::Settled {
                 outcome,
@@ -247,6 +254,8 @@ impl Links {
             let bytes = cost(&frames);
             match send(&self.frontends, client, frames) {
                 Ok(()) => {
+                    self.counters.messages_out += 1;
+                    self.unsent_bytes -= bytes;
                     client.outbox_bytes -= bytes;
                     let fate = Fate::Delivered;
                     self.news.push_back(Event::Settled { outcome, fate });
@@ -273,6 +282,7 @@ impl Links {
     pub(super) fn give_up(&mut self) -> usize {
         let before = self.news.len();
         for client in self.clients.values_mut() {
+            self.unsent_bytes -= std::mem::take(&mut client.outbox_bytes);
             for (_, outcome) in client.outbox.drain(..) {
                 let fate = Fate::Slow;
                 self.news.push_back(Event::Settled { outcome, fate });
@@ -309,8 +319,10 @@ impl Outlet<Message> for Links {
         // Whether there is room is decided by the first frame; the others follow it.
         if first(&pool.socket, name).is_err() {
             pool.blocked = true;
+            self.counters.full += 1;
             return Err(body);
         }
+        self.counters.messages_out += 1;
         for part in rest {
             let _ = pool.socket.send(*part, DONTWAIT | SNDMORE);
         }
@@ -326,8 +338,14 @@ impl Outlet<Message> for Links {
         let mut unsent = frames;
         if client.outbox.is_empty() {
             match send(&self.frontends, client, unsent) {
-                Ok(()) => return Fate::Delivered,
-                Err((zmq::Error::EAGAIN, frames)) => unsent = frames,
+                Ok(()) => {
+                    self.counters.messages_out += 1;
+                    return Fate::Delivered;
+                }
+                Err((zmq::Error::EAGAIN, frames)) => {
+                    self.counters.full += 1;
+                    unsent = frames;
+                }
                 Err(_) => {
                     let gone = self.forget(peer);
                     self.news.extend(gone);
@@ -345,7 +363,21 @@ impl Outlet<Message> for Links {
         let frames = unsent.into_iter().map(Frame::compact).collect();
         client.outbox.push_back((frames, outcome));
         client.outbox_bytes += bytes;
+        self.unsent_bytes += bytes;
         Fate::Waiting
+    }
+
+    fn counters(&self) -> EngineCounters {
+        EngineCounters {
+            stalled: self.stalled.len() as u64,
+            unsent_bytes: self.unsent_bytes,
+            ..self.counters.clone()
+        }
+    }
+
+    fn connections(&self, pool: PoolId) -> Option<usize> {
+        let pool = self.pools.get(&pool);
+        pool.map(|pool| pool.monitor.connections())
     }
 }
 

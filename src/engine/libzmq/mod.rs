@@ -25,7 +25,7 @@ use tracing::warn;
 use zmq::{DONTWAIT, Message, POLLIN, POLLOUT, Socket};
 
 use super::control::{Control, Order, Orders};
-use super::{EngineError, Running};
+use super::{EngineError, Observer, Running};
 use crate::core::{Core, Event, Ledger};
 use crate::frame::Frame;
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
@@ -82,7 +82,9 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         snapshot: Arc::clone(&snapshot),
         swept: Duration::ZERO,
         flush_until: None,
+        woke: Duration::ZERO,
     };
+    let observer = Observer::new(engine.core.inquirer(), control.clone());
     let mut listening = Vec::new();
     if let Some(prepared) = prepared {
         listening.clone_from(&prepared.listening);
@@ -101,7 +103,8 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     Ok(Running {
         listening,
         control,
-        reloader: super::Reloader(reloader),
+        reloader: super::Reloader(super::OfEngine::Libzmq(reloader)),
+        observer,
         thread,
     })
 }
@@ -118,12 +121,14 @@ struct Libzmq {
     swept: Duration,
     /// Set when it drains: when what is still unsent is given up.
     flush_until: Option<Duration>,
+    /// When the last wait ended.
+    woke: Duration,
 }
 
 impl Libzmq {
     fn run(mut self) -> Result<Ledger, EngineError> {
         let ended = self.serve();
-        let ledger = self.core.ledger().clone();
+        let ledger = self.core.ledger();
         // The sockets close, and what they have accepted leaves while libzmq is let go of.
         let book = self.book.clone();
         drop(self);
@@ -135,6 +140,7 @@ impl Libzmq {
         loop {
             let ready = self.poll()?;
             let now = self.start.elapsed();
+            self.woke = now;
             for frontend in &ready.frontends {
                 self.drain_frontend(*frontend, now)?;
             }
@@ -160,6 +166,8 @@ impl Libzmq {
     /// Waits until something can be done; gives what.
     fn poll(&mut self) -> Result<Ready, EngineError> {
         let now = self.start.elapsed();
+        self.links.counters.turns += 1;
+        self.links.counters.busy += now.saturating_sub(self.woke);
         let due = [
             self.core.next_deadline(),
             self.links.next_retry(),
@@ -227,6 +235,7 @@ impl Libzmq {
             let Some(mut frames) = receive(&frontend.socket, keep)? else {
                 break;
             };
+            self.links.counters.messages_in += 1;
             // libzmq puts the client's identity in front.
             let identity = frames.remove(0);
             let (peer, events) = self.links.client(id, identity, &mut frames);

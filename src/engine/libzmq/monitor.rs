@@ -39,6 +39,11 @@ impl Monitor {
         !self.connections.is_empty()
     }
 
+    /// How many are connected, as of the last [`Self::update`].
+    pub(super) fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
     /// Takes in what happened; true if at any moment the last connection closed.
     pub(super) fn update(&mut self) -> bool {
         let mut emptied = false;

@@ -70,6 +70,7 @@ impl Libzmq {
             let Some(frames) = receive(&pool.socket, keep)? else {
                 break;
             };
+            self.links.counters.messages_in += 1;
             match pool.crowd {
                 Some(peer) => {
                     self.core

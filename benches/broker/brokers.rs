@@ -1,0 +1,168 @@
+//! The brokers that are compared, each a process.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// The argument that makes this program a zmq_proxy.
+pub const PROXY: &str = "--proxy";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Proxy,
+    Native,
+    Libzmq,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 3] = [Kind::Proxy, Kind::Native, Kind::Libzmq];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Proxy => "zmq_proxy",
+            Kind::Native => "gateway, native",
+            Kind::Libzmq => "gateway, libzmq",
+        }
+    }
+}
+
+/// A broker that runs.
+pub struct Broker {
+    pub kind: Kind,
+    process: Child,
+    pub clients: String,
+    pub workers: String,
+    _directory: TempDir,
+}
+
+const SCHEMA: &str = r#"
+    syntax = "proto3";
+    package bench;
+    message Blob { int32 id = 1; string name = 2; string email = 3; bytes rest = 4; }
+"#;
+
+impl Broker {
+    pub fn start(kind: Kind) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut command = match kind {
+            Kind::Proxy => {
+                let this = std::env::current_exe().expect("this program's path");
+                let mut command = Command::new(this);
+                command.arg(PROXY).arg(directory.path());
+                command.stdout(Stdio::piped());
+                command
+            }
+            Kind::Native => gateway("native", directory.path()),
+            Kind::Libzmq => gateway("libzmq", directory.path()),
+        };
+        let mut process = command.spawn().expect("the broker starts");
+        let (clients, workers) = match kind {
+            Kind::Proxy => endpoints(process.stdout.take()),
+            _ => endpoints(process.stderr.take()),
+        };
+        Self {
+            kind,
+            process,
+            clients,
+            workers,
+            _directory: directory,
+        }
+    }
+
+    /// CPU time of all its threads so far.
+    pub fn cpu(&self) -> Duration {
+        let tasks = format!("/proc/{}/task", self.process.id());
+        let tasks = fs::read_dir(tasks).expect("it runs");
+        let spent = tasks.map(|task| {
+            let path = task.expect("a thread").path().join("schedstat");
+            let text = fs::read_to_string(path).unwrap_or_default();
+            let spent = text.split(' ').next().and_then(|ns| ns.parse().ok());
+            Duration::from_nanos(spent.unwrap_or(0))
+        });
+        spent.sum()
+    }
+
+    /// Resident memory, in bytes.
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(path).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number
+            .and_then(|kib| kib.parse::<u64>().ok())
+            .expect("a size")
+            << 10
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // It may have ended already; then the bench has failed elsewhere.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn gateway(engine: &str, directory: &Path) -> Command {
+    let schemas = directory.join("schemas");
+    fs::create_dir(&schemas).expect("a directory");
+    fs::write(schemas.join("blob.proto"), SCHEMA).expect("a file");
+    let routes = directory.join("routes.yaml");
+    let text = format!(
+        r#"
+engine: {engine}
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
+pools: {{ workers: {{ bind: "tcp://127.0.0.1:0", per_worker: 1000 }} }}
+routes: {{ BLOB: {{ schema: bench.Blob, pool: workers }} }}
+limits: {{ client_bytes: 1GiB }}
+"#
+    );
+    fs::write(&routes, text).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command
+        .args(["--log-format", "json", "-c"])
+        .arg(routes)
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null());
+    command
+}
+
+/// The endpoints that a broker's first lines tell.
+fn endpoints(from: Option<impl std::io::Read + Send + 'static>) -> (String, String) {
+    let mut lines = BufReader::new(from.expect("a pipe")).lines();
+    let mut found = Vec::new();
+    while found.len() < 2 {
+        let line = lines.next().expect("its endpoints").expect("text");
+        if let Some((_, rest)) = line.split_once("tcp://") {
+            let port = rest.trim_end_matches(|c: char| !c.is_ascii_digit());
+            let port = port.split(|c: char| c == '"' || c.is_whitespace()).next();
+            found.push(format!("tcp://{}", port.expect("an endpoint")));
+        }
+    }
+    // What it says later must not fill the pipe.
+    std::thread::spawn(move || lines.for_each(drop));
+    let workers = found.pop().expect("two endpoints");
+    (found.pop().expect("two endpoints"), workers)
+}
+
+/// The broker that checks nothing.
+pub fn run_proxy(_directory: &Path) {
+    let context = zmq::Context::new();
+    let clients = context.socket(zmq::ROUTER).expect("a socket");
+    let workers = context.socket(zmq::DEALER).expect("a socket");
+    for socket in [&clients, &workers] {
+        // As much in flight as the gateway is allowed.
+        socket.set_sndhwm(0).expect("an option");
+        socket.set_rcvhwm(0).expect("an option");
+        socket.bind("tcp://127.0.0.1:*").expect("a free port");
+        println!(
+            "{}",
+            socket.get_last_endpoint().expect("bound").expect("text")
+        );
+    }
+    zmq::proxy(&clients, &workers).expect("it runs until it is killed");
+}

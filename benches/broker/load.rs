@@ -1,0 +1,203 @@
+//! Clients that keep a number of requests in flight, and workers that echo whatever comes.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::brokers::Broker;
+use crate::zmtp;
+
+/// How a broker is loaded.
+pub struct Load {
+    pub name: String,
+    pub lasting: Duration,
+    request: Vec<u8>,
+    clients: usize,
+    /// Requests that a client has in flight.
+    window: usize,
+}
+
+/// What came of it.
+pub struct Loaded {
+    pub round_trips: usize,
+    pub took: Duration,
+    /// Of single requests, sorted; from one client.
+    pub latencies: Vec<Duration>,
+}
+
+const WORKERS: usize = 2;
+
+impl Load {
+    pub fn all(lasting: Duration) -> Vec<Self> {
+        let load = |name: &str, size, clients, window| Self {
+            name: name.to_owned(),
+            lasting,
+            request: zmtp::message(&[b"BLOB", &blob(size)]),
+            clients,
+            window,
+        };
+        vec![
+            load(
+                "60 B, pipelined (2 clients, 100 in flight each)",
+                60,
+                2,
+                100,
+            ),
+            load(
+                "1 KB, pipelined (2 clients, 100 in flight each)",
+                1_000,
+                2,
+                100,
+            ),
+            load(
+                "8 KB, pipelined (2 clients, 100 in flight each)",
+                8_000,
+                2,
+                100,
+            ),
+            load(
+                "1 MB, pipelined (2 clients, 4 in flight each)",
+                1_000_000,
+                2,
+                4,
+            ),
+            load("60 B, one at a time", 60, 1, 1),
+        ]
+    }
+
+    /// Loads a broker for a while.
+    pub fn run(&self, broker: &Broker, lasting: Duration) -> Loaded {
+        let workers: Vec<_> = (0..WORKERS).map(|_| echo(&broker.workers)).collect();
+        let start = Instant::now();
+        let clients: Vec<_> = (0..self.clients)
+            .map(|_| {
+                let endpoint = broker.clients.clone();
+                let (request, window) = (self.request.clone(), self.window);
+                thread::spawn(move || client(&endpoint, &request, window, start + lasting))
+            })
+            .collect();
+        let ended: Vec<_> = clients
+            .into_iter()
+            .map(|client| client.join().expect("answers that are right"))
+            .collect();
+        let took = start.elapsed();
+        for worker in workers {
+            // It may have ended by itself.
+            let _ = worker.shutdown(Shutdown::Both);
+        }
+        let round_trips = ended.iter().map(|(answered, _)| answered).sum();
+        let mut latencies = ended.into_iter().next().map(|it| it.1).unwrap_or_default();
+        latencies.sort_unstable();
+        Loaded {
+            round_trips,
+            took,
+            latencies,
+        }
+    }
+}
+
+/// A payload of this size that fits the schema.
+fn blob(size: usize) -> Vec<u8> {
+    let mut bytes = b"\x08\x2a\x12\x0cAda Lovelace\x1a\x0fada@example.org\x22".to_vec();
+    let missing = size - bytes.len();
+    // One byte holds lengths below 128; of longer ones, the varint has as many bytes as it takes.
+    let mut varint = Vec::new();
+    let mut rest = missing - 1 - usize::from(missing > 129) - usize::from(missing > 16_386);
+    let length = rest;
+    while rest >= 128 {
+        varint.push(rest as u8 | 128);
+        rest >>= 7;
+    }
+    varint.push(rest as u8);
+    bytes.extend(&varint);
+    bytes.resize(bytes.len() + length, b'x');
+    bytes
+}
+
+/// Connects so many clients, which then say nothing.
+pub fn connect(broker: &Broker, clients: usize) -> Vec<TcpStream> {
+    (0..clients)
+        .map(|_| zmtp::connect(&broker.clients))
+        .collect()
+}
+
+/// A worker on a thread: what it gets is what it answers, byte for byte.
+fn echo(endpoint: &str) -> TcpStream {
+    let stream = zmtp::connect(endpoint);
+    let mut other = stream.try_clone().expect("a descriptor");
+    thread::spawn(move || {
+        let mut buffer = vec![0; 256 << 10];
+        while let Ok(n @ 1..) = other.read(&mut buffer) {
+            if other.write_all(&buffer[..n]).is_err() {
+                break;
+            }
+        }
+    });
+    stream
+}
+
+/// A client: how many answers it had, and how long each took.
+fn client(endpoint: &str, request: &[u8], window: usize, until: Instant) -> (usize, Vec<Duration>) {
+    let mut stream = zmtp::connect(endpoint);
+    let burst = request.repeat(window);
+    let mut buffer = vec![0; (256 << 10).max(request.len())];
+    let mut writer = stream.try_clone().expect("a descriptor");
+    // Written beside, so that neither side waits for the other to read.
+    let (more, ordered) = std::sync::mpsc::channel::<usize>();
+    let request_length = request.len();
+    let direct = burst.len() <= 64 << 10;
+    let write_all = burst.clone();
+    let beside = (!direct).then(|| {
+        thread::spawn(move || {
+            for n in ordered {
+                writer
+                    .write_all(&write_all[..n * request_length])
+                    .expect("the broker reads");
+            }
+        })
+    });
+    let send = |stream: &mut TcpStream, n: usize| match direct {
+        true => stream
+            .write_all(&burst[..n * request_length])
+            .expect("the broker reads"),
+        false => more.send(n).expect("the writer writes"),
+    };
+    let mut sent_at = std::collections::VecDeque::new();
+    let mut latencies = Vec::new();
+    let mut matched = 0;
+    let mut answered = 0;
+    sent_at.extend(std::iter::repeat_n(Instant::now(), window));
+    send(&mut stream, window);
+    while answered < sent_at.len() + answered {
+        let n = stream.read(&mut buffer).expect("an answer");
+        assert!(n > 0, "the broker hung up");
+        // The answers are the requests over again.
+        let mut rest = &buffer[..n];
+        let before = answered;
+        while !rest.is_empty() {
+            let piece = rest.len().min(request.len() - matched);
+            assert!(
+                rest[..piece] == request[matched..matched + piece],
+                "a wrong answer"
+            );
+            rest = &rest[piece..];
+            matched += piece;
+            if matched == request.len() {
+                matched = 0;
+                answered += 1;
+            }
+        }
+        let now = Instant::now();
+        latencies.extend(sent_at.drain(..answered - before).map(|at| now - at));
+        if now < until && answered > before {
+            sent_at.extend(std::iter::repeat_n(now, answered - before));
+            send(&mut stream, answered - before);
+        }
+    }
+    drop(more);
+    if let Some(beside) = beside {
+        beside.join().expect("it wrote");
+    }
+    (answered, latencies)
+}

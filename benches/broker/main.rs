@@ -1,0 +1,75 @@
+//! `cargo bench --bench broker`: what a request costs in the gateway, on either engine, and in zmq_proxy.
+//!
+//! Each broker is a process of its own, and is loaded in turn by the same clients and the same echoing
+//! workers, which speak ZMTP by hand and cost next to nothing, so that the broker is what is measured.
+//! The gateway checks every payload against its schema; zmq_proxy checks nothing. Figures are medians
+//! over rounds in which the brokers take turns; beside them the spread. Only the ratios mean anything.
+//!
+//! `cargo bench --bench broker -- quick` does fewer and shorter rounds; `-- idle` only the memory of idle
+//! clients; `-- '1 MB'` only the loads whose names begin so.
+
+mod brokers;
+mod load;
+mod report;
+mod zmtp;
+
+use std::time::Duration;
+
+use brokers::{Broker, Kind};
+use load::Load;
+use report::{Sample, Table};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [role, directory] = &arguments[..] {
+        if role == brokers::PROXY {
+            return brokers::run_proxy(directory.as_ref());
+        }
+    }
+    let quick = arguments.iter().any(|it| it == "quick");
+    let (rounds, lasting) = match quick {
+        true => (3, Duration::from_millis(500)),
+        false => (7, Duration::from_secs(2)),
+    };
+    let known = ["quick", "idle", "--bench"];
+    let mut wanted = arguments.iter().filter(|it| !known.contains(&it.as_str()));
+    let wanted = wanted.next();
+    let only_idle = arguments.iter().any(|it| it == "idle");
+    for load in Load::all(lasting) {
+        if !only_idle && wanted.is_none_or(|wanted| load.name.starts_with(wanted)) {
+            compare(&load, rounds);
+        }
+    }
+    if wanted.is_none() {
+        idle(if quick { 1_000 } else { 10_000 });
+    }
+}
+
+fn compare(load: &Load, rounds: usize) {
+    let mut table = Table::new(&load.name);
+    let brokers: Vec<Broker> = Kind::ALL.into_iter().map(Broker::start).collect();
+    for broker in &brokers {
+        load.run(broker, Duration::from_millis(200));
+    }
+    for _ in 0..rounds {
+        for broker in &brokers {
+            let before = broker.cpu();
+            let loaded = load.run(broker, load.lasting);
+            let cpu = broker.cpu() - before;
+            table.add(broker.kind, Sample::new(&loaded, cpu, broker.memory()));
+        }
+    }
+    table.print();
+}
+
+/// What a client costs that is connected and silent.
+fn idle(clients: usize) {
+    let broker = Broker::start(Kind::Native);
+    let before = broker.memory();
+    let held = load::connect(&broker, clients);
+    let each = (broker.memory() - before) / held.len() as u64;
+    println!(
+        "\n{} idle clients: {each} B of memory each (engine native)",
+        held.len()
+    );
+}

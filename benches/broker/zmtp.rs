@@ -1,0 +1,45 @@
+//! A peer's half of ZMTP 3.0, as far as a load needs it.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+/// Connects as a DEALER, as far as its peer's READY.
+pub fn connect(endpoint: &str) -> TcpStream {
+    let address = endpoint.strip_prefix("tcp://").expect("a TCP endpoint");
+    let mut stream = TcpStream::connect(address).expect("the broker listens");
+    stream.set_nodelay(true).expect("a TCP stream");
+    let mut hello = [0; 64];
+    hello[0] = 0xff;
+    hello[8..12].copy_from_slice(b"\x01\x7f\x03\x00");
+    hello[12..16].copy_from_slice(b"NULL");
+    stream.write_all(&hello).expect("its peer reads");
+    stream
+        .write_all(b"\x04\x29\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\0")
+        .expect("its peer reads");
+    let mut greeting = [0; 64];
+    stream.read_exact(&mut greeting).expect("a greeting");
+    let mut header = [0; 2];
+    stream.read_exact(&mut header).expect("a command");
+    assert_eq!(header[0], 4, "a short command");
+    let mut ready = vec![0; usize::from(header[1])];
+    stream.read_exact(&mut ready).expect("a command");
+    assert!(ready.starts_with(b"\x05READY"), "{ready:?}");
+    stream
+}
+
+/// A message of these frames.
+pub fn message(frames: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (n, frame) in frames.iter().enumerate() {
+        let more = u8::from(n + 1 < frames.len());
+        match u8::try_from(frame.len()) {
+            Ok(size) => bytes.extend([more, size]),
+            Err(_) => {
+                bytes.push(more | 2);
+                bytes.extend((frame.len() as u64).to_be_bytes());
+            }
+        }
+        bytes.extend_from_slice(frame);
+    }
+    bytes
+}

@@ -1,0 +1,125 @@
+//! Seeing inside: an HTTP listener on a thread of its own, as routes.yaml's `admin` says.
+//!
+//! [`Admin`] opens, moves and closes it as the configuration changes: prepared before a reload takes hold,
+//! committed after it. `serve` accepts connections within bounds, `answer` says what is at which path,
+//! `guard` who may ask, `exposition` and `status` write what is seen, and `sampler` gets it from the data
+//! thread.
+//!
+//! It must never make the data thread wait, nor wait for it without an end; and what an HTTP client does can
+//! grow nothing beyond the bounds in `serve`.
+
+mod answer;
+mod exposition;
+mod guard;
+mod sampler;
+mod serve;
+mod status;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, Place};
+use crate::engine::{Listening, Observer};
+use crate::reload::Standing;
+use crate::snapshot::AdminSettings;
+use crate::watch::Wake;
+use serve::{Opening, Serving};
+
+/// What can be seen and done over HTTP.
+#[derive(Clone, Debug)]
+pub struct Sights {
+    /// What asks the data thread.
+    pub observer: Observer,
+    /// What the control plane knows.
+    pub standing: Arc<Standing>,
+    /// What asks for a reload.
+    pub wake: Wake,
+}
+
+/// The listener, or that there is none.
+#[derive(Debug)]
+pub struct Admin {
+    sights: Sights,
+    serving: Option<Serving>,
+}
+
+/// A change of the listener that can't fail any more. Dropped, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Prepared(Change);
+
+#[derive(Debug)]
+enum Change {
+    None,
+    Close,
+    Open(Opening),
+}
+
+/// Begins to listen; a fault is told at `place`.
+pub fn bind(settings: &AdminSettings, place: Option<Place>) -> Result<TcpListener, Diagnostic> {
+    TcpListener::bind(settings.bind).map_err(|error| {
+        let fault = Diagnostic::error(format!("admin can't listen on {}: {error}", settings.bind));
+        let fault = fault.help("give it an address of this machine that nobody listens on");
+        match place {
+            Some(place) => fault.at(place).label("expected a free address"),
+            None => fault,
+        }
+    })
+}
+
+impl Admin {
+    /// Serves nothing yet.
+    pub fn new(sights: Sights) -> Self {
+        Self {
+            sights,
+            serving: None,
+        }
+    }
+
+    /// Makes everything for `wanted` that can fail. A fault is told at `place`, which is where its `bind`
+    /// stands.
+    pub fn prepare(
+        &self,
+        wanted: Option<&AdminSettings>,
+        place: Option<Place>,
+    ) -> Result<Prepared, Diagnostic> {
+        let serving = self.serving.as_ref().map(|serving| &serving.settings);
+        let change = match wanted {
+            _ if wanted == serving => Change::None,
+            None => Change::Close,
+            Some(settings) => return self.prepare_on(settings, bind(settings, place)?),
+        };
+        Ok(Prepared(change))
+    }
+
+    /// The same, where the address is listened on already.
+    pub fn prepare_on(
+        &self,
+        settings: &AdminSettings,
+        listener: TcpListener,
+    ) -> Result<Prepared, Diagnostic> {
+        let opening = Opening::new(settings.clone(), listener, self.sights.clone());
+        let opening = opening
+            .map_err(|error| Diagnostic::error(format!("admin can't be served: {error}")))?;
+        Ok(Prepared(Change::Open(opening)))
+    }
+
+    /// Carries the change out; gives the new address, if there is one.
+    pub fn commit(&mut self, prepared: Prepared) -> Option<Listening> {
+        match prepared.0 {
+            Change::None => None,
+            Change::Close => {
+                self.serving = None;
+                None
+            }
+            Change::Open(opening) => {
+                let (serving, endpoint) = opening.go();
+                self.serving = Some(serving);
+                Some(Listening {
+                    role: "admin",
+                    name: String::new(),
+                    endpoint,
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Request → answer: what is at which path.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::sampler::Sampler;
+use super::{Sights, exposition, guard, status};
+use crate::metrics::Sample;
+use crate::reload::{Outcome, Report};
+
+/// How long a reload is waited for. Files that take longer are still loaded.
+const RELOAD_TIME: Duration = Duration::from_secs(60);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+const PATHS: &str = "\
+GET  /metrics  counters and gauges, for Prometheus
+GET  /status   what runs, as JSON
+GET  /healthz  whether the data thread is at work
+GET  /readyz   whether requests are taken
+POST /reload   load the files now, and say what came of it
+";
+
+type Answer = Response<Full<Bytes>>;
+
+/// Answers one request. Bodies are not read.
+pub(super) async fn answer<B>(
+    request: &Request<B>,
+    sights: &Sights,
+    sampler: &Sampler,
+    local: bool,
+) -> Result<Answer, Infallible> {
+    if let Err((code, why)) = guard::check(request, local) {
+        return Ok(text(code, format!("{why}\n")));
+    }
+    let method = request.method();
+    let path = request.uri().path();
+    let allowed = match path {
+        "/reload" => Method::POST,
+        _ => Method::GET,
+    };
+    let known = matches!(
+        path,
+        "/" | "/metrics" | "/status" | "/healthz" | "/readyz" | "/reload"
+    );
+    if !known {
+        return Ok(text(StatusCode::NOT_FOUND, format!("there is:\n{PATHS}")));
+    }
+    let reads = *method == Method::HEAD && allowed == Method::GET;
+    if *method != allowed && !reads {
+        let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, format!("use {allowed}\n"));
+        let allow = HeaderValue::from_static(if path == "/reload" {
+            "POST"
+        } else {
+            "GET, HEAD"
+        });
+        answer.headers_mut().insert(ALLOW, allow);
+        return Ok(answer);
+    }
+    Ok(match path {
+        "/reload" => reload(request, sights).await,
+        "/" => text(StatusCode::OK, PATHS.to_owned()),
+        _ => seen(path, sights, sampler.sample().await),
+    })
+}
+
+/// What is at a path that shows a sample.
+fn seen(path: &str, sights: &Sights, sample: Option<Arc<Sample>>) -> Answer {
+    let Some(sample) = sample else {
+        let why = "the data thread does not answer\n";
+        return text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned());
+    };
+    match path {
+        "/metrics" => {
+            let body = exposition::exposition(sample, sights.standing.known());
+            respond(StatusCode::OK, OPENMETRICS, body)
+        }
+        "/status" => {
+            let body = status::status(&sample, &sights.standing.known());
+            respond(StatusCode::OK, JSON, body)
+        }
+        "/readyz" if sample.draining => {
+            let why = "draining: the gateway shuts down and takes no more requests\n";
+            text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
+        }
+        "/readyz" => text(StatusCode::OK, "ready\n".to_owned()),
+        _ => text(StatusCode::OK, "ok\n".to_owned()),
+    }
+}
+
+async fn reload<B>(request: &Request<B>, sights: &Sights) -> Answer {
+    let (told, report) = oneshot::channel();
+    sights.wake.reload_and_tell(move |report| {
+        // Whoever asked may have hung up.
+        let _ = told.send(report);
+    });
+    match timeout(RELOAD_TIME, report).await {
+        Ok(Ok(report)) => {
+            let code = match report.outcome {
+                Outcome::Applied | Outcome::Unchanged => StatusCode::OK,
+                Outcome::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+                Outcome::Refused => StatusCode::CONFLICT,
+            };
+            match wants_json(request) {
+                true => respond(code, JSON, status::reload_as_json(&report)),
+                false => text(code, reload_as_text(&report)),
+            }
+        }
+        Ok(Err(_)) => {
+            let why = "nobody follows the files any more: the gateway ends\n";
+            text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
+        }
+        Err(_) => {
+            let why = "still loading; GET /status will say what came of it\n";
+            text(StatusCode::ACCEPTED, why.to_owned())
+        }
+    }
+}
+
+fn wants_json<B>(request: &Request<B>) -> bool {
+    let accept = request.headers().get(ACCEPT);
+    accept.is_some_and(|it| it.to_str().is_ok_and(|it| it.contains("json")))
+}
+
+fn reload_as_text(report: &Report) -> String {
+    let Report {
+        outcome,
+        generation,
+        plan,
+        diagnostics,
+        ..
+    } = report;
+    let summary = match outcome {
+        Outcome::Applied | Outcome::Unchanged => {
+            format!("{}: {plan}; generation {generation}", outcome.label())
+        }
+        Outcome::Invalid | Outcome::Refused => {
+            let serves = format!("generation {generation} serves on");
+            format!("{}: nothing changed; {serves}", outcome.label())
+        }
+    };
+    match diagnostics.is_empty() {
+        true => format!("{summary}\n"),
+        false => format!("{summary}\n\n{}", diagnostics.render(false)),
+    }
+}
+
+fn text(code: StatusCode, body: String) -> Answer {
+    respond(code, TEXT, body)
+}
+
+fn respond(code: StatusCode, kind: &'static str, body: String) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = code;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}

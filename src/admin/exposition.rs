@@ -1,0 +1,312 @@
+//! What is counted → the OpenMetrics text of /metrics. `docs/metrics.md` explains every family.
+//!
+//! Label values are names of the configuration and words of the gateway's own, never what a peer sends.
+
+use std::collections::BTreeSet;
+use std::fmt::Error;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use crate::metrics::{LATENCY_BOUNDS_US, Latency, PoolSample, RouteCounters, Sample};
+use crate::reload::{Known, Outcome};
+use crate::reply::Reason;
+use crate::snapshot::{FrontendId, RouteId};
+
+/// The text of /metrics.
+pub(super) fn exposition(sample: Arc<Sample>, known: Known) -> String {
+    let mut registry = Registry::with_prefix("gateway");
+    registry.register_collector(Box::new(Shown { sample, known }));
+    let mut text = String::new();
+    // Writing into memory has no way to fail.
+    let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+    text
+}
+
+#[derive(Debug)]
+struct Shown {
+    sample: Arc<Sample>,
+    known: Known,
+}
+
+type Labels<'a> = &'a [(&'static str, &'a str)];
+type Written = Result<(), Error>;
+
+impl Collector for Shown {
+    fn encode(&self, encoder: DescriptorEncoder) -> Written {
+        let mut page = Page(encoder);
+        self.process(&mut page)?;
+        self.requests(&mut page)?;
+        self.pools(&mut page)?;
+        self.engine(&mut page)?;
+        self.reloads(&mut page)
+    }
+}
+
+impl Shown {
+    fn process(&self, page: &mut Page<'_>) -> Written {
+        let Sample {
+            snapshot,
+            uptime,
+            draining,
+            ..
+        } = &*self.sample;
+        let engine = snapshot.engine.name();
+        let help = "What runs, always 1";
+        let mut family = page
+            .0
+            .encode_descriptor("build", help, None, MetricType::Info)?;
+        family.encode_info(&[("version", env!("CARGO_PKG_VERSION")), ("engine", engine)])?;
+        page.gauge(
+            "uptime_seconds",
+            "Since the engine started",
+            uptime.as_secs_f64(),
+        )?;
+        let help = "Of the configuration that requests are judged by";
+        page.gauge("snapshot_generation", help, snapshot.generation as f64)?;
+        let help = "1 once the gateway shuts down and takes no more requests";
+        page.gauge("draining", help, f64::from(u8::from(*draining)))
+    }
+
+    fn requests(&self, page: &mut Page<'_>) -> Written {
+        let routes = self.routes();
+        let counter = |page: &mut Page<'_>, name, help, count: fn(&RouteCounters) -> u64| {
+            let mut family = page.family(name, help, MetricType::Counter)?;
+            for (name, route) in &routes {
+                count_of(&mut family, &[("route", name)], count(route))?;
+            }
+            Ok(())
+        };
+        let help = "Complete messages from clients";
+        counter(page, "received", help, |route| route.received)?;
+        let help = "Messages from clients that have their fate";
+        let mut family = page.family("requests", help, MetricType::Counter)?;
+        for (name, route) in &routes {
+            for (outcome, count) in [
+                ("answered", route.answered),
+                ("rejected", route.rejected.iter().sum()),
+                ("client_gone", route.client_gone),
+                ("client_slow", route.client_slow),
+            ] {
+                count_of(&mut family, &[("route", name), ("outcome", outcome)], count)?;
+            }
+        }
+        let help =
+            "Answers of the gateway's own that were delivered; a reason shows once it occurred";
+        let mut family = page.family("rejections", help, MetricType::Counter)?;
+        for (name, route) in &routes {
+            for (reason, count) in Reason::ALL.iter().zip(route.rejected) {
+                if count > 0 {
+                    let labels = &[("route", *name), ("reason", reason.label())];
+                    count_of(&mut family, labels, count)?;
+                }
+            }
+        }
+        let help = "Messages from clients without a fate yet: open requests, and answers that wait \
+                    for their client to read";
+        let mut family = page.family("in_flight", help, MetricType::Gauge)?;
+        for (name, route) in &routes {
+            level_of(
+                &mut family,
+                &[("route", name)],
+                route.open + route.unsettled,
+            )?;
+        }
+        let help = "From a request's arrival to its worker's answer";
+        let mut family = page.family("latency_seconds", help, MetricType::Histogram)?;
+        // Of what no route matches, nothing goes to a worker.
+        for (name, route) in routes.iter().filter(|(name, _)| !name.is_empty()) {
+            let labels = [("route", *name)];
+            histogram_of(&mut family.encode_family(&&labels[..])?, &route.latency)?;
+        }
+        let help = "Bytes of the messages from clients, all frames together";
+        counter(page, "received_bytes", help, |route| route.bytes_in)?;
+        let help = "Bytes of the answers to clients, all frames together";
+        counter(page, "sent_bytes", help, |route| route.bytes_out)?;
+        let help = "Clients that are there; engine libzmq knows them from their first message on";
+        let mut family = page.family("clients", help, MetricType::Gauge)?;
+        let Sample {
+            snapshot, clients, ..
+        } = &*self.sample;
+        for number in 0..snapshot.names.frontends() {
+            let id = FrontendId(number);
+            let count = clients.get(number).copied().unwrap_or(0);
+            if count > 0 || snapshot.frontends.contains_key(&id) {
+                let labels = &[("frontend", snapshot.names.of_frontend(id))];
+                level_of(&mut family, labels, count)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Routes of the configuration, and those that have ever had a message.
+    fn routes(&self) -> Vec<(&str, &RouteCounters)> {
+        let Sample {
+            snapshot, routes, ..
+        } = &*self.sample;
+        let there: BTreeSet<RouteId> = snapshot.routes.iter().map(|(_, it)| it.id).collect();
+        let shown = |id: RouteId, it: &RouteCounters| {
+            id == RouteId::NONE || there.contains(&id) || it.received > 0
+        };
+        let routes = routes.iter().enumerate().map(|(n, it)| (RouteId(n), it));
+        routes
+            .filter(|(id, it)| shown(*id, it))
+            .map(|(id, it)| (snapshot.names.of_route(id), it))
+            .collect()
+    }
+
+    fn pools(&self, page: &mut Page<'_>) -> Written {
+        let sample = &*self.sample;
+        let pools: Vec<(&str, &PoolSample)> = sample
+            .live_pools()
+            .map(|(id, pool)| (sample.snapshot.names.of_pool(id), pool))
+            .collect();
+        let level = |page: &mut Page<'_>, name, help, level: fn(&PoolSample) -> u64| {
+            let mut family = page.family(name, help, MetricType::Gauge)?;
+            for (name, pool) in &pools {
+                level_of(&mut family, &[("pool", name)], level(pool))?;
+            }
+            Ok(())
+        };
+        let help = "Workers that are connected";
+        level(page, "pool_workers", help, |pool| pool.workers as u64)?;
+        let help = "Requests that workers hold";
+        level(page, "pool_held", help, |pool| pool.held as u64)?;
+        let help = "Requests that wait for a worker";
+        level(page, "pool_queue_length", help, |pool| pool.queue as u64)?;
+        let help = "Bytes of the requests that wait for a worker";
+        level(page, "pool_queue_bytes", help, |pool| pool.queue_bytes)?;
+        let help = "Requests handed to workers";
+        let mut family = page.family("pool_handed", help, MetricType::Counter)?;
+        for (name, pool) in &pools {
+            count_of(&mut family, &[("pool", name)], pool.counters.handed)?;
+        }
+        let help = "Workers' messages that were dropped: late answers, and what answers nothing";
+        let mut family = page.family("pool_dropped", help, MetricType::Counter)?;
+        for (name, pool) in &pools {
+            let counters = &pool.counters;
+            for (cause, count) in [
+                ("late", counters.late),
+                ("unsolicited", counters.unsolicited),
+            ] {
+                count_of(&mut family, &[("pool", name), ("cause", cause)], count)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn engine(&self, page: &mut Page<'_>) -> Written {
+        let engine = &self.sample.engine;
+        let help = "Times that the data thread looked at its peers";
+        page.counter("engine_turns", help, engine.turns)?;
+        let help = "Time that the data thread worked rather than waited";
+        let mut family = page.family("engine_busy_seconds", help, MetricType::Counter)?;
+        family.encode_counter::<NoLabelSet, _, f64>(&engine.busy.as_secs_f64(), None)?;
+        let help = "Messages from (in) and to (out) clients and workers";
+        let both = [Some(engine.messages_in), Some(engine.messages_out)];
+        page.directions("engine_messages", help, both)?;
+        let help =
+            "Bytes read from (in) and written to (out) the network, where the engine can tell";
+        let both = [engine.bytes_in, engine.bytes_out];
+        page.directions("engine_bytes", help, both)?;
+        let help = "Times that a client or worker could take no more";
+        page.counter("engine_full", help, engine.full)?;
+        let help = "Clients that answers wait for";
+        page.gauge("engine_stalled_clients", help, engine.stalled as f64)?;
+        let help = "Bytes of the answers that wait for clients";
+        page.gauge("engine_unsent_bytes", help, engine.unsent_bytes as f64)?;
+        if let Some(paused) = engine.paused {
+            let help = "Peers that are not read from for now";
+            page.gauge("engine_paused_peers", help, paused as f64)?;
+        }
+        if let Some(connections) = engine.connections {
+            let help = "Connections, those that are still shaking hands included";
+            page.gauge("engine_connections", help, connections as f64)?;
+        }
+        if let Some(failed) = engine.handshakes_failed {
+            let help = "Connections that ended before they had shaken hands";
+            page.counter("engine_handshakes_failed", help, failed)?;
+        }
+        Ok(())
+    }
+
+    fn reloads(&self, page: &mut Page<'_>) -> Written {
+        let known = &self.known;
+        let help = "Reloads by what they came to";
+        let mut family = page.family("reloads", help, MetricType::Counter)?;
+        for (outcome, count) in Outcome::ALL.iter().zip(known.reloads) {
+            count_of(&mut family, &[("outcome", outcome.label())], count)?;
+        }
+        let good = known
+            .last
+            .as_ref()
+            .is_none_or(|last| last.outcome.is_good());
+        let help = "1 if what runs is what the files said when they were last loaded";
+        page.gauge("reload_good", help, f64::from(u8::from(good)))?;
+        let help = "What reading and compiling the files took, at each reload";
+        let mut family = page.family("reload_compile_seconds", help, MetricType::Histogram)?;
+        histogram_of(&mut family, &known.compile)?;
+        let help = "What it took from then until the change had taken hold";
+        let mut family = page.family("reload_swap_seconds", help, MetricType::Histogram)?;
+        histogram_of(&mut family, &known.swap)
+    }
+}
+
+/// The page, family by family.
+struct Page<'a>(DescriptorEncoder<'a>);
+
+impl Page<'_> {
+    fn family<'s>(
+        &'s mut self,
+        name: &'s str,
+        help: &str,
+        kind: MetricType,
+    ) -> Result<MetricEncoder<'s>, Error> {
+        self.0.encode_descriptor(name, help, None, kind)
+    }
+
+    fn counter(&mut self, name: &str, help: &str, count: u64) -> Written {
+        let mut family = self.family(name, help, MetricType::Counter)?;
+        family.encode_counter::<NoLabelSet, _, f64>(&count, None)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, level: f64) -> Written {
+        let mut family = self.family(name, help, MetricType::Gauge)?;
+        family.encode_gauge(&level)
+    }
+
+    /// A counter of what comes in and what goes out, where it is known.
+    fn directions(&mut self, name: &str, help: &str, both: [Option<u64>; 2]) -> Written {
+        if both == [None, None] {
+            return Ok(());
+        }
+        let mut family = self.family(name, help, MetricType::Counter)?;
+        for (direction, count) in ["in", "out"].into_iter().zip(both) {
+            if let Some(count) = count {
+                count_of(&mut family, &[("direction", direction)], count)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn count_of(family: &mut MetricEncoder<'_>, labels: Labels<'_>, count: u64) -> Written {
+    let mut metric = family.encode_family(&labels)?;
+    metric.encode_counter::<NoLabelSet, _, f64>(&count, None)
+}
+
+fn level_of(family: &mut MetricEncoder<'_>, labels: Labels<'_>, level: u64) -> Written {
+    family.encode_family(&labels)?.encode_gauge(&level)
+}
+
+fn histogram_of(metric: &mut MetricEncoder<'_>, latency: &Latency) -> Written {
+    let bounds = LATENCY_BOUNDS_US.iter().map(|us| f64::from(*us) / 1e6);
+    let bounds = bounds.chain([f64::INFINITY]);
+    let buckets: Vec<(f64, u64)> = bounds.zip(latency.buckets).collect();
+    let count = latency.buckets.iter().sum();
+    let sum = latency.sum_ns as f64 / 1e9;
+    metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+}

@@ -1,0 +1,103 @@
+//! Who may ask: what a browser sends on behalf of a page that its user visits is turned away.
+//!
+//! There is no password, so a page must not be able to do what the person before the browser could. Two ways
+//! are known. A page makes the browser send a request to this address: such a request says so itself, by
+//! `Origin` or `Sec-Fetch-Site`, and a form's, even an old browser's, by its content type. Or its name is made
+//! to lead here (DNS rebinding), so that the browser takes us for the page's own server: then `Host` has the
+//! page's name, where those who mean us write an address or `localhost`. Where others than this machine can
+//! connect, a name may be how they mean us, as in `prometheus.yml`; reading by it is allowed there.
+
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING};
+use hyper::{Method, Request, StatusCode};
+
+/// Why a request is turned away, and as what.
+pub(super) type Refusal = (StatusCode, &'static str);
+
+/// Whether `request` may be answered, which came to this machine's loopback address if `local`.
+pub(super) fn check<B>(request: &Request<B>, local: bool) -> Result<(), Refusal> {
+    let headers = request.headers();
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => {
+            if (local || changes) && !host.to_str().is_ok_and(is_address) {
+                let why =
+                    "the Host header has a name: use an address, such as 127.0.0.1, or localhost";
+                return Err((StatusCode::FORBIDDEN, why));
+            }
+        }
+        (None, _) if !changes => {}
+        _ => return Err((StatusCode::BAD_REQUEST, "expected one Host header")),
+    }
+    if changes {
+        check_change(headers)?;
+    }
+    Ok(())
+}
+
+fn check_change(headers: &HeaderMap) -> Result<(), Refusal> {
+    if headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site") {
+        let why = "a page in a browser asks for this: ask with a tool such as curl -X POST";
+        return Err((StatusCode::FORBIDDEN, why));
+    }
+    let empty = headers
+        .get(CONTENT_LENGTH)
+        .is_none_or(|length| length == "0");
+    if !empty || headers.contains_key(TRANSFER_ENCODING) {
+        return Err((
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "expected no body: curl -X POST",
+        ));
+    }
+    if headers.contains_key(CONTENT_TYPE) {
+        let why = "expected no body and no Content-Type: curl -X POST";
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+    }
+    Ok(())
+}
+
+/// Whether a Host header names an address, which no name server has a say in.
+fn is_address(host: &str) -> bool {
+    let Ok(authority) = host.parse::<hyper::http::uri::Authority>() else {
+        return false;
+    };
+    let host = authority.host();
+    let v6 = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    match v6 {
+        Some(v6) => v6.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::Ipv4Addr>().is_ok()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_no_names() {
+        for address in [
+            "127.0.0.1",
+            "127.0.0.1:9559",
+            "[::1]:9559",
+            "LocalHost:1",
+            "10.0.0.7",
+        ] {
+            assert!(is_address(address), "{address}");
+        }
+        let names = [
+            "",
+            "gateway:9559",
+            "evil.example",
+            "localhost.evil.example:9559",
+            "127.0.0.1.evil.example",
+            "127.0.0.1@evil.example",
+            "localhost.",
+            "::1",
+        ];
+        for name in names {
+            assert!(!is_address(name), "{name}");
+        }
+    }
+}

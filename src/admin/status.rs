@@ -1,0 +1,334 @@
+//! What runs → the JSON of /status, and of the answer to POST /reload. README.md documents the form, and it
+//! only grows.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::core::Ledger;
+use crate::diagnostic::{Diagnostics, Place};
+use crate::metrics::{RouteCounters, Sample};
+use crate::reload::{Changes, Known, Plan, Report};
+use crate::reply::Reason;
+use crate::snapshot::{AnyOf, Route};
+
+/// The body of /status.
+pub(super) fn status(sample: &Sample, known: &Known) -> String {
+    json(&Status::of(sample, known))
+}
+
+/// The body of the answer to POST /reload, for programs.
+pub(super) fn reload_as_json(report: &Report) -> String {
+    json(&Reload::of(report))
+}
+
+fn json(it: &impl Serialize) -> String {
+    // Writing strings and numbers into memory has no way to fail.
+    let mut text = serde_json::to_string_pretty(it).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    version: &'static str,
+    engine: &'static str,
+    state: &'static str,
+    generation: u64,
+    uptime_seconds: f64,
+    endpoints: Vec<Endpoint<'a>>,
+    frontends: Vec<Frontend<'a>>,
+    pools: Vec<Pool<'a>>,
+    routes: Vec<RouteStatus<'a>>,
+    ledger: Books,
+    last_reload: Option<Reload<'a>>,
+}
+
+/// An address that is listened on.
+#[derive(Serialize)]
+struct Endpoint<'a> {
+    role: &'static str,
+    name: &'a str,
+    endpoint: &'a str,
+}
+
+#[derive(Serialize)]
+struct Frontend<'a> {
+    name: &'a str,
+    connect: &'a [String],
+    clients: u64,
+}
+
+#[derive(Serialize)]
+struct Pool<'a> {
+    name: &'a str,
+    /// Taken out of the configuration, and busy with what it has.
+    removed: bool,
+    connect: &'a [String],
+    workers: usize,
+    held: usize,
+    queue: Queue,
+    handed: u64,
+    late: u64,
+    unsolicited: u64,
+}
+
+#[derive(Serialize)]
+struct Queue {
+    length: usize,
+    bytes: u64,
+    length_max: Option<usize>,
+    bytes_max: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct RouteStatus<'a> {
+    #[serde(rename = "type")]
+    name: &'a str,
+    pool: &'a str,
+    schema: Vec<SchemaName<'a>>,
+    reply: Vec<SchemaName<'a>>,
+    timeout_seconds: Option<f64>,
+    frontends: Option<Vec<&'a str>>,
+    #[serde(flatten)]
+    books: Books,
+}
+
+#[derive(Serialize)]
+struct SchemaName<'a> {
+    encoding: &'static str,
+    message: &'a str,
+}
+
+/// `received` is the sum of the others.
+#[derive(Serialize)]
+struct Books {
+    received: u64,
+    answered: u64,
+    rejected: u64,
+    client_gone: u64,
+    client_slow: u64,
+    in_flight: u64,
+    rejections: Rejections,
+}
+
+/// Rejections by reason, those that occurred.
+struct Rejections([u64; Reason::ALL.len()]);
+
+impl Serialize for Rejections {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let counts = Reason::ALL.iter().zip(self.0).filter(|(_, n)| *n > 0);
+        serializer.collect_map(counts.map(|(reason, n)| (reason.label(), n)))
+    }
+}
+
+#[derive(Serialize)]
+struct Reload<'a> {
+    outcome: &'static str,
+    generation: u64,
+    /// Seconds since 1970.
+    at: f64,
+    summary: String,
+    changes: Parts<'a>,
+    compile_seconds: f64,
+    swap_seconds: Option<f64>,
+    diagnostics: Vec<Entry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Parts<'a> {
+    frontends: &'a Changes,
+    pools: &'a Changes,
+    routes: &'a Changes,
+    protos: &'a Changes,
+    settings: &'a [&'static str],
+}
+
+/// The keys of `gateway check --format json`.
+#[derive(Serialize)]
+struct Entry<'a> {
+    #[serde(flatten)]
+    at: At,
+    severity: &'static str,
+    message: &'a str,
+    label: Option<&'a str>,
+    help: Option<&'a str>,
+}
+
+#[derive(Default, Serialize)]
+struct At {
+    file: Option<String>,
+    line: Option<u32>,
+    column: Option<u32>,
+}
+
+impl<'a> Status<'a> {
+    fn of(sample: &'a Sample, known: &'a Known) -> Self {
+        let snapshot = &*sample.snapshot;
+        let names = &snapshot.names;
+        let frontends = snapshot.frontends.iter().map(|(id, it)| Frontend {
+            name: &it.name,
+            connect: &it.endpoints.connect,
+            clients: sample.clients.get(id.0).copied().unwrap_or(0),
+        });
+        let listening = known.listening_for(snapshot).map(|at| Endpoint {
+            role: at.role,
+            name: &at.name,
+            endpoint: &at.endpoint,
+        });
+        let mut routes: Vec<&Route> = Vec::new();
+        routes.extend(snapshot.routes.iter().map(|(_, route)| &**route));
+        routes.sort_by(|one, two| one.name.cmp(&two.name));
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            engine: snapshot.engine.name(),
+            state: if sample.draining {
+                "draining"
+            } else {
+                "serving"
+            },
+            generation: snapshot.generation,
+            uptime_seconds: sample.uptime.as_secs_f64(),
+            endpoints: listening.collect(),
+            frontends: frontends.collect(),
+            pools: pools(sample),
+            routes: routes
+                .into_iter()
+                .map(|route| RouteStatus {
+                    name: &route.name,
+                    pool: names.of_pool(route.pool),
+                    schema: schemas(route.schema.as_ref()),
+                    reply: schemas(route.reply.as_ref()),
+                    timeout_seconds: route.timeout.as_ref().map(Duration::as_secs_f64),
+                    frontends: route
+                        .frontends
+                        .as_ref()
+                        .map(|ids| ids.iter().map(|id| names.of_frontend(*id)).collect()),
+                    books: Books::of_route(sample.routes.get(route.id.0)),
+                })
+                .collect(),
+            ledger: Books::of_all(&sample.ledger, sample.in_flight),
+            last_reload: known.last.as_deref().map(Reload::of),
+        }
+    }
+}
+
+fn pools(sample: &Sample) -> Vec<Pool<'_>> {
+    let pools = sample.live_pools().map(|(id, pool)| {
+        let settings = sample.snapshot.pools.get(&id);
+        Pool {
+            name: sample.snapshot.names.of_pool(id),
+            removed: settings.is_none(),
+            connect: settings.map_or(&[], |it| &it.endpoints.connect),
+            workers: pool.workers,
+            held: pool.held,
+            queue: Queue {
+                length: pool.queue,
+                bytes: pool.queue_bytes,
+                length_max: settings.map(|it| it.queue),
+                bytes_max: settings.map(|it| it.queue_bytes),
+            },
+            handed: pool.counters.handed,
+            late: pool.counters.late,
+            unsolicited: pool.counters.unsolicited,
+        }
+    });
+    pools.collect()
+}
+
+fn schemas(any_of: Option<&AnyOf>) -> Vec<SchemaName<'_>> {
+    let schemas = any_of.into_iter().flat_map(AnyOf::schemas);
+    let names = schemas.map(|schema| SchemaName {
+        encoding: schema.encoding().label(),
+        message: schema.message_name(),
+    });
+    names.collect()
+}
+
+impl Books {
+    fn of_route(route: Option<&RouteCounters>) -> Self {
+        let route = route.cloned().unwrap_or_default();
+        Self {
+            received: route.received,
+            answered: route.answered,
+            rejected: route.rejected.iter().sum(),
+            client_gone: route.client_gone,
+            client_slow: route.client_slow,
+            in_flight: route.open + route.unsettled,
+            rejections: Rejections(route.rejected),
+        }
+    }
+
+    fn of_all(ledger: &Ledger, in_flight: u64) -> Self {
+        Self {
+            received: ledger.received,
+            answered: ledger.answered,
+            rejected: ledger.rejected.iter().sum(),
+            client_gone: ledger.client_gone,
+            client_slow: ledger.client_slow,
+            in_flight,
+            rejections: Rejections(ledger.rejected),
+        }
+    }
+}
+
+impl<'a> Reload<'a> {
+    fn of(report: &'a Report) -> Self {
+        let Report {
+            outcome,
+            at,
+            generation,
+            plan,
+            diagnostics,
+            compile,
+            swap,
+        } = report;
+        let Plan {
+            frontends,
+            pools,
+            routes,
+            protos,
+            settings,
+        } = plan;
+        Self {
+            outcome: outcome.label(),
+            generation: *generation,
+            at: at
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs_f64(),
+            summary: plan.to_string(),
+            changes: Parts {
+                frontends,
+                pools,
+                routes,
+                protos,
+                settings,
+            },
+            compile_seconds: compile.as_secs_f64(),
+            swap_seconds: swap.as_ref().map(Duration::as_secs_f64),
+            diagnostics: entries(diagnostics),
+        }
+    }
+}
+
+fn entries(diagnostics: &Diagnostics) -> Vec<Entry<'_>> {
+    let entries = diagnostics.iter().map(|it| Entry {
+        at: it.place.as_ref().map_or_else(At::default, At::of),
+        severity: it.severity.label(),
+        message: &it.message,
+        label: Some(it.label.as_str()).filter(|label| !label.is_empty()),
+        help: it.help.as_deref(),
+    });
+    entries.collect()
+}
+
+impl At {
+    fn of(place: &Place) -> Self {
+        Self {
+            file: Some(place.file.path.display().to_string()),
+            line: Some(place.line),
+            column: Some(place.column),
+        }
+    }
+}

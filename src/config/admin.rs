@@ -1,0 +1,101 @@
+//! What `admin` says: where the gateway shows itself over HTTP.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use serde::Deserialize;
+use serde_yaml::Value;
+
+use super::section::{Section, Spanned};
+use super::yaml::Node;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::snapshot::AdminSettings;
+
+/// `127.0.0.1:9559`, `localhost:9559`, `[::1]:9559`, `*:9559`: where HTTP is listened for. No names but
+/// `localhost`, because what a name stands for may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Value")]
+pub struct HttpBind(pub SocketAddr);
+
+impl TryFrom<Value> for HttpBind {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let expected = "expected ADDRESS:PORT such as 127.0.0.1:9559, localhost:9559 or *:9559";
+        let text = value.as_str().ok_or(expected)?;
+        if text.contains("://") {
+            return Err(format!("without a scheme: {expected}"));
+        }
+        if let Ok(address) = text.parse() {
+            return Ok(Self(address));
+        }
+        let (host, port) = text.rsplit_once(':').ok_or(expected)?;
+        let host = match host {
+            "localhost" => Ipv4Addr::LOCALHOST,
+            "*" => Ipv4Addr::UNSPECIFIED,
+            _ => host.parse().map_err(|_| expected)?,
+        };
+        let port = port.parse().map_err(
+            |_| "expected a port from 0 to 65535 (0: the system chooses) after the last colon",
+        )?;
+        Ok(Self(SocketAddr::new(IpAddr::V4(host), port)))
+    }
+}
+
+/// Reads the section; none without one, or where what it says was reported as a fault.
+pub fn admin(node: Option<&Node>, found: &mut Diagnostics) -> Option<Spanned<AdminSettings>> {
+    let mut section = Section::open(node?, "admin", &[], found);
+    let bind = section.value::<HttpBind>("bind", found);
+    if bind.is_none() && section.is_sound() && !section.has("bind") {
+        let fault = Diagnostic::error("admin has no address").at(section.place().clone());
+        found.push(
+            fault
+                .label("expected bind")
+                .help("such as\nadmin: { bind: \"127.0.0.1:9559\" }"),
+        );
+    }
+    section.close(found);
+    let Spanned { value, place } = bind?;
+    if !value.0.ip().is_loopback() {
+        let fault =
+            Diagnostic::warning("admin can be reached from other machines").at(place.clone());
+        found.push(fault.label("expected a loopback address").help(
+            "whoever reaches it sees all names, addresses and counts, and can reload, without a \
+             password: bind 127.0.0.1, or let only those through that may",
+        ));
+    }
+    let value = AdminSettings { bind: value.0 };
+    Some(Spanned { value, place })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_and_a_port() {
+        let read = |text: &str| {
+            let bind = serde_yaml::from_str::<HttpBind>(&format!("{text:?}"));
+            bind.map(|bind| bind.0.to_string())
+                .map_err(|e| e.to_string())
+        };
+        for (text, address) in [
+            ("127.0.0.1:9559", "127.0.0.1:9559"),
+            ("localhost:0", "127.0.0.1:0"),
+            ("*:80", "0.0.0.0:80"),
+            ("[::1]:9559", "[::1]:9559"),
+        ] {
+            assert_eq!(read(text).as_deref(), Ok(address));
+        }
+        for wrong in [
+            "9559",
+            ":9559",
+            "gateway:9559",
+            "127.0.0.1:70000",
+            "127.0.0.1",
+            "::1:80",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        assert!(read("tcp://*:1").unwrap_err().contains("without a scheme"));
+    }
+}

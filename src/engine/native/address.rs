@@ -1,0 +1,85 @@
+//! Addresses of routes.yaml, as the system takes them.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+/// Where to listen or to connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    /// A name or an address, `*` for any, and a port, 0 for whichever is free.
+    Tcp { host: String, port: u16 },
+    /// A socket in the file system.
+    Ipc(PathBuf),
+}
+
+impl Address {
+    /// Reads an endpoint that the configuration has let pass.
+    pub(super) fn parse(endpoint: &str) -> io::Result<Self> {
+        let unknown = || io::Error::new(io::ErrorKind::InvalidInput, "no such kind of address");
+        if let Some(path) = endpoint.strip_prefix("ipc://") {
+            return Ok(Self::Ipc(path.into()));
+        }
+        let rest = endpoint.strip_prefix("tcp://").ok_or_else(unknown)?;
+        let (host, port) = rest.rsplit_once(':').ok_or_else(unknown)?;
+        let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+        let port = match port {
+            "*" => 0,
+            digits => digits.parse().map_err(|_| unknown())?,
+        };
+        Ok(Self::Tcp {
+            host: bare.unwrap_or(host).to_owned(),
+            port,
+        })
+    }
+}
+
+/// What a TCP name and port stand for now. Asks the system's resolver, which may take seconds: not for
+/// the data thread.
+pub(super) fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let host = if host == "*" { "0.0.0.0" } else { host };
+    Ok((host, port).to_socket_addrs()?.collect())
+}
+
+/// An ipc path as an endpoint.
+pub(super) fn ipc(path: &Path) -> String {
+    format!("ipc://{}", path.display())
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+            Self::Ipc(path) => f.write_str(&ipc(path)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        let tcp = |host: &str, port| Address::Tcp {
+            host: host.into(),
+            port,
+        };
+        let read = |text: &str| Address::parse(text).unwrap();
+        assert_eq!(read("tcp://*:5559"), tcp("*", 5559));
+        assert_eq!(read("tcp://127.0.0.1:*"), tcp("127.0.0.1", 0));
+        assert_eq!(read("tcp://[::1]:7"), tcp("::1", 7));
+        assert_eq!(read("tcp://[::1]:7").to_string(), "tcp://[::1]:7");
+        assert_eq!(read("ipc:///run/g"), Address::Ipc("/run/g".into()));
+        assert!(Address::parse("udp://x:1").is_err());
+    }
+
+    #[test]
+    fn names_resolve() {
+        assert_eq!(resolve("*", 7).unwrap(), [([0, 0, 0, 0], 7).into()]);
+        let local = resolve("::1", 7).unwrap();
+        assert!(local.iter().all(SocketAddr::is_ipv6) && local.len() == 1);
+    }
+}

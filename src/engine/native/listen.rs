@@ -1,0 +1,194 @@
+//! Listeners: connections come in. When the system has no descriptor left, accepting rests for a moment
+//! instead of spinning.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use mio::{Registry, Token};
+use tracing::warn;
+
+use super::Native;
+use super::address::Address;
+use super::connection::Role;
+use super::stream::{Listener, Stream};
+
+/// Connections that a listener may take in before the others have their turn.
+const BUDGET: usize = 64;
+
+/// How long accepting rests when descriptors have run out, and how long until an address that was still
+/// taken is tried again.
+const REST: Duration = Duration::from_millis(100);
+
+/// A listener's number. Never used twice; as a token it is small, which peers' tokens are not.
+pub(super) type ListenerId = usize;
+
+/// Listeners by number.
+pub(super) struct Listeners {
+    pub(super) registry: Registry,
+    pub(super) there: BTreeMap<ListenerId, Listening>,
+    /// Those that may have connections waiting, as the system tells once.
+    ready: Vec<ListenerId>,
+    /// When those that rest go on.
+    again: Option<Duration>,
+}
+
+pub(super) struct Listening {
+    pub(super) role: Role,
+    pub(super) state: State,
+}
+
+pub(super) enum State {
+    Open(Listener),
+    /// It takes over an address from another that was only just closed.
+    Taken(Address),
+}
+
+impl Listeners {
+    pub(super) fn new(registry: Registry) -> Self {
+        Self {
+            registry,
+            there: BTreeMap::new(),
+            ready: Vec::new(),
+            again: None,
+        }
+    }
+
+    pub(super) fn is(&self, token: Token) -> bool {
+        self.there.contains_key(&token.0)
+    }
+
+    /// Connections may have come.
+    pub(super) fn mark_ready(&mut self, token: Token) {
+        if !self.ready.contains(&token.0) {
+            self.ready.push(token.0);
+        }
+    }
+
+    /// Starts to listen for this role.
+    pub(super) fn open(&mut self, id: ListenerId, role: Role, mut listener: Listener) {
+        if let Err(error) = listener.register(&self.registry, Token(id)) {
+            // The system has no memory left for it; nothing else can make it fail.
+            warn!(%error, "can't listen");
+        }
+        self.ready.push(id);
+        let state = State::Open(listener);
+        self.there.insert(id, Listening { role, state });
+    }
+
+    /// Takes an address that another listener has just left.
+    pub(super) fn take_over(&mut self, id: ListenerId, role: Role, address: Address) {
+        match Listener::bind(&address) {
+            Ok(listener) => self.open(id, role, listener),
+            Err(error) => {
+                warn!(%address, %error, "can't listen yet; trying again");
+                let state = State::Taken(address);
+                self.there.insert(id, Listening { role, state });
+                self.again = Some(Duration::ZERO);
+            }
+        }
+    }
+
+    /// Whether some are to be served at once.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// When those that rest go on.
+    pub(super) fn next(&self) -> Option<Duration> {
+        self.again
+    }
+
+    /// Ends the rest, if it is time.
+    fn wake(&mut self, now: Duration) {
+        if self.again.is_none_or(|again| again > now) {
+            return;
+        }
+        self.again = None;
+        let taken = self
+            .there
+            .iter_mut()
+            .filter_map(|(id, it)| match &it.state {
+                State::Taken(address) => Some((*id, it.role, address.clone())),
+                State::Open(_) => None,
+            });
+        for (id, role, address) in taken.collect::<Vec<_>>() {
+            self.take_over(id, role, address);
+        }
+        self.ready = self.there.keys().copied().collect();
+        self.again = self.again.map(|_| now + REST);
+    }
+}
+
+impl Native {
+    /// Takes in the connections that came.
+    pub(super) fn accept(&mut self, now: Duration) {
+        self.listeners.wake(now);
+        for id in std::mem::take(&mut self.listeners.ready) {
+            for n in 0.. {
+                if n == BUDGET {
+                    self.listeners.ready.push(id);
+                    break;
+                }
+                match self.accept_one(id) {
+                    Ok(Some((stream, role))) => self.take_in(stream, role, now),
+                    Ok(None) => break,
+                    // It went before we came.
+                    Err(error) if is_its_own(&error) => {}
+                    Err(error) => {
+                        if let Some(left_out) = self.quiet.accept.allow(now) {
+                            warn!(%error, left_out, "can't accept connections; trying again");
+                        }
+                        self.listeners.again = Some(now + REST);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn accept_one(&mut self, id: ListenerId) -> io::Result<Option<(Stream, Role)>> {
+        let Some(Listening {
+            role,
+            state: State::Open(listener),
+        }) = self.listeners.there.get(&id)
+        else {
+            return Ok(None);
+        };
+        if !self.peers.has_room() {
+            return Err(io::Error::other("there are a million connections"));
+        }
+        match listener.accept() {
+            Ok(stream) => Ok(Some((stream, *role))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn take_in(&mut self, stream: Stream, role: Role, now: Duration) {
+        // It fails only if the peer has gone.
+        let _ = stream.set_nodelay();
+        match self.peers.add(stream, role, None, now) {
+            Ok(peer) => self.begin(peer, now),
+            Err(error) => warn!(%error, "can't watch a connection"),
+        }
+    }
+}
+
+/// Whether accepting failed for the connection's sake, not the system's.
+fn is_its_own(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, NetworkDown,
+        NetworkUnreachable, TimedOut,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | TimedOut
+    )
+}

@@ -1,0 +1,346 @@
+//! The native engine: ZMTP spoken by the gateway itself, on one thread, over the system's readiness events.
+//!
+//! A turn ([`Native::turn`]): wait; take in connections; read from each peer that has something, once, and
+//! tell the core each message; then write to each peer that something waits for. So a frame goes from
+//! [`traffic`] (read, [`zmtp::decoder`]) through the core into an [`outbox`] ([`peers`]) and out.
+//!
+//! `listen`, `dial` and `meet` bring connections as far as the core's knowing them; `reload` takes over
+//! another configuration; `end` says goodbye. All memory that a peer can claim is bounded where it is claimed:
+//! in `decoder` what comes in, in `peers` what goes out, in `meet` the number of strangers.
+
+mod address;
+mod bytes;
+mod connection;
+mod dial;
+mod end;
+mod listen;
+mod meet;
+mod outbox;
+mod peers;
+mod quiet;
+mod reload;
+mod stream;
+mod timers;
+mod traffic;
+mod zmtp;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use tracing::warn;
+
+use super::control::{Control, Order, Orders};
+use super::{EngineError, Observer, Running};
+use crate::core::{Core, Event, Ledger, PeerId};
+use crate::snapshot::Snapshot;
+use bytes::Bytes;
+use dial::Dialer;
+use listen::Listeners;
+use peers::Peers;
+use quiet::Quiet;
+pub(super) use reload::Reloader;
+use reload::{Commit, SharedBook};
+
+/// Events that one wait may tell of; others are told by the next one.
+const EVENTS: usize = 1024;
+
+/// What orders come by.
+const CONTROL: Token = Token(0);
+
+/// The walks recurse once a level, to `limits.depth` at most, which is at most 1000.
+const DATA_STACK: usize = 8 << 20;
+
+/// What the data thread begins with.
+struct Start {
+    poll: Poll,
+    orders: Orders,
+    commits: mpsc::Receiver<Commit>,
+    control: Control,
+    book: SharedBook,
+    snapshot: Arc<Snapshot>,
+}
+
+/// Binds everything, then serves on a thread of its own.
+pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
+    let failed = |error: io::Error| EngineError::new("engine native", error);
+    let book = SharedBook::default();
+    let (commits, inbox) = mpsc::channel();
+    let (control, orders) = Control::new().map_err(failed)?;
+    let start = Start {
+        poll: Poll::new().map_err(failed)?,
+        orders,
+        commits: inbox,
+        control: control.clone(),
+        book: book.clone(),
+        snapshot: Arc::clone(&snapshot),
+    };
+    let reloader = Reloader::new(book, commits, control.clone());
+    // Adopted as the first thing that the data thread does.
+    let listening = reloader.prepare(&snapshot)?;
+    let (made, inquirer) = mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new()
+        .name("data".into())
+        .stack_size(DATA_STACK)
+        // Frames are counted without atomics, so everything that holds them is made where it is used.
+        .spawn(move || {
+            let native = Native::new(start).map_err(failed)?;
+            // Whoever starts it waits for this.
+            let _ = made.send(native.core.inquirer());
+            native.run()
+        })
+        .map_err(|error| EngineError::new("data thread", error))?;
+    let Ok(inquirer) = inquirer.recv() else {
+        let ended = thread.join();
+        let error = EngineError::new("data thread", "it did not start");
+        return Err(ended.ok().and_then(Result::err).unwrap_or(error));
+    };
+    Ok(Running {
+        listening,
+        observer: Observer::new(inquirer, control.clone()),
+        control,
+        reloader: super::Reloader(super::OfEngine::Native(reloader)),
+        thread,
+    })
+}
+
+struct Native {
+    core: Core<Bytes>,
+    snapshot: Arc<Snapshot>,
+    peers: Peers,
+    listeners: Listeners,
+    dialer: Dialer,
+    poll: Poll,
+    orders: Orders,
+    commits: mpsc::Receiver<Commit>,
+    book: SharedBook,
+    start: Instant,
+    /// Connections that had yet to say what they are when they were put here, oldest first.
+    handshakes: VecDeque<PeerId>,
+    /// How many clients the core knows.
+    clients: usize,
+    /// Clients without a name so far.
+    nameless: u32,
+    /// Something was removed from the configuration and is not closed yet.
+    removing: bool,
+    /// When it was last looked whether that can be closed.
+    looked: Duration,
+    /// Set when it drains: when what is still unread is given up.
+    flush_until: Option<Duration>,
+    quiet: Quiet,
+    /// When the last wait ended.
+    woke: Duration,
+}
+
+impl Native {
+    fn new(start: Start) -> io::Result<Self> {
+        let Start {
+            poll,
+            orders,
+            commits,
+            control,
+            book,
+            snapshot,
+        } = start;
+        let registry = poll.registry();
+        registry.register(
+            &mut SourceFd(&orders.descriptor()),
+            CONTROL,
+            Interest::READABLE,
+        )?;
+        Ok(Self {
+            core: Core::new(Arc::clone(&snapshot)),
+            peers: Peers::new(registry.try_clone()?),
+            listeners: Listeners::new(registry.try_clone()?),
+            dialer: Dialer::new(control),
+            snapshot,
+            poll,
+            orders,
+            commits,
+            book,
+            start: Instant::now(),
+            handshakes: VecDeque::new(),
+            clients: 0,
+            nameless: 0,
+            removing: false,
+            looked: Duration::ZERO,
+            flush_until: None,
+            quiet: Quiet::default(),
+            woke: Duration::ZERO,
+        })
+    }
+
+    fn run(mut self) -> Result<Ledger, EngineError> {
+        self.commit(Duration::ZERO);
+        let mut events = Events::with_capacity(EVENTS);
+        let ended = loop {
+            match self.turn(&mut events) {
+                Ok(Go::On) => {}
+                Ok(Go::End) => break Ok(()),
+                Err(error) => break Err(EngineError::new("waiting for the network", error)),
+            }
+        };
+        self.book.close();
+        let ledger = self.core.ledger();
+        self.say_goodbye(&mut events);
+        ended.map(|()| ledger)
+    }
+
+    /// One turn: the whole engine.
+    fn turn(&mut self, events: &mut Events) -> io::Result<Go> {
+        let wait = self.wait();
+        self.peers.counters.turns += 1;
+        self.peers.counters.busy += self.start.elapsed().saturating_sub(self.woke);
+        match self.poll.poll(events, wait) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+            Err(error) => return Err(error),
+        }
+        let now = self.start.elapsed();
+        self.woke = now;
+        let ordered = self.sort(events, now);
+        if ordered && self.obey(now) {
+            return Ok(Go::End);
+        }
+        self.accept(now);
+        self.call(now);
+        let busy = self.read(now);
+        self.look_at_silent(now);
+        self.core.on(now, Event::Tick, &mut self.peers);
+        self.tell(now);
+        self.write(now);
+        if self.removing {
+            self.close_removed(now);
+        }
+        Ok(self.is_over(busy || !events.is_empty(), now))
+    }
+
+    /// How long nothing needs to be done, unless something happens.
+    fn wait(&self) -> Option<Duration> {
+        let at_once = !self.peers.ready.is_empty()
+            || self.peers.is_dirty()
+            || self.listeners.is_ready()
+            || self.core.is_drained();
+        if at_once {
+            return Some(Duration::ZERO);
+        }
+        let due = [
+            self.core.next_deadline(),
+            self.peers.timers.next(),
+            self.listeners.next(),
+            self.dialer.next(),
+            self.flush_until,
+            self.removing
+                .then_some(self.start.elapsed() + reload::LOOK_AGAIN),
+        ];
+        let due = due.into_iter().flatten().min()?;
+        Some(due.saturating_sub(self.start.elapsed()))
+    }
+
+    /// Notes what the system tells; true if there may be an order.
+    fn sort(&mut self, events: &Events, now: Duration) -> bool {
+        let mut ordered = false;
+        for event in events {
+            let token = event.token();
+            if token == CONTROL {
+                ordered = true;
+            } else if let Some(peer) = Peers::of_token(token) {
+                self.note(peer, event, now);
+            } else if self.listeners.is(token) {
+                self.listeners.mark_ready(token);
+            }
+        }
+        ordered
+    }
+
+    fn note(&mut self, peer: PeerId, event: &mio::event::Event, now: Duration) {
+        if event.is_writable() {
+            self.answered(peer, now);
+        }
+        let Some(connection) = self.peers.get(peer) else {
+            return;
+        };
+        connection.half_closed |= event.is_read_closed() || event.is_error();
+        connection.readable |= event.is_readable() || connection.half_closed;
+        let writable = event.is_writable() && !connection.outbox.is_empty();
+        self.peers.queue(peer);
+        if writable {
+            self.peers.mark_dirty(peer);
+        }
+    }
+
+    /// Gives each peer that has something to say its turn; true if any had.
+    fn read(&mut self, now: Duration) -> bool {
+        let turns = self.peers.ready.len();
+        for _ in 0..turns {
+            if let Some(peer) = self.peers.ready.pop_front() {
+                self.serve(peer, now);
+                self.tell(now);
+            }
+        }
+        turns > 0
+    }
+
+    fn write(&mut self, now: Duration) {
+        self.peers.flush();
+        for (peer, error) in std::mem::take(&mut self.peers.broken) {
+            self.hang_up(peer, &error, now);
+        }
+        self.tell(now);
+    }
+
+    /// Tells the core what came to light while its effects were carried out.
+    fn tell(&mut self, now: Duration) {
+        while let Some(event) = self.peers.news.pop_front() {
+            self.core.on(now, event, &mut self.peers);
+        }
+    }
+
+    /// Carries out the order in force; true if that is to end at once.
+    fn obey(&mut self, now: Duration) -> bool {
+        match self.orders.get() {
+            Order::Serve => {
+                self.commit(now);
+                false
+            }
+            Order::Stop => true,
+            Order::Drain => {
+                if self.flush_until.is_none() {
+                    let deadline = now + self.snapshot.grace;
+                    self.flush_until = Some(deadline + end::FLUSH);
+                    self.core
+                        .on(now, Event::Drain { deadline }, &mut self.peers);
+                    self.tell(now);
+                }
+                self.decline();
+                false
+            }
+        }
+    }
+
+    fn is_over(&mut self, busy: bool, now: Duration) -> Go {
+        // What has arrived by now is still told that it came too late.
+        if self.core.is_drained() && !busy {
+            return Go::End;
+        }
+        if self.flush_until.is_some_and(|until| until <= now) {
+            let unread = self.peers.give_up();
+            warn!(
+                answers = unread,
+                "given up: their clients did not read them"
+            );
+            self.tell(now);
+            return Go::End;
+        }
+        Go::On
+    }
+}
+
+/// Whether there is another turn.
+enum Go {
+    On,
+    End,
+}

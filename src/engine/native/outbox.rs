@@ -1,0 +1,247 @@
+//! What waits to be written to a peer: small frames copied together, large ones shared; and which answers
+//! have been written when so many bytes have.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use super::bytes::{Bytes, PIECE, Spare};
+use super::zmtp::{self, MORE};
+use crate::core::Outcome;
+use crate::frame::Frame;
+
+/// Bytes from which a frame is shared instead of copied: below, copying costs less than a piece of its
+/// own in the system call, and than keeping its buffer from being read into.
+const SHARED_MIN: usize = 16 << 10;
+
+/// Pieces that one system call takes.
+const PIECES_MAX: usize = 64;
+
+/// One peer's.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pieces: VecDeque<Piece>,
+    /// Bytes of the first piece that are written.
+    written_of_first: usize,
+    unwritten: u64,
+    /// Bytes written so far.
+    written: u64,
+    /// Answers among what waits: each with the number of written bytes at which it is out.
+    answers: VecDeque<(u64, Outcome)>,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Copied(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes) => bytes,
+            Self::Shared(bytes) => bytes.bytes(),
+        }
+    }
+}
+
+impl Outbox {
+    /// Bytes that wait.
+    pub(super) fn unwritten(&self) -> u64 {
+        self.unwritten
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.unwritten == 0
+    }
+
+    /// Appends protocol bytes.
+    pub(super) fn put(&mut self, spare: &mut Spare, put: impl FnOnce(&mut Vec<u8>)) {
+        let piece = self.tail(spare, 0);
+        let before = piece.len();
+        put(piece);
+        self.unwritten += (piece.len() - before) as u64;
+    }
+
+    /// Appends a frame that is small, or not ours to share.
+    pub(super) fn copy(&mut self, spare: &mut Spare, frame: &[u8], more: bool) {
+        let flags = if more { MORE } else { 0 };
+        let piece = self.tail(spare, frame.len() + zmtp::HEADER_MAX);
+        let before = piece.len();
+        zmtp::put_frame(piece, flags, frame);
+        self.unwritten += (piece.len() - before) as u64;
+    }
+
+    /// Appends a frame.
+    pub(super) fn push(&mut self, spare: &mut Spare, frame: &Bytes, more: bool) {
+        let bytes = frame.bytes();
+        if bytes.len() < SHARED_MIN {
+            self.copy(spare, bytes, more);
+            return;
+        }
+        let flags = if more { MORE } else { 0 };
+        self.put(spare, |piece| zmtp::put_header(piece, flags, bytes.len()));
+        self.unwritten += bytes.len() as u64;
+        self.pieces.push_back(Piece::Shared(frame.clone()));
+    }
+
+    /// The answer that was appended last ends here.
+    pub(super) fn mark(&mut self, outcome: Outcome) {
+        self.answers
+            .push_back((self.written + self.unwritten, outcome));
+    }
+
+    /// An answer that is written, and hasn't been told before.
+    pub(super) fn next_written(&mut self) -> Option<Outcome> {
+        let written = self.written;
+        let front = self.answers.front().filter(|(end, _)| *end <= written)?.1;
+        self.answers.pop_front();
+        Some(front)
+    }
+
+    /// An answer that waits, when nothing will be written any more.
+    pub(super) fn next_lost(&mut self) -> Option<Outcome> {
+        self.answers.pop_front().map(|(_, outcome)| outcome)
+    }
+
+    /// Writes as much as the peer takes: until nothing waits (true), or the system has no room (false).
+    pub(super) fn write(
+        &mut self,
+        spare: &mut Spare,
+        mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<bool> {
+        while !self.pieces.is_empty() {
+            let mut slices = [IoSlice::new(&[]); PIECES_MAX];
+            let mut offered = 0;
+            let mut count = 0;
+            let mut skip = self.written_of_first;
+            for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+                let bytes = &piece.bytes()[skip..];
+                skip = 0;
+                offered += bytes.len();
+                *slice = IoSlice::new(bytes);
+                count += 1;
+            }
+            match write(&slices[..count]) {
+                Ok(n) => {
+                    self.advance(spare, n);
+                    if n < offered {
+                        return Ok(false);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Lets go of the buffers that what waits was received in, as far as it is but a part of them.
+    pub(super) fn compact(&mut self) {
+        for piece in &mut self.pieces {
+            if let Piece::Shared(bytes) = piece {
+                *bytes = std::mem::take(bytes).compact();
+            }
+        }
+    }
+
+    fn advance(&mut self, spare: &mut Spare, n: usize) {
+        self.written += n as u64;
+        self.unwritten -= n as u64;
+        self.written_of_first += n;
+        while let Some(first) = self.pieces.front() {
+            let length = first.bytes().len();
+            if self.written_of_first < length {
+                break;
+            }
+            self.written_of_first -= length;
+            match self.pieces.pop_front() {
+                Some(Piece::Copied(piece)) => spare.keep_piece(piece),
+                Some(Piece::Shared(bytes)) => spare.keep(bytes),
+                None => break,
+            }
+        }
+    }
+
+    /// The piece to append to, with room for `n` bytes more if it is not a new one.
+    fn tail(&mut self, spare: &mut Spare, n: usize) -> &mut Vec<u8> {
+        let fits = matches!(self.pieces.back(), Some(Piece::Copied(piece))
+            if piece.len() + n <= PIECE);
+        if !fits {
+            self.pieces.push_back(Piece::Copied(spare.piece()));
+        }
+        match self.pieces.back_mut() {
+            Some(Piece::Copied(piece)) => piece,
+            _ => unreachable!("a copied piece was just seen or put there"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::Reason;
+    use crate::snapshot::RouteId;
+
+    /// Writes at most `most` bytes a call and then has no room.
+    fn take(outbox: &mut Outbox, into: &mut Vec<u8>, most: usize) -> bool {
+        let write = |slices: &[IoSlice<'_>]| {
+            let before = into.len();
+            for slice in slices {
+                let room = most - (into.len() - before);
+                into.extend_from_slice(&slice[..slice.len().min(room)]);
+            }
+            Ok(into.len() - before)
+        };
+        outbox.write(&mut Spare::default(), write).unwrap()
+    }
+
+    #[test]
+    fn what_goes_in_comes_out_however_little_the_peer_takes() {
+        let large = vec![9; SHARED_MIN + 1];
+        let mut expected = Vec::new();
+        let frames: Vec<Vec<u8>> =
+            vec![vec![1; 10], large, vec![2; PIECE - 5], vec![], vec![3; 300]];
+        for frame in &frames {
+            zmtp::put_frame(&mut expected, MORE, frame);
+        }
+        for most in [1, 7, 1000, SHARED_MIN, usize::MAX / 2] {
+            let mut outbox = Outbox::default();
+            let mut spare = Spare::default();
+            for frame in &frames {
+                outbox.push(&mut spare, &Bytes::from(frame.clone()), true);
+            }
+            assert_eq!(outbox.unwritten(), expected.len() as u64);
+            let mut out = Vec::new();
+            while !take(&mut outbox, &mut out, most) {
+                outbox.compact();
+            }
+            assert!(out == expected, "{most} at a time");
+            assert!(outbox.is_empty() && outbox.pieces.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_answer_is_out_when_its_last_byte_is() {
+        let mut outbox = Outbox::default();
+        let mut spare = Spare::default();
+        let route = RouteId::NONE;
+        let outcomes = [
+            Outcome::Answered(route),
+            Outcome::Rejected(route, Reason::Timeout),
+        ];
+        for outcome in outcomes {
+            outbox.copy(&mut spare, b"12345678", false);
+            outbox.mark(outcome);
+        }
+        let mut out = Vec::new();
+        assert!(!take(&mut outbox, &mut out, 9));
+        assert_eq!(outbox.next_written(), None);
+        assert!(!take(&mut outbox, &mut out, 1));
+        assert_eq!(outbox.next_written(), Some(outcomes[0]));
+        assert_eq!(outbox.next_written(), None);
+        assert_eq!(outbox.next_lost(), Some(outcomes[1]));
+        assert_eq!(outbox.next_lost(), None);
+    }
+}

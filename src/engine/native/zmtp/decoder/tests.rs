@@ -1,0 +1,197 @@
+use super::super::{put_frame, put_header};
+use super::*;
+
+const BOUNDS: Bounds = Bounds {
+    bytes: 100_000,
+    frames: 4,
+};
+
+/// What an item says, in a form that can be compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Said {
+    Message(Vec<Vec<u8>>),
+    Oversize(Vec<Vec<u8>>),
+    Command(Vec<u8>),
+    Fault(Fault),
+}
+
+fn owned(frames: &[Bytes]) -> Vec<Vec<u8>> {
+    frames.iter().map(|frame| frame.bytes().to_vec()).collect()
+}
+
+/// What comes out of a stream that is cut into these pieces.
+fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Said>, Decoder) {
+    let mut decoder = Decoder::default();
+    let mut spare = Spare::default();
+    let mut said = Vec::new();
+    for piece in pieces {
+        let mut input = Input::from(piece.to_vec());
+        loop {
+            match decoder.next(&mut input, BOUNDS, &mut spare) {
+                Ok(Some(Item::Message(frames))) => said.push(Said::Message(owned(&frames))),
+                Ok(Some(Item::Oversize(frames))) => said.push(Said::Oversize(owned(&frames))),
+                Ok(Some(Item::Command(body))) => said.push(Said::Command(body.bytes().to_vec())),
+                Ok(None) => break,
+                Err(fault) => {
+                    said.push(Said::Fault(fault));
+                    return (said, decoder);
+                }
+            }
+        }
+        assert!(input.rest().is_empty(), "it takes all that it is given");
+    }
+    (said, decoder)
+}
+
+fn message(frames: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (n, frame) in frames.iter().enumerate() {
+        let more = if n + 1 < frames.len() { MORE } else { 0 };
+        put_frame(&mut bytes, more, frame);
+    }
+    bytes
+}
+
+/// One of everything: short, long and empty frames, a command inside a message, one message with too many
+/// frames and two with too many bytes.
+fn everything() -> (Vec<u8>, Vec<Said>) {
+    let long = vec![b'x'; 300];
+    let huge = vec![b'h'; 100_001];
+    let mut bytes = message(&[b"T", b"", &long]);
+    put_frame(&mut bytes, COMMAND, b"\x04PONG");
+    put_frame(&mut bytes, MORE, b"A");
+    put_frame(&mut bytes, COMMAND, b"\x04PONG");
+    put_frame(&mut bytes, 0, b"b");
+    bytes.extend(message(&[b"1", b"2", b"3", b"4", b"5", b"6"]));
+    bytes.extend(message(&[b"T", b"head", &huge, b"after"]));
+    bytes.extend(message(&[&huge]));
+    bytes.extend(message(&[b""]));
+    let frames = |frames: &[&[u8]]| frames.iter().map(|f| f.to_vec()).collect();
+    let pong = Said::Command(b"\x04PONG".to_vec());
+    let said = vec![
+        Said::Message(frames(&[b"T", b"", &long])),
+        pong.clone(),
+        pong,
+        Said::Message(frames(&[b"A", b"b"])),
+        Said::Message(frames(&[b"1", b"2", b"3", b"4"])),
+        Said::Oversize(frames(&[b"T", b"head"])),
+        Said::Oversize(vec![]),
+        Said::Message(frames(&[b""])),
+    ];
+    (bytes, said)
+}
+
+#[test]
+fn a_stream_means_the_same_wherever_it_is_cut_in_two() {
+    let (bytes, said) = everything();
+    assert_eq!(decode([&bytes[..]]).0, said);
+    // Inside the huge frames every cut is like the next one.
+    let cuts = (0..bytes.len()).filter(|cut| *cut < 1_000 || cut % 97 == 0);
+    for cut in cuts {
+        let (one, other) = bytes.split_at(cut);
+        let (found, decoder) = decode([one, other]);
+        assert_eq!(found, said, "cut at {cut}");
+        assert!(!decoder.is_inside());
+    }
+}
+
+#[test]
+fn a_stream_means_the_same_in_pieces_of_any_size() {
+    let (bytes, said) = everything();
+    for size in [1, 2, 3, 5, 7, 11, 64, 1000, 65_536] {
+        assert_eq!(decode(bytes.chunks(size)).0, said, "pieces of {size}");
+    }
+    for seed in 0..200 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut rest = &bytes[..];
+        let mut pieces = Vec::new();
+        while !rest.is_empty() {
+            let most = if random.bool() { 4 } else { 20_000 };
+            let (piece, after) = rest.split_at(random.usize(1..=most).min(rest.len()));
+            pieces.push(piece);
+            rest = after;
+        }
+        assert_eq!(decode(pieces).0, said, "seed {seed}");
+    }
+}
+
+#[test]
+fn frames_that_arrive_directly_are_the_same() {
+    let payload: Vec<u8> = (0..90_000_u32).map(|n| n as u8).collect();
+    let bytes = message(&[b"T", &payload]);
+    let mut decoder = Decoder::default();
+    let mut spare = Spare::default();
+    let (first, mut rest) = bytes.split_at(100);
+    let mut input = Input::from(first.to_vec());
+    assert!(
+        decoder
+            .next(&mut input, BOUNDS, &mut spare)
+            .unwrap()
+            .is_none()
+    );
+    let before = rest.len();
+    while let Some(room) = decoder.direct() {
+        let came = before - rest.len();
+        let most = came + FIRST_PIECE;
+        assert!(room.len() <= most, "it grows with what came");
+        let n = room.len().min(1_000);
+        room[..n].copy_from_slice(&rest[..n]);
+        rest = &rest[n..];
+        decoder.appended(n);
+    }
+    let mut input = Input::from(rest.to_vec());
+    let item = decoder.next(&mut input, BOUNDS, &mut spare).unwrap();
+    let Some(Item::Message(frames)) = item else {
+        panic!("{item:?}");
+    };
+    assert_eq!(owned(&frames), [b"T".to_vec(), payload]);
+}
+
+#[test]
+fn what_zmtp_has_not_is_refused_at_once() {
+    let fault = |bytes: &[u8]| decode([bytes]).0;
+    for flags in [8, 0x10, 0x80, COMMAND | MORE, 0xff] {
+        assert_eq!(fault(&[flags]), [Said::Fault(Fault::Flags(flags))]);
+    }
+    for size in [SIZE_MAX + 1, 1 << 63, u64::MAX] {
+        let mut huge = vec![LONG];
+        huge.extend_from_slice(&size.to_be_bytes());
+        assert_eq!(fault(&huge), [Said::Fault(Fault::Size(size))]);
+    }
+    let mut command = vec![COMMAND | LONG];
+    command.extend_from_slice(&(COMMAND_MAX + 1).to_be_bytes());
+    let refused = [Said::Fault(Fault::Command(COMMAND_MAX + 1))];
+    assert_eq!(fault(&command), refused);
+}
+
+#[test]
+fn what_is_announced_costs_nothing_before_it_comes() {
+    let mut bytes = Vec::new();
+    put_header(&mut bytes, 0, 90_000);
+    bytes.push(1);
+    let (_, mut decoder) = decode([&bytes[..]]);
+    let room = decoder.direct().unwrap();
+    assert!(room.len() < FIRST_PIECE, "{}", room.len());
+    // Beyond the bound nothing is kept at all.
+    let mut bytes = Vec::new();
+    put_header(&mut bytes, 0, 1 << 40);
+    bytes.resize(50_000, 0);
+    let (_, mut decoder) = decode([&bytes[..]]);
+    assert!(decoder.direct().is_none() && decoder.is_inside());
+}
+
+#[test]
+fn endless_frames_are_not_kept() {
+    let mut decoder = Decoder::default();
+    let mut spare = Spare::default();
+    for _ in 0..10_000 {
+        let mut input = Input::from([MORE, 1, b'x'].repeat(10));
+        assert!(
+            decoder
+                .next(&mut input, BOUNDS, &mut spare)
+                .unwrap()
+                .is_none()
+        );
+    }
+    assert_eq!(decoder.message.len(), BOUNDS.frames);
+}

@@ -1,0 +1,138 @@
+//! What a reload came to, and what reloads have come to so far.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use super::Plan;
+use crate::diagnostic::Diagnostics;
+use crate::engine::Listening;
+use crate::metrics::Latency;
+use crate::snapshot::Snapshot;
+
+/// What a reload came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Outcome {
+    /// The files' configuration has taken hold.
+    Applied,
+    /// The files say what is running.
+    Unchanged,
+    /// Something is wrong with the files.
+    Invalid,
+    /// The files are right, but the running gateway can't become what they say.
+    Refused,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of declaration.
+    pub const ALL: [Self; 4] = [Self::Applied, Self::Unchanged, Self::Invalid, Self::Refused];
+
+    /// The word for it over HTTP and in metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Invalid => "invalid",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// Whether what runs is what the files say.
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Applied | Self::Unchanged)
+    }
+}
+
+/// One reload.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// When it ended.
+    pub at: SystemTime,
+    /// The generation that serves since.
+    pub generation: u64,
+    /// What has changed, or would have.
+    pub plan: Plan,
+    /// What is wrong with the files, or why they were refused; warnings, too.
+    pub diagnostics: Diagnostics,
+    /// How long it took to read and compile the files.
+    pub compile: Duration,
+    /// How long it took from then until the whole change had taken hold; none if it hasn't.
+    pub swap: Option<Duration>,
+}
+
+/// What the control plane knows of itself: written by whoever follows the files, read by whoever asks. The
+/// data thread has no part in it.
+#[derive(Debug, Default)]
+pub struct Standing(Mutex<Known>);
+
+/// See [`Standing`].
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Where the gateway listens, as resolved. What is taken out of the configuration stays, because it may
+    /// come back before it is closed: see [`Known::listening_for`].
+    listening: Vec<Listening>,
+    /// The last reload.
+    pub last: Option<Arc<Report>>,
+    /// Reloads by [`Outcome`].
+    pub reloads: [u64; Outcome::ALL.len()],
+    /// How long reading and compiling took.
+    pub compile: Latency,
+    /// How long it took until a change had taken hold.
+    pub swap: Latency,
+}
+
+impl Known {
+    /// Where the gateway listens by `snapshot`.
+    pub fn listening_for(&self, snapshot: &Snapshot) -> impl Iterator<Item = &Listening> {
+        self.listening.iter().filter(|at| match at.role {
+            "frontend" => snapshot.frontends.values().any(|it| it.name == at.name),
+            "pool" => snapshot.pools.values().any(|it| it.name == at.name),
+            _ => snapshot.admin.is_some(),
+        })
+    }
+}
+
+impl Standing {
+    /// A gateway that has started and listens there.
+    pub fn new(listening: Vec<Listening>) -> Self {
+        Self(Mutex::new(Known {
+            listening,
+            ..Known::default()
+        }))
+    }
+
+    /// All of it, at this moment.
+    pub fn known(&self) -> Known {
+        self.lock().clone()
+    }
+
+    /// A reload ended.
+    pub fn reloaded(&self, report: &Arc<Report>) {
+        let mut known = self.lock();
+        known.reloads[report.outcome as usize] += 1;
+        known.compile.add(report.compile);
+        if let Some(swap) = report.swap {
+            known.swap.add(swap);
+        }
+        known.last = Some(Arc::clone(report));
+    }
+
+    /// These have begun to listen. Whatever they name has no other addresses.
+    pub fn listens(&self, new: &[Listening]) {
+        let mut known = self.lock();
+        known.listening.retain(|at| {
+            let moved = |it: &Listening| (it.role, &it.name) == (at.role, &at.name);
+            !new.iter().any(moved)
+        });
+        known.listening.extend_from_slice(new);
+    }
+
+    /// Nothing that is done under the lock can be left half done by a panic.
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}

@@ -1,0 +1,294 @@
+//! The gateway's binary as a process of its own, and what it says over HTTP.
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long anything may take before a test fails: never waited for when all is well.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+const PERSON: &str = r#"
+    syntax = "proto3";
+    package demo;
+    message Person { int32 id = 1; string name = 2; string email = 3; }
+    message Reply { string text = 1; }
+"#;
+
+/// A running gateway, its files in a directory of its own.
+pub struct Process {
+    child: Child,
+    log: Mutex<Receiver<Value>>,
+    /// Addresses by what listens there, such as `frontend clients`.
+    endpoints: BTreeMap<String, String>,
+    pub directory: tempfile::TempDir,
+}
+
+impl Process {
+    /// Starts one with this routes.yaml, whose addresses should have port 0, and waits until it is ready.
+    pub fn start(yaml: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("schemas")).unwrap();
+        fs::write(directory.path().join("schemas/person.proto"), PERSON).unwrap();
+        fs::write(directory.path().join("routes.yaml"), yaml).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_gateway"))
+            .args(["--log-format", "json"])
+            .current_dir(&directory)
+            .env_remove("RUST_LOG")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (lines, log) = channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let _ = lines.send(serde_json::from_str(&line).unwrap_or(Value::String(line)));
+            }
+        });
+        let mut process = Self {
+            child,
+            log: Mutex::new(log),
+            endpoints: BTreeMap::new(),
+            directory,
+        };
+        process.await_line("ready");
+        process
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.directory.path().join("routes.yaml")
+    }
+
+    /// Reads the log up to a line with this message; gives that line.
+    #[track_caller]
+    pub fn await_line(&mut self, message: &str) -> Value {
+        loop {
+            let line = self.log.get_mut().unwrap().recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no line {message:?}"));
+            let said = line["message"].as_str().unwrap_or_default().to_owned();
+            if let Some((what, endpoint)) =
+                said.strip_suffix(" listens").zip(line["endpoint"].as_str())
+            {
+                self.endpoints.insert(what.to_owned(), endpoint.to_owned());
+            }
+            if said.starts_with(message) {
+                return line;
+            }
+        }
+    }
+
+    /// The address of `frontend clients` or the like.
+    #[track_caller]
+    pub fn endpoint(&self, what: &str) -> String {
+        let endpoint = self.endpoints.get(what);
+        endpoint
+            .unwrap_or_else(|| panic!("{what} of {:?}", self.endpoints))
+            .clone()
+    }
+
+    /// A socket connected to `frontend clients` or the like.
+    pub fn peer(&self, context: &zmq::Context, kind: zmq::SocketType, what: &str) -> zmq::Socket {
+        let socket = context.socket(kind).unwrap();
+        socket.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
+        socket.set_sndtimeo(PATIENCE.as_millis() as i32).unwrap();
+        socket.set_linger(0).unwrap();
+        socket.connect(&self.endpoint(what)).unwrap();
+        socket
+    }
+
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args(["-s", name, &id])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// Memory of the process in KiB, and its descriptors.
+    pub fn footprint(&self) -> (usize, usize) {
+        let proc = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let status = fs::read_to_string(proc.join("status")).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
+        let kib = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        (kib, fs::read_dir(proc.join("fd")).unwrap().count())
+    }
+
+    /// `127.0.0.1:PORT` of the HTTP listener.
+    pub fn admin(&self) -> String {
+        let endpoint = self.endpoint("admin");
+        endpoint.strip_prefix("http://").unwrap().to_owned()
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[])
+    }
+
+    /// A request with an address as its Host, unless `headers` says otherwise.
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let at = self.admin();
+        let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        if !headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+        {
+            request.push_str(&format!("Host: {at}\r\n"));
+        }
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str("\r\n");
+        let mut stream = TcpStream::connect(&at).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        Answer::parse(&text)
+    }
+
+    pub fn reload(&self) -> Answer {
+        self.ask("POST", "/reload", &[("Accept", "application/json")])
+    }
+
+    pub fn status(&self) -> Value {
+        self.get("/status").json()
+    }
+
+    pub fn metrics(&self) -> Metrics {
+        let answer = self.get("/metrics");
+        assert_eq!(answer.code, 200, "{}", answer.body);
+        Metrics::parse(&answer.body)
+    }
+
+    /// Looks at /metrics until what it shows is as `wanted`.
+    #[track_caller]
+    pub fn await_metrics(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) -> Metrics {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let metrics = self.metrics();
+            if wanted(&metrics) {
+                return metrics;
+            }
+            assert!(Instant::now() < until, "never came: {what}: {metrics:#?}");
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub code: u16,
+    pub headers: String,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        Self {
+            code: code.unwrap_or_else(|| panic!("no answer: {text:?}")),
+            headers: head.to_ascii_lowercase(),
+            body: body.to_owned(),
+        }
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+/// A family of /metrics, as it is declared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Family {
+    pub kind: String,
+    pub help: String,
+}
+
+/// What /metrics shows.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    pub families: BTreeMap<String, Family>,
+    /// By name and labels, each label as `name="value"`.
+    pub samples: BTreeMap<(String, Vec<String>), f64>,
+}
+
+impl Metrics {
+    fn parse(text: &str) -> Self {
+        let mut metrics = Self::default();
+        assert!(text.ends_with("# EOF\n"), "cut off: {text}");
+        for line in text.lines() {
+            let mut words = line.splitn(4, ' ');
+            match (words.next(), words.next(), words.next(), words.next()) {
+                (Some("#"), Some("HELP"), Some(name), Some(help)) => {
+                    metrics.families.entry(name.into()).or_default().help = help.into();
+                }
+                (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
+                    metrics.families.entry(name.into()).or_default().kind = kind.into();
+                }
+                (Some("#"), Some("EOF"), ..) => {}
+                _ => {
+                    let (name, value) = line.rsplit_once(' ').unwrap();
+                    let (name, labels) = name.split_once('{').unwrap_or((name, ""));
+                    let labels = labels.trim_end_matches('}').split(',');
+                    let labels = labels.filter(|it| !it.is_empty()).map(str::to_owned);
+                    let key = (name.to_owned(), labels.collect());
+                    let twice = metrics.samples.insert(key, value.parse().unwrap());
+                    assert_eq!(twice, None, "shown twice: {line}");
+                }
+            }
+        }
+        metrics
+    }
+
+    /// The sum of what is shown under a name with all of these labels.
+    pub fn sum(&self, name: &str, labels: &[&str]) -> f64 {
+        let chosen = self.samples.iter().filter(|((of, with), _)| {
+            of == name && labels.iter().all(|label| with.iter().any(|it| it == label))
+        });
+        chosen.map(|(_, value)| value).sum()
+    }
+
+    /// Holds the books to balance, for every route and so for all of them.
+    #[track_caller]
+    pub fn assert_balanced(&self) {
+        let routes: Vec<_> = self
+            .samples
+            .keys()
+            .filter(|key| key.0 == "gateway_received_total")
+            .collect();
+        assert!(!routes.is_empty());
+        for (_, route) in routes {
+            let route = route[0].as_str();
+            let received = self.sum("gateway_received_total", &[route]);
+            let ended = self.sum("gateway_requests_total", &[route]);
+            let in_flight = self.sum("gateway_in_flight", &[route]);
+            assert_eq!(received, ended + in_flight, "{route}");
+            let reasons = self.sum("gateway_rejections_total", &[route]);
+            let rejected = self.sum("gateway_requests_total", &[route, "outcome=\"rejected\""]);
+            assert_eq!(reasons, rejected, "{route}");
+        }
+    }
+}
