@@ -218,7 +218,7 @@ fn many_faulty_files_end_the_run() {
 const STAMP: &str = "syntax = \"proto3\"; import \"google/protobuf/timestamp.proto\"; message Stamp { google.protobuf.Timestamp at = 1; }";
 const TIMESTAMP: &str = "syntax = \"proto3\"; package google.protobuf; message Timestamp { int64 seconds = 1; int32 nanos = 2; }";
 
-/// As in the descriptor.proto of protoc 25 and later, which the built-in compiler can't read.
+/// The second is no such file at all, and not even looked at.
 #[test]
 fn a_copy_of_a_well_known_file_under_its_own_name_does_no_harm() {
     let unreadable =
