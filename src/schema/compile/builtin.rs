@@ -57,7 +57,7 @@ struct Run<'a> {
 
 /// One file, as far as it is.
 enum Unit {
-    Parsed(Parsed),
+    Parsed(Box<Parsed>),
     /// In the last compile.
     Linked(Arc<Linked>),
 }
@@ -140,7 +140,7 @@ impl<'a> Run<'a> {
             let text = source.file.text.as_str();
             match catch_unwind(|| parse(name, text)) {
                 Ok(Ok(file)) => {
-                    self.units.insert(name, Unit::Parsed(file));
+                    self.units.insert(name, Unit::Parsed(Box::new(file)));
                 }
                 Ok(Err(fault)) => self.faults.add(name, fault.within(&source.file)),
                 Err(panic) => self.faults.add(name, failed(source, &reason(&*panic))),

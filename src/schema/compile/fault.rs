@@ -101,7 +101,7 @@ pub(super) fn missing(import: &str, source: &Source, sources: &Sources) -> Diagn
     }
     let mut names: Vec<&str> = well_known::names().collect();
     names.extend(sources.iter().map(|(name, _)| name));
-    let help = match did_you_mean(import, names.into_iter()) {
+    let help = match did_you_mean(import, names) {
         Some(name) => format!("did you mean {name:?}?"),
         None => "put the file there, or its directory into proto.import_paths".to_owned(),
     };

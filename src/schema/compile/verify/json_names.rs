@@ -65,7 +65,7 @@ impl<'a> Check<'a, '_, '_> {
             }
             let (earlier, earlier_given) = *first.entry(name.clone()).or_insert((i, is_given));
             let told_already = given && !is_given && !earlier_given;
-            let warned_only = !features.json && !(is_given && earlier_given);
+            let warned_only = !(features.json || is_given && earlier_given);
             if earlier == i || told_already || warned_only {
                 continue;
             }
