@@ -25,11 +25,12 @@ use tracing::debug;
 
 use crate::deadline::Deadlines;
 use crate::frame::{self, ClientKind, Frame, Message};
-use crate::metrics::{self, EngineCounters, Inquirer, Inquiries};
-use crate::pool::{Identity, Pool, WorkerKind};
+use crate::pool::{Pool, WorkerKind};
+use crate::metrics::{EngineCounters, Inquiries};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::snapshot::{FrontendId, PoolId, Route, RouteId, Snapshot};
 use counting::Counts;
+use token::Name;
 
 pub use ledger::{Fate, Ledger, Outcome};
 
@@ -140,10 +141,11 @@ pub struct Core<F> {
     /// The last request's number. Never used twice.
     number: u64,
     deadlines: Deadlines,
+    /// The last token that was written, whose memory is used again.
+    token: Vec<u8>,
     /// When what is left is rejected; set once the gateway drains.
     drain: Option<Duration>,
     counts: Counts,
-    inquirer: Inquirer,
     inquiries: Inquiries,
 }
 
@@ -157,7 +159,7 @@ enum Peer {
 struct Client {
     frontend: FrontendId,
     kind: ClientKind,
-    identity: Identity,
+    name: Arc<Name>,
     /// Its frontend's `errors`, for as long as that is in the configuration.
     errors: ErrorEncoding,
     /// Over `limits.clients`: told so, not served.
@@ -175,7 +177,7 @@ struct Request<F> {
     client: PeerId,
     /// [`Client::asked`] when it came.
     asked: u64,
-    identity: Identity,
+    name: Arc<Name>,
     envelope: Vec<F>,
     route: Arc<Route>,
     errors: ErrorEncoding,
@@ -213,7 +215,6 @@ struct Return<F> {
 impl<F: Frame> Core<F> {
     /// A core that works by `snapshot` and has no peers.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        let (inquirer, inquiries) = metrics::inquiries();
         let mut core = Self {
             pools: Vec::new(),
             snapshot: Arc::clone(&snapshot),
@@ -223,13 +224,19 @@ impl<F: Frame> Core<F> {
             requests: FxHashMap::default(),
             number: 0,
             deadlines: Deadlines::default(),
+            token: Vec::new(),
             drain: None,
             counts: Counts::default(),
-            inquirer,
-            inquiries,
+            inquiries: Inquiries::default(),
         };
         core.adopt(snapshot);
         core
+    }
+
+    /// Has it answer these.
+    pub fn answering(mut self, inquiries: Inquiries) -> Self {
+        self.inquiries = inquiries;
+        self
     }
 
     /// Takes one event and carries out what follows from it, deadlines that have passed included.
@@ -348,7 +355,7 @@ impl<F: Frame> Core<F> {
         let client = Client {
             frontend,
             kind,
-            identity: identity.into(),
+            name: Arc::new(Name::new(identity)),
             errors: self
                 .snapshot
                 .frontends

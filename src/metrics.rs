@@ -41,8 +41,8 @@ pub struct Latency {
 impl Latency {
     /// Counts one that took so long.
     pub fn add(&mut self, took: Duration) {
-        let us = took.as_secs().saturating_mul(1_000_000)
-            + u64::from(took.subsec_nanos().div_ceil(1_000));
+        let us = took.as_secs().saturating_mul(1_000_000);
+        let us = us.saturating_add(u64::from(took.subsec_nanos().div_ceil(1_000)));
         let us = u32::try_from(us).unwrap_or(u32::MAX);
         // Every bound is compared: without a branch to mispredict, that is cheaper than to search.
         let bucket: usize = LATENCY_BOUNDS_US
@@ -233,6 +233,13 @@ impl Inquirer {
         };
         self.waiting.store(true, Ordering::Release);
         asked
+    }
+}
+
+/// Of whom nobody asks.
+impl Default for Inquiries {
+    fn default() -> Self {
+        inquiries().1
     }
 }
 

@@ -139,6 +139,7 @@ impl Follower {
     pub fn with_admin(mut self, admin: Admin, standing: Arc<Standing>) -> Self {
         self.admin = Some(admin);
         self.standing = standing;
+        self.note_listening();
         self
     }
 
@@ -263,7 +264,7 @@ impl Follower {
             Err(refusal) => {
                 self.refuse(&refusal, news);
                 let mut found = warnings;
-                found.push(refusal);
+                found.push(*refusal);
                 self.report(Outcome::Refused, plan, found)
             }
         }
@@ -301,25 +302,41 @@ impl Follower {
         plan: &Plan,
         snapshot: Arc<Snapshot>,
         at: Option<Place>,
-    ) -> Result<(), Diagnostic> {
+    ) -> Result<(), Box<Diagnostic>> {
         let admin = match &self.admin {
             Some(admin) => Some(admin.prepare(snapshot.admin.as_ref(), at)?),
             None => None,
         };
         let reloaded = self.reloader.reload(Arc::clone(&snapshot));
-        let mut listening = reloaded.map_err(|refusal| Diagnostic::error(refusal.to_string()))?;
+        let mut listening =
+            reloaded.map_err(|refusal| Box::new(Diagnostic::error(refusal.to_string())))?;
         if let Some((admin, prepared)) = self.admin.as_mut().zip(admin) {
             listening.extend(admin.commit(prepared));
         }
         for at in &listening {
             info!(endpoint = at.endpoint, "{at} listens");
         }
-        self.standing.listens(&listening);
-        info!(generation = snapshot.generation, "reloaded: {plan}");
         self.running = snapshot;
+        self.note_listening();
+        let generation = self.running.generation;
+        info!(generation, "reloaded: {plan}");
         self.failed = false;
         self.refused = None;
         Ok(())
+    }
+
+    /// What was taken out may listen a while longer, for what it owes: nobody is told to come there.
+    fn note_listening(&self) {
+        let Snapshot {
+            frontends, pools, ..
+        } = &*self.running;
+        let mut all = self.reloader.listening(&self.running);
+        all.retain(|at| match at.role {
+            "frontend" => frontends.values().any(|it| it.name == at.name),
+            _ => pools.values().any(|it| it.name == at.name),
+        });
+        all.extend(self.admin.as_ref().and_then(Admin::listening));
+        self.standing.listens(all);
     }
 
     fn refuse(&mut self, refusal: &Diagnostic, news: bool) {

@@ -46,11 +46,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(error) => return failed("can't catch signals", &error),
     };
     let snapshot = Arc::new(loaded.snapshot);
-    let admin = snapshot.admin.as_ref();
-    let admin = admin.map(|settings| Ok((settings, admin::bind(settings, loaded.admin)?)));
-    let admin = match admin.transpose() {
-        Ok(admin) => admin,
-        Err(fault) => return faulty(fault, tell),
+    let bound = snapshot.admin.as_ref().map(|settings| {
+        let listener = admin::bind(settings, loaded.admin)?;
+        Ok::<_, Box<Diagnostic>>((settings, listener))
+    });
+    let bound = match bound.transpose() {
+        Ok(bound) => bound,
+        Err(fault) => return faulty(&fault, tell),
     };
     let running = match engine::start(Arc::clone(&snapshot)) {
         Ok(running) => running,
@@ -72,12 +74,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         reloader,
         tell,
     );
-    let follower = match show(follower, &running, admin) {
+    let follower = match show(follower, &running, bound) {
         Ok(follower) => follower,
         Err(fault) => {
             running.control().stop();
             let _ = running.wait();
-            return faulty(fault, tell);
+            return faulty(&fault, tell);
         }
     };
     info!(generation = 1, "ready");
@@ -101,8 +103,8 @@ fn show(
     follower: Follower,
     running: &Running,
     admin: Option<(&AdminSettings, TcpListener)>,
-) -> Result<Follower, Diagnostic> {
-    let standing = Arc::new(Standing::new(running.listening().to_vec()));
+) -> Result<Follower, Box<Diagnostic>> {
+    let standing = Arc::new(Standing::default());
     let mut door = Admin::new(Sights {
         observer: running.observer(),
         standing: Arc::clone(&standing),
@@ -112,15 +114,14 @@ fn show(
         let prepared = door.prepare_on(settings, listener)?;
         if let Some(at) = door.commit(prepared) {
             info!(endpoint = at.endpoint, "{at} listens");
-            standing.listens(&[at]);
         }
     }
     Ok(follower.with_admin(door, standing))
 }
 
-fn faulty(fault: Diagnostic, tell: fn(&Diagnostics)) -> ExitCode {
+fn faulty(fault: &Diagnostic, tell: fn(&Diagnostics)) -> ExitCode {
     let mut found = Diagnostics::new();
-    found.push(fault);
+    found.push(fault.clone());
     tell(&found);
     ExitCode::FAILURE
 }

@@ -150,14 +150,14 @@ impl<F: Frame> Core<F> {
         let Some(Peer::Client(client)) = self.peers.get(&peer) else {
             return;
         };
-        let identity = Arc::clone(&client.identity);
+        let name = Arc::clone(&client.name);
         let errors = client.errors;
         let mut envelope = message.envelope;
         compact(&mut envelope);
         let mut request = Request {
             client: peer,
             asked: client.asked,
-            identity: Arc::clone(&identity),
+            name: Arc::clone(&name),
             envelope,
             errors: route.schema.as_ref().map_or(errors, |s| s.errors()),
             snapshot: Arc::clone(&self.snapshot),
@@ -170,7 +170,7 @@ impl<F: Frame> Core<F> {
         self.number += 1;
         let number = self.number;
         let mut handed = false;
-        while let Some(worker) = self.pools[pool.0].at_once(&identity) {
+        while let Some(worker) = self.pools[pool.0].at_once(&name.bare) {
             handed = self.hand(worker, number, &mut request, out);
             if handed {
                 break;
@@ -184,7 +184,7 @@ impl<F: Frame> Core<F> {
                 return;
             }
             request.compact();
-            self.pools[pool.0].enqueue(number, &identity, bytes);
+            self.pools[pool.0].enqueue(number, &name.bare, bytes);
         }
         if let Some(Peer::Client(client)) = self.peers.get_mut(&peer) {
             client.open += 1;

@@ -23,7 +23,7 @@ use std::time::Duration;
 pub use control::Control;
 
 use crate::core::Ledger;
-use crate::metrics::{Inquirer, Sample};
+use crate::metrics::{self, Inquirer, Inquiries, Sample};
 use crate::snapshot::{EngineKind, Snapshot};
 
 /// An address that the gateway listens on, as the system resolved it.
@@ -99,6 +99,14 @@ impl Reloader {
             )),
         }
     }
+
+    /// Everywhere that the gateway listens by `snapshot`, which is the one that was given last.
+    pub fn listening(&self, snapshot: &Snapshot) -> Vec<Listening> {
+        match &self.0 {
+            OfEngine::Libzmq(engine) => engine.listening(),
+            OfEngine::Native(engine) => engine.listening(snapshot),
+        }
+    }
 }
 
 /// What asks a running gateway what it has counted, from any thread.
@@ -109,9 +117,10 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// What asks the core through `inquirer`, and wakes its engine through `control`.
-    fn new(inquirer: Inquirer, control: Control) -> Self {
-        Self { inquirer, control }
+    /// What asks a core, and wakes its engine through `control`; and what that core is to answer.
+    fn new(control: Control) -> (Self, Inquiries) {
+        let (inquirer, inquiries) = metrics::inquiries();
+        (Self { inquirer, control }, inquiries)
     }
 
     /// Has `tell` called, on the data thread, with a sample of the next moment; it must not block. False,

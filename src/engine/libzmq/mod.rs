@@ -71,9 +71,10 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         Ok(())
     })?;
     let (control, orders) = Control::new().map_err(|error| EngineError::new("control", error))?;
+    let (observer, inquiries) = Observer::new(control.clone());
     let (commits, inbox) = mpsc::channel();
     let mut engine = Libzmq {
-        core: Core::new(Arc::clone(&snapshot)),
+        core: Core::new(Arc::clone(&snapshot)).answering(inquiries),
         links: Links::default(),
         book: book.clone(),
         orders,
@@ -84,7 +85,6 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         flush_until: None,
         woke: Duration::ZERO,
     };
-    let observer = Observer::new(engine.core.inquirer(), control.clone());
     let mut listening = Vec::new();
     if let Some(prepared) = prepared {
         listening.clone_from(&prepared.listening);
