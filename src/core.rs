@@ -25,8 +25,8 @@ use tracing::debug;
 
 use crate::deadline::Deadlines;
 use crate::frame::{self, ClientKind, Frame, Message};
-use crate::pool::{Pool, WorkerKind};
 use crate::metrics::{EngineCounters, Inquiries};
+use crate::pool::{Pool, WorkerKind};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::snapshot::{FrontendId, PoolId, Route, RouteId, Snapshot};
 use counting::Counts;
