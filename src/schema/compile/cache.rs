@@ -15,7 +15,7 @@ use super::well_known;
 static LAST: Mutex<Option<Cache>> = Mutex::new(None);
 
 /// Texts of more bytes than this aren't kept: their descriptors need some twenty times as much memory.
-const MAX_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 32 << 20;
 
 /// Files that compiled, by name.
 #[derive(Default)]
