@@ -8,14 +8,25 @@
 //! system's temporary directory.
 
 mod builtin;
+mod cache;
 mod definitions;
 mod fault;
+mod float;
+mod lexer;
+mod linker;
+mod options;
 mod outline;
+mod parsed;
+mod parser;
+mod path;
 mod places;
 mod protoc;
+mod report;
 mod rules;
 mod sources;
+mod symbols;
 mod verify;
+mod well_known;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;

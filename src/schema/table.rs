@@ -5,7 +5,7 @@
 //! instead of names and knows no encoding's bytes.
 
 mod build;
-mod features;
+pub(in crate::schema) mod features;
 
 use std::ops::Index;
 

@@ -62,11 +62,6 @@ impl<'a> Places<'a> {
         Some(self.at(at))
     }
 
-    /// Whether the descriptor at `path` was written, not made by the compiler.
-    pub(super) fn has(&self, path: &[i32]) -> bool {
-        self.spans.contains_key(path)
-    }
-
     /// The place of this line and column, both from 0, as this compiler counts.
     pub(super) fn point(source: &Arc<SourceFile>, line: usize, column: usize) -> Place {
         let starts = source.text.match_indices('\n').map(|(at, _)| at + 1);
