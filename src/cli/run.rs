@@ -1,6 +1,5 @@
 //! `gateway run`: load, listen, serve until a signal says to end.
 
-use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::check::report;
-use super::{Arguments, LogFormat};
+use super::{Arguments, LogFormat, colour};
 use crate::admin::{self, Admin, Sights};
 use crate::config::{self, Inputs};
 use crate::core::Ledger;
@@ -134,7 +133,7 @@ fn start_logging(format: LogFormat) {
         .with_writer(std::io::stderr)
         .with_target(false);
     match format {
-        LogFormat::Human => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Human => log.with_ansi(colour()).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
 }

@@ -34,6 +34,7 @@ use mio::{Events, Interest, Poll, Token};
 use tracing::warn;
 
 use super::control::{Control, Order, Orders};
+use super::notes::{log_last_notes, log_notes};
 use super::{EngineError, Observer, Running};
 use crate::core::{Core, Event, Ledger, PeerId};
 use crate::metrics::Inquiries;
@@ -178,6 +179,7 @@ impl Native {
             }
         };
         self.book.close();
+        log_last_notes(&mut self.core);
         let ledger = self.core.ledger();
         self.say_goodbye(&mut events);
         ended.map(|()| ledger)
@@ -207,6 +209,7 @@ impl Native {
         self.core.on(now, Event::Tick, &mut self.peers);
         self.tell(now);
         self.write(now);
+        log_notes(&mut self.core);
         if self.removing {
             self.close_removed(now);
         }
