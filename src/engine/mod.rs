@@ -13,7 +13,7 @@
 
 mod control;
 mod libzmq;
-mod native;
+pub mod native;
 
 use std::fmt;
 use std::sync::{Arc, mpsc};

@@ -23,16 +23,16 @@ const SIZE_MAX: u64 = 1 << 40;
 
 /// What a message may have.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Bounds {
+pub struct Bounds {
     /// Bytes of its frames together; one with more is skipped as it comes.
-    pub(in super::super) bytes: u64,
+    pub bytes: u64,
     /// Frames that are kept; those beyond are skipped.
-    pub(in super::super) frames: usize,
+    pub frames: usize,
 }
 
 /// Something whole.
 #[derive(Debug)]
-pub(in super::super) enum Item {
+pub enum Item {
     /// A message's frames; of one with more than [`Bounds::frames`], so many.
     Message(Vec<Bytes>),
     /// What was kept of a message with more than [`Bounds::bytes`]: leading frames, each whole.
@@ -43,10 +43,10 @@ pub(in super::super) enum Item {
 
 /// Why a stream can't be understood any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Fault {
+pub enum Fault {
     /// A reserved flag is set, or a command says that more follows.
     Flags(u8),
-    /// A size beyond [`SIZE_MAX`].
+    /// A size beyond a tebibyte.
     Size(u64),
     /// A command of more than [`COMMAND_MAX`] bytes.
     Command(u64),
@@ -70,7 +70,7 @@ impl fmt::Display for Fault {
 
 /// One direction of a connection, from the end of its greeting on.
 #[derive(Debug, Default)]
-pub(in super::super) struct Decoder {
+pub struct Decoder {
     frame: Partial,
     /// Frames of the message that is coming in.
     message: Vec<Bytes>,
@@ -103,7 +103,7 @@ enum Partial {
 
 impl Decoder {
     /// The next whole thing; none once the input is used up, of which then nothing is shared any more.
-    pub(in super::super) fn next(
+    pub fn next(
         &mut self,
         input: &mut Input,
         bounds: Bounds,
@@ -154,13 +154,13 @@ impl Decoder {
     }
 
     /// Whether a frame or a message has begun and is not whole.
-    pub(in super::super) fn is_inside(&self) -> bool {
+    pub fn is_inside(&self) -> bool {
         self.inside || !matches!(self.frame, Partial::None)
     }
 
     /// Memory that what follows can be read straight into, if that is worth it: it belongs to the frame that
     /// is coming in. Fill the front of it, then say [`Self::appended`].
-    pub(in super::super) fn direct(&mut self) -> Option<&mut [u8]> {
+    pub fn direct(&mut self) -> Option<&mut [u8]> {
         match &mut self.frame {
             Partial::Body {
                 body, filled, size, ..
@@ -173,7 +173,7 @@ impl Decoder {
     }
 
     /// So many bytes were put into what [`Self::direct`] gave.
-    pub(in super::super) fn appended(&mut self, n: usize) {
+    pub fn appended(&mut self, n: usize) {
         if let Partial::Body { filled, size, .. } = &mut self.frame {
             *filled = (*filled + n).min(*size);
         }
