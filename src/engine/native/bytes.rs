@@ -129,13 +129,18 @@ impl Spare {
     ) -> Result<Input, E> {
         let mut buffer = self.chunk();
         let filled = match Rc::get_mut(&mut buffer) {
-            Some(chunk) => read(chunk)?,
-            None => 0,
+            Some(chunk) => read(chunk),
+            None => Ok(0),
         };
-        Ok(Input {
-            unread: 0..filled.min(buffer.len()),
-            buffer,
-        })
+        let unread = 0..filled.as_ref().map_or(0, |n| buffer.len().min(*n));
+        let input = Input { buffer, unread };
+        match filled {
+            Ok(_) => Ok(input),
+            Err(error) => {
+                self.give_back(input);
+                Err(error)
+            }
+        }
     }
 
     /// A buffer that nobody shares.

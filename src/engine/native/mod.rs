@@ -121,7 +121,7 @@ struct Native {
     commits: mpsc::Receiver<Commit>,
     book: SharedBook,
     start: Instant,
-    /// Connections that had yet to say what they are when they were put here, oldest first.
+    /// Connections that were strangers when they were put here, oldest first.
     handshakes: VecDeque<PeerId>,
     /// How many clients the core knows.
     clients: usize,
@@ -289,9 +289,6 @@ impl Native {
 
     fn write(&mut self, now: Duration) {
         self.peers.flush();
-        for (peer, error) in std::mem::take(&mut self.peers.broken) {
-            self.hang_up(peer, &error, now);
-        }
         self.tell(now);
     }
 

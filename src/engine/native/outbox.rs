@@ -16,6 +16,9 @@ const SHARED_MIN: usize = 16 << 10;
 /// Pieces that one system call takes.
 const PIECES_MAX: usize = 64;
 
+/// Bytes that an answer which waits costs beside its frames, so that a flood of small ones is bounded too.
+const ANSWER_OVERHEAD: u64 = 64;
+
 /// One peer's.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -48,6 +51,11 @@ impl Outbox {
     /// Bytes that wait.
     pub fn unwritten(&self) -> u64 {
         self.unwritten
+    }
+
+    /// Memory that what waits is counted as: its bytes, and what each answer costs beside them.
+    pub fn held(&self) -> u64 {
+        self.unwritten + ANSWER_OVERHEAD * self.answers.len() as u64
     }
 
     /// Whether nothing waits.
@@ -235,12 +243,15 @@ mod tests {
             outbox.copy(&mut spare, b"12345678", false);
             outbox.mark(outcome);
         }
+        let bytes = outbox.unwritten();
+        assert_eq!(outbox.held(), bytes + 2 * ANSWER_OVERHEAD);
         let mut out = Vec::new();
         assert!(!take(&mut outbox, &mut out, 9));
         assert_eq!(outbox.next_written(), None);
         assert!(!take(&mut outbox, &mut out, 1));
         assert_eq!(outbox.next_written(), Some(outcomes[0]));
         assert_eq!(outbox.next_written(), None);
+        assert_eq!(outbox.held(), bytes - 10 + ANSWER_OVERHEAD);
         assert_eq!(outbox.next_lost(), Some(outcomes[1]));
         assert_eq!(outbox.next_lost(), None);
     }

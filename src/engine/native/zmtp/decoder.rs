@@ -10,11 +10,8 @@ use super::command::COMMAND_MAX;
 use super::{COMMAND, HEADER_MAX, LONG, MORE};
 use crate::frame::Frame;
 
-/// What a first piece of a frame that is still coming in may take, whatever size was announced.
-const FIRST_PIECE: usize = 64 << 10;
-
-/// Bytes that a frame must lack for them to be read straight into its own memory; fewer are cheaper to
-/// copy than a read of their own.
+/// Bytes that a frame must lack, and have room for or have got already, for more to be read straight into its
+/// own memory; fewer are cheaper to copy than a read of their own.
 const DIRECT_MIN: usize = 16 << 10;
 
 /// Largest frame that is skipped as it comes: a tebibyte. More is no message that anybody sends, but a
@@ -164,8 +161,10 @@ impl Decoder {
         match &mut self.frame {
             Partial::Body {
                 body, filled, size, ..
-            } if *size - *filled >= DIRECT_MIN => {
-                grow(body, *filled, *size, 1);
+            } if *size - *filled >= DIRECT_MIN
+                && (*filled).max(body.len() - *filled) >= DIRECT_MIN =>
+            {
+                grow(body, *filled, *size, DIRECT_MIN);
                 Some(&mut body[*filled..])
             }
             _ => None,
@@ -316,7 +315,7 @@ fn collect(body: &mut Vec<u8>, filled: usize, size: usize, input: &mut Input) ->
 /// more than the whole.
 fn grow(body: &mut Vec<u8>, filled: usize, size: usize, n: usize) {
     if body.len() - filled < n {
-        let length = (filled + n).max(2 * filled).max(FIRST_PIECE).min(size);
+        let length = (filled + n).max(2 * filled).min(size);
         body.reserve_exact(length - body.len());
         body.resize(length, 0);
     }

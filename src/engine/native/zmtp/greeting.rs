@@ -63,6 +63,12 @@ impl fmt::Display for Stranger {
     }
 }
 
+impl Default for Greeting {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Greeting {
     /// Of which nothing has come.
     pub fn new() -> Self {
