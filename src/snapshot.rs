@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::reply::ErrorEncoding;
 use crate::route::Table;
-use crate::schema::{Encoding, Schema, Violation};
+use crate::schema::{Definitions, Encoding, Schema, Violation};
 
 /// A frontend's number: the same in every generation that has a frontend of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,6 +131,8 @@ pub struct Snapshot {
     pub routes: Table<Route>,
     /// The .proto files that it was compiled from: a fingerprint of each by its import name.
     pub protos: BTreeMap<String, u64>,
+    /// Where what its schemas are made of is written.
+    pub definitions: Definitions,
     /// Bounds on what peers may do.
     pub limits: Limits,
     /// How long held requests may take to finish at shutdown.
@@ -296,16 +298,16 @@ impl AnyOf {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// Holds a payload against each in turn until one fits. If none does, what the first found wrong.
-    pub fn check(&self, payload: &[u8], depth: u32) -> Result<(), Violation> {
+    /// Holds a payload against each in turn until one fits: its place, 0 for the first. If none does,
+    /// what the first found wrong.
+    pub fn check(&self, payload: &[u8], depth: u32) -> Result<usize, Violation> {
         let Err(violation) = self.first.check(payload, depth) else {
-            return Ok(());
+            return Ok(0);
         };
         let fits = |schema: &Schema| schema.check(payload, depth).is_ok();
-        if self.others.iter().any(fits) {
-            Ok(())
-        } else {
-            Err(violation)
+        match self.others.iter().position(fits) {
+            Some(place) => Ok(place + 1),
+            None => Err(violation),
         }
     }
 
@@ -314,6 +316,7 @@ impl AnyOf {
         match self.first.encoding() {
             Encoding::Protobuf => ErrorEncoding::Protobuf,
             Encoding::Msgpack => ErrorEncoding::Msgpack,
+            Encoding::Json => ErrorEncoding::Json,
         }
     }
 }
@@ -327,6 +330,8 @@ pub struct Limits {
     pub frames: usize,
     /// Levels that a payload may nest.
     pub depth: u32,
+    /// Bytes of a payload that is held against buf.validate's rules.
+    pub rules: u64,
     /// Clients that may be served at once.
     pub clients: usize,
     /// Requests that a client may have open at once.

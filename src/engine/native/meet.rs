@@ -9,7 +9,6 @@ use super::Native;
 use super::bytes::Input;
 use super::connection::{Connection, Phase, Role};
 use super::dial::Target;
-use super::peers::count;
 use super::stream::Stream;
 use super::zmtp::command::{self, Ready};
 use super::zmtp::handshake;
@@ -225,12 +224,9 @@ impl Native {
             Refusal::HangUp(text) => self.hang_up(peer, &text, now),
             Refusal::Tell(text) => {
                 self.forget(peer);
+                self.peers.note_refused(peer);
                 self.peers.put(peer, |into| command::put_error(into, &text));
                 self.handshakes.push_back(peer);
-                if let Some(connection) = self.peers.get(peer) {
-                    let failed = u64::from(connection.is_new());
-                    count(&mut self.peers.counters.handshakes_failed, failed);
-                }
                 if let Some(connection) = self.peers.get(peer) {
                     connection.phase = Phase::Closing;
                     connection.since = now;

@@ -52,7 +52,7 @@ pub(super) struct Peers {
     pub(super) timers: Timers,
     /// Bytes of answers that a client may leave unread: `limits.client_bytes`.
     pub(super) outbox_max: u64,
-    /// The gauges among them are filled in when somebody asks.
+    /// Its gauge of connections is filled in when somebody asks.
     pub(super) counters: EngineCounters,
 }
 
@@ -73,6 +73,7 @@ impl Peers {
             counters: EngineCounters {
                 bytes_in: Some(0),
                 bytes_out: Some(0),
+                paused: Some(0),
                 handshakes_failed: Some(0),
                 ..EngineCounters::default()
             },
@@ -168,10 +169,15 @@ impl Peers {
     /// Has a peer read in its turn, if there may be something and it may send more.
     pub(super) fn queue(&mut self, peer: PeerId) {
         let outbox_max = self.outbox_max;
-        let Some(connection) = self.get(peer) else {
+        let Some(connection) = find(&mut self.places, peer) else {
             return;
         };
-        let reads = connection.has_input() && !connection.is_deaf(outbox_max);
+        let deaf = connection.is_deaf(outbox_max);
+        if connection.paused != deaf {
+            connection.paused = deaf;
+            moved(&mut self.counters.paused, deaf);
+        }
+        let reads = connection.has_input() && !deaf;
         if reads && !std::mem::replace(&mut connection.queued, true) {
             self.ready.push_back(peer);
         }
@@ -219,12 +225,14 @@ impl Peers {
         if matches!(connection.phase, Phase::Connecting) {
             return;
         }
-        let waited = connection.outbox.unwritten();
+        let before = connection.outbox.unwritten();
         let written = connection.write(&mut self.spare);
         let left = connection.outbox.unwritten();
-        count(&mut self.counters.bytes_out, waited - left);
-        // How often there was no room, not how long.
+        if let Some(bytes) = &mut self.counters.bytes_out {
+            *bytes += before - left;
+        }
         self.counters.full += u64::from(left > 0);
+        note_unsent(connection, &mut self.counters, left);
         while let Some(outcome) = connection.outbox.next_written() {
             let fate = Fate::Delivered;
             self.news.push_back(Event::Settled { outcome, fate });
@@ -261,6 +269,7 @@ impl Peers {
             self.news.push_back(Event::Settled { outcome, fate });
         }
         connection.outbox = Outbox::default();
+        note_unsent(connection, &mut self.counters, 0);
         self.queue(peer);
     }
 
@@ -273,10 +282,13 @@ impl Peers {
             return;
         };
         self.free.push(place);
-        count(
-            &mut self.counters.handshakes_failed,
-            connection.is_new().into(),
-        );
+        note_unsent(&mut connection, &mut self.counters, 0);
+        if connection.paused {
+            moved(&mut self.counters.paused, false);
+        }
+        if connection.is_new() {
+            moved(&mut self.counters.handshakes_failed, true);
+        }
         // A stream that is closed is deregistered by the system.
         let _ = self.registry.deregister(&mut connection.stream);
         while let Some(outcome) = connection.outbox.next_lost() {
@@ -284,6 +296,14 @@ impl Peers {
             self.news.push_back(Event::Settled { outcome, fate });
         }
         self.hung_up.extend(connection.dial);
+    }
+
+    /// A connection is told why it isn't served: if it was new, its handshake has failed.
+    pub(super) fn note_refused(&mut self, peer: PeerId) {
+        let connection = find(&mut self.places, peer);
+        if connection.is_some_and(|it| it.is_new()) {
+            moved(&mut self.counters.handshakes_failed, true);
+        }
     }
 
     /// Gives up every answer that waits for its client; how many those were.
@@ -311,9 +331,9 @@ impl Outlet<Bytes> for Peers {
         };
         if connection.retired || connection.mute || connection.outbox.unwritten() > WORKER_ROOM {
             connection.blocked = true;
+            self.counters.full += 1;
             return Err(body);
         }
-        self.counters.messages_out += 1;
         for part in head {
             connection.outbox.copy(&mut self.spare, part, true);
         }
@@ -322,6 +342,7 @@ impl Outlet<Bytes> for Peers {
             self.dirty.push(worker);
         }
         self.spare.recycle(body);
+        self.counters.messages_out += 1;
         Ok(())
     }
 
@@ -335,37 +356,41 @@ impl Outlet<Bytes> for Peers {
         if waiting > 0 && waiting + bytes > self.outbox_max {
             return Fate::Slow;
         }
-        self.counters.messages_out += 1;
         push(connection, &mut self.spare, &frames);
         connection.outbox.mark(outcome);
         if !std::mem::replace(&mut connection.dirty, true) {
             self.dirty.push(client);
         }
         self.spare.recycle(frames);
+        self.counters.messages_out += 1;
         Fate::Waiting
     }
 
     fn counters(&self) -> EngineCounters {
-        let clients = || {
-            let all = self.all();
-            all.filter(|it| matches!(it.phase, Phase::Client) && !it.outbox.is_empty())
-        };
-        let deaf = |it: &&Connection| it.is_deaf(self.outbox_max);
-        let connections = self.places.len() - self.free.len();
         EngineCounters {
-            stalled: clients().count() as u64,
-            unsent_bytes: clients().map(|it| it.outbox.unwritten()).sum(),
-            paused: Some(clients().filter(deaf).count() as u64),
-            connections: Some(connections as u64),
+            connections: Some((self.places.len() - self.free.len()) as u64),
             ..self.counters.clone()
         }
     }
 }
 
-/// Adds to a counter that this engine has.
-pub(super) fn count(counter: &mut Option<u64>, n: u64) {
-    if let Some(counter) = counter {
-        *counter += n;
+/// One more, or one less.
+fn moved(count: &mut Option<u64>, up: bool) {
+    if let Some(count) = count {
+        *count = match up {
+            true => *count + 1,
+            false => count.saturating_sub(1),
+        };
+    }
+}
+
+/// After a write, so many bytes are left for a client to take.
+fn note_unsent(connection: &mut Connection, counters: &mut EngineCounters, left: u64) {
+    if matches!(connection.role, Role::Frontend(_)) {
+        let before = std::mem::replace(&mut connection.left, left);
+        counters.unsent_bytes = (counters.unsent_bytes + left).saturating_sub(before);
+        let (now, then) = (u64::from(left > 0), u64::from(before > 0));
+        counters.stalled = (counters.stalled + now).saturating_sub(then);
     }
 }
 
