@@ -13,7 +13,7 @@
 
 mod control;
 mod libzmq;
-mod native;
+pub mod native;
 mod notes;
 
 use std::fmt;

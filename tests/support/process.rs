@@ -35,11 +35,23 @@ pub struct Process {
 impl Process {
     /// Starts one with this routes.yaml, whose addresses should have port 0, and waits until it is ready.
     pub fn start(yaml: &str) -> Self {
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_gateway")), yaml)
+    }
+
+    /// The same, with so many descriptors at most.
+    pub fn start_with_descriptors(most: usize, yaml: &str) -> Self {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_gateway")]);
+        Self::start_as(command, yaml)
+    }
+
+    fn start_as(mut command: Command, yaml: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("schemas")).unwrap();
         fs::write(directory.path().join("schemas/person.proto"), PERSON).unwrap();
         fs::write(directory.path().join("routes.yaml"), yaml).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        let mut child = command
             .args(["--log-format", "json"])
             .current_dir(&directory)
             .env_remove("RUST_LOG")
@@ -127,6 +139,20 @@ impl Process {
             .unwrap();
         let kib = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         (kib, fs::read_dir(proc.join("fd")).unwrap().count())
+    }
+
+    /// Processor time that the process has used, in hundredths of a second.
+    pub fn cpu(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // What follows the name, which may hold anything but ends with the last parenthesis.
+        let fields: Vec<_> = stat
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .split_whitespace()
+            .collect();
+        let [user, system] = [11, 12].map(|at: usize| fields[at].parse::<u64>().unwrap());
+        user + system
     }
 
     /// `127.0.0.1:PORT` of the HTTP listener.

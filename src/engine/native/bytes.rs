@@ -10,7 +10,7 @@ use crate::frame::Frame;
 
 /// Bytes that one read takes in at most. Large enough that a busy peer's messages cost a small part of
 /// a system call each; small enough to stay in the processor's cache.
-pub(super) const CHUNK: usize = 64 << 10;
+pub const CHUNK: usize = 64 << 10;
 
 /// Buffers that are kept to be read into again: what a turn's large frames may hold on to.
 const CHUNKS_KEPT: usize = 64;
@@ -23,7 +23,7 @@ const LARGE_MIN: usize = 32 << 10;
 const LARGE_KEPT: usize = 16 << 20;
 
 /// Bytes that are copied together to be written; then a new piece is begun, so that none is moved to grow.
-pub(super) const PIECE: usize = 64 << 10;
+pub const PIECE: usize = 64 << 10;
 
 /// Emptied pieces that are kept for the next ones to write.
 const PIECES_KEPT: usize = 64;
@@ -36,7 +36,7 @@ const LIST_ROOM: usize = 16;
 
 /// A piece of a shared buffer; without one it is empty.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bytes {
+pub struct Bytes {
     buffer: Option<Rc<Vec<u8>>>,
     start: usize,
     end: usize,
@@ -72,24 +72,24 @@ impl From<Vec<u8>> for Bytes {
 
 /// What was read and is not decoded yet: a part of a buffer.
 #[derive(Debug, Default)]
-pub(super) struct Input {
+pub struct Input {
     buffer: Rc<Vec<u8>>,
     unread: Range<usize>,
 }
 
 impl Input {
     /// The bytes that are left.
-    pub(super) fn rest(&self) -> &[u8] {
+    pub fn rest(&self) -> &[u8] {
         &self.buffer[self.unread.clone()]
     }
 
     /// Passes over `n` bytes, at most what is left.
-    pub(super) fn skip(&mut self, n: usize) {
+    pub fn skip(&mut self, n: usize) {
         self.unread.start = (self.unread.start + n).min(self.unread.end);
     }
 
     /// Takes the next `n` bytes, at most what is left, without copying them.
-    pub(super) fn take(&mut self, n: usize) -> Bytes {
+    pub fn take(&mut self, n: usize) -> Bytes {
         let start = self.unread.start;
         self.skip(n);
         let end = self.unread.start;
@@ -112,7 +112,7 @@ impl From<Vec<u8>> for Input {
 
 /// Memory that was used and can be used again, shared by all connections: one at rest owns none.
 #[derive(Debug, Default)]
-pub(super) struct Spare {
+pub struct Spare {
     chunks: Vec<Rc<Vec<u8>>>,
     lists: Vec<Vec<Bytes>>,
     pieces: Vec<Vec<u8>>,
@@ -123,19 +123,24 @@ pub(super) struct Spare {
 
 impl Spare {
     /// Fills a buffer by `read`, which says how many bytes it put at its front.
-    pub(super) fn fill<E>(
+    pub fn fill<E>(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<Input, E> {
         let mut buffer = self.chunk();
         let filled = match Rc::get_mut(&mut buffer) {
-            Some(chunk) => read(chunk)?,
-            None => 0,
+            Some(chunk) => read(chunk),
+            None => Ok(0),
         };
-        Ok(Input {
-            unread: 0..filled.min(buffer.len()),
-            buffer,
-        })
+        let unread = 0..filled.as_ref().map_or(0, |n| buffer.len().min(*n));
+        let input = Input { buffer, unread };
+        match filled {
+            Ok(_) => Ok(input),
+            Err(error) => {
+                self.give_back(input);
+                Err(error)
+            }
+        }
     }
 
     /// A buffer that nobody shares.
@@ -152,7 +157,7 @@ impl Spare {
     }
 
     /// Gives back what was read into; frames may still share it.
-    pub(super) fn give_back(&mut self, input: Input) {
+    pub fn give_back(&mut self, input: Input) {
         if self.chunks.len() < CHUNKS_KEPT && input.buffer.len() == CHUNK {
             self.chunks.push(input.buffer);
         }
@@ -160,7 +165,7 @@ impl Spare {
 
     /// Memory for a frame of `size` bytes that comes in pieces: as much as is at hand, at most `size`. What it
     /// holds means nothing.
-    pub(super) fn large(&mut self, size: usize) -> Vec<u8> {
+    pub fn large(&mut self, size: usize) -> Vec<u8> {
         if size < LARGE_MIN {
             return Vec::new();
         }
@@ -171,7 +176,7 @@ impl Spare {
     }
 
     /// Keeps a frame's memory if it is large and nobody shares it.
-    pub(super) fn keep(&mut self, frame: Bytes) {
+    pub fn keep(&mut self, frame: Bytes) {
         let Some(Ok(memory)) = frame.buffer.map(Rc::try_unwrap) else {
             return;
         };
@@ -184,12 +189,12 @@ impl Spare {
     }
 
     /// An empty piece to write into.
-    pub(super) fn piece(&mut self) -> Vec<u8> {
+    pub fn piece(&mut self) -> Vec<u8> {
         self.pieces.pop().unwrap_or_default()
     }
 
     /// Keeps a piece that is written.
-    pub(super) fn keep_piece(&mut self, mut piece: Vec<u8>) {
+    pub fn keep_piece(&mut self, mut piece: Vec<u8>) {
         // Larger ones were grown for one frame.
         if self.pieces.len() < PIECES_KEPT && piece.capacity() <= 2 * PIECE {
             piece.clear();
@@ -198,12 +203,12 @@ impl Spare {
     }
 
     /// An empty list.
-    pub(super) fn list(&mut self) -> Vec<Bytes> {
+    pub fn list(&mut self) -> Vec<Bytes> {
         self.lists.pop().unwrap_or_default()
     }
 
     /// Lets go of a message's frames and keeps their list.
-    pub(super) fn recycle(&mut self, mut frames: Vec<Bytes>) {
+    pub fn recycle(&mut self, mut frames: Vec<Bytes>) {
         frames.clear();
         if self.lists.len() < LISTS_KEPT && (1..=LIST_ROOM).contains(&frames.capacity()) {
             self.lists.push(frames);

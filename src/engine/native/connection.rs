@@ -63,12 +63,16 @@ pub(super) struct Connection {
     /// There may be something to read. The system tells once; it holds until a read finds less than it
     /// asked for.
     pub(super) readable: bool,
+    /// What was read and is left for its next turn.
+    pub(super) rest: Option<Input>,
     /// The peer has said its last: read to the end, since the system won't tell again.
     pub(super) half_closed: bool,
     /// In the list of those to be read.
     pub(super) queued: bool,
     /// In the list of those to be written to.
     pub(super) dirty: bool,
+    /// It can't be written to: it has gone, and what it said before that is still read.
+    pub(super) mute: bool,
     /// A request for it was turned back for want of room.
     pub(super) blocked: bool,
     /// It gets no more requests and goes once it holds none.
@@ -110,9 +114,11 @@ impl Connection {
             outbox: Outbox::default(),
             pings: false,
             readable: false,
+            rest: None,
             half_closed: false,
             queued: false,
             dirty: false,
+            mute: false,
             blocked: false,
             retired: false,
             paused: false,
@@ -138,8 +144,27 @@ impl Connection {
         )
     }
 
-    /// Reads once.
+    /// Whether it may still have to show, within a moment, that it is worth its place.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.is_new() || matches!(self.phase, Phase::Closing)
+    }
+
+    /// Whether there may be something that is not taken in yet.
+    pub(super) fn has_input(&self) -> bool {
+        self.readable || self.rest.is_some()
+    }
+
+    /// Whether it is a client that doesn't read its answers. It is not read either: TCP pushes back. A worker
+    /// always is: what it answers frees it, and may be what it waits for before it reads on.
+    pub(super) fn is_deaf(&self, outbox_max: u64) -> bool {
+        matches!(self.role, Role::Frontend(_)) && self.outbox.held() > outbox_max / 2
+    }
+
+    /// What was left by the last turn, or else what one read gives.
     pub(super) fn read(&mut self, spare: &mut Spare, now: Duration) -> io::Result<Read> {
+        if let Some(rest) = self.rest.take() {
+            return Ok(Read::Some(rest, 0));
+        }
         let (got, asked) = match self.decoder.direct() {
             Some(room) => {
                 let n = self.stream.read(room);
@@ -155,7 +180,10 @@ impl Connection {
             }
         };
         match got {
-            Ok((0, _)) => Ok(Read::End),
+            Ok((0, input)) => {
+                spare.give_back(input);
+                Ok(Read::End)
+            }
             Ok((n, input)) => {
                 if input.rest().is_empty() {
                     self.decoder.appended(n);

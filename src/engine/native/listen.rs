@@ -139,11 +139,19 @@ impl Native {
                         if let Some(left_out) = self.quiet.accept.allow(now) {
                             warn!(%error, left_out, "can't accept connections; trying again");
                         }
-                        self.listeners.again = Some(now + REST);
+                        self.rest(now);
                         break;
                     }
                 }
             }
+        }
+    }
+
+    /// Lets accepting rest, unless there is room again at once.
+    fn rest(&mut self, now: Duration) {
+        if self.listeners.again.is_none() {
+            let shed = self.shed(now);
+            self.listeners.again = Some(if shed { now } else { now + REST });
         }
     }
 
@@ -170,7 +178,11 @@ impl Native {
         let _ = stream.set_nodelay();
         match self.peers.add(stream, role, None, now) {
             Ok(peer) => self.begin(peer, now),
-            Err(error) => warn!(%error, "can't watch a connection"),
+            Err(error) => {
+                if let Some(left_out) = self.quiet.accept.allow(now) {
+                    warn!(%error, left_out, "can't watch a connection");
+                }
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use tracing::{debug, warn};
 
 use super::Native;
 use super::bytes::Input;
-use super::connection::{Phase, Role};
+use super::connection::{Connection, Phase, Role};
 use super::dial::Target;
 use super::stream::Stream;
 use super::zmtp::command::{self, Ready};
@@ -22,6 +22,13 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// Connections that may be in their handshake at once. The oldest go first: an honest handshake takes a
 /// moment, and those that are left open on purpose must not keep others out.
 const HANDSHAKES_MAX: usize = 4096;
+
+/// How many fewer are left once there are too many, so that a flood of them doesn't have all looked through
+/// for each.
+const HANDSHAKES_SPARE: usize = 256;
+
+/// What an honest handshake takes at most, where there are no descriptors left for those that take longer.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Clients beyond `limits.clients` that are told so on each request; yet others are told once and hung up on.
 const SURPLUS_MAX: usize = 1000;
@@ -40,16 +47,37 @@ impl Native {
         self.peers.set_timer(peer, now + HANDSHAKE_MAX);
         self.handshakes.push_back(peer);
         if self.handshakes.len() > HANDSHAKES_MAX {
-            let peers = &mut self.peers;
-            let is_new = |peer: &PeerId| peers.get(*peer).is_some_and(|it| it.is_new());
-            self.handshakes.retain(is_new);
-            if self.handshakes.len() > HANDSHAKES_MAX {
+            self.look_through_strangers();
+            let left = HANDSHAKES_MAX - HANDSHAKES_SPARE;
+            while self.handshakes.len() > left {
                 if let Some(oldest) = self.handshakes.pop_front() {
                     let why = "too many connections that don't say what they are".to_owned();
                     self.refuse(oldest, Refusal::HangUp(why), now);
                 }
             }
         }
+    }
+
+    fn look_through_strangers(&mut self) {
+        let peers = &mut self.peers;
+        let is_stranger = |peer: &PeerId| peers.get(*peer).is_some_and(|it| it.is_stranger());
+        self.handshakes.retain(is_stranger);
+    }
+
+    /// There is no descriptor left for those that come: strangers that linger go. True if any did.
+    pub(super) fn shed(&mut self, now: Duration) -> bool {
+        self.look_through_strangers();
+        let peers = &mut self.peers;
+        let lingers = |it: &mut Connection| it.since + MOMENT <= now;
+        let all = self.handshakes.iter().copied();
+        let gone: Vec<_> = all
+            .filter(|it| peers.get(*it).is_some_and(lingers))
+            .collect();
+        for peer in &gone {
+            let why = "no descriptors are left, and it has not said what it is".to_owned();
+            self.refuse(*peer, Refusal::HangUp(why), now);
+        }
+        !gone.is_empty()
     }
 
     /// Whether it has been in its handshake, or in saying goodbye, for too long.
@@ -90,6 +118,11 @@ impl Native {
         };
         if let Phase::Handshake { minor } = connection.phase {
             connection.pings = minor >= 1;
+        }
+        if connection.decoder.is_inside() {
+            // Its beginning was not kept.
+            let why = "a message before READY".to_owned();
+            return self.refuse(peer, Refusal::Tell(why), now);
         }
         let met = match connection.role {
             Role::Frontend(frontend) => self.client(peer, frontend, ready),
@@ -193,6 +226,7 @@ impl Native {
                 self.forget(peer);
                 self.peers.note_refused(peer);
                 self.peers.put(peer, |into| command::put_error(into, &text));
+                self.handshakes.push_back(peer);
                 if let Some(connection) = self.peers.get(peer) {
                     connection.phase = Phase::Closing;
                     connection.since = now;

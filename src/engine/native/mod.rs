@@ -1,28 +1,31 @@
 //! The native engine: ZMTP spoken by the gateway itself, on one thread, over the system's readiness events.
 //!
-//! A turn ([`Native::turn`]): wait; take in connections; read from each peer that has something, once, and
+//! A turn (`Native::turn`): wait; take in connections; read from each peer that has something, once, and
 //! tell the core each message; then write to each peer that something waits for. So a frame goes from
-//! [`traffic`] (read, [`zmtp::decoder`]) through the core into an [`outbox`] ([`peers`]) and out.
+//! `traffic` (read, [`zmtp::decoder`]) through the core into an [`outbox`] (`peers`) and out.
 //!
 //! `listen`, `dial` and `meet` bring connections as far as the core's knowing them; `reload` takes over
 //! another configuration; `end` says goodbye. All memory that a peer can claim is bounded where it is claimed:
 //! in `decoder` what comes in, in `peers` what goes out, in `meet` the number of strangers.
+//!
+//! [`zmtp`], [`mod@bytes`] and [`outbox`] do no I/O. They are public for benches and fuzz targets to drive them
+//! alone; nothing else outside the engine may.
 
 mod address;
-mod bytes;
+pub mod bytes;
 mod connection;
 mod dial;
 mod end;
 mod listen;
 mod meet;
-mod outbox;
+pub mod outbox;
 mod peers;
 mod quiet;
 mod reload;
 mod stream;
 mod timers;
 mod traffic;
-mod zmtp;
+pub mod zmtp;
 
 use std::collections::VecDeque;
 use std::io;
@@ -112,7 +115,7 @@ struct Native {
     commits: mpsc::Receiver<Commit>,
     book: SharedBook,
     start: Instant,
-    /// Connections that had yet to say what they are when they were put here, oldest first.
+    /// Connections that were strangers when they were put here, oldest first.
     handshakes: VecDeque<PeerId>,
     /// How many clients the core knows.
     clients: usize,
@@ -284,9 +287,6 @@ impl Native {
 
     fn write(&mut self, now: Duration) {
         self.peers.flush();
-        for (peer, error) in std::mem::take(&mut self.peers.broken) {
-            self.hang_up(peer, &error, now);
-        }
         self.tell(now);
     }
 

@@ -16,9 +16,12 @@ const SHARED_MIN: usize = 16 << 10;
 /// Pieces that one system call takes.
 const PIECES_MAX: usize = 64;
 
+/// Bytes that an answer which waits costs beside its frames, so that a flood of small ones is bounded too.
+const ANSWER_OVERHEAD: u64 = 64;
+
 /// One peer's.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub struct Outbox {
     pieces: VecDeque<Piece>,
     /// Bytes of the first piece that are written.
     written_of_first: usize,
@@ -46,17 +49,22 @@ impl Piece {
 
 impl Outbox {
     /// Bytes that wait.
-    pub(super) fn unwritten(&self) -> u64 {
+    pub fn unwritten(&self) -> u64 {
         self.unwritten
     }
 
+    /// Memory that what waits is counted as: its bytes, and what each answer costs beside them.
+    pub fn held(&self) -> u64 {
+        self.unwritten + ANSWER_OVERHEAD * self.answers.len() as u64
+    }
+
     /// Whether nothing waits.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.unwritten == 0
     }
 
     /// Appends protocol bytes.
-    pub(super) fn put(&mut self, spare: &mut Spare, put: impl FnOnce(&mut Vec<u8>)) {
+    pub fn put(&mut self, spare: &mut Spare, put: impl FnOnce(&mut Vec<u8>)) {
         let piece = self.tail(spare, 0);
         let before = piece.len();
         put(piece);
@@ -64,7 +72,7 @@ impl Outbox {
     }
 
     /// Appends a frame that is small, or not ours to share.
-    pub(super) fn copy(&mut self, spare: &mut Spare, frame: &[u8], more: bool) {
+    pub fn copy(&mut self, spare: &mut Spare, frame: &[u8], more: bool) {
         let flags = if more { MORE } else { 0 };
         let piece = self.tail(spare, frame.len() + zmtp::HEADER_MAX);
         let before = piece.len();
@@ -73,7 +81,7 @@ impl Outbox {
     }
 
     /// Appends a frame.
-    pub(super) fn push(&mut self, spare: &mut Spare, frame: &Bytes, more: bool) {
+    pub fn push(&mut self, spare: &mut Spare, frame: &Bytes, more: bool) {
         let bytes = frame.bytes();
         if bytes.len() < SHARED_MIN {
             self.copy(spare, bytes, more);
@@ -86,13 +94,13 @@ impl Outbox {
     }
 
     /// The answer that was appended last ends here.
-    pub(super) fn mark(&mut self, outcome: Outcome) {
+    pub fn mark(&mut self, outcome: Outcome) {
         self.answers
             .push_back((self.written + self.unwritten, outcome));
     }
 
     /// An answer that is written, and hasn't been told before.
-    pub(super) fn next_written(&mut self) -> Option<Outcome> {
+    pub fn next_written(&mut self) -> Option<Outcome> {
         let written = self.written;
         let front = self.answers.front().filter(|(end, _)| *end <= written)?.1;
         self.answers.pop_front();
@@ -100,12 +108,12 @@ impl Outbox {
     }
 
     /// An answer that waits, when nothing will be written any more.
-    pub(super) fn next_lost(&mut self) -> Option<Outcome> {
+    pub fn next_lost(&mut self) -> Option<Outcome> {
         self.answers.pop_front().map(|(_, outcome)| outcome)
     }
 
     /// Writes as much as the peer takes: until nothing waits (true), or the system has no room (false).
-    pub(super) fn write(
+    pub fn write(
         &mut self,
         spare: &mut Spare,
         mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
@@ -138,7 +146,7 @@ impl Outbox {
     }
 
     /// Lets go of the buffers that what waits was received in, as far as it is but a part of them.
-    pub(super) fn compact(&mut self) {
+    pub fn compact(&mut self) {
         for piece in &mut self.pieces {
             if let Piece::Shared(bytes) = piece {
                 *bytes = std::mem::take(bytes).compact();
@@ -234,12 +242,15 @@ mod tests {
             outbox.copy(&mut spare, b"12345678", false);
             outbox.mark(outcome);
         }
+        let bytes = outbox.unwritten();
+        assert_eq!(outbox.held(), bytes + 2 * ANSWER_OVERHEAD);
         let mut out = Vec::new();
         assert!(!take(&mut outbox, &mut out, 9));
         assert_eq!(outbox.next_written(), None);
         assert!(!take(&mut outbox, &mut out, 1));
         assert_eq!(outbox.next_written(), Some(outcomes[0]));
         assert_eq!(outbox.next_written(), None);
+        assert_eq!(outbox.held(), bytes - 10 + ANSWER_OVERHEAD);
         assert_eq!(outbox.next_lost(), Some(outcomes[1]));
         assert_eq!(outbox.next_lost(), None);
     }

@@ -11,9 +11,10 @@ use mio::{Interest, Registry, Token};
 use super::bytes::{Bytes, Spare};
 use super::connection::{Connection, Phase, Role};
 use super::dial::DialId;
+use super::outbox::Outbox;
 use super::stream::Stream;
 use super::timers::Timers;
-use super::zmtp::greeting;
+use super::zmtp::{command, greeting};
 use crate::core::{Event, Fate, Outcome, Outlet, PeerId};
 use crate::frame;
 use crate::metrics::EngineCounters;
@@ -29,8 +30,9 @@ pub(super) const CONNECTIONS_MAX: usize = 1 << PLACE_BITS;
 /// hold up what another could answer.
 const WORKER_ROOM: u64 = 1 << 20;
 
-/// Bytes that an answer in an outbox costs beside its frames, so that a flood of empty ones is bounded too.
-const ANSWER_OVERHEAD: u64 = 64;
+/// Entries of timers beyond those of the connections there are, before those that mean nothing any more are
+/// looked for.
+const TIMERS_SPARE: usize = 4096;
 
 /// All connections, and what is to be done with them.
 pub(super) struct Peers {
@@ -44,8 +46,6 @@ pub(super) struct Peers {
     dirty: Vec<PeerId>,
     /// What the core has yet to hear.
     pub(super) news: VecDeque<Event<Bytes>>,
-    /// Those that could not be written to.
-    pub(super) broken: Vec<(PeerId, std::io::Error)>,
     /// Calls whose connection ended.
     pub(super) hung_up: Vec<DialId>,
     pub(super) spare: Spare,
@@ -66,7 +66,6 @@ impl Peers {
             ready: VecDeque::new(),
             dirty: Vec::new(),
             news: VecDeque::new(),
-            broken: Vec::new(),
             hung_up: Vec::new(),
             spare: Spare::default(),
             timers: Timers::default(),
@@ -142,7 +141,8 @@ impl Peers {
 
     /// Appends protocol bytes for a peer.
     pub(super) fn put(&mut self, peer: PeerId, put: impl FnOnce(&mut Vec<u8>)) {
-        let Some(connection) = find(&mut self.places, peer) else {
+        let there = find(&mut self.places, peer).filter(|it| !it.mute);
+        let Some(connection) = there else {
             return;
         };
         connection.outbox.put(&mut self.spare, put);
@@ -156,22 +156,39 @@ impl Peers {
         if let Some(connection) = find(&mut self.places, peer) {
             self.timers.set(connection, at);
         }
+        // A peer that ever asks to be looked at sooner, or comes and goes, leaves entries behind.
+        let connections = self.places.len() - self.free.len();
+        if self.timers.len() > 2 * connections + TIMERS_SPARE {
+            let places = &mut self.places;
+            self.timers.retain(|at, peer| {
+                find(places, peer).is_some_and(|connection| connection.timer == Some(at))
+            });
+        }
     }
 
     /// Has a peer read in its turn, if there may be something and it may send more.
     pub(super) fn queue(&mut self, peer: PeerId) {
-        let full = self.outbox_max / 2;
+        let outbox_max = self.outbox_max;
         let Some(connection) = find(&mut self.places, peer) else {
             return;
         };
-        // A client that doesn't read its answers is not read either: TCP pushes back.
-        let deaf = connection.outbox.unwritten() > full;
+        let deaf = connection.is_deaf(outbox_max);
         if connection.paused != deaf {
             connection.paused = deaf;
             moved(&mut self.counters.paused, deaf);
         }
-        if connection.readable && !deaf && !std::mem::replace(&mut connection.queued, true) {
+        let reads = connection.has_input() && !deaf;
+        if reads && !std::mem::replace(&mut connection.queued, true) {
             self.ready.push_back(peer);
+        }
+    }
+
+    /// Answers a peer's PING. One that doesn't read what it is sent could have us keep PONGs for it without
+    /// end; behind all that, one more would tell it nothing.
+    pub(super) fn pong(&mut self, peer: PeerId, context: &[u8]) {
+        let reads = |it: &mut Connection| it.outbox.unwritten() <= WORKER_ROOM;
+        if self.get(peer).is_some_and(reads) {
+            self.put(peer, |into| command::put_pong(into, context));
         }
     }
 
@@ -220,9 +237,8 @@ impl Peers {
             let fate = Fate::Delivered;
             self.news.push_back(Event::Settled { outcome, fate });
         }
-        if let Err(error) = written {
-            self.broken.push((peer, error));
-            return;
+        if written.is_err() {
+            return self.mute(peer);
         }
         if connection.outbox.is_empty() && matches!(connection.phase, Phase::Closing) {
             connection.stream.finish();
@@ -233,10 +249,28 @@ impl Peers {
                 self.news.push_back(Event::Writable { peer });
             }
         }
-        if connection.readable && !connection.queued {
+        if connection.has_input() && !connection.queued {
             // It may have been deaf until now.
             self.queue(peer);
         }
+    }
+
+    /// A peer can't be written to any more, so what waits for it has met its fate. It is heard to the end: a
+    /// worker may have answered, and a client asked, before it went.
+    fn mute(&mut self, peer: PeerId) {
+        let Some(connection) = find(&mut self.places, peer) else {
+            return;
+        };
+        connection.mute = true;
+        connection.half_closed = true;
+        connection.readable = true;
+        while let Some(outcome) = connection.outbox.next_lost() {
+            let fate = Fate::Gone;
+            self.news.push_back(Event::Settled { outcome, fate });
+        }
+        connection.outbox = Outbox::default();
+        note_unsent(connection, &mut self.counters, 0);
+        self.queue(peer);
     }
 
     /// Ends a connection. What waited for it has met its fate.
@@ -295,7 +329,7 @@ impl Outlet<Bytes> for Peers {
         let Some(connection) = find(&mut self.places, worker) else {
             return Err(body);
         };
-        if connection.retired || connection.outbox.unwritten() > WORKER_ROOM {
+        if connection.retired || connection.mute || connection.outbox.unwritten() > WORKER_ROOM {
             connection.blocked = true;
             self.counters.full += 1;
             return Err(body);
@@ -313,11 +347,12 @@ impl Outlet<Bytes> for Peers {
     }
 
     fn to_client(&mut self, client: PeerId, frames: Vec<Bytes>, outcome: Outcome) -> Fate {
-        let Some(connection) = find(&mut self.places, client) else {
+        let there = find(&mut self.places, client).filter(|it| !it.mute);
+        let Some(connection) = there else {
             return Fate::Gone;
         };
-        let bytes = frame::size(&frames) + ANSWER_OVERHEAD;
-        let waiting = connection.outbox.unwritten();
+        let bytes = frame::size(&frames);
+        let waiting = connection.outbox.held();
         if waiting > 0 && waiting + bytes > self.outbox_max {
             return Fate::Slow;
         }

@@ -24,6 +24,16 @@ impl Timers {
         }
     }
 
+    /// Entries, those that mean nothing any more included.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Drops the entries that `counts` says no to.
+    pub(super) fn retain(&mut self, mut counts: impl FnMut(Duration, PeerId) -> bool) {
+        self.0.retain(|Reverse((at, peer))| counts(*at, *peer));
+    }
+
     /// When the next one is due.
     pub(super) fn next(&self) -> Option<Duration> {
         self.0.peek().map(|Reverse((at, _))| *at)

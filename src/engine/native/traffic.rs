@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Native;
 use super::bytes::Input;
-use super::connection::{Phase, Read, Role};
+use super::connection::{Connection, Phase, Read, Role};
 use super::meet::Refusal;
 use super::zmtp::command::{self, Command};
 use super::zmtp::decoder::{Bounds, Item};
@@ -12,6 +12,10 @@ use crate::core::{Event, PeerId};
 
 /// Reads in a turn of a peer that sends a large frame; of others there is one.
 const READS: usize = 4;
+
+/// Messages and commands in a turn of one peer: what one read can hold of the smallest ones would keep the
+/// others waiting for tens of milliseconds.
+const ITEMS: usize = 1024;
 
 /// Bytes that a worker's answer may have beside the message: token, delimiter. The core judges the message
 /// by itself.
@@ -43,7 +47,15 @@ impl Native {
                         *bytes += n as u64;
                     }
                     self.take(peer, &mut input, now);
-                    self.peers.spare.give_back(input);
+                    match self.peers.get(peer) {
+                        Some(connection) if !input.rest().is_empty() => {
+                            connection.rest = Some(input);
+                        }
+                        _ => self.peers.spare.give_back(input),
+                    }
+                }
+                Ok(Read::Nothing) if connection.mute => {
+                    return self.hang_up(peer, &"it can't be written to", now);
                 }
                 Ok(Read::Nothing) => break,
                 Ok(Read::End) => return self.hang_up(peer, &"the peer hung up", now),
@@ -61,9 +73,9 @@ impl Native {
         self.watch_half_message(peer, now);
     }
 
-    /// Takes in what was read.
+    /// Takes in what was read, or as much of it as fits in a turn.
     fn take(&mut self, peer: PeerId, input: &mut Input, now: Duration) {
-        loop {
+        for _ in 0..ITEMS {
             let limits = &self.snapshot.limits;
             let bounds = Bounds {
                 bytes: limits.message.saturating_add(HEAD_BYTES),
@@ -89,7 +101,7 @@ impl Native {
                         _ => continue,
                     }
                 }
-                Phase::Connecting | Phase::Closing => return,
+                Phase::Connecting | Phase::Closing => return input.skip(input.rest().len()),
             };
             match item {
                 Ok(Some(Item::Command(body))) => match command::parse(&body) {
@@ -140,8 +152,7 @@ impl Native {
                 if let Some(ttl) = ttl {
                     self.peers.set_timer(peer, now + ttl);
                 }
-                self.peers
-                    .put(peer, |into| command::put_pong(into, &context));
+                self.peers.pong(peer, &context);
             }
             // That anything came is what counts.
             Command::Ping { .. } | Command::Pong | Command::Other => {}
@@ -170,6 +181,27 @@ impl Native {
         }
     }
 
+    /// Ends a silent peer, unless it has spoken after all: the system may not have told of it yet, after a
+    /// moment in which the gateway did not run, say, and a client that isn't read isn't heard either.
+    fn unless_it_spoke(&mut self, peer: PeerId, now: Duration, end: impl FnOnce(&mut Self)) {
+        let outbox_max = self.peers.outbox_max;
+        let reads = |it: &mut Connection| !it.queued && !it.is_deaf(outbox_max);
+        if self.peers.get(peer).is_some_and(reads) {
+            self.serve(peer, now);
+            self.tell(now);
+        }
+        let Some(connection) = self.peers.get(peer) else {
+            return;
+        };
+        if connection.heard == now || connection.has_input() {
+            connection.heard = now;
+            connection.pinged = None;
+            self.peers.set_timer(peer, now);
+        } else {
+            end(self);
+        }
+    }
+
     /// Whether a peer's silence means that it is gone; if it may come to mean that, asks for a sign of life.
     fn look_at(&mut self, peer: PeerId, now: Duration) {
         let Some(connection) = self.peers.get(peer) else {
@@ -185,17 +217,15 @@ impl Native {
             if silent >= HALF_MESSAGE_MAX {
                 let why =
                     format!("the rest of its message has not come within {HALF_MESSAGE_MAX:?}");
-                return self.refuse(peer, Refusal::HangUp(why), now);
+                let end = |it: &mut Self| it.refuse(peer, Refusal::HangUp(why), now);
+                return self.unless_it_spoke(peer, now, end);
             }
             look_again(HALF_MESSAGE_MAX);
         }
         if let Some(ttl) = connection.ttl {
             if silent >= ttl {
-                return self.hang_up(
-                    peer,
-                    &"it is silent for longer than its own PINGs allow",
-                    now,
-                );
+                let why = "it is silent for longer than its own PINGs allow";
+                return self.unless_it_spoke(peer, now, |it| it.hang_up(peer, &why, now));
             }
             look_again(ttl);
         }
@@ -208,9 +238,10 @@ impl Native {
         };
         let mut ping = false;
         if let Some(interval) = heartbeat {
-            let waited = connection.pinged.map(|at| now.saturating_sub(at));
-            if waited.is_some_and(|waited| waited >= interval * (HEARTBEATS - 1)) {
-                return self.hang_up(peer, &"it does not answer PINGs", now);
+            let lost = connection.pinged.map(|at| at + interval * (HEARTBEATS - 1));
+            if lost.is_some_and(|lost| lost <= now) {
+                let why = "it does not answer PINGs";
+                return self.unless_it_spoke(peer, now, |it| it.hang_up(peer, &why, now));
             }
             if silent >= interval {
                 connection.pinged.get_or_insert(now);
@@ -219,6 +250,7 @@ impl Native {
             let passed = silent.as_nanos() / interval.as_nanos().max(1);
             let passed = u32::try_from(passed).unwrap_or(u32::MAX - 1);
             look_again(interval.saturating_mul(passed + 1));
+            next = next.into_iter().chain(lost).min();
         }
         if let Some(next) = next {
             self.peers.set_timer(peer, next);

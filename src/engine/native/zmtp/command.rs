@@ -5,7 +5,7 @@ use super::{COMMAND, IDENTITY_MAX, put_frame};
 use crate::frame::Frame;
 
 /// Longest body of a command: a READY with generous metadata. A peer's greeting must not cost more.
-pub(in super::super) const COMMAND_MAX: u64 = 8 << 10;
+pub const COMMAND_MAX: u64 = 8 << 10;
 
 /// Longest context of a PING (RFC 37, "Connection Heartbeating").
 const CONTEXT_MAX: usize = 16;
@@ -15,14 +15,18 @@ const REASON_MAX: usize = 255;
 
 /// A command, as far as this gateway knows it.
 #[derive(Debug, PartialEq, Eq)]
-pub(in super::super) enum Command {
+pub enum Command {
     /// The peer is ready, and says what it is.
     Ready(Ready),
     /// The peer gives up, and says why.
     Error(String),
-    /// The peer wants to hear from us; `ttl` is how long it takes to count us as gone, in tenths of a
-    /// second, 0 for never.
-    Ping { ttl: u16, context: Vec<u8> },
+    /// The peer wants to hear from us.
+    Ping {
+        /// How long a silence of ours it takes before it counts us as gone, in tenths of a second; 0 for any.
+        ttl: u16,
+        /// What the PONG must carry; at most 16 bytes.
+        context: Vec<u8>,
+    },
     /// The peer heard from us.
     Pong,
     /// Something else: none of our business.
@@ -31,15 +35,15 @@ pub(in super::super) enum Command {
 
 /// A peer's metadata.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in super::super) struct Ready {
+pub struct Ready {
     /// `DEALER`, `REQ`, …
-    pub(in super::super) socket_type: String,
+    pub socket_type: String,
     /// As it names itself; may be empty.
-    pub(in super::super) identity: Vec<u8>,
+    pub identity: Vec<u8>,
 }
 
 /// Reads a command's body; an error says what is wrong with it.
-pub(in super::super) fn parse(body: &Bytes) -> Result<Command, &'static str> {
+pub fn parse(body: &Bytes) -> Result<Command, &'static str> {
     let (name, data) = short(body.bytes()).ok_or("a command without a name")?;
     match name {
         b"READY" => Ok(Command::Ready(metadata(data)?)),
@@ -94,7 +98,7 @@ fn metadata(mut data: &[u8]) -> Result<Ready, &'static str> {
 }
 
 /// Appends our READY.
-pub(in super::super) fn put_ready(into: &mut Vec<u8>, socket_type: &str) {
+pub fn put_ready(into: &mut Vec<u8>, socket_type: &str) {
     let mut body = b"\x05READY\x0bSocket-Type".to_vec();
     body.extend_from_slice(&(socket_type.len() as u32).to_be_bytes());
     body.extend_from_slice(socket_type.as_bytes());
@@ -102,7 +106,7 @@ pub(in super::super) fn put_ready(into: &mut Vec<u8>, socket_type: &str) {
 }
 
 /// Appends an ERROR; a long reason is cut.
-pub(in super::super) fn put_error(into: &mut Vec<u8>, reason: &str) {
+pub fn put_error(into: &mut Vec<u8>, reason: &str) {
     let reason = &reason.as_bytes()[..reason.len().min(REASON_MAX)];
     let mut body = b"\x05ERROR".to_vec();
     body.push(reason.len() as u8);
@@ -111,12 +115,12 @@ pub(in super::super) fn put_error(into: &mut Vec<u8>, reason: &str) {
 }
 
 /// Appends a PING. It sets no TTL: how long the peer takes our silence is the peer's to say.
-pub(in super::super) fn put_ping(into: &mut Vec<u8>) {
+pub fn put_ping(into: &mut Vec<u8>) {
     put_frame(into, COMMAND, b"\x04PING\0\0");
 }
 
 /// Appends the PONG to a PING.
-pub(in super::super) fn put_pong(into: &mut Vec<u8>, context: &[u8]) {
+pub fn put_pong(into: &mut Vec<u8>, context: &[u8]) {
     let mut body = b"\x04PONG".to_vec();
     body.extend_from_slice(context);
     put_frame(into, COMMAND, &body);

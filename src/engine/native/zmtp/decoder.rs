@@ -10,11 +10,8 @@ use super::command::COMMAND_MAX;
 use super::{COMMAND, HEADER_MAX, LONG, MORE};
 use crate::frame::Frame;
 
-/// What a first piece of a frame that is still coming in may take, whatever size was announced.
-const FIRST_PIECE: usize = 64 << 10;
-
-/// Bytes that a frame must lack for them to be read straight into its own memory; fewer are cheaper to
-/// copy than a read of their own.
+/// Bytes that a frame must lack, and have room for or have got already, for more to be read straight into its
+/// own memory; fewer are cheaper to copy than a read of their own.
 const DIRECT_MIN: usize = 16 << 10;
 
 /// Largest frame that is skipped as it comes: a tebibyte. More is no message that anybody sends, but a
@@ -23,16 +20,16 @@ const SIZE_MAX: u64 = 1 << 40;
 
 /// What a message may have.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Bounds {
+pub struct Bounds {
     /// Bytes of its frames together; one with more is skipped as it comes.
-    pub(in super::super) bytes: u64,
+    pub bytes: u64,
     /// Frames that are kept; those beyond are skipped.
-    pub(in super::super) frames: usize,
+    pub frames: usize,
 }
 
 /// Something whole.
 #[derive(Debug)]
-pub(in super::super) enum Item {
+pub enum Item {
     /// A message's frames; of one with more than [`Bounds::frames`], so many.
     Message(Vec<Bytes>),
     /// What was kept of a message with more than [`Bounds::bytes`]: leading frames, each whole.
@@ -43,10 +40,10 @@ pub(in super::super) enum Item {
 
 /// Why a stream can't be understood any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Fault {
+pub enum Fault {
     /// A reserved flag is set, or a command says that more follows.
     Flags(u8),
-    /// A size beyond [`SIZE_MAX`].
+    /// A size beyond a tebibyte.
     Size(u64),
     /// A command of more than [`COMMAND_MAX`] bytes.
     Command(u64),
@@ -70,7 +67,7 @@ impl fmt::Display for Fault {
 
 /// One direction of a connection, from the end of its greeting on.
 #[derive(Debug, Default)]
-pub(in super::super) struct Decoder {
+pub struct Decoder {
     frame: Partial,
     /// Frames of the message that is coming in.
     message: Vec<Bytes>,
@@ -103,7 +100,7 @@ enum Partial {
 
 impl Decoder {
     /// The next whole thing; none once the input is used up, of which then nothing is shared any more.
-    pub(in super::super) fn next(
+    pub fn next(
         &mut self,
         input: &mut Input,
         bounds: Bounds,
@@ -154,18 +151,20 @@ impl Decoder {
     }
 
     /// Whether a frame or a message has begun and is not whole.
-    pub(in super::super) fn is_inside(&self) -> bool {
+    pub fn is_inside(&self) -> bool {
         self.inside || !matches!(self.frame, Partial::None)
     }
 
     /// Memory that what follows can be read straight into, if that is worth it: it belongs to the frame that
     /// is coming in. Fill the front of it, then say [`Self::appended`].
-    pub(in super::super) fn direct(&mut self) -> Option<&mut [u8]> {
+    pub fn direct(&mut self) -> Option<&mut [u8]> {
         match &mut self.frame {
             Partial::Body {
                 body, filled, size, ..
-            } if *size - *filled >= DIRECT_MIN => {
-                grow(body, *filled, *size, 1);
+            } if *size - *filled >= DIRECT_MIN
+                && (*filled).max(body.len() - *filled) >= DIRECT_MIN =>
+            {
+                grow(body, *filled, *size, DIRECT_MIN);
                 Some(&mut body[*filled..])
             }
             _ => None,
@@ -173,7 +172,7 @@ impl Decoder {
     }
 
     /// So many bytes were put into what [`Self::direct`] gave.
-    pub(in super::super) fn appended(&mut self, n: usize) {
+    pub fn appended(&mut self, n: usize) {
         if let Partial::Body { filled, size, .. } = &mut self.frame {
             *filled = (*filled + n).min(*size);
         }
@@ -316,7 +315,7 @@ fn collect(body: &mut Vec<u8>, filled: usize, size: usize, input: &mut Input) ->
 /// more than the whole.
 fn grow(body: &mut Vec<u8>, filled: usize, size: usize, n: usize) {
     if body.len() - filled < n {
-        let length = (filled + n).max(2 * filled).max(FIRST_PIECE).min(size);
+        let length = (filled + n).max(2 * filled).min(size);
         body.reserve_exact(length - body.len());
         body.resize(length, 0);
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::super::bytes::Input;
 
 /// Bytes of a greeting.
-pub(in super::super) const LENGTH: usize = 64;
+pub const LENGTH: usize = 64;
 
 /// Where the version's major number stands.
 const MAJOR: usize = 10;
@@ -16,7 +16,7 @@ const MECHANISM: std::ops::Range<usize> = 12..32;
 const SIGNATURE: usize = 10;
 
 /// What this side says: ZMTP 3.1, mechanism NULL.
-pub(in super::super) const OURS: [u8; LENGTH] = {
+pub const OURS: [u8; LENGTH] = {
     let mut bytes = [0; LENGTH];
     bytes[0] = 0xff;
     bytes[9] = 0x7f;
@@ -31,14 +31,14 @@ pub(in super::super) const OURS: [u8; LENGTH] = {
 
 /// A peer's greeting as far as it has come.
 #[derive(Debug)]
-pub(in super::super) struct Greeting {
+pub struct Greeting {
     bytes: [u8; LENGTH],
     length: usize,
 }
 
 /// A connection that speaks something else than this gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) enum Stranger {
+pub enum Stranger {
     /// ZMTP 1.0, of libzmq 2, or ZMTP 2.0, of libzmq 3.
     Older(&'static str),
     /// Another protocol, by its first bytes.
@@ -63,9 +63,15 @@ impl fmt::Display for Stranger {
     }
 }
 
+impl Default for Greeting {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Greeting {
     /// Of which nothing has come.
-    pub(in super::super) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             bytes: [0; LENGTH],
             length: 0,
@@ -74,7 +80,7 @@ impl Greeting {
 
     /// Takes what it can use. Gives the peer's minor version once the greeting is whole; a stranger is
     /// told from its first bytes, since it may wait for an answer before it sends more.
-    pub(in super::super) fn feed(&mut self, input: &mut Input) -> Result<Option<u8>, Stranger> {
+    pub fn feed(&mut self, input: &mut Input) -> Result<Option<u8>, Stranger> {
         let rest = input.rest();
         let n = rest.len().min(LENGTH - self.length);
         self.bytes[self.length..self.length + n].copy_from_slice(&rest[..n]);

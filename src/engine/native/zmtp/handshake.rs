@@ -9,13 +9,15 @@ use crate::snapshot::Workers;
 
 /// What a peer is here, and the socket type that it is to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Met<K> {
-    pub(in super::super) kind: K,
-    pub(in super::super) announced: &'static str,
+pub struct Met<K> {
+    /// How it is served.
+    pub kind: K,
+    /// The gateway's socket type for its READY.
+    pub announced: &'static str,
 }
 
 /// A peer of a frontend, by its socket type; an error says what to change.
-pub(in super::super) fn client(socket_type: &str) -> Result<Met<ClientKind>, String> {
+pub fn client(socket_type: &str) -> Result<Met<ClientKind>, String> {
     let kind = match socket_type {
         "REQ" => ClientKind::Req,
         "DEALER" | "ROUTER" => ClientKind::Dealer,
@@ -33,10 +35,7 @@ pub(in super::super) fn client(socket_type: &str) -> Result<Met<ClientKind>, Str
 }
 
 /// A peer of a pool, by its socket type; an error says what to change.
-pub(in super::super) fn worker(
-    socket_type: &str,
-    allowed: Workers,
-) -> Result<Met<WorkerKind>, String> {
+pub fn worker(socket_type: &str, allowed: Workers) -> Result<Met<WorkerKind>, String> {
     let met = match socket_type {
         "DEALER" => Met {
             kind: WorkerKind::Dealer,

@@ -5,26 +5,26 @@
 //! [command] that carries the socket type; then traffic, which the [decoder] takes apart: messages of one or
 //! more frames, and commands between them.
 
-pub(super) mod command;
-pub(super) mod decoder;
-pub(super) mod greeting;
-pub(super) mod handshake;
+pub mod command;
+pub mod decoder;
+pub mod greeting;
+pub mod handshake;
 
 /// More frames of this message follow.
-pub(super) const MORE: u8 = 1;
+pub const MORE: u8 = 1;
 /// The size has eight bytes instead of one.
-pub(super) const LONG: u8 = 2;
+pub const LONG: u8 = 2;
 /// The frame is a command.
-pub(super) const COMMAND: u8 = 4;
+pub const COMMAND: u8 = 4;
 
 /// Longest frame header: flags and a long size.
-pub(super) const HEADER_MAX: usize = 9;
+pub const HEADER_MAX: usize = 9;
 
 /// Longest identity, in bytes (RFC 37, "Identity").
-pub(super) const IDENTITY_MAX: usize = 255;
+pub const IDENTITY_MAX: usize = 255;
 
 /// Appends a frame's header.
-pub(super) fn put_header(into: &mut Vec<u8>, flags: u8, size: usize) {
+pub fn put_header(into: &mut Vec<u8>, flags: u8, size: usize) {
     match u8::try_from(size) {
         Ok(size) => into.extend_from_slice(&[flags, size]),
         Err(_) => {
@@ -35,7 +35,7 @@ pub(super) fn put_header(into: &mut Vec<u8>, flags: u8, size: usize) {
 }
 
 /// Appends a frame.
-pub(super) fn put_frame(into: &mut Vec<u8>, flags: u8, body: &[u8]) {
+pub fn put_frame(into: &mut Vec<u8>, flags: u8, body: &[u8]) {
     put_header(into, flags, body.len());
     into.extend_from_slice(body);
 }

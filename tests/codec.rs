@@ -1,0 +1,164 @@
+//! Streams of frames at random, sound and broken, cut at random: however it comes, it means the same.
+
+#[path = "support/codec.rs"]
+mod codec_support;
+#[path = "support/mod.rs"]
+mod support;
+
+use std::io::IoSlice;
+
+use codec_support::*;
+use gateway::engine::native::bytes::{Bytes, Spare};
+use gateway::engine::native::outbox::Outbox;
+use gateway::engine::native::zmtp::decoder::Bounds;
+use gateway::engine::native::zmtp::{COMMAND, LONG, MORE, put_frame};
+use support::{Random, mutated};
+
+const BOUNDS: Bounds = Bounds {
+    bytes: 100_000,
+    frames: 5,
+};
+
+/// Streams that each test looks at.
+const STREAMS: u64 = 400;
+
+fn size(random: &mut Random) -> usize {
+    match random.below(10) {
+        0..6 => random.below(300),
+        6 | 7 => 254 + random.below(4),
+        8 => random.below(70_000),
+        _ => random.below(200_000),
+    }
+}
+
+fn body(random: &mut Random) -> Vec<u8> {
+    let first = random.next() as u8;
+    let numbered = (0..size(random)).map(|n| first.wrapping_add(n as u8));
+    numbered.collect()
+}
+
+/// Messages of up to eight frames, some beyond the bounds, with commands anywhere.
+fn stream(random: &mut Random) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for _ in 0..1 + random.below(6) {
+        for left in (0..1 + random.below(8)).rev() {
+            if random.below(6) == 0 {
+                let command = [b"\x04PING\0\0".to_vec(), vec![7; random.below(500)]].concat();
+                put_frame(&mut bytes, COMMAND, &command);
+            }
+            let more = if left > 0 { MORE } else { 0 };
+            let body = body(random);
+            if random.below(5) == 0 {
+                // A long size where a short one would do.
+                bytes.push(more | LONG);
+                bytes.extend_from_slice(&(body.len() as u64).to_be_bytes());
+                bytes.extend_from_slice(&body);
+            } else {
+                put_frame(&mut bytes, more, &body);
+            }
+        }
+    }
+    bytes
+}
+
+fn pieces<'a>(mut bytes: &'a [u8], random: &mut Random) -> Vec<&'a [u8]> {
+    let most = [2, 20, 2_000, 70_000][random.below(4)];
+    let mut pieces = Vec::new();
+    while !bytes.is_empty() {
+        let most = if random.below(4) == 0 { 3 } else { most };
+        let (piece, rest) = bytes.split_at((1 + random.below(most)).min(bytes.len()));
+        pieces.push(piece);
+        bytes = rest;
+    }
+    pieces
+}
+
+#[test]
+fn a_stream_means_the_same_however_it_comes() {
+    for seed in 1..=STREAMS {
+        let mut random = Random(seed);
+        let bytes = stream(&mut random);
+        let expected = expected(&bytes, BOUNDS);
+        assert!(decode([&bytes[..]], BOUNDS) == expected, "seed {seed}");
+        let cut = pieces(&bytes, &mut random);
+        assert!(decode(cut, BOUNDS) == expected, "seed {seed}, cut");
+    }
+}
+
+#[test]
+fn a_broken_stream_is_understood_as_far_as_it_can_be_however_it_comes() {
+    for seed in 1..=STREAMS {
+        let mut random = Random(seed);
+        let stream = stream(&mut random);
+        let mut bytes = stream;
+        // Near the front, where headers are.
+        let tail = bytes.split_off(random.below(bytes.len().min(2_000)));
+        bytes = [mutated(&bytes, &mut random), tail].concat();
+        let expected = expected(&bytes, BOUNDS);
+        assert!(decode([&bytes[..]], BOUNDS) == expected, "seed {seed}");
+        let cut = pieces(&bytes, &mut random);
+        assert!(decode(cut, BOUNDS) == expected, "seed {seed}, cut");
+    }
+}
+
+#[test]
+fn commands_and_greetings_of_any_bytes_are_read_or_refused() {
+    let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\x02me";
+    let mut greeting = [0; 70];
+    greeting[..16].copy_from_slice(b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL");
+    for seed in 1..=20_000 {
+        let mut random = Random(seed);
+        read_command(&mutated(ready, &mut random));
+        let bytes = mutated(&greeting, &mut random);
+        read_greeting(&bytes, random.below(70));
+    }
+}
+
+/// Out through an outbox, whose peer takes as much as it likes, and in again.
+#[test]
+fn what_an_outbox_says_is_what_was_put_in() {
+    let bounds = Bounds {
+        bytes: u64::MAX,
+        frames: usize::MAX,
+    };
+    for seed in 1..=STREAMS / 4 {
+        let mut random = Random(seed);
+        let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+        let mut expected = Vec::new();
+        let mut out = Vec::new();
+        for _ in 0..1 + random.below(20) {
+            let frames: Vec<_> = (0..1 + random.below(6))
+                .map(|_| body(&mut random))
+                .collect();
+            for (n, frame) in frames.iter().enumerate() {
+                let more = n + 1 < frames.len();
+                match random.below(2) {
+                    0 => outbox.copy(&mut spare, frame, more),
+                    _ => outbox.push(&mut spare, &Bytes::from(frame.clone()), more),
+                }
+            }
+            expected.push(Said::Message(frames));
+            let room = random.below(300_000);
+            write(&mut outbox, &mut spare, &mut out, room);
+            if random.below(2) == 0 {
+                outbox.compact();
+            }
+        }
+        write(&mut outbox, &mut spare, &mut out, usize::MAX / 2);
+        assert!(outbox.is_empty());
+        assert!(decode([&out[..]], bounds) == expected, "seed {seed}");
+    }
+}
+
+fn write(outbox: &mut Outbox, spare: &mut Spare, out: &mut Vec<u8>, mut room: usize) {
+    let take = |slices: &[IoSlice<'_>]| {
+        let before = out.len();
+        for slice in slices {
+            let n = slice.len().min(room);
+            room -= n;
+            out.extend_from_slice(&slice[..n]);
+        }
+        Ok(out.len() - before)
+    };
+    outbox.write(spare, take).unwrap();
+}

@@ -1,0 +1,194 @@
+//! A ZMTP peer by hand over TCP: says exactly the bytes that a test wants.
+#![allow(dead_code)]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+pub const MORE: u8 = 1;
+pub const LONG: u8 = 2;
+pub const COMMAND: u8 = 4;
+
+/// How long anything may take before a test fails: never waited for when all is well.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What the gateway says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    Message(Vec<Vec<u8>>),
+    Command(Vec<u8>),
+    /// It has hung up, or reset the connection.
+    End,
+}
+
+pub struct Raw {
+    pub stream: TcpStream,
+}
+
+impl Raw {
+    /// A connection on which nothing has been said.
+    pub fn connect(endpoint: &str) -> Self {
+        let address = endpoint.strip_prefix("tcp://").unwrap();
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { stream }
+    }
+
+    /// A peer of this socket type that has shaken hands.
+    pub fn peer(endpoint: &str, socket_type: &str) -> Self {
+        let mut raw = Self::connect(endpoint);
+        raw.say(&greeting(1));
+        raw.say(&command(&ready(socket_type, &[])));
+        raw.hear_greeting();
+        let said = raw.hear();
+        assert!(
+            matches!(&said, Said::Command(body) if body.starts_with(b"\x05READY")),
+            "{said:?}"
+        );
+        raw
+    }
+
+    #[track_caller]
+    pub fn say(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// The same to a gateway that may have hung up.
+    pub fn try_say(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    #[track_caller]
+    pub fn hear_greeting(&mut self) {
+        let mut theirs = [0; 64];
+        self.stream.read_exact(&mut theirs).unwrap();
+        assert_eq!(theirs, greeting(1), "ZMTP 3.1, NULL");
+    }
+
+    /// The next message or command.
+    #[track_caller]
+    pub fn hear(&mut self) -> Said {
+        let mut frames = Vec::new();
+        loop {
+            let Some((flags, body)) = self.frame() else {
+                return Said::End;
+            };
+            if flags & COMMAND != 0 {
+                return Said::Command(body);
+            }
+            frames.push(body);
+            if flags & MORE == 0 {
+                return Said::Message(frames);
+            }
+        }
+    }
+
+    #[track_caller]
+    pub fn hear_message(&mut self) -> Vec<Vec<u8>> {
+        match self.hear() {
+            Said::Message(frames) => frames,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What an ERROR says, after which the gateway hangs up.
+    #[track_caller]
+    pub fn hear_error(&mut self) -> String {
+        let reason = match self.hear() {
+            Said::Command(body) => body
+                .strip_prefix(b"\x05ERROR")
+                .map(|reason| String::from_utf8(reason[1..].to_vec()).unwrap()),
+            other => panic!("{other:?}"),
+        };
+        let reason = reason.expect("an ERROR");
+        assert_eq!(self.hear(), Said::End);
+        reason
+    }
+
+    fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let [flags] = self.take::<1>()?;
+        assert_eq!(flags & !(MORE | LONG | COMMAND), 0);
+        let size = match flags & LONG {
+            0 => u64::from(self.take::<1>()?[0]),
+            _ => u64::from_be_bytes(self.take::<8>()?),
+        };
+        let mut body = vec![0; size as usize];
+        match self.stream.read_exact(&mut body) {
+            Ok(()) => Some((flags, body)),
+            Err(error) => ended(&error),
+        }
+    }
+
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        match self.stream.read_exact(&mut bytes) {
+            Ok(()) => Some(bytes),
+            Err(error) => ended(&error),
+        }
+    }
+}
+
+#[track_caller]
+fn ended<T>(error: &std::io::Error) -> Option<T> {
+    let ends = [
+        ErrorKind::UnexpectedEof,
+        ErrorKind::ConnectionReset,
+        ErrorKind::BrokenPipe,
+    ];
+    assert!(ends.contains(&error.kind()), "{error}");
+    None
+}
+
+/// ZMTP 3 with this minor version, mechanism NULL.
+pub fn greeting(minor: u8) -> [u8; 64] {
+    let mut bytes = [0; 64];
+    bytes[0] = 0xff;
+    bytes[9..12].copy_from_slice(&[0x7f, 3, minor]);
+    bytes[12..16].copy_from_slice(b"NULL");
+    bytes
+}
+
+/// A READY's body.
+pub fn ready(socket_type: &str, metadata: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = b"\x05READY".to_vec();
+    let socket_type = [("Socket-Type", socket_type.as_bytes())];
+    for (name, value) in socket_type.iter().chain(metadata) {
+        body.push(name.len() as u8);
+        body.extend_from_slice(name.as_bytes());
+        body.extend_from_slice(&(value.len() as u32).to_be_bytes());
+        body.extend_from_slice(value);
+    }
+    body
+}
+
+/// A frame, long if its body is.
+pub fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
+    match u8::try_from(body.len()) {
+        Ok(size) => [&[flags, size], body].concat(),
+        Err(_) => long(flags, body),
+    }
+}
+
+/// A frame whose size has eight bytes, needed or not.
+pub fn long(flags: u8, body: &[u8]) -> Vec<u8> {
+    let size = (body.len() as u64).to_be_bytes();
+    [&[flags | LONG][..], &size, body].concat()
+}
+
+pub fn command(body: &[u8]) -> Vec<u8> {
+    frame(COMMAND, body)
+}
+
+pub fn ping(ttl: u16, context: &[u8]) -> Vec<u8> {
+    command(&[b"\x04PING", &ttl.to_be_bytes()[..], context].concat())
+}
+
+pub fn message<F: AsRef<[u8]>>(frames: &[F]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (n, body) in frames.iter().enumerate() {
+        let more = if n + 1 < frames.len() { MORE } else { 0 };
+        bytes.extend(frame(more, body.as_ref()));
+    }
+    bytes
+}

@@ -1,0 +1,480 @@
+//! Peers that do their worst against the real binary: its memory stays bounded, and others are served
+//! meanwhile. What the native engine bounds and libzmq's does not.
+
+#[path = "support/process.rs"]
+mod process_support;
+#[path = "support/zmtp.rs"]
+mod zmtp_support;
+
+use std::io::{ErrorKind, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use process_support::Process;
+use zmtp_support::*;
+
+const CLIENTS: &str = "frontend clients";
+const PEOPLE: &str = "pool people";
+/// A pool that no honest peer is of.
+const IDLE: &str = "pool idle";
+
+/// What a round trip may take while others do their worst, on a busy machine: far less than any deadline.
+const PROMPT: Duration = Duration::from_secs(5);
+
+fn yaml(more: &str) -> String {
+    format!(
+        r#"
+engine: native
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0" }}, idle: {{ bind: "tcp://127.0.0.1:0" }} }}
+routes: {{ OPAQUE: {{ pool: people }}, OTHER: {{ pool: idle }} }}
+{more}
+"#
+    )
+}
+
+/// Honest peers: a client that asks all the time, and a worker that answers.
+struct Service {
+    done: Arc<AtomicBool>,
+    client: JoinHandle<(usize, Duration)>,
+    worker: JoinHandle<()>,
+}
+
+impl Service {
+    fn start(gateway: &Process) -> Self {
+        let context = zmq::Context::new();
+        let done = Arc::new(AtomicBool::new(false));
+        let worker = gateway.peer(&context, zmq::DEALER, PEOPLE);
+        worker.set_rcvtimeo(50).unwrap();
+        let ended = Arc::clone(&done);
+        let worker = std::thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                if let Ok(mut frames) = worker.recv_multipart(0) {
+                    frames[1] = b"REPLY".to_vec();
+                    worker.send_multipart(frames, 0).unwrap();
+                }
+            }
+        });
+        let client = gateway.peer(&context, zmq::DEALER, CLIENTS);
+        let ended = Arc::clone(&done);
+        let (began, begin) = std::sync::mpsc::channel();
+        let client = std::thread::spawn(move || {
+            let (mut count, mut worst) = (0_usize, Duration::ZERO);
+            while !ended.load(Ordering::Relaxed) {
+                let sent = Instant::now();
+                let number = count.to_string();
+                let frames = [b"OPAQUE", number.as_bytes(), b"x"];
+                client.send_multipart(frames, 0).unwrap();
+                let reply = client.recv_multipart(0).expect("an answer");
+                assert_eq!(reply, [b"REPLY", number.as_bytes(), b"x"]);
+                worst = worst.max(sent.elapsed());
+                count += 1;
+                let _ = began.send(());
+            }
+            (count, worst)
+        });
+        begin.recv().unwrap();
+        Self {
+            done,
+            client,
+            worker,
+        }
+    }
+
+    /// Ends; every request so far was answered, and promptly.
+    #[track_caller]
+    fn end(self) {
+        self.done.store(true, Ordering::Relaxed);
+        let (count, worst) = self.client.join().unwrap();
+        self.worker.join().unwrap();
+        println!("served {count} meanwhile, the slowest in {worst:?}");
+        assert!(worst < PROMPT, "the slowest of {count} took {worst:?}");
+    }
+}
+
+/// Holds the gateway's memory to grow by less than `most` MiB while `attack` goes on beside honest peers.
+#[track_caller]
+fn bounded<T>(gateway: &Process, most: usize, attack: impl FnOnce() -> T) -> T {
+    let service = Service::start(gateway);
+    let (before, _) = gateway.footprint();
+    let held = attack();
+    let (after, _) = gateway.footprint();
+    service.end();
+    let grown = after.saturating_sub(before) >> 10;
+    println!("memory grew by {grown} MiB");
+    assert!(grown < most, "memory grew by {grown} MiB");
+    held
+}
+
+/// A client that no test is about is served.
+#[track_caller]
+fn serves(gateway: &Process) {
+    Service::start(gateway).end();
+}
+
+/// What the gateway answers by itself, once it has taken in what others said before.
+#[track_caller]
+fn is_refused(gateway: &Process) {
+    let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    raw.say(&message(&["NONE", "x"]));
+    assert_eq!(raw.hear_message()[0], b"ERROR");
+}
+
+/// Reads and drops all that the gateway says, on a thread, until it hangs up.
+fn drain(raw: &Raw) -> JoinHandle<()> {
+    let mut stream = raw.stream.try_clone().unwrap();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    })
+}
+
+#[test]
+fn handshakes_that_never_end_keep_nobody_out() {
+    let gateway = Process::start(&yaml(""));
+    let held = bounded(&gateway, 32, || {
+        let mut held = Vec::new();
+        for n in 0..5_000 {
+            let mut raw = Raw::connect(&gateway.endpoint(CLIENTS));
+            match n % 3 {
+                0 => {}
+                1 => drop(raw.try_say(&greeting(1)[..30])),
+                _ => drop(raw.try_say(&greeting(1))),
+            }
+            held.push(raw);
+        }
+        held
+    });
+    // The oldest went when there were too many of them.
+    let [mut first, ..] = <[Raw; 5_000]>::try_from(held).ok().unwrap();
+    first.hear_greeting();
+    assert_eq!(first.hear(), Said::End);
+    let (_, descriptors) = gateway.footprint();
+    assert!(descriptors < 4_096 + 100, "{descriptors} descriptors");
+    serves(&gateway);
+}
+
+#[test]
+fn endless_frames_cost_no_memory() {
+    let gateway = Process::start(&yaml(""));
+    bounded(&gateway, 48, || {
+        for body in [&b""[..], b"x", &[0; 1_000], &[0; 300_000]] {
+            let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+            let frames = frame(MORE, body).repeat(100_000 / (body.len() + 2) + 1);
+            let mut said = 0;
+            while said < 64 << 20 {
+                raw.say(&frames);
+                // Those of a few bytes take their time.
+                said += frames.len() * if body.len() < 100 { 10 } else { 1 };
+            }
+            raw.say(&frame(0, b""));
+            assert!(raw.hear_message().contains(&b"ERROR".to_vec()));
+        }
+    });
+}
+
+#[test]
+fn what_is_announced_and_never_comes_costs_no_memory() {
+    let gateway = Process::start(&yaml(""));
+    bounded(&gateway, 24, || {
+        let mut held = Vec::new();
+        for _ in 0..1_000 {
+            let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+            let mut half = frame(MORE, b"OPAQUE");
+            half.push(LONG);
+            half.extend_from_slice(&(16_u64 << 20).to_be_bytes());
+            half.push(0);
+            raw.say(&half);
+            held.push(raw);
+        }
+        is_refused(&gateway);
+        held
+    });
+}
+
+#[test]
+fn half_messages_cost_what_has_come_of_them() {
+    let gateway = Process::start(&yaml(""));
+    let held = bounded(&gateway, 100, || {
+        let mut held = Vec::new();
+        for _ in 0..50 {
+            let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+            raw.say(&frame(MORE, b"OPAQUE"));
+            raw.say(&[LONG]);
+            raw.say(&(16_u64 << 20).to_be_bytes());
+            raw.say(&vec![0; 1 << 20]);
+            held.push(raw);
+        }
+        is_refused(&gateway);
+        held
+    });
+    // It is given back when they go.
+    let (before, _) = gateway.footprint();
+    drop(held);
+    let until = Instant::now() + process_support::PATIENCE;
+    while gateway.footprint().1 > 40 {
+        assert!(Instant::now() < until, "their connections are closed");
+    }
+    let (after, _) = gateway.footprint();
+    println!("{before} KiB, then {after} KiB");
+    serves(&gateway);
+}
+
+#[test]
+fn bytes_one_by_one_hold_up_nobody() {
+    let gateway = Process::start(&yaml(""));
+    bounded(&gateway, 16, || {
+        let endpoint = gateway.endpoint(CLIENTS);
+        let drips: Vec<_> = (0..4)
+            .map(|_| {
+                let mut raw = Raw::peer(&endpoint, "DEALER");
+                std::thread::spawn(move || {
+                    let request = message(&["OPAQUE", "id", &"x".repeat(300)]);
+                    for _ in 0..20 {
+                        for byte in &request {
+                            raw.say(&[*byte]);
+                        }
+                        assert_eq!(raw.hear_message()[1], b"id");
+                    }
+                })
+            })
+            .collect();
+        for drip in drips {
+            drip.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn connections_that_come_and_go_leave_nothing_behind() {
+    let gateway = Process::start(&yaml(""));
+    serves(&gateway);
+    let (_, before) = gateway.footprint();
+    bounded(&gateway, 24, || {
+        let ready = command(&ready("DEALER", &[]));
+        for n in 0..6_000 {
+            let mut raw = Raw::connect(&gateway.endpoint(CLIENTS));
+            match n % 4 {
+                0 => {}
+                1 => drop(raw.try_say(b"GET / HTTP/1.1\r\n\r\n")),
+                2 => drop(raw.try_say(&[&greeting(1)[..], &ready].concat())),
+                _ => drop(raw.try_say(&[&greeting(1)[..], &ready, &ping(9_999, b"")].concat())),
+            }
+        }
+    });
+    let until = Instant::now() + process_support::PATIENCE;
+    while gateway.footprint().1 > before + 2 {
+        assert!(Instant::now() < until, "descriptors are given back");
+    }
+}
+
+/// Each asks to be looked at a little sooner than the one before.
+#[test]
+fn pings_with_all_kinds_of_ttl_leave_nothing_behind() {
+    let gateway = Process::start(&yaml(""));
+    bounded(&gateway, 16, || {
+        let pings: Vec<u8> = (1..=u16::MAX)
+            .rev()
+            .flat_map(|ttl| ping(ttl, b""))
+            .collect();
+        for _ in 0..20 {
+            let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+            let drained = drain(&raw);
+            raw.say(&pings);
+            raw.stream.shutdown(std::net::Shutdown::Write).unwrap();
+            drained.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn pings_of_one_that_does_not_read_cost_no_memory() {
+    let gateway = Process::start(&yaml("limits: { client_bytes: 16MiB }"));
+    for name in [CLIENTS, IDLE] {
+        bounded(&gateway, 16, || {
+            let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
+            let pings = ping(0, &[7; 16]).repeat(10_000);
+            for _ in 0..200 {
+                // All of them are read: the answers are what is left out.
+                raw.say(&pings);
+            }
+            raw
+        });
+    }
+}
+
+/// The smallest messages there are, as many as go through, from several at once.
+#[test]
+fn floods_of_tiny_messages_hold_up_nobody() {
+    let gateway = Process::start(&yaml(
+        "limits: { client_bytes: 1MiB, client_requests: 100 }",
+    ));
+    bounded(&gateway, 48, || {
+        let endpoint = gateway.endpoint(CLIENTS);
+        let floods: Vec<_> = (0..4)
+            .map(|_| {
+                let mut raw = Raw::peer(&endpoint, "DEALER");
+                std::thread::spawn(move || {
+                    let drained = drain(&raw);
+                    let tiny = [0, 0].repeat(1 << 15);
+                    for _ in 0..10 {
+                        raw.say(&tiny);
+                    }
+                    raw.stream.shutdown(std::net::Shutdown::Both).unwrap();
+                    drained.join().unwrap();
+                })
+            })
+            .collect();
+        for flood in floods {
+            flood.join().unwrap();
+        }
+    });
+}
+
+/// What one read brings of the smallest requests is not taken in at one go.
+#[test]
+fn a_flood_is_taken_in_by_turns() {
+    let gateway = Process::start(&yaml(""));
+    let mut flood = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let mut other = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let tiny = message(&["OTHER", ""]);
+    let count = (32 << 10) / tiny.len();
+    // Both are there when it looks, the flood first.
+    gateway.signal("STOP");
+    flood.say(&tiny.repeat(count));
+    other.say(&message(&["OTHER", "other"]));
+    gateway.signal("CONT");
+    let context = zmq::Context::new();
+    let worker = gateway.peer(&context, zmq::DEALER, IDLE);
+    let before = (0..).find(|_| {
+        let mut frames = worker.recv_multipart(0).unwrap();
+        let found = frames[2] == b"other";
+        frames[1] = b"REPLY".to_vec();
+        worker.send_multipart(frames, 0).unwrap();
+        found
+    });
+    let before = before.unwrap();
+    println!("{before} of {count} before the other's");
+    assert!(before <= 1_100, "{before} of {count} before the other's");
+}
+
+/// It was the gateway that did not run, so its peers' silence means nothing.
+#[test]
+fn a_gateway_that_was_stopped_takes_nobody_for_gone() {
+    let pools = r#"{ people: { bind: "tcp://127.0.0.1:0", heartbeat: 200ms } }"#;
+    let gateway = Process::start(&format!(
+        r#"
+engine: native
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
+pools: {pools}
+routes: {{ OPAQUE: {{ pool: people }} }}
+"#
+    ));
+    // More than the gateway is told of at once.
+    let mut crowd: Vec<_> = (0..1_200)
+        .map(|_| Raw::peer(&gateway.endpoint(CLIENTS), "DEALER"))
+        .collect();
+    let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+    assert_eq!(worker.hear(), Said::Command(b"\x04PING\0\0".to_vec()));
+    gateway.signal("STOP");
+    let stopped = Instant::now();
+    for raw in &mut crowd {
+        raw.say(&ping(0, b""));
+    }
+    worker.say(&command(b"\x04PONG"));
+    while stopped.elapsed() < Duration::from_millis(700) {
+        std::thread::yield_now();
+    }
+    gateway.signal("CONT");
+    crowd[0].say(&message(&["OPAQUE", "x"]));
+    loop {
+        match worker.hear() {
+            Said::Command(_) => worker.say(&command(b"\x04PONG")),
+            Said::Message(frames) => break assert_eq!(frames[1], b"OPAQUE"),
+            Said::End => panic!("it was taken for gone"),
+        }
+    }
+}
+
+/// Its requests are no longer read, which TCP tells it; nobody else notices.
+#[test]
+fn a_client_that_does_not_read_is_not_read() {
+    let gateway = Process::start(&yaml("limits: { client_bytes: 1MiB }"));
+    bounded(&gateway, 24, || {
+        let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+        raw.stream
+            .set_write_timeout(Some(Duration::from_secs(1)))
+            .unwrap();
+        let request = message(&["OPAQUE", &"x".repeat(10_000)]);
+        let mut said = 0_u64;
+        // What the system and the gateway hold for it is a few MiB.
+        while said < 1 << 30 {
+            match raw.stream.write(&request) {
+                Ok(n) => said += n as u64,
+                Err(error) => {
+                    let blocked = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
+                    assert!(blocked.contains(&error.kind()), "{error}");
+                    break;
+                }
+            }
+        }
+        println!("it could say {} MiB", said >> 20);
+        assert!(said < 200 << 20, "nothing stopped it");
+        raw
+    });
+}
+
+#[test]
+fn without_descriptors_accepting_rests_and_goes_on() {
+    let mut gateway = Process::start_with_descriptors(64, &yaml(""));
+    let served = Service::start(&gateway);
+    let mut held = Vec::new();
+    let mut waiting = Vec::new();
+    for n in 0..100 {
+        let mut raw = Raw::connect(&gateway.endpoint(CLIENTS));
+        raw.say(&greeting(1));
+        raw.say(&command(&ready("DEALER", &[])));
+        match n {
+            0..30 => {
+                raw.hear_greeting();
+                assert!(matches!(raw.hear(), Said::Command(_)));
+                held.push(raw);
+            }
+            _ => waiting.push(raw),
+        }
+    }
+    // Told once a second, so two of these are that much apart.
+    gateway.await_line("can't accept connections");
+    served.end();
+    let (began, cpu) = (Instant::now(), gateway.cpu());
+    gateway.await_line("can't accept connections");
+    gateway.await_line("can't accept connections");
+    let wall = began.elapsed().as_millis() as u64 / 10;
+    let used = gateway.cpu() - cpu;
+    println!("{used} of {wall} hundredths of a second");
+    assert!(used * 10 < wall.max(100), "{used} of {wall}: it spins");
+    // Those that are there are served, and so are those that wait once there is room.
+    for raw in &mut held {
+        raw.say(&ping(0, b"x"));
+        assert_eq!(raw.hear(), Said::Command(b"\x04PONGx".to_vec()));
+    }
+    held.clear();
+    let raw = &mut waiting[0];
+    raw.hear_greeting();
+    assert!(matches!(raw.hear(), Said::Command(_)));
+    waiting.clear();
+    serves(&gateway);
+}
+
+/// Those that say nothing make way when there is no descriptor left for others.
+#[test]
+fn strangers_can_not_take_all_descriptors() {
+    let mut gateway = Process::start_with_descriptors(64, &yaml(""));
+    let held: Vec<_> = (0..100)
+        .map(|_| Raw::connect(&gateway.endpoint(CLIENTS)))
+        .collect();
+    gateway.await_line("can't accept connections");
+    serves(&gateway);
+    drop(held);
+}
