@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::check::report;
@@ -24,6 +25,7 @@ use crate::watch::{Follower, Wake};
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     start_logging(arguments.log_format);
+    take_descriptors();
     let tell = match arguments.log_format {
         LogFormat::Human => report,
         LogFormat::Json => log,
@@ -93,6 +95,20 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => failed("ended", &error),
+    }
+}
+
+/// Takes as many descriptors as the system grants, one for each peer: the limit that a process starts with is
+/// commonly 1024, for the sake of programs that can't count further.
+fn take_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit.clone()
+    };
+    match setrlimit(Resource::Nofile, most) {
+        Ok(()) => debug!(limit = limit.maximum, "descriptors"),
+        Err(error) => warn!(%error, limit = limit.current, "can't raise the limit of descriptors"),
     }
 }
 
