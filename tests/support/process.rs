@@ -35,11 +35,16 @@ pub struct Process {
 impl Process {
     /// Starts one with this routes.yaml, whose addresses should have port 0, and waits until it is ready.
     pub fn start(yaml: &str) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_gateway")), yaml)
+    }
+
+    /// The same by a command that becomes the gateway.
+    pub fn start_by(mut command: Command, yaml: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("schemas")).unwrap();
         fs::write(directory.path().join("schemas/person.proto"), PERSON).unwrap();
         fs::write(directory.path().join("routes.yaml"), yaml).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        let mut child = command
             .args(["--log-format", "json"])
             .current_dir(&directory)
             .env_remove("RUST_LOG")
