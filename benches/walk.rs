@@ -1,32 +1,43 @@
-//! What checking a payload costs, beside decoders of the same bytes in the same run:
-//! `cargo bench --bench walk`. Prints the median time of a payload, and each decoder's as a ratio.
+//! What checking a payload costs, beside decoders of the same bytes in the same run: `cargo bench --bench walk`,
+//! or `cargo bench --bench walk -- json` for one encoding.
+//!
+//! Prints a table for docs/benchmarks.md: the median time of a payload (of a processor, where the system tells), how far the quarters of the rounds lie
+//! apart, and each decoder's time as a multiple of the walk's. All decoders of a payload take turns, so that
+//! what else the machine does falls on all alike.
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gateway::schema::{Encoding, Options, Schema, Table};
 use prost_reflect::DynamicMessage;
 use protobuf::Message as _;
 use protobuf::descriptor::FileDescriptorSet;
-use serde::Serialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
-const PROTO: &str = r#"
-syntax = "proto3"; package demo;
-message Person {
-  int64 id = 1; string name = 2; string email = 3; repeated int32 scores = 4; bool active = 5;
-  double height = 6; repeated Person friends = 7;
-}"#;
+/// Rounds of each decoder, of which the median counts.
+const ROUNDS: usize = 41;
 
-#[derive(Serialize)]
+/// How long a round takes.
+const ROUND: Duration = Duration::from_millis(5);
+
+/// In every form that the decoders want.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
 struct Person {
+    #[prost(int64, tag = "1")]
     id: i64,
+    #[prost(string, tag = "2")]
     name: String,
+    #[prost(string, tag = "3")]
     email: String,
+    #[prost(int32, repeated, tag = "4")]
     scores: Vec<i32>,
+    #[prost(bool, tag = "5")]
     active: bool,
+    #[prost(double, tag = "6")]
     height: f64,
+    #[prost(message, repeated, tag = "7")]
     friends: Vec<Person>,
 }
 
@@ -42,90 +53,149 @@ fn person(friends: usize) -> Person {
     }
 }
 
+/// Persons within persons, as deep as people nest: about 1 KB.
+fn nested(levels: usize) -> Person {
+    let mut outer = person(1);
+    if levels > 0 {
+        outer.friends.push(nested(levels - 1));
+    }
+    outer
+}
+
+type Decoder<'a> = (&'a str, Box<dyn FnMut(&[u8]) -> bool + 'a>);
+
 fn main() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("demo.proto"), PROTO).unwrap();
-    let mut compiler = protox::Compiler::new([dir.path()]).unwrap();
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/upb");
+    let mut compiler = protox::Compiler::new([directory]).unwrap();
     compiler.open_file("demo.proto").unwrap();
     let set = FileDescriptorSet::parse_from_bytes(&compiler.encode_file_descriptor_set()).unwrap();
     let table = Arc::new(Table::build(&set.file).unwrap());
     let id = table.message("demo.Person").unwrap();
     let schema = |encoding| Schema::new(encoding, Arc::clone(&table), id, Options::default());
-    let (protobuf, msgpack) = (schema(Encoding::Protobuf), schema(Encoding::Msgpack));
-    let reflected = compiler
-        .descriptor_pool()
-        .get_message_by_name("demo.Person")
-        .unwrap();
+    let pool = compiler.descriptor_pool();
+    let reflected = pool.get_message_by_name("demo.Person").unwrap();
     let file = protobuf::reflect::FileDescriptor::new_dynamic(set.file[0].clone(), &[]).unwrap();
     let dynamic = file.message_by_package_relative_name("Person").unwrap();
 
-    for friends in [0, 16, 1100] {
-        let person = person(friends);
-        let named = rmp_serde::to_vec_named(&person).unwrap();
-        let placed = rmp_serde::to_vec(&person).unwrap();
-        let wire = encode(&person);
-        let walk = time("protobuf walk", wire.len(), None, || {
-            protobuf.check(black_box(&wire), 100).is_ok()
-        });
-        time("  prost-reflect", wire.len(), Some(walk), || {
-            DynamicMessage::decode(reflected.clone(), black_box(&*wire)).is_ok()
-        });
-        time("  rust-protobuf dynamic", wire.len(), Some(walk), || {
-            dynamic.parse_from_bytes(black_box(&wire)).is_ok()
-        });
-        for (layout, bytes) in [("map", &named), ("array", &placed)] {
-            let walk = time(
-                &format!("msgpack walk, {layout}"),
-                bytes.len(),
-                None,
-                || msgpack.check(black_box(bytes), 100).is_ok(),
+    let walk = |encoding| -> Decoder<'static> {
+        let schema: Schema = schema(encoding);
+        (
+            "**the walk**",
+            Box::new(move |bytes: &[u8]| schema.check(bytes, 100).is_ok()),
+        )
+    };
+    println!("| encoding | payload | decoder | time | ± | GB/s | × the walk |");
+    println!("|---|---:|---|---:|---:|---:|---:|");
+    for (what, person) in [
+        ("small", person(0)),
+        ("nested", nested(7)),
+        ("repeated", person(1150)),
+    ] {
+        let protobuf = prost::Message::encode_to_vec(&person);
+        measure(
+            "protobuf",
+            what,
+            &protobuf,
+            &mut [
+                walk(Encoding::Protobuf),
+                ("upb (`protobuf` 4)", Box::new(bench_upb::reads)),
+                (
+                    "prost, generated",
+                    Box::new(|bytes| <Person as prost::Message>::decode(bytes).is_ok()),
+                ),
+                (
+                    "prost-reflect, dynamic",
+                    Box::new(|bytes| DynamicMessage::decode(reflected.clone(), bytes).is_ok()),
+                ),
+                (
+                    "rust-protobuf, dynamic",
+                    Box::new(|bytes| dynamic.parse_from_bytes(bytes).is_ok()),
+                ),
+            ],
+        );
+        for (layout, bytes) in [
+            ("msgpack, map", rmp_serde::to_vec_named(&person).unwrap()),
+            ("msgpack, array", rmp_serde::to_vec(&person).unwrap()),
+        ] {
+            measure(
+                layout,
+                what,
+                &bytes,
+                &mut [
+                    walk(Encoding::Msgpack),
+                    (
+                        "rmp-serde, IgnoredAny",
+                        Box::new(|bytes| rmp_serde::from_slice::<IgnoredAny>(bytes).is_ok()),
+                    ),
+                    (
+                        "rmp-serde, struct",
+                        Box::new(|bytes| rmp_serde::from_slice::<Person>(bytes).is_ok()),
+                    ),
+                ],
             );
-            time("  rmp-serde IgnoredAny", bytes.len(), Some(walk), || {
-                rmp_serde::from_slice::<IgnoredAny>(black_box(bytes)).is_ok()
-            });
         }
+        measure(
+            "json",
+            what,
+            &serde_json::to_vec(&person).unwrap(),
+            &mut [
+                walk(Encoding::Json),
+                (
+                    "serde_json, IgnoredAny",
+                    Box::new(|bytes| serde_json::from_slice::<IgnoredAny>(bytes).is_ok()),
+                ),
+                (
+                    "serde_json, struct",
+                    Box::new(|bytes| serde_json::from_slice::<Person>(bytes).is_ok()),
+                ),
+            ],
+        );
     }
 }
 
-/// The median of eleven rounds of about 20 ms each, in nanoseconds.
-fn time(what: &str, bytes: usize, beside: Option<f64>, mut once: impl FnMut() -> bool) -> f64 {
-    let start = Instant::now();
-    let mut turns = 0u32;
-    while start.elapsed().as_millis() < 20 {
-        assert!(once());
-        turns += 1;
-    }
-    let mut rounds = [0.0; 11];
-    for round in &mut rounds {
-        let start = Instant::now();
-        for _ in 0..turns {
-            black_box(once());
-        }
-        *round = start.elapsed().as_nanos() as f64 / f64::from(turns);
-    }
-    rounds.sort_by(f64::total_cmp);
-    let nanos = rounds[rounds.len() / 2];
-    let ratio = beside.map_or(String::new(), |walk| format!("{:6.1}x", nanos / walk));
-    println!(
-        "{what:24} {bytes:6} B {nanos:10.1} ns {:6.2} GB/s {ratio}",
-        bytes as f64 / nanos
-    );
-    nanos
+/// What this thread has had of a processor so far, where the system tells: Linux.
+fn cpu_time() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanos = stat.split(' ').next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanos)).filter(|spent| !spent.is_zero())
 }
 
-fn encode(person: &Person) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut wire = protobuf::CodedOutputStream::vec(&mut out);
-    wire.write_int64(1, person.id).unwrap();
-    wire.write_string(2, &person.name).unwrap();
-    wire.write_string(3, &person.email).unwrap();
-    wire.write_repeated_packed_int32(4, &person.scores).unwrap();
-    wire.write_bool(5, person.active).unwrap();
-    wire.write_double(6, person.height).unwrap();
-    for friend in &person.friends {
-        wire.write_bytes(7, &encode(friend)).unwrap();
+/// Prints a row for each decoder of `bytes`.
+fn measure(encoding: &str, what: &str, bytes: &[u8], decoders: &mut [Decoder]) {
+    let wanted = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    if wanted.is_some_and(|wanted| !encoding.contains(&wanted)) {
+        return;
     }
-    wire.flush().unwrap();
-    drop(wire);
-    out
+    let mut rounds = vec![Vec::with_capacity(ROUNDS); decoders.len()];
+    for _ in 0..ROUNDS {
+        for ((name, decode), nanos) in decoders.iter_mut().zip(&mut rounds) {
+            let (start, cpu) = (Instant::now(), cpu_time());
+            let mut turns = 0u32;
+            while start.elapsed() < ROUND {
+                for _ in 0..1 + 10_000 / bytes.len() {
+                    assert!(decode(black_box(bytes)), "{name}");
+                    turns += 1;
+                }
+            }
+            let spent = cpu_time().zip(cpu).map(|(end, start)| end - start);
+            let spent = spent.unwrap_or_else(|| start.elapsed());
+            nanos.push(spent.as_nanos() as f64 / f64::from(turns));
+        }
+    }
+    let mut walk = None;
+    for ((name, _), nanos) in decoders.iter().zip(&mut rounds) {
+        nanos.sort_by(f64::total_cmp);
+        let quarter = |n: usize| nanos[ROUNDS * n / 4];
+        let median = quarter(2);
+        let walk = *walk.get_or_insert(median);
+        println!(
+            "| {encoding} | {what}, {} B | {name} | {median:.0} ns | {:.0} % | {:.2} | {:.2} |",
+            bytes.len(),
+            (quarter(3) - quarter(1)) / median * 50.0,
+            bytes.len() as f64 / median,
+            median / walk,
+        );
+    }
 }

@@ -55,14 +55,17 @@ enum Change {
 }
 
 /// Begins to listen; a fault is told at `place`.
-pub fn bind(settings: &AdminSettings, place: Option<Place>) -> Result<TcpListener, Diagnostic> {
+pub fn bind(
+    settings: &AdminSettings,
+    place: Option<Place>,
+) -> Result<TcpListener, Box<Diagnostic>> {
     TcpListener::bind(settings.bind).map_err(|error| {
         let fault = Diagnostic::error(format!("admin can't listen on {}: {error}", settings.bind));
         let fault = fault.help("give it an address of this machine that nobody listens on");
-        match place {
+        Box::new(match place {
             Some(place) => fault.at(place).label("expected a free address"),
             None => fault,
-        }
+        })
     })
 }
 
@@ -81,7 +84,7 @@ impl Admin {
         &self,
         wanted: Option<&AdminSettings>,
         place: Option<Place>,
-    ) -> Result<Prepared, Diagnostic> {
+    ) -> Result<Prepared, Box<Diagnostic>> {
         let serving = self.serving.as_ref().map(|serving| &serving.settings);
         let change = match wanted {
             _ if wanted == serving => Change::None,
@@ -96,10 +99,11 @@ impl Admin {
         &self,
         settings: &AdminSettings,
         listener: TcpListener,
-    ) -> Result<Prepared, Diagnostic> {
+    ) -> Result<Prepared, Box<Diagnostic>> {
         let opening = Opening::new(settings.clone(), listener, self.sights.clone());
         let opening = opening
-            .map_err(|error| Diagnostic::error(format!("admin can't be served: {error}")))?;
+            .map_err(|error| Diagnostic::error(format!("admin can't be served: {error}")))
+            .map_err(Box::new)?;
         Ok(Prepared(Change::Open(opening)))
     }
 
@@ -112,14 +116,18 @@ impl Admin {
                 None
             }
             Change::Open(opening) => {
-                let (serving, endpoint) = opening.go();
-                self.serving = Some(serving);
-                Some(Listening {
-                    role: "admin",
-                    name: String::new(),
-                    endpoint,
-                })
+                self.serving = Some(opening.go());
+                self.listening()
             }
         }
+    }
+
+    /// The address, if there is one.
+    pub fn listening(&self) -> Option<Listening> {
+        self.serving.as_ref().map(|serving| Listening {
+            role: "admin",
+            name: String::new(),
+            endpoint: serving.endpoint.clone(),
+        })
     }
 }

@@ -15,6 +15,7 @@ mod counting;
 mod ending;
 mod handout;
 mod ledger;
+mod notes;
 mod token;
 
 use std::sync::Arc;
@@ -25,13 +26,17 @@ use tracing::debug;
 
 use crate::deadline::Deadlines;
 use crate::frame::{self, ClientKind, Frame, Message};
-use crate::metrics::{self, EngineCounters, Inquirer, Inquiries};
-use crate::pool::{Identity, Pool, WorkerKind};
+use crate::metrics::{EngineCounters, Inquiries};
+use crate::pool::{Pool, WorkerKind};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::snapshot::{FrontendId, PoolId, Route, RouteId, Snapshot};
 use counting::Counts;
+use token::Name;
 
 pub use ledger::{Fate, Ledger, Outcome};
+pub use notes::{Note, Particulars, QUIET, What};
+
+use notes::Notes;
 
 /// A connection, as its engine numbers it. Never used twice, so a late answer can't reach a stranger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,11 +145,13 @@ pub struct Core<F> {
     /// The last request's number. Never used twice.
     number: u64,
     deadlines: Deadlines,
+    /// The last token that was written, whose memory is used again.
+    token: Vec<u8>,
     /// When what is left is rejected; set once the gateway drains.
     drain: Option<Duration>,
     counts: Counts,
-    inquirer: Inquirer,
     inquiries: Inquiries,
+    notes: Notes,
 }
 
 #[derive(Debug)]
@@ -157,7 +164,7 @@ enum Peer {
 struct Client {
     frontend: FrontendId,
     kind: ClientKind,
-    identity: Identity,
+    name: Arc<Name>,
     /// Its frontend's `errors`, for as long as that is in the configuration.
     errors: ErrorEncoding,
     /// Over `limits.clients`: told so, not served.
@@ -175,7 +182,7 @@ struct Request<F> {
     client: PeerId,
     /// [`Client::asked`] when it came.
     asked: u64,
-    identity: Identity,
+    name: Arc<Name>,
     envelope: Vec<F>,
     route: Arc<Route>,
     errors: ErrorEncoding,
@@ -201,6 +208,7 @@ enum State<F> {
 
 /// Where a rejection goes and how it is written.
 struct Return<F> {
+    /// What it would have gone by.
     route: RouteId,
     client: PeerId,
     asked: u64,
@@ -213,7 +221,6 @@ struct Return<F> {
 impl<F: Frame> Core<F> {
     /// A core that works by `snapshot` and has no peers.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        let (inquirer, inquiries) = metrics::inquiries();
         let mut core = Self {
             pools: Vec::new(),
             snapshot: Arc::clone(&snapshot),
@@ -223,13 +230,20 @@ impl<F: Frame> Core<F> {
             requests: FxHashMap::default(),
             number: 0,
             deadlines: Deadlines::default(),
+            token: Vec::new(),
             drain: None,
             counts: Counts::default(),
-            inquirer,
-            inquiries,
+            inquiries: Inquiries::default(),
+            notes: Notes::default(),
         };
         core.adopt(snapshot);
         core
+    }
+
+    /// Has it answer these.
+    pub fn answering(mut self, inquiries: Inquiries) -> Self {
+        self.inquiries = inquiries;
+        self
     }
 
     /// Takes one event and carries out what follows from it, deadlines that have passed included.
@@ -273,6 +287,7 @@ impl<F: Frame> Core<F> {
             Event::Drain { deadline } => self.drain = Some(deadline),
         }
         self.expire(out);
+        self.notes.pass(self.now);
         if self.inquiries.any() {
             self.inquiries.answer(self.sample(out));
         }
@@ -281,12 +296,24 @@ impl<F: Frame> Core<F> {
     /// When [`Event::Tick`] is due at the latest, if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Duration> {
         let drain = self.drain.filter(|_| !self.requests.is_empty());
-        self.deadlines.next().into_iter().chain(drain).min()
+        let due = self.deadlines.next().into_iter().chain(drain);
+        due.chain(self.notes.due()).min()
     }
 
     /// Whether it drains and every request has its answer, each of which has met its fate.
     pub fn is_drained(&self) -> bool {
         self.drain.is_some() && self.in_flight() == 0
+    }
+
+    /// What an operator should hear of, at a bounded rate: the engine's to write to the log.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        self.notes.take()
+    }
+
+    /// At the end: also what was counted and is not due yet.
+    pub fn take_last_notes(&mut self) -> Vec<Note> {
+        self.notes.pass(Duration::MAX);
+        self.notes.take()
     }
 
     /// Requests that wait for an answer, and answers whose fate is open.
@@ -348,7 +375,7 @@ impl<F: Frame> Core<F> {
         let client = Client {
             frontend,
             kind,
-            identity: identity.into(),
+            name: Arc::new(Name::new(identity)),
             errors: self
                 .snapshot
                 .frontends
@@ -374,6 +401,7 @@ impl<F: Frame> Core<F> {
     ) {
         self.peers.insert(peer, Peer::Worker { pool, kind });
         self.pools[pool.0].worker_came(peer, kind, crowd);
+        self.note_worker(What::WorkerCame, pool, 0);
         self.dispatch(pool, out);
     }
 
@@ -392,7 +420,9 @@ impl<F: Frame> Core<F> {
                 self.counts.client(client.frontend, false);
             }
             Some(Peer::Worker { pool, .. }) => {
-                for number in self.pools[pool.0].worker_gone(peer) {
+                let held = self.pools[pool.0].worker_gone(peer);
+                self.note_worker(What::WorkerGone, pool, held.len());
+                for number in held {
                     let name = &self.pools[pool.0].settings().name;
                     let message =
                         format!("the worker of pool {name} that held the request is gone");
@@ -402,6 +432,19 @@ impl<F: Frame> Core<F> {
             }
             None => {}
         }
+    }
+}
+
+impl<F: Frame> Core<F> {
+    fn note_worker(&mut self, what: What, pool: PoolId, held: usize) {
+        let pool = &self.pools[pool.0];
+        let particulars = || Particulars {
+            workers: pool.workers(),
+            held,
+            ..Particulars::default()
+        };
+        self.notes
+            .note(self.now, what, &pool.settings().name, particulars);
     }
 }
 

@@ -4,6 +4,7 @@
 //! expected and what to do. [`Diagnostics`] collects all of one run, so that a person mends a file
 //! in one go. This module renders; it never reads a file and never decides what is wrong.
 
+mod json;
 mod suggest;
 
 use std::fmt::{self, Write as _};
@@ -123,6 +124,30 @@ impl Severity {
     }
 }
 
+/// What is connected with a diagnostic, in words and perhaps by its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// With a place it ends before it: `the first is at`.
+    pub text: String,
+    /// Where that is.
+    pub place: Option<Place>,
+}
+
+impl From<String> for Note {
+    fn from(text: String) -> Self {
+        Self { text, place: None }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some(place) => write!(f, "{} {place}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
 /// One thing that is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -135,7 +160,7 @@ pub struct Diagnostic {
     /// What was expected there: shown beside the caret.
     pub label: String,
     /// What is connected with it: who needs the file, where the other half of a conflict is.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
     /// What to do.
     pub help: Option<String>,
 }
@@ -175,7 +200,15 @@ impl Diagnostic {
 
     /// Adds what is connected with it.
     pub fn note(mut self, note: impl Into<String>) -> Self {
-        self.notes.push(note.into());
+        self.notes.push(Note::from(note.into()));
+        self
+    }
+
+    /// Adds what is connected with it and stands at `place`; `text` ends before it: `the first is at`.
+    pub fn note_at(mut self, text: impl Into<String>, place: Place) -> Self {
+        let text = text.into();
+        let place = Some(place);
+        self.notes.push(Note { text, place });
         self
     }
 
@@ -227,7 +260,7 @@ impl Diagnostic {
             let _ = writeln!(out, "{pad} {equals} {}: {text}", paint.as_("1", word));
         };
         for note in &self.notes {
-            said("note", note, &mut out);
+            said("note", &note.to_string(), &mut out);
         }
         if let Some(help) = &self.help {
             said("help", help, &mut out);

@@ -41,8 +41,8 @@ pub struct Latency {
 impl Latency {
     /// Counts one that took so long.
     pub fn add(&mut self, took: Duration) {
-        let us = took.as_secs().saturating_mul(1_000_000)
-            + u64::from(took.subsec_nanos().div_ceil(1_000));
+        let us = took.as_secs().saturating_mul(1_000_000);
+        let us = us.saturating_add(u64::from(took.subsec_nanos().div_ceil(1_000)));
         let us = u32::try_from(us).unwrap_or(u32::MAX);
         // Every bound is compared: without a branch to mispredict, that is cheaper than to search.
         let bucket: usize = LATENCY_BOUNDS_US
@@ -78,9 +78,19 @@ pub struct RouteCounters {
     pub bytes_out: u64,
     /// From a request's arrival to its worker's answer.
     pub latency: Latency,
+    /// Messages by which of the route's schemas they fitted, in the order of its list.
+    pub matched: [u64; PLACES],
 }
 
+/// So many places of a route's list of schemas are told apart; the last stands for all behind it, too.
+pub const PLACES: usize = 8;
+
 impl RouteCounters {
+    /// A message fitted the schema at this place of the list.
+    pub fn fitted(&mut self, place: usize) {
+        self.matched[place.min(PLACES - 1)] += 1;
+    }
+
     /// Counts an answer by its fate.
     pub fn count(&mut self, outcome: Outcome, fate: Fate) {
         match (fate, outcome) {
@@ -233,6 +243,13 @@ impl Inquirer {
         };
         self.waiting.store(true, Ordering::Release);
         asked
+    }
+}
+
+/// Of whom nobody asks.
+impl Default for Inquiries {
+    fn default() -> Self {
+        inquiries().1
     }
 }
 

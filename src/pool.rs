@@ -8,7 +8,9 @@
 //! waiting request whose client is so held by every free worker is *parked* under its client, out
 //! of the others' way, until a worker that can take it is free.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+mod free;
+
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -16,6 +18,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::core::PeerId;
 use crate::metrics::{PoolCounters, PoolSample};
 use crate::snapshot::{Balance, IdentityMode, PoolSettings};
+use free::Free;
 
 /// Waiting entries that may be dead before a sweep is worth its while.
 const SWEEP_SLACK: usize = 64;
@@ -23,6 +26,10 @@ const SWEEP_SLACK: usize = 64;
 /// Clients that a worker may owe an answer under `identity: client`. One that let so many requests time
 /// out is broken, and what it owes must not grow for ever: it gets nothing more until it answers.
 const OWED_MAX: usize = 100_000;
+
+/// Load beyond which it makes no difference to the choice of a worker, so that a worker which lets every request
+/// time out costs no memory.
+const LOAD_MAX: usize = 1 << 16;
 
 /// A client's identity as its worker sees it under `identity: client`.
 pub type Identity = Arc<[u8]>;
@@ -50,15 +57,26 @@ struct Worker {
     overdue: usize,
     /// The engine can't take more for it now.
     blocked: bool,
-    /// When it last got a request, as a count of requests.
-    turn: u64,
     /// Under `identity: client`: whose answers it owes, and for which request. Outlives a timeout.
     owes: HashMap<Identity, u64>,
-    /// Its entry in [`Pool::free`].
-    rank: Option<Rank>,
+    /// Its place in [`Pool::free`].
+    seat: usize,
 }
 
 impl Worker {
+    /// How busy it is, if it can take a request.
+    fn load(&self, balance: Balance) -> Option<usize> {
+        let can_take = !self.blocked
+            && self.held.len() < self.capacity
+            && (self.crowd || self.owes.len() < OWED_MAX);
+        let load = match balance {
+            // A crowd has nobody to be compared with.
+            Balance::LeastBusy if !self.crowd => self.held.len() + self.overdue,
+            _ => 0,
+        };
+        can_take.then_some(load.min(LOAD_MAX))
+    }
+
     /// It owes this client an answer. A crowd's debts end only with all of its workers, so the older
     /// half of very many is let go: their requests were lost with a worker that nobody saw go.
     fn owe(&mut self, client: &Identity, number: u64) {
@@ -70,9 +88,6 @@ impl Worker {
         self.owes.insert(Arc::clone(client), number);
     }
 }
-
-/// Order in which free workers are chosen: load, then turn.
-type Rank = (usize, u64, PeerId);
 
 #[derive(Debug)]
 struct Waiting {
@@ -86,8 +101,7 @@ pub struct Pool {
     settings: Arc<PoolSettings>,
     workers: FxHashMap<PeerId, Worker>,
     /// Workers that can take a request, best first.
-    free: BTreeSet<Rank>,
-    turn: u64,
+    free: Free,
     /// Requests that wait, in the order of their numbers, so oldest first; numbers that are not in `waiting` any more are dead.
     queue: VecDeque<Waiting>,
     /// Under `identity: client`: requests that no free worker may take, oldest first.
@@ -105,8 +119,7 @@ impl Pool {
         Self {
             settings,
             workers: FxHashMap::default(),
-            free: BTreeSet::new(),
-            turn: 0,
+            free: Free::default(),
             queue: VecDeque::new(),
             parked: HashMap::new(),
             waiting: FxHashMap::default(),
@@ -138,7 +151,7 @@ impl Pool {
             if let Some(worker) = self.workers.get_mut(&peer) {
                 worker.capacity = capacity(&self.settings, worker.kind, worker.crowd);
             }
-            self.rerank(peer);
+            self.place(peer);
         }
     }
 
@@ -182,7 +195,6 @@ impl Pool {
     /// A worker came; `crowd` when it stands for any number, of which nothing can be told apart.
     pub fn worker_came(&mut self, peer: PeerId, kind: WorkerKind, crowd: bool) {
         let capacity = capacity(&self.settings, kind, crowd);
-        // A newcomer's turn is now: it doesn't get a burst for having been away.
         let worker = Worker {
             kind,
             crowd,
@@ -190,12 +202,11 @@ impl Pool {
             held: FxHashSet::default(),
             overdue: 0,
             blocked: false,
-            turn: self.turn,
             owes: HashMap::new(),
-            rank: None,
+            seat: self.free.seat(peer),
         };
         self.workers.insert(peer, worker);
-        self.rerank(peer);
+        self.place(peer);
     }
 
     /// A worker went; gives the requests that it held, oldest first.
@@ -203,9 +214,7 @@ impl Pool {
         let Some(worker) = self.workers.remove(&peer) else {
             return Vec::new();
         };
-        if let Some(rank) = worker.rank {
-            self.free.remove(&rank);
-        }
+        self.free.leave(worker.seat);
         let mut held: Vec<u64> = worker.held.into_iter().collect();
         held.sort_unstable();
         held
@@ -215,7 +224,7 @@ impl Pool {
     pub fn set_blocked(&mut self, peer: PeerId, blocked: bool) {
         if let Some(worker) = self.workers.get_mut(&peer) {
             worker.blocked = blocked;
-            self.rerank(peer);
+            self.place(peer);
         }
     }
 
@@ -231,7 +240,7 @@ impl Pool {
     }
 
     /// The worker that a request that has just come goes to, if it needn't wait.
-    pub fn at_once(&self, client: &Identity) -> Option<PeerId> {
+    pub fn at_once(&mut self, client: &Identity) -> Option<PeerId> {
         // What waits comes first. Others' parked requests don't: they wait for other workers than
         // those that are free.
         if !self.queue.is_empty() || self.is_parked(client) {
@@ -273,9 +282,7 @@ impl Pool {
     /// The request that is to be handed out next, and to whom; it waits no longer.
     pub fn next_handout(&mut self) -> Option<(u64, PeerId)> {
         loop {
-            if self.free.is_empty() {
-                return None;
-            }
+            self.free.first()?;
             let entry = self.queue.pop_front()?;
             if !self.waiting.contains_key(&entry.number) {
                 self.dead = self.dead.saturating_sub(1);
@@ -293,18 +300,19 @@ impl Pool {
 
     /// The worker has the request now.
     pub fn hold(&mut self, peer: PeerId, number: u64, client: &Identity) {
-        self.turn += 1;
         self.counters.handed += 1;
-        let kind = self.workers.get(&peer).map(|worker| worker.kind);
-        let owes = kind.is_some_and(|kind| self.bare_identity(kind));
-        if let Some(worker) = self.workers.get_mut(&peer) {
-            worker.turn = self.turn;
-            worker.held.insert(number);
-            if owes {
-                worker.owe(client, number);
-            }
+        let Some(worker) = self.workers.get_mut(&peer) else {
+            return;
+        };
+        worker.held.insert(number);
+        let by_client = self.settings.identity == IdentityMode::Client;
+        let owes = by_client && worker.kind == WorkerKind::Dealer;
+        if owes {
+            worker.owe(client, number);
         }
-        self.rerank(peer);
+        // It has had its turn. To have room for one less never makes it free for anybody.
+        let load = worker.load(self.settings.balance);
+        self.free.set(worker.seat, load, true);
         if !owes && self.is_parked(client) {
             // It may take more of this client's.
             self.unpark(client);
@@ -319,8 +327,8 @@ impl Pool {
             return None;
         }
         let number = worker.owes.remove(client)?;
-        // A worker without room doesn't get it; when it has room again, its rank changes.
-        let has_room = worker.rank.is_some();
+        // A worker without room doesn't get it; when it has room again, it finds its place anew.
+        let has_room = self.free.has(worker.seat);
         let lane = self.parked.get_key_value(client).filter(|_| has_room);
         if let Some((client, _)) = lane {
             let client = Arc::clone(client);
@@ -336,7 +344,7 @@ impl Pool {
             if let Some(number) = number {
                 worker.held.remove(&number);
             }
-            self.rerank(peer);
+            self.place(peer);
         }
     }
 
@@ -356,7 +364,7 @@ impl Pool {
             if worker.held.remove(&number) {
                 worker.overdue += 1;
             }
-            self.rerank(peer);
+            self.place(peer);
         }
     }
 
@@ -376,11 +384,13 @@ impl Pool {
     }
 
     /// The best free worker that may take a request of this client.
-    fn pick(&self, client: &Identity) -> Option<PeerId> {
-        let mut free = self.free.iter().map(|&(_, _, peer)| peer);
+    fn pick(&mut self, client: &Identity) -> Option<PeerId> {
         match self.settings.identity {
-            IdentityMode::Token => free.next(),
-            IdentityMode::Client => free.find(|peer| self.may_take(*peer, client)),
+            IdentityMode::Token => self.free.first(),
+            IdentityMode::Client => {
+                let mut free = self.free.iter();
+                free.find(|peer| self.may_take(*peer, client))
+            }
         }
     }
 
@@ -427,29 +437,14 @@ impl Pool {
 
     /// Puts a worker where it belongs in `free`; when it has just become free, so have those parked
     /// requests that it may take.
-    fn rerank(&mut self, peer: PeerId) {
-        let Some(worker) = self.workers.get_mut(&peer) else {
+    fn place(&mut self, peer: PeerId) {
+        let Some(worker) = self.workers.get(&peer) else {
             return;
         };
-        let can_take = !worker.blocked
-            && worker.held.len() < worker.capacity
-            && (worker.crowd || worker.owes.len() < OWED_MAX);
-        let load = match self.settings.balance {
-            Balance::LeastBusy => worker.held.len() + worker.overdue,
-            Balance::RoundRobin => 0,
-        };
-        let rank = can_take.then_some((load, worker.turn, peer));
-        let before = std::mem::replace(&mut worker.rank, rank);
-        if before == rank {
-            return;
-        }
-        if let Some(before) = before {
-            self.free.remove(&before);
-        }
-        if let Some(rank) = rank {
-            self.free.insert(rank);
-        }
-        if before.is_none() && !self.parked.is_empty() {
+        let was_free = self.free.has(worker.seat);
+        let load = worker.load(self.settings.balance);
+        self.free.set(worker.seat, load, false);
+        if !was_free && load.is_some() && !self.parked.is_empty() {
             self.unpark_for(peer);
         }
     }

@@ -109,7 +109,13 @@ impl Changes {
     }
 }
 
-/// `+2 routes, ~1 pool, -1 .proto file, limits`.
+/// Names that a part of the line gives; more are only counted.
+const NAMED_MAX: usize = 4;
+
+/// Characters of a name that the line gives.
+const NAME_WIDTH: usize = 40;
+
+/// `+2 routes (A, B), ~1 pool (people), -7 .proto files, limits`.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
@@ -124,10 +130,13 @@ impl fmt::Display for Plan {
                 ('~', &changes.changed),
                 ('-', &changes.removed),
             ] {
+                let several = if names.len() == 1 { "" } else { "s" };
                 match names.len() {
                     0 => {}
-                    1 => parts.push(format!("{sign}1 {what}")),
-                    n => parts.push(format!("{sign}{n} {what}s")),
+                    n @ 1..=NAMED_MAX => {
+                        parts.push(format!("{sign}{n} {what}{several} ({})", listed(names)));
+                    }
+                    n => parts.push(format!("{sign}{n} {what}{several}")),
                 }
             }
         }
@@ -136,5 +145,47 @@ impl fmt::Display for Plan {
             true => f.write_str("nothing changed"),
             false => f.write_str(&parts.join(", ")),
         }
+    }
+}
+
+/// Names for one line of a log, whatever characters a file has in them.
+fn listed(names: &[String]) -> String {
+    let shown = names.iter().map(|name| {
+        let mut characters = name.chars();
+        let start: String = characters.by_ref().take(NAME_WIDTH).collect();
+        let dots = if characters.next().is_some() {
+            "…"
+        } else {
+            ""
+        };
+        format!("{}{dots}", start.escape_debug())
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_names_what_is_few() {
+        let names = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect();
+        let plan = Plan {
+            routes: Changes {
+                added: names(&["A", "B\n"]),
+                removed: names(&["1", "2", "3", "4", "5"]),
+                changed: Vec::new(),
+            },
+            pools: Changes {
+                changed: names(&[&"x".repeat(64)]),
+                ..Changes::default()
+            },
+            settings: vec!["limits"],
+            ..Plan::default()
+        };
+        let pool = "x".repeat(NAME_WIDTH);
+        let expected = format!("~1 pool ({pool}…), +2 routes (A, B\\n), -5 routes, limits");
+        assert_eq!(plan.to_string(), expected);
+        assert_eq!(Plan::default().to_string(), "nothing changed");
     }
 }

@@ -118,6 +118,34 @@ pub struct Rejection {
     pub offset: Option<u64>,
     /// Generation of the snapshot that judged the request.
     pub generation: u64,
+    /// All that is wrong with the payload, the first included, where all violations are asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub violations: Vec<Violated>,
+}
+
+/// One of a payload's violations. Serialised, it has the field names of `gateway.v1.Violation`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Violated {
+    /// Path of the field at fault; empty for the message itself.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub field: String,
+    /// Byte of the payload where the fault lies.
+    pub offset: u64,
+    /// What the schema asks for.
+    pub expected: String,
+    /// What the payload holds.
+    pub found: String,
+}
+
+impl From<Violation> for Violated {
+    fn from(violation: Violation) -> Self {
+        Self {
+            field: violation.path,
+            offset: violation.offset as u64,
+            expected: violation.expected,
+            found: violation.found,
+        }
+    }
 }
 
 fn label<S: serde::Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
@@ -134,12 +162,19 @@ impl Rejection {
             field: String::new(),
             offset: None,
             generation: 0,
+            violations: Vec::new(),
         }
     }
 
     /// A payload's violation, as `reason` (a request's or an answer's).
-    pub fn violation(reason: Reason, violation: Violation) -> Self {
+    pub fn violation(reason: Reason, mut violation: Violation) -> Self {
+        let others = violation.others.take();
+        let all = others.map(|others| {
+            let all = std::iter::once(violation.clone()).chain(others);
+            all.map(Violated::from).collect()
+        });
         Self {
+            violations: all.unwrap_or_default(),
             offset: Some(violation.offset as u64),
             message: violation.to_string(),
             field: violation.path,
@@ -173,6 +208,25 @@ impl Rejection {
         if self.generation != 0 {
             out.write_uint64(7, self.generation)?;
         }
+        for violation in &self.violations {
+            out.write_bytes(8, &violation.to_protobuf()?)?;
+        }
+        out.flush()?;
+        drop(out);
+        Ok(bytes)
+    }
+}
+
+impl Violated {
+    fn to_protobuf(&self) -> protobuf::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let mut out = CodedOutputStream::vec(&mut bytes);
+        if !self.field.is_empty() {
+            out.write_string(1, &self.field)?;
+        }
+        out.write_uint64(2, self.offset)?;
+        out.write_string(3, &self.expected)?;
+        out.write_string(4, &self.found)?;
         out.flush()?;
         drop(out);
         Ok(bytes)
@@ -207,6 +261,35 @@ mod tests {
         let expected =
             b"\x08\x03\x12\x02no\x22\x10schema_violation\x2a\x0baddress.zip\x30\x07\x38\x03";
         assert_eq!(rejection().encode(ErrorEncoding::Protobuf), expected);
+    }
+
+    #[test]
+    fn all_violations_are_listed_where_they_are_asked_for() {
+        let violation = |path: &str, others| Violation {
+            path: path.into(),
+            expected: "int32".into(),
+            found: "nil".into(),
+            offset: 9,
+            others,
+        };
+        let of = |others| Rejection::violation(Reason::BadReply, violation("a", others));
+        assert_eq!(of(None).violations, []);
+        assert_eq!(of(Some(vec![])).violations.len(), 1);
+        let both = of(Some(vec![violation("", None)]));
+        assert_eq!(both.message, "a: expected int32, found nil at byte 9");
+        let json = String::from_utf8(both.encode(ErrorEncoding::Json)).unwrap();
+        let one = r#""offset":9,"expected":"int32","found":"nil"}"#;
+        assert!(
+            json.ends_with(&format!(r#""violations":[{{"field":"a",{one},{{{one}]}}"#)),
+            "{json}"
+        );
+        let wire = both.encode(ErrorEncoding::Protobuf);
+        let rest = b"\x10\x09\x1a\x05int32\x22\x03nil";
+        let (first, second) = ([&b"\x42\x11\x0a\x01a"[..], rest], [&b"\x42\x0e"[..], rest]);
+        assert!(
+            wire.ends_with(&[first.concat(), second.concat()].concat()),
+            "{wire:x?}"
+        );
     }
 
     #[test]

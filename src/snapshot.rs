@@ -296,16 +296,16 @@ impl AnyOf {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// Holds a payload against each in turn until one fits. If none does, what the first found wrong.
-    pub fn check(&self, payload: &[u8], depth: u32) -> Result<(), Violation> {
+    /// Holds a payload against each in turn until one fits: its place, 0 for the first. If none does,
+    /// what the first found wrong.
+    pub fn check(&self, payload: &[u8], depth: u32) -> Result<usize, Violation> {
         let Err(violation) = self.first.check(payload, depth) else {
-            return Ok(());
+            return Ok(0);
         };
         let fits = |schema: &Schema| schema.check(payload, depth).is_ok();
-        if self.others.iter().any(fits) {
-            Ok(())
-        } else {
-            Err(violation)
+        match self.others.iter().position(fits) {
+            Some(place) => Ok(place + 1),
+            None => Err(violation),
         }
     }
 
@@ -314,6 +314,7 @@ impl AnyOf {
         match self.first.encoding() {
             Encoding::Protobuf => ErrorEncoding::Protobuf,
             Encoding::Msgpack => ErrorEncoding::Msgpack,
+            Encoding::Json => ErrorEncoding::Json,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant, SystemTime};
 
 use notify::event::{AccessKind, AccessMode, EventKind};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tracing::{error, info, warn};
 
 use crate::admin::Admin;
@@ -100,7 +100,14 @@ pub struct Follower {
     tell: fn(&Diagnostics),
     /// Whether it was said that watches can't be laid.
     said_blind: bool,
+    lay: Lay,
 }
+
+/// Watches, which end with it.
+type Watches = Option<Box<dyn Watcher + Send>>;
+
+/// Lays watches on as many of the directories as may be, each to wake; says why not on all, if so.
+type Lay = fn(Vec<(PathBuf, RecursiveMode)>, Wake) -> (Watches, Option<String>);
 
 impl Follower {
     /// Follows `path`. `seen` is what it was when `running` was loaded from it, or just before.
@@ -127,6 +134,7 @@ impl Follower {
             admin: None,
             tell,
             said_blind: false,
+            lay: lay::<RecommendedWatcher>,
         }
     }
 
@@ -139,6 +147,7 @@ impl Follower {
     pub fn with_admin(mut self, admin: Admin, standing: Arc<Standing>) -> Self {
         self.admin = Some(admin);
         self.standing = standing;
+        self.note_listening();
         self
     }
 
@@ -263,7 +272,7 @@ impl Follower {
             Err(refusal) => {
                 self.refuse(&refusal, news);
                 let mut found = warnings;
-                found.push(refusal);
+                found.push(*refusal);
                 self.report(Outcome::Refused, plan, found)
             }
         }
@@ -301,25 +310,41 @@ impl Follower {
         plan: &Plan,
         snapshot: Arc<Snapshot>,
         at: Option<Place>,
-    ) -> Result<(), Diagnostic> {
+    ) -> Result<(), Box<Diagnostic>> {
         let admin = match &self.admin {
             Some(admin) => Some(admin.prepare(snapshot.admin.as_ref(), at)?),
             None => None,
         };
         let reloaded = self.reloader.reload(Arc::clone(&snapshot));
-        let mut listening = reloaded.map_err(|refusal| Diagnostic::error(refusal.to_string()))?;
+        let mut listening =
+            reloaded.map_err(|refusal| Box::new(Diagnostic::error(refusal.to_string())))?;
         if let Some((admin, prepared)) = self.admin.as_mut().zip(admin) {
             listening.extend(admin.commit(prepared));
         }
         for at in &listening {
             info!(endpoint = at.endpoint, "{at} listens");
         }
-        self.standing.listens(&listening);
-        info!(generation = snapshot.generation, "reloaded: {plan}");
         self.running = snapshot;
+        self.note_listening();
+        let generation = self.running.generation;
+        info!(generation, "reloaded: {plan}");
         self.failed = false;
         self.refused = None;
         Ok(())
+    }
+
+    /// What was taken out may listen a while longer, for what it owes: nobody is told to come there.
+    fn note_listening(&self) {
+        let Snapshot {
+            frontends, pools, ..
+        } = &*self.running;
+        let mut all = self.reloader.listening(&self.running);
+        all.retain(|at| match at.role {
+            "frontend" => frontends.values().any(|it| it.name == at.name),
+            _ => pools.values().any(|it| it.name == at.name),
+        });
+        all.extend(self.admin.as_ref().and_then(Admin::listening));
+        self.standing.listens(all);
     }
 
     fn refuse(&mut self, refusal: &Diagnostic, news: bool) {
@@ -338,37 +363,16 @@ impl Follower {
 
     /// Watches on everything that the configuration is read from. Directories, never files: a file that
     /// is replaced takes its watch with it.
-    fn watches(&mut self) -> Option<RecommendedWatcher> {
+    fn watches(&mut self) -> Watches {
         if !self.running.reload.watch {
             return None;
         }
-        let wake = self.wake.clone();
-        let heard = move |event: notify::Result<notify::Event>| {
-            if event.map_or(true, |event| changes(&event)) {
-                wake.changed();
-            }
-        };
-        let laid = notify::recommended_watcher(heard).map(|mut watcher| {
-            let mut blind = None;
-            for (directory, mode) in self.directories() {
-                match watcher.watch(&directory, mode) {
-                    // It may come; whatever it comes in is watched too.
-                    Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) => {}
-                    Err(error) => blind = Some(format!("{}: {error}", directory.display())),
-                    Ok(()) => {}
-                }
-            }
-            (watcher, blind)
-        });
-        let (watcher, blind) = match laid {
-            Ok((watcher, blind)) => (Some(watcher), blind),
-            Err(error) => (None, Some(error.to_string())),
-        };
+        let (watches, blind) = (self.lay)(self.directories(), self.wake.clone());
         if let Some(why) = blind.filter(|_| !self.said_blind) {
             self.said_blind = true;
             warn!("can't watch every file ({why}): looking every {LOOK_EVERY:?} as well");
         }
-        watcher
+        watches
     }
 
     fn directories(&self) -> Vec<(PathBuf, RecursiveMode)> {
@@ -388,6 +392,38 @@ impl Follower {
         all.retain(|(directory, _)| directory.is_dir());
         once_each(all)
     }
+}
+
+/// A [`Lay`] by the system's own watches.
+fn lay<W: Watcher + Send + 'static>(
+    directories: Vec<(PathBuf, RecursiveMode)>,
+    wake: Wake,
+) -> (Watches, Option<String>) {
+    let heard = move |event: notify::Result<notify::Event>| {
+        if event.map_or(true, |event| changes(&event)) {
+            wake.changed();
+        }
+    };
+    let mut watcher = match W::new(heard, notify::Config::default()) {
+        Ok(watcher) => watcher,
+        // Of descriptors, or of what one user may watch with.
+        Err(error) => return (None, Some(error.to_string())),
+    };
+    let mut blind = None;
+    for (directory, mode) in directories {
+        match watcher.watch(&directory, mode) {
+            // It may come; whatever it comes in is watched too.
+            Err(error) if matches!(error.kind, ErrorKind::PathNotFound) => {}
+            Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
+                let limit = "the system's limit of watches is reached, in Linux \
+                             fs.inotify.max_user_watches";
+                blind = Some(format!("{}: {limit}", directory.display()));
+            }
+            Err(error) => blind = Some(format!("{}: {error}", directory.display())),
+            Ok(()) => {}
+        }
+    }
+    (Some(Box::new(watcher)), blind)
 }
 
 /// Of several watches on a directory, the one that sees most.
@@ -434,5 +470,167 @@ mod tests {
             at("protos", Recursive),
         ];
         assert_eq!(once_each(all), kept);
+    }
+
+    /// A system that has a watch for one directory only.
+    struct One(bool);
+
+    impl Watcher for One {
+        fn new<F: notify::EventHandler>(_: F, _: notify::Config) -> notify::Result<Self> {
+            Ok(Self(false))
+        }
+
+        fn watch(&mut self, path: &Path, _: RecursiveMode) -> notify::Result<()> {
+            if path == Path::new("missing") {
+                return Err(notify::Error::path_not_found());
+            }
+            if std::mem::replace(&mut self.0, true) {
+                return Err(notify::Error::new(ErrorKind::MaxFilesWatch));
+            }
+            Ok(())
+        }
+
+        fn unwatch(&mut self, _: &Path) -> notify::Result<()> {
+            Ok(())
+        }
+
+        fn kind() -> notify::WatcherKind {
+            notify::WatcherKind::NullWatcher
+        }
+    }
+
+    /// A system that has none left.
+    struct Exhausted;
+
+    impl Watcher for Exhausted {
+        fn new<F: notify::EventHandler>(_: F, _: notify::Config) -> notify::Result<Self> {
+            // As inotify_init says it: EMFILE.
+            Err(notify::Error::io(std::io::Error::from_raw_os_error(24)))
+        }
+
+        fn watch(&mut self, _: &Path, _: RecursiveMode) -> notify::Result<()> {
+            unreachable!("there is none to watch with")
+        }
+
+        fn unwatch(&mut self, _: &Path) -> notify::Result<()> {
+            unreachable!("there is none to watch with")
+        }
+
+        fn kind() -> notify::WatcherKind {
+            notify::WatcherKind::NullWatcher
+        }
+    }
+
+    fn wake() -> (Wake, Receiver<Reason>) {
+        let (wakes, woken) = mpsc::channel();
+        let pending = Arc::default();
+        (Wake { wakes, pending }, woken)
+    }
+
+    #[test]
+    fn out_of_watches_those_that_could_be_laid_stay_and_the_limit_is_named() {
+        let directories = |names: &[&str]| {
+            let all = names.iter().map(|name| PathBuf::from(*name));
+            all.map(|path| (path, RecursiveMode::Recursive)).collect()
+        };
+        let (watches, blind) = lay::<One>(directories(&["a", "missing", "b"]), wake().0);
+        let blind = blind.unwrap();
+        assert!(
+            watches.is_some() && blind.starts_with("b: ") && blind.contains("max_user_watches"),
+            "{blind}"
+        );
+        let (watches, blind) = lay::<One>(directories(&["a", "missing"]), wake().0);
+        assert!(watches.is_some() && blind.is_none(), "{blind:?}");
+    }
+
+    /// Lines of a log, as they are written.
+    #[derive(Clone)]
+    struct Lines(Sender<String>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.send(String::from_utf8_lossy(line).into_owned());
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn follows_without_watches(lay: Lay, why: &str) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("routes.yaml");
+        std::fs::create_dir(directory.path().join("schemas")).unwrap();
+        let write = |routes: &str| {
+            let text = format!(
+                "frontends: {{ c: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+                 pools: {{ p: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+                 reload: {{ settle: 1ms }}\nroutes: {{ {routes} }}\n"
+            );
+            std::fs::write(&file, text).unwrap();
+        };
+        write("A: { pool: p }");
+        let seen = Inputs::of(&file, &[]);
+        let snapshot = Arc::new(config::load(&file).unwrap().snapshot);
+        let running = crate::engine::start(Arc::clone(&snapshot)).unwrap();
+        let mut follower = Follower::new(&file, seen, snapshot, running.reloader(), |_| {});
+        follower.lay = lay;
+        let (lines, said) = mpsc::channel();
+        std::thread::spawn(move || {
+            let lines = Lines(lines);
+            let log = tracing_subscriber::fmt().with_writer(move || lines.clone());
+            tracing::subscriber::with_default(log.finish(), || follower.follow());
+        });
+        let until = |words: &str| -> Vec<String> {
+            let mut lines = Vec::new();
+            loop {
+                let line = said.recv_timeout(Duration::from_secs(30));
+                lines.push(line.unwrap_or_else(|_| panic!("no {words:?} in {lines:?}")));
+                if lines.last().is_some_and(|line| line.contains(words)) {
+                    return lines;
+                }
+            }
+        };
+        let blind = until("can't watch every file").concat();
+        assert!(blind.contains("WARN") && blind.contains(why), "{blind}");
+        write("A: { pool: p }, B: { pool: p }");
+        let later = until("reloaded: +1 route (B)").concat();
+        assert!(!later.contains("can't watch"), "said twice: {later}");
+        running.control().stop();
+        running.wait().unwrap();
+    }
+
+    #[test]
+    fn without_a_watch_files_are_looked_at_and_that_is_said_once() {
+        std::thread::scope(|scope| {
+            scope.spawn(|| follows_without_watches(lay::<Exhausted>, "open files"));
+            scope.spawn(|| follows_without_watches(lay::<One>, "fs.inotify.max_user_watches"));
+        });
+    }
+
+    #[test]
+    fn an_overflow_of_events_is_a_reason_to_look() {
+        use notify::event::Flag;
+        let looked = |kind, rescan: bool| {
+            let event = notify::Event::new(kind);
+            changes(&if rescan {
+                event.set_flag(Flag::Rescan)
+            } else {
+                event
+            })
+        };
+        // As notify tells it, and as it may yet tell it.
+        assert!(looked(EventKind::Other, true));
+        assert!(looked(EventKind::Access(AccessKind::Any), true));
+        assert!(!looked(EventKind::Access(AccessKind::Any), false));
+        assert!(!looked(
+            EventKind::Access(AccessKind::Open(AccessMode::Any)),
+            false
+        ));
+        assert!(looked(
+            EventKind::Access(AccessKind::Close(AccessMode::Write)),
+            false
+        ));
     }
 }

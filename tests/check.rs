@@ -4,6 +4,7 @@
 //! with a `routes.yaml`) per fault, with what is printed beside it in `NAME.stderr`; run with
 //! `BLESS=1` to write these anew, and read the difference.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -393,6 +394,144 @@ fn logs_of_faults_are_a_json_object_a_line() {
         assert!(text.contains(line["text"].as_str().unwrap()), "{line}");
         assert!(text.contains(line["message"].as_str().unwrap()), "{line}");
     }
+}
+
+// For programs.
+
+/// The array that `--format json` prints.
+fn listed(directory: impl AsRef<Path>, config: &str, code: i32) -> Vec<serde_json::Value> {
+    let outcome = gateway_in(directory, &["check", "--format", "json", "-c", config]);
+    assert_eq!(
+        (outcome.code, &*outcome.stderr),
+        (Some(code), ""),
+        "{config}"
+    );
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{}", outcome.stdout))
+}
+
+/// The keys that docs/operating.md promises, each in its type.
+fn assert_entry(entry: &serde_json::Value, keys: &[&str]) {
+    let there: BTreeSet<_> = entry
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(there, keys.iter().copied().collect(), "{entry}");
+    for key in ["line", "column", "end_line", "end_column"] {
+        assert_eq!(entry[key].is_u64(), entry["file"].is_string(), "{entry}");
+    }
+    let end = |key| entry[key].as_u64();
+    assert!(
+        (end("end_line"), end("end_column")) > (end("line"), end("column"))
+            || entry["file"].is_null(),
+        "{entry}"
+    );
+}
+
+const PLACE: [&str; 5] = ["file", "line", "column", "end_line", "end_column"];
+
+#[test]
+fn programs_are_told_what_people_are_told() {
+    let mut related = 0;
+    for (config, path) in cases("invalid") {
+        let rendered = fs::read_to_string(path.with_extension("stderr")).unwrap();
+        let entries = listed(CONFIGS, &config, 1);
+        let faults =
+            rendered.matches("\nerror: ").count() + rendered.matches("\nwarning: ").count() + 1;
+        assert_eq!(entries.len(), faults, "{config}");
+        for entry in entries {
+            let more = ["severity", "message", "label", "help", "related"];
+            assert_entry(&entry, &[&PLACE[..], &more].concat());
+            let text = |key| entry[key].as_str().unwrap_or_default();
+            let place = format!(
+                "--> {}:{}:{}\n",
+                text("file"),
+                entry["line"],
+                entry["column"]
+            );
+            assert!(rendered.contains(&place), "{config}: {entry}");
+            let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+            for said in [text("message"), text("label"), &first(text("help"))] {
+                assert!(
+                    rendered.contains(&said.replace(|c: char| c.is_control(), "\u{fffd}")),
+                    "{config}: {entry}"
+                );
+            }
+            for note in entry["related"].as_array().unwrap() {
+                assert_entry(note, &[&PLACE[..], &["message"]].concat());
+                if note["line"].is_u64() {
+                    related += 1;
+                    let place = format!(
+                        "{}:{}:{}",
+                        note["file"].as_str().unwrap(),
+                        note["line"],
+                        note["column"]
+                    );
+                    assert!(rendered.contains(&format!("{place}\n")), "{config}: {note}");
+                }
+            }
+        }
+    }
+    assert!(related >= 8, "{related} related places");
+}
+
+#[test]
+fn an_entry_for_programs_is_this() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "frontends: { c: { bind: \"tcp://*:1\" } }\npools: { ü: { bnd: x }, p: { bind: \"tcp://*:1\" } }\nroutes: { A: { pool: p } }\n";
+    fs::write(directory.path().join("routes.yaml"), text).unwrap();
+    let entries = listed(directory.path(), "routes.yaml", 1);
+    let last = entries.last().unwrap();
+    let expected = serde_json::json!({
+        "file": "routes.yaml", "line": 2, "column": 36, "end_line": 2, "end_column": 48,
+        "severity": "error",
+        "message": "tcp://*:1 is taken",
+        "label": "expected an address of its own",
+        "help": null,
+        "related": [{
+            "file": "routes.yaml", "line": 1, "column": 25, "end_line": 1, "end_column": 37,
+            "message": "tcp://*:1 is bound at routes.yaml:1:25",
+        }],
+    });
+    assert_eq!(*last, expected);
+}
+
+#[test]
+fn programs_get_an_array_whatever_comes_of_it() {
+    assert_eq!(
+        listed(CONFIGS, "valid/shortest.yaml", 0),
+        [] as [serde_json::Value; 0]
+    );
+    let missing = &listed(CONFIGS, "missing.yaml", 1)[0];
+    assert!(
+        missing["file"].is_null() && missing["line"].is_null(),
+        "{missing}"
+    );
+    assert!(
+        missing["message"]
+            .as_str()
+            .unwrap()
+            .contains("missing.yaml")
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let unused = format!(
+        "{FRONTENDS}pools: {{ a: {{ bind: \"tcp://*:1\" }}, b: {{ bind: \"tcp://*:2\" }} }}\nroutes: {{ A: {{ pool: a }} }}\n"
+    );
+    fs::write(directory.path().join("routes.yaml"), unused).unwrap();
+    let warned = listed(directory.path(), "routes.yaml", 0);
+    assert_eq!(
+        (warned.len(), &warned[0]["severity"]),
+        (1, &"warning".into())
+    );
+    let routes: String = (0..2_000).map(|n| format!("  {n}: {{}}\n")).collect();
+    fs::write(
+        directory.path().join("routes.yaml"),
+        format!("{FRONTENDS}{POOLS}routes:\n{routes}"),
+    )
+    .unwrap();
+    assert_eq!(listed(directory.path(), "routes.yaml", 1).len(), 2_000);
+    assert_eq!(gateway(&["check", "--format", "xml"]).code, Some(2));
 }
 
 // What people copy.

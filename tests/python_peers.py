@@ -791,7 +791,7 @@ def sighup_takes_up_an_edit_and_keeps_out_a_broken_one():
         assert exchange(client, worker, b"RAW", b"x") == [b"REPLY", b"done"]
         gateway.file.write_text(text.replace("  RAW:", "  NEW: { pool: people }\n  RAW:"))
         gateway.signal(signal.SIGHUP)
-        assert gateway.lines_until("reloaded")[-1]["message"] == "reloaded: +1 route"
+        assert gateway.lines_until("reloaded")[-1]["message"] .startswith("reloaded: +1 route (")
         assert exchange(client, worker, b"NEW", b"x") == [b"REPLY", b"done"]
 
 

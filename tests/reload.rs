@@ -133,6 +133,98 @@ fn every_way_of_writing_a_file_is_seen() {
     edited.await_route("A", false);
 }
 
+/// Runs a program in a directory.
+fn run_in(directory: &Path, program: &str, arguments: &[&str]) {
+    let outcome = std::process::Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        // Whoever runs the tests has settings of their own.
+        .envs([
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+        ])
+        .output();
+    let outcome = outcome.unwrap_or_else(|error| panic!("{program}: {error}"));
+    let said = String::from_utf8_lossy(&outcome.stderr);
+    assert!(outcome.status.success(), "{program} {arguments:?}: {said}");
+}
+
+#[test]
+fn a_checkout_of_another_branch_is_seen_as_one_edit() {
+    let edited = Edited::start();
+    let directory = edited.gateway.directory.path().to_owned();
+    let git = |arguments: &[&str]| {
+        let author = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+        run_in(&directory, "git", &[&author, arguments].concat());
+    };
+    git(&["init", "--quiet", "--initial-branch=main"]);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "--message", "one"]);
+    git(&["checkout", "--quiet", "-b", "other"]);
+    // On the other branch a directory of schemas takes the place of the one.
+    let proto = "syntax = \"proto3\"; message Order { int32 n = 1; }";
+    git(&["rm", "--quiet", "-r", "schemas"]);
+    fs::create_dir_all(directory.join("protos/deep")).unwrap();
+    fs::write(directory.join("protos/deep/order.proto"), proto).unwrap();
+    let routes = "  ORDER: { schema: Order, pool: people }";
+    fs::write(
+        &edited.file,
+        yaml(routes, "proto: { import_paths: [protos] }"),
+    )
+    .unwrap();
+    edited.await_route("ORDER", false);
+    edited.await_generation(2);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "--message", "two"]);
+    for n in 0..3 {
+        let before = edited.generation();
+        git(&[
+            "checkout",
+            "--quiet",
+            if n % 2 == 0 { "main" } else { "other" },
+        ]);
+        edited.await_generation(before + 1);
+        send(&edited.client, &[&b"ORDER"[..], b"\xff"]);
+        let known = texts(&receive(&edited.client))[1].contains("schema_violation");
+        assert_eq!(known, n % 2 == 1);
+    }
+}
+
+#[test]
+fn what_sed_and_vim_do_is_seen() {
+    let edited = Edited::start();
+    let directory = edited.gateway.directory.path().to_owned();
+    run_in(&directory, "sed", &["-i", "s/OPAQUE:/SED:/", "routes.yaml"]);
+    edited.await_generation(2);
+    edited.await_route("SED", true);
+    // vim: a probe, the old file away, a new one under its name, the old one deleted.
+    fs::write(directory.join("4913"), "").unwrap();
+    fs::remove_file(directory.join("4913")).unwrap();
+    let backup = directory.join("routes.yaml~");
+    fs::rename(&edited.file, &backup).unwrap();
+    edited.write("  VIM: { pool: people }");
+    fs::remove_file(&backup).unwrap();
+    edited.await_route("VIM", true);
+}
+
+#[test]
+fn a_burst_of_writes_is_one_reload() {
+    let edited = Edited::start();
+    let slowly = |routes: &str| yaml(routes, "").replace("settle: 20ms", "settle: 2s");
+    fs::write(&edited.file, slowly("")).unwrap();
+    edited.await_generation(2);
+    let schemas = edited.gateway.directory.path().join("schemas");
+    for n in 0..100 {
+        fs::write(&edited.file, slowly(&format!("  R{n}: {{ pool: people }}"))).unwrap();
+        let proto = format!("syntax = \"proto3\"; message M{n} {{}}");
+        fs::write(schemas.join(format!("m{}.proto", n % 7)), proto).unwrap();
+    }
+    edited.await_generation(3);
+    edited.await_route("R99", true);
+    // Had it been two, the second would be the last.
+    assert_eq!(edited.generation(), 3);
+}
+
 /// `..data` is a link to a directory, which is replaced by renaming another link over it.
 #[test]
 fn a_config_maps_swap_is_seen() {

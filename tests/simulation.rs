@@ -530,7 +530,7 @@ impl World {
             return self.on(Event::Message { peer, frames });
         }
         let at = self.rng.usize(0..worker.inbox.len());
-        let manner = self.rng.u8(0..24);
+        let manner = self.rng.u8(0..25);
         let (head, id) = match manner {
             // Again later, with the same token.
             0 if is_token(&worker.inbox[at].0) => worker.inbox[at].clone(),
@@ -538,7 +538,9 @@ impl World {
         };
         let sent = &mut self.net.sent[id];
         let owed = !sent.ended && sent.holder == Some(peer);
-        let payload = format!("{id} by {peer:?}").into_bytes();
+        // A message `P`, whose only field is this text.
+        let text = format!("{id} by {peer:?}");
+        let payload = [&[0x0a, text.len() as u8], text.as_bytes()].concat();
         let mut frames = head.clone();
         frames.extend([
             b"REPLY".to_vec(),
@@ -550,8 +552,14 @@ impl World {
             2 => frames[head.len() + 2] = vec![b'x'; 1_001],
             3 if owed => return self.thief_answers(peer, frames, head, id),
             4 => {
-                sent.reply = Some(payload);
+                // Carried as it is, whatever the schema of replies.
+                sent.reply = Some(text.clone().into_bytes());
                 frames[head.len()] = b"ERROR".to_vec();
+                frames[head.len() + 2] = text.into_bytes();
+            }
+            6 => {
+                sent.must = sent.must.or(owed.then_some(Reason::BadReply));
+                frames[head.len() + 2] = b"\xff".to_vec();
             }
             5 => {
                 self.on(Event::Oversize { peer, frames: head });
@@ -819,8 +827,9 @@ fn routes(names: &mut Names, rng: &mut Rng) -> Table<Route> {
         let route = Route {
             id: names.route(name),
             name: name.into(),
-            schema: (name == "person").then(person),
-            reply: None,
+            schema: (name == "person").then(|| any_of(&[Encoding::Protobuf])),
+            // The second is what workers write.
+            reply: Some(any_of(&[Encoding::Msgpack, Encoding::Protobuf])),
             pool: PoolId(pool),
             timeout,
             frontends,
@@ -836,11 +845,11 @@ fn routes(names: &mut Names, rng: &mut Rng) -> Table<Route> {
     Table::new(routes)
 }
 
-fn person() -> AnyOf {
-    let schema = support::schema(
-        Encoding::Protobuf,
-        "syntax = \"proto3\"; message P { string x = 1; }",
-        "P",
-    );
-    AnyOf::new(schema, Vec::new())
+fn any_of(encodings: &[Encoding]) -> AnyOf {
+    let proto = "syntax = \"proto3\"; message P { string x = 1; }";
+    let mut schemas = encodings.iter();
+    let mut schemas = schemas
+        .by_ref()
+        .map(|encoding| support::schema(*encoding, proto, "P"));
+    AnyOf::new(schemas.next().unwrap(), schemas.collect())
 }

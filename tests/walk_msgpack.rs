@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::HashMap;
 
-use gateway::schema::{Encoding, Layout, Options, Presence, RequireError, Schema, UnknownFields};
+use gateway::schema::{Encoding, Layout, Options, Presence, RequireError, Schema};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use support::*;
@@ -464,8 +464,8 @@ fn arrays_follow_the_declaration() {
 fn layout_may_be_limited() {
     let limited = |layout| {
         let options = Options {
-            unknown_fields: UnknownFields::Allow,
             layout,
+            ..Options::default()
         };
         with(Encoding::Msgpack, PERSON, "t.Person", options)
     };

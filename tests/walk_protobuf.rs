@@ -279,9 +279,9 @@ fn inner_truncation_is_found_though_the_payload_goes_on() {
         &schema,
         &[tag(17, 2), varint(u64::MAX)].concat(),
         "child",
-        "18446744073709551615 bytes",
-        "the end after 0",
-        12,
+        "a length of at most 5 bytes",
+        "a longer varint",
+        2,
     );
 }
 

@@ -229,7 +229,9 @@ frontends:
 pools: { people: { bind: "tcp://127.0.0.1:0", queue: 0 } }
 routes:
   P: { schema: demo.Person, pool: people }
-  M: { schema: { msgpack: demo.Person }, pool: people }
+  M: { schema: { msgpack: demo.Person, all_violations: true }, pool: people }
+  ALL: { schema: { protobuf: demo.Person, all_violations: true }, pool: people }
+  J: { schema: { json: demo.Person, all_violations: true }, pool: people }
   ANY: { schema: [{ msgpack: demo.Person }, demo.Person], pool: people }
   OPAQUE: { pool: people }
 "#,
@@ -251,6 +253,7 @@ routes:
     let schema = |encoding| gateway::schema::Schema::new(encoding, table.clone(), id, options);
     let protobuf = schema(gateway::schema::Encoding::Protobuf);
     let msgpack = schema(gateway::schema::Encoding::Msgpack);
+    let json = schema(gateway::schema::Encoding::Json);
     let ask = |frontend: &str, kind: &str| {
         let client = gateway.peer(zmq::DEALER, frontend);
         send(&client, &[kind, "\u{1}"]);
@@ -258,6 +261,8 @@ routes:
     };
     for frontend in ["json", "proto"] {
         protobuf.check(&ask(frontend, "P"), 10).unwrap();
+        protobuf.check(&ask(frontend, "ALL"), 10).unwrap();
+        json.check(&ask(frontend, "J"), 10).unwrap();
         msgpack.check(&ask(frontend, "M"), 10).unwrap();
         msgpack.check(&ask(frontend, "ANY"), 10).unwrap();
     }
@@ -354,6 +359,99 @@ fn bad_replies_become_rejections() {
         assert!(payload.contains("\u{9}bad_reply"), "{payload}");
     }
     assert_eq!(gateway.end().rejected[Reason::BadReply as usize], 5);
+}
+
+#[test]
+fn json_is_checked_and_answered_in_json() {
+    let gateway = Gateway::start(
+        r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0" } }
+routes:
+  ALL: { schema: { json: demo.Person, all_violations: true }, reply: { json: demo.Reply }, pool: people }
+  FIRST: { schema: { json: demo.Person, require: [name] }, pool: people }
+"#,
+    );
+    let (client, worker) = (gateway.dealer(), gateway.worker());
+    send(&client, &["ALL", r#"{"id": 1, "name": "Ann"}"#]);
+    assert_eq!(
+        texts(&answer(&worker, br#"{"text":"hi"}"#))[2],
+        r#"{"id": 1, "name": "Ann"}"#
+    );
+    assert_eq!(texts(&receive(&client)), ["REPLY", r#"{"text":"hi"}"#]);
+
+    let refused = |kind: &str, payload: &str| -> serde_json::Value {
+        send(&client, &[kind, payload]);
+        let frames = receive(&client);
+        assert_eq!(frames[0], b"ERROR");
+        serde_json::from_slice(&frames[1]).unwrap()
+    };
+    let all = refused("ALL", r#"{"id": "x", "name": 5}"#);
+    assert_eq!(
+        (&all["reason"], &all["field"], &all["offset"]),
+        (&"schema_violation".into(), &"id".into(), &7.into())
+    );
+    let violations = serde_json::json!([
+        {"field": "id", "offset": 7, "expected": "int32", "found": "the string \"x\""},
+        {"field": "name", "offset": 20, "expected": "string", "found": "the number 5"},
+    ]);
+    assert_eq!(all["violations"], violations);
+    let first = refused("FIRST", r#"{"id": 1}"#);
+    assert_eq!(
+        (&first["field"], first.get("violations")),
+        (&"name".into(), None)
+    );
+
+    send(&client, &["ALL", "{}"]);
+    answer(&worker, br#"{"text":1}"#);
+    let bad: serde_json::Value = serde_json::from_slice(&receive(&client)[1]).unwrap();
+    assert_eq!(bad["reason"], "bad_reply");
+    assert_eq!(
+        bad["message"],
+        "the worker's answer fails its schema: text: expected string, found the number 1 at byte 8"
+    );
+}
+
+#[test]
+fn of_several_schemas_one_must_fit() {
+    let gateway = Gateway::start(
+        r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0" } }
+routes:
+  ANY:
+    schema: [{ json: demo.Person }, { msgpack: demo.Person }, demo.Person]
+    reply: [demo.Reply, { json: demo.Reply }]
+    pool: people
+"#,
+    );
+    let (client, worker) = (gateway.dealer(), gateway.worker());
+    for (request, reply) in [
+        (&br#"{"id":1}"#[..], &b"\x0a\x02ok"[..]),
+        (b"\x81\xa2id\x01", br#"{"text":"ok"}"#),
+        (ANN, b"{}"),
+    ] {
+        send(&client, &[b"ANY", request]);
+        assert_eq!(answer(&worker, reply)[2], request);
+        assert_eq!(receive(&client), [b"REPLY", reply]);
+    }
+    let patience = std::time::Duration::from_millis(PATIENCE_MS as u64);
+    let observer = gateway.running.as_ref().unwrap().observer();
+    let sample = observer.sample(patience).unwrap();
+    let matched = sample.routes.iter().map(|route| route.matched);
+    let matched: Vec<_> = matched.filter(|it| it[0] > 0).collect();
+    assert_eq!(matched, [[1, 1, 1, 0, 0, 0, 0, 0]]);
+    // In the encoding of the first, with what the first found.
+    send(&client, &[b"ANY", &b"\x08"[..]]);
+    let error: serde_json::Value = serde_json::from_slice(&receive(&client)[1]).unwrap();
+    assert_eq!(
+        error["message"],
+        "expected a value, found the byte 0x08 at byte 0"
+    );
+    send(&client, &[b"ANY", ANN]);
+    answer(&worker, b"neither");
+    let error: serde_json::Value = serde_json::from_slice(&receive(&client)[1]).unwrap();
+    assert_eq!(error["reason"], "bad_reply");
 }
 
 #[test]

@@ -31,37 +31,21 @@ const WORKERS: usize = 2;
 impl Load {
     pub fn all(lasting: Duration) -> Vec<Self> {
         let load = |name: &str, size, clients, window| Self {
-            name: name.to_owned(),
+            name: match window {
+                1 => name.to_owned(),
+                _ => format!("{name}, {clients} clients with {window} requests in flight each"),
+            },
             lasting,
             request: zmtp::message(&[b"BLOB", &blob(size)]),
             clients,
             window,
         };
         vec![
-            load(
-                "60 B, pipelined (2 clients, 100 in flight each)",
-                60,
-                2,
-                100,
-            ),
-            load(
-                "1 KB, pipelined (2 clients, 100 in flight each)",
-                1_000,
-                2,
-                100,
-            ),
-            load(
-                "8 KB, pipelined (2 clients, 100 in flight each)",
-                8_000,
-                2,
-                100,
-            ),
-            load(
-                "1 MB, pipelined (2 clients, 4 in flight each)",
-                1_000_000,
-                2,
-                4,
-            ),
+            load("60 B", 60, 2, 100),
+            load("60 B", 60, 2, 1_000),
+            load("1 KB", 1_000, 2, 100),
+            load("8 KB", 8_000, 2, 100),
+            load("1 MB", 1_000_000, 2, 4),
             load("60 B, one at a time", 60, 1, 1),
         ]
     }

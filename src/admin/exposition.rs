@@ -122,6 +122,22 @@ impl Shown {
             let labels = [("route", *name)];
             histogram_of(&mut family.encode_family(&&labels[..])?, &route.latency)?;
         }
+        let help = "Messages that fit the route's schemas, by which of the list it was, from 0; 7 is \
+                    any from there on";
+        let mut family = page.family("schema_matches", help, MetricType::Counter)?;
+        let sample = &*self.sample;
+        for (_, route) in sample.snapshot.routes.iter() {
+            let places = route.schema.iter().flat_map(|any_of| any_of.schemas());
+            let counters = sample.routes.get(route.id.0);
+            let matched = counters.into_iter().flat_map(|it| it.matched);
+            for (place, (_, count)) in places.zip(matched).enumerate() {
+                let labels = &[
+                    ("route", route.name.as_str()),
+                    ("schema", &place.to_string()),
+                ];
+                count_of(&mut family, labels, count)?;
+            }
+        }
         let help = "Bytes of the messages from clients, all frames together";
         counter(page, "received_bytes", help, |route| route.bytes_in)?;
         let help = "Bytes of the answers to clients, all frames together";

@@ -42,6 +42,8 @@ const REST: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Serving {
     pub(super) settings: AdminSettings,
+    /// As the system resolved it.
+    pub(super) endpoint: String,
     _open: oneshot::Sender<()>,
 }
 
@@ -81,16 +83,16 @@ impl Opening {
         })
     }
 
-    /// Serves from now on; gives the address as resolved.
-    pub(super) fn go(self) -> (Serving, String) {
+    /// Serves from now on.
+    pub(super) fn go(self) -> Serving {
         let (open, closed) = oneshot::channel();
         // The thread waits for this and for nothing else.
         let _ = self.go.send(closed);
-        let serving = Serving {
+        Serving {
             settings: self.settings,
+            endpoint: format!("http://{}", self.address),
             _open: open,
-        };
-        (serving, format!("http://{}", self.address))
+        }
     }
 }
 

@@ -171,7 +171,7 @@ impl<'a> Status<'a> {
             connect: &it.endpoints.connect,
             clients: sample.clients.get(id.0).copied().unwrap_or(0),
         });
-        let listening = known.listening_for(snapshot).map(|at| Endpoint {
+        let listening = known.listening.iter().map(|at| Endpoint {
             role: at.role,
             name: &at.name,
             endpoint: &at.endpoint,

@@ -4,23 +4,36 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::colour;
+use super::{CheckFormat, colour};
 use crate::config;
 use crate::diagnostic::Diagnostics;
 
-pub(super) fn check(path: &Path) -> ExitCode {
-    match config::load(path) {
-        Ok(loaded) => {
+pub(super) fn check(path: &Path, format: CheckFormat) -> ExitCode {
+    match (config::load(path), format) {
+        (Ok(loaded), CheckFormat::Json) => {
+            list(&loaded.warnings);
+            ExitCode::SUCCESS
+        }
+        (Err(found), CheckFormat::Json) => {
+            list(&found);
+            ExitCode::FAILURE
+        }
+        (Ok(loaded), CheckFormat::Human) => {
             report(&loaded.warnings);
             // A reader that went away has seen enough.
             let _ = writeln!(io::stdout(), "{}: {}", path.display(), loaded.summary());
             ExitCode::SUCCESS
         }
-        Err(found) => {
+        (Err(found), CheckFormat::Human) => {
             report(&found);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints diagnostics to standard output as one JSON array, which is there however many they are.
+fn list(found: &Diagnostics) {
+    let _ = writeln!(io::stdout(), "{}", found.to_json());
 }
 
 /// Prints diagnostics to standard error, and how many there are.

@@ -4,6 +4,7 @@
 
 mod check;
 mod run;
+mod schema;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -70,7 +71,13 @@ enum Command {
     /// Serve, and follow changes of the files; what `gateway` alone does
     Run,
     /// Read the configuration and its .proto files, report every fault with its place, and end
-    Check,
+    Check {
+        /// How faults are written
+        #[arg(long, value_name = "FORMAT", default_value = "human")]
+        format: CheckFormat,
+    },
+    /// Print a JSON Schema of the configuration, for editors to complete and check it by
+    Schema,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -81,11 +88,20 @@ enum LogFormat {
     Json,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum CheckFormat {
+    /// For people, to standard error
+    Human,
+    /// An array of objects, to standard output, for editors and CI
+    Json,
+}
+
 /// Does what was asked for.
 pub fn execute(arguments: Arguments) -> ExitCode {
     match arguments.command.unwrap_or(Command::Run) {
         Command::Run => run::run(&arguments),
-        Command::Check => check::check(&arguments.config),
+        Command::Check { format } => check::check(&arguments.config, format),
+        Command::Schema => schema::print(),
     }
 }
 

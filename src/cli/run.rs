@@ -1,6 +1,5 @@
 //! `gateway run`: load, listen, serve until a signal says to end.
 
-use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use tracing::{debug, error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::check::report;
-use super::{Arguments, LogFormat};
+use super::{Arguments, LogFormat, colour};
 use crate::admin::{self, Admin, Sights};
 use crate::config::{self, Inputs};
 use crate::core::Ledger;
@@ -48,11 +47,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(error) => return failed("can't catch signals", &error),
     };
     let snapshot = Arc::new(loaded.snapshot);
-    let admin = snapshot.admin.as_ref();
-    let admin = admin.map(|settings| Ok((settings, admin::bind(settings, loaded.admin)?)));
-    let admin = match admin.transpose() {
-        Ok(admin) => admin,
-        Err(fault) => return faulty(fault, tell),
+    let bound = snapshot.admin.as_ref().map(|settings| {
+        let listener = admin::bind(settings, loaded.admin)?;
+        Ok::<_, Box<Diagnostic>>((settings, listener))
+    });
+    let bound = match bound.transpose() {
+        Ok(bound) => bound,
+        Err(fault) => return faulty(&fault, tell),
     };
     let running = match engine::start(Arc::clone(&snapshot)) {
         Ok(running) => running,
@@ -74,12 +75,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         reloader,
         tell,
     );
-    let follower = match show(follower, &running, admin) {
+    let follower = match show(follower, &running, bound) {
         Ok(follower) => follower,
         Err(fault) => {
             running.control().stop();
             let _ = running.wait();
-            return faulty(fault, tell);
+            return faulty(&fault, tell);
         }
     };
     info!(generation = 1, "ready");
@@ -117,8 +118,8 @@ fn show(
     follower: Follower,
     running: &Running,
     admin: Option<(&AdminSettings, TcpListener)>,
-) -> Result<Follower, Diagnostic> {
-    let standing = Arc::new(Standing::new(running.listening().to_vec()));
+) -> Result<Follower, Box<Diagnostic>> {
+    let standing = Arc::new(Standing::default());
     let mut door = Admin::new(Sights {
         observer: running.observer(),
         standing: Arc::clone(&standing),
@@ -128,15 +129,14 @@ fn show(
         let prepared = door.prepare_on(settings, listener)?;
         if let Some(at) = door.commit(prepared) {
             info!(endpoint = at.endpoint, "{at} listens");
-            standing.listens(&[at]);
         }
     }
     Ok(follower.with_admin(door, standing))
 }
 
-fn faulty(fault: Diagnostic, tell: fn(&Diagnostics)) -> ExitCode {
+fn faulty(fault: &Diagnostic, tell: fn(&Diagnostics)) -> ExitCode {
     let mut found = Diagnostics::new();
-    found.push(fault);
+    found.push(fault.clone());
     tell(&found);
     ExitCode::FAILURE
 }
@@ -149,7 +149,7 @@ fn start_logging(format: LogFormat) {
         .with_writer(std::io::stderr)
         .with_target(false);
     match format {
-        LogFormat::Human => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Human => log.with_ansi(colour()).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
 }

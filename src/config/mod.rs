@@ -35,6 +35,9 @@ use section::Spanned;
 use source::{RouteSource, Source};
 use value::{BindEndpoint, name_fault};
 
+/// The JSON Schema of routes.yaml, by which editors complete and check it.
+pub const JSON_SCHEMA: &str = include_str!("../../routes.schema.json");
+
 /// A configuration that can be run.
 #[derive(Debug)]
 pub struct Loaded {
@@ -272,7 +275,10 @@ fn clashing_binds(source: &Source, found: &mut Diagnostics) {
                 fault
                     .at(bind.place.clone())
                     .label("expected an address of its own")
-                    .note(format!("{} is bound at {}", before.value.0, before.place)),
+                    .note_at(
+                        format!("{} is bound at", before.value.0),
+                        before.place.clone(),
+                    ),
             );
         }
         others.push((host, bind));

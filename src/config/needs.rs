@@ -52,7 +52,7 @@ pub fn name_routes(source: &Source, roots: &[PathBuf], of_protos: &mut Diagnosti
                 .iter()
                 .map(|n| source.routes[*n].name.as_str())
                 .collect();
-            fault.notes.push(needed_by(&names));
+            fault.notes.push(needed_by(&names).into());
         }
     }
 }

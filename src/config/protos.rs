@@ -12,7 +12,7 @@ use super::source::{RouteSource, Source};
 use super::{with_names, yaml};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean, shown};
 use crate::schema::compile::{Descriptors, compile};
-use crate::schema::{Options, Presence, RequireError, Schema, Table};
+use crate::schema::{Encoding, Options, Presence, RequireError, Schema, Table};
 
 /// Where .proto files are looked for, beside routes.yaml, when it doesn't say.
 const DEFAULT_IMPORT_PATH: &str = "schemas";
@@ -137,12 +137,13 @@ impl Protos {
         let options = Options {
             unknown_fields: source.unknown_fields,
             layout: source.layout,
+            all_violations: source.all_violations,
         };
         let mut schema = Schema::new(source.encoding, Arc::clone(&self.table), message, options);
         for path in &source.require {
             match schema.require(&path.value) {
                 Ok(Presence::Explicit) => {}
-                Ok(Presence::Implicit) => found.push(zero_refused(path)),
+                Ok(Presence::Implicit) => found.push(zero_refused(source.encoding, path)),
                 Err(error) => found.push(require_fault(path, &error)),
             }
         }
@@ -171,13 +172,17 @@ impl Protos {
     }
 }
 
-fn zero_refused(path: &Spanned<String>) -> Diagnostic {
+fn zero_refused(encoding: Encoding, path: &Spanned<String>) -> Diagnostic {
+    let writer = match encoding {
+        Encoding::Json => "ProtoJSON",
+        Encoding::Protobuf | Encoding::Msgpack => "protobuf",
+    };
     Diagnostic::warning(format!(
         "requiring {:?} refuses messages where it is zero or empty",
         path.value
     ))
     .at(path.place.clone())
-    .label("protobuf doesn't write a zero of this field")
+    .label(format!("{writer} doesn't write a zero of this field"))
     .help("declare the field `optional` in its .proto, and a zero will be written")
 }
 

@@ -5,7 +5,8 @@ use super::yaml::{Kind, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::schema::{Encoding, Layout, UnknownFields};
 
-const LATER: &[&str] = &["json", "all_violations"];
+/// The encodings, by the key that names the message.
+const ENCODINGS: [Encoding; 3] = [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json];
 
 /// A schema by its message's name.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct SchemaSource {
     pub unknown_fields: UnknownFields,
     /// How MessagePack writes it.
     pub layout: Layout,
+    /// Whether a rejection says all that is wrong.
+    pub all_violations: bool,
     /// Paths of fields that must be there.
     pub require: Vec<Spanned<String>>,
 }
@@ -40,12 +43,14 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
             message: text(node, key, found)?,
             unknown_fields: UnknownFields::Allow,
             layout: Layout::Any,
+            all_violations: false,
             require: Vec::new(),
         });
     }
-    let mut section = Section::open(node, key, LATER, found);
-    let protobuf = encoded(&mut section, Encoding::Protobuf, found);
-    let msgpack = encoded(&mut section, Encoding::Msgpack, found);
+    let mut section = Section::open(node, key, &[], found);
+    let named = ENCODINGS.map(|it| Some((it, encoded(&mut section, it, found)?)));
+    let mut named = named.into_iter().flatten();
+    let (first, second) = (named.next(), named.next());
     let unknown_fields = section.word(
         "unknown_fields",
         &[
@@ -60,36 +65,39 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
         ("any", Layout::Any),
     ];
     let layout = section.word("layout", &layouts, found);
+    let all_violations = section.word("all_violations", &[("true", true), ("false", false)], found);
     let require = section.list("require", found, text);
-    if section.is_sound() && protobuf.is_none() && msgpack.is_none() && !section.has("json") {
+    if section.is_sound() && first.is_none() {
         let fault = Diagnostic::error(format!("the {key} names no message"));
         let fault = fault.at(section.place().clone());
-        found.push(fault.label("expected protobuf: pkg.Message or msgpack: pkg.Message"));
+        let expected = "expected protobuf: pkg.Message, msgpack: pkg.Message or json: pkg.Message";
+        found.push(fault.label(expected));
     }
-    if let (Some(_), Some((second, _))) = (&protobuf, &msgpack) {
+    if let (Some((first, _)), Some((second, (place, _)))) = (&first, &second) {
+        let (first, second) = (first.label(), second.label());
         let fault = Diagnostic::error(format!("the {key} has two encodings"));
         found.push(
             fault
-                .at(second.clone())
-                .label("expected protobuf or msgpack, not both")
-                .help("write a list for any of several: [{ protobuf: … }, { msgpack: … }]"),
+                .at(place.clone())
+                .label(format!("expected {first} or {second}, not both"))
+                .help(format!(
+                    "write a list for any of several: [{{ {first}: … }}, {{ {second}: … }}]"
+                )),
         );
     }
     section.close(found);
-    if let (Some(layout), Some(_), None) = (&layout, &protobuf, &msgpack) {
+    let (encoding, (_, message)) = first?;
+    if let Some(layout) = layout.as_ref().filter(|_| encoding != Encoding::Msgpack) {
         let fault = Diagnostic::error("\"layout\" has a meaning for msgpack only");
         found.push(fault.at(layout.place.clone()).label("remove it"));
     }
-    let (encoding, message) = match (protobuf, msgpack) {
-        (Some((_, message)), _) => (Encoding::Protobuf, message?),
-        (None, Some((_, message))) => (Encoding::Msgpack, message?),
-        (None, None) => return None,
-    };
+    let message = message?;
     Some(SchemaSource {
         encoding,
         message,
         unknown_fields: unknown_fields.map_or(UnknownFields::Allow, |it| it.value),
         layout: layout.map_or(Layout::Any, |it| it.value),
+        all_violations: all_violations.is_some_and(|it| it.value),
         require: require.unwrap_or_default(),
     })
 }

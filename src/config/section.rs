@@ -71,6 +71,19 @@ impl<'a> Section<'a> {
         self.pairs.iter().any(|(name, _)| name.text() == key)
     }
 
+    /// Where a key that belongs here stands one level too deep, and below which key.
+    pub fn misplaced(&self, key: &str) -> Option<(&'a Place, &'a str)> {
+        self.pairs
+            .iter()
+            .find_map(|(name, value)| match &value.kind {
+                Kind::Map(inner) => {
+                    let (misplaced, _) = inner.iter().find(|(inner, _)| inner.text() == key)?;
+                    Some((&misplaced.place, name.text()))
+                }
+                _ => None,
+            })
+    }
+
     /// The value of `key`, unread.
     pub fn node(&mut self, key: &'static str) -> Option<&'a Node> {
         if !self.asked.contains(&key) {

@@ -225,6 +225,16 @@ fn pairs<'a>(
         }
         None => (format!("the file has no {key:?}"), top.place().clone()),
     };
+    if let Some((place, inside)) = top.misplaced(key) {
+        let fault = Diagnostic::error(format!("{key:?} is indented as if it belonged to {inside}"));
+        let fault = fault.at(place.clone());
+        found.push(
+            fault
+                .label("expected it to begin in the first column")
+                .help(format!("indent {key}, and what is below it, less")),
+        );
+        return &[];
+    }
     let fault = Diagnostic::error(wrong).at(place);
     let example = match what {
         "frontend" => "clients: { bind: \"tcp://*:5559\" }",
@@ -379,7 +389,7 @@ fn routes(top: &mut Section<'_>, engine: EngineKind, found: &mut Diagnostics) ->
                     fault
                         .at(route.place.clone())
                         .label("expected a type of its own")
-                        .note(format!("{two} stands at {place}"))
+                        .note_at(format!("{two} stands at"), place.clone())
                         .help("remove one of them"),
                 );
             }

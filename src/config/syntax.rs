@@ -14,11 +14,20 @@ pub fn syntax_fault(
     bracket: Option<(char, Place)>,
 ) -> Diagnostic {
     let at = error.marker();
-    let (number, column) = (at.line() as u32, at.col() as u32 + 1);
-    let line = file.line(number).unwrap_or_default();
-    let indent = line.chars().take_while(|&c| c == ' ').count();
+    let (mut number, mut column) = (at.line() as u32, at.col() as u32 + 1);
     let says = |word: &str| error.info().contains(word);
-    let fault = Diagnostic::error(format!("not valid YAML: {}", error.info()));
+    let unfinished = says("simple key expect");
+    if let (true, Some((above, text))) = (unfinished, line_above(file, number)) {
+        // Noticed only where the next key begins.
+        (number, column) = (above, indent_of(text) as u32 + 1);
+    }
+    let line = file.line(number).unwrap_or_default();
+    let indent = indent_of(line);
+    let info = match unfinished {
+        true => "expected ':' behind a key",
+        false => error.info(),
+    };
+    let fault = Diagnostic::error(format!("not valid YAML: {info}"));
     if line[indent..].starts_with('*') || says("unknown anchor") {
         let first = if line[indent..].starts_with('*') {
             indent as u32 + 1
@@ -43,10 +52,28 @@ pub fn syntax_fault(
     } else {
         fault.at(file.place(number, column, 1))
     };
+    if unfinished {
+        let width = line.trim().chars().count() as u32;
+        let fault = fault.at(file.place(number, column, width));
+        let fault = fault.label("expected KEY: VALUE");
+        return match line.contains(':') {
+            true => fault.help("YAML wants a blank after the colon behind a key"),
+            false => fault.help("is the colon missing?"),
+        };
+    }
     if says("quoted scalar") {
         fault.help("is the quote closed?")
+    } else if let (Some((bracket, at)), true) = (&bracket, says("expected ','")) {
+        fault.help(format!(
+            "is a comma missing before this, or is the {bracket} at {at} not closed?"
+        ))
     } else if let Some((bracket, at)) = bracket {
         fault.help(format!("is the {bracket} at {at} closed?"))
+    } else if let Some(above) = deeper_than(file, number).filter(|_| says("mapping values")) {
+        let fault = fault.label("this line begins further right than the one above it");
+        fault.help(format!(
+            "the keys of one map begin in the same column: this line's and line {above}'s"
+        ))
     } else if says("mapping values are not allowed") {
         fault.help(
             "is the colon of the line above missing, or are quotes around a text with a colon?",
@@ -56,4 +83,24 @@ pub fn syntax_fault(
     } else {
         fault
     }
+}
+
+/// The line above `number` that says something, and its number.
+fn line_above(file: &SourceFile, number: u32) -> Option<(u32, &str)> {
+    let says_something = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with('#');
+    (1..number)
+        .rev()
+        .find_map(|above| Some((above, file.line(above).filter(says_something)?)))
+}
+
+/// The line above, if it has a key and its value and begins further left: nothing can be below it.
+fn deeper_than(file: &SourceFile, number: u32) -> Option<u32> {
+    let (above, text) = line_above(file, number)?;
+    let line = file.line(number)?;
+    let (_, value) = text.split_once(": ")?;
+    (indent_of(line) > indent_of(text) && !value.trim().is_empty()).then_some(above)
+}
+
+fn indent_of(line: &str) -> usize {
+    line.chars().take_while(|&c| c == ' ').count()
 }

@@ -58,8 +58,8 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         names,
     } = loaded.snapshot;
     assert_eq!(generation, 1);
-    assert_eq!(engine, EngineKind::Native);
     assert_eq!(admin, None);
+    assert_eq!(engine, EngineKind::Native);
     let frontend = |name: &str, bind: &str| Frontend {
         name: name.to_owned(),
         endpoints: Endpoints {

@@ -278,7 +278,7 @@ fn duplicates(file: &Arc<SourceFile>, pairs: &[(Rc<Spot>, Rc<Spot>)], found: &mu
                 Diagnostic::error(format!("{} stands here twice", quoted(text)))
                     .at(here)
                     .label("the second")
-                    .note(format!("the first is at {before}"))
+                    .note_at("the first is at", before.clone())
                     .help("remove or rename one of them"),
             ),
             None => {

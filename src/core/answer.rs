@@ -17,7 +17,10 @@ impl<F: Frame> Core<F> {
             match self.reply_fault(&request, kind, &frames) {
                 None => {
                     // Envelope in, worker's head out: for a DEALER that is all that changes.
-                    frames.splice(..head, request.envelope);
+                    match request.envelope.is_empty() {
+                        true => drop(frames.drain(..head)),
+                        false => drop(frames.splice(..head, request.envelope)),
+                    }
                     let Request {
                         client,
                         asked,
@@ -60,7 +63,7 @@ impl<F: Frame> Core<F> {
         let number = settled.or_else(|| token::number(name));
         let request = number.and_then(|number| self.requests.get(&number));
         let holds = request.is_some_and(|request| {
-            let named = bare || token::names(name, &request.identity);
+            let named = bare || request.name.is_of(name);
             matches!(request.state, State::Held { worker, bare: form, .. }
                 if worker == peer && form == bare && named)
         });
@@ -100,7 +103,10 @@ impl<F: Frame> Core<F> {
         // An error of the worker's is no reply of the schema's.
         let schema = request.route.reply.as_ref();
         let schema = schema.filter(|_| body[0].bytes() != frame::ERROR_TYPE)?;
-        let violation = schema.check(frame::payload(body), limits.depth).err()?;
+        let violation = match schema.check(frame::payload(body), limits.depth) {
+            Ok(_) => return None,
+            Err(violation) => violation,
+        };
         let mut rejection = Rejection::violation(Reason::BadReply, violation);
         rejection.message = format!(
             "the worker's answer fails its schema: {}",

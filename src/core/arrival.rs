@@ -4,6 +4,13 @@ use std::sync::Arc;
 
 use super::*;
 
+/// What came of judging a message that may be served.
+struct Judged {
+    route: Arc<Route>,
+    /// Which of the route's schemas it fits, 0 for the first; none for an opaque route.
+    schema: Option<usize>,
+}
+
 impl<F: Frame> Core<F> {
     /// A client's message, whole or (`oversize`) what the engine kept of it.
     pub(super) fn request(
@@ -34,7 +41,13 @@ impl<F: Frame> Core<F> {
         counters.received += 1;
         counters.bytes_in += bytes;
         match self.judge(client, &message, route, bytes, oversize) {
-            Ok(route) => self.accept(peer, message, route, bytes, out),
+            Ok(judged) => {
+                let Judged { route, schema } = judged;
+                if let Some(place) = schema {
+                    self.counts.route(id).fitted(place);
+                }
+                self.accept(peer, message, route, bytes, out);
+            }
             Err((rejection, errors)) => {
                 let kept = match oversize {
                     // The payload isn't among what was kept, as far as anybody knows.
@@ -64,7 +77,7 @@ impl<F: Frame> Core<F> {
         route: Option<&Arc<Route>>,
         bytes: u64,
         oversize: bool,
-    ) -> Result<Arc<Route>, (Rejection, ErrorEncoding)> {
+    ) -> Result<Judged, (Rejection, ErrorEncoding)> {
         let limits = &self.snapshot.limits;
         let errors = client.errors;
         let refuse = |reason, message: String| Err((Rejection::new(reason, message), errors));
@@ -105,14 +118,19 @@ impl<F: Frame> Core<F> {
         if let Some(limit) = self.client_limit(client, bytes) {
             return refuse_as(Reason::ClientLimit, limit);
         }
-        if let Some(schema) = &route.schema {
-            let payload = frame::payload(&message.body);
-            if let Err(violation) = schema.check(payload, limits.depth) {
+        let payload = frame::payload(&message.body);
+        let schema = route.schema.as_ref();
+        let schema = schema.map(|any_of| any_of.check(payload, limits.depth));
+        match schema.transpose() {
+            Ok(schema) => Ok(Judged {
+                route: Arc::clone(route),
+                schema,
+            }),
+            Err(violation) => {
                 let rejection = Rejection::violation(Reason::SchemaViolation, violation);
-                return Err((rejection, errors));
+                Err((rejection, errors))
             }
         }
-        Ok(Arc::clone(route))
     }
 
     fn client_limit(&self, client: &Client, bytes: u64) -> Option<String> {
@@ -150,14 +168,14 @@ impl<F: Frame> Core<F> {
         let Some(Peer::Client(client)) = self.peers.get(&peer) else {
             return;
         };
-        let identity = Arc::clone(&client.identity);
+        let name = Arc::clone(&client.name);
         let errors = client.errors;
         let mut envelope = message.envelope;
         compact(&mut envelope);
         let mut request = Request {
             client: peer,
             asked: client.asked,
-            identity: Arc::clone(&identity),
+            name: Arc::clone(&name),
             envelope,
             errors: route.schema.as_ref().map_or(errors, |s| s.errors()),
             snapshot: Arc::clone(&self.snapshot),
@@ -170,7 +188,7 @@ impl<F: Frame> Core<F> {
         self.number += 1;
         let number = self.number;
         let mut handed = false;
-        while let Some(worker) = self.pools[pool.0].at_once(&identity) {
+        while let Some(worker) = self.pools[pool.0].at_once(&name.bare) {
             handed = self.hand(worker, number, &mut request, out);
             if handed {
                 break;
@@ -184,7 +202,7 @@ impl<F: Frame> Core<F> {
                 return;
             }
             request.compact();
-            self.pools[pool.0].enqueue(number, &identity, bytes);
+            self.pools[pool.0].enqueue(number, &name.bare, bytes);
         }
         if let Some(Peer::Client(client)) = self.peers.get_mut(&peer) {
             client.open += 1;

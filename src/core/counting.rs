@@ -1,7 +1,7 @@
 //! The counters, and their copy for whoever asks: see [`metrics`](crate::metrics).
 
 use super::*;
-use crate::metrics::{Inquirer, RouteCounters, Sample};
+use crate::metrics::{RouteCounters, Sample};
 
 /// What the core counts beside what its pools do.
 #[derive(Debug)]
@@ -76,12 +76,6 @@ impl<F: Frame> Core<F> {
             ledger.unsolicited += pool.counters().unsolicited;
         }
         ledger
-    }
-
-    /// What asks for samples, for another thread to hold. Whoever has asked must see to it that the engine
-    /// has an event for the core soon.
-    pub fn inquirer(&self) -> Inquirer {
-        self.inquirer.clone()
     }
 
     /// Everything that is counted, now.

@@ -93,9 +93,10 @@ impl<F: Frame> Core<F> {
         debug!(
             reason = reason.label(),
             field = rejection.field,
-            message = rejection.message,
+            why = rejection.message,
             "rejected"
         );
+        self.note_rejection(&to, &rejection);
         let mut frames = to.envelope;
         frames.reserve_exact(2 + to.headers.len());
         frames.push(F::from(frame::ERROR_TYPE.to_vec()));
@@ -103,6 +104,31 @@ impl<F: Frame> Core<F> {
         frames.push(F::from(rejection.encode(to.errors)));
         let outcome = Outcome::Rejected(to.route, reason);
         self.deliver(to.client, to.asked, frames, outcome, out);
+    }
+
+    fn note_rejection(&mut self, to: &Return<F>, rejection: &Rejection) {
+        let (peers, snapshot) = (&self.peers, &self.snapshot);
+        let route = snapshot.names.of_route(to.route);
+        let particulars = || {
+            let (frontend, client) = match peers.get(&to.client) {
+                Some(Peer::Client(client)) => (
+                    snapshot.names.of_frontend(client.frontend).to_owned(),
+                    frame::printable(&client.name.bare),
+                ),
+                _ => Default::default(),
+            };
+            Particulars {
+                frontend,
+                client,
+                field: rejection.field.clone(),
+                offset: rejection.offset,
+                generation: rejection.generation,
+                why: rejection.message.clone(),
+                ..Particulars::default()
+            }
+        };
+        let what = What::Rejected(rejection.reason);
+        self.notes.note(self.now, what, route, particulars);
     }
 
     pub(super) fn deliver(

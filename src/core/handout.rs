@@ -1,6 +1,5 @@
 //! To a worker: what waits is handed out as long as somebody is free.
 
-use super::token::Token;
 use super::*;
 
 impl<F: Frame> Core<F> {
@@ -13,7 +12,7 @@ impl<F: Frame> Core<F> {
             if !self.hand(worker, number, &mut request, out) {
                 let pool = &mut self.pools[pool.0];
                 pool.set_blocked(worker, true);
-                pool.put_back(number, &request.identity, request.bytes);
+                pool.put_back(number, &request.name.bare, request.bytes);
             }
             self.requests.insert(number, request);
         }
@@ -35,13 +34,13 @@ impl<F: Frame> Core<F> {
         };
         let headers = copies(frame::headers(body));
         let pool = &mut self.pools[pool.0];
-        let token;
         let bare = pool.bare_identity(kind);
-        let name: &[u8] = if bare {
-            &request.identity
-        } else {
-            token = Token::new(&request.identity, number);
-            token.bytes()
+        let name: &[u8] = match bare {
+            true => &request.name.bare,
+            false => {
+                request.name.write(number, &mut self.token);
+                &self.token
+            }
         };
         let head: &[&[u8]] = match kind {
             WorkerKind::Dealer => &[name],
@@ -54,7 +53,7 @@ impl<F: Frame> Core<F> {
                     bare,
                     headers,
                 };
-                pool.hold(worker, number, &request.identity);
+                pool.hold(worker, number, &request.name.bare);
                 true
             }
             Err(back) => {

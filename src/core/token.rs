@@ -4,23 +4,40 @@
 //! `identity.decode()` never fails. The number alone names the request; the identity is held against
 //! it, so that a number by itself opens nothing.
 
-/// Longest token: an identity of 255 bytes in hex, the sign, and twenty digits.
-const TOKEN_MAX: usize = 2 * 255 + 1 + 20;
+use crate::pool::Identity;
 
-/// A token, written without allocating.
-pub(super) struct Token {
-    bytes: [u8; TOKEN_MAX],
-    length: usize,
+/// Longest identity: what the protocol allows.
+const IDENTITY_MAX: usize = 255;
+
+/// A client's name, as it is and as it stands in tokens.
+#[derive(Debug)]
+pub(super) struct Name {
+    /// As it is: what workers see under `identity: client`.
+    pub(super) bare: Identity,
+    /// As it stands in tokens.
+    shown: Box<[u8]>,
 }
 
-impl Token {
-    pub(super) fn new(identity: &[u8], number: u64) -> Self {
-        let mut token = Self {
-            bytes: [0; TOKEN_MAX],
-            length: 0,
+impl Name {
+    /// The name of a client of this identity. Identities are at most 255 bytes by the protocol; more would
+    /// be cut.
+    pub(super) fn new(identity: Vec<u8>) -> Self {
+        let shown = &identity[..identity.len().min(IDENTITY_MAX)];
+        let shown = match shown.iter().all(u8::is_ascii_graphic) {
+            true => shown.into(),
+            false => shown.iter().flat_map(|byte| hex(*byte)).collect(),
         };
-        token.length = put_name(&mut token.bytes, identity);
-        token.push(b'#');
+        Self {
+            bare: identity.into(),
+            shown,
+        }
+    }
+
+    /// Writes the token of this client's request over `into`.
+    pub(super) fn write(&self, number: u64, into: &mut Vec<u8>) {
+        into.clear();
+        into.extend_from_slice(&self.shown);
+        into.push(b'#');
         let mut digits = [0; 20];
         let mut first = digits.len();
         let mut rest = number;
@@ -29,53 +46,41 @@ impl Token {
             digits[first] = b'0' + (rest % 10) as u8;
             rest /= 10;
         }
-        for digit in &digits[first..] {
-            token.push(*digit);
-        }
-        token
+        into.extend_from_slice(&digits[first..]);
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-
-    fn push(&mut self, byte: u8) {
-        self.bytes[self.length] = byte;
-        self.length += 1;
+    /// Whether a token's front is this client's.
+    pub(super) fn is_of(&self, token: &[u8]) -> bool {
+        let rest = token.strip_prefix(&*self.shown);
+        rest.and_then(|rest| rest.split_first())
+            .is_some_and(|(sign, digits)| *sign == b'#' && !digits.contains(&b'#'))
     }
 }
 
-/// The number that a token ends with, if it is one that [`Token::new`] could have written.
+fn hex(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)])
+}
+
+/// The number that a token ends with, if it is one that [`Name::write`] could have written.
 pub(super) fn number(token: &[u8]) -> Option<u64> {
-    let sign = token.iter().rposition(|&b| b == b'#')?;
-    let digits = &token[sign + 1..];
-    let plain = !digits.starts_with(b"0") && digits.iter().all(u8::is_ascii_digit);
-    let digits = std::str::from_utf8(digits).ok().filter(|_| plain)?;
-    digits.parse().ok()
-}
-
-/// Whether a token's front is this identity's.
-pub(super) fn names(token: &[u8], identity: &[u8]) -> bool {
-    let mut name = [0; TOKEN_MAX];
-    let length = put_name(&mut name, identity);
-    let sign = token.iter().rposition(|&b| b == b'#');
-    sign.is_some_and(|sign| token[..sign] == name[..length])
-}
-
-/// Writes an identity as it stands in a token; gives how long it is. Identities are at most 255
-/// bytes by the protocol; more would be cut.
-fn put_name(into: &mut [u8; TOKEN_MAX], identity: &[u8]) -> usize {
-    let identity = &identity[..identity.len().min(255)];
-    if identity.iter().all(u8::is_ascii_graphic) {
-        into[..identity.len()].copy_from_slice(identity);
-        return identity.len();
+    let mut number = 0_u64;
+    let mut unit = 1_u64;
+    let mut last = 0;
+    // Of twenty digits at most, which is as far as the unit goes, and the sign.
+    for (place, byte) in token.iter().rev().take(21).enumerate() {
+        match byte {
+            b'0'..=b'9' => {
+                last = u64::from(byte - b'0');
+                number = number.checked_add(last.checked_mul(unit)?)?;
+                unit = unit.wrapping_mul(10);
+            }
+            // Written without leading zeros; of nothing, there is no number.
+            b'#' => return (place > 0 && (last > 0 || place == 1)).then_some(number),
+            _ => return None,
+        }
     }
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    for (at, byte) in identity.iter().enumerate() {
-        into[2 * at] = HEX[usize::from(byte >> 4)];
-        into[2 * at + 1] = HEX[usize::from(byte & 15)];
-    }
-    2 * identity.len()
+    None
 }
 
 #[cfg(test)]
@@ -83,7 +88,9 @@ mod tests {
     use super::*;
 
     fn token(identity: &[u8], number: u64) -> String {
-        String::from_utf8(Token::new(identity, number).bytes().to_vec()).unwrap()
+        let mut token = Vec::new();
+        Name::new(identity.to_vec()).write(number, &mut token);
+        String::from_utf8(token).unwrap()
     }
 
     #[test]
@@ -91,15 +98,19 @@ mod tests {
         assert_eq!(token(b"client1", 42), "client1#42");
         assert_eq!(token(b"\0\x01k", 7), "00016b#7");
         assert_eq!(token(b"", 0), "#0");
-        assert_eq!(token(&[0xff; 255], u64::MAX).len(), TOKEN_MAX);
+        assert_eq!(token(&[0xff; 255], u64::MAX).len(), 2 * 255 + 1 + 20);
     }
 
     #[test]
     fn reads_back_what_it_wrote_and_nothing_else() {
-        let written = Token::new(b"a#b", 1234567890);
-        assert_eq!(number(written.bytes()), Some(1234567890));
-        assert!(names(written.bytes(), b"a#b"));
-        assert!(!names(written.bytes(), b"a"));
+        let name = Name::new(b"a#b".to_vec());
+        let mut written = Vec::new();
+        for of in [0, 1, 9, 10, 100, 1234567890, u64::MAX - 1, u64::MAX] {
+            name.write(of, &mut written);
+            assert_eq!(number(&written), Some(of));
+            assert!(name.is_of(&written));
+            assert!(!Name::new(b"a".to_vec()).is_of(&written));
+        }
         for foreign in [
             "",
             "a",
@@ -109,6 +120,10 @@ mod tests {
             "a#-1",
             "a#+1",
             "#99999999999999999999",
+            "#18446744073709551616",
+            "#100000000000000000000",
+            "#00",
+            "#000000000000000000000000",
         ] {
             assert_eq!(number(foreign.as_bytes()), None, "{foreign}");
         }

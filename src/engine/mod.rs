@@ -7,13 +7,14 @@
 //! What an engine must do, whichever it is: number every connection anew ([`PeerId`](crate::core::PeerId)
 //! is never used twice); tell who comes before what they send and who goes after it; never block in an
 //! outlet's call; bound what it keeps for a client by `limits.client_bytes` and tell the fate of each
-//! answer that it kept; take in at most a budget of messages before it looks at the others again.
+//! answer that it kept; log once a turn what the core noted (`notes::log_notes`); take in at most a budget of messages before it looks at the others again.
 //! One that sees each worker says so with `crowd: false`; one that doesn't gives the core one crowd
 //! a pool. The core needs no other knowledge of the difference.
 
 mod control;
 mod libzmq;
 mod native;
+mod notes;
 
 use std::fmt;
 use std::sync::{Arc, mpsc};
@@ -23,7 +24,7 @@ use std::time::Duration;
 pub use control::Control;
 
 use crate::core::Ledger;
-use crate::metrics::{Inquirer, Sample};
+use crate::metrics::{self, Inquirer, Inquiries, Sample};
 use crate::snapshot::{EngineKind, Snapshot};
 
 /// An address that the gateway listens on, as the system resolved it.
@@ -99,6 +100,14 @@ impl Reloader {
             )),
         }
     }
+
+    /// Everywhere that the gateway listens by `snapshot`, which is the one that was given last.
+    pub fn listening(&self, snapshot: &Snapshot) -> Vec<Listening> {
+        match &self.0 {
+            OfEngine::Libzmq(engine) => engine.listening(),
+            OfEngine::Native(engine) => engine.listening(snapshot),
+        }
+    }
 }
 
 /// What asks a running gateway what it has counted, from any thread.
@@ -109,9 +118,10 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// What asks the core through `inquirer`, and wakes its engine through `control`.
-    fn new(inquirer: Inquirer, control: Control) -> Self {
-        Self { inquirer, control }
+    /// What asks a core, and wakes its engine through `control`; and what that core is to answer.
+    fn new(control: Control) -> (Self, Inquiries) {
+        let (inquirer, inquiries) = metrics::inquiries();
+        (Self { inquirer, control }, inquiries)
     }
 
     /// Has `tell` called, on the data thread, with a sample of the next moment; it must not block. False,

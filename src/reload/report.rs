@@ -7,7 +7,6 @@ use super::Plan;
 use crate::diagnostic::Diagnostics;
 use crate::engine::Listening;
 use crate::metrics::Latency;
-use crate::snapshot::Snapshot;
 
 /// What a reload came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +69,8 @@ pub struct Standing(Mutex<Known>);
 /// See [`Standing`].
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// Where the gateway listens, as resolved. What is taken out of the configuration stays, because it may
-    /// come back before it is closed: see [`Known::listening_for`].
-    listening: Vec<Listening>,
+    /// Where the gateway listens, as resolved.
+    pub listening: Vec<Listening>,
     /// The last reload.
     pub last: Option<Arc<Report>>,
     /// Reloads by [`Outcome`].
@@ -83,26 +81,7 @@ pub struct Known {
     pub swap: Latency,
 }
 
-impl Known {
-    /// Where the gateway listens by `snapshot`.
-    pub fn listening_for(&self, snapshot: &Snapshot) -> impl Iterator<Item = &Listening> {
-        self.listening.iter().filter(|at| match at.role {
-            "frontend" => snapshot.frontends.values().any(|it| it.name == at.name),
-            "pool" => snapshot.pools.values().any(|it| it.name == at.name),
-            _ => snapshot.admin.is_some(),
-        })
-    }
-}
-
 impl Standing {
-    /// A gateway that has started and listens there.
-    pub fn new(listening: Vec<Listening>) -> Self {
-        Self(Mutex::new(Known {
-            listening,
-            ..Known::default()
-        }))
-    }
-
     /// All of it, at this moment.
     pub fn known(&self) -> Known {
         self.lock().clone()
@@ -119,14 +98,9 @@ impl Standing {
         known.last = Some(Arc::clone(report));
     }
 
-    /// These have begun to listen. Whatever they name has no other addresses.
-    pub fn listens(&self, new: &[Listening]) {
-        let mut known = self.lock();
-        known.listening.retain(|at| {
-            let moved = |it: &Listening| (it.role, &it.name) == (at.role, &at.name);
-            !new.iter().any(moved)
-        });
-        known.listening.extend_from_slice(new);
+    /// The gateway listens there, and nowhere else.
+    pub fn listens(&self, listening: Vec<Listening>) {
+        self.lock().listening = listening;
     }
 
     /// Nothing that is done under the lock can be left half done by a panic.

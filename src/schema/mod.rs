@@ -1,16 +1,20 @@
 //! What a payload must look like: an encoding and a message of the compiled `.proto` files.
 //!
 //! `.proto` files → [`compile`] → descriptors → `table` → a [`Schema`] for each route, which the
-//! walks (`protobuf`, `msgpack`) hold payloads against. Schema knows no sockets, no routes, no
+//! walks (`protobuf`, `msgpack`, `json`) hold payloads against. Schema knows no sockets, no routes, no
 //! clock; a payload can never make it panic, allocate without bound or recurse beyond `depth`.
 
 pub mod compile;
 
+mod json;
+mod keys;
 mod msgpack;
+mod named;
 mod needs;
 mod protobuf;
 mod require;
 mod table;
+mod text;
 mod violation;
 
 use std::sync::Arc;
@@ -28,6 +32,8 @@ pub enum Encoding {
     Protobuf,
     /// MessagePack, by the same `.proto` message.
     Msgpack,
+    /// JSON as ProtoJSON has it, by the same `.proto` message.
+    Json,
 }
 
 impl Encoding {
@@ -36,6 +42,7 @@ impl Encoding {
         match self {
             Encoding::Protobuf => "protobuf",
             Encoding::Msgpack => "msgpack",
+            Encoding::Json => "json",
         }
     }
 }
@@ -69,6 +76,8 @@ pub struct Options {
     pub unknown_fields: UnknownFields,
     /// How MessagePack may write a message; nothing to the other encodings.
     pub layout: Layout,
+    /// Whether [`Violation::others`] says what else is wrong.
+    pub all_violations: bool,
 }
 
 /// What a route's payloads are held against.
@@ -130,11 +139,24 @@ impl Schema {
     /// `depth` is how many levels of messages may lie within each other below the root. It bounds
     /// the recursion, so the caller keeps it to what its stack holds: 1000 on 2 MiB.
     pub fn check(&self, payload: &[u8], depth: u32) -> Result<(), Violation> {
-        let verdict = match self.encoding {
-            Encoding::Protobuf => protobuf::check(self, payload, depth),
-            Encoding::Msgpack => msgpack::check(self, payload, depth),
-        };
-        verdict.map_err(|fault| fault.into_violation())
+        match self.walk::<violation::First>(payload, depth) {
+            Ok(()) => Ok(()),
+            // A second walk, of a payload that is refused anyway.
+            Err(_) if self.options.all_violations => {
+                let verdict = self.walk::<violation::All>(payload, depth);
+                verdict.map_err(|fault| fault.into_violation(true))
+            }
+            Err(fault) => Err(fault.into_violation(false)),
+        }
+    }
+
+    #[inline]
+    fn walk<G: violation::Gather>(&self, payload: &[u8], depth: u32) -> Checked<()> {
+        match self.encoding {
+            Encoding::Protobuf => protobuf::check::<G>(self, payload, depth),
+            Encoding::Msgpack => msgpack::check::<G>(self, payload, depth),
+            Encoding::Json => json::check::<G>(self, payload, depth),
+        }
     }
 
     fn root(&self) -> Scope<'_> {
@@ -161,21 +183,29 @@ impl<'a> Scope<'a> {
         Self { message, needs }
     }
 
-    /// That every field that must be present is in `seen`.
+    /// That every field that must be present is in `seen`; none where nothing must be.
     #[inline]
-    fn complete(self, seen: &needs::FieldSet, offset: usize) -> Checked<()> {
-        match self.needs.missing(seen) {
-            None => Ok(()),
-            Some(index) => {
-                let name = &*self.message.fields[index as usize].name;
-                let fault = violation::Fault::new(offset, "a value, for it is required", "none");
-                // A map entry is not a level of the path.
-                Err(if self.message.map_entry {
-                    fault
-                } else {
-                    fault.under(name)
-                })
-            }
+    fn complete(
+        self,
+        seen: Option<&needs::FieldSet>,
+        offset: usize,
+        faults: &mut impl violation::Gather,
+    ) -> Checked<()> {
+        let Some(seen) = seen else { return Ok(()) };
+        for index in self.needs.missing(seen) {
+            faults.keep(self.lacks(index, offset), || Ok(()))?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn lacks(self, index: u32, offset: usize) -> Box<violation::Fault> {
+        let name = &*self.message.fields[index as usize].name;
+        let fault = violation::Fault::new(offset, "a value, for it is required", "none").behind();
+        // A map entry is not a level of the path.
+        match self.message.map_entry {
+            true => fault,
+            false => fault.under(name),
         }
     }
 }

@@ -9,21 +9,23 @@ mod keys;
 mod known;
 mod scalar;
 
-use super::needs::FieldSet;
+use std::marker::PhantomData;
+
+use super::named::{Seen, unknown_key};
 use super::table::{Cardinality, Field, Form, Kind, Message, Table};
-use super::violation::{Checked, Fault, deeper, excerpt};
+use super::violation::{Checked, Fault, Gather, deeper};
 use super::{Layout, Schema, Scope, UnknownFields};
-use crate::diagnostic::did_you_mean;
 use head::{Head, Reader};
 use keys::Keys;
-use scalar::{scalar, short, utf8};
+use scalar::{scalar, utf8};
 
 /// The first thing wrong with `payload`.
-pub(super) fn check(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
+pub(super) fn check<G: Gather>(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
     let walk = Walk {
         table: &schema.table,
         reject_unknown: schema.options.unknown_fields == UnknownFields::Reject,
         layout: schema.options.layout,
+        faults: PhantomData::<G>,
     };
     let mut reader = Reader::new(payload);
     walk.message(&mut reader, schema.root(), depth)?;
@@ -36,13 +38,14 @@ pub(super) fn check(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> 
     }
 }
 
-struct Walk<'a> {
+struct Walk<'a, G> {
     table: &'a Table,
     reject_unknown: bool,
     layout: Layout,
+    faults: PhantomData<G>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a, G: Gather> Walk<'a, G> {
     /// One message, in the form that its type has.
     fn message(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         match scope.message.form {
@@ -54,12 +57,19 @@ impl<'a> Walk<'a> {
     /// One message by its fields.
     fn fields(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.at();
-        match (reader.head()?, self.layout) {
+        let head = if let Some(count) = reader.short_map() {
+            Head::Map(count)
+        } else if let Some(count) = reader.short_array() {
+            Head::Array(count)
+        } else {
+            reader.head()?
+        };
+        match (head, self.layout) {
             (Head::Map(count), Layout::Map | Layout::Any) => {
-                self.keyed(reader, scope, count, at, depth)
+                G::over(|faults| self.keyed(reader, scope, count, at, depth, faults))
             }
             (Head::Array(count), Layout::Array | Layout::Any) => {
-                self.placed(reader, scope, count, at, depth)
+                G::over(|faults| self.placed(reader, scope, count, at, depth, faults))
             }
             (head, _) => Err(self.no_message(scope.message, head, at)),
         }
@@ -73,9 +83,10 @@ impl<'a> Walk<'a> {
         count: usize,
         start: usize,
         depth: u32,
+        faults: &mut G,
     ) -> Checked<()> {
         let message = scope.message;
-        let mut seen = Seen::default();
+        let mut seen = Seen::new(!scope.needs.is_empty());
         let mut place = 0;
         for _ in 0..count {
             let at = reader.at();
@@ -85,19 +96,42 @@ impl<'a> Walk<'a> {
                 Some(index) => Some(index),
                 None => message.by_name(utf8(key, reader.at() - key.len())?),
             };
-            match index {
+            let value = reader.at();
+            let checked = match index {
                 Some(index) => {
-                    place = index as usize + 1;
-                    seen.name(message, index, at)?;
-                    if self.field(reader, scope, index, depth)? {
-                        seen.hold(message, index, at)?;
-                    }
+                    place = message.place_after(index);
+                    self.named(reader, scope, index, &mut seen, at, depth)
                 }
-                None if self.reject_unknown => return Err(unknown_key(message, key, at)),
-                None => reader.skip(depth)?,
+                None if self.reject_unknown => Err(unknown_key(message, key, at)),
+                None => reader.skip(depth),
+            };
+            if let Err(fault) = checked {
+                faults.keep(fault, || reader.pass(value, depth))?;
             }
         }
-        scope.complete(&seen.held, start)
+        scope.complete(seen.held(), start, faults)
+    }
+
+    /// The value of the field whose key lies at `at`.
+    #[inline]
+    fn named(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        index: u32,
+        seen: &mut Seen,
+        at: usize,
+        depth: u32,
+    ) -> Checked<()> {
+        seen.name(scope.message, index, at)?;
+        match self.field(reader, scope, index, depth) {
+            Ok(false) => Ok(()),
+            Ok(true) => seen.hold(scope.message, index, at),
+            Err(fault) => {
+                seen.meet(index);
+                Err(fault)
+            }
+        }
     }
 
     /// A message as an array of `count` values in declaration order.
@@ -108,6 +142,7 @@ impl<'a> Walk<'a> {
         count: usize,
         start: usize,
         depth: u32,
+        faults: &mut G,
     ) -> Checked<()> {
         let message = scope.message;
         let places = message.declared.len();
@@ -115,14 +150,22 @@ impl<'a> Walk<'a> {
             let expected = format!("at most {places} values, the fields of {}", message.name);
             return Err(Fault::new(start, expected, format!("{count}")));
         }
-        let mut seen = Seen::default();
+        let mut seen = Seen::new(!scope.needs.is_empty());
         for &index in &message.declared[..count] {
             let at = reader.at();
-            if self.field(reader, scope, index, depth)? {
-                seen.hold(message, index, at)?;
+            let checked = match self.field(reader, scope, index, depth) {
+                Ok(true) => seen.hold(message, index, at),
+                Ok(false) => Ok(()),
+                Err(fault) => {
+                    seen.meet(index);
+                    Err(fault)
+                }
+            };
+            if let Err(fault) = checked {
+                faults.keep(fault, || reader.pass(at, depth))?;
             }
         }
-        scope.complete(&seen.held, start)
+        scope.complete(seen.held(), start, faults)
     }
 
     /// The value of a known field; false if it is absent, which is written as nil.
@@ -135,13 +178,18 @@ impl<'a> Walk<'a> {
         depth: u32,
     ) -> Checked<bool> {
         let field = &scope.message.fields[index as usize];
+        if field.cardinality == Cardinality::Singular && reader.plain(field.kind) {
+            return Ok(true);
+        }
         if self.absent(reader, field) {
             return Ok(false);
         }
         let checked = match field.cardinality {
             Cardinality::Singular => self.element(reader, scope, index, field.kind, depth),
-            Cardinality::Repeated => self.list(reader, scope, index, field, depth),
-            Cardinality::Map => self.map(reader, scope, index, field, depth),
+            Cardinality::Repeated => {
+                G::over(|faults| self.list(reader, scope, index, depth, faults))
+            }
+            Cardinality::Map => G::over(|faults| self.map(reader, scope, index, depth, faults)),
         };
         match checked {
             Ok(()) => Ok(true),
@@ -184,11 +232,16 @@ impl<'a> Walk<'a> {
         reader: &mut Reader,
         scope: Scope<'a>,
         index: u32,
-        field: &Field,
         depth: u32,
+        faults: &mut G,
     ) -> Checked<()> {
+        let field = &scope.message.fields[index as usize];
         let at = reader.at();
-        let count = match reader.head()? {
+        let head = match reader.short_array() {
+            Some(count) => Head::Array(count),
+            None => reader.head()?,
+        };
+        let count = match head {
             Head::Array(count) => count,
             head => {
                 let expected = format!("an array of {}", field.kind.label(self.table));
@@ -196,8 +249,12 @@ impl<'a> Walk<'a> {
             }
         };
         for i in 0..count {
+            if reader.plain(field.kind) {
+                continue;
+            }
+            let at = reader.at();
             if let Err(fault) = self.element(reader, scope, index, field.kind, depth) {
-                return Err(fault.under(format!("[{i}]")));
+                faults.keep(fault.under(format!("[{i}]")), || reader.pass(at, depth))?;
             }
         }
         Ok(())
@@ -209,9 +266,10 @@ impl<'a> Walk<'a> {
         reader: &mut Reader,
         scope: Scope<'a>,
         index: u32,
-        field: &Field,
         depth: u32,
+        faults: &mut G,
     ) -> Checked<()> {
+        let field = &scope.message.fields[index as usize];
         let at = reader.at();
         let head = reader.head()?;
         let entry = field
@@ -230,10 +288,20 @@ impl<'a> Walk<'a> {
         };
         let mut keys = Keys::new(self.table, key.kind, reader);
         for _ in 0..count {
-            let key = keys.next(reader)?;
+            let at = reader.at();
+            let key = match keys.next(reader) {
+                Ok(key) => key,
+                Err(fault) => {
+                    faults.keep(fault, || {
+                        reader.pass(at, depth).and_then(|()| reader.skip(depth))
+                    })?;
+                    continue;
+                }
+            };
+            let at = reader.at();
             // The value is the second field of an entry.
             if let Err(fault) = self.element(reader, entry, 1, value.kind, depth) {
-                return Err(fault.under(key.segment()));
+                faults.keep(fault.under(key.segment()), || reader.pass(at, depth))?;
             }
         }
         Ok(())
@@ -250,40 +318,6 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// What one occurrence of a message holds so far.
-#[derive(Default)]
-struct Seen {
-    named: FieldSet,
-    held: FieldSet,
-    oneofs: FieldSet,
-}
-
-impl Seen {
-    /// A field's key was read at `at`.
-    #[inline]
-    fn name(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {
-        if self.named.insert(index) {
-            return Ok(());
-        }
-        let name = &*message.fields[index as usize].name;
-        Err(Fault::new(at, "each field once", "it again").under(name))
-    }
-
-    /// A field whose key or value lies at `at` is not absent.
-    #[inline]
-    fn hold(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {
-        self.held.insert(index);
-        let field = &message.fields[index as usize];
-        match field.oneof {
-            Some(oneof) if !self.oneofs.insert(oneof) => {
-                let fault = Fault::new(at, "at most one field of its oneof", "a second one");
-                Err(fault.under(&*field.name))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 /// A field's name, or at least a string.
 #[inline]
 fn key<'a>(reader: &mut Reader<'a>) -> Checked<&'a [u8]> {
@@ -295,14 +329,4 @@ fn key<'a>(reader: &mut Reader<'a>) -> Checked<&'a [u8]> {
         Head::Str(text) => Ok(text),
         head => Err(Fault::new(at, "a field's name", head.describe())),
     }
-}
-
-#[cold]
-fn unknown_key(message: &Message, key: &[u8], at: usize) -> Box<Fault> {
-    let mut expected = format!("a field of {}", message.name);
-    let guess = String::from_utf8_lossy(short(key));
-    if let Some(near) = did_you_mean(&guess, message.field_names()) {
-        expected = format!("{expected} (did you mean {near:?}?)");
-    }
-    Fault::new(at, expected, format!("the key {}", excerpt(key)))
 }

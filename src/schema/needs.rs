@@ -44,11 +44,11 @@ impl Needs {
         &mut self.children[at].1
     }
 
-    /// The first required field that is not in `seen`.
+    /// The required fields that are not in `seen`.
     #[inline]
-    pub fn missing(&self, seen: &FieldSet) -> Option<u32> {
-        let mut required = self.required.iter().copied();
-        required.find(|&index| !seen.contains(index))
+    pub fn missing(&self, seen: &FieldSet) -> impl Iterator<Item = u32> {
+        let required = self.required.iter().copied();
+        required.filter(|&index| !seen.contains(index))
     }
 }
 

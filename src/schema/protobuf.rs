@@ -8,9 +8,11 @@
 mod locate;
 mod wire;
 
+use std::marker::PhantomData;
+
 use super::needs::FieldSet;
 use super::table::{EnumId, Field, Kind, Message, Table, wire as wire_type};
-use super::violation::{Checked, Fault, deeper};
+use super::violation::{Checked, Fault, Gather, deeper};
 use super::{Schema, Scope, UnknownFields};
 use locate::locate;
 use wire::{Reader, open_group, wrong_end};
@@ -19,20 +21,22 @@ use wire::{Reader, open_group, wrong_end};
 const NO_GROUP: u32 = 0;
 
 /// The first thing wrong with `payload`.
-pub(super) fn check(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
+pub(super) fn check<G: Gather>(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
     let walk = Walk {
         table: &schema.table,
         reject_unknown: schema.options.unknown_fields == UnknownFields::Reject,
+        faults: PhantomData::<G>,
     };
     walk.message(&mut Reader::new(payload), schema.root(), NO_GROUP, depth)
 }
 
-struct Walk<'a> {
+struct Walk<'a, G> {
     table: &'a Table,
     reject_unknown: bool,
+    faults: PhantomData<G>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a, G: Gather> Walk<'a, G> {
     /// One message: all of `reader`, or up to the end of `group`.
     fn message(
         &self,
@@ -41,29 +45,55 @@ impl<'a> Walk<'a> {
         group: u32,
         depth: u32,
     ) -> Checked<()> {
+        G::over(|faults| self.records(reader, scope, group, depth, faults))
+    }
+
+    fn records(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        group: u32,
+        depth: u32,
+        faults: &mut G,
+    ) -> Checked<()> {
         let start = reader.at();
         let message = scope.message;
         let tracked = !scope.needs.is_empty();
-        let mut seen = FieldSet::default();
-        while !reader.is_empty() {
+        let mut seen = tracked.then(FieldSet::default);
+        loop {
+            match &mut seen {
+                None => reader.quick(&message.quick, |_| {}),
+                Some(seen) => reader.quick(&message.quick, |number| {
+                    seen.insert(message.by_number(number).unwrap_or_default());
+                }),
+            }
+            if reader.is_empty() {
+                break;
+            }
             let at = reader.at();
             let (number, wire) = reader.tag()?;
             if wire == wire_type::END_GROUP {
                 if number != group {
                     return Err(wrong_end(at, group, number));
                 }
-                return scope.complete(&seen, start);
+                return scope.complete(seen.as_ref(), start, faults);
             }
+            let value = reader.at();
             if let Some(index) = message.by_number(number) {
-                if tracked {
+                if let Some(seen) = &mut seen {
                     seen.insert(index);
                 }
-                if let Err(fault) = self.field(reader, scope, index, wire, at, depth) {
+                if let Err(mut fault) = self.field(reader, scope, index, wire, at, depth) {
+                    if wire == wire_type::LEN {
+                        fault = fault.within();
+                    }
                     let field = &message.fields[index as usize];
-                    return Err(locate(fault, self.table, message, field, reader, start, at));
+                    fault = locate(fault, self.table, message, field, reader, start, at);
+                    faults.keep(fault, || reader.pass(value, number, wire, depth))?;
                 }
             } else if self.reject_unknown && !message.message_set {
-                return Err(unknown_field(message, number, at));
+                let fault = unknown_field(message, number, at);
+                faults.keep(fault, || reader.pass(value, number, wire, depth))?;
             } else {
                 reader.skip(number, wire, depth)?;
             }
@@ -71,7 +101,7 @@ impl<'a> Walk<'a> {
         if group != NO_GROUP {
             return Err(open_group(reader.at(), group));
         }
-        scope.complete(&seen, start)
+        scope.complete(seen.as_ref(), start, faults)
     }
 
     /// One record of a known field: an element, or a packed run of them.
@@ -171,17 +201,8 @@ impl<'a> Walk<'a> {
 
 #[inline]
 fn utf8(text: &[u8], at: usize) -> Checked<()> {
-    if text.is_ascii() {
-        return Ok(());
-    }
-    match std::str::from_utf8(text) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Fault::new(
-            at + error.valid_up_to(),
-            "a string in UTF-8",
-            "bytes that are not",
-        )),
-    }
+    super::text::utf8(text)
+        .map_err(|good| Fault::new(at + good, "a string in UTF-8", "bytes that are not"))
 }
 
 #[inline]

@@ -12,8 +12,8 @@ use super::{Encoding, Schema};
 pub enum Presence {
     /// A writer that sets the field writes it, whatever its value.
     Explicit,
-    /// A protobuf writer leaves the field out when it holds zero or nothing (proto3 without
-    /// `optional`, and empty lists and maps), so a message with a zero there would be refused.
+    /// A protobuf or ProtoJSON writer leaves the field out when it holds zero or nothing (proto3
+    /// without `optional`, and empty lists and maps), so a message with a zero there would be refused.
     Implicit,
 }
 
@@ -60,8 +60,8 @@ impl Schema {
     /// Requires the field at `path` (proto or JSON names, with dots) to be present, and each message
     /// on the way to it; below a repeated or a map field, in each of its elements.
     ///
-    /// In protobuf a field is present if its tag is, in MessagePack if its key or place is and holds
-    /// no nil. A failed call changes nothing.
+    /// In protobuf a field is present if its tag is, in MessagePack and JSON if its key or place is and
+    /// holds no nil or null. A failed call changes nothing.
     pub fn require(&mut self, path: &str) -> Result<Presence, RequireError> {
         let mut needs = self.needs.clone();
         let presence = self.resolve(path, &mut needs)?;
@@ -85,7 +85,7 @@ impl Schema {
             needs.require(index);
             if segments.peek().is_none() {
                 let unseen = field.implicit || field.cardinality != Cardinality::Singular;
-                if unseen && self.encoding == Encoding::Protobuf {
+                if unseen && self.encoding != Encoding::Msgpack {
                     presence = Presence::Implicit;
                 }
                 break;
@@ -115,6 +115,10 @@ impl Schema {
     /// Whether this encoding writes messages of such a form by their fields.
     fn has_fields(&self, form: Form) -> bool {
         let free = matches!(form, Form::Struct | Form::Value | Form::ListValue);
-        self.encoding == Encoding::Protobuf || !free
+        match self.encoding {
+            Encoding::Protobuf => true,
+            Encoding::Msgpack => !free,
+            Encoding::Json => !free && form != Form::Any,
+        }
     }
 }

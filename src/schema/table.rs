@@ -12,6 +12,7 @@ use std::ops::Index;
 use rustc_hash::FxHashMap;
 
 use super::needs::Needs;
+use super::text::first_bytes;
 
 /// Field numbers below this are looked up in an array, larger ones by binary search: all that people
 /// usually give, in half a kilobyte.
@@ -86,6 +87,8 @@ pub struct Message {
     pub(super) declared: Box<[u32]>,
     /// Its own proto2 `required` fields.
     pub(super) needs: Needs,
+    /// By the byte, what follows a protobuf tag of one byte.
+    pub(super) quick: Box<[Quick]>,
     dense: Box<[u16]>,
     names: FxHashMap<Box<str>, u32>,
 }
@@ -99,7 +102,12 @@ impl Message {
             .collect::<Vec<_>>();
         fields.sort_by_key(|field| field.number);
         let index_of = |number: u32| fields.partition_point(|field| field.number < number) as u32;
-        let declared = declared.into_iter().map(index_of).collect();
+        let declared: Box<[u32]> = declared.into_iter().map(index_of).collect();
+        for (place, &index) in (0..).zip(&declared) {
+            if let Some(field) = fields.get_mut(index as usize) {
+                field.place = place;
+            }
+        }
 
         let numbers = fields.iter().map(|field| field.number);
         let small = numbers.filter(|number| *number < DENSE_NUMBERS).max();
@@ -126,6 +134,7 @@ impl Message {
             form,
             map_entry: false,
             message_set: false,
+            quick: quick(&fields),
             fields: fields.into(),
             declared,
             needs,
@@ -159,8 +168,14 @@ impl Message {
     pub(super) fn declared_as(&self, place: usize, name: &[u8]) -> Option<u32> {
         let index = *self.declared.get(place)?;
         let field = &self.fields[index as usize];
-        let same = field.name.as_bytes() == name || field.json_name.as_bytes() == name;
+        let same = field.is_named(name) || field.json_name.as_bytes() == name;
         same.then_some(index)
+    }
+
+    /// The place after that of field `index`, in declaration order.
+    #[inline]
+    pub(super) fn place_after(&self, index: u32) -> usize {
+        self.fields[index as usize].place as usize + 1
     }
 
     /// The fields' names as in the `.proto`.
@@ -169,15 +184,53 @@ impl Message {
     }
 }
 
+/// What a protobuf walk may expect behind a tag, if the value is plain and nothing more is asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quick {
+    /// Nothing: the tag is read as any.
+    No,
+    Varint,
+    Eight,
+    Four,
+    Bytes,
+    Text,
+    /// A packed run of varints.
+    Run,
+}
+
+/// By the byte of a one-byte tag.
+fn quick(fields: &[Field]) -> Box<[Quick]> {
+    let mut quick = Vec::new();
+    for field in fields.iter().filter(|field| field.number < 16) {
+        let tag = |wire: u8| (field.number as usize) << 3 | usize::from(wire);
+        quick.resize(tag(7) + 1, Quick::No);
+        quick[tag(field.wire)] = match (field.kind, field.wire) {
+            (Kind::String { utf8: true }, _) => Quick::Text,
+            (Kind::String { utf8: false } | Kind::Bytes, _) => Quick::Bytes,
+            (Kind::Enum(_) | Kind::Message(_) | Kind::Group(_), _) => Quick::No,
+            (_, wire::I64) => Quick::Eight,
+            (_, wire::I32) => Quick::Four,
+            _ => Quick::Varint,
+        };
+        if field.packable && quick[tag(field.wire)] == Quick::Varint {
+            quick[tag(wire::LEN)] = Quick::Run;
+        }
+    }
+    quick.into()
+}
+
 /// Messages that MessagePack and JSON write in a form of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// As its fields say.
     Fields,
     Timestamp,
+    Duration,
+    FieldMask,
     Struct,
     Value,
     ListValue,
+    Any,
     /// `google.protobuf.Int32Value` and its like: the bare value of its only field.
     Wrapper,
 }
@@ -195,11 +248,58 @@ pub struct Field {
     pub(super) required: bool,
     /// No presence: a writer leaves the default value out.
     pub(super) implicit: bool,
+    /// Where it stands in [`Message::declared`]; an extension behind all of that.
+    pub(super) place: u32,
     /// Which oneof of the message it belongs to.
     pub(super) oneof: Option<u32>,
     /// As in the `.proto`; `[pkg.name]` for an extension.
     pub(super) name: Box<str>,
+    pub(super) key: Key,
     pub(super) json_name: Box<str>,
+}
+
+impl Field {
+    #[inline]
+    fn is_named(&self, name: &[u8]) -> bool {
+        let own = self.name.as_bytes();
+        name.len() == own.len()
+            && first_bytes(name) == self.key.start
+            && (own.len() <= 8 || name[8..] == own[8..])
+    }
+
+    /// Whether `text` begins with the name and a quote and a colon behind it, as the rest of a JSON
+    /// key does: how many bytes that is.
+    #[inline]
+    pub(super) fn key_in(&self, text: &[u8]) -> Option<usize> {
+        let own = self.name.as_bytes();
+        let word = u64::from_le_bytes(*text.first_chunk::<8>()?);
+        let size = own.len() + 2;
+        let same = (word ^ self.key.start) & self.key.mask == 0
+            && (own.len() <= 8 || text[8..].starts_with(&own[8..]))
+            && text.get(own.len()..size)? == b"\":";
+        same.then_some(size)
+    }
+}
+
+/// The first bytes of a name, to compare it by at once: a name is of letters, digits, `_`, `.`, `[` and
+/// `]`, so in JSON it is written as it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    /// See [`first_bytes`].
+    start: u64,
+    /// The bits of `start` that the name has.
+    mask: u64,
+}
+
+impl Key {
+    pub fn of(name: &str) -> Self {
+        let mask = match name.len() {
+            0..8 => (1 << (8 * name.len())) - 1,
+            _ => u64::MAX,
+        };
+        let start = first_bytes(name.as_bytes());
+        Self { start, mask }
+    }
 }
 
 /// How many elements a field holds.
@@ -283,6 +383,15 @@ impl Kind {
     /// As people write it in a `.proto`.
     pub fn label(self, table: &Table) -> &str {
         match self {
+            Kind::Enum(id) => &table[id].name,
+            Kind::Message(id) | Kind::Group(id) => &table[id].name,
+            scalar => scalar.scalar_label(),
+        }
+    }
+
+    /// The same, where the names of messages and enums don't matter.
+    pub fn scalar_label(self) -> &'static str {
+        match self {
             Kind::Double => "double",
             Kind::Float => "float",
             Kind::Int32 => "int32",
@@ -298,8 +407,8 @@ impl Kind {
             Kind::Bool => "bool",
             Kind::String { .. } => "string",
             Kind::Bytes => "bytes",
-            Kind::Enum(id) => &table[id].name,
-            Kind::Message(id) | Kind::Group(id) => &table[id].name,
+            Kind::Enum(_) => "an enum",
+            Kind::Message(_) | Kind::Group(_) => "a message",
         }
     }
 }
@@ -313,6 +422,8 @@ pub struct Enum {
     /// Ascending.
     pub(super) numbers: Box<[i32]>,
     pub(super) names: FxHashMap<Box<str>, i32>,
+    /// `google.protobuf.NullValue`: JSON writes it as null.
+    pub(super) null: bool,
 }
 
 impl Enum {

@@ -1,8 +1,9 @@
 //! What is wrong with a payload, and where.
 //!
 //! A walk that fails makes a [`Fault`] where it stands and adds one path segment per level as its
-//! recursion unwinds; at the top it becomes a [`Violation`]. All of it is cold: nothing here runs
-//! for a payload that passes.
+//! recursion unwinds; at the top it becomes a [`Violation`]. Where all violations are asked for, each
+//! level [gathers](Gather) what it can get past. All of it is cold: nothing here runs for a payload
+//! that passes.
 
 use std::fmt;
 
@@ -10,8 +11,12 @@ use std::fmt;
 /// characters.
 const EXCERPT: usize = 48;
 
+/// The most violations that are told of one payload: enough to mend it by, and a bound on the answer
+/// to a payload that is wrong everywhere.
+const MOST: usize = 16;
+
 /// The first thing wrong with a payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Violation {
     /// The field, `address.lines[3].zip` or `tags["k"]`; empty for the message itself.
     pub path: String,
@@ -21,6 +26,9 @@ pub struct Violation {
     pub found: String,
     /// The byte of the payload where it stands.
     pub offset: usize,
+    /// What else is wrong, up to 15 of it, in the order in which it was found; none unless all
+    /// violations were asked for.
+    pub others: Option<Vec<Violation>>,
 }
 
 impl fmt::Display for Violation {
@@ -30,6 +38,7 @@ impl fmt::Display for Violation {
             expected,
             found,
             offset,
+            others: _,
         } = self;
         if !path.is_empty() {
             write!(f, "{path}: ")?;
@@ -50,6 +59,20 @@ pub(super) struct Fault {
     expected: String,
     found: String,
     pub offset: usize,
+    /// Further faults of the same message, list or map.
+    others: Vec<Fault>,
+    standing: Standing,
+}
+
+/// Where a walk's reader stands once a fault is known: what going on needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Somewhere in the value at fault.
+    Within,
+    /// Behind it.
+    Behind,
+    /// Where nothing can be read any more.
+    Lost,
 }
 
 impl Fault {
@@ -60,7 +83,23 @@ impl Fault {
             expected: expected.into(),
             found: found.into(),
             offset,
+            others: Vec::new(),
+            standing: Standing::Within,
         })
+    }
+
+    /// The value at fault ends where its length says, whatever lies in it.
+    #[cold]
+    pub fn within(mut self: Box<Self>) -> Box<Self> {
+        self.standing = Standing::Within;
+        self
+    }
+
+    /// The value at fault was read to its end.
+    #[cold]
+    pub fn behind(mut self: Box<Self>) -> Box<Self> {
+        self.standing = Standing::Behind;
+        self
     }
 
     /// The payload ends inside a value of `needed` bytes.
@@ -83,10 +122,23 @@ impl Fault {
         )
     }
 
+    fn tells_the_same(&self, other: &Self) -> bool {
+        let of = |fault: &Self| (fault.offset, fault.expected.clone(), fault.found.clone());
+        of(self) == of(other)
+    }
+
+    fn count(&self) -> usize {
+        1 + self.others.len()
+    }
+
     /// Puts `segment` (a field's name, or `[…]`) before the path so far.
     #[cold]
     pub fn under(mut self: Box<Self>, segment: impl Into<String>) -> Box<Self> {
-        self.segments.push(segment.into());
+        let segment = segment.into();
+        for fault in &mut self.others {
+            fault.segments.push(segment.clone());
+        }
+        self.segments.push(segment);
         self
     }
 
@@ -97,7 +149,15 @@ impl Fault {
         self
     }
 
-    pub fn into_violation(self) -> Violation {
+    /// The violation; with what else was found if `all` was asked for.
+    pub fn into_violation(mut self, all: bool) -> Violation {
+        let others = std::mem::take(&mut self.others).into_iter();
+        let mut first = self.alone();
+        first.others = all.then(|| others.map(Fault::alone).collect());
+        first
+    }
+
+    fn alone(self) -> Violation {
         let mut path = String::new();
         for segment in self.segments.iter().rev() {
             if !path.is_empty() && !segment.starts_with('[') {
@@ -110,6 +170,111 @@ impl Fault {
             expected: self.expected,
             found: self.found,
             offset: self.offset,
+            others: None,
+        }
+    }
+}
+
+/// What a walk does behind a fault. Two walks are compiled, so that the one that every payload takes
+/// carries nothing of the other.
+pub(super) trait Gather: Default {
+    /// Keeps `fault` if the walk may go on behind it, which `pass` gets the reader to; gives it back
+    /// if it may not.
+    fn keep(&mut self, fault: Box<Fault>, pass: impl FnOnce() -> Checked<()>) -> Checked<()>;
+
+    /// What became of the whole, of which `end` is what the walk ended with.
+    fn close(self, end: Checked<()>) -> Checked<()>;
+
+    /// What becomes of a message, a list or a map, by `walk`.
+    #[inline]
+    fn over(walk: impl FnOnce(&mut Self) -> Checked<()>) -> Checked<()> {
+        let mut faults = Self::default();
+        let end = walk(&mut faults);
+        faults.close(end)
+    }
+}
+
+/// The first fault ends the walk.
+#[derive(Default)]
+pub(super) struct First;
+
+impl Gather for First {
+    #[inline]
+    fn keep(&mut self, fault: Box<Fault>, _: impl FnOnce() -> Checked<()>) -> Checked<()> {
+        Err(fault)
+    }
+
+    #[inline]
+    fn close(self, end: Checked<()>) -> Checked<()> {
+        end
+    }
+}
+
+/// All faults of one message, list or map, and of what lies in it, up to [`MOST`].
+#[derive(Default)]
+pub(super) struct All {
+    faults: Option<Box<Fault>>,
+}
+
+impl Gather for All {
+    #[cold]
+    fn keep(&mut self, mut fault: Box<Fault>, pass: impl FnOnce() -> Checked<()>) -> Checked<()> {
+        let behind = match fault.standing {
+            Standing::Behind => true,
+            Standing::Within => match pass() {
+                Ok(()) => true,
+                Err(end) => {
+                    if !end.tells_the_same(&fault) {
+                        fault.others.push(*end);
+                    }
+                    false
+                }
+            },
+            Standing::Lost => false,
+        };
+        let before = self.faults.as_ref().map_or(0, |first| first.count());
+        if !behind || before + fault.count() >= MOST {
+            fault.standing = Standing::Lost;
+            return Err(fault);
+        }
+        self.add(fault);
+        Ok(())
+    }
+
+    fn close(mut self, end: Checked<()>) -> Checked<()> {
+        let standing = match end {
+            Ok(()) => Standing::Behind,
+            Err(fault) => {
+                let standing = match fault.standing {
+                    Standing::Behind => Standing::Behind,
+                    Standing::Within | Standing::Lost => Standing::Lost,
+                };
+                self.add(fault);
+                standing
+            }
+        };
+        match self.faults {
+            Some(mut first) => {
+                first.standing = standing;
+                Err(first)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl All {
+    fn add(&mut self, mut fault: Box<Fault>) {
+        match &mut self.faults {
+            None => self.faults = Some(fault),
+            Some(first) => {
+                let others = std::mem::take(&mut fault.others);
+                first.others.push(*fault);
+                first.others.extend(others);
+            }
+        }
+        if let Some(first) = &mut self.faults {
+            first.others.truncate(MOST - 1);
         }
     }
 }

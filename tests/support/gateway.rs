@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use gateway::config::{self, Inputs};
 use gateway::core::Ledger;
+use gateway::diagnostic::Diagnostics;
 use gateway::engine::{self, Control, Running};
 use gateway::reply::Reason;
 use gateway::snapshot::Snapshot;
@@ -75,10 +76,15 @@ impl Gateway {
 
     /// Follows its files from now on, on a thread that lives as long as the test's process.
     pub fn follow(&self) -> Wake {
+        self.follow_telling(|_| {})
+    }
+
+    /// The same, `tell` hearing what is wrong with the files.
+    pub fn follow_telling(&self, tell: fn(&Diagnostics)) -> Wake {
         let file = self.directory.path().join("routes.yaml");
         let (seen, snapshot) = (self.seen.clone(), Arc::clone(&self.snapshot));
         let reloader = self.running.as_ref().unwrap().reloader();
-        let follower = Follower::new(&file, seen, snapshot, reloader, |_| {});
+        let follower = Follower::new(&file, seen, snapshot, reloader, tell);
         let wake = follower.wake();
         std::thread::spawn(move || follower.follow());
         wake

@@ -34,6 +34,7 @@ pub fn with(encoding: Encoding, proto: &str, message: &str, options: Options) ->
 pub const STRICT: Options = Options {
     unknown_fields: UnknownFields::Reject,
     layout: Layout::Any,
+    all_violations: false,
 };
 
 /// Path, expected, found, offset of the violation; panics where there is none.

@@ -25,6 +25,7 @@ use tracing::warn;
 use zmq::{DONTWAIT, Message, POLLIN, POLLOUT, Socket};
 
 use super::control::{Control, Order, Orders};
+use super::notes::{log_last_notes, log_notes};
 use super::{EngineError, Observer, Running};
 use crate::core::{Core, Event, Ledger};
 use crate::frame::Frame;
@@ -71,9 +72,10 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         Ok(())
     })?;
     let (control, orders) = Control::new().map_err(|error| EngineError::new("control", error))?;
+    let (observer, inquiries) = Observer::new(control.clone());
     let (commits, inbox) = mpsc::channel();
     let mut engine = Libzmq {
-        core: Core::new(Arc::clone(&snapshot)),
+        core: Core::new(Arc::clone(&snapshot)).answering(inquiries),
         links: Links::default(),
         book: book.clone(),
         orders,
@@ -84,7 +86,6 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         flush_until: None,
         woke: Duration::ZERO,
     };
-    let observer = Observer::new(engine.core.inquirer(), control.clone());
     let mut listening = Vec::new();
     if let Some(prepared) = prepared {
         listening.clone_from(&prepared.listening);
@@ -128,6 +129,7 @@ struct Libzmq {
 impl Libzmq {
     fn run(mut self) -> Result<Ledger, EngineError> {
         let ended = self.serve();
+        log_last_notes(&mut self.core);
         let ledger = self.core.ledger();
         // The sockets close, and what they have accepted leaves while libzmq is let go of.
         let book = self.book.clone();
@@ -156,6 +158,7 @@ impl Libzmq {
             self.links.retry(now);
             self.tell(now);
             self.sweep(now);
+            log_notes(&mut self.core);
             self.close_removed(&ready, now);
             if self.is_over(&ready, now) {
                 return Ok(());

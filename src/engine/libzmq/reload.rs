@@ -49,6 +49,11 @@ impl Reloader {
         committed.recv().map_err(|_| ending())?;
         Ok(listening)
     }
+
+    /// Everywhere that the gateway listens.
+    pub(in crate::engine) fn listening(&self) -> Vec<Listening> {
+        self.book.listening()
+    }
 }
 
 impl Libzmq {

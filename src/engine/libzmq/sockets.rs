@@ -69,6 +69,8 @@ pub(super) struct Book {
     context: Option<Context>,
     frontends: BTreeMap<FrontendId, Fixed>,
     pools: BTreeMap<PoolId, Fixed>,
+    /// Where they listen.
+    listening: Vec<Listening>,
     /// Monitors so far: each has an address of its own.
     monitors: usize,
     /// Reloads that are prepared and neither committed nor given up: they count on what is there.
@@ -149,7 +151,9 @@ impl SharedBook {
                 prepared.pools.push((*id, socket));
             }
         }
+        let listening = prepared.listening.clone();
         commit(prepared)?;
+        book.listening.extend(listening);
         for (id, _, wanted) in frontends {
             book.frontends.entry(id).or_insert(wanted);
         }
@@ -169,13 +173,26 @@ impl SharedBook {
     /// being prepared is a reason to come again.
     pub(super) fn may_close_frontend(&self, id: FrontendId) -> bool {
         let book = self.0.try_lock();
-        book.is_ok_and(|mut book| book.pending == 0 && book.frontends.remove(&id).is_some())
+        book.is_ok_and(|mut book| {
+            let closes = book.pending == 0;
+            let gone = closes.then(|| book.frontends.remove(&id)).flatten();
+            book.forget(gone)
+        })
     }
 
     /// Whether a pool's socket may close; it then counts as gone.
     pub(super) fn may_close_pool(&self, id: PoolId) -> bool {
         let book = self.0.try_lock();
-        book.is_ok_and(|mut book| book.pending == 0 && book.pools.remove(&id).is_some())
+        book.is_ok_and(|mut book| {
+            let closes = book.pending == 0;
+            let gone = closes.then(|| book.pools.remove(&id)).flatten();
+            book.forget(gone)
+        })
+    }
+
+    /// Where the sockets listen.
+    pub(super) fn listening(&self) -> Vec<Listening> {
+        self.lock().listening.clone()
     }
 
     /// The engine has ended: lets go of libzmq, which then sends what it has accepted, for as long as
@@ -191,6 +208,14 @@ impl SharedBook {
 }
 
 impl Book {
+    /// A socket closes, if there was one.
+    fn forget(&mut self, gone: Option<Fixed>) -> bool {
+        if let Some(gone) = &gone {
+            self.listening.retain(|at| at.to_string() != gone.what);
+        }
+        gone.is_some()
+    }
+
     /// Whether nothing that is there listens where this is to. Asked for here, since libzmq takes an
     /// ipc path from whoever has it.
     fn is_free(&self, wanted: &Fixed) -> Result<(), EngineError> {

@@ -40,7 +40,7 @@ pub(super) enum Phase {
 /// What a read gave.
 pub(super) enum Read {
     /// So many bytes, which may have gone straight into the frame that they belong to.
-    Some(usize, Input),
+    Some(Input, usize),
     /// Nothing for now.
     Nothing,
     /// The peer says no more.
@@ -73,6 +73,10 @@ pub(super) struct Connection {
     pub(super) blocked: bool,
     /// It gets no more requests and goes once it holds none.
     pub(super) retired: bool,
+    /// It is not read from for now, as long as it leaves too much unread itself.
+    pub(super) paused: bool,
+    /// Bytes that it had yet to take after the last write.
+    pub(super) left: u64,
     /// When this phase began.
     pub(super) since: Duration,
     /// When bytes last came.
@@ -111,6 +115,8 @@ impl Connection {
             dirty: false,
             blocked: false,
             retired: false,
+            paused: false,
+            left: 0,
             since: now,
             heard: now,
             pinged: None,
@@ -158,7 +164,7 @@ impl Connection {
                 self.readable = n == asked || self.half_closed;
                 self.heard = now;
                 self.pinged = None;
-                Ok(Read::Some(n, input))
+                Ok(Read::Some(input, n))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.readable = false;

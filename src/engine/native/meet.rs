@@ -191,6 +191,7 @@ impl Native {
             Refusal::HangUp(text) => self.hang_up(peer, &text, now),
             Refusal::Tell(text) => {
                 self.forget(peer);
+                self.peers.note_refused(peer);
                 self.peers.put(peer, |into| command::put_error(into, &text));
                 if let Some(connection) = self.peers.get(peer) {
                     connection.phase = Phase::Closing;

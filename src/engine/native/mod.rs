@@ -34,8 +34,10 @@ use mio::{Events, Interest, Poll, Token};
 use tracing::warn;
 
 use super::control::{Control, Order, Orders};
+use super::notes::{log_last_notes, log_notes};
 use super::{EngineError, Observer, Running};
 use crate::core::{Core, Event, Ledger, PeerId};
+use crate::metrics::Inquiries;
 use crate::snapshot::Snapshot;
 use bytes::Bytes;
 use dial::Dialer;
@@ -62,6 +64,7 @@ struct Start {
     control: Control,
     book: SharedBook,
     snapshot: Arc<Snapshot>,
+    inquiries: Inquiries,
 }
 
 /// Binds everything, then serves on a thread of its own.
@@ -70,6 +73,7 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     let book = SharedBook::default();
     let (commits, inbox) = mpsc::channel();
     let (control, orders) = Control::new().map_err(failed)?;
+    let (observer, inquiries) = Observer::new(control.clone());
     let start = Start {
         poll: Poll::new().map_err(failed)?,
         orders,
@@ -77,32 +81,22 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         control: control.clone(),
         book: book.clone(),
         snapshot: Arc::clone(&snapshot),
+        inquiries,
     };
     let reloader = Reloader::new(book, commits, control.clone());
     // Adopted as the first thing that the data thread does.
     let listening = reloader.prepare(&snapshot)?;
-    let (made, inquirer) = mpsc::sync_channel(1);
     let thread = std::thread::Builder::new()
         .name("data".into())
         .stack_size(DATA_STACK)
         // Frames are counted without atomics, so everything that holds them is made where it is used.
-        .spawn(move || {
-            let native = Native::new(start).map_err(failed)?;
-            // Whoever starts it waits for this.
-            let _ = made.send(native.core.inquirer());
-            native.run()
-        })
+        .spawn(move || Native::new(start).map_err(failed)?.run())
         .map_err(|error| EngineError::new("data thread", error))?;
-    let Ok(inquirer) = inquirer.recv() else {
-        let ended = thread.join();
-        let error = EngineError::new("data thread", "it did not start");
-        return Err(ended.ok().and_then(Result::err).unwrap_or(error));
-    };
     Ok(Running {
         listening,
-        observer: Observer::new(inquirer, control.clone()),
         control,
         reloader: super::Reloader(super::OfEngine::Native(reloader)),
+        observer,
         thread,
     })
 }
@@ -144,6 +138,7 @@ impl Native {
             control,
             book,
             snapshot,
+            inquiries,
         } = start;
         let registry = poll.registry();
         registry.register(
@@ -152,7 +147,7 @@ impl Native {
             Interest::READABLE,
         )?;
         Ok(Self {
-            core: Core::new(Arc::clone(&snapshot)),
+            core: Core::new(Arc::clone(&snapshot)).answering(inquiries),
             peers: Peers::new(registry.try_clone()?),
             listeners: Listeners::new(registry.try_clone()?),
             dialer: Dialer::new(control),
@@ -184,6 +179,7 @@ impl Native {
             }
         };
         self.book.close();
+        log_last_notes(&mut self.core);
         let ledger = self.core.ledger();
         self.say_goodbye(&mut events);
         ended.map(|()| ledger)
@@ -192,8 +188,9 @@ impl Native {
     /// One turn: the whole engine.
     fn turn(&mut self, events: &mut Events) -> io::Result<Go> {
         let wait = self.wait();
-        self.peers.counters.turns += 1;
-        self.peers.counters.busy += self.start.elapsed().saturating_sub(self.woke);
+        let counters = &mut self.peers.counters;
+        counters.turns += 1;
+        counters.busy += self.start.elapsed().saturating_sub(self.woke);
         match self.poll.poll(events, wait) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
@@ -212,6 +209,7 @@ impl Native {
         self.core.on(now, Event::Tick, &mut self.peers);
         self.tell(now);
         self.write(now);
+        log_notes(&mut self.core);
         if self.removing {
             self.close_removed(now);
         }

@@ -226,10 +226,9 @@ mod tests {
     fn an_answer_is_out_when_its_last_byte_is() {
         let mut outbox = Outbox::default();
         let mut spare = Spare::default();
-        let route = RouteId::NONE;
         let outcomes = [
-            Outcome::Answered(route),
-            Outcome::Rejected(route, Reason::Timeout),
+            Outcome::Answered(RouteId::NONE),
+            Outcome::Rejected(RouteId::NONE, Reason::Timeout),
         ];
         for outcome in outcomes {
             outbox.copy(&mut spare, b"12345678", false);

@@ -52,7 +52,7 @@ pub(super) struct Peers {
     pub(super) timers: Timers,
     /// Bytes of answers that a client may leave unread: `limits.client_bytes`.
     pub(super) outbox_max: u64,
-    /// The gauges among them are filled in when somebody asks.
+    /// Its gauge of connections is filled in when somebody asks.
     pub(super) counters: EngineCounters,
 }
 
@@ -74,6 +74,7 @@ impl Peers {
             counters: EngineCounters {
                 bytes_in: Some(0),
                 bytes_out: Some(0),
+                paused: Some(0),
                 handshakes_failed: Some(0),
                 ..EngineCounters::default()
             },
@@ -160,11 +161,15 @@ impl Peers {
     /// Has a peer read in its turn, if there may be something and it may send more.
     pub(super) fn queue(&mut self, peer: PeerId) {
         let full = self.outbox_max / 2;
-        let Some(connection) = self.get(peer) else {
+        let Some(connection) = find(&mut self.places, peer) else {
             return;
         };
         // A client that doesn't read its answers is not read either: TCP pushes back.
         let deaf = connection.outbox.unwritten() > full;
+        if connection.paused != deaf {
+            connection.paused = deaf;
+            moved(&mut self.counters.paused, deaf);
+        }
         if connection.readable && !deaf && !std::mem::replace(&mut connection.queued, true) {
             self.ready.push_back(peer);
         }
@@ -203,12 +208,14 @@ impl Peers {
         if matches!(connection.phase, Phase::Connecting) {
             return;
         }
-        let waited = connection.outbox.unwritten();
+        let before = connection.outbox.unwritten();
         let written = connection.write(&mut self.spare);
         let left = connection.outbox.unwritten();
-        count(&mut self.counters.bytes_out, waited - left);
-        // How often there was no room, not how long.
+        if let Some(bytes) = &mut self.counters.bytes_out {
+            *bytes += before - left;
+        }
         self.counters.full += u64::from(left > 0);
+        note_unsent(connection, &mut self.counters, left);
         while let Some(outcome) = connection.outbox.next_written() {
             let fate = Fate::Delivered;
             self.news.push_back(Event::Settled { outcome, fate });
@@ -241,10 +248,13 @@ impl Peers {
             return;
         };
         self.free.push(place);
-        count(
-            &mut self.counters.handshakes_failed,
-            connection.is_new().into(),
-        );
+        note_unsent(&mut connection, &mut self.counters, 0);
+        if connection.paused {
+            moved(&mut self.counters.paused, false);
+        }
+        if connection.is_new() {
+            moved(&mut self.counters.handshakes_failed, true);
+        }
         // A stream that is closed is deregistered by the system.
         let _ = self.registry.deregister(&mut connection.stream);
         while let Some(outcome) = connection.outbox.next_lost() {
@@ -252,6 +262,14 @@ impl Peers {
             self.news.push_back(Event::Settled { outcome, fate });
         }
         self.hung_up.extend(connection.dial);
+    }
+
+    /// A connection is told why it isn't served: if it was new, its handshake has failed.
+    pub(super) fn note_refused(&mut self, peer: PeerId) {
+        let connection = find(&mut self.places, peer);
+        if connection.is_some_and(|it| it.is_new()) {
+            moved(&mut self.counters.handshakes_failed, true);
+        }
     }
 
     /// Gives up every answer that waits for its client; how many those were.
@@ -279,9 +297,9 @@ impl Outlet<Bytes> for Peers {
         };
         if connection.retired || connection.outbox.unwritten() > WORKER_ROOM {
             connection.blocked = true;
+            self.counters.full += 1;
             return Err(body);
         }
-        self.counters.messages_out += 1;
         for part in head {
             connection.outbox.copy(&mut self.spare, part, true);
         }
@@ -290,6 +308,7 @@ impl Outlet<Bytes> for Peers {
             self.dirty.push(worker);
         }
         self.spare.recycle(body);
+        self.counters.messages_out += 1;
         Ok(())
     }
 
@@ -302,37 +321,41 @@ impl Outlet<Bytes> for Peers {
         if waiting > 0 && waiting + bytes > self.outbox_max {
             return Fate::Slow;
         }
-        self.counters.messages_out += 1;
         push(connection, &mut self.spare, &frames);
         connection.outbox.mark(outcome);
         if !std::mem::replace(&mut connection.dirty, true) {
             self.dirty.push(client);
         }
         self.spare.recycle(frames);
+        self.counters.messages_out += 1;
         Fate::Waiting
     }
 
     fn counters(&self) -> EngineCounters {
-        let clients = || {
-            let all = self.all();
-            all.filter(|it| matches!(it.phase, Phase::Client) && !it.outbox.is_empty())
-        };
-        let deaf = |it: &&Connection| it.outbox.unwritten() > self.outbox_max / 2;
-        let connections = self.places.len() - self.free.len();
         EngineCounters {
-            stalled: clients().count() as u64,
-            unsent_bytes: clients().map(|it| it.outbox.unwritten()).sum(),
-            paused: Some(clients().filter(deaf).count() as u64),
-            connections: Some(connections as u64),
+            connections: Some((self.places.len() - self.free.len()) as u64),
             ..self.counters.clone()
         }
     }
 }
 
-/// Adds to a counter that this engine has.
-pub(super) fn count(counter: &mut Option<u64>, n: u64) {
-    if let Some(counter) = counter {
-        *counter += n;
+/// One more, or one less.
+fn moved(count: &mut Option<u64>, up: bool) {
+    if let Some(count) = count {
+        *count = match up {
+            true => *count + 1,
+            false => count.saturating_sub(1),
+        };
+    }
+}
+
+/// After a write, so many bytes are left for a client to take.
+fn note_unsent(connection: &mut Connection, counters: &mut EngineCounters, left: u64) {
+    if matches!(connection.role, Role::Frontend(_)) {
+        let before = std::mem::replace(&mut connection.left, left);
+        counters.unsent_bytes = (counters.unsent_bytes + left).saturating_sub(before);
+        let (now, then) = (u64::from(left > 0), u64::from(before > 0));
+        counters.stalled = (counters.stalled + now).saturating_sub(then);
     }
 }
 

@@ -78,6 +78,20 @@ struct Entry {
     endpoint: String,
 }
 
+impl Entry {
+    /// For people.
+    fn shown(&self, snapshot: &Snapshot) -> Listening {
+        Listening {
+            role: match self.role {
+                Role::Frontend(_) => "frontend",
+                Role::Pool(_) => "pool",
+            },
+            name: name(self.role, snapshot).to_owned(),
+            endpoint: self.endpoint.clone(),
+        }
+    }
+}
+
 /// The book, shared by the data thread and whoever prepares a reload.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SharedBook(Arc<Mutex<Book>>);
@@ -138,6 +152,12 @@ impl Reloader {
         self.hand_over(snapshot, mpsc::channel().0)
     }
 
+    /// Everywhere that the gateway listens.
+    pub(in crate::engine) fn listening(&self, snapshot: &Snapshot) -> Vec<Listening> {
+        let there = self.book.lock().there.clone();
+        there.iter().map(|entry| entry.shown(snapshot)).collect()
+    }
+
     /// Binds what is new; gives where that listens.
     fn hand_over(
         &self,
@@ -151,14 +171,7 @@ impl Reloader {
         let calls = calls(snapshot)?;
         let (there, listeners, last) = book.plan(snapshot)?;
         let new = |entry: &&Entry| !book.there.iter().any(|other| other.id == entry.id);
-        let listening = there.iter().filter(new).map(|entry| Listening {
-            role: match entry.role {
-                Role::Frontend(_) => "frontend",
-                Role::Pool(_) => "pool",
-            },
-            name: name(entry.role, snapshot).to_owned(),
-            endpoint: entry.endpoint.clone(),
-        });
+        let listening = there.iter().filter(new).map(|entry| entry.shown(snapshot));
         let listening = listening.collect();
         let commit = Commit {
             snapshot: Arc::clone(snapshot),

@@ -6,7 +6,6 @@ use super::Native;
 use super::bytes::Input;
 use super::connection::{Phase, Read, Role};
 use super::meet::Refusal;
-use super::peers::count;
 use super::zmtp::command::{self, Command};
 use super::zmtp::decoder::{Bounds, Item};
 use crate::core::{Event, PeerId};
@@ -39,8 +38,10 @@ impl Native {
                 return;
             };
             match connection.read(spare, now) {
-                Ok(Read::Some(n, mut input)) => {
-                    count(&mut self.peers.counters.bytes_in, n as u64);
+                Ok(Read::Some(mut input, n)) => {
+                    if let Some(bytes) = &mut self.peers.counters.bytes_in {
+                        *bytes += n as u64;
+                    }
                     self.take(peer, &mut input, now);
                     self.peers.spare.give_back(input);
                 }

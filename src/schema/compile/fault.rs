@@ -9,22 +9,23 @@ use crate::diagnostic::{Diagnostic, Place, did_you_mean};
 
 /// A name that another file defines, too: says where.
 pub(super) fn with_other_half(fault: Diagnostic, sources: &Sources) -> Diagnostic {
-    let mut quoted = fault.message.split('\'').skip(1).step_by(2);
+    let said = fault.message.clone();
+    let mut quoted = said.split('\'').skip(1).step_by(2);
     let (Some(name), Some(file)) = (quoted.next(), quoted.next()) else {
         return fault;
     };
-    if !fault.message.contains("is already defined in file") {
+    if !said.contains("is already defined in file") {
         return fault;
     }
     let name = name.rsplit('.').next().unwrap_or(name);
-    let note = match sources.get(file) {
-        None => format!("{file} comes with the gateway"),
+    let fault = match sources.get(file) {
+        None => fault.note(format!("{file} comes with the gateway")),
         Some(other) => match definition_of(&other.file.text, name) {
-            None => format!("first defined in {}", other.file.path.display()),
-            Some(range) => format!("first defined at {}", other.file.place_of_bytes(range)),
+            None => fault.note(format!("first defined in {}", other.file.path.display())),
+            Some(range) => fault.note_at("first defined at", other.file.place_of_bytes(range)),
         },
     };
-    fault.note(note).help(
+    fault.help(
         "all files below the import paths are compiled together: rename one, or leave one out",
     )
 }
@@ -109,12 +110,31 @@ fn fault_of(
         } else {
             format!("{said} at")
         };
-        fault = fault.note(format!("{} {place}", said.trim_start_matches("and ")));
+        fault = fault.note_at(said.trim_start_matches("and "), place);
     }
-    match help {
+    match help.or_else(|| what_to_do(&fault)) {
         Some(help) => fault.help(help),
         None => fault,
     }
+}
+
+/// What to do about a fault that protox has no word of help for.
+fn what_to_do(fault: &Diagnostic) -> Option<String> {
+    let says = |words: &str| fault.message.starts_with(words);
+    if says("expected ';'") {
+        let place = fault.place.as_ref()?;
+        let line = place.file.line(place.line)?;
+        // What comes before is on another line then.
+        let before = line.chars().take(place.column as usize - 1);
+        return before
+            .into_iter()
+            .all(char::is_whitespace)
+            .then(|| "is the ; at the end of the line above missing?".to_owned());
+    }
+    says("required fields are not allowed in proto3").then(|| {
+        "leave the word out; routes.yaml can ask for fields: require: [FIELD] beside the schema's name"
+            .to_owned()
+    })
 }
 
 /// A place for what protox gives none.
@@ -128,7 +148,7 @@ fn placed_by_outline(fault: Diagnostic, source: &Source) -> Diagnostic {
             return fault
                 .at(second)
                 .label("a file has one package at most")
-                .note(format!("first named at {first}"));
+                .note_at("first named at", first);
         }
     }
     if fault.message.ends_with("reached end of file") {

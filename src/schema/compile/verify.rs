@@ -304,7 +304,7 @@ impl<'a> Check<'a, '_> {
         let text = format!("{later} overlaps with {earlier}");
         let fault = Diagnostic::error(text)
             .at(self.places.at(&later.path))
-            .note(format!("{earlier} is at {first}"))
+            .note_at(format!("{earlier} is at"), first)
             .help("let each number be in one range");
         self.found.push(fault);
     }
@@ -463,7 +463,7 @@ impl<'a> Check<'a, '_> {
                 let fault = Diagnostic::error(text).at(place);
                 self.found.push(
                     fault
-                        .note(format!("by {name} at {first}"))
+                        .note_at(format!("by {name} at"), first)
                         .help("choose another number"),
                 );
             }

@@ -1,6 +1,8 @@
 //! MessagePack below the level of messages: one value's head, with its length checked against what
 //! is left of the payload.
 
+use super::super::table::Kind;
+use super::super::text::utf8;
 use super::super::violation::{Checked, Fault, deeper};
 
 /// The marker byte of nil.
@@ -83,24 +85,83 @@ impl<'a> Reader<'a> {
         nil
     }
 
-    /// Passes an integer from 0 to 127, if one is next: what most numbers are.
+    /// Passes the next value if it is a scalar of this kind in a form that its writers choose; else all
+    /// is left as it was, for others to read and to judge.
     #[inline]
-    pub fn small_integer(&mut self) -> bool {
-        let small = matches!(self.bytes.get(self.at), Some(0x00..=0x7f));
-        self.at += usize::from(small);
-        small
+    pub fn plain(&mut self, kind: Kind) -> bool {
+        let Some((&marker, rest)) = self.bytes[self.at..].split_first() else {
+            return false;
+        };
+        // Of integers of four and eight bytes, those that take a sign bit are left to others.
+        let low = rest.first().is_some_and(|byte| *byte < 0x80);
+        let size = match kind {
+            Kind::String { .. } => match short_text(marker, rest) {
+                Some(text) if utf8(text).is_ok() => text.len(),
+                _ => return false,
+            },
+            Kind::Bool if marker & 0xfe == 0xc2 => 0,
+            Kind::Double if marker == 0xcb => 8,
+            Kind::Float if marker == 0xca => 4,
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => match marker {
+                0x00..=0x7f | 0xe0..=0xff => 0,
+                0xcc | 0xd0 => 1,
+                0xcd | 0xd1 => 2,
+                0xce if low => 4,
+                0xd2 => 4,
+                _ => return false,
+            },
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => match marker {
+                0x00..=0x7f | 0xe0..=0xff => 0,
+                0xcc | 0xd0 => 1,
+                0xcd | 0xd1 => 2,
+                0xce | 0xd2 => 4,
+                0xcf if low => 8,
+                0xd3 => 8,
+                _ => return false,
+            },
+            Kind::Uint32 | Kind::Fixed32 | Kind::Uint64 | Kind::Fixed64 => match marker {
+                0x00..=0x7f => 0,
+                0xcc => 1,
+                0xcd => 2,
+                0xce => 4,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        let whole = size <= rest.len();
+        if whole {
+            self.at += 1 + size;
+        }
+        whole
+    }
+
+    /// Passes the head of an array of up to 15 elements, if one is next: what most are.
+    #[inline]
+    pub fn short_array(&mut self) -> Option<usize> {
+        let marker = *self.bytes.get(self.at)?;
+        let count = usize::from(marker & 0x0f);
+        let short = marker & 0xf0 == 0x90 && count < self.left();
+        self.at += usize::from(short);
+        short.then_some(count)
+    }
+
+    /// Passes the head of a map of up to 15 pairs, if one is next: what most are.
+    #[inline]
+    pub fn short_map(&mut self) -> Option<usize> {
+        let marker = *self.bytes.get(self.at)?;
+        let count = usize::from(marker & 0x0f);
+        let short = marker & 0xf0 == 0x80 && 2 * count < self.left();
+        self.at += usize::from(short);
+        short.then_some(count)
     }
 
     /// Passes a string of up to 31 bytes, if a whole one is next: what most keys are.
     #[inline]
     pub fn short_string(&mut self) -> Option<&'a [u8]> {
-        let (marker, rest) = self.bytes.get(self.at..)?.split_first()?;
-        let length = usize::from(marker & 0x1f);
-        if !matches!(marker, 0xa0..=0xbf) || length > rest.len() {
-            return None;
-        }
-        self.at += 1 + length;
-        Some(&rest[..length])
+        let (&marker, rest) = self.bytes.get(self.at..)?.split_first()?;
+        let text = short_text(marker, rest)?;
+        self.at += 1 + text.len();
+        Some(text)
     }
 
     /// The next value, or its head if it has elements.
@@ -222,6 +283,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Goes back to the value at `at`, and passes it.
+    #[cold]
+    pub fn pass(&mut self, at: usize, depth: u32) -> Checked<()> {
+        self.at = at;
+        self.skip(depth)
+    }
+
     /// A value of any kind, well-formed whatever it means; `depth` counts arrays and maps.
     pub fn skip(&mut self, depth: u32) -> Checked<()> {
         let at = self.at;
@@ -236,6 +304,13 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
+
+/// The string of up to 31 bytes that `marker` begins, if it does and `rest` has the whole of it.
+#[inline]
+fn short_text(marker: u8, rest: &[u8]) -> Option<&[u8]> {
+    let short = marker & 0xe0 == 0xa0;
+    rest.get(..usize::from(marker & 0x1f)).filter(|_| short)
 }
 
 fn signed(value: i64) -> Head<'static> {

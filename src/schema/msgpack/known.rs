@@ -3,7 +3,7 @@
 
 use super::super::Scope;
 use super::super::table::{Form, Kind};
-use super::super::violation::{Checked, Fault, deeper};
+use super::super::violation::{Checked, Fault, Gather, deeper};
 use super::Walk;
 use super::head::{Head, Reader};
 use super::keys::Keys;
@@ -15,7 +15,7 @@ const TIMESTAMP: i8 = -1;
 /// A second has so many nanoseconds.
 const NANOS: u32 = 1_000_000_000;
 
-impl<'a> Walk<'a> {
+impl<'a, G: Gather> Walk<'a, G> {
     pub(super) fn known(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.at();
         let mut ahead = reader.clone();
@@ -33,7 +33,7 @@ impl<'a> Walk<'a> {
             (Form::Wrapper, _) => self.wrapper(reader, scope, head, &ahead, depth),
             (Form::Struct, _) => Err(Fault::new(at, "a map", head.describe())),
             (Form::ListValue, _) => Err(Fault::new(at, "an array", head.describe())),
-            (Form::Timestamp | Form::Fields, _) => self.fields(reader, scope, depth),
+            _ => self.fields(reader, scope, depth),
         }
     }
 
@@ -67,24 +67,28 @@ impl<'a> Walk<'a> {
     fn value(&self, reader: &mut Reader, depth: u32) -> Checked<()> {
         let at = reader.at();
         match reader.head()? {
-            Head::Array(count) => {
+            Head::Array(count) => G::over(|faults| {
                 let depth = deeper(depth, at)?;
                 for i in 0..count {
-                    let element = self.value(reader, depth);
-                    element.map_err(|fault| fault.under(format!("[{i}]")))?;
+                    let at = reader.at();
+                    if let Err(fault) = self.value(reader, depth) {
+                        faults.keep(fault.under(format!("[{i}]")), || reader.pass(at, depth))?;
+                    }
                 }
                 Ok(())
-            }
-            Head::Map(count) => {
+            }),
+            Head::Map(count) => G::over(|faults| {
                 let depth = deeper(depth, at)?;
                 let mut keys = Keys::new(self.table, Kind::String { utf8: true }, reader);
                 for _ in 0..count {
                     let key = keys.next(reader)?;
-                    let value = self.value(reader, depth);
-                    value.map_err(|fault| fault.under(key.segment()))?;
+                    let at = reader.at();
+                    if let Err(fault) = self.value(reader, depth) {
+                        faults.keep(fault.under(key.segment()), || reader.pass(at, depth))?;
+                    }
                 }
                 Ok(())
-            }
+            }),
             Head::Str(text) => check_utf8(text, reader.at() - text.len()),
             head @ (Head::Bin(_) | Head::Ext(..)) => {
                 let expected = "nil, bool, number, string, array or map";

@@ -4,26 +4,19 @@
 //! a float, a whole float for an integer. Nothing else is converted: no string is a number, no
 //! number a bool.
 
+use super::super::named::unknown_value;
 use super::super::table::{Enum, Kind, Table};
-use super::super::violation::{Checked, Fault, excerpt};
+use super::super::text;
+use super::super::violation::{Checked, Fault};
 use super::head::{Head, Reader};
-use crate::diagnostic::did_you_mean;
 
 /// A value of `kind`, which is no message.
 #[inline]
 pub(super) fn scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
-    match kind {
-        Kind::String { .. } => {
-            if let Some(text) = reader.short_string() {
-                return check_utf8(text, reader.at() - text.len());
-            }
-        }
-        Kind::Bool | Kind::Bytes | Kind::Enum(_) | Kind::Message(_) | Kind::Group(_) => {}
-        // Every numeric kind takes a small integer.
-        _ if reader.small_integer() => return Ok(()),
-        _ => {}
+    match reader.plain(kind) {
+        true => Ok(()),
+        false => any_scalar(table, reader, kind),
     }
-    any_scalar(table, reader, kind)
 }
 
 fn any_scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
@@ -100,18 +93,17 @@ fn string(head: Head, at: usize, end: usize) -> Checked<()> {
 /// That `text`, which begins at `at`, is a string.
 #[inline]
 pub(super) fn check_utf8(text: &[u8], at: usize) -> Checked<()> {
-    match text.is_ascii() {
-        true => Ok(()),
-        false => utf8(text, at).map(drop),
-    }
+    text::utf8(text).map_err(|good| not_utf8(at + good))
 }
 
 /// `text`, which begins at `at`, as a string.
 pub(super) fn utf8(text: &[u8], at: usize) -> Checked<&str> {
-    std::str::from_utf8(text).map_err(|error| {
-        let at = at + error.valid_up_to();
-        Fault::new(at, "a string in UTF-8", "bytes that are not")
-    })
+    std::str::from_utf8(text).map_err(|error| not_utf8(at + error.valid_up_to()))
+}
+
+#[cold]
+fn not_utf8(at: usize) -> Box<Fault> {
+    Fault::new(at, "a string in UTF-8", "bytes that are not")
 }
 
 /// `bytes` as binary, or as serde writes a `Vec<u8>`: an array of integers.
@@ -138,7 +130,7 @@ fn enumeration(one: &Enum, head: Head, at: usize) -> Checked<()> {
         let known = std::str::from_utf8(name).is_ok_and(|name| one.names.contains_key(name));
         return match known {
             true => Ok(()),
-            false => Err(unknown_name(one, name, at)),
+            false => Err(unknown_value(one, name, at)),
         };
     }
     let number = integer(head).and_then(|number| i32::try_from(number).ok());
@@ -150,23 +142,4 @@ fn enumeration(one: &Enum, head: Head, at: usize) -> Checked<()> {
             head.describe(),
         )),
     }
-}
-
-#[cold]
-fn unknown_name(one: &Enum, name: &[u8], at: usize) -> Box<Fault> {
-    let known = one.names.keys().map(|name| &**name);
-    let near = did_you_mean(&String::from_utf8_lossy(short(name)), known);
-    let mut expected = format!("a value of enum {}", one.name);
-    if let Some(near) = near {
-        expected = format!("{expected} (did you mean {near:?}?)");
-    }
-    Fault::new(at, expected, format!("the name {}", excerpt(name)))
-}
-
-/// Longer names than this are near to none, and comparing them would cost.
-const LONGEST_GUESS: usize = 64;
-
-/// So much of a payload's text as is worth comparing with names.
-pub(super) fn short(text: &[u8]) -> &[u8] {
-    &text[..text.len().min(LONGEST_GUESS)]
 }

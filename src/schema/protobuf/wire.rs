@@ -1,12 +1,13 @@
 //! Protobuf's wire format below the level of messages: varints, tags, lengths, groups.
 
-use super::super::table::wire;
+use super::super::table::{Quick, wire};
+use super::super::text::{first_bytes, utf8};
 use super::super::violation::{Checked, Fault, deeper};
 
 /// A varint is at most this long; bits beyond the 64th are dropped, as protobuf's own parsers do.
 const MAX_VARINT: usize = 10;
 
-/// A tag is a varint of 32 bits.
+/// Tags and lengths are varints of 32 bits: protobuf's own parsers take no more bytes of them.
 const MAX_TAG: usize = 5;
 
 /// How deep [`Records`] looks for the end of a group: as deep as a walk may go.
@@ -118,8 +119,17 @@ impl<'a> Reader<'a> {
     /// A length and as many bytes.
     #[inline]
     pub fn delimited(&mut self) -> Checked<&'a [u8]> {
+        let at = self.at;
         let length = self.varint()?;
+        if self.at - at > MAX_TAG {
+            return Err(Self::long_length(at));
+        }
         self.take(length)
+    }
+
+    #[cold]
+    fn long_length(at: usize) -> Box<Fault> {
+        Fault::new(at, "a length of at most 5 bytes", "a longer varint")
     }
 
     /// A length and as many bytes, to be read as a message or a packed run.
@@ -135,18 +145,26 @@ impl<'a> Reader<'a> {
     /// Everything up to the end, as varints.
     #[inline]
     pub fn varints(&mut self) -> Checked<()> {
-        while let Some(chunk) = self.bytes[self.at..].first_chunk::<8>() {
-            // Eight varints of one byte at once, as long as no continuation bit is set.
-            if u64::from_le_bytes(*chunk) & 0x8080_8080_8080_8080 == 0 {
-                self.at += 8;
-            } else {
-                self.varint()?;
-            }
+        if are_varints(&self.bytes[self.at..]) {
+            self.at = self.bytes.len();
+            return Ok(());
         }
         while !self.is_empty() {
             self.varint()?;
         }
         Ok(())
+    }
+
+    /// Passes the fields that have a tag of one byte and a value as plain as most are, and tells their
+    /// numbers; up to the first other, for others to read and to judge.
+    #[inline]
+    pub fn quick(&mut self, fields: &[Quick], mut met: impl FnMut(u32)) {
+        let mut rest = &self.bytes[self.at..];
+        while let Some((tag, behind)) = quick(rest, fields) {
+            met(u32::from(tag >> 3));
+            rest = behind;
+        }
+        self.at = self.bytes.len() - rest.len();
     }
 
     /// How many elements lie in this packed run before `offset`.
@@ -158,6 +176,13 @@ impl<'a> Reader<'a> {
             wire::I32 => run.len() / 4,
             _ => run.iter().filter(|byte| **byte < 0x80).count(),
         }
+    }
+
+    /// Goes back to the value at `at`, and passes it.
+    #[cold]
+    pub fn pass(&mut self, at: usize, number: u32, wire: u8, depth: u32) -> Checked<()> {
+        self.at = at;
+        self.skip(number, wire, depth)
     }
 
     /// A value of wire type `wire`, well-formed whatever it means.
@@ -191,6 +216,77 @@ impl<'a> Reader<'a> {
         }
         Err(open_group(self.at, number))
     }
+}
+
+/// The tag of the field that `bytes` begin with, and what follows the field, if both are plain.
+#[inline]
+fn quick<'a>(bytes: &'a [u8], fields: &[Quick]) -> Option<(u8, &'a [u8])> {
+    let (&tag, rest) = bytes.split_first()?;
+    let counted = || {
+        let (&length, rest) = rest.split_first()?;
+        let body = rest.split_at_checked(usize::from(length))?;
+        (length < 0x80).then_some(body)
+    };
+    let rest = match *fields.get(usize::from(tag))? {
+        Quick::No => None,
+        Quick::Varint => rest.get(varint_size(rest)?..),
+        Quick::Eight => rest.get(8..),
+        Quick::Four => rest.get(4..),
+        Quick::Bytes => counted().map(|(_, rest)| rest),
+        Quick::Text => counted()
+            .filter(|(text, _)| utf8(text).is_ok())
+            .map(|(_, rest)| rest),
+        Quick::Run => counted()
+            .filter(|(run, _)| are_varints(run))
+            .map(|(_, rest)| rest),
+    };
+    Some((tag, rest?))
+}
+
+/// The high bits of eight bytes: of a varint, all but its last byte have it.
+const MORE: u64 = 0x8080_8080_8080_8080;
+
+/// How long the varint is that `bytes` begin with, if that is seen at a glance.
+#[inline]
+fn varint_size(bytes: &[u8]) -> Option<usize> {
+    match bytes.first() {
+        Some(0..0x80) => Some(1),
+        _ => {
+            let last = !u64::from_le_bytes(*bytes.first_chunk::<8>()?) & MORE;
+            (last != 0).then(|| last.trailing_zeros() as usize / 8 + 1)
+        }
+    }
+}
+
+/// Whether `run` is whole varints and nothing else: its last byte ends one, and nowhere do ten bytes
+/// in a row go on.
+#[inline]
+fn are_varints(run: &[u8]) -> bool {
+    let Some(last) = run.last() else {
+        return true;
+    };
+    *last < 0x80 && (run.len() <= MAX_VARINT || none_is_long(run))
+}
+
+fn none_is_long(run: &[u8]) -> bool {
+    // How many bytes before this word go on.
+    let mut open = 0;
+    let words = run.chunks_exact(8);
+    let rest = words.remainder();
+    for word in words {
+        let ends = !first_bytes(word) & MORE;
+        if ends == MORE {
+            open = 0;
+            continue;
+        }
+        let (first, last) = (ends.trailing_zeros() / 8, ends.leading_zeros() / 8);
+        if open + first as usize >= MAX_VARINT {
+            return false;
+        }
+        open = if ends == 0 { open + 8 } else { last as usize };
+    }
+    let first = rest.iter().take_while(|byte| **byte >= 0x80).count();
+    open + first < MAX_VARINT
 }
 
 /// The records of a message one after the other, to the end of the message or group or to what is
@@ -254,4 +350,30 @@ pub(super) fn open_group(at: usize, open: u32) -> Box<Fault> {
         format!("the end of group {open}"),
         "the end of the message around it",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every length of a varint, in every place of a run of ones.
+    #[test]
+    fn runs_hold_varints_of_up_to_ten_bytes() {
+        for before in 0..24 {
+            for size in 1..=12 {
+                for behind in 0..12 {
+                    let long = [&vec![0xff; size - 1][..], &[1]].concat();
+                    let run = [&vec![1; before][..], &long, &vec![1; behind]].concat();
+                    assert_eq!(are_varints(&run), size <= 10, "{before} {size} {behind}");
+                    assert!(!are_varints(&[&run[..], &[0x80]].concat()));
+                    let slow = Reader::new(&run).varints();
+                    assert_eq!(slow.is_ok(), size <= 10);
+                    assert_eq!(
+                        varint_size(&run[before..]),
+                        (size <= 8 && size + behind >= 8 || size == 1).then_some(size)
+                    );
+                }
+            }
+        }
+    }
 }

@@ -10,7 +10,7 @@ use ::protobuf::descriptor::{
 use rustc_hash::FxHashMap;
 
 use super::features::{Features, Presence, place};
-use super::{Cardinality, Enum, EnumId, Field, Form, Kind, Message, MessageId, Table};
+use super::{Cardinality, Enum, EnumId, Field, Form, Key, Kind, Message, MessageId, Table};
 
 /// The most fields of one message: what its dense lookup can count, and protoc's limit.
 const MAX_FIELDS: usize = u16::MAX as usize - 1;
@@ -102,6 +102,7 @@ impl<'a> Builder<'a> {
         let mut numbers: Vec<i32> = values.clone().map(|value| value.number()).collect();
         numbers.sort_unstable();
         self.enums.push(Enum {
+            null: name == "google.protobuf.NullValue",
             name: name.into(),
             closed: features.closed_enum,
             numbers: numbers.into(),
@@ -224,12 +225,14 @@ impl<'a> Builder<'a> {
                 && kind.message().is_none(),
             required: singular && presence == Presence::Required,
             implicit: singular && presence == Presence::Implicit,
+            place: u32::MAX - 1,
             // A proto3 `optional` is alone in a oneof that only the compiler sees.
             oneof: (descriptor
                 .oneof_index
                 .filter(|_| !descriptor.proto3_optional()))
             .and_then(|index| u32::try_from(index).ok()),
             name: name.into(),
+            key: Key::of(name),
             json_name: match &descriptor.json_name {
                 _ if name.starts_with('[') => name.into(),
                 Some(given) => given.as_str().into(),
@@ -318,6 +321,9 @@ fn require_map_values(messages: &mut [Message]) {
 fn form(name: &str, fields: &[Field]) -> Form {
     match name.strip_prefix("google.protobuf.") {
         Some("Timestamp") => Form::Timestamp,
+        Some("Duration") => Form::Duration,
+        Some("FieldMask") => Form::FieldMask,
+        Some("Any") => Form::Any,
         Some("Struct") => Form::Struct,
         Some("Value") => Form::Value,
         Some("ListValue") => Form::ListValue,

@@ -1,0 +1,134 @@
+//! What counting costs the data thread: `cargo bench --bench counting`. Prints the time of a round trip through
+//! the core (request and answer, no network), that of its counting alone, and that of a sample.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gateway::config;
+use gateway::core::{Core, Event, Fate, Outcome, Outlet, PeerId};
+use gateway::frame::ClientKind;
+use gateway::metrics::RouteCounters;
+use gateway::pool::WorkerKind;
+use gateway::snapshot::{FrontendId, PoolId, RouteId, Snapshot};
+
+const ROUNDS: u32 = 200_000;
+
+/// Takes everything, and keeps the worker's head frame.
+#[derive(Default)]
+struct Sink {
+    head: Vec<u8>,
+}
+
+impl Outlet<Vec<u8>> for Sink {
+    fn to_worker(
+        &mut self,
+        _: PeerId,
+        head: &[&[u8]],
+        body: Vec<Vec<u8>>,
+    ) -> Result<(), Vec<Vec<u8>>> {
+        self.head.clear();
+        self.head.extend_from_slice(head[0]);
+        black_box(body);
+        Ok(())
+    }
+
+    fn to_client(&mut self, _: PeerId, frames: Vec<Vec<u8>>, _: Outcome) -> Fate {
+        black_box(frames);
+        Fate::Delivered
+    }
+}
+
+/// A configuration with so many routes, one of which is A.
+fn snapshot(routes: usize) -> Arc<Snapshot> {
+    let directory = tempfile::tempdir().unwrap();
+    let mut yaml = String::from(
+        "frontends: { c: { bind: tcp://127.0.0.1:0 } }\npools: { p: { bind: tcp://127.0.0.1:0 } }\n\
+         routes:\n  A: { pool: p }\n",
+    );
+    for n in 1..routes {
+        yaml.push_str(&format!("  R{n}: {{ pool: p }}\n"));
+    }
+    let file = directory.path().join("routes.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let loaded = config::load(&file).unwrap_or_else(|found| panic!("{found}"));
+    Arc::new(loaded.snapshot)
+}
+
+/// The median time of a round of `rounds`, of nine tries.
+fn median(rounds: u32, mut run: impl FnMut()) -> Duration {
+    let tries = (0..9).map(|_| {
+        let started = Instant::now();
+        for _ in 0..rounds {
+            run();
+        }
+        started.elapsed() / rounds
+    });
+    let mut tries: Vec<_> = tries.collect();
+    tries.sort();
+    tries[4]
+}
+
+fn main() {
+    let mut core = Core::new(snapshot(100));
+    let mut sink = Sink::default();
+    let (client, worker) = (PeerId(1), PeerId(2));
+    let came = Event::ClientCame {
+        peer: client,
+        frontend: FrontendId(0),
+        kind: ClientKind::Dealer,
+        identity: b"client".to_vec(),
+    };
+    core.on(Duration::ZERO, came, &mut sink);
+    let came = Event::WorkerCame {
+        peer: worker,
+        pool: PoolId(0),
+        kind: WorkerKind::Dealer,
+        crowd: false,
+    };
+    core.on(Duration::ZERO, came, &mut sink);
+    let mut now = Duration::ZERO;
+    let whole = median(ROUNDS, || {
+        now += Duration::from_micros(3);
+        let frames = vec![b"A".to_vec(), vec![7; 60]];
+        let request = Event::Message {
+            peer: client,
+            frames,
+        };
+        core.on(now, request, &mut sink);
+        let frames = vec![sink.head.clone(), b"REPLY".to_vec(), vec![7; 60]];
+        let answer = Event::Message {
+            peer: worker,
+            frames,
+        };
+        core.on(now, answer, &mut sink);
+    });
+    assert_eq!(core.ledger().received, core.ledger().answered);
+
+    let mut routes = vec![RouteCounters::default(); 100];
+    let route = RouteId(7);
+    let mut took = Duration::ZERO;
+    let counting = median(ROUNDS, || {
+        took += Duration::from_nanos(77);
+        let it = &mut routes[black_box(route).0];
+        it.received += 1;
+        it.bytes_in += 61;
+        it.open += 1;
+        let it = &mut routes[black_box(route).0];
+        it.open -= 1;
+        it.latency.add(took);
+        it.bytes_out += 65;
+        it.count(Outcome::Answered(route), Fate::Delivered);
+    });
+    black_box(&routes);
+    println!("a round trip through the core  {whole:>10.1?}");
+    println!(
+        "its counting                   {counting:>10.1?}  {:.1} %",
+        100.0 * counting.as_secs_f64() / whole.as_secs_f64()
+    );
+    for routes in [1, 100, 10_000] {
+        let core = Core::<Vec<u8>>::new(snapshot(routes));
+        let sample = median(50, || drop(black_box(core.sample(&Sink::default()))));
+        println!("a sample of {routes:>6} routes        {sample:>10.1?}");
+    }
+}

@@ -1,0 +1,167 @@
+//! What is counted: each case sets up once and then does the same a number of times.
+
+use std::hint::black_box;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway::config;
+use gateway::core::{Core, Event, Fate, Outcome, Outlet, PeerId};
+use gateway::frame::{ClientKind, Frame};
+use gateway::pool::WorkerKind;
+use gateway::snapshot::{FrontendId, PoolId, Snapshot};
+
+pub const NAMES: [&str; 5] = [
+    "core: a request and its answer",
+    "core: a request that waits",
+    "walk: protobuf, 60 B",
+    "walk: messagepack, 60 B",
+    "walk: json, 90 B",
+];
+
+const PROTO: &str = r#"
+    syntax = "proto3";
+    package bench;
+    message Person { int32 id = 1; string name = 2; string email = 3; repeated int32 scores = 4; }
+"#;
+
+const ROUTES: &str = r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0", per_worker: 4 } }
+routes:
+  PROTOBUF: { schema: bench.Person, pool: people }
+  MSGPACK: { schema: { msgpack: bench.Person }, pool: people }
+  JSON: { schema: { json: bench.Person }, pool: people }
+"#;
+
+const PERSON: &[u8] =
+    b"\x08\xb9\x60\x12\x0cAda Lovelace\x1a\x0fada@example.org\x22\x06\x01\x14\xac\x02\xa0\x1f";
+
+const PERSON_MSGPACK: &[u8] =
+    b"\x84\xa2id\xcd\x30\x39\xa4name\xacAda Lovelace\xa5email\xafada@example.org\
+    \xa6scores\x94\x01\x14\xcd\x01\x2c\xcd\x0f\xa0";
+
+const PERSON_JSON: &[u8] =
+    br#"{"id":12345,"name":"Ada Lovelace","email":"ada@example.org","scores":[1,20,300,4000]}"#;
+
+/// Does a case so many times.
+pub fn run(case: &str, rounds: u64) {
+    let snapshot = snapshot();
+    match case {
+        "core: a request and its answer" => round_trips(snapshot, rounds, 1),
+        "core: a request that waits" => round_trips(snapshot, rounds, 16),
+        "walk: protobuf, 60 B" => walk(&snapshot, b"PROTOBUF", PERSON, rounds),
+        "walk: messagepack, 60 B" => walk(&snapshot, b"MSGPACK", PERSON_MSGPACK, rounds),
+        "walk: json, 90 B" => walk(&snapshot, b"JSON", PERSON_JSON, rounds),
+        other => panic!("no case {other}"),
+    }
+}
+
+fn snapshot() -> Arc<Snapshot> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let schemas = directory.path().join("schemas");
+    std::fs::create_dir(&schemas).expect("a directory");
+    std::fs::write(schemas.join("person.proto"), PROTO).expect("a file");
+    let routes = directory.path().join("routes.yaml");
+    std::fs::write(&routes, ROUTES).expect("a file");
+    let loaded = config::load(&routes).unwrap_or_else(|found| panic!("{found}"));
+    Arc::new(loaded.snapshot)
+}
+
+fn walk(snapshot: &Snapshot, kind: &[u8], payload: &[u8], rounds: u64) {
+    let route = snapshot.routes.get(kind).expect("a route");
+    let schema = route.schema.as_ref().expect("a schema");
+    for _ in 0..rounds {
+        assert!(schema.check(black_box(payload), 100).is_ok());
+    }
+}
+
+/// A frame that costs as little as an engine's.
+#[derive(Clone, Debug)]
+struct Shared(Rc<[u8]>);
+
+impl From<Vec<u8>> for Shared {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl Frame for Shared {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn compact(self) -> Self {
+        self
+    }
+}
+
+/// Takes everything, and keeps the workers' tokens and the emptied lists.
+#[derive(Default)]
+struct Taker {
+    held: Vec<(PeerId, Vec<u8>)>,
+    lists: Vec<Vec<Shared>>,
+    answered: u64,
+}
+
+impl Outlet<Shared> for Taker {
+    fn to_worker(
+        &mut self,
+        worker: PeerId,
+        head: &[&[u8]],
+        mut body: Vec<Shared>,
+    ) -> Result<(), Vec<Shared>> {
+        self.held.push((worker, head[0].to_vec()));
+        body.clear();
+        self.lists.push(body);
+        Ok(())
+    }
+
+    fn to_client(&mut self, _: PeerId, mut frames: Vec<Shared>, _: Outcome) -> Fate {
+        self.answered += 1;
+        frames.clear();
+        self.lists.push(frames);
+        Fate::Delivered
+    }
+}
+
+/// Requests of a client, so many at once, and their answers by two workers.
+fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, at_once: u64) {
+    let mut core = Core::new(snapshot);
+    let mut taker = Taker::default();
+    let client = PeerId(1);
+    let came = Event::ClientCame {
+        peer: client,
+        frontend: FrontendId(0),
+        kind: ClientKind::Dealer,
+        identity: b"client".to_vec(),
+    };
+    core.on(Duration::ZERO, came, &mut taker);
+    for worker in [2, 3] {
+        let came = Event::WorkerCame {
+            peer: PeerId(worker),
+            pool: PoolId(0),
+            kind: WorkerKind::Dealer,
+            crowd: false,
+        };
+        core.on(Duration::ZERO, came, &mut taker);
+    }
+    let kind = Shared::from(b"PROTOBUF".to_vec());
+    let reply = Shared::from(b"REPLY".to_vec());
+    let payload = Shared::from(PERSON.to_vec());
+    for round in 0..rounds / at_once {
+        let now = Duration::from_micros(round);
+        for _ in 0..at_once {
+            let mut frames = taker.lists.pop().unwrap_or_default();
+            frames.extend([kind.clone(), payload.clone()]);
+            let peer = client;
+            core.on(now, Event::Message { peer, frames }, &mut taker);
+        }
+        while let Some((peer, token)) = taker.held.pop() {
+            let mut frames = taker.lists.pop().unwrap_or_default();
+            frames.extend([Shared::from(token), reply.clone(), payload.clone()]);
+            core.on(now, Event::Message { peer, frames }, &mut taker);
+        }
+    }
+    assert_eq!(taker.answered, rounds / at_once * at_once);
+}

@@ -1,0 +1,84 @@
+//! `cargo bench --bench instructions`: how many instructions a message costs in the parts that every message
+//! goes through, on fixed inputs. Unlike time, that is the same on every machine of a kind, so CI can hold it
+//! to the committed numbers: it fails when one is off by more than 5 %, in either direction.
+//! `cargo bench --bench instructions -- bless` writes them anew.
+//!
+//! Counted by valgrind's callgrind, with a run of few and a run of many rounds: what a round costs is the
+//! difference, without what it takes to set up.
+
+mod cases;
+
+use std::collections::BTreeMap;
+use std::process::{Command, ExitCode};
+
+/// Rounds of the two runs.
+const FEW: u64 = 1_000;
+const MANY: u64 = 3_000;
+
+/// How far off the committed number a count may be: what another compiler's patch release changes.
+const TOLERANCE: f64 = 0.05;
+
+const BASELINE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/benches/instructions/baseline.txt"
+);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [role, case, rounds] = &arguments[..] {
+        if role == "--run" {
+            cases::run(case, rounds.parse().expect("a number"));
+            return ExitCode::SUCCESS;
+        }
+    }
+    let bless = arguments.iter().any(|it| it == "bless");
+    let committed = std::fs::read_to_string(BASELINE).unwrap_or_default();
+    let committed: BTreeMap<&str, f64> = committed
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, count)| (name, count.parse().expect("a number")))
+        .collect();
+    let mut off = 0;
+    let mut text = String::new();
+    for name in cases::NAMES {
+        let count = (collected(name, MANY) - collected(name, FEW)) as f64 / (MANY - FEW) as f64;
+        text += &format!("{name}: {count:.0}\n");
+        let before = committed.get(name).copied();
+        let ratio = before.map_or(1.0, |before| count / before);
+        let fine = before.is_some() && (ratio - 1.0).abs() <= TOLERANCE;
+        off += usize::from(!fine);
+        let verdict = match (fine, before) {
+            (true, _) => "",
+            (false, None) => "  not in the baseline",
+            (false, Some(_)) if ratio < 1.0 => "  better: bless it",
+            (false, Some(_)) => "  WORSE",
+        };
+        println!("{name:<40} {count:>8.0} instructions  {ratio:>5.2}{verdict}");
+    }
+    if bless {
+        std::fs::write(BASELINE, text).expect("the baseline can be written");
+        return ExitCode::SUCCESS;
+    }
+    match off {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Instructions of a run of this program.
+fn collected(case: &str, rounds: u64) -> u64 {
+    let this = std::env::current_exe().expect("this program's path");
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(this)
+        .args(["--run", case, &rounds.to_string()])
+        .output()
+        .expect("valgrind can be run");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    let line = text
+        .lines()
+        .find_map(|line| line.split_once("Collected : "));
+    let count = line.and_then(|(_, count)| count.trim().parse().ok());
+    count.unwrap_or_else(|| panic!("no count in {text}"))
+}

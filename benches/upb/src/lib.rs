@@ -1,0 +1,8 @@
+//! Google's protobuf for Rust as a decoder of `demo.Person`.
+
+mod generated;
+
+/// Whether upb reads `bytes` as a `demo.Person`.
+pub fn reads(bytes: &[u8]) -> bool {
+    <generated::Person as protobuf::Parse>::parse(bytes).is_ok()
+}

@@ -1,0 +1,11 @@
+//! The JSON walk; what passes is well-formed to serde_json, too.
+#![no_main]
+
+use gateway::schema::Encoding;
+use gateway_fuzz::walk;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    if let Some(payload) = walk(Encoding::Json, input) {
+        serde_json::from_slice::<serde::de::IgnoredAny>(payload).unwrap();
+    }
+});

@@ -1,0 +1,11 @@
+//! The MessagePack walk; what passes is well-formed to rmp-serde, too.
+#![no_main]
+
+use gateway::schema::Encoding;
+use gateway_fuzz::walk;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    if let Some(payload) = walk(Encoding::Msgpack, input) {
+        rmp_serde::from_slice::<serde::de::IgnoredAny>(payload).unwrap();
+    }
+});

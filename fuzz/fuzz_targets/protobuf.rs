@@ -1,0 +1,9 @@
+//! The protobuf walk.
+#![no_main]
+
+use gateway::schema::Encoding;
+use gateway_fuzz::walk;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    walk(Encoding::Protobuf, input);
+});

@@ -1,0 +1,63 @@
+//! What the fuzz targets of the walks have in common: schemas of every kind, and what must hold of any
+//! verdict, whatever the payload.
+
+use std::sync::{Arc, LazyLock};
+
+use gateway::schema::{Encoding, Layout, Options, Schema, Table, UnknownFields, Violation};
+use protobuf::Message as _;
+use protobuf::descriptor::FileDescriptorSet;
+
+/// Levels that a payload may nest: few, so that the fuzzer finds the limit.
+const DEPTH: u32 = 20;
+
+static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/differential");
+    let mut compiler = protox::Compiler::new([directory]).unwrap();
+    compiler.include_imports(true);
+    compiler.open_files(["two.proto", "three.proto"]).unwrap();
+    let set = compiler.encode_file_descriptor_set();
+    let set = FileDescriptorSet::parse_from_bytes(&set).unwrap();
+    Arc::new(Table::build(&set.file).unwrap())
+});
+
+/// The first byte chooses message and options, the rest is the payload. Gives the payload if it passes.
+pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
+    let (choice, payload) = input.split_first()?;
+    let messages = ["two.All", "three.All", "two.Required", "google.protobuf.Value"];
+    let message = TABLE.message(messages[usize::from(choice & 3)]).unwrap();
+    let options = Options {
+        unknown_fields: match choice & 4 {
+            0 => UnknownFields::Allow,
+            _ => UnknownFields::Reject,
+        },
+        layout: [Layout::Any, Layout::Map, Layout::Array, Layout::Any][usize::from(choice >> 3 & 3)],
+        all_violations: false,
+    };
+    let all = Options {
+        all_violations: true,
+        ..options
+    };
+    let schema = |options| Schema::new(encoding, Arc::clone(&TABLE), message, options);
+    let verdict = schema(options).check(payload, DEPTH);
+    match (verdict, schema(all).check(payload, DEPTH)) {
+        (Ok(()), Ok(())) => Some(payload),
+        (Err(first), Err(mut every)) => {
+            let others = every.others.take().unwrap();
+            assert_eq!(first, every, "the first is the same, with the others and without");
+            assert!(others.len() < 16);
+            for violation in std::iter::once(&first).chain(&others) {
+                is_sound(violation, payload);
+            }
+            None
+        }
+        (one, every) => panic!("{one:?} {every:?}"),
+    }
+}
+
+fn is_sound(violation: &Violation, payload: &[u8]) {
+    let Violation { path, expected, found, offset, others } = violation;
+    assert!(*offset <= payload.len() && others.is_none());
+    assert!(!expected.is_empty() && !found.is_empty());
+    // What a payload says is repeated in excerpts, so a violation is bounded by the depth.
+    assert!(expected.len() + found.len() < 1_000 && path.len() < 20_000, "{violation}");
+}

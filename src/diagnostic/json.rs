@@ -1,0 +1,94 @@
+//! Diagnostics for programs: editors, CI. README.md documents the form, and it only grows.
+
+use serde::Serialize;
+
+use super::{Diagnostic, Diagnostics, Note, Place};
+
+/// A diagnostic by the keys that programs read: every key is there, null where there is nothing.
+#[derive(Serialize)]
+struct Entry<'a> {
+    #[serde(flatten)]
+    at: At,
+    severity: &'static str,
+    message: &'a str,
+    label: Option<&'a str>,
+    help: Option<&'a str>,
+    related: Vec<Related>,
+}
+
+#[derive(Serialize)]
+struct Related {
+    #[serde(flatten)]
+    at: At,
+    message: String,
+}
+
+/// Lines and columns count from 1, columns in characters; the end is the first column behind.
+#[derive(Default, Serialize)]
+struct At {
+    file: Option<String>,
+    line: Option<u32>,
+    column: Option<u32>,
+    end_line: Option<u32>,
+    end_column: Option<u32>,
+}
+
+impl At {
+    fn of(place: Option<&Place>) -> Self {
+        let Some(place) = place else {
+            return Self::default();
+        };
+        Self {
+            file: Some(place.file.path.display().to_string()),
+            line: Some(place.line),
+            column: Some(place.column),
+            end_line: Some(place.line),
+            end_column: Some(place.column.saturating_add(place.width)),
+        }
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn of(diagnostic: &'a Diagnostic) -> Self {
+        // Named one by one, so that a new part of a diagnostic can't be forgotten here.
+        let Diagnostic {
+            severity,
+            message,
+            place,
+            label,
+            notes,
+            help,
+        } = diagnostic;
+        Self {
+            at: At::of(place.as_ref()),
+            severity: severity.label(),
+            message,
+            label: Some(label.as_str()).filter(|label| !label.is_empty()),
+            help: help.as_deref(),
+            related: notes.iter().map(Related::of).collect(),
+        }
+    }
+}
+
+impl Related {
+    fn of(note: &Note) -> Self {
+        Self {
+            at: At::of(note.place.as_ref()),
+            message: note.to_string(),
+        }
+    }
+}
+
+impl Diagnostics {
+    /// All of them as a JSON array, one object a line.
+    pub fn to_json(&self) -> String {
+        let entries = self.iter().map(Entry::of);
+        // Writing strings and numbers into memory has no way to fail.
+        let lines = entries.filter_map(|entry| serde_json::to_string(&entry).ok());
+        let lines: Vec<_> = lines.collect();
+        match lines.is_empty() {
+            true => "[]".to_owned(),
+            false => format!("[\n{}\n]", lines.join(",\n")),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The workers that can take a request, in the order in which they are chosen: the least busy first; of
+//! equals, the one that has been so for longest.
+//!
+//! One lane a load, each a list through the workers' seats: to take a place, to leave it and to find the first
+//! are a few steps, however many workers there are. These happen with every message.
+
+use crate::core::PeerId;
+
+/// No seat.
+const NONE: usize = usize::MAX;
+
+/// Free workers by load.
+#[derive(Debug, Default)]
+pub(super) struct Free {
+    seats: Vec<Seat>,
+    /// Seats of workers that went.
+    empty: Vec<usize>,
+    lanes: Vec<Lane>,
+    /// No lane below has anybody.
+    lowest: usize,
+}
+
+/// A worker's place, for as long as it is there.
+#[derive(Debug)]
+struct Seat {
+    peer: PeerId,
+    /// In which lane it is, if in any.
+    load: Option<usize>,
+    before: usize,
+    after: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lane {
+    first: usize,
+    last: usize,
+}
+
+impl Free {
+    /// A seat for a worker that came; it isn't free yet.
+    pub(super) fn seat(&mut self, peer: PeerId) -> usize {
+        let seat = Seat {
+            peer,
+            load: None,
+            before: NONE,
+            after: NONE,
+        };
+        match self.empty.pop() {
+            Some(at) => {
+                self.seats[at] = seat;
+                at
+            }
+            None => {
+                self.seats.push(seat);
+                self.seats.len() - 1
+            }
+        }
+    }
+
+    /// The worker went.
+    pub(super) fn leave(&mut self, seat: usize) {
+        self.unlink(seat);
+        self.empty.push(seat);
+    }
+
+    /// Whether this worker is free.
+    pub(super) fn has(&self, seat: usize) -> bool {
+        self.seats[seat].load.is_some()
+    }
+
+    /// The worker is free with this load, or not free. With the same load as before it keeps its place in
+    /// the order, unless it is to go `behind` its equals.
+    pub(super) fn set(&mut self, seat: usize, load: Option<usize>, behind: bool) {
+        if self.seats[seat].load == load && !behind {
+            return;
+        }
+        self.unlink(seat);
+        if let Some(load) = load {
+            self.link(seat, load);
+        }
+    }
+
+    /// The first in the order.
+    pub(super) fn first(&mut self) -> Option<PeerId> {
+        while let Some(lane) = self.lanes.get(self.lowest) {
+            if lane.first != NONE {
+                return Some(self.seats[lane.first].peer);
+            }
+            self.lowest += 1;
+        }
+        None
+    }
+
+    /// All in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = PeerId> {
+        let lanes = self.lanes.get(self.lowest..).unwrap_or_default();
+        lanes.iter().flat_map(|lane| {
+            let first = self.seats.get(lane.first);
+            let all = std::iter::successors(first, |seat| self.seats.get(seat.after));
+            all.map(|seat| seat.peer)
+        })
+    }
+
+    fn link(&mut self, seat: usize, load: usize) {
+        if self.lanes.len() <= load {
+            let nobody = Lane {
+                first: NONE,
+                last: NONE,
+            };
+            self.lanes.resize(load + 1, nobody);
+        }
+        let lane = &mut self.lanes[load];
+        let before = std::mem::replace(&mut lane.last, seat);
+        match self.seats.get_mut(before) {
+            Some(before) => before.after = seat,
+            None => lane.first = seat,
+        }
+        let it = &mut self.seats[seat];
+        (it.load, it.before, it.after) = (Some(load), before, NONE);
+        self.lowest = self.lowest.min(load);
+    }
+
+    fn unlink(&mut self, seat: usize) {
+        let it = &mut self.seats[seat];
+        let Some(load) = it.load.take() else {
+            return;
+        };
+        let (before, after) = (it.before, it.after);
+        let lane = &mut self.lanes[load];
+        match self.seats.get_mut(before) {
+            Some(before) => before.after = after,
+            None => lane.first = after,
+        }
+        match self.seats.get_mut(after) {
+            Some(after) => after.before = before,
+            None => lane.last = before,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_does_what_a_sorted_list_does() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut free = Free::default();
+        // (load, when it got there, peer), as the order says.
+        let mut model: Vec<(usize, u64, PeerId)> = Vec::new();
+        let seats: Vec<_> = (0..8).map(|n| (free.seat(PeerId(n)), PeerId(n))).collect();
+        for step in 0..20_000 {
+            let (seat, peer) = seats[random.usize(..seats.len())];
+            let load = random.bool().then(|| random.usize(..4));
+            let behind = random.u8(..4) == 0;
+            let before = model.iter().position(|it| it.2 == peer);
+            let stays = before.map(|at| model[at].0) == load && !behind;
+            if !stays {
+                model.retain(|it| it.2 != peer);
+                model.extend(load.map(|load| (load, step, peer)));
+                model.sort_unstable();
+            }
+            free.set(seat, load, behind);
+            assert_eq!(free.has(seat), load.is_some());
+            assert_eq!(free.first(), model.first().map(|it| it.2));
+            assert!(free.iter().eq(model.iter().map(|it| it.2)), "step {step}");
+        }
+    }
+
+    #[test]
+    fn a_seat_is_taken_again() {
+        let mut free = Free::default();
+        let seat = free.seat(PeerId(1));
+        free.set(seat, Some(3), false);
+        free.leave(seat);
+        assert_eq!(free.first(), None);
+        assert_eq!(free.seat(PeerId(2)), seat);
+        assert!(!free.has(seat));
+    }
+}

@@ -1,0 +1,304 @@
+//! The JSON walk: a payload in JSON against a message.
+//!
+//! Reads the bytes once, builds nothing, and allocates nothing unless it fails, but for the keys of
+//! a large map (`keys.rs`), a message type with more than 256 fields (`needs.rs`) and a name or a
+//! number that is written with escapes. A message is an object keyed by proto or JSON names; null is
+//! an absent field. Elements of lists and values of maps are never null. Beside what ProtoJSON says it
+//! takes what serde_json writes: bytes as an array of integers, and well-known types by their fields.
+
+mod head;
+mod keys;
+mod known;
+mod number;
+mod plain;
+mod scalar;
+mod text;
+mod time;
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+
+use super::named::{Seen, unknown_key};
+use super::table::{Cardinality, Field, Form, Kind, Message, Table};
+use super::violation::{Checked, Fault, Gather, deeper};
+use super::{Schema, Scope, UnknownFields};
+use head::{Head, Names, Reader};
+use keys::Keys;
+use scalar::scalar;
+use text::Text;
+
+/// The first thing wrong with `payload`.
+pub(super) fn check<G: Gather>(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
+    let walk = Walk {
+        table: &schema.table,
+        reject_unknown: schema.options.unknown_fields == UnknownFields::Reject,
+        faults: PhantomData::<G>,
+        late_types: Cell::new(0),
+    };
+    let mut reader = Reader::new(payload);
+    walk.message(&mut reader, schema.root(), depth)?;
+    reader.end()
+}
+
+struct Walk<'a, G> {
+    table: &'a Table,
+    reject_unknown: bool,
+    faults: PhantomData<G>,
+    /// How many messages around this one were looked through for their type, see `known.rs`.
+    late_types: Cell<u32>,
+}
+
+/// What an object may hold beside the fields of its message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    /// The `@type` of a `google.protobuf.Any`.
+    Type,
+}
+
+impl<'a, G: Gather> Walk<'a, G> {
+    /// One message, in the form that its type has.
+    fn message(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
+        match scope.message.form {
+            Form::Fields => self.fields(reader, scope, depth),
+            _ => self.known(reader, scope, depth),
+        }
+    }
+
+    /// One message by its fields.
+    fn fields(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
+        let at = reader.token();
+        match reader.opening()? {
+            Head::Object => self.object(reader, scope, at, depth, Beside::Nothing),
+            head => {
+                let expected = format!("{} as an object", scope.message.name);
+                Err(Fault::new(at, expected, head.describe()))
+            }
+        }
+    }
+
+    /// A message as the object whose `{` lies at `start`, keyed by field name.
+    fn object(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        start: usize,
+        depth: u32,
+        beside: Beside,
+    ) -> Checked<()> {
+        G::over(|faults| self.keyed(reader, scope, start, depth, beside, faults))
+    }
+
+    fn keyed(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        start: usize,
+        depth: u32,
+        beside: Beside,
+        faults: &mut G,
+    ) -> Checked<()> {
+        let message = scope.message;
+        let mut seen = Seen::new(!scope.needs.is_empty());
+        let mut unknown = None;
+        let mut place = 0;
+        let mut more = reader.opened(b'}');
+        while more {
+            let at = reader.token();
+            // Writers keep the declared order, mostly.
+            let next = message.declared.get(place).copied();
+            let next = next.filter(|index| reader.expected(&message.fields[*index as usize]));
+            let (index, key) = match next {
+                Some(index) => (Some(index), Text::default()),
+                None => {
+                    let key = reader.key()?;
+                    (self.named_so(message, place, key), key)
+                }
+            };
+            let value = reader.token();
+            let checked = match index {
+                Some(index) => {
+                    place = message.place_after(index);
+                    self.named(reader, scope, index, &mut seen, at, depth)
+                }
+                None => {
+                    let unknown = unknown.get_or_insert_with(|| Names::new(&reader.back(at)));
+                    let of_any = beside == Beside::Type && &*key.bytes() == b"@type";
+                    match unknown.add(key, at) {
+                        Ok(()) if self.reject_unknown && !of_any => {
+                            Err(unknown_key(message, &key.bytes(), at))
+                        }
+                        Ok(()) => reader.skip(depth),
+                        Err(fault) => Err(fault),
+                    }
+                }
+            };
+            if let Err(fault) = checked {
+                faults.keep(fault, || reader.pass(value, depth))?;
+            }
+            more = reader.another(b'}')?;
+        }
+        scope.complete(seen.held(), start, faults)
+    }
+
+    /// The field whose key this is: the next in order, by its JSON name, or any.
+    #[inline]
+    fn named_so(&self, message: &Message, place: usize, key: Text) -> Option<u32> {
+        let next = |name| message.declared_as(place, name);
+        (key.plain().and_then(next)).or_else(|| message.by_name(&key.decoded()))
+    }
+
+    /// The value of the field whose key lies at `at`.
+    #[inline]
+    fn named(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        index: u32,
+        seen: &mut Seen,
+        at: usize,
+        depth: u32,
+    ) -> Checked<()> {
+        seen.name(scope.message, index, at)?;
+        match self.field(reader, scope, index, depth) {
+            Ok(false) => Ok(()),
+            Ok(true) => seen.hold(scope.message, index, at),
+            Err(fault) => {
+                seen.meet(index);
+                Err(fault)
+            }
+        }
+    }
+
+    /// The value of a known field; false if it is absent, which is written as null.
+    #[inline]
+    fn field(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        index: u32,
+        depth: u32,
+    ) -> Checked<bool> {
+        let field = &scope.message.fields[index as usize];
+        if field.cardinality == Cardinality::Singular && reader.plain(field.kind) {
+            return Ok(true);
+        }
+        if reader.next() == Some(b'n') && !self.holds_null(field) {
+            reader.head()?;
+            return Ok(false);
+        }
+        let checked = match field.cardinality {
+            Cardinality::Singular => self.element(reader, scope, index, field.kind, depth),
+            Cardinality::Repeated => {
+                G::over(|faults| self.list(reader, scope, index, depth, faults))
+            }
+            Cardinality::Map => G::over(|faults| self.map(reader, scope, index, depth, faults)),
+        };
+        match checked {
+            Ok(()) => Ok(true),
+            Err(fault) => Err(fault.under(&*field.name)),
+        }
+    }
+
+    /// Whether null is a value of the field, instead of its absence.
+    #[cold]
+    fn holds_null(&self, field: &Field) -> bool {
+        let null = match field.kind {
+            Kind::Message(id) | Kind::Group(id) => self.table[id].form == Form::Value,
+            Kind::Enum(id) => self.table[id].null,
+            _ => false,
+        };
+        null && field.cardinality == Cardinality::Singular
+    }
+
+    #[inline]
+    fn element(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        index: u32,
+        kind: Kind,
+        depth: u32,
+    ) -> Checked<()> {
+        match kind {
+            Kind::Message(id) | Kind::Group(id) => {
+                let depth = deeper(depth, reader.at())?;
+                self.message(reader, scope.child(self.table, index, id), depth)
+            }
+            kind => scalar(self.table, reader, kind),
+        }
+    }
+
+    /// A repeated field.
+    fn list(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        index: u32,
+        depth: u32,
+        faults: &mut G,
+    ) -> Checked<()> {
+        let field = &scope.message.fields[index as usize];
+        let at = reader.token();
+        match reader.opening()? {
+            Head::Array => {}
+            head => {
+                let expected = format!("an array of {}", field.kind.label(self.table));
+                return Err(Fault::new(at, expected, head.describe()));
+            }
+        }
+        let mut more = reader.opened(b']');
+        let mut i = 0usize;
+        while more {
+            if !reader.plain(field.kind) {
+                let at = reader.token();
+                if let Err(fault) = self.element(reader, scope, index, field.kind, depth) {
+                    faults.keep(fault.under(format!("[{i}]")), || reader.pass(at, depth))?;
+                }
+            }
+            i += 1;
+            more = reader.another(b']')?;
+        }
+        Ok(())
+    }
+
+    /// A map field.
+    fn map(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        index: u32,
+        depth: u32,
+        faults: &mut G,
+    ) -> Checked<()> {
+        let field = &scope.message.fields[index as usize];
+        let at = reader.token();
+        let head = reader.head()?;
+        let entry = field.kind.message();
+        let entry = entry.map(|id| scope.child(self.table, index, id));
+        let (Head::Object, Some(entry)) = (head, entry) else {
+            return Err(Fault::new(at, "an object", head.describe()));
+        };
+        let [key, value] = &*entry.message.fields else {
+            let expected = "an object with keys and values";
+            return Err(Fault::new(at, expected, head.describe()));
+        };
+        let mut keys = Keys::new(key.kind, reader);
+        let mut more = reader.opened(b'}');
+        while more {
+            // The value is the second field of an entry.
+            let key = keys.next(reader)?;
+            let at = reader.token();
+            let checked = match key {
+                Ok(key) => (self.element(reader, entry, 1, value.kind, depth))
+                    .map_err(|fault| fault.under(key.segment())),
+                Err(fault) => Err(fault),
+            };
+            if let Err(fault) = checked {
+                faults.keep(fault, || reader.pass(at, depth))?;
+            }
+            more = reader.another(b'}')?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! Well-known types with a JSON form of their own: Timestamp, Duration, FieldMask, Struct, Value,
+//! ListValue, Any and the wrappers.
+
+use super::super::Scope;
+use super::super::table::{Form, MessageId};
+use super::super::violation::{Checked, Fault, Gather, deeper, excerpt};
+use super::head::{Head, Names, Reader};
+use super::scalar::scalar;
+use super::time::{is_duration, is_field_mask, is_timestamp};
+use super::{Beside, Walk};
+
+/// How many Any messages may lie within each other whose `@type` isn't their first member. Each is
+/// read once more to find it, and so is all that lies in it: a payload must not choose how often.
+const LATE_TYPES: u32 = 8;
+
+impl<'a, G: Gather> Walk<'a, G> {
+    pub(super) fn known(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
+        let object = reader.next() == Some(b'{');
+        match scope.message.form {
+            Form::Value => self.value(reader, depth),
+            Form::Struct if object => self.value(reader, depth),
+            Form::ListValue if reader.next() == Some(b'[') => self.value(reader, depth),
+            Form::Struct => not(reader, "an object"),
+            Form::ListValue => not(reader, "an array"),
+            Form::Any if object => self.any(reader, scope, depth),
+            Form::Any => not(reader, "google.protobuf.Any as an object"),
+            _ if object => self.fields(reader, scope, depth),
+            Form::Wrapper => scalar(self.table, reader, scope.message.fields[0].kind),
+            Form::Timestamp => text(reader, is_timestamp, "a moment by RFC 3339"),
+            Form::Duration => text(reader, is_duration, "a duration, as \"1.5s\""),
+            Form::FieldMask => text(reader, is_field_mask, "field paths, as \"a.bC,d\""),
+            Form::Fields => self.fields(reader, scope, depth),
+        }
+    }
+
+    /// What `google.protobuf.Value` can hold: anything that JSON can write and a double can hold.
+    fn value(&self, reader: &mut Reader, depth: u32) -> Checked<()> {
+        let at = reader.token();
+        match reader.head()? {
+            Head::Array => G::over(|faults| {
+                let depth = deeper(depth, at)?;
+                let mut more = reader.opened(b']');
+                let mut i = 0usize;
+                while more {
+                    let at = reader.token();
+                    if let Err(fault) = self.value(reader, depth) {
+                        faults.keep(fault.under(format!("[{i}]")), || reader.pass(at, depth))?;
+                    }
+                    i += 1;
+                    more = reader.another(b']')?;
+                }
+                Ok(())
+            }),
+            Head::Object => G::over(|faults| {
+                let depth = deeper(depth, at)?;
+                let mut names = Names::new(reader);
+                let mut more = reader.opened(b'}');
+                while more {
+                    let name = names.next(reader)?;
+                    let at = reader.token();
+                    if let Err(fault) = self.value(reader, depth) {
+                        let segment = format!("[{}]", excerpt(name.decoded().as_bytes()));
+                        faults.keep(fault.under(segment), || reader.pass(at, depth))?;
+                    }
+                    more = reader.another(b'}')?;
+                }
+                Ok(())
+            }),
+            head @ Head::Number(number) => match number.far() {
+                Some(value) if value.is_infinite() => Err(Fault::new(
+                    at,
+                    "a number within a double's range",
+                    head.describe(),
+                )),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// An object whose `@type` says what message its other members are of.
+    fn any(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
+        let start = reader.token();
+        let late = self.late_types.get();
+        let found = self.type_of(&mut reader.clone(), depth)?;
+        let Some(found) = found else {
+            // An Any of nothing.
+            return self.fields(reader, scope, depth);
+        };
+        self.late_types.set(late + u32::from(found.late));
+        if self.late_types.get() > LATE_TYPES {
+            let expected = format!("\"@type\" first, within {LATE_TYPES} objects without it first");
+            return Err(Fault::new(start, expected, "it behind other members"));
+        }
+        let message = &self.table[found.id];
+        let needs = &message.needs;
+        let inner = Scope { message, needs };
+        reader.head()?;
+        let checked = match message.form {
+            Form::Fields => self.object(reader, inner, start, depth, Beside::Type),
+            _ => G::over(|faults| self.any_of_known(reader, inner, start, depth, faults)),
+        };
+        self.late_types.set(late);
+        checked
+    }
+
+    /// Looks through an object for its `@type`; none if the object is empty.
+    fn type_of(&self, reader: &mut Reader, depth: u32) -> Checked<Option<Typed>> {
+        let start = reader.token();
+        reader.head()?;
+        let mut more = reader.opened(b'}');
+        if !more {
+            return Ok(None);
+        }
+        let mut late = false;
+        while more {
+            let key = reader.key()?;
+            if &*key.bytes() == b"@type" {
+                return self.typed(reader, late).map(Some);
+            }
+            late = true;
+            reader.skip(depth)?;
+            more = reader.another(b'}')?;
+        }
+        Err(Fault::new(start, "an \"@type\"", "an object without").behind())
+    }
+
+    fn typed(&self, reader: &mut Reader, late: bool) -> Checked<Typed> {
+        let at = reader.token();
+        let head = reader.head()?;
+        let Head::Str(url) = head else {
+            return Err(Fault::new(at, "a type's URL", head.describe()).under("@type"));
+        };
+        let url = url.decoded();
+        let name = url.rsplit_once('/').map(|(_, name)| name);
+        match name.and_then(|name| self.table.message(name)) {
+            Some(id) => Ok(Typed { id, late }),
+            None => {
+                let expected = "the URL of a message in the .proto files, as \"type.googleapis.com/pkg.Message\"";
+                Err(Fault::new(at, expected, head.describe()).under("@type"))
+            }
+        }
+    }
+
+    /// A message with a form of its own within an Any: `{"@type": …, "value": …}`.
+    fn any_of_known(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        start: usize,
+        depth: u32,
+        faults: &mut G,
+    ) -> Checked<()> {
+        let mut names = Names::new(reader);
+        let mut held = false;
+        let mut more = reader.opened(b'}');
+        while more {
+            let key = reader.token();
+            let name = names.next(reader)?;
+            let at = reader.token();
+            let checked = match &*name.bytes() {
+                b"@type" => reader.skip(depth),
+                b"value" => {
+                    held = true;
+                    let deeper = deeper(depth, at);
+                    let checked = deeper.and_then(|depth| self.message(reader, scope, depth));
+                    checked.map_err(|fault| fault.under("value"))
+                }
+                other if self.reject_unknown => {
+                    let found = format!("the key {}", excerpt(other));
+                    Err(Fault::new(key, "\"@type\" or \"value\"", found))
+                }
+                _ => reader.skip(depth),
+            };
+            if let Err(fault) = checked {
+                faults.keep(fault, || reader.pass(at, depth))?;
+            }
+            more = reader.another(b'}')?;
+        }
+        if !held {
+            let expected = format!("a \"value\" of {}", scope.message.name);
+            let fault = Fault::new(start, expected, "none").behind();
+            faults.keep(fault, || Ok(()))?;
+        }
+        Ok(())
+    }
+}
+
+/// What an Any says of itself.
+struct Typed {
+    id: MessageId,
+    /// Other members came first.
+    late: bool,
+}
+
+/// A string of some form.
+fn text(reader: &mut Reader, is_right: fn(&[u8]) -> bool, expected: &str) -> Checked<()> {
+    let at = reader.token();
+    match reader.head()? {
+        Head::Str(text) if is_right(&text.bytes()) => Ok(()),
+        head => Err(Fault::new(at, expected, head.describe())),
+    }
+}
+
+/// Something else than the object or array that was expected.
+#[cold]
+fn not(reader: &mut Reader, expected: &str) -> Checked<()> {
+    let at = reader.token();
+    let head = reader.head()?;
+    Err(Fault::new(at, expected, head.describe()))
+}

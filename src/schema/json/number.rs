@@ -1,0 +1,192 @@
+//! JSON numbers: their grammar, and their values without a builder of numbers.
+
+use super::super::violation::{Checked, excerpt};
+use super::head::unexpected;
+
+/// More significant digits than this and a number is beyond 64 bits.
+const DIGITS: i64 = 20;
+
+/// A well-formed number, as it is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Number<'a> {
+    text: &'a [u8],
+    /// Digits and at most a minus sign: no fraction, no exponent.
+    whole: bool,
+}
+
+impl<'a> Number<'a> {
+    /// The number at `at`, which moves behind it.
+    pub fn read(bytes: &'a [u8], at: &mut usize) -> Checked<Self> {
+        let start = *at;
+        let mut here = start + usize::from(bytes.get(start) == Some(&b'-'));
+        let digits = |here: &mut usize| {
+            let first = *here;
+            while bytes.get(*here).is_some_and(u8::is_ascii_digit) {
+                *here += 1;
+            }
+            *here > first
+        };
+        match bytes.get(here) {
+            // Nothing but a point or an exponent follows a zero.
+            Some(b'0') => here += 1,
+            _ if digits(&mut here) => {}
+            _ => return Err(unexpected(bytes, here, "a digit")),
+        }
+        let whole = here;
+        if bytes.get(here) == Some(&b'.') {
+            here += 1;
+            if !digits(&mut here) {
+                return Err(unexpected(bytes, here, "a digit"));
+            }
+        }
+        if let Some(b'e' | b'E') = bytes.get(here) {
+            here += 1;
+            here += usize::from(matches!(bytes.get(here), Some(b'+' | b'-')));
+            if !digits(&mut here) {
+                return Err(unexpected(bytes, here, "a digit"));
+            }
+        }
+        *at = here;
+        Ok(Self {
+            text: &bytes[start..here],
+            whole: whole == here,
+        })
+    }
+
+    /// The number that all of `text` is, if it is one.
+    pub fn parse(text: &'a [u8]) -> Option<Self> {
+        let mut at = 0;
+        let number = Self::read(text, &mut at).ok()?;
+        (at == text.len()).then_some(number)
+    }
+
+    /// The whole number that this is, exactly; one beyond 64 bits becomes one that no kind takes.
+    #[inline]
+    pub fn integer(self) -> Option<i128> {
+        let (negative, digits) = self.sign();
+        let value = match self.whole && digits.len() < DIGITS as usize {
+            true => digits
+                .iter()
+                .fold(0, |value: u64, digit| value * 10 + u64::from(digit - b'0'))
+                as i128,
+            false => magnitude(digits)?,
+        };
+        Some(if negative { -value } else { value })
+    }
+
+    fn sign(self) -> (bool, &'a [u8]) {
+        match self.text.split_first() {
+            Some((b'-', digits)) => (true, digits),
+            _ => (false, self.text),
+        }
+    }
+
+    /// The nearest double: infinite if the number is beyond them. None for one so short that it is
+    /// no further from zero than any float goes.
+    #[inline]
+    pub fn far(self) -> Option<f64> {
+        /// 10³⁸ is within a float's range.
+        const NEAR: usize = 38;
+        let exponent = !self.whole && self.text.iter().any(|byte| byte | 0x20 == b'e');
+        if self.text.len() <= NEAR && !exponent {
+            return None;
+        }
+        let text = std::str::from_utf8(self.text).ok()?;
+        text.parse().ok()
+    }
+
+    /// As written, for a sentence.
+    #[cold]
+    pub fn excerpt(self) -> String {
+        excerpt(self.text).trim_matches('"').to_owned()
+    }
+}
+
+/// The whole number in `text`, which has a fraction, an exponent or many digits, and no sign.
+#[cold]
+fn magnitude(text: &[u8]) -> Option<i128> {
+    let e = text.iter().position(|byte| byte | 0x20 == b'e');
+    let (mantissa, exponent) = text.split_at(e.unwrap_or(text.len()));
+    let point = mantissa.iter().position(|byte| *byte == b'.');
+    let (before, behind) = mantissa.split_at(point.unwrap_or(mantissa.len()));
+    let behind = behind.get(1..).unwrap_or_default();
+    let digits = || before.iter().chain(behind).map(|digit| digit - b'0');
+
+    let count = before.len() + behind.len();
+    let leading = digits().take_while(|digit| *digit == 0).count();
+    if leading == count {
+        return Some(0);
+    }
+    let trailing = digits().rev().take_while(|digit| *digit == 0).count();
+    // The number is its significant digits times ten to this.
+    let shift = power(exponent.get(1..).unwrap_or_default())
+        .saturating_sub(behind.len() as i64)
+        .saturating_add(trailing as i64);
+    let significant = count - leading - trailing;
+    if shift < 0 {
+        return None;
+    }
+    if shift.saturating_add(significant as i64) > DIGITS {
+        return Some(i128::MAX);
+    }
+    let digits = digits().skip(leading).take(significant);
+    let value = digits.fold(0, |value: i128, digit| value * 10 + i128::from(digit));
+    Some(value * 10i128.pow(shift as u32))
+}
+
+/// The exponent that `text` is, or one that is as good as it.
+fn power(text: &[u8]) -> i64 {
+    /// More than a payload has digits.
+    const ENDLESS: i64 = i64::MAX / 16;
+    let digits = text.iter().filter(|byte| byte.is_ascii_digit());
+    let power = digits.fold(0, |power: i64, digit| {
+        (power * 10 + i64::from(digit - b'0')).min(ENDLESS)
+    });
+    if text.first() == Some(&b'-') {
+        -power
+    } else {
+        power
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_exact_however_they_are_written() {
+        let integer = |text: &str| Number::parse(text.as_bytes()).unwrap().integer();
+        for (text, value) in [
+            ("0", 0),
+            ("-0.000e9999999999999999999", 0),
+            ("12", 12),
+            ("-12.00", -12),
+            ("1e2", 100),
+            ("1.25E+2", 125),
+            ("1200e-2", 12),
+            ("0.0012e4", 12),
+            ("18446744073709551615", u64::MAX.into()),
+            ("18446744073709551616", 1 << 64),
+            ("1844674407370955161.5e1", u64::MAX.into()),
+            ("-9223372036854775808", i64::MIN.into()),
+            ("1e20", i128::MAX),
+            ("1e99999999999999999999", i128::MAX),
+            ("-100000000000000000000000000000000000000000", -i128::MAX),
+        ] {
+            assert_eq!(integer(text), Some(value), "{text}");
+        }
+        for text in ["0.5", "1e-1", "12.01", "1e-99999999999999999999", "100.5e1"] {
+            let value = integer(text);
+            assert_eq!(value, (text == "100.5e1").then_some(1005), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_json_numbers_are_numbers() {
+        for text in [
+            "", "-", "+1", "01", "1.", ".5", "1e", "1e+", "0x1", "1_0", " 1", "NaN", "1 ",
+        ] {
+            assert!(Number::parse(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Scalars in JSON: which values a field's kind takes.
+//!
+//! As ProtoJSON says, a number may be written as a string that holds it; a whole number may be written
+//! with a fraction of zero or an exponent. Nothing else is converted: no number is a bool, no bool
+//! a string.
+
+use super::super::named::unknown_value;
+use super::super::table::{Enum, Kind, Table};
+use super::super::violation::{Checked, Fault};
+use super::head::{Head, Reader};
+use super::number::Number;
+
+/// A value of `kind`, which is no message.
+#[inline]
+pub(super) fn scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
+    match reader.plain(kind) {
+        true => Ok(()),
+        false => any_scalar(table, reader, kind),
+    }
+}
+
+fn any_scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
+    let at = reader.token();
+    let head = reader.head()?;
+    let right = match kind {
+        Kind::Double | Kind::Float => float(head, kind),
+        Kind::Bool => matches!(head, Head::Bool(_)),
+        Kind::Bytes => return bytes(reader, head, at),
+        Kind::Enum(id) => return enumeration(&table[id], head, at),
+        Kind::String { .. } => matches!(head, Head::Str(_)),
+        // Messages have a walk of their own.
+        Kind::Message(_) | Kind::Group(_) => false,
+        kind => integer(head).is_some_and(|value| within(kind, value)),
+    };
+    match right {
+        true => Ok(()),
+        false => Err(Fault::new(at, kind.label(table), head.describe())),
+    }
+}
+
+/// Whether `value` is one of an integer kind's.
+#[inline]
+pub(super) fn within(kind: Kind, value: i128) -> bool {
+    let (low, high) = match kind {
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => (i32::MIN.into(), i32::MAX.into()),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => (i64::MIN.into(), i64::MAX.into()),
+        Kind::Uint32 | Kind::Fixed32 => (0, u32::MAX.into()),
+        Kind::Uint64 | Kind::Fixed64 => (0, u64::MAX.into()),
+        _ => return false,
+    };
+    (low..=high).contains(&value)
+}
+
+/// The whole number that `head` is, as a number or as a string.
+#[inline]
+fn integer(head: Head) -> Option<i128> {
+    match head {
+        Head::Number(number) => number.integer(),
+        Head::Str(text) => Number::parse(&text.bytes())?.integer(),
+        _ => None,
+    }
+}
+
+/// Rounding is fine, a number beyond the type is not.
+fn float(head: Head, kind: Kind) -> bool {
+    let near = |number: Number| match (number.far(), kind) {
+        (None, _) => true,
+        (Some(value), Kind::Float) => value.abs() <= f64::from(f32::MAX),
+        (Some(value), _) => value.is_finite(),
+    };
+    match head {
+        Head::Number(number) => near(number),
+        Head::Str(text) => match &*text.bytes() {
+            b"NaN" | b"Infinity" | b"-Infinity" => true,
+            bytes => Number::parse(bytes).is_some_and(near),
+        },
+        _ => false,
+    }
+}
+
+/// `bytes` in base64, or as serde writes a `Vec<u8>`: an array of integers.
+fn bytes(reader: &mut Reader, head: Head, at: usize) -> Checked<()> {
+    match head {
+        Head::Str(text) if is_base64(&text.bytes()) => return Ok(()),
+        Head::Str(_) => return Err(Fault::new(at, "bytes in base64", head.describe())),
+        Head::Array => {}
+        _ => return Err(Fault::new(at, "bytes in base64", head.describe())),
+    }
+    let mut more = reader.opened(b']');
+    let mut index = 0usize;
+    while more {
+        let at = reader.token();
+        let head = reader.head()?;
+        let byte = match head {
+            Head::Number(number) => number.integer(),
+            _ => None,
+        };
+        if !byte.is_some_and(|byte| (0..=255).contains(&byte)) {
+            let fault = Fault::new(at, "a byte (0 to 255)", head.describe());
+            return Err(fault.under(format!("[{index}]")));
+        }
+        index += 1;
+        more = reader.another(b']')?;
+    }
+    Ok(())
+}
+
+/// What a character means in base64.
+#[derive(Clone, Copy)]
+struct Digit;
+
+impl Digit {
+    const BOTH: u8 = 1;
+    const STANDARD: u8 = 2;
+    const URL: u8 = 4;
+    const NONE: u8 = 8;
+
+    /// By character.
+    const TABLE: [u8; 256] = {
+        let mut table = [Self::NONE; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            table[byte] = match byte as u8 {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => Self::BOTH,
+                b'+' | b'/' => Self::STANDARD,
+                b'-' | b'_' => Self::URL,
+                _ => Self::NONE,
+            };
+            byte += 1;
+        }
+        table
+    };
+}
+
+/// Base64 in the standard alphabet or the one for URLs, not both; padded to the full or not at all.
+fn is_base64(text: &[u8]) -> bool {
+    let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=');
+    let padding = padding.count();
+    let digits = &text[..text.len() - padding];
+    let alphabets = (digits.iter()).fold(0, |seen, digit| seen | Digit::TABLE[usize::from(*digit)]);
+    let one = alphabets & Digit::NONE == 0 && alphabets & 6 != 6;
+    one && digits.len() % 4 != 1 && (padding == 0 || text.len() % 4 == 0)
+}
+
+/// An enum by its value's name or number.
+fn enumeration(one: &Enum, head: Head, at: usize) -> Checked<()> {
+    let number = match head {
+        Head::Str(text) => {
+            return match one.names.contains_key(&*text.decoded()) {
+                true => Ok(()),
+                false => Err(unknown_value(one, &text.bytes(), at)),
+            };
+        }
+        Head::Null if one.null => return Ok(()),
+        head => integer(head).and_then(|number| i32::try_from(number).ok()),
+    };
+    match number {
+        Some(number) if !one.closed || one.knows(number) => Ok(()),
+        _ => {
+            let expected = format!("a value of enum {}", one.name);
+            Err(Fault::new(at, expected, head.describe()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_in_one_alphabet_with_its_padding_or_none() {
+        for text in [
+            "", "QQ==", "QQ", "QUI=", "QUI", "QUJD", "+/+/", "-_-_", "-_8=",
+        ] {
+            assert!(is_base64(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "Q", "QQ=", "QUI==", "Q===", "====", "+_", "QU JD", "QUJD\n", "QQ==QQ==", "é",
+        ] {
+            assert!(!is_base64(text.as_bytes()), "{text}");
+        }
+    }
+}

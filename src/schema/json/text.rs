@@ -1,0 +1,233 @@
+//! JSON strings: where they end, that their escapes and their UTF-8 are right, and what they say.
+
+use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
+
+use super::super::text;
+use super::super::violation::{Checked, Fault};
+use super::head::unexpected;
+
+/// A well-formed string, as it lies between its quotes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Text<'a> {
+    raw: &'a [u8],
+    escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    /// The text itself, if it is written without escapes: what most is.
+    #[inline]
+    pub fn plain(self) -> Option<&'a [u8]> {
+        (!self.escaped).then_some(self.raw)
+    }
+
+    /// The text itself. Allocates for one with escapes.
+    pub fn decoded(self) -> Cow<'a, str> {
+        match self.escaped {
+            false => String::from_utf8_lossy(self.raw),
+            true => Cow::Owned(unescaped(self.raw)),
+        }
+    }
+
+    /// The text's bytes. Allocates for one with escapes.
+    #[inline]
+    pub fn bytes(self) -> Cow<'a, [u8]> {
+        match self.escaped {
+            false => Cow::Borrowed(self.raw),
+            true => Cow::Owned(unescaped(self.raw).into_bytes()),
+        }
+    }
+}
+
+impl PartialEq for Text<'_> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        match self.escaped || other.escaped {
+            false => self.raw == other.raw,
+            true => self.bytes() == other.bytes(),
+        }
+    }
+}
+
+impl Eq for Text<'_> {}
+
+impl Hash for Text<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes().hash(state);
+    }
+}
+
+impl<'a> From<Text<'a>> for Cow<'a, str> {
+    fn from(text: Text<'a>) -> Self {
+        text.decoded()
+    }
+}
+
+const LOW: u64 = 0x0101_0101_0101_0101;
+pub(super) const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// The high bit of the first byte that a string can't hold as it is: a quote, a backslash or a
+/// control character. Bytes behind it may be marked without cause.
+#[inline]
+pub(super) fn special(word: u64) -> u64 {
+    let (quote, backslash) = (word ^ (LOW * 0x22), word ^ (LOW * 0x5c));
+    let quote = quote.wrapping_sub(LOW) & !quote;
+    let backslash = backslash.wrapping_sub(LOW) & !backslash;
+    let control = word.wrapping_sub(LOW * 0x20) & !word;
+    (quote | backslash | control) & HIGH
+}
+
+/// The string whose opening quote lies before `at`; `at` moves behind the closing one.
+#[inline]
+pub(super) fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Checked<Text<'a>> {
+    let start = *at;
+    let mut here = start;
+    let mut escaped = false;
+    let mut foreign = 0;
+    loop {
+        let rest = &bytes[here..];
+        let byte = match rest.first_chunk::<8>() {
+            Some(chunk) => {
+                let word = u64::from_le_bytes(*chunk);
+                let special = special(word);
+                if special == 0 {
+                    foreign |= word;
+                    here += 8;
+                    continue;
+                }
+                let before = special.trailing_zeros() / 8;
+                foreign |= word & !(u64::MAX << (8 * before));
+                here += before as usize;
+                bytes[here]
+            }
+            None => match rest.first() {
+                Some(&byte) => byte,
+                None => return Err(unexpected(bytes, here, "the end of the string")),
+            },
+        };
+        match byte {
+            b'"' => break,
+            b'\\' => {
+                escaped = true;
+                here += escape(bytes, here)?;
+            }
+            0x00..=0x1f => return Err(control(byte, here)),
+            _ => {
+                foreign |= u64::from(byte);
+                here += 1;
+            }
+        }
+    }
+    let raw = &bytes[start..here];
+    if foreign & HIGH != 0 {
+        utf8(raw, start)?;
+    }
+    *at = here + 1;
+    Ok(Text { raw, escaped })
+}
+
+#[cold]
+fn control(byte: u8, at: usize) -> Box<Fault> {
+    let found = format!("the control character {byte:#04x}");
+    Fault::new(at, "an escape for a control character", found)
+}
+
+fn utf8(raw: &[u8], at: usize) -> Checked<()> {
+    text::utf8(raw).map_err(|good| Fault::new(at + good, "a string in UTF-8", "bytes that are not"))
+}
+
+/// How many bytes the escape at `at` takes.
+fn escape(bytes: &[u8], at: usize) -> Checked<usize> {
+    match bytes.get(at + 1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
+        Some(b'u') => match unit(bytes, at) {
+            Some(0xd800..=0xdbff) => match unit(bytes, at + 6) {
+                Some(0xdc00..=0xdfff) => Ok(12),
+                _ => Err(Fault::new(at, "a pair of surrogates", "one by itself")),
+            },
+            Some(0xdc00..=0xdfff) => Err(Fault::new(at, "a pair of surrogates", "one by itself")),
+            Some(_) => Ok(6),
+            None => Err(Fault::new(at, "four hex digits behind \\u", "others")),
+        },
+        _ => Err(unexpected(bytes, at + 1, "the letter of an escape")),
+    }
+}
+
+/// The number in the `\uXXXX` at `at`, if one is there.
+fn unit(bytes: &[u8], at: usize) -> Option<u16> {
+    let (start, digits) = bytes.get(at..at + 6)?.split_at(2);
+    if start != b"\\u" {
+        return None;
+    }
+    digits.iter().try_fold(0, |unit, digit| {
+        let digit = char::from(*digit).to_digit(16)?;
+        Some(unit << 4 | digit as u16)
+    })
+}
+
+/// What a well-formed string with escapes says.
+#[cold]
+fn unescaped(raw: &[u8]) -> String {
+    let mut said = Vec::with_capacity(raw.len());
+    let mut at = 0;
+    while let Some(&byte) = raw.get(at) {
+        if byte != b'\\' {
+            said.push(byte);
+            at += 1;
+            continue;
+        }
+        let letter = raw.get(at + 1).copied().unwrap_or_default();
+        let size = escape(raw, at).unwrap_or(2);
+        match (letter, unit(raw, at), unit(raw, at + 6)) {
+            (b'u', Some(first), second) => {
+                let units = [first, second.unwrap_or_default()];
+                let decoded = char::decode_utf16(units).next();
+                let decoded = decoded.and_then(Result::ok).unwrap_or('\u{fffd}');
+                said.extend(decoded.encode_utf8(&mut [0; 4]).bytes());
+            }
+            (b'b', ..) => said.push(0x08),
+            (b'f', ..) => said.push(0x0c),
+            (b'n', ..) => said.push(b'\n'),
+            (b'r', ..) => said.push(b'\r'),
+            (b't', ..) => said.push(b'\t'),
+            (other, ..) => said.push(other),
+        }
+        at += size;
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_special_byte_is_found_in_every_place() {
+        for at in 0..8 {
+            for byte in 0..=255u8 {
+                for around in [b'a', 0x7f, 0x80, 0xff, 0x21, 0x23, 0x5b, 0x5d] {
+                    let mut word = [around; 8];
+                    word[at] = byte;
+                    let first = special(u64::from_le_bytes(word)).trailing_zeros() as usize / 8;
+                    let is = matches!(byte, b'"' | b'\\' | 0..=0x1f);
+                    assert_eq!(first, if is { at } else { 8 }, "{word:02x?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn escapes_say_what_an_independent_reader_reads() {
+        for raw in [
+            r#""\"\\\/\b\f\n\r\t""#,
+            r#""\u0041\u00e9\u20ac\ud83d\ude00 x""#,
+            r#""plain é""#,
+        ] {
+            let mut at = 1;
+            let text = string(raw.as_bytes(), &mut at).unwrap();
+            assert_eq!(at, raw.len());
+            let expected: String = serde_json::from_str(raw).unwrap();
+            assert_eq!(text.decoded(), expected);
+        }
+    }
+}

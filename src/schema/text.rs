@@ -1,0 +1,78 @@
+//! Text in any encoding: is it UTF-8? Most of it is ASCII and short, so that comes first.
+
+/// Whether all of `text` is ASCII.
+#[inline]
+pub(super) fn is_ascii(text: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    /// Longer texts are worth the standard library's call.
+    const SHORT: usize = 32;
+    if text.len() > SHORT {
+        return text.is_ascii();
+    }
+    let Some(last) = text.last_chunk::<8>() else {
+        return first_bytes(text) & HIGH == 0;
+    };
+    let words = text.chunks_exact(8).map(first_bytes);
+    (u64::from_le_bytes(*last) | words.fold(0, |all, word| all | word)) & HIGH == 0
+}
+
+/// The first eight bytes of `text`, or all of a shorter one, as a little-endian number.
+#[inline]
+pub(super) fn first_bytes(text: &[u8]) -> u64 {
+    if let Some(first) = text.first_chunk::<8>() {
+        return u64::from_le_bytes(*first);
+    }
+    // The two halves may overlap: they agree where they do.
+    let end = |size: usize| 8 * text.len().wrapping_sub(size) as u32;
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return u64::from(first) | u64::from(last) << end(4);
+    }
+    match *text {
+        [] => 0,
+        [a] => u64::from(a),
+        [a, b] => u64::from(u16::from_le_bytes([a, b])),
+        [a, b, c, ..] => u64::from(u32::from_le_bytes([a, b, c, 0])),
+    }
+}
+
+/// How much of `text` is UTF-8, if not all of it is.
+#[inline]
+pub(super) fn utf8(text: &[u8]) -> Result<(), usize> {
+    if is_ascii(text) {
+        return Ok(());
+    }
+    match std::str::from_utf8(text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.valid_up_to()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_of_every_length_counts() {
+        for length in 0..70 {
+            let mut text = vec![b'a'; length];
+            assert!(is_ascii(&text));
+            for at in 0..length {
+                text[at] = 0x80;
+                assert!(!is_ascii(&text), "{length} {at}");
+                text[at] = b'a';
+            }
+        }
+    }
+
+    #[test]
+    fn first_bytes_are_those() {
+        let text = b"abcdefghij";
+        for length in 0..=text.len() {
+            let mut word = [0; 8];
+            let taken = length.min(8);
+            word[..taken].copy_from_slice(&text[..taken]);
+            assert_eq!(first_bytes(&text[..length]), u64::from_le_bytes(word));
+        }
+    }
+}

@@ -1,0 +1,389 @@
+"""Holds the walks against other implementations, over mutated payloads: tests/differential/run.sh.
+
+protobuf against upb, the C implementation in PyPI's protobuf; JSON against its json_format; MessagePack
+against PyPI's msgpack. What those write must pass; what they can't read must be refused; and what they
+read must pass, save the policy that README.md documents, which is named here case by case.
+"""
+
+import collections
+import json
+import pathlib
+import random
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import msgpack
+from google.protobuf import json_format
+from google.protobuf.internal import api_implementation
+from grpc_tools import protoc
+
+HERE = pathlib.Path(__file__).parent
+RIGHT, WRONG, POLICY = range(3)
+
+
+def compiled():
+    """The modules of two.proto and three.proto."""
+    directory = tempfile.mkdtemp()
+    include = pathlib.Path(protoc.__file__).parent / "_proto"
+    names = ["two.proto", "three.proto"]
+    arguments = ["protoc", f"-I{HERE}", f"-I{include}", f"--python_out={directory}", *names]
+    assert protoc.main(arguments) == 0
+    sys.path.append(directory)
+    import three_pb2
+    import two_pb2
+
+    return two_pb2, three_pb2
+
+
+# Random messages by their descriptors.
+
+NUMBERS = {
+    "int32": [0, 1, -1, 127, 128, 2**31 - 1, -(2**31)],
+    "int64": [0, 1, -1, 2**63 - 1, -(2**63)],
+    "uint32": [0, 1, 300, 2**32 - 1],
+    "uint64": [0, 1, 300, 2**64 - 1],
+}
+TYPES = {
+    1: [0.0, -1.5, 1e300, float("inf"), float("nan")],
+    2: [0.0, -1.5, 1e-30, float("-inf")],
+    3: NUMBERS["int64"], 18: NUMBERS["int64"], 16: NUMBERS["int64"],
+    4: NUMBERS["uint64"], 6: NUMBERS["uint64"],
+    5: NUMBERS["int32"], 17: NUMBERS["int32"], 15: NUMBERS["int32"],
+    13: NUMBERS["uint32"], 7: NUMBERS["uint32"],
+    8: [False, True],
+    9: ["", "x", "zażółć 🦀", "a\"\\\n\x01", "longer than fifteen bytes"],
+    12: [b"", b"\x00\xff", b"abc", bytes(range(40))],
+}  # fmt: skip
+
+
+def a_value(chooser, field, depth):
+    if field.message_type:
+        inner = field.message_type._concrete_class()
+        fill(chooser, inner, depth + 1)
+        return inner
+    if field.enum_type:
+        return chooser.choice(field.enum_type.values).number
+    return chooser.choice(TYPES[field.type])
+
+
+def fill(chooser, message, depth=0):
+    name = message.DESCRIPTOR.full_name
+    if name == "google.protobuf.Timestamp":
+        message.seconds, message.nanos = chooser.choice([0, 1, 253402300799, -62135596800]), chooser.choice([0, 5, 999999999])
+    elif name == "google.protobuf.Duration":
+        message.seconds = chooser.choice([0, 1, 315575999999])
+        message.nanos = chooser.choice([0, 1000, 999999999])
+    elif name == "google.protobuf.FieldMask":
+        message.paths.extend(chooser.sample(["a", "b_c.d", "long_name"], chooser.randrange(3)))
+    elif name == "google.protobuf.Struct":
+        message.update({"a": 1.5, "b": [None, "x", {"c": True}]} if chooser.random() < 0.7 else {})
+    elif name == "google.protobuf.ListValue":
+        message.extend([1, "x", None, [True]] if chooser.random() < 0.7 else [])
+    elif name == "google.protobuf.Value":
+        kind = chooser.randrange(4)
+        if kind == 0:
+            message.null_value = 0
+        elif kind == 1:
+            message.number_value = 2.5
+        elif kind == 2:
+            message.string_value = "x"
+        else:
+            message.struct_value.update({"k": [1]})
+    elif name == "google.protobuf.Any":
+        from google.protobuf import duration_pb2
+
+        if chooser.random() < 0.5:
+            message.Pack(duration_pb2.Duration(seconds=1))
+        elif chooser.random() < 0.5:
+            inner = type(ROOTS[0])() if chooser.random() < 0.5 else type(ROOTS[1])()
+            inner.one_int32, inner.one_string = 5, "x"
+            message.Pack(inner)
+    else:
+        fields = list(message.DESCRIPTOR.fields)
+        if name == "two.All":
+            fields += message.DESCRIPTOR.file.pool.FindAllExtensions(message.DESCRIPTOR)
+        most = 14 if depth == 0 else 3
+        for field in chooser.sample(fields, min(len(fields), chooser.randrange(most))):
+            if depth > 3 and field.message_type:
+                continue
+            set_field(chooser, message, field, depth)
+
+
+def set_field(chooser, message, field, depth):
+    held = message.Extensions[field] if field.is_extension else getattr(message, field.name)
+    entry = field.message_type
+    if entry and entry.GetOptions().map_entry:
+        key, value = entry.fields
+        for _ in range(chooser.randrange(1, 4)):
+            k = a_value(chooser, key, depth)
+            if value.message_type:
+                fill(chooser, held[k], depth + 1)
+            else:
+                held[k] = a_value(chooser, value, depth)
+    elif field.is_repeated:
+        held.extend(a_value(chooser, field, depth) for _ in range(chooser.randrange(1, 5)))
+    elif field.message_type:
+        held.SetInParent()
+        held.MergeFrom(a_value(chooser, field, depth))
+    elif field.is_extension:
+        message.Extensions[field] = a_value(chooser, field, depth)
+    else:
+        setattr(message, field.name, a_value(chooser, field, depth))
+
+
+# The other implementations' verdicts.
+
+
+def upb(kind):
+    def reads(payload):
+        try:
+            kind.FromString(payload)
+            return True
+        except Exception as error:
+            assert type(error).__name__ == "DecodeError", error
+            return False
+
+    return reads
+
+
+def read_json(kind):
+    def reads(payload):
+        try:
+            json_format.Parse(payload.decode("utf-8", "strict"), kind(), ignore_unknown_fields=True)
+            return True
+        except (json_format.ParseError, UnicodeDecodeError):
+            return False
+        except Exception:  # what it forgot to catch: not read, at any rate
+            return False
+
+    return reads
+
+
+def read_msgpack(payload):
+    try:
+        msgpack.unpackb(
+            payload,
+            raw=True,
+            strict_map_key=False,
+            object_pairs_hook=list,
+            # Whatever lies in an extension: to MessagePack it is bytes.
+            ext_hook=lambda kind, data: None,
+        )
+        return True
+    except Exception as error:
+        return "imestamp" in str(error)
+
+
+def as_python(message, numbers):
+    """A message as MessagePack writers see it: maps by name, bytes as they are."""
+    known = {"Timestamp", "Duration", "FieldMask", "Any"}
+    full = message.DESCRIPTOR.full_name
+    if full.startswith("google.protobuf.") and full.split(".")[-1] not in known:
+        return json_format.MessageToDict(message) if full.split(".")[-1] in ("Struct", "Value", "ListValue") else message.value
+    result = {}
+    for field, value in message.ListFields():
+        name = f"[{field.full_name}]" if field.is_extension else field.name if numbers else field.json_name
+
+        def one(value, field=field):
+            if field.message_type:
+                return as_python(value, numbers)
+            if field.enum_type and not numbers:
+                return field.enum_type.values_by_number[value].name
+            return value
+
+        entry = field.message_type
+        if entry and entry.GetOptions().map_entry:
+            inner = entry.fields_by_name["value"]
+            result[name] = {key: one(item, inner) for key, item in value.items()}
+        elif field.is_repeated:
+            result[name] = [one(item) for item in value]
+        else:
+            result[name] = one(value)
+    return result
+
+
+# The run.
+
+
+def records(stream):
+    """What verdicts.rs tells, as (schema, verdict, payload, violation)."""
+    head = struct.Struct("<BBI")
+    buffer, at = b"", 0
+    while True:
+        chunk = stream.read1(1 << 20)
+        buffer, at = buffer[at:] + chunk, 0
+        while len(buffer) - at >= head.size:
+            schema, verdict, length = head.unpack_from(buffer, at)
+            end = at + head.size + length
+            text = 0
+            if verdict == WRONG:
+                if len(buffer) < end + 4:
+                    break
+                (text,) = struct.unpack_from("<I", buffer, end)
+                text += 4
+            if len(buffer) < end + text:
+                break
+            yield schema, verdict, buffer[at + head.size : end], buffer[end + 4 : end + text]
+            at = end + text
+        if not chunk:
+            assert at == len(buffer), "cut off"
+            return
+
+
+def run(binary, count, seed, schemas, seeds):
+    command = [binary, str(count), str(seed), str(HERE), *schemas]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def feed():
+        for schema, payload in seeds:
+            process.stdin.write(struct.pack("<BI", schema, len(payload)) + payload)
+        process.stdin.close()
+
+    threading.Thread(target=feed).start()
+    yield from records(process.stdout)
+    assert process.wait() == 0
+
+
+class Tally:
+    """What was compared, and where they differ."""
+
+    def __init__(self, what, seeds):
+        self.what, self.seeds = what, seeds
+        self.counts, self.differences, self.seen = collections.Counter(), [], 0
+        self.policies = collections.Counter()
+        self.started = time.monotonic()
+
+    def add(self, theirs, verdict, payload, text, policy=None):
+        self.seen += 1
+        if self.seen <= self.seeds and verdict != RIGHT:
+            self.differences.append(("what they wrote is refused", payload, text))
+        ours = verdict != WRONG
+        self.counts[("read" if theirs else "unread"), ("passes", "refused", "policy")[verdict]] += 1
+        if ours != theirs:
+            named = policy(payload, text) if policy else None
+            if named:
+                self.policies[named] += 1
+            else:
+                self.differences.append(("they read it" if theirs else "they can't read it", payload, text))
+
+    def end(self):
+        seconds = time.monotonic() - self.started
+        print(f"{self.what}: {self.seen - self.seeds:,} mutations of {self.seeds:,} payloads in {seconds:.0f} s")
+        for (theirs, ours), number in sorted(self.counts.items()):
+            print(f"  they: {theirs:7} we: {ours:8} {number:12,}")
+        for policy, number in self.policies.most_common():
+            print(f"  policy: {policy}: {number:,}")
+        for why, payload, text in self.differences[:20]:
+            print(f"  DIFFERENCE: {why}: {payload!r}: {text.decode()}")
+        print(f"  {len(self.differences)} differences", flush=True)
+        # A run that reads nothing, or refuses nothing, shows nothing.
+        kinds = {theirs for theirs, _ in self.counts}
+        return not self.differences and kinds == {"read", "unread"}
+
+
+def messages(chooser, number):
+    for n in range(number):
+        which = n % 2
+        message = type(ROOTS[which])()
+        fill(chooser, message)
+        yield which, message
+
+
+def protobuf_policy(payload, text):
+    if re.search(rb"expected a field's tag, found field number 0 at byte \d+$", text):
+        return "field number 0 is none, in an unknown group neither: upb doesn't look, C++ refuses"
+    return None
+
+
+def protobuf(binary, count, seed):
+    chooser = random.Random(seed)
+    seeds = [(which, message.SerializeToString()) for which, message in messages(chooser, 1000)]
+    schemas = ["protobuf:two.All", "protobuf:three.All"]
+    readers = [upb(type(root)) for root in ROOTS]
+    tally = Tally("protobuf, against upb", len(seeds))
+    for schema, verdict, payload, text in run(binary, count, seed, schemas, seeds):
+        tally.add(readers[schema](payload), verdict, payload, text, protobuf_policy)
+    return tally.end()
+
+
+def json_policy(payload, text):
+    text = text.decode()
+    for policy, pattern in JSON_POLICIES:
+        if re.search(pattern, text, re.DOTALL):
+            return policy
+    return None
+
+
+# Where we refuse what json_format reads, by our words, and why.
+JSON_POLICIES = [
+    ("base64 is strict: Python's drops what is none", r"expected bytes in base64, found the string"),
+    ("strings hold numbers as JSON writes them: Python takes blanks, underscores, leading zeros, nan", r"expected (float|double|u?int(32|64)|s?fixed(32|64)|sint(32|64)), found the string|as map key, found \""),
+    ("an unknown name of an enum, or its number in a string: unknown fields pass, values don't", r"expected a value of enum .*found the name"),
+    ("a message is an object: Python takes an empty array or string", r"as an object, found (an array|the string \"\")"),
+    ("keys that mean the same are the same: 0 and -0; a field's proto and JSON name", r"expected each (key|field) once"),
+    ("a duration is digits: Python takes signs, blanks, underscores and an empty fraction", r"expected a duration"),
+    ("a moment is digits, seconds below 60, offsets below 24:00", r"expected a moment"),
+    ("a number is what it is, not the double near it", r"expected (u?int(32|64)|s?fixed(32|64)|sint(32|64)|a value of enum \S+), found the number"),
+    ("a surrogate alone is no character", r"a pair of surrogates"),
+    ("NaN and Infinity are in quotes", r"expected a value, found \"?'[NI]'|found the number -, |expected a digit, found 'I'"),
+]
+
+
+def json_text(chooser, message):
+    """The message as json_format writes it, in one of its ways."""
+    return json_format.MessageToJson(
+        message,
+        preserving_proto_field_name=chooser.random() < 0.5,
+        use_integers_for_enums=chooser.random() < 0.5,
+        always_print_fields_with_no_presence=chooser.random() < 0.1,
+        indent=chooser.choice([None, 2]),
+        ensure_ascii=chooser.random() < 0.5,
+    ).encode()
+
+
+def json_run(binary, count, seed):
+    chooser = random.Random(seed)
+    seeds = [(which, json_text(chooser, message)) for which, message in messages(chooser, 1000)]
+    schemas = ["json:two.All", "json:three.All"]
+    readers = [read_json(type(root)) for root in ROOTS]
+    tally = Tally("JSON, against json_format", len(seeds))
+    for schema, verdict, payload, text in run(binary, count, seed, schemas, seeds):
+        tally.add(readers[schema](payload), verdict, payload, text, json_policy)
+    return tally.end()
+
+
+def msgpack_policy(payload, text):
+    text = text.decode()
+    if not text or re.search(r"found the end|reserved|unused marker|more$|bytes more|a value, found", text):
+        return None
+    return "well-formed, but not of this schema: msgpack knows none"
+
+
+def msgpack_run(binary, count, seed):
+    chooser = random.Random(seed)
+    seeds = []
+    for which, message in messages(chooser, 1000):
+        value = as_python(message, chooser.random() < 0.5)
+        seeds.append((which, msgpack.packb(value)))
+    schemas = ["msgpack:two.All", "msgpack:three.All"]
+    tally = Tally("MessagePack, against msgpack", len(seeds))
+    for _, verdict, payload, text in run(binary, count, seed, schemas, seeds):
+        tally.add(read_msgpack(payload), verdict, payload, text, msgpack_policy)
+    return tally.end()
+
+
+RUNS = {"protobuf": protobuf, "json": json_run, "msgpack": msgpack_run}
+
+if __name__ == "__main__":
+    implementation = api_implementation.Type()
+    assert implementation == "upb", f"protobuf is {implementation}, not upb"
+    two, three = compiled()
+    ROOTS = [two.All(), three.All()]
+    binary, seed, *wanted = sys.argv[1:]
+    verdicts = [RUNS[name](binary, int(count), int(seed)) for name, count in (it.split("=") for it in wanted)]
+    sys.exit(0 if all(verdicts) else 1)
