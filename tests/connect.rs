@@ -3,8 +3,11 @@
 
 #[path = "support/gateway.rs"]
 mod gateway_support;
+#[path = "support/process.rs"]
+mod process;
 
-use std::net::{TcpListener, ToSocketAddrs};
+use std::io::Write;
+use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 use gateway::reply::Reason;
 use gateway_support::*;
@@ -173,12 +176,8 @@ fn workers_are_connected_to_by_name() {
     }
 }
 
-/// Engine native only: libzmq doesn't start with such a name.
 #[test]
 fn a_name_that_stands_for_nothing_holds_nobody_up() {
-    if !engine_is("native") {
-        return;
-    }
     let context = zmq::Context::new();
     let (worker, at) = listening(&context, zmq::DEALER, "tcp://127.0.0.1:*");
     let gateway = between(
@@ -274,4 +273,26 @@ fn an_ipc_path_is_taken_from_the_dead_and_from_nobody_else() {
     std::fs::write(&path, "precious").unwrap();
     second();
     assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+}
+
+/// Engine native only. As JeroMQ 0.3 does, which speaks ZMTP 2.0 and can't read a greeting of 3.1.
+#[test]
+fn a_peer_that_hangs_up_in_its_greeting_is_told_of_in_the_log() {
+    if !engine_is("native") {
+        return;
+    }
+    let mut process = process::Process::start(&on_this_engine(&routes(ANYWHERE, ANYWHERE)));
+    let endpoint = process.endpoint("frontend clients");
+    let at = endpoint.strip_prefix("tcp://").unwrap();
+    // A look at the port, as health checks take, is no peer.
+    drop(TcpStream::connect(at).unwrap());
+    let mut peer = TcpStream::connect(at).unwrap();
+    peer.write_all(b"\xff\0\0\0\0\0\0\0\x01\x7f").unwrap();
+    let from = format!("tcp://{}", peer.local_addr().unwrap());
+    peer.shutdown(std::net::Shutdown::Write).unwrap();
+    let line = process.await_line("frontend clients: a connection is refused");
+    assert_eq!(line["peer"], from);
+    let said = line["message"].as_str().unwrap();
+    assert!(said.contains("in the middle of its greeting"), "{said}");
+    assert_eq!(line["left_out"], 0);
 }
