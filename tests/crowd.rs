@@ -14,8 +14,9 @@ use std::process::Command;
 use gateway_support::{engine_is, on_this_engine};
 use process::{PATIENCE, Process};
 
-/// Memory of the gateway for a client that is connected and idle. libzmq's own is not ours to bound.
-const IDLE_MAX_KIB: f64 = 10.0;
+/// Memory of the gateway for a client that is connected and idle: it is under 1, and the rest is for how another
+/// system counts. libzmq's own is not ours to bound.
+const IDLE_MAX_KIB: f64 = 4.0;
 
 /// Clients that have asked and not yet been answered: what the gateway holds for those is not idle.
 const AT_ONCE: usize = 100;
@@ -153,11 +154,13 @@ fn thousands_of_clients_are_served_and_cost_little_while_idle() {
     });
     idle_kib("that have been served");
 
-    // They all go at once, and leave nothing.
+    // They all go at once, and leave nothing. libzmq doesn't tell.
     drop(clients);
-    process.await_metrics("the clients gone", |metrics| {
-        metrics.sum("gateway_clients", &[]) <= 1.0
-    });
+    if engine_is("native") {
+        process.await_metrics("the clients gone", |metrics| {
+            metrics.sum("gateway_clients", &[]) == 1.0
+        });
+    }
     first[0].ask(b"OPAQUE", b"last");
     assert_eq!(first[0].answer()[1], b"last");
     work.join().unwrap();
