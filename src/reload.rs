@@ -49,6 +49,8 @@ impl Plan {
             pools,
             routes,
             protos,
+            // Of the .proto files.
+            definitions: _,
             limits,
             grace,
             reload,

@@ -129,21 +129,27 @@ pub struct Violated {
     /// Path of the field at fault; empty for the message itself.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub field: String,
-    /// Byte of the payload where the fault lies.
-    pub offset: u64,
+    /// Byte of the payload where the fault lies; none for a rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
     /// What the schema asks for.
     pub expected: String,
-    /// What the payload holds.
+    /// What the payload holds; empty for a rule.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub found: String,
+    /// Id of the rule that is broken, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Box<str>>,
 }
 
 impl From<Violation> for Violated {
     fn from(violation: Violation) -> Self {
         Self {
             field: violation.path,
-            offset: violation.offset as u64,
+            offset: (violation.rule.is_none()).then_some(violation.offset as u64),
             expected: violation.expected,
             found: violation.found,
+            rule: violation.rule,
         }
     }
 }
@@ -175,7 +181,7 @@ impl Rejection {
         });
         Self {
             violations: all.unwrap_or_default(),
-            offset: Some(violation.offset as u64),
+            offset: (violation.rule.is_none()).then_some(violation.offset as u64),
             message: violation.to_string(),
             field: violation.path,
             ..Self::new(reason, "")
@@ -224,9 +230,16 @@ impl Violated {
         if !self.field.is_empty() {
             out.write_string(1, &self.field)?;
         }
-        out.write_uint64(2, self.offset)?;
+        if let Some(offset) = self.offset {
+            out.write_uint64(2, offset)?;
+        }
         out.write_string(3, &self.expected)?;
-        out.write_string(4, &self.found)?;
+        if !self.found.is_empty() {
+            out.write_string(4, &self.found)?;
+        }
+        if let Some(rule) = &self.rule {
+            out.write_string(5, rule)?;
+        }
         out.flush()?;
         drop(out);
         Ok(bytes)
@@ -271,6 +284,7 @@ mod tests {
             found: "nil".into(),
             offset: 9,
             others,
+            rule: None,
         };
         let of = |others| Rejection::violation(Reason::BadReply, violation("a", others));
         assert_eq!(of(None).violations, []);

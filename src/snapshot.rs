@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::reply::ErrorEncoding;
 use crate::route::Table;
-use crate::schema::{Encoding, Schema, Violation};
+use crate::schema::{Definitions, Encoding, Schema, Violation};
 
 /// A frontend's number: the same in every generation that has a frontend of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,6 +131,8 @@ pub struct Snapshot {
     pub routes: Table<Route>,
     /// The .proto files that it was compiled from: a fingerprint of each by its import name.
     pub protos: BTreeMap<String, u64>,
+    /// Where what its schemas are made of is written.
+    pub definitions: Definitions,
     /// Bounds on what peers may do.
     pub limits: Limits,
     /// How long held requests may take to finish at shutdown.
@@ -328,6 +330,8 @@ pub struct Limits {
     pub frames: usize,
     /// Levels that a payload may nest.
     pub depth: u32,
+    /// Bytes of a payload that is held against buf.validate's rules.
+    pub rules: u64,
     /// Clients that may be served at once.
     pub clients: usize,
     /// Requests that a client may have open at once.

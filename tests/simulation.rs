@@ -758,6 +758,7 @@ fn snapshot(pools: &[Arc<PoolSettings>], rng: &mut Rng) -> Arc<Snapshot> {
         engine: EngineKind::Libzmq,
         frontends: frontends(&["one", "two"]),
         pools: numbered(pools),
+        definitions: Default::default(),
         protos: BTreeMap::new(),
         admin: None,
         reload: ReloadSettings {
@@ -770,6 +771,7 @@ fn snapshot(pools: &[Arc<PoolSettings>], rng: &mut Rng) -> Arc<Snapshot> {
             message: 1_000,
             frames: 5,
             depth: 10,
+            rules: 1_000,
             clients: rng.usize(3..8),
             client_requests: rng.u32(3..30),
             client_bytes: rng.u64(200..3_000),

@@ -412,6 +412,73 @@ routes:
     );
 }
 
+/// In each encoding, over the wire: what breaks a rule is told which, and what keeps them all passes.
+#[test]
+fn rules_are_enforced_in_every_encoding() {
+    let here = env!("CARGO_MANIFEST_DIR");
+    let gateway = Gateway::start(&format!(
+        r#"
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0" }} }}
+proto: {{ import_paths: ["{here}/tests/configs/ruled", "{here}/vendor/prost-protovalidate-types/proto"] }}
+routes:
+  PROTOBUF: {{ schema: ruled.Account, pool: people }}
+  MSGPACK: {{ schema: {{ msgpack: ruled.Account }}, pool: people }}
+  JSON: {{ schema: {{ json: ruled.Account, all_violations: true }}, reply: {{ json: ruled.Account }}, pool: people }}
+"#
+    ));
+    let (client, worker) = (gateway.dealer(), gateway.worker());
+    let named = "name: value length must be at least 3 characters (rule string.min_len)";
+    let limited = "the soft limit must not exceed the hard one (rule account.limits)";
+
+    for (payload, message) in [
+        (&b"\x0a\x02ab"[..], named),
+        (b"\x0a\x03abc\x10\x05\x18\x04", limited),
+    ] {
+        send(&client, &[b"PROTOBUF", payload]);
+        let frames = receive(&client);
+        assert_eq!(frames[0], b"ERROR");
+        let text = String::from_utf8_lossy(&frames[1]).into_owned();
+        assert!(
+            text.contains(message) && text.contains("schema_violation"),
+            "{text}"
+        );
+    }
+    for (payload, field, message) in [
+        (&b"\x81\xa4name\xa2ab"[..], "name", named),
+        (b"\x93\xa3abc\x05\x04", "", limited),
+    ] {
+        send(&client, &[b"MSGPACK", payload]);
+        let error = rejected(&client, &[], Reason::SchemaViolation);
+        assert_eq!(
+            (&*error.message, &*error.field, error.offset),
+            (message, field, None)
+        );
+    }
+    send(&client, &["JSON", r#"{"name": "ab", "soft": 1}"#]);
+    let all: serde_json::Value = serde_json::from_slice(&receive(&client)[1]).unwrap();
+    let expected = serde_json::json!([
+        {"expected": "the soft limit must not exceed the hard one", "rule": "account.limits"},
+        {"field": "name", "expected": "value length must be at least 3 characters", "rule": "string.min_len"},
+    ]);
+    assert_eq!(all["violations"], expected);
+
+    let good = [
+        ("PROTOBUF", &b"\x0a\x03abc\x18\x04"[..]),
+        ("MSGPACK", b"\x81\xa4name\xa3abc"),
+        ("JSON", br#"{"name": "abc"}"#),
+    ];
+    for (kind, payload) in good {
+        send(&client, &[kind.as_bytes(), payload]);
+        answer(&worker, br#"{"name": "abc"}"#);
+        assert_eq!(receive(&client)[0], b"REPLY", "{kind}");
+    }
+    send(&client, &["JSON", r#"{"name": "abc"}"#]);
+    answer(&worker, br#"{"name": "a"}"#);
+    let bad: serde_json::Value = serde_json::from_slice(&receive(&client)[1]).unwrap();
+    assert_eq!(bad["reason"], "bad_reply");
+}
+
 #[test]
 fn of_several_schemas_one_must_fit() {
     let gateway = Gateway::start(

@@ -23,14 +23,20 @@ static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| {
 /// The first byte chooses message and options, the rest is the payload. Gives the payload if it passes.
 pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
     let (choice, payload) = input.split_first()?;
-    let messages = ["two.All", "three.All", "two.Required", "google.protobuf.Value"];
+    let messages = [
+        "two.All",
+        "three.All",
+        "two.Required",
+        "google.protobuf.Value",
+    ];
     let message = TABLE.message(messages[usize::from(choice & 3)]).unwrap();
     let options = Options {
         unknown_fields: match choice & 4 {
             0 => UnknownFields::Allow,
             _ => UnknownFields::Reject,
         },
-        layout: [Layout::Any, Layout::Map, Layout::Array, Layout::Any][usize::from(choice >> 3 & 3)],
+        layout: [Layout::Any, Layout::Map, Layout::Array, Layout::Any]
+            [usize::from(choice >> 3 & 3)],
         all_violations: false,
     };
     let all = Options {
@@ -43,7 +49,10 @@ pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
         (Ok(()), Ok(())) => Some(payload),
         (Err(first), Err(mut every)) => {
             let others = every.others.take().unwrap();
-            assert_eq!(first, every, "the first is the same, with the others and without");
+            assert_eq!(
+                first, every,
+                "the first is the same, with the others and without"
+            );
             assert!(others.len() < 16);
             for violation in std::iter::once(&first).chain(&others) {
                 is_sound(violation, payload);
@@ -55,9 +64,18 @@ pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
 }
 
 fn is_sound(violation: &Violation, payload: &[u8]) {
-    let Violation { path, expected, found, offset, others } = violation;
+    let Violation {
+        path,
+        expected,
+        found,
+        offset,
+        others,
+    } = violation;
     assert!(*offset <= payload.len() && others.is_none());
     assert!(!expected.is_empty() && !found.is_empty());
     // What a payload says is repeated in excerpts, so a violation is bounded by the depth.
-    assert!(expected.len() + found.len() < 1_000 && path.len() < 20_000, "{violation}");
+    assert!(
+        expected.len() + found.len() < 1_000 && path.len() < 20_000,
+        "{violation}"
+    );
 }

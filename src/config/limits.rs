@@ -16,6 +16,7 @@ pub fn limits(node: Option<&Node>, found: &mut Diagnostics) -> Limits {
         message: 16 << 20,
         frames: 16,
         depth: 100,
+        rules: 1 << 20,
         clients: 100_000,
         client_requests: 10_000,
         client_bytes: 64 << 20,
@@ -35,6 +36,9 @@ pub fn limits(node: Option<&Node>, found: &mut Diagnostics) -> Limits {
     }
     if let Some(n) = section.value::<Count<1, DEPTH_MAX>>("depth", found) {
         limits.depth = n.value.0 as u32;
+    }
+    if let Some(size) = section.value::<Size>("rules", found) {
+        limits.rules = size.value.0;
     }
     if let Some(n) = section.value::<Count<1, COUNT_MAX>>("clients", found) {
         limits.clients = n.value.0 as usize;

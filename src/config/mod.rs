@@ -4,6 +4,7 @@
 //! up, schemas compiled, and what comes out refers to nothing by name.
 
 mod admin;
+mod breaking;
 mod inputs;
 mod limits;
 mod needs;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile, did_you_mean, one_of, shown};
 use crate::route::Table;
+use crate::schema::Schema;
 use crate::snapshot::{AnyOf, Names, Route, Snapshot};
 use protos::Protos;
 use schema::SchemaSource;
@@ -69,19 +71,31 @@ impl Loaded {
 
 /// Reads and resolves `path` and the .proto files that it names. The error holds every fault found.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
-    load_as(path, Names::default(), 1)
+    load_as(path, Names::default(), 1, None)
 }
 
-/// The same for the generation that is to follow `running`.
+/// The same for the generation that is to follow `running`; beyond what is wrong with the files, what they
+/// break for its peers.
 pub fn load_after(path: &Path, running: &Snapshot) -> Result<Loaded, Diagnostics> {
-    load_as(path, running.names.clone(), running.generation + 1)
+    let generation = running.generation + 1;
+    load_as(path, running.names.clone(), generation, Some(running))
 }
 
-fn load_as(path: &Path, names: Names, generation: u64) -> Result<Loaded, Diagnostics> {
+fn load_as(
+    path: &Path,
+    names: Names,
+    generation: u64,
+    running: Option<&Snapshot>,
+) -> Result<Loaded, Diagnostics> {
     let mut found = Diagnostics::new();
     let loaded = read(path, &mut found).and_then(|(file, source)| {
         let directory = path.parent().unwrap_or(Path::new(""));
-        resolve(&file, source, directory, names, generation, &mut found)
+        let allowed = source.breaking;
+        let loaded = resolve(&file, source, directory, names, generation, &mut found)?;
+        if let Some(running) = running {
+            breaking::gate(running, &loaded.snapshot, allowed, &mut found);
+        }
+        Some(loaded)
     });
     found.sort();
     match loaded {
@@ -187,6 +201,11 @@ fn resolve(
     let routes: Vec<_> = routes.into_iter().collect::<Option<_>>()?;
     let protos = protos?;
     let count = routes.len();
+    let schemas = routes.iter().flat_map(|(_, route)| {
+        let schema = route.schema.iter().chain(&route.reply);
+        schema.flat_map(AnyOf::schemas)
+    });
+    let definitions = protos.definitions(schemas.map(Schema::message_name));
     let snapshot = Snapshot {
         generation,
         engine: source.engine,
@@ -211,6 +230,7 @@ fn resolve(
         reload: source.reload,
         admin: source.admin.as_ref().map(|admin| admin.value.clone()),
         protos: protos.fingerprints(),
+        definitions,
         names,
     };
     Some(Loaded {

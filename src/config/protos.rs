@@ -1,6 +1,6 @@
 //! The .proto files of a configuration: found, compiled, and looked up in by routes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use super::section::Spanned;
 use super::source::{RouteSource, Source};
 use super::{with_names, yaml};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean, shown};
-use crate::schema::compile::{Descriptors, compile};
-use crate::schema::{Encoding, Options, Presence, RequireError, Schema, Table};
+use crate::schema::compile::{Descriptors, compile, on_a_large_stack};
+use crate::schema::{Definitions, Encoding, Options, Presence, RequireError, Ruler, Schema, Table};
 
 /// Where .proto files are looked for, beside routes.yaml, when it doesn't say.
 const DEFAULT_IMPORT_PATH: &str = "schemas";
@@ -22,6 +22,10 @@ pub struct Protos {
     descriptors: Option<Descriptors>,
     table: Arc<Table>,
     messages: usize,
+    /// The buf.validate rules of routes' messages, if any carry some.
+    ruler: Option<Arc<Ruler>>,
+    /// Bytes of a payload that is held against them.
+    ruled_bytes: u64,
 }
 
 impl Protos {
@@ -38,10 +42,15 @@ impl Protos {
                 descriptors: None,
                 table: Arc::new(Table::build(&[]).ok()?),
                 messages: 0,
+                ruler: None,
+                ruled_bytes: source.limits.rules,
             });
         }
         let mut of_protos = Diagnostics::new();
         let descriptors = compile(&roots, source.compiler, &mut of_protos);
+        let ruler = descriptors
+            .as_ref()
+            .and_then(|descriptors| ruler(source, descriptors, &mut of_protos));
         name_routes(source, &roots, &mut of_protos);
         found.append(of_protos);
         let descriptors = descriptors?;
@@ -50,6 +59,8 @@ impl Protos {
                 messages: table.message_names().count(),
                 descriptors: Some(descriptors),
                 table: Arc::new(table),
+                ruler,
+                ruled_bytes: source.limits.rules,
             }),
             Err(fault) => {
                 let fault =
@@ -59,6 +70,24 @@ impl Protos {
             }
         }
     }
+}
+
+/// The rules of the messages that routes name, if any carry some. A bad one is a fault.
+fn ruler(
+    source: &Source,
+    descriptors: &Descriptors,
+    found: &mut Diagnostics,
+) -> Option<Arc<Ruler>> {
+    let schemas = source.routes.iter();
+    let schemas = schemas.flat_map(|route| route.schema.iter().chain(&route.reply));
+    let names: BTreeSet<_> = schemas.map(|schema| &*schema.message.value).collect();
+    let ruled = names.into_iter().filter(|name| descriptors.has_rules(name));
+    let ruled: Vec<_> = ruled.collect();
+    if ruled.is_empty() {
+        return None;
+    }
+    let build = |found: &mut Diagnostics| Ruler::build(descriptors, &ruled, found);
+    on_a_large_stack(found, build).flatten().map(Arc::new)
 }
 
 /// The directories of .proto files. The default one needn't be there while no route has a schema.
@@ -120,6 +149,12 @@ impl Protos {
             .collect()
     }
 
+    /// Where these messages, and what is below them, are written.
+    pub fn definitions<'a>(&'a self, messages: impl Iterator<Item = &'a str>) -> Definitions {
+        let descriptors = self.descriptors.as_ref();
+        descriptors.map_or_else(Definitions::default, |it| it.definitions(messages))
+    }
+
     /// How many messages there are.
     pub fn messages(&self) -> usize {
         self.messages
@@ -148,8 +183,9 @@ impl Protos {
             }
         }
         let descriptors = self.descriptors.as_ref();
-        if descriptors.is_some_and(|descriptors| descriptors.has_rules(&name.value)) {
-            found.push(rules_unenforced(name));
+        let ruled = descriptors.is_some_and(|descriptors| descriptors.has_rules(&name.value));
+        if let Some(ruler) = self.ruler.as_ref().filter(|_| ruled) {
+            schema.enforce(ruler, self.ruled_bytes);
         }
         Some(schema)
     }
@@ -184,15 +220,6 @@ fn zero_refused(encoding: Encoding, path: &Spanned<String>) -> Diagnostic {
     .at(path.place.clone())
     .label(format!("{writer} doesn't write a zero of this field"))
     .help("declare the field `optional` in its .proto, and a zero will be written")
-}
-
-fn rules_unenforced(name: &Spanned<String>) -> Diagnostic {
-    Diagnostic::warning(format!(
-        "the buf.validate rules of {} are not enforced",
-        name.value
-    ))
-    .at(name.place.clone())
-    .help("this release checks types and structure; workers must go on checking the rules")
 }
 
 fn require_fault(path: &Spanned<String>, error: &RequireError) -> Diagnostic {

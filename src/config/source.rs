@@ -18,6 +18,7 @@ use super::yaml::{Kind, Node, quoted};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::reply::ErrorEncoding;
 use crate::route::Pattern;
+use crate::schema::breaking::Breaking;
 use crate::schema::compile::Compiler;
 use crate::snapshot::{
     AdminSettings, Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PoolSettings,
@@ -31,7 +32,6 @@ const SETTLE_MAX: Duration = Duration::from_secs(60);
 const LATER_TOP: &[&str] = &["channels"];
 const LATER_FRONTEND: &[&str] = &["security"];
 const LATER_POOL: &[&str] = &["security"];
-const LATER_PROTO: &[&str] = &["breaking"];
 const LATER_ROUTE: &[&str] = &[
     "publish",
     "mirror",
@@ -58,6 +58,8 @@ pub struct Source {
     pub import_paths: Option<Vec<Option<Spanned<PathBuf>>>>,
     /// What reads them.
     pub compiler: Compiler,
+    /// What a reload may do to schemas in use.
+    pub breaking: Breaking,
     /// Bounds.
     pub limits: Limits,
     /// `shutdown.grace`.
@@ -118,9 +120,9 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
         pool(name, node, engine, found)
     });
     let routes = routes(&mut top, engine, found);
-    let (import_paths, compiler) = match top.node("proto") {
+    let (import_paths, compiler, breaking) = match top.node("proto") {
         Some(node) => proto(node, found),
-        None => (None, Compiler::default()),
+        None => (None, Compiler::default(), Breaking::default()),
     };
     let limits = limits(top.node("limits"), found);
     let grace = top.node("shutdown").and_then(|node| {
@@ -139,6 +141,7 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
         routes,
         import_paths,
         compiler,
+        breaking,
         limits,
         grace: grace.map_or(Duration::from_secs(10), |grace| grace.value.0),
         reload,
@@ -452,8 +455,8 @@ fn route(key: &Node, node: &Node, engine: EngineKind, found: &mut Diagnostics) -
 
 type ImportPaths = Option<Vec<Option<Spanned<PathBuf>>>>;
 
-fn proto(node: &Node, found: &mut Diagnostics) -> (ImportPaths, Compiler) {
-    let mut section = Section::open(node, "proto", LATER_PROTO, found);
+fn proto(node: &Node, found: &mut Diagnostics) -> (ImportPaths, Compiler, Breaking) {
+    let mut section = Section::open(node, "proto", &[], found);
     let instead = "leave the key out for [schemas]";
     let paths = section.some("import_paths", instead, found, |node, key, found| {
         Some(text(node, key, found).map(|path| Spanned {
@@ -463,6 +466,16 @@ fn proto(node: &Node, found: &mut Diagnostics) -> (ImportPaths, Compiler) {
     });
     let compilers = [("builtin", Compiler::Builtin), ("protoc", Compiler::Protoc)];
     let compiler = section.word("compiler", &compilers, found);
+    let answers = [
+        ("allow", Breaking::Allow),
+        ("warn", Breaking::Warn),
+        ("reject", Breaking::Reject),
+    ];
+    let breaking = section.word("breaking", &answers, found);
     section.close(found);
-    (paths, compiler.map_or(Compiler::default(), |it| it.value))
+    (
+        paths,
+        compiler.map_or(Compiler::default(), |it| it.value),
+        breaking.map_or(Breaking::default(), |it| it.value),
+    )
 }

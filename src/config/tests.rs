@@ -56,6 +56,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         reload,
         admin,
         names,
+        definitions: _,
     } = loaded.snapshot;
     assert_eq!(generation, 1);
     assert_eq!(admin, None);
@@ -105,6 +106,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
             message: 16 * 1024 * 1024,
             frames: 16,
             depth: 100,
+            rules: 1024 * 1024,
             clients: 100_000,
             client_requests: 10_000,
             client_bytes: 64 * 1024 * 1024,
@@ -138,7 +140,7 @@ pools:
             per_worker: 3, queue: 0, queue_bytes: 64KiB, timeout: 500ms, heartbeat: off }
 routes:
   PERSON: { pool: people }
-limits: { message: 1MiB, frames: 5, depth: 7, clients: 8, client_requests: 9, client_bytes: 10B }
+limits: { message: 1MiB, frames: 5, depth: 7, rules: 11B, clients: 8, client_requests: 9, client_bytes: 10B }
 shutdown: { grace: 2m }
 reload: { watch: false, settle: 1s }
 admin: { bind: localhost:9559 }
@@ -168,6 +170,7 @@ admin: { bind: localhost:9559 }
         message: 1 << 20,
         frames: 5,
         depth: 7,
+        rules: 11,
         clients: 8,
         client_requests: 9,
         client_bytes: 10,

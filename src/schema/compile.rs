@@ -8,12 +8,25 @@
 //! system's temporary directory.
 
 mod builtin;
+mod cache;
+mod definitions;
 mod fault;
+mod float;
+mod lexer;
+mod linker;
+mod options;
 mod outline;
+mod parsed;
+mod parser;
+mod path;
 mod places;
 mod protoc;
+mod report;
+mod rules;
 mod sources;
+mod symbols;
 mod verify;
+mod well_known;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -113,7 +126,7 @@ pub fn outlines(roots: &[PathBuf]) -> Vec<Outlined> {
 }
 
 /// What a compiler library panics with becomes a diagnostic.
-fn on_a_large_stack<T: Send>(
+pub(crate) fn on_a_large_stack<T: Send>(
     found: &mut Diagnostics,
     work: impl FnOnce(&mut Diagnostics) -> T + Send,
 ) -> Option<T> {
@@ -146,7 +159,7 @@ fn on_a_large_stack<T: Send>(
 }
 
 /// What a panic says.
-pub(super) fn reason(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn reason(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no reason given".to_owned())

@@ -14,11 +14,15 @@ mod plain;
 mod scalar;
 mod text;
 mod time;
+mod values;
 
 use std::cell::Cell;
 use std::marker::PhantomData;
 
+use prost_reflect::{DynamicMessage, MessageDescriptor};
+
 use super::named::{Seen, unknown_key};
+use super::rules::MAX_DEPTH;
 use super::table::{Cardinality, Field, Form, Kind, Message, Table};
 use super::violation::{Checked, Fault, Gather, deeper};
 use super::{Schema, Scope, UnknownFields};
@@ -26,6 +30,7 @@ use head::{Head, Names, Reader};
 use keys::Keys;
 use scalar::scalar;
 use text::Text;
+use values::Values;
 
 /// The first thing wrong with `payload`.
 pub(super) fn check<G: Gather>(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
@@ -38,6 +43,17 @@ pub(super) fn check<G: Gather>(schema: &Schema, payload: &[u8], depth: u32) -> C
     let mut reader = Reader::new(payload);
     walk.message(&mut reader, schema.root(), depth)?;
     reader.end()
+}
+
+/// The message that `payload`, which `check` has passed, means to whoever knows it by `descriptor`.
+pub(super) fn values(
+    schema: &Schema,
+    payload: &[u8],
+    descriptor: &MessageDescriptor,
+) -> Checked<DynamicMessage> {
+    let table = &schema.table;
+    let mut reader = Reader::new(payload);
+    Values { table }.message(&mut reader, schema.root, descriptor, MAX_DEPTH)
 }
 
 struct Walk<'a, G> {

@@ -4,8 +4,10 @@
 //! walks (`protobuf`, `msgpack`, `json`) hold payloads against. Schema knows no sockets, no routes, no
 //! clock; a payload can never make it panic, allocate without bound or recurse beyond `depth`.
 
+pub mod breaking;
 pub mod compile;
 
+mod definitions;
 mod json;
 mod keys;
 mod msgpack;
@@ -13,14 +15,18 @@ mod named;
 mod needs;
 mod protobuf;
 mod require;
+mod rules;
 mod table;
 mod text;
 mod violation;
 
 use std::sync::Arc;
 
+pub use definitions::Definitions;
 use needs::Needs;
 pub use require::{Presence, RequireError};
+pub use rules::Ruler;
+use rules::Rules;
 pub use table::{MessageId, Table};
 use violation::Checked;
 pub use violation::Violation;
@@ -48,7 +54,7 @@ impl Encoding {
 }
 
 /// What becomes of fields that the message does not have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum UnknownFields {
     /// They pass, if they are well-formed.
     #[default]
@@ -58,7 +64,7 @@ pub enum UnknownFields {
 }
 
 /// How MessagePack may write a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Layout {
     /// Keyed by field name.
     Map,
@@ -70,7 +76,7 @@ pub enum Layout {
 }
 
 /// What a route says about its schema beside encoding and message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Options {
     /// What becomes of fields that the message does not have.
     pub unknown_fields: UnknownFields,
@@ -89,6 +95,8 @@ pub struct Schema {
     options: Options,
     /// What the root needs: its own required fields and the `require` paths.
     needs: Needs,
+    /// What buf.validate asks of the root and what is below it; none if nothing.
+    rules: Option<Rules>,
 }
 
 /// Whether two read alike in routes.yaml. What the message is made of may differ.
@@ -100,6 +108,7 @@ impl PartialEq for Schema {
             root: _,
             options,
             needs,
+            rules: _,
         } = self;
         *encoding == other.encoding
             && self.message_name() == other.message_name()
@@ -120,12 +129,23 @@ impl Schema {
             root,
             options,
             needs,
+            rules: None,
         }
+    }
+
+    /// Holds payloads, of at most so many bytes, against these rules too.
+    pub fn enforce(&mut self, ruler: &Arc<Ruler>, bytes: u64) {
+        self.rules = ruler.rules(self.message_name(), bytes);
     }
 
     /// The encoding that payloads must have.
     pub fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    /// What it is made of beside its encoding: alike only within one generation.
+    pub fn identity(&self) -> (MessageId, Options) {
+        (self.root, self.options)
     }
 
     /// The fully qualified name of the message that payloads must hold.
@@ -139,7 +159,7 @@ impl Schema {
     /// `depth` is how many levels of messages may lie within each other below the root. It bounds
     /// the recursion, so the caller keeps it to what its stack holds: 1000 on 2 MiB.
     pub fn check(&self, payload: &[u8], depth: u32) -> Result<(), Violation> {
-        match self.walk::<violation::First>(payload, depth) {
+        let walked = match self.walk::<violation::First>(payload, depth) {
             Ok(()) => Ok(()),
             // A second walk, of a payload that is refused anyway.
             Err(_) if self.options.all_violations => {
@@ -147,6 +167,10 @@ impl Schema {
                 verdict.map_err(|fault| fault.into_violation(true))
             }
             Err(fault) => Err(fault.into_violation(false)),
+        };
+        match &self.rules {
+            None => walked,
+            Some(rules) => walked.and_then(|()| rules.check(self, payload)),
         }
     }
 

@@ -8,6 +8,9 @@ mod head;
 mod keys;
 mod known;
 mod scalar;
+mod values;
+
+use prost_reflect::{DynamicMessage, MessageDescriptor};
 
 use std::marker::PhantomData;
 
@@ -36,6 +39,15 @@ pub(super) fn check<G: Gather>(schema: &Schema, payload: &[u8], depth: u32) -> C
             Err(Fault::new(reader.at(), "the end of the message", found))
         }
     }
+}
+
+/// The message that `payload`, which `check` has passed, means to whoever knows it by `descriptor`.
+pub(super) fn values(
+    schema: &Schema,
+    payload: &[u8],
+    descriptor: &MessageDescriptor,
+) -> Checked<DynamicMessage> {
+    values::read(&schema.table, schema.root, descriptor, payload)
 }
 
 struct Walk<'a, G> {

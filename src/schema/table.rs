@@ -5,7 +5,7 @@
 //! instead of names and knows no encoding's bytes.
 
 mod build;
-mod features;
+pub(in crate::schema) mod features;
 
 use std::ops::Index;
 
@@ -30,7 +30,7 @@ pub struct Table {
 }
 
 /// A message type of a [`Table`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub(super) u32);
 
 /// An enum of a [`Table`].

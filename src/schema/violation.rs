@@ -13,7 +13,7 @@ const EXCERPT: usize = 48;
 
 /// The most violations that are told of one payload: enough to mend it by, and a bound on the answer
 /// to a payload that is wrong everywhere.
-const MOST: usize = 16;
+pub(super) const MOST: usize = 16;
 
 /// The first thing wrong with a payload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Violation {
     pub found: String,
     /// The byte of the payload where it stands.
     pub offset: usize,
+    /// The id of the rule that it breaks, which `expected` spells out; nothing is found then, and no byte.
+    pub rule: Option<Box<str>>,
     /// What else is wrong, up to 15 of it, in the order in which it was found; none unless all
     /// violations were asked for.
     pub others: Option<Vec<Violation>>,
@@ -38,10 +40,14 @@ impl fmt::Display for Violation {
             expected,
             found,
             offset,
+            rule,
             others: _,
         } = self;
         if !path.is_empty() {
             write!(f, "{path}: ")?;
+        }
+        if let Some(rule) = rule {
+            return write!(f, "{expected} (rule {rule})");
         }
         write!(f, "expected {expected}, found {found} at byte {offset}")
     }
@@ -170,6 +176,7 @@ impl Fault {
             expected: self.expected,
             found: self.found,
             offset: self.offset,
+            rule: None,
             others: None,
         }
     }

@@ -176,7 +176,8 @@ def read_msgpack(payload):
         )
         return True
     except Exception as error:
-        return "imestamp" in str(error)
+        # It looks into timestamps, wherever they lie, and then not at the rest.
+        return None if "timestamp" in str(error) else False
 
 
 def as_python(message, numbers):
@@ -262,6 +263,9 @@ class Tally:
         self.seen += 1
         if self.seen <= self.seeds and verdict != RIGHT:
             self.differences.append(("what they wrote is refused", payload, text))
+        if theirs is None:
+            self.policies["a timestamp that they look into: not compared"] += 1
+            return
         ours = verdict != WRONG
         self.counts[("read" if theirs else "unread"), ("passes", "refused", "policy")[verdict]] += 1
         if ours != theirs:

@@ -1,27 +1,30 @@
-//! The front end in this binary: protox, file by file, until every fault of every file is known.
+//! The front end in this binary: each file parsed by itself, then
+//! linked after its imports, until every fault of every file is known.
 //!
-//! protox stops at a file's first fault, in the first faulty file. So each file is parsed on its
-//! own, files are ordered by their imports here, and each is then linked on its own; one that
-//! imports a faulty one is not judged, and the faulty one's diagnostic says so. Faults that protox
-//! reports without a place get one from the file's outline.
+//! A file that imports a faulty one is not judged, and the faulty one's diagnostic says so.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use protobuf::Message;
-use protobuf::descriptor::{FileDescriptorProto, FileDescriptorSet};
-use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
+use protobuf::descriptor::FileDescriptorProto;
 
-use super::fault::{
-    failed, faults_of, import_place, linked_offset, missing, refused, with_other_half,
-};
-use super::reason;
-use super::sources::{Sources, WELL_KNOWN};
-use super::verify::verify;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use super::cache::Cache;
+use super::fault::{failed, import_place, missing, too_deep};
+use super::linker::{Linked, Linker};
+use super::parsed::Parsed;
+use super::parser::parse;
+use super::sources::Sources;
+use super::{reason, well_known};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 
 /// Files with faults that a run reports: after so many, more would help nobody.
 const MAX_FAULTY_FILES: usize = 100;
+
+/// How long a run may take: several times what all of googleapis takes on a slow machine. It is looked at
+/// between files; each alone is bounded by its size, as everything here takes time in proportion to it.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// Names that a note lists before it says "and N more".
 const LISTED: usize = 5;
@@ -30,22 +33,43 @@ const LISTED: usize = 5;
 pub(super) fn compile(sources: &Sources, found: &mut Diagnostics) -> Vec<FileDescriptorProto> {
     let mut run = Run {
         sources,
-        parsed: BTreeMap::new(),
+        units: BTreeMap::new(),
+        known: Cache::take().unchanged(sources),
         faults: Faults::default(),
+        start: Instant::now(),
     };
     run.parse();
     run.find_missing_imports();
     let order = run.order();
     let files = run.link(&order);
-    verify(&files, |name| sources.get(name).map(|s| &s.file), found);
     run.faults.report(found);
     files
 }
 
 struct Run<'a> {
     sources: &'a Sources,
-    parsed: BTreeMap<&'a str, File>,
+    units: BTreeMap<&'a str, Unit>,
+    /// What is as it was in the last compile.
+    known: HashMap<String, Arc<Linked>>,
     faults: Faults<'a>,
+    start: Instant,
+}
+
+/// One file, as far as it is.
+enum Unit {
+    Parsed(Box<Parsed>),
+    /// In the last compile.
+    Linked(Arc<Linked>),
+}
+
+impl Unit {
+    fn imports(&self) -> impl Iterator<Item = &String> {
+        let (imports, options) = match self {
+            Unit::Parsed(parsed) => (&parsed.file.dependency, &parsed.option_imports),
+            Unit::Linked(linked) => (&linked.file.dependency, &linked.option_imports),
+        };
+        imports.iter().chain(options)
+    }
 }
 
 /// What is wrong, and with which file.
@@ -55,11 +79,15 @@ struct Faults<'a> {
     faulty: HashSet<&'a str>,
     /// Files that weren't judged, and the faulty file that is the reason.
     unjudged: BTreeMap<&'a str, &'a str>,
+    /// The time limit was passed: nothing more is judged.
+    late: bool,
 }
 
 impl<'a> Faults<'a> {
     fn add(&mut self, name: &'a str, diagnostic: Diagnostic) {
-        self.faulty.insert(name);
+        if diagnostic.severity == Severity::Error {
+            self.faulty.insert(name);
+        }
         self.list.push((name, diagnostic));
     }
 
@@ -98,32 +126,48 @@ impl<'a> Run<'a> {
             if self.faults.faulty.len() >= MAX_FAULTY_FILES {
                 return;
             }
-            if let Some(refused) = refused(source) {
+            if let Some(known) = self.known.get(name) {
+                self.units.insert(name, Unit::Linked(Arc::clone(known)));
+                continue;
+            }
+            if self.is_late(name) {
+                return;
+            }
+            if let Some(refused) = too_deep(source) {
                 self.faults.add(name, refused);
                 continue;
             }
             let text = source.file.text.as_str();
-            match catch_unwind(|| File::from_source(name, text)) {
+            match catch_unwind(|| parse(name, text)) {
                 Ok(Ok(file)) => {
-                    self.parsed.insert(name, file);
+                    self.units.insert(name, Unit::Parsed(Box::new(file)));
                 }
-                Ok(Err(error)) => {
-                    for fault in faults_of(&error, source, &|bytes| bytes) {
-                        self.faults.add(name, fault);
-                    }
-                }
+                Ok(Err(fault)) => self.faults.add(name, fault.within(&source.file)),
                 Err(panic) => self.faults.add(name, failed(source, &reason(&*panic))),
             }
         }
     }
 
+    /// Whether the time is up; says so, once. (No single file takes long.)
+    fn is_late(&mut self, name: &'a str) -> bool {
+        if self.start.elapsed() < TIME_LIMIT || self.faults.late {
+            return self.faults.late;
+        }
+        self.faults.late = true;
+        let message = format!("compiling takes longer than {} s", TIME_LIMIT.as_secs());
+        let fault = Diagnostic::error(message)
+            .help("let proto.import_paths name the directories with this gateway's schemas only");
+        self.faults.list.push((name, fault));
+        true
+    }
+
     fn find_missing_imports(&mut self) {
-        for (name, file) in &self.parsed {
+        for (name, file) in &self.units {
             let Some(source) = self.sources.get(name) else {
                 continue;
             };
-            for import in &file.file_descriptor_proto().dependency {
-                if self.sources.get(import).is_none() && !WELL_KNOWN.contains(&import.as_str()) {
+            for import in file.imports() {
+                if self.sources.get(import).is_none() && !well_known::has(import) {
                     self.faults.add(name, missing(import, source, self.sources));
                 }
             }
@@ -134,11 +178,11 @@ impl<'a> Run<'a> {
     fn order(&mut self) -> Vec<&'a str> {
         let mut importers: HashMap<&str, Vec<&'a str>> = HashMap::new();
         let mut waits: BTreeMap<&'a str, usize> = BTreeMap::new();
-        for (&name, file) in &self.parsed {
-            let imports: BTreeSet<_> = file.file_descriptor_proto().dependency.iter().collect();
+        for (&name, file) in &self.units {
+            let imports: BTreeSet<_> = file.imports().collect();
             let known = imports
                 .into_iter()
-                .filter_map(|i| self.parsed.get_key_value(i.as_str()));
+                .filter_map(|i| self.units.get_key_value(i.as_str()));
             let count = known
                 .map(|(i, _)| importers.entry(i).or_default().push(name))
                 .count();
@@ -183,8 +227,8 @@ impl<'a> Run<'a> {
         let mut at: HashMap<&str, usize> = HashMap::from([(start, 0)]);
         loop {
             let last = chain[chain.len() - 1];
-            let imports = &self.parsed[last].file_descriptor_proto().dependency;
-            let next = imports.iter().find_map(|i| waits.get_key_value(i.as_str()));
+            let mut imports = self.units[last].imports();
+            let next = imports.find_map(|i| waits.get_key_value(i.as_str()));
             let Some((&next, _)) = next else { return chain };
             if let Some(&first) = at.get(next) {
                 return chain.split_off(first);
@@ -225,15 +269,9 @@ impl<'a> Run<'a> {
 
     /// Links the files in order, those that can be judged.
     fn link(&mut self, order: &[&'a str]) -> Vec<FileDescriptorProto> {
-        let mut resolver = ChainFileResolver::new();
-        let files = self
-            .parsed
-            .iter()
-            .map(|(name, file)| ((*name).to_owned(), file.clone()));
-        resolver.add(Parsed(files.collect()));
-        resolver.add(GoogleFileResolver::new());
-        let mut compiler = protox::Compiler::with_file_resolver(resolver);
-        compiler.include_imports(true).include_source_info(true);
+        let mut linker = Linker::default();
+        // What options are read by, whether a file imports it or not.
+        self.bring(well_known::DESCRIPTOR, &mut linker);
         for &name in order {
             let Some(source) = self.sources.get(name) else {
                 continue;
@@ -244,43 +282,83 @@ impl<'a> Run<'a> {
             if self.faults.faulty.len() >= MAX_FAULTY_FILES {
                 break;
             }
-            let imports = &self.parsed[name].file_descriptor_proto().dependency;
+            if self.is_late(name) {
+                break;
+            }
+            let unit = &self.units[name];
             // A file that was never parsed has a fault, too.
-            if let Some(culprit) = imports.iter().find_map(|i| self.faults.culprit(i)) {
+            if let Some(culprit) = unit.imports().find_map(|i| self.faults.culprit(i)) {
                 self.faults.unjudged.insert(name, culprit);
                 continue;
             }
+            let brought: Vec<_> = unit
+                .imports()
+                .filter(|i| well_known::has(i))
+                .cloned()
+                .collect();
+            brought
+                .iter()
+                .for_each(|import| self.bring(import, &mut linker));
             // Caught here and not at the thread's end, so that the file can be named.
-            match catch_unwind(AssertUnwindSafe(|| compiler.open_file(name).err())) {
-                Ok(None) => {}
-                Ok(Some(error)) => {
-                    let at = |offset| linked_offset(&source.file.text, offset);
-                    for fault in faults_of(&error, source, &at) {
-                        self.faults.add(name, with_other_half(fault, self.sources));
-                    }
-                }
+            let link = AssertUnwindSafe(|| match &self.units[name] {
+                Unit::Parsed(parsed) => linker.link(parsed, &source.file),
+                Unit::Linked(linked) => linker.adopt(linked),
+            });
+            match catch_unwind(link) {
+                Ok(faults) => faults
+                    .into_iter()
+                    .for_each(|fault| self.faults.add(name, fault)),
                 Err(panic) => self.faults.add(name, failed(source, &reason(&*panic))),
             }
-        }
-        let bytes = compiler.encode_file_descriptor_set();
-        match FileDescriptorSet::parse_from_bytes(&bytes) {
-            Ok(set) => set.file,
-            Err(error) => {
-                let message = format!("the compiled descriptors can't be read: {error}");
-                self.faults.list.push(("", Diagnostic::error(message)));
-                Vec::new()
+            if linker.is_overgrown() {
+                let fault =
+                    Diagnostic::error("the files import each other publicly in too long chains");
+                self.faults.add(
+                    name,
+                    fault
+                        .at(source.file.place(1, 1, 1))
+                        .help("import what a file needs itself"),
+                );
+                break;
             }
         }
+        let sound = |linked: &&Arc<Linked>| !self.faults.faulty.contains(linked.file.name());
+        Cache::keep(linker.all().filter(sound));
+        linker
+            .imported()
+            .map(|linked| linked.file.clone())
+            .collect()
     }
-}
 
-/// The parsed files, for protox to take.
-struct Parsed(HashMap<String, File>);
-
-impl FileResolver for Parsed {
-    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
-        let file = self.0.get(name).cloned();
-        file.ok_or_else(|| protox::Error::file_not_found(name))
+    /// Links a file that the gateway brings along, and what it imports.
+    fn bring(&mut self, name: &str, linker: &mut Linker) {
+        let Some(text) = well_known::text(name).filter(|_| linker.named(name).is_none()) else {
+            return;
+        };
+        if let Some(known) = self.known.get(name).cloned() {
+            known
+                .imports()
+                .for_each(|import| self.bring(import, linker));
+            let faults = linker.adopt(&known);
+            return self
+                .faults
+                .list
+                .extend(faults.into_iter().map(|fault| ("", fault)));
+        }
+        let source = SourceFile::new(name, text);
+        let faults = match parse(name, text) {
+            Err(fault) => vec![fault.within(&source)],
+            Ok(parsed) => {
+                parsed
+                    .imports()
+                    .for_each(|import| self.bring(import, linker));
+                linker.link(&parsed, &source)
+            }
+        };
+        // None, unless a user's file takes one of its names: that is told there.
+        self.faults
+            .list
+            .extend(faults.into_iter().map(|fault| ("", fault)));
     }
 }
 

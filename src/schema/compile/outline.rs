@@ -1,8 +1,7 @@
 //! What can be said about a `.proto` file from its tokens alone, before any compiler sees it.
 //!
 //! The outline knows how deep the file nests (so that no compiler is handed a file that could
-//! overflow its stack), what it imports and where, and where it declares its edition and packages
-//! (so that faults which a compiler reports without a place get one). It never judges the grammar:
+//! overflow its stack), and what it imports and where. It never judges the grammar:
 //! a text that is no protobuf at all has an outline, too. It doesn't recurse.
 
 use std::ops::Range;
@@ -26,14 +25,8 @@ pub(super) struct Import {
 pub(super) struct Outline {
     /// In the order of the file.
     pub imports: Vec<Import>,
-    /// From `edition` to the end of its value.
-    pub edition: Option<Range<usize>>,
-    /// The names in `package` statements; a file may have one only.
-    pub packages: Vec<Range<usize>>,
     /// The first bracket beyond [`MAX_NESTING`].
     pub too_deep: Option<Range<usize>>,
-    /// The last token: where a file that ends too early ends.
-    pub last: Range<usize>,
 }
 
 impl Outline {
@@ -43,7 +36,6 @@ impl Outline {
         let mut depth = 0usize;
         let mut statement: Vec<Token> = Vec::new();
         for token in tokens(text) {
-            outline.last = token.range.clone();
             match token.kind {
                 Kind::Sign(b'{' | b'[' | b'<') => {
                     depth += 1;
@@ -72,44 +64,17 @@ impl Outline {
 
     fn statement(&mut self, text: &str, tokens: &[Token]) {
         let Some(first) = tokens.first() else { return };
-        let last = tokens.last().unwrap_or(first);
-        match &text[first.range.clone()] {
-            "import" => {
-                let name = tokens.iter().find(|t| t.kind == Kind::Text);
-                if let Some(Token { range, .. }) = name {
-                    self.imports.push(Import {
-                        name: text[range.clone()].trim_matches(['"', '\'']).to_owned(),
-                        range: range.clone(),
-                    });
-                }
-            }
-            "package" if tokens.len() > 1 => {
-                self.packages.push(tokens[1].range.start..last.range.end);
-            }
-            "edition" if self.edition.is_none() => {
-                self.edition = Some(first.range.start..last.range.end);
-            }
-            _ => {}
+        if &text[first.range.clone()] != "import" {
+            return;
+        }
+        let name = tokens.iter().find(|t| t.kind == Kind::Text);
+        if let Some(Token { range, .. }) = name {
+            self.imports.push(Import {
+                name: text[range.clone()].trim_matches(['"', '\'']).to_owned(),
+                range: range.clone(),
+            });
         }
     }
-}
-
-/// Where `name` is defined in `text`: the first identifier of this name that follows a keyword of
-/// a definition, or else the first of this name.
-pub(super) fn definition_of(text: &str, name: &str) -> Option<Range<usize>> {
-    let mut first = None;
-    let mut before = "";
-    for Token { kind, range } in tokens(text) {
-        let word = &text[range.clone()];
-        if kind == Kind::Word && word == name {
-            if ["message", "enum", "service", "rpc", "oneof", "group"].contains(&before) {
-                return Some(range);
-            }
-            first.get_or_insert(range);
-        }
-        before = word;
-    }
-    first
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,15 +171,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_imports_packages_and_edition_outside_comments_and_texts() {
+    fn finds_imports_outside_comments_and_texts() {
         let text = "edition = \"2023\"; // import \"no.proto\";\n/* package no; */ package a . b;\n\
                     import public 'x.proto';\nmessage M { optional string s = 1 [default = \"import {\"]; }";
         let outline = Outline::of(text);
         let names: Vec<_> = outline.imports.iter().map(|i| i.name.as_str()).collect();
         assert_eq!(names, ["x.proto"]);
-        assert_eq!(&text[outline.edition.unwrap()], "edition = \"2023\"");
-        assert_eq!(&text[outline.packages[0].clone()], "a . b");
-        assert_eq!(&text[outline.last], "}");
         assert_eq!(outline.too_deep, None);
     }
 
@@ -244,14 +206,6 @@ mod tests {
             "\"\\\u{e9}\"",
         ] {
             let _ = Outline::of(text);
-            let _ = definition_of(text, "x");
         }
-    }
-
-    #[test]
-    fn a_definition_goes_before_a_use() {
-        let text = "message A { B b = 1; } message B {}";
-        assert_eq!(definition_of(text, "B"), Some(31..32));
-        assert_eq!(definition_of(text, "C"), None);
     }
 }

@@ -55,9 +55,11 @@ impl<'a> Places<'a> {
         self.source.place_of_bytes(start..end)
     }
 
-    /// Whether the descriptor at `path` was written, not made by the compiler.
-    pub(super) fn has(&self, path: &[i32]) -> bool {
-        self.spans.contains_key(path)
+    /// The first place of anything in the descriptor at `path`, in the order of the text.
+    pub(super) fn within(&self, path: &[i32]) -> Option<Place> {
+        let inside = self.spans.iter().filter(|(at, _)| at.starts_with(path));
+        let (at, _) = inside.min_by_key(|(at, span)| (span.to_vec(), at.to_vec()))?;
+        Some(self.at(at))
     }
 
     /// The place of this line and column, both from 0, as this compiler counts.

@@ -13,12 +13,12 @@ use std::thread;
 use std::time::Duration;
 
 use protobuf::descriptor::FileDescriptorProto;
-use protox::prost_reflect::DescriptorPool;
 use tempfile::TempDir;
 
 use super::outline::MAX_NESTING;
 use super::places::Places;
 use super::sources::Sources;
+use super::well_known;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// How long protoc may take: many times what it needs for all of googleapis (6 s).
@@ -101,10 +101,12 @@ impl Copies {
         // More names than fit on a command line.
         fs::write(directory.path().join("list"), list)?;
         // Where protoc brings no well-known types, these are found.
-        fs::write(
-            directory.path().join("well-known"),
-            DescriptorPool::global().encode_to_vec(),
-        )?;
+        let well_known = directory.path().join("well-known");
+        for name in well_known::names() {
+            let path = well_known.join(name);
+            fs::create_dir_all(path.parent().unwrap_or(&well_known))?;
+            fs::write(&path, well_known::text(name).unwrap_or_default())?;
+        }
         Ok(Self { directory, first })
     }
 
@@ -121,14 +123,14 @@ impl Copies {
 fn run(program: PathBuf, copies: Copies) -> Result<Vec<FileDescriptorProto>, String> {
     let (tell, told) = channel();
     let work = move || {
-        let well_known = format!("--descriptor_set_in={}", copies.path("well-known"));
         let list = format!("@{}", copies.path("list"));
         let outcome = protobuf_parse::Parser::new()
             .protoc()
             .protoc_path(&program)
             .include(copies.texts())
+            .include(copies.path("well-known"))
             .input(&copies.first)
-            .protoc_extra_args(["--include_source_info", &well_known, &list])
+            .protoc_extra_args(["--include_source_info", &list])
             .capture_stderr()
             .parse_and_typecheck();
         let outcome = outcome.map(|parsed| parsed.file_descriptors);

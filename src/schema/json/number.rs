@@ -95,6 +95,12 @@ impl<'a> Number<'a> {
         text.parse().ok()
     }
 
+    /// The nearest double.
+    pub fn float(self) -> f64 {
+        let text = std::str::from_utf8(self.text).unwrap_or_default();
+        text.parse().unwrap_or_default()
+    }
+
     /// As written, for a sentence.
     #[cold]
     pub fn excerpt(self) -> String {

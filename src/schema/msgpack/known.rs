@@ -99,17 +99,8 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 }
 
-/// 4 bytes: seconds; 8: 30 bits of nanoseconds, 34 of seconds; 12: nanoseconds, seconds.
 fn timestamp(data: &[u8], at: usize) -> Checked<()> {
-    let nanos = match *data {
-        [_, _, _, _] => 0,
-        [a, b, c, d, _, _, _, _] => u32::from_be_bytes([a, b, c, d]) >> 2,
-        [a, b, c, d, _, _, _, _, _, _, _, _] => u32::from_be_bytes([a, b, c, d]),
-        _ => {
-            let found = format!("{} bytes", data.len());
-            return Err(Fault::new(at, "a timestamp of 4, 8 or 12 bytes", found));
-        }
-    };
+    let (_, nanos) = moment(data, at)?;
     if nanos >= NANOS {
         let found = format!("{nanos} nanoseconds");
         return Err(Fault::new(
@@ -119,4 +110,24 @@ fn timestamp(data: &[u8], at: usize) -> Checked<()> {
         ));
     }
     Ok(())
+}
+
+/// Seconds and nanoseconds. 4 bytes: seconds; 8: 30 bits of nanoseconds, 34 of seconds; 12: nanoseconds,
+/// seconds.
+pub(super) fn moment(data: &[u8], at: usize) -> Checked<(i64, u32)> {
+    let four = |bytes: &[u8; 4]| u32::from_be_bytes(*bytes);
+    if let Ok(seconds) = data.try_into() {
+        return Ok((four(seconds).into(), 0));
+    }
+    if let Some((first, rest)) = data.split_first_chunk() {
+        if let Ok(low) = rest.try_into() {
+            let high = i64::from(four(first) & 3) << 32;
+            return Ok((high | i64::from(four(low)), four(first) >> 2));
+        }
+        if let Ok(seconds) = rest.try_into() {
+            return Ok((i64::from_be_bytes(seconds), four(first)));
+        }
+    }
+    let found = format!("{} bytes", data.len());
+    Err(Fault::new(at, "a timestamp of 4, 8 or 12 bytes", found))
 }

@@ -73,7 +73,7 @@ pub(super) fn integer(head: Head) -> Option<i128> {
 }
 
 #[inline]
-fn float(head: Head) -> Option<f64> {
+pub(super) fn float(head: Head) -> Option<f64> {
     match head {
         Head::Float(value) => Some(value),
         Head::Uint(value) => Some(value as f64),

@@ -21,8 +21,7 @@ impl Table {
     pub fn build(files: &[FileDescriptorProto]) -> Result<Self, String> {
         let mut builder = Builder::default();
         for file in files {
-            let features = Features::of_syntax(file.syntax());
-            let features = features.within(file.options.as_ref(), place::FILE);
+            let features = Features::of_file(file);
             let package = file.package();
             for message in &file.message_type {
                 builder.collect(message, package, features)?;

@@ -1,0 +1,148 @@
+//! What an edit breaks, told to people: every route's schemas beside those that it has in the running
+//! snapshot.
+//!
+//! Routes are matched by their keys, and a route's schemas by encoding and message name; what is left over
+//! of an encoding, in order. A schema, an encoding or a route that routes.yaml no longer has, or has anew,
+//! is the wish of whoever wrote it, and nothing to compare.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::schema::breaking::{Break, Breaking, Defined, between};
+use crate::schema::{Encoding, MessageId, Options, Schema};
+use crate::snapshot::{AnyOf, Route, Snapshot};
+
+/// Routes that one diagnostic names; more say no more.
+const NAMED_MAX: usize = 8;
+
+/// Adds what `new` breaks for the peers of `running`: warnings or errors.
+pub fn gate(running: &Snapshot, new: &Snapshot, breaking: Breaking, found: &mut Diagnostics) {
+    if breaking == Breaking::Allow {
+        return;
+    }
+    let before: BTreeMap<_, _> = running.routes.iter().collect();
+    let mut routes: Vec<_> = new.routes.iter().collect();
+    routes.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+    let mut gate = Gate {
+        running,
+        new,
+        known: HashMap::new(),
+        broken: BTreeMap::new(),
+    };
+    for (pattern, route) in routes {
+        if let Some(was) = before.get(&pattern) {
+            gate.compare(route, "", was.schema.as_ref(), route.schema.as_ref());
+            gate.compare(route, " (reply)", was.reply.as_ref(), route.reply.as_ref());
+        }
+    }
+    for (fault, users) in gate.broken.into_values() {
+        found.push(diagnostic(fault, &users, breaking));
+    }
+}
+
+/// What the outcome of a comparison hangs on.
+type Compared = (Encoding, (MessageId, Options), (MessageId, Options));
+
+/// What is said of a break: of whom, what, and where.
+type Told = (String, String, Option<String>);
+
+struct Gate<'a> {
+    running: &'a Snapshot,
+    new: &'a Snapshot,
+    /// What was compared before: many routes have the same schemas.
+    known: HashMap<Compared, Vec<Break>>,
+    /// Each break once, by what is said of it and where, and who has it.
+    broken: BTreeMap<Told, (Break, Vec<String>)>,
+}
+
+impl Gate<'_> {
+    fn compare(&mut self, route: &Route, part: &str, old: Option<&AnyOf>, new: Option<&AnyOf>) {
+        let (Some(old), Some(new)) = (old, new) else {
+            return;
+        };
+        for (old, new) in pairs(old, new) {
+            let key = (new.encoding(), old.identity(), new.identity());
+            let faults = self.known.entry(key).or_insert_with(|| {
+                let old = Defined {
+                    schema: old,
+                    definitions: &self.running.definitions,
+                };
+                let new = Defined {
+                    schema: new,
+                    definitions: &self.new.definitions,
+                };
+                between(old, new)
+            });
+            for fault in faults {
+                let at = match fault.path.as_str() {
+                    "" => "its message".to_owned(),
+                    path => path.to_owned(),
+                };
+                let user = format!(
+                    "route {}{part} has it in {at}, in {}",
+                    route.name,
+                    key.0.label()
+                );
+                let place = fault.after.as_ref().map(ToString::to_string);
+                let of = (fault.subject.clone(), fault.what.clone(), place);
+                let broken = self.broken.entry(of);
+                let (_, users) = broken.or_insert_with(|| (fault.clone(), Vec::new()));
+                users.push(user);
+            }
+        }
+    }
+}
+
+/// Which schema took the place of which.
+fn pairs<'a>(old: &'a AnyOf, new: &'a AnyOf) -> Vec<(&'a Schema, &'a Schema)> {
+    let mut new: Vec<_> = new.schemas().collect();
+    let mut paired = Vec::new();
+    let mut left = Vec::new();
+    for old in old.schemas() {
+        let same = |new: &&Schema| {
+            old.encoding() == new.encoding() && old.message_name() == new.message_name()
+        };
+        match new.iter().position(same) {
+            Some(at) => paired.push((old, new.remove(at))),
+            None => left.push(old),
+        }
+    }
+    for old in left {
+        if let Some(at) = new.iter().position(|new| old.encoding() == new.encoding()) {
+            paired.push((old, new.remove(at)));
+        }
+    }
+    paired
+}
+
+fn diagnostic(fault: Break, users: &[String], breaking: Breaking) -> Diagnostic {
+    let Break {
+        subject,
+        what,
+        path: _,
+        before,
+        after,
+        help,
+    } = fault;
+    let sentence = format!("{subject} {what}");
+    let mut told = match breaking {
+        Breaking::Reject => Diagnostic::error(sentence),
+        Breaking::Allow | Breaking::Warn => Diagnostic::warning(sentence),
+    };
+    told = told.label("breaks what is on its way");
+    told.place = after;
+    if let Some(before) = before {
+        let line = before.file.line(before.line).unwrap_or_default();
+        told = told.note(format!("it was at {before}: {}", line.trim()));
+    }
+    for user in users.iter().take(NAMED_MAX) {
+        told = told.note(user.as_str());
+    }
+    if let Some(more @ 1..) = users.len().checked_sub(NAMED_MAX) {
+        told = told.note(format!("and so have {more} more"));
+    }
+    told.help(match breaking {
+        Breaking::Reject => format!("{help};\nproto: {{ breaking: warn }} lets it through"),
+        Breaking::Allow | Breaking::Warn => help,
+    })
+}

@@ -1,0 +1,96 @@
+//! Enums: by number in protobuf, by number or name in MessagePack and JSON.
+
+use super::super::table::{Enum, EnumId};
+use super::{Break, Comparison, Definition, KEEP};
+
+/// Adds what breaks where values of `old` are read as values of `new`.
+pub(super) fn compare(comparison: &mut Comparison<'_>, old: EnumId, new: EnumId, path: String) {
+    // It is met wherever a field has it.
+    if !comparison.enums.insert((old.0, new.0)) {
+        return;
+    }
+    let (was, now) = (&comparison.old.table[old], &comparison.new.table[new]);
+    let before = comparison.old.definitions.enums.get(&*was.name);
+    let after = comparison.new.definitions.enums.get(&*now.name);
+    let fault = |subject: String, value: &str, what: String, help: String| Break {
+        subject,
+        what,
+        path: path.clone(),
+        before: before.and_then(|it| it.place_of(value)),
+        after: after.and_then(|it| it.place_of(value)),
+        help,
+    };
+    let mut found = Vec::new();
+    if now.closed && !was.closed {
+        let what = "became closed, and payloads had numbers that it doesn't list".to_owned();
+        found.push(fault(was.name.to_string(), "", what, KEEP.to_owned()));
+    }
+    let by_number = comparison.by.numbers;
+    let strict = comparison.strict && now.closed;
+    for (number, name) in listed(was) {
+        let gone = match by_number {
+            true => by_its_number(now, after, strict, name, number),
+            false => by_either(now, name, number),
+        };
+        if let Some((what, help)) = gone {
+            found.push(fault(format!("{}.{name}", was.name), name, what, help));
+        }
+    }
+    comparison.found.extend(found);
+}
+
+fn by_its_number(
+    now: &Enum,
+    after: Option<&Definition>,
+    strict: bool,
+    name: &str,
+    number: i32,
+) -> Option<(String, String)> {
+    let elsewhere = now.names.get(name).filter(|it| **it != number);
+    let aside = after.is_some_and(|it| it.reserves(number)) && !strict;
+    match elsewhere {
+        _ if aside => None,
+        Some(to) => Some(renumbered(number, *to)),
+        None if now.knows(number) => None,
+        None => Some((
+            match strict {
+                true => "was removed, and unknown_fields: reject refuses it".to_owned(),
+                false => format!("was removed, and its number {number} is not reserved"),
+            },
+            match strict {
+                true => "keep the value until nobody sends it any more".to_owned(),
+                false => format!("write `reserved {number};` in the enum"),
+            },
+        )),
+    }
+}
+
+fn by_either(now: &Enum, name: &str, number: i32) -> Option<(String, String)> {
+    match now.names.get(name) {
+        Some(to) if *to == number => None,
+        Some(to) => Some(renumbered(number, *to)),
+        None if now.knows(number) => Some((
+            "was renamed, and its name is refused".to_owned(),
+            "keep the name beside the new one: option allow_alias = true".to_owned(),
+        )),
+        None => Some((
+            "was removed, and its name is refused".to_owned(),
+            "keep the value until nobody sends it any more".to_owned(),
+        )),
+    }
+}
+
+fn renumbered(from: i32, to: i32) -> (String, String) {
+    (
+        format!("changed its number from {from} to {to}"),
+        format!("keep the number {from}"),
+    )
+}
+
+/// Each name, by number.
+fn listed(one: &Enum) -> Vec<(i32, &str)> {
+    let names = one.names.iter();
+    let mut all: Vec<_> = names.map(|(name, number)| (*number, &**name)).collect();
+    all.sort_unstable();
+    all
+}

@@ -1,0 +1,144 @@
+//! What became of each field: kept, removed, added, or drawn into a oneof.
+
+use super::super::table::Field;
+use super::{Break, By, Comparison, Here, KEEP, NO_REQUIRED, types};
+
+impl Comparison<'_> {
+    /// A field that is still there.
+    pub(super) fn kept(&mut self, here: &Here, was: &Field, now: &Field) -> Option<Break> {
+        let elsewhere = here.new.by_name(&was.name);
+        let elsewhere = elsewhere.map(|index| &here.new.fields[index as usize]);
+        let moved = |it: &&Field| it.name == was.name && it.number != now.number;
+        if let Some(elsewhere) = elsewhere.filter(|it| self.by.numbers && moved(it)) {
+            let what = format!(
+                "changed its number from {} to {}; {} is {} now",
+                was.number, elsewhere.number, was.number, now.name
+            );
+            return Some(here.field(&was.name, &elsewhere.name, what, KEEP));
+        }
+        if self.by.names && here.new.by_name(&was.json_name) != here.new.by_name(&was.name) {
+            let what = format!("is no longer read under its JSON name {}", was.json_name);
+            let help = format!("give it the option [json_name = \"{}\"]", was.json_name);
+            return Some(here.field(&was.name, &now.name, what, help));
+        }
+        if !self.types(here, was, now) {
+            let (from, to) = (
+                types::label(was, self.old.table),
+                types::label(now, self.new.table),
+            );
+            let name = match was.name == now.name {
+                true => String::new(),
+                false => format!(" and its name to {}", now.name),
+            };
+            let what = match from == to {
+                true => "must be UTF-8 now".to_owned(),
+                false => format!("changed its type from {from} to {to}{name}"),
+            };
+            let help = "keep it as it was, and give the new type a field of its own beside it";
+            return Some(here.field(&was.name, &now.name, what, help));
+        }
+        if now.required && !was.required {
+            let what = "became required, and payloads without it passed".to_owned();
+            return Some(here.field(&was.name, &now.name, what, NO_REQUIRED));
+        }
+        None
+    }
+
+    /// A field that no payload's can be read as any more.
+    pub(super) fn removed(&self, here: &Here, was: &Field) -> Option<Break> {
+        let By { numbers, names, .. } = self.by;
+        if !numbers && !names {
+            // Its place tells.
+            return None;
+        }
+        let (number, name) = (was.number, &*was.name);
+        // One that took its number under another name, or its name under another number.
+        let heir = match numbers {
+            true => here.new.by_name(name),
+            false => here.new.by_number(number),
+        };
+        let heir = heir.map(|index| &here.new.fields[index as usize]);
+        let aside = here.after.is_some_and(|it| match numbers {
+            true => it.reserves(number as i32),
+            false => it.reserves_name(name),
+        });
+        if aside && !self.strict {
+            return None;
+        }
+        let (what, help) = match (heir, numbers) {
+            (Some(heir), true) => (
+                format!("changed its number from {number} to {}", heir.number),
+                format!("keep the number {number}, or write `reserved {number};` in the message"),
+            ),
+            (Some(heir), false) => (
+                format!("was renamed to {}", heir.name),
+                format!(
+                    "give {} the option [json_name = \"{name}\"], which is read too",
+                    heir.name
+                ),
+            ),
+            _ if self.strict => (
+                "was removed, and unknown_fields: reject refuses it".to_owned(),
+                "keep the field until nobody sends it any more".to_owned(),
+            ),
+            (_, true) => (
+                format!("was removed, and its number {number} is not reserved"),
+                format!(
+                    "write `reserved {number};` in the message, so that nothing takes its number"
+                ),
+            ),
+            _ => (
+                "was removed, and its name is not reserved".to_owned(),
+                format!(
+                    "write `reserved \"{name}\";` in the message, so that nothing takes its name"
+                ),
+            ),
+        };
+        let now = heir.map_or("", |heir| &heir.name);
+        Some(here.field(name, now, what, help))
+    }
+
+    /// A field that wasn't there.
+    pub(super) fn added(&self, here: &Here, now: &Field) -> Option<Break> {
+        let name = &*now.name;
+        let before = here.before;
+        let what = if now.required {
+            "is new and required, and payloads without it passed".to_owned()
+        } else if self.by.numbers && before.is_some_and(|it| it.reserves(now.number as i32)) {
+            format!("took the number {}, which was reserved", now.number)
+        } else if self.by.names && before.is_some_and(|it| it.reserves_name(name)) {
+            "took a name that was reserved".to_owned()
+        } else {
+            return None;
+        };
+        let help = match now.required {
+            true => NO_REQUIRED,
+            false => "choose another: earlier payloads may mean something else by it",
+        };
+        Some(here.field(name, name, what, help))
+    }
+}
+
+/// Of fields that a payload may have had together, those that are now in one oneof.
+pub(super) fn joined(here: &Here<'_>, counterparts: &[Option<u32>]) -> Vec<Break> {
+    let mut first: Vec<(u32, &Field)> = Vec::new();
+    let mut found = Vec::new();
+    for (was, now) in here.old.fields.iter().zip(counterparts) {
+        let Some(now) = now.map(|index| &here.new.fields[index as usize]) else {
+            continue;
+        };
+        let Some(oneof) = now.oneof else { continue };
+        match first.iter().find(|(known, _)| *known == oneof) {
+            None => first.push((oneof, was)),
+            Some((_, other)) if was.oneof.is_some() && was.oneof == other.oneof => {}
+            Some((_, other)) => {
+                let what = format!(
+                    "is now in one oneof with {}, and payloads had both",
+                    other.name
+                );
+                found.push(here.field(&was.name, &now.name, what, "leave it out of the oneof"));
+            }
+        }
+    }
+    found
+}

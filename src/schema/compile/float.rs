@@ -1,0 +1,84 @@
+//! Floating-point numbers, as protoc reads and writes them.
+
+use super::lexer::integer;
+
+/// The value of a number token, integers of any base included.
+pub(super) fn parsed(token: &str) -> f64 {
+    if let Some(n) =
+        integer(token).filter(|_| !token.contains(['.', 'e', 'E']) || token.starts_with("0x"))
+    {
+        return n as f64;
+    }
+    token.parse().unwrap_or(f64::INFINITY)
+}
+
+/// A default of a double: 15 digits if they suffice, else 17.
+pub(super) fn of_f64(value: f64) -> String {
+    let short = general(value, 15);
+    match short.parse::<f64>() {
+        Ok(back) if back == value || value.is_nan() => short,
+        _ => general(value, 17),
+    }
+}
+
+/// A default of a float: 6 digits if they suffice, else 9.
+pub(super) fn of_f32(value: f64) -> String {
+    let narrow = value as f32;
+    let short = general(f64::from(narrow), 6);
+    match short.parse::<f32>() {
+        Ok(back) if back == narrow || narrow.is_nan() => short,
+        _ => general(f64::from(narrow), 9),
+    }
+}
+
+/// As C's `%.<digits>g`.
+fn general(value: f64, digits: usize) -> String {
+    if value.is_nan() {
+        return "nan".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
+    }
+    let scientific = format!("{value:.*e}", digits - 1);
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trimmed = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    if exponent < -4 || exponent >= digits as i32 {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{}e{sign}{:02}", trimmed(mantissa), exponent.abs());
+    }
+    let decimals = (digits as i32 - 1 - exponent).max(0) as usize;
+    trimmed(&format!("{value:.decimals$}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_c_does() {
+        let written: Vec<_> = [0.0, -0.0, 1.5, 1e21, 1e-7, 0.1, 1.0 / 3.0, f64::MAX]
+            .map(of_f64)
+            .into();
+        assert_eq!(
+            written,
+            [
+                "0",
+                "-0",
+                "1.5",
+                "1e+21",
+                "1e-07",
+                "0.1",
+                "0.33333333333333331",
+                "1.7976931348623157e+308"
+            ]
+        );
+        assert_eq!(of_f32(0.1), "0.1");
+        assert_eq!(of_f32(1.0 / 3.0), "0.333333343");
+        assert_eq!(parsed("0x10"), 16.0);
+        assert_eq!(parsed("1e400"), f64::INFINITY);
+    }
+}

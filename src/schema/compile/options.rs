@@ -1,0 +1,507 @@
+//! Options as written → options messages, by the descriptor.proto that comes with the gateway and by the
+//! extensions that a file sees.
+//!
+//! Each owner's options are a [`Tree`] first, in which what is set twice is seen; its bytes then make
+//! the options message, what the descriptor model doesn't know (features, extensions) as unknown
+//! fields.
+
+mod aggregate;
+mod scalar;
+mod tree;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use protobuf::descriptor::field_descriptor_proto::{Label, Type};
+use protobuf::descriptor::{
+    DescriptorProto, EnumOptions, EnumValueOptions, ExtensionRangeOptions, FieldDescriptorProto,
+    FieldOptions, FileDescriptorProto, FileOptions, MessageOptions, MethodOptions, OneofOptions,
+    ServiceOptions,
+};
+
+use super::linker::{Linked, Linker};
+use super::parsed::{Entity, Parsed, Part, Value, Written};
+use super::parser::Lines;
+use super::report::Report;
+use super::symbols::{Kind, Lookup, View, field_at};
+use super::{full_name, path};
+use crate::diagnostic::Diagnostic;
+use crate::schema::table::features::{Features, place};
+pub(super) use tree::Tree;
+
+/// What keeps an option from being read, without its place: the place is the value's (`true`) or the
+/// name's.
+type Refused = (Box<Diagnostic>, bool);
+
+/// Which options are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    Features,
+    Others,
+}
+
+/// Reads options of the file at `at`, which `linker` has with its types resolved, into `file`.
+pub(super) fn read(
+    linker: &Linker,
+    at: usize,
+    parsed: &Parsed,
+    view: &View,
+    which: Which,
+    file: &mut FileDescriptorProto,
+    report: &mut Report,
+) {
+    let reader = Reader::of(linker, view, at);
+    let mut trees: HashMap<(Vec<i32>, Entity), Tree> = HashMap::new();
+    let mut locations = Vec::new();
+    let lines = Lines::of(&linker.file(at).source.text);
+    let wanted = |written: &&Written| {
+        let is_features = written.name[0].name == "features" && !written.name[0].is_extension;
+        // Elsewhere they are refused, once they are read.
+        is_features == (which == Which::Features) || !parsed.edition.is_edition()
+    };
+    for written in parsed.options.iter().filter(wanted) {
+        if report.is_full() {
+            return;
+        }
+        let key = (written.owner.clone(), written.entity);
+        let tree = trees.entry(key).or_default();
+        let mut numbers = [&written.owner[..], &[written.entity.options_field()]].concat();
+        match reader.option(written, tree, &mut numbers) {
+            Ok(()) => locations
+                .push(lines.location(numbers, written.name_range.start..written.value_range.end)),
+            Err((fault, at_value)) => report.push_with(|report| {
+                let range = if at_value {
+                    &written.value_range
+                } else {
+                    &written.name_range
+                };
+                match fault.place {
+                    // Within an aggregate.
+                    Some(_) => *fault,
+                    None => fault.at(report.place_of(range.clone())),
+                }
+            }),
+        }
+    }
+    for ((owner, entity), tree) in trees {
+        apply(file, &owner, entity, &tree.bytes());
+    }
+    file.source_code_info
+        .mut_or_insert_default()
+        .location
+        .append(&mut locations);
+}
+
+/// Shows every field that an option names, in its name and in its value.
+pub(super) fn visit<'a>(
+    reader: &Reader<'a>,
+    written: &Written,
+    see: &mut dyn FnMut(&'a FieldDescriptorProto),
+) {
+    let scope = reader.scope(written);
+    let mut ty = reader.message(&format!("google.protobuf.{}", written.entity.options()));
+    for part in &written.name {
+        let Some(field) = ty
+            .as_ref()
+            .and_then(|ty| reader.part(part, ty, &scope).ok())
+        else {
+            return;
+        };
+        see(field.field);
+        ty = reader.message(field.type_name());
+    }
+    if let (Value::Aggregate(entries), Some(ty)) = (&written.value, ty) {
+        reader.visit_entries(entries, &ty, see);
+    }
+}
+
+/// Finds options and their fields.
+pub(super) struct Reader<'a> {
+    linker: &'a Linker,
+    view: &'a View,
+    file: usize,
+    /// The required fields of messages that were set.
+    required: RefCell<HashMap<&'a str, Vec<&'a FieldDescriptorProto>>>,
+    /// The features of fields that were set, by the fields' addresses: reading them takes time in proportion to
+    /// the options of what they are in.
+    features: RefCell<HashMap<*const FieldDescriptorProto, Features>>,
+}
+
+/// A field that can be set, and the features in force in it.
+#[derive(Clone, Copy)]
+struct Settable<'a> {
+    field: &'a FieldDescriptorProto,
+    features: Features,
+}
+
+impl std::ops::Deref for Settable<'_> {
+    type Target = FieldDescriptorProto;
+
+    fn deref(&self) -> &FieldDescriptorProto {
+        self.field
+    }
+}
+
+/// A message type: its full name, without a leading dot.
+#[derive(Clone)]
+struct Type_<'a> {
+    name: &'a str,
+    descriptor: &'a DescriptorProto,
+}
+
+impl<'a> Reader<'a> {
+    /// For the options of the file at `file`.
+    pub fn of(linker: &'a Linker, view: &'a View, file: usize) -> Self {
+        Self {
+            linker,
+            view,
+            file,
+            required: RefCell::default(),
+            features: RefCell::default(),
+        }
+    }
+
+    fn option(
+        &self,
+        written: &Written,
+        tree: &mut Tree,
+        numbers: &mut Vec<i32>,
+    ) -> Result<(), Refused> {
+        let scope = self.scope(written);
+        let options = format!("google.protobuf.{}", written.entity.options());
+        let mut ty = self
+            .message(&options)
+            .ok_or_else(|| refuse(format!("{options} is not defined")))?;
+        let mut tree = tree;
+        let (last, before) = written
+            .name
+            .split_last()
+            .ok_or_else(|| refuse("an option without a name"))?;
+        if written.name[0].name == "uninterpreted_option" && !written.name[0].is_extension {
+            return Err(
+                refuse("uninterpreted_option can't be set").into_help("it is the compiler's own")
+            );
+        }
+        for (i, part) in before.iter().enumerate() {
+            let field = self.part(part, &ty, &scope)?;
+            numbers.push(field.number());
+            let name = shown(&written.name[..=i]);
+            if !is_message(&field) {
+                return Err(refuse(format!(
+                    "option {name:?} is no message: nothing can be set within it"
+                )));
+            }
+            if field.label() == Label::LABEL_REPEATED {
+                let text =
+                    format!("option {name:?} is a repeated message: nothing can be set within it");
+                return Err(
+                    refuse(text).into_help(format!("write {name} = {{ … }}, once for each"))
+                );
+            }
+            ty = self
+                .message(field.type_name())
+                .ok_or_else(|| refuse("its type is not defined"))?;
+            let taken = || refuse(format!("option {name:?} shares its number with another"));
+            tree = tree.within(&field).ok_or_else(taken)?;
+        }
+        let field = self.part(last, &ty, &scope)?;
+        numbers.push(field.number());
+        let name = shown(&written.name);
+        if field.label() == Label::LABEL_REPEATED {
+            let earlier = tree.count(field.number());
+            numbers.push(super::index(earlier));
+        } else if tree.count(field.number()) > 0 {
+            return Err(refuse(format!("option {name:?} is set twice")));
+        }
+        let is_map_entry = ty.name == "google.protobuf.MessageOptions"
+            && last.name == "map_entry"
+            && !last.is_extension;
+        if is_map_entry {
+            return Err(refuse("map_entry is set")
+                .into_label("only the compiler sets this option")
+                .into_help(
+                    "leave it out; a field map<KEY, VALUE> makes such a message by itself",
+                ));
+        }
+        match (&written.value, is_message(&field)) {
+            (Value::Aggregate(entries), true) => {
+                let ty = self
+                    .message(field.type_name())
+                    .ok_or_else(|| refuse("its type is not defined"))?;
+                let value = self.aggregate(entries, &ty)?;
+                tree.push_message(&field, value);
+                Ok(())
+            }
+            (_, true) => Err(
+                refuse(format!("option {name:?} is a message")).into_help(format!(
+                    "write {name} = {{ FIELD: VALUE … }}, or {name}.FIELD = VALUE"
+                )),
+            ),
+            (value, false) => {
+                let node = self.scalar(value, &field).map_err(|text| {
+                    (
+                        Box::new(Diagnostic::error(format!("option {name:?} expects {text}"))),
+                        true,
+                    )
+                })?;
+                tree.push_scalar(&field, node);
+                Ok(())
+            }
+        }
+    }
+
+    /// The field that one part of an option's name means.
+    fn part(&self, part: &Part, ty: &Type_<'a>, scope: &str) -> Result<Settable<'a>, Refused> {
+        if !part.is_extension {
+            return self.field(ty, &part.name).ok_or_else(|| {
+                let fault = refuse(format!("there is no option {:?}", part.name));
+                let names = ty.descriptor.field.iter().map(|f| f.name());
+                match crate::diagnostic::did_you_mean(&part.name, names) {
+                    Some(name) => fault.into_help(format!("did you mean {name:?}?")),
+                    None => {
+                        fault.into_help("options of your own are named in brackets: (my.option)")
+                    }
+                }
+            });
+        }
+        match self
+            .linker
+            .symbols()
+            .look_up(self.view, &part.name, scope, false)
+        {
+            Lookup::Found(full, symbol) if symbol.kind == Kind::Extension => {
+                let extension = self.settable(self.linker.file(symbol.file), &symbol.path);
+                let extends = |f: &Settable| f.extendee().trim_start_matches('.') == ty.name;
+                extension.filter(extends).ok_or_else(|| {
+                    let of = extension
+                        .as_ref()
+                        .map_or("", |f| f.field.extendee())
+                        .trim_start_matches('.');
+                    refuse(format!("{full} is no option here"))
+                        .into_label(format!("extends {of}, expected {}", ty.name))
+                })
+            }
+            Lookup::Found(full, symbol) => Err(refuse(format!("{full} is {}", symbol.kind.name()))
+                .into_label("expected an extension")),
+            other => Err((Box::new(self.linker.not_found(&part.name, &other)), false)),
+        }
+    }
+
+    /// The field at a symbol's path.
+    fn settable(&self, linked: &'a Linked, path: &[i32]) -> Option<Settable<'a>> {
+        let field = field_at(&linked.file, path)?;
+        let features = *self.features.borrow_mut().entry(field).or_insert_with(|| {
+            linked
+                .features(&path[..path.len() - 2])
+                .within(field.options.as_ref(), place::FIELD)
+        });
+        Some(Settable { field, features })
+    }
+
+    /// A message by its full name.
+    fn message(&self, name: &str) -> Option<Type_<'a>> {
+        let (symbol, linked) = self.linker.get(name)?;
+        let descriptor = super::symbols::message_at(&linked.file, &symbol.path)
+            .filter(|_| symbol.kind == Kind::Message)?;
+        // The name must live as long as the linker, not as long as the question.
+        let name = self.linker.symbols().key(name.trim_start_matches('.'))?;
+        Some(Type_ { name, descriptor })
+    }
+
+    /// A field of a message by its name.
+    fn field(&self, ty: &Type_<'a>, name: &str) -> Option<Settable<'a>> {
+        let (symbol, linked) = self.linker.get(&format!("{}.{name}", ty.name))?;
+        self.settable(linked, &symbol.path)
+            .filter(|_| symbol.kind == Kind::Field)
+    }
+
+    /// The full name of what an option is set on: names in the option are looked for from there.
+    fn scope(&self, written: &Written) -> String {
+        let file = &self.linker.file(self.file).file;
+        let scope = full_name(file.package(), "x");
+        match written.entity {
+            Entity::File => scope,
+            _ => name_at(file, &written.owner).unwrap_or(scope),
+        }
+    }
+}
+
+/// The full name of the descriptor at a path; of the message, for a range.
+pub(super) fn name_at(file: &FileDescriptorProto, at: &[i32]) -> Option<String> {
+    let mut name = file.package().to_owned();
+    let (list, which) = (*at.first()?, *at.get(1)? as usize);
+    let rest = &at[2..];
+    match list {
+        path::FILE_ENUM => {
+            let one = file.enum_type.get(which)?;
+            let own = match rest {
+                [_, value] => one.value.get(*value as usize)?.name(),
+                _ => one.name(),
+            };
+            return Some(full_name(&name, own));
+        }
+        path::FILE_EXTENSION => return Some(full_name(&name, file.extension.get(which)?.name())),
+        path::FILE_SERVICE => {
+            let service = file.service.get(which)?;
+            name = full_name(&name, service.name());
+            return Some(match rest {
+                [_, method] => full_name(&name, service.method.get(*method as usize)?.name()),
+                _ => name,
+            });
+        }
+        _ => {}
+    }
+    let mut message = file.message_type.get(which)?;
+    name = full_name(&name, message.name());
+    let mut steps = rest.chunks_exact(2);
+    while let Some(&[list, which]) = steps.next() {
+        let which = which as usize;
+        let own = match list {
+            path::MESSAGE_MESSAGE => {
+                message = message.nested_type.get(which)?;
+                name = full_name(&name, message.name());
+                continue;
+            }
+            path::MESSAGE_FIELD => message.field.get(which)?.name(),
+            path::MESSAGE_EXTENSION => message.extension.get(which)?.name(),
+            path::MESSAGE_ONEOF => message.oneof_decl.get(which)?.name(),
+            path::MESSAGE_ENUM => {
+                let one = message.enum_type.get(which)?;
+                match steps.next() {
+                    Some(&[_, value]) => one.value.get(value as usize)?.name(),
+                    _ => one.name(),
+                }
+            }
+            _ => return Some(name),
+        };
+        return Some(full_name(&name, own));
+    }
+    Some(name)
+}
+
+/// Puts options, as bytes, where they belong.
+fn apply(file: &mut FileDescriptorProto, at: &[i32], entity: Entity, bytes: &[u8]) {
+    /// What is set already (`map_entry`) stays.
+    fn merge<M: protobuf::Message>(options: &mut protobuf::MessageField<M>, bytes: &[u8]) {
+        let _ = options.mut_or_insert_default().merge_from_bytes(bytes);
+    }
+    let Some((which, before)) = at
+        .split_last()
+        .map(|(which, rest)| (*which as usize, &rest[..rest.len() - 1]))
+    else {
+        return merge::<FileOptions>(&mut file.options, bytes);
+    };
+    if let Entity::Service | Entity::Method = entity {
+        let service = at.get(1).and_then(|&i| file.service.get_mut(i as usize));
+        let Some(service) = service else { return };
+        if entity == Entity::Service {
+            return merge::<ServiceOptions>(&mut service.options, bytes);
+        }
+        let method = service.method.get_mut(which);
+        return method
+            .map(|m| merge::<MethodOptions>(&mut m.options, bytes))
+            .unwrap_or_default();
+    }
+    let list = at[at.len() - 2];
+    if entity == Entity::EnumValue {
+        let enum_at = before.last().map_or(0, |&i| i as usize);
+        let within = before.len().saturating_sub(2);
+        let one = match message_mut(file, &before[..within]) {
+            Some(message) => message.enum_type.get_mut(enum_at),
+            None => file.enum_type.get_mut(enum_at),
+        };
+        let value = one.and_then(|e| e.value.get_mut(which));
+        return value
+            .map(|v| merge::<EnumValueOptions>(&mut v.options, bytes))
+            .unwrap_or_default();
+    }
+    if before.is_empty() {
+        match entity {
+            Entity::Message => file
+                .message_type
+                .get_mut(which)
+                .map(|m| merge::<MessageOptions>(&mut m.options, bytes)),
+            Entity::Enum => file
+                .enum_type
+                .get_mut(which)
+                .map(|e| merge::<EnumOptions>(&mut e.options, bytes)),
+            _ => file
+                .extension
+                .get_mut(which)
+                .map(|f| merge::<FieldOptions>(&mut f.options, bytes)),
+        };
+        return;
+    }
+    let Some(message) = message_mut(file, before) else {
+        return;
+    };
+    match entity {
+        Entity::Message => message
+            .nested_type
+            .get_mut(which)
+            .map(|m| merge::<MessageOptions>(&mut m.options, bytes)),
+        Entity::Enum => message
+            .enum_type
+            .get_mut(which)
+            .map(|e| merge::<EnumOptions>(&mut e.options, bytes)),
+        Entity::Oneof => message
+            .oneof_decl
+            .get_mut(which)
+            .map(|o| merge::<OneofOptions>(&mut o.options, bytes)),
+        Entity::ExtensionRange => message
+            .extension_range
+            .get_mut(which)
+            .map(|r| merge::<ExtensionRangeOptions>(&mut r.options, bytes)),
+        _ if list == path::MESSAGE_EXTENSION => message
+            .extension
+            .get_mut(which)
+            .map(|f| merge::<FieldOptions>(&mut f.options, bytes)),
+        _ => message
+            .field
+            .get_mut(which)
+            .map(|f| merge::<FieldOptions>(&mut f.options, bytes)),
+    };
+}
+
+fn message_mut<'a>(
+    file: &'a mut FileDescriptorProto,
+    at: &[i32],
+) -> Option<&'a mut DescriptorProto> {
+    let mut message = file.message_type.get_mut(*at.get(1)? as usize)?;
+    for step in at[2..].chunks_exact(2) {
+        message = message.nested_type.get_mut(step[1] as usize)?;
+    }
+    Some(message)
+}
+
+fn is_message(field: &FieldDescriptorProto) -> bool {
+    matches!(field.type_(), Type::TYPE_MESSAGE | Type::TYPE_GROUP)
+}
+
+/// An option's name as people write it.
+fn shown(name: &[Part]) -> String {
+    let parts = name.iter().map(|part| match part.is_extension {
+        true => format!("({})", part.name),
+        false => part.name.clone(),
+    });
+    parts.collect::<Vec<_>>().join(".")
+}
+
+fn refuse(message: impl Into<String>) -> Refused {
+    (Box::new(Diagnostic::error(message)), false)
+}
+
+trait Words {
+    fn into_help(self, help: impl Into<String>) -> Self;
+    fn into_label(self, label: impl Into<String>) -> Self;
+}
+
+impl Words for Refused {
+    fn into_help(self, help: impl Into<String>) -> Self {
+        (Box::new(self.0.help(help)), self.1)
+    }
+
+    fn into_label(self, label: impl Into<String>) -> Self {
+        (Box::new(self.0.label(label)), self.1)
+    }
+}

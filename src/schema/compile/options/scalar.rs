@@ -1,0 +1,100 @@
+//! Values of options that are no messages.
+
+use protobuf::descriptor::FieldDescriptorProto;
+use protobuf::descriptor::field_descriptor_proto::Type;
+
+use super::super::parsed::Value;
+use super::Reader;
+use super::tree::Node;
+
+impl Reader<'_> {
+    /// The value of an option of `field`'s type. Err: what it expects.
+    pub(super) fn scalar(
+        &self,
+        value: &Value,
+        field: &FieldDescriptorProto,
+    ) -> Result<Node, String> {
+        let expected = |text: &str| Err(text.to_owned());
+        Ok(match field.type_() {
+            Type::TYPE_BOOL => match value {
+                Value::Word(word) if word == "true" => Node::Varint(1),
+                Value::Word(word) if word == "false" => Node::Varint(0),
+                _ => return expected("true or false"),
+            },
+            Type::TYPE_ENUM => match value {
+                Value::Word(word) => self.enum_value(field.type_name(), word)?,
+                _ => {
+                    return Err(format!(
+                        "the name of a value of {}",
+                        field.type_name().trim_start_matches('.')
+                    ));
+                }
+            },
+            Type::TYPE_STRING | Type::TYPE_BYTES => match value {
+                Value::Text(bytes) => Node::Bytes(bytes.clone()),
+                _ => return expected("a quoted text"),
+            },
+            Type::TYPE_FLOAT => {
+                Node::Fixed32((float(value, false).ok_or("a number")? as f32).to_bits())
+            }
+            Type::TYPE_DOUBLE => Node::Fixed64(float(value, false).ok_or("a number")?.to_bits()),
+            kind => integer(value, kind)?,
+        })
+    }
+
+    /// A value of an enum by its name.
+    pub(super) fn enum_value(&self, enum_name: &str, value: &str) -> Result<Node, String> {
+        let bare = enum_name.trim_start_matches('.');
+        match self.linker.value(bare, value) {
+            Some(value) => Ok(Node::Varint(i64::from(value.number()) as u64)),
+            None => Err(format!("a value of {bare}, which has no {value:?}")),
+        }
+    }
+}
+
+/// A number; `inf` and `nan`, and in the text format (`lax`) other spellings of them.
+pub(super) fn float(value: &Value, lax: bool) -> Option<f64> {
+    Some(match value {
+        Value::Integer(n) => *n as f64,
+        // An integer has no -0, but in the text format.
+        Value::Negative(0) if !lax => 0.0,
+        Value::Negative(n) => -(*n as f64),
+        Value::Float(n) => *n,
+        Value::Word(word) => match word.as_str() {
+            "inf" => f64::INFINITY,
+            "nan" => f64::NAN,
+            word if lax && matches!(word.to_ascii_lowercase().as_str(), "inf" | "infinity") => {
+                f64::INFINITY
+            }
+            word if lax && word.eq_ignore_ascii_case("nan") => f64::NAN,
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+/// An integer of `kind`'s range.
+pub(super) fn integer(value: &Value, kind: Type) -> Result<Node, String> {
+    use Type::*;
+    let (least, most): (i128, i128) = match kind {
+        TYPE_INT32 | TYPE_SINT32 | TYPE_SFIXED32 => (i32::MIN.into(), i32::MAX.into()),
+        TYPE_INT64 | TYPE_SINT64 | TYPE_SFIXED64 => (i64::MIN.into(), i64::MAX.into()),
+        TYPE_UINT32 | TYPE_FIXED32 => (0, u32::MAX.into()),
+        _ => (0, u64::MAX.into()),
+    };
+    let number = match value {
+        Value::Integer(n) => i128::from(*n),
+        Value::Negative(n) => -i128::from(*n),
+        _ => return Err("a whole number".to_owned()),
+    };
+    if !(least..=most).contains(&number) || (least == 0 && matches!(value, Value::Negative(_))) {
+        return Err(format!("a number from {least} to {most}"));
+    }
+    let signed = number as i64;
+    Ok(match kind {
+        TYPE_SINT32 | TYPE_SINT64 => Node::Varint(((signed << 1) ^ (signed >> 63)) as u64),
+        TYPE_FIXED32 | TYPE_SFIXED32 => Node::Fixed32(number as u32),
+        TYPE_FIXED64 | TYPE_SFIXED64 => Node::Fixed64(number as u64),
+        _ => Node::Varint(number as u64),
+    })
+}

@@ -1,0 +1,140 @@
+//! A message's fields by number, before they are bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use protobuf::descriptor::field_descriptor_proto::{Label, Type};
+
+use super::Settable;
+
+/// A message that is being set.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Tree {
+    fields: BTreeMap<i32, Vec<Node>>,
+    /// Fields whose values are written in one run.
+    packed: BTreeSet<i32>,
+}
+
+/// One value of a field.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    Varint(u64),
+    Fixed32(u32),
+    Fixed64(u64),
+    Bytes(Vec<u8>),
+    Message(Tree),
+    Group(Tree),
+}
+
+impl Tree {
+    /// How many values a field has.
+    pub fn count(&self, number: i32) -> usize {
+        self.fields.get(&number).map_or(0, Vec::len)
+    }
+
+    /// One more value.
+    pub(super) fn push(&mut self, number: i32, node: Node) {
+        self.fields.entry(number).or_default().push(node);
+    }
+
+    /// One more value of a field that is no message.
+    pub(super) fn push_scalar(&mut self, field: &Settable, node: Node) {
+        let packed = field.options.as_ref().and_then(|options| options.packed);
+        if field.label() == Label::LABEL_REPEATED
+            && packed.unwrap_or(field.features.packed)
+            && !matches!(node, Node::Bytes(_))
+        {
+            self.packed.insert(field.number());
+        }
+        self.push(field.number(), node);
+    }
+
+    /// One more value of a message field.
+    pub(super) fn push_message(&mut self, field: &Settable, value: Tree) {
+        let node = match field.type_() {
+            Type::TYPE_GROUP => Node::Group(value),
+            _ if field.features.delimited => Node::Group(value),
+            _ => Node::Message(value),
+        };
+        self.push(field.number(), node);
+    }
+
+    /// The value of a singular message field, empty if it has none yet. None: the number holds something
+    /// else.
+    pub(super) fn within(&mut self, field: &Settable) -> Option<&mut Tree> {
+        if self.count(field.number()) == 0 {
+            self.push_message(field, Tree::default());
+        }
+        match self.fields.get_mut(&field.number())?.first_mut()? {
+            Node::Message(tree) | Node::Group(tree) => Some(tree),
+            _ => None,
+        }
+    }
+
+    /// On the wire.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes);
+        bytes
+    }
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        for (&number, values) in &self.fields {
+            let tag = |bytes: &mut Vec<u8>, wire: u64| varint(bytes, (number as u64) << 3 | wire);
+            if self.packed.contains(&number) {
+                let mut run = Vec::new();
+                for value in values {
+                    match value {
+                        Node::Varint(n) => varint(&mut run, *n),
+                        Node::Fixed64(n) => run.extend(n.to_le_bytes()),
+                        Node::Fixed32(n) => run.extend(n.to_le_bytes()),
+                        Node::Bytes(_) | Node::Message(_) | Node::Group(_) => {}
+                    }
+                }
+                tag(bytes, 2);
+                varint(bytes, run.len() as u64);
+                bytes.extend(run);
+                continue;
+            }
+            for value in values {
+                match value {
+                    Node::Varint(n) => {
+                        tag(bytes, 0);
+                        varint(bytes, *n);
+                    }
+                    Node::Fixed64(n) => {
+                        tag(bytes, 1);
+                        bytes.extend(n.to_le_bytes());
+                    }
+                    Node::Bytes(value) => {
+                        tag(bytes, 2);
+                        varint(bytes, value.len() as u64);
+                        bytes.extend(value);
+                    }
+                    Node::Message(tree) => {
+                        let value = tree.bytes();
+                        tag(bytes, 2);
+                        varint(bytes, value.len() as u64);
+                        bytes.extend(value);
+                    }
+                    Node::Group(tree) => {
+                        tag(bytes, 3);
+                        tree.write(bytes);
+                        tag(bytes, 4);
+                    }
+                    Node::Fixed32(n) => {
+                        tag(bytes, 5);
+                        bytes.extend(n.to_le_bytes());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn varint(bytes: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        bytes.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    bytes.push(n as u8);
+}

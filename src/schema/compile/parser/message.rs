@@ -1,0 +1,275 @@
+//! Messages: their bodies, oneofs, reserved and extension ranges.
+
+use protobuf::descriptor::descriptor_proto::{ExtensionRange, ReservedRange};
+use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, OneofDescriptorProto};
+
+use super::super::parsed::{Edition, Entity, Visibility};
+use super::super::{fault::Fault, index, path};
+use super::{Kind, MAX_FIELD_NUMBER, MAX_MESSAGE_DEPTH, Parse, Parser};
+
+/// What descriptors and generated code can count.
+const MAX_FIELDS: usize = 65_535;
+
+/// The end of a range to `max`, exclusive, until it is known whether the message is a MessageSet.
+const MAX_END: i32 = MAX_FIELD_NUMBER + 1;
+
+impl Parser<'_> {
+    pub(super) fn message(&mut self, visibility: Option<Visibility>) -> Parse<DescriptorProto> {
+        self.next();
+        let (name, token) = self.expect_word("the message's name")?;
+        let mut message = DescriptorProto::new();
+        message.set_name(name.to_owned());
+        self.locate(&[path::NAME], token.range());
+        if let Some(visibility) = visibility {
+            self.parsed.visibility.push((self.path.clone(), visibility));
+            let unknown = message.special_fields.mut_unknown_fields();
+            unknown.add_varint(path::MESSAGE_VISIBILITY, visibility as u64);
+        }
+        self.message_body(&mut message)?;
+        Ok(message)
+    }
+
+    /// From `{` to `}`.
+    pub(super) fn message_body(&mut self, message: &mut DescriptorProto) -> Parse<()> {
+        let open = self.expect_sign(b'{')?;
+        self.depth += 1;
+        if self.depth >= MAX_MESSAGE_DEPTH {
+            let text = format!("messages nest more than {} deep", MAX_MESSAGE_DEPTH - 1);
+            return Err(Fault::new(open.range(), text).boxed());
+        }
+        let options = self.parsed.options.len();
+        while !self.take_sign(b'}') {
+            self.message_statement(message)?;
+        }
+        self.depth -= 1;
+        let own = self.parsed.options[options..].iter();
+        let set = |written: &super::Written| {
+            written.owner == self.path
+                && written.name.len() == 1
+                && written.name[0].name == "message_set_wire_format"
+                && matches!(&written.value, super::super::parsed::Value::Word(word) if word == "true")
+        };
+        if own.clone().any(set) {
+            let ranges = message.extension_range.iter_mut();
+            ranges
+                .filter(|r| r.end() == MAX_END)
+                .for_each(|r| r.set_end(i32::MAX));
+        }
+        self.add_synthetic_oneofs(message);
+        Ok(())
+    }
+
+    fn message_statement(&mut self, message: &mut DescriptorProto) -> Parse<()> {
+        if self.take_sign(b';') {
+            return Ok(());
+        }
+        let visibility = self.visibility()?;
+        if self.is("message") {
+            let which = message.nested_type.len();
+            let nested = self.within(path::MESSAGE_MESSAGE, which, |p| p.message(visibility))?;
+            message.nested_type.push(nested);
+        } else if self.is("enum") {
+            let which = message.enum_type.len();
+            let made = self.within(path::MESSAGE_ENUM, which, |p| p.enumeration(visibility))?;
+            message.enum_type.push(made);
+        } else if self.is("extensions") {
+            self.extension_ranges(message)?;
+        } else if self.is("reserved") {
+            self.reserved(message)?;
+        } else if self.is("extend") {
+            let DescriptorProto {
+                extension,
+                nested_type,
+                ..
+            } = message;
+            self.extend(
+                path::MESSAGE_EXTENSION,
+                extension,
+                path::MESSAGE_MESSAGE,
+                nested_type,
+            )?;
+        } else if self.is("option") {
+            let written = self.option_statement()?;
+            self.option_of(Entity::Message, written);
+        } else if self.is("oneof") {
+            self.oneof(message)?;
+        } else {
+            let which = message.field.len();
+            let nested = &mut message.nested_type;
+            let place = (self.path.clone(), path::MESSAGE_MESSAGE);
+            let field = self.within(path::MESSAGE_FIELD, which, |p| {
+                p.field(super::field::Home::Message, &place, nested)
+            })?;
+            self.push_field(message, field)?;
+        }
+        Ok(())
+    }
+
+    fn push_field(&self, message: &mut DescriptorProto, field: FieldDescriptorProto) -> Parse<()> {
+        message.field.push(field);
+        if message.field.len() <= MAX_FIELDS {
+            return Ok(());
+        }
+        let last = self.tokens[self.at.saturating_sub(1)].range();
+        let text = format!("a message of more than {MAX_FIELDS} fields");
+        Err(Fault::new(last, text).help("split it").boxed())
+    }
+
+    fn oneof(&mut self, message: &mut DescriptorProto) -> Parse<()> {
+        let from = self.token();
+        self.next();
+        let which = message.oneof_decl.len();
+        let (name, token) = self.expect_word("the oneof's name")?;
+        let oneof_path = path::below(&self.path, path::MESSAGE_ONEOF, which);
+        self.locations
+            .push(([&oneof_path[..], &[path::NAME]].concat(), token.range()));
+        self.expect_sign(b'{')?;
+        let place = (self.path.clone(), path::MESSAGE_MESSAGE);
+        while !self.take_sign(b'}') {
+            if self.take_sign(b';') {
+                let last = self.tokens[self.at - 1];
+                return Err(Fault::new(last.range(), "an empty statement in a oneof")
+                    .help("leave the semicolon out")
+                    .boxed());
+            }
+            if self.is("option") {
+                let written = self.option_statement()?;
+                let owner = std::mem::replace(&mut self.path, oneof_path.clone());
+                self.option_of(Entity::Oneof, written);
+                self.path = owner;
+                continue;
+            }
+            let at = message.field.len();
+            let nested = &mut message.nested_type;
+            let mut field = self.within(path::MESSAGE_FIELD, at, |p| {
+                p.field(super::field::Home::Oneof, &place, nested)
+            })?;
+            field.set_oneof_index(index(which));
+            self.push_field(message, field)?;
+        }
+        self.locations.push((oneof_path, self.since(from)));
+        let mut oneof = OneofDescriptorProto::new();
+        oneof.set_name(name.to_owned());
+        message.oneof_decl.push(oneof);
+        Ok(())
+    }
+
+    /// A proto3 `optional` field is alone in a oneof that only the compiler sees.
+    fn add_synthetic_oneofs(&mut self, message: &mut DescriptorProto) {
+        if self.parsed.edition != Edition::Proto3
+            || !message
+                .field
+                .iter()
+                .any(FieldDescriptorProto::proto3_optional)
+        {
+            return;
+        }
+        let fields = message.field.iter().map(|f| f.name().to_owned());
+        let oneofs = message.oneof_decl.iter().map(|o| o.name().to_owned());
+        let mut names: std::collections::HashSet<String> = fields.chain(oneofs).collect();
+        for field in message.field.iter_mut().filter(|f| f.proto3_optional()) {
+            let own = field.name();
+            let mut name = if own.starts_with('_') {
+                own.to_owned()
+            } else {
+                format!("_{own}")
+            };
+            while !names.insert(name.clone()) {
+                name.insert(0, 'X');
+            }
+            field.set_oneof_index(index(message.oneof_decl.len()));
+            let mut oneof = OneofDescriptorProto::new();
+            oneof.set_name(name);
+            message.oneof_decl.push(oneof);
+        }
+    }
+
+    fn extension_ranges(&mut self, message: &mut DescriptorProto) -> Parse<()> {
+        self.next();
+        let first = message.extension_range.len();
+        loop {
+            let which = message.extension_range.len();
+            let (start, end) =
+                self.within(path::MESSAGE_EXTENSION_RANGE, which, |p| p.range(MAX_END))?;
+            let mut range = ExtensionRange::new();
+            range.set_start(start);
+            range.set_end(end);
+            message.extension_range.push(range);
+            if !self.take_sign(b',') {
+                break;
+            }
+        }
+        if self.is_sign(b'[') {
+            let written = self.bracketed_options()?;
+            // The options stand for each of the ranges.
+            for which in first..message.extension_range.len() {
+                for written in &written {
+                    self.path
+                        .extend([path::MESSAGE_EXTENSION_RANGE, index(which)]);
+                    self.option_of(Entity::ExtensionRange, written.clone());
+                    self.path.truncate(self.path.len() - 2);
+                }
+            }
+        }
+        self.expect_end()
+    }
+
+    /// `LOW`, `LOW to HIGH` or `LOW to max`: the end exclusive.
+    fn range(&mut self, max_end: i32) -> Parse<(i32, i32)> {
+        let most = i32::MAX as u64 - 1;
+        let start = self.expect_integer("a number", most)? as i32;
+        if !self.take("to") {
+            return Ok((start, start + 1));
+        }
+        if self.take("max") {
+            return Ok((start, max_end));
+        }
+        let end = self.expect_integer("a number or \"max\"", most)? as i32;
+        Ok((start, end + 1))
+    }
+
+    fn reserved(&mut self, message: &mut DescriptorProto) -> Parse<()> {
+        self.next();
+        if self.token().kind != Kind::Integer {
+            return self.reserved_names(path::MESSAGE_RESERVED_NAME, &mut message.reserved_name);
+        }
+        loop {
+            let which = message.reserved_range.len();
+            let (start, end) = self.within(path::MESSAGE_RESERVED, which, |p| p.range(MAX_END))?;
+            let mut range = ReservedRange::new();
+            range.set_start(start);
+            range.set_end(end);
+            message.reserved_range.push(range);
+            if !self.take_sign(b',') {
+                return self.expect_end();
+            }
+        }
+    }
+
+    /// Texts before editions, words since.
+    pub(super) fn reserved_names(&mut self, field: i32, names: &mut Vec<String>) -> Parse<()> {
+        let words = self.parsed.edition.is_edition();
+        loop {
+            let from = self.token();
+            let name = match (words, from.kind) {
+                (true, Kind::Text) => {
+                    let fault = Fault::new(from.range(), "a reserved name in quotes");
+                    return Err(fault
+                        .help("editions write reserved names without quotes")
+                        .boxed());
+                }
+                (false, Kind::Word) => {
+                    let fault = Fault::new(from.range(), "a reserved name without quotes");
+                    return Err(fault.help("put quotes around reserved names").boxed());
+                }
+                (true, _) => self.expect_word("a number or a name")?.0.to_owned(),
+                (false, _) => self.expect_text("a number or a quoted name")?,
+            };
+            self.locate(&[field, index(names.len())], self.since(from));
+            names.push(name);
+            if !self.take_sign(b',') {
+                return self.expect_end();
+            }
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! Every name that a set of files defines, and what a name within them means.
+//!
+//! A name is looked for from the innermost scope outward, and only in the files that the asking one
+//! sees: itself, its imports, and what those import publicly. Nothing here judges a file beyond
+//! names that are defined twice.
+
+use std::collections::{HashMap, HashSet};
+
+use protobuf::descriptor::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
+};
+
+use super::{full_name, path};
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Package,
+    Message,
+    Field,
+    Extension,
+    Oneof,
+    Enum,
+    EnumValue,
+    Service,
+    Method,
+}
+
+impl Kind {
+    /// Whether names can be inside.
+    fn is_scope(self) -> bool {
+        matches!(
+            self,
+            Kind::Package | Kind::Message | Kind::Enum | Kind::Service
+        )
+    }
+
+    /// Whether a field can be of it.
+    pub fn is_type(self) -> bool {
+        matches!(self, Kind::Message | Kind::Enum)
+    }
+
+    /// As people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Package => "a package",
+            Kind::Message => "a message",
+            Kind::Field => "a field",
+            Kind::Extension => "an extension",
+            Kind::Oneof => "a oneof",
+            Kind::Enum => "an enum",
+            Kind::EnumValue => "an enum value",
+            Kind::Service => "a service",
+            Kind::Method => "a method",
+        }
+    }
+}
+
+/// Where a name is defined.
+#[derive(Clone, Debug)]
+pub(super) struct Symbol {
+    pub kind: Kind,
+    /// Index of the file; of a package, of the first.
+    pub file: usize,
+    /// Path of the descriptor in its file.
+    pub path: Box<[i32]>,
+}
+
+/// Names that are defined twice: the path of the second, and the first.
+pub(super) struct Clash {
+    pub name: String,
+    pub path: Vec<i32>,
+    pub first: Symbol,
+}
+
+/// All names.
+#[derive(Default)]
+pub(super) struct Symbols {
+    by_name: HashMap<String, Symbol>,
+    /// Of each file, the packages that its own package lies in, and itself.
+    packages: Vec<String>,
+}
+
+/// What a file sees.
+pub(super) struct View {
+    /// Indices of files.
+    files: HashSet<usize>,
+    /// Packages and those that they lie in.
+    packages: HashSet<String>,
+}
+
+impl View {
+    pub fn sees(&self, file: usize) -> bool {
+        self.files.contains(&file)
+    }
+}
+
+/// What became of a look-up.
+pub(super) enum Lookup<'a> {
+    Found(String, &'a Symbol),
+    /// The first part of the name is this inner scope, which lacks the rest.
+    Shadowed(String),
+    /// Defined in a file that isn't imported.
+    NotImported(String, &'a Symbol),
+    Missing,
+}
+
+impl Symbols {
+    /// Adds a file's names; the clashes.
+    pub fn add(&mut self, at: usize, file: &FileDescriptorProto) -> Vec<Clash> {
+        let mut adder = Adder {
+            symbols: self,
+            file: at,
+            clashes: Vec::new(),
+        };
+        let package = file.package();
+        for (end, _) in package
+            .match_indices('.')
+            .chain((!package.is_empty()).then_some((package.len(), "")))
+        {
+            adder.add_as(
+                package[..end].to_owned(),
+                Kind::Package,
+                vec![path::FILE_PACKAGE],
+            );
+        }
+        for (i, message) in file.message_type.iter().enumerate() {
+            adder.message(message, package, &[path::FILE_MESSAGE, super::index(i)]);
+        }
+        for (i, one) in file.enum_type.iter().enumerate() {
+            adder.enumeration(one, package, &[path::FILE_ENUM, super::index(i)]);
+        }
+        adder.extensions(&file.extension, package, &[], path::FILE_EXTENSION);
+        for (i, service) in file.service.iter().enumerate() {
+            let at = [path::FILE_SERVICE, super::index(i)];
+            let name = full_name(package, service.name());
+            for (i, method) in service.method.iter().enumerate() {
+                let path = path::below(&at, path::SERVICE_METHOD, i);
+                adder.add_as(full_name(&name, method.name()), Kind::Method, path);
+            }
+            adder.add_as(name, Kind::Service, at.to_vec());
+        }
+        let clashes = adder.clashes;
+        self.packages.push(package.to_owned());
+        clashes
+    }
+
+    /// What a file sees: `files` are indices of those that were added.
+    pub fn view(&self, files: HashSet<usize>) -> View {
+        let mut packages = HashSet::new();
+        let own: HashSet<&str> = files
+            .iter()
+            .filter_map(|&at| self.packages.get(at))
+            .map(String::as_str)
+            .collect();
+        for package in own {
+            let ends = package
+                .match_indices('.')
+                .map(|(at, _)| at)
+                .chain([package.len()]);
+            for end in ends {
+                if !packages.contains(&package[..end]) {
+                    packages.insert(package[..end].to_owned());
+                }
+            }
+        }
+        View { files, packages }
+    }
+
+    /// By full name, seen or not.
+    pub fn get(&self, full_name: &str) -> Option<&Symbol> {
+        self.by_name.get(full_name)
+    }
+
+    /// The name as it is kept here.
+    pub fn key(&self, full_name: &str) -> Option<&str> {
+        self.by_name
+            .get_key_value(full_name)
+            .map(|(name, _)| name.as_str())
+    }
+
+    fn seen(&self, view: &View, name: &str) -> Option<&Symbol> {
+        let symbol = self.by_name.get(name)?;
+        let seen = match symbol.kind {
+            Kind::Package => view.packages.contains(name),
+            _ => view.sees(symbol.file),
+        };
+        seen.then_some(symbol)
+    }
+
+    /// What `name` means within the descriptor `within` (a full name); only types, if so asked.
+    pub fn look_up(&self, view: &View, name: &str, within: &str, only_types: bool) -> Lookup<'_> {
+        if let Some(absolute) = name.strip_prefix('.') {
+            return match self.seen(view, absolute) {
+                Some(symbol) => Lookup::Found(absolute.to_owned(), symbol),
+                None => self.not_found(absolute, None),
+            };
+        }
+        let first_len = name.find('.').unwrap_or(name.len());
+        let mut scope = within;
+        while let Some(dot) = scope.rfind('.') {
+            scope = &scope[..dot];
+            let first = format!("{scope}.{}", &name[..first_len]);
+            let Some(symbol) = self.seen(view, &first) else {
+                continue;
+            };
+            if first_len == name.len() {
+                if !only_types || symbol.kind.is_type() {
+                    return Lookup::Found(first, symbol);
+                }
+            } else if symbol.kind.is_scope() {
+                let whole = format!("{scope}.{name}");
+                return match self.seen(view, &whole) {
+                    Some(symbol) => Lookup::Found(whole, symbol),
+                    None => match self.not_found(&whole, None) {
+                        Lookup::Missing => Lookup::Shadowed(first),
+                        other => other,
+                    },
+                };
+            }
+        }
+        match self.seen(view, name) {
+            Some(symbol) => Lookup::Found(name.to_owned(), symbol),
+            None => self.not_found(name, Some(within)),
+        }
+    }
+
+    fn not_found(&self, name: &str, within: Option<&str>) -> Lookup<'_> {
+        let mut scope = within.unwrap_or_default();
+        while let Some(dot) = scope.rfind('.') {
+            scope = &scope[..dot];
+            let full = format!("{scope}.{name}");
+            if let Some(symbol) = self
+                .by_name
+                .get(&full)
+                .filter(|s| s.kind.is_type() || s.kind == Kind::Extension)
+            {
+                return Lookup::NotImported(full, symbol);
+            }
+        }
+        match self.by_name.get(name) {
+            Some(symbol) if symbol.kind != Kind::Package => {
+                Lookup::NotImported(name.to_owned(), symbol)
+            }
+            _ => Lookup::Missing,
+        }
+    }
+}
+
+struct Adder<'a> {
+    symbols: &'a mut Symbols,
+    file: usize,
+    clashes: Vec<Clash>,
+}
+
+impl Adder<'_> {
+    fn add_as(&mut self, name: String, kind: Kind, path: Vec<i32>) {
+        use std::collections::hash_map::Entry;
+        match self.symbols.by_name.entry(name) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Symbol {
+                    kind,
+                    file: self.file,
+                    path: path.into(),
+                });
+            }
+            Entry::Occupied(first) => {
+                if !(kind == Kind::Package && first.get().kind == Kind::Package) {
+                    let (name, first) = (first.key().clone(), first.get().clone());
+                    self.clashes.push(Clash { name, path, first });
+                }
+            }
+        }
+    }
+
+    fn message(&mut self, message: &DescriptorProto, scope: &str, at: &[i32]) {
+        let name = full_name(scope, message.name());
+        self.add_as(name.clone(), Kind::Message, at.to_vec());
+        for (i, field) in message.field.iter().enumerate() {
+            self.add_as(
+                full_name(&name, field.name()),
+                Kind::Field,
+                path::below(at, path::MESSAGE_FIELD, i),
+            );
+        }
+        for (i, oneof) in message.oneof_decl.iter().enumerate() {
+            self.add_as(
+                full_name(&name, oneof.name()),
+                Kind::Oneof,
+                path::below(at, path::MESSAGE_ONEOF, i),
+            );
+        }
+        for (i, nested) in message.nested_type.iter().enumerate() {
+            self.message(nested, &name, &path::below(at, path::MESSAGE_MESSAGE, i));
+        }
+        for (i, one) in message.enum_type.iter().enumerate() {
+            self.enumeration(one, &name, &path::below(at, path::MESSAGE_ENUM, i));
+        }
+        self.extensions(&message.extension, &name, at, path::MESSAGE_EXTENSION);
+    }
+
+    fn enumeration(&mut self, one: &EnumDescriptorProto, scope: &str, at: &[i32]) {
+        self.add_as(full_name(scope, one.name()), Kind::Enum, at.to_vec());
+        for (i, value) in one.value.iter().enumerate() {
+            // Values are siblings of their enum, as in C++.
+            let path = path::below(at, path::ENUM_VALUE, i);
+            self.add_as(full_name(scope, value.name()), Kind::EnumValue, path);
+        }
+    }
+
+    fn extensions(&mut self, all: &[FieldDescriptorProto], scope: &str, at: &[i32], field: i32) {
+        for (i, extension) in all.iter().enumerate() {
+            let path = path::below(at, field, i);
+            self.add_as(full_name(scope, extension.name()), Kind::Extension, path);
+        }
+    }
+}
+
+/// The message at a symbol's path.
+pub(super) fn message_at<'a>(
+    file: &'a FileDescriptorProto,
+    path: &[i32],
+) -> Option<&'a DescriptorProto> {
+    let mut message = file.message_type.get(*path.get(1)? as usize)?;
+    for step in path[2..].chunks(2) {
+        if step[0] != path::MESSAGE_MESSAGE {
+            break;
+        }
+        message = message.nested_type.get(*step.get(1)? as usize)?;
+    }
+    Some(message)
+}
+
+/// The field or extension at a symbol's path.
+pub(super) fn field_at<'a>(
+    file: &'a FileDescriptorProto,
+    path: &[i32],
+) -> Option<&'a FieldDescriptorProto> {
+    let [.., list, at] = path else { return None };
+    if path.len() == 2 {
+        return file.extension.get(*at as usize);
+    }
+    let message = message_at(file, &path[..path.len() - 2])?;
+    match *list {
+        path::MESSAGE_EXTENSION => message.extension.get(*at as usize),
+        _ => message.field.get(*at as usize),
+    }
+}
+
+/// The enum at a symbol's path.
+pub(super) fn enum_at<'a>(
+    file: &'a FileDescriptorProto,
+    path: &[i32],
+) -> Option<&'a EnumDescriptorProto> {
+    let at = *path.last()? as usize;
+    if path.len() == 2 {
+        return file.enum_type.get(at);
+    }
+    message_at(file, &path[..path.len() - 2])?.enum_type.get(at)
+}

@@ -1,0 +1,168 @@
+//! `export` and `local`, since edition 2024: who may use a message or enum.
+
+use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
+use protobuf::well_known_types::empty::Empty;
+use protobuf::{Message as _, UnknownValueRef};
+
+use super::super::linker::Linked;
+use super::super::parsed::{Edition, Visibility};
+use super::super::path::{self, below};
+use super::super::symbols::{enum_at, message_at};
+use super::Check;
+use crate::schema::table::features::place;
+
+/// The feature, and its values.
+const DEFAULT_SYMBOL_VISIBILITY: u32 = 8;
+const EXPORT_ALL: u64 = 1;
+const EXPORT_TOP_LEVEL: u64 = 2;
+const STRICT: u64 = 4;
+
+impl<'a> Check<'a, '_, '_> {
+    /// Every type of another file that this file uses.
+    pub(super) fn visibility(&mut self) {
+        self.strict();
+        let file = self.file;
+        for (i, extension) in file.extension.iter().enumerate() {
+            self.used_by_field(extension, &[path::FILE_EXTENSION, super::index(i)]);
+        }
+        for (i, message) in file.message_type.iter().enumerate() {
+            self.used_by_message(message, &[path::FILE_MESSAGE, super::index(i)]);
+        }
+        for (i, service) in file.service.iter().enumerate() {
+            for (k, method) in service.method.iter().enumerate() {
+                let at = [
+                    path::FILE_SERVICE,
+                    super::index(i),
+                    path::SERVICE_METHOD,
+                    super::index(k),
+                ];
+                self.used(method.input_type(), &below(&at, path::METHOD_INPUT, None));
+                self.used(method.output_type(), &below(&at, path::METHOD_OUTPUT, None));
+            }
+        }
+    }
+
+    fn used_by_message(&mut self, message: &DescriptorProto, at: &[i32]) {
+        for (i, field) in message.field.iter().enumerate() {
+            self.used_by_field(field, &below(at, path::MESSAGE_FIELD, i));
+            // A map's types are its entry's.
+            if let Some(entry) = self
+                .linker
+                .message(field.type_name())
+                .filter(|m| m.options.map_entry())
+            {
+                let place = below(
+                    &below(at, path::MESSAGE_FIELD, i),
+                    path::FIELD_TYPE_NAME,
+                    None,
+                );
+                entry
+                    .field
+                    .iter()
+                    .for_each(|part| self.used(part.type_name(), &place));
+            }
+        }
+        for (i, extension) in message.extension.iter().enumerate() {
+            self.used_by_field(extension, &below(at, path::MESSAGE_EXTENSION, i));
+        }
+        for (i, nested) in message.nested_type.iter().enumerate() {
+            if !nested.options.map_entry() {
+                self.used_by_message(nested, &below(at, path::MESSAGE_MESSAGE, i));
+            }
+        }
+    }
+
+    fn used_by_field(&mut self, field: &FieldDescriptorProto, at: &[i32]) {
+        self.used(field.type_name(), &below(at, path::FIELD_TYPE_NAME, None));
+        self.used(field.extendee(), &below(at, path::FIELD_EXTENDEE, None));
+    }
+
+    fn used(&mut self, name: &str, place: &[i32]) {
+        let Some((symbol, linked)) = self.linker.get(name).filter(|_| !name.is_empty()) else {
+            return;
+        };
+        if linked.file.name() == self.file.name() || !is_local(linked, &symbol.path) {
+            return;
+        }
+        let text = format!("{} is local to {:?}", super::bare(name), linked.file.name());
+        let help = "write export before its definition, or use another";
+        self.report.fault(text, place, "", help);
+    }
+
+    /// STRICT files export nothing that is nested, but for enums in messages that are mere scopes.
+    fn strict(&mut self) {
+        if default_visibility(self.file) != Some(STRICT) {
+            return;
+        }
+        for (at, visibility) in &self.parsed.visibility {
+            if *visibility != Visibility::Export || at.len() == 2 {
+                continue;
+            }
+            let is_enum = at[at.len() - 2] == path::MESSAGE_ENUM;
+            let outer = message_at(self.file, &at[..at.len() - 2]);
+            let scope_only = outer.is_some_and(|m| {
+                let reserved = m
+                    .reserved_range
+                    .iter()
+                    .any(|r| r.start() == 1 && r.end() > super::super::parser::MAX_FIELD_NUMBER);
+                m.field.is_empty() && reserved
+            });
+            if !(is_enum && scope_only) {
+                let text = "a nested type is exported from a file whose default_symbol_visibility is STRICT";
+                self.report.fault(
+                    text,
+                    &below(at, path::NAME, None),
+                    "",
+                    "move it to the top level, or leave export out",
+                );
+            }
+        }
+    }
+}
+
+fn is_local(linked: &Linked, at: &[i32]) -> bool {
+    if linked.edition < Edition::Edition2024 {
+        return false;
+    }
+    let is_enum = matches!(at, [path::FILE_ENUM, _] | [.., path::MESSAGE_ENUM, _]);
+    let said = match is_enum {
+        true => enum_at(&linked.file, at)
+            .and_then(|e| e.special_fields.unknown_fields().get(path::ENUM_VISIBILITY)),
+        false => message_at(&linked.file, at).and_then(|m| {
+            m.special_fields
+                .unknown_fields()
+                .get(path::MESSAGE_VISIBILITY)
+        }),
+    };
+    match said {
+        Some(UnknownValueRef::Varint(n)) => n == Visibility::Local as u64,
+        _ => match default_visibility(&linked.file).unwrap_or(EXPORT_TOP_LEVEL) {
+            EXPORT_ALL => false,
+            EXPORT_TOP_LEVEL => at.len() > 2,
+            _ => true,
+        },
+    }
+}
+
+/// The file's feature, if it sets it.
+fn default_visibility(file: &protobuf::descriptor::FileDescriptorProto) -> Option<u64> {
+    let options = file.options.as_ref()?;
+    let mut said = None;
+    for (number, value) in options.special_fields.unknown_fields() {
+        let UnknownValueRef::LengthDelimited(set) = value else {
+            continue;
+        };
+        if number != place::FILE {
+            continue;
+        }
+        let set = Empty::parse_from_bytes(set).ok()?;
+        if let Some(UnknownValueRef::Varint(n)) = set
+            .special_fields
+            .unknown_fields()
+            .get(DEFAULT_SYMBOL_VISIBILITY)
+        {
+            said = Some(n);
+        }
+    }
+    said
+}

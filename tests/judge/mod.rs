@@ -1,0 +1,87 @@
+//! protoc's verdicts over many directories, by one process: `tests/protoc_batch.py`.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use gateway::diagnostic::Diagnostics;
+use gateway::schema::compile::{Compiler, compile};
+use protobuf::Message;
+use protobuf::descriptor::FileDescriptorSet;
+
+/// What both compilers make of the .proto files of one directory.
+pub struct Judged {
+    pub directory: PathBuf,
+    /// Whether the built-in compiler takes them, and what it says.
+    pub ours: bool,
+    pub ours_said: String,
+    /// Likewise protoc.
+    pub theirs: bool,
+    pub theirs_said: String,
+    /// Where their descriptors differ.
+    pub different: Vec<String>,
+}
+
+/// The Python that has protoc; none, and it says so, where `GATEWAY_TEST_PROTOC` names no protoc.
+pub fn python() -> Option<PathBuf> {
+    let Some(protoc) = std::env::var_os("GATEWAY_TEST_PROTOC") else {
+        eprintln!("skipped: GATEWAY_TEST_PROTOC does not name the protoc of tests/venv.sh");
+        return None;
+    };
+    Some(PathBuf::from(protoc).with_file_name("python"))
+}
+
+/// Compiles each directory with both.
+pub fn judge(python: &Path, directories: Vec<PathBuf>) -> Vec<Judged> {
+    let mut child = Command::new(python)
+        .arg("tests/protoc_batch.py")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let ours: Vec<(bool, String)> = directories.iter().map(|d| ours(d)).collect();
+    let list: String = directories
+        .iter()
+        .map(|d| format!("{}\n", d.display()))
+        .collect();
+    let mut input = child.stdin.take().unwrap();
+    // Written beside, or both would wait for each other.
+    let writer = thread::spawn(move || input.write_all(list.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success());
+    assert_eq!(text.lines().count(), directories.len());
+    let cases = directories.into_iter().zip(ours).zip(text.lines());
+    let judged = cases.map(|((directory, (ours, ours_said)), line)| {
+        let theirs: serde_json::Value = serde_json::from_str(line).unwrap();
+        let different = theirs["different"].as_array().unwrap().iter();
+        Judged {
+            directory,
+            ours,
+            ours_said,
+            theirs: theirs["ok"].as_bool().unwrap(),
+            theirs_said: theirs["said"].as_str().unwrap().to_owned(),
+            different: different.map(|d| d.as_str().unwrap().to_owned()).collect(),
+        }
+    });
+    judged.collect()
+}
+
+fn ours(directory: &Path) -> (bool, String) {
+    let mut found = Diagnostics::new();
+    let made = compile(&[directory.to_path_buf()], Compiler::Builtin, &mut found);
+    found.sort();
+    let said = found
+        .render(false)
+        .replace(&format!("{}/", directory.display()), "");
+    if let Some(made) = &made {
+        let mut set = FileDescriptorSet::new();
+        set.file = made.files().to_vec();
+        let bytes = set.write_to_bytes().unwrap();
+        fs::write(format!("{}.ours", directory.display()), bytes).unwrap();
+    }
+    (made.is_some(), said)
+}
