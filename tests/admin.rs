@@ -375,7 +375,10 @@ fn a_reload_is_answered_with_its_outcome_what_changed_and_what_is_wrong() {
     fs::write(process.file(), yaml("  RAW: { pool: people }", "queue: 5")).unwrap();
     let applied = process.ask("POST", "/reload", &[]);
     assert_eq!(applied.code, 200);
-    assert_eq!(applied.body, "applied: ~1 pool, +1 route; generation 2\n");
+    assert_eq!(
+        applied.body,
+        "applied: ~1 pool (people), +1 route (RAW); generation 2\n"
+    );
 
     fs::write(process.file(), yaml("  RAW: { pool: peple }", "")).unwrap();
     let invalid = process.ask("POST", "/reload", &[]);

@@ -47,9 +47,10 @@ fn routes(dir: &Path) -> PathBuf {
         .replace("tcp://*:5560", "tcp://127.0.0.1:0");
     let schemas = repository.join("schemas");
     let path = dir.join("routes.yaml");
+    let engine = std::env::var("GATEWAY_TEST_ENGINE").unwrap_or_else(|_| "native".into());
     std::fs::write(
         &path,
-        format!("{free}\nproto: {{ import_paths: [{schemas:?}] }}\n"),
+        format!("engine: {engine}\n{free}\nproto: {{ import_paths: [{schemas:?}] }}\n"),
     )
     .unwrap();
     path

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Real pyzmq peers against the real binary: tests/python.sh [CASE…]
 #
-# Builds the binary, unless GATEWAY names one.
+# Builds the binary, unless GATEWAY names one. GATEWAY_TEST_ENGINE names the engine (native).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

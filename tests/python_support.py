@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ sys.path.append(str(REPOSITORY / "schemas"))
 from gateway.v1.error_pb2 import Error
 
 PATIENCE = 5  # seconds that anything may take
+ENGINE = os.environ.get("GATEWAY_TEST_ENGINE", "native")  # of routes.yaml, for each gateway that is started
 
 CODES = {
     "malformed": 3,
@@ -50,29 +52,45 @@ class Gateway:
         self.directory = tempfile.TemporaryDirectory()
         path = self.file = pathlib.Path(self.directory.name, "routes.yaml")
         schemas = json.dumps(str(REPOSITORY / "schemas"))
-        path.write_text(f"{routes}\nproto: {{ import_paths: [{schemas}] }}\n")
+        path.write_text(f"engine: {ENGINE}\n{routes}\nproto: {{ import_paths: [{schemas}] }}\n")
+        self.context = zmq.Context()
+        self.children = []
+        self._start()
+
+    def _start(self):
         environment = {name: value for name, value in os.environ.items() if name != "RUST_LOG"}
         self.process = subprocess.Popen(
-            [os.environ["GATEWAY"], "--config", path, "--log-format", "json"],
+            [os.environ["GATEWAY"], "--config", self.file, "--log-format", "json"],
             stderr=subprocess.PIPE,
             env=environment,
             text=True,
         )
-        self.context = zmq.Context()
-        self.children = []
         self.ledger = None
         self.log = queue.Queue()
-        threading.Thread(target=self._read_log, daemon=True).start()
+        reads = (self.process.stderr, self.log)
+        threading.Thread(target=self._read_log, args=reads, daemon=True).start()
         self.endpoints = {}
         for line in self.lines_until("ready"):
             if "endpoint" in line:
                 role_and_name = line["message"].removesuffix(" listens")
                 self.endpoints[role_and_name.split()[-1]] = line["endpoint"]
 
-    def _read_log(self):
-        for line in self.process.stderr:
-            self.log.put(json.loads(line))
-        self.log.put(None)
+    @staticmethod
+    def _read_log(stderr, log):
+        with stderr:
+            for line in stderr:
+                log.put(json.loads(line))
+        log.put(None)
+
+    def restart(self):
+        """Kills the gateway, without a word to anybody, and starts it on the same addresses."""
+        self.process.kill()
+        self.process.wait()
+        text = self.file.read_text()
+        for name, endpoint in self.endpoints.items():
+            text = re.sub(rf'(\b{name}: {{ bind: ")[^"]*', rf"\g<1>{endpoint}", text)
+        self.file.write_text(text)
+        self._start()
 
     def lines_until(self, message):
         """The log's lines up to the one with this message."""

@@ -586,7 +586,7 @@ fn a_bad_rule_is_a_fault_at_its_place() {
     );
     bad(
         "message M {\n  option (buf.validate.message).cel = {id: \"x\", expression: \")\"};\n  int32 f = 1;\n}",
-        &[("bad rules of t.M: failed to compile CEL rule `)`", (3, 3))],
+        &[("bad rules of t.M: failed to compile CEL rule `)`", (3, 10))],
     );
     bad(
         "message M {\n  string f = 1 [(buf.validate.field).string.pattern = \"(\"];\n}",
@@ -594,7 +594,7 @@ fn a_bad_rule_is_a_fault_at_its_place() {
     );
     bad(
         "message M {\n  option (buf.validate.message).oneof = {fields: [\"g\"]};\n  int32 f = 1;\n}",
-        &[("bad rules of t.M: field g not found", (3, 3))],
+        &[("bad rules of t.M: field g not found", (3, 10))],
     );
     // Below, and in several places at once.
     bad(
@@ -607,7 +607,7 @@ fn a_bad_rule_is_a_fault_at_its_place() {
     // CEL knows no types before it runs.
     bad(
         "message M {\n  option (buf.validate.message).cel = {id: \"x\", expression: \"this.nme != ''\"};\n  string name = 1;\n}",
-        &[("the rules of t.M can't be applied to an empty one", (3, 3))],
+        &[("the rules of t.M can't be applied to an empty one", (3, 10))],
     );
 }
 

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::check::report;
@@ -23,6 +24,7 @@ use crate::watch::{Follower, Wake};
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     start_logging(arguments.log_format);
+    take_descriptors();
     let tell = match arguments.log_format {
         LogFormat::Human => report,
         LogFormat::Json => log,
@@ -97,6 +99,20 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
+/// Takes as many descriptors as the system grants, one for each peer: the limit that a process starts with is
+/// commonly 1024, for the sake of programs that can't count further.
+fn take_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    match setrlimit(Resource::Nofile, most) {
+        Ok(()) => debug!(limit = limit.maximum, "descriptors"),
+        Err(error) => warn!(%error, limit = limit.current, "can't raise the limit of descriptors"),
+    }
+}
+
 /// Opens what `admin` says, and has it follow the configuration.
 fn show(
     follower: Follower,
@@ -131,6 +147,9 @@ fn start_logging(format: LogFormat) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // Told on standard error too, by a macro that panics when nobody reads that any more: a gateway must
+        // outlive the reader of its log.
+        .log_internal_errors(false)
         .with_target(false);
     match format {
         LogFormat::Human => log.with_ansi(colour()).init(),

@@ -35,7 +35,7 @@ pub struct Process {
 impl Process {
     /// Starts one with this routes.yaml, whose addresses should have port 0, and waits until it is ready.
     pub fn start(yaml: &str) -> Self {
-        Self::start_as(Command::new(env!("CARGO_BIN_EXE_gateway")), yaml)
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_gateway")), yaml)
     }
 
     /// The same, with so many descriptors at most.
@@ -43,10 +43,11 @@ impl Process {
         let mut command = Command::new("sh");
         let script = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
         command.args(["-c", &script, env!("CARGO_BIN_EXE_gateway")]);
-        Self::start_as(command, yaml)
+        Self::start_by(command, yaml)
     }
 
-    fn start_as(mut command: Command, yaml: &str) -> Self {
+    /// The same by a command that becomes the gateway.
+    pub fn start_by(mut command: Command, yaml: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("schemas")).unwrap();
         fs::write(directory.path().join("schemas/person.proto"), PERSON).unwrap();

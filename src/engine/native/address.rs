@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::SocketAddr as UnixAddr;
 use std::path::{Path, PathBuf};
 
 /// Where to listen or to connect.
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub(super) enum Address {
     /// A name or an address, `*` for any, and a port, 0 for whichever is free.
     Tcp { host: String, port: u16 },
-    /// A socket in the file system.
+    /// A socket in the file system; behind `@`, one of Linux's abstract names, as libzmq writes them.
     Ipc(PathBuf),
 }
 
@@ -40,6 +42,21 @@ impl Address {
 pub(super) fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let host = if host == "*" { "0.0.0.0" } else { host };
     Ok((host, port).to_socket_addrs()?.collect())
+}
+
+/// Whether an ipc path is an abstract name, of which the file system knows nothing.
+pub(super) fn is_abstract(path: &Path) -> bool {
+    cfg!(target_os = "linux") && path.as_os_str().as_bytes().starts_with(b"@")
+}
+
+/// An ipc path as the system takes it.
+pub(super) fn unix(path: &Path) -> io::Result<UnixAddr> {
+    #[cfg(target_os = "linux")]
+    if is_abstract(path) {
+        use std::os::linux::net::SocketAddrExt;
+        return UnixAddr::from_abstract_name(&path.as_os_str().as_bytes()[1..]);
+    }
+    UnixAddr::from_pathname(path)
 }
 
 /// An ipc path as an endpoint.

@@ -108,7 +108,7 @@ impl Connection {
             dial,
             phase: match dial {
                 Some(_) => Phase::Connecting,
-                None => Phase::Greeting(Box::new(Greeting::new())),
+                None => Phase::Greeting(Box::default()),
             },
             decoder: Decoder::default(),
             outbox: Outbox::default(),

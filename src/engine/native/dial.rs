@@ -1,14 +1,16 @@
-//! Calls to peers that listen: tried again when they fail, ever more seldom; names looked up anew each
-//! time, on a thread of their own, because the system's resolver may take seconds.
+//! Calls to peers that listen: tried again when they fail, ever more seldom. A name is looked up anew each
+//! time, on a thread of its own, because the system's resolver may take seconds, and no other call is to
+//! wait for it; all of its addresses are tried before the call counts as failed.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use super::address::{Address, resolve};
 use super::connection::Role;
+use super::quiet::Lines;
 use crate::core::PeerId;
 use crate::engine::Control;
 
@@ -26,7 +28,6 @@ pub(super) struct Dialer {
     calls: BTreeMap<DialId, Call>,
     last: DialId,
     control: Control,
-    resolver: Option<mpsc::Sender<(DialId, String, u16)>>,
     answers: mpsc::Receiver<Answer>,
     to_answers: mpsc::Sender<Answer>,
 }
@@ -37,16 +38,22 @@ struct Call {
     role: Role,
     address: Address,
     state: State,
+    /// Addresses that its name stands for and that are still to be tried, the last one first.
+    left: Vec<SocketAddr>,
+    /// Whether the peer has been served since the last attempt.
+    served: bool,
     /// Attempts since the last success.
     attempts: u32,
+    /// What is said of connections that end, which a peer can have happen often.
+    ended: Lines,
 }
 
 enum State {
     /// To be tried then.
     Waiting(Duration),
-    /// The name is being looked up.
-    Resolving,
-    /// Tried, or there.
+    /// Being tried: its name is being looked up, or whoever asked has yet to say what came of it.
+    Trying,
+    /// Has a connection, which may have yet to stand.
     Connected(PeerId),
 }
 
@@ -63,7 +70,6 @@ impl Dialer {
             calls: BTreeMap::new(),
             last: 0,
             control,
-            resolver: None,
             answers,
             to_answers,
         }
@@ -95,7 +101,10 @@ impl Dialer {
                 role,
                 address,
                 state: State::Waiting(now),
+                left: Vec::new(),
+                served: false,
                 attempts: 0,
+                ended: Lines::default(),
             };
             self.calls.insert(self.last, call);
         }
@@ -120,68 +129,51 @@ impl Dialer {
     /// A call that is to be made now; say [`Self::connected`] or [`Self::failed`].
     pub(super) fn due(&mut self, now: Duration) -> Option<(DialId, Role, Target)> {
         while let Ok((id, found)) = self.answers.try_recv() {
-            let Some(call) = self.calls.get(&id) else {
-                continue;
-            };
-            let role = call.role;
-            let nth = call.attempts as usize;
             match found {
-                Ok(found) if !found.is_empty() => {
-                    return Some((id, role, Target::Tcp(found[nth % found.len()])));
+                Ok(mut found) if !found.is_empty() => {
+                    if let Some(call) = self.calls.get_mut(&id) {
+                        found.reverse();
+                        call.left = found;
+                        call.state = State::Waiting(now);
+                    }
                 }
-                Ok(_) => {
-                    self.failed(id, &"the name stands for no address", now);
-                }
-                Err(error) => {
-                    self.failed(id, &error, now);
-                }
+                Ok(_) => self.failed(id, &"the name stands for no address", now),
+                Err(error) => self.failed(id, &error, now),
             }
         }
         let due = |call: &Call| matches!(call.state, State::Waiting(at) if at <= now);
         loop {
             let (id, call) = self.calls.iter_mut().find(|(_, call)| due(call))?;
             let id = *id;
+            call.state = State::Trying;
             match &call.address {
-                Address::Ipc(path) => {
-                    call.state = State::Resolving;
-                    return Some((id, call.role, Target::Ipc(path.clone())));
-                }
+                Address::Ipc(path) => return Some((id, call.role, Target::Ipc(path.clone()))),
                 Address::Tcp { host, port } => {
-                    let question = (id, host.clone(), *port);
-                    call.state = State::Resolving;
-                    self.ask(question);
+                    let numeric = || Some(SocketAddr::new(host.parse::<IpAddr>().ok()?, *port));
+                    if let Some(at) = call.left.pop().or_else(numeric) {
+                        return Some((id, call.role, Target::Tcp(at)));
+                    }
+                    let (host, port) = (host.clone(), *port);
+                    if let Err(error) = self.look_up(id, host, port) {
+                        self.failed(id, &error, now);
+                    }
                 }
             }
         }
     }
 
-    fn ask(&mut self, question: (DialId, String, u16)) {
-        let resolver = self.resolver.get_or_insert_with(|| {
-            let (ask, questions) = mpsc::channel::<(DialId, String, u16)>();
-            let answer = self.to_answers.clone();
-            let control = self.control.clone();
-            let resolve_all = move || {
-                // Until nobody asks any more.
-                for (id, host, port) in questions {
-                    let found = resolve(&host, port).map_err(|error| error.to_string());
-                    if answer.send((id, found)).is_err() {
-                        break;
-                    }
-                    control.wake();
-                }
-            };
-            // Should the system have no thread left, the call is tried again with the next one.
-            let _ = std::thread::Builder::new()
-                .name("resolver".into())
-                .spawn(resolve_all);
-            ask
+    /// Asks what a name stands for. There is a thread a name at most, since its call waits for the answer.
+    fn look_up(&self, id: DialId, host: String, port: u16) -> std::io::Result<()> {
+        let answer = self.to_answers.clone();
+        let control = self.control.clone();
+        let thread = std::thread::Builder::new().name("resolver".into());
+        let looks_up = thread.spawn(move || {
+            let found = resolve(&host, port).map_err(|error| error.to_string());
+            // The engine may have ended meanwhile.
+            let _ = answer.send((id, found));
+            control.wake();
         });
-        if resolver.send(question.clone()).is_err() {
-            self.resolver = None;
-            let gone = Err("the resolver could not be started".to_owned());
-            let _ = self.to_answers.send((question.0, gone));
-            self.control.wake();
-        }
+        looks_up.map(drop)
     }
 
     /// The call has a connection, which may yet fail.
@@ -194,25 +186,137 @@ impl Dialer {
     /// The peer is served: should it go, it is called again soon.
     pub(super) fn served(&mut self, id: DialId) {
         if let Some(call) = self.calls.get_mut(&id) {
+            if call.attempts > 0 {
+                tracing::info!(endpoint = %call.address, "connected");
+            }
             call.attempts = 0;
+            call.served = true;
+            call.left.clear();
         }
     }
 
-    /// The call failed or its connection ended: it is made again later. True if it is time to say so.
+    /// The call failed or its connection ended: it is made again later, or at once to another address of
+    /// its name.
     pub(super) fn failed(&mut self, id: DialId, why: &dyn std::fmt::Display, now: Duration) {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
-        let longest = FIRST_WAIT
-            .saturating_mul(1 << call.attempts.min(16))
-            .min(LAST_WAIT);
-        // Jitter, so that many gateways don't call a peer that restarts all at once.
-        let wait = longest.mul_f64(0.5 + fastrand::f64() / 2.0);
-        // The first failure, then ever more seldom.
-        if call.attempts.is_power_of_two() || call.attempts == 0 {
-            tracing::info!(endpoint = %call.address, %why, "can't connect; trying again");
+        if !call.left.is_empty() {
+            call.state = State::Waiting(now);
+            return;
         }
+        let endpoint = &call.address;
+        if std::mem::take(&mut call.served) {
+            if let Some(left_out) = call.ended.allow(now) {
+                tracing::info!(%endpoint, %why, left_out, "the connection ended; calling again");
+            }
+        } else if call.attempts.is_power_of_two() || call.attempts == 0 {
+            // The first failure, then ever more seldom.
+            tracing::info!(%endpoint, %why, "can't connect; trying again");
+        }
+        call.state = State::Waiting(now + wait(call.attempts));
         call.attempts = call.attempts.saturating_add(1);
-        call.state = State::Waiting(now + wait);
+    }
+}
+
+/// How long to wait after so many attempts, and one more, have failed.
+fn wait(attempts: u32) -> Duration {
+    let longest = FIRST_WAIT
+        .saturating_mul(1 << attempts.min(16))
+        .min(LAST_WAIT);
+    // Jitter, so that many gateways don't call a peer that restarts all at once.
+    longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::PoolId;
+
+    const ROLE: Role = Role::Pool(PoolId(0));
+
+    fn dialer(endpoint: &str) -> Dialer {
+        let (control, _orders) = Control::new().unwrap();
+        let mut dialer = Dialer::new(control);
+        dialer.set(&[(ROLE, Address::parse(endpoint).unwrap())], Duration::ZERO);
+        dialer
+    }
+
+    /// The call that is due now, or when the next one is.
+    fn next(dialer: &mut Dialer, now: Duration) -> Result<(DialId, String), Option<Duration>> {
+        match dialer.due(now) {
+            Some((id, _, Target::Tcp(at))) => Ok((id, at.to_string())),
+            Some((id, _, Target::Ipc(path))) => Ok((id, path.display().to_string())),
+            None => Err(dialer.next()),
+        }
+    }
+
+    #[test]
+    fn a_failing_call_is_made_ever_more_seldom_and_at_times_that_differ() {
+        let ms = Duration::from_millis;
+        for (attempts, least, most) in [
+            (0, 50, 100),
+            (1, 100, 200),
+            (5, 1600, 3200),
+            (7, 5000, 10_000),
+        ]
+        .into_iter()
+        .chain([(1000, 5000, 10_000), (u32::MAX, 5000, 10_000)])
+        {
+            let waits: Vec<_> = (0..100).map(|_| wait(attempts)).collect();
+            assert!(
+                waits
+                    .iter()
+                    .all(|wait| (ms(least)..=ms(most)).contains(wait))
+            );
+            assert!(waits.iter().any(|wait| *wait != waits[0]));
+        }
+        let mut dialer = dialer("ipc:///nowhere");
+        let mut now = Duration::ZERO;
+        for _ in 0..10 {
+            let (id, path) = next(&mut dialer, now).unwrap();
+            assert_eq!(path, "/nowhere");
+            assert_eq!(next(&mut dialer, now), Err(None), "it is being tried");
+            dialer.failed(id, &"gone", now);
+            let at = next(&mut dialer, now).unwrap_err().unwrap();
+            assert!(at > now);
+            now = at;
+        }
+        assert!(now > ms(10_000), "{now:?}");
+        // Once it was served, it is soon called again.
+        let (id, _) = next(&mut dialer, now).unwrap();
+        dialer.connected(id, PeerId(1));
+        dialer.served(id);
+        dialer.failed(id, &"it went", now);
+        let at = next(&mut dialer, now).unwrap_err().unwrap();
+        assert!(at - now <= FIRST_WAIT);
+    }
+
+    #[test]
+    fn all_addresses_of_a_name_are_tried_before_the_call_has_failed() {
+        let mut dialer = dialer("tcp://worker.invalid:7");
+        let [id] = dialer.calls.keys().copied().collect::<Vec<_>>()[..] else {
+            panic!("one call");
+        };
+        let found: [SocketAddr; 2] = ["[::1]:7".parse().unwrap(), "127.0.0.1:7".parse().unwrap()];
+        let now = Duration::ZERO;
+        dialer.calls.get_mut(&id).unwrap().state = State::Trying;
+        dialer.to_answers.send((id, Ok(found.to_vec()))).unwrap();
+        for at in found {
+            assert_eq!(next(&mut dialer, now), Ok((id, at.to_string())));
+            dialer.failed(id, &"refused", now);
+        }
+        assert!(next(&mut dialer, now).unwrap_err().unwrap() > now);
+    }
+
+    #[test]
+    fn an_address_needs_no_resolver() {
+        for (endpoint, at) in [
+            ("tcp://127.0.0.1:7", "127.0.0.1:7"),
+            ("tcp://[::1]:7", "[::1]:7"),
+        ] {
+            let (_, found) = next(&mut dialer(endpoint), Duration::ZERO).unwrap();
+            assert_eq!(found, at);
+        }
     }
 }

@@ -297,8 +297,7 @@ impl Native {
             Ok(true) => {
                 // It fails only if the peer has gone.
                 let _ = connection.stream.set_nodelay();
-                connection.phase =
-                    Phase::Greeting(Box::new(super::zmtp::greeting::Greeting::new()));
+                connection.phase = Phase::Greeting(Box::default());
                 connection.since = now;
                 self.peers.greet(peer);
             }

@@ -4,13 +4,19 @@ use std::fs;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
+use socket2::{Domain, Socket, Type};
 
 use super::address::{self, Address, resolve};
+
+/// Connections that may wait to be taken in; the system may have a lower bound of its own. All peers come at
+/// once after a restart, and one that finds no room tries again only after a second, then after three.
+const BACKLOG: i32 = 4096;
 
 /// A connection.
 #[derive(Debug)]
@@ -27,7 +33,7 @@ impl Stream {
 
     /// Connects to a socket in the file system.
     pub(super) fn connect_ipc(path: &Path) -> io::Result<Self> {
-        UnixStream::connect(path).map(Self::Ipc)
+        UnixStream::connect_addr(&address::unix(path)?).map(Self::Ipc)
     }
 
     /// Whether a connection that was begun is there (true), or still on its way (false).
@@ -131,7 +137,7 @@ impl Listener {
             Address::Tcp { host, port } => {
                 let mut failed = io::Error::new(io::ErrorKind::NotFound, "no such host");
                 for at in resolve(host, *port)? {
-                    match TcpListener::bind(at) {
+                    match listen(at) {
                         Ok(listener) => return Ok(Self::Tcp(listener)),
                         Err(error) => failed = error,
                     }
@@ -140,9 +146,11 @@ impl Listener {
             }
             Address::Ipc(path) => {
                 remove_stale(path)?;
-                let listener = UnixListener::bind(path)?;
+                // The standard library's has as long a queue as the system lets it, unlike mio's.
+                let listener = StdUnixListener::bind_addr(&address::unix(path)?)?;
+                listener.set_nonblocking(true)?;
                 let path = IpcPath::new(path)?;
-                Ok(Self::Ipc(listener, path))
+                Ok(Self::Ipc(UnixListener::from_std(listener), path))
             }
         }
     }
@@ -171,28 +179,43 @@ impl Listener {
     }
 }
 
+/// Listens on a TCP address. By hand, since a listener of mio's or the standard library's has a queue of 128.
+fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    // Connections of an earlier gateway may linger.
+    socket.set_reuse_address(true)?;
+    socket.bind(&at.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
 /// A socket's file, which goes with its listener unless somebody else has put another in its place.
 #[derive(Debug)]
 pub(super) struct IpcPath {
     path: PathBuf,
-    /// Device and inode: the file that is ours.
-    file: (u64, u64),
+    /// Device and inode: the file that is ours. An abstract name has none.
+    file: Option<(u64, u64)>,
 }
 
 impl IpcPath {
     fn new(path: &Path) -> io::Result<Self> {
-        let meta = fs::symlink_metadata(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            file: (meta.dev(), meta.ino()),
-        })
+        let file = match address::is_abstract(path) {
+            true => None,
+            false => {
+                let meta = fs::symlink_metadata(path)?;
+                Some((meta.dev(), meta.ino()))
+            }
+        };
+        let path = path.to_owned();
+        Ok(Self { path, file })
     }
 }
 
 impl Drop for IpcPath {
     fn drop(&mut self) {
         let ours = fs::symlink_metadata(&self.path)
-            .is_ok_and(|meta| (meta.dev(), meta.ino()) == self.file);
+            .is_ok_and(|meta| Some((meta.dev(), meta.ino())) == self.file);
         if ours {
             // Nothing depends on it: whoever binds next removes what is left.
             let _ = fs::remove_file(&self.path);
@@ -203,7 +226,7 @@ impl Drop for IpcPath {
 /// Removes the socket that a process which died has left, and nothing else.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-    if !socket {
+    if !socket || address::is_abstract(path) {
         // Nothing there, or something that binding will complain of.
         return Ok(());
     }
@@ -238,5 +261,36 @@ mod tests {
         fs::write(&path, "precious").unwrap();
         assert!(Listener::bind(&address).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+
+    /// More than mio's own listener holds, in far less than the system's bound of today.
+    #[test]
+    fn hundreds_may_connect_before_any_is_taken_in() {
+        let patience = std::time::Duration::from_secs(20);
+        let listener = Listener::bind(&Address::parse("tcp://127.0.0.1:0").unwrap()).unwrap();
+        let endpoint = listener.endpoint().unwrap();
+        let at = endpoint.strip_prefix("tcp://").unwrap().parse().unwrap();
+        let connect = |_| std::net::TcpStream::connect_timeout(&at, patience).unwrap();
+        let there: Vec<_> = (0..300).map(connect).collect();
+        for _ in &there {
+            listener.accept().unwrap();
+        }
+        let none = listener.accept().unwrap_err();
+        assert_eq!(none.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_abstract_name_is_no_file() {
+        let name = format!("@gateway test {}", std::process::id());
+        let address = Address::Ipc(name.clone().into());
+        let listener = Listener::bind(&address).unwrap();
+        assert_eq!(listener.endpoint().unwrap(), format!("ipc://{name}"));
+        assert!(!Path::new(&name).exists());
+        let taken = Listener::bind(&address).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        Stream::connect_ipc(Path::new(&name)).unwrap();
+        drop(listener);
+        assert!(Stream::connect_ipc(Path::new(&name)).is_err());
     }
 }

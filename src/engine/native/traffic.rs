@@ -58,8 +58,8 @@ impl Native {
                     return self.hang_up(peer, &"it can't be written to", now);
                 }
                 Ok(Read::Nothing) => break,
-                Ok(Read::End) => return self.hang_up(peer, &"the peer hung up", now),
-                Err(error) => return self.hang_up(peer, &error, now),
+                Ok(Read::End) => return self.gone(peer, &"the peer hung up", now),
+                Err(error) => return self.gone(peer, &error, now),
             }
             let large = self
                 .peers
@@ -71,6 +71,23 @@ impl Native {
         }
         self.peers.queue(peer);
         self.watch_half_message(peer, now);
+    }
+
+    /// A peer has ended its connection.
+    fn gone(&mut self, peer: PeerId, why: &dyn std::fmt::Display, now: Duration) {
+        let connection = self.peers.get(peer);
+        let cut = connection.is_some_and(
+            |it| matches!(&it.phase, Phase::Greeting(greeting) if greeting.is_signed()),
+        );
+        if cut {
+            // It would come again for ever, and nobody would know why it isn't served.
+            let why = format!(
+                "{why}, in the middle of its greeting: peers of ZMTP 2.0, such as JeroMQ before 0.4, may do so at the sight of 3.1"
+            );
+            self.refuse(peer, Refusal::HangUp(why), now);
+        } else {
+            self.hang_up(peer, why, now);
+        }
     }
 
     /// Takes in what was read, or as much of it as fits in a turn.

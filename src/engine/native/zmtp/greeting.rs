@@ -89,6 +89,11 @@ impl Greeting {
         self.judge()
     }
 
+    /// Whether it has come so far as to be ZMTP's for sure.
+    pub(in super::super) fn is_signed(&self) -> bool {
+        self.length >= SIGNATURE
+    }
+
     fn judge(&self) -> Result<Option<u8>, Stranger> {
         let seen = &self.bytes[..self.length];
         if seen.first().is_some_and(|first| *first != 0xff) {

@@ -1,0 +1,298 @@
+//! The connect side: peers that listen, which may come late, go, come back, and stand anywhere; and
+//! addresses of every kind, to listen on too.
+
+#[path = "support/gateway.rs"]
+mod gateway_support;
+#[path = "support/process.rs"]
+mod process;
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+
+use gateway::reply::Reason;
+use gateway_support::*;
+
+/// A gateway with one frontend and one pool, by these settings.
+fn between(clients: &str, people: &str) -> Gateway {
+    Gateway::start(&routes(clients, people))
+}
+
+fn routes(clients: &str, people: &str) -> String {
+    format!(
+        r#"
+frontends: {{ clients: {{ {clients} }} }}
+pools: {{ people: {{ {people} }} }}
+routes: {{ OPAQUE: {{ pool: people }} }}
+"#
+    )
+}
+
+const ANYWHERE: &str = r#"bind: "tcp://127.0.0.1:0""#;
+
+/// A socket that listens, and where.
+fn listening(
+    gateway: &zmq::Context,
+    kind: zmq::SocketType,
+    endpoint: &str,
+) -> (zmq::Socket, String) {
+    let socket = gateway.socket(kind).unwrap();
+    socket.set_rcvtimeo(PATIENCE_MS).unwrap();
+    socket.set_sndtimeo(PATIENCE_MS).unwrap();
+    socket.set_linger(0).unwrap();
+    socket.set_ipv6(endpoint.contains('[')).unwrap();
+    socket.bind(endpoint).unwrap();
+    let at = socket.get_last_endpoint().unwrap().unwrap();
+    (socket, at)
+}
+
+/// A port of this address that nobody listens on, until somebody is asked to.
+fn free(host: &str) -> u16 {
+    let listener = TcpListener::bind((host, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[track_caller]
+fn serves(client: &zmq::Socket, worker: &zmq::Socket) {
+    send(client, &["OPAQUE", "h", "x"]);
+    answer(worker, b"y");
+    assert_eq!(texts(&receive(client)), ["REPLY", "h", "y"]);
+}
+
+/// Whether this machine has ::1, which some containers don't.
+fn has_ipv6() -> bool {
+    let there = TcpListener::bind("[::1]:0").is_ok();
+    if !there {
+        eprintln!("not tested: this machine has no ::1");
+    }
+    there
+}
+
+#[test]
+fn a_worker_that_comes_later_is_found() {
+    let port = free("127.0.0.1");
+    let gateway = between(ANYWHERE, &format!(r#"connect: "tcp://127.0.0.1:{port}""#));
+    let client = gateway.dealer();
+    // It waits in the queue: the gateway has come so far, and nobody listens yet.
+    send(&client, &["OPAQUE", "h", "x"]);
+    send(&client, &["NOBODY", "x"]);
+    rejected(&client, &[], Reason::UnknownType);
+    let (worker, _) = listening(
+        &gateway.context,
+        zmq::DEALER,
+        &format!("tcp://127.0.0.1:{port}"),
+    );
+    answer(&worker, b"y");
+    assert_eq!(texts(&receive(&client)), ["REPLY", "h", "y"]);
+}
+
+#[test]
+fn a_worker_that_restarts_is_found_again() {
+    let context = zmq::Context::new();
+    for (kind, workers) in [(zmq::DEALER, "dealer"), (zmq::REP, "rep")] {
+        let (worker, at) = listening(&context, kind, "tcp://127.0.0.1:*");
+        let gateway = between(ANYWHERE, &format!(r#"connect: "{at}", workers: {workers}"#));
+        let client = gateway.dealer();
+        let mut worker = Some(worker);
+        for _ in 0..3 {
+            let there = match worker.take() {
+                Some(there) => there,
+                // The system may need a moment to let go of the port.
+                None => loop {
+                    let socket = context.socket(kind).unwrap();
+                    socket.set_rcvtimeo(PATIENCE_MS).unwrap();
+                    if socket.bind(&at).is_ok() {
+                        break socket;
+                    }
+                },
+            };
+            send(&client, &["OPAQUE", "x"]);
+            let mut request = receive(&there);
+            let kind_at = request.len() - 2;
+            request[kind_at] = b"REPLY".to_vec();
+            send(&there, &request);
+            assert_eq!(texts(&receive(&client)), ["REPLY", "x"]);
+            send(&client, &["OPAQUE", "held", "x"]);
+            receive(&there);
+            drop(there);
+            rejected(&client, &["held"], Reason::WorkerLost);
+        }
+    }
+}
+
+#[test]
+fn workers_are_connected_to_and_come_to_the_same_pool() {
+    let context = zmq::Context::new();
+    let (called, at) = listening(&context, zmq::DEALER, "tcp://127.0.0.1:*");
+    let gateway = between(
+        ANYWHERE,
+        &format!(r#"{ANYWHERE}, connect: "{at}", per_worker: 1"#),
+    );
+    let client = gateway.dealer();
+    serves(&client, &called);
+    let came = gateway.worker();
+    if !engine_is("native") {
+        return;
+    }
+    // Each holds one at most, so each gets one.
+    for n in ["1", "2"] {
+        send(&client, &["OPAQUE", n, "x"]);
+    }
+    let held = [&called, &came].map(|worker| (worker, receive(worker)));
+    for (worker, request) in &held {
+        send(worker, &[&request[0][..], b"REPLY", &request[2], b"y"]);
+        let got = texts(&receive(&client));
+        assert_eq!(got, ["REPLY", &texts(request)[2], "y"]);
+    }
+}
+
+#[test]
+fn clients_that_listen_are_served() {
+    let context = zmq::Context::new();
+    let (dealer, first) = listening(&context, zmq::DEALER, "tcp://127.0.0.1:*");
+    let (req, second) = listening(&context, zmq::REQ, "tcp://127.0.0.1:*");
+    let gateway = between(&format!(r#"connect: ["{first}", "{second}"]"#), ANYWHERE);
+    let worker = gateway.worker();
+    for client in [&dealer, &req, &dealer, &req] {
+        serves(client, &worker);
+        send(client, &["NOBODY", "x"]);
+        rejected(client, &[], Reason::UnknownType);
+    }
+}
+
+/// `localhost` may be ::1 first: a name is more than its first address.
+#[test]
+fn workers_are_connected_to_by_name() {
+    let context = zmq::Context::new();
+    let (worker, at) = listening(&context, zmq::DEALER, "tcp://127.0.0.1:*");
+    let at = at.replace("127.0.0.1", "localhost");
+    let gateway = between(ANYWHERE, &format!(r#"connect: "{at}""#));
+    serves(&gateway.dealer(), &worker);
+    let found = ("localhost", 1).to_socket_addrs().unwrap();
+    if engine_is("native") && found.into_iter().any(|at| at.is_ipv6()) && has_ipv6() {
+        let (worker, at) = listening(&context, zmq::DEALER, "tcp://[::1]:*");
+        let at = at.replace("[::1]", "localhost");
+        let gateway = between(ANYWHERE, &format!(r#"connect: "{at}""#));
+        serves(&gateway.dealer(), &worker);
+    }
+}
+
+#[test]
+fn a_name_that_stands_for_nothing_holds_nobody_up() {
+    let context = zmq::Context::new();
+    let (worker, at) = listening(&context, zmq::DEALER, "tcp://127.0.0.1:*");
+    let gateway = between(
+        ANYWHERE,
+        &format!(r#"connect: ["tcp://nobody.invalid:7", "{at}", "tcp://also.invalid:7"]"#),
+    );
+    serves(&gateway.dealer(), &worker);
+}
+
+#[test]
+fn ipv6_carries_both_sides_both_ways() {
+    if !has_ipv6() {
+        return;
+    }
+    let context = zmq::Context::new();
+    let (worker, at) = listening(&context, zmq::DEALER, "tcp://[::1]:*");
+    let six = r#"bind: "tcp://[::1]:0""#;
+    let gateway = between(six, &format!(r#"{six}, connect: "{at}""#));
+    let client = context.socket(zmq::DEALER).unwrap();
+    client.set_ipv6(true).unwrap();
+    client.set_rcvtimeo(PATIENCE_MS).unwrap();
+    client.connect(&gateway.endpoint("clients")).unwrap();
+    serves(&client, &worker);
+    let gateway = between(six, six);
+    let endpoint = gateway.endpoint("people");
+    assert!(
+        endpoint.starts_with("tcp://[::1]:") && !endpoint.ends_with(":0"),
+        "{endpoint}"
+    );
+    let [client, worker] = ["clients", "people"].map(|name| {
+        let socket = context.socket(zmq::DEALER).unwrap();
+        socket.set_ipv6(true).unwrap();
+        socket.set_rcvtimeo(PATIENCE_MS).unwrap();
+        socket.connect(&gateway.endpoint(name)).unwrap();
+        socket
+    });
+    serves(&client, &worker);
+}
+
+#[test]
+fn ipc_workers_are_connected_to_by_path_and_by_abstract_name() {
+    let context = zmq::Context::new();
+    let directory = tempfile::tempdir().unwrap();
+    let mut endpoints = vec![format!("ipc://{}/worker", directory.path().display())];
+    if cfg!(target_os = "linux") {
+        endpoints.push(format!("ipc://@gateway connects {}", std::process::id()));
+    }
+    for endpoint in endpoints {
+        // It comes later, and goes and comes again.
+        let gateway = between(ANYWHERE, &format!(r#"connect: "{endpoint}""#));
+        let client = gateway.dealer();
+        for _ in 0..2 {
+            let (worker, _) = listening(&context, zmq::DEALER, &endpoint);
+            serves(&client, &worker);
+            send(&client, &["OPAQUE", "held", "x"]);
+            receive(&worker);
+            drop(worker);
+            rejected(&client, &["held"], Reason::WorkerLost);
+        }
+    }
+}
+
+/// Engine native only: libzmq takes the path away from whoever listens there.
+#[test]
+fn an_ipc_path_is_taken_from_the_dead_and_from_nobody_else() {
+    if !engine_is("native") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("clients");
+    let bind = format!(r#"bind: "ipc://{}""#, path.display());
+    // What a process that was killed leaves: a socket that nobody listens on.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    let gateway = between(&bind, ANYWHERE);
+    serves(&gateway.dealer(), &gateway.worker());
+    let file = directory.path().join("routes.yaml");
+    std::fs::create_dir(directory.path().join("schemas")).unwrap();
+    std::fs::write(&file, on_this_engine(&routes(&bind, ANYWHERE))).unwrap();
+    let second = || {
+        let loaded = gateway::config::load(&file).unwrap_or_else(|found| panic!("{found}"));
+        let started = gateway::engine::start(std::sync::Arc::new(loaded.snapshot));
+        started.err().expect("it is taken").to_string()
+    };
+    let taken = second();
+    assert!(
+        taken.contains("frontend clients: can't listen on ipc://") && taken.contains("in use"),
+        "{taken}"
+    );
+    serves(&gateway.dealer(), &gateway.worker());
+    gateway.end();
+    assert!(!path.exists(), "it goes with its gateway");
+    std::fs::write(&path, "precious").unwrap();
+    second();
+    assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+}
+
+/// Engine native only. As JeroMQ 0.3 does, which speaks ZMTP 2.0 and can't read a greeting of 3.1.
+#[test]
+fn a_peer_that_hangs_up_in_its_greeting_is_told_of_in_the_log() {
+    if !engine_is("native") {
+        return;
+    }
+    let mut process = process::Process::start(&on_this_engine(&routes(ANYWHERE, ANYWHERE)));
+    let endpoint = process.endpoint("frontend clients");
+    let at = endpoint.strip_prefix("tcp://").unwrap();
+    // A look at the port, as health checks take, is no peer.
+    drop(TcpStream::connect(at).unwrap());
+    let mut peer = TcpStream::connect(at).unwrap();
+    peer.write_all(b"\xff\0\0\0\0\0\0\0\x01\x7f").unwrap();
+    let from = format!("tcp://{}", peer.local_addr().unwrap());
+    peer.shutdown(std::net::Shutdown::Write).unwrap();
+    let line = process.await_line("frontend clients: a connection is refused");
+    assert_eq!(line["peer"], from);
+    let said = line["message"].as_str().unwrap();
+    assert!(said.contains("in the middle of its greeting"), "{said}");
+    assert_eq!(line["left_out"], 0);
+}

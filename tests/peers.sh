@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Peers of other libraries against the real binary: tests/peers.sh [CASE…]
+#
+# Builds the binary, unless GATEWAY names one; installs the peers, pinned, under target/. GATEWAY_TEST_ENGINE
+# names the engine (native). Python's pyzmq and the crate zeromq, which needs Rust 1.89, are always tried; Node's
+# zeromq where Node and npm are, and with PEERS_REQUIRED=1 it is an error if they are not. Without a CASE, 10,000
+# clients come to engine native too, if the system grants the descriptors; libzmq takes a hundred in at once.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tests/venv.sh
+target=${CARGO_TARGET_DIR:-target}
+if [[ -z ${GATEWAY-} ]]; then
+    cargo build --quiet --locked --bin gateway
+    GATEWAY=$target/debug/gateway
+fi
+
+peers="python rust"
+cargo build --quiet --locked --manifest-path tests/peers/rust/Cargo.toml --target-dir "$target/peers/rust"
+
+node=$target/peers/node
+if command -v node > /dev/null && command -v npm > /dev/null; then
+    mkdir -p "$node"
+    cp tests/peers/node/* "$node"
+    if ! cmp --silent "$node/package-lock.json" "$node/installed.json"; then
+        # The package carries its binary, so none of its scripts needs to run.
+        (cd "$node" && npm ci --silent --no-audit --no-fund --ignore-scripts)
+        cp "$node/package-lock.json" "$node/installed.json"
+    fi
+    peers+=" node"
+else
+    echo "SKIPPED: the peers of Node's zeromq, because there is no node with npm here"
+    [[ -z ${PEERS_REQUIRED-} ]]
+fi
+
+GATEWAY=$GATEWAY PEERS=$peers target/python/bin/python tests/peers/cases.py "$@"
+
+if [[ $# == 0 && ${GATEWAY_TEST_ENGINE-native} == native ]]; then
+    crowd=10000
+    if ulimit -S -n $((crowd + 1000)) 2> /dev/null; then
+        GATEWAY_TEST_CLIENTS=$crowd cargo test --locked --quiet --test crowd
+    else
+        echo "SKIPPED: $crowd clients, because the system grants $(ulimit -H -n) descriptors"
+        [[ -z ${PEERS_REQUIRED-} ]]
+    fi
+fi

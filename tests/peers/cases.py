@@ -1,0 +1,339 @@
+"""Peers of every library that can be had, against the real binary: who can talk to whom, what goes through.
+
+tests/peers.sh runs it, and says in PEERS which libraries are there. A peer is a program of its own, so that
+it can be killed: it is told `KIND connect|bind ENDPOINT`, says `ready ENDPOINT`, and then obeys a line at a
+time: `> FRAME…` sends a message, `<` waits for one and prints its frames. A frame is `=` and hex digits, or
+`#` and a size: so many bytes of one known pattern (`!` and a size, if it is another).
+
+Nothing depends on how fast anybody is: a peer that says nothing in time fails its case, and that is all.
+"""
+
+import contextlib
+import os
+import pathlib
+import queue
+import subprocess
+import sys
+import threading
+
+import msgpack
+
+sys.path.append(str(pathlib.Path(__file__).parents[1]))
+
+import python_support
+from python_support import CODES, ENGINE, REPOSITORY, Gateway, case, run
+
+PATIENCE = python_support.PATIENCE = 20  # seconds that anything may take: the largest messages are large
+HERE = REPOSITORY / "tests/peers"
+BUILT = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target") / "peers"
+PROGRAMS = {
+    "python": [sys.executable, HERE / "peer.py"],
+    "node": ["node", BUILT / "node/peer.js"],
+    "rust": [BUILT / "rust/debug/gateway-peer"],
+}
+LIBRARIES = os.environ["PEERS"].split()
+WORKERS = [(library, kind) for library in LIBRARIES for kind in ("dealer", "rep")]
+# The crate zeromq gives a ROUTER no way to name whom it connects to.
+CLIENTS = [
+    (library, kind)
+    for library in LIBRARIES
+    for kind in ("dealer", "req", "router")
+    if (library, kind) != ("rust", "router")
+]
+
+LISTEN = "tcp://127.0.0.1:0"
+MIB = 1 << 20
+
+
+def name(peer):
+    """Its pool or frontend, and the type that leads to it."""
+    return "-".join(peer)
+
+
+def pool(worker, settings):
+    """A pool's line for one worker."""
+    if ENGINE == "libzmq" and worker[0] == "rust":
+        # The crate zeromq ends a connection on a PING, and libzmq sends those to whoever speaks ZMTP 3.0 too.
+        settings += ", heartbeat: off"
+    return f"  {name(worker)}: {{ {settings}, workers: {worker[1]} }}"
+
+
+def routes(workers=WORKERS, more="", settings=""):
+    """A gateway for clients that come, and these workers, each with a pool of its own."""
+    lines = [f'frontends: {{ clients: {{ bind: "{LISTEN}" }} }}', "pools:"]
+    lines += [pool(it, f'bind: "{LISTEN}"{settings}') for it in workers]
+    lines += ["routes:", f"  PACKED: {{ schema: {{ msgpack: demo.Person }}, pool: {name(workers[0])} }}"]
+    lines += [f"  {name(it)}: {{ pool: {name(it)} }}" for it in workers]
+    return "\n".join([*lines, more])
+
+
+def word(frame):
+    """A frame as a peer is told it; a number is a size."""
+    return f"#{frame}" if isinstance(frame, int) else "=" + frame.hex()
+
+
+def shown(frame):
+    """A frame as a peer shows it, what is large as its size."""
+    if frame[0] in "#!":
+        assert frame[0] == "#", f"{frame[1:]} bytes, and not the ones that were sent"
+        return int(frame[1:])
+    return bytes.fromhex(frame[1:])
+
+
+class Program:
+    """A peer: a process that is told what to send."""
+
+    def __init__(self, library, kind, endpoint, way="connect"):
+        self.name, self.kind = f"{library} {kind}", kind
+        self.process = subprocess.Popen(
+            [*PROGRAMS[library], kind, way, endpoint],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+        self.lines = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        ready, self.endpoint = self._line().split()
+        assert ready == "ready", ready
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.put(line)
+        self.lines.put("")
+
+    def _line(self):
+        try:
+            line = self.lines.get(timeout=PATIENCE)
+        except queue.Empty:
+            raise AssertionError(f"{self.name} says nothing") from None
+        assert line, f"{self.name} ended"
+        return line
+
+    def send(self, *frames):
+        self.process.stdin.write("> " + " ".join(map(word, frames)) + "\n")
+
+    def want(self):
+        """Has it wait for a message; `got` gives that."""
+        self.process.stdin.write("<\n")
+
+    def got(self):
+        return [shown(frame) for frame in self._line().split()]
+
+    def get(self):
+        self.want()
+        return self.got()
+
+    def expect(self, *frames):
+        got = self.get()
+        assert got == list(frames), (self.name, got)
+
+    def serve(self, *request):
+        """A worker's turn: takes this request, and answers with what came after its type."""
+        frames = self.get()
+        token = [] if self.kind == "rep" else [frames.pop(0)]
+        assert frames == list(request), (self.name, frames)
+        self.send(*token, b"REPLY", *frames[1:])
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def programs(stack, peers, endpoint, way="connect"):
+    """Those of `peers`, each at what `endpoint` says of it."""
+    return {it: stack.enter_context(Program(*it, endpoint(it), way)) for it in peers}
+
+
+@contextlib.contextmanager
+def all_of(gateway, workers=WORKERS, clients=CLIENTS):
+    """These clients and workers."""
+    with contextlib.ExitStack() as stack:
+        clients = programs(stack, clients, lambda _: gateway.endpoints["clients"])
+        workers = programs(stack, workers, lambda it: gateway.endpoints[name(it)])
+        yield list(clients.values()), {name(it).encode(): peer for it, peer in workers.items()}
+
+
+def round_trip(client, worker, kind, *rest):
+    try:
+        client.send(kind, *rest)
+        worker.serve(kind, *rest)
+        client.expect(b"REPLY", *rest)
+    except AssertionError as error:
+        error.add_note(f"from {client.name} to {worker.name}")
+        raise
+
+
+def rejected(client, reason, *headers):
+    """Takes a rejection, whose payload is msgpack."""
+    kind, *got, payload = client.get()
+    assert (kind, got) == (b"ERROR", list(headers)), (client.name, kind, got, payload)
+    error = msgpack.unpackb(payload)
+    assert error["reason"] == reason and error["code"] == CODES[reason], (client.name, error)
+    return error
+
+
+def refused(client, reason, *frames, headers=()):
+    """Asks for something that is refused."""
+    client.send(*frames)
+    return rejected(client, reason, *headers)
+
+
+@case
+def every_client_talks_with_every_worker():
+    """Many frames, empty ones, and sizes on both sides of each way to write a length."""
+    messages = [
+        [b"x"],
+        [b""],
+        [b"", b"", b""],
+        [b"h1", b"", b"\x00\xff", b"x"],
+        [b"%d" % n for n in range(13)],
+        [b"x" * 255],
+        [b"x" * 256, b"y"],
+        [8192, b"z"],
+        [65_535],
+        [65_536, b"", 70_000],
+        [MIB],
+    ]
+    with Gateway(routes()) as gateway, all_of(gateway) as (clients, workers):
+        for kind, worker in workers.items():
+            for client in clients:
+                for message in messages:
+                    round_trip(client, worker, kind, *message)
+
+
+@case
+def every_client_reads_rejections_and_goes_on():
+    """A REQ above all, which would be stuck for ever if an answer were not shaped for it."""
+    workers = WORKERS[:1]
+    with Gateway(routes(workers, "limits: { message: 64KiB }")) as gateway:
+        with all_of(gateway, workers) as (clients, workers):
+            [(kind, worker)] = workers.items()
+            for client in clients:
+                # Of a message with too many frames, headers within `limits.frames` are echoed.
+                kept = [b"h"] * 14
+                for _ in range(2):
+                    refused(client, "unknown_type", b"NOBODY", b"h", b"", b"x", headers=[b"h", b""])
+                    refused(client, "malformed", kind)
+                    refused(client, "malformed", kind, *[b"h"] * 30, headers=kept)
+                    error = refused(client, "schema_violation", b"PACKED", b"\x81\xa2id\xa1x")
+                    assert error["field"] == "id", error
+                    refused(client, "too_large", kind, b"h", 100_000, headers=[b"h"])
+                    round_trip(client, worker, kind, b"h", b"x")
+
+
+@case
+def every_library_carries_100_mb():
+    limits = "limits: { message: 128MiB, client_bytes: 512MiB }"
+    with Gateway(routes(more=limits)) as gateway:
+        for library in LIBRARIES:
+            for client, worker in (("dealer", "dealer"), ("req", "rep")):
+                worker = (library, worker)
+                with (
+                    Program(library, client, gateway.endpoints["clients"]) as client,
+                    Program(*worker, gateway.endpoints[name(worker)]) as worker_of_its,
+                ):
+                    for rest in ([b"h", 100_000_000], [b"x"]):
+                        round_trip(client, worker_of_its, name(worker).encode(), *rest)
+
+
+@case
+def a_killed_workers_request_is_told_at_once():
+    with Gateway(routes()) as gateway, all_of(gateway, []) as (clients, _):
+        for kind in WORKERS:
+            for client in clients[:: len(LIBRARIES)]:
+                with Program(*kind, gateway.endpoints[name(kind)]) as worker:
+                    client.send(name(kind).encode(), b"h", b"x")
+                    worker.get()
+                    worker.kill()
+                    rejected(client, "worker_lost", b"h")
+
+
+@case
+def all_come_back_after_the_gateway_was_killed():
+    """As a crash looks to them: no goodbye, and the same address a moment later."""
+    # The crate zeromq calls again for SUB sockets only.
+    callers = [it for it in CLIENTS if it[0] != "rust"]
+    takers = [it for it in WORKERS if it[0] != "rust"]
+    with Gateway(routes(takers)) as gateway, all_of(gateway, takers, callers) as (clients, workers):
+        for restarts in range(3):
+            if restarts:
+                gateway.restart()
+            for kind, worker in workers.items():
+                for client in clients:
+                    round_trip(client, worker, kind, b"x")
+
+
+@case
+def peers_that_listen_are_called_and_called_again():
+    """Clients and workers both; they die, and others take their places."""
+    # A ROUTER that listens knows nobody to speak to.
+    clients = [it for it in CLIENTS if it[1] != "router"]
+    with contextlib.ExitStack() as stack:
+        called, serving = (
+            programs(stack, peers, lambda _: LISTEN, "bind") for peers in (clients, WORKERS)
+        )
+        lines = ["frontends:"]
+        lines += [f'  {name(it)}: {{ connect: "{peer.endpoint}" }}' for it, peer in called.items()]
+        lines += ["pools:"]
+        lines += [pool(it, f'connect: "{peer.endpoint}"') for it, peer in serving.items()]
+        lines += ["routes:"] + [f"  {name(it)}: {{ pool: {name(it)} }}" for it in WORKERS]
+        with Gateway("\n".join(lines)):
+            for turn in range(2):
+                for client in called.values():
+                    for it, worker in serving.items():
+                        round_trip(client, worker, name(it).encode(), b"x")
+                if turn == 0:
+                    for peers in (called, serving):
+                        for it, peer in peers.items():
+                            peer.kill()
+                            peers[it] = stack.enter_context(Program(*it, peer.endpoint, "bind"))
+
+
+if ENGINE == "native":
+
+    @case
+    def heartbeats_lose_no_worker_that_lives():
+        """Dozens of them while a worker holds a request that it never answers."""
+        with Gateway(routes(settings=", heartbeat: 20ms, timeout: 1s")) as gateway:
+            with all_of(gateway, clients=CLIENTS[:1]) as ([client], workers):
+                for kind in workers:
+                    client.send(kind, b"h", b"x")
+                held = [worker.get() for worker in workers.values()]
+                for _ in held:
+                    assert client.get()[0] == b"ERROR"
+                for kind, worker in workers.items():
+                    if worker.kind == "rep":
+                        worker.send(b"REPLY", b"late")
+                    round_trip(client, worker, kind, b"h", b"x")
+
+    @case
+    def dealer_and_rep_workers_share_a_pool():
+        """Each is told the socket type that fits it, and handed what its kind gets."""
+        shared = f"""
+frontends: {{ clients: {{ bind: "{LISTEN}" }} }}
+pools: {{ all: {{ bind: "{LISTEN}", per_worker: 1 }} }}
+routes: {{ RAW: {{ pool: all }} }}
+"""
+        with Gateway(shared) as gateway, contextlib.ExitStack() as stack:
+            workers = programs(stack, WORKERS, lambda _: gateway.endpoints["all"])
+            client = stack.enter_context(Program(LIBRARIES[0], "dealer", gateway.endpoints["clients"]))
+            for _ in range(2):
+                for _ in workers:
+                    client.send(b"RAW", b"h", b"x")
+                # Each holds one at most, so each gets one.
+                for worker in workers.values():
+                    worker.serve(b"RAW", b"h", b"x")
+                for _ in workers:
+                    client.expect(b"REPLY", b"h", b"x")
+
+
+run()

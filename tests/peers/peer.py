@@ -1,0 +1,40 @@
+"""A pyzmq peer that cases.py drives; that file says how."""
+
+import sys
+
+import zmq
+
+
+def pattern(size):
+    return (bytes(range(251)) * (size // 251 + 1))[:size]
+
+
+def read(word):
+    return pattern(int(word[1:])) if word[0] == "#" else bytes.fromhex(word[1:])
+
+
+def show(frame):
+    if len(frame) <= 4096:
+        return "=" + frame.hex()
+    return f"{'#' if frame == pattern(len(frame)) else '!'}{len(frame)}"
+
+
+kind, way, endpoint = sys.argv[1:]
+socket = zmq.Context().socket(getattr(zmq, kind.upper()))
+# A router must give its peer a name to be able to speak first.
+named = [b"gateway"] if kind == "router" else []
+if named:
+    socket.setsockopt(zmq.CONNECT_ROUTING_ID, named[0])
+if way == "connect":
+    socket.connect(endpoint)
+else:
+    socket.bind(endpoint)
+    endpoint = socket.last_endpoint.decode()
+print("ready", endpoint, flush=True)
+for line in sys.stdin:
+    order, *words = line.split()
+    if order == ">":
+        socket.send_multipart(named + [read(word) for word in words])
+    else:
+        frames = socket.recv_multipart()
+        print(*map(show, frames[len(named) :]), flush=True)
