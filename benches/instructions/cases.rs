@@ -1,22 +1,29 @@
 //! What is counted: each case sets up once and then does the same a number of times.
 
 use std::hint::black_box;
+use std::io::IoSlice;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::config;
 use gateway::core::{Core, Event, Fate, Outcome, Outlet, PeerId};
+use gateway::engine::native::bytes::{Bytes, Spare};
+use gateway::engine::native::outbox::Outbox;
+use gateway::engine::native::zmtp;
+use gateway::engine::native::zmtp::decoder::{Bounds, Decoder, Item};
 use gateway::frame::{ClientKind, Frame};
 use gateway::pool::WorkerKind;
-use gateway::snapshot::{FrontendId, PoolId, Snapshot};
+use gateway::snapshot::{FrontendId, PoolId, RouteId, Snapshot};
 
-pub const NAMES: [&str; 5] = [
+pub const NAMES: [&str; 7] = [
     "core: a request and its answer",
     "core: a request that waits",
     "walk: protobuf, 60 B",
     "walk: messagepack, 60 B",
     "walk: json, 90 B",
+    "codec: a message in",
+    "codec: a message out",
 ];
 
 const PROTO: &str = r#"
@@ -53,6 +60,8 @@ pub fn run(case: &str, rounds: u64) {
         "walk: protobuf, 60 B" => walk(&snapshot, b"PROTOBUF", PERSON, rounds),
         "walk: messagepack, 60 B" => walk(&snapshot, b"MSGPACK", PERSON_MSGPACK, rounds),
         "walk: json, 90 B" => walk(&snapshot, b"JSON", PERSON_JSON, rounds),
+        "codec: a message in" => messages_in(rounds),
+        "codec: a message out" => messages_out(rounds),
         other => panic!("no case {other}"),
     }
 }
@@ -66,6 +75,56 @@ fn snapshot() -> Arc<Snapshot> {
     std::fs::write(&routes, ROUTES).expect("a file");
     let loaded = config::load(&routes).unwrap_or_else(|found| panic!("{found}"));
     Arc::new(loaded.snapshot)
+}
+
+/// Messages a read: what a busy client sends meanwhile.
+const BURST: u64 = 100;
+
+/// What a client's messages cost to take apart, a hundred in a read.
+fn messages_in(rounds: u64) {
+    let mut bytes = Vec::new();
+    for _ in 0..BURST {
+        zmtp::put_frame(&mut bytes, zmtp::MORE, b"PROTOBUF");
+        zmtp::put_frame(&mut bytes, 0, PERSON);
+    }
+    let bounds = Bounds {
+        bytes: 1 << 20,
+        frames: 16,
+    };
+    let (mut decoder, mut spare) = (Decoder::default(), Spare::default());
+    for _ in 0..rounds / BURST {
+        let read = |into: &mut [u8]| {
+            into[..bytes.len()].copy_from_slice(&bytes);
+            Ok::<_, ()>(bytes.len())
+        };
+        let mut input = spare.fill(read).expect("it is read");
+        let mut came = 0;
+        while let Some(item) = decoder.next(&mut input, bounds, &mut spare).expect("ZMTP") {
+            let Item::Message(frames) = item else {
+                panic!("{item:?}");
+            };
+            spare.recycle(black_box(frames));
+            came += 1;
+        }
+        spare.give_back(input);
+        assert_eq!(came, BURST);
+    }
+}
+
+/// What a client's answers cost to put together, a hundred in a write.
+fn messages_out(rounds: u64) {
+    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    let frames = [Bytes::from(b"REPLY".to_vec()), Bytes::from(PERSON.to_vec())];
+    for _ in 0..rounds / BURST {
+        for _ in 0..BURST {
+            outbox.push(&mut spare, &frames[0], true);
+            outbox.push(&mut spare, &frames[1], false);
+            outbox.mark(Outcome::Answered(RouteId::NONE));
+        }
+        let write = |slices: &[IoSlice<'_>]| Ok(slices.iter().map(|slice| slice.len()).sum());
+        assert!(outbox.write(&mut spare, write).expect("it is written"));
+        while black_box(outbox.next_written()).is_some() {}
+    }
 }
 
 fn walk(snapshot: &Snapshot, kind: &[u8], payload: &[u8], rounds: u64) {

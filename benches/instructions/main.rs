@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     let committed = std::fs::read_to_string(BASELINE).unwrap_or_default();
     let committed: BTreeMap<&str, f64> = committed
         .lines()
-        .filter_map(|line| line.split_once(": "))
+        .filter_map(|line| line.rsplit_once(": "))
         .map(|(name, count)| (name, count.parse().expect("a number")))
         .collect();
     let mut off = 0;

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Holds the instructions that a message costs to the committed numbers: `cargo bench --bench instructions`
+# under valgrind, which is installed if it is missing and that is allowed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! command -v valgrind > /dev/null; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+        apt-get update --quiet --quiet
+        apt-get install --quiet --yes valgrind
+    else
+        echo "valgrind is not here: install it, then run $0 again" >&2
+        exit 1
+    fi
+fi
+cargo bench --locked --bench instructions -- "$@"
