@@ -71,6 +71,14 @@ pub fn syntax_fault(
         fault.help(format!("is the {bracket} at {at} closed?"))
     } else if let Some(above) = deeper_than(file, number).filter(|_| says("mapping values")) {
         let fault = fault.label("this line begins further right than the one above it");
+        // Where the line before that one begins like this one, it is the one between that is out of line.
+        let before = line_above(file, above).filter(|(_, text)| indent_of(text) == indent);
+        if let Some((before, _)) = before {
+            return fault.help(format!(
+                "line {above} begins further left than lines {before} and {number}: should it begin in their column, {}?",
+                indent + 1
+            ));
+        }
         fault.help(format!(
             "the keys of one map begin in the same column: this line's and line {above}'s"
         ))
