@@ -11,7 +11,7 @@ mod support;
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -21,7 +21,7 @@ use gateway::metrics::RouteCounters;
 use gateway::pool::WorkerKind;
 use gateway::reply::{ErrorEncoding, Reason};
 use gateway::route::{Pattern, Table};
-use gateway::schema::Encoding;
+use gateway::schema::{self, Encoding, Options, Schema};
 use gateway::snapshot::{
     AnyOf, Balance, EngineKind, Frontend, FrontendId, IdentityMode, Limits, Names, PoolId,
     PoolSettings, ReloadSettings, Route, Snapshot, Workers,
@@ -848,10 +848,12 @@ fn routes(names: &mut Names, rng: &mut Rng) -> Table<Route> {
 }
 
 fn any_of(encodings: &[Encoding]) -> AnyOf {
-    let proto = "syntax = \"proto3\"; message P { string x = 1; }";
-    let mut schemas = encodings.iter();
-    let mut schemas = schemas
-        .by_ref()
-        .map(|encoding| support::schema(*encoding, proto, "P"));
+    // Once for all schedules, of which there are thousands.
+    static TABLE: LazyLock<Arc<schema::Table>> =
+        LazyLock::new(|| support::table("syntax = \"proto3\"; message P { string x = 1; }"));
+    let message = TABLE.message("P").unwrap();
+    let mut schemas = encodings
+        .iter()
+        .map(|encoding| Schema::new(*encoding, Arc::clone(&TABLE), message, Options::default()));
     AnyOf::new(schemas.next().unwrap(), schemas.collect())
 }
