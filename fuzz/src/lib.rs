@@ -69,9 +69,10 @@ fn is_sound(violation: &Violation, payload: &[u8]) {
         expected,
         found,
         offset,
+        rule,
         others,
     } = violation;
-    assert!(*offset <= payload.len() && others.is_none());
+    assert!(*offset <= payload.len() && others.is_none() && rule.is_none());
     assert!(!expected.is_empty() && !found.is_empty());
     // What a payload says is repeated in excerpts, so a violation is bounded by the depth.
     assert!(
