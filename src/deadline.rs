@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Entries that may be dead before a sweep is worth its while.
 const SWEEP_SLACK: usize = 64;
 
+/// Lanes from which empty ones are let go of: more distinct timeouts than a configuration has, as a rule.
+const EMPTY_LANES: usize = 16;
+
 /// Deadlines of requests, by number.
 #[derive(Debug, Default)]
 pub struct Deadlines {
@@ -49,7 +52,10 @@ impl Deadlines {
             for lane in &mut self.lanes {
                 lane.queue.retain(|&(_, number)| alive(number));
             }
-            self.lanes.retain(|lane| !lane.queue.is_empty());
+            // An empty lane is soon filled again, unless its timeout is in no configuration any more.
+            if self.lanes.len() > EMPTY_LANES {
+                self.lanes.retain(|lane| !lane.queue.is_empty());
+            }
             self.entries = self.lanes.iter().map(|lane| lane.queue.len()).sum();
             self.dead = 0;
         }
