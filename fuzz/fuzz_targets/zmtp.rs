@@ -20,7 +20,10 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     };
     let expected = expected(bytes, BOUNDS);
     assert_eq!(decode([bytes], BOUNDS), expected);
-    assert_eq!(decode(bytes.chunks(usize::from(cut).max(1)), BOUNDS), expected);
+    assert_eq!(
+        decode(bytes.chunks(usize::from(cut).max(1)), BOUNDS),
+        expected
+    );
     for said in &expected {
         if let Said::Command(body) = said {
             read_command(body);
