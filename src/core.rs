@@ -275,7 +275,8 @@ impl<F: Frame> Core<F> {
                 None => {}
             },
             Event::Writable { peer } => self.writable(peer, out),
-            Event::Settled { outcome, fate } => self.counts.settled(outcome, fate),
+            // It moves no deadline, and there is one for each answer.
+            Event::Settled { outcome, fate } => return self.counts.settled(outcome, fate),
             Event::Gone { peer } => self.gone(peer, out),
             Event::Tick => {}
             Event::Reload { snapshot } => {
