@@ -603,6 +603,6 @@ fn no_answer_is_lost_or_wrong_while_files_are_rewritten() {
 #[test]
 fn schemas_stay_found_by_a_relative_path() {
     // `routes.yaml` in the working directory has no parent to speak of.
-    let inputs = gateway::config::Inputs::of(Path::new("routes.yaml"), &[]);
-    assert_eq!(inputs.roots, [PathBuf::from("schemas")]);
+    let inputs = gateway::config::Inputs::read(Path::new("routes.yaml"), &[]);
+    assert_eq!(inputs.seen().roots, [PathBuf::from("schemas")]);
 }

@@ -5,8 +5,9 @@
 #![allow(dead_code)]
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use gateway::config::{self, Inputs};
+use gateway::config::{Inputs, Seen};
 use gateway::core::Ledger;
 use gateway::diagnostic::Diagnostics;
 use gateway::engine::{self, Control, Running};
@@ -17,6 +18,9 @@ use serde::Deserialize;
 
 /// How long anything may take before a test fails: never waited for when all is well.
 pub const PATIENCE_MS: i32 = 20_000;
+
+/// Longer than any test takes.
+pub const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 const PERSON: &str = r#"
     syntax = "proto3";
@@ -45,7 +49,7 @@ pub fn on_this_engine(yaml: &str) -> String {
 pub struct Gateway {
     pub running: Option<Running>,
     snapshot: Arc<Snapshot>,
-    seen: Inputs,
+    seen: Seen,
     control: Control,
     pub context: zmq::Context,
     pub directory: tempfile::TempDir,
@@ -60,8 +64,9 @@ impl Gateway {
         std::fs::write(schemas.join("person.proto"), PERSON).unwrap();
         let file = directory.path().join("routes.yaml");
         std::fs::write(&file, on_this_engine(yaml)).unwrap();
-        let seen = Inputs::of(&file, &[]);
-        let loaded = config::load(&file).unwrap_or_else(|found| panic!("{found}"));
+        let inputs = Inputs::read(&file, &[]);
+        let seen = inputs.seen().clone();
+        let loaded = inputs.load().unwrap_or_else(|found| panic!("{found}"));
         let snapshot = Arc::new(loaded.snapshot);
         let running = engine::start(Arc::clone(&snapshot)).unwrap();
         Self {
@@ -74,17 +79,20 @@ impl Gateway {
         }
     }
 
-    /// Follows its files from now on, on a thread that lives as long as the test's process.
+    /// Follows its files from now on, on a thread that lives as long as the test's process: by events alone,
+    /// so that none that is missed goes unnoticed.
     pub fn follow(&self) -> Wake {
-        self.follow_telling(|_| {})
+        self.follow_telling(NEVER, |_| {})
     }
 
-    /// The same, `tell` hearing what is wrong with the files.
-    pub fn follow_telling(&self, tell: fn(&Diagnostics)) -> Wake {
+    /// The same, looking at the files this often without an event, and `tell` hearing what is wrong with
+    /// them.
+    pub fn follow_telling(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Wake {
         let file = self.directory.path().join("routes.yaml");
         let (seen, snapshot) = (self.seen.clone(), Arc::clone(&self.snapshot));
         let reloader = self.running.as_ref().unwrap().reloader();
         let follower = Follower::new(&file, seen, snapshot, reloader, tell);
+        let follower = follower.looking_every(look_every);
         let wake = follower.wake();
         std::thread::spawn(move || follower.follow());
         wake
