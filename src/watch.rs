@@ -114,6 +114,11 @@ impl Follower {
         self.wake.clone()
     }
 
+    /// What reloads come to.
+    pub fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing)
+    }
+
     /// Has `admin` follow the configuration too, and what reloads come to told to `standing`.
     pub fn with_admin(mut self, admin: Admin, standing: Arc<Standing>) -> Self {
         self.admin = Some(admin);
