@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use super::check::report;
 use super::{Arguments, LogFormat, colour};
 use crate::admin::{self, Admin, Sights};
-use crate::config::{self, Inputs};
+use crate::config::Inputs;
 use crate::core::Ledger;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::engine::{self, Control, Running};
@@ -29,9 +29,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         LogFormat::Human => report,
         LogFormat::Json => log,
     };
-    // Taken first, so that what is written while it is being loaded counts as a change.
-    let seen = Inputs::of(&arguments.config, &[]);
-    let loaded = match config::load(&arguments.config) {
+    let inputs = Inputs::read(&arguments.config, &[]);
+    let seen = inputs.seen().clone();
+    let loaded = match inputs.load() {
         Ok(loaded) => loaded,
         Err(found) => {
             tell(&found);
