@@ -1,8 +1,9 @@
-//! The command line: one file per subcommand.
+//! The command line: one file per subcommand, and `log`.
 //!
 //! Exit codes: 0 fine, 1 the user's files or the system said no, 2 usage.
 
 mod check;
+mod log;
 mod run;
 mod schema;
 

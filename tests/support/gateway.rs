@@ -53,6 +53,26 @@ pub struct Following {
     pub standing: Arc<Standing>,
 }
 
+/// A frontend, a pool and an HTTP listener beside these routes.
+pub fn yaml(routes: &str, pool: &str) -> String {
+    with_admin(routes, pool, "admin: { bind: \"127.0.0.1:0\" }")
+}
+
+/// The same with this for the listener, or other sections.
+pub fn with_admin(routes: &str, pool: &str, admin: &str) -> String {
+    on_this_engine(&format!(
+        r#"
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0", {pool} }} }}
+reload: {{ watch: false }}
+routes:
+  PERSON: {{ schema: demo.Person, pool: people }}
+{routes}
+{admin}
+"#
+    ))
+}
+
 pub struct Gateway {
     pub running: Option<Running>,
     snapshot: Arc<Snapshot>,

@@ -168,7 +168,11 @@ impl Process {
 
     /// A request with an address as its Host, unless `headers` says otherwise.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let at = self.admin();
+        self.ask_at(&self.admin(), method, path, headers)
+    }
+
+    /// The same at another address.
+    pub fn ask_at(&self, at: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers
             .iter()
@@ -180,7 +184,7 @@ impl Process {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
-        let mut stream = TcpStream::connect(&at).unwrap();
+        let mut stream = TcpStream::connect(at).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut text = String::new();
@@ -190,6 +194,12 @@ impl Process {
 
     pub fn reload(&self) -> Answer {
         self.ask("POST", "/reload", &[("Accept", "application/json")])
+    }
+
+    /// Waits until the gateway has looked at its files for the first time: what is written from now on is only
+    /// taken up when it is asked for.
+    pub fn follows(&self) {
+        assert_eq!(self.reload().json()["outcome"], "unchanged");
     }
 
     pub fn status(&self) -> Value {
