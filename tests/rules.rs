@@ -57,7 +57,7 @@ impl Ruled {
         let schema = |encoding| {
             let root = table.message("t.M").unwrap();
             let mut schema = Schema::new(encoding, Arc::clone(&table), root, Options::default());
-            schema.enforce(&ruler, BYTES);
+            assert!(schema.enforce(&ruler, BYTES));
             schema
         };
         let mut set = protobuf::descriptor::FileDescriptorSet::new();
@@ -732,7 +732,7 @@ fn all_violations_are_told_where_they_are_asked_for() {
     };
     let root = table.message("t.M").unwrap();
     let mut schema = Schema::new(Encoding::Json, table, root, options);
-    schema.enforce(&ruler, BYTES);
+    assert!(schema.enforce(&ruler, BYTES));
     let told = schema.check(br#"{"n": [1, 0, -1]}"#, DEPTH).unwrap_err();
     let others: Vec<_> = told.others.iter().flatten().map(|it| &*it.path).collect();
     assert_eq!((&*told.path, &*others), ("n[1]", &["n[2]", "f"][..]));

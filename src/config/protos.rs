@@ -11,7 +11,7 @@ use super::section::Spanned;
 use super::source::{RouteSource, Source};
 use super::{with_names, yaml};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean, shown};
-use crate::schema::compile::{Descriptors, Texts, on_a_large_stack};
+use crate::schema::compile::{Descriptors, Texts};
 use crate::schema::{Definitions, Encoding, Options, Presence, RequireError, Ruler, Schema, Table};
 
 /// Where .proto files are looked for, beside routes.yaml, when it doesn't say.
@@ -85,8 +85,7 @@ fn ruler(
     if ruled.is_empty() {
         return None;
     }
-    let build = |found: &mut Diagnostics| Ruler::build(descriptors, &ruled, found);
-    on_a_large_stack(found, build).flatten().map(Arc::new)
+    Ruler::build(descriptors, &ruled, found).map(Arc::new)
 }
 
 /// Where .proto files are to be, whether there is a directory or not: what is worth watching.
@@ -195,7 +194,11 @@ impl Protos {
         let descriptors = self.descriptors.as_ref();
         let ruled = descriptors.is_some_and(|descriptors| descriptors.has_rules(&name.value));
         if let Some(ruler) = self.ruler.as_ref().filter(|_| ruled) {
-            schema.enforce(ruler, self.ruled_bytes);
+            if !schema.enforce(ruler, self.ruled_bytes) {
+                let fault = format!("the buf.validate rules of {} aren't there", name.value);
+                found.push(Diagnostic::error(fault).at(name.place.clone()));
+                return None;
+            }
         }
         Some(schema)
     }

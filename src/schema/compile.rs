@@ -47,7 +47,7 @@ pub use texts::Texts;
 const STACK_BYTES: usize = 64 << 20;
 
 /// The extension of MessageOptions, FieldOptions and OneofOptions that carries buf.validate's rules.
-const RULES_EXTENSION: u32 = 1159;
+pub(crate) const RULES_EXTENSION: u32 = 1159;
 
 /// Which front end reads the .proto files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

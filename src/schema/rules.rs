@@ -6,10 +6,13 @@
 //! prost-protovalidate judges. What that may cost is bounded by the payload's size and, before CEL runs, by
 //! an estimate of its steps (`cost.rs`). Nothing in here can panic past [`Rules::check`].
 
+mod bounds;
 mod cost;
+mod expressions;
 mod load;
 mod told;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -30,6 +33,8 @@ pub(super) const MAX_DEPTH: u32 = 100;
 pub struct Ruler {
     pool: prost_reflect::DescriptorPool,
     validator: Validator,
+    /// Of each message that schemas may be of.
+    costs: HashMap<String, Cost>,
 }
 
 impl fmt::Debug for Ruler {
@@ -50,13 +55,12 @@ pub(super) struct Rules {
 }
 
 impl Ruler {
-    /// The rules for payloads of `message`, of at most so many bytes.
+    /// The rules for payloads of `message`, of at most so many bytes; none if it wasn't built for this message.
     pub(super) fn rules(self: &Arc<Self>, message: &str, bytes: u64) -> Option<Rules> {
-        let message = self.pool.get_message_by_name(message)?;
         Some(Rules {
-            cost: Cost::below(&self.pool, &message),
+            cost: *self.costs.get(message)?,
             ruler: Arc::clone(self),
-            message,
+            message: self.pool.get_message_by_name(message)?,
             bytes,
         })
     }
