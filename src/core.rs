@@ -29,7 +29,7 @@ use crate::frame::{self, ClientKind, Frame, Message};
 use crate::metrics::{EngineCounters, Inquiries};
 use crate::pool::{Pool, WorkerKind};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
-use crate::snapshot::{FrontendId, PoolId, Route, RouteId, Snapshot};
+use crate::snapshot::{FrontendId, PoolId, PoolSettings, Route, RouteId, Snapshot};
 use counting::Counts;
 use token::Name;
 
@@ -331,6 +331,11 @@ impl<F: Frame> Core<F> {
     /// leads to it, it can be closed.
     pub fn is_idle(&self, pool: PoolId) -> bool {
         self.pools.get(pool.0).is_none_or(Pool::is_idle)
+    }
+
+    /// The settings that a pool works by: the last ones that it had, if the configuration has it no more.
+    pub fn settings(&self, pool: PoolId) -> Option<&PoolSettings> {
+        self.pools.get(pool.0).map(Pool::settings)
     }
 
     /// Whether a client waits for answers.
