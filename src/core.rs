@@ -31,7 +31,7 @@ use crate::metrics::{EngineCounters, Inquiries};
 use crate::pool::{Pool, Seat, WorkerKind};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::RoutePlace;
-use crate::snapshot::{FrontendId, PoolId, Route, RouteId, Snapshot};
+use crate::snapshot::{FrontendId, PoolId, PoolSettings, Route, RouteId, Snapshot};
 use counting::Counts;
 use token::Name;
 
@@ -340,6 +340,11 @@ impl<F: Frame> Core<F> {
     /// leads to it, it can be closed.
     pub fn is_idle(&self, pool: PoolId) -> bool {
         self.pools.get(pool.0).is_none_or(Pool::is_idle)
+    }
+
+    /// The settings that a pool works by: the last ones that it had, if the configuration has it no more.
+    pub fn settings(&self, pool: PoolId) -> Option<&PoolSettings> {
+        self.pools.get(pool.0).map(Pool::settings)
     }
 
     /// Whether a client waits for answers.

@@ -24,7 +24,7 @@ fn every_way_of_writing_a_file_is_seen() {
     edited.await_route("A", true);
     // As sed -i and vim do.
     let beside = edited.file.with_extension("tmp");
-    fs::write(&beside, yaml("  B: { pool: people }", "")).unwrap();
+    fs::write(&beside, routes_yaml("  B: { pool: people }", "")).unwrap();
     fs::rename(&beside, &edited.file).unwrap();
     edited.await_generation(3);
     // As editors that keep a backup do: away, then anew.
@@ -75,7 +75,7 @@ fn a_checkout_of_another_branch_is_seen_as_one_edit() {
     let routes = "  ORDER: { schema: Order, pool: people }";
     fs::write(
         &edited.file,
-        yaml(routes, "proto: { import_paths: [protos] }"),
+        routes_yaml(routes, "proto: { import_paths: [protos] }"),
     )
     .unwrap();
     edited.await_route("ORDER", false);
@@ -116,7 +116,7 @@ fn what_sed_and_vim_do_is_seen() {
 #[test]
 fn a_burst_of_writes_is_one_reload() {
     let edited = Edited::start();
-    let slowly = |routes: &str| yaml(routes, "").replace("settle: 20ms", "settle: 2s");
+    let slowly = |routes: &str| routes_yaml(routes, "").replace("settle: 20ms", "settle: 2s");
     fs::write(&edited.file, slowly("")).unwrap();
     edited.await_generation(2);
     let schemas = edited.gateway.directory.path().join("schemas");
@@ -138,7 +138,11 @@ fn a_config_maps_swap_is_seen() {
     let directory = edited.gateway.directory.path();
     let version = |name: &str, routes: &str| {
         fs::create_dir(directory.join(name)).unwrap();
-        fs::write(directory.join(name).join("routes.yaml"), yaml(routes, "")).unwrap();
+        fs::write(
+            directory.join(name).join("routes.yaml"),
+            routes_yaml(routes, ""),
+        )
+        .unwrap();
     };
     version("..1", "  A: { pool: people }");
     symlink("..1", directory.join("..data")).unwrap();
@@ -212,7 +216,7 @@ fn an_import_path_that_the_edit_adds_is_followed() {
     fs::create_dir(&more).unwrap();
     let proto = |field: &str| format!("syntax = \"proto3\"; message M {{ {field} }}");
     fs::write(more.join("m.proto"), proto("int32 a = 1;")).unwrap();
-    let with_root = yaml(
+    let with_root = routes_yaml(
         "  M: { schema: M, pool: people }",
         "proto: { import_paths: [more] }\n",
     );
@@ -284,7 +288,7 @@ fn what_is_loaded_is_what_was_seen() {
         let routes = format!("  {route}: {{ schema: Order, pool: people }}");
         let extra = format!("proto: {{ compiler: {compiler} }}");
         fs::create_dir_all(&schemas).unwrap();
-        fs::write(&file, yaml(&routes, &extra)).unwrap();
+        fs::write(&file, routes_yaml(&routes, &extra)).unwrap();
         let order = format!("syntax = \"proto3\"; message Order {{ {field} n = 1; }}");
         fs::write(schemas.join("order.proto"), order).unwrap();
     };
@@ -414,7 +418,7 @@ fn the_directory_of_the_files_may_go_and_come_back() {
     let edited = Edited::following(gateway, NEVER);
     let fill = |directory: &Path, route: &str| {
         fs::create_dir_all(directory.join("schemas")).unwrap();
-        let text = yaml(&format!("  {route}: {{ pool: people }}"), "");
+        let text = routes_yaml(&format!("  {route}: {{ pool: people }}"), "");
         fs::write(directory.join("routes.yaml"), text).unwrap();
     };
     fs::remove_dir_all(&directory).unwrap();

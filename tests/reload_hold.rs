@@ -192,7 +192,7 @@ fn no_answer_is_lost_or_wrong_while_files_are_rewritten() {
         for n in 0..200 {
             let text = match n % 3 {
                 0 => "routes: {".to_owned(),
-                _ => yaml(
+                _ => routes_yaml(
                     &format!("  R{n}: {{ schema: demo.Person, pool: people }}"),
                     "",
                 ),

@@ -14,7 +14,7 @@ use gateway::reply::Reason;
 use crate::gateway_support::*;
 
 /// Routes beside the fixed frontend and pool; `extra` goes at the end of the file.
-pub fn yaml(routes: &str, extra: &str) -> String {
+pub fn routes_yaml(routes: &str, extra: &str) -> String {
     on_this_engine(&beside_engine(routes, extra))
 }
 
@@ -114,7 +114,7 @@ impl Edited {
     }
 
     pub fn write(&self, routes: &str) {
-        fs::write(&self.file, yaml(routes, "")).unwrap();
+        fs::write(&self.file, routes_yaml(routes, "")).unwrap();
     }
 
     /// Has the files loaded, changed or not, and says what it came to.

@@ -121,7 +121,9 @@ impl Ruler {
         let bytes = encoded(descriptors, roots)?;
         let pool = DescriptorPool::decode(&*bytes).map_err(|error| error.to_string())?;
         if pool.get_extension_by_name(RULES).is_none() && !has_other(&pool) {
-            return Err(format!("{RULES} is defined in none of the files that they need"));
+            return Err(format!(
+                "{RULES} is defined in none of the files that they need"
+            ));
         }
         let rules = ValidatorOption::AdditionalDescriptorSetBytes(bytes);
         let validator = Validator::with_options(&[rules]);
