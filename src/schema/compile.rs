@@ -9,6 +9,7 @@
 
 mod builtin;
 mod cache;
+mod deadline;
 mod definitions;
 mod fault;
 mod float;
