@@ -134,6 +134,11 @@ routes:
         ))
     }
 
+    /// What it started with.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
     pub fn file(&self) -> std::path::PathBuf {
         self.directory.path().join("routes.yaml")
     }
