@@ -342,6 +342,10 @@ fn the_last_write_wins() {
         let text = start.replace("OPAQUE: {", &format!("{route}: {{ schema: Order,"));
         on_this_engine(&text)
     };
+    // So many that to read them takes longer than a write, and there is time between the first and the last.
+    for n in 0..300 {
+        fs::write(schemas.join(format!("{n}.proto")), "syntax = \"proto3\";").unwrap();
+    }
     let order = |field| format!("syntax = \"proto3\"; message Order {{ {field} n = 1; }}");
     let put = |rng: &mut fastrand::Rng, file: &Path, text: &str| match rng.bool() {
         true => fs::write(file, text).unwrap(),
@@ -383,7 +387,7 @@ fn the_last_write_wins() {
                 }
             }
             // Not a wait for anything: round trips of a random number, to fall anywhere.
-            for _ in 0..rng.usize(0..60) {
+            for _ in 0..rng.usize(0..120) {
                 edited.generation();
             }
         }
@@ -391,7 +395,7 @@ fn the_last_write_wins() {
         for _ in 0..rng.usize(1..4) {
             route = if route == 'A' { 'B' } else { 'A' };
             put(rng, &edited.file, &routes(route));
-            for _ in 0..rng.usize(0..60) {
+            for _ in 0..rng.usize(0..120) {
                 edited.generation();
             }
         }

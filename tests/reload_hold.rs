@@ -6,9 +6,11 @@ mod edited;
 mod gateway_support;
 
 use std::fs;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use edited::*;
+use gateway::reload::Outcome;
 use gateway::reply::Reason;
 use gateway_support::*;
 
@@ -138,6 +140,58 @@ routes: {{ OPAQUE: {{ pool: people }} }}
     send(&edited.client, &["OPAQUE", "x"]);
     answer(&worker, b"z");
     assert_eq!(texts(&receive(&edited.client)), ["REPLY", "z"]);
+}
+
+/// Engine native only, which binds while it prepares: of two new addresses the second is taken, so the first is
+/// let go of again, everything stays as it was, and it is tried again until the second is free.
+#[test]
+fn a_reload_that_cannot_bind_leaves_nothing_behind_and_is_tried_again() {
+    if !engine_is("native") {
+        return;
+    }
+    // Nobody else binds here.
+    let listen = |port: u16| TcpListener::bind(("127.0.0.9", port));
+    let taken = listen(0).unwrap();
+    let taken_port = taken.local_addr().unwrap().port();
+    let free_port = listen(0).unwrap().local_addr().unwrap().port();
+    let edited = Edited::of(&beside_engine("", ""), Duration::from_millis(50));
+    let text = fs::read_to_string(&edited.file).unwrap();
+    let more = format!(
+        "frontends: {{ first: {{ bind: \"tcp://127.0.0.9:{free_port}\" }}, \
+         second: {{ bind: \"tcp://127.0.0.9:{taken_port}\" }},"
+    );
+    let text = text.replace("frontends: {", &more);
+    fs::write(&edited.file, text.replace("OPAQUE:", "OTHER:")).unwrap();
+    let report = edited.reload();
+    assert_eq!(report.outcome, Outcome::Refused);
+    let said = report.diagnostics.to_string();
+    assert!(
+        said.contains(&format!(
+            "frontend second: can't listen on tcp://127.0.0.9:{taken_port}"
+        )),
+        "{said}"
+    );
+    // Also after it was tried again: often enough for one to have been while this was looked at.
+    for _ in 0..20 {
+        edited.await_route("OPAQUE", true);
+        assert_eq!(edited.generation(), 1);
+    }
+    let patience = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+    // It is bound for a moment each time.
+    while listen(free_port).is_err() {
+        assert!(Instant::now() < patience, "the first is still bound");
+    }
+    drop(taken);
+    edited.await_route("OTHER", true);
+    assert_eq!(edited.generation(), 2);
+    for port in [free_port, taken_port] {
+        let client = edited.gateway.context.socket(zmq::DEALER).unwrap();
+        client.set_rcvtimeo(PATIENCE_MS).unwrap();
+        client.set_linger(0).unwrap();
+        client.connect(&format!("tcp://127.0.0.9:{port}")).unwrap();
+        send(&client, &["nothing", "x"]);
+        rejected(&client, &[], Reason::UnknownType);
+    }
 }
 
 /// Tells the other threads to end, also when this one fails.

@@ -96,7 +96,7 @@ impl Gateway {
     /// The same with the engine that this routes.yaml names.
     pub fn start_as(directory: tempfile::TempDir, yaml: &str) -> Self {
         let schemas = directory.path().join("schemas");
-        std::fs::create_dir(&schemas).unwrap();
+        std::fs::create_dir_all(&schemas).unwrap();
         std::fs::write(schemas.join("person.proto"), PERSON).unwrap();
         let file = directory.path().join("routes.yaml");
         std::fs::write(&file, yaml).unwrap();
@@ -152,6 +152,11 @@ routes:
   CHECKED: {{ schema: demo.Person, reply: demo.Reply, pool: people }}
 "#
         ))
+    }
+
+    /// What it started with.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
     }
 
     pub fn file(&self) -> std::path::PathBuf {
