@@ -95,23 +95,3 @@ fn ports_of_the_manifest_are_those_of_its_routes() {
         }
     }
 }
-
-/// The fields that the log's table names are those that the log has.
-#[test]
-fn the_keys_of_an_entry_are_documented() {
-    let page = page("operating.md");
-    for key in [
-        "file",
-        "line",
-        "column",
-        "end_line",
-        "end_column",
-        "severity",
-        "message",
-        "label",
-        "help",
-        "related",
-    ] {
-        assert!(page.contains(&format!("`{key}`")), "{key}");
-    }
-}
