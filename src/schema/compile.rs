@@ -45,7 +45,7 @@ use sources::Sources;
 const STACK_BYTES: usize = 64 << 20;
 
 /// The extension of MessageOptions, FieldOptions and OneofOptions that carries buf.validate's rules.
-pub(crate) const RULES_EXTENSION: u32 = 1159;
+const RULES_EXTENSION: u32 = 1159;
 
 /// Which front end reads the .proto files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
