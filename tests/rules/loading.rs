@@ -101,3 +101,18 @@ message M { optional int32 a = 1 [(mine) = \"x\"]; }";
     assert!(Ruler::build(&descriptors, &["t.N"], &mut found).is_none());
     assert!(found.has_errors());
 }
+
+/// A rule that a later validate.proto has is not passed over: what it asks isn't known here.
+#[test]
+fn a_rule_that_nobody_here_knows_is_a_fault() {
+    let later = fs::read_to_string(VALIDATE).unwrap();
+    let strict = "  optional bool strict = 25;\n";
+    assert_eq!(later.matches(strict).count(), 1);
+    let later = later.replace(strict, &format!("{strict}  optional bool shiny = 99;\n"));
+    let text = "message M {\n  string f = 1 [(buf.validate.field).string.shiny = true];\n}";
+    let (descriptors, _dir) = descriptors_beside(text, &later);
+    let mut found = Diagnostics::new();
+    assert!(Ruler::build(&descriptors, &["t.M"], &mut found).is_none());
+    let told = found.render(false);
+    assert!(told.contains("bad rules of t.M.f: unknown rules") && told.contains("t.proto:3:17"), "{told}");
+}

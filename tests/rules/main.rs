@@ -2,6 +2,7 @@
 //! a fault of its file.
 
 mod bounds;
+mod every;
 mod loading;
 mod paths;
 mod standard;
@@ -23,10 +24,15 @@ const BYTES: u64 = 1 << 20;
 
 /// Compiles this text, with validate.proto beside it.
 fn descriptors(text: &str) -> (Descriptors, tempfile::TempDir) {
-    let dir = tempfile::tempdir().unwrap();
     let validate = Path::new(env!("CARGO_MANIFEST_DIR")).join(VALIDATE);
+    descriptors_beside(text, &fs::read_to_string(validate).unwrap())
+}
+
+/// Compiles this text, with this one as validate.proto beside it.
+fn descriptors_beside(text: &str, validate: &str) -> (Descriptors, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("buf/validate")).unwrap();
-    fs::copy(validate, dir.path().join("buf/validate/validate.proto")).unwrap();
+    fs::write(dir.path().join("buf/validate/validate.proto"), validate).unwrap();
     let text = match text.starts_with("syntax") || text.starts_with("edition") {
         true => text.to_owned(),
         false => format!(
