@@ -48,7 +48,7 @@ pub use texts::Texts;
 const STACK_BYTES: usize = 64 << 20;
 
 /// The extension of MessageOptions, FieldOptions and OneofOptions that carries buf.validate's rules.
-pub(crate) const RULES_EXTENSION: u32 = 1159;
+const RULES_EXTENSION: u32 = 1159;
 
 /// Which front end reads the .proto files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -27,9 +27,9 @@ const MAX_LEVELS: usize = 200;
 /// a second or two.
 const MAX_ALL_BYTES: usize = 1 << 20;
 
-/// Bytes of the programs that all patterns become together: some thousands, or twenty of the largest. Each is
+/// Bytes of the programs that all patterns become together: a thousand with `\w`, or a dozen of the largest. Each is
 /// compiled a few times, at a hundred megabytes in a second or two.
-const MAX_PATTERNS: usize = 256 << 20;
+const MAX_PATTERNS: usize = 128 << 20;
 
 /// Tells what is too large in the rules of these types, and in those that extend buf.validate's own.
 pub(super) fn check(

@@ -16,7 +16,7 @@ use prost_reflect::{
     DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor,
 };
 
-use super::super::compile::{Descriptors, RULES_EXTENSION, on_a_large_stack, reason};
+use super::super::compile::{Descriptors, on_a_large_stack, reason};
 use super::cost::Cost;
 use super::{Ruler, bounds};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -120,9 +120,9 @@ impl Ruler {
     fn read(descriptors: &Descriptors, roots: &[&str]) -> Result<Self, String> {
         let bytes = encoded(descriptors, roots)?;
         let pool = DescriptorPool::decode(&*bytes).map_err(|error| error.to_string())?;
-        if pool.get_extension_by_name(RULES).is_none() && !has_other(&pool) {
+        if pool.get_extension_by_name(RULES).is_none() {
             return Err(format!(
-                "{RULES} is defined in none of the files that they need"
+                "an option has their number, and {RULES} is defined in none of the files"
             ));
         }
         let rules = ValidatorOption::AdditionalDescriptorSetBytes(bytes);
@@ -241,19 +241,6 @@ fn imports(file: &FileDescriptorProto) -> impl Iterator<Item = &str> {
         _ => None,
     });
     file.dependency.iter().map(String::as_str).chain(options)
-}
-
-/// Whether an option of someone else's has the number of buf.validate's.
-fn has_other(pool: &DescriptorPool) -> bool {
-    let of_fields = |extendee: &str| {
-        let options = ["FieldOptions", "MessageOptions", "OneofOptions"];
-        let extendee = extendee.strip_prefix("google.protobuf.");
-        extendee.is_some_and(|extendee| options.contains(&extendee))
-    };
-    pool.all_extensions().any(|extension| {
-        extension.number() == RULES_EXTENSION
-            && of_fields(extension.containing_message().full_name())
-    })
 }
 
 /// Adds `root` and the types below it that aren't in `types`; false if there are too many.
