@@ -142,7 +142,9 @@ impl<'a> Run<'a> {
                 Ok(Ok(file)) => {
                     self.units.insert(name, Unit::Parsed(Box::new(file)));
                 }
-                Ok(Err(fault)) => self.faults.add(name, fault.within(&source.file)),
+                Ok(Err(faults)) => faults
+                    .into_iter()
+                    .for_each(|fault| self.faults.add(name, fault.within(&source.file))),
                 Err(panic) => self.faults.add(name, failed(source, &reason(&*panic))),
             }
         }
@@ -168,7 +170,8 @@ impl<'a> Run<'a> {
             };
             for import in file.imports() {
                 if self.sources.get(import).is_none() && !well_known::has(import) {
-                    self.faults.add(name, missing(import, source, self.sources));
+                    let fault = missing(import, name, source, self.sources);
+                    self.faults.add(name, fault);
                 }
             }
         }
@@ -347,7 +350,7 @@ impl<'a> Run<'a> {
         }
         let source = SourceFile::new(name, text);
         let faults = match parse(name, text) {
-            Err(fault) => vec![fault.within(&source)],
+            Err(faults) => faults.into_iter().map(|it| it.within(&source)).collect(),
             Ok(parsed) => {
                 parsed
                     .imports()

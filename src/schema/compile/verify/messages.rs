@@ -15,6 +15,7 @@ pub(super) const OWN_NUMBERS: std::ops::RangeInclusive<i32> = 19_000..=19_999;
 impl<'a> Check<'a, '_, '_> {
     pub(super) fn field_numbers(&mut self, message: &'a DescriptorProto, at: &[i32]) {
         let mut first: HashMap<i32, usize> = HashMap::new();
+        let mut free: Option<i32> = None;
         for (i, field) in message.field.iter().enumerate() {
             let own = below(at, path::MESSAGE_FIELD, i);
             let number = field.number();
@@ -28,6 +29,13 @@ impl<'a> Check<'a, '_, '_> {
                 path::FIELD_NUMBER,
                 None,
             );
+            // Of two faults of a message, each names another.
+            let next = *free.get_or_insert_with(|| first_free(message));
+            free = Some(next.saturating_add(1));
+            let help = match next <= MAX_FIELD_NUMBER {
+                true => format!("choose another number, such as {next}"),
+                false => "choose another number".to_owned(),
+            };
             self.report.push_with(|report| {
                 Diagnostic::error(format!("field number {number} is already used"))
                     .at(report.place(&below(&own, path::FIELD_NUMBER, None)))
@@ -36,7 +44,7 @@ impl<'a> Check<'a, '_, '_> {
                         message.field[earlier].name(),
                         report.place(&other)
                     ))
-                    .help("choose another number")
+                    .help(help)
             });
         }
     }
@@ -87,19 +95,25 @@ impl<'a> Check<'a, '_, '_> {
         if reserved.is_empty() {
             return;
         }
-        let mut known = HashSet::new();
+        let mut known: HashMap<&str, usize> = HashMap::new();
         for (i, name) in reserved.iter().enumerate() {
-            if !known.insert(name.as_str()) {
+            let first = *known.entry(name).or_insert(i);
+            if first != i {
                 let text = format!("{what} {name:?} is reserved twice");
                 self.report
                     .fault(text, &below(at, list, i), "", "leave one out");
             }
         }
-        for (name, own) in used.filter(|(name, _)| known.contains(name)) {
-            let text = format!("{what} {name:?} is reserved");
-            let place = below(&own, path::NAME, None);
-            self.report
-                .fault(text, &place, "reserved here", "choose another name");
+        for (name, own) in used {
+            let Some(&which) = known.get(name) else {
+                continue;
+            };
+            self.report.push_with(|report| {
+                Diagnostic::error(format!("{what} {name:?} is reserved"))
+                    .at(report.place(&below(&own, path::NAME, None)))
+                    .note_at("reserved at", report.place(&below(at, list, which)))
+                    .help("choose another name")
+            });
         }
     }
 
@@ -138,4 +152,22 @@ impl<'a> Check<'a, '_, '_> {
             }
         }
     }
+}
+
+/// The first number behind those of a message's fields that nothing keeps; it may be beyond the largest.
+fn first_free(message: &DescriptorProto) -> i32 {
+    let numbers = message.field.iter().map(|field| field.number());
+    let sound = numbers.filter(|number| (1..=MAX_FIELD_NUMBER).contains(number));
+    let mut free = sound.max().unwrap_or_default() + 1;
+    let reserved = message.reserved_range.iter().map(|r| (r.start(), r.end()));
+    let extensions = message.extension_range.iter().map(|r| (r.start(), r.end()));
+    let own = (*OWN_NUMBERS.start(), OWN_NUMBERS.end() + 1);
+    let mut kept: Vec<_> = reserved.chain(extensions).chain([own]).collect();
+    kept.sort_unstable();
+    for (start, end) in kept {
+        if (start..end).contains(&free) {
+            free = end;
+        }
+    }
+    free
 }
