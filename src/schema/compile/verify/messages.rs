@@ -15,7 +15,7 @@ pub(super) const OWN_NUMBERS: std::ops::RangeInclusive<i32> = 19_000..=19_999;
 impl<'a> Check<'a, '_, '_> {
     pub(super) fn field_numbers(&mut self, message: &'a DescriptorProto, at: &[i32]) {
         let mut first: HashMap<i32, usize> = HashMap::new();
-        let mut free: Option<i32> = None;
+        let mut free = 0;
         for (i, field) in message.field.iter().enumerate() {
             let own = below(at, path::MESSAGE_FIELD, i);
             let number = field.number();
@@ -29,14 +29,15 @@ impl<'a> Check<'a, '_, '_> {
                 path::FIELD_NUMBER,
                 None,
             );
-            // Of two faults of a message, each names another.
-            let next = *free.get_or_insert_with(|| first_free(message));
-            free = Some(next.saturating_add(1));
-            let help = match next <= MAX_FIELD_NUMBER {
-                true => format!("choose another number, such as {next}"),
-                false => "choose another number".to_owned(),
-            };
             self.report.push_with(|report| {
+                // Of two faults of a message, each names another.
+                free = first_free(message, free).saturating_add(1);
+                let help = match free - 1 {
+                    next if next <= MAX_FIELD_NUMBER => {
+                        format!("choose another number, such as {next}")
+                    }
+                    _ => "choose another number".to_owned(),
+                };
                 Diagnostic::error(format!("field number {number} is already used"))
                     .at(report.place(&below(&own, path::FIELD_NUMBER, None)))
                     .note(format!(
@@ -154,18 +155,19 @@ impl<'a> Check<'a, '_, '_> {
     }
 }
 
-/// The first number behind those of a message's fields that nothing keeps; it may be beyond the largest.
-fn first_free(message: &DescriptorProto) -> i32 {
+/// The first number from `least` on, and behind those of a message's fields, that nothing keeps; it may be beyond
+/// the largest.
+fn first_free(message: &DescriptorProto, least: i32) -> i32 {
     let numbers = message.field.iter().map(|field| field.number());
     let sound = numbers.filter(|number| (1..=MAX_FIELD_NUMBER).contains(number));
-    let mut free = sound.max().unwrap_or_default() + 1;
+    let mut free = least.max(sound.max().unwrap_or_default() + 1);
     let reserved = message.reserved_range.iter().map(|r| (r.start(), r.end()));
     let extensions = message.extension_range.iter().map(|r| (r.start(), r.end()));
     let own = (*OWN_NUMBERS.start(), OWN_NUMBERS.end() + 1);
     let mut kept: Vec<_> = reserved.chain(extensions).chain([own]).collect();
     kept.sort_unstable();
     for (start, end) in kept {
-        if (start..end).contains(&free) {
+        if start <= free && free < end {
             free = end;
         }
     }
