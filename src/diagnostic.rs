@@ -11,7 +11,7 @@ use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use suggest::{did_you_mean, one_of};
+pub use suggest::{did_you_mean, did_you_mean_qualified, one_of};
 
 /// Longest part of a source line that a snippet shows, in characters: a terminal's width, so that a
 /// generated one-line file doesn't flood the screen.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::admin::admin;
 use super::limits::limits;
 use super::schema::{SchemaSource, schemas};
-use super::section::{Section, Spanned, read, text};
+use super::section::{Section, Spanned, is, read, text};
 use super::value::{
     BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, Heartbeat, Size, Span, Timeout, name_fault,
     pattern,
@@ -29,6 +29,9 @@ use crate::snapshot::{
 /// it shorter included.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 
+/// What a frontend or pool that is one value is meant to say.
+const ADDRESS: (&str, fn(&Node) -> bool) = ("bind", is::<BindEndpoint>);
+
 const LATER_TOP: &[&str] = &["channels"];
 const LATER_FRONTEND: &[&str] = &["security"];
 const LATER_POOL: &[&str] = &["security"];
@@ -41,6 +44,9 @@ const LATER_ROUTE: &[&str] = &[
     "allow",
     "rate",
 ];
+
+/// Sections that must be there.
+const SECTIONS: [&str; 3] = ["frontends", "pools", "routes"];
 
 /// A file as written.
 #[derive(Debug)]
@@ -126,7 +132,8 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     };
     let limits = limits(top.node("limits"), found);
     let grace = top.node("shutdown").and_then(|node| {
-        let mut section = Section::open(node, "shutdown", &[], found);
+        let lone = ("grace", is::<Span> as fn(&Node) -> bool);
+        let mut section = Section::open_or(node, "shutdown", &[], lone, found);
         let grace = section.value::<Span>("grace", found);
         section.close(found);
         grace
@@ -191,7 +198,12 @@ fn entries<'a, T>(
     read: impl Fn(&str, &'a Node, &mut Diagnostics) -> (T, Vec<Spanned<BindEndpoint>>),
 ) -> Vec<Named<T>> {
     let mut all = Vec::new();
+    // Of the sections that stand in this one by mistake, each is told and read as what it is.
+    let strays = SECTIONS.map(|key| top.misplaced(key).map(|(stray, _, _)| &stray.place));
     for (name, value) in pairs(top, key, what, found) {
+        if strays.contains(&Some(&name.place)) {
+            continue;
+        }
         if let Some(fault) = name_fault(name.text()) {
             let wrong = format!("{} can't name a {what}", name.found());
             found.push(Diagnostic::error(wrong).at(name.place.clone()).label(fault));
@@ -228,15 +240,18 @@ fn pairs<'a>(
         }
         None => (format!("the file has no {key:?}"), top.place().clone()),
     };
-    if let Some((place, inside)) = top.misplaced(key) {
+    if let Some((misplaced, value, inside)) = top.misplaced(key) {
         let fault = Diagnostic::error(format!("{key:?} is indented as if it belonged to {inside}"));
-        let fault = fault.at(place.clone());
+        let fault = fault.at(misplaced.place.clone());
         found.push(
             fault
                 .label("expected it to begin in the first column")
                 .help(format!("indent {key}, and what is below it, less")),
         );
-        return &[];
+        return match &value.kind {
+            Kind::Map(pairs) => pairs,
+            _ => &[],
+        };
     }
     let fault = Diagnostic::error(wrong).at(place);
     let example = match what {
@@ -244,11 +259,15 @@ fn pairs<'a>(
         "pool" => "people: { bind: \"tcp://*:5560\" }",
         _ => "PROTOBUF: { schema: demo.Person, pool: people }",
     };
-    found.push(
-        fault
-            .label(format!("expected at least one {what} below {key}"))
-            .help(format!("such as\n{key}:\n  {example}")),
-    );
+    let fault = fault
+        .label(format!("expected at least one {what} below {key}"))
+        .help(format!("such as\n{key}:\n  {example}"));
+    match (node, key) {
+        (None, "frontends") => top.lacks(&["frontends"], fault),
+        (None, "pools") => top.lacks(&["pools"], fault),
+        (None, _) => top.lacks(&["routes"], fault),
+        (Some(_), _) => found.push(fault),
+    }
     &[]
 }
 
@@ -265,13 +284,11 @@ fn endpoints(
         read::<ConnectEndpoint>,
     );
     if bind.is_none() && connect.is_none() && section.is_sound() {
-        let fault = Diagnostic::error(format!("{what} has no address"));
-        found.push(
-            fault
-                .at(section.place().clone())
-                .label("expected bind or connect")
-                .help("bind: \"tcp://*:PORT\" listens, connect: \"tcp://HOST:PORT\" calls"),
-        );
+        let fault = Diagnostic::error(format!("{what} has no address"))
+            .at(section.place().clone())
+            .label("expected bind or connect")
+            .help("bind: \"tcp://*:PORT\" listens, connect: \"tcp://HOST:PORT\" calls");
+        section.lacks(&["bind", "connect"], fault);
     }
     let (bind, connect) = (bind.unwrap_or_default(), connect.unwrap_or_default());
     let endpoints = Endpoints {
@@ -287,7 +304,7 @@ fn frontend(
     found: &mut Diagnostics,
 ) -> (Frontend, Vec<Spanned<BindEndpoint>>) {
     let what = format!("frontend {name}");
-    let mut section = Section::open(node, what.as_str(), LATER_FRONTEND, found);
+    let mut section = Section::open_or(node, what.as_str(), LATER_FRONTEND, ADDRESS, found);
     let (endpoints, binds) = endpoints(&mut section, &what, found);
     let encodings = [
         ("msgpack", ErrorEncoding::Msgpack),
@@ -311,7 +328,7 @@ fn pool(
     found: &mut Diagnostics,
 ) -> (PoolSource, Vec<Spanned<BindEndpoint>>) {
     let what = format!("pool {name}");
-    let mut section = Section::open(node, what.as_str(), LATER_POOL, found);
+    let mut section = Section::open_or(node, what.as_str(), LATER_POOL, ADDRESS, found);
     let (endpoints, binds) = endpoints(&mut section, &what, found);
     let kinds = [
         ("auto", Workers::Auto),
@@ -432,7 +449,7 @@ fn route(key: &Node, node: &Node, engine: EngineKind, found: &mut Diagnostics) -
             if section.is_sound() && !section.has("publish") {
                 let fault = Diagnostic::error(format!("route {name} has no pool"));
                 let fault = fault.at(key.place.clone());
-                found.push(fault.label("expected pool: NAME below"));
+                section.lacks(&["pool"], fault.label("expected pool: NAME below"));
             }
             None
         }

@@ -64,9 +64,14 @@ pub fn syntax_fault(
     if says("quoted scalar") {
         fault.help("is the quote closed?")
     } else if let (Some((bracket, at)), true) = (&bracket, says("expected ','")) {
-        fault.help(format!(
-            "is a comma missing before this, or is the {bracket} at {at} not closed?"
-        ))
+        match key_behind_value(line, column) {
+            Some((first, key)) => fault
+                .at(file.place(number, first, key.chars().count() as u32))
+                .help(format!("is a comma missing before {key:?}?")),
+            None => fault.help(format!(
+                "is a comma missing before this, or is the {bracket} at {at} not closed?"
+            )),
+        }
     } else if let Some((bracket, at)) = bracket {
         fault.help(format!("is the {bracket} at {at} closed?"))
     } else if let Some(above) = deeper_than(file, number).filter(|_| says("mapping values")) {
@@ -91,6 +96,22 @@ pub fn syntax_fault(
     } else {
         fault
     }
+}
+
+/// The key that begins, or whose colon is, at `column`, and where it begins: within brackets, one that follows an
+/// unquoted value without a comma is only noticed at its colon.
+fn key_behind_value(line: &str, column: u32) -> Option<(u32, &str)> {
+    let (at, _) = line.char_indices().nth(column as usize - 1)?;
+    let start = match line[at..].starts_with(':') {
+        true => line[..at].rfind(char::is_whitespace)? + 1,
+        false => at,
+    };
+    let (key, _) = line[start..].split_once(':')?;
+    let before = line[..start].trim_end();
+    let follows = !before.is_empty() && !before.ends_with(['{', '[', ',']);
+    let is_word = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let column = line[..start].chars().count() as u32 + 1;
+    (follows && is_word).then_some((column, key))
 }
 
 /// The line above `number` that says something, and its number.

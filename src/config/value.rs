@@ -25,17 +25,44 @@ const NAME_MAX: usize = 64;
 #[serde(try_from = "Value")]
 pub struct Span(pub Duration);
 
+/// Units of durations, in milliseconds, each with other words that people write for it.
+const TIMES: [Unit; 4] = [
+    (
+        "ms",
+        1,
+        &["msec", "msecs", "millis", "millisecond", "milliseconds"],
+    ),
+    ("s", 1_000, &["sec", "secs", "second", "seconds"]),
+    ("m", 60_000, &["min", "mins", "minute", "minutes"]),
+    ("h", 3_600_000, &["hr", "hrs", "hour", "hours"]),
+];
+
+impl Span {
+    /// `more` is what else may stand there: `, or none`.
+    fn read(value: &Value, more: &str) -> Result<Self, String> {
+        let expected = format!("a duration such as 250ms, 30s, 5m or 1h{more}");
+        if let Some(n) = without_unit(value) {
+            // A round number of milliseconds is probably one.
+            let meant = match n % 1_000 {
+                0 if n > 0 => format!("{n}ms or {}s", n / 1_000),
+                _ => format!("{n}s or {n}ms"),
+            };
+            return Err(format!("a number without a unit: expected {meant}"));
+        }
+        let ms = quantity(value, &expected, &TIMES)?;
+        let span = Duration::from_millis(ms);
+        if span.is_zero() || span > DURATION_MAX {
+            return Err(format!("expected a duration from 1ms to a year{more}"));
+        }
+        Ok(Self(span))
+    }
+}
+
 impl TryFrom<Value> for Span {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
-        let units = [("ms", 1_u64), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
-        let ms = quantity(&value, "a duration such as 250ms, 30s, 5m or 1h", &units)?;
-        let span = Duration::from_millis(ms);
-        if span.is_zero() || span > DURATION_MAX {
-            return Err("expected a duration from 1ms to a year".to_owned());
-        }
-        Ok(Self(span))
+        Self::read(&value, "")
     }
 }
 
@@ -51,8 +78,7 @@ impl TryFrom<Value> for Timeout {
         if value == "none" {
             return Ok(Self(None));
         }
-        // Not told to those who look for a value: no engine supports it yet.
-        Span::try_from(value).map(|span| Self(Some(span.0)))
+        Span::read(&value, ", or none").map(|span| Self(Some(span.0)))
     }
 }
 
@@ -69,10 +95,7 @@ impl TryFrom<Value> for Heartbeat {
         if value == "off" || value == Value::Bool(false) {
             return Ok(Self(None));
         }
-        let or_off = |fault: String| format!("{fault}, or off");
-        Span::try_from(value)
-            .map(|span| Self(Some(span.0)))
-            .map_err(or_off)
+        Span::read(&value, ", or off").map(|span| Self(Some(span.0)))
     }
 }
 
@@ -81,17 +104,26 @@ impl TryFrom<Value> for Heartbeat {
 #[serde(try_from = "Value")]
 pub struct Size(pub u64);
 
+/// Units of sizes, in bytes, each with other words that people write for it.
+const SIZES: [Unit; 4] = [
+    ("KiB", 1 << 10, &["k", "kb", "kib", "ki"]),
+    ("MiB", 1 << 20, &["m", "mb", "mib", "mi"]),
+    ("GiB", 1 << 30, &["g", "gb", "gib", "gi"]),
+    ("B", 1, &["b", "byte", "bytes"]),
+];
+
 impl TryFrom<Value> for Size {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
-        let units = [
-            ("KiB", 1 << 10),
-            ("MiB", 1 << 20),
-            ("GiB", 1 << 30),
-            ("B", 1),
-        ];
-        quantity(&value, "a size such as 512B, 64KiB, 16MiB or 1GiB", &units).map(Self)
+        if let Some(n) = without_unit(&value) {
+            let meant = match n {
+                0..1_024 => format!("{n}KiB or {n}MiB"),
+                _ => format!("{n}B"),
+            };
+            return Err(format!("a number without a unit: expected {meant}"));
+        }
+        quantity(&value, "a size such as 512B, 64KiB, 16MiB or 1GiB", &SIZES).map(Self)
     }
 }
 
@@ -112,27 +144,40 @@ impl<const LEAST: u64, const MOST: u64> TryFrom<Value> for Count<LEAST, MOST> {
     }
 }
 
+/// A unit: its name, how many of the smallest it is, and other words for it, in small letters.
+type Unit = (&'static str, u64, &'static [&'static str]);
+
+/// A whole number that says no unit.
+fn without_unit(value: &Value) -> Option<u64> {
+    match value {
+        Value::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+        value => value.as_u64(),
+    }
+}
+
 /// A number and its unit, in the smallest of `units`.
-fn quantity(value: &Value, expected: &str, units: &[(&str, u64)]) -> Result<u64, String> {
+fn quantity(value: &Value, expected: &str, units: &[Unit]) -> Result<u64, String> {
     let expected_it = || format!("expected {expected}");
-    let no_unit = || format!("a number without a unit: expected {expected}");
     let text = match value {
         Value::String(text) => text.as_str(),
-        Value::Number(_) => return Err(no_unit()),
+        Value::Number(_) => return Err(format!("a number without a unit: expected {expected}")),
         _ => return Err(expected_it()),
     };
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(no_unit());
-    }
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    let (_, factor) = units
-        .iter()
-        .find(|(name, _)| *name == unit.trim_start())
-        .ok_or_else(expected_it)?;
-    if number.is_empty() {
-        return Err(expected_it());
-    }
+    let unit = unit.trim_start();
+    let known = units.iter().find(|(name, ..)| *name == unit);
+    let Some((_, factor, _)) = known.filter(|_| !number.is_empty()) else {
+        let lower = unit.to_ascii_lowercase();
+        let meant = |(name, _, words): &&Unit| {
+            name.eq_ignore_ascii_case(unit) || words.contains(&lower.as_str())
+        };
+        let meant = units.iter().find(meant).filter(|_| !number.is_empty());
+        return Err(match meant {
+            Some((name, ..)) => format!("expected {expected}: did you mean {number}{name}?"),
+            None => expected_it(),
+        });
+    };
     let number: Option<u64> = number.parse().ok();
     number
         .and_then(|number| number.checked_mul(*factor))
@@ -297,13 +342,33 @@ mod tests {
         }
         assert_eq!(read::<Timeout>("none"), Ok(Timeout(None)));
         assert_eq!(read::<Heartbeat>("off"), Ok(Heartbeat(None)));
-        assert!(read::<Timeout>("never").is_err());
+        for (wrong, meant) in [
+            ("5 sec", "did you mean 5s?"),
+            ("10 Minutes", "did you mean 10m?"),
+            ("5000", "expected 5000ms or 5s"),
+            ("30", "expected 30s or 30ms"),
+        ] {
+            let fault = ms(wrong).unwrap_err();
+            assert!(fault.contains(meant), "{wrong}: {fault}");
+        }
+        for wrong in ["0s", "never"] {
+            let fault = read::<Timeout>(wrong).unwrap_err();
+            assert!(fault.contains(", or none"), "{fault}");
+        }
     }
 
     #[test]
     fn sizes_have_units() {
         assert_eq!(read::<Size>("16MiB"), Ok(Size(16 << 20)));
         assert_eq!(read::<Size>("512B"), Ok(Size(512)));
+        for (wrong, meant) in [
+            ("64MB", "did you mean 64MiB?"),
+            ("16 mib", "did you mean 16MiB?"),
+            ("1000000", "expected 1000000B"),
+        ] {
+            let fault = read::<Size>(wrong).unwrap_err();
+            assert!(fault.contains(meant), "{wrong}: {fault}");
+        }
         for wrong in ["16", "16MB", "16 mib", "-1B", "18446744073709551615GiB"] {
             assert!(read::<Size>(wrong).is_err(), "{wrong}");
         }

@@ -114,5 +114,8 @@ fn a_rule_that_nobody_here_knows_is_a_fault() {
     let mut found = Diagnostics::new();
     assert!(Ruler::build(&descriptors, &["t.M"], &mut found).is_none());
     let told = found.render(false);
-    assert!(told.contains("bad rules of t.M.f: unknown rules") && told.contains("t.proto:3:17"), "{told}");
+    assert!(
+        told.contains("bad rules of t.M.f: unknown rules") && told.contains("t.proto:3:17"),
+        "{told}"
+    );
 }

@@ -155,7 +155,9 @@ impl<'a> Run<'a> {
                 Ok(Ok(file)) => {
                     self.units.insert(name, Unit::Parsed(Box::new(file)));
                 }
-                Ok(Err(fault)) => self.faults.add(name, fault.within(&source.file)),
+                Ok(Err(faults)) => faults
+                    .into_iter()
+                    .for_each(|fault| self.faults.add(name, fault.within(&source.file))),
                 Err(ended) => self.ended(name, source, &*ended),
             }
         }
@@ -196,7 +198,8 @@ impl<'a> Run<'a> {
                 |import: &str| self.sources.get(import).is_some() || well_known::has(import);
             let mut absent = file.imports().filter(|import| !known(import));
             for import in absent.by_ref().take(MAX_FAULTS) {
-                self.faults.add(name, missing(import, source, self.sources));
+                let fault = missing(import, name, source, self.sources);
+                self.faults.add(name, fault);
             }
             let more = absent.count();
             if more > 0 {
@@ -383,7 +386,7 @@ impl<'a> Run<'a> {
         }
         let source = SourceFile::new(name, text);
         let faults = match parse(name, text) {
-            Err(fault) => vec![fault.within(&source)],
+            Err(faults) => faults.into_iter().map(|it| it.within(&source)).collect(),
             Ok(parsed) => {
                 parsed
                     .imports()

@@ -83,6 +83,12 @@ impl Parser<'_> {
         if self.take_sign(b'{') {
             return self.aggregate(b'}').map(Value::Aggregate);
         }
+        if self.token().kind == Kind::Word && self.ahead(1).kind == Kind::Sign(b':') {
+            // Only the bracket is missing.
+            let unexpected = self.unexpected::<()>("'{'");
+            unexpected.or_else(|fault| self.tell(fault))?;
+            return self.aggregate(b'}').map(Value::Aggregate);
+        }
         self.scalar_value("the option's value", false)
     }
 
