@@ -328,7 +328,12 @@ fn field(n: u64) -> u64 {
 
 fn probe_of(n: u64) -> String {
     let field = field(n);
-    format!("syntax = \"proto3\"; package probe; message Probe {{ int32 n = {field}; }}")
+    // So much beside it that a configuration which is kept too long weighs something.
+    let ballast = (0..60).map(|m| {
+        format!("message M{m} {{ int32 a = 1; string b = 2; repeated M{m} c = 3; map<string, M0> d = 4; }}\n")
+    });
+    let ballast: String = ballast.collect();
+    format!("syntax = \"proto3\"; package probe; message Probe {{ int32 n = {field}; }}\n{ballast}")
 }
 
 fn varint(mut n: u64) -> Vec<u8> {
