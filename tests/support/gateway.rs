@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway::admin::{Admin, Sights};
 use gateway::config::{Inputs, Seen};
 use gateway::core::Ledger;
 use gateway::diagnostic::Diagnostics;
@@ -124,17 +125,26 @@ impl Gateway {
     /// The same, looking at the files this often without an event, and `tell` hearing what is wrong with
     /// them.
     pub fn follow_telling(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Following {
-        let file = self.file();
+        follow(self.follower(look_every, tell))
+    }
+
+    /// The same with a listener for HTTP, once its files say so.
+    pub fn follow_with_admin(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Following {
+        let follower = self.follower(look_every, tell);
+        let sights = Sights {
+            observer: self.running.as_ref().unwrap().observer(),
+            standing: follower.standing(),
+            wake: follower.wake(),
+        };
+        let standing = Arc::clone(&sights.standing);
+        follow(follower.with_admin(Admin::new(sights), standing))
+    }
+
+    fn follower(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Follower {
         let (seen, snapshot) = (self.seen.clone(), Arc::clone(&self.snapshot));
         let reloader = self.running.as_ref().unwrap().reloader();
-        let follower = Follower::new(&file, seen, snapshot, reloader, tell);
-        let follower = follower.looking_every(look_every);
-        let following = Following {
-            wake: follower.wake(),
-            standing: follower.standing(),
-        };
-        std::thread::spawn(move || follower.follow());
-        following
+        let follower = Follower::new(&self.file(), seen, snapshot, reloader, tell);
+        follower.looking_every(look_every)
     }
 
     /// One frontend `clients`, one pool `people`, and a route of each kind.
@@ -212,6 +222,15 @@ impl Drop for Gateway {
             }
         }
     }
+}
+
+fn follow(follower: Follower) -> Following {
+    let following = Following {
+        wake: follower.wake(),
+        standing: follower.standing(),
+    };
+    std::thread::spawn(move || follower.follow());
+    following
 }
 
 pub type Frames = Vec<Vec<u8>>;
