@@ -312,7 +312,7 @@ impl Drop for Ends<'_> {
 fn not_one_answer_is_lost_or_wrong_while_everything_is_rewritten() {
     let edits = std::env::var("SOAK_EDITS").map_or(EDITS, |n| n.parse().unwrap());
     let gateway = Gateway::people("");
-    let wake = gateway.follow_telling(|found| {
+    let Following { wake, .. } = gateway.follow_telling(NEVER, |found| {
         if found.has_errors() {
             FAILED.fetch_add(1, Ordering::SeqCst);
         }

@@ -136,9 +136,10 @@ impl Unfollowed {
     fn start() -> Self {
         let directory = files("A: { pool: people }");
         let file = directory.path().join("routes.yaml");
-        let snapshot = Arc::new(config::load(&file).unwrap().snapshot);
+        let inputs = Inputs::read(&file, &[]);
+        let seen = inputs.seen().clone();
+        let snapshot = Arc::new(inputs.load().unwrap().snapshot);
         let running = engine::start(Arc::clone(&snapshot)).unwrap();
-        let seen = Inputs::of(&file, &[]);
         let follower = Follower::new(&file, seen, snapshot, running.reloader(), |_| {});
         Self {
             sights: Sights {

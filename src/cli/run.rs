@@ -13,7 +13,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{Arguments, LogFormat, log};
 use crate::admin::{self, Admin, Sights};
-use crate::config::{self, Inputs};
+use crate::config::Inputs;
 use crate::core::Ledger;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::{self, Control, Running};
@@ -37,9 +37,9 @@ fn serve(arguments: &Arguments) -> ExitCode {
         LogFormat::Human => log::tell,
         LogFormat::Json => log::tell_in_json,
     };
-    // Taken first, so that what is written while it is being loaded counts as a change.
-    let seen = Inputs::of(&arguments.config, &[]);
-    let loaded = match config::load(&arguments.config) {
+    let inputs = Inputs::read(&arguments.config, &[]);
+    let seen = inputs.seen().clone();
+    let loaded = match inputs.load() {
         Ok(loaded) => loaded,
         Err(found) => {
             tell(&found);

@@ -18,7 +18,7 @@ mod tests;
 mod value;
 mod yaml;
 
-pub use inputs::Inputs;
+pub use inputs::{Inputs, Seen};
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -31,6 +31,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile, did_you_mean
 use crate::route::Table;
 use crate::schema::Schema;
 use crate::snapshot::{AnyOf, Names, Route, Snapshot};
+use inputs::OfProtos;
 use protos::Protos;
 use schema::SchemaSource;
 use section::Spanned;
@@ -71,52 +72,55 @@ impl Loaded {
 
 /// Reads and resolves `path` and the .proto files that it names. The error holds every fault found.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
-    load_as(path, Names::default(), 1, None)
+    Inputs::read(path, &[]).load()
 }
 
 /// The same for the generation that is to follow `running`; beyond what is wrong with the files, what they
 /// break for its peers.
 pub fn load_after(path: &Path, running: &Snapshot) -> Result<Loaded, Diagnostics> {
-    let generation = running.generation + 1;
-    load_as(path, running.names.clone(), generation, Some(running))
+    Inputs::read(path, &[]).load_after(running)
 }
 
-fn load_as(
-    path: &Path,
-    names: Names,
-    generation: u64,
-    running: Option<&Snapshot>,
-) -> Result<Loaded, Diagnostics> {
-    let mut found = Diagnostics::new();
-    let loaded = read(path, &mut found).and_then(|(file, source)| {
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let allowed = source.breaking;
-        let loaded = resolve(&file, source, directory, names, generation, &mut found)?;
-        if let Some(running) = running {
-            breaking::gate(running, &loaded.snapshot, allowed, &mut found);
-        }
-        Some(loaded)
-    });
-    found.sort();
-    match loaded {
-        Some(loaded) if !found.has_errors() => Ok(Loaded {
-            warnings: found,
-            ..loaded
-        }),
-        _ => Err(found),
+impl Inputs {
+    /// Resolves what was read; no file is looked at again. The error holds every fault found.
+    pub fn load(self) -> Result<Loaded, Diagnostics> {
+        self.load_as(Names::default(), 1, None)
     }
-}
 
-fn read(path: &Path, found: &mut Diagnostics) -> Option<(Arc<SourceFile>, Source)> {
-    match text(path) {
-        Ok(file) => {
-            let root = yaml::parse(&file, found)?;
-            let source = source::read_file(&root, found);
-            Some((file, source))
-        }
-        Err(fault) => {
-            found.push(*fault);
-            None
+    /// The same for the generation that is to follow `running`; beyond what is wrong with the files, what
+    /// they break for its peers.
+    pub fn load_after(self, running: &Snapshot) -> Result<Loaded, Diagnostics> {
+        let generation = running.generation + 1;
+        self.load_as(running.names.clone(), generation, Some(running))
+    }
+
+    fn load_as(
+        self,
+        names: Names,
+        generation: u64,
+        running: Option<&Snapshot>,
+    ) -> Result<Loaded, Diagnostics> {
+        let Self {
+            seen: _,
+            main,
+            protos,
+            mut found,
+        } = self;
+        let loaded = main.and_then(|(file, source)| {
+            let allowed = source.breaking;
+            let loaded = resolve(&file, source, protos, names, generation, &mut found)?;
+            if let Some(running) = running {
+                breaking::gate(running, &loaded.snapshot, allowed, &mut found);
+            }
+            Some(loaded)
+        });
+        found.sort();
+        match loaded {
+            Some(loaded) if !found.has_errors() => Ok(Loaded {
+                warnings: found,
+                ..loaded
+            }),
+            _ => Err(found),
         }
     }
 }
@@ -175,7 +179,7 @@ fn text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
 fn resolve(
     file: &Arc<SourceFile>,
     source: Source,
-    directory: &Path,
+    protos: Option<OfProtos>,
     mut names: Names,
     generation: u64,
     found: &mut Diagnostics,
@@ -188,7 +192,8 @@ fn resolve(
     }
     clashing_binds(&source, found);
     unused_pools(&source, found);
-    let protos = Protos::compile(file, &source, directory, found);
+    let protos =
+        protos.and_then(|OfProtos(texts)| Protos::compile(file, &source, texts.as_ref(), found));
     // Each is looked at, whatever was wrong with those before it.
     let routes: Vec<_> = source
         .routes

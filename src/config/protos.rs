@@ -11,7 +11,7 @@ use super::section::Spanned;
 use super::source::{RouteSource, Source};
 use super::{with_names, yaml};
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean, shown};
-use crate::schema::compile::{Descriptors, compile, on_a_large_stack};
+use crate::schema::compile::{Descriptors, Texts};
 use crate::schema::{Definitions, Encoding, Options, Presence, RequireError, Ruler, Schema, Table};
 
 /// Where .proto files are looked for, beside routes.yaml, when it doesn't say.
@@ -29,15 +29,14 @@ pub struct Protos {
 }
 
 impl Protos {
-    /// Compiles what is below the import paths. None: `found` says why.
+    /// Compiles what is below the import paths, nothing where there are none. None: `found` says why.
     pub fn compile(
         file: &Arc<SourceFile>,
         source: &Source,
-        directory: &Path,
+        texts: Option<&Texts>,
         found: &mut Diagnostics,
     ) -> Option<Self> {
-        let roots = import_paths(source, directory, found)?;
-        if roots.is_empty() {
+        let Some(texts) = texts else {
             return Some(Self {
                 descriptors: None,
                 table: Arc::new(Table::build(&[]).ok()?),
@@ -45,13 +44,13 @@ impl Protos {
                 ruler: None,
                 ruled_bytes: source.limits.rules,
             });
-        }
+        };
         let mut of_protos = Diagnostics::new();
-        let descriptors = compile(&roots, source.compiler, &mut of_protos);
+        let descriptors = texts.compile(&mut of_protos);
         let ruler = descriptors
             .as_ref()
             .and_then(|descriptors| ruler(source, descriptors, &mut of_protos));
-        name_routes(source, &roots, &mut of_protos);
+        name_routes(source, texts, &mut of_protos);
         found.append(of_protos);
         let descriptors = descriptors?;
         match Table::build(descriptors.files()) {
@@ -86,8 +85,18 @@ fn ruler(
     if ruled.is_empty() {
         return None;
     }
-    let build = |found: &mut Diagnostics| Ruler::build(descriptors, &ruled, found);
-    on_a_large_stack(found, build).flatten().map(Arc::new)
+    Ruler::build(descriptors, &ruled, found).map(Arc::new)
+}
+
+/// Where .proto files are to be, whether there is a directory or not: what is worth watching.
+pub fn named_roots(source: &Source, directory: &Path) -> Vec<PathBuf> {
+    match &source.import_paths {
+        None => vec![directory.join(DEFAULT_IMPORT_PATH)],
+        Some(paths) => {
+            let paths = paths.iter().flatten();
+            paths.map(|path| directory.join(&path.value)).collect()
+        }
+    }
 }
 
 /// The directories of .proto files. The default one needn't be there while no route has a schema.
@@ -185,7 +194,11 @@ impl Protos {
         let descriptors = self.descriptors.as_ref();
         let ruled = descriptors.is_some_and(|descriptors| descriptors.has_rules(&name.value));
         if let Some(ruler) = self.ruler.as_ref().filter(|_| ruled) {
-            schema.enforce(ruler, self.ruled_bytes);
+            if !schema.enforce(ruler, self.ruled_bytes) {
+                let fault = format!("the buf.validate rules of {} aren't there", name.value);
+                found.push(Diagnostic::error(fault).at(name.place.clone()));
+                return None;
+            }
         }
         Some(schema)
     }

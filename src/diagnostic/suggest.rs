@@ -3,11 +3,19 @@
 /// Names further than this many edits apart are not suggested for each other.
 const SUGGESTION_DISTANCE: usize = 2;
 
+/// Names longer than this, in bytes, are compared with none: it takes time in proportion to both lengths,
+/// which whoever wrote the names chose.
+const LONGEST: usize = 100;
+
 /// A help line for a misspelt name: the nearest of `known`, if any is near.
 pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = SUGGESTION_DISTANCE.min(found.chars().count().saturating_sub(1));
+    let length = found.chars().count();
+    let allowed = SUGGESTION_DISTANCE.min(length.saturating_sub(1));
+    let near = |name: &&str| name.chars().count().abs_diff(length) <= allowed;
     known
         .into_iter()
+        .filter(|name| found.len().max(name.len()) <= LONGEST)
+        .filter(near)
         .map(|name| {
             let alike = name.eq_ignore_ascii_case(found);
             (if alike { 0 } else { edit_distance(found, name) }, name)

@@ -6,11 +6,14 @@ use std::io;
 use std::time::Duration;
 
 use mio::{Registry, Token};
+use rustix::io::Errno;
 use tracing::warn;
 
 use super::Native;
 use super::address::Address;
 use super::connection::Role;
+use super::liveness::HANDSHAKE_MAX;
+use super::quiet::Lines;
 use super::stream::{Listener, Stream};
 
 /// Connections that a listener may take in before the others have their turn.
@@ -31,6 +34,8 @@ pub(super) struct Listeners {
     ready: Vec<ListenerId>,
     /// When those that rest go on.
     again: Option<Duration>,
+    /// What is said of an address that is still taken.
+    taken: Lines,
 }
 
 pub(super) struct Listening {
@@ -51,6 +56,7 @@ impl Listeners {
             there: BTreeMap::new(),
             ready: Vec::new(),
             again: None,
+            taken: Lines::default(),
         }
     }
 
@@ -77,11 +83,19 @@ impl Listeners {
     }
 
     /// Takes an address that another listener has just left.
-    pub(super) fn take_over(&mut self, id: ListenerId, role: Role, address: Address) {
+    pub(super) fn take_over(
+        &mut self,
+        id: ListenerId,
+        role: Role,
+        address: Address,
+        now: Duration,
+    ) {
         match Listener::bind(&address) {
             Ok(listener) => self.open(id, role, listener),
             Err(error) => {
-                warn!(%address, %error, "can't listen yet; trying again");
+                if let Some(left_out) = self.taken.allow(now) {
+                    warn!(%address, %error, left_out, "can't listen yet; trying again");
+                }
                 let state = State::Taken(address);
                 self.there.insert(id, Listening { role, state });
                 self.again = Some(Duration::ZERO);
@@ -113,7 +127,7 @@ impl Listeners {
                 State::Open(_) => None,
             });
         for (id, role, address) in taken.collect::<Vec<_>>() {
-            self.take_over(id, role, address);
+            self.take_over(id, role, address, now);
         }
         self.ready = self.there.keys().copied().collect();
         self.again = self.again.map(|_| now + REST);
@@ -128,6 +142,11 @@ impl Native {
             for n in 0.. {
                 if n == BUDGET {
                     self.listeners.ready.push(id);
+                    break;
+                }
+                if !self.has_room_for_strangers(now) {
+                    // They wait with the system.
+                    self.listeners.again = Some(now + REST);
                     break;
                 }
                 match self.accept_one(id) {
@@ -150,7 +169,7 @@ impl Native {
     /// Lets accepting rest, unless there is room again at once.
     fn rest(&mut self, now: Duration) {
         if self.listeners.again.is_none() {
-            let shed = self.shed(now);
+            let shed = self.free_descriptors(now);
             self.listeners.again = Some(if shed { now } else { now + REST });
         }
     }
@@ -175,9 +194,12 @@ impl Native {
 
     fn take_in(&mut self, stream: Stream, role: Role, now: Duration) {
         // It fails only if the peer has gone.
-        let _ = stream.set_nodelay();
+        let _ = stream.set_up();
         match self.peers.add(stream, role, None, now) {
-            Ok(peer) => self.begin(peer, now),
+            Ok(peer) => {
+                self.peers.set_timer(peer, now + HANDSHAKE_MAX);
+                self.handshakes.push_back(peer);
+            }
             Err(error) => {
                 if let Some(left_out) = self.quiet.accept.allow(now) {
                     warn!(%error, left_out, "can't watch a connection");
@@ -187,20 +209,64 @@ impl Native {
     }
 }
 
-/// Whether accepting failed for the connection's sake, not the system's.
+/// Whether accepting failed for the connection's sake, not the system's: Linux gives what went wrong on the way to
+/// the peer as if accepting had failed (accept(2), "Error handling"), and a firewall's no as EPERM.
 fn is_its_own(error: &io::Error) -> bool {
     use io::ErrorKind::{
-        ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, NetworkDown,
-        NetworkUnreachable, TimedOut,
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted,
+        NetworkDown, NetworkUnreachable, PermissionDenied, TimedOut,
     };
-    matches!(
+    let by_kind = matches!(
         error.kind(),
         ConnectionAborted
             | ConnectionRefused
             | ConnectionReset
+            | HostUnreachable
             | Interrupted
             | NetworkDown
             | NetworkUnreachable
+            | PermissionDenied
             | TimedOut
-    )
+    );
+    // Those that the standard library has no word for.
+    let by_number = [
+        Errno::PROTO,
+        Errno::NOPROTOOPT,
+        Errno::HOSTDOWN,
+        Errno::OPNOTSUPP,
+        #[cfg(target_os = "linux")]
+        Errno::NONET,
+    ];
+    by_kind || Errno::from_io_error(error).is_some_and(|it| by_number.contains(&it))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_systems_own_want_has_accepting_rest() {
+        for errno in [
+            Errno::CONNABORTED,
+            Errno::HOSTUNREACH,
+            Errno::HOSTDOWN,
+            Errno::NETDOWN,
+            Errno::NETUNREACH,
+            Errno::OPNOTSUPP,
+            Errno::PERM,
+            Errno::PROTO,
+            Errno::NOPROTOOPT,
+        ] {
+            assert!(is_its_own(&errno.into()), "{errno}");
+        }
+        for errno in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOBUFS,
+            Errno::NOMEM,
+            Errno::INVAL,
+        ] {
+            assert!(!is_its_own(&errno.into()), "{errno}");
+        }
+    }
 }

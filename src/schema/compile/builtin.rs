@@ -3,19 +3,21 @@
 //!
 //! A file that imports a faulty one is not judged, and the faulty one's diagnostic says so.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use protobuf::descriptor::FileDescriptorProto;
 
 use super::cache::Cache;
+use super::deadline::{self, Late};
 use super::fault::{failed, import_place, missing, too_deep};
 use super::linker::{Linked, Linker};
 use super::parsed::Parsed;
 use super::parser::parse;
-use super::sources::Sources;
+use super::report::MAX_FAULTS;
+use super::sources::{Source, Sources};
 use super::{reason, well_known};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 
@@ -23,7 +25,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 const MAX_FAULTY_FILES: usize = 100;
 
 /// How long a run may take: several times what all of googleapis takes on a slow machine. It is looked at
-/// between files; each alone is bounded by its size, as everything here takes time in proportion to it.
+/// between files and within each, so that it holds for a file that is made to be slow, too.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// Names that a note lists before it says "and N more".
@@ -31,12 +33,21 @@ const LISTED: usize = 5;
 
 /// The descriptors of all files without a fault; `found` says what is wrong with the others.
 pub(super) fn compile(sources: &Sources, found: &mut Diagnostics) -> Vec<FileDescriptorProto> {
+    compile_within(TIME_LIMIT, sources, found)
+}
+
+fn compile_within(
+    limit: Duration,
+    sources: &Sources,
+    found: &mut Diagnostics,
+) -> Vec<FileDescriptorProto> {
     let mut run = Run {
         sources,
         units: BTreeMap::new(),
         known: Cache::take().unchanged(sources),
         faults: Faults::default(),
-        start: Instant::now(),
+        limit,
+        end: Instant::now() + limit,
     };
     run.parse();
     run.find_missing_imports();
@@ -52,7 +63,9 @@ struct Run<'a> {
     /// What is as it was in the last compile.
     known: HashMap<String, Arc<Linked>>,
     faults: Faults<'a>,
-    start: Instant,
+    limit: Duration,
+    /// When the limit is over.
+    end: Instant,
 }
 
 /// One file, as far as it is.
@@ -138,27 +151,40 @@ impl<'a> Run<'a> {
                 continue;
             }
             let text = source.file.text.as_str();
-            match catch_unwind(|| parse(name, text)) {
+            match deadline::until(self.end, || parse(name, text)) {
                 Ok(Ok(file)) => {
                     self.units.insert(name, Unit::Parsed(Box::new(file)));
                 }
                 Ok(Err(fault)) => self.faults.add(name, fault.within(&source.file)),
-                Err(panic) => self.faults.add(name, failed(source, &reason(&*panic))),
+                Err(ended) => self.ended(name, source, &*ended),
             }
         }
     }
 
-    /// Whether the time is up; says so, once. (No single file takes long.)
+    /// Whether the time is up; says so, once.
     fn is_late(&mut self, name: &'a str) -> bool {
-        if self.start.elapsed() < TIME_LIMIT || self.faults.late {
-            return self.faults.late;
+        if !self.faults.late && Instant::now() >= self.end {
+            self.late(name);
         }
+        self.faults.late
+    }
+
+    fn late(&mut self, name: &'a str) {
         self.faults.late = true;
-        let message = format!("compiling takes longer than {} s", TIME_LIMIT.as_secs());
-        let fault = Diagnostic::error(message)
+        let limit = self.limit.as_secs();
+        let fault = Diagnostic::error(format!("compiling takes longer than {limit} s"))
+            .note(format!("the time was up at {name}"))
             .help("let proto.import_paths name the directories with this gateway's schemas only");
-        self.faults.list.push((name, fault));
-        true
+        // It may be linked, but not verified.
+        self.faults.add(name, fault);
+    }
+
+    /// A file whose parsing or linking was unwound.
+    fn ended(&mut self, name: &'a str, source: &Source, by: &(dyn Any + Send)) {
+        match by.is::<Late>() {
+            true => self.late(name),
+            false => self.faults.add(name, failed(source, &reason(by))),
+        }
     }
 
     fn find_missing_imports(&mut self) {
@@ -166,10 +192,17 @@ impl<'a> Run<'a> {
             let Some(source) = self.sources.get(name) else {
                 continue;
             };
-            for import in file.imports() {
-                if self.sources.get(import).is_none() && !well_known::has(import) {
-                    self.faults.add(name, missing(import, source, self.sources));
-                }
+            let known =
+                |import: &str| self.sources.get(import).is_some() || well_known::has(import);
+            let mut absent = file.imports().filter(|import| !known(import));
+            for import in absent.by_ref().take(MAX_FAULTS) {
+                self.faults.add(name, missing(import, source, self.sources));
+            }
+            let more = absent.count();
+            if more > 0 {
+                let message = format!("{more} more imports are not found");
+                let fault = Diagnostic::error(message).at(source.file.place(1, 1, 1));
+                self.faults.add(name, fault);
             }
         }
     }
@@ -300,15 +333,18 @@ impl<'a> Run<'a> {
                 .iter()
                 .for_each(|import| self.bring(import, &mut linker));
             // Caught here and not at the thread's end, so that the file can be named.
-            let link = AssertUnwindSafe(|| match &self.units[name] {
+            let link = || match &self.units[name] {
                 Unit::Parsed(parsed) => linker.link(parsed, &source.file),
                 Unit::Linked(linked) => linker.adopt(linked),
-            });
-            match catch_unwind(link) {
+            };
+            match deadline::until(self.end, link) {
                 Ok(faults) => faults
                     .into_iter()
                     .for_each(|fault| self.faults.add(name, fault)),
-                Err(panic) => self.faults.add(name, failed(source, &reason(&*panic))),
+                Err(ended) => self.ended(name, source, &*ended),
+            }
+            if linker.is_full_of_names() {
+                break;
             }
             if linker.is_overgrown() {
                 let fault =
@@ -366,5 +402,87 @@ fn listed(names: &[&str]) -> String {
     match names.len().checked_sub(LISTED) {
         None | Some(0) => names.join(", "),
         Some(more) => format!("{} and {more} more", names[..LISTED].join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::compile::on_a_large_stack;
+
+    /// What a run says of these files, with this limit.
+    fn said(files: &[(&str, &str)], limit: Duration) -> (usize, String) {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        let mut found = Diagnostics::new();
+        let sources = Sources::read(&[directory.path().to_path_buf()], &mut found);
+        let made = on_a_large_stack(&mut found, |found| compile_within(limit, &sources, found));
+        (made.unwrap().len(), found.render(false))
+    }
+
+    #[test]
+    fn a_run_that_is_late_says_so_once_and_where() {
+        let (made, said) = said(&[("a.proto", ""), ("b.proto", "")], Duration::ZERO);
+        assert_eq!(made, 0);
+        assert_eq!(
+            said.matches("error: compiling takes longer than 0 s")
+                .count(),
+            1
+        );
+        assert!(said.contains("the time was up at a.proto"), "{said}");
+    }
+
+    /// Where nothing is late, each of these is right; each keeps another part of the linker busy.
+    #[test]
+    fn linking_a_single_file_ends_at_the_limit() {
+        let many = |line: &str| line.repeat(1000);
+        let lists = "message O { repeated int32 n = 1; repeated O o = 2; }
+            extend google.protobuf.FileOptions { repeated int32 n = 50000; optional O o = 50001; }";
+        for text in [
+            format!(
+                "enum E {{ option allow_alias = true; {} }}",
+                numbered("V# = 0;")
+            ),
+            format!("message M {{ {} }}", numbered("optional M f# = @;")),
+            format!("{lists} {}", many("option (n) = 1;")),
+            format!("{lists} option (o) = {{ {} }};", many("n: 1 ")),
+            format!("{lists} option (o) = {{ n: [{} 1] }};", many("1,")),
+            format!("{lists} option (o) = {{ {} }};", many("o {} ")),
+        ] {
+            let text = format!("import \"google/protobuf/descriptor.proto\"; {text}");
+            let link = |end: Instant| {
+                let mut linker = Linker::default();
+                let descriptor = well_known::text(well_known::DESCRIPTOR).unwrap();
+                for (name, text) in [(well_known::DESCRIPTOR, descriptor), ("a.proto", &text)] {
+                    let parsed = parse(name, text).unwrap();
+                    let source = SourceFile::new(name, text);
+                    let link = || linker.link(&parsed, &source);
+                    let end = if name == "a.proto" { end } else { in_time() };
+                    let faults = deadline::until(end, link)?;
+                    assert!(faults.is_empty(), "{faults:?}");
+                }
+                Ok::<(), Box<dyn Any + Send>>(())
+            };
+            assert!(link(in_time()).is_ok());
+            assert!(
+                link(Instant::now()).unwrap_err().is::<Late>(),
+                "{text:.200}"
+            );
+        }
+    }
+
+    fn in_time() -> Instant {
+        Instant::now() + TIME_LIMIT
+    }
+
+    /// A thousand of these, `#` and `@` numbered.
+    fn numbered(line: &str) -> String {
+        let of = |n: usize| {
+            line.replace('#', &n.to_string())
+                .replace('@', &(n + 1).to_string())
+        };
+        (0..1000).map(of).collect()
     }
 }

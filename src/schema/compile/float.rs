@@ -12,6 +12,17 @@ pub(super) fn parsed(token: &str) -> f64 {
     token.parse().unwrap_or(f64::INFINITY)
 }
 
+/// What a word stands for: `inf` or `nan`; in the text format (`lax`) in any case, and `infinity`.
+pub(super) fn named(word: &str, lax: bool) -> Option<f64> {
+    match word.to_ascii_lowercase().as_str() {
+        lower if !lax && lower != word => None,
+        "inf" => Some(f64::INFINITY),
+        "infinity" if lax => Some(f64::INFINITY),
+        "nan" => Some(f64::NAN),
+        _ => None,
+    }
+}
+
 /// A default of a double: 15 digits if they suffice, else 17.
 pub(super) fn of_f64(value: f64) -> String {
     let short = general(value, 15);

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::deadline;
 use super::fault::Fault;
 
 /// What a token is.
@@ -48,6 +49,7 @@ pub(super) fn tokens(text: &str) -> (Vec<Token>, Option<Fault>) {
     let mut tokens = Vec::with_capacity(text.len() / 5 + 1);
     let mut end = 0;
     let fault = loop {
+        deadline::step();
         match lexer.next() {
             Ok(Some(token)) => {
                 end = token.end;
@@ -124,7 +126,10 @@ impl Lexer<'_> {
             self.skip_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c));
             match (self.peek(0), self.peek(1)) {
                 (Some(b'/'), Some(b'/')) => {
-                    self.skip_while(|b| b != b'\n');
+                    self.skip_while(|b| !matches!(b, b'\n' | 0));
+                    if self.peek(0) == Some(0) {
+                        return Err(self.nul());
+                    }
                 }
                 (Some(b'/'), Some(b'*')) => self.block_comment()?,
                 _ => return Ok(()),
@@ -146,6 +151,7 @@ impl Lexer<'_> {
                     return Err(Fault::new(here, "a comment within a comment")
                         .help("comments can't be nested: end the first one before"));
                 }
+                (Some(0), _) => return Err(self.nul()),
                 (Some(_), _) => self.at += 1,
                 (None, _) => {
                     return Err(Fault::new(start..start + 2, "a comment that never ends")
@@ -153,6 +159,11 @@ impl Lexer<'_> {
                 }
             }
         }
+    }
+
+    /// At this place, where nothing else may be refused: in a text or comment.
+    fn nul(&self) -> Fault {
+        Fault::new(self.at..self.at + 1, "a control character (0x00)")
     }
 
     fn number(&mut self) -> Result<Kind, Fault> {
@@ -235,10 +246,7 @@ impl Lexer<'_> {
                         .help("a text ends on its line; adjacent texts are joined"));
                 }
                 Some(0) => {
-                    return Err(Fault::new(
-                        self.at..self.at + 1,
-                        "a control character (0x00)",
-                    ));
+                    return Err(self.nul());
                 }
                 Some(b) => {
                     self.at += 1;

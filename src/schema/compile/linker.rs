@@ -14,7 +14,7 @@ use protobuf::descriptor::{
 
 use super::parsed::{Edition, Parsed};
 use super::report::Report;
-use super::symbols::{Clash, Kind, Lookup, Symbol, Symbols, View, enum_at, message_at};
+use super::symbols::{Clash, Kind, Lookup, Symbol, Symbols, Unfit, View, enum_at, message_at};
 use super::{full_name, options, path, verify};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::schema::table::features::{Features, place};
@@ -70,18 +70,17 @@ impl Linker {
         let at = self.files.len();
         let mut file = parsed.file.clone();
         let mut report = Report::of(&parsed.file, source);
-        let clashes = self.symbols.add(at, &file);
-        for clash in clashes {
-            report.push_with(|report| self.clash(at, &clash, report));
-        }
+        let named = self.add_names(at, &file, &mut report);
         let (view, options_view) = self.views(at, &file, &parsed.option_imports);
-        Resolver {
-            symbols: &self.symbols,
-            view: &view,
-            files: &self.files,
-            report: &mut report,
+        if named {
+            Resolver {
+                symbols: &self.symbols,
+                view: &view,
+                files: &self.files,
+                report: &mut report,
+            }
+            .file(&mut file);
         }
-        .file(&mut file);
         self.register(at, &file);
         // Without its types, nothing more can be said of the file.
         let linked = |file| Linked {
@@ -102,6 +101,7 @@ impl Linker {
                 self,
                 at,
                 parsed,
+                &view,
                 &options_view,
                 options::Which::Features,
                 &mut file,
@@ -113,6 +113,7 @@ impl Linker {
             self,
             at,
             parsed,
+            &view,
             &options_view,
             options::Which::Others,
             &mut file,
@@ -136,13 +137,30 @@ impl Linker {
         let at = self.files.len();
         let source = Arc::clone(&linked.source);
         let mut report = Report::of(&linked.file, &source);
-        for clash in self.symbols.add(at, &linked.file) {
-            report.push_with(|report| self.clash(at, &clash, report));
-        }
+        self.add_names(at, &linked.file, &mut report);
         self.register(at, &linked.file);
         self.files.push(Arc::clone(linked));
         self.extension_numbers(at, &mut report);
         report.into_diagnostics()
+    }
+
+    /// False: not all of them could be.
+    fn add_names(&mut self, at: usize, file: &FileDescriptorProto, report: &mut Report) -> bool {
+        let (clashes, unfit) = self.symbols.add(at, file);
+        for clash in clashes {
+            report.push_with(|report| self.clash(at, &clash, report));
+        }
+        let fits = unfit.is_none();
+        if let Some(Unfit { why, path }) = unfit {
+            let place = [&path[..], &[path::NAME]].concat();
+            report.fault(why, &place, "", "choose shorter names");
+        }
+        fits
+    }
+
+    /// Whether no more names are taken.
+    pub fn is_full_of_names(&self) -> bool {
+        self.symbols.is_full()
     }
 
     fn register(&mut self, at: usize, file: &FileDescriptorProto) {

@@ -10,21 +10,21 @@ mod scalar;
 mod tree;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{
-    DescriptorProto, EnumOptions, EnumValueOptions, ExtensionRangeOptions, FieldDescriptorProto,
-    FieldOptions, FileDescriptorProto, FileOptions, MessageOptions, MethodOptions, OneofOptions,
-    ServiceOptions,
+    DescriptorProto, EnumDescriptorProto, EnumOptions, EnumValueOptions, ExtensionRangeOptions,
+    FieldDescriptorProto, FieldOptions, FileDescriptorProto, FileOptions, MessageOptions,
+    MethodOptions, OneofOptions, ServiceOptions,
 };
 
 use super::linker::{Linked, Linker};
 use super::parsed::{Entity, Parsed, Part, Value, Written};
 use super::parser::Lines;
 use super::report::Report;
-use super::symbols::{Kind, Lookup, View, field_at};
-use super::{full_name, path};
+use super::symbols::{Kind, Lookup, View, field_at, message_at};
+use super::{deadline, full_name, path};
 use crate::diagnostic::Diagnostic;
 use crate::schema::table::features::{Features, place};
 pub(super) use tree::Tree;
@@ -45,12 +45,14 @@ pub(super) fn read(
     linker: &Linker,
     at: usize,
     parsed: &Parsed,
+    types: &View,
     view: &View,
     which: Which,
     file: &mut FileDescriptorProto,
     report: &mut Report,
 ) {
-    let reader = Reader::of(linker, view, at);
+    let mut reader = Reader::of(linker, view, at);
+    reader.types = types;
     let mut trees: HashMap<(Vec<i32>, Entity), Tree> = HashMap::new();
     let mut locations = Vec::new();
     let lines = Lines::of(&linker.file(at).source.text);
@@ -60,6 +62,7 @@ pub(super) fn read(
         is_features == (which == Which::Features) || !parsed.edition.is_edition()
     };
     for written in parsed.options.iter().filter(wanted) {
+        deadline::step();
         if report.is_full() {
             return;
         }
@@ -119,7 +122,13 @@ pub(super) fn visit<'a>(
 pub(super) struct Reader<'a> {
     linker: &'a Linker,
     view: &'a View,
+    /// Without what is imported for options only.
+    types: &'a View,
     file: usize,
+    /// The numbers of closed enums; none of an open one.
+    closed: RefCell<HashMap<*const EnumDescriptorProto, Option<HashSet<i32>>>>,
+    /// The reserved names of messages that were set.
+    reserved: RefCell<HashMap<&'a str, HashSet<&'a str>>>,
     /// The required fields of messages that were set.
     required: RefCell<HashMap<&'a str, Vec<&'a FieldDescriptorProto>>>,
     /// The features of fields that were set, by the fields' addresses: reading them takes time in proportion to
@@ -155,7 +164,10 @@ impl<'a> Reader<'a> {
         Self {
             linker,
             view,
+            types: view,
             file,
+            closed: RefCell::default(),
+            reserved: RefCell::default(),
             required: RefCell::default(),
             features: RefCell::default(),
         }
@@ -177,7 +189,12 @@ impl<'a> Reader<'a> {
             .name
             .split_last()
             .ok_or_else(|| refuse("an option without a name"))?;
-        if written.name[0].name == "uninterpreted_option" && !written.name[0].is_extension {
+        let first = &written.name[0];
+        let own = || {
+            self.part(first, &ty, &scope)
+                .is_ok_and(|f| !f.has_extendee())
+        };
+        if first.name.ends_with("uninterpreted_option") && own() {
             return Err(
                 refuse("uninterpreted_option can't be set").into_help("it is the compiler's own")
             );
@@ -185,23 +202,31 @@ impl<'a> Reader<'a> {
         for (i, part) in before.iter().enumerate() {
             let field = self.part(part, &ty, &scope)?;
             numbers.push(field.number());
-            let name = shown(&written.name[..=i]);
+            let name = || shown(&written.name[..=i]);
             if !is_message(&field) {
                 return Err(refuse(format!(
-                    "option {name:?} is no message: nothing can be set within it"
+                    "option {:?} is no message: nothing can be set within it",
+                    name()
                 )));
             }
             if field.label() == Label::LABEL_REPEATED {
-                let text =
-                    format!("option {name:?} is a repeated message: nothing can be set within it");
+                let text = format!(
+                    "option {:?} is a repeated message: nothing can be set within it",
+                    name()
+                );
                 return Err(
-                    refuse(text).into_help(format!("write {name} = {{ … }}, once for each"))
+                    refuse(text).into_help(format!("write {} = {{ … }}, once for each", name()))
                 );
             }
             ty = self
                 .message(field.type_name())
                 .ok_or_else(|| refuse("its type is not defined"))?;
-            let taken = || refuse(format!("option {name:?} shares its number with another"));
+            let taken = || {
+                refuse(format!(
+                    "option {:?} shares its number with another",
+                    name()
+                ))
+            };
             tree = tree.within(&field).ok_or_else(taken)?;
         }
         let field = self.part(last, &ty, &scope)?;
@@ -214,8 +239,8 @@ impl<'a> Reader<'a> {
             return Err(refuse(format!("option {name:?} is set twice")));
         }
         let is_map_entry = ty.name == "google.protobuf.MessageOptions"
-            && last.name == "map_entry"
-            && !last.is_extension;
+            && field.field.name() == "map_entry"
+            && !field.has_extendee();
         if is_map_entry {
             return Err(refuse("map_entry is set")
                 .into_label("only the compiler sets this option")
@@ -255,7 +280,8 @@ impl<'a> Reader<'a> {
         if !part.is_extension {
             return self.field(ty, &part.name).ok_or_else(|| {
                 let fault = refuse(format!("there is no option {:?}", part.name));
-                let names = ty.descriptor.field.iter().map(|f| f.name());
+                let fields = ty.descriptor.field.iter();
+                let names = fields.map(|f| f.name()).inspect(|_| deadline::step());
                 match crate::diagnostic::did_you_mean(&part.name, names) {
                     Some(name) => fault.into_help(format!("did you mean {name:?}?")),
                     None => {
@@ -281,6 +307,13 @@ impl<'a> Reader<'a> {
                         .into_label(format!("extends {of}, expected {}", ty.name))
                 })
             }
+            // A field of the options themselves, by its full name.
+            Lookup::Found(full, symbol)
+                if symbol.kind == Kind::Field && within(&full) == Some(ty.name) =>
+            {
+                let field = self.settable(self.linker.file(symbol.file), &symbol.path);
+                field.ok_or_else(|| refuse(format!("{full} is not defined")))
+            }
             Lookup::Found(full, symbol) => Err(refuse(format!("{full} is {}", symbol.kind.name()))
                 .into_label("expected an extension")),
             other => Err((Box::new(self.linker.not_found(&part.name, &other)), false)),
@@ -291,11 +324,23 @@ impl<'a> Reader<'a> {
     fn settable(&self, linked: &'a Linked, path: &[i32]) -> Option<Settable<'a>> {
         let field = field_at(&linked.file, path)?;
         let features = *self.features.borrow_mut().entry(field).or_insert_with(|| {
-            linked
-                .features(&path[..path.len() - 2])
-                .within(field.options.as_ref(), place::FIELD)
+            let outer = linked.features(&path[..path.len() - 2]);
+            let mut features = outer.within(field.options.as_ref(), place::FIELD);
+            // A map's entries and what is in them never are.
+            features.delimited &= !self.is_of_map(linked, field, path);
+            features
         });
         Some(Settable { field, features })
+    }
+
+    /// Whether a field is a map, or within an entry of one.
+    fn is_of_map(&self, linked: &Linked, field: &FieldDescriptorProto, path: &[i32]) -> bool {
+        let entry = message_at(&linked.file, &path[..path.len() - 2]);
+        let is_entry = |message: Option<&DescriptorProto>| {
+            message.is_some_and(|message| message.options.map_entry())
+        };
+        !field.has_extendee()
+            && (is_entry(entry) || is_entry(self.linker.message(field.type_name())))
     }
 
     /// A message by its full name.
@@ -472,6 +517,11 @@ fn message_mut<'a>(
         message = message.nested_type.get_mut(step[1] as usize)?;
     }
     Some(message)
+}
+
+/// The full name of what a full name is in.
+fn within(name: &str) -> Option<&str> {
+    Some(name.rsplit_once('.')?.0)
 }
 
 fn is_message(field: &FieldDescriptorProto) -> bool {

@@ -85,14 +85,15 @@ enum Kind {
 }
 
 #[derive(Clone, Debug)]
-struct Token {
+pub(super) struct Token {
     kind: Kind,
-    range: Range<usize>,
+    /// Where it lies in the text.
+    pub range: Range<usize>,
 }
 
 /// Tokens without comments. The boundaries agree with the compilers' for every text that they
 /// accept; for others only the outline of a refused file is at stake.
-fn tokens(text: &str) -> impl Iterator<Item = Token> {
+pub(super) fn tokens(text: &str) -> impl Iterator<Item = Token> {
     let bytes = text.as_bytes();
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -101,10 +102,6 @@ fn tokens(text: &str) -> impl Iterator<Item = Token> {
             let kind = match *bytes.get(start)? {
                 b if b.is_ascii_whitespace() => {
                     at += 1;
-                    continue;
-                }
-                b'#' => {
-                    at = end_of_line(bytes, start);
                     continue;
                 }
                 b'/' if bytes.get(start + 1) == Some(&b'/') => {

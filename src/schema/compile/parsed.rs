@@ -173,14 +173,22 @@ pub(super) struct Part {
 pub(super) enum Value {
     Word(String),
     /// Positive, up to 64 bits.
-    Integer(u64),
+    Integer(u64, Base),
     /// What stands behind the minus.
-    Negative(u64),
+    Negative(u64, Base),
     Float(f64),
     Text(Vec<u8>),
     Aggregate(Vec<Entry>),
     /// Within an aggregate only.
     List(Vec<(Value, Range<usize>)>),
+}
+
+/// How a whole number is written. Within an aggregate it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Base {
+    Ten,
+    /// Hexadecimal or octal.
+    Other,
 }
 
 /// One `name: value` within an aggregate.

@@ -17,6 +17,7 @@ use std::ops::Range;
 use protobuf::descriptor::FileDescriptorProto;
 use protobuf::descriptor::source_code_info::Location;
 
+use super::deadline;
 use super::fault::Fault;
 use super::lexer::{Kind, Token, integer, tokens, unquoted};
 use super::parsed::{Edition, Entity, Parsed, Visibility, Written};
@@ -28,6 +29,11 @@ pub(super) const MAX_FIELD_NUMBER: i32 = (1 << 29) - 1;
 
 /// How deep messages may nest, as protoc has it.
 const MAX_MESSAGE_DEPTH: usize = 32;
+
+/// How long a package's name may be, in bytes and in parts, as protoc has it: each file has a name for each
+/// part.
+const MAX_PACKAGE: usize = 511;
+const MAX_PACKAGE_DEPTH: usize = 101;
 
 type Parse<T> = Result<T, Box<Fault>>;
 
@@ -42,6 +48,7 @@ pub(super) fn parse(name: &str, text: &str) -> Parse<Parsed> {
         path: Vec::new(),
         locations: Vec::new(),
         depth: 0,
+        copied: 0,
         parsed: Parsed {
             file: FileDescriptorProto::new(),
             edition: Edition::Proto2,
@@ -98,6 +105,8 @@ struct Parser<'a> {
     locations: Vec<(Vec<i32>, Range<usize>)>,
     /// Messages that are open.
     depth: usize,
+    /// Text of options that stand for more than one range each, once more for each.
+    copied: usize,
     parsed: Parsed,
 }
 
@@ -124,6 +133,7 @@ impl<'a> Parser<'a> {
     }
 
     fn next(&mut self) -> Token {
+        deadline::step();
         let token = self.token();
         self.at = (self.at + 1).min(self.tokens.len() - 1);
         token
@@ -472,6 +482,11 @@ impl Parser<'_> {
             return Err(Fault::new(range, "a second package")
                 .label("a file has one package at most")
                 .boxed());
+        }
+        if name.len() > MAX_PACKAGE || name.split('.').count() > MAX_PACKAGE_DEPTH {
+            let text =
+                format!("a package of more than {MAX_PACKAGE} bytes or {MAX_PACKAGE_DEPTH} parts");
+            return Err(Fault::new(range, text).help("choose a shorter one").boxed());
         }
         self.expect_end()?;
         self.parsed.file.set_package(name);

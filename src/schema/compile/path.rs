@@ -9,6 +9,7 @@ pub(super) const FILE_MESSAGE: i32 = 4;
 pub(super) const FILE_ENUM: i32 = 5;
 pub(super) const FILE_SERVICE: i32 = 6;
 pub(super) const FILE_EXTENSION: i32 = 7;
+pub(super) const FILE_OPTIONS: i32 = 8;
 /// Unknown to the descriptor model.
 pub(super) const FILE_EDITION: u32 = 14;
 /// Unknown to the descriptor model.
@@ -41,6 +42,7 @@ pub(super) const VALUE_NUMBER: i32 = 2;
 pub(super) const SERVICE_METHOD: i32 = 2;
 pub(super) const METHOD_INPUT: i32 = 2;
 pub(super) const METHOD_OUTPUT: i32 = 3;
+pub(super) const OPTION_JAVA_CHECK: i32 = 27;
 pub(super) const OPTION_PACKED: i32 = 2;
 pub(super) const OPTION_LAZY: i32 = 5;
 

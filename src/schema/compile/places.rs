@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use protobuf::descriptor::FileDescriptorProto;
 
-use super::Compiler;
+use super::{Compiler, deadline};
 use crate::diagnostic::{Place, SourceFile};
 
 /// protoc counts a tab as going on to the next multiple of this.
@@ -37,6 +37,7 @@ impl<'a> Places<'a> {
             lines: std::iter::once(0).chain(starts).collect(),
             spans: locations
                 .iter()
+                .inspect(|_| deadline::step())
                 .map(|l| (&l.path[..], &l.span[..]))
                 .collect(),
         }

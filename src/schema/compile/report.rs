@@ -11,7 +11,7 @@ use super::{Compiler, path};
 use crate::diagnostic::{Diagnostic, Place, Severity, SourceFile};
 
 /// Faults that are told of one file. More help nobody, and each takes time to find its place.
-const MAX_FAULTS: usize = 20;
+pub(super) const MAX_FAULTS: usize = 20;
 
 /// Collects the faults of a file. Its places are looked up only if there are any.
 pub(super) struct Report<'a> {

@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::outline::Outline;
+use super::outline::{Outline, tokens};
 use super::well_known;
 use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, shown};
 
@@ -84,9 +84,11 @@ impl Sources {
     }
 
     /// The files, without what only a compiler needs.
-    pub(super) fn into_files(self) -> BTreeMap<String, Arc<SourceFile>> {
-        let files = self.files.into_iter();
-        files.map(|(name, source)| (name, source.file)).collect()
+    pub(super) fn texts(&self) -> BTreeMap<String, Arc<SourceFile>> {
+        let files = self.files.iter();
+        files
+            .map(|(name, source)| (name.clone(), Arc::clone(&source.file)))
+            .collect()
     }
 
     /// Drops the copies of the files that the built-in compiler brings along, under whose names
@@ -240,25 +242,23 @@ impl<'a> Reader<'a> {
     /// Reads what is imported and wasn't met on the walk: by its name in an outer root, through a
     /// second symlink, or without `.proto` at its end.
     fn follow_imports(&mut self) {
-        loop {
-            let names = self.sources.imported().into_iter();
-            let missing: BTreeSet<String> = names
-                .filter(|name| is_plain(name) && !self.sources.files.contains_key(*name))
-                .map(str::to_owned)
-                .collect();
-            let before = self.sources.len();
-            for name in missing {
-                let roots = self.sources.roots.iter();
-                let path = roots
-                    .map(|root| root.join(&name))
-                    .find(|path| path.is_file());
-                if let Some(path) = path.filter(|_| !self.full) {
-                    self.read(name, &path);
-                }
+        let names = self.sources.imported().into_iter();
+        let mut open: BTreeSet<String> = names.map(str::to_owned).collect();
+        let mut seen = HashSet::new();
+        while let Some(name) = open.pop_first() {
+            let known = self.sources.files.contains_key(&name) || !seen.insert(name.clone());
+            if known || !is_plain(&name) || self.full {
+                continue;
             }
-            if self.sources.len() == before {
-                return;
-            }
+            let roots = self.sources.roots.iter();
+            let path = roots
+                .map(|root| root.join(&name))
+                .find(|path| path.is_file());
+            let Some(path) = path else { continue };
+            self.read(name.clone(), &path);
+            let source = self.sources.files.get(&name);
+            let imports = source.into_iter().flat_map(|s| &s.outline.imports);
+            open.extend(imports.map(|import| import.name.clone()));
         }
     }
 
@@ -357,21 +357,36 @@ fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok((bytes.len() as u64 <= MAX_FILE_BYTES).then_some(bytes))
 }
 
+/// The text of a file. Comments may be in any encoding: what is no UTF-8 in them is replaced.
 fn decode(path: &Path, bytes: Vec<u8>) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     let without_mark = |text: &str| text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(SourceFile::new(shown(path), without_mark(&text))),
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            let text = String::from_utf8_lossy(error.as_bytes());
-            let file = SourceFile::new(shown(path), text.into_owned());
-            let place = file.place_of_bytes(at..at + '\u{fffd}'.len_utf8());
-            Err(Box::new(
-                Diagnostic::error("the file is not UTF-8")
-                    .at(place)
-                    .label(format!("byte {at} is not part of a UTF-8 character"))
-                    .help("save it as UTF-8"),
-            ))
+    let bytes = match String::from_utf8(bytes) {
+        Ok(text) => return Ok(SourceFile::new(shown(path), without_mark(&text))),
+        Err(error) => error.into_bytes(),
+    };
+    let mut text = String::with_capacity(bytes.len());
+    // Where each replacement is, in the text, and what it stands for, in the bytes.
+    let mut replaced: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut read = 0;
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        read += chunk.valid().len();
+        if !chunk.invalid().is_empty() {
+            replaced.insert(text.len(), read);
+            text.push('\u{fffd}');
+            read += chunk.invalid().len();
         }
     }
+    let outside = tokens(&text).find_map(|token| replaced.range(token.range).next());
+    let Some((&at, &byte)) = outside else {
+        return Ok(SourceFile::new(shown(path), without_mark(&text)));
+    };
+    let file = SourceFile::new(shown(path), text);
+    let place = file.place_of_bytes(at..at + '\u{fffd}'.len_utf8());
+    Err(Box::new(
+        Diagnostic::error("the file is not UTF-8")
+            .at(place)
+            .label(format!("byte {byte} is not part of a UTF-8 character"))
+            .help("save it as UTF-8"),
+    ))
 }

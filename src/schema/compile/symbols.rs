@@ -10,7 +10,16 @@ use protobuf::descriptor::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
 };
 
-use super::{full_name, path};
+use super::report::MAX_FAULTS;
+use super::{deadline, full_name, path};
+
+/// The longest full name, as protoc has it.
+pub(super) const MAX_NAME: usize = u16::MAX as usize;
+
+/// The full names of all files together, in bytes: ten times googleapis'. What is within a long name has a
+/// longer one, of a few bytes in the text; and the types that a file names aren't longer together
+/// than what it defines and its text.
+const MAX_NAMES: usize = 256 << 20;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +82,17 @@ pub(super) struct Clash {
     pub first: Symbol,
 }
 
+/// A name that isn't taken: what is wrong with it, and the path of what has it.
+pub(super) struct Unfit {
+    pub why: String,
+    pub path: Vec<i32>,
+}
+
 /// All names.
 #[derive(Default)]
 pub(super) struct Symbols {
+    /// Of all names together, as far as they were met.
+    bytes: usize,
     by_name: HashMap<String, Symbol>,
     /// Of each file, the packages that its own package lies in, and itself.
     packages: Vec<String>,
@@ -106,12 +123,18 @@ pub(super) enum Lookup<'a> {
 }
 
 impl Symbols {
-    /// Adds a file's names; the clashes.
-    pub fn add(&mut self, at: usize, file: &FileDescriptorProto) -> Vec<Clash> {
+    /// Whether the names of all files are longer than may be: those of the last one aren't all here.
+    pub fn is_full(&self) -> bool {
+        self.bytes > MAX_NAMES
+    }
+
+    /// Adds a file's names: the clashes, and the first name that isn't taken.
+    pub fn add(&mut self, at: usize, file: &FileDescriptorProto) -> (Vec<Clash>, Option<Unfit>) {
         let mut adder = Adder {
             symbols: self,
             file: at,
             clashes: Vec::new(),
+            unfit: None,
         };
         let package = file.package();
         for (end, _) in package
@@ -140,9 +163,9 @@ impl Symbols {
             }
             adder.add_as(name, Kind::Service, at.to_vec());
         }
-        let clashes = adder.clashes;
+        let Adder { clashes, unfit, .. } = adder;
         self.packages.push(package.to_owned());
-        clashes
+        (clashes, unfit)
     }
 
     /// What a file sees: `files` are indices of those that were added.
@@ -200,6 +223,7 @@ impl Symbols {
         let mut scope = within;
         while let Some(dot) = scope.rfind('.') {
             scope = &scope[..dot];
+            deadline::step();
             let first = format!("{scope}.{}", &name[..first_len]);
             let Some(symbol) = self.seen(view, &first) else {
                 continue;
@@ -251,11 +275,25 @@ struct Adder<'a> {
     symbols: &'a mut Symbols,
     file: usize,
     clashes: Vec<Clash>,
+    unfit: Option<Unfit>,
 }
 
 impl Adder<'_> {
     fn add_as(&mut self, name: String, kind: Kind, path: Vec<i32>) {
         use std::collections::hash_map::Entry;
+        deadline::step();
+        self.symbols.bytes += name.len();
+        if name.len() > MAX_NAME || self.symbols.is_full() {
+            let why = match name.len() > MAX_NAME {
+                true => format!("a full name of more than {MAX_NAME} bytes"),
+                false => format!(
+                    "the full names of all files are longer than {} MiB",
+                    MAX_NAMES >> 20
+                ),
+            };
+            self.unfit.get_or_insert(Unfit { why, path });
+            return;
+        }
         match self.symbols.by_name.entry(name) {
             Entry::Vacant(vacant) => {
                 vacant.insert(Symbol {
@@ -265,7 +303,9 @@ impl Adder<'_> {
                 });
             }
             Entry::Occupied(first) => {
-                if !(kind == Kind::Package && first.get().kind == Kind::Package) {
+                let both_packages = kind == Kind::Package && first.get().kind == Kind::Package;
+                // More aren't told.
+                if !both_packages && self.clashes.len() < MAX_FAULTS {
                     let (name, first) = (first.key().clone(), first.get().clone());
                     self.clashes.push(Clash { name, path, first });
                 }

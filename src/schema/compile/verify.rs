@@ -29,7 +29,7 @@ use super::linker::Linker;
 use super::parsed::{Edition, Parsed};
 use super::report::Report;
 use super::symbols::{Kind, View, enum_at};
-use super::{index, path};
+use super::{deadline, index, path};
 use crate::schema::table::features::{Features, place};
 use path::below;
 
@@ -52,6 +52,7 @@ pub(super) fn verify(
         ranges: HashMap::new(),
         enums: RefCell::default(),
         declarations: HashMap::new(),
+        visibilities: HashMap::new(),
         report,
     };
     check.file();
@@ -71,6 +72,8 @@ struct Check<'a, 'b, 'c> {
     enums: RefCell<HashMap<*const EnumDescriptorProto, Features>>,
     /// What extension ranges declare, by number.
     declarations: HashMap<*const ExtensionRange, HashMap<i32, Empty>>,
+    /// The default_symbol_visibility of files whose types are used.
+    visibilities: HashMap<usize, Option<u64>>,
     report: &'c mut Report<'b>,
 }
 
@@ -144,6 +147,7 @@ impl<'a> Check<'a, '_, '_> {
     }
 
     fn message(&mut self, message: &'a DescriptorProto, scope: &str, outer: Features, at: &[i32]) {
+        deadline::step();
         let features = outer.within(message.options.as_ref(), place::MESSAGE);
         let name = super::full_name(scope, message.name());
         self.field_numbers(message, at);
@@ -152,7 +156,7 @@ impl<'a> Check<'a, '_, '_> {
         self.message_options(message, at);
         self.oneofs(message, at);
         self.json_names(message, features, at);
-        self.maps(message, &name, at);
+        self.maps(message, &name, features, at);
         self.message_style(message, features, at);
         for (i, field) in message.field.iter().enumerate() {
             let oneof = field

@@ -5,17 +5,23 @@ use std::collections::HashMap;
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 
+use super::super::deadline;
 use super::super::parsed::{Entry, Value};
 use super::super::symbols::{Kind, Lookup};
 use super::tree::{Node, Tree};
-use super::{Reader, Refused, Settable, Type_, is_message, refuse, scalar};
+use super::{Reader, Refused, Settable, Type_, Words, is_message, refuse, scalar, within};
 use crate::diagnostic::Diagnostic;
+use crate::schema::table::features::place;
+
+/// What may stand before the type's name in an Any, as protoc has it.
+const ANY_HOSTS: &[&str] = &["type.googleapis.com", "type.googleprod.com"];
 
 impl<'a> Reader<'a> {
     pub(super) fn aggregate(&self, entries: &[Entry], ty: &Type_<'a>) -> Result<Tree, Refused> {
         let mut tree = Tree::default();
         let mut oneofs: HashMap<i32, &str> = HashMap::new();
         for entry in entries {
+            deadline::step();
             if entry.bracketed && entry.name.contains('/') {
                 self.any(entry, ty, &mut tree)?;
                 continue;
@@ -44,6 +50,7 @@ impl<'a> Reader<'a> {
             match &entry.value {
                 Value::List(values) => {
                     for (value, _) in values {
+                        deadline::step();
                         self.entry_value(entry, value, field, &mut tree)?;
                     }
                 }
@@ -78,6 +85,7 @@ impl<'a> Reader<'a> {
         see: &mut dyn FnMut(&'a FieldDescriptorProto),
     ) {
         for entry in entries {
+            deadline::step();
             let Ok(Some(field)) = self.entry_field(entry, ty) else {
                 continue;
             };
@@ -104,16 +112,25 @@ impl<'a> Reader<'a> {
         }
         let name = &entry.name;
         let named = self.field(ty, name).or_else(|| {
-            // A group goes by the name of its message.
+            // A group goes by the name of its message, and so does what is like one.
             let lower = self.field(ty, &name.to_ascii_lowercase())?;
-            let ending = lower.type_name().rsplit('.').next();
-            (lower.type_() == Type::TYPE_GROUP && ending == Some(name)).then_some(lower)
+            let beside = || lower.type_name() == format!(".{}.{name}", ty.name);
+            let delimited = lower.type_() == Type::TYPE_GROUP || lower.features.delimited;
+            (delimited && beside()).then_some(lower)
         });
-        if named.is_none() && ty.descriptor.reserved_name.contains(name) {
-            return Ok(None);
+        if named.is_none() {
+            let mut reserved = self.reserved.borrow_mut();
+            let reserved = reserved.entry(ty.name).or_insert_with(|| {
+                let names = ty.descriptor.reserved_name.iter();
+                names.map(String::as_str).collect()
+            });
+            if reserved.contains(name.as_str()) {
+                return Ok(None);
+            }
         }
         named.map(Some).ok_or_else(|| {
-            let names = ty.descriptor.field.iter().map(|f| f.name());
+            let fields = ty.descriptor.field.iter();
+            let names = fields.map(|f| f.name()).inspect(|_| deadline::step());
             let near = crate::diagnostic::did_you_mean(name, names);
             let text = format!("{} has no field {name:?}", ty.name);
             let fault = self.misplaced(entry, text);
@@ -141,6 +158,13 @@ impl<'a> Reader<'a> {
                 extension.ok_or_else(|| {
                     self.misplaced(entry, format!("{} does not extend {}", entry.name, ty.name))
                 })
+            }
+            // A field may be named in full, too.
+            Lookup::Found(name, symbol)
+                if symbol.kind == Kind::Field && within(&name) == Some(ty.name) =>
+            {
+                let field = self.settable(self.linker.file(symbol.file), &symbol.path);
+                field.ok_or_else(|| self.misplaced(entry, format!("{name} is not defined")))
             }
             // In a MessageSet, a message's name stands for the extension in it that is of its type.
             Lookup::Found(name, symbol) if symbol.kind == Kind::Message => {
@@ -204,18 +228,20 @@ impl<'a> Reader<'a> {
                 "false" | "False" | "f" => Node::Varint(0),
                 _ => return Err("true or false".to_owned()),
             },
-            (Type::TYPE_BOOL, Value::Integer(n @ (0 | 1))) => Node::Varint(*n),
-            (Type::TYPE_ENUM, Value::Integer(_) | Value::Negative(_)) => {
+            (Type::TYPE_BOOL, Value::Integer(n @ (0 | 1), _)) => Node::Varint(*n),
+            (Type::TYPE_ENUM, Value::Integer(..) | Value::Negative(..)) => {
                 let node = scalar::integer(value, Type::TYPE_INT32)?;
                 self.enum_number(&node, field)?;
                 node
             }
-            (Type::TYPE_FLOAT, value) => {
-                Node::Fixed32((scalar::float(value, true).ok_or("a number")? as f32).to_bits())
-            }
-            (Type::TYPE_DOUBLE, value) => {
-                Node::Fixed64(scalar::float(value, true).ok_or("a number")?.to_bits())
-            }
+            (Type::TYPE_FLOAT, value) => Node::Fixed32(
+                (scalar::float(value, true).ok_or("a decimal number")? as f32).to_bits(),
+            ),
+            (Type::TYPE_DOUBLE, value) => Node::Fixed64(
+                scalar::float(value, true)
+                    .ok_or("a decimal number")?
+                    .to_bits(),
+            ),
             (Type::TYPE_STRING, Value::Text(bytes)) if std::str::from_utf8(bytes).is_err() => {
                 return Err("UTF-8".to_owned());
             }
@@ -232,22 +258,38 @@ impl<'a> Reader<'a> {
         let Some(one) = super::super::symbols::enum_at(&linked.file, &symbol.path) else {
             return Ok(());
         };
-        let known = one
-            .value
-            .iter()
-            .any(|value| i64::from(value.number()) as u64 == *n);
-        let open = linked.edition != super::super::parsed::Edition::Proto2;
-        match known || open {
-            true => Ok(()),
-            false => Err(format!("a value of {name}")),
+        let mut closed = self.closed.borrow_mut();
+        let numbers = closed.entry(one).or_insert_with(|| {
+            let outer = linked.features(&symbol.path[..symbol.path.len() - 2]);
+            let features = outer.within(one.options.as_ref(), place::ENUM);
+            let numbers = one.value.iter().map(|value| value.number());
+            features.closed_enum.then(|| numbers.collect())
+        });
+        match numbers {
+            Some(numbers) if !numbers.contains(&(*n as i64 as i32)) => {
+                Err(format!("a value of {name}"))
+            }
+            _ => Ok(()),
         }
     }
 
     /// `[host/pkg.Message] { … }` makes a google.protobuf.Any.
     fn any(&self, entry: &Entry, ty: &Type_<'a>, tree: &mut Tree) -> Result<(), Refused> {
-        let name = entry.name.rsplit('/').next().unwrap_or_default();
-        let (Some(message), Value::Aggregate(entries)) = (self.message(name), &entry.value) else {
-            return Err(self.misplaced(entry, format!("{name:?} is no message that is known here")));
+        let (host, name) = entry.name.rsplit_once('/').unwrap_or_default();
+        if !ANY_HOSTS.contains(&host) {
+            let text = format!("{host:?} names no types");
+            let expected = format!("expected {}/{name}", ANY_HOSTS[0]);
+            return Err(self.misplaced(entry, text).into_label(expected));
+        }
+        // What is imported for options only isn't enough.
+        let symbol = self.linker.symbols().get(name);
+        let seen = symbol.is_some_and(|symbol| self.types.sees(symbol.file));
+        let message = self.message(name).filter(|_| seen);
+        let (Some(message), Value::Aggregate(entries)) = (message, &entry.value) else {
+            let text = format!("{name:?} is no message that is known here");
+            return Err(self
+                .misplaced(entry, text)
+                .into_label("expected a message of this file or of an import, by its full name"));
         };
         if ty.name != "google.protobuf.Any" {
             return Err(self.misplaced(entry, format!("{} is no google.protobuf.Any", ty.name)));

@@ -3,7 +3,8 @@
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::Type;
 
-use super::super::parsed::Value;
+use super::super::float::named;
+use super::super::parsed::{Base, Value};
 use super::Reader;
 use super::tree::Node;
 
@@ -55,20 +56,14 @@ impl Reader<'_> {
 /// A number; `inf` and `nan`, and in the text format (`lax`) other spellings of them.
 pub(super) fn float(value: &Value, lax: bool) -> Option<f64> {
     Some(match value {
-        Value::Integer(n) => *n as f64,
+        // Only decimal ones are floats in the text format.
+        Value::Integer(_, Base::Other) | Value::Negative(_, Base::Other) if lax => return None,
+        Value::Integer(n, _) => *n as f64,
         // An integer has no -0, but in the text format.
-        Value::Negative(0) if !lax => 0.0,
-        Value::Negative(n) => -(*n as f64),
+        Value::Negative(0, _) if !lax => 0.0,
+        Value::Negative(n, _) => -(*n as f64),
         Value::Float(n) => *n,
-        Value::Word(word) => match word.as_str() {
-            "inf" => f64::INFINITY,
-            "nan" => f64::NAN,
-            word if lax && matches!(word.to_ascii_lowercase().as_str(), "inf" | "infinity") => {
-                f64::INFINITY
-            }
-            word if lax && word.eq_ignore_ascii_case("nan") => f64::NAN,
-            _ => return None,
-        },
+        Value::Word(word) => named(word, lax)?,
         _ => return None,
     })
 }
@@ -83,11 +78,11 @@ pub(super) fn integer(value: &Value, kind: Type) -> Result<Node, String> {
         _ => (0, u64::MAX.into()),
     };
     let number = match value {
-        Value::Integer(n) => i128::from(*n),
-        Value::Negative(n) => -i128::from(*n),
+        Value::Integer(n, _) => i128::from(*n),
+        Value::Negative(n, _) => -i128::from(*n),
         _ => return Err("a whole number".to_owned()),
     };
-    if !(least..=most).contains(&number) || (least == 0 && matches!(value, Value::Negative(_))) {
+    if !(least..=most).contains(&number) || (least == 0 && matches!(value, Value::Negative(..))) {
         return Err(format!("a number from {least} to {most}"));
     }
     let signed = number as i64;

@@ -4,7 +4,7 @@ use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 
 use super::super::parsed::{Edition, Entity, Written};
-use super::super::{fault::Fault, float, index, path};
+use super::super::{fault::Fault, float, index, lexer::integer, path};
 use super::{Kind, Parse, Parser};
 
 /// What a field is declared in.
@@ -414,13 +414,25 @@ impl Parser<'_> {
         Ok(if negative { -value } else { value })
     }
 
+    /// The value of a number as a float. Only if it is decimal may it be over 64 bits.
+    pub(super) fn large(&self, token: super::Token) -> Parse<f64> {
+        let text = self.word(token);
+        let decimal = token.kind == Kind::Float || text.len() == 1 || !text.starts_with('0');
+        match decimal || integer(text).is_some() {
+            true => Ok(float::parsed(text)),
+            false => Err(Fault::new(token.range(), "the number is out of range")
+                .label("expected at most 64 bits, or a decimal number")
+                .boxed()),
+        }
+    }
+
     /// A float, an integer, `inf` or `nan`.
     fn number(&mut self) -> Parse<f64> {
         let token = self.token();
         match token.kind {
             Kind::Integer | Kind::Float => {
                 self.next();
-                Ok(float::parsed(self.word(token)))
+                self.large(token)
             }
             _ if self.take("inf") => Ok(f64::INFINITY),
             _ if self.take("nan") => Ok(f64::NAN),

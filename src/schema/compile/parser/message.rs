@@ -10,6 +10,11 @@ use super::{Kind, MAX_FIELD_NUMBER, MAX_MESSAGE_DEPTH, Parse, Parser};
 /// What descriptors and generated code can count.
 const MAX_FIELDS: usize = 65_535;
 
+/// Each range has its options, though they are written once for all of a statement: the text of a file's may
+/// be so many times as long as the file, and as so many bytes, which a short file may need.
+const MAX_COPIES: usize = 8;
+const MAX_COPIED: usize = 64 << 10;
+
 /// The end of a range to `max`, exclusive, until it is known whether the message is a MessageSet.
 const MAX_END: i32 = MAX_FIELD_NUMBER + 1;
 
@@ -200,8 +205,17 @@ impl Parser<'_> {
             }
         }
         if self.is_sign(b'[') {
+            let from = self.token();
             let written = self.bracketed_options()?;
             // The options stand for each of the ranges.
+            let range = self.since(from);
+            self.copied += range.len() * (message.extension_range.len() - first - 1);
+            if self.copied > self.text.len() * MAX_COPIES + MAX_COPIED {
+                let fault = Fault::new(range, "too long options for so many ranges");
+                return Err(fault
+                    .help("let fewer ranges have them, or one range in place of many")
+                    .boxed());
+            }
             for which in first..message.extension_range.len() {
                 for written in &written {
                     self.path

@@ -3,8 +3,13 @@
 use super::super::fault::Fault;
 use super::super::float;
 use super::super::lexer::integer;
-use super::super::parsed::{Entity, Entry, Part, Value, Written};
+use super::super::outline::MAX_NESTING;
+use super::super::parsed::{Base, Entity, Entry, Part, Value, Written};
 use super::{Kind, Parse, Parser};
+
+/// Parts of an option's name, as protoc has it: each but the last is a message within the one before, and
+/// readers let messages nest so deep.
+const MAX_PARTS: usize = MAX_NESTING + 1;
 
 impl Parser<'_> {
     /// `option NAME = VALUE;`
@@ -36,6 +41,10 @@ impl Parser<'_> {
         let mut name = Vec::new();
         loop {
             name.push(self.option_part()?);
+            if name.len() > MAX_PARTS {
+                let text = format!("an option's name of more than {MAX_PARTS} parts");
+                return Err(Fault::new(self.since(from), text).boxed());
+            }
             if !self.take_sign(b'.') {
                 break;
             }
@@ -74,35 +83,42 @@ impl Parser<'_> {
         if self.take_sign(b'{') {
             return self.aggregate(b'}').map(Value::Aggregate);
         }
-        self.scalar_value("the option's value")
+        self.scalar_value("the option's value", false)
     }
 
-    /// A word, number or text, with a minus where it makes sense.
-    fn scalar_value(&mut self, what: &str) -> Parse<Value> {
+    /// A word, number or text, with a minus where it makes sense. The text format (`lax`) has more
+    /// spellings of infinity.
+    fn scalar_value(&mut self, what: &str, lax: bool) -> Parse<Value> {
         let minus = self.token();
         let negative = self.take_sign(b'-');
         let token = self.token();
         Ok(match token.kind {
             Kind::Word => {
                 self.next();
-                match (negative, self.word(token)) {
-                    (false, word) => Value::Word(word.to_owned()),
-                    (true, "inf" | "infinity") => Value::Float(f64::NEG_INFINITY),
-                    (true, "nan") => Value::Float(f64::NAN),
-                    (true, _) => {
-                        return Err(Fault::new(minus.range(), "a minus before a word").boxed());
-                    }
+                let word = self.word(token);
+                if !negative {
+                    return Ok(Value::Word(word.to_owned()));
                 }
+                let n = float::named(word, lax).ok_or_else(|| {
+                    let fault = Fault::new(minus.range(), "a minus before a word");
+                    fault.label("expected a number, inf or nan").boxed()
+                })?;
+                // Only the text format has a -nan.
+                Value::Float(if n.is_nan() && !lax { n } else { -n })
             }
             Kind::Integer => {
                 self.next();
                 let text = self.word(token);
+                let base = match text.len() > 1 && text.starts_with('0') {
+                    true => Base::Other,
+                    false => Base::Ten,
+                };
                 match (integer(text), negative) {
-                    (Some(n), false) => Value::Integer(n),
-                    (Some(n), true) if n <= 1 << 63 => Value::Negative(n),
+                    (Some(n), false) => Value::Integer(n, base),
+                    (Some(n), true) if n <= 1 << 63 => Value::Negative(n, base),
                     // What no integer can hold may still be a float.
-                    (_, _) => {
-                        let n = float::parsed(text);
+                    _ => {
+                        let n = self.large(token)?;
                         Value::Float(if negative { -n } else { n })
                     }
                 }
@@ -134,7 +150,7 @@ impl Parser<'_> {
                 () if self.take_sign(b'{') => Value::Aggregate(self.aggregate(b'}')?),
                 () if self.take_sign(b'<') => Value::Aggregate(self.aggregate(b'>')?),
                 () if self.take_sign(b'[') => self.list(colon)?,
-                () if colon => self.scalar_value("a value")?,
+                () if colon => self.scalar_value("a value", true)?,
                 () => return self.unexpected("':' and a value"),
             };
             entries.push(Entry {
@@ -151,6 +167,14 @@ impl Parser<'_> {
     }
 
     fn entry_name(&mut self) -> Parse<String> {
+        if self.is_sign(b'#') {
+            // protoc reads an aggregate as one line, and drops the rest of it in silence.
+            let fault = Fault::new(self.token().range(), "a comment that starts with #");
+            return Err(fault
+                .label("the rest of the value would be lost")
+                .help("write // before the comment")
+                .boxed());
+        }
         Ok(self.expect_word("the name of a field")?.0.to_owned())
     }
 
@@ -188,7 +212,7 @@ impl Parser<'_> {
             let value = match () {
                 () if self.take_sign(b'{') => Value::Aggregate(self.aggregate(b'}')?),
                 () if self.take_sign(b'<') => Value::Aggregate(self.aggregate(b'>')?),
-                () if colon => self.scalar_value("a value")?,
+                () if colon => self.scalar_value("a value", true)?,
                 () => return self.unexpected("'{'"),
             };
             list.push((value, self.since(from)));

@@ -3,7 +3,7 @@
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 
-use super::super::parser::MAX_FIELD_NUMBER;
+use super::super::parser::{MAX_FIELD_NUMBER, camel_case};
 use super::super::path::{self, below};
 use super::super::symbols::message_at;
 use super::{Check, bare};
@@ -46,7 +46,8 @@ impl<'a> Check<'a, '_, '_> {
             let text = format!("extension {} is required", extension.name());
             self.report.fault(text, at, "", "make it optional");
         }
-        if self.json_name_is_written(at) {
+        let own = camel_case(extension.name());
+        if self.json_name_is_written(at) && extension.json_name() != own {
             let place = below(at, path::FIELD_JSON_NAME, None);
             self.report
                 .fault("an extension with a json_name", &place, "", "leave it out");

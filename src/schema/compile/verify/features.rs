@@ -7,6 +7,7 @@ use protobuf::descriptor::{FieldDescriptorProto, FieldOptions};
 use protobuf::well_known_types::empty::Empty;
 use protobuf::{Message as _, UnknownFields, UnknownValueRef};
 
+use super::super::deadline;
 use super::super::options::{Reader, visit};
 use super::super::parsed::{Entity, Value, Written};
 use super::super::path::{self, below};
@@ -30,6 +31,7 @@ impl<'a> Check<'a, '_, '_> {
         // By the field's address: its own options may be many.
         let mut known: HashMap<(*const FieldDescriptorProto, Entity), Vec<String>> = HashMap::new();
         for written in &self.parsed.options {
+            deadline::step();
             let is_features = written.name[0].name == "features" && !written.name[0].is_extension;
             if is_features && !self.edition.is_edition() {
                 self.fault_at_name(
@@ -92,6 +94,30 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
+    /// A field without presence can't tell a closed enum's unknown values from none.
+    pub(super) fn open_enum(
+        &mut self,
+        field: &FieldDescriptorProto,
+        features: Features,
+        place: &[i32],
+    ) {
+        let name = field.type_name();
+        let closed = |(_, features): (_, Features)| features.closed_enum;
+        if self.edition.is_edition()
+            && field.type_() == Type::TYPE_ENUM
+            && self.is_implicit(field, features)
+            && self.enum_of(name).is_some_and(closed)
+        {
+            let text = format!(
+                "{} is a closed enum, in a field without presence",
+                super::bare(name)
+            );
+            let help = "give the field presence, or use an open enum";
+            self.report
+                .fault(text, place, "expected an open enum", help);
+        }
+    }
+
     /// Whether what a field's features say fits the field.
     pub(super) fn field_features(
         &mut self,
@@ -102,24 +128,7 @@ impl<'a> Check<'a, '_, '_> {
         if !self.edition.is_edition() {
             return;
         }
-        if self.is_implicit(field, features) && field.type_() == Type::TYPE_ENUM {
-            let closed = self
-                .enum_of(field.type_name())
-                .is_some_and(|(_, features)| features.closed_enum);
-            if closed {
-                let text = format!(
-                    "{} is a closed enum, in a field without presence",
-                    super::bare(field.type_name())
-                );
-                let place = below(at, path::FIELD_TYPE_NAME, None);
-                self.report.fault(
-                    text,
-                    &place,
-                    "expected an open enum",
-                    "give the field presence, or use an open enum",
-                );
-            }
-        }
+        self.open_enum(field, features, &below(at, path::FIELD_TYPE_NAME, None));
         let set = own(field);
         let repeated = field.label() == Label::LABEL_REPEATED;
         let is_map = repeated && self.is_map(field);
@@ -169,8 +178,15 @@ impl<'a> Check<'a, '_, '_> {
         entry.is_some_and(|m| m.field.iter().any(|f| f.type_() == Type::TYPE_STRING))
     }
 
-    /// A file can't make all its fields required.
+    /// A file can't make all its fields required, nor say of Java what a feature says since editions.
     pub(super) fn file_features(&mut self, features: Features) {
+        if self.edition.is_edition() && self.file.options.java_string_check_utf8() {
+            let text = "editions have no option java_string_check_utf8";
+            let at = [path::FILE_OPTIONS, path::OPTION_JAVA_CHECK];
+            let help =
+                "write features.(pb.java).utf8_validation, by google/protobuf/java_features.proto";
+            self.report.fault(text, &at, "", help);
+        }
         if features.presence == Presence::Required {
             let written = self
                 .parsed

@@ -4,20 +4,28 @@ use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::field_options::JSType;
 
+use super::super::deadline;
 use super::super::parsed::Edition;
 use super::super::path::{self, below};
+use super::super::symbols::MAX_NAME;
 use super::{Check, bare};
 use crate::schema::table::features::{Features, Presence, place};
 
 impl<'a> Check<'a, '_, '_> {
     /// `outer`: the features of what the field is in.
     pub(super) fn field(&mut self, field: &'a FieldDescriptorProto, outer: Features, at: &[i32]) {
+        deadline::step();
         let features = outer.within(field.options.as_ref(), place::FIELD);
         self.default(field, features, at);
         self.fitting_options(field, at);
         self.closed_enum(field, &below(at, path::FIELD_TYPE_NAME, None));
         self.field_features(field, features, at);
         self.field_style(field, features, at);
+        if field.json_name().len() > MAX_NAME {
+            let place = below(at, path::FIELD_JSON_NAME, None);
+            let text = format!("a json_name of more than {MAX_NAME} bytes");
+            self.report.fault(text, &place, "", "choose a shorter one");
+        }
         if field.json_name().contains('\0') {
             let place = below(at, path::FIELD_JSON_NAME, None);
             self.report

@@ -7,9 +7,16 @@ use protobuf::descriptor::field_descriptor_proto::Type;
 
 use super::super::path::{self, below};
 use super::{Check, bare};
+use crate::schema::table::features::{Features, place};
 
 impl<'a> Check<'a, '_, '_> {
-    pub(super) fn maps(&mut self, message: &'a DescriptorProto, name: &str, at: &[i32]) {
+    pub(super) fn maps(
+        &mut self,
+        message: &'a DescriptorProto,
+        name: &str,
+        features: Features,
+        at: &[i32],
+    ) {
         let types = message
             .field
             .iter()
@@ -34,6 +41,8 @@ impl<'a> Check<'a, '_, '_> {
                     .fault(text, &place, "expected a whole number, bool or string", "");
             }
             self.closed_enum(value, &place);
+            let features = features.within(value.options.as_ref(), place::FIELD);
+            self.open_enum(value, features, &place);
             let starts_at = self
                 .enum_of(value.type_name())
                 .and_then(|(e, _)| Some(e.value.first()?.number()));

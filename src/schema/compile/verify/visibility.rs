@@ -1,13 +1,14 @@
 //! `export` and `local`, since edition 2024: who may use a message or enum.
 
-use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
+use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 use protobuf::well_known_types::empty::Empty;
 use protobuf::{Message as _, UnknownValueRef};
 
+use super::super::deadline;
 use super::super::linker::Linked;
 use super::super::parsed::{Edition, Visibility};
 use super::super::path::{self, below};
-use super::super::symbols::{enum_at, message_at};
+use super::super::symbols::{Symbol, enum_at, message_at};
 use super::Check;
 use crate::schema::table::features::place;
 
@@ -78,15 +79,32 @@ impl<'a> Check<'a, '_, '_> {
     }
 
     fn used(&mut self, name: &str, place: &[i32]) {
+        deadline::step();
         let Some((symbol, linked)) = self.linker.get(name).filter(|_| !name.is_empty()) else {
             return;
         };
-        if linked.file.name() == self.file.name() || !is_local(linked, &symbol.path) {
+        if linked.file.name() == self.file.name() || !self.is_local(linked, symbol) {
             return;
         }
         let text = format!("{} is local to {:?}", super::bare(name), linked.file.name());
         let help = "write export before its definition, or use another";
         self.report.fault(text, place, "", help);
+    }
+
+    fn is_local(&mut self, linked: &Linked, symbol: &Symbol) -> bool {
+        if linked.edition < Edition::Edition2024 {
+            return false;
+        }
+        if let Some(said) = said(&linked.file, &symbol.path) {
+            return said == Visibility::Local as u64;
+        }
+        // Its options may be many.
+        let default = self.visibilities.entry(symbol.file);
+        match default.or_insert_with(|| default_visibility(&linked.file)) {
+            Some(EXPORT_ALL) => false,
+            Some(EXPORT_TOP_LEVEL) | None => symbol.path.len() > 2,
+            Some(_) => true,
+        }
     }
 
     /// STRICT files export nothing that is nested, but for enums in messages that are mere scopes.
@@ -120,32 +138,28 @@ impl<'a> Check<'a, '_, '_> {
     }
 }
 
-fn is_local(linked: &Linked, at: &[i32]) -> bool {
-    if linked.edition < Edition::Edition2024 {
-        return false;
-    }
-    let is_enum = matches!(at, [path::FILE_ENUM, _] | [.., path::MESSAGE_ENUM, _]);
-    let said = match is_enum {
-        true => enum_at(&linked.file, at)
-            .and_then(|e| e.special_fields.unknown_fields().get(path::ENUM_VISIBILITY)),
-        false => message_at(&linked.file, at).and_then(|m| {
-            m.special_fields
-                .unknown_fields()
-                .get(path::MESSAGE_VISIBILITY)
-        }),
+/// What a type itself says of who may use it.
+fn said(file: &FileDescriptorProto, at: &[i32]) -> Option<u64> {
+    // A file's messages have the number that a message's enums have.
+    let is_enum = match at {
+        [list, _] => *list == path::FILE_ENUM,
+        _ => matches!(at, [.., path::MESSAGE_ENUM, _]),
     };
-    match said {
-        Some(UnknownValueRef::Varint(n)) => n == Visibility::Local as u64,
-        _ => match default_visibility(&linked.file).unwrap_or(EXPORT_TOP_LEVEL) {
-            EXPORT_ALL => false,
-            EXPORT_TOP_LEVEL => at.len() > 2,
-            _ => true,
-        },
+    let (unknown, number) = match is_enum {
+        true => (&enum_at(file, at)?.special_fields, path::ENUM_VISIBILITY),
+        false => (
+            &message_at(file, at)?.special_fields,
+            path::MESSAGE_VISIBILITY,
+        ),
+    };
+    match unknown.unknown_fields().get(number)? {
+        UnknownValueRef::Varint(said) => Some(said),
+        _ => None,
     }
 }
 
 /// The file's feature, if it sets it.
-fn default_visibility(file: &protobuf::descriptor::FileDescriptorProto) -> Option<u64> {
+fn default_visibility(file: &FileDescriptorProto) -> Option<u64> {
     let options = file.options.as_ref()?;
     let mut said = None;
     for (number, value) in options.special_fields.unknown_fields() {
