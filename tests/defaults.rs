@@ -215,11 +215,11 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn the_readme_has_every_key_and_its_default() {
     let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
-    let mut told = BTreeSet::new();
+    let (mut told, mut bounds) = (BTreeSet::new(), BTreeSet::new());
     let mut section = String::new();
     for line in readme.lines() {
         let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [key, default, _] = cells[..] else {
+        let [key, default, meaning] = cells[..] else {
             section.clear();
             continue;
         };
@@ -248,6 +248,13 @@ fn the_readme_has_every_key_and_its_default() {
                 (None, _) => (section.clone(), name),
             };
             let default = defaults.next().map(|it| it.to_string());
+            let most = meaning.split("at most ").nth(1).map(|most| {
+                let most = most.trim_start_matches('`');
+                most.split(|c: char| !c.is_alphanumeric()).next().unwrap()
+            });
+            if let Some(most) = most {
+                bounds.insert((of.clone(), name.to_owned(), most.to_owned()));
+            }
             assert!(told.insert((of, name.to_owned(), default)), "twice: {name}");
         }
     }
@@ -260,6 +267,15 @@ fn the_readme_has_every_key_and_its_default() {
     let encodings = ["protobuf", "msgpack", "json"].map(|it| ("schema".into(), it.into(), None));
     let there: BTreeSet<_> = there.filter(|it| !encodings.contains(it)).collect();
     assert_eq!(told, there);
+    assert!(bounds.len() >= 2, "{bounds:?}");
+    for (section, name, most) in bounds {
+        let mut of_it = described(&schema()).into_iter();
+        let of_it = of_it.find(|it| it.0 == section && it.1.last() == Some(&name));
+        let schema = of_it.unwrap().2;
+        let bound = schema.get("maximum").map(Value::to_string);
+        let said = at_most(&schema).map(|(number, unit)| format!("{number}{unit}"));
+        assert_eq!(bound.or(said), Some(most), "{section} {name}");
+    }
 }
 
 /// What the design has and this release hasn't is refused, as README.md says.

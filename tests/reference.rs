@@ -215,7 +215,7 @@ fn the_page_on_status_has_its_keys() {
         "far: { connect: \"tcp://127.0.0.1:1\" }, clients: {",
     ));
     process.follows();
-    // One of each: added, changed and removed, of a kind; and a warning.
+    // One of each: added, changed and removed.
     let text = fs::read_to_string(process.file()).unwrap();
     let text = text.replace("queue: 7", "queue: 8").replace("R: {", "S: {");
     let text = text.replace("far: {", "near: {");
