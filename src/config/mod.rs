@@ -199,7 +199,7 @@ fn resolve(
         })
         .collect();
     let routes: Vec<_> = routes.into_iter().collect::<Option<_>>()?;
-    let protos = protos?;
+    let protos = protos.filter(Protos::is_whole)?;
     let count = routes.len();
     let schemas = routes.iter().flat_map(|(_, route)| {
         let schema = route.schema.iter().chain(&route.reply);

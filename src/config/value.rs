@@ -119,6 +119,7 @@ impl TryFrom<Value> for Size {
         if let Some(n) = without_unit(&value) {
             let meant = match n {
                 0..1_024 => format!("{n}KiB or {n}MiB"),
+                _ if n % (1 << 20) == 0 => format!("{n}B or {}MiB", n >> 20),
                 _ => format!("{n}B"),
             };
             return Err(format!("a number without a unit: expected {meant}"));

@@ -74,6 +74,17 @@ struct Found {
     path: Vec<i32>,
 }
 
+/// What came of the files.
+#[derive(Debug)]
+pub enum Compiled {
+    /// All of them.
+    Whole(Descriptors),
+    /// Those without a fault that need none with one; and the others, as texts.
+    Part(Descriptors, Vec<Arc<SourceFile>>),
+    /// Nothing that anything can be told from.
+    Nothing,
+}
+
 /// Compiles every .proto file below `roots` (existing directories, the first wins where two have a
 /// file of the same name). None: `found` says why.
 pub fn compile(
@@ -81,8 +92,19 @@ pub fn compile(
     compiler: Compiler,
     found: &mut Diagnostics,
 ) -> Option<Descriptors> {
+    match compile_each(roots, compiler, found) {
+        Compiled::Whole(descriptors) => Some(descriptors),
+        Compiled::Part(..) | Compiled::Nothing => None,
+    }
+}
+
+/// The same, with what there is of files that don't all compile, so that more can be told of them. Only the
+/// built-in front end knows.
+pub fn compile_each(roots: &[PathBuf], compiler: Compiler, found: &mut Diagnostics) -> Compiled {
     let mut here = Diagnostics::new();
     let mut sources = Sources::read(roots, &mut here);
+    // What couldn't be read may define anything.
+    let all_read = !here.has_errors();
     if compiler == Compiler::Builtin {
         sources.drop_well_known();
     }
@@ -93,9 +115,24 @@ pub fn compile(
     });
     let sound = !here.has_errors();
     found.append(here);
-    files
-        .filter(|_| sound)
-        .map(|files| Descriptors::new(files, sources.into_files(), compiler))
+    let Some(files) = files else {
+        return Compiled::Nothing;
+    };
+    let mut texts = sources.into_files();
+    if sound {
+        return Compiled::Whole(Descriptors::new(files, texts, compiler));
+    }
+    if !all_read || compiler != Compiler::Builtin {
+        return Compiled::Nothing;
+    }
+    let names: HashSet<&str> = files.iter().map(|file| file.name()).collect();
+    let mut others = Vec::new();
+    texts.retain(|name, text| {
+        let is_sound = names.contains(name.as_str());
+        others.extend((!is_sound).then(|| Arc::clone(text)));
+        is_sound
+    });
+    Compiled::Part(Descriptors::new(files, texts, compiler), others)
 }
 
 /// A file as far as its text alone tells: it may not compile.
