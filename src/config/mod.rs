@@ -53,6 +53,21 @@ pub struct Loaded {
     pub routes: usize,
     /// Where `admin.bind` stands.
     pub admin: Option<Place>,
+    /// Where each address stands that frontends and pools listen on.
+    pub binds: Vec<Bind>,
+}
+
+/// An address that is listened on, as written.
+#[derive(Debug)]
+pub struct Bind {
+    /// `frontend` or `pool`.
+    pub role: &'static str,
+    /// Its key.
+    pub name: String,
+    /// As written.
+    pub endpoint: String,
+    /// Where.
+    pub place: Place,
 }
 
 impl Loaded {
@@ -205,6 +220,7 @@ fn resolve(
         let schema = route.schema.iter().chain(&route.reply);
         schema.flat_map(AnyOf::schemas)
     });
+    let binds = binds(&source);
     let definitions = protos.definitions(schemas.map(Schema::message_name));
     let snapshot = Snapshot {
         generation,
@@ -239,7 +255,25 @@ fn resolve(
         messages: protos.messages(),
         routes: count,
         admin: source.admin.map(|admin| admin.place),
+        binds,
     })
+}
+
+/// Every address that frontends and pools listen on.
+fn binds(source: &Source) -> Vec<Bind> {
+    let frontends = source.frontends.iter();
+    let frontends = frontends.map(|it| ("frontend", &it.it.name, &it.binds));
+    let pools = source.pools.iter();
+    let pools = pools.map(|it| ("pool", &it.it.settings.name, &it.binds));
+    let all = frontends.chain(pools).flat_map(|(role, name, binds)| {
+        binds.iter().map(move |bind| Bind {
+            role,
+            name: name.clone(),
+            endpoint: bind.value.0.clone(),
+            place: bind.place.clone(),
+        })
+    });
+    all.collect()
 }
 
 /// Warns of pools without a route, unless a route whose pool is in doubt may have meant one.

@@ -67,7 +67,9 @@ pub fn syntax_fault(
             .at(file.place(number, first, key.chars().count() as u32))
             .help(format!("is a comma missing before {key:?}?"));
     }
-    if says("quoted scalar") {
+    if in_brackets && says("trailing content") {
+        fault.help("is a comma missing before this?")
+    } else if says("quoted scalar") {
         fault.help("is the quote closed?")
     } else if let (Some((bracket, at)), true) = (&bracket, says("expected ','")) {
         fault.help(format!(

@@ -14,6 +14,7 @@ mod fault;
 mod float;
 mod lexer;
 mod linker;
+mod literal;
 mod options;
 mod outline;
 mod parsed;
