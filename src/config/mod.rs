@@ -4,6 +4,7 @@
 //! up, schemas compiled, and what comes out refers to nothing by name.
 
 mod admin;
+mod binds;
 mod breaking;
 mod inputs;
 mod limits;
@@ -18,9 +19,9 @@ mod tests;
 mod value;
 mod yaml;
 
+pub use binds::Bind;
 pub use inputs::Inputs;
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -35,7 +36,7 @@ use protos::Protos;
 use schema::SchemaSource;
 use section::Spanned;
 use source::{RouteSource, Source};
-use value::{BindEndpoint, name_fault};
+use value::name_fault;
 
 /// The JSON Schema of routes.yaml, by which editors complete and check it.
 pub const JSON_SCHEMA: &str = include_str!("../../routes.schema.json");
@@ -55,19 +56,6 @@ pub struct Loaded {
     pub admin: Option<Place>,
     /// Where each address stands that frontends and pools listen on.
     pub binds: Vec<Bind>,
-}
-
-/// An address that is listened on, as written.
-#[derive(Debug)]
-pub struct Bind {
-    /// `frontend` or `pool`.
-    pub role: &'static str,
-    /// Its key.
-    pub name: String,
-    /// As written.
-    pub endpoint: String,
-    /// Where.
-    pub place: Place,
 }
 
 impl Loaded {
@@ -201,7 +189,7 @@ fn resolve(
     for pool in &source.pools {
         names.pool(&pool.it.settings.name);
     }
-    clashing_binds(&source, found);
+    binds::clashes(&source, found);
     unused_pools(&source, found);
     let protos = Protos::compile(file, &source, directory, found);
     // Each is looked at, whatever was wrong with those before it.
@@ -220,7 +208,7 @@ fn resolve(
         let schema = route.schema.iter().chain(&route.reply);
         schema.flat_map(AnyOf::schemas)
     });
-    let binds = binds(&source);
+    let binds = binds::all(&source);
     let definitions = protos.definitions(schemas.map(Schema::message_name));
     let snapshot = Snapshot {
         generation,
@@ -259,23 +247,6 @@ fn resolve(
     })
 }
 
-/// Every address that frontends and pools listen on.
-fn binds(source: &Source) -> Vec<Bind> {
-    let frontends = source.frontends.iter();
-    let frontends = frontends.map(|it| ("frontend", &it.it.name, &it.binds));
-    let pools = source.pools.iter();
-    let pools = pools.map(|it| ("pool", &it.it.settings.name, &it.binds));
-    let all = frontends.chain(pools).flat_map(|(role, name, binds)| {
-        binds.iter().map(move |bind| Bind {
-            role,
-            name: name.clone(),
-            endpoint: bind.value.0.clone(),
-            place: bind.place.clone(),
-        })
-    });
-    all.collect()
-}
-
 /// Warns of pools without a route, unless a route whose pool is in doubt may have meant one.
 fn unused_pools(source: &Source, found: &mut Diagnostics) {
     let names: Vec<_> = source
@@ -305,53 +276,6 @@ fn unused_pools(source: &Source, found: &mut Diagnostics) {
             );
         }
     }
-}
-
-/// Reports every address that two frontends or pools would listen on.
-fn clashing_binds(source: &Source, found: &mut Diagnostics) {
-    let frontends = source.frontends.iter().flat_map(|frontend| &frontend.binds);
-    let pools = source.pools.iter().flat_map(|pool| &pool.binds);
-    let admin = source.admin.as_ref().map(|admin| Spanned {
-        value: BindEndpoint(format!("tcp://{}", admin.value.bind)),
-        place: admin.place.clone(),
-    });
-    // By port or path: hosts are compared among those few.
-    let mut taken: HashMap<&str, Vec<(&str, &Spanned<BindEndpoint>)>> = HashMap::new();
-    for bind in frontends.chain(pools).chain(&admin) {
-        let Some((host, socket)) = socket(&bind.value.0) else {
-            continue;
-        };
-        let others = taken.entry(socket).or_default();
-        let clash = |other: &&(&str, _)| other.0 == host || is_any(other.0) || is_any(host);
-        if let Some((_, before)) = others.iter().find(clash) {
-            let fault = Diagnostic::error(format!("{} is taken", bind.value.0));
-            found.push(
-                fault
-                    .at(bind.place.clone())
-                    .label("expected an address of its own")
-                    .note_at(
-                        format!("{} is bound at", before.value.0),
-                        before.place.clone(),
-                    ),
-            );
-        }
-        others.push((host, bind));
-    }
-}
-
-/// Host, and port or path: what can be bound once. None where the system chooses.
-fn socket(endpoint: &str) -> Option<(&str, &str)> {
-    match endpoint.strip_prefix("tcp://") {
-        Some(tcp) => tcp
-            .rsplit_once(':')
-            .filter(|(_, port)| !matches!(*port, "0" | "*")),
-        None => Some(("", endpoint)),
-    }
-}
-
-/// Whether an address stands for all interfaces.
-fn is_any(host: &str) -> bool {
-    matches!(host, "*" | "0.0.0.0" | "[::]")
 }
 
 fn resolve_route(
