@@ -347,6 +347,60 @@ fn an_address_that_is_taken_stops_the_start_with_its_place() {
 }
 
 #[test]
+fn every_address_that_is_taken_is_told_with_its_place() {
+    let taken: Vec<_> = (0..3)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let at: Vec<_> = taken.iter().map(|it| it.local_addr().unwrap()).collect();
+    let directory = tempfile::tempdir().unwrap();
+    let text = format!(
+        "frontends:\n  c: {{ bind: [\"tcp://127.0.0.1:0\", \"tcp://{}\"] }}\npools:\n  p: {{ bind: \"tcp://{}\" }}\n  \
+         i: {{ bind: \"ipc:///nowhere/at/all\" }}\nroutes: {{ A: {{ pool: p }}, B: {{ pool: i }} }}\n",
+        at[0], at[1]
+    );
+    let run = |text: &str| {
+        fs::write(directory.path().join("routes.yaml"), text).unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+            .current_dir(&directory)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let admin = format!("admin: {{ bind: \"{}\" }}\n", at[2]);
+    for (text, errors) in [(text.clone(), 3), (format!("{text}{admin}"), 4)] {
+        let said = run(&text);
+        for (fault, place, label) in [
+            (
+                format!("frontend c can't listen on tcp://{}: ", at[0]),
+                "2:36",
+                "expected a free address",
+            ),
+            (
+                format!("pool p can't listen on tcp://{}: ", at[1]),
+                "4:14",
+                "expected a free address",
+            ),
+            (
+                "pool i can't listen on ipc:///nowhere/at/all: ".to_owned(),
+                "5:14",
+                "expected a path in a directory that is there",
+            ),
+        ] {
+            let at = said.find(&format!("error: {fault}"));
+            let rest = &said[at.unwrap_or_else(|| panic!("{fault}: {said}"))..];
+            let told = rest.split("\n\n").next().unwrap();
+            assert!(
+                told.contains(&format!("\n --> routes.yaml:{place}\n")),
+                "{said}"
+            );
+            assert!(told.contains(label) && told.contains("help: "), "{said}");
+        }
+        assert!(said.ends_with(&format!("\n{errors} errors\n")), "{said}");
+    }
+}
+
+#[test]
 fn it_is_alive_but_not_ready_while_it_drains() {
     let mut process = Process::start(&yaml("", "timeout: 30s"));
     let context = zmq::Context::new();

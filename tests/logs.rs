@@ -344,7 +344,7 @@ fn colours_are_for_terminals_and_for_those_who_want_them() {
     let ends = files(&yaml("", "").replacen("127.0.0.1:0", &address, 1));
     for (directory, arguments, word) in [
         (&broken, &["check"][..], "error"),
-        (&ends, &["run"][..], "can't start"),
+        (&ends, &["run"][..], "can't listen"),
     ] {
         let gateway = || {
             let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));

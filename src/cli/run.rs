@@ -11,6 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::{debug, error, info, warn};
 
+use super::binds::tell_binds;
 use super::{Arguments, LogFormat, log};
 use crate::admin::{self, Admin, Sights};
 use crate::config::Inputs;
@@ -59,13 +60,29 @@ fn serve(arguments: &Arguments) -> ExitCode {
         let listener = admin::bind(settings, loaded.admin)?;
         Ok::<_, Box<Diagnostic>>((settings, listener))
     });
-    let bound = match bound.transpose() {
-        Ok(bound) => bound,
-        Err(fault) => return faulty(&fault, tell),
+    let mut unbound = Diagnostics::new();
+    let bound = bound.transpose();
+    let started = match &bound {
+        Ok(_) => engine::start(Arc::clone(&snapshot)).map(Some),
+        // It won't be: what else can't be listened on is told in the same run.
+        Err(_) => engine::try_binds(&snapshot).map(|()| None),
     };
-    let running = match engine::start(Arc::clone(&snapshot)) {
-        Ok(running) => running,
-        Err(error) => return failed("can't start", &error),
+    if let Err(error) = &started {
+        if !tell_binds(error, &loaded.binds, &mut unbound) {
+            return failed("can't start", error);
+        }
+    }
+    let (bound, running) = match (bound, started) {
+        (Ok(bound), Ok(Some(running))) => (bound, running),
+        (bound, _) => {
+            bound
+                .err()
+                .into_iter()
+                .for_each(|fault| unbound.push(*fault));
+            unbound.sort();
+            tell(&unbound);
+            return ExitCode::FAILURE;
+        }
     };
     for (role, name, endpoints) in connecting(&snapshot) {
         for endpoint in endpoints {

@@ -2,22 +2,22 @@
 //!
 //! Reads the whole file whatever is wrong with parts of it, so that one run reports every fault.
 
-use std::collections::HashMap;
+mod routes;
+
+pub use routes::RouteSource;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::admin::admin;
 use super::limits::limits;
-use super::schema::{SchemaSource, schemas};
 use super::section::{Section, Spanned, is, read, text};
 use super::value::{
     BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, Heartbeat, Size, Span, Timeout, name_fault,
-    pattern,
 };
-use super::yaml::{Kind, Node, quoted};
+use super::yaml::{Kind, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::reply::ErrorEncoding;
-use crate::route::Pattern;
 use crate::schema::breaking::Breaking;
 use crate::schema::compile::Compiler;
 use crate::snapshot::{
@@ -96,27 +96,6 @@ pub struct PoolSource {
     pub timeout: Option<Duration>,
 }
 
-/// A route with the names that it refers by.
-#[derive(Debug)]
-pub struct RouteSource {
-    /// Its key.
-    pub name: String,
-    /// Where its key stands.
-    pub place: Place,
-    /// What it matches; none where that was reported as a fault.
-    pub pattern: Option<Pattern>,
-    /// Any of these must fit; none for opaque payloads.
-    pub schema: Vec<SchemaSource>,
-    /// Likewise for answers.
-    pub reply: Vec<SchemaSource>,
-    /// Who answers; none where that was reported as a fault.
-    pub pool: Option<Spanned<String>>,
-    /// Instead of the pool's.
-    pub timeout: Option<Spanned<Timeout>>,
-    /// Where its messages may come from; none for anywhere.
-    pub frontends: Option<Vec<Spanned<String>>>,
-}
-
 /// Reads the file's root.
 pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     let mut top = Section::open(root, "the file", LATER_TOP, found);
@@ -125,7 +104,7 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     let pools = entries(&mut top, "pools", "pool", found, |name, node, found| {
         pool(name, node, engine, found)
     });
-    let routes = routes(&mut top, engine, found);
+    let routes = routes::routes(&mut top, engine, found);
     let (import_paths, compiler, breaking) = match top.node("proto") {
         Some(node) => proto(node, found),
         None => (None, Compiler::default(), Breaking::default()),
@@ -389,85 +368,6 @@ fn no_timeout(place: &Place) -> Diagnostic {
             "libzmq doesn't tell which worker went away; without a deadline, a request that it held \
              would never be answered",
         )
-}
-
-fn routes(top: &mut Section<'_>, engine: EngineKind, found: &mut Diagnostics) -> Vec<RouteSource> {
-    let mut first: HashMap<Pattern, (String, Place)> = HashMap::new();
-    let mut routes = Vec::new();
-    for (key, node) in pairs(top, "routes", "route", found) {
-        let route = route(key, node, engine, found);
-        let before = route
-            .pattern
-            .as_ref()
-            .and_then(|pattern| first.get(pattern));
-        match (before, &route.pattern) {
-            // Two spellings: hex:41 and A. One spelling twice was reported with the YAML.
-            (Some((name, place)), _) if *name != route.name => {
-                let (one, two) = (quoted(&route.name), quoted(name));
-                let fault = Diagnostic::error(format!("{one} is the same type as {two}"));
-                found.push(
-                    fault
-                        .at(route.place.clone())
-                        .label("expected a type of its own")
-                        .note_at(format!("{two} stands at"), place.clone())
-                        .help("remove one of them"),
-                );
-            }
-            (None, Some(pattern)) => {
-                first.insert(pattern.clone(), (route.name.clone(), route.place.clone()));
-            }
-            _ => {}
-        }
-        routes.push(route);
-    }
-    routes
-}
-
-fn route(key: &Node, node: &Node, engine: EngineKind, found: &mut Diagnostics) -> RouteSource {
-    let name = key.text().to_owned();
-    let pattern = pattern(&name).map_err(|fault| {
-        let wrong = format!("{} can't be a route's type", quoted(&name));
-        found.push(Diagnostic::error(wrong).at(key.place.clone()).label(fault));
-    });
-    let mut section = Section::open(node, format!("route {name}"), LATER_ROUTE, found);
-    let schema = schemas(&mut section, "schema", found);
-    let reply = schemas(&mut section, "reply", found);
-    let pool = match section.node("pool") {
-        Some(node) if matches!(node.kind, Kind::Map(_)) => {
-            let fault = Diagnostic::error("a map of weighted pools is not supported yet");
-            let fault = fault.at(node.place.clone());
-            found.push(
-                fault
-                    .label("expected one pool's name")
-                    .help("name one of them"),
-            );
-            None
-        }
-        Some(node) => text(node, "pool", found),
-        None => {
-            // A route that publishes has no pool, and was told so.
-            if section.is_sound() && !section.has("publish") {
-                let fault = Diagnostic::error(format!("route {name} has no pool"));
-                let fault = fault.at(key.place.clone());
-                section.lacks(&["pool"], fault.label("expected pool: NAME below"));
-            }
-            None
-        }
-    };
-    let timeout = deadline(&mut section, engine, found);
-    let instead = "leave the key out for all frontends";
-    let frontends = section.some("frontends", instead, found, text);
-    section.close(found);
-    RouteSource {
-        name,
-        place: key.place.clone(),
-        pattern: pattern.ok(),
-        schema,
-        reply,
-        pool,
-        timeout,
-        frontends,
-    }
 }
 
 type ImportPaths = Option<Vec<Option<Spanned<PathBuf>>>>;

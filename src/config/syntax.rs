@@ -61,17 +61,20 @@ pub fn syntax_fault(
             false => fault.help("is the colon missing?"),
         };
     }
-    if says("quoted scalar") {
+    let in_brackets = bracket.is_some() && (says("expected ','") || says("trailing content"));
+    if let Some((first, key)) = key_behind_value(line, column).filter(|_| in_brackets) {
+        return fault
+            .at(file.place(number, first, key.chars().count() as u32))
+            .help(format!("is a comma missing before {key:?}?"));
+    }
+    if in_brackets && says("trailing content") {
+        fault.help("is a comma missing before this?")
+    } else if says("quoted scalar") {
         fault.help("is the quote closed?")
     } else if let (Some((bracket, at)), true) = (&bracket, says("expected ','")) {
-        match key_behind_value(line, column) {
-            Some((first, key)) => fault
-                .at(file.place(number, first, key.chars().count() as u32))
-                .help(format!("is a comma missing before {key:?}?")),
-            None => fault.help(format!(
-                "is a comma missing before this, or is the {bracket} at {at} not closed?"
-            )),
-        }
+        fault.help(format!(
+            "is a comma missing before this, or is the {bracket} at {at} not closed?"
+        ))
     } else if let Some((bracket, at)) = bracket {
         fault.help(format!("is the {bracket} at {at} closed?"))
     } else if let Some(above) = deeper_than(file, number).filter(|_| says("mapping values")) {

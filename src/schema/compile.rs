@@ -15,6 +15,7 @@ mod fault;
 mod float;
 mod lexer;
 mod linker;
+mod literal;
 mod options;
 mod outline;
 mod parsed;
@@ -75,6 +76,17 @@ pub struct Descriptors {
 struct Found {
     file: usize,
     path: Vec<i32>,
+}
+
+/// What came of the files.
+#[derive(Debug)]
+pub enum Compiled {
+    /// All of them.
+    Whole(Descriptors),
+    /// Those without a fault that need none with one; and the others, as texts.
+    Part(Descriptors, Vec<Arc<SourceFile>>),
+    /// Nothing that anything can be told from.
+    Nothing,
 }
 
 /// Reads and compiles every .proto file below `roots`: [`Texts::read`], then [`Texts::compile`].

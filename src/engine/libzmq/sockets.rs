@@ -9,7 +9,7 @@ use zmq::{Context, Socket};
 
 use super::monitor::Monitor;
 use crate::core::PeerId;
-use crate::engine::{EngineError, Listening};
+use crate::engine::{BindFault, EngineError, Listening};
 use crate::pool::WorkerKind;
 use crate::snapshot::{
     Endpoints, Frontend, FrontendId, Limits, PoolId, PoolSettings, Snapshot, Workers,
@@ -430,7 +430,12 @@ fn open(
 ) -> Result<(), EngineError> {
     for endpoint in &endpoints.bind {
         let failed = |error: zmq::Error| {
-            EngineError::new(format!("{role} {name}: can't listen on {endpoint}"), error)
+            EngineError::from(vec![BindFault {
+                role,
+                name: name.to_owned(),
+                endpoint: endpoint.clone(),
+                error: error.into(),
+            }])
         };
         // libzmq has no port 0; it calls that *.
         let port_0 = endpoint

@@ -115,6 +115,11 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     })
 }
 
+/// Binds everything, and lets go of it.
+pub(super) fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
+    reload::try_binds(snapshot)
+}
+
 struct Native {
     core: Core<Bytes>,
     snapshot: Arc<Snapshot>,

@@ -18,8 +18,8 @@ use crate::core::Event;
 use crate::engine::{Control, EngineError, Listening};
 use crate::pool::WorkerKind;
 use crate::snapshot::{Snapshot, Workers};
-pub(super) use book::SharedBook;
 use book::{Entry, How, Planned};
+pub(super) use book::{SharedBook, try_binds};
 pub(super) use removed::LOOK_AGAIN;
 
 /// Prepares reloads and hands them to the data thread.

@@ -363,10 +363,8 @@ impl<'a> Run<'a> {
         }
         let sound = |linked: &&Arc<Linked>| !self.faults.faulty.contains(linked.file.name());
         Cache::keep(linker.all().filter(sound));
-        linker
-            .imported()
-            .map(|linked| linked.file.clone())
-            .collect()
+        let sound = linker.imported().filter(sound);
+        sound.map(|linked| linked.file.clone()).collect()
     }
 
     /// Links a file that the gateway brings along, and what it imports.

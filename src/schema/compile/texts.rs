@@ -1,12 +1,13 @@
 //! The texts below the import paths, read once: what is compiled, outlined and told from what stands there
 //! later are the same bytes.
 
+use std::collections::HashSet;
 use std::hash::{Hash as _, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::sources::Sources;
-use super::{Compiler, Descriptors, Outlined, builtin, on_a_large_stack, protoc};
+use super::{Compiled, Compiler, Descriptors, Outlined, builtin, on_a_large_stack, protoc};
 use crate::diagnostic::Diagnostics;
 
 /// Every .proto file below the import paths, and what they import, as they were when they were read.
@@ -36,6 +37,15 @@ impl Texts {
 
     /// Compiles them. None: `found` says why.
     pub fn compile(&self, found: &mut Diagnostics) -> Option<Descriptors> {
+        match self.compile_each(found) {
+            Compiled::Whole(descriptors) => Some(descriptors),
+            Compiled::Part(..) | Compiled::Nothing => None,
+        }
+    }
+
+    /// The same, with what there is of files that don't all compile, so that more can be told of them. Only the
+    /// built-in front end knows.
+    pub fn compile_each(&self, found: &mut Diagnostics) -> Compiled {
         let (sources, mut here) = (&self.sources, self.found.clone());
         let files = on_a_large_stack(&mut here, |found| match self.compiler {
             Compiler::Builtin => builtin::compile(sources, found),
@@ -43,9 +53,25 @@ impl Texts {
         });
         let sound = !here.has_errors();
         found.append(here);
-        files
-            .filter(|_| sound)
-            .map(|files| Descriptors::new(files, sources.texts(), self.compiler))
+        let Some(files) = files else {
+            return Compiled::Nothing;
+        };
+        let mut texts = sources.texts();
+        if sound {
+            return Compiled::Whole(Descriptors::new(files, texts, self.compiler));
+        }
+        // What couldn't be read may define anything.
+        if self.found.has_errors() || self.compiler != Compiler::Builtin {
+            return Compiled::Nothing;
+        }
+        let names: HashSet<&str> = files.iter().map(|file| file.name()).collect();
+        let mut others = Vec::new();
+        texts.retain(|name, text| {
+            let is_sound = names.contains(name.as_str());
+            others.extend((!is_sound).then(|| Arc::clone(text)));
+            is_sound
+        });
+        Compiled::Part(Descriptors::new(files, texts, self.compiler), others)
     }
 
     /// What can be told of each file when they don't compile.

@@ -9,7 +9,7 @@ use super::super::connection::Role;
 use super::super::listen::ListenerId;
 use super::super::peers::CONNECTIONS_MAX;
 use super::super::stream::{Listener, ipv4_first};
-use crate::engine::{EngineError, Listening};
+use crate::engine::{BindFault, EngineError, Listening};
 use crate::snapshot::Snapshot;
 
 /// A listener as the configuration wants it.
@@ -143,12 +143,20 @@ impl Book {
         let mut last = self.last;
         let mut there = Vec::new();
         let mut planned = Vec::new();
+        // All that fail are told.
+        let mut faults = Vec::new();
         for (kept, (role, bind)) in kept.into_iter().zip(wanted) {
             let (entry, how) = match kept {
                 Some(entry) => (Entry { role, ..entry }, How::Keep),
                 None => {
                     last += 1;
-                    open(last, role, bind, &old, snapshot)?
+                    match open(last, role, bind, &old, snapshot) {
+                        Ok(opened) => opened,
+                        Err(fault) => {
+                            faults.push(fault);
+                            continue;
+                        }
+                    }
                 }
             };
             planned.push(Planned {
@@ -157,6 +165,9 @@ impl Book {
                 how,
             });
             there.push(entry);
+        }
+        if !faults.is_empty() {
+            return Err(faults.into());
         }
         // A removed pool's workers may come back to answer what they hold, for as long as nobody else
         // wants the address.
@@ -178,6 +189,11 @@ impl Book {
     }
 }
 
+/// Whether everything can be bound, by one that listens on nothing yet.
+pub(in super::super) fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
+    Book::default().plan(snapshot).map(drop)
+}
+
 /// Listens on a new address, or plans to once one of `leaving` has left it.
 fn open(
     id: ListenerId,
@@ -185,14 +201,15 @@ fn open(
     bind: &str,
     leaving: &[Entry],
     snapshot: &Snapshot,
-) -> Result<(Entry, How), EngineError> {
-    let failed = |error: io::Error| {
-        let kind = match role {
+) -> Result<(Entry, How), BindFault> {
+    let failed = |error: io::Error| BindFault {
+        role: match role {
             Role::Frontend(_) => "frontend",
             Role::Pool(_) => "pool",
-        };
-        let name = name(role, snapshot);
-        EngineError::new(format!("{kind} {name}: can't listen on {bind}"), error)
+        },
+        name: name(role, snapshot).to_owned(),
+        endpoint: bind.to_owned(),
+        error,
     };
     if id >= CONNECTIONS_MAX {
         return Err(failed(io::Error::other(

@@ -3,7 +3,7 @@
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 
-use super::super::{fault::Fault, float, lexer::integer, path};
+use super::super::{fault::Fault, float, literal::integer, path};
 use super::{Kind, Parse, Parser};
 
 impl Parser<'_> {

@@ -2,7 +2,7 @@
 
 use super::super::fault::Fault;
 use super::super::float;
-use super::super::lexer::integer;
+use super::super::literal::integer;
 use super::super::outline::MAX_NESTING;
 use super::super::parsed::{Base, Entity, Entry, Part, Value, Written};
 use super::{Kind, Parse, Parser};

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::deadline;
 use super::super::fault::Fault;
-use super::super::lexer::{integer, unquoted};
+use super::super::literal::{integer, unquoted};
 use super::{Kind, Parse, Parser, Token};
 use crate::diagnostic::did_you_mean;
 
