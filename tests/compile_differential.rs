@@ -1,45 +1,97 @@
 //! Mutated .proto files: what the built-in compiler and protoc make of them must be the same.
 //!
-//! `DIFFERENTIAL_FILES=n` says how many, `DIFFERENTIAL_SEED=n` which; the ordinary run is short.
+//! `DIFFERENTIAL_FILES=n` says how many, `DIFFERENTIAL_SEED=n` which; the ordinary run is short, and the same each
+//! time, but where `CI` is set: there each run's seed is another, and printed.
 
 mod judge;
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Texts that no descriptor can hold: protoc takes them, we don't.
-const NOT_UTF_8: &[&str] = &["\\U0011", "\\ud800", "\\377"];
+/// What a text that is mutated may not have in it.
+const NOT_ALIKE: &[&str] = &[
+    // What protoc takes and we don't: see STRICTER in tests/protoc.rs.
+    "\\U0011",
+    "\\ud800",
+    "\\377",
+    "map_entry",
+    "uninterpreted_option",
+    "#",
+    // A field of another message in these brackets, and options nested too deep, end protoc's process.
+    "[O.i]",
+    ".o.o.o.o",
+];
+
+/// Files by name, of which a case is made.
+type Seed = BTreeMap<String, String>;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// Texts that stand alone: they import what comes with the compilers at most.
-fn seeds() -> Vec<String> {
-    let mut seeds = Vec::new();
+/// Texts that stand alone (they import what comes with the compilers at most), and files that import
+/// each other.
+fn seeds() -> (Vec<Seed>, Vec<Seed>) {
+    let (mut alone, mut together) = (Vec::new(), Vec::new());
     for directory in ["tests/protos/valid", "tests/protos/invalid"] {
         let mut paths: Vec<_> = fs::read_dir(directory)
             .unwrap()
             .map(|e| e.unwrap().path())
             .collect();
         paths.sort();
-        for path in paths
-            .iter()
-            .filter(|path| path.extension().is_some_and(|e| e == "proto"))
-        {
-            let Ok(text) = fs::read_to_string(path) else {
-                continue;
+        // Valid files more often: most of what is made of others is refused at once.
+        let times = if directory.ends_with("/valid") { 20 } else { 1 };
+        for path in paths {
+            let mut seed = Seed::new();
+            let whole = match path.is_dir() {
+                true => add_all(&path, &mut seed),
+                false => add_with_imports(Path::new(directory), &path, &mut seed),
             };
-            // Valid files more often: most of what is made of others is refused at once.
-            let times = if directory.ends_with("/valid") { 8 } else { 1 };
-            let imports = text.matches("import").count();
-            let alone = imports == text.matches("\"google/protobuf/").count();
-            let taken_alike = !NOT_UTF_8.iter().any(|escape| text.contains(escape));
-            if alone && taken_alike && !text.is_empty() && text.len() < 4000 {
-                seeds.extend(std::iter::repeat_n(text, times));
+            if whole.is_some() && !seed.is_empty() {
+                let seeds = if seed.len() == 1 {
+                    &mut alone
+                } else {
+                    &mut together
+                };
+                seeds.extend(std::iter::repeat_n(seed, times));
             }
         }
     }
-    seeds
+    (alone, together)
+}
+
+/// The files of a directory that has no others in it. None: one is no seed.
+fn add_all(directory: &Path, seed: &mut Seed) -> Option<()> {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        seed.insert(path.file_name()?.to_str()?.to_owned(), text_of(&path)?);
+    }
+    Some(())
+}
+
+/// A file, and what it imports from `root`, and that. None: one is no seed.
+fn add_with_imports(root: &Path, path: &Path, seed: &mut Seed) -> Option<()> {
+    let name = path.strip_prefix(root).ok()?.to_str()?.to_owned();
+    let text = text_of(path)?;
+    if seed.insert(name, text.clone()).is_some() {
+        return Some(());
+    }
+    for statement in text.split("import").skip(1) {
+        let import = statement.split('"').nth(1)?;
+        if !import.starts_with("google/protobuf/") {
+            add_with_imports(root, &root.join(import), seed)?;
+        }
+    }
+    Some(())
+}
+
+fn text_of(path: &Path) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    let alike = !NOT_ALIKE.iter().any(|part| text.contains(part));
+    let is_proto = path.extension().is_some_and(|e| e == "proto");
+    (is_proto && alike && !text.is_empty() && text.len() < 4000).then_some(text)
 }
 
 fn tokens(text: &str) -> Vec<String> {
@@ -148,15 +200,122 @@ const WORDS: &[&str] = &[
     "lazy",
     "weak",
     "public",
+    "default_symbol_visibility",
+    "EXPORT_ALL",
+    "EXPORT_TOP_LEVEL",
+    "LOCAL_ALL",
+    "STRICT",
+    "enum_type",
+    "OPEN",
+    "EXPLICIT",
+    "repeated_field_encoding",
+    "PACKED",
+    "EXPANDED",
+    "utf8_validation",
+    "VERIFY",
+    "NONE",
+    "message_encoding",
+    "LENGTH_PREFIXED",
+    "json_format",
+    "ALLOW",
+    "LEGACY_BEST_EFFORT",
+    "enforce_naming_style",
+    "STYLE_LEGACY",
+    "STYLE2024",
+    "infinity",
+    "INF",
+    "True",
+    "f",
+    ":",
+    "/",
+    "java_string_check_utf8",
+    "verification",
+    "UNVERIFIED",
+    "declaration",
 ];
 
-fn mutated(seeds: &[String], random: &mut fastrand::Rng) -> String {
-    let mut tokens = tokens(&seeds[random.usize(..seeds.len())]);
+/// Words that may stand for each other without harm to the grammar.
+const ALIKE: &[&[&str]] = &[
+    &[
+        "int32", "uint64", "sint32", "fixed64", "sfixed32", "bool", "string", "bytes", "float",
+        "double",
+    ],
+    &["optional", "required", "repeated"],
+    &["export", "local"],
+    &["public", "option", "weak"],
+    &["true", "false"],
+    &["inf", "nan", "infinity", "1.5", "0x10", "010", "7", "0"],
+    &[
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "100",
+        "19000",
+        "536870911",
+        "536870912",
+        "max",
+        "0",
+    ],
+    &["\"proto2\"", "\"proto3\""],
+    &["\"2023\"", "\"2024\""],
+    &["EXPLICIT", "IMPLICIT", "LEGACY_REQUIRED"],
+    &["OPEN", "CLOSED"],
+    &["PACKED", "EXPANDED"],
+    &["VERIFY", "NONE"],
+    &["DELIMITED", "LENGTH_PREFIXED"],
+    &["ALLOW", "LEGACY_BEST_EFFORT"],
+    &["STYLE_LEGACY", "STYLE2024"],
+    &["EXPORT_ALL", "EXPORT_TOP_LEVEL", "LOCAL_ALL", "STRICT"],
+    &[
+        "FileOptions",
+        "MessageOptions",
+        "FieldOptions",
+        "OneofOptions",
+        "EnumOptions",
+        "EnumValueOptions",
+    ],
+    &[
+        "field_presence",
+        "enum_type",
+        "repeated_field_encoding",
+        "utf8_validation",
+        "message_encoding",
+        "json_format",
+        "enforce_naming_style",
+        "default_symbol_visibility",
+    ],
+    &[
+        "deprecated",
+        "packed",
+        "lazy",
+        "weak",
+        "json_name",
+        "default",
+        "jstype",
+        "ctype",
+    ],
+];
+
+/// One of the seeds, one of whose files is changed; now and then another, too.
+fn mutated(seeds: &[Seed], random: &mut fastrand::Rng) -> Seed {
+    let mut seed = seeds[random.usize(..seeds.len())].clone();
+    for _ in 0..[1, 1, 2][random.usize(..3)] {
+        let changed = random.usize(..seed.len());
+        let text = seed.values_mut().nth(changed).unwrap();
+        *text = changed_text(text, random);
+    }
+    seed
+}
+
+fn changed_text(text: &str, random: &mut fastrand::Rng) -> String {
+    let mut tokens = tokens(text);
     for _ in 0..[1, 1, 2, 3][random.usize(..4)] {
         if tokens.is_empty() {
             break;
         }
-        match random.u8(..10) {
+        match random.u8(..18) {
             0 => drop(tokens.remove(random.usize(..tokens.len()))),
             1 => {
                 let word = format!(" {} ", WORDS[random.usize(..WORDS.len())]);
@@ -164,10 +323,54 @@ fn mutated(seeds: &[String], random: &mut fastrand::Rng) -> String {
             }
             2 | 3 => repeat_statement(&mut tokens, random),
             4 => drop_statement(&mut tokens, random),
+            5..=10 => replace_in_group(&mut tokens, random),
+            11..=14 => replace_name(&mut tokens, random),
             _ => replace_alike(&mut tokens, random),
         }
     }
     tokens.concat()
+}
+
+/// A word that may stand in place of another.
+fn replace_in_group(tokens: &mut [String], random: &mut fastrand::Rng) {
+    let groups = |token: &str| -> Vec<&[&str]> {
+        let all = ALIKE.iter().filter(|group| group.contains(&token));
+        all.copied().collect()
+    };
+    let all: Vec<usize> = (0..tokens.len())
+        .filter(|&i| !groups(&tokens[i]).is_empty())
+        .collect();
+    if all.is_empty() {
+        return;
+    }
+    let to = all[random.usize(..all.len())];
+    let groups = groups(&tokens[to]);
+    let group = groups[random.usize(..groups.len())];
+    tokens[to] = group[random.usize(..group.len())].to_owned();
+}
+
+/// A name of the file in place of another that is written alike: a type's, a field's, a value's.
+fn replace_name(tokens: &mut [String], random: &mut fastrand::Rng) {
+    let class = |token: &str| {
+        let mut bytes = token.bytes().take(2);
+        let upper = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_uppercase() || b == b'_');
+        (upper(bytes.next()), upper(bytes.next()))
+    };
+    let is_name = |token: &str| {
+        token.starts_with(|c: char| c.is_ascii_alphabetic())
+            && !WORDS.contains(&token)
+            && !ALIKE.iter().any(|group| group.contains(&token))
+    };
+    let all: Vec<usize> = (0..tokens.len()).filter(|&i| is_name(&tokens[i])).collect();
+    if all.is_empty() {
+        return;
+    }
+    let to = all[random.usize(..all.len())];
+    let alike = all
+        .iter()
+        .filter(|&&i| class(&tokens[i]) == class(&tokens[to]));
+    let alike: Vec<usize> = alike.copied().collect();
+    tokens[to] = tokens[alike[random.usize(..alike.len())]].clone();
 }
 
 /// A word in place of another of the file, or a number in place of a number.
@@ -220,26 +423,36 @@ fn mutated_files_are_judged_alike() {
     let Some(python) = judge::python() else {
         return;
     };
-    let seed = number("DIFFERENTIAL_SEED", 1);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let in_ci = std::env::var_os("CI").is_some();
+    let usual = if in_ci { now.as_secs() } else { 1 };
+    let seed = number("DIFFERENTIAL_SEED", usual);
+    eprintln!("DIFFERENTIAL_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let seeds = seeds();
+    let (alone, together) = seeds();
+    assert!(alone.len() > 300 && together.len() > 50);
     let directory = tempfile::tempdir().unwrap();
     let mut cases = Vec::new();
     for i in 0..number("DIFFERENTIAL_FILES", 1000) {
         let case = directory.path().join(format!("c{i}"));
         fs::create_dir(&case).unwrap();
-        fs::write(case.join("m.proto"), mutated(&seeds, &mut random)).unwrap();
+        let seeds = if i % 3 == 0 { &together } else { &alone };
+        for (name, text) in mutated(seeds, &mut random) {
+            let path = case.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
         cases.push(case);
     }
     let mut wrong = Vec::new();
     let (mut taken, mut refused) = (0, 0);
     for case in judge::judge(&python, cases) {
         if case.ours != case.theirs || !case.different.is_empty() {
-            let text = fs::read_to_string(case.directory.join("m.proto")).unwrap();
             wrong.push(format!(
-                "---- ours {} theirs {}\n{text}\n{}{}{}\n",
+                "---- ours {} theirs {}\n{}\n{}{}{}\n",
                 case.ours,
                 case.theirs,
+                texts(&case.directory),
                 case.ours_said,
                 case.theirs_said,
                 case.different.join("\n")
@@ -251,6 +464,23 @@ fn mutated_files_are_judged_alike() {
         "{taken} taken, {refused} refused, {} judged differently",
         wrong.len()
     );
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let what = format!("DIFFERENTIAL_SEED={seed}");
+    assert!(wrong.is_empty(), "{what}\n{}", wrong.join("\n"));
     assert!(taken > 0 && refused > 0);
+}
+
+/// The files of a case, as one text.
+fn texts(directory: &Path) -> String {
+    let mut all = String::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => all += &texts(&path),
+            false => {
+                let text = fs::read_to_string(&path).unwrap();
+                all += &format!("-- {}\n{text}\n", path.display());
+            }
+        }
+    }
+    all
 }

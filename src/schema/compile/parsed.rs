@@ -47,7 +47,7 @@ impl Edition {
 #[derive(Debug)]
 pub(super) struct Parsed {
     /// Types are as written, defaults and json_names are in it; options aren't, but for those that
-    /// a parser itself sets (`map_entry`).
+    /// a parser itself sets (`map_entry`, and `message_set_wire_format` where it is written).
     pub file: FileDescriptorProto,
     pub edition: Edition,
     /// Every option statement, in the order of the file.

@@ -167,7 +167,10 @@ impl<'a> Reader<'a> {
                 field.ok_or_else(|| self.misplaced(entry, format!("{name} is not defined")))
             }
             // In a MessageSet, a message's name stands for the extension in it that is of its type.
-            Lookup::Found(name, symbol) if symbol.kind == Kind::Message => {
+            Lookup::Found(name, symbol)
+                if symbol.kind == Kind::Message
+                    && ty.descriptor.options.message_set_wire_format() =>
+            {
                 let of_set = |f: &FieldDescriptorProto| {
                     f.extendee().trim_start_matches('.') == ty.name
                         && f.type_name().trim_start_matches('.') == name
@@ -181,6 +184,12 @@ impl<'a> Reader<'a> {
                 let extension = path.and_then(|path| self.settable(linked, &path));
                 extension
                     .ok_or_else(|| self.misplaced(entry, format!("{} is no extension", entry.name)))
+            }
+            Lookup::Found(name, symbol) => {
+                let text = format!("{name} is {}", symbol.kind.name());
+                Err(self
+                    .misplaced(entry, text)
+                    .into_label("expected an extension"))
             }
             other => {
                 let fault = self.linker.not_found(&entry.name, &other);

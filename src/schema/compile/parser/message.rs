@@ -67,6 +67,9 @@ impl Parser<'_> {
                 && matches!(&written.value, super::super::parsed::Value::Word(word) if word == "true")
         };
         if own.clone().any(set) {
+            // Before options are read: those of the file may be of this type.
+            let options = message.options.mut_or_insert_default();
+            options.set_message_set_wire_format(true);
             let ranges = message.extension_range.iter_mut();
             ranges
                 .filter(|r| r.end() == MAX_END)

@@ -107,7 +107,7 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    /// STRICT files export nothing that is nested, but for enums in messages that are mere scopes.
+    /// STRICT files export nothing that is nested, but for enums in local messages that are mere scopes.
     fn strict(&mut self) {
         if default_visibility(self.file) != Some(STRICT) {
             return;
@@ -118,12 +118,15 @@ impl<'a> Check<'a, '_, '_> {
             }
             let is_enum = at[at.len() - 2] == path::MESSAGE_ENUM;
             let outer = message_at(self.file, &at[..at.len() - 2]);
+            let outer_at = &at[..at.len() - 2];
+            let hidden =
+                outer_at.len() == 2 && said(self.file, outer_at) != Some(Visibility::Export as u64);
             let scope_only = outer.is_some_and(|m| {
                 let reserved = m
                     .reserved_range
                     .iter()
                     .any(|r| r.start() == 1 && r.end() > super::super::parser::MAX_FIELD_NUMBER);
-                m.field.is_empty() && reserved
+                hidden && m.field.is_empty() && reserved
             });
             if !(is_enum && scope_only) {
                 let text = "a nested type is exported from a file whose default_symbol_visibility is STRICT";
