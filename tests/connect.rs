@@ -6,7 +6,7 @@ mod gateway_support;
 #[path = "support/process.rs"]
 mod process;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 use gateway::reply::Reason;
@@ -295,6 +295,50 @@ fn a_peer_that_hangs_up_in_its_greeting_is_told_of_in_the_log() {
     let said = line["message"].as_str().unwrap();
     assert!(said.contains("in the middle of its greeting"), "{said}");
     assert_eq!(line["left_out"], 0);
+}
+
+/// Engine native only. Each time it is served, and so called again soon.
+#[test]
+fn a_peer_that_comes_and_goes_does_not_fill_the_log() {
+    if !engine_is("native") {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let people = format!(r#"connect: "tcp://{at}""#);
+    let mut process = process::Process::start(&on_this_engine(&routes(ANYWHERE, &people)));
+    let began = std::time::Instant::now();
+    let mut hello = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1];
+    hello.extend(b"NULL");
+    hello.resize(64, 0);
+    hello.extend(b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER");
+    for n in 0..30 {
+        let (mut stream, _) = listener.accept().unwrap();
+        // Now and then it goes at once.
+        if n % 3 > 0 {
+            stream.write_all(&hello).unwrap();
+            // Its greeting and its READY: it is served.
+            stream.read_exact(&mut [0; 64 + 2 + 6]).unwrap();
+        }
+    }
+    let seconds = began.elapsed().as_secs() as usize + 1;
+    let mut said = std::collections::BTreeMap::<String, usize>::new();
+    while let Some(line) = process.next_line(std::time::Duration::from_millis(300)) {
+        let message = line["message"].as_str().unwrap_or_default().to_owned();
+        *said.entry(message).or_default() += 1;
+    }
+    println!("within {seconds} s: {said:?}");
+    for message in [
+        "connected",
+        "can't connect; trying again",
+        "the connection ended; calling again",
+    ] {
+        assert!(
+            said.get(message).is_none_or(|count| *count <= seconds + 1),
+            "{said:?}"
+        );
+    }
+    assert!(said.contains_key("connected"));
 }
 
 /// Engine native only. Whoever looks for the reason finds it in the log: what the peer is, and what to change.

@@ -382,6 +382,57 @@ fn without_descriptors_accepting_rests_and_goes_on() {
     serves(&gateway);
 }
 
+/// However many clients there are, and however long they stay.
+#[test]
+fn clients_leave_descriptors_for_workers_and_http() {
+    let mut gateway =
+        Process::start_with_descriptors(64, &yaml("admin: { bind: \"127.0.0.1:0\" }"));
+    let hello = [&greeting(1)[..], &command(&ready("DEALER", &[]))].concat();
+    let mut crowd: Vec<_> = (0..100)
+        .map(|_| {
+            let mut raw = Raw::connect(&gateway.endpoint(CLIENTS));
+            raw.say(&hello);
+            raw
+        })
+        .collect();
+    gateway.await_line("can't accept connections");
+    let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+    assert_eq!(gateway.get("/healthz").code, 200);
+    let client = &mut crowd[0];
+    client.hear_greeting();
+    assert!(matches!(client.hear(), Said::Command(_)));
+    client.say(&message(&["OPAQUE", "1", "x"]));
+    let request = worker.hear_message();
+    worker.say(&message(&[&request[0][..], b"REPLY", b"1", b"y"]));
+    assert_eq!(client.hear_message()[0], b"REPLY");
+}
+
+/// What waits for one that doesn't read is not tried again and again: its system tells when it has room.
+#[test]
+fn what_a_peer_has_no_room_for_is_not_offered_again() {
+    let gateway = Process::start(&yaml("admin: { bind: \"127.0.0.1:0\" }"));
+    let mut deaf = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let full = || gateway.metrics().sum("gateway_engine_full_total", &[]);
+    let service = Service::start(&gateway);
+    let large = "x".repeat(15 << 20);
+    deaf.say(&message(&["OPAQUE", "1", &large]));
+    // Its answer is larger than what both systems hold.
+    gateway.await_metrics("it has no room", |metrics| {
+        metrics.sum("gateway_engine_stalled_clients", &[]) > 0.0
+    });
+    // Errors for it, one after the other, each of which is another turn.
+    let before = full();
+    for n in 0..200 {
+        deaf.say(&message(&["NONE", &n.to_string(), "x"]));
+        is_refused(&gateway);
+    }
+    let tried = full() - before;
+    println!("tried {tried} times in 200 turns");
+    assert!(tried < 20.0, "tried {tried} times in 200 turns");
+    assert_eq!(deaf.hear_message()[1], b"1");
+    service.end();
+}
+
 /// Those that say nothing make way when there is no descriptor left for others.
 #[test]
 fn strangers_can_not_take_all_descriptors() {

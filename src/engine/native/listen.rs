@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use mio::{Registry, Token};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use tracing::warn;
 
 use super::Native;
 use super::address::Address;
 use super::connection::Role;
 use super::liveness::HANDSHAKE_MAX;
+use super::peers::CONNECTIONS_MAX;
 use super::quiet::Lines;
 use super::stream::{Listener, Stream};
 
@@ -22,6 +24,10 @@ const BUDGET: usize = 64;
 /// How long accepting rests when descriptors have run out, and how long until an address that was still
 /// taken is tried again.
 const REST: Duration = Duration::from_millis(100);
+
+/// Descriptors that clients leave for workers, who answer them, for HTTP, which tells why they aren't let in, and for
+/// the files of a reload; half of them, where there are few.
+const RESERVED: u64 = 128;
 
 /// A listener's number. Never used twice; as a token it is small, which peers' tokens are not.
 pub(super) type ListenerId = usize;
@@ -36,11 +42,15 @@ pub(super) struct Listeners {
     again: Option<Duration>,
     /// What is said of an address that is still taken.
     taken: Lines,
+    /// Connections beyond which no client is let in.
+    clients_max: usize,
 }
 
 pub(super) struct Listening {
     pub(super) role: Role,
     pub(super) state: State,
+    /// The system has told of connections, and not all were taken in since.
+    waits: bool,
 }
 
 pub(super) enum State {
@@ -57,6 +67,7 @@ impl Listeners {
             ready: Vec::new(),
             again: None,
             taken: Lines::default(),
+            clients_max: clients_max(getrlimit(Resource::Nofile).current),
         }
     }
 
@@ -66,6 +77,9 @@ impl Listeners {
 
     /// Connections may have come.
     pub(super) fn mark_ready(&mut self, token: Token) {
+        if let Some(listening) = self.there.get_mut(&token.0) {
+            listening.waits = true;
+        }
         if !self.ready.contains(&token.0) {
             self.ready.push(token.0);
         }
@@ -79,7 +93,8 @@ impl Listeners {
         }
         self.ready.push(id);
         let state = State::Open(listener);
-        self.there.insert(id, Listening { role, state });
+        let waits = false;
+        self.there.insert(id, Listening { role, state, waits });
     }
 
     /// Takes an address that another listener has just left.
@@ -97,7 +112,8 @@ impl Listeners {
                     warn!(%address, %error, left_out, "can't listen yet; trying again");
                 }
                 let state = State::Taken(address);
-                self.there.insert(id, Listening { role, state });
+                let waits = false;
+                self.there.insert(id, Listening { role, state, waits });
                 self.again = Some(Duration::ZERO);
             }
         }
@@ -175,19 +191,36 @@ impl Native {
     }
 
     fn accept_one(&mut self, id: ListenerId) -> io::Result<Option<(Stream, Role)>> {
+        let clients_max = self.listeners.clients_max;
         let Some(Listening {
             role,
             state: State::Open(listener),
-        }) = self.listeners.there.get(&id)
+            waits,
+        }) = self.listeners.there.get_mut(&id)
         else {
             return Ok(None);
         };
-        if !self.peers.has_room() {
-            return Err(io::Error::other("there are a million connections"));
+        let many = self.peers.count();
+        let full = match role {
+            _ if many >= CONNECTIONS_MAX => Some("there are a million connections"),
+            Role::Frontend(_) if many >= clients_max => {
+                Some("the last descriptors are kept for workers")
+            }
+            _ => None,
+        };
+        if let Some(full) = full {
+            // It is no want if nobody waits.
+            return match waits {
+                true => Err(io::Error::other(full)),
+                false => Ok(None),
+            };
         }
         match listener.accept() {
             Ok(stream) => Ok(Some((stream, *role))),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                *waits = false;
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -207,6 +240,14 @@ impl Native {
             }
         }
     }
+}
+
+/// How many connections there may be, of so many descriptors, for another client to be let in.
+fn clients_max(descriptors: Option<u64>) -> usize {
+    let left = |all: u64| all - (all / 2).min(RESERVED);
+    descriptors.map_or(CONNECTIONS_MAX, |all| {
+        usize::try_from(left(all)).unwrap_or(CONNECTIONS_MAX)
+    })
 }
 
 /// Whether accepting failed for the connection's sake, not the system's: Linux gives what went wrong on the way to
@@ -243,6 +284,14 @@ fn is_its_own(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clients_leave_some_descriptors() {
+        for (descriptors, clients) in [(64, 32), (1024, 896), (20_000, 19_872)] {
+            assert_eq!(clients_max(Some(descriptors)), clients);
+        }
+        assert_eq!(clients_max(None), CONNECTIONS_MAX);
+    }
 
     #[test]
     fn only_the_systems_own_want_has_accepting_rest() {

@@ -93,9 +93,9 @@ impl Peers {
         (token.0 >> PLACE_BITS > 0).then_some(PeerId(token.0 as u64))
     }
 
-    /// Whether another connection has a place.
-    pub(super) fn has_room(&self) -> bool {
-        self.places.len() - self.free.len() < CONNECTIONS_MAX
+    /// How many connections there are.
+    pub(super) fn count(&self) -> usize {
+        self.places.len() - self.free.len()
     }
 
     /// Takes over a connection, which is greeted at once.
@@ -160,7 +160,7 @@ impl Peers {
             self.timers.set(connection, at);
         }
         // A peer that ever asks to be looked at sooner, or comes and goes, leaves entries behind.
-        let connections = self.places.len() - self.free.len();
+        let connections = self.count();
         if self.timers.len() > 2 * connections + TIMERS_SPARE {
             let places = &mut self.places;
             self.timers.retain(|at, peer| {
@@ -421,7 +421,7 @@ impl Outlet<Bytes> for Peers {
 
     fn counters(&self) -> EngineCounters {
         EngineCounters {
-            connections: Some((self.places.len() - self.free.len()) as u64),
+            connections: Some(self.count() as u64),
             ..self.counters.clone()
         }
     }
