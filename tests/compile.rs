@@ -516,6 +516,42 @@ fn a_second_compile_is_as_a_first_one() {
     }
 }
 
+/// Seconds where nothing is the matter: benches/compile.rs is for milliseconds.
+#[test]
+fn a_thousand_files_compile_in_seconds() {
+    let texts: Vec<_> = (0..1000)
+        .map(|n| {
+            let fields: String = (1..=20)
+                .map(|i| format!("  string field_{i} = {i} [deprecated = true];\n"))
+                .collect();
+            let text = format!(
+                "syntax = \"proto3\";\npackage p{n};\nimport \"f{}.proto\";\nmessage M {{\n{fields}  p{}.M m = 21;\n}}\n",
+                n / 10 + 1000,
+                n / 10 + 1000
+            );
+            (format!("f{n}.proto"), text)
+        })
+        .chain((1000..1100).map(|n| {
+            let text = format!("syntax = \"proto3\";\npackage p{n};\nmessage M {{}}\n");
+            (format!("f{n}.proto"), text)
+        }))
+        .collect();
+    let files: Vec<_> = texts
+        .iter()
+        .map(|(n, t)| (n.as_str(), t.as_str()))
+        .collect();
+    let directory = root(&files);
+    let start = Instant::now();
+    let (made, said) = outcome(&[directory.path().to_path_buf()], directory.path());
+    assert_eq!(said, "");
+    assert_eq!(made.unwrap().files().len(), 1100);
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
 // No file takes for ever, or more memory than there is.
 
 #[test]

@@ -11,6 +11,9 @@ use gateway::schema::compile::{Compiler, compile};
 use protobuf::Message;
 use protobuf::descriptor::FileDescriptorSet;
 
+/// What protoc is held to have said of files that end its process.
+pub const CRASHED: &str = "protoc crashed";
+
 /// What both compilers make of the .proto files of one directory.
 pub struct Judged {
     pub directory: PathBuf,
@@ -35,28 +38,17 @@ pub fn python() -> Option<PathBuf> {
 
 /// Compiles each directory with both.
 pub fn judge(python: &Path, directories: Vec<PathBuf>) -> Vec<Judged> {
-    let mut child = Command::new(python)
-        .arg("tests/protoc_batch.py")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
     let ours: Vec<(bool, String)> = directories.iter().map(|d| ours(d)).collect();
-    let list: String = directories
-        .iter()
-        .map(|d| format!("{}\n", d.display()))
-        .collect();
-    let mut input = child.stdin.take().unwrap();
-    // Written beside, or both would wait for each other.
-    let writer = thread::spawn(move || input.write_all(list.as_bytes()));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success());
-    assert_eq!(text.lines().count(), directories.len());
-    let cases = directories.into_iter().zip(ours).zip(text.lines());
-    let judged = cases.map(|((directory, (ours, ours_said)), line)| {
-        let theirs: serde_json::Value = serde_json::from_str(line).unwrap();
+    let mut verdicts = Vec::new();
+    while verdicts.len() < directories.len() {
+        verdicts.extend(theirs(python, &directories[verdicts.len()..]));
+        if verdicts.len() < directories.len() {
+            // protoc ends its process at some files that it refuses.
+            verdicts.push(serde_json::json!({ "ok": false, "said": CRASHED, "different": [] }));
+        }
+    }
+    let cases = directories.into_iter().zip(ours).zip(verdicts);
+    let judged = cases.map(|((directory, (ours, ours_said)), theirs)| {
         let different = theirs["different"].as_array().unwrap().iter();
         Judged {
             directory,
@@ -68,6 +60,38 @@ pub fn judge(python: &Path, directories: Vec<PathBuf>) -> Vec<Judged> {
         }
     });
     judged.collect()
+}
+
+/// protoc's verdicts, up to a case that ends its process.
+fn theirs(python: &Path, directories: &[PathBuf]) -> Vec<serde_json::Value> {
+    let mut child = Command::new(python)
+        .arg("tests/protoc_batch.py")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let list: String = directories
+        .iter()
+        .map(|d| format!("{}\n", d.display()))
+        .collect();
+    let mut input = child.stdin.take().unwrap();
+    // Written beside, or both would wait for each other.
+    let writer = thread::spawn(move || input.write_all(list.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    let written = writer.join().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let verdicts: Vec<_> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    if verdicts.len() == directories.len() {
+        written.unwrap();
+        assert!(output.status.success());
+    } else {
+        // Another end than by a signal is the script's own.
+        assert_eq!(output.status.code(), None, "{}", output.status);
+    }
+    verdicts
 }
 
 fn ours(directory: &Path) -> (bool, String) {

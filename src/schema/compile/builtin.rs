@@ -3,8 +3,12 @@
 //!
 //! A file that imports a faulty one is not judged, and the faulty one's diagnostic says so.
 
+mod order;
+#[cfg(test)]
+mod tests;
+
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +16,7 @@ use protobuf::descriptor::FileDescriptorProto;
 
 use super::cache::Cache;
 use super::deadline::{self, Late};
-use super::fault::{failed, import_place, missing, too_deep};
+use super::fault::{failed, missing, too_deep};
 use super::linker::{Linked, Linker};
 use super::parsed::Parsed;
 use super::parser::parse;
@@ -41,18 +45,9 @@ fn compile_within(
     sources: &Sources,
     found: &mut Diagnostics,
 ) -> Vec<FileDescriptorProto> {
-    let mut run = Run {
-        sources,
-        units: BTreeMap::new(),
-        known: Cache::take().unchanged(sources),
-        faults: Faults::default(),
-        limit,
-        end: Instant::now() + limit,
-    };
-    run.parse();
-    run.find_missing_imports();
-    let order = run.order();
-    let files = run.link(&order);
+    let mut run = Run::new(sources, Cache::take(), limit);
+    let (files, cache) = run.files();
+    cache.keep();
     run.faults.report(found);
     files
 }
@@ -134,6 +129,25 @@ impl<'a> Faults<'a> {
 }
 
 impl<'a> Run<'a> {
+    fn new(sources: &'a Sources, cache: Cache, limit: Duration) -> Self {
+        Self {
+            sources,
+            units: BTreeMap::new(),
+            known: cache.unchanged(sources),
+            faults: Faults::default(),
+            limit,
+            end: Instant::now() + limit,
+        }
+    }
+
+    /// All files without a fault, and what the next run may take over.
+    fn files(&mut self) -> (Vec<FileDescriptorProto>, Cache) {
+        self.parse();
+        self.find_missing_imports();
+        let order = self.order();
+        self.link(&order)
+    }
+
     fn parse(&mut self) {
         for (name, source) in self.sources.iter() {
             if self.faults.faulty.len() >= MAX_FAULTY_FILES {
@@ -210,101 +224,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The parsed files, imports before importers; whatever is in a cycle is a fault.
-    fn order(&mut self) -> Vec<&'a str> {
-        let mut importers: HashMap<&str, Vec<&'a str>> = HashMap::new();
-        let mut waits: BTreeMap<&'a str, usize> = BTreeMap::new();
-        for (&name, file) in &self.units {
-            let imports: BTreeSet<_> = file.imports().collect();
-            let known = imports
-                .into_iter()
-                .filter_map(|i| self.units.get_key_value(i.as_str()));
-            let count = known
-                .map(|(i, _)| importers.entry(i).or_default().push(name))
-                .count();
-            waits.insert(name, count);
-        }
-        let mut ready: BTreeSet<&'a str> = BTreeSet::new();
-        ready.extend(
-            waits
-                .iter()
-                .filter(|(_, count)| **count == 0)
-                .map(|(name, _)| *name),
-        );
-        let mut order = Vec::with_capacity(waits.len());
-        loop {
-            while let Some(name) = ready.pop_first() {
-                waits.remove(name);
-                order.push(name);
-                for importer in importers.remove(name).unwrap_or_default() {
-                    if let Some(count) = waits.get_mut(importer) {
-                        *count -= 1;
-                        ready.extend((*count == 0).then_some(importer));
-                    }
-                }
-            }
-            // Whatever still waits is in a cycle or behind one.
-            let Some(start) = waits.keys().next().copied() else {
-                return order;
-            };
-            let cycle = self.cycle_from(start, &waits);
-            self.report_cycle(&cycle);
-            for name in &cycle {
-                // Its importers are let go on: they will find it faulty.
-                waits.remove(name);
-                ready.insert(name);
-            }
-        }
-    }
-
-    /// Follows imports that wait themselves, which each of `waits` has, until one comes again.
-    fn cycle_from(&self, start: &'a str, waits: &BTreeMap<&'a str, usize>) -> Vec<&'a str> {
-        let mut chain = vec![start];
-        let mut at: HashMap<&str, usize> = HashMap::from([(start, 0)]);
-        loop {
-            let last = chain[chain.len() - 1];
-            let mut imports = self.units[last].imports();
-            let next = imports.find_map(|i| waits.get_key_value(i.as_str()));
-            let Some((&next, _)) = next else { return chain };
-            if let Some(&first) = at.get(next) {
-                return chain.split_off(first);
-            }
-            at.insert(next, chain.len());
-            chain.push(next);
-        }
-    }
-
-    fn report_cycle(&mut self, cycle: &[&'a str]) {
-        let (Some(&first), Some(&last)) = (cycle.first(), cycle.last()) else {
-            return;
-        };
-        let Some(source) = self.sources.get(last) else {
-            return;
-        };
-        let message = if cycle.len() == 1 {
-            "the file imports itself".to_owned()
-        } else {
-            format!("import cycle of {} files", cycle.len())
-        };
-        let mut fault = Diagnostic::error(message)
-            .at(import_place(source, first))
-            .label("closes the cycle")
-            .help("move what both sides need into a file of its own");
-        if cycle.len() > 1 {
-            let shown: Vec<_> = cycle.iter().take(LISTED + 1).copied().collect();
-            let dots = if cycle.len() > shown.len() {
-                " → …"
-            } else {
-                ""
-            };
-            fault = fault.note(format!("{}{dots} → {first}", shown.join(" → ")));
-        }
-        self.faults.add(last, fault);
-        self.faults.faulty.extend(cycle);
-    }
-
     /// Links the files in order, those that can be judged.
-    fn link(&mut self, order: &[&'a str]) -> Vec<FileDescriptorProto> {
+    fn link(&mut self, order: &[&'a str]) -> (Vec<FileDescriptorProto>, Cache) {
         let mut linker = Linker::default();
         // What options are read by, whether a file imports it or not.
         self.bring(well_known::DESCRIPTOR, &mut linker);
@@ -362,9 +283,9 @@ impl<'a> Run<'a> {
             }
         }
         let sound = |linked: &&Arc<Linked>| !self.faults.faulty.contains(linked.file.name());
-        Cache::keep(linker.all().filter(sound));
-        let sound = linker.imported().filter(sound);
-        sound.map(|linked| linked.file.clone()).collect()
+        let cache = Cache::of(linker.all().filter(sound));
+        let files = linker.imported().filter(sound);
+        (files.map(|linked| linked.file.clone()).collect(), cache)
     }
 
     /// Links a file that the gateway brings along, and what it imports.
@@ -403,87 +324,5 @@ fn listed(names: &[&str]) -> String {
     match names.len().checked_sub(LISTED) {
         None | Some(0) => names.join(", "),
         Some(more) => format!("{} and {more} more", names[..LISTED].join(", ")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::schema::compile::on_a_large_stack;
-
-    /// What a run says of these files, with this limit.
-    fn said(files: &[(&str, &str)], limit: Duration) -> (usize, String) {
-        let directory = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            std::fs::write(directory.path().join(name), text).unwrap();
-        }
-        let mut found = Diagnostics::new();
-        let sources = Sources::read(&[directory.path().to_path_buf()], &mut found);
-        let made = on_a_large_stack(&mut found, |found| compile_within(limit, &sources, found));
-        (made.unwrap().len(), found.render(false))
-    }
-
-    #[test]
-    fn a_run_that_is_late_says_so_once_and_where() {
-        let (made, said) = said(&[("a.proto", ""), ("b.proto", "")], Duration::ZERO);
-        assert_eq!(made, 0);
-        assert_eq!(
-            said.matches("error: compiling takes longer than 0 s")
-                .count(),
-            1
-        );
-        assert!(said.contains("the time was up at a.proto"), "{said}");
-    }
-
-    /// Where nothing is late, each of these is right; each keeps another part of the linker busy.
-    #[test]
-    fn linking_a_single_file_ends_at_the_limit() {
-        let many = |line: &str| line.repeat(1000);
-        let lists = "message O { repeated int32 n = 1; repeated O o = 2; }
-            extend google.protobuf.FileOptions { repeated int32 n = 50000; optional O o = 50001; }";
-        for text in [
-            format!(
-                "enum E {{ option allow_alias = true; {} }}",
-                numbered("V# = 0;")
-            ),
-            format!("message M {{ {} }}", numbered("optional M f# = @;")),
-            format!("{lists} {}", many("option (n) = 1;")),
-            format!("{lists} option (o) = {{ {} }};", many("n: 1 ")),
-            format!("{lists} option (o) = {{ n: [{} 1] }};", many("1,")),
-            format!("{lists} option (o) = {{ {} }};", many("o {} ")),
-        ] {
-            let text = format!("import \"google/protobuf/descriptor.proto\"; {text}");
-            let link = |end: Instant| {
-                let mut linker = Linker::default();
-                let descriptor = well_known::text(well_known::DESCRIPTOR).unwrap();
-                for (name, text) in [(well_known::DESCRIPTOR, descriptor), ("a.proto", &text)] {
-                    let parsed = parse(name, text).unwrap();
-                    let source = SourceFile::new(name, text);
-                    let link = || linker.link(&parsed, &source);
-                    let end = if name == "a.proto" { end } else { in_time() };
-                    let faults = deadline::until(end, link)?;
-                    assert!(faults.is_empty(), "{faults:?}");
-                }
-                Ok::<(), Box<dyn Any + Send>>(())
-            };
-            assert!(link(in_time()).is_ok());
-            assert!(
-                link(Instant::now()).unwrap_err().is::<Late>(),
-                "{text:.200}"
-            );
-        }
-    }
-
-    fn in_time() -> Instant {
-        Instant::now() + TIME_LIMIT
-    }
-
-    /// A thousand of these, `#` and `@` numbered.
-    fn numbered(line: &str) -> String {
-        let of = |n: usize| {
-            line.replace('#', &n.to_string())
-                .replace('@', &(n + 1).to_string())
-        };
-        (0..1000).map(of).collect()
     }
 }

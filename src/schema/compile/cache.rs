@@ -30,14 +30,22 @@ impl Cache {
         last.take().unwrap_or_default()
     }
 
-    /// For the next compile.
-    pub fn keep<'a>(files: impl Iterator<Item = &'a Arc<Linked>>) {
+    /// These files, unless they are too large together.
+    pub fn of<'a>(files: impl Iterator<Item = &'a Arc<Linked>>) -> Self {
         let files: HashMap<_, _> = files
             .map(|linked| (linked.file.name().to_owned(), Arc::clone(linked)))
             .collect();
         let bytes: usize = files.values().map(|linked| linked.source.text.len()).sum();
+        match bytes <= MAX_BYTES {
+            true => Cache { files },
+            false => Cache::default(),
+        }
+    }
+
+    /// For the next compile.
+    pub fn keep(self) {
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = (bytes <= MAX_BYTES).then_some(Cache { files });
+        *last = Some(self);
     }
 
     /// Leaves the files that are as they were, with all that they import.

@@ -89,14 +89,17 @@ impl Linker {
             return report.into_diagnostics();
         }
         self.files.push(Arc::new(linked(file.clone())));
+        let views = options::Views {
+            types: &view,
+            options: &options_view,
+        };
         // How an option's value is written may depend on the features of a message of the same file.
         if parsed.edition.is_edition() {
             options::read(
                 self,
                 at,
                 parsed,
-                &view,
-                &options_view,
+                views,
                 options::Which::Features,
                 &mut file,
                 &mut report,
@@ -107,8 +110,7 @@ impl Linker {
             self,
             at,
             parsed,
-            &view,
-            &options_view,
+            views,
             options::Which::Others,
             &mut file,
             &mut report,

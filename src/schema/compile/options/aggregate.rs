@@ -11,7 +11,7 @@ use super::super::symbols::{Kind, Lookup};
 use super::tree::{Node, Tree};
 use super::{Reader, Refused, Settable, Type_, Words, is_message, refuse, scalar, within};
 use crate::diagnostic::Diagnostic;
-use crate::schema::table::features::place;
+use crate::schema::table::features::{Presence, place};
 
 /// What may stand before the type's name in an Any, as protoc has it.
 const ANY_HOSTS: &[&str] = &["type.googleapis.com", "type.googleprod.com"];
@@ -225,7 +225,14 @@ impl<'a> Reader<'a> {
         let node = self
             .lax_scalar(value, &field)
             .map_err(|text| self.misplaced(entry, format!("{:?} expects {text}", entry.name)))?;
-        tree.push_scalar(&field, node);
+        // A field without presence isn't set by its zero: that is seen in an Any, which is bytes.
+        let implicit = field.features.presence == Presence::Implicit
+            && field.label() != Label::LABEL_REPEATED
+            && field.oneof_index.is_none()
+            && !field.has_extendee();
+        if !(implicit && node.is_zero()) {
+            tree.push_scalar(&field, node);
+        }
         Ok(())
     }
 

@@ -25,6 +25,18 @@ pub(super) enum Node {
     Group(Tree),
 }
 
+impl Node {
+    /// Whether a field that isn't set reads as this.
+    pub(super) fn is_zero(&self) -> bool {
+        match self {
+            Node::Varint(n) | Node::Fixed64(n) => *n == 0,
+            Node::Fixed32(n) => *n == 0,
+            Node::Bytes(bytes) => bytes.is_empty(),
+            Node::Message(_) | Node::Group(_) => false,
+        }
+    }
+}
+
 impl Tree {
     /// How many values a field has.
     pub fn count(&self, number: i32) -> usize {

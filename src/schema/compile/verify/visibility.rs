@@ -122,10 +122,9 @@ impl<'a> Check<'a, '_, '_> {
             let hidden =
                 outer_at.len() == 2 && said(self.file, outer_at) != Some(Visibility::Export as u64);
             let scope_only = outer.is_some_and(|m| {
-                let reserved = m
-                    .reserved_range
-                    .iter()
-                    .any(|r| r.start() == 1 && r.end() > super::super::parser::MAX_FIELD_NUMBER);
+                let reserved = m.reserved_range.iter().any(|r| {
+                    r.start() == 1 && r.end() == super::super::parser::MAX_FIELD_NUMBER + 1
+                });
                 hidden && m.field.is_empty() && reserved
             });
             if !(is_enum && scope_only) {
