@@ -662,7 +662,10 @@ fn what_lies_in_the_items_of_a_message_set_is_judged() {
     assert_eq!(v(&item(&[id.clone(), len(3, [])])), (path(".a"), 7));
     let wrong = len(3, [int(1, 1), int(2, 1)].concat());
     assert_eq!(v(&item(&[id.clone(), wrong.clone()])), (path(".s"), 9));
-    let inner = len(3, [int(1, 1), len(3, group(1, [id.clone(), wrong].concat()))].concat());
+    let inner = len(
+        3,
+        [int(1, 1), len(3, group(1, [id.clone(), wrong].concat()))].concat(),
+    );
     let nested = item(&[id.clone(), inner]);
     assert_eq!(v(&nested).0, path(".set[t.X.x].s"));
     for broken in [

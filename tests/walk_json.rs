@@ -198,12 +198,7 @@ fn floats_bools_strings_and_bytes() {
     no("f64", "\"nan\"", "double", "the string \"nan\"");
     no("f64", "\"\"", "double", "the string \"\"");
     no("f32", "3.5e38", "float", "the number 3.5e38");
-    no(
-        "f32",
-        "3.502823e38",
-        "float",
-        "the number 3.502823e38",
-    );
+    no("f32", "3.502823e38", "float", "the number 3.502823e38");
     no(
         "f32",
         &long,

@@ -140,7 +140,8 @@ fn expressions_are_bounded_before_anything_recurses() {
         "extend buf.validate.Int32Rules {{\n  bool odd = 80048952 [(buf.validate.predefined).cel = {{id: \"odd\", expression: \"this{} > 0\"}}];\n}}\nmessage M {{ int32 f = 1 [(buf.validate.field).int32.(odd) = true]; }}",
         "+1".repeat(300)
     );
-    let text = "edition = \"2023\"; package t; import \"buf/validate/validate.proto\";\n".to_owned()
+    let text = "edition = \"2023\"; package t; import \"buf/validate/validate.proto\";\n"
+        .to_owned()
         + &predefined;
     loading::bad(&text, &[("bad rules of t.odd: an expression", (3, 23))]);
 }
@@ -167,7 +168,10 @@ fn the_deepest_expression_runs_anywhere() {
 fn all_rules_together_are_bounded() {
     // Patterns of the largest size.
     let fields = (1..=14).map(|n| {
-        format!("  string f{n} = {n} [(buf.validate.field).string.pattern = \"^\\\\w{{1,{}}}$\"];\n", 230 + n % 3)
+        format!(
+            "  string f{n} = {n} [(buf.validate.field).string.pattern = \"^\\\\w{{1,{}}}$\"];\n",
+            230 + n % 3
+        )
     });
     let text = format!("message M {{\n{}}}", fields.collect::<String>());
     let told = "bad rules of t.M.f13: all patterns up to here become programs of more than 134217728 bytes";
@@ -215,8 +219,14 @@ fn a_reload_refuses_what_is_too_long_or_deep() {
     fs::write(dir.path().join("routes.yaml"), yaml).unwrap();
     for (text, told) in [
         (format!("this{} > 0", "+1".repeat(190)), None),
-        (format!("this{} > 0", "+1".repeat(4_900)), Some("more than 200 levels")),
-        (format!("this{} > 0", "+1".repeat(20_000)), Some("10000 are the most")),
+        (
+            format!("this{} > 0", "+1".repeat(4_900)),
+            Some("more than 200 levels"),
+        ),
+        (
+            format!("this{} > 0", "+1".repeat(20_000)),
+            Some("10000 are the most"),
+        ),
     ] {
         let text = format!(
             "syntax = \"proto3\"; package t; import \"buf/validate/validate.proto\";\n{}",
@@ -231,7 +241,10 @@ fn a_reload_refuses_what_is_too_long_or_deep() {
         let found = loaded.err().map(|found| found.render(false));
         assert_eq!(found.is_some(), told.is_some(), "{found:?}");
         for (found, told) in found.iter().zip(told) {
-            assert!(found.contains(told) && found.contains("t.proto:3:16"), "{found}");
+            assert!(
+                found.contains(told) && found.contains("t.proto:3:16"),
+                "{found}"
+            );
         }
     }
 }

@@ -56,7 +56,13 @@ fn numbers(all: &mut Vec<Case>) {
         ] {
             let name = rule.split(':').next().unwrap();
             let rules = format!("{kind}: {{{rule}}}");
-            all.push(case(kind, rules, json!(keeps), json!(breaks), format!("{kind}.{name}")));
+            all.push(case(
+                kind,
+                rules,
+                json!(keeps),
+                json!(breaks),
+                format!("{kind}.{name}"),
+            ));
         }
         for (rule, keeps, breaks, name) in [
             ("gt: 1, lt: 5", 2, 5, "gt_lt"),
@@ -69,7 +75,13 @@ fn numbers(all: &mut Vec<Case>) {
             ("gte: 5, lte: 1", 5, 3, "gte_lte_exclusive"),
         ] {
             let rules = format!("{kind}: {{{rule}}}");
-            all.push(case(kind, rules, json!(keeps), json!(breaks), format!("{kind}.{name}")));
+            all.push(case(
+                kind,
+                rules,
+                json!(keeps),
+                json!(breaks),
+                format!("{kind}.{name}"),
+            ));
         }
     }
 }
@@ -109,7 +121,11 @@ fn strings(all: &mut Vec<Case>) {
         ("ipv4_prefix: true", "10.0.0.0/8", "fe80::/10"),
         ("ipv6_prefix: true", "fe80::/10", "10.0.0.0/8"),
         ("host_and_port: true", "example.org:80", "example.org"),
-        ("ulid: true", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "81ARZ3NDEKTSV4RRFFQ69G5FAV"),
+        (
+            "ulid: true",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "81ARZ3NDEKTSV4RRFFQ69G5FAV",
+        ),
         ("protobuf_fqn: true", "a.b_c.D1", ".a.b"),
         ("protobuf_dot_fqn: true", ".a.b", "a.b"),
     ] {
@@ -134,7 +150,9 @@ fn bytes(all: &mut Vec<Case>) {
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let base64: String = (bytes.chunks(3))
             .flat_map(|chunk| {
-                let bits = chunk.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte));
+                let bits = chunk
+                    .iter()
+                    .fold(0u32, |bits, byte| bits << 8 | u32::from(*byte));
                 let bits = bits << (8 * (3 - chunk.len()));
                 let digit = move |at: usize| match at <= chunk.len() {
                     true => char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize]),
@@ -163,7 +181,13 @@ fn bytes(all: &mut Vec<Case>) {
     ] {
         let name = rule.split(':').next().unwrap();
         let rules = format!("bytes: {{{rule}}}");
-        all.push(case("bytes", rules, written(keeps), written(breaks), format!("bytes.{name}")));
+        all.push(case(
+            "bytes",
+            rules,
+            written(keeps),
+            written(breaks),
+            format!("bytes.{name}"),
+        ));
     }
 }
 
@@ -187,28 +211,55 @@ fn times(all: &mut Vec<Case>) {
         let of = |kind: &str| format!("{kind}: {{{rule}}}");
         let id = format!("timestamp.{name}");
         let kind = "google.protobuf.Timestamp";
-        all.push(case(kind, of("timestamp"), moment(keeps), moment(breaks), id));
+        all.push(case(
+            kind,
+            of("timestamp"),
+            moment(keeps),
+            moment(breaks),
+            id,
+        ));
         let id = format!("duration.{name}");
         let kind = "google.protobuf.Duration";
         all.push(case(kind, of("duration"), span(keeps), span(breaks), id));
     }
     let kind = "google.protobuf.Duration";
-    let (of, not) = ("duration: {in: [{seconds: 5}]}", "duration: {not_in: [{seconds: 5}]}");
+    let (of, not) = (
+        "duration: {in: [{seconds: 5}]}",
+        "duration: {not_in: [{seconds: 5}]}",
+    );
     all.push(case(kind, of, span(5), span(6), "duration.in"));
     all.push(case(kind, not, span(6), span(5), "duration.not_in"));
     let (past, future) = (moment(5), json!("9999-01-01T00:00:00Z"));
     let future = Written(future, Some(json!({"seconds": 253370764800i64})));
     let kind = "google.protobuf.Timestamp";
     let (lt, gt) = ("timestamp: {lt_now: true}", "timestamp: {gt_now: true}");
-    all.push(case(kind, lt, past.clone(), future.clone(), "timestamp.lt_now"));
-    all.push(case(kind, gt, future.clone(), past.clone(), "timestamp.gt_now"));
+    all.push(case(
+        kind,
+        lt,
+        past.clone(),
+        future.clone(),
+        "timestamp.lt_now",
+    ));
+    all.push(case(
+        kind,
+        gt,
+        future.clone(),
+        past.clone(),
+        "timestamp.gt_now",
+    ));
     // A century or two, whenever this runs.
     let within = "timestamp: {within: {seconds: 6000000000}}";
     all.push(case(kind, within, past, future, "timestamp.within"));
 }
 
 fn others(all: &mut Vec<Case>) {
-    all.push(case("bool", "bool: {const: true}", json!(true), json!(false), "bool.const"));
+    all.push(case(
+        "bool",
+        "bool: {const: true}",
+        json!(true),
+        json!(false),
+        "bool.const",
+    ));
     for (rule, keeps, breaks) in [
         ("const: 1", json!("B"), json!("A")),
         ("defined_only: true", json!(1), json!(9)),
@@ -222,16 +273,76 @@ fn others(all: &mut Vec<Case>) {
     let list = "repeated int32";
     let map = "map<string, int32>";
     for (kind, rules, keeps, breaks, id) in [
-        (list, "repeated: {min_items: 2}", json!([1, 2]), json!([1]), "repeated.min_items"),
-        (list, "repeated: {max_items: 1}", json!([1]), json!([1, 2]), "repeated.max_items"),
-        (list, "repeated: {unique: true}", json!([1, 2]), json!([1, 1]), "repeated.unique"),
-        (list, "repeated: {items: {int32: {gt: 0}}}", json!([1]), json!([1, 0]), "int32.gt"),
-        (map, "map: {min_pairs: 2}", json!({"a": 1, "b": 2}), json!({"a": 1}), "map.min_pairs"),
-        (map, "map: {max_pairs: 1}", json!({"a": 1}), json!({"a": 1, "b": 2}), "map.max_pairs"),
-        (map, "map: {keys: {string: {len: 1}}}", json!({"a": 1}), json!({"ab": 1}), "string.len"),
-        (map, "map: {values: {int32: {gt: 0}}}", json!({"a": 1}), json!({"a": 0}), "int32.gt"),
-        ("string", "cel_expression: \"this == 'a'\"", json!("a"), json!("b"), "this == 'a'"),
-        ("string", "cel: {id: \"c\", expression: \"this == 'a'\"}", json!("a"), json!("b"), "c"),
+        (
+            list,
+            "repeated: {min_items: 2}",
+            json!([1, 2]),
+            json!([1]),
+            "repeated.min_items",
+        ),
+        (
+            list,
+            "repeated: {max_items: 1}",
+            json!([1]),
+            json!([1, 2]),
+            "repeated.max_items",
+        ),
+        (
+            list,
+            "repeated: {unique: true}",
+            json!([1, 2]),
+            json!([1, 1]),
+            "repeated.unique",
+        ),
+        (
+            list,
+            "repeated: {items: {int32: {gt: 0}}}",
+            json!([1]),
+            json!([1, 0]),
+            "int32.gt",
+        ),
+        (
+            map,
+            "map: {min_pairs: 2}",
+            json!({"a": 1, "b": 2}),
+            json!({"a": 1}),
+            "map.min_pairs",
+        ),
+        (
+            map,
+            "map: {max_pairs: 1}",
+            json!({"a": 1}),
+            json!({"a": 1, "b": 2}),
+            "map.max_pairs",
+        ),
+        (
+            map,
+            "map: {keys: {string: {len: 1}}}",
+            json!({"a": 1}),
+            json!({"ab": 1}),
+            "string.len",
+        ),
+        (
+            map,
+            "map: {values: {int32: {gt: 0}}}",
+            json!({"a": 1}),
+            json!({"a": 0}),
+            "int32.gt",
+        ),
+        (
+            "string",
+            "cel_expression: \"this == 'a'\"",
+            json!("a"),
+            json!("b"),
+            "this == 'a'",
+        ),
+        (
+            "string",
+            "cel: {id: \"c\", expression: \"this == 'a'\"}",
+            json!("a"),
+            json!("b"),
+            "c",
+        ),
     ] {
         // Lists and maps have no presence: the empty one of the other cases must pass.
         let rules = format!("ignore: IGNORE_IF_ZERO_VALUE, {rules}");
@@ -245,7 +356,10 @@ fn others(all: &mut Vec<Case>) {
     let (duration, mask) = (any("Duration", json!("1s")), any("FieldMask", json!("a")));
     let of = "['type.googleapis.com/google.protobuf.Duration']";
     let kind = "google.protobuf.Any";
-    let (within, not) = (format!("any: {{in: {of}}}"), format!("any: {{not_in: {of}}}"));
+    let (within, not) = (
+        format!("any: {{in: {of}}}"),
+        format!("any: {{not_in: {of}}}"),
+    );
     all.push(case(kind, within, duration.clone(), mask.clone(), "any.in"));
     all.push(case(kind, not, mask, duration, "any.not_in"));
     let mask = |path: &str| Written(json!(path), Some(json!({"paths": [path]})));
@@ -304,16 +418,26 @@ fn every_rule_is_kept_and_broken() {
         }
         for broken in check(&case.breaks) {
             let told = broken.expect_err(&case.rules);
-            assert_eq!(told.rule.as_deref(), Some(&*case.id), "{}: {told}", case.rules);
+            assert_eq!(
+                told.rule.as_deref(),
+                Some(&*case.id),
+                "{}: {told}",
+                case.rules
+            );
             assert!(told.path.starts_with(&name), "{}: {told}", case.rules);
         }
-        let rules = case.rules.trim_start_matches("ignore: IGNORE_IF_ZERO_VALUE, ");
+        let rules = case
+            .rules
+            .trim_start_matches("ignore: IGNORE_IF_ZERO_VALUE, ");
         if let Some((kind, rest)) = rules.split_once(": {") {
             covered.insert((kind.to_owned(), rest.split(':').next().unwrap().to_owned()));
         }
     }
     // None is forgotten, of any type.
-    let rules = ruled.pool.get_message_by_name("buf.validate.FieldRules").unwrap();
+    let rules = ruled
+        .pool
+        .get_message_by_name("buf.validate.FieldRules")
+        .unwrap();
     let kinds = rules.oneofs().find(|it| it.name() == "type").unwrap();
     for kind in kinds.fields() {
         let of_kind = kind.kind().as_message().unwrap().clone();
@@ -336,7 +460,12 @@ fn floats_must_be_finite() {
     ruled.accepts(&json!({"f": 1.5, "d": 1e300}));
     let rule = |verdict: Result<(), Violation>| verdict.unwrap_err().rule.unwrap();
     for (json, packed, wire, id) in [
-        ("{\"f\":\"NaN\"}", &b"\x81\xa1f\xca\x7f\xc0\0\0"[..], &b"\x0d\0\0\xc0\x7f"[..], "float.finite"),
+        (
+            "{\"f\":\"NaN\"}",
+            &b"\x81\xa1f\xca\x7f\xc0\0\0"[..],
+            &b"\x0d\0\0\xc0\x7f"[..],
+            "float.finite",
+        ),
         (
             "{\"d\":\"-Infinity\"}",
             b"\x81\xa1d\xcb\xff\xf0\0\0\0\0\0\0",

@@ -145,15 +145,31 @@ fn the_byte_of_what_breaks_a_rule_is_told() {
         let payload = [before, behind].concat();
         let told = schema.check(&payload, DEPTH).unwrap_err();
         assert!(told.rule.is_some(), "{told}");
-        assert_eq!((&*told.path, told.offset), (path, before.len()), "{payload:02x?}");
+        assert_eq!(
+            (&*told.path, told.offset),
+            (path, before.len()),
+            "{payload:02x?}"
+        );
     };
     let json = |before: &str, behind: &str, path: &str| {
         told(&ruled.json, before.as_bytes(), behind.as_bytes(), path);
     };
     json(" {\"first\":1, \"name\": ", "\"ab\"}", "name");
-    json("{\"lines\":[{\"zip\":\"ab\"},{\"b\":1,\"zip\": ", "\"a\"}]}", "lines[1].zip");
-    json("{\"lines\":[{\"zip\":\"ab\"}, ", "{\"b\":1}]}", "lines[1].zip");
-    json("{\"named\":{\"x\":{\"zip\":\"ab\"},\"k\\u0022\":{\"zip\":\"ab\",\"a\":", "5}}}", "named[\"k\\\"\"].a");
+    json(
+        "{\"lines\":[{\"zip\":\"ab\"},{\"b\":1,\"zip\": ",
+        "\"a\"}]}",
+        "lines[1].zip",
+    );
+    json(
+        "{\"lines\":[{\"zip\":\"ab\"}, ",
+        "{\"b\":1}]}",
+        "lines[1].zip",
+    );
+    json(
+        "{\"named\":{\"x\":{\"zip\":\"ab\"},\"k\\u0022\":{\"zip\":\"ab\",\"a\":",
+        "5}}}",
+        "named[\"k\\\"\"].a",
+    );
     json("{\"numbers\":[1,2,", "0,3]}", "numbers[2]");
     json("{\"texts\":{\"1\":\"x\",\"-2\":", "\"\"}}", "texts[-2]");
 
@@ -162,9 +178,21 @@ fn the_byte_of_what_breaks_a_rule_is_told() {
     };
     msgpack(b"\x82\xa5first\x01\xa4name", b"\xa2ab", "name");
     msgpack(b"\x96\x01\xc0\xc0\xc0\xc0", b"\xa2ab", "name");
-    msgpack(b"\x81\xa5lines\x92\x91\xa2ab\x82\xa1b\x01\xa3zip", b"\xa1a", "lines[1].zip");
-    msgpack(b"\x81\xa5lines\x92\x91\xa2ab", b"\x81\xa1b\x01", "lines[1].zip");
-    msgpack(b"\x81\xa5named\x82\xa1x\x91\xa2ab\xa2k\"\x92\xa2ab", b"\x05", "named[\"k\\\"\"].a");
+    msgpack(
+        b"\x81\xa5lines\x92\x91\xa2ab\x82\xa1b\x01\xa3zip",
+        b"\xa1a",
+        "lines[1].zip",
+    );
+    msgpack(
+        b"\x81\xa5lines\x92\x91\xa2ab",
+        b"\x81\xa1b\x01",
+        "lines[1].zip",
+    );
+    msgpack(
+        b"\x81\xa5named\x82\xa1x\x91\xa2ab\xa2k\"\x92\xa2ab",
+        b"\x05",
+        "named[\"k\\\"\"].a",
+    );
     msgpack(b"\x81\xa7numbers\x94\x01\x02", b"\x00\x03", "numbers[2]");
     msgpack(b"\x81\xa5texts\x82\x01\xa1x\xfe", b"\xa0", "texts[-2]");
 
@@ -173,12 +201,28 @@ fn the_byte_of_what_breaks_a_rule_is_told() {
     };
     protobuf(b"\x08\x01\x32", b"\x02ab", "name");
     protobuf(b"\x32\x03abc\x32", b"\x02ab", "name");
-    protobuf(b"\x12\x04\x0a\x02ab\x08\x01\x12\x05\x18\x01\x0a", b"\x01a", "lines[1].zip");
+    protobuf(
+        b"\x12\x04\x0a\x02ab\x08\x01\x12\x05\x18\x01\x0a",
+        b"\x01a",
+        "lines[1].zip",
+    );
     protobuf(b"\x12\x04\x0a\x02ab\x12\x02", b"\x18\x01", "lines[1].zip");
-    protobuf(b"\x1a\x0c\x0a\x02k\"\x12\x06\x0a\x02ab\x10", b"\x05", "named[\"k\\\"\"].a");
-    protobuf(b"\x22\x02\x01\x02\x08\x01\x22\x03", b"\x00\x03\x04", "numbers[2]");
+    protobuf(
+        b"\x1a\x0c\x0a\x02k\"\x12\x06\x0a\x02ab\x10",
+        b"\x05",
+        "named[\"k\\\"\"].a",
+    );
+    protobuf(
+        b"\x22\x02\x01\x02\x08\x01\x22\x03",
+        b"\x00\x03\x04",
+        "numbers[2]",
+    );
     protobuf(b"\x20\x01\x20\x02\x20", b"\x00\x20\x03", "numbers[2]");
-    protobuf(b"\x2a\x0d\x08\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x12", b"\x00", "texts[-2]");
+    protobuf(
+        b"\x2a\x0d\x08\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x12",
+        b"\x00",
+        "texts[-2]",
+    );
     // Nothing of it there: the whole.
     protobuf(b"\x3a\x00", b"", "needed.zip");
 }

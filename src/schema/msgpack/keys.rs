@@ -7,7 +7,11 @@ use super::head::{Head, Reader};
 use super::scalar::{integer, scalar, utf8};
 
 /// The next value, as a key of this kind.
-pub(super) fn read<'a>(table: &Table, reader: &mut Reader<'a>, kind: Kind) -> Checked<Key<&'a str>> {
+pub(super) fn read<'a>(
+    table: &Table,
+    reader: &mut Reader<'a>,
+    kind: Kind,
+) -> Checked<Key<&'a str>> {
     let at = reader.at();
     let mut again = reader.clone();
     scalar(table, reader, kind).map_err(|fault| fault.as_key())?;

@@ -60,11 +60,7 @@ pub(in crate::schema) fn offset(schema: &Schema, payload: &[u8], path: &[Step]) 
 }
 
 /// The value of the last record of this number whose tag `is` told of: the one that counts.
-fn last<'a>(
-    body: &Reader<'a>,
-    number: u32,
-    is: impl Fn(Reader<'a>) -> bool,
-) -> Option<Reader<'a>> {
+fn last<'a>(body: &Reader<'a>, number: u32, is: impl Fn(Reader<'a>) -> bool) -> Option<Reader<'a>> {
     let records = Records::from(body.clone()).filter(|record| record.number == number);
     let records = records.filter(|record| is(body.rewound(record.at)));
     records.last().map(|record| record.value)

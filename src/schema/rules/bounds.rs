@@ -161,8 +161,12 @@ fn parts(expression: &Expr) -> Vec<&IdedExpr> {
             .chain(&call.args)
             .collect(),
         Expr::List(list) => list.elements.iter().collect(),
-        Expr::Map(map) => (map.entries.iter()).flat_map(|it| entry(&it.expr)).collect(),
-        Expr::Struct(one) => (one.entries.iter()).flat_map(|it| entry(&it.expr)).collect(),
+        Expr::Map(map) => (map.entries.iter())
+            .flat_map(|it| entry(&it.expr))
+            .collect(),
+        Expr::Struct(one) => (one.entries.iter())
+            .flat_map(|it| entry(&it.expr))
+            .collect(),
         Expr::Comprehension(it) => vec![
             &it.iter_range,
             &it.accu_init,
