@@ -146,7 +146,7 @@ OF_JSON = [
     ("strings hold numbers as JSON writes them: Python takes blanks, underscores, leading zeros, nan", NUMBERS, "the string "),
     ("strings hold numbers as JSON writes them: Python takes blanks, underscores, leading zeros, nan", ".* as map key", '"'),
     ("an unknown name of an enum, or its number in a string: unknown fields pass, values don't", r"a value of enum .*", "the name "),
-    ("a message is an object: Python takes an empty array or string", r".* as an object", r'an array$|the string ""$'),
+    ("a message is an object: Python takes an empty array, and a string of unknown names", r".* as an object", "an array$|the string "),
     ("a duration is digits: Python takes signs, blanks, underscores and an empty fraction", r"a duration, .*", "the string "),
     ("a moment is digits, seconds below 60, offsets below 24:00", r"a moment by RFC 3339", "the string "),
     ("a number is what it is, not the double near it", NUMBERS + r"|a value of enum \S+", "the number "),

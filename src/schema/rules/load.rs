@@ -25,6 +25,10 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 /// thread whose stack holds ten times as many. Large public schemas reach some 1,500.
 const MAX_TYPES: usize = 4_000;
 
+/// Fields of a message with bad rules that are tried one by one, to tell which: each takes time by the number
+/// of all.
+const MAX_FIELDS: usize = 1_000;
+
 /// The option that carries a field's rules.
 const RULES: &str = "buf.validate.field";
 
@@ -137,6 +141,17 @@ impl Ruler {
 
     fn try_out(&self, message: &MessageDescriptor, of: &Descriptors, found: &mut Diagnostics) {
         let name = message.full_name();
+        // Most are sound, which one look at all of it tells.
+        let Some(whole) = self.fault_of(message, &[]) else {
+            return;
+        };
+        if message.fields().len() > MAX_FIELDS {
+            found.push(Diagnostic {
+                place: of.place_of_rule(name, None),
+                ..told(whole, name)
+            });
+            return;
+        }
         if let Some(fault) = self.fault(message, None) {
             found.push(Diagnostic {
                 place: of.place_of_rule(name, None),
@@ -160,14 +175,21 @@ impl Ruler {
         let only = Only {
             field: field.map(|field| field.full_name().to_owned()),
         };
-        let empty = DynamicMessage::new(message.clone());
         let options = [ValidationOption::Filter(Arc::new(only))];
+        self.fault_of(message, &options)
+            .filter(|fault| match fault {
+                // Told of the type itself, too.
+                Fault::Bad(cause) => !cause.starts_with(OF_ITS_TYPE),
+                Fault::Inapplicable(_) => true,
+            })
+    }
+
+    fn fault_of(&self, message: &MessageDescriptor, options: &[ValidationOption]) -> Option<Fault> {
+        let empty = DynamicMessage::new(message.clone());
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            self.validator.validate_with(&empty, &options)
+            self.validator.validate_with(&empty, options)
         }));
         match outcome {
-            // Told of the type itself, too.
-            Ok(Err(Error::Compilation(error))) if error.cause.starts_with(OF_ITS_TYPE) => None,
             Ok(Err(Error::Compilation(error))) => Some(Fault::Bad(error.cause)),
             Ok(Err(Error::Runtime(error))) => Some(Fault::Inapplicable(error.cause)),
             Ok(_) => None,

@@ -1,0 +1,34 @@
+//! The .proto compiler: whatever the text, an answer; and what compiles makes a table, or says why not.
+#![no_main]
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use gateway::diagnostic::Diagnostics;
+use gateway::schema::Table;
+use gateway::schema::compile::{Compiler, compile};
+
+static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let directory = std::env::temp_dir().join(format!("gateway-fuzz-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    directory
+});
+
+libfuzzer_sys::fuzz_target!(|text: &[u8]| {
+    std::fs::write(DIRECTORY.join("t.proto"), text).unwrap();
+    let mut found = Diagnostics::new();
+    match compile(&[DIRECTORY.clone()], Compiler::Builtin, &mut found) {
+        Some(descriptors) => {
+            assert!(!found.has_errors());
+            let table = Table::build(descriptors.files());
+            assert!(table.is_ok(), "{table:?}");
+        }
+        None => {
+            assert!(found.has_errors());
+            let told = found.render(false);
+            assert!(!told.contains("the .proto compiler failed"), "{told}");
+            // All of it is told at a place of the text.
+            assert!(found.iter().all(|it| it.place.is_some()), "{told}");
+        }
+    }
+});

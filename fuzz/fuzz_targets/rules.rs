@@ -1,0 +1,50 @@
+//! Payloads held against buf.validate's rules: what the walk refuses is refused as without them, and what breaks a
+//! rule is told with a byte of the payload.
+#![no_main]
+
+use std::sync::{Arc, LazyLock};
+
+use gateway::diagnostic::Diagnostics;
+use gateway::schema::compile::{Compiler, compile};
+use gateway::schema::{Encoding, Options, Ruler, Schema, Table};
+
+/// In each encoding without the rules and with them.
+static SCHEMAS: LazyLock<Vec<[Schema; 2]>> = LazyLock::new(|| {
+    let here = env!("CARGO_MANIFEST_DIR");
+    let roots = [
+        format!("{here}/ruled").into(),
+        format!("{here}/../vendor/prost-protovalidate-types/proto").into(),
+    ];
+    let mut found = Diagnostics::new();
+    let descriptors = compile(&roots, Compiler::Builtin, &mut found);
+    let descriptors = descriptors.unwrap_or_else(|| panic!("{found}"));
+    let ruler = Ruler::build(&descriptors, &["ruled.All"], &mut found);
+    let ruler = Arc::new(ruler.unwrap_or_else(|| panic!("{found}")));
+    let table = Arc::new(Table::build(descriptors.files()).unwrap());
+    let root = table.message("ruled.All").unwrap();
+    let of = |encoding| {
+        let plain = || Schema::new(encoding, Arc::clone(&table), root, Options::default());
+        let mut ruled = plain();
+        assert!(ruled.enforce(&ruler, 1 << 16));
+        [plain(), ruled]
+    };
+    [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json]
+        .map(of)
+        .into()
+});
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    let Some((choice, payload)) = input.split_first() else {
+        return;
+    };
+    let [plain, ruled] = &SCHEMAS[usize::from(choice % 3)];
+    match (plain.check(payload, 100), ruled.check(payload, 100)) {
+        (Err(walked), told) => assert_eq!(told, Err(walked)),
+        (Ok(()), Err(broken)) => {
+            assert!(broken.offset <= payload.len());
+            assert!(broken.rule.is_some() || broken.path.is_empty() && !broken.found.is_empty());
+            assert!(!broken.found.contains("a failure of theirs"), "{broken}");
+        }
+        (Ok(()), Ok(())) => {}
+    }
+});
