@@ -7,6 +7,7 @@ mod process_support;
 mod zmtp_support;
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use process_support::{PATIENCE, Process};
 use zmtp_support::*;
@@ -56,7 +57,9 @@ fn answer(worker: &mut Raw) {
 
 #[track_caller]
 fn request(worker: &mut Raw) -> Vec<Vec<u8>> {
+    let until = Instant::now() + PATIENCE;
     loop {
+        assert!(Instant::now() < until, "no request came");
         match worker.hear() {
             Said::Message(frames) => return frames,
             Said::Command(_) => worker.say(&command(b"\x04PONG")),
@@ -238,8 +241,8 @@ fn heartbeats_change_for_those_who_are_connected() {
     worker.say(&command(b"\x04PONG"));
     // Off again, its silence means nothing: it would be lost in 150 ms.
     reload(&gateway, &with("off"));
-    let began = std::time::Instant::now();
-    while began.elapsed() < std::time::Duration::from_millis(400) {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(400) {
         gateway.metrics();
     }
     worker.say(&message(&[&held[0][..], b"REPLY", b"1", b"y"]));

@@ -8,11 +8,7 @@ mod gateway_support;
 #[path = "support/zmtp.rs"]
 mod zmtp;
 
-<<<<<<< HEAD
 use std::fs;
-=======
-use std::net::TcpListener;
->>>>>>> wt-d
 use std::time::{Duration, Instant};
 
 use edited::*;
@@ -25,7 +21,6 @@ frontends:
   clients: { bind: "tcp://127.0.0.1:0", errors: msgpack }
   more: { bind: "tcp://127.0.0.1:0" }
 pools:
-<<<<<<< HEAD
   people: { bind: "tcp://127.0.0.1:0", workers: auto, identity: token, balance: least_busy, per_worker: 10, queue: 100, queue_bytes: 1MiB, timeout: 60s, heartbeat: off }
   others: { bind: "tcp://127.0.0.1:0" }
 limits: { message: 1MiB, frames: 16, depth: 100, clients: 100, client_requests: 100, client_bytes: 1MiB, rules: 1MiB }
@@ -35,93 +30,6 @@ routes:
   OPAQUE: { pool: people }
   NEST: { schema: live.Nest, pool: people }
   RULED: { schema: live.Ruled, pool: people }
-=======
-  people: {{ {people} }}
-  idle: {{ bind: "tcp://127.0.0.1:0" }}
-routes: {{ OPAQUE: {{ pool: people }}, IDLE: {{ pool: idle }} }}
-reload: {{ watch: false }}
-admin: {{ bind: "127.0.0.1:0" }}
-{more}
-"#
-    )
-}
-
-const BOUND: &str = r#"bind: "tcp://127.0.0.1:0""#;
-
-/// Takes up another configuration; it holds once this returns.
-#[track_caller]
-fn reload(gateway: &Process, yaml: &str) {
-    std::fs::write(gateway.file(), yaml).unwrap();
-    let answer = gateway.reload();
-    assert_eq!(answer.code, 200, "{}", answer.body);
-}
-
-fn ask(client: &mut Raw, header: &str) {
-    client.say(&message(&["OPAQUE", header, "x"]));
-}
-
-/// A worker answers the next request, PINGs aside.
-#[track_caller]
-fn answer(worker: &mut Raw) {
-    let request = request(worker);
-    worker.say(&message(&[&request[0][..], b"REPLY", &request[2], b"y"]));
-}
-
-#[track_caller]
-fn request(worker: &mut Raw) -> Vec<Vec<u8>> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        assert!(Instant::now() < until, "no request came");
-        match worker.hear() {
-            Said::Message(frames) => return frames,
-            Said::Command(_) => worker.say(&command(b"\x04PONG")),
-            Said::End => panic!("it was hung up on"),
-        }
-    }
-}
-
-/// How the next answer begins: its type, and the header, or of a rejection its reason.
-#[track_caller]
-fn answered(client: &mut Raw) -> (String, String) {
-    #[derive(serde::Deserialize)]
-    struct Error {
-        reason: String,
-    }
-    let frames = client.hear_message();
-    let text = |frame: &[u8]| String::from_utf8_lossy(frame).into_owned();
-    let said = match &frames[0][..] {
-        b"ERROR" => {
-            let error: Error = rmp_serde::from_slice(frames.last().unwrap()).unwrap();
-            error.reason
-        }
-        _ => text(&frames[1]),
-    };
-    (text(&frames[0]), said)
-}
-
-fn reply(header: &str) -> (String, String) {
-    ("REPLY".into(), header.into())
-}
-
-/// Nothing else would ever end those requests.
-#[test]
-fn a_removed_pools_workers_may_come_back_for_what_waits() {
-    let settings = format!("{BOUND}, per_worker: 1, timeout: none, heartbeat: 100ms");
-    let mut gateway = Process::start(&yaml(&settings, ""));
-    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-    let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
-    for header in ["held", "first", "second"] {
-        ask(&mut client, header);
-    }
-    request(&mut worker);
-    let without = r#"
-engine: native
-frontends: { clients: { bind: "tcp://127.0.0.1:0" }, other: { bind: "tcp://127.0.0.1:0" } }
-pools: { idle: { bind: "tcp://127.0.0.1:0" } }
-routes: { IDLE: { pool: idle } }
-reload: { watch: false }
-admin: { bind: "127.0.0.1:0" }
->>>>>>> wt-d
 "#;
 
 const PROTO: &str = r#"syntax = "proto3"; package live; import "buf/validate/validate.proto";
@@ -459,7 +367,6 @@ fn a_removed_frontend_says_so_and_delivers_what_it_owes() {
 }
 
 #[test]
-<<<<<<< HEAD
 fn grace_is_what_the_edit_says() {
     let Some(edited) = start() else { return };
     send(&edited.client, &["OPAQUE", "held", "x"]);
@@ -485,28 +392,6 @@ fn without_watch_an_edit_waits_until_somebody_asks() {
     // More than it takes a follower to settle and load.
     for _ in 0..1_000 {
         assert_eq!(edited.generation(), before);
-=======
-fn heartbeats_change_for_those_who_are_connected() {
-    let with = |heartbeat: &str| {
-        yaml(
-            &format!("{BOUND}, timeout: none, heartbeat: {heartbeat}"),
-            "",
-        )
-    };
-    let gateway = Process::start(&with("off"));
-    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-    let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
-    ask(&mut client, "1");
-    let held = request(&mut worker);
-    reload(&gateway, &with("50ms"));
-    assert_eq!(worker.hear(), Said::Command(b"\x04PING\0\0".to_vec()));
-    worker.say(&command(b"\x04PONG"));
-    // Off again, its silence means nothing: it would be lost in 150 ms.
-    reload(&gateway, &with("off"));
-    let began = Instant::now();
-    while began.elapsed() < Duration::from_millis(400) {
-        gateway.metrics();
->>>>>>> wt-d
     }
     assert_eq!(edited.reload().outcome, Outcome::Applied);
     assert_eq!(edited.generation(), before + 1);
