@@ -30,6 +30,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "one_type_spelt_twice",
     "require_unknown_field",
     "several_import_paths/routes",
+    "sound_proto_beside_a_broken_one/routes",
     "timeout_none_with_libzmq",
     "unknown_frontend",
     "unknown_message",
