@@ -1,7 +1,7 @@
 //! The texts below the import paths, read once: what is compiled, outlined and told from what stands there
 //! later are the same bytes.
 
-use std::hash::{Hash as _, Hasher};
+use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -62,9 +62,11 @@ impl Texts {
         });
         outlined.collect()
     }
+}
 
-    /// Names and texts, and what couldn't be read: equal ones compile to the same.
-    pub fn hash(&self, hasher: &mut impl Hasher) {
+/// Of names and texts, and of what couldn't be read: equal ones compile to the same.
+impl Hash for Texts {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
         for (name, source) in self.sources.iter() {
             name.hash(hasher);
             source.file.text.hash(hasher);
