@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::protos::{import_paths, named_roots};
 use super::source::{self, Source};
-use super::{text, yaml};
+use super::{Loaded, text, yaml};
 use crate::diagnostic::{Diagnostics, SourceFile};
 use crate::schema::compile::Texts;
+use crate::snapshot::{Names, Snapshot};
 
 /// The files of a configuration, sound or not, as they were when they were read.
 #[derive(Debug)]
@@ -85,5 +86,49 @@ impl Inputs {
     /// What to know them by, when they are gone.
     pub fn seen(&self) -> &Seen {
         &self.seen
+    }
+}
+
+impl Inputs {
+    /// Resolves what was read; no file is looked at again. The error holds every fault found.
+    pub fn load(self) -> Result<Loaded, Diagnostics> {
+        self.load_as(Names::default(), 1, None)
+    }
+
+    /// The same for the generation that is to follow `running`; beyond what is wrong with the files, what
+    /// they break for its peers.
+    pub fn load_after(self, running: &Snapshot) -> Result<Loaded, Diagnostics> {
+        let generation = running.generation + 1;
+        self.load_as(running.names.clone(), generation, Some(running))
+    }
+
+    fn load_as(
+        self,
+        names: Names,
+        generation: u64,
+        running: Option<&Snapshot>,
+    ) -> Result<Loaded, Diagnostics> {
+        let Self {
+            seen: _,
+            main,
+            protos,
+            mut found,
+        } = self;
+        let loaded = main.and_then(|(file, source)| {
+            let allowed = source.breaking;
+            let loaded = super::resolve(&file, source, protos, names, generation, &mut found)?;
+            if let Some(running) = running {
+                super::breaking::gate(running, &loaded.snapshot, allowed, &mut found);
+            }
+            Some(loaded)
+        });
+        found.sort();
+        match loaded {
+            Some(loaded) if !found.has_errors() => Ok(Loaded {
+                warnings: found,
+                ..loaded
+            }),
+            _ => Err(found),
+        }
     }
 }

@@ -84,50 +84,6 @@ pub fn load_after(path: &Path, running: &Snapshot) -> Result<Loaded, Diagnostics
     Inputs::read(path, &[]).load_after(running)
 }
 
-impl Inputs {
-    /// Resolves what was read; no file is looked at again. The error holds every fault found.
-    pub fn load(self) -> Result<Loaded, Diagnostics> {
-        self.load_as(Names::default(), 1, None)
-    }
-
-    /// The same for the generation that is to follow `running`; beyond what is wrong with the files, what
-    /// they break for its peers.
-    pub fn load_after(self, running: &Snapshot) -> Result<Loaded, Diagnostics> {
-        let generation = running.generation + 1;
-        self.load_as(running.names.clone(), generation, Some(running))
-    }
-
-    fn load_as(
-        self,
-        names: Names,
-        generation: u64,
-        running: Option<&Snapshot>,
-    ) -> Result<Loaded, Diagnostics> {
-        let Self {
-            seen: _,
-            main,
-            protos,
-            mut found,
-        } = self;
-        let loaded = main.and_then(|(file, source)| {
-            let allowed = source.breaking;
-            let loaded = resolve(&file, source, protos, names, generation, &mut found)?;
-            if let Some(running) = running {
-                breaking::gate(running, &loaded.snapshot, allowed, &mut found);
-            }
-            Some(loaded)
-        });
-        found.sort();
-        match loaded {
-            Some(loaded) if !found.has_errors() => Ok(Loaded {
-                warnings: found,
-                ..loaded
-            }),
-            _ => Err(found),
-        }
-    }
-}
-
 /// A file's text, without the byte order mark that some editors write.
 fn text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     let shown = shown(path);

@@ -12,6 +12,7 @@
 //! by their identities from their first message on and forgotten when idle; back-pressure on one
 //! client is impossible, so what it doesn't read is given up beyond `limits.client_bytes`.
 
+mod fixed;
 mod links;
 mod monitor;
 mod pools;

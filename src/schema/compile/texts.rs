@@ -2,7 +2,7 @@
 //! later are the same bytes.
 
 use std::collections::HashSet;
-use std::hash::{Hash as _, Hasher};
+use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -88,9 +88,11 @@ impl Texts {
         });
         outlined.collect()
     }
+}
 
-    /// Names and texts, and what couldn't be read: equal ones compile to the same.
-    pub fn hash(&self, hasher: &mut impl Hasher) {
+/// Of names and texts, and of what couldn't be read: equal ones compile to the same.
+impl Hash for Texts {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
         for (name, source) in self.sources.iter() {
             name.hash(hasher);
             source.file.text.hash(hasher);
