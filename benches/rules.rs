@@ -50,7 +50,7 @@ fn main() {
             let id = table.message(&full).unwrap();
             let mut schema = Schema::new(encoding, Arc::clone(&table), id, Options::default());
             if descriptors.has_rules(&full) {
-                schema.enforce(&ruler, 1 << 20);
+                assert!(schema.enforce(&ruler, 1 << 20));
             }
             let nanos = time(|| schema.check(black_box(payload), 100).is_ok());
             let ratio = nanos / *walk.get_or_insert(nanos);

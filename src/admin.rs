@@ -14,7 +14,10 @@ mod guard;
 mod sampler;
 mod serve;
 mod status;
+#[cfg(test)]
+mod tests;
 
+use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 
@@ -23,7 +26,7 @@ use crate::engine::{Listening, Observer};
 use crate::reload::Standing;
 use crate::snapshot::AdminSettings;
 use crate::watch::Wake;
-use serve::{Opening, Serving};
+use serve::{Opening, Resting, Serving};
 
 /// What can be seen and done over HTTP.
 #[derive(Clone, Debug)]
@@ -51,7 +54,8 @@ pub struct Prepared(Change);
 enum Change {
     None,
     Close,
-    Open(Opening),
+    /// The new one, and the one that had to make room for it: open again, should this come to nothing.
+    Open(Opening, Option<Resting>),
 }
 
 /// Begins to listen; a fault is told at `place`.
@@ -59,13 +63,19 @@ pub fn bind(
     settings: &AdminSettings,
     place: Option<Place>,
 ) -> Result<TcpListener, Box<Diagnostic>> {
-    TcpListener::bind(settings.bind).map_err(|error| {
-        let fault = Diagnostic::error(format!("admin can't listen on {}: {error}", settings.bind));
-        let fault = fault.help("give it an address of this machine that nobody listens on");
-        Box::new(match place {
-            Some(place) => fault.at(place).label("expected a free address"),
-            None => fault,
-        })
+    TcpListener::bind(settings.bind).map_err(|error| cant_listen(settings, place, &error))
+}
+
+fn cant_listen(
+    settings: &AdminSettings,
+    place: Option<Place>,
+    error: &io::Error,
+) -> Box<Diagnostic> {
+    let fault = Diagnostic::error(format!("admin can't listen on {}: {error}", settings.bind));
+    let fault = fault.help("give it an address of this machine that nobody listens on");
+    Box::new(match place {
+        Some(place) => fault.at(place).label("expected a free address"),
+        None => fault,
     })
 }
 
@@ -89,9 +99,33 @@ impl Admin {
         let change = match wanted {
             _ if wanted == serving => Change::None,
             None => Change::Close,
-            Some(settings) => return self.prepare_on(settings, bind(settings, place)?),
+            Some(settings) => {
+                let (listener, resting) = self.bind_beside(settings, place)?;
+                Change::Open(self.opening(settings, listener)?, resting)
+            }
         };
         Ok(Prepared(change))
+    }
+
+    /// Begins to listen. `127.0.0.1:9559` and `*:9559` can't both be listened on: where the listener that there
+    /// is may be in the way, it rests.
+    fn bind_beside(
+        &self,
+        settings: &AdminSettings,
+        place: Option<Place>,
+    ) -> Result<(TcpListener, Option<Resting>), Box<Diagnostic>> {
+        let error = match TcpListener::bind(settings.bind) {
+            Ok(listener) => return Ok((listener, None)),
+            Err(error) => error,
+        };
+        let in_the_way = |it: &&Serving| {
+            error.kind() == io::ErrorKind::AddrInUse && it.address.port() == settings.bind.port()
+        };
+        let serving = self.serving.as_ref().filter(in_the_way);
+        match serving.and_then(Serving::rest) {
+            Some(resting) => Ok((bind(settings, place)?, Some(resting))),
+            None => Err(cant_listen(settings, place, &error)),
+        }
     }
 
     /// The same, where the address is listened on already.
@@ -100,11 +134,20 @@ impl Admin {
         settings: &AdminSettings,
         listener: TcpListener,
     ) -> Result<Prepared, Box<Diagnostic>> {
-        let opening = Opening::new(settings.clone(), listener, self.sights.clone());
-        let opening = opening
+        Ok(Prepared(Change::Open(
+            self.opening(settings, listener)?,
+            None,
+        )))
+    }
+
+    fn opening(
+        &self,
+        settings: &AdminSettings,
+        listener: TcpListener,
+    ) -> Result<Opening, Box<Diagnostic>> {
+        Opening::new(settings.clone(), listener, self.sights.clone())
             .map_err(|error| Diagnostic::error(format!("admin can't be served: {error}")))
-            .map_err(Box::new)?;
-        Ok(Prepared(Change::Open(opening)))
+            .map_err(Box::new)
     }
 
     /// Carries the change out; gives the new address, if there is one.
@@ -115,7 +158,10 @@ impl Admin {
                 self.serving = None;
                 None
             }
-            Change::Open(opening) => {
+            Change::Open(opening, resting) => {
+                if let Some(resting) = resting {
+                    resting.for_good();
+                }
                 self.serving = Some(opening.go());
                 self.listening()
             }
@@ -127,7 +173,7 @@ impl Admin {
         self.serving.as_ref().map(|serving| Listening {
             role: "admin",
             name: String::new(),
-            endpoint: serving.endpoint.clone(),
+            endpoint: format!("http://{}", serving.address),
         })
     }
 }

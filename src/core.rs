@@ -18,6 +18,7 @@ mod ledger;
 mod notes;
 mod token;
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,9 +28,10 @@ use tracing::debug;
 use crate::deadline::Deadlines;
 use crate::frame::{self, ClientKind, Frame, Message};
 use crate::metrics::{EngineCounters, Inquiries};
-use crate::pool::{Pool, WorkerKind};
+use crate::pool::{Pool, Seat, WorkerKind};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
-use crate::snapshot::{FrontendId, PoolId, Route, RouteId, Snapshot};
+use crate::route::RoutePlace;
+use crate::snapshot::{FrontendId, PoolId, PoolSettings, Route, RouteId, Snapshot};
 use counting::Counts;
 use token::Name;
 
@@ -136,7 +138,8 @@ pub trait Outlet<F> {
 /// Requests, who holds them, and what was decided.
 #[derive(Debug)]
 pub struct Core<F> {
-    snapshot: Arc<Snapshot>,
+    /// Each request shares it: counted without atomics, which would cost it more than most of its steps.
+    snapshot: Rc<Arc<Snapshot>>,
     now: Duration,
     peers: FxHashMap<PeerId, Peer>,
     clients: usize,
@@ -157,14 +160,22 @@ pub struct Core<F> {
 #[derive(Debug)]
 enum Peer {
     Client(Client),
-    Worker { pool: PoolId, kind: WorkerKind },
+    Worker(Worker),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Worker {
+    peer: PeerId,
+    pool: PoolId,
+    seat: Seat,
+    kind: WorkerKind,
 }
 
 #[derive(Debug)]
 struct Client {
     frontend: FrontendId,
     kind: ClientKind,
-    name: Arc<Name>,
+    name: Rc<Name>,
     /// Its frontend's `errors`, for as long as that is in the configuration.
     errors: ErrorEncoding,
     /// Over `limits.clients`: told so, not served.
@@ -182,12 +193,12 @@ struct Request<F> {
     client: PeerId,
     /// [`Client::asked`] when it came.
     asked: u64,
-    name: Arc<Name>,
+    name: Rc<Name>,
     envelope: Vec<F>,
-    route: Arc<Route>,
+    route: RoutePlace,
     errors: ErrorEncoding,
-    /// What it is judged by, and so is its answer.
-    snapshot: Arc<Snapshot>,
+    /// What it is judged by, and so is its answer; its route is of it.
+    snapshot: Rc<Arc<Snapshot>>,
     bytes: u64,
     arrived: Duration,
     state: State<F>,
@@ -223,7 +234,7 @@ impl<F: Frame> Core<F> {
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
         let mut core = Self {
             pools: Vec::new(),
-            snapshot: Arc::clone(&snapshot),
+            snapshot: Rc::new(Arc::clone(&snapshot)),
             now: Duration::ZERO,
             peers: FxHashMap::default(),
             clients: 0,
@@ -264,14 +275,12 @@ impl<F: Frame> Core<F> {
             } => self.worker_came(peer, pool, kind, crowd, out),
             Event::Message { peer, frames } => match self.peers.get(&peer) {
                 Some(Peer::Client(_)) => self.request(peer, frames, false, out),
-                Some(&Peer::Worker { pool, kind }) => self.answer(peer, pool, kind, frames, out),
+                Some(&Peer::Worker(worker)) => self.answer(worker, frames, out),
                 None => {}
             },
             Event::Oversize { peer, frames } => match self.peers.get(&peer) {
                 Some(Peer::Client(_)) => self.request(peer, frames, true, out),
-                Some(&Peer::Worker { pool, .. }) => {
-                    self.oversize_answer(peer, pool, frames, out);
-                }
+                Some(&Peer::Worker(worker)) => self.oversize_answer(worker, frames, out),
                 None => {}
             },
             Event::Writable { peer } => self.writable(peer, out),
@@ -333,6 +342,11 @@ impl<F: Frame> Core<F> {
         self.pools.get(pool.0).is_none_or(Pool::is_idle)
     }
 
+    /// The settings that a pool works by: the last ones that it had, if the configuration has it no more.
+    pub fn settings(&self, pool: PoolId) -> Option<&PoolSettings> {
+        self.pools.get(pool.0).map(Pool::settings)
+    }
+
     /// Whether a client waits for answers.
     pub fn is_owed(&self, client: PeerId) -> bool {
         matches!(self.peers.get(&client), Some(Peer::Client(client)) if client.open > 0)
@@ -341,7 +355,7 @@ impl<F: Frame> Core<F> {
     /// Whether a worker holds requests that somebody waits for.
     pub fn holds(&self, worker: PeerId) -> bool {
         match self.peers.get(&worker) {
-            Some(Peer::Worker { pool, .. }) => self.pools[pool.0].holds(worker),
+            Some(Peer::Worker(worker)) => self.pools[worker.pool.0].holds(worker.seat),
             _ => false,
         }
     }
@@ -363,7 +377,7 @@ impl<F: Frame> Core<F> {
                 }
             }
         }
-        self.snapshot = snapshot;
+        self.snapshot = Rc::new(snapshot);
     }
 
     fn client_came(
@@ -376,7 +390,7 @@ impl<F: Frame> Core<F> {
         let client = Client {
             frontend,
             kind,
-            name: Arc::new(Name::new(identity)),
+            name: Rc::new(Name::new(identity)),
             errors: self
                 .snapshot
                 .frontends
@@ -400,16 +414,22 @@ impl<F: Frame> Core<F> {
         crowd: bool,
         out: &mut impl Outlet<F>,
     ) {
-        self.peers.insert(peer, Peer::Worker { pool, kind });
-        self.pools[pool.0].worker_came(peer, kind, crowd);
+        let seat = self.pools[pool.0].worker_came(peer, kind, crowd);
+        let worker = Worker {
+            peer,
+            pool,
+            seat,
+            kind,
+        };
+        self.peers.insert(peer, Peer::Worker(worker));
         self.note_worker(What::WorkerCame, pool, 0);
         self.dispatch(pool, out);
     }
 
     fn writable(&mut self, peer: PeerId, out: &mut impl Outlet<F>) {
-        if let Some(&Peer::Worker { pool, .. }) = self.peers.get(&peer) {
-            self.pools[pool.0].set_blocked(peer, false);
-            self.dispatch(pool, out);
+        if let Some(&Peer::Worker(worker)) = self.peers.get(&peer) {
+            self.pools[worker.pool.0].set_blocked(worker.seat, false);
+            self.dispatch(worker.pool, out);
         }
     }
 
@@ -420,8 +440,8 @@ impl<F: Frame> Core<F> {
                 self.clients -= usize::from(!client.surplus);
                 self.counts.client(client.frontend, false);
             }
-            Some(Peer::Worker { pool, .. }) => {
-                let held = self.pools[pool.0].worker_gone(peer);
+            Some(Peer::Worker(Worker { pool, seat, .. })) => {
+                let held = self.pools[pool.0].worker_gone(seat);
                 self.note_worker(What::WorkerGone, pool, held.len());
                 for number in held {
                     let name = &self.pools[pool.0].settings().name;
@@ -457,14 +477,19 @@ impl<F: Frame> Request<F> {
         }
     }
 
+    fn route(&self) -> &Route {
+        self.snapshot.routes.at(self.route)
+    }
+
     /// Where an answer of the gateway's own goes.
     fn give_up(self) -> Return<F> {
+        let route = self.route().id;
         let headers = match self.state {
             State::Waiting(body) => copies(frame::headers(&body)),
             State::Held { headers, .. } => headers,
         };
         Return {
-            route: self.route.id,
+            route,
             client: self.client,
             asked: self.asked,
             envelope: self.envelope,

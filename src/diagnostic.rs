@@ -5,105 +5,18 @@
 //! in one go. This module renders; it never reads a file and never decides what is wrong.
 
 mod json;
+mod render;
+mod source;
 mod suggest;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-pub use suggest::{did_you_mean, one_of};
-
-/// Longest part of a source line that a snippet shows, in characters: a terminal's width, so that a
-/// generated one-line file doesn't flood the screen.
-const SNIPPET_WIDTH: usize = 160;
+pub use source::{Place, SourceFile};
+pub use suggest::{did_you_mean, did_you_mean_qualified, one_of};
 
 /// Diagnostics that one rendering shows: more can't be read, and take time to write.
 const RENDERED_MAX: usize = 1_000;
-
-/// A file as it was read: what places point into.
-#[derive(Debug, PartialEq, Eq)]
-pub struct SourceFile {
-    /// The path as people know it: relative to where they stand when they gave it so.
-    pub path: PathBuf,
-    /// The text, without a byte order mark.
-    pub text: String,
-    /// Where each line starts, in bytes: a file may have as many faults as lines.
-    lines: Vec<usize>,
-}
-
-impl SourceFile {
-    /// A file's text under the name that diagnostics show.
-    pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
-        let text = text.into();
-        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
-        let lines = std::iter::once(0).chain(ends).collect();
-        Arc::new(Self {
-            path: path.into(),
-            text,
-            lines,
-        })
-    }
-
-    /// Line `number` (from 1) without its end; none beyond the last.
-    pub fn line(&self, number: u32) -> Option<&str> {
-        let start = *self.lines.get(number.checked_sub(1)? as usize)?;
-        // What follows the last line's end is no line.
-        self.text[start..].lines().next()
-    }
-
-    /// The place of `bytes`, a byte range of [`Self::text`] (clamped to it).
-    pub fn place_of_bytes(self: &Arc<Self>, bytes: std::ops::Range<usize>) -> Place {
-        let start = floor_char_boundary(&self.text, bytes.start);
-        let line = self.lines.partition_point(|&at| at <= start);
-        let line_start = self.lines[line - 1];
-        let end = floor_char_boundary(&self.text, bytes.end.max(start));
-        let width = self.text[start..end]
-            .chars()
-            .take_while(|&c| c != '\n')
-            .count();
-        Place {
-            file: Arc::clone(self),
-            line: to_u32(line),
-            column: to_u32(self.text[line_start..start].chars().count() + 1),
-            width: to_u32(width.max(1)),
-        }
-    }
-
-    /// The place of line `line` and column `column` (both from 1), `width` characters wide.
-    pub fn place(self: &Arc<Self>, line: u32, column: u32, width: u32) -> Place {
-        Place {
-            file: Arc::clone(self),
-            line: line.max(1),
-            column: column.max(1),
-            width: width.max(1),
-        }
-    }
-}
-
-/// A run of characters on one line of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The file that it lies in.
-    pub file: Arc<SourceFile>,
-    /// From 1.
-    pub line: u32,
-    /// From 1, in characters.
-    pub column: u32,
-    /// In characters, at least 1.
-    pub width: u32,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}:{}",
-            self.file.path.display(),
-            self.line,
-            self.column
-        )
-    }
-}
 
 /// Whether a diagnostic stops the file from being used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -218,56 +131,6 @@ impl Diagnostic {
         self
     }
 
-    /// The text for a person; with `colour`, ANSI escapes for a terminal.
-    pub fn render(&self, colour: bool) -> String {
-        let paint = Paint { colour };
-        let tint = match self.severity {
-            Severity::Error => "1;31",
-            Severity::Warning => "1;33",
-        };
-        let mut out = String::new();
-        let severity = paint.as_(tint, self.severity.label());
-        let message = paint.as_("1", &printable(&self.message));
-        let _ = writeln!(out, "{severity}: {message}");
-        let mut gutter = 1;
-        if let Some(place) = &self.place {
-            gutter = place.line.to_string().len();
-            let pad = " ".repeat(gutter);
-            let arrow = paint.as_("34", "-->");
-            let bar = paint.as_("34", "|");
-            let _ = writeln!(out, "{pad}{arrow} {place}");
-            if let Some(line) = place.file.line(place.line) {
-                let snippet = Snippet::cut(line, place);
-                let number = paint.as_("34", &place.line.to_string());
-                let caret = paint.as_(tint, &"^".repeat(snippet.width));
-                let label = match printable(&self.label) {
-                    label if label.is_empty() => label,
-                    label => format!(" {}", paint.as_(tint, &label)),
-                };
-                let _ = writeln!(out, "{pad} {bar}");
-                let _ = writeln!(out, "{number} {bar} {}", snippet.text);
-                let _ = writeln!(out, "{pad} {bar} {}{caret}{label}", snippet.indent);
-            } else if !self.label.is_empty() {
-                let _ = writeln!(out, "{pad} {bar} {}", self.label);
-            }
-        }
-        let pad = " ".repeat(gutter);
-        let equals = paint.as_("34", "=");
-        let said = |word: &str, text: &str, out: &mut String| {
-            // A continuation line stands under the text, not under the gutter.
-            let under = format!("\n{pad}   {}", " ".repeat(word.len() + 2));
-            let text = printable(text).replace('\n', &under);
-            let _ = writeln!(out, "{pad} {equals} {}: {text}", paint.as_("1", word));
-        };
-        for note in &self.notes {
-            said("note", &note.to_string(), &mut out);
-        }
-        if let Some(help) = &self.help {
-            said("help", help, &mut out);
-        }
-        out
-    }
-
     /// Orders files by name, then by place in the file; what has no place comes first.
     fn order(&self) -> (Option<(&Path, u32, u32)>, Severity, &str) {
         let place = self.place.as_ref();
@@ -371,111 +234,9 @@ pub fn shown(path: &Path) -> PathBuf {
     relative.unwrap_or_else(|| path.to_path_buf())
 }
 
-/// The visible part of a source line, and where the caret goes under it.
-struct Snippet {
-    text: String,
-    indent: String,
-    width: usize,
-}
-
-impl Snippet {
-    fn cut(line: &str, place: &Place) -> Self {
-        let clean = |c: char| if c == '\t' { ' ' } else { clean(c) };
-        let start = place.column as usize - 1;
-        // A line that fits up to the caret's end is shown from its start.
-        let skipped = match start + place.width as usize <= SNIPPET_WIDTH {
-            true => 0,
-            false => start.saturating_sub(SNIPPET_WIDTH / 2),
-        };
-        let text: String = line
-            .chars()
-            .skip(skipped)
-            .take(SNIPPET_WIDTH)
-            .map(clean)
-            .collect();
-        let room = text.chars().count().saturating_sub(start - skipped);
-        Self {
-            text: text.trim_end().to_owned(),
-            indent: " ".repeat(start - skipped),
-            width: (place.width as usize).clamp(1, room.max(1)),
-        }
-    }
-}
-
-/// Control characters of a foreign file never reach the terminal.
-fn clean(c: char) -> char {
-    if c.is_control() && c != '\n' {
-        '\u{fffd}'
-    } else {
-        c
-    }
-}
-
-fn printable(text: &str) -> String {
-    text.chars().map(clean).collect()
-}
-
-struct Paint {
-    colour: bool,
-}
-
-impl Paint {
-    fn as_(&self, code: &str, text: &str) -> String {
-        if self.colour {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    }
-}
-
-fn floor_char_boundary(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
-
-fn to_u32(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn renders_place_line_caret_note_and_help() {
-        let file = SourceFile::new("routes.yaml", "routes:\n  A: { pol: people }\n");
-        let diagnostic = Diagnostic::error("unknown key \"pol\"")
-            .at(file.place_of_bytes(15..18))
-            .label("not a key of a route")
-            .note("first\nsecond")
-            .help("did you mean \"pool\"?");
-        assert_eq!(
-            diagnostic.render(false),
-            "error: unknown key \"pol\"
- --> routes.yaml:2:8
-  |
-2 |   A: { pol: people }
-  |        ^^^ not a key of a route
-  = note: first
-          second
-  = help: did you mean \"pool\"?
-"
-        );
-        assert!(diagnostic.render(true).contains("\x1b[1;31merror\x1b[0m"));
-    }
-
-    #[test]
-    fn a_place_beyond_the_text_is_shown_without_a_line() {
-        let file = SourceFile::new("a.proto", "x");
-        let rendered = Diagnostic::error("ends too early")
-            .at(file.place(9, 1, 1))
-            .render(false);
-        assert_eq!(rendered, "error: ends too early\n --> a.proto:9:1\n");
-    }
 
     #[test]
     fn sorted_by_place_and_without_repetitions() {
@@ -489,19 +250,5 @@ mod tests {
         let messages: Vec<_> = all.iter().map(|d| d.message.as_str()).collect();
         assert_eq!(messages, ["nowhere", "earlier", "later"]);
         assert_eq!((all.errors(), all.warnings()), (2, 1));
-    }
-
-    #[test]
-    fn long_lines_are_cut_around_the_caret() {
-        let file = SourceFile::new("a", "x".repeat(10_000));
-        let rendered = Diagnostic::error("m")
-            .at(file.place(1, 5_000, 3))
-            .render(false);
-        let lines: Vec<_> = rendered.lines().collect();
-        assert_eq!(lines[3].len(), "1 | ".len() + SNIPPET_WIDTH);
-        assert_eq!(
-            lines[4].trim_end().len(),
-            "  | ".len() + SNIPPET_WIDTH / 2 + 3
-        );
     }
 }

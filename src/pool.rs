@@ -11,6 +11,7 @@
 mod free;
 
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -32,7 +33,7 @@ const OWED_MAX: usize = 100_000;
 const LOAD_MAX: usize = 1 << 16;
 
 /// A client's identity as its worker sees it under `identity: client`.
-pub type Identity = Arc<[u8]>;
+pub type Identity = Rc<[u8]>;
 
 /// What a worker's handshake says that it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +44,15 @@ pub enum WorkerKind {
     Rep,
 }
 
+/// A worker's place in its pool, for as long as the worker is there; then another's. Whoever keeps it, forgets
+/// it with the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seat(usize);
+
 /// One worker, or the crowd of workers behind a connection that hides them.
 #[derive(Debug)]
 struct Worker {
+    peer: PeerId,
     kind: WorkerKind,
     crowd: bool,
     /// Requests that it may hold.
@@ -59,8 +66,6 @@ struct Worker {
     blocked: bool,
     /// Under `identity: client`: whose answers it owes, and for which request. Outlives a timeout.
     owes: HashMap<Identity, u64>,
-    /// Its place in [`Pool::free`].
-    seat: usize,
 }
 
 impl Worker {
@@ -85,7 +90,7 @@ impl Worker {
             let middle = *numbers.select_nth_unstable(OWED_MAX / 2).1;
             self.owes.retain(|_, number| *number > middle);
         }
-        self.owes.insert(Arc::clone(client), number);
+        self.owes.insert(Rc::clone(client), number);
     }
 }
 
@@ -99,8 +104,9 @@ struct Waiting {
 #[derive(Debug)]
 pub struct Pool {
     settings: Arc<PoolSettings>,
-    workers: FxHashMap<PeerId, Worker>,
-    /// Workers that can take a request, best first.
+    /// By seat.
+    workers: Vec<Option<Worker>>,
+    /// Seats of workers that can take a request, best first.
     free: Free,
     /// Requests that wait, in the order of their numbers, so oldest first; numbers that are not in `waiting` any more are dead.
     queue: VecDeque<Waiting>,
@@ -118,7 +124,7 @@ impl Pool {
     pub fn new(settings: Arc<PoolSettings>) -> Self {
         Self {
             settings,
-            workers: FxHashMap::default(),
+            workers: Vec::new(),
             free: Free::default(),
             queue: VecDeque::new(),
             parked: HashMap::new(),
@@ -146,23 +152,22 @@ impl Pool {
         self.queue
             .make_contiguous()
             .sort_unstable_by_key(|entry| entry.number);
-        let peers: Vec<PeerId> = self.workers.keys().copied().collect();
-        for peer in peers {
-            if let Some(worker) = self.workers.get_mut(&peer) {
+        for seat in 0..self.workers.len() {
+            if let Some(worker) = &mut self.workers[seat] {
                 worker.capacity = capacity(&self.settings, worker.kind, worker.crowd);
+                self.place(Seat(seat));
             }
-            self.place(peer);
         }
     }
 
     /// Whether nothing waits and nobody holds anything.
     pub fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.workers.values().all(|worker| worker.held.is_empty())
+        self.waiting.is_empty() && self.all().all(|worker| worker.held.is_empty())
     }
 
     /// Whether this worker holds any request.
-    pub fn holds(&self, peer: PeerId) -> bool {
-        let worker = self.workers.get(&peer);
+    pub fn holds(&self, seat: Seat) -> bool {
+        let worker = self.worker(seat);
         worker.is_some_and(|worker| !worker.held.is_empty())
     }
 
@@ -173,7 +178,7 @@ impl Pool {
 
     /// How many workers there are; a crowd counts as one.
     pub fn workers(&self) -> usize {
-        self.workers.len()
+        self.all().count()
     }
 
     /// What was counted since the start.
@@ -185,17 +190,18 @@ impl Pool {
     pub fn sample(&self) -> PoolSample {
         PoolSample {
             counters: self.counters.clone(),
-            workers: self.workers.len(),
-            held: self.workers.values().map(|worker| worker.held.len()).sum(),
+            workers: self.workers(),
+            held: self.all().map(|worker| worker.held.len()).sum(),
             queue: self.waiting.len(),
             queue_bytes: self.waiting_bytes,
         }
     }
 
     /// A worker came; `crowd` when it stands for any number, of which nothing can be told apart.
-    pub fn worker_came(&mut self, peer: PeerId, kind: WorkerKind, crowd: bool) {
+    pub fn worker_came(&mut self, peer: PeerId, kind: WorkerKind, crowd: bool) -> Seat {
         let capacity = capacity(&self.settings, kind, crowd);
         let worker = Worker {
+            peer,
             kind,
             crowd,
             capacity,
@@ -203,29 +209,40 @@ impl Pool {
             overdue: 0,
             blocked: false,
             owes: HashMap::new(),
-            seat: self.free.seat(peer),
         };
-        self.workers.insert(peer, worker);
-        self.place(peer);
+        let seat = self.free.seat();
+        if self.workers.len() <= seat {
+            self.workers.resize_with(seat + 1, || None);
+        }
+        self.workers[seat] = Some(worker);
+        self.place(Seat(seat));
+        Seat(seat)
     }
 
     /// A worker went; gives the requests that it held, oldest first.
-    pub fn worker_gone(&mut self, peer: PeerId) -> Vec<u64> {
-        let Some(worker) = self.workers.remove(&peer) else {
+    pub fn worker_gone(&mut self, seat: Seat) -> Vec<u64> {
+        let there = self.workers.get_mut(seat.0);
+        let Some(worker) = there.and_then(Option::take) else {
             return Vec::new();
         };
-        self.free.leave(worker.seat);
+        self.free.leave(seat.0);
         let mut held: Vec<u64> = worker.held.into_iter().collect();
         held.sort_unstable();
         held
     }
 
     /// The engine can't take more for this worker now, or can again.
-    pub fn set_blocked(&mut self, peer: PeerId, blocked: bool) {
-        if let Some(worker) = self.workers.get_mut(&peer) {
+    pub fn set_blocked(&mut self, seat: Seat, blocked: bool) {
+        if let Some(worker) = self.worker_mut(seat) {
             worker.blocked = blocked;
-            self.place(peer);
+            self.place(seat);
         }
+    }
+
+    /// Who has this seat: its connection and kind.
+    pub fn at(&self, seat: Seat) -> Option<(PeerId, WorkerKind)> {
+        let worker = self.worker(seat);
+        worker.map(|worker| (worker.peer, worker.kind))
     }
 
     /// Whether frame 0 is the bare identity for this kind of worker.
@@ -240,7 +257,7 @@ impl Pool {
     }
 
     /// The worker that a request that has just come goes to, if it needn't wait.
-    pub fn at_once(&mut self, client: &Identity) -> Option<PeerId> {
+    pub fn at_once(&mut self, client: &Identity) -> Option<Seat> {
         // What waits comes first. Others' parked requests don't: they wait for other workers than
         // those that are free.
         if !self.queue.is_empty() || self.is_parked(client) {
@@ -254,7 +271,7 @@ impl Pool {
         self.admit(number, bytes);
         let entry = Waiting {
             number,
-            client: Arc::clone(client),
+            client: Rc::clone(client),
         };
         match self.is_parked(client) {
             true => self.park(entry),
@@ -265,7 +282,7 @@ impl Pool {
     /// The request that [`Self::next_handout`] gave could not be handed out: it waits again, first.
     pub fn put_back(&mut self, number: u64, client: &Identity, bytes: u64) {
         self.admit(number, bytes);
-        let client = Arc::clone(client);
+        let client = Rc::clone(client);
         self.queue.push_front(Waiting { number, client });
     }
 
@@ -280,7 +297,7 @@ impl Pool {
     }
 
     /// The request that is to be handed out next, and to whom; it waits no longer.
-    pub fn next_handout(&mut self) -> Option<(u64, PeerId)> {
+    pub fn next_handout(&mut self) -> Option<(u64, Seat)> {
         loop {
             self.free.first()?;
             let entry = self.queue.pop_front()?;
@@ -299,9 +316,10 @@ impl Pool {
     }
 
     /// The worker has the request now.
-    pub fn hold(&mut self, peer: PeerId, number: u64, client: &Identity) {
+    pub fn hold(&mut self, seat: Seat, number: u64, client: &Identity) {
         self.counters.handed += 1;
-        let Some(worker) = self.workers.get_mut(&peer) else {
+        let there = self.workers.get_mut(seat.0);
+        let Some(worker) = there.and_then(Option::as_mut) else {
             return;
         };
         worker.held.insert(number);
@@ -312,7 +330,7 @@ impl Pool {
         }
         // It has had its turn. To have room for one less never makes it free for anybody.
         let load = worker.load(self.settings.balance);
-        self.free.set(worker.seat, load, true);
+        self.free.set(seat.0, load, true);
         if !owes && self.is_parked(client) {
             // It may take more of this client's.
             self.unpark(client);
@@ -321,51 +339,63 @@ impl Pool {
 
     /// Under `identity: client`: the request that this worker owes this client's answer for. It
     /// owes it no longer: it has just answered.
-    pub fn settle(&mut self, peer: PeerId, client: &[u8]) -> Option<u64> {
-        let worker = self.workers.get_mut(&peer)?;
+    pub fn settle(&mut self, seat: Seat, client: &[u8]) -> Option<u64> {
+        let worker = self.worker_mut(seat)?;
         if worker.owes.is_empty() {
             return None;
         }
         let number = worker.owes.remove(client)?;
         // A worker without room doesn't get it; when it has room again, it finds its place anew.
-        let has_room = self.free.has(worker.seat);
+        let has_room = self.free.has(seat.0);
         let lane = self.parked.get_key_value(client).filter(|_| has_room);
         if let Some((client, _)) = lane {
-            let client = Arc::clone(client);
+            let client = Rc::clone(client);
             self.unpark(&client);
         }
         Some(number)
     }
 
     /// The worker answered request `number`, or something else that shows it at work.
-    pub fn answered(&mut self, peer: PeerId, number: Option<u64>) {
-        if let Some(worker) = self.workers.get_mut(&peer) {
+    pub fn answered(&mut self, seat: Seat, number: Option<u64>) {
+        if let Some(worker) = self.worker_mut(seat) {
             worker.overdue = 0;
             if let Some(number) = number {
                 worker.held.remove(&number);
             }
-            self.place(peer);
+            self.place(seat);
         }
     }
 
     /// The worker sent something that answers no request: one that had ended (`late`), or none at all. It
     /// is dropped.
-    pub fn dropped(&mut self, peer: PeerId, late: bool) {
+    pub fn dropped(&mut self, seat: Seat, late: bool) {
         match late {
             true => self.counters.late += 1,
             false => self.counters.unsolicited += 1,
         }
-        self.answered(peer, None);
+        self.answered(seat, None);
     }
 
     /// The request timed out at the worker.
-    pub fn overdue(&mut self, peer: PeerId, number: u64) {
-        if let Some(worker) = self.workers.get_mut(&peer) {
+    pub fn overdue(&mut self, seat: Seat, number: u64) {
+        if let Some(worker) = self.worker_mut(seat) {
             if worker.held.remove(&number) {
                 worker.overdue += 1;
             }
-            self.place(peer);
+            self.place(seat);
         }
+    }
+
+    fn worker(&self, seat: Seat) -> Option<&Worker> {
+        self.workers.get(seat.0)?.as_ref()
+    }
+
+    fn worker_mut(&mut self, seat: Seat) -> Option<&mut Worker> {
+        self.workers.get_mut(seat.0)?.as_mut()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Worker> {
+        self.workers.iter().flatten()
     }
 
     fn admit(&mut self, number: u64, bytes: u64) {
@@ -384,24 +414,23 @@ impl Pool {
     }
 
     /// The best free worker that may take a request of this client.
-    fn pick(&mut self, client: &Identity) -> Option<PeerId> {
+    fn pick(&mut self, client: &Identity) -> Option<Seat> {
         match self.settings.identity {
-            IdentityMode::Token => self.free.first(),
+            IdentityMode::Token => self.free.first().map(Seat),
             IdentityMode::Client => {
-                let mut free = self.free.iter();
-                free.find(|peer| self.may_take(*peer, client))
+                let mut free = self.free.iter().map(Seat);
+                free.find(|seat| self.may_take(*seat, client))
             }
         }
     }
 
-    fn may_take(&self, peer: PeerId, client: &Identity) -> bool {
-        self.workers
-            .get(&peer)
+    fn may_take(&self, seat: Seat, client: &Identity) -> bool {
+        self.worker(seat)
             .is_some_and(|worker| !worker.owes.contains_key(client))
     }
 
     fn park(&mut self, entry: Waiting) {
-        let client = Arc::clone(&entry.client);
+        let client = Rc::clone(&entry.client);
         in_order(self.parked.entry(client).or_default(), entry);
     }
 
@@ -437,28 +466,28 @@ impl Pool {
 
     /// Puts a worker where it belongs in `free`; when it has just become free, so have those parked
     /// requests that it may take.
-    fn place(&mut self, peer: PeerId) {
-        let Some(worker) = self.workers.get(&peer) else {
+    fn place(&mut self, seat: Seat) {
+        let Some(worker) = self.worker(seat) else {
             return;
         };
-        let was_free = self.free.has(worker.seat);
+        let was_free = self.free.has(seat.0);
         let load = worker.load(self.settings.balance);
-        self.free.set(worker.seat, load, false);
+        self.free.set(seat.0, load, false);
         if !was_free && load.is_some() && !self.parked.is_empty() {
-            self.unpark_for(peer);
+            self.unpark_for(seat);
         }
     }
 
-    fn unpark_for(&mut self, peer: PeerId) {
-        let Some(worker) = self.workers.get(&peer) else {
+    fn unpark_for(&mut self, seat: Seat) {
+        let Some(worker) = self.worker(seat) else {
             return;
         };
         let room = worker.capacity.saturating_sub(worker.held.len());
         let mut clients: Vec<(u64, Identity)> = self
             .parked
             .iter()
-            .filter(|(client, _)| self.may_take(peer, client))
-            .filter_map(|(client, lane)| Some((lane.front()?.number, Arc::clone(client))))
+            .filter(|(client, _)| self.may_take(seat, client))
+            .filter_map(|(client, lane)| Some((lane.front()?.number, Rc::clone(client))))
             .collect();
         clients.sort_unstable();
         let mut taken = 0;

@@ -146,7 +146,7 @@ impl From<Violation> for Violated {
     fn from(violation: Violation) -> Self {
         Self {
             field: violation.path,
-            offset: (violation.rule.is_none()).then_some(violation.offset as u64),
+            offset: Some(violation.offset as u64),
             expected: violation.expected,
             found: violation.found,
             rule: violation.rule,
@@ -181,7 +181,7 @@ impl Rejection {
         });
         Self {
             violations: all.unwrap_or_default(),
-            offset: (violation.rule.is_none()).then_some(violation.offset as u64),
+            offset: Some(violation.offset as u64),
             message: violation.to_string(),
             field: violation.path,
             ..Self::new(reason, "")

@@ -18,47 +18,73 @@ pub enum Pattern {
 /// Routes by type.
 #[derive(Debug)]
 pub struct Table<R> {
-    exact: ByBytes<R>,
+    routes: Vec<Arc<R>>,
+    exact: ByBytes,
     /// By prefix length, the longest first.
-    prefixes: Vec<(usize, ByBytes<R>)>,
+    prefixes: Vec<(usize, ByBytes)>,
 }
 
-type ByBytes<R> = FxHashMap<Box<[u8]>, Arc<R>>;
+/// A route's place in its table, and in no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoutePlace(usize);
+
+type ByBytes = FxHashMap<Box<[u8]>, RoutePlace>;
 
 impl<R> Table<R> {
     /// The table of these routes; of two with the same pattern the later one stands.
-    pub fn new(routes: impl IntoIterator<Item = (Pattern, Arc<R>)>) -> Self {
+    pub fn new(all: impl IntoIterator<Item = (Pattern, Arc<R>)>) -> Self {
+        let mut routes = Vec::new();
         let mut exact = ByBytes::default();
-        let mut by_length: FxHashMap<usize, ByBytes<R>> = FxHashMap::default();
-        for (pattern, route) in routes {
+        let mut by_length: FxHashMap<usize, ByBytes> = FxHashMap::default();
+        for (pattern, route) in all {
+            let place = RoutePlace(routes.len());
+            routes.push(route);
             match pattern {
-                Pattern::Exact(kind) => exact.insert(kind, route),
+                Pattern::Exact(kind) => exact.insert(kind, place),
                 Pattern::Prefix(prefix) => by_length
                     .entry(prefix.len())
                     .or_default()
-                    .insert(prefix, route),
+                    .insert(prefix, place),
             };
         }
         let mut prefixes: Vec<_> = by_length.into_iter().collect();
         prefixes.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
-        Self { exact, prefixes }
+        Self {
+            routes,
+            exact,
+            prefixes,
+        }
     }
 
     /// Every pattern and its route, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (Pattern, &Arc<R>)> {
         let exact = self.exact.iter();
-        let exact = exact.map(|(kind, route)| (Pattern::Exact(kind.clone()), route));
-        let prefixes = self.prefixes.iter().flat_map(|(_, routes)| routes);
-        exact.chain(prefixes.map(|(prefix, route)| (Pattern::Prefix(prefix.clone()), route)))
+        let exact = exact.map(|(kind, place)| (Pattern::Exact(kind.clone()), *place));
+        let prefixes = self.prefixes.iter().flat_map(|(_, places)| places);
+        let prefixes = prefixes.map(|(prefix, place)| (Pattern::Prefix(prefix.clone()), *place));
+        exact
+            .chain(prefixes)
+            .map(|(pattern, place)| (pattern, &self.routes[place.0]))
     }
 
     /// The route of a message of type `kind`.
     pub fn get(&self, kind: &[u8]) -> Option<&Arc<R>> {
-        self.exact.get(kind).or_else(|| {
-            self.prefixes
-                .iter()
-                .find_map(|(length, routes)| routes.get(kind.get(..*length)?))
-        })
+        self.find(kind).map(|place| &self.routes[place.0])
+    }
+
+    /// The place of the route of a message of type `kind`, for [`Self::at`].
+    pub fn find(&self, kind: &[u8]) -> Option<RoutePlace> {
+        let exact = self.exact.get(kind);
+        let place = exact.or_else(|| {
+            let mut prefixes = self.prefixes.iter();
+            prefixes.find_map(|(length, places)| places.get(kind.get(..*length)?))
+        });
+        place.copied()
+    }
+
+    /// The route at a place that [`Self::find`] of this table gave.
+    pub fn at(&self, place: RoutePlace) -> &R {
+        &self.routes[place.0]
     }
 }
 

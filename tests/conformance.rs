@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gateway::schema::{Encoding, Options, Schema, Table};
-use support::pb::{len, tag, varint};
-use support::table;
+use support::pb::{group, int, len, tag, varint};
+use support::{STRICT, accepted, schema, table, violation, with};
 
 const VARINT: u32 = 0;
 const I64: u32 = 1;
@@ -625,4 +625,60 @@ fn depth_is_the_parsers_hundred() {
         assert!(schema.check(&groups(100), 100).is_ok());
         assert!(schema.check(&groups(101), 100).is_err());
     }
+}
+
+/// Items of a message set: `group(1) { type_id = 2, message = 3 }`.
+#[test]
+fn what_lies_in_the_items_of_a_message_set_is_judged() {
+    const SETS: &str = r#"syntax = "proto2"; package t;
+        message Set { option message_set_wire_format = true; extensions 4 to max; }
+        message X { extend Set { optional X x = 100; } required int32 a = 1; optional string s = 2; optional Set set = 3; }
+        message M { optional Set set = 1; }"#;
+    let schema = schema(Encoding::Protobuf, SETS, "t.M");
+    let item = |parts: &[Vec<u8>]| len(1, group(1, parts.concat()));
+    let (id, good) = (int(2, 100), len(3, int(1, 1)));
+    for right in [
+        item(&[id.clone(), good.clone()]),
+        item(&[good.clone(), id.clone()]),
+        item(&[int(7, 1), id.clone(), len(8, "x"), good.clone()]),
+        // Of each the first counts, and nothing without the other.
+        item(&[id.clone(), good.clone(), id.clone(), len(3, [8])]),
+        item(&[id.clone()]),
+        item(&[len(3, [8])]),
+        item(&[]),
+        item(&[int(2, 101), len(3, [8])]),
+        item(&[id.clone(), len(3, [int(1, 1), len(3, [])].concat())]),
+    ] {
+        accepted(&schema, &right);
+    }
+    let bad = item(&[id.clone(), len(3, [8])]);
+    let v = |payload: &[u8]| {
+        let (path, _, _, at) = violation(&schema, payload);
+        (path, at)
+    };
+    let path = |field: &str| format!("set[t.X.x]{field}");
+    assert_eq!(v(&bad), (path(".a"), 8));
+    assert_eq!(v(&item(&[len(3, [8]), id.clone()])), (path(".a"), 6));
+    assert_eq!(v(&item(&[id.clone(), len(3, [])])), (path(".a"), 7));
+    let wrong = len(3, [int(1, 1), int(2, 1)].concat());
+    assert_eq!(v(&item(&[id.clone(), wrong.clone()])), (path(".s"), 9));
+    let inner = len(
+        3,
+        [int(1, 1), len(3, group(1, [id.clone(), wrong].concat()))].concat(),
+    );
+    let nested = item(&[id.clone(), inner]);
+    assert_eq!(v(&nested).0, path(".set[t.X.x].s"));
+    for broken in [
+        len(1, [tag(1, START), id.clone()].concat()),
+        len(1, [tag(1, START), id.clone(), tag(2, END)].concat()),
+        item(&[tag(2, VARINT)]),
+        item(&[id.clone(), vec![0x1a, 9]]),
+    ] {
+        violation(&schema, &broken);
+    }
+    // Where unknown fields are refused, so is an item of no known type.
+    let strict = with(Encoding::Protobuf, SETS, "t.M", STRICT);
+    accepted(&strict, &item(&[id, good]));
+    let (path, _, found, at) = violation(&strict, &item(&[int(2, 101), len(3, [8])]));
+    assert_eq!((&*path, &*found, at), ("set", "field number 101", 2));
 }

@@ -6,7 +6,7 @@ mod gateway_support;
 #[path = "support/process.rs"]
 mod process;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 use gateway::reply::Reason;
@@ -295,4 +295,131 @@ fn a_peer_that_hangs_up_in_its_greeting_is_told_of_in_the_log() {
     let said = line["message"].as_str().unwrap();
     assert!(said.contains("in the middle of its greeting"), "{said}");
     assert_eq!(line["left_out"], 0);
+}
+
+/// Engine native only. Each time it is served, and so called again soon.
+#[test]
+fn a_peer_that_comes_and_goes_does_not_fill_the_log() {
+    if !engine_is("native") {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let people = format!(r#"connect: "tcp://{at}""#);
+    let mut process = process::Process::start(&on_this_engine(&routes(ANYWHERE, &people)));
+    let began = std::time::Instant::now();
+    let mut hello = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1];
+    hello.extend(b"NULL");
+    hello.resize(64, 0);
+    hello.extend(b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER");
+    for n in 0..30 {
+        let (mut stream, _) = listener.accept().unwrap();
+        // Now and then it goes at once.
+        if n % 3 > 0 {
+            stream.write_all(&hello).unwrap();
+            // Its greeting and its READY: it is served.
+            stream.read_exact(&mut [0; 64 + 2 + 6]).unwrap();
+        }
+    }
+    let seconds = began.elapsed().as_secs() as usize + 1;
+    let mut said = std::collections::BTreeMap::<String, usize>::new();
+    while let Some(line) = process.next_line(std::time::Duration::from_millis(300)) {
+        let message = line["message"].as_str().unwrap_or_default().to_owned();
+        *said.entry(message).or_default() += 1;
+    }
+    println!("within {seconds} s: {said:?}");
+    for message in [
+        "connected",
+        "can't connect; trying again",
+        "the connection ended; calling again",
+    ] {
+        assert!(
+            said.get(message).is_none_or(|count| *count <= seconds + 1),
+            "{said:?}"
+        );
+    }
+    assert!(said.contains_key("connected"));
+}
+
+/// Engine native only. Whoever looks for the reason finds it in the log: what the peer is, and what to change.
+#[test]
+fn strangers_and_misfits_are_named_in_the_log() {
+    if !engine_is("native") {
+        return;
+    }
+    let people = format!("{ANYWHERE}, workers: rep");
+    let mut process = process::Process::start(&on_this_engine(&routes(ANYWHERE, &people)));
+    let mut greeting = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 1];
+    greeting.extend(b"NULL");
+    greeting.resize(64, 0);
+    let mut curve = greeting.clone();
+    curve[12..17].copy_from_slice(b"CURVE");
+    let peer = |kind: &str| {
+        let mut ready = vec![4, 22 + kind.len() as u8];
+        ready.extend(b"\x05READY\x0bSocket-Type\0\0\0");
+        ready.push(kind.len() as u8);
+        ready.extend(kind.as_bytes());
+        [&greeting[..], &ready].concat()
+    };
+    for (at, bytes, hint) in [
+        (
+            "clients",
+            b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+            "it speaks HTTP",
+        ),
+        ("clients", b"\x16\x03\x01\x02\0".to_vec(), "it speaks TLS"),
+        (
+            "people",
+            b"\x01\0".to_vec(),
+            "it speaks ZMTP 1.0; the gateway speaks ZMTP 3.0",
+        ),
+        (
+            "people",
+            b"\xff\0\0\0\0\0\0\0\x01\x7f\x01".to_vec(),
+            "it speaks ZMTP 2.0",
+        ),
+        ("clients", curve, "security mechanism CURVE"),
+        (
+            "clients",
+            peer("SUB"),
+            "a SUB socket at a frontend: clients are DEALER or REQ",
+        ),
+        (
+            "people",
+            peer("PUSH"),
+            "a PUSH socket at a pool: workers are DEALER or REP",
+        ),
+        (
+            "people",
+            peer("DEALER"),
+            "has `workers: rep`: make it `auto`",
+        ),
+    ] {
+        let (role, place) = match at {
+            "clients" => (
+                "frontend clients",
+                "frontend clients: a connection is refused",
+            ),
+            _ => ("pool people", "pool people: a connection is refused"),
+        };
+        let endpoint = process.endpoint(role);
+        let until = std::time::Instant::now() + process::PATIENCE;
+        // One line a second is written of them all, so it comes again until it is told of.
+        loop {
+            let mut stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+            let from = format!("tcp://{}", stream.local_addr().unwrap());
+            stream.write_all(&bytes).unwrap();
+            let line = process.next_line(std::time::Duration::from_millis(200));
+            let told = line.is_some_and(|line| {
+                let said = line["message"].as_str().unwrap_or_default();
+                let told = said.starts_with(place) && said.contains(hint);
+                assert!(!told || line["peer"] == from, "{line}");
+                told
+            });
+            if told {
+                break;
+            }
+            assert!(std::time::Instant::now() < until, "never told: {hint}");
+        }
+    }
 }

@@ -1,10 +1,14 @@
 //! What the pages in `docs/` show works.
 
+#[path = "support/process.rs"]
+mod process;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use process::Process;
 use serde::Deserialize as _;
 use serde_yaml::Value;
 
@@ -34,7 +38,10 @@ fn manifest() -> BTreeMap<String, Value> {
 fn the_manifest_runs_what_its_config_map_holds() {
     let manifest = manifest();
     let kinds: Vec<_> = manifest.keys().map(String::as_str).collect();
-    assert_eq!(kinds, ["ConfigMap", "Deployment", "Service"]);
+    assert_eq!(
+        kinds,
+        ["ConfigMap", "Deployment", "NetworkPolicy", "Service"]
+    );
     let pod = &manifest["Deployment"]["spec"]["template"]["spec"];
     let mounts = &pod["containers"][0]["volumeMounts"];
     let mounted = mounts[0]["mountPath"].as_str().unwrap();
@@ -66,7 +73,13 @@ fn the_manifest_runs_what_its_config_map_holds() {
         .output()
         .unwrap();
     let said = String::from_utf8(outcome.stderr).unwrap();
-    assert_eq!((outcome.status.code(), &*said), (Some(0), ""));
+    // All is well, but for what the page says of it.
+    assert_eq!(outcome.status.code(), Some(0), "{said}");
+    let warning = "warning: admin can be reached from other machines\n";
+    assert!(
+        said.starts_with(warning) && said.ends_with("\n1 warning\n"),
+        "{said}"
+    );
     // And the gateway's: it would serve, but for being asked for help.
     let arguments = pod["containers"][0]["args"].as_sequence().unwrap();
     let arguments = arguments.iter().map(|it| it.as_str().unwrap());
@@ -77,41 +90,56 @@ fn the_manifest_runs_what_its_config_map_holds() {
     assert!(outcome.unwrap().status.success());
 }
 
+/// The address of a port in routes.yaml, among others.
+fn is_bound(routes: &str, port: u64) -> bool {
+    routes.contains(&format!("\"tcp://*:{port}\"")) || routes.contains(&format!("\"*:{port}\""))
+}
+
 #[test]
 fn ports_of_the_manifest_are_those_of_its_routes() {
     let manifest = manifest();
     let routes = manifest["ConfigMap"]["data"]["routes.yaml"]
         .as_str()
         .unwrap();
-    let container = &manifest["Deployment"]["spec"]["template"]["spec"]["containers"][0];
-    let service = &manifest["Service"]["spec"]["ports"];
-    for (ports, key) in [(&container["ports"], "containerPort"), (service, "port")] {
-        for port in ports.as_sequence().unwrap() {
-            let number = port[key].as_u64().unwrap();
-            assert!(
-                routes.contains(&format!("\"tcp://*:{number}\"")),
-                "{number}"
-            );
-        }
+    let pod = &manifest["Deployment"]["spec"]["template"];
+    let container = &pod["spec"]["containers"][0];
+    let mut named = BTreeMap::new();
+    for port in container["ports"].as_sequence().unwrap() {
+        let number = port["containerPort"].as_u64().unwrap();
+        assert!(is_bound(routes, number), "{number}");
+        named.insert(port["name"].as_str().unwrap(), number);
     }
+    // All that there are.
+    assert_eq!(routes.matches("bind: ").count(), named.len());
+    for port in manifest["Service"]["spec"]["ports"].as_sequence().unwrap() {
+        let target = port["targetPort"].as_str().unwrap();
+        assert_eq!(port["port"].as_u64(), Some(named[target]));
+    }
+    let ingress = &manifest["NetworkPolicy"]["spec"]["ingress"];
+    let open = ingress.as_sequence().unwrap().iter();
+    let open = open.flat_map(|rule| rule["ports"].as_sequence().unwrap());
+    let open: Vec<_> = open.map(|it| it["port"].as_str().unwrap()).collect();
+    assert_eq!(open, ["clients", "workers", "admin"]);
+    let scraped = &pod["metadata"]["annotations"]["prometheus.io/port"];
+    assert_eq!(scraped.as_str(), Some(&*named["admin"].to_string()));
 }
 
-/// The fields that the log's table names are those that the log has.
+/// What probes and scrapers ask for is there.
 #[test]
-fn the_keys_of_an_entry_are_documented() {
-    let page = page("operating.md");
-    for key in [
-        "file",
-        "line",
-        "column",
-        "end_line",
-        "end_column",
-        "severity",
-        "message",
-        "label",
-        "help",
-        "related",
-    ] {
-        assert!(page.contains(&format!("`{key}`")), "{key}");
+fn paths_of_the_manifest_are_answered() {
+    let manifest = manifest();
+    let pod = &manifest["Deployment"]["spec"]["template"];
+    let routes = manifest["ConfigMap"]["data"]["routes.yaml"].as_str();
+    let routes = routes.unwrap().replace("tcp://*:5559", "tcp://127.0.0.1:0");
+    let routes = routes.replace("tcp://*:5560", "tcp://127.0.0.1:0");
+    let process = Process::start(&routes.replace("*:9559", "127.0.0.1:0"));
+    let container = &pod["spec"]["containers"][0];
+    let probes = ["startupProbe", "readinessProbe", "livenessProbe"];
+    let asked = probes.map(|probe| &container[probe]["httpGet"]);
+    assert!(asked.iter().all(|get| get["port"] == "admin"));
+    let scraped = &pod["metadata"]["annotations"]["prometheus.io/path"];
+    for path in asked.map(|get| &get["path"]).iter().chain([&scraped]) {
+        let path = path.as_str().unwrap();
+        assert_eq!(process.get(path).code, 200, "{path}");
     }
 }

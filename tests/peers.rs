@@ -7,7 +7,7 @@ mod process_support;
 mod zmtp_support;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -137,11 +137,94 @@ fn a_killed_workers_requests_are_answered_at_once_and_the_others_go_on() {
     println!("{held} answered within {took:?} of the kill");
     let expected = BTreeMap::from([("REPLY".into(), 30 - held), ("worker_lost".into(), held)]);
     assert_eq!(found, expected);
-    assert!(took < Duration::from_secs(2), "{took:?}");
     ask(&mut client, 100);
     let all = BTreeMap::from([("REPLY".into(), 100)]);
     assert_eq!(answers(&mut client, 100), all);
     drop(others);
+}
+
+/// From the worker's end to its client's answer, over and over: a millisecond on a machine that has nothing else to do,
+/// and the bound is one that holds on a busy one.
+#[test]
+fn the_end_of_a_worker_is_told_at_once() {
+    let gateway = start("heartbeat: off, timeout: none", "");
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let mut times: Vec<_> = (0..20)
+        .map(|_| {
+            let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+            ask(&mut client, 1);
+            assert!(matches!(worker.hear(), Said::Message(_)));
+            let ended = Instant::now();
+            // As the system does for a process that is killed.
+            drop(worker);
+            assert_eq!(reason(&client.hear_message()), "worker_lost");
+            ended.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    let median = times[times.len() / 2];
+    println!(
+        "median of {} from end to answer: {median:?}; all: {times:?}",
+        times.len()
+    );
+    assert!(median < Duration::from_millis(50), "{times:?}");
+}
+
+/// What a request takes to arrive may be many times what silence is allowed to take.
+#[test]
+fn a_worker_that_receives_slowly_is_not_lost() {
+    let gateway = start(
+        "heartbeat: 100ms, timeout: none",
+        "limits: { message: 32MiB }",
+    );
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let at = gateway.endpoint(PEOPLE);
+    let at: std::net::SocketAddr = at.strip_prefix("tcp://").unwrap().parse().unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    // Little lies with its system.
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    socket.connect(&at.into()).unwrap();
+    let stream = std::net::TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut worker = Raw { stream };
+    worker.say(&greeting(1));
+    worker.say(&command(&ready("DEALER", &[])));
+    worker.hear_greeting();
+    assert!(matches!(worker.hear(), Said::Command(_)));
+    let large = vec![b'x'; 24 << 20];
+    client.say(&message(&[&b"OPAQUE"[..], b"0", &large]));
+    let began = Instant::now();
+    // A line of some MiB a second: what has come by now is read, no more.
+    let mut request = Vec::new();
+    let mut piece = vec![0; 64 << 10];
+    while request.len() < large.len() {
+        let due = request.len() as f64 / large.len() as f64 * 3.0;
+        if began.elapsed().as_secs_f64() < due {
+            std::thread::yield_now();
+            continue;
+        }
+        let n = worker.stream.read(&mut piece).unwrap();
+        assert!(n > 0, "it was taken for gone after {:?}", began.elapsed());
+        request.extend_from_slice(&piece[..n]);
+    }
+    println!("{} bytes in {:?}", request.len(), began.elapsed());
+    // PINGs may lie before the request, never in it.
+    let token = loop {
+        let (head, rest) = request.split_at(2);
+        let (body, rest) = rest.split_at(usize::from(head[1]));
+        match head[0] & COMMAND {
+            0 => break body.to_vec(),
+            _ => request = rest.to_vec(),
+        }
+    };
+    worker.say(&command(b"\x04PONG"));
+    worker.say(&message(&[&token[..], b"REPLY", b"0", b"y"]));
+    assert_eq!(texts_of(&client.hear_message()), ["REPLY", "0", "y"]);
+}
+
+fn texts_of(frames: &[Vec<u8>]) -> Vec<String> {
+    let text = |frame: &Vec<u8>| String::from_utf8_lossy(frame).into_owned();
+    frames.iter().map(text).collect()
 }
 
 #[test]

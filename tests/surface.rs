@@ -1,134 +1,19 @@
 //! Peers that do their worst against the real binary: its memory stays bounded, and others are served
 //! meanwhile. What the native engine bounds and libzmq's does not.
 
+#[path = "support/attack.rs"]
+mod attack_support;
 #[path = "support/process.rs"]
 mod process_support;
 #[path = "support/zmtp.rs"]
 mod zmtp_support;
 
 use std::io::{ErrorKind, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use attack_support::*;
 use process_support::Process;
 use zmtp_support::*;
-
-const CLIENTS: &str = "frontend clients";
-const PEOPLE: &str = "pool people";
-/// A pool that no honest peer is of.
-const IDLE: &str = "pool idle";
-
-/// What a round trip may take while others do their worst, on a busy machine: far less than any deadline.
-const PROMPT: Duration = Duration::from_secs(5);
-
-fn yaml(more: &str) -> String {
-    format!(
-        r#"
-engine: native
-frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
-pools: {{ people: {{ bind: "tcp://127.0.0.1:0" }}, idle: {{ bind: "tcp://127.0.0.1:0" }} }}
-routes: {{ OPAQUE: {{ pool: people }}, OTHER: {{ pool: idle }} }}
-{more}
-"#
-    )
-}
-
-/// Honest peers: a client that asks all the time, and a worker that answers.
-struct Service {
-    done: Arc<AtomicBool>,
-    client: JoinHandle<(usize, Duration)>,
-    worker: JoinHandle<()>,
-}
-
-impl Service {
-    fn start(gateway: &Process) -> Self {
-        let context = zmq::Context::new();
-        let done = Arc::new(AtomicBool::new(false));
-        let worker = gateway.peer(&context, zmq::DEALER, PEOPLE);
-        worker.set_rcvtimeo(50).unwrap();
-        let ended = Arc::clone(&done);
-        let worker = std::thread::spawn(move || {
-            while !ended.load(Ordering::Relaxed) {
-                if let Ok(mut frames) = worker.recv_multipart(0) {
-                    frames[1] = b"REPLY".to_vec();
-                    worker.send_multipart(frames, 0).unwrap();
-                }
-            }
-        });
-        let client = gateway.peer(&context, zmq::DEALER, CLIENTS);
-        let ended = Arc::clone(&done);
-        let (began, begin) = std::sync::mpsc::channel();
-        let client = std::thread::spawn(move || {
-            let (mut count, mut worst) = (0_usize, Duration::ZERO);
-            while !ended.load(Ordering::Relaxed) {
-                let sent = Instant::now();
-                let number = count.to_string();
-                let frames = [b"OPAQUE", number.as_bytes(), b"x"];
-                client.send_multipart(frames, 0).unwrap();
-                let reply = client.recv_multipart(0).expect("an answer");
-                assert_eq!(reply, [b"REPLY", number.as_bytes(), b"x"]);
-                worst = worst.max(sent.elapsed());
-                count += 1;
-                let _ = began.send(());
-            }
-            (count, worst)
-        });
-        begin.recv().unwrap();
-        Self {
-            done,
-            client,
-            worker,
-        }
-    }
-
-    /// Ends; every request so far was answered, and promptly.
-    #[track_caller]
-    fn end(self) {
-        self.done.store(true, Ordering::Relaxed);
-        let (count, worst) = self.client.join().unwrap();
-        self.worker.join().unwrap();
-        println!("served {count} meanwhile, the slowest in {worst:?}");
-        assert!(worst < PROMPT, "the slowest of {count} took {worst:?}");
-    }
-}
-
-/// Holds the gateway's memory to grow by less than `most` MiB while `attack` goes on beside honest peers.
-#[track_caller]
-fn bounded<T>(gateway: &Process, most: usize, attack: impl FnOnce() -> T) -> T {
-    let service = Service::start(gateway);
-    let (before, _) = gateway.footprint();
-    let held = attack();
-    let (after, _) = gateway.footprint();
-    service.end();
-    let grown = after.saturating_sub(before) >> 10;
-    println!("memory grew by {grown} MiB");
-    assert!(grown < most, "memory grew by {grown} MiB");
-    held
-}
-
-/// A client that no test is about is served.
-#[track_caller]
-fn serves(gateway: &Process) {
-    Service::start(gateway).end();
-}
-
-/// What the gateway answers by itself, once it has taken in what others said before.
-#[track_caller]
-fn is_refused(gateway: &Process) {
-    let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-    raw.say(&message(&["NONE", "x"]));
-    assert_eq!(raw.hear_message()[0], b"ERROR");
-}
-
-/// Reads and drops all that the gateway says, on a thread, until it hangs up.
-fn drain(raw: &Raw) -> JoinHandle<()> {
-    let mut stream = raw.stream.try_clone().unwrap();
-    std::thread::spawn(move || {
-        let _ = std::io::copy(&mut stream, &mut std::io::sink());
-    })
-}
 
 #[test]
 fn handshakes_that_never_end_keep_nobody_out() {
@@ -219,6 +104,36 @@ fn half_messages_cost_what_has_come_of_them() {
     let (after, _) = gateway.footprint();
     println!("{before} KiB, then {after} KiB");
     serves(&gateway);
+}
+
+/// Whatever a peer may not say once it is served ends it and costs nothing, however often it is said.
+#[test]
+fn nonsense_after_ready_costs_no_memory() {
+    let gateway = Process::start(&yaml(""));
+    let mut huge = vec![COMMAND | LONG];
+    huge.extend_from_slice(&(1_u64 << 62).to_be_bytes());
+    let again = command(&ready("DEALER", &[("Identity", &[7; 255])]));
+    let unknown = command(&[b"\x09SUBSCRIBE", &[7; 8_000][..]].concat());
+    bounded(&gateway, 24, || {
+        for name in [CLIENTS, IDLE] {
+            for nonsense in [&[0x80][..], &[COMMAND | MORE, 0], &again, &huge] {
+                for _ in 0..200 {
+                    let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
+                    raw.try_say(nonsense);
+                    // What follows isn't heard.
+                    raw.try_say(&message(&["OTHER", &"x".repeat(60_000)]));
+                    raw.hear_error();
+                }
+            }
+            // What it doesn't know means nothing, and doesn't end anything.
+            let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
+            for _ in 0..2_000 {
+                raw.say(&unknown);
+            }
+            raw.say(&ping(0, b"x"));
+            assert_eq!(raw.hear(), Said::Command(b"\x04PONGx".to_vec()));
+        }
+    });
 }
 
 #[test]
@@ -465,6 +380,57 @@ fn without_descriptors_accepting_rests_and_goes_on() {
     assert!(matches!(raw.hear(), Said::Command(_)));
     waiting.clear();
     serves(&gateway);
+}
+
+/// However many clients there are, and however long they stay.
+#[test]
+fn clients_leave_descriptors_for_workers_and_http() {
+    let mut gateway =
+        Process::start_with_descriptors(64, &yaml("admin: { bind: \"127.0.0.1:0\" }"));
+    let hello = [&greeting(1)[..], &command(&ready("DEALER", &[]))].concat();
+    let mut crowd: Vec<_> = (0..100)
+        .map(|_| {
+            let mut raw = Raw::connect(&gateway.endpoint(CLIENTS));
+            raw.say(&hello);
+            raw
+        })
+        .collect();
+    gateway.await_line("can't accept connections");
+    let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+    assert_eq!(gateway.get("/healthz").code, 200);
+    let client = &mut crowd[0];
+    client.hear_greeting();
+    assert!(matches!(client.hear(), Said::Command(_)));
+    client.say(&message(&["OPAQUE", "1", "x"]));
+    let request = worker.hear_message();
+    worker.say(&message(&[&request[0][..], b"REPLY", b"1", b"y"]));
+    assert_eq!(client.hear_message()[0], b"REPLY");
+}
+
+/// What waits for one that doesn't read is not tried again and again: its system tells when it has room.
+#[test]
+fn what_a_peer_has_no_room_for_is_not_offered_again() {
+    let gateway = Process::start(&yaml("admin: { bind: \"127.0.0.1:0\" }"));
+    let mut deaf = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let full = || gateway.metrics().sum("gateway_engine_full_total", &[]);
+    let service = Service::start(&gateway);
+    let large = "x".repeat(15 << 20);
+    deaf.say(&message(&["OPAQUE", "1", &large]));
+    // Its answer is larger than what both systems hold.
+    gateway.await_metrics("it has no room", |metrics| {
+        metrics.sum("gateway_engine_stalled_clients", &[]) > 0.0
+    });
+    // Errors for it, one after the other, each of which is another turn.
+    let before = full();
+    for n in 0..200 {
+        deaf.say(&message(&["NONE", &n.to_string(), "x"]));
+        is_refused(&gateway);
+    }
+    let tried = full() - before;
+    println!("tried {tried} times in 200 turns");
+    assert!(tried < 20.0, "tried {tried} times in 200 turns");
+    assert_eq!(deaf.hear_message()[1], b"1");
+    service.end();
 }
 
 /// Those that say nothing make way when there is no descriptor left for others.

@@ -1,4 +1,4 @@
-//! A payload that passes costs no allocation, in either encoding.
+//! A payload that passes costs no allocation, in any encoding.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -82,4 +82,29 @@ fn msgpack_costs_nothing_but_the_keys_of_large_maps() {
     // The set doubles as it grows.
     let spent = ALLOCATIONS.get() - before;
     assert!((1..10).contains(&spent), "{spent}");
+}
+
+#[test]
+fn json_costs_nothing_but_the_keys_of_large_maps_and_escapes() {
+    let with_tags = |count: usize, note: &str| {
+        let tags: Vec<_> = (0..count).map(|n| format!("\"k{n}\": {n}")).collect();
+        let tags = tags.join(",");
+        format!(
+            "{{\"child\": {{\"text\": \"za\u{17c}\u{f3}\u{142}\u{107} and {note} more\", \"numbers\": [1, -2, 3e0]}},
+              \"tags\": {{{tags}}}, \"other\": [null, true, {{\"a\": []}}], \"f64\": 1.25e3}}"
+        )
+    };
+    costs(0, Encoding::Json, with_tags(8, "\\u0041\\n").as_bytes());
+    let schema = schema(Encoding::Json, KINDS, "t.All");
+    let payload = with_tags(100, "");
+    let before = ALLOCATIONS.get();
+    assert_eq!(schema.check(payload.as_bytes(), 100), Ok(()));
+    // The set doubles as it grows.
+    let spent = ALLOCATIONS.get() - before;
+    assert!((1..10).contains(&spent), "{spent}");
+    // A name with escapes is read to be compared.
+    let escaped = payload.replace("\"f64\"", "\"f\\u00364\"");
+    let before = ALLOCATIONS.get();
+    assert_eq!(schema.check(escaped.as_bytes(), 100), Ok(()));
+    assert!(ALLOCATIONS.get() - before > spent);
 }

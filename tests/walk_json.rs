@@ -186,6 +186,8 @@ fn floats_bools_strings_and_bytes() {
         "f32",
         &[
             "3.4028234e38",
+            "3.4028235e+38",
+            "-3.4028235e+38",
             "1e-300",
             "\"-Infinity\"",
             "9223372036854775807",
@@ -196,6 +198,7 @@ fn floats_bools_strings_and_bytes() {
     no("f64", "\"nan\"", "double", "the string \"nan\"");
     no("f64", "\"\"", "double", "the string \"\"");
     no("f32", "3.5e38", "float", "the number 3.5e38");
+    no("f32", "3.502823e38", "float", "the number 3.502823e38");
     no(
         "f32",
         &long,

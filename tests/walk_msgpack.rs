@@ -161,11 +161,13 @@ fn floats_bools_strings_and_bytes() {
             f(1.5),
             f(f64::INFINITY),
             f(f32::MAX.into()),
+            f(3.4028235e38),
             f(1e-300),
             i(i64::MAX),
         ],
     );
     no("f32", f(1e39), "float", "the float 1e39");
+    no("f32", f(3.502823e38), "float", "the float 3.502823e38");
     no("f64", s("1.5"), "double", "a string");
     yes("flag", &[vec![0xc2], vec![0xc3]]);
     no("flag", i(1), "bool", "the integer 1");
@@ -301,6 +303,18 @@ fn lists_and_maps_are_typed() {
         arr(&[map(&[]), one("child", one("names", arr(&[s("a"), i(1)])))]),
     );
     assert_eq!(violation(&all(), &deep).0, "children[1].child.names[1]");
+}
+
+#[test]
+fn a_key_that_no_field_has_comes_once_too() {
+    for size in [2usize, 8, 9, 10, 500] {
+        let mut pairs: Vec<_> = (0..size).map(|n| (s(&format!("k{n}")), i(1))).collect();
+        pairs.insert(1, (s("full_name"), s("x")));
+        accepted(&person(), &map(&pairs));
+        pairs.push((s("k0"), NIL.into()));
+        let (path, expected, ..) = violation(&person(), &map(&pairs));
+        assert_eq!((&*path, &*expected), ("[\"k0\"]", "each key once"));
+    }
 }
 
 #[test]

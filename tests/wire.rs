@@ -444,22 +444,22 @@ routes:
             "{text}"
         );
     }
-    for (payload, field, message) in [
-        (&b"\x81\xa4name\xa2ab"[..], "name", named),
-        (b"\x93\xa3abc\x05\x04", "", limited),
+    for (payload, (field, offset), message) in [
+        (&b"\x81\xa4name\xa2ab"[..], ("name", 6), named),
+        (b"\x93\xa3abc\x05\x04", ("", 0), limited),
     ] {
         send(&client, &[b"MSGPACK", payload]);
         let error = rejected(&client, &[], Reason::SchemaViolation);
         assert_eq!(
             (&*error.message, &*error.field, error.offset),
-            (message, field, None)
+            (message, field, Some(offset))
         );
     }
     send(&client, &["JSON", r#"{"name": "ab", "soft": 1}"#]);
     let all: serde_json::Value = serde_json::from_slice(&receive(&client)[1]).unwrap();
     let expected = serde_json::json!([
-        {"expected": "the soft limit must not exceed the hard one", "rule": "account.limits"},
-        {"field": "name", "expected": "value length must be at least 3 characters", "rule": "string.min_len"},
+        {"offset": 0, "expected": "the soft limit must not exceed the hard one", "rule": "account.limits"},
+        {"field": "name", "offset": 9, "expected": "value length must be at least 3 characters", "rule": "string.min_len"},
     ]);
     assert_eq!(all["violations"], expected);
 

@@ -6,16 +6,27 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::brokers::Broker;
-use crate::zmtp;
+use crate::{libzmq, zmtp};
 
 /// How a broker is loaded.
 pub struct Load {
     pub name: String,
     pub lasting: Duration,
-    request: Vec<u8>,
+    peers: Peers,
+    /// The frames of a request.
+    request: [Vec<u8>; 2],
     clients: usize,
     /// Requests that a client has in flight.
     window: usize,
+}
+
+/// Whose sockets clients and workers use.
+#[derive(Clone, Copy)]
+enum Peers {
+    /// None: they speak by hand and cost next to nothing.
+    Bare,
+    /// libzmq's, as most users have them.
+    Libzmq,
 }
 
 /// What came of it.
@@ -30,35 +41,44 @@ const WORKERS: usize = 2;
 
 impl Load {
     pub fn all(lasting: Duration) -> Vec<Self> {
-        let load = |name: &str, size, clients, window| Self {
+        let load = |name: &str, size, clients, window, peers| Self {
             name: match window {
                 1 => name.to_owned(),
                 _ => format!("{name}, {clients} clients with {window} requests in flight each"),
             },
             lasting,
-            request: zmtp::message(&[b"BLOB", &blob(size)]),
+            peers,
+            request: [b"BLOB".to_vec(), blob(size)],
             clients,
             window,
         };
         vec![
-            load("60 B", 60, 2, 100),
-            load("60 B", 60, 2, 1_000),
-            load("1 KB", 1_000, 2, 100),
-            load("8 KB", 8_000, 2, 100),
-            load("1 MB", 1_000_000, 2, 4),
-            load("60 B, one at a time", 60, 1, 1),
+            load("60 B", 60, 2, 100, Peers::Bare),
+            load("60 B", 60, 2, 1_000, Peers::Bare),
+            load("60 B, libzmq's peers", 60, 2, 100, Peers::Libzmq),
+            load("1 KB", 1_000, 2, 100, Peers::Bare),
+            load("8 KB", 8_000, 2, 100, Peers::Bare),
+            load("1 MB", 1_000_000, 2, 4, Peers::Bare),
+            load("60 B, one at a time", 60, 1, 1, Peers::Bare),
         ]
     }
 
     /// Loads a broker for a while.
     pub fn run(&self, broker: &Broker, lasting: Duration) -> Loaded {
-        let workers: Vec<_> = (0..WORKERS).map(|_| echo(&broker.workers)).collect();
+        let workers: Vec<_> = (0..WORKERS).map(|_| self.worker(broker)).collect();
         let start = Instant::now();
         let clients: Vec<_> = (0..self.clients)
             .map(|_| {
                 let endpoint = broker.clients.clone();
                 let (request, window) = (self.request.clone(), self.window);
-                thread::spawn(move || client(&endpoint, &request, window, start + lasting))
+                let (peers, until) = (self.peers, start + lasting);
+                thread::spawn(move || match peers {
+                    Peers::Libzmq => libzmq::client(&endpoint, &request, window, until),
+                    Peers::Bare => {
+                        let request = zmtp::message(&request.each_ref().map(|it| &it[..]));
+                        client(&endpoint, &request, window, until)
+                    }
+                })
             })
             .collect();
         let ended: Vec<_> = clients
@@ -66,10 +86,7 @@ impl Load {
             .map(|client| client.join().expect("answers that are right"))
             .collect();
         let took = start.elapsed();
-        for worker in workers {
-            // It may have ended by itself.
-            let _ = worker.shutdown(Shutdown::Both);
-        }
+        drop(workers);
         let round_trips = ended.iter().map(|(answered, _)| answered).sum();
         let mut latencies = ended.into_iter().next().map(|it| it.1).unwrap_or_default();
         latencies.sort_unstable();
@@ -77,6 +94,28 @@ impl Load {
             round_trips,
             took,
             latencies,
+        }
+    }
+
+    fn worker(&self, broker: &Broker) -> Worker {
+        match self.peers {
+            Peers::Bare => Worker::Bare(echo(&broker.workers)),
+            Peers::Libzmq => Worker::Libzmq(libzmq::echo(&broker.workers)),
+        }
+    }
+}
+
+/// A worker that runs until it is dropped.
+enum Worker {
+    Bare(TcpStream),
+    Libzmq(#[expect(dead_code, reason = "for its drop")] libzmq::Worker),
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Self::Bare(stream) = self {
+            // It may have ended by itself.
+            let _ = stream.shutdown(Shutdown::Both);
         }
     }
 }

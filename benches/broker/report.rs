@@ -56,30 +56,40 @@ impl Table {
     pub fn print(&self) {
         println!("\n### {}\n", self.name);
         println!(
-            "| broker | CPU a round trip | ratio | spread | throughput | ratio | p50 | ratio | p99 | p99.9 | memory |"
+            "| broker | CPU a round trip | ratio | throughput | ratio | p50 | ratio | p99 | p99.9 | memory |"
         );
-        println!("|---|---|---|---|---|---|---|---|---|---|---|");
-        let proxy = |of: &dyn Fn(&Sample) -> f64| self.median(Kind::Proxy, of);
+        println!("|---|---|---|---|---|---|---|---|---|---|");
         for kind in Kind::ALL {
-            let median = |of: &dyn Fn(&Sample) -> f64| self.median(kind, of);
-            let cpu = median(&|it| it.cpu);
-            let throughput = median(&|it| it.throughput);
-            let p50 = median(&|it| it.latency[0]);
+            let [cpu, throughput, p50] = [
+                self.compared(kind, "µs", 2, |it| it.cpu / 1e3),
+                self.compared(kind, "k/s", 0, |it| it.throughput / 1e3),
+                self.compared(kind, "µs", 0, |it| it.latency[0]),
+            ];
+            let p99 = self.median(kind, |it| it.latency[1]);
+            let p999 = self.median(kind, |it| it.latency[2]);
+            let memory = self.median(kind, |it| it.memory as f64) / f64::from(1 << 20);
+            let name = kind.name();
             println!(
-                "| {} | {:.2} µs | **{:.2}** | {} | {:.0}/s | {:.2} | {:.0} µs | {:.2} | {:.0} µs | {:.0} µs | {:.0} MiB |",
-                kind.name(),
-                cpu / 1e3,
-                cpu / proxy(&|it| it.cpu),
-                self.spread(kind),
-                throughput,
-                throughput / proxy(&|it| it.throughput),
-                p50,
-                p50 / proxy(&|it| it.latency[0]),
-                median(&|it| it.latency[1]),
-                median(&|it| it.latency[2]),
-                median(&|it| it.memory as f64) / f64::from(1 << 20),
+                "| {name} | {cpu} | {throughput} | {p50} | {p99:.0} µs | {p999:.0} µs | {memory:.0} MiB |",
             );
         }
+    }
+
+    /// Two cells: the median, its spread (the least and the greatest as a part of the median), and its ratio to
+    /// zmq_proxy's.
+    fn compared(
+        &self,
+        kind: Kind,
+        unit: &str,
+        digits: usize,
+        of: impl Fn(&Sample) -> f64 + Copy,
+    ) -> String {
+        let median = self.median(kind, of);
+        let ratio = median / self.median(Kind::Proxy, of);
+        let all = || self.of(kind).map(of);
+        let least = all().fold(f64::INFINITY, f64::min) / median;
+        let most = all().fold(0.0, f64::max) / median;
+        format!("{median:.digits$} {unit} ({least:.2}–{most:.2}) | **{ratio:.2}**")
     }
 
     fn of(&self, kind: Kind) -> impl Iterator<Item = &Sample> {
@@ -87,18 +97,9 @@ impl Table {
         samples.filter(move |(of, _)| *of == kind).map(|(_, it)| it)
     }
 
-    fn median(&self, kind: Kind, of: &dyn Fn(&Sample) -> f64) -> f64 {
+    fn median(&self, kind: Kind, of: impl Fn(&Sample) -> f64) -> f64 {
         let mut all: Vec<f64> = self.of(kind).map(of).collect();
         all.sort_by(f64::total_cmp);
         all[all.len() / 2]
-    }
-
-    /// The CPU's least and greatest, as a part of the median.
-    fn spread(&self, kind: Kind) -> String {
-        let cpus = || self.of(kind).map(|it| it.cpu);
-        let median = self.median(kind, &|it| it.cpu);
-        let least = cpus().fold(f64::INFINITY, f64::min);
-        let most = cpus().fold(0.0, f64::max);
-        format!("{:.2}–{:.2}", least / median, most / median)
     }
 }

@@ -3,21 +3,19 @@
 
 use std::sync::{Arc, LazyLock};
 
+use gateway::diagnostic::Diagnostics;
+use gateway::schema::compile::{Compiler, compile};
 use gateway::schema::{Encoding, Layout, Options, Schema, Table, UnknownFields, Violation};
-use protobuf::Message as _;
-use protobuf::descriptor::FileDescriptorSet;
 
 /// Levels that a payload may nest: few, so that the fuzzer finds the limit.
 const DEPTH: u32 = 20;
 
 static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/differential");
-    let mut compiler = protox::Compiler::new([directory]).unwrap();
-    compiler.include_imports(true);
-    compiler.open_files(["two.proto", "three.proto"]).unwrap();
-    let set = compiler.encode_file_descriptor_set();
-    let set = FileDescriptorSet::parse_from_bytes(&set).unwrap();
-    Arc::new(Table::build(&set.file).unwrap())
+    let mut found = Diagnostics::new();
+    let descriptors = compile(&[directory.into()], Compiler::Builtin, &mut found);
+    let descriptors = descriptors.unwrap_or_else(|| panic!("{found}"));
+    Arc::new(Table::build(descriptors.files()).unwrap())
 });
 
 /// The first byte chooses message and options, the rest is the payload. Gives the payload if it passes.
@@ -28,8 +26,13 @@ pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
         "three.All",
         "two.Required",
         "google.protobuf.Value",
+        "ed.All",
+        "sets.All",
     ];
-    let message = TABLE.message(messages[usize::from(choice & 3)]).unwrap();
+    // The highest bits turn to the later ones.
+    let place = usize::from(choice & 3) + usize::from(choice >> 6 == 3) * 4;
+    let message = messages[place % messages.len()];
+    let message = TABLE.message(message).unwrap();
     let options = Options {
         unknown_fields: match choice & 4 {
             0 => UnknownFields::Allow,

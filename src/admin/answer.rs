@@ -33,7 +33,7 @@ GET  /readyz   whether requests are taken
 POST /reload   load the files now, and say what came of it
 ";
 
-type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Answers one request. Bodies are not read.
 pub(super) async fn answer<B>(
@@ -70,7 +70,7 @@ pub(super) async fn answer<B>(
         return Ok(answer);
     }
     Ok(match path {
-        "/reload" => reload(request, sights).await,
+        "/reload" => reload(request, sights, RELOAD_TIME).await,
         "/" => text(StatusCode::OK, PATHS.to_owned()),
         _ => seen(path, sights, sampler.sample().await),
     })
@@ -100,13 +100,14 @@ fn seen(path: &str, sights: &Sights, sample: Option<Arc<Sample>>) -> Answer {
     }
 }
 
-async fn reload<B>(request: &Request<B>, sights: &Sights) -> Answer {
+/// Has the files loaded, and says what comes of it if that takes no longer than `patience`.
+pub(super) async fn reload<B>(request: &Request<B>, sights: &Sights, patience: Duration) -> Answer {
     let (told, report) = oneshot::channel();
     sights.wake.reload_and_tell(move |report| {
         // Whoever asked may have hung up.
         let _ = told.send(report);
     });
-    match timeout(RELOAD_TIME, report).await {
+    match timeout(patience, report).await {
         Ok(Ok(report)) => {
             let code = match report.outcome {
                 Outcome::Applied | Outcome::Unchanged => StatusCode::OK,

@@ -2,7 +2,7 @@
 //!
 //! Label values are names of the configuration and words of the gateway's own, never what a peer sends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Error;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 use crate::metrics::{LATENCY_BOUNDS_US, Latency, PoolSample, RouteCounters, Sample};
 use crate::reload::{Known, Outcome};
 use crate::reply::Reason;
-use crate::snapshot::{FrontendId, RouteId};
+use crate::snapshot::{AnyOf, FrontendId, RouteId};
 
 /// The text of /metrics.
 pub(super) fn exposition(sample: Arc<Sample>, known: Known) -> String {
@@ -75,7 +75,7 @@ impl Shown {
         let routes = self.routes();
         let counter = |page: &mut Page<'_>, name, help, count: fn(&RouteCounters) -> u64| {
             let mut family = page.family(name, help, MetricType::Counter)?;
-            for (name, route) in &routes {
+            for (name, _, route) in &routes {
                 count_of(&mut family, &[("route", name)], count(route))?;
             }
             Ok(())
@@ -84,7 +84,7 @@ impl Shown {
         counter(page, "received", help, |route| route.received)?;
         let help = "Messages from clients that have their fate";
         let mut family = page.family("requests", help, MetricType::Counter)?;
-        for (name, route) in &routes {
+        for (name, _, route) in &routes {
             for (outcome, count) in [
                 ("answered", route.answered),
                 ("rejected", route.rejected.iter().sum()),
@@ -97,7 +97,7 @@ impl Shown {
         let help =
             "Answers of the gateway's own that were delivered; a reason shows once it occurred";
         let mut family = page.family("rejections", help, MetricType::Counter)?;
-        for (name, route) in &routes {
+        for (name, _, route) in &routes {
             for (reason, count) in Reason::ALL.iter().zip(route.rejected) {
                 if count > 0 {
                     let labels = &[("route", *name), ("reason", reason.label())];
@@ -108,7 +108,7 @@ impl Shown {
         let help = "Messages from clients without a fate yet: open requests, and answers that wait \
                     for their client to read";
         let mut family = page.family("in_flight", help, MetricType::Gauge)?;
-        for (name, route) in &routes {
+        for (name, _, route) in &routes {
             level_of(
                 &mut family,
                 &[("route", name)],
@@ -118,24 +118,22 @@ impl Shown {
         let help = "From a request's arrival to its worker's answer";
         let mut family = page.family("latency_seconds", help, MetricType::Histogram)?;
         // Of what no route matches, nothing goes to a worker.
-        for (name, route) in routes.iter().filter(|(name, _)| !name.is_empty()) {
+        for (name, _, route) in routes.iter().filter(|it| it.1 != RouteId::NONE) {
             let labels = [("route", *name)];
             histogram_of(&mut family.encode_family(&&labels[..])?, &route.latency)?;
         }
         let help = "Messages that fit the route's schemas, by which of the list it was, from 0; 7 is \
                     any from there on";
         let mut family = page.family("schema_matches", help, MetricType::Counter)?;
-        let sample = &*self.sample;
-        for (_, route) in sample.snapshot.routes.iter() {
-            let places = route.schema.iter().flat_map(|any_of| any_of.schemas());
-            let counters = sample.routes.get(route.id.0);
-            let matched = counters.into_iter().flat_map(|it| it.matched);
-            for (place, (_, count)) in places.zip(matched).enumerate() {
-                let labels = &[
-                    ("route", route.name.as_str()),
-                    ("schema", &place.to_string()),
-                ];
-                count_of(&mut family, labels, count)?;
+        let listed = self.schemas_listed();
+        for (name, id, route) in &routes {
+            // What has counted stays, whatever the list is now: no sum may fall.
+            let counted = route.matched.iter().rposition(|count| *count > 0);
+            let places = listed.get(id).copied().unwrap_or(0);
+            let places = places.max(counted.map_or(0, |last| last + 1));
+            for (place, count) in route.matched.iter().take(places).enumerate() {
+                let labels = &[("route", *name), ("schema", &*place.to_string())];
+                count_of(&mut family, labels, *count)?;
             }
         }
         let help = "Bytes of the messages from clients, all frames together";
@@ -159,7 +157,7 @@ impl Shown {
     }
 
     /// Routes of the configuration, and those that have ever had a message.
-    fn routes(&self) -> Vec<(&str, &RouteCounters)> {
+    fn routes(&self) -> Vec<(&str, RouteId, &RouteCounters)> {
         let Sample {
             snapshot, routes, ..
         } = &*self.sample;
@@ -170,8 +168,19 @@ impl Shown {
         let routes = routes.iter().enumerate().map(|(n, it)| (RouteId(n), it));
         routes
             .filter(|(id, it)| shown(*id, it))
-            .map(|(id, it)| (snapshot.names.of_route(id), it))
+            .map(|(id, it)| (snapshot.names.of_route(id), id, it))
             .collect()
+    }
+
+    /// How many schemas the routes of a number have in their lists, those of one that has most.
+    fn schemas_listed(&self) -> BTreeMap<RouteId, usize> {
+        let mut listed = BTreeMap::new();
+        for (_, route) in self.sample.snapshot.routes.iter() {
+            let schemas = route.schema.iter().flat_map(AnyOf::schemas).count();
+            let most: &mut usize = listed.entry(route.id).or_default();
+            *most = schemas.max(*most);
+        }
+        listed
     }
 
     fn pools(&self, page: &mut Page<'_>) -> Written {

@@ -9,8 +9,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::runtime::{self, Runtime};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::runtime;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
 use super::Sights;
@@ -38,13 +39,59 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// How long accepting rests when it failed, which is when there are no descriptors left.
 const REST: Duration = Duration::from_millis(100);
 
+/// How long it may take the thread, which has next to nothing to do, to close its listener or open it again.
+const OBEYS: Duration = Duration::from_secs(1);
+
 /// A listener that serves; dropped, it is closed.
 #[derive(Debug)]
 pub(super) struct Serving {
     pub(super) settings: AdminSettings,
     /// As the system resolved it.
-    pub(super) endpoint: String,
-    _open: oneshot::Sender<()>,
+    pub(super) address: SocketAddr,
+    orders: UnboundedSender<Order>,
+}
+
+/// What a serving thread may be told; it ends when nobody can tell it anything any more.
+#[derive(Debug)]
+enum Order {
+    /// To close the listener. Those that are being answered stay.
+    Rest(mpsc::Sender<()>),
+    /// To listen again, where it did.
+    Listen(mpsc::Sender<()>),
+}
+
+impl Serving {
+    /// Closes the listener for now, to make room for one on the same port.
+    pub(super) fn rest(&self) -> Option<Resting> {
+        // Made first, so that whatever comes of it is undone.
+        let resting = Resting(Some(self.orders.clone()));
+        obeys(&self.orders, Order::Rest).then_some(resting)
+    }
+}
+
+/// A listener that is closed for now; dropped, it is open again.
+#[derive(Debug)]
+pub(super) struct Resting(Option<UnboundedSender<Order>>);
+
+impl Resting {
+    /// It need not open again.
+    pub(super) fn for_good(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Resting {
+    fn drop(&mut self) {
+        if let Some(orders) = &self.0 {
+            obeys(orders, Order::Listen);
+        }
+    }
+}
+
+/// Gives an order and waits until it is carried out; says whether it was.
+fn obeys(orders: &UnboundedSender<Order>, order: fn(mpsc::Sender<()>) -> Order) -> bool {
+    let (done, is_done) = mpsc::channel();
+    orders.send(order(done)).is_ok() && is_done.recv_timeout(OBEYS).is_ok()
 }
 
 /// A listener with a thread that waits to serve it; dropped, both end.
@@ -52,7 +99,8 @@ pub(super) struct Serving {
 pub(super) struct Opening {
     settings: AdminSettings,
     address: SocketAddr,
-    go: mpsc::Sender<oneshot::Receiver<()>>,
+    listener: TcpListener,
+    go: mpsc::Sender<(TcpListener, UnboundedReceiver<Order>)>,
 }
 
 impl Opening {
@@ -72,51 +120,93 @@ impl Opening {
         std::thread::Builder::new()
             .name("admin".into())
             .spawn(move || {
-                if let Ok(closed) = going.recv() {
-                    run(&runtime, listener, sights, closed);
+                if let Ok((listener, orders)) = going.recv() {
+                    runtime.block_on(run(listener, address, sights, orders));
                 }
             })?;
         Ok(Self {
             settings,
             address,
+            listener,
             go,
         })
     }
 
     /// Serves from now on.
     pub(super) fn go(self) -> Serving {
-        let (open, closed) = oneshot::channel();
+        let (orders, obeyed) = unbounded_channel();
         // The thread waits for this and for nothing else.
-        let _ = self.go.send(closed);
+        let _ = self.go.send((self.listener, obeyed));
         Serving {
             settings: self.settings,
-            endpoint: format!("http://{}", self.address),
-            _open: open,
+            address: self.address,
+            orders,
         }
     }
 }
 
-/// Serves until `closed`.
-fn run(runtime: &Runtime, listener: TcpListener, sights: Sights, closed: oneshot::Receiver<()>) {
-    runtime.block_on(async {
-        let room = Arc::new(Semaphore::new(CONNECTIONS as usize));
-        let accepting = tokio::spawn(accept(listener, sights, Arc::clone(&room)));
-        // It ends when its sender is dropped.
-        let _ = closed.await;
-        accepting.abort();
-        let _ = timeout(CLOSING, room.acquire_many(CONNECTIONS)).await;
-    });
-}
-
-async fn accept(listener: TcpListener, sights: Sights, room: Arc<Semaphore>) {
-    // It fails only where there is no runtime to register with.
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
-        return;
-    };
+/// Serves until nobody can give orders any more.
+async fn run(
+    listener: TcpListener,
+    address: SocketAddr,
+    sights: Sights,
+    mut orders: UnboundedReceiver<Order>,
+) {
     let Ok(sampler) = Sampler::start(sights.observer.clone()) else {
         return;
     };
     let seen = Arc::new((sights, sampler));
+    let room = Arc::new(Semaphore::new(CONNECTIONS as usize));
+    let accept = |listener| {
+        let (seen, room) = (Arc::clone(&seen), Arc::clone(&room));
+        tokio::spawn(accept(listener, address, seen, room))
+    };
+    let mut accepting = accept(Some(listener));
+    while let Some(order) = orders.recv().await {
+        let done = match order {
+            Order::Rest(done) => {
+                accepting.abort();
+                // Once it has ended, its listener is closed.
+                let _ = (&mut accepting).await;
+                done
+            }
+            Order::Listen(done) => {
+                accepting.abort();
+                accepting = accept(listen(address).ok());
+                done
+            }
+        };
+        // Whoever gave the order may have lost patience.
+        let _ = done.send(());
+    }
+    accepting.abort();
+    let _ = timeout(CLOSING, room.acquire_many(CONNECTIONS)).await;
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Without a listener, because somebody else was faster at its address, it is tried again.
+async fn accept(
+    mut listener: Option<TcpListener>,
+    address: SocketAddr,
+    seen: Arc<(Sights, Sampler)>,
+    room: Arc<Semaphore>,
+) {
+    let listener = loop {
+        match listener.take() {
+            Some(listener) => break listener,
+            None => sleep(REST).await,
+        }
+        listener = listen(address).ok();
+    };
+    // It fails only where there is no runtime to register with.
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+        return;
+    };
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else {
             return;

@@ -1,16 +1,17 @@
-//! What runs → the JSON of /status, and of the answer to POST /reload. README.md documents the form, and it
+//! What runs → the JSON of /status, and of the answer to POST /reload. docs/status.md documents the form, and it
 //! only grows.
 
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
 use crate::core::Ledger;
-use crate::diagnostic::{Diagnostics, Place};
+use crate::diagnostic::Diagnostics;
 use crate::metrics::{RouteCounters, Sample};
 use crate::reload::{Changes, Known, Plan, Report};
 use crate::reply::Reason;
-use crate::snapshot::{AnyOf, Route};
+use crate::snapshot::{AnyOf, RouteId};
 
 /// The body of /status.
 pub(super) fn status(sample: &Sample, known: &Known) -> String {
@@ -85,13 +86,16 @@ struct Queue {
 struct RouteStatus<'a> {
     #[serde(rename = "type")]
     name: &'a str,
-    pool: &'a str,
+    /// Taken out of the configuration, and shown for its counts.
+    removed: bool,
+    pool: Option<&'a str>,
     schema: Vec<SchemaName<'a>>,
     reply: Vec<SchemaName<'a>>,
     timeout_seconds: Option<f64>,
     frontends: Option<Vec<&'a str>>,
+    /// None of one that is counted among the others, in an entry of their own.
     #[serde(flatten)]
-    books: Books,
+    books: Option<Books>,
 }
 
 #[derive(Serialize)]
@@ -132,7 +136,7 @@ struct Reload<'a> {
     changes: Parts<'a>,
     compile_seconds: f64,
     swap_seconds: Option<f64>,
-    diagnostics: Vec<Entry<'a>>,
+    diagnostics: &'a Diagnostics,
 }
 
 #[derive(Serialize)]
@@ -144,28 +148,9 @@ struct Parts<'a> {
     settings: &'a [&'static str],
 }
 
-/// The keys of `gateway check --format json`.
-#[derive(Serialize)]
-struct Entry<'a> {
-    #[serde(flatten)]
-    at: At,
-    severity: &'static str,
-    message: &'a str,
-    label: Option<&'a str>,
-    help: Option<&'a str>,
-}
-
-#[derive(Default, Serialize)]
-struct At {
-    file: Option<String>,
-    line: Option<u32>,
-    column: Option<u32>,
-}
-
 impl<'a> Status<'a> {
     fn of(sample: &'a Sample, known: &'a Known) -> Self {
         let snapshot = &*sample.snapshot;
-        let names = &snapshot.names;
         let frontends = snapshot.frontends.iter().map(|(id, it)| Frontend {
             name: &it.name,
             connect: &it.endpoints.connect,
@@ -176,9 +161,6 @@ impl<'a> Status<'a> {
             name: &at.name,
             endpoint: &at.endpoint,
         });
-        let mut routes: Vec<&Route> = Vec::new();
-        routes.extend(snapshot.routes.iter().map(|(_, route)| &**route));
-        routes.sort_by(|one, two| one.name.cmp(&two.name));
         Self {
             version: env!("CARGO_PKG_VERSION"),
             engine: snapshot.engine.name(),
@@ -192,25 +174,53 @@ impl<'a> Status<'a> {
             endpoints: listening.collect(),
             frontends: frontends.collect(),
             pools: pools(sample),
-            routes: routes
-                .into_iter()
-                .map(|route| RouteStatus {
-                    name: &route.name,
-                    pool: names.of_pool(route.pool),
-                    schema: schemas(route.schema.as_ref()),
-                    reply: schemas(route.reply.as_ref()),
-                    timeout_seconds: route.timeout.as_ref().map(Duration::as_secs_f64),
-                    frontends: route
-                        .frontends
-                        .as_ref()
-                        .map(|ids| ids.iter().map(|id| names.of_frontend(*id)).collect()),
-                    books: Books::of_route(sample.routes.get(route.id.0)),
-                })
-                .collect(),
+            routes: routes(sample),
             ledger: Books::of_all(&sample.ledger, sample.in_flight),
             last_reload: known.last.as_deref().map(Reload::of),
         }
     }
+}
+
+/// Routes of the configuration, and whatever else has counts, by name. Of messages that no route matched, the
+/// ledger tells.
+fn routes(sample: &Sample) -> Vec<RouteStatus<'_>> {
+    let Sample {
+        snapshot, routes, ..
+    } = sample;
+    let names = &snapshot.names;
+    let mut all: Vec<_> = (snapshot.routes.iter())
+        .map(|(_, route)| RouteStatus {
+            name: &route.name,
+            removed: false,
+            pool: Some(names.of_pool(route.pool)),
+            schema: schemas(route.schema.as_ref()),
+            reply: schemas(route.reply.as_ref()),
+            timeout_seconds: route.timeout.as_ref().map(Duration::as_secs_f64),
+            frontends: route
+                .frontends
+                .as_ref()
+                .map(|ids| ids.iter().map(|id| names.of_frontend(*id)).collect()),
+            books: (route.id != RouteId::OTHERS).then(|| Books::of_route(routes.get(route.id.0))),
+        })
+        .collect();
+    let there: HashSet<RouteId> = snapshot.routes.iter().map(|(_, it)| it.id).collect();
+    let counted = routes.iter().enumerate().map(|(n, it)| (RouteId(n), it));
+    let gone = counted.filter(|(id, it)| {
+        let shown = *id == RouteId::OTHERS || !there.contains(id);
+        shown && *id != RouteId::NONE && it.received > 0
+    });
+    all.extend(gone.map(|(id, counters)| RouteStatus {
+        name: names.of_route(id),
+        removed: !there.contains(&id),
+        pool: None,
+        schema: Vec::new(),
+        reply: Vec::new(),
+        timeout_seconds: None,
+        frontends: None,
+        books: Some(Books::of_route(Some(counters))),
+    }));
+    all.sort_by_key(|it| it.name);
+    all
 }
 
 fn pools(sample: &Sample) -> Vec<Pool<'_>> {
@@ -307,28 +317,7 @@ impl<'a> Reload<'a> {
             },
             compile_seconds: compile.as_secs_f64(),
             swap_seconds: swap.as_ref().map(Duration::as_secs_f64),
-            diagnostics: entries(diagnostics),
-        }
-    }
-}
-
-fn entries(diagnostics: &Diagnostics) -> Vec<Entry<'_>> {
-    let entries = diagnostics.iter().map(|it| Entry {
-        at: it.place.as_ref().map_or_else(At::default, At::of),
-        severity: it.severity.label(),
-        message: &it.message,
-        label: Some(it.label.as_str()).filter(|label| !label.is_empty()),
-        help: it.help.as_deref(),
-    });
-    entries.collect()
-}
-
-impl At {
-    fn of(place: &Place) -> Self {
-        Self {
-            file: Some(place.file.path.display().to_string()),
-            line: Some(place.line),
-            column: Some(place.column),
+            diagnostics,
         }
     }
 }

@@ -36,11 +36,15 @@ fn list(found: &Diagnostics) {
     let _ = writeln!(io::stdout(), "{}", found.to_json());
 }
 
-/// Prints diagnostics to standard error, and how many there are.
-pub(super) fn report(found: &Diagnostics) {
-    if found.is_empty() {
-        return;
+/// Prints diagnostics to standard error.
+fn report(found: &Diagnostics) {
+    if !found.is_empty() {
+        let _ = io::stderr().write_all(rendered(found).as_bytes());
     }
+}
+
+/// Diagnostics as people read them, and how many there are.
+pub(super) fn rendered(found: &Diagnostics) -> String {
     let count = |n: usize, what: &str| match n {
         0 => None,
         1 => Some(format!("1 {what}")),
@@ -51,10 +55,5 @@ pub(super) fn report(found: &Diagnostics) {
         count(found.warnings(), "warning"),
     ];
     let counts: Vec<_> = counts.into_iter().flatten().collect();
-    let _ = writeln!(
-        io::stderr(),
-        "{}\n{}",
-        found.render(colour()),
-        counts.join(", ")
-    );
+    format!("{}\n{}\n", found.render(colour()), counts.join(", "))
 }

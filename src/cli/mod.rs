@@ -1,8 +1,10 @@
-//! The command line: one file per subcommand.
+//! The command line: one file per subcommand, and `log`.
 //!
 //! Exit codes: 0 fine, 1 the user's files or the system said no, 2 usage.
 
+mod binds;
 mod check;
+mod log;
 mod run;
 mod schema;
 

@@ -1,5 +1,6 @@
 //! `gateway run`: load, listen, serve until a signal says to end.
 
+use std::io::{self, Write as _};
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,29 +10,37 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::{debug, error, info, warn};
-use tracing_subscriber::EnvFilter;
 
-use super::check::report;
-use super::{Arguments, LogFormat, colour};
+use super::binds::tell_binds;
+use super::{Arguments, LogFormat, log};
 use crate::admin::{self, Admin, Sights};
-use crate::config::{self, Inputs};
+use crate::config::Inputs;
 use crate::core::Ledger;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::{self, Control, Running};
 use crate::reload::Standing;
 use crate::snapshot::{AdminSettings, Snapshot};
 use crate::watch::{Follower, Wake};
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    start_logging(arguments.log_format);
+    if let Err(error) = log::start(arguments.log_format) {
+        let _ = writeln!(io::stderr(), "can't log: {error}");
+        return ExitCode::FAILURE;
+    }
+    let code = serve(arguments);
+    log::finish();
+    code
+}
+
+fn serve(arguments: &Arguments) -> ExitCode {
     take_descriptors();
     let tell = match arguments.log_format {
-        LogFormat::Human => report,
-        LogFormat::Json => log,
+        LogFormat::Human => log::tell,
+        LogFormat::Json => log::tell_in_json,
     };
-    // Taken first, so that what is written while it is being loaded counts as a change.
-    let seen = Inputs::of(&arguments.config, &[]);
-    let loaded = match config::load(&arguments.config) {
+    let inputs = Inputs::read(&arguments.config, &[]);
+    let seen = inputs.seen().clone();
+    let loaded = match inputs.load() {
         Ok(loaded) => loaded,
         Err(found) => {
             tell(&found);
@@ -51,13 +60,29 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         let listener = admin::bind(settings, loaded.admin)?;
         Ok::<_, Box<Diagnostic>>((settings, listener))
     });
-    let bound = match bound.transpose() {
-        Ok(bound) => bound,
-        Err(fault) => return faulty(&fault, tell),
+    let mut unbound = Diagnostics::new();
+    let bound = bound.transpose();
+    let started = match &bound {
+        Ok(_) => engine::start(Arc::clone(&snapshot)).map(Some),
+        // It won't be: what else can't be listened on is told in the same run.
+        Err(_) => engine::try_binds(&snapshot).map(|()| None),
     };
-    let running = match engine::start(Arc::clone(&snapshot)) {
-        Ok(running) => running,
-        Err(error) => return failed("can't start", &error),
+    if let Err(error) = &started {
+        if !tell_binds(error, &loaded.binds, &mut unbound) {
+            return failed("can't start", error);
+        }
+    }
+    let (bound, running) = match (bound, started) {
+        (Ok(bound), Ok(Some(running))) => (bound, running),
+        (bound, _) => {
+            bound
+                .err()
+                .into_iter()
+                .for_each(|fault| unbound.push(*fault));
+            unbound.sort();
+            tell(&unbound);
+            return ExitCode::FAILURE;
+        }
     };
     for (role, name, endpoints) in connecting(&snapshot) {
         for endpoint in endpoints {
@@ -139,34 +164,6 @@ fn faulty(fault: &Diagnostic, tell: fn(&Diagnostics)) -> ExitCode {
     found.push(fault.clone());
     tell(&found);
     ExitCode::FAILURE
-}
-
-fn start_logging(format: LogFormat) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,notify=off"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        // Told on standard error too, by a macro that panics when nobody reads that any more: a gateway must
-        // outlive the reader of its log.
-        .log_internal_errors(false)
-        .with_target(false);
-    match format {
-        LogFormat::Human => log.with_ansi(colour()).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-}
-
-/// Diagnostics as a log line each, for programs; for people it is [`report`].
-fn log(found: &Diagnostics) {
-    for diagnostic in found.iter() {
-        let place = diagnostic.place.as_ref().map(ToString::to_string);
-        let text = diagnostic.render(false);
-        match diagnostic.severity {
-            Severity::Error => error!(place, text, "{}", diagnostic.message),
-            Severity::Warning => warn!(place, text, "{}", diagnostic.message),
-        }
-    }
 }
 
 fn failed(what: &str, error: &dyn std::fmt::Display) -> ExitCode {

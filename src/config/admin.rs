@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use serde::Deserialize;
 use serde_yaml::Value;
 
-use super::section::{Section, Spanned};
+use super::section::{Section, Spanned, is};
 use super::yaml::Node;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::snapshot::AdminSettings;
@@ -43,15 +43,15 @@ impl TryFrom<Value> for HttpBind {
 
 /// Reads the section; none without one, or where what it says was reported as a fault.
 pub fn admin(node: Option<&Node>, found: &mut Diagnostics) -> Option<Spanned<AdminSettings>> {
-    let mut section = Section::open(node?, "admin", &[], found);
+    let lone = ("bind", is::<HttpBind> as fn(&Node) -> bool);
+    let mut section = Section::open_or(node?, "admin", &[], lone, found);
     let bind = section.value::<HttpBind>("bind", found);
     if bind.is_none() && section.is_sound() && !section.has("bind") {
         let fault = Diagnostic::error("admin has no address").at(section.place().clone());
-        found.push(
-            fault
-                .label("expected bind")
-                .help("such as\nadmin: { bind: \"127.0.0.1:9559\" }"),
-        );
+        let fault = fault
+            .label("expected bind")
+            .help("such as\nadmin: { bind: \"127.0.0.1:9559\" }");
+        section.lacks(&["bind"], fault);
     }
     section.close(found);
     let Spanned { value, place } = bind?;

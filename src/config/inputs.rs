@@ -1,17 +1,37 @@
-//! What a configuration is read from, as it stands now: for whoever follows changes.
+//! What a configuration is read from: every file once. What is loaded is therefore what was seen, and whatever
+//! is written meanwhile is seen as another content by the next who reads.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::protos::import_paths;
-use super::{read, text};
-use crate::diagnostic::Diagnostics;
-use crate::schema::compile::outlines;
+use super::protos::{import_paths, named_roots};
+use super::source::{self, Source};
+use super::{text, yaml};
+use crate::diagnostic::{Diagnostics, SourceFile};
+use crate::schema::compile::Texts;
 
-/// The files of a configuration, sound or not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The files of a configuration, sound or not, as they were when they were read.
+#[derive(Debug)]
 pub struct Inputs {
-    /// The directories of .proto files; of a routes.yaml that can't be read, those that it had.
+    pub(super) seen: Seen,
+    /// routes.yaml; none where `found` says why.
+    pub(super) main: Option<(Arc<SourceFile>, Source)>,
+    /// None where `found` says why.
+    pub(super) protos: Option<OfProtos>,
+    /// What is wrong so far.
+    pub(super) found: Diagnostics,
+}
+
+/// What is below the import paths; none where no route needs any and there are none.
+#[derive(Debug)]
+pub(super) struct OfProtos(pub(super) Option<Texts>);
+
+/// What to know the content of a configuration's files by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The directories of .proto files, whether they are there or not; of a routes.yaml that can't be read,
+    /// those that it had.
     pub roots: Vec<PathBuf>,
     /// Of the content of every file; equal content has an equal one.
     pub fingerprint: u64,
@@ -19,24 +39,51 @@ pub struct Inputs {
 
 impl Inputs {
     /// Reads the files of the configuration `path`; `roots` is what it had last.
-    pub fn of(path: &Path, roots: &[PathBuf]) -> Self {
-        let mut ignored = Diagnostics::new();
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let named = read(path, &mut ignored)
-            .and_then(|(_, source)| import_paths(&source, directory, &mut ignored));
-        let roots = named.unwrap_or_else(|| roots.to_vec());
+    pub fn read(path: &Path, roots: &[PathBuf]) -> Self {
+        let mut found = Diagnostics::new();
+        // Everything that is found on disk goes into it, where it is found: a second look might find another.
         let mut hasher = DefaultHasher::new();
-        match text(path) {
-            Ok(file) => file.text.hash(&mut hasher),
-            Err(fault) => fault.message.hash(&mut hasher),
+        let file = match text(path) {
+            Ok(file) => {
+                file.text.hash(&mut hasher);
+                Some(file)
+            }
+            Err(fault) => {
+                fault.render(false).hash(&mut hasher);
+                found.push(*fault);
+                None
+            }
+        };
+        let main = file.and_then(|file| {
+            let root = yaml::parse(&file, &mut found)?;
+            let source = source::read_file(&root, &mut found);
+            Some((file, source))
+        });
+        let (mut protos, mut roots) = (None, roots.to_vec());
+        if let Some((_, source)) = &main {
+            let directory = path.parent().unwrap_or(Path::new(""));
+            roots = named_roots(source, directory);
+            let there = import_paths(source, directory, &mut found);
+            there.hash(&mut hasher);
+            protos = there.map(|there| {
+                let texts = (!there.is_empty()).then(|| Texts::read(&there, source.compiler));
+                OfProtos(texts)
+            });
         }
-        for file in outlines(&roots) {
-            file.name.hash(&mut hasher);
-            file.source.text.hash(&mut hasher);
+        if let Some(OfProtos(Some(texts))) = &protos {
+            texts.hash(&mut hasher);
         }
+        let fingerprint = hasher.finish();
         Self {
-            roots,
-            fingerprint: hasher.finish(),
+            seen: Seen { roots, fingerprint },
+            main,
+            protos,
+            found,
         }
+    }
+
+    /// What to know them by, when they are gone.
+    pub fn seen(&self) -> &Seen {
+        &self.seen
     }
 }

@@ -4,6 +4,7 @@
 //! up, schemas compiled, and what comes out refers to nothing by name.
 
 mod admin;
+mod binds;
 mod breaking;
 mod inputs;
 mod limits;
@@ -18,9 +19,9 @@ mod tests;
 mod value;
 mod yaml;
 
-pub use inputs::Inputs;
+pub use binds::Bind;
+pub use inputs::{Inputs, Seen};
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -31,11 +32,12 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile, did_you_mean
 use crate::route::Table;
 use crate::schema::Schema;
 use crate::snapshot::{AnyOf, Names, Route, Snapshot};
+use inputs::OfProtos;
 use protos::Protos;
 use schema::SchemaSource;
 use section::Spanned;
 use source::{RouteSource, Source};
-use value::{BindEndpoint, name_fault};
+use value::name_fault;
 
 /// The JSON Schema of routes.yaml, by which editors complete and check it.
 pub const JSON_SCHEMA: &str = include_str!("../../routes.schema.json");
@@ -53,6 +55,8 @@ pub struct Loaded {
     pub routes: usize,
     /// Where `admin.bind` stands.
     pub admin: Option<Place>,
+    /// Where each address stands that frontends and pools listen on.
+    pub binds: Vec<Bind>,
 }
 
 impl Loaded {
@@ -71,52 +75,55 @@ impl Loaded {
 
 /// Reads and resolves `path` and the .proto files that it names. The error holds every fault found.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
-    load_as(path, Names::default(), 1, None)
+    Inputs::read(path, &[]).load()
 }
 
 /// The same for the generation that is to follow `running`; beyond what is wrong with the files, what they
 /// break for its peers.
 pub fn load_after(path: &Path, running: &Snapshot) -> Result<Loaded, Diagnostics> {
-    let generation = running.generation + 1;
-    load_as(path, running.names.clone(), generation, Some(running))
+    Inputs::read(path, &[]).load_after(running)
 }
 
-fn load_as(
-    path: &Path,
-    names: Names,
-    generation: u64,
-    running: Option<&Snapshot>,
-) -> Result<Loaded, Diagnostics> {
-    let mut found = Diagnostics::new();
-    let loaded = read(path, &mut found).and_then(|(file, source)| {
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let allowed = source.breaking;
-        let loaded = resolve(&file, source, directory, names, generation, &mut found)?;
-        if let Some(running) = running {
-            breaking::gate(running, &loaded.snapshot, allowed, &mut found);
-        }
-        Some(loaded)
-    });
-    found.sort();
-    match loaded {
-        Some(loaded) if !found.has_errors() => Ok(Loaded {
-            warnings: found,
-            ..loaded
-        }),
-        _ => Err(found),
+impl Inputs {
+    /// Resolves what was read; no file is looked at again. The error holds every fault found.
+    pub fn load(self) -> Result<Loaded, Diagnostics> {
+        self.load_as(Names::default(), 1, None)
     }
-}
 
-fn read(path: &Path, found: &mut Diagnostics) -> Option<(Arc<SourceFile>, Source)> {
-    match text(path) {
-        Ok(file) => {
-            let root = yaml::parse(&file, found)?;
-            let source = source::read_file(&root, found);
-            Some((file, source))
-        }
-        Err(fault) => {
-            found.push(*fault);
-            None
+    /// The same for the generation that is to follow `running`; beyond what is wrong with the files, what
+    /// they break for its peers.
+    pub fn load_after(self, running: &Snapshot) -> Result<Loaded, Diagnostics> {
+        let generation = running.generation + 1;
+        self.load_as(running.names.clone(), generation, Some(running))
+    }
+
+    fn load_as(
+        self,
+        names: Names,
+        generation: u64,
+        running: Option<&Snapshot>,
+    ) -> Result<Loaded, Diagnostics> {
+        let Self {
+            seen: _,
+            main,
+            protos,
+            mut found,
+        } = self;
+        let loaded = main.and_then(|(file, source)| {
+            let allowed = source.breaking;
+            let loaded = resolve(&file, source, protos, names, generation, &mut found)?;
+            if let Some(running) = running {
+                breaking::gate(running, &loaded.snapshot, allowed, &mut found);
+            }
+            Some(loaded)
+        });
+        found.sort();
+        match loaded {
+            Some(loaded) if !found.has_errors() => Ok(Loaded {
+                warnings: found,
+                ..loaded
+            }),
+            _ => Err(found),
         }
     }
 }
@@ -175,7 +182,7 @@ fn text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
 fn resolve(
     file: &Arc<SourceFile>,
     source: Source,
-    directory: &Path,
+    protos: Option<OfProtos>,
     mut names: Names,
     generation: u64,
     found: &mut Diagnostics,
@@ -186,9 +193,10 @@ fn resolve(
     for pool in &source.pools {
         names.pool(&pool.it.settings.name);
     }
-    clashing_binds(&source, found);
+    binds::clashes(&source, found);
     unused_pools(&source, found);
-    let protos = Protos::compile(file, &source, directory, found);
+    let protos =
+        protos.and_then(|OfProtos(texts)| Protos::compile(file, &source, texts.as_ref(), found));
     // Each is looked at, whatever was wrong with those before it.
     let routes: Vec<_> = source
         .routes
@@ -199,12 +207,13 @@ fn resolve(
         })
         .collect();
     let routes: Vec<_> = routes.into_iter().collect::<Option<_>>()?;
-    let protos = protos?;
+    let protos = protos.filter(Protos::is_whole)?;
     let count = routes.len();
     let schemas = routes.iter().flat_map(|(_, route)| {
         let schema = route.schema.iter().chain(&route.reply);
         schema.flat_map(AnyOf::schemas)
     });
+    let binds = binds::all(&source);
     let definitions = protos.definitions(schemas.map(Schema::message_name));
     let snapshot = Snapshot {
         generation,
@@ -239,6 +248,7 @@ fn resolve(
         messages: protos.messages(),
         routes: count,
         admin: source.admin.map(|admin| admin.place),
+        binds,
     })
 }
 
@@ -271,53 +281,6 @@ fn unused_pools(source: &Source, found: &mut Diagnostics) {
             );
         }
     }
-}
-
-/// Reports every address that two frontends or pools would listen on.
-fn clashing_binds(source: &Source, found: &mut Diagnostics) {
-    let frontends = source.frontends.iter().flat_map(|frontend| &frontend.binds);
-    let pools = source.pools.iter().flat_map(|pool| &pool.binds);
-    let admin = source.admin.as_ref().map(|admin| Spanned {
-        value: BindEndpoint(format!("tcp://{}", admin.value.bind)),
-        place: admin.place.clone(),
-    });
-    // By port or path: hosts are compared among those few.
-    let mut taken: HashMap<&str, Vec<(&str, &Spanned<BindEndpoint>)>> = HashMap::new();
-    for bind in frontends.chain(pools).chain(&admin) {
-        let Some((host, socket)) = socket(&bind.value.0) else {
-            continue;
-        };
-        let others = taken.entry(socket).or_default();
-        let clash = |other: &&(&str, _)| other.0 == host || is_any(other.0) || is_any(host);
-        if let Some((_, before)) = others.iter().find(clash) {
-            let fault = Diagnostic::error(format!("{} is taken", bind.value.0));
-            found.push(
-                fault
-                    .at(bind.place.clone())
-                    .label("expected an address of its own")
-                    .note_at(
-                        format!("{} is bound at", before.value.0),
-                        before.place.clone(),
-                    ),
-            );
-        }
-        others.push((host, bind));
-    }
-}
-
-/// Host, and port or path: what can be bound once. None where the system chooses.
-fn socket(endpoint: &str) -> Option<(&str, &str)> {
-    match endpoint.strip_prefix("tcp://") {
-        Some(tcp) => tcp
-            .rsplit_once(':')
-            .filter(|(_, port)| !matches!(*port, "0" | "*")),
-        None => Some(("", endpoint)),
-    }
-}
-
-/// Whether an address stands for all interfaces.
-fn is_any(host: &str) -> bool {
-    matches!(host, "*" | "0.0.0.0" | "[::]")
 }
 
 fn resolve_route(

@@ -4,21 +4,21 @@
 //! whose message it seems to define, and by those that need a file which imports it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::source::Source;
 use crate::diagnostic::Diagnostics;
-use crate::schema::compile::{Outlined, outlines};
+use crate::schema::compile::{Outlined, Texts};
 
 /// Routes that a note names; more say no more.
 const NAMED_MAX: usize = 8;
 
-/// Adds to each fault of a file below `roots` which routes need the file.
-pub fn name_routes(source: &Source, roots: &[PathBuf], of_protos: &mut Diagnostics) {
+/// Adds to each fault of one of these files which routes need the file.
+pub fn name_routes(source: &Source, texts: &Texts, of_protos: &mut Diagnostics) {
     if of_protos.is_empty() {
         return;
     }
-    let files = outlines(roots);
+    let files = texts.outlines();
     let by_name: HashMap<&str, usize> = files
         .iter()
         .enumerate()

@@ -1,6 +1,6 @@
 //! The .proto files of a configuration: found, compiled, and looked up in by routes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use super::schema::SchemaSource;
 use super::section::Spanned;
 use super::source::{RouteSource, Source};
 use super::{with_names, yaml};
-use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean, shown};
-use crate::schema::compile::{Descriptors, compile, on_a_large_stack};
+use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean_qualified, shown};
+use crate::schema::compile::{Compiled, Descriptors, Texts};
 use crate::schema::{Definitions, Encoding, Options, Presence, RequireError, Ruler, Schema, Table};
 
 /// Where .proto files are looked for, beside routes.yaml, when it doesn't say.
@@ -26,32 +26,38 @@ pub struct Protos {
     ruler: Option<Arc<Ruler>>,
     /// Bytes of a payload that is held against them.
     ruled_bytes: u64,
+    /// Every word in the files that don't compile, if any: what may be defined there.
+    doubtful: Option<HashSet<String>>,
 }
 
 impl Protos {
-    /// Compiles what is below the import paths. None: `found` says why.
+    /// Compiles what is below the import paths, nothing where there are none. None: `found` says why.
     pub fn compile(
         file: &Arc<SourceFile>,
         source: &Source,
-        directory: &Path,
+        texts: Option<&Texts>,
         found: &mut Diagnostics,
     ) -> Option<Self> {
-        let roots = import_paths(source, directory, found)?;
-        if roots.is_empty() {
+        let Some(texts) = texts else {
             return Some(Self {
                 descriptors: None,
                 table: Arc::new(Table::build(&[]).ok()?),
                 messages: 0,
                 ruler: None,
                 ruled_bytes: source.limits.rules,
+                doubtful: None,
             });
-        }
+        };
         let mut of_protos = Diagnostics::new();
-        let descriptors = compile(&roots, source.compiler, &mut of_protos);
+        let (descriptors, doubtful) = match texts.compile_each(&mut of_protos) {
+            Compiled::Whole(descriptors) => (Some(descriptors), None),
+            Compiled::Part(sound, others) => (Some(sound), Some(words(&others))),
+            Compiled::Nothing => (None, None),
+        };
         let ruler = descriptors
             .as_ref()
             .and_then(|descriptors| ruler(source, descriptors, &mut of_protos));
-        name_routes(source, &roots, &mut of_protos);
+        name_routes(source, texts, &mut of_protos);
         found.append(of_protos);
         let descriptors = descriptors?;
         match Table::build(descriptors.files()) {
@@ -61,6 +67,7 @@ impl Protos {
                 table: Arc::new(table),
                 ruler,
                 ruled_bytes: source.limits.rules,
+                doubtful,
             }),
             Err(fault) => {
                 let fault =
@@ -70,6 +77,17 @@ impl Protos {
             }
         }
     }
+}
+
+/// Every word in these texts.
+fn words(files: &[Arc<SourceFile>]) -> HashSet<String> {
+    let words = files.iter().flat_map(|file| {
+        let words = file
+            .text
+            .split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        words.map(str::to_owned)
+    });
+    words.collect()
 }
 
 /// The rules of the messages that routes name, if any carry some. A bad one is a fault.
@@ -86,8 +104,18 @@ fn ruler(
     if ruled.is_empty() {
         return None;
     }
-    let build = |found: &mut Diagnostics| Ruler::build(descriptors, &ruled, found);
-    on_a_large_stack(found, build).flatten().map(Arc::new)
+    Ruler::build(descriptors, &ruled, found).map(Arc::new)
+}
+
+/// Where .proto files are to be, whether there is a directory or not: what is worth watching.
+pub fn named_roots(source: &Source, directory: &Path) -> Vec<PathBuf> {
+    match &source.import_paths {
+        None => vec![directory.join(DEFAULT_IMPORT_PATH)],
+        Some(paths) => {
+            let paths = paths.iter().flatten();
+            paths.map(|path| directory.join(&path.value)).collect()
+        }
+    }
 }
 
 /// The directories of .proto files. The default one needn't be there while no route has a schema.
@@ -155,6 +183,11 @@ impl Protos {
         descriptors.map_or_else(Definitions::default, |it| it.definitions(messages))
     }
 
+    /// Whether every file compiled. If not, it is good for telling what else is wrong, and no more.
+    pub fn is_whole(&self) -> bool {
+        self.doubtful.is_none()
+    }
+
     /// How many messages there are.
     pub fn messages(&self) -> usize {
         self.messages
@@ -164,6 +197,11 @@ impl Protos {
     pub fn schema(&self, source: &SchemaSource, found: &mut Diagnostics) -> Option<Schema> {
         let name = &source.message;
         let Some(message) = self.table.message(&name.value) else {
+            let last = name.value.rsplit('.').next().unwrap_or_default();
+            if self.doubtful.as_ref().is_some_and(|it| it.contains(last)) {
+                // It may well be in a file whose faults are told.
+                return None;
+            }
             let fault =
                 Diagnostic::error(format!("there is no message {}", yaml::quoted(&name.value)));
             found.push(self.with_near_message(fault.at(name.place.clone()), &name.value));
@@ -185,7 +223,11 @@ impl Protos {
         let descriptors = self.descriptors.as_ref();
         let ruled = descriptors.is_some_and(|descriptors| descriptors.has_rules(&name.value));
         if let Some(ruler) = self.ruler.as_ref().filter(|_| ruled) {
-            schema.enforce(ruler, self.ruled_bytes);
+            if !schema.enforce(ruler, self.ruled_bytes) {
+                let fault = format!("the buf.validate rules of {} aren't there", name.value);
+                found.push(Diagnostic::error(fault).at(name.place.clone()));
+                return None;
+            }
         }
         Some(schema)
     }
@@ -193,14 +235,9 @@ impl Protos {
     /// Suggests a message by its full name or, for one without its package, by its last part.
     fn with_near_message(&self, fault: Diagnostic, name: &str) -> Diagnostic {
         let known: Vec<_> = self.table.message_names().collect();
-        let suffix = format!(".{name}");
-        let qualified = known.iter().find(|known| known.ends_with(&suffix));
-        match qualified
-            .copied()
-            .or_else(|| did_you_mean(name, known.iter().copied()))
-        {
+        match did_you_mean_qualified(name, &known) {
             Some(near) => fault.help(format!("did you mean {near:?}?")),
-            None if known.is_empty() => fault
+            None if known.is_empty() && self.is_whole() => fault
                 .label("the import paths hold no message at all")
                 .help("put the .proto file that defines it there"),
             None => fault.label("expected the full name of a message in the import paths"),

@@ -49,8 +49,8 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
     }
     let mut section = Section::open(node, key, &[], found);
     let named = ENCODINGS.map(|it| Some((it, encoded(&mut section, it, found)?)));
-    let mut named = named.into_iter().flatten();
-    let (first, second) = (named.next(), named.next());
+    let mut named: Vec<_> = named.into_iter().flatten().collect();
+    named.sort_by_key(|(_, (place, _))| (place.line, place.column));
     let unknown_fields = section.word(
         "unknown_fields",
         &[
@@ -67,29 +67,34 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
     let layout = section.word("layout", &layouts, found);
     let all_violations = section.word("all_violations", &[("true", true), ("false", false)], found);
     let require = section.list("require", found, text);
-    if section.is_sound() && first.is_none() {
+    if section.is_sound() && named.is_empty() {
         let fault = Diagnostic::error(format!("the {key} names no message"));
         let fault = fault.at(section.place().clone());
         let expected = "expected protobuf: pkg.Message, msgpack: pkg.Message or json: pkg.Message";
-        found.push(fault.label(expected));
+        section.lacks(&["protobuf", "msgpack", "json"], fault.label(expected));
     }
-    if let (Some((first, _)), Some((second, (place, _)))) = (&first, &second) {
-        let (first, second) = (first.label(), second.label());
-        let fault = Diagnostic::error(format!("the {key} has two encodings"));
+    if let [_, (_, (second, _)), ..] = &named[..] {
+        let labels: Vec<_> = named.iter().map(|(it, _)| it.label()).collect();
+        let list: Vec<_> = labels.iter().map(|it| format!("{{ {it}: … }}")).collect();
+        let (count, not) = match named.len() {
+            2 => ("two", "both"),
+            _ => ("three", "all"),
+        };
+        let fault = Diagnostic::error(format!("the {key} has {count} encodings"));
+        let fault = fault.at(second.clone());
+        let list = list.join(", ");
         found.push(
             fault
-                .at(place.clone())
-                .label(format!("expected {first} or {second}, not both"))
-                .help(format!(
-                    "write a list for any of several: [{{ {first}: … }}, {{ {second}: … }}]"
-                )),
+                .label(format!("expected {}, not {not}", words(&labels)))
+                .help(format!("write a list for any of several: [{list}]")),
         );
     }
+    let layout_key = section.key_place("layout").cloned();
     section.close(found);
-    let (encoding, (_, message)) = first?;
-    if let Some(layout) = layout.as_ref().filter(|_| encoding != Encoding::Msgpack) {
+    let (encoding, (_, message)) = named.into_iter().next()?;
+    if let Some(place) = layout_key.filter(|_| encoding != Encoding::Msgpack) {
         let fault = Diagnostic::error("\"layout\" has a meaning for msgpack only");
-        found.push(fault.at(layout.place.clone()).label("remove it"));
+        found.push(fault.at(place).label("remove it"));
     }
     let message = message?;
     Some(SchemaSource {
@@ -100,6 +105,14 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
         all_violations: all_violations.is_some_and(|it| it.value),
         require: require.unwrap_or_default(),
     })
+}
+
+/// `a, b or c`, for a sentence.
+fn words(all: &[&str]) -> String {
+    match all {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        all => all.concat(),
+    }
 }
 
 /// Where the value of an encoding's key stands, and the message that it names.

@@ -25,6 +25,8 @@ pub struct Section<'a> {
     pairs: &'a [(Node, Node)],
     asked: Vec<&'static str>,
     later: &'static [&'static str],
+    /// Faults of keys that aren't there, and the keys of which any would have done.
+    lacks: Vec<(&'static [&'static str], Diagnostic)>,
 }
 
 impl<'a> Section<'a> {
@@ -53,7 +55,33 @@ impl<'a> Section<'a> {
             pairs: map.unwrap_or_default(),
             asked: Vec::new(),
             later,
+            lacks: Vec::new(),
         }
+    }
+
+    /// As [`Self::open`], where a single value can only be meant for `key`: `fits` says whether it can.
+    pub fn open_or(
+        node: &'a Node,
+        what: impl Into<String>,
+        later: &'static [&'static str],
+        (key, fits): (&str, fn(&Node) -> bool),
+        found: &mut Diagnostics,
+    ) -> Self {
+        if !fits(node) {
+            return Self::open(node, what, later, found);
+        }
+        let mut here = Diagnostics::new();
+        let section = Self::open(node, what, later, &mut here);
+        for fault in here.iter_mut() {
+            // A duration stands as it is, an address needs quotes for its colons.
+            let value = match node.text().contains(':') {
+                true => quoted(node.text()),
+                false => node.text().to_owned(),
+            };
+            fault.help = Some(format!("did you mean {{ {key}: {value} }}?"));
+        }
+        found.append(here);
+        section
     }
 
     /// Whether it is a map: if not, nothing more need be said of what it lacks.
@@ -71,17 +99,31 @@ impl<'a> Section<'a> {
         self.pairs.iter().any(|(name, _)| name.text() == key)
     }
 
-    /// Where a key that belongs here stands one level too deep, and below which key.
-    pub fn misplaced(&self, key: &str) -> Option<(&'a Place, &'a str)> {
+    /// Where a key stands.
+    pub fn key_place(&self, key: &str) -> Option<&'a Place> {
+        let pair = self.pairs.iter().find(|(name, _)| name.text() == key);
+        pair.map(|(name, _)| &name.place)
+    }
+
+    /// A key that belongs here and stands one level too deep, what it holds, and below which key.
+    pub fn misplaced(&self, key: &str) -> Option<(&'a Node, &'a Node, &'a str)> {
+        if self.has(key) {
+            return None;
+        }
         self.pairs
             .iter()
             .find_map(|(name, value)| match &value.kind {
                 Kind::Map(inner) => {
-                    let (misplaced, _) = inner.iter().find(|(inner, _)| inner.text() == key)?;
-                    Some((&misplaced.place, name.text()))
+                    let (misplaced, value) = inner.iter().find(|(it, _)| it.text() == key)?;
+                    Some((misplaced, value, name.text()))
                 }
                 _ => None,
             })
+    }
+
+    /// Any of `keys` had to be there and none is. It is told unless one is there, misspelt: then that is.
+    pub fn lacks(&mut self, keys: &'static [&'static str], fault: Diagnostic) {
+        self.lacks.push((keys, fault));
     }
 
     /// The value of `key`, unread.
@@ -163,34 +205,74 @@ impl<'a> Section<'a> {
     }
 
     /// Ends the reading: every key that nobody asked for is a fault.
-    pub fn close(self, found: &mut Diagnostics) {
+    pub fn close(mut self, found: &mut Diagnostics) {
+        let mut lacks = std::mem::take(&mut self.lacks);
         for (key, _) in self.pairs {
             let name = key.text();
             if self.asked.contains(&name) {
                 continue;
             }
-            let place = key.place.clone();
-            found.push(if self.later.contains(&name) {
-                let fault = Diagnostic::error(format!("{name:?} is not supported yet"));
-                fault.at(place).label("remove it").help(
-                    "it belongs to a later release; this one refuses it, rather than ignore it",
-                )
-            } else {
-                let fault = Diagnostic::error(format!("{} has no key {}", self.what, quoted(name)));
-                let known = one_of(self.asked.iter().copied());
-                let fault = fault.at(place).label(format!("expected {known}"));
-                let near = || did_you_mean(name, self.asked.iter().chain(self.later).copied());
-                let help = match name {
-                    "<<" => Some("merging is not part of YAML 1.2: write the keys out".to_owned()),
-                    _ if name.contains(':') => {
-                        Some("YAML wants a blank after the colon behind a key".to_owned())
-                    }
-                    _ => near().map(|near| format!("did you mean {near:?}?")),
-                };
-                Diagnostic { help, ..fault }
-            });
+            let near = did_you_mean(name, self.asked.iter().chain(self.later).copied());
+            lacks.retain(|(keys, _)| !near.is_some_and(|near| keys.contains(&near)));
+            found.push(self.unknown(key, near));
         }
+        lacks.into_iter().for_each(|(_, fault)| found.push(fault));
     }
+
+    /// A key that this map doesn't have, and the one that it may be meant for.
+    fn unknown(&self, key: &Node, near: Option<&str>) -> Diagnostic {
+        let (name, place) = (key.text(), key.place.clone());
+        if self.later.contains(&name) {
+            let fault = Diagnostic::error(format!("{name:?} is not supported yet"));
+            return fault
+                .at(place)
+                .label("remove it")
+                .help("it belongs to a later release; this one refuses it, rather than ignore it");
+        }
+        let fault = Diagnostic::error(format!("{} has no key {}", self.what, quoted(name)));
+        let known = one_of(self.asked.iter().copied());
+        let fault = fault.at(place).label(format!("expected {known}"));
+        let elsewhere = || {
+            let homes = homes(name);
+            (!homes.is_empty()).then(|| format!("it is a key of {}", homes.join(" and ")))
+        };
+        let help = match name {
+            "<<" => Some("merging is not part of YAML 1.2: write the keys out".to_owned()),
+            _ if name.contains(':') => {
+                Some("YAML wants a blank after the colon behind a key".to_owned())
+            }
+            _ => near
+                .map(|near| format!("did you mean {near:?}?"))
+                .or_else(elsewhere),
+        };
+        Diagnostic { help, ..fault }
+    }
+}
+
+/// Whose key a word is, by the JSON Schema of the file.
+fn homes(key: &str) -> Vec<&'static str> {
+    const DEFINED: [(&str, &str); 4] = [
+        ("frontend", "frontends"),
+        ("pool", "pools"),
+        ("route", "routes"),
+        ("schema", "schema"),
+    ];
+    const SECTIONS: [&str; 5] = ["proto", "limits", "shutdown", "reload", "admin"];
+    let schema: serde_json::Value = serde_json::from_str(super::JSON_SCHEMA).unwrap_or_default();
+    let has = |of: &serde_json::Value| !of["properties"][key].is_null();
+    let defined = DEFINED
+        .iter()
+        .filter(|(name, _)| has(&schema["$defs"][name]));
+    let sections = SECTIONS.into_iter();
+    let sections = sections.filter(|name| has(&schema["properties"][name]));
+    let top = has(&schema).then_some("the file itself");
+    let defined = defined.map(|(_, homes)| *homes);
+    defined.chain(sections).chain(top).collect()
+}
+
+/// Whether a node is a single value that can be read as a `T`.
+pub fn is<T: DeserializeOwned>(node: &Node) -> bool {
+    matches!(&node.kind, Kind::Scalar(_, value) if serde_yaml::from_value::<T>(value.clone()).is_ok())
 }
 
 /// Reads one scalar as a `T`; `key` is what it is called.

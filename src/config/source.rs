@@ -2,22 +2,22 @@
 //!
 //! Reads the whole file whatever is wrong with parts of it, so that one run reports every fault.
 
-use std::collections::HashMap;
+mod routes;
+
+pub use routes::RouteSource;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::admin::admin;
 use super::limits::limits;
-use super::schema::{SchemaSource, schemas};
-use super::section::{Section, Spanned, read, text};
+use super::section::{Section, Spanned, is, read, text};
 use super::value::{
     BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, Heartbeat, Size, Span, Timeout, name_fault,
-    pattern,
 };
-use super::yaml::{Kind, Node, quoted};
+use super::yaml::{Kind, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::reply::ErrorEncoding;
-use crate::route::Pattern;
 use crate::schema::breaking::Breaking;
 use crate::schema::compile::Compiler;
 use crate::snapshot::{
@@ -28,6 +28,9 @@ use crate::snapshot::{
 /// Longest that files may have to be at rest: nobody waits longer for an edit, the one that would make
 /// it shorter included.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
+
+/// What a frontend or pool that is one value is meant to say.
+const ADDRESS: (&str, fn(&Node) -> bool) = ("bind", is::<BindEndpoint>);
 
 const LATER_TOP: &[&str] = &["channels"];
 const LATER_FRONTEND: &[&str] = &["security"];
@@ -41,6 +44,9 @@ const LATER_ROUTE: &[&str] = &[
     "allow",
     "rate",
 ];
+
+/// Sections that must be there.
+const SECTIONS: [&str; 3] = ["frontends", "pools", "routes"];
 
 /// A file as written.
 #[derive(Debug)]
@@ -90,27 +96,6 @@ pub struct PoolSource {
     pub timeout: Option<Duration>,
 }
 
-/// A route with the names that it refers by.
-#[derive(Debug)]
-pub struct RouteSource {
-    /// Its key.
-    pub name: String,
-    /// Where its key stands.
-    pub place: Place,
-    /// What it matches; none where that was reported as a fault.
-    pub pattern: Option<Pattern>,
-    /// Any of these must fit; none for opaque payloads.
-    pub schema: Vec<SchemaSource>,
-    /// Likewise for answers.
-    pub reply: Vec<SchemaSource>,
-    /// Who answers; none where that was reported as a fault.
-    pub pool: Option<Spanned<String>>,
-    /// Instead of the pool's.
-    pub timeout: Option<Spanned<Timeout>>,
-    /// Where its messages may come from; none for anywhere.
-    pub frontends: Option<Vec<Spanned<String>>>,
-}
-
 /// Reads the file's root.
 pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     let mut top = Section::open(root, "the file", LATER_TOP, found);
@@ -119,14 +104,15 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     let pools = entries(&mut top, "pools", "pool", found, |name, node, found| {
         pool(name, node, engine, found)
     });
-    let routes = routes(&mut top, engine, found);
+    let routes = routes::routes(&mut top, engine, found);
     let (import_paths, compiler, breaking) = match top.node("proto") {
         Some(node) => proto(node, found),
         None => (None, Compiler::default(), Breaking::default()),
     };
     let limits = limits(top.node("limits"), found);
     let grace = top.node("shutdown").and_then(|node| {
-        let mut section = Section::open(node, "shutdown", &[], found);
+        let lone = ("grace", is::<Span> as fn(&Node) -> bool);
+        let mut section = Section::open_or(node, "shutdown", &[], lone, found);
         let grace = section.value::<Span>("grace", found);
         section.close(found);
         grace
@@ -191,7 +177,12 @@ fn entries<'a, T>(
     read: impl Fn(&str, &'a Node, &mut Diagnostics) -> (T, Vec<Spanned<BindEndpoint>>),
 ) -> Vec<Named<T>> {
     let mut all = Vec::new();
+    // Of the sections that stand in this one by mistake, each is told and read as what it is.
+    let strays = SECTIONS.map(|key| top.misplaced(key).map(|(stray, _, _)| &stray.place));
     for (name, value) in pairs(top, key, what, found) {
+        if strays.contains(&Some(&name.place)) {
+            continue;
+        }
         if let Some(fault) = name_fault(name.text()) {
             let wrong = format!("{} can't name a {what}", name.found());
             found.push(Diagnostic::error(wrong).at(name.place.clone()).label(fault));
@@ -228,15 +219,18 @@ fn pairs<'a>(
         }
         None => (format!("the file has no {key:?}"), top.place().clone()),
     };
-    if let Some((place, inside)) = top.misplaced(key) {
+    if let Some((misplaced, value, inside)) = top.misplaced(key) {
         let fault = Diagnostic::error(format!("{key:?} is indented as if it belonged to {inside}"));
-        let fault = fault.at(place.clone());
+        let fault = fault.at(misplaced.place.clone());
         found.push(
             fault
                 .label("expected it to begin in the first column")
                 .help(format!("indent {key}, and what is below it, less")),
         );
-        return &[];
+        return match &value.kind {
+            Kind::Map(pairs) => pairs,
+            _ => &[],
+        };
     }
     let fault = Diagnostic::error(wrong).at(place);
     let example = match what {
@@ -244,11 +238,15 @@ fn pairs<'a>(
         "pool" => "people: { bind: \"tcp://*:5560\" }",
         _ => "PROTOBUF: { schema: demo.Person, pool: people }",
     };
-    found.push(
-        fault
-            .label(format!("expected at least one {what} below {key}"))
-            .help(format!("such as\n{key}:\n  {example}")),
-    );
+    let fault = fault
+        .label(format!("expected at least one {what} below {key}"))
+        .help(format!("such as\n{key}:\n  {example}"));
+    match (node, key) {
+        (None, "frontends") => top.lacks(&["frontends"], fault),
+        (None, "pools") => top.lacks(&["pools"], fault),
+        (None, _) => top.lacks(&["routes"], fault),
+        (Some(_), _) => found.push(fault),
+    }
     &[]
 }
 
@@ -265,13 +263,11 @@ fn endpoints(
         read::<ConnectEndpoint>,
     );
     if bind.is_none() && connect.is_none() && section.is_sound() {
-        let fault = Diagnostic::error(format!("{what} has no address"));
-        found.push(
-            fault
-                .at(section.place().clone())
-                .label("expected bind or connect")
-                .help("bind: \"tcp://*:PORT\" listens, connect: \"tcp://HOST:PORT\" calls"),
-        );
+        let fault = Diagnostic::error(format!("{what} has no address"))
+            .at(section.place().clone())
+            .label("expected bind or connect")
+            .help("bind: \"tcp://*:PORT\" listens, connect: \"tcp://HOST:PORT\" calls");
+        section.lacks(&["bind", "connect"], fault);
     }
     let (bind, connect) = (bind.unwrap_or_default(), connect.unwrap_or_default());
     let endpoints = Endpoints {
@@ -287,7 +283,7 @@ fn frontend(
     found: &mut Diagnostics,
 ) -> (Frontend, Vec<Spanned<BindEndpoint>>) {
     let what = format!("frontend {name}");
-    let mut section = Section::open(node, what.as_str(), LATER_FRONTEND, found);
+    let mut section = Section::open_or(node, what.as_str(), LATER_FRONTEND, ADDRESS, found);
     let (endpoints, binds) = endpoints(&mut section, &what, found);
     let encodings = [
         ("msgpack", ErrorEncoding::Msgpack),
@@ -311,7 +307,7 @@ fn pool(
     found: &mut Diagnostics,
 ) -> (PoolSource, Vec<Spanned<BindEndpoint>>) {
     let what = format!("pool {name}");
-    let mut section = Section::open(node, what.as_str(), LATER_POOL, found);
+    let mut section = Section::open_or(node, what.as_str(), LATER_POOL, ADDRESS, found);
     let (endpoints, binds) = endpoints(&mut section, &what, found);
     let kinds = [
         ("auto", Workers::Auto),
@@ -372,85 +368,6 @@ fn no_timeout(place: &Place) -> Diagnostic {
             "libzmq doesn't tell which worker went away; without a deadline, a request that it held \
              would never be answered",
         )
-}
-
-fn routes(top: &mut Section<'_>, engine: EngineKind, found: &mut Diagnostics) -> Vec<RouteSource> {
-    let mut first: HashMap<Pattern, (String, Place)> = HashMap::new();
-    let mut routes = Vec::new();
-    for (key, node) in pairs(top, "routes", "route", found) {
-        let route = route(key, node, engine, found);
-        let before = route
-            .pattern
-            .as_ref()
-            .and_then(|pattern| first.get(pattern));
-        match (before, &route.pattern) {
-            // Two spellings: hex:41 and A. One spelling twice was reported with the YAML.
-            (Some((name, place)), _) if *name != route.name => {
-                let (one, two) = (quoted(&route.name), quoted(name));
-                let fault = Diagnostic::error(format!("{one} is the same type as {two}"));
-                found.push(
-                    fault
-                        .at(route.place.clone())
-                        .label("expected a type of its own")
-                        .note_at(format!("{two} stands at"), place.clone())
-                        .help("remove one of them"),
-                );
-            }
-            (None, Some(pattern)) => {
-                first.insert(pattern.clone(), (route.name.clone(), route.place.clone()));
-            }
-            _ => {}
-        }
-        routes.push(route);
-    }
-    routes
-}
-
-fn route(key: &Node, node: &Node, engine: EngineKind, found: &mut Diagnostics) -> RouteSource {
-    let name = key.text().to_owned();
-    let pattern = pattern(&name).map_err(|fault| {
-        let wrong = format!("{} can't be a route's type", quoted(&name));
-        found.push(Diagnostic::error(wrong).at(key.place.clone()).label(fault));
-    });
-    let mut section = Section::open(node, format!("route {name}"), LATER_ROUTE, found);
-    let schema = schemas(&mut section, "schema", found);
-    let reply = schemas(&mut section, "reply", found);
-    let pool = match section.node("pool") {
-        Some(node) if matches!(node.kind, Kind::Map(_)) => {
-            let fault = Diagnostic::error("a map of weighted pools is not supported yet");
-            let fault = fault.at(node.place.clone());
-            found.push(
-                fault
-                    .label("expected one pool's name")
-                    .help("name one of them"),
-            );
-            None
-        }
-        Some(node) => text(node, "pool", found),
-        None => {
-            // A route that publishes has no pool, and was told so.
-            if section.is_sound() && !section.has("publish") {
-                let fault = Diagnostic::error(format!("route {name} has no pool"));
-                let fault = fault.at(key.place.clone());
-                found.push(fault.label("expected pool: NAME below"));
-            }
-            None
-        }
-    };
-    let timeout = deadline(&mut section, engine, found);
-    let instead = "leave the key out for all frontends";
-    let frontends = section.some("frontends", instead, found, text);
-    section.close(found);
-    RouteSource {
-        name,
-        place: key.place.clone(),
-        pattern: pattern.ok(),
-        schema,
-        reply,
-        pool,
-        timeout,
-        frontends,
-    }
 }
 
 type ImportPaths = Option<Vec<Option<Spanned<PathBuf>>>>;

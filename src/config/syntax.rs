@@ -61,7 +61,15 @@ pub fn syntax_fault(
             false => fault.help("is the colon missing?"),
         };
     }
-    if says("quoted scalar") {
+    let in_brackets = bracket.is_some() && (says("expected ','") || says("trailing content"));
+    if let Some((first, key)) = key_behind_value(line, column).filter(|_| in_brackets) {
+        return fault
+            .at(file.place(number, first, key.chars().count() as u32))
+            .help(format!("is a comma missing before {key:?}?"));
+    }
+    if in_brackets && says("trailing content") {
+        fault.help("is a comma missing before this?")
+    } else if says("quoted scalar") {
         fault.help("is the quote closed?")
     } else if let (Some((bracket, at)), true) = (&bracket, says("expected ','")) {
         fault.help(format!(
@@ -91,6 +99,22 @@ pub fn syntax_fault(
     } else {
         fault
     }
+}
+
+/// The key that begins, or whose colon is, at `column`, and where it begins: within brackets, one that follows an
+/// unquoted value without a comma is only noticed at its colon.
+fn key_behind_value(line: &str, column: u32) -> Option<(u32, &str)> {
+    let (at, _) = line.char_indices().nth(column as usize - 1)?;
+    let start = match line[at..].starts_with(':') {
+        true => line[..at].rfind(char::is_whitespace)? + 1,
+        false => at,
+    };
+    let (key, _) = line[start..].split_once(':')?;
+    let before = line[..start].trim_end();
+    let follows = !before.is_empty() && !before.ends_with(['{', '[', ',']);
+    let is_word = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let column = line[..start].chars().count() as u32 + 1;
+    (follows && is_word).then_some((column, key))
 }
 
 /// The line above `number` that says something, and its number.

@@ -3,7 +3,11 @@
 //! Parse, don't validate: what one of these holds is right, and nobody looks again. Each error is a
 //! sentence about the value alone; its place is the caller's to add.
 
-use std::time::Duration;
+mod endpoint;
+mod quantity;
+
+pub use endpoint::{BindEndpoint, ConnectEndpoint};
+pub use quantity::{Heartbeat, Size, Span, Timeout};
 
 use serde::Deserialize;
 use serde_yaml::Value;
@@ -11,89 +15,11 @@ use serde_yaml::Value;
 use crate::frame::TYPE_MAX;
 use crate::route::Pattern;
 
-/// Longest duration: a year. Beyond it a deadline is none.
-const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
 /// Counts beyond this are surely not meant, and would bound nothing.
 pub const COUNT_MAX: u64 = 1_000_000_000;
 
 /// Longest name of a frontend or pool: they label metrics.
 const NAME_MAX: usize = 64;
-
-/// `250ms`, `30s`, `5m`, `1h`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Value")]
-pub struct Span(pub Duration);
-
-impl TryFrom<Value> for Span {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        let units = [("ms", 1_u64), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
-        let ms = quantity(&value, "a duration such as 250ms, 30s, 5m or 1h", &units)?;
-        let span = Duration::from_millis(ms);
-        if span.is_zero() || span > DURATION_MAX {
-            return Err("expected a duration from 1ms to a year".to_owned());
-        }
-        Ok(Self(span))
-    }
-}
-
-/// `30s`, or `none` for no deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Value")]
-pub struct Timeout(pub Option<Duration>);
-
-impl TryFrom<Value> for Timeout {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        if value == "none" {
-            return Ok(Self(None));
-        }
-        // Not told to those who look for a value: no engine supports it yet.
-        Span::try_from(value).map(|span| Self(Some(span.0)))
-    }
-}
-
-/// `1s`, or `off` for never.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Value")]
-pub struct Heartbeat(pub Option<Duration>);
-
-impl TryFrom<Value> for Heartbeat {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        // `off` is a word in YAML 1.2 and false in YAML 1.1.
-        if value == "off" || value == Value::Bool(false) {
-            return Ok(Self(None));
-        }
-        let or_off = |fault: String| format!("{fault}, or off");
-        Span::try_from(value)
-            .map(|span| Self(Some(span.0)))
-            .map_err(or_off)
-    }
-}
-
-/// `512B`, `64KiB`, `16MiB`, `1GiB`: bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Value")]
-pub struct Size(pub u64);
-
-impl TryFrom<Value> for Size {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        let units = [
-            ("KiB", 1 << 10),
-            ("MiB", 1 << 20),
-            ("GiB", 1 << 30),
-            ("B", 1),
-        ];
-        quantity(&value, "a size such as 512B, 64KiB, 16MiB or 1GiB", &units).map(Self)
-    }
-}
 
 /// A whole number from `LEAST` to `MOST`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -109,117 +35,6 @@ impl<const LEAST: u64, const MOST: u64> TryFrom<Value> for Count<LEAST, MOST> {
             .filter(|n| (LEAST..=MOST).contains(n))
             .map(Self)
             .ok_or_else(|| format!("expected a whole number from {LEAST} to {MOST}"))
-    }
-}
-
-/// A number and its unit, in the smallest of `units`.
-fn quantity(value: &Value, expected: &str, units: &[(&str, u64)]) -> Result<u64, String> {
-    let expected_it = || format!("expected {expected}");
-    let no_unit = || format!("a number without a unit: expected {expected}");
-    let text = match value {
-        Value::String(text) => text.as_str(),
-        Value::Number(_) => return Err(no_unit()),
-        _ => return Err(expected_it()),
-    };
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(no_unit());
-    }
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let (_, factor) = units
-        .iter()
-        .find(|(name, _)| *name == unit.trim_start())
-        .ok_or_else(expected_it)?;
-    if number.is_empty() {
-        return Err(expected_it());
-    }
-    let number: Option<u64> = number.parse().ok();
-    number
-        .and_then(|number| number.checked_mul(*factor))
-        .ok_or_else(|| format!("too large: expected {expected}"))
-}
-
-/// `tcp://HOST:PORT` or `ipc://PATH`, as an address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "Value")]
-pub struct BindEndpoint(pub String);
-
-/// `tcp://HOST:PORT` or `ipc://PATH`, as an address to connect to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "Value")]
-pub struct ConnectEndpoint(pub String);
-
-impl TryFrom<Value> for BindEndpoint {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        let expected = "expected tcp://*:PORT, tcp://ADDRESS:PORT or ipc://PATH";
-        let text = value.as_str().ok_or(expected)?;
-        match split_endpoint(text) {
-            Some(Endpoint::Ipc) => {}
-            Some(Endpoint::Tcp { host, port }) => {
-                // 0 and * both let the system choose; the choice is logged.
-                let good_port = port == "*" || port.parse::<u16>().is_ok();
-                let port_fault =
-                    "expected a port from 0 to 65535 (0: the system chooses) after the last colon";
-                good_port.then_some(()).ok_or(port_fault)?;
-                good_host(host, true).then_some(()).ok_or(expected)?;
-            }
-            None => return Err(expected.to_owned()),
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl TryFrom<Value> for ConnectEndpoint {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        let expected = "expected tcp://HOST:PORT or ipc://PATH";
-        let text = value.as_str().ok_or(expected)?;
-        match split_endpoint(text) {
-            Some(Endpoint::Ipc) => {}
-            Some(Endpoint::Tcp { host, port }) => {
-                let good_port = port.parse::<u16>().is_ok_and(|port| port > 0);
-                let port_fault = "expected a port from 1 to 65535 after the last colon";
-                good_port.then_some(()).ok_or(port_fault)?;
-                good_host(host, false).then_some(()).ok_or(expected)?;
-            }
-            None => return Err(expected.to_owned()),
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-enum Endpoint<'a> {
-    Tcp { host: &'a str, port: &'a str },
-    Ipc,
-}
-
-fn split_endpoint(text: &str) -> Option<Endpoint<'_>> {
-    if let Some(path) = text.strip_prefix("ipc://") {
-        // A socket's path has at most 107 bytes in Linux; `*` would be a path that nobody finds; and
-        // a NUL would end it early.
-        let good = (1..=107).contains(&path.len()) && path != "*";
-        return (good && !path.contains(char::is_control)).then_some(Endpoint::Ipc);
-    }
-    let (host, port) = text.strip_prefix("tcp://")?.rsplit_once(':')?;
-    Some(Endpoint::Tcp { host, port })
-}
-
-fn good_host(host: &str, bind: bool) -> bool {
-    let plain = |host: &str| {
-        !host.is_empty()
-            && host
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
-    };
-    match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
-        Some(v6) => {
-            let (address, zone) = v6.split_once('%').unwrap_or((v6, "any"));
-            address.parse::<std::net::Ipv6Addr>().is_ok() && plain(zone)
-        }
-        None => plain(host) || (bind && host == "*"),
     }
 }
 
@@ -276,83 +91,10 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_units() {
-        let ms = |text| read::<Span>(text).map(|span| span.0.as_millis());
-        assert_eq!(ms("250ms"), Ok(250));
-        assert_eq!(ms("30s"), Ok(30_000));
-        assert_eq!(ms("5 m"), Ok(300_000));
-        assert_eq!(ms("1h"), Ok(3_600_000));
-        assert!(ms("30").unwrap_err().contains("without a unit"));
-        for wrong in [
-            "0s",
-            "-1s",
-            "1.5s",
-            "s",
-            "1d",
-            "[]",
-            "99999999999999999999h",
-            "9000h",
-        ] {
-            assert!(ms(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!(read::<Timeout>("none"), Ok(Timeout(None)));
-        assert_eq!(read::<Heartbeat>("off"), Ok(Heartbeat(None)));
-        assert!(read::<Timeout>("never").is_err());
-    }
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(read::<Size>("16MiB"), Ok(Size(16 << 20)));
-        assert_eq!(read::<Size>("512B"), Ok(Size(512)));
-        for wrong in ["16", "16MB", "16 mib", "-1B", "18446744073709551615GiB"] {
-            assert!(read::<Size>(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn counts_have_bounds() {
         assert_eq!(read::<Count<1, 10>>("10"), Ok(Count(10)));
         for wrong in ["0", "11", "-1", "1.5", "ten"] {
             assert!(read::<Count<1, 10>>(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn endpoints_are_tcp_or_ipc() {
-        for good in [
-            "tcp://*:5559",
-            "tcp://127.0.0.1:0",
-            "tcp://[::1]:*",
-            "tcp://eth0:1",
-            "ipc:///tmp/x",
-        ] {
-            assert!(read::<BindEndpoint>(&format!("{good:?}")).is_ok(), "{good}");
-        }
-        for bad in [
-            "tcp://*",
-            "tcp://:5559",
-            "tcp://*:70000",
-            "tcp://a b:1",
-            "udp://*:1",
-            "ipc://",
-            "ipc://*",
-            "ipc:///tmp/a\0b",
-            "tcp://[fe80::1%\0]:1",
-            "5559",
-        ] {
-            assert!(read::<BindEndpoint>(&format!("{bad:?}")).is_err(), "{bad}");
-        }
-        for good in ["tcp://w1:6000", "tcp://[fe80::1%eth0]:1", "ipc://@abstract"] {
-            assert!(
-                read::<ConnectEndpoint>(&format!("{good:?}")).is_ok(),
-                "{good}"
-            );
-        }
-        for bad in ["tcp://*:6000", "tcp://w1:0", "tcp://w1:*", "inproc://x"] {
-            assert!(
-                read::<ConnectEndpoint>(&format!("{bad:?}")).is_err(),
-                "{bad}"
-            );
         }
     }
 

@@ -1,21 +1,18 @@
 //! From a worker: an answer counts if its worker holds the request, and passes if its reply schema does.
 
+use std::collections::hash_map::Entry;
+
 use super::*;
 
 impl<F: Frame> Core<F> {
     /// A worker's message: an answer, if it names a request that this worker holds.
-    pub(super) fn answer(
-        &mut self,
-        peer: PeerId,
-        pool: PoolId,
-        kind: WorkerKind,
-        mut frames: Vec<F>,
-        out: &mut impl Outlet<F>,
-    ) {
-        if let Some(request) = self.answered_request(peer, pool, &frames) {
+    pub(super) fn answer(&mut self, worker: Worker, mut frames: Vec<F>, out: &mut impl Outlet<F>) {
+        if let Some(request) = self.answered_request(worker, &frames) {
+            let kind = worker.kind;
             let head = head_frames(kind, &frames);
             match self.reply_fault(&request, kind, &frames) {
                 None => {
+                    let route = request.route().id;
                     // Envelope in, worker's head out: for a DEALER that is all that changes.
                     match request.envelope.is_empty() {
                         true => drop(frames.drain(..head)),
@@ -25,56 +22,62 @@ impl<F: Frame> Core<F> {
                         client,
                         asked,
                         arrived,
-                        ref route,
                         ..
                     } = request;
                     let took = self.now.saturating_sub(arrived);
-                    self.counts.route(route.id).latency.add(took);
-                    let outcome = Outcome::Answered(route.id);
+                    self.counts.route(route).latency.add(took);
+                    let outcome = Outcome::Answered(route);
                     self.deliver(client, asked, frames, outcome, out);
                 }
                 Some(fault) => self.reject(request.give_up(), fault, out),
             }
         }
-        self.dispatch(pool, out);
+        self.dispatch(worker.pool, out);
     }
 
     pub(super) fn oversize_answer(
         &mut self,
-        peer: PeerId,
-        pool: PoolId,
+        worker: Worker,
         frames: Vec<F>,
         out: &mut impl Outlet<F>,
     ) {
-        if let Some(request) = self.answered_request(peer, pool, &frames) {
+        if let Some(request) = self.answered_request(worker, &frames) {
             let fault = oversize_fault(request.snapshot.limits.message);
             self.reject(request.give_up(), fault, out);
         }
-        self.dispatch(pool, out);
+        self.dispatch(worker.pool, out);
     }
 
     /// Takes out the request that a worker's message answers, if it does.
-    fn answered_request(&mut self, peer: PeerId, pool: PoolId, frames: &[F]) -> Option<Request<F>> {
+    fn answered_request(&mut self, by: Worker, frames: &[F]) -> Option<Request<F>> {
         let name = frames.first().map_or(&[][..], Frame::bytes);
-        let pool = &mut self.pools[pool.0];
+        let pool = &mut self.pools[by.pool.0];
         // The bare identity first: under `identity: client`, and for what was handed out under it.
-        let settled = pool.settle(peer, name);
+        let settled = pool.settle(by.seat, name);
         let bare = settled.is_some();
         let number = settled.or_else(|| token::number(name));
-        let request = number.and_then(|number| self.requests.get(&number));
-        let holds = request.is_some_and(|request| {
+        let holds = |request: &Request<F>| {
             let named = bare || request.name.is_of(name);
             matches!(request.state, State::Held { worker, bare: form, .. }
-                if worker == peer && form == bare && named)
+                if worker == by.peer && form == bare && named)
+        };
+        let held = number.and_then(|number| match self.requests.entry(number) {
+            Entry::Occupied(entry) if holds(entry.get()) => Some((number, entry.remove())),
+            _ => None,
         });
-        if !holds {
-            // Held once and answered too late, or never asked for.
-            let late = number.is_some_and(|number| (1..=self.number).contains(&number));
-            pool.dropped(peer, late);
-            return None;
+        match held {
+            Some((number, request)) => {
+                pool.answered(by.seat, Some(number));
+                self.uncount(number, &request);
+                Some(request)
+            }
+            None => {
+                // Held once and answered too late, or never asked for.
+                let late = number.is_some_and(|number| (1..=self.number).contains(&number));
+                pool.dropped(by.seat, late);
+                None
+            }
         }
-        pool.answered(peer, number);
-        self.end(number?)
     }
 
     fn reply_fault(
@@ -101,7 +104,7 @@ impl<F: Frame> Core<F> {
             return Some(Rejection::new(Reason::BadReply, message));
         }
         // An error of the worker's is no reply of the schema's.
-        let schema = request.route.reply.as_ref();
+        let schema = request.route().reply.as_ref();
         let schema = schema.filter(|_| body[0].bytes() != frame::ERROR_TYPE)?;
         let violation = match schema.check(frame::payload(body), limits.depth) {
             Ok(_) => return None,

@@ -1,12 +1,12 @@
 //! From a client: a message is judged, then a worker gets it, or it waits, or it is turned down.
 
-use std::sync::Arc;
-
 use super::*;
 
 /// What came of judging a message that may be served.
 struct Judged {
-    route: Arc<Route>,
+    route: RoutePlace,
+    /// How it is told an error from now on.
+    errors: ErrorEncoding,
     /// Which of the route's schemas it fits, 0 for the first; none for an opaque route.
     schema: Option<usize>,
 }
@@ -29,24 +29,42 @@ impl<F: Frame> Core<F> {
             client.surplus = false;
             self.clients += 1;
         }
-        let Some(Peer::Client(client)) = self.peers.get(&peer) else {
-            return;
-        };
         let bytes = frame::size(&frames);
         let message = Message::split(client.kind, frames);
         // First of all, so that a misfit is answered in the encoding that its sender reads.
-        let route = self.snapshot.routes.get(message.kind());
-        let id = route.map_or(RouteId::NONE, |route| route.id);
+        let routes = &self.snapshot.routes;
+        let place = routes.find(message.kind());
+        let id = place.map_or(RouteId::NONE, |place| routes.at(place).id);
         let counters = self.counts.route(id);
         counters.received += 1;
         counters.bytes_in += bytes;
-        match self.judge(client, &message, route, bytes, oversize) {
+        let judge = Judge {
+            snapshot: &self.snapshot,
+            draining: self.drain.is_some(),
+            client,
+        };
+        match judge.judge(&message, place, bytes, oversize) {
             Ok(judged) => {
-                let Judged { route, schema } = judged;
-                if let Some(place) = schema {
-                    self.counts.route(id).fitted(place);
+                if let Some(place) = judged.schema {
+                    counters.fitted(place);
                 }
-                self.accept(peer, message, route, bytes, out);
+                client.open += 1;
+                client.open_bytes += bytes;
+                let mut envelope = message.envelope;
+                compact(&mut envelope);
+                let request = Request {
+                    client: peer,
+                    asked: client.asked,
+                    name: Rc::clone(&client.name),
+                    envelope,
+                    errors: judged.errors,
+                    snapshot: Rc::clone(&self.snapshot),
+                    bytes,
+                    arrived: self.now,
+                    state: State::Waiting(message.body),
+                    route: judged.route,
+                };
+                self.accept(request, out);
             }
             Err((rejection, errors)) => {
                 let kept = match oversize {
@@ -69,26 +87,78 @@ impl<F: Frame> Core<F> {
         }
     }
 
+    /// The message becomes a request: to a worker at once, or into its pool's queue, or, that being
+    /// full, it is refused after all.
+    fn accept(&mut self, mut request: Request<F>, out: &mut impl Outlet<F>) {
+        let route = request.route();
+        let (id, pool, timeout) = (route.id, route.pool, route.timeout);
+        let bytes = request.bytes;
+        self.number += 1;
+        let number = self.number;
+        let mut handed = false;
+        while let Some(seat) = self.pools[pool.0].at_once(&request.name.bare) {
+            handed = self.hand(pool, seat, number, &mut request, out);
+            if handed {
+                break;
+            }
+            self.pools[pool.0].set_blocked(seat, true);
+        }
+        if !handed {
+            if !self.pools[pool.0].has_room(bytes) {
+                let full = queue_full(&self.pools[pool.0]);
+                self.closed(request.client, bytes);
+                self.reject(request.give_up(), full, out);
+                return;
+            }
+            request.compact();
+            self.pools[pool.0].enqueue(number, &request.name.bare, bytes);
+        }
+        if let Some(timeout) = timeout {
+            self.deadlines.add(number, self.now, timeout);
+        }
+        self.counts.route(id).open += 1;
+        self.requests.insert(number, request);
+        if !handed {
+            // Under `identity: client` another worker than the first may take it, or those before
+            // it in the queue stand aside.
+            self.dispatch(pool, out);
+        }
+    }
+}
+
+/// What a message is judged by.
+struct Judge<'a> {
+    snapshot: &'a Snapshot,
+    draining: bool,
+    client: &'a Client,
+}
+
+impl Judge<'_> {
     /// The route of a message that may be served, or why not and in which encoding to say so.
-    fn judge(
+    fn judge<F: Frame>(
         &self,
-        client: &Client,
         message: &Message<F>,
-        route: Option<&Arc<Route>>,
+        place: Option<RoutePlace>,
         bytes: u64,
         oversize: bool,
     ) -> Result<Judged, (Rejection, ErrorEncoding)> {
-        let limits = &self.snapshot.limits;
+        let Self {
+            snapshot,
+            draining,
+            client,
+        } = *self;
+        let limits = &snapshot.limits;
         let errors = client.errors;
+        let route = place.map(|place| snapshot.routes.at(place));
         let refuse = |reason, message: String| Err((Rejection::new(reason, message), errors));
         let errors_of = |route: &Route| route.schema.as_ref().map_or(errors, |s| s.errors());
-        let errors = route.map_or(errors, |route| errors_of(route));
+        let errors = route.map_or(errors, errors_of);
         let refuse_as = |reason, message: String| Err((Rejection::new(reason, message), errors));
 
-        if self.drain.is_some() {
+        if draining {
             return refuse_as(Reason::ShuttingDown, "the gateway is shutting down".into());
         }
-        let Some(frontend) = self.snapshot.frontends.get(&client.frontend) else {
+        let Some(frontend) = snapshot.frontends.get(&client.frontend) else {
             // Its clients get what they are owed and no more.
             let message = "the frontend was removed from the configuration";
             return refuse_as(Reason::ShuttingDown, message.into());
@@ -103,7 +173,7 @@ impl<F: Frame> Core<F> {
         if let Some(fault) = message.fault(limits.frames) {
             return refuse(Reason::Malformed, fault);
         }
-        let Some(route) = route else {
+        let Some((place, route)) = place.zip(route) else {
             let kind = frame::printable(message.kind());
             return refuse(Reason::UnknownType, format!("no route matches type {kind}"));
         };
@@ -115,7 +185,7 @@ impl<F: Frame> Core<F> {
             );
             return refuse_as(Reason::NotAllowed, message);
         }
-        if let Some(limit) = self.client_limit(client, bytes) {
+        if let Some(limit) = self.client_limit(bytes) {
             return refuse_as(Reason::ClientLimit, limit);
         }
         let payload = frame::payload(&message.body);
@@ -123,7 +193,8 @@ impl<F: Frame> Core<F> {
         let schema = schema.map(|any_of| any_of.check(payload, limits.depth));
         match schema.transpose() {
             Ok(schema) => Ok(Judged {
-                route: Arc::clone(route),
+                route: place,
+                errors,
                 schema,
             }),
             Err(violation) => {
@@ -133,8 +204,11 @@ impl<F: Frame> Core<F> {
         }
     }
 
-    fn client_limit(&self, client: &Client, bytes: u64) -> Option<String> {
-        let limits = &self.snapshot.limits;
+    fn client_limit(&self, bytes: u64) -> Option<String> {
+        let Self {
+            snapshot, client, ..
+        } = *self;
+        let limits = &snapshot.limits;
         if client.surplus {
             let most = limits.clients;
             Some(format!(
@@ -152,71 +226,6 @@ impl<F: Frame> Core<F> {
             ))
         } else {
             None
-        }
-    }
-
-    /// The message becomes a request: to a worker at once, or into its pool's queue, or, that being
-    /// full, it is refused after all.
-    fn accept(
-        &mut self,
-        peer: PeerId,
-        message: Message<F>,
-        route: Arc<Route>,
-        bytes: u64,
-        out: &mut impl Outlet<F>,
-    ) {
-        let Some(Peer::Client(client)) = self.peers.get(&peer) else {
-            return;
-        };
-        let name = Arc::clone(&client.name);
-        let errors = client.errors;
-        let mut envelope = message.envelope;
-        compact(&mut envelope);
-        let mut request = Request {
-            client: peer,
-            asked: client.asked,
-            name: Arc::clone(&name),
-            envelope,
-            errors: route.schema.as_ref().map_or(errors, |s| s.errors()),
-            snapshot: Arc::clone(&self.snapshot),
-            bytes,
-            arrived: self.now,
-            state: State::Waiting(message.body),
-            route,
-        };
-        let pool = request.route.pool;
-        self.number += 1;
-        let number = self.number;
-        let mut handed = false;
-        while let Some(worker) = self.pools[pool.0].at_once(&name.bare) {
-            handed = self.hand(worker, number, &mut request, out);
-            if handed {
-                break;
-            }
-            self.pools[pool.0].set_blocked(worker, true);
-        }
-        if !handed {
-            if !self.pools[pool.0].has_room(bytes) {
-                let full = queue_full(&self.pools[pool.0]);
-                self.reject(request.give_up(), full, out);
-                return;
-            }
-            request.compact();
-            self.pools[pool.0].enqueue(number, &name.bare, bytes);
-        }
-        if let Some(Peer::Client(client)) = self.peers.get_mut(&peer) {
-            client.open += 1;
-            client.open_bytes += bytes;
-        }
-        if let Some(timeout) = request.route.timeout {
-            self.deadlines.add(number, self.now, timeout);
-        }
-        self.counts.route(request.route.id).open += 1;
-        self.requests.insert(number, request);
-        if !handed {
-            // Under `identity: client` another worker than the first may take it, or those before
-            // it in the queue stand aside.
-            self.dispatch(pool, out);
         }
     }
 }

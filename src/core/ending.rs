@@ -25,10 +25,11 @@ impl<F: Frame> Core<F> {
         let Some(request) = self.requests.get(&number) else {
             return;
         };
-        let id = request.route.pool;
+        let route = request.route();
+        let id = route.pool;
+        let waited = route.timeout.unwrap_or_default();
         let pool = &mut self.pools[id.0];
         let name = pool.settings().name.clone();
-        let waited = request.route.timeout.unwrap_or_default();
         let rejection = match &request.state {
             State::Waiting(_) if pool.workers() == 0 => Rejection::new(
                 Reason::NoWorker,
@@ -41,7 +42,9 @@ impl<F: Frame> Core<F> {
                 ),
             ),
             &State::Held { worker, .. } => {
-                pool.overdue(worker, number);
+                if let Some(Peer::Worker(worker)) = self.peers.get(&worker) {
+                    pool.overdue(worker.seat, number);
+                }
                 Rejection::new(
                     Reason::Timeout,
                     format!("a worker of pool {name} had it and did not answer within {waited:?}"),
@@ -65,21 +68,32 @@ impl<F: Frame> Core<F> {
         }
     }
 
-    /// Takes a request out of everything that counts it. Its answer must follow.
-    pub(super) fn end(&mut self, number: u64) -> Option<Request<F>> {
+    /// Takes out a request. Its answer must follow.
+    fn end(&mut self, number: u64) -> Option<Request<F>> {
         let request = self.requests.remove(&number)?;
+        self.uncount(number, &request);
+        Some(request)
+    }
+
+    /// Takes a request that was taken out, out of everything that counts it too.
+    pub(super) fn uncount(&mut self, number: u64, request: &Request<F>) {
+        let route = request.route();
         if let State::Waiting(_) = request.state {
-            self.pools[request.route.pool.0].left(number);
+            self.pools[route.pool.0].left(number);
         }
-        if request.route.timeout.is_some() {
+        if route.timeout.is_some() {
             self.deadlines.ended(|n| self.requests.contains_key(&n));
         }
-        self.counts.route(request.route.id).open -= 1;
-        if let Some(Peer::Client(client)) = self.peers.get_mut(&request.client) {
+        self.counts.route(route.id).open -= 1;
+        self.closed(request.client, request.bytes);
+    }
+
+    /// A client has one request less open.
+    pub(super) fn closed(&mut self, client: PeerId, bytes: u64) {
+        if let Some(Peer::Client(client)) = self.peers.get_mut(&client) {
             client.open -= 1;
-            client.open_bytes -= request.bytes;
+            client.open_bytes -= bytes;
         }
-        Some(request)
     }
 
     pub(super) fn reject(

@@ -5,13 +5,13 @@ use super::*;
 impl<F: Frame> Core<F> {
     /// Hands out what waits in a pool, as long as a worker is free.
     pub(super) fn dispatch(&mut self, pool: PoolId, out: &mut impl Outlet<F>) {
-        while let Some((number, worker)) = self.pools[pool.0].next_handout() {
+        while let Some((number, seat)) = self.pools[pool.0].next_handout() {
             let Some(mut request) = self.requests.remove(&number) else {
                 continue;
             };
-            if !self.hand(worker, number, &mut request, out) {
+            if !self.hand(pool, seat, number, &mut request, out) {
                 let pool = &mut self.pools[pool.0];
-                pool.set_blocked(worker, true);
+                pool.set_blocked(seat, true);
                 pool.put_back(number, &request.name.bare, request.bytes);
             }
             self.requests.insert(number, request);
@@ -21,19 +21,20 @@ impl<F: Frame> Core<F> {
     /// Hands a waiting request to a worker; false if the worker can't take it now.
     pub(super) fn hand(
         &mut self,
-        worker: PeerId,
+        pool: PoolId,
+        seat: Seat,
         number: u64,
         request: &mut Request<F>,
         out: &mut impl Outlet<F>,
     ) -> bool {
-        let Some(&Peer::Worker { pool, kind }) = self.peers.get(&worker) else {
+        let pool = &mut self.pools[pool.0];
+        let Some((worker, kind)) = pool.at(seat) else {
             return false;
         };
         let State::Waiting(body) = &mut request.state else {
             return false;
         };
         let headers = copies(frame::headers(body));
-        let pool = &mut self.pools[pool.0];
         let bare = pool.bare_identity(kind);
         let name: &[u8] = match bare {
             true => &request.name.bare,
@@ -53,7 +54,7 @@ impl<F: Frame> Core<F> {
                     bare,
                     headers,
                 };
-                pool.hold(worker, number, &request.name.bare);
+                pool.hold(seat, number, &request.name.bare);
                 true
             }
             Err(back) => {

@@ -1,6 +1,7 @@
-//! Diagnostics for programs: editors, CI. README.md documents the form, and it only grows.
+//! Diagnostics for programs: editors, CI, and whoever asks over HTTP. docs/operating.md documents the form, and it
+//! only grows.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Diagnostic, Diagnostics, Note, Place};
 
@@ -76,6 +77,12 @@ impl Related {
             at: At::of(note.place.as_ref()),
             message: note.to_string(),
         }
+    }
+}
+
+impl Serialize for Diagnostics {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter().map(Entry::of))
     }
 }
 

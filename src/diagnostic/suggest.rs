@@ -3,26 +3,75 @@
 /// Names further than this many edits apart are not suggested for each other.
 const SUGGESTION_DISTANCE: usize = 2;
 
-/// Names longer than this, in bytes, are compared with none: it takes time in proportion to both lengths,
-/// which whoever wrote the names chose.
-const LONGEST: usize = 100;
+/// Longest name that a suggestion is looked for, in bytes: to compare two takes time that grows with the product
+/// of their lengths, and people don't misspell longer ones, they generate them.
+const SUGGESTION_MAX: usize = 128;
 
-/// A help line for a misspelt name: the nearest of `known`, if any is near.
+/// What people write who know a thing by another word, and the word for it here.
+const OTHER_WORDS: [(&str, &str); 14] = [
+    ("boolean", "bool"),
+    ("byte", "bytes"),
+    ("float32", "float"),
+    ("float64", "double"),
+    ("int", "int32"),
+    ("integer", "int32"),
+    ("long", "int64"),
+    ("message_pack", "msgpack"),
+    ("messagepack", "msgpack"),
+    ("pb", "protobuf"),
+    ("proto", "protobuf"),
+    ("str", "string"),
+    ("text", "string"),
+    ("uint", "uint32"),
+];
+
+/// What a misspelt name may have meant: the nearest of `known`, if any is near.
 pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let length = found.chars().count();
-    let allowed = SUGGESTION_DISTANCE.min(length.saturating_sub(1));
-    let near = |name: &&str| name.chars().count().abs_diff(length) <= allowed;
-    known
-        .into_iter()
-        .filter(|name| found.len().max(name.len()) <= LONGEST)
-        .filter(near)
-        .map(|name| {
-            let alike = name.eq_ignore_ascii_case(found);
-            (if alike { 0 } else { edit_distance(found, name) }, name)
+    if found.len() > SUGGESTION_MAX {
+        return None;
+    }
+    let lower = found.to_ascii_lowercase();
+    let word = OTHER_WORDS.iter().find(|(other, _)| *other == lower);
+    let distance = |name: &str| match () {
+        () if name.eq_ignore_ascii_case(found) => Some(0),
+        () if word.is_some_and(|(_, word)| *word == name) => Some(0),
+        () => near(found, name),
+    };
+    let mut nearest: Option<(usize, &str)> = None;
+    for name in known {
+        if name == found {
+            // It isn't misspelt.
+            return None;
+        }
+        let here = distance(name).map(|distance| (distance, name));
+        nearest = nearest.into_iter().chain(here).min();
+    }
+    nearest.map(|(_, name)| name)
+}
+
+/// The same for names with dots, whose first parts people leave out or have wrong: one that ends in `found`, or
+/// the nearest as a whole, or the nearest by the last part.
+pub fn did_you_mean_qualified<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
+    let ends = |name: &&&str| name.strip_suffix(found).is_some_and(|it| it.ends_with('.'));
+    let whole = || did_you_mean(found, known.iter().copied());
+    let by_last = || {
+        let last = last_part(found);
+        let same = known.iter().filter(|name| last_part(name) == last).min();
+        same.copied().or_else(|| {
+            let near = did_you_mean(last, known.iter().map(|name| last_part(name)))?;
+            known
+                .iter()
+                .filter(|it| last_part(it) == near)
+                .min()
+                .copied()
         })
-        .filter(|(distance, name)| *distance <= allowed && *name != found)
-        .min()
-        .map(|(_, name)| name)
+    };
+    let ending = known.iter().filter(ends).min().copied();
+    ending.or_else(whole).or_else(by_last)
+}
+
+fn last_part(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
 }
 
 /// `"a", "b" or "c"`, for a sentence.
@@ -35,20 +84,36 @@ pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// Levenshtein's distance, in characters.
+/// How many edits apart two names are, if so few that one may be meant by the other: one in three characters.
+fn near(found: &str, name: &str) -> Option<usize> {
+    let length = found.chars().count();
+    let allowed = match length {
+        0 | 1 => 0,
+        _ => (length / 3).clamp(1, SUGGESTION_DISTANCE),
+    };
+    // By length alone most are ruled out.
+    let possible = name.len() <= SUGGESTION_MAX && name.chars().count().abs_diff(length) <= allowed;
+    let distance = possible.then(|| edit_distance(found, name))?;
+    (distance <= allowed).then_some(distance)
+}
+
+/// Levenshtein's distance, in characters, where to exchange two neighbours is one edit.
 fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before = vec![0; b.len() + 1];
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 0..a.len() {
+        let mut row = vec![i + 1; b.len() + 1];
+        for j in 0..b.len() {
+            let substituted = last[j] + usize::from(a[i] != b[j]);
+            row[j + 1] = substituted.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                row[j + 1] = row[j + 1].min(before[j - 1] + 1);
+            }
         }
+        before = std::mem::replace(&mut last, row);
     }
-    row[b.len()]
+    last[b.len()]
 }
 
 #[cfg(test)]
@@ -59,8 +124,38 @@ mod tests {
     fn suggests_near_names_only() {
         assert_eq!(did_you_mean("pol", ["pool", "proto"]), Some("pool"));
         assert_eq!(did_you_mean("POOL", ["pool"]), Some("pool"));
+        assert_eq!(did_you_mean("Emial", ["Email", "Mail"]), Some("Email"));
         assert_eq!(did_you_mean("x", ["a", "b"]), None);
+        assert_eq!(did_you_mean("Foo", ["bool", "Bar"]), None);
         assert_eq!(did_you_mean("frontend", ["pools"]), None);
+        assert_eq!(did_you_mean("same", ["sam", "same", "some"]), None);
         assert_eq!(one_of(["a", "b", "c"]), r#""a", "b" or "c""#);
+    }
+
+    #[test]
+    fn words_of_other_languages_are_known_where_they_have_a_meaning() {
+        assert_eq!(
+            did_you_mean("messagepack", ["json", "msgpack"]),
+            Some("msgpack")
+        );
+        assert_eq!(did_you_mean("int", ["bool", "int32"]), Some("int32"));
+        assert_eq!(did_you_mean("int", ["pool"]), None);
+    }
+
+    #[test]
+    fn long_names_are_not_compared() {
+        let (long, longer) = ("x".repeat(1 << 20), "x".repeat((1 << 20) + 1));
+        assert_eq!(did_you_mean(&long, [&*longer]), None);
+    }
+
+    #[test]
+    fn names_with_dots_are_known_by_their_last_part() {
+        let known = ["demo.Persn", "demo.Address", "shop.v1.Order"];
+        let near = |found| did_you_mean_qualified(found, &known);
+        assert_eq!(near("Address"), Some("demo.Address"));
+        assert_eq!(near("Person"), Some("demo.Persn"));
+        assert_eq!(near("shop.v2.Order"), Some("shop.v1.Order"));
+        assert_eq!(near("v1.Ordr"), Some("shop.v1.Order"));
+        assert_eq!(near("shop.Receipt"), None);
     }
 }

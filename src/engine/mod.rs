@@ -17,6 +17,7 @@ pub mod native;
 mod notes;
 
 use std::fmt;
+use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -51,17 +52,56 @@ impl fmt::Display for Listening {
 
 /// Why the gateway could not start or go on.
 #[derive(Debug)]
-pub struct EngineError(String);
+pub struct EngineError {
+    text: String,
+    binds: Vec<BindFault>,
+}
+
+/// An address that can't be listened on.
+#[derive(Debug)]
+pub struct BindFault {
+    /// `frontend` or `pool`.
+    pub role: &'static str,
+    /// Its key in routes.yaml.
+    pub name: String,
+    /// As it is written there.
+    pub endpoint: String,
+    /// Why.
+    pub error: io::Error,
+}
 
 impl EngineError {
     fn new(what: impl fmt::Display, why: impl fmt::Display) -> Self {
-        Self(format!("{what}: {why}"))
+        let text = format!("{what}: {why}");
+        let binds = Vec::new();
+        Self { text, binds }
+    }
+
+    /// The addresses that can't be listened on, if that is why.
+    pub fn binds(&self) -> &[BindFault] {
+        &self.binds
+    }
+}
+
+impl From<Vec<BindFault>> for EngineError {
+    fn from(binds: Vec<BindFault>) -> Self {
+        let texts = binds.iter().map(|fault| {
+            let BindFault {
+                role,
+                name,
+                endpoint,
+                error,
+            } = fault;
+            format!("{role} {name}: can't listen on {endpoint}: {error}")
+        });
+        let text = texts.collect::<Vec<_>>().join("; ");
+        Self { text, binds }
     }
 }
 
 impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -151,6 +191,15 @@ pub fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     match snapshot.engine {
         EngineKind::Libzmq => libzmq::start(snapshot),
         EngineKind::Native => native::start(snapshot),
+    }
+}
+
+/// Whether every address of `snapshot` can be bound, as far as can be told without serving: to tell of them beside
+/// another reason not to start.
+pub fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
+    match snapshot.engine {
+        EngineKind::Libzmq => Ok(()),
+        EngineKind::Native => native::try_binds(snapshot),
     }
 }
 

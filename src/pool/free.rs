@@ -4,8 +4,6 @@
 //! One lane a load, each a list through the workers' seats: to take a place, to leave it and to find the first
 //! are a few steps, however many workers there are. These happen with every message.
 
-use crate::core::PeerId;
-
 /// No seat.
 const NONE: usize = usize::MAX;
 
@@ -23,7 +21,6 @@ pub(super) struct Free {
 /// A worker's place, for as long as it is there.
 #[derive(Debug)]
 struct Seat {
-    peer: PeerId,
     /// In which lane it is, if in any.
     load: Option<usize>,
     before: usize,
@@ -38,9 +35,8 @@ struct Lane {
 
 impl Free {
     /// A seat for a worker that came; it isn't free yet.
-    pub(super) fn seat(&mut self, peer: PeerId) -> usize {
+    pub(super) fn seat(&mut self) -> usize {
         let seat = Seat {
-            peer,
             load: None,
             before: NONE,
             after: NONE,
@@ -81,10 +77,10 @@ impl Free {
     }
 
     /// The first in the order.
-    pub(super) fn first(&mut self) -> Option<PeerId> {
+    pub(super) fn first(&mut self) -> Option<usize> {
         while let Some(lane) = self.lanes.get(self.lowest) {
             if lane.first != NONE {
-                return Some(self.seats[lane.first].peer);
+                return Some(lane.first);
             }
             self.lowest += 1;
         }
@@ -92,12 +88,13 @@ impl Free {
     }
 
     /// All in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = PeerId> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
         let lanes = self.lanes.get(self.lowest..).unwrap_or_default();
-        lanes.iter().flat_map(|lane| {
-            let first = self.seats.get(lane.first);
-            let all = std::iter::successors(first, |seat| self.seats.get(seat.after));
-            all.map(|seat| seat.peer)
+        lanes.iter().flat_map(move |lane| {
+            let there = |seat: usize| (seat != NONE).then_some(seat);
+            std::iter::successors(there(lane.first), move |seat| {
+                there(self.seats[*seat].after)
+            })
         })
     }
 
@@ -146,18 +143,18 @@ mod tests {
     fn it_does_what_a_sorted_list_does() {
         let mut random = fastrand::Rng::with_seed(7);
         let mut free = Free::default();
-        // (load, when it got there, peer), as the order says.
-        let mut model: Vec<(usize, u64, PeerId)> = Vec::new();
-        let seats: Vec<_> = (0..8).map(|n| (free.seat(PeerId(n)), PeerId(n))).collect();
+        // (load, when it got there, seat), as the order says.
+        let mut model: Vec<(usize, u64, usize)> = Vec::new();
+        let seats: Vec<usize> = (0..8).map(|_| free.seat()).collect();
         for step in 0..20_000 {
-            let (seat, peer) = seats[random.usize(..seats.len())];
+            let seat = seats[random.usize(..seats.len())];
             let load = random.bool().then(|| random.usize(..4));
             let behind = random.u8(..4) == 0;
-            let before = model.iter().position(|it| it.2 == peer);
+            let before = model.iter().position(|it| it.2 == seat);
             let stays = before.map(|at| model[at].0) == load && !behind;
             if !stays {
-                model.retain(|it| it.2 != peer);
-                model.extend(load.map(|load| (load, step, peer)));
+                model.retain(|it| it.2 != seat);
+                model.extend(load.map(|load| (load, step, seat)));
                 model.sort_unstable();
             }
             free.set(seat, load, behind);
@@ -170,11 +167,11 @@ mod tests {
     #[test]
     fn a_seat_is_taken_again() {
         let mut free = Free::default();
-        let seat = free.seat(PeerId(1));
+        let seat = free.seat();
         free.set(seat, Some(3), false);
         free.leave(seat);
         assert_eq!(free.first(), None);
-        assert_eq!(free.seat(PeerId(2)), seat);
+        assert_eq!(free.seat(), seat);
         assert!(!free.has(seat));
     }
 }

@@ -15,6 +15,7 @@ mod fault;
 mod float;
 mod lexer;
 mod linker;
+mod literal;
 mod options;
 mod outline;
 mod parsed;
@@ -26,6 +27,7 @@ mod report;
 mod rules;
 mod sources;
 mod symbols;
+mod texts;
 mod verify;
 mod well_known;
 
@@ -39,7 +41,8 @@ use protobuf::{Message, UnknownFields};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
 use places::Places;
-use sources::Sources;
+
+pub use texts::Texts;
 
 /// Of the compilers' thread. Measured: the deepest nesting that is let through
 /// (`outline`'s bound) passes in a debug build with a hundredth of this.
@@ -75,28 +78,24 @@ struct Found {
     path: Vec<i32>,
 }
 
-/// Compiles every .proto file below `roots` (existing directories, the first wins where two have a
-/// file of the same name). None: `found` says why.
+/// What came of the files.
+#[derive(Debug)]
+pub enum Compiled {
+    /// All of them.
+    Whole(Descriptors),
+    /// Those without a fault that need none with one; and the others, as texts.
+    Part(Descriptors, Vec<Arc<SourceFile>>),
+    /// Nothing that anything can be told from.
+    Nothing,
+}
+
+/// Reads and compiles every .proto file below `roots`: [`Texts::read`], then [`Texts::compile`].
 pub fn compile(
     roots: &[PathBuf],
     compiler: Compiler,
     found: &mut Diagnostics,
 ) -> Option<Descriptors> {
-    let mut here = Diagnostics::new();
-    let mut sources = Sources::read(roots, &mut here);
-    if compiler == Compiler::Builtin {
-        sources.drop_well_known();
-    }
-    let sources = sources;
-    let files = on_a_large_stack(&mut here, |found| match compiler {
-        Compiler::Builtin => builtin::compile(&sources, found),
-        Compiler::Protoc => protoc::compile(&sources, found),
-    });
-    let sound = !here.has_errors();
-    found.append(here);
-    files
-        .filter(|_| sound)
-        .map(|files| Descriptors::new(files, sources.into_files(), compiler))
+    Texts::read(roots, compiler).compile(found)
 }
 
 /// A file as far as its text alone tells: it may not compile.
@@ -108,22 +107,6 @@ pub struct Outlined {
     pub source: Arc<SourceFile>,
     /// The names that it imports.
     pub imports: Vec<String>,
-}
-
-/// Every file that [`compile`] would read: what can be told when it says that it can't compile them.
-pub fn outlines(roots: &[PathBuf]) -> Vec<Outlined> {
-    let sources = Sources::read(roots, &mut Diagnostics::new());
-    let outlined = sources.iter().map(|(name, source)| Outlined {
-        name: name.to_owned(),
-        source: Arc::clone(&source.file),
-        imports: source
-            .outline
-            .imports
-            .iter()
-            .map(|import| import.name.clone())
-            .collect(),
-    });
-    outlined.collect()
 }
 
 /// What a compiler library panics with becomes a diagnostic.

@@ -6,6 +6,7 @@
 //! an absent field. Elements of lists and values of maps are never null. Beside what ProtoJSON says it
 //! takes what serde_json writes: bytes as an array of integers, and well-known types by their fields.
 
+mod find;
 mod head;
 mod keys;
 mod known;
@@ -26,6 +27,7 @@ use super::rules::MAX_DEPTH;
 use super::table::{Cardinality, Field, Form, Kind, Message, Table};
 use super::violation::{Checked, Fault, Gather, deeper};
 use super::{Schema, Scope, UnknownFields};
+pub(super) use find::offset;
 use head::{Head, Names, Reader};
 use keys::Keys;
 use scalar::scalar;

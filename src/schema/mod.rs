@@ -133,9 +133,12 @@ impl Schema {
         }
     }
 
-    /// Holds payloads, of at most so many bytes, against these rules too.
-    pub fn enforce(&mut self, ruler: &Arc<Ruler>, bytes: u64) {
+    /// Holds payloads, of at most so many bytes, against these rules too; false if they were built for other
+    /// messages.
+    #[must_use]
+    pub fn enforce(&mut self, ruler: &Arc<Ruler>, bytes: u64) -> bool {
         self.rules = ruler.rules(self.message_name(), bytes);
+        self.rules.is_some()
     }
 
     /// The encoding that payloads must have.

@@ -1,9 +1,11 @@
 //! The MessagePack walk: a payload in MessagePack against a message.
 //!
 //! Reads the bytes once, builds nothing, and allocates nothing unless it fails, but for the keys of
-//! a large map (`keys.rs`) and a message type with more than 256 fields (`needs.rs`). A message is a map keyed by proto or JSON names, or an array in
-//! declaration order; nil is an absent field. Elements of lists and values of maps are never nil.
+//! a large map (`keys.rs`) and a message type with more than 256 fields (`needs.rs`). A message is a map keyed
+//! by proto or JSON names, each once, or an array in declaration order; nil is an absent field. Elements of lists
+//! and values of maps are never nil. Maps within what no field describes are passed as they are.
 
+mod find;
 mod head;
 mod keys;
 mod known;
@@ -14,10 +16,12 @@ use prost_reflect::{DynamicMessage, MessageDescriptor};
 
 use std::marker::PhantomData;
 
+use super::keys::Key;
 use super::named::{Seen, unknown_key};
 use super::table::{Cardinality, Field, Form, Kind, Message, Table};
 use super::violation::{Checked, Fault, Gather, deeper};
 use super::{Layout, Schema, Scope, UnknownFields};
+pub(super) use find::offset;
 use head::{Head, Reader};
 use keys::Keys;
 use scalar::{scalar, utf8};
@@ -99,6 +103,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     ) -> Checked<()> {
         let message = scope.message;
         let mut seen = Seen::new(!scope.needs.is_empty());
+        let mut unknown = None;
         let mut place = 0;
         for _ in 0..count {
             let at = reader.at();
@@ -114,14 +119,33 @@ impl<'a, G: Gather> Walk<'a, G> {
                     place = message.place_after(index);
                     self.named(reader, scope, index, &mut seen, at, depth)
                 }
-                None if self.reject_unknown => Err(unknown_key(message, key, at)),
-                None => reader.skip(depth),
+                None => self.unknown(reader, &mut unknown, message, key, at, depth),
             };
             if let Err(fault) = checked {
                 faults.keep(fault, || reader.pass(value, depth))?;
             }
         }
         scope.complete(seen.held(), start, faults)
+    }
+
+    /// The value behind the key at `at`, which no field has: another of them must not have it either.
+    #[cold]
+    fn unknown<'p>(
+        &self,
+        reader: &mut Reader<'p>,
+        keys: &mut Option<Keys<'a, 'p>>,
+        message: &Message,
+        key: &'p [u8],
+        at: usize,
+        depth: u32,
+    ) -> Checked<()> {
+        let name = Kind::String { utf8: true };
+        let keys = keys.get_or_insert_with(|| Keys::new(self.table, name, &reader.back(at)));
+        keys.add(Key::Text(utf8(key, reader.at() - key.len())?), at)?;
+        match self.reject_unknown {
+            true => Err(unknown_key(message, key, at)),
+            false => reader.skip(depth),
+        }
     }
 
     /// The value of the field whose key lies at `at`.

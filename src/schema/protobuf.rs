@@ -5,7 +5,9 @@
 //! protobuf parser must refuse, and a known field on a wrong wire type. It never looks at a value
 //! further than the schema asks.
 
+mod find;
 mod locate;
+mod sets;
 mod wire;
 
 use std::marker::PhantomData;
@@ -14,6 +16,7 @@ use super::needs::FieldSet;
 use super::table::{EnumId, Field, Kind, Message, Table, wire as wire_type};
 use super::violation::{Checked, Fault, Gather, deeper};
 use super::{Schema, Scope, UnknownFields};
+pub(super) use find::offset;
 use locate::locate;
 use wire::{Reader, open_group, wrong_end};
 
@@ -79,7 +82,12 @@ impl<'a, G: Gather> Walk<'a, G> {
                 return scope.complete(seen.as_ref(), start, faults);
             }
             let value = reader.at();
-            if let Some(index) = message.by_number(number) {
+            if message.message_set && (number, wire) == (sets::ITEM, wire_type::START_GROUP) {
+                if let Err(fault) = self.item(reader, scope, at, depth) {
+                    let fault = fault.within();
+                    faults.keep(fault, || reader.pass(value, number, wire, depth))?;
+                }
+            } else if let Some(index) = message.by_number(number) {
                 if let Some(seen) = &mut seen {
                     seen.insert(index);
                 }
@@ -91,7 +99,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                     fault = locate(fault, self.table, message, field, reader, start, at);
                     faults.keep(fault, || reader.pass(value, number, wire, depth))?;
                 }
-            } else if self.reject_unknown && !message.message_set {
+            } else if self.reject_unknown {
                 let fault = unknown_field(message, number, at);
                 faults.keep(fault, || reader.pass(value, number, wire, depth))?;
             } else {

@@ -6,10 +6,13 @@
 //! prost-protovalidate judges. What that may cost is bounded by the payload's size and, before CEL runs, by
 //! an estimate of its steps (`cost.rs`). Nothing in here can panic past [`Rules::check`].
 
+mod bounds;
 mod cost;
+mod expressions;
 mod load;
 mod told;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,8 +21,8 @@ use prost_protovalidate::{Error, ValidationOption, Validator};
 use prost_reflect::{DynamicMessage, MapKey, MessageDescriptor, Value};
 
 use super::compile::reason;
-use super::violation::{Checked, Fault, MOST, Violation};
-use super::{Encoding, Schema, json, msgpack};
+use super::violation::{Checked, Fault, MOST, Step, Violation};
+use super::{Encoding, Schema, json, msgpack, protobuf};
 use cost::Cost;
 
 /// Levels that a message may have if it is held against rules: what prost decodes, and what the
@@ -30,6 +33,8 @@ pub(super) const MAX_DEPTH: u32 = 100;
 pub struct Ruler {
     pool: prost_reflect::DescriptorPool,
     validator: Validator,
+    /// Of each message that schemas may be of.
+    costs: HashMap<String, Cost>,
 }
 
 impl fmt::Debug for Ruler {
@@ -50,13 +55,12 @@ pub(super) struct Rules {
 }
 
 impl Ruler {
-    /// The rules for payloads of `message`, of at most so many bytes.
+    /// The rules for payloads of `message`, of at most so many bytes; none if it wasn't built for this message.
     pub(super) fn rules(self: &Arc<Self>, message: &str, bytes: u64) -> Option<Rules> {
-        let message = self.pool.get_message_by_name(message)?;
         Some(Rules {
-            cost: Cost::below(&self.pool, &message),
+            cost: *self.costs.get(message)?,
             ruler: Arc::clone(self),
-            message,
+            message: self.pool.get_message_by_name(message)?,
             bytes,
         })
     }
@@ -102,7 +106,13 @@ impl Rules {
             Ok(()) => Ok(()),
             Err(Error::Validation(broken)) => {
                 let broken = broken.violations().iter().take(MOST);
-                let mut told = broken.map(|broken| told::broken(&self.message, broken));
+                let offset = match schema.encoding {
+                    Encoding::Protobuf => protobuf::offset,
+                    Encoding::Msgpack => msgpack::offset,
+                    Encoding::Json => json::offset,
+                };
+                let place = |path: &[Step]| offset(schema, payload, path);
+                let mut told = broken.map(|broken| told::broken(&self.message, broken, place));
                 let Some(mut first) = told.next() else {
                     return Ok(());
                 };
@@ -145,20 +155,24 @@ pub(super) fn deeper(depth: u32, at: usize) -> Checked<u32> {
     depth.checked_sub(1).ok_or_else(too_deep)
 }
 
-/// The descriptors of walk and rules are of the same files, so the value's kind is the field's.
-pub(super) fn set(made: &mut DynamicMessage, number: u32, value: Value) {
-    let _ = made.try_set_field_by_number(number, value);
+/// The descriptors of walk and rules are of the same files, so the value's kind is the field's; if ever it
+/// isn't, what it means isn't known, and nothing passes.
+pub(super) fn set(made: &mut DynamicMessage, number: u32, value: Value) -> Checked<()> {
+    let set = made.try_set_field_by_number(number, value);
+    set.map_err(|error| Fault::new(0, FITTING, error.to_string()))
 }
 
-/// A value as a key of a map, if it can be one.
-pub(super) fn map_key(value: Value) -> Option<MapKey> {
-    Some(match value {
+/// A value as a key of a map.
+pub(super) fn map_key(value: Value) -> Checked<MapKey> {
+    Ok(match value {
         Value::Bool(key) => MapKey::Bool(key),
         Value::I32(key) => MapKey::I32(key),
         Value::I64(key) => MapKey::I64(key),
         Value::U32(key) => MapKey::U32(key),
         Value::U64(key) => MapKey::U64(key),
         Value::String(key) => MapKey::String(key),
-        _ => return None,
+        other => return Err(Fault::new(0, FITTING, format!("the key {other:?}"))),
     })
 }
+
+const FITTING: &str = "a value that its rules can be held against";

@@ -26,7 +26,8 @@ pub struct Violation {
     pub found: String,
     /// The byte of the payload where it stands.
     pub offset: usize,
-    /// The id of the rule that it breaks, which `expected` spells out; nothing is found then, and no byte.
+    /// The id of the rule that it breaks, which `expected` spells out; nothing is found then, and the byte is
+    /// that of the value which the rule is about or, if that isn't there, of the message that lacks it.
     pub rule: Option<Box<str>>,
     /// What else is wrong, up to 15 of it, in the order in which it was found; none unless all
     /// violations were asked for.
@@ -54,6 +55,13 @@ impl fmt::Display for Violation {
 }
 
 impl std::error::Error for Violation {}
+
+/// One level of a path into a payload.
+pub(super) struct Step {
+    pub field: String,
+    /// Which element, `[3]`, or which key, `["k"]`.
+    pub inside: Option<String>,
+}
 
 /// What each step of a walk gives. The fault is boxed so that success stays in registers.
 pub(super) type Checked<T> = Result<T, Box<Fault>>;

@@ -1,15 +1,15 @@
 """Holds the walks against other implementations, over mutated payloads: tests/differential/run.sh.
 
 protobuf against upb, the C implementation in PyPI's protobuf; JSON against its json_format; MessagePack
-against PyPI's msgpack. What those write must pass; what they can't read must be refused; and what they
-read must pass, save the policy that README.md documents, which is named here case by case.
+against PyPI's msgpack and a model of the mapping (model.py). What those write must pass; what they can't read
+must be refused; and what they read must pass, save the policies that README.md documents (policies.py): each
+violation must be one of them.
 """
 
 import collections
-import json
+import importlib
 import pathlib
 import random
-import re
 import struct
 import subprocess
 import sys
@@ -18,26 +18,26 @@ import threading
 import time
 
 import msgpack
+import model
+import policies
 from google.protobuf import json_format
 from google.protobuf.internal import api_implementation
 from grpc_tools import protoc
 
 HERE = pathlib.Path(__file__).parent
-RIGHT, WRONG, POLICY = range(3)
+RIGHT, WRONG = range(2)
+FILES = ["two", "three", "editions", "sets"]
 
 
 def compiled():
-    """The modules of two.proto and three.proto."""
+    """The modules of FILES, by their names."""
     directory = tempfile.mkdtemp()
     include = pathlib.Path(protoc.__file__).parent / "_proto"
-    names = ["two.proto", "three.proto"]
+    names = [f"{name}.proto" for name in FILES]
     arguments = ["protoc", f"-I{HERE}", f"-I{include}", f"--python_out={directory}", *names]
     assert protoc.main(arguments) == 0
     sys.path.append(directory)
-    import three_pb2
-    import two_pb2
-
-    return two_pb2, three_pb2
+    return [importlib.import_module(f"{name}_pb2") for name in FILES]
 
 
 # Random messages by their descriptors.
@@ -100,15 +100,16 @@ def fill(chooser, message, depth=0):
         if chooser.random() < 0.5:
             message.Pack(duration_pb2.Duration(seconds=1))
         elif chooser.random() < 0.5:
-            inner = type(ROOTS[0])() if chooser.random() < 0.5 else type(ROOTS[1])()
+            inner = ROOTS["two.All"]() if chooser.random() < 0.5 else ROOTS["three.All"]()
             inner.one_int32, inner.one_string = 5, "x"
             message.Pack(inner)
     else:
         fields = list(message.DESCRIPTOR.fields)
-        if name == "two.All":
-            fields += message.DESCRIPTOR.file.pool.FindAllExtensions(message.DESCRIPTOR)
+        fields += message.DESCRIPTOR.file.pool.FindAllExtensions(message.DESCRIPTOR)
         most = 14 if depth == 0 else 3
-        for field in chooser.sample(fields, min(len(fields), chooser.randrange(most))):
+        chosen = chooser.sample(fields, min(len(fields), chooser.randrange(most)))
+        chosen += [field for field in fields if field.is_required and field not in chosen]
+        for field in chosen:
             if depth > 3 and field.message_type:
                 continue
             set_field(chooser, message, field, depth)
@@ -142,8 +143,7 @@ def set_field(chooser, message, field, depth):
 def upb(kind):
     def reads(payload):
         try:
-            kind.FromString(payload)
-            return True
+            return kind.FromString(payload).IsInitialized()
         except Exception as error:
             assert type(error).__name__ == "DecodeError", error
             return False
@@ -154,30 +154,14 @@ def upb(kind):
 def read_json(kind):
     def reads(payload):
         try:
-            json_format.Parse(payload.decode("utf-8", "strict"), kind(), ignore_unknown_fields=True)
-            return True
+            message = json_format.Parse(payload.decode("utf-8", "strict"), kind(), ignore_unknown_fields=True)
+            return message.IsInitialized()
         except (json_format.ParseError, UnicodeDecodeError):
             return False
         except Exception:  # what it forgot to catch: not read, at any rate
             return False
 
     return reads
-
-
-def read_msgpack(payload):
-    try:
-        msgpack.unpackb(
-            payload,
-            raw=True,
-            strict_map_key=False,
-            object_pairs_hook=list,
-            # Whatever lies in an extension: to MessagePack it is bytes.
-            ext_hook=lambda kind, data: None,
-        )
-        return True
-    except Exception as error:
-        # It looks into timestamps, wherever they lie, and then not at the rest.
-        return None if "timestamp" in str(error) else False
 
 
 def as_python(message, numbers):
@@ -266,10 +250,10 @@ class Tally:
         if theirs is None:
             self.policies["a timestamp that they look into: not compared"] += 1
             return
-        ours = verdict != WRONG
-        self.counts[("read" if theirs else "unread"), ("passes", "refused", "policy")[verdict]] += 1
+        ours = verdict == RIGHT
+        self.counts[("read" if theirs else "unread"), ("passes", "refused")[verdict]] += 1
         if ours != theirs:
-            named = policy(payload, text) if policy else None
+            named = policies.named(payload, text, policy) if policy and theirs else None
             if named:
                 self.policies[named] += 1
             else:
@@ -283,59 +267,35 @@ class Tally:
         for policy, number in self.policies.most_common():
             print(f"  policy: {policy}: {number:,}")
         for why, payload, text in self.differences[:20]:
-            print(f"  DIFFERENCE: {why}: {payload!r}: {text.decode()}")
+            print(f"  DIFFERENCE: {why}: {payload!r}: {text.decode()!r}")
         print(f"  {len(self.differences)} differences", flush=True)
         # A run that reads nothing, or refuses nothing, shows nothing.
         kinds = {theirs for theirs, _ in self.counts}
         return not self.differences and kinds == {"read", "unread"}
 
 
-def messages(chooser, number):
+def messages(chooser, number, roots):
     for n in range(number):
-        which = n % 2
-        message = type(ROOTS[which])()
+        which = n % len(roots)
+        message = ROOTS[roots[which]]()
         fill(chooser, message)
         yield which, message
 
 
-def protobuf_policy(payload, text):
-    if re.search(rb"expected a field's tag, found field number 0 at byte \d+$", text):
-        return "field number 0 is none, in an unknown group neither: upb doesn't look, C++ refuses"
-    return None
+def descriptor(root):
+    return ROOTS[root].DESCRIPTOR
 
 
 def protobuf(binary, count, seed):
     chooser = random.Random(seed)
-    seeds = [(which, message.SerializeToString()) for which, message in messages(chooser, 1000)]
-    schemas = ["protobuf:two.All", "protobuf:three.All"]
-    readers = [upb(type(root)) for root in ROOTS]
+    roots = ["two.All", "three.All", "two.Required", "ed.All", "sets.All"]
+    seeds = [(which, message.SerializeToString()) for which, message in messages(chooser, 2000, roots)]
+    readers = [(upb(ROOTS[root]), policies.of_protobuf(descriptor(root))) for root in roots]
     tally = Tally("protobuf, against upb", len(seeds))
-    for schema, verdict, payload, text in run(binary, count, seed, schemas, seeds):
-        tally.add(readers[schema](payload), verdict, payload, text, protobuf_policy)
+    for which, verdict, payload, text in run(binary, count, seed, [f"protobuf:{root}" for root in roots], seeds):
+        reads, policy = readers[which]
+        tally.add(reads(payload), verdict, payload, text, policy)
     return tally.end()
-
-
-def json_policy(payload, text):
-    text = text.decode()
-    for policy, pattern in JSON_POLICIES:
-        if re.search(pattern, text, re.DOTALL):
-            return policy
-    return None
-
-
-# Where we refuse what json_format reads, by our words, and why.
-JSON_POLICIES = [
-    ("base64 is strict: Python's drops what is none", r"expected bytes in base64, found the string"),
-    ("strings hold numbers as JSON writes them: Python takes blanks, underscores, leading zeros, nan", r"expected (float|double|u?int(32|64)|s?fixed(32|64)|sint(32|64)), found the string|as map key, found \""),
-    ("an unknown name of an enum, or its number in a string: unknown fields pass, values don't", r"expected a value of enum .*found the name"),
-    ("a message is an object: Python takes an empty array or string", r"as an object, found (an array|the string \"\")"),
-    ("keys that mean the same are the same: 0 and -0; a field's proto and JSON name", r"expected each (key|field) once"),
-    ("a duration is digits: Python takes signs, blanks, underscores and an empty fraction", r"expected a duration"),
-    ("a moment is digits, seconds below 60, offsets below 24:00", r"expected a moment"),
-    ("a number is what it is, not the double near it", r"expected (u?int(32|64)|s?fixed(32|64)|sint(32|64)|a value of enum \S+), found the number"),
-    ("a surrogate alone is no character", r"a pair of surrogates"),
-    ("NaN and Infinity are in quotes", r"expected a value, found \"?'[NI]'|found the number -, |expected a digit, found 'I'"),
-]
 
 
 def json_text(chooser, message):
@@ -352,32 +312,25 @@ def json_text(chooser, message):
 
 def json_run(binary, count, seed):
     chooser = random.Random(seed)
-    seeds = [(which, json_text(chooser, message)) for which, message in messages(chooser, 1000)]
-    schemas = ["json:two.All", "json:three.All"]
-    readers = [read_json(type(root)) for root in ROOTS]
+    roots = ["two.All", "three.All", "two.Required", "ed.All"]
+    seeds = [(which, json_text(chooser, message)) for which, message in messages(chooser, 1600, roots)]
+    readers = [read_json(ROOTS[root]) for root in roots]
     tally = Tally("JSON, against json_format", len(seeds))
-    for schema, verdict, payload, text in run(binary, count, seed, schemas, seeds):
-        tally.add(readers[schema](payload), verdict, payload, text, json_policy)
+    for which, verdict, payload, text in run(binary, count, seed, [f"json:{root}" for root in roots], seeds):
+        tally.add(readers[which](payload), verdict, payload, text, policies.of_json)
     return tally.end()
-
-
-def msgpack_policy(payload, text):
-    text = text.decode()
-    if not text or re.search(r"found the end|reserved|unused marker|more$|bytes more|a value, found", text):
-        return None
-    return "well-formed, but not of this schema: msgpack knows none"
 
 
 def msgpack_run(binary, count, seed):
     chooser = random.Random(seed)
+    roots = ["two.All", "three.All", "two.Required", "ed.All"]
     seeds = []
-    for which, message in messages(chooser, 1000):
+    for which, message in messages(chooser, 1600, roots):
         value = as_python(message, chooser.random() < 0.5)
         seeds.append((which, msgpack.packb(value)))
-    schemas = ["msgpack:two.All", "msgpack:three.All"]
-    tally = Tally("MessagePack, against msgpack", len(seeds))
-    for _, verdict, payload, text in run(binary, count, seed, schemas, seeds):
-        tally.add(read_msgpack(payload), verdict, payload, text, msgpack_policy)
+    tally = Tally("MessagePack, against msgpack and the model", len(seeds))
+    for which, verdict, payload, text in run(binary, count, seed, [f"msgpack:{root}" for root in roots], seeds):
+        tally.add(model.judge(payload, descriptor(roots[which])), verdict, payload, text)
     return tally.end()
 
 
@@ -386,8 +339,9 @@ RUNS = {"protobuf": protobuf, "json": json_run, "msgpack": msgpack_run}
 if __name__ == "__main__":
     implementation = api_implementation.Type()
     assert implementation == "upb", f"protobuf is {implementation}, not upb"
-    two, three = compiled()
-    ROOTS = [two.All(), three.All()]
+    two, three, editions, sets = compiled()
+    kinds = [two.All, two.Required, three.All, editions.All, sets.All]
+    ROOTS = {kind.DESCRIPTOR.full_name: kind for kind in kinds}
     binary, seed, *wanted = sys.argv[1:]
     verdicts = [RUNS[name](binary, int(count), int(seed)) for name, count in (it.split("=") for it in wanted)]
     sys.exit(0 if all(verdicts) else 1)

@@ -3,14 +3,14 @@
 //!
 //! On standard input come seeds: which schema (a byte), length (four bytes, little-endian), payload. On
 //! standard output go the seeds as they are, then COUNT mutations of them: schema, verdict, length,
-//! payload; for a verdict of [`WRONG`] the length and text of the violations follow.
+//! payload; for a verdict of [`WRONG`] the length and text of the violations follow, a line each.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::sync::Arc;
 
+use gateway::diagnostic::Diagnostics;
+use gateway::schema::compile::{Compiler, compile};
 use gateway::schema::{Encoding, Options, Schema, Table, Violation};
-use protobuf::Message as _;
-use protobuf::descriptor::FileDescriptorSet;
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -19,10 +19,8 @@ use support::{Random, mutated};
 
 /// It passes.
 const RIGHT: u8 = 0;
-/// It fails, at least for one reason that any parser has.
+/// It fails.
 const WRONG: u8 = 1;
-/// It fails, but only because known fields have a wrong wire type: to a parser they are unknown.
-const POLICY: u8 = 2;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,14 +42,12 @@ fn main() {
     out.flush().unwrap();
 }
 
-/// Both files' messages, so that an Any of one may hold the other's.
+/// All files' messages, by the gateway's own compiler.
 fn compiled(directory: &str) -> Arc<Table> {
-    let mut compiler = protox::Compiler::new([directory]).unwrap();
-    compiler.include_imports(true);
-    compiler.open_files(["two.proto", "three.proto"]).unwrap();
-    let set = compiler.encode_file_descriptor_set();
-    let set = FileDescriptorSet::parse_from_bytes(&set).unwrap();
-    Arc::new(Table::build(&set.file).unwrap())
+    let mut found = Diagnostics::new();
+    let descriptors = compile(&[directory.into()], Compiler::Builtin, &mut found);
+    let descriptors = descriptors.unwrap_or_else(|| panic!("{found}"));
+    Arc::new(Table::build(descriptors.files()).unwrap())
 }
 
 fn named(table: &Arc<Table>, schema: &str) -> Schema {
@@ -80,43 +76,31 @@ fn seeds() -> Vec<(u8, Vec<u8>)> {
 }
 
 fn tell(out: &mut impl Write, index: u8, schemas: &[Schema], payload: &[u8]) {
-    let schema = &schemas[usize::from(index)];
-    let (verdict, text) = match schema.check(payload, 100) {
-        Ok(()) => (RIGHT, None),
-        Err(first) if schema.encoding() == Encoding::Protobuf && is_policy(&first) => {
-            (POLICY, None)
-        }
-        Err(first) => (WRONG, Some(told(&first))),
-    };
+    let verdict = schemas[usize::from(index)].check(payload, 100);
     let length = |bytes: &[u8]| (bytes.len() as u32).to_le_bytes();
-    out.write_all(&[index, verdict]).unwrap();
+    let code = if verdict.is_ok() { RIGHT } else { WRONG };
+    out.write_all(&[index, code]).unwrap();
     out.write_all(&length(payload)).unwrap();
     out.write_all(payload).unwrap();
-    if let Some(text) = text {
+    if let Err(first) = verdict {
+        let text = told(&first);
         out.write_all(&length(text.as_bytes())).unwrap();
         out.write_all(text.as_bytes()).unwrap();
     }
 }
 
+/// Each on a line: path, expected, found and offset, with tabs between.
 fn told(first: &Violation) -> String {
     let all = std::iter::once(first).chain(first.others.iter().flatten());
-    all.map(Violation::to_string).collect::<Vec<_>>().join("; ")
-}
-
-/// Whether wrong wire types are all that is wrong, as far as the walk looked.
-fn is_policy(first: &Violation) -> bool {
-    const MOST: usize = 16;
-    let others = first.others.as_deref().unwrap_or_default();
-    let wire_type = |violation: &Violation| {
-        const WIRE_TYPES: [&str; 6] = [
-            "a varint",
-            "a 64-bit value",
-            "a length-delimited value",
-            "the start of a group",
-            "the end of a group",
-            "a 32-bit value",
-        ];
-        WIRE_TYPES.contains(&&*violation.found)
+    let line = |it: &Violation| {
+        let Violation {
+            path,
+            expected,
+            found,
+            offset,
+            ..
+        } = it;
+        format!("{path}\t{expected}\t{found}\t{offset}")
     };
-    others.len() + 1 < MOST && wire_type(first) && others.iter().all(wire_type)
+    all.map(line).collect::<Vec<_>>().join("\n")
 }

@@ -5,11 +5,14 @@
 #![allow(dead_code)]
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use gateway::config::{self, Inputs};
+use gateway::admin::{Admin, Sights};
+use gateway::config::{Inputs, Seen};
 use gateway::core::Ledger;
 use gateway::diagnostic::Diagnostics;
 use gateway::engine::{self, Control, Running};
+use gateway::reload::Standing;
 use gateway::reply::Reason;
 use gateway::snapshot::Snapshot;
 use gateway::watch::{Follower, Wake};
@@ -17,6 +20,9 @@ use serde::Deserialize;
 
 /// How long anything may take before a test fails: never waited for when all is well.
 pub const PATIENCE_MS: i32 = 20_000;
+
+/// Longer than any test takes.
+pub const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 const PERSON: &str = r#"
     syntax = "proto3";
@@ -42,10 +48,36 @@ pub fn on_this_engine(yaml: &str) -> String {
     format!("engine: {}\n{yaml}", engine())
 }
 
+/// A follower at work.
+pub struct Following {
+    pub wake: Wake,
+    pub standing: Arc<Standing>,
+}
+
+/// A frontend, a pool and an HTTP listener beside these routes.
+pub fn yaml(routes: &str, pool: &str) -> String {
+    with_admin(routes, pool, "admin: { bind: \"127.0.0.1:0\" }")
+}
+
+/// The same with this for the listener, or other sections.
+pub fn with_admin(routes: &str, pool: &str, admin: &str) -> String {
+    on_this_engine(&format!(
+        r#"
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0", {pool} }} }}
+reload: {{ watch: false }}
+routes:
+  PERSON: {{ schema: demo.Person, pool: people }}
+{routes}
+{admin}
+"#
+    ))
+}
+
 pub struct Gateway {
     pub running: Option<Running>,
     snapshot: Arc<Snapshot>,
-    seen: Inputs,
+    seen: Seen,
     control: Control,
     pub context: zmq::Context,
     pub directory: tempfile::TempDir,
@@ -54,14 +86,24 @@ pub struct Gateway {
 impl Gateway {
     /// Starts one with this routes.yaml, the addresses of which should have port 0.
     pub fn start(yaml: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), yaml)
+    }
+
+    /// The same with its files in this directory.
+    pub fn start_in(directory: tempfile::TempDir, yaml: &str) -> Self {
+        Self::start_as(directory, &on_this_engine(yaml))
+    }
+
+    /// The same with the engine that this routes.yaml names.
+    pub fn start_as(directory: tempfile::TempDir, yaml: &str) -> Self {
         let schemas = directory.path().join("schemas");
-        std::fs::create_dir(&schemas).unwrap();
+        std::fs::create_dir_all(&schemas).unwrap();
         std::fs::write(schemas.join("person.proto"), PERSON).unwrap();
         let file = directory.path().join("routes.yaml");
-        std::fs::write(&file, on_this_engine(yaml)).unwrap();
-        let seen = Inputs::of(&file, &[]);
-        let loaded = config::load(&file).unwrap_or_else(|found| panic!("{found}"));
+        std::fs::write(&file, yaml).unwrap();
+        let inputs = Inputs::read(&file, &[]);
+        let seen = inputs.seen().clone();
+        let loaded = inputs.load().unwrap_or_else(|found| panic!("{found}"));
         let snapshot = Arc::new(loaded.snapshot);
         let running = engine::start(Arc::clone(&snapshot)).unwrap();
         Self {
@@ -74,20 +116,35 @@ impl Gateway {
         }
     }
 
-    /// Follows its files from now on, on a thread that lives as long as the test's process.
-    pub fn follow(&self) -> Wake {
-        self.follow_telling(|_| {})
+    /// Follows its files from now on, on a thread that lives as long as the test's process: by events alone,
+    /// so that none that is missed goes unnoticed.
+    pub fn follow(&self) -> Following {
+        self.follow_telling(NEVER, |_| {})
     }
 
-    /// The same, `tell` hearing what is wrong with the files.
-    pub fn follow_telling(&self, tell: fn(&Diagnostics)) -> Wake {
-        let file = self.directory.path().join("routes.yaml");
+    /// The same, looking at the files this often without an event, and `tell` hearing what is wrong with
+    /// them.
+    pub fn follow_telling(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Following {
+        follow(self.follower(look_every, tell))
+    }
+
+    /// The same with a listener for HTTP, once its files say so.
+    pub fn follow_with_admin(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Following {
+        let follower = self.follower(look_every, tell);
+        let sights = Sights {
+            observer: self.running.as_ref().unwrap().observer(),
+            standing: follower.standing(),
+            wake: follower.wake(),
+        };
+        let standing = Arc::clone(&sights.standing);
+        follow(follower.with_admin(Admin::new(sights), standing))
+    }
+
+    fn follower(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Follower {
         let (seen, snapshot) = (self.seen.clone(), Arc::clone(&self.snapshot));
         let reloader = self.running.as_ref().unwrap().reloader();
-        let follower = Follower::new(&file, seen, snapshot, reloader, tell);
-        let wake = follower.wake();
-        std::thread::spawn(move || follower.follow());
-        wake
+        let follower = Follower::new(&self.file(), seen, snapshot, reloader, tell);
+        follower.looking_every(look_every)
     }
 
     /// One frontend `clients`, one pool `people`, and a route of each kind.
@@ -105,6 +162,15 @@ routes:
   CHECKED: {{ schema: demo.Person, reply: demo.Reply, pool: people }}
 "#
         ))
+    }
+
+    /// What it started with.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    pub fn file(&self) -> std::path::PathBuf {
+        self.directory.path().join("routes.yaml")
     }
 
     pub fn endpoint(&self, name: &str) -> String {
@@ -156,6 +222,15 @@ impl Drop for Gateway {
             }
         }
     }
+}
+
+fn follow(follower: Follower) -> Following {
+    let following = Following {
+        wake: follower.wake(),
+        standing: follower.standing(),
+    };
+    std::thread::spawn(move || follower.follow());
+    following
 }
 
 pub type Frames = Vec<Vec<u8>>;

@@ -74,27 +74,32 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     let (control, orders) = Control::new().map_err(|error| EngineError::new("control", error))?;
     let (observer, inquiries) = Observer::new(control.clone());
     let (commits, inbox) = mpsc::channel();
-    let mut engine = Libzmq {
-        core: Core::new(Arc::clone(&snapshot)).answering(inquiries),
-        links: Links::default(),
-        book: book.clone(),
-        orders,
-        commits: inbox,
-        start: Instant::now(),
-        snapshot: Arc::clone(&snapshot),
-        swept: Duration::ZERO,
-        flush_until: None,
-        woke: Duration::ZERO,
+    let listening = prepared.as_ref();
+    let listening = listening.map_or_else(Vec::new, |prepared| prepared.listening.clone());
+    let shared = book.clone();
+    // What the core shares is counted without atomics, so it is made where it is used.
+    let serve = move || {
+        let mut engine = Libzmq {
+            core: Core::new(Arc::clone(&snapshot)).answering(inquiries),
+            links: Links::default(),
+            book: shared,
+            orders,
+            commits: inbox,
+            start: Instant::now(),
+            snapshot: Arc::clone(&snapshot),
+            swept: Duration::ZERO,
+            flush_until: None,
+            woke: Duration::ZERO,
+        };
+        if let Some(prepared) = prepared {
+            engine.adopt(snapshot, prepared);
+        }
+        engine.run()
     };
-    let mut listening = Vec::new();
-    if let Some(prepared) = prepared {
-        listening.clone_from(&prepared.listening);
-        engine.adopt(snapshot, prepared);
-    }
     let thread = std::thread::Builder::new()
         .name("data".into())
         .stack_size(DATA_STACK)
-        .spawn(move || engine.run())
+        .spawn(serve)
         .map_err(|error| EngineError::new("data thread", error))?;
     let reloader = Reloader {
         book,

@@ -9,9 +9,11 @@ use zmq::{Context, Socket};
 
 use super::monitor::Monitor;
 use crate::core::PeerId;
-use crate::engine::{EngineError, Listening};
+use crate::engine::{BindFault, EngineError, Listening};
 use crate::pool::WorkerKind;
-use crate::snapshot::{Endpoints, Frontend, FrontendId, PoolId, PoolSettings, Snapshot, Workers};
+use crate::snapshot::{
+    Endpoints, Frontend, FrontendId, Limits, PoolId, PoolSettings, Snapshot, Workers,
+};
 
 /// Requests that libzmq may queue for a worker, at least. A small window costs throughput: each time
 /// that it is full, the pool is polled until it isn't.
@@ -236,27 +238,47 @@ impl Book {
 }
 
 impl Fixed {
+    // Taken apart without `..`, here and below: of a new key it must be said whether libzmq copies it.
+
     fn of_frontend(frontend: &Frontend, snapshot: &Snapshot) -> Self {
+        let Frontend {
+            name,
+            endpoints,
+            // The core's.
+            errors: _,
+        } = frontend;
         Self {
-            what: format!("frontend {}", frontend.name),
-            endpoints: frontend.endpoints.clone(),
+            what: format!("frontend {name}"),
+            endpoints: endpoints.clone(),
             message_max: message_max(snapshot),
             pool: None,
         }
     }
 
     fn of_pool(pool: &PoolSettings, snapshot: &Snapshot) -> Self {
+        let PoolSettings {
+            name,
+            endpoints,
+            workers,
+            per_worker,
+            heartbeat,
+            // The core's.
+            identity: _,
+            balance: _,
+            queue: _,
+            queue_bytes: _,
+        } = pool;
         Self {
-            what: format!("pool {}", pool.name),
-            endpoints: pool.endpoints.clone(),
+            what: format!("pool {name}"),
+            endpoints: endpoints.clone(),
             message_max: message_max(snapshot),
             pool: Some(FixedPool {
-                kind: match pool.workers {
+                kind: match workers {
                     Workers::Rep => WorkerKind::Rep,
                     Workers::Dealer | Workers::Auto => WorkerKind::Dealer,
                 },
-                heartbeat: pool.heartbeat,
-                window: pool.per_worker.clamp(SEND_WINDOW, SEND_WINDOW_MAX),
+                heartbeat: *heartbeat,
+                window: (*per_worker).clamp(SEND_WINDOW, SEND_WINDOW_MAX),
             }),
         }
     }
@@ -308,7 +330,17 @@ impl Fixed {
 /// A frame over the limit ends its connection inside libzmq, unanswered. So that a message that is only
 /// somewhat over can be answered, libzmq's own limit is twice ours.
 fn message_max(snapshot: &Snapshot) -> u64 {
-    snapshot.limits.message.saturating_mul(2)
+    let Limits {
+        message,
+        // Read with each message, by the core or, client_bytes, by the outboxes.
+        frames: _,
+        depth: _,
+        rules: _,
+        clients: _,
+        client_requests: _,
+        client_bytes: _,
+    } = &snapshot.limits;
+    message.saturating_mul(2)
 }
 
 fn open_frontend(
@@ -398,7 +430,12 @@ fn open(
 ) -> Result<(), EngineError> {
     for endpoint in &endpoints.bind {
         let failed = |error: zmq::Error| {
-            EngineError::new(format!("{role} {name}: can't listen on {endpoint}"), error)
+            EngineError::from(vec![BindFault {
+                role,
+                name: name.to_owned(),
+                endpoint: endpoint.clone(),
+                error: error.into(),
+            }])
         };
         // libzmq has no port 0; it calls that *.
         let port_0 = endpoint

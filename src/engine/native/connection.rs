@@ -1,14 +1,15 @@
-//! One connection: its stream, how far it has come, what has been read of it and what waits to be written.
+//! One connection: its stream, and what is decided without one: what the peer says ([`Session`]), what time means for
+//! it ([`Liveness`]), what waits to be written ([`Outbox`]).
 
 use std::io;
 use std::time::Duration;
 
 use super::bytes::{Input, Spare};
 use super::dial::DialId;
+use super::liveness::{Liveness, Stage, View};
 use super::outbox::Outbox;
 use super::stream::Stream;
-use super::zmtp::decoder::Decoder;
-use super::zmtp::greeting::Greeting;
+use super::zmtp::session::Session;
 use crate::core::PeerId;
 use crate::pool::WorkerKind;
 use crate::snapshot::{FrontendId, PoolId};
@@ -25,10 +26,8 @@ pub(super) enum Role {
 pub(super) enum Phase {
     /// We have called and nobody has answered yet.
     Connecting,
-    /// Its greeting is coming in.
-    Greeting(Box<Greeting>),
-    /// Its READY is to come; it speaks ZMTP 3 with this minor version.
-    Handshake { minor: u8 },
+    /// Its greeting and its READY are to come.
+    Meeting,
     /// The core knows it as a client.
     Client,
     /// The core knows it as a worker.
@@ -47,6 +46,17 @@ pub(super) enum Read {
     End,
 }
 
+/// Whether the system has room for what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// For all so far.
+    There,
+    /// It had none; it will tell when it has. To try before costs a call for nothing, in each turn.
+    Full,
+    /// It has told so, and nothing has been written since.
+    Again,
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -56,10 +66,10 @@ pub(super) struct Connection {
     /// What called it, if the gateway did.
     pub(super) dial: Option<DialId>,
     pub(super) phase: Phase,
-    pub(super) decoder: Decoder,
+    pub(super) session: Session,
+    pub(super) liveness: Liveness,
     pub(super) outbox: Outbox,
-    /// Whether it understands PING: from ZMTP 3.1 on.
-    pub(super) pings: bool,
+    pub(super) room: Room,
     /// There may be something to read. The system tells once; it holds until a read finds less than it
     /// asked for.
     pub(super) readable: bool,
@@ -81,14 +91,8 @@ pub(super) struct Connection {
     pub(super) paused: bool,
     /// Bytes that it had yet to take after the last write.
     pub(super) left: u64,
-    /// When this phase began.
-    pub(super) since: Duration,
-    /// When bytes last came.
-    pub(super) heard: Duration,
-    /// When the PING was sent that nothing has come after.
-    pub(super) pinged: Option<Duration>,
-    /// How long it takes our silence, and so how long we take its.
-    pub(super) ttl: Option<Duration>,
+    /// Memory that it was last seen to take for a message that isn't whole.
+    pub(super) half: u64,
     /// When it is to be looked at next, if it is.
     pub(super) timer: Option<Duration>,
 }
@@ -108,11 +112,12 @@ impl Connection {
             dial,
             phase: match dial {
                 Some(_) => Phase::Connecting,
-                None => Phase::Greeting(Box::default()),
+                None => Phase::Meeting,
             },
-            decoder: Decoder::default(),
+            session: Session::default(),
+            liveness: Liveness::new(now),
             outbox: Outbox::default(),
-            pings: false,
+            room: Room::There,
             readable: false,
             rest: None,
             half_closed: false,
@@ -123,10 +128,7 @@ impl Connection {
             retired: false,
             paused: false,
             left: 0,
-            since: now,
-            heard: now,
-            pinged: None,
-            ttl: None,
+            half: 0,
             timer: None,
         }
     }
@@ -138,15 +140,25 @@ impl Connection {
 
     /// Whether it still has to say what it is.
     pub(super) fn is_new(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Connecting | Phase::Greeting(_) | Phase::Handshake { .. }
-        )
+        matches!(self.phase, Phase::Connecting | Phase::Meeting)
     }
 
     /// Whether it may still have to show, within a moment, that it is worth its place.
     pub(super) fn is_stranger(&self) -> bool {
         self.is_new() || matches!(self.phase, Phase::Closing)
+    }
+
+    /// What matters for how long it may be silent; with a heartbeat, if it is to have one.
+    pub(super) fn view(&self, heartbeat: Option<Duration>) -> View {
+        View {
+            stage: match self.phase {
+                Phase::Connecting | Phase::Meeting => Stage::New,
+                Phase::Client | Phase::Worker(_) => Stage::Known,
+                Phase::Closing => Stage::Leaving,
+            },
+            heartbeat: heartbeat.filter(|_| self.session.understands_ping()),
+            waits: self.room != Room::There,
+        }
     }
 
     /// Whether there may be something that is not taken in yet.
@@ -160,12 +172,17 @@ impl Connection {
         matches!(self.role, Role::Frontend(_)) && self.outbox.held() > outbox_max / 2
     }
 
-    /// What was left by the last turn, or else what one read gives.
-    pub(super) fn read(&mut self, spare: &mut Spare, now: Duration) -> io::Result<Read> {
+    /// What was left by the last turn, or else what one read of so many bytes at most gives.
+    pub(super) fn read(
+        &mut self,
+        spare: &mut Spare,
+        most: usize,
+        now: Duration,
+    ) -> io::Result<Read> {
         if let Some(rest) = self.rest.take() {
             return Ok(Read::Some(rest, 0));
         }
-        let (got, asked) = match self.decoder.direct() {
+        let (got, asked) = match self.session.direct() {
             Some(room) => {
                 let n = self.stream.read(room);
                 (n.map(|n| (n, Input::default())), room.len())
@@ -173,8 +190,8 @@ impl Connection {
             None => {
                 let mut asked = 0;
                 let input = spare.fill(|chunk| {
-                    asked = chunk.len();
-                    self.stream.read(chunk)
+                    asked = chunk.len().min(most);
+                    self.stream.read(&mut chunk[..asked])
                 });
                 (input.map(|input| (input.rest().len(), input)), asked)
             }
@@ -186,12 +203,11 @@ impl Connection {
             }
             Ok((n, input)) => {
                 if input.rest().is_empty() {
-                    self.decoder.appended(n);
+                    self.session.appended(n);
                 }
                 // Less than was asked for is all that there is.
                 self.readable = n == asked || self.half_closed;
-                self.heard = now;
-                self.pinged = None;
+                self.liveness.heard(n, now);
                 Ok(Read::Some(input, n))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -204,14 +220,29 @@ impl Connection {
         }
     }
 
-    /// Writes what waits, as far as the peer takes it.
-    pub(super) fn write(&mut self, spare: &mut Spare) -> io::Result<()> {
+    /// Writes what waits, as far as the peer takes it; how many bytes that was.
+    pub(super) fn write(&mut self, spare: &mut Spare, now: Duration) -> io::Result<u64> {
+        if self.room == Room::Full {
+            self.outbox.compact();
+            return Ok(0);
+        }
+        let before = self.outbox.unwritten();
         let all = self
             .outbox
             .write(spare, |slices| self.stream.write(slices))?;
-        if !all {
-            self.outbox.compact();
+        let written = before - self.outbox.unwritten();
+        match self.room {
+            Room::Again if written > 0 => self.liveness.took(written, now),
+            _ => self.liveness.wrote(written),
         }
-        Ok(())
+        self.room = match all {
+            true => Room::There,
+            false => Room::Full,
+        };
+        match all {
+            true => self.outbox.rest(),
+            false => self.outbox.compact(),
+        }
+        Ok(written)
     }
 }

@@ -44,8 +44,11 @@ struct Call {
     served: bool,
     /// Attempts since the last success.
     attempts: u32,
-    /// What is said of connections that end, which a peer can have happen often.
+    /// What is said of it, which a peer that comes and goes can have happen often: that it stands, that it has ended,
+    /// and that it failed.
+    stands: Lines,
     ended: Lines,
+    fails: Lines,
 }
 
 enum State {
@@ -104,7 +107,9 @@ impl Dialer {
                 left: Vec::new(),
                 served: false,
                 attempts: 0,
+                stands: Lines::default(),
                 ended: Lines::default(),
+                fails: Lines::default(),
             };
             self.calls.insert(self.last, call);
         }
@@ -184,10 +189,12 @@ impl Dialer {
     }
 
     /// The peer is served: should it go, it is called again soon.
-    pub(super) fn served(&mut self, id: DialId) {
+    pub(super) fn served(&mut self, id: DialId, now: Duration) {
         if let Some(call) = self.calls.get_mut(&id) {
             if call.attempts > 0 {
-                tracing::info!(endpoint = %call.address, "connected");
+                if let Some(left_out) = call.stands.allow(now) {
+                    tracing::info!(endpoint = %call.address, left_out, "connected");
+                }
             }
             call.attempts = 0;
             call.served = true;
@@ -212,7 +219,9 @@ impl Dialer {
             }
         } else if call.attempts.is_power_of_two() || call.attempts == 0 {
             // The first failure, then ever more seldom.
-            tracing::info!(%endpoint, %why, "can't connect; trying again");
+            if let Some(left_out) = call.fails.allow(now) {
+                tracing::info!(%endpoint, %why, left_out, "can't connect; trying again");
+            }
         }
         call.state = State::Waiting(now + wait(call.attempts));
         call.attempts = call.attempts.saturating_add(1);
@@ -286,7 +295,7 @@ mod tests {
         // Once it was served, it is soon called again.
         let (id, _) = next(&mut dialer, now).unwrap();
         dialer.connected(id, PeerId(1));
-        dialer.served(id);
+        dialer.served(id, now);
         dialer.failed(id, &"it went", now);
         let at = next(&mut dialer, now).unwrap_err().unwrap();
         assert!(at - now <= FIRST_WAIT);

@@ -6,11 +6,16 @@ use std::io;
 use std::time::Duration;
 
 use mio::{Registry, Token};
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use tracing::warn;
 
 use super::Native;
 use super::address::Address;
 use super::connection::Role;
+use super::liveness::HANDSHAKE_MAX;
+use super::peers::CONNECTIONS_MAX;
+use super::quiet::Lines;
 use super::stream::{Listener, Stream};
 
 /// Connections that a listener may take in before the others have their turn.
@@ -19,6 +24,10 @@ const BUDGET: usize = 64;
 /// How long accepting rests when descriptors have run out, and how long until an address that was still
 /// taken is tried again.
 const REST: Duration = Duration::from_millis(100);
+
+/// Descriptors that clients leave for workers, who answer them, for HTTP, which tells why they aren't let in, and for
+/// the files of a reload; half of them, where there are few.
+const RESERVED: u64 = 128;
 
 /// A listener's number. Never used twice; as a token it is small, which peers' tokens are not.
 pub(super) type ListenerId = usize;
@@ -31,11 +40,17 @@ pub(super) struct Listeners {
     ready: Vec<ListenerId>,
     /// When those that rest go on.
     again: Option<Duration>,
+    /// What is said of an address that is still taken.
+    taken: Lines,
+    /// Connections beyond which no client is let in.
+    clients_max: usize,
 }
 
 pub(super) struct Listening {
     pub(super) role: Role,
     pub(super) state: State,
+    /// The system has told of connections, and not all were taken in since.
+    waits: bool,
 }
 
 pub(super) enum State {
@@ -51,6 +66,8 @@ impl Listeners {
             there: BTreeMap::new(),
             ready: Vec::new(),
             again: None,
+            taken: Lines::default(),
+            clients_max: clients_max(getrlimit(Resource::Nofile).current),
         }
     }
 
@@ -60,6 +77,9 @@ impl Listeners {
 
     /// Connections may have come.
     pub(super) fn mark_ready(&mut self, token: Token) {
+        if let Some(listening) = self.there.get_mut(&token.0) {
+            listening.waits = true;
+        }
         if !self.ready.contains(&token.0) {
             self.ready.push(token.0);
         }
@@ -73,17 +93,27 @@ impl Listeners {
         }
         self.ready.push(id);
         let state = State::Open(listener);
-        self.there.insert(id, Listening { role, state });
+        let waits = false;
+        self.there.insert(id, Listening { role, state, waits });
     }
 
     /// Takes an address that another listener has just left.
-    pub(super) fn take_over(&mut self, id: ListenerId, role: Role, address: Address) {
+    pub(super) fn take_over(
+        &mut self,
+        id: ListenerId,
+        role: Role,
+        address: Address,
+        now: Duration,
+    ) {
         match Listener::bind(&address) {
             Ok(listener) => self.open(id, role, listener),
             Err(error) => {
-                warn!(%address, %error, "can't listen yet; trying again");
+                if let Some(left_out) = self.taken.allow(now) {
+                    warn!(%address, %error, left_out, "can't listen yet; trying again");
+                }
                 let state = State::Taken(address);
-                self.there.insert(id, Listening { role, state });
+                let waits = false;
+                self.there.insert(id, Listening { role, state, waits });
                 self.again = Some(Duration::ZERO);
             }
         }
@@ -113,7 +143,7 @@ impl Listeners {
                 State::Open(_) => None,
             });
         for (id, role, address) in taken.collect::<Vec<_>>() {
-            self.take_over(id, role, address);
+            self.take_over(id, role, address, now);
         }
         self.ready = self.there.keys().copied().collect();
         self.again = self.again.map(|_| now + REST);
@@ -128,6 +158,11 @@ impl Native {
             for n in 0.. {
                 if n == BUDGET {
                     self.listeners.ready.push(id);
+                    break;
+                }
+                if !self.has_room_for_strangers(now) {
+                    // They wait with the system.
+                    self.listeners.again = Some(now + REST);
                     break;
                 }
                 match self.accept_one(id) {
@@ -150,34 +185,54 @@ impl Native {
     /// Lets accepting rest, unless there is room again at once.
     fn rest(&mut self, now: Duration) {
         if self.listeners.again.is_none() {
-            let shed = self.shed(now);
+            let shed = self.free_descriptors(now);
             self.listeners.again = Some(if shed { now } else { now + REST });
         }
     }
 
     fn accept_one(&mut self, id: ListenerId) -> io::Result<Option<(Stream, Role)>> {
+        let clients_max = self.listeners.clients_max;
         let Some(Listening {
             role,
             state: State::Open(listener),
-        }) = self.listeners.there.get(&id)
+            waits,
+        }) = self.listeners.there.get_mut(&id)
         else {
             return Ok(None);
         };
-        if !self.peers.has_room() {
-            return Err(io::Error::other("there are a million connections"));
+        let many = self.peers.count();
+        let full = match role {
+            _ if many >= CONNECTIONS_MAX => Some("there are a million connections"),
+            Role::Frontend(_) if many >= clients_max => {
+                Some("the last descriptors are kept for workers")
+            }
+            _ => None,
+        };
+        if let Some(full) = full {
+            // It is no want if nobody waits.
+            return match waits {
+                true => Err(io::Error::other(full)),
+                false => Ok(None),
+            };
         }
         match listener.accept() {
             Ok(stream) => Ok(Some((stream, *role))),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                *waits = false;
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
 
     fn take_in(&mut self, stream: Stream, role: Role, now: Duration) {
         // It fails only if the peer has gone.
-        let _ = stream.set_nodelay();
+        let _ = stream.set_up();
         match self.peers.add(stream, role, None, now) {
-            Ok(peer) => self.begin(peer, now),
+            Ok(peer) => {
+                self.peers.set_timer(peer, now + HANDSHAKE_MAX);
+                self.handshakes.push_back(peer);
+            }
             Err(error) => {
                 if let Some(left_out) = self.quiet.accept.allow(now) {
                     warn!(%error, left_out, "can't watch a connection");
@@ -187,20 +242,80 @@ impl Native {
     }
 }
 
-/// Whether accepting failed for the connection's sake, not the system's.
+/// How many connections there may be, of so many descriptors, for another client to be let in.
+fn clients_max(descriptors: Option<u64>) -> usize {
+    let left = |all: u64| all - (all / 2).min(RESERVED);
+    descriptors.map_or(CONNECTIONS_MAX, |all| {
+        usize::try_from(left(all)).unwrap_or(CONNECTIONS_MAX)
+    })
+}
+
+/// Whether accepting failed for the connection's sake, not the system's: Linux gives what went wrong on the way to
+/// the peer as if accepting had failed (accept(2), "Error handling"), and a firewall's no as EPERM.
 fn is_its_own(error: &io::Error) -> bool {
     use io::ErrorKind::{
-        ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, NetworkDown,
-        NetworkUnreachable, TimedOut,
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted,
+        NetworkDown, NetworkUnreachable, PermissionDenied, TimedOut,
     };
-    matches!(
+    let by_kind = matches!(
         error.kind(),
         ConnectionAborted
             | ConnectionRefused
             | ConnectionReset
+            | HostUnreachable
             | Interrupted
             | NetworkDown
             | NetworkUnreachable
+            | PermissionDenied
             | TimedOut
-    )
+    );
+    // Those that the standard library has no word for.
+    let by_number = [
+        Errno::PROTO,
+        Errno::NOPROTOOPT,
+        Errno::HOSTDOWN,
+        Errno::OPNOTSUPP,
+        #[cfg(target_os = "linux")]
+        Errno::NONET,
+    ];
+    by_kind || Errno::from_io_error(error).is_some_and(|it| by_number.contains(&it))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_leave_some_descriptors() {
+        for (descriptors, clients) in [(64, 32), (1024, 896), (20_000, 19_872)] {
+            assert_eq!(clients_max(Some(descriptors)), clients);
+        }
+        assert_eq!(clients_max(None), CONNECTIONS_MAX);
+    }
+
+    #[test]
+    fn only_the_systems_own_want_has_accepting_rest() {
+        for errno in [
+            Errno::CONNABORTED,
+            Errno::HOSTUNREACH,
+            Errno::HOSTDOWN,
+            Errno::NETDOWN,
+            Errno::NETUNREACH,
+            Errno::OPNOTSUPP,
+            Errno::PERM,
+            Errno::PROTO,
+            Errno::NOPROTOOPT,
+        ] {
+            assert!(is_its_own(&errno.into()), "{errno}");
+        }
+        for errno in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOBUFS,
+            Errno::NOMEM,
+            Errno::INVAL,
+        ] {
+            assert!(!is_its_own(&errno.into()), "{errno}");
+        }
+    }
 }

@@ -1,33 +1,32 @@
 //! A connection's first words: from its greeting to the moment when the core knows it as a client or a
 //! worker, or it is told why it isn't served.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{debug, warn};
 
 use super::Native;
-use super::bytes::Input;
-use super::connection::{Connection, Phase, Role};
+use super::connection::{Phase, Role};
 use super::dial::Target;
+use super::liveness::HANDSHAKE_MAX;
 use super::stream::Stream;
 use super::zmtp::command::{self, Ready};
 use super::zmtp::handshake;
+use super::zmtp::session::Session;
 use crate::core::{Event, PeerId};
-use crate::snapshot::{FrontendId, PoolId};
+use crate::snapshot::{FrontendId, PoolId, PoolSettings};
 
-/// How long a peer may take to say what it is, or to hear why it isn't served. Over a slow line a handshake
-/// takes a second; an address that doesn't answer is tried again.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-
-/// Connections that may be in their handshake at once. The oldest go first: an honest handshake takes a
-/// moment, and those that are left open on purpose must not keep others out.
+/// Connections that came and may be in their handshake at once. Those that linger in it make way, the oldest first, so
+/// that ones which are left open on purpose keep nobody out; while none does, those that come wait with the system.
 const HANDSHAKES_MAX: usize = 4096;
 
-/// How many fewer are left once there are too many, so that a flood of them doesn't have all looked through
+/// How many fewer are left once some had to make way, so that a flood of them doesn't have all looked through
 /// for each.
 const HANDSHAKES_SPARE: usize = 256;
 
-/// What an honest handshake takes at most, where there are no descriptors left for those that take longer.
+/// What an honest handshake takes at most, where there is no room left for those that take longer.
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// Clients beyond `limits.clients` that are told so on each request; yet others are told once and hung up on.
@@ -36,26 +35,31 @@ const SURPLUS_MAX: usize = 1000;
 /// What keeps a connection from being served.
 pub(super) enum Refusal {
     /// It can't be told anything.
-    HangUp(String),
+    HangUp(Cow<'static, str>),
     /// It is told in an ERROR.
-    Tell(String),
+    Tell(Cow<'static, str>),
 }
 
 impl Native {
-    /// A connection begins: it has so long to say what it is.
-    pub(super) fn begin(&mut self, peer: PeerId, now: Duration) {
-        self.peers.set_timer(peer, now + HANDSHAKE_MAX);
-        self.handshakes.push_back(peer);
-        if self.handshakes.len() > HANDSHAKES_MAX {
-            self.look_through_strangers();
-            let left = HANDSHAKES_MAX - HANDSHAKES_SPARE;
-            while self.handshakes.len() > left {
-                if let Some(oldest) = self.handshakes.pop_front() {
-                    let why = "too many connections that don't say what they are".to_owned();
-                    self.refuse(oldest, Refusal::HangUp(why), now);
-                }
-            }
+    /// Whether another connection may come that has yet to say what it is; those that linger make way for it.
+    pub(super) fn has_room_for_strangers(&mut self, now: Duration) -> bool {
+        if self.handshakes.len() < HANDSHAKES_MAX {
+            return true;
         }
+        self.look_through_strangers();
+        let many = self.handshakes.len();
+        if many >= HANDSHAKES_MAX {
+            let why = "too many connections that don't say what they are";
+            self.shed(many - (HANDSHAKES_MAX - HANDSHAKES_SPARE), why, now);
+        }
+        self.handshakes.len() < HANDSHAKES_MAX
+    }
+
+    /// There is no descriptor left for those that come: strangers that linger go. True if any did.
+    pub(super) fn free_descriptors(&mut self, now: Duration) -> bool {
+        self.look_through_strangers();
+        let why = "no descriptors are left, and it has not said what it is";
+        self.shed(usize::MAX, why, now)
     }
 
     fn look_through_strangers(&mut self) {
@@ -64,51 +68,20 @@ impl Native {
         self.handshakes.retain(is_stranger);
     }
 
-    /// There is no descriptor left for those that come: strangers that linger go. True if any did.
-    pub(super) fn shed(&mut self, now: Duration) -> bool {
-        self.look_through_strangers();
+    /// Ends so many of the strangers that linger, at most, from the oldest on; true if there were any.
+    fn shed(&mut self, most: usize, why: &'static str, now: Duration) -> bool {
         let peers = &mut self.peers;
-        let lingers = |it: &mut Connection| it.since + MOMENT <= now;
+        let lingers = |peer: &PeerId| {
+            let there = peers.get(*peer);
+            there.is_some_and(|it| it.liveness.age(now) >= MOMENT)
+        };
         let all = self.handshakes.iter().copied();
-        let gone: Vec<_> = all
-            .filter(|it| peers.get(*it).is_some_and(lingers))
-            .collect();
+        let gone: Vec<_> = all.filter(lingers).take(most).collect();
         for peer in &gone {
-            let why = "no descriptors are left, and it has not said what it is".to_owned();
-            self.refuse(*peer, Refusal::HangUp(why), now);
+            self.refuse(*peer, Refusal::HangUp(why.into()), now);
         }
+        self.look_through_strangers();
         !gone.is_empty()
-    }
-
-    /// Whether it has been in its handshake, or in saying goodbye, for too long.
-    pub(super) fn handshake_is_over(&mut self, peer: PeerId, now: Duration) {
-        let Some(connection) = self.peers.get(peer) else {
-            return;
-        };
-        let until = connection.since + HANDSHAKE_MAX;
-        if now < until {
-            self.peers.set_timer(peer, until);
-        } else if matches!(connection.phase, Phase::Closing) {
-            self.hang_up(peer, &"it did not hang up", now);
-        } else {
-            let why = format!("no handshake within {HANDSHAKE_MAX:?}");
-            self.refuse(peer, Refusal::HangUp(why), now);
-        }
-    }
-
-    /// Takes a greeting as far as it has come.
-    pub(super) fn greeted(&mut self, peer: PeerId, input: &mut Input, now: Duration) {
-        let Some(connection) = self.peers.get(peer) else {
-            return;
-        };
-        let Phase::Greeting(greeting) = &mut connection.phase else {
-            return;
-        };
-        match greeting.feed(input) {
-            Ok(Some(minor)) => connection.phase = Phase::Handshake { minor },
-            Ok(None) => {}
-            Err(stranger) => self.refuse(peer, Refusal::HangUp(stranger.to_string()), now),
-        }
     }
 
     /// A peer has said what it is.
@@ -116,14 +89,6 @@ impl Native {
         let Some(connection) = self.peers.get(peer) else {
             return;
         };
-        if let Phase::Handshake { minor } = connection.phase {
-            connection.pings = minor >= 1;
-        }
-        if connection.decoder.is_inside() {
-            // Its beginning was not kept.
-            let why = "a message before READY".to_owned();
-            return self.refuse(peer, Refusal::Tell(why), now);
-        }
         let met = match connection.role {
             Role::Frontend(frontend) => self.client(peer, frontend, ready),
             Role::Pool(pool) => self.worker(peer, pool, &ready),
@@ -132,14 +97,14 @@ impl Native {
             Ok(came) => {
                 let dial = self.peers.get(peer).and_then(|it| it.dial);
                 if let Some(dial) = dial {
-                    self.dialer.served(dial);
+                    self.dialer.served(dial, now);
                 }
                 self.core.on(now, came, &mut self.peers);
                 self.tell(now);
                 // From now on its silence counts.
                 self.peers.set_timer(peer, now);
             }
-            Err(why) => self.refuse(peer, Refusal::Tell(why), now),
+            Err(why) => self.refuse(peer, Refusal::Tell(why.into()), now),
         }
     }
 
@@ -185,7 +150,7 @@ impl Native {
         pool: PoolId,
         ready: &Ready,
     ) -> Result<Event<super::bytes::Bytes>, String> {
-        let settings = self.snapshot.pools.get(&pool);
+        let settings = self.settings(pool);
         let allowed = settings.ok_or("this pool was removed from the configuration")?;
         let met = handshake::worker(&ready.socket_type, allowed.workers)?;
         self.come(peer, Phase::Worker(met.kind), met.announced);
@@ -194,6 +159,17 @@ impl Native {
             pool,
             kind: met.kind,
             crowd: false,
+        })
+    }
+
+    /// What a pool works by. One that was removed is served by its last settings for as long as somebody waits for its
+    /// workers: they may come back for what they are owed or owe.
+    pub(super) fn settings(&self, pool: PoolId) -> Option<&PoolSettings> {
+        let there = self.snapshot.pools.get(&pool).map(Arc::as_ref);
+        there.or_else(|| {
+            self.core
+                .settings(pool)
+                .filter(|_| !self.core.is_idle(pool))
         })
     }
 
@@ -211,9 +187,9 @@ impl Native {
             return;
         };
         let role = connection.role;
-        let address = connection.stream.peer();
         let (Refusal::HangUp(text) | Refusal::Tell(text)) = &why;
         if let Some(left_out) = self.quiet.refused.allow(now) {
+            let address = connection.stream.peer();
             let place = self.place(role);
             warn!(
                 peer = address,
@@ -226,13 +202,37 @@ impl Native {
                 self.forget(peer);
                 self.peers.note_refused(peer);
                 self.peers.put(peer, |into| command::put_error(into, &text));
-                self.handshakes.push_back(peer);
-                if let Some(connection) = self.peers.get(peer) {
-                    connection.phase = Phase::Closing;
-                    connection.since = now;
-                    self.peers.set_timer(peer, now + HANDSHAKE_MAX);
-                }
+                self.say_goodbye_to(peer, now);
             }
+        }
+    }
+
+    /// Ends a connection whose peer may not have read yet what was written: closed with something unread in it, it
+    /// would be reset, and what is still on its way be lost. It is read, and dropped, until the peer hangs up.
+    pub(super) fn part(&mut self, peer: PeerId, why: &dyn std::fmt::Display, now: Duration) {
+        if let Some(connection) = self.peers.get(peer) {
+            debug!(peer = connection.stream.peer(), "a connection ends: {why}");
+        }
+        self.forget(peer);
+        self.say_goodbye_to(peer, now);
+    }
+
+    fn say_goodbye_to(&mut self, peer: PeerId, now: Duration) {
+        let Some(connection) = self.peers.get(peer) else {
+            return;
+        };
+        connection.phase = Phase::Closing;
+        connection.liveness.begin(now);
+        // What it had begun to say is not heard any more.
+        connection.session = Session::default();
+        connection.rest = None;
+        let called = connection.dial.is_some();
+        self.peers.note_half(peer, false, now);
+        self.peers.set_timer(peer, now + HANDSHAKE_MAX);
+        // Once all is written it is told that nothing more comes.
+        self.peers.mark_dirty(peer);
+        if !called {
+            self.handshakes.push_back(peer);
         }
     }
 
@@ -278,7 +278,7 @@ impl Native {
             match peer {
                 Ok(peer) => {
                     self.dialer.connected(dial, peer);
-                    self.begin(peer, now);
+                    self.peers.set_timer(peer, now + HANDSHAKE_MAX);
                 }
                 Err(error) => self.dialer.failed(dial, &error, now),
             }
@@ -296,9 +296,9 @@ impl Native {
         match connection.stream.outcome() {
             Ok(true) => {
                 // It fails only if the peer has gone.
-                let _ = connection.stream.set_nodelay();
-                connection.phase = Phase::Greeting(Box::default());
-                connection.since = now;
+                let _ = connection.stream.set_up();
+                connection.phase = Phase::Meeting;
+                connection.liveness.begin(now);
                 self.peers.greet(peer);
             }
             Ok(false) => {}

@@ -8,8 +8,8 @@
 //! another configuration; `end` says goodbye. All memory that a peer can claim is bounded where it is claimed:
 //! in `decoder` what comes in, in `peers` what goes out, in `meet` the number of strangers.
 //!
-//! [`zmtp`], [`mod@bytes`] and [`outbox`] do no I/O. They are public for benches and fuzz targets to drive them
-//! alone; nothing else outside the engine may.
+//! [`zmtp`], [`liveness`], [`mod@bytes`] and [`outbox`] do no I/O: a connection is these, and a stream. They are public
+//! for benches and fuzz targets to drive them alone; nothing else outside the engine may.
 
 mod address;
 pub mod bytes;
@@ -17,6 +17,7 @@ mod connection;
 mod dial;
 mod end;
 mod listen;
+pub mod liveness;
 mod meet;
 pub mod outbox;
 mod peers;
@@ -43,15 +44,25 @@ use crate::core::{Core, Event, Ledger, PeerId};
 use crate::metrics::Inquiries;
 use crate::snapshot::Snapshot;
 use bytes::Bytes;
+use connection::Room;
 use dial::Dialer;
 use listen::Listeners;
 use peers::Peers;
 use quiet::Quiet;
 pub(super) use reload::Reloader;
 use reload::{Commit, SharedBook};
+use traffic::Share;
 
 /// Events that one wait may tell of; others are told by the next one.
 const EVENTS: usize = 1024;
+
+/// How long reading may go on in a turn before what was decided is written, whoever has yet to be read: some part of
+/// what a request takes over a network, so that no crowd of busy peers is felt by a quiet one.
+const READ_MAX: Duration = Duration::from_millis(2);
+
+/// Small messages after which it is looked how long it has taken: a fraction of [`READ_MAX`], so that most turns read
+/// no clock for it.
+const WORK_UNTIMED: usize = 512;
 
 /// What orders come by.
 const CONTROL: Token = Token(0);
@@ -102,6 +113,11 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         observer,
         thread,
     })
+}
+
+/// Binds everything, and lets go of it.
+pub(super) fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
+    reload::try_binds(snapshot)
 }
 
 struct Native {
@@ -190,10 +206,12 @@ impl Native {
 
     /// One turn: the whole engine.
     fn turn(&mut self, events: &mut Events) -> io::Result<Go> {
-        let wait = self.wait();
+        // The clock is read before the wait and after it; what happens in between happens then.
+        let ends = self.start.elapsed();
+        let wait = self.wait(ends);
         let counters = &mut self.peers.counters;
         counters.turns += 1;
-        counters.busy += self.start.elapsed().saturating_sub(self.woke);
+        counters.busy += ends.saturating_sub(self.woke);
         match self.poll.poll(events, wait) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
@@ -220,7 +238,7 @@ impl Native {
     }
 
     /// How long nothing needs to be done, unless something happens.
-    fn wait(&self) -> Option<Duration> {
+    fn wait(&self, now: Duration) -> Option<Duration> {
         let at_once = !self.peers.ready.is_empty()
             || self.peers.is_dirty()
             || self.listeners.is_ready()
@@ -234,11 +252,10 @@ impl Native {
             self.listeners.next(),
             self.dialer.next(),
             self.flush_until,
-            self.removing
-                .then_some(self.start.elapsed() + reload::LOOK_AGAIN),
+            self.removing.then_some(now + reload::LOOK_AGAIN),
         ];
         let due = due.into_iter().flatten().min()?;
-        Some(due.saturating_sub(self.start.elapsed()))
+        Some(due.saturating_sub(now))
     }
 
     /// Notes what the system tells; true if there may be an order.
@@ -266,27 +283,41 @@ impl Native {
         };
         connection.half_closed |= event.is_read_closed() || event.is_error();
         connection.readable |= event.is_readable() || connection.half_closed;
-        let writable = event.is_writable() && !connection.outbox.is_empty();
+        let writable = event.is_writable() || event.is_write_closed() || event.is_error();
+        if writable && connection.room == Room::Full {
+            connection.room = Room::Again;
+        }
+        let writable = writable && !connection.outbox.is_empty();
         self.peers.queue(peer);
         if writable {
             self.peers.mark_dirty(peer);
         }
     }
 
-    /// Gives each peer that has something to say its turn; true if any had.
+    /// Gives each peer that has something to say its turn; true if any had. If that takes long, the rest has it after
+    /// what was decided so far is written and the system was asked for more.
     fn read(&mut self, now: Duration) -> bool {
         let turns = self.peers.ready.len();
+        let share = Share::of(turns);
+        let mut work = 0;
         for _ in 0..turns {
-            if let Some(peer) = self.peers.ready.pop_front() {
-                self.serve(peer, now);
-                self.tell(now);
+            let Some(peer) = self.peers.ready.pop_front() else {
+                break;
+            };
+            work += self.serve(peer, share, now);
+            self.tell(now);
+            if work >= WORK_UNTIMED {
+                if self.start.elapsed().saturating_sub(now) >= READ_MAX {
+                    break;
+                }
+                work = 0;
             }
         }
         turns > 0
     }
 
     fn write(&mut self, now: Duration) {
-        self.peers.flush();
+        self.peers.flush(now);
         self.tell(now);
     }
 

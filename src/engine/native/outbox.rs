@@ -19,12 +19,17 @@ const PIECES_MAX: usize = 64;
 /// Bytes that an answer which waits costs beside its frames, so that a flood of small ones is bounded too.
 const ANSWER_OVERHEAD: u64 = 64;
 
+/// Places in its lists that an outbox keeps when nothing waits: a few KiB, so that a steady flow allocates nothing.
+const PLACES_KEPT: usize = 64;
+
 /// One peer's.
 #[derive(Debug, Default)]
 pub struct Outbox {
     pieces: VecDeque<Piece>,
     /// Bytes of the first piece that are written.
     written_of_first: usize,
+    /// So many of the pieces have let go of the buffers that they were received in.
+    compacted: usize,
     unwritten: u64,
     /// Bytes written so far.
     written: u64,
@@ -102,9 +107,17 @@ impl Outbox {
     /// An answer that is written, and hasn't been told before.
     pub fn next_written(&mut self) -> Option<Outcome> {
         let written = self.written;
-        let front = self.answers.front().filter(|(end, _)| *end <= written)?.1;
+        let Some((end, outcome)) = self.answers.front().copied() else {
+            if self.answers.capacity() > PLACES_KEPT {
+                self.answers = VecDeque::new();
+            }
+            return None;
+        };
+        if end > written {
+            return None;
+        }
         self.answers.pop_front();
-        Some(front)
+        Some(outcome)
     }
 
     /// An answer that waits, when nothing will be written any more.
@@ -147,10 +160,18 @@ impl Outbox {
 
     /// Lets go of the buffers that what waits was received in, as far as it is but a part of them.
     pub fn compact(&mut self) {
-        for piece in &mut self.pieces {
+        for piece in self.pieces.range_mut(self.compacted..) {
             if let Piece::Shared(bytes) = piece {
                 *bytes = std::mem::take(bytes).compact();
             }
+        }
+        self.compacted = self.pieces.len();
+    }
+
+    /// Nothing waits any more: what a burst has grown is given back, or each connection would keep it for life.
+    pub fn rest(&mut self) {
+        if self.pieces.is_empty() && self.pieces.capacity() > PLACES_KEPT {
+            self.pieces = VecDeque::new();
         }
     }
 
@@ -164,6 +185,7 @@ impl Outbox {
                 break;
             }
             self.written_of_first -= length;
+            self.compacted = self.compacted.saturating_sub(1);
             match self.pieces.pop_front() {
                 Some(Piece::Copied(piece)) => spare.keep_piece(piece),
                 Some(Piece::Shared(bytes)) => spare.keep(bytes),
@@ -228,6 +250,45 @@ mod tests {
             assert!(out == expected, "{most} at a time");
             assert!(outbox.is_empty() && outbox.pieces.is_empty());
         }
+    }
+
+    #[test]
+    fn what_a_burst_has_grown_is_given_back() {
+        let mut outbox = Outbox::default();
+        let mut spare = Spare::default();
+        let large = Bytes::from(vec![9; SHARED_MIN]);
+        for round in 0..2 {
+            for _ in 0..1_000 {
+                outbox.push(&mut spare, &large, false);
+                outbox.mark(Outcome::Answered(RouteId::NONE));
+            }
+            assert!(outbox.pieces.capacity() >= 1_000, "round {round}");
+            assert!(take(&mut outbox, &mut Vec::new(), usize::MAX / 2));
+            outbox.rest();
+            while outbox.next_written().is_some() {}
+            assert!(outbox.pieces.capacity() <= PLACES_KEPT);
+            assert!(outbox.answers.capacity() <= PLACES_KEPT);
+        }
+    }
+
+    #[test]
+    fn what_waits_is_compacted_once() {
+        let mut outbox = Outbox::default();
+        let mut spare = Spare::default();
+        let mut received = super::super::bytes::Input::from(vec![7; 3 * SHARED_MIN]);
+        let mut expected = Vec::new();
+        for n in 0..3 {
+            let frame = received.take(SHARED_MIN);
+            outbox.push(&mut spare, &frame, false);
+            zmtp::put_frame(&mut expected, 0, frame.bytes());
+            outbox.compact();
+            assert_eq!(outbox.compacted, outbox.pieces.len(), "{n}");
+        }
+        let mut out = Vec::new();
+        while !take(&mut outbox, &mut out, SHARED_MIN) {
+            assert!(outbox.compacted <= outbox.pieces.len());
+        }
+        assert_eq!((out == expected, outbox.compacted), (true, 0));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use mio::{Interest, Registry, Token};
 
 use super::bytes::{Bytes, Spare};
-use super::connection::{Connection, Phase, Role};
+use super::connection::{Connection, Phase, Role, Room};
 use super::dial::DialId;
 use super::outbox::Outbox;
 use super::stream::Stream;
@@ -52,6 +52,8 @@ pub(super) struct Peers {
     pub(super) timers: Timers,
     /// Bytes of answers that a client may leave unread: `limits.client_bytes`.
     pub(super) outbox_max: u64,
+    /// Memory that messages take which aren't whole.
+    halves: u64,
     /// Its gauge of connections is filled in when somebody asks.
     pub(super) counters: EngineCounters,
 }
@@ -70,6 +72,7 @@ impl Peers {
             spare: Spare::default(),
             timers: Timers::default(),
             outbox_max: u64::MAX,
+            halves: 0,
             counters: EngineCounters {
                 bytes_in: Some(0),
                 bytes_out: Some(0),
@@ -90,9 +93,9 @@ impl Peers {
         (token.0 >> PLACE_BITS > 0).then_some(PeerId(token.0 as u64))
     }
 
-    /// Whether another connection has a place.
-    pub(super) fn has_room(&self) -> bool {
-        self.places.len() - self.free.len() < CONNECTIONS_MAX
+    /// How many connections there are.
+    pub(super) fn count(&self) -> usize {
+        self.places.len() - self.free.len()
     }
 
     /// Takes over a connection, which is greeted at once.
@@ -157,7 +160,7 @@ impl Peers {
             self.timers.set(connection, at);
         }
         // A peer that ever asks to be looked at sooner, or comes and goes, leaves entries behind.
-        let connections = self.places.len() - self.free.len();
+        let connections = self.count();
         if self.timers.len() > 2 * connections + TIMERS_SPARE {
             let places = &mut self.places;
             self.timers.retain(|at, peer| {
@@ -207,17 +210,27 @@ impl Peers {
     }
 
     /// Writes to all that have something waiting, as far as they take it.
-    pub(super) fn flush(&mut self) {
+    pub(super) fn flush(&mut self, now: Duration) {
         let mut dirty = std::mem::take(&mut self.dirty);
         for peer in dirty.drain(..) {
-            self.write(peer);
+            self.write(peer, now);
         }
         // What was marked meanwhile comes first next time; there is seldom anything.
         dirty.append(&mut self.dirty);
         self.dirty = dirty;
     }
 
-    fn write(&mut self, peer: PeerId) {
+    /// Writes what waits for a peer even if the system has not told that it has room again: it may be about to.
+    pub(super) fn try_to_write(&mut self, peer: PeerId, now: Duration) {
+        if let Some(connection) = find(&mut self.places, peer) {
+            if connection.room == Room::Full {
+                connection.room = Room::Again;
+                self.write(peer, now);
+            }
+        }
+    }
+
+    fn write(&mut self, peer: PeerId, now: Duration) {
         let Some(connection) = find(&mut self.places, peer) else {
             return;
         };
@@ -225,13 +238,14 @@ impl Peers {
         if matches!(connection.phase, Phase::Connecting) {
             return;
         }
+        let tried = connection.room != Room::Full;
         let before = connection.outbox.unwritten();
-        let written = connection.write(&mut self.spare);
+        let written = connection.write(&mut self.spare, now);
         let left = connection.outbox.unwritten();
         if let Some(bytes) = &mut self.counters.bytes_out {
             *bytes += before - left;
         }
-        self.counters.full += u64::from(left > 0);
+        self.counters.full += u64::from(tried && left > 0);
         note_unsent(connection, &mut self.counters, left);
         while let Some(outcome) = connection.outbox.next_written() {
             let fate = Fate::Delivered;
@@ -282,6 +296,7 @@ impl Peers {
             return;
         };
         self.free.push(place);
+        self.halves -= connection.half;
         note_unsent(&mut connection, &mut self.counters, 0);
         if connection.paused {
             moved(&mut self.counters.paused, false);
@@ -296,6 +311,44 @@ impl Peers {
             self.news.push_back(Event::Settled { outcome, fate });
         }
         self.hung_up.extend(connection.dial);
+    }
+
+    /// After a peer's turn: what it takes for a message that isn't whole, and when that is to be looked at.
+    pub(super) fn note_half(
+        &mut self,
+        peer: PeerId,
+        whole: bool,
+        now: Duration,
+    ) -> Option<Duration> {
+        let connection = find(&mut self.places, peer)?;
+        let inside = connection.is_known() && connection.session.is_inside();
+        let half = if inside { connection.session.held() } else { 0 };
+        self.halves = self.halves + half - std::mem::replace(&mut connection.half, half);
+        connection.liveness.inside(inside, whole, now);
+        connection.liveness.half_due()
+    }
+
+    /// If messages that aren't whole take more than so much memory: the peers whose messages come slowest, so many that
+    /// a part of it is free again and not each message has all looked through.
+    pub(super) fn slowest_halves(&self, most: u64, now: Duration) -> Vec<PeerId> {
+        if self.halves <= most {
+            return Vec::new();
+        }
+        let with_half = self.all().filter(|it| it.half > 0);
+        let mut halves: Vec<_> = with_half
+            .map(|it| (it.liveness.pace(it.half, now), it.half, it.peer))
+            .collect();
+        halves.sort_unstable();
+        let mut left = self.halves;
+        let mut slowest = Vec::new();
+        for (_, half, peer) in halves {
+            if left <= most - most / 8 {
+                break;
+            }
+            left -= half;
+            slowest.push(peer);
+        }
+        slowest
     }
 
     /// A connection is told why it isn't served: if it was new, its handshake has failed.
@@ -368,7 +421,7 @@ impl Outlet<Bytes> for Peers {
 
     fn counters(&self) -> EngineCounters {
         EngineCounters {
-            connections: Some((self.places.len() - self.free.len()) as u64),
+            connections: Some(self.count() as u64),
             ..self.counters.clone()
         }
     }

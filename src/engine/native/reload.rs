@@ -4,26 +4,23 @@
 //! name if need be; new ones are bound while it is prepared; what it has no more is closed when it is
 //! committed, or, where somebody is still owed something, once nothing is.
 
+mod book;
+mod removed;
+
 use std::collections::BTreeSet;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use tracing::info;
-
 use super::Native;
-use super::address::{Address, resolve};
+use super::address::Address;
 use super::connection::{Phase, Role};
-use super::listen::ListenerId;
-use super::peers::CONNECTIONS_MAX;
-use super::stream::Listener;
-use crate::core::{Event, PeerId};
+use crate::core::Event;
 use crate::engine::{Control, EngineError, Listening};
 use crate::pool::WorkerKind;
 use crate::snapshot::{Snapshot, Workers};
-
-/// How often it is looked whether what was removed can be closed.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
+use book::{Entry, How, Planned};
+pub(super) use book::{SharedBook, try_binds};
+pub(super) use removed::LOOK_AGAIN;
 
 /// Prepares reloads and hands them to the data thread.
 #[derive(Clone)]
@@ -40,91 +37,6 @@ pub(super) struct Commit {
     calls: Vec<(Role, Address)>,
     /// Told once it has taken hold.
     done: mpsc::Sender<()>,
-}
-
-/// A listener as the configuration wants it.
-struct Planned {
-    id: ListenerId,
-    role: Role,
-    how: How,
-}
-
-enum How {
-    /// It is there.
-    Keep,
-    Open(Listener),
-    /// Its address is held by one that is about to close.
-    TakeOver(Address),
-}
-
-/// The listeners that there are, whichever thread has them.
-#[derive(Debug, Default)]
-struct Book {
-    there: Vec<Entry>,
-    last: ListenerId,
-    /// Reloads that are prepared and not committed: they count on what is there.
-    pending: usize,
-    /// The engine has ended: nothing is prepared any more.
-    ended: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    id: ListenerId,
-    role: Role,
-    /// As it stands in routes.yaml.
-    bind: String,
-    /// As the system resolved it.
-    endpoint: String,
-}
-
-impl Entry {
-    /// For people.
-    fn shown(&self, snapshot: &Snapshot) -> Listening {
-        Listening {
-            role: match self.role {
-                Role::Frontend(_) => "frontend",
-                Role::Pool(_) => "pool",
-            },
-            name: name(self.role, snapshot).to_owned(),
-            endpoint: self.endpoint.clone(),
-        }
-    }
-}
-
-/// The book, shared by the data thread and whoever prepares a reload.
-#[derive(Clone, Debug, Default)]
-pub(super) struct SharedBook(Arc<Mutex<Book>>);
-
-impl SharedBook {
-    /// Nothing that is done under the lock can be left half done by a panic.
-    fn lock(&self) -> MutexGuard<'_, Book> {
-        self.0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    /// The engine has ended.
-    pub(super) fn close(&self) {
-        self.lock().ended = true;
-    }
-
-    fn committed(&self) {
-        self.lock().pending -= 1;
-    }
-
-    /// Whether a listener may close; it then counts as gone. Never waits: a reload that is being
-    /// prepared is a reason to come again.
-    fn may_close(&self, id: ListenerId) -> bool {
-        let book = self.0.try_lock();
-        book.is_ok_and(|mut book| {
-            let may = book.pending == 0;
-            if may {
-                book.there.retain(|entry| entry.id != id);
-            }
-            may
-        })
-    }
 }
 
 impl Reloader {
@@ -191,26 +103,6 @@ fn ending() -> EngineError {
     EngineError::new("reload", "the gateway is ending")
 }
 
-fn name(role: Role, snapshot: &Snapshot) -> &str {
-    match role {
-        Role::Frontend(id) => snapshot.names.of_frontend(id),
-        Role::Pool(id) => snapshot.names.of_pool(id),
-    }
-}
-
-/// Everything that a configuration listens on.
-fn binds(snapshot: &Snapshot) -> Vec<(Role, &String)> {
-    let frontends = snapshot.frontends.iter().flat_map(|(id, it)| {
-        let binds = it.endpoints.bind.iter();
-        binds.map(|bind| (Role::Frontend(*id), bind))
-    });
-    let pools = snapshot.pools.iter().flat_map(|(id, it)| {
-        let binds = it.endpoints.bind.iter();
-        binds.map(|bind| (Role::Pool(*id), bind))
-    });
-    frontends.chain(pools).collect()
-}
-
 /// Everything that a configuration connects to.
 fn calls(snapshot: &Snapshot) -> Result<Vec<(Role, Address)>, EngineError> {
     let frontends = snapshot.frontends.iter().flat_map(|(id, it)| {
@@ -229,136 +121,6 @@ fn calls(snapshot: &Snapshot) -> Result<Vec<(Role, Address)>, EngineError> {
     .collect()
 }
 
-impl Book {
-    /// What will be there, what the data thread is to do about it, and the last number given.
-    fn plan(
-        &self,
-        snapshot: &Snapshot,
-    ) -> Result<(Vec<Entry>, Vec<Planned>, ListenerId), EngineError> {
-        let wanted = binds(snapshot);
-        let mut old = self.there.clone();
-        let mut kept = vec![None; wanted.len()];
-        // First what stays as it is, then what changes hands; a port that the system chose doesn't, since
-        // nobody can have meant that one.
-        for same_role in [true, false] {
-            for (slot, (role, bind)) in kept.iter_mut().zip(&wanted) {
-                let fits = |entry: &Entry| {
-                    let chosen = bind.ends_with(":0") || bind.ends_with(":*");
-                    entry.bind == **bind && (entry.role == *role || !same_role && !chosen)
-                };
-                if slot.is_none() {
-                    let at = old.iter().position(fits);
-                    *slot = at.map(|at| old.swap_remove(at));
-                }
-            }
-        }
-        let mut last = self.last;
-        let mut there = Vec::new();
-        let mut planned = Vec::new();
-        for (kept, (role, bind)) in kept.into_iter().zip(wanted) {
-            let (entry, how) = match kept {
-                Some(entry) => (Entry { role, ..entry }, How::Keep),
-                None => {
-                    last += 1;
-                    open(last, role, bind, &old, snapshot)?
-                }
-            };
-            planned.push(Planned {
-                id: entry.id,
-                role,
-                how,
-            });
-            there.push(entry);
-        }
-        // A removed pool's workers may come back to answer what they hold, for as long as nobody else
-        // wants the address.
-        let lingers = |entry: &Entry| match entry.role {
-            Role::Pool(id) => !snapshot.pools.contains_key(&id),
-            Role::Frontend(_) => false,
-        };
-        let wants = |how: &How| matches!(how, How::TakeOver(_));
-        let taken_over = planned.iter().any(|planned| wants(&planned.how));
-        for entry in old.into_iter().filter(|it| lingers(it) && !taken_over) {
-            planned.push(Planned {
-                id: entry.id,
-                role: entry.role,
-                how: How::Keep,
-            });
-            there.push(entry);
-        }
-        Ok((there, planned, last))
-    }
-}
-
-/// Listens on a new address, or plans to once one of `leaving` has left it.
-fn open(
-    id: ListenerId,
-    role: Role,
-    bind: &str,
-    leaving: &[Entry],
-    snapshot: &Snapshot,
-) -> Result<(Entry, How), EngineError> {
-    let failed = |error: io::Error| {
-        let kind = match role {
-            Role::Frontend(_) => "frontend",
-            Role::Pool(_) => "pool",
-        };
-        let name = name(role, snapshot);
-        EngineError::new(format!("{kind} {name}: can't listen on {bind}"), error)
-    };
-    if id >= CONNECTIONS_MAX {
-        return Err(failed(io::Error::other(
-            "too many listeners since the start",
-        )));
-    }
-    let address = Address::parse(bind).map_err(failed)?;
-    let entry = |endpoint| Entry {
-        id,
-        role,
-        bind: bind.to_owned(),
-        endpoint,
-    };
-    match Listener::bind(&address) {
-        Ok(listener) => {
-            let endpoint = listener.endpoint().map_err(failed)?;
-            Ok((entry(endpoint), How::Open(listener)))
-        }
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            let address = concrete(address).map_err(failed)?;
-            let is_in_the_way = |entry: &Entry| clashes(&entry.endpoint, &address);
-            match leaving.iter().any(is_in_the_way) {
-                true => Ok((entry(address.to_string()), How::TakeOver(address))),
-                false => Err(failed(error)),
-            }
-        }
-        Err(error) => Err(failed(error)),
-    }
-}
-
-/// The same without a name to look up, which the data thread must not do.
-fn concrete(address: Address) -> io::Result<Address> {
-    let Address::Tcp { host, port } = &address else {
-        return Ok(address);
-    };
-    let found = resolve(host, *port)?.into_iter().next();
-    Ok(match found {
-        Some(at) => Address::Tcp {
-            host: at.ip().to_string(),
-            port: at.port(),
-        },
-        None => address,
-    })
-}
-
-/// Whether a listener may be what keeps an address from being free.
-fn clashes(endpoint: &str, wanted: &Address) -> bool {
-    match (Address::parse(endpoint), wanted) {
-        (Ok(Address::Tcp { port, .. }), Address::Tcp { port: wanted, .. }) => port == *wanted,
-        (Ok(there), wanted) => there == *wanted,
-        _ => false,
-    }
-}
-
 impl Native {
     /// Takes over the reloads that were handed over.
     pub(super) fn commit(&mut self, now: Duration) {
@@ -371,7 +133,7 @@ impl Native {
             } = commit;
             self.snapshot = Arc::clone(&snapshot);
             self.peers.outbox_max = snapshot.limits.client_bytes;
-            self.adopt_listeners(listeners);
+            self.adopt_listeners(listeners, now);
             self.adopt_calls(calls, now);
             self.core
                 .on(now, Event::Reload { snapshot }, &mut self.peers);
@@ -390,7 +152,7 @@ impl Native {
         }
     }
 
-    fn adopt_listeners(&mut self, planned: Vec<Planned>) {
+    fn adopt_listeners(&mut self, planned: Vec<Planned>, now: Duration) {
         let wanted: BTreeSet<_> = planned.iter().map(|planned| planned.id).collect();
         // First those that go, so that their addresses are free.
         self.listeners.there.retain(|id, _| wanted.contains(id));
@@ -402,7 +164,7 @@ impl Native {
                     }
                 }
                 How::Open(listener) => self.listeners.open(id, role, listener),
-                How::TakeOver(address) => self.listeners.take_over(id, role, address),
+                How::TakeOver(address) => self.listeners.take_over(id, role, address, now),
             }
         }
     }
@@ -453,69 +215,6 @@ impl Native {
         };
         let mut listeners = self.listeners.there.values();
         self.removing |= listeners.any(|it| lingers(&it.role));
-    }
-
-    /// Closes what the configuration has no more, once nothing is owed through it.
-    pub(super) fn close_removed(&mut self, now: Duration) {
-        if self.looked + LOOK_AGAIN > now {
-            return;
-        }
-        self.looked = now;
-        self.removing = false;
-        let all: Vec<PeerId> = self.peers.all().map(|it| it.peer).collect();
-        for peer in all {
-            match self.is_owed(peer) {
-                None => {}
-                Some(true) => self.removing = true,
-                Some(false) => self.hang_up(peer, &"the configuration has it no more", now),
-            }
-        }
-        self.tell(now);
-        self.close_listeners();
-        if !self.removing {
-            info!("what the configuration has no more has done what it owed, and is closed");
-        }
-    }
-
-    /// Of a connection that is to go: whether it must wait, because something is owed through it. None of
-    /// one that stays.
-    fn is_owed(&mut self, peer: PeerId) -> Option<bool> {
-        let connection = self.peers.get(peer)?;
-        let busy = connection.queued || connection.decoder.is_inside();
-        let busy = busy || !connection.outbox.is_empty();
-        let retired = connection.retired;
-        match (connection.role, &connection.phase) {
-            (Role::Frontend(id), _) if !self.snapshot.frontends.contains_key(&id) => {
-                Some(busy || self.core.is_owed(peer))
-            }
-            (Role::Pool(id), _) if !self.snapshot.pools.contains_key(&id) => {
-                Some(!self.core.is_idle(id))
-            }
-            (Role::Pool(_), Phase::Worker(_)) if retired => Some(busy || self.core.holds(peer)),
-            (Role::Frontend(_), _) if retired => Some(busy || self.core.is_owed(peer)),
-            _ if retired => Some(false),
-            _ => None,
-        }
-    }
-
-    fn close_listeners(&mut self) {
-        let removed = |role: Role| match role {
-            Role::Pool(id) => !self.snapshot.pools.contains_key(&id),
-            Role::Frontend(_) => false,
-        };
-        let listeners = self.listeners.there.iter();
-        let removed: Vec<_> = listeners
-            .filter(|(_, it)| removed(it.role))
-            .map(|(id, it)| (*id, it.role))
-            .collect();
-        for (id, role) in removed {
-            let idle = matches!(role, Role::Pool(pool) if self.core.is_idle(pool));
-            if idle && self.book.may_close(id) {
-                self.listeners.there.remove(&id);
-            } else {
-                self.removing = true;
-            }
-        }
     }
 }
 

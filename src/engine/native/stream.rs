@@ -6,17 +6,34 @@ use std::net::{Shutdown, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use super::address::{self, Address, resolve};
 
 /// Connections that may wait to be taken in; the system may have a lower bound of its own. All peers come at
 /// once after a restart, and one that finds no room tries again only after a second, then after three.
 const BACKLOG: i32 = 4096;
+
+/// Silence after which the system asks whether a peer's host is still there. A client may be idle for hours and has
+/// no heartbeat, so nothing else would ever tell that its host, or the line to it, is gone. More often would cost
+/// tens of thousands of idle clients' lines something.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+
+/// Between two such questions, and how many go unanswered before the host counts as gone: with the silence before
+/// them two minutes, more than a router takes to restart.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+#[cfg(target_os = "linux")]
+const KEEPALIVE_COUNT: u32 = 4;
+
+/// How long what was sent may go unacknowledged, or a peer take nothing at all: as long as the questions take that
+/// are asked of a silent one. The system's own patience is a quarter of an hour, and answers lie in memory meanwhile.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(120);
 
 /// A connection.
 #[derive(Debug)]
@@ -56,12 +73,23 @@ impl Stream {
         }
     }
 
-    /// Has small messages leave at once; ipc always does.
-    pub(super) fn set_nodelay(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.set_nodelay(true),
-            Self::Ipc(_) => Ok(()),
-        }
+    /// What a connection needs once it stands: small messages leave at once, and a peer whose host has gone
+    /// without a word is found out. With ipc, the system sees to both.
+    pub(super) fn set_up(&self) -> io::Result<()> {
+        let Self::Tcp(stream) = self else {
+            return Ok(());
+        };
+        stream.set_nodelay(true)?;
+        let socket = SockRef::from(stream);
+        let probes = TcpKeepalive::new()
+            .with_time(KEEPALIVE_IDLE)
+            .with_interval(KEEPALIVE_INTERVAL);
+        #[cfg(target_os = "linux")]
+        let probes = probes.with_retries(KEEPALIVE_COUNT);
+        socket.set_tcp_keepalive(&probes)?;
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
+        Ok(())
     }
 
     /// The other end, for people.
@@ -136,7 +164,7 @@ impl Listener {
         match address {
             Address::Tcp { host, port } => {
                 let mut failed = io::Error::new(io::ErrorKind::NotFound, "no such host");
-                for at in resolve(host, *port)? {
+                for at in ipv4_first(resolve(host, *port)?) {
                     match listen(at) {
                         Ok(listener) => return Ok(Self::Tcp(listener)),
                         Err(error) => failed = error,
@@ -177,6 +205,13 @@ impl Listener {
             Self::Ipc(listener, _) => listener.register(registry, token, Interest::READABLE),
         }
     }
+}
+
+/// A name may stand for several addresses, of which one is listened on: an IPv4 address if there is one, since peers
+/// that are told the same name look for that, libzmq's above all.
+pub(super) fn ipv4_first(mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found
 }
 
 /// Listens on a TCP address. By hand, since a listener of mio's or the standard library's has a queue of 128.
@@ -277,6 +312,54 @@ mod tests {
         }
         let none = listener.accept().unwrap_err();
         assert_eq!(none.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_name_that_stands_for_both_is_listened_on_by_ipv4() {
+        let [six, four, other] =
+            ["[::1]:7", "127.0.0.1:7", "10.0.0.1:7"].map(|at| at.parse().unwrap());
+        assert_eq!(ipv4_first(vec![six, four, other]), [four, other, six]);
+        assert_eq!(ipv4_first(vec![six]), [six]);
+        let listener = Listener::bind(&Address::parse("tcp://localhost:0").unwrap()).unwrap();
+        let endpoint = listener.endpoint().unwrap();
+        let found = resolve("localhost", 0).unwrap();
+        if found.iter().any(SocketAddr::is_ipv4) {
+            assert!(endpoint.starts_with("tcp://127."), "{endpoint}");
+        }
+    }
+
+    /// Both ends of a connection that stands.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_host_that_is_gone_is_found_out() {
+        let listener = Listener::bind(&Address::parse("tcp://127.0.0.1:0").unwrap()).unwrap();
+        let at = listener.endpoint().unwrap();
+        let at = at.strip_prefix("tcp://").unwrap().parse().unwrap();
+        let called = Stream::connect_tcp(at).unwrap();
+        let taken = loop {
+            match listener.accept() {
+                Ok(stream) => break stream,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        };
+        for stream in [called, taken] {
+            stream.set_up().unwrap();
+            let Stream::Tcp(stream) = &stream else {
+                panic!("{stream:?}");
+            };
+            let socket = SockRef::from(stream);
+            assert!(stream.nodelay().unwrap() && socket.keepalive().unwrap());
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
+            assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_COUNT);
+            let patience = socket.tcp_user_timeout().unwrap();
+            assert_eq!(patience, Some(UNACKNOWLEDGED_MAX));
+        }
+        assert_eq!(
+            UNACKNOWLEDGED_MAX,
+            KEEPALIVE_IDLE + KEEPALIVE_COUNT * KEEPALIVE_INTERVAL,
+            "the system takes the longer of both"
+        );
     }
 
     #[cfg(target_os = "linux")]

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::Native;
-use super::bytes::Input;
+use super::bytes::{CHUNK, Input};
 use super::connection::{Connection, Phase, Read, Role};
+use super::liveness::{Over, Verdict};
 use super::meet::Refusal;
-use super::zmtp::command::{self, Command};
-use super::zmtp::decoder::{Bounds, Item};
+use super::zmtp::command;
+use super::zmtp::decoder::Bounds;
+use super::zmtp::session::Said;
 use crate::core::{Event, PeerId};
 
 /// Reads in a turn of a peer that sends a large frame; of others there is one.
@@ -15,7 +17,21 @@ const READS: usize = 4;
 
 /// Messages and commands in a turn of one peer: what one read can hold of the smallest ones would keep the
 /// others waiting for tens of milliseconds.
-const ITEMS: usize = 1024;
+const ITEMS_MAX: usize = 1024;
+
+/// The same of all peers that have something, together. Whoever comes last waits for so many, a few milliseconds'
+/// work, however many there are.
+const ITEMS_OF_ALL: usize = 8192;
+
+/// And of one peer however many there are: fewer would not be worth its read.
+const ITEMS_MIN: usize = 16;
+
+/// Peers that may each have as much read as a buffer holds; of more, each has less, so that what is read and waits
+/// for its peer's next turn takes so many buffers in all.
+const CHUNKS: usize = 64;
+
+/// Least that is read in a turn: what so few messages may well have.
+const READ_MIN: usize = 4 << 10;
 
 /// Bytes that a worker's answer may have beside the message: token, delimiter. The core judges the message
 /// by itself.
@@ -25,162 +41,193 @@ const HEAD_BYTES: u64 = 1024;
 /// too many.
 const HEAD_FRAMES: usize = 3;
 
-/// How long a message that has begun may rest. It holds memory, and its sender may be gone without a word.
-const HALF_MESSAGE_MAX: Duration = Duration::from_secs(30);
+/// Memory that messages which aren't whole may take on all connections together, if it is enough for
+/// [`HALF_MESSAGES_LEAST`] of the largest: many times what honest peers have under way at a time.
+const HALF_MESSAGES_MAX: u64 = 256 << 20;
 
-/// Intervals of silence after which a worker is lost.
-const HEARTBEATS: u32 = 3;
+/// Messages of `limits.message` that there is room for at least, whatever that is.
+const HALF_MESSAGES_LEAST: u64 = 4;
+
+/// Bytes that are read for as much work as a small message is.
+const BYTES_OF_AN_ITEM: usize = 256;
+
+/// What each of so many peers may have of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Share {
+    items: usize,
+    bytes: usize,
+}
+
+impl Share {
+    pub(super) fn of(peers: usize) -> Self {
+        let peers = peers.max(1);
+        Self {
+            items: (ITEMS_OF_ALL / peers).clamp(ITEMS_MIN, ITEMS_MAX),
+            bytes: (CHUNKS * CHUNK / peers).clamp(READ_MIN, CHUNK),
+        }
+    }
+}
 
 impl Native {
-    /// A peer's turn.
-    pub(super) fn serve(&mut self, peer: PeerId, now: Duration) {
+    /// A peer's turn; how much work that was, in small messages.
+    pub(super) fn serve(&mut self, peer: PeerId, share: Share, now: Duration) -> usize {
         if let Some(connection) = self.peers.get(peer) {
             connection.queued = false;
         }
+        let (mut work, mut whole) = (1, false);
         for _ in 0..READS {
             let Some((connection, spare)) = self.peers.with_spare(peer) else {
-                return;
+                return work;
             };
-            match connection.read(spare, now) {
+            match connection.read(spare, share.bytes, now) {
                 Ok(Read::Some(mut input, n)) => {
                     if let Some(bytes) = &mut self.peers.counters.bytes_in {
                         *bytes += n as u64;
                     }
-                    self.take(peer, &mut input, now);
-                    match self.peers.get(peer) {
-                        Some(connection) if !input.rest().is_empty() => {
-                            connection.rest = Some(input);
-                        }
-                        _ => self.peers.spare.give_back(input),
-                    }
+                    let taken = self.take(peer, &mut input, share.items, now);
+                    work += taken.items + n / BYTES_OF_AN_ITEM;
+                    whole |= taken.whole;
+                    self.keep_rest(peer, input, share);
                 }
                 Ok(Read::Nothing) if connection.mute => {
-                    return self.hang_up(peer, &"it can't be written to", now);
+                    self.hang_up(peer, &"it can't be written to", now);
+                    return work;
                 }
                 Ok(Read::Nothing) => break,
-                Ok(Read::End) => return self.gone(peer, &"the peer hung up", now),
-                Err(error) => return self.gone(peer, &error, now),
+                Ok(Read::End) => {
+                    self.gone(peer, &"the peer hung up", now);
+                    return work;
+                }
+                Err(error) => {
+                    self.gone(peer, &error, now);
+                    return work;
+                }
             }
             let large = self
                 .peers
                 .get(peer)
-                .is_some_and(|it| it.decoder.direct().is_some());
+                .is_some_and(|it| it.session.direct().is_some());
             if !large {
                 break;
             }
         }
         self.peers.queue(peer);
-        self.watch_half_message(peer, now);
+        self.watch_half_message(peer, whole, now);
+        work
+    }
+
+    /// What was read and not taken in waits for the peer's next turn.
+    fn keep_rest(&mut self, peer: PeerId, input: Input, share: Share) {
+        let Some((connection, spare)) = self.peers.with_spare(peer) else {
+            return self.peers.spare.give_back(input);
+        };
+        if input.rest().is_empty() {
+            spare.give_back(input);
+        } else if share.bytes < CHUNK {
+            // A whole buffer for each of so many peers would be a lot.
+            let rest = Input::from(input.rest().to_vec());
+            spare.give_back(input);
+            connection.rest = Some(rest);
+        } else {
+            connection.rest = Some(input);
+        }
     }
 
     /// A peer has ended its connection.
     fn gone(&mut self, peer: PeerId, why: &dyn std::fmt::Display, now: Duration) {
         let connection = self.peers.get(peer);
-        let cut = connection.is_some_and(
-            |it| matches!(&it.phase, Phase::Greeting(greeting) if greeting.is_signed()),
-        );
-        if cut {
+        if connection.is_some_and(|it| it.is_new() && it.session.is_greeting()) {
             // It would come again for ever, and nobody would know why it isn't served.
             let why = format!(
                 "{why}, in the middle of its greeting: peers of ZMTP 2.0, such as JeroMQ before 0.4, may do so at the sight of 3.1"
             );
-            self.refuse(peer, Refusal::HangUp(why), now);
+            self.refuse(peer, Refusal::HangUp(why.into()), now);
         } else {
             self.hang_up(peer, why, now);
         }
     }
 
     /// Takes in what was read, or as much of it as fits in a turn.
-    fn take(&mut self, peer: PeerId, input: &mut Input, now: Duration) {
-        for _ in 0..ITEMS {
-            let limits = &self.snapshot.limits;
-            let bounds = Bounds {
-                bytes: limits.message.saturating_add(HEAD_BYTES),
-                frames: limits.frames.saturating_add(HEAD_FRAMES),
-            };
-            let Some((connection, spare)) = self.peers.with_spare(peer) else {
-                return;
-            };
-            let item = match connection.phase {
-                Phase::Client | Phase::Worker(_) => connection.decoder.next(input, bounds, spare),
-                Phase::Handshake { .. } => {
-                    // No message may come yet, so none is kept.
-                    let none = Bounds {
-                        bytes: 0,
-                        frames: 0,
-                    };
-                    connection.decoder.next(input, none, spare)
-                }
-                Phase::Greeting(_) => {
-                    self.greeted(peer, input, now);
-                    match input.rest() {
-                        [] => return,
-                        _ => continue,
-                    }
-                }
-                Phase::Connecting | Phase::Closing => return input.skip(input.rest().len()),
-            };
-            match item {
-                Ok(Some(Item::Command(body))) => match command::parse(&body) {
-                    Ok(command) => self.obey_peer(peer, command, now),
-                    Err(fault) => self.refuse(peer, Refusal::Tell(fault.into()), now),
-                },
-                Ok(Some(Item::Message(frames))) => {
-                    self.message(peer, Event::Message { peer, frames }, now);
-                }
-                Ok(Some(Item::Oversize(frames))) => {
-                    self.message(peer, Event::Oversize { peer, frames }, now);
-                }
-                Ok(None) => return,
-                Err(fault) => self.refuse(peer, Refusal::Tell(fault.to_string()), now),
-            }
-        }
-    }
-
-    fn message(&mut self, peer: PeerId, event: Event<super::bytes::Bytes>, now: Duration) {
-        let known = self.peers.get(peer).is_some_and(|it| it.is_known());
-        if known {
-            self.peers.counters.messages_in += 1;
-            self.core.on(now, event, &mut self.peers);
-        } else {
-            let why = "a message before READY".to_owned();
-            self.refuse(peer, Refusal::Tell(why), now);
-        }
-    }
-
-    fn obey_peer(&mut self, peer: PeerId, command: Command, now: Duration) {
-        let Some(connection) = self.peers.get(peer) else {
-            return;
+    fn take(&mut self, peer: PeerId, input: &mut Input, items: usize, now: Duration) -> Taken {
+        let limits = &self.snapshot.limits;
+        let bounds = Bounds {
+            bytes: limits.message.saturating_add(HEAD_BYTES),
+            frames: limits.frames.saturating_add(HEAD_FRAMES),
         };
-        let known = connection.is_known();
-        match command {
-            Command::Ready(ready) if !known => self.ready(peer, ready, now),
-            Command::Ready(_) => {
-                let why = "a second READY".to_owned();
-                self.refuse(peer, Refusal::Tell(why), now);
+        let mut taken = Taken {
+            items: 0,
+            whole: false,
+        };
+        while taken.items < items {
+            let Some((connection, spare)) = self.peers.with_spare(peer) else {
+                break;
+            };
+            if matches!(connection.phase, Phase::Connecting | Phase::Closing) {
+                input.skip(input.rest().len());
+                break;
             }
-            Command::Error(reason) => {
+            match connection.session.next(input, bounds, spare) {
+                Ok(None) => break,
+                Ok(Some(said)) => {
+                    taken.whole |= matches!(said, Said::Message(_) | Said::Oversize(_));
+                    self.hear(peer, said, now);
+                }
+                Err(fault) if fault.can_be_told() => {
+                    self.refuse(peer, Refusal::Tell(fault.to_string().into()), now);
+                }
+                Err(fault) => {
+                    self.refuse(peer, Refusal::HangUp(fault.to_string().into()), now);
+                }
+            }
+            taken.items += 1;
+        }
+        taken
+    }
+
+    /// A peer has said something.
+    fn hear(&mut self, peer: PeerId, said: Said, now: Duration) {
+        match said {
+            Said::Message(frames) => self.message(Event::Message { peer, frames }, now),
+            Said::Oversize(frames) => self.message(Event::Oversize { peer, frames }, now),
+            Said::Ready(ready) => self.ready(peer, *ready, now),
+            Said::Error(reason) => {
                 let why = format!("it refuses the gateway: {reason}");
-                self.refuse(peer, Refusal::HangUp(why), now);
+                self.refuse(peer, Refusal::HangUp(why.into()), now);
             }
-            Command::Ping { ttl, context } if known => {
+            Said::Ping { ttl, context } => {
                 let ttl = (ttl > 0).then(|| Duration::from_millis(100) * u32::from(ttl));
-                connection.ttl = ttl;
+                if let Some(connection) = self.peers.get(peer) {
+                    connection.liveness.promise(ttl);
+                }
                 if let Some(ttl) = ttl {
                     self.peers.set_timer(peer, now + ttl);
                 }
                 self.peers.pong(peer, &context);
             }
-            // That anything came is what counts.
-            Command::Ping { .. } | Command::Pong | Command::Other => {}
+            Said::Other => {}
         }
     }
 
-    fn watch_half_message(&mut self, peer: PeerId, now: Duration) {
-        if let Some(connection) = self.peers.get(peer) {
-            if connection.is_known() && connection.decoder.is_inside() {
-                self.peers.set_timer(peer, now + HALF_MESSAGE_MAX);
-            }
+    fn message(&mut self, event: Event<super::bytes::Bytes>, now: Duration) {
+        self.peers.counters.messages_in += 1;
+        self.core.on(now, event, &mut self.peers);
+    }
+
+    /// A peer's turn is over: a message may have begun that is not whole.
+    fn watch_half_message(&mut self, peer: PeerId, whole: bool, now: Duration) {
+        let Some(due) = self.peers.note_half(peer, whole, now) else {
+            return;
+        };
+        self.peers.set_timer(peer, due);
+        let least = self
+            .snapshot
+            .limits
+            .message
+            .saturating_mul(HALF_MESSAGES_LEAST);
+        let most = HALF_MESSAGES_MAX.max(least);
+        for peer in self.peers.slowest_halves(most, now) {
+            let why = "messages that are not whole take too much memory, and its own comes slowest";
+            self.refuse(peer, Refusal::HangUp(why.into()), now);
         }
     }
 
@@ -191,89 +238,94 @@ impl Native {
                 continue;
             };
             connection.timer = None;
-            match connection.is_known() {
-                true => self.look_at(peer, now),
-                false => self.handshake_is_over(peer, now),
+            if let Some(over) = self.look_at(peer, now) {
+                self.take_a_last_look(peer, over, now);
             }
         }
     }
 
-    /// Ends a silent peer, unless it has spoken after all: the system may not have told of it yet, after a
+    /// Does what a peer's silence asks for; gives why it is at its end, if it is.
+    fn look_at(&mut self, peer: PeerId, now: Duration) -> Option<Over> {
+        let role = self.peers.get(peer)?.role;
+        let heartbeat = match role {
+            Role::Pool(pool) => self.settings(pool).and_then(|pool| pool.heartbeat),
+            Role::Frontend(_) => None,
+        };
+        let connection = self.peers.get(peer)?;
+        let view = connection.view(heartbeat);
+        match connection.liveness.judge(view, now) {
+            Verdict::Rest(None) => None,
+            Verdict::Rest(Some(next)) => {
+                self.peers.set_timer(peer, next);
+                None
+            }
+            Verdict::Ping(next) => {
+                self.peers.set_timer(peer, next);
+                self.peers.put(peer, command::put_ping);
+                None
+            }
+            Verdict::Over(over) => Some(over),
+        }
+    }
+
+    /// Ends a peer, unless it shows a sign of life after all: the system may not have told of it yet, after a
     /// moment in which the gateway did not run, say, and a client that isn't read isn't heard either.
-    fn unless_it_spoke(&mut self, peer: PeerId, now: Duration, end: impl FnOnce(&mut Self)) {
+    fn take_a_last_look(&mut self, peer: PeerId, over: Over, now: Duration) {
+        if matches!(over, Over::Handshake | Over::Goodbye) {
+            return self.end_for(peer, over, now);
+        }
         let outbox_max = self.peers.outbox_max;
         let reads = |it: &mut Connection| !it.queued && !it.is_deaf(outbox_max);
         if self.peers.get(peer).is_some_and(reads) {
-            self.serve(peer, now);
+            self.serve(peer, Share::of(1), now);
             self.tell(now);
         }
+        self.peers.try_to_write(peer, now);
+        self.tell(now);
         let Some(connection) = self.peers.get(peer) else {
             return;
         };
-        if connection.heard == now || connection.has_input() {
-            connection.heard = now;
-            connection.pinged = None;
-            self.peers.set_timer(peer, now);
-        } else {
-            end(self);
+        if connection.has_input() {
+            connection.liveness.excuse(now);
+        }
+        if let Some(over) = self.look_at(peer, now) {
+            self.end_for(peer, over, now);
         }
     }
 
-    /// Whether a peer's silence means that it is gone; if it may come to mean that, asks for a sign of life.
-    fn look_at(&mut self, peer: PeerId, now: Duration) {
-        let Some(connection) = self.peers.get(peer) else {
-            return;
-        };
-        let silent = now.saturating_sub(connection.heard);
-        let mut next = None;
-        let mut look_again = |after: Duration| {
-            let at = connection.heard + after;
-            next = Some(next.map_or(at, |next: Duration| next.min(at)));
-        };
-        if connection.decoder.is_inside() {
-            if silent >= HALF_MESSAGE_MAX {
-                let why =
-                    format!("the rest of its message has not come within {HALF_MESSAGE_MAX:?}");
-                let end = |it: &mut Self| it.refuse(peer, Refusal::HangUp(why), now);
-                return self.unless_it_spoke(peer, now, end);
+    fn end_for(&mut self, peer: PeerId, over: Over, now: Duration) {
+        match over {
+            Over::Handshake | Over::HalfMessage => {
+                self.refuse(peer, Refusal::HangUp(over.to_string().into()), now);
             }
-            look_again(HALF_MESSAGE_MAX);
+            Over::Goodbye | Over::Ttl | Over::Heartbeat => self.hang_up(peer, &over, now),
         }
-        if let Some(ttl) = connection.ttl {
-            if silent >= ttl {
-                let why = "it is silent for longer than its own PINGs allow";
-                return self.unless_it_spoke(peer, now, |it| it.hang_up(peer, &why, now));
-            }
-            look_again(ttl);
-        }
-        let heartbeat = match connection.role {
-            Role::Pool(pool) if connection.pings => {
-                let pool = self.snapshot.pools.get(&pool);
-                pool.and_then(|pool| pool.heartbeat)
-            }
-            _ => None,
-        };
-        let mut ping = false;
-        if let Some(interval) = heartbeat {
-            let lost = connection.pinged.map(|at| at + interval * (HEARTBEATS - 1));
-            if lost.is_some_and(|lost| lost <= now) {
-                let why = "it does not answer PINGs";
-                return self.unless_it_spoke(peer, now, |it| it.hang_up(peer, &why, now));
-            }
-            if silent >= interval {
-                connection.pinged.get_or_insert(now);
-                ping = true;
-            }
-            let passed = silent.as_nanos() / interval.as_nanos().max(1);
-            let passed = u32::try_from(passed).unwrap_or(u32::MAX - 1);
-            look_again(interval.saturating_mul(passed + 1));
-            next = next.into_iter().chain(lost).min();
-        }
-        if let Some(next) = next {
-            self.peers.set_timer(peer, next);
-        }
-        if ping {
-            self.peers.put(peer, command::put_ping);
+    }
+}
+
+/// What a peer had of its turn.
+struct Taken {
+    items: usize,
+    /// A message came to its end.
+    whole: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_peers_have_little_each() {
+        for (peers, items, bytes) in [
+            (0, 1024, CHUNK),
+            (1, 1024, CHUNK),
+            (8, 1024, CHUNK),
+            (64, 128, CHUNK),
+            (128, 64, CHUNK / 2),
+            (1_000, 16, 4194),
+            (100_000, 16, READ_MIN),
+        ] {
+            assert_eq!(Share::of(peers), Share { items, bytes }, "{peers}");
         }
     }
 }

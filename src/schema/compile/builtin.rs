@@ -169,7 +169,9 @@ impl<'a> Run<'a> {
                 Ok(Ok(file)) => {
                     self.units.insert(name, Unit::Parsed(Box::new(file)));
                 }
-                Ok(Err(fault)) => self.faults.add(name, fault.within(&source.file)),
+                Ok(Err(faults)) => faults
+                    .into_iter()
+                    .for_each(|fault| self.faults.add(name, fault.within(&source.file))),
                 Err(ended) => self.ended(name, source, &*ended),
             }
         }
@@ -210,7 +212,8 @@ impl<'a> Run<'a> {
                 |import: &str| self.sources.get(import).is_some() || well_known::has(import);
             let mut absent = file.imports().filter(|import| !known(import));
             for import in absent.by_ref().take(MAX_FAULTS) {
-                self.faults.add(name, missing(import, source, self.sources));
+                let fault = missing(import, name, source, self.sources);
+                self.faults.add(name, fault);
             }
             let more = absent.count();
             if more > 0 {
@@ -281,8 +284,8 @@ impl<'a> Run<'a> {
         }
         let sound = |linked: &&Arc<Linked>| !self.faults.faulty.contains(linked.file.name());
         let cache = Cache::of(linker.all().filter(sound));
-        let files = linker.imported().map(|linked| linked.file.clone());
-        (files.collect(), cache)
+        let files = linker.imported().filter(sound);
+        (files.map(|linked| linked.file.clone()).collect(), cache)
     }
 
     /// Links a file that the gateway brings along, and what it imports.
@@ -302,7 +305,7 @@ impl<'a> Run<'a> {
         }
         let source = SourceFile::new(name, text);
         let faults = match parse(name, text) {
-            Err(fault) => vec![fault.within(&source)],
+            Err(faults) => faults.into_iter().map(|it| it.within(&source)).collect(),
             Ok(parsed) => {
                 parsed
                     .imports()

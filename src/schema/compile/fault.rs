@@ -16,6 +16,7 @@ pub(super) struct Fault {
     range: Range<usize>,
     message: String,
     label: String,
+    note: Option<(&'static str, Range<usize>)>,
     help: Option<String>,
 }
 
@@ -26,6 +27,7 @@ impl Fault {
             range,
             message: message.into(),
             label: String::new(),
+            note: None,
             help: None,
         }
     }
@@ -36,10 +38,29 @@ impl Fault {
         self
     }
 
+    /// What is connected with it and lies at `range`; `text` ends before its place.
+    pub fn note_at(mut self, text: &'static str, range: Range<usize>) -> Self {
+        self.note = Some((text, range));
+        self
+    }
+
     /// What to do.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// The same, where nothing better is known.
+    pub fn or_help(self, help: &str) -> Self {
+        match self.help {
+            Some(_) => self,
+            None => self.help(help),
+        }
+    }
+
+    /// Where it is.
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
     }
 
     /// For results, which should be small.
@@ -52,6 +73,9 @@ impl Fault {
         let mut diagnostic = Diagnostic::error(self.message).at(file.place_of_bytes(self.range));
         if !self.label.is_empty() {
             diagnostic = diagnostic.label(self.label);
+        }
+        if let Some((text, range)) = self.note {
+            diagnostic = diagnostic.note_at(text, file.place_of_bytes(range));
         }
         match self.help {
             Some(help) => diagnostic.help(help),
@@ -81,8 +105,8 @@ pub(super) fn failed(source: &Source, reason: &str) -> Diagnostic {
     )
 }
 
-/// An import that names no file.
-pub(super) fn missing(import: &str, source: &Source, sources: &Sources) -> Diagnostic {
+/// An import of the file `name` that names no file.
+pub(super) fn missing(import: &str, name: &str, source: &Source, sources: &Sources) -> Diagnostic {
     let fault = Diagnostic::error(format!("{import:?} is not found"))
         .at(import_place(source, import))
         .label("no file of this name below the import paths");
@@ -92,7 +116,9 @@ pub(super) fn missing(import: &str, source: &Source, sources: &Sources) -> Diagn
         .collect();
     let fault = fault.note(format!("import paths: {}", roots.join(", ")));
     let ending = format!("/{import}");
-    if let Some((name, other)) = sources.iter().find(|(name, _)| name.ends_with(&ending)) {
+    // A file that imports itself would be wrong, too.
+    let others = || sources.iter().filter(|(other, _)| *other != name);
+    if let Some((name, other)) = others().find(|(other, _)| other.ends_with(&ending)) {
         let below = other.file.path.display().to_string();
         let path = below.strip_suffix(&ending).unwrap_or(&below);
         return fault.help(format!(
@@ -100,7 +126,7 @@ pub(super) fn missing(import: &str, source: &Source, sources: &Sources) -> Diagn
         ));
     }
     let mut names: Vec<&str> = well_known::names().collect();
-    names.extend(sources.iter().map(|(name, _)| name));
+    names.extend(others().map(|(other, _)| other));
     let help = match did_you_mean(import, names) {
         Some(name) => format!("did you mean {name:?}?"),
         None => "put the file there, or its directory into proto.import_paths".to_owned(),

@@ -1,7 +1,7 @@
 //! A `.proto` text → tokens, by the rules of protoc's tokenizer.
 //!
-//! Comments and blanks are dropped. The first text that is no token ends the list, and is kept as
-//! the fault to report if the parser gets that far. Nothing here knows a keyword, or recurses.
+//! Comments and blanks are dropped. A text that is no token stands as a bad one among them, with the fault to
+//! report if the parser gets that far. Nothing here knows a keyword, or recurses.
 
 use std::ops::Range;
 
@@ -21,9 +21,14 @@ pub(super) enum Kind {
     Text,
     /// Any other single character, ASCII.
     Sign(u8),
+    /// What is no token: which of the faults.
+    Bad(u8),
     /// Behind the last token.
     End,
 }
+
+/// Faults after which a text is read no further: it is no `.proto` then.
+const MAX_BAD: u8 = 20;
 
 /// One token; offsets in bytes (files are far smaller than 4 GiB).
 #[derive(Clone, Copy, Debug)]
@@ -40,43 +45,57 @@ impl Token {
     }
 }
 
-/// All tokens of `text`, the last one of kind [`Kind::End`], and what ended them early.
-pub(super) fn tokens(text: &str) -> (Vec<Token>, Option<Fault>) {
+/// All tokens of `text`, the last one of kind [`Kind::End`], and the faults of the bad ones.
+pub(super) fn tokens(text: &str) -> (Vec<Token>, Vec<Fault>) {
     let mut lexer = Lexer {
         bytes: text.as_bytes(),
         at: 0,
+        start: 0,
     };
-    let mut tokens = Vec::with_capacity(text.len() / 5 + 1);
-    let mut end = 0;
-    let fault = loop {
+    let mut tokens: Vec<Token> = Vec::with_capacity(text.len() / 5 + 1);
+    let mut faults = Vec::new();
+    loop {
         deadline::step();
         match lexer.next() {
-            Ok(Some(token)) => {
-                end = token.end;
-                tokens.push(token);
+            Ok(Some(token)) => tokens.push(token),
+            Ok(None) => break,
+            Err(fault) => {
+                let which = faults.len() as u8;
+                let range = fault.range();
+                tokens.push(Token {
+                    kind: Kind::Bad(which),
+                    start: range.start as u32,
+                    end: range.end as u32,
+                });
+                faults.push(fault);
+                if which + 1 == MAX_BAD || !lexer.pass() {
+                    break;
+                }
             }
-            Ok(None) => break None,
-            Err(fault) => break Some(fault),
         }
-    };
+    }
     // Where a file that ends too early ends.
+    let end = tokens.last().map_or(0, |token| token.end);
     tokens.push(Token {
         kind: Kind::End,
         start: end,
         end,
     });
-    (tokens, fault)
+    (tokens, faults)
 }
 
 struct Lexer<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Of the token or comment that is being read.
+    start: usize,
 }
 
 impl Lexer<'_> {
     fn next(&mut self) -> Result<Option<Token>, Fault> {
         self.skip_blanks()?;
         let start = self.at;
+        self.start = start;
         let Some(&first) = self.bytes.get(start) else {
             return Ok(None);
         };
@@ -110,6 +129,32 @@ impl Lexer<'_> {
         }))
     }
 
+    /// Goes behind what is no token. False where nothing behind it could be trusted.
+    fn pass(&mut self) -> bool {
+        let rest = &self.bytes[self.at..];
+        match self.bytes[self.start] {
+            // A text ends on its line.
+            quote @ (b'"' | b'\'') => {
+                let ends = |b: &u8| *b == quote || *b == b'\n';
+                self.at += rest.iter().position(ends).map_or(rest.len(), |at| at + 1);
+                true
+            }
+            b'/' => match rest.windows(2).position(|it| it == b"*/") {
+                Some(at) => {
+                    self.at += at + 2;
+                    true
+                }
+                None => false,
+            },
+            b if is_word(b) || b == b'.' || b >= 0x80 => {
+                self.skip_while(|b| is_word(b) || b == b'.' || b >= 0x80);
+                true
+            }
+            // A control character: it is no text at all.
+            _ => false,
+        }
+    }
+
     fn peek(&self, ahead: usize) -> Option<u8> {
         self.bytes.get(self.at + ahead).copied()
     }
@@ -139,6 +184,7 @@ impl Lexer<'_> {
 
     fn block_comment(&mut self) -> Result<(), Fault> {
         let start = self.at;
+        self.start = start;
         self.at += 2;
         loop {
             match (self.peek(0), self.peek(1)) {
@@ -186,9 +232,13 @@ impl Lexer<'_> {
                 Err(Fault::new(start..self.at + 1, message))
             }
             Some(b) if is_word(b) => {
+                let end = self.at;
                 self.skip_while(is_word);
-                Err(Fault::new(start..self.at, "a number that runs into a word")
-                    .help("put a blank between the number and what follows"))
+                let fault = Fault::new(start..self.at, "a number that runs into a word");
+                Err(match &self.bytes[end..self.at] {
+                    [b'f' | b'F'] => fault.help("leave the f out: a float is written without"),
+                    _ => fault.help("put a blank between the number and what follows"),
+                })
             }
             _ => Ok(kind),
         }
@@ -294,92 +344,6 @@ fn is_word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b == b'_'
 }
 
-/// The value of an integer token; none: over 64 bits.
-pub(super) fn integer(token: &str) -> Option<u64> {
-    if let Some(digits) = token
-        .strip_prefix("0x")
-        .or_else(|| token.strip_prefix("0X"))
-    {
-        u64::from_str_radix(digits, 16).ok()
-    } else if token.len() > 1 && token.starts_with('0') {
-        u64::from_str_radix(token, 8).ok()
-    } else {
-        token.parse().ok()
-    }
-}
-
-/// What a quoted text stands for: its escapes undone. May be no UTF-8.
-pub(super) fn unquoted(token: &str) -> Vec<u8> {
-    let body = token.as_bytes();
-    let body = body
-        .get(1..body.len().saturating_sub(1))
-        .unwrap_or_default();
-    let mut value = Vec::with_capacity(body.len());
-    let mut at = 0;
-    while let Some(&b) = body.get(at) {
-        at += 1;
-        if b != b'\\' {
-            value.push(b);
-            continue;
-        }
-        let Some(&escape) = body.get(at) else { break };
-        at += 1;
-        let number = |from: usize, most: usize, radix: u32| {
-            let rest = body.get(from..).unwrap_or_default().iter().take(most);
-            let digits = rest.map_while(|&b| char::from(b).to_digit(radix));
-            digits.fold((0u32, 0usize), |(n, len), digit| {
-                (n.wrapping_mul(radix) + digit, len + 1)
-            })
-        };
-        match escape {
-            b'a' => value.push(7),
-            b'b' => value.push(8),
-            b'f' => value.push(12),
-            b'n' => value.push(b'\n'),
-            b'r' => value.push(b'\r'),
-            b't' => value.push(b'\t'),
-            b'v' => value.push(11),
-            b'0'..=b'7' => {
-                let (n, len) = number(at - 1, 3, 8);
-                at += len - 1;
-                value.push(n as u8);
-            }
-            b'x' | b'X' => {
-                let (n, len) = number(at, 2, 16);
-                at += len;
-                value.push(n as u8);
-            }
-            b'u' | b'U' => {
-                let (mut n, len) = number(at, if escape == b'u' { 4 } else { 8 }, 16);
-                at += len;
-                // A pair of surrogates, as JSON writes them, is one character.
-                if (0xd800..0xdc00).contains(&n) && body.get(at..at + 2) == Some(b"\\u") {
-                    let (low, len) = number(at + 2, 4, 16);
-                    if (0xdc00..0xe000).contains(&low) {
-                        n = 0x10000 + ((n - 0xd800) << 10) + (low - 0xdc00);
-                        at += 2 + len;
-                    }
-                }
-                push_code_point(&mut value, n);
-            }
-            other => value.push(other),
-        }
-    }
-    value
-}
-
-/// UTF-8 of a code point; of a lone surrogate, too, which makes the text no UTF-8.
-fn push_code_point(value: &mut Vec<u8>, n: u32) {
-    match char::from_u32(n) {
-        Some(c) => value.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
-        None => value.extend([
-            0xe0 | (n >> 12) as u8,
-            0x80 | (n >> 6 & 0x3f) as u8,
-            0x80 | (n & 0x3f) as u8,
-        ]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -407,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_ends_them_with_a_fault() {
+    fn what_is_no_token_is_a_bad_one_with_a_fault() {
         for text in [
             "1a",
             "09",
@@ -423,24 +387,30 @@ mod tests {
             "\u{1}",
             "\"\\",
         ] {
-            let (found, fault) = tokens(text);
-            assert!(fault.is_some(), "{text:?}");
-            assert_eq!(found.len(), 1, "{text:?}");
+            let (found, faults) = tokens(text);
+            assert_eq!(faults.len(), 1, "{text:?}");
+            assert_eq!(found[0].kind, Kind::Bad(0), "{text:?}");
+            assert_eq!(found.len(), 2, "{text:?}");
         }
     }
 
     #[test]
-    fn escapes_are_undone() {
-        assert_eq!(
-            unquoted(r#""a\n\101\x41\u00e9\U0001F600\\""#),
-            "a\nAA\u{e9}\u{1f600}\\".as_bytes()
-        );
-        assert_eq!(
-            unquoted(r#""\ud83d\ude00\377\xf""#),
-            [0xf0, 0x9f, 0x98, 0x80, 0xff, 0xf]
-        );
-        assert_eq!(integer("0xffffffffffffffff"), Some(u64::MAX));
-        assert_eq!(integer("017"), Some(15));
-        assert_eq!(integer("18446744073709551616"), None);
+    fn tokens_behind_a_bad_one_are_read() {
+        for text in [
+            "1a;",
+            "'\\q';",
+            "\"a\n;",
+            "/* /* */;",
+            "\u{e9}t\u{e9};",
+            "1.2.3;",
+        ] {
+            assert_eq!(
+                kinds(text),
+                [Kind::Bad(0), Kind::Sign(b';'), Kind::End],
+                "{text:?}"
+            );
+        }
+        assert_eq!(kinds(&"0x ".repeat(1000)).len(), usize::from(MAX_BAD) + 1);
+        assert_eq!(kinds("a \u{1} b"), [Kind::Word, Kind::Bad(0), Kind::End]);
     }
 }

@@ -4,18 +4,18 @@
 //! its text and what it imports, on nothing else; the linker holds what all files define, so that no
 //! name and no extension number is taken twice.
 
+mod clash;
+mod resolve;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use protobuf::descriptor::field_descriptor_proto::Type;
-use protobuf::descriptor::{
-    DescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
-};
+use protobuf::descriptor::{DescriptorProto, EnumValueDescriptorProto, FileDescriptorProto};
 
 use super::parsed::{Edition, Parsed};
 use super::report::Report;
-use super::symbols::{Clash, Kind, Lookup, Symbol, Symbols, Unfit, View, enum_at, message_at};
-use super::{full_name, options, path, verify};
+use super::symbols::{Kind, Lookup, Symbol, Symbols, Unfit, View, enum_at, message_at};
+use super::{options, path, verify};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::schema::table::features::{Features, place};
 
@@ -73,13 +73,7 @@ impl Linker {
         let named = self.add_names(at, &file, &mut report);
         let (view, options_view) = self.views(at, &file, &parsed.option_imports);
         if named {
-            Resolver {
-                symbols: &self.symbols,
-                view: &view,
-                files: &self.files,
-                report: &mut report,
-            }
-            .file(&mut file);
+            resolve::types(&self.symbols, &view, &self.files, &mut file, &mut report);
         }
         self.register(at, &file);
         // Without its types, nothing more can be said of the file.
@@ -149,9 +143,7 @@ impl Linker {
     /// False: not all of them could be.
     fn add_names(&mut self, at: usize, file: &FileDescriptorProto, report: &mut Report) -> bool {
         let (clashes, unfit) = self.symbols.add(at, file);
-        for clash in clashes {
-            report.push_with(|report| self.clash(at, &clash, report));
-        }
+        self.clashes(at, file, &clashes, report);
         let fits = unfit.is_none();
         if let Some(Unfit { why, path }) = unfit {
             let place = [&path[..], &[path::NAME]].concat();
@@ -264,290 +256,8 @@ impl Linker {
             .get(*which as usize)
     }
 
-    fn clash(&self, at: usize, clash: &Clash, report: &Report) -> Diagnostic {
-        let Clash { name, path, first } = clash;
-        let short = name.rsplit('.').next().unwrap_or(name);
-        let whole = [&path[..], &[path::NAME]].concat();
-        let fault =
-            Diagnostic::error(format!("{short:?} is defined twice")).at(report.place(&whole));
-        let first_place = |file: &FileDescriptorProto, source: &Arc<SourceFile>| {
-            let named = [&first.path[..], &[path::NAME]].concat();
-            super::places::Places::of(file, source, super::Compiler::Builtin).at(&named)
-        };
-        let value = matches!(first.kind, Kind::EnumValue);
-        let fault = if first.file == at {
-            fault.note(format!(
-                "first as {} at {}",
-                first.kind.name(),
-                report.place(&[&first.path[..], &[path::NAME]].concat())
-            ))
-        } else {
-            let other = &self.files[first.file];
-            let note = match super::well_known::has(other.file.name()) {
-                true => format!("{} comes with the gateway", other.file.name()),
-                false => format!(
-                    "first as {} at {}",
-                    first.kind.name(),
-                    first_place(&other.file, &other.source)
-                ),
-            };
-            fault.note(note)
-        };
-        let is_value = value && report.is_enum_value(path);
-        if is_value {
-            return fault.help("values of an enum are named in what the enum is in, beside it: put the enum's name before them");
-        }
-        if first.file == at {
-            return fault.help("rename one of them");
-        }
-        fault.help(
-            "all files below the import paths are compiled together: rename one, or leave one out",
-        )
-    }
-
-    /// No number of a message may be extended twice, in all files.
-    fn extension_numbers(&mut self, at: usize, report: &mut Report) {
-        let linked = Arc::clone(&self.files[at]);
-        let mut all = Vec::new();
-        for (i, extension) in linked.file.extension.iter().enumerate() {
-            all.push((extension, path::below(&[], path::FILE_EXTENSION, i)));
-        }
-        for (i, message) in linked.file.message_type.iter().enumerate() {
-            extensions_below(message, &[path::FILE_MESSAGE, super::index(i)], &mut all);
-        }
-        for (extension, own) in all {
-            let key = (extension.extendee().to_owned(), extension.number());
-            let Some((file, first)) = self.extensions.get(&key) else {
-                self.extensions.insert(key, (at, own));
-                continue;
-            };
-            let other = &self.files[*file];
-            let in_file = *file == at;
-            report.push_with(|report| {
-                let number = [&own[..], &[path::FIELD_NUMBER]].concat();
-                let first = match in_file {
-                    true => report.place(first),
-                    false => super::places::Places::of(
-                        &other.file,
-                        &other.source,
-                        super::Compiler::Builtin,
-                    )
-                    .at(first),
-                };
-                let text = format!(
-                    "extension number {} of {} is already used",
-                    key.1,
-                    key.0.trim_start_matches('.')
-                );
-                // As protoc has it: who uses either file alone is right.
-                let fault = if in_file {
-                    Diagnostic::error(text)
-                } else {
-                    Diagnostic::warning(text)
-                };
-                fault
-                    .at(report.place(&number))
-                    .note(format!("by the extension at {first}"))
-                    .help("choose another number")
-            });
-        }
-    }
-}
-
-fn extensions_below<'a>(
-    message: &'a DescriptorProto,
-    at: &[i32],
-    all: &mut Vec<(&'a FieldDescriptorProto, Vec<i32>)>,
-) {
-    for (i, extension) in message.extension.iter().enumerate() {
-        all.push((extension, path::below(at, path::MESSAGE_EXTENSION, i)));
-    }
-    for (i, nested) in message.nested_type.iter().enumerate() {
-        extensions_below(nested, &path::below(at, path::MESSAGE_MESSAGE, i), all);
-    }
-}
-
-/// Resolves the types that a file names.
-struct Resolver<'a, 'b> {
-    symbols: &'a Symbols,
-    view: &'a View,
-    files: &'a [Arc<Linked>],
-    report: &'a mut Report<'b>,
-}
-
-impl Resolver<'_, '_> {
-    fn file(&mut self, file: &mut FileDescriptorProto) {
-        let package = file.package().to_owned();
-        for (i, message) in file.message_type.iter_mut().enumerate() {
-            self.message(message, &package, &[path::FILE_MESSAGE, super::index(i)]);
-        }
-        for (i, extension) in file.extension.iter_mut().enumerate() {
-            self.field(
-                extension,
-                &package,
-                &[path::FILE_EXTENSION, super::index(i)],
-            );
-        }
-        for (i, service) in file.service.iter_mut().enumerate() {
-            let name = full_name(&package, service.name());
-            for (k, method) in service.method.iter_mut().enumerate() {
-                let at = [
-                    path::FILE_SERVICE,
-                    super::index(i),
-                    path::SERVICE_METHOD,
-                    super::index(k),
-                ];
-                let scope = full_name(&name, method.name());
-                for (field, type_name) in [
-                    (
-                        path::METHOD_INPUT,
-                        method.input_type.get_or_insert_default(),
-                    ),
-                    (
-                        path::METHOD_OUTPUT,
-                        method.output_type.get_or_insert_default(),
-                    ),
-                ] {
-                    let place = path::below(&at, field, None);
-                    if let Some((name, _)) =
-                        self.resolve(type_name, &scope, &place, Wanted::Message)
-                    {
-                        *type_name = name;
-                    }
-                }
-            }
-        }
-    }
-
-    fn message(&mut self, message: &mut DescriptorProto, scope: &str, at: &[i32]) {
-        let name = full_name(scope, message.name());
-        let is_map_entry = message.options.map_entry();
-        for (i, field) in message.field.iter_mut().enumerate() {
-            let own = match is_map_entry {
-                // A map's key and value stand where the map does.
-                true => at.to_vec(),
-                false => path::below(at, path::MESSAGE_FIELD, i),
-            };
-            self.field(field, &name, &own);
-        }
-        let types = message
-            .field
-            .iter()
-            .enumerate()
-            .map(|(i, field)| (field.type_name(), i));
-        let types: HashMap<_, _> = types.collect();
-        for (i, nested) in message.nested_type.iter_mut().enumerate() {
-            let mut own = path::below(at, path::MESSAGE_MESSAGE, i);
-            if nested.options.map_entry() {
-                let type_name = format!(".{name}.{}", nested.name());
-                let map = types.get(&type_name[..]).copied().unwrap_or_default();
-                own = [
-                    &path::below(at, path::MESSAGE_FIELD, map)[..],
-                    &[path::FIELD_TYPE_NAME],
-                ]
-                .concat();
-            }
-            self.message(nested, &name, &own);
-        }
-        for (i, extension) in message.extension.iter_mut().enumerate() {
-            let own = path::below(at, path::MESSAGE_EXTENSION, i);
-            self.field(extension, &name, &own);
-        }
-    }
-
-    fn field(&mut self, field: &mut FieldDescriptorProto, scope: &str, at: &[i32]) {
-        let own = full_name(scope, field.name());
-        if field.has_extendee() {
-            let place = path::below(at, path::FIELD_EXTENDEE, None);
-            if let Some((name, _)) = self.resolve(field.extendee(), &own, &place, Wanted::Message) {
-                field.set_extendee(name);
-            }
-        }
-        if !field.has_type_name() {
-            return;
-        }
-        let place = path::below(at, path::FIELD_TYPE_NAME, None);
-        let Some((name, kind)) = self.resolve(field.type_name(), &own, &place, Wanted::Type) else {
-            return;
-        };
-        field.set_type_name(name);
-        match kind {
-            Kind::Enum => field.set_type(Type::TYPE_ENUM),
-            _ if field.type_ == Some(Type::TYPE_GROUP.into()) => {}
-            _ => field.set_type(Type::TYPE_MESSAGE),
-        }
-    }
-
-    /// The full name, with a leading dot, of a type that is named within a descriptor.
-    fn resolve(
-        &mut self,
-        name: &str,
-        within: &str,
-        place: &[i32],
-        wanted: Wanted,
-    ) -> Option<(String, Kind)> {
-        let found = self
-            .symbols
-            .look_up(self.view, name, within, wanted == Wanted::Type);
-        let files = self.files;
-        let fault = match found {
-            Lookup::Found(full, symbol) if wanted.takes(symbol.kind) => {
-                return Some((format!(".{full}"), symbol.kind));
-            }
-            Lookup::Found(full, symbol) => {
-                let fault = Diagnostic::error(format!("{full} is {}", symbol.kind.name()));
-                fault.label(format!("expected {}", wanted.name()))
-            }
-            other => not_found(name, &other, files),
-        };
-        self.report
-            .push_with(|report| fault.at(report.place(place)));
-        None
-    }
-}
-
-/// In words, without a place.
-pub(super) fn not_found(name: &str, found: &Lookup, files: &[Arc<Linked>]) -> Diagnostic {
-    match found {
-        Lookup::NotImported(full, symbol) => {
-            // The file that is being linked isn't among them yet.
-            let file = files.get(symbol.file).map_or("", |linked| linked.file.name());
-            Diagnostic::error(format!("{full} is not imported"))
-                .note(format!("{file} defines it"))
-                .help(format!("add import {file:?};"))
-        }
-        Lookup::Shadowed(scope) => Diagnostic::error(format!("{name:?} is not defined"))
-            .note(format!("the innermost scope that has the first part of the name is {scope}, which lacks the rest"))
-            .help(format!("write .{name} if its full name is meant")),
-        Lookup::Found(..) | Lookup::Missing => {
-            Diagnostic::error(format!("{name:?} is not defined"))
-        }
-    }
-}
-
-impl Linker {
-    /// As [`not_found`].
+    /// What to say of a name that stands for nothing.
     pub fn not_found(&self, name: &str, found: &Lookup) -> Diagnostic {
-        not_found(name, found, &self.files)
-    }
-}
-
-/// What a name must stand for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    Message,
-    Type,
-}
-
-impl Wanted {
-    fn takes(self, kind: Kind) -> bool {
-        kind == Kind::Message || (self == Wanted::Type && kind == Kind::Enum)
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Wanted::Message => "a message",
-            Wanted::Type => "a message or an enum",
-        }
+        resolve::not_found(name, found, &self.files)
     }
 }

@@ -32,4 +32,14 @@ impl Descriptors {
         let rule = places.within(&[&of[..], &[options, RULES_EXTENSION as i32]].concat());
         Some(rule.unwrap_or_else(|| places.at(&[&of[..], &[1]].concat())))
     }
+
+    /// The first option of what lies at `path` in the descriptor of a file of the user's, or else its name.
+    pub fn place_of_option(&self, file: &str, path: &[i32]) -> Option<Place> {
+        let source = self.source(file)?;
+        let descriptor = self.files.iter().find(|it| it.name() == file)?;
+        let places = Places::of(descriptor, source, self.compiler);
+        // The options of a field, of which an extension is one.
+        let options = places.within(&[path, &[8]].concat());
+        Some(options.unwrap_or_else(|| places.at(&[path, &[1]].concat())))
+    }
 }

@@ -84,9 +84,11 @@ impl Sources {
     }
 
     /// The files, without what only a compiler needs.
-    pub(super) fn into_files(self) -> BTreeMap<String, Arc<SourceFile>> {
-        let files = self.files.into_iter();
-        files.map(|(name, source)| (name, source.file)).collect()
+    pub(super) fn texts(&self) -> BTreeMap<String, Arc<SourceFile>> {
+        let files = self.files.iter();
+        files
+            .map(|(name, source)| (name.clone(), Arc::clone(&source.file)))
+            .collect()
     }
 
     /// Drops the copies of the files that the built-in compiler brings along, under whose names

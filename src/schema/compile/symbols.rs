@@ -202,6 +202,13 @@ impl Symbols {
             .map(|(name, _)| name.as_str())
     }
 
+    /// The full names of the types that a file sees, in no order.
+    pub fn types<'s>(&'s self, view: &'s View) -> impl Iterator<Item = &'s str> {
+        let seen = |symbol: &Symbol| symbol.kind.is_type() && view.sees(symbol.file);
+        let seen = self.by_name.iter().filter(move |(_, it)| seen(it));
+        seen.map(|(name, _)| name.as_str())
+    }
+
     fn seen(&self, view: &View, name: &str) -> Option<&Symbol> {
         let symbol = self.by_name.get(name)?;
         let seen = match symbol.kind {

@@ -67,6 +67,9 @@ const FILES: &[(&str, &str)] = &[
 /// The one that says what options there are: every file's options are read by it.
 pub(super) const DESCRIPTOR: &str = "google/protobuf/descriptor.proto";
 
+/// Longer than the full name of any type in them, in bytes.
+const NAME_MAX: usize = 64;
+
 /// Their names, sorted.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     FILES.iter().map(|(name, _)| *name)
@@ -83,9 +86,46 @@ pub(super) fn text(name: &str) -> Option<&'static str> {
     Some(FILES[at].1)
 }
 
+/// The file that defines this type, by its full name; of types within messages none is looked for.
+pub(super) fn defining(full_name: &str) -> Option<&'static str> {
+    // Texts are read for it: only where there is hope.
+    if !full_name.starts_with("google.protobuf.") || full_name.len() > NAME_MAX {
+        return None;
+    }
+    let (package, name) = full_name.rsplit_once('.')?;
+    let package = format!("package {package};");
+    let starts = ["message", "enum"].map(|word| format!("{word} {name} {{"));
+    let defines = |text: &str| {
+        let starts_so = |line: &str| starts.iter().any(|start| line.starts_with(start));
+        text.lines().any(|line| line == package) && text.lines().any(starts_so)
+    };
+    let file = FILES.iter().find(|(_, text)| defines(text));
+    file.map(|(name, _)| *name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_are_found_by_their_names() {
+        for (name, file) in [
+            (
+                "google.protobuf.Timestamp",
+                Some("google/protobuf/timestamp.proto"),
+            ),
+            (
+                "google.protobuf.NullValue",
+                Some("google/protobuf/struct.proto"),
+            ),
+            ("google.protobuf.Empty", Some("google/protobuf/empty.proto")),
+            ("google.protobuf.Times", None),
+            ("Timestamp", None),
+            ("google.type.Date", None),
+        ] {
+            assert_eq!(defining(name), file, "{name}");
+        }
+    }
 
     #[test]
     fn each_is_found_by_its_name() {

@@ -9,7 +9,7 @@ use super::scalar::within;
 use super::text::Text;
 
 /// What `text` means as a key of this kind.
-fn key(kind: Kind, text: Text<'_>) -> Option<Key<Text<'_>>> {
+pub(super) fn key(kind: Kind, text: Text<'_>) -> Option<Key<Text<'_>>> {
     match kind {
         Kind::String { .. } => Some(Key::Text(text)),
         Kind::Bool => match &*text.bytes() {

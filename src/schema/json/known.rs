@@ -6,7 +6,7 @@ use super::super::table::{Form, MessageId};
 use super::super::violation::{Checked, Fault, Gather, deeper, excerpt};
 use super::head::{Head, Names, Reader};
 use super::scalar::scalar;
-use super::time::{is_duration, is_field_mask, is_timestamp};
+use super::time::{duration, is_field_mask, timestamp};
 use super::{Beside, Walk};
 
 /// How many Any messages may lie within each other whose `@type` isn't their first member. Each is
@@ -26,8 +26,14 @@ impl<'a, G: Gather> Walk<'a, G> {
             Form::Any => not(reader, "google.protobuf.Any as an object"),
             _ if object => self.fields(reader, scope, depth),
             Form::Wrapper => scalar(self.table, reader, scope.message.fields[0].kind),
-            Form::Timestamp => text(reader, is_timestamp, "a moment by RFC 3339"),
-            Form::Duration => text(reader, is_duration, "a duration, as \"1.5s\""),
+            Form::Timestamp => {
+                let right = |text: &[u8]| timestamp(text).is_some();
+                text(reader, right, "a moment by RFC 3339")
+            }
+            Form::Duration => {
+                let right = |text: &[u8]| duration(text).is_some();
+                text(reader, right, "a duration, as \"1.5s\"")
+            }
             Form::FieldMask => text(reader, is_field_mask, "field paths, as \"a.bC,d\""),
             Form::Fields => self.fields(reader, scope, depth),
         }

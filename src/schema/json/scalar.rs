@@ -61,11 +61,11 @@ pub(super) fn integer(head: Head) -> Option<i128> {
     }
 }
 
-/// Rounding is fine, a number beyond the type is not.
+/// Rounding is fine, a number that rounds to none of the type is not.
 fn float(head: Head, kind: Kind) -> bool {
     let near = |number: Number| match (number.far(), kind) {
         (None, _) => true,
-        (Some(value), Kind::Float) => value.abs() <= f64::from(f32::MAX),
+        (Some(value), Kind::Float) => (value as f32).is_finite(),
         (Some(value), _) => value.is_finite(),
     };
     match head {

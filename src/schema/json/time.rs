@@ -6,17 +6,16 @@ const DAY: i64 = 86_400;
 /// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, in seconds from 1970: what a Timestamp may hold.
 const MOMENTS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
-/// What a Duration may hold, either way: about 10,000 years.
+/// The seconds that a Duration may hold, either way, beside a fraction of one: about 10,000 years.
 const LONGEST: i64 = 315_576_000_000;
 
-/// Whether `text` is a moment by RFC 3339 in the years 1 to 9999, with at most nine digits of a
-/// second.
-pub(super) fn is_timestamp(text: &[u8]) -> bool {
-    moment(text).is_some_and(|seconds| MOMENTS.contains(&seconds))
+/// Seconds from 1970, rounded down, and nanoseconds: of a moment by RFC 3339 in the years 1 to 9999, with at
+/// most nine digits of a second.
+pub(super) fn timestamp(text: &[u8]) -> Option<(i64, i32)> {
+    moment(text).filter(|(seconds, _)| MOMENTS.contains(seconds))
 }
 
-/// Seconds from 1970, rounded down.
-fn moment(text: &[u8]) -> Option<i64> {
+fn moment(text: &[u8]) -> Option<(i64, i32)> {
     let (start, rest) = text.split_at_checked(19)?;
     let field = |from: usize, to: usize, least: i64, most: i64| {
         let value = digits(&start[from..to])?;
@@ -32,35 +31,37 @@ fn moment(text: &[u8]) -> Option<i64> {
     let (minute, second) = (field(14, 16, 0, 59)?, field(17, 19, 0, 59)?);
     let seconds = days_before(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
 
-    let zone = fraction(rest)?;
+    let (nanos, zone) = fraction(rest)?;
     match zone {
-        b"Z" => Some(seconds),
+        b"Z" => Some((seconds, nanos)),
         [sign @ (b'+' | b'-'), zone @ ..] => {
             let [h, hh, b':', m, mm] = *zone else {
                 return None;
             };
             let (hours, minutes) = (digits(&[h, hh])?, digits(&[m, mm])?);
             let east = hours * 3600 + minutes * 60;
-            let sound = hours < 24 && minutes < 60;
-            sound.then(|| {
-                if *sign == b'+' {
-                    seconds - east
-                } else {
-                    seconds + east
-                }
-            })
+            let utc = match sign {
+                b'+' => seconds - east,
+                _ => seconds + east,
+            };
+            (hours < 24 && minutes < 60).then_some((utc, nanos))
         }
         _ => None,
     }
 }
 
-/// What follows a fraction of one to nine digits, or nothing of the kind.
-fn fraction(text: &[u8]) -> Option<&[u8]> {
+/// The nanoseconds that a fraction of one to nine digits, or none at all, is, and what follows it.
+fn fraction(text: &[u8]) -> Option<(i32, &[u8])> {
     let Some((b'.', rest)) = text.split_first() else {
-        return Some(text);
+        return Some((0, text));
     };
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    matches!(digits, 1..=9).then(|| &rest[digits..])
+    let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if !matches!(count, 1..=9) {
+        return None;
+    }
+    let (fraction, rest) = rest.split_at(count);
+    let nanos = digits(fraction)? * 10i64.pow(9 - count as u32);
+    Some((nanos as i32, rest))
 }
 
 /// The number that a few digits, and nothing else, are.
@@ -94,21 +95,15 @@ fn days_before(year: i64, month: i64, day: i64) -> i64 {
     years + months + day - 1 - EPOCH
 }
 
-/// Whether `text` is a span such as `-1.5s`, with at most nine digits of a second.
-pub(super) fn is_duration(text: &[u8]) -> bool {
-    let text = text.strip_prefix(b"-").unwrap_or(text);
-    let whole = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (seconds, rest) = text.split_at(whole);
-    // The longest has no fraction beside it.
-    let within = digits(seconds).is_some_and(|seconds| match rest {
-        b"s" => seconds <= LONGEST,
-        _ => seconds < LONGEST || zero_fraction(rest) && seconds == LONGEST,
-    });
-    within && fraction(rest) == Some(b"s")
-}
-
-fn zero_fraction(rest: &[u8]) -> bool {
-    rest.iter().all(|byte| matches!(byte, b'.' | b'0' | b's'))
+/// Seconds and nanoseconds, of one sign: of a span such as `-1.5s`, with at most nine digits of a second.
+pub(super) fn duration(text: &[u8]) -> Option<(i64, i32)> {
+    let positive = text.strip_prefix(b"-").unwrap_or(text);
+    let whole = positive.iter().take_while(|byte| byte.is_ascii_digit());
+    let (seconds, rest) = positive.split_at(whole.count());
+    let seconds = digits(seconds).filter(|seconds| *seconds <= LONGEST)?;
+    let (nanos, end) = fraction(rest)?;
+    let sign = if positive.len() == text.len() { 1 } else { -1 };
+    (end == b"s").then_some((seconds * i64::from(sign), nanos * sign))
 }
 
 /// Whether `text` is a list of field paths in lower camel case: without underscores.
@@ -122,22 +117,22 @@ mod tests {
 
     #[test]
     fn moments_by_rfc_3339() {
-        let moment = |text: &str| moment(text.as_bytes());
-        assert_eq!(moment("1970-01-01T00:00:00Z"), Some(0));
+        let moment = |text: &str| timestamp(text.as_bytes());
+        assert_eq!(moment("1970-01-01T00:00:00Z"), Some((0, 0)));
         assert_eq!(
             moment("2000-03-01T00:00:00.5+01:00"),
-            Some(951_868_800 - 3600)
+            Some((951_868_800 - 3600, 500_000_000))
         );
         assert_eq!(
-            moment("2024-02-29T23:59:59-00:30"),
-            Some(1_709_251_199 + 1800)
+            moment("2024-02-29T23:59:59.000000012-00:30"),
+            Some((1_709_251_199 + 1800, 12))
         );
         for right in [
             "0001-01-01T00:00:00Z",
             "9999-12-31T23:59:59.999999999Z",
             "1972-06-30T12:00:00.1Z",
         ] {
-            assert!(is_timestamp(right.as_bytes()), "{right}");
+            assert!(timestamp(right.as_bytes()).is_some(), "{right}");
         }
         for wrong in [
             "",
@@ -160,21 +155,23 @@ mod tests {
             "2023-01-01T00:00:00ZZ",
             "2023-01-+1T00:00:00Z",
         ] {
-            assert!(!is_timestamp(wrong.as_bytes()), "{wrong}");
+            assert!(timestamp(wrong.as_bytes()).is_none(), "{wrong}");
         }
     }
 
     #[test]
     fn spans_in_seconds() {
-        for right in [
-            "0s",
-            "-0s",
-            "1.5s",
-            "-1.000000001s",
-            "315576000000s",
-            "-315576000000.000s",
+        for (right, span) in [
+            ("0s", (0, 0)),
+            ("-0s", (0, 0)),
+            ("1.5s", (1, 500_000_000)),
+            ("-1.000000001s", (-1, -1)),
+            ("-0.25s", (0, -250_000_000)),
+            ("315576000000s", (LONGEST, 0)),
+            ("315576000000.500s", (LONGEST, 500_000_000)),
+            ("-315576000000.999999999s", (-LONGEST, -999_999_999)),
         ] {
-            assert!(is_duration(right.as_bytes()), "{right}");
+            assert_eq!(duration(right.as_bytes()), Some(span), "{right}");
         }
         for wrong in [
             "",
@@ -187,12 +184,11 @@ mod tests {
             "1e2s",
             "1.0000000000s",
             "315576000001s",
-            "315576000000.1s",
             "99999999999999999999s",
             "--1s",
             "1ss",
         ] {
-            assert!(!is_duration(wrong.as_bytes()), "{wrong}");
+            assert_eq!(duration(wrong.as_bytes()), None, "{wrong}");
         }
     }
 }

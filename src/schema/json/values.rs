@@ -6,17 +6,17 @@
 use std::collections::HashMap;
 
 use prost_reflect::prost::Message as _;
-use prost_reflect::prost_types::{Duration, Timestamp};
 use prost_reflect::{
     DynamicMessage, FieldDescriptor, MapKey, MessageDescriptor, ReflectMessage as _, Value,
 };
 
 use super::super::rules::{deeper, map_key, set};
 use super::super::table::{Cardinality, Enum, Field, Form, Kind, MessageId, Table};
-use super::super::violation::Checked;
+use super::super::violation::{Checked, Fault, excerpt};
 use super::head::{Head, Reader};
 use super::number::Number;
 use super::scalar::integer;
+use super::time::{duration, timestamp};
 
 /// Reads messages of one table.
 pub(super) struct Values<'a> {
@@ -44,23 +44,25 @@ impl Values<'_> {
             Form::Wrapper => {
                 let kind = self.table[id].fields[0].kind;
                 let value = self.scalar(reader, kind)?;
-                set(&mut made, 1, value);
+                set(&mut made, 1, value)?;
             }
-            Form::Timestamp => {
-                let moment: Timestamp = text(reader.head()?).parse().unwrap_or_default();
-                set(&mut made, 1, Value::I64(moment.seconds));
-                set(&mut made, 2, Value::I32(moment.nanos));
-            }
-            Form::Duration => {
-                let span: Duration = text(reader.head()?).parse().unwrap_or_default();
-                set(&mut made, 1, Value::I64(span.seconds));
-                set(&mut made, 2, Value::I32(span.nanos));
+            Form::Timestamp | Form::Duration => {
+                let at = reader.token();
+                let text = text(reader.head()?);
+                let read = match form {
+                    Form::Timestamp => timestamp(text.as_bytes()),
+                    _ => duration(text.as_bytes()),
+                };
+                let read = read.ok_or_else(|| Fault::new(at, "a time", excerpt(text.as_bytes())));
+                let (seconds, nanos) = read?;
+                set(&mut made, 1, Value::I64(seconds))?;
+                set(&mut made, 2, Value::I32(nanos))?;
             }
             Form::FieldMask => {
                 let paths = text(reader.head()?);
                 let paths = paths.split(',').filter(|path| !path.is_empty());
                 let paths = paths.map(|path| Value::String(snake_case(path)));
-                set(&mut made, 1, Value::List(paths.collect()));
+                set(&mut made, 1, Value::List(paths.collect()))?;
             }
             Form::Any | Form::Fields => {
                 reader.head()?;
@@ -125,7 +127,7 @@ impl Values<'_> {
             }
             Cardinality::Map => self.map(reader, kind, &of, depth)?,
         };
-        set(made, field.number, value);
+        set(made, field.number, value)?;
         Ok(())
     }
 
@@ -157,7 +159,7 @@ impl Values<'_> {
                 ),
             };
             let value = self.element(reader, value.kind, &of, depth)?;
-            made.extend(map_key(key).map(|key| (key, value)));
+            made.insert(map_key(key)?, value);
             more = reader.another(b'}')?;
         }
         Ok(Value::Map(made))
@@ -197,44 +199,33 @@ impl Values<'_> {
     /// An object whose `@type` says what message its other members are of: as the bytes that a
     /// protobuf writer would put in an Any.
     fn any(&self, reader: &mut Reader, made: &mut DynamicMessage, depth: u32) -> Checked<()> {
-        let mut ahead = reader.clone();
-        reader.skip(u32::MAX)?;
-        let (mut url, mut value) = (String::new(), None);
-        let mut members = ahead.clone();
-        members.head()?;
-        let mut more = members.opened(b'}');
-        while more {
-            let key = members.key()?;
-            match &*key.bytes() {
-                b"@type" => url = text(members.head()?),
-                name => {
-                    if name == b"value" {
-                        members.token();
-                        value = Some(members.clone());
-                    }
-                    members.skip(u32::MAX)?;
-                }
-            }
-            more = members.another(b'}')?;
-        }
+        let url = type_of(reader.clone())?;
         let name = url.rsplit_once('/').map_or("", |(_, name)| name);
         let id = self.table.message(name);
         let of = made.descriptor().parent_pool().get_message_by_name(name);
-        if let (Some(id), Some(of)) = (id, of) {
-            let depth = deeper(depth, ahead.at())?;
-            let inner = match (self.table[id].form, value) {
-                (Form::Fields, _) => {
-                    let mut inner = DynamicMessage::new(of);
-                    self.fields(&mut ahead, id, &mut inner, depth)?;
-                    inner
+        match (id, of) {
+            (Some(id), Some(of)) => {
+                let depth = deeper(depth, reader.at())?;
+                let mut inner = DynamicMessage::new(of.clone());
+                match self.table[id].form {
+                    Form::Fields => self.fields(reader, id, &mut inner, depth)?,
+                    _ => {
+                        reader.head()?;
+                        let mut more = reader.opened(b'}');
+                        while more {
+                            match &*reader.key()?.bytes() {
+                                b"value" => inner = self.message(reader, id, &of, depth)?,
+                                _ => reader.skip(u32::MAX)?,
+                            }
+                            more = reader.another(b'}')?;
+                        }
+                    }
                 }
-                (_, Some(mut value)) => self.message(&mut value, id, &of, depth)?,
-                (_, None) => DynamicMessage::new(of),
-            };
-            set(made, 2, Value::Bytes(inner.encode_to_vec().into()));
+                set(made, 2, Value::Bytes(inner.encode_to_vec().into()))?;
+            }
+            _ => reader.skip(u32::MAX)?,
         }
-        set(made, 1, Value::String(url));
-        Ok(())
+        set(made, 1, Value::String(url))
     }
 
     /// Struct, Value and ListValue: whatever it is, in the fields that struct.proto has for it.
@@ -261,7 +252,7 @@ impl Values<'_> {
             };
             let depth = deeper(depth, reader.at())?;
             self.free(reader, &mut inner, form, depth)?;
-            set(made, number, Value::Message(inner));
+            set(made, number, Value::Message(inner))?;
             return Ok(());
         }
         match (form, reader.head()?) {
@@ -278,7 +269,7 @@ impl Values<'_> {
                     fields.extend(value.map(|value| (key, value)));
                     more = reader.another(b'}')?;
                 }
-                set(made, 1, Value::Map(fields));
+                set(made, 1, Value::Map(fields))?;
             }
             (Form::ListValue, _) => {
                 let mut values = Vec::new();
@@ -287,12 +278,12 @@ impl Values<'_> {
                     values.extend(self.value(reader, inner(1), depth)?);
                     more = reader.another(b']')?;
                 }
-                set(made, 1, Value::List(values));
+                set(made, 1, Value::List(values))?;
             }
-            (_, Head::Null) => set(made, 1, Value::EnumNumber(0)),
-            (_, Head::Str(text)) => set(made, 3, Value::String(text.decoded().into_owned())),
-            (_, Head::Bool(value)) => set(made, 4, Value::Bool(value)),
-            (_, head) => set(made, 2, Value::F64(float(head))),
+            (_, Head::Null) => set(made, 1, Value::EnumNumber(0))?,
+            (_, Head::Str(text)) => set(made, 3, Value::String(text.decoded().into_owned()))?,
+            (_, Head::Bool(value)) => set(made, 4, Value::Bool(value))?,
+            (_, head) => set(made, 2, Value::F64(float(head)))?,
         }
         Ok(())
     }
@@ -310,6 +301,21 @@ impl Values<'_> {
         self.free(reader, &mut made, Form::Value, depth)?;
         Ok(Some(Value::Message(made)))
     }
+}
+
+/// The `@type` of the object that comes next. It is looked for no further than it lies: the walk has seen to it
+/// that it lies first, but for a few (`LATE_TYPES`), so that all is read once.
+fn type_of(mut reader: Reader) -> Checked<String> {
+    reader.head()?;
+    let mut more = reader.opened(b'}');
+    while more {
+        if &*reader.key()?.bytes() == b"@type" {
+            return Ok(text(reader.head()?));
+        }
+        reader.skip(u32::MAX)?;
+        more = reader.another(b'}')?;
+    }
+    Ok(String::new())
 }
 
 fn whole(kind: Kind, value: Option<i128>) -> Value {

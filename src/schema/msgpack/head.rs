@@ -65,6 +65,13 @@ impl<'a> Reader<'a> {
         self.at
     }
 
+    /// The same payload, read from `at`.
+    #[cold]
+    pub fn back(&self, at: usize) -> Self {
+        let bytes = self.bytes;
+        Self { bytes, at }
+    }
+
     /// How many bytes are still to read.
     #[inline]
     pub fn left(&self) -> usize {

@@ -7,7 +7,11 @@ use super::head::{Head, Reader};
 use super::scalar::{integer, scalar, utf8};
 
 /// The next value, as a key of this kind.
-fn read<'a>(table: &Table, reader: &mut Reader<'a>, kind: Kind) -> Checked<Key<&'a str>> {
+pub(super) fn read<'a>(
+    table: &Table,
+    reader: &mut Reader<'a>,
+    kind: Kind,
+) -> Checked<Key<&'a str>> {
     let at = reader.at();
     let mut again = reader.clone();
     scalar(table, reader, kind).map_err(|fault| fault.as_key())?;
@@ -42,9 +46,15 @@ impl<'t, 'a> Keys<'t, 'a> {
     pub fn next(&mut self, reader: &mut Reader<'a>) -> Checked<Key<&'a str>> {
         let at = reader.at();
         let key = read(self.table, reader, self.kind)?;
+        self.add(key, at)?;
+        Ok(key)
+    }
+
+    /// A key that was read at `at`.
+    pub fn add(&mut self, key: Key<&'a str>, at: usize) -> Checked<()> {
         let (table, kind, body) = (self.table, self.kind, &self.body);
         match (self.seen).insert(key, || was_before(table, kind, body, key, at))? {
-            true => Ok(key),
+            true => Ok(()),
             false => Err(Fault::new(at, "each key once", "it again").under(key.segment())),
         }
     }

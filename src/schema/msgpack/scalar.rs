@@ -30,9 +30,10 @@ fn any_scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
         Kind::Uint32 | Kind::Fixed32 => whole(head, 0, u32::MAX.into()),
         Kind::Uint64 | Kind::Fixed64 => whole(head, 0, u64::MAX),
         Kind::Double => float(head).is_some(),
-        // Rounding is fine, a number beyond the type is not.
-        Kind::Float => float(head)
-            .is_some_and(|value| !value.is_finite() || value.abs() <= f64::from(f32::MAX)),
+        // Rounding is fine, a number that rounds to none of the type is not.
+        Kind::Float => {
+            float(head).is_some_and(|value| !value.is_finite() || (value as f32).is_finite())
+        }
         Kind::Bool => matches!(head, Head::Bool(_)),
         Kind::String { .. } => return string(head, at, reader.at()),
         Kind::Bytes => return bytes(reader, head, at),

@@ -47,8 +47,8 @@ impl Values<'_> {
             (Form::Timestamp, Head::Ext(_, data)) => {
                 *reader = ahead;
                 let (seconds, nanos) = moment(data, at)?;
-                set(&mut made, 1, Value::I64(seconds));
-                set(&mut made, 2, Value::I32(nanos as i32));
+                set(&mut made, 1, Value::I64(seconds))?;
+                set(&mut made, 2, Value::I32(nanos as i32))?;
             }
             (Form::Struct | Form::ListValue | Form::Value, _) => {
                 self.free(reader, &mut made, form, depth)?;
@@ -56,7 +56,7 @@ impl Values<'_> {
             (Form::Wrapper, _) if !self.wrapped_as_message(id, head, &ahead)? => {
                 let kind = self.table[id].fields[0].kind;
                 let value = self.scalar(reader, kind)?;
-                set(&mut made, 1, value);
+                set(&mut made, 1, value)?;
             }
             _ => self.fields(reader, id, &mut made, depth)?,
         }
@@ -133,7 +133,7 @@ impl Values<'_> {
             Cardinality::Repeated => self.list(reader, kind, &of, depth)?,
             Cardinality::Map => self.map(reader, kind, &of, depth)?,
         };
-        set(made, field.number, value);
+        set(made, field.number, value)?;
         Ok(())
     }
 
@@ -171,7 +171,7 @@ impl Values<'_> {
             for _ in 0..count {
                 let key = self.scalar(reader, key.kind)?;
                 let value = self.element(reader, value.kind, &of, depth)?;
-                made.extend(map_key(key).map(|key| (key, value)));
+                made.insert(map_key(key)?, value);
             }
         }
         Ok(Value::Map(made))
@@ -239,14 +239,14 @@ impl Values<'_> {
                     let value = self.value(reader, inner(value.clone()), depth)?;
                     fields.extend(value.map(|value| (key, value)));
                 }
-                set(made, 1, Value::Map(fields));
+                set(made, 1, Value::Map(fields))?;
             }
             (Form::ListValue, Head::Array(count)) => {
                 let mut values = Vec::new();
                 for _ in 0..count {
                     values.extend(self.value(reader, inner(of(1)), depth)?);
                 }
-                set(made, 1, Value::List(values));
+                set(made, 1, Value::List(values))?;
             }
             (Form::Value, Head::Map(_) | Head::Array(_)) => {
                 let (number, form) = match head {
@@ -256,16 +256,16 @@ impl Values<'_> {
                 if let Some(mut inner) = inner(of(number)) {
                     let depth = deeper(depth, reader.at())?;
                     self.free(reader, &mut inner, form, depth)?;
-                    set(made, number, Value::Message(inner));
+                    set(made, number, Value::Message(inner))?;
                 }
             }
             (Form::Value, _) => {
                 reader.head()?;
                 match head {
-                    Head::Nil => set(made, 1, Value::EnumNumber(0)),
-                    Head::Str(_) => set(made, 3, Value::String(text(head))),
-                    Head::Bool(value) => set(made, 4, Value::Bool(value)),
-                    _ => set(made, 2, Value::F64(float(head).unwrap_or_default())),
+                    Head::Nil => set(made, 1, Value::EnumNumber(0))?,
+                    Head::Str(_) => set(made, 3, Value::String(text(head)))?,
+                    Head::Bool(value) => set(made, 4, Value::Bool(value))?,
+                    _ => set(made, 2, Value::F64(float(head).unwrap_or_default()))?,
                 }
             }
             _ => {}

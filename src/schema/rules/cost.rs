@@ -10,10 +10,10 @@ use std::collections::HashMap;
 use cel::Program;
 use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 use prost_protovalidate::regex::RegexBuilder;
-use prost_protovalidate::types::{
-    FieldConstraintsExt as _, FieldRules, MessageConstraintsExt as _, PredefinedRules, field_rules,
-};
+use prost_protovalidate::types::{FieldConstraintsExt as _, MessageConstraintsExt as _};
 use prost_reflect::{DescriptorPool, Kind, MessageDescriptor};
+
+use super::expressions;
 
 /// Steps that a payload's rules may take. Measured: 20 to 120 ns each, so at most about half a second.
 const STEPS: u64 = 1 << 22;
@@ -22,7 +22,8 @@ const STEPS: u64 = 1 << 22;
 const PATTERN_BYTES: usize = 16;
 
 /// Sizes of a pattern's program that are told apart; the last is the most that the regex crate makes.
-const PATTERN_SIZES: [usize; 4] = [1 << 14, 1 << 17, 1 << 20, 10 << 20];
+const PATTERN_SIZES: [usize; 4] = [1 << 14, 1 << 17, 1 << 20, LARGEST];
+const LARGEST: usize = 10 << 20;
 
 /// Powers of the number of values that are told apart; beyond them nothing of any size is affordable.
 const POWERS: usize = 6;
@@ -50,21 +51,21 @@ impl Cost {
             };
             seen.insert(name.to_owned(), many);
             if let Ok(Some(rules)) = message.message_constraints() {
-                cost = cost.and(&rules.cel_expression, many);
-                let cel = rules.cel.iter().map(|rule| rule.expression().to_owned());
-                cost = cost.and(&cel.collect::<Vec<_>>(), many);
+                cost = cost.and(&expressions::of_message(&rules), many);
             }
             for field in message.fields() {
                 let several = many || field.is_list() || field.is_map();
                 if let Ok(Some(rules)) = field.field_constraints() {
-                    cost = cost.and(&expressions(&rules), several);
+                    cost = cost.and(&expressions::of_field(&rules).0, several);
                 }
                 if let Kind::Message(inner) = field.kind() {
                     open.push((inner, several));
                 }
             }
         }
-        cost.and(&predefined(pool), true)
+        let predefined = expressions::predefined(pool).into_iter();
+        let predefined: Vec<_> = predefined.flat_map(|(_, cel)| cel).collect();
+        cost.and(&predefined, true)
     }
 
     /// The most of each power, with expressions that are evaluated once, or for every value.
@@ -111,39 +112,6 @@ impl Cost {
         }
         total <= STEPS
     }
-}
-
-/// Every expression of a field's rules, those of its elements included.
-fn expressions(rules: &FieldRules) -> Vec<String> {
-    let mut all = Vec::new();
-    let mut open = vec![rules];
-    while let Some(rules) = open.pop() {
-        all.extend(rules.cel_expression.iter().cloned());
-        all.extend(rules.cel.iter().map(|rule| rule.expression().to_owned()));
-        match &rules.r#type {
-            Some(field_rules::Type::Repeated(repeated)) => open.extend(repeated.items.as_deref()),
-            Some(field_rules::Type::Map(map)) => {
-                open.extend(map.keys.as_deref());
-                open.extend(map.values.as_deref());
-            }
-            _ => {}
-        }
-    }
-    all
-}
-
-/// The expressions of all rules that extend buf.validate's own.
-fn predefined(pool: &DescriptorPool) -> Vec<String> {
-    let Some(option) = pool.get_extension_by_name("buf.validate.predefined") else {
-        return Vec::new();
-    };
-    let rules = pool.all_extensions().filter_map(|extension| {
-        let options = extension.options();
-        let rules = options.get_extension(&option);
-        rules.as_message()?.transcode_to::<PredefinedRules>().ok()
-    });
-    let cel = rules.flat_map(|rules| rules.cel);
-    cel.map(|rule| rule.expression().to_owned()).collect()
 }
 
 /// What an expression's text tells.
@@ -216,18 +184,20 @@ impl<'a> Scan<'a> {
 
 /// Steps to compile a pattern; of one that isn't written out, as many as there are.
 fn pattern(argument: Option<&IdedExpr>) -> u64 {
-    let largest = PATTERN_SIZES[PATTERN_SIZES.len() - 1];
     let size = match argument.map(|it| &it.expr) {
-        Some(Expr::Literal(LiteralValue::String(text))) => {
-            let fits = |size: &usize| {
-                let compiled = RegexBuilder::new(text.inner()).size_limit(*size).build();
-                compiled.is_ok()
-            };
-            PATTERN_SIZES.into_iter().find(fits).unwrap_or(largest)
-        }
-        _ => largest,
+        Some(Expr::Literal(LiteralValue::String(text))) => pattern_size(text.inner()),
+        _ => LARGEST,
     };
     (size / PATTERN_BYTES) as u64
+}
+
+/// About the bytes of the program that a pattern becomes; of one that becomes none, the most.
+pub(super) fn pattern_size(text: &str) -> usize {
+    let fits = |size: &usize| {
+        let compiled = RegexBuilder::new(text).size_limit(*size).build();
+        compiled.is_ok()
+    };
+    PATTERN_SIZES.into_iter().find(fits).unwrap_or(LARGEST)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ::protobuf::Message as _;
 use ::protobuf::descriptor::{FileDescriptorProto, FileDescriptorSet};
+use ::protobuf::{Message as _, UnknownValueRef};
 use prost_protovalidate::{
     Error, Filter, ValidationOption, Validator, ValidatorOption, normalize_edition_descriptor_set,
 };
@@ -16,13 +16,20 @@ use prost_reflect::{
     DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor,
 };
 
-use super::super::compile::{Descriptors, reason};
-use super::Ruler;
+use super::super::compile::{Descriptors, on_a_large_stack, reason};
+use super::cost::Cost;
+use super::{Ruler, bounds};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Message types at and below a schema with rules: the compilation of rules recurses from type to type, on a
 /// thread whose stack holds ten times as many. Large public schemas reach some 1,500.
 const MAX_TYPES: usize = 4_000;
+
+/// The option that carries a field's rules.
+const RULES: &str = "buf.validate.field";
+
+/// The field of FileDescriptorProto that holds the imports for options alone.
+const OPTION_DEPENDENCY: u32 = 15;
 
 /// How prost-protovalidate says of a field that the fault is in its type.
 const OF_ITS_TYPE: &str = "failed to compile embedded type ";
@@ -54,44 +61,78 @@ impl Ruler {
         roots: &[&str],
         found: &mut Diagnostics,
     ) -> Option<Self> {
-        let built = catch_unwind(AssertUnwindSafe(|| {
-            let bytes = encoded(descriptors, roots)?;
-            let pool = DescriptorPool::decode(&*bytes).map_err(|error| error.to_string())?;
-            let rules = ValidatorOption::AdditionalDescriptorSetBytes(bytes);
-            let validator = Validator::with_options(&[rules]);
-            Ok(Self { pool, validator })
-        }));
-        let ruler = match built.unwrap_or_else(|panic| Err(reason(&*panic))) {
+        on_a_large_stack(found, |found| Self::built(descriptors, roots, found)).flatten()
+    }
+
+    fn built(descriptors: &Descriptors, roots: &[&str], found: &mut Diagnostics) -> Option<Self> {
+        let read = catch_unwind(AssertUnwindSafe(|| Self::read(descriptors, roots)));
+        let mut ruler = match read.unwrap_or_else(|panic| Err(reason(&*panic))) {
             Ok(ruler) => ruler,
             Err(why) => {
                 let message = format!("the buf.validate rules can't be read: {why}");
-                found.push(Diagnostic::error(message));
+                found.push(Diagnostic {
+                    place: roots.iter().find_map(|root| descriptors.place_of(root)),
+                    ..Diagnostic::error(message)
+                });
                 return None;
             }
         };
-        let roots = roots
-            .iter()
-            .filter_map(|name| ruler.pool.get_message_by_name(name));
+        let before = found.errors();
         let mut types = Vec::new();
         for root in roots {
-            let name = root.full_name().to_owned();
-            if !below(root, &mut types) {
+            let Some(message) = ruler.pool.get_message_by_name(root) else {
+                found.push(Diagnostic {
+                    place: descriptors.place_of(root),
+                    ..Diagnostic::error(format!("the buf.validate rules of {root} can't be read"))
+                });
+                continue;
+            };
+            if !below(message, &mut types) {
                 let message =
-                    format!("more than {MAX_TYPES} message types below {name}, which has rules");
+                    format!("more than {MAX_TYPES} message types below {root}, which has rules");
                 let fault = Diagnostic::error(message);
                 let help = "rules are compiled for each: leave out what the route doesn't need";
                 found.push(Diagnostic {
-                    place: descriptors.place_of(&name),
+                    place: descriptors.place_of(root),
                     ..fault.help(help)
                 });
                 return None;
             }
         }
-        let before = found.errors();
+        bounds::check(&ruler.pool, &types, descriptors, found);
+        if found.errors() > before {
+            return None;
+        }
         for message in &types {
             ruler.try_out(message, descriptors, found);
         }
-        (found.errors() == before).then_some(ruler)
+        if found.errors() > before {
+            return None;
+        }
+        let costs = roots.iter().filter_map(|root| {
+            let message = ruler.pool.get_message_by_name(root)?;
+            Some((root.to_string(), Cost::below(&ruler.pool, &message)))
+        });
+        ruler.costs = costs.collect();
+        Some(ruler)
+    }
+
+    fn read(descriptors: &Descriptors, roots: &[&str]) -> Result<Self, String> {
+        let bytes = encoded(descriptors, roots)?;
+        let pool = DescriptorPool::decode(&*bytes).map_err(|error| error.to_string())?;
+        if pool.get_extension_by_name(RULES).is_none() {
+            return Err(format!(
+                "an option has their number, and {RULES} is defined in none of the files"
+            ));
+        }
+        let rules = ValidatorOption::AdditionalDescriptorSetBytes(bytes);
+        let validator = Validator::with_options(&[rules]);
+        let costs = HashMap::new();
+        Ok(Self {
+            pool,
+            validator,
+            costs,
+        })
     }
 
     fn try_out(&self, message: &MessageDescriptor, of: &Descriptors, found: &mut Diagnostics) {
@@ -175,7 +216,7 @@ fn encoded(descriptors: &Descriptors, roots: &[&str]) -> Result<Vec<u8>, String>
     let mut needed = HashSet::new();
     while let Some(index) = open.pop().and_then(|name| by_name.get(name)) {
         if needed.insert(*index) {
-            open.extend(files[*index].dependency.iter().map(String::as_str));
+            open.extend(imports(&files[*index]));
         }
     }
     let mut set = FileDescriptorSet::new();
@@ -188,6 +229,18 @@ fn encoded(descriptors: &Descriptors, roots: &[&str]) -> Result<Vec<u8>, String>
     }
     let bytes = set.write_to_bytes().map_err(|error| error.to_string())?;
     Ok(normalize_edition_descriptor_set(&bytes))
+}
+
+/// What a file imports, those for its options alone included, which the descriptor model doesn't know.
+fn imports(file: &FileDescriptorProto) -> impl Iterator<Item = &str> {
+    let unknown = file.special_fields.unknown_fields().into_iter();
+    let options = unknown.filter_map(|field| match field {
+        (OPTION_DEPENDENCY, UnknownValueRef::LengthDelimited(name)) => {
+            std::str::from_utf8(name).ok()
+        }
+        _ => None,
+    });
+    file.dependency.iter().map(String::as_str).chain(options)
 }
 
 /// Adds `root` and the types below it that aren't in `types`; false if there are too many.

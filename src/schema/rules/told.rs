@@ -5,7 +5,7 @@ use prost_protovalidate::types::field_path_element::Subscript;
 use prost_protovalidate::types::{FieldPathElement, MessageConstraintsExt as _};
 use prost_reflect::{Kind, MessageDescriptor};
 
-use super::super::violation::{Violation, excerpt};
+use super::super::violation::{Step, Violation, excerpt};
 
 /// Longest sentence of a rule that is passed on, in characters: a rule of CEL's may put the payload in it.
 const SENTENCE: usize = 500;
@@ -19,43 +19,54 @@ pub(super) fn unjudged(expected: impl Into<String>, found: impl Into<String>) ->
     }
 }
 
-/// The rule that a message of type `root` breaks.
-pub(super) fn broken(root: &MessageDescriptor, broken: &Broken) -> Violation {
+/// The rule that a message of type `root` breaks; `place` tells the byte of a path.
+pub(super) fn broken(
+    root: &MessageDescriptor,
+    broken: &Broken,
+    place: impl Fn(&[Step]) -> usize,
+) -> Violation {
     let told = broken.to_proto();
     let elements = told.field.map(|path| path.elements).unwrap_or_default();
     let message = match broken.message() {
         "" => sentence(root, &elements, broken.rule_id()),
         said => said.to_owned(),
     };
-    let mut path = path(&elements);
+    let steps = steps(&elements);
+    let mut path = path(&steps);
     if broken.for_key() == Some(true) {
         path.push_str(" (key)");
     }
     Violation {
         path,
         expected: cut(&message),
+        offset: place(&steps),
         rule: Some(cut(broken.rule_id()).into()),
         ..Violation::default()
     }
 }
 
-fn path(elements: &[FieldPathElement]) -> String {
+fn steps(elements: &[FieldPathElement]) -> Vec<Step> {
+    let step = |element: &FieldPathElement| Step {
+        field: element.field_name().to_owned(),
+        inside: element.subscript.as_ref().map(|subscript| match subscript {
+            Subscript::Index(n) => format!("[{n}]"),
+            Subscript::BoolKey(key) => format!("[{key}]"),
+            Subscript::IntKey(key) => format!("[{key}]"),
+            Subscript::UintKey(key) => format!("[{key}]"),
+            Subscript::StringKey(key) => format!("[{}]", excerpt(key.as_bytes())),
+        }),
+    };
+    elements.iter().map(step).collect()
+}
+
+fn path(steps: &[Step]) -> String {
     let mut path = String::new();
-    for element in elements {
+    for step in steps {
         if !path.is_empty() {
             path.push('.');
         }
-        path.push_str(element.field_name());
-        match &element.subscript {
-            None => {}
-            Some(Subscript::Index(n)) => path.push_str(&format!("[{n}]")),
-            Some(Subscript::BoolKey(key)) => path.push_str(&format!("[{key}]")),
-            Some(Subscript::IntKey(key)) => path.push_str(&format!("[{key}]")),
-            Some(Subscript::UintKey(key)) => path.push_str(&format!("[{key}]")),
-            Some(Subscript::StringKey(key)) => {
-                path.push_str(&format!("[{}]", excerpt(key.as_bytes())));
-            }
-        }
+        path.push_str(&step.field);
+        path.push_str(step.inside.as_deref().unwrap_or_default());
     }
     path
 }

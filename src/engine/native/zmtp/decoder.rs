@@ -71,7 +71,11 @@ pub struct Decoder {
     frame: Partial,
     /// Frames of the message that is coming in.
     message: Vec<Bytes>,
-    /// Their bytes, skipped ones included.
+    /// So many of them have memory of their own.
+    settled: usize,
+    /// Bytes of those.
+    held: u64,
+    /// Bytes of the message, skipped ones included.
     bytes: u64,
     oversize: bool,
     /// Frames have come and the last one has not.
@@ -144,10 +148,21 @@ impl Decoder {
             }
         }
         // The rest of the message comes with another buffer; this one must not wait for it.
-        for frame in &mut self.message {
+        for frame in &mut self.message[self.settled..] {
             *frame = std::mem::take(frame).compact();
+            self.held += frame.bytes().len() as u64;
         }
+        self.settled = self.message.len();
         Ok(None)
+    }
+
+    /// Memory that a frame or a message takes which has begun and is not whole.
+    pub fn held(&self) -> u64 {
+        let body = match &self.frame {
+            Partial::Body { body, .. } => body.len(),
+            _ => 0,
+        };
+        self.held + body as u64
     }
 
     /// Whether a frame or a message has begun and is not whole.
@@ -267,6 +282,8 @@ impl Decoder {
             return None;
         }
         self.inside = false;
+        self.settled = 0;
+        self.held = 0;
         self.bytes = 0;
         let frames = std::mem::take(&mut self.message);
         Some(match std::mem::take(&mut self.oversize) {

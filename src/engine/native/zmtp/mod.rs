@@ -3,12 +3,13 @@
 //!
 //! A connection says, each way: a [greeting] of 64 bytes; the [handshake] of the NULL mechanism, one READY
 //! [command] that carries the socket type; then traffic, which the [decoder] takes apart: messages of one or
-//! more frames, and commands between them.
+//! more frames, and commands between them. [session] is all of it in its order.
 
 pub mod command;
 pub mod decoder;
 pub mod greeting;
 pub mod handshake;
+pub mod session;
 
 /// More frames of this message follow.
 pub const MORE: u8 = 1;

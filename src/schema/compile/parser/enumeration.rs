@@ -5,6 +5,7 @@ use protobuf::descriptor::{EnumDescriptorProto, EnumValueDescriptorProto};
 
 use super::super::parsed::{Entity, Visibility};
 use super::super::path;
+use super::recover::Block;
 use super::{Kind, Parse, Parser};
 
 impl Parser<'_> {
@@ -22,22 +23,29 @@ impl Parser<'_> {
             let unknown = made.special_fields.mut_unknown_fields();
             unknown.add_varint(path::ENUM_VISIBILITY, visibility as u64);
         }
-        self.expect_sign(b'{')?;
-        while !self.take_sign(b'}') {
-            if self.take_sign(b';') {
-                continue;
+        let open = self.open()?;
+        let block = Block {
+            open,
+            what: &format!("enum {name}"),
+            own: &["reserved"],
+        };
+        self.statements(&block, |p| {
+            if p.take_sign(b';') {
+                return Ok(());
             }
-            if self.is("option") {
-                let written = self.option_statement()?;
-                self.option_of(Entity::Enum, written);
-            } else if self.is("reserved") {
-                self.enum_reserved(&mut made)?;
-            } else {
-                let which = made.value.len();
-                let value = self.within(path::ENUM_VALUE, which, Self::enum_value)?;
-                made.value.push(value);
+            if p.is("option") {
+                let written = p.option_statement()?;
+                p.option_of(Entity::Enum, written);
+                return Ok(());
             }
-        }
+            if p.is("reserved") {
+                return p.enum_reserved(&mut made);
+            }
+            let which = made.value.len();
+            let value = p.within(path::ENUM_VALUE, which, Self::enum_value)?;
+            made.value.push(value);
+            Ok(())
+        })?;
         Ok(made)
     }
 

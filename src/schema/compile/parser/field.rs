@@ -4,7 +4,8 @@ use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 
 use super::super::parsed::{Edition, Entity, Written};
-use super::super::{fault::Fault, float, index, lexer::integer, path};
+use super::super::{fault::Fault, index, path};
+use super::recover::Block;
 use super::{Kind, Parse, Parser};
 
 /// What a field is declared in.
@@ -14,6 +15,36 @@ pub(super) enum Home {
     Oneof,
     Extend,
 }
+
+/// What begins a statement of a message, to find what a misspelt word may have meant.
+const STARTS: [&str; 26] = [
+    "optional",
+    "repeated",
+    "required",
+    "message",
+    "enum",
+    "oneof",
+    "extend",
+    "extensions",
+    "reserved",
+    "option",
+    "map",
+    "double",
+    "float",
+    "int32",
+    "int64",
+    "uint32",
+    "uint64",
+    "sint32",
+    "sint64",
+    "fixed32",
+    "fixed64",
+    "sfixed32",
+    "sfixed64",
+    "bool",
+    "string",
+    "bytes",
+];
 
 /// The path of what the field is declared in, and there the number of the list of messages: where the
 /// message of a group or map goes.
@@ -29,18 +60,24 @@ impl Parser<'_> {
     ) -> Parse<()> {
         self.next();
         let (extendee, range) = self.type_name("the name of a message")?;
-        self.expect_sign(b'{')?;
+        let open = self.open()?;
         let place = (self.path.clone(), nests);
-        loop {
+        let block = Block {
+            open,
+            what: &format!("extend {extendee}"),
+            own: &[],
+        };
+        let mut extension = |p: &mut Self| {
             let which = extensions.len();
-            let mut field = self.within(own, which, |p| p.field(Home::Extend, &place, nested))?;
+            let mut field = p.within(own, which, |p| p.field(Home::Extend, &place, nested))?;
             field.set_extendee(extendee.clone());
-            self.locate(&[own, index(which), path::FIELD_EXTENDEE], range.clone());
+            p.locate(&[own, index(which), path::FIELD_EXTENDEE], range.clone());
             extensions.push(field);
-            if self.take_sign(b'}') {
-                return Ok(());
-            }
-        }
+            Ok(())
+        };
+        // There is one at least.
+        self.recovered(&mut extension)?;
+        self.statements(&block, extension)
     }
 
     pub(super) fn field(
@@ -73,7 +110,10 @@ impl Parser<'_> {
                 self.locate(&[path::FIELD_TYPE_NAME], range);
             }
         }
-        self.name_and_number(&mut field)?;
+        let misspelt = |p: &Self, fault| p.misspelt(fault, type_token, &STARTS);
+        self.field_name(&mut field)
+            .map_err(|fault| misspelt(self, fault))?;
+        self.field_number(&mut field)?;
         let name = self
             .locations
             .iter()
@@ -106,8 +146,7 @@ impl Parser<'_> {
                 && !is_map
                 && self.token().kind != Kind::End
             {
-                let expected = "\"optional\", \"required\" or \"repeated\"";
-                return self.unexpected(expected);
+                return self.unlabelled();
             }
             return Ok(());
         };
@@ -152,24 +191,46 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn name_and_number(&mut self, field: &mut FieldDescriptorProto) -> Parse<()> {
+    /// And the `=` behind it.
+    pub(super) fn field_name(&mut self, field: &mut FieldDescriptorProto) -> Parse<()> {
         let (name, token) = self.expect_word("the field's name")?;
         field.set_name(name.to_owned());
         self.locate(&[path::NAME], token.range());
         if !self.take_sign(b'=') {
             return self.unexpected("'=' and the field's number");
         }
-        let token = self.token();
-        let number = self.expect_integer("the field's number", i32::MAX as u64)? as i32;
-        field.set_number(number);
-        self.locate(&[path::FIELD_NUMBER], token.range());
         field.set_json_name(camel_case(name));
         Ok(())
     }
 
-    fn store_options(&mut self, options: &[Written]) {
+    pub(super) fn field_number(&mut self, field: &mut FieldDescriptorProto) -> Parse<()> {
+        let token = self.token();
+        let number = self.expect_integer("the field's number", i32::MAX as u64)? as i32;
+        field.set_number(number);
+        self.locate(&[path::FIELD_NUMBER], token.range());
+        Ok(())
+    }
+
+    pub(super) fn store_options(&mut self, options: &[Written]) {
         for written in options {
             self.option_of(Entity::Field, written.clone());
+        }
+    }
+
+    /// proto2 wants a label. A file that doesn't say its syntax is proto2, but rarely meant so: its other fields
+    /// are not told of.
+    fn unlabelled(&mut self) -> Parse<()> {
+        let says_syntax = self.parsed.file.has_syntax();
+        if self.unlabelled && !says_syntax {
+            return Ok(());
+        }
+        self.unlabelled = true;
+        let unexpected =
+            self.unexpected_word("\"optional\", \"required\" or \"repeated\"", &STARTS);
+        let help = "a file without a syntax is proto2: is syntax = \"proto3\"; missing at its top?";
+        match says_syntax {
+            true => unexpected,
+            false => unexpected.map_err(|fault| fault.or_help(help).boxed()),
         }
     }
 
@@ -205,9 +266,10 @@ impl Parser<'_> {
         let from = self.token();
         self.path.extend([nest.1, index(nested.len())]);
         self.locate(&[path::NAME], name_range.clone());
-        self.message_body(&mut message)?;
+        let body = self.message_body(&mut message);
         self.locate(&[], self.since(from));
         self.path = own;
+        body?;
         self.locate(&[path::FIELD_TYPE_NAME], name_range);
         nested.push(message);
         let lower = name.to_ascii_lowercase();
@@ -219,84 +281,11 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn map_field(
-        &mut self,
-        home: Home,
-        mut field: FieldDescriptorProto,
-        nested: &mut Vec<DescriptorProto>,
-    ) -> Parse<FieldDescriptorProto> {
-        let from = self.token();
-        if home != Home::Message {
-            let text = match home {
-                Home::Oneof => "a map in a oneof",
-                _ => "a map as an extension",
-            };
-            let fault = Fault::new(from.range(), text);
-            return Err(fault
-                .help("put the map into a message, and use that")
-                .boxed());
-        }
-        self.next();
-        self.expect_sign(b'<')?;
-        let mut entry = DescriptorProto::new();
-        let options = entry.options.mut_or_insert_default();
-        options.set_map_entry(true);
-        for (number, name) in [(1, "key"), (2, "value")] {
-            let mut part = FieldDescriptorProto::new();
-            part.set_name(name.to_owned());
-            part.set_number(number);
-            part.set_label(Label::LABEL_OPTIONAL);
-            part.set_json_name(name.to_owned());
-            let token = self.token();
-            if self.is("group") {
-                return Err(Fault::new(token.range(), "a group in a map")
-                    .help("name a message")
-                    .boxed());
-            }
-            match scalar(self.word(token)).filter(|_| token.kind == Kind::Word) {
-                Some(kind) => {
-                    self.next();
-                    part.set_type(kind);
-                }
-                None => part.set_type_name(self.type_name("a type")?.0),
-            }
-            entry.field.push(part);
-            self.expect_sign(if number == 1 { b',' } else { b'>' })?;
-        }
-        self.locate(&[path::FIELD_TYPE_NAME], self.since(from));
-        self.name_and_number(&mut field)?;
-        let options = self.field_options(&mut field)?;
-        self.store_options(&options);
-        self.expect_end()?;
-        let name = entry_name(field.name());
-        entry.set_name(name.clone());
-        // What the map's features say holds for its keys and values.
-        let own = self.path.clone();
-        for written in options
-            .iter()
-            .filter(|o| !o.name[0].is_extension && o.name[0].name == "features")
-        {
-            for part in [0, 1] {
-                self.path.truncate(own.len() - 2);
-                self.path.extend([
-                    path::MESSAGE_MESSAGE,
-                    index(nested.len()),
-                    path::MESSAGE_FIELD,
-                    part,
-                ]);
-                self.option_of(Entity::Field, written.clone());
-            }
-        }
-        self.path = own;
-        nested.push(entry);
-        field.set_type_name(name);
-        field.set_type(Type::TYPE_MESSAGE);
-        field.set_label(Label::LABEL_REPEATED);
-        Ok(field)
-    }
-
     /// What stands in brackets behind a field's number. `default` and `json_name` are no options.
-    fn field_options(&mut self, field: &mut FieldDescriptorProto) -> Parse<Vec<Written>> {
+    pub(super) fn field_options(
+        &mut self,
+        field: &mut FieldDescriptorProto,
+    ) -> Parse<Vec<Written>> {
         if !self.is_sign(b'[') {
             return Ok(Vec::new());
         }
@@ -343,103 +332,13 @@ impl Parser<'_> {
         back.take_while(|(at, _)| at.starts_with(&self.path))
             .any(|(at, _)| *at == own)
     }
-
-    fn default(&mut self, field: &mut FieldDescriptorProto) -> Parse<()> {
-        let from = self.next();
-        if field.has_default_value() {
-            return Err(Fault::new(from.range(), "the default is set twice").boxed());
-        }
-        self.expect_sign(b'=')?;
-        let value = self.default_value(field)?;
-        field.set_default_value(value);
-        self.locate(&[path::FIELD_DEFAULT], self.since(from));
-        Ok(())
-    }
-
-    /// As descriptors write it.
-    fn default_value(&mut self, field: &FieldDescriptorProto) -> Parse<String> {
-        let Some(kind) = field.type_.and_then(|kind| kind.enum_value().ok()) else {
-            // Of an enum, as far as is known yet.
-            return Ok(self.expect_word("the name of an enum value")?.0.to_owned());
-        };
-        Ok(match kind {
-            Type::TYPE_INT32 | Type::TYPE_SINT32 | Type::TYPE_SFIXED32 => {
-                self.default_integer(i32::MAX as u64, true)?
-            }
-            Type::TYPE_INT64 | Type::TYPE_SINT64 | Type::TYPE_SFIXED64 => {
-                self.default_integer(i64::MAX as u64, true)?
-            }
-            Type::TYPE_UINT32 | Type::TYPE_FIXED32 => {
-                self.default_integer(u32::MAX.into(), false)?
-            }
-            Type::TYPE_UINT64 | Type::TYPE_FIXED64 => self.default_integer(u64::MAX, false)?,
-            Type::TYPE_FLOAT => float::of_f32(self.default_float()?),
-            Type::TYPE_DOUBLE => float::of_f64(self.default_float()?),
-            Type::TYPE_BOOL => match () {
-                () if self.take("true") => "true".to_owned(),
-                () if self.take("false") => "false".to_owned(),
-                () => return self.unexpected("true or false"),
-            },
-            Type::TYPE_STRING => self.expect_text("a quoted text")?,
-            Type::TYPE_BYTES => escaped(&self.expect_bytes("a quoted text")?),
-            Type::TYPE_GROUP | Type::TYPE_MESSAGE => {
-                let fault = Fault::new(self.token().range(), "a message can't have a default");
-                return Err(fault.help("leave it out").boxed());
-            }
-            Type::TYPE_ENUM => self.expect_word("the name of an enum value")?.0.to_owned(),
-        })
-    }
-
-    fn default_integer(&mut self, most: u64, signed: bool) -> Parse<String> {
-        let token = self.token();
-        let negative = self.take_sign(b'-');
-        if negative && !signed {
-            return Err(
-                Fault::new(token.range(), "a negative default of an unsigned field").boxed(),
-            );
-        }
-        let n = self.expect_integer("a whole number", most + u64::from(negative))?;
-        Ok(if negative && n != 0 {
-            format!("-{n}")
-        } else if negative {
-            "0".to_owned()
-        } else {
-            n.to_string()
-        })
-    }
-
-    fn default_float(&mut self) -> Parse<f64> {
-        let negative = self.take_sign(b'-');
-        let value = self.number()?;
-        Ok(if negative { -value } else { value })
-    }
-
-    /// The value of a number as a float. Only if it is decimal may it be over 64 bits.
-    pub(super) fn large(&self, token: super::Token) -> Parse<f64> {
-        let text = self.word(token);
-        let decimal = token.kind == Kind::Float || text.len() == 1 || !text.starts_with('0');
-        match decimal || integer(text).is_some() {
-            true => Ok(float::parsed(text)),
-            false => Err(Fault::new(token.range(), "the number is out of range")
-                .label("expected at most 64 bits, or a decimal number")
-                .boxed()),
-        }
-    }
-
-    /// A float, an integer, `inf` or `nan`.
-    fn number(&mut self) -> Parse<f64> {
-        let token = self.token();
-        match token.kind {
-            Kind::Integer | Kind::Float => {
-                self.next();
-                self.large(token)
-            }
-            _ if self.take("inf") => Ok(f64::INFINITY),
-            _ if self.take("nan") => Ok(f64::NAN),
-            _ => self.unexpected("a number"),
-        }
-    }
 }
+
+/// The words for types that aren't names.
+pub(in super::super) const SCALARS: [&str; 15] = [
+    "double", "float", "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32",
+    "fixed64", "sfixed32", "sfixed64", "bool", "string", "bytes",
+];
 
 pub(in super::super) fn scalar(word: &str) -> Option<Type> {
     Some(match word {
@@ -473,35 +372,4 @@ pub(in super::super) fn camel_case(name: &str) -> String {
         upper = c == '_';
     }
     json
-}
-
-/// The name of the message that holds a map field's entries.
-fn entry_name(field: &str) -> String {
-    let mut name = String::with_capacity(field.len() + 5);
-    let mut upper = true;
-    for c in field.chars() {
-        if c != '_' {
-            name.push(if upper { c.to_ascii_uppercase() } else { c });
-        }
-        upper = c == '_';
-    }
-    name + "Entry"
-}
-
-/// Bytes as descriptors write a default of them: C's escapes.
-fn escaped(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for &b in bytes {
-        match b {
-            b'\n' => text.push_str("\\n"),
-            b'\r' => text.push_str("\\r"),
-            b'\t' => text.push_str("\\t"),
-            b'"' => text.push_str("\\\""),
-            b'\'' => text.push_str("\\'"),
-            b'\\' => text.push_str("\\\\"),
-            b' '..=b'~' => text.push(char::from(b)),
-            _ => text.push_str(&format!("\\{b:03o}")),
-        }
-    }
-    text
 }

@@ -5,6 +5,7 @@ use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, OneofDescripto
 
 use super::super::parsed::{Edition, Entity, Visibility};
 use super::super::{fault::Fault, index, path};
+use super::recover::Block;
 use super::{Kind, MAX_FIELD_NUMBER, MAX_MESSAGE_DEPTH, Parse, Parser};
 
 /// What descriptors and generated code can count.
@@ -36,16 +37,27 @@ impl Parser<'_> {
 
     /// From `{` to `}`.
     pub(super) fn message_body(&mut self, message: &mut DescriptorProto) -> Parse<()> {
-        let open = self.expect_sign(b'{')?;
+        let open = self.open()?;
         self.depth += 1;
         if self.depth >= MAX_MESSAGE_DEPTH {
             let text = format!("messages nest more than {} deep", MAX_MESSAGE_DEPTH - 1);
             return Err(Fault::new(open.range(), text).boxed());
         }
         let options = self.parsed.options.len();
-        while !self.take_sign(b'}') {
-            self.message_statement(message)?;
-        }
+        let what = format!("message {}", message.name());
+        let block = Block {
+            open,
+            what: &what,
+            own: &[
+                "message",
+                "enum",
+                "oneof",
+                "extend",
+                "reserved",
+                "extensions",
+            ],
+        };
+        self.statements(&block, |p| p.message_statement(message))?;
         self.depth -= 1;
         let own = self.parsed.options[options..].iter();
         let set = |written: &super::Written| {
@@ -115,7 +127,8 @@ impl Parser<'_> {
 
     fn push_field(&self, message: &mut DescriptorProto, field: FieldDescriptorProto) -> Parse<()> {
         message.field.push(field);
-        if message.field.len() <= MAX_FIELDS {
+        // Told of the first that is one too many.
+        if message.field.len() != MAX_FIELDS + 1 {
             return Ok(());
         }
         let last = self.tokens[self.at.saturating_sub(1)].range();
@@ -131,30 +144,34 @@ impl Parser<'_> {
         let oneof_path = path::below(&self.path, path::MESSAGE_ONEOF, which);
         self.locations
             .push(([&oneof_path[..], &[path::NAME]].concat(), token.range()));
-        self.expect_sign(b'{')?;
+        let open = self.open()?;
         let place = (self.path.clone(), path::MESSAGE_MESSAGE);
-        while !self.take_sign(b'}') {
-            if self.take_sign(b';') {
-                let last = self.tokens[self.at - 1];
-                return Err(Fault::new(last.range(), "an empty statement in a oneof")
-                    .help("leave the semicolon out")
-                    .boxed());
+        let block = Block {
+            open,
+            what: &format!("oneof {name}"),
+            own: &[],
+        };
+        self.statements(&block, |p| {
+            if p.is("option") {
+                let written = p.option_statement()?;
+                let owner = std::mem::replace(&mut p.path, oneof_path.clone());
+                p.option_of(Entity::Oneof, written);
+                p.path = owner;
+                return Ok(());
             }
-            if self.is("option") {
-                let written = self.option_statement()?;
-                let owner = std::mem::replace(&mut self.path, oneof_path.clone());
-                self.option_of(Entity::Oneof, written);
-                self.path = owner;
-                continue;
+            if p.is_sign(b';') {
+                let semicolon = p.next();
+                let fault = Fault::new(semicolon.range(), "an empty statement in a oneof");
+                return Err(fault.help("leave the semicolon out").boxed());
             }
             let at = message.field.len();
             let nested = &mut message.nested_type;
-            let mut field = self.within(path::MESSAGE_FIELD, at, |p| {
+            let mut field = p.within(path::MESSAGE_FIELD, at, |p| {
                 p.field(super::field::Home::Oneof, &place, nested)
             })?;
             field.set_oneof_index(index(which));
-            self.push_field(message, field)?;
-        }
+            p.push_field(message, field)
+        })?;
         self.locations.push((oneof_path, self.since(from)));
         let mut oneof = OneofDescriptorProto::new();
         oneof.set_name(name.to_owned());

@@ -2,7 +2,7 @@
 
 use super::super::fault::Fault;
 use super::super::float;
-use super::super::lexer::integer;
+use super::super::literal::integer;
 use super::super::outline::MAX_NESTING;
 use super::super::parsed::{Base, Entity, Entry, Part, Value, Written};
 use super::{Kind, Parse, Parser};
@@ -81,6 +81,12 @@ impl Parser<'_> {
 
     fn option_value(&mut self) -> Parse<Value> {
         if self.take_sign(b'{') {
+            return self.aggregate(b'}').map(Value::Aggregate);
+        }
+        if self.token().kind == Kind::Word && self.ahead(1).kind == Kind::Sign(b':') {
+            // Only the bracket is missing.
+            let unexpected = self.unexpected::<()>("'{'");
+            unexpected.or_else(|fault| self.tell(fault))?;
             return self.aggregate(b'}').map(Value::Aggregate);
         }
         self.scalar_value("the option's value", false)

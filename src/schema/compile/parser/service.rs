@@ -4,6 +4,7 @@ use protobuf::descriptor::{MethodDescriptorProto, ServiceDescriptorProto};
 
 use super::super::parsed::Entity;
 use super::super::path;
+use super::recover::Block;
 use super::{Parse, Parser};
 
 impl Parser<'_> {
@@ -13,22 +14,29 @@ impl Parser<'_> {
         let mut service = ServiceDescriptorProto::new();
         service.set_name(name.to_owned());
         self.locate(&[path::NAME], token.range());
-        self.expect_sign(b'{')?;
-        while !self.take_sign(b'}') {
-            if self.take_sign(b';') {
-                continue;
+        let open = self.open()?;
+        let block = Block {
+            open,
+            what: &format!("service {name}"),
+            own: &["rpc"],
+        };
+        self.statements(&block, |p| {
+            if p.take_sign(b';') {
+                return Ok(());
             }
-            if self.is("option") {
-                let written = self.option_statement()?;
-                self.option_of(Entity::Service, written);
-            } else if self.is("rpc") {
-                let which = service.method.len();
-                let method = self.within(path::SERVICE_METHOD, which, Self::method)?;
-                service.method.push(method);
-            } else {
-                return self.unexpected("\"rpc\" or \"option\"");
+            if p.is("option") {
+                let written = p.option_statement()?;
+                p.option_of(Entity::Service, written);
+                return Ok(());
             }
-        }
+            if !p.is("rpc") {
+                return p.unexpected_word("\"rpc\" or \"option\"", &["rpc", "option"]);
+            }
+            let which = service.method.len();
+            let method = p.within(path::SERVICE_METHOD, which, Self::method)?;
+            service.method.push(method);
+            Ok(())
+        })?;
         Ok(service)
     }
 
@@ -44,29 +52,36 @@ impl Parser<'_> {
             method.set_client_streaming(true);
         }
         if !self.take("returns") {
-            return self.unexpected("\"returns\"");
+            return self.unexpected_word("\"returns\"", &["returns"]);
         }
         let (streams, output) = self.method_type(path::METHOD_OUTPUT)?;
         method.set_output_type(output);
         if streams {
             method.set_server_streaming(true);
         }
-        if !self.take_sign(b'{') {
+        if !self.is_sign(b'{') {
             self.expect_end()?;
             return Ok(method);
         }
+        let open = self.next();
         // Braces without an option leave options behind, too.
         method.options.mut_or_insert_default();
-        while !self.take_sign(b'}') {
-            if self.take_sign(b';') {
-                continue;
+        let block = Block {
+            open,
+            what: &format!("rpc {name}"),
+            own: &[],
+        };
+        self.statements(&block, |p| {
+            if p.take_sign(b';') {
+                return Ok(());
             }
-            if !self.is("option") {
-                return self.unexpected("\"option\" or '}'");
+            if !p.is("option") {
+                return p.unexpected_word("\"option\" or '}'", &["option"]);
             }
-            let written = self.option_statement()?;
-            self.option_of(Entity::Method, written);
-        }
+            let written = p.option_statement()?;
+            p.option_of(Entity::Method, written);
+            Ok(())
+        })?;
         Ok(method)
     }
 

@@ -15,6 +15,7 @@ pub(super) const OWN_NUMBERS: std::ops::RangeInclusive<i32> = 19_000..=19_999;
 impl<'a> Check<'a, '_, '_> {
     pub(super) fn field_numbers(&mut self, message: &'a DescriptorProto, at: &[i32]) {
         let mut first: HashMap<i32, usize> = HashMap::new();
+        let mut free = 0;
         for (i, field) in message.field.iter().enumerate() {
             let own = below(at, path::MESSAGE_FIELD, i);
             let number = field.number();
@@ -29,6 +30,14 @@ impl<'a> Check<'a, '_, '_> {
                 None,
             );
             self.report.push_with(|report| {
+                // Of two faults of a message, each names another.
+                free = first_free(message, free).saturating_add(1);
+                let help = match free - 1 {
+                    next if next <= MAX_FIELD_NUMBER => {
+                        format!("choose another number, such as {next}")
+                    }
+                    _ => "choose another number".to_owned(),
+                };
                 Diagnostic::error(format!("field number {number} is already used"))
                     .at(report.place(&below(&own, path::FIELD_NUMBER, None)))
                     .note(format!(
@@ -36,7 +45,7 @@ impl<'a> Check<'a, '_, '_> {
                         message.field[earlier].name(),
                         report.place(&other)
                     ))
-                    .help("choose another number")
+                    .help(help)
             });
         }
     }
@@ -87,19 +96,25 @@ impl<'a> Check<'a, '_, '_> {
         if reserved.is_empty() {
             return;
         }
-        let mut known = HashSet::new();
+        let mut known: HashMap<&str, usize> = HashMap::new();
         for (i, name) in reserved.iter().enumerate() {
-            if !known.insert(name.as_str()) {
+            let first = *known.entry(name).or_insert(i);
+            if first != i {
                 let text = format!("{what} {name:?} is reserved twice");
                 self.report
                     .fault(text, &below(at, list, i), "", "leave one out");
             }
         }
-        for (name, own) in used.filter(|(name, _)| known.contains(name)) {
-            let text = format!("{what} {name:?} is reserved");
-            let place = below(&own, path::NAME, None);
-            self.report
-                .fault(text, &place, "reserved here", "choose another name");
+        for (name, own) in used {
+            let Some(&which) = known.get(name) else {
+                continue;
+            };
+            self.report.push_with(|report| {
+                Diagnostic::error(format!("{what} {name:?} is reserved"))
+                    .at(report.place(&below(&own, path::NAME, None)))
+                    .note_at("reserved at", report.place(&below(at, list, which)))
+                    .help("choose another name")
+            });
         }
     }
 
@@ -138,4 +153,23 @@ impl<'a> Check<'a, '_, '_> {
             }
         }
     }
+}
+
+/// The first number from `least` on, and behind those of a message's fields, that nothing keeps; it may be beyond
+/// the largest.
+fn first_free(message: &DescriptorProto, least: i32) -> i32 {
+    let numbers = message.field.iter().map(|field| field.number());
+    let sound = numbers.filter(|number| (1..=MAX_FIELD_NUMBER).contains(number));
+    let mut free = least.max(sound.max().unwrap_or_default() + 1);
+    let reserved = message.reserved_range.iter().map(|r| (r.start(), r.end()));
+    let extensions = message.extension_range.iter().map(|r| (r.start(), r.end()));
+    let own = (*OWN_NUMBERS.start(), OWN_NUMBERS.end() + 1);
+    let mut kept: Vec<_> = reserved.chain(extensions).chain([own]).collect();
+    kept.sort_unstable();
+    for (start, end) in kept {
+        if start <= free && free < end {
+            free = end;
+        }
+    }
+    free
 }

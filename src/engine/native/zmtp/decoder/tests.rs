@@ -201,4 +201,32 @@ fn endless_frames_are_not_kept() {
         );
     }
     assert_eq!(decoder.message.len(), BOUNDS.frames);
+    assert_eq!(
+        decoder.held(),
+        BOUNDS.frames as u64,
+        "and no more than is kept counts"
+    );
+}
+
+#[test]
+fn what_a_message_holds_is_what_has_come_of_it() {
+    let mut bytes = message(&[&[1; 300], &[2; 50_000]]);
+    let last = bytes.pop().unwrap();
+    let mut decoder = Decoder::default();
+    let mut spare = Spare::default();
+    for (n, piece) in bytes.chunks(1_000).enumerate() {
+        let mut input = Input::from(piece.to_vec());
+        let item = decoder.next(&mut input, BOUNDS, &mut spare).unwrap();
+        assert!(item.is_none());
+        let came = (n as u64 + 1) * 1_000;
+        // Memory grows by doubling.
+        assert!(
+            (came - 1_000..=2 * came).contains(&decoder.held()),
+            "{came}"
+        );
+    }
+    let mut input = Input::from(vec![last]);
+    let item = decoder.next(&mut input, BOUNDS, &mut spare).unwrap();
+    assert!(item.is_some());
+    assert_eq!(decoder.held(), 0);
 }

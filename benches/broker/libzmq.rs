@@ -1,0 +1,87 @@
+//! The same clients and workers, on libzmq's sockets: what most users have.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// After so long without a request, a worker looks whether it is to end.
+const LOOK_MS: i32 = 50;
+
+/// So long at most, an answer is waited for.
+const ANSWER_MS: i32 = 20_000;
+
+/// A worker on a thread, until it is dropped.
+pub struct Worker {
+    ending: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // What it has to say, it said on standard error.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A worker that echoes.
+pub fn echo(endpoint: &str) -> Worker {
+    let ending = Arc::new(AtomicBool::new(false));
+    let (ends, endpoint) = (Arc::clone(&ending), endpoint.to_owned());
+    let thread = thread::spawn(move || {
+        let socket = connect(&endpoint, LOOK_MS);
+        while !ends.load(Ordering::Relaxed) {
+            match socket.recv_multipart(0) {
+                Ok(frames) => socket.send_multipart(frames, 0).expect("it is sent"),
+                Err(zmq::Error::EAGAIN) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    });
+    Worker {
+        ending,
+        thread: Some(thread),
+    }
+}
+
+/// A client: how many answers it had, and how long each took.
+pub fn client(
+    endpoint: &str,
+    frames: &[Vec<u8>],
+    window: usize,
+    until: Instant,
+) -> (usize, Vec<Duration>) {
+    let socket = connect(endpoint, ANSWER_MS);
+    let mut sent_at = VecDeque::new();
+    let mut latencies = Vec::new();
+    let ask = |sent_at: &mut VecDeque<Instant>| {
+        sent_at.push_back(Instant::now());
+        socket.send_multipart(frames, 0).expect("it is sent");
+    };
+    for _ in 0..window {
+        ask(&mut sent_at);
+    }
+    while let Some(at) = sent_at.pop_front() {
+        let answer = socket.recv_multipart(0).expect("an answer");
+        assert!(answer == frames, "a wrong answer");
+        latencies.push(at.elapsed());
+        if Instant::now() < until {
+            ask(&mut sent_at);
+        }
+    }
+    (latencies.len(), latencies)
+}
+
+fn connect(endpoint: &str, patience_ms: i32) -> zmq::Socket {
+    let socket = zmq::Context::new().socket(zmq::DEALER).expect("a socket");
+    socket.set_linger(0).expect("an option");
+    socket.set_sndhwm(0).expect("an option");
+    socket.set_rcvhwm(0).expect("an option");
+    socket.set_rcvtimeo(patience_ms).expect("an option");
+    socket.connect(endpoint).expect("an endpoint");
+    socket
+}

@@ -1,0 +1,213 @@
+//! What can't be had of a gateway that is well: more routes than are counted, a data thread that hangs, files that
+//! take too long.
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use hyper::{Request, StatusCode};
+use serde_json::Value;
+
+use super::sampler::Sampler;
+use super::{Sights, answer, exposition, status};
+use crate::config::{self, Inputs};
+use crate::engine::{self, Running};
+use crate::metrics::{RouteCounters, Sample};
+use crate::reload::{Known, Standing};
+use crate::snapshot::{ROUTES_COUNTED, RouteId, Snapshot};
+use crate::watch::Follower;
+
+const PERSON: &str = "syntax = \"proto3\"; package demo; message Person { string name = 1; }";
+
+/// A directory with a configuration of these routes.
+fn files(routes: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("schemas")).unwrap();
+    std::fs::write(directory.path().join("schemas/person.proto"), PERSON).unwrap();
+    let text = format!(
+        "frontends: {{ clients: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+         pools: {{ people: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+         routes: {{ {routes} }}\n"
+    );
+    std::fs::write(directory.path().join("routes.yaml"), text).unwrap();
+    directory
+}
+
+fn load(routes: &str, after: Option<&Snapshot>) -> Snapshot {
+    let directory = files(routes);
+    let file = directory.path().join("routes.yaml");
+    let loaded = match after {
+        None => config::load(&file),
+        Some(running) => config::load_after(&file, running),
+    };
+    loaded.unwrap().snapshot
+}
+
+/// A sample in which each route of these numbers has received what it matched.
+fn sample(snapshot: Snapshot, matched: &[(RouteId, &[u64])]) -> Arc<Sample> {
+    let mut routes = vec![RouteCounters::default(); snapshot.names.routes()];
+    for (id, matched) in matched {
+        routes[id.0].received = matched.iter().sum();
+        routes[id.0].matched[..matched.len()].copy_from_slice(matched);
+    }
+    Arc::new(Sample {
+        uptime: Duration::ZERO,
+        snapshot: Arc::new(snapshot),
+        draining: false,
+        ledger: Default::default(),
+        in_flight: 0,
+        routes,
+        pools: Vec::new(),
+        clients: Vec::new(),
+        engine: Default::default(),
+    })
+}
+
+#[test]
+fn routes_beyond_the_bound_share_a_label_and_those_taken_out_keep_theirs() {
+    let both = "[demo.Person, { msgpack: demo.Person }]";
+    let mut first = load(
+        &format!(
+            "KEPT: {{ schema: {both}, pool: people }}, GONE: {{ schema: {both}, pool: people }}"
+        ),
+        None,
+    );
+    let (kept, gone) = (first.names.route("KEPT"), first.names.route("GONE"));
+    for n in 0..ROUTES_COUNTED {
+        first.names.route(&format!("long ago {n}"));
+    }
+    // Its list is shorter now, and what the second of it has counted stays.
+    let routes = format!(
+        "KEPT: {{ schema: demo.Person, pool: people }}, LATE: {{ schema: demo.Person, pool: people }}, \
+         LATER: {{ schema: {both}, pool: people }}"
+    );
+    let second = load(&routes, Some(&first));
+    let sample = sample(
+        second,
+        &[(kept, &[5, 1]), (gone, &[3, 2]), (RouteId::OTHERS, &[7, 4])],
+    );
+
+    let metrics = exposition::exposition(Arc::clone(&sample), Known::default());
+    let shown = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("gateway_schema_matches_total"));
+    let mut shown: Vec<_> = shown.collect();
+    shown.sort_unstable();
+    assert_eq!(
+        shown,
+        [
+            r#"{route="*others*",schema="0"} 7"#,
+            r#"{route="*others*",schema="1"} 4"#,
+            r#"{route="GONE",schema="0"} 3"#,
+            r#"{route="GONE",schema="1"} 2"#,
+            r#"{route="KEPT",schema="0"} 5"#,
+            r#"{route="KEPT",schema="1"} 1"#,
+        ]
+    );
+    assert!(!metrics.contains("long ago") && !metrics.contains("LATE"));
+
+    let status: Value = serde_json::from_str(&status::status(&sample, &Known::default())).unwrap();
+    let routes = status["routes"].as_array().unwrap().iter();
+    let routes = routes.map(|it| {
+        let name = it["type"].as_str().unwrap();
+        (name, it["removed"] == true, it["received"].as_u64())
+    });
+    let routes: Vec<_> = routes.collect();
+    assert_eq!(
+        routes,
+        [
+            ("*others*", false, Some(11)),
+            ("GONE", true, Some(5)),
+            ("KEPT", false, Some(6)),
+            ("LATE", false, None),
+            ("LATER", false, None),
+        ]
+    );
+}
+
+/// A gateway whose files nobody follows.
+struct Unfollowed {
+    running: Running,
+    sights: Sights,
+    _follower: Follower,
+}
+
+impl Unfollowed {
+    fn start() -> Self {
+        let directory = files("A: { pool: people }");
+        let file = directory.path().join("routes.yaml");
+        let inputs = Inputs::read(&file, &[]);
+        let seen = inputs.seen().clone();
+        let snapshot = Arc::new(inputs.load().unwrap().snapshot);
+        let running = engine::start(Arc::clone(&snapshot)).unwrap();
+        let follower = Follower::new(&file, seen, snapshot, running.reloader(), |_| {});
+        Self {
+            sights: Sights {
+                observer: running.observer(),
+                standing: Arc::<Standing>::default(),
+                wake: follower.wake(),
+            },
+            running,
+            _follower: follower,
+        }
+    }
+}
+
+fn on_a_runtime<T>(work: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(work)
+}
+
+async fn told(answer: answer::Answer) -> (StatusCode, String) {
+    let code = answer.status();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    (code, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[test]
+fn a_data_thread_that_hangs_is_told_of_until_it_is_at_work_again() {
+    let gateway = Unfollowed::start();
+    on_a_runtime(async {
+        let sampler = Sampler::start(gateway.sights.observer.clone()).unwrap();
+        let get = async |path: &str| {
+            let request = Request::builder().uri(path).body(()).unwrap();
+            let answer = answer::answer(&request, &gateway.sights, &sampler, true).await;
+            told(answer.unwrap()).await
+        };
+        assert_eq!(get("/healthz").await, (StatusCode::OK, "ok\n".into()));
+        let (go_on, until) = mpsc::channel::<()>();
+        // It hangs in here.
+        let asked = gateway.sights.observer.ask(move |_| {
+            let _ = until.recv();
+        });
+        assert!(asked);
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        let why = "the data thread does not answer\n".to_owned();
+        for path in ["/healthz", "/readyz", "/metrics", "/status"] {
+            assert_eq!(get(path).await, (unavailable, why.clone()), "{path}");
+        }
+        drop(go_on);
+        while get("/healthz").await.0 != StatusCode::OK {}
+        gateway.running.control().stop();
+        gateway.running.wait().unwrap();
+        let request = Request::builder().uri("/healthz").body(()).unwrap();
+        let ended = answer::answer(&request, &gateway.sights, &sampler, true).await;
+        assert_eq!(told(ended.unwrap()).await, (unavailable, why));
+    });
+}
+
+#[test]
+fn a_reload_that_takes_too_long_is_told_of_as_accepted() {
+    let gateway = Unfollowed::start();
+    let request = Request::builder().method("POST").uri("/reload");
+    let request = request.body(()).unwrap();
+    let answer = on_a_runtime(async {
+        // Nobody follows, so no time is long enough.
+        let answer = answer::reload(&request, &gateway.sights, Duration::from_millis(1)).await;
+        told(answer).await
+    });
+    let why = "still loading; GET /status will say what came of it\n";
+    assert_eq!(answer, (StatusCode::ACCEPTED, why.to_owned()));
+    gateway.running.control().stop();
+    gateway.running.wait().unwrap();
+}

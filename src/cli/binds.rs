@@ -1,0 +1,68 @@
+//! Addresses that can't be listened on at the start, as diagnostics: where in routes.yaml each stands, and what to do.
+
+use std::io;
+
+use crate::config::Bind;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::engine::{BindFault, EngineError};
+
+/// Adds each address that `error` is about; false if it is about none.
+pub(super) fn tell_binds(error: &EngineError, binds: &[Bind], found: &mut Diagnostics) -> bool {
+    for fault in error.binds() {
+        found.push(diagnostic(fault, binds));
+    }
+    !error.binds().is_empty()
+}
+
+fn diagnostic(fault: &BindFault, binds: &[Bind]) -> Diagnostic {
+    let BindFault {
+        role,
+        name,
+        endpoint,
+        error,
+    } = fault;
+    let text = format!("{role} {name} can't listen on {endpoint}: {error}");
+    let is_it =
+        |bind: &&Bind| bind.role == *role && bind.name == *name && bind.endpoint == *endpoint;
+    let place = binds.iter().find(is_it).map(|bind| bind.place.clone());
+    let (label, help) = advice(error.kind(), endpoint.starts_with("ipc://"));
+    let told = Diagnostic::error(text).help(help);
+    match place {
+        Some(place) => told.at(place).label(label),
+        None => told,
+    }
+}
+
+/// What was expected there, and what to do.
+fn advice(kind: io::ErrorKind, is_ipc: bool) -> (&'static str, &'static str) {
+    match (kind, is_ipc) {
+        (io::ErrorKind::AddrInUse, false) => (
+            "expected a free address",
+            "somebody listens there, perhaps another gateway: end it, or choose another port",
+        ),
+        (io::ErrorKind::AddrInUse, true) => (
+            "expected a free path",
+            "somebody listens there, perhaps another gateway: end it, or choose another path",
+        ),
+        (io::ErrorKind::AddrNotAvailable, _) => (
+            "expected an address of this machine",
+            "* stands for all of its addresses: tcp://*:PORT",
+        ),
+        (io::ErrorKind::PermissionDenied, false) => (
+            "expected a port that this user may listen on",
+            "those below 1024 are for root: choose a higher one",
+        ),
+        (io::ErrorKind::PermissionDenied, true) => (
+            "expected a path that this user may write to",
+            "let the gateway's user write to its directory, or choose another path",
+        ),
+        (io::ErrorKind::NotFound, true) => (
+            "expected a path in a directory that is there",
+            "make the directory, or choose another path",
+        ),
+        _ => (
+            "expected an address that can be listened on",
+            "give it an address of this machine that nobody listens on",
+        ),
+    }
+}

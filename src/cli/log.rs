@@ -1,0 +1,246 @@
+//! What is logged → standard error, by a thread of its own: whoever logs never waits for whoever reads.
+//!
+//! A pipe that nobody reads takes 64 KiB and then stops its writer, which must not be the data thread. So lines
+//! wait here, within a bound; beyond it they are dropped, counted, and told of once somebody reads again.
+
+use std::io::{self, ErrorKind, Write};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tracing::{Metadata, error, warn};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::check::rendered;
+use super::{LogFormat, colour};
+use crate::diagnostic::{Diagnostics, Severity};
+
+/// Bytes of lines that may wait to be written: some thousand lines, so that a reader that hangs for a moment
+/// misses nothing. One line more is let in, however long, so that none is too long for an empty queue.
+const WAITING_MAX: usize = 1 << 20;
+
+/// How long the end of the process waits for the last lines to be taken.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// Between two attempts, where standard error doesn't block because another process that has it open wants
+/// it so.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// The target of the line that tells what was dropped, and must not be dropped itself.
+const DROPPED: &str = "gateway::log::dropped";
+
+/// The log of the process, as there is one standard error.
+static LINES: Lines = Lines {
+    waiting: Mutex::new(Waiting::new()),
+    come: Condvar::new(),
+    written: Condvar::new(),
+};
+
+/// Logs from now on, by a thread of its own. What fails is to start that thread.
+pub(super) fn start(format: LogFormat) -> io::Result<()> {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,notify=off"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(&LINES)
+        // Told on standard error, by a macro that panics when nobody reads that any more: a gateway must outlive
+        // the reader of its log.
+        .log_internal_errors(false)
+        .with_target(false);
+    let thread = std::thread::Builder::new().name("log".into());
+    thread.spawn(|| LINES.write_all_to(&mut io::stderr()))?;
+    match format {
+        LogFormat::Human => log.with_ansi(colour()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+/// Waits until all is written that was logged, or nobody takes it in time.
+pub(super) fn finish() {
+    let waiting = LINES.lock();
+    let all_written = LINES
+        .written
+        .wait_timeout_while(waiting, FLUSH, |it| !it.all_written());
+    drop(all_written);
+}
+
+/// Tells diagnostics to people.
+pub(super) fn tell(found: &Diagnostics) {
+    if !found.is_empty() {
+        LINES.push(rendered(found).as_bytes(), false);
+    }
+}
+
+/// Tells diagnostics to programs, a line each.
+pub(super) fn tell_in_json(found: &Diagnostics) {
+    for diagnostic in found.iter() {
+        let place = diagnostic.place.as_ref().map(ToString::to_string);
+        let text = diagnostic.render(false);
+        match diagnostic.severity {
+            Severity::Error => error!(place, text, "{}", diagnostic.message),
+            Severity::Warning => warn!(place, text, "{}", diagnostic.message),
+        }
+    }
+}
+
+/// Lines on their way.
+#[derive(Debug)]
+struct Lines {
+    waiting: Mutex<Waiting>,
+    /// There is something to write.
+    come: Condvar,
+    /// Everything is written.
+    written: Condvar,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    text: Vec<u8>,
+    /// Lines that came when there was no room, since it was last told.
+    dropped: u64,
+    /// The thread that writes is at it.
+    writing: bool,
+}
+
+impl Waiting {
+    const fn new() -> Self {
+        Self {
+            text: Vec::new(),
+            dropped: 0,
+            writing: false,
+        }
+    }
+
+    fn all_written(&self) -> bool {
+        self.text.is_empty() && !self.writing
+    }
+}
+
+impl Lines {
+    /// Nothing that is done under the lock can be left half done by a panic.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        let waiting = self.waiting.lock();
+        waiting.unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Takes a line in if there is room, or in any case.
+    fn push(&self, line: &[u8], in_any_case: bool) {
+        let mut waiting = self.lock();
+        if waiting.text.len() >= WAITING_MAX && !in_any_case {
+            waiting.dropped += 1;
+            return;
+        }
+        let first = waiting.text.is_empty();
+        waiting.text.extend_from_slice(line);
+        drop(waiting);
+        if first {
+            self.come.notify_one();
+        }
+    }
+
+    /// Waits for lines and swaps them for `written`, which were; gives how many were dropped behind them.
+    fn next(&self, written: &mut Vec<u8>) -> u64 {
+        written.clear();
+        let mut waiting = self.lock();
+        waiting.writing = false;
+        if waiting.all_written() {
+            self.written.notify_all();
+        }
+        let waiting = self.come.wait_while(waiting, |it| it.text.is_empty());
+        let mut waiting = waiting.unwrap_or_else(|poisoned| poisoned.into_inner());
+        waiting.writing = true;
+        std::mem::swap(&mut waiting.text, written);
+        std::mem::take(&mut waiting.dropped)
+    }
+
+    fn write_all_to(&self, out: &mut impl Write) {
+        let mut lines = Vec::new();
+        loop {
+            let dropped = self.next(&mut lines);
+            if dropped > 0 {
+                // It is the next to be written, for there is nothing else yet.
+                warn!(
+                    target: DROPPED,
+                    dropped,
+                    "{dropped} log lines dropped: nobody read them in time"
+                );
+            }
+            write_all(out, &lines);
+        }
+    }
+}
+
+/// Writes what can be written; a reader that is gone can't be told.
+fn write_all(out: &mut impl Write, mut text: &[u8]) {
+    while !text.is_empty() {
+        match out.write(text) {
+            Ok(0) => return,
+            Ok(n) => text = &text[n..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(AGAIN),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Takes in one line, which is written whole.
+#[derive(Debug)]
+struct Line {
+    to: &'static Lines,
+    in_any_case: bool,
+}
+
+impl Write for Line {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.to.push(line, self.in_any_case);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for &'static Lines {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line {
+            to: self,
+            in_any_case: false,
+        }
+    }
+
+    fn make_writer_for(&'a self, of: &Metadata<'_>) -> Line {
+        Line {
+            to: self,
+            in_any_case: of.target() == DROPPED,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded_and_what_is_dropped_is_counted() {
+        let lines = Lines {
+            waiting: Mutex::new(Waiting::new()),
+            come: Condvar::new(),
+            written: Condvar::new(),
+        };
+        let line = vec![b'x'; WAITING_MAX / 4 + 1];
+        for _ in 0..7 {
+            lines.push(&line, false);
+        }
+        let mut taken = Vec::new();
+        assert_eq!(lines.next(&mut taken), 3);
+        assert_eq!(taken.len(), 4 * line.len());
+        assert!(!lines.lock().all_written());
+        lines.push(b"next", false);
+        assert_eq!(lines.next(&mut taken), 0);
+        assert_eq!(taken, b"next");
+    }
+}

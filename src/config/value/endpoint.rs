@@ -1,0 +1,136 @@
+//! Addresses to listen on and to connect to.
+
+use serde::Deserialize;
+use serde_yaml::Value;
+
+/// `tcp://HOST:PORT` or `ipc://PATH`, as an address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "Value")]
+pub struct BindEndpoint(pub String);
+
+/// `tcp://HOST:PORT` or `ipc://PATH`, as an address to connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "Value")]
+pub struct ConnectEndpoint(pub String);
+
+impl TryFrom<Value> for BindEndpoint {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let expected = "expected tcp://*:PORT, tcp://ADDRESS:PORT or ipc://PATH";
+        let text = value.as_str().ok_or(expected)?;
+        match split_endpoint(text) {
+            Some(Endpoint::Ipc) => {}
+            Some(Endpoint::Tcp { host, port }) => {
+                // 0 and * both let the system choose; the choice is logged.
+                let good_port = port == "*" || port.parse::<u16>().is_ok();
+                let port_fault =
+                    "expected a port from 0 to 65535 (0: the system chooses) after the last colon";
+                good_port.then_some(()).ok_or(port_fault)?;
+                good_host(host, true).then_some(()).ok_or(expected)?;
+            }
+            None => return Err(expected.to_owned()),
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<Value> for ConnectEndpoint {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let expected = "expected tcp://HOST:PORT or ipc://PATH";
+        let text = value.as_str().ok_or(expected)?;
+        match split_endpoint(text) {
+            Some(Endpoint::Ipc) => {}
+            Some(Endpoint::Tcp { host, port }) => {
+                let good_port = port.parse::<u16>().is_ok_and(|port| port > 0);
+                let port_fault = "expected a port from 1 to 65535 after the last colon";
+                good_port.then_some(()).ok_or(port_fault)?;
+                good_host(host, false).then_some(()).ok_or(expected)?;
+            }
+            None => return Err(expected.to_owned()),
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+enum Endpoint<'a> {
+    Tcp { host: &'a str, port: &'a str },
+    Ipc,
+}
+
+fn split_endpoint(text: &str) -> Option<Endpoint<'_>> {
+    if let Some(path) = text.strip_prefix("ipc://") {
+        // A socket's path has at most 107 bytes in Linux; `*` would be a path that nobody finds; and
+        // a NUL would end it early.
+        let good = (1..=107).contains(&path.len()) && path != "*";
+        return (good && !path.contains(char::is_control)).then_some(Endpoint::Ipc);
+    }
+    let (host, port) = text.strip_prefix("tcp://")?.rsplit_once(':')?;
+    Some(Endpoint::Tcp { host, port })
+}
+
+fn good_host(host: &str, bind: bool) -> bool {
+    let plain = |host: &str| {
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+    };
+    match host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+        Some(v6) => {
+            let (address, zone) = v6.split_once('%').unwrap_or((v6, "any"));
+            address.parse::<std::net::Ipv6Addr>().is_ok() && plain(zone)
+        }
+        None => plain(host) || (bind && host == "*"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+        serde_yaml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn endpoints_are_tcp_or_ipc() {
+        for good in [
+            "tcp://*:5559",
+            "tcp://127.0.0.1:0",
+            "tcp://[::1]:*",
+            "tcp://eth0:1",
+            "ipc:///tmp/x",
+        ] {
+            assert!(read::<BindEndpoint>(&format!("{good:?}")).is_ok(), "{good}");
+        }
+        for bad in [
+            "tcp://*",
+            "tcp://:5559",
+            "tcp://*:70000",
+            "tcp://a b:1",
+            "udp://*:1",
+            "ipc://",
+            "ipc://*",
+            "ipc:///tmp/a\0b",
+            "tcp://[fe80::1%\0]:1",
+            "5559",
+        ] {
+            assert!(read::<BindEndpoint>(&format!("{bad:?}")).is_err(), "{bad}");
+        }
+        for good in ["tcp://w1:6000", "tcp://[fe80::1%eth0]:1", "ipc://@abstract"] {
+            assert!(
+                read::<ConnectEndpoint>(&format!("{good:?}")).is_ok(),
+                "{good}"
+            );
+        }
+        for bad in ["tcp://*:6000", "tcp://w1:0", "tcp://w1:*", "inproc://x"] {
+            assert!(
+                read::<ConnectEndpoint>(&format!("{bad:?}")).is_err(),
+                "{bad}"
+            );
+        }
+    }
+}

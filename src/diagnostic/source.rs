@@ -1,0 +1,102 @@
+//! Files as they were read, and places in them.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A file as it was read: what places point into.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The path as people know it: relative to where they stand when they gave it so.
+    pub path: PathBuf,
+    /// The text, without a byte order mark.
+    pub text: String,
+    /// Where each line starts, in bytes: a file may have as many faults as lines.
+    lines: Vec<usize>,
+}
+
+impl SourceFile {
+    /// A file's text under the name that diagnostics show.
+    pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
+        let text = text.into();
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(ends).collect();
+        Arc::new(Self {
+            path: path.into(),
+            text,
+            lines,
+        })
+    }
+
+    /// Line `number` (from 1) without its end; none beyond the last.
+    pub fn line(&self, number: u32) -> Option<&str> {
+        let start = *self.lines.get(number.checked_sub(1)? as usize)?;
+        // What follows the last line's end is no line.
+        self.text[start..].lines().next()
+    }
+
+    /// The place of `bytes`, a byte range of [`Self::text`] (clamped to it).
+    pub fn place_of_bytes(self: &Arc<Self>, bytes: std::ops::Range<usize>) -> Place {
+        let start = floor_char_boundary(&self.text, bytes.start);
+        let line = self.lines.partition_point(|&at| at <= start);
+        let line_start = self.lines[line - 1];
+        let end = floor_char_boundary(&self.text, bytes.end.max(start));
+        let width = self.text[start..end]
+            .chars()
+            .take_while(|&c| c != '\n')
+            .count();
+        Place {
+            file: Arc::clone(self),
+            line: to_u32(line),
+            column: to_u32(self.text[line_start..start].chars().count() + 1),
+            width: to_u32(width.max(1)),
+        }
+    }
+
+    /// The place of line `line` and column `column` (both from 1), `width` characters wide.
+    pub fn place(self: &Arc<Self>, line: u32, column: u32, width: u32) -> Place {
+        Place {
+            file: Arc::clone(self),
+            line: line.max(1),
+            column: column.max(1),
+            width: width.max(1),
+        }
+    }
+}
+
+/// A run of characters on one line of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file that it lies in.
+    pub file: Arc<SourceFile>,
+    /// From 1.
+    pub line: u32,
+    /// From 1, in characters.
+    pub column: u32,
+    /// In characters, at least 1.
+    pub width: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}:{}",
+            self.file.path.display(),
+            self.line,
+            self.column
+        )
+    }
+}
+
+fn floor_char_boundary(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+fn to_u32(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

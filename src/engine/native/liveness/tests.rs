@@ -1,0 +1,272 @@
+use super::*;
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+const BEAT: Duration = ms(1_000);
+
+fn view(stage: Stage) -> View {
+    View {
+        stage,
+        heartbeat: None,
+        waits: false,
+    }
+}
+
+const WORKER: View = View {
+    stage: Stage::Known,
+    heartbeat: Some(BEAT),
+    waits: false,
+};
+
+const STUCK: View = View {
+    waits: true,
+    ..WORKER
+};
+
+/// Looks whenever it asks to be looked at, until it is over, or `until`; how often it asked for a sign of life.
+fn run(
+    it: &mut Liveness,
+    view: View,
+    mut now: Duration,
+    until: Duration,
+) -> (Option<Over>, Duration, u32) {
+    let mut pings = 0;
+    loop {
+        now = match it.judge(view, now) {
+            Verdict::Over(over) => return (Some(over), now, pings),
+            Verdict::Ping(next) => {
+                pings += 1;
+                assert!(next > now, "time goes on");
+                next
+            }
+            Verdict::Rest(Some(next)) => {
+                assert!(next > now, "time goes on");
+                next
+            }
+            Verdict::Rest(None) => until,
+        };
+        if now >= until {
+            return (None, until, pings);
+        }
+    }
+}
+
+#[test]
+fn a_handshake_and_a_goodbye_take_ten_seconds_at_most() {
+    for (stage, over) in [
+        (Stage::New, Over::Handshake),
+        (Stage::Leaving, Over::Goodbye),
+    ] {
+        let mut it = Liveness::new(ms(5));
+        it.begin(ms(7));
+        // Whatever it says meanwhile.
+        it.heard(1, ms(9_000));
+        it.promise(Some(ms(1)));
+        let end = ms(7) + HANDSHAKE_MAX;
+        let found = run(&mut it, view(stage), ms(7), ms(100_000));
+        assert_eq!(found, (Some(over), end, 0));
+        assert_eq!(it.judge(view(stage), end - ms(1)), Verdict::Rest(Some(end)));
+    }
+}
+
+#[test]
+fn a_client_may_be_silent_for_ever() {
+    let mut it = Liveness::new(ms(0));
+    assert_eq!(
+        it.judge(view(Stage::Known), ms(1 << 40)),
+        Verdict::Rest(None)
+    );
+}
+
+#[test]
+fn a_message_that_rests_is_given_up() {
+    let mut it = Liveness::new(ms(0));
+    it.heard(100, ms(10));
+    it.inside(true, false, ms(10));
+    let found = run(&mut it, view(Stage::Known), ms(10), ms(100_000));
+    assert_eq!(
+        found,
+        (Some(Over::HalfMessage), ms(10) + HALF_MESSAGE_MAX, 0)
+    );
+    // The next one is another.
+    it.inside(true, true, ms(50_000));
+    let found = run(&mut it, view(Stage::Known), ms(50_000), ms(200_000));
+    assert_eq!(found.1, ms(50_000) + HALF_MESSAGE_MAX);
+    it.inside(false, true, ms(50_000));
+    assert_eq!(
+        run(&mut it, view(Stage::Known), ms(50_000), ms(200_000)).0,
+        None
+    );
+}
+
+/// A byte every 29 seconds renewed it once.
+#[test]
+fn a_message_must_grow_at_some_rate() {
+    for (bytes, ends) in [(1, true), (1_900, true), (2_200, false), (100_000, false)] {
+        let mut it = Liveness::new(ms(0));
+        it.inside(true, false, ms(0));
+        let mut over = None;
+        for second in 1..=300 {
+            it.heard(bytes, ms(1_000 * second));
+            it.inside(true, false, ms(1_000 * second));
+            if let Verdict::Over(found) = it.judge(view(Stage::Known), ms(1_000 * second)) {
+                over = Some(found);
+                break;
+            }
+        }
+        assert_eq!(
+            over,
+            ends.then_some(Over::HalfMessage),
+            "{bytes} bytes a second"
+        );
+    }
+}
+
+#[test]
+fn whom_the_gateway_did_not_look_after_is_excused() {
+    let mut it = Liveness::new(ms(0));
+    it.inside(true, false, ms(0));
+    it.promise(Some(ms(300)));
+    let late = ms(90_000);
+    assert!(matches!(it.judge(WORKER, late), Verdict::Over(_)));
+    it.excuse(late);
+    assert_eq!(it.judge(WORKER, late), Verdict::Rest(Some(late + ms(300))));
+}
+
+#[test]
+fn a_peer_is_held_to_what_it_promised() {
+    let mut it = Liveness::new(ms(0));
+    it.promise(Some(ms(300)));
+    it.heard(9, ms(100));
+    assert_eq!(
+        run(&mut it, view(Stage::Known), ms(100), ms(9_000)),
+        (Some(Over::Ttl), ms(400), 0)
+    );
+    it.promise(None);
+    assert_eq!(run(&mut it, view(Stage::Known), ms(100), ms(9_000)).0, None);
+}
+
+#[test]
+fn a_silent_worker_is_asked_and_lost_after_three_intervals() {
+    let mut it = Liveness::new(ms(0));
+    let found = run(&mut it, WORKER, ms(0), ms(100_000));
+    assert_eq!(found, (Some(Over::Heartbeat), 3 * BEAT, 2));
+    // What it is asked by says nothing of it when the system takes that.
+    let mut it = Liveness::new(ms(0));
+    assert!(matches!(it.judge(WORKER, BEAT), Verdict::Ping(_)));
+    it.wrote(9);
+    let (over, at, _) = run(&mut it, WORKER, BEAT, ms(100_000));
+    assert_eq!(over, Some(Over::Heartbeat));
+    assert!(at <= 3 * BEAT + ms(1), "{at:?}");
+    // A sign of life is one.
+    let mut it = Liveness::new(ms(0));
+    for n in 1..100 {
+        assert!(matches!(it.judge(WORKER, n * BEAT), Verdict::Ping(_)));
+        it.heard(6, n * BEAT);
+    }
+}
+
+/// 16 MiB over 20 Mb/s take more than six seconds.
+#[test]
+fn a_worker_that_takes_what_is_written_is_not_lost() {
+    let mut it = Liveness::new(ms(0));
+    for n in 1..200_u64 {
+        let now = ms(500 * n);
+        assert!(
+            matches!(it.judge(STUCK, now), Verdict::Rest(Some(_))),
+            "no PING waits behind it"
+        );
+        it.took(1 << 20, now);
+    }
+    // The last of it lies with the system and is on its way; then it is asked.
+    let last = ms(500 * 199);
+    let (over, at, pings) = run(&mut it, WORKER, last, ms(1_000_000));
+    assert_eq!(over, Some(Over::Heartbeat));
+    let most = TRAVEL * TRAVEL_MAX as u32;
+    assert!(
+        at > last + 3 * BEAT + most - ms(100) && at <= last + 3 * BEAT + most,
+        "{at:?}"
+    );
+    assert!(pings > 2, "{pings}");
+}
+
+#[test]
+fn a_worker_that_takes_nothing_is_lost() {
+    let mut it = Liveness::new(ms(0));
+    it.wrote(100);
+    let (over, at, pings) = run(&mut it, STUCK, ms(0), ms(100_000));
+    assert_eq!((over, pings), (Some(Over::Heartbeat), 0));
+    assert!(at <= 3 * BEAT + ms(1), "{at:?}");
+}
+
+#[test]
+fn a_messages_pace_is_counted_from_its_beginning() {
+    let mut it = Liveness::new(ms(0));
+    it.inside(true, false, ms(1_000));
+    it.heard(1 << 20, ms(40_000));
+    // It is seen to go on, which doesn't make it a new one.
+    it.judge(view(Stage::Known), ms(41_000));
+    assert_eq!(it.pace(80, ms(41_000)), 2);
+    assert_eq!(it.pace(80, ms(1_000)), 80_000_000);
+    assert_eq!(it.pace(0, ms(1_000)), 0);
+}
+
+/// Peers of all kinds at random, looked at when they ask to be or later: one that answers in time is never lost, one
+/// that says nothing is lost soon after three intervals and never before.
+#[test]
+fn at_any_times_the_living_live_and_the_dead_are_lost() {
+    for seed in 0..2_000 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let answers = random.bool();
+        let interval = ms(random.u64(10..5_000));
+        let mut it = Liveness::new(ms(0));
+        let (mut now, mut last) = (ms(0), ms(0));
+        let mut answer = None;
+        let mut written = 0;
+        let lost = loop {
+            if now > ms(60_000) {
+                break false;
+            }
+            if answer.is_some_and(|at| at <= now) {
+                answer = None;
+                last = now;
+                it.heard(6, now);
+                written = 0;
+            }
+            let view = View {
+                heartbeat: Some(interval),
+                ..WORKER
+            };
+            let next = match it.judge(view, now) {
+                Verdict::Over(over) => {
+                    assert_eq!(over, Over::Heartbeat, "seed {seed}");
+                    break true;
+                }
+                Verdict::Ping(next) => {
+                    it.wrote(9);
+                    written += 9;
+                    if answers && answer.is_none() {
+                        answer = Some(now + interval.mul_f64(random.f64()));
+                    }
+                    next
+                }
+                Verdict::Rest(next) => next.expect("a worker is always looked at again"),
+            };
+            assert!(next > now, "seed {seed}");
+            // The gateway may be busy meanwhile, but it hears what has come before it looks.
+            let late = interval.mul_f64(random.f64() / 10.0);
+            now = next.min(answer.unwrap_or(Duration::MAX)).max(now) + late;
+        };
+        assert_eq!(lost, !answers, "seed {seed}");
+        if lost {
+            let silent = now - last;
+            let most = 4 * interval + TRAVEL * written;
+            assert!(
+                silent >= 3 * interval && silent <= most,
+                "seed {seed}: {silent:?} of {interval:?}"
+            );
+        }
+    }
+}

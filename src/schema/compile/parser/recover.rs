@@ -1,0 +1,220 @@
+//! What a parser does behind a fault: it goes on with the next statement, so that one run tells all faults,
+//! and none that is only a consequence of another.
+
+use super::super::fault::Fault;
+use super::{Kind, Parse, Parser, Token};
+
+/// Faults of a file that are told. Behind so many it is no `.proto`, and more help nobody.
+const MAX_FAULTS: usize = 20;
+
+/// Tokens of a message's name that are looked at.
+const EXTENDEE_MAX: usize = 40;
+
+/// What has statements of its own between brackets.
+pub(super) struct Block<'a> {
+    /// Its `{`.
+    pub open: Token,
+    /// What it is, in words.
+    pub what: &'a str,
+    /// Words that begin a statement in it and may not in all others.
+    pub own: &'a [&'a str],
+}
+
+impl Parser<'_> {
+    /// Parses a statement. A fault in it is told, and the statement passed over.
+    pub(super) fn recovered(&mut self, parse: impl FnOnce(&mut Self) -> Parse<()>) -> Parse<()> {
+        let (from, depth) = (self.at, self.depth);
+        match parse(self) {
+            Ok(()) => Ok(()),
+            Err(fault) => {
+                self.depth = depth;
+                self.tell(fault)?;
+                self.pass_over(from);
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds a fault, unless it is a consequence. The error is that there are enough.
+    pub(super) fn tell(&mut self, fault: Box<Fault>) -> Parse<()> {
+        if self.faults.len() == MAX_FAULTS {
+            return Err(fault);
+        }
+        // Behind another fault a bracket may have been passed over, and the file seem to end too early.
+        let ends_early = fault.range().is_empty();
+        if !ends_early || self.faults.is_empty() {
+            self.faults.push((*fault).clone());
+        }
+        match self.faults.len() {
+            MAX_FAULTS => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
+    /// Goes behind the statement that began at the token `from` and had a fault before the present one: behind
+    /// its `;` or block, or to the `}` of what it is in.
+    pub(super) fn pass_over(&mut self, from: usize) {
+        let reached = self.at;
+        // A block within square brackets ends nothing.
+        let (mut depth, mut square) = (0_usize, 0_usize);
+        self.at = from;
+        loop {
+            match self.token().kind {
+                Kind::End => return,
+                Kind::Sign(b'}') if depth == 0 && self.at >= reached => return,
+                Kind::Sign(b'{') => depth += 1,
+                Kind::Sign(b'}') => depth = depth.saturating_sub(1),
+                Kind::Sign(b'[') if depth == 0 => square += 1,
+                Kind::Sign(b']') if depth == 0 => square = square.saturating_sub(1),
+                _ => {}
+            }
+            let ends = depth == 0
+                && match self.token().kind {
+                    Kind::Sign(b';') => true,
+                    Kind::Sign(b'}') => square == 0,
+                    _ => false,
+                };
+            self.at += 1;
+            if ends && self.at >= reached {
+                // Of an option whose value is a block.
+                self.take_sign(b';');
+                return;
+            }
+        }
+    }
+
+    /// The statements of a block, to its `}`. Where what is next can't be one of them, the `}` was forgotten.
+    pub(super) fn statements(
+        &mut self,
+        block: &Block,
+        mut statement: impl FnMut(&mut Self) -> Parse<()>,
+    ) -> Parse<()> {
+        while !self.take_sign(b'}') {
+            let end = self.token().kind == Kind::End;
+            if !end && !self.is_of_another_block(block.own) {
+                self.recovered(&mut statement)?;
+                continue;
+            }
+            let what = block.what;
+            let word = self.word(self.token());
+            let (fault, help) = match end {
+                true => (
+                    self.ends_early(format!("{what} is not closed")),
+                    "add the } that closes it",
+                ),
+                false => (
+                    Fault::new(
+                        self.token().range(),
+                        format!("{what} is not closed before {word:?}"),
+                    )
+                    .label("this can't be in it"),
+                    "add the } that closes it, or move this out of it",
+                ),
+            };
+            let fault = fault.note_at("its { is at", block.open.range());
+            let fault = fault.help(help).boxed();
+            if end {
+                return Err(fault);
+            }
+            // Of blocks within each other, the innermost was told.
+            let last = self.faults.last().map(Fault::range);
+            return match last == Some(fault.range()) {
+                true => Ok(()),
+                false => self.tell(fault),
+            };
+        }
+        Ok(())
+    }
+
+    /// Whether a statement begins here that is neither one of `own` nor a field or value.
+    fn is_of_another_block(&self, own: &[&str]) -> bool {
+        let word = self.word(self.token());
+        if self.token().kind != Kind::Word || own.contains(&word) {
+            return false;
+        }
+        let next = |ahead: usize| self.ahead(ahead).kind;
+        match word {
+            "message" | "enum" | "service" | "oneof" => {
+                next(1) == Kind::Word && next(2) == Kind::Sign(b'{')
+            }
+            // The name of a message may have dots.
+            "extend" => {
+                let name = |kind: &Kind| matches!(kind, Kind::Word | Kind::Sign(b'.'));
+                let behind = (1..EXTENDEE_MAX).map(next).find(|kind| !name(kind));
+                behind == Some(Kind::Sign(b'{'))
+            }
+            "rpc" => next(1) == Kind::Word && next(2) == Kind::Sign(b'('),
+            "import" => next(1) == Kind::Text || next(2) == Kind::Text,
+            "reserved" | "extensions" => matches!(next(1), Kind::Integer | Kind::Text),
+            _ => false,
+        }
+    }
+
+    /// The `{` of a block. Where it is only missing, nothing is lost.
+    pub(super) fn open(&mut self) -> Parse<Token> {
+        let here = self.token();
+        let opened = self.expect_sign(b'{');
+        let goes_on = here.kind == Kind::Word && self.ahead(1).kind != Kind::Sign(b'{');
+        match opened {
+            Err(fault) if goes_on => self.tell(fault).map(|()| here),
+            opened => opened,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::super::super::lexer::{Kind, tokens};
+    use super::super::parse;
+
+    /// How many faults each file of the valid corpus has for each token of one of `signs` that is left out.
+    fn with_one_sign_less(signs: &[u8]) -> Vec<(usize, String)> {
+        let mut all = Vec::new();
+        for entry in fs::read_dir("tests/protos/valid").unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                continue;
+            }
+            // Comments may be in another encoding.
+            let bytes = fs::read(&path).unwrap();
+            let text = String::from_utf8_lossy(&bytes);
+            let text = text.trim_start_matches('\u{feff}');
+            assert!(parse("a.proto", text).is_ok(), "{}", path.display());
+            for token in tokens(text).0 {
+                if matches!(token.kind, Kind::Sign(sign) if signs.contains(&sign)) {
+                    let range = token.range();
+                    let broken = format!("{} {}", &text[..range.start], &text[range.end..]);
+                    let faults = parse("a.proto", &broken).map_or_else(|it| it.len(), |_| 0);
+                    all.push((faults, broken));
+                }
+            }
+        }
+        assert!(all.len() > 1000, "{}", all.len());
+        all
+    }
+
+    #[test]
+    fn one_forgotten_semicolon_is_one_fault() {
+        for (faults, text) in with_one_sign_less(b";") {
+            assert!(faults <= 1, "{faults}: {text}");
+        }
+    }
+
+    /// Where it stands in a message or service, that is; what an option's aggregate leaves behind may be read as
+    /// anything.
+    #[test]
+    fn one_forgotten_brace_is_one_fault_or_two() {
+        let all = with_one_sign_less(b"{}");
+        let (few, more): (Vec<_>, Vec<_>) = all.into_iter().partition(|(faults, _)| *faults <= 2);
+        assert!(
+            more.len() * 50 < few.len(),
+            "{} of {}",
+            more.len(),
+            few.len()
+        );
+        let most = more.iter().map(|(faults, _)| faults).max();
+        assert!(most <= Some(&6), "{most:?}");
+    }
+}

@@ -1,0 +1,62 @@
+//! Items of a message with `message_set_wire_format`: extensions, each in a group with its type's number.
+
+use super::super::Scope;
+use super::super::table::wire as wire_type;
+use super::super::violation::{Checked, Gather, deeper};
+use super::wire::{Reader, open_group, wrong_end};
+use super::{NO_GROUP, Walk, unknown_field};
+
+/// The group of an item, and in it the number of the extension and the message that it holds.
+pub(super) const ITEM: u32 = 1;
+const TYPE: u32 = 2;
+const MESSAGE: u32 = 3;
+
+impl<'a, G: Gather> Walk<'a, G> {
+    /// The item whose tag lies at `start`: type and message in either order, of each the first.
+    pub(super) fn item(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        start: usize,
+        depth: u32,
+    ) -> Checked<()> {
+        let depth = deeper(depth, reader.at())?;
+        let (mut number, mut body) = (None, None);
+        loop {
+            if reader.is_empty() {
+                return Err(open_group(reader.at(), ITEM));
+            }
+            let at = reader.at();
+            match reader.tag()? {
+                (ITEM, wire_type::END_GROUP) => break,
+                (end, wire_type::END_GROUP) => return Err(wrong_end(at, ITEM, end)),
+                (TYPE, wire_type::VARINT) => {
+                    // Of 32 bits, as parsers take it.
+                    let read = reader.varint()? as u32;
+                    number.get_or_insert(read);
+                }
+                (MESSAGE, wire_type::LEN) => {
+                    let read = reader.body()?;
+                    body.get_or_insert(read);
+                }
+                (other, wire) => reader.skip(other, wire, depth)?,
+            }
+        }
+        let (Some(number), Some(mut body)) = (number, body) else {
+            return Ok(());
+        };
+        let message = scope.message;
+        let index = message.by_number(number);
+        let index = index.map(|index| (index, &message.fields[index as usize]));
+        match index.and_then(|(index, field)| Some((index, field, field.kind.message()?))) {
+            Some((index, field, id)) => {
+                let depth = deeper(depth, body.at())?;
+                let child = scope.child(self.table, index, id);
+                let checked = self.message(&mut body, child, NO_GROUP, depth);
+                checked.map_err(|fault| fault.under(&*field.name))
+            }
+            None if self.reject_unknown => Err(unknown_field(message, number, start)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What was read is handed to the running gateway, or people are told why it can't be.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tracing::{error, info};
+
+use super::{Follower, Why};
+use crate::admin::Admin;
+use crate::config::Loaded;
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::reload::{Outcome, Plan, Report};
+use crate::snapshot::Snapshot;
+
+impl Follower {
+    /// The files can be run; `news` if somebody is waiting to hear what came of it.
+    pub(super) fn take_up(&mut self, loaded: Loaded, why: Why, news: bool) -> Report {
+        let plan = Plan::between(&self.running, &loaded.snapshot);
+        if news {
+            (self.tell)(&loaded.warnings);
+        }
+        let Loaded {
+            snapshot,
+            warnings,
+            admin,
+            ..
+        } = loaded;
+        if plan.is_empty() {
+            if std::mem::take(&mut self.failed) || why == Why::Asked {
+                let generation = self.running.generation;
+                info!(generation, "reload: {plan}, the files say what is running");
+            }
+            self.refused = None;
+            return self.report(Outcome::Unchanged, plan, warnings);
+        }
+        let began = Instant::now();
+        match self.commit(&plan, Arc::new(snapshot), admin) {
+            Ok(()) => Report {
+                swap: Some(began.elapsed()),
+                ..self.report(Outcome::Applied, plan, warnings)
+            },
+            Err(refusal) => {
+                self.refuse(&refusal, news);
+                let mut found = warnings;
+                found.push(*refusal);
+                self.report(Outcome::Refused, plan, found)
+            }
+        }
+    }
+
+    /// The files can't be run.
+    pub(super) fn turn_down(&mut self, found: Diagnostics) -> Report {
+        (self.tell)(&found);
+        self.failed = true;
+        self.refused = None;
+        let generation = self.running.generation;
+        error!(
+            generation,
+            "reload failed: the configuration that was running serves on"
+        );
+        self.report(Outcome::Invalid, Plan::default(), found)
+    }
+
+    fn report(&self, outcome: Outcome, plan: Plan, diagnostics: Diagnostics) -> Report {
+        Report {
+            outcome,
+            at: SystemTime::now(),
+            generation: self.running.generation,
+            plan,
+            diagnostics,
+            compile: Duration::ZERO,
+            swap: None,
+        }
+    }
+
+    /// Hands the snapshot over, or says why that can't be; then nothing has changed. `at` is where
+    /// `admin.bind` stands.
+    fn commit(
+        &mut self,
+        plan: &Plan,
+        snapshot: Arc<Snapshot>,
+        at: Option<Place>,
+    ) -> Result<(), Box<Diagnostic>> {
+        let admin = match &self.admin {
+            Some(admin) => Some(admin.prepare(snapshot.admin.as_ref(), at)?),
+            None => None,
+        };
+        let reloaded = self.reloader.reload(Arc::clone(&snapshot));
+        let mut listening =
+            reloaded.map_err(|refusal| Box::new(Diagnostic::error(refusal.to_string())))?;
+        if let Some((admin, prepared)) = self.admin.as_mut().zip(admin) {
+            listening.extend(admin.commit(prepared));
+        }
+        for at in &listening {
+            info!(endpoint = at.endpoint, "{at} listens");
+        }
+        self.past
+            .keep(std::mem::replace(&mut self.running, snapshot));
+        self.note_listening();
+        let generation = self.running.generation;
+        info!(generation, "reloaded: {plan}");
+        self.failed = false;
+        self.refused = None;
+        Ok(())
+    }
+
+    /// What was taken out may listen a while longer, for what it owes: nobody is told to come there.
+    pub(super) fn note_listening(&self) {
+        let Snapshot {
+            frontends, pools, ..
+        } = &*self.running;
+        let mut all = self.reloader.listening(&self.running);
+        all.retain(|at| match at.role {
+            "frontend" => frontends.values().any(|it| it.name == at.name),
+            _ => pools.values().any(|it| it.name == at.name),
+        });
+        all.extend(self.admin.as_ref().and_then(Admin::listening));
+        self.standing.listens(all);
+    }
+
+    fn refuse(&mut self, refusal: &Diagnostic, news: bool) {
+        if news || self.refused.as_ref() != Some(refusal) {
+            let generation = self.running.generation;
+            if refusal.place.is_some() {
+                let mut found = Diagnostics::new();
+                found.push(refusal.clone());
+                (self.tell)(&found);
+            }
+            error!(generation, "reload failed: {}", refusal.message);
+        }
+        self.failed = true;
+        self.refused = Some(refusal.clone());
+    }
+}

@@ -1,0 +1,56 @@
+//! Snapshots that requests may still be judged by.
+
+use std::sync::Arc;
+
+/// Keeps each until nobody else does. So the last one to let go is never the data thread, which would free
+/// thousands of schemas between two messages.
+#[derive(Debug)]
+pub(super) struct Past<T>(Vec<Arc<T>>);
+
+impl<T> Default for Past<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Past<T> {
+    /// This one has been replaced.
+    pub(super) fn keep(&mut self, replaced: Arc<T>) {
+        self.0.push(replaced);
+    }
+
+    /// Frees, here, those that nobody else has any more. Nobody can come to have them again.
+    pub(super) fn sweep(&mut self) {
+        self.0.retain(|kept| Arc::strong_count(kept) > 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::{self, ThreadId};
+
+    use super::*;
+
+    /// Says which thread freed it.
+    struct Told(std::sync::mpsc::Sender<ThreadId>);
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            self.0.send(thread::current().id()).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_another_thread_lets_go_of_last_is_freed_here() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let mut past = Past::default();
+        let old = Arc::new(Told(tell));
+        past.keep(Arc::clone(&old));
+        past.sweep();
+        assert!(told.try_recv().is_err(), "freed while in use");
+        thread::spawn(move || drop(old)).join().unwrap();
+        assert!(told.try_recv().is_err(), "freed by whoever used it");
+        past.sweep();
+        assert_eq!(told.try_recv(), Ok(thread::current().id()));
+    }
+}

@@ -1,0 +1,150 @@
+//! The follower, step by step, and where nothing can be watched.
+
+use std::sync::mpsc::{self, Sender};
+
+use super::watches::tests::{Exhausted, One};
+use super::*;
+use crate::engine::Running;
+
+/// Lines of a log, as they are written.
+#[derive(Clone)]
+struct Lines(Sender<String>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let _ = self.0.send(String::from_utf8_lossy(line).into_owned());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A follower that doesn't follow by itself, and what it follows.
+struct Followed {
+    directory: tempfile::TempDir,
+    running: Running,
+}
+
+impl Followed {
+    fn start() -> (Self, Follower) {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("schemas")).unwrap();
+        let file = directory.path().join("routes.yaml");
+        write(&file, "A: { pool: p }");
+        let inputs = Inputs::read(&file, &[]);
+        let seen = inputs.seen().clone();
+        let snapshot = Arc::new(inputs.load().unwrap().snapshot);
+        let running = crate::engine::start(Arc::clone(&snapshot)).unwrap();
+        let follower = Follower::new(&file, seen, snapshot, running.reloader(), |_| {});
+        (Self { directory, running }, follower)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("routes.yaml")
+    }
+
+    fn end(self) {
+        self.running.control().stop();
+        self.running.wait().unwrap();
+    }
+}
+
+fn write(file: &Path, routes: &str) {
+    let text = format!(
+        "frontends: {{ c: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+         pools: {{ p: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+         reload: {{ settle: 1ms }}\nroutes: {{ {routes} }}\n"
+    );
+    std::fs::write(file, text).unwrap();
+}
+
+#[test]
+fn a_look_at_equal_content_is_no_reload_unless_somebody_asked() {
+    let (followed, mut follower) = Followed::start();
+    let reloads = |follower: &Follower| follower.standing.known().reloads;
+    for why in [Why::Woken, Why::Time] {
+        write(&followed.file(), "A: { pool: p }");
+        follower.look(why);
+        assert_eq!(reloads(&follower), [0; 4], "{why:?}");
+    }
+    follower.look(Why::Asked);
+    let unchanged = Outcome::Unchanged as usize;
+    assert_eq!(reloads(&follower)[unchanged], 1);
+    // There and back between two looks.
+    write(&followed.file(), "B: { pool: p }");
+    write(&followed.file(), "A: { pool: p }");
+    follower.look(Why::Woken);
+    assert_eq!(reloads(&follower).iter().sum::<u64>(), 1);
+    // There, and back.
+    for (generation, route) in [(2, "B"), (3, "A")] {
+        write(&followed.file(), &format!("{route}: {{ pool: p }}"));
+        follower.look(Why::Woken);
+        assert_eq!(follower.running.generation, generation);
+    }
+    followed.end();
+}
+
+#[test]
+fn a_reload_that_was_asked_for_swallows_no_later_event() {
+    let (followed, mut follower) = Followed::start();
+    follower.wake.changed();
+    assert_eq!(follower.asked(None), Why::Asked);
+    follower.wake.changed();
+    assert!(matches!(follower.woken.try_recv(), Ok(Reason::Changed)));
+    followed.end();
+}
+
+/// Whoever is still judged by an old snapshot isn't who frees it.
+#[test]
+fn replaced_snapshots_are_kept_while_they_are_in_use_and_no_longer() {
+    let (followed, mut follower) = Followed::start();
+    let first = Arc::downgrade(&follower.running);
+    let in_use = Arc::clone(&follower.running);
+    write(&followed.file(), "B: { pool: p }");
+    follower.look(Why::Woken);
+    follower.past.sweep();
+    drop(in_use);
+    assert!(first.upgrade().is_some(), "freed by its user");
+    follower.past.sweep();
+    assert!(first.upgrade().is_none(), "kept for nobody");
+    followed.end();
+}
+
+fn follows_without_watches(lay: Lay, why: &str) {
+    let (followed, mut follower) = Followed::start();
+    let file = followed.file();
+    follower.lay = lay;
+    follower.look_every = Duration::from_millis(100);
+    let (lines, said) = mpsc::channel();
+    std::thread::spawn(move || {
+        let lines = Lines(lines);
+        let log = tracing_subscriber::fmt().with_writer(move || lines.clone());
+        tracing::subscriber::with_default(log.finish(), || follower.follow());
+    });
+    let until = |words: &str| -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            let line = said.recv_timeout(Duration::from_secs(30));
+            lines.push(line.unwrap_or_else(|_| panic!("no {words:?} in {lines:?}")));
+            if lines.last().is_some_and(|line| line.contains(words)) {
+                return lines;
+            }
+        }
+    };
+    let blind = until("can't watch every file").concat();
+    assert!(blind.contains("WARN") && blind.contains(why), "{blind}");
+    write(&file, "A: { pool: p }, B: { pool: p }");
+    let later = until("reloaded: +1 route (B)").concat();
+    assert!(!later.contains("can't watch"), "said twice: {later}");
+    followed.end();
+}
+
+#[test]
+fn without_a_watch_files_are_looked_at_and_that_is_said_once() {
+    std::thread::scope(|scope| {
+        scope.spawn(|| follows_without_watches(lay::<Exhausted>, "fs.inotify.max_user_instances"));
+        scope.spawn(|| follows_without_watches(lay::<One>, "fs.inotify.max_user_watches"));
+    });
+}

@@ -1,0 +1,308 @@
+//! What raises events: watches on directories, never on files, since a file that is replaced takes its watch
+//! with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use notify::event::{AccessKind, AccessMode, EventKind};
+use notify::{ErrorKind, Event, RecursiveMode, Watcher};
+use rustix::io::Errno;
+
+use super::Wake;
+
+/// What to watch: directories by their real paths, so that one that has several names is one.
+pub(super) type Spots = BTreeMap<PathBuf, How>;
+
+/// How much of a directory is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// The entries of these names: the others may be anybody's, and as busy as those of /tmp.
+    Named(BTreeSet<OsString>),
+    /// Its entries.
+    Entries,
+    /// Everything below it.
+    Below,
+}
+
+impl How {
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Below, _) | (_, Self::Below) => Self::Below,
+            (Self::Entries, _) | (_, Self::Entries) => Self::Entries,
+            (Self::Named(mut names), Self::Named(others)) => {
+                names.extend(others);
+                Self::Named(names)
+            }
+        }
+    }
+}
+
+/// Watches, which end with it.
+pub(super) type Watches = Option<Box<dyn Watcher + Send>>;
+
+/// Lays watches on as many of the spots as may be, each to wake; says why not on all, if so.
+pub(super) type Lay = fn(Spots, Wake) -> (Watches, Option<String>);
+
+/// Where a change of the file or of what is below the roots shows, as the directories are now.
+pub(super) fn spots(file: &Path, roots: &[PathBuf]) -> Spots {
+    let mut all = Spots::new();
+    let mut watch = |directory: &Path, how: How| {
+        if let Some(real) = directory.canonicalize().ok().filter(|it| it.is_dir()) {
+            let how = match all.remove(&real) {
+                Some(other) => other.and(how),
+                None => how,
+            };
+            all.insert(real, how);
+        }
+    };
+    // A link's target lies elsewhere, and is what changes when the link doesn't.
+    let target = file.canonicalize().ok();
+    for file in [Some(file), target.as_deref()].into_iter().flatten() {
+        watch(&parent(file), How::Entries);
+    }
+    for root in roots {
+        watch(root, How::Below);
+    }
+    // Directories go and come back, and so do links to them.
+    for directory in roots.iter().chain([&parent(file)]) {
+        if let Some((above, name)) = way(directory) {
+            watch(&above, How::Named(BTreeSet::from([name])));
+        }
+    }
+    let below: Vec<_> = all.iter().filter(|it| *it.1 == How::Below).collect();
+    let below: Vec<_> = below.into_iter().map(|it| it.0.clone()).collect();
+    // Of what is watched as a whole no entry may be left out.
+    all.retain(|spot, how| {
+        *how == How::Below || !below.iter().any(|directory| spot.starts_with(directory))
+    });
+    all
+}
+
+/// The nearest directory above that there is, and its entry on the way to this one.
+fn way(directory: &Path) -> Option<(PathBuf, OsString)> {
+    let mut at = directory.to_owned();
+    loop {
+        let name = at.file_name()?.to_owned();
+        at = parent(&at);
+        if at.is_dir() {
+            return Some((at, name));
+        }
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// A [`Lay`] by the system's own watches.
+pub(super) fn lay<W: Watcher + Send + 'static>(
+    spots: Spots,
+    wake: Wake,
+) -> (Watches, Option<String>) {
+    let all = spots.clone();
+    let heard = move |event: notify::Result<Event>| {
+        if event.map_or(true, |event| changes(&event) && concerns(&event, &all)) {
+            wake.changed();
+        }
+    };
+    let mut watcher = match W::new(heard, notify::Config::default()) {
+        Ok(watcher) => watcher,
+        Err(error) => return (None, Some(without(&error))),
+    };
+    let mut blind = None;
+    for (directory, how) in spots {
+        let mode = match how {
+            How::Below => RecursiveMode::Recursive,
+            How::Entries | How::Named(_) => RecursiveMode::NonRecursive,
+        };
+        match watcher.watch(&directory, mode) {
+            // It may come back; whatever it comes in is watched too.
+            Err(error) if matches!(error.kind, ErrorKind::PathNotFound) => {}
+            Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
+                let limit = "the system's limit of watches is reached, in Linux \
+                             fs.inotify.max_user_watches";
+                blind = Some(format!("{}: {limit}", directory.display()));
+            }
+            Err(error) => blind = Some(format!("{}: {error}", directory.display())),
+            Ok(()) => {}
+        }
+    }
+    (Some(Box::new(watcher)), blind)
+}
+
+/// Why there are no watches at all.
+fn without(error: &notify::Error) -> String {
+    match &error.kind {
+        // inotify_init says the same of both.
+        ErrorKind::Io(io) if io.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => format!(
+            "{io}: the limit of descriptors is reached or, in Linux, fs.inotify.max_user_instances"
+        ),
+        _ => error.to_string(),
+    }
+}
+
+/// Whether an event may mean other content. Our own reading raises some that don't.
+fn changes(event: &Event) -> bool {
+    match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
+        EventKind::Access(_) => event.need_rescan(),
+        _ => true,
+    }
+}
+
+/// Whether an event is of something that is watched for, as far as can be told.
+fn concerns(event: &Event, spots: &Spots) -> bool {
+    let other = |path: &PathBuf| match path.parent().and_then(|parent| spots.get(parent)) {
+        Some(How::Named(names)) => path.file_name().is_some_and(|name| !names.contains(name)),
+        _ => false,
+    };
+    event.paths.is_empty() || !event.paths.iter().all(other)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_of_several_names_is_watched_once_as_a_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let real = directory.path().canonicalize().unwrap();
+        fs::create_dir_all(real.join("deep/protos/more")).unwrap();
+        std::os::unix::fs::symlink("deep/protos", real.join("link")).unwrap();
+        let roots = ["link", "deep/protos/more", "gone/away"].map(|root| real.join(root));
+        let named = |names: &[&str]| How::Named(names.iter().map(OsString::from).collect());
+        let all = spots(&real.join("deep/routes.yaml"), &roots);
+        let expected = [
+            // The link may come to lead elsewhere, `deep` and `gone` may come and go.
+            (real.clone(), named(&["deep", "gone", "link"])),
+            (real.join("deep"), How::Entries),
+            (real.join("deep/protos"), How::Below),
+            (real.join("deep/protos/more"), How::Below),
+        ];
+        assert_eq!(all, Spots::from(expected));
+        assert!(
+            spots(Path::new("routes.yaml"), &[]).len() <= 2,
+            "a name without a directory"
+        );
+    }
+
+    #[test]
+    fn of_a_busy_directory_above_only_the_way_down_wakes() {
+        let spots = Spots::from([
+            (
+                PathBuf::from("/tmp"),
+                How::Named(BTreeSet::from(["conf".into()])),
+            ),
+            (PathBuf::from("/tmp/conf"), How::Entries),
+        ]);
+        let wakes = |paths: &[&str]| {
+            let event = Event::new(EventKind::Any);
+            concerns(
+                &paths
+                    .iter()
+                    .fold(event, |event, path| event.add_path(path.into())),
+                &spots,
+            )
+        };
+        assert!(wakes(&["/tmp/conf"]) && wakes(&["/tmp/conf/any"]) && wakes(&["/tmp"]));
+        assert!(wakes(&["/tmp/other", "/tmp/conf"]), "renamed over");
+        assert!(wakes(&[]), "whatever that was");
+        assert!(!wakes(&["/tmp/other"]) && !wakes(&["/tmp/other", "/tmp/others"]));
+    }
+
+    /// A system that has a watch for one directory only.
+    pub(in crate::watch) struct One(bool);
+
+    impl Watcher for One {
+        fn new<F: notify::EventHandler>(_: F, _: notify::Config) -> notify::Result<Self> {
+            Ok(Self(false))
+        }
+
+        fn watch(&mut self, path: &Path, _: RecursiveMode) -> notify::Result<()> {
+            if path == Path::new("missing") {
+                return Err(notify::Error::path_not_found());
+            }
+            if std::mem::replace(&mut self.0, true) {
+                return Err(notify::Error::new(ErrorKind::MaxFilesWatch));
+            }
+            Ok(())
+        }
+
+        fn unwatch(&mut self, _: &Path) -> notify::Result<()> {
+            Ok(())
+        }
+
+        fn kind() -> notify::WatcherKind {
+            notify::WatcherKind::NullWatcher
+        }
+    }
+
+    /// A system that has none left.
+    pub(in crate::watch) struct Exhausted;
+
+    impl Watcher for Exhausted {
+        fn new<F: notify::EventHandler>(_: F, _: notify::Config) -> notify::Result<Self> {
+            // As inotify_init says it: EMFILE.
+            Err(notify::Error::io(std::io::Error::from_raw_os_error(24)))
+        }
+
+        fn watch(&mut self, _: &Path, _: RecursiveMode) -> notify::Result<()> {
+            unreachable!("there is none to watch with")
+        }
+
+        fn unwatch(&mut self, _: &Path) -> notify::Result<()> {
+            unreachable!("there is none to watch with")
+        }
+
+        fn kind() -> notify::WatcherKind {
+            notify::WatcherKind::NullWatcher
+        }
+    }
+
+    #[test]
+    fn out_of_watches_those_that_could_be_laid_stay_and_the_limit_is_named() {
+        let directories = |names: &[&str]| {
+            let all = names.iter().map(|name| PathBuf::from(*name));
+            all.map(|path| (path, How::Below)).collect::<Spots>()
+        };
+        let (watches, blind) = lay::<One>(directories(&["a", "b", "missing"]), Wake::new().0);
+        let blind = blind.unwrap();
+        assert!(
+            watches.is_some() && blind.starts_with("b: ") && blind.contains("max_user_watches"),
+            "{blind}"
+        );
+        let (watches, blind) = lay::<One>(directories(&["a", "missing"]), Wake::new().0);
+        assert!(watches.is_some() && blind.is_none(), "{blind:?}");
+    }
+
+    #[test]
+    fn an_overflow_of_events_is_a_reason_to_look() {
+        use notify::event::Flag;
+        let looked = |kind, rescan: bool| {
+            let event = notify::Event::new(kind);
+            changes(&if rescan {
+                event.set_flag(Flag::Rescan)
+            } else {
+                event
+            })
+        };
+        // As notify tells it, and as it may yet tell it.
+        assert!(looked(EventKind::Other, true));
+        assert!(looked(EventKind::Access(AccessKind::Any), true));
+        assert!(!looked(EventKind::Access(AccessKind::Any), false));
+        assert!(!looked(
+            EventKind::Access(AccessKind::Open(AccessMode::Any)),
+            false
+        ));
+        assert!(looked(
+            EventKind::Access(AccessKind::Close(AccessMode::Write)),
+            false
+        ));
+    }
+}

@@ -1,0 +1,306 @@
+//! Defaults and bounds of routes.yaml: what `routes.schema.json` says of them is tried out, and README.md has every
+//! key with its default.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gateway::diagnostic::Diagnostics;
+use gateway::reload::Plan;
+use gateway::snapshot::Snapshot;
+use serde_json::{Value, json};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn schema() -> Value {
+    serde_json::from_str(gateway::config::JSON_SCHEMA).unwrap()
+}
+
+/// A place in routes.yaml, as keys.
+type At = Vec<String>;
+
+/// Every key of the schema that has a name of its own, by its section as README.md calls it and its name.
+fn described(root: &Value) -> Vec<(String, At, Value)> {
+    let properties = |at: &str| root.pointer(at).and_then(Value::as_object).unwrap().clone();
+    let path = |keys: &[&str]| keys.iter().map(|it| (*it).to_owned()).collect::<At>();
+    let mut all = Vec::new();
+    for (key, schema) in properties("/properties") {
+        match schema.get("properties").and_then(Value::as_object) {
+            None if schema.get("additionalProperties").is_some() => {}
+            None => all.push((String::new(), path(&[&key]), schema)),
+            Some(inner) => {
+                for (name, schema) in inner {
+                    all.push((key.clone(), path(&[&key, name]), schema.clone()));
+                }
+            }
+        }
+    }
+    for (definition, section, at) in [
+        ("frontend", "frontends.NAME", &["frontends", "c"][..]),
+        ("pool", "pools.NAME", &["pools", "p"]),
+        ("route", "routes.TYPE", &["routes", "A"]),
+        ("schema", "schema", &["routes", "A", "schema"]),
+    ] {
+        for (key, schema) in properties(&format!("/$defs/{definition}/properties")) {
+            let at = path(&[at, &[&*key]].concat());
+            all.push((section.to_owned(), at, schema));
+        }
+    }
+    all
+}
+
+/// A configuration that is right, with this at a place of it, or nothing.
+struct Tried(tempfile::TempDir);
+
+impl Tried {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let person = "syntax = \"proto3\"; package demo; message Person { string name = 1; }";
+        for (root, more) in [("schemas", ""), ("other", "message Other {}")] {
+            fs::create_dir(directory.path().join(root)).unwrap();
+            let file = directory.path().join(root).join("person.proto");
+            fs::write(file, format!("{person}{more}")).unwrap();
+        }
+        Self(directory)
+    }
+
+    fn file(&self, there: Option<(&At, &Value)>) -> PathBuf {
+        let mut config = json!({
+            "frontends": { "c": { "bind": "tcp://127.0.0.1:0" } },
+            "pools": { "p": { "bind": "tcp://127.0.0.1:0" } },
+            "routes": { "A": { "pool": "p", "schema": { "msgpack": "demo.Person" } } },
+        });
+        if let Some((at, value)) = there {
+            // Indexing makes what isn't there.
+            let place = at.iter().fold(&mut config, |value, key| &mut value[key]);
+            *place = value.clone();
+        }
+        let file = self.0.path().join("routes.yaml");
+        fs::write(&file, config.to_string()).unwrap();
+        file
+    }
+
+    fn load(&self, there: Option<(&At, &Value)>) -> Result<Snapshot, Diagnostics> {
+        let loaded = gateway::config::load(&self.file(there));
+        loaded.map(|loaded| loaded.snapshot)
+    }
+}
+
+/// Another value of the same kind than the default.
+fn another(schema: &Value, default: &Value) -> Value {
+    let words = schema.get("enum").and_then(Value::as_array);
+    let other = words.and_then(|words| words.iter().find(|it| *it != default));
+    match (other, default) {
+        (Some(word), _) => word.clone(),
+        (None, Value::Bool(it)) => json!(!it),
+        (None, Value::Number(n)) => json!(n.as_u64().unwrap() + 1),
+        (None, Value::String(text)) => json!(format!("7{}", text.trim_matches(char::is_numeric))),
+        (None, Value::Array(items)) if items.is_empty() => json!(["name"]),
+        (None, _) => json!(["other"]),
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_gateway() {
+    let tried = Tried::new();
+    let without = tried.load(None).unwrap();
+    let mut count = 0;
+    for (_, at, schema) in described(&schema()) {
+        let Some(default) = schema.get("default") else {
+            continue;
+        };
+        count += 1;
+        let with = tried.load(Some((&at, default))).unwrap();
+        let plan = Plan::between(&without, &with);
+        assert!(plan.is_empty(), "{at:?}: {plan}");
+        // These two say how to load, and leave no trace in what was loaded.
+        if !["compiler", "breaking"].contains(&&*at[at.len() - 1]) {
+            let other = another(&schema, default);
+            let with = tried.load(Some((&at, &other)));
+            let with = with.unwrap_or_else(|found| panic!("{at:?}: {other}: {found}"));
+            assert!(!Plan::between(&without, &with).is_empty(), "{at:?}");
+        }
+    }
+    assert!(count >= 26, "{count}");
+}
+
+#[test]
+fn by_default_the_compiler_is_its_own_and_a_breaking_edit_is_warned_of() {
+    let tried = Tried::new();
+    let at = |key: &str| vec!["proto".to_owned(), key.to_owned()];
+    for (compiler, succeeds) in [
+        (None, true),
+        (Some("builtin"), true),
+        (Some("protoc"), false),
+    ] {
+        let word = compiler.map(|it| json!(it));
+        let (at, _) = (at("compiler"), tried.file(None));
+        let there = word.as_ref().map(|word| (&at, word));
+        tried.file(there);
+        let checked = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+            .arg("check")
+            .current_dir(&tried.0)
+            .env("PATH", "/nowhere")
+            .output();
+        assert_eq!(checked.unwrap().status.success(), succeeds, "{compiler:?}");
+    }
+    let running = tried.load(None).unwrap();
+    let proto = tried.0.path().join("schemas/person.proto");
+    let text = fs::read_to_string(&proto).unwrap();
+    fs::write(proto, text.replace("string name", "int32 name")).unwrap();
+    for (breaking, warnings) in [
+        (None, Some(1)),
+        (Some("warn"), Some(1)),
+        (Some("allow"), Some(0)),
+        (Some("reject"), None),
+    ] {
+        let word = breaking.map(|it| json!(it));
+        let at = at("breaking");
+        let file = tried.file(word.as_ref().map(|word| (&at, word)));
+        let loaded = gateway::config::load_after(&file, &running).ok();
+        let found = loaded.map(|loaded| loaded.warnings.warnings());
+        assert_eq!(found, warnings, "{breaking:?}");
+    }
+}
+
+/// What a description says of the most that there may be: a number, and its unit.
+fn at_most(schema: &Value) -> Option<(u64, String)> {
+    let said = schema.get("description")?.as_str()?;
+    let said = said.split("at most ").nth(1)?;
+    let unit = said.trim_start_matches(char::is_numeric);
+    let number = said[..said.len() - unit.len()].parse().ok()?;
+    let unit = unit.split(|c: char| !c.is_alphabetic()).next()?;
+    Some((number, unit.to_owned()))
+}
+
+#[test]
+fn bounds_are_those_of_the_gateway() {
+    let tried = Tried::new();
+    let mut count = 0;
+    for (_, at, schema) in described(&schema()) {
+        let bound = |name: &str| schema.get(name).and_then(Value::as_u64);
+        let mut tries = Vec::new();
+        if let (Some(least), Some(most)) = (bound("minimum"), bound("maximum")) {
+            tries = vec![
+                (json!(least), true),
+                (json!(most), true),
+                (json!(most + 1), false),
+            ];
+            tries.push((json!(least as i64 - 1), false));
+        } else if schema.get("type").is_some_and(|it| it == "integer") {
+            panic!("{at:?} has no bounds");
+        }
+        if let Some((most, unit)) = at_most(&schema) {
+            tries.push((json!(format!("{most}{unit}")), true));
+            tries.push((json!(format!("{}{unit}", most + 1)), false));
+        }
+        for (value, good) in tries {
+            count += 1;
+            assert_eq!(
+                tried.load(Some((&at, &value))).is_ok(),
+                good,
+                "{at:?}: {value}"
+            );
+        }
+    }
+    assert!(count >= 28, "{count}");
+}
+
+/// What stands between backticks.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// README.md says that its tables have every key, with its default.
+#[test]
+fn the_readme_has_every_key_and_its_default() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let (mut told, mut bounds) = (BTreeSet::new(), BTreeSet::new());
+    let mut section = String::new();
+    for line in readme.lines() {
+        let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [key, default, meaning] = cells[..] else {
+            section.clear();
+            continue;
+        };
+        match key {
+            "key" => section = "yes".into(),
+            "option" => section = "schema".into(),
+            _ => {}
+        }
+        if section.is_empty() || ["key", "option"].contains(&key) || key.starts_with("---") {
+            continue;
+        }
+        let mut defaults = words(default).map(|it| serde_yaml::from_str::<Value>(it).unwrap());
+        for name in words(key) {
+            let (of, name) = match (key.strip_prefix("**"), name.rsplit_once('.')) {
+                // A section's own row, or that of its only key.
+                (Some(_), Some((_, "NAME" | "TYPE"))) => {
+                    section = name.to_owned();
+                    continue;
+                }
+                (Some(_), None) => {
+                    section = name.to_owned();
+                    continue;
+                }
+                (Some(_), Some((of, name))) => (of.to_owned(), name),
+                (None, _) if section == "yes" => (String::new(), name),
+                (None, _) => (section.clone(), name),
+            };
+            let default = defaults.next().map(|it| it.to_string());
+            let most = meaning.split("at most ").nth(1).map(|most| {
+                let most = most.trim_start_matches('`');
+                most.split(|c: char| !c.is_alphanumeric()).next().unwrap()
+            });
+            if let Some(most) = most {
+                bounds.insert((of.clone(), name.to_owned(), most.to_owned()));
+            }
+            assert!(told.insert((of, name.to_owned(), default)), "twice: {name}");
+        }
+    }
+    let there = described(&schema()).into_iter();
+    let there = there.map(|(section, at, schema)| {
+        let default = schema.get("default").map(Value::to_string);
+        (section, at[at.len() - 1].clone(), default)
+    });
+    // A schema's encodings are no options of it.
+    let encodings = ["protobuf", "msgpack", "json"].map(|it| ("schema".into(), it.into(), None));
+    let there: BTreeSet<_> = there.filter(|it| !encodings.contains(it)).collect();
+    assert_eq!(told, there);
+    assert!(bounds.len() >= 2, "{bounds:?}");
+    for (section, name, most) in bounds {
+        let mut of_it = described(&schema()).into_iter();
+        let of_it = of_it.find(|it| it.0 == section && it.1.last() == Some(&name));
+        let schema = of_it.unwrap().2;
+        let bound = schema.get("maximum").map(Value::to_string);
+        let said = at_most(&schema).map(|(number, unit)| format!("{number}{unit}"));
+        assert_eq!(bound.or(said), Some(most), "{section} {name}");
+    }
+}
+
+/// What the design has and this release hasn't is refused, as README.md says.
+#[test]
+fn keys_that_are_not_yet_are_refused() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let not_yet = readme.split("\n- Not yet: ").nth(1).unwrap();
+    let not_yet: Vec<_> = words(not_yet.split("\n- ").next().unwrap()).collect();
+    let tried = Tried::new();
+    for (key, at) in [
+        ("channels", &["channels"][..]),
+        ("publish", &["routes", "A", "publish"]),
+        ("security", &["frontends", "c", "security"]),
+        ("security", &["pools", "p", "security"]),
+        ("allow", &["routes", "A", "allow"]),
+        ("rate", &["routes", "A", "rate"]),
+        ("mirror", &["routes", "A", "mirror"]),
+        ("hash", &["routes", "A", "hash"]),
+        ("idempotent", &["routes", "A", "idempotent"]),
+        ("retries", &["routes", "A", "retries"]),
+        ("pool", &["routes", "A", "pool"]),
+    ] {
+        assert!(not_yet.contains(&key), "README.md does not name {key}");
+        let at: At = at.iter().map(|it| (*it).to_owned()).collect();
+        let found = tried.load(Some((&at, &json!({ "p": 95 })))).unwrap_err();
+        assert!(found.to_string().contains(key), "{found}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Peers that do their worst against the real binary, and honest ones beside them: memory stays bounded, and the
+//! honest are served.
+#![allow(dead_code)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::process_support::Process;
+use crate::zmtp_support::*;
+
+pub const CLIENTS: &str = "frontend clients";
+pub const PEOPLE: &str = "pool people";
+/// A pool that no honest peer is of.
+pub const IDLE: &str = "pool idle";
+
+/// What a round trip may take while others do their worst, on a busy machine: far less than any deadline.
+pub const PROMPT: Duration = Duration::from_secs(5);
+
+pub fn yaml(more: &str) -> String {
+    format!(
+        r#"
+engine: native
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0" }}, idle: {{ bind: "tcp://127.0.0.1:0" }} }}
+routes: {{ OPAQUE: {{ pool: people }}, OTHER: {{ pool: idle }} }}
+{more}
+"#
+    )
+}
+
+/// Honest peers: a client that asks all the time, and a worker that answers.
+pub struct Service {
+    /// The client's end, and the worker's, which comes after it.
+    done: [Arc<AtomicBool>; 2],
+    client: JoinHandle<(usize, Duration)>,
+    worker: JoinHandle<()>,
+}
+
+impl Service {
+    pub fn start(gateway: &Process) -> Self {
+        let context = zmq::Context::new();
+        let done = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let worker = gateway.peer(&context, zmq::DEALER, PEOPLE);
+        worker.set_rcvtimeo(50).unwrap();
+        let ended = Arc::clone(&done[1]);
+        let worker = std::thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                if let Ok(mut frames) = worker.recv_multipart(0) {
+                    frames[1] = b"REPLY".to_vec();
+                    worker.send_multipart(frames, 0).unwrap();
+                }
+            }
+        });
+        let client = gateway.peer(&context, zmq::DEALER, CLIENTS);
+        let ended = Arc::clone(&done[0]);
+        let (began, begin) = std::sync::mpsc::channel();
+        let client = std::thread::spawn(move || {
+            let (mut count, mut worst) = (0_usize, Duration::ZERO);
+            while !ended.load(Ordering::Relaxed) {
+                let sent = Instant::now();
+                let number = count.to_string();
+                let frames = [b"OPAQUE", number.as_bytes(), b"x"];
+                client.send_multipart(frames, 0).unwrap();
+                let reply = client.recv_multipart(0).expect("an answer");
+                assert_eq!(reply, [b"REPLY", number.as_bytes(), b"x"]);
+                worst = worst.max(sent.elapsed());
+                count += 1;
+                let _ = began.send(());
+            }
+            (count, worst)
+        });
+        begin.recv().unwrap();
+        Self {
+            done,
+            client,
+            worker,
+        }
+    }
+
+    /// Ends; every request so far was answered, and promptly.
+    #[track_caller]
+    pub fn end(self) {
+        let [client, worker] = &self.done;
+        client.store(true, Ordering::Relaxed);
+        let (count, worst) = self.client.join().unwrap();
+        worker.store(true, Ordering::Relaxed);
+        self.worker.join().unwrap();
+        println!("served {count} meanwhile, the slowest in {worst:?}");
+        assert!(worst < PROMPT, "the slowest of {count} took {worst:?}");
+    }
+}
+
+/// Holds the gateway's memory to grow by less than `most` MiB, at any moment, while `attack` goes on beside honest
+/// peers.
+#[track_caller]
+pub fn bounded<T>(gateway: &Process, most: usize, attack: impl FnOnce() -> T) -> T {
+    let service = Service::start(gateway);
+    let before = gateway.forget_peak();
+    let held = attack();
+    let after = gateway.peak();
+    service.end();
+    let grown = after.saturating_sub(before) >> 10;
+    println!("memory grew by {grown} MiB");
+    assert!(grown < most, "memory grew by {grown} MiB");
+    held
+}
+
+/// A client that no test is about is served.
+#[track_caller]
+pub fn serves(gateway: &Process) {
+    Service::start(gateway).end();
+}
+
+/// What the gateway answers by itself, once it has taken in what others said before.
+#[track_caller]
+pub fn is_refused(gateway: &Process) {
+    let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    raw.say(&message(&["NONE", "x"]));
+    assert_eq!(raw.hear_message()[0], b"ERROR");
+}
+
+/// Reads and drops all that the gateway says, on a thread, until it hangs up.
+pub fn drain(raw: &Raw) -> JoinHandle<()> {
+    let mut stream = raw.stream.try_clone().unwrap();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    })
+}
