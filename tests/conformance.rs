@@ -643,7 +643,7 @@ fn what_lies_in_the_items_of_a_message_set_is_judged() {
         item(&[int(7, 1), id.clone(), len(8, "x"), good.clone()]),
         // Of each the first counts, and nothing without the other.
         item(&[id.clone(), good.clone(), id.clone(), len(3, [8])]),
-        item(&[id.clone()]),
+        item(std::slice::from_ref(&id)),
         item(&[len(3, [8])]),
         item(&[]),
         item(&[int(2, 101), len(3, [8])]),

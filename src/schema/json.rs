@@ -6,6 +6,7 @@
 //! an absent field. Elements of lists and values of maps are never null. Beside what ProtoJSON says it
 //! takes what serde_json writes: bytes as an array of integers, and well-known types by their fields.
 
+mod base64;
 mod find;
 mod head;
 mod keys;

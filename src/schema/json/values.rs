@@ -1,7 +1,7 @@
 //! A payload that the walk has passed, as the message that it means: what rules are held against.
 //!
 //! Reads by the same mapping as the walk, and takes its verdict for granted: what the walk would refuse is
-//! left out or read as zero here. It builds, so it is for schemas with rules alone.
+//! left out or read as zero here, but for times and what descriptors don't take, which are refused. It builds, so it is for schemas with rules alone.
 
 use std::collections::HashMap;
 
@@ -13,6 +13,7 @@ use prost_reflect::{
 use super::super::rules::{deeper, map_key, set};
 use super::super::table::{Cardinality, Enum, Field, Form, Kind, MessageId, Table};
 use super::super::violation::{Checked, Fault, excerpt};
+use super::base64::base64;
 use super::head::{Head, Reader};
 use super::number::Number;
 use super::scalar::integer;
@@ -371,29 +372,6 @@ fn bytes(reader: &mut Reader, head: Head) -> Checked<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Of either alphabet, padded or not.
-fn base64(text: &[u8]) -> Vec<u8> {
-    let digits = text.iter().filter_map(|digit| match digit {
-        b'A'..=b'Z' => Some(digit - b'A'),
-        b'a'..=b'z' => Some(digit - b'a' + 26),
-        b'0'..=b'9' => Some(digit - b'0' + 52),
-        b'+' | b'-' => Some(62),
-        b'/' | b'_' => Some(63),
-        _ => None,
-    });
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count) = (0u32, 0);
-    for digit in digits {
-        bits = bits << 6 | u32::from(digit);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
-    bytes
-}
-
 /// As in the `.proto`: a mask in JSON has each path in lower camel case.
 fn snake_case(path: &str) -> String {
     let mut snake = String::with_capacity(path.len() + 4);
@@ -404,19 +382,4 @@ fn snake_case(path: &str) -> String {
         snake.push(c.to_ascii_lowercase());
     }
     snake
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_read_in_both_alphabets() {
-        assert_eq!(base64(b""), b"");
-        assert_eq!(base64(b"QQ=="), b"A");
-        assert_eq!(base64(b"QUI"), b"AB");
-        assert_eq!(base64(b"QUJD"), b"ABC");
-        assert_eq!(base64(b"+/8="), base64(b"-_8"));
-        assert_eq!(base64(b"-_8"), [0xfb, 0xff]);
-    }
 }

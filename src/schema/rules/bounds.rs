@@ -135,25 +135,28 @@ impl Bounds<'_> {
                     "an expression of more than {MAX_LEVELS} levels within each other"
                 ));
             }
-            if let Expr::Call(call) = &it.expr
-                && call.func_name == "matches"
-                && let Some(Expr::Literal(LiteralValue::String(pattern))) =
-                    call.args.last().map(|it| &it.expr)
-            {
-                self.patterns += pattern_size(pattern.inner());
-            }
+            self.patterns += literal_pattern(&it.expr).map_or(0, pattern_size);
             open.extend(parts(&it.expr).into_iter().map(|part| (part, level + 1)));
         }
         None
     }
 }
 
+/// The pattern of a call of `matches`, if it is written out.
+fn literal_pattern(expression: &Expr) -> Option<&str> {
+    let Expr::Call(call) = expression else {
+        return None;
+    };
+    match call.args.last().map(|it| &it.expr) {
+        Some(Expr::Literal(LiteralValue::String(text))) if call.func_name == "matches" => {
+            Some(text.inner())
+        }
+        _ => None,
+    }
+}
+
 /// The expressions that one is made of.
 fn parts(expression: &Expr) -> Vec<&IdedExpr> {
-    let entry = |entry| match entry {
-        &EntryExpr::MapEntry(ref entry) => vec![&entry.key, &entry.value],
-        EntryExpr::StructField(field) => vec![&field.value],
-    };
     match expression {
         Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => Vec::new(),
         Expr::Select(select) => vec![&select.operand],
@@ -162,10 +165,10 @@ fn parts(expression: &Expr) -> Vec<&IdedExpr> {
             .collect(),
         Expr::List(list) => list.elements.iter().collect(),
         Expr::Map(map) => (map.entries.iter())
-            .flat_map(|it| entry(&it.expr))
+            .flat_map(|it| of_entry(&it.expr))
             .collect(),
         Expr::Struct(one) => (one.entries.iter())
-            .flat_map(|it| entry(&it.expr))
+            .flat_map(|it| of_entry(&it.expr))
             .collect(),
         Expr::Comprehension(it) => vec![
             &it.iter_range,
@@ -174,5 +177,12 @@ fn parts(expression: &Expr) -> Vec<&IdedExpr> {
             &it.loop_step,
             &it.result,
         ],
+    }
+}
+
+fn of_entry(entry: &EntryExpr) -> Vec<&IdedExpr> {
+    match entry {
+        EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
+        EntryExpr::StructField(field) => vec![&field.value],
     }
 }
