@@ -3,6 +3,9 @@
 //! Nothing here reads or writes a stream while the core decides: a call appends to an outbox, and all
 //! outboxes are written once a turn. What came to light meanwhile is told to the core afterwards.
 
+mod halves;
+mod outlet;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -15,8 +18,7 @@ use super::outbox::Outbox;
 use super::stream::Stream;
 use super::timers::Timers;
 use super::zmtp::{command, greeting};
-use crate::core::{Event, Fate, Outcome, Outlet, PeerId};
-use crate::frame;
+use crate::core::{Event, Fate, PeerId};
 use crate::metrics::EngineCounters;
 
 /// Low bits of a peer's number: its place among the connections. The others count connections, so that no
@@ -313,44 +315,6 @@ impl Peers {
         self.hung_up.extend(connection.dial);
     }
 
-    /// After a peer's turn: what it takes for a message that isn't whole, and when that is to be looked at.
-    pub(super) fn note_half(
-        &mut self,
-        peer: PeerId,
-        whole: bool,
-        now: Duration,
-    ) -> Option<Duration> {
-        let connection = find(&mut self.places, peer)?;
-        let inside = connection.is_known() && connection.session.is_inside();
-        let half = if inside { connection.session.held() } else { 0 };
-        self.halves = self.halves + half - std::mem::replace(&mut connection.half, half);
-        connection.liveness.inside(inside, whole, now);
-        connection.liveness.half_due()
-    }
-
-    /// If messages that aren't whole take more than so much memory: the peers whose messages come slowest, so many that
-    /// a part of it is free again and not each message has all looked through.
-    pub(super) fn slowest_halves(&self, most: u64, now: Duration) -> Vec<PeerId> {
-        if self.halves <= most {
-            return Vec::new();
-        }
-        let with_half = self.all().filter(|it| it.half > 0);
-        let mut halves: Vec<_> = with_half
-            .map(|it| (it.liveness.pace(it.half, now), it.half, it.peer))
-            .collect();
-        halves.sort_unstable();
-        let mut left = self.halves;
-        let mut slowest = Vec::new();
-        for (_, half, peer) in halves {
-            if left <= most - most / 8 {
-                break;
-            }
-            left -= half;
-            slowest.push(peer);
-        }
-        slowest
-    }
-
     /// A connection is told why it isn't served: if it was new, its handshake has failed.
     pub(super) fn note_refused(&mut self, peer: PeerId) {
         let connection = find(&mut self.places, peer);
@@ -369,61 +333,6 @@ impl Peers {
             }
         }
         self.news.len() - before
-    }
-}
-
-impl Outlet<Bytes> for Peers {
-    fn to_worker(
-        &mut self,
-        worker: PeerId,
-        head: &[&[u8]],
-        body: Vec<Bytes>,
-    ) -> Result<(), Vec<Bytes>> {
-        let Some(connection) = find(&mut self.places, worker) else {
-            return Err(body);
-        };
-        if connection.retired || connection.mute || connection.outbox.unwritten() > WORKER_ROOM {
-            connection.blocked = true;
-            self.counters.full += 1;
-            return Err(body);
-        }
-        for part in head {
-            connection.outbox.copy(&mut self.spare, part, true);
-        }
-        push(connection, &mut self.spare, &body);
-        if !std::mem::replace(&mut connection.dirty, true) {
-            self.dirty.push(worker);
-        }
-        self.spare.recycle(body);
-        self.counters.messages_out += 1;
-        Ok(())
-    }
-
-    fn to_client(&mut self, client: PeerId, frames: Vec<Bytes>, outcome: Outcome) -> Fate {
-        let there = find(&mut self.places, client).filter(|it| !it.mute);
-        let Some(connection) = there else {
-            return Fate::Gone;
-        };
-        let bytes = frame::size(&frames);
-        let waiting = connection.outbox.held();
-        if waiting > 0 && waiting + bytes > self.outbox_max {
-            return Fate::Slow;
-        }
-        push(connection, &mut self.spare, &frames);
-        connection.outbox.mark(outcome);
-        if !std::mem::replace(&mut connection.dirty, true) {
-            self.dirty.push(client);
-        }
-        self.spare.recycle(frames);
-        self.counters.messages_out += 1;
-        Fate::Waiting
-    }
-
-    fn counters(&self) -> EngineCounters {
-        EngineCounters {
-            connections: Some(self.count() as u64),
-            ..self.counters.clone()
-        }
     }
 }
 
@@ -454,12 +363,4 @@ fn place_of(peer: PeerId) -> usize {
 fn find(places: &mut [Option<Box<Connection>>], peer: PeerId) -> Option<&mut Connection> {
     let connection = places.get_mut(place_of(peer))?.as_deref_mut()?;
     (connection.peer == peer).then_some(connection)
-}
-
-/// Appends a message, or what follows of one.
-fn push(connection: &mut Connection, spare: &mut Spare, frames: &[Bytes]) {
-    let last = frames.len().saturating_sub(1);
-    for (n, frame) in frames.iter().enumerate() {
-        connection.outbox.push(spare, frame, n < last);
-    }
 }

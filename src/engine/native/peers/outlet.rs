@@ -1,0 +1,71 @@
+//! What the core calls: a message is appended to its peer's outbox, within bounds.
+
+use super::super::bytes::{Bytes, Spare};
+use super::super::connection::Connection;
+use super::{Peers, WORKER_ROOM, find};
+use crate::core::{Fate, Outcome, Outlet, PeerId};
+use crate::frame;
+use crate::metrics::EngineCounters;
+
+impl Outlet<Bytes> for Peers {
+    fn to_worker(
+        &mut self,
+        worker: PeerId,
+        head: &[&[u8]],
+        body: Vec<Bytes>,
+    ) -> Result<(), Vec<Bytes>> {
+        let Some(connection) = find(&mut self.places, worker) else {
+            return Err(body);
+        };
+        if connection.retired || connection.mute || connection.outbox.unwritten() > WORKER_ROOM {
+            connection.blocked = true;
+            self.counters.full += 1;
+            return Err(body);
+        }
+        for part in head {
+            connection.outbox.copy(&mut self.spare, part, true);
+        }
+        push(connection, &mut self.spare, &body);
+        if !std::mem::replace(&mut connection.dirty, true) {
+            self.dirty.push(worker);
+        }
+        self.spare.recycle(body);
+        self.counters.messages_out += 1;
+        Ok(())
+    }
+
+    fn to_client(&mut self, client: PeerId, frames: Vec<Bytes>, outcome: Outcome) -> Fate {
+        let there = find(&mut self.places, client).filter(|it| !it.mute);
+        let Some(connection) = there else {
+            return Fate::Gone;
+        };
+        let bytes = frame::size(&frames);
+        let waiting = connection.outbox.held();
+        if waiting > 0 && waiting + bytes > self.outbox_max {
+            return Fate::Slow;
+        }
+        push(connection, &mut self.spare, &frames);
+        connection.outbox.mark(outcome);
+        if !std::mem::replace(&mut connection.dirty, true) {
+            self.dirty.push(client);
+        }
+        self.spare.recycle(frames);
+        self.counters.messages_out += 1;
+        Fate::Waiting
+    }
+
+    fn counters(&self) -> EngineCounters {
+        EngineCounters {
+            connections: Some(self.count() as u64),
+            ..self.counters.clone()
+        }
+    }
+}
+
+/// Appends a message, or what follows of one.
+fn push(connection: &mut Connection, spare: &mut Spare, frames: &[Bytes]) {
+    let last = frames.len().saturating_sub(1);
+    for (n, frame) in frames.iter().enumerate() {
+        connection.outbox.push(spare, frame, n < last);
+    }
+}
