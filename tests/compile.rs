@@ -152,6 +152,55 @@ fn deep_nesting_is_refused_at_its_place() {
     }
 }
 
+/// What ends a token too early, or never, must end it alike for who counts brackets and for who recurses.
+#[test]
+fn brackets_behind_what_is_no_token_are_counted() {
+    let deep = "a { ".repeat(500_000);
+    for before in [
+        "#",
+        "# '",
+        "\"",
+        "'\\q",
+        "'\\q' ",
+        "\"\\",
+        "'\n",
+        "'\\\n",
+        "/* /*",
+        "/* /* */",
+        "/*/",
+        "/",
+        "//\0",
+        "/*\0",
+        "\0",
+        "'\0",
+        "\u{e9}",
+        "'\\\u{e9}'",
+        "1a",
+        "0x",
+        "1e",
+        "1.2.3",
+        "09",
+        "\r",
+        "//\r",
+        "'\r",
+        "\u{b}'",
+        "$'",
+    ] {
+        for (start, end) in [
+            ("option (x) = { ", ""),
+            ("option (x) = { ", "\n"),
+            // The parser goes on behind a fault.
+            ("", "; option (x) = { "),
+            ("", "\n; option (x) = { "),
+        ] {
+            let text = format!("syntax = \"proto3\";\n{start}{before}{end}{deep}");
+            let (made, said) = of_files(&[("deep.proto", &text)]);
+            // All of it may be a comment.
+            assert!(made.is_some() || !said.contains("failed"), "{before:?}");
+        }
+    }
+}
+
 /// The deepest that passes the outline's bound, in every shape that a compiler recurses on.
 #[test]
 fn the_deepest_nesting_let_through_overflows_no_stack() {

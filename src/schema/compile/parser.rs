@@ -49,6 +49,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Parsed, Vec<Fault>> {
         locations: Vec::new(),
         depth: 0,
         copied: 0,
+        nested: 0,
         parsed: Parsed {
             file: FileDescriptorProto::new(),
             edition: Edition::Proto2,
@@ -115,6 +116,8 @@ struct Parser<'a> {
     depth: usize,
     /// Text of options that stand for more than one range each, once more for each.
     copied: usize,
+    /// Messages of an option's value that are open.
+    nested: usize,
     parsed: Parsed,
 }
 

@@ -80,6 +80,8 @@ impl Parser<'_> {
     }
 
     fn option_value(&mut self) -> Parse<Value> {
+        // Behind a fault, some were left open.
+        self.nested = 0;
         if self.take_sign(b'{') {
             return self.aggregate(b'}').map(Value::Aggregate);
         }
@@ -142,6 +144,13 @@ impl Parser<'_> {
     /// The text format, up to `close`; the bracket before is taken.
     fn aggregate(&mut self, close: u8) -> Parse<Vec<Entry>> {
         let mut entries = Vec::new();
+        self.nested += 1;
+        // The outline counts the brackets of right files: behind a fault it may take texts for what they aren't.
+        if self.nested > MAX_NESTING {
+            let open = self.tokens[self.at.saturating_sub(1)].range();
+            let text = format!("brackets nest more than {MAX_NESTING} deep");
+            return Err(Fault::new(open, text).boxed());
+        }
         while !self.take_sign(close) {
             let from = self.token();
             let bracketed = self.take_sign(b'[');
@@ -169,6 +178,7 @@ impl Parser<'_> {
                 self.take_sign(b';');
             }
         }
+        self.nested -= 1;
         Ok(entries)
     }
 
