@@ -18,6 +18,7 @@ mod ledger;
 mod notes;
 mod token;
 
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,8 +139,7 @@ pub trait Outlet<F> {
 /// Requests, who holds them, and what was decided.
 #[derive(Debug)]
 pub struct Core<F> {
-    /// Each request shares it: counted without atomics, which would cost it more than most of its steps.
-    snapshot: Rc<Arc<Snapshot>>,
+    snapshot: Rc<Current>,
     now: Duration,
     peers: FxHashMap<PeerId, Peer>,
     clients: usize,
@@ -155,6 +155,19 @@ pub struct Core<F> {
     counts: Counts,
     inquiries: Inquiries,
     notes: Notes,
+}
+
+/// The configuration in force, or that a request came under. Each request shares it: counted without atomics, which
+/// would cost it more than most of its steps.
+#[derive(Debug)]
+struct Current(Arc<Snapshot>);
+
+impl Deref for Current {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
 }
 
 #[derive(Debug)]
@@ -198,7 +211,7 @@ struct Request<F> {
     route: RoutePlace,
     errors: ErrorEncoding,
     /// What it is judged by, and so is its answer; its route is of it.
-    snapshot: Rc<Arc<Snapshot>>,
+    snapshot: Rc<Current>,
     bytes: u64,
     arrived: Duration,
     state: State<F>,
@@ -234,7 +247,7 @@ impl<F: Frame> Core<F> {
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
         let mut core = Self {
             pools: Vec::new(),
-            snapshot: Rc::new(Arc::clone(&snapshot)),
+            snapshot: Rc::new(Current(Arc::clone(&snapshot))),
             now: Duration::ZERO,
             peers: FxHashMap::default(),
             clients: 0,
@@ -377,7 +390,7 @@ impl<F: Frame> Core<F> {
                 }
             }
         }
-        self.snapshot = Rc::new(snapshot);
+        self.snapshot = Rc::new(Current(snapshot));
     }
 
     fn client_came(

@@ -88,7 +88,7 @@ impl<F: Frame> Core<F> {
         });
         Sample {
             uptime: self.now,
-            snapshot: Arc::clone(&*self.snapshot),
+            snapshot: Arc::clone(&self.snapshot.0),
             draining: self.drain.is_some(),
             ledger: self.ledger(),
             in_flight: self.in_flight(),
