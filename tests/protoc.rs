@@ -177,9 +177,6 @@ const OTHER_SIDE: &[&str] = &[
 /// Of which we tell more than protoc, which stops earlier.
 const MORE: &[&str] = &["broken_import", "number_range", "semicolons_forgotten"];
 
-/// Of which protoc tells what they are in.
-const WITHIN: &[&str] = &["map_three_alike"];
-
 /// Whether protoc tells of the lines that we do.
 fn same_line(name: &str, case: &judge::Judged) -> bool {
     let theirs = their_places(case);
@@ -192,9 +189,6 @@ fn same_line(name: &str, case: &judge::Judged) -> bool {
         () if OTHER_SIDE.contains(&name) => theirs
             .iter()
             .all(|(file, line, _)| case.ours_said.contains(&format!(" at {file}:{line}:"))),
-        () if WITHIN.contains(&name) => ours
-            .iter()
-            .all(|at| theirs.iter().any(|outer| outer.0 == at.0 && outer.1 < at.1)),
         () if MORE.contains(&name) => known.any(|known| known),
         () => known.all(|known| known),
     }

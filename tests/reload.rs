@@ -259,8 +259,9 @@ fn the_directory_of_the_files_may_go_and_come_back() {
     fs::remove_dir_all(&directory).unwrap();
     let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
     while edited.reloads(Outcome::Invalid) == 0 {
+        // Half of it removed may be another configuration that is sound.
         assert!(Instant::now() < until, "nobody saw it go");
-        assert_eq!(edited.generation(), 1);
+        std::thread::yield_now();
     }
     fill(&directory, "AGAIN");
     edited.await_route("AGAIN", true);
