@@ -19,8 +19,9 @@ const PIECES_MAX: usize = 64;
 /// Bytes that an answer which waits costs beside its frames, so that a flood of small ones is bounded too.
 const ANSWER_OVERHEAD: u64 = 64;
 
-/// Places in its lists that an outbox keeps when nothing waits: a few KiB, so that a steady flow allocates nothing.
-const PLACES_KEPT: usize = 64;
+/// Places in its lists that an outbox keeps when nothing waits: a few KiB, so that a steady flow, of a client with a
+/// hundred requests in flight, say, allocates nothing.
+const PLACES_KEPT: usize = 128;
 
 /// One peer's.
 #[derive(Debug, Default)]
