@@ -73,17 +73,15 @@ impl Broker {
         }
     }
 
-    /// CPU time of all its threads so far.
+    /// CPU time of all its threads so far, those that have ended included; in steps of 10 ms.
     pub fn cpu(&self) -> Duration {
-        let tasks = format!("/proc/{}/task", self.process.id());
-        let tasks = fs::read_dir(tasks).expect("it runs");
-        let spent = tasks.map(|task| {
-            let path = task.expect("a thread").path().join("schedstat");
-            let text = fs::read_to_string(path).unwrap_or_default();
-            let spent = text.split(' ').next().and_then(|ns| ns.parse().ok());
-            Duration::from_nanos(spent.unwrap_or(0))
-        });
-        spent.sum()
+        let path = format!("/proc/{}/stat", self.process.id());
+        let stat = fs::read_to_string(path).expect("it runs");
+        // Behind the name, which may hold blanks: the 14th and 15th field of proc(5), in hundredths of a second.
+        let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
+        let spent = fields.split(' ').skip(11).take(2);
+        let spent: u64 = spent.map(|it| it.parse::<u64>().expect("a number")).sum();
+        Duration::from_millis(10 * spent)
     }
 
     /// Resident memory, in bytes.
