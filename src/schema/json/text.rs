@@ -153,7 +153,7 @@ fn escape(bytes: &[u8], at: usize) -> Checked<usize> {
     }
 }
 
-/// The number in the `\uXXXX` at `at`, if one is there.
+/// The number that the escape `\u` and its four digits at `at` stand for, if they are there.
 fn unit(bytes: &[u8], at: usize) -> Option<u16> {
     let (start, digits) = bytes.get(at..at + 6)?.split_at(2);
     if start != b"\\u" {
