@@ -1,7 +1,7 @@
 //! What checking a payload costs, beside decoders of the same bytes in the same run: `cargo bench --bench walk`,
 //! or `cargo bench --bench walk -- json` for one encoding.
 //!
-//! Prints a table for docs/benchmarks.md: the median time of a payload (of a processor, where the system tells), how far the quarters of the rounds lie
+//! Prints a table for docs/benchmarks.md: the median of a processor's time that a payload takes, how far the quarters of the rounds lie
 //! apart, and each decoder's time as a multiple of the walk's. All decoders of a payload take turns, so that
 //! what else the machine does falls on all alike.
 
@@ -153,11 +153,10 @@ fn main() {
     }
 }
 
-/// What this thread has had of a processor so far, where the system tells: Linux.
-fn cpu_time() -> Option<Duration> {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanos = stat.split(' ').next()?.parse().ok()?;
-    Some(Duration::from_nanos(nanos)).filter(|spent| !spent.is_zero())
+/// What this thread has had of a processor so far.
+fn cpu_time() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(spent.tv_sec as u64, spent.tv_nsec as u32)
 }
 
 /// Prints a row for each decoder of `bytes`.
@@ -179,8 +178,7 @@ fn measure(encoding: &str, what: &str, bytes: &[u8], decoders: &mut [Decoder]) {
                     turns += 1;
                 }
             }
-            let spent = cpu_time().zip(cpu).map(|(end, start)| end - start);
-            let spent = spent.unwrap_or_else(|| start.elapsed());
+            let spent = cpu_time() - cpu;
             nanos.push(spent.as_nanos() as f64 / f64::from(turns));
         }
     }
