@@ -107,11 +107,12 @@ impl<'a, G: Gather> Walk<'a, G> {
         let mut place = 0;
         for _ in 0..count {
             let at = reader.at();
-            let key = key(reader)?;
             // Writers keep the declared order, mostly.
-            let index = match message.declared_as(place, key) {
-                Some(index) => Some(index),
-                None => message.by_name(utf8(key, reader.at() - key.len())?),
+            let next = message.declared.get(place).copied();
+            let next = next.filter(|index| reader.name(&message.fields[*index as usize]));
+            let (index, key) = match next {
+                Some(index) => (Some(index), &[][..]),
+                None => any_key(reader, message, place)?,
             };
             let value = reader.at();
             let checked = match index {
@@ -213,10 +214,22 @@ impl<'a, G: Gather> Walk<'a, G> {
         index: u32,
         depth: u32,
     ) -> Checked<bool> {
-        let field = &scope.message.fields[index as usize];
-        if field.cardinality == Cardinality::Singular && reader.plain(field.kind) {
-            return Ok(true);
+        match reader.plain_field(&scope.message.fields[index as usize]) {
+            true => Ok(true),
+            false => self.any_field(reader, scope, index, depth),
         }
+    }
+
+    /// The same, however it is written.
+    #[inline(never)]
+    fn any_field(
+        &self,
+        reader: &mut Reader,
+        scope: Scope<'a>,
+        index: u32,
+        depth: u32,
+    ) -> Checked<bool> {
+        let field = &scope.message.fields[index as usize];
         if self.absent(reader, field) {
             return Ok(false);
         }
@@ -352,6 +365,21 @@ impl<'a, G: Gather> Walk<'a, G> {
         };
         Fault::new(at, format!("{} as {layout}", message.name), head.describe())
     }
+}
+
+/// The index of the field whose key is next, if any has it, and the key.
+#[inline(never)]
+fn any_key<'p>(
+    reader: &mut Reader<'p>,
+    message: &Message,
+    place: usize,
+) -> Checked<(Option<u32>, &'p [u8])> {
+    let key = key(reader)?;
+    let index = match message.declared_as(place, key) {
+        Some(index) => Some(index),
+        None => message.by_name(utf8(key, reader.at() - key.len())?),
+    };
+    Ok((index, key))
 }
 
 /// A field's name, or at least a string.

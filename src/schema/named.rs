@@ -61,6 +61,7 @@ impl Seen {
         }
     }
 
+    #[inline(never)]
     fn member(&mut self, message: &Message, index: u32, oneof: u32, at: usize) -> Checked<()> {
         let oneofs = self.oneofs.get_or_insert_with(FieldSet::default);
         if oneofs.insert(oneof) {

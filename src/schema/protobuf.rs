@@ -13,7 +13,7 @@ mod wire;
 use std::marker::PhantomData;
 
 use super::needs::FieldSet;
-use super::table::{EnumId, Field, Kind, Message, Table, wire as wire_type};
+use super::table::{EnumId, Field, Kind, Message, MessageId, Table, wire as wire_type};
 use super::violation::{Checked, Fault, Gather, deeper};
 use super::{Schema, Scope, UnknownFields};
 pub(super) use find::offset;
@@ -22,6 +22,25 @@ use wire::{Reader, open_group, wrong_end};
 
 /// Stands for "not in a group" where a group's number is asked for.
 const NO_GROUP: u32 = 0;
+
+/// One occurrence of a message that is being read.
+struct Open<'a> {
+    scope: Scope<'a>,
+    start: usize,
+    /// The group that it is, or [`NO_GROUP`].
+    group: u32,
+    /// How many levels may lie within it.
+    depth: u32,
+    /// The fields that were met, if some of them must be.
+    seen: Option<FieldSet>,
+}
+
+impl Open<'_> {
+    #[inline]
+    fn complete(&self, faults: &mut impl Gather) -> Checked<()> {
+        self.scope.complete(self.seen.as_ref(), self.start, faults)
+    }
+}
 
 /// The first thing wrong with `payload`.
 pub(super) fn check<G: Gather>(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
@@ -48,68 +67,93 @@ impl<'a, G: Gather> Walk<'a, G> {
         group: u32,
         depth: u32,
     ) -> Checked<()> {
-        G::over(|faults| self.records(reader, scope, group, depth, faults))
+        let tracked = !scope.needs.is_empty();
+        let mut open = Open {
+            scope,
+            start: reader.at(),
+            group,
+            depth,
+            seen: tracked.then(FieldSet::default),
+        };
+        G::over(|faults| self.records(reader, &mut open, faults))
     }
 
-    fn records(
-        &self,
-        reader: &mut Reader,
-        scope: Scope<'a>,
-        group: u32,
-        depth: u32,
-        faults: &mut G,
-    ) -> Checked<()> {
-        let start = reader.at();
-        let message = scope.message;
-        let tracked = !scope.needs.is_empty();
-        let mut seen = tracked.then(FieldSet::default);
+    /// The plain ones among the records in a short way, the others in the long one.
+    fn records(&self, reader: &mut Reader, open: &mut Open<'a>, faults: &mut G) -> Checked<()> {
+        let message = open.scope.message;
         loop {
-            match &mut seen {
-                None => reader.quick(&message.quick, |_| {}),
-                Some(seen) => reader.quick(&message.quick, |number| {
+            let seen = &mut open.seen;
+            reader.quick(&message.quick, self.reject_unknown, |number| {
+                if let Some(seen) = seen {
                     seen.insert(message.by_number(number).unwrap_or_default());
-                }),
-            }
+                }
+            });
             if reader.is_empty() {
                 break;
             }
             let at = reader.at();
-            let (number, wire) = reader.tag()?;
-            if wire == wire_type::END_GROUP {
-                if number != group {
-                    return Err(wrong_end(at, group, number));
+            let Some((index, id, mut body)) = plain_message(message, reader) else {
+                match self.record(reader, open, faults)? {
+                    true => return open.complete(faults),
+                    false => continue,
                 }
-                return scope.complete(seen.as_ref(), start, faults);
+            };
+            reader.leave(&body);
+            if let Some(seen) = &mut open.seen {
+                seen.insert(index);
             }
-            let value = reader.at();
-            if message.message_set && (number, wire) == (sets::ITEM, wire_type::START_GROUP) {
-                if let Err(fault) = self.item(reader, scope, at, depth) {
-                    let fault = fault.within();
-                    faults.keep(fault, || reader.pass(value, number, wire, depth))?;
-                }
-            } else if let Some(index) = message.by_number(number) {
-                if let Some(seen) = &mut seen {
-                    seen.insert(index);
-                }
-                if let Err(mut fault) = self.field(reader, scope, index, wire, at, depth) {
-                    if wire == wire_type::LEN {
-                        fault = fault.within();
-                    }
-                    let field = &message.fields[index as usize];
-                    fault = locate(fault, self.table, message, field, reader, start, at);
-                    faults.keep(fault, || reader.pass(value, number, wire, depth))?;
-                }
-            } else if self.reject_unknown {
-                let fault = unknown_field(message, number, at);
+            let walked = deeper(open.depth, body.at()).and_then(|depth| {
+                let child = open.scope.child(self.table, index, id);
+                self.message(&mut body, child, NO_GROUP, depth)
+            });
+            if let Err(fault) = walked {
+                let fault = locate(fault.within(), self.table, open, index, reader, at);
+                faults.keep(fault, || Ok(()))?;
+            }
+        }
+        if open.group != NO_GROUP {
+            return Err(open_group(reader.at(), open.group));
+        }
+        open.complete(faults)
+    }
+
+    /// Any record; whether it is the end of the group that is open.
+    #[inline(never)]
+    fn record(&self, reader: &mut Reader, open: &mut Open<'a>, faults: &mut G) -> Checked<bool> {
+        let (scope, depth) = (open.scope, open.depth);
+        let message = scope.message;
+        let at = reader.at();
+        let (number, wire) = reader.tag()?;
+        if wire == wire_type::END_GROUP {
+            return match number == open.group {
+                true => Ok(true),
+                false => Err(wrong_end(at, open.group, number)),
+            };
+        }
+        let value = reader.at();
+        if message.message_set && (number, wire) == (sets::ITEM, wire_type::START_GROUP) {
+            if let Err(fault) = self.item(reader, scope, at, depth) {
+                let fault = fault.within();
                 faults.keep(fault, || reader.pass(value, number, wire, depth))?;
-            } else {
-                reader.skip(number, wire, depth)?;
             }
+        } else if let Some(index) = message.by_number(number) {
+            if let Some(seen) = &mut open.seen {
+                seen.insert(index);
+            }
+            if let Err(mut fault) = self.field(reader, scope, index, wire, at, depth) {
+                if wire == wire_type::LEN {
+                    fault = fault.within();
+                }
+                fault = locate(fault, self.table, open, index, reader, at);
+                faults.keep(fault, || reader.pass(value, number, wire, depth))?;
+            }
+        } else if self.reject_unknown {
+            let fault = unknown_field(message, number, at);
+            faults.keep(fault, || reader.pass(value, number, wire, depth))?;
+        } else {
+            reader.skip(number, wire, depth)?;
         }
-        if group != NO_GROUP {
-            return Err(open_group(reader.at(), group));
-        }
-        scope.complete(seen.as_ref(), start, faults)
+        Ok(false)
     }
 
     /// One record of a known field: an element, or a packed run of them.
@@ -205,6 +249,18 @@ impl<'a, G: Gather> Walk<'a, G> {
             wire_type::label(wire),
         )
     }
+}
+
+/// The index, type and body of the field that is next, if it is a message and plainly so.
+#[inline]
+fn plain_message<'p>(
+    message: &Message,
+    reader: &Reader<'p>,
+) -> Option<(u32, MessageId, Reader<'p>)> {
+    let (number, body) = reader.quick_body(&message.quick)?;
+    let index = message.by_number(number)?;
+    let id = message.fields[index as usize].kind.message()?;
+    Some((index, id, body))
 }
 
 #[inline]

@@ -190,12 +190,16 @@ pub(super) enum Quick {
     /// Nothing: the tag is read as any.
     No,
     Varint,
+    /// A varint, unless only known values pass.
+    Enum,
     Eight,
     Four,
     Bytes,
     Text,
     /// A packed run of varints.
     Run,
+    /// A message, which is walked.
+    Message,
 }
 
 /// By the byte of a one-byte tag.
@@ -207,7 +211,9 @@ fn quick(fields: &[Field]) -> Box<[Quick]> {
         quick[tag(field.wire)] = match (field.kind, field.wire) {
             (Kind::String { utf8: true }, _) => Quick::Text,
             (Kind::String { utf8: false } | Kind::Bytes, _) => Quick::Bytes,
-            (Kind::Enum(_) | Kind::Message(_) | Kind::Group(_), _) => Quick::No,
+            (Kind::Enum(_), _) => Quick::Enum,
+            (Kind::Message(_), _) => Quick::Message,
+            (Kind::Group(_), _) => Quick::No,
             (_, wire::I64) => Quick::Eight,
             (_, wire::I32) => Quick::Four,
             _ => Quick::Varint,
@@ -267,16 +273,22 @@ impl Field {
             && (own.len() <= 8 || name[8..] == own[8..])
     }
 
+    /// Whether `text` begins with the name, as is seen at a glance: it must be eight bytes long.
+    #[inline]
+    pub(super) fn begins(&self, text: &[u8]) -> bool {
+        let own = self.name.as_bytes();
+        text.first_chunk::<8>().is_some_and(|word| {
+            (u64::from_le_bytes(*word) ^ self.key.start) & self.key.mask == 0
+                && (own.len() <= 8 || text[8..].starts_with(&own[8..]))
+        })
+    }
+
     /// Whether `text` begins with the name and a quote and a colon behind it, as the rest of a JSON
     /// key does: how many bytes that is.
     #[inline]
     pub(super) fn key_in(&self, text: &[u8]) -> Option<usize> {
-        let own = self.name.as_bytes();
-        let word = u64::from_le_bytes(*text.first_chunk::<8>()?);
-        let size = own.len() + 2;
-        let same = (word ^ self.key.start) & self.key.mask == 0
-            && (own.len() <= 8 || text[8..].starts_with(&own[8..]))
-            && text.get(own.len()..size)? == b"\":";
+        let (own, size) = (self.name.len(), self.name.len() + 2);
+        let same = self.begins(text) && text.get(own..size)? == b"\":";
         same.then_some(size)
     }
 }

@@ -1,9 +1,11 @@
 //! Text in any encoding: is it UTF-8? Most of it is ASCII and short, so that comes first.
 
+/// The bit of each of eight bytes that ASCII does not have.
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
 /// Whether all of `text` is ASCII.
 #[inline]
 pub(super) fn is_ascii(text: &[u8]) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
     /// Longer texts are worth the standard library's call.
     const SHORT: usize = 32;
     if text.len() > SHORT {
@@ -36,6 +38,25 @@ pub(super) fn first_bytes(text: &[u8]) -> u64 {
     }
 }
 
+/// Whether the first `size` bytes are there and are UTF-8. Those behind them may be looked at, to no effect.
+#[inline]
+pub(super) fn begins_with_text(bytes: &[u8], size: usize) -> bool {
+    let Some(text) = bytes.get(..size) else {
+        return false;
+    };
+    let high = match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        (Some(first), Some(last)) if size <= 16 => {
+            u64::from_le_bytes(*first) | u64::from_le_bytes(*last)
+        }
+        (None, _) => match bytes.first_chunk::<8>() {
+            Some(word) => u64::from_le_bytes(*word) & !(u64::MAX << (8 * size)),
+            None => first_bytes(text),
+        },
+        _ => return utf8(text).is_ok(),
+    };
+    high & HIGH == 0 || std::str::from_utf8(text).is_ok()
+}
+
 /// How much of `text` is UTF-8, if not all of it is.
 #[inline]
 pub(super) fn utf8(text: &[u8]) -> Result<(), usize> {
@@ -61,6 +82,27 @@ mod tests {
                 text[at] = 0x80;
                 assert!(!is_ascii(&text), "{length} {at}");
                 text[at] = b'a';
+            }
+        }
+    }
+
+    #[test]
+    fn what_lies_behind_a_text_is_no_part_of_it() {
+        for size in 0..70 {
+            for behind in [&[][..], &[0xff; 3], &[0xff; 40]] {
+                let mut bytes = [&vec![b'a'; size][..], behind].concat();
+                assert!(begins_with_text(&bytes, size), "{size}");
+                assert!(!begins_with_text(&bytes, bytes.len() + 1));
+                for at in 0..size {
+                    bytes[at] = 0xff;
+                    assert!(!begins_with_text(&bytes, size), "{size} {at}");
+                    bytes[at] = b'a';
+                    if at + 1 < size {
+                        bytes[at..at + 2].copy_from_slice("é".as_bytes());
+                        assert!(begins_with_text(&bytes, size), "{size} {at}");
+                        bytes[at..at + 2].copy_from_slice(b"aa");
+                    }
+                }
             }
         }
     }

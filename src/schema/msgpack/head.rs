@@ -1,8 +1,8 @@
 //! MessagePack below the level of messages: one value's head, with its length checked against what
 //! is left of the payload.
 
-use super::super::table::Kind;
-use super::super::text::utf8;
+use super::super::table::{Cardinality, Field, Kind};
+use super::super::text::begins_with_text;
 use super::super::violation::{Checked, Fault, deeper};
 
 /// The marker byte of nil.
@@ -92,54 +92,59 @@ impl<'a> Reader<'a> {
         nil
     }
 
-    /// Passes the next value if it is a scalar of this kind in a form that its writers choose; else all
-    /// is left as it was, for others to read and to judge.
+    /// Passes the next value if it is one of this field in a form that its writers choose; else all is left
+    /// as it was, for others to read and to judge.
+    #[inline]
+    pub fn plain_field(&mut self, field: &Field) -> bool {
+        match field.cardinality {
+            Cardinality::Singular => self.plain(field.kind),
+            Cardinality::Repeated => self.plain_list(field.kind),
+            Cardinality::Map => false,
+        }
+    }
+
+    /// The same for a scalar of this kind.
     #[inline]
     pub fn plain(&mut self, kind: Kind) -> bool {
-        let Some((&marker, rest)) = self.bytes[self.at..].split_first() else {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let size = plain_size(rest, plain_forms(kind));
+        self.at += size.unwrap_or_default();
+        size.is_some()
+    }
+
+    /// The same for a list of up to 15 scalars; or of none, of whatever kind.
+    #[inline]
+    fn plain_list(&mut self, kind: Kind) -> bool {
+        let Some((&marker, mut rest)) = self.bytes.get(self.at..).and_then(<[u8]>::split_first)
+        else {
             return false;
         };
-        // Of integers of four and eight bytes, those that take a sign bit are left to others.
-        let low = rest.first().is_some_and(|byte| *byte < 0x80);
-        let size = match kind {
-            Kind::String { .. } => match short_text(marker, rest) {
-                Some(text) if utf8(text).is_ok() => text.len(),
-                _ => return false,
-            },
-            Kind::Bool if marker & 0xfe == 0xc2 => 0,
-            Kind::Double if marker == 0xcb => 8,
-            Kind::Float if marker == 0xca => 4,
-            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => match marker {
-                0x00..=0x7f | 0xe0..=0xff => 0,
-                0xcc | 0xd0 => 1,
-                0xcd | 0xd1 => 2,
-                0xce if low => 4,
-                0xd2 => 4,
-                _ => return false,
-            },
-            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => match marker {
-                0x00..=0x7f | 0xe0..=0xff => 0,
-                0xcc | 0xd0 => 1,
-                0xcd | 0xd1 => 2,
-                0xce | 0xd2 => 4,
-                0xcf if low => 8,
-                0xd3 => 8,
-                _ => return false,
-            },
-            Kind::Uint32 | Kind::Fixed32 | Kind::Uint64 | Kind::Fixed64 => match marker {
-                0x00..=0x7f => 0,
-                0xcc => 1,
-                0xcd => 2,
-                0xce => 4,
-                _ => return false,
-            },
-            _ => return false,
+        if marker & 0xf0 != 0x90 {
+            return false;
+        }
+        let forms = plain_forms(kind);
+        for _ in 0..marker & 0x0f {
+            match plain_size(rest, forms).and_then(|size| rest.get(size..)) {
+                Some(behind) => rest = behind,
+                None => return false,
+            }
+        }
+        self.at = self.bytes.len() - rest.len();
+        true
+    }
+
+    /// Passes the name of this field, if it is next.
+    #[inline]
+    pub fn name(&mut self, field: &Field) -> bool {
+        let Some((&marker, rest)) = self.bytes.get(self.at..).and_then(<[u8]>::split_first) else {
+            return false;
         };
-        let whole = size <= rest.len();
-        if whole {
+        let size = field.name.len();
+        let named = size < 0x20 && usize::from(marker) == 0xa0 | size && field.begins(rest);
+        if named {
             self.at += 1 + size;
         }
-        whole
+        named
     }
 
     /// Passes the head of an array of up to 15 elements, if one is next: what most are.
@@ -311,6 +316,108 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
+
+/// How the values of a kind are plainly written: by their marker, their size with it and with it one of the marks
+/// below; 0 for what others are to judge.
+type Forms = [u8; 256];
+
+/// The first byte behind the marker must not have its high bit, which is a sign.
+const SIGN: u8 = 0x80;
+/// What is behind the marker must be UTF-8.
+const TEXT: u8 = 0x40;
+/// The size alone.
+const SIZE: u8 = 0x3f;
+
+const fn forms(forms: &[(u8, u8, u8)]) -> Forms {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < forms.len() {
+        let (first, last, form) = forms[i];
+        let mut marker = first as usize;
+        while marker <= last as usize {
+            // Of a string, the marker holds the length.
+            let length = if form == TEXT {
+                1 + (marker as u8 & 0x1f)
+            } else {
+                0
+            };
+            table[marker] = form | length;
+            marker += 1;
+        }
+        i += 1;
+    }
+    table
+}
+
+/// What writers choose for a kind. Integers mostly as small as they go, whatever their sign.
+#[inline]
+fn plain_forms(kind: Kind) -> &'static Forms {
+    static NONE: Forms = forms(&[]);
+    static BOOL: Forms = forms(&[(0xc2, 0xc3, 1)]);
+    static FLOAT: Forms = forms(&[(0xca, 0xca, 5)]);
+    static DOUBLE: Forms = forms(&[(0xcb, 0xcb, 9)]);
+    static STRING: Forms = forms(&[(0xa0, 0xbf, TEXT)]);
+    static INT32: Forms = forms(&[
+        (0x00, 0x7f, 1),
+        (0xcc, 0xcc, 2),
+        (0xcd, 0xcd, 3),
+        (0xce, 0xce, SIGN | 5),
+        (0xd0, 0xd0, 2),
+        (0xd1, 0xd1, 3),
+        (0xd2, 0xd2, 5),
+        (0xe0, 0xff, 1),
+    ]);
+    static INT64: Forms = forms(&[
+        (0x00, 0x7f, 1),
+        (0xcc, 0xcc, 2),
+        (0xcd, 0xcd, 3),
+        (0xce, 0xce, 5),
+        (0xcf, 0xcf, SIGN | 9),
+        (0xd0, 0xd0, 2),
+        (0xd1, 0xd1, 3),
+        (0xd2, 0xd2, 5),
+        (0xd3, 0xd3, 9),
+        (0xe0, 0xff, 1),
+    ]);
+    static UINT32: Forms = forms(&[
+        (0x00, 0x7f, 1),
+        (0xcc, 0xcc, 2),
+        (0xcd, 0xcd, 3),
+        (0xce, 0xce, 5),
+    ]);
+    static UINT64: Forms = forms(&[
+        (0x00, 0x7f, 1),
+        (0xcc, 0xcc, 2),
+        (0xcd, 0xcd, 3),
+        (0xce, 0xce, 5),
+        (0xcf, 0xcf, 9),
+    ]);
+    match kind {
+        Kind::Bool => &BOOL,
+        Kind::Float => &FLOAT,
+        Kind::Double => &DOUBLE,
+        Kind::String { .. } => &STRING,
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => &INT32,
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => &INT64,
+        Kind::Uint32 | Kind::Fixed32 => &UINT32,
+        Kind::Uint64 | Kind::Fixed64 => &UINT64,
+        Kind::Bytes | Kind::Enum(_) | Kind::Message(_) | Kind::Group(_) => &NONE,
+    }
+}
+
+/// The size of the value that `bytes` begin with, if it is in one of these forms and whole.
+#[inline]
+fn plain_size(bytes: &[u8], forms: &Forms) -> Option<usize> {
+    let (&marker, rest) = bytes.split_first()?;
+    let form = forms[usize::from(marker)];
+    let size = usize::from(form & SIZE);
+    let right = match form & !SIZE {
+        0 => size > 0,
+        SIGN => *rest.first()? < 0x80,
+        _ => begins_with_text(rest, size - 1),
+    };
+    (right && size <= bytes.len()).then_some(size)
 }
 
 /// The string of up to 31 bytes that `marker` begins, if it does and `rest` has the whole of it.

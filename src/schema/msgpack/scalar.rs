@@ -144,3 +144,56 @@ fn enumeration(one: &Enum, head: Head, at: usize) -> Checked<()> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [Kind; 16] = [
+        Kind::Double,
+        Kind::Float,
+        Kind::Int32,
+        Kind::Int64,
+        Kind::Uint32,
+        Kind::Uint64,
+        Kind::Sint32,
+        Kind::Sint64,
+        Kind::Fixed32,
+        Kind::Fixed64,
+        Kind::Sfixed32,
+        Kind::Sfixed64,
+        Kind::Bool,
+        Kind::String { utf8: true },
+        Kind::String { utf8: false },
+        Kind::Bytes,
+    ];
+
+    /// What passes at a glance, by marker and size, would pass by its meaning and end there too.
+    #[test]
+    fn what_is_plain_is_right() {
+        let table = Table::default();
+        let mut plain = 0;
+        for kind in KINDS {
+            for marker in 0..=u8::MAX {
+                for (first, rest) in [(0, 0), (0x7f, 0xff), (0x80, 0), (0xff, 0xff), (b'a', b'a')] {
+                    for size in 0..40 {
+                        let mut value = vec![rest; size];
+                        if let Some(byte) = value.first_mut() {
+                            *byte = first;
+                        }
+                        value.insert(0, marker);
+                        let (mut quick, mut slow) = (Reader::new(&value), Reader::new(&value));
+                        if quick.plain(kind) {
+                            plain += 1;
+                            let right = any_scalar(&table, &mut slow, kind).is_ok();
+                            assert!(right && quick.at() == slow.at(), "{kind:?} {value:02x?}");
+                        } else {
+                            assert_eq!(quick.at(), 0);
+                        }
+                    }
+                }
+            }
+        }
+        assert!(plain > 100_000, "{plain}");
+    }
+}

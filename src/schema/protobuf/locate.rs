@@ -3,21 +3,23 @@
 //! Walks keep no count of elements, so that a payload that passes pays for none; a fault reads its
 //! message again up to the place. Cold.
 
-use super::super::table::{Cardinality, Field, Kind, Message, Table, wire as wire_type};
+use super::super::table::{Cardinality, Field, Kind, Table, wire as wire_type};
 use super::super::violation::{Fault, excerpt};
+use super::Open;
 use super::wire::{Reader, Records};
 
-/// Adds the path segment of `field`, whose record at `at` holds the fault.
+/// Adds the path segment of field `index` of the message that is open, whose record at `at` holds the fault.
 #[cold]
 pub(super) fn locate(
     fault: Box<Fault>,
     table: &Table,
-    message: &Message,
-    field: &Field,
+    open: &Open,
+    index: u32,
     reader: &Reader,
-    start: usize,
     at: usize,
 ) -> Box<Fault> {
+    let message = open.scope.message;
+    let field = &message.fields[index as usize];
     // An entry is no level of the path: its map adds the key.
     if message.map_entry {
         return fault;
@@ -25,7 +27,7 @@ pub(super) fn locate(
     let place = match field.cardinality {
         Cardinality::Singular => None,
         Cardinality::Repeated => {
-            let index = element_index(&reader.rewound(start), field, at, fault.offset);
+            let index = element_index(&reader.rewound(open.start), field, at, fault.offset);
             Some(format!("[{index}]"))
         }
         Cardinality::Map => map_key(table, field, reader.rewound(at)),

@@ -1,7 +1,7 @@
 //! Protobuf's wire format below the level of messages: varints, tags, lengths, groups.
 
 use super::super::table::{Quick, wire};
-use super::super::text::{first_bytes, utf8};
+use super::super::text::{begins_with_text, first_bytes};
 use super::super::violation::{Checked, Fault, deeper};
 
 /// A varint is at most this long; bits beyond the 64th are dropped, as protobuf's own parsers do.
@@ -16,13 +16,21 @@ const RECORD_DEPTH: u32 = 1000;
 /// Reads the payload from `at` to the end of the message it is in. Offsets are the payload's.
 #[derive(Clone)]
 pub(super) struct Reader<'a> {
-    bytes: &'a [u8],
+    /// The whole payload: what a value is looked at by may reach beyond the message's end, what it is may not.
+    payload: &'a [u8],
     at: usize,
+    /// Where the message ends; within the payload, and not before `at`.
+    end: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+    pub fn new(payload: &'a [u8]) -> Self {
+        let end = payload.len();
+        Self {
+            payload,
+            at: 0,
+            end,
+        }
     }
 
     /// Where the next byte lies.
@@ -33,26 +41,33 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.at >= self.bytes.len()
+        self.at >= self.end
     }
 
     /// The same message, read from `at`.
     pub fn rewound(&self, at: usize) -> Self {
         Self {
-            bytes: self.bytes,
+            payload: self.payload,
             at,
+            end: self.end,
         }
     }
 
     /// How many bytes are still to read.
     #[inline]
     pub fn left(&self) -> usize {
-        self.bytes.len() - self.at
+        self.end - self.at
+    }
+
+    /// What is still to read.
+    #[inline]
+    fn rest(&self) -> &'a [u8] {
+        &self.payload[self.at..self.end]
     }
 
     #[inline]
     pub fn varint(&mut self) -> Checked<u64> {
-        match self.bytes.get(self.at) {
+        match self.rest().first() {
             Some(&byte) if byte < 0x80 => {
                 self.at += 1;
                 Ok(u64::from(byte))
@@ -63,7 +78,7 @@ impl<'a> Reader<'a> {
 
     fn long_varint(&mut self) -> Checked<u64> {
         let mut value = 0;
-        for (i, &byte) in self.bytes[self.at..].iter().take(MAX_VARINT).enumerate() {
+        for (i, &byte) in self.rest().iter().take(MAX_VARINT).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * i);
             if byte < 0x80 {
                 self.at += i + 1;
@@ -108,7 +123,7 @@ impl<'a> Reader<'a> {
     /// The next `length` bytes.
     #[inline]
     pub fn take(&mut self, length: u64) -> Checked<&'a [u8]> {
-        let rest = &self.bytes[self.at..];
+        let rest = self.rest();
         if length > rest.len() as u64 {
             return Err(Fault::truncated(self.at, length, rest.len()));
         }
@@ -137,16 +152,17 @@ impl<'a> Reader<'a> {
     pub fn body(&mut self) -> Checked<Reader<'a>> {
         let length = self.delimited()?.len();
         Ok(Self {
-            bytes: &self.bytes[..self.at],
+            payload: self.payload,
             at: self.at - length,
+            end: self.at,
         })
     }
 
     /// Everything up to the end, as varints.
     #[inline]
     pub fn varints(&mut self) -> Checked<()> {
-        if are_varints(&self.bytes[self.at..]) {
-            self.at = self.bytes.len();
+        if are_varints(self.rest()) {
+            self.at = self.end;
             return Ok(());
         }
         while !self.is_empty() {
@@ -158,19 +174,56 @@ impl<'a> Reader<'a> {
     /// Passes the fields that have a tag of one byte and a value as plain as most are, and tells their
     /// numbers; up to the first other, for others to read and to judge.
     #[inline]
-    pub fn quick(&mut self, fields: &[Quick], mut met: impl FnMut(u32)) {
-        let mut rest = &self.bytes[self.at..];
-        while let Some((tag, behind)) = quick(rest, fields) {
+    pub fn quick(&mut self, fields: &[Quick], strict: bool, mut met: impl FnMut(u32)) {
+        let mut at = self.at;
+        while at < self.end {
+            let Some((tag, size)) =
+                plain_field(self.payload.get(at..).unwrap_or_default(), fields, strict)
+            else {
+                break;
+            };
+            let behind = at + size;
+            if behind > self.end {
+                break;
+            }
             met(u32::from(tag >> 3));
-            rest = behind;
+            at = behind;
         }
-        self.at = self.bytes.len() - rest.len();
+        self.at = at;
+    }
+
+    /// The number and the body of the next field, if it is a message, and tag and length are as short as most are.
+    #[inline]
+    pub fn quick_body(&self, fields: &[Quick]) -> Option<(u32, Self)> {
+        let (&tag, value) = self.payload.get(self.at..)?.split_first()?;
+        if *fields.get(usize::from(tag))? != Quick::Message {
+            return None;
+        }
+        let (size, length) = match *value {
+            [length @ 0..0x80, ..] => (1, usize::from(length)),
+            [low, high @ 0..0x80, ..] => (2, usize::from(high) << 7 | usize::from(low & 0x7f)),
+            _ => return None,
+        };
+        let at = self.at + 1 + size;
+        let end = at + length;
+        let body = Self {
+            payload: self.payload,
+            at,
+            end,
+        };
+        (end <= self.end).then_some((u32::from(tag >> 3), body))
+    }
+
+    /// Goes on behind `body`.
+    #[inline]
+    pub fn leave(&mut self, body: &Self) {
+        self.at = body.end;
     }
 
     /// How many elements lie in this packed run before `offset`.
     pub fn elements_before(&self, offset: usize, wire: u8) -> usize {
-        let end = offset.clamp(self.at, self.bytes.len());
-        let run = &self.bytes[self.at..end];
+        let end = offset.clamp(self.at, self.end);
+        let run = &self.payload[self.at..end];
         match wire {
             wire::I64 => run.len() / 8,
             wire::I32 => run.len() / 4,
@@ -218,29 +271,34 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The tag of the field that `bytes` begin with, and what follows the field, if both are plain.
+/// The tag of the field that `bytes` begin with, and its size, if both are plain; it may go on behind them.
 #[inline]
-fn quick<'a>(bytes: &'a [u8], fields: &[Quick]) -> Option<(u8, &'a [u8])> {
-    let (&tag, rest) = bytes.split_first()?;
-    let counted = || {
-        let (&length, rest) = rest.split_first()?;
-        let body = rest.split_at_checked(usize::from(length))?;
-        (length < 0x80).then_some(body)
+fn plain_field(bytes: &[u8], fields: &[Quick], strict: bool) -> Option<(u8, usize)> {
+    let (&tag, value) = bytes.split_first()?;
+    let size = match *fields.get(usize::from(tag))? {
+        Quick::No | Quick::Message => return None,
+        Quick::Enum if strict => return None,
+        Quick::Varint | Quick::Enum => 1 + varint_size(value)?,
+        Quick::Eight => 1 + 8,
+        Quick::Four => 1 + 4,
+        Quick::Bytes => 2 + short_length(value)?,
+        Quick::Text => {
+            let size = short_length(value)?;
+            begins_with_text(&value[1..], size).then_some(2 + size)?
+        }
+        Quick::Run => {
+            let size = short_length(value)?;
+            are_varints(value.get(1..=size)?).then_some(2 + size)?
+        }
     };
-    let rest = match *fields.get(usize::from(tag))? {
-        Quick::No => None,
-        Quick::Varint => rest.get(varint_size(rest)?..),
-        Quick::Eight => rest.get(8..),
-        Quick::Four => rest.get(4..),
-        Quick::Bytes => counted().map(|(_, rest)| rest),
-        Quick::Text => counted()
-            .filter(|(text, _)| utf8(text).is_ok())
-            .map(|(_, rest)| rest),
-        Quick::Run => counted()
-            .filter(|(run, _)| are_varints(run))
-            .map(|(_, rest)| rest),
-    };
-    Some((tag, rest?))
+    Some((tag, size))
+}
+
+/// The length of one byte that `bytes` begin with.
+#[inline]
+fn short_length(bytes: &[u8]) -> Option<usize> {
+    let length = *bytes.first()?;
+    (length < 0x80).then_some(usize::from(length))
 }
 
 /// The high bits of eight bytes: of a varint, all but its last byte have it.
@@ -249,13 +307,11 @@ const MORE: u64 = 0x8080_8080_8080_8080;
 /// How long the varint is that `bytes` begin with, if that is seen at a glance.
 #[inline]
 fn varint_size(bytes: &[u8]) -> Option<usize> {
-    match bytes.first() {
-        Some(0..0x80) => Some(1),
-        _ => {
-            let last = !u64::from_le_bytes(*bytes.first_chunk::<8>()?) & MORE;
-            (last != 0).then(|| last.trailing_zeros() as usize / 8 + 1)
-        }
-    }
+    let Some(word) = bytes.first_chunk::<8>() else {
+        return bytes.first().filter(|byte| **byte < 0x80).map(|_| 1);
+    };
+    let last = !u64::from_le_bytes(*word) & MORE;
+    (last != 0).then(|| last.trailing_zeros() as usize / 8 + 1)
 }
 
 /// Whether `run` is whole varints and nothing else: its last byte ends one, and nowhere do ten bytes
