@@ -1,5 +1,5 @@
 //! What checking a payload costs, beside decoders of the same bytes in the same run: `cargo bench --bench walk`,
-//! or `cargo bench --bench walk -- json` for one encoding.
+//! or `cargo bench --bench walk -- json` for one encoding or payload.
 //!
 //! Prints a table for docs/benchmarks.md: the median of a processor's time that a payload takes, how far the quarters of the rounds lie
 //! apart, and each decoder's time as a multiple of the walk's. All decoders of a payload take turns, so that
@@ -62,6 +62,15 @@ fn nested(levels: usize) -> Person {
     outer
 }
 
+/// A person of one long text that isn't ASCII.
+fn author(bytes: usize) -> Person {
+    let text = "Zażółć gęślą jaźń. ";
+    Person {
+        name: text.repeat(bytes / text.len()),
+        ..person(0)
+    }
+}
+
 type Decoder<'a> = (&'a str, Box<dyn FnMut(&[u8]) -> bool + 'a>);
 
 fn main() {
@@ -90,6 +99,7 @@ fn main() {
         ("small", person(0)),
         ("nested", nested(7)),
         ("repeated", person(1150)),
+        ("text", author(64 << 10)),
     ] {
         let protobuf = prost::Message::encode_to_vec(&person);
         measure(
@@ -164,7 +174,7 @@ fn measure(encoding: &str, what: &str, bytes: &[u8], decoders: &mut [Decoder]) {
     let wanted = std::env::args()
         .skip(1)
         .find(|argument| !argument.starts_with('-'));
-    if wanted.is_some_and(|wanted| !encoding.contains(&wanted)) {
+    if wanted.is_some_and(|wanted| !encoding.contains(&wanted) && !what.contains(&wanted)) {
         return;
     }
     let mut rounds = vec![Vec::with_capacity(ROUNDS); decoders.len()];

@@ -9,6 +9,7 @@ mod find;
 mod head;
 mod keys;
 mod known;
+mod plain;
 mod scalar;
 mod values;
 
@@ -105,15 +106,20 @@ impl<'a, G: Gather> Walk<'a, G> {
         let mut seen = Seen::new(!scope.needs.is_empty());
         let mut unknown = None;
         let mut place = 0;
-        for _ in 0..count {
-            let at = reader.at();
+        let mut left = count;
+        while left > 0 {
             // Writers keep the declared order, mostly.
-            let next = message.declared.get(place).copied();
-            let next = next.filter(|index| reader.name(&message.fields[*index as usize]));
-            let (index, key) = match next {
-                Some(index) => (Some(index), &[][..]),
-                None => any_key(reader, message, place)?,
-            };
+            let next = message.declared.get(place..).unwrap_or_default();
+            let next = &next[..next.len().min(left)];
+            let others = reader.plain_pairs(message, next, |index| seen.meets(index));
+            let passed = next.len() - others.len();
+            (place, left) = (place + passed, left - passed);
+            if left == 0 {
+                break;
+            }
+            left -= 1;
+            let at = reader.at();
+            let (index, key) = any_key(reader, message, place)?;
             let value = reader.at();
             let checked = match index {
                 Some(index) => {
@@ -188,8 +194,12 @@ impl<'a, G: Gather> Walk<'a, G> {
             return Err(Fault::new(start, expected, format!("{count}")));
         }
         let mut seen = Seen::new(!scope.needs.is_empty());
-        for &index in &message.declared[..count] {
-            let at = reader.at();
+        let mut places = &message.declared[..count];
+        loop {
+            places = reader.plain_values(message, places, |index| seen.meet(index));
+            let [index, others @ ..] = places else { break };
+            let (index, at) = (*index, reader.at());
+            places = others;
             let checked = match self.field(reader, scope, index, depth) {
                 Ok(true) => seen.hold(message, index, at),
                 Ok(false) => Ok(()),
@@ -214,7 +224,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         index: u32,
         depth: u32,
     ) -> Checked<bool> {
-        match reader.plain_field(&scope.message.fields[index as usize]) {
+        match reader.plain_value(&scope.message.fields[index as usize]) {
             true => Ok(true),
             false => self.any_field(reader, scope, index, depth),
         }

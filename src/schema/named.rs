@@ -37,6 +37,16 @@ impl Seen {
         Err(Fault::new(at, "each field once", "it again").under(name))
     }
 
+    /// A field is there by name and value; false if it was named before.
+    #[inline]
+    pub fn meets(&mut self, index: u32) -> bool {
+        let new = self.named.insert(index);
+        if new {
+            self.meet(index);
+        }
+        new
+    }
+
     /// A field is there, whatever it is.
     #[inline]
     pub fn meet(&mut self, index: u32) {

@@ -1,9 +1,9 @@
 //! MessagePack below the level of messages: one value's head, with its length checked against what
 //! is left of the payload.
 
-use super::super::table::{Cardinality, Field, Kind};
-use super::super::text::begins_with_text;
+use super::super::table::{Field, Kind, Message};
 use super::super::violation::{Checked, Fault, deeper};
+use super::plain;
 
 /// The marker byte of nil.
 const NIL: u8 = 0xc0;
@@ -92,59 +92,82 @@ impl<'a> Reader<'a> {
         nil
     }
 
-    /// Passes the next value if it is one of this field in a form that its writers choose; else all is left
-    /// as it was, for others to read and to judge.
+    /// What is still to read.
     #[inline]
-    pub fn plain_field(&mut self, field: &Field) -> bool {
-        match field.cardinality {
-            Cardinality::Singular => self.plain(field.kind),
-            Cardinality::Repeated => self.plain_list(field.kind),
-            Cardinality::Map => false,
-        }
+    fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
     }
 
-    /// The same for a scalar of this kind.
+    /// Goes on at `rest`, which is the end of the payload.
+    #[inline]
+    fn go_to(&mut self, rest: &[u8]) {
+        self.at = self.bytes.len() - rest.len();
+    }
+
+    /// Passes the next value if it is a scalar of this kind, plainly written; else all is left as it was, for others
+    /// to read and to judge.
     #[inline]
     pub fn plain(&mut self, kind: Kind) -> bool {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let size = plain_size(rest, plain_forms(kind));
-        self.at += size.unwrap_or_default();
-        size.is_some()
+        let behind = plain::scalar(self.rest(), plain::forms(kind));
+        behind.inspect(|rest| self.go_to(rest)).is_some()
     }
 
-    /// The same for a list of up to 15 scalars; or of none, of whatever kind.
+    /// The same for a value of this field.
     #[inline]
-    fn plain_list(&mut self, kind: Kind) -> bool {
-        let Some((&marker, mut rest)) = self.bytes.get(self.at..).and_then(<[u8]>::split_first)
-        else {
-            return false;
-        };
-        if marker & 0xf0 != 0x90 {
-            return false;
-        }
-        let forms = plain_forms(kind);
-        for _ in 0..marker & 0x0f {
-            match plain_size(rest, forms).and_then(|size| rest.get(size..)) {
-                Some(behind) => rest = behind,
-                None => return false,
-            }
-        }
-        self.at = self.bytes.len() - rest.len();
-        true
+    pub fn plain_value(&mut self, field: &Field) -> bool {
+        let behind = plain::value(self.rest(), field);
+        behind.inspect(|rest| self.go_to(rest)).is_some()
     }
 
-    /// Passes the name of this field, if it is next.
+    /// Passes values of these fields, one after the other, as long as they are plainly written, and tells which
+    /// fields have them.
     #[inline]
-    pub fn name(&mut self, field: &Field) -> bool {
-        let Some((&marker, rest)) = self.bytes.get(self.at..).and_then(<[u8]>::split_first) else {
-            return false;
-        };
-        let size = field.name.len();
-        let named = size < 0x20 && usize::from(marker) == 0xa0 | size && field.begins(rest);
-        if named {
-            self.at += 1 + size;
+    pub fn plain_values<'f>(
+        &mut self,
+        message: &Message,
+        fields: &'f [u32],
+        mut met: impl FnMut(u32),
+    ) -> &'f [u32] {
+        let mut rest = self.rest();
+        let mut left = fields;
+        while let [index, others @ ..] = left {
+            let field = &message.fields[*index as usize];
+            let behind = match field.oneof {
+                None => plain::value(rest, field),
+                Some(_) => None,
+            };
+            let Some(behind) = behind else { break };
+            met(*index);
+            (rest, left) = (behind, others);
         }
-        named
+        self.go_to(rest);
+        left
+    }
+
+    /// Passes names and values of these fields, one pair after the other, as long as they are plainly written and
+    /// the fields are new.
+    #[inline]
+    pub fn plain_pairs<'f>(
+        &mut self,
+        message: &Message,
+        fields: &'f [u32],
+        mut new: impl FnMut(u32) -> bool,
+    ) -> &'f [u32] {
+        let mut rest = self.rest();
+        let mut left = fields;
+        while let [index, others @ ..] = left {
+            let field = &message.fields[*index as usize];
+            let behind = match field.oneof {
+                None => plain::name(rest, field).and_then(|rest| plain::value(rest, field)),
+                Some(_) => None,
+            };
+            let Some(behind) = behind.filter(|_| new(*index)) else {
+                break;
+            };
+            (rest, left) = (behind, others);
+        }
+        self.go_to(rest);
+        left
     }
 
     /// Passes the head of an array of up to 15 elements, if one is next: what most are.
@@ -316,108 +339,6 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
-}
-
-/// How the values of a kind are plainly written: by their marker, their size with it and with it one of the marks
-/// below; 0 for what others are to judge.
-type Forms = [u8; 256];
-
-/// The first byte behind the marker must not have its high bit, which is a sign.
-const SIGN: u8 = 0x80;
-/// What is behind the marker must be UTF-8.
-const TEXT: u8 = 0x40;
-/// The size alone.
-const SIZE: u8 = 0x3f;
-
-const fn forms(forms: &[(u8, u8, u8)]) -> Forms {
-    let mut table = [0; 256];
-    let mut i = 0;
-    while i < forms.len() {
-        let (first, last, form) = forms[i];
-        let mut marker = first as usize;
-        while marker <= last as usize {
-            // Of a string, the marker holds the length.
-            let length = if form == TEXT {
-                1 + (marker as u8 & 0x1f)
-            } else {
-                0
-            };
-            table[marker] = form | length;
-            marker += 1;
-        }
-        i += 1;
-    }
-    table
-}
-
-/// What writers choose for a kind. Integers mostly as small as they go, whatever their sign.
-#[inline]
-fn plain_forms(kind: Kind) -> &'static Forms {
-    static NONE: Forms = forms(&[]);
-    static BOOL: Forms = forms(&[(0xc2, 0xc3, 1)]);
-    static FLOAT: Forms = forms(&[(0xca, 0xca, 5)]);
-    static DOUBLE: Forms = forms(&[(0xcb, 0xcb, 9)]);
-    static STRING: Forms = forms(&[(0xa0, 0xbf, TEXT)]);
-    static INT32: Forms = forms(&[
-        (0x00, 0x7f, 1),
-        (0xcc, 0xcc, 2),
-        (0xcd, 0xcd, 3),
-        (0xce, 0xce, SIGN | 5),
-        (0xd0, 0xd0, 2),
-        (0xd1, 0xd1, 3),
-        (0xd2, 0xd2, 5),
-        (0xe0, 0xff, 1),
-    ]);
-    static INT64: Forms = forms(&[
-        (0x00, 0x7f, 1),
-        (0xcc, 0xcc, 2),
-        (0xcd, 0xcd, 3),
-        (0xce, 0xce, 5),
-        (0xcf, 0xcf, SIGN | 9),
-        (0xd0, 0xd0, 2),
-        (0xd1, 0xd1, 3),
-        (0xd2, 0xd2, 5),
-        (0xd3, 0xd3, 9),
-        (0xe0, 0xff, 1),
-    ]);
-    static UINT32: Forms = forms(&[
-        (0x00, 0x7f, 1),
-        (0xcc, 0xcc, 2),
-        (0xcd, 0xcd, 3),
-        (0xce, 0xce, 5),
-    ]);
-    static UINT64: Forms = forms(&[
-        (0x00, 0x7f, 1),
-        (0xcc, 0xcc, 2),
-        (0xcd, 0xcd, 3),
-        (0xce, 0xce, 5),
-        (0xcf, 0xcf, 9),
-    ]);
-    match kind {
-        Kind::Bool => &BOOL,
-        Kind::Float => &FLOAT,
-        Kind::Double => &DOUBLE,
-        Kind::String { .. } => &STRING,
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => &INT32,
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => &INT64,
-        Kind::Uint32 | Kind::Fixed32 => &UINT32,
-        Kind::Uint64 | Kind::Fixed64 => &UINT64,
-        Kind::Bytes | Kind::Enum(_) | Kind::Message(_) | Kind::Group(_) => &NONE,
-    }
-}
-
-/// The size of the value that `bytes` begin with, if it is in one of these forms and whole.
-#[inline]
-fn plain_size(bytes: &[u8], forms: &Forms) -> Option<usize> {
-    let (&marker, rest) = bytes.split_first()?;
-    let form = forms[usize::from(marker)];
-    let size = usize::from(form & SIZE);
-    let right = match form & !SIZE {
-        0 => size > 0,
-        SIGN => *rest.first()? < 0x80,
-        _ => begins_with_text(rest, size - 1),
-    };
-    (right && size <= bytes.len()).then_some(size)
 }
 
 /// The string of up to 31 bytes that `marker` begins, if it does and `rest` has the whole of it.
