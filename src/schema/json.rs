@@ -123,8 +123,11 @@ impl<'a, G: Gather> Walk<'a, G> {
         let mut place = 0;
         let mut more = reader.opened(b'}');
         while more {
-            let at = reader.token();
             // Writers keep the declared order, mostly.
+            let next = message.declared.get(place..).unwrap_or_default();
+            let others = reader.plain_members(message, next, |index| seen.meets(index));
+            place += next.len() - others.len();
+            let at = reader.token();
             let next = message.declared.get(place).copied();
             let next = next.filter(|index| reader.expected(&message.fields[*index as usize]));
             let (index, key) = match next {

@@ -1,7 +1,7 @@
 //! JSON below the level of messages: tokens of RFC 8259, strictly, with strings in UTF-8.
 
 use super::super::keys::{Key, Keys};
-use super::super::table::{Field, Kind};
+use super::super::table::{Field, Kind, Message};
 use super::super::violation::{Checked, Fault, deeper, excerpt};
 use super::number::Number;
 use super::plain;
@@ -152,20 +152,35 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn plain(&mut self, kind: Kind) -> bool {
         let start = self.token();
-        let rest = &self.bytes[start..];
-        let size = match kind {
-            Kind::String { .. } => plain::string(rest),
-            Kind::Bool if rest.starts_with(b"true") => Some(4),
-            Kind::Bool if rest.starts_with(b"false") => Some(5),
-            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => plain::signed(rest, 9),
-            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => plain::signed(rest, 18),
-            Kind::Uint32 | Kind::Fixed32 => plain::whole(rest, 9),
-            Kind::Uint64 | Kind::Fixed64 => plain::whole(rest, 18),
-            Kind::Float | Kind::Double => plain::decimal(rest),
-            _ => None,
-        };
+        let size = plain::scalar(&self.bytes[start..], kind);
         self.at += size.unwrap_or_default();
         size.is_some()
+    }
+
+    /// Passes members of these fields, one after the other and each with the comma behind it, as long as they are
+    /// plainly written and `new`; the fields that are left.
+    #[inline]
+    pub fn plain_members<'f>(
+        &mut self,
+        message: &Message,
+        fields: &'f [u32],
+        mut new: impl FnMut(u32) -> bool,
+    ) -> &'f [u32] {
+        let mut rest = &self.bytes[self.at..];
+        let mut left = fields;
+        while let [index, others @ ..] = left {
+            let field = &message.fields[*index as usize];
+            let size = match field.oneof {
+                None => plain::member(rest, field),
+                Some(_) => None,
+            };
+            let Some(size) = size.filter(|_| new(*index)) else {
+                break;
+            };
+            (rest, left) = (&rest[size..], others);
+        }
+        self.at = self.bytes.len() - rest.len();
+        left
     }
 
     /// The next value, which mostly has elements.

@@ -1,11 +1,93 @@
 //! Values as plain as most are: how long, if they are right at a glance. What is not, others read and
 //! judge. Nothing here says what is wrong.
 
+use super::super::table::{Cardinality, Field, Kind};
 use super::text::{HIGH, special};
+
+/// A member of this field and the comma behind it, as most writers write all members but the last: with a blank
+/// behind each colon and comma, or with none.
+#[inline]
+pub(super) fn member(bytes: &[u8], field: &Field) -> Option<usize> {
+    let (b'"', name) = bytes.split_first()? else {
+        return None;
+    };
+    let at = 1 + field.key_in(name)?;
+    // Two ways, so that each has sizes of its own: one that takes what it finds would wait for it.
+    match spaced_value::<false>(bytes, at, field) {
+        None => spaced_value::<true>(bytes, at, field),
+        end => end,
+    }
+}
+
+#[inline]
+fn spaced_value<const SPACED: bool>(bytes: &[u8], at: usize, field: &Field) -> Option<usize> {
+    let at = blank::<SPACED>(bytes, at)?;
+    let end = at + value::<SPACED>(&bytes[at..], field)?;
+    match bytes.get(end)? {
+        b',' => blank::<SPACED>(bytes, end + 1),
+        _ => None,
+    }
+}
+
+/// Behind the blank at `at`, if one must be there.
+#[inline]
+fn blank<const SPACED: bool>(bytes: &[u8], at: usize) -> Option<usize> {
+    match SPACED {
+        true => (*bytes.get(at)? == b' ').then_some(at + 1),
+        false => Some(at),
+    }
+}
+
+/// A value of this field: a scalar, or a list of them.
+#[inline]
+fn value<const SPACED: bool>(bytes: &[u8], field: &Field) -> Option<usize> {
+    match field.cardinality {
+        Cardinality::Singular => scalar(bytes, field.kind),
+        Cardinality::Repeated => list::<SPACED>(bytes, field.kind),
+        Cardinality::Map => None,
+    }
+}
+
+#[inline]
+fn list<const SPACED: bool>(bytes: &[u8], kind: Kind) -> Option<usize> {
+    match bytes {
+        [b'[', b']', ..] => return Some(2),
+        [b'[', ..] => {}
+        _ => return None,
+    }
+    // Longer ones are left to others, so that none is read twice to its end.
+    const MOST: usize = 16;
+    let mut at = 1;
+    for _ in 0..MOST {
+        at += scalar(&bytes[at..], kind)?;
+        match bytes.get(at)? {
+            b',' => at = blank::<SPACED>(bytes, at + 1)?,
+            b']' => return Some(at + 1),
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// A scalar of this kind.
+#[inline]
+pub(super) fn scalar(bytes: &[u8], kind: Kind) -> Option<usize> {
+    match kind {
+        Kind::String { .. } => string(bytes),
+        Kind::Bool if bytes.starts_with(b"true") => Some(4),
+        Kind::Bool if bytes.starts_with(b"false") => Some(5),
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => signed(bytes, 9),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => signed(bytes, 18),
+        Kind::Uint32 | Kind::Fixed32 => whole(bytes, 9),
+        Kind::Uint64 | Kind::Fixed64 => whole(bytes, 18),
+        Kind::Float | Kind::Double => decimal(bytes),
+        _ => None,
+    }
+}
 
 /// A string of ASCII without escapes, its quotes included.
 #[inline]
-pub(super) fn string(bytes: &[u8]) -> Option<usize> {
+fn string(bytes: &[u8]) -> Option<usize> {
     if bytes.first() != Some(&b'"') {
         return None;
     }
@@ -38,7 +120,7 @@ fn digits(bytes: &[u8]) -> usize {
 
 /// A whole number without sign, of up to `most` digits, and neither point nor exponent behind.
 #[inline]
-pub(super) fn whole(bytes: &[u8], most: usize) -> Option<usize> {
+fn whole(bytes: &[u8], most: usize) -> Option<usize> {
     let size = digits(bytes);
     let plain = match bytes.get(size) {
         Some(b'.' | b'e' | b'E') => false,
@@ -49,7 +131,7 @@ pub(super) fn whole(bytes: &[u8], most: usize) -> Option<usize> {
 
 /// The same, with or without a minus.
 #[inline]
-pub(super) fn signed(bytes: &[u8], most: usize) -> Option<usize> {
+fn signed(bytes: &[u8], most: usize) -> Option<usize> {
     match bytes.split_first() {
         Some((b'-', rest)) => whole(rest, most).map(|size| size + 1),
         _ => whole(bytes, most),
@@ -59,7 +141,7 @@ pub(super) fn signed(bytes: &[u8], most: usize) -> Option<usize> {
 /// A number with or without minus and fraction, and no exponent; not so long that it could be beyond a
 /// float.
 #[inline]
-pub(super) fn decimal(bytes: &[u8]) -> Option<usize> {
+fn decimal(bytes: &[u8]) -> Option<usize> {
     /// 10³⁸ is within a float's range.
     const MOST: usize = 38;
     let sign = usize::from(bytes.first() == Some(&b'-'));
@@ -98,6 +180,37 @@ mod tests {
             let payload = format!("{text},\"more\":1}}");
             assert_eq!(plain(payload.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn lists_are_taken_as_machines_write_them() {
+        let longest = |count, comma| format!("[{}]", vec!["7"; count].join(comma));
+        takes(
+            |it| list::<false>(it, Kind::Int32),
+            &["[]", "[1]", "[1,-20]", &longest(16, ",")],
+            &[
+                "[ ]",
+                "[1 ]",
+                "[1, 2]",
+                "[\"1\"]",
+                "[1,2.5]",
+                "[1,",
+                "[,1]",
+                &longest(17, ","),
+            ],
+        );
+        takes(
+            |it| list::<true>(it, Kind::Int32),
+            &["[]", "[1]", "[1, -20]", &longest(16, ", ")],
+            &[
+                "[ ]",
+                "[1 ]",
+                "[1,2]",
+                "[1,  2]",
+                "[1 , 2]",
+                &longest(17, ", "),
+            ],
+        );
     }
 
     #[test]
