@@ -8,12 +8,13 @@ use support::*;
 
 const TREE: &str = r#"
 syntax = "proto2"; package t;
+import "google/protobuf/struct.proto";
 enum Color { RED = 0; }
 message Tree {
   optional int32 n = 1; optional string text = 2; repeated Tree trees = 3; map<string, Tree> by_name = 4;
   optional Color color = 5; optional Leaf leaf = 6; repeated fixed32 fixed = 7 [packed = true];
   optional group Extra = 8 { optional fixed32 x = 1; required int32 must = 2; }
-  map<int32, int32> numbers = 9; oneof one { int32 left = 10; int32 right = 11; }
+  map<int32, int32> numbers = 9; optional google.protobuf.Struct meta = 12; oneof one { int32 left = 10; int32 right = 11; }
 }
 message Leaf { required int32 a = 1; required int32 b = 2; optional int32 c = 3; }
 "#;
@@ -155,6 +156,12 @@ fn msgpack_reads_on_behind_every_value() {
             ("numbers[3]", 26),
         ],
     );
+    let struct_of_two = b"\x82\xa4meta\x82\xa1a\x01\xa1a\x02\xa1n\xa1x";
+    finds(&schema, struct_of_two, &[("meta[\"a\"]", 10), ("n", 15)]);
+    // Of many entries, where keys are told apart by fingerprints, and behind one that is none.
+    let mut many = b"\x81\xa7numbers\x8c\xa1x\0".to_vec();
+    (1..=10).chain([10]).for_each(|key| many.extend([key, 0]));
+    finds(&schema, &many, &[("numbers", 10), ("numbers[10]", 33)]);
     let places = b"\x93\xa1x\x05\x91\x91\xc3";
     finds(&schema, places, &[("n", 1), ("text", 3), ("trees[0].n", 6)]);
     // What can't be read ends it.
@@ -203,6 +210,8 @@ fn json_reads_on_behind_every_value() {
             ("numbers[2]", 46),
         ],
     );
+    let struct_of_two = br#"{"meta":{"a":1,"a":2},"n":"x"}"#;
+    finds(&schema, struct_of_two, &[("meta[\"a\"]", 15), ("n", 26)]);
     // What can't be read ends it.
     finds(
         &schema,

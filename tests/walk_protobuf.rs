@@ -493,6 +493,18 @@ fn messages_and_groups_count_as_depth() {
         let violation = schema.check(payload, depth - 1).unwrap_err();
         assert_eq!(violation.expected, "nesting within the depth limit");
     }
+    // Where the length of what is too deep lies, however it is written.
+    let chain = r#"syntax = "proto3"; package t; message Chain { Chain next = 1; }"#;
+    let chain = self::schema(Encoding::Protobuf, chain, "t.Chain");
+    for (payload, at) in [(&b"\x0a\0"[..], 1), (b"\x0a\x80\0", 1), (b"\x8a\0\0", 2)] {
+        assert_eq!(chain.check(payload, 0).unwrap_err().offset, at);
+        accepted(&chain, payload);
+    }
+    // On a thread's usual stack.
+    let thread = std::thread::Builder::new().stack_size(2 << 20);
+    let deep = (0..1000).fold(vec![], |inner, _| len(1, inner));
+    let checked = thread.spawn(move || chain.check(&deep, 1000)).unwrap();
+    assert_eq!(checked.join().unwrap(), Ok(()));
     assert!(schema.check(&len(17, &groups), 100).is_err());
     let mut deep = vec![];
     for _ in 0..1000 {

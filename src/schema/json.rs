@@ -125,7 +125,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         while more {
             // Writers keep the declared order, mostly.
             let next = message.declared.get(place..).unwrap_or_default();
-            let others = reader.plain_members(message, next, |index| seen.meets(index));
+            let others = reader.plain_members(message, next, |index| seen.name_and_mark(index));
             place += next.len() - others.len();
             let at = reader.token();
             let next = message.declared.get(place).copied();
@@ -160,7 +160,7 @@ impl<'a, G: Gather> Walk<'a, G> {
             }
             more = reader.another(b'}')?;
         }
-        scope.complete(seen.held(), start, faults)
+        scope.complete(seen.marked(), start, faults)
     }
 
     /// The field whose key this is: the next in order, by its JSON name, or any.
@@ -184,9 +184,9 @@ impl<'a, G: Gather> Walk<'a, G> {
         seen.name(scope.message, index, at)?;
         match self.field(reader, scope, index, depth) {
             Ok(false) => Ok(()),
-            Ok(true) => seen.hold(scope.message, index, at),
+            Ok(true) => seen.mark_member(scope.message, index, at),
             Err(fault) => {
-                seen.meet(index);
+                seen.mark(index);
                 Err(fault)
             }
         }

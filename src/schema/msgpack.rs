@@ -105,13 +105,13 @@ impl<'a, G: Gather> Walk<'a, G> {
         let message = scope.message;
         let mut seen = Seen::new(!scope.needs.is_empty());
         let mut unknown = None;
-        let mut place = 0;
-        let mut left = count;
+        // `left` counts the pairs of the payload, `place` follows the declaration.
+        let (mut left, mut place) = (count, 0);
         while left > 0 {
             // Writers keep the declared order, mostly.
             let next = message.declared.get(place..).unwrap_or_default();
             let next = &next[..next.len().min(left)];
-            let others = reader.plain_pairs(message, next, |index| seen.meets(index));
+            let others = reader.plain_pairs(message, next, |index| seen.name_and_mark(index));
             let passed = next.len() - others.len();
             (place, left) = (place + passed, left - passed);
             if left == 0 {
@@ -132,7 +132,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 faults.keep(fault, || reader.pass(value, depth))?;
             }
         }
-        scope.complete(seen.held(), start, faults)
+        scope.complete(seen.marked(), start, faults)
     }
 
     /// The value behind the key at `at`, which no field has: another of them must not have it either.
@@ -169,9 +169,9 @@ impl<'a, G: Gather> Walk<'a, G> {
         seen.name(scope.message, index, at)?;
         match self.field(reader, scope, index, depth) {
             Ok(false) => Ok(()),
-            Ok(true) => seen.hold(scope.message, index, at),
+            Ok(true) => seen.mark_member(scope.message, index, at),
             Err(fault) => {
-                seen.meet(index);
+                seen.mark(index);
                 Err(fault)
             }
         }
@@ -196,15 +196,15 @@ impl<'a, G: Gather> Walk<'a, G> {
         let mut seen = Seen::new(!scope.needs.is_empty());
         let mut places = &message.declared[..count];
         loop {
-            places = reader.plain_values(message, places, |index| seen.meet(index));
+            places = reader.plain_values(message, places, |index| seen.mark(index));
             let [index, others @ ..] = places else { break };
             let (index, at) = (*index, reader.at());
             places = others;
             let checked = match self.field(reader, scope, index, depth) {
-                Ok(true) => seen.hold(message, index, at),
+                Ok(true) => seen.mark_member(message, index, at),
                 Ok(false) => Ok(()),
                 Err(fault) => {
-                    seen.meet(index);
+                    seen.mark(index);
                     Err(fault)
                 }
             };
@@ -212,7 +212,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 faults.keep(fault, || reader.pass(at, depth))?;
             }
         }
-        scope.complete(seen.held(), start, faults)
+        scope.complete(seen.marked(), start, faults)
     }
 
     /// The value of a known field; false if it is absent, which is written as nil.

@@ -10,9 +10,11 @@ use crate::diagnostic::did_you_mean;
 
 /// What one occurrence of a message holds so far.
 pub(super) struct Seen {
+    /// Fields whose names were read, with whatever value.
     named: FieldSet,
-    /// Where nothing is asked of it, none.
-    held: Option<FieldSet>,
+    /// Those that are not absent; none where nothing is asked of it.
+    marked: Option<FieldSet>,
+    /// The oneofs that have a member.
     oneofs: Option<FieldSet>,
 }
 
@@ -22,7 +24,7 @@ impl Seen {
     pub fn new(tracked: bool) -> Self {
         Self {
             named: FieldSet::default(),
-            held: tracked.then(FieldSet::default),
+            marked: tracked.then(FieldSet::default),
             oneofs: None,
         }
     }
@@ -37,34 +39,34 @@ impl Seen {
         Err(Fault::new(at, "each field once", "it again").under(name))
     }
 
-    /// A field is there by name and value; false if it was named before.
+    /// A field of no oneof was read, name and value; false, and nothing is noted, if it was named before.
     #[inline]
-    pub fn meets(&mut self, index: u32) -> bool {
+    pub fn name_and_mark(&mut self, index: u32) -> bool {
         let new = self.named.insert(index);
         if new {
-            self.meet(index);
+            self.mark(index);
         }
         new
     }
 
-    /// A field is there, whatever it is.
+    /// A field is there, though its value may be wrong.
     #[inline]
-    pub fn meet(&mut self, index: u32) {
-        if let Some(held) = &mut self.held {
-            held.insert(index);
+    pub fn mark(&mut self, index: u32) {
+        if let Some(marked) = &mut self.marked {
+            marked.insert(index);
         }
     }
 
     /// The fields that are there, if anything is asked of them.
     #[inline]
-    pub fn held(&self) -> Option<&FieldSet> {
-        self.held.as_ref()
+    pub fn marked(&self) -> Option<&FieldSet> {
+        self.marked.as_ref()
     }
 
-    /// A field whose key or value lies at `at` is not absent.
+    /// A field whose key or value lies at `at` is there, as the only one of its oneof if it is of one.
     #[inline]
-    pub fn hold(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {
-        self.meet(index);
+    pub fn mark_member(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {
+        self.mark(index);
         match message.fields[index as usize].oneof {
             Some(oneof) => self.member(message, index, oneof, at),
             None => Ok(()),

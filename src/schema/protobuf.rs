@@ -83,9 +83,10 @@ impl<'a, G: Gather> Walk<'a, G> {
         let message = open.scope.message;
         loop {
             let seen = &mut open.seen;
-            reader.quick(&message.quick, self.reject_unknown, |number| {
-                if let Some(seen) = seen {
-                    seen.insert(message.by_number(number).unwrap_or_default());
+            reader.plain_fields(&message.plain, self.reject_unknown, |number| {
+                // Plain fields are known ones, so that each has an index.
+                if let (Some(seen), Some(index)) = (&mut *seen, message.by_number(number)) {
+                    seen.insert(index);
                 }
             });
             if reader.is_empty() {
@@ -102,7 +103,8 @@ impl<'a, G: Gather> Walk<'a, G> {
             if let Some(seen) = &mut open.seen {
                 seen.insert(index);
             }
-            let walked = deeper(open.depth, body.at()).and_then(|depth| {
+            // Its tag is one byte, and what is too deep is told where its length lies.
+            let walked = deeper(open.depth, at + 1).and_then(|depth| {
                 let child = open.scope.child(self.table, index, id);
                 self.message(&mut body, child, NO_GROUP, depth)
             });
@@ -257,7 +259,7 @@ fn plain_message<'p>(
     message: &Message,
     reader: &Reader<'p>,
 ) -> Option<(u32, MessageId, Reader<'p>)> {
-    let (number, body) = reader.quick_body(&message.quick)?;
+    let (number, body) = reader.plain_body(&message.plain)?;
     let index = message.by_number(number)?;
     let id = message.fields[index as usize].kind.message()?;
     Some((index, id, body))

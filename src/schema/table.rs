@@ -88,7 +88,7 @@ pub struct Message {
     /// Its own proto2 `required` fields.
     pub(super) needs: Needs,
     /// By the byte, what follows a protobuf tag of one byte.
-    pub(super) quick: Box<[Quick]>,
+    pub(super) plain: Box<[Plain]>,
     dense: Box<[u16]>,
     names: FxHashMap<Box<str>, u32>,
 }
@@ -134,7 +134,7 @@ impl Message {
             form,
             map_entry: false,
             message_set: false,
-            quick: quick(&fields),
+            plain: plain(&fields),
             fields: fields.into(),
             declared,
             needs,
@@ -186,7 +186,7 @@ impl Message {
 
 /// What a protobuf walk may expect behind a tag, if the value is plain and nothing more is asked of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Quick {
+pub(super) enum Plain {
     /// Nothing: the tag is read as any.
     No,
     Varint,
@@ -203,26 +203,26 @@ pub(super) enum Quick {
 }
 
 /// By the byte of a one-byte tag.
-fn quick(fields: &[Field]) -> Box<[Quick]> {
-    let mut quick = Vec::new();
+fn plain(fields: &[Field]) -> Box<[Plain]> {
+    let mut plain = Vec::new();
     for field in fields.iter().filter(|field| field.number < 16) {
         let tag = |wire: u8| (field.number as usize) << 3 | usize::from(wire);
-        quick.resize(tag(7) + 1, Quick::No);
-        quick[tag(field.wire)] = match (field.kind, field.wire) {
-            (Kind::String { utf8: true }, _) => Quick::Text,
-            (Kind::String { utf8: false } | Kind::Bytes, _) => Quick::Bytes,
-            (Kind::Enum(_), _) => Quick::Enum,
-            (Kind::Message(_), _) => Quick::Message,
-            (Kind::Group(_), _) => Quick::No,
-            (_, wire::I64) => Quick::Eight,
-            (_, wire::I32) => Quick::Four,
-            _ => Quick::Varint,
+        plain.resize(tag(7) + 1, Plain::No);
+        plain[tag(field.wire)] = match (field.kind, field.wire) {
+            (Kind::String { utf8: true }, _) => Plain::Text,
+            (Kind::String { utf8: false } | Kind::Bytes, _) => Plain::Bytes,
+            (Kind::Enum(_), _) => Plain::Enum,
+            (Kind::Message(_), _) => Plain::Message,
+            (Kind::Group(_), _) => Plain::No,
+            (_, wire::I64) => Plain::Eight,
+            (_, wire::I32) => Plain::Four,
+            _ => Plain::Varint,
         };
-        if field.packable && quick[tag(field.wire)] == Quick::Varint {
-            quick[tag(wire::LEN)] = Quick::Run;
+        if field.packable && plain[tag(field.wire)] == Plain::Varint {
+            plain[tag(wire::LEN)] = Plain::Run;
         }
     }
-    quick.into()
+    plain.into()
 }
 
 /// Messages that MessagePack and JSON write in a form of their own.
@@ -273,7 +273,7 @@ impl Field {
             && (own.len() <= 8 || name[8..] == own[8..])
     }
 
-    /// Whether `text` begins with the name, as is seen at a glance: it must be eight bytes long.
+    /// Whether `text` begins with the name; false if `text` has fewer than eight bytes, by which names are compared.
     #[inline]
     pub(super) fn begins(&self, text: &[u8]) -> bool {
         let own = self.name.as_bytes();

@@ -1,7 +1,7 @@
 //! Text in any encoding: is it UTF-8? Most of it is ASCII and short, so that comes first.
 
 /// The bit of each of eight bytes that ASCII does not have.
-const HIGH: u64 = 0x8080_8080_8080_8080;
+pub(super) const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// Longer texts are worth a call.
 const SHORT: usize = 64;

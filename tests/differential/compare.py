@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import zlib
 
 import msgpack
 import model
@@ -26,7 +27,7 @@ from grpc_tools import protoc
 
 HERE = pathlib.Path(__file__).parent
 RIGHT, WRONG = range(2)
-FILES = ["two", "three", "editions", "sets"]
+FILES = ["two", "three", "editions", "sets", "short"]
 
 
 def compiled():
@@ -56,7 +57,7 @@ TYPES = {
     5: NUMBERS["int32"], 17: NUMBERS["int32"], 15: NUMBERS["int32"],
     13: NUMBERS["uint32"], 7: NUMBERS["uint32"],
     8: [False, True],
-    9: ["", "x", "zażółć 🦀", "a\"\\\n\x01", "longer than fifteen bytes"],
+    9: ["", "x", "zażółć 🦀", "a\"\\\n\x01", "seven77", "eight888", "longer than fifteen bytes", "ż" * 9, "x" * 70, "日本" * 40],
     12: [b"", b"\x00\xff", b"abc", bytes(range(40))],
 }  # fmt: skip
 
@@ -127,7 +128,9 @@ def set_field(chooser, message, field, depth):
             else:
                 held[k] = a_value(chooser, value, depth)
     elif field.is_repeated:
-        held.extend(a_value(chooser, field, depth) for _ in range(chooser.randrange(1, 5)))
+        # Now and then more than a short head counts, or a length of one byte.
+        long = not field.message_type and chooser.random() < 0.1
+        held.extend(a_value(chooser, field, depth) for _ in range(chooser.randrange(1, 90 if long else 5)))
     elif field.message_type:
         held.SetInParent()
         held.MergeFrom(a_value(chooser, field, depth))
@@ -164,8 +167,8 @@ def read_json(kind):
     return reads
 
 
-def as_python(message, numbers):
-    """A message as MessagePack writers see it: maps by name, bytes as they are."""
+def as_python(message, numbers, style="map"):
+    """A message as MessagePack writers see it: a map by name, in order or "shuffled", or an "array"; bytes as they are."""
     known = {"Timestamp", "Duration", "FieldMask", "Any"}
     full = message.DESCRIPTOR.full_name
     if full.startswith("google.protobuf.") and full.split(".")[-1] not in known:
@@ -176,7 +179,7 @@ def as_python(message, numbers):
 
         def one(value, field=field):
             if field.message_type:
-                return as_python(value, numbers)
+                return as_python(value, numbers, style)
             if field.enum_type and not numbers:
                 return field.enum_type.values_by_number[value].name
             return value
@@ -189,6 +192,15 @@ def as_python(message, numbers):
             result[name] = [one(item) for item in value]
         else:
             result[name] = one(value)
+    if full.startswith("google.protobuf."):
+        return result
+    if style == "array" and not any(field.is_extension for field, _ in message.ListFields()):
+        names = [field.name if numbers else field.json_name for field in message.DESCRIPTOR.fields]
+        last = max((place for place, name in enumerate(names) if name in result), default=-1)
+        return [result.get(name) for name in names[: last + 1]]
+    if style == "shuffled":
+        # By a hash, so that one seed gives one run.
+        result = dict(sorted(result.items(), key=lambda item: zlib.crc32(item[0].encode())))
     return result
 
 
@@ -288,7 +300,7 @@ def descriptor(root):
 
 def protobuf(binary, count, seed):
     chooser = random.Random(seed)
-    roots = ["two.All", "three.All", "two.Required", "ed.All", "sets.All"]
+    roots = ["two.All", "three.All", "two.Required", "ed.All", "sets.All", "short.All"]
     seeds = [(which, message.SerializeToString()) for which, message in messages(chooser, 2000, roots)]
     readers = [(upb(ROOTS[root]), policies.of_protobuf(descriptor(root))) for root in roots]
     tally = Tally("protobuf, against upb", len(seeds))
@@ -312,7 +324,7 @@ def json_text(chooser, message):
 
 def json_run(binary, count, seed):
     chooser = random.Random(seed)
-    roots = ["two.All", "three.All", "two.Required", "ed.All"]
+    roots = ["two.All", "three.All", "two.Required", "ed.All", "short.All"]
     seeds = [(which, json_text(chooser, message)) for which, message in messages(chooser, 1600, roots)]
     readers = [read_json(ROOTS[root]) for root in roots]
     tally = Tally("JSON, against json_format", len(seeds))
@@ -323,11 +335,17 @@ def json_run(binary, count, seed):
 
 def msgpack_run(binary, count, seed):
     chooser = random.Random(seed)
-    roots = ["two.All", "three.All", "two.Required", "ed.All"]
+    roots = ["two.All", "three.All", "two.Required", "ed.All", "short.All"]
     seeds = []
     for which, message in messages(chooser, 1600, roots):
-        value = as_python(message, chooser.random() < 0.5)
-        seeds.append((which, msgpack.packb(value)))
+        style = chooser.choice(["map", "shuffled", "array"])
+        value = as_python(message, chooser.random() < 0.5, style)
+        single = chooser.random() < 0.3
+        try:
+            payload = msgpack.packb(value, use_single_float=single)
+        except OverflowError:  # a double beyond a float's range
+            payload = msgpack.packb(value)
+        seeds.append((which, payload))
     tally = Tally("MessagePack, against msgpack and the model", len(seeds))
     for which, verdict, payload, text in run(binary, count, seed, [f"msgpack:{root}" for root in roots], seeds):
         tally.add(model.judge(payload, descriptor(roots[which])), verdict, payload, text)
@@ -339,8 +357,8 @@ RUNS = {"protobuf": protobuf, "json": json_run, "msgpack": msgpack_run}
 if __name__ == "__main__":
     implementation = api_implementation.Type()
     assert implementation == "upb", f"protobuf is {implementation}, not upb"
-    two, three, editions, sets = compiled()
-    kinds = [two.All, two.Required, three.All, editions.All, sets.All]
+    two, three, editions, sets, short = compiled()
+    kinds = [two.All, two.Required, three.All, editions.All, sets.All, short.All]
     ROOTS = {kind.DESCRIPTOR.full_name: kind for kind in kinds}
     binary, seed, *wanted = sys.argv[1:]
     verdicts = [RUNS[name](binary, int(count), int(seed)) for name, count in (it.split("=") for it in wanted)]

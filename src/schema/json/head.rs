@@ -170,6 +170,7 @@ impl<'a> Reader<'a> {
         let mut left = fields;
         while let [index, others @ ..] = left {
             let field = &message.fields[*index as usize];
+            // Who else is of the oneof is not known here.
             let size = match field.oneof {
                 None => plain::member(rest, field),
                 Some(_) => None,

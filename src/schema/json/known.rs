@@ -62,11 +62,17 @@ impl<'a, G: Gather> Walk<'a, G> {
                 let mut names = Names::new(reader);
                 let mut more = reader.opened(b'}');
                 while more {
-                    let name = names.next(reader)?;
+                    let key = reader.token();
+                    let name = reader.key()?;
                     let at = reader.token();
-                    if let Err(fault) = self.value(reader, depth) {
-                        let segment = format!("[{}]", excerpt(name.decoded().as_bytes()));
-                        faults.keep(fault.under(segment), || reader.pass(at, depth))?;
+                    let checked = match names.add(name, key) {
+                        Ok(()) => self.value(reader, depth).map_err(|fault| {
+                            fault.under(format!("[{}]", excerpt(name.decoded().as_bytes())))
+                        }),
+                        Err(twice) => Err(twice),
+                    };
+                    if let Err(fault) = checked {
+                        faults.keep(fault, || reader.pass(at, depth))?;
                     }
                     more = reader.another(b'}')?;
                 }
@@ -162,9 +168,11 @@ impl<'a, G: Gather> Walk<'a, G> {
         let mut more = reader.opened(b'}');
         while more {
             let key = reader.token();
-            let name = names.next(reader)?;
+            let name = reader.key()?;
             let at = reader.token();
+            let new = names.add(name, key);
             let checked = match &*name.bytes() {
+                _ if new.is_err() => new,
                 b"@type" => reader.skip(depth),
                 b"value" => {
                     held = true;

@@ -2,7 +2,8 @@
 //! judge. Nothing here says what is wrong.
 
 use super::super::table::{Cardinality, Field, Kind};
-use super::text::{HIGH, special};
+use super::super::text::HIGH;
+use super::text::special;
 
 /// A member of this field and the comma behind it, as most writers write all members but the last: with a blank
 /// behind each colon and comma, or with none.

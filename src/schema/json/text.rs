@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
-use super::super::text;
+use super::super::text::{self, HIGH};
 use super::super::violation::{Checked, Fault};
 use super::head::unexpected;
 
@@ -64,7 +64,6 @@ impl<'a> From<Text<'a>> for Cow<'a, str> {
 }
 
 const LOW: u64 = 0x0101_0101_0101_0101;
-pub(super) const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// The high bit of the first byte that a string can't hold as it is: a quote, a backslash or a
 /// control character. Bytes behind it may be marked without cause.

@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
     /// to read and to judge.
     #[inline]
     pub fn plain(&mut self, kind: Kind) -> bool {
-        let behind = plain::scalar(self.rest(), plain::forms(kind));
+        let behind = plain::scalar(self.rest(), plain::tails(kind));
         behind.inspect(|rest| self.go_to(rest)).is_some()
     }
 
@@ -132,6 +132,7 @@ impl<'a> Reader<'a> {
         let mut left = fields;
         while let [index, others @ ..] = left {
             let field = &message.fields[*index as usize];
+            // Who else is of the oneof is not known here.
             let behind = match field.oneof {
                 None => plain::value(rest, field),
                 Some(_) => None,
@@ -157,6 +158,7 @@ impl<'a> Reader<'a> {
         let mut left = fields;
         while let [index, others @ ..] = left {
             let field = &message.fields[*index as usize];
+            // Who else is of the oneof is not known here.
             let behind = match field.oneof {
                 None => plain::name(rest, field).and_then(|rest| plain::value(rest, field)),
                 Some(_) => None,

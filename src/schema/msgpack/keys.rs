@@ -71,8 +71,12 @@ fn was_before(
 ) -> Checked<bool> {
     let mut reader = body.clone();
     while reader.at() < at {
-        if read(table, &mut reader, kind)? == key {
-            return Ok(true);
+        let start = reader.at();
+        match read(table, &mut reader, kind) {
+            Ok(other) if other == key => return Ok(true),
+            Ok(_) => {}
+            // It was told of before.
+            Err(_) => reader.pass(start, u32::MAX)?,
         }
         // Walked before, within its depth.
         reader.skip(u32::MAX)?;

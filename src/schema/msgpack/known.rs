@@ -81,7 +81,16 @@ impl<'a, G: Gather> Walk<'a, G> {
                 let depth = deeper(depth, at)?;
                 let mut keys = Keys::new(self.table, Kind::String { utf8: true }, reader);
                 for _ in 0..count {
-                    let key = keys.next(reader)?;
+                    let at = reader.at();
+                    let key = match keys.next(reader) {
+                        Ok(key) => key,
+                        Err(fault) => {
+                            faults.keep(fault, || {
+                                reader.pass(at, depth).and_then(|()| reader.skip(depth))
+                            })?;
+                            continue;
+                        }
+                    };
                     let at = reader.at();
                     if let Err(fault) = self.value(reader, depth) {
                         faults.keep(fault.under(key.segment()), || reader.pass(at, depth))?;

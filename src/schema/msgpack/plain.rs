@@ -5,11 +5,11 @@ use super::super::table::{Cardinality, Field, Kind};
 use super::super::text::begins_with_text;
 
 /// How the values of a kind are plainly written, by their marker.
-pub(super) type Forms = [Form; 256];
+pub(super) type Tails = [Tail; 256];
 
 /// What follows a marker.
 #[derive(Clone, Copy)]
-pub(super) enum Form {
+pub(super) enum Tail {
     /// It is not for here to say.
     Other,
     Nothing,
@@ -24,64 +24,64 @@ pub(super) enum Form {
     Text,
 }
 
-/// Markers from the first to the last have the form.
-const fn of(ranges: &[(u8, u8, Form)]) -> Forms {
-    let mut forms = [Form::Other; 256];
+/// Markers from the first to the last are followed so.
+const fn of(ranges: &[(u8, u8, Tail)]) -> Tails {
+    let mut tails = [Tail::Other; 256];
     let mut i = 0;
     while i < ranges.len() {
-        let (first, last, form) = ranges[i];
+        let (first, last, tail) = ranges[i];
         let mut marker = first as usize;
         while marker <= last as usize {
-            forms[marker] = form;
+            tails[marker] = tail;
             marker += 1;
         }
         i += 1;
     }
-    forms
+    tails
 }
 
 /// What writers choose for a kind: integers are as small as they go, with a marker of either sign.
 #[inline]
-pub(super) fn forms(kind: Kind) -> &'static Forms {
-    static OTHER: Forms = of(&[]);
-    static BOOL: Forms = of(&[(0xc2, 0xc3, Form::Nothing)]);
-    static FLOAT: Forms = of(&[(0xca, 0xca, Form::Four)]);
-    static DOUBLE: Forms = of(&[(0xcb, 0xcb, Form::Eight)]);
-    static STRING: Forms = of(&[(0xa0, 0xbf, Form::Text)]);
-    static INT32: Forms = of(&[
-        (0x00, 0x7f, Form::Nothing),
-        (0xcc, 0xcc, Form::One),
-        (0xcd, 0xcd, Form::Two),
-        (0xce, 0xce, Form::LowFour),
-        (0xd0, 0xd0, Form::One),
-        (0xd1, 0xd1, Form::Two),
-        (0xd2, 0xd2, Form::Four),
-        (0xe0, 0xff, Form::Nothing),
+pub(super) fn tails(kind: Kind) -> &'static Tails {
+    static OTHER: Tails = of(&[]);
+    static BOOL: Tails = of(&[(0xc2, 0xc3, Tail::Nothing)]);
+    static FLOAT: Tails = of(&[(0xca, 0xca, Tail::Four)]);
+    static DOUBLE: Tails = of(&[(0xcb, 0xcb, Tail::Eight)]);
+    static STRING: Tails = of(&[(0xa0, 0xbf, Tail::Text)]);
+    static INT32: Tails = of(&[
+        (0x00, 0x7f, Tail::Nothing),
+        (0xcc, 0xcc, Tail::One),
+        (0xcd, 0xcd, Tail::Two),
+        (0xce, 0xce, Tail::LowFour),
+        (0xd0, 0xd0, Tail::One),
+        (0xd1, 0xd1, Tail::Two),
+        (0xd2, 0xd2, Tail::Four),
+        (0xe0, 0xff, Tail::Nothing),
     ]);
-    static INT64: Forms = of(&[
-        (0x00, 0x7f, Form::Nothing),
-        (0xcc, 0xcc, Form::One),
-        (0xcd, 0xcd, Form::Two),
-        (0xce, 0xce, Form::Four),
-        (0xcf, 0xcf, Form::LowEight),
-        (0xd0, 0xd0, Form::One),
-        (0xd1, 0xd1, Form::Two),
-        (0xd2, 0xd2, Form::Four),
-        (0xd3, 0xd3, Form::Eight),
-        (0xe0, 0xff, Form::Nothing),
+    static INT64: Tails = of(&[
+        (0x00, 0x7f, Tail::Nothing),
+        (0xcc, 0xcc, Tail::One),
+        (0xcd, 0xcd, Tail::Two),
+        (0xce, 0xce, Tail::Four),
+        (0xcf, 0xcf, Tail::LowEight),
+        (0xd0, 0xd0, Tail::One),
+        (0xd1, 0xd1, Tail::Two),
+        (0xd2, 0xd2, Tail::Four),
+        (0xd3, 0xd3, Tail::Eight),
+        (0xe0, 0xff, Tail::Nothing),
     ]);
-    static UINT32: Forms = of(&[
-        (0x00, 0x7f, Form::Nothing),
-        (0xcc, 0xcc, Form::One),
-        (0xcd, 0xcd, Form::Two),
-        (0xce, 0xce, Form::Four),
+    static UINT32: Tails = of(&[
+        (0x00, 0x7f, Tail::Nothing),
+        (0xcc, 0xcc, Tail::One),
+        (0xcd, 0xcd, Tail::Two),
+        (0xce, 0xce, Tail::Four),
     ]);
-    static UINT64: Forms = of(&[
-        (0x00, 0x7f, Form::Nothing),
-        (0xcc, 0xcc, Form::One),
-        (0xcd, 0xcd, Form::Two),
-        (0xce, 0xce, Form::Four),
-        (0xcf, 0xcf, Form::Eight),
+    static UINT64: Tails = of(&[
+        (0x00, 0x7f, Tail::Nothing),
+        (0xcc, 0xcc, Tail::One),
+        (0xcd, 0xcd, Tail::Two),
+        (0xce, 0xce, Tail::Four),
+        (0xcf, 0xcf, Tail::Eight),
     ]);
     match kind {
         Kind::Bool => &BOOL,
@@ -96,47 +96,48 @@ pub(super) fn forms(kind: Kind) -> &'static Forms {
     }
 }
 
-/// A value of this field: a scalar, a list of up to 15 of them, or an empty list of whatever.
+/// A value of this field: a scalar, or a list of up to 15 of them. An empty list needs no look at what it could hold, so
+/// it passes whatever that is.
 #[inline]
 pub(super) fn value<'p>(bytes: &'p [u8], field: &Field) -> Option<&'p [u8]> {
     match field.cardinality {
-        Cardinality::Singular => scalar(bytes, forms(field.kind)),
-        Cardinality::Repeated => list(bytes, forms(field.kind)),
+        Cardinality::Singular => scalar(bytes, tails(field.kind)),
+        Cardinality::Repeated => list(bytes, tails(field.kind)),
         Cardinality::Map => None,
     }
 }
 
 #[inline]
-fn list<'p>(bytes: &'p [u8], forms: &Forms) -> Option<&'p [u8]> {
+fn list<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
     let (&marker, mut rest) = bytes.split_first()?;
     if marker & 0xf0 != 0x90 {
         return None;
     }
     for _ in 0..marker & 0x0f {
-        rest = scalar(rest, forms)?;
+        rest = scalar(rest, tails)?;
     }
     Some(rest)
 }
 
-/// A value in one of these forms.
+/// A value in one of these ways.
 #[inline]
-pub(super) fn scalar<'p>(bytes: &'p [u8], forms: &Forms) -> Option<&'p [u8]> {
+pub(super) fn scalar<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
     let (&marker, rest) = bytes.split_first()?;
-    // A branch for each size: a processor that foresees them looks at the next value before this one's form is
-    // there, as it couldn't if the size were read from a table.
-    match forms[usize::from(marker)] {
-        Form::Nothing => Some(rest),
-        Form::One => rest.get(1..),
-        Form::Two => rest.get(2..),
-        Form::Four => rest.get(4..),
-        Form::Eight => rest.get(8..),
-        Form::LowFour => rest.get(4..).filter(|_| rest[0] < 0x80),
-        Form::LowEight => rest.get(8..).filter(|_| rest[0] < 0x80),
-        Form::Text => {
+    // A branch for each size: a processor that foresees them looks at the next value before this one's size
+    // is there, as it couldn't if the size were read from a table.
+    match tails[usize::from(marker)] {
+        Tail::Nothing => Some(rest),
+        Tail::One => rest.get(1..),
+        Tail::Two => rest.get(2..),
+        Tail::Four => rest.get(4..),
+        Tail::Eight => rest.get(8..),
+        Tail::LowFour => rest.get(4..).filter(|_| rest[0] < 0x80),
+        Tail::LowEight => rest.get(8..).filter(|_| rest[0] < 0x80),
+        Tail::Text => {
             let size = usize::from(marker & 0x1f);
             begins_with_text(rest, size).then(|| &rest[size..])
         }
-        Form::Other => None,
+        Tail::Other => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Protobuf's wire format below the level of messages: varints, tags, lengths, groups.
 
-use super::super::table::{Quick, wire};
-use super::super::text::{begins_with_text, first_bytes};
+use super::super::table::{Plain, wire};
+use super::super::text::{HIGH, begins_with_text, first_bytes};
 use super::super::violation::{Checked, Fault, deeper};
 
 /// A varint is at most this long; bits beyond the 64th are dropped, as protobuf's own parsers do.
@@ -16,7 +16,7 @@ const RECORD_DEPTH: u32 = 1000;
 /// Reads the payload from `at` to the end of the message it is in. Offsets are the payload's.
 #[derive(Clone)]
 pub(super) struct Reader<'a> {
-    /// The whole payload: what a value is looked at by may reach beyond the message's end, what it is may not.
+    /// The whole payload: words may be read beyond `end`; a value may not reach beyond it.
     payload: &'a [u8],
     at: usize,
     /// Where the message ends; within the payload, and not before `at`.
@@ -174,12 +174,19 @@ impl<'a> Reader<'a> {
     /// Passes the fields that have a tag of one byte and a value as plain as most are, and tells their
     /// numbers; up to the first other, for others to read and to judge.
     #[inline]
-    pub fn quick(&mut self, fields: &[Quick], strict: bool, mut met: impl FnMut(u32)) {
+    pub fn plain_fields(
+        &mut self,
+        fields: &[Plain],
+        reject_unknown: bool,
+        mut met: impl FnMut(u32),
+    ) {
         let mut at = self.at;
         while at < self.end {
-            let Some((tag, size)) =
-                plain_field(self.payload.get(at..).unwrap_or_default(), fields, strict)
-            else {
+            let Some((tag, size)) = plain_field(
+                self.payload.get(at..).unwrap_or_default(),
+                fields,
+                reject_unknown,
+            ) else {
                 break;
             };
             let behind = at + size;
@@ -194,9 +201,9 @@ impl<'a> Reader<'a> {
 
     /// The number and the body of the next field, if it is a message, and tag and length are as short as most are.
     #[inline]
-    pub fn quick_body(&self, fields: &[Quick]) -> Option<(u32, Self)> {
+    pub fn plain_body(&self, fields: &[Plain]) -> Option<(u32, Self)> {
         let (&tag, value) = self.payload.get(self.at..)?.split_first()?;
-        if *fields.get(usize::from(tag))? != Quick::Message {
+        if *fields.get(usize::from(tag))? != Plain::Message {
             return None;
         }
         let (size, length) = match *value {
@@ -273,20 +280,20 @@ impl<'a> Reader<'a> {
 
 /// The tag of the field that `bytes` begin with, and its size, if both are plain; it may go on behind them.
 #[inline]
-fn plain_field(bytes: &[u8], fields: &[Quick], strict: bool) -> Option<(u8, usize)> {
+fn plain_field(bytes: &[u8], fields: &[Plain], reject_unknown: bool) -> Option<(u8, usize)> {
     let (&tag, value) = bytes.split_first()?;
     let size = match *fields.get(usize::from(tag))? {
-        Quick::No | Quick::Message => return None,
-        Quick::Enum if strict => return None,
-        Quick::Varint | Quick::Enum => 1 + varint_size(value)?,
-        Quick::Eight => 1 + 8,
-        Quick::Four => 1 + 4,
-        Quick::Bytes => 2 + short_length(value)?,
-        Quick::Text => {
+        Plain::No | Plain::Message => return None,
+        Plain::Enum if reject_unknown => return None,
+        Plain::Varint | Plain::Enum => 1 + varint_size(value)?,
+        Plain::Eight => 1 + 8,
+        Plain::Four => 1 + 4,
+        Plain::Bytes => 2 + short_length(value)?,
+        Plain::Text => {
             let size = short_length(value)?;
             begins_with_text(&value[1..], size).then_some(2 + size)?
         }
-        Quick::Run => {
+        Plain::Run => {
             let size = short_length(value)?;
             are_varints(value.get(1..=size)?).then_some(2 + size)?
         }
@@ -301,16 +308,14 @@ fn short_length(bytes: &[u8]) -> Option<usize> {
     (length < 0x80).then_some(usize::from(length))
 }
 
-/// The high bits of eight bytes: of a varint, all but its last byte have it.
-const MORE: u64 = 0x8080_8080_8080_8080;
-
-/// How long the varint is that `bytes` begin with, if that is seen at a glance.
+/// How long the varint is that `bytes` begin with, if that is seen at a glance: all its bytes but the last have their
+/// high bit.
 #[inline]
 fn varint_size(bytes: &[u8]) -> Option<usize> {
     let Some(word) = bytes.first_chunk::<8>() else {
         return bytes.first().filter(|byte| **byte < 0x80).map(|_| 1);
     };
-    let last = !u64::from_le_bytes(*word) & MORE;
+    let last = !u64::from_le_bytes(*word) & HIGH;
     (last != 0).then(|| last.trailing_zeros() as usize / 8 + 1)
 }
 
@@ -330,8 +335,8 @@ fn none_is_long(run: &[u8]) -> bool {
     let words = run.chunks_exact(8);
     let rest = words.remainder();
     for word in words {
-        let ends = !first_bytes(word) & MORE;
-        if ends == MORE {
+        let ends = !first_bytes(word) & HIGH;
+        if ends == HIGH {
             open = 0;
             continue;
         }
