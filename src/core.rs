@@ -27,7 +27,7 @@ use rustc_hash::FxHashMap;
 use tracing::debug;
 
 use crate::deadline::Deadlines;
-use crate::frame::{self, ClientKind, Frame, Message};
+use crate::frame::{self, ClientKind, Envelope, Frame, Message};
 use crate::metrics::{EngineCounters, Inquiries};
 use crate::pool::{Pool, Seat, WorkerKind};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
@@ -207,7 +207,7 @@ struct Request<F> {
     /// [`Client::asked`] when it came.
     asked: u64,
     name: Rc<Name>,
-    envelope: Vec<F>,
+    envelope: Envelope<F>,
     route: RoutePlace,
     errors: ErrorEncoding,
     /// What it is judged by, and so is its answer; its route is of it.
@@ -236,7 +236,7 @@ struct Return<F> {
     route: RouteId,
     client: PeerId,
     asked: u64,
-    envelope: Vec<F>,
+    envelope: Envelope<F>,
     headers: Vec<F>,
     errors: ErrorEncoding,
     generation: u64,
