@@ -169,7 +169,7 @@ impl Native {
             core: Core::new(Arc::clone(&snapshot)).answering(inquiries),
             peers: Peers::new(registry.try_clone()?),
             listeners: Listeners::new(registry.try_clone()?),
-            dialer: Dialer::new(control),
+            dialer: Dialer::new(control, address::resolve),
             snapshot,
             poll,
             orders,
