@@ -27,6 +27,9 @@ pub const BOUNDS: Bounds = Bounds {
 /// What a decoder may have room for beyond twice what has come.
 const ROOM: u64 = 16 << 10;
 
+/// Where a greeting says the minor version: PING came with 3.1.
+const MINOR: usize = 11;
+
 /// What a connection is.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -62,6 +65,7 @@ fn step(byte: u8) -> (usize, Duration) {
 pub fn drive(settings: Settings, steps: &[u8], mut bytes: &[u8]) {
     let expected = expected_words(bytes);
     let mut side = Side::new(settings);
+    side.understands_ping = bytes.get(MINOR).is_some_and(|minor| *minor > 0);
     for &byte in steps.iter().cycle() {
         let (size, time) = step(byte);
         side.pass(time);
@@ -83,6 +87,8 @@ pub fn drive(settings: Settings, steps: &[u8], mut bytes: &[u8]) {
 
 struct Side {
     settings: Settings,
+    /// By its greeting.
+    understands_ping: bool,
     session: Session,
     liveness: Liveness,
     outbox: Outbox,
@@ -107,6 +113,7 @@ impl Side {
         outbox.put(&mut spare, |into| into.extend_from_slice(&OURS));
         Self {
             settings,
+            understands_ping: false,
             session: Session::default(),
             liveness: Liveness::new(Duration::ZERO),
             outbox,
@@ -136,7 +143,8 @@ impl Side {
             Verdict::Rest(next) => assert!(next.is_none_or(|at| at > self.now), "{next:?}"),
             Verdict::Ping(next) => {
                 assert!(next > self.now, "{next:?}");
-                assert!(pinged && self.stage == Stage::Known && self.outbox.is_empty());
+                assert!(self.stage == Stage::Known && self.outbox.is_empty());
+                assert!(pinged && self.understands_ping);
                 self.outbox.put(&mut self.spare, command::put_ping);
             }
             Verdict::Over(over) => {
@@ -219,7 +227,10 @@ impl Side {
                 match announced {
                     Ok(announced) => {
                         self.stage = Stage::Known;
-                        self.owe(|into| command::put_ready(into, announced));
+                        let size = (announced.len() as u32).to_be_bytes();
+                        let front = b"\x05READY\x0bSocket-Type";
+                        let body = [&front[..], &size, announced.as_bytes()].concat();
+                        self.owe(body, |into| command::put_ready(into, announced));
                     }
                     Err(why) => {
                         self.tell_error(&why);
@@ -231,7 +242,8 @@ impl Side {
                 assert_eq!(self.stage, Stage::Known);
                 self.ttl = (ttl > 0).then(|| Duration::from_millis(100) * u32::from(ttl));
                 self.liveness.promise(self.ttl);
-                self.owe(|into| command::put_pong(into, &context));
+                let body = [b"\x04PONG", &context[..]].concat();
+                self.owe(body, |into| command::put_pong(into, &context));
             }
             session::Said::Message(frames) => {
                 assert_eq!(self.stage, Stage::Known);
@@ -250,15 +262,14 @@ impl Side {
     }
 
     fn tell_error(&mut self, why: &str) {
-        self.owe(|into| command::put_error(into, why));
+        let reason = &why.as_bytes()[..why.len().min(255)];
+        let body = [b"\x05ERROR", &[reason.len() as u8][..], reason].concat();
+        self.owe(body, |into| command::put_error(into, why));
     }
 
-    /// Says a command, whose body must come out again.
-    fn owe(&mut self, put: impl Fn(&mut Vec<u8>)) {
-        let mut frame = Vec::new();
-        put(&mut frame);
-        let header = if frame[0] & LONG == 0 { 2 } else { 9 };
-        self.owed.push(frame.split_off(header));
+    /// Says a command, of which this must come out.
+    fn owe(&mut self, body: Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+        self.owed.push(body);
         self.outbox.put(&mut self.spare, put);
     }
 

@@ -286,6 +286,17 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_a_message_before_ready_is_kept() {
+        let (mut session, mut spare) = (Session::default(), Spare::default());
+        let mut bytes = stream(&[(MORE, &[7; 500])]);
+        bytes.extend_from_slice(&[MORE, 200, 7]);
+        let mut input = Input::from(bytes);
+        let said = session.next(&mut input, BOUNDS, &mut spare);
+        assert!(matches!(said, Ok(None)), "{said:?}");
+        assert_eq!((session.is_inside(), session.held()), (true, 0));
+    }
+
+    #[test]
     fn what_it_knows_of_a_peer_it_knows_from_its_greeting() {
         let mut spare = Spare::default();
         for (minor, pings) in [(0, false), (1, true), (2, true)] {
