@@ -27,18 +27,19 @@ PATIENCE = python_support.PATIENCE = 20  # seconds that anything may take: the l
 HERE = REPOSITORY / "tests/peers"
 BUILT = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target") / "peers"
 PROGRAMS = {
-    "python": [sys.executable, HERE / "peer.py"],
+    "python": [sys.executable, HERE / "peer.py", "zmq"],
+    "pyomq": [BUILT / "pyomq/bin/python", HERE / "peer.py", "pyomq"],
     "node": ["node", BUILT / "node/peer.js"],
     "rust": [BUILT / "rust/debug/gateway-peer"],
 }
 LIBRARIES = os.environ["PEERS"].split()
 WORKERS = [(library, kind) for library in LIBRARIES for kind in ("dealer", "rep")]
-# The crate zeromq gives a ROUTER no way to name whom it connects to.
+# The crate zeromq and pyomq give a ROUTER no way to name whom it connects to.
 CLIENTS = [
     (library, kind)
     for library in LIBRARIES
     for kind in ("dealer", "req", "router")
-    if (library, kind) != ("rust", "router")
+    if kind != "router" or library not in ("rust", "pyomq")
 ]
 
 LISTEN = "tcp://127.0.0.1:0"
@@ -207,6 +208,9 @@ def every_client_talks_with_every_worker():
         for kind, worker in workers.items():
             for client in clients:
                 for message in messages:
+                    if worker.name == "pyomq rep" and message[0] == b"":
+                        # It takes an empty frame behind the type for the end of an envelope, from libzmq's peers too.
+                        continue
                     round_trip(client, worker, kind, *message)
 
 
