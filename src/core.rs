@@ -16,6 +16,7 @@ mod ending;
 mod handout;
 mod ledger;
 mod notes;
+mod shelf;
 mod token;
 
 use std::ops::Deref;
@@ -34,6 +35,7 @@ use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::RoutePlace;
 use crate::snapshot::{FrontendId, PoolId, PoolSettings, Route, RouteId, Snapshot};
 use counting::Counts;
+use shelf::{Kept, Shelf};
 use token::Name;
 
 pub use ledger::{Fate, Ledger, Outcome};
@@ -150,6 +152,7 @@ pub struct Core<F> {
     deadlines: Deadlines,
     /// The last token that was written, whose memory is used again.
     token: Vec<u8>,
+    shelf: Shelf,
     /// When what is left is rejected; set once the gateway drains.
     drain: Option<Duration>,
     counts: Counts,
@@ -226,7 +229,7 @@ enum State<F> {
         worker: PeerId,
         /// It was handed out with the client's bare identity, and is answered with that.
         bare: bool,
-        headers: Vec<F>,
+        headers: Kept,
     },
 }
 
@@ -255,6 +258,7 @@ impl<F: Frame> Core<F> {
             number: 0,
             deadlines: Deadlines::default(),
             token: Vec::new(),
+            shelf: Shelf::default(),
             drain: None,
             counts: Counts::default(),
             inquiries: Inquiries::default(),
@@ -499,7 +503,7 @@ impl<F: Frame> Request<F> {
         let route = self.route().id;
         let headers = match self.state {
             State::Waiting(body) => copies(frame::headers(&body)),
-            State::Held { headers, .. } => headers,
+            State::Held { headers, .. } => headers.frames(),
         };
         Return {
             route,

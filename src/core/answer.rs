@@ -19,8 +19,12 @@ impl<F: Frame> Core<F> {
                         client,
                         asked,
                         arrived,
+                        state,
                         ..
                     } = request;
+                    if let State::Held { headers, .. } = state {
+                        self.shelf.give_back(headers);
+                    }
                     envelope.replace(head, &mut frames);
                     let took = self.now.saturating_sub(arrived);
                     self.counts.route(route).latency.add(took);
