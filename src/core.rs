@@ -16,6 +16,7 @@ mod ending;
 mod handout;
 mod ledger;
 mod notes;
+mod shelf;
 mod token;
 
 use std::ops::Deref;
@@ -27,13 +28,14 @@ use rustc_hash::FxHashMap;
 use tracing::debug;
 
 use crate::deadline::Deadlines;
-use crate::frame::{self, ClientKind, Frame, Message};
+use crate::frame::{self, ClientKind, Envelope, Frame, Message};
 use crate::metrics::{EngineCounters, Inquiries};
 use crate::pool::{Pool, Seat, WorkerKind};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::RoutePlace;
 use crate::snapshot::{FrontendId, PoolId, PoolSettings, Route, RouteId, Snapshot};
 use counting::Counts;
+use shelf::{Kept, Shelf};
 use token::Name;
 
 pub use ledger::{Fate, Ledger, Outcome};
@@ -150,6 +152,7 @@ pub struct Core<F> {
     deadlines: Deadlines,
     /// The last token that was written, whose memory is used again.
     token: Vec<u8>,
+    shelf: Shelf,
     /// When what is left is rejected; set once the gateway drains.
     drain: Option<Duration>,
     counts: Counts,
@@ -207,7 +210,7 @@ struct Request<F> {
     /// [`Client::asked`] when it came.
     asked: u64,
     name: Rc<Name>,
-    envelope: Vec<F>,
+    envelope: Envelope<F>,
     route: RoutePlace,
     errors: ErrorEncoding,
     /// What it is judged by, and so is its answer; its route is of it.
@@ -226,7 +229,7 @@ enum State<F> {
         worker: PeerId,
         /// It was handed out with the client's bare identity, and is answered with that.
         bare: bool,
-        headers: Vec<F>,
+        headers: Kept,
     },
 }
 
@@ -236,7 +239,7 @@ struct Return<F> {
     route: RouteId,
     client: PeerId,
     asked: u64,
-    envelope: Vec<F>,
+    envelope: Envelope<F>,
     headers: Vec<F>,
     errors: ErrorEncoding,
     generation: u64,
@@ -255,6 +258,7 @@ impl<F: Frame> Core<F> {
             number: 0,
             deadlines: Deadlines::default(),
             token: Vec::new(),
+            shelf: Shelf::default(),
             drain: None,
             counts: Counts::default(),
             inquiries: Inquiries::default(),
@@ -499,7 +503,7 @@ impl<F: Frame> Request<F> {
         let route = self.route().id;
         let headers = match self.state {
             State::Waiting(body) => copies(frame::headers(&body)),
-            State::Held { headers, .. } => headers,
+            State::Held { headers, .. } => headers.frames(),
         };
         Return {
             route,

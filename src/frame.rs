@@ -45,11 +45,59 @@ pub enum ClientKind {
     Req,
 }
 
+/// What goes in front of a client's answer. A socket's usual envelope is the delimiter alone, which takes no list of
+/// its own: so a small request costs no allocation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Envelope<F> {
+    /// Nothing.
+    #[default]
+    None,
+    /// One empty frame.
+    Delimiter,
+    /// Frames through the delimiter, such as a REQ's request number.
+    Frames(Vec<F>),
+}
+
+impl<F: Frame> Envelope<F> {
+    /// How many frames it has.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Delimiter => 1,
+            Self::Frames(frames) => frames.len(),
+        }
+    }
+
+    /// Whether nothing goes in front.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Each frame in memory of its own size, since the envelope waits for the answer.
+    pub fn compact(self) -> Self {
+        match self {
+            Self::Frames(frames) => Self::Frames(frames.into_iter().map(F::compact).collect()),
+            other => other,
+        }
+    }
+
+    /// Puts it where the first `head` of these frames are.
+    pub fn replace(self, head: usize, frames: &mut Vec<F>) {
+        match self {
+            Self::None => drop(frames.drain(..head)),
+            Self::Delimiter => {
+                drop(frames.splice(..head, std::iter::once(F::from(Vec::new()))));
+            }
+            Self::Frames(envelope) => drop(frames.splice(..head, envelope)),
+        }
+    }
+}
+
 /// A client's message, taken apart. What is missing is empty.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Message<F> {
-    /// What goes in front of the answer: frames through the delimiter, or none.
-    pub envelope: Vec<F>,
+    /// What goes in front of the answer.
+    pub envelope: Envelope<F>,
     /// Type, headers, payload: what a worker gets.
     pub body: Vec<F>,
 }
@@ -57,7 +105,7 @@ pub struct Message<F> {
 impl<F: Frame> Message<F> {
     /// Splits a message as it came into envelope and body (design: a REQ's envelope is everything
     /// through the first empty frame, which makes `ZMQ_REQ_CORRELATE` work; another peer's only a
-    /// leading empty frame).
+    /// leading empty frame). The body stays in the list that it came in.
     pub fn split(kind: ClientKind, mut frames: Vec<F>) -> Self {
         let delimiter = match kind {
             ClientKind::Req => frames.iter().position(|frame| frame.bytes().is_empty()),
@@ -66,23 +114,19 @@ impl<F: Frame> Message<F> {
                 .is_some_and(|frame| frame.bytes().is_empty())
                 .then_some(0),
         };
-        match (delimiter, kind) {
-            (Some(at), _) => {
-                let body = frames.split_off(at + 1);
-                Self {
-                    envelope: frames,
-                    body,
-                }
+        let envelope = match (delimiter, kind) {
+            (Some(0), _) => {
+                frames.remove(0);
+                Envelope::Delimiter
             }
+            (Some(at), _) => Envelope::Frames(frames.drain(..=at).collect()),
             // Broken already; the answer still gets the delimiter without which a REQ never wakes.
-            (None, ClientKind::Req) => Self {
-                envelope: vec![F::from(Vec::new())],
-                body: frames,
-            },
-            (None, ClientKind::Dealer) => Self {
-                envelope: Vec::new(),
-                body: frames,
-            },
+            (None, ClientKind::Req) => Envelope::Delimiter,
+            (None, ClientKind::Dealer) => Envelope::None,
+        };
+        Self {
+            envelope,
+            body: frames,
         }
     }
 
@@ -158,9 +202,20 @@ mod tests {
         texts.iter().map(|text| text.as_bytes().to_vec()).collect()
     }
 
+    /// The envelope as it goes in front of an answer, and the body.
     fn split(kind: ClientKind, texts: &[&str]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
-        let message = Message::split(kind, frames(texts));
-        (message.envelope, message.body)
+        let Message { envelope, body } = Message::split(kind, frames(texts));
+        let mut answers = Vec::new();
+        for head in 0..3 {
+            let mut answer = frames(&["token", "", "REPLY"]);
+            answer.drain(head..2);
+            let count = envelope.len();
+            envelope.clone().compact().replace(head, &mut answer);
+            assert_eq!(answer.split_off(count), frames(&["REPLY"]), "{head}");
+            answers.push(answer);
+        }
+        assert!(answers.iter().all(|it| *it == answers[0]));
+        (answers.swap_remove(0), body)
     }
 
     #[test]

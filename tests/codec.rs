@@ -1,13 +1,15 @@
 //! Streams of frames at random, sound and broken, cut at random: however it comes, it means the same.
 
 #[path = "support/codec.rs"]
-mod codec_support;
+mod codec;
+#[path = "support/session.rs"]
+mod session;
 #[path = "support/mod.rs"]
 mod support;
 
 use std::io::IoSlice;
 
-use codec_support::*;
+use codec::*;
 use gateway::engine::native::bytes::{Bytes, Spare};
 use gateway::engine::native::outbox::Outbox;
 use gateway::engine::native::zmtp::decoder::Bounds;
@@ -111,6 +113,63 @@ fn commands_and_greetings_of_any_bytes_are_read_or_refused() {
         read_command(&mutated(ready, &mut random));
         let bytes = mutated(&greeting, &mut random);
         read_greeting(&bytes, random.below(70));
+    }
+}
+
+fn ready(kind: &str) -> Vec<u8> {
+    let mut body = b"\x05READY\x0bSocket-Type\0\0\0".to_vec();
+    body.push(kind.len() as u8);
+    body.extend_from_slice(kind.as_bytes());
+    body
+}
+
+/// A frame of a message, or a command.
+fn put_word(bytes: &mut Vec<u8>, random: &mut Random) {
+    let more = if random.below(3) == 0 { MORE } else { 0 };
+    match random.below(12) {
+        0..6 => put_frame(bytes, more, &vec![7; random.below(100)]),
+        6 => {
+            let most = if random.below(100) == 0 { 300_000 } else { 900 };
+            put_frame(bytes, more, &vec![7; random.below(most)]);
+        }
+        7 | 8 => put_frame(bytes, COMMAND, b"\x04PING\0\x05hi"),
+        9 => put_frame(bytes, COMMAND, b"\x04PONG"),
+        10 if random.below(8) == 0 => put_frame(bytes, COMMAND, b"\x05ERROR\x02no"),
+        11 if random.below(8) == 0 => put_frame(bytes, COMMAND, &ready("DEALER")),
+        _ => put_frame(bytes, COMMAND, b"\x05HELLO"),
+    }
+}
+
+/// What a peer may say from its first byte on, with much that it may not.
+fn words(random: &mut Random) -> Vec<u8> {
+    let mut bytes = [0; 64].to_vec();
+    bytes[..16].copy_from_slice(b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL");
+    bytes[11] = random.below(2) as u8;
+    let early = [0, 0, 0, random.below(3)][random.below(4)];
+    for _ in 0..early {
+        put_word(&mut bytes, random);
+    }
+    let kinds = ["DEALER", "REQ", "REP", "ROUTER", "SUB"];
+    put_frame(&mut bytes, COMMAND, &ready(kinds[random.below(12) % 5]));
+    for _ in 0..random.below(30) {
+        put_word(&mut bytes, random);
+    }
+    match random.below(3) {
+        0 => mutated(&bytes, random),
+        _ => bytes,
+    }
+}
+
+#[test]
+fn a_session_holds_whatever_is_said_and_whenever() {
+    for seed in 1..=20_000 {
+        let mut random = Random(seed);
+        let bytes = words(&mut random);
+        let settings = session::Settings::of(random.next() as u8);
+        let steps: Vec<_> = (0..1 + random.below(8))
+            .map(|_| random.next() as u8 & [7, 0x3f][random.below(2)])
+            .collect();
+        session::drive(settings, &steps, &bytes);
     }
 }
 

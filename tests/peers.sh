@@ -2,9 +2,10 @@
 # Peers of other libraries against the real binary: tests/peers.sh [CASE…]
 #
 # Builds the binary, unless GATEWAY names one; installs the peers, pinned, under target/. GATEWAY_TEST_ENGINE
-# names the engine (native). Python's pyzmq and the crate zeromq, which needs Rust 1.89, are always tried; Node's
-# zeromq where Node and npm are, and with PEERS_REQUIRED=1 it is an error if they are not. Without a CASE, 10,000
-# clients come to engine native too, if the system grants the descriptors; libzmq takes a hundred in at once.
+# names the engine (native). Python's pyzmq and the crate zeromq, which needs Rust 1.89, are always tried; Python's
+# pyomq where it comes built, and Node's zeromq where Node and npm are; with PEERS_REQUIRED=1 it is an error if they
+# are not. Without a CASE, 10,000 clients come to engine native too, if the system grants the descriptors; libzmq takes
+# a hundred in at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,6 +18,21 @@ fi
 
 peers="python rust"
 cargo build --quiet --locked --manifest-path tests/peers/rust/Cargo.toml --target-dir "$target/peers/rust"
+
+pyomq=$target/peers/pyomq
+if ! cmp --silent tests/peers/requirements.txt "$pyomq/installed.txt"; then
+    python3 -m venv "$pyomq"
+    # From its source it would need more than Python.
+    if "$pyomq/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: -r tests/peers/requirements.txt; then
+        cp tests/peers/requirements.txt "$pyomq/installed.txt"
+    fi
+fi
+if [[ -f $pyomq/installed.txt ]]; then
+    peers+=" pyomq"
+else
+    echo "SKIPPED: the peers of pyomq, because it doesn't come built for this system"
+    [[ -z ${PEERS_REQUIRED-} ]]
+fi
 
 node=$target/peers/node
 if command -v node > /dev/null && command -v npm > /dev/null; then

@@ -340,6 +340,71 @@ fn a_client_that_does_not_read_is_not_read() {
     });
 }
 
+/// What is on its way when it stops reading waits for it up to `limits.client_bytes`, and what is beyond that is given
+/// up and counted; its requests are not read meanwhile, others are served, and it loses nothing else.
+#[test]
+fn answers_wait_for_a_client_up_to_its_bound_and_no_further() {
+    const ANSWERS: usize = 500;
+    const PAYLOAD: usize = 100_000;
+    let bound = (4 << 20) as f64;
+    let gateway = Process::start(&yaml(
+        "limits: { client_bytes: 4MiB }\nadmin: { bind: \"127.0.0.1:0\" }",
+    ));
+    let mut sloth = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let context = zmq::Context::new();
+    let worker = gateway.peer(&context, zmq::DEALER, IDLE);
+    let answer = |payload: &[u8]| {
+        let token = worker.recv_multipart(0).unwrap().swap_remove(0);
+        worker
+            .send_multipart([&token[..], b"REPLY", payload], 0)
+            .unwrap();
+    };
+    // All of them are read at once: none has an answer yet.
+    sloth.say(&message(&["OTHER", "x"]).repeat(ANSWERS));
+    let large = vec![7; PAYLOAD];
+    for _ in 0..ANSWERS {
+        answer(&large);
+    }
+    let metrics = gateway.await_metrics("every answer", |metrics| {
+        metrics.sum("gateway_engine_messages_total", &["direction=\"in\""]) >= 2.0 * ANSWERS as f64
+    });
+    let unsent = metrics.sum("gateway_engine_unsent_bytes", &[]);
+    println!("{unsent} bytes wait");
+    assert!(
+        unsent <= bound && unsent > bound - 2.0 * PAYLOAD as f64,
+        "{unsent} bytes wait"
+    );
+    let other = ["route=\"OTHER\""];
+    let slow = ["route=\"OTHER\"", "outcome=\"client_slow\""];
+    let given_up = metrics.sum("gateway_requests_total", &slow) as usize;
+    assert!((1..ANSWERS).contains(&given_up), "{given_up}");
+    // It asks on, and is not read; others are.
+    sloth.say(&message(&["OTHER", "more"]).repeat(10));
+    let metrics = gateway.await_metrics("the pause", |metrics| {
+        metrics.sum("gateway_engine_paused_peers", &[]) == 1.0
+    });
+    metrics.assert_balanced();
+    serves(&gateway);
+    let received = gateway.metrics().sum("gateway_received_total", &other);
+    assert_eq!(received, ANSWERS as f64, "it was read");
+    // It reads: what waited arrives, and what it asked meanwhile is served.
+    for _ in 0..ANSWERS - given_up {
+        assert_eq!(sloth.hear_message(), [&b"REPLY"[..], &large]);
+    }
+    for _ in 0..10 {
+        answer(b"y");
+        assert_eq!(sloth.hear_message(), [&b"REPLY"[..], b"y"]);
+    }
+    let metrics = gateway.metrics();
+    assert_eq!(
+        metrics.sum("gateway_requests_total", &slow) as usize,
+        given_up
+    );
+    for gauge in ["gateway_engine_paused_peers", "gateway_engine_unsent_bytes"] {
+        assert_eq!(metrics.sum(gauge, &[]), 0.0, "{gauge}");
+    }
+}
+
 #[test]
 fn without_descriptors_accepting_rests_and_goes_on() {
     let mut gateway = Process::start_with_descriptors(64, &yaml(""));

@@ -14,16 +14,18 @@ impl<F: Frame> Core<F> {
                 None => {
                     let route = request.route().id;
                     // Envelope in, worker's head out: for a DEALER that is all that changes.
-                    match request.envelope.is_empty() {
-                        true => drop(frames.drain(..head)),
-                        false => drop(frames.splice(..head, request.envelope)),
-                    }
                     let Request {
+                        envelope,
                         client,
                         asked,
                         arrived,
+                        state,
                         ..
                     } = request;
+                    if let State::Held { headers, .. } = state {
+                        self.shelf.give_back(headers);
+                    }
+                    envelope.replace(head, &mut frames);
                     let took = self.now.saturating_sub(arrived);
                     self.counts.route(route).latency.add(took);
                     let outcome = Outcome::Answered(route);

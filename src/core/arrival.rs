@@ -50,13 +50,11 @@ impl<F: Frame> Core<F> {
                 }
                 client.open += 1;
                 client.open_bytes += bytes;
-                let mut envelope = message.envelope;
-                compact(&mut envelope);
                 let request = Request {
                     client: peer,
                     asked: client.asked,
                     name: Rc::clone(&client.name),
-                    envelope,
+                    envelope: message.envelope.compact(),
                     errors: judged.errors,
                     snapshot: Rc::clone(&self.snapshot),
                     bytes,

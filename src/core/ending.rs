@@ -111,8 +111,8 @@ impl<F: Frame> Core<F> {
             "rejected"
         );
         self.note_rejection(&to, &rejection);
-        let mut frames = to.envelope;
-        frames.reserve_exact(2 + to.headers.len());
+        let mut frames = Vec::with_capacity(to.envelope.len() + 2 + to.headers.len());
+        to.envelope.replace(0, &mut frames);
         frames.push(F::from(frame::ERROR_TYPE.to_vec()));
         frames.extend(to.headers);
         frames.push(F::from(rejection.encode(to.errors)));

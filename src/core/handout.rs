@@ -34,7 +34,7 @@ impl<F: Frame> Core<F> {
         let State::Waiting(body) = &mut request.state else {
             return false;
         };
-        let headers = copies(frame::headers(body));
+        let headers = self.shelf.keep(frame::headers(body));
         let bare = pool.bare_identity(kind);
         let name: &[u8] = match bare {
             true => &request.name.bare,
@@ -58,6 +58,7 @@ impl<F: Frame> Core<F> {
                 true
             }
             Err(back) => {
+                self.shelf.give_back(headers);
                 *body = back;
                 false
             }

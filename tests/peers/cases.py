@@ -27,18 +27,19 @@ PATIENCE = python_support.PATIENCE = 20  # seconds that anything may take: the l
 HERE = REPOSITORY / "tests/peers"
 BUILT = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target") / "peers"
 PROGRAMS = {
-    "python": [sys.executable, HERE / "peer.py"],
+    "python": [sys.executable, HERE / "peer.py", "zmq"],
+    "pyomq": [BUILT / "pyomq/bin/python", HERE / "peer.py", "pyomq"],
     "node": ["node", BUILT / "node/peer.js"],
     "rust": [BUILT / "rust/debug/gateway-peer"],
 }
 LIBRARIES = os.environ["PEERS"].split()
 WORKERS = [(library, kind) for library in LIBRARIES for kind in ("dealer", "rep")]
-# The crate zeromq gives a ROUTER no way to name whom it connects to.
+# The crate zeromq and pyomq give a ROUTER no way to name whom it connects to.
 CLIENTS = [
     (library, kind)
     for library in LIBRARIES
     for kind in ("dealer", "req", "router")
-    if (library, kind) != ("rust", "router")
+    if kind != "router" or library not in ("rust", "pyomq")
 ]
 
 LISTEN = "tcp://127.0.0.1:0"
@@ -207,6 +208,9 @@ def every_client_talks_with_every_worker():
         for kind, worker in workers.items():
             for client in clients:
                 for message in messages:
+                    if worker.name == "pyomq rep" and message[0] == b"":
+                        # It takes an empty frame behind the type for the end of an envelope, from libzmq's peers too.
+                        continue
                     round_trip(client, worker, kind, *message)
 
 
@@ -302,14 +306,15 @@ if ENGINE == "native":
 
     @case
     def heartbeats_lose_no_worker_that_lives():
-        """Dozens of them while a worker holds a request that it never answers."""
-        with Gateway(routes(settings=", heartbeat: 20ms, timeout: 1s")) as gateway:
+        """Twenty of them while a worker holds a request that it never answers; one that takes half a second lives."""
+        with Gateway(routes(settings=", heartbeat: 200ms, timeout: 4s")) as gateway:
             with all_of(gateway, clients=CLIENTS[:1]) as ([client], workers):
                 for kind in workers:
                     client.send(kind, b"h", b"x")
                 held = [worker.get() for worker in workers.values()]
                 for _ in held:
-                    assert client.get()[0] == b"ERROR"
+                    # Not `worker_lost`, as it would be of one that has to come again.
+                    rejected(client, "timeout", b"h")
                 for kind, worker in workers.items():
                     if worker.kind == "rep":
                         worker.send(b"REPLY", b"late")

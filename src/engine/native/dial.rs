@@ -3,12 +3,13 @@
 //! wait for it; all of its addresses are tried before the call counts as failed.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use super::address::{Address, resolve};
+use super::address::Address;
 use super::connection::Role;
 use super::quiet::Lines;
 use crate::core::PeerId;
@@ -28,9 +29,13 @@ pub(super) struct Dialer {
     calls: BTreeMap<DialId, Call>,
     last: DialId,
     control: Control,
+    resolve: Arc<Resolve>,
     answers: mpsc::Receiver<Answer>,
     to_answers: mpsc::Sender<Answer>,
 }
+
+/// What a name and a port stand for now; may take seconds.
+type Resolve = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 type Answer = (DialId, Result<Vec<SocketAddr>, String>);
 
@@ -67,12 +72,17 @@ pub(super) enum Target {
 }
 
 impl Dialer {
-    pub(super) fn new(control: Control) -> Self {
+    /// Calls nobody yet; asks `resolve` what names stand for.
+    pub(super) fn new(
+        control: Control,
+        resolve: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
         let (to_answers, answers) = mpsc::channel();
         Self {
             calls: BTreeMap::new(),
             last: 0,
             control,
+            resolve: Arc::new(resolve),
             answers,
             to_answers,
         }
@@ -168,9 +178,10 @@ impl Dialer {
     }
 
     /// Asks what a name stands for. There is a thread a name at most, since its call waits for the answer.
-    fn look_up(&self, id: DialId, host: String, port: u16) -> std::io::Result<()> {
+    fn look_up(&self, id: DialId, host: String, port: u16) -> io::Result<()> {
         let answer = self.to_answers.clone();
         let control = self.control.clone();
+        let resolve = Arc::clone(&self.resolve);
         let thread = std::thread::Builder::new().name("resolver".into());
         let looks_up = thread.spawn(move || {
             let found = resolve(&host, port).map_err(|error| error.to_string());
@@ -239,14 +250,24 @@ fn wait(attempts: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use super::super::address;
     use super::*;
     use crate::snapshot::PoolId;
 
     const ROLE: Role = Role::Pool(PoolId(0));
 
     fn dialer(endpoint: &str) -> Dialer {
+        dialer_by(endpoint, address::resolve)
+    }
+
+    fn dialer_by(
+        endpoint: &str,
+        resolve: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Dialer {
         let (control, _orders) = Control::new().unwrap();
-        let mut dialer = Dialer::new(control);
+        let mut dialer = Dialer::new(control, resolve);
         dialer.set(&[(ROLE, Address::parse(endpoint).unwrap())], Duration::ZERO);
         dialer
     }
@@ -316,6 +337,34 @@ mod tests {
             dialer.failed(id, &"refused", now);
         }
         assert!(next(&mut dialer, now).unwrap_err().unwrap() > now);
+    }
+
+    /// Who is called by a name may have moved since: after a connection that stood, and after one that did not.
+    #[test]
+    fn a_name_is_looked_up_anew_for_each_attempt() {
+        let stands_for = Arc::new(Mutex::new(Vec::<SocketAddr>::new()));
+        let names = Arc::clone(&stands_for);
+        let resolve = move |host: &str, port| {
+            assert_eq!((host, port), ("worker.example", 7));
+            Ok(names.lock().unwrap().clone())
+        };
+        let mut dialer = dialer_by("tcp://worker.example:7", resolve);
+        let mut now = Duration::ZERO;
+        for (n, served) in [true, false, false, true, true].into_iter().enumerate() {
+            let at: SocketAddr = ([10, 0, 0, n as u8], 7).into();
+            *stands_for.lock().unwrap() = vec![at];
+            assert_eq!(next(&mut dialer, now), Err(None), "it is being looked up");
+            let answer = dialer.answers.recv().unwrap();
+            dialer.to_answers.send(answer).unwrap();
+            let (id, called) = next(&mut dialer, now).unwrap();
+            assert_eq!(called, at.to_string());
+            dialer.connected(id, PeerId(n as u64));
+            if served {
+                dialer.served(id, now);
+            }
+            dialer.failed(id, &"it went", now);
+            now = dialer.next().unwrap();
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@
 
 mod address;
 pub mod bytes;
+mod clock;
 mod connection;
 mod dial;
 mod end;
@@ -31,7 +32,7 @@ pub mod zmtp;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -44,6 +45,7 @@ use crate::core::{Core, Event, Ledger, PeerId};
 use crate::metrics::Inquiries;
 use crate::snapshot::Snapshot;
 use bytes::Bytes;
+use clock::Clock;
 use connection::Room;
 use dial::Dialer;
 use listen::Listeners;
@@ -81,9 +83,8 @@ struct Start {
     inquiries: Inquiries,
 }
 
-/// Binds everything, then serves on a thread of its own.
-pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
-    let failed = |error: io::Error| EngineError::new("engine native", error);
+/// What the data thread begins with, and what others have of it. Nothing is bound yet.
+fn prepare(snapshot: Arc<Snapshot>) -> Result<(Start, Reloader, Observer), EngineError> {
     let book = SharedBook::default();
     let (commits, inbox) = mpsc::channel();
     let (control, orders) = Control::new().map_err(failed)?;
@@ -94,12 +95,18 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         commits: inbox,
         control: control.clone(),
         book: book.clone(),
-        snapshot: Arc::clone(&snapshot),
+        snapshot,
         inquiries,
     };
-    let reloader = Reloader::new(book, commits, control.clone());
+    Ok((start, Reloader::new(book, commits, control), observer))
+}
+
+/// Binds everything, then serves on a thread of its own.
+pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
+    let (start, reloader, observer) = prepare(snapshot)?;
+    let control = start.control.clone();
     // Adopted as the first thing that the data thread does.
-    let listening = reloader.prepare(&snapshot)?;
+    let listening = reloader.prepare(&start.snapshot)?;
     let thread = std::thread::Builder::new()
         .name("data".into())
         .stack_size(DATA_STACK)
@@ -113,6 +120,10 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         observer,
         thread,
     })
+}
+
+fn failed(error: io::Error) -> EngineError {
+    EngineError::new("engine native", error)
 }
 
 /// Binds everything, and lets go of it.
@@ -130,7 +141,7 @@ struct Native {
     orders: Orders,
     commits: mpsc::Receiver<Commit>,
     book: SharedBook,
-    start: Instant,
+    clock: Clock,
     /// Connections that were strangers when they were put here, oldest first.
     handshakes: VecDeque<PeerId>,
     /// How many clients the core knows.
@@ -169,13 +180,13 @@ impl Native {
             core: Core::new(Arc::clone(&snapshot)).answering(inquiries),
             peers: Peers::new(registry.try_clone()?),
             listeners: Listeners::new(registry.try_clone()?),
-            dialer: Dialer::new(control),
+            dialer: Dialer::new(control, address::resolve),
             snapshot,
             poll,
             orders,
             commits,
             book,
-            start: Instant::now(),
+            clock: Clock::new(),
             handshakes: VecDeque::new(),
             clients: 0,
             nameless: 0,
@@ -207,7 +218,7 @@ impl Native {
     /// One turn: the whole engine.
     fn turn(&mut self, events: &mut Events) -> io::Result<Go> {
         // The clock is read before the wait and after it; what happens in between happens then.
-        let ends = self.start.elapsed();
+        let ends = self.clock.now();
         let wait = self.wait(ends);
         let counters = &mut self.peers.counters;
         counters.turns += 1;
@@ -217,7 +228,7 @@ impl Native {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
             Err(error) => return Err(error),
         }
-        let now = self.start.elapsed();
+        let now = self.clock.now();
         self.woke = now;
         let ordered = self.sort(events, now);
         if ordered && self.obey(now) {
@@ -307,7 +318,7 @@ impl Native {
             work += self.serve(peer, share, now);
             self.tell(now);
             if work >= WORK_UNTIMED {
-                if self.start.elapsed().saturating_sub(now) >= READ_MAX {
+                if self.clock.now().saturating_sub(now) >= READ_MAX {
                     break;
                 }
                 work = 0;
@@ -373,3 +384,6 @@ enum Go {
     On,
     End,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,10 @@
 //! When which connection is to be looked at next.
 //!
 //! A connection has one entry at most that counts: it is looked at when its earliest reason for that may
-//! be due, and says then when to look again. So a message costs nothing here, and what is left of the
-//! work, about one entry a connection and heartbeat, a heap does as well as a wheel of slots would.
+//! be due, and says then when to look again. So a message costs nothing here, a turn looks at the first entry, and what
+//! is left of the work is about one entry a connection and heartbeat. A wheel of slots would save nothing that shows: with
+//! 10,000 workers that are each looked at once a second, the heap takes 1.3 to 2 ms of that
+//! second, and each PING that it leads to takes more in its call of the system alone.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -46,5 +48,41 @@ impl Timers {
             return None;
         }
         self.0.pop().map(|Reverse(entry)| entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// What the heap costs where a wheel would shine: `cargo test --release timers -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "a measurement"]
+    fn ten_thousand_heartbeats_take_a_small_part_of_their_second() {
+        const PEERS: u64 = 10_000;
+        const SECONDS: u64 = 100;
+        let mut timers = Timers::default();
+        for peer in 0..PEERS {
+            // As they come: in no order.
+            let at = Duration::from_nanos(peer * 7_919_000_003 % 1_000_000_000);
+            timers.0.push(Reverse((at, PeerId(peer))));
+        }
+        let began = Instant::now();
+        for millis in 0..SECONDS * 1_000 {
+            let now = Duration::from_millis(millis);
+            while let Some((at, peer)) = timers.due(now) {
+                let next = at + Duration::from_secs(1);
+                timers.0.push(Reverse((next, peer)));
+            }
+        }
+        let second = began.elapsed() / SECONDS as u32;
+        println!(
+            "{second:?} of each second, {:?} an entry",
+            second / PEERS as u32
+        );
+        assert_eq!(timers.len() as u64, PEERS);
+        assert!(second < Duration::from_millis(50), "{second:?}");
     }
 }

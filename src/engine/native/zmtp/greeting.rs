@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::super::bytes::Input;
+use super::mechanism::Mechanism;
 
 /// Bytes of a greeting.
 pub const LENGTH: usize = 64;
@@ -22,10 +23,12 @@ pub const OURS: [u8; LENGTH] = {
     bytes[9] = 0x7f;
     bytes[MAJOR] = 3;
     bytes[MINOR] = 1;
-    bytes[12] = b'N';
-    bytes[13] = b'U';
-    bytes[14] = b'L';
-    bytes[15] = b'L';
+    let name = Mechanism::Null.name();
+    let mut n = 0;
+    while n < name.len() {
+        bytes[MECHANISM.start + n] = name[n];
+        n += 1;
+    }
     bytes
 };
 
@@ -34,6 +37,15 @@ pub const OURS: [u8; LENGTH] = {
 pub struct Greeting {
     bytes: [u8; LENGTH],
     length: usize,
+}
+
+/// What a whole greeting says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeted {
+    /// The peer's version of ZMTP 3.
+    pub minor: u8,
+    /// How the handshake goes on.
+    pub mechanism: Mechanism,
 }
 
 /// A connection that speaks something else than this gateway.
@@ -78,9 +90,9 @@ impl Greeting {
         }
     }
 
-    /// Takes what it can use. Gives the peer's minor version once the greeting is whole; a stranger is
-    /// told from its first bytes, since it may wait for an answer before it sends more.
-    pub fn feed(&mut self, input: &mut Input) -> Result<Option<u8>, Stranger> {
+    /// Takes what it can use. Gives what the greeting says once it is whole; a stranger is told from its first
+    /// bytes, since it may wait for an answer before it sends more.
+    pub fn feed(&mut self, input: &mut Input) -> Result<Option<Greeted>, Stranger> {
         let rest = input.rest();
         let n = rest.len().min(LENGTH - self.length);
         self.bytes[self.length..self.length + n].copy_from_slice(&rest[..n]);
@@ -94,7 +106,7 @@ impl Greeting {
         self.length >= SIGNATURE
     }
 
-    fn judge(&self) -> Result<Option<u8>, Stranger> {
+    fn judge(&self) -> Result<Option<Greeted>, Stranger> {
         let seen = &self.bytes[..self.length];
         if seen.first().is_some_and(|first| *first != 0xff) {
             return Err(stranger(seen));
@@ -112,10 +124,10 @@ impl Greeting {
         let name = &self.bytes[MECHANISM];
         let length = name.iter().position(|byte| *byte == 0);
         let name = &name[..length.unwrap_or(name.len())];
-        match name {
-            b"NULL" => Ok(Some(self.bytes[MINOR])),
-            other => Err(Stranger::Mechanism(crate::frame::printable(other))),
-        }
+        let mechanism = Mechanism::named(name)
+            .ok_or_else(|| Stranger::Mechanism(crate::frame::printable(name)))?;
+        let minor = self.bytes[MINOR];
+        Ok(Some(Greeted { minor, mechanism }))
     }
 }
 
@@ -135,13 +147,19 @@ fn stranger(first: &[u8]) -> Stranger {
 mod tests {
     use super::*;
 
-    fn judged(bytes: &[u8]) -> Result<Option<u8>, Stranger> {
+    fn judged(bytes: &[u8]) -> Result<Option<Greeted>, Stranger> {
         Greeting::new().feed(&mut Input::from(bytes.to_vec()))
+    }
+
+    /// What a greeting of this minor version says.
+    fn greeted(minor: u8) -> Result<Option<Greeted>, Stranger> {
+        let mechanism = Mechanism::Null;
+        Ok(Some(Greeted { minor, mechanism }))
     }
 
     #[test]
     fn our_own_is_understood_however_it_is_cut() {
-        assert_eq!(judged(&OURS), Ok(Some(1)));
+        assert_eq!(judged(&OURS), greeted(1));
         for cut in 0..LENGTH {
             let mut greeting = Greeting::new();
             let first = greeting.feed(&mut Input::from(OURS[..cut].to_vec()));
@@ -149,7 +167,7 @@ mod tests {
             let mut rest = OURS[cut..].to_vec();
             rest.push(4);
             let mut rest = Input::from(rest);
-            assert_eq!(greeting.feed(&mut rest), Ok(Some(1)), "{cut}");
+            assert_eq!(greeting.feed(&mut rest), greeted(1), "{cut}");
             assert_eq!(rest.rest(), [4], "what follows is left");
         }
     }
@@ -174,6 +192,6 @@ mod tests {
         let mut newer = OURS;
         newer[MAJOR] = 4;
         newer[MINOR] = 0;
-        assert_eq!(judged(&newer), Ok(Some(0)));
+        assert_eq!(judged(&newer), greeted(0));
     }
 }

@@ -1,14 +1,15 @@
 //! ZMTP 3.1 (RFC 37/ZMTP) and 3.0 (RFC 23/ZMTP): bytes in, messages and commands out, and back. State
 //! machines without I/O: nothing here knows a socket or a clock.
 //!
-//! A connection says, each way: a [greeting] of 64 bytes; the [handshake] of the NULL mechanism, one READY
-//! [command] that carries the socket type; then traffic, which the [decoder] takes apart: messages of one or
-//! more frames, and commands between them. [session] is all of it in its order.
+//! A connection says, each way: a [greeting] of 64 bytes; the handshake of its [mechanism], which ends with one READY
+//! [command] that carries the socket type, and [handshake] says what that is here; then traffic, which the [decoder]
+//! takes apart: messages of one or more frames, and commands between them. [session] is all of it in its order.
 
 pub mod command;
 pub mod decoder;
 pub mod greeting;
 pub mod handshake;
+pub mod mechanism;
 pub mod session;
 
 /// More frames of this message follow.

@@ -6,7 +6,8 @@ use std::fmt;
 use super::super::bytes::{Bytes, Input, Spare};
 use super::command::{self, Command, Ready};
 use super::decoder::{self, Bounds, Decoder, Item};
-use super::greeting::{Greeting, Stranger};
+use super::greeting::{Greeted, Greeting, Stranger};
+use super::mechanism::{Mechanism, Step};
 
 /// Before READY no message may come, so none is kept.
 const NONE: Bounds = Bounds {
@@ -82,8 +83,8 @@ pub struct Session {
 #[derive(Debug)]
 enum Stage {
     Greeting(Box<Greeting>),
-    /// READY is to come.
-    Meeting,
+    /// READY is to come, at the end of this handshake.
+    Meeting(Mechanism),
     Traffic,
 }
 
@@ -101,38 +102,47 @@ impl Session {
         bounds: Bounds,
         spare: &mut Spare,
     ) -> Result<Option<Said>, Fault> {
-        let (met, bounds) = match &mut self.stage {
-            Stage::Traffic => (true, bounds),
-            Stage::Meeting => (false, NONE),
-            Stage::Greeting(greeting) => match greeting.feed(input).map_err(Fault::Stranger)? {
-                Some(minor) => {
-                    self.minor = minor;
-                    self.stage = Stage::Meeting;
-                    (false, NONE)
-                }
-                None => return Ok(None),
-            },
-        };
+        if let Stage::Greeting(greeting) = &mut self.stage {
+            let Some(greeted) = greeting.feed(input).map_err(Fault::Stranger)? else {
+                return Ok(None);
+            };
+            let Greeted { minor, mechanism } = greeted;
+            self.minor = minor;
+            self.stage = Stage::Meeting(mechanism);
+        }
+        let met = matches!(self.stage, Stage::Traffic);
+        let bounds = if met { bounds } else { NONE };
         let item = self.decoder.next(input, bounds, spare);
         let said = match item.map_err(Fault::Frame)? {
             None => return Ok(None),
             Some(Item::Message(frames)) if met => Said::Message(frames),
             Some(Item::Oversize(frames)) if met => Said::Oversize(frames),
             Some(Item::Message(_) | Item::Oversize(_)) => return Err(Fault::Early),
-            Some(Item::Command(body)) => match command::parse(&body).map_err(Fault::Command)? {
-                Command::Ready(_) if met => return Err(Fault::Again),
-                // The beginning of what is inside was not kept.
-                Command::Ready(_) if self.decoder.is_inside() => return Err(Fault::Early),
-                Command::Ready(ready) => {
-                    self.stage = Stage::Traffic;
-                    Said::Ready(Box::new(ready))
-                }
-                Command::Error(reason) => Said::Error(reason),
-                Command::Ping { ttl, context } if met => Said::Ping { ttl, context },
-                Command::Ping { .. } | Command::Pong | Command::Other => Said::Other,
-            },
+            Some(Item::Command(body)) => self.command(&body)?,
         };
         Ok(Some(said))
+    }
+
+    /// What a command says at that point.
+    fn command(&mut self, body: &Bytes) -> Result<Said, Fault> {
+        if let Stage::Meeting(mechanism) = &mut self.stage {
+            return match mechanism.hear(body).map_err(Fault::Command)? {
+                // The beginning of what is inside was not kept.
+                Step::Met(_) if self.decoder.is_inside() => Err(Fault::Early),
+                Step::Met(ready) => {
+                    self.stage = Stage::Traffic;
+                    Ok(Said::Ready(Box::new(ready)))
+                }
+                Step::Ended(reason) => Ok(Said::Error(reason)),
+                Step::Waits => Ok(Said::Other),
+            };
+        }
+        match command::parse(body).map_err(Fault::Command)? {
+            Command::Ready(_) => Err(Fault::Again),
+            Command::Error(reason) => Ok(Said::Error(reason)),
+            Command::Ping { ttl, context } => Ok(Said::Ping { ttl, context }),
+            Command::Pong | Command::Other => Ok(Said::Other),
+        }
     }
 
     /// Whether it understands PING: from ZMTP 3.1 on.
@@ -273,6 +283,17 @@ mod tests {
         );
         assert!(!Fault::Stranger(Stranger::Older("ZMTP 1.0")).can_be_told());
         assert!(Fault::Early.can_be_told());
+    }
+
+    #[test]
+    fn nothing_of_a_message_before_ready_is_kept() {
+        let (mut session, mut spare) = (Session::default(), Spare::default());
+        let mut bytes = stream(&[(MORE, &[7; 500])]);
+        bytes.extend_from_slice(&[MORE, 200, 7]);
+        let mut input = Input::from(bytes);
+        let said = session.next(&mut input, BOUNDS, &mut spare);
+        assert!(matches!(said, Ok(None)), "{said:?}");
+        assert_eq!((session.is_inside(), session.held()), (true, 0));
     }
 
     #[test]

@@ -1,0 +1,88 @@
+//! The headers of requests that workers have: copied, since an answer of the gateway's own would need them and a frame
+//! must not keep what it was received in, into memory that is used again.
+
+use crate::frame::Frame;
+
+/// Emptied places that are kept, to be used again.
+const PLACES_KEPT: usize = 1024;
+
+/// Bytes that a place may have room for and still be kept: usual headers, such as a number or a trace's, are shorter.
+const ROOM_KEPT: usize = 512;
+
+/// Bytes in which a header's length stands before it.
+const LENGTH: usize = size_of::<u64>();
+
+/// One request's headers, each behind its length; without any it has no memory.
+#[derive(Debug, Default)]
+pub(super) struct Kept(Vec<u8>);
+
+/// Memory for those to come.
+#[derive(Debug, Default)]
+pub(super) struct Shelf(Vec<Vec<u8>>);
+
+impl Shelf {
+    /// Copies these headers.
+    pub(super) fn keep<F: Frame>(&mut self, headers: &[F]) -> Kept {
+        if headers.is_empty() {
+            return Kept::default();
+        }
+        let mut bytes = self.0.pop().unwrap_or_default();
+        let size = headers.iter().map(|header| LENGTH + header.bytes().len());
+        bytes.reserve_exact(size.sum());
+        for header in headers {
+            let header = header.bytes();
+            bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(header);
+        }
+        Kept(bytes)
+    }
+
+    /// These are not needed any more.
+    pub(super) fn give_back(&mut self, Kept(mut bytes): Kept) {
+        if (1..=ROOM_KEPT).contains(&bytes.capacity()) && self.0.len() < PLACES_KEPT {
+            bytes.clear();
+            self.0.push(bytes);
+        }
+    }
+}
+
+impl Kept {
+    /// The headers, as frames of their own.
+    pub(super) fn frames<F: Frame>(&self) -> Vec<F> {
+        let mut frames = Vec::new();
+        let mut rest = &self.0[..];
+        while let Some((length, behind)) = rest.split_first_chunk::<LENGTH>() {
+            let (header, others) = behind.split_at(u64::from_le_bytes(*length) as usize);
+            frames.push(F::from(header.to_vec()));
+            rest = others;
+        }
+        frames
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_come_back_as_they_were_and_memory_is_used_again() {
+        let mut shelf = Shelf::default();
+        let all: [&[Vec<u8>]; 4] = [
+            &[],
+            &[vec![]],
+            &[b"id".to_vec(), vec![], vec![7; 300]],
+            &[vec![0; 9]],
+        ];
+        for headers in all {
+            let kept = shelf.keep(headers);
+            assert_eq!(kept.frames::<Vec<u8>>(), headers);
+            assert_eq!(kept.0.capacity() == 0, headers.is_empty());
+            shelf.give_back(kept);
+            // One place serves them all, each in its turn.
+            assert!(shelf.0.len() <= 1);
+        }
+        let large = shelf.keep(&[vec![7; ROOM_KEPT]]);
+        shelf.give_back(large);
+        assert_eq!(shelf.0.len(), 0, "what was grown for one is given back");
+    }
+}

@@ -1,0 +1,438 @@
+//! A connection without its stream, driven as the engine drives one: what a peer says comes in any pieces, time passes
+//! in between, and what is said to it is written as far as it takes that. It is held against a reading of the whole
+//! that is too simple to be wrong: what the property test and the fuzz target have in common. Needs `codec`.
+
+use std::io::IoSlice;
+use std::time::Duration;
+
+use gateway::engine::native::bytes::{Bytes, Input, Spare};
+use gateway::engine::native::liveness::{HANDSHAKE_MAX, Liveness, Over, Stage, Verdict, View};
+use gateway::engine::native::outbox::Outbox;
+use gateway::engine::native::zmtp::command::{self, COMMAND_MAX, Command};
+use gateway::engine::native::zmtp::decoder::Bounds;
+use gateway::engine::native::zmtp::greeting::{LENGTH, OURS};
+use gateway::engine::native::zmtp::session::{self, Fault, Session};
+use gateway::engine::native::zmtp::{COMMAND, LONG, MORE, handshake, put_frame};
+use gateway::frame::Frame;
+use gateway::snapshot::Workers;
+
+use super::codec::{self, expected};
+
+/// Small, so that a fuzzer gets beyond them.
+pub const BOUNDS: Bounds = Bounds {
+    bytes: 600,
+    frames: 4,
+};
+
+/// What a decoder may have room for beyond twice what has come.
+const ROOM: u64 = 16 << 10;
+
+/// Where a greeting says the minor version: PING came with 3.1.
+const MINOR: usize = 11;
+
+/// What a connection is.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Of a pool, rather than of a frontend.
+    pub pool: bool,
+    /// It is pinged each second, if it is of a pool.
+    pub heartbeat: bool,
+    /// Bytes that the peer takes of what is written, after each piece that it says.
+    pub takes: usize,
+}
+
+impl Settings {
+    /// Any byte is some of them.
+    pub fn of(byte: u8) -> Self {
+        Self {
+            pool: byte & 1 != 0,
+            heartbeat: byte & 2 != 0,
+            takes: [0, 5, 1 << 10, 1 << 30][usize::from(byte >> 2 & 3)],
+        }
+    }
+}
+
+/// One piece of what the peer says: how long it is, and what time has passed before. Any byte is one.
+fn step(byte: u8) -> (usize, Duration) {
+    let sizes = [1, 2, 7, 60, 300, 5_000, 70_000, usize::MAX];
+    let millis = [0, 0, 1, 150, 1_100, 5_000, 31_000, 1_000_000];
+    let (size, time) = (usize::from(byte & 7), usize::from(byte >> 3 & 7));
+    (sizes[size], Duration::from_millis(millis[time]))
+}
+
+/// Drives a connection whose peer says `bytes`, in pieces by `steps` (in turn; at least one), and asserts all that must
+/// hold.
+pub fn drive(settings: Settings, steps: &[u8], mut bytes: &[u8]) {
+    let expected = expected_words(bytes);
+    let mut side = Side::new(settings);
+    side.understands_ping = bytes.get(MINOR).is_some_and(|minor| *minor > 0);
+    for &byte in steps.iter().cycle() {
+        let (size, time) = step(byte);
+        side.pass(time);
+        if bytes.is_empty() || side.ended {
+            break;
+        }
+        let (piece, rest) = bytes.split_at(size.min(bytes.len()));
+        bytes = rest;
+        side.hear(piece);
+        side.write(settings.takes);
+    }
+    side.write(usize::MAX / 2);
+    match side.ended {
+        true => assert!(expected.starts_with(&side.heard), "{:?}", side.heard),
+        false => assert_eq!(side.heard, expected),
+    }
+    side.has_said_what_it_should();
+}
+
+struct Side {
+    settings: Settings,
+    /// By its greeting.
+    understands_ping: bool,
+    session: Session,
+    liveness: Liveness,
+    outbox: Outbox,
+    spare: Spare,
+    stage: Stage,
+    now: Duration,
+    came: u64,
+    ttl: Option<Duration>,
+    /// What the peer said, in words.
+    heard: Vec<String>,
+    /// The bodies of the commands that it must be told, PINGs left out.
+    owed: Vec<Vec<u8>>,
+    /// What it was told, as far as it took it.
+    sent: Vec<u8>,
+    /// Nobody listens to it any more.
+    ended: bool,
+}
+
+impl Side {
+    fn new(settings: Settings) -> Self {
+        let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+        outbox.put(&mut spare, |into| into.extend_from_slice(&OURS));
+        Self {
+            settings,
+            understands_ping: false,
+            session: Session::default(),
+            liveness: Liveness::new(Duration::ZERO),
+            outbox,
+            spare,
+            stage: Stage::New,
+            now: Duration::ZERO,
+            came: 0,
+            ttl: None,
+            heard: Vec::new(),
+            owed: Vec::new(),
+            sent: Vec::new(),
+            ended: false,
+        }
+    }
+
+    /// Time passes, and the connection is looked at.
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        let pinged = self.settings.heartbeat && self.settings.pool;
+        let pinged = pinged && self.session.understands_ping();
+        let view = View {
+            stage: self.stage,
+            heartbeat: pinged.then_some(Duration::from_secs(1)),
+            waits: !self.outbox.is_empty(),
+        };
+        match self.liveness.judge(view, self.now) {
+            Verdict::Rest(next) => assert!(next.is_none_or(|at| at > self.now), "{next:?}"),
+            Verdict::Ping(next) => {
+                assert!(next > self.now, "{next:?}");
+                assert!(self.stage == Stage::Known && self.outbox.is_empty());
+                assert!(pinged && self.understands_ping);
+                self.outbox.put(&mut self.spare, command::put_ping);
+            }
+            Verdict::Over(over) => {
+                let (met, age) = (self.stage == Stage::Known, self.liveness.age(self.now));
+                let may_be = match over {
+                    Over::Handshake => !met && age >= HANDSHAKE_MAX,
+                    Over::Goodbye => false,
+                    Over::HalfMessage => met && self.session.is_inside(),
+                    Over::Ttl => met && self.ttl.is_some(),
+                    Over::Heartbeat => met && pinged,
+                };
+                assert!(may_be, "{over:?} after {age:?}");
+                self.ended = true;
+            }
+        }
+    }
+
+    /// The peer says so many bytes more.
+    fn hear(&mut self, mut piece: &[u8]) {
+        let mut whole = false;
+        while !piece.is_empty() && !self.ended {
+            let before = piece.len();
+            let mut input = match self.session.direct() {
+                Some(room) => {
+                    let n = room.len().min(piece.len());
+                    assert!(n > 0, "a read must have room");
+                    room[..n].copy_from_slice(&piece[..n]);
+                    self.session.appended(n);
+                    piece = &piece[n..];
+                    Input::default()
+                }
+                None => Input::from(std::mem::take(&mut piece).to_vec()),
+            };
+            let mut left = before - piece.len();
+            self.came += left as u64;
+            self.liveness.heard(left, self.now);
+            while !self.ended {
+                match self.session.next(&mut input, BOUNDS, &mut self.spare) {
+                    Ok(None) => {
+                        assert!(input.rest().is_empty(), "it takes all that it is given");
+                        break;
+                    }
+                    Ok(Some(said)) => {
+                        // Whatever is whole now took a byte of these at least.
+                        let before = std::mem::replace(&mut left, input.rest().len());
+                        assert!(left < before, "it says more than has come");
+                        whole |=
+                            matches!(said, session::Said::Message(_) | session::Said::Oversize(_));
+                        self.obey(said);
+                    }
+                    Err(fault) => {
+                        if fault.can_be_told() {
+                            self.tell_error(&fault.to_string());
+                        }
+                        self.heard.push(fault_word(&fault));
+                        self.ended = true;
+                    }
+                }
+            }
+            let held = self.session.held();
+            assert!(held <= BOUNDS.bytes + COMMAND_MAX, "it holds {held} bytes");
+            assert!(held <= 2 * self.came + ROOM, "{held} of {}", self.came);
+        }
+        let inside = self.stage == Stage::Known && self.session.is_inside();
+        self.liveness.inside(inside, whole, self.now);
+    }
+
+    /// Does what the engine does about what a peer says.
+    fn obey(&mut self, said: session::Said) {
+        self.heard.push(word(&said));
+        match said {
+            session::Said::Ready(ready) => {
+                assert!(self.stage == Stage::New && ready.identity.len() <= 255);
+                let announced = match self.settings.pool {
+                    true => {
+                        handshake::worker(&ready.socket_type, Workers::Auto).map(|it| it.announced)
+                    }
+                    false => handshake::client(&ready.socket_type).map(|it| it.announced),
+                };
+                match announced {
+                    Ok(announced) => {
+                        self.stage = Stage::Known;
+                        let size = (announced.len() as u32).to_be_bytes();
+                        let front = b"\x05READY\x0bSocket-Type";
+                        let body = [&front[..], &size, announced.as_bytes()].concat();
+                        self.owe(body, |into| command::put_ready(into, announced));
+                    }
+                    Err(why) => {
+                        self.tell_error(&why);
+                        self.ended = true;
+                    }
+                }
+            }
+            session::Said::Ping { ttl, context } => {
+                assert_eq!(self.stage, Stage::Known);
+                self.ttl = (ttl > 0).then(|| Duration::from_millis(100) * u32::from(ttl));
+                self.liveness.promise(self.ttl);
+                let body = [b"\x04PONG", &context[..]].concat();
+                self.owe(body, |into| command::put_pong(into, &context));
+            }
+            session::Said::Message(frames) => {
+                assert_eq!(self.stage, Stage::Known);
+                assert!((1..=BOUNDS.frames).contains(&frames.len()));
+                assert!(gateway::frame::size(&frames) <= BOUNDS.bytes);
+                self.spare.recycle(frames);
+            }
+            session::Said::Oversize(frames) => {
+                assert_eq!(self.stage, Stage::Known);
+                assert!(frames.len() <= BOUNDS.frames);
+                assert!(gateway::frame::size(&frames) <= BOUNDS.bytes);
+            }
+            session::Said::Error(_) => self.ended = true,
+            session::Said::Other => {}
+        }
+    }
+
+    fn tell_error(&mut self, why: &str) {
+        let reason = &why.as_bytes()[..why.len().min(255)];
+        let body = [b"\x05ERROR", &[reason.len() as u8][..], reason].concat();
+        self.owe(body, |into| command::put_error(into, why));
+    }
+
+    /// Says a command, of which this must come out.
+    fn owe(&mut self, body: Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+        self.owed.push(body);
+        self.outbox.put(&mut self.spare, put);
+    }
+
+    /// The peer takes so many bytes.
+    fn write(&mut self, mut most: usize) {
+        let before = self.outbox.unwritten();
+        let sent = &mut self.sent;
+        let all = self
+            .outbox
+            .write(&mut self.spare, |slices: &[IoSlice<'_>]| {
+                let before = sent.len();
+                for slice in slices {
+                    let n = slice.len().min(most);
+                    most -= n;
+                    sent.extend_from_slice(&slice[..n]);
+                }
+                Ok(sent.len() - before)
+            });
+        assert_eq!(all.unwrap(), self.outbox.is_empty());
+        self.liveness.wrote(before - self.outbox.unwritten());
+    }
+
+    /// What it was told is a greeting and whole commands: those that were owed to it, in their order, and PINGs.
+    fn has_said_what_it_should(&self) {
+        let (greeting, frames) = self.sent.split_at(LENGTH);
+        assert_eq!(greeting, OURS);
+        let endless = Bounds {
+            bytes: u64::MAX,
+            frames: usize::MAX,
+        };
+        let mut again = Vec::new();
+        let mut commands = Vec::new();
+        for said in expected(frames, endless) {
+            let codec::Said::Command(body) = said else {
+                panic!("{said:?}");
+            };
+            put_frame(&mut again, COMMAND, &body);
+            assert!(command::parse(&Bytes::from(body.clone())).is_ok());
+            commands.push(body);
+        }
+        assert_eq!(again, frames, "nothing but whole commands");
+        commands.retain(|body| !body.starts_with(b"\x04PING"));
+        assert_eq!(commands, self.owed);
+    }
+}
+
+fn word(said: &session::Said) -> String {
+    let owned = |frames: &[Bytes]| {
+        let frames = frames.iter().map(|it| it.bytes().to_vec());
+        frames.collect::<Vec<_>>()
+    };
+    match said {
+        session::Said::Message(frames) => format!("message {:?}", owned(frames)),
+        session::Said::Oversize(frames) => format!("oversize {:?}", owned(frames)),
+        other => format!("{other:?}"),
+    }
+}
+
+/// How precisely a stranger is named depends on how much of it comes at once.
+fn fault_word(fault: &Fault) -> String {
+    match fault {
+        Fault::Stranger(_) => "a stranger".into(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// What a peer says that says `bytes`, read at leisure from the whole.
+fn expected_words(bytes: &[u8]) -> Vec<String> {
+    let begins = |at: usize, rule: fn(u8) -> bool| bytes.get(at).is_none_or(|byte| rule(*byte));
+    let sound = begins(0, |byte| byte == 0xff)
+        && begins(9, |byte| byte & 1 == 1)
+        && begins(10, |byte| byte >= 3);
+    let Some((greeting, mut rest)) = bytes.split_at_checked(LENGTH).filter(|_| sound) else {
+        return match sound {
+            true => Vec::new(),
+            false => vec!["a stranger".into()],
+        };
+    };
+    // Of the mechanism's field, what follows the first zero means nothing.
+    let name = greeting[12..32].split(|byte| *byte == 0).next();
+    if name != Some(b"NULL") {
+        return vec!["a stranger".into()];
+    }
+    let mut words = Vec::new();
+    // Until READY, frame by frame.
+    let mut inside = false;
+    loop {
+        let end = match frame_length(rest) {
+            Some(end) if end <= rest.len() as u64 => end as usize,
+            // It is not whole, or no frame; either is told alike before READY and after it.
+            _ => {
+                words.extend(expected(rest, BOUNDS).into_iter().flat_map(traffic));
+                return words;
+            }
+        };
+        let (frame, others) = rest.split_at(end);
+        rest = others;
+        if frame[0] & COMMAND == 0 {
+            inside = true;
+            if frame[0] & MORE == 0 {
+                words.push(fault_word(&Fault::Early));
+                return words;
+            }
+            continue;
+        }
+        let header = if frame[0] & LONG == 0 { 2 } else { 9 };
+        match command::parse(&Bytes::from(frame[header..].to_vec())) {
+            Ok(Command::Ready(_)) if inside => {
+                words.push(fault_word(&Fault::Early));
+                return words;
+            }
+            Ok(Command::Ready(ready)) => {
+                words.push(word(&session::Said::Ready(Box::new(ready))));
+                break;
+            }
+            Ok(Command::Error(reason)) => words.push(word(&session::Said::Error(reason))),
+            Ok(_) => words.push(word(&session::Said::Other)),
+            Err(fault) => {
+                words.push(fault_word(&Fault::Command(fault)));
+                return words;
+            }
+        }
+    }
+    for said in expected(rest, BOUNDS) {
+        words.extend(traffic(said));
+        if words
+            .last()
+            .is_some_and(|word| word.starts_with("Again") || word.starts_with("Command"))
+        {
+            break;
+        }
+    }
+    words
+}
+
+/// Bytes of the first frame, if its header is there and sound.
+fn frame_length(bytes: &[u8]) -> Option<u64> {
+    let flags = *bytes.first()?;
+    let header = if flags & LONG == 0 { 2 } else { 9 };
+    let size = bytes.get(1..header)?;
+    let size = size
+        .iter()
+        .fold(0, |size, byte| size << 8 | u64::from(*byte));
+    let fault = matches!(
+        expected(&bytes[..header], BOUNDS)[..],
+        [codec::Said::Fault(_)]
+    );
+    (!fault).then(|| size.saturating_add(header as u64))
+}
+
+/// What something whole means after READY.
+fn traffic(said: codec::Said) -> Option<String> {
+    let fault = |fault| fault_word(&fault);
+    Some(match said {
+        codec::Said::Message(frames) => format!("message {frames:?}"),
+        codec::Said::Oversize(frames) => format!("oversize {frames:?}"),
+        codec::Said::Fault(why) => fault(Fault::Frame(why)),
+        codec::Said::Command(body) => match command::parse(&Bytes::from(body)) {
+            Ok(Command::Ready(_)) => fault(Fault::Again),
+            Ok(Command::Error(reason)) => word(&session::Said::Error(reason)),
+            Ok(Command::Ping { ttl, context }) => word(&session::Said::Ping { ttl, context }),
+            Ok(Command::Pong | Command::Other) => word(&session::Said::Other),
+            Err(why) => fault(Fault::Command(why)),
+        },
+    })
+}
