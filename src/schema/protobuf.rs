@@ -84,9 +84,11 @@ impl<'a, G: Gather> Walk<'a, G> {
         loop {
             let seen = &mut open.seen;
             reader.plain_fields(&message.plain, self.reject_unknown, |number| {
-                // Plain fields are known ones, so that each has an index.
-                if let (Some(seen), Some(index)) = (&mut *seen, message.by_number(number)) {
-                    seen.insert(index);
+                if let Some(seen) = seen {
+                    // Plain fields are known ones: each has an index.
+                    if let Some(index) = message.by_number(number) {
+                        seen.insert(index);
+                    }
                 }
             });
             if reader.is_empty() {

@@ -22,6 +22,10 @@ pub(super) enum Tail {
     LowEight,
     /// A text whose length the marker holds.
     Text,
+    /// A length of one byte and a text.
+    LongText,
+    /// A length of one byte and as many bytes.
+    Binary,
 }
 
 /// Markers from the first to the last are followed so.
@@ -47,7 +51,8 @@ pub(super) fn tails(kind: Kind) -> &'static Tails {
     static BOOL: Tails = of(&[(0xc2, 0xc3, Tail::Nothing)]);
     static FLOAT: Tails = of(&[(0xca, 0xca, Tail::Four)]);
     static DOUBLE: Tails = of(&[(0xcb, 0xcb, Tail::Eight)]);
-    static STRING: Tails = of(&[(0xa0, 0xbf, Tail::Text)]);
+    static STRING: Tails = of(&[(0xa0, 0xbf, Tail::Text), (0xd9, 0xd9, Tail::LongText)]);
+    static BYTES: Tails = of(&[(0xc4, 0xc4, Tail::Binary)]);
     static INT32: Tails = of(&[
         (0x00, 0x7f, Tail::Nothing),
         (0xcc, 0xcc, Tail::One),
@@ -88,11 +93,12 @@ pub(super) fn tails(kind: Kind) -> &'static Tails {
         Kind::Float => &FLOAT,
         Kind::Double => &DOUBLE,
         Kind::String { .. } => &STRING,
+        Kind::Bytes => &BYTES,
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => &INT32,
         Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => &INT64,
         Kind::Uint32 | Kind::Fixed32 => &UINT32,
         Kind::Uint64 | Kind::Fixed64 => &UINT64,
-        Kind::Bytes | Kind::Enum(_) | Kind::Message(_) | Kind::Group(_) => &OTHER,
+        Kind::Enum(_) | Kind::Message(_) | Kind::Group(_) => &OTHER,
     }
 }
 
@@ -120,7 +126,7 @@ fn list<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
 }
 
 /// A value in one of these ways.
-#[inline]
+#[inline(always)]
 pub(super) fn scalar<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
     let (&marker, rest) = bytes.split_first()?;
     // A branch for each size: a processor that foresees them looks at the next value before this one's size
@@ -136,6 +142,14 @@ pub(super) fn scalar<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
         Tail::Text => {
             let size = usize::from(marker & 0x1f);
             begins_with_text(rest, size).then(|| &rest[size..])
+        }
+        Tail::LongText => {
+            let (&size, rest) = rest.split_first()?;
+            begins_with_text(rest, size.into()).then(|| &rest[size.into()..])
+        }
+        Tail::Binary => {
+            let (&size, rest) = rest.split_first()?;
+            rest.get(size.into()..)
         }
         Tail::Other => None,
     }

@@ -175,7 +175,14 @@ mod tests {
         let mut plain = 0;
         for kind in KINDS {
             for marker in 0..=u8::MAX {
-                for (first, rest) in [(0, 0), (0x7f, 0xff), (0x80, 0), (0xff, 0xff), (b'a', b'a')] {
+                for (first, rest) in [
+                    (0, 0),
+                    (0x7f, 0xff),
+                    (0x80, 0),
+                    (0xff, 0xff),
+                    (20, b'a'),
+                    (b'a', b'a'),
+                ] {
                     for size in 0..40 {
                         let mut value = vec![rest; size];
                         if let Some(byte) = value.first_mut() {
