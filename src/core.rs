@@ -13,9 +13,12 @@ mod answer;
 mod arrival;
 mod counting;
 mod ending;
+mod event;
 mod handout;
 mod ledger;
 mod notes;
+mod open;
+mod request;
 mod shelf;
 mod token;
 
@@ -28,115 +31,23 @@ use rustc_hash::FxHashMap;
 use tracing::debug;
 
 use crate::deadline::Deadlines;
-use crate::frame::{self, ClientKind, Envelope, Frame, Message};
-use crate::metrics::{EngineCounters, Inquiries};
+use crate::frame::{self, ClientKind, Frame, Message};
+use crate::metrics::Inquiries;
 use crate::pool::{Pool, Seat, WorkerKind};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::RoutePlace;
 use crate::snapshot::{FrontendId, PoolId, PoolSettings, Route, RouteId, Snapshot};
 use counting::Counts;
-use shelf::{Kept, Shelf};
+use shelf::Shelf;
 use token::Name;
 
+pub use event::{Event, Outlet, PeerId};
 pub use ledger::{Fate, Ledger, Outcome};
 pub use notes::{Note, Particulars, QUIET, What};
 
 use notes::Notes;
-
-/// A connection, as its engine numbers it. Never used twice, so a late answer can't reach a stranger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerId(pub u64);
-
-/// What an engine tells the core.
-#[derive(Debug)]
-pub enum Event<F> {
-    /// A client came to a frontend.
-    ClientCame {
-        /// Its connection.
-        peer: PeerId,
-        /// Where it came.
-        frontend: FrontendId,
-        /// Its socket type.
-        kind: ClientKind,
-        /// Its identity, as it names itself or as the engine named it; for tokens and logs.
-        identity: Vec<u8>,
-    },
-    /// A worker came to a pool.
-    WorkerCame {
-        /// Its connection.
-        peer: PeerId,
-        /// Where it came.
-        pool: PoolId,
-        /// Its socket type.
-        kind: WorkerKind,
-        /// It stands for any number of workers that the engine can't tell apart.
-        crowd: bool,
-    },
-    /// A complete message from a client or a worker.
-    Message {
-        /// Who sent it.
-        peer: PeerId,
-        /// Its frames; of one with more than `limits.frames`, at least one more than those.
-        frames: Vec<F>,
-    },
-    /// A complete message over `limits.message`, which the engine skipped as it came.
-    Oversize {
-        /// Who sent it.
-        peer: PeerId,
-        /// What was kept of it: leading frames, each whole.
-        frames: Vec<F>,
-    },
-    /// A worker whose [`Outlet::to_worker`] failed can take more.
-    Writable {
-        /// Which worker.
-        peer: PeerId,
-    },
-    /// An answer that the outlet kept for a client ([`Fate::Waiting`]) met its fate.
-    Settled {
-        /// What the answer was.
-        outcome: Outcome,
-        /// What became of it; not [`Fate::Waiting`] again.
-        fate: Fate,
-    },
-    /// A client or a worker went.
-    Gone {
-        /// Who.
-        peer: PeerId,
-    },
-    /// Time passed.
-    Tick,
-    /// Another configuration takes hold. What the engine has for its new frontends and pools is there.
-    Reload {
-        /// The configuration.
-        snapshot: Arc<Snapshot>,
-    },
-    /// The gateway shuts down: no new requests; those held may finish until `deadline`.
-    Drain {
-        /// When what is left is rejected.
-        deadline: Duration,
-    },
-}
-
-/// Where the core's effects go: the engine's sending half. Calls never block.
-pub trait Outlet<F> {
-    /// Hands a request to a worker: `head`, small frames to copy, then `body`. If the worker can't
-    /// take it, the body comes back whole, and [`Event::Writable`] or [`Event::Gone`] follows.
-    fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: Vec<F>) -> Result<(), Vec<F>>;
-
-    /// Hands a client its answer, and says what became of it. What waits for the client to read is
-    /// the outlet's to bound, and its fate to tell by [`Event::Settled`].
-    fn to_client(&mut self, client: PeerId, frames: Vec<F>, outcome: Outcome) -> Fate;
-
-    /// What the engine has counted; asked for now and then.
-    fn counters(&self) -> EngineCounters {
-        EngineCounters::default()
-    }
-
-    /// How many connections stand behind a pool's crowd; none from an engine that knows each worker.
-    fn connections(&self, _pool: PoolId) -> Option<usize> {
-        None
-    }
-}
+use open::Open;
+use request::{Asker, Request, Return, State, copies};
 
 /// Requests, who holds them, and what was decided.
 #[derive(Debug)]
@@ -146,18 +57,22 @@ pub struct Core<F> {
     peers: FxHashMap<PeerId, Peer>,
     clients: usize,
     pools: Vec<Pool>,
-    requests: FxHashMap<u64, Request<F>>,
-    /// The last request's number. Never used twice.
-    number: u64,
+    requests: Open<F>,
     deadlines: Deadlines,
-    /// The last token that was written, whose memory is used again.
-    token: Vec<u8>,
-    shelf: Shelf,
+    spare: Spare,
     /// When what is left is rejected; set once the gateway drains.
     drain: Option<Duration>,
     counts: Counts,
     inquiries: Inquiries,
     notes: Notes,
+}
+
+/// Memory that is used again.
+#[derive(Debug, Default)]
+struct Spare {
+    /// The last token that was written.
+    token: Vec<u8>,
+    headers: Shelf,
 }
 
 /// The configuration in force, or that a request came under. Each request shares it: counted without atomics, which
@@ -203,48 +118,6 @@ struct Client {
     asked: u64,
 }
 
-/// An accepted message that waits for its one answer.
-#[derive(Debug)]
-struct Request<F> {
-    client: PeerId,
-    /// [`Client::asked`] when it came.
-    asked: u64,
-    name: Rc<Name>,
-    envelope: Envelope<F>,
-    route: RoutePlace,
-    errors: ErrorEncoding,
-    /// What it is judged by, and so is its answer; its route is of it.
-    snapshot: Rc<Current>,
-    bytes: u64,
-    arrived: Duration,
-    state: State<F>,
-}
-
-#[derive(Debug)]
-enum State<F> {
-    /// In its pool's queue, with type, headers and payload.
-    Waiting(Vec<F>),
-    /// At a worker; the headers are kept for an answer of our own.
-    Held {
-        worker: PeerId,
-        /// It was handed out with the client's bare identity, and is answered with that.
-        bare: bool,
-        headers: Kept,
-    },
-}
-
-/// Where a rejection goes and how it is written.
-struct Return<F> {
-    /// What it would have gone by.
-    route: RouteId,
-    client: PeerId,
-    asked: u64,
-    envelope: Envelope<F>,
-    headers: Vec<F>,
-    errors: ErrorEncoding,
-    generation: u64,
-}
-
 impl<F: Frame> Core<F> {
     /// A core that works by `snapshot` and has no peers.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
@@ -254,11 +127,9 @@ impl<F: Frame> Core<F> {
             now: Duration::ZERO,
             peers: FxHashMap::default(),
             clients: 0,
-            requests: FxHashMap::default(),
-            number: 0,
+            requests: Open::default(),
             deadlines: Deadlines::default(),
-            token: Vec::new(),
-            shelf: Shelf::default(),
+            spare: Spare::default(),
             drain: None,
             counts: Counts::default(),
             inquiries: Inquiries::default(),
@@ -290,16 +161,8 @@ impl<F: Frame> Core<F> {
                 kind,
                 crowd,
             } => self.worker_came(peer, pool, kind, crowd, out),
-            Event::Message { peer, frames } => match self.peers.get(&peer) {
-                Some(Peer::Client(_)) => self.request(peer, frames, false, out),
-                Some(&Peer::Worker(worker)) => self.answer(worker, frames, out),
-                None => {}
-            },
-            Event::Oversize { peer, frames } => match self.peers.get(&peer) {
-                Some(Peer::Client(_)) => self.request(peer, frames, true, out),
-                Some(&Peer::Worker(worker)) => self.oversize_answer(worker, frames, out),
-                None => {}
-            },
+            Event::Message { peer, frames } => self.message(peer, frames, false, out),
+            Event::Oversize { peer, frames } => self.message(peer, frames, true, out),
             Event::Writable { peer } => self.writable(peer, out),
             // It moves no deadline, and there is one for each answer.
             Event::Settled { outcome, fate } => return self.counts.settled(outcome, fate),
@@ -484,44 +347,4 @@ impl<F: Frame> Core<F> {
         self.notes
             .note(self.now, what, &pool.settings().name, particulars);
     }
-}
-
-impl<F: Frame> Request<F> {
-    /// It must wait.
-    fn compact(&mut self) {
-        if let State::Waiting(body) = &mut self.state {
-            compact(body);
-        }
-    }
-
-    fn route(&self) -> &Route {
-        self.snapshot.routes.at(self.route)
-    }
-
-    /// Where an answer of the gateway's own goes.
-    fn give_up(self) -> Return<F> {
-        let route = self.route().id;
-        let headers = match self.state {
-            State::Waiting(body) => copies(frame::headers(&body)),
-            State::Held { headers, .. } => headers.frames(),
-        };
-        Return {
-            route,
-            client: self.client,
-            asked: self.asked,
-            envelope: self.envelope,
-            headers,
-            errors: self.errors,
-            generation: self.snapshot.generation,
-        }
-    }
-}
-
-fn compact<F: Frame>(frames: &mut Vec<F>) {
-    *frames = std::mem::take(frames).into_iter().map(F::compact).collect();
-}
-
-fn copies<F: Frame>(frames: &[F]) -> Vec<F> {
-    let copy = |frame: &F| F::from(frame.bytes().to_vec());
-    frames.iter().map(copy).collect()
 }

@@ -18,6 +18,8 @@ const EMPTY_LANES: usize = 16;
 #[derive(Debug, Default)]
 pub struct Deadlines {
     lanes: Vec<Lane>,
+    /// No deadline in the lanes is earlier: so long nothing expires, and no lane is looked at.
+    earliest: Duration,
     /// Entries added since the last sweep and before it; at least those in the lanes.
     entries: usize,
     /// Of these, those whose request ended.
@@ -35,6 +37,7 @@ impl Deadlines {
     /// Starts the clock of request `number` at `now`.
     pub fn add(&mut self, number: u64, now: Duration, timeout: Duration) {
         let entry = (now.saturating_add(timeout), number);
+        self.earliest = self.earliest.min(entry.0);
         self.entries += 1;
         match self.lanes.iter_mut().find(|lane| lane.timeout == timeout) {
             Some(lane) => lane.queue.push_back(entry),
@@ -68,7 +71,15 @@ impl Deadlines {
     }
 
     /// Takes out a request that is `alive` and whose deadline is at `now` or before. The caller ends it.
+    #[inline]
     pub fn expired(&mut self, now: Duration, alive: impl Fn(u64) -> bool) -> Option<u64> {
+        if now < self.earliest {
+            return None;
+        }
+        self.first_expired(now, alive)
+    }
+
+    fn first_expired(&mut self, now: Duration, alive: impl Fn(u64) -> bool) -> Option<u64> {
         for lane in &mut self.lanes {
             while let Some(&(_, number)) = lane.queue.front().filter(|(at, _)| *at <= now) {
                 lane.queue.pop_front();
@@ -80,6 +91,7 @@ impl Deadlines {
                 self.dead = self.dead.saturating_sub(1);
             }
         }
+        self.earliest = self.next().unwrap_or(Duration::MAX);
         None
     }
 }

@@ -41,16 +41,11 @@ pub struct Latency {
 impl Latency {
     /// Counts one that took so long.
     pub fn add(&mut self, took: Duration) {
-        let us = took.as_secs().saturating_mul(1_000_000);
-        let us = us.saturating_add(u64::from(took.subsec_nanos().div_ceil(1_000)));
-        let us = u32::try_from(us).unwrap_or(u32::MAX);
-        // Every bound is compared: without a branch to mispredict, that is cheaper than to search.
-        let bucket: usize = LATENCY_BOUNDS_US
-            .iter()
-            .map(|bound| usize::from(us > *bound))
-            .sum();
+        let ns = took.as_secs().saturating_mul(1_000_000_000);
+        let ns = ns.saturating_add(u64::from(took.subsec_nanos()));
+        let us = ns.div_ceil(1_000);
+        let bucket = LATENCY_BOUNDS_US.partition_point(|bound| us > u64::from(*bound));
         self.buckets[bucket] += 1;
-        let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         self.sum_ns = self.sum_ns.saturating_add(ns);
     }
 }

@@ -9,90 +9,35 @@
 //! of the others' way, until a worker that can take it is free.
 
 mod free;
+mod held;
+mod worker;
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::core::PeerId;
 use crate::metrics::{PoolCounters, PoolSample};
-use crate::snapshot::{Balance, IdentityMode, PoolSettings};
+use crate::snapshot::{IdentityMode, PoolSettings};
 use free::Free;
+use held::Held;
+use worker::{Worker, capacity};
+
+pub use held::HeldAt;
+pub use worker::WorkerKind;
 
 /// Waiting entries that may be dead before a sweep is worth its while.
 const SWEEP_SLACK: usize = 64;
 
-/// Clients that a worker may owe an answer under `identity: client`. One that let so many requests time
-/// out is broken, and what it owes must not grow for ever: it gets nothing more until it answers.
-const OWED_MAX: usize = 100_000;
-
-/// Load beyond which it makes no difference to the choice of a worker, so that a worker which lets every request
-/// time out costs no memory.
-const LOAD_MAX: usize = 1 << 16;
-
 /// A client's identity as its worker sees it under `identity: client`.
 pub type Identity = Rc<[u8]>;
-
-/// What a worker's handshake says that it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WorkerKind {
-    /// Gets `[identity, type, …]`, holds up to `per_worker`.
-    Dealer,
-    /// Gets `[type, …]` behind an envelope that its socket keeps, holds one.
-    Rep,
-}
 
 /// A worker's place in its pool, for as long as the worker is there; then another's. Whoever keeps it, forgets
 /// it with the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seat(usize);
-
-/// One worker, or the crowd of workers behind a connection that hides them.
-#[derive(Debug)]
-struct Worker {
-    peer: PeerId,
-    kind: WorkerKind,
-    crowd: bool,
-    /// Requests that it may hold.
-    capacity: usize,
-    /// Requests that it holds, by number.
-    held: FxHashSet<u64>,
-    /// Requests that timed out at it since its last answer: they take no room, but a worker that has
-    /// some is chosen after those that have none.
-    overdue: usize,
-    /// The engine can't take more for it now.
-    blocked: bool,
-    /// Under `identity: client`: whose answers it owes, and for which request. Outlives a timeout.
-    owes: HashMap<Identity, u64>,
-}
-
-impl Worker {
-    /// How busy it is, if it can take a request.
-    fn load(&self, balance: Balance) -> Option<usize> {
-        let can_take = !self.blocked
-            && self.held.len() < self.capacity
-            && (self.crowd || self.owes.len() < OWED_MAX);
-        let load = match balance {
-            // A crowd has nobody to be compared with.
-            Balance::LeastBusy if !self.crowd => self.held.len() + self.overdue,
-            _ => 0,
-        };
-        can_take.then_some(load.min(LOAD_MAX))
-    }
-
-    /// It owes this client an answer. A crowd's debts end only with all of its workers, so the older
-    /// half of very many is let go: their requests were lost with a worker that nobody saw go.
-    fn owe(&mut self, client: &Identity, number: u64) {
-        if self.crowd && self.owes.len() >= OWED_MAX {
-            let mut numbers: Vec<u64> = self.owes.values().copied().collect();
-            let middle = *numbers.select_nth_unstable(OWED_MAX / 2).1;
-            self.owes.retain(|_, number| *number > middle);
-        }
-        self.owes.insert(Rc::clone(client), number);
-    }
-}
 
 #[derive(Debug)]
 struct Waiting {
@@ -205,7 +150,7 @@ impl Pool {
             kind,
             crowd,
             capacity,
-            held: FxHashSet::default(),
+            held: Held::default(),
             overdue: 0,
             blocked: false,
             owes: HashMap::new(),
@@ -226,9 +171,7 @@ impl Pool {
             return Vec::new();
         };
         self.free.leave(seat.0);
-        let mut held: Vec<u64> = worker.held.into_iter().collect();
-        held.sort_unstable();
-        held
+        worker.held.numbers()
     }
 
     /// The engine can't take more for this worker now, or can again.
@@ -315,14 +258,14 @@ impl Pool {
         }
     }
 
-    /// The worker has the request now.
-    pub fn hold(&mut self, seat: Seat, number: u64, client: &Identity) {
+    /// The worker has the request now: where, is to be said when it holds it no longer.
+    pub fn hold(&mut self, seat: Seat, number: u64, client: &Identity) -> HeldAt {
         self.counters.handed += 1;
         let there = self.workers.get_mut(seat.0);
         let Some(worker) = there.and_then(Option::as_mut) else {
-            return;
+            return HeldAt::NOWHERE;
         };
-        worker.held.insert(number);
+        let at = worker.held.insert(number);
         let by_client = self.settings.identity == IdentityMode::Client;
         let owes = by_client && worker.kind == WorkerKind::Dealer;
         if owes {
@@ -335,6 +278,7 @@ impl Pool {
             // It may take more of this client's.
             self.unpark(client);
         }
+        at
     }
 
     /// Under `identity: client`: the request that this worker owes this client's answer for. It
@@ -355,13 +299,11 @@ impl Pool {
         Some(number)
     }
 
-    /// The worker answered request `number`, or something else that shows it at work.
-    pub fn answered(&mut self, seat: Seat, number: Option<u64>) {
+    /// The worker answered a request.
+    pub fn answered(&mut self, seat: Seat, number: u64, at: HeldAt) {
         if let Some(worker) = self.worker_mut(seat) {
             worker.overdue = 0;
-            if let Some(number) = number {
-                worker.held.remove(&number);
-            }
+            worker.held.remove(at, number);
             self.place(seat);
         }
     }
@@ -373,13 +315,17 @@ impl Pool {
             true => self.counters.late += 1,
             false => self.counters.unsolicited += 1,
         }
-        self.answered(seat, None);
+        if let Some(worker) = self.worker_mut(seat) {
+            // It shows itself at work.
+            worker.overdue = 0;
+            self.place(seat);
+        }
     }
 
     /// The request timed out at the worker.
-    pub fn overdue(&mut self, seat: Seat, number: u64) {
+    pub fn overdue(&mut self, seat: Seat, number: u64, at: HeldAt) {
         if let Some(worker) = self.worker_mut(seat) {
-            if worker.held.remove(&number) {
+            if worker.held.remove(at, number) {
                 worker.overdue += 1;
             }
             self.place(seat);
@@ -508,15 +454,6 @@ impl Pool {
         }
         self.parked.retain(|_, lane| !lane.is_empty());
         self.dead = 0;
-    }
-}
-
-/// Requests that a worker may hold.
-fn capacity(settings: &PoolSettings, kind: WorkerKind, crowd: bool) -> usize {
-    match kind {
-        _ if crowd => usize::MAX,
-        WorkerKind::Dealer => settings.per_worker as usize,
-        WorkerKind::Rep => 1,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::hint::black_box;
 use std::io::IoSlice;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use gateway::engine::native::bytes::{Bytes, Spare};
 use gateway::engine::native::outbox::Outbox;
 use gateway::engine::native::zmtp;
 use gateway::engine::native::zmtp::decoder::{Bounds, Decoder, Item};
-use gateway::frame::{ClientKind, Frame};
+use gateway::frame::ClientKind;
 use gateway::pool::WorkerKind;
 use gateway::snapshot::{FrontendId, PoolId, RouteId, Snapshot};
 
@@ -135,51 +134,35 @@ fn walk(snapshot: &Snapshot, kind: &[u8], payload: &[u8], rounds: u64) {
     }
 }
 
-/// A frame that costs as little as an engine's.
-#[derive(Clone, Debug)]
-struct Shared(Rc<[u8]>);
-
-impl From<Vec<u8>> for Shared {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes.into())
-    }
-}
-
-impl Frame for Shared {
-    fn bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    fn compact(self) -> Self {
-        self
-    }
-}
-
-/// Takes everything, and keeps the workers' tokens and the emptied lists.
+/// Takes everything, and keeps what a worker needs to answer.
 #[derive(Default)]
 struct Taker {
-    held: Vec<(PeerId, Vec<u8>)>,
-    lists: Vec<Vec<Shared>>,
+    spare: Spare,
+    /// The workers' tokens, each with its length.
+    held: Vec<(PeerId, [u8; TOKEN_MAX], usize)>,
     answered: u64,
 }
 
-impl Outlet<Shared> for Taker {
+/// Longest token of these clients.
+const TOKEN_MAX: usize = 32;
+
+impl Outlet<Bytes> for Taker {
     fn to_worker(
         &mut self,
         worker: PeerId,
         head: &[&[u8]],
-        mut body: Vec<Shared>,
-    ) -> Result<(), Vec<Shared>> {
-        self.held.push((worker, head[0].to_vec()));
-        body.clear();
-        self.lists.push(body);
+        body: Vec<Bytes>,
+    ) -> Result<(), Vec<Bytes>> {
+        let mut token = [0; TOKEN_MAX];
+        token[..head[0].len()].copy_from_slice(head[0]);
+        self.held.push((worker, token, head[0].len()));
+        self.spare.recycle(body);
         Ok(())
     }
 
-    fn to_client(&mut self, _: PeerId, mut frames: Vec<Shared>, _: Outcome) -> Fate {
+    fn to_client(&mut self, _: PeerId, frames: Vec<Bytes>, _: Outcome) -> Fate {
         self.answered += 1;
-        frames.clear();
-        self.lists.push(frames);
+        self.spare.recycle(frames);
         Fate::Delivered
     }
 }
@@ -205,20 +188,30 @@ fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, at_once: u64) {
         };
         core.on(Duration::ZERO, came, &mut taker);
     }
-    let kind = Shared::from(b"PROTOBUF".to_vec());
-    let reply = Shared::from(b"REPLY".to_vec());
-    let payload = Shared::from(PERSON.to_vec());
+    let kind = Bytes::from(b"PROTOBUF".to_vec());
+    let reply = Bytes::from(b"REPLY".to_vec());
+    let payload = Bytes::from(PERSON.to_vec());
     for round in 0..rounds / at_once {
         let now = Duration::from_micros(round);
         for _ in 0..at_once {
-            let mut frames = taker.lists.pop().unwrap_or_default();
-            frames.extend([kind.clone(), payload.clone()]);
+            let mut frames = taker.spare.list();
+            frames.push(kind.clone());
+            frames.push(payload.clone());
             let peer = client;
             core.on(now, Event::Message { peer, frames }, &mut taker);
         }
-        while let Some((peer, token)) = taker.held.pop() {
-            let mut frames = taker.lists.pop().unwrap_or_default();
-            frames.extend([Shared::from(token), reply.clone(), payload.clone()]);
+        while let Some((peer, token, length)) = taker.held.pop() {
+            // As the engine reads it: into memory that is used again.
+            let read = |into: &mut [u8]| {
+                into[..TOKEN_MAX].copy_from_slice(&token);
+                Ok::<_, ()>(length)
+            };
+            let mut input = taker.spare.fill(read).expect("it is read");
+            let mut frames = taker.spare.list();
+            frames.push(input.take(length));
+            frames.push(reply.clone());
+            frames.push(payload.clone());
+            taker.spare.give_back(input);
             core.on(now, Event::Message { peer, frames }, &mut taker);
         }
     }

@@ -1,51 +1,39 @@
 //! From a worker: an answer counts if its worker holds the request, and passes if its reply schema does.
 
-use std::collections::hash_map::Entry;
-
 use super::*;
 
 impl<F: Frame> Core<F> {
-    /// A worker's message: an answer, if it names a request that this worker holds.
-    pub(super) fn answer(&mut self, worker: Worker, mut frames: Vec<F>, out: &mut impl Outlet<F>) {
-        if let Some(request) = self.answered_request(worker, &frames) {
-            let kind = worker.kind;
-            let head = head_frames(kind, &frames);
-            match self.reply_fault(&request, kind, &frames) {
-                None => {
-                    let route = request.route().id;
-                    // Envelope in, worker's head out: for a DEALER that is all that changes.
-                    let Request {
-                        envelope,
-                        client,
-                        asked,
-                        arrived,
-                        state,
-                        ..
-                    } = request;
-                    if let State::Held { headers, .. } = state {
-                        self.shelf.give_back(headers);
-                    }
-                    envelope.replace(head, &mut frames);
-                    let took = self.now.saturating_sub(arrived);
-                    self.counts.route(route).latency.add(took);
-                    let outcome = Outcome::Answered(route);
-                    self.deliver(client, asked, frames, outcome, out);
-                }
-                Some(fault) => self.reject(request.give_up(), fault, out),
-            }
-        }
-        self.dispatch(worker.pool, out);
-    }
-
-    pub(super) fn oversize_answer(
+    /// A worker's message, whole or (`oversize`) what the engine kept of it: an answer, if it names a request that
+    /// this worker holds.
+    pub(super) fn answer(
         &mut self,
         worker: Worker,
-        frames: Vec<F>,
+        mut frames: Vec<F>,
+        oversize: bool,
         out: &mut impl Outlet<F>,
     ) {
         if let Some(request) = self.answered_request(worker, &frames) {
-            let fault = oversize_fault(request.snapshot.limits.message);
-            self.reject(request.give_up(), fault, out);
+            let kind = worker.kind;
+            let head = head_frames(kind, &frames);
+            let fault = match oversize {
+                true => Some(oversize_fault(request.snapshot.limits.message)),
+                false => reply_fault(&request, kind, &frames),
+            };
+            match fault {
+                None => {
+                    let route = request.route().id;
+                    // Envelope in, worker's head out: for a DEALER that is all that changes.
+                    if let State::Held { headers, .. } = request.state {
+                        self.spare.headers.give_back(headers);
+                    }
+                    request.envelope.replace(head, &mut frames);
+                    let took = self.now.saturating_sub(request.arrived);
+                    self.counts.route(route).latency.add(took);
+                    let outcome = Outcome::Answered(route);
+                    self.deliver(request.asker, Some(request.bytes), frames, outcome, out);
+                }
+                Some(fault) => self.reject(request.give_up(), fault, out),
+            }
         }
         self.dispatch(worker.pool, out);
     }
@@ -57,68 +45,75 @@ impl<F: Frame> Core<F> {
         // The bare identity first: under `identity: client`, and for what was handed out under it.
         let settled = pool.settle(by.seat, name);
         let bare = settled.is_some();
-        let number = settled.or_else(|| token::number(name));
-        let holds = |request: &Request<F>| {
-            let named = bare || request.name.is_of(name);
-            matches!(request.state, State::Held { worker, bare: form, .. }
-                if worker == by.peer && form == bare && named)
+        let token = match bare {
+            true => None,
+            false => token::read(name),
         };
-        let held = number.and_then(|number| match self.requests.entry(number) {
-            Entry::Occupied(entry) if holds(entry.get()) => Some((number, entry.remove())),
+        let number = settled.or(token.map(|(_, number)| number));
+        let place = |request: &Request<F>| match request.state {
+            State::Held {
+                worker,
+                at,
+                bare: form,
+                ..
+            } if worker == by.peer && form == bare => {
+                let named = bare || token.is_some_and(|(shown, _)| request.name.is_shown_as(shown));
+                named.then_some(at)
+            }
             _ => None,
-        });
+        };
+        let held = number.and_then(|number| Some((number, place(self.requests.get(number)?)?)));
         match held {
-            Some((number, request)) => {
-                pool.answered(by.seat, Some(number));
-                self.uncount(number, &request);
-                Some(request)
+            Some((number, at)) => {
+                pool.answered(by.seat, number, at);
+                self.end(number)
             }
             None => {
                 // Held once and answered too late, or never asked for.
-                let late = number.is_some_and(|number| (1..=self.number).contains(&number));
+                let late = number.is_some_and(|number| self.requests.was_given(number));
                 pool.dropped(by.seat, late);
                 None
             }
         }
     }
+}
 
-    fn reply_fault(
-        &self,
-        request: &Request<F>,
-        kind: WorkerKind,
-        frames: &[F],
-    ) -> Option<Rejection> {
-        let limits = &request.snapshot.limits;
-        let (head, body) = frames.split_at(head_frames(kind, frames));
-        if head
-            .get(1)
-            .is_some_and(|delimiter| !delimiter.bytes().is_empty())
-        {
-            let message = "the worker of a pool with `workers: rep` doesn't answer as REP does: \
-                           the frame after the envelope is not empty";
-            return Some(Rejection::new(Reason::BadReply, message));
-        }
-        if frame::size(body) > limits.message {
-            return Some(oversize_fault(limits.message));
-        }
-        if let Some(fault) = frame::shape_fault(body, 0, limits.frames) {
-            let message = format!("the worker's answer is malformed: {fault}");
-            return Some(Rejection::new(Reason::BadReply, message));
-        }
-        // An error of the worker's is no reply of the schema's.
-        let schema = request.route().reply.as_ref();
-        let schema = schema.filter(|_| body[0].bytes() != frame::ERROR_TYPE)?;
-        let violation = match schema.check(frame::payload(body), limits.depth) {
-            Ok(_) => return None,
-            Err(violation) => violation,
-        };
-        let mut rejection = Rejection::violation(Reason::BadReply, violation);
-        rejection.message = format!(
-            "the worker's answer fails its schema: {}",
-            rejection.message
-        );
-        Some(rejection)
+/// What keeps a worker's message from being the answer to this request.
+fn reply_fault<F: Frame>(
+    request: &Request<F>,
+    kind: WorkerKind,
+    frames: &[F],
+) -> Option<Rejection> {
+    let limits = &request.snapshot.limits;
+    let (head, body) = frames.split_at(head_frames(kind, frames));
+    if head
+        .get(1)
+        .is_some_and(|delimiter| !delimiter.bytes().is_empty())
+    {
+        let message = "the worker of a pool with `workers: rep` doesn't answer as REP does: \
+                       the frame after the envelope is not empty";
+        return Some(Rejection::new(Reason::BadReply, message));
     }
+    if frame::size(body) > limits.message {
+        return Some(oversize_fault(limits.message));
+    }
+    if let Some(fault) = frame::shape_fault(body, 0, limits.frames) {
+        let message = format!("the worker's answer is malformed: {fault}");
+        return Some(Rejection::new(Reason::BadReply, message));
+    }
+    // An error of the worker's is no reply of the schema's.
+    let schema = request.route().reply.as_ref();
+    let schema = schema.filter(|_| body[0].bytes() != frame::ERROR_TYPE)?;
+    let violation = match schema.check(frame::payload(body), limits.depth) {
+        Ok(_) => return None,
+        Err(violation) => violation,
+    };
+    let mut rejection = Rejection::violation(Reason::BadReply, violation);
+    rejection.message = format!(
+        "the worker's answer fails its schema: {}",
+        rejection.message
+    );
+    Some(rejection)
 }
 
 fn oversize_fault(most: u64) -> Rejection {

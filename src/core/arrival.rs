@@ -1,4 +1,4 @@
-//! From a client: a message is judged, then a worker gets it, or it waits, or it is turned down.
+//! A message arrives. A client's is judged, then a worker gets it, or it waits, or it is turned down.
 
 use super::*;
 
@@ -12,16 +12,18 @@ struct Judged {
 }
 
 impl<F: Frame> Core<F> {
-    /// A client's message, whole or (`oversize`) what the engine kept of it.
-    pub(super) fn request(
+    /// A peer's message, whole or (`oversize`) what the engine kept of it.
+    pub(super) fn message(
         &mut self,
         peer: PeerId,
         frames: Vec<F>,
         oversize: bool,
         out: &mut impl Outlet<F>,
     ) {
-        let Some(Peer::Client(client)) = self.peers.get_mut(&peer) else {
-            return;
+        let client = match self.peers.get_mut(&peer) {
+            Some(Peer::Client(client)) => client,
+            Some(&mut Peer::Worker(worker)) => return self.answer(worker, frames, oversize, out),
+            None => return,
         };
         client.asked += u64::from(client.kind == ClientKind::Req);
         if client.surplus && self.clients < self.snapshot.limits.clients {
@@ -43,6 +45,10 @@ impl<F: Frame> Core<F> {
             draining: self.drain.is_some(),
             client,
         };
+        let asker = Asker {
+            client: peer,
+            asked: client.asked,
+        };
         match judge.judge(&message, place, bytes, oversize) {
             Ok(judged) => {
                 if let Some(place) = judged.schema {
@@ -50,9 +56,9 @@ impl<F: Frame> Core<F> {
                 }
                 client.open += 1;
                 client.open_bytes += bytes;
-                let request = Request {
-                    client: peer,
-                    asked: client.asked,
+                let request = self.requests.insert(Request {
+                    number: 0,
+                    asker,
                     name: Rc::clone(&client.name),
                     envelope: message.envelope.compact(),
                     errors: judged.errors,
@@ -61,8 +67,9 @@ impl<F: Frame> Core<F> {
                     arrived: self.now,
                     state: State::Waiting(message.body),
                     route: judged.route,
-                };
-                self.accept(request, out);
+                });
+                let number = request.number;
+                self.accept(number, out);
             }
             Err((rejection, errors)) => {
                 let kept = match oversize {
@@ -73,8 +80,8 @@ impl<F: Frame> Core<F> {
                 let most = self.snapshot.limits.frames.saturating_sub(2);
                 let to = Return {
                     route: id,
-                    client: peer,
-                    asked: client.asked,
+                    asker,
+                    open: None,
                     headers: copies(&kept[..kept.len().min(most)]),
                     envelope: message.envelope,
                     errors,
@@ -87,39 +94,40 @@ impl<F: Frame> Core<F> {
 
     /// The message becomes a request: to a worker at once, or into its pool's queue, or, that being
     /// full, it is refused after all.
-    fn accept(&mut self, mut request: Request<F>, out: &mut impl Outlet<F>) {
+    fn accept(&mut self, number: u64, out: &mut impl Outlet<F>) {
+        let Some(request) = self.requests.get_mut(number) else {
+            return;
+        };
         let route = request.route();
-        let (id, pool, timeout) = (route.id, route.pool, route.timeout);
-        let bytes = request.bytes;
-        self.number += 1;
-        let number = self.number;
+        let (id, timeout, pool_id) = (route.id, route.timeout, route.pool);
+        let pool = &mut self.pools[pool_id.0];
         let mut handed = false;
-        while let Some(seat) = self.pools[pool.0].at_once(&request.name.bare) {
-            handed = self.hand(pool, seat, number, &mut request, out);
+        while let Some(seat) = pool.at_once(&request.name.bare) {
+            handed = request.hand(pool, seat, &mut self.spare, out);
             if handed {
                 break;
             }
-            self.pools[pool.0].set_blocked(seat, true);
+            pool.set_blocked(seat, true);
         }
         if !handed {
-            if !self.pools[pool.0].has_room(bytes) {
-                let full = queue_full(&self.pools[pool.0]);
-                self.closed(request.client, bytes);
-                self.reject(request.give_up(), full, out);
+            if !pool.has_room(request.bytes) {
+                let full = queue_full(pool);
+                if let Some(request) = self.requests.remove(number) {
+                    self.reject(request.give_up(), full, out);
+                }
                 return;
             }
             request.compact();
-            self.pools[pool.0].enqueue(number, &request.name.bare, bytes);
+            pool.enqueue(number, &request.name.bare, request.bytes);
         }
         if let Some(timeout) = timeout {
             self.deadlines.add(number, self.now, timeout);
         }
         self.counts.route(id).open += 1;
-        self.requests.insert(number, request);
         if !handed {
             // Under `identity: client` another worker than the first may take it, or those before
             // it in the queue stand aside.
-            self.dispatch(pool, out);
+            self.dispatch(pool_id, out);
         }
     }
 }

@@ -6,14 +6,12 @@ impl<F: Frame> Core<F> {
     pub(super) fn expire(&mut self, out: &mut impl Outlet<F>) {
         while let Some(number) = self
             .deadlines
-            .expired(self.now, |number| self.requests.contains_key(&number))
+            .expired(self.now, |number| self.requests.contains(number))
         {
             self.time_out(number, out);
         }
         if self.drain.is_some_and(|deadline| deadline <= self.now) {
-            let mut left: Vec<u64> = self.requests.keys().copied().collect();
-            left.sort_unstable();
-            for number in left {
+            for number in self.requests.numbers() {
                 let message = "the gateway shut down before the request was answered";
                 let rejection = Rejection::new(Reason::ShuttingDown, message);
                 self.reject_open(number, rejection, out);
@@ -22,7 +20,7 @@ impl<F: Frame> Core<F> {
     }
 
     fn time_out(&mut self, number: u64, out: &mut impl Outlet<F>) {
-        let Some(request) = self.requests.get(&number) else {
+        let Some(request) = self.requests.get(number) else {
             return;
         };
         let route = request.route();
@@ -41,9 +39,9 @@ impl<F: Frame> Core<F> {
                     "no worker of pool {name} was free within {waited:?}: it waited in the queue"
                 ),
             ),
-            &State::Held { worker, .. } => {
+            &State::Held { worker, at, .. } => {
                 if let Some(Peer::Worker(worker)) = self.peers.get(&worker) {
-                    pool.overdue(worker.seat, number);
+                    pool.overdue(worker.seat, number, at);
                 }
                 Rejection::new(
                     Reason::Timeout,
@@ -69,31 +67,17 @@ impl<F: Frame> Core<F> {
     }
 
     /// Takes out a request. Its answer must follow.
-    fn end(&mut self, number: u64) -> Option<Request<F>> {
-        let request = self.requests.remove(&number)?;
-        self.uncount(number, &request);
-        Some(request)
-    }
-
-    /// Takes a request that was taken out, out of everything that counts it too.
-    pub(super) fn uncount(&mut self, number: u64, request: &Request<F>) {
+    pub(super) fn end(&mut self, number: u64) -> Option<Request<F>> {
+        let request = self.requests.remove(number)?;
         let route = request.route();
         if let State::Waiting(_) = request.state {
             self.pools[route.pool.0].left(number);
         }
         if route.timeout.is_some() {
-            self.deadlines.ended(|n| self.requests.contains_key(&n));
+            self.deadlines.ended(|n| self.requests.contains(n));
         }
         self.counts.route(route.id).open -= 1;
-        self.closed(request.client, request.bytes);
-    }
-
-    /// A client has one request less open.
-    pub(super) fn closed(&mut self, client: PeerId, bytes: u64) {
-        if let Some(Peer::Client(client)) = self.peers.get_mut(&client) {
-            client.open -= 1;
-            client.open_bytes -= bytes;
-        }
+        Some(request)
     }
 
     pub(super) fn reject(
@@ -117,14 +101,14 @@ impl<F: Frame> Core<F> {
         frames.extend(to.headers);
         frames.push(F::from(rejection.encode(to.errors)));
         let outcome = Outcome::Rejected(to.route, reason);
-        self.deliver(to.client, to.asked, frames, outcome, out);
+        self.deliver(to.asker, to.open, frames, outcome, out);
     }
 
     fn note_rejection(&mut self, to: &Return<F>, rejection: &Rejection) {
         let (peers, snapshot) = (&self.peers, &self.snapshot);
         let route = snapshot.names.of_route(to.route);
         let particulars = || {
-            let (frontend, client) = match peers.get(&to.client) {
+            let (frontend, client) = match peers.get(&to.asker.client) {
                 Some(Peer::Client(client)) => (
                     snapshot.names.of_frontend(client.frontend).to_owned(),
                     frame::printable(&client.name.bare),
@@ -145,18 +129,29 @@ impl<F: Frame> Core<F> {
         self.notes.note(self.now, what, route, particulars);
     }
 
+    /// The one answer, to whoever asked; of a request that was accepted, `open` is its bytes.
     pub(super) fn deliver(
         &mut self,
-        client: PeerId,
-        asked: u64,
+        asker: Asker,
+        open: Option<u64>,
         frames: Vec<F>,
         outcome: Outcome,
         out: &mut impl Outlet<F>,
     ) {
-        let fate = match self.peers.get(&client) {
-            Some(Peer::Client(it)) if it.asked == asked => {
-                self.counts.route(outcome.route()).bytes_out += frame::size(&frames);
-                out.to_client(client, frames, outcome)
+        let counters = self.counts.route(outcome.route());
+        let fate = match self.peers.get_mut(&asker.client) {
+            Some(Peer::Client(client)) => {
+                if let Some(bytes) = open {
+                    client.open -= 1;
+                    client.open_bytes -= bytes;
+                }
+                match client.asked == asker.asked {
+                    true => {
+                        counters.bytes_out += frame::size(&frames);
+                        out.to_client(asker.client, frames, outcome)
+                    }
+                    false => Fate::Gone,
+                }
             }
             _ => Fate::Gone,
         };

@@ -130,10 +130,14 @@ impl Notes {
     }
 
     /// Notes what was counted and is due; forgets what has not happened for a while.
+    #[inline]
     pub fn pass(&mut self, now: Duration) {
-        if self.due.is_none_or(|due| due > now) {
-            return;
+        if self.due.is_some_and(|due| due <= now) {
+            self.tell_counted(now);
         }
+    }
+
+    fn tell_counted(&mut self, now: Duration) {
         self.due = None;
         for (what, kinds) in &mut self.kinds {
             kinds.retain(|name, tally| {

@@ -49,11 +49,9 @@ impl Name {
         into.extend_from_slice(&digits[first..]);
     }
 
-    /// Whether a token's front is this client's.
-    pub(super) fn is_of(&self, token: &[u8]) -> bool {
-        let rest = token.strip_prefix(&*self.shown);
-        rest.and_then(|rest| rest.split_first())
-            .is_some_and(|(sign, digits)| *sign == b'#' && !digits.contains(&b'#'))
+    /// Whether this, of a token, stands for this client.
+    pub(super) fn is_shown_as(&self, shown: &[u8]) -> bool {
+        *self.shown == *shown
     }
 }
 
@@ -62,25 +60,24 @@ fn hex(byte: u8) -> [u8; 2] {
     [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)])
 }
 
-/// The number that a token ends with, if it is one that [`Name::write`] could have written.
-pub(super) fn number(token: &[u8]) -> Option<u64> {
-    let mut number = 0_u64;
-    let mut unit = 1_u64;
-    let mut last = 0;
-    // Of twenty digits at most, which is as far as the unit goes, and the sign.
-    for (place, byte) in token.iter().rev().take(21).enumerate() {
-        match byte {
-            b'0'..=b'9' => {
-                last = u64::from(byte - b'0');
-                number = number.checked_add(last.checked_mul(unit)?)?;
-                unit = unit.wrapping_mul(10);
-            }
-            // Written without leading zeros; of nothing, there is no number.
-            b'#' => return (place > 0 && (last > 0 || place == 1)).then_some(number),
-            _ => return None,
-        }
+/// How a token shows its client, and its number, if [`Name::write`] could have written it.
+pub(super) fn read(token: &[u8]) -> Option<(&[u8], u64)> {
+    // Of twenty digits at most, and the sign. The identity may have signs of its own, so the last one counts.
+    let end = &token[token.len().saturating_sub(21)..];
+    let digits = &end[end.iter().rposition(|byte| *byte == b'#')? + 1..];
+    // Written without leading zeros; of nothing, there is no number.
+    if digits.is_empty() || digits.len() > 1 && digits[0] == b'0' {
+        return None;
     }
-    None
+    let mut number = 0_u64;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    Some((&token[..token.len() - digits.len() - 1], number))
 }
 
 #[cfg(test)]
@@ -107,9 +104,10 @@ mod tests {
         let mut written = Vec::new();
         for of in [0, 1, 9, 10, 100, 1234567890, u64::MAX - 1, u64::MAX] {
             name.write(of, &mut written);
-            assert_eq!(number(&written), Some(of));
-            assert!(name.is_of(&written));
-            assert!(!Name::new(b"a".to_vec()).is_of(&written));
+            assert_eq!(read(&written), Some((&b"a#b"[..], of)));
+        }
+        for (shown, is_its) in [(&b"a#b"[..], true), (b"a", false), (b"a#b#", false)] {
+            assert_eq!(name.is_shown_as(shown), is_its);
         }
         for foreign in [
             "",
@@ -125,7 +123,7 @@ mod tests {
             "#00",
             "#000000000000000000000000",
         ] {
-            assert_eq!(number(foreign.as_bytes()), None, "{foreign}");
+            assert_eq!(read(foreign.as_bytes()), None, "{foreign}");
         }
     }
 }

@@ -1,0 +1,105 @@
+//! The seam to an engine: what it tells the core, and where the core's effects go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ledger::{Fate, Outcome};
+use crate::frame::ClientKind;
+use crate::metrics::EngineCounters;
+use crate::pool::WorkerKind;
+use crate::snapshot::{FrontendId, PoolId, Snapshot};
+
+/// A connection, as its engine numbers it. Never used twice, so a late answer can't reach a stranger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u64);
+
+/// What an engine tells the core.
+#[derive(Debug)]
+pub enum Event<F> {
+    /// A client came to a frontend.
+    ClientCame {
+        /// Its connection.
+        peer: PeerId,
+        /// Where it came.
+        frontend: FrontendId,
+        /// Its socket type.
+        kind: ClientKind,
+        /// Its identity, as it names itself or as the engine named it; for tokens and logs.
+        identity: Vec<u8>,
+    },
+    /// A worker came to a pool.
+    WorkerCame {
+        /// Its connection.
+        peer: PeerId,
+        /// Where it came.
+        pool: PoolId,
+        /// Its socket type.
+        kind: WorkerKind,
+        /// It stands for any number of workers that the engine can't tell apart.
+        crowd: bool,
+    },
+    /// A complete message from a client or a worker.
+    Message {
+        /// Who sent it.
+        peer: PeerId,
+        /// Its frames; of one with more than `limits.frames`, at least one more than those.
+        frames: Vec<F>,
+    },
+    /// A complete message over `limits.message`, which the engine skipped as it came.
+    Oversize {
+        /// Who sent it.
+        peer: PeerId,
+        /// What was kept of it: leading frames, each whole.
+        frames: Vec<F>,
+    },
+    /// A worker whose [`Outlet::to_worker`] failed can take more.
+    Writable {
+        /// Which worker.
+        peer: PeerId,
+    },
+    /// An answer that the outlet kept for a client ([`Fate::Waiting`]) met its fate.
+    Settled {
+        /// What the answer was.
+        outcome: Outcome,
+        /// What became of it; not [`Fate::Waiting`] again.
+        fate: Fate,
+    },
+    /// A client or a worker went.
+    Gone {
+        /// Who.
+        peer: PeerId,
+    },
+    /// Time passed.
+    Tick,
+    /// Another configuration takes hold. What the engine has for its new frontends and pools is there.
+    Reload {
+        /// The configuration.
+        snapshot: Arc<Snapshot>,
+    },
+    /// The gateway shuts down: no new requests; those held may finish until `deadline`.
+    Drain {
+        /// When what is left is rejected.
+        deadline: Duration,
+    },
+}
+
+/// Where the core's effects go: the engine's sending half. Calls never block.
+pub trait Outlet<F> {
+    /// Hands a request to a worker: `head`, small frames to copy, then `body`. If the worker can't
+    /// take it, the body comes back whole, and [`Event::Writable`] or [`Event::Gone`] follows.
+    fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: Vec<F>) -> Result<(), Vec<F>>;
+
+    /// Hands a client its answer, and says what became of it. What waits for the client to read is
+    /// the outlet's to bound, and its fate to tell by [`Event::Settled`].
+    fn to_client(&mut self, client: PeerId, frames: Vec<F>, outcome: Outcome) -> Fate;
+
+    /// What the engine has counted; asked for now and then.
+    fn counters(&self) -> EngineCounters {
+        EngineCounters::default()
+    }
+
+    /// How many connections stand behind a pool's crowd; none from an engine that knows each worker.
+    fn connections(&self, _pool: PoolId) -> Option<usize> {
+        None
+    }
+}

@@ -1,0 +1,110 @@
+//! A request: an accepted message that waits for its one answer.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::shelf::Kept;
+use super::token::Name;
+use super::{Current, PeerId};
+use crate::frame::{self, Envelope, Frame};
+use crate::pool::HeldAt;
+use crate::reply::ErrorEncoding;
+use crate::route::RoutePlace;
+use crate::snapshot::{Route, RouteId};
+
+/// An accepted message that waits for its one answer.
+#[derive(Debug)]
+pub(super) struct Request<F> {
+    /// Its own, which [`Open`](super::open::Open) gives it: never used twice.
+    pub(super) number: u64,
+    pub(super) asker: Asker,
+    pub(super) name: Rc<Name>,
+    pub(super) envelope: Envelope<F>,
+    pub(super) route: RoutePlace,
+    pub(super) errors: ErrorEncoding,
+    /// What it is judged by, and so is its answer; its route is of it.
+    pub(super) snapshot: Rc<Current>,
+    /// Of all its frames.
+    pub(super) bytes: u64,
+    pub(super) arrived: Duration,
+    pub(super) state: State<F>,
+}
+
+/// Who is owed an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker {
+    pub(super) client: PeerId,
+    /// [`Client::asked`](super::Client::asked) when it asked.
+    pub(super) asked: u64,
+}
+
+#[derive(Debug)]
+pub(super) enum State<F> {
+    /// In its pool's queue, with type, headers and payload.
+    Waiting(Vec<F>),
+    /// At a worker; the headers are kept for an answer of our own.
+    Held {
+        worker: PeerId,
+        /// Where in what that worker holds.
+        at: HeldAt,
+        /// It was handed out with the client's bare identity, and is answered with that.
+        bare: bool,
+        headers: Kept,
+    },
+}
+
+/// Where a rejection goes and how it is written.
+pub(super) struct Return<F> {
+    /// What it would have gone by.
+    pub(super) route: RouteId,
+    pub(super) asker: Asker,
+    /// Bytes of the request, if it had been accepted and so counts among what its client has open.
+    pub(super) open: Option<u64>,
+    pub(super) envelope: Envelope<F>,
+    pub(super) headers: Vec<F>,
+    pub(super) errors: ErrorEncoding,
+    pub(super) generation: u64,
+}
+
+impl<F: Frame> Request<F> {
+    /// It must wait.
+    pub(super) fn compact(&mut self) {
+        if let State::Waiting(body) = &mut self.state {
+            compact(body);
+        }
+    }
+
+    pub(super) fn route(&self) -> &Route {
+        self.snapshot.routes.at(self.route)
+    }
+
+    /// Where an answer of the gateway's own goes.
+    pub(super) fn give_up(self) -> Return<F> {
+        let route = self.route().id;
+        let headers = match self.state {
+            State::Waiting(body) => copies(frame::headers(&body)),
+            State::Held { headers, .. } => headers.frames(),
+        };
+        Return {
+            route,
+            asker: self.asker,
+            open: Some(self.bytes),
+            envelope: self.envelope,
+            headers,
+            errors: self.errors,
+            generation: self.snapshot.generation,
+        }
+    }
+}
+
+fn compact<F: Frame>(frames: &mut Vec<F>) {
+    if frames.is_empty() {
+        return;
+    }
+    *frames = std::mem::take(frames).into_iter().map(F::compact).collect();
+}
+
+pub(super) fn copies<F: Frame>(frames: &[F]) -> Vec<F> {
+    let copy = |frame: &F| F::from(frame.bytes().to_vec());
+    frames.iter().map(copy).collect()
+}

@@ -1,0 +1,80 @@
+//! What a worker holds. Each request has a place there, by which it is taken out: no look-up with any answer.
+
+/// A request's place among those that its worker holds, for as long as it holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldAt(usize);
+
+impl HeldAt {
+    /// Of what no worker holds.
+    pub(super) const NOWHERE: Self = Self(usize::MAX);
+}
+
+/// Requests that a worker holds, by number.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    places: Vec<Option<u64>>,
+    /// Places without a request.
+    empty: Vec<usize>,
+}
+
+impl Held {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.places.len() - self.empty.len()
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The worker has got one more.
+    pub(super) fn insert(&mut self, number: u64) -> HeldAt {
+        match self.empty.pop() {
+            Some(at) => {
+                self.places[at] = Some(number);
+                HeldAt(at)
+            }
+            None => {
+                self.places.push(Some(number));
+                HeldAt(self.places.len() - 1)
+            }
+        }
+    }
+
+    /// It holds this one no longer; false if it did not.
+    pub(super) fn remove(&mut self, HeldAt(at): HeldAt, number: u64) -> bool {
+        let place = self.places.get_mut(at);
+        let held = place.is_some_and(|place| place.take_if(|of| *of == number).is_some());
+        if held {
+            self.empty.push(at);
+        }
+        held
+    }
+
+    /// The numbers of all, oldest first.
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        let mut numbers: Vec<u64> = self.places.iter().flatten().copied().collect();
+        numbers.sort_unstable();
+        numbers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_taken_out_by_its_place_once() {
+        let mut held = Held::default();
+        let at: Vec<HeldAt> = [5, 6, 7].map(|number| held.insert(number)).into();
+        assert!(held.remove(at[1], 6));
+        assert!(!held.remove(at[1], 6));
+        assert!(!held.remove(at[0], 6));
+        assert_eq!((held.len(), held.numbers()), (2, vec![5, 7]));
+        // Its place is another's now.
+        assert_eq!(held.insert(8), at[1]);
+        assert!(!held.remove(at[1], 6));
+        assert_eq!(held.numbers(), [5, 7, 8]);
+    }
+}
