@@ -106,6 +106,40 @@ fn half_messages_cost_what_has_come_of_them() {
     serves(&gateway);
 }
 
+/// What a large request leaves behind is not what small ones that never come whole rest on.
+#[test]
+fn half_messages_hold_no_memory_of_whole_ones() {
+    let gateway = Process::start(&yaml(""));
+    let context = zmq::Context::new();
+    let worker = gateway.peer(&context, zmq::DEALER, IDLE);
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let large = vec![7; 15 << 20];
+    let mut whole = |client: &mut Raw| {
+        client.say(&frame(MORE, b"OTHER"));
+        client.say(&[LONG]);
+        client.say(&(large.len() as u64).to_be_bytes());
+        client.say(&large);
+        let token = worker.recv_multipart(0).unwrap().swap_remove(0);
+        let answer = [&token[..], b"REPLY", b""];
+        worker.send_multipart(answer, 0).unwrap();
+        assert_eq!(client.hear_message(), [&b"REPLY"[..], b""]);
+    };
+    whole(&mut client);
+    bounded(&gateway, 40, || {
+        let mut held = Vec::new();
+        for _ in 0..10 {
+            let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+            raw.say(&frame(MORE, b"OTHER"));
+            raw.say(&[LONG]);
+            raw.say(&(40_u64 << 10).to_be_bytes());
+            raw.say(&[0]);
+            held.push(raw);
+            whole(&mut client);
+        }
+        held
+    });
+}
+
 /// Whatever a peer may not say once it is served ends it and costs nothing, however often it is said.
 #[test]
 fn nonsense_after_ready_costs_no_memory() {

@@ -163,13 +163,18 @@ impl Spare {
         }
     }
 
-    /// Memory for a frame of `size` bytes that comes in pieces: as much as is at hand, at most `size`. What it
-    /// holds means nothing.
+    /// Memory for a frame of `size` bytes that comes in pieces: as much as is at hand, up to that, in a place not
+    /// more than twice as large, so that no small frame keeps a large one's. What it holds means nothing.
     pub fn large(&mut self, size: usize) -> Vec<u8> {
         if size < LARGE_MIN {
             return Vec::new();
         }
-        let mut memory = self.large.pop().unwrap_or_default();
+        // The last one kept is the likeliest to be in the cache.
+        let fits = |memory: &Vec<u8>| memory.capacity() / 2 <= size;
+        let Some(at) = self.large.iter().rposition(fits) else {
+            return Vec::new();
+        };
+        let mut memory = self.large.swap_remove(at);
         self.large_bytes -= memory.capacity();
         memory.truncate(size);
         memory
@@ -245,6 +250,19 @@ mod tests {
             spare.chunks.rotate_left(1);
         }
         assert!(seen.contains(&at), "it came back into use");
+    }
+
+    #[test]
+    fn a_frame_gets_no_memory_of_more_than_twice_its_size() {
+        let mut spare = Spare::default();
+        for size in [1 << 20, 100 << 10] {
+            spare.keep(Bytes::from(vec![7; size]));
+        }
+        assert_eq!(spare.large(40 << 10).capacity(), 0);
+        assert_eq!(spare.large(60 << 10).len(), 60 << 10);
+        assert_eq!(spare.large(60 << 10).capacity(), 0);
+        assert_eq!(spare.large(2 << 20).len(), 1 << 20);
+        assert_eq!((spare.large.len(), spare.large_bytes), (0, 0));
     }
 
     #[test]

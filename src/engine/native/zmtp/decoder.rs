@@ -159,7 +159,8 @@ impl Decoder {
     /// Memory that a frame or a message takes which has begun and is not whole.
     pub fn held(&self) -> u64 {
         let body = match &self.frame {
-            Partial::Body { body, .. } => body.len(),
+            // All of its place, of which it may use a part.
+            Partial::Body { body, .. } => body.capacity(),
             _ => 0,
         };
         self.held + body as u64
