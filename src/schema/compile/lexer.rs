@@ -108,7 +108,9 @@ impl Lexer<'_> {
                 Kind::Word
             }
             b if b >= 0x80 => {
-                let fault = Fault::new(start..start + 1, "a character beyond ASCII");
+                // All of it: what is cut from a text may not cut a character.
+                let end = start + b.leading_ones() as usize;
+                let fault = Fault::new(start..end, "a character beyond ASCII");
                 return Err(fault.help("only comments and quoted texts may have such characters"));
             }
             b if b < b' ' || b == 0x7f => {
@@ -391,6 +393,52 @@ mod tests {
             assert_eq!(faults.len(), 1, "{text:?}");
             assert_eq!(found[0].kind, Kind::Bad(0), "{text:?}");
             assert_eq!(found.len(), 2, "{text:?}");
+        }
+    }
+
+    /// Whatever the text: what a token is can be told without cutting a character.
+    #[test]
+    fn no_token_cuts_a_character() {
+        let parts = [
+            "\u{e9}",
+            "\u{7c4}",
+            "\u{20ac}",
+            "\u{1f980}",
+            "a",
+            "0",
+            "9",
+            ".",
+            "x",
+            "e",
+            "+",
+            "\"",
+            "'",
+            "\\",
+            "/",
+            "*",
+            "//",
+            "/*",
+            "*/",
+            "\n",
+            " ",
+            "\0",
+            "\u{1}",
+            "{",
+            "}",
+            ";",
+            "\\U0011",
+            "\\x",
+        ];
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..100_000 {
+            let text: String = (0..random.usize(..12))
+                .map(|_| parts[random.usize(..parts.len())])
+                .collect();
+            let (found, faults) = tokens(&text);
+            let ranges = found.iter().map(|token| token.range());
+            for range in ranges.chain(faults.iter().map(|fault| fault.range())) {
+                assert!(text.get(range.clone()).is_some(), "{text:?} {range:?}");
+            }
         }
     }
 

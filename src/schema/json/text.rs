@@ -76,6 +76,15 @@ pub(super) fn special(word: u64) -> u64 {
     (quote | backslash | control) & HIGH
 }
 
+/// Bytes of a string that are looked at in one go.
+const STEP: usize = 32;
+
+/// Whether a string can't hold this byte as it is.
+#[inline]
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
 /// The string whose opening quote lies before `at`; `at` moves behind the closing one.
 #[inline]
 pub(super) fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Checked<Text<'a>> {
@@ -83,6 +92,17 @@ pub(super) fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Checked<Text<'a>> {
     let mut here = start;
     let mut escaped = false;
     let mut foreign = 0;
+    // A long one in large steps, as the compiler makes of them.
+    while let Some(chunk) = bytes[here..].first_chunk::<STEP>() {
+        if chunk
+            .iter()
+            .fold(false, |found, byte| found | is_special(*byte))
+        {
+            break;
+        }
+        foreign |= u64::from(chunk.iter().fold(0, |all, byte| all | byte));
+        here += STEP;
+    }
     loop {
         let rest = &bytes[here..];
         let byte = match rest.first_chunk::<8>() {
@@ -211,6 +231,29 @@ mod tests {
                     let is = matches!(byte, b'"' | b'\\' | 0..=0x1f);
                     assert_eq!(first, if is { at } else { 8 }, "{word:02x?}");
                 }
+            }
+        }
+    }
+
+    /// However long a string, and wherever in it what ends it, or may not be in it, or is not ASCII.
+    #[test]
+    fn every_byte_of_a_string_is_looked_at() {
+        for length in 0..100 {
+            for at in 0..length {
+                let with = |byte: &[u8]| {
+                    let text =
+                        [&vec![b'a'; at][..], byte, &vec![b'a'; length - at], b"\",1"].concat();
+                    let mut end = 0;
+                    string(&text, &mut end)
+                        .map(|_| end)
+                        .map_err(|fault| fault.offset)
+                };
+                assert_eq!(with(b"a"), Ok(length + 2));
+                assert_eq!(with("é".as_bytes()), Ok(length + 3));
+                assert_eq!(with(b"\""), Ok(at + 1));
+                assert_eq!(with(b"\\n"), Ok(length + 3));
+                assert_eq!(with(b"\x1f"), Err(at));
+                assert_eq!(with(b"\xff"), Err(at));
             }
         }
     }

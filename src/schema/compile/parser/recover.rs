@@ -169,6 +169,21 @@ mod tests {
     use super::super::super::lexer::{Kind, tokens};
     use super::super::parse;
 
+    #[test]
+    fn what_is_no_token_at_all_may_stand_where_a_statement_begins() {
+        for text in [
+            "a ~ }\u{7c4}}",
+            "\u{e9}",
+            "message M { \u{20ac} }",
+            "} \u{1f980}",
+        ] {
+            assert!(
+                parse("a.proto", text).is_err_and(|faults| !faults.is_empty()),
+                "{text:?}"
+            );
+        }
+    }
+
     /// How many faults each file of the valid corpus has for each token of one of `signs` that is left out.
     fn with_one_sign_less(signs: &[u8]) -> Vec<(usize, String)> {
         let mut all = Vec::new();
