@@ -2,7 +2,7 @@
 //! goes through, on fixed inputs. Unlike time, that is the same on every machine of a kind, so CI can hold it
 //! to the committed numbers: it fails when one is more than 5 % over its own. One that is as much under it
 //! is told too, to be committed before what was won can be lost again unseen.
-//! `cargo bench --bench instructions -- bless` writes them anew.
+//! `tests/instructions.sh bless` writes them anew: from a path of its own, on which what the compiler inlines depends.
 //!
 //! Counted by valgrind's callgrind, with a run of few and a run of many rounds: what a round costs is the
 //! difference, without what it takes to set up.
@@ -16,8 +16,7 @@ use std::process::{Command, ExitCode};
 const FEW: u64 = 1_000;
 const MANY: u64 = 3_000;
 
-/// How far over the committed number a count may be. That number is about the most that was seen of the same source: what the
-/// compiler inlines depends on the directory, too, which moves the smallest walk by up to a tenth.
+/// How far over the committed number a count may be.
 const TOLERANCE: f64 = 0.05;
 
 const BASELINE: &str = concat!(

@@ -73,21 +73,25 @@ def records(payload, at, end, group=0):
 
 
 def merges(payload, descriptor, at=0, end=None):
-    """Whether somewhere a singular message, a oneof with one, or a map's key occurs more than once."""
+    """Whether somewhere a singular message, a oneof, or a map's key occurs more than once."""
     seen = set()
     for number, wire, start, behind in records(payload, at, len(payload) if end is None else end):
         field = descriptor.fields_by_number.get(number)
-        if field is None or not field.message_type or wire not in (2, 3):
-            continue
+        is_message = field is not None and field.message_type and wire in (2, 3)
         one = None
-        if field.message_type.GetOptions().map_entry:
+        if field is not None and field.containing_oneof:
+            # Whatever its members are: a later one replaces a message.
+            one = field.containing_oneof.name
+        elif is_message and field.message_type.GetOptions().map_entry:
             one = (number, key_of(payload, field.message_type.fields_by_number[1], start, behind))
-        elif not field.is_repeated:
-            one = field.containing_oneof.name if field.containing_oneof else number
+        elif is_message and not field.is_repeated:
+            one = number
         if one is not None:
             if one in seen:
                 return True
             seen.add(one)
+        if not is_message:
+            continue
         if merges(payload, field.message_type, start, behind):
             return True
     return False
