@@ -7,6 +7,7 @@ use super::bytes::{CHUNK, Input};
 use super::connection::{Connection, Phase, Read, Role};
 use super::liveness::{Over, Verdict};
 use super::meet::Refusal;
+use super::quiet::Cause;
 use super::zmtp::command;
 use super::zmtp::decoder::Bounds;
 use super::zmtp::session::Said;
@@ -141,7 +142,7 @@ impl Native {
             let why = format!(
                 "{why}, in the middle of its greeting: peers of ZMTP 2.0, such as JeroMQ before 0.4, may do so at the sight of 3.1"
             );
-            self.refuse(peer, Refusal::HangUp(why.into()), now);
+            self.refuse(peer, Cause::Stranger, Refusal::HangUp(why.into()), now);
         } else {
             self.hang_up(peer, why, now);
         }
@@ -173,10 +174,12 @@ impl Native {
                     self.hear(peer, said, now);
                 }
                 Err(fault) if fault.can_be_told() => {
-                    self.refuse(peer, Refusal::Tell(fault.to_string().into()), now);
+                    let why = Refusal::Tell(fault.to_string().into());
+                    self.refuse(peer, Cause::Fault, why, now);
                 }
                 Err(fault) => {
-                    self.refuse(peer, Refusal::HangUp(fault.to_string().into()), now);
+                    let why = Refusal::HangUp(fault.to_string().into());
+                    self.refuse(peer, Cause::Stranger, why, now);
                 }
             }
             taken.items += 1;
@@ -192,7 +195,7 @@ impl Native {
             Said::Ready(ready) => self.ready(peer, *ready, now),
             Said::Error(reason) => {
                 let why = format!("it refuses the gateway: {reason}");
-                self.refuse(peer, Refusal::HangUp(why.into()), now);
+                self.refuse(peer, Cause::Refused, Refusal::HangUp(why.into()), now);
             }
             Said::Ping { ttl, context } => {
                 let ttl = (ttl > 0).then(|| Duration::from_millis(100) * u32::from(ttl));
@@ -227,7 +230,7 @@ impl Native {
         let most = HALF_MESSAGES_MAX.max(least);
         for peer in self.peers.slowest_halves(most, now) {
             let why = "messages that are not whole take too much memory, and its own comes slowest";
-            self.refuse(peer, Refusal::HangUp(why.into()), now);
+            self.refuse(peer, Cause::Slow, Refusal::HangUp(why.into()), now);
         }
     }
 
@@ -296,7 +299,8 @@ impl Native {
     fn end_for(&mut self, peer: PeerId, over: Over, now: Duration) {
         match over {
             Over::Handshake | Over::HalfMessage => {
-                self.refuse(peer, Refusal::HangUp(over.to_string().into()), now);
+                let why = Refusal::HangUp(over.to_string().into());
+                self.refuse(peer, Cause::Slow, why, now);
             }
             Over::Goodbye | Over::Ttl | Over::Heartbeat => self.hang_up(peer, &over, now),
         }
