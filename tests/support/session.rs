@@ -180,7 +180,7 @@ impl Side {
             };
             let mut left = before - piece.len();
             self.came += left as u64;
-            self.liveness.heard(left, self.now);
+            self.liveness.heard(self.now);
             while !self.ended {
                 match self.session.next(&mut input, BOUNDS, &mut self.spare) {
                     Ok(None) => {
@@ -191,8 +191,7 @@ impl Side {
                         // Whatever is whole now took a byte of these at least.
                         let before = std::mem::replace(&mut left, input.rest().len());
                         assert!(left < before, "it says more than has come");
-                        whole |=
-                            matches!(said, session::Said::Message(_) | session::Said::Oversize(_));
+                        whole |= !self.session.is_inside_message();
                         self.obey(said);
                     }
                     Err(fault) => {
@@ -209,7 +208,8 @@ impl Side {
             assert!(held <= 2 * self.came + ROOM, "{held} of {}", self.came);
         }
         let inside = self.stage == Stage::Known && self.session.is_inside();
-        self.liveness.inside(inside, whole, self.now);
+        let come = inside.then(|| self.session.come());
+        self.liveness.inside(come, whole, self.now);
     }
 
     /// Does what the engine does about what a peer says.

@@ -170,7 +170,8 @@ impl Native {
             match connection.session.next(input, bounds, spare) {
                 Ok(None) => break,
                 Ok(Some(said)) => {
-                    taken.whole |= matches!(said, Said::Message(_) | Said::Oversize(_));
+                    // A command between a message's frames ends nothing that rests.
+                    taken.whole |= !connection.session.is_inside_message();
                     self.hear(peer, said, now);
                 }
                 Err(fault) if fault.can_be_told() => {
@@ -228,8 +229,8 @@ impl Native {
             .message
             .saturating_mul(HALF_MESSAGES_LEAST);
         let most = HALF_MESSAGES_MAX.max(least);
-        for peer in self.peers.slowest_halves(most, now) {
-            let why = "messages that are not whole take too much memory, and its own comes slowest";
+        for peer in self.peers.halves_to_give_up(most) {
+            let why = "messages that are not whole take too much memory, and its own has rested for longest";
             self.refuse(peer, Cause::Slow, Refusal::HangUp(why.into()), now);
         }
     }
@@ -310,7 +311,7 @@ impl Native {
 /// What a peer had of its turn.
 struct Taken {
     items: usize,
-    /// A message came to its end.
+    /// A message came to its end, or a command outside of one.
     whole: bool,
 }
 
