@@ -140,7 +140,11 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
     let mut it = Liveness::new(ms(0));
     let mut hear = |it: &mut Liveness, bytes: &[u8], now| {
         let (mut input, mut whole) = (Input::from(bytes.to_vec()), false);
-        while let Some(_) = session.next(&mut input, bounds, &mut spare).unwrap() {
+        while session
+            .next(&mut input, bounds, &mut spare)
+            .unwrap()
+            .is_some()
+        {
             whole |= !session.is_inside_message();
         }
         it.heard(now);
