@@ -16,11 +16,6 @@ use gateway::engine::native::zmtp::decoder::Bounds;
 use gateway::engine::native::zmtp::{COMMAND, LONG, MORE, put_frame};
 use support::{Random, mutated};
 
-const BOUNDS: Bounds = Bounds {
-    bytes: 100_000,
-    frames: 5,
-};
-
 /// Streams that each test looks at.
 const STREAMS: u64 = 400;
 
@@ -35,8 +30,7 @@ fn size(random: &mut Random) -> usize {
 
 fn body(random: &mut Random) -> Vec<u8> {
     let first = random.next() as u8;
-    let numbered = (0..size(random)).map(|n| first.wrapping_add(n as u8));
-    numbered.collect()
+    numbered(first, size(random))
 }
 
 /// Messages of up to eight frames, some beyond the bounds, with commands anywhere.
@@ -103,6 +97,46 @@ fn a_broken_stream_is_understood_as_far_as_it_can_be_however_it_comes() {
     }
 }
 
+/// What a fuzzer tries is some hundred bytes; the frames that they stand for are read straight into their own memory, and
+/// into that of those before them.
+#[test]
+fn few_bytes_stand_for_large_frames_and_mean_the_same() {
+    let mut direct = 0;
+    for seed in 1..=2_000 {
+        let mut random = Random(seed);
+        let mut bytes = Vec::new();
+        for _ in 0..1 + random.below(12) {
+            match random.below(4) {
+                0 => put_frame(&mut bytes, COMMAND, b"\x04PONG"),
+                1 => put_frame(&mut bytes, random.below(2) as u8, b"small"),
+                _ => {
+                    let most = [1 << 8, 1 << 15, 1 << 16][random.below(3)];
+                    let [.., high, low] = random.below(most).to_be_bytes();
+                    bytes.extend([0xf7, random.below(2) as u8, high, low, random.next() as u8]);
+                }
+            }
+        }
+        if random.below(3) == 0 {
+            bytes = mutated(&bytes, &mut random);
+        }
+        let cut = random.next() as u8;
+        let stretched = stretched(&bytes);
+        if cut >= 100 {
+            judge(cut, &stretched);
+            direct += decode_counting(stretched.chunks(64 << 10), BOUNDS).1;
+        }
+        if seed % 4 == 0 {
+            let front = [session::front(), stretched].concat();
+            let steps = [random.next() as u8 & 7, 5 + random.below(3) as u8];
+            session::drive(session::Settings::of(cut), &steps, &front);
+        }
+    }
+    assert!(
+        direct > 1 << 20,
+        "{direct} bytes read into their own memory"
+    );
+}
+
 #[test]
 fn commands_and_greetings_of_any_bytes_are_read_or_refused() {
     let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\x02me";
@@ -129,8 +163,9 @@ fn put_word(bytes: &mut Vec<u8>, random: &mut Random) {
     match random.below(12) {
         0..6 => put_frame(bytes, more, &vec![7; random.below(100)]),
         6 => {
-            let most = if random.below(100) == 0 { 300_000 } else { 900 };
-            put_frame(bytes, more, &vec![7; random.below(most)]);
+            let most = [300_000, 90_000, 900][random.below(30).min(2)];
+            let body = numbered(random.next() as u8, random.below(most));
+            put_frame(bytes, more, &body);
         }
         7 | 8 => put_frame(bytes, COMMAND, b"\x04PING\0\x05hi"),
         9 => put_frame(bytes, COMMAND, b"\x04PONG"),

@@ -162,6 +162,38 @@ fn half_messages_of_all_together_are_bounded() {
     serves(&gateway);
 }
 
+/// Others send most of theirs at once and stop; an upload that goes on all the while, more slowly than they came, is
+/// not what has to go.
+#[test]
+fn a_slow_upload_is_not_given_up_for_those_that_stop() {
+    let gateway = Process::start(&yaml(""));
+    bounded(&gateway, 420, || {
+        let large = vec![0; 10 << 20];
+        let upload = message(&[b"OPAQUE", &b"slow"[..], &large]);
+        let (begun, mut rest) = upload.split_at(4 << 20);
+        let mut slow = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+        slow.say(begun);
+        let part = vec![0; 15 << 20];
+        let mut held = Vec::new();
+        for _ in 0..25 {
+            let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+            raw.say(&frame(MORE, b"OPAQUE"));
+            raw.say(&[LONG]);
+            raw.say(&(16_u64 << 20).to_be_bytes());
+            raw.try_say(&part);
+            held.push(raw);
+            let (more, left) = rest.split_at(128 << 10);
+            slow.say(more);
+            rest = left;
+        }
+        slow.say(rest);
+        assert_eq!(
+            slow.hear_message()[..2],
+            [b"REPLY".to_vec(), b"slow".to_vec()]
+        );
+    });
+}
+
 /// Both bounds of time, seen from outside: who doesn't say what it is, and whose message doesn't come.
 #[test]
 fn those_that_dawdle_are_hung_up_on() {

@@ -143,16 +143,23 @@ fn a_killed_workers_requests_are_answered_at_once_and_the_others_go_on() {
     drop(others);
 }
 
-/// From the worker's end to its client's answer, over and over: a millisecond on a machine that has nothing else to do,
-/// and the bound is one that holds on a busy one.
+/// From the worker's end to its client's answer: within a millisecond. On a machine that is busy with something else it
+/// may take three attempts.
 #[test]
 fn the_end_of_a_worker_is_told_at_once() {
     let gateway = start("heartbeat: off, timeout: none", "");
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let mut attempts = (0..3).map(|_| ends_of_workers(&gateway, &mut client));
+    let prompt = attempts.any(|median| median <= Duration::from_millis(1));
+    assert!(prompt, "the medians are printed");
+}
+
+/// The median of what it takes twenty workers' ends to be told.
+fn ends_of_workers(gateway: &Process, client: &mut Raw) -> Duration {
     let mut times: Vec<_> = (0..20)
         .map(|_| {
             let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
-            ask(&mut client, 1);
+            ask(client, 1);
             assert!(matches!(worker.hear(), Said::Message(_)));
             let ended = Instant::now();
             // As the system does for a process that is killed.
@@ -167,7 +174,7 @@ fn the_end_of_a_worker_is_told_at_once() {
         "median of {} from end to answer: {median:?}; all: {times:?}",
         times.len()
     );
-    assert!(median < Duration::from_millis(50), "{times:?}");
+    median
 }
 
 /// What a request takes to arrive may be many times what silence is allowed to take.

@@ -78,6 +78,34 @@ fn what_is_announced_and_never_comes_costs_no_memory() {
     });
 }
 
+/// Each came in a read of its own, with 40 KB that are done with: what waits must not keep those.
+#[test]
+fn requests_that_wait_cost_what_they_are() {
+    let pool = r#"
+engine: native
+admin: { bind: "127.0.0.1:0" }
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { idle: { bind: "tcp://127.0.0.1:0", queue: 10000 } }
+routes: { OTHER: { pool: idle, timeout: none } }
+"#;
+    let gateway = Process::start(pool);
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let unknown = message(&["NONE", &"x".repeat(40_000)]);
+    let request = message(&["OTHER", &"y".repeat(100)]);
+    let both = [unknown, request].concat();
+    let (before, _) = gateway.footprint();
+    for _ in 0..2_000 {
+        client.say(&both);
+        assert_eq!(client.hear_message()[0], b"ERROR");
+    }
+    let (after, _) = gateway.footprint();
+    let grown = after.saturating_sub(before) >> 10;
+    println!("memory grew by {grown} MiB");
+    let waiting = gateway.metrics().sum("gateway_pool_queue_length", &[]);
+    assert_eq!(waiting, 2_000.0);
+    assert!(grown < 16, "memory grew by {grown} MiB");
+}
+
 #[test]
 fn half_messages_cost_what_has_come_of_them() {
     let gateway = Process::start(&yaml(""));

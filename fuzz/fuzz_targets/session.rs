@@ -1,6 +1,6 @@
 //! A connection from its first byte on: its session, its liveness and what it is told, in any pieces and at any pace.
 //! The first byte says what it is, the next eight how it comes, and the rest is what the peer says; of the first's
-//! highest bit, behind a greeting and a READY that are in order.
+//! highest bit, behind a greeting and a READY that are in order. What it makes longer, [`codec::stretched`] says.
 #![no_main]
 
 #[path = "../../tests/support/codec.rs"]
@@ -8,18 +8,14 @@ mod codec;
 #[path = "../../tests/support/session.rs"]
 mod session;
 
-use gateway::engine::native::zmtp::greeting::OURS;
-
-const READY: &[u8] = b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
-
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let Some((&[settings, ref steps @ ..], said)) = input.split_first_chunk::<9>() else {
         return;
     };
-    let front: &[&[u8]] = match settings & 0x80 {
-        0 => &[],
-        _ => &[&OURS, READY],
+    let front = match settings & 0x80 {
+        0 => Vec::new(),
+        _ => session::front(),
     };
-    let bytes = [&front.concat(), said].concat();
+    let bytes = [front, codec::stretched(said)].concat();
     session::drive(session::Settings::of(settings), steps, &bytes);
 });

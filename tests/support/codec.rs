@@ -6,11 +6,24 @@ use gateway::engine::native::bytes::{Bytes, Input, Spare};
 use gateway::engine::native::zmtp::command::{self, COMMAND_MAX, Command};
 use gateway::engine::native::zmtp::decoder::{Bounds, Decoder, Fault, Item};
 use gateway::engine::native::zmtp::greeting::{Greeting, LENGTH};
-use gateway::engine::native::zmtp::{COMMAND, LONG, MORE};
+use gateway::engine::native::zmtp::{COMMAND, LONG, MORE, put_frame};
 use gateway::frame::Frame;
+
+/// Small, so that a fuzzer gets beyond them; large enough for frames that are read straight into their own memory, which
+/// is used again.
+pub const BOUNDS: Bounds = Bounds {
+    bytes: 100_000,
+    frames: 4,
+};
 
 /// Largest size that a frame may claim.
 const SIZE_MAX: u64 = 1 << 40;
+
+/// In what [`stretched`] makes longer, the byte in front of what a frame is made by: no frame's flags, and no character.
+const STRETCH: u8 = 0xf7;
+
+/// Bytes of what a frame is made by: flags, size (two, the lower last), the first byte of its body.
+const RECIPE: usize = 4;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
@@ -20,10 +33,43 @@ pub enum Said {
     Fault(Fault),
 }
 
+/// The same bytes, with a frame in place of each [`STRETCH`] and what it is made by: so that what a fuzzer tries, a few
+/// bytes, may have frames of up to 196,605 bytes.
+pub fn stretched(mut bytes: &[u8]) -> Vec<u8> {
+    let mut longer = Vec::new();
+    while let Some((&first, rest)) = bytes.split_first() {
+        bytes = rest;
+        match rest.split_first_chunk::<RECIPE>() {
+            Some((&[flags, high, low, fill], rest)) if first == STRETCH => {
+                bytes = rest;
+                let size = 3 * usize::from(u16::from_be_bytes([high, low]));
+                put_frame(&mut longer, flags & MORE, &numbered(fill, size));
+            }
+            _ => longer.push(first),
+        }
+    }
+    longer
+}
+
+/// A body of so many bytes, of which none but near ones are likely to be mistaken for one another.
+pub fn numbered(first: u8, size: usize) -> Vec<u8> {
+    let byte = |n: usize| first.wrapping_add(n as u8).wrapping_add((n >> 8) as u8);
+    (0..size).map(byte).collect()
+}
+
 /// What the decoder makes of a stream that comes in these pieces, each read as a connection reads.
 pub fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, bounds: Bounds) -> Vec<Said> {
+    decode_counting(pieces, bounds).0
+}
+
+/// The same, and how many of the bytes were read straight into their frame's memory.
+pub fn decode_counting<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    bounds: Bounds,
+) -> (Vec<Said>, usize) {
     let (mut decoder, mut spare) = (Decoder::default(), Spare::default());
     let mut said = Vec::new();
+    let mut direct = 0;
     for mut piece in pieces {
         while !piece.is_empty() {
             let mut input = match decoder.direct() {
@@ -32,31 +78,62 @@ pub fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, bounds: Bounds) ->
                     assert!(n > 0, "a read must have room");
                     room[..n].copy_from_slice(&piece[..n]);
                     decoder.appended(n);
+                    direct += n;
                     piece = &piece[n..];
                     Input::default()
                 }
                 None => Input::from(std::mem::take(&mut piece).to_vec()),
             };
             loop {
-                let owned =
-                    |frames: Vec<Bytes>| frames.iter().map(|it| it.bytes().to_vec()).collect();
                 match decoder.next(&mut input, bounds, &mut spare) {
-                    Ok(Some(Item::Message(frames))) => said.push(Said::Message(owned(frames))),
-                    Ok(Some(Item::Oversize(frames))) => said.push(Said::Oversize(owned(frames))),
+                    Ok(Some(Item::Message(frames))) => {
+                        said.push(Said::Message(owned(&frames)));
+                        keep(&mut spare, frames);
+                    }
+                    Ok(Some(Item::Oversize(frames))) => {
+                        said.push(Said::Oversize(owned(&frames)));
+                        keep(&mut spare, frames);
+                    }
                     Ok(Some(Item::Command(body))) => {
                         said.push(Said::Command(body.bytes().to_vec()));
                     }
                     Ok(None) => break,
                     Err(fault) => {
                         said.push(Said::Fault(fault));
-                        return said;
+                        return (said, direct);
                     }
                 }
             }
             assert!(input.rest().is_empty(), "it takes all that it is given");
         }
     }
-    said
+    (said, direct)
+}
+
+fn owned(frames: &[Bytes]) -> Vec<Vec<u8>> {
+    frames.iter().map(|it| it.bytes().to_vec()).collect()
+}
+
+/// Gives back a message that is done with, so that later frames come into memory that has held others.
+pub fn keep(spare: &mut Spare, mut frames: Vec<Bytes>) {
+    for frame in frames.drain(..) {
+        spare.keep(frame);
+    }
+    spare.recycle(frames);
+}
+
+/// A stream, whole and cut into pieces of `cut` bytes each, against a reading at leisure; `cut` of 128 and more means
+/// pieces of as many times 512 bytes.
+pub fn judge(cut: u8, bytes: &[u8]) {
+    let expected = expected(bytes, BOUNDS);
+    let cut = usize::from(cut) * if cut < 128 { 1 } else { 512 };
+    assert!(decode([bytes], BOUNDS) == expected);
+    assert!(decode(bytes.chunks(cut.max(1)), BOUNDS) == expected);
+    for said in &expected {
+        if let Said::Command(body) = said {
+            read_command(body);
+        }
+    }
 }
 
 /// The same, read at leisure from the whole.

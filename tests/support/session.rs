@@ -2,6 +2,7 @@
 //! in between, and what is said to it is written as far as it takes that. It is held against a reading of the whole
 //! that is too simple to be wrong: what the property test and the fuzz target have in common. Needs `codec`.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::io::IoSlice;
 use std::time::Duration;
 
@@ -16,19 +17,21 @@ use gateway::engine::native::zmtp::{COMMAND, LONG, MORE, handshake, put_frame};
 use gateway::frame::Frame;
 use gateway::snapshot::Workers;
 
-use super::codec::{self, expected};
-
-/// Small, so that a fuzzer gets beyond them.
-pub const BOUNDS: Bounds = Bounds {
-    bytes: 600,
-    frames: 4,
-};
+use super::codec::{self, BOUNDS, expected};
 
 /// What a decoder may have room for beyond twice what has come.
 const ROOM: u64 = 16 << 10;
 
 /// Where a greeting says the minor version: PING came with 3.1.
 const MINOR: usize = 11;
+
+/// A greeting and a READY that are in order.
+pub fn front() -> Vec<u8> {
+    let mut bytes = OURS.to_vec();
+    let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
+    put_frame(&mut bytes, COMMAND, ready);
+    bytes
+}
 
 /// What a connection is.
 #[derive(Clone, Copy, Debug)]
@@ -180,7 +183,7 @@ impl Side {
             };
             let mut left = before - piece.len();
             self.came += left as u64;
-            self.liveness.heard(left, self.now);
+            self.liveness.heard(self.now);
             while !self.ended {
                 match self.session.next(&mut input, BOUNDS, &mut self.spare) {
                     Ok(None) => {
@@ -191,8 +194,7 @@ impl Side {
                         // Whatever is whole now took a byte of these at least.
                         let before = std::mem::replace(&mut left, input.rest().len());
                         assert!(left < before, "it says more than has come");
-                        whole |=
-                            matches!(said, session::Said::Message(_) | session::Said::Oversize(_));
+                        whole |= !self.session.is_inside_message();
                         self.obey(said);
                     }
                     Err(fault) => {
@@ -209,7 +211,8 @@ impl Side {
             assert!(held <= 2 * self.came + ROOM, "{held} of {}", self.came);
         }
         let inside = self.stage == Stage::Known && self.session.is_inside();
-        self.liveness.inside(inside, whole, self.now);
+        let come = inside.then(|| self.session.come());
+        self.liveness.inside(come, whole, self.now);
     }
 
     /// Does what the engine does about what a peer says.
@@ -249,12 +252,13 @@ impl Side {
                 assert_eq!(self.stage, Stage::Known);
                 assert!((1..=BOUNDS.frames).contains(&frames.len()));
                 assert!(gateway::frame::size(&frames) <= BOUNDS.bytes);
-                self.spare.recycle(frames);
+                codec::keep(&mut self.spare, frames);
             }
             session::Said::Oversize(frames) => {
                 assert_eq!(self.stage, Stage::Known);
                 assert!(frames.len() <= BOUNDS.frames);
                 assert!(gateway::frame::size(&frames) <= BOUNDS.bytes);
+                codec::keep(&mut self.spare, frames);
             }
             session::Said::Error(_) => self.ended = true,
             session::Said::Other => {}
@@ -317,15 +321,25 @@ impl Side {
 }
 
 fn word(said: &session::Said) -> String {
-    let owned = |frames: &[Bytes]| {
-        let frames = frames.iter().map(|it| it.bytes().to_vec());
-        frames.collect::<Vec<_>>()
-    };
+    let all = |frames: &[Bytes]| body_words(frames.iter().map(Frame::bytes));
     match said {
-        session::Said::Message(frames) => format!("message {:?}", owned(frames)),
-        session::Said::Oversize(frames) => format!("oversize {:?}", owned(frames)),
+        session::Said::Message(frames) => format!("message {}", all(frames)),
+        session::Said::Oversize(frames) => format!("oversize {}", all(frames)),
         other => format!("{other:?}"),
     }
+}
+
+/// Bodies in words; of long ones what nothing else comes to, their size and a hash.
+fn body_words<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> String {
+    let word = |body: &[u8]| match body.len() {
+        0..=100 => format!("{body:?}"),
+        size => {
+            let mut hasher = DefaultHasher::new();
+            hasher.write(body);
+            format!("{size} bytes {:x}", hasher.finish())
+        }
+    };
+    bodies.map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// How precisely a stranger is named depends on how much of it comes at once.
@@ -423,9 +437,10 @@ fn frame_length(bytes: &[u8]) -> Option<u64> {
 /// What something whole means after READY.
 fn traffic(said: codec::Said) -> Option<String> {
     let fault = |fault| fault_word(&fault);
+    let all = |frames: &[Vec<u8>]| body_words(frames.iter().map(Vec::as_slice));
     Some(match said {
-        codec::Said::Message(frames) => format!("message {frames:?}"),
-        codec::Said::Oversize(frames) => format!("oversize {frames:?}"),
+        codec::Said::Message(frames) => format!("message {}", all(&frames)),
+        codec::Said::Oversize(frames) => format!("oversize {}", all(&frames)),
         codec::Said::Fault(why) => fault(Fault::Frame(why)),
         codec::Said::Command(body) => match command::parse(&Bytes::from(body)) {
             Ok(Command::Ready(_)) => fault(Fault::Again),

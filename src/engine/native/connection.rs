@@ -207,7 +207,7 @@ impl Connection {
                 }
                 // Less than was asked for is all that there is.
                 self.readable = n == asked || self.half_closed;
-                self.liveness.heard(n, now);
+                self.liveness.heard(now);
                 Ok(Read::Some(input, n))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -9,13 +9,13 @@ use std::time::Duration;
 /// takes a second; an address that doesn't answer is tried again.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
-/// How long a message that has begun may take, if it doesn't grow by [`HALF_MESSAGE_LEAST`] meanwhile; then as long
+/// How long a message that has begun may take, if it doesn't grow by [`HALF_MESSAGE_STEP`] meanwhile; then as long
 /// again. It holds memory, and its sender may be gone without a word.
 pub const HALF_MESSAGE_MAX: Duration = Duration::from_secs(30);
 
-/// What it has to grow by: 2 KiB a second, which a modem can. Who sends a byte now and then holds memory as if it had
-/// gone.
-pub const HALF_MESSAGE_LEAST: u64 = 64 << 10;
+/// Bytes that it has to grow by to count as going on: 2 KiB a second, which a modem can. Who sends a byte now and then,
+/// or commands between its frames, holds memory as if it had gone.
+pub const HALF_MESSAGE_STEP: u64 = 64 << 10;
 
 /// Intervals of silence after which a worker is lost.
 pub const HEARTBEATS: u32 = 3;
@@ -83,7 +83,7 @@ impl fmt::Display for Over {
             Self::Goodbye => f.write_str("it did not hang up"),
             Self::HalfMessage => write!(
                 f,
-                "the rest of its message has not come within {HALF_MESSAGE_MAX:?}, nor {HALF_MESSAGE_LEAST} bytes of it"
+                "the rest of its message has not come within {HALF_MESSAGE_MAX:?}, nor {HALF_MESSAGE_STEP} bytes of it"
             ),
             Self::Ttl => f.write_str("it is silent for longer than its own PINGs allow"),
             Self::Heartbeat => f.write_str("it does not answer PINGs"),
@@ -98,8 +98,6 @@ pub struct Liveness {
     since: Duration,
     /// When bytes last came.
     heard: Duration,
-    /// Bytes that have come.
-    came: u64,
     /// When the system last took bytes again for which it had had no room: the peer reads.
     took: Duration,
     /// Bytes written since it was last heard.
@@ -114,11 +112,11 @@ pub struct Liveness {
 /// A message that has begun.
 #[derive(Clone, Copy, Debug)]
 struct Half {
-    /// When it did.
-    began: Duration,
-    /// When it was last seen to go on, and [`Liveness::came`] then.
-    since: Duration,
-    came: u64,
+    /// Bytes of it that have come.
+    come: u64,
+    /// When it began, or last had grown by [`HALF_MESSAGE_STEP`], and how many had come by then.
+    grew: Duration,
+    by_then: u64,
 }
 
 impl Liveness {
@@ -127,7 +125,6 @@ impl Liveness {
         Self {
             since: now,
             heard: now,
-            came: 0,
             took: now,
             unheard: 0,
             asked: None,
@@ -147,10 +144,9 @@ impl Liveness {
         now.saturating_sub(self.since)
     }
 
-    /// So many bytes came.
-    pub fn heard(&mut self, bytes: usize, now: Duration) {
+    /// Bytes came.
+    pub fn heard(&mut self, now: Duration) {
         self.heard = now;
-        self.came += bytes as u64;
         self.unheard = 0;
         self.asked = None;
     }
@@ -172,7 +168,7 @@ impl Liveness {
         self.heard = now;
         self.asked = None;
         if let Some(half) = &mut self.half {
-            (half.since, half.came) = (now, self.came);
+            (half.grew, half.by_then) = (now, half.come);
         }
     }
 
@@ -181,33 +177,29 @@ impl Liveness {
         self.ttl = ttl;
     }
 
-    /// Its turn is over: whether a message has begun and is not whole, and whether another was (`whole`), in which
-    /// case it is a new one.
-    pub fn inside(&mut self, inside: bool, whole: bool, now: Duration) {
-        match self.half {
-            _ if !inside => self.half = None,
-            Some(_) if !whole => {}
-            _ => {
-                self.half = Some(Half {
-                    began: now,
-                    since: now,
-                    came: self.came,
-                });
+    /// Its turn is over: how many bytes have come of a message that has begun and is not whole, if there is one, and
+    /// whether what had begun before came to its end (`whole`), in which case this is a new one.
+    pub fn inside(&mut self, come: Option<u64>, whole: bool, now: Duration) {
+        self.half = come.map(|come| match self.half {
+            Some(half) if !whole && come.saturating_sub(half.by_then) < HALF_MESSAGE_STEP => {
+                Half { come, ..half }
             }
-        }
+            _ => Half {
+                come,
+                grew: now,
+                by_then: come,
+            },
+        });
+    }
+
+    /// When the message that has begun did so, or last had grown by [`HALF_MESSAGE_STEP`].
+    pub fn grew(&self) -> Option<Duration> {
+        self.half.map(|half| half.grew)
     }
 
     /// When a message that has begun is to be looked at.
     pub fn half_due(&self) -> Option<Duration> {
-        self.half.map(|half| half.since + HALF_MESSAGE_MAX)
-    }
-
-    /// How fast the message comes that has begun, in bytes a second, if so many of it are held.
-    pub fn pace(&self, bytes: u64, now: Duration) -> u64 {
-        let began = self.half.map_or(now, |half| half.began);
-        // What has just begun has taken a moment too.
-        let micros = now.saturating_sub(began).as_micros().max(1);
-        u64::try_from(u128::from(bytes) * 1_000_000 / micros).unwrap_or(u64::MAX)
+        self.grew().map(|grew| grew + HALF_MESSAGE_MAX)
     }
 
     /// What is to be done about it.
@@ -225,13 +217,8 @@ impl Liveness {
     }
 
     fn judge_known(&mut self, view: View, now: Duration) -> Verdict {
-        if let Some(half) = &mut self.half {
-            if now >= half.since + HALF_MESSAGE_MAX {
-                if self.came - half.came < HALF_MESSAGE_LEAST {
-                    return Verdict::Over(Over::HalfMessage);
-                }
-                (half.since, half.came) = (now, self.came);
-            }
+        if self.half_due().is_some_and(|at| at <= now) {
+            return Verdict::Over(Over::HalfMessage);
         }
         let promised = self.ttl.map(|ttl| self.heard + ttl);
         if promised.is_some_and(|at| at <= now) {

@@ -11,6 +11,7 @@ use super::Native;
 use super::connection::{Phase, Role};
 use super::dial::Target;
 use super::liveness::HANDSHAKE_MAX;
+use super::quiet::Cause;
 use super::stream::Stream;
 use super::zmtp::command::{self, Ready};
 use super::zmtp::handshake;
@@ -38,6 +39,10 @@ pub(super) enum Refusal {
     HangUp(Cow<'static, str>),
     /// It is told in an ERROR.
     Tell(Cow<'static, str>),
+}
+
+fn misfit(why: impl Into<String>) -> (Cause, String) {
+    (Cause::Misfit, why.into())
 }
 
 impl Native {
@@ -78,7 +83,7 @@ impl Native {
         let all = self.handshakes.iter().copied();
         let gone: Vec<_> = all.filter(lingers).take(most).collect();
         for peer in &gone {
-            self.refuse(*peer, Refusal::HangUp(why.into()), now);
+            self.refuse(*peer, Cause::Slow, Refusal::HangUp(why.into()), now);
         }
         self.look_through_strangers();
         !gone.is_empty()
@@ -104,7 +109,7 @@ impl Native {
                 // From now on its silence counts.
                 self.peers.set_timer(peer, now);
             }
-            Err(why) => self.refuse(peer, Refusal::Tell(why.into()), now),
+            Err((cause, why)) => self.refuse(peer, cause, Refusal::Tell(why.into()), now),
         }
     }
 
@@ -113,16 +118,15 @@ impl Native {
         peer: PeerId,
         frontend: FrontendId,
         ready: Ready,
-    ) -> Result<Event<super::bytes::Bytes>, String> {
+    ) -> Result<Event<super::bytes::Bytes>, (Cause, String)> {
         if !self.snapshot.frontends.contains_key(&frontend) {
-            return Err("this frontend was removed from the configuration".into());
+            return Err(misfit("this frontend was removed from the configuration"));
         }
-        let met = handshake::client(&ready.socket_type)?;
+        let met = handshake::client(&ready.socket_type).map_err(misfit)?;
         let most = self.snapshot.limits.clients;
         if self.clients >= most.saturating_add(SURPLUS_MAX) {
-            return Err(format!(
-                "{most} clients are here already, the limit of limits.clients"
-            ));
+            let why = format!("{most} clients are here already, the limit of limits.clients");
+            return Err((Cause::Full, why));
         }
         self.clients += 1;
         let identity = match ready.identity.is_empty() {
@@ -149,10 +153,10 @@ impl Native {
         peer: PeerId,
         pool: PoolId,
         ready: &Ready,
-    ) -> Result<Event<super::bytes::Bytes>, String> {
-        let settings = self.settings(pool);
-        let allowed = settings.ok_or("this pool was removed from the configuration")?;
-        let met = handshake::worker(&ready.socket_type, allowed.workers)?;
+    ) -> Result<Event<super::bytes::Bytes>, (Cause, String)> {
+        let removed = || misfit("this pool was removed from the configuration");
+        let allowed = self.settings(pool).ok_or_else(removed)?;
+        let met = handshake::worker(&ready.socket_type, allowed.workers).map_err(misfit)?;
         self.come(peer, Phase::Worker(met.kind), met.announced);
         Ok(Event::WorkerCame {
             peer,
@@ -182,13 +186,13 @@ impl Native {
     }
 
     /// Ends a connection that is not, or no longer, served.
-    pub(super) fn refuse(&mut self, peer: PeerId, why: Refusal, now: Duration) {
+    pub(super) fn refuse(&mut self, peer: PeerId, cause: Cause, why: Refusal, now: Duration) {
         let Some(connection) = self.peers.get(peer) else {
             return;
         };
         let role = connection.role;
         let (Refusal::HangUp(text) | Refusal::Tell(text)) = &why;
-        if let Some(left_out) = self.quiet.refused.allow(now) {
+        if let Some(left_out) = self.quiet.refused(cause).allow(now) {
             let address = connection.stream.peer();
             let place = self.place(role);
             warn!(

@@ -273,6 +273,23 @@ mod tests {
     }
 
     #[test]
+    fn a_large_frame_is_written_from_where_it_was_received() {
+        let mut received = super::super::bytes::Input::from(vec![7; 2 * SHARED_MIN]);
+        let (large, small) = (received.take(SHARED_MIN), received.take(SHARED_MIN - 1));
+        for (frame, shared) in [(large, true), (small, false)] {
+            let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+            outbox.push(&mut spare, &frame, false);
+            let mut places = Vec::new();
+            let write = |slices: &[IoSlice<'_>]| {
+                places.extend(slices.iter().map(|slice| slice.as_ptr()));
+                Ok(slices.iter().map(|slice| slice.len()).sum())
+            };
+            assert!(outbox.write(&mut spare, write).unwrap());
+            assert_eq!(places.contains(&frame.bytes().as_ptr()), shared);
+        }
+    }
+
+    #[test]
     fn what_waits_is_compacted_once() {
         let mut outbox = Outbox::default();
         let mut spare = Spare::default();

@@ -7,6 +7,7 @@ use super::bytes::{CHUNK, Input};
 use super::connection::{Connection, Phase, Read, Role};
 use super::liveness::{Over, Verdict};
 use super::meet::Refusal;
+use super::quiet::Cause;
 use super::zmtp::command;
 use super::zmtp::decoder::Bounds;
 use super::zmtp::session::Said;
@@ -141,7 +142,7 @@ impl Native {
             let why = format!(
                 "{why}, in the middle of its greeting: peers of ZMTP 2.0, such as JeroMQ before 0.4, may do so at the sight of 3.1"
             );
-            self.refuse(peer, Refusal::HangUp(why.into()), now);
+            self.refuse(peer, Cause::Stranger, Refusal::HangUp(why.into()), now);
         } else {
             self.hang_up(peer, why, now);
         }
@@ -169,14 +170,17 @@ impl Native {
             match connection.session.next(input, bounds, spare) {
                 Ok(None) => break,
                 Ok(Some(said)) => {
-                    taken.whole |= matches!(said, Said::Message(_) | Said::Oversize(_));
+                    // A command between a message's frames ends nothing that rests.
+                    taken.whole |= !connection.session.is_inside_message();
                     self.hear(peer, said, now);
                 }
                 Err(fault) if fault.can_be_told() => {
-                    self.refuse(peer, Refusal::Tell(fault.to_string().into()), now);
+                    let why = Refusal::Tell(fault.to_string().into());
+                    self.refuse(peer, Cause::Fault, why, now);
                 }
                 Err(fault) => {
-                    self.refuse(peer, Refusal::HangUp(fault.to_string().into()), now);
+                    let why = Refusal::HangUp(fault.to_string().into());
+                    self.refuse(peer, Cause::Stranger, why, now);
                 }
             }
             taken.items += 1;
@@ -192,7 +196,7 @@ impl Native {
             Said::Ready(ready) => self.ready(peer, *ready, now),
             Said::Error(reason) => {
                 let why = format!("it refuses the gateway: {reason}");
-                self.refuse(peer, Refusal::HangUp(why.into()), now);
+                self.refuse(peer, Cause::Refused, Refusal::HangUp(why.into()), now);
             }
             Said::Ping { ttl, context } => {
                 let ttl = (ttl > 0).then(|| Duration::from_millis(100) * u32::from(ttl));
@@ -225,9 +229,9 @@ impl Native {
             .message
             .saturating_mul(HALF_MESSAGES_LEAST);
         let most = HALF_MESSAGES_MAX.max(least);
-        for peer in self.peers.slowest_halves(most, now) {
-            let why = "messages that are not whole take too much memory, and its own comes slowest";
-            self.refuse(peer, Refusal::HangUp(why.into()), now);
+        for peer in self.peers.halves_to_give_up(most) {
+            let why = "messages that are not whole take too much memory, and its own has rested for longest";
+            self.refuse(peer, Cause::Slow, Refusal::HangUp(why.into()), now);
         }
     }
 
@@ -296,7 +300,8 @@ impl Native {
     fn end_for(&mut self, peer: PeerId, over: Over, now: Duration) {
         match over {
             Over::Handshake | Over::HalfMessage => {
-                self.refuse(peer, Refusal::HangUp(over.to_string().into()), now);
+                let why = Refusal::HangUp(over.to_string().into());
+                self.refuse(peer, Cause::Slow, why, now);
             }
             Over::Goodbye | Over::Ttl | Over::Heartbeat => self.hang_up(peer, &over, now),
         }
@@ -306,7 +311,7 @@ impl Native {
 /// What a peer had of its turn.
 struct Taken {
     items: usize,
-    /// A message came to its end.
+    /// A message came to its end, or a command outside of one.
     whole: bool,
 }
 

@@ -1,3 +1,7 @@
+use super::super::bytes::{Input, Spare};
+use super::super::zmtp::decoder::Bounds;
+use super::super::zmtp::session::Session;
+use super::super::zmtp::{COMMAND, MORE, greeting, put_frame};
 use super::*;
 
 const fn ms(n: u64) -> Duration {
@@ -62,7 +66,7 @@ fn a_handshake_and_a_goodbye_take_ten_seconds_at_most() {
         let mut it = Liveness::new(ms(5));
         it.begin(ms(7));
         // Whatever it says meanwhile.
-        it.heard(1, ms(9_000));
+        it.heard(ms(9_000));
         it.promise(Some(ms(1)));
         let end = ms(7) + HANDSHAKE_MAX;
         let found = run(&mut it, view(stage), ms(7), ms(100_000));
@@ -83,18 +87,18 @@ fn a_client_may_be_silent_for_ever() {
 #[test]
 fn a_message_that_rests_is_given_up() {
     let mut it = Liveness::new(ms(0));
-    it.heard(100, ms(10));
-    it.inside(true, false, ms(10));
+    it.heard(ms(10));
+    it.inside(Some(100), false, ms(10));
     let found = run(&mut it, view(Stage::Known), ms(10), ms(100_000));
     assert_eq!(
         found,
         (Some(Over::HalfMessage), ms(10) + HALF_MESSAGE_MAX, 0)
     );
     // The next one is another.
-    it.inside(true, true, ms(50_000));
+    it.inside(Some(100), true, ms(50_000));
     let found = run(&mut it, view(Stage::Known), ms(50_000), ms(200_000));
     assert_eq!(found.1, ms(50_000) + HALF_MESSAGE_MAX);
-    it.inside(false, true, ms(50_000));
+    it.inside(None, true, ms(50_000));
     assert_eq!(
         run(&mut it, view(Stage::Known), ms(50_000), ms(200_000)).0,
         None
@@ -106,12 +110,13 @@ fn a_message_that_rests_is_given_up() {
 fn a_message_must_grow_at_some_rate() {
     for (bytes, ends) in [(1, true), (1_900, true), (2_200, false), (100_000, false)] {
         let mut it = Liveness::new(ms(0));
-        it.inside(true, false, ms(0));
+        it.inside(Some(0), false, ms(0));
         let mut over = None;
         for second in 1..=300 {
-            it.heard(bytes, ms(1_000 * second));
-            it.inside(true, false, ms(1_000 * second));
-            if let Verdict::Over(found) = it.judge(view(Stage::Known), ms(1_000 * second)) {
+            let now = ms(1_000 * second);
+            it.heard(now);
+            it.inside(Some(bytes * second), false, now);
+            if let Verdict::Over(found) = it.judge(view(Stage::Known), now) {
                 over = Some(found);
                 break;
             }
@@ -124,10 +129,68 @@ fn a_message_must_grow_at_some_rate() {
     }
 }
 
+/// A frame, and from then on PINGs, as many as it likes.
+#[test]
+fn a_message_does_not_grow_by_the_commands_between_its_frames() {
+    let bounds = Bounds {
+        bytes: 16 << 20,
+        frames: 4,
+    };
+    let (mut session, mut spare) = (Session::default(), Spare::default());
+    let mut it = Liveness::new(ms(0));
+    let mut hear = |it: &mut Liveness, bytes: &[u8], now| {
+        let (mut input, mut whole) = (Input::from(bytes.to_vec()), false);
+        while session
+            .next(&mut input, bounds, &mut spare)
+            .unwrap()
+            .is_some()
+        {
+            whole |= !session.is_inside_message();
+        }
+        it.heard(now);
+        it.inside(session.is_inside().then(|| session.come()), whole, now);
+    };
+    let mut front = greeting::OURS.to_vec();
+    put_frame(
+        &mut front,
+        COMMAND,
+        b"\x05READY\x0bSocket-Type\0\0\0\x03REQ",
+    );
+    put_frame(&mut front, MORE, &[7; 1 << 20]);
+    hear(&mut it, &front, ms(0));
+    let mut pings = Vec::new();
+    for _ in 0..300_000 {
+        put_frame(&mut pings, COMMAND, b"\x04PING\0\0");
+    }
+    // Of some of these pieces the last PING is cut off, and its rest comes with the next.
+    let mut pieces = pings.chunks(70_001).zip((1_000..).step_by(1_000).map(ms));
+    for (piece, now) in pieces.by_ref().take(29) {
+        hear(&mut it, piece, now);
+        assert_eq!(it.grew(), Some(ms(0)), "after {now:?}");
+        assert!(matches!(
+            it.judge(view(Stage::Known), now),
+            Verdict::Rest(_)
+        ));
+    }
+    let end = it.judge(view(Stage::Known), HALF_MESSAGE_MAX);
+    assert_eq!(end, Verdict::Over(Over::HalfMessage));
+    // It does grow by what comes of its frames, and of one that is cut off.
+    let (half, now) = pieces.next().unwrap();
+    let rest = 9 - (30 * 70_001) % 9;
+    hear(&mut it, half, now);
+    hear(&mut it, &half[half.len() - 9..][..rest], now);
+    let mut frame = Vec::new();
+    put_frame(&mut frame, 0, &[7; 2 * HALF_MESSAGE_STEP as usize]);
+    hear(&mut it, &frame[..frame.len() - 100], now);
+    assert_eq!(it.grew(), Some(now));
+    hear(&mut it, &frame[frame.len() - 100..], now);
+    assert_eq!(it.grew(), None, "it is whole");
+}
+
 #[test]
 fn whom_the_gateway_did_not_look_after_is_excused() {
     let mut it = Liveness::new(ms(0));
-    it.inside(true, false, ms(0));
+    it.inside(Some(0), false, ms(0));
     it.promise(Some(ms(300)));
     let late = ms(90_000);
     assert!(matches!(it.judge(WORKER, late), Verdict::Over(_)));
@@ -139,7 +202,7 @@ fn whom_the_gateway_did_not_look_after_is_excused() {
 fn a_peer_is_held_to_what_it_promised() {
     let mut it = Liveness::new(ms(0));
     it.promise(Some(ms(300)));
-    it.heard(9, ms(100));
+    it.heard(ms(100));
     assert_eq!(
         run(&mut it, view(Stage::Known), ms(100), ms(9_000)),
         (Some(Over::Ttl), ms(400), 0)
@@ -164,7 +227,7 @@ fn a_silent_worker_is_asked_and_lost_after_three_intervals() {
     let mut it = Liveness::new(ms(0));
     for n in 1..100 {
         assert!(matches!(it.judge(WORKER, n * BEAT), Verdict::Ping(_)));
-        it.heard(6, n * BEAT);
+        it.heard(n * BEAT);
     }
 }
 
@@ -201,18 +264,6 @@ fn a_worker_that_takes_nothing_is_lost() {
     assert!(at <= 3 * BEAT + ms(1), "{at:?}");
 }
 
-#[test]
-fn a_messages_pace_is_counted_from_its_beginning() {
-    let mut it = Liveness::new(ms(0));
-    it.inside(true, false, ms(1_000));
-    it.heard(1 << 20, ms(40_000));
-    // It is seen to go on, which doesn't make it a new one.
-    it.judge(view(Stage::Known), ms(41_000));
-    assert_eq!(it.pace(80, ms(41_000)), 2);
-    assert_eq!(it.pace(80, ms(1_000)), 80_000_000);
-    assert_eq!(it.pace(0, ms(1_000)), 0);
-}
-
 /// Peers of all kinds at random, looked at when they ask to be or later: one that answers in time is never lost, one
 /// that says nothing is lost soon after three intervals and never before.
 #[test]
@@ -232,7 +283,7 @@ fn at_any_times_the_living_live_and_the_dead_are_lost() {
             if answer.is_some_and(|at| at <= now) {
                 answer = None;
                 last = now;
-                it.heard(6, now);
+                it.heard(now);
                 written = 0;
             }
             let view = View {

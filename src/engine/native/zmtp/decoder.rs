@@ -166,9 +166,30 @@ impl Decoder {
         self.held + body as u64
     }
 
+    /// Bytes of the message that has begun, as far as they have come: of its frames' bodies, skipped ones included,
+    /// and nothing of the commands between them.
+    pub fn come(&self) -> u64 {
+        let missing = match &self.frame {
+            Partial::Body {
+                flags,
+                filled,
+                size,
+                ..
+            } if flags & COMMAND == 0 => (size - filled) as u64,
+            Partial::Skipped { missing, .. } => *missing,
+            _ => 0,
+        };
+        self.bytes.saturating_sub(missing)
+    }
+
     /// Whether a frame or a message has begun and is not whole.
     pub fn is_inside(&self) -> bool {
-        self.inside || !matches!(self.frame, Partial::None)
+        self.is_inside_message() || !matches!(self.frame, Partial::None)
+    }
+
+    /// Whether a frame of a message has begun and the message is not whole.
+    pub fn is_inside_message(&self) -> bool {
+        self.inside
     }
 
     /// Memory that what follows can be read straight into, if that is worth it: it belongs to the frame that

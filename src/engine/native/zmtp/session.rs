@@ -160,6 +160,16 @@ impl Session {
         self.decoder.is_inside()
     }
 
+    /// Whether a message has begun and is not whole, whatever command is between its frames.
+    pub fn is_inside_message(&self) -> bool {
+        self.decoder.is_inside_message()
+    }
+
+    /// Bytes of that message as far as they have come ([`Decoder::come`]).
+    pub fn come(&self) -> u64 {
+        self.decoder.come()
+    }
+
     /// Memory that what has begun takes.
     pub fn held(&self) -> u64 {
         self.decoder.held()

@@ -150,6 +150,45 @@ fn frames_that_arrive_directly_are_the_same() {
 }
 
 #[test]
+fn what_lies_whole_in_the_buffer_is_not_copied() {
+    let mut input = Input::from(message(&[b"T", &[7; 50_000]]));
+    let whole = input.rest().as_ptr_range();
+    let item = Decoder::default().next(&mut input, BOUNDS, &mut Spare::default());
+    let Ok(Some(Item::Message(frames))) = item else {
+        panic!("{item:?}");
+    };
+    for frame in &frames {
+        let frame = frame.bytes().as_ptr_range();
+        assert!(whole.start < frame.start && frame.end <= whole.end);
+    }
+}
+
+#[test]
+fn what_is_read_directly_is_not_copied() {
+    let bytes = message(&[&[7; 80_000]]);
+    // Memory doubles from what comes first, so that it holds all in the end.
+    let (first, mut rest) = bytes.split_at(bytes.len() - 60_000);
+    let (mut decoder, mut spare) = (Decoder::default(), Spare::default());
+    let mut input = Input::from(first.to_vec());
+    let begun = decoder.next(&mut input, BOUNDS, &mut spare);
+    assert!(matches!(begun, Ok(None)), "{begun:?}");
+    let mut end = std::ptr::null();
+    while let Some(room) = decoder.direct() {
+        let n = room.len().min(rest.len());
+        room[..n].copy_from_slice(&rest[..n]);
+        end = room[..n].as_ptr_range().end;
+        rest = &rest[n..];
+        decoder.appended(n);
+    }
+    assert!(rest.is_empty(), "all of it was read directly");
+    let item = decoder.next(&mut Input::default(), BOUNDS, &mut spare);
+    let Ok(Some(Item::Message(frames))) = item else {
+        panic!("{item:?}");
+    };
+    assert_eq!(frames[0].bytes().as_ptr_range().end, end);
+}
+
+#[test]
 fn what_zmtp_has_not_is_refused_at_once() {
     let fault = |bytes: &[u8]| decode([bytes]).0;
     for flags in [8, 0x10, 0x80, COMMAND | MORE, 0xff] {
