@@ -142,7 +142,7 @@ fn half_messages_hold_no_memory_of_whole_ones() {
     let worker = gateway.peer(&context, zmq::DEALER, IDLE);
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let large = vec![7; 15 << 20];
-    let mut whole = |client: &mut Raw| {
+    let whole = |client: &mut Raw| {
         client.say(&frame(MORE, b"OTHER"));
         client.say(&[LONG]);
         client.say(&(large.len() as u64).to_be_bytes());
