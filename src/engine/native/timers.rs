@@ -57,12 +57,11 @@ mod tests {
 
     use super::*;
 
-    /// What the heap costs where a wheel would shine: `cargo test --release timers -- --ignored --nocapture`.
+    /// What the heap costs where a wheel would shine: `cargo test --release timers -- --nocapture` tells it.
     #[test]
-    #[ignore = "a measurement"]
     fn ten_thousand_heartbeats_take_a_small_part_of_their_second() {
         const PEERS: u64 = 10_000;
-        const SECONDS: u64 = 100;
+        const SECONDS: u64 = 10;
         let mut timers = Timers::default();
         for peer in 0..PEERS {
             // As they come: in no order.
@@ -83,6 +82,7 @@ mod tests {
             second / PEERS as u32
         );
         assert_eq!(timers.len() as u64, PEERS);
-        assert!(second < Duration::from_millis(50), "{second:?}");
+        // However slow the build and busy the machine.
+        assert!(second < Duration::from_millis(250), "{second:?}");
     }
 }

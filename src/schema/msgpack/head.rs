@@ -119,8 +119,8 @@ impl<'a> Reader<'a> {
         behind.inspect(|rest| self.go_to(rest)).is_some()
     }
 
-    /// Passes values of these fields, one after the other, as long as they are plainly written, and tells which
-    /// fields have them.
+    /// Passes values of these fields, one after the other, as long as they are plainly written; the fields that are
+    /// left. `met` is told of each that had one.
     #[inline]
     pub fn plain_values<'f>(
         &mut self,
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes names and values of these fields, one pair after the other, as long as they are plainly written and
-    /// the fields are new.
+    /// `new`; the fields that are left.
     #[inline]
     pub fn plain_pairs<'f>(
         &mut self,
