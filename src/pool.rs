@@ -4,32 +4,29 @@
 //! asks [`Pool::next_handout`] who gets what and tells it what came of it.
 //!
 //! `identity: client` has a rule of its own: a worker holds at most one request of a client, and
-//! after a timeout none until it answers or is lost, so that no answer is mistaken for another's. A
-//! waiting request whose client is so held by every free worker is *parked* under its client, out
-//! of the others' way, until a worker that can take it is free.
+//! after a timeout none until it answers or is lost, so that no answer is mistaken for another's.
+//! What waits of a client that is so held by every free worker stands aside, out of the others' way,
+//! until a worker that can take it is free.
 
 mod free;
 mod held;
+mod queue;
 mod worker;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-
-use rustc_hash::FxHashMap;
 
 use crate::core::PeerId;
 use crate::metrics::{PoolCounters, PoolSample};
 use crate::snapshot::{IdentityMode, PoolSettings};
 use free::Free;
 use held::Held;
+use queue::Queue;
 use worker::{Worker, capacity};
 
 pub use held::HeldAt;
 pub use worker::WorkerKind;
-
-/// Waiting entries that may be dead before a sweep is worth its while.
-const SWEEP_SLACK: usize = 64;
 
 /// A client's identity as its worker sees it under `identity: client`.
 pub type Identity = Rc<[u8]>;
@@ -39,12 +36,6 @@ pub type Identity = Rc<[u8]>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seat(usize);
 
-#[derive(Debug)]
-struct Waiting {
-    number: u64,
-    client: Identity,
-}
-
 /// Workers, what they hold, and what waits for them.
 #[derive(Debug)]
 pub struct Pool {
@@ -53,14 +44,7 @@ pub struct Pool {
     workers: Vec<Option<Worker>>,
     /// Seats of workers that can take a request, best first.
     free: Free,
-    /// Requests that wait, in the order of their numbers, so oldest first; numbers that are not in `waiting` any more are dead.
-    queue: VecDeque<Waiting>,
-    /// Under `identity: client`: requests that no free worker may take, oldest first.
-    parked: HashMap<Identity, VecDeque<Waiting>>,
-    /// Every request that waits, queued or parked, and its bytes.
-    waiting: FxHashMap<u64, u64>,
-    waiting_bytes: u64,
-    dead: usize,
+    queue: Queue,
     counters: PoolCounters,
 }
 
@@ -68,14 +52,10 @@ impl Pool {
     /// A pool without workers.
     pub fn new(settings: Arc<PoolSettings>) -> Self {
         Self {
+            queue: Queue::new(settings.queue, settings.queue_bytes),
             settings,
             workers: Vec::new(),
             free: Free::default(),
-            queue: VecDeque::new(),
-            parked: HashMap::new(),
-            waiting: FxHashMap::default(),
-            waiting_bytes: 0,
-            dead: 0,
             counters: PoolCounters::default(),
         }
     }
@@ -91,12 +71,10 @@ impl Pool {
             return;
         }
         self.settings = settings;
-        // Who is barred from whom may have changed: let each find its place anew.
-        let parked = self.parked.drain().flat_map(|(_, lane)| lane);
-        self.queue.extend(parked);
         self.queue
-            .make_contiguous()
-            .sort_unstable_by_key(|entry| entry.number);
+            .resize(self.settings.queue, self.settings.queue_bytes);
+        // Who is barred from whom may have changed.
+        self.queue.unpark_all();
         for seat in 0..self.workers.len() {
             if let Some(worker) = &mut self.workers[seat] {
                 worker.capacity = capacity(&self.settings, worker.kind, worker.crowd);
@@ -107,7 +85,7 @@ impl Pool {
 
     /// Whether nothing waits and nobody holds anything.
     pub fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.all().all(|worker| worker.held.is_empty())
+        self.queue.len() == 0 && self.all().all(|worker| worker.held.is_empty())
     }
 
     /// Whether this worker holds any request.
@@ -118,7 +96,7 @@ impl Pool {
 
     /// How many requests wait for a worker.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.queue.len()
     }
 
     /// How many workers there are; a crowd counts as one.
@@ -137,8 +115,8 @@ impl Pool {
             counters: self.counters.clone(),
             workers: self.workers(),
             held: self.all().map(|worker| worker.held.len()).sum(),
-            queue: self.waiting.len(),
-            queue_bytes: self.waiting_bytes,
+            queue: self.queue.len(),
+            queue_bytes: self.queue.bytes(),
         }
     }
 
@@ -195,65 +173,46 @@ impl Pool {
 
     /// Whether a request may wait: the queue has room by number and by bytes.
     pub fn has_room(&self, bytes: u64) -> bool {
-        self.waiting.len() < self.settings.queue
-            && self.waiting_bytes.saturating_add(bytes) <= self.settings.queue_bytes
+        self.queue.has_room(bytes)
+    }
+
+    /// The queue being full: the waiting requests that are to end for one of this client, since theirs fills more of
+    /// it. None if it is this one that must go without.
+    pub fn make_way(&self, client: PeerId, bytes: u64) -> Option<Vec<u64>> {
+        self.queue.make_way(client, bytes)
     }
 
     /// The worker that a request that has just come goes to, if it needn't wait.
-    pub fn at_once(&mut self, client: &Identity) -> Option<Seat> {
-        // What waits comes first. Others' parked requests don't: they wait for other workers than
-        // those that are free.
-        if !self.queue.is_empty() || self.is_parked(client) {
-            return None;
+    pub fn at_once(&mut self, client: PeerId, identity: &Identity) -> Option<Seat> {
+        match self.queue.lets_pass(client) {
+            true => self.pick(identity),
+            false => None,
         }
-        self.pick(client)
     }
 
     /// A request starts to wait. Check [`Self::has_room`] first.
-    pub fn enqueue(&mut self, number: u64, client: &Identity, bytes: u64) {
-        self.admit(number, bytes);
-        let entry = Waiting {
-            number,
-            client: Rc::clone(client),
-        };
-        match self.is_parked(client) {
-            true => self.park(entry),
-            false => self.queue.push_back(entry),
-        }
+    pub fn enqueue(&mut self, number: u64, client: PeerId, identity: &Identity, bytes: u64) {
+        self.queue.push(number, client, identity, bytes);
     }
 
     /// The request that [`Self::next_handout`] gave could not be handed out: it waits again, first.
-    pub fn put_back(&mut self, number: u64, client: &Identity, bytes: u64) {
-        self.admit(number, bytes);
-        let client = Rc::clone(client);
-        self.queue.push_front(Waiting { number, client });
+    pub fn put_back(&mut self, number: u64, client: PeerId, identity: &Identity, bytes: u64) {
+        self.queue.put_back(number, client, identity, bytes);
     }
 
-    /// A waiting request ended before a worker could take it.
-    pub fn left(&mut self, number: u64) {
-        if self.dismiss(number) {
-            self.dead += 1;
-            if self.dead > self.waiting.len() + SWEEP_SLACK {
-                self.sweep();
-            }
-        }
+    /// A waiting request of this client ended before a worker could take it.
+    pub fn left(&mut self, number: u64, client: PeerId) {
+        self.queue.remove(number, client);
     }
 
     /// The request that is to be handed out next, and to whom; it waits no longer.
     pub fn next_handout(&mut self) -> Option<(u64, Seat)> {
         loop {
             self.free.first()?;
-            let entry = self.queue.pop_front()?;
-            if !self.waiting.contains_key(&entry.number) {
-                self.dead = self.dead.saturating_sub(1);
-                continue;
-            }
-            match self.pick(&entry.client) {
-                Some(worker) => {
-                    self.dismiss(entry.number);
-                    return Some((entry.number, worker));
-                }
-                None => self.park(entry),
+            let identity = Rc::clone(self.queue.next()?);
+            match self.pick(&identity) {
+                Some(seat) => return Some((self.queue.take()?, seat)),
+                None => self.queue.park(),
             }
         }
     }
@@ -274,9 +233,9 @@ impl Pool {
         // It has had its turn. To have room for one less never makes it free for anybody.
         let load = worker.load(self.settings.balance);
         self.free.set(seat.0, load, true);
-        if !owes && self.is_parked(client) {
+        if !owes {
             // It may take more of this client's.
-            self.unpark(client);
+            self.queue.unpark(client);
         }
         at
     }
@@ -290,11 +249,8 @@ impl Pool {
         }
         let number = worker.owes.remove(client)?;
         // A worker without room doesn't get it; when it has room again, it finds its place anew.
-        let has_room = self.free.has(seat.0);
-        let lane = self.parked.get_key_value(client).filter(|_| has_room);
-        if let Some((client, _)) = lane {
-            let client = Rc::clone(client);
-            self.unpark(&client);
+        if self.free.has(seat.0) {
+            self.queue.unpark(client);
         }
         Some(number)
     }
@@ -344,21 +300,6 @@ impl Pool {
         self.workers.iter().flatten()
     }
 
-    fn admit(&mut self, number: u64, bytes: u64) {
-        self.waiting.insert(number, bytes);
-        self.waiting_bytes += bytes;
-    }
-
-    fn dismiss(&mut self, number: u64) -> bool {
-        let bytes = self.waiting.remove(&number);
-        self.waiting_bytes -= bytes.unwrap_or(0);
-        bytes.is_some()
-    }
-
-    fn is_parked(&self, client: &Identity) -> bool {
-        !self.parked.is_empty() && self.parked.contains_key(client)
-    }
-
     /// The best free worker that may take a request of this client.
     fn pick(&mut self, client: &Identity) -> Option<Seat> {
         match self.settings.identity {
@@ -375,43 +316,8 @@ impl Pool {
             .is_some_and(|worker| !worker.owes.contains_key(client))
     }
 
-    fn park(&mut self, entry: Waiting) {
-        let client = Rc::clone(&entry.client);
-        in_order(self.parked.entry(client).or_default(), entry);
-    }
-
-    /// Puts the oldest parked request of a client back in the queue, where its number belongs; false
-    /// if none is alive.
-    fn unpark(&mut self, client: &Identity) -> bool {
-        let Some(entry) = self.take_parked(client) else {
-            return false;
-        };
-        let at = self
-            .queue
-            .partition_point(|other| other.number < entry.number);
-        self.queue.insert(at, entry);
-        true
-    }
-
-    /// The oldest parked request of a client that has not ended.
-    fn take_parked(&mut self, client: &Identity) -> Option<Waiting> {
-        let lane = self.parked.get_mut(client)?;
-        let mut alive = None;
-        while let Some(entry) = lane.pop_front() {
-            if self.waiting.contains_key(&entry.number) {
-                alive = Some(entry);
-                break;
-            }
-            self.dead = self.dead.saturating_sub(1);
-        }
-        if lane.is_empty() {
-            self.parked.remove(client);
-        }
-        alive
-    }
-
-    /// Puts a worker where it belongs in `free`; when it has just become free, so have those parked
-    /// requests that it may take.
+    /// Puts a worker where it belongs in `free`; when it has just become free, it is the turn of those that stand
+    /// aside and that it may take.
     fn place(&mut self, seat: Seat) {
         let Some(worker) = self.worker(seat) else {
             return;
@@ -419,7 +325,7 @@ impl Pool {
         let was_free = self.free.has(seat.0);
         let load = worker.load(self.settings.balance);
         self.free.set(seat.0, load, false);
-        if !was_free && load.is_some() && !self.parked.is_empty() {
+        if !was_free && load.is_some() {
             self.unpark_for(seat);
         }
     }
@@ -429,36 +335,11 @@ impl Pool {
             return;
         };
         let room = worker.capacity.saturating_sub(worker.held.len());
-        let mut clients: Vec<(u64, Identity)> = self
-            .parked
-            .iter()
-            .filter(|(client, _)| self.may_take(seat, client))
-            .filter_map(|(client, lane)| Some((lane.front()?.number, Rc::clone(client))))
-            .collect();
-        clients.sort_unstable();
-        let mut taken = 0;
-        for (_, client) in clients {
-            if taken == room {
-                break;
-            }
-            taken += usize::from(self.unpark(&client));
+        let names = self
+            .queue
+            .parked_names(|client| !worker.owes.contains_key(client));
+        for client in &names[names.len().saturating_sub(room)..] {
+            self.queue.unpark(client);
         }
     }
-
-    fn sweep(&mut self) {
-        let waiting = &self.waiting;
-        let alive = |entry: &Waiting| waiting.contains_key(&entry.number);
-        self.queue.retain(alive);
-        for lane in self.parked.values_mut() {
-            lane.retain(alive);
-        }
-        self.parked.retain(|_, lane| !lane.is_empty());
-        self.dead = 0;
-    }
-}
-
-/// Inserts a request where its number belongs: nearly always at an end, which costs nothing.
-fn in_order(queue: &mut VecDeque<Waiting>, entry: Waiting) {
-    let at = queue.partition_point(|other| other.number < entry.number);
-    queue.insert(at, entry);
 }

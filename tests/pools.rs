@@ -32,6 +32,42 @@ fn a_queue_is_bounded_by_bytes_too() {
 }
 
 #[test]
+fn clients_take_turns_and_the_one_that_fills_a_queue_makes_way() {
+    let gateway = Gateway::people("queue: 4");
+    let (greedy, modest) = (gateway.dealer(), gateway.dealer());
+    for n in ["1", "2", "3", "4", "5"] {
+        send(&greedy, &["OPAQUE", n, "greedy"]);
+    }
+    rejected(&greedy, &["5"], Reason::QueueFull);
+    send(&modest, &["OPAQUE", "1", "modest"]);
+    let error = rejected(&greedy, &["4"], Reason::QueueFull);
+    assert!(error.message.contains("made way"), "{}", error.message);
+    send(&modest, &["OPAQUE", "2", "modest"]);
+    rejected(&greedy, &["3"], Reason::QueueFull);
+    // Now both fill a half.
+    send(&modest, &["OPAQUE", "3", "modest"]);
+    rejected(&modest, &["3"], Reason::QueueFull);
+
+    let worker = gateway.worker();
+    for (n, whose) in [
+        ("1", "greedy"),
+        ("1", "modest"),
+        ("2", "greedy"),
+        ("2", "modest"),
+    ] {
+        let request = answer(&worker, b"y");
+        assert_eq!(texts(&request[1..]), ["OPAQUE", n, whose]);
+    }
+    for client in [greedy, modest] {
+        for n in ["1", "2"] {
+            assert_eq!(texts(&receive(&client)), ["REPLY", n, "y"]);
+        }
+    }
+    let ledger = gateway.end();
+    assert_eq!((ledger.received, ledger.answered), (8, 4));
+}
+
+#[test]
 fn deadlines_say_where_the_time_went() {
     let gateway = Gateway::people("timeout: 1s");
     let client = gateway.dealer();

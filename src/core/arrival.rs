@@ -100,9 +100,10 @@ impl<F: Frame> Core<F> {
         };
         let route = request.route();
         let (id, timeout, pool_id) = (route.id, route.timeout, route.pool);
+        let client = request.asker.client;
         let pool = &mut self.pools[pool_id.0];
         let mut handed = false;
-        while let Some(seat) = pool.at_once(&request.name.bare) {
+        while let Some(seat) = pool.at_once(client, &request.name.bare) {
             handed = request.hand(pool, seat, &mut self.spare, out);
             if handed {
                 break;
@@ -110,15 +111,18 @@ impl<F: Frame> Core<F> {
             pool.set_blocked(seat, true);
         }
         if !handed {
-            if !pool.has_room(request.bytes) {
-                let full = queue_full(pool);
+            let bytes = request.bytes;
+            if !pool.has_room(bytes) && !self.make_room(pool_id, client, bytes, out) {
+                let full = queue_full(&self.pools[pool_id.0]);
                 if let Some(request) = self.requests.remove(number) {
                     self.reject(request.give_up(), full, out);
                 }
                 return;
             }
-            request.compact();
-            pool.enqueue(number, &request.name.bare, request.bytes);
+            if let Some(request) = self.requests.get_mut(number) {
+                request.compact();
+                self.pools[pool_id.0].enqueue(number, client, &request.name.bare, bytes);
+            }
         }
         if let Some(timeout) = timeout {
             self.deadlines.add(number, self.now, timeout);
@@ -129,6 +133,28 @@ impl<F: Frame> Core<F> {
             // it in the queue stand aside.
             self.dispatch(pool_id, out);
         }
+    }
+
+    /// Makes room in a full queue for a request of this client, if another's fill more of it.
+    fn make_room(
+        &mut self,
+        pool: PoolId,
+        client: PeerId,
+        bytes: u64,
+        out: &mut impl Outlet<F>,
+    ) -> bool {
+        let Some(gone) = self.pools[pool.0].make_way(client, bytes) else {
+            return false;
+        };
+        for number in gone {
+            let name = &self.pools[pool.0].settings().name;
+            let message = format!(
+                "the queue of pool {name} is full, and this client fills more of it than others: \
+                 its newest request made way for theirs"
+            );
+            self.reject_open(number, Rejection::new(Reason::QueueFull, message), out);
+        }
+        true
     }
 }
 

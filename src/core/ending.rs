@@ -71,7 +71,7 @@ impl<F: Frame> Core<F> {
         let request = self.requests.remove(number)?;
         let route = request.route();
         if let State::Waiting(_) = request.state {
-            self.pools[route.pool.0].left(number);
+            self.pools[route.pool.0].left(number, request.asker.client);
         }
         if route.timeout.is_some() {
             self.deadlines.ended(|n| self.requests.contains(n));

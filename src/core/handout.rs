@@ -12,7 +12,8 @@ impl<F: Frame> Core<F> {
             };
             if !request.hand(pool, seat, &mut self.spare, out) {
                 pool.set_blocked(seat, true);
-                pool.put_back(number, &request.name.bare, request.bytes);
+                let client = request.asker.client;
+                pool.put_back(number, client, &request.name.bare, request.bytes);
             }
         }
     }
