@@ -103,10 +103,12 @@ struct Net {
     trace: bool,
     clients: HashMap<PeerId, SimClient>,
     workers: HashMap<PeerId, SimWorker>,
-    /// By id, which every well-formed message carries as its one header.
+    /// By id, which every well-formed message carries in its payload, and most among their headers.
     sent: Vec<Sent>,
-    /// Rejections of messages too broken to carry an id.
+    /// Rejections of messages too broken to be remembered.
     nameless: u64,
+    /// Such a message was sent, and is to be rejected before anything else happens.
+    broken: bool,
     pools: Vec<Arc<PoolSettings>>,
 }
 
@@ -140,6 +142,8 @@ struct SimWorker {
 struct Sent {
     client: PeerId,
     envelope: Frames,
+    /// None of one message of a client at a time: how else would it know what an ERROR answers?
+    headers: Frames,
     /// Where it waits, if it is not turned down.
     pool: Option<PoolId>,
     must: Option<Reason>,
@@ -162,7 +166,8 @@ fn id_of(frame: &[u8]) -> usize {
 
 impl Outlet<Vec<u8>> for Net {
     fn to_worker(&mut self, peer: PeerId, head: &[&[u8]], body: Frames) -> Result<(), Frames> {
-        let id = id_of(&body[1]);
+        let id = id_of(body.last().expect("a payload"));
+        assert_eq!(body[1..body.len() - 1], self.sent[id].headers[..], "{id}");
         let overtakes = self.sent[..id].iter().any(|older| {
             let same = older.client == self.sent[id].client && older.pool == self.sent[id].pool;
             same && self.is_watched(older) && older.holder.is_none() && !older.ended
@@ -205,24 +210,13 @@ impl Outlet<Vec<u8>> for Net {
         if self.trace {
             println!("  -> client {peer:?} gets {outcome:?} {fate:?}");
         }
-        // [envelope…, type, id, payload]
-        let Some(id) = frames.len().checked_sub(2).filter(|_| frames.len() >= 3) else {
-            self.nameless += 1;
-            return fate;
-        };
-        if frames[id].is_empty() || frames[id] == b"ERROR" {
+        if std::mem::take(&mut self.broken) {
             assert!(matches!(outcome, Outcome::Rejected(..)));
             self.nameless += 1;
             return fate;
         }
-        let id = id_of(&frames[id]);
+        let id = self.answered(peer, &frames);
         let sent = &mut self.sent[id];
-        assert_eq!(sent.client, peer, "{id} answered to another");
-        assert_eq!(
-            frames[..frames.len() - 3],
-            sent.envelope[..],
-            "{id}: envelope"
-        );
         assert!(!sent.ended, "{id} answered twice");
         assert!(!sent.abandoned, "{id}: the answer to what was given up");
         sent.ended = true;
@@ -243,6 +237,20 @@ impl Outlet<Vec<u8>> for Net {
 }
 
 impl Net {
+    /// Which of a client's messages these frames answer, by envelope and headers.
+    fn answered(&self, peer: PeerId, frames: &Frames) -> usize {
+        let fits = |sent: &Sent| {
+            let (envelope, body) = frames.split_at(sent.envelope.len().min(frames.len()));
+            // Type and payload are the answer's own.
+            let headers = body.get(1..body.len().saturating_sub(1));
+            sent.client == peer && envelope == sent.envelope && headers == Some(&sent.headers)
+        };
+        let all = (0..self.sent.len()).filter(|id| fits(&self.sent[*id]));
+        let open = |id: &usize| !self.sent[*id].ended && !self.sent[*id].abandoned;
+        all.max_by_key(open)
+            .expect("an answer to something that was asked")
+    }
+
     /// Whether somebody would hear of the request's end.
     fn is_watched(&self, sent: &Sent) -> bool {
         !sent.abandoned && self.clients.contains_key(&sent.client)
@@ -284,6 +292,7 @@ impl World {
                 workers: HashMap::new(),
                 sent: Vec::new(),
                 nameless: 0,
+                broken: false,
                 pools,
             },
             now: Duration::ZERO,
@@ -454,62 +463,84 @@ impl World {
             if self.rng.bool() {
                 frames.push(b"P0".to_vec());
             }
+            self.net.broken = true;
             return self.on(Event::Message { peer, frames });
         }
         let id = self.net.sent.len();
         let envelope = frames.clone();
-        let mut message = vec![b"P?".to_vec(), id.to_string().into_bytes(), vec![b'x'; 20]];
-        message[0][1] = b'0' + self.rng.u8(0..POOLS as u8);
+        let text = id.to_string().into_bytes();
+        let headers = self.any_headers(peer, &text);
+        let mut kind = b"P?".to_vec();
+        kind[1] = b'0' + self.rng.u8(0..POOLS as u8);
+        let mut payload = text;
         let mut must = None;
         match self.rng.u8(0..24) {
             0 => {
-                message[0] = b"nobody".to_vec();
+                kind = b"nobody".to_vec();
                 must = Some(Reason::UnknownType);
             }
             1 => {
-                message[2] = vec![b'x'; 1_001];
+                payload = vec![b'x'; 1_001];
                 must = Some(Reason::TooLarge);
             }
             2 => {
-                message[0] = vec![b'P'; 256];
+                kind = vec![b'P'; 256];
                 must = Some(Reason::Malformed);
             }
             3 => {
-                message[0] = b"only.one".to_vec();
+                kind = b"only.one".to_vec();
                 must = (frontend == FrontendId(1)).then_some(Reason::NotAllowed);
             }
             4 => {
-                message[0] = b"person".to_vec();
-                message[2] = b"bad".to_vec();
+                kind = b"person".to_vec();
+                payload = b"bad".to_vec();
                 must = Some(Reason::SchemaViolation);
             }
             5 => {
-                let frames = [&envelope[..], &message[..2]].concat();
-                self.remember(peer, envelope, None, Some(Reason::TooLarge));
+                let frames = [&envelope[..], &[kind], &headers].concat();
+                self.remember(peer, envelope, headers, None, Some(Reason::TooLarge));
                 return self.on(Event::Oversize { peer, frames });
             }
             _ => {}
         }
-        let pool = match &message[0][..] {
+        let pool = match &kind[..] {
             [b'P', n @ b'0'..=b'9'] => Some(PoolId(usize::from(n - b'0'))),
             b"only.one" => Some(PoolId(0)),
             _ => None,
         };
-        self.remember(peer, envelope, pool.filter(|_| must.is_none()), must);
-        frames.extend(message);
+        let pool = pool.filter(|_| must.is_none());
+        self.remember(peer, envelope, headers.clone(), pool, must);
+        frames.push(kind);
+        frames.extend(headers);
+        frames.push(payload);
         self.on(Event::Message { peer, frames });
+    }
+
+    /// Headers for a client's message: its id, alone or among others, or none.
+    fn any_headers(&mut self, client: PeerId, id: &[u8]) -> Frames {
+        let headerless = |sent: &Sent| sent.client == client && sent.headers.is_empty();
+        let open = |sent: &Sent| !sent.ended && !sent.abandoned;
+        let one = self.net.sent.iter().any(|it| headerless(it) && open(it));
+        match self.rng.u8(0..8) {
+            0 | 1 if !one => vec![],
+            2 => vec![vec![], id.to_vec()],
+            3 => vec![id.to_vec(), vec![7; 600]],
+            _ => vec![id.to_vec()],
+        }
     }
 
     fn remember(
         &mut self,
         client: PeerId,
         envelope: Frames,
+        headers: Frames,
         pool: Option<PoolId>,
         must: Option<Reason>,
     ) {
         self.net.sent.push(Sent {
             client,
             envelope,
+            headers,
             pool,
             must,
             holder: None,
@@ -542,24 +573,23 @@ impl World {
         let text = format!("{id} by {peer:?}");
         let payload = [&[0x0a, text.len() as u8], text.as_bytes()].concat();
         let mut frames = head.clone();
-        frames.extend([
-            b"REPLY".to_vec(),
-            id.to_string().into_bytes(),
-            payload.clone(),
-        ]);
+        frames.push(b"REPLY".to_vec());
+        frames.extend_from_slice(&sent.headers);
+        frames.push(payload.clone());
+        let last = frames.len() - 1;
         match manner {
             1 => frames.truncate(head.len() + 1),
-            2 => frames[head.len() + 2] = vec![b'x'; 1_001],
+            2 => frames[last] = vec![b'x'; 1_001],
             3 if owed => return self.thief_answers(peer, frames, head, id),
             4 => {
                 // Carried as it is, whatever the schema of replies.
                 sent.reply = Some(text.clone().into_bytes());
                 frames[head.len()] = b"ERROR".to_vec();
-                frames[head.len() + 2] = text.into_bytes();
+                frames[last] = text.into_bytes();
             }
             6 => {
                 sent.must = sent.must.or(owed.then_some(Reason::BadReply));
-                frames[head.len() + 2] = b"\xff".to_vec();
+                frames[last] = b"\xff".to_vec();
             }
             5 => {
                 self.on(Event::Oversize { peer, frames: head });
@@ -769,7 +799,7 @@ fn snapshot(pools: &[Arc<PoolSettings>], rng: &mut Rng) -> Arc<Snapshot> {
         names,
         limits: Limits {
             message: 1_000,
-            frames: 5,
+            frames: 6,
             depth: 10,
             rules: 1_000,
             clients: rng.usize(3..8),
