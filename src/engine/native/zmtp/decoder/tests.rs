@@ -269,3 +269,45 @@ fn what_a_message_holds_is_what_has_come_of_it() {
     assert!(item.is_some());
     assert_eq!(decoder.held(), 0);
 }
+
+/// Bytes of frames' bodies of the message that a stream has begun and not ended, by plain reading.
+fn come_of(mut bytes: &[u8]) -> u64 {
+    let mut come = 0;
+    while let [flags, rest @ ..] = bytes {
+        let (size, body) = match flags & LONG == 0 {
+            true => match rest {
+                [size, body @ ..] => (usize::from(*size), body),
+                [] => break,
+            },
+            false => match rest.split_first_chunk() {
+                Some((size, body)) => (u64::from_be_bytes(*size) as usize, body),
+                None => break,
+            },
+        };
+        let there = body.len().min(size);
+        let whole = there == size;
+        if flags & COMMAND == 0 {
+            come += there as u64;
+            if whole && flags & MORE == 0 {
+                come = 0;
+            }
+        }
+        bytes = &body[there..];
+    }
+    come
+}
+
+#[test]
+fn what_has_come_of_a_message_is_known_wherever_it_is_cut() {
+    let (bytes, _) = everything();
+    let ends = bytes.len() - 500..bytes.len();
+    let cuts = (0..1_000)
+        .chain((1_000..bytes.len()).step_by(97))
+        .chain(ends);
+    for cut in cuts {
+        let came = &bytes[..cut];
+        assert_eq!(decode([came]).1.come(), come_of(came), "cut at {cut}");
+        let pieces = came.chunks(1_013);
+        assert_eq!(decode(pieces).1.come(), come_of(came), "pieces up to {cut}");
+    }
+}
