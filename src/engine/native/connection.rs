@@ -15,7 +15,7 @@ use crate::pool::WorkerKind;
 use crate::snapshot::{FrontendId, PoolId};
 
 /// Whose peer a connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Role {
     Frontend(FrontendId),
     Pool(PoolId),

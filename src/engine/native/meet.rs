@@ -192,7 +192,7 @@ impl Native {
         };
         let role = connection.role;
         let (Refusal::HangUp(text) | Refusal::Tell(text)) = &why;
-        if let Some(left_out) = self.quiet.refused(cause).allow(now) {
+        if let Some(left_out) = self.quiet.refused(role, cause).allow(now) {
             let address = connection.stream.peer();
             let place = self.place(role);
             warn!(

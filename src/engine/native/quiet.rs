@@ -1,6 +1,9 @@
 //! A log line that peers can cause is written once in a while, with a count of those left out.
 
+use std::collections::HashMap;
 use std::time::Duration;
+
+use super::connection::Role;
 
 /// Between two lines of one kind: often enough to see what goes on, too seldom to fill a disk.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -26,7 +29,7 @@ impl Lines {
 
 /// Why a connection is refused, as far as lines of one sort hide each other: what strangers do each second must not keep
 /// from the log what an operator has to put right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Cause {
     /// It speaks something else.
     Stranger,
@@ -42,28 +45,25 @@ pub(super) enum Cause {
     Full,
 }
 
-impl Cause {
-    const COUNT: usize = Self::Full as usize + 1;
-}
-
 /// Each kind.
 #[derive(Debug, Default)]
 pub(super) struct Quiet {
-    /// By cause.
-    refused: [Lines; Cause::COUNT],
+    /// By where they came and for what they are refused: as many as the configuration has places.
+    refused: HashMap<(Role, Cause), Lines>,
     pub(super) accept: Lines,
 }
 
 impl Quiet {
-    /// The lines that tell of connections which are refused for this.
-    pub(super) fn refused(&mut self, cause: Cause) -> &mut Lines {
-        &mut self.refused[cause as usize]
+    /// The lines that tell of connections which are refused here for this.
+    pub(super) fn refused(&mut self, place: Role, cause: Cause) -> &mut Lines {
+        self.refused.entry((place, cause)).or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::{FrontendId, PoolId};
 
     #[test]
     fn what_was_left_out_is_counted() {
@@ -78,18 +78,21 @@ mod tests {
 
     /// Something that asks each second whether the port is open.
     #[test]
-    fn a_cause_that_recurs_does_not_hide_another() {
+    fn a_cause_that_recurs_hides_no_other_and_nothing_elsewhere() {
+        const HERE: Role = Role::Frontend(FrontendId(0));
+        const THERE: Role = Role::Pool(PoolId(0));
         let mut quiet = Quiet::default();
         for second in 0..100 {
             let at = Duration::from_secs(second);
-            let probe = quiet.refused(Cause::Stranger).allow(at);
+            let probe = quiet.refused(HERE, Cause::Stranger).allow(at);
             assert_eq!(probe, Some(0));
             if second % 10 == 3 {
                 let at = at + Duration::from_millis(500);
-                assert_eq!(quiet.refused(Cause::Misfit).allow(at), Some(0), "{at:?}");
+                for (place, cause) in [(HERE, Cause::Misfit), (THERE, Cause::Stranger)] {
+                    let others = quiet.refused(place, cause).allow(at);
+                    assert_eq!(others, Some(0), "{place:?} {cause:?} {at:?}");
+                }
             }
         }
-        // The last of them, too, has a place.
-        assert_eq!(quiet.refused(Cause::Full).allow(Duration::ZERO), Some(0));
     }
 }
