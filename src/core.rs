@@ -23,7 +23,7 @@ mod shelf;
 mod token;
 
 use std::ops::Deref;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ use request::{Asker, Request, Return, State, copies};
 #[derive(Debug)]
 pub struct Core<F> {
     snapshot: Rc<Current>,
+    /// Those before it that requests which came under them may still keep.
+    past: Vec<Weak<Current>>,
     now: Duration,
     peers: FxHashMap<PeerId, Peer>,
     clients: usize,
@@ -124,6 +126,7 @@ impl<F: Frame> Core<F> {
         let mut core = Self {
             pools: Vec::new(),
             snapshot: Rc::new(Current(Arc::clone(&snapshot))),
+            past: Vec::new(),
             now: Duration::ZERO,
             peers: FxHashMap::default(),
             clients: 0,
@@ -227,6 +230,19 @@ impl<F: Frame> Core<F> {
         self.pools.get(pool.0).map(Pool::settings)
     }
 
+    /// Bytes and frames of the largest message that a worker may answer with: `limits.message` and `limits.frames` of what is
+    /// in force and of all that open requests came under, whichever is more.
+    pub fn reply_limits(&mut self) -> (u64, usize) {
+        // Few if any, and only for as long as requests are open that came before a reload.
+        self.past.retain(|past| past.strong_count() > 0);
+        let past = self.past.iter().filter_map(Weak::upgrade);
+        let of = |snapshot: &Snapshot| (snapshot.limits.message, snapshot.limits.frames);
+        past.fold(of(&self.snapshot), |most, past| {
+            let (message, frames) = of(&past);
+            (most.0.max(message), most.1.max(frames))
+        })
+    }
+
     /// Whether a client waits for answers.
     pub fn is_owed(&self, client: PeerId) -> bool {
         matches!(self.peers.get(&client), Some(Peer::Client(client)) if client.open > 0)
@@ -257,7 +273,8 @@ impl<F: Frame> Core<F> {
                 }
             }
         }
-        self.snapshot = Rc::new(Current(snapshot));
+        let before = std::mem::replace(&mut self.snapshot, Rc::new(Current(snapshot)));
+        self.past.push(Rc::downgrade(&before));
     }
 
     fn client_came(

@@ -115,6 +115,35 @@ fn answers(client: &mut Raw, count: usize) -> BTreeMap<String, usize> {
     found
 }
 
+/// What has room again by its last answer gets nothing more, if it is known to be going.
+#[test]
+fn who_answers_and_hangs_up_is_given_nothing_more() {
+    let gateway = start("heartbeat: off, timeout: none, per_worker: 1", "");
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+    ask(&mut client, 2);
+    let held = worker.hear_message();
+    gateway.await_metrics("the other waits", |metrics| {
+        metrics.sum("gateway_pool_queue_length", &[]) == 1.0
+    });
+    // So that it hears of both at once.
+    gateway.signal("STOP");
+    worker.say(&message(&[&held[0][..], b"REPLY", &held[2], b"y"]));
+    worker.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    gateway.signal("CONT");
+    assert_eq!(
+        client.hear_message()[..2],
+        [b"REPLY".to_vec(), b"0".to_vec()]
+    );
+    let mut next = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+    let held = next.hear_message();
+    next.say(&message(&[&held[0][..], b"REPLY", &held[2], b"y"]));
+    assert_eq!(
+        client.hear_message()[..2],
+        [b"REPLY".to_vec(), b"1".to_vec()]
+    );
+}
+
 #[test]
 fn a_killed_workers_requests_are_answered_at_once_and_the_others_go_on() {
     let gateway = start("heartbeat: off, timeout: none, per_worker: 10", "");

@@ -135,7 +135,7 @@ fn a_removed_pools_workers_are_called_again_for_what_waits() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
     let settings = format!(r#"connect: "tcp://{at}", timeout: none, heartbeat: off"#);
-    let gateway = Process::start(&yaml(&settings, ""));
+    let mut gateway = Process::start(&yaml(&settings, ""));
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let mut worker = called(&listener);
     ask(&mut client, "held");
@@ -156,6 +156,12 @@ fn a_removed_pools_workers_are_called_again_for_what_waits() {
     let mut worker = called(&listener);
     answer(&mut worker);
     assert_eq!(answered(&mut client), reply("later"));
+    // Then it is called no more.
+    gateway.await_line("what the configuration has no more");
+    assert_eq!(worker.hear(), Said::End);
+    while let Some(line) = gateway.next_line(Duration::from_millis(500)) {
+        panic!("{line}");
+    }
 }
 
 /// A worker that listens and is called.
@@ -311,4 +317,70 @@ fn calls_change_while_requests_are_held() {
     first.say(&message(&[&held[0][..], b"REPLY", b"held", b"y"]));
     assert_eq!(answered(&mut client), reply("held"));
     assert_eq!(first.hear(), Said::End);
+}
+
+/// A DEALER with two connections answers by either, so it has one at a time.
+#[test]
+fn a_worker_is_called_for_another_pool_once_it_has_answered_for_the_old_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let settings = format!(r#"connect: "tcp://{at}", timeout: none, heartbeat: off"#);
+    let before = yaml(&settings, "");
+    let mut gateway = Process::start(&before);
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let mut worker = called(&listener);
+    ask(&mut client, "held");
+    let held = request(&mut worker);
+    reload(&gateway, &before.replace("people", "persons"));
+    ask(&mut client, "new");
+    listener.set_nonblocking(true).unwrap();
+    // It is looked after now and then; an answer of the gateway's own shows that it has had its turns.
+    for _ in 0..20 {
+        client.say(&message(&["NONE", "n", "x"]));
+        assert_eq!(answered(&mut client).1, "unknown_type");
+        let early = listener.accept().map(drop).map_err(|error| error.kind());
+        assert_eq!(early, Err(std::io::ErrorKind::WouldBlock));
+    }
+    listener.set_nonblocking(false).unwrap();
+    worker.say(&message(&[&held[0][..], b"REPLY", b"held", b"y"]));
+    assert_eq!(answered(&mut client), reply("held"));
+    assert_eq!(worker.hear(), Said::End);
+    let mut worker = called(&listener);
+    answer(&mut worker);
+    assert_eq!(answered(&mut client), reply("new"));
+    gateway.await_line("what the configuration has no more");
+}
+
+/// What is allowed to the request is allowed to its answer.
+#[test]
+fn answers_are_bounded_by_what_their_requests_came_under() {
+    let limits = |message, frames| {
+        let limits = format!("limits: {{ message: {message}, frames: {frames} }}");
+        yaml(&format!("{BOUND}, heartbeat: off"), &limits)
+    };
+    let gateway = Process::start(&limits("1MiB", 30));
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+    let held = ["many", "large", "too many"].map(|header| {
+        ask(&mut client, header);
+        request(&mut worker)
+    });
+    reload(&gateway, &limits("1KiB", 4));
+    let headers = |count| vec![&b"h"[..]; count];
+    let large = vec![b'x'; 500_000];
+    let bodies = [headers(20), vec![&large[..]], headers(40)];
+    for (held, body) in held.iter().zip(&bodies) {
+        let head = [&held[0][..], b"REPLY", &held[2]];
+        worker.say(&message(&[&head[..], body].concat()));
+    }
+    for (header, body) in ["many", "large"].iter().zip(&bodies) {
+        let whole = [&[&b"REPLY"[..], header.as_bytes()], &body[..]].concat();
+        assert_eq!(client.hear_message(), whole);
+    }
+    assert_eq!(answered(&mut client).1, "bad_reply");
+    // What comes from now on is judged by what holds now.
+    ask(&mut client, "now");
+    let held = request(&mut worker);
+    worker.say(&message(&[&held[0][..], b"REPLY", b"now", &large]));
+    assert_eq!(answered(&mut client).1, "bad_reply");
 }

@@ -129,6 +129,18 @@ impl Process {
             .status()
             .unwrap();
         assert!(sent.success());
+        // A process that is told to stop goes on for a moment.
+        while name == "STOP" && !self.is_stopped() {
+            std::thread::yield_now();
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        let tasks = fs::read_dir(self.proc("task")).unwrap();
+        tasks.flatten().all(|task| {
+            let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+            status.contains("State:\tT")
+        })
     }
 
     pub fn wait(&mut self) -> ExitStatus {

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use super::bytes::{Input, Spare};
-use super::dial::DialId;
+use super::dial::{DialId, Target};
 use super::liveness::{Liveness, Stage, View};
 use super::outbox::Outbox;
 use super::stream::Stream;
@@ -65,6 +65,8 @@ pub(super) struct Connection {
     pub(super) role: Role,
     /// What called it, if the gateway did.
     pub(super) dial: Option<DialId>,
+    /// What it was called at, if it was.
+    pub(super) target: Option<Target>,
     pub(super) phase: Phase,
     pub(super) session: Session,
     pub(super) liveness: Liveness,
@@ -110,6 +112,7 @@ impl Connection {
             stream,
             role,
             dial,
+            target: None,
             phase: match dial {
                 Some(_) => Phase::Connecting,
                 None => Phase::Meeting,

@@ -66,6 +66,7 @@ enum State {
 }
 
 /// What is to be connected to now.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Tcp(SocketAddr),
     Ipc(PathBuf),
@@ -124,6 +125,21 @@ impl Dialer {
             self.calls.insert(self.last, call);
         }
         gone
+    }
+
+    /// Calls those no more whose role is over.
+    pub(super) fn end(&mut self, over: impl Fn(Role) -> bool) {
+        self.calls.retain(|_, call| !over(call.role));
+    }
+
+    /// The call is not made now, but in a while, to the same address.
+    pub(super) fn put_off(&mut self, id: DialId, target: Target, until: Duration) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.state = State::Waiting(until);
+            if let Target::Tcp(address) = target {
+                call.left.push(address);
+            }
+        }
     }
 
     /// Everything that is called.

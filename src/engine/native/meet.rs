@@ -12,11 +12,13 @@ use super::connection::{Phase, Role};
 use super::dial::Target;
 use super::liveness::HANDSHAKE_MAX;
 use super::quiet::Cause;
+use super::reload::LOOK_AGAIN;
 use super::stream::Stream;
 use super::zmtp::command::{self, Ready};
 use super::zmtp::handshake;
 use super::zmtp::session::Session;
 use crate::core::{Event, PeerId};
+use crate::pool::WorkerKind;
 use crate::snapshot::{FrontendId, PoolId, PoolSettings};
 
 /// Connections that came and may be in their handshake at once. Those that linger in it make way, the oldest first, so
@@ -274,19 +276,39 @@ impl Native {
     /// Makes the calls that are due.
     pub(super) fn call(&mut self, now: Duration) {
         while let Some((dial, role, target)) = self.dialer.due(now) {
-            let stream = match target {
-                Target::Tcp(address) => Stream::connect_tcp(address),
-                Target::Ipc(path) => Stream::connect_ipc(&path),
+            if self.is_leaving(&target) {
+                self.dialer.put_off(dial, target, now + LOOK_AGAIN);
+                continue;
+            }
+            let stream = match &target {
+                Target::Tcp(address) => Stream::connect_tcp(*address),
+                Target::Ipc(path) => Stream::connect_ipc(path),
             };
             let peer = stream.and_then(|stream| self.peers.add(stream, role, Some(dial), now));
             match peer {
                 Ok(peer) => {
                     self.dialer.connected(dial, peer);
+                    if let Some(connection) = self.peers.get(peer) {
+                        connection.target = Some(target);
+                    }
                     self.peers.set_timer(peer, now + HANDSHAKE_MAX);
                 }
                 Err(error) => self.dialer.failed(dial, &error, now),
             }
         }
+    }
+
+    /// Whether a worker there has yet to answer what it got through a connection that is to go. With two, a DEALER
+    /// answers by the one or the other, as libzmq does in turn, and what comes by the wrong one is lost. A REP answers
+    /// where it was asked.
+    fn is_leaving(&self, target: &Target) -> bool {
+        self.removing
+            && self.peers.all().any(|it| {
+                let stays = |pool| self.snapshot.pools.contains_key(&pool);
+                let leaves = matches!(it.role, Role::Pool(pool) if it.retired || !stays(pool));
+                let dealer = matches!(it.phase, Phase::Worker(WorkerKind::Dealer));
+                leaves && dealer && it.target.as_ref() == Some(target)
+            })
     }
 
     /// A call may have been answered.

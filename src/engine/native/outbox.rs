@@ -159,14 +159,19 @@ impl Outbox {
         Ok(true)
     }
 
-    /// Lets go of the buffers that what waits was received in, as far as it is but a part of them.
+    /// Lets go of the buffers that what waits was received in, as far as it is but a part of them, and of room in
+    /// pieces that nothing more is written to.
     pub fn compact(&mut self) {
-        for piece in self.pieces.range_mut(self.compacted..) {
-            if let Piece::Shared(bytes) = piece {
-                *bytes = std::mem::take(bytes).compact();
+        // What is copied next may still go into the last piece.
+        let open = matches!(self.pieces.back(), Some(Piece::Copied(_)));
+        let end = self.pieces.len() - usize::from(open);
+        for piece in self.pieces.range_mut(self.compacted.min(end)..end) {
+            match piece {
+                Piece::Shared(bytes) => *bytes = std::mem::take(bytes).compact(),
+                Piece::Copied(piece) => piece.shrink_to_fit(),
             }
         }
-        self.compacted = self.pieces.len();
+        self.compacted = end;
     }
 
     /// Nothing waits any more: what a burst has grown is given back, or each connection would keep it for life.
@@ -307,6 +312,26 @@ mod tests {
             assert!(outbox.compacted <= outbox.pieces.len());
         }
         assert_eq!((out == expected, outbox.compacted), (true, 0));
+    }
+
+    #[test]
+    fn what_waits_keeps_no_room_of_what_went_before() {
+        let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+        let frame = Bytes::from(vec![7; SHARED_MIN]);
+        for _ in 0..10 {
+            spare.keep_piece(Vec::with_capacity(PIECE));
+        }
+        for _ in 0..10 {
+            outbox.copy(&mut spare, b"header", true);
+            outbox.push(&mut spare, &frame, false);
+            outbox.compact();
+        }
+        let room = |piece: &Piece| match piece {
+            Piece::Copied(piece) => piece.capacity(),
+            Piece::Shared(_) => 0,
+        };
+        let room: usize = outbox.pieces.iter().map(room).sum();
+        assert!(room < 1_000, "{room}");
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) enum Cause {
 /// Each kind.
 #[derive(Debug, Default)]
 pub(super) struct Quiet {
-    /// By where they came and for what they are refused: as many as the configuration has places.
+    /// By where they came and for what they are refused: as many as there ever were places, times causes.
     refused: HashMap<(Role, Cause), Lines>,
     pub(super) accept: Lines,
 }

@@ -175,7 +175,9 @@ impl Native {
             Role::Pool(id) => !self.snapshot.pools.contains_key(id) && !self.core.is_idle(*id),
             Role::Frontend(_) => false,
         };
+        let wanted = calls.len();
         calls.extend(self.dialer.all().filter(|(role, _)| removed(role)));
+        self.removing |= calls.len() > wanted;
         for peer in self.dialer.set(&calls, now) {
             if let Some(connection) = self.peers.get(peer) {
                 connection.dial = None;

@@ -150,10 +150,15 @@ impl Native {
 
     /// Takes in what was read, or as much of it as fits in a turn.
     fn take(&mut self, peer: PeerId, input: &mut Input, items: usize, now: Duration) -> Taken {
-        let limits = &self.snapshot.limits;
+        let role = self.peers.get(peer).map(|it| it.role);
+        let (message, frames) = match role {
+            // Each answer is judged by what its request came under.
+            Some(Role::Pool(_)) => self.core.reply_limits(),
+            _ => (self.snapshot.limits.message, self.snapshot.limits.frames),
+        };
         let bounds = Bounds {
-            bytes: limits.message.saturating_add(HEAD_BYTES),
-            frames: limits.frames.saturating_add(HEAD_FRAMES),
+            bytes: message.saturating_add(HEAD_BYTES),
+            frames: frames.saturating_add(HEAD_FRAMES),
         };
         let mut taken = Taken {
             items: 0,

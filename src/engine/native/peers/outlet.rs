@@ -17,7 +17,9 @@ impl Outlet<Bytes> for Peers {
         let Some(connection) = find(&mut self.places, worker) else {
             return Err(body);
         };
-        if connection.retired || connection.mute || connection.outbox.unwritten() > WORKER_ROOM {
+        // One that has hung up is read to its end, and can't answer what comes now.
+        let leaves = connection.retired || connection.mute || connection.half_closed;
+        if leaves || connection.outbox.unwritten() > WORKER_ROOM {
             connection.blocked = true;
             self.counters.full += 1;
             return Err(body);

@@ -7,6 +7,7 @@ use tracing::info;
 use super::super::Native;
 use super::super::connection::{Phase, Role};
 use crate::core::PeerId;
+use crate::snapshot::PoolId;
 
 /// How often it is looked whether what was removed can be closed.
 pub(in super::super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -19,6 +20,7 @@ impl Native {
         }
         self.looked = now;
         self.removing = false;
+        self.end_calls();
         let all: Vec<PeerId> = self.peers.all().map(|it| it.peer).collect();
         for peer in all {
             match self.is_owed(peer) {
@@ -65,6 +67,15 @@ impl Native {
             _ if retired => Some(false),
             _ => None,
         }
+    }
+
+    fn end_calls(&mut self) {
+        let removed = |id: &PoolId| !self.snapshot.pools.contains_key(id);
+        let core = &self.core;
+        self.dialer
+            .end(|role| matches!(role, Role::Pool(id) if removed(&id) && core.is_idle(id)));
+        let mut left = self.dialer.all();
+        self.removing |= left.any(|(role, _)| matches!(role, Role::Pool(id) if removed(&id)));
     }
 
     fn close_listeners(&mut self) {

@@ -78,6 +78,8 @@ pub struct Decoder {
     /// Bytes of the message, skipped ones included.
     bytes: u64,
     oversize: bool,
+    /// It has more frames than were allowed when those came: from there on none is kept.
+    cut: bool,
     /// Frames have come and the last one has not.
     inside: bool,
 }
@@ -129,7 +131,7 @@ impl Decoder {
                     }
                     let body = Bytes::from(std::mem::take(body));
                     self.frame = Partial::None;
-                    self.frame_done(flags, Some(body), spare)
+                    self.frame_done(flags, Some(body), bounds, spare)
                 }
                 Partial::Skipped { flags, missing } => {
                     let flags = *flags;
@@ -140,7 +142,7 @@ impl Decoder {
                         break;
                     }
                     self.frame = Partial::None;
-                    self.frame_done(flags, None, spare)
+                    self.frame_done(flags, None, bounds, spare)
                 }
             };
             if step.is_some() {
@@ -266,7 +268,8 @@ impl Decoder {
             self.inside = true;
             self.bytes = self.bytes.saturating_add(size);
             self.oversize |= self.bytes > bounds.bytes;
-            !self.oversize && self.message.len() < bounds.frames
+            self.cut |= self.message.len() >= bounds.frames;
+            !self.oversize && !self.cut
         };
         if !kept {
             self.frame = Partial::Skipped {
@@ -279,7 +282,7 @@ impl Decoder {
         let length = clamp(size);
         if input.rest().len() >= length {
             let body = input.take(length);
-            return Ok(self.frame_done(flags, Some(body), spare));
+            return Ok(self.frame_done(flags, Some(body), bounds, spare));
         }
         self.frame = Partial::Body {
             flags,
@@ -290,7 +293,13 @@ impl Decoder {
         Ok(None)
     }
 
-    fn frame_done(&mut self, flags: u8, body: Option<Bytes>, spare: &mut Spare) -> Option<Item> {
+    fn frame_done(
+        &mut self,
+        flags: u8,
+        body: Option<Bytes>,
+        bounds: Bounds,
+        spare: &mut Spare,
+    ) -> Option<Item> {
         if flags & COMMAND != 0 {
             return body.map(Item::Command);
         }
@@ -308,7 +317,10 @@ impl Decoder {
         self.held = 0;
         self.bytes = 0;
         let frames = std::mem::take(&mut self.message);
-        Some(match std::mem::take(&mut self.oversize) {
+        // Cut to as many as are allowed now, or more, it shows by itself that it has too many. If more have been allowed
+        // since, it would pass for a whole one.
+        let cut = std::mem::take(&mut self.cut) && frames.len() < bounds.frames;
+        Some(match std::mem::take(&mut self.oversize) || cut {
             true => Item::Oversize(frames),
             false => Item::Message(frames),
         })

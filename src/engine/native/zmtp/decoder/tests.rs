@@ -86,7 +86,8 @@ fn a_stream_means_the_same_wherever_it_is_cut_in_two() {
     let (bytes, said) = everything();
     assert_eq!(decode([&bytes[..]]).0, said);
     // Inside the huge frames every cut is like the next one.
-    let cuts = (0..bytes.len()).filter(|cut| *cut < 1_000 || cut % 97 == 0);
+    let last = bytes.len() - 500;
+    let cuts = (0..bytes.len()).filter(|cut| *cut < 1_000 || cut % 97 == 0 || *cut > last);
     for cut in cuts {
         let (one, other) = bytes.split_at(cut);
         let (found, decoder) = decode([one, other]);
@@ -309,5 +310,27 @@ fn what_has_come_of_a_message_is_known_wherever_it_is_cut() {
         assert_eq!(decode([came]).1.come(), come_of(came), "cut at {cut}");
         let pieces = came.chunks(1_013);
         assert_eq!(decode(pieces).1.come(), come_of(came), "pieces up to {cut}");
+    }
+}
+
+/// However many are allowed by the time that it is whole.
+#[test]
+fn what_was_cut_off_never_passes_for_a_whole_message() {
+    let bytes = message(&[&b"x"[..]; 10]);
+    for at in 0..bytes.len() {
+        let (mut decoder, mut spare) = (Decoder::default(), Spare::default());
+        let mut said = Vec::new();
+        for (piece, frames) in [(&bytes[..at], 4), (&bytes[at..], 100)] {
+            let mut input = Input::from(piece.to_vec());
+            let bounds = Bounds { frames, ..BOUNDS };
+            while let Some(item) = decoder.next(&mut input, bounds, &mut spare).unwrap() {
+                said.push(item);
+            }
+        }
+        match &said[..] {
+            [Item::Message(frames)] => assert_eq!(frames.len(), 10, "{at}"),
+            [Item::Oversize(frames)] => assert_eq!(frames.len(), 4, "{at}"),
+            _ => panic!("{said:?}"),
+        }
     }
 }
