@@ -10,12 +10,14 @@
 
 mod free;
 mod held;
+mod pace;
 mod queue;
 mod worker;
 
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::core::PeerId;
 use crate::metrics::{PoolCounters, PoolSample};
@@ -23,7 +25,7 @@ use crate::snapshot::{IdentityMode, PoolSettings};
 use free::Free;
 use held::Held;
 use queue::Queue;
-use worker::{Worker, capacity};
+use worker::Worker;
 
 pub use held::HeldAt;
 pub use worker::WorkerKind;
@@ -74,10 +76,10 @@ impl Pool {
         self.queue
             .resize(self.settings.queue, self.settings.queue_bytes);
         // Who is barred from whom may have changed.
-        self.queue.unpark_all();
+        self.queue.call_all();
         for seat in 0..self.workers.len() {
             if let Some(worker) = &mut self.workers[seat] {
-                worker.capacity = capacity(&self.settings, worker.kind, worker.crowd);
+                worker.follow(&self.settings);
                 self.place(Seat(seat));
             }
         }
@@ -122,17 +124,18 @@ impl Pool {
 
     /// A worker came; `crowd` when it stands for any number, of which nothing can be told apart.
     pub fn worker_came(&mut self, peer: PeerId, kind: WorkerKind, crowd: bool) -> Seat {
-        let capacity = capacity(&self.settings, kind, crowd);
-        let worker = Worker {
+        let mut worker = Worker {
             peer,
             kind,
             crowd,
-            capacity,
+            capacity: 0,
+            pace: None,
             held: Held::default(),
             overdue: 0,
             blocked: false,
             owes: HashMap::new(),
         };
+        worker.follow(&self.settings);
         let seat = self.free.seat();
         if self.workers.len() <= seat {
             self.workers.resize_with(seat + 1, || None);
@@ -212,30 +215,30 @@ impl Pool {
             let identity = Rc::clone(self.queue.next()?);
             match self.pick(&identity) {
                 Some(seat) => return Some((self.queue.take()?, seat)),
-                None => self.queue.park(),
+                None => self.queue.step_aside(),
             }
         }
     }
 
     /// The worker has the request now: where, is to be said when it holds it no longer.
-    pub fn hold(&mut self, seat: Seat, number: u64, client: &Identity) -> HeldAt {
+    pub fn hold(&mut self, seat: Seat, number: u64, client: &Identity, now: Duration) -> HeldAt {
         self.counters.handed += 1;
         let there = self.workers.get_mut(seat.0);
         let Some(worker) = there.and_then(Option::as_mut) else {
             return HeldAt::NOWHERE;
         };
-        let at = worker.held.insert(number);
+        let at = worker.hold(number, now);
         let by_client = self.settings.identity == IdentityMode::Client;
         let owes = by_client && worker.kind == WorkerKind::Dealer;
-        if owes {
-            worker.owe(client, number);
+        if owes && worker.owe(client, number) {
+            self.queue.call_all();
         }
         // It has had its turn. To have room for one less never makes it free for anybody.
         let load = worker.load(self.settings.balance);
         self.free.set(seat.0, load, true);
         if !owes {
             // It may take more of this client's.
-            self.queue.unpark(client);
+            self.queue.call(client);
         }
         at
     }
@@ -250,16 +253,15 @@ impl Pool {
         let number = worker.owes.remove(client)?;
         // A worker without room doesn't get it; when it has room again, it finds its place anew.
         if self.free.has(seat.0) {
-            self.queue.unpark(client);
+            self.queue.call(client);
         }
         Some(number)
     }
 
     /// The worker answered a request.
-    pub fn answered(&mut self, seat: Seat, number: u64, at: HeldAt) {
+    pub fn answered(&mut self, seat: Seat, number: u64, at: HeldAt, now: Duration) {
         if let Some(worker) = self.worker_mut(seat) {
-            worker.overdue = 0;
-            worker.held.remove(at, number);
+            worker.answered(number, at, now);
             self.place(seat);
         }
     }
@@ -326,20 +328,19 @@ impl Pool {
         let load = worker.load(self.settings.balance);
         self.free.set(seat.0, load, false);
         if !was_free && load.is_some() {
-            self.unpark_for(seat);
+            self.call_for(seat);
         }
     }
 
-    fn unpark_for(&mut self, seat: Seat) {
-        let Some(worker) = self.worker(seat) else {
+    fn call_for(&mut self, seat: Seat) {
+        let Some(worker) = self.workers.get(seat.0).and_then(Option::as_ref) else {
             return;
         };
         let room = worker.capacity.saturating_sub(worker.held.len());
-        let names = self
-            .queue
-            .parked_names(|client| !worker.owes.contains_key(client));
-        for client in &names[names.len().saturating_sub(room)..] {
-            self.queue.unpark(client);
-        }
+        let may = |client: &Identity| !worker.owes.contains_key(client);
+        self.queue.call_some(room, may);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -214,13 +214,22 @@ pub struct PoolSettings {
     /// Which of several free workers gets the next request.
     pub balance: Balance,
     /// Requests that a dealer worker may hold at once.
-    pub per_worker: u32,
+    pub per_worker: PerWorker,
     /// Requests that may wait for a worker.
     pub queue: usize,
     /// Bytes of requests that may wait for a worker.
     pub queue_bytes: u64,
     /// How often a silent worker is pinged; none for never.
     pub heartbeat: Option<Duration>,
+}
+
+/// How many requests a dealer worker may hold at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PerWorker {
+    /// As many as it answers within a moment.
+    Auto,
+    /// So many.
+    Most(u32),
 }
 
 /// What kind of workers may come to a pool.

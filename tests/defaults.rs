@@ -86,8 +86,18 @@ impl Tried {
     }
 }
 
-/// Another value of the same kind than the default.
+/// A whole number that a value may be, among others.
+fn number(schema: &Value) -> Option<&Value> {
+    let choices = schema.get("anyOf").and_then(Value::as_array);
+    let mut all = choices.into_iter().flatten().chain([schema]);
+    all.find(|it| it.get("minimum").is_some() && it.get("maximum").is_some())
+}
+
+/// Another value than the default, of the same kind if it is no word among numbers.
 fn another(schema: &Value, default: &Value) -> Value {
+    if let Some(number) = number(schema).filter(|_| default.is_string()) {
+        return number["minimum"].clone();
+    }
     let words = schema.get("enum").and_then(Value::as_array);
     let other = words.and_then(|words| words.iter().find(|it| *it != default));
     match (other, default) {
@@ -178,7 +188,7 @@ fn bounds_are_those_of_the_gateway() {
     let tried = Tried::new();
     let mut count = 0;
     for (_, at, schema) in described(&schema()) {
-        let bound = |name: &str| schema.get(name).and_then(Value::as_u64);
+        let bound = |name: &str| number(&schema)?.get(name)?.as_u64();
         let mut tries = Vec::new();
         if let (Some(least), Some(most)) = (bound("minimum"), bound("maximum")) {
             tries = vec![

@@ -23,8 +23,8 @@ use gateway::reply::{ErrorEncoding, Reason};
 use gateway::route::{Pattern, Table};
 use gateway::schema::{self, Encoding, Options, Schema};
 use gateway::snapshot::{
-    AnyOf, Balance, EngineKind, Frontend, FrontendId, IdentityMode, Limits, Names, PoolId,
-    PoolSettings, ReloadSettings, Route, Snapshot, Workers,
+    AnyOf, Balance, EngineKind, Frontend, FrontendId, IdentityMode, Limits, Names, PerWorker,
+    PoolId, PoolSettings, ReloadSettings, Route, Snapshot, Workers,
 };
 
 /// In an ordinary run; `SIMULATION_SCHEDULES=n` sets another number.
@@ -189,7 +189,7 @@ impl Outlet<Vec<u8>> for Net {
         self.sent[id].holder = Some(peer);
         let worker = &self.workers[&peer];
         let live = worker.live(self, peer, false);
-        assert!(live <= worker.capacity(settings), "over per_worker");
+        assert!(live <= worker.capacity(settings).1, "over per_worker");
         if self.trace {
             println!("  -> worker {peer:?} gets {id}");
         }
@@ -258,11 +258,13 @@ impl Net {
 }
 
 impl SimWorker {
-    fn capacity(&self, settings: &PoolSettings) -> usize {
-        match self.kind {
-            _ if self.crowd => usize::MAX,
-            WorkerKind::Dealer => settings.per_worker as usize,
-            WorkerKind::Rep => 1,
+    /// Requests that it must be given if there are any, and that it may be.
+    fn capacity(&self, settings: &PoolSettings) -> (usize, usize) {
+        match (self.kind, settings.per_worker) {
+            _ if self.crowd => (usize::MAX, usize::MAX),
+            (WorkerKind::Dealer, PerWorker::Auto) => (10, 1_000),
+            (WorkerKind::Dealer, PerWorker::Most(most)) => (most as usize, most as usize),
+            (WorkerKind::Rep, _) => (1, 1),
         }
     }
 
@@ -338,7 +340,7 @@ impl World {
         let net = &self.net;
         for (peer, worker) in net.workers.iter().filter(|(_, w)| w.pool == pool) {
             let live = worker.live(net, *peer, true);
-            if worker.full || live >= worker.capacity(settings) {
+            if worker.full || live >= worker.capacity(settings).0 {
                 continue;
             }
             for (id, sent) in net.sent.iter().enumerate() {
@@ -844,7 +846,10 @@ fn pool(n: usize, rng: &mut Rng) -> PoolSettings {
         } else {
             Balance::RoundRobin
         },
-        per_worker: rng.u32(1..4),
+        per_worker: match rng.u32(0..4) {
+            0 => PerWorker::Auto,
+            most => PerWorker::Most(most),
+        },
         queue: rng.usize(0..8),
         queue_bytes: rng.u64(50..500),
         heartbeat: None,

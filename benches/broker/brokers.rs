@@ -114,7 +114,7 @@ fn gateway(engine: &str, directory: &Path) -> Command {
         r#"
 engine: {engine}
 frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
-pools: {{ workers: {{ bind: "tcp://127.0.0.1:0", per_worker: 1000 }} }}
+pools: {{ workers: {{ bind: "tcp://127.0.0.1:0" }} }}
 routes: {{ BLOB: {{ schema: bench.Blob, pool: workers }} }}
 limits: {{ client_bytes: 1GiB }}
 "#

@@ -13,7 +13,8 @@ use super::admin::admin;
 use super::limits::limits;
 use super::section::{Section, Spanned, is, read, text};
 use super::value::{
-    BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, Heartbeat, Size, Span, Timeout, name_fault,
+    BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, Heartbeat, Holding, Size, Span, Timeout,
+    name_fault,
 };
 use super::yaml::{Kind, Node};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
@@ -21,8 +22,8 @@ use crate::reply::ErrorEncoding;
 use crate::schema::breaking::Breaking;
 use crate::schema::compile::Compiler;
 use crate::snapshot::{
-    AdminSettings, Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PoolSettings,
-    ReloadSettings, Workers,
+    AdminSettings, Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PerWorker,
+    PoolSettings, ReloadSettings, Workers,
 };
 
 /// Longest that files may have to be at rest: nobody waits longer for an edit, the one that would make
@@ -325,7 +326,7 @@ fn pool(
         ("round_robin", Balance::RoundRobin),
     ];
     let balance = section.word("balance", &balances, found);
-    let per_worker = section.value::<Count<1, 1_000_000>>("per_worker", found);
+    let per_worker = section.value::<Holding>("per_worker", found);
     let queue = section.value::<Count<0, COUNT_MAX>>("queue", found);
     let queue_bytes = section.value::<Size>("queue_bytes", found);
     let timeout = deadline(&mut section, engine, found);
@@ -337,7 +338,7 @@ fn pool(
         workers: workers.map_or(Workers::Auto, |it| it.value),
         identity: identity.map_or(IdentityMode::Token, |it| it.value),
         balance: balance.map_or(Balance::LeastBusy, |it| it.value),
-        per_worker: per_worker.map_or(10, |n| n.value.0 as u32),
+        per_worker: per_worker.map_or(PerWorker::Auto, |it| it.value.0),
         queue: queue.map_or(10_000, |n| n.value.0 as usize),
         queue_bytes: queue_bytes.map_or(256 << 20, |size| size.value.0),
         heartbeat: heartbeat.map_or(Some(Duration::from_secs(1)), |it| it.value.0),

@@ -6,7 +6,7 @@ use std::fs;
 use super::*;
 use crate::reply::ErrorEncoding;
 use crate::snapshot::{
-    Balance, Endpoints, EngineKind, Frontend, FrontendId, IdentityMode, Limits, PoolId,
+    Balance, Endpoints, EngineKind, Frontend, FrontendId, IdentityMode, Limits, PerWorker, PoolId,
     PoolSettings, ReloadSettings, Workers,
 };
 
@@ -94,7 +94,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         workers: Workers::Auto,
         identity: IdentityMode::Token,
         balance: Balance::LeastBusy,
-        per_worker: 10,
+        per_worker: PerWorker::Auto,
         queue: 10_000,
         queue_bytes: 256 * 1024 * 1024,
         heartbeat: seconds(1),
@@ -160,7 +160,7 @@ admin: { bind: localhost:9559 }
         workers: Workers::Rep,
         identity: IdentityMode::Client,
         balance: Balance::RoundRobin,
-        per_worker: 3,
+        per_worker: PerWorker::Most(3),
         queue: 0,
         queue_bytes: 65_536,
         heartbeat: None,

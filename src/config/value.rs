@@ -14,6 +14,7 @@ use serde_yaml::Value;
 
 use crate::frame::TYPE_MAX;
 use crate::route::Pattern;
+use crate::snapshot::PerWorker;
 
 /// Counts beyond this are surely not meant, and would bound nothing.
 pub const COUNT_MAX: u64 = 1_000_000_000;
@@ -35,6 +36,24 @@ impl<const LEAST: u64, const MOST: u64> TryFrom<Value> for Count<LEAST, MOST> {
             .filter(|n| (LEAST..=MOST).contains(n))
             .map(Self)
             .ok_or_else(|| format!("expected a whole number from {LEAST} to {MOST}"))
+    }
+}
+
+/// A whole number from 1 to a million, or `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Value")]
+pub struct Holding(pub PerWorker);
+
+impl TryFrom<Value> for Holding {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        if value == "auto" {
+            return Ok(Self(PerWorker::Auto));
+        }
+        let Count(most) =
+            Count::<1, 1_000_000>::try_from(value).map_err(|error| error + ", or auto")?;
+        Ok(Self(PerWorker::Most(most as u32)))
     }
 }
 
@@ -95,6 +114,15 @@ mod tests {
         assert_eq!(read::<Count<1, 10>>("10"), Ok(Count(10)));
         for wrong in ["0", "11", "-1", "1.5", "ten"] {
             assert!(read::<Count<1, 10>>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_a_worker_holds_is_a_count_or_auto() {
+        assert_eq!(read("7"), Ok(Holding(PerWorker::Most(7))));
+        assert_eq!(read("auto"), Ok(Holding(PerWorker::Auto)));
+        for wrong in ["0", "1000001", "Auto", "-"] {
+            assert!(read::<Holding>(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -65,7 +65,7 @@ impl<F: Frame> Core<F> {
         let held = number.and_then(|number| Some((number, place(self.requests.get(number)?)?)));
         match held {
             Some((number, at)) => {
-                pool.answered(by.seat, number, at);
+                pool.answered(by.seat, number, at, self.now);
                 self.end(number)
             }
             None => {

@@ -104,7 +104,7 @@ impl<F: Frame> Core<F> {
         let pool = &mut self.pools[pool_id.0];
         let mut handed = false;
         while let Some(seat) = pool.at_once(client, &request.name.bare) {
-            handed = request.hand(pool, seat, &mut self.spare, out);
+            handed = request.hand(pool, seat, self.now, &mut self.spare, out);
             if handed {
                 break;
             }

@@ -10,7 +10,7 @@ impl<F: Frame> Core<F> {
             let Some(request) = self.requests.get_mut(number) else {
                 continue;
             };
-            if !request.hand(pool, seat, &mut self.spare, out) {
+            if !request.hand(pool, seat, self.now, &mut self.spare, out) {
                 pool.set_blocked(seat, true);
                 let client = request.asker.client;
                 pool.put_back(number, client, &request.name.bare, request.bytes);
@@ -25,6 +25,7 @@ impl<F: Frame> Request<F> {
         &mut self,
         pool: &mut Pool,
         seat: Seat,
+        now: Duration,
         spare: &mut Spare,
         out: &mut impl Outlet<F>,
     ) -> bool {
@@ -51,7 +52,7 @@ impl<F: Frame> Request<F> {
             Ok(()) => {
                 self.state = State::Held {
                     worker,
-                    at: pool.hold(seat, self.number, &self.name.bare),
+                    at: pool.hold(seat, self.number, &self.name.bare, now),
                     bare,
                     headers,
                 };

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::Identity;
-use super::held::Held;
+use super::held::{Held, HeldAt};
+use super::pace::Pace;
 use crate::core::PeerId;
-use crate::snapshot::{Balance, PoolSettings};
+use crate::snapshot::{Balance, PerWorker, PoolSettings};
 
 /// Clients that a worker may owe an answer under `identity: client`. One that let so many requests time
 /// out is broken, and what it owes must not grow for ever: it gets nothing more until it answers.
@@ -33,6 +35,8 @@ pub(super) struct Worker {
     pub(super) crowd: bool,
     /// Requests that it may hold.
     pub(super) capacity: usize,
+    /// What that follows, if the pool doesn't say how many.
+    pub(super) pace: Option<Pace>,
     pub(super) held: Held,
     /// Requests that timed out at it since its last answer: they take no room, but a worker that has
     /// some is chosen after those that have none.
@@ -44,6 +48,41 @@ pub(super) struct Worker {
 }
 
 impl Worker {
+    /// It holds what these settings say from now on.
+    pub(super) fn follow(&mut self, settings: &PoolSettings) {
+        self.pace = match (settings.per_worker, self.kind) {
+            (PerWorker::Auto, WorkerKind::Dealer) if !self.crowd => {
+                Some(self.pace.take().unwrap_or_else(Pace::new))
+            }
+            _ => None,
+        };
+        self.capacity = match (settings.per_worker, &self.pace, self.kind) {
+            _ if self.crowd => usize::MAX,
+            (_, Some(pace), _) => pace.room(),
+            (PerWorker::Most(most), None, WorkerKind::Dealer) => most as usize,
+            (_, None, _) => 1,
+        };
+    }
+
+    /// It gets a request.
+    pub(super) fn hold(&mut self, number: u64, now: Duration) -> HeldAt {
+        if let Some(pace) = self.pace.as_mut().filter(|_| self.held.is_empty()) {
+            pace.resumed(now);
+            self.capacity = pace.room();
+        }
+        self.held.insert(number)
+    }
+
+    /// It has answered a request.
+    pub(super) fn answered(&mut self, number: u64, at: HeldAt, now: Duration) {
+        self.overdue = 0;
+        self.held.remove(at, number);
+        if let Some(pace) = &mut self.pace {
+            pace.answered(now);
+            self.capacity = pace.room();
+        }
+    }
+
     /// How busy it is, if it can take a request.
     pub(super) fn load(&self, balance: Balance) -> Option<usize> {
         let can_take = !self.blocked
@@ -58,22 +97,15 @@ impl Worker {
     }
 
     /// It owes this client an answer. A crowd's debts end only with all of its workers, so the older
-    /// half of very many is let go: their requests were lost with a worker that nobody saw go.
-    pub(super) fn owe(&mut self, client: &Identity, number: u64) {
-        if self.crowd && self.owes.len() >= OWED_MAX {
+    /// half of very many is let go: their requests were lost with a worker that nobody saw go. True if so.
+    pub(super) fn owe(&mut self, client: &Identity, number: u64) -> bool {
+        let lets_go = self.crowd && self.owes.len() >= OWED_MAX;
+        if lets_go {
             let mut numbers: Vec<u64> = self.owes.values().copied().collect();
             let middle = *numbers.select_nth_unstable(OWED_MAX / 2).1;
             self.owes.retain(|_, number| *number > middle);
         }
         self.owes.insert(Rc::clone(client), number);
-    }
-}
-
-/// Requests that a worker may hold.
-pub(super) fn capacity(settings: &PoolSettings, kind: WorkerKind, crowd: bool) -> usize {
-    match kind {
-        _ if crowd => usize::MAX,
-        WorkerKind::Dealer => settings.per_worker as usize,
-        WorkerKind::Rep => 1,
+        lets_go
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::EngineError;
 use crate::pool::WorkerKind;
-use crate::snapshot::{Endpoints, Frontend, Limits, PoolSettings, Snapshot, Workers};
+use crate::snapshot::{Endpoints, Frontend, Limits, PerWorker, PoolSettings, Snapshot, Workers};
 
 /// Requests that libzmq may queue for a worker, at least. A small window costs throughput: each time
 /// that it is full, the pool is polled until it isn't.
@@ -73,7 +73,10 @@ impl Fixed {
                     Workers::Dealer | Workers::Auto => WorkerKind::Dealer,
                 },
                 heartbeat: *heartbeat,
-                window: (*per_worker).clamp(SEND_WINDOW, SEND_WINDOW_MAX),
+                window: match *per_worker {
+                    PerWorker::Auto => SEND_WINDOW,
+                    PerWorker::Most(most) => most.clamp(SEND_WINDOW, SEND_WINDOW_MAX),
+                },
             }),
         }
     }

@@ -1,24 +1,32 @@
-//! How much waits, and who fills most of the queue.
+//! How much waits, and who fills most of the queue: by number and by bytes, to within a factor of two, so that
+//! little is done for each request.
 
 use std::collections::BTreeSet;
 
 use super::Lane;
 use crate::core::PeerId;
 
-/// What a whole queue counts, when clients' shares of it are compared.
-const WHOLE: u64 = 1 << 20;
+/// Bytes below which nobody is taken for one that fills much.
+const LITTLE: u64 = 64 << 10;
 
-/// How much there is, and who fills most of it.
+/// How much there is, and whose.
 #[derive(Debug)]
 pub(super) struct Fill {
     /// Requests and bytes that there is room for.
     pub(super) most: (usize, u64),
-    /// What nobody is taken for one that fills much with.
-    little: (usize, u64),
     pub(super) requests: usize,
     pub(super) bytes: u64,
-    /// Clients that fill more than little, by how much that is, in powers of two.
-    pub(super) large: BTreeSet<(u32, PeerId)>,
+    /// Clients that have more than one request here, by how many, in powers of two.
+    pub(super) by_number: BTreeSet<(u32, PeerId)>,
+    /// Those of these that have more than a [`LITTLE`] here, by how much, in powers of two.
+    pub(super) by_bytes: BTreeSet<(u32, PeerId)>,
+}
+
+/// Powers of two, by number and by bytes, as which a lane is entered; 0 for not at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Classes {
+    number: u32,
+    bytes: u32,
 }
 
 impl Fill {
@@ -26,18 +34,11 @@ impl Fill {
     pub(super) fn new(requests: usize, bytes: u64) -> Self {
         Self {
             most: (requests, bytes),
-            little: little(requests, bytes),
             requests: 0,
             bytes: 0,
-            large: BTreeSet::new(),
+            by_number: BTreeSet::new(),
+            by_bytes: BTreeSet::new(),
         }
-    }
-
-    /// There is room for so many now; false if there was before. If not, all lanes are to be weighed anew.
-    pub(super) fn resize(&mut self, requests: usize, bytes: u64) -> bool {
-        let before = std::mem::replace(&mut self.most, (requests, bytes));
-        self.little = little(requests, bytes);
-        before != self.most
     }
 
     /// A lane has got a request of so many bytes.
@@ -58,35 +59,31 @@ impl Fill {
         self.weigh(client, lane);
     }
 
-    /// Enters a lane in `large` as what it is now.
-    pub(super) fn weigh(&mut self, client: PeerId, lane: &mut Lane) {
-        let much = lane.alive > self.little.0 || lane.bytes > self.little.1;
-        let size = match much && lane.alive > 1 {
-            true => Some(self.share(lane.alive, lane.bytes).ilog2()),
-            false => None,
+    /// Enters a lane as what it is now.
+    fn weigh(&mut self, client: PeerId, lane: &mut Lane) {
+        let several = lane.alive > 1;
+        let much = several && lane.bytes >= LITTLE;
+        let now = Classes {
+            number: if several { lane.alive.ilog2() } else { 0 },
+            bytes: if much { lane.bytes.ilog2() } else { 0 },
         };
-        if size == lane.size {
+        if now == lane.classes {
             return;
         }
-        if let Some(size) = std::mem::replace(&mut lane.size, size) {
-            self.large.remove(&(size, client));
-        }
-        if let Some(size) = size {
-            self.large.insert((size, client));
-        }
-    }
-
-    /// How much of the whole so many requests and bytes are: the larger of the two shares, from 1 to beyond
-    /// [`WHOLE`].
-    pub(super) fn share(&self, requests: usize, bytes: u64) -> u64 {
-        let of = |part: u64, all: u64| part.saturating_mul(WHOLE) / all.max(1);
-        let (most, most_bytes) = self.most;
-        let share = of(requests as u64, most as u64).max(of(bytes, most_bytes));
-        share.max(1)
+        let before = std::mem::replace(&mut lane.classes, now);
+        enter(&mut self.by_number, client, before.number, now.number);
+        enter(&mut self.by_bytes, client, before.bytes, now.bytes);
     }
 }
 
-/// A thousandth of so many requests and bytes, about.
-fn little(requests: usize, bytes: u64) -> (usize, u64) {
-    (requests >> 10, bytes >> 10)
+fn enter(lanes: &mut BTreeSet<(u32, PeerId)>, client: PeerId, before: u32, now: u32) {
+    if before == now {
+        return;
+    }
+    if before > 0 {
+        lanes.remove(&(before, client));
+    }
+    if now > 0 {
+        lanes.insert((now, client));
+    }
 }

@@ -1,0 +1,123 @@
+use super::*;
+use crate::snapshot::{Balance, Endpoints, PerWorker, Workers};
+
+const CLIENT: PeerId = PeerId(1);
+
+fn settings(per_worker: PerWorker, identity: IdentityMode) -> Arc<PoolSettings> {
+    Arc::new(PoolSettings {
+        name: "people".into(),
+        endpoints: Endpoints::default(),
+        workers: Workers::Auto,
+        identity,
+        balance: Balance::LeastBusy,
+        per_worker,
+        queue: 100_000,
+        queue_bytes: u64::MAX,
+        heartbeat: None,
+    })
+}
+
+/// A pool of one worker in which so many of a client's requests wait.
+fn with_waiting(settings: Arc<PoolSettings>, requests: u64) -> (Pool, Identity) {
+    let mut pool = Pool::new(settings);
+    pool.worker_came(PeerId(2), WorkerKind::Dealer, false);
+    let identity: Identity = b"client"[..].into();
+    for number in 1..=requests {
+        pool.enqueue(number, CLIENT, &identity, 1);
+    }
+    (pool, identity)
+}
+
+/// Hands out all that may be; with its place each.
+fn hand_out(pool: &mut Pool, identity: &Identity, now: Duration) -> Vec<(u64, Seat, HeldAt)> {
+    let mut held = Vec::new();
+    while let Some((number, seat)) = pool.next_handout() {
+        held.push((number, seat, pool.hold(seat, number, identity, now)));
+    }
+    held
+}
+
+#[test]
+fn a_fast_worker_may_hold_more_and_a_slow_one_few() {
+    let (mut pool, identity) = with_waiting(settings(PerWorker::Auto, IdentityMode::Token), 50_000);
+    let mut now = Duration::from_secs(1);
+    let mut round = |pool: &mut Pool, took: Duration| {
+        let held = hand_out(pool, &identity, now);
+        now += took;
+        for (number, seat, at) in &held {
+            pool.answered(*seat, *number, *at, now);
+        }
+        held.len()
+    };
+    let fast = Duration::from_micros(100);
+    assert_eq!(round(&mut pool, fast), 10, "nothing is known of it");
+    let held: Vec<usize> = (0..120).map(|_| round(&mut pool, fast)).collect();
+    assert!(held.is_sorted(), "{held:?}");
+    let last = held[held.len() - 1];
+    assert!((900..=1_000).contains(&last), "{last}");
+    // Ten seconds for all of these; from then on few.
+    assert_eq!(round(&mut pool, Duration::from_secs(10)), last);
+    assert!(round(&mut pool, Duration::from_secs(1)) <= 20);
+    assert_eq!(round(&mut pool, Duration::from_secs(1)), 10);
+
+    // What the configuration says is so, however fast it is.
+    pool.set_settings(settings(PerWorker::Most(3), IdentityMode::Token));
+    assert_eq!(round(&mut pool, fast), 3);
+    pool.set_settings(settings(PerWorker::Auto, IdentityMode::Token));
+    assert_eq!(round(&mut pool, fast), 10);
+}
+
+/// However many there are of a name, one answer makes room for one of them.
+#[test]
+fn under_client_identity_connections_of_one_name_take_turns() {
+    let settings = settings(PerWorker::Auto, IdentityMode::Client);
+    let (mut pool, identity) = with_waiting(settings, 3);
+    for (number, client) in [(4, 7), (5, 7), (6, 8)] {
+        pool.enqueue(number, PeerId(client), &identity, 1);
+    }
+    let now = Duration::from_secs(1);
+    let mut served = Vec::new();
+    loop {
+        let held = hand_out(&mut pool, &identity, now);
+        let Some((number, seat, at)) = held.first().copied() else {
+            break;
+        };
+        assert_eq!(held.len(), 1, "two of one name at one worker");
+        served.push(number);
+        assert_eq!(pool.settle(seat, &identity), Some(number));
+        pool.answered(seat, number, at, now);
+    }
+    assert_eq!(served, [1, 4, 6, 2, 5, 3]);
+}
+
+/// One that hangs has room, but none for those that it owes an answer.
+#[test]
+fn those_that_a_free_worker_is_barred_from_take_turns_at_the_other() {
+    let settings = settings(PerWorker::Most(1), IdentityMode::Client);
+    let (mut pool, _) = with_waiting(settings, 0);
+    let names: [Identity; 2] = [b"greedy"[..].into(), b"modest"[..].into()];
+    let now = Duration::from_secs(1);
+    for (number, name) in (1..).zip(&names) {
+        pool.enqueue(number, PeerId(number), name, 1);
+        let (_, seat) = pool.next_handout().unwrap();
+        let at = pool.hold(seat, number, name, now);
+        pool.overdue(seat, number, at);
+    }
+    let works = pool.worker_came(PeerId(9), WorkerKind::Dealer, false);
+    for number in 10..60 {
+        pool.enqueue(number, PeerId(1), &names[0], 1);
+    }
+    pool.enqueue(60, PeerId(2), &names[1], 1);
+    let mut served = Vec::new();
+    for _ in 0..3 {
+        let (number, seat) = pool.next_handout().unwrap();
+        assert_eq!(seat, works);
+        let name = &names[usize::from(number == 60)];
+        let at = pool.hold(seat, number, name, now);
+        assert!(pool.next_handout().is_none());
+        pool.settle(seat, name);
+        pool.answered(seat, number, at, now);
+        served.push(number);
+    }
+    assert_eq!(served, [10, 60, 11]);
+}
