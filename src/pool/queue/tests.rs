@@ -1,0 +1,299 @@
+use super::*;
+
+const ONE: PeerId = PeerId(1);
+const TWO: PeerId = PeerId(2);
+const THREE: PeerId = PeerId(3);
+
+fn name(of: PeerId) -> Identity {
+    of.0.to_string().into_bytes().into()
+}
+
+/// A queue in which these wait, by number from 1 on, each of a byte.
+fn queue(room: usize, waiting: &[PeerId]) -> Queue {
+    let mut queue = Queue::new(room, 1_000);
+    for (number, client) in (1..).zip(waiting) {
+        queue.push(number, *client, &name(*client), 1);
+    }
+    queue
+}
+
+fn all(queue: &mut Queue) -> Vec<u64> {
+    std::iter::from_fn(|| queue.take()).collect()
+}
+
+#[test]
+fn clients_take_turns_and_each_is_served_in_order() {
+    let waiting = [ONE, ONE, ONE, ONE, TWO, TWO, THREE];
+    assert_eq!(all(&mut queue(9, &waiting)), [1, 5, 7, 2, 6, 3, 4]);
+}
+
+#[test]
+fn who_asks_again_at_once_comes_behind_those_that_wait() {
+    let mut queue = queue(9, &[ONE, ONE, ONE, TWO]);
+    assert_eq!(queue.take(), Some(1));
+    assert_eq!(queue.take(), Some(4));
+    for number in 5..100 {
+        queue.push(number, TWO, &name(TWO), 1);
+        // However often it comes: one of each in turn.
+        assert_eq!(
+            queue.next(),
+            Some(&name(if number % 2 == 1 { ONE } else { TWO }))
+        );
+        queue.take();
+        queue.push(number + 1_000, ONE, &name(ONE), 1);
+    }
+}
+
+#[test]
+fn what_is_put_back_comes_first() {
+    let mut queue = queue(9, &[ONE, ONE, TWO]);
+    assert_eq!(queue.take(), Some(1));
+    queue.put_back(1, ONE, &name(ONE), 1);
+    assert_eq!(all(&mut queue), [1, 3, 2]);
+}
+
+#[test]
+fn those_that_fill_most_make_way() {
+    let full = queue(6, &[ONE, ONE, ONE, ONE, ONE, TWO]);
+    assert!(!full.has_room(1));
+    assert_eq!(full.make_way(THREE, 1), Some(vec![5]));
+    assert_eq!(full.make_way(TWO, 1), Some(vec![5]));
+    assert_eq!(full.make_way(ONE, 1), None, "not for its own");
+    // Nobody's last one, and no swap of equals.
+    let full = queue(3, &[ONE, TWO, THREE]);
+    assert_eq!(full.make_way(PeerId(4), 1), None);
+    let full = queue(4, &[ONE, ONE, TWO, TWO]);
+    assert_eq!(full.make_way(TWO, 1), None);
+}
+
+#[test]
+fn by_bytes_those_make_way_that_fill_most_bytes() {
+    const KIB: u64 = 1 << 10;
+    let mut queue = Queue::new(100, 100 * KIB);
+    for number in 1..=9 {
+        queue.push(number, ONE, &name(ONE), 10 * KIB);
+    }
+    for number in 10..=60 {
+        queue.push(number, TWO, &name(TWO), 1);
+    }
+    queue.push(61, ONE, &name(ONE), 1);
+    assert!(queue.has_room(9 * KIB) && !queue.has_room(10 * KIB));
+    // Neither the many of the other nor the newest one, which is of no use.
+    assert_eq!(queue.make_way(THREE, 11 * KIB), Some(vec![9]));
+    assert_eq!(queue.make_way(THREE, 35 * KIB), Some(vec![9, 8, 7]));
+    assert_eq!(queue.make_way(THREE, 60 * KIB), None, "it would fill more");
+    assert_eq!(queue.make_way(THREE, 101 * KIB), None);
+    assert_eq!(queue.make_way(ONE, 11 * KIB), None, "not for its own");
+}
+
+#[test]
+fn who_can_not_make_way_is_passed_over() {
+    const KIB: u64 = 1 << 10;
+    let mut queue = Queue::new(10_000, 200 * KIB);
+    // Together they are more than any other has, and too many would have to go.
+    for number in 1..=1_000 {
+        queue.push(number, TWO, &name(TWO), 100);
+    }
+    for number in 1_001..=1_009 {
+        queue.push(number, ONE, &name(ONE), 10 * KIB);
+    }
+    assert_eq!(
+        queue.make_way(THREE, 40 * KIB),
+        Some(vec![1009, 1008, 1007])
+    );
+    assert_eq!(queue.make_way(TWO, 40 * KIB), None);
+}
+
+#[test]
+fn what_waits_in_a_queue_made_smaller_stays() {
+    let mut queue = queue(9, &[ONE, ONE, ONE, ONE]);
+    queue.resize(2, 1_000);
+    assert_eq!(queue.make_way(TWO, 1), None);
+    assert_eq!(queue.len(), 4);
+}
+
+#[test]
+fn those_that_stand_aside_are_not_in_the_way() {
+    let mut queue = queue(9, &[ONE, TWO, ONE, TWO]);
+    queue.step_aside();
+    assert!(!queue.lets_pass(THREE), "it is the turn of another");
+    assert_eq!(queue.take(), Some(2));
+    assert_eq!(queue.take(), Some(4));
+    assert!(queue.lets_pass(THREE) && !queue.lets_pass(ONE));
+    // The next of its own stands behind them, where they are.
+    queue.push(5, ONE, &name(ONE), 1);
+    assert_eq!(queue.next(), None);
+    queue.push(6, TWO, &name(TWO), 1);
+    queue.call(&name(ONE));
+    // It has waited for longer.
+    assert_eq!(all(&mut queue), [1, 6, 3, 5]);
+}
+
+/// However old the requests are that one has left.
+#[test]
+fn those_that_stand_aside_are_called_by_turns() {
+    let mut queue = queue(9, &[ONE, ONE, ONE, TWO, TWO, THREE]);
+    let mut served = Vec::new();
+    for _ in 0..6 {
+        while queue.next().is_some() {
+            queue.step_aside();
+        }
+        queue.call_some(1, |_| true);
+        served.extend(queue.take());
+    }
+    assert_eq!(served, [1, 4, 6, 2, 5, 3]);
+}
+
+/// Two connections of one name are two clients.
+#[test]
+fn clients_of_one_name_are_called_by_turns_and_one_at_a_time() {
+    let mut queue = Queue::new(9, 1_000);
+    let same = name(ONE);
+    for (number, client) in [(1, ONE), (2, ONE), (3, TWO), (4, TWO), (5, THREE)] {
+        queue.push(number, client, &same, 1);
+    }
+    let mut served = Vec::new();
+    for _ in 0..5 {
+        while queue.next().is_some() {
+            queue.step_aside();
+        }
+        queue.call_some(9, |_| true);
+        assert_eq!(queue.ring.len(), 1);
+        while queue.next().is_some() {
+            queue.step_aside();
+        }
+        queue.call(&same);
+        assert_eq!(queue.ring.len(), 1);
+        served.extend(queue.take());
+    }
+    assert_eq!(served, [1, 3, 5, 2, 4]);
+}
+
+#[test]
+fn memory_of_a_burst_is_given_back() {
+    let mut queue = Queue::new(100_000, 1_000_000);
+    for number in 0..10_000 {
+        queue.push(number, ONE, &name(ONE), 1);
+    }
+    for number in 0..9_999 {
+        queue.remove(number, ONE);
+    }
+    assert!(queue.lanes[&ONE].requests.capacity() <= 2 * SLACK);
+}
+
+/// Lanes as plainly as can be.
+#[derive(Default)]
+struct Model {
+    lanes: Vec<Plain>,
+    turns: u64,
+}
+
+struct Plain {
+    client: PeerId,
+    turn: u64,
+    aside: bool,
+    requests: VecDeque<u64>,
+}
+
+/// Of two clients each.
+fn shared_name(client: PeerId) -> Identity {
+    name(PeerId(client.0 / 2))
+}
+
+impl Model {
+    fn push(&mut self, number: u64, client: PeerId) {
+        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.client == client) {
+            return lane.requests.push_back(number);
+        }
+        self.turns += 1;
+        self.lanes.push(Plain {
+            client,
+            turn: self.turns,
+            aside: false,
+            requests: VecDeque::from([number]),
+        });
+    }
+
+    fn first(&mut self, aside: bool, of: impl Fn(PeerId) -> bool) -> Option<&mut Plain> {
+        let lanes = self.lanes.iter_mut();
+        let lanes = lanes.filter(|lane| lane.aside == aside && of(lane.client));
+        lanes.min_by_key(|lane| lane.turn)
+    }
+
+    fn take(&mut self) -> Option<u64> {
+        let turn = self.turns + 1;
+        let lane = self.first(false, |_| true)?;
+        lane.turn = turn;
+        let number = lane.requests.pop_front();
+        self.turns = turn;
+        self.lanes.retain(|lane| !lane.requests.is_empty());
+        number
+    }
+
+    fn remove(&mut self, number: u64) {
+        for lane in &mut self.lanes {
+            lane.requests.retain(|it| *it != number);
+        }
+        self.lanes.retain(|lane| !lane.requests.is_empty());
+    }
+
+    fn requests(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.requests.len()).sum()
+    }
+}
+
+#[test]
+fn it_does_as_lanes_in_a_ring_do() {
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..200 {
+        let (mut queue, mut model) = (Queue::new(500, u64::MAX), Model::default());
+        // Of some clients there is much, so that what ends in the middle must be swept.
+        let clients = random.u64(1..7);
+        let mut whose = Vec::new();
+        for number in 0..random.u64(1..1_000) {
+            let client = PeerId(random.u64(0..clients));
+            whose.push(client);
+            queue.push(number, client, &shared_name(client), 3);
+            model.push(number, client);
+            match random.u32(0..8) {
+                0 => assert_eq!(queue.take(), model.take()),
+                1 | 2 => {
+                    // Perhaps one that has ended before.
+                    let number = random.u64(0..=number);
+                    queue.remove(number, whose[number as usize]);
+                    model.remove(number);
+                }
+                3 | 4 => {
+                    queue.step_aside();
+                    if let Some(lane) = model.first(false, |_| true) {
+                        lane.aside = true;
+                    }
+                }
+                5 => {
+                    let called = shared_name(PeerId(random.u64(0..clients)));
+                    queue.call(&called);
+                    if let Some(lane) = model.first(true, |it| shared_name(it) == called) {
+                        lane.aside = false;
+                    }
+                }
+                _ => {}
+            }
+            let requests = model.requests();
+            assert_eq!(
+                (queue.len(), queue.bytes()),
+                (requests, 3 * requests as u64)
+            );
+            let kept: usize = queue.lanes.values().map(|lane| lane.requests.len()).sum();
+            assert!(kept <= 2 * requests + clients as usize * SLACK);
+        }
+        queue.call_all();
+        model.lanes.iter_mut().for_each(|lane| lane.aside = false);
+        while let Some(number) = model.take() {
+            assert_eq!(queue.take(), Some(number));
+        }
+        assert_eq!(queue.take(), None);
+        let left = [queue.lanes.len(), queue.ring.len(), queue.aside.len()];
+        let entered = [queue.names.len(), queue.fill.by_number.len()];
+        assert_eq!((left, entered), ([0; 3], [0; 2]));
+    }
+}
