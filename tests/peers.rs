@@ -279,7 +279,8 @@ fn a_frozen_workers_requests_are_answered_after_its_heartbeats() {
     println!("lost after {took:?}");
     assert_eq!(found, BTreeMap::from([("worker_lost".into(), 5)]));
     assert!(took >= Duration::from_millis(390), "{took:?}");
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    // Three heartbeats, and not thirty, however busy the machine is.
+    assert!(took < Duration::from_secs(3), "{took:?}");
     // It comes back when it runs again.
     worker.signal("CONT");
     ask(&mut client, 1);

@@ -18,6 +18,9 @@ pub const IDLE: &str = "pool idle";
 /// What a round trip may take while others do their worst, on a busy machine: far less than any deadline.
 pub const PROMPT: Duration = Duration::from_secs(5);
 
+/// What half of the round trips may take at most.
+pub const USUAL: Duration = Duration::from_millis(500);
+
 pub fn yaml(more: &str) -> String {
     format!(
         r#"
@@ -34,7 +37,7 @@ routes: {{ OPAQUE: {{ pool: people }}, OTHER: {{ pool: idle }} }}
 pub struct Service {
     /// The client's end, and the worker's, which comes after it.
     done: [Arc<AtomicBool>; 2],
-    client: JoinHandle<(usize, Duration)>,
+    client: JoinHandle<Vec<Duration>>,
     worker: JoinHandle<()>,
 }
 
@@ -57,19 +60,18 @@ impl Service {
         let ended = Arc::clone(&done[0]);
         let (began, begin) = std::sync::mpsc::channel();
         let client = std::thread::spawn(move || {
-            let (mut count, mut worst) = (0_usize, Duration::ZERO);
+            let mut took = Vec::new();
             while !ended.load(Ordering::Relaxed) {
                 let sent = Instant::now();
-                let number = count.to_string();
+                let number = took.len().to_string();
                 let frames = [b"OPAQUE", number.as_bytes(), b"x"];
                 client.send_multipart(frames, 0).unwrap();
                 let reply = client.recv_multipart(0).expect("an answer");
                 assert_eq!(reply, [b"REPLY", number.as_bytes(), b"x"]);
-                worst = worst.max(sent.elapsed());
-                count += 1;
+                took.push(sent.elapsed());
                 let _ = began.send(());
             }
-            (count, worst)
+            took
         });
         begin.recv().unwrap();
         Self {
@@ -84,11 +86,16 @@ impl Service {
     pub fn end(self) {
         let [client, worker] = &self.done;
         client.store(true, Ordering::Relaxed);
-        let (count, worst) = self.client.join().unwrap();
+        let mut took = self.client.join().unwrap();
+        took.sort();
+        let (count, worst, median) = (took.len(), took[took.len() - 1], took[took.len() / 2]);
         worker.store(true, Ordering::Relaxed);
         self.worker.join().unwrap();
-        println!("served {count} meanwhile, the slowest in {worst:?}");
+        println!(
+            "served {count} meanwhile, half of them within {median:?}, the slowest in {worst:?}"
+        );
         assert!(worst < PROMPT, "the slowest of {count} took {worst:?}");
+        assert!(median < USUAL, "half of {count} took {median:?} or more");
     }
 }
 

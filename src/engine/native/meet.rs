@@ -277,7 +277,8 @@ impl Native {
     pub(super) fn call(&mut self, now: Duration) {
         while let Some((dial, role, target)) = self.dialer.due(now) {
             if self.is_leaving(&target) {
-                self.dialer.put_off(dial, target, now + LOOK_AGAIN);
+                self.dialer
+                    .put_off(dial, target, self.look_at.max(now + LOOK_AGAIN));
                 continue;
             }
             let stream = match &target {

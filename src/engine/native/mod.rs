@@ -150,8 +150,8 @@ struct Native {
     nameless: u32,
     /// Something was removed from the configuration and is not closed yet.
     removing: bool,
-    /// When it was last looked whether that can be closed.
-    looked: Duration,
+    /// When it is looked next whether that can be closed.
+    look_at: Duration,
     /// Set when it drains: when what is still unread is given up.
     flush_until: Option<Duration>,
     quiet: Quiet,
@@ -191,7 +191,7 @@ impl Native {
             clients: 0,
             nameless: 0,
             removing: false,
-            looked: Duration::ZERO,
+            look_at: Duration::ZERO,
             flush_until: None,
             quiet: Quiet::default(),
             woke: Duration::ZERO,
@@ -263,7 +263,7 @@ impl Native {
             self.listeners.next(),
             self.dialer.next(),
             self.flush_until,
-            self.removing.then_some(now + reload::LOOK_AGAIN),
+            self.removing.then_some(self.look_at),
         ];
         let due = due.into_iter().flatten().min()?;
         Some(due.saturating_sub(now))

@@ -9,16 +9,19 @@ use super::super::connection::{Phase, Role};
 use crate::core::PeerId;
 use crate::snapshot::PoolId;
 
-/// How often it is looked whether what was removed can be closed.
+/// How often it is looked whether what was removed can be closed, at most.
 pub(in super::super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Times as long as a look takes, until the next one.
+const REST: u32 = 50;
 
 impl Native {
     /// Closes what the configuration has no more, once nothing is owed through it.
     pub(in super::super) fn close_removed(&mut self, now: Duration) {
-        if self.looked + LOOK_AGAIN > now {
+        if self.look_at > now {
             return;
         }
-        self.looked = now;
+        let began = self.clock.now();
         self.removing = false;
         self.end_calls();
         let all: Vec<PeerId> = self.peers.all().map(|it| it.peer).collect();
@@ -39,6 +42,9 @@ impl Native {
         }
         self.tell(now);
         self.close_listeners();
+        // Of very many connections it takes long, and one that lingers may do so for ever.
+        let took = self.clock.now().saturating_sub(began);
+        self.look_at = now + LOOK_AGAIN.max(took * REST);
         if !self.removing {
             info!("what the configuration has no more has done what it owed, and is closed");
         }
