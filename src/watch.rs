@@ -137,7 +137,8 @@ impl Follower {
     /// Follows until the process ends.
     pub fn follow(mut self) {
         let mut watches = self.watches();
-        self.look(Why::Woken);
+        // No event tells of what was written since the files were loaded, or is being written now.
+        self.look(Why::Time);
         loop {
             let woken = self.woken.recv_timeout(self.look_every);
             self.wake.heard();

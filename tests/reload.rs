@@ -180,7 +180,12 @@ fn proto_files_are_followed_through_their_directorys_loss() {
                 break receive(&edited.client);
             }
         };
-        assert!(String::from_utf8_lossy(&frames[1]).contains("schema_violation"));
+        let error = String::from_utf8_lossy(&frames[1]);
+        assert!(
+            error.contains("schema_violation"),
+            "{:?}",
+            frames[1].escape_ascii().to_string()
+        );
         false
     };
     assert!(!judge(b"\x0a\x01x"), "n is no string yet");
