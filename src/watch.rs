@@ -138,7 +138,7 @@ impl Follower {
     pub fn follow(mut self) {
         let mut watches = self.watches();
         // No event tells of what was written since the files were loaded, or is being written now.
-        self.look(Why::Time);
+        self.look_after(Why::Time);
         loop {
             let woken = self.woken.recv_timeout(self.look_every);
             self.wake.heard();
@@ -153,12 +153,17 @@ impl Follower {
             // The new ones first, so that there is no moment without any.
             let laid = self.watches();
             drop(std::mem::replace(&mut watches, laid));
-            let watched = (self.running.reload.watch, self.seen.roots.clone());
-            self.look(why);
-            if watched != (self.running.reload.watch, self.seen.roots.clone()) {
-                // There is more to watch now, and something may have happened to it already.
-                self.wake.changed();
-            }
+            self.look_after(why);
+        }
+    }
+
+    /// Looks, and has what there is to watch watched anew if that is something else now.
+    fn look_after(&mut self, why: Why) {
+        let watched = (self.running.reload.watch, self.seen.roots.clone());
+        self.look(why);
+        if watched != (self.running.reload.watch, self.seen.roots.clone()) {
+            // Something may have happened to it already.
+            self.wake.changed();
         }
     }
 
