@@ -41,19 +41,18 @@ impl Pace {
         self.room
     }
 
-    /// It gets a request and held none. Of a pause, what it did before says little.
+    /// It gets a request and held none: after a pause, what it did before counts for little.
     pub(super) fn resumed(&mut self, now: Duration) {
-        if now.saturating_sub(self.since) >= MOMENT {
-            *self = Self {
-                since: now,
-                ..Self::new()
-            };
-        }
+        self.reckon(now);
     }
 
     /// It has answered one.
     pub(super) fn answered(&mut self, now: Duration) {
         self.answered += 1;
+        self.reckon(now);
+    }
+
+    fn reckon(&mut self, now: Duration) {
         let took = now.saturating_sub(self.since);
         if took >= MOMENT {
             let in_a_moment = self.answered as f64 * MOMENT.as_secs_f64() / took.as_secs_f64();
