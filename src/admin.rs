@@ -21,11 +21,11 @@ use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use crate::diagnostic::{Diagnostic, Place};
 use crate::engine::{Listening, Observer};
 use crate::reload::Standing;
 use crate::snapshot::AdminSettings;
 use crate::watch::Wake;
+use gateway_diagnostic::{Diagnostic, Place};
 use serve::{Opening, Resting, Serving};
 
 /// What can be seen and done over HTTP.

@@ -1,10 +1,9 @@
 #![forbid(unsafe_code)]
-#![warn(missing_docs)]
 //! The schema gateway for ZeroMQ, as a library that its binary, examples and tests stand on.
 //!
 //! The flow is the layout: **frame → route → schema → pool → reply**. A message comes in through an
 //! [`engine`], which tells the [`core`] what happened; [`frame`] takes it apart, [`route`] finds where
-//! it goes, [`schema`] says whether its payload is right, [`pool`] who is free to answer, and [`reply`]
+//! it goes, [`gateway_schema`] says whether its payload is right, [`pool`] who is free to answer, and [`reply`]
 //! writes what the gateway answers itself. All of them work by one [`snapshot`], which [`config`] makes
 //! of the files, [`reload`] compares with the next, and [`watch`] keeps up to date.
 //!
@@ -20,10 +19,8 @@ pub mod frame;
 pub mod pool;
 pub mod reply;
 pub mod route;
-pub mod schema;
 // the way of a configuration
 pub mod config;
-pub mod diagnostic;
 pub mod reload;
 pub mod snapshot;
 pub mod watch;

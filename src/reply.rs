@@ -6,7 +6,7 @@
 use protobuf::CodedOutputStream;
 use serde::Serialize;
 
-use crate::schema::Violation;
+use gateway_schema::Violation;
 
 /// Why a request got the gateway's answer instead of a worker's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

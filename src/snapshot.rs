@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::reply::ErrorEncoding;
 use crate::route::Table;
-use crate::schema::{Definitions, Encoding, Schema, Violation};
+use gateway_schema::{Definitions, Encoding, Schema, Violation};
 
 /// A frontend's number: the same in every generation that has a frontend of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

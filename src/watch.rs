@@ -25,10 +25,10 @@ use tracing::warn;
 
 use crate::admin::Admin;
 use crate::config::{Inputs, Seen};
-use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::Reloader;
 use crate::reload::{Outcome, Standing};
 use crate::snapshot::Snapshot;
+use gateway_diagnostic::{Diagnostic, Diagnostics};
 use past::Past;
 pub use wake::Wake;
 use wake::{Reason, Tell};

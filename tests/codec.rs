@@ -4,16 +4,16 @@
 mod codec;
 #[path = "support/session.rs"]
 mod session;
-#[path = "support/mod.rs"]
+#[path = "support/random.rs"]
 mod support;
 
 use std::io::IoSlice;
 
 use codec::*;
-use gateway::engine::native::bytes::{Bytes, Spare};
 use gateway::engine::native::outbox::Outbox;
-use gateway::engine::native::zmtp::decoder::Bounds;
-use gateway::engine::native::zmtp::{COMMAND, LONG, MORE, put_frame};
+use gateway_zmtp::bytes::{Bytes, Spare};
+use gateway_zmtp::decoder::Bounds;
+use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 use support::{Random, mutated};
 
 /// Streams that each test looks at.

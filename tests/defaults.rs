@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gateway::diagnostic::Diagnostics;
 use gateway::reload::Plan;
 use gateway::snapshot::Snapshot;
+use gateway_diagnostic::Diagnostics;
 use serde_json::{Value, json};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

@@ -3,7 +3,7 @@
 
 #[path = "support/gateway.rs"]
 mod gateway_support;
-#[path = "support/mod.rs"]
+#[path = "support/random.rs"]
 mod support;
 
 use gateway_support::*;

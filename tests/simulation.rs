@@ -7,9 +7,8 @@
 //! A failing seed is printed; `SIMULATION_SEED=n cargo test --test simulation` replays it and prints
 //! every step.
 
-mod support;
-
 use std::collections::{BTreeMap, HashMap};
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -21,11 +20,13 @@ use gateway::metrics::RouteCounters;
 use gateway::pool::WorkerKind;
 use gateway::reply::{ErrorEncoding, Reason};
 use gateway::route::{Pattern, Table};
-use gateway::schema::{self, Encoding, Options, Schema};
 use gateway::snapshot::{
     AnyOf, Balance, EngineKind, Frontend, FrontendId, IdentityMode, Limits, Names, PerWorker,
     PoolId, PoolSettings, ReloadSettings, Route, Snapshot, Workers,
 };
+use gateway_diagnostic::Diagnostics;
+use gateway_proto::Compiler;
+use gateway_schema::{Encoding, Options, Schema};
 
 /// In an ordinary run; `SIMULATION_SCHEDULES=n` sets another number.
 const SCHEDULES: u64 = 30_000;
@@ -884,8 +885,15 @@ fn routes(names: &mut Names, rng: &mut Rng) -> Table<Route> {
 
 fn any_of(encodings: &[Encoding]) -> AnyOf {
     // Once for all schedules, of which there are thousands.
-    static TABLE: LazyLock<Arc<schema::Table>> =
-        LazyLock::new(|| support::table("syntax = \"proto3\"; message P { string x = 1; }"));
+    static TABLE: LazyLock<Arc<gateway_schema::Table>> = LazyLock::new(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let text = "syntax = \"proto3\"; message P { string x = 1; }";
+        fs::write(directory.path().join("p.proto"), text).unwrap();
+        let mut found = Diagnostics::new();
+        let roots = [directory.path().to_owned()];
+        let made = gateway_proto::compile(&roots, Compiler::Builtin, &mut found);
+        Arc::new(gateway_schema::Table::build(made.expect("compiles").files()).unwrap())
+    });
     let message = TABLE.message("P").unwrap();
     let mut schemas = encodings
         .iter()

@@ -237,23 +237,19 @@ routes:
 "#,
     );
     let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
-    let mut found = gateway::diagnostic::Diagnostics::new();
-    let compiled = gateway::schema::compile::compile(
-        &[shipped],
-        gateway::schema::compile::Compiler::Builtin,
-        &mut found,
-    );
-    let table = gateway::schema::Table::build(compiled.unwrap().files()).unwrap();
+    let mut found = gateway_diagnostic::Diagnostics::new();
+    let compiled = gateway_proto::compile(&[shipped], gateway_proto::Compiler::Builtin, &mut found);
+    let table = gateway_schema::Table::build(compiled.unwrap().files()).unwrap();
     let id = table.message("gateway.v1.Error").unwrap();
-    let options = gateway::schema::Options {
-        unknown_fields: gateway::schema::UnknownFields::Reject,
+    let options = gateway_schema::Options {
+        unknown_fields: gateway_schema::UnknownFields::Reject,
         ..Default::default()
     };
     let table = std::sync::Arc::new(table);
-    let schema = |encoding| gateway::schema::Schema::new(encoding, table.clone(), id, options);
-    let protobuf = schema(gateway::schema::Encoding::Protobuf);
-    let msgpack = schema(gateway::schema::Encoding::Msgpack);
-    let json = schema(gateway::schema::Encoding::Json);
+    let schema = |encoding| gateway_schema::Schema::new(encoding, table.clone(), id, options);
+    let protobuf = schema(gateway_schema::Encoding::Protobuf);
+    let msgpack = schema(gateway_schema::Encoding::Msgpack);
+    let json = schema(gateway_schema::Encoding::Json);
     let ask = |frontend: &str, kind: &str| {
         let client = gateway.peer(zmq::DEALER, frontend);
         send(&client, &[kind, "\u{1}"]);

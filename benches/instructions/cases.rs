@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use gateway::config;
 use gateway::core::{Core, Event, Fate, Outcome, Outlet, PeerId};
-use gateway::engine::native::bytes::{Bytes, Spare};
 use gateway::engine::native::outbox::Outbox;
-use gateway::engine::native::zmtp;
-use gateway::engine::native::zmtp::decoder::{Bounds, Decoder, Item};
 use gateway::frame::ClientKind;
 use gateway::pool::WorkerKind;
 use gateway::snapshot::{FrontendId, PoolId, RouteId, Snapshot};
+use gateway_zmtp;
+use gateway_zmtp::bytes::{Bytes, Spare};
+use gateway_zmtp::decoder::{Bounds, Decoder, Item};
 
 pub const NAMES: [&str; 7] = [
     "core: a request and its answer",
@@ -83,8 +83,8 @@ const BURST: u64 = 100;
 fn messages_in(rounds: u64) {
     let mut bytes = Vec::new();
     for _ in 0..BURST {
-        zmtp::put_frame(&mut bytes, zmtp::MORE, b"PROTOBUF");
-        zmtp::put_frame(&mut bytes, 0, PERSON);
+        gateway_zmtp::put_frame(&mut bytes, gateway_zmtp::MORE, b"PROTOBUF");
+        gateway_zmtp::put_frame(&mut bytes, 0, PERSON);
     }
     let bounds = Bounds {
         bytes: 1 << 20,

@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use gateway::diagnostic::Diagnostics;
-use gateway::schema::Table;
-use gateway::schema::compile::{Compiler, compile};
+use gateway_diagnostic::Diagnostics;
+use gateway_schema::Table;
+use gateway_proto::{Compiler, compile};
 
 static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
     let directory = std::env::temp_dir().join(format!("gateway-fuzz-{}", std::process::id()));

@@ -1,7 +1,7 @@
 //! The MessagePack walk; what passes is well-formed to rmp-serde, too.
 #![no_main]
 
-use gateway::schema::Encoding;
+use gateway_schema::Encoding;
 use gateway_fuzz::walk;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

@@ -1,7 +1,7 @@
 //! The protobuf walk.
 #![no_main]
 
-use gateway::schema::Encoding;
+use gateway_schema::Encoding;
 use gateway_fuzz::walk;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

@@ -4,9 +4,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use gateway::diagnostic::Diagnostics;
-use gateway::schema::compile::{Compiler, compile};
-use gateway::schema::{Encoding, Options, Ruler, Schema, Table};
+use gateway_diagnostic::Diagnostics;
+use gateway_proto::{Compiler, compile};
+use gateway_schema::{Encoding, Options, Ruler, Schema, Table};
 
 /// In each encoding without the rules and with them.
 static SCHEMAS: LazyLock<Vec<[Schema; 2]>> = LazyLock::new(|| {

@@ -3,15 +3,15 @@
 
 use std::sync::{Arc, LazyLock};
 
-use gateway::diagnostic::Diagnostics;
-use gateway::schema::compile::{Compiler, compile};
-use gateway::schema::{Encoding, Layout, Options, Schema, Table, UnknownFields, Violation};
+use gateway_diagnostic::Diagnostics;
+use gateway_proto::{Compiler, compile};
+use gateway_schema::{Encoding, Layout, Options, Schema, Table, UnknownFields, Violation};
 
 /// Levels that a payload may nest: few, so that the fuzzer finds the limit.
 const DEPTH: u32 = 20;
 
 static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/differential");
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/schema/tests/differential");
     let mut found = Diagnostics::new();
     let descriptors = compile(&[directory.into()], Compiler::Builtin, &mut found);
     let descriptors = descriptors.unwrap_or_else(|| panic!("{found}"));

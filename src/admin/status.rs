@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::core::Ledger;
-use crate::diagnostic::Diagnostics;
 use crate::metrics::{RouteCounters, Sample};
 use crate::reload::{Changes, Known, Plan, Report};
 use crate::reply::Reason;
 use crate::snapshot::{AnyOf, RouteId};
+use gateway_diagnostic::Diagnostics;
 
 /// The body of /status.
 pub(super) fn status(sample: &Sample, known: &Known) -> String {

@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::config::Bind;
-use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::{BindFault, EngineError};
+use gateway_diagnostic::{Diagnostic, Diagnostics};
 
 /// Adds each address that `error` is about; false if it is about none.
 pub(super) fn tell_binds(error: &EngineError, binds: &[Bind], found: &mut Diagnostics) -> bool {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::{CheckFormat, colour};
 use crate::config;
-use crate::diagnostic::Diagnostics;
+use gateway_diagnostic::Diagnostics;
 
 pub(super) fn check(path: &Path, format: CheckFormat) -> ExitCode {
     match (config::load(path), format) {

@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::check::rendered;
 use super::{LogFormat, colour};
-use crate::diagnostic::{Diagnostics, Severity};
+use gateway_diagnostic::{Diagnostics, Severity};
 
 /// Bytes of lines that may wait to be written: some thousand lines, so that a reader that hangs for a moment
 /// misses nothing. One line more is let in, however long, so that none is too long for an empty queue.

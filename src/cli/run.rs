@@ -16,11 +16,11 @@ use super::{Arguments, LogFormat, log};
 use crate::admin::{self, Admin, Sights};
 use crate::config::Inputs;
 use crate::core::Ledger;
-use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::{self, Control, Running};
 use crate::reload::Standing;
 use crate::snapshot::{AdminSettings, Snapshot};
 use crate::watch::{Follower, Wake};
+use gateway_diagnostic::{Diagnostic, Diagnostics};
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if let Err(error) = log::start(arguments.log_format) {

@@ -7,8 +7,8 @@ use serde_yaml::Value;
 
 use super::section::{Section, Spanned, is};
 use super::yaml::Node;
-use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::snapshot::AdminSettings;
+use gateway_diagnostic::{Diagnostic, Diagnostics};
 
 /// `127.0.0.1:9559`, `localhost:9559`, `[::1]:9559`, `*:9559`: where HTTP is listened for. No names but
 /// `localhost`, because what a name stands for may change.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::section::Spanned;
 use super::source::Source;
 use super::value::BindEndpoint;
-use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
 /// An address that is listened on, as written.
 #[derive(Debug)]

@@ -7,10 +7,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::schema::breaking::{Break, Breaking, Defined, between};
-use crate::schema::{Encoding, MessageId, Options, Schema};
 use crate::snapshot::{AnyOf, Route, Snapshot};
+use gateway_diagnostic::{Diagnostic, Diagnostics};
+use gateway_schema::breaking::{Break, Breaking, Defined, between};
+use gateway_schema::{Encoding, MessageId, Options, Schema};
 
 /// Routes that one diagnostic names; more say no more.
 const NAMED_MAX: usize = 8;

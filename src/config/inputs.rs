@@ -8,9 +8,9 @@ use std::sync::Arc;
 use super::protos::{import_paths, named_roots};
 use super::source::{self, Source};
 use super::{Loaded, text, yaml};
-use crate::diagnostic::{Diagnostics, SourceFile};
-use crate::schema::compile::Texts;
 use crate::snapshot::{Names, Snapshot};
+use gateway_diagnostic::{Diagnostics, SourceFile};
+use gateway_proto::Texts;
 
 /// The files of a configuration, sound or not, as they were when they were read.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use super::section::Section;
 use super::value::{COUNT_MAX, Count, Size};
 use super::yaml::Node;
-use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::snapshot::Limits;
+use gateway_diagnostic::{Diagnostic, Diagnostics};
 
 /// Deepest nesting that `limits.depth` may allow: what the walks' recursion can take on the data
 /// thread's stack.

@@ -28,10 +28,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile, did_you_mean, one_of, shown};
 use crate::route::Table;
-use crate::schema::Schema;
 use crate::snapshot::{AnyOf, Names, Route, Snapshot};
+use gateway_diagnostic::{Diagnostic, Diagnostics, Place, SourceFile, did_you_mean, one_of, shown};
+use gateway_schema::Schema;
 use inputs::OfProtos;
 use protos::Protos;
 use schema::SchemaSource;

@@ -7,8 +7,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::source::Source;
-use crate::diagnostic::Diagnostics;
-use crate::schema::compile::{Outlined, Texts};
+use gateway_diagnostic::Diagnostics;
+use gateway_proto::{Outlined, Texts};
 
 /// Routes that a note names; more say no more.
 const NAMED_MAX: usize = 8;

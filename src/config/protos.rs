@@ -10,9 +10,11 @@ use super::schema::SchemaSource;
 use super::section::Spanned;
 use super::source::{RouteSource, Source};
 use super::{with_names, yaml};
-use crate::diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean_qualified, shown};
-use crate::schema::compile::{Compiled, Descriptors, Texts};
-use crate::schema::{Definitions, Encoding, Options, Presence, RequireError, Ruler, Schema, Table};
+use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean_qualified, shown};
+use gateway_proto::{Compiled, Descriptors, Texts};
+use gateway_schema::{
+    Definitions, Encoding, Options, Presence, RequireError, Ruler, Schema, Table,
+};
 
 /// Where .proto files are looked for, beside routes.yaml, when it doesn't say.
 const DEFAULT_IMPORT_PATH: &str = "schemas";

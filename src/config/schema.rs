@@ -2,8 +2,8 @@
 
 use super::section::{Section, Spanned, text};
 use super::yaml::{Kind, Node};
-use crate::diagnostic::{Diagnostic, Diagnostics, Place};
-use crate::schema::{Encoding, Layout, UnknownFields};
+use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
+use gateway_schema::{Encoding, Layout, UnknownFields};
 
 /// The encodings, by the key that names the message.
 const ENCODINGS: [Encoding; 3] = [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json];

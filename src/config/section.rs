@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
 use super::yaml::{Kind, Node, quoted};
-use crate::diagnostic::{Diagnostic, Diagnostics, Place, did_you_mean, one_of};
+use gateway_diagnostic::{Diagnostic, Diagnostics, Place, did_you_mean, one_of};
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]

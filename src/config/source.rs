@@ -17,14 +17,14 @@ use super::value::{
     name_fault,
 };
 use super::yaml::{Kind, Node};
-use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::reply::ErrorEncoding;
-use crate::schema::breaking::Breaking;
-use crate::schema::compile::Compiler;
 use crate::snapshot::{
     AdminSettings, Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PerWorker,
     PoolSettings, ReloadSettings, Workers,
 };
+use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
+use gateway_proto::Compiler;
+use gateway_schema::breaking::Breaking;
 
 /// Longest that files may have to be at rest: nobody waits longer for an edit, the one that would make
 /// it shorter included.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use saphyr_parser::ScanError;
 
-use crate::diagnostic::{Diagnostic, Place, SourceFile};
+use gateway_diagnostic::{Diagnostic, Place, SourceFile};
 
 /// The one fault of the syntax, for nothing after it can be trusted. `bracket` is the
 /// innermost that is open.

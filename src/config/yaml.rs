@@ -12,7 +12,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_yaml::Value;
 
 use super::syntax::syntax_fault;
-use crate::diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
+use gateway_diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
 
 /// Largest file, in bytes: room for ten thousand routes. Reading nested YAML takes time that grows
 /// faster than the file.

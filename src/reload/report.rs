@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use super::Plan;
-use crate::diagnostic::Diagnostics;
 use crate::engine::Listening;
 use crate::metrics::Latency;
+use gateway_diagnostic::Diagnostics;
 
 /// What a reload came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

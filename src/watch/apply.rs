@@ -8,9 +8,9 @@ use tracing::{error, info};
 use super::{Follower, Why};
 use crate::admin::Admin;
 use crate::config::Loaded;
-use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::reload::{Outcome, Plan, Report};
 use crate::snapshot::Snapshot;
+use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
 impl Follower {
     /// The files can be run; `news` if somebody is waiting to hear what came of it.

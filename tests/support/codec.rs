@@ -2,12 +2,11 @@
 //! test and the fuzz target have in common.
 #![allow(dead_code)]
 
-use gateway::engine::native::bytes::{Bytes, Input, Spare};
-use gateway::engine::native::zmtp::command::{self, COMMAND_MAX, Command};
-use gateway::engine::native::zmtp::decoder::{Bounds, Decoder, Fault, Item};
-use gateway::engine::native::zmtp::greeting::{Greeting, LENGTH};
-use gateway::engine::native::zmtp::{COMMAND, LONG, MORE, put_frame};
-use gateway::frame::Frame;
+use gateway_zmtp::bytes::{Bytes, Input, Spare};
+use gateway_zmtp::command::{self, COMMAND_MAX, Command};
+use gateway_zmtp::decoder::{Bounds, Decoder, Fault, Item};
+use gateway_zmtp::greeting::{Greeting, LENGTH};
+use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 
 /// Small, so that a fuzzer gets beyond them; large enough for frames that are read straight into their own memory, which
 /// is used again.

@@ -10,12 +10,12 @@ use std::time::Duration;
 use gateway::admin::{Admin, Sights};
 use gateway::config::{Inputs, Seen};
 use gateway::core::Ledger;
-use gateway::diagnostic::Diagnostics;
 use gateway::engine::{self, Control, Running};
 use gateway::reload::Standing;
 use gateway::reply::Reason;
 use gateway::snapshot::Snapshot;
 use gateway::watch::{Follower, Wake};
+use gateway_diagnostic::Diagnostics;
 use serde::Deserialize;
 
 /// How long anything may take before a test fails: never waited for when all is well.

@@ -6,16 +6,16 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io::IoSlice;
 use std::time::Duration;
 
-use gateway::engine::native::bytes::{Bytes, Input, Spare};
 use gateway::engine::native::liveness::{HANDSHAKE_MAX, Liveness, Over, Stage, Verdict, View};
 use gateway::engine::native::outbox::Outbox;
-use gateway::engine::native::zmtp::command::{self, COMMAND_MAX, Command};
-use gateway::engine::native::zmtp::decoder::Bounds;
-use gateway::engine::native::zmtp::greeting::{LENGTH, OURS};
-use gateway::engine::native::zmtp::session::{self, Fault, Session};
-use gateway::engine::native::zmtp::{COMMAND, LONG, MORE, handshake, put_frame};
-use gateway::frame::Frame;
+use gateway::engine::native::socket_types;
 use gateway::snapshot::Workers;
+use gateway_zmtp::bytes::{Bytes, Input, Spare};
+use gateway_zmtp::command::{self, COMMAND_MAX, Command};
+use gateway_zmtp::decoder::Bounds;
+use gateway_zmtp::greeting::{LENGTH, OURS};
+use gateway_zmtp::session::{self, Fault, Session};
+use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 
 use super::codec::{self, BOUNDS, expected};
 
@@ -229,10 +229,9 @@ impl Side {
             session::Said::Ready(ready) => {
                 assert!(self.stage == Stage::New && ready.identity.len() <= 255);
                 let announced = match self.settings.pool {
-                    true => {
-                        handshake::worker(&ready.socket_type, Workers::Auto).map(|it| it.announced)
-                    }
-                    false => handshake::client(&ready.socket_type).map(|it| it.announced),
+                    true => socket_types::worker(&ready.socket_type, Workers::Auto)
+                        .map(|it| it.announced),
+                    false => socket_types::client(&ready.socket_type).map(|it| it.announced),
                 };
                 match announced {
                     Ok(announced) => {
@@ -328,7 +327,7 @@ impl Side {
 }
 
 fn word(said: &session::Said) -> String {
-    let all = |frames: &[Bytes]| body_words(frames.iter().map(Frame::bytes));
+    let all = |frames: &[Bytes]| body_words(frames.iter().map(Bytes::bytes));
     match said {
         session::Said::Message(frames) => format!("message {}", all(frames)),
         session::Said::Oversize(frames) => format!("oversize {}", all(frames)),

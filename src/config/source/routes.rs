@@ -7,9 +7,9 @@ use super::super::section::{Section, Spanned, text};
 use super::super::value::{Timeout, pattern};
 use super::super::yaml::{Kind, Node, quoted};
 use super::{LATER_ROUTE, deadline, pairs};
-use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::route::Pattern;
 use crate::snapshot::EngineKind;
+use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
 /// A route with the names that it refers by.
 #[derive(Debug)]

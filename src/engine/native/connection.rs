@@ -4,15 +4,15 @@
 use std::io;
 use std::time::Duration;
 
-use super::bytes::{Input, Spare};
 use super::dial::{DialId, Target};
 use super::liveness::{Liveness, Stage, View};
 use super::outbox::Outbox;
 use super::stream::Stream;
-use super::zmtp::session::Session;
 use crate::core::PeerId;
 use crate::pool::WorkerKind;
 use crate::snapshot::{FrontendId, PoolId};
+use gateway_zmtp::bytes::{Input, Spare};
+use gateway_zmtp::session::Session;
 
 /// Whose peer a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use mio::Events;
 
 use super::Native;
-use super::bytes::CHUNK;
 use super::peers::Peers;
 use crate::core::PeerId;
+use gateway_zmtp::bytes::CHUNK;
 
 /// How long answers that wait may take to leave once nothing else is to be done.
 pub(super) const FLUSH: Duration = Duration::from_secs(1);

@@ -13,13 +13,13 @@ use super::dial::Target;
 use super::liveness::HANDSHAKE_MAX;
 use super::quiet::Cause;
 use super::reload::LOOK_AGAIN;
+use super::socket_types;
 use super::stream::Stream;
-use super::zmtp::command::{self, Ready};
-use super::zmtp::handshake;
-use super::zmtp::session::Session;
 use crate::core::{Event, PeerId};
 use crate::pool::WorkerKind;
 use crate::snapshot::{FrontendId, PoolId, PoolSettings};
+use gateway_zmtp::command::{self, Ready};
+use gateway_zmtp::session::Session;
 
 /// Connections that came and may be in their handshake at once. Those that linger in it make way, the oldest first, so
 /// that ones which are left open on purpose keep nobody out; while none does, those that come wait with the system.
@@ -120,11 +120,11 @@ impl Native {
         peer: PeerId,
         frontend: FrontendId,
         ready: Ready,
-    ) -> Result<Event<super::bytes::Bytes>, (Cause, String)> {
+    ) -> Result<Event<gateway_zmtp::bytes::Bytes>, (Cause, String)> {
         if !self.snapshot.frontends.contains_key(&frontend) {
             return Err(misfit("this frontend was removed from the configuration"));
         }
-        let met = handshake::client(&ready.socket_type).map_err(misfit)?;
+        let met = socket_types::client(&ready.socket_type).map_err(misfit)?;
         let most = self.snapshot.limits.clients;
         if self.clients >= most.saturating_add(SURPLUS_MAX) {
             let why = format!("{most} clients are here already, the limit of limits.clients");
@@ -155,10 +155,10 @@ impl Native {
         peer: PeerId,
         pool: PoolId,
         ready: &Ready,
-    ) -> Result<Event<super::bytes::Bytes>, (Cause, String)> {
+    ) -> Result<Event<gateway_zmtp::bytes::Bytes>, (Cause, String)> {
         let removed = || misfit("this pool was removed from the configuration");
         let allowed = self.settings(pool).ok_or_else(removed)?;
-        let met = handshake::worker(&ready.socket_type, allowed.workers).map_err(misfit)?;
+        let met = socket_types::worker(&ready.socket_type, allowed.workers).map_err(misfit)?;
         self.come(peer, Phase::Worker(met.kind), met.announced);
         Ok(Event::WorkerCame {
             peer,

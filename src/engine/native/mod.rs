@@ -2,17 +2,16 @@
 //!
 //! A turn (`Native::turn`): wait; take in connections; read from each peer that has something, once, and
 //! tell the core each message; then write to each peer that something waits for. So a frame goes from
-//! `traffic` (read, [`zmtp::decoder`]) through the core into an [`outbox`] (`peers`) and out.
+//! `traffic` (read, [`gateway_zmtp::decoder`]) through the core into an [`outbox`] (`peers`) and out.
 //!
 //! `listen`, `dial` and `meet` bring connections as far as the core's knowing them; `reload` takes over
 //! another configuration; `end` says goodbye. All memory that a peer can claim is bounded where it is claimed:
 //! in `decoder` what comes in, in `peers` what goes out, in `meet` the number of strangers.
 //!
-//! [`zmtp`], [`liveness`], [`mod@bytes`] and [`outbox`] do no I/O: a connection is these, and a stream. They are public
+//! [`gateway_zmtp`], [`liveness`] and [`outbox`] do no I/O: a connection is these, and a stream. They are public
 //! for benches and fuzz targets to drive them alone; nothing else outside the engine may.
 
 mod address;
-pub mod bytes;
 mod clock;
 mod connection;
 mod dial;
@@ -24,10 +23,10 @@ pub mod outbox;
 mod peers;
 mod quiet;
 mod reload;
+pub mod socket_types;
 mod stream;
 mod timers;
 mod traffic;
-pub mod zmtp;
 
 use std::collections::VecDeque;
 use std::io;
@@ -42,12 +41,13 @@ use super::control::{Control, Order, Orders};
 use super::notes::{log_last_notes, log_notes};
 use super::{EngineError, Observer, Running};
 use crate::core::{Core, Event, Ledger, PeerId};
+use crate::frame::Frame;
 use crate::metrics::Inquiries;
 use crate::snapshot::Snapshot;
-use bytes::Bytes;
 use clock::Clock;
 use connection::Room;
 use dial::Dialer;
+use gateway_zmtp::bytes::Bytes;
 use listen::Listeners;
 use peers::Peers;
 use quiet::Quiet;
@@ -129,6 +129,16 @@ fn failed(error: io::Error) -> EngineError {
 /// Binds everything, and lets go of it.
 pub(super) fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
     reload::try_binds(snapshot)
+}
+
+impl Frame for Bytes {
+    fn bytes(&self) -> &[u8] {
+        Bytes::bytes(self)
+    }
+
+    fn compact(self) -> Self {
+        Bytes::compact(self)
+    }
 }
 
 struct Native {

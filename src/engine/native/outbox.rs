@@ -4,10 +4,9 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use super::bytes::{Bytes, PIECE, Spare};
-use super::zmtp::{self, MORE};
 use crate::core::Outcome;
-use crate::frame::Frame;
+use gateway_zmtp::bytes::{Bytes, PIECE, Spare};
+use gateway_zmtp::{self as zmtp, MORE};
 
 /// Bytes from which a frame is shared instead of copied: below, copying costs less than a piece of its
 /// own in the system call, and than keeping its buffer from being read into.
@@ -279,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_large_frame_is_written_from_where_it_was_received() {
-        let mut received = super::super::bytes::Input::from(vec![7; 2 * SHARED_MIN]);
+        let mut received = gateway_zmtp::bytes::Input::from(vec![7; 2 * SHARED_MIN]);
         let (large, small) = (received.take(SHARED_MIN), received.take(SHARED_MIN - 1));
         for (frame, shared) in [(large, true), (small, false)] {
             let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
@@ -298,7 +297,7 @@ mod tests {
     fn what_waits_is_compacted_once() {
         let mut outbox = Outbox::default();
         let mut spare = Spare::default();
-        let mut received = super::super::bytes::Input::from(vec![7; 3 * SHARED_MIN]);
+        let mut received = gateway_zmtp::bytes::Input::from(vec![7; 3 * SHARED_MIN]);
         let mut expected = Vec::new();
         for n in 0..3 {
             let frame = received.take(SHARED_MIN);

@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use mio::{Interest, Registry, Token};
 
-use super::bytes::{Bytes, Spare};
 use super::connection::{Connection, Phase, Role, Room};
 use super::dial::DialId;
 use super::outbox::Outbox;
 use super::stream::Stream;
 use super::timers::Timers;
-use super::zmtp::{command, greeting};
 use crate::core::{Event, Fate, PeerId};
 use crate::metrics::EngineCounters;
+use gateway_zmtp::bytes::{Bytes, Spare};
+use gateway_zmtp::{command, greeting};
 
 /// Low bits of a peer's number: its place among the connections. The others count connections, so that no
 /// number is ever used twice.

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::net::TcpStream;
 
-use super::zmtp::{COMMAND, MORE, greeting, put_frame};
 use super::*;
 use crate::engine::Listening;
+use gateway_zmtp::{COMMAND, MORE, greeting, put_frame};
 
 /// A peer of this type that has said so.
 fn peer(listening: &[Listening], name: &str, ready: &[u8]) -> TcpStream {

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use super::Native;
-use super::bytes::{CHUNK, Input};
 use super::connection::{Connection, Phase, Read, Role};
 use super::liveness::{Over, Verdict};
 use super::meet::Refusal;
 use super::quiet::Cause;
-use super::zmtp::command;
-use super::zmtp::decoder::Bounds;
-use super::zmtp::session::Said;
 use crate::core::{Event, PeerId};
+use gateway_zmtp::bytes::{CHUNK, Input};
+use gateway_zmtp::command;
+use gateway_zmtp::decoder::Bounds;
+use gateway_zmtp::session::Said;
 
 /// Reads in a turn of a peer that sends a large frame; of others there is one.
 const READS: usize = 4;
@@ -217,7 +217,7 @@ impl Native {
         }
     }
 
-    fn message(&mut self, event: Event<super::bytes::Bytes>, now: Duration) {
+    fn message(&mut self, event: Event<gateway_zmtp::bytes::Bytes>, now: Duration) {
         self.peers.counters.messages_in += 1;
         self.core.on(now, event, &mut self.peers);
     }

@@ -1,8 +1,8 @@
-use super::super::bytes::{Input, Spare};
-use super::super::zmtp::decoder::Bounds;
-use super::super::zmtp::session::Session;
-use super::super::zmtp::{COMMAND, MORE, greeting, put_frame};
 use super::*;
+use gateway_zmtp::bytes::{Input, Spare};
+use gateway_zmtp::decoder::Bounds;
+use gateway_zmtp::session::Session;
+use gateway_zmtp::{COMMAND, MORE, greeting, put_frame};
 
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)

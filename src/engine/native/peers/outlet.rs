@@ -1,11 +1,11 @@
 //! What the core calls: a message is appended to its peer's outbox, within bounds.
 
-use super::super::bytes::{Bytes, Spare};
 use super::super::connection::Connection;
 use super::{Peers, WORKER_ROOM, find};
 use crate::core::{Fate, Outcome, Outlet, PeerId};
 use crate::frame;
 use crate::metrics::EngineCounters;
+use gateway_zmtp::bytes::{Bytes, Spare};
 
 impl Outlet<Bytes> for Peers {
     fn to_worker(

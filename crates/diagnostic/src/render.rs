@@ -1,0 +1,171 @@
+//! Diagnostics for people: the text of one, with the line it is about.
+
+use std::fmt::Write as _;
+
+use super::{Diagnostic, Place, Severity};
+
+/// Longest part of a source line that a snippet shows, in characters: a terminal's width, so that a
+/// generated one-line file doesn't flood the screen.
+const SNIPPET_WIDTH: usize = 160;
+
+impl Diagnostic {
+    /// The text for a person; with `colour`, ANSI escapes for a terminal.
+    pub fn render(&self, colour: bool) -> String {
+        let paint = Paint { colour };
+        let tint = match self.severity {
+            Severity::Error => "1;31",
+            Severity::Warning => "1;33",
+        };
+        let mut out = String::new();
+        let severity = paint.as_(tint, self.severity.label());
+        let message = paint.as_("1", &printable(&self.message));
+        let _ = writeln!(out, "{severity}: {message}");
+        let mut gutter = 1;
+        if let Some(place) = &self.place {
+            gutter = place.line.to_string().len();
+            let pad = " ".repeat(gutter);
+            let arrow = paint.as_("34", "-->");
+            let bar = paint.as_("34", "|");
+            let _ = writeln!(out, "{pad}{arrow} {place}");
+            if let Some(line) = place.file.line(place.line) {
+                let snippet = Snippet::cut(line, place);
+                let number = paint.as_("34", &place.line.to_string());
+                let caret = paint.as_(tint, &"^".repeat(snippet.width));
+                let label = match printable(&self.label) {
+                    label if label.is_empty() => label,
+                    label => format!(" {}", paint.as_(tint, &label)),
+                };
+                let _ = writeln!(out, "{pad} {bar}");
+                let _ = writeln!(out, "{number} {bar} {}", snippet.text);
+                let _ = writeln!(out, "{pad} {bar} {}{caret}{label}", snippet.indent);
+            } else if !self.label.is_empty() {
+                let _ = writeln!(out, "{pad} {bar} {}", self.label);
+            }
+        }
+        let pad = " ".repeat(gutter);
+        let equals = paint.as_("34", "=");
+        let said = |word: &str, text: &str, out: &mut String| {
+            // A continuation line stands under the text, not under the gutter.
+            let under = format!("\n{pad}   {}", " ".repeat(word.len() + 2));
+            let text = printable(text).replace('\n', &under);
+            let _ = writeln!(out, "{pad} {equals} {}: {text}", paint.as_("1", word));
+        };
+        for note in &self.notes {
+            said("note", &note.to_string(), &mut out);
+        }
+        if let Some(help) = &self.help {
+            said("help", help, &mut out);
+        }
+        out
+    }
+}
+
+/// The visible part of a source line, and where the caret goes under it.
+struct Snippet {
+    text: String,
+    indent: String,
+    width: usize,
+}
+
+impl Snippet {
+    fn cut(line: &str, place: &Place) -> Self {
+        let clean = |c: char| if c == '\t' { ' ' } else { clean(c) };
+        let start = place.column as usize - 1;
+        // A line that fits up to the caret's end is shown from its start.
+        let skipped = match start + place.width as usize <= SNIPPET_WIDTH {
+            true => 0,
+            false => start.saturating_sub(SNIPPET_WIDTH / 2),
+        };
+        let text: String = line
+            .chars()
+            .skip(skipped)
+            .take(SNIPPET_WIDTH)
+            .map(clean)
+            .collect();
+        let room = text.chars().count().saturating_sub(start - skipped);
+        Self {
+            text: text.trim_end().to_owned(),
+            indent: " ".repeat(start - skipped),
+            width: (place.width as usize).clamp(1, room.max(1)),
+        }
+    }
+}
+
+/// Control characters of a foreign file never reach the terminal.
+fn clean(c: char) -> char {
+    if c.is_control() && c != '\n' {
+        '\u{fffd}'
+    } else {
+        c
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().map(clean).collect()
+}
+
+struct Paint {
+    colour: bool,
+}
+
+impl Paint {
+    fn as_(&self, code: &str, text: &str) -> String {
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SourceFile;
+
+    #[test]
+    fn renders_place_line_caret_note_and_help() {
+        let file = SourceFile::new("routes.yaml", "routes:\n  A: { pol: people }\n");
+        let diagnostic = Diagnostic::error("unknown key \"pol\"")
+            .at(file.place_of_bytes(15..18))
+            .label("not a key of a route")
+            .note("first\nsecond")
+            .help("did you mean \"pool\"?");
+        assert_eq!(
+            diagnostic.render(false),
+            "error: unknown key \"pol\"
+ --> routes.yaml:2:8
+  |
+2 |   A: { pol: people }
+  |        ^^^ not a key of a route
+  = note: first
+          second
+  = help: did you mean \"pool\"?
+"
+        );
+        assert!(diagnostic.render(true).contains("\x1b[1;31merror\x1b[0m"));
+    }
+
+    #[test]
+    fn a_place_beyond_the_text_is_shown_without_a_line() {
+        let file = SourceFile::new("a.proto", "x");
+        let rendered = Diagnostic::error("ends too early")
+            .at(file.place(9, 1, 1))
+            .render(false);
+        assert_eq!(rendered, "error: ends too early\n --> a.proto:9:1\n");
+    }
+
+    #[test]
+    fn long_lines_are_cut_around_the_caret() {
+        let file = SourceFile::new("a", "x".repeat(10_000));
+        let rendered = Diagnostic::error("m")
+            .at(file.place(1, 5_000, 3))
+            .render(false);
+        let lines: Vec<_> = rendered.lines().collect();
+        assert_eq!(lines[3].len(), "1 | ".len() + SNIPPET_WIDTH);
+        assert_eq!(
+            lines[4].trim_end().len(),
+            "  | ".len() + SNIPPET_WIDTH / 2 + 3
+        );
+    }
+}

@@ -1,0 +1,266 @@
+//! How long the built-in compiler takes: a thousand files, one of them changed, and the files that are worst for it.
+//!
+//! `cargo bench --bench compile`. Each line is one run; the worst files are as large as a file may be.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use gateway_diagnostic::Diagnostics;
+use gateway_proto::{Compiler, compile};
+
+/// As large as a file may be, nearly.
+const LARGEST: usize = 8 << 20;
+
+fn timed(directory: &Path) -> (Duration, usize, usize) {
+    let start = Instant::now();
+    let mut found = Diagnostics::new();
+    let made = compile(&[directory.to_path_buf()], Compiler::Builtin, &mut found);
+    let files = made.map_or(0, |made| made.files().len());
+    (start.elapsed(), files, found.errors())
+}
+
+fn thousand(directory: &Path) {
+    for i in 0..1000 {
+        let mut text = format!(
+            "syntax = \"proto3\";\npackage p{i};\nimport \"google/protobuf/timestamp.proto\";\n"
+        );
+        let imports: BTreeSet<usize> = (1..=5)
+            .map(|k| i - k * i / 6)
+            .filter(|&import| import < i)
+            .collect();
+        for import in &imports {
+            text += &format!("import \"f{import}.proto\";\n");
+        }
+        for m in 0..20 {
+            text += &format!("// What message {m} is for.\nmessage M{m} {{\n");
+            for f in 1..=12 {
+                text +=
+                    &format!("  // Field {f}.\n  string field_{f} = {f} [deprecated = true];\n");
+            }
+            text += "  google.protobuf.Timestamp at = 20;\n  map<string, int32> counts = 21;\n  M0 first = 22;\n";
+            if let Some(import) = imports.last() {
+                text += &format!("  p{import}.M1 other = 23;\n");
+            }
+            text += "}\n";
+        }
+        fs::write(directory.join(format!("f{i}.proto")), text).unwrap();
+    }
+}
+
+/// `head`, then `line(i)` as often as fits, then `tail`.
+fn filled(head: &str, line: impl Fn(usize) -> String, tail: &str) -> String {
+    let mut text = head.to_owned();
+    for i in 1.. {
+        let more = line(i);
+        if text.len() + more.len() + tail.len() > LARGEST {
+            break;
+        }
+        text += &more;
+    }
+    text + tail
+}
+
+fn worst() -> Vec<(&'static str, String)> {
+    let p2 = "syntax = \"proto2\";";
+    let options = "syntax = \"proto2\"; import \"google/protobuf/descriptor.proto\"; message O { optional int32 a = 1; repeated O o = 2; map<string, int32> m = 3; } extend google.protobuf.FileOptions { optional O o = 50000; repeated int32 n = 50001; }";
+    vec![
+        (
+            "values of an enum",
+            filled(&format!("{p2} enum E {{"), |i| format!("V{i}={i};"), "}"),
+        ),
+        (
+            "values with options",
+            filled(
+                &format!("{p2} enum E {{"),
+                |i| format!("V{i}={i}[deprecated=true];"),
+                "}",
+            ),
+        ),
+        (
+            "aliases of one number",
+            filled(
+                &format!("{p2} enum E {{ option allow_alias = true;"),
+                |i| format!("V{i}=1;"),
+                "}",
+            ),
+        ),
+        (
+            "fields of a message",
+            filled(
+                &format!("{p2} message M {{"),
+                |i| format!("optional int32 f{i}={i};"),
+                "}",
+            ),
+        ),
+        (
+            "map fields",
+            filled(
+                &format!("{p2} message M {{"),
+                |i| format!("map<int32,M> f{i}={i};"),
+                "}",
+            ),
+        ),
+        (
+            "oneof fields",
+            filled(
+                "syntax=\"proto3\"; message M {",
+                |i| format!("optional M f{i}={i};"),
+                "}",
+            ),
+        ),
+        (
+            "fields with defaults of an enum",
+            filled(
+                &format!("{p2} enum E {{ A=0; }} message M {{"),
+                |i| format!("optional E f{i}={i}[default=A];"),
+                "}",
+            ),
+        ),
+        ("messages", filled(p2, |i| format!("message M{i}{{}}"), "")),
+        (
+            "messages of one field",
+            filled(p2, |i| format!("message M{i}{{optional M{i} a=1;}}"), ""),
+        ),
+        ("empty statements", filled(p2, |_| ";".to_owned(), "")),
+        (
+            "reserved ranges",
+            filled(
+                &format!("{p2} message M {{ reserved 1"),
+                |i| format!(",{}", i * 2 + 1),
+                "; }",
+            ),
+        ),
+        (
+            "extension ranges and extensions",
+            filled(
+                &format!("{p2} message M {{ extensions 1 to max; }} extend M {{"),
+                |i| format!("optional int32 e{i}={};", i + 20_000),
+                "}",
+            ),
+        ),
+        (
+            "options of a file",
+            filled(options, |i| format!("option (n)={i};"), ""),
+        ),
+        (
+            "fields of an option",
+            filled(
+                &format!("{options} option (o) = {{"),
+                |_| "o{a:1}".to_owned(),
+                "};",
+            ),
+        ),
+        (
+            "entries of an option's map",
+            filled(
+                &format!("{options} option (o) = {{"),
+                |i| format!("m{{key:\"{i}\"}}"),
+                "};",
+            ),
+        ),
+        (
+            "unknown options",
+            filled(p2, |i| format!("option (no{i})=1;"), ""),
+        ),
+        (
+            "unknown types",
+            filled(
+                &format!("{p2} message M {{"),
+                |i| format!("optional No{i} f{i}={i};"),
+                "}",
+            ),
+        ),
+        ("names twice", filled(p2, |_| "message M{}".to_owned(), "")),
+        (
+            "numbers twice",
+            filled(
+                &format!("{p2} message M {{"),
+                |i| format!("optional int32 f{i}=1;"),
+                "}",
+            ),
+        ),
+        (
+            "a comment",
+            filled(&format!("{p2} /*"), |_| "*/ /*".to_owned(), "*/"),
+        ),
+        (
+            "a text",
+            filled(
+                &format!("{p2} option java_package = "),
+                |_| "\"a\" ".to_owned(),
+                ";",
+            ),
+        ),
+        (
+            "a long name",
+            filled(&format!("{p2} message "), |_| "a".to_owned(), "{}"),
+        ),
+        (
+            "a package of many parts",
+            filled(&format!("{p2} package a"), |_| ".a".to_owned(), ";"),
+        ),
+        (
+            "a type name of many parts",
+            filled(
+                &format!("{p2} message M {{ optional a"),
+                |_| ".a".to_owned(),
+                " f = 1; }",
+            ),
+        ),
+        (
+            "methods",
+            filled(
+                &format!("{p2} message M {{}} service S {{"),
+                |i| format!("rpc R{i}(M)returns(M);"),
+                "}",
+            ),
+        ),
+        (
+            "deep messages",
+            (0..LARGEST / 400)
+                .map(|i| {
+                    format!(
+                        "message M{i} {{ {} {} }}",
+                        "message N {".repeat(20),
+                        "}".repeat(20)
+                    )
+                })
+                .collect(),
+        ),
+    ]
+}
+
+fn main() {
+    let only = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
+    let directory = tempfile::tempdir().unwrap();
+    thousand(directory.path());
+    let (took, files, errors) = timed(directory.path());
+    println!(
+        "{:40} {took:>10.2?}  {files} files, {errors} errors",
+        "1000 files"
+    );
+    for changed in [999, 500, 0] {
+        let path = directory.path().join(format!("f{changed}.proto"));
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{text}message New {{}}\n")).unwrap();
+        let (took, files, errors) = timed(directory.path());
+        println!(
+            "{:40} {took:>10.2?}  {files} files, {errors} errors",
+            format!("1000 files, f{changed} changed")
+        );
+    }
+    for (name, text) in worst() {
+        if only
+            .as_ref()
+            .is_some_and(|only| !name.contains(only.as_str()))
+        {
+            continue;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("worst.proto"), &text).unwrap();
+        let (took, files, errors) = timed(directory.path());
+        println!("{name:40} {took:>10.2?}  {files} files, {errors} errors");
+    }
+}

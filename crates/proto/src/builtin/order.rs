@@ -1,0 +1,102 @@
+//! In which order files are linked, and cycles of imports.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::super::fault::import_place;
+use super::{LISTED, Run};
+use gateway_diagnostic::Diagnostic;
+
+impl<'a> Run<'a> {
+    /// The parsed files, imports before importers; whatever is in a cycle is a fault.
+    pub(super) fn order(&mut self) -> Vec<&'a str> {
+        let mut importers: HashMap<&str, Vec<&'a str>> = HashMap::new();
+        let mut waits: BTreeMap<&'a str, usize> = BTreeMap::new();
+        for (&name, file) in &self.units {
+            let imports: BTreeSet<_> = file.imports().collect();
+            let known = imports
+                .into_iter()
+                .filter_map(|i| self.units.get_key_value(i.as_str()));
+            let count = known
+                .map(|(i, _)| importers.entry(i).or_default().push(name))
+                .count();
+            waits.insert(name, count);
+        }
+        let mut ready: BTreeSet<&'a str> = BTreeSet::new();
+        ready.extend(
+            waits
+                .iter()
+                .filter(|(_, count)| **count == 0)
+                .map(|(name, _)| *name),
+        );
+        let mut order = Vec::with_capacity(waits.len());
+        loop {
+            while let Some(name) = ready.pop_first() {
+                waits.remove(name);
+                order.push(name);
+                for importer in importers.remove(name).unwrap_or_default() {
+                    if let Some(count) = waits.get_mut(importer) {
+                        *count -= 1;
+                        ready.extend((*count == 0).then_some(importer));
+                    }
+                }
+            }
+            // Whatever still waits is in a cycle or behind one.
+            let Some(start) = waits.keys().next().copied() else {
+                return order;
+            };
+            let cycle = self.cycle_from(start, &waits);
+            self.report_cycle(&cycle);
+            for name in &cycle {
+                // Its importers are let go on: they will find it faulty.
+                waits.remove(name);
+                ready.insert(name);
+            }
+        }
+    }
+
+    /// Follows imports that wait themselves, which each of `waits` has, until one comes again.
+    fn cycle_from(&self, start: &'a str, waits: &BTreeMap<&'a str, usize>) -> Vec<&'a str> {
+        let mut chain = vec![start];
+        let mut at: HashMap<&str, usize> = HashMap::from([(start, 0)]);
+        loop {
+            let last = chain[chain.len() - 1];
+            let mut imports = self.units[last].imports();
+            let next = imports.find_map(|i| waits.get_key_value(i.as_str()));
+            let Some((&next, _)) = next else { return chain };
+            if let Some(&first) = at.get(next) {
+                return chain.split_off(first);
+            }
+            at.insert(next, chain.len());
+            chain.push(next);
+        }
+    }
+
+    fn report_cycle(&mut self, cycle: &[&'a str]) {
+        let (Some(&first), Some(&last)) = (cycle.first(), cycle.last()) else {
+            return;
+        };
+        let Some(source) = self.sources.get(last) else {
+            return;
+        };
+        let message = if cycle.len() == 1 {
+            "the file imports itself".to_owned()
+        } else {
+            format!("import cycle of {} files", cycle.len())
+        };
+        let mut fault = Diagnostic::error(message)
+            .at(import_place(source, first))
+            .label("closes the cycle")
+            .help("move what both sides need into a file of its own");
+        if cycle.len() > 1 {
+            let shown: Vec<_> = cycle.iter().take(LISTED + 1).copied().collect();
+            let dots = if cycle.len() > shown.len() {
+                " → …"
+            } else {
+                ""
+            };
+            fault = fault.note(format!("{}{dots} → {first}", shown.join(" → ")));
+        }
+        self.faults.add(last, fault);
+        self.faults.faulty.extend(cycle);
+    }
+}

@@ -1,0 +1,126 @@
+//! What is done again, and when a run ends.
+
+use super::*;
+use crate::on_a_large_stack;
+
+/// What a run says of these files, with this limit.
+fn said(files: &[(&str, &str)], limit: Duration) -> (usize, String) {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(directory.path().join(name), text).unwrap();
+    }
+    let mut found = Diagnostics::new();
+    let sources = Sources::read(&[directory.path().to_path_buf()], &mut found);
+    let made = on_a_large_stack(&mut found, |found| compile_within(limit, &sources, found));
+    (made.unwrap().len(), found.render(false))
+}
+
+#[test]
+fn a_run_that_is_late_says_so_once_and_where() {
+    let (made, said) = said(&[("a.proto", ""), ("b.proto", "")], Duration::ZERO);
+    assert_eq!(made, 0);
+    assert_eq!(
+        said.matches("error: compiling takes longer than 0 s")
+            .count(),
+        1
+    );
+    assert!(said.contains("the time was up at a.proto"), "{said}");
+}
+
+/// Of a thousand files, of which each imports the one at half its number.
+#[test]
+fn of_a_thousand_files_only_what_a_change_reaches_is_done_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |n: usize, more: &str| {
+        let import = match n {
+            1 => String::new(),
+            n => format!(
+                "import \"f{}.proto\"; message M{n} {{ M{} m = 1; }}",
+                n / 2,
+                n / 2
+            ),
+        };
+        let own = if n == 1 { "message M1 {}" } else { "" };
+        let text = format!("syntax = \"proto3\"; {import} {own} {more}");
+        std::fs::write(directory.path().join(format!("f{n}.proto")), text).unwrap();
+    };
+    (1..=1000).for_each(|n| write(n, ""));
+    let mut cache = Cache::default();
+    // 250 is imported by 500 and 501, and 500 by 1000.
+    for (changed, more, expected) in [
+        (1000, "", 1000),
+        (1000, "", 0),
+        (1000, "message New {}", 1),
+        (250, "message New250 {}", 4),
+        // A fault, and then none: what was in order before the fault is known still.
+        (501, "nonsense", 1),
+        (501, "", 1),
+    ] {
+        write(changed, more);
+        let mut found = Diagnostics::new();
+        let sources = Sources::read(&[directory.path().to_path_buf()], &mut found);
+        let mut run = Run::new(&sources, cache, TIME_LIMIT);
+        let known = run.known.len();
+        let (files, next) = run.files();
+        let is_own = |unit: &&Unit| matches!(unit, Unit::Parsed(_));
+        let parsed = run.units.values().filter(is_own).count();
+        let faulty = run.faults.faulty.len();
+        assert_eq!(parsed + faulty, expected, "{changed} {more}");
+        assert_eq!(files.len(), 1000 - faulty);
+        // With descriptor.proto, which no file imports.
+        assert_eq!(known, if expected == 1000 { 0 } else { 1001 - expected });
+        cache = next;
+    }
+}
+
+/// Where nothing is late, each of these is right; each keeps another part of the linker busy.
+#[test]
+fn linking_a_single_file_ends_at_the_limit() {
+    let many = |line: &str| line.repeat(1000);
+    let lists = "message O { repeated int32 n = 1; repeated O o = 2; }
+        extend google.protobuf.FileOptions { repeated int32 n = 50000; optional O o = 50001; }";
+    for text in [
+        format!(
+            "enum E {{ option allow_alias = true; {} }}",
+            numbered("V# = 0;")
+        ),
+        format!("message M {{ {} }}", numbered("optional M f# = @;")),
+        format!("{lists} {}", many("option (n) = 1;")),
+        format!("{lists} option (o) = {{ {} }};", many("n: 1 ")),
+        format!("{lists} option (o) = {{ n: [{} 1] }};", many("1,")),
+        format!("{lists} option (o) = {{ {} }};", many("o {} ")),
+    ] {
+        let text = format!("import \"google/protobuf/descriptor.proto\"; {text}");
+        let link = |end: Instant| {
+            let mut linker = Linker::default();
+            let descriptor = well_known::text(well_known::DESCRIPTOR).unwrap();
+            for (name, text) in [(well_known::DESCRIPTOR, descriptor), ("a.proto", &text)] {
+                let parsed = parse(name, text).unwrap();
+                let source = SourceFile::new(name, text);
+                let link = || linker.link(&parsed, &source);
+                let end = if name == "a.proto" { end } else { in_time() };
+                let faults = deadline::until(end, link)?;
+                assert!(faults.is_empty(), "{faults:?}");
+            }
+            Ok::<(), Box<dyn Any + Send>>(())
+        };
+        assert!(link(in_time()).is_ok());
+        assert!(
+            link(Instant::now()).unwrap_err().is::<Late>(),
+            "{text:.200}"
+        );
+    }
+}
+
+fn in_time() -> Instant {
+    Instant::now() + TIME_LIMIT
+}
+
+/// A thousand of these, `#` and `@` numbered.
+fn numbered(line: &str) -> String {
+    let of = |n: usize| {
+        line.replace('#', &n.to_string())
+            .replace('@', &(n + 1).to_string())
+    };
+    (0..1000).map(of).collect()
+}

@@ -1,0 +1,178 @@
+//! What all files together may have once: a name, an extension number of a message.
+
+use std::sync::Arc;
+
+use protobuf::descriptor::field_descriptor_proto::Label;
+use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
+
+use super::super::places::Places;
+use super::super::report::Report;
+use super::super::symbols::{Clash, Kind, message_at};
+use super::super::{Compiler, index, path, well_known};
+use super::Linker;
+use gateway_diagnostic::{Diagnostic, SourceFile};
+
+impl Linker {
+    /// Tells of each name of `file` that was taken, unless it is within a message whose own name was.
+    pub(super) fn clashes(
+        &self,
+        at: usize,
+        file: &FileDescriptorProto,
+        clashes: &[Clash],
+        report: &mut Report,
+    ) {
+        let mut outer: Option<&[i32]> = None;
+        for clash in clashes {
+            if outer.is_some_and(|outer| clash.path.starts_with(outer)) {
+                continue;
+            }
+            outer = is_message(&clash.path).then_some(&clash.path);
+            report.push_with(|report| {
+                let map = map_clash(at, file, clash, report);
+                map.unwrap_or_else(|| self.clash(at, clash, report))
+            });
+        }
+    }
+
+    fn clash(&self, at: usize, clash: &Clash, report: &Report) -> Diagnostic {
+        let Clash { name, path, first } = clash;
+        let short = name.rsplit('.').next().unwrap_or(name);
+        let whole = [&path[..], &[path::NAME]].concat();
+        let fault =
+            Diagnostic::error(format!("{short:?} is defined twice")).at(report.place(&whole));
+        let first_place = |file: &FileDescriptorProto, source: &Arc<SourceFile>| {
+            let named = [&first.path[..], &[path::NAME]].concat();
+            Places::of(file, source, Compiler::Builtin).at(&named)
+        };
+        let value = matches!(first.kind, Kind::EnumValue);
+        let fault = if first.file == at {
+            fault.note(format!(
+                "first as {} at {}",
+                first.kind.name(),
+                report.place(&[&first.path[..], &[path::NAME]].concat())
+            ))
+        } else {
+            let other = &self.files[first.file];
+            let note = match well_known::has(other.file.name()) {
+                true => format!("{} comes with the gateway", other.file.name()),
+                false => format!(
+                    "first as {} at {}",
+                    first.kind.name(),
+                    first_place(&other.file, &other.source)
+                ),
+            };
+            fault.note(note)
+        };
+        let is_value = value && report.is_enum_value(path);
+        if is_value {
+            return fault.help("values of an enum are named in what the enum is in, beside it: put the enum's name before them");
+        }
+        if first.file == at {
+            return fault.help("rename one of them");
+        }
+        fault.help(
+            "all files below the import paths are compiled together: rename one, or leave one out",
+        )
+    }
+
+    /// No number of a message may be extended twice, in all files.
+    pub(super) fn extension_numbers(&mut self, at: usize, report: &mut Report) {
+        let linked = Arc::clone(&self.files[at]);
+        let mut all = Vec::new();
+        for (i, extension) in linked.file.extension.iter().enumerate() {
+            all.push((extension, path::below(&[], path::FILE_EXTENSION, i)));
+        }
+        for (i, message) in linked.file.message_type.iter().enumerate() {
+            extensions_below(message, &[path::FILE_MESSAGE, index(i)], &mut all);
+        }
+        for (extension, own) in all {
+            let key = (extension.extendee().to_owned(), extension.number());
+            let Some((file, first)) = self.extensions.get(&key) else {
+                self.extensions.insert(key, (at, own));
+                continue;
+            };
+            let other = &self.files[*file];
+            let in_file = *file == at;
+            report.push_with(|report| {
+                let number = [&own[..], &[path::FIELD_NUMBER]].concat();
+                let first = match in_file {
+                    true => report.place(first),
+                    false => Places::of(&other.file, &other.source, Compiler::Builtin).at(first),
+                };
+                let text = format!(
+                    "extension number {} of {} is already used",
+                    key.1,
+                    key.0.trim_start_matches('.')
+                );
+                // As protoc has it: who uses either file alone is right.
+                let fault = if in_file {
+                    Diagnostic::error(text)
+                } else {
+                    Diagnostic::warning(text)
+                };
+                fault
+                    .at(report.place(&number))
+                    .note(format!("by the extension at {first}"))
+                    .help("choose another number")
+            });
+        }
+    }
+}
+
+fn extensions_below<'a>(
+    message: &'a DescriptorProto,
+    at: &[i32],
+    all: &mut Vec<(&'a FieldDescriptorProto, Vec<i32>)>,
+) {
+    for (i, extension) in message.extension.iter().enumerate() {
+        all.push((extension, path::below(at, path::MESSAGE_EXTENSION, i)));
+    }
+    for (i, nested) in message.nested_type.iter().enumerate() {
+        extensions_below(nested, &path::below(at, path::MESSAGE_MESSAGE, i), all);
+    }
+}
+
+/// Whether a path leads to a message.
+fn is_message(path: &[i32]) -> bool {
+    match path {
+        [list, _] => *list == path::FILE_MESSAGE,
+        [.., list, _] => *list == path::MESSAGE_MESSAGE,
+        _ => false,
+    }
+}
+
+/// Two maps of a message whose names make the same name of an entry: people never wrote that name.
+fn map_clash(
+    at: usize,
+    file: &FileDescriptorProto,
+    clash: &Clash,
+    report: &Report,
+) -> Option<Diagnostic> {
+    let (first, _) = map_of(file, &clash.first.path).filter(|_| clash.first.file == at)?;
+    let (second, path) = map_of(file, &clash.path)?;
+    let entry = clash.name.rsplit('.').next().unwrap_or_default();
+    let fault = Diagnostic::error(format!(
+        "fields {first} and {second} make the same map entry {entry}"
+    ));
+    let place = report.place(&[&path[..], &[path::NAME]].concat());
+    Some(fault.at(place).help("rename one of them"))
+}
+
+/// The map field, and its path, whose entry is at `path`.
+fn map_of<'f>(file: &'f FileDescriptorProto, path: &[i32]) -> Option<(&'f str, Vec<i32>)> {
+    let entry = message_at(file, path).filter(|it| is_message(path) && it.options.map_entry())?;
+    let (outer, [_, which]) = path.split_at_checked(path.len() - 2)? else {
+        return None;
+    };
+    let message = message_at(file, outer)?;
+    let alike = |it: &&DescriptorProto| it.name() == entry.name() && it.options.map_entry();
+    let before = message.nested_type.iter().take(*which as usize);
+    let before = before.filter(alike).count();
+    let last = |field: &FieldDescriptorProto| {
+        field.type_name().rsplit('.').next() == Some(entry.name())
+            && field.label() == Label::LABEL_REPEATED
+    };
+    let fields = message.field.iter().enumerate();
+    let (i, field) = fields.filter(|(_, field)| last(field)).nth(before)?;
+    Some((field.name(), path::below(outer, path::MESSAGE_FIELD, i)))
+}

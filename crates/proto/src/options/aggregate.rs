@@ -1,0 +1,330 @@
+//! `{ … }` of an option: a message in the text format.
+
+use std::collections::HashMap;
+
+use protobuf::descriptor::FieldDescriptorProto;
+use protobuf::descriptor::field_descriptor_proto::{Label, Type};
+
+use super::super::deadline;
+use super::super::parsed::{Entry, Value};
+use super::super::symbols::{Kind, Lookup};
+use super::tree::{Node, Tree};
+use super::{Reader, Refused, Settable, Type_, Words, is_message, refuse, scalar, within};
+use crate::features::{Presence, place};
+use gateway_diagnostic::Diagnostic;
+
+/// What may stand before the type's name in an Any, as protoc has it.
+const ANY_HOSTS: &[&str] = &["type.googleapis.com", "type.googleprod.com"];
+
+impl<'a> Reader<'a> {
+    pub(super) fn aggregate(&self, entries: &[Entry], ty: &Type_<'a>) -> Result<Tree, Refused> {
+        let mut tree = Tree::default();
+        let mut oneofs: HashMap<i32, &str> = HashMap::new();
+        for entry in entries {
+            deadline::step();
+            if entry.bracketed && entry.name.contains('/') {
+                self.any(entry, ty, &mut tree)?;
+                continue;
+            }
+            let Some(field) = self.entry_field(entry, ty)? else {
+                continue;
+            };
+            let is_list = matches!(entry.value, Value::List(_));
+            if field.label() != Label::LABEL_REPEATED {
+                if is_list {
+                    return Err(self.misplaced(entry, format!("{:?} is not repeated", entry.name)));
+                }
+                if tree.count(field.number()) > 0 {
+                    return Err(self.misplaced(entry, format!("{:?} is set twice", entry.name)));
+                }
+                if let Some(oneof) = field.oneof_index {
+                    if let Some(other) = oneofs.insert(oneof, field.field.name()) {
+                        let text = format!(
+                            "{:?} is set beside {other:?} of the same oneof",
+                            field.name()
+                        );
+                        return Err(self.misplaced(entry, text));
+                    }
+                }
+            }
+            match &entry.value {
+                Value::List(values) => {
+                    for (value, _) in values {
+                        deadline::step();
+                        self.entry_value(entry, value, field, &mut tree)?;
+                    }
+                }
+                value => self.entry_value(entry, value, field, &mut tree)?,
+            }
+        }
+        let mut required = self.required.borrow_mut();
+        let required = required.entry(ty.name).or_insert_with(|| {
+            let fields = ty.descriptor.field.iter();
+            fields
+                .filter(|field| field.label() == Label::LABEL_REQUIRED)
+                .collect()
+        });
+        if let Some(field) = required
+            .iter()
+            .find(|field| tree.count(field.number()) == 0)
+        {
+            return Err(refuse(format!(
+                "the required field {:?} of {} is not set",
+                field.name(),
+                ty.name
+            )));
+        }
+        Ok(tree)
+    }
+
+    /// As [`super::visit`].
+    pub(super) fn visit_entries(
+        &self,
+        entries: &[Entry],
+        ty: &Type_<'a>,
+        see: &mut dyn FnMut(&'a FieldDescriptorProto),
+    ) {
+        for entry in entries {
+            deadline::step();
+            let Ok(Some(field)) = self.entry_field(entry, ty) else {
+                continue;
+            };
+            see(field.field);
+            let Some(ty) = self.message(field.type_name()) else {
+                continue;
+            };
+            let values: Vec<&Value> = match &entry.value {
+                Value::List(values) => values.iter().map(|(value, _)| value).collect(),
+                value => vec![value],
+            };
+            for value in values {
+                if let Value::Aggregate(entries) = value {
+                    self.visit_entries(entries, &ty, see);
+                }
+            }
+        }
+    }
+
+    /// None: a reserved name, which stands for a field that is gone.
+    fn entry_field(&self, entry: &Entry, ty: &Type_<'a>) -> Result<Option<Settable<'a>>, Refused> {
+        if entry.bracketed {
+            return self.entry_extension(entry, ty).map(Some);
+        }
+        let name = &entry.name;
+        let named = self.field(ty, name).or_else(|| {
+            // A group goes by the name of its message, and so does what is like one.
+            let lower = self.field(ty, &name.to_ascii_lowercase())?;
+            let beside = || lower.type_name() == format!(".{}.{name}", ty.name);
+            let delimited = lower.type_() == Type::TYPE_GROUP || lower.features.delimited;
+            (delimited && beside()).then_some(lower)
+        });
+        if named.is_none() {
+            let mut reserved = self.reserved.borrow_mut();
+            let reserved = reserved.entry(ty.name).or_insert_with(|| {
+                let names = ty.descriptor.reserved_name.iter();
+                names.map(String::as_str).collect()
+            });
+            if reserved.contains(name.as_str()) {
+                return Ok(None);
+            }
+        }
+        named.map(Some).ok_or_else(|| {
+            let fields = ty.descriptor.field.iter();
+            let names = fields.map(|f| f.name()).inspect(|_| deadline::step());
+            let near = gateway_diagnostic::did_you_mean(name, names);
+            let text = format!("{} has no field {name:?}", ty.name);
+            let fault = self.misplaced(entry, text);
+            match near {
+                Some(near) => (
+                    Box::new(fault.0.help(format!("did you mean {near:?}?"))),
+                    fault.1,
+                ),
+                None => fault,
+            }
+        })
+    }
+
+    fn entry_extension(&self, entry: &Entry, ty: &Type_<'a>) -> Result<Settable<'a>, Refused> {
+        let scope = format!("{}.x", ty.name);
+        match self
+            .linker
+            .symbols()
+            .look_up(self.view, &entry.name, &scope, false)
+        {
+            Lookup::Found(_, symbol) if symbol.kind == Kind::Extension => {
+                let extension = self.settable(self.linker.file(symbol.file), &symbol.path);
+                let extension =
+                    extension.filter(|f| f.extendee().trim_start_matches('.') == ty.name);
+                extension.ok_or_else(|| {
+                    self.misplaced(entry, format!("{} does not extend {}", entry.name, ty.name))
+                })
+            }
+            // A field may be named in full, too.
+            Lookup::Found(name, symbol)
+                if symbol.kind == Kind::Field && within(&name) == Some(ty.name) =>
+            {
+                let field = self.settable(self.linker.file(symbol.file), &symbol.path);
+                field.ok_or_else(|| self.misplaced(entry, format!("{name} is not defined")))
+            }
+            // In a MessageSet, a message's name stands for the extension in it that is of its type.
+            Lookup::Found(name, symbol)
+                if symbol.kind == Kind::Message
+                    && ty.descriptor.options.message_set_wire_format() =>
+            {
+                let of_set = |f: &FieldDescriptorProto| {
+                    f.extendee().trim_start_matches('.') == ty.name
+                        && f.type_name().trim_start_matches('.') == name
+                };
+                let at = self
+                    .message(&name)
+                    .and_then(|m| m.descriptor.extension.iter().position(of_set));
+                let linked = self.linker.file(symbol.file);
+                let path = at
+                    .map(|at| super::path::below(&symbol.path, super::path::MESSAGE_EXTENSION, at));
+                let extension = path.and_then(|path| self.settable(linked, &path));
+                extension
+                    .ok_or_else(|| self.misplaced(entry, format!("{} is no extension", entry.name)))
+            }
+            Lookup::Found(name, symbol) => {
+                let text = format!("{name} is {}", symbol.kind.name());
+                Err(self
+                    .misplaced(entry, text)
+                    .into_label("expected an extension"))
+            }
+            other => {
+                let fault = self.linker.not_found(&entry.name, &other);
+                Err((
+                    Box::new(fault.label(format!("in the value: {}", entry.name))),
+                    true,
+                ))
+            }
+        }
+    }
+
+    fn entry_value(
+        &self,
+        entry: &Entry,
+        value: &Value,
+        field: Settable<'a>,
+        tree: &mut Tree,
+    ) -> Result<(), Refused> {
+        if is_message(&field) {
+            let Value::Aggregate(entries) = value else {
+                return Err(self.misplaced(
+                    entry,
+                    format!("{:?} expects a message: {{ … }}", entry.name),
+                ));
+            };
+            let ty = self
+                .message(field.type_name())
+                .ok_or_else(|| refuse("its type is not defined"))?;
+            let value = self.aggregate(entries, &ty)?;
+            tree.push_message(&field, value);
+            return Ok(());
+        }
+        let node = self
+            .lax_scalar(value, &field)
+            .map_err(|text| self.misplaced(entry, format!("{:?} expects {text}", entry.name)))?;
+        // A field without presence isn't set by its zero: that is seen in an Any, which is bytes.
+        let implicit = field.features.presence == Presence::Implicit
+            && field.label() != Label::LABEL_REPEATED
+            && field.oneof_index.is_none()
+            && !field.has_extendee();
+        if !(implicit && node.is_zero()) {
+            tree.push_scalar(&field, node);
+        }
+        Ok(())
+    }
+
+    /// The text format takes more spellings than an option's own value.
+    fn lax_scalar(&self, value: &Value, field: &FieldDescriptorProto) -> Result<Node, String> {
+        Ok(match (field.type_(), value) {
+            (Type::TYPE_BOOL, Value::Word(word)) => match word.as_str() {
+                "true" | "True" | "t" => Node::Varint(1),
+                "false" | "False" | "f" => Node::Varint(0),
+                _ => return Err("true or false".to_owned()),
+            },
+            (Type::TYPE_BOOL, Value::Integer(n @ (0 | 1), _)) => Node::Varint(*n),
+            (Type::TYPE_ENUM, Value::Integer(..) | Value::Negative(..)) => {
+                let node = scalar::integer(value, Type::TYPE_INT32)?;
+                self.enum_number(&node, field)?;
+                node
+            }
+            (Type::TYPE_FLOAT, value) => Node::Fixed32(
+                (scalar::float(value, true).ok_or("a decimal number")? as f32).to_bits(),
+            ),
+            (Type::TYPE_DOUBLE, value) => Node::Fixed64(
+                scalar::float(value, true)
+                    .ok_or("a decimal number")?
+                    .to_bits(),
+            ),
+            (Type::TYPE_STRING, Value::Text(bytes)) if std::str::from_utf8(bytes).is_err() => {
+                return Err("UTF-8".to_owned());
+            }
+            _ => self.scalar(value, field)?,
+        })
+    }
+
+    /// A closed enum has no other numbers than its values'.
+    fn enum_number(&self, node: &Node, field: &FieldDescriptorProto) -> Result<(), String> {
+        let name = field.type_name().trim_start_matches('.');
+        let (Some((symbol, linked)), Node::Varint(n)) = (self.linker.get(name), node) else {
+            return Ok(());
+        };
+        let Some(one) = super::super::symbols::enum_at(&linked.file, &symbol.path) else {
+            return Ok(());
+        };
+        let mut closed = self.closed.borrow_mut();
+        let numbers = closed.entry(one).or_insert_with(|| {
+            let outer = linked.features(&symbol.path[..symbol.path.len() - 2]);
+            let features = outer.within(one.options.as_ref(), place::ENUM);
+            let numbers = one.value.iter().map(|value| value.number());
+            features.closed_enum.then(|| numbers.collect())
+        });
+        match numbers {
+            Some(numbers) if !numbers.contains(&(*n as i64 as i32)) => {
+                Err(format!("a value of {name}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `[host/pkg.Message] { … }` makes a google.protobuf.Any.
+    fn any(&self, entry: &Entry, ty: &Type_<'a>, tree: &mut Tree) -> Result<(), Refused> {
+        let (host, name) = entry.name.rsplit_once('/').unwrap_or_default();
+        if !ANY_HOSTS.contains(&host) {
+            let text = format!("{host:?} names no types");
+            let expected = format!("expected {}/{name}", ANY_HOSTS[0]);
+            return Err(self.misplaced(entry, text).into_label(expected));
+        }
+        // What is imported for options only isn't enough.
+        let symbol = self.linker.symbols().get(name);
+        let seen = symbol.is_some_and(|symbol| self.types.sees(symbol.file));
+        let message = self.message(name).filter(|_| seen);
+        let (Some(message), Value::Aggregate(entries)) = (message, &entry.value) else {
+            let text = format!("{name:?} is no message that is known here");
+            return Err(self
+                .misplaced(entry, text)
+                .into_label("expected a message of this file or of an import, by its full name"));
+        };
+        if ty.name != "google.protobuf.Any" {
+            return Err(self.misplaced(entry, format!("{} is no google.protobuf.Any", ty.name)));
+        }
+        if tree.count(1) > 0 || tree.count(2) > 0 {
+            return Err(self.misplaced(entry, "an Any holds one message".to_owned()));
+        }
+        let value = self.aggregate(entries, &message)?.bytes();
+        tree.push(1, Node::Bytes(entry.name.clone().into_bytes()));
+        tree.push(2, Node::Bytes(value));
+        Ok(())
+    }
+
+    /// A fault within the aggregate, at the field's own place.
+    fn misplaced(&self, entry: &Entry, text: String) -> Refused {
+        let source = &self.linker.file(self.file).source;
+        (
+            Box::new(Diagnostic::error(text).at(source.place_of_bytes(entry.range.clone()))),
+            true,
+        )
+    }
+}

@@ -1,0 +1,236 @@
+//! The file: its syntax, imports, package, and what it defines.
+
+use std::ops::Range;
+
+use super::super::fault::Fault;
+use super::super::parsed::{Edition, Entity, Visibility};
+use super::super::{index, path};
+use super::{Kind, Parse, Parser};
+use gateway_diagnostic::did_you_mean;
+
+/// What a file is made of, in words.
+const A_STATEMENT: &str = "a statement such as \"message\", \"enum\" or \"import\"";
+
+/// What begins a statement of a file, to find what a misspelt word may have meant.
+const STATEMENTS: [&str; 9] = [
+    "message", "enum", "service", "extend", "import", "package", "option", "syntax", "edition",
+];
+
+/// How long a package's name may be, in bytes and in parts, as protoc has it: each file has a name for each
+/// part.
+const MAX_PACKAGE: usize = 511;
+const MAX_PACKAGE_DEPTH: usize = 101;
+
+impl Parser<'_> {
+    pub(super) fn file(&mut self) -> Parse<()> {
+        if self.is("syntax") || self.is("edition") {
+            // Without it, what the rest means isn't known.
+            let syntax = self.syntax();
+            if let Err(fault) = syntax {
+                let _ = self.tell(fault);
+                return Ok(());
+            }
+        }
+        while self.token().kind != Kind::End {
+            if self.is_sign(b'}') {
+                // Behind a fault, its pair was passed over with that.
+                if self.faults.is_empty() {
+                    let stray = self.unexpected::<()>(A_STATEMENT);
+                    stray.or_else(|fault| self.tell(fault))?;
+                }
+                self.next();
+                continue;
+            }
+            self.recovered(Self::statement)?;
+        }
+        Ok(())
+    }
+
+    fn syntax(&mut self) -> Parse<()> {
+        let is_edition = self.is("edition");
+        self.next();
+        self.expect_sign(b'=')?;
+        let from = self.token();
+        let value = self.expect_text("a quoted name")?;
+        let range = self.since(from);
+        self.expect_end()?;
+        let edition = match (is_edition, value.as_str()) {
+            (false, "proto2") => Edition::Proto2,
+            (false, "proto3") => Edition::Proto3,
+            (true, "2023") => Edition::Edition2023,
+            (true, "2024") => Edition::Edition2024,
+            _ => return Err(unknown_syntax(is_edition, &value, range)),
+        };
+        self.parsed.edition = edition;
+        let file = &mut self.parsed.file;
+        match edition {
+            Edition::Proto2 => file.set_syntax("proto2".to_owned()),
+            Edition::Proto3 => file.set_syntax("proto3".to_owned()),
+            Edition::Edition2023 | Edition::Edition2024 => {
+                file.set_syntax("editions".to_owned());
+                let unknown = file.special_fields.mut_unknown_fields();
+                unknown.add_varint(path::FILE_EDITION, edition.number());
+            }
+        }
+        Ok(())
+    }
+
+    fn statement(&mut self) -> Parse<()> {
+        if self.take_sign(b';') {
+            return Ok(());
+        }
+        let visibility = self.visibility()?;
+        let file = &self.parsed.file;
+        if self.is("message") {
+            let which = file.message_type.len();
+            let message = self.within(path::FILE_MESSAGE, which, |p| p.message(visibility))?;
+            self.parsed.file.message_type.push(message);
+        } else if self.is("enum") {
+            let which = file.enum_type.len();
+            let made = self.within(path::FILE_ENUM, which, |p| p.enumeration(visibility))?;
+            self.parsed.file.enum_type.push(made);
+        } else if visibility.is_some() {
+            return self.unexpected("\"message\" or \"enum\"");
+        } else if self.is("service") {
+            let which = file.service.len();
+            let service = self.within(path::FILE_SERVICE, which, Self::service)?;
+            self.parsed.file.service.push(service);
+        } else if self.is("extend") {
+            let mut extensions = std::mem::take(&mut self.parsed.file.extension);
+            let mut messages = std::mem::take(&mut self.parsed.file.message_type);
+            self.extend(
+                path::FILE_EXTENSION,
+                &mut extensions,
+                path::FILE_MESSAGE,
+                &mut messages,
+            )?;
+            self.parsed.file.extension = extensions;
+            self.parsed.file.message_type = messages;
+        } else if self.is("import") {
+            self.import()?;
+        } else if self.is("package") {
+            self.package()?;
+        } else if self.is("option") {
+            let written = self.option_statement()?;
+            self.option_of(Entity::File, written);
+        } else if self.is("export") || self.is("local") {
+            let unexpected = self.unexpected(A_STATEMENT);
+            let help = "\"export\" and \"local\" are known since edition 2024";
+            return unexpected.map_err(|fault| fault.help(help).boxed());
+        } else {
+            let near = did_you_mean(self.word(self.token()), STATEMENTS);
+            if near.is_none() && !self.faults.is_empty() {
+                // Rather what a fault before left over than one of its own.
+                self.pass_over(self.at);
+                return Ok(());
+            }
+            return self.unexpected_word(A_STATEMENT, &STATEMENTS);
+        }
+        Ok(())
+    }
+
+    /// `export` or `local`, where this edition knows them.
+    pub(super) fn visibility(&mut self) -> Parse<Option<Visibility>> {
+        if self.parsed.edition < Edition::Edition2024 {
+            return Ok(None);
+        }
+        let visibility = match () {
+            () if self.is("export") => Visibility::Export,
+            () if self.is("local") => Visibility::Local,
+            () => return Ok(None),
+        };
+        // Before anything else the word is the type of a field.
+        let next = self.ahead(1);
+        if !matches!(self.word(next), "message" | "enum") && !self.path.is_empty() {
+            return Ok(None);
+        }
+        self.next();
+        Ok(Some(visibility))
+    }
+
+    fn import(&mut self) -> Parse<()> {
+        let from = self.token();
+        self.next();
+        let (public, weak) = (self.is("public"), self.is("weak"));
+        let option = self.is("option") && self.parsed.edition >= Edition::Edition2024;
+        if public || weak || option {
+            self.next();
+        }
+        let name_token = self.token();
+        let name = self.expect_text("the quoted name of a file")?;
+        let range = self.since(name_token);
+        self.expect_end()?;
+        if weak && self.parsed.edition >= Edition::Edition2024 {
+            let fault = Fault::new(range, "weak imports are gone since edition 2024");
+            return Err(fault.help("leave \"weak\" out").boxed());
+        }
+        let file = &mut self.parsed.file;
+        if option {
+            let which = self.parsed.option_imports.len();
+            let unknown = file.special_fields.mut_unknown_fields();
+            unknown.add_length_delimited(
+                path::FILE_OPTION_DEPENDENCY as u32,
+                name.clone().into_bytes(),
+            );
+            self.parsed.option_imports.push(name);
+            self.locate(&[path::FILE_OPTION_DEPENDENCY, index(which)], range);
+            return Ok(());
+        }
+        if !self.parsed.option_imports.is_empty() {
+            let fault = Fault::new(from.range(), "an import behind an \"import option\"");
+            return Err(fault.help("let the option imports come last").boxed());
+        }
+        let which = index(file.dependency.len());
+        file.dependency.push(name);
+        if public {
+            file.public_dependency.push(which);
+        }
+        if weak {
+            file.weak_dependency.push(which);
+        }
+        self.locate(&[path::FILE_DEPENDENCY, which], range);
+        Ok(())
+    }
+
+    fn package(&mut self) -> Parse<()> {
+        self.next();
+        let from = self.token();
+        let mut name = String::new();
+        loop {
+            name.push_str(self.expect_word("a name")?.0);
+            if !self.take_sign(b'.') {
+                break;
+            }
+            name.push('.');
+        }
+        let range = self.since(from);
+        if self.parsed.file.has_package() {
+            return Err(Fault::new(range, "a second package")
+                .label("a file has one package at most")
+                .boxed());
+        }
+        if name.len() > MAX_PACKAGE || name.split('.').count() > MAX_PACKAGE_DEPTH {
+            let text =
+                format!("a package of more than {MAX_PACKAGE} bytes or {MAX_PACKAGE_DEPTH} parts");
+            return Err(Fault::new(range, text).help("choose a shorter one").boxed());
+        }
+        self.expect_end()?;
+        self.parsed.file.set_package(name);
+        self.locate(&[path::FILE_PACKAGE], range);
+        Ok(())
+    }
+}
+
+fn unknown_syntax(is_edition: bool, value: &str, range: Range<usize>) -> Box<Fault> {
+    let (what, known) = match is_edition {
+        true => ("edition", "\"2023\" or \"2024\""),
+        false => ("syntax", "\"proto3\" or \"proto2\""),
+    };
+    let fault =
+        Fault::new(range, format!("unknown {what} {value:?}")).label(format!("expected {known}"));
+    if is_edition {
+        let help = "a newer protoc may know it: in routes.yaml, say\nproto: { compiler: protoc }\nto have the protoc on the PATH read the files";
+        return fault.help(help).boxed();
+    }
+    fault.boxed()
+}

@@ -1,0 +1,221 @@
+//! The tokens of a file, taken one by one: what is there, and what was expected.
+
+use std::ops::Range;
+
+use super::super::deadline;
+use super::super::fault::Fault;
+use super::super::literal::{integer, unquoted};
+use super::{Kind, Parse, Parser, Token};
+use gateway_diagnostic::did_you_mean;
+
+impl<'a> Parser<'a> {
+    pub(super) fn token(&self) -> Token {
+        self.tokens[self.at]
+    }
+
+    pub(super) fn ahead(&self, count: usize) -> Token {
+        self.tokens[(self.at + count).min(self.tokens.len() - 1)]
+    }
+
+    pub(super) fn word(&self, token: Token) -> &'a str {
+        &self.text[token.range()]
+    }
+
+    pub(super) fn is(&self, word: &str) -> bool {
+        self.token().kind == Kind::Word && self.word(self.token()) == word
+    }
+
+    pub(super) fn is_sign(&self, sign: u8) -> bool {
+        self.token().kind == Kind::Sign(sign)
+    }
+
+    pub(super) fn next(&mut self) -> Token {
+        deadline::step();
+        let token = self.token();
+        self.at = (self.at + 1).min(self.tokens.len() - 1);
+        token
+    }
+
+    pub(super) fn take(&mut self, word: &str) -> bool {
+        let is = self.is(word);
+        if is {
+            self.next();
+        }
+        is
+    }
+
+    pub(super) fn take_sign(&mut self, sign: u8) -> bool {
+        let is = self.is_sign(sign);
+        if is {
+            self.next();
+        }
+        is
+    }
+
+    /// The end of the last token taken.
+    pub(super) fn end(&self) -> usize {
+        let last = self.at.checked_sub(1);
+        last.map_or(0, |at| self.tokens[at].range().end)
+    }
+
+    /// From the start of the token at `from` to the end of the last one taken.
+    pub(super) fn since(&self, from: Token) -> Range<usize> {
+        from.range().start..self.end().max(from.range().start)
+    }
+
+    pub(super) fn unexpected<T>(&mut self, expected: &str) -> Parse<T> {
+        match self.token().kind {
+            Kind::Bad(which) => return Err(Box::new(self.bad[usize::from(which)].clone())),
+            Kind::End => {
+                let text = format!("the file ends where {expected} is expected");
+                return Err(self.ends_early(text).boxed());
+            }
+            _ => {}
+        }
+        let found = self.word(self.token());
+        let found: String = found.chars().take(40).collect();
+        let fault = Fault::new(
+            self.token().range(),
+            format!("expected {expected}, found {found:?}"),
+        );
+        Err(fault.boxed())
+    }
+
+    /// The same where one of `words` is expected, among others.
+    pub(super) fn unexpected_word<T>(&mut self, expected: &str, words: &[&str]) -> Parse<T> {
+        let found = self.token();
+        self.unexpected(expected)
+            .map_err(|fault| self.misspelt(fault, found, words))
+    }
+
+    /// Adds to a fault that `token` may be one of `words`, misspelt.
+    pub(super) fn misspelt(&self, fault: Box<Fault>, token: Token, words: &[&str]) -> Box<Fault> {
+        let near = did_you_mean(self.word(token), words.iter().copied());
+        match near.filter(|_| token.kind == Kind::Word) {
+            Some(near) => fault.help(format!("did you mean {near:?}?")).boxed(),
+            None => fault,
+        }
+    }
+
+    /// Told at the end of the file: the only faults whose range is empty.
+    pub(super) fn ends_early(&self, text: String) -> Fault {
+        let at = self.end();
+        Fault::new(at..at, text).label("the file ends here")
+    }
+
+    pub(super) fn expect_sign(&mut self, sign: u8) -> Parse<Token> {
+        if self.is_sign(sign) {
+            return Ok(self.next());
+        }
+        self.unexpected(&format!("'{}'", char::from(sign)))
+    }
+
+    /// The end of a statement. Where it is only the `;` of the line above that is missing, nothing is lost.
+    pub(super) fn expect_end(&mut self) -> Parse<()> {
+        if self.take_sign(b';') {
+            return Ok(());
+        }
+        let unexpected = self.unexpected("';'");
+        let between = self.text.get(self.end()..self.token().range().start);
+        if self.token().kind == Kind::End || !between.is_some_and(|it| it.contains('\n')) {
+            return unexpected;
+        }
+        let help = "is the ; at the end of the line above missing?";
+        let unexpected = unexpected.map_err(|fault| fault.help(help).boxed());
+        match (unexpected, self.token().kind) {
+            (Err(fault), Kind::Word | Kind::Sign(b'}')) => self.tell(fault),
+            (unexpected, _) => unexpected,
+        }
+    }
+
+    pub(super) fn expect_word(&mut self, what: &str) -> Parse<(&'a str, Token)> {
+        match self.token().kind {
+            Kind::Word => {
+                let token = self.next();
+                Ok((self.word(token), token))
+            }
+            _ => self.unexpected(what),
+        }
+    }
+
+    pub(super) fn expect_integer(&mut self, what: &str, most: u64) -> Parse<u64> {
+        self.expect_magnitude(what, most, None)
+    }
+
+    /// A number that fits 32 bits with its sign.
+    pub(super) fn expect_signed(&mut self, what: &str) -> Parse<i32> {
+        let minus = self.minus();
+        let n = self.expect_magnitude(what, i32::MAX as u64, minus)? as i64;
+        Ok(if minus.is_some() { -n } else { n } as i32)
+    }
+
+    /// A minus, if one is there.
+    pub(super) fn minus(&mut self) -> Option<Token> {
+        let token = self.token();
+        self.take_sign(b'-').then_some(token)
+    }
+
+    /// A number up to `most`, or one more behind a minus.
+    pub(super) fn expect_magnitude(
+        &mut self,
+        what: &str,
+        most: u64,
+        minus: Option<Token>,
+    ) -> Parse<u64> {
+        if self.token().kind != Kind::Integer {
+            return self.unexpected(what);
+        }
+        let from = minus.unwrap_or(self.token());
+        let token = self.next();
+        let (most, bound) = match minus {
+            Some(_) => (most + 1, format!("expected at least -{}", most + 1)),
+            None => (most, format!("expected at most {most}")),
+        };
+        let n = integer(self.word(token)).filter(|&n| n <= most);
+        n.ok_or_else(|| {
+            let fault = Fault::new(self.since(from), "the number is out of range");
+            fault.label(bound).boxed()
+        })
+    }
+
+    /// Adjacent texts are one.
+    pub(super) fn expect_bytes(&mut self, what: &str) -> Parse<Vec<u8>> {
+        if self.token().kind != Kind::Text {
+            return self.unexpected(what);
+        }
+        let mut value = Vec::new();
+        while self.token().kind == Kind::Text {
+            let token = self.next();
+            value.extend(unquoted(self.word(token)));
+        }
+        Ok(value)
+    }
+
+    pub(super) fn expect_text(&mut self, what: &str) -> Parse<String> {
+        let from = self.token();
+        let bytes = self.expect_bytes(what)?;
+        String::from_utf8(bytes).map_err(|_| {
+            Fault::new(
+                self.since(from),
+                "the text is not UTF-8 once its escapes are undone",
+            )
+            .boxed()
+        })
+    }
+
+    /// A name of types: parts with dots between, and one before if it is absolute.
+    pub(super) fn type_name(&mut self, what: &str) -> Parse<(String, Range<usize>)> {
+        let from = self.token();
+        let mut name = String::new();
+        if self.take_sign(b'.') {
+            name.push('.');
+        }
+        loop {
+            name.push_str(self.expect_word(what)?.0);
+            if !self.take_sign(b'.') {
+                return Ok((name, self.since(from)));
+            }
+            name.push('.');
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! From a descriptor back to its text: the places that a compiler noted in SourceCodeInfo.
+//!
+//! Places are looked up, never guessed: what has none of its own gets that of what it is in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use protobuf::descriptor::FileDescriptorProto;
+
+use super::{Compiler, deadline};
+use gateway_diagnostic::{Place, SourceFile};
+
+/// protoc counts a tab as going on to the next multiple of this.
+const PROTOC_TAB: usize = 8;
+
+/// The places in one file.
+pub(super) struct Places<'a> {
+    source: &'a Arc<SourceFile>,
+    compiler: Compiler,
+    /// Where each line starts.
+    lines: Vec<usize>,
+    spans: HashMap<&'a [i32], &'a [i32]>,
+}
+
+impl<'a> Places<'a> {
+    /// Those of `file`, which `compiler` made of `source`.
+    pub(super) fn of(
+        file: &'a FileDescriptorProto,
+        source: &'a Arc<SourceFile>,
+        compiler: Compiler,
+    ) -> Self {
+        let locations = &file.source_code_info.location;
+        let starts = source.text.match_indices('\n').map(|(at, _)| at + 1);
+        Self {
+            source,
+            compiler,
+            lines: std::iter::once(0).chain(starts).collect(),
+            spans: locations
+                .iter()
+                .inspect(|_| deadline::step())
+                .map(|l| (&l.path[..], &l.span[..]))
+                .collect(),
+        }
+    }
+
+    /// The place of the descriptor at `path`, or of the nearest that it is in.
+    pub(super) fn at(&self, path: &[i32]) -> Place {
+        let nearest = (1..=path.len())
+            .rev()
+            .find_map(|len| self.spans.get(&path[..len]));
+        let (start, end) = match nearest.copied() {
+            Some(&[line, start, end]) => (self.byte(line, start), self.byte(line, end)),
+            Some(&[line, start, last, end]) => (self.byte(line, start), self.byte(last, end)),
+            _ => (0, 0),
+        };
+        self.source.place_of_bytes(start..end)
+    }
+
+    /// The first place of anything in the descriptor at `path`, in the order of the text.
+    pub(super) fn within(&self, path: &[i32]) -> Option<Place> {
+        let inside = self.spans.iter().filter(|(at, _)| at.starts_with(path));
+        let (at, _) = inside.min_by_key(|(at, span)| (span.to_vec(), at.to_vec()))?;
+        Some(self.at(at))
+    }
+
+    /// The place of this line and column, both from 0, as this compiler counts.
+    pub(super) fn point(source: &Arc<SourceFile>, line: usize, column: usize) -> Place {
+        let starts = source.text.match_indices('\n').map(|(at, _)| at + 1);
+        let start = std::iter::once(0)
+            .chain(starts)
+            .nth(line)
+            .unwrap_or(source.text.len());
+        let at = start + untabbed(&source.text[start..], column);
+        let rest = &source.text.as_bytes()[at.min(source.text.len())..];
+        let word = rest
+            .iter()
+            .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
+            .count();
+        source.place_of_bytes(at..at + word)
+    }
+
+    fn byte(&self, line: i32, column: i32) -> usize {
+        let (Ok(line), Ok(column)) = (usize::try_from(line), usize::try_from(column)) else {
+            return 0;
+        };
+        let Some(&start) = self.lines.get(line) else {
+            return self.source.text.len();
+        };
+        match self.compiler {
+            Compiler::Builtin => start + column,
+            Compiler::Protoc => start + untabbed(&self.source.text[start..], column),
+        }
+    }
+}
+
+/// How many bytes of `line` protoc counts as `column` columns.
+fn untabbed(line: &str, column: usize) -> usize {
+    let mut reached = 0;
+    let mut bytes = 0;
+    for b in line.bytes().take_while(|&b| b != b'\n') {
+        if reached >= column {
+            break;
+        }
+        reached = if b == b'\t' {
+            (reached / PROTOC_TAB + 1) * PROTOC_TAB
+        } else {
+            reached + 1
+        };
+        bytes += 1;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn protocs_columns_count_tabs_as_eight() {
+        let source = SourceFile::new("a.proto", "x\n\tBar b\n  \t y");
+        let place = |line, column| {
+            let p = Places::point(&source, line, column);
+            (p.line, p.column, p.width)
+        };
+        assert_eq!(place(1, 8), (2, 2, 3));
+        assert_eq!(place(2, 9), (3, 5, 1));
+        assert_eq!(place(9, 9), (3, 6, 1));
+    }
+}

@@ -1,0 +1,92 @@
+//! The faults of one file, each at its place, up to a bound.
+
+use std::cell::OnceCell;
+use std::ops::Range;
+use std::sync::Arc;
+
+use protobuf::descriptor::FileDescriptorProto;
+
+use super::places::Places;
+use super::{Compiler, path};
+use gateway_diagnostic::{Diagnostic, Place, Severity, SourceFile};
+
+/// Faults that are told of one file. More help nobody, and each takes time to find its place.
+pub(super) const MAX_FAULTS: usize = 20;
+
+/// Collects the faults of a file. Its places are looked up only if there are any.
+pub(super) struct Report<'a> {
+    file: &'a FileDescriptorProto,
+    source: &'a Arc<SourceFile>,
+    places: OnceCell<Places<'a>>,
+    faults: Vec<Diagnostic>,
+}
+
+impl<'a> Report<'a> {
+    pub fn of(file: &'a FileDescriptorProto, source: &'a Arc<SourceFile>) -> Self {
+        Self {
+            file,
+            source,
+            places: OnceCell::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    pub fn has_faults(&self) -> bool {
+        self.faults
+            .iter()
+            .any(|fault| fault.severity == Severity::Error)
+    }
+
+    /// Whether no more will be told.
+    pub fn is_full(&self) -> bool {
+        self.faults.len() >= MAX_FAULTS
+    }
+
+    /// All of them, warnings included.
+    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
+        self.faults
+    }
+
+    /// Adds what `fault` makes, unless there is enough.
+    pub fn push_with(&mut self, fault: impl FnOnce(&Self) -> Diagnostic) {
+        if self.faults.len() < MAX_FAULTS {
+            let fault = fault(self);
+            self.faults.push(fault);
+        }
+    }
+
+    /// A fault of the descriptor at `path`.
+    pub fn fault(&mut self, message: impl Into<String>, path: &[i32], label: &str, help: &str) {
+        self.push_with(|report| {
+            let mut fault = Diagnostic::error(message).at(report.place(path));
+            if !label.is_empty() {
+                fault = fault.label(label);
+            }
+            if help.is_empty() {
+                fault
+            } else {
+                fault.help(help)
+            }
+        });
+    }
+
+    /// The place of the descriptor at `path`, or of what it is in.
+    pub fn place(&self, path: &[i32]) -> Place {
+        let places = || Places::of(self.file, self.source, Compiler::Builtin);
+        self.places.get_or_init(places).at(path)
+    }
+
+    /// The place of these bytes.
+    pub fn place_of(&self, range: Range<usize>) -> Place {
+        self.source.place_of_bytes(range)
+    }
+
+    /// Whether a path is that of an enum's value.
+    pub fn is_enum_value(&self, at: &[i32]) -> bool {
+        let [.., list, _, field, _] = at else {
+            return false;
+        };
+        let in_file = at.len() == 4 && *list == path::FILE_ENUM;
+        *field == path::ENUM_VALUE && (in_file || at.len() > 4 && *list == path::MESSAGE_ENUM)
+    }
+}

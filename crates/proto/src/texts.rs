@@ -1,0 +1,102 @@
+//! The texts below the import paths, read once: what is compiled, outlined and told from what stands there
+//! later are the same bytes.
+
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::sources::Sources;
+use super::{Compiled, Compiler, Descriptors, Outlined, builtin, on_a_large_stack, protoc};
+use gateway_diagnostic::Diagnostics;
+
+/// Every .proto file below the import paths, and what they import, as they were when they were read.
+#[derive(Debug)]
+pub struct Texts {
+    sources: Sources,
+    /// What couldn't be read.
+    found: Diagnostics,
+    compiler: Compiler,
+}
+
+impl Texts {
+    /// Reads what `compiler` is to compile below `roots` (existing directories, the first wins where two have
+    /// a file of the same name).
+    pub fn read(roots: &[PathBuf], compiler: Compiler) -> Self {
+        let mut found = Diagnostics::new();
+        let mut sources = Sources::read(roots, &mut found);
+        if compiler == Compiler::Builtin {
+            sources.drop_well_known();
+        }
+        Self {
+            sources,
+            found,
+            compiler,
+        }
+    }
+
+    /// Compiles them. None: `found` says why.
+    pub fn compile(&self, found: &mut Diagnostics) -> Option<Descriptors> {
+        match self.compile_each(found) {
+            Compiled::Whole(descriptors) => Some(descriptors),
+            Compiled::Part(..) | Compiled::Nothing => None,
+        }
+    }
+
+    /// The same, with what there is of files that don't all compile, so that more can be told of them. Only the
+    /// built-in front end knows.
+    pub fn compile_each(&self, found: &mut Diagnostics) -> Compiled {
+        let (sources, mut here) = (&self.sources, self.found.clone());
+        let files = on_a_large_stack(&mut here, |found| match self.compiler {
+            Compiler::Builtin => builtin::compile(sources, found),
+            Compiler::Protoc => protoc::compile(sources, found),
+        });
+        let sound = !here.has_errors();
+        found.append(here);
+        let Some(files) = files else {
+            return Compiled::Nothing;
+        };
+        let mut texts = sources.texts();
+        if sound {
+            return Compiled::Whole(Descriptors::new(files, texts, self.compiler));
+        }
+        // What couldn't be read may define anything.
+        if self.found.has_errors() || self.compiler != Compiler::Builtin {
+            return Compiled::Nothing;
+        }
+        let names: HashSet<&str> = files.iter().map(|file| file.name()).collect();
+        let mut others = Vec::new();
+        texts.retain(|name, text| {
+            let is_sound = names.contains(name.as_str());
+            others.extend((!is_sound).then(|| Arc::clone(text)));
+            is_sound
+        });
+        Compiled::Part(Descriptors::new(files, texts, self.compiler), others)
+    }
+
+    /// What can be told of each file when they don't compile.
+    pub fn outlines(&self) -> Vec<Outlined> {
+        let outlined = self.sources.iter().map(|(name, source)| Outlined {
+            name: name.to_owned(),
+            source: Arc::clone(&source.file),
+            imports: source
+                .outline
+                .imports
+                .iter()
+                .map(|import| import.name.clone())
+                .collect(),
+        });
+        outlined.collect()
+    }
+}
+
+/// Of names and texts, and of what couldn't be read: equal ones compile to the same.
+impl Hash for Texts {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        for (name, source) in self.sources.iter() {
+            name.hash(hasher);
+            source.file.text.hash(hasher);
+        }
+        self.found.render(false).hash(hasher);
+    }
+}

@@ -1,0 +1,219 @@
+//! What protoc rejects though every name is known: numbers, ranges, names in JSON, what a syntax or
+//! edition forbids.
+//!
+//! Each check is one that protoc has, held against it over the files of `tests/protos`. Descriptors come
+//! in linked; nothing here changes them, and each fault is reported at its place.
+
+mod declarations;
+mod enums;
+mod extensions;
+mod features;
+mod fields;
+mod json_names;
+mod maps;
+mod messages;
+mod ranges;
+mod style;
+mod visibility;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use protobuf::descriptor::descriptor_proto::ExtensionRange;
+use protobuf::descriptor::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto};
+
+use protobuf::well_known_types::empty::Empty;
+use protobuf::{Message, UnknownValueRef};
+
+use super::linker::Linker;
+use super::parsed::{Edition, Parsed};
+use super::report::Report;
+use super::symbols::{Kind, View, enum_at};
+use super::{deadline, index, path};
+use crate::features::{Features, place};
+use path::below;
+
+/// Checks the file at `at`, whose types and options are known.
+pub(super) fn verify(
+    linker: &Linker,
+    at: usize,
+    parsed: &Parsed,
+    options_view: &View,
+    report: &mut Report,
+) {
+    let linked = linker.file(at);
+    let mut check = Check {
+        linker,
+        index: at,
+        file: &linked.file,
+        edition: linked.edition,
+        parsed,
+        options_view,
+        ranges: HashMap::new(),
+        enums: RefCell::default(),
+        declarations: HashMap::new(),
+        visibilities: HashMap::new(),
+        report,
+    };
+    check.file();
+}
+
+/// One file's check.
+struct Check<'a, 'b, 'c> {
+    linker: &'a Linker,
+    index: usize,
+    file: &'a FileDescriptorProto,
+    edition: Edition,
+    parsed: &'a Parsed,
+    options_view: &'a View,
+    /// The extension ranges of messages that are extended, by their start.
+    ranges: HashMap<&'a str, BTreeMap<i32, &'a ExtensionRange>>,
+    /// The features of enums that fields have.
+    enums: RefCell<HashMap<*const EnumDescriptorProto, Features>>,
+    /// What extension ranges declare, by number.
+    declarations: HashMap<*const ExtensionRange, HashMap<i32, Empty>>,
+    /// The default_symbol_visibility of files whose types are used.
+    visibilities: HashMap<usize, Option<u64>>,
+    report: &'c mut Report<'b>,
+}
+
+impl<'a> Check<'a, '_, '_> {
+    fn file(&mut self) {
+        let file = self.file;
+        let features = Features::of_file(file);
+        self.imports();
+        self.written_options();
+        self.file_style(features);
+        for (at, extension) in file.extension.iter().enumerate() {
+            self.extension(extension, features, &[path::FILE_EXTENSION, index(at)]);
+        }
+        for (at, message) in file.message_type.iter().enumerate() {
+            self.message(
+                message,
+                file.package(),
+                features,
+                &[path::FILE_MESSAGE, index(at)],
+            );
+        }
+        for (at, one) in file.enum_type.iter().enumerate() {
+            self.enumeration(one, features, &[path::FILE_ENUM, index(at)]);
+        }
+        for (at, service) in file.service.iter().enumerate() {
+            self.service_style(service, features, &[path::FILE_SERVICE, index(at)]);
+        }
+        self.visibility();
+    }
+
+    /// None twice; and no file with the whole runtime may build on one without.
+    fn imports(&mut self) {
+        let options = self
+            .parsed
+            .option_imports
+            .iter()
+            .map(|name| (path::FILE_OPTION_DEPENDENCY, name));
+        let imports = self
+            .file
+            .dependency
+            .iter()
+            .map(|name| (path::FILE_DEPENDENCY, name));
+        let mut seen = HashSet::new();
+        let mut counts = HashMap::new();
+        for (list, name) in imports.chain(options) {
+            let which = counts.entry(list).or_insert(0usize);
+            let at = below(&[], list, *which);
+            *which += 1;
+            if !seen.insert(name.as_str()) {
+                self.report.fault(
+                    format!("{name:?} is imported twice"),
+                    &at,
+                    "",
+                    "leave one out",
+                );
+            }
+        }
+        if is_lite(self.file) {
+            return;
+        }
+        for (i, name) in self.file.dependency.iter().enumerate() {
+            let import = self.linker.named(name);
+            if import.is_some_and(|linked| is_lite(&linked.file)) {
+                let text =
+                    format!("{name:?} says optimize_for = LITE_RUNTIME, and this file doesn't");
+                let at = below(&[], path::FILE_DEPENDENCY, i);
+                self.report
+                    .fault(text, &at, "", "say so in both files, or in none");
+            }
+        }
+    }
+
+    fn message(&mut self, message: &'a DescriptorProto, scope: &str, outer: Features, at: &[i32]) {
+        deadline::step();
+        let features = outer.within(message.options.as_ref(), place::MESSAGE);
+        let name = super::full_name(scope, message.name());
+        self.field_numbers(message, at);
+        self.reserved_field_names(message, at);
+        self.message_ranges(message, at);
+        self.message_options(message, at);
+        self.oneofs(message, at);
+        self.json_names(message, features, at);
+        self.maps(message, &name, features, at);
+        self.message_style(message, features, at);
+        for (i, field) in message.field.iter().enumerate() {
+            let oneof = field
+                .oneof_index
+                .and_then(|at| message.oneof_decl.get(at as usize));
+            let features = match oneof {
+                Some(oneof) => features.within(oneof.options.as_ref(), place::ONEOF),
+                None => features,
+            };
+            self.field(field, features, &below(at, path::MESSAGE_FIELD, i));
+        }
+        for (i, extension) in message.extension.iter().enumerate() {
+            self.extension(extension, features, &below(at, path::MESSAGE_EXTENSION, i));
+        }
+        for (i, e) in message.enum_type.iter().enumerate() {
+            self.enumeration(e, features, &below(at, path::MESSAGE_ENUM, i));
+        }
+        for (i, nested) in message.nested_type.iter().enumerate() {
+            if !nested.options.map_entry() {
+                self.message(
+                    nested,
+                    &name,
+                    features,
+                    &below(at, path::MESSAGE_MESSAGE, i),
+                );
+            }
+        }
+    }
+
+    /// The enum of a field, and the features in force in it.
+    fn enum_of(&self, type_name: &str) -> Option<(&'a EnumDescriptorProto, Features)> {
+        let (symbol, linked) = self.linker.get(type_name)?;
+        let one = enum_at(&linked.file, &symbol.path).filter(|_| symbol.kind == Kind::Enum)?;
+        // By the enum's address: its options may be many.
+        let features = *self.enums.borrow_mut().entry(one).or_insert_with(|| {
+            let outer = linked.features(&symbol.path[..symbol.path.len() - 2]);
+            outer.within(one.options.as_ref(), place::ENUM)
+        });
+        Some((one, features))
+    }
+
+    fn is_proto3(&self) -> bool {
+        self.edition == Edition::Proto3
+    }
+}
+
+fn is_lite(file: &FileDescriptorProto) -> bool {
+    use protobuf::descriptor::file_options::OptimizeMode;
+    file.options.optimize_for() == OptimizeMode::LITE_RUNTIME
+}
+
+/// Whether an option that the descriptor model doesn't know is true.
+fn unknown_flag<M: Message>(options: Option<&M>, number: u32) -> bool {
+    let value = options.and_then(|options| options.special_fields().unknown_fields().get(number));
+    matches!(value, Some(UnknownValueRef::Varint(1)))
+}
+
+fn bare(name: &str) -> &str {
+    name.trim_start_matches('.')
+}

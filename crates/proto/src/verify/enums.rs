@@ -1,0 +1,164 @@
+//! Enums: numbers and names of their values.
+
+use std::collections::HashMap;
+
+use protobuf::descriptor::EnumDescriptorProto;
+
+use super::super::path::{self, below};
+use super::Check;
+use crate::features::{Features, place};
+use gateway_diagnostic::Diagnostic;
+
+impl<'a> Check<'a, '_, '_> {
+    pub(super) fn enumeration(&mut self, e: &'a EnumDescriptorProto, outer: Features, at: &[i32]) {
+        let features = outer.within(e.options.as_ref(), place::ENUM);
+        let Some(first) = e.value.first() else {
+            let text = format!("enum {} has no value", e.name());
+            return self.report.fault(
+                text,
+                &below(at, path::NAME, None),
+                "expected at least one",
+                "",
+            );
+        };
+        if !features.closed_enum && first.number() != 0 {
+            let place = below(&below(at, path::ENUM_VALUE, 0), path::VALUE_NUMBER, None);
+            let text = format!("the first value of {} is not 0", e.name());
+            let label = "expected 0: it is what absent fields hold";
+            self.report.fault(
+                text,
+                &place,
+                label,
+                "let the enum start with a value 0, such as UNSPECIFIED",
+            );
+        }
+        let values = e.value.iter().enumerate();
+        let names = values.map(|(i, value)| (value.name(), below(at, path::ENUM_VALUE, i)));
+        self.reserved_names(
+            &e.reserved_name,
+            at,
+            path::ENUM_RESERVED_NAME,
+            names,
+            "enum value name",
+        );
+        self.enum_ranges(e, at);
+        self.aliases(e, at);
+        self.value_names(e, at);
+        self.enum_style(e, features, at);
+    }
+
+    fn aliases(&mut self, e: &EnumDescriptorProto, at: &[i32]) {
+        let mut first: HashMap<i32, usize> = HashMap::new();
+        let allowed = e.options.allow_alias();
+        let mut any = false;
+        for (i, value) in e.value.iter().enumerate() {
+            let earlier = *first.entry(value.number()).or_insert(i);
+            if earlier == i {
+                continue;
+            }
+            any = true;
+            if allowed {
+                continue;
+            }
+            let number =
+                |i: usize| below(&below(at, path::ENUM_VALUE, i), path::VALUE_NUMBER, None);
+            self.report.push_with(|report| {
+                Diagnostic::error(format!("enum number {} is already used", value.number()))
+                    .at(report.place(&number(i)))
+                    .note(format!("by {} at {}", e.value[earlier].name(), report.place(&number(earlier))))
+                    .help("choose another number, or say option allow_alias = true; if both are meant")
+            });
+        }
+        const OPTIONS: i32 = 3;
+        const ALLOW_ALIAS: i32 = 2;
+        let option = [at, &[OPTIONS, ALLOW_ALIAS]].concat();
+        let is_set = e
+            .options
+            .as_ref()
+            .is_some_and(|options| options.allow_alias.is_some());
+        if is_set && !allowed {
+            let text = "allow_alias = false says nothing";
+            self.report.fault(text, &option, "", "leave the option out");
+        } else if allowed && !any {
+            let text = format!("enum {} allows aliases, but has none", e.name());
+            self.report.fault(text, &option, "", "leave the option out");
+        }
+    }
+
+    /// Names that code generators make of the values, without the enum's name before them.
+    fn value_names(&mut self, e: &EnumDescriptorProto, at: &[i32]) {
+        let mut first: HashMap<String, usize> = HashMap::new();
+        for (i, value) in e.value.iter().enumerate() {
+            let short = without_prefix(e.name(), value.name());
+            let earlier = *first.entry(short.clone()).or_insert(i);
+            let other = &e.value[earlier];
+            if earlier == i || other.number() == value.number() || other.name() == value.name() {
+                continue;
+            }
+            let name = |i: usize| below(&below(at, path::ENUM_VALUE, i), path::NAME, None);
+            self.report.push_with(|report| {
+                Diagnostic::error(format!(
+                    "{} is the same as {} to code generators",
+                    value.name(),
+                    other.name()
+                ))
+                .at(report.place(&name(i)))
+                .label(format!(
+                    "both are {short:?} without case, underscores and the enum's name"
+                ))
+                .note(format!(
+                    "{} is at {}",
+                    other.name(),
+                    report.place(&name(earlier))
+                ))
+                .help("rename one of them")
+            });
+        }
+    }
+}
+
+/// As code generators do: the enum's name at the start, case and underscores don't count.
+fn without_prefix(enum_name: &str, value: &str) -> String {
+    let plain = |name: &str| -> String {
+        name.chars()
+            .filter(|&c| c != '_')
+            .map(|c| c.to_ascii_lowercase())
+            .collect()
+    };
+    let prefix = plain(enum_name);
+    let mut rest = value.chars();
+    let mut wanted = prefix.chars().peekable();
+    while wanted.peek().is_some() {
+        match rest.next() {
+            Some('_') => {}
+            Some(c) if Some(&c.to_ascii_lowercase()) == wanted.peek() => {
+                wanted.next();
+            }
+            _ => return camel(value),
+        }
+    }
+    let rest = rest.as_str().trim_start_matches('_');
+    // The prefix may be the whole name.
+    if rest.is_empty() {
+        camel(value)
+    } else {
+        camel(rest)
+    }
+}
+
+/// `FOO_BAR` and `foo_bar` → `FooBar`.
+fn camel(name: &str) -> String {
+    let mut made = String::new();
+    let mut upper = true;
+    for c in name.chars() {
+        if c != '_' {
+            made.push(if upper {
+                c.to_ascii_uppercase()
+            } else {
+                c.to_ascii_lowercase()
+            });
+        }
+        upper = c == '_';
+    }
+    made
+}

@@ -1,0 +1,303 @@
+//! Features of editions, and other options by where and since when they may be set.
+
+use std::collections::HashMap;
+
+use protobuf::descriptor::field_descriptor_proto::{Label, Type};
+use protobuf::descriptor::{FieldDescriptorProto, FieldOptions};
+use protobuf::well_known_types::empty::Empty;
+use protobuf::{Message as _, UnknownFields, UnknownValueRef};
+
+use super::super::deadline;
+use super::super::options::{Reader, visit};
+use super::super::parsed::{Entity, Value, Written};
+use super::super::path::{self, below};
+use super::Check;
+use super::fields::is_packable;
+use crate::features::{Features, Presence};
+use gateway_diagnostic::Diagnostic;
+
+/// Fields of FieldOptions that the descriptor model doesn't know.
+const TARGETS: u32 = 19;
+const FEATURE_SUPPORT: u32 = 22;
+/// Likewise of FeatureSupport.
+const INTRODUCED: u32 = 1;
+const REMOVED: u32 = 4;
+const REMOVAL_ERROR: u32 = 5;
+
+impl<'a> Check<'a, '_, '_> {
+    /// Whether each option may be set on what it is set on, in this edition.
+    pub(super) fn written_options(&mut self) {
+        let reader = Reader::of(self.linker, self.options_view, self.index);
+        // By the field's address: its own options may be many.
+        let mut known: HashMap<(*const FieldDescriptorProto, Entity), Vec<String>> = HashMap::new();
+        for written in &self.parsed.options {
+            deadline::step();
+            let is_features = written.name[0].name == "features" && !written.name[0].is_extension;
+            if is_features && !self.edition.is_edition() {
+                self.fault_at_name(
+                    written,
+                    format!("{} has no features", self.edition.name()),
+                    "say edition = \"2023\"; in place of the syntax to set features",
+                );
+                continue;
+            }
+            let mut wrong = Vec::new();
+            let edition = self.edition.number();
+            visit(&reader, written, &mut |field| {
+                let Some(options) = field.options.as_ref() else {
+                    return;
+                };
+                let found = known.entry((field, written.entity)).or_insert_with(|| {
+                    let target = wrong_target(options, written.entity, field.name());
+                    target
+                        .into_iter()
+                        .chain(wrong_time(options, edition, field.name()))
+                        .collect()
+                });
+                wrong.extend(found.iter().cloned());
+            });
+            for text in wrong {
+                self.fault_at_name(written, text, "leave it out");
+            }
+            if is_features {
+                self.known_value(written);
+            }
+        }
+    }
+
+    fn fault_at_name(&mut self, written: &Written, text: String, help: &str) {
+        self.report.push_with(|report| {
+            let place = report.place_of(written.name_range.clone());
+            let fault = Diagnostic::error(text).at(place);
+            if help.is_empty() {
+                fault
+            } else {
+                fault.help(help)
+            }
+        });
+    }
+
+    /// The first value of each of these enums stands for nothing.
+    fn known_value(&mut self, written: &Written) {
+        let unknown =
+            |value: &Value| matches!(value, Value::Word(word) if word.ends_with("_UNKNOWN"));
+        let in_entries = |value: &Value| match value {
+            Value::Aggregate(entries) => entries.iter().any(|entry| unknown(&entry.value)),
+            value => unknown(value),
+        };
+        if written.name.len() <= 2 && in_entries(&written.value) {
+            self.fault_at_name(
+                written,
+                "a feature must have a known value".to_owned(),
+                "choose another value",
+            );
+        }
+    }
+
+    /// A field without presence can't tell a closed enum's unknown values from none.
+    pub(super) fn open_enum(
+        &mut self,
+        field: &FieldDescriptorProto,
+        features: Features,
+        place: &[i32],
+    ) {
+        let name = field.type_name();
+        let closed = |(_, features): (_, Features)| features.closed_enum;
+        if self.edition.is_edition()
+            && field.type_() == Type::TYPE_ENUM
+            && self.is_implicit(field, features)
+            && self.enum_of(name).is_some_and(closed)
+        {
+            let text = format!(
+                "{} is a closed enum, in a field without presence",
+                super::bare(name)
+            );
+            let help = "give the field presence, or use an open enum";
+            self.report
+                .fault(text, place, "expected an open enum", help);
+        }
+    }
+
+    /// Whether what a field's features say fits the field.
+    pub(super) fn field_features(
+        &mut self,
+        field: &FieldDescriptorProto,
+        features: Features,
+        at: &[i32],
+    ) {
+        if !self.edition.is_edition() {
+            return;
+        }
+        self.open_enum(field, features, &below(at, path::FIELD_TYPE_NAME, None));
+        let set = own(field);
+        let repeated = field.label() == Label::LABEL_REPEATED;
+        let is_map = repeated && self.is_map(field);
+        let message = matches!(field.type_(), Type::TYPE_MESSAGE | Type::TYPE_GROUP);
+        let place = |feature: i32| [at, &[path::FIELD_OPTIONS, 21, feature]].concat();
+        let strings = field.type_() == Type::TYPE_STRING || is_map && self.map_has_strings(field);
+        let mut fault =
+            |feature: i32, text: &str| self.report.fault(text, &place(feature), "", "leave it out");
+        if set.presence.is_some() {
+            match () {
+                () if repeated => fault(1, "a repeated field has no presence to set"),
+                () if field.has_extendee() && set.presence == Some(Presence::Implicit) => {
+                    fault(1, "an extension can't be without presence");
+                }
+                () if field.oneof_index.is_some() => {
+                    fault(1, "the presence of a oneof's field can't be set")
+                }
+                () if message && set.presence == Some(Presence::Implicit) => {
+                    fault(1, "a message field can't be without presence");
+                }
+                () => {}
+            }
+        }
+        if let Some(packed) = set.packed {
+            if !repeated {
+                fault(3, "only repeated fields have a repeated_field_encoding");
+            } else if packed && !is_packable(field) {
+                fault(3, "only repeated numbers, bools and enums can be packed");
+            }
+        }
+        if set.utf8 && !strings {
+            fault(4, "only strings have a utf8_validation");
+        }
+        if set.delimited && (!message || is_map) {
+            fault(5, "only message fields have a message_encoding");
+        }
+    }
+
+    fn is_map(&self, field: &FieldDescriptorProto) -> bool {
+        self.linker
+            .message(field.type_name())
+            .is_some_and(|m| m.options.map_entry())
+    }
+
+    fn map_has_strings(&self, field: &FieldDescriptorProto) -> bool {
+        let entry = self.linker.message(field.type_name());
+        entry.is_some_and(|m| m.field.iter().any(|f| f.type_() == Type::TYPE_STRING))
+    }
+
+    /// A file can't make all its fields required, nor say of Java what a feature says since editions.
+    pub(super) fn file_features(&mut self, features: Features) {
+        if self.edition.is_edition() && self.file.options.java_string_check_utf8() {
+            let text = "editions have no option java_string_check_utf8";
+            let at = [path::FILE_OPTIONS, path::OPTION_JAVA_CHECK];
+            let help =
+                "write features.(pb.java).utf8_validation, by google/protobuf/java_features.proto";
+            self.report.fault(text, &at, "", help);
+        }
+        if features.presence == Presence::Required {
+            let written = self
+                .parsed
+                .options
+                .iter()
+                .find(|w| w.entity == Entity::File && w.name[0].name == "features");
+            if let Some(written) = written {
+                self.fault_at_name(
+                    written,
+                    "required can't be the file's default".to_owned(),
+                    "set it on the fields that are",
+                );
+            }
+        }
+    }
+}
+
+/// What a field's own options set.
+#[derive(Default)]
+struct Own {
+    presence: Option<Presence>,
+    packed: Option<bool>,
+    utf8: bool,
+    delimited: bool,
+}
+
+fn own(field: &FieldDescriptorProto) -> Own {
+    let mut own = Own::default();
+    let Some(options) = field.options.as_ref() else {
+        return own;
+    };
+    for set in messages(
+        options.special_fields.unknown_fields(),
+        crate::features::place::FIELD,
+    ) {
+        for (feature, value) in set.special_fields.unknown_fields() {
+            let UnknownValueRef::Varint(value) = value else {
+                continue;
+            };
+            match feature {
+                1 => {
+                    own.presence = match value {
+                        1 => Some(Presence::Explicit),
+                        2 => Some(Presence::Implicit),
+                        3 => Some(Presence::Required),
+                        _ => None,
+                    }
+                }
+                3 => own.packed = Some(value == 1),
+                4 => own.utf8 = true,
+                5 => own.delimited = true,
+                _ => {}
+            }
+        }
+    }
+    own
+}
+
+/// The messages in an unknown field. (A message without fields keeps every field as an unknown one.)
+pub(super) fn messages(unknown: &UnknownFields, number: u32) -> Vec<Empty> {
+    let values = unknown.iter().filter(|(n, _)| *n == number);
+    let messages = values.filter_map(|(_, value)| match value {
+        UnknownValueRef::LengthDelimited(bytes) => Empty::parse_from_bytes(bytes).ok(),
+        _ => None,
+    });
+    messages.collect()
+}
+
+/// Options may say what they are for.
+fn wrong_target(options: &FieldOptions, entity: Entity, name: &str) -> Option<String> {
+    let unknown = options.special_fields.unknown_fields();
+    let mut targets = unknown.iter().filter(|(n, _)| *n == TARGETS).peekable();
+    targets.peek()?;
+    let fits = targets
+        .any(|(_, value)| matches!(value, UnknownValueRef::Varint(n) if n == entity.target()));
+    (!fits).then(|| format!("{name} can't be set on {}", entity.name()))
+}
+
+/// Options may say from which edition to which they exist.
+fn wrong_time(options: &FieldOptions, edition: u64, name: &str) -> Option<String> {
+    let support = messages(options.special_fields.unknown_fields(), FEATURE_SUPPORT);
+    for support in support {
+        let unknown = support.special_fields.unknown_fields();
+        let number = |field: u32| match unknown.get(field) {
+            Some(UnknownValueRef::Varint(n)) => Some(n),
+            _ => None,
+        };
+        if number(INTRODUCED).is_some_and(|since| edition < since) {
+            let since = edition_name(number(INTRODUCED)?);
+            return Some(format!("{name} came with {since}"));
+        }
+        if number(REMOVED).is_some_and(|until| edition >= until) {
+            let until = edition_name(number(REMOVED)?);
+            let why = match unknown.get(REMOVAL_ERROR) {
+                Some(UnknownValueRef::LengthDelimited(text)) => {
+                    let text = String::from_utf8_lossy(text);
+                    format!(": {}", text.trim().trim_end_matches('.'))
+                }
+                _ => String::new(),
+            };
+            return Some(format!("{name} is gone since {until}{why}"));
+        }
+    }
+    None
+}
+
+fn edition_name(number: u64) -> String {
+    match number {
+        998 => "proto2".to_owned(),
+        999 => "proto3".to_owned(),
+        // Edition 2023 has the number 1000.
+        number => format!("edition {}", number + 1023),
+    }
+}

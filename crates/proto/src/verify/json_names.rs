@@ -1,0 +1,87 @@
+//! Names of fields in JSON: no two alike in a message.
+
+use std::collections::HashMap;
+
+use protobuf::descriptor::DescriptorProto;
+
+use super::super::parser::camel_case;
+use super::super::path::{self, below};
+use super::Check;
+use crate::features::Features;
+use gateway_diagnostic::Diagnostic;
+
+/// deprecated_legacy_json_field_conflicts in MessageOptions.
+const LEGACY_CONFLICTS: u32 = 11;
+
+impl<'a> Check<'a, '_, '_> {
+    pub(super) fn json_names(
+        &mut self,
+        message: &'a DescriptorProto,
+        features: Features,
+        at: &[i32],
+    ) {
+        if super::unknown_flag(message.options.as_ref(), LEGACY_CONFLICTS) {
+            return;
+        }
+        // Field masks go by the default names, JSON by the given ones: neither may clash.
+        for given in [false, true] {
+            self.json_names_of(message, features, at, given);
+        }
+    }
+
+    fn json_names_of(
+        &mut self,
+        message: &DescriptorProto,
+        features: Features,
+        at: &[i32],
+        given: bool,
+    ) {
+        let mut first: HashMap<String, (usize, bool)> = HashMap::new();
+        for (i, field) in message.field.iter().enumerate() {
+            let default = camel_case(field.name());
+            let is_given = given && field.json_name() != default;
+            let name = if is_given {
+                field.json_name().to_owned()
+            } else {
+                default
+            };
+            let place = |i: usize, is_given: bool| {
+                let field = if is_given {
+                    path::FIELD_JSON_NAME
+                } else {
+                    path::NAME
+                };
+                below(&below(at, path::MESSAGE_FIELD, i), field, None)
+            };
+            if is_given && name.starts_with('[') && name.ends_with(']') {
+                let text = format!("{name:?} can't be a json_name");
+                self.report.fault(
+                    text,
+                    &place(i, true),
+                    "names in brackets are extensions'",
+                    "",
+                );
+                continue;
+            }
+            let (earlier, earlier_given) = *first.entry(name.clone()).or_insert((i, is_given));
+            let told_already = given && !is_given && !earlier_given;
+            let warned_only = !(features.json || is_given && earlier_given);
+            if earlier == i || told_already || warned_only {
+                continue;
+            }
+            self.report.push_with(|report| {
+                let other = message.field[earlier].name();
+                Diagnostic::error(format!(
+                    "field {} has the JSON name {name:?} of field {other}",
+                    field.name()
+                ))
+                .at(report.place(&place(i, is_given)))
+                .note(format!(
+                    "{other} is at {}",
+                    report.place(&place(earlier, earlier_given))
+                ))
+                .help("rename one, or give one a json_name of its own")
+            });
+        }
+    }
+}

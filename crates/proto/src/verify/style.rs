@@ -1,0 +1,143 @@
+//! Names by the style that edition 2024 enforces, unless a feature says otherwise.
+
+use protobuf::descriptor::field_descriptor_proto::Type;
+use protobuf::descriptor::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, ServiceDescriptorProto,
+};
+
+use super::super::path::{self, below};
+use super::Check;
+use crate::features::{Features, place};
+
+/// How a name is to look.
+#[derive(Clone, Copy)]
+enum Style {
+    Title,
+    Lower,
+    Upper,
+}
+
+impl Check<'_, '_, '_> {
+    pub(super) fn file_style(&mut self, features: Features) {
+        self.file_features(features);
+        if features.style
+            && !self
+                .file
+                .package()
+                .split('.')
+                .all(|part| part.is_empty() || Style::Lower.fits(part))
+        {
+            let text = format!(
+                "package {:?} is not in lower_snake_case",
+                self.file.package()
+            );
+            self.report.fault(text, &[path::FILE_PACKAGE], "", HELP);
+        }
+    }
+
+    pub(super) fn message_style(
+        &mut self,
+        message: &DescriptorProto,
+        features: Features,
+        at: &[i32],
+    ) {
+        self.named(features, Style::Title, "message", message.name(), at);
+        for (i, oneof) in message.oneof_decl.iter().enumerate() {
+            let features = features.within(oneof.options.as_ref(), place::ONEOF);
+            self.named(
+                features,
+                Style::Lower,
+                "oneof",
+                oneof.name(),
+                &below(at, path::MESSAGE_ONEOF, i),
+            );
+        }
+    }
+
+    pub(super) fn field_style(
+        &mut self,
+        field: &FieldDescriptorProto,
+        features: Features,
+        at: &[i32],
+    ) {
+        if field.type_() != Type::TYPE_GROUP {
+            self.named(features, Style::Lower, "field", field.name(), at);
+        }
+    }
+
+    pub(super) fn enum_style(&mut self, e: &EnumDescriptorProto, features: Features, at: &[i32]) {
+        self.named(features, Style::Title, "enum", e.name(), at);
+        for (i, value) in e.value.iter().enumerate() {
+            let features = features.within(value.options.as_ref(), place::ENUM_VALUE);
+            self.named(
+                features,
+                Style::Upper,
+                "enum value",
+                value.name(),
+                &below(at, path::ENUM_VALUE, i),
+            );
+        }
+    }
+
+    pub(super) fn service_style(
+        &mut self,
+        service: &ServiceDescriptorProto,
+        outer: Features,
+        at: &[i32],
+    ) {
+        let features = outer.within(service.options.as_ref(), place::SERVICE);
+        self.named(features, Style::Title, "service", service.name(), at);
+        for (i, method) in service.method.iter().enumerate() {
+            let features = features.within(method.options.as_ref(), place::METHOD);
+            self.named(
+                features,
+                Style::Title,
+                "method",
+                method.name(),
+                &below(at, path::SERVICE_METHOD, i),
+            );
+        }
+    }
+
+    fn named(&mut self, features: Features, style: Style, what: &str, name: &str, at: &[i32]) {
+        if features.style && !style.fits(name) {
+            let text = format!("{what} name {name:?} is not in {}", style.name());
+            self.report
+                .fault(text, &below(at, path::NAME, None), "", HELP);
+        }
+    }
+}
+
+const HELP: &str = "rename it, or say option features.enforce_naming_style = STYLE_LEGACY;";
+
+impl Style {
+    fn name(self) -> &'static str {
+        match self {
+            Style::Title => "TitleCase",
+            Style::Lower => "lower_snake_case",
+            Style::Upper => "UPPER_SNAKE_CASE",
+        }
+    }
+
+    fn fits(self, name: &str) -> bool {
+        let starts = |is: fn(&char) -> bool| name.chars().next().is_some_and(|c| is(&c));
+        let underscores = name.ends_with('_')
+            || name
+                .as_bytes()
+                .windows(2)
+                .any(|pair| pair[0] == b'_' && !pair[1].is_ascii_alphabetic());
+        match self {
+            Style::Title => starts(char::is_ascii_uppercase) && !name.contains('_'),
+            Style::Lower => {
+                starts(char::is_ascii_lowercase)
+                    && !underscores
+                    && !name.contains(|c: char| c.is_ascii_uppercase())
+            }
+            Style::Upper => {
+                starts(char::is_ascii_uppercase)
+                    && !underscores
+                    && !name.contains(|c: char| c.is_ascii_lowercase())
+            }
+        }
+    }
+}

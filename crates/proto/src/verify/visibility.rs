@@ -1,0 +1,184 @@
+//! `export` and `local`, since edition 2024: who may use a message or enum.
+
+use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
+use protobuf::well_known_types::empty::Empty;
+use protobuf::{Message as _, UnknownValueRef};
+
+use super::super::deadline;
+use super::super::linker::Linked;
+use super::super::parsed::{Edition, Visibility};
+use super::super::path::{self, below};
+use super::super::symbols::{Symbol, enum_at, message_at};
+use super::Check;
+use crate::features::place;
+
+/// The feature, and its values.
+const DEFAULT_SYMBOL_VISIBILITY: u32 = 8;
+const EXPORT_ALL: u64 = 1;
+const EXPORT_TOP_LEVEL: u64 = 2;
+const STRICT: u64 = 4;
+
+impl<'a> Check<'a, '_, '_> {
+    /// Every type of another file that this file uses.
+    pub(super) fn visibility(&mut self) {
+        self.strict();
+        let file = self.file;
+        for (i, extension) in file.extension.iter().enumerate() {
+            self.used_by_field(extension, &[path::FILE_EXTENSION, super::index(i)]);
+        }
+        for (i, message) in file.message_type.iter().enumerate() {
+            self.used_by_message(message, &[path::FILE_MESSAGE, super::index(i)]);
+        }
+        for (i, service) in file.service.iter().enumerate() {
+            for (k, method) in service.method.iter().enumerate() {
+                let at = [
+                    path::FILE_SERVICE,
+                    super::index(i),
+                    path::SERVICE_METHOD,
+                    super::index(k),
+                ];
+                self.used(method.input_type(), &below(&at, path::METHOD_INPUT, None));
+                self.used(method.output_type(), &below(&at, path::METHOD_OUTPUT, None));
+            }
+        }
+    }
+
+    fn used_by_message(&mut self, message: &DescriptorProto, at: &[i32]) {
+        for (i, field) in message.field.iter().enumerate() {
+            self.used_by_field(field, &below(at, path::MESSAGE_FIELD, i));
+            // A map's types are its entry's.
+            if let Some(entry) = self
+                .linker
+                .message(field.type_name())
+                .filter(|m| m.options.map_entry())
+            {
+                let place = below(
+                    &below(at, path::MESSAGE_FIELD, i),
+                    path::FIELD_TYPE_NAME,
+                    None,
+                );
+                entry
+                    .field
+                    .iter()
+                    .for_each(|part| self.used(part.type_name(), &place));
+            }
+        }
+        for (i, extension) in message.extension.iter().enumerate() {
+            self.used_by_field(extension, &below(at, path::MESSAGE_EXTENSION, i));
+        }
+        for (i, nested) in message.nested_type.iter().enumerate() {
+            if !nested.options.map_entry() {
+                self.used_by_message(nested, &below(at, path::MESSAGE_MESSAGE, i));
+            }
+        }
+    }
+
+    fn used_by_field(&mut self, field: &FieldDescriptorProto, at: &[i32]) {
+        self.used(field.type_name(), &below(at, path::FIELD_TYPE_NAME, None));
+        self.used(field.extendee(), &below(at, path::FIELD_EXTENDEE, None));
+    }
+
+    fn used(&mut self, name: &str, place: &[i32]) {
+        deadline::step();
+        let Some((symbol, linked)) = self.linker.get(name).filter(|_| !name.is_empty()) else {
+            return;
+        };
+        if linked.file.name() == self.file.name() || !self.is_local(linked, symbol) {
+            return;
+        }
+        let text = format!("{} is local to {:?}", super::bare(name), linked.file.name());
+        let help = "write export before its definition, or use another";
+        self.report.fault(text, place, "", help);
+    }
+
+    fn is_local(&mut self, linked: &Linked, symbol: &Symbol) -> bool {
+        if linked.edition < Edition::Edition2024 {
+            return false;
+        }
+        if let Some(said) = said(&linked.file, &symbol.path) {
+            return said == Visibility::Local as u64;
+        }
+        // Its options may be many.
+        let default = self.visibilities.entry(symbol.file);
+        match default.or_insert_with(|| default_visibility(&linked.file)) {
+            Some(EXPORT_ALL) => false,
+            Some(EXPORT_TOP_LEVEL) | None => symbol.path.len() > 2,
+            Some(_) => true,
+        }
+    }
+
+    /// STRICT files export nothing that is nested, but for enums in local messages that are mere scopes.
+    fn strict(&mut self) {
+        if default_visibility(self.file) != Some(STRICT) {
+            return;
+        }
+        for (at, visibility) in &self.parsed.visibility {
+            if *visibility != Visibility::Export || at.len() == 2 {
+                continue;
+            }
+            let is_enum = at[at.len() - 2] == path::MESSAGE_ENUM;
+            let outer = message_at(self.file, &at[..at.len() - 2]);
+            let outer_at = &at[..at.len() - 2];
+            let hidden =
+                outer_at.len() == 2 && said(self.file, outer_at) != Some(Visibility::Export as u64);
+            let scope_only = outer.is_some_and(|m| {
+                let reserved = m.reserved_range.iter().any(|r| {
+                    r.start() == 1 && r.end() == super::super::parser::MAX_FIELD_NUMBER + 1
+                });
+                hidden && m.field.is_empty() && reserved
+            });
+            if !(is_enum && scope_only) {
+                let text = "a nested type is exported from a file whose default_symbol_visibility is STRICT";
+                self.report.fault(
+                    text,
+                    &below(at, path::NAME, None),
+                    "",
+                    "move it to the top level, or leave export out",
+                );
+            }
+        }
+    }
+}
+
+/// What a type itself says of who may use it.
+fn said(file: &FileDescriptorProto, at: &[i32]) -> Option<u64> {
+    // A file's messages have the number that a message's enums have.
+    let is_enum = match at {
+        [list, _] => *list == path::FILE_ENUM,
+        _ => matches!(at, [.., path::MESSAGE_ENUM, _]),
+    };
+    let (unknown, number) = match is_enum {
+        true => (&enum_at(file, at)?.special_fields, path::ENUM_VISIBILITY),
+        false => (
+            &message_at(file, at)?.special_fields,
+            path::MESSAGE_VISIBILITY,
+        ),
+    };
+    match unknown.unknown_fields().get(number)? {
+        UnknownValueRef::Varint(said) => Some(said),
+        _ => None,
+    }
+}
+
+/// The file's feature, if it sets it.
+fn default_visibility(file: &FileDescriptorProto) -> Option<u64> {
+    let options = file.options.as_ref()?;
+    let mut said = None;
+    for (number, value) in options.special_fields.unknown_fields() {
+        let UnknownValueRef::LengthDelimited(set) = value else {
+            continue;
+        };
+        if number != place::FILE {
+            continue;
+        }
+        let set = Empty::parse_from_bytes(set).ok()?;
+        if let Some(UnknownValueRef::Varint(n)) = set
+            .special_fields
+            .unknown_fields()
+            .get(DEFAULT_SYMBOL_VISIBILITY)
+        {
+            said = Some(n);
+        }
+    }
+    said
+}

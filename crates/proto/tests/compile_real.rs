@@ -1,0 +1,58 @@
+//! Large sets of .proto files that people published: both compilers make the same of them.
+//!
+//! `tests/real_protos.sh` fetches some and runs this; `GATEWAY_REAL_PROTOS` names the directories.
+
+mod judge;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use gateway_diagnostic::Diagnostics;
+use gateway_proto::{Compiler, compile};
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &to);
+        } else if path.extension().is_some_and(|e| e == "proto") {
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn published_files_compile_alike() {
+    let Some(directories) = std::env::var_os("GATEWAY_REAL_PROTOS") else {
+        eprintln!("skipped: GATEWAY_REAL_PROTOS names no directories (tests/real_protos.sh does)");
+        return;
+    };
+    let Some(python) = judge::python() else {
+        return;
+    };
+    for root in std::env::split_paths(&directories) {
+        let directory = tempfile::tempdir().unwrap();
+        let all: PathBuf = directory.path().join("all");
+        copy(&root, &all);
+        // protobuf's own tests lie there, which don't compile together.
+        let _ = fs::remove_dir_all(all.join("google/protobuf"));
+        let start = Instant::now();
+        let mut found = Diagnostics::new();
+        let made = compile(std::slice::from_ref(&all), Compiler::Builtin, &mut found);
+        let files = made.map(|made| made.sources().count());
+        eprintln!(
+            "{}: {files:?} files in {:?}",
+            root.display(),
+            start.elapsed()
+        );
+        let judged = judge::judge(&python, vec![all]);
+        let case = &judged[0];
+        assert!(case.theirs, "{}", case.theirs_said);
+        assert!(case.ours, "{}", case.ours_said);
+        let different = case.different.join("\n");
+        assert_eq!(different, "", "{}", case.directory.display());
+    }
+}

@@ -1,0 +1,111 @@
+//! protoc's verdicts over many directories, by one process: `tests/protoc_batch.py`.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use gateway_diagnostic::Diagnostics;
+use gateway_proto::{Compiler, compile};
+use protobuf::Message;
+use protobuf::descriptor::FileDescriptorSet;
+
+/// What protoc is held to have said of files that end its process.
+pub const CRASHED: &str = "protoc crashed";
+
+/// What both compilers make of the .proto files of one directory.
+pub struct Judged {
+    pub directory: PathBuf,
+    /// Whether the built-in compiler takes them, and what it says.
+    pub ours: bool,
+    pub ours_said: String,
+    /// Likewise protoc.
+    pub theirs: bool,
+    pub theirs_said: String,
+    /// Where their descriptors differ.
+    pub different: Vec<String>,
+}
+
+/// The Python that has protoc; none, and it says so, where `GATEWAY_TEST_PROTOC` names no protoc.
+pub fn python() -> Option<PathBuf> {
+    let Some(protoc) = std::env::var_os("GATEWAY_TEST_PROTOC") else {
+        eprintln!("skipped: GATEWAY_TEST_PROTOC does not name the protoc of tests/venv.sh");
+        return None;
+    };
+    Some(PathBuf::from(protoc).with_file_name("python"))
+}
+
+/// Compiles each directory with both.
+pub fn judge(python: &Path, directories: Vec<PathBuf>) -> Vec<Judged> {
+    let ours: Vec<(bool, String)> = directories.iter().map(|d| ours(d)).collect();
+    let mut verdicts = Vec::new();
+    while verdicts.len() < directories.len() {
+        verdicts.extend(theirs(python, &directories[verdicts.len()..]));
+        if verdicts.len() < directories.len() {
+            // protoc ends its process at some files that it refuses.
+            verdicts.push(serde_json::json!({ "ok": false, "said": CRASHED, "different": [] }));
+        }
+    }
+    let cases = directories.into_iter().zip(ours).zip(verdicts);
+    let judged = cases.map(|((directory, (ours, ours_said)), theirs)| {
+        let different = theirs["different"].as_array().unwrap().iter();
+        Judged {
+            directory,
+            ours,
+            ours_said,
+            theirs: theirs["ok"].as_bool().unwrap(),
+            theirs_said: theirs["said"].as_str().unwrap().to_owned(),
+            different: different.map(|d| d.as_str().unwrap().to_owned()).collect(),
+        }
+    });
+    judged.collect()
+}
+
+/// protoc's verdicts, up to a case that ends its process.
+fn theirs(python: &Path, directories: &[PathBuf]) -> Vec<serde_json::Value> {
+    let mut child = Command::new(python)
+        .arg("tests/protoc_batch.py")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let list: String = directories
+        .iter()
+        .map(|d| format!("{}\n", d.display()))
+        .collect();
+    let mut input = child.stdin.take().unwrap();
+    // Written beside, or both would wait for each other.
+    let writer = thread::spawn(move || input.write_all(list.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    let written = writer.join().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let verdicts: Vec<_> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    if verdicts.len() == directories.len() {
+        written.unwrap();
+        assert!(output.status.success());
+    } else {
+        // Another end than by a signal is the script's own.
+        assert_eq!(output.status.code(), None, "{}", output.status);
+    }
+    verdicts
+}
+
+fn ours(directory: &Path) -> (bool, String) {
+    let mut found = Diagnostics::new();
+    let made = compile(&[directory.to_path_buf()], Compiler::Builtin, &mut found);
+    found.sort();
+    let said = found
+        .render(false)
+        .replace(&format!("{}/", directory.display()), "");
+    if let Some(made) = &made {
+        let mut set = FileDescriptorSet::new();
+        set.file = made.files().to_vec();
+        let bytes = set.write_to_bytes().unwrap();
+        fs::write(format!("{}.ours", directory.display()), bytes).unwrap();
+    }
+    (made.is_some(), said)
+}

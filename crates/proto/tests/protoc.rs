@@ -1,0 +1,285 @@
+//! protoc as the second front end, and as the judge of the first.
+//!
+//! Set `GATEWAY_TEST_PROTOC` to a protoc program's path; without it these tests say so and pass.
+
+mod judge;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use gateway_diagnostic::Diagnostics;
+use gateway_proto::{Compiler, Descriptors, compile};
+
+fn protoc() -> Option<PathBuf> {
+    let path = std::env::var_os("GATEWAY_TEST_PROTOC").map(PathBuf::from);
+    if path.is_none() {
+        eprintln!("skipped: GATEWAY_TEST_PROTOC does not name a protoc program");
+    }
+    path
+}
+
+/// Runs this test program again, alone, with a PATH of its own: the PATH belongs to a process.
+fn alone(test: &str, path: &Path) -> bool {
+    if std::env::var_os("GATEWAY_TEST_ALONE").is_some() {
+        return false;
+    }
+    let rest = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = [path.to_path_buf()]
+        .into_iter()
+        .chain(std::env::split_paths(&rest));
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env("PATH", std::env::join_paths(dirs).unwrap())
+        .env("GATEWAY_TEST_ALONE", "1")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    true
+}
+
+/// A directory with the protoc under its name.
+fn directory_of(protoc: &Path) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", protoc.display());
+    let path = directory.path().join("protoc");
+    fs::write(&path, script).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    directory
+}
+
+fn run(root: &Path, compiler: Compiler) -> (Option<Descriptors>, String) {
+    let mut found = Diagnostics::new();
+    let made = compile(&[root.to_path_buf()], compiler, &mut found);
+    found.sort();
+    let text = found
+        .render(false)
+        .replace(&format!("{}/", root.display()), "");
+    (made, text)
+}
+
+/// What protoc takes and the built-in compiler doesn't.
+const STRICTER: &[&str] = &[
+    // A descriptor's texts must be UTF-8.
+    "default_string_377",
+    "escape_u_large",
+    "lone_surrogate_name",
+    // And so must be the file, but for its comments.
+    "not_utf8_bytes_default",
+    // protoc drops the rest of the value in silence.
+    "aggregate_hash_comment",
+    // What protoc itself refuses without the brackets.
+    "option_map_entry_in_brackets",
+    "option_uninterpreted_in_brackets",
+];
+
+fn copy(from: &Path, to: &Path) {
+    if !from.is_dir() {
+        fs::copy(from, to).unwrap();
+        return;
+    }
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        copy(&entry.path(), &to.join(entry.file_name()));
+    }
+}
+
+#[test]
+fn both_compilers_make_the_same_of_the_valid_files() {
+    let Some(python) = judge::python() else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let all = directory.path().join("valid");
+    copy(Path::new("tests/protos/valid"), &all);
+    let judged = judge::judge(&python, vec![all]);
+    assert!(judged[0].ours, "{}", judged[0].ours_said);
+    assert!(judged[0].theirs, "{}", judged[0].theirs_said);
+    assert_eq!(
+        judged[0].different,
+        [] as [&str; 0],
+        "{}",
+        judged[0].different.join("\n")
+    );
+}
+
+#[test]
+fn both_compilers_reject_the_invalid_files_at_the_same_lines() {
+    let Some(python) = judge::python() else {
+        return;
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let mut cases = Vec::new();
+    for entry in fs::read_dir("tests/protos/invalid").unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "stderr") {
+            continue;
+        }
+        let case = directory.path().join(path.file_stem().unwrap());
+        fs::create_dir_all(&case).unwrap();
+        let to = if path.is_dir() {
+            case.clone()
+        } else {
+            case.join(path.file_name().unwrap())
+        };
+        copy(&path, &to);
+        cases.push(case);
+    }
+    assert!(cases.len() >= 300, "{} cases", cases.len());
+    let mut wrong = Vec::new();
+    let mut elsewhere = Vec::new();
+    for case in judge::judge(&python, cases) {
+        let name = case.directory.file_name().unwrap().to_str().unwrap();
+        let stricter = STRICTER.contains(&name);
+        if case.ours || case.theirs != stricter || case.theirs_said == judge::CRASHED {
+            wrong.push(format!(
+                "{name}: ours {} theirs {}\n{}{}",
+                case.ours, case.theirs, case.ours_said, case.theirs_said
+            ));
+        } else if !stricter && !same_line(name, &case) {
+            wrong.push(format!(
+                "{name}: lines\n{}{}",
+                case.ours_said, case.theirs_said
+            ));
+        }
+        let theirs = their_places(&case);
+        let mut ours = our_places(&case.ours_said).into_iter();
+        if !theirs.is_empty() && !ours.any(|at| theirs.contains(&at)) {
+            elsewhere.push(name.to_owned());
+        }
+    }
+    // protoc often tells where a statement starts, or ends.
+    eprintln!(
+        "at other columns of the same lines: {}",
+        elsewhere.join(" ")
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A place: file, line, column.
+type At = (String, usize, usize);
+
+/// Conflicts of which protoc tells one side and we the other, with protoc's in a note.
+const OTHER_SIDE: &[&str] = &[
+    "extension_number_twice",
+    "extension_range_reserved",
+    "extension_ranges_overlap",
+    "reserved_enum_number",
+    "reserved_number",
+    "reserved_overlap",
+];
+
+/// Of which we tell more than protoc, which stops earlier.
+const MORE: &[&str] = &["broken_import", "number_range", "semicolons_forgotten"];
+
+/// Whether protoc tells of the lines that we do.
+fn same_line(name: &str, case: &judge::Judged) -> bool {
+    let theirs = their_places(case);
+    let ours = our_places(&case.ours_said);
+    let line = |(file, line, _): &At| (file.clone(), *line);
+    let lines: Vec<_> = theirs.iter().map(line).collect();
+    let mut known = ours.iter().map(|at| lines.contains(&line(at)));
+    match () {
+        () if theirs.is_empty() => true,
+        () if OTHER_SIDE.contains(&name) => theirs
+            .iter()
+            .all(|(file, line, _)| case.ours_said.contains(&format!(" at {file}:{line}:"))),
+        () if MORE.contains(&name) => known.any(|known| known),
+        () => known.all(|known| known),
+    }
+}
+
+/// Where the faults are, notes not counted.
+fn our_places(said: &str) -> Vec<At> {
+    let arrows = said.lines().filter_map(|line| {
+        let mut parts = line.trim_start().strip_prefix("--> ")?.rsplitn(3, ':');
+        let (column, line, file) = (parts.next()?, parts.next()?, parts.next()?);
+        Some((file.to_owned(), line.parse().ok()?, column.parse().ok()?))
+    });
+    arrows.collect()
+}
+
+fn their_places(case: &judge::Judged) -> Vec<At> {
+    let places = case.theirs_said.lines().filter_map(|line| {
+        let mut parts = line.splitn(4, ':');
+        let (file, line, column) = (parts.next()?, parts.next()?, parts.next()?);
+        let (line, column): (usize, usize) = (line.parse().ok()?, column.parse().ok()?);
+        let text = fs::read(case.directory.join(file)).ok()?;
+        // The file's start or end stand for no place at all.
+        let lines = String::from_utf8_lossy(&text).lines().count();
+        let placed = (line, column) != (1, 1) && line <= lines;
+        placed.then(|| (file.to_owned(), line, column))
+    });
+    places.collect()
+}
+
+#[test]
+fn protoc_reads_editions_and_its_places_are_the_files() {
+    let Some(protoc) = protoc() else { return };
+    let directory = directory_of(&protoc);
+    if alone(
+        "protoc_reads_editions_and_its_places_are_the_files",
+        directory.path(),
+    ) {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("e.proto");
+    fs::write(&path, "edition = \"2023\";\nimport \"google/protobuf/timestamp.proto\";\nmessage E { google.protobuf.Timestamp at = 1; }").unwrap();
+    let (made, said) = run(root.path(), Compiler::Protoc);
+    assert_eq!(said, "");
+    let made = made.unwrap();
+    assert_eq!(made.files()[1].syntax(), "editions");
+    assert_eq!(made.place_of("E").unwrap().line, 3);
+
+    fs::write(
+        &path,
+        "syntax = \"proto3\";\n\n\tmessage A { Nothing n = 1; }\n",
+    )
+    .unwrap();
+    let (made, said) = run(root.path(), Compiler::Protoc);
+    assert!(made.is_none());
+    assert_eq!(
+        said,
+        "error: \"Nothing\" is not defined
+ --> e.proto:3:14
+  |
+3 |  message A { Nothing n = 1; }
+  |              ^^^^^^^
+"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn no_protoc_on_the_path_is_said() {
+    if alone_without_protoc("no_protoc_on_the_path_is_said") {
+        return;
+    }
+    let (made, said) = run(Path::new("tests/protos/valid"), Compiler::Protoc);
+    assert!(made.is_none());
+    assert!(
+        said.starts_with("error: there is no protoc on the PATH"),
+        "{said}"
+    );
+}
+
+#[cfg(unix)]
+fn alone_without_protoc(test: &str) -> bool {
+    if std::env::var_os("GATEWAY_TEST_ALONE").is_some() {
+        return false;
+    }
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env("PATH", "/nowhere")
+        .env("GATEWAY_TEST_ALONE", "1")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    true
+}

@@ -1,0 +1,209 @@
+//! What checking a payload costs, beside decoders of the same bytes in the same run: `cargo bench --bench walk`,
+//! or `cargo bench --bench walk -- json` for one encoding or payload.
+//!
+//! Prints a table for docs/benchmarks.md: the median of a processor's time that a payload takes, how far the quarters of the rounds lie
+//! apart, and each decoder's time as a multiple of the walk's. All decoders of a payload take turns, so that
+//! what else the machine does falls on all alike.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gateway_schema::{Encoding, Options, Schema, Table};
+use prost_reflect::DynamicMessage;
+use protobuf::Message as _;
+use protobuf::descriptor::FileDescriptorSet;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+/// Rounds of each decoder, of which the median counts.
+const ROUNDS: usize = 41;
+
+/// How long a round takes.
+const ROUND: Duration = Duration::from_millis(5);
+
+/// In every form that the decoders want.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+struct Person {
+    #[prost(int64, tag = "1")]
+    id: i64,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(string, tag = "3")]
+    email: String,
+    #[prost(int32, repeated, tag = "4")]
+    scores: Vec<i32>,
+    #[prost(bool, tag = "5")]
+    active: bool,
+    #[prost(double, tag = "6")]
+    height: f64,
+    #[prost(message, repeated, tag = "7")]
+    friends: Vec<Person>,
+}
+
+fn person(friends: usize) -> Person {
+    Person {
+        id: 1_234_567,
+        name: "Ada Lovelace".to_owned(),
+        email: "ada@example.org".to_owned(),
+        scores: vec![1, 20, 300, 4000],
+        active: true,
+        height: 1.65,
+        friends: (0..friends).map(|_| person(0)).collect(),
+    }
+}
+
+/// Persons within persons, as deep as people nest: about 1 KB.
+fn nested(levels: usize) -> Person {
+    let mut outer = person(1);
+    if levels > 0 {
+        outer.friends.push(nested(levels - 1));
+    }
+    outer
+}
+
+/// A person of one long text that isn't ASCII.
+fn author(bytes: usize) -> Person {
+    let text = "Zażółć gęślą jaźń. ";
+    Person {
+        name: text.repeat(bytes / text.len()),
+        ..person(0)
+    }
+}
+
+type Decoder<'a> = (&'a str, Box<dyn FnMut(&[u8]) -> bool + 'a>);
+
+fn main() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/upb");
+    let mut compiler = protox::Compiler::new([directory]).unwrap();
+    compiler.open_file("demo.proto").unwrap();
+    let set = FileDescriptorSet::parse_from_bytes(&compiler.encode_file_descriptor_set()).unwrap();
+    let table = Arc::new(Table::build(&set.file).unwrap());
+    let id = table.message("demo.Person").unwrap();
+    let schema = |encoding| Schema::new(encoding, Arc::clone(&table), id, Options::default());
+    let pool = compiler.descriptor_pool();
+    let reflected = pool.get_message_by_name("demo.Person").unwrap();
+    let file = protobuf::reflect::FileDescriptor::new_dynamic(set.file[0].clone(), &[]).unwrap();
+    let dynamic = file.message_by_package_relative_name("Person").unwrap();
+
+    let walk = |encoding| -> Decoder<'static> {
+        let schema: Schema = schema(encoding);
+        (
+            "**the walk**",
+            Box::new(move |bytes: &[u8]| schema.check(bytes, 100).is_ok()),
+        )
+    };
+    println!("| encoding | payload | decoder | time | ± | GB/s | × the walk |");
+    println!("|---|---:|---|---:|---:|---:|---:|");
+    for (what, person) in [
+        ("small", person(0)),
+        ("nested", nested(7)),
+        ("repeated", person(1150)),
+        ("text", author(64 << 10)),
+    ] {
+        let protobuf = prost::Message::encode_to_vec(&person);
+        measure(
+            "protobuf",
+            what,
+            &protobuf,
+            &mut [
+                walk(Encoding::Protobuf),
+                ("upb (`protobuf` 4)", Box::new(bench_upb::reads)),
+                (
+                    "prost, generated",
+                    Box::new(|bytes| <Person as prost::Message>::decode(bytes).is_ok()),
+                ),
+                (
+                    "prost-reflect, dynamic",
+                    Box::new(|bytes| DynamicMessage::decode(reflected.clone(), bytes).is_ok()),
+                ),
+                (
+                    "rust-protobuf, dynamic",
+                    Box::new(|bytes| dynamic.parse_from_bytes(bytes).is_ok()),
+                ),
+            ],
+        );
+        for (layout, bytes) in [
+            ("msgpack, map", rmp_serde::to_vec_named(&person).unwrap()),
+            ("msgpack, array", rmp_serde::to_vec(&person).unwrap()),
+        ] {
+            measure(
+                layout,
+                what,
+                &bytes,
+                &mut [
+                    walk(Encoding::Msgpack),
+                    (
+                        "rmp-serde, IgnoredAny",
+                        Box::new(|bytes| rmp_serde::from_slice::<IgnoredAny>(bytes).is_ok()),
+                    ),
+                    (
+                        "rmp-serde, struct",
+                        Box::new(|bytes| rmp_serde::from_slice::<Person>(bytes).is_ok()),
+                    ),
+                ],
+            );
+        }
+        measure(
+            "json",
+            what,
+            &serde_json::to_vec(&person).unwrap(),
+            &mut [
+                walk(Encoding::Json),
+                (
+                    "serde_json, IgnoredAny",
+                    Box::new(|bytes| serde_json::from_slice::<IgnoredAny>(bytes).is_ok()),
+                ),
+                (
+                    "serde_json, struct",
+                    Box::new(|bytes| serde_json::from_slice::<Person>(bytes).is_ok()),
+                ),
+            ],
+        );
+    }
+}
+
+/// What this thread has had of a processor so far.
+fn cpu_time() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(spent.tv_sec as u64, spent.tv_nsec as u32)
+}
+
+/// Prints a row for each decoder of `bytes`.
+fn measure(encoding: &str, what: &str, bytes: &[u8], decoders: &mut [Decoder]) {
+    let wanted = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    if wanted.is_some_and(|wanted| !encoding.contains(&wanted) && !what.contains(&wanted)) {
+        return;
+    }
+    let mut rounds = vec![Vec::with_capacity(ROUNDS); decoders.len()];
+    for _ in 0..ROUNDS {
+        for ((name, decode), nanos) in decoders.iter_mut().zip(&mut rounds) {
+            let (start, cpu) = (Instant::now(), cpu_time());
+            let mut turns = 0u32;
+            while start.elapsed() < ROUND {
+                for _ in 0..1 + 10_000 / bytes.len() {
+                    assert!(decode(black_box(bytes)), "{name}");
+                    turns += 1;
+                }
+            }
+            let spent = cpu_time() - cpu;
+            nanos.push(spent.as_nanos() as f64 / f64::from(turns));
+        }
+    }
+    let mut walk = None;
+    for ((name, _), nanos) in decoders.iter().zip(&mut rounds) {
+        nanos.sort_by(f64::total_cmp);
+        let quarter = |n: usize| nanos[ROUNDS * n / 4];
+        let median = quarter(2);
+        let walk = *walk.get_or_insert(median);
+        println!(
+            "| {encoding} | {what}, {} B | {name} | {median:.0} ns | {:.0} % | {:.2} | {:.2} |",
+            bytes.len(),
+            (quarter(3) - quarter(1)) / median * 50.0,
+            bytes.len() as f64 / median,
+            median / walk,
+        );
+    }
+}

@@ -1,0 +1,178 @@
+//! `buf.validate`: the rules that a `.proto` lays down beside types and structure.
+//!
+//! A [`Ruler`] is made once per generation from descriptors (`load.rs`), which is where bad rules are found;
+//! a schema whose message carries rules, itself or below, has a share in it. Only what a walk has passed is
+//! held against rules, and only in schemas that have some: the payload becomes a dynamic message, which
+//! prost-protovalidate judges. What that may cost is bounded by the payload's size and, before CEL runs, by
+//! an estimate of its steps (`cost.rs`). Nothing in here can panic past [`Rules::check`].
+
+mod bounds;
+mod cost;
+mod expressions;
+mod load;
+mod told;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use prost_protovalidate::{Error, ValidationOption, Validator};
+use prost_reflect::{DynamicMessage, MapKey, MessageDescriptor, Value};
+
+use super::violation::{Checked, Fault, MOST, Step, Violation};
+use super::{Encoding, Schema, json, msgpack, protobuf};
+use cost::Cost;
+use gateway_proto::reason;
+
+/// Levels that a message may have if it is held against rules: what prost decodes, and what the
+/// evaluation of rules, which recurses once a level, takes on a thread of 2 MiB.
+pub(super) const MAX_DEPTH: u32 = 100;
+
+/// The rules of one generation's messages.
+pub struct Ruler {
+    pool: prost_reflect::DescriptorPool,
+    validator: Validator,
+    /// Of each message that schemas may be of.
+    costs: HashMap<String, Cost>,
+}
+
+impl fmt::Debug for Ruler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ruler").finish_non_exhaustive()
+    }
+}
+
+/// A schema's share of a [`Ruler`].
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    ruler: Arc<Ruler>,
+    message: MessageDescriptor,
+    /// Of the dearest rule at or below the message.
+    cost: Cost,
+    /// Larger payloads are refused.
+    bytes: u64,
+}
+
+impl Ruler {
+    /// The rules for payloads of `message`, of at most so many bytes; none if it wasn't built for this message.
+    pub(super) fn rules(self: &Arc<Self>, message: &str, bytes: u64) -> Option<Rules> {
+        Some(Rules {
+            cost: *self.costs.get(message)?,
+            ruler: Arc::clone(self),
+            message: self.pool.get_message_by_name(message)?,
+            bytes,
+        })
+    }
+}
+
+impl Rules {
+    /// The first rule that `payload`, which fits `schema` otherwise, breaks.
+    pub fn check(&self, schema: &Schema, payload: &[u8]) -> Result<(), Violation> {
+        if payload.len() as u64 > self.bytes {
+            let expected = format!("at most {} bytes, for it has rules", self.bytes);
+            let found = format!("{}", payload.len());
+            return Err(told::unjudged(expected, found));
+        }
+        // The last line of defence: what libraries promise and break stops here, and turns the payload down.
+        let judged = catch_unwind(AssertUnwindSafe(|| self.judge(schema, payload)));
+        judged.unwrap_or_else(|panic| {
+            let found = format!("a failure of theirs: {}", reason(&*panic));
+            Err(told::unjudged("what its rules can be held against", found))
+        })
+    }
+
+    fn judge(&self, schema: &Schema, payload: &[u8]) -> Result<(), Violation> {
+        let message = match schema.encoding {
+            Encoding::Protobuf => DynamicMessage::decode(self.message.clone(), payload)
+                .map_err(|error| told::unjudged(DECODABLE, error.to_string()))?,
+            Encoding::Msgpack => msgpack::values(schema, payload, &self.message)
+                .map_err(|fault| fault.into_violation(false))?,
+            Encoding::Json => json::values(schema, payload, &self.message)
+                .map_err(|fault| fault.into_violation(false))?,
+        };
+        if !self.cost.affordable(values(&message)) {
+            let expected = "fewer values, for its rules loop over them".to_owned();
+            let found = format!("{}", values(&message));
+            return Err(told::unjudged(expected, found));
+        }
+        let all = schema.options.all_violations;
+        let options: &[_] = if all {
+            &[]
+        } else {
+            &[ValidationOption::FailFast]
+        };
+        match self.ruler.validator.validate_with(&message, options) {
+            Ok(()) => Ok(()),
+            Err(Error::Validation(broken)) => {
+                let broken = broken.violations().iter().take(MOST);
+                let offset = match schema.encoding {
+                    Encoding::Protobuf => protobuf::offset,
+                    Encoding::Msgpack => msgpack::offset,
+                    Encoding::Json => json::offset,
+                };
+                let place = |path: &[Step]| offset(schema, payload, path);
+                let mut told = broken.map(|broken| told::broken(&self.message, broken, place));
+                let Some(mut first) = told.next() else {
+                    return Ok(());
+                };
+                first.others = all.then(|| told.collect());
+                Err(first)
+            }
+            Err(error) => Err(told::unjudged(
+                "what its rules can be held against",
+                error.to_string(),
+            )),
+        }
+    }
+}
+
+const DECODABLE: &str = "a message of at most 100 levels with strings in UTF-8, for it has rules";
+
+/// What rules may have to look at: every value in a list or map and every field, and a part for each 64
+/// bytes of text.
+fn values(message: &DynamicMessage) -> u64 {
+    message.fields().map(|(_, value)| values_in(value)).sum()
+}
+
+fn values_in(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => 1 + text.len() as u64 / 64,
+        Value::Bytes(bytes) => 1 + bytes.len() as u64 / 64,
+        Value::Message(message) => 1 + values(message),
+        Value::List(list) => list.iter().map(values_in).sum(),
+        Value::Map(map) => map.values().map(values_in).sum(),
+        _ => 1,
+    }
+}
+
+/// The depth left one level further down.
+pub(super) fn deeper(depth: u32, at: usize) -> Checked<u32> {
+    let too_deep = || {
+        let expected = format!("at most {MAX_DEPTH} levels, for it has rules");
+        Fault::new(at, expected, "one more")
+    };
+    depth.checked_sub(1).ok_or_else(too_deep)
+}
+
+/// The descriptors of walk and rules are of the same files, so the value's kind is the field's; if ever it
+/// isn't, what it means isn't known, and nothing passes.
+pub(super) fn set(made: &mut DynamicMessage, number: u32, value: Value) -> Checked<()> {
+    let set = made.try_set_field_by_number(number, value);
+    set.map_err(|error| Fault::new(0, FITTING, error.to_string()))
+}
+
+/// A value as a key of a map.
+pub(super) fn map_key(value: Value) -> Checked<MapKey> {
+    Ok(match value {
+        Value::Bool(key) => MapKey::Bool(key),
+        Value::I32(key) => MapKey::I32(key),
+        Value::I64(key) => MapKey::I64(key),
+        Value::U32(key) => MapKey::U32(key),
+        Value::U64(key) => MapKey::U64(key),
+        Value::String(key) => MapKey::String(key),
+        other => return Err(Fault::new(0, FITTING, format!("the key {other:?}"))),
+    })
+}
+
+const FITTING: &str = "a value that its rules can be held against";

@@ -1,0 +1,291 @@
+//! Descriptors → [`Ruler`], or what is wrong with the rules, each at its place.
+//!
+//! prost-protovalidate compiles a type's rules when it first meets it, and says then what it can't compile.
+//! So an empty message of each type is held against its rules here, field by field.
+
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use ::protobuf::descriptor::{FileDescriptorProto, FileDescriptorSet};
+use ::protobuf::{Message as _, UnknownValueRef};
+use prost_protovalidate::{
+    Error, Filter, ValidationOption, Validator, ValidatorOption, normalize_edition_descriptor_set,
+};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor,
+};
+
+use super::cost::Cost;
+use super::{Ruler, bounds};
+use gateway_diagnostic::{Diagnostic, Diagnostics};
+use gateway_proto::{Descriptors, on_a_large_stack, reason};
+
+/// Message types at and below a schema with rules: the compilation of rules recurses from type to type, on a
+/// thread whose stack holds ten times as many. Large public schemas reach some 1,500.
+const MAX_TYPES: usize = 4_000;
+
+/// Fields of a message with bad rules that are tried one by one, to tell which: each takes time by the number
+/// of all.
+const MAX_FIELDS: usize = 1_000;
+
+/// The option that carries a field's rules.
+const RULES: &str = "buf.validate.field";
+
+/// The field of FileDescriptorProto that holds the imports for options alone.
+const OPTION_DEPENDENCY: u32 = 15;
+
+/// How prost-protovalidate says of a field that the fault is in its type.
+const OF_ITS_TYPE: &str = "failed to compile embedded type ";
+
+/// What the evaluation is about, of an empty message.
+struct Only {
+    /// This field, or the message itself.
+    field: Option<String>,
+}
+
+impl Filter for Only {
+    fn should_validate(&self, _: &DynamicMessage, _: &MessageDescriptor) -> bool {
+        self.field.is_none()
+    }
+
+    fn should_validate_field(&self, _: &DynamicMessage, field: &FieldDescriptor) -> bool {
+        self.field.as_deref() == Some(field.full_name())
+    }
+
+    fn should_validate_oneof(&self, _: &DynamicMessage, _: &OneofDescriptor) -> bool {
+        self.field.is_none()
+    }
+}
+
+impl Ruler {
+    /// The rules of these messages and of all that is below them. None: `found` says why.
+    pub fn build(
+        descriptors: &Descriptors,
+        roots: &[&str],
+        found: &mut Diagnostics,
+    ) -> Option<Self> {
+        on_a_large_stack(found, |found| Self::built(descriptors, roots, found)).flatten()
+    }
+
+    fn built(descriptors: &Descriptors, roots: &[&str], found: &mut Diagnostics) -> Option<Self> {
+        let read = catch_unwind(AssertUnwindSafe(|| Self::read(descriptors, roots)));
+        let mut ruler = match read.unwrap_or_else(|panic| Err(reason(&*panic))) {
+            Ok(ruler) => ruler,
+            Err(why) => {
+                let message = format!("the buf.validate rules can't be read: {why}");
+                found.push(Diagnostic {
+                    place: roots.iter().find_map(|root| descriptors.place_of(root)),
+                    ..Diagnostic::error(message)
+                });
+                return None;
+            }
+        };
+        let before = found.errors();
+        let mut types = Vec::new();
+        for root in roots {
+            let Some(message) = ruler.pool.get_message_by_name(root) else {
+                found.push(Diagnostic {
+                    place: descriptors.place_of(root),
+                    ..Diagnostic::error(format!("the buf.validate rules of {root} can't be read"))
+                });
+                continue;
+            };
+            if !below(message, &mut types) {
+                let message =
+                    format!("more than {MAX_TYPES} message types below {root}, which has rules");
+                let fault = Diagnostic::error(message);
+                let help = "rules are compiled for each: leave out what the route doesn't need";
+                found.push(Diagnostic {
+                    place: descriptors.place_of(root),
+                    ..fault.help(help)
+                });
+                return None;
+            }
+        }
+        bounds::check(&ruler.pool, &types, descriptors, found);
+        if found.errors() > before {
+            return None;
+        }
+        for message in &types {
+            ruler.try_out(message, descriptors, found);
+        }
+        if found.errors() > before {
+            return None;
+        }
+        let costs = roots.iter().filter_map(|root| {
+            let message = ruler.pool.get_message_by_name(root)?;
+            Some((root.to_string(), Cost::below(&ruler.pool, &message)))
+        });
+        ruler.costs = costs.collect();
+        Some(ruler)
+    }
+
+    fn read(descriptors: &Descriptors, roots: &[&str]) -> Result<Self, String> {
+        let bytes = encoded(descriptors, roots)?;
+        let pool = DescriptorPool::decode(&*bytes).map_err(|error| error.to_string())?;
+        if pool.get_extension_by_name(RULES).is_none() {
+            return Err(format!(
+                "an option has their number, and {RULES} is defined in none of the files"
+            ));
+        }
+        let rules = ValidatorOption::AdditionalDescriptorSetBytes(bytes);
+        let validator = Validator::with_options(&[rules]);
+        let costs = HashMap::new();
+        Ok(Self {
+            pool,
+            validator,
+            costs,
+        })
+    }
+
+    fn try_out(&self, message: &MessageDescriptor, of: &Descriptors, found: &mut Diagnostics) {
+        let name = message.full_name();
+        // Most are sound, which one look at all of it tells.
+        let Some(whole) = self.fault_of(message, &[]) else {
+            return;
+        };
+        if message.fields().len() > MAX_FIELDS {
+            found.push(Diagnostic {
+                place: of.place_of_rule(name, None),
+                ..told(whole, name)
+            });
+            return;
+        }
+        if let Some(fault) = self.fault(message, None) {
+            found.push(Diagnostic {
+                place: of.place_of_rule(name, None),
+                ..told(fault, name)
+            });
+        }
+        for field in message.fields() {
+            if let Some(fault) = self.fault(message, Some(&field)) {
+                let what = format!("{name}.{}", field.name());
+                found.push(Diagnostic {
+                    place: of.place_of_rule(name, Some(field.name())),
+                    ..told(fault, &what)
+                });
+            }
+        }
+    }
+
+    /// What rules of a message, or of one field, come to without any value: an error if they don't compile,
+    /// the reason if they can't be applied.
+    fn fault(&self, message: &MessageDescriptor, field: Option<&FieldDescriptor>) -> Option<Fault> {
+        let only = Only {
+            field: field.map(|field| field.full_name().to_owned()),
+        };
+        let options = [ValidationOption::Filter(Arc::new(only))];
+        self.fault_of(message, &options)
+            .filter(|fault| match fault {
+                // Told of the type itself, too.
+                Fault::Bad(cause) => !cause.starts_with(OF_ITS_TYPE),
+                Fault::Inapplicable(_) => true,
+            })
+    }
+
+    fn fault_of(&self, message: &MessageDescriptor, options: &[ValidationOption]) -> Option<Fault> {
+        let empty = DynamicMessage::new(message.clone());
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            self.validator.validate_with(&empty, options)
+        }));
+        match outcome {
+            Ok(Err(Error::Compilation(error))) => Some(Fault::Bad(error.cause)),
+            Ok(Err(Error::Runtime(error))) => Some(Fault::Inapplicable(error.cause)),
+            Ok(_) => None,
+            Err(panic) => Some(Fault::Bad(reason(&*panic))),
+        }
+    }
+}
+
+enum Fault {
+    Bad(String),
+    Inapplicable(String),
+}
+
+fn told(fault: Fault, what: &str) -> Diagnostic {
+    let (diagnostic, cause) = match fault {
+        Fault::Bad(cause) => (Diagnostic::error(format!("bad rules of {what}")), cause),
+        Fault::Inapplicable(cause) => {
+            let message = format!("the rules of {what} can't be applied to an empty one");
+            let warning = Diagnostic::warning(message).help(
+                "payloads that a rule can't be applied to are refused; does it name a field that isn't there?",
+            );
+            (warning, cause)
+        }
+    };
+    // Parsers draw what they mean below their first line.
+    let (first, rest) = cause.split_once('\n').unwrap_or((&cause, ""));
+    let message = format!("{}: {}", diagnostic.message, first.trim_end_matches(':'));
+    let diagnostic = Diagnostic {
+        message,
+        ..diagnostic
+    };
+    match rest {
+        "" => diagnostic,
+        rest => diagnostic.note(rest),
+    }
+}
+
+/// The files that these messages need, without what only people read, as prost-reflect can take them.
+fn encoded(descriptors: &Descriptors, roots: &[&str]) -> Result<Vec<u8>, String> {
+    let files = descriptors.files();
+    let by_name: HashMap<&str, usize> = (files.iter().enumerate())
+        .map(|(index, file)| (file.name(), index))
+        .collect();
+    let start = roots.iter().filter_map(|name| descriptors.file_of(name));
+    let mut open: Vec<&str> = start.map(FileDescriptorProto::name).collect();
+    let mut needed = HashSet::new();
+    while let Some(index) = open.pop().and_then(|name| by_name.get(name)) {
+        if needed.insert(*index) {
+            open.extend(imports(&files[*index]));
+        }
+    }
+    let mut set = FileDescriptorSet::new();
+    for (index, file) in files.iter().enumerate() {
+        if needed.contains(&index) {
+            let mut file = file.clone();
+            file.source_code_info = None.into();
+            set.file.push(file);
+        }
+    }
+    let bytes = set.write_to_bytes().map_err(|error| error.to_string())?;
+    Ok(normalize_edition_descriptor_set(&bytes))
+}
+
+/// What a file imports, those for its options alone included, which the descriptor model doesn't know.
+fn imports(file: &FileDescriptorProto) -> impl Iterator<Item = &str> {
+    let unknown = file.special_fields.unknown_fields().into_iter();
+    let options = unknown.filter_map(|field| match field {
+        (OPTION_DEPENDENCY, UnknownValueRef::LengthDelimited(name)) => {
+            std::str::from_utf8(name).ok()
+        }
+        _ => None,
+    });
+    file.dependency.iter().map(String::as_str).chain(options)
+}
+
+/// Adds `root` and the types below it that aren't in `types`; false if there are too many.
+fn below(root: MessageDescriptor, types: &mut Vec<MessageDescriptor>) -> bool {
+    let mut seen: HashSet<String> = types.iter().map(|it| it.full_name().to_owned()).collect();
+    let known = seen.len();
+    let mut open = vec![root];
+    while let Some(message) = open.pop() {
+        if !seen.insert(message.full_name().to_owned()) {
+            continue;
+        }
+        if seen.len() - known > MAX_TYPES {
+            return false;
+        }
+        let kinds = message.fields().map(|field| field.kind());
+        open.extend(kinds.filter_map(|kind| match kind {
+            Kind::Message(inner) => Some(inner),
+            _ => None,
+        }));
+        // A map's entries have no rules of their own.
+        if !message.is_map_entry() {
+            types.push(message);
+        }
+    }
+    true
+}

@@ -1,0 +1,444 @@
+//! All messages and enums of one generation of `.proto` files, flat, as the walks read them.
+//!
+//! A [`Table`] is made once (`build.rs`), shared by every schema of a snapshot, and never changes.
+//! It owns what a walk asks for at every field: by number, by name, by place. It holds indices
+//! instead of names and knows no encoding's bytes.
+
+mod build;
+
+use std::ops::Index;
+
+use rustc_hash::FxHashMap;
+
+use super::needs::Needs;
+use super::text::first_bytes;
+
+/// Field numbers below this are looked up in an array, larger ones by binary search: all that people
+/// usually give, in half a kilobyte.
+const DENSE_NUMBERS: u32 = 256;
+
+/// Stands for "no such field" in the dense lookup.
+const NONE: u16 = u16::MAX;
+
+/// All messages and enums of one generation.
+#[derive(Debug, Default)]
+pub struct Table {
+    pub(super) messages: Vec<Message>,
+    pub(super) enums: Vec<Enum>,
+    pub(super) by_name: FxHashMap<String, MessageId>,
+}
+
+/// A message type of a [`Table`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(pub(super) u32);
+
+/// An enum of a [`Table`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EnumId(pub u32);
+
+impl Table {
+    /// The message of this fully qualified name, `pkg.Message`.
+    pub fn message(&self, full_name: &str) -> Option<MessageId> {
+        self.by_name.get(full_name).copied()
+    }
+
+    /// The fully qualified names of all messages that a schema can name, in no order.
+    pub fn message_names(&self) -> impl Iterator<Item = &str> {
+        let named = self.messages.iter().filter(|message| !message.map_entry);
+        named.map(|message| &*message.name)
+    }
+
+    /// The fully qualified name of a message.
+    pub fn name(&self, id: MessageId) -> &str {
+        &self[id].name
+    }
+}
+
+impl Index<MessageId> for Table {
+    type Output = Message;
+
+    #[inline]
+    fn index(&self, id: MessageId) -> &Message {
+        &self.messages[id.0 as usize]
+    }
+}
+
+impl Index<EnumId> for Table {
+    type Output = Enum;
+
+    #[inline]
+    fn index(&self, id: EnumId) -> &Enum {
+        &self.enums[id.0 as usize]
+    }
+}
+
+/// One message type.
+#[derive(Debug)]
+pub struct Message {
+    pub(super) name: Box<str>,
+    pub(super) form: Form,
+    pub(super) map_entry: bool,
+    /// `message_set_wire_format`: its items come in groups that no field describes.
+    pub(super) message_set: bool,
+    /// Ascending by number; a field's place here is its index.
+    pub(super) fields: Box<[Field]>,
+    /// In declaration order, extensions left out: the places of MessagePack's array layout.
+    pub(super) declared: Box<[u32]>,
+    /// Its own proto2 `required` fields.
+    pub(super) needs: Needs,
+    /// By the byte, what follows a protobuf tag of one byte.
+    pub(super) plain: Box<[Plain]>,
+    dense: Box<[u16]>,
+    names: FxHashMap<Box<str>, u32>,
+}
+
+impl Message {
+    /// `fields` in declaration order, the extensions (named `[…]`) after them.
+    pub(super) fn new(name: &str, form: Form, mut fields: Vec<Field>) -> Self {
+        let declared = (fields.iter())
+            .filter(|field| !field.name.starts_with('['))
+            .map(|field| field.number)
+            .collect::<Vec<_>>();
+        fields.sort_by_key(|field| field.number);
+        let index_of = |number: u32| fields.partition_point(|field| field.number < number) as u32;
+        let declared: Box<[u32]> = declared.into_iter().map(index_of).collect();
+        for (place, &index) in (0..).zip(&declared) {
+            if let Some(field) = fields.get_mut(index as usize) {
+                field.place = place;
+            }
+        }
+
+        let numbers = fields.iter().map(|field| field.number);
+        let small = numbers.filter(|number| *number < DENSE_NUMBERS).max();
+        let mut dense = vec![NONE; small.map_or(0, |number| number as usize + 1)];
+        let mut needs = Needs::default();
+        let mut names = FxHashMap::default();
+        for (index, field) in (0u32..).zip(&fields) {
+            if let Some(slot) = dense.get_mut(field.number as usize) {
+                *slot = index as u16;
+            }
+            if field.required {
+                needs.require(index);
+            }
+            names.insert(field.name.clone(), index);
+        }
+        // A name as written in the file is stronger than another field's JSON name.
+        for (index, field) in (0u32..).zip(&mut fields) {
+            if *names.entry(field.json_name.clone()).or_insert(index) != index {
+                field.json_name = field.name.clone();
+            }
+        }
+        Self {
+            name: name.into(),
+            form,
+            map_entry: false,
+            message_set: false,
+            plain: plain(&fields),
+            fields: fields.into(),
+            declared,
+            needs,
+            dense: dense.into(),
+            names,
+        }
+    }
+
+    /// The index of the field of this number.
+    #[inline]
+    pub(super) fn by_number(&self, number: u32) -> Option<u32> {
+        match self.dense.get(number as usize) {
+            Some(&NONE) => None,
+            Some(&index) => Some(u32::from(index)),
+            None if number < DENSE_NUMBERS => None,
+            None => {
+                let found = (self.fields).binary_search_by_key(&number, |field| field.number);
+                found.ok().map(|index| index as u32)
+            }
+        }
+    }
+
+    /// The index of the field of this name, as in the `.proto` or as in JSON.
+    #[inline]
+    pub(super) fn by_name(&self, name: &str) -> Option<u32> {
+        self.names.get(name).copied()
+    }
+
+    /// The index of the field declared at `place`, if it has this name.
+    #[inline]
+    pub(super) fn declared_as(&self, place: usize, name: &[u8]) -> Option<u32> {
+        let index = *self.declared.get(place)?;
+        let field = &self.fields[index as usize];
+        let same = field.is_named(name) || field.json_name.as_bytes() == name;
+        same.then_some(index)
+    }
+
+    /// The place after that of field `index`, in declaration order.
+    #[inline]
+    pub(super) fn place_after(&self, index: u32) -> usize {
+        self.fields[index as usize].place as usize + 1
+    }
+
+    /// The fields' names as in the `.proto`.
+    pub(super) fn field_names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|field| &*field.name)
+    }
+}
+
+/// What a protobuf walk may expect behind a tag, if the value is plain and nothing more is asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plain {
+    /// Nothing: the tag is read as any.
+    No,
+    Varint,
+    /// A varint, unless only known values pass.
+    Enum,
+    Eight,
+    Four,
+    Bytes,
+    Text,
+    /// A packed run of varints.
+    Run,
+    /// A message, which is walked.
+    Message,
+}
+
+/// By the byte of a one-byte tag.
+fn plain(fields: &[Field]) -> Box<[Plain]> {
+    let mut plain = Vec::new();
+    for field in fields.iter().filter(|field| field.number < 16) {
+        let tag = |wire: u8| (field.number as usize) << 3 | usize::from(wire);
+        plain.resize(tag(7) + 1, Plain::No);
+        plain[tag(field.wire)] = match (field.kind, field.wire) {
+            (Kind::String { utf8: true }, _) => Plain::Text,
+            (Kind::String { utf8: false } | Kind::Bytes, _) => Plain::Bytes,
+            (Kind::Enum(_), _) => Plain::Enum,
+            (Kind::Message(_), _) => Plain::Message,
+            (Kind::Group(_), _) => Plain::No,
+            (_, wire::I64) => Plain::Eight,
+            (_, wire::I32) => Plain::Four,
+            _ => Plain::Varint,
+        };
+        if field.packable && plain[tag(field.wire)] == Plain::Varint {
+            plain[tag(wire::LEN)] = Plain::Run;
+        }
+    }
+    plain.into()
+}
+
+/// Messages that MessagePack and JSON write in a form of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As its fields say.
+    Fields,
+    Timestamp,
+    Duration,
+    FieldMask,
+    Struct,
+    Value,
+    ListValue,
+    Any,
+    /// `google.protobuf.Int32Value` and its like: the bare value of its only field.
+    Wrapper,
+}
+
+/// One field of a message.
+#[derive(Debug)]
+pub struct Field {
+    pub(super) number: u32,
+    pub(super) kind: Kind,
+    pub(super) cardinality: Cardinality,
+    /// The wire type of one element.
+    pub(super) wire: u8,
+    /// Whether a packed run of elements is right, too.
+    pub(super) packable: bool,
+    pub(super) required: bool,
+    /// No presence: a writer leaves the default value out.
+    pub(super) implicit: bool,
+    /// Where it stands in [`Message::declared`]; an extension behind all of that.
+    pub(super) place: u32,
+    /// Which oneof of the message it belongs to.
+    pub(super) oneof: Option<u32>,
+    /// As in the `.proto`; `[pkg.name]` for an extension.
+    pub(super) name: Box<str>,
+    pub(super) key: Key,
+    pub(super) json_name: Box<str>,
+}
+
+impl Field {
+    #[inline]
+    fn is_named(&self, name: &[u8]) -> bool {
+        let own = self.name.as_bytes();
+        name.len() == own.len()
+            && first_bytes(name) == self.key.start
+            && (own.len() <= 8 || name[8..] == own[8..])
+    }
+
+    /// Whether `text` begins with the name; false if `text` has fewer than eight bytes, by which names are compared.
+    #[inline]
+    pub(super) fn begins(&self, text: &[u8]) -> bool {
+        let own = self.name.as_bytes();
+        text.first_chunk::<8>().is_some_and(|word| {
+            (u64::from_le_bytes(*word) ^ self.key.start) & self.key.mask == 0
+                && (own.len() <= 8 || text[8..].starts_with(&own[8..]))
+        })
+    }
+
+    /// Whether `text` begins with the name and a quote and a colon behind it, as the rest of a JSON
+    /// key does: how many bytes that is.
+    #[inline]
+    pub(super) fn key_in(&self, text: &[u8]) -> Option<usize> {
+        let (own, size) = (self.name.len(), self.name.len() + 2);
+        let same = self.begins(text) && text.get(own..size)? == b"\":";
+        same.then_some(size)
+    }
+}
+
+/// The first bytes of a name, to compare it by at once: a name is of letters, digits, `_`, `.`, `[` and
+/// `]`, so in JSON it is written as it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    /// See [`first_bytes`].
+    start: u64,
+    /// The bits of `start` that the name has.
+    mask: u64,
+}
+
+impl Key {
+    pub fn of(name: &str) -> Self {
+        let mask = match name.len() {
+            0..8 => (1 << (8 * name.len())) - 1,
+            _ => u64::MAX,
+        };
+        let start = first_bytes(name.as_bytes());
+        Self { start, mask }
+    }
+}
+
+/// How many elements a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cardinality {
+    Singular,
+    Repeated,
+    /// Its kind is the entry message: field 1 the key, field 2 the value.
+    Map,
+}
+
+/// What an element is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Double,
+    Float,
+    Int32,
+    Int64,
+    Uint32,
+    Uint64,
+    Sint32,
+    Sint64,
+    Fixed32,
+    Fixed64,
+    Sfixed32,
+    Sfixed64,
+    Bool,
+    /// With its UTF-8 checked by protobuf parsers, or not (proto2).
+    String {
+        utf8: bool,
+    },
+    Bytes,
+    Enum(EnumId),
+    Message(MessageId),
+    /// A message between START_GROUP and END_GROUP.
+    Group(MessageId),
+}
+
+/// The wire types of protobuf's tags.
+pub(super) mod wire {
+    pub const VARINT: u8 = 0;
+    pub const I64: u8 = 1;
+    pub const LEN: u8 = 2;
+    pub const START_GROUP: u8 = 3;
+    pub const END_GROUP: u8 = 4;
+    pub const I32: u8 = 5;
+
+    /// A wire type, for a sentence.
+    pub fn label(wire: u8) -> &'static str {
+        match wire {
+            VARINT => "a varint",
+            I64 => "a 64-bit value",
+            LEN => "a length-delimited value",
+            START_GROUP => "the start of a group",
+            END_GROUP => "the end of a group",
+            _ => "a 32-bit value",
+        }
+    }
+}
+
+impl Kind {
+    /// The wire type of one element.
+    pub fn wire(self) -> u8 {
+        match self {
+            Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => wire::I64,
+            Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => wire::I32,
+            Kind::String { .. } | Kind::Bytes | Kind::Message(_) => wire::LEN,
+            Kind::Group(_) => wire::START_GROUP,
+            _ => wire::VARINT,
+        }
+    }
+
+    /// The message type, if it is one.
+    pub fn message(self) -> Option<MessageId> {
+        match self {
+            Kind::Message(id) | Kind::Group(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// As people write it in a `.proto`.
+    pub fn label(self, table: &Table) -> &str {
+        match self {
+            Kind::Enum(id) => &table[id].name,
+            Kind::Message(id) | Kind::Group(id) => &table[id].name,
+            scalar => scalar.scalar_label(),
+        }
+    }
+
+    /// The same, where the names of messages and enums don't matter.
+    pub fn scalar_label(self) -> &'static str {
+        match self {
+            Kind::Double => "double",
+            Kind::Float => "float",
+            Kind::Int32 => "int32",
+            Kind::Int64 => "int64",
+            Kind::Uint32 => "uint32",
+            Kind::Uint64 => "uint64",
+            Kind::Sint32 => "sint32",
+            Kind::Sint64 => "sint64",
+            Kind::Fixed32 => "fixed32",
+            Kind::Fixed64 => "fixed64",
+            Kind::Sfixed32 => "sfixed32",
+            Kind::Sfixed64 => "sfixed64",
+            Kind::Bool => "bool",
+            Kind::String { .. } => "string",
+            Kind::Bytes => "bytes",
+            Kind::Enum(_) => "an enum",
+            Kind::Message(_) | Kind::Group(_) => "a message",
+        }
+    }
+}
+
+/// One enum type.
+#[derive(Debug)]
+pub struct Enum {
+    pub(super) name: Box<str>,
+    /// Knows only its own numbers; an open one takes any.
+    pub(super) closed: bool,
+    /// Ascending.
+    pub(super) numbers: Box<[i32]>,
+    pub(super) names: FxHashMap<Box<str>, i32>,
+    /// `google.protobuf.NullValue`: JSON writes it as null.
+    pub(super) null: bool,
+}
+
+impl Enum {
+    pub(super) fn knows(&self, number: i32) -> bool {
+        self.numbers.binary_search(&number).is_ok()
+    }
+}

@@ -1,0 +1,106 @@
+//! Payloads and what the gateway says of them, in bulk, for tests/differential/compare.py to hold other
+//! implementations against: `verdicts COUNT SEED DIRECTORY ENCODING:MESSAGE…`.
+//!
+//! On standard input come seeds: which schema (a byte), length (four bytes, little-endian), payload. On
+//! standard output go the seeds as they are, then COUNT mutations of them: schema, verdict, length,
+//! payload; for a verdict of [`WRONG`] the length and text of the violations follow, a line each.
+
+use std::io::{self, BufWriter, Read, Write};
+use std::sync::Arc;
+
+use gateway_diagnostic::Diagnostics;
+use gateway_proto::{Compiler, compile};
+use gateway_schema::{Encoding, Options, Schema, Table, Violation};
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use support::{Random, mutated};
+
+/// It passes.
+const RIGHT: u8 = 0;
+/// It fails.
+const WRONG: u8 = 1;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [count, seed, directory, schemas @ ..] = &arguments[..] else {
+        panic!("verdicts COUNT SEED DIRECTORY ENCODING:MESSAGE…");
+    };
+    let table = compiled(directory);
+    let schemas: Vec<Schema> = schemas.iter().map(|schema| named(&table, schema)).collect();
+    let seeds = seeds();
+    let mut random = Random(seed.parse::<u64>().unwrap() | 1);
+    let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    for (schema, payload) in &seeds {
+        tell(&mut out, *schema, &schemas, payload);
+    }
+    for _ in 0..count.parse().unwrap() {
+        let (schema, payload) = &seeds[random.below(seeds.len())];
+        tell(&mut out, *schema, &schemas, &mutated(payload, &mut random));
+    }
+    out.flush().unwrap();
+}
+
+/// All files' messages, by the gateway's own compiler.
+fn compiled(directory: &str) -> Arc<Table> {
+    let mut found = Diagnostics::new();
+    let descriptors = compile(&[directory.into()], Compiler::Builtin, &mut found);
+    let descriptors = descriptors.unwrap_or_else(|| panic!("{found}"));
+    Arc::new(Table::build(descriptors.files()).unwrap())
+}
+
+fn named(table: &Arc<Table>, schema: &str) -> Schema {
+    let (encoding, message) = schema.split_once(':').unwrap();
+    let encodings = [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json];
+    let encoding = encodings.into_iter().find(|it| it.label() == encoding);
+    let (encoding, root) = (encoding.unwrap(), table.message(message).unwrap());
+    let options = Options {
+        all_violations: true,
+        ..Options::default()
+    };
+    Schema::new(encoding, Arc::clone(table), root, options)
+}
+
+fn seeds() -> Vec<(u8, Vec<u8>)> {
+    let mut input = Vec::new();
+    io::stdin().read_to_end(&mut input).unwrap();
+    let mut rest = &input[..];
+    let mut seeds = Vec::new();
+    while let [schema, a, b, c, d, tail @ ..] = rest {
+        let (payload, tail) = tail.split_at(u32::from_le_bytes([*a, *b, *c, *d]) as usize);
+        seeds.push((*schema, payload.to_vec()));
+        rest = tail;
+    }
+    seeds
+}
+
+fn tell(out: &mut impl Write, index: u8, schemas: &[Schema], payload: &[u8]) {
+    let verdict = schemas[usize::from(index)].check(payload, 100);
+    let length = |bytes: &[u8]| (bytes.len() as u32).to_le_bytes();
+    let code = if verdict.is_ok() { RIGHT } else { WRONG };
+    out.write_all(&[index, code]).unwrap();
+    out.write_all(&length(payload)).unwrap();
+    out.write_all(payload).unwrap();
+    if let Err(first) = verdict {
+        let text = told(&first);
+        out.write_all(&length(text.as_bytes())).unwrap();
+        out.write_all(text.as_bytes()).unwrap();
+    }
+}
+
+/// Each on a line: path, expected, found and offset, with tabs between.
+fn told(first: &Violation) -> String {
+    let all = std::iter::once(first).chain(first.others.iter().flatten());
+    let line = |it: &Violation| {
+        let Violation {
+            path,
+            expected,
+            found,
+            offset,
+            ..
+        } = it;
+        format!("{path}\t{expected}\t{found}\t{offset}")
+    };
+    all.map(line).collect::<Vec<_>>().join("\n")
+}

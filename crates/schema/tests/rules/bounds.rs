@@ -1,0 +1,254 @@
+//! What rules and payloads may take.
+
+use super::*;
+
+#[test]
+fn nothing_in_a_payload_makes_rules_hang_or_fall() {
+    let ruled = Ruled::new(
+        "message M { repeated int32 n = 1; M m = 2; string s = 3;
+           option (buf.validate.message).cel = {id: \"gather\", message: \"m\", expression: \"this.n.filter(i, i >= 0).size() == this.n.size()\"};
+           option (buf.validate.message).cel = {id: \"divide\", message: \"m\", expression: \"this.s != 'x' || 1 / this.n.size() > 0\"}; }",
+    );
+    ruled.accepts(&json!({"n": [1, 2, 3]}));
+    ruled.refuses(&json!({"n": [1, -2, 3]}), "", "gather");
+    // So many that the gathering would take minutes.
+    let many = json!({"n": vec![1; 100_000]});
+    let started = std::time::Instant::now();
+    for (encoding, verdict) in ruled.check(&many) {
+        let told = verdict.expect_err(encoding);
+        assert!(
+            told.to_string().contains("loop over them"),
+            "{encoding}: {told}"
+        );
+    }
+    // The largest that is judged.
+    let most = json!({"n": vec![1; 2_000]});
+    ruled.accepts(&most);
+    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
+    // A rule that can't be applied refuses.
+    for (encoding, verdict) in ruled.check(&json!({"s": "x"})) {
+        let told = verdict.expect_err(encoding);
+        assert!(told.to_string().contains("divide"), "{encoding}: {told}");
+    }
+    // As deep as anything goes, on a thread's usual stack, and one level deeper.
+    let deep = |levels: usize| (0..levels).fold(json!({"n": [1]}), |inner, _| json!({"m": inner}));
+    let checked = std::thread::Builder::new()
+        .stack_size(2 << 20)
+        .spawn(move || {
+            let wire = |levels: usize| {
+                (0..levels).fold(b"\x0a\x01\x01".to_vec(), |inner, _| {
+                    let mut outer = vec![0x12];
+                    let mut n = inner.len();
+                    while n >= 0x80 {
+                        outer.push(n as u8 | 0x80);
+                        n >>= 7;
+                    }
+                    outer.push(n as u8);
+                    [outer, inner].concat()
+                })
+            };
+            let packed = |levels: usize| rmp_serde::to_vec(&deep(levels)).unwrap();
+            assert_eq!(ruled.protobuf.check(&wire(99), 1000), Ok(()));
+            assert_eq!(ruled.msgpack.check(&packed(99), 1000), Ok(()));
+            let json = |levels: usize| {
+                format!(
+                    "{}{{\"n\":[1]}}{}",
+                    "{\"m\":".repeat(levels),
+                    "}".repeat(levels)
+                )
+            };
+            assert_eq!(ruled.json.check(json(99).as_bytes(), 1000), Ok(()));
+            for levels in [102, 900] {
+                let told = ruled.protobuf.check(&wire(levels), 1000).unwrap_err();
+                assert!(told.to_string().contains("100 levels"), "{told}");
+                let told = ruled.json.check(json(levels).as_bytes(), 1000).unwrap_err();
+                assert!(told.to_string().contains("100 levels"), "{told}");
+                let told = ruled.msgpack.check(&packed(levels), 1000).unwrap_err();
+                assert!(told.to_string().contains("100 levels"), "{told}");
+            }
+            // Larger than rules are held against.
+            let large = [b"\x1a\x80\x80\x80\x01".to_vec(), vec![b'a'; 2 << 20]].concat();
+            let told = ruled.protobuf.check(&large, 1000).unwrap_err();
+            assert!(told.to_string().contains("at most 1048576 bytes"), "{told}");
+        });
+    checked.unwrap().join().unwrap();
+}
+
+/// Compiles the files below `directory` and builds the rules of `t.M`.
+fn load(directory: &Path) -> Result<(), Diagnostics> {
+    let mut found = Diagnostics::new();
+    let descriptors = compile(&[directory.to_owned()], Compiler::Builtin, &mut found);
+    let ruler = descriptors.and_then(|it| Ruler::build(&it, &["t.M"], &mut found));
+    ruler.map(drop).ok_or(found)
+}
+
+#[test]
+fn types_that_lead_into_each_other_without_end_overflow_nothing() {
+    let chain = |n: usize| {
+        let mut text = String::from("message M { M0 m = 1; }\n");
+        for i in 0..n {
+            let next = (i + 1) % n;
+            text.push_str(&format!("message M{i} {{ M{next} m = 1; int32 v = 2 [(buf.validate.field).int32.gt = 0]; }}\n"));
+        }
+        text
+    };
+    let build = |n: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("schemas/buf/validate")).unwrap();
+        fs::copy(
+            VALIDATE,
+            dir.path().join("schemas/buf/validate/validate.proto"),
+        )
+        .unwrap();
+        let text = format!(
+            "syntax = \"proto3\"; package t; import \"buf/validate/validate.proto\";\n{}",
+            chain(n)
+        );
+        fs::write(dir.path().join("schemas/t.proto"), text).unwrap();
+        load(&dir.path().join("schemas"))
+    };
+    assert!(build(3_500).is_ok());
+    let found = build(4_500).unwrap_err();
+    assert!(
+        found
+            .render(false)
+            .contains("more than 4000 message types below t.M"),
+        "{found}"
+    );
+}
+
+fn expression(text: &str) -> String {
+    format!(
+        "message M {{\n  int32 f = 1 [(buf.validate.field).cel = {{id: \"x\", message: \"m\", expression: \"{text}\"}}];\n  M m = 2;\n}}"
+    )
+}
+
+/// Neither a long expression nor a deep one gets as far as to be compiled or run.
+#[test]
+fn expressions_are_bounded_before_anything_recurses() {
+    for long in [
+        format!("this{} > 0", "+1".repeat(20_000)),
+        format!("this{} > 0", ".a".repeat(100_000)),
+        format!("{}true{}", "(".repeat(50_000), ")".repeat(50_000)),
+    ] {
+        let told = "bad rules of t.M.f: an expression of";
+        loading::bad(&expression(&long), &[(told, (3, 16))]);
+    }
+    for deep in [
+        format!("this{} > 0", "+1".repeat(4_990)),
+        format!("this{} > 0", ".a".repeat(4_990)),
+        format!("{}this > 0", "-1 - ".repeat(1_990)),
+    ] {
+        let told = "bad rules of t.M.f: an expression of more than 200 levels";
+        loading::bad(&expression(&deep), &[(told, (3, 16))]);
+    }
+    let predefined = format!(
+        "extend buf.validate.Int32Rules {{\n  bool odd = 80048952 [(buf.validate.predefined).cel = {{id: \"odd\", expression: \"this{} > 0\"}}];\n}}\nmessage M {{ int32 f = 1 [(buf.validate.field).int32.(odd) = true]; }}",
+        "+1".repeat(300)
+    );
+    let text = "edition = \"2023\"; package t; import \"buf/validate/validate.proto\";\n"
+        .to_owned()
+        + &predefined;
+    loading::bad(&text, &[("bad rules of t.odd: an expression", (3, 23))]);
+}
+
+/// The deepest, below the deepest message, on a thread's usual stack.
+#[test]
+fn the_deepest_expression_runs_anywhere() {
+    let deep = format!("this{} > 0", "+1".repeat(197));
+    let ruled = Ruled::new(&expression(&deep));
+    let nested = (0..98).fold(json!({"f": 1}), |inner, _| json!({"f": 1, "m": inner}));
+    let checked = std::thread::Builder::new()
+        .stack_size(2 << 20)
+        .spawn(move || {
+            let packed = rmp_serde::to_vec(&nested).unwrap();
+            assert_eq!(ruled.msgpack.check(&packed, 1000), Ok(()));
+        });
+    checked.unwrap().join().unwrap();
+    // Long without being deep: what is balanced.
+    let wide = vec!["this != 5"; 600].join(" && ");
+    Ruled::new(&expression(&wide)).refuses(&json!({"f": 5}), "f", "x");
+}
+
+#[test]
+fn all_rules_together_are_bounded() {
+    // Patterns of the largest size.
+    let fields = (1..=14).map(|n| {
+        format!(
+            "  string f{n} = {n} [(buf.validate.field).string.pattern = \"^\\\\w{{1,{}}}$\"];\n",
+            230 + n % 3
+        )
+    });
+    let text = format!("message M {{\n{}}}", fields.collect::<String>());
+    let told = "bad rules of t.M.f13: all patterns up to here become programs of more than 134217728 bytes";
+    loading::bad(&text, &[(told, (15, 20))]);
+    let fields = (1..=120).map(|n| {
+        let long = format!("this != '{}'", "x".repeat(9_900));
+        format!("  string f{n} = {n} [(buf.validate.field).cel = {{id: \"x\", expression: \"{long}\"}}];\n")
+    });
+    let text = format!("message M {{\n{}}}", fields.collect::<String>());
+    let told = "all expressions up to here take more than 1048576 bytes";
+    loading::bad(&text, &[(told, (108, 22))]);
+}
+
+/// Any within Any: as much time as the payload is long, not its square.
+#[test]
+fn what_lies_in_an_any_is_read_once() {
+    let ruled = Ruled::new(
+        "import \"google/protobuf/any.proto\"; message M { google.protobuf.Any any = 1; int32 f = 2 [(buf.validate.field).int32.gt = 0]; repeated int32 n = 3; }",
+    );
+    let nested = |levels: usize| {
+        let open = "{\"any\":{\"@type\":\"x/t.M\",\"f\":1,".repeat(levels);
+        let open = open.replace("\"f\":1,{\"any\"", "\"f\":1,\"any\"");
+        let numbers = vec!["1"; 200_000].join(",");
+        format!("{open}\"n\":[{numbers}]{},\"f\":1}}", "}".repeat(levels))
+    };
+    let time = |levels: usize| {
+        let payload = nested(levels);
+        let started = std::time::Instant::now();
+        assert_eq!(ruled.json.check(payload.as_bytes(), 1000), Ok(()));
+        started.elapsed()
+    };
+    time(1);
+    let (few, many) = (time(1), time(45));
+    assert!(many < few * 20, "{few:?} {many:?}");
+}
+
+/// As a reload loads: on a thread of the usual stack, whose process goes on.
+#[test]
+fn a_reload_refuses_what_is_too_long_or_deep() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("schemas/buf/validate")).unwrap();
+    let validate = dir.path().join("schemas/buf/validate/validate.proto");
+    fs::copy(VALIDATE, validate).unwrap();
+    for (text, told) in [
+        (format!("this{} > 0", "+1".repeat(190)), None),
+        (
+            format!("this{} > 0", "+1".repeat(4_900)),
+            Some("more than 200 levels"),
+        ),
+        (
+            format!("this{} > 0", "+1".repeat(20_000)),
+            Some("10000 are the most"),
+        ),
+    ] {
+        let text = format!(
+            "syntax = \"proto3\"; package t; import \"buf/validate/validate.proto\";\n{}",
+            expression(&text)
+        );
+        fs::write(dir.path().join("schemas/t.proto"), text).unwrap();
+        let path = dir.path().join("schemas");
+        let loading = std::thread::Builder::new()
+            .stack_size(2 << 20)
+            .spawn(move || load(&path));
+        let loaded = loading.unwrap().join().unwrap();
+        let found = loaded.err().map(|found| found.render(false));
+        assert_eq!(found.is_some(), told.is_some(), "{found:?}");
+        for (found, told) in found.iter().zip(told) {
+            assert!(
+                found.contains(told) && found.contains("t.proto:3:16"),
+                "{found}"
+            );
+        }
+    }
+}

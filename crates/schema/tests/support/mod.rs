@@ -1,0 +1,155 @@
+//! What the walk tests share: `.proto` text → schema, and bytes written by hand.
+#![allow(dead_code)]
+
+use std::sync::Arc;
+
+use gateway_schema::{Encoding, Layout, Options, Schema, Table, UnknownFields};
+use protobuf::Message as _;
+use protobuf::descriptor::{FileDescriptorProto, FileDescriptorSet};
+
+/// The descriptors of one file and its imports, and prost-reflect's view of them.
+pub fn compile(proto: &str) -> (Vec<FileDescriptorProto>, prost_reflect::DescriptorPool) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("t.proto"), proto).unwrap();
+    let mut compiler = protox::Compiler::new([dir.path()]).unwrap();
+    compiler.include_imports(true).open_file("t.proto").unwrap();
+    let set = FileDescriptorSet::parse_from_bytes(&compiler.encode_file_descriptor_set()).unwrap();
+    (set.file, compiler.descriptor_pool())
+}
+
+pub fn table(proto: &str) -> Arc<Table> {
+    Arc::new(Table::build(&compile(proto).0).unwrap())
+}
+
+pub fn schema(encoding: Encoding, proto: &str, message: &str) -> Schema {
+    with(encoding, proto, message, Options::default())
+}
+
+pub fn with(encoding: Encoding, proto: &str, message: &str, options: Options) -> Schema {
+    let table = table(proto);
+    let id = table.message(message).unwrap();
+    Schema::new(encoding, table, id, options)
+}
+
+pub const STRICT: Options = Options {
+    unknown_fields: UnknownFields::Reject,
+    layout: Layout::Any,
+    all_violations: false,
+};
+
+/// Path, expected, found, offset of the violation; panics where there is none.
+pub fn violation(schema: &Schema, payload: &[u8]) -> (String, String, String, usize) {
+    let v = schema.check(payload, 100).unwrap_err();
+    (v.path, v.expected, v.found, v.offset)
+}
+
+#[track_caller]
+pub fn refused(
+    schema: &Schema,
+    payload: &[u8],
+    path: &str,
+    expected: &str,
+    found: &str,
+    offset: usize,
+) {
+    let (p, e, f, o) = violation(schema, payload);
+    assert_eq!((&*p, &*e, &*f, o), (path, expected, found, offset));
+}
+
+#[track_caller]
+pub fn accepted(schema: &Schema, payload: &[u8]) {
+    if let Err(violation) = schema.check(payload, 100) {
+        panic!("{payload:02x?}: {violation}");
+    }
+}
+
+/// A small generator of numbers, the same for the same seed (xorshift64*).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n.max(1) as u64) as usize
+    }
+}
+
+/// `payload` with one to three bytes changed, cut, doubled or added.
+pub fn mutated(payload: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = payload.to_vec();
+    for _ in 0..=random.below(3) {
+        let at = random.below(bytes.len());
+        match random.below(6) {
+            0 | 1 if !bytes.is_empty() => bytes[at] = random.next() as u8,
+            2 if !bytes.is_empty() => bytes[at] ^= 1 << random.below(8),
+            3 => bytes.truncate(at),
+            4 => bytes.insert(at, random.next() as u8),
+            _ => {
+                let run = bytes[at..(at + random.below(9)).min(bytes.len())].to_vec();
+                bytes.splice(at..at, run);
+            }
+        }
+    }
+    bytes
+}
+
+/// Protobuf on the wire, by hand.
+pub mod pb {
+    pub fn varint(mut n: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        while n >= 0x80 {
+            out.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        out.push(n as u8);
+        out
+    }
+
+    pub fn tag(number: u32, wire: u32) -> Vec<u8> {
+        varint(u64::from(number << 3 | wire))
+    }
+
+    pub fn int(number: u32, value: u64) -> Vec<u8> {
+        [tag(number, 0), varint(value)].concat()
+    }
+
+    pub fn len(number: u32, body: impl AsRef<[u8]>) -> Vec<u8> {
+        let body = body.as_ref();
+        [tag(number, 2), varint(body.len() as u64), body.to_vec()].concat()
+    }
+
+    pub fn group(number: u32, body: impl AsRef<[u8]>) -> Vec<u8> {
+        [tag(number, 3), body.as_ref().to_vec(), tag(number, 4)].concat()
+    }
+}
+
+/// A message of every kind, for both encodings' tests.
+pub const KINDS: &str = r#"
+syntax = "proto3";
+package t;
+import "google/protobuf/timestamp.proto";
+import "google/protobuf/struct.proto";
+import "google/protobuf/wrappers.proto";
+enum Color { RED = 0; GREEN = 1; }
+message All {
+  double f64 = 1; float f32 = 2; int32 i32 = 3; int64 i64 = 4; uint32 u32 = 5; uint64 u64 = 6;
+  sint32 s32 = 7; sint64 s64 = 8; fixed32 x32 = 9; fixed64 x64 = 10; sfixed32 sx32 = 11;
+  sfixed64 sx64 = 12; bool flag = 13; string text = 14; bytes data = 15; Color color = 16;
+  All child = 17;
+  repeated int32 numbers = 18; repeated fixed32 fixeds = 19; repeated double doubles = 20;
+  repeated string names = 21; repeated All children = 22; repeated Color colors = 23;
+  map<string, int32> tags = 24; map<int32, All> by_id = 25; map<bool, string> by_flag = 26;
+  oneof choice { string left_side = 27; int32 right_side = 28; google.protobuf.Value any_side = 29; }
+  google.protobuf.Timestamp at = 30; google.protobuf.Struct meta = 31;
+  google.protobuf.Value value = 32; google.protobuf.ListValue list = 33;
+  google.protobuf.Int32Value wrapped = 34; google.protobuf.BytesValue wrapped_bytes = 35;
+  map<sint64, bytes> by_sint = 36; map<fixed32, Color> by_fixed = 37; map<sfixed64, double> by_sfixed = 38;
+  repeated google.protobuf.Value values = 39; repeated bool flags = 40; map<uint64, string> by_u64 = 41;
+  optional int32 far = 536870911;
+}
+"#;

@@ -1,0 +1,187 @@
+//! Commands (RFC 37, "Commands"): what one side's protocol says to the other's.
+
+use super::{COMMAND, IDENTITY_MAX, put_frame};
+use crate::bytes::Bytes;
+
+/// Longest body of a command: a READY with generous metadata. A peer's greeting must not cost more.
+pub const COMMAND_MAX: u64 = 8 << 10;
+
+/// Longest context of a PING (RFC 37, "Connection Heartbeating").
+const CONTEXT_MAX: usize = 16;
+
+/// Longest reason that an ERROR can carry: its length is one byte.
+const REASON_MAX: usize = 255;
+
+/// A command, as far as this gateway knows it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The peer is ready, and says what it is.
+    Ready(Ready),
+    /// The peer gives up, and says why.
+    Error(String),
+    /// The peer wants to hear from us.
+    Ping {
+        /// How long a silence of ours it takes before it counts us as gone, in tenths of a second; 0 for any.
+        ttl: u16,
+        /// What the PONG must carry; at most 16 bytes.
+        context: Vec<u8>,
+    },
+    /// The peer heard from us.
+    Pong,
+    /// Something else: none of our business.
+    Other,
+}
+
+/// A peer's metadata.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// `DEALER`, `REQ`, …
+    pub socket_type: String,
+    /// As it names itself; may be empty.
+    pub identity: Vec<u8>,
+}
+
+/// Reads a command's body; an error says what is wrong with it.
+pub fn parse(body: &Bytes) -> Result<Command, &'static str> {
+    let (name, data) = short(body.bytes()).ok_or("a command without a name")?;
+    match name {
+        b"READY" => Ok(Command::Ready(metadata(data)?)),
+        b"ERROR" => {
+            let (reason, _) = short(data).unwrap_or((data, &[]));
+            let reason = &reason[..reason.len().min(REASON_MAX)];
+            Ok(Command::Error(
+                String::from_utf8_lossy(reason).escape_debug().to_string(),
+            ))
+        }
+        b"PING" => {
+            let (ttl, context) = data.split_first_chunk().ok_or("a PING without a TTL")?;
+            if context.len() > CONTEXT_MAX {
+                return Err("a PING with a context of more than 16 bytes");
+            }
+            Ok(Command::Ping {
+                ttl: u16::from_be_bytes(*ttl),
+                context: context.to_vec(),
+            })
+        }
+        b"PONG" => Ok(Command::Pong),
+        _ => Ok(Command::Other),
+    }
+}
+
+/// A length in one byte, and that many bytes.
+fn short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first()?;
+    rest.split_at_checked(usize::from(*length))
+}
+
+fn metadata(mut data: &[u8]) -> Result<Ready, &'static str> {
+    const BROKEN: &str = "a READY whose metadata is cut short";
+    let mut ready = Ready::default();
+    while !data.is_empty() {
+        let (name, rest) = short(data).ok_or(BROKEN)?;
+        let (length, rest) = rest.split_first_chunk().ok_or(BROKEN)?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| BROKEN)?;
+        let (value, rest) = rest.split_at_checked(length).ok_or(BROKEN)?;
+        // Names are case-insensitive (RFC 37, "The NULL Security Mechanism").
+        if name.eq_ignore_ascii_case(b"Socket-Type") {
+            ready.socket_type = crate::printable(value);
+        } else if name.eq_ignore_ascii_case(b"Identity") {
+            if value.len() > IDENTITY_MAX {
+                return Err("an identity of more than 255 bytes");
+            }
+            ready.identity = value.to_vec();
+        }
+        data = rest;
+    }
+    Ok(ready)
+}
+
+/// Appends our READY.
+pub fn put_ready(into: &mut Vec<u8>, socket_type: &str) {
+    let mut body = b"\x05READY\x0bSocket-Type".to_vec();
+    body.extend_from_slice(&(socket_type.len() as u32).to_be_bytes());
+    body.extend_from_slice(socket_type.as_bytes());
+    put_frame(into, COMMAND, &body);
+}
+
+/// Appends an ERROR; a long reason is cut.
+pub fn put_error(into: &mut Vec<u8>, reason: &str) {
+    let reason = &reason.as_bytes()[..reason.len().min(REASON_MAX)];
+    let mut body = b"\x05ERROR".to_vec();
+    body.push(reason.len() as u8);
+    body.extend_from_slice(reason);
+    put_frame(into, COMMAND, &body);
+}
+
+/// Appends a PING. It sets no TTL: how long the peer takes our silence is the peer's to say.
+pub fn put_ping(into: &mut Vec<u8>) {
+    put_frame(into, COMMAND, b"\x04PING\0\0");
+}
+
+/// Appends the PONG to a PING.
+pub fn put_pong(into: &mut Vec<u8>, context: &[u8]) {
+    let mut body = b"\x04PONG".to_vec();
+    body.extend_from_slice(context);
+    put_frame(into, COMMAND, &body);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &[u8]) -> Result<Command, &'static str> {
+        parse(&Bytes::from(body.to_vec()))
+    }
+
+    /// The body of the one frame that `put` appends.
+    fn body(put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut frame = Vec::new();
+        put(&mut frame);
+        assert_eq!(frame[0], COMMAND);
+        assert_eq!(usize::from(frame[1]), frame.len() - 2);
+        frame.split_off(2)
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let ready = read(&body(|into| put_ready(into, "ROUTER")));
+        let expected = Ready {
+            socket_type: "ROUTER".into(),
+            identity: Vec::new(),
+        };
+        assert_eq!(ready, Ok(Command::Ready(expected)));
+        let error = read(&body(|into| put_error(into, "no")));
+        assert_eq!(error, Ok(Command::Error("no".into())));
+        let ping = read(&body(put_ping));
+        let expected = Command::Ping {
+            ttl: 0,
+            context: Vec::new(),
+        };
+        assert_eq!(ping, Ok(expected));
+        assert_eq!(read(&body(|into| put_pong(into, b"x"))), Ok(Command::Pong));
+    }
+
+    #[test]
+    fn metadata_is_read_in_any_order_and_case() {
+        let bytes =
+            b"\x05READY\x08identity\0\0\0\x02me\x05X-App\0\0\0\x01x\x0bSOCKET-TYPE\0\0\0\x03REQ";
+        let expected = Ready {
+            socket_type: "REQ".into(),
+            identity: b"me".to_vec(),
+        };
+        assert_eq!(read(bytes), Ok(Command::Ready(expected)));
+    }
+
+    #[test]
+    fn broken_commands_are_refused_at_any_length() {
+        let whole = b"\x05READY\x0bSocket-Type\0\0\0\x03REQ";
+        for cut in 0..whole.len() {
+            // Without metadata it is whole.
+            assert_eq!(read(&whole[..cut]).is_ok(), cut == 6, "{cut}");
+        }
+        assert!(read(b"\x04PING\0").is_err());
+        assert!(read(b"\x04PING\0\0aaaaaaaaaaaaaaaaa").is_err());
+        assert!(read(b"\x05READY\x08Identity\xff\xff\xff\xff").is_err());
+        assert_eq!(read(b"\x09SUBSCRIBEx"), Ok(Command::Other));
+    }
+}

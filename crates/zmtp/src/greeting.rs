@@ -1,0 +1,197 @@
+//! The first 64 bytes of a connection (RFC 37, "Version Negotiation"): ours, and what a peer's say of it.
+
+use std::fmt;
+
+use super::mechanism::Mechanism;
+use crate::bytes::Input;
+
+/// Bytes of a greeting.
+pub const LENGTH: usize = 64;
+
+/// Where the version's major number stands.
+const MAJOR: usize = 10;
+const MINOR: usize = 11;
+const MECHANISM: std::ops::Range<usize> = 12..32;
+
+/// Bytes of the signature: what every version since 2.0 begins with.
+const SIGNATURE: usize = 10;
+
+/// What this side says: ZMTP 3.1, mechanism NULL.
+pub const OURS: [u8; LENGTH] = {
+    let mut bytes = [0; LENGTH];
+    bytes[0] = 0xff;
+    bytes[9] = 0x7f;
+    bytes[MAJOR] = 3;
+    bytes[MINOR] = 1;
+    let name = Mechanism::Null.name();
+    let mut n = 0;
+    while n < name.len() {
+        bytes[MECHANISM.start + n] = name[n];
+        n += 1;
+    }
+    bytes
+};
+
+/// A peer's greeting as far as it has come.
+#[derive(Debug)]
+pub struct Greeting {
+    bytes: [u8; LENGTH],
+    length: usize,
+}
+
+/// What a whole greeting says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeted {
+    /// The peer's version of ZMTP 3.
+    pub minor: u8,
+    /// How the handshake goes on.
+    pub mechanism: Mechanism,
+}
+
+/// A connection that speaks something else than this gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stranger {
+    /// ZMTP 1.0, of libzmq 2, or ZMTP 2.0, of libzmq 3.
+    Older(&'static str),
+    /// Another protocol, by its first bytes.
+    Other(&'static str),
+    /// ZMTP 3 with a security mechanism that is not spoken here.
+    Mechanism(String),
+}
+
+impl fmt::Display for Stranger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Older(version) => write!(
+                f,
+                "it speaks {version}; the gateway speaks ZMTP 3.0 and 3.1, which libzmq does from version 4.0 on"
+            ),
+            Self::Other(what) => write!(f, "it speaks {what}, not ZMTP"),
+            Self::Mechanism(name) => write!(
+                f,
+                "it asks for security mechanism {name}; the gateway speaks NULL"
+            ),
+        }
+    }
+}
+
+impl Default for Greeting {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Greeting {
+    /// Of which nothing has come.
+    pub fn new() -> Self {
+        Self {
+            bytes: [0; LENGTH],
+            length: 0,
+        }
+    }
+
+    /// Takes what it can use. Gives what the greeting says once it is whole; a stranger is told from its first
+    /// bytes, since it may wait for an answer before it sends more.
+    pub fn feed(&mut self, input: &mut Input) -> Result<Option<Greeted>, Stranger> {
+        let rest = input.rest();
+        let n = rest.len().min(LENGTH - self.length);
+        self.bytes[self.length..self.length + n].copy_from_slice(&rest[..n]);
+        self.length += n;
+        input.skip(n);
+        self.judge()
+    }
+
+    /// Whether it has come so far as to be ZMTP's for sure.
+    pub fn is_signed(&self) -> bool {
+        self.length >= SIGNATURE
+    }
+
+    fn judge(&self) -> Result<Option<Greeted>, Stranger> {
+        let seen = &self.bytes[..self.length];
+        if seen.first().is_some_and(|first| *first != 0xff) {
+            return Err(stranger(seen));
+        }
+        if seen.len() >= SIGNATURE && seen[SIGNATURE - 1] & 1 == 0 {
+            // A long identity frame of ZMTP 1.0.
+            return Err(Stranger::Older("ZMTP 1.0"));
+        }
+        if seen.len() > MAJOR && seen[MAJOR] < 3 {
+            return Err(Stranger::Older("ZMTP 2.0"));
+        }
+        if seen.len() < LENGTH {
+            return Ok(None);
+        }
+        let name = &self.bytes[MECHANISM];
+        let length = name.iter().position(|byte| *byte == 0);
+        let name = &name[..length.unwrap_or(name.len())];
+        let mechanism =
+            Mechanism::named(name).ok_or_else(|| Stranger::Mechanism(crate::printable(name)))?;
+        let minor = self.bytes[MINOR];
+        Ok(Some(Greeted { minor, mechanism }))
+    }
+}
+
+/// What a connection is that doesn't begin as ZMTP 2 and 3 do.
+fn stranger(first: &[u8]) -> Stranger {
+    match first {
+        // A short identity frame: its length, with the flags, then the flags.
+        [0x01..=0x15, ..] => Stranger::Older("ZMTP 1.0"),
+        [0x16, ..] => Stranger::Other("TLS"),
+        [b'S', b'S', ..] => Stranger::Other("SSH"),
+        [b'A'..=b'Z', ..] => Stranger::Other("HTTP or another text protocol"),
+        _ => Stranger::Other("an unknown protocol"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(bytes: &[u8]) -> Result<Option<Greeted>, Stranger> {
+        Greeting::new().feed(&mut Input::from(bytes.to_vec()))
+    }
+
+    /// What a greeting of this minor version says.
+    fn greeted(minor: u8) -> Result<Option<Greeted>, Stranger> {
+        let mechanism = Mechanism::Null;
+        Ok(Some(Greeted { minor, mechanism }))
+    }
+
+    #[test]
+    fn our_own_is_understood_however_it_is_cut() {
+        assert_eq!(judged(&OURS), greeted(1));
+        for cut in 0..LENGTH {
+            let mut greeting = Greeting::new();
+            let first = greeting.feed(&mut Input::from(OURS[..cut].to_vec()));
+            assert_eq!(first, Ok(None), "{cut}");
+            let mut rest = OURS[cut..].to_vec();
+            rest.push(4);
+            let mut rest = Input::from(rest);
+            assert_eq!(greeting.feed(&mut rest), greeted(1), "{cut}");
+            assert_eq!(rest.rest(), [4], "what follows is left");
+        }
+    }
+
+    #[test]
+    fn strangers_are_named_by_their_first_bytes() {
+        let named = |bytes: &[u8]| judged(bytes).unwrap_err().to_string();
+        assert!(named(b"GET / HTTP/1.1\r\n").contains("HTTP"));
+        assert!(named(b"\x16\x03\x01\x02").contains("TLS"));
+        assert!(named(b"SSH-2.0-x").contains("SSH"));
+        assert!(named(b"\x01\x00").contains("ZMTP 1.0"));
+        assert!(named(b"\xff\0\0\0\0\0\0\0\x01\0").contains("ZMTP 1.0"));
+        assert!(named(b"\xff\0\0\0\0\0\0\0\x01\x7f\x01").contains("ZMTP 2.0"));
+        assert!(named(b"\0\0\0").contains("unknown"));
+        let mut curve = OURS;
+        curve[12..17].copy_from_slice(b"CURVE");
+        assert!(named(&curve).contains("CURVE"));
+    }
+
+    #[test]
+    fn a_newer_version_is_let_in() {
+        let mut newer = OURS;
+        newer[MAJOR] = 4;
+        newer[MINOR] = 0;
+        assert_eq!(judged(&newer), greeted(0));
+    }
+}

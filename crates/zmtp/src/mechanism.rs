@@ -1,0 +1,54 @@
+//! How two peers come to trust each other between greeting and traffic (RFC 37, "Security Mechanisms"). There is one
+//! so far, NULL, which asks for nothing.
+//!
+//! PLAIN and CURVE have their place here, each as a kind of [`Mechanism`] that keeps what its handshake knows: its name
+//! in [`Mechanism::name`], what a peer's HELLO and INITIATE mean to it in [`Mechanism::hear`], and what they are
+//! answered with, WELCOME and READY, as another [`Step`]. Which of them an address asks for is the configuration's to
+//! say, and [`greeting::OURS`](super::greeting::OURS) follows that. CURVE, beyond this, puts each frame into a MESSAGE
+//! command: the session would open what the decoder gives it, and the outbox seal what it is given.
+
+use super::command::{self, Command, Ready};
+use crate::bytes::Bytes;
+
+/// A peer's handshake, by the mechanism that its greeting names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// Everybody may come: each side says READY.
+    Null,
+}
+
+/// What a command of the handshake comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The peer is met, and says what it is.
+    Met(Ready),
+    /// It gives up, and says why.
+    Ended(String),
+    /// More is to come.
+    Waits,
+}
+
+impl Mechanism {
+    /// The one of this name, if it is spoken here.
+    pub fn named(name: &[u8]) -> Option<Self> {
+        [Self::Null].into_iter().find(|it| it.name() == name)
+    }
+
+    /// As greetings name it, at most 20 bytes.
+    pub const fn name(&self) -> &'static [u8] {
+        match self {
+            Self::Null => b"NULL",
+        }
+    }
+
+    /// Takes the body of a command that comes before the peer is met; an error says what is wrong with it.
+    pub fn hear(&mut self, body: &Bytes) -> Result<Step, &'static str> {
+        match self {
+            Self::Null => Ok(match command::parse(body)? {
+                Command::Ready(ready) => Step::Met(ready),
+                Command::Error(reason) => Step::Ended(reason),
+                Command::Ping { .. } | Command::Pong | Command::Other => Step::Waits,
+            }),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Breaking changes of routes: an edit of a configuration is compared with the configuration in force.
+
+use std::fs;
+
+/// What an edit of a whole configuration is told, by subject and user; `routes` before and after.
+fn told(old: (&str, &str), new: (&str, &str)) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |(routes, proto): (&str, &str)| {
+        fs::create_dir_all(dir.path().join("schemas")).unwrap();
+        fs::write(
+            dir.path().join("schemas/t.proto"),
+            format!("syntax = \"proto3\"; package t; {proto}"),
+        )
+        .unwrap();
+        let yaml = format!(
+            "frontends: {{ c: {{ bind: \"tcp://*:5559\" }} }}\npools: {{ p: {{ bind: \"tcp://*:5560\" }} }}\nroutes:\n{routes}"
+        );
+        let file = dir.path().join("routes.yaml");
+        fs::write(&file, yaml).unwrap();
+        file
+    };
+    let running = gateway::config::load(&write(old)).unwrap().snapshot;
+    let loaded = gateway::config::load_after(&write(new), &running).unwrap();
+    let one = |it: &gateway_diagnostic::Diagnostic| {
+        let users: Vec<_> = it
+            .notes
+            .iter()
+            .map(|note| note.text.clone())
+            .filter(|note| note.contains("route "))
+            .collect();
+        format!("{}; {}", it.message, users.join("; "))
+    };
+    loaded.warnings.iter().map(one).collect()
+}
+
+#[test]
+fn routes_are_held_against_themselves() {
+    let person = "message A { int32 id = 1; } message B { string id = 1; } message C { int32 id = 1; int32 n = 2; }";
+    let edit = |old: &str, new: &str| {
+        let line = |route: &str| format!("  X: {{ {route}, pool: p }}\n");
+        told((&line(old), person), (&line(new), person))
+    };
+    let b = ["t.A.id changed its type from int32 to string; route X has it in id, in protobuf"];
+    assert_eq!(
+        edit("schema: t.A", "schema: t.B"),
+        b,
+        "another message in its place"
+    );
+    assert_eq!(edit("schema: t.A", "schema: t.C"), [""; 0]);
+    assert_eq!(edit("schema: [t.A, t.B]", "schema: [t.B, t.A]"), [""; 0]);
+    assert_eq!(edit("schema: [t.A, t.B]", "schema: [t.C, t.B]"), [""; 0]);
+    assert_eq!(
+        edit("schema: [t.A, t.C]", "schema: t.C"),
+        [""; 0],
+        "taken out by hand"
+    );
+    assert_eq!(
+        edit("schema: t.A", "schema: { msgpack: t.B }"),
+        [""; 0],
+        "another encoding"
+    );
+    assert_eq!(edit("timeout: 1s", "schema: t.A"), [""; 0], "was opaque");
+    assert_eq!(edit("schema: t.A", "timeout: 1s"), [""; 0], "is opaque");
+    let stricter = "schema: { protobuf: t.A, unknown_fields: reject }";
+    assert_eq!(edit("schema: t.A", stricter), [""; 0]);
+    assert_eq!(
+        edit(
+            "schema: { msgpack: t.A }",
+            "schema: { msgpack: t.A, layout: map }"
+        ),
+        [""; 0]
+    );
+    let reply =
+        ["t.A.id changed its type from int32 to string; route X (reply) has it in id, in msgpack"];
+    assert_eq!(
+        edit("reply: { msgpack: t.A }", "reply: { msgpack: t.B }"),
+        reply
+    );
+    // A route that is new has had nothing.
+    let (x, y) = (
+        "  X: { schema: t.A, pool: p }\n",
+        "  Y: { schema: t.B, pool: p }\n",
+    );
+    assert_eq!(told((x, person), (y, person)), [""; 0]);
+    // Many routes, one diagnostic; what is imported counts.
+    let routes: String = (0..10)
+        .map(|n| format!("  R{n}: {{ schema: t.D, pool: p }}\n"))
+        .collect();
+    let d = |kind: &str| format!("message D {{ A a = 1; }} message A {{ {kind} id = 1; }}");
+    let all = told((&routes, &d("int32")), (&routes, &d("string")));
+    assert_eq!(all.len(), 1);
+    assert!(
+        all[0].contains("route R7 has it in a.id") && !all[0].contains("R8"),
+        "{all:?}"
+    );
+}
