@@ -2,30 +2,41 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use gateway_diagnostic::Diagnostics;
+use gateway_proto::Compiler;
+use gateway_schema::{Encoding, Options, Schema, Table};
 use tempfile::TempDir;
+
+use crate::forwarder;
 
 /// The argument that makes this program a zmq_proxy.
 pub const PROXY: &str = "--proxy";
+
+/// The argument that makes this program the bare forwarder.
+pub const FORWARDER: &str = "--forwarder";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Proxy,
     Native,
     Libzmq,
+    Forwarder,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 3] = [Kind::Proxy, Kind::Native, Kind::Libzmq];
+    pub const ALL: [Kind; 4] = [Kind::Proxy, Kind::Native, Kind::Libzmq, Kind::Forwarder];
 
     pub fn name(self) -> &'static str {
         match self {
             Kind::Proxy => "zmq_proxy",
             Kind::Native => "gateway, native",
             Kind::Libzmq => "gateway, libzmq",
+            Kind::Forwarder => "bare forwarder",
         }
     }
 }
@@ -49,20 +60,15 @@ impl Broker {
     pub fn start(kind: Kind) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let mut command = match kind {
-            Kind::Proxy => {
-                let this = std::env::current_exe().expect("this program's path");
-                let mut command = Command::new(this);
-                command.arg(PROXY).arg(directory.path());
-                command.stdout(Stdio::piped());
-                command
-            }
+            Kind::Proxy => this_program(PROXY, directory.path()),
+            Kind::Forwarder => this_program(FORWARDER, directory.path()),
             Kind::Native => gateway("native", directory.path()),
             Kind::Libzmq => gateway("libzmq", directory.path()),
         };
         let mut process = command.spawn().expect("the broker starts");
         let (clients, workers) = match kind {
-            Kind::Proxy => endpoints(process.stdout.take()),
-            _ => endpoints(process.stderr.take()),
+            Kind::Proxy | Kind::Forwarder => endpoints(process.stdout.take()),
+            Kind::Native | Kind::Libzmq => endpoints(process.stderr.take()),
         };
         Self {
             kind,
@@ -105,10 +111,16 @@ impl Drop for Broker {
     }
 }
 
+/// This program in another role, which prints its endpoints.
+fn this_program(role: &str, directory: &Path) -> Command {
+    let this = std::env::current_exe().expect("this program's path");
+    let mut command = Command::new(this);
+    command.arg(role).arg(directory).stdout(Stdio::piped());
+    command
+}
+
 fn gateway(engine: &str, directory: &Path) -> Command {
-    let schemas = directory.join("schemas");
-    fs::create_dir(&schemas).expect("a directory");
-    fs::write(schemas.join("blob.proto"), SCHEMA).expect("a file");
+    write_schema(directory);
     let routes = directory.join("routes.yaml");
     let text = format!(
         r#"
@@ -129,6 +141,13 @@ limits: {{ client_bytes: 1GiB }}
     command
 }
 
+fn write_schema(directory: &Path) -> PathBuf {
+    let schemas = directory.join("schemas");
+    fs::create_dir(&schemas).expect("a directory");
+    fs::write(schemas.join("blob.proto"), SCHEMA).expect("a file");
+    schemas
+}
+
 /// The endpoints that a broker's first lines tell.
 fn endpoints(from: Option<impl std::io::Read + Send + 'static>) -> (String, String) {
     let mut lines = BufReader::new(from.expect("a pipe")).lines();
@@ -145,6 +164,23 @@ fn endpoints(from: Option<impl std::io::Read + Send + 'static>) -> (String, Stri
     std::thread::spawn(move || lines.for_each(drop));
     let workers = found.pop().expect("two endpoints");
     (found.pop().expect("two endpoints"), workers)
+}
+
+/// The forwarder, with the check that the gateway makes.
+pub fn run_forwarder(directory: &Path) {
+    let roots = [write_schema(directory)];
+    let mut found = Diagnostics::new();
+    let descriptors = gateway_proto::compile(&roots, Compiler::Builtin, &mut found);
+    let descriptors = descriptors.expect("the schema compiles");
+    let table = Table::build(descriptors.files()).expect("a table");
+    let blob = table.message("bench.Blob").expect("the message");
+    let schema = Schema::new(
+        Encoding::Protobuf,
+        Arc::new(table),
+        blob,
+        Options::default(),
+    );
+    forwarder::run(schema).expect("it runs until it is killed");
 }
 
 /// The broker that checks nothing.

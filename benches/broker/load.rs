@@ -55,7 +55,11 @@ impl Load {
         vec![
             load("60 B", 60, 2, 100, Peers::Bare),
             load("60 B", 60, 2, 1_000, Peers::Bare),
+            load("60 B", 60, 4, 500, Peers::Bare),
             load("60 B, libzmq's peers", 60, 2, 100, Peers::Libzmq),
+            load("60 B, libzmq's peers", 60, 4, 500, Peers::Libzmq),
+            load("1 KB, libzmq's peers", 1_000, 4, 250, Peers::Libzmq),
+            load("8 KB, libzmq's peers", 8_000, 4, 100, Peers::Libzmq),
             load("1 KB", 1_000, 2, 100, Peers::Bare),
             load("8 KB", 8_000, 2, 100, Peers::Bare),
             load("1 MB", 1_000_000, 2, 4, Peers::Bare),

@@ -3,13 +3,15 @@
 //! Each broker is a process of its own, and is loaded in turn by the same clients and the same echoing
 //! workers. Most loads' speak ZMTP by hand and cost next to nothing, so that the broker is what is measured;
 //! one load's use libzmq, as most users do.
-//! The gateway checks every payload against its schema; zmq_proxy checks nothing. Figures are medians
+//! The gateway checks every payload against its schema; zmq_proxy checks nothing. The bare forwarder, written for this
+//! bench, shows how little a broker could take here that checks payloads and does nothing else. Figures are medians
 //! over rounds in which the brokers take turns; in brackets the spread. Only the ratios mean anything.
 //!
 //! `cargo bench --bench broker -- quick` does fewer and shorter rounds; `-- idle` only the memory of idle
 //! clients; `-- '1 MB'` only the loads whose names begin so.
 
 mod brokers;
+mod forwarder;
 mod libzmq;
 mod load;
 mod report;
@@ -24,8 +26,10 @@ use report::{Sample, Table};
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [role, directory] = &arguments[..] {
-        if role == brokers::PROXY {
-            return brokers::run_proxy(directory.as_ref());
+        match role.as_str() {
+            brokers::PROXY => return brokers::run_proxy(directory.as_ref()),
+            brokers::FORWARDER => return brokers::run_forwarder(directory.as_ref()),
+            _ => {}
         }
     }
     let quick = arguments.iter().any(|it| it == "quick");

@@ -3,19 +3,28 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+/// The greeting and the READY of a peer with this socket type.
+pub fn hello(socket_type: &[u8]) -> Vec<u8> {
+    let mut hello = vec![0; 64];
+    hello[0] = 0xff;
+    hello[8..12].copy_from_slice(b"\x01\x7f\x03\x00");
+    hello[12..16].copy_from_slice(b"NULL");
+    let mut ready = b"\x05READY\x0bSocket-Type\0\0\0".to_vec();
+    ready.push(socket_type.len() as u8);
+    ready.extend_from_slice(socket_type);
+    ready.extend_from_slice(b"\x08Identity\0\0\0\0");
+    hello.extend_from_slice(&[4, ready.len() as u8]);
+    hello.extend(ready);
+    hello
+}
+
 /// Connects as a DEALER, as far as its peer's READY.
 pub fn connect(endpoint: &str) -> TcpStream {
     let address = endpoint.strip_prefix("tcp://").expect("a TCP endpoint");
     let mut stream = TcpStream::connect(address).expect("the broker listens");
     stream.set_nodelay(true).expect("a TCP stream");
-    let mut hello = [0; 64];
-    hello[0] = 0xff;
-    hello[8..12].copy_from_slice(b"\x01\x7f\x03\x00");
-    hello[12..16].copy_from_slice(b"NULL");
+    let hello = hello(b"DEALER");
     stream.write_all(&hello).expect("its peer reads");
-    stream
-        .write_all(b"\x04\x29\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\0")
-        .expect("its peer reads");
     let mut greeting = [0; 64];
     stream.read_exact(&mut greeting).expect("a greeting");
     let mut header = [0; 2];
