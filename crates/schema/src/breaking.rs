@@ -6,6 +6,7 @@
 //! order. What was taken out in good order (its number or name `reserved`) was meant. What routes.yaml
 //! itself says of a schema (`require`, `unknown_fields`, `layout`) is not compared, nor are rules.
 
+mod comparison;
 mod enums;
 mod fields;
 mod order;
@@ -13,60 +14,37 @@ mod types;
 
 use std::collections::BTreeSet;
 
-use super::table::{Cardinality, Field, Kind, Message, MessageId, Table};
-use super::{Encoding, Layout, Schema, UnknownFields};
-use gateway_diagnostic::Place;
-use gateway_proto::{Definition, Definitions};
+pub use comparison::{Break, Defined};
 
-/// What a reload may do to a schema in use.
+use crate::options::UnknownFields;
+use crate::table::{Cardinality, Field, Kind, Message};
+use comparison::{By, Comparison, Here, KEEP, Pair, Side, join};
+
+/// How the replacement of a schema in use treats changes that break payloads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Breaking {
-    /// Anything; nothing is compared.
+    /// All changes are allowed, and the schemas are not compared.
     Allow,
-    /// Anything, but it says what breaks.
+    /// All changes are allowed, and breaks are reported.
     #[default]
     Warn,
-    /// Nothing that breaks.
+    /// Changes that break payloads are rejected.
     Reject,
 }
 
-/// One thing that breaks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Break {
-    /// The full name of the field, enum value, message or enum.
-    pub subject: String,
-    /// What became of it: goes on after the subject.
-    pub what: String,
-    /// Where payloads have it: `address.lines[].zip`; empty for the message itself.
-    pub path: String,
-    /// Where it stood.
-    pub before: Option<Place>,
-    /// Where it stands, or else what it was taken from.
-    pub after: Option<Place>,
-    /// How to make the change without breaking anything.
-    pub help: String,
-}
-
-/// A schema and where it is written.
-#[derive(Clone, Copy, Debug)]
-pub struct Defined<'a> {
-    /// What payloads are held against.
-    pub schema: &'a Schema,
-    /// Of the same generation.
-    pub definitions: &'a Definitions,
-}
-
-/// Everything that breaks between `old` and `new`, two schemas of one encoding; of what is used in several
-/// places, the first.
+/// Returns the changes that break payloads between `old` and `new`, two schemas of one encoding.
+///
+/// A message or enum that is used in several places is reported at the first.
 pub fn between(old: Defined<'_>, new: Defined<'_>) -> Vec<Break> {
+    let (old_contract, new_contract) = (old.schema.contract(), new.schema.contract());
     let mut comparison = Comparison {
-        by: By::of(old.schema, new.schema),
-        strict: new.schema.options.unknown_fields == UnknownFields::Reject,
+        by: By::of(old_contract, new_contract),
+        strict: new_contract.options.unknown_fields == UnknownFields::Reject,
         old: Side::of(old),
         new: Side::of(new),
         open: vec![Pair {
-            old: old.schema.root,
-            new: new.schema.root,
+            old: old_contract.root,
+            new: new_contract.root,
             path: String::new(),
         }],
         seen: BTreeSet::new(),
@@ -80,119 +58,6 @@ pub fn between(old: Defined<'_>, new: Defined<'_>) -> Vec<Break> {
         }
     }
     comparison.found
-}
-
-/// What helps in most cases.
-const KEEP: &str = "keep it as it was, and put what is new beside it";
-const NO_REQUIRED: &str = "make it optional: earlier payloads lack it";
-
-/// What payloads say which field by.
-#[derive(Clone, Copy, Debug)]
-struct By {
-    numbers: bool,
-    names: bool,
-    order: bool,
-}
-
-impl By {
-    fn of(old: &Schema, new: &Schema) -> Self {
-        let layout = |layout| {
-            let both =
-                |of: &Schema| of.options.layout == Layout::Any || of.options.layout == layout;
-            both(old) && both(new)
-        };
-        match new.encoding {
-            Encoding::Protobuf => Self {
-                numbers: true,
-                names: false,
-                order: false,
-            },
-            Encoding::Json => Self {
-                numbers: false,
-                names: true,
-                order: false,
-            },
-            Encoding::Msgpack => Self {
-                numbers: false,
-                names: layout(Layout::Map),
-                order: layout(Layout::Array),
-            },
-        }
-    }
-}
-
-/// One generation.
-#[derive(Clone, Copy)]
-struct Side<'a> {
-    table: &'a Table,
-    definitions: &'a Definitions,
-}
-
-impl<'a> Side<'a> {
-    fn of(it: Defined<'a>) -> Self {
-        Self {
-            table: &it.schema.table,
-            definitions: it.definitions,
-        }
-    }
-
-    fn message(self, id: MessageId) -> (&'a Message, Option<&'a Definition>) {
-        let message = &self.table[id];
-        (message, self.definitions.messages.get(&*message.name))
-    }
-}
-
-/// Two message types, of which the one took the other's place.
-struct Pair {
-    old: MessageId,
-    new: MessageId,
-    path: String,
-}
-
-struct Comparison<'a> {
-    old: Side<'a>,
-    new: Side<'a>,
-    by: By,
-    /// What the later schema doesn't know is refused.
-    strict: bool,
-    open: Vec<Pair>,
-    seen: BTreeSet<(MessageId, MessageId)>,
-    enums: BTreeSet<(u32, u32)>,
-    found: Vec<Break>,
-}
-
-/// The two messages that are being compared, and where they are written.
-struct Here<'a> {
-    old: &'a Message,
-    new: &'a Message,
-    before: Option<&'a Definition>,
-    after: Option<&'a Definition>,
-    path: String,
-}
-
-impl Here<'_> {
-    /// What became of the field `was`, or of one that came after it in its stead.
-    fn field(&self, name: &str, now: &str, what: String, help: impl Into<String>) -> Break {
-        Break {
-            subject: format!("{}.{name}", self.old.name),
-            what,
-            path: join(&self.path, name),
-            before: self.before.and_then(|it| it.place_of(name)),
-            after: self.after.and_then(|it| it.place_of(now)),
-            help: help.into(),
-        }
-    }
-
-    fn whole(&self, what: &str, help: &str) -> Break {
-        Break {
-            subject: self.old.name.to_string(),
-            what: what.to_owned(),
-            path: self.path.clone(),
-            before: self.before.and_then(|it| it.place.clone()),
-            after: self.after.and_then(|it| it.place.clone()),
-            help: help.to_owned(),
-        }
-    }
 }
 
 impl Comparison<'_> {
@@ -306,12 +171,5 @@ impl Comparison<'_> {
                 true
             }
         }
-    }
-}
-
-fn join(path: &str, name: &str) -> String {
-    match path {
-        "" => name.to_owned(),
-        _ => format!("{path}.{name}"),
     }
 }

@@ -16,6 +16,7 @@ mod plain;
 mod scalar;
 mod text;
 mod time;
+mod unexpected;
 mod values;
 
 use std::cell::Cell;
@@ -23,11 +24,13 @@ use std::marker::PhantomData;
 
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 
-use super::named::{Seen, unknown_key};
-use super::rules::MAX_DEPTH;
-use super::table::{Cardinality, Field, Form, Kind, Message, Table};
-use super::violation::{Checked, Fault, Gather, deeper};
-use super::{Schema, Scope, UnknownFields};
+use crate::contract::Contract;
+use crate::named::{Seen, unknown_key};
+use crate::options::UnknownFields;
+use crate::rules::MAX_DEPTH;
+use crate::scope::Scope;
+use crate::table::{Cardinality, Field, Form, Kind, Message, Table};
+use crate::violation::{Checked, Fault, Gather, deeper};
 pub(super) use find::offset;
 use head::{Head, Names, Reader};
 use keys::Keys;
@@ -36,27 +39,27 @@ use text::Text;
 use values::Values;
 
 /// The first thing wrong with `payload`.
-pub(super) fn check<G: Gather>(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
+pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) -> Checked<()> {
     let walk = Walk {
-        table: &schema.table,
-        reject_unknown: schema.options.unknown_fields == UnknownFields::Reject,
+        table: &contract.table,
+        reject_unknown: contract.options.unknown_fields == UnknownFields::Reject,
         faults: PhantomData::<G>,
         late_types: Cell::new(0),
     };
     let mut reader = Reader::new(payload);
-    walk.message(&mut reader, schema.root(), depth)?;
+    walk.message(&mut reader, contract.root(), depth)?;
     reader.end()
 }
 
 /// The message that `payload`, which `check` has passed, means to whoever knows it by `descriptor`.
 pub(super) fn values(
-    schema: &Schema,
+    contract: &Contract,
     payload: &[u8],
     descriptor: &MessageDescriptor,
 ) -> Checked<DynamicMessage> {
-    let table = &schema.table;
+    let table = &contract.table;
     let mut reader = Reader::new(payload);
-    Values { table }.message(&mut reader, schema.root, descriptor, MAX_DEPTH)
+    Values { table }.message(&mut reader, contract.root, descriptor, MAX_DEPTH)
 }
 
 struct Walk<'a, G> {

@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 
 use rustc_hash::FxBuildHasher;
 
-use super::violation::{Checked, excerpt};
+use crate::violation::{Checked, excerpt};
 
 /// Up to so many keys pairwise comparison is quicker than hashing, and the stack holds them.
 const FEW: usize = 8;

@@ -17,26 +17,28 @@ use prost_reflect::{DynamicMessage, MessageDescriptor};
 
 use std::marker::PhantomData;
 
-use super::keys::Key;
-use super::named::{Seen, unknown_key};
-use super::table::{Cardinality, Field, Form, Kind, Message, Table};
-use super::violation::{Checked, Fault, Gather, deeper};
-use super::{Layout, Schema, Scope, UnknownFields};
+use crate::contract::Contract;
+use crate::keys::Key;
+use crate::named::{Seen, unknown_key};
+use crate::options::{Layout, UnknownFields};
+use crate::scope::Scope;
+use crate::table::{Cardinality, Field, Form, Kind, Message, Table};
+use crate::violation::{Checked, Fault, Gather, deeper};
 pub(super) use find::offset;
 use head::{Head, Reader};
 use keys::Keys;
 use scalar::{scalar, utf8};
 
 /// The first thing wrong with `payload`.
-pub(super) fn check<G: Gather>(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
+pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) -> Checked<()> {
     let walk = Walk {
-        table: &schema.table,
-        reject_unknown: schema.options.unknown_fields == UnknownFields::Reject,
-        layout: schema.options.layout,
+        table: &contract.table,
+        reject_unknown: contract.options.unknown_fields == UnknownFields::Reject,
+        layout: contract.options.layout,
         faults: PhantomData::<G>,
     };
     let mut reader = Reader::new(payload);
-    walk.message(&mut reader, schema.root(), depth)?;
+    walk.message(&mut reader, contract.root(), depth)?;
     match reader.left() {
         0 => Ok(()),
         left => {
@@ -48,11 +50,11 @@ pub(super) fn check<G: Gather>(schema: &Schema, payload: &[u8], depth: u32) -> C
 
 /// The message that `payload`, which `check` has passed, means to whoever knows it by `descriptor`.
 pub(super) fn values(
-    schema: &Schema,
+    contract: &Contract,
     payload: &[u8],
     descriptor: &MessageDescriptor,
 ) -> Checked<DynamicMessage> {
-    values::read(&schema.table, schema.root, descriptor, payload)
+    values::read(&contract.table, contract.root, descriptor, payload)
 }
 
 struct Walk<'a, G> {

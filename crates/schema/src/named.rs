@@ -3,9 +3,9 @@
 //!
 //! It reads no payload and knows no encoding's bytes.
 
-use super::needs::FieldSet;
-use super::table::{Enum, Message};
-use super::violation::{Checked, Fault, excerpt};
+use crate::needs::FieldSet;
+use crate::table::{Enum, Message};
+use crate::violation::{Checked, Fault, excerpt};
 use gateway_diagnostic::did_you_mean;
 
 /// What one occurrence of a message holds so far.

@@ -4,8 +4,6 @@
 //! that adds the `require` paths. A walk takes the tree's child where there is one and the type's
 //! own needs elsewhere, and notes what it meets in a [`FieldSet`]. This module reads no payload.
 
-use super::table::{MessageId, Table};
-
 /// What one occurrence of a message must hold. Fields are given by their index in the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Needs {
@@ -34,11 +32,12 @@ impl Needs {
         }
     }
 
-    /// The child to extend for the message type `id` in field `index`.
-    pub fn child_mut(&mut self, table: &Table, index: u32, id: MessageId) -> &mut Needs {
+    /// Returns the needs of the message in field `index`, to be extended. They start as `of_type`, the needs of
+    /// the field's message type.
+    pub fn child_mut(&mut self, index: u32, of_type: &Needs) -> &mut Needs {
         let found = self.children.iter().position(|(field, _)| *field == index);
         let at = found.unwrap_or_else(|| {
-            self.children.push((index, table[id].needs.clone()));
+            self.children.push((index, of_type.clone()));
             self.children.len() - 1
         });
         &mut self.children[at].1

@@ -7,49 +7,31 @@
 
 mod find;
 mod locate;
+mod open;
 mod sets;
 mod wire;
 
 use std::marker::PhantomData;
 
-use super::needs::FieldSet;
-use super::table::{EnumId, Field, Kind, Message, MessageId, Table, wire as wire_type};
-use super::violation::{Checked, Fault, Gather, deeper};
-use super::{Schema, Scope, UnknownFields};
+use crate::contract::Contract;
+use crate::needs::FieldSet;
+use crate::options::UnknownFields;
+use crate::scope::Scope;
+use crate::table::{EnumId, Field, Kind, Message, MessageId, Table, wire as wire_type};
+use crate::violation::{Checked, Fault, Gather, deeper};
 pub(super) use find::offset;
 use locate::locate;
-use wire::{Reader, open_group, wrong_end};
-
-/// Stands for "not in a group" where a group's number is asked for.
-const NO_GROUP: u32 = 0;
-
-/// One occurrence of a message that is being read.
-struct Open<'a> {
-    scope: Scope<'a>,
-    start: usize,
-    /// The group that it is, or [`NO_GROUP`].
-    group: u32,
-    /// How many levels may lie within it.
-    depth: u32,
-    /// The fields that were met, if some of them must be.
-    seen: Option<FieldSet>,
-}
-
-impl Open<'_> {
-    #[inline]
-    fn complete(&self, faults: &mut impl Gather) -> Checked<()> {
-        self.scope.complete(self.seen.as_ref(), self.start, faults)
-    }
-}
+use open::{NO_GROUP, Open};
+use wire::{MESSAGE_SET_ITEM, Reader, open_group, wrong_end};
 
 /// The first thing wrong with `payload`.
-pub(super) fn check<G: Gather>(schema: &Schema, payload: &[u8], depth: u32) -> Checked<()> {
+pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) -> Checked<()> {
     let walk = Walk {
-        table: &schema.table,
-        reject_unknown: schema.options.unknown_fields == UnknownFields::Reject,
+        table: &contract.table,
+        reject_unknown: contract.options.unknown_fields == UnknownFields::Reject,
         faults: PhantomData::<G>,
     };
-    walk.message(&mut Reader::new(payload), schema.root(), NO_GROUP, depth)
+    walk.message(&mut Reader::new(payload), contract.root(), NO_GROUP, depth)
 }
 
 struct Walk<'a, G> {
@@ -135,7 +117,7 @@ impl<'a, G: Gather> Walk<'a, G> {
             };
         }
         let value = reader.at();
-        if message.message_set && (number, wire) == (sets::ITEM, wire_type::START_GROUP) {
+        if message.message_set && (number, wire) == (MESSAGE_SET_ITEM, wire_type::START_GROUP) {
             if let Err(fault) = self.item(reader, scope, at, depth) {
                 let fault = fault.within();
                 faults.keep(fault, || reader.pass(value, number, wire, depth))?;
@@ -269,7 +251,7 @@ fn plain_message<'p>(
 
 #[inline]
 fn utf8(text: &[u8], at: usize) -> Checked<()> {
-    super::text::utf8(text)
+    crate::text::utf8(text)
         .map_err(|good| Fault::new(at + good, "a string in UTF-8", "bytes that are not"))
 }
 

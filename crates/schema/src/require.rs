@@ -1,39 +1,41 @@
-//! `require: [field.path]`: names from `routes.yaml` → the tree of needs that a walk follows.
+//! Required paths: field names with dots between them → the tree of needs that a walk follows.
 //!
-//! Resolves, and says precisely what does not resolve; rendering it for people is the caller's.
+//! An error names the part of the path that does not resolve; the caller renders it for people.
 
 use std::fmt;
 
-use super::table::{Cardinality, Form};
-use super::{Encoding, Schema};
+use crate::contract::Contract;
+use crate::needs::Needs;
+use crate::options::Encoding;
+use crate::table::{Cardinality, Form};
 
-/// Whether the presence of a required field can be seen on the wire.
+/// Whether the presence of a required field can be told from the payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// A writer that sets the field writes it, whatever its value.
+    /// A writer that sets the field writes the field, whatever the value.
     Explicit,
-    /// A protobuf or ProtoJSON writer leaves the field out when it holds zero or nothing (proto3
-    /// without `optional`, and empty lists and maps), so a message with a zero there would be refused.
+    /// A protobuf or ProtoJSON writer omits the field when the value is zero or empty (proto3 without
+    /// `optional`, and lists and maps), so a message with such a value is rejected.
     Implicit,
 }
 
-/// A path that leads nowhere.
+/// The reason why a required path names no field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequireError {
-    /// A segment is no field of the message it was looked up in.
+    /// A segment of the path is not a field of the message in which it was looked up.
     UnknownField {
-        /// The part of the path that is wrong.
+        /// The segment.
         segment: String,
-        /// The message without such a field.
+        /// The fully qualified name of the message.
         message: String,
-        /// That message's field names.
+        /// The names of the message's fields, for a suggestion.
         fields: Vec<String>,
     },
-    /// A segment that is not the last names a field without fields of its own.
+    /// A segment before the last names a field whose type has no fields.
     NotAMessage {
-        /// The field that ends the path early.
+        /// The segment.
         segment: String,
-        /// Its type.
+        /// The type of the field that the segment names.
         kind: String,
     },
 }
@@ -56,69 +58,69 @@ impl fmt::Display for RequireError {
 
 impl std::error::Error for RequireError {}
 
-impl Schema {
-    /// Requires the field at `path` (proto or JSON names, with dots) to be present, and each message
-    /// on the way to it; below a repeated or a map field, in each of its elements.
-    ///
-    /// In protobuf a field is present if its tag is, in MessagePack and JSON if its key or place is and
-    /// holds no nil or null. A failed call changes nothing.
-    pub fn require(&mut self, path: &str) -> Result<Presence, RequireError> {
-        let mut needs = self.needs.clone();
-        let presence = self.resolve(path, &mut needs)?;
-        self.needs = needs;
-        Ok(presence)
-    }
+/// Adds the field at `path` to the needs of `contract`; see [`Schema::require`](crate::Schema::require).
+pub(crate) fn require(contract: &mut Contract, path: &str) -> Result<Presence, RequireError> {
+    let mut needs = contract.needs.clone();
+    let presence = resolve(contract, path, &mut needs)?;
+    contract.needs = needs;
+    Ok(presence)
+}
 
-    fn resolve(&self, path: &str, mut needs: &mut super::Needs) -> Result<Presence, RequireError> {
-        let table = &*self.table;
-        let mut message = &table[self.root];
-        let mut segments = path.split('.').peekable();
-        let mut presence = Presence::Explicit;
-        while let Some(segment) = segments.next() {
-            let index = message.by_name(segment);
-            let index = index.ok_or_else(|| RequireError::UnknownField {
-                segment: segment.to_owned(),
-                message: message.name.to_string(),
-                fields: message.field_names().map(str::to_owned).collect(),
-            })?;
-            let field = &message.fields[index as usize];
+fn resolve(
+    contract: &Contract,
+    path: &str,
+    mut needs: &mut Needs,
+) -> Result<Presence, RequireError> {
+    let table = &*contract.table;
+    let mut message = &table[contract.root];
+    let mut segments = path.split('.').peekable();
+    let mut presence = Presence::Explicit;
+    while let Some(segment) = segments.next() {
+        let index = message.by_name(segment);
+        let index = index.ok_or_else(|| RequireError::UnknownField {
+            segment: segment.to_owned(),
+            message: message.name.to_string(),
+            fields: message.field_names().map(str::to_owned).collect(),
+        })?;
+        let field = &message.fields[index as usize];
+        needs.require(index);
+        if segments.peek().is_none() {
+            let unseen = field.implicit || field.cardinality != Cardinality::Singular;
+            if unseen && contract.encoding != Encoding::Msgpack {
+                presence = Presence::Implicit;
+            }
+            break;
+        }
+        let mut kind = field.kind;
+        let mut index = index;
+        if let (Cardinality::Map, Some(entry)) = (field.cardinality, kind.message()) {
+            needs = needs.child_mut(index, &table[entry].needs);
+            // The value lies second in every entry.
+            index = 1;
+            kind = table[entry].fields[1].kind;
+        }
+        let inner = kind
+            .message()
+            .filter(|id| has_fields(contract.encoding, table[*id].form));
+        let id = inner.ok_or_else(|| RequireError::NotAMessage {
+            segment: segment.to_owned(),
+            kind: kind.label(table).to_owned(),
+        })?;
+        if field.cardinality == Cardinality::Map {
             needs.require(index);
-            if segments.peek().is_none() {
-                let unseen = field.implicit || field.cardinality != Cardinality::Singular;
-                if unseen && self.encoding != Encoding::Msgpack {
-                    presence = Presence::Implicit;
-                }
-                break;
-            }
-            let mut kind = field.kind;
-            let mut index = index;
-            if let (Cardinality::Map, Some(entry)) = (field.cardinality, kind.message()) {
-                needs = needs.child_mut(table, index, entry);
-                // The value lies second in every entry.
-                index = 1;
-                kind = table[entry].fields[1].kind;
-            }
-            let inner = kind.message().filter(|id| self.has_fields(table[*id].form));
-            let id = inner.ok_or_else(|| RequireError::NotAMessage {
-                segment: segment.to_owned(),
-                kind: kind.label(table).to_owned(),
-            })?;
-            if field.cardinality == Cardinality::Map {
-                needs.require(index);
-            }
-            needs = needs.child_mut(table, index, id);
-            message = &table[id];
         }
-        Ok(presence)
+        needs = needs.child_mut(index, &table[id].needs);
+        message = &table[id];
     }
+    Ok(presence)
+}
 
-    /// Whether this encoding writes messages of such a form by their fields.
-    fn has_fields(&self, form: Form) -> bool {
-        let free = matches!(form, Form::Struct | Form::Value | Form::ListValue);
-        match self.encoding {
-            Encoding::Protobuf => true,
-            Encoding::Msgpack => !free,
-            Encoding::Json => !free && form != Form::Any,
-        }
+/// Returns whether `encoding` writes messages of this form by their fields.
+fn has_fields(encoding: Encoding, form: Form) -> bool {
+    let free = matches!(form, Form::Struct | Form::Value | Form::ListValue);
+    match encoding {
+        Encoding::Protobuf => true,
+        Encoding::Msgpack => !free,
+        Encoding::Json => !free && form != Form::Any,
     }
 }

@@ -20,8 +20,10 @@ use std::sync::Arc;
 use prost_protovalidate::{Error, ValidationOption, Validator};
 use prost_reflect::{DynamicMessage, MapKey, MessageDescriptor, Value};
 
-use super::violation::{Checked, Fault, MOST, Step, Violation};
-use super::{Encoding, Schema, json, msgpack, protobuf};
+use crate::contract::Contract;
+use crate::options::Encoding;
+use crate::violation::{Checked, Fault, MOST, Step, Violation};
+use crate::{json, msgpack, protobuf};
 use cost::Cost;
 use gateway_proto::reason;
 
@@ -67,28 +69,28 @@ impl Ruler {
 }
 
 impl Rules {
-    /// The first rule that `payload`, which fits `schema` otherwise, breaks.
-    pub fn check(&self, schema: &Schema, payload: &[u8]) -> Result<(), Violation> {
+    /// The first rule that `payload`, which fits `contract` otherwise, breaks.
+    pub fn check(&self, contract: &Contract, payload: &[u8]) -> Result<(), Violation> {
         if payload.len() as u64 > self.bytes {
             let expected = format!("at most {} bytes, for it has rules", self.bytes);
             let found = format!("{}", payload.len());
             return Err(told::unjudged(expected, found));
         }
         // The last line of defence: what libraries promise and break stops here, and turns the payload down.
-        let judged = catch_unwind(AssertUnwindSafe(|| self.judge(schema, payload)));
+        let judged = catch_unwind(AssertUnwindSafe(|| self.judge(contract, payload)));
         judged.unwrap_or_else(|panic| {
             let found = format!("a failure of theirs: {}", reason(&*panic));
             Err(told::unjudged("what its rules can be held against", found))
         })
     }
 
-    fn judge(&self, schema: &Schema, payload: &[u8]) -> Result<(), Violation> {
-        let message = match schema.encoding {
+    fn judge(&self, contract: &Contract, payload: &[u8]) -> Result<(), Violation> {
+        let message = match contract.encoding {
             Encoding::Protobuf => DynamicMessage::decode(self.message.clone(), payload)
                 .map_err(|error| told::unjudged(DECODABLE, error.to_string()))?,
-            Encoding::Msgpack => msgpack::values(schema, payload, &self.message)
+            Encoding::Msgpack => msgpack::values(contract, payload, &self.message)
                 .map_err(|fault| fault.into_violation(false))?,
-            Encoding::Json => json::values(schema, payload, &self.message)
+            Encoding::Json => json::values(contract, payload, &self.message)
                 .map_err(|fault| fault.into_violation(false))?,
         };
         if !self.cost.affordable(values(&message)) {
@@ -96,7 +98,7 @@ impl Rules {
             let found = format!("{}", values(&message));
             return Err(told::unjudged(expected, found));
         }
-        let all = schema.options.all_violations;
+        let all = contract.options.all_violations;
         let options: &[_] = if all {
             &[]
         } else {
@@ -106,12 +108,12 @@ impl Rules {
             Ok(()) => Ok(()),
             Err(Error::Validation(broken)) => {
                 let broken = broken.violations().iter().take(MOST);
-                let offset = match schema.encoding {
+                let offset = match contract.encoding {
                     Encoding::Protobuf => protobuf::offset,
                     Encoding::Msgpack => msgpack::offset,
                     Encoding::Json => json::offset,
                 };
-                let place = |path: &[Step]| offset(schema, payload, path);
+                let place = |path: &[Step]| offset(contract, payload, path);
                 let mut told = broken.map(|broken| told::broken(&self.message, broken, place));
                 let Some(mut first) = told.next() else {
                     return Ok(());

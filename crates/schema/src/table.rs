@@ -10,8 +10,8 @@ use std::ops::Index;
 
 use rustc_hash::FxHashMap;
 
-use super::needs::Needs;
-use super::text::first_bytes;
+use crate::needs::Needs;
+use crate::text::first_bytes;
 
 /// Field numbers below this are looked up in an array, larger ones by binary search: all that people
 /// usually give, in half a kilobyte.

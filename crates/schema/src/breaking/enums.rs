@@ -1,7 +1,8 @@
 //! Enums: by number in protobuf, by number or name in MessagePack and JSON.
 
-use super::super::table::{Enum, EnumId};
-use super::{Break, Comparison, Definition, KEEP};
+use super::comparison::{Break, Comparison, KEEP};
+use crate::table::{Enum, EnumId};
+use gateway_proto::Definition;
 
 /// Adds what breaks where values of `old` are read as values of `new`.
 pub(super) fn compare(comparison: &mut Comparison<'_>, old: EnumId, new: EnumId, path: String) {

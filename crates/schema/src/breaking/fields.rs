@@ -1,7 +1,8 @@
 //! What became of each field: kept, removed, added, or drawn into a oneof.
 
-use super::super::table::Field;
-use super::{Break, By, Comparison, Here, KEEP, NO_REQUIRED, types};
+use super::comparison::{Break, By, Comparison, Here, KEEP, NO_REQUIRED};
+use super::types;
+use crate::table::Field;
 
 impl Comparison<'_> {
     /// A field that is still there.

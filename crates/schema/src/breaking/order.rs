@@ -1,7 +1,7 @@
 //! MessagePack's array layout, where a field is its place.
 
-use super::super::table::{Field, Message};
-use super::{Break, Here};
+use super::comparison::{Break, Here};
+use crate::table::{Field, Message};
 
 /// For each field of `old` the one that stands in its place, if it is the same under another name or
 /// number.

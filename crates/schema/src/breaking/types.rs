@@ -3,7 +3,7 @@
 //! A value of the earlier type must be one of the later type, and the same one: what merely decodes
 //! isn't enough, if an `int64` loses its upper half or a `uint32` its sign.
 
-use super::super::table::{Cardinality, Field, Kind, Table};
+use crate::table::{Cardinality, Field, Kind, Table};
 
 /// Whole numbers that a `double` holds exactly, and so far as a 32-bit one may count.
 const DOUBLE_EXACT: i128 = 1 << 53;

@@ -1,23 +1,23 @@
 //! Where in a payload that the walk has passed a path leads: for a rule that is broken there. Cold.
 
-use super::super::Schema;
-use super::super::table::Cardinality;
-use super::super::violation::{Checked, Step};
 use super::head::Reader;
 use super::keys::key;
 use super::text::Text;
+use crate::contract::Contract;
+use crate::table::Cardinality;
+use crate::violation::{Checked, Step};
 
 /// The byte of the value at `path`, or of the last value on the way to it that is there.
-pub(crate) fn offset(schema: &Schema, payload: &[u8], path: &[Step]) -> usize {
+pub(crate) fn offset(contract: &Contract, payload: &[u8], path: &[Step]) -> usize {
     let mut at = 0;
     // It was read before, from end to end.
-    let _ = follow(schema, payload, path, &mut at);
+    let _ = follow(contract, payload, path, &mut at);
     at
 }
 
-fn follow(schema: &Schema, payload: &[u8], path: &[Step], at: &mut usize) -> Checked<()> {
-    let table = &schema.table;
-    let mut message = &table[schema.root];
+fn follow(contract: &Contract, payload: &[u8], path: &[Step], at: &mut usize) -> Checked<()> {
+    let table = &contract.table;
+    let mut message = &table[contract.root];
     let mut reader = Reader::new(payload);
     *at = reader.token();
     for step in path {

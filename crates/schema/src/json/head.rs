@@ -1,11 +1,12 @@
 //! JSON below the level of messages: tokens of RFC 8259, strictly, with strings in UTF-8.
 
-use super::super::keys::{Key, Keys};
-use super::super::table::{Field, Kind, Message};
-use super::super::violation::{Checked, Fault, deeper, excerpt};
 use super::number::Number;
 use super::plain;
 use super::text::{Text, string};
+use super::unexpected::unexpected;
+use crate::keys::{Key, Keys};
+use crate::table::{Field, Kind, Message};
+use crate::violation::{Checked, Fault, deeper, excerpt};
 
 /// Reads the payload from `at`.
 #[derive(Clone)]
@@ -269,18 +270,6 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
-}
-
-/// What stands at `at` instead of what was expected.
-#[cold]
-pub(super) fn unexpected(bytes: &[u8], at: usize, expected: &str) -> Box<Fault> {
-    let rest = &bytes[at.min(bytes.len())..];
-    let found = match rest.first() {
-        None => "the end".to_owned(),
-        Some(0x21..=0x7e) => format!("{:?}", char::from(rest[0])),
-        Some(byte) => format!("the byte {byte:#04x}"),
-    };
-    Fault::new(at, expected, found)
 }
 
 /// The names of one object's members so far, each once.

@@ -1,12 +1,12 @@
 //! Keys of JSON maps: strings that mean values of the key's kind, and each once.
 
-use super::super::keys::{self, Key};
-use super::super::table::Kind;
-use super::super::violation::{Checked, Fault, excerpt};
 use super::head::{Reader, twice};
 use super::number::Number;
 use super::scalar::within;
 use super::text::Text;
+use crate::keys::{self, Key};
+use crate::table::Kind;
+use crate::violation::{Checked, Fault, excerpt};
 
 /// What `text` means as a key of this kind.
 pub(super) fn key(kind: Kind, text: Text<'_>) -> Option<Key<Text<'_>>> {

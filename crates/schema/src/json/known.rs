@@ -1,13 +1,13 @@
 //! Well-known types with a JSON form of their own: Timestamp, Duration, FieldMask, Struct, Value,
 //! ListValue, Any and the wrappers.
 
-use super::super::Scope;
-use super::super::table::{Form, MessageId};
-use super::super::violation::{Checked, Fault, Gather, deeper, excerpt};
 use super::head::{Head, Names, Reader};
 use super::scalar::scalar;
 use super::time::{duration, is_field_mask, timestamp};
 use super::{Beside, Walk};
+use crate::scope::Scope;
+use crate::table::{Form, MessageId};
+use crate::violation::{Checked, Fault, Gather, deeper, excerpt};
 
 /// How many Any messages may lie within each other whose `@type` isn't their first member. Each is
 /// read once more to find it, and so is all that lies in it: a payload must not choose how often.

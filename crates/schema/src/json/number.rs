@@ -1,7 +1,7 @@
 //! JSON numbers: their grammar, and their values without a builder of numbers.
 
-use super::super::violation::{Checked, excerpt};
-use super::head::unexpected;
+use super::unexpected::unexpected;
+use crate::violation::{Checked, excerpt};
 
 /// More significant digits than this and a number is beyond 64 bits.
 const DIGITS: i64 = 20;

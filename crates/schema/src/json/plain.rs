@@ -1,9 +1,9 @@
 //! Values as plain as most are: how long, if they are right at a glance. What is not, others read and
 //! judge. Nothing here says what is wrong.
 
-use super::super::table::{Cardinality, Field, Kind};
-use super::super::text::HIGH;
 use super::text::special;
+use crate::table::{Cardinality, Field, Kind};
+use crate::text::HIGH;
 
 /// A member of this field and the comma behind it, as most writers write all members but the last: with a blank
 /// behind each colon and comma, or with none.

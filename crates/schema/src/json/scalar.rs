@@ -4,11 +4,11 @@
 //! with a fraction of zero or an exponent. Nothing else is converted: no number is a bool, no bool
 //! a string.
 
-use super::super::named::unknown_value;
-use super::super::table::{Enum, Kind, Table};
-use super::super::violation::{Checked, Fault};
 use super::head::{Head, Reader};
 use super::number::Number;
+use crate::named::unknown_value;
+use crate::table::{Enum, Kind, Table};
+use crate::violation::{Checked, Fault};
 
 /// A value of `kind`, which is no message.
 #[inline]

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
-use super::super::text::{self, HIGH};
-use super::super::violation::{Checked, Fault};
-use super::head::unexpected;
+use super::unexpected::unexpected;
+use crate::text::{self, HIGH};
+use crate::violation::{Checked, Fault};
 
 /// A well-formed string, as it lies between its quotes.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,14 +10,14 @@ use prost_reflect::{
     DynamicMessage, FieldDescriptor, MapKey, MessageDescriptor, ReflectMessage as _, Value,
 };
 
-use super::super::rules::{deeper, map_key, set};
-use super::super::table::{Cardinality, Enum, Field, Form, Kind, MessageId, Table};
-use super::super::violation::{Checked, Fault, excerpt};
 use super::base64::base64;
 use super::head::{Head, Reader};
 use super::number::Number;
 use super::scalar::integer;
 use super::time::{duration, timestamp};
+use crate::rules::{deeper, map_key, set};
+use crate::table::{Cardinality, Enum, Field, Form, Kind, MessageId, Table};
+use crate::violation::{Checked, Fault, excerpt};
 
 /// Reads messages of one table.
 pub(super) struct Values<'a> {

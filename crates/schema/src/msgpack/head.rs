@@ -1,9 +1,9 @@
 //! MessagePack below the level of messages: one value's head, with its length checked against what
 //! is left of the payload.
 
-use super::super::table::{Field, Kind, Message};
-use super::super::violation::{Checked, Fault, deeper};
 use super::plain;
+use crate::table::{Field, Kind, Message};
+use crate::violation::{Checked, Fault, deeper};
 
 /// The marker byte of nil.
 const NIL: u8 = 0xc0;

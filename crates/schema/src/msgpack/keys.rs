@@ -1,10 +1,10 @@
 //! Keys of MessagePack maps: typed, and each once.
 
-use super::super::keys::{self, Key};
-use super::super::table::{Kind, Table};
-use super::super::violation::{Checked, Fault};
 use super::head::{Head, Reader};
 use super::scalar::{integer, scalar, utf8};
+use crate::keys::{self, Key};
+use crate::table::{Kind, Table};
+use crate::violation::{Checked, Fault};
 
 /// The next value, as a key of this kind.
 pub(super) fn read<'a>(

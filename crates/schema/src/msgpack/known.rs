@@ -1,13 +1,13 @@
 //! Well-known types with a MessagePack form of their own: Timestamp, Struct, Value, ListValue and
 //! the wrappers.
 
-use super::super::Scope;
-use super::super::table::{Form, Kind};
-use super::super::violation::{Checked, Fault, Gather, deeper};
 use super::Walk;
 use super::head::{Head, Reader};
 use super::keys::Keys;
 use super::scalar::{check_utf8, scalar};
+use crate::scope::Scope;
+use crate::table::{Form, Kind};
+use crate::violation::{Checked, Fault, Gather, deeper};
 
 /// MessagePack's own extension type for a moment.
 const TIMESTAMP: i8 = -1;

@@ -1,8 +1,8 @@
 //! Names and values as most writers write them, passed at a glance: each function gives what lies behind, or none for
 //! others to read and to judge. Whatever passes here would pass there.
 
-use super::super::table::{Cardinality, Field, Kind};
-use super::super::text::begins_with_text;
+use crate::table::{Cardinality, Field, Kind};
+use crate::text::begins_with_text;
 
 /// How the values of a kind are plainly written, by their marker.
 pub(super) type Tails = [Tail; 256];

@@ -4,11 +4,11 @@
 //! a float, a whole float for an integer. Nothing else is converted: no string is a number, no
 //! number a bool.
 
-use super::super::named::unknown_value;
-use super::super::table::{Enum, Kind, Table};
-use super::super::text;
-use super::super::violation::{Checked, Fault};
 use super::head::{Head, Reader};
+use crate::named::unknown_value;
+use crate::table::{Enum, Kind, Table};
+use crate::text;
+use crate::violation::{Checked, Fault};
 
 /// A value of `kind`, which is no message.
 #[inline]

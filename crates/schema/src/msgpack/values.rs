@@ -9,12 +9,12 @@ use prost_reflect::{
     DynamicMessage, FieldDescriptor, MapKey, MessageDescriptor, ReflectMessage as _, Value,
 };
 
-use super::super::rules::{MAX_DEPTH, deeper, map_key, set};
-use super::super::table::{Cardinality, Enum, Field, Form, Kind, MessageId, Table};
-use super::super::violation::Checked;
 use super::head::{Head, Reader};
 use super::known::moment;
 use super::scalar::{float, integer};
+use crate::rules::{MAX_DEPTH, deeper, map_key, set};
+use crate::table::{Cardinality, Enum, Field, Form, Kind, MessageId, Table};
+use crate::violation::Checked;
 
 /// The message of type `id`, which `descriptor` describes too, that `payload` holds.
 pub(super) fn read(

@@ -1,18 +1,18 @@
 //! Where in a payload that the walk has passed a path leads: for a rule that is broken there. Cold.
 
-use super::super::Schema;
-use super::super::table::{Cardinality, Field, wire as wire_type};
-use super::super::violation::Step;
 use super::locate::map_key;
 use super::wire::{Reader, Records};
+use crate::contract::Contract;
+use crate::table::{Cardinality, Field, wire as wire_type};
+use crate::violation::Step;
 
 /// As deep as a walk may go.
 const DEPTH: u32 = 1000;
 
 /// The byte of the value at `path`, or of the last message on the way to it that is there.
-pub(crate) fn offset(schema: &Schema, payload: &[u8], path: &[Step]) -> usize {
-    let table = &schema.table;
-    let mut message = &table[schema.root];
+pub(crate) fn offset(contract: &Contract, payload: &[u8], path: &[Step]) -> usize {
+    let table = &contract.table;
+    let mut message = &table[contract.root];
     let mut body = Reader::new(payload);
     let mut at = 0;
     for step in path {

@@ -3,10 +3,10 @@
 //! Walks keep no count of elements, so that a payload that passes pays for none; a fault reads its
 //! message again up to the place. Cold.
 
-use super::super::table::{Cardinality, Field, Kind, Table, wire as wire_type};
-use super::super::violation::{Fault, excerpt};
-use super::Open;
+use super::open::Open;
 use super::wire::{Reader, Records};
+use crate::table::{Cardinality, Field, Kind, Table, wire as wire_type};
+use crate::violation::{Fault, excerpt};
 
 /// Adds the path segment of field `index` of the message that is open, whose record at `at` holds the fault.
 #[cold]

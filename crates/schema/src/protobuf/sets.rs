@@ -1,14 +1,16 @@
 //! Items of a message with `message_set_wire_format`: extensions, each in a group with its type's number.
 
-use super::super::Scope;
-use super::super::table::wire as wire_type;
-use super::super::violation::{Checked, Gather, deeper};
-use super::wire::{Reader, open_group, wrong_end};
-use super::{NO_GROUP, Walk, unknown_field};
+use super::open::NO_GROUP;
+use super::wire::{MESSAGE_SET_ITEM, Reader, open_group, wrong_end};
+use super::{Walk, unknown_field};
+use crate::scope::Scope;
+use crate::table::wire as wire_type;
+use crate::violation::{Checked, Gather, deeper};
 
-/// The group of an item, and in it the number of the extension and the message that it holds.
-pub(super) const ITEM: u32 = 1;
+/// The field of an item that holds the number of the extension.
 const TYPE: u32 = 2;
+
+/// The field of an item that holds the extension's message.
 const MESSAGE: u32 = 3;
 
 impl<'a, G: Gather> Walk<'a, G> {
@@ -24,12 +26,12 @@ impl<'a, G: Gather> Walk<'a, G> {
         let (mut number, mut body) = (None, None);
         loop {
             if reader.is_empty() {
-                return Err(open_group(reader.at(), ITEM));
+                return Err(open_group(reader.at(), MESSAGE_SET_ITEM));
             }
             let at = reader.at();
             match reader.tag()? {
-                (ITEM, wire_type::END_GROUP) => break,
-                (end, wire_type::END_GROUP) => return Err(wrong_end(at, ITEM, end)),
+                (MESSAGE_SET_ITEM, wire_type::END_GROUP) => break,
+                (end, wire_type::END_GROUP) => return Err(wrong_end(at, MESSAGE_SET_ITEM, end)),
                 (TYPE, wire_type::VARINT) => {
                     // Of 32 bits, as parsers take it.
                     let read = reader.varint()? as u32;

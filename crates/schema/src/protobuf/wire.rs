@@ -1,14 +1,17 @@
 //! Protobuf's wire format below the level of messages: varints, tags, lengths, groups.
 
-use super::super::table::{Plain, wire};
-use super::super::text::{HIGH, begins_with_text, first_bytes};
-use super::super::violation::{Checked, Fault, deeper};
+use crate::table::{Plain, wire};
+use crate::text::{HIGH, begins_with_text, first_bytes};
+use crate::violation::{Checked, Fault, deeper};
 
 /// A varint is at most this long; bits beyond the 64th are dropped, as protobuf's own parsers do.
 const MAX_VARINT: usize = 10;
 
 /// Tags and lengths are varints of 32 bits: protobuf's own parsers take no more bytes of them.
 const MAX_TAG: usize = 5;
+
+/// The number of the group that holds an item of a message set.
+pub(super) const MESSAGE_SET_ITEM: u32 = 1;
 
 /// How deep [`Records`] looks for the end of a group: as deep as a walk may go.
 const RECORD_DEPTH: u32 = 1000;

@@ -5,7 +5,7 @@ use prost_protovalidate::types::field_path_element::Subscript;
 use prost_protovalidate::types::{FieldPathElement, MessageConstraintsExt as _};
 use prost_reflect::{Kind, MessageDescriptor};
 
-use super::super::violation::{Step, Violation, excerpt};
+use crate::violation::{Step, Violation, excerpt};
 
 /// Longest sentence of a rule that is passed on, in characters: a rule of CEL's may put the payload in it.
 const SENTENCE: usize = 500;

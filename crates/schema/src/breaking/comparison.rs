@@ -1,0 +1,159 @@
+//! The state of a comparison of two schemas, and the breaks that it finds.
+
+use std::collections::BTreeSet;
+
+use crate::contract::Contract;
+use crate::options::{Encoding, Layout};
+use crate::schema::Schema;
+use crate::table::{Message, MessageId, Table};
+use gateway_diagnostic::Place;
+use gateway_proto::{Definition, Definitions};
+
+/// A change that breaks payloads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Break {
+    /// The full name of the field, enum value, message or enum.
+    pub subject: String,
+    /// What became of the subject: the rest of a sentence that starts with the subject.
+    pub what: String,
+    /// The path in a payload, such as `address.lines[].zip`; empty for the message itself.
+    pub path: String,
+    /// The place of the subject in the earlier files.
+    pub before: Option<Place>,
+    /// The place of the subject in the later files, or of the definition from which it was removed.
+    pub after: Option<Place>,
+    /// How to make the change without breaking payloads.
+    pub help: String,
+}
+
+/// A schema, and where its messages are defined.
+#[derive(Clone, Copy, Debug)]
+pub struct Defined<'a> {
+    /// The schema against which payloads are checked.
+    pub schema: &'a Schema,
+    /// The places of the definitions in the files that the schema was built from.
+    pub definitions: &'a Definitions,
+}
+
+/// The advice that fits most breaks.
+pub(super) const KEEP: &str = "keep it as it was, and put what is new beside it";
+
+/// The advice against a new required field.
+pub(super) const NO_REQUIRED: &str = "make it optional: earlier payloads lack it";
+
+/// How payloads identify a field.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct By {
+    pub numbers: bool,
+    pub names: bool,
+    pub order: bool,
+}
+
+impl By {
+    pub fn of(old: &Contract, new: &Contract) -> Self {
+        let layout = |layout| {
+            let both =
+                |of: &Contract| of.options.layout == Layout::Any || of.options.layout == layout;
+            both(old) && both(new)
+        };
+        match new.encoding {
+            Encoding::Protobuf => Self {
+                numbers: true,
+                names: false,
+                order: false,
+            },
+            Encoding::Json => Self {
+                numbers: false,
+                names: true,
+                order: false,
+            },
+            Encoding::Msgpack => Self {
+                numbers: false,
+                names: layout(Layout::Map),
+                order: layout(Layout::Array),
+            },
+        }
+    }
+}
+
+/// One of the two generations of `.proto` files.
+#[derive(Clone, Copy)]
+pub(super) struct Side<'a> {
+    pub table: &'a Table,
+    pub definitions: &'a Definitions,
+}
+
+impl<'a> Side<'a> {
+    pub fn of(defined: Defined<'a>) -> Self {
+        Self {
+            table: &defined.schema.contract().table,
+            definitions: defined.definitions,
+        }
+    }
+
+    pub fn message(self, id: MessageId) -> (&'a Message, Option<&'a Definition>) {
+        let message = &self.table[id];
+        (message, self.definitions.messages.get(&*message.name))
+    }
+}
+
+/// Two message types, the later of which took the place of the earlier.
+pub(super) struct Pair {
+    pub old: MessageId,
+    pub new: MessageId,
+    pub path: String,
+}
+
+pub(super) struct Comparison<'a> {
+    pub old: Side<'a>,
+    pub new: Side<'a>,
+    pub by: By,
+    /// Whether the later schema rejects unknown fields.
+    pub strict: bool,
+    pub open: Vec<Pair>,
+    pub seen: BTreeSet<(MessageId, MessageId)>,
+    pub enums: BTreeSet<(u32, u32)>,
+    pub found: Vec<Break>,
+}
+
+/// The two messages that are being compared, and where they are defined.
+pub(super) struct Here<'a> {
+    pub old: &'a Message,
+    pub new: &'a Message,
+    pub before: Option<&'a Definition>,
+    pub after: Option<&'a Definition>,
+    pub path: String,
+}
+
+impl Here<'_> {
+    /// Returns a break of the earlier field `name`, whose counterpart in the later message is `now`.
+    pub fn field(&self, name: &str, now: &str, what: String, help: impl Into<String>) -> Break {
+        Break {
+            subject: format!("{}.{name}", self.old.name),
+            what,
+            path: join(&self.path, name),
+            before: self.before.and_then(|definition| definition.place_of(name)),
+            after: self.after.and_then(|definition| definition.place_of(now)),
+            help: help.into(),
+        }
+    }
+
+    /// Returns a break of the message as a whole.
+    pub fn whole(&self, what: &str, help: &str) -> Break {
+        Break {
+            subject: self.old.name.to_string(),
+            what: what.to_owned(),
+            path: self.path.clone(),
+            before: self.before.and_then(|definition| definition.place.clone()),
+            after: self.after.and_then(|definition| definition.place.clone()),
+            help: help.to_owned(),
+        }
+    }
+}
+
+pub(super) fn join(path: &str, name: &str) -> String {
+    match path {
+        "" => name.to_owned(),
+        _ => format!("{path}.{name}"),
+    }
+}

@@ -1,0 +1,65 @@
+//! The contract of a schema: everything that the walks need to know of it.
+
+use std::sync::Arc;
+
+use crate::needs::Needs;
+use crate::options::{Encoding, Options};
+use crate::scope::Scope;
+use crate::table::{MessageId, Table};
+
+/// A message type, the encoding in which payloads hold it, and what is asked of them beyond the type.
+#[derive(Clone, Debug)]
+pub(crate) struct Contract {
+    pub encoding: Encoding,
+    pub table: Arc<Table>,
+    pub root: MessageId,
+    pub options: Options,
+    /// The required fields of the root: those of its type, and the paths that were required of the schema.
+    pub needs: Needs,
+}
+
+impl Contract {
+    /// Returns a contract that requires no more than the type of `root` does.
+    pub fn new(encoding: Encoding, table: Arc<Table>, root: MessageId, options: Options) -> Self {
+        let needs = table[root].needs.clone();
+        Self {
+            encoding,
+            table,
+            root,
+            options,
+            needs,
+        }
+    }
+
+    /// Returns the fully qualified name of the root message.
+    pub fn message_name(&self) -> &str {
+        self.table.name(self.root)
+    }
+
+    /// Returns the scope of the whole payload.
+    pub fn root(&self) -> Scope<'_> {
+        Scope {
+            message: &self.table[self.root],
+            needs: &self.needs,
+        }
+    }
+}
+
+/// Compares what was asked for, by name. The definition of the message may differ.
+impl PartialEq for Contract {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            encoding,
+            table: _,
+            root: _,
+            options,
+            needs,
+        } = self;
+        *encoding == other.encoding
+            && self.message_name() == other.message_name()
+            && *options == other.options
+            && *needs == other.needs
+    }
+}
+
+impl Eq for Contract {}

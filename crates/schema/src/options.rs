@@ -1,0 +1,56 @@
+//! The encodings, and the options of a schema.
+
+/// The encoding of a payload's bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// The binary wire format of Protocol Buffers.
+    Protobuf,
+    /// MessagePack: a message as a map keyed by field name, or as an array in declaration order.
+    Msgpack,
+    /// JSON, in the form that ProtoJSON gives a message.
+    Json,
+}
+
+impl Encoding {
+    /// Returns the encoding's lower-case name: `protobuf`, `msgpack` or `json`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Encoding::Protobuf => "protobuf",
+            Encoding::Msgpack => "msgpack",
+            Encoding::Json => "json",
+        }
+    }
+}
+
+/// How a schema treats fields that the message does not define.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum UnknownFields {
+    /// Unknown fields pass if they are well-formed.
+    #[default]
+    Allow,
+    /// Unknown fields are violations, and so are numbers that a closed enum does not define.
+    Reject,
+}
+
+/// The layouts in which MessagePack may write a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// A map keyed by field name.
+    Map,
+    /// An array of values in declaration order.
+    Array,
+    /// Either layout; each message in the payload chooses for itself.
+    #[default]
+    Any,
+}
+
+/// The options of a schema, apart from its encoding and message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Options {
+    /// How unknown fields are treated.
+    pub unknown_fields: UnknownFields,
+    /// The layouts in which MessagePack may write a message; the other encodings ignore this option.
+    pub layout: Layout,
+    /// Whether [`Violation::others`](crate::Violation::others) lists the violations after the first.
+    pub all_violations: bool,
+}

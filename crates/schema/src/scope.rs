@@ -1,0 +1,49 @@
+//! One occurrence of a message in a payload: its type, and the fields required in that place.
+
+use crate::needs::{FieldSet, Needs};
+use crate::table::{Message, MessageId, Table};
+use crate::violation::{Checked, Fault, Gather};
+
+/// The type of one occurrence of a message, and the fields that this occurrence must hold.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub message: &'a Message,
+    pub needs: &'a Needs,
+}
+
+impl<'a> Scope<'a> {
+    /// Returns the scope of the message of type `id` in field `index` of this message.
+    #[inline]
+    pub fn child(self, table: &'a Table, index: u32, id: MessageId) -> Self {
+        let message = &table[id];
+        let needs = self.needs.child(index).unwrap_or(&message.needs);
+        Self { message, needs }
+    }
+
+    /// Reports every required field that is not in `seen`; `seen` is `None` where no field is required.
+    #[inline]
+    pub fn complete(
+        self,
+        seen: Option<&FieldSet>,
+        offset: usize,
+        faults: &mut impl Gather,
+    ) -> Checked<()> {
+        let Some(seen) = seen else { return Ok(()) };
+        for index in self.needs.missing(seen) {
+            faults.keep(self.lacks(index, offset), || Ok(()))?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn lacks(self, index: u32, offset: usize) -> Box<Fault> {
+        let name = &*self.message.fields[index as usize].name;
+        let fault = Fault::new(offset, "a value, for it is required", "none").behind();
+        // A map entry is not a level of the path.
+        if self.message.map_entry {
+            fault
+        } else {
+            fault.under(name)
+        }
+    }
+}
