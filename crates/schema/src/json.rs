@@ -6,37 +6,29 @@
 //! an absent field. Elements of lists and values of maps are never null. Beside what ProtoJSON says it
 //! takes what serde_json writes: bytes as an array of integers, and well-known types by their fields.
 
-mod base64;
-mod find;
-mod head;
+pub(crate) mod head;
 mod keys;
 mod known;
-mod number;
+pub(crate) mod number;
 mod plain;
-mod scalar;
+pub(crate) mod scalar;
 mod text;
-mod time;
+pub(crate) mod time;
 mod unexpected;
-mod values;
 
 use std::cell::Cell;
 use std::marker::PhantomData;
 
-use prost_reflect::{DynamicMessage, MessageDescriptor};
-
 use crate::contract::Contract;
 use crate::named::{Seen, unknown_key};
 use crate::options::UnknownFields;
-use crate::rules::MAX_DEPTH;
 use crate::scope::Scope;
 use crate::table::{Cardinality, Field, Form, Kind, Message, Table};
 use crate::violation::{Checked, Fault, Gather, deeper};
-pub(super) use find::offset;
 use head::{Head, Names, Reader};
 use keys::Keys;
 use scalar::scalar;
 use text::Text;
-use values::Values;
 
 /// The first thing wrong with `payload`.
 pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) -> Checked<()> {
@@ -49,17 +41,6 @@ pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) 
     let mut reader = Reader::new(payload);
     walk.message(&mut reader, contract.root(), depth)?;
     reader.end()
-}
-
-/// The message that `payload`, which `check` has passed, means to whoever knows it by `descriptor`.
-pub(super) fn values(
-    contract: &Contract,
-    payload: &[u8],
-    descriptor: &MessageDescriptor,
-) -> Checked<DynamicMessage> {
-    let table = &contract.table;
-    let mut reader = Reader::new(payload);
-    Values { table }.message(&mut reader, contract.root, descriptor, MAX_DEPTH)
 }
 
 struct Walk<'a, G> {

@@ -5,15 +5,11 @@
 //! by proto or JSON names, each once, or an array in declaration order; nil is an absent field. Elements of lists
 //! and values of maps are never nil. Maps within what no field describes are passed as they are.
 
-mod find;
-mod head;
+pub(crate) mod head;
 mod keys;
-mod known;
+pub(crate) mod known;
 mod plain;
-mod scalar;
-mod values;
-
-use prost_reflect::{DynamicMessage, MessageDescriptor};
+pub(crate) mod scalar;
 
 use std::marker::PhantomData;
 
@@ -24,7 +20,6 @@ use crate::options::{Layout, UnknownFields};
 use crate::scope::Scope;
 use crate::table::{Cardinality, Field, Form, Kind, Message, Table};
 use crate::violation::{Checked, Fault, Gather, deeper};
-pub(super) use find::offset;
 use head::{Head, Reader};
 use keys::Keys;
 use scalar::{scalar, utf8};
@@ -46,15 +41,6 @@ pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) 
             Err(Fault::new(reader.at(), "the end of the message", found))
         }
     }
-}
-
-/// The message that `payload`, which `check` has passed, means to whoever knows it by `descriptor`.
-pub(super) fn values(
-    contract: &Contract,
-    payload: &[u8],
-    descriptor: &MessageDescriptor,
-) -> Checked<DynamicMessage> {
-    values::read(&contract.table, contract.root, descriptor, payload)
 }
 
 struct Walk<'a, G> {

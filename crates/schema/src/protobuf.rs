@@ -5,11 +5,10 @@
 //! protobuf parser must refuse, and a known field on a wrong wire type. It never looks at a value
 //! further than the schema asks.
 
-mod find;
-mod locate;
+pub(crate) mod locate;
 mod open;
 mod sets;
-mod wire;
+pub(crate) mod wire;
 
 use std::marker::PhantomData;
 
@@ -19,7 +18,6 @@ use crate::options::UnknownFields;
 use crate::scope::Scope;
 use crate::table::{EnumId, Field, Kind, Message, MessageId, Table, wire as wire_type};
 use crate::violation::{Checked, Fault, Gather, deeper};
-pub(super) use find::offset;
 use locate::locate;
 use open::{NO_GROUP, Open};
 use wire::{MESSAGE_SET_ITEM, Reader, open_group, wrong_end};

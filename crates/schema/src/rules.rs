@@ -8,9 +8,13 @@
 
 mod bounds;
 mod cost;
+mod dynamic;
 mod expressions;
+mod find;
 mod load;
+mod source;
 mod told;
+mod values;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,18 +22,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use prost_protovalidate::{Error, ValidationOption, Validator};
-use prost_reflect::{DynamicMessage, MapKey, MessageDescriptor, Value};
+use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
 
 use crate::contract::Contract;
 use crate::options::Encoding;
-use crate::violation::{Checked, Fault, MOST, Step, Violation};
-use crate::{json, msgpack, protobuf};
+use crate::violation::{MOST, Step, Violation};
 use cost::Cost;
 use gateway_proto::reason;
-
-/// Levels that a message may have if it is held against rules: what prost decodes, and what the
-/// evaluation of rules, which recurses once a level, takes on a thread of 2 MiB.
-pub(super) const MAX_DEPTH: u32 = 100;
+use source::json::JsonSource;
+use source::msgpack::MsgpackSource;
 
 /// The rules of one generation's messages.
 pub struct Ruler {
@@ -88,9 +89,9 @@ impl Rules {
         let message = match contract.encoding {
             Encoding::Protobuf => DynamicMessage::decode(self.message.clone(), payload)
                 .map_err(|error| told::unjudged(DECODABLE, error.to_string()))?,
-            Encoding::Msgpack => msgpack::values(contract, payload, &self.message)
+            Encoding::Msgpack => values::read(contract, MsgpackSource::new(payload), &self.message)
                 .map_err(|fault| fault.into_violation(false))?,
-            Encoding::Json => json::values(contract, payload, &self.message)
+            Encoding::Json => values::read(contract, JsonSource::new(payload), &self.message)
                 .map_err(|fault| fault.into_violation(false))?,
         };
         if !self.cost.affordable(values(&message)) {
@@ -108,12 +109,7 @@ impl Rules {
             Ok(()) => Ok(()),
             Err(Error::Validation(broken)) => {
                 let broken = broken.violations().iter().take(MOST);
-                let offset = match contract.encoding {
-                    Encoding::Protobuf => protobuf::offset,
-                    Encoding::Msgpack => msgpack::offset,
-                    Encoding::Json => json::offset,
-                };
-                let place = |path: &[Step]| offset(contract, payload, path);
+                let place = |path: &[Step]| find::offset(contract, payload, path);
                 let mut told = broken.map(|broken| told::broken(&self.message, broken, place));
                 let Some(mut first) = told.next() else {
                     return Ok(());
@@ -147,34 +143,3 @@ fn values_in(value: &Value) -> u64 {
         _ => 1,
     }
 }
-
-/// The depth left one level further down.
-pub(super) fn deeper(depth: u32, at: usize) -> Checked<u32> {
-    let too_deep = || {
-        let expected = format!("at most {MAX_DEPTH} levels, for it has rules");
-        Fault::new(at, expected, "one more")
-    };
-    depth.checked_sub(1).ok_or_else(too_deep)
-}
-
-/// The descriptors of walk and rules are of the same files, so the value's kind is the field's; if ever it
-/// isn't, what it means isn't known, and nothing passes.
-pub(super) fn set(made: &mut DynamicMessage, number: u32, value: Value) -> Checked<()> {
-    let set = made.try_set_field_by_number(number, value);
-    set.map_err(|error| Fault::new(0, FITTING, error.to_string()))
-}
-
-/// A value as a key of a map.
-pub(super) fn map_key(value: Value) -> Checked<MapKey> {
-    Ok(match value {
-        Value::Bool(key) => MapKey::Bool(key),
-        Value::I32(key) => MapKey::I32(key),
-        Value::I64(key) => MapKey::I64(key),
-        Value::U32(key) => MapKey::U32(key),
-        Value::U64(key) => MapKey::U64(key),
-        Value::String(key) => MapKey::String(key),
-        other => return Err(Fault::new(0, FITTING, format!("the key {other:?}"))),
-    })
-}
-
-const FITTING: &str = "a value that its rules can be held against";

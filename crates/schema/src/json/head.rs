@@ -10,14 +10,14 @@ use crate::violation::{Checked, Fault, deeper, excerpt};
 
 /// Reads the payload from `at`.
 #[derive(Clone)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 /// A value, or what is known of it before its elements.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Head<'a> {
+pub(crate) enum Head<'a> {
     Null,
     Bool(bool),
     Number(Number<'a>),

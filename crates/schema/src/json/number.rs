@@ -8,7 +8,7 @@ const DIGITS: i64 = 20;
 
 /// A well-formed number, as it is written.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Number<'a> {
+pub(crate) struct Number<'a> {
     text: &'a [u8],
     /// Digits and at most a minus sign: no fraction, no exponent.
     whole: bool,

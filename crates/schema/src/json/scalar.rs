@@ -53,7 +53,7 @@ pub(super) fn within(kind: Kind, value: i128) -> bool {
 
 /// The whole number that `head` is, as a number or as a string.
 #[inline]
-pub(super) fn integer(head: Head) -> Option<i128> {
+pub(crate) fn integer(head: Head) -> Option<i128> {
     match head {
         Head::Number(number) => number.integer(),
         Head::Str(text) => Number::parse(&text.bytes())?.integer(),

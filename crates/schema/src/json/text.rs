@@ -9,7 +9,7 @@ use crate::violation::{Checked, Fault};
 
 /// A well-formed string, as it lies between its quotes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Text<'a> {
+pub(crate) struct Text<'a> {
     raw: &'a [u8],
     escaped: bool,
 }

@@ -11,7 +11,7 @@ const LONGEST: i64 = 315_576_000_000;
 
 /// Seconds from 1970, rounded down, and nanoseconds: of a moment by RFC 3339 in the years 1 to 9999, with at
 /// most nine digits of a second.
-pub(super) fn timestamp(text: &[u8]) -> Option<(i64, i32)> {
+pub(crate) fn timestamp(text: &[u8]) -> Option<(i64, i32)> {
     moment(text).filter(|(seconds, _)| MOMENTS.contains(seconds))
 }
 
@@ -96,7 +96,7 @@ fn days_before(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Seconds and nanoseconds, of one sign: of a span such as `-1.5s`, with at most nine digits of a second.
-pub(super) fn duration(text: &[u8]) -> Option<(i64, i32)> {
+pub(crate) fn duration(text: &[u8]) -> Option<(i64, i32)> {
     let positive = text.strip_prefix(b"-").unwrap_or(text);
     let whole = positive.iter().take_while(|byte| byte.is_ascii_digit());
     let (seconds, rest) = positive.split_at(whole.count());

@@ -10,14 +10,14 @@ const NIL: u8 = 0xc0;
 
 /// Reads the payload from `at`.
 #[derive(Clone)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 /// A value, or what is known of it before its elements.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Head<'a> {
+pub(crate) enum Head<'a> {
     Nil,
     Bool(bool),
     /// Zero or more.

@@ -29,7 +29,6 @@ impl<'a, G: Gather> Walk<'a, G> {
                 self.value(reader, depth)
             }
             (Form::Value, _) => self.value(reader, depth),
-            (Form::Wrapper, Head::Map(_)) => self.fields(reader, scope, depth),
             (Form::Wrapper, _) => self.wrapper(reader, scope, head, &ahead, depth),
             (Form::Struct, _) => Err(Fault::new(at, "a map", head.describe())),
             (Form::ListValue, _) => Err(Fault::new(at, "an array", head.describe())),
@@ -37,8 +36,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// The bare value, or an array of one as the message's array layout. Bytes may be an array
-    /// themselves: then it is the array layout if it does not begin with an integer.
+    /// Checks a wrapper: the bare value, or the message by its fields.
     fn wrapper(
         &self,
         reader: &mut Reader,
@@ -48,15 +46,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         depth: u32,
     ) -> Checked<()> {
         let kind = scope.message.fields[0].kind;
-        let as_message = match head {
-            Head::Array(0) => kind != Kind::Bytes,
-            Head::Array(_) => {
-                let first = inside.clone().head()?;
-                kind != Kind::Bytes || !matches!(first, Head::Uint(_) | Head::Negative(_))
-            }
-            _ => false,
-        };
-        if as_message {
+        if wraps_fields(kind, head, inside)? {
             self.fields(reader, scope, depth)
         } else {
             scalar(self.table, reader, kind)
@@ -108,6 +98,23 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 }
 
+/// Returns whether a wrapper of a value of `kind` is written by its fields: as a map, or as an array of one.
+///
+/// Bytes may be an array themselves; an array is then the message only if it does not begin with an integer.
+/// `inside` stands after `head`.
+#[inline]
+pub(crate) fn wraps_fields(kind: Kind, head: Head, inside: &Reader) -> Checked<bool> {
+    Ok(match head {
+        Head::Map(_) => true,
+        Head::Array(0) => kind != Kind::Bytes,
+        Head::Array(_) => {
+            let first = inside.clone().head()?;
+            kind != Kind::Bytes || !matches!(first, Head::Uint(_) | Head::Negative(_))
+        }
+        _ => false,
+    })
+}
+
 fn timestamp(data: &[u8], at: usize) -> Checked<()> {
     let (_, nanos) = moment(data, at)?;
     if nanos >= NANOS {
@@ -123,7 +130,7 @@ fn timestamp(data: &[u8], at: usize) -> Checked<()> {
 
 /// Seconds and nanoseconds. 4 bytes: seconds; 8: 30 bits of nanoseconds, 34 of seconds; 12: nanoseconds,
 /// seconds.
-pub(super) fn moment(data: &[u8], at: usize) -> Checked<(i64, u32)> {
+pub(crate) fn moment(data: &[u8], at: usize) -> Checked<(i64, u32)> {
     let four = |bytes: &[u8; 4]| u32::from_be_bytes(*bytes);
     if let Ok(seconds) = data.try_into() {
         return Ok((four(seconds).into(), 0));

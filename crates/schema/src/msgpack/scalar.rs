@@ -64,7 +64,7 @@ fn whole(head: Head, low: i64, high: u64) -> bool {
 
 /// The whole number that `head` is; a float beyond 64 bits becomes one that no kind takes.
 #[inline]
-pub(super) fn integer(head: Head) -> Option<i128> {
+pub(crate) fn integer(head: Head) -> Option<i128> {
     match head {
         Head::Uint(value) => Some(value.into()),
         Head::Negative(value) => Some(value.into()),
@@ -74,7 +74,7 @@ pub(super) fn integer(head: Head) -> Option<i128> {
 }
 
 #[inline]
-pub(super) fn float(head: Head) -> Option<f64> {
+pub(crate) fn float(head: Head) -> Option<f64> {
     match head {
         Head::Float(value) => Some(value),
         Head::Uint(value) => Some(value as f64),

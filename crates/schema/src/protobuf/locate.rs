@@ -60,7 +60,7 @@ fn element_index(start: &Reader, field: &Field, at: usize, offset: usize) -> usi
 }
 
 /// `["k"]` or `[7]` for the map entry whose tag lies at `reader`; none if its key can't be read.
-pub(super) fn map_key(table: &Table, field: &Field, mut reader: Reader) -> Option<String> {
+pub(crate) fn map_key(table: &Table, field: &Field, mut reader: Reader) -> Option<String> {
     reader.tag().ok()?;
     let entry = &table[field.kind.message()?];
     let kind = entry.fields.first()?.kind;

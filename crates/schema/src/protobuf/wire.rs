@@ -18,7 +18,7 @@ const RECORD_DEPTH: u32 = 1000;
 
 /// Reads the payload from `at` to the end of the message it is in. Offsets are the payload's.
 #[derive(Clone)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     /// The whole payload: words may be read beyond `end`; a value may not reach beyond it.
     payload: &'a [u8],
     at: usize,
@@ -356,13 +356,13 @@ fn none_is_long(run: &[u8]) -> bool {
 /// The records of a message one after the other, to the end of the message or group or to what is
 /// malformed: for a second look at what a walk has read. A record is skipped only on the way to the
 /// next, so that looking for one of them never reads what lies in it.
-pub(super) struct Records<'a> {
+pub(crate) struct Records<'a> {
     reader: Reader<'a>,
     pending: Option<(u32, u8)>,
 }
 
 /// One field of a message as it lies on the wire.
-pub(super) struct Record<'a> {
+pub(crate) struct Record<'a> {
     pub at: usize,
     pub number: u32,
     pub wire: u8,

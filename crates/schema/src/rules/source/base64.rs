@@ -1,6 +1,6 @@
-//! What a string in base64 says, of which the walk has seen to it that it is one.
+//! The bytes of a string that the walk has recognised as base64.
 
-/// Of either alphabet, padded or not.
+/// Decodes base64 in either alphabet, padded or not.
 pub(super) fn base64(text: &[u8]) -> Vec<u8> {
     let digits = text.iter().filter_map(|digit| match digit {
         b'A'..=b'Z' => Some(digit - b'A'),

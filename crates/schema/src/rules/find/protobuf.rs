@@ -1,16 +1,16 @@
-//! Where in a payload that the walk has passed a path leads: for a rule that is broken there. Cold.
+//! The same for protobuf, which keys fields by number, and where the last of several records counts.
 
-use super::locate::map_key;
-use super::wire::{Reader, Records};
 use crate::contract::Contract;
+use crate::protobuf::locate::map_key;
+use crate::protobuf::wire::{Reader, Records};
 use crate::table::{Cardinality, Field, wire as wire_type};
 use crate::violation::Step;
 
 /// As deep as a walk may go.
 const DEPTH: u32 = 1000;
 
-/// The byte of the value at `path`, or of the last message on the way to it that is there.
-pub(crate) fn offset(contract: &Contract, payload: &[u8], path: &[Step]) -> usize {
+/// Returns the byte of the value at `path`, or of the last message on the way to it that is there.
+pub(super) fn offset(contract: &Contract, payload: &[u8], path: &[Step]) -> usize {
     let table = &contract.table;
     let mut message = &table[contract.root];
     let mut body = Reader::new(payload);
@@ -59,14 +59,14 @@ pub(crate) fn offset(contract: &Contract, payload: &[u8], path: &[Step]) -> usiz
     at
 }
 
-/// The value of the last record of this number whose tag `is` told of: the one that counts.
+/// Returns the value of the last record of this number that `is` accepts at its tag: the one that counts.
 fn last<'a>(body: &Reader<'a>, number: u32, is: impl Fn(Reader<'a>) -> bool) -> Option<Reader<'a>> {
     let records = Records::from(body.clone()).filter(|record| record.number == number);
     let records = records.filter(|record| is(body.rewound(record.at)));
     records.last().map(|record| record.value)
 }
 
-/// The element that `place`, as `[3]`, names.
+/// Returns the element that `place`, as `[3]`, names.
 fn element<'a>(body: &Reader<'a>, field: &Field, place: &str) -> Option<Reader<'a>> {
     let place = place.trim_matches(['[', ']']);
     let mut left: usize = place.parse().ok()?;
