@@ -117,96 +117,98 @@ fn what_hurts_no_protobuf_client() {
     );
 }
 
+/// Edits of the fields of a message, and the beginning of the first break: `PATH: SUBJECT WHAT`.
+const BREAKS_BY_NUMBER: &[(&str, &str, &str)] = &[
+    (
+        "int32 a = 1; int32 b = 2;",
+        "int32 a = 1;",
+        "b: t.M.b was removed, and its number 2 is not reserved",
+    ),
+    (
+        "int32 a = 1; int32 b = 2;",
+        "int32 a = 1; reserved 3;",
+        "b: t.M.b was removed",
+    ),
+    (
+        "int32 a = 1;",
+        "int32 a = 2;",
+        "a: t.M.a changed its number from 1 to 2",
+    ),
+    (
+        "int32 a = 1;",
+        "repeated int32 a = 1;",
+        "a: t.M.a changed its type from int32 to repeated int32",
+    ),
+    (
+        "repeated int32 a = 1;",
+        "int32 a = 1;",
+        "a: t.M.a changed its type from repeated int32 to int32",
+    ),
+    (
+        "Sub a = 1;",
+        "repeated Sub a = 1;",
+        "a: t.M.a changed its type",
+    ),
+    (
+        "Sub a = 1;",
+        "bytes a = 1;",
+        "a: t.M.a changed its type from t.Sub to bytes",
+    ),
+    (
+        "bytes a = 1;",
+        "Sub a = 1;",
+        "a: t.M.a changed its type from bytes to t.Sub",
+    ),
+    (
+        "string a = 1;",
+        "int32 n = 1;",
+        "a: t.M.a changed its type from string to int32 and its name to n",
+    ),
+    (
+        "map<string, int32> a = 1;",
+        "map<string, string> a = 1;",
+        "a: t.M.a changed its type from map<string, int32> to map<string, string>",
+    ),
+    (
+        "map<string, int32> a = 1;",
+        "map<int32, int32> a = 1;",
+        "a: t.M.a changed its type",
+    ),
+    (
+        "repeated Sub a = 1;",
+        "map<int32, int32> a = 1;",
+        "a: t.M.a changed its type",
+    ),
+    (
+        "int32 a = 1; int32 b = 2;",
+        "oneof o { int32 a = 1; int32 b = 2; }",
+        "b: t.M.b is now in one oneof with a",
+    ),
+    (
+        "optional int32 a = 1; optional int32 b = 2;",
+        "oneof o { int32 a = 1; int32 b = 2; }",
+        "b: t.M.b is now in one oneof",
+    ),
+    (
+        "oneof o { int32 a = 1; int32 c = 3; } oneof p { int32 b = 2; int32 d = 4; }",
+        "oneof o { int32 a = 1; int32 b = 2; } oneof p { int32 c = 3; int32 d = 4; }",
+        "b: t.M.b is now in one oneof with a",
+    ),
+    (
+        "reserved 2;",
+        "int32 b = 2;",
+        "b: t.M.b took the number 2, which was reserved",
+    ),
+    (
+        "reserved 2 to 5, 9 to max;",
+        "int32 b = 100;",
+        "b: t.M.b took the number 100",
+    ),
+];
+
 #[test]
 fn fields_by_number() {
-    let cases = [
-        (
-            "int32 a = 1; int32 b = 2;",
-            "int32 a = 1;",
-            "b: t.M.b was removed, and its number 2 is not reserved",
-        ),
-        (
-            "int32 a = 1; int32 b = 2;",
-            "int32 a = 1; reserved 3;",
-            "b: t.M.b was removed",
-        ),
-        (
-            "int32 a = 1;",
-            "int32 a = 2;",
-            "a: t.M.a changed its number from 1 to 2",
-        ),
-        (
-            "int32 a = 1;",
-            "repeated int32 a = 1;",
-            "a: t.M.a changed its type from int32 to repeated int32",
-        ),
-        (
-            "repeated int32 a = 1;",
-            "int32 a = 1;",
-            "a: t.M.a changed its type from repeated int32 to int32",
-        ),
-        (
-            "Sub a = 1;",
-            "repeated Sub a = 1;",
-            "a: t.M.a changed its type",
-        ),
-        (
-            "Sub a = 1;",
-            "bytes a = 1;",
-            "a: t.M.a changed its type from t.Sub to bytes",
-        ),
-        (
-            "bytes a = 1;",
-            "Sub a = 1;",
-            "a: t.M.a changed its type from bytes to t.Sub",
-        ),
-        (
-            "string a = 1;",
-            "int32 n = 1;",
-            "a: t.M.a changed its type from string to int32 and its name to n",
-        ),
-        (
-            "map<string, int32> a = 1;",
-            "map<string, string> a = 1;",
-            "a: t.M.a changed its type from map<string, int32> to map<string, string>",
-        ),
-        (
-            "map<string, int32> a = 1;",
-            "map<int32, int32> a = 1;",
-            "a: t.M.a changed its type",
-        ),
-        (
-            "repeated Sub a = 1;",
-            "map<int32, int32> a = 1;",
-            "a: t.M.a changed its type",
-        ),
-        (
-            "int32 a = 1; int32 b = 2;",
-            "oneof o { int32 a = 1; int32 b = 2; }",
-            "b: t.M.b is now in one oneof with a",
-        ),
-        (
-            "optional int32 a = 1; optional int32 b = 2;",
-            "oneof o { int32 a = 1; int32 b = 2; }",
-            "b: t.M.b is now in one oneof",
-        ),
-        (
-            "oneof o { int32 a = 1; int32 c = 3; } oneof p { int32 b = 2; int32 d = 4; }",
-            "oneof o { int32 a = 1; int32 b = 2; } oneof p { int32 c = 3; int32 d = 4; }",
-            "b: t.M.b is now in one oneof with a",
-        ),
-        (
-            "reserved 2;",
-            "int32 b = 2;",
-            "b: t.M.b took the number 2, which was reserved",
-        ),
-        (
-            "reserved 2 to 5, 9 to max;",
-            "int32 b = 100;",
-            "b: t.M.b took the number 100",
-        ),
-    ];
-    for (old, new, expected) in cases {
+    for (old, new, expected) in BREAKS_BY_NUMBER {
         let found = breaks(PROTOBUF, Options::default(), &one(old), &one(new));
         let first = found
             .first()
@@ -214,7 +216,10 @@ fn fields_by_number() {
         let first = first.unwrap_or_else(|| panic!("{old} → {new}: nothing"));
         assert!(first.starts_with(expected), "{old} → {new}: {first}");
     }
-    // Two that changed places mean something else, though every byte is taken.
+}
+
+#[test]
+fn fields_that_change_places_mean_something_else_though_every_byte_is_taken() {
     broken(
         PROTOBUF,
         Options::default(),
@@ -225,6 +230,10 @@ fn fields_by_number() {
             "b: t.M.b changed its number from 2 to 1; 2 is a now",
         ],
     );
+}
+
+#[test]
+fn edits_of_oneofs_lists_maps_and_reserved_numbers_that_break_nothing() {
     let safe_ones = [
         (
             "oneof o { int32 a = 1; int32 b = 2; }",
@@ -422,66 +431,68 @@ fn enums_by_name() {
     }
 }
 
+/// Edits of the fields of a message, and the beginning of each break.
+const BREAKS_BY_NAME: &[(&str, &str, &[&str])] = &[
+    (
+        "int32 a = 1; string mail_to = 2;",
+        "int32 a = 1;",
+        &["mail_to: t.M.mail_to was removed, and its name is not reserved"],
+    ),
+    (
+        "int32 a = 1; string mail_to = 2;",
+        "int32 a = 1; reserved 2;",
+        &["mail_to: t.M.mail_to was removed"],
+    ),
+    (
+        "int32 a = 1; string mail_to = 2;",
+        "int32 a = 1; reserved \"mail_to\";",
+        &[],
+    ),
+    (
+        "int32 a = 1;",
+        "int32 b = 1;",
+        &["a: t.M.a was renamed to b"],
+    ),
+    // Its old name is read still.
+    ("int32 a = 1;", "int32 b = 1 [json_name = \"a\"];", &[]),
+    (
+        "string mail_to = 2;",
+        "string mail_to = 2 [json_name = \"to\"];",
+        &["mail_to: t.M.mail_to is no longer read under its JSON name mailTo"],
+    ),
+    // Numbers and order say nothing.
+    (
+        "int32 a = 1; string b = 2;",
+        "string b = 7; int32 a = 2;",
+        &[],
+    ),
+    ("int32 a = 1;", "int32 a = 1; string b = 2;", &[]),
+    (
+        "int32 a = 1;",
+        "repeated int32 a = 1;",
+        &["a: t.M.a changed its type from int32 to repeated int32"],
+    ),
+    (
+        "map<string, Sub> a = 1;",
+        "repeated Sub a = 1;",
+        &["a: t.M.a changed its type"],
+    ),
+    (
+        "int32 a = 1; int32 b = 2;",
+        "oneof o { int32 a = 1; int32 b = 2; }",
+        &["b: t.M.b is now in one oneof with a"],
+    ),
+    (
+        "reserved \"b\";",
+        "int32 b = 2;",
+        &["b: t.M.b took a name that was reserved"],
+    ),
+    ("reserved 2;", "int32 b = 2;", &[]),
+];
+
 #[test]
 fn fields_by_name() {
-    let cases = [
-        (
-            "int32 a = 1; string mail_to = 2;",
-            "int32 a = 1;",
-            &["mail_to: t.M.mail_to was removed, and its name is not reserved"][..],
-        ),
-        (
-            "int32 a = 1; string mail_to = 2;",
-            "int32 a = 1; reserved 2;",
-            &["mail_to: t.M.mail_to was removed"],
-        ),
-        (
-            "int32 a = 1; string mail_to = 2;",
-            "int32 a = 1; reserved \"mail_to\";",
-            &[],
-        ),
-        (
-            "int32 a = 1;",
-            "int32 b = 1;",
-            &["a: t.M.a was renamed to b"],
-        ),
-        // Its old name is read still.
-        ("int32 a = 1;", "int32 b = 1 [json_name = \"a\"];", &[]),
-        (
-            "string mail_to = 2;",
-            "string mail_to = 2 [json_name = \"to\"];",
-            &["mail_to: t.M.mail_to is no longer read under its JSON name mailTo"],
-        ),
-        // Numbers and order say nothing.
-        (
-            "int32 a = 1; string b = 2;",
-            "string b = 7; int32 a = 2;",
-            &[],
-        ),
-        ("int32 a = 1;", "int32 a = 1; string b = 2;", &[]),
-        (
-            "int32 a = 1;",
-            "repeated int32 a = 1;",
-            &["a: t.M.a changed its type from int32 to repeated int32"],
-        ),
-        (
-            "map<string, Sub> a = 1;",
-            "repeated Sub a = 1;",
-            &["a: t.M.a changed its type"],
-        ),
-        (
-            "int32 a = 1; int32 b = 2;",
-            "oneof o { int32 a = 1; int32 b = 2; }",
-            &["b: t.M.b is now in one oneof with a"],
-        ),
-        (
-            "reserved \"b\";",
-            "int32 b = 2;",
-            &["b: t.M.b took a name that was reserved"],
-        ),
-        ("reserved 2;", "int32 b = 2;", &[]),
-    ];
-    for (old, new, expected) in cases {
+    for (old, new, expected) in BREAKS_BY_NAME {
         broken(MSGPACK, MAP, &one(old), &one(new), expected);
         broken(JSON, Options::default(), &one(old), &one(new), expected);
     }

@@ -252,7 +252,7 @@ fn times(all: &mut Vec<Case>) {
     all.push(case(kind, within, past, future, "timestamp.within"));
 }
 
-fn others(all: &mut Vec<Case>) {
+fn bools_and_enums(all: &mut Vec<Case>) {
     all.push(case(
         "bool",
         "bool: {const: true}",
@@ -270,6 +270,9 @@ fn others(all: &mut Vec<Case>) {
         let rules = format!("enum: {{{rule}}}");
         all.push(case("E", rules, keeps, breaks, format!("enum.{name}")));
     }
+}
+
+fn lists_and_maps(all: &mut Vec<Case>) {
     let list = "repeated int32";
     let map = "map<string, int32>";
     for (kind, rules, keeps, breaks, id) in [
@@ -329,6 +332,15 @@ fn others(all: &mut Vec<Case>) {
             json!({"a": 0}),
             "int32.gt",
         ),
+    ] {
+        // Lists and maps have no presence: the empty one of the other cases must pass.
+        let rules = format!("ignore: IGNORE_IF_ZERO_VALUE, {rules}");
+        all.push(case(kind, rules, keeps, breaks, id));
+    }
+}
+
+fn expressions(all: &mut Vec<Case>) {
+    for (kind, rules, keeps, breaks, id) in [
         (
             "string",
             "cel_expression: \"this == 'a'\"",
@@ -344,10 +356,12 @@ fn others(all: &mut Vec<Case>) {
             "c",
         ),
     ] {
-        // Lists and maps have no presence: the empty one of the other cases must pass.
         let rules = format!("ignore: IGNORE_IF_ZERO_VALUE, {rules}");
         all.push(case(kind, rules, keeps, breaks, id));
     }
+}
+
+fn any_and_field_masks(all: &mut Vec<Case>) {
     let any = |kind: &str, value: Value| {
         let url = format!("type.googleapis.com/google.protobuf.{kind}");
         let packed = json!({"type_url": url, "value": []});
@@ -382,7 +396,10 @@ fn cases() -> Vec<Case> {
     strings(&mut all);
     bytes(&mut all);
     times(&mut all);
-    others(&mut all);
+    bools_and_enums(&mut all);
+    lists_and_maps(&mut all);
+    expressions(&mut all);
+    any_and_field_masks(&mut all);
     all
 }
 

@@ -126,10 +126,9 @@ fn all_violations_are_told_where_they_are_asked_for() {
     assert_eq!(told.others.unwrap().len(), 15);
 }
 
-/// Each encoding tells the byte of the value that breaks a rule or, where it isn't there, of what lacks it.
-#[test]
-fn the_byte_of_what_breaks_a_rule_is_told() {
-    let ruled = Ruled::new(
+/// Messages of every cardinality, with rules.
+fn places() -> Ruled {
+    Ruled::new(
         "message M {
            int32 first = 1; repeated Line lines = 2; map<string, Line> named = 3;
            repeated int32 numbers = 4 [(buf.validate.field).repeated.items.int32.gt = 0];
@@ -139,18 +138,25 @@ fn the_byte_of_what_breaks_a_rule_is_told() {
          }
          message Line { optional string zip = 1 [(buf.validate.field).required = true, (buf.validate.field).string.len = 2];
            oneof one { int32 a = 2 [(buf.validate.field).int32.lt = 5]; int32 b = 3; } }",
+    )
+}
+
+/// That the value at `path`, which begins after `before`, breaks a rule, and is told by its byte.
+#[track_caller]
+fn told(schema: &Schema, before: &[u8], after: &[u8], path: &str) {
+    let payload = [before, after].concat();
+    let told = schema.check(&payload, DEPTH).unwrap_err();
+    assert!(told.rule.is_some(), "{told}");
+    assert_eq!(
+        (&*told.path, told.offset),
+        (path, before.len()),
+        "{payload:02x?}"
     );
-    // In each encoding, the payload up to the value, which begins behind.
-    let told = |schema: &Schema, before: &[u8], behind: &[u8], path: &str| {
-        let payload = [before, behind].concat();
-        let told = schema.check(&payload, DEPTH).unwrap_err();
-        assert!(told.rule.is_some(), "{told}");
-        assert_eq!(
-            (&*told.path, told.offset),
-            (path, before.len()),
-            "{payload:02x?}"
-        );
-    };
+}
+
+#[test]
+fn the_byte_of_what_breaks_a_rule_is_told_in_json() {
+    let ruled = places();
     let json = |before: &str, behind: &str, path: &str| {
         told(&ruled.json, before.as_bytes(), behind.as_bytes(), path);
     };
@@ -172,7 +178,11 @@ fn the_byte_of_what_breaks_a_rule_is_told() {
     );
     json("{\"numbers\":[1,2,", "0,3]}", "numbers[2]");
     json("{\"texts\":{\"1\":\"x\",\"-2\":", "\"\"}}", "texts[-2]");
+}
 
+#[test]
+fn the_byte_of_what_breaks_a_rule_is_told_in_msgpack() {
+    let ruled = places();
     let msgpack = |before: &[u8], behind: &[u8], path: &str| {
         told(&ruled.msgpack, before, behind, path);
     };
@@ -195,7 +205,11 @@ fn the_byte_of_what_breaks_a_rule_is_told() {
     );
     msgpack(b"\x81\xa7numbers\x94\x01\x02", b"\x00\x03", "numbers[2]");
     msgpack(b"\x81\xa5texts\x82\x01\xa1x\xfe", b"\xa0", "texts[-2]");
+}
 
+#[test]
+fn the_byte_of_what_breaks_a_rule_is_told_in_protobuf() {
+    let ruled = places();
     let protobuf = |before: &[u8], behind: &[u8], path: &str| {
         told(&ruled.protobuf, before, behind, path);
     };

@@ -3,13 +3,27 @@
 use serde_json::{Value, json};
 
 use super::{DEPTH, Ruled};
+use gateway_schema::Schema;
 
 /// A rule on one field `f`: values that it allows, values that it forbids, and its id.
 type Case = (&'static str, Vec<Value>, Vec<(Value, &'static str)>);
 
+/// That each rule allows and forbids what its case says.
+fn hold(cases: Vec<Case>) {
+    for (field, good, bad) in cases {
+        let ruled = Ruled::new(&format!("message M {{ {field} }}"));
+        for value in good {
+            ruled.accepts(&json!({ "f": value }));
+        }
+        for (value, rule) in bad {
+            ruled.refuses(&json!({ "f": value }), "f", rule);
+        }
+    }
+}
+
 #[test]
-fn standard_rules_of_every_type() {
-    let cases: Vec<Case> = vec![
+fn rules_of_numbers_and_bools() {
+    hold(vec![
         (
             "int32 f = 1 [(buf.validate.field).int32 = {gte: 1, lt: 10}];",
             vec![json!(1), json!(9)],
@@ -75,6 +89,12 @@ fn standard_rules_of_every_type() {
             vec![json!(true)],
             vec![(json!(false), "bool.const")],
         ),
+    ]);
+}
+
+#[test]
+fn rules_of_strings() {
+    hold(vec![
         (
             "string f = 1 [(buf.validate.field).string = {min_len: 2, max_len: 3}];",
             vec![json!("ab"), json!("äöü")],
@@ -113,6 +133,12 @@ fn standard_rules_of_every_type() {
             vec![json!("https://example.org/a")],
             vec![(json!("no uri"), "string.uri")],
         ),
+    ]);
+}
+
+#[test]
+fn rules_of_enums_lists_maps_and_presence() {
+    hold(vec![
         (
             "E f = 1 [(buf.validate.field).enum.defined_only = true]; enum E { A = 0; B = 1; }",
             vec![json!("B"), json!(1)],
@@ -156,21 +182,12 @@ fn standard_rules_of_every_type() {
             vec![json!("xy")],
             vec![(json!("y"), "f.x")],
         ),
-    ];
-    for (field, good, bad) in cases {
-        let ruled = Ruled::new(&format!("message M {{ {field} }}"));
-        for value in good {
-            ruled.accepts(&json!({ "f": value }));
-        }
-        for (value, rule) in bad {
-            ruled.refuses(&json!({ "f": value }), "f", rule);
-        }
-    }
+    ]);
 }
 
-#[test]
-fn bytes_and_well_known_types() {
-    let ruled = Ruled::new(
+/// A message of bytes and well-known types, each with a rule.
+fn known() -> Ruled {
+    Ruled::new(
         "import \"google/protobuf/timestamp.proto\"; import \"google/protobuf/wrappers.proto\";
          import \"google/protobuf/duration.proto\"; import \"google/protobuf/struct.proto\";
          message M {
@@ -182,20 +199,27 @@ fn bytes_and_well_known_types() {
            google.protobuf.Value v = 6 [(buf.validate.field).cel = {
              id: \"v\", message: \"v\", expression: \"this.string_value != 'no'\"}];
          }",
-    );
-    // What each form of MessagePack's means is what the rules see.
-    let check = |payload: &[u8]| {
-        let verdict = ruled.msgpack.check(payload, DEPTH);
-        verdict.map_err(|v| {
-            (
-                v.path.clone(),
-                v.rule
-                    .as_deref()
-                    .map_or_else(|| v.to_string(), str::to_owned),
-            )
-        })
-    };
-    let refused = |path: &str, rule: &str| Err((path.to_owned(), rule.to_owned()));
+    )
+}
+
+/// The verdict on a payload: the path and rule of what it breaks, or what is wrong with it otherwise.
+fn verdict(schema: &Schema, payload: &[u8]) -> Result<(), (String, String)> {
+    let verdict = schema.check(payload, DEPTH);
+    verdict.map_err(|violation| match &violation.rule {
+        Some(rule) => (violation.path, rule.to_string()),
+        None => (violation.path.clone(), violation.to_string()),
+    })
+}
+
+fn refused(path: &str, rule: &str) -> Result<(), (String, String)> {
+    Err((path.to_owned(), rule.to_owned()))
+}
+
+/// What each form of MessagePack's means is what the rules see.
+#[test]
+fn bytes_and_times_in_msgpack() {
+    let ruled = known();
+    let check = |payload: &[u8]| verdict(&ruled.msgpack, payload);
     assert_eq!(check(b"\x81\xa1b\xc4\x02ab"), Ok(()), "bin");
     assert_eq!(
         check(b"\x81\xa1b\xc4\x03abc"),
@@ -242,6 +266,12 @@ fn bytes_and_well_known_types() {
         Ok(()),
         "as a map"
     );
+}
+
+#[test]
+fn wrappers_durations_and_values_in_msgpack() {
+    let ruled = known();
+    let check = |payload: &[u8]| verdict(&ruled.msgpack, payload);
     assert_eq!(check(b"\x81\xa1n\x06"), Ok(()), "bare");
     assert_eq!(check(b"\x81\xa1n\x05"), refused("n", "int32.gt"));
     assert_eq!(
@@ -264,18 +294,11 @@ fn bytes_and_well_known_types() {
     assert_eq!(check(b"\x81\xa1w\x91\xc4\x02ab"), refused("w", "bytes.len"));
     assert_eq!(check(b"\x81\xa1v\xa3yes"), Ok(()));
     assert_eq!(check(b"\x81\xa1v\xa2no"), refused("v", "v"));
-    // And in JSON.
-    let check = |payload: &str| {
-        let verdict = ruled.json.check(payload.as_bytes(), DEPTH);
-        verdict.map_err(|v| {
-            (
-                v.path.clone(),
-                v.rule
-                    .as_deref()
-                    .map_or_else(|| v.to_string(), str::to_owned),
-            )
-        })
-    };
+}
+
+#[test]
+fn bytes_and_well_known_types_in_json() {
+    let ruled = known();
     for (payload, broken) in [
         (r#"{"b": "YWI="}"#, None),
         (r#"{"b": "YWJj"}"#, Some(("b", "bytes.max_len"))),
@@ -306,20 +329,15 @@ fn bytes_and_well_known_types() {
         (r#"{"v": {"a": [1, null, {}]}}"#, None),
     ] {
         let expected = broken.map_or(Ok(()), |(path, rule)| refused(path, rule));
-        assert_eq!(check(payload), expected, "{payload}");
+        let found = verdict(&ruled.json, payload.as_bytes());
+        assert_eq!(found, expected, "{payload}");
     }
-    let check = |payload: &[u8]| {
-        let verdict = ruled.msgpack.check(payload, DEPTH);
-        verdict.map_err(|v| {
-            (
-                v.path.clone(),
-                v.rule
-                    .as_deref()
-                    .map_or_else(|| v.to_string(), str::to_owned),
-            )
-        })
-    };
-    // The array layout: values in declaration order.
+}
+
+#[test]
+fn values_in_declaration_order_in_msgpack() {
+    let ruled = known();
+    let check = |payload: &[u8]| verdict(&ruled.msgpack, payload);
     assert_eq!(check(b"\x93\xc4\x01a\xc0\x06"), Ok(()));
     assert_eq!(check(b"\x93\xc4\x01a\xc0\x05"), refused("n", "int32.gt"));
 }

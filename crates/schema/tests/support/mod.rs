@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use gateway_diagnostic::Diagnostics;
+use gateway_proto::Compiler;
 use gateway_schema::{Encoding, Layout, Options, Schema, Table, UnknownFields};
 use protobuf::Message as _;
 use protobuf::descriptor::{FileDescriptorProto, FileDescriptorSet};
@@ -11,10 +13,14 @@ use protobuf::descriptor::{FileDescriptorProto, FileDescriptorSet};
 pub fn compile(proto: &str) -> (Vec<FileDescriptorProto>, prost_reflect::DescriptorPool) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("t.proto"), proto).unwrap();
-    let mut compiler = protox::Compiler::new([dir.path()]).unwrap();
-    compiler.include_imports(true).open_file("t.proto").unwrap();
-    let set = FileDescriptorSet::parse_from_bytes(&compiler.encode_file_descriptor_set()).unwrap();
-    (set.file, compiler.descriptor_pool())
+    let mut found = Diagnostics::new();
+    let roots = [dir.path().to_owned()];
+    let descriptors = gateway_proto::compile(&roots, Compiler::Builtin, &mut found);
+    let descriptors = descriptors.unwrap_or_else(|| panic!("{proto}\n{found}"));
+    let mut set = FileDescriptorSet::new();
+    set.file = descriptors.files().to_vec();
+    let pool = prost_reflect::DescriptorPool::decode(&*set.write_to_bytes().unwrap()).unwrap();
+    (set.file, pool)
 }
 
 pub fn table(proto: &str) -> Arc<Table> {

@@ -1,10 +1,8 @@
 //! All violations at once: what each walk reads on behind, in which order, and up to how many.
 
-mod support;
-
+use crate::support::pb::{group, int, len, tag};
+use crate::support::*;
 use gateway_schema::{Encoding, Options, Schema, Violation};
-use support::pb::{group, int, len, tag};
-use support::*;
 
 const TREE: &str = r#"
 syntax = "proto2"; package t;

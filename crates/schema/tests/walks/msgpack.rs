@@ -1,14 +1,12 @@
 //! The MessagePack walk: every rule right and wrong, what serde writes, and an independent reader's
 //! verdicts on well-formedness.
 
-mod support;
-
 use std::collections::HashMap;
 
+use crate::support::*;
 use gateway_schema::{Encoding, Layout, Options, Presence, RequireError, Schema};
 use serde::Serialize;
 use serde::de::IgnoredAny;
-use support::*;
 
 fn all() -> Schema {
     schema(Encoding::Msgpack, KINDS, "t.All")

@@ -1,13 +1,11 @@
 //! The JSON walk: every rule right and wrong, what serde writes, and an independent reader's verdicts
 //! on well-formedness.
 
-mod support;
-
 use std::collections::HashMap;
 
+use crate::support::*;
 use gateway_schema::{Encoding, Presence, Schema};
 use serde::Serialize;
-use support::*;
 
 fn all() -> Schema {
     schema(Encoding::Json, KINDS, "t.All")
@@ -165,7 +163,7 @@ fn integers_in_range_as_numbers_and_as_strings() {
 }
 
 #[test]
-fn floats_bools_strings_and_bytes() {
+fn floats_are_numbers_or_strings_of_one() {
     let long = "1".repeat(200);
     yes(
         "f64",
@@ -206,6 +204,10 @@ fn floats_bools_strings_and_bytes() {
         &format!("the number {}…", &long[..48]),
     );
     no("f32", "false", "float", "false");
+}
+
+#[test]
+fn bools_and_strings_are_written_as_such() {
     yes("flag", &["true", "false"]);
     no("flag", "\"true\"", "bool", "the string \"true\"");
     no("flag", "1", "bool", "the number 1");
@@ -214,6 +216,10 @@ fn floats_bools_strings_and_bytes() {
     yes("text", &["\"\"", "\"zażółć 🦀\"", escapes, &long]);
     no("text", "5", "string", "the number 5");
     no("text", "{}", "string", "an object");
+}
+
+#[test]
+fn bytes_are_base64_or_an_array_of_integers() {
     yes(
         "data",
         &[
@@ -510,13 +516,25 @@ fn a_oneof_holds_one() {
     );
 }
 
+/// A message without fields.
+fn empty() -> Schema {
+    let proto = "syntax = \"proto3\"; package t; message E { }";
+    schema(Encoding::Json, proto, "t.E")
+}
+
+/// That neither the walk nor serde_json takes any of these texts.
+#[track_caller]
+fn not_json(texts: &[&str]) {
+    let schema = empty();
+    for wrong in texts {
+        let parsed = serde_json::from_str::<serde_json::Value>(wrong);
+        assert!(parsed.is_err(), "{wrong:?}");
+        assert!(schema.check(wrong.as_bytes(), 100).is_err(), "{wrong:?}");
+    }
+}
+
 #[test]
-fn only_the_grammar_of_rfc_8259() {
-    let schema = schema(
-        Encoding::Json,
-        "syntax = \"proto3\"; package t; message E { }",
-        "t.E",
-    );
+fn the_grammar_of_rfc_8259_is_accepted() {
     for right in [
         "{}",
         "\t\r\n {} \n",
@@ -526,9 +544,13 @@ fn only_the_grammar_of_rfc_8259() {
         "{\"a\":\"\u{7f}\u{2028}\"}",
     ] {
         assert!(serde_json::from_str::<serde_json::Value>(right).is_ok());
-        accepted(&schema, right.as_bytes());
+        accepted(&empty(), right.as_bytes());
     }
-    for wrong in [
+}
+
+#[test]
+fn no_other_structure_is_json() {
+    not_json(&[
         "",
         " ",
         "{",
@@ -549,6 +571,12 @@ fn only_the_grammar_of_rfc_8259() {
         "{\"a\":[}",
         "{\"a\":[1}",
         "{\"a\":{]}",
+    ]);
+}
+
+#[test]
+fn no_other_scalar_or_blank_is_json() {
+    not_json(&[
         "{\"a\":+1}",
         "{\"a\":.5}",
         "{\"a\":1.}",
@@ -577,20 +605,14 @@ fn only_the_grammar_of_rfc_8259() {
         "{\"a\":1}//",
         "{\u{a0}}",
         "{\"a\":1\u{b}}",
-    ] {
-        assert!(
-            serde_json::from_str::<serde_json::Value>(wrong).is_err(),
-            "{wrong:?}"
-        );
-        assert!(schema.check(wrong.as_bytes(), 100).is_err(), "{wrong:?}");
-    }
+    ]);
     for bytes in [
         &b"{\"a\":\"\xff\"}"[..],
         b"{\"a\":\"\xed\xa0\x80\"}",
         b"{\"\xc0\x80\":1}",
         b"{\xff}",
     ] {
-        assert!(schema.check(bytes, 100).is_err(), "{bytes:02x?}");
+        assert!(empty().check(bytes, 100).is_err(), "{bytes:02x?}");
     }
 }
 
@@ -654,6 +676,10 @@ fn what_is_wrong_is_said_where_it_is() {
         "'}'",
         17,
     );
+}
+
+#[test]
+fn a_string_that_is_not_utf_8_is_told_at_its_first_wrong_byte() {
     let bad = b"{\"text\":\"a\xffb\"}";
     refused(
         &all(),
@@ -735,6 +761,11 @@ fn well_known_types_have_their_own_forms() {
         "the number 1e999",
         17,
     );
+}
+
+#[test]
+fn wrappers_are_their_bare_value_or_an_object() {
+    let known = known();
     takes(&known, "empty", &["{}"]);
     for (field, value) in [
         ("f64", "1.5"),
@@ -756,6 +787,10 @@ fn well_known_types_have_their_own_forms() {
         assert!(known.check(&payload, 100).is_err(), "{field}");
     }
     not(&known, "u32", "-1", "uint32", "the number -1");
+}
+
+#[test]
+fn a_well_known_type_may_be_the_whole_payload() {
     for at_root in [
         ("google.protobuf.Value", "7"),
         ("google.protobuf.Timestamp", "\"2000-01-01T00:00:00Z\""),

@@ -1,11 +1,9 @@
 //! The protobuf walk: every rule right and wrong, and an independent parser's verdicts.
 
-mod support;
-
+use crate::support::pb::*;
+use crate::support::*;
 use gateway_schema::{Encoding, MessageId, Options, Presence, RequireError, Schema, Table};
 use prost_reflect::DynamicMessage;
-use support::pb::*;
-use support::*;
 
 fn all() -> Schema {
     schema(Encoding::Protobuf, KINDS, "t.All")
@@ -71,6 +69,11 @@ fn every_scalar_takes_its_wire_type_and_no_other() {
         }
         assert!(schema.check(&group(number, []), 9).is_err());
     }
+}
+
+#[test]
+fn a_wrong_wire_type_is_told_with_the_right_one() {
+    let schema = all();
     refused(
         &schema,
         &len(3, "x"),

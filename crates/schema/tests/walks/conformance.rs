@@ -4,14 +4,12 @@
 //!
 //! `tests/differential` holds protobuf's own C implementation against mutations of the like.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::support::pb::{group, int, len, tag, varint};
+use crate::support::{STRICT, accepted, schema, table, violation, with};
 use gateway_schema::{Encoding, Options, Schema, Table};
-use support::pb::{group, int, len, tag, varint};
-use support::{STRICT, accepted, schema, table, violation, with};
 
 const VARINT: u32 = 0;
 const I64: u32 = 1;
@@ -70,8 +68,8 @@ impl Bench {
     fn new() -> Self {
         let mut bench = Self::default();
         for (syntax, package, text) in [
-            (Proto2, "two", include_str!("differential/two.proto")),
-            (Proto3, "three", include_str!("differential/three.proto")),
+            (Proto2, "two", include_str!("../differential/two.proto")),
+            (Proto3, "three", include_str!("../differential/three.proto")),
         ] {
             let table: Arc<Table> = table(text);
             for name in ["All", "Inner", "Required"] {
