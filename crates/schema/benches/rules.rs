@@ -1,5 +1,10 @@
-//! What buf.validate's rules cost a payload, beside the walk alone: `cargo bench --bench rules`. A message
-//! without rules, in files that have some elsewhere, must cost what it costs without them.
+//! Measures the `buf.validate` rules of a payload beside the walk alone:
+//!
+//! ```console
+//! $ cargo bench -p gateway-schema-benches --bench rules
+//! ```
+//!
+//! A message without rules, in files that have rules elsewhere, must cost what it costs without them.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -26,7 +31,7 @@ const JSON: &[u8] =
 fn main() {
     let root = tempfile::tempdir().unwrap();
     let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let validate = here.join("../../vendor/prost-protovalidate-types/proto");
+    let validate = here.join("../../../vendor/prost-protovalidate-types/proto");
     let text = format!(
         "syntax = \"proto3\"; package t; import \"buf/validate/validate.proto\";
          message Plain {{ {FIELDS} }} message Standard {{ {STANDARD} }}

@@ -1,9 +1,14 @@
-//! What checking a payload costs, beside decoders of the same bytes in the same run: `cargo bench --bench walk`,
-//! or `cargo bench --bench walk -- json` for one encoding or payload.
+//! Measures the check of a payload beside decoders of the same bytes in the same run:
 //!
-//! Prints a table for docs/benchmarks.md: the median of a processor's time that a payload takes, how far the quarters of the rounds lie
-//! apart, and each decoder's time as a multiple of the walk's. All decoders of a payload take turns, so that
-//! what else the machine does falls on all alike.
+//! ```console
+//! $ cargo bench -p gateway-schema-benches --bench walk
+//! $ cargo bench -p gateway-schema-benches --bench walk -- json
+//! ```
+//!
+//! The second command measures one encoding or payload. Prints a table for docs/benchmarks.md: the median of the
+//! processor time that a payload takes, half the distance between the quartiles of the rounds, and each decoder's
+//! time as a multiple of the walk's. All decoders of a payload take turns, so that other load on the machine
+//! affects them alike.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -13,6 +18,7 @@ use gateway_schema::{Encoding, Options, Schema, Table};
 use prost_reflect::DynamicMessage;
 use protobuf::Message as _;
 use protobuf::descriptor::FileDescriptorSet;
+use protobuf::reflect::FileDescriptor;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -74,25 +80,7 @@ fn author(bytes: usize) -> Person {
 type Decoder<'a> = (&'a str, Box<dyn FnMut(&[u8]) -> bool + 'a>);
 
 fn main() {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/upb");
-    let mut compiler = protox::Compiler::new([directory]).unwrap();
-    compiler.open_file("demo.proto").unwrap();
-    let set = FileDescriptorSet::parse_from_bytes(&compiler.encode_file_descriptor_set()).unwrap();
-    let table = Arc::new(Table::build(&set.file).unwrap());
-    let id = table.message("demo.Person").unwrap();
-    let schema = |encoding| Schema::new(encoding, Arc::clone(&table), id, Options::default());
-    let pool = compiler.descriptor_pool();
-    let reflected = pool.get_message_by_name("demo.Person").unwrap();
-    let file = protobuf::reflect::FileDescriptor::new_dynamic(set.file[0].clone(), &[]).unwrap();
-    let dynamic = file.message_by_package_relative_name("Person").unwrap();
-
-    let walk = |encoding| -> Decoder<'static> {
-        let schema: Schema = schema(encoding);
-        (
-            "**the walk**",
-            Box::new(move |bytes: &[u8]| schema.check(bytes, 100).is_ok()),
-        )
-    };
+    let contestants = Contestants::new();
     println!("| encoding | payload | decoder | time | ± | GB/s | × the walk |");
     println!("|---|---:|---|---:|---:|---:|---:|");
     for (what, person) in [
@@ -101,65 +89,100 @@ fn main() {
         ("repeated", person(1150)),
         ("text", author(64 << 10)),
     ] {
-        let protobuf = prost::Message::encode_to_vec(&person);
-        measure(
-            "protobuf",
-            what,
-            &protobuf,
-            &mut [
-                walk(Encoding::Protobuf),
-                ("upb (`protobuf` 4)", Box::new(bench_upb::reads)),
-                (
-                    "prost, generated",
-                    Box::new(|bytes| <Person as prost::Message>::decode(bytes).is_ok()),
-                ),
-                (
-                    "prost-reflect, dynamic",
-                    Box::new(|bytes| DynamicMessage::decode(reflected.clone(), bytes).is_ok()),
-                ),
-                (
-                    "rust-protobuf, dynamic",
-                    Box::new(|bytes| dynamic.parse_from_bytes(bytes).is_ok()),
-                ),
-            ],
-        );
-        for (layout, bytes) in [
-            ("msgpack, map", rmp_serde::to_vec_named(&person).unwrap()),
-            ("msgpack, array", rmp_serde::to_vec(&person).unwrap()),
-        ] {
-            measure(
-                layout,
-                what,
-                &bytes,
-                &mut [
-                    walk(Encoding::Msgpack),
-                    (
-                        "rmp-serde, IgnoredAny",
-                        Box::new(|bytes| rmp_serde::from_slice::<IgnoredAny>(bytes).is_ok()),
-                    ),
-                    (
-                        "rmp-serde, struct",
-                        Box::new(|bytes| rmp_serde::from_slice::<Person>(bytes).is_ok()),
-                    ),
-                ],
-            );
+        contestants.protobuf(what, &person);
+        contestants.msgpack(what, &person);
+        contestants.json(what, &person);
+    }
+}
+
+/// The message `demo.Person`, for the decoders that are driven by descriptors.
+struct Contestants {
+    table: Arc<Table>,
+    prost_reflect: prost_reflect::MessageDescriptor,
+    rust_protobuf: protobuf::reflect::MessageDescriptor,
+}
+
+impl Contestants {
+    fn new() -> Self {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/upb");
+        let mut compiler = protox::Compiler::new([directory]).unwrap();
+        compiler.open_file("demo.proto").unwrap();
+        let set = compiler.encode_file_descriptor_set();
+        let set = FileDescriptorSet::parse_from_bytes(&set).unwrap();
+        let pool = compiler.descriptor_pool();
+        let file = FileDescriptor::new_dynamic(set.file[0].clone(), &[]).unwrap();
+        Self {
+            table: Arc::new(Table::build(&set.file).unwrap()),
+            prost_reflect: pool.get_message_by_name("demo.Person").unwrap(),
+            rust_protobuf: file.message_by_package_relative_name("Person").unwrap(),
         }
-        measure(
-            "json",
-            what,
-            &serde_json::to_vec(&person).unwrap(),
-            &mut [
-                walk(Encoding::Json),
+    }
+
+    fn walk(&self, encoding: Encoding) -> Decoder<'static> {
+        let table = Arc::clone(&self.table);
+        let id = table.message("demo.Person").unwrap();
+        let schema = Schema::new(encoding, table, id, Options::default());
+        (
+            "**the walk**",
+            Box::new(move |bytes: &[u8]| schema.check(bytes, 100).is_ok()),
+        )
+    }
+
+    fn protobuf(&self, what: &str, person: &Person) {
+        let bytes = prost::Message::encode_to_vec(person);
+        let decoders: &mut [Decoder] = &mut [
+            self.walk(Encoding::Protobuf),
+            ("upb (`protobuf` 4)", Box::new(bench_upb::reads)),
+            (
+                "prost, generated",
+                Box::new(|bytes| <Person as prost::Message>::decode(bytes).is_ok()),
+            ),
+            (
+                "prost-reflect, dynamic",
+                Box::new(|bytes| DynamicMessage::decode(self.prost_reflect.clone(), bytes).is_ok()),
+            ),
+            (
+                "rust-protobuf, dynamic",
+                Box::new(|bytes| self.rust_protobuf.parse_from_bytes(bytes).is_ok()),
+            ),
+        ];
+        measure("protobuf", what, &bytes, decoders);
+    }
+
+    fn msgpack(&self, what: &str, person: &Person) {
+        for (layout, bytes) in [
+            ("msgpack, map", rmp_serde::to_vec_named(person).unwrap()),
+            ("msgpack, array", rmp_serde::to_vec(person).unwrap()),
+        ] {
+            let decoders: &mut [Decoder] = &mut [
+                self.walk(Encoding::Msgpack),
                 (
-                    "serde_json, IgnoredAny",
-                    Box::new(|bytes| serde_json::from_slice::<IgnoredAny>(bytes).is_ok()),
+                    "rmp-serde, IgnoredAny",
+                    Box::new(|bytes| rmp_serde::from_slice::<IgnoredAny>(bytes).is_ok()),
                 ),
                 (
-                    "serde_json, struct",
-                    Box::new(|bytes| serde_json::from_slice::<Person>(bytes).is_ok()),
+                    "rmp-serde, struct",
+                    Box::new(|bytes| rmp_serde::from_slice::<Person>(bytes).is_ok()),
                 ),
-            ],
-        );
+            ];
+            measure(layout, what, &bytes, decoders);
+        }
+    }
+
+    fn json(&self, what: &str, person: &Person) {
+        let bytes = serde_json::to_vec(person).unwrap();
+        let decoders: &mut [Decoder] = &mut [
+            self.walk(Encoding::Json),
+            (
+                "serde_json, IgnoredAny",
+                Box::new(|bytes| serde_json::from_slice::<IgnoredAny>(bytes).is_ok()),
+            ),
+            (
+                "serde_json, struct",
+                Box::new(|bytes| serde_json::from_slice::<Person>(bytes).is_ok()),
+            ),
+        ];
+        measure("json", what, &bytes, decoders);
     }
 }
 
