@@ -1,5 +1,62 @@
+//! Checks Protocol Buffers, MessagePack and JSON payloads against messages of compiled `.proto` files.
+//!
+//! A [`Schema`] is a message in an encoding. [`Schema::check`] reads a payload once, builds nothing, and reports
+//! the first violation with its path, what was expected, what was found, and the offset in bytes:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use gateway_diagnostic::Diagnostics;
+//! use gateway_proto::{Compiler, compile};
+//! use gateway_schema::{Encoding, Options, Schema, Table};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let directory = tempfile::tempdir()?;
+//! std::fs::write(
+//!     directory.path().join("person.proto"),
+//!     r#"
+//!     syntax = "proto3";
+//!     package demo;
+//!     message Person {
+//!       string name = 1;
+//!       int32 age = 2;
+//!       repeated Person friends = 3;
+//!     }
+//!     "#,
+//! )?;
+//! let mut found = Diagnostics::new();
+//! let roots = [directory.path().to_owned()];
+//! let descriptors = compile(&roots, Compiler::Builtin, &mut found).ok_or(found)?;
+//!
+//! let table = Arc::new(Table::build(descriptors.files())?);
+//! let person = table.message("demo.Person").expect("person.proto defines it");
+//! let schema = Schema::new(Encoding::Json, table, person, Options::default());
+//!
+//! // Up to 100 levels of messages may lie within each other.
+//! assert!(schema.check(br#"{"name": "Ada", "age": 36}"#, 100).is_ok());
+//!
+//! let payload = br#"{"friends": [{"age": "thirty"}]}"#;
+//! let violation = schema.check(payload, 100).unwrap_err();
+//! assert_eq!(violation.path, "friends[0].age");
+//! assert_eq!(violation.expected, "int32");
+//! assert_eq!(violation.found, "the string \"thirty\"");
+//! assert_eq!(violation.offset, 21);
+//! println!("{violation}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - MessagePack and JSON payloads are checked against the same `.proto` message as Protocol Buffers:
+//!   MessagePack writes a message as a map keyed by field name or as an array in declaration order, JSON as
+//!   ProtoJSON defines.
+//! - [`Schema::require`] requires fields beyond those that the `.proto` requires.
+//! - [`Ruler`] compiles `buf.validate` rules, and [`Schema::enforce`] checks payloads against them.
+//! - [`breaking`] compares two schemas and finds the changes that break payloads.
+//!
+//! A payload cannot make a check panic, allocate without bound, or recurse deeper than the caller allows. The
+//! crate does no I/O and knows no clock.
+
 #![forbid(unsafe_code)]
-//! What a payload must look like: an encoding and a message of the compiled `.proto` files.
 
 pub mod breaking;
 
@@ -19,10 +76,11 @@ mod table;
 mod text;
 mod violation;
 
+/// The places of definitions, for [`breaking::Defined`].
 pub use gateway_proto::Definitions;
 pub use options::{Encoding, Layout, Options, UnknownFields};
 pub use require::{Presence, RequireError};
 pub use rules::Ruler;
 pub use schema::Schema;
-pub use table::{MessageId, Table};
+pub use table::{MessageId, Table, TableError};
 pub use violation::Violation;

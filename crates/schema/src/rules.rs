@@ -32,7 +32,9 @@ use gateway_proto::reason;
 use source::json::JsonSource;
 use source::msgpack::MsgpackSource;
 
-/// The rules of one generation's messages.
+/// The `buf.validate` rules of a set of messages, compiled.
+///
+/// A ruler is built once and shared by the schemas that [enforce](crate::Schema::enforce) its rules.
 pub struct Ruler {
     pool: prost_reflect::DescriptorPool,
     validator: Validator,

@@ -5,8 +5,11 @@
 //! instead of names and knows no encoding's bytes.
 
 mod build;
+mod error;
 
 use std::ops::Index;
+
+pub use error::TableError;
 
 use rustc_hash::FxHashMap;
 
@@ -20,7 +23,9 @@ const DENSE_NUMBERS: u32 = 256;
 /// Stands for "no such field" in the dense lookup.
 const NONE: u16 = u16::MAX;
 
-/// All messages and enums of one generation.
+/// All messages and enums of a set of `.proto` files, in the form that the checks read.
+///
+/// A table is built once and shared by all schemas of its messages.
 #[derive(Debug, Default)]
 pub struct Table {
     pub(super) messages: Vec<Message>,
@@ -28,7 +33,7 @@ pub struct Table {
     pub(super) by_name: FxHashMap<String, MessageId>,
 }
 
-/// A message type of a [`Table`].
+/// A message type of a [`Table`], valid for that table alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub(super) u32);
 
@@ -37,18 +42,22 @@ pub struct MessageId(pub(super) u32);
 pub(super) struct EnumId(pub u32);
 
 impl Table {
-    /// The message of this fully qualified name, `pkg.Message`.
+    /// Returns the message of this fully qualified name, such as `pkg.Message`.
     pub fn message(&self, full_name: &str) -> Option<MessageId> {
         self.by_name.get(full_name).copied()
     }
 
-    /// The fully qualified names of all messages that a schema can name, in no order.
+    /// Returns the fully qualified names of all messages that a schema can name, in no particular order.
     pub fn message_names(&self) -> impl Iterator<Item = &str> {
         let named = self.messages.iter().filter(|message| !message.map_entry);
         named.map(|message| &*message.name)
     }
 
-    /// The fully qualified name of a message.
+    /// Returns the fully qualified name of a message.
+    ///
+    /// # Panics
+    ///
+    /// May panic if `id` belongs to another table.
     pub fn name(&self, id: MessageId) -> &str {
         &self[id].name
     }

@@ -15,22 +15,24 @@ const EXCERPT: usize = 48;
 /// to a payload that is wrong everywhere.
 pub(super) const MOST: usize = 16;
 
-/// The first thing wrong with a payload.
+/// What is wrong with a payload, and where.
+///
+/// Displays as one sentence: `address.zip: expected int32, found a string at byte 7`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Violation {
-    /// The field, `address.lines[3].zip` or `tags["k"]`; empty for the message itself.
+    /// The path of the field, such as `address.lines[3].zip` or `tags["k"]`; empty for the message itself.
     pub path: String,
-    /// What the schema asks for.
+    /// What the schema expects. For a broken rule, the rule in words.
     pub expected: String,
-    /// What the payload holds.
+    /// What the payload holds. Empty for a broken rule.
     pub found: String,
-    /// The byte of the payload where it stands.
+    /// The offset in bytes from the start of the payload. For a broken rule, the offset of the value or, if the
+    /// value is absent, of the message that lacks the value.
     pub offset: usize,
-    /// The id of the rule that it breaks, which `expected` spells out; nothing is found then, and the byte is
-    /// that of the value which the rule is about or, if that isn't there, of the message that lacks it.
+    /// The id of the `buf.validate` rule that the payload breaks; `None` for any other violation.
     pub rule: Option<Box<str>>,
-    /// What else is wrong, up to 15 of it, in the order in which it was found; none unless all
-    /// violations were asked for.
+    /// Up to 15 further violations, in the order in which they were found; `None` unless
+    /// [`Options::all_violations`](crate::Options::all_violations) is set.
     pub others: Option<Vec<Violation>>,
 }
 

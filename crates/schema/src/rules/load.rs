@@ -59,7 +59,9 @@ impl Filter for Only {
 }
 
 impl Ruler {
-    /// The rules of these messages and of all that is below them. None: `found` says why.
+    /// Compiles the rules of `roots`, which are fully qualified names, and of all messages below them.
+    ///
+    /// Adds errors and warnings about rules to `found`. Returns `None` if there are errors.
     pub fn build(
         descriptors: &Descriptors,
         roots: &[&str],

@@ -9,16 +9,18 @@ use ::protobuf::descriptor::{
 };
 use rustc_hash::FxHashMap;
 
+use super::error::{FIELDS_MAX, TableError};
 use super::{Cardinality, Enum, EnumId, Field, Form, Key, Kind, Message, MessageId, Table};
 use gateway_proto::features::{Features, Presence, place};
 
-/// The most fields of one message: what its dense lookup can count, and protoc's limit.
-const MAX_FIELDS: usize = u16::MAX as usize - 1;
-
 impl Table {
-    /// Compiles all messages and enums of `files`: a complete set, imports included, with all names
-    /// fully qualified, as compilers give it. The error names the type that is missing or doubled.
-    pub fn build(files: &[FileDescriptorProto]) -> Result<Self, String> {
+    /// Builds the table of all messages and enums of `files`: a complete set, imports included, with all names
+    /// fully qualified, as compilers give it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a type is missing or defined twice, or a message has more than 65,534 fields.
+    pub fn build(files: &[FileDescriptorProto]) -> Result<Self, TableError> {
         let mut builder = Builder::default();
         for file in files {
             let features = Features::of_file(file);
@@ -69,7 +71,7 @@ impl<'a> Builder<'a> {
         descriptor: &'a DescriptorProto,
         scope: &str,
         outer: Features,
-    ) -> Result<(), String> {
+    ) -> Result<(), TableError> {
         let name = qualified(scope, descriptor.name());
         let features = outer.within(descriptor.options.as_ref(), place::MESSAGE);
         self.declare(&name, Named::Message(MessageId(self.messages.len() as u32)))?;
@@ -93,7 +95,7 @@ impl<'a> Builder<'a> {
         descriptor: &EnumDescriptorProto,
         scope: &str,
         outer: Features,
-    ) -> Result<(), String> {
+    ) -> Result<(), TableError> {
         let name = qualified(scope, descriptor.name());
         let features = outer.within(descriptor.options.as_ref(), place::ENUM);
         self.declare(&name, Named::Enum(EnumId(self.enums.len() as u32)))?;
@@ -131,14 +133,16 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn declare(&mut self, name: &str, id: Named) -> Result<(), String> {
+    fn declare(&mut self, name: &str, id: Named) -> Result<(), TableError> {
         match self.types.insert(name.to_owned(), id) {
             None => Ok(()),
-            Some(_) => Err(format!("type \"{name}\" is defined twice")),
+            Some(_) => Err(TableError::DefinedTwice {
+                name: name.to_owned(),
+            }),
         }
     }
 
-    fn finish(mut self) -> Result<Table, String> {
+    fn finish(mut self) -> Result<Table, TableError> {
         let messages = self.messages.iter().map(|source| self.message(source));
         let mut messages = messages.collect::<Result<Vec<_>, _>>()?;
         require_map_values(&mut messages);
@@ -154,7 +158,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn message(&self, source: &Source) -> Result<Message, String> {
+    fn message(&self, source: &Source) -> Result<Message, TableError> {
         let Source {
             name,
             descriptor,
@@ -178,10 +182,10 @@ impl<'a> Builder<'a> {
                 false,
             )?);
         }
-        if fields.len() > MAX_FIELDS {
-            return Err(format!(
-                "message \"{name}\" has more than {MAX_FIELDS} fields"
-            ));
+        if fields.len() > FIELDS_MAX {
+            return Err(TableError::TooManyFields {
+                message: name.clone(),
+            });
         }
         let mut message = Message::new(name, form(name, &fields), fields);
         message.map_entry = is_map_entry(descriptor);
@@ -195,7 +199,7 @@ impl<'a> Builder<'a> {
         descriptor: &FieldDescriptorProto,
         outer: Features,
         in_map_entry: bool,
-    ) -> Result<Field, String> {
+    ) -> Result<Field, TableError> {
         let mut features = outer.within(descriptor.options.as_ref(), place::FIELD);
         // Neither maps nor their values are ever delimited.
         features.delimited &= !in_map_entry;
@@ -245,9 +249,12 @@ impl<'a> Builder<'a> {
         field: &str,
         descriptor: &FieldDescriptorProto,
         features: Features,
-    ) -> Result<Kind, String> {
+    ) -> Result<Kind, TableError> {
         let name = unqualified(descriptor.type_name());
-        let missing = || format!("field \"{field}\" has the type \"{name}\", which is not defined");
+        let missing = || TableError::NotDefined {
+            field: field.to_owned(),
+            name: name.to_owned(),
+        };
         let message = || match self.types.get(name) {
             Some(&Named::Message(id)) => Ok(id),
             _ => Err(missing()),

@@ -723,12 +723,12 @@ fn unresolved_and_doubled_types_are_errors() {
     let mut files = compile(r#"syntax = "proto3"; message A { B b = 1; } message B {}"#).0;
     let twice = [files[0].clone(), files[0].clone()];
     assert_eq!(
-        Table::build(&twice).unwrap_err(),
+        Table::build(&twice).unwrap_err().to_string(),
         "type \"A\" is defined twice"
     );
     files[0].message_type.pop();
     let missing = "field \"b\" has the type \"B\", which is not defined";
-    assert_eq!(Table::build(&files).unwrap_err(), missing);
+    assert_eq!(Table::build(&files).unwrap_err().to_string(), missing);
 }
 
 /// A payload that holds some of everything.
