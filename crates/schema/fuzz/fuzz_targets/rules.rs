@@ -1,5 +1,5 @@
-//! Payloads held against buf.validate's rules: what the walk refuses is refused as without them, and what breaks a
-//! rule is told with a byte of the payload.
+//! Payloads against `buf.validate` rules: a payload that the walk rejects is rejected alike with and without rules,
+//! and the violation of a rule has an offset within the payload.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
@@ -8,12 +8,12 @@ use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Compiler, compile};
 use gateway_schema::{Encoding, Options, Ruler, Schema, Table};
 
-/// In each encoding without the rules and with them.
+/// The schemas without and with rules, for each encoding.
 static SCHEMAS: LazyLock<Vec<[Schema; 2]>> = LazyLock::new(|| {
     let here = env!("CARGO_MANIFEST_DIR");
     let roots = [
         format!("{here}/ruled").into(),
-        format!("{here}/../vendor/prost-protovalidate-types/proto").into(),
+        format!("{here}/../../../vendor/prost-protovalidate-types/proto").into(),
     ];
     let mut found = Diagnostics::new();
     let descriptors = compile(&roots, Compiler::Builtin, &mut found);

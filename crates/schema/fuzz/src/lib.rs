@@ -1,5 +1,4 @@
-//! What the fuzz targets of the walks have in common: schemas of every kind, and what must hold of any
-//! verdict, whatever the payload.
+//! Schemas of every kind for the fuzz targets of the walks, and the invariants of any verdict.
 
 use std::sync::{Arc, LazyLock};
 
@@ -7,18 +6,21 @@ use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Compiler, compile};
 use gateway_schema::{Encoding, Layout, Options, Schema, Table, UnknownFields, Violation};
 
-/// Levels that a payload may nest: few, so that the fuzzer finds the limit.
+/// The levels that a payload may nest: few, so that the fuzzer finds the limit.
 const DEPTH: u32 = 20;
 
 static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/schema/tests/differential");
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/differential");
     let mut found = Diagnostics::new();
     let descriptors = compile(&[directory.into()], Compiler::Builtin, &mut found);
     let descriptors = descriptors.unwrap_or_else(|| panic!("{found}"));
     Arc::new(Table::build(descriptors.files()).unwrap())
 });
 
-/// The first byte chooses message and options, the rest is the payload. Gives the payload if it passes.
+/// Checks the payload in `input`, whose first byte chooses the message and the options, and returns the payload if
+/// the payload passes.
+///
+/// Panics if the verdict breaks an invariant.
 pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
     let (choice, payload) = input.split_first()?;
     let messages = [
@@ -29,7 +31,7 @@ pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
         "ed.All",
         "sets.All",
     ];
-    // The highest bits turn to the later ones.
+    // The highest bits choose the later messages.
     let place = usize::from(choice & 3) + usize::from(choice >> 6 == 3) * 4;
     let message = messages[place % messages.len()];
     let message = TABLE.message(message).unwrap();
@@ -77,7 +79,7 @@ fn is_sound(violation: &Violation, payload: &[u8]) {
     } = violation;
     assert!(*offset <= payload.len() && others.is_none() && rule.is_none());
     assert!(!expected.is_empty() && !found.is_empty());
-    // What a payload says is repeated in excerpts, so a violation is bounded by the depth.
+    // A violation repeats excerpts of the payload, so the depth bounds its length.
     assert!(
         expected.len() + found.len() < 1_000 && path.len() < 20_000,
         "{violation}"

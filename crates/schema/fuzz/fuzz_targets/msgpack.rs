@@ -2,7 +2,7 @@
 #![no_main]
 
 use gateway_schema::Encoding;
-use gateway_fuzz::walk;
+use gateway_schema_fuzz::walk;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     if let Some(payload) = walk(Encoding::Msgpack, input) {
