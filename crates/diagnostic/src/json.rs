@@ -1,9 +1,11 @@
-//! Diagnostics for programs: editors, CI, and whoever asks over HTTP. docs/operating.md documents the form, and it
-//! only grows.
+//! Diagnostics for programs, such as editors and CI. docs/operating.md documents the form; keys may be added, and
+//! none is removed.
 
 use serde::{Serialize, Serializer};
 
-use super::{Diagnostic, Diagnostics, Note, Place};
+use crate::diagnostic::{Diagnostic, Note};
+use crate::diagnostics::Diagnostics;
+use crate::source::Place;
 
 /// A diagnostic by the keys that programs read: every key is there, null where there is nothing.
 #[derive(Serialize)]
@@ -87,7 +89,10 @@ impl Serialize for Diagnostics {
 }
 
 impl Diagnostics {
-    /// All of them as a JSON array, one object a line.
+    /// Returns the diagnostics as a JSON array, with one object on each line.
+    ///
+    /// Lines and columns count from 1, columns in characters. Each key is present in each object, with null for no
+    /// value.
     pub fn to_json(&self) -> String {
         let entries = self.iter().map(Entry::of);
         // Writing strings and numbers into memory has no way to fail.

@@ -2,14 +2,18 @@
 
 use std::fmt::Write as _;
 
-use super::{Diagnostic, Place, Severity};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::source::Place;
 
 /// Longest part of a source line that a snippet shows, in characters: a terminal's width, so that a
 /// generated one-line file doesn't flood the screen.
 const SNIPPET_WIDTH: usize = 160;
 
 impl Diagnostic {
-    /// The text for a person; with `colour`, ANSI escapes for a terminal.
+    /// Renders the diagnostic for a person, with the line that it is about; with `colour`, with ANSI escapes for a
+    /// terminal.
+    ///
+    /// Control characters are replaced, so a file cannot write escapes to the terminal.
     pub fn render(&self, colour: bool) -> String {
         let paint = Paint { colour };
         let tint = match self.severity {

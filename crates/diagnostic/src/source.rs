@@ -1,22 +1,22 @@
-//! Files as they were read, and places in them.
+//! Texts of files, and places in them.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A file as it was read: what places point into.
+/// The text of a file, into which places point.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SourceFile {
-    /// The path as people know it: relative to where they stand when they gave it so.
+    /// The path that diagnostics show, such as a path relative to the working directory.
     pub path: PathBuf,
     /// The text, without a byte order mark.
     pub text: String,
-    /// Where each line starts, in bytes: a file may have as many faults as lines.
+    /// The byte where each line starts, so that a place is found quickly: a file may have as many faults as lines.
     lines: Vec<usize>,
 }
 
 impl SourceFile {
-    /// A file's text under the name that diagnostics show.
+    /// Returns a file with this text, under the path that diagnostics show.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
         let text = text.into();
         let ends = text.match_indices('\n').map(|(at, _)| at + 1);
@@ -28,14 +28,15 @@ impl SourceFile {
         })
     }
 
-    /// Line `number` (from 1) without its end; none beyond the last.
+    /// Returns line `number`, counted from 1, without the line end; `None` beyond the last line.
     pub fn line(&self, number: u32) -> Option<&str> {
         let start = *self.lines.get(number.checked_sub(1)? as usize)?;
         // What follows the last line's end is no line.
         self.text[start..].lines().next()
     }
 
-    /// The place of `bytes`, a byte range of [`Self::text`] (clamped to it).
+    /// Returns the place of a byte range of [`Self::text`]. A range beyond the text is cut to the text, and a
+    /// place ends at the end of the line on which it starts.
     pub fn place_of_bytes(self: &Arc<Self>, bytes: std::ops::Range<usize>) -> Place {
         let start = floor_char_boundary(&self.text, bytes.start);
         let line = self.lines.partition_point(|&at| at <= start);
@@ -53,7 +54,7 @@ impl SourceFile {
         }
     }
 
-    /// The place of line `line` and column `column` (both from 1), `width` characters wide.
+    /// Returns the place at `line` and `column`, both counted from 1, that is `width` characters wide.
     pub fn place(self: &Arc<Self>, line: u32, column: u32, width: u32) -> Place {
         Place {
             file: Arc::clone(self),
@@ -67,13 +68,13 @@ impl SourceFile {
 /// A run of characters on one line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file that it lies in.
+    /// The file.
     pub file: Arc<SourceFile>,
-    /// From 1.
+    /// The line, counted from 1.
     pub line: u32,
-    /// From 1, in characters.
+    /// The column of the first character, counted from 1, in characters.
     pub column: u32,
-    /// In characters, at least 1.
+    /// The number of characters, at least 1.
     pub width: u32,
 }
 
@@ -87,6 +88,14 @@ impl fmt::Display for Place {
             self.column
         )
     }
+}
+
+/// Returns `path` as diagnostics show it: relative to the working directory, if it lies below the directory.
+pub fn shown(path: &Path) -> PathBuf {
+    let relative = std::env::current_dir()
+        .ok()
+        .and_then(|here| path.strip_prefix(here).ok().map(Path::to_path_buf));
+    relative.unwrap_or_else(|| path.to_path_buf())
 }
 
 fn floor_char_boundary(text: &str, at: usize) -> usize {

@@ -25,7 +25,9 @@ const OTHER_WORDS: [(&str, &str); 14] = [
     ("uint", "uint32"),
 ];
 
-/// What a misspelt name may have meant: the nearest of `known`, if any is near.
+/// Returns the name among `known` that the misspelt name `found` is nearest to, if any name is near.
+///
+/// Also knows words of other languages, such as `integer` for `int32`.
 pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if found.len() > SUGGESTION_MAX {
         return None;
@@ -49,8 +51,10 @@ pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -
     nearest.map(|(_, name)| name)
 }
 
-/// The same for names with dots, whose first parts people leave out or have wrong: one that ends in `found`, or
-/// the nearest as a whole, or the nearest by the last part.
+/// Returns the qualified name among `known` that `found` may mean.
+///
+/// People omit or misspell the first parts of names with dots, so this is a name that ends in `found`, or the
+/// nearest as a whole, or the nearest by the last part.
 pub fn did_you_mean_qualified<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
     let ends = |name: &&&str| name.strip_suffix(found).is_some_and(|it| it.ends_with('.'));
     let whole = || did_you_mean(found, known.iter().copied());
@@ -74,7 +78,7 @@ fn last_part(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }
 
-/// `"a", "b" or "c"`, for a sentence.
+/// Returns the names as part of a sentence: `"a", "b" or "c"`, and `nothing` for no names.
 pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<_> = names.into_iter().map(|name| format!("{name:?}")).collect();
     match quoted.split_last() {

@@ -1,0 +1,133 @@
+//! One problem of a file.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::source::Place;
+
+/// How serious a diagnostic is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// The file can be used, but probably does not mean what its author intended.
+    Warning,
+}
+
+impl Severity {
+    /// Returns the lower-case name that people read: `error` or `warning`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        }
+    }
+}
+
+/// A remark on a diagnostic, such as the place of the other half of a conflict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The remark. With a place, the text before the place: `the first is at`.
+    pub text: String,
+    /// The place that the remark is about.
+    pub place: Option<Place>,
+}
+
+impl From<String> for Note {
+    fn from(text: String) -> Self {
+        Self { text, place: None }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some(place) => write!(f, "{} {place}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
+/// One problem of a file: what is wrong, where, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How serious the problem is.
+    pub severity: Severity,
+    /// What is wrong, as one sentence without a full stop.
+    pub message: String,
+    /// The place of the problem; `None` for a problem without a text, such as a missing file.
+    pub place: Option<Place>,
+    /// What was expected at the place; shown beside the caret, and empty for nothing.
+    pub label: String,
+    /// Remarks, such as who needs the file, or where the other half of a conflict is.
+    pub notes: Vec<Note>,
+    /// What to do about the problem.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// Returns an error that has a message alone.
+    pub fn error(message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            place: None,
+            label: String::new(),
+            notes: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// Returns a warning that has a message alone.
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(message)
+        }
+    }
+
+    /// Sets the place.
+    pub fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Sets what was expected at the place.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Adds a remark.
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(Note::from(note.into()));
+        self
+    }
+
+    /// Adds a remark about `place`. The text ends before the place: `the first is at`.
+    pub fn note_at(mut self, text: impl Into<String>, place: Place) -> Self {
+        let text = text.into();
+        let place = Some(place);
+        self.notes.push(Note { text, place });
+        self
+    }
+
+    /// Sets what to do.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Returns a key that orders by file name, then by place in the file; diagnostics without a place come first.
+    pub(crate) fn order(&self) -> (Option<(&Path, u32, u32)>, Severity, &str) {
+        let place = self.place.as_ref();
+        let place = place.map(|p| (p.file.path.as_path(), p.line, p.column));
+        (place, self.severity, &self.message)
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
