@@ -1,5 +1,11 @@
-//! `buf.validate` in every encoding: what rules forbid is refused, what they allow passes, and a bad rule is
+//! `buf.validate` in every encoding: what rules forbid is rejected, what they allow passes, and a bad rule is
 //! a fault of its file.
+//!
+//! - [`every`]: each rule of the specification, with a value that keeps the rule and a value that breaks it.
+//! - [`standard`]: rules of every type, and the forms in which the encodings write bytes and well-known types.
+//! - [`paths`]: the path and the byte at which a broken rule is reported.
+//! - [`loading`]: bad rules are reported when they are loaded, at their place.
+//! - [`bounds`]: the limits on the cost of rules and on the payloads that are checked against them.
 
 mod bounds;
 mod every;
