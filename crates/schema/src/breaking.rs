@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 pub use comparison::{Break, Defined};
 
 use crate::options::UnknownFields;
-use crate::table::{Cardinality, Field, Kind, Message};
+use crate::table::{Cardinality, Field, FieldKind, Message};
 use comparison::{By, Comparison, Here, KEEP, Pair, Side, join};
 
 /// How the replacement of a schema in use treats changes that break payloads.
@@ -153,14 +153,14 @@ impl Comparison<'_> {
         }
     }
 
-    fn kinds(&mut self, was: Kind, now: Kind, path: String) -> bool {
+    fn kinds(&mut self, was: FieldKind, now: FieldKind, path: String) -> bool {
         let same = match self.by.numbers {
             true => types::same_on_the_wire(was, now),
             false => types::same_by_name(was, now),
         };
         match (was, now) {
             _ if !same => false,
-            (Kind::Enum(old), Kind::Enum(new)) => {
+            (FieldKind::Enum(old), FieldKind::Enum(new)) => {
                 enums::compare(self, old, new, path);
                 true
             }

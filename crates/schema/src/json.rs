@@ -23,9 +23,9 @@ use crate::contract::Contract;
 use crate::named::{Seen, unknown_key};
 use crate::options::UnknownFields;
 use crate::scope::Scope;
-use crate::table::{Cardinality, Field, Form, Kind, Message, Table};
+use crate::table::{Cardinality, Field, FieldKind, Form, Message, Table};
 use crate::violation::{Checked, Fault, Gather, deeper};
-use head::{Head, Names, Reader};
+use head::{JsonHead, JsonReader, Names};
 use keys::Keys;
 use scalar::scalar;
 use text::Text;
@@ -38,7 +38,7 @@ pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) 
         faults: PhantomData::<G>,
         late_types: Cell::new(0),
     };
-    let mut reader = Reader::new(payload);
+    let mut reader = JsonReader::new(payload);
     walk.message(&mut reader, contract.root(), depth)?;
     reader.end()
 }
@@ -61,7 +61,7 @@ enum Beside {
 
 impl<'a, G: Gather> Walk<'a, G> {
     /// One message, in the form that its type has.
-    fn message(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
+    fn message(&self, reader: &mut JsonReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         match scope.message.form {
             Form::Fields => self.fields(reader, scope, depth),
             _ => self.known(reader, scope, depth),
@@ -69,10 +69,10 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 
     /// One message by its fields.
-    fn fields(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
+    fn fields(&self, reader: &mut JsonReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.token();
         match reader.opening()? {
-            Head::Object => self.object(reader, scope, at, depth, Beside::Nothing),
+            JsonHead::Object => self.object(reader, scope, at, depth, Beside::Nothing),
             head => {
                 let expected = format!("{} as an object", scope.message.name);
                 Err(Fault::new(at, expected, head.describe()))
@@ -83,7 +83,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     /// A message as the object whose `{` lies at `start`, keyed by field name.
     fn object(
         &self,
-        reader: &mut Reader,
+        reader: &mut JsonReader,
         scope: Scope<'a>,
         start: usize,
         depth: u32,
@@ -94,7 +94,7 @@ impl<'a, G: Gather> Walk<'a, G> {
 
     fn keyed(
         &self,
-        reader: &mut Reader,
+        reader: &mut JsonReader,
         scope: Scope<'a>,
         start: usize,
         depth: u32,
@@ -158,7 +158,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     #[inline]
     fn named(
         &self,
-        reader: &mut Reader,
+        reader: &mut JsonReader,
         scope: Scope<'a>,
         index: u32,
         seen: &mut Seen,
@@ -180,7 +180,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     #[inline]
     fn field(
         &self,
-        reader: &mut Reader,
+        reader: &mut JsonReader,
         scope: Scope<'a>,
         index: u32,
         depth: u32,
@@ -210,8 +210,8 @@ impl<'a, G: Gather> Walk<'a, G> {
     #[cold]
     fn holds_null(&self, field: &Field) -> bool {
         let null = match field.kind {
-            Kind::Message(id) | Kind::Group(id) => self.table[id].form == Form::Value,
-            Kind::Enum(id) => self.table[id].null,
+            FieldKind::Message(id) | FieldKind::Group(id) => self.table[id].form == Form::Value,
+            FieldKind::Enum(id) => self.table[id].null,
             _ => false,
         };
         null && field.cardinality == Cardinality::Singular
@@ -220,14 +220,14 @@ impl<'a, G: Gather> Walk<'a, G> {
     #[inline]
     fn element(
         &self,
-        reader: &mut Reader,
+        reader: &mut JsonReader,
         scope: Scope<'a>,
         index: u32,
-        kind: Kind,
+        kind: FieldKind,
         depth: u32,
     ) -> Checked<()> {
         match kind {
-            Kind::Message(id) | Kind::Group(id) => {
+            FieldKind::Message(id) | FieldKind::Group(id) => {
                 let depth = deeper(depth, reader.at())?;
                 self.message(reader, scope.child(self.table, index, id), depth)
             }
@@ -238,7 +238,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     /// A repeated field.
     fn list(
         &self,
-        reader: &mut Reader,
+        reader: &mut JsonReader,
         scope: Scope<'a>,
         index: u32,
         depth: u32,
@@ -247,7 +247,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         let field = &scope.message.fields[index as usize];
         let at = reader.token();
         match reader.opening()? {
-            Head::Array => {}
+            JsonHead::Array => {}
             head => {
                 let expected = format!("an array of {}", field.kind.label(self.table));
                 return Err(Fault::new(at, expected, head.describe()));
@@ -271,7 +271,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     /// A map field.
     fn map(
         &self,
-        reader: &mut Reader,
+        reader: &mut JsonReader,
         scope: Scope<'a>,
         index: u32,
         depth: u32,
@@ -282,7 +282,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         let head = reader.head()?;
         let entry = field.kind.message();
         let entry = entry.map(|id| scope.child(self.table, index, id));
-        let (Head::Object, Some(entry)) = (head, entry) else {
+        let (JsonHead::Object, Some(entry)) = (head, entry) else {
             return Err(Fault::new(at, "an object", head.describe()));
         };
         let [key, value] = &*entry.message.fields else {

@@ -18,9 +18,9 @@ use crate::keys::Key;
 use crate::named::{Seen, unknown_key};
 use crate::options::{Layout, UnknownFields};
 use crate::scope::Scope;
-use crate::table::{Cardinality, Field, Form, Kind, Message, Table};
+use crate::table::{Cardinality, Field, FieldKind, Form, Message, Table};
 use crate::violation::{Checked, Fault, Gather, deeper};
-use head::{Head, Reader};
+use head::{MsgpackHead, MsgpackReader};
 use keys::Keys;
 use scalar::{scalar, utf8};
 
@@ -32,7 +32,7 @@ pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) 
         layout: contract.options.layout,
         faults: PhantomData::<G>,
     };
-    let mut reader = Reader::new(payload);
+    let mut reader = MsgpackReader::new(payload);
     walk.message(&mut reader, contract.root(), depth)?;
     match reader.left() {
         0 => Ok(()),
@@ -52,7 +52,7 @@ struct Walk<'a, G> {
 
 impl<'a, G: Gather> Walk<'a, G> {
     /// One message, in the form that its type has.
-    fn message(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
+    fn message(&self, reader: &mut MsgpackReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         match scope.message.form {
             Form::Fields => self.fields(reader, scope, depth),
             _ => self.known(reader, scope, depth),
@@ -60,20 +60,20 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 
     /// One message by its fields.
-    fn fields(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
+    fn fields(&self, reader: &mut MsgpackReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.at();
         let head = if let Some(count) = reader.short_map() {
-            Head::Map(count)
+            MsgpackHead::Map(count)
         } else if let Some(count) = reader.short_array() {
-            Head::Array(count)
+            MsgpackHead::Array(count)
         } else {
             reader.head()?
         };
         match (head, self.layout) {
-            (Head::Map(count), Layout::Map | Layout::Any) => {
+            (MsgpackHead::Map(count), Layout::Map | Layout::Any) => {
                 G::over(|faults| self.keyed(reader, scope, count, at, depth, faults))
             }
-            (Head::Array(count), Layout::Array | Layout::Any) => {
+            (MsgpackHead::Array(count), Layout::Array | Layout::Any) => {
                 G::over(|faults| self.placed(reader, scope, count, at, depth, faults))
             }
             (head, _) => Err(self.no_message(scope.message, head, at)),
@@ -83,7 +83,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     /// A message as a map of `count` pairs, keyed by field name.
     fn keyed(
         &self,
-        reader: &mut Reader,
+        reader: &mut MsgpackReader,
         scope: Scope<'a>,
         count: usize,
         start: usize,
@@ -127,14 +127,14 @@ impl<'a, G: Gather> Walk<'a, G> {
     #[cold]
     fn unknown<'p>(
         &self,
-        reader: &mut Reader<'p>,
+        reader: &mut MsgpackReader<'p>,
         keys: &mut Option<Keys<'a, 'p>>,
         message: &Message,
         key: &'p [u8],
         at: usize,
         depth: u32,
     ) -> Checked<()> {
-        let name = Kind::String { utf8: true };
+        let name = FieldKind::String { utf8: true };
         let keys = keys.get_or_insert_with(|| Keys::new(self.table, name, &reader.back(at)));
         keys.add(Key::Text(utf8(key, reader.at() - key.len())?), at)?;
         match self.reject_unknown {
@@ -147,7 +147,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     #[inline]
     fn named(
         &self,
-        reader: &mut Reader,
+        reader: &mut MsgpackReader,
         scope: Scope<'a>,
         index: u32,
         seen: &mut Seen,
@@ -168,7 +168,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     /// A message as an array of `count` values in declaration order.
     fn placed(
         &self,
-        reader: &mut Reader,
+        reader: &mut MsgpackReader,
         scope: Scope<'a>,
         count: usize,
         start: usize,
@@ -207,7 +207,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     #[inline]
     fn field(
         &self,
-        reader: &mut Reader,
+        reader: &mut MsgpackReader,
         scope: Scope<'a>,
         index: u32,
         depth: u32,
@@ -222,7 +222,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     #[inline(never)]
     fn any_field(
         &self,
-        reader: &mut Reader,
+        reader: &mut MsgpackReader,
         scope: Scope<'a>,
         index: u32,
         depth: u32,
@@ -246,7 +246,7 @@ impl<'a, G: Gather> Walk<'a, G> {
 
     /// Passes a nil, unless it is itself the value: `google.protobuf.Value` has one for null.
     #[inline]
-    fn absent(&self, reader: &mut Reader, field: &Field) -> bool {
+    fn absent(&self, reader: &mut MsgpackReader, field: &Field) -> bool {
         reader.is_nil() && !self.is_value(field) && reader.nil()
     }
 
@@ -258,14 +258,14 @@ impl<'a, G: Gather> Walk<'a, G> {
     #[inline]
     fn element(
         &self,
-        reader: &mut Reader,
+        reader: &mut MsgpackReader,
         scope: Scope<'a>,
         index: u32,
-        kind: Kind,
+        kind: FieldKind,
         depth: u32,
     ) -> Checked<()> {
         match kind {
-            Kind::Message(id) | Kind::Group(id) => {
+            FieldKind::Message(id) | FieldKind::Group(id) => {
                 let depth = deeper(depth, reader.at())?;
                 self.message(reader, scope.child(self.table, index, id), depth)
             }
@@ -276,7 +276,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     /// A repeated field.
     fn list(
         &self,
-        reader: &mut Reader,
+        reader: &mut MsgpackReader,
         scope: Scope<'a>,
         index: u32,
         depth: u32,
@@ -285,11 +285,11 @@ impl<'a, G: Gather> Walk<'a, G> {
         let field = &scope.message.fields[index as usize];
         let at = reader.at();
         let head = match reader.short_array() {
-            Some(count) => Head::Array(count),
+            Some(count) => MsgpackHead::Array(count),
             None => reader.head()?,
         };
         let count = match head {
-            Head::Array(count) => count,
+            MsgpackHead::Array(count) => count,
             head => {
                 let expected = format!("an array of {}", field.kind.label(self.table));
                 return Err(Fault::new(at, expected, head.describe()));
@@ -310,7 +310,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     /// A map field.
     fn map(
         &self,
-        reader: &mut Reader,
+        reader: &mut MsgpackReader,
         scope: Scope<'a>,
         index: u32,
         depth: u32,
@@ -323,7 +323,7 @@ impl<'a, G: Gather> Walk<'a, G> {
             .kind
             .message()
             .map(|id| scope.child(self.table, index, id));
-        let (Head::Map(count), Some(entry)) = (head, entry) else {
+        let (MsgpackHead::Map(count), Some(entry)) = (head, entry) else {
             return Err(Fault::new(at, "a map", head.describe()));
         };
         let [key, value] = &*entry.message.fields else {
@@ -355,7 +355,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 
     #[cold]
-    fn no_message(&self, message: &Message, head: Head, at: usize) -> Box<Fault> {
+    fn no_message(&self, message: &Message, head: MsgpackHead, at: usize) -> Box<Fault> {
         let layout = match self.layout {
             Layout::Map => "a map",
             Layout::Array => "an array",
@@ -368,7 +368,7 @@ impl<'a, G: Gather> Walk<'a, G> {
 /// The index of the field whose key is next, if any has it, and the key.
 #[inline(never)]
 fn any_key<'p>(
-    reader: &mut Reader<'p>,
+    reader: &mut MsgpackReader<'p>,
     message: &Message,
     place: usize,
 ) -> Checked<(Option<u32>, &'p [u8])> {
@@ -382,13 +382,13 @@ fn any_key<'p>(
 
 /// A field's name, or at least a string.
 #[inline]
-fn key<'a>(reader: &mut Reader<'a>) -> Checked<&'a [u8]> {
+fn key<'a>(reader: &mut MsgpackReader<'a>) -> Checked<&'a [u8]> {
     if let Some(text) = reader.short_string() {
         return Ok(text);
     }
     let at = reader.at();
     match reader.head()? {
-        Head::Str(text) => Ok(text),
+        MsgpackHead::Str(text) => Ok(text),
         head => Err(Fault::new(at, "a field's name", head.describe())),
     }
 }

@@ -16,11 +16,11 @@ use crate::contract::Contract;
 use crate::needs::FieldSet;
 use crate::options::UnknownFields;
 use crate::scope::Scope;
-use crate::table::{EnumId, Field, Kind, Message, MessageId, Table, wire as wire_type};
+use crate::table::{EnumId, Field, FieldKind, Message, MessageId, Table, wire as wire_type};
 use crate::violation::{Checked, Fault, Gather, deeper};
 use locate::locate;
-use open::{NO_GROUP, Open};
-use wire::{MESSAGE_SET_ITEM, Reader, open_group, wrong_end};
+use open::{NO_GROUP, OpenMessage};
+use wire::{MESSAGE_SET_ITEM, WireReader, open_group, wrong_end};
 
 /// The first thing wrong with `payload`.
 pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) -> Checked<()> {
@@ -29,7 +29,12 @@ pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) 
         reject_unknown: contract.options.unknown_fields == UnknownFields::Reject,
         faults: PhantomData::<G>,
     };
-    walk.message(&mut Reader::new(payload), contract.root(), NO_GROUP, depth)
+    walk.message(
+        &mut WireReader::new(payload),
+        contract.root(),
+        NO_GROUP,
+        depth,
+    )
 }
 
 struct Walk<'a, G> {
@@ -42,13 +47,13 @@ impl<'a, G: Gather> Walk<'a, G> {
     /// One message: all of `reader`, or up to the end of `group`.
     fn message(
         &self,
-        reader: &mut Reader,
+        reader: &mut WireReader,
         scope: Scope<'a>,
         group: u32,
         depth: u32,
     ) -> Checked<()> {
         let tracked = !scope.needs.is_empty();
-        let mut open = Open {
+        let mut open = OpenMessage {
             scope,
             start: reader.at(),
             group,
@@ -59,7 +64,12 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 
     /// The plain ones among the records in a short way, the others in the long one.
-    fn records(&self, reader: &mut Reader, open: &mut Open<'a>, faults: &mut G) -> Checked<()> {
+    fn records(
+        &self,
+        reader: &mut WireReader,
+        open: &mut OpenMessage<'a>,
+        faults: &mut G,
+    ) -> Checked<()> {
         let message = open.scope.message;
         loop {
             let seen = &mut open.seen;
@@ -103,7 +113,12 @@ impl<'a, G: Gather> Walk<'a, G> {
 
     /// Any record; whether it is the end of the group that is open.
     #[inline(never)]
-    fn record(&self, reader: &mut Reader, open: &mut Open<'a>, faults: &mut G) -> Checked<bool> {
+    fn record(
+        &self,
+        reader: &mut WireReader,
+        open: &mut OpenMessage<'a>,
+        faults: &mut G,
+    ) -> Checked<bool> {
         let (scope, depth) = (open.scope, open.depth);
         let message = scope.message;
         let at = reader.at();
@@ -144,7 +159,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     #[inline]
     fn field(
         &self,
-        reader: &mut Reader,
+        reader: &mut WireReader,
         scope: Scope<'a>,
         index: u32,
         wire: u8,
@@ -164,29 +179,29 @@ impl<'a, G: Gather> Walk<'a, G> {
     #[inline]
     fn element(
         &self,
-        reader: &mut Reader,
+        reader: &mut WireReader,
         scope: Scope<'a>,
         index: u32,
         field: &Field,
         depth: u32,
     ) -> Checked<()> {
         match field.kind {
-            Kind::String { utf8: true } => {
+            FieldKind::String { utf8: true } => {
                 let text = reader.delimited()?;
                 utf8(text, reader.at() - text.len())
             }
-            Kind::Message(id) => {
+            FieldKind::Message(id) => {
                 let depth = deeper(depth, reader.at())?;
                 let child = scope.child(self.table, index, id);
                 let mut body = reader.body()?;
                 self.message(&mut body, child, NO_GROUP, depth)
             }
-            Kind::Group(id) => {
+            FieldKind::Group(id) => {
                 let depth = deeper(depth, reader.at())?;
                 let child = scope.child(self.table, index, id);
                 self.message(reader, child, field.number, depth)
             }
-            Kind::Enum(id) if self.reject_unknown => self.enumeration(reader, id),
+            FieldKind::Enum(id) if self.reject_unknown => self.enumeration(reader, id),
             _ => match field.wire {
                 wire_type::VARINT => reader.varint().map(drop),
                 wire_type::I64 => reader.take(8).map(drop),
@@ -196,9 +211,9 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    fn packed(&self, run: &mut Reader, field: &Field) -> Checked<()> {
+    fn packed(&self, run: &mut WireReader, field: &Field) -> Checked<()> {
         match (field.kind, field.wire) {
-            (Kind::Enum(id), _) if self.reject_unknown => {
+            (FieldKind::Enum(id), _) if self.reject_unknown => {
                 while !run.is_empty() {
                     self.enumeration(run, id)?;
                 }
@@ -211,7 +226,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 
     /// To a parser, a number that a closed enum does not have is an unknown field.
-    fn enumeration(&self, reader: &mut Reader, id: EnumId) -> Checked<()> {
+    fn enumeration(&self, reader: &mut WireReader, id: EnumId) -> Checked<()> {
         let at = reader.at();
         let number = reader.varint()? as i32;
         let one = &self.table[id];
@@ -239,8 +254,8 @@ impl<'a, G: Gather> Walk<'a, G> {
 #[inline]
 fn plain_message<'p>(
     message: &Message,
-    reader: &Reader<'p>,
-) -> Option<(u32, MessageId, Reader<'p>)> {
+    reader: &WireReader<'p>,
+) -> Option<(u32, MessageId, WireReader<'p>)> {
     let (number, body) = reader.plain_body(&message.plain)?;
     let index = message.by_number(number)?;
     let id = message.fields[index as usize].kind.message()?;
@@ -254,7 +269,7 @@ fn utf8(text: &[u8], at: usize) -> Checked<()> {
 }
 
 #[inline]
-fn whole_elements(run: &Reader, size: usize) -> Checked<()> {
+fn whole_elements(run: &WireReader, size: usize) -> Checked<()> {
     match run.left() % size {
         0 => Ok(()),
         left => Err(Fault::truncated(run.at() + run.left() - left, size, left)),

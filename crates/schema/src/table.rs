@@ -81,7 +81,7 @@ impl Index<EnumId> for Table {
     }
 }
 
-/// One message type.
+/// One message type. Public only because an index operator must name its result.
 #[derive(Debug)]
 pub struct Message {
     pub(super) name: Box<str>,
@@ -217,11 +217,11 @@ fn plain(fields: &[Field]) -> Box<[Plain]> {
         let tag = |wire: u8| (field.number as usize) << 3 | usize::from(wire);
         plain.resize(tag(7) + 1, Plain::No);
         plain[tag(field.wire)] = match (field.kind, field.wire) {
-            (Kind::String { utf8: true }, _) => Plain::Text,
-            (Kind::String { utf8: false } | Kind::Bytes, _) => Plain::Bytes,
-            (Kind::Enum(_), _) => Plain::Enum,
-            (Kind::Message(_), _) => Plain::Message,
-            (Kind::Group(_), _) => Plain::No,
+            (FieldKind::String { utf8: true }, _) => Plain::Text,
+            (FieldKind::String { utf8: false } | FieldKind::Bytes, _) => Plain::Bytes,
+            (FieldKind::Enum(_), _) => Plain::Enum,
+            (FieldKind::Message(_), _) => Plain::Message,
+            (FieldKind::Group(_), _) => Plain::No,
             (_, wire::I64) => Plain::Eight,
             (_, wire::I32) => Plain::Four,
             _ => Plain::Varint,
@@ -251,9 +251,9 @@ pub(super) enum Form {
 
 /// One field of a message.
 #[derive(Debug)]
-pub struct Field {
+pub(crate) struct Field {
     pub(super) number: u32,
-    pub(super) kind: Kind,
+    pub(super) kind: FieldKind,
     pub(super) cardinality: Cardinality,
     /// The wire type of one element.
     pub(super) wire: u8,
@@ -268,7 +268,7 @@ pub struct Field {
     pub(super) oneof: Option<u32>,
     /// As in the `.proto`; `[pkg.name]` for an extension.
     pub(super) name: Box<str>,
-    pub(super) key: Key,
+    pub(super) key: NameKey,
     pub(super) json_name: Box<str>,
 }
 
@@ -304,14 +304,14 @@ impl Field {
 /// The first bytes of a name, to compare it by at once: a name is of letters, digits, `_`, `.`, `[` and
 /// `]`, so in JSON it is written as it is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Key {
+pub(super) struct NameKey {
     /// See [`first_bytes`].
     start: u64,
     /// The bits of `start` that the name has.
     mask: u64,
 }
 
-impl Key {
+impl NameKey {
     pub fn of(name: &str) -> Self {
         let mask = match name.len() {
             0..8 => (1 << (8 * name.len())) - 1,
@@ -333,7 +333,7 @@ pub(super) enum Cardinality {
 
 /// What an element is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FieldKind {
     Double,
     Float,
     Int32,
@@ -380,14 +380,14 @@ pub(super) mod wire {
     }
 }
 
-impl Kind {
+impl FieldKind {
     /// The wire type of one element.
     pub fn wire(self) -> u8 {
         match self {
-            Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => wire::I64,
-            Kind::Float | Kind::Fixed32 | Kind::Sfixed32 => wire::I32,
-            Kind::String { .. } | Kind::Bytes | Kind::Message(_) => wire::LEN,
-            Kind::Group(_) => wire::START_GROUP,
+            FieldKind::Double | FieldKind::Fixed64 | FieldKind::Sfixed64 => wire::I64,
+            FieldKind::Float | FieldKind::Fixed32 | FieldKind::Sfixed32 => wire::I32,
+            FieldKind::String { .. } | FieldKind::Bytes | FieldKind::Message(_) => wire::LEN,
+            FieldKind::Group(_) => wire::START_GROUP,
             _ => wire::VARINT,
         }
     }
@@ -395,7 +395,7 @@ impl Kind {
     /// The message type, if it is one.
     pub fn message(self) -> Option<MessageId> {
         match self {
-            Kind::Message(id) | Kind::Group(id) => Some(id),
+            FieldKind::Message(id) | FieldKind::Group(id) => Some(id),
             _ => None,
         }
     }
@@ -403,8 +403,8 @@ impl Kind {
     /// As people write it in a `.proto`.
     pub fn label(self, table: &Table) -> &str {
         match self {
-            Kind::Enum(id) => &table[id].name,
-            Kind::Message(id) | Kind::Group(id) => &table[id].name,
+            FieldKind::Enum(id) => &table[id].name,
+            FieldKind::Message(id) | FieldKind::Group(id) => &table[id].name,
             scalar => scalar.scalar_label(),
         }
     }
@@ -412,30 +412,30 @@ impl Kind {
     /// The same, where the names of messages and enums don't matter.
     pub fn scalar_label(self) -> &'static str {
         match self {
-            Kind::Double => "double",
-            Kind::Float => "float",
-            Kind::Int32 => "int32",
-            Kind::Int64 => "int64",
-            Kind::Uint32 => "uint32",
-            Kind::Uint64 => "uint64",
-            Kind::Sint32 => "sint32",
-            Kind::Sint64 => "sint64",
-            Kind::Fixed32 => "fixed32",
-            Kind::Fixed64 => "fixed64",
-            Kind::Sfixed32 => "sfixed32",
-            Kind::Sfixed64 => "sfixed64",
-            Kind::Bool => "bool",
-            Kind::String { .. } => "string",
-            Kind::Bytes => "bytes",
-            Kind::Enum(_) => "an enum",
-            Kind::Message(_) | Kind::Group(_) => "a message",
+            FieldKind::Double => "double",
+            FieldKind::Float => "float",
+            FieldKind::Int32 => "int32",
+            FieldKind::Int64 => "int64",
+            FieldKind::Uint32 => "uint32",
+            FieldKind::Uint64 => "uint64",
+            FieldKind::Sint32 => "sint32",
+            FieldKind::Sint64 => "sint64",
+            FieldKind::Fixed32 => "fixed32",
+            FieldKind::Fixed64 => "fixed64",
+            FieldKind::Sfixed32 => "sfixed32",
+            FieldKind::Sfixed64 => "sfixed64",
+            FieldKind::Bool => "bool",
+            FieldKind::String { .. } => "string",
+            FieldKind::Bytes => "bytes",
+            FieldKind::Enum(_) => "an enum",
+            FieldKind::Message(_) | FieldKind::Group(_) => "a message",
         }
     }
 }
 
 /// One enum type.
 #[derive(Debug)]
-pub struct Enum {
+pub(crate) struct Enum {
     pub(super) name: Box<str>,
     /// Knows only its own numbers; an open one takes any.
     pub(super) closed: bool,

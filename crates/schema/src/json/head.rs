@@ -5,19 +5,19 @@ use super::plain;
 use super::text::{Text, string};
 use super::unexpected::unexpected;
 use crate::keys::{Key, Keys};
-use crate::table::{Field, Kind, Message};
+use crate::table::{Field, FieldKind, Message};
 use crate::violation::{Checked, Fault, deeper, excerpt};
 
 /// Reads the payload from `at`.
 #[derive(Clone)]
-pub(crate) struct Reader<'a> {
+pub(crate) struct JsonReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 /// A value, or what is known of it before its elements.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Head<'a> {
+pub(crate) enum JsonHead<'a> {
     Null,
     Bool(bool),
     Number(Number<'a>),
@@ -28,22 +28,22 @@ pub(crate) enum Head<'a> {
     Object,
 }
 
-impl Head<'_> {
+impl JsonHead<'_> {
     /// What was found, for a sentence.
     #[cold]
     pub fn describe(self) -> String {
         match self {
-            Head::Null => "null".to_owned(),
-            Head::Bool(value) => value.to_string(),
-            Head::Number(number) => format!("the number {}", number.excerpt()),
-            Head::Str(text) => format!("the string {}", excerpt(text.decoded().as_bytes())),
-            Head::Array => "an array".to_owned(),
-            Head::Object => "an object".to_owned(),
+            JsonHead::Null => "null".to_owned(),
+            JsonHead::Bool(value) => value.to_string(),
+            JsonHead::Number(number) => format!("the number {}", number.excerpt()),
+            JsonHead::Str(text) => format!("the string {}", excerpt(text.decoded().as_bytes())),
+            JsonHead::Array => "an array".to_owned(),
+            JsonHead::Object => "an object".to_owned(),
         }
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a> JsonReader<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
     /// Passes the next value if it is a scalar of this kind in a form that its writers choose; else all
     /// is left as it was, for others to read and to judge.
     #[inline]
-    pub fn plain(&mut self, kind: Kind) -> bool {
+    pub fn plain(&mut self, kind: FieldKind) -> bool {
         let start = self.token();
         let size = plain::scalar(&self.bytes[start..], kind);
         self.at += size.unwrap_or_default();
@@ -187,42 +187,42 @@ impl<'a> Reader<'a> {
 
     /// The next value, which mostly has elements.
     #[inline]
-    pub fn opening(&mut self) -> Checked<Head<'a>> {
+    pub fn opening(&mut self) -> Checked<JsonHead<'a>> {
         match self.next() {
-            Some(b'{') => self.mark(Head::Object),
-            Some(b'[') => self.mark(Head::Array),
+            Some(b'{') => self.mark(JsonHead::Object),
+            Some(b'[') => self.mark(JsonHead::Array),
             _ => self.head(),
         }
     }
 
     /// The next value, or its head if it has elements.
-    pub fn head(&mut self) -> Checked<Head<'a>> {
+    pub fn head(&mut self) -> Checked<JsonHead<'a>> {
         match self.next() {
             Some(b'"') => {
                 self.at += 1;
-                string(self.bytes, &mut self.at).map(Head::Str)
+                string(self.bytes, &mut self.at).map(JsonHead::Str)
             }
             Some(b'-' | b'0'..=b'9') => {
                 let number = Number::read(self.bytes, &mut self.at)?;
-                Ok(Head::Number(number))
+                Ok(JsonHead::Number(number))
             }
-            Some(b'{') => self.mark(Head::Object),
-            Some(b'[') => self.mark(Head::Array),
-            Some(b'n') => self.word("null", Head::Null),
-            Some(b't') => self.word("true", Head::Bool(true)),
-            Some(b'f') => self.word("false", Head::Bool(false)),
+            Some(b'{') => self.mark(JsonHead::Object),
+            Some(b'[') => self.mark(JsonHead::Array),
+            Some(b'n') => self.word("null", JsonHead::Null),
+            Some(b't') => self.word("true", JsonHead::Bool(true)),
+            Some(b'f') => self.word("false", JsonHead::Bool(false)),
             _ => Err(self.unexpected("a value")),
         }
     }
 
     #[inline]
-    fn mark(&mut self, head: Head<'a>) -> Checked<Head<'a>> {
+    fn mark(&mut self, head: JsonHead<'a>) -> Checked<JsonHead<'a>> {
         self.at += 1;
         Ok(head)
     }
 
     #[inline]
-    fn word(&mut self, word: &'static str, head: Head<'a>) -> Checked<Head<'a>> {
+    fn word(&mut self, word: &'static str, head: JsonHead<'a>) -> Checked<JsonHead<'a>> {
         match self.bytes[self.at..].starts_with(word.as_bytes()) {
             true => {
                 self.at += word.len();
@@ -248,7 +248,7 @@ impl<'a> Reader<'a> {
     pub fn skip(&mut self, depth: u32) -> Checked<()> {
         let at = self.token();
         match self.head()? {
-            Head::Array => {
+            JsonHead::Array => {
                 let depth = deeper(depth, at)?;
                 let mut more = self.opened(b']');
                 while more {
@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
                     more = self.another(b']')?;
                 }
             }
-            Head::Object => {
+            JsonHead::Object => {
                 let depth = deeper(depth, at)?;
                 let mut names = Names::new(self);
                 let mut more = self.opened(b'}');
@@ -275,21 +275,21 @@ impl<'a> Reader<'a> {
 /// The names of one object's members so far, each once.
 pub(super) struct Names<'a> {
     /// Stands at the first.
-    body: Reader<'a>,
+    body: JsonReader<'a>,
     seen: Keys<Text<'a>>,
 }
 
 impl<'a> Names<'a> {
     /// Of the object whose members `body` is about to read.
     #[inline]
-    pub fn new(body: &Reader<'a>) -> Self {
+    pub fn new(body: &JsonReader<'a>) -> Self {
         let (body, seen) = (body.clone(), Keys::default());
         Self { body, seen }
     }
 
     /// The next name; a second one of the same text is a fault.
     #[inline]
-    pub fn next(&mut self, reader: &mut Reader<'a>) -> Checked<Text<'a>> {
+    pub fn next(&mut self, reader: &mut JsonReader<'a>) -> Checked<Text<'a>> {
         let at = reader.token();
         let name = reader.key()?;
         self.add(name, at)?;
@@ -318,7 +318,7 @@ pub(super) fn twice(key: Key<Text>, at: usize) -> Box<Fault> {
 
 /// Whether a member of this name lies between `body` and `at`.
 #[cold]
-fn was_before(body: &Reader, name: Text, at: usize) -> Checked<bool> {
+fn was_before(body: &JsonReader, name: Text, at: usize) -> Checked<bool> {
     let mut reader = body.clone();
     let mut more = reader.opened(b'}');
     while more && reader.token() < at {
@@ -338,9 +338,9 @@ mod tests {
 
     #[test]
     fn a_fingerprint_met_twice_is_settled_by_the_names() {
-        let body = Reader::new(br#""a":1, "\u0062" : [2], "c":3}"#);
+        let body = JsonReader::new(br#""a":1, "\u0062" : [2], "c":3}"#);
         let at = |name| {
-            let mut reader = Reader::new(name);
+            let mut reader = JsonReader::new(name);
             was_before(&body, reader.key().unwrap(), 23).unwrap()
         };
         assert!(at(br#""b":"#));

@@ -1,18 +1,18 @@
 //! Keys of JSON maps: strings that mean values of the key's kind, and each once.
 
-use super::head::{Reader, twice};
+use super::head::{JsonReader, twice};
 use super::number::Number;
 use super::scalar::within;
 use super::text::Text;
 use crate::keys::{self, Key};
-use crate::table::Kind;
+use crate::table::FieldKind;
 use crate::violation::{Checked, Fault, excerpt};
 
 /// What `text` means as a key of this kind.
-pub(super) fn key(kind: Kind, text: Text<'_>) -> Option<Key<Text<'_>>> {
+pub(super) fn key(kind: FieldKind, text: Text<'_>) -> Option<Key<Text<'_>>> {
     match kind {
-        Kind::String { .. } => Some(Key::Text(text)),
-        Kind::Bool => match &*text.bytes() {
+        FieldKind::String { .. } => Some(Key::Text(text)),
+        FieldKind::Bool => match &*text.bytes() {
             b"true" => Some(Key::Bool(true)),
             b"false" => Some(Key::Bool(false)),
             _ => None,
@@ -27,15 +27,15 @@ pub(super) fn key(kind: Kind, text: Text<'_>) -> Option<Key<Text<'_>>> {
 
 /// The keys of one map so far.
 pub(super) struct Keys<'a> {
-    kind: Kind,
+    kind: FieldKind,
     /// Stands at the first key.
-    body: Reader<'a>,
+    body: JsonReader<'a>,
     seen: keys::Keys<Text<'a>>,
 }
 
 impl<'a> Keys<'a> {
     /// Of the map whose entries `body` is about to read.
-    pub fn new(kind: Kind, body: &Reader<'a>) -> Self {
+    pub fn new(kind: FieldKind, body: &JsonReader<'a>) -> Self {
         let (body, seen) = (body.clone(), keys::Keys::default());
         Self { kind, body, seen }
     }
@@ -43,7 +43,7 @@ impl<'a> Keys<'a> {
     /// The next key, and the colon behind it; the inner fault is one of the key's meaning: of another
     /// kind, or there before.
     #[inline]
-    pub fn next(&mut self, reader: &mut Reader<'a>) -> Checked<Checked<Key<Text<'a>>>> {
+    pub fn next(&mut self, reader: &mut JsonReader<'a>) -> Checked<Checked<Key<Text<'a>>>> {
         let at = reader.token();
         let text = reader.key()?;
         let Some(key) = key(self.kind, text) else {
@@ -59,9 +59,9 @@ impl<'a> Keys<'a> {
 }
 
 #[cold]
-fn wrong(kind: Kind, text: Text, at: usize) -> Box<Fault> {
+fn wrong(kind: FieldKind, text: Text, at: usize) -> Box<Fault> {
     let expected = match kind {
-        Kind::Bool => "\"true\" or \"false\"",
+        FieldKind::Bool => "\"true\" or \"false\"",
         _ => kind.scalar_label(),
     };
     let found = excerpt(text.decoded().as_bytes());
@@ -70,7 +70,7 @@ fn wrong(kind: Kind, text: Text, at: usize) -> Box<Fault> {
 
 /// Whether `key` is among those that `body` reads before `at`.
 #[cold]
-fn was_before(kind: Kind, body: &Reader, wanted: Key<Text>, at: usize) -> Checked<bool> {
+fn was_before(kind: FieldKind, body: &JsonReader, wanted: Key<Text>, at: usize) -> Checked<bool> {
     let mut reader = body.clone();
     let mut more = reader.opened(b'}');
     while more && reader.token() < at {

@@ -1,7 +1,7 @@
 //! Well-known types with a JSON form of their own: Timestamp, Duration, FieldMask, Struct, Value,
 //! ListValue, Any and the wrappers.
 
-use super::head::{Head, Names, Reader};
+use super::head::{JsonHead, JsonReader, Names};
 use super::scalar::scalar;
 use super::time::{duration, is_field_mask, timestamp};
 use super::{Beside, Walk};
@@ -14,7 +14,12 @@ use crate::violation::{Checked, Fault, Gather, deeper, excerpt};
 const LATE_TYPES: u32 = 8;
 
 impl<'a, G: Gather> Walk<'a, G> {
-    pub(super) fn known(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
+    pub(super) fn known(
+        &self,
+        reader: &mut JsonReader,
+        scope: Scope<'a>,
+        depth: u32,
+    ) -> Checked<()> {
         let object = reader.next() == Some(b'{');
         match scope.message.form {
             Form::Value => self.value(reader, depth),
@@ -40,10 +45,10 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 
     /// What `google.protobuf.Value` can hold: anything that JSON can write and a double can hold.
-    fn value(&self, reader: &mut Reader, depth: u32) -> Checked<()> {
+    fn value(&self, reader: &mut JsonReader, depth: u32) -> Checked<()> {
         let at = reader.token();
         match reader.head()? {
-            Head::Array => G::over(|faults| {
+            JsonHead::Array => G::over(|faults| {
                 let depth = deeper(depth, at)?;
                 let mut more = reader.opened(b']');
                 let mut i = 0usize;
@@ -57,7 +62,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 }
                 Ok(())
             }),
-            Head::Object => G::over(|faults| {
+            JsonHead::Object => G::over(|faults| {
                 let depth = deeper(depth, at)?;
                 let mut names = Names::new(reader);
                 let mut more = reader.opened(b'}');
@@ -78,7 +83,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 }
                 Ok(())
             }),
-            head @ Head::Number(number) => match number.far() {
+            head @ JsonHead::Number(number) => match number.far() {
                 Some(value) if value.is_infinite() => Err(Fault::new(
                     at,
                     "a number within a double's range",
@@ -91,7 +96,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 
     /// An object whose `@type` says what message its other members are of.
-    fn any(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
+    fn any(&self, reader: &mut JsonReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let start = reader.token();
         let late = self.late_types.get();
         let found = self.type_of(&mut reader.clone(), depth)?;
@@ -117,7 +122,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 
     /// Looks through an object for its `@type`; none if the object is empty.
-    fn type_of(&self, reader: &mut Reader, depth: u32) -> Checked<Option<Typed>> {
+    fn type_of(&self, reader: &mut JsonReader, depth: u32) -> Checked<Option<Typed>> {
         let start = reader.token();
         reader.head()?;
         let mut more = reader.opened(b'}');
@@ -137,10 +142,10 @@ impl<'a, G: Gather> Walk<'a, G> {
         Err(Fault::new(start, "an \"@type\"", "an object without").behind())
     }
 
-    fn typed(&self, reader: &mut Reader, late: bool) -> Checked<Typed> {
+    fn typed(&self, reader: &mut JsonReader, late: bool) -> Checked<Typed> {
         let at = reader.token();
         let head = reader.head()?;
-        let Head::Str(url) = head else {
+        let JsonHead::Str(url) = head else {
             return Err(Fault::new(at, "a type's URL", head.describe()).under("@type"));
         };
         let url = url.decoded();
@@ -157,7 +162,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     /// A message with a form of its own within an Any: `{"@type": …, "value": …}`.
     fn any_of_known(
         &self,
-        reader: &mut Reader,
+        reader: &mut JsonReader,
         scope: Scope<'a>,
         start: usize,
         depth: u32,
@@ -208,17 +213,17 @@ struct Typed {
 }
 
 /// A string of some form.
-fn text(reader: &mut Reader, is_right: fn(&[u8]) -> bool, expected: &str) -> Checked<()> {
+fn text(reader: &mut JsonReader, is_right: fn(&[u8]) -> bool, expected: &str) -> Checked<()> {
     let at = reader.token();
     match reader.head()? {
-        Head::Str(text) if is_right(&text.bytes()) => Ok(()),
+        JsonHead::Str(text) if is_right(&text.bytes()) => Ok(()),
         head => Err(Fault::new(at, expected, head.describe())),
     }
 }
 
 /// Something else than the object or array that was expected.
 #[cold]
-fn not(reader: &mut Reader, expected: &str) -> Checked<()> {
+fn not(reader: &mut JsonReader, expected: &str) -> Checked<()> {
     let at = reader.token();
     let head = reader.head()?;
     Err(Fault::new(at, expected, head.describe()))

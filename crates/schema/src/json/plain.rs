@@ -2,7 +2,7 @@
 //! judge. Nothing here says what is wrong.
 
 use super::text::special;
-use crate::table::{Cardinality, Field, Kind};
+use crate::table::{Cardinality, Field, FieldKind};
 use crate::text::HIGH;
 
 /// A member of this field and the comma behind it, as most writers write all members but the last: with a blank
@@ -50,7 +50,7 @@ fn value<const SPACED: bool>(bytes: &[u8], field: &Field) -> Option<usize> {
 }
 
 #[inline]
-fn list<const SPACED: bool>(bytes: &[u8], kind: Kind) -> Option<usize> {
+fn list<const SPACED: bool>(bytes: &[u8], kind: FieldKind) -> Option<usize> {
     match bytes {
         [b'[', b']', ..] => return Some(2),
         [b'[', ..] => {}
@@ -72,16 +72,16 @@ fn list<const SPACED: bool>(bytes: &[u8], kind: Kind) -> Option<usize> {
 
 /// A scalar of this kind.
 #[inline]
-pub(super) fn scalar(bytes: &[u8], kind: Kind) -> Option<usize> {
+pub(super) fn scalar(bytes: &[u8], kind: FieldKind) -> Option<usize> {
     match kind {
-        Kind::String { .. } => string(bytes),
-        Kind::Bool if bytes.starts_with(b"true") => Some(4),
-        Kind::Bool if bytes.starts_with(b"false") => Some(5),
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => signed(bytes, 9),
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => signed(bytes, 18),
-        Kind::Uint32 | Kind::Fixed32 => whole(bytes, 9),
-        Kind::Uint64 | Kind::Fixed64 => whole(bytes, 18),
-        Kind::Float | Kind::Double => decimal(bytes),
+        FieldKind::String { .. } => string(bytes),
+        FieldKind::Bool if bytes.starts_with(b"true") => Some(4),
+        FieldKind::Bool if bytes.starts_with(b"false") => Some(5),
+        FieldKind::Int32 | FieldKind::Sint32 | FieldKind::Sfixed32 => signed(bytes, 9),
+        FieldKind::Int64 | FieldKind::Sint64 | FieldKind::Sfixed64 => signed(bytes, 18),
+        FieldKind::Uint32 | FieldKind::Fixed32 => whole(bytes, 9),
+        FieldKind::Uint64 | FieldKind::Fixed64 => whole(bytes, 18),
+        FieldKind::Float | FieldKind::Double => decimal(bytes),
         _ => None,
     }
 }
@@ -187,7 +187,7 @@ mod tests {
     fn lists_are_taken_as_machines_write_them() {
         let longest = |count, comma| format!("[{}]", vec!["7"; count].join(comma));
         takes(
-            |it| list::<false>(it, Kind::Int32),
+            |it| list::<false>(it, FieldKind::Int32),
             &["[]", "[1]", "[1,-20]", &longest(16, ",")],
             &[
                 "[ ]",
@@ -201,7 +201,7 @@ mod tests {
             ],
         );
         takes(
-            |it| list::<true>(it, Kind::Int32),
+            |it| list::<true>(it, FieldKind::Int32),
             &["[]", "[1]", "[1, -20]", &longest(16, ", ")],
             &[
                 "[ ]",

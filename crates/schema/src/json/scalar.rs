@@ -4,32 +4,32 @@
 //! with a fraction of zero or an exponent. Nothing else is converted: no number is a bool, no bool
 //! a string.
 
-use super::head::{Head, Reader};
+use super::head::{JsonHead, JsonReader};
 use super::number::Number;
 use crate::named::unknown_value;
-use crate::table::{Enum, Kind, Table};
+use crate::table::{Enum, FieldKind, Table};
 use crate::violation::{Checked, Fault};
 
 /// A value of `kind`, which is no message.
 #[inline]
-pub(super) fn scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
+pub(super) fn scalar(table: &Table, reader: &mut JsonReader, kind: FieldKind) -> Checked<()> {
     match reader.plain(kind) {
         true => Ok(()),
         false => any_scalar(table, reader, kind),
     }
 }
 
-fn any_scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
+fn any_scalar(table: &Table, reader: &mut JsonReader, kind: FieldKind) -> Checked<()> {
     let at = reader.token();
     let head = reader.head()?;
     let right = match kind {
-        Kind::Double | Kind::Float => float(head, kind),
-        Kind::Bool => matches!(head, Head::Bool(_)),
-        Kind::Bytes => return bytes(reader, head, at),
-        Kind::Enum(id) => return enumeration(&table[id], head, at),
-        Kind::String { .. } => matches!(head, Head::Str(_)),
+        FieldKind::Double | FieldKind::Float => float(head, kind),
+        FieldKind::Bool => matches!(head, JsonHead::Bool(_)),
+        FieldKind::Bytes => return bytes(reader, head, at),
+        FieldKind::Enum(id) => return enumeration(&table[id], head, at),
+        FieldKind::String { .. } => matches!(head, JsonHead::Str(_)),
         // Messages have a walk of their own.
-        Kind::Message(_) | Kind::Group(_) => false,
+        FieldKind::Message(_) | FieldKind::Group(_) => false,
         kind => integer(head).is_some_and(|value| within(kind, value)),
     };
     match right {
@@ -40,12 +40,16 @@ fn any_scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
 
 /// Whether `value` is one of an integer kind's.
 #[inline]
-pub(super) fn within(kind: Kind, value: i128) -> bool {
+pub(super) fn within(kind: FieldKind, value: i128) -> bool {
     let (low, high) = match kind {
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => (i32::MIN.into(), i32::MAX.into()),
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => (i64::MIN.into(), i64::MAX.into()),
-        Kind::Uint32 | Kind::Fixed32 => (0, u32::MAX.into()),
-        Kind::Uint64 | Kind::Fixed64 => (0, u64::MAX.into()),
+        FieldKind::Int32 | FieldKind::Sint32 | FieldKind::Sfixed32 => {
+            (i32::MIN.into(), i32::MAX.into())
+        }
+        FieldKind::Int64 | FieldKind::Sint64 | FieldKind::Sfixed64 => {
+            (i64::MIN.into(), i64::MAX.into())
+        }
+        FieldKind::Uint32 | FieldKind::Fixed32 => (0, u32::MAX.into()),
+        FieldKind::Uint64 | FieldKind::Fixed64 => (0, u64::MAX.into()),
         _ => return false,
     };
     (low..=high).contains(&value)
@@ -53,24 +57,24 @@ pub(super) fn within(kind: Kind, value: i128) -> bool {
 
 /// The whole number that `head` is, as a number or as a string.
 #[inline]
-pub(crate) fn integer(head: Head) -> Option<i128> {
+pub(crate) fn integer(head: JsonHead) -> Option<i128> {
     match head {
-        Head::Number(number) => number.integer(),
-        Head::Str(text) => Number::parse(&text.bytes())?.integer(),
+        JsonHead::Number(number) => number.integer(),
+        JsonHead::Str(text) => Number::parse(&text.bytes())?.integer(),
         _ => None,
     }
 }
 
 /// Rounding is fine, a number that rounds to none of the type is not.
-fn float(head: Head, kind: Kind) -> bool {
+fn float(head: JsonHead, kind: FieldKind) -> bool {
     let near = |number: Number| match (number.far(), kind) {
         (None, _) => true,
-        (Some(value), Kind::Float) => (value as f32).is_finite(),
+        (Some(value), FieldKind::Float) => (value as f32).is_finite(),
         (Some(value), _) => value.is_finite(),
     };
     match head {
-        Head::Number(number) => near(number),
-        Head::Str(text) => match &*text.bytes() {
+        JsonHead::Number(number) => near(number),
+        JsonHead::Str(text) => match &*text.bytes() {
             b"NaN" | b"Infinity" | b"-Infinity" => true,
             bytes => Number::parse(bytes).is_some_and(near),
         },
@@ -79,11 +83,11 @@ fn float(head: Head, kind: Kind) -> bool {
 }
 
 /// `bytes` in base64, or as serde writes a `Vec<u8>`: an array of integers.
-fn bytes(reader: &mut Reader, head: Head, at: usize) -> Checked<()> {
+fn bytes(reader: &mut JsonReader, head: JsonHead, at: usize) -> Checked<()> {
     match head {
-        Head::Str(text) if is_base64(&text.bytes()) => return Ok(()),
-        Head::Str(_) => return Err(Fault::new(at, "bytes in base64", head.describe())),
-        Head::Array => {}
+        JsonHead::Str(text) if is_base64(&text.bytes()) => return Ok(()),
+        JsonHead::Str(_) => return Err(Fault::new(at, "bytes in base64", head.describe())),
+        JsonHead::Array => {}
         _ => return Err(Fault::new(at, "bytes in base64", head.describe())),
     }
     let mut more = reader.opened(b']');
@@ -92,7 +96,7 @@ fn bytes(reader: &mut Reader, head: Head, at: usize) -> Checked<()> {
         let at = reader.token();
         let head = reader.head()?;
         let byte = match head {
-            Head::Number(number) => number.integer(),
+            JsonHead::Number(number) => number.integer(),
             _ => None,
         };
         if !byte.is_some_and(|byte| (0..=255).contains(&byte)) {
@@ -143,15 +147,15 @@ fn is_base64(text: &[u8]) -> bool {
 }
 
 /// An enum by its value's name or number.
-fn enumeration(one: &Enum, head: Head, at: usize) -> Checked<()> {
+fn enumeration(one: &Enum, head: JsonHead, at: usize) -> Checked<()> {
     let number = match head {
-        Head::Str(text) => {
+        JsonHead::Str(text) => {
             return match one.names.contains_key(&*text.decoded()) {
                 true => Ok(()),
                 false => Err(unknown_value(one, &text.bytes(), at)),
             };
         }
-        Head::Null if one.null => return Ok(()),
+        JsonHead::Null if one.null => return Ok(()),
         head => integer(head).and_then(|number| i32::try_from(number).ok()),
     };
     match number {

@@ -2,7 +2,7 @@
 //! is left of the payload.
 
 use super::plain;
-use crate::table::{Field, Kind, Message};
+use crate::table::{Field, FieldKind, Message};
 use crate::violation::{Checked, Fault, deeper};
 
 /// The marker byte of nil.
@@ -10,14 +10,14 @@ const NIL: u8 = 0xc0;
 
 /// Reads the payload from `at`.
 #[derive(Clone)]
-pub(crate) struct Reader<'a> {
+pub(crate) struct MsgpackReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 /// A value, or what is known of it before its elements.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Head<'a> {
+pub(crate) enum MsgpackHead<'a> {
     Nil,
     Bool(bool),
     /// Zero or more.
@@ -35,26 +35,26 @@ pub(crate) enum Head<'a> {
     Ext(i8, &'a [u8]),
 }
 
-impl Head<'_> {
+impl MsgpackHead<'_> {
     /// What was found, for a sentence.
     #[cold]
     pub fn describe(self) -> String {
         match self {
-            Head::Nil => "nil".to_owned(),
-            Head::Bool(value) => value.to_string(),
-            Head::Uint(value) => format!("the integer {value}"),
-            Head::Negative(value) => format!("the integer {value}"),
-            Head::Float(value) => format!("the float {value:?}"),
-            Head::Str(_) => "a string".to_owned(),
-            Head::Bin(bytes) => format!("binary of {} bytes", bytes.len()),
-            Head::Array(count) => format!("an array of {count}"),
-            Head::Map(count) => format!("a map of {count}"),
-            Head::Ext(kind, _) => format!("an extension of type {kind}"),
+            MsgpackHead::Nil => "nil".to_owned(),
+            MsgpackHead::Bool(value) => value.to_string(),
+            MsgpackHead::Uint(value) => format!("the integer {value}"),
+            MsgpackHead::Negative(value) => format!("the integer {value}"),
+            MsgpackHead::Float(value) => format!("the float {value:?}"),
+            MsgpackHead::Str(_) => "a string".to_owned(),
+            MsgpackHead::Bin(bytes) => format!("binary of {} bytes", bytes.len()),
+            MsgpackHead::Array(count) => format!("an array of {count}"),
+            MsgpackHead::Map(count) => format!("a map of {count}"),
+            MsgpackHead::Ext(kind, _) => format!("an extension of type {kind}"),
         }
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a> MsgpackReader<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
     /// Passes the next value if it is a scalar of this kind, plainly written; else all is left as it was, for others
     /// to read and to judge.
     #[inline]
-    pub fn plain(&mut self, kind: Kind) -> bool {
+    pub fn plain(&mut self, kind: FieldKind) -> bool {
         let behind = plain::scalar(self.rest(), plain::tails(kind));
         behind.inspect(|rest| self.go_to(rest)).is_some()
     }
@@ -202,38 +202,38 @@ impl<'a> Reader<'a> {
     }
 
     /// The next value, or its head if it has elements.
-    pub fn head(&mut self) -> Checked<Head<'a>> {
+    pub fn head(&mut self) -> Checked<MsgpackHead<'a>> {
         let at = self.at;
         let [marker] = self.fixed()?;
         Ok(match marker {
-            0x00..=0x7f => Head::Uint(u64::from(marker)),
+            0x00..=0x7f => MsgpackHead::Uint(u64::from(marker)),
             0x80..=0x8f => self.pairs(at, usize::from(marker & 0x0f))?,
             0x90..=0x9f => self.elements(at, usize::from(marker & 0x0f))?,
-            0xa0..=0xbf => Head::Str(self.take(usize::from(marker & 0x1f))?),
-            0xe0..=0xff => Head::Negative(i64::from(marker as i8)),
+            0xa0..=0xbf => MsgpackHead::Str(self.take(usize::from(marker & 0x1f))?),
+            0xe0..=0xff => MsgpackHead::Negative(i64::from(marker as i8)),
             _ => self.long_head(at, marker)?,
         })
     }
 
-    fn long_head(&mut self, at: usize, marker: u8) -> Checked<Head<'a>> {
+    fn long_head(&mut self, at: usize, marker: u8) -> Checked<MsgpackHead<'a>> {
         Ok(match marker {
-            NIL => Head::Nil,
-            0xc2 => Head::Bool(false),
-            0xc3 => Head::Bool(true),
+            NIL => MsgpackHead::Nil,
+            0xc2 => MsgpackHead::Bool(false),
+            0xc3 => MsgpackHead::Bool(true),
             0xc4..=0xc6 => {
                 let length = self.length(marker - 0xc4)?;
-                Head::Bin(self.take(length)?)
+                MsgpackHead::Bin(self.take(length)?)
             }
             0xc7..=0xc9 => {
                 let length = self.length(marker - 0xc7)?;
                 self.extension(length)?
             }
-            0xca => Head::Float(f64::from(f32::from_be_bytes(self.fixed()?))),
-            0xcb => Head::Float(f64::from_be_bytes(self.fixed()?)),
-            0xcc => Head::Uint(u64::from(u8::from_be_bytes(self.fixed()?))),
-            0xcd => Head::Uint(u64::from(u16::from_be_bytes(self.fixed()?))),
-            0xce => Head::Uint(u64::from(u32::from_be_bytes(self.fixed()?))),
-            0xcf => Head::Uint(u64::from_be_bytes(self.fixed()?)),
+            0xca => MsgpackHead::Float(f64::from(f32::from_be_bytes(self.fixed()?))),
+            0xcb => MsgpackHead::Float(f64::from_be_bytes(self.fixed()?)),
+            0xcc => MsgpackHead::Uint(u64::from(u8::from_be_bytes(self.fixed()?))),
+            0xcd => MsgpackHead::Uint(u64::from(u16::from_be_bytes(self.fixed()?))),
+            0xce => MsgpackHead::Uint(u64::from(u32::from_be_bytes(self.fixed()?))),
+            0xcf => MsgpackHead::Uint(u64::from_be_bytes(self.fixed()?)),
             0xd0 => signed(i64::from(i8::from_be_bytes(self.fixed()?))),
             0xd1 => signed(i64::from(i16::from_be_bytes(self.fixed()?))),
             0xd2 => signed(i64::from(i32::from_be_bytes(self.fixed()?))),
@@ -241,7 +241,7 @@ impl<'a> Reader<'a> {
             0xd4..=0xd8 => self.extension(1 << (marker - 0xd4))?,
             0xd9..=0xdb => {
                 let length = self.length(marker - 0xd9)?;
-                Head::Str(self.take(length)?)
+                MsgpackHead::Str(self.take(length)?)
             }
             0xdc | 0xdd => {
                 let count = self.length(marker - 0xdc + 1)?;
@@ -270,24 +270,24 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn extension(&mut self, length: usize) -> Checked<Head<'a>> {
+    fn extension(&mut self, length: usize) -> Checked<MsgpackHead<'a>> {
         let [kind] = self.fixed()?;
-        Ok(Head::Ext(kind as i8, self.take(length)?))
+        Ok(MsgpackHead::Ext(kind as i8, self.take(length)?))
     }
 
     /// Every element takes a byte at least, so that a count which lies is found out at once.
     #[inline]
-    fn elements(&self, at: usize, count: usize) -> Checked<Head<'a>> {
+    fn elements(&self, at: usize, count: usize) -> Checked<MsgpackHead<'a>> {
         match count <= self.left() {
-            true => Ok(Head::Array(count)),
+            true => Ok(MsgpackHead::Array(count)),
             false => Err(self.short(at, count, "elements")),
         }
     }
 
     #[inline]
-    fn pairs(&self, at: usize, count: usize) -> Checked<Head<'a>> {
+    fn pairs(&self, at: usize, count: usize) -> Checked<MsgpackHead<'a>> {
         match count <= self.left() / 2 {
-            true => Ok(Head::Map(count)),
+            true => Ok(MsgpackHead::Map(count)),
             false => Err(self.short(at, count, "pairs")),
         }
     }
@@ -331,8 +331,8 @@ impl<'a> Reader<'a> {
     pub fn skip(&mut self, depth: u32) -> Checked<()> {
         let at = self.at;
         let values = match self.head()? {
-            Head::Array(count) => count,
-            Head::Map(count) => count * 2,
+            MsgpackHead::Array(count) => count,
+            MsgpackHead::Map(count) => count * 2,
             _ => return Ok(()),
         };
         let depth = deeper(depth, at)?;
@@ -350,9 +350,9 @@ fn short_text(marker: u8, rest: &[u8]) -> Option<&[u8]> {
     rest.get(..usize::from(marker & 0x1f)).filter(|_| short)
 }
 
-fn signed(value: i64) -> Head<'static> {
+fn signed(value: i64) -> MsgpackHead<'static> {
     match u64::try_from(value) {
-        Ok(value) => Head::Uint(value),
-        Err(_) => Head::Negative(value),
+        Ok(value) => MsgpackHead::Uint(value),
+        Err(_) => MsgpackHead::Negative(value),
     }
 }

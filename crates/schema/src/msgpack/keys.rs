@@ -1,23 +1,23 @@
 //! Keys of MessagePack maps: typed, and each once.
 
-use super::head::{Head, Reader};
+use super::head::{MsgpackHead, MsgpackReader};
 use super::scalar::{integer, scalar, utf8};
 use crate::keys::{self, Key};
-use crate::table::{Kind, Table};
+use crate::table::{FieldKind, Table};
 use crate::violation::{Checked, Fault};
 
 /// The next value, as a key of this kind.
 pub(super) fn read<'a>(
     table: &Table,
-    reader: &mut Reader<'a>,
-    kind: Kind,
+    reader: &mut MsgpackReader<'a>,
+    kind: FieldKind,
 ) -> Checked<Key<&'a str>> {
     let at = reader.at();
     let mut again = reader.clone();
     scalar(table, reader, kind).map_err(|fault| fault.as_key())?;
     Ok(match again.head()? {
-        Head::Str(text) => Key::Text(utf8(text, at)?),
-        Head::Bool(value) => Key::Bool(value),
+        MsgpackHead::Str(text) => Key::Text(utf8(text, at)?),
+        MsgpackHead::Bool(value) => Key::Bool(value),
         head => Key::from(integer(head).unwrap_or_default()),
     })
 }
@@ -25,15 +25,15 @@ pub(super) fn read<'a>(
 /// The keys of one map so far.
 pub(super) struct Keys<'t, 'a> {
     table: &'t Table,
-    kind: Kind,
+    kind: FieldKind,
     /// Stands at the first key.
-    body: Reader<'a>,
+    body: MsgpackReader<'a>,
     seen: keys::Keys<&'a str>,
 }
 
 impl<'t, 'a> Keys<'t, 'a> {
     /// Of the map whose entries `body` is about to read.
-    pub fn new(table: &'t Table, kind: Kind, body: &Reader<'a>) -> Self {
+    pub fn new(table: &'t Table, kind: FieldKind, body: &MsgpackReader<'a>) -> Self {
         Self {
             table,
             kind,
@@ -43,7 +43,7 @@ impl<'t, 'a> Keys<'t, 'a> {
     }
 
     /// The next key; a second one of the same value is a fault.
-    pub fn next(&mut self, reader: &mut Reader<'a>) -> Checked<Key<&'a str>> {
+    pub fn next(&mut self, reader: &mut MsgpackReader<'a>) -> Checked<Key<&'a str>> {
         let at = reader.at();
         let key = read(self.table, reader, self.kind)?;
         self.add(key, at)?;
@@ -64,8 +64,8 @@ impl<'t, 'a> Keys<'t, 'a> {
 #[cold]
 fn was_before(
     table: &Table,
-    kind: Kind,
-    body: &Reader,
+    kind: FieldKind,
+    body: &MsgpackReader,
     key: Key<&str>,
     at: usize,
 ) -> Checked<bool> {
@@ -90,10 +90,10 @@ mod tests {
 
     #[test]
     fn a_fingerprint_met_twice_is_settled_by_the_keys() {
-        let entries = Reader::new(b"\xa1a\x01\xa1b\x92\x01\x02\xa1c\x03");
+        let entries = MsgpackReader::new(b"\xa1a\x01\xa1b\x92\x01\x02\xa1c\x03");
         let table = Table::default();
         let before = |key| {
-            let kind = Kind::String { utf8: true };
+            let kind = FieldKind::String { utf8: true };
             was_before(&table, kind, &entries, Key::Text(key), 8).unwrap()
         };
         assert!(before("b"));

@@ -2,11 +2,11 @@
 //! the wrappers.
 
 use super::Walk;
-use super::head::{Head, Reader};
+use super::head::{MsgpackHead, MsgpackReader};
 use super::keys::Keys;
 use super::scalar::{check_utf8, scalar};
 use crate::scope::Scope;
-use crate::table::{Form, Kind};
+use crate::table::{FieldKind, Form};
 use crate::violation::{Checked, Fault, Gather, deeper};
 
 /// MessagePack's own extension type for a moment.
@@ -16,16 +16,21 @@ const TIMESTAMP: i8 = -1;
 const NANOS: u32 = 1_000_000_000;
 
 impl<'a, G: Gather> Walk<'a, G> {
-    pub(super) fn known(&self, reader: &mut Reader, scope: Scope<'a>, depth: u32) -> Checked<()> {
+    pub(super) fn known(
+        &self,
+        reader: &mut MsgpackReader,
+        scope: Scope<'a>,
+        depth: u32,
+    ) -> Checked<()> {
         let at = reader.at();
         let mut ahead = reader.clone();
         let head = ahead.head()?;
         match (scope.message.form, head) {
-            (Form::Timestamp, Head::Ext(TIMESTAMP, data)) => {
+            (Form::Timestamp, MsgpackHead::Ext(TIMESTAMP, data)) => {
                 *reader = ahead;
                 timestamp(data, at)
             }
-            (Form::Struct, Head::Map(_)) | (Form::ListValue, Head::Array(_)) => {
+            (Form::Struct, MsgpackHead::Map(_)) | (Form::ListValue, MsgpackHead::Array(_)) => {
                 self.value(reader, depth)
             }
             (Form::Value, _) => self.value(reader, depth),
@@ -39,10 +44,10 @@ impl<'a, G: Gather> Walk<'a, G> {
     /// Checks a wrapper: the bare value, or the message by its fields.
     fn wrapper(
         &self,
-        reader: &mut Reader,
+        reader: &mut MsgpackReader,
         scope: Scope<'a>,
-        head: Head,
-        inside: &Reader,
+        head: MsgpackHead,
+        inside: &MsgpackReader,
         depth: u32,
     ) -> Checked<()> {
         let kind = scope.message.fields[0].kind;
@@ -54,10 +59,10 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 
     /// What `google.protobuf.Value` can hold: nil, bool, number, string, array, map with string keys.
-    fn value(&self, reader: &mut Reader, depth: u32) -> Checked<()> {
+    fn value(&self, reader: &mut MsgpackReader, depth: u32) -> Checked<()> {
         let at = reader.at();
         match reader.head()? {
-            Head::Array(count) => G::over(|faults| {
+            MsgpackHead::Array(count) => G::over(|faults| {
                 let depth = deeper(depth, at)?;
                 for i in 0..count {
                     let at = reader.at();
@@ -67,9 +72,9 @@ impl<'a, G: Gather> Walk<'a, G> {
                 }
                 Ok(())
             }),
-            Head::Map(count) => G::over(|faults| {
+            MsgpackHead::Map(count) => G::over(|faults| {
                 let depth = deeper(depth, at)?;
-                let mut keys = Keys::new(self.table, Kind::String { utf8: true }, reader);
+                let mut keys = Keys::new(self.table, FieldKind::String { utf8: true }, reader);
                 for _ in 0..count {
                     let at = reader.at();
                     let key = match keys.next(reader) {
@@ -88,8 +93,8 @@ impl<'a, G: Gather> Walk<'a, G> {
                 }
                 Ok(())
             }),
-            Head::Str(text) => check_utf8(text, reader.at() - text.len()),
-            head @ (Head::Bin(_) | Head::Ext(..)) => {
+            MsgpackHead::Str(text) => check_utf8(text, reader.at() - text.len()),
+            head @ (MsgpackHead::Bin(_) | MsgpackHead::Ext(..)) => {
                 let expected = "nil, bool, number, string, array or map";
                 Err(Fault::new(at, expected, head.describe()))
             }
@@ -103,13 +108,18 @@ impl<'a, G: Gather> Walk<'a, G> {
 /// Bytes may be an array themselves; an array is then the message only if it does not begin with an integer.
 /// `inside` stands after `head`.
 #[inline]
-pub(crate) fn wraps_fields(kind: Kind, head: Head, inside: &Reader) -> Checked<bool> {
+pub(crate) fn wraps_fields(
+    kind: FieldKind,
+    head: MsgpackHead,
+    inside: &MsgpackReader,
+) -> Checked<bool> {
     Ok(match head {
-        Head::Map(_) => true,
-        Head::Array(0) => kind != Kind::Bytes,
-        Head::Array(_) => {
+        MsgpackHead::Map(_) => true,
+        MsgpackHead::Array(0) => kind != FieldKind::Bytes,
+        MsgpackHead::Array(_) => {
             let first = inside.clone().head()?;
-            kind != Kind::Bytes || !matches!(first, Head::Uint(_) | Head::Negative(_))
+            kind != FieldKind::Bytes
+                || !matches!(first, MsgpackHead::Uint(_) | MsgpackHead::Negative(_))
         }
         _ => false,
     })

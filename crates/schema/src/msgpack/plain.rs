@@ -1,7 +1,7 @@
 //! Names and values as most writers write them, passed at a glance: each function gives what lies behind, or none for
 //! others to read and to judge. Whatever passes here would pass there.
 
-use crate::table::{Cardinality, Field, Kind};
+use crate::table::{Cardinality, Field, FieldKind};
 use crate::text::begins_with_text;
 
 /// How the values of a kind are plainly written, by their marker.
@@ -46,7 +46,7 @@ const fn of(ranges: &[(u8, u8, Tail)]) -> Tails {
 
 /// What writers choose for a kind: integers are as small as they go, with a marker of either sign.
 #[inline]
-pub(super) fn tails(kind: Kind) -> &'static Tails {
+pub(super) fn tails(kind: FieldKind) -> &'static Tails {
     static OTHER: Tails = of(&[]);
     static BOOL: Tails = of(&[(0xc2, 0xc3, Tail::Nothing)]);
     static FLOAT: Tails = of(&[(0xca, 0xca, Tail::Four)]);
@@ -89,16 +89,16 @@ pub(super) fn tails(kind: Kind) -> &'static Tails {
         (0xcf, 0xcf, Tail::Eight),
     ]);
     match kind {
-        Kind::Bool => &BOOL,
-        Kind::Float => &FLOAT,
-        Kind::Double => &DOUBLE,
-        Kind::String { .. } => &STRING,
-        Kind::Bytes => &BYTES,
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => &INT32,
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => &INT64,
-        Kind::Uint32 | Kind::Fixed32 => &UINT32,
-        Kind::Uint64 | Kind::Fixed64 => &UINT64,
-        Kind::Enum(_) | Kind::Message(_) | Kind::Group(_) => &OTHER,
+        FieldKind::Bool => &BOOL,
+        FieldKind::Float => &FLOAT,
+        FieldKind::Double => &DOUBLE,
+        FieldKind::String { .. } => &STRING,
+        FieldKind::Bytes => &BYTES,
+        FieldKind::Int32 | FieldKind::Sint32 | FieldKind::Sfixed32 => &INT32,
+        FieldKind::Int64 | FieldKind::Sint64 | FieldKind::Sfixed64 => &INT64,
+        FieldKind::Uint32 | FieldKind::Fixed32 => &UINT32,
+        FieldKind::Uint64 | FieldKind::Fixed64 => &UINT64,
+        FieldKind::Enum(_) | FieldKind::Message(_) | FieldKind::Group(_) => &OTHER,
     }
 }
 

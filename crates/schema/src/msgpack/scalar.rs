@@ -4,42 +4,44 @@
 //! a float, a whole float for an integer. Nothing else is converted: no string is a number, no
 //! number a bool.
 
-use super::head::{Head, Reader};
+use super::head::{MsgpackHead, MsgpackReader};
 use crate::named::unknown_value;
-use crate::table::{Enum, Kind, Table};
+use crate::table::{Enum, FieldKind, Table};
 use crate::text;
 use crate::violation::{Checked, Fault};
 
 /// A value of `kind`, which is no message.
 #[inline]
-pub(super) fn scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
+pub(super) fn scalar(table: &Table, reader: &mut MsgpackReader, kind: FieldKind) -> Checked<()> {
     match reader.plain(kind) {
         true => Ok(()),
         false => any_scalar(table, reader, kind),
     }
 }
 
-fn any_scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
+fn any_scalar(table: &Table, reader: &mut MsgpackReader, kind: FieldKind) -> Checked<()> {
     let at = reader.at();
     let head = reader.head()?;
     let right = match kind {
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
+        FieldKind::Int32 | FieldKind::Sint32 | FieldKind::Sfixed32 => {
             whole(head, i32::MIN.into(), i32::MAX as u64)
         }
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => whole(head, i64::MIN, i64::MAX as u64),
-        Kind::Uint32 | Kind::Fixed32 => whole(head, 0, u32::MAX.into()),
-        Kind::Uint64 | Kind::Fixed64 => whole(head, 0, u64::MAX),
-        Kind::Double => float(head).is_some(),
+        FieldKind::Int64 | FieldKind::Sint64 | FieldKind::Sfixed64 => {
+            whole(head, i64::MIN, i64::MAX as u64)
+        }
+        FieldKind::Uint32 | FieldKind::Fixed32 => whole(head, 0, u32::MAX.into()),
+        FieldKind::Uint64 | FieldKind::Fixed64 => whole(head, 0, u64::MAX),
+        FieldKind::Double => float(head).is_some(),
         // Rounding is fine, a number that rounds to none of the type is not.
-        Kind::Float => {
+        FieldKind::Float => {
             float(head).is_some_and(|value| !value.is_finite() || (value as f32).is_finite())
         }
-        Kind::Bool => matches!(head, Head::Bool(_)),
-        Kind::String { .. } => return string(head, at, reader.at()),
-        Kind::Bytes => return bytes(reader, head, at),
-        Kind::Enum(id) => return enumeration(&table[id], head, at),
+        FieldKind::Bool => matches!(head, MsgpackHead::Bool(_)),
+        FieldKind::String { .. } => return string(head, at, reader.at()),
+        FieldKind::Bytes => return bytes(reader, head, at),
+        FieldKind::Enum(id) => return enumeration(&table[id], head, at),
         // Messages have a walk of their own.
-        Kind::Message(_) | Kind::Group(_) => false,
+        FieldKind::Message(_) | FieldKind::Group(_) => false,
     };
     match right {
         true => Ok(()),
@@ -48,45 +50,45 @@ fn any_scalar(table: &Table, reader: &mut Reader, kind: Kind) -> Checked<()> {
 }
 
 #[cold]
-fn wrong(table: &Table, kind: Kind, head: Head, at: usize) -> Box<Fault> {
+fn wrong(table: &Table, kind: FieldKind, head: MsgpackHead, at: usize) -> Box<Fault> {
     Fault::new(at, kind.label(table), head.describe())
 }
 
 /// Whether `head` is a whole number from `low` (at most 0) to `high`.
 #[inline]
-fn whole(head: Head, low: i64, high: u64) -> bool {
+fn whole(head: MsgpackHead, low: i64, high: u64) -> bool {
     match head {
-        Head::Uint(value) => value <= high,
-        Head::Negative(value) => low <= value,
+        MsgpackHead::Uint(value) => value <= high,
+        MsgpackHead::Negative(value) => low <= value,
         head => integer(head).is_some_and(|value| i128::from(low) <= value && value <= high.into()),
     }
 }
 
 /// The whole number that `head` is; a float beyond 64 bits becomes one that no kind takes.
 #[inline]
-pub(crate) fn integer(head: Head) -> Option<i128> {
+pub(crate) fn integer(head: MsgpackHead) -> Option<i128> {
     match head {
-        Head::Uint(value) => Some(value.into()),
-        Head::Negative(value) => Some(value.into()),
-        Head::Float(value) if value.fract() == 0.0 => Some(value as i128),
+        MsgpackHead::Uint(value) => Some(value.into()),
+        MsgpackHead::Negative(value) => Some(value.into()),
+        MsgpackHead::Float(value) if value.fract() == 0.0 => Some(value as i128),
         _ => None,
     }
 }
 
 #[inline]
-pub(crate) fn float(head: Head) -> Option<f64> {
+pub(crate) fn float(head: MsgpackHead) -> Option<f64> {
     match head {
-        Head::Float(value) => Some(value),
-        Head::Uint(value) => Some(value as f64),
-        Head::Negative(value) => Some(value as f64),
+        MsgpackHead::Float(value) => Some(value),
+        MsgpackHead::Uint(value) => Some(value as f64),
+        MsgpackHead::Negative(value) => Some(value as f64),
         _ => None,
     }
 }
 
 #[inline]
-fn string(head: Head, at: usize, end: usize) -> Checked<()> {
+fn string(head: MsgpackHead, at: usize, end: usize) -> Checked<()> {
     match head {
-        Head::Str(text) => check_utf8(text, end - text.len()),
+        MsgpackHead::Str(text) => check_utf8(text, end - text.len()),
         _ => Err(Fault::new(at, "string", head.describe())),
     }
 }
@@ -108,10 +110,10 @@ fn not_utf8(at: usize) -> Box<Fault> {
 }
 
 /// `bytes` as binary, or as serde writes a `Vec<u8>`: an array of integers.
-fn bytes(reader: &mut Reader, head: Head, at: usize) -> Checked<()> {
+fn bytes(reader: &mut MsgpackReader, head: MsgpackHead, at: usize) -> Checked<()> {
     let count = match head {
-        Head::Bin(_) => return Ok(()),
-        Head::Array(count) => count,
+        MsgpackHead::Bin(_) => return Ok(()),
+        MsgpackHead::Array(count) => count,
         _ => return Err(Fault::new(at, "bytes", head.describe())),
     };
     for index in 0..count {
@@ -126,8 +128,8 @@ fn bytes(reader: &mut Reader, head: Head, at: usize) -> Checked<()> {
 }
 
 /// An enum by its value's name or number.
-fn enumeration(one: &Enum, head: Head, at: usize) -> Checked<()> {
-    if let Head::Str(name) = head {
+fn enumeration(one: &Enum, head: MsgpackHead, at: usize) -> Checked<()> {
+    if let MsgpackHead::Str(name) = head {
         let known = std::str::from_utf8(name).is_ok_and(|name| one.names.contains_key(name));
         return match known {
             true => Ok(()),
@@ -149,23 +151,23 @@ fn enumeration(one: &Enum, head: Head, at: usize) -> Checked<()> {
 mod tests {
     use super::*;
 
-    const KINDS: [Kind; 16] = [
-        Kind::Double,
-        Kind::Float,
-        Kind::Int32,
-        Kind::Int64,
-        Kind::Uint32,
-        Kind::Uint64,
-        Kind::Sint32,
-        Kind::Sint64,
-        Kind::Fixed32,
-        Kind::Fixed64,
-        Kind::Sfixed32,
-        Kind::Sfixed64,
-        Kind::Bool,
-        Kind::String { utf8: true },
-        Kind::String { utf8: false },
-        Kind::Bytes,
+    const KINDS: [FieldKind; 16] = [
+        FieldKind::Double,
+        FieldKind::Float,
+        FieldKind::Int32,
+        FieldKind::Int64,
+        FieldKind::Uint32,
+        FieldKind::Uint64,
+        FieldKind::Sint32,
+        FieldKind::Sint64,
+        FieldKind::Fixed32,
+        FieldKind::Fixed64,
+        FieldKind::Sfixed32,
+        FieldKind::Sfixed64,
+        FieldKind::Bool,
+        FieldKind::String { utf8: true },
+        FieldKind::String { utf8: false },
+        FieldKind::Bytes,
     ];
 
     /// What passes at a glance, by marker and size, would pass by its meaning and end there too.
@@ -189,7 +191,8 @@ mod tests {
                             *byte = first;
                         }
                         value.insert(0, marker);
-                        let (mut quick, mut slow) = (Reader::new(&value), Reader::new(&value));
+                        let (mut quick, mut slow) =
+                            (MsgpackReader::new(&value), MsgpackReader::new(&value));
                         if quick.plain(kind) {
                             plain += 1;
                             let right = any_scalar(&table, &mut slow, kind).is_ok();

@@ -3,9 +3,9 @@
 //! Walks keep no count of elements, so that a payload that passes pays for none; a fault reads its
 //! message again up to the place. Cold.
 
-use super::open::Open;
-use super::wire::{Reader, Records};
-use crate::table::{Cardinality, Field, Kind, Table, wire as wire_type};
+use super::open::OpenMessage;
+use super::wire::{Records, WireReader};
+use crate::table::{Cardinality, Field, FieldKind, Table, wire as wire_type};
 use crate::violation::{Fault, excerpt};
 
 /// Adds the path segment of field `index` of the message that is open, whose record at `at` holds the fault.
@@ -13,9 +13,9 @@ use crate::violation::{Fault, excerpt};
 pub(super) fn locate(
     fault: Box<Fault>,
     table: &Table,
-    open: &Open,
+    open: &OpenMessage,
     index: u32,
-    reader: &Reader,
+    reader: &WireReader,
     at: usize,
 ) -> Box<Fault> {
     let message = open.scope.message;
@@ -40,7 +40,7 @@ pub(super) fn locate(
 
 /// Which element of its field a fault lies in: those of the records before `at`, and of a packed run
 /// there.
-fn element_index(start: &Reader, field: &Field, at: usize, offset: usize) -> usize {
+fn element_index(start: &WireReader, field: &Field, at: usize, offset: usize) -> usize {
     let mut elements = 0;
     for record in Records::from(start.clone()) {
         if record.number != field.number {
@@ -60,13 +60,13 @@ fn element_index(start: &Reader, field: &Field, at: usize, offset: usize) -> usi
 }
 
 /// `["k"]` or `[7]` for the map entry whose tag lies at `reader`; none if its key can't be read.
-pub(crate) fn map_key(table: &Table, field: &Field, mut reader: Reader) -> Option<String> {
+pub(crate) fn map_key(table: &Table, field: &Field, mut reader: WireReader) -> Option<String> {
     reader.tag().ok()?;
     let entry = &table[field.kind.message()?];
     let kind = entry.fields.first()?.kind;
     let mut key = match kind {
-        Kind::String { .. } => "\"\"".to_owned(),
-        Kind::Bool => "false".to_owned(),
+        FieldKind::String { .. } => "\"\"".to_owned(),
+        FieldKind::Bool => "false".to_owned(),
         _ => "0".to_owned(),
     };
     let last = Records::from(reader.body().ok()?)
@@ -81,26 +81,30 @@ pub(crate) fn map_key(table: &Table, field: &Field, mut reader: Reader) -> Optio
                 .fold(0, |n, byte| n << 8 | u64::from(*byte))
         };
         key = match (kind, record.wire) {
-            (Kind::String { utf8 }, wire_type::LEN) => {
+            (FieldKind::String { utf8 }, wire_type::LEN) => {
                 let text = value.delimited().ok()?;
                 if utf8 {
                     std::str::from_utf8(text).ok()?;
                 }
                 excerpt(text)
             }
-            (Kind::Bool, wire_type::VARINT) => (value.varint().ok()? != 0).to_string(),
-            (Kind::Int32, wire_type::VARINT) => (value.varint().ok()? as i32).to_string(),
-            (Kind::Int64, wire_type::VARINT) => (value.varint().ok()? as i64).to_string(),
-            (Kind::Uint32, wire_type::VARINT) => (value.varint().ok()? as u32).to_string(),
-            (Kind::Uint64, wire_type::VARINT) => value.varint().ok()?.to_string(),
-            (Kind::Sint32 | Kind::Sint64, wire_type::VARINT) => {
+            (FieldKind::Bool, wire_type::VARINT) => (value.varint().ok()? != 0).to_string(),
+            (FieldKind::Int32, wire_type::VARINT) => (value.varint().ok()? as i32).to_string(),
+            (FieldKind::Int64, wire_type::VARINT) => (value.varint().ok()? as i64).to_string(),
+            (FieldKind::Uint32, wire_type::VARINT) => (value.varint().ok()? as u32).to_string(),
+            (FieldKind::Uint64, wire_type::VARINT) => value.varint().ok()?.to_string(),
+            (FieldKind::Sint32 | FieldKind::Sint64, wire_type::VARINT) => {
                 let zigzag = value.varint().ok()?;
                 ((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64)).to_string()
             }
-            (Kind::Fixed32, wire_type::I32) => fixed(value.take(4).ok()?).to_string(),
-            (Kind::Sfixed32, wire_type::I32) => (fixed(value.take(4).ok()?) as i32).to_string(),
-            (Kind::Fixed64, wire_type::I64) => fixed(value.take(8).ok()?).to_string(),
-            (Kind::Sfixed64, wire_type::I64) => (fixed(value.take(8).ok()?) as i64).to_string(),
+            (FieldKind::Fixed32, wire_type::I32) => fixed(value.take(4).ok()?).to_string(),
+            (FieldKind::Sfixed32, wire_type::I32) => {
+                (fixed(value.take(4).ok()?) as i32).to_string()
+            }
+            (FieldKind::Fixed64, wire_type::I64) => fixed(value.take(8).ok()?).to_string(),
+            (FieldKind::Sfixed64, wire_type::I64) => {
+                (fixed(value.take(8).ok()?) as i64).to_string()
+            }
             _ => return None,
         };
     }

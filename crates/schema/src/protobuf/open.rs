@@ -8,7 +8,7 @@ use crate::violation::{Checked, Gather};
 pub(super) const NO_GROUP: u32 = 0;
 
 /// One occurrence of a message that is being read.
-pub(super) struct Open<'a> {
+pub(super) struct OpenMessage<'a> {
     pub scope: Scope<'a>,
     /// The byte where the message begins.
     pub start: usize,
@@ -20,7 +20,7 @@ pub(super) struct Open<'a> {
     pub seen: Option<FieldSet>,
 }
 
-impl Open<'_> {
+impl OpenMessage<'_> {
     /// Reports every required field that was not met, once the message is read.
     #[inline]
     pub fn complete(&self, faults: &mut impl Gather) -> Checked<()> {

@@ -1,7 +1,7 @@
 //! Items of a message with `message_set_wire_format`: extensions, each in a group with its type's number.
 
 use super::open::NO_GROUP;
-use super::wire::{MESSAGE_SET_ITEM, Reader, open_group, wrong_end};
+use super::wire::{MESSAGE_SET_ITEM, WireReader, open_group, wrong_end};
 use super::{Walk, unknown_field};
 use crate::scope::Scope;
 use crate::table::wire as wire_type;
@@ -17,7 +17,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     /// The item whose tag lies at `start`: type and message in either order, of each the first.
     pub(super) fn item(
         &self,
-        reader: &mut Reader,
+        reader: &mut WireReader,
         scope: Scope<'a>,
         start: usize,
         depth: u32,

@@ -18,7 +18,7 @@ const RECORD_DEPTH: u32 = 1000;
 
 /// Reads the payload from `at` to the end of the message it is in. Offsets are the payload's.
 #[derive(Clone)]
-pub(crate) struct Reader<'a> {
+pub(crate) struct WireReader<'a> {
     /// The whole payload: words may be read beyond `end`; a value may not reach beyond it.
     payload: &'a [u8],
     at: usize,
@@ -26,7 +26,7 @@ pub(crate) struct Reader<'a> {
     end: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> WireReader<'a> {
     pub fn new(payload: &'a [u8]) -> Self {
         let end = payload.len();
         Self {
@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
 
     /// A length and as many bytes, to be read as a message or a packed run.
     #[inline]
-    pub fn body(&mut self) -> Checked<Reader<'a>> {
+    pub fn body(&mut self) -> Checked<WireReader<'a>> {
         let length = self.delimited()?.len();
         Ok(Self {
             payload: self.payload,
@@ -357,7 +357,7 @@ fn none_is_long(run: &[u8]) -> bool {
 /// malformed: for a second look at what a walk has read. A record is skipped only on the way to the
 /// next, so that looking for one of them never reads what lies in it.
 pub(crate) struct Records<'a> {
-    reader: Reader<'a>,
+    reader: WireReader<'a>,
     pending: Option<(u32, u8)>,
 }
 
@@ -367,11 +367,11 @@ pub(crate) struct Record<'a> {
     pub number: u32,
     pub wire: u8,
     /// Stands behind the tag.
-    pub value: Reader<'a>,
+    pub value: WireReader<'a>,
 }
 
-impl<'a> From<Reader<'a>> for Records<'a> {
-    fn from(reader: Reader<'a>) -> Self {
+impl<'a> From<WireReader<'a>> for Records<'a> {
+    fn from(reader: WireReader<'a>) -> Self {
         let pending = None;
         Self { reader, pending }
     }
@@ -430,7 +430,7 @@ mod tests {
                     let run = [&vec![1; before][..], &long, &vec![1; behind]].concat();
                     assert_eq!(are_varints(&run), size <= 10, "{before} {size} {behind}");
                     assert!(!are_varints(&[&run[..], &[0x80]].concat()));
-                    let slow = Reader::new(&run).varints();
+                    let slow = WireReader::new(&run).varints();
                     assert_eq!(slow.is_ok(), size <= 10);
                     assert_eq!(
                         varint_size(&run[before..]),

@@ -2,7 +2,7 @@
 
 use prost_reflect::{DynamicMessage, MapKey, Value};
 
-use crate::table::Kind;
+use crate::table::FieldKind;
 use crate::violation::{Checked, Fault};
 
 /// The levels of a message that is checked against rules: as many as prost decodes, and as the evaluation of
@@ -43,11 +43,11 @@ pub(super) fn map_key(value: Value) -> Checked<MapKey> {
 }
 
 /// Returns a whole number as a value of an integer kind.
-pub(super) fn whole(kind: Kind, value: i128) -> Value {
+pub(super) fn whole(kind: FieldKind, value: i128) -> Value {
     match kind {
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => Value::I32(value as i32),
-        Kind::Uint32 | Kind::Fixed32 => Value::U32(value as u32),
-        Kind::Uint64 | Kind::Fixed64 => Value::U64(value as u64),
+        FieldKind::Int32 | FieldKind::Sint32 | FieldKind::Sfixed32 => Value::I32(value as i32),
+        FieldKind::Uint32 | FieldKind::Fixed32 => Value::U32(value as u32),
+        FieldKind::Uint64 | FieldKind::Fixed64 => Value::U64(value as u64),
         _ => Value::I64(value as i64),
     }
 }

@@ -10,7 +10,7 @@ use super::source::msgpack::MsgpackSource;
 use super::source::{Shape, Source};
 use crate::contract::Contract;
 use crate::options::Encoding;
-use crate::table::{Cardinality, Kind, Message};
+use crate::table::{Cardinality, FieldKind, Message};
 use crate::violation::{Checked, Step, excerpt};
 
 /// Returns the byte of the value at `path`, or of the last value on the way to it that is there.
@@ -89,7 +89,7 @@ fn go_to_field(source: &mut impl Source, message: &Message, index: u32) -> Check
 }
 
 /// Reads up to the value of the key that `segment`, as `["k"]` or `[7]`, names; false if the map lacks the key.
-fn go_to_key(source: &mut impl Source, kind: Kind, segment: &str) -> Checked<bool> {
+fn go_to_key(source: &mut impl Source, kind: FieldKind, segment: &str) -> Checked<bool> {
     if source.shape()? != Shape::Map {
         return Ok(false);
     }

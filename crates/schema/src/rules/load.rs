@@ -173,7 +173,11 @@ impl Ruler {
 
     /// What rules of a message, or of one field, come to without any value: an error if they don't compile,
     /// the reason if they can't be applied.
-    fn fault(&self, message: &MessageDescriptor, field: Option<&FieldDescriptor>) -> Option<Fault> {
+    fn fault(
+        &self,
+        message: &MessageDescriptor,
+        field: Option<&FieldDescriptor>,
+    ) -> Option<RuleFault> {
         let only = Only {
             field: field.map(|field| field.full_name().to_owned()),
         };
@@ -181,34 +185,38 @@ impl Ruler {
         self.fault_of(message, &options)
             .filter(|fault| match fault {
                 // Told of the type itself, too.
-                Fault::Bad(cause) => !cause.starts_with(OF_ITS_TYPE),
-                Fault::Inapplicable(_) => true,
+                RuleFault::Bad(cause) => !cause.starts_with(OF_ITS_TYPE),
+                RuleFault::Inapplicable(_) => true,
             })
     }
 
-    fn fault_of(&self, message: &MessageDescriptor, options: &[ValidationOption]) -> Option<Fault> {
+    fn fault_of(
+        &self,
+        message: &MessageDescriptor,
+        options: &[ValidationOption],
+    ) -> Option<RuleFault> {
         let empty = DynamicMessage::new(message.clone());
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             self.validator.validate_with(&empty, options)
         }));
         match outcome {
-            Ok(Err(Error::Compilation(error))) => Some(Fault::Bad(error.cause)),
-            Ok(Err(Error::Runtime(error))) => Some(Fault::Inapplicable(error.cause)),
+            Ok(Err(Error::Compilation(error))) => Some(RuleFault::Bad(error.cause)),
+            Ok(Err(Error::Runtime(error))) => Some(RuleFault::Inapplicable(error.cause)),
             Ok(_) => None,
-            Err(panic) => Some(Fault::Bad(reason(&*panic))),
+            Err(panic) => Some(RuleFault::Bad(reason(&*panic))),
         }
     }
 }
 
-enum Fault {
+enum RuleFault {
     Bad(String),
     Inapplicable(String),
 }
 
-fn told(fault: Fault, what: &str) -> Diagnostic {
+fn told(fault: RuleFault, what: &str) -> Diagnostic {
     let (diagnostic, cause) = match fault {
-        Fault::Bad(cause) => (Diagnostic::error(format!("bad rules of {what}")), cause),
-        Fault::Inapplicable(cause) => {
+        RuleFault::Bad(cause) => (Diagnostic::error(format!("bad rules of {what}")), cause),
+        RuleFault::Inapplicable(cause) => {
             let message = format!("the rules of {what} can't be applied to an empty one");
             let warning = Diagnostic::warning(message).help(
                 "payloads that a rule can't be applied to are refused; does it name a field that isn't there?",

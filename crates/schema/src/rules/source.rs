@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use prost_reflect::{DynamicMessage, Value};
 
-use crate::table::{Enum, Form, Kind, Message};
+use crate::table::{Enum, FieldKind, Form, Message};
 use crate::violation::Checked;
 
 /// The kind of a value, by its first byte.
@@ -74,7 +74,7 @@ pub(super) trait Source: Clone {
     fn name(&mut self) -> Checked<Cow<'_, str>>;
 
     /// Reads the key of a pair as a value of `kind`.
-    fn key(&mut self, kind: Kind) -> Checked<Value>;
+    fn key(&mut self, kind: FieldKind) -> Checked<Value>;
 
     /// Reads a string.
     fn text(&mut self) -> Checked<String>;

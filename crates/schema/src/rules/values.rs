@@ -12,7 +12,7 @@ use prost_reflect::{
 use super::dynamic::{LEVELS_MAX, deeper, map_key, set, whole};
 use super::source::{Shape, Source, Writing};
 use crate::contract::Contract;
-use crate::table::{Cardinality, Field, Form, Kind, MessageId, Table};
+use crate::table::{Cardinality, Field, FieldKind, Form, MessageId, Table};
 use crate::violation::Checked;
 
 /// Returns the message in `source`, the root of `contract`, which `descriptor` describes too.
@@ -82,8 +82,8 @@ impl<S: Source> Values<'_, S> {
     fn field(&mut self, field: &Field, made: &mut DynamicMessage, depth: u32) -> Checked<()> {
         let kind = field.kind;
         let holds_null = match kind {
-            Kind::Message(id) | Kind::Group(id) => self.table[id].form == Form::Value,
-            Kind::Enum(id) => S::ENUM_HOLDS_NULL && self.table[id].null,
+            FieldKind::Message(id) | FieldKind::Group(id) => self.table[id].form == Form::Value,
+            FieldKind::Enum(id) => S::ENUM_HOLDS_NULL && self.table[id].null,
             _ => false,
         };
         let holds_null = holds_null && field.cardinality == Cardinality::Singular;
@@ -100,7 +100,7 @@ impl<S: Source> Values<'_, S> {
         set(made, field.number, value)
     }
 
-    fn list(&mut self, kind: Kind, of: &FieldDescriptor, depth: u32) -> Checked<Value> {
+    fn list(&mut self, kind: FieldKind, of: &FieldDescriptor, depth: u32) -> Checked<Value> {
         let mut list = Vec::new();
         let mut elements = self.source.open()?;
         while self.source.more(&mut elements)? {
@@ -109,7 +109,7 @@ impl<S: Source> Values<'_, S> {
         Ok(Value::List(list))
     }
 
-    fn map(&mut self, kind: Kind, of: &FieldDescriptor, depth: u32) -> Checked<Value> {
+    fn map(&mut self, kind: FieldKind, of: &FieldDescriptor, depth: u32) -> Checked<Value> {
         let mut made = HashMap::new();
         let fields = kind.message().map(|id| &*self.table[id].fields);
         let entry = of.kind().as_message().cloned();
@@ -126,7 +126,7 @@ impl<S: Source> Values<'_, S> {
         Ok(Value::Map(made))
     }
 
-    fn element(&mut self, kind: Kind, of: &FieldDescriptor, depth: u32) -> Checked<Value> {
+    fn element(&mut self, kind: FieldKind, of: &FieldDescriptor, depth: u32) -> Checked<Value> {
         match (kind.message(), of.kind().as_message()) {
             (Some(id), Some(descriptor)) => {
                 let depth = deeper(depth, self.source.at())?;
@@ -136,15 +136,15 @@ impl<S: Source> Values<'_, S> {
         }
     }
 
-    fn scalar(&mut self, kind: Kind) -> Checked<Value> {
+    fn scalar(&mut self, kind: FieldKind) -> Checked<Value> {
         let source = &mut self.source;
         Ok(match kind {
-            Kind::Double => Value::F64(source.float()?),
-            Kind::Float => Value::F32(source.float()? as f32),
-            Kind::Bool => Value::Bool(source.bool()?),
-            Kind::String { .. } => Value::String(source.text()?),
-            Kind::Bytes => Value::Bytes(source.bytes()?.into()),
-            Kind::Enum(id) => Value::EnumNumber(source.number_of(&self.table[id])?),
+            FieldKind::Double => Value::F64(source.float()?),
+            FieldKind::Float => Value::F32(source.float()? as f32),
+            FieldKind::Bool => Value::Bool(source.bool()?),
+            FieldKind::String { .. } => Value::String(source.text()?),
+            FieldKind::Bytes => Value::Bytes(source.bytes()?.into()),
+            FieldKind::Enum(id) => Value::EnumNumber(source.number_of(&self.table[id])?),
             kind => whole(kind, source.integer()?),
         })
     }

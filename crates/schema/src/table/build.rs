@@ -10,7 +10,9 @@ use ::protobuf::descriptor::{
 use rustc_hash::FxHashMap;
 
 use super::error::{FIELDS_MAX, TableError};
-use super::{Cardinality, Enum, EnumId, Field, Form, Key, Kind, Message, MessageId, Table};
+use super::{
+    Cardinality, Enum, EnumId, Field, FieldKind, Form, Message, MessageId, NameKey, Table,
+};
 use gateway_proto::features::{Features, Presence, place};
 
 impl Table {
@@ -41,7 +43,7 @@ impl Table {
 #[derive(Default)]
 struct Builder<'a> {
     types: FxHashMap<String, Named>,
-    messages: Vec<Source<'a>>,
+    messages: Vec<DeclaredMessage<'a>>,
     enums: Vec<Enum>,
     extensions: FxHashMap<&'a str, Vec<Extension<'a>>>,
 }
@@ -53,7 +55,7 @@ enum Named {
     Enum(EnumId),
 }
 
-struct Source<'a> {
+struct DeclaredMessage<'a> {
     name: String,
     descriptor: &'a DescriptorProto,
     features: Features,
@@ -75,7 +77,7 @@ impl<'a> Builder<'a> {
         let name = qualified(scope, descriptor.name());
         let features = outer.within(descriptor.options.as_ref(), place::MESSAGE);
         self.declare(&name, Named::Message(MessageId(self.messages.len() as u32)))?;
-        self.messages.push(Source {
+        self.messages.push(DeclaredMessage {
             name: name.clone(),
             descriptor,
             features,
@@ -158,8 +160,8 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn message(&self, source: &Source) -> Result<Message, TableError> {
-        let Source {
+    fn message(&self, source: &DeclaredMessage) -> Result<Message, TableError> {
+        let DeclaredMessage {
             name,
             descriptor,
             features,
@@ -207,7 +209,7 @@ impl<'a> Builder<'a> {
         let repeated = descriptor.label() == Label::LABEL_REPEATED;
         let of_entries = |id: MessageId| is_map_entry(self.messages[id.0 as usize].descriptor);
         let cardinality = match kind {
-            Kind::Message(id) if repeated && of_entries(id) => Cardinality::Map,
+            FieldKind::Message(id) if repeated && of_entries(id) => Cardinality::Map,
             _ if repeated => Cardinality::Repeated,
             _ => Cardinality::Singular,
         };
@@ -224,7 +226,7 @@ impl<'a> Builder<'a> {
             cardinality,
             wire: kind.wire(),
             packable: cardinality == Cardinality::Repeated
-                && !matches!(kind, Kind::String { .. } | Kind::Bytes)
+                && !matches!(kind, FieldKind::String { .. } | FieldKind::Bytes)
                 && kind.message().is_none(),
             required: singular && presence == Presence::Required,
             implicit: singular && presence == Presence::Implicit,
@@ -235,7 +237,7 @@ impl<'a> Builder<'a> {
                 .filter(|_| !descriptor.proto3_optional()))
             .and_then(|index| u32::try_from(index).ok()),
             name: name.into(),
-            key: Key::of(name),
+            key: NameKey::of(name),
             json_name: match &descriptor.json_name {
                 _ if name.starts_with('[') => name.into(),
                 Some(given) => given.as_str().into(),
@@ -249,7 +251,7 @@ impl<'a> Builder<'a> {
         field: &str,
         descriptor: &FieldDescriptorProto,
         features: Features,
-    ) -> Result<Kind, TableError> {
+    ) -> Result<FieldKind, TableError> {
         let name = unqualified(descriptor.type_name());
         let missing = || TableError::NotDefined {
             field: field.to_owned(),
@@ -262,27 +264,27 @@ impl<'a> Builder<'a> {
         // Descriptors of a single parser stage may leave the type open and give a name alone.
         let known = descriptor.type_.and_then(|kind| kind.enum_value().ok());
         Ok(match known {
-            Some(Type::TYPE_DOUBLE) => Kind::Double,
-            Some(Type::TYPE_FLOAT) => Kind::Float,
-            Some(Type::TYPE_INT32) => Kind::Int32,
-            Some(Type::TYPE_INT64) => Kind::Int64,
-            Some(Type::TYPE_UINT32) => Kind::Uint32,
-            Some(Type::TYPE_UINT64) => Kind::Uint64,
-            Some(Type::TYPE_SINT32) => Kind::Sint32,
-            Some(Type::TYPE_SINT64) => Kind::Sint64,
-            Some(Type::TYPE_FIXED32) => Kind::Fixed32,
-            Some(Type::TYPE_FIXED64) => Kind::Fixed64,
-            Some(Type::TYPE_SFIXED32) => Kind::Sfixed32,
-            Some(Type::TYPE_SFIXED64) => Kind::Sfixed64,
-            Some(Type::TYPE_BOOL) => Kind::Bool,
-            Some(Type::TYPE_STRING) => Kind::String {
+            Some(Type::TYPE_DOUBLE) => FieldKind::Double,
+            Some(Type::TYPE_FLOAT) => FieldKind::Float,
+            Some(Type::TYPE_INT32) => FieldKind::Int32,
+            Some(Type::TYPE_INT64) => FieldKind::Int64,
+            Some(Type::TYPE_UINT32) => FieldKind::Uint32,
+            Some(Type::TYPE_UINT64) => FieldKind::Uint64,
+            Some(Type::TYPE_SINT32) => FieldKind::Sint32,
+            Some(Type::TYPE_SINT64) => FieldKind::Sint64,
+            Some(Type::TYPE_FIXED32) => FieldKind::Fixed32,
+            Some(Type::TYPE_FIXED64) => FieldKind::Fixed64,
+            Some(Type::TYPE_SFIXED32) => FieldKind::Sfixed32,
+            Some(Type::TYPE_SFIXED64) => FieldKind::Sfixed64,
+            Some(Type::TYPE_BOOL) => FieldKind::Bool,
+            Some(Type::TYPE_STRING) => FieldKind::String {
                 utf8: features.utf8,
             },
-            Some(Type::TYPE_BYTES) => Kind::Bytes,
-            Some(Type::TYPE_GROUP) => Kind::Group(message()?),
+            Some(Type::TYPE_BYTES) => FieldKind::Bytes,
+            Some(Type::TYPE_GROUP) => FieldKind::Group(message()?),
             Some(Type::TYPE_MESSAGE | Type::TYPE_ENUM) | None => {
                 match self.types.get(name).ok_or_else(missing)? {
-                    Named::Enum(id) => Kind::Enum(*id),
+                    Named::Enum(id) => FieldKind::Enum(*id),
                     Named::Message(id) => self.delimited_or_not(*id, features),
                 }
             }
@@ -290,12 +292,12 @@ impl<'a> Builder<'a> {
     }
 
     /// Map entries are always length-prefixed, whatever their field's features.
-    fn delimited_or_not(&self, id: MessageId, features: Features) -> Kind {
+    fn delimited_or_not(&self, id: MessageId, features: Features) -> FieldKind {
         let entry = is_map_entry(self.messages[id.0 as usize].descriptor);
         if features.delimited && !entry {
-            Kind::Group(id)
+            FieldKind::Group(id)
         } else {
-            Kind::Message(id)
+            FieldKind::Message(id)
         }
     }
 }
@@ -332,7 +334,7 @@ fn form(name: &str, fields: &[Field]) -> Form {
 }
 
 fn is_map_entry(descriptor: &DescriptorProto) -> bool {
-    // Key and value are there in every descriptor that a compiler made; the walks rely on them.
+    // NameKey and value are there in every descriptor that a compiler made; the walks rely on them.
     let numbers = descriptor.field.iter().map(FieldDescriptorProto::number);
     descriptor.options.map_entry() && numbers.eq([1, 2])
 }

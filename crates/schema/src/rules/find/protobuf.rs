@@ -2,7 +2,7 @@
 
 use crate::contract::Contract;
 use crate::protobuf::locate::map_key;
-use crate::protobuf::wire::{Reader, Records};
+use crate::protobuf::wire::{Records, WireReader};
 use crate::table::{Cardinality, Field, wire as wire_type};
 use crate::violation::Step;
 
@@ -13,7 +13,7 @@ const DEPTH: u32 = 1000;
 pub(super) fn offset(contract: &Contract, payload: &[u8], path: &[Step]) -> usize {
     let table = &contract.table;
     let mut message = &table[contract.root];
-    let mut body = Reader::new(payload);
+    let mut body = WireReader::new(payload);
     let mut at = 0;
     for step in path {
         // A oneof, or a field that isn't there.
@@ -24,7 +24,7 @@ pub(super) fn offset(contract: &Contract, payload: &[u8], path: &[Step]) -> usiz
         let (mut kind, mut tag_wire) = (field.kind, field.wire);
         let value = match (&step.inside, field.cardinality) {
             (Some(key), Cardinality::Map) => {
-                let of_key = |reader: Reader| map_key(table, field, reader);
+                let of_key = |reader: WireReader| map_key(table, field, reader);
                 let entry = last(&body, field.number, |reader| {
                     of_key(reader).as_ref() == Some(key)
                 });
@@ -60,14 +60,18 @@ pub(super) fn offset(contract: &Contract, payload: &[u8], path: &[Step]) -> usiz
 }
 
 /// Returns the value of the last record of this number that `is` accepts at its tag: the one that counts.
-fn last<'a>(body: &Reader<'a>, number: u32, is: impl Fn(Reader<'a>) -> bool) -> Option<Reader<'a>> {
+fn last<'a>(
+    body: &WireReader<'a>,
+    number: u32,
+    is: impl Fn(WireReader<'a>) -> bool,
+) -> Option<WireReader<'a>> {
     let records = Records::from(body.clone()).filter(|record| record.number == number);
     let records = records.filter(|record| is(body.rewound(record.at)));
     records.last().map(|record| record.value)
 }
 
 /// Returns the element that `place`, as `[3]`, names.
-fn element<'a>(body: &Reader<'a>, field: &Field, place: &str) -> Option<Reader<'a>> {
+fn element<'a>(body: &WireReader<'a>, field: &Field, place: &str) -> Option<WireReader<'a>> {
     let place = place.trim_matches(['[', ']']);
     let mut left: usize = place.parse().ok()?;
     for record in Records::from(body.clone()) {

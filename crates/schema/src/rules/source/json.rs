@@ -6,21 +6,21 @@ use prost_reflect::{DynamicMessage, Value};
 
 use super::base64::base64;
 use super::{Shape, Source, Writing};
-use crate::json::head::{Head, Reader};
+use crate::json::head::{JsonHead, JsonReader};
 use crate::json::number::Number;
 use crate::json::scalar::integer;
 use crate::json::time::{duration, timestamp};
 use crate::rules::dynamic::{set, whole};
-use crate::table::{Enum, Form, Kind, Message};
+use crate::table::{Enum, FieldKind, Form, Message};
 use crate::violation::{Checked, Fault, excerpt};
 
 /// A payload in JSON.
 #[derive(Clone)]
-pub(in crate::rules) struct JsonSource<'p>(Reader<'p>);
+pub(in crate::rules) struct JsonSource<'p>(JsonReader<'p>);
 
 impl<'p> JsonSource<'p> {
     pub fn new(payload: &'p [u8]) -> Self {
-        Self(Reader::new(payload))
+        Self(JsonReader::new(payload))
     }
 
     /// Returns the `@type` of the object that comes next.
@@ -106,8 +106,8 @@ impl Source for JsonSource<'_> {
 
     fn open(&mut self) -> Checked<Elements> {
         Ok(match self.0.head()? {
-            Head::Array => Elements::Opened { close: b']' },
-            Head::Object => Elements::Opened { close: b'}' },
+            JsonHead::Array => Elements::Opened { close: b']' },
+            JsonHead::Object => Elements::Opened { close: b'}' },
             _ => Elements::None,
         })
     }
@@ -127,11 +127,11 @@ impl Source for JsonSource<'_> {
         Ok(self.0.key()?.decoded())
     }
 
-    fn key(&mut self, kind: Kind) -> Checked<Value> {
+    fn key(&mut self, kind: FieldKind) -> Checked<Value> {
         let name = self.0.key()?.decoded();
         Ok(match kind {
-            Kind::String { .. } => Value::String(name.into_owned()),
-            Kind::Bool => Value::Bool(name == "true"),
+            FieldKind::String { .. } => Value::String(name.into_owned()),
+            FieldKind::Bool => Value::Bool(name == "true"),
             kind => {
                 let number = Number::parse(name.as_bytes()).and_then(Number::integer);
                 whole(kind, number.unwrap_or_default())
@@ -141,19 +141,19 @@ impl Source for JsonSource<'_> {
 
     fn text(&mut self) -> Checked<String> {
         Ok(match self.0.head()? {
-            Head::Str(text) => text.decoded().into_owned(),
+            JsonHead::Str(text) => text.decoded().into_owned(),
             _ => String::new(),
         })
     }
 
     fn bool(&mut self) -> Checked<bool> {
-        Ok(matches!(self.0.head()?, Head::Bool(true)))
+        Ok(matches!(self.0.head()?, JsonHead::Bool(true)))
     }
 
     fn float(&mut self) -> Checked<f64> {
         Ok(match self.0.head()? {
-            Head::Number(number) => number.float(),
-            Head::Str(text) => match &*text.bytes() {
+            JsonHead::Number(number) => number.float(),
+            JsonHead::Str(text) => match &*text.bytes() {
                 b"NaN" => f64::NAN,
                 b"Infinity" => f64::INFINITY,
                 b"-Infinity" => f64::NEG_INFINITY,
@@ -170,7 +170,7 @@ impl Source for JsonSource<'_> {
     fn bytes(&mut self) -> Checked<Vec<u8>> {
         if self.shape()? == Shape::Text {
             return Ok(match self.0.head()? {
-                Head::Str(text) => base64(&text.bytes()),
+                JsonHead::Str(text) => base64(&text.bytes()),
                 _ => Vec::new(),
             });
         }
@@ -184,7 +184,7 @@ impl Source for JsonSource<'_> {
 
     fn number_of(&mut self, names: &Enum) -> Checked<i32> {
         Ok(match self.0.head()? {
-            Head::Str(text) => (names.names.get(&*text.decoded()).copied()).unwrap_or_default(),
+            JsonHead::Str(text) => (names.names.get(&*text.decoded()).copied()).unwrap_or_default(),
             head => integer(head).unwrap_or_default() as i32,
         })
     }

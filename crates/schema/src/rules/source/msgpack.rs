@@ -5,20 +5,20 @@ use std::borrow::Cow;
 use prost_reflect::{DynamicMessage, Value};
 
 use super::{Shape, Source, Writing};
-use crate::msgpack::head::{Head, Reader};
+use crate::msgpack::head::{MsgpackHead, MsgpackReader};
 use crate::msgpack::known::{moment, wraps_fields};
 use crate::msgpack::scalar::{float, integer};
 use crate::rules::dynamic::{set, whole};
-use crate::table::{Enum, Form, Kind, Message};
+use crate::table::{Enum, FieldKind, Form, Message};
 use crate::violation::Checked;
 
 /// A payload in MessagePack.
 #[derive(Clone)]
-pub(in crate::rules) struct MsgpackSource<'p>(Reader<'p>);
+pub(in crate::rules) struct MsgpackSource<'p>(MsgpackReader<'p>);
 
 impl<'p> MsgpackSource<'p> {
     pub fn new(payload: &'p [u8]) -> Self {
-        Self(Reader::new(payload))
+        Self(MsgpackReader::new(payload))
     }
 }
 
@@ -38,14 +38,16 @@ impl Source for MsgpackSource<'_> {
 
     fn shape(&mut self) -> Checked<Shape> {
         Ok(match self.0.clone().head()? {
-            Head::Nil => Shape::Null,
-            Head::Bool(_) => Shape::Bool,
-            Head::Str(_) => Shape::Text,
-            Head::Array(_) => Shape::List,
-            Head::Map(_) => Shape::Map,
-            Head::Uint(_) | Head::Negative(_) | Head::Float(_) | Head::Bin(_) | Head::Ext(..) => {
-                Shape::Other
-            }
+            MsgpackHead::Nil => Shape::Null,
+            MsgpackHead::Bool(_) => Shape::Bool,
+            MsgpackHead::Str(_) => Shape::Text,
+            MsgpackHead::Array(_) => Shape::List,
+            MsgpackHead::Map(_) => Shape::Map,
+            MsgpackHead::Uint(_)
+            | MsgpackHead::Negative(_)
+            | MsgpackHead::Float(_)
+            | MsgpackHead::Bin(_)
+            | MsgpackHead::Ext(..) => Shape::Other,
         })
     }
 
@@ -53,7 +55,7 @@ impl Source for MsgpackSource<'_> {
         let mut inside = self.0.clone();
         let head = inside.head()?;
         Ok(match (message.form, head) {
-            (Form::Timestamp, Head::Ext(..)) => Writing::Own,
+            (Form::Timestamp, MsgpackHead::Ext(..)) => Writing::Own,
             (Form::Wrapper, head) if !wraps_fields(message.fields[0].kind, head, &inside)? => {
                 Writing::Bare
             }
@@ -64,7 +66,7 @@ impl Source for MsgpackSource<'_> {
     fn own(&mut self, _: Form, made: &mut DynamicMessage) -> Checked<()> {
         let at = self.0.at();
         // Only a timestamp has a form of its own.
-        let Head::Ext(_, data) = self.0.head()? else {
+        let MsgpackHead::Ext(_, data) = self.0.head()? else {
             return Ok(());
         };
         let (seconds, nanos) = moment(data, at)?;
@@ -74,7 +76,7 @@ impl Source for MsgpackSource<'_> {
 
     fn open(&mut self) -> Checked<usize> {
         Ok(match self.0.head()? {
-            Head::Array(count) | Head::Map(count) => count,
+            MsgpackHead::Array(count) | MsgpackHead::Map(count) => count,
             _ => 0,
         })
     }
@@ -87,15 +89,15 @@ impl Source for MsgpackSource<'_> {
 
     fn name(&mut self) -> Checked<Cow<'_, str>> {
         Ok(match self.0.head()? {
-            Head::Str(text) => String::from_utf8_lossy(text),
+            MsgpackHead::Str(text) => String::from_utf8_lossy(text),
             _ => Cow::Borrowed(""),
         })
     }
 
-    fn key(&mut self, kind: Kind) -> Checked<Value> {
+    fn key(&mut self, kind: FieldKind) -> Checked<Value> {
         Ok(match kind {
-            Kind::String { .. } => Value::String(self.text()?),
-            Kind::Bool => Value::Bool(self.bool()?),
+            FieldKind::String { .. } => Value::String(self.text()?),
+            FieldKind::Bool => Value::Bool(self.bool()?),
             kind => whole(kind, self.integer()?),
         })
     }
@@ -105,7 +107,7 @@ impl Source for MsgpackSource<'_> {
     }
 
     fn bool(&mut self) -> Checked<bool> {
-        Ok(self.0.head()? == Head::Bool(true))
+        Ok(self.0.head()? == MsgpackHead::Bool(true))
     }
 
     fn float(&mut self) -> Checked<f64> {
@@ -118,15 +120,15 @@ impl Source for MsgpackSource<'_> {
 
     fn bytes(&mut self) -> Checked<Vec<u8>> {
         match self.0.head()? {
-            Head::Bin(bytes) => Ok(bytes.to_vec()),
-            Head::Array(count) => (0..count).map(|_| Ok(self.integer()? as u8)).collect(),
+            MsgpackHead::Bin(bytes) => Ok(bytes.to_vec()),
+            MsgpackHead::Array(count) => (0..count).map(|_| Ok(self.integer()? as u8)).collect(),
             _ => Ok(Vec::new()),
         }
     }
 
     fn number_of(&mut self, names: &Enum) -> Checked<i32> {
         Ok(match self.0.head()? {
-            Head::Str(text) => {
+            MsgpackHead::Str(text) => {
                 let name = String::from_utf8_lossy(text);
                 names.names.get(&*name).copied().unwrap_or_default()
             }
