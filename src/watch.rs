@@ -29,6 +29,7 @@ use crate::engine::Reloader;
 use crate::reload::{Outcome, Standing};
 use crate::snapshot::Snapshot;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
+use gateway_proto::Cache;
 use past::Past;
 pub use wake::Wake;
 use wake::{Reason, Tell};
@@ -60,6 +61,8 @@ pub struct Follower {
     reloader: Reloader,
     /// What was last loaded, or tried in vain.
     seen: Seen,
+    /// What the last load left of the .proto files for the next.
+    cache: Cache,
     /// What the engine said to the last one, if it refused: tried again at each look, because an
     /// address may come free.
     refused: Option<Diagnostic>,
@@ -95,6 +98,7 @@ impl Follower {
             past: Past::default(),
             reloader,
             seen,
+            cache: Cache::default(),
             refused: None,
             failed: false,
             wake,
@@ -124,6 +128,13 @@ impl Follower {
         self.admin = Some(admin);
         self.standing = standing;
         self.note_listening();
+        self
+    }
+
+    /// Starts from the cache of the load that `running` came of, so that the first reload compiles only
+    /// what has changed since.
+    pub fn with_cache(mut self, cache: Cache) -> Self {
+        self.cache = cache;
         self
     }
 
@@ -218,7 +229,7 @@ impl Follower {
             return;
         }
         self.seen = now.seen().clone();
-        let loaded = now.load_after(&self.running);
+        let loaded = now.load_after_with(&self.running, &mut self.cache);
         let compile = began.elapsed();
         let mut report = match loaded {
             Ok(loaded) => self.take_up(loaded, why, news),

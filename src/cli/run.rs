@@ -21,6 +21,7 @@ use crate::reload::Standing;
 use crate::snapshot::{AdminSettings, Snapshot};
 use crate::watch::{Follower, Wake};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
+use gateway_proto::Cache;
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if let Err(error) = log::start(arguments.log_format) {
@@ -40,7 +41,8 @@ fn serve(arguments: &Arguments) -> ExitCode {
     };
     let inputs = Inputs::read(&arguments.config, &[]);
     let seen = inputs.seen().clone();
-    let loaded = match inputs.load() {
+    let mut cache = Cache::default();
+    let loaded = match inputs.load_with(&mut cache) {
         Ok(loaded) => loaded,
         Err(found) => {
             tell(&found);
@@ -99,7 +101,8 @@ fn serve(arguments: &Arguments) -> ExitCode {
         Arc::clone(&snapshot),
         reloader,
         tell,
-    );
+    )
+    .with_cache(cache);
     let follower = match show(follower, &running, bound) {
         Ok(follower) => follower,
         Err(fault) => {

@@ -10,7 +10,7 @@ use super::source::{self, Source};
 use super::{Loaded, text, yaml};
 use crate::snapshot::{Names, Snapshot};
 use gateway_diagnostic::{Diagnostics, SourceFile};
-use gateway_proto::Texts;
+use gateway_proto::{Cache, Texts};
 
 /// The files of a configuration, sound or not, as they were when they were read.
 #[derive(Debug)]
@@ -92,14 +92,30 @@ impl Inputs {
 impl Inputs {
     /// Resolves what was read; no file is looked at again. The error holds every fault found.
     pub fn load(self) -> Result<Loaded, Diagnostics> {
-        self.load_as(Names::default(), 1, None)
+        self.load_with(&mut Cache::default())
+    }
+
+    /// Resolves what was read as [`Self::load`] does. `cache` is what later loads of the same files
+    /// take over.
+    pub fn load_with(self, cache: &mut Cache) -> Result<Loaded, Diagnostics> {
+        self.load_as(Names::default(), 1, None, cache)
     }
 
     /// The same for the generation that is to follow `running`; beyond what is wrong with the files, what
     /// they break for its peers.
     pub fn load_after(self, running: &Snapshot) -> Result<Loaded, Diagnostics> {
+        self.load_after_with(running, &mut Cache::default())
+    }
+
+    /// Resolves what was read as [`Self::load_after`] does. What `cache` has of an earlier load is taken
+    /// over where the .proto files are unchanged.
+    pub fn load_after_with(
+        self,
+        running: &Snapshot,
+        cache: &mut Cache,
+    ) -> Result<Loaded, Diagnostics> {
         let generation = running.generation + 1;
-        self.load_as(running.names.clone(), generation, Some(running))
+        self.load_as(running.names.clone(), generation, Some(running), cache)
     }
 
     fn load_as(
@@ -107,6 +123,7 @@ impl Inputs {
         names: Names,
         generation: u64,
         running: Option<&Snapshot>,
+        cache: &mut Cache,
     ) -> Result<Loaded, Diagnostics> {
         let Self {
             seen: _,
@@ -116,7 +133,8 @@ impl Inputs {
         } = self;
         let loaded = main.and_then(|(file, source)| {
             let allowed = source.breaking;
-            let loaded = super::resolve(&file, source, protos, names, generation, &mut found)?;
+            let loaded =
+                super::resolve(&file, source, protos, names, generation, cache, &mut found)?;
             if let Some(running) = running {
                 super::breaking::gate(running, &loaded.snapshot, allowed, &mut found);
             }

@@ -31,6 +31,7 @@ use std::time::Duration;
 use crate::route::Table;
 use crate::snapshot::{AnyOf, Names, Route, Snapshot};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place, SourceFile, did_you_mean, one_of, shown};
+use gateway_proto::Cache;
 use gateway_schema::Schema;
 use inputs::OfProtos;
 use protos::Protos;
@@ -141,6 +142,7 @@ fn resolve(
     protos: Option<OfProtos>,
     mut names: Names,
     generation: u64,
+    cache: &mut Cache,
     found: &mut Diagnostics,
 ) -> Option<Loaded> {
     for frontend in &source.frontends {
@@ -151,8 +153,8 @@ fn resolve(
     }
     binds::clashes(&source, found);
     unused_pools(&source, found);
-    let protos =
-        protos.and_then(|OfProtos(texts)| Protos::compile(file, &source, texts.as_ref(), found));
+    let protos = protos
+        .and_then(|OfProtos(texts)| Protos::compile(file, &source, texts.as_ref(), cache, found));
     // Each is looked at, whatever was wrong with those before it.
     let routes: Vec<_> = source
         .routes

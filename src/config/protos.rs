@@ -11,7 +11,7 @@ use super::section::Spanned;
 use super::source::{RouteSource, Source};
 use super::{with_names, yaml};
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean_qualified, shown};
-use gateway_proto::{Compiled, Descriptors, Texts};
+use gateway_proto::{Cache, Compiled, Descriptors, Texts};
 use gateway_schema::{
     Definitions, Encoding, Options, Presence, RequireError, Ruler, Schema, Table,
 };
@@ -33,11 +33,13 @@ pub struct Protos {
 }
 
 impl Protos {
-    /// Compiles what is below the import paths, nothing where there are none. None: `found` says why.
+    /// Compiles what is below the import paths, nothing where there are none; takes over from `cache`
+    /// what is unchanged. None: `found` says why.
     pub fn compile(
         file: &Arc<SourceFile>,
         source: &Source,
         texts: Option<&Texts>,
+        cache: &mut Cache,
         found: &mut Diagnostics,
     ) -> Option<Self> {
         let Some(texts) = texts else {
@@ -51,7 +53,7 @@ impl Protos {
             });
         };
         let mut of_protos = Diagnostics::new();
-        let (descriptors, doubtful) = match texts.compile_each(&mut of_protos) {
+        let (descriptors, doubtful) = match texts.compile_each(cache, &mut of_protos) {
             Compiled::Whole(descriptors) => (Some(descriptors), None),
             Compiled::Part(sound, others) => (Some(sound), Some(words(&others))),
             Compiled::Nothing => (None, None),

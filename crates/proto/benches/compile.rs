@@ -8,15 +8,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use gateway_diagnostic::Diagnostics;
-use gateway_proto::{Compiler, compile};
+use gateway_proto::{Cache, Compiler, Texts};
 
 /// As large as a file may be, nearly.
 const LARGEST: usize = 8 << 20;
 
-fn timed(directory: &Path) -> (Duration, usize, usize) {
+fn timed(directory: &Path, cache: &mut Cache) -> (Duration, usize, usize) {
     let start = Instant::now();
     let mut found = Diagnostics::new();
-    let made = compile(&[directory.to_path_buf()], Compiler::Builtin, &mut found);
+    let texts = Texts::read(&[directory.to_path_buf()], Compiler::Builtin);
+    let made = texts.compile(cache, &mut found);
     let files = made.map_or(0, |made| made.files().len());
     (start.elapsed(), files, found.errors())
 }
@@ -236,7 +237,8 @@ fn main() {
     let only = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
     let directory = tempfile::tempdir().unwrap();
     thousand(directory.path());
-    let (took, files, errors) = timed(directory.path());
+    let mut cache = Cache::default();
+    let (took, files, errors) = timed(directory.path(), &mut cache);
     println!(
         "{:40} {took:>10.2?}  {files} files, {errors} errors",
         "1000 files"
@@ -245,7 +247,7 @@ fn main() {
         let path = directory.path().join(format!("f{changed}.proto"));
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, format!("{text}message New {{}}\n")).unwrap();
-        let (took, files, errors) = timed(directory.path());
+        let (took, files, errors) = timed(directory.path(), &mut cache);
         println!(
             "{:40} {took:>10.2?}  {files} files, {errors} errors",
             format!("1000 files, f{changed} changed")
@@ -260,7 +262,7 @@ fn main() {
         }
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("worst.proto"), &text).unwrap();
-        let (took, files, errors) = timed(directory.path());
+        let (took, files, errors) = timed(directory.path(), &mut Cache::default());
         println!("{name:40} {took:>10.2?}  {files} files, {errors} errors");
     }
 }

@@ -7,22 +7,24 @@ mod order;
 #[cfg(test)]
 mod tests;
 
-use std::any::Any;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use protobuf::descriptor::FileDescriptorProto;
 
+use super::budget::{Budget, OutOfTime};
 use super::cache::Cache;
-use super::deadline::{self, Late};
 use super::fault::{failed, missing, too_deep};
-use super::linker::{Linked, Linker};
+use super::linked::LinkedFile;
+use super::linker::Linker;
 use super::parsed::Parsed;
-use super::parser::parse;
+use super::parser::{ParseError, parse};
 use super::report::MAX_FAULTS;
 use super::sources::{Source, Sources};
-use super::{reason, well_known};
+use super::stack::reason;
+use super::well_known;
 use gateway_diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 
 /// Files with faults that a run reports: after so many, more would help nobody.
@@ -35,19 +37,25 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// Names that a note lists before it says "and N more".
 const LISTED: usize = 5;
 
-/// The descriptors of all files without a fault; `found` says what is wrong with the others.
-pub(super) fn compile(sources: &Sources, found: &mut Diagnostics) -> Vec<FileDescriptorProto> {
-    compile_within(TIME_LIMIT, sources, found)
+/// Returns the descriptors of all files without a fault; `found` says what is wrong with the others.
+/// What `cache` has of an earlier compile is taken over; what this one makes takes its place.
+pub(super) fn compile(
+    sources: &Sources,
+    cache: &mut Cache,
+    found: &mut Diagnostics,
+) -> Vec<FileDescriptorProto> {
+    compile_within(TIME_LIMIT, sources, cache, found)
 }
 
 fn compile_within(
     limit: Duration,
     sources: &Sources,
+    cache: &mut Cache,
     found: &mut Diagnostics,
 ) -> Vec<FileDescriptorProto> {
-    let mut run = Run::new(sources, Cache::take(), limit);
-    let (files, cache) = run.files();
-    cache.keep();
+    let mut run = Run::new(sources, std::mem::take(cache), limit);
+    let files;
+    (files, *cache) = run.files();
     run.faults.report(found);
     files
 }
@@ -55,19 +63,18 @@ fn compile_within(
 struct Run<'a> {
     sources: &'a Sources,
     units: BTreeMap<&'a str, Unit>,
-    /// What is as it was in the last compile.
-    known: HashMap<String, Arc<Linked>>,
+    /// The files that are as they were in the last compile.
+    known: HashMap<String, Arc<LinkedFile>>,
     faults: Faults<'a>,
     limit: Duration,
-    /// When the limit is over.
-    end: Instant,
+    budget: Budget,
 }
 
 /// One file, as far as it is.
 enum Unit {
     Parsed(Box<Parsed>),
     /// In the last compile.
-    Linked(Arc<Linked>),
+    Linked(Arc<LinkedFile>),
 }
 
 impl Unit {
@@ -136,7 +143,7 @@ impl<'a> Run<'a> {
             known: cache.unchanged(sources),
             faults: Faults::default(),
             limit,
-            end: Instant::now() + limit,
+            budget: Budget::until(Instant::now() + limit),
         }
     }
 
@@ -165,21 +172,22 @@ impl<'a> Run<'a> {
                 continue;
             }
             let text = source.file.text.as_str();
-            match deadline::until(self.end, || parse(name, text)) {
+            match guarded(|| parse(name, text, &self.budget)) {
                 Ok(Ok(file)) => {
                     self.units.insert(name, Unit::Parsed(Box::new(file)));
                 }
-                Ok(Err(faults)) => faults
+                Ok(Err(ParseError::Faults(faults))) => faults
                     .into_iter()
                     .for_each(|fault| self.faults.add(name, fault.within(&source.file))),
-                Err(ended) => self.ended(name, source, &*ended),
+                Ok(Err(ParseError::OutOfTime)) => self.late(name),
+                Err(reason) => self.faults.add(name, failed(source, &reason)),
             }
         }
     }
 
-    /// Whether the time is up; says so, once.
+    /// Returns whether the time is over; reports it, once.
     fn is_late(&mut self, name: &'a str) -> bool {
-        if !self.faults.late && Instant::now() >= self.end {
+        if !self.faults.late && self.budget.look().is_err() {
             self.late(name);
         }
         self.faults.late
@@ -193,14 +201,6 @@ impl<'a> Run<'a> {
             .help("let proto.import_paths name the directories with this gateway's schemas only");
         // It may be linked, but not verified.
         self.faults.add(name, fault);
-    }
-
-    /// A file whose parsing or linking was unwound.
-    fn ended(&mut self, name: &'a str, source: &Source, by: &(dyn Any + Send)) {
-        match by.is::<Late>() {
-            true => self.late(name),
-            false => self.faults.add(name, failed(source, &reason(by))),
-        }
     }
 
     fn find_missing_imports(&mut self) {
@@ -236,37 +236,16 @@ impl<'a> Run<'a> {
             if self.faults.faulty.contains(name) {
                 continue;
             }
-            if self.faults.faulty.len() >= MAX_FAULTY_FILES {
+            if self.faults.faulty.len() >= MAX_FAULTY_FILES || self.is_late(name) {
                 break;
             }
-            if self.is_late(name) {
-                break;
-            }
-            let unit = &self.units[name];
             // A file that was never parsed has a fault, too.
+            let unit = &self.units[name];
             if let Some(culprit) = unit.imports().find_map(|i| self.faults.culprit(i)) {
                 self.faults.unjudged.insert(name, culprit);
                 continue;
             }
-            let brought: Vec<_> = unit
-                .imports()
-                .filter(|i| well_known::has(i))
-                .cloned()
-                .collect();
-            brought
-                .iter()
-                .for_each(|import| self.bring(import, &mut linker));
-            // Caught here and not at the thread's end, so that the file can be named.
-            let link = || match &self.units[name] {
-                Unit::Parsed(parsed) => linker.link(parsed, &source.file),
-                Unit::Linked(linked) => linker.adopt(linked),
-            };
-            match deadline::until(self.end, link) {
-                Ok(faults) => faults
-                    .into_iter()
-                    .for_each(|fault| self.faults.add(name, fault)),
-                Err(ended) => self.ended(name, source, &*ended),
-            }
+            self.link_file(name, source, &mut linker);
             if linker.is_full_of_names() {
                 break;
             }
@@ -282,42 +261,68 @@ impl<'a> Run<'a> {
                 break;
             }
         }
-        let sound = |linked: &&Arc<Linked>| !self.faults.faulty.contains(linked.file.name());
-        let cache = Cache::of(linker.all().filter(sound));
-        let files = linker.imported().filter(sound);
+        let sound = |linked: &&Arc<LinkedFile>| !self.faults.faulty.contains(linked.file.name());
+        let cache = Cache::of(linker.files().all().filter(sound));
+        let files = linker.files().imported().filter(sound);
         (files.map(|linked| linked.file.clone()).collect(), cache)
     }
 
-    /// Links a file that the gateway brings along, and what it imports.
+    /// Links a file whose imports of the user's are linked.
+    fn link_file(&mut self, name: &'a str, source: &Source, linker: &mut Linker) {
+        let imports = self.units[name].imports();
+        let brought: Vec<_> = imports.filter(|i| well_known::has(i)).cloned().collect();
+        for import in &brought {
+            self.bring(import, linker);
+        }
+        let link = || match &self.units[name] {
+            Unit::Parsed(parsed) => linker.link(parsed, &source.file, &self.budget),
+            Unit::Linked(linked) => linker.adopt(linked, &self.budget),
+        };
+        match guarded(link) {
+            Ok(Ok(faults)) => faults
+                .into_iter()
+                .for_each(|fault| self.faults.add(name, fault)),
+            Ok(Err(OutOfTime)) => self.late(name),
+            Err(reason) => self.faults.add(name, failed(source, &reason)),
+        }
+    }
+
+    /// Links a file that comes with this crate, and what it imports.
     fn bring(&mut self, name: &str, linker: &mut Linker) {
-        let Some(text) = well_known::text(name).filter(|_| linker.named(name).is_none()) else {
+        let Some(text) = well_known::text(name) else {
             return;
         };
-        if let Some(known) = self.known.get(name).cloned() {
-            known
-                .imports()
-                .for_each(|import| self.bring(import, linker));
-            let faults = linker.adopt(&known);
-            return self
-                .faults
-                .list
-                .extend(faults.into_iter().map(|fault| ("", fault)));
+        if linker.files().named(name).is_some() {
+            return;
         }
-        let source = SourceFile::new(name, text);
-        let faults = match parse(name, text) {
-            Err(faults) => faults.into_iter().map(|it| it.within(&source)).collect(),
-            Ok(parsed) => {
-                parsed
-                    .imports()
-                    .for_each(|import| self.bring(import, linker));
-                linker.link(&parsed, &source)
-            }
+        // Such files are few and known.
+        let budget = Budget::unlimited();
+        let known = self.known.get(name).cloned();
+        let unit = match known.map(Unit::Linked) {
+            Some(unit) => unit,
+            None => match parse(name, text, &budget) {
+                Ok(parsed) => Unit::Parsed(Box::new(parsed)),
+                // No text that comes with this crate has a fault.
+                Err(ParseError::Faults(_) | ParseError::OutOfTime) => return,
+            },
+        };
+        for import in unit.imports() {
+            self.bring(import, linker);
+        }
+        let faults = match &unit {
+            Unit::Parsed(parsed) => linker.link(parsed, &SourceFile::new(name, text), &budget),
+            Unit::Linked(linked) => linker.adopt(linked, &budget),
         };
         // None, unless a user's file takes one of its names: that is told there.
-        self.faults
-            .list
-            .extend(faults.into_iter().map(|fault| ("", fault)));
+        let faults = faults.unwrap_or_default().into_iter();
+        self.faults.list.extend(faults.map(|fault| ("", fault)));
     }
+}
+
+/// Runs work on one file. A panic is caught here, and not at the end of the thread, so that the file
+/// can be named. The error is the message of the panic.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| reason(&*panic))
 }
 
 fn listed(names: &[&str]) -> String {

@@ -1,56 +1,48 @@
-//! What the last compile made, for the next one in this process: of a thousand files, a reload that
-//! changes one links that one and what imports it.
+//! What one compile leaves for the next: of a thousand files, a reload that changes one links that
+//! one and what imports it.
 //!
 //! A file is taken over if its text and path are the same, and all that it imports is taken over, too:
-//! then its descriptor can't be another ([`super::linker`]). Nothing here compiles; two compiles
-//! at a time don't wait for each other, the second finds nothing.
+//! then its descriptor can't be another ([`super::linker`]). Nothing here compiles.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use super::linker::Linked;
+use super::linked::LinkedFile;
 use super::sources::Sources;
 use super::well_known;
 
-static LAST: Mutex<Option<Cache>> = Mutex::new(None);
-
 /// Texts of more bytes than this aren't kept: their descriptors need some twenty times as much memory.
-const MAX_BYTES: usize = 32 << 20;
+const TEXTS_MAX: usize = 32 << 20;
 
-/// Files that compiled, by name.
-#[derive(Default)]
-pub(super) struct Cache {
-    files: HashMap<String, Arc<Linked>>,
+/// The files that a compile has made, which the next compile of the same files takes over where they
+/// are unchanged.
+///
+/// Its owner decides what is compiled again and again: compiles that share a cache run one after the
+/// other, those with caches of their own know nothing of each other. A cache never changes what a
+/// compile says, only how long it takes. It holds descriptors of at most 32 MiB of text, and none of
+/// larger sets of files.
+#[derive(Debug, Default)]
+pub struct Cache {
+    /// By name.
+    files: HashMap<String, Arc<LinkedFile>>,
 }
 
 impl Cache {
-    /// What the last compile made, if no other has taken it.
-    pub fn take() -> Self {
-        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-        last.take().unwrap_or_default()
-    }
-
-    /// These files, unless they are too large together.
-    pub fn of<'a>(files: impl Iterator<Item = &'a Arc<Linked>>) -> Self {
+    /// Returns a cache of these files; an empty one if they are too large together.
+    pub(super) fn of<'a>(files: impl Iterator<Item = &'a Arc<LinkedFile>>) -> Self {
         let files: HashMap<_, _> = files
             .map(|linked| (linked.file.name().to_owned(), Arc::clone(linked)))
             .collect();
         let bytes: usize = files.values().map(|linked| linked.source.text.len()).sum();
-        match bytes <= MAX_BYTES {
-            true => Cache { files },
-            false => Cache::default(),
+        if bytes > TEXTS_MAX {
+            return Cache::default();
         }
+        Cache { files }
     }
 
-    /// For the next compile.
-    pub fn keep(self) {
-        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some(self);
-    }
-
-    /// Leaves the files that are as they were, with all that they import.
-    pub fn unchanged(mut self, sources: &Sources) -> HashMap<String, Arc<Linked>> {
-        let same = |name: &str, linked: &Linked| match sources.get(name) {
+    /// Returns the files that are as they were, with all that they import.
+    pub(super) fn unchanged(mut self, sources: &Sources) -> HashMap<String, Arc<LinkedFile>> {
+        let same = |name: &str, linked: &LinkedFile| match sources.get(name) {
             Some(source) => source.file == linked.source,
             None => well_known::has(name),
         };

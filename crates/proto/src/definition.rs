@@ -1,6 +1,6 @@
 //! Where the messages and enums that schemas use are written, and what their authors have set aside.
 //!
-//! Made by the compiler (`compile/definitions.rs`), kept by a snapshot for as long as it serves, so that
+//! Made by the compiler (`definitions.rs`), kept by a snapshot for as long as it serves, so that
 //! what a later edit changes can be shown beside what it was. No walk reads it.
 
 use std::collections::{BTreeMap, BTreeSet};

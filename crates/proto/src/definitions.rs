@@ -5,16 +5,12 @@ use std::ops::RangeInclusive;
 
 use protobuf::descriptor::{DescriptorProto, EnumDescriptorProto};
 
+use super::definition::{Definition, Definitions};
+use super::descriptors::{DescriptorAt, Descriptors};
+use super::path::{self, below, index};
 use super::places::Places;
-use super::{Descriptors, Found, full_name, index};
-use crate::definition::{Definition, Definitions};
+use super::symbols::full_name;
 use gateway_diagnostic::Place;
-
-/// Of a field in a message's descriptor, of a value in an enum's, of either's name: as
-/// SourceCodeInfo numbers them.
-const FIELD: i32 = 2;
-const VALUE: i32 = 2;
-const NAME: i32 = 1;
 
 impl Descriptors {
     /// The definitions of these messages and of whatever is below them.
@@ -48,20 +44,20 @@ impl Descriptors {
     }
 
     /// Every enum by its full name.
-    fn enums(&self) -> HashMap<String, (&EnumDescriptorProto, Found)> {
+    fn enums(&self) -> HashMap<String, (&EnumDescriptorProto, DescriptorAt)> {
         let mut all = HashMap::new();
         for (file, descriptor) in self.files.iter().enumerate() {
             for (at, one) in descriptor.enum_type.iter().enumerate() {
-                let path = vec![5, index(at)];
+                let path = vec![path::FILE_ENUM, index(at)];
                 let name = full_name(descriptor.package(), one.name());
-                all.insert(name, (one, Found { file, path }));
+                all.insert(name, (one, DescriptorAt { file, path }));
             }
         }
-        for (scope, Found { file, path }) in &self.messages {
+        for (scope, DescriptorAt { file, path }) in &self.messages {
             let nested = self.message(scope).into_iter().flat_map(|m| &m.enum_type);
             for (at, one) in nested.enumerate() {
-                let path = [path, &[4, index(at)][..]].concat();
-                let found = Found { file: *file, path };
+                let path = below(path, path::MESSAGE_ENUM, at);
+                let found = DescriptorAt { file: *file, path };
                 all.insert(full_name(scope, one.name()), (one, found));
             }
         }
@@ -69,14 +65,18 @@ impl Descriptors {
     }
 }
 
-fn of_message(message: &DescriptorProto, at: &Found, places: &mut InFiles<'_>) -> Definition {
+fn of_message(
+    message: &DescriptorProto,
+    at: &DescriptorAt,
+    places: &mut InFiles<'_>,
+) -> Definition {
     let fields = message.field.iter().enumerate().filter_map(|(n, field)| {
-        let place = places.of(at, &[FIELD, index(n), NAME])?;
+        let place = places.of(at, &[path::MESSAGE_FIELD, index(n), path::NAME])?;
         Some((field.name().to_owned(), place))
     });
     Definition {
         parts: fields.collect(),
-        place: places.of(at, &[NAME]),
+        place: places.of(at, &[path::NAME]),
         // A message's ranges end before their end.
         reserved: sorted(
             (message.reserved_range.iter())
@@ -86,14 +86,14 @@ fn of_message(message: &DescriptorProto, at: &Found, places: &mut InFiles<'_>) -
     }
 }
 
-fn of_enum(one: &EnumDescriptorProto, at: &Found, places: &mut InFiles<'_>) -> Definition {
+fn of_enum(one: &EnumDescriptorProto, at: &DescriptorAt, places: &mut InFiles<'_>) -> Definition {
     let values = one.value.iter().enumerate().filter_map(|(n, value)| {
-        let place = places.of(at, &[VALUE, index(n), NAME])?;
+        let place = places.of(at, &[path::ENUM_VALUE, index(n), path::NAME])?;
         Some((value.name().to_owned(), place))
     });
     Definition {
         parts: values.collect(),
-        place: places.of(at, &[NAME]),
+        place: places.of(at, &[path::NAME]),
         reserved: sorted((one.reserved_range.iter()).map(|range| range.start()..=range.end())),
         reserved_names: one.reserved_name.iter().cloned().collect(),
     }
@@ -119,12 +119,9 @@ impl<'a> InFiles<'a> {
         }
     }
 
-    fn of(&mut self, at: &Found, part: &[i32]) -> Option<Place> {
-        let places = self.files.entry(at.file).or_insert_with(|| {
-            let file = &self.descriptors.files[at.file];
-            let source = self.descriptors.source(file.name())?;
-            Some(Places::of(file, source, self.descriptors.compiler))
-        });
+    fn of(&mut self, at: &DescriptorAt, part: &[i32]) -> Option<Place> {
+        let places = self.files.entry(at.file);
+        let places = places.or_insert_with(|| self.descriptors.places(at.file));
         Some(places.as_ref()?.at(&[&at.path, part].concat()))
     }
 }

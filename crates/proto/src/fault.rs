@@ -12,7 +12,7 @@ use gateway_diagnostic::{Diagnostic, Place, SourceFile, did_you_mean};
 
 /// What is wrong at some place of a text.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
+pub(super) struct TextFault {
     range: Range<usize>,
     message: String,
     label: String,
@@ -20,7 +20,7 @@ pub(super) struct Fault {
     help: Option<String>,
 }
 
-impl Fault {
+impl TextFault {
     /// What is wrong, in a sentence without a full stop.
     pub fn new(range: Range<usize>, message: impl Into<String>) -> Self {
         Self {
@@ -87,7 +87,7 @@ impl Fault {
 /// What no compiler is shown.
 pub(super) fn too_deep(source: &Source) -> Option<Diagnostic> {
     let range = source.outline.too_deep.clone()?;
-    let fault = Fault::new(range, format!("brackets nest more than {MAX_NESTING} deep"));
+    let fault = TextFault::new(range, format!("brackets nest more than {MAX_NESTING} deep"));
     let fault = fault
         .label("one too many")
         .help("nest less: messages may nest 31 deep");

@@ -5,12 +5,12 @@
 
 use std::ops::Range;
 
-use super::deadline;
-use super::fault::Fault;
+use super::budget::{Budget, OutOfTime};
+use super::fault::TextFault;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     /// A letter or `_`, then letters, digits and `_`.
     Word,
     /// Decimal, octal or hexadecimal.
@@ -33,7 +33,7 @@ const MAX_BAD: u8 = 20;
 /// One token; offsets in bytes (files are far smaller than 4 GiB).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Token {
-    pub kind: Kind,
+    pub kind: TokenKind,
     start: u32,
     end: u32,
 }
@@ -45,8 +45,17 @@ impl Token {
     }
 }
 
-/// All tokens of `text`, the last one of kind [`Kind::End`], and the faults of the bad ones.
-pub(super) fn tokens(text: &str) -> (Vec<Token>, Vec<Fault>) {
+/// The tokens of a text.
+#[derive(Debug)]
+pub(super) struct Lexed {
+    /// The last one is of kind [`TokenKind::End`].
+    pub tokens: Vec<Token>,
+    /// What is wrong with the bad ones.
+    pub faults: Vec<TextFault>,
+}
+
+/// Returns the tokens of `text`.
+pub(super) fn tokens(text: &str, budget: &Budget) -> Result<Lexed, OutOfTime> {
     let mut lexer = Lexer {
         bytes: text.as_bytes(),
         at: 0,
@@ -55,7 +64,7 @@ pub(super) fn tokens(text: &str) -> (Vec<Token>, Vec<Fault>) {
     let mut tokens: Vec<Token> = Vec::with_capacity(text.len() / 5 + 1);
     let mut faults = Vec::new();
     loop {
-        deadline::step();
+        budget.step()?;
         match lexer.next() {
             Ok(Some(token)) => tokens.push(token),
             Ok(None) => break,
@@ -63,7 +72,7 @@ pub(super) fn tokens(text: &str) -> (Vec<Token>, Vec<Fault>) {
                 let which = faults.len() as u8;
                 let range = fault.range();
                 tokens.push(Token {
-                    kind: Kind::Bad(which),
+                    kind: TokenKind::Bad(which),
                     start: range.start as u32,
                     end: range.end as u32,
                 });
@@ -77,11 +86,11 @@ pub(super) fn tokens(text: &str) -> (Vec<Token>, Vec<Fault>) {
     // Where a file that ends too early ends.
     let end = tokens.last().map_or(0, |token| token.end);
     tokens.push(Token {
-        kind: Kind::End,
+        kind: TokenKind::End,
         start: end,
         end,
     });
-    (tokens, faults)
+    Ok(Lexed { tokens, faults })
 }
 
 struct Lexer<'a> {
@@ -92,7 +101,7 @@ struct Lexer<'a> {
 }
 
 impl Lexer<'_> {
-    fn next(&mut self) -> Result<Option<Token>, Fault> {
+    fn next(&mut self) -> Result<Option<Token>, TextFault> {
         self.skip_blanks()?;
         let start = self.at;
         self.start = start;
@@ -105,23 +114,23 @@ impl Lexer<'_> {
             b'.' if self.peek(1).is_some_and(|b| b.is_ascii_digit()) => self.number()?,
             b if is_word(b) => {
                 self.skip_while(is_word);
-                Kind::Word
+                TokenKind::Word
             }
             b if b >= 0x80 => {
                 // All of it: what is cut from a text may not cut a character.
                 let end = start + b.leading_ones() as usize;
-                let fault = Fault::new(start..end, "a character beyond ASCII");
+                let fault = TextFault::new(start..end, "a character beyond ASCII");
                 return Err(fault.help("only comments and quoted texts may have such characters"));
             }
             b if b < b' ' || b == 0x7f => {
-                return Err(Fault::new(
+                return Err(TextFault::new(
                     start..start + 1,
                     format!("a control character (0x{b:02x})"),
                 ));
             }
             b => {
                 self.at += 1;
-                Kind::Sign(b)
+                TokenKind::Sign(b)
             }
         };
         Ok(Some(Token {
@@ -168,7 +177,7 @@ impl Lexer<'_> {
         len
     }
 
-    fn skip_blanks(&mut self) -> Result<(), Fault> {
+    fn skip_blanks(&mut self) -> Result<(), TextFault> {
         loop {
             self.skip_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c));
             match (self.peek(0), self.peek(1)) {
@@ -184,7 +193,7 @@ impl Lexer<'_> {
         }
     }
 
-    fn block_comment(&mut self) -> Result<(), Fault> {
+    fn block_comment(&mut self) -> Result<(), TextFault> {
         let start = self.at;
         self.start = start;
         self.at += 2;
@@ -196,47 +205,52 @@ impl Lexer<'_> {
                 }
                 (Some(b'/'), Some(b'*')) => {
                     let here = self.at..self.at + 2;
-                    return Err(Fault::new(here, "a comment within a comment")
+                    return Err(TextFault::new(here, "a comment within a comment")
                         .help("comments can't be nested: end the first one before"));
                 }
                 (Some(0), _) => return Err(self.nul()),
                 (Some(_), _) => self.at += 1,
                 (None, _) => {
-                    return Err(Fault::new(start..start + 2, "a comment that never ends")
-                        .help("close it with */"));
+                    return Err(
+                        TextFault::new(start..start + 2, "a comment that never ends")
+                            .help("close it with */"),
+                    );
                 }
             }
         }
     }
 
     /// At this place, where nothing else may be refused: in a text or comment.
-    fn nul(&self) -> Fault {
-        Fault::new(self.at..self.at + 1, "a control character (0x00)")
+    fn nul(&self) -> TextFault {
+        TextFault::new(self.at..self.at + 1, "a control character (0x00)")
     }
 
-    fn number(&mut self) -> Result<Kind, Fault> {
+    fn number(&mut self) -> Result<TokenKind, TextFault> {
         let start = self.at;
         let kind = if self.peek(0) == Some(b'0') && matches!(self.peek(1), Some(b'x' | b'X')) {
             self.at += 2;
             if self.skip_while(|b| b.is_ascii_hexdigit()) == 0 {
-                return Err(Fault::new(start..self.at, "no hexadecimal digits after 0x"));
+                return Err(TextFault::new(
+                    start..self.at,
+                    "no hexadecimal digits after 0x",
+                ));
             }
-            Kind::Integer
+            TokenKind::Integer
         } else {
             self.decimal(start)?
         };
         match self.peek(0) {
             Some(b'.') => {
                 let message = match kind {
-                    Kind::Float => "a number with two points",
+                    TokenKind::Float => "a number with two points",
                     _ => "a hexadecimal or octal number with a point",
                 };
-                Err(Fault::new(start..self.at + 1, message))
+                Err(TextFault::new(start..self.at + 1, message))
             }
             Some(b) if is_word(b) => {
                 let end = self.at;
                 self.skip_while(is_word);
-                let fault = Fault::new(start..self.at, "a number that runs into a word");
+                let fault = TextFault::new(start..self.at, "a number that runs into a word");
                 Err(match &self.bytes[end..self.at] {
                     [b'f' | b'F'] => fault.help("leave the f out: a float is written without"),
                     _ => fault.help("put a blank between the number and what follows"),
@@ -247,22 +261,22 @@ impl Lexer<'_> {
     }
 
     /// An octal number, too: one that starts with 0.
-    fn decimal(&mut self, start: usize) -> Result<Kind, Fault> {
+    fn decimal(&mut self, start: usize) -> Result<TokenKind, TextFault> {
         let leading_zero = self.peek(0) == Some(b'0');
         let digits = self.skip_while(|b| b.is_ascii_digit());
         if leading_zero && digits > 1 && !matches!(self.peek(0), Some(b'.' | b'e' | b'E')) {
             let text = &self.bytes[start..self.at];
             if text.iter().any(|b| *b > b'7') {
                 return Err(
-                    Fault::new(start..self.at, "a digit over 7 in an octal number")
+                    TextFault::new(start..self.at, "a digit over 7 in an octal number")
                         .help("numbers that start with 0 are octal: leave the 0 out"),
                 );
             }
-            return Ok(Kind::Integer);
+            return Ok(TokenKind::Integer);
         }
         if leading_zero && digits > 1 {
             // protoc reads the digits as octal before it meets the point.
-            return Err(Fault::new(
+            return Err(TextFault::new(
                 start..self.at,
                 "an octal number with a point or an exponent",
             )
@@ -281,21 +295,27 @@ impl Lexer<'_> {
                 self.at += 1;
             }
             if self.skip_while(|b| b.is_ascii_digit()) == 0 {
-                return Err(Fault::new(start..self.at, "an exponent without digits"));
+                return Err(TextFault::new(start..self.at, "an exponent without digits"));
             }
         }
-        Ok(if float { Kind::Float } else { Kind::Integer })
+        Ok(if float {
+            TokenKind::Float
+        } else {
+            TokenKind::Integer
+        })
     }
 
-    fn text(&mut self, quote: u8) -> Result<Kind, Fault> {
+    fn text(&mut self, quote: u8) -> Result<TokenKind, TextFault> {
         let start = self.at;
         self.at += 1;
         loop {
             match self.peek(0) {
                 Some(b'\\') => self.escape()?,
                 Some(b'\n') | None => {
-                    return Err(Fault::new(start..self.at, "a text without a closing quote")
-                        .help("a text ends on its line; adjacent texts are joined"));
+                    return Err(
+                        TextFault::new(start..self.at, "a text without a closing quote")
+                            .help("a text ends on its line; adjacent texts are joined"),
+                    );
                 }
                 Some(0) => {
                     return Err(self.nul());
@@ -303,14 +323,14 @@ impl Lexer<'_> {
                 Some(b) => {
                     self.at += 1;
                     if b == quote {
-                        return Ok(Kind::Text);
+                        return Ok(TokenKind::Text);
                     }
                 }
             }
         }
     }
 
-    fn escape(&mut self) -> Result<(), Fault> {
+    fn escape(&mut self) -> Result<(), TextFault> {
         let start = self.at;
         self.at += 1;
         let digits = |lexer: &Self, from: usize, count: usize| {
@@ -325,7 +345,7 @@ impl Lexer<'_> {
             _ => {
                 let end = self.at + usize::from(self.peek(0).is_some_and(|b| b.is_ascii_graphic()));
                 return Err(
-                    Fault::new(start..end, "an escape sequence that isn't known")
+                    TextFault::new(start..end, "an escape sequence that isn't known")
                         .help("a backslash itself is written \\\\"),
                 );
             }
@@ -350,8 +370,12 @@ fn is_word(b: u8) -> bool {
 mod tests {
     use super::*;
 
-    fn kinds(text: &str) -> Vec<Kind> {
-        tokens(text).0.iter().map(|token| token.kind).collect()
+    fn lexed(text: &str) -> Lexed {
+        tokens(text, &Budget::unlimited()).unwrap()
+    }
+
+    fn kinds(text: &str) -> Vec<TokenKind> {
+        lexed(text).tokens.iter().map(|token| token.kind).collect()
     }
 
     #[test]
@@ -359,15 +383,15 @@ mod tests {
         assert_eq!(
             kinds("a1 // x\n 0x1F 017 1. .5 1e-3 'x\\'y' /* */ ;"),
             [
-                Kind::Word,
-                Kind::Integer,
-                Kind::Integer,
-                Kind::Float,
-                Kind::Float,
-                Kind::Float,
-                Kind::Text,
-                Kind::Sign(b';'),
-                Kind::End
+                TokenKind::Word,
+                TokenKind::Integer,
+                TokenKind::Integer,
+                TokenKind::Float,
+                TokenKind::Float,
+                TokenKind::Float,
+                TokenKind::Text,
+                TokenKind::Sign(b';'),
+                TokenKind::End
             ]
         );
     }
@@ -389,10 +413,10 @@ mod tests {
             "\u{1}",
             "\"\\",
         ] {
-            let (found, faults) = tokens(text);
+            let Lexed { tokens, faults } = lexed(text);
             assert_eq!(faults.len(), 1, "{text:?}");
-            assert_eq!(found[0].kind, Kind::Bad(0), "{text:?}");
-            assert_eq!(found.len(), 2, "{text:?}");
+            assert_eq!(tokens[0].kind, TokenKind::Bad(0), "{text:?}");
+            assert_eq!(tokens.len(), 2, "{text:?}");
         }
     }
 
@@ -434,8 +458,8 @@ mod tests {
             let text: String = (0..random.usize(..12))
                 .map(|_| parts[random.usize(..parts.len())])
                 .collect();
-            let (found, faults) = tokens(&text);
-            let ranges = found.iter().map(|token| token.range());
+            let Lexed { tokens, faults } = lexed(&text);
+            let ranges = tokens.iter().map(|token| token.range());
             for range in ranges.chain(faults.iter().map(|fault| fault.range())) {
                 assert!(text.get(range.clone()).is_some(), "{text:?} {range:?}");
             }
@@ -454,11 +478,14 @@ mod tests {
         ] {
             assert_eq!(
                 kinds(text),
-                [Kind::Bad(0), Kind::Sign(b';'), Kind::End],
+                [TokenKind::Bad(0), TokenKind::Sign(b';'), TokenKind::End],
                 "{text:?}"
             );
         }
         assert_eq!(kinds(&"0x ".repeat(1000)).len(), usize::from(MAX_BAD) + 1);
-        assert_eq!(kinds("a \u{1} b"), [Kind::Word, Kind::Bad(0), Kind::End]);
+        assert_eq!(
+            kinds("a \u{1} b"),
+            [TokenKind::Word, TokenKind::Bad(0), TokenKind::End]
+        );
     }
 }

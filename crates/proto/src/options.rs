@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod owner;
+mod refused;
 mod scalar;
 mod tree;
 
@@ -18,96 +19,108 @@ use protobuf::descriptor::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
 };
 
-use super::linker::{Linked, Linker};
+use super::budget::{Budget, OutOfTime};
+use super::linked::{LinkedFile, LinkedFiles};
 use super::parsed::{Entity, Parsed, Part, Value, Written};
 use super::parser::Lines;
+use super::path::index;
 use super::report::Report;
-use super::symbols::{Kind, Lookup, View, field_at, message_at};
-use super::{deadline, full_name, path};
+use super::symbols::{Lookup, Sought, SymbolKind, View, field_at, full_name, message_at};
 use crate::features::{Features, place};
-use gateway_diagnostic::Diagnostic;
+use gateway_diagnostic::{Diagnostic, did_you_mean};
 use owner::apply;
 pub(super) use owner::name_at;
+use refused::{Refused, Spot};
 pub(super) use tree::Tree;
-
-/// What keeps an option from being read, without its place: the place is the value's (`true`) or the
-/// name's.
-type Refused = (Box<Diagnostic>, bool);
 
 /// Which options are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
+pub(super) enum Wanted {
     Features,
     Others,
 }
 
-/// What a file sees, and what its options see: what is imported for them, too.
+/// The reading of the options of one file.
 #[derive(Clone, Copy)]
-pub(super) struct Views<'a> {
+pub(super) struct OptionsReading<'a> {
+    /// The index of the file.
+    pub at: usize,
+    pub parsed: &'a Parsed,
+    /// What the file sees.
     pub types: &'a View,
+    /// What its options see: what is imported for them, too.
     pub options: &'a View,
 }
 
-/// Reads options of the file at `at`, which `linker` has with its types resolved, into `file`.
-pub(super) fn read(
-    linker: &Linker,
-    at: usize,
-    parsed: &Parsed,
-    views: Views,
-    which: Which,
-    file: &mut FileDescriptorProto,
-    report: &mut Report,
-) {
-    let mut reader = Reader::of(linker, views.options, at);
-    reader.types = views.types;
-    let mut trees: HashMap<(Vec<i32>, Entity), Tree> = HashMap::new();
-    let mut locations = Vec::new();
-    let lines = Lines::of(&linker.file(at).source.text);
-    let wanted = |written: &&Written| {
-        let is_features = written.name[0].name == "features" && !written.name[0].is_extension;
-        // Elsewhere they are refused, once they are read.
-        is_features == (which == Which::Features) || !parsed.edition.is_edition()
-    };
-    for written in parsed.options.iter().filter(wanted) {
-        deadline::step();
-        if report.is_full() {
-            return;
-        }
-        let key = (written.owner.clone(), written.entity);
-        let tree = trees.entry(key).or_default();
-        let mut numbers = [&written.owner[..], &[written.entity.options_field()]].concat();
-        match reader.option(written, tree, &mut numbers) {
-            Ok(()) => locations
-                .push(lines.location(numbers, written.name_range.start..written.value_range.end)),
-            Err((fault, at_value)) => report.push_with(|report| {
-                let range = if at_value {
-                    &written.value_range
-                } else {
-                    &written.name_range
-                };
-                match fault.place {
-                    // Within an aggregate.
-                    Some(_) => *fault,
-                    None => fault.at(report.place_of(range.clone())),
+impl OptionsReading<'_> {
+    /// Reads options into `file`, of which `files` has a copy with its types resolved. What is wrong
+    /// with them goes to the report.
+    pub fn read(
+        &self,
+        wanted: Wanted,
+        files: &LinkedFiles,
+        file: &mut FileDescriptorProto,
+        report: &mut Report,
+    ) -> Result<(), OutOfTime> {
+        let mut reader = OptionReader::of(files, self.options, self.at, report.budget());
+        reader.types = self.types;
+        let mut trees: HashMap<(Vec<i32>, Entity), Tree> = HashMap::new();
+        let mut locations = Vec::new();
+        let lines = Lines::of(&files.file(self.at).source.text);
+        for written in self
+            .parsed
+            .options
+            .iter()
+            .filter(|it| self.reads(it, wanted))
+        {
+            report.budget().step()?;
+            if report.is_full() {
+                return Ok(());
+            }
+            let key = (written.owner.clone(), written.entity);
+            let tree = trees.entry(key).or_default();
+            let mut numbers = [&written.owner[..], &[written.entity.options_field()]].concat();
+            match reader.option(written, tree, &mut numbers) {
+                Ok(()) => {
+                    let range = written.name_range.start..written.value_range.end;
+                    locations.push(lines.location(numbers, range));
                 }
-            }),
+                Err(Refused::OutOfTime) => return Err(OutOfTime),
+                Err(Refused::Fault(fault, spot)) => push(report, written, *fault, spot),
+            }
         }
+        for ((owner, entity), tree) in trees {
+            apply(file, &owner, entity, &tree.bytes());
+        }
+        file.source_code_info
+            .mut_or_insert_default()
+            .location
+            .append(&mut locations);
+        Ok(())
     }
-    for ((owner, entity), tree) in trees {
-        apply(file, &owner, entity, &tree.bytes());
+
+    fn reads(&self, written: &Written, wanted: Wanted) -> bool {
+        let is_features = written.name[0].name == "features" && !written.name[0].is_extension;
+        // Where there are no features, they are refused once they are read.
+        is_features == (wanted == Wanted::Features) || !self.parsed.edition.is_edition()
     }
-    file.source_code_info
-        .mut_or_insert_default()
-        .location
-        .append(&mut locations);
 }
 
-/// Shows every field that an option names, in its name and in its value.
+fn push(report: &mut Report, written: &Written, fault: Diagnostic, spot: Spot) {
+    report.push_with(|report| match (&fault.place, spot) {
+        // Within an aggregate.
+        (Some(_), _) => fault,
+        (None, Spot::Name) => fault.at(report.place_of(written.name_range.clone())),
+        (None, Spot::Value) => fault.at(report.place_of(written.value_range.clone())),
+    });
+}
+
+/// Calls `see` with every field that an option names, in its name and in its value.
 pub(super) fn visit<'a>(
-    reader: &Reader<'a>,
+    reader: &OptionReader<'a>,
     written: &Written,
     see: &mut dyn FnMut(&'a FieldDescriptorProto),
-) {
+) -> Result<(), OutOfTime> {
     let scope = reader.scope(written);
     let mut ty = reader.message(&format!("google.protobuf.{}", written.entity.options()));
     for part in &written.name {
@@ -115,19 +128,21 @@ pub(super) fn visit<'a>(
             .as_ref()
             .and_then(|ty| reader.part(part, ty, &scope).ok())
         else {
-            return;
+            return Ok(());
         };
         see(field.field);
         ty = reader.message(field.type_name());
     }
     if let (Value::Aggregate(entries), Some(ty)) = (&written.value, ty) {
-        reader.visit_entries(entries, &ty, see);
+        reader.visit_entries(entries, &ty, see)?;
     }
+    Ok(())
 }
 
 /// Finds options and their fields.
-pub(super) struct Reader<'a> {
-    linker: &'a Linker,
+pub(super) struct OptionReader<'a> {
+    budget: &'a Budget,
+    files: &'a LinkedFiles,
     view: &'a View,
     /// Without what is imported for options only.
     types: &'a View,
@@ -160,16 +175,17 @@ impl std::ops::Deref for Settable<'_> {
 
 /// A message type: its full name, without a leading dot.
 #[derive(Clone)]
-struct Type_<'a> {
+struct MessageType<'a> {
     name: &'a str,
     descriptor: &'a DescriptorProto,
 }
 
-impl<'a> Reader<'a> {
-    /// For the options of the file at `file`.
-    pub fn of(linker: &'a Linker, view: &'a View, file: usize) -> Self {
+impl<'a> OptionReader<'a> {
+    /// Returns a reader of the options of the file at `file`.
+    pub fn of(files: &'a LinkedFiles, view: &'a View, file: usize, budget: &'a Budget) -> Self {
         Self {
-            linker,
+            budget,
+            files,
             view,
             types: view,
             file,
@@ -180,6 +196,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads one option into the tree of what it is set on. `numbers` becomes the option's path.
     fn option(
         &self,
         written: &Written,
@@ -188,30 +205,57 @@ impl<'a> Reader<'a> {
     ) -> Result<(), Refused> {
         let scope = self.scope(written);
         let options = format!("google.protobuf.{}", written.entity.options());
-        let mut ty = self
+        let ty = self
             .message(&options)
-            .ok_or_else(|| refuse(format!("{options} is not defined")))?;
-        let mut tree = tree;
+            .ok_or_else(|| Refused::name(format!("{options} is not defined")))?;
         let (last, before) = written
             .name
             .split_last()
-            .ok_or_else(|| refuse("an option without a name"))?;
+            .ok_or_else(|| Refused::name("an option without a name"))?;
         let first = &written.name[0];
-        let own = || {
-            self.part(first, &ty, &scope)
-                .is_ok_and(|f| !f.has_extendee())
-        };
-        if first.name.ends_with("uninterpreted_option") && own() {
-            return Err(
-                refuse("uninterpreted_option can't be set").into_help("it is the compiler's own")
-            );
+        let is_own = |field: Settable| !field.has_extendee();
+        if first.name.ends_with("uninterpreted_option")
+            && self.part(first, &ty, &scope).is_ok_and(is_own)
+        {
+            let refused = Refused::name("uninterpreted_option can't be set");
+            return Err(refused.help("it is the compiler's own"));
         }
-        for (i, part) in before.iter().enumerate() {
-            let field = self.part(part, &ty, &scope)?;
+        let (ty, tree) = self.enter(before, ty, &scope, tree, numbers)?;
+        let field = self.part(last, &ty, &scope)?;
+        numbers.push(field.number());
+        if field.label() == Label::LABEL_REPEATED {
+            numbers.push(index(tree.count(field.number())));
+        } else if tree.count(field.number()) > 0 {
+            let name = shown(&written.name);
+            return Err(Refused::name(format!("option {name:?} is set twice")));
+        }
+        let is_map_entry = ty.name == "google.protobuf.MessageOptions"
+            && field.field.name() == "map_entry"
+            && !field.has_extendee();
+        if is_map_entry {
+            return Err(Refused::name("map_entry is set")
+                .label("only the compiler sets this option")
+                .help("leave it out; a field map<KEY, VALUE> makes such a message by itself"));
+        }
+        self.set(written, field, tree)
+    }
+
+    /// Follows the parts of an option's name before its last one, each of which is a message within
+    /// the one before. Returns the type of the innermost, and its tree.
+    fn enter<'t>(
+        &self,
+        parts: &[Part],
+        mut ty: MessageType<'a>,
+        scope: &str,
+        mut tree: &'t mut Tree,
+        numbers: &mut Vec<i32>,
+    ) -> Result<(MessageType<'a>, &'t mut Tree), Refused> {
+        for (i, part) in parts.iter().enumerate() {
+            let field = self.part(part, &ty, scope)?;
             numbers.push(field.number());
-            let name = || shown(&written.name[..=i]);
+            let name = || shown(&parts[..=i]);
             if !is_message(&field) {
-                return Err(refuse(format!(
+                return Err(Refused::name(format!(
                     "option {:?} is no message: nothing can be set within it",
                     name()
                 )));
@@ -221,60 +265,41 @@ impl<'a> Reader<'a> {
                     "option {:?} is a repeated message: nothing can be set within it",
                     name()
                 );
-                return Err(
-                    refuse(text).into_help(format!("write {} = {{ … }}, once for each", name()))
-                );
+                let help = format!("write {} = {{ … }}, once for each", name());
+                return Err(Refused::name(text).help(help));
             }
-            ty = self
-                .message(field.type_name())
-                .ok_or_else(|| refuse("its type is not defined"))?;
+            ty = self.type_of(&field)?;
             let taken = || {
-                refuse(format!(
+                Refused::name(format!(
                     "option {:?} shares its number with another",
                     name()
                 ))
             };
             tree = tree.within(&field).ok_or_else(taken)?;
         }
-        let field = self.part(last, &ty, &scope)?;
-        numbers.push(field.number());
-        let name = shown(&written.name);
-        if field.label() == Label::LABEL_REPEATED {
-            let earlier = tree.count(field.number());
-            numbers.push(super::index(earlier));
-        } else if tree.count(field.number()) > 0 {
-            return Err(refuse(format!("option {name:?} is set twice")));
-        }
-        let is_map_entry = ty.name == "google.protobuf.MessageOptions"
-            && field.field.name() == "map_entry"
-            && !field.has_extendee();
-        if is_map_entry {
-            return Err(refuse("map_entry is set")
-                .into_label("only the compiler sets this option")
-                .into_help(
-                    "leave it out; a field map<KEY, VALUE> makes such a message by itself",
-                ));
-        }
+        Ok((ty, tree))
+    }
+
+    /// Adds an option's value to the tree of the message that has `field`.
+    fn set(&self, written: &Written, field: Settable<'a>, tree: &mut Tree) -> Result<(), Refused> {
+        let name = || shown(&written.name);
         match (&written.value, is_message(&field)) {
             (Value::Aggregate(entries), true) => {
-                let ty = self
-                    .message(field.type_name())
-                    .ok_or_else(|| refuse("its type is not defined"))?;
-                let value = self.aggregate(entries, &ty)?;
+                let value = self.aggregate(entries, &self.type_of(&field)?)?;
                 tree.push_message(&field, value);
                 Ok(())
             }
-            (_, true) => Err(
-                refuse(format!("option {name:?} is a message")).into_help(format!(
+            (_, true) => {
+                let name = name();
+                let refused = Refused::name(format!("option {name:?} is a message"));
+                Err(refused.help(format!(
                     "write {name} = {{ FIELD: VALUE … }}, or {name}.FIELD = VALUE"
-                )),
-            ),
+                )))
+            }
             (value, false) => {
                 let node = self.scalar(value, &field).map_err(|text| {
-                    (
-                        Box::new(Diagnostic::error(format!("option {name:?} expects {text}"))),
-                        true,
-                    )
+                    let text = format!("option {:?} expects {text}", name());
+                    Refused::value(Diagnostic::error(text))
                 })?;
                 tree.push_scalar(&field, node);
                 Ok(())
@@ -283,52 +308,73 @@ impl<'a> Reader<'a> {
     }
 
     /// The field that one part of an option's name means.
-    fn part(&self, part: &Part, ty: &Type_<'a>, scope: &str) -> Result<Settable<'a>, Refused> {
+    fn part(
+        &self,
+        part: &Part,
+        ty: &MessageType<'a>,
+        scope: &str,
+    ) -> Result<Settable<'a>, Refused> {
         if !part.is_extension {
             return self.field(ty, &part.name).ok_or_else(|| {
-                let fault = refuse(format!("there is no option {:?}", part.name));
-                let fields = ty.descriptor.field.iter();
-                let names = fields.map(|f| f.name()).inspect(|_| deadline::step());
-                match gateway_diagnostic::did_you_mean(&part.name, names) {
-                    Some(name) => fault.into_help(format!("did you mean {name:?}?")),
-                    None => {
-                        fault.into_help("options of your own are named in brackets: (my.option)")
-                    }
+                let refused = Refused::name(format!("there is no option {:?}", part.name));
+                match self.near_field(&part.name, ty) {
+                    Some(name) => refused.help(format!("did you mean {name:?}?")),
+                    None => refused.help("options of your own are named in brackets: (my.option)"),
                 }
             });
         }
-        match self
-            .linker
-            .symbols()
-            .look_up(self.view, &part.name, scope, false)
-        {
-            Lookup::Found(full, symbol) if symbol.kind == Kind::Extension => {
-                let extension = self.settable(self.linker.file(symbol.file), &symbol.path);
+        match self.look_up(&part.name, scope)? {
+            Lookup::Found(full, symbol) if symbol.kind == SymbolKind::Extension => {
+                let extension = self.settable(self.files.file(symbol.file), &symbol.path);
                 let extends = |f: &Settable| f.extendee().trim_start_matches('.') == ty.name;
                 extension.filter(extends).ok_or_else(|| {
                     let of = extension
                         .as_ref()
                         .map_or("", |f| f.field.extendee())
                         .trim_start_matches('.');
-                    refuse(format!("{full} is no option here"))
-                        .into_label(format!("extends {of}, expected {}", ty.name))
+                    Refused::name(format!("{full} is no option here"))
+                        .label(format!("extends {of}, expected {}", ty.name))
                 })
             }
             // A field of the options themselves, by its full name.
             Lookup::Found(full, symbol)
-                if symbol.kind == Kind::Field && within(&full) == Some(ty.name) =>
+                if symbol.kind == SymbolKind::Field && within(&full) == Some(ty.name) =>
             {
-                let field = self.settable(self.linker.file(symbol.file), &symbol.path);
-                field.ok_or_else(|| refuse(format!("{full} is not defined")))
+                let field = self.settable(self.files.file(symbol.file), &symbol.path);
+                field.ok_or_else(|| Refused::name(format!("{full} is not defined")))
             }
-            Lookup::Found(full, symbol) => Err(refuse(format!("{full} is {}", symbol.kind.name()))
-                .into_label("expected an extension")),
-            other => Err((Box::new(self.linker.not_found(&part.name, &other)), false)),
+            Lookup::Found(full, symbol) => {
+                let refused = Refused::name(format!("{full} is {}", symbol.kind.name()));
+                Err(refused.label("expected an extension"))
+            }
+            other => {
+                let fault = self.files.not_found(&part.name, &other);
+                Err(Refused::Fault(Box::new(fault), Spot::Name))
+            }
         }
     }
 
+    /// Returns what a name in an option stands for.
+    fn look_up(&self, name: &str, scope: &str) -> Result<Lookup<'a>, OutOfTime> {
+        let symbols = self.files.symbols();
+        symbols.look_up(self.view, name, scope, Sought::Anything, self.budget)
+    }
+
+    /// Returns the name of a field that may have been meant.
+    fn near_field(&self, name: &str, ty: &MessageType<'a>) -> Option<&'a str> {
+        let fields = ty.descriptor.field.iter();
+        let names = fields.map(|field| field.name());
+        did_you_mean(name, names.take_while(|_| self.budget.step().is_ok()))
+    }
+
+    /// Returns the type of a message field.
+    fn type_of(&self, field: &FieldDescriptorProto) -> Result<MessageType<'a>, Refused> {
+        let ty = self.message(field.type_name());
+        ty.ok_or_else(|| Refused::name("its type is not defined"))
+    }
+
     /// The field at a symbol's path.
-    fn settable(&self, linked: &'a Linked, path: &[i32]) -> Option<Settable<'a>> {
+    fn settable(&self, linked: &'a LinkedFile, path: &[i32]) -> Option<Settable<'a>> {
         let field = field_at(&linked.file, path)?;
         let features = *self.features.borrow_mut().entry(field).or_insert_with(|| {
             let outer = linked.features(&path[..path.len() - 2]);
@@ -341,35 +387,35 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether a field is a map, or within an entry of one.
-    fn is_of_map(&self, linked: &Linked, field: &FieldDescriptorProto, path: &[i32]) -> bool {
+    fn is_of_map(&self, linked: &LinkedFile, field: &FieldDescriptorProto, path: &[i32]) -> bool {
         let entry = message_at(&linked.file, &path[..path.len() - 2]);
         let is_entry = |message: Option<&DescriptorProto>| {
             message.is_some_and(|message| message.options.map_entry())
         };
         !field.has_extendee()
-            && (is_entry(entry) || is_entry(self.linker.message(field.type_name())))
+            && (is_entry(entry) || is_entry(self.files.message(field.type_name())))
     }
 
     /// A message by its full name.
-    fn message(&self, name: &str) -> Option<Type_<'a>> {
-        let (symbol, linked) = self.linker.get(name)?;
-        let descriptor = super::symbols::message_at(&linked.file, &symbol.path)
-            .filter(|_| symbol.kind == Kind::Message)?;
-        // The name must live as long as the linker, not as long as the question.
-        let name = self.linker.symbols().key(name.trim_start_matches('.'))?;
-        Some(Type_ { name, descriptor })
+    fn message(&self, name: &str) -> Option<MessageType<'a>> {
+        let (symbol, linked) = self.files.get(name)?;
+        let descriptor = message_at(&linked.file, &symbol.path)
+            .filter(|_| symbol.kind == SymbolKind::Message)?;
+        // The name must live as long as the files, not as long as the question.
+        let name = self.files.symbols().key(name.trim_start_matches('.'))?;
+        Some(MessageType { name, descriptor })
     }
 
     /// A field of a message by its name.
-    fn field(&self, ty: &Type_<'a>, name: &str) -> Option<Settable<'a>> {
-        let (symbol, linked) = self.linker.get(&format!("{}.{name}", ty.name))?;
+    fn field(&self, ty: &MessageType<'a>, name: &str) -> Option<Settable<'a>> {
+        let (symbol, linked) = self.files.get(&format!("{}.{name}", ty.name))?;
         self.settable(linked, &symbol.path)
-            .filter(|_| symbol.kind == Kind::Field)
+            .filter(|_| symbol.kind == SymbolKind::Field)
     }
 
     /// The full name of what an option is set on: names in the option are looked for from there.
     fn scope(&self, written: &Written) -> String {
-        let file = &self.linker.file(self.file).file;
+        let file = &self.files.file(self.file).file;
         let scope = full_name(file.package(), "x");
         match written.entity {
             Entity::File => scope,
@@ -394,23 +440,4 @@ fn shown(name: &[Part]) -> String {
         false => part.name.clone(),
     });
     parts.collect::<Vec<_>>().join(".")
-}
-
-fn refuse(message: impl Into<String>) -> Refused {
-    (Box::new(Diagnostic::error(message)), false)
-}
-
-trait Words {
-    fn into_help(self, help: impl Into<String>) -> Self;
-    fn into_label(self, label: impl Into<String>) -> Self;
-}
-
-impl Words for Refused {
-    fn into_help(self, help: impl Into<String>) -> Self {
-        (Box::new(self.0.help(help)), self.1)
-    }
-
-    fn into_label(self, label: impl Into<String>) -> Self {
-        (Box::new(self.0.label(label)), self.1)
-    }
 }

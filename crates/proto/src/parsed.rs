@@ -60,13 +60,6 @@ pub(super) struct Parsed {
     pub json_names: HashSet<Vec<i32>>,
 }
 
-impl Parsed {
-    /// All names that it imports.
-    pub fn imports(&self) -> impl Iterator<Item = &String> {
-        self.file.dependency.iter().chain(&self.option_imports)
-    }
-}
-
 /// What a message or enum says of who may use it; numbers of google.protobuf.SymbolVisibility.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Visibility {

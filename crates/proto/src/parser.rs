@@ -22,9 +22,11 @@ use std::ops::Range;
 use protobuf::descriptor::FileDescriptorProto;
 use protobuf::descriptor::source_code_info::Location;
 
-use super::fault::Fault;
-use super::lexer::{Kind, Token, tokens};
+use super::budget::{Budget, OutOfTime};
+use super::fault::TextFault;
+use super::lexer::{Lexed, Token, TokenKind, tokens};
 use super::parsed::{Edition, Entity, Parsed, Written};
+use super::path::index;
 pub(super) use field::{SCALARS, camel_case, scalar};
 
 /// The largest field number: what fits a tag beside the wire type.
@@ -33,15 +35,39 @@ pub(super) const MAX_FIELD_NUMBER: i32 = (1 << 29) - 1;
 /// How deep messages may nest, as protoc has it.
 const MAX_MESSAGE_DEPTH: usize = 32;
 
-type Parse<T> = Result<T, Box<Fault>>;
+type Parse<T> = Result<T, Box<TextFault>>;
 
-/// Parses `text`, which others import as `name`; or everything that is wrong with it, up to a bound.
-pub(super) fn parse(name: &str, text: &str) -> Result<Parsed, Vec<Fault>> {
-    let (tokens, bad) = tokens(text);
+/// What keeps a text from being parsed.
+#[derive(Debug)]
+pub(super) enum ParseError {
+    /// Everything that is wrong with the text, up to a bound.
+    Faults(Vec<TextFault>),
+    OutOfTime,
+}
+
+impl From<OutOfTime> for ParseError {
+    fn from(OutOfTime: OutOfTime) -> Self {
+        ParseError::OutOfTime
+    }
+}
+
+/// Parses `text`, which others import as `name`.
+pub(super) fn parse(name: &str, text: &str, budget: &Budget) -> Result<Parsed, ParseError> {
+    parse_tokens(name, text, tokens(text, budget)?, budget)
+}
+
+/// Parses the tokens of `text`.
+pub(super) fn parse_tokens(
+    name: &str,
+    text: &str,
+    lexed: Lexed,
+    budget: &Budget,
+) -> Result<Parsed, ParseError> {
     let mut parser = Parser {
         text,
-        tokens,
-        bad,
+        tokens: lexed.tokens,
+        bad: lexed.faults,
+        budget,
         faults: Vec::new(),
         unlabelled: false,
         at: 0,
@@ -62,8 +88,10 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Parsed, Vec<Fault>> {
     parser.parsed.file.set_name(name.to_owned());
     // It stops early only where a fault says why.
     let _ = parser.file();
+    // A parser that is out of time goes to the end of the tokens: its faults mean nothing then.
+    budget.held()?;
     if !parser.faults.is_empty() {
-        return Err(parser.faults);
+        return Err(ParseError::Faults(parser.faults));
     }
     let lines = Lines::of(text);
     let info = parser.parsed.file.source_code_info.mut_or_insert_default();
@@ -103,9 +131,10 @@ struct Parser<'a> {
     text: &'a str,
     tokens: Vec<Token>,
     /// What is wrong with the bad ones.
-    bad: Vec<Fault>,
+    bad: Vec<TextFault>,
+    budget: &'a Budget,
     /// What was found to be wrong.
-    faults: Vec<Fault>,
+    faults: Vec<TextFault>,
     /// A field without a label was told, in a file that doesn't say its syntax.
     unlabelled: bool,
     at: usize,
@@ -137,7 +166,7 @@ impl Parser<'_> {
         parse: impl FnOnce(&mut Self) -> Parse<T>,
     ) -> Parse<T> {
         let from = self.token();
-        self.path.extend([field, super::index(which)]);
+        self.path.extend([field, index(which)]);
         let made = parse(self);
         if made.is_ok() {
             self.locate(&[], self.since(from));

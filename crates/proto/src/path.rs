@@ -1,7 +1,5 @@
 //! Field numbers of descriptor.proto: SourceCodeInfo's paths are made of them.
 
-use super::index;
-
 pub(super) const NAME: i32 = 1;
 pub(super) const FILE_PACKAGE: i32 = 2;
 pub(super) const FILE_DEPENDENCY: i32 = 3;
@@ -45,6 +43,11 @@ pub(super) const METHOD_OUTPUT: i32 = 3;
 pub(super) const OPTION_JAVA_CHECK: i32 = 27;
 pub(super) const OPTION_PACKED: i32 = 2;
 pub(super) const OPTION_LAZY: i32 = 5;
+
+/// Returns an index as SourceCodeInfo writes it.
+pub(super) fn index(at: usize) -> i32 {
+    i32::try_from(at).unwrap_or(i32::MAX)
+}
 
 /// The path of a descriptor's part: `field` of `at`, and which of them if it is repeated.
 pub(super) fn below(at: &[i32], field: i32, which: impl Into<Option<usize>>) -> Vec<i32> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use protobuf::descriptor::FileDescriptorProto;
 
-use super::{Compiler, deadline};
+use super::budget::Budget;
+use super::compiler::Compiler;
 use gateway_diagnostic::{Place, SourceFile};
 
 /// protoc counts a tab as going on to the next multiple of this.
@@ -23,11 +24,13 @@ pub(super) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    /// Those of `file`, which `compiler` made of `source`.
+    /// Returns the places in `file`, which `compiler` made of `source`. They are not whole once
+    /// `budget` is spent.
     pub(super) fn of(
         file: &'a FileDescriptorProto,
         source: &'a Arc<SourceFile>,
         compiler: Compiler,
+        budget: &Budget,
     ) -> Self {
         let locations = &file.source_code_info.location;
         let starts = source.text.match_indices('\n').map(|(at, _)| at + 1);
@@ -37,7 +40,7 @@ impl<'a> Places<'a> {
             lines: std::iter::once(0).chain(starts).collect(),
             spans: locations
                 .iter()
-                .inspect(|_| deadline::step())
+                .take_while(|_| budget.step().is_ok())
                 .map(|l| (&l.path[..], &l.span[..]))
                 .collect(),
         }

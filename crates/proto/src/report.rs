@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use protobuf::descriptor::FileDescriptorProto;
 
+use super::budget::{Budget, OutOfTime};
+use super::compiler::Compiler;
+use super::path;
 use super::places::Places;
-use super::{Compiler, path};
 use gateway_diagnostic::{Diagnostic, Place, Severity, SourceFile};
 
 /// Faults that are told of one file. More help nobody, and each takes time to find its place.
@@ -17,20 +19,33 @@ pub(super) const MAX_FAULTS: usize = 20;
 pub(super) struct Report<'a> {
     file: &'a FileDescriptorProto,
     source: &'a Arc<SourceFile>,
+    budget: &'a Budget,
     places: OnceCell<Places<'a>>,
     faults: Vec<Diagnostic>,
 }
 
 impl<'a> Report<'a> {
-    pub fn of(file: &'a FileDescriptorProto, source: &'a Arc<SourceFile>) -> Self {
+    /// Returns an empty report of a file that is worked on within `budget`.
+    pub fn of(
+        file: &'a FileDescriptorProto,
+        source: &'a Arc<SourceFile>,
+        budget: &'a Budget,
+    ) -> Self {
         Self {
             file,
             source,
+            budget,
             places: OnceCell::new(),
             faults: Vec::new(),
         }
     }
 
+    /// Returns the time that the work on the file may take.
+    pub fn budget(&self) -> &'a Budget {
+        self.budget
+    }
+
+    /// Returns whether there is an error.
     pub fn has_faults(&self) -> bool {
         self.faults
             .iter()
@@ -42,9 +57,10 @@ impl<'a> Report<'a> {
         self.faults.len() >= MAX_FAULTS
     }
 
-    /// All of them, warnings included.
-    pub fn into_diagnostics(self) -> Vec<Diagnostic> {
-        self.faults
+    /// Returns all faults, warnings included. An error if the time was over before all were found.
+    pub fn into_diagnostics(self) -> Result<Vec<Diagnostic>, OutOfTime> {
+        self.budget.held()?;
+        Ok(self.faults)
     }
 
     /// Adds what `fault` makes, unless there is enough.
@@ -72,7 +88,7 @@ impl<'a> Report<'a> {
 
     /// The place of the descriptor at `path`, or of what it is in.
     pub fn place(&self, path: &[i32]) -> Place {
-        let places = || Places::of(self.file, self.source, Compiler::Builtin);
+        let places = || Places::of(self.file, self.source, Compiler::Builtin, self.budget);
         self.places.get_or_init(places).at(path)
     }
 

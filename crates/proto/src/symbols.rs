@@ -4,14 +4,16 @@
 //! sees: itself, its imports, and what those import publicly. Nothing here judges a file beyond
 //! names that are defined twice.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use protobuf::descriptor::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
 };
 
+use super::budget::{Budget, OutOfTime};
+use super::path::{self, index};
 use super::report::MAX_FAULTS;
-use super::{deadline, full_name, path};
 
 /// The longest full name, as protoc has it.
 pub(super) const MAX_NAME: usize = u16::MAX as usize;
@@ -23,7 +25,7 @@ const MAX_NAMES: usize = 256 << 20;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SymbolKind {
     Package,
     Message,
     Field,
@@ -35,32 +37,32 @@ pub(super) enum Kind {
     Method,
 }
 
-impl Kind {
+impl SymbolKind {
     /// Whether names can be inside.
     fn is_scope(self) -> bool {
         matches!(
             self,
-            Kind::Package | Kind::Message | Kind::Enum | Kind::Service
+            SymbolKind::Package | SymbolKind::Message | SymbolKind::Enum | SymbolKind::Service
         )
     }
 
     /// Whether a field can be of it.
     pub fn is_type(self) -> bool {
-        matches!(self, Kind::Message | Kind::Enum)
+        matches!(self, SymbolKind::Message | SymbolKind::Enum)
     }
 
     /// As people call it.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Package => "a package",
-            Kind::Message => "a message",
-            Kind::Field => "a field",
-            Kind::Extension => "an extension",
-            Kind::Oneof => "a oneof",
-            Kind::Enum => "an enum",
-            Kind::EnumValue => "an enum value",
-            Kind::Service => "a service",
-            Kind::Method => "a method",
+            SymbolKind::Package => "a package",
+            SymbolKind::Message => "a message",
+            SymbolKind::Field => "a field",
+            SymbolKind::Extension => "an extension",
+            SymbolKind::Oneof => "a oneof",
+            SymbolKind::Enum => "an enum",
+            SymbolKind::EnumValue => "an enum value",
+            SymbolKind::Service => "a service",
+            SymbolKind::Method => "a method",
         }
     }
 }
@@ -68,7 +70,7 @@ impl Kind {
 /// Where a name is defined.
 #[derive(Clone, Debug)]
 pub(super) struct Symbol {
-    pub kind: Kind,
+    pub kind: SymbolKind,
     /// Index of the file; of a package, of the first.
     pub file: usize,
     /// Path of the descriptor in its file.
@@ -112,6 +114,14 @@ impl View {
     }
 }
 
+/// What a look-up is to find.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sought {
+    Anything,
+    /// A message or an enum: whatever else has the name is passed over.
+    Type,
+}
+
 /// What became of a look-up.
 pub(super) enum Lookup<'a> {
     Found(String, &'a Symbol),
@@ -128,11 +138,17 @@ impl Symbols {
         self.bytes > MAX_NAMES
     }
 
-    /// Adds a file's names: the clashes, and the first name that isn't taken.
-    pub fn add(&mut self, at: usize, file: &FileDescriptorProto) -> (Vec<Clash>, Option<Unfit>) {
+    /// Adds a file's names. Returns the clashes, and the first name that does not fit.
+    pub fn add(
+        &mut self,
+        at: usize,
+        file: &FileDescriptorProto,
+        budget: &Budget,
+    ) -> Result<(Vec<Clash>, Option<Unfit>), OutOfTime> {
         let mut adder = Adder {
             symbols: self,
             file: at,
+            budget,
             clashes: Vec::new(),
             unfit: None,
         };
@@ -143,29 +159,29 @@ impl Symbols {
         {
             adder.add_as(
                 package[..end].to_owned(),
-                Kind::Package,
+                SymbolKind::Package,
                 vec![path::FILE_PACKAGE],
-            );
+            )?;
         }
         for (i, message) in file.message_type.iter().enumerate() {
-            adder.message(message, package, &[path::FILE_MESSAGE, super::index(i)]);
+            adder.message(message, package, &[path::FILE_MESSAGE, index(i)])?;
         }
         for (i, one) in file.enum_type.iter().enumerate() {
-            adder.enumeration(one, package, &[path::FILE_ENUM, super::index(i)]);
+            adder.enumeration(one, package, &[path::FILE_ENUM, index(i)])?;
         }
-        adder.extensions(&file.extension, package, &[], path::FILE_EXTENSION);
+        adder.extensions(&file.extension, package, &[], path::FILE_EXTENSION)?;
         for (i, service) in file.service.iter().enumerate() {
-            let at = [path::FILE_SERVICE, super::index(i)];
+            let at = [path::FILE_SERVICE, index(i)];
             let name = full_name(package, service.name());
             for (i, method) in service.method.iter().enumerate() {
                 let path = path::below(&at, path::SERVICE_METHOD, i);
-                adder.add_as(full_name(&name, method.name()), Kind::Method, path);
+                adder.add_as(full_name(&name, method.name()), SymbolKind::Method, path)?;
             }
-            adder.add_as(name, Kind::Service, at.to_vec());
+            adder.add_as(name, SymbolKind::Service, at.to_vec())?;
         }
         let Adder { clashes, unfit, .. } = adder;
         self.packages.push(package.to_owned());
-        (clashes, unfit)
+        Ok((clashes, unfit))
     }
 
     /// What a file sees: `files` are indices of those that were added.
@@ -212,48 +228,55 @@ impl Symbols {
     fn seen(&self, view: &View, name: &str) -> Option<&Symbol> {
         let symbol = self.by_name.get(name)?;
         let seen = match symbol.kind {
-            Kind::Package => view.packages.contains(name),
+            SymbolKind::Package => view.packages.contains(name),
             _ => view.sees(symbol.file),
         };
         seen.then_some(symbol)
     }
 
-    /// What `name` means within the descriptor `within` (a full name); only types, if so asked.
-    pub fn look_up(&self, view: &View, name: &str, within: &str, only_types: bool) -> Lookup<'_> {
+    /// Returns what `name` means within the descriptor `within` (a full name).
+    pub fn look_up(
+        &self,
+        view: &View,
+        name: &str,
+        within: &str,
+        sought: Sought,
+        budget: &Budget,
+    ) -> Result<Lookup<'_>, OutOfTime> {
         if let Some(absolute) = name.strip_prefix('.') {
-            return match self.seen(view, absolute) {
+            return Ok(match self.seen(view, absolute) {
                 Some(symbol) => Lookup::Found(absolute.to_owned(), symbol),
                 None => self.not_found(absolute, None),
-            };
+            });
         }
         let first_len = name.find('.').unwrap_or(name.len());
         let mut scope = within;
         while let Some(dot) = scope.rfind('.') {
             scope = &scope[..dot];
-            deadline::step();
+            budget.step()?;
             let first = format!("{scope}.{}", &name[..first_len]);
             let Some(symbol) = self.seen(view, &first) else {
                 continue;
             };
             if first_len == name.len() {
-                if !only_types || symbol.kind.is_type() {
-                    return Lookup::Found(first, symbol);
+                if sought == Sought::Anything || symbol.kind.is_type() {
+                    return Ok(Lookup::Found(first, symbol));
                 }
             } else if symbol.kind.is_scope() {
                 let whole = format!("{scope}.{name}");
-                return match self.seen(view, &whole) {
+                return Ok(match self.seen(view, &whole) {
                     Some(symbol) => Lookup::Found(whole, symbol),
                     None => match self.not_found(&whole, None) {
                         Lookup::Missing => Lookup::Shadowed(first),
                         other => other,
                     },
-                };
+                });
             }
         }
-        match self.seen(view, name) {
+        Ok(match self.seen(view, name) {
             Some(symbol) => Lookup::Found(name.to_owned(), symbol),
             None => self.not_found(name, Some(within)),
-        }
+        })
     }
 
     fn not_found(&self, name: &str, within: Option<&str>) -> Lookup<'_> {
@@ -264,13 +287,13 @@ impl Symbols {
             if let Some(symbol) = self
                 .by_name
                 .get(&full)
-                .filter(|s| s.kind.is_type() || s.kind == Kind::Extension)
+                .filter(|s| s.kind.is_type() || s.kind == SymbolKind::Extension)
             {
                 return Lookup::NotImported(full, symbol);
             }
         }
         match self.by_name.get(name) {
-            Some(symbol) if symbol.kind != Kind::Package => {
+            Some(symbol) if symbol.kind != SymbolKind::Package => {
                 Lookup::NotImported(name.to_owned(), symbol)
             }
             _ => Lookup::Missing,
@@ -280,15 +303,15 @@ impl Symbols {
 
 struct Adder<'a> {
     symbols: &'a mut Symbols,
+    budget: &'a Budget,
     file: usize,
     clashes: Vec<Clash>,
     unfit: Option<Unfit>,
 }
 
 impl Adder<'_> {
-    fn add_as(&mut self, name: String, kind: Kind, path: Vec<i32>) {
-        use std::collections::hash_map::Entry;
-        deadline::step();
+    fn add_as(&mut self, name: String, kind: SymbolKind, path: Vec<i32>) -> Result<(), OutOfTime> {
+        self.budget.step()?;
         self.symbols.bytes += name.len();
         if name.len() > MAX_NAME || self.symbols.is_full() {
             let why = match name.len() > MAX_NAME {
@@ -299,7 +322,7 @@ impl Adder<'_> {
                 ),
             };
             self.unfit.get_or_insert(Unfit { why, path });
-            return;
+            return Ok(());
         }
         match self.symbols.by_name.entry(name) {
             Entry::Vacant(vacant) => {
@@ -310,7 +333,8 @@ impl Adder<'_> {
                 });
             }
             Entry::Occupied(first) => {
-                let both_packages = kind == Kind::Package && first.get().kind == Kind::Package;
+                let both_packages =
+                    kind == SymbolKind::Package && first.get().kind == SymbolKind::Package;
                 // More aren't told.
                 if !both_packages && self.clashes.len() < MAX_FAULTS {
                     let (name, first) = (first.key().clone(), first.get().clone());
@@ -318,48 +342,80 @@ impl Adder<'_> {
                 }
             }
         }
+        Ok(())
     }
 
-    fn message(&mut self, message: &DescriptorProto, scope: &str, at: &[i32]) {
+    fn message(
+        &mut self,
+        message: &DescriptorProto,
+        scope: &str,
+        at: &[i32],
+    ) -> Result<(), OutOfTime> {
         let name = full_name(scope, message.name());
-        self.add_as(name.clone(), Kind::Message, at.to_vec());
+        self.add_as(name.clone(), SymbolKind::Message, at.to_vec())?;
         for (i, field) in message.field.iter().enumerate() {
             self.add_as(
                 full_name(&name, field.name()),
-                Kind::Field,
+                SymbolKind::Field,
                 path::below(at, path::MESSAGE_FIELD, i),
-            );
+            )?;
         }
         for (i, oneof) in message.oneof_decl.iter().enumerate() {
             self.add_as(
                 full_name(&name, oneof.name()),
-                Kind::Oneof,
+                SymbolKind::Oneof,
                 path::below(at, path::MESSAGE_ONEOF, i),
-            );
+            )?;
         }
         for (i, nested) in message.nested_type.iter().enumerate() {
-            self.message(nested, &name, &path::below(at, path::MESSAGE_MESSAGE, i));
+            self.message(nested, &name, &path::below(at, path::MESSAGE_MESSAGE, i))?;
         }
         for (i, one) in message.enum_type.iter().enumerate() {
-            self.enumeration(one, &name, &path::below(at, path::MESSAGE_ENUM, i));
+            self.enumeration(one, &name, &path::below(at, path::MESSAGE_ENUM, i))?;
         }
-        self.extensions(&message.extension, &name, at, path::MESSAGE_EXTENSION);
+        self.extensions(&message.extension, &name, at, path::MESSAGE_EXTENSION)
     }
 
-    fn enumeration(&mut self, one: &EnumDescriptorProto, scope: &str, at: &[i32]) {
-        self.add_as(full_name(scope, one.name()), Kind::Enum, at.to_vec());
+    fn enumeration(
+        &mut self,
+        one: &EnumDescriptorProto,
+        scope: &str,
+        at: &[i32],
+    ) -> Result<(), OutOfTime> {
+        self.add_as(full_name(scope, one.name()), SymbolKind::Enum, at.to_vec())?;
         for (i, value) in one.value.iter().enumerate() {
             // Values are siblings of their enum, as in C++.
             let path = path::below(at, path::ENUM_VALUE, i);
-            self.add_as(full_name(scope, value.name()), Kind::EnumValue, path);
+            self.add_as(full_name(scope, value.name()), SymbolKind::EnumValue, path)?;
         }
+        Ok(())
     }
 
-    fn extensions(&mut self, all: &[FieldDescriptorProto], scope: &str, at: &[i32], field: i32) {
+    fn extensions(
+        &mut self,
+        all: &[FieldDescriptorProto],
+        scope: &str,
+        at: &[i32],
+        field: i32,
+    ) -> Result<(), OutOfTime> {
         for (i, extension) in all.iter().enumerate() {
             let path = path::below(at, field, i);
-            self.add_as(full_name(scope, extension.name()), Kind::Extension, path);
+            self.add_as(
+                full_name(scope, extension.name()),
+                SymbolKind::Extension,
+                path,
+            )?;
         }
+        Ok(())
+    }
+}
+
+/// Returns a name inside a package or message; either may be nameless.
+pub(super) fn full_name(scope: &str, name: &str) -> String {
+    if scope.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{scope}.{name}")
     }
 }
 

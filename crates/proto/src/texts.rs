@@ -6,9 +6,45 @@ use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::cache::Cache;
+use super::compiler::Compiler;
+use super::descriptors::Descriptors;
 use super::sources::Sources;
-use super::{Compiled, Compiler, Descriptors, Outlined, builtin, on_a_large_stack, protoc};
-use gateway_diagnostic::Diagnostics;
+use super::stack::on_a_large_stack;
+use super::{builtin, protoc};
+use gateway_diagnostic::{Diagnostics, SourceFile};
+
+/// Reads and compiles every .proto file below `roots`, which are existing directories: [`Texts::read`],
+/// then [`Texts::compile`] without a cache. None if there are errors, all of which are in `found`.
+pub fn compile(
+    roots: &[PathBuf],
+    compiler: Compiler,
+    found: &mut Diagnostics,
+) -> Option<Descriptors> {
+    Texts::read(roots, compiler).compile(&mut Cache::default(), found)
+}
+
+/// What came of the files.
+#[derive(Debug)]
+pub enum Compiled {
+    /// All files.
+    Whole(Descriptors),
+    /// The files without a fault that need none with one; and the texts of the others.
+    Part(Descriptors, Vec<Arc<SourceFile>>),
+    /// Nothing that anything can be told from.
+    Nothing,
+}
+
+/// A file as far as its text alone tells: it may not compile.
+#[derive(Debug)]
+pub struct Outlined {
+    /// The name by which others import it.
+    pub name: String,
+    /// Its text.
+    pub source: Arc<SourceFile>,
+    /// The names that it imports.
+    pub imports: Vec<String>,
+}
 
 /// Every .proto file below the import paths, and what they import, as they were when they were read.
 #[derive(Debug)]
@@ -35,20 +71,20 @@ impl Texts {
         }
     }
 
-    /// Compiles them. None: `found` says why.
-    pub fn compile(&self, found: &mut Diagnostics) -> Option<Descriptors> {
-        match self.compile_each(found) {
+    /// Compiles the files. None if there are errors, all of which are in `found`.
+    pub fn compile(&self, cache: &mut Cache, found: &mut Diagnostics) -> Option<Descriptors> {
+        match self.compile_each(cache, found) {
             Compiled::Whole(descriptors) => Some(descriptors),
             Compiled::Part(..) | Compiled::Nothing => None,
         }
     }
 
-    /// The same, with what there is of files that don't all compile, so that more can be told of them. Only the
-    /// built-in front end knows.
-    pub fn compile_each(&self, found: &mut Diagnostics) -> Compiled {
+    /// Compiles the files as [`Self::compile`] does, and returns those without a fault even if others
+    /// have some. Only the built-in front end can.
+    pub fn compile_each(&self, cache: &mut Cache, found: &mut Diagnostics) -> Compiled {
         let (sources, mut here) = (&self.sources, self.found.clone());
         let files = on_a_large_stack(&mut here, |found| match self.compiler {
-            Compiler::Builtin => builtin::compile(sources, found),
+            Compiler::Builtin => builtin::compile(sources, cache, found),
             Compiler::Protoc => protoc::compile(sources, found),
         });
         let sound = !here.has_errors();
@@ -68,13 +104,15 @@ impl Texts {
         let mut others = Vec::new();
         texts.retain(|name, text| {
             let is_sound = names.contains(name.as_str());
-            others.extend((!is_sound).then(|| Arc::clone(text)));
+            if !is_sound {
+                others.push(Arc::clone(text));
+            }
             is_sound
         });
         Compiled::Part(Descriptors::new(files, texts, self.compiler), others)
     }
 
-    /// What can be told of each file when they don't compile.
+    /// Returns what can be told of each file when they don't compile.
     pub fn outlines(&self) -> Vec<Outlined> {
         let outlined = self.sources.iter().map(|(name, source)| Outlined {
             name: name.to_owned(),

@@ -25,25 +25,25 @@ use protobuf::descriptor::{DescriptorProto, EnumDescriptorProto, FileDescriptorP
 use protobuf::well_known_types::empty::Empty;
 use protobuf::{Message, UnknownValueRef};
 
-use super::linker::Linker;
+use super::budget::{Budget, OutOfTime};
+use super::linked::LinkedFiles;
 use super::parsed::{Edition, Parsed};
+use super::path::{self, below, index};
 use super::report::Report;
-use super::symbols::{Kind, View, enum_at};
-use super::{deadline, index, path};
+use super::symbols::{SymbolKind, View, enum_at, full_name};
 use crate::features::{Features, place};
-use path::below;
 
 /// Checks the file at `at`, whose types and options are known.
 pub(super) fn verify(
-    linker: &Linker,
+    files: &LinkedFiles,
     at: usize,
     parsed: &Parsed,
     options_view: &View,
     report: &mut Report,
-) {
-    let linked = linker.file(at);
+) -> Result<(), OutOfTime> {
+    let linked = files.file(at);
     let mut check = Check {
-        linker,
+        files,
         index: at,
         file: &linked.file,
         edition: linked.edition,
@@ -53,14 +53,15 @@ pub(super) fn verify(
         enums: RefCell::default(),
         declarations: HashMap::new(),
         visibilities: HashMap::new(),
+        budget: report.budget(),
         report,
     };
-    check.file();
+    check.file()
 }
 
 /// One file's check.
 struct Check<'a, 'b, 'c> {
-    linker: &'a Linker,
+    files: &'a LinkedFiles,
     index: usize,
     file: &'a FileDescriptorProto,
     edition: Edition,
@@ -74,18 +75,19 @@ struct Check<'a, 'b, 'c> {
     declarations: HashMap<*const ExtensionRange, HashMap<i32, Empty>>,
     /// The default_symbol_visibility of files whose types are used.
     visibilities: HashMap<usize, Option<u64>>,
+    budget: &'b Budget,
     report: &'c mut Report<'b>,
 }
 
 impl<'a> Check<'a, '_, '_> {
-    fn file(&mut self) {
+    fn file(&mut self) -> Result<(), OutOfTime> {
         let file = self.file;
         let features = Features::of_file(file);
         self.imports();
-        self.written_options();
+        self.written_options()?;
         self.file_style(features);
         for (at, extension) in file.extension.iter().enumerate() {
-            self.extension(extension, features, &[path::FILE_EXTENSION, index(at)]);
+            self.extension(extension, features, &[path::FILE_EXTENSION, index(at)])?;
         }
         for (at, message) in file.message_type.iter().enumerate() {
             self.message(
@@ -93,7 +95,7 @@ impl<'a> Check<'a, '_, '_> {
                 file.package(),
                 features,
                 &[path::FILE_MESSAGE, index(at)],
-            );
+            )?;
         }
         for (at, one) in file.enum_type.iter().enumerate() {
             self.enumeration(one, features, &[path::FILE_ENUM, index(at)]);
@@ -101,7 +103,7 @@ impl<'a> Check<'a, '_, '_> {
         for (at, service) in file.service.iter().enumerate() {
             self.service_style(service, features, &[path::FILE_SERVICE, index(at)]);
         }
-        self.visibility();
+        self.visibility()
     }
 
     /// None twice; and no file with the whole runtime may build on one without.
@@ -135,7 +137,7 @@ impl<'a> Check<'a, '_, '_> {
             return;
         }
         for (i, name) in self.file.dependency.iter().enumerate() {
-            let import = self.linker.named(name);
+            let import = self.files.named(name);
             if import.is_some_and(|linked| is_lite(&linked.file)) {
                 let text =
                     format!("{name:?} says optimize_for = LITE_RUNTIME, and this file doesn't");
@@ -146,10 +148,16 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    fn message(&mut self, message: &'a DescriptorProto, scope: &str, outer: Features, at: &[i32]) {
-        deadline::step();
+    fn message(
+        &mut self,
+        message: &'a DescriptorProto,
+        scope: &str,
+        outer: Features,
+        at: &[i32],
+    ) -> Result<(), OutOfTime> {
+        self.budget.step()?;
         let features = outer.within(message.options.as_ref(), place::MESSAGE);
-        let name = super::full_name(scope, message.name());
+        let name = full_name(scope, message.name());
         self.field_numbers(message, at);
         self.reserved_field_names(message, at);
         self.message_ranges(message, at);
@@ -166,10 +174,10 @@ impl<'a> Check<'a, '_, '_> {
                 Some(oneof) => features.within(oneof.options.as_ref(), place::ONEOF),
                 None => features,
             };
-            self.field(field, features, &below(at, path::MESSAGE_FIELD, i));
+            self.field(field, features, &below(at, path::MESSAGE_FIELD, i))?;
         }
         for (i, extension) in message.extension.iter().enumerate() {
-            self.extension(extension, features, &below(at, path::MESSAGE_EXTENSION, i));
+            self.extension(extension, features, &below(at, path::MESSAGE_EXTENSION, i))?;
         }
         for (i, e) in message.enum_type.iter().enumerate() {
             self.enumeration(e, features, &below(at, path::MESSAGE_ENUM, i));
@@ -181,15 +189,17 @@ impl<'a> Check<'a, '_, '_> {
                     &name,
                     features,
                     &below(at, path::MESSAGE_MESSAGE, i),
-                );
+                )?;
             }
         }
+        Ok(())
     }
 
     /// The enum of a field, and the features in force in it.
     fn enum_of(&self, type_name: &str) -> Option<(&'a EnumDescriptorProto, Features)> {
-        let (symbol, linked) = self.linker.get(type_name)?;
-        let one = enum_at(&linked.file, &symbol.path).filter(|_| symbol.kind == Kind::Enum)?;
+        let (symbol, linked) = self.files.get(type_name)?;
+        let one =
+            enum_at(&linked.file, &symbol.path).filter(|_| symbol.kind == SymbolKind::Enum)?;
         // By the enum's address: its options may be many.
         let features = *self.enums.borrow_mut().entry(one).or_insert_with(|| {
             let outer = linked.features(&symbol.path[..symbol.path.len() - 2]);

@@ -1,7 +1,7 @@
 //! What is done again, and when a run ends.
 
 use super::*;
-use crate::on_a_large_stack;
+use crate::stack::on_a_large_stack;
 
 /// What a run says of these files, with this limit.
 fn said(files: &[(&str, &str)], limit: Duration) -> (usize, String) {
@@ -11,7 +11,9 @@ fn said(files: &[(&str, &str)], limit: Duration) -> (usize, String) {
     }
     let mut found = Diagnostics::new();
     let sources = Sources::read(&[directory.path().to_path_buf()], &mut found);
-    let made = on_a_large_stack(&mut found, |found| compile_within(limit, &sources, found));
+    let made = on_a_large_stack(&mut found, |found| {
+        compile_within(limit, &sources, &mut Cache::default(), found)
+    });
     (made.unwrap().len(), found.render(false))
 }
 
@@ -91,29 +93,24 @@ fn linking_a_single_file_ends_at_the_limit() {
         format!("{lists} option (o) = {{ {} }};", many("o {} ")),
     ] {
         let text = format!("import \"google/protobuf/descriptor.proto\"; {text}");
-        let link = |end: Instant| {
+        let link = |budget: &Budget| {
             let mut linker = Linker::default();
             let descriptor = well_known::text(well_known::DESCRIPTOR).unwrap();
             for (name, text) in [(well_known::DESCRIPTOR, descriptor), ("a.proto", &text)] {
-                let parsed = parse(name, text).unwrap();
+                let parsed = parse(name, text, &Budget::unlimited()).unwrap();
                 let source = SourceFile::new(name, text);
-                let link = || linker.link(&parsed, &source);
-                let end = if name == "a.proto" { end } else { in_time() };
-                let faults = deadline::until(end, link)?;
+                let faults = match name {
+                    "a.proto" => linker.link(&parsed, &source, budget)?,
+                    _ => linker.link(&parsed, &source, &Budget::unlimited())?,
+                };
                 assert!(faults.is_empty(), "{faults:?}");
             }
-            Ok::<(), Box<dyn Any + Send>>(())
+            Ok(())
         };
-        assert!(link(in_time()).is_ok());
-        assert!(
-            link(Instant::now()).unwrap_err().is::<Late>(),
-            "{text:.200}"
-        );
+        assert_eq!(link(&Budget::until(Instant::now() + TIME_LIMIT)), Ok(()));
+        let over = Budget::until(Instant::now());
+        assert_eq!(link(&over), Err(OutOfTime), "{text:.200}");
     }
-}
-
-fn in_time() -> Instant {
-    Instant::now() + TIME_LIMIT
 }
 
 /// A thousand of these, `#` and `@` numbered.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use protobuf::descriptor::field_descriptor_proto::Label;
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
+use super::super::compiler::Compiler;
+use super::super::path::{self, index};
 use super::super::places::Places;
 use super::super::report::Report;
-use super::super::symbols::{Clash, Kind, message_at};
-use super::super::{Compiler, index, path, well_known};
+use super::super::symbols::{Clash, SymbolKind, message_at};
+use super::super::well_known;
 use super::Linker;
 use gateway_diagnostic::{Diagnostic, SourceFile};
 
@@ -42,9 +44,9 @@ impl Linker {
             Diagnostic::error(format!("{short:?} is defined twice")).at(report.place(&whole));
         let first_place = |file: &FileDescriptorProto, source: &Arc<SourceFile>| {
             let named = [&first.path[..], &[path::NAME]].concat();
-            Places::of(file, source, Compiler::Builtin).at(&named)
+            Places::of(file, source, Compiler::Builtin, report.budget()).at(&named)
         };
-        let value = matches!(first.kind, Kind::EnumValue);
+        let value = matches!(first.kind, SymbolKind::EnumValue);
         let fault = if first.file == at {
             fault.note(format!(
                 "first as {} at {}",
@@ -52,7 +54,7 @@ impl Linker {
                 report.place(&[&first.path[..], &[path::NAME]].concat())
             ))
         } else {
-            let other = &self.files[first.file];
+            let other = self.files.file(first.file);
             let note = match well_known::has(other.file.name()) {
                 true => format!("{} comes with the gateway", other.file.name()),
                 false => format!(
@@ -77,7 +79,7 @@ impl Linker {
 
     /// No number of a message may be extended twice, in all files.
     pub(super) fn extension_numbers(&mut self, at: usize, report: &mut Report) {
-        let linked = Arc::clone(&self.files[at]);
+        let linked = Arc::clone(self.files.file(at));
         let mut all = Vec::new();
         for (i, extension) in linked.file.extension.iter().enumerate() {
             all.push((extension, path::below(&[], path::FILE_EXTENSION, i)));
@@ -91,13 +93,16 @@ impl Linker {
                 self.extensions.insert(key, (at, own));
                 continue;
             };
-            let other = &self.files[*file];
+            let other = self.files.file(*file);
             let in_file = *file == at;
             report.push_with(|report| {
                 let number = [&own[..], &[path::FIELD_NUMBER]].concat();
                 let first = match in_file {
                     true => report.place(first),
-                    false => Places::of(&other.file, &other.source, Compiler::Builtin).at(first),
+                    false => {
+                        let (file, source) = (&other.file, &other.source);
+                        Places::of(file, source, Compiler::Builtin, report.budget()).at(first)
+                    }
                 };
                 let text = format!(
                     "extension number {} of {} is already used",

@@ -2,16 +2,17 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use protobuf::descriptor::field_descriptor_proto::Type;
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
+use super::super::budget::{Budget, OutOfTime};
+use super::super::linked::{LinkedFiles, not_imported};
 use super::super::parser::{SCALARS, scalar};
+use super::super::path::{self, index};
 use super::super::report::Report;
-use super::super::symbols::{Kind, Lookup, Symbols, View};
-use super::super::{full_name, index, path, well_known};
-use super::Linked;
+use super::super::symbols::{Lookup, Sought, SymbolKind, View, full_name};
+use super::super::well_known;
 use gateway_diagnostic::{Diagnostic, did_you_mean, did_you_mean_qualified};
 
 /// Types that a misspelt name is held against: more than the files of one gateway have, and few enough that twenty
@@ -20,19 +21,18 @@ const TYPES_MAX: usize = 10_000;
 
 /// Makes full names of all that `file` names types by.
 pub(super) fn types(
-    symbols: &Symbols,
+    files: &LinkedFiles,
     view: &View,
-    files: &[Arc<Linked>],
     file: &mut FileDescriptorProto,
     report: &mut Report,
-) {
+) -> Result<(), OutOfTime> {
     let names = Names {
-        symbols,
-        view,
         files,
+        view,
+        budget: report.budget(),
         types: OnceCell::new(),
     };
-    Resolver { names, report }.file(file);
+    Resolver { names, report }.file(file)
 }
 
 struct Resolver<'a, 'b> {
@@ -42,21 +42,21 @@ struct Resolver<'a, 'b> {
 
 /// What a file may name.
 struct Names<'a> {
-    symbols: &'a Symbols,
+    files: &'a LinkedFiles,
     view: &'a View,
-    files: &'a [Arc<Linked>],
+    budget: &'a Budget,
     /// The types that the file sees, once a name was misspelt; none if they are too many.
     types: OnceCell<Option<Vec<&'a str>>>,
 }
 
 impl Resolver<'_, '_> {
-    fn file(&mut self, file: &mut FileDescriptorProto) {
+    fn file(&mut self, file: &mut FileDescriptorProto) -> Result<(), OutOfTime> {
         let package = file.package().to_owned();
         for (i, message) in file.message_type.iter_mut().enumerate() {
-            self.message(message, &package, &[path::FILE_MESSAGE, index(i)]);
+            self.message(message, &package, &[path::FILE_MESSAGE, index(i)])?;
         }
         for (i, extension) in file.extension.iter_mut().enumerate() {
-            self.field(extension, &package, &[path::FILE_EXTENSION, index(i)]);
+            self.field(extension, &package, &[path::FILE_EXTENSION, index(i)])?;
         }
         for (i, service) in file.service.iter_mut().enumerate() {
             let name = full_name(&package, service.name());
@@ -75,16 +75,22 @@ impl Resolver<'_, '_> {
                 ] {
                     let place = path::below(&at, field, None);
                     if let Some((name, _)) =
-                        self.resolve(type_name, &scope, &place, Wanted::RpcMessage)
+                        self.resolve(type_name, &scope, &place, Wanted::RpcMessage)?
                     {
                         *type_name = name;
                     }
                 }
             }
         }
+        Ok(())
     }
 
-    fn message(&mut self, message: &mut DescriptorProto, scope: &str, at: &[i32]) {
+    fn message(
+        &mut self,
+        message: &mut DescriptorProto,
+        scope: &str,
+        at: &[i32],
+    ) -> Result<(), OutOfTime> {
         let name = full_name(scope, message.name());
         let is_map_entry = message.options.map_entry();
         for (i, field) in message.field.iter_mut().enumerate() {
@@ -93,7 +99,7 @@ impl Resolver<'_, '_> {
                 true => at.to_vec(),
                 false => path::below(at, path::MESSAGE_FIELD, i),
             };
-            self.field(field, &name, &own);
+            self.field(field, &name, &own)?;
         }
         let types = message
             .field
@@ -112,52 +118,60 @@ impl Resolver<'_, '_> {
                 ]
                 .concat();
             }
-            self.message(nested, &name, &own);
+            self.message(nested, &name, &own)?;
         }
         for (i, extension) in message.extension.iter_mut().enumerate() {
             let own = path::below(at, path::MESSAGE_EXTENSION, i);
-            self.field(extension, &name, &own);
+            self.field(extension, &name, &own)?;
         }
+        Ok(())
     }
 
-    fn field(&mut self, field: &mut FieldDescriptorProto, scope: &str, at: &[i32]) {
+    fn field(
+        &mut self,
+        field: &mut FieldDescriptorProto,
+        scope: &str,
+        at: &[i32],
+    ) -> Result<(), OutOfTime> {
         let own = full_name(scope, field.name());
         if field.has_extendee() {
             let place = path::below(at, path::FIELD_EXTENDEE, None);
-            if let Some((name, _)) = self.resolve(field.extendee(), &own, &place, Wanted::Message) {
+            let extendee = field.extendee();
+            if let Some((name, _)) = self.resolve(extendee, &own, &place, Wanted::Message)? {
                 field.set_extendee(name);
             }
         }
         if !field.has_type_name() {
-            return;
+            return Ok(());
         }
         let place = path::below(at, path::FIELD_TYPE_NAME, None);
-        let Some((name, kind)) = self.resolve(field.type_name(), &own, &place, Wanted::Type) else {
-            return;
+        let resolved = self.resolve(field.type_name(), &own, &place, Wanted::Type)?;
+        let Some((name, kind)) = resolved else {
+            return Ok(());
         };
         field.set_type_name(name);
         match kind {
-            Kind::Enum => field.set_type(Type::TYPE_ENUM),
+            SymbolKind::Enum => field.set_type(Type::TYPE_ENUM),
             _ if field.type_ == Some(Type::TYPE_GROUP.into()) => {}
             _ => field.set_type(Type::TYPE_MESSAGE),
         }
+        Ok(())
     }
 
-    /// The full name, with a leading dot, of a type that is named within a descriptor.
+    /// Returns the full name, with a leading dot, of a type that is named within a descriptor. None
+    /// if the report says what is wrong with the name.
     fn resolve(
         &mut self,
         name: &str,
         within: &str,
         place: &[i32],
         wanted: Wanted,
-    ) -> Option<(String, Kind)> {
+    ) -> Result<Option<(String, SymbolKind)>, OutOfTime> {
         let names = &self.names;
-        let found = names
-            .symbols
-            .look_up(names.view, name, within, wanted == Wanted::Type);
+        let found = names.look_up(name, within, wanted.sought())?;
         if let Lookup::Found(full, symbol) = &found {
             if wanted.takes(symbol.kind) {
-                return Some((format!(".{full}"), symbol.kind));
+                return Ok(Some((format!(".{full}"), symbol.kind)));
             }
         }
         self.report.push_with(|report| {
@@ -167,15 +181,20 @@ impl Resolver<'_, '_> {
                     fault.label(format!("expected {}", wanted.name()))
                 }
                 Lookup::Missing => names.missing(name, within, wanted),
-                _ => not_found(name, &found, names.files),
+                _ => names.files.not_found(name, &found),
             };
             fault.at(report.place(place))
         });
-        None
+        Ok(None)
     }
 }
 
-impl Names<'_> {
+impl<'a> Names<'a> {
+    fn look_up(&self, name: &str, within: &str, sought: Sought) -> Result<Lookup<'a>, OutOfTime> {
+        let symbols = self.files.symbols();
+        symbols.look_up(self.view, name, within, sought, self.budget)
+    }
+
     /// Of a name that stands for nothing at all.
     fn missing(&self, name: &str, within: &str, wanted: Wanted) -> Diagnostic {
         if wanted != Wanted::Type && scalar(name).is_some() {
@@ -209,14 +228,15 @@ impl Names<'_> {
             return Some(near.to_owned());
         }
         let types = self.types.get_or_init(|| {
-            let types: Vec<_> = self.symbols.types(self.view).take(TYPES_MAX + 1).collect();
+            let types = self.files.symbols().types(self.view);
+            let types: Vec<_> = types.take(TYPES_MAX + 1).collect();
             (types.len() <= TYPES_MAX).then_some(types)
         });
         let bare = name.trim_start_matches('.');
         let full = did_you_mean_qualified(bare, types.as_ref()?)?;
         let means_it = |written: &str| {
-            let found = self.symbols.look_up(self.view, written, within, true);
-            matches!(found, Lookup::Found(found, symbol) if found == full && wanted.takes(symbol.kind))
+            let found = self.look_up(written, within, Sought::Type);
+            matches!(found, Ok(Lookup::Found(found, symbol)) if found == full && wanted.takes(symbol.kind))
         };
         // By its last parts if the name was written so, and by as few of them as tell it.
         let dots = full.match_indices('.').map(|(at, _)| &full[at + 1..]);
@@ -228,29 +248,6 @@ impl Names<'_> {
         let short = written.find(|it| means_it(it)).map(str::to_owned);
         short.or_else(|| Some(format!(".{full}")).filter(|it| means_it(it)))
     }
-}
-
-/// In words, without a place.
-pub(super) fn not_found(name: &str, found: &Lookup, files: &[Arc<Linked>]) -> Diagnostic {
-    match found {
-        Lookup::NotImported(full, symbol) => {
-            // The file that is being linked isn't among them yet.
-            let file = files.get(symbol.file).map_or("", |linked| linked.file.name());
-            not_imported(full, file)
-        }
-        Lookup::Shadowed(scope) => Diagnostic::error(format!("{name:?} is not defined"))
-            .note(format!("the innermost scope that has the first part of the name is {scope}, which lacks the rest"))
-            .help(format!("write .{name} if its full name is meant")),
-        Lookup::Found(..) | Lookup::Missing => {
-            Diagnostic::error(format!("{name:?} is not defined"))
-        }
-    }
-}
-
-fn not_imported(full: &str, file: &str) -> Diagnostic {
-    Diagnostic::error(format!("{full} is not imported"))
-        .note(format!("{file} defines it"))
-        .help(format!("add import {file:?};"))
 }
 
 /// What a name must stand for.
@@ -265,8 +262,15 @@ enum Wanted {
 }
 
 impl Wanted {
-    fn takes(self, kind: Kind) -> bool {
-        kind == Kind::Message || (self == Wanted::Type && kind == Kind::Enum)
+    fn sought(self) -> Sought {
+        match self {
+            Wanted::Type => Sought::Type,
+            Wanted::Message | Wanted::RpcMessage => Sought::Anything,
+        }
+    }
+
+    fn takes(self, kind: SymbolKind) -> bool {
+        kind == SymbolKind::Message || (self == Wanted::Type && kind == SymbolKind::Enum)
     }
 
     fn name(self) -> &'static str {

@@ -5,23 +5,29 @@ use std::collections::HashMap;
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 
-use super::super::deadline;
+use super::super::budget::OutOfTime;
 use super::super::parsed::{Entry, Value};
-use super::super::symbols::{Kind, Lookup};
+use super::super::path;
+use super::super::symbols::{Lookup, SymbolKind, enum_at};
+use super::refused::Refused;
 use super::tree::{Node, Tree};
-use super::{Reader, Refused, Settable, Type_, Words, is_message, refuse, scalar, within};
+use super::{MessageType, OptionReader, Settable, is_message, scalar, within};
 use crate::features::{Presence, place};
 use gateway_diagnostic::Diagnostic;
 
 /// What may stand before the type's name in an Any, as protoc has it.
 const ANY_HOSTS: &[&str] = &["type.googleapis.com", "type.googleprod.com"];
 
-impl<'a> Reader<'a> {
-    pub(super) fn aggregate(&self, entries: &[Entry], ty: &Type_<'a>) -> Result<Tree, Refused> {
+impl<'a> OptionReader<'a> {
+    pub(super) fn aggregate(
+        &self,
+        entries: &[Entry],
+        ty: &MessageType<'a>,
+    ) -> Result<Tree, Refused> {
         let mut tree = Tree::default();
         let mut oneofs: HashMap<i32, &str> = HashMap::new();
         for entry in entries {
-            deadline::step();
+            self.budget.step()?;
             if entry.bracketed && entry.name.contains('/') {
                 self.any(entry, ty, &mut tree)?;
                 continue;
@@ -50,7 +56,7 @@ impl<'a> Reader<'a> {
             match &entry.value {
                 Value::List(values) => {
                     for (value, _) in values {
-                        deadline::step();
+                        self.budget.step()?;
                         self.entry_value(entry, value, field, &mut tree)?;
                     }
                 }
@@ -68,7 +74,7 @@ impl<'a> Reader<'a> {
             .iter()
             .find(|field| tree.count(field.number()) == 0)
         {
-            return Err(refuse(format!(
+            return Err(Refused::name(format!(
                 "the required field {:?} of {} is not set",
                 field.name(),
                 ty.name
@@ -81,11 +87,11 @@ impl<'a> Reader<'a> {
     pub(super) fn visit_entries(
         &self,
         entries: &[Entry],
-        ty: &Type_<'a>,
+        ty: &MessageType<'a>,
         see: &mut dyn FnMut(&'a FieldDescriptorProto),
-    ) {
+    ) -> Result<(), OutOfTime> {
         for entry in entries {
-            deadline::step();
+            self.budget.step()?;
             let Ok(Some(field)) = self.entry_field(entry, ty) else {
                 continue;
             };
@@ -99,14 +105,19 @@ impl<'a> Reader<'a> {
             };
             for value in values {
                 if let Value::Aggregate(entries) = value {
-                    self.visit_entries(entries, &ty, see);
+                    self.visit_entries(entries, &ty, see)?;
                 }
             }
         }
+        Ok(())
     }
 
     /// None: a reserved name, which stands for a field that is gone.
-    fn entry_field(&self, entry: &Entry, ty: &Type_<'a>) -> Result<Option<Settable<'a>>, Refused> {
+    fn entry_field(
+        &self,
+        entry: &Entry,
+        ty: &MessageType<'a>,
+    ) -> Result<Option<Settable<'a>>, Refused> {
         if entry.bracketed {
             return self.entry_extension(entry, ty).map(Some);
         }
@@ -129,30 +140,23 @@ impl<'a> Reader<'a> {
             }
         }
         named.map(Some).ok_or_else(|| {
-            let fields = ty.descriptor.field.iter();
-            let names = fields.map(|f| f.name()).inspect(|_| deadline::step());
-            let near = gateway_diagnostic::did_you_mean(name, names);
-            let text = format!("{} has no field {name:?}", ty.name);
-            let fault = self.misplaced(entry, text);
-            match near {
-                Some(near) => (
-                    Box::new(fault.0.help(format!("did you mean {near:?}?"))),
-                    fault.1,
-                ),
-                None => fault,
+            let refused = self.misplaced(entry, format!("{} has no field {name:?}", ty.name));
+            match self.near_field(name, ty) {
+                Some(near) => refused.help(format!("did you mean {near:?}?")),
+                None => refused,
             }
         })
     }
 
-    fn entry_extension(&self, entry: &Entry, ty: &Type_<'a>) -> Result<Settable<'a>, Refused> {
+    fn entry_extension(
+        &self,
+        entry: &Entry,
+        ty: &MessageType<'a>,
+    ) -> Result<Settable<'a>, Refused> {
         let scope = format!("{}.x", ty.name);
-        match self
-            .linker
-            .symbols()
-            .look_up(self.view, &entry.name, &scope, false)
-        {
-            Lookup::Found(_, symbol) if symbol.kind == Kind::Extension => {
-                let extension = self.settable(self.linker.file(symbol.file), &symbol.path);
+        match self.look_up(&entry.name, &scope)? {
+            Lookup::Found(_, symbol) if symbol.kind == SymbolKind::Extension => {
+                let extension = self.settable(self.files.file(symbol.file), &symbol.path);
                 let extension =
                     extension.filter(|f| f.extendee().trim_start_matches('.') == ty.name);
                 extension.ok_or_else(|| {
@@ -161,14 +165,14 @@ impl<'a> Reader<'a> {
             }
             // A field may be named in full, too.
             Lookup::Found(name, symbol)
-                if symbol.kind == Kind::Field && within(&name) == Some(ty.name) =>
+                if symbol.kind == SymbolKind::Field && within(&name) == Some(ty.name) =>
             {
-                let field = self.settable(self.linker.file(symbol.file), &symbol.path);
+                let field = self.settable(self.files.file(symbol.file), &symbol.path);
                 field.ok_or_else(|| self.misplaced(entry, format!("{name} is not defined")))
             }
             // In a MessageSet, a message's name stands for the extension in it that is of its type.
             Lookup::Found(name, symbol)
-                if symbol.kind == Kind::Message
+                if symbol.kind == SymbolKind::Message
                     && ty.descriptor.options.message_set_wire_format() =>
             {
                 let of_set = |f: &FieldDescriptorProto| {
@@ -178,24 +182,20 @@ impl<'a> Reader<'a> {
                 let at = self
                     .message(&name)
                     .and_then(|m| m.descriptor.extension.iter().position(of_set));
-                let linked = self.linker.file(symbol.file);
-                let path = at
-                    .map(|at| super::path::below(&symbol.path, super::path::MESSAGE_EXTENSION, at));
+                let linked = self.files.file(symbol.file);
+                let path = at.map(|at| path::below(&symbol.path, path::MESSAGE_EXTENSION, at));
                 let extension = path.and_then(|path| self.settable(linked, &path));
                 extension
                     .ok_or_else(|| self.misplaced(entry, format!("{} is no extension", entry.name)))
             }
             Lookup::Found(name, symbol) => {
                 let text = format!("{name} is {}", symbol.kind.name());
-                Err(self
-                    .misplaced(entry, text)
-                    .into_label("expected an extension"))
+                Err(self.misplaced(entry, text).label("expected an extension"))
             }
             other => {
-                let fault = self.linker.not_found(&entry.name, &other);
-                Err((
-                    Box::new(fault.label(format!("in the value: {}", entry.name))),
-                    true,
+                let fault = self.files.not_found(&entry.name, &other);
+                Err(Refused::value(
+                    fault.label(format!("in the value: {}", entry.name)),
                 ))
             }
         }
@@ -215,10 +215,7 @@ impl<'a> Reader<'a> {
                     format!("{:?} expects a message: {{ … }}", entry.name),
                 ));
             };
-            let ty = self
-                .message(field.type_name())
-                .ok_or_else(|| refuse("its type is not defined"))?;
-            let value = self.aggregate(entries, &ty)?;
+            let value = self.aggregate(entries, &self.type_of(&field)?)?;
             tree.push_message(&field, value);
             return Ok(());
         }
@@ -268,10 +265,10 @@ impl<'a> Reader<'a> {
     /// A closed enum has no other numbers than its values'.
     fn enum_number(&self, node: &Node, field: &FieldDescriptorProto) -> Result<(), String> {
         let name = field.type_name().trim_start_matches('.');
-        let (Some((symbol, linked)), Node::Varint(n)) = (self.linker.get(name), node) else {
+        let (Some((symbol, linked)), Node::Varint(n)) = (self.files.get(name), node) else {
             return Ok(());
         };
-        let Some(one) = super::super::symbols::enum_at(&linked.file, &symbol.path) else {
+        let Some(one) = enum_at(&linked.file, &symbol.path) else {
             return Ok(());
         };
         let mut closed = self.closed.borrow_mut();
@@ -290,22 +287,22 @@ impl<'a> Reader<'a> {
     }
 
     /// `[host/pkg.Message] { … }` makes a google.protobuf.Any.
-    fn any(&self, entry: &Entry, ty: &Type_<'a>, tree: &mut Tree) -> Result<(), Refused> {
+    fn any(&self, entry: &Entry, ty: &MessageType<'a>, tree: &mut Tree) -> Result<(), Refused> {
         let (host, name) = entry.name.rsplit_once('/').unwrap_or_default();
         if !ANY_HOSTS.contains(&host) {
             let text = format!("{host:?} names no types");
             let expected = format!("expected {}/{name}", ANY_HOSTS[0]);
-            return Err(self.misplaced(entry, text).into_label(expected));
+            return Err(self.misplaced(entry, text).label(expected));
         }
         // What is imported for options only isn't enough.
-        let symbol = self.linker.symbols().get(name);
+        let symbol = self.files.symbols().get(name);
         let seen = symbol.is_some_and(|symbol| self.types.sees(symbol.file));
         let message = self.message(name).filter(|_| seen);
         let (Some(message), Value::Aggregate(entries)) = (message, &entry.value) else {
             let text = format!("{name:?} is no message that is known here");
             return Err(self
                 .misplaced(entry, text)
-                .into_label("expected a message of this file or of an import, by its full name"));
+                .label("expected a message of this file or of an import, by its full name"));
         };
         if ty.name != "google.protobuf.Any" {
             return Err(self.misplaced(entry, format!("{} is no google.protobuf.Any", ty.name)));
@@ -321,10 +318,7 @@ impl<'a> Reader<'a> {
 
     /// A fault within the aggregate, at the field's own place.
     fn misplaced(&self, entry: &Entry, text: String) -> Refused {
-        let source = &self.linker.file(self.file).source;
-        (
-            Box::new(Diagnostic::error(text).at(source.place_of_bytes(entry.range.clone()))),
-            true,
-        )
+        let source = &self.files.file(self.file).source;
+        Refused::value(Diagnostic::error(text).at(source.place_of_bytes(entry.range.clone())))
     }
 }

@@ -6,7 +6,8 @@ use protobuf::descriptor::{
 };
 
 use super::super::parsed::Entity;
-use super::super::{full_name, path};
+use super::super::path;
+use super::super::symbols::full_name;
 
 /// The full name of the descriptor at a path; of the message, for a range.
 pub(in super::super) fn name_at(file: &FileDescriptorProto, at: &[i32]) -> Option<String> {

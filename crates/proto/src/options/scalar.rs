@@ -5,10 +5,10 @@ use protobuf::descriptor::field_descriptor_proto::Type;
 
 use super::super::float::named;
 use super::super::parsed::{Base, Value};
-use super::Reader;
+use super::OptionReader;
 use super::tree::Node;
 
-impl Reader<'_> {
+impl OptionReader<'_> {
     /// The value of an option of `field`'s type. Err: what it expects.
     pub(super) fn scalar(
         &self,
@@ -46,7 +46,7 @@ impl Reader<'_> {
     /// A value of an enum by its name.
     pub(super) fn enum_value(&self, enum_name: &str, value: &str) -> Result<Node, String> {
         let bare = enum_name.trim_start_matches('.');
-        match self.linker.value(bare, value) {
+        match self.files.value(bare, value) {
             Some(value) => Ok(Node::Varint(i64::from(value.number()) as u64)),
             None => Err(format!("a value of {bare}, which has no {value:?}")),
         }

@@ -3,19 +3,19 @@
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 
-use super::super::{fault::Fault, float, literal::integer, path};
-use super::{Kind, Parse, Parser};
+use super::super::{fault::TextFault, float, literal::integer, path};
+use super::{Parse, Parser, TokenKind};
 
 impl Parser<'_> {
     pub(super) fn default(&mut self, field: &mut FieldDescriptorProto) -> Parse<()> {
         let from = self.next();
         if field.has_default_value() {
-            return Err(Fault::new(from.range(), "the default is set twice").boxed());
+            return Err(TextFault::new(from.range(), "the default is set twice").boxed());
         }
         // Of other fields it isn't known yet whether they hold messages.
         let is_map = field.type_ == Some(Type::TYPE_MESSAGE.into());
         if is_map && field.label() == Label::LABEL_REPEATED {
-            let fault = Fault::new(from.range(), "a map has no default");
+            let fault = TextFault::new(from.range(), "a map has no default");
             return Err(fault.help("leave it out").boxed());
         }
         self.expect_sign(b'=')?;
@@ -52,7 +52,7 @@ impl Parser<'_> {
             Type::TYPE_STRING => self.expect_text("a quoted text")?,
             Type::TYPE_BYTES => escaped(&self.expect_bytes("a quoted text")?),
             Type::TYPE_GROUP | Type::TYPE_MESSAGE => {
-                let fault = Fault::new(self.token().range(), "a message can't have a default");
+                let fault = TextFault::new(self.token().range(), "a message can't have a default");
                 return Err(fault.help("leave it out").boxed());
             }
             Type::TYPE_ENUM => self.expect_word("the name of an enum value")?.0.to_owned(),
@@ -63,7 +63,7 @@ impl Parser<'_> {
         let minus = self.minus();
         if let Some(minus) = minus.filter(|_| !signed) {
             let text = "a negative default of an unsigned field";
-            return Err(Fault::new(minus.range(), text).boxed());
+            return Err(TextFault::new(minus.range(), text).boxed());
         }
         let n = self.expect_magnitude("a whole number", most, minus)?;
         Ok(match minus {
@@ -81,10 +81,10 @@ impl Parser<'_> {
     /// The value of a number as a float. Only if it is decimal may it be over 64 bits.
     pub(super) fn large(&self, token: super::Token) -> Parse<f64> {
         let text = self.word(token);
-        let decimal = token.kind == Kind::Float || text.len() == 1 || !text.starts_with('0');
+        let decimal = token.kind == TokenKind::Float || text.len() == 1 || !text.starts_with('0');
         match decimal || integer(text).is_some() {
             true => Ok(float::parsed(text)),
-            false => Err(Fault::new(token.range(), "the number is out of range")
+            false => Err(TextFault::new(token.range(), "the number is out of range")
                 .label("expected at most 64 bits, or a decimal number")
                 .boxed()),
         }
@@ -94,7 +94,7 @@ impl Parser<'_> {
     fn number(&mut self) -> Parse<f64> {
         let token = self.token();
         match token.kind {
-            Kind::Integer | Kind::Float => {
+            TokenKind::Integer | TokenKind::Float => {
                 self.next();
                 self.large(token)
             }

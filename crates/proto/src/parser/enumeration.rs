@@ -6,7 +6,7 @@ use protobuf::descriptor::{EnumDescriptorProto, EnumValueDescriptorProto};
 use super::super::parsed::{Entity, Visibility};
 use super::super::path;
 use super::recover::Block;
-use super::{Kind, Parse, Parser};
+use super::{Parse, Parser, TokenKind};
 
 impl Parser<'_> {
     pub(super) fn enumeration(
@@ -71,7 +71,7 @@ impl Parser<'_> {
 
     fn enum_reserved(&mut self, made: &mut EnumDescriptorProto) -> Parse<()> {
         self.next();
-        if !(self.token().kind == Kind::Integer || self.is_sign(b'-')) {
+        if !(self.token().kind == TokenKind::Integer || self.is_sign(b'-')) {
             return self.reserved_names(path::ENUM_RESERVED_NAME, &mut made.reserved_name);
         }
         loop {

@@ -3,10 +3,11 @@
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 
+use super::super::fault::TextFault;
 use super::super::parsed::{Edition, Entity, Written};
-use super::super::{fault::Fault, index, path};
+use super::super::path::{self, index};
 use super::recover::Block;
-use super::{Kind, Parse, Parser};
+use super::{Parse, Parser, TokenKind};
 
 /// What a field is declared in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,12 +89,12 @@ impl Parser<'_> {
     ) -> Parse<FieldDescriptorProto> {
         let mut field = FieldDescriptorProto::new();
         self.label(home, &mut field)?;
-        if self.is("map") && self.ahead(1).kind == Kind::Sign(b'<') {
+        if self.is("map") && self.ahead(1).kind == TokenKind::Sign(b'<') {
             return self.map_field(home, field, nested);
         }
         let type_token = self.token();
         let is_group = self.is("group");
-        match scalar(self.word(type_token)).filter(|_| type_token.kind == Kind::Word) {
+        match scalar(self.word(type_token)).filter(|_| type_token.kind == TokenKind::Word) {
             Some(kind) => {
                 self.next();
                 field.set_type(kind);
@@ -140,11 +141,11 @@ impl Parser<'_> {
         };
         let Some(label) = label else {
             field.set_label(Label::LABEL_OPTIONAL);
-            let is_map = self.is("map") && self.ahead(1).kind == Kind::Sign(b'<');
+            let is_map = self.is("map") && self.ahead(1).kind == TokenKind::Sign(b'<');
             if edition == Edition::Proto2
                 && home != Home::Oneof
                 && !is_map
-                && self.token().kind != Kind::End
+                && self.token().kind != TokenKind::End
             {
                 return self.unlabelled();
             }
@@ -152,14 +153,14 @@ impl Parser<'_> {
         };
         self.locate(&[path::FIELD_LABEL], token.range());
         let fault =
-            |text: &str, help: &str| Err(Fault::new(token.range(), text).help(help).boxed());
+            |text: &str, help: &str| Err(TextFault::new(token.range(), text).help(help).boxed());
         if home == Home::Oneof {
             return fault(
                 "a label on a field of a oneof",
                 "leave it out: of a oneof, one field at most is there",
             );
         }
-        if self.is("map") && self.ahead(1).kind == Kind::Sign(b'<') {
+        if self.is("map") && self.ahead(1).kind == TokenKind::Sign(b'<') {
             return fault(
                 "a label on a map field",
                 "leave it out: a map holds any number of entries",
@@ -243,7 +244,7 @@ impl Parser<'_> {
             }
         };
         let text = format!("{} has no groups", self.parsed.edition.name());
-        Err(Fault::new(token.range(), text).help(help).boxed())
+        Err(TextFault::new(token.range(), text).help(help).boxed())
     }
 
     fn group(
@@ -255,7 +256,7 @@ impl Parser<'_> {
     ) -> Parse<()> {
         let name = field.name().to_owned();
         if !name.starts_with(|c: char| c.is_ascii_uppercase()) {
-            let fault = Fault::new(name_range, "a group's name starts with a small letter");
+            let fault = TextFault::new(name_range, "a group's name starts with a small letter");
             return Err(fault
                 .help("its name is a message's, too: start it with a capital")
                 .boxed());
@@ -315,7 +316,7 @@ impl Parser<'_> {
         self.expect_sign(b'=')?;
         let value = self.expect_text("a quoted name")?;
         if self.located(path::FIELD_JSON_NAME) {
-            return Err(Fault::new(from.range(), "json_name is set twice").boxed());
+            return Err(TextFault::new(from.range(), "json_name is set twice").boxed());
         }
         self.locate(&[path::FIELD_JSON_NAME], self.since(from));
         self.parsed

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::super::fault::Fault;
+use super::super::fault::TextFault;
 use super::super::parsed::{Edition, Entity, Visibility};
-use super::super::{index, path};
-use super::{Kind, Parse, Parser};
+use super::super::path::{self, index};
+use super::{Parse, Parser, TokenKind};
 use gateway_diagnostic::did_you_mean;
 
 /// What a file is made of, in words.
@@ -31,7 +31,7 @@ impl Parser<'_> {
                 return Ok(());
             }
         }
-        while self.token().kind != Kind::End {
+        while self.token().kind != TokenKind::End {
             if self.is_sign(b'}') {
                 // Behind a fault, its pair was passed over with that.
                 if self.faults.is_empty() {
@@ -161,7 +161,7 @@ impl Parser<'_> {
         let range = self.since(name_token);
         self.expect_end()?;
         if weak && self.parsed.edition >= Edition::Edition2024 {
-            let fault = Fault::new(range, "weak imports are gone since edition 2024");
+            let fault = TextFault::new(range, "weak imports are gone since edition 2024");
             return Err(fault.help("leave \"weak\" out").boxed());
         }
         let file = &mut self.parsed.file;
@@ -177,7 +177,7 @@ impl Parser<'_> {
             return Ok(());
         }
         if !self.parsed.option_imports.is_empty() {
-            let fault = Fault::new(from.range(), "an import behind an \"import option\"");
+            let fault = TextFault::new(from.range(), "an import behind an \"import option\"");
             return Err(fault.help("let the option imports come last").boxed());
         }
         let which = index(file.dependency.len());
@@ -205,14 +205,16 @@ impl Parser<'_> {
         }
         let range = self.since(from);
         if self.parsed.file.has_package() {
-            return Err(Fault::new(range, "a second package")
+            return Err(TextFault::new(range, "a second package")
                 .label("a file has one package at most")
                 .boxed());
         }
         if name.len() > MAX_PACKAGE || name.split('.').count() > MAX_PACKAGE_DEPTH {
             let text =
                 format!("a package of more than {MAX_PACKAGE} bytes or {MAX_PACKAGE_DEPTH} parts");
-            return Err(Fault::new(range, text).help("choose a shorter one").boxed());
+            return Err(TextFault::new(range, text)
+                .help("choose a shorter one")
+                .boxed());
         }
         self.expect_end()?;
         self.parsed.file.set_package(name);
@@ -221,13 +223,13 @@ impl Parser<'_> {
     }
 }
 
-fn unknown_syntax(is_edition: bool, value: &str, range: Range<usize>) -> Box<Fault> {
+fn unknown_syntax(is_edition: bool, value: &str, range: Range<usize>) -> Box<TextFault> {
     let (what, known) = match is_edition {
         true => ("edition", "\"2023\" or \"2024\""),
         false => ("syntax", "\"proto3\" or \"proto2\""),
     };
-    let fault =
-        Fault::new(range, format!("unknown {what} {value:?}")).label(format!("expected {known}"));
+    let fault = TextFault::new(range, format!("unknown {what} {value:?}"))
+        .label(format!("expected {known}"));
     if is_edition {
         let help = "a newer protoc may know it: in routes.yaml, say\nproto: { compiler: protoc }\nto have the protoc on the PATH read the files";
         return fault.help(help).boxed();

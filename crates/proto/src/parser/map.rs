@@ -3,10 +3,11 @@
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 
+use super::super::fault::TextFault;
 use super::super::parsed::Entity;
-use super::super::{fault::Fault, index, path};
+use super::super::path::{self, index};
 use super::field::{Home, scalar};
-use super::{Kind, Parse, Parser};
+use super::{Parse, Parser, TokenKind};
 
 impl Parser<'_> {
     pub(super) fn map_field(
@@ -21,7 +22,7 @@ impl Parser<'_> {
                 Home::Oneof => "a map in a oneof",
                 _ => "a map as an extension",
             };
-            let fault = Fault::new(from.range(), text);
+            let fault = TextFault::new(from.range(), text);
             return Err(fault
                 .help("put the map into a message, and use that")
                 .boxed());
@@ -39,11 +40,11 @@ impl Parser<'_> {
             part.set_json_name(name.to_owned());
             let token = self.token();
             if self.is("group") {
-                return Err(Fault::new(token.range(), "a group in a map")
+                return Err(TextFault::new(token.range(), "a group in a map")
                     .help("name a message")
                     .boxed());
             }
-            match scalar(self.word(token)).filter(|_| token.kind == Kind::Word) {
+            match scalar(self.word(token)).filter(|_| token.kind == TokenKind::Word) {
                 Some(kind) => {
                     self.next();
                     part.set_type(kind);

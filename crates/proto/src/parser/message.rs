@@ -3,10 +3,11 @@
 use protobuf::descriptor::descriptor_proto::{ExtensionRange, ReservedRange};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, OneofDescriptorProto};
 
+use super::super::fault::TextFault;
 use super::super::parsed::{Edition, Entity, Visibility};
-use super::super::{fault::Fault, index, path};
+use super::super::path::{self, index};
 use super::recover::Block;
-use super::{Kind, MAX_FIELD_NUMBER, MAX_MESSAGE_DEPTH, Parse, Parser};
+use super::{MAX_FIELD_NUMBER, MAX_MESSAGE_DEPTH, Parse, Parser, TokenKind};
 
 /// What descriptors and generated code can count.
 const MAX_FIELDS: usize = 65_535;
@@ -41,7 +42,7 @@ impl Parser<'_> {
         self.depth += 1;
         if self.depth >= MAX_MESSAGE_DEPTH {
             let text = format!("messages nest more than {} deep", MAX_MESSAGE_DEPTH - 1);
-            return Err(Fault::new(open.range(), text).boxed());
+            return Err(TextFault::new(open.range(), text).boxed());
         }
         let options = self.parsed.options.len();
         let what = format!("message {}", message.name());
@@ -133,7 +134,7 @@ impl Parser<'_> {
         }
         let last = self.tokens[self.at.saturating_sub(1)].range();
         let text = format!("a message of more than {MAX_FIELDS} fields");
-        Err(Fault::new(last, text).help("split it").boxed())
+        Err(TextFault::new(last, text).help("split it").boxed())
     }
 
     fn oneof(&mut self, message: &mut DescriptorProto) -> Parse<()> {
@@ -161,7 +162,7 @@ impl Parser<'_> {
             }
             if p.is_sign(b';') {
                 let semicolon = p.next();
-                let fault = Fault::new(semicolon.range(), "an empty statement in a oneof");
+                let fault = TextFault::new(semicolon.range(), "an empty statement in a oneof");
                 return Err(fault.help("leave the semicolon out").boxed());
             }
             let at = message.field.len();
@@ -231,7 +232,7 @@ impl Parser<'_> {
             let range = self.since(from);
             self.copied += range.len() * (message.extension_range.len() - first - 1);
             if self.copied > self.text.len() * MAX_COPIES + MAX_COPIED {
-                let fault = Fault::new(range, "too long options for so many ranges");
+                let fault = TextFault::new(range, "too long options for so many ranges");
                 return Err(fault
                     .help("let fewer ranges have them, or one range in place of many")
                     .boxed());
@@ -264,7 +265,7 @@ impl Parser<'_> {
 
     fn reserved(&mut self, message: &mut DescriptorProto) -> Parse<()> {
         self.next();
-        if self.token().kind != Kind::Integer {
+        if self.token().kind != TokenKind::Integer {
             return self.reserved_names(path::MESSAGE_RESERVED_NAME, &mut message.reserved_name);
         }
         loop {
@@ -286,14 +287,14 @@ impl Parser<'_> {
         loop {
             let from = self.token();
             let name = match (words, from.kind) {
-                (true, Kind::Text) => {
-                    let fault = Fault::new(from.range(), "a reserved name in quotes");
+                (true, TokenKind::Text) => {
+                    let fault = TextFault::new(from.range(), "a reserved name in quotes");
                     return Err(fault
                         .help("editions write reserved names without quotes")
                         .boxed());
                 }
-                (false, Kind::Word) => {
-                    let fault = Fault::new(from.range(), "a reserved name without quotes");
+                (false, TokenKind::Word) => {
+                    let fault = TextFault::new(from.range(), "a reserved name without quotes");
                     return Err(fault.help("put quotes around reserved names").boxed());
                 }
                 (true, _) => self.expect_word("a number or a name")?.0.to_owned(),

@@ -1,11 +1,11 @@
 //! Options as written: names and values, aggregates included.
 
-use super::super::fault::Fault;
+use super::super::fault::TextFault;
 use super::super::float;
 use super::super::literal::integer;
 use super::super::outline::MAX_NESTING;
 use super::super::parsed::{Base, Entity, Entry, Part, Value, Written};
-use super::{Kind, Parse, Parser};
+use super::{Parse, Parser, TokenKind};
 
 /// Parts of an option's name, as protoc has it: each but the last is a message within the one before, and
 /// readers let messages nest so deep.
@@ -43,7 +43,7 @@ impl Parser<'_> {
             name.push(self.option_part()?);
             if name.len() > MAX_PARTS {
                 let text = format!("an option's name of more than {MAX_PARTS} parts");
-                return Err(Fault::new(self.since(from), text).boxed());
+                return Err(TextFault::new(self.since(from), text).boxed());
             }
             if !self.take_sign(b'.') {
                 break;
@@ -85,7 +85,7 @@ impl Parser<'_> {
         if self.take_sign(b'{') {
             return self.aggregate(b'}').map(Value::Aggregate);
         }
-        if self.token().kind == Kind::Word && self.ahead(1).kind == Kind::Sign(b':') {
+        if self.token().kind == TokenKind::Word && self.ahead(1).kind == TokenKind::Sign(b':') {
             // Only the bracket is missing.
             let unexpected = self.unexpected::<()>("'{'");
             unexpected.or_else(|fault| self.tell(fault))?;
@@ -101,20 +101,20 @@ impl Parser<'_> {
         let negative = self.take_sign(b'-');
         let token = self.token();
         Ok(match token.kind {
-            Kind::Word => {
+            TokenKind::Word => {
                 self.next();
                 let word = self.word(token);
                 if !negative {
                     return Ok(Value::Word(word.to_owned()));
                 }
                 let n = float::named(word, lax).ok_or_else(|| {
-                    let fault = Fault::new(minus.range(), "a minus before a word");
+                    let fault = TextFault::new(minus.range(), "a minus before a word");
                     fault.label("expected a number, inf or nan").boxed()
                 })?;
                 // Only the text format has a -nan.
                 Value::Float(if n.is_nan() && !lax { n } else { -n })
             }
-            Kind::Integer => {
+            TokenKind::Integer => {
                 self.next();
                 let text = self.word(token);
                 let base = match text.len() > 1 && text.starts_with('0') {
@@ -131,12 +131,12 @@ impl Parser<'_> {
                     }
                 }
             }
-            Kind::Float => {
+            TokenKind::Float => {
                 self.next();
                 let n = float::parsed(self.word(token));
                 Value::Float(if negative { -n } else { n })
             }
-            Kind::Text if !negative => Value::Text(self.expect_bytes(what)?),
+            TokenKind::Text if !negative => Value::Text(self.expect_bytes(what)?),
             _ => return self.unexpected(what),
         })
     }
@@ -149,7 +149,7 @@ impl Parser<'_> {
         if self.nested > MAX_NESTING {
             let open = self.tokens[self.at.saturating_sub(1)].range();
             let text = format!("brackets nest more than {MAX_NESTING} deep");
-            return Err(Fault::new(open, text).boxed());
+            return Err(TextFault::new(open, text).boxed());
         }
         while !self.take_sign(close) {
             let from = self.token();
@@ -185,7 +185,7 @@ impl Parser<'_> {
     fn entry_name(&mut self) -> Parse<String> {
         if self.is_sign(b'#') {
             // protoc reads an aggregate as one line, and drops the rest of it in silence.
-            let fault = Fault::new(self.token().range(), "a comment that starts with #");
+            let fault = TextFault::new(self.token().range(), "a comment that starts with #");
             return Err(fault
                 .label("the rest of the value would be lost")
                 .help("write // before the comment")
@@ -200,15 +200,15 @@ impl Parser<'_> {
         loop {
             let sign = self.token().kind;
             match sign {
-                Kind::Word => {
+                TokenKind::Word => {
                     let token = self.next();
                     name.push_str(self.word(token));
                 }
-                Kind::Sign(sign @ (b'.' | b'/' | b'-')) => {
+                TokenKind::Sign(sign @ (b'.' | b'/' | b'-')) => {
                     self.next();
                     name.push(char::from(sign));
                 }
-                Kind::Sign(b']') if !name.is_empty() => {
+                TokenKind::Sign(b']') if !name.is_empty() => {
                     self.next();
                     return Ok(name);
                 }

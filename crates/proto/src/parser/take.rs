@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::super::deadline;
-use super::super::fault::Fault;
+use super::super::budget::OutOfTime;
+use super::super::fault::TextFault;
 use super::super::literal::{integer, unquoted};
-use super::{Kind, Parse, Parser, Token};
+use super::{Parse, Parser, Token, TokenKind};
 use gateway_diagnostic::did_you_mean;
 
 impl<'a> Parser<'a> {
@@ -22,17 +22,22 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn is(&self, word: &str) -> bool {
-        self.token().kind == Kind::Word && self.word(self.token()) == word
+        self.token().kind == TokenKind::Word && self.word(self.token()) == word
     }
 
     pub(super) fn is_sign(&self, sign: u8) -> bool {
-        self.token().kind == Kind::Sign(sign)
+        self.token().kind == TokenKind::Sign(sign)
     }
 
+    /// Takes the next token. Once the time is over, the tokens are: whatever is being parsed ends as
+    /// in a text that ends too early, and [`super::parse`] discards it.
     pub(super) fn next(&mut self) -> Token {
-        deadline::step();
         let token = self.token();
-        self.at = (self.at + 1).min(self.tokens.len() - 1);
+        let last = self.tokens.len() - 1;
+        self.at = match self.budget.step() {
+            Ok(()) => (self.at + 1).min(last),
+            Err(OutOfTime) => last,
+        };
         token
     }
 
@@ -65,8 +70,8 @@ impl<'a> Parser<'a> {
 
     pub(super) fn unexpected<T>(&mut self, expected: &str) -> Parse<T> {
         match self.token().kind {
-            Kind::Bad(which) => return Err(Box::new(self.bad[usize::from(which)].clone())),
-            Kind::End => {
+            TokenKind::Bad(which) => return Err(Box::new(self.bad[usize::from(which)].clone())),
+            TokenKind::End => {
                 let text = format!("the file ends where {expected} is expected");
                 return Err(self.ends_early(text).boxed());
             }
@@ -74,7 +79,7 @@ impl<'a> Parser<'a> {
         }
         let found = self.word(self.token());
         let found: String = found.chars().take(40).collect();
-        let fault = Fault::new(
+        let fault = TextFault::new(
             self.token().range(),
             format!("expected {expected}, found {found:?}"),
         );
@@ -89,18 +94,23 @@ impl<'a> Parser<'a> {
     }
 
     /// Adds to a fault that `token` may be one of `words`, misspelt.
-    pub(super) fn misspelt(&self, fault: Box<Fault>, token: Token, words: &[&str]) -> Box<Fault> {
+    pub(super) fn misspelt(
+        &self,
+        fault: Box<TextFault>,
+        token: Token,
+        words: &[&str],
+    ) -> Box<TextFault> {
         let near = did_you_mean(self.word(token), words.iter().copied());
-        match near.filter(|_| token.kind == Kind::Word) {
+        match near.filter(|_| token.kind == TokenKind::Word) {
             Some(near) => fault.help(format!("did you mean {near:?}?")).boxed(),
             None => fault,
         }
     }
 
     /// Told at the end of the file: the only faults whose range is empty.
-    pub(super) fn ends_early(&self, text: String) -> Fault {
+    pub(super) fn ends_early(&self, text: String) -> TextFault {
         let at = self.end();
-        Fault::new(at..at, text).label("the file ends here")
+        TextFault::new(at..at, text).label("the file ends here")
     }
 
     pub(super) fn expect_sign(&mut self, sign: u8) -> Parse<Token> {
@@ -117,20 +127,20 @@ impl<'a> Parser<'a> {
         }
         let unexpected = self.unexpected("';'");
         let between = self.text.get(self.end()..self.token().range().start);
-        if self.token().kind == Kind::End || !between.is_some_and(|it| it.contains('\n')) {
+        if self.token().kind == TokenKind::End || !between.is_some_and(|it| it.contains('\n')) {
             return unexpected;
         }
         let help = "is the ; at the end of the line above missing?";
         let unexpected = unexpected.map_err(|fault| fault.help(help).boxed());
         match (unexpected, self.token().kind) {
-            (Err(fault), Kind::Word | Kind::Sign(b'}')) => self.tell(fault),
+            (Err(fault), TokenKind::Word | TokenKind::Sign(b'}')) => self.tell(fault),
             (unexpected, _) => unexpected,
         }
     }
 
     pub(super) fn expect_word(&mut self, what: &str) -> Parse<(&'a str, Token)> {
         match self.token().kind {
-            Kind::Word => {
+            TokenKind::Word => {
                 let token = self.next();
                 Ok((self.word(token), token))
             }
@@ -162,7 +172,7 @@ impl<'a> Parser<'a> {
         most: u64,
         minus: Option<Token>,
     ) -> Parse<u64> {
-        if self.token().kind != Kind::Integer {
+        if self.token().kind != TokenKind::Integer {
             return self.unexpected(what);
         }
         let from = minus.unwrap_or(self.token());
@@ -173,18 +183,18 @@ impl<'a> Parser<'a> {
         };
         let n = integer(self.word(token)).filter(|&n| n <= most);
         n.ok_or_else(|| {
-            let fault = Fault::new(self.since(from), "the number is out of range");
+            let fault = TextFault::new(self.since(from), "the number is out of range");
             fault.label(bound).boxed()
         })
     }
 
     /// Adjacent texts are one.
     pub(super) fn expect_bytes(&mut self, what: &str) -> Parse<Vec<u8>> {
-        if self.token().kind != Kind::Text {
+        if self.token().kind != TokenKind::Text {
             return self.unexpected(what);
         }
         let mut value = Vec::new();
-        while self.token().kind == Kind::Text {
+        while self.token().kind == TokenKind::Text {
             let token = self.next();
             value.extend(unquoted(self.word(token)));
         }
@@ -195,7 +205,7 @@ impl<'a> Parser<'a> {
         let from = self.token();
         let bytes = self.expect_bytes(what)?;
         String::from_utf8(bytes).map_err(|_| {
-            Fault::new(
+            TextFault::new(
                 self.since(from),
                 "the text is not UTF-8 once its escapes are undone",
             )

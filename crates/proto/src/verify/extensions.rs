@@ -1,13 +1,17 @@
 //! Extensions: of what, with which numbers.
 
-use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
+use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 
+use super::super::budget::OutOfTime;
 use super::super::parser::{MAX_FIELD_NUMBER, camel_case};
 use super::super::path::{self, below};
 use super::super::symbols::message_at;
 use super::{Check, bare};
-use crate::features::{Features, place};
+use crate::features::{Features, Presence, place};
+
+/// Ranges that a label names: more would not help.
+const RANGES_NAMED_MAX: usize = 5;
 
 /// The messages that a proto3 file may extend: options.
 const OPTIONS: &[&str] = &[
@@ -24,25 +28,26 @@ const OPTIONS: &[&str] = &[
 ];
 
 impl<'a> Check<'a, '_, '_> {
+    /// Checks an extension. `outer` are the features of what the extension is defined in.
     pub(super) fn extension(
         &mut self,
         extension: &'a FieldDescriptorProto,
         outer: Features,
         at: &[i32],
-    ) {
-        self.field(extension, outer, at);
+    ) -> Result<(), OutOfTime> {
+        self.field(extension, outer, at)?;
         let extendee = extension.extendee();
-        let place_ = below(at, path::FIELD_EXTENDEE, None);
         if self.is_proto3() && !OPTIONS.contains(&extendee) {
+            let place = below(at, path::FIELD_EXTENDEE, None);
             let text = format!("{} is extended in a proto3 file", bare(extendee));
             let help = "use a proto2 file, or google.protobuf.Any";
             self.report
-                .fault(text, &place_, "proto3 extends options only", help);
+                .fault(text, &place, "proto3 extends options only", help);
         }
         let features = outer.within(extension.options.as_ref(), place::FIELD);
-        let required = extension.label() == Label::LABEL_REQUIRED
-            || features.presence == crate::features::Presence::Required;
-        if required {
+        let is_required =
+            extension.label() == Label::LABEL_REQUIRED || features.presence == Presence::Required;
+        if is_required {
             let text = format!("extension {} is required", extension.name());
             self.report.fault(text, at, "", "make it optional");
         }
@@ -52,17 +57,27 @@ impl<'a> Check<'a, '_, '_> {
             self.report
                 .fault("an extension with a json_name", &place, "", "leave it out");
         }
-        let Some((symbol, linked)) = self.linker.get(extendee) else {
-            return;
-        };
-        let Some(message) = message_at(&linked.file, &symbol.path) else {
-            return;
-        };
-        let number = extension.number();
+        let extended = self
+            .files
+            .get(extendee)
+            .and_then(|(symbol, linked)| message_at(&linked.file, &symbol.path));
+        if let Some(message) = extended {
+            self.extension_of(message, extension, at);
+        }
+        Ok(())
+    }
+
+    /// Checks whether the message that is extended has room for the extension.
+    fn extension_of(
+        &mut self,
+        message: &'a DescriptorProto,
+        extension: &'a FieldDescriptorProto,
+        at: &[i32],
+    ) {
         let is_set = message.options.message_set_wire_format();
-        let optional_message =
+        let is_optional_message =
             extension.label() == Label::LABEL_OPTIONAL && extension.type_() == Type::TYPE_MESSAGE;
-        if is_set && !optional_message {
+        if is_set && !is_optional_message {
             let text = format!(
                 "{} extends a MessageSet with what is no optional message",
                 extension.name()
@@ -75,32 +90,45 @@ impl<'a> Check<'a, '_, '_> {
             );
         }
         let most = if is_set { i32::MAX } else { MAX_FIELD_NUMBER };
+        let number = extension.number();
         self.number_in_range(number, most, at);
-        let ranges = self.ranges.entry(extendee).or_insert_with(|| {
-            message
-                .extension_range
-                .iter()
-                .map(|range| (range.start(), range))
-                .collect()
+        let ranges = self.ranges.entry(extension.extendee());
+        let ranges = ranges.or_insert_with(|| {
+            let ranges = message.extension_range.iter();
+            ranges.map(|range| (range.start(), range)).collect()
         });
         let nearest = ranges.range(..=number).next_back().map(|(_, range)| *range);
-        let range = nearest.filter(|range| number < range.end());
-        let Some(range) = range else {
-            let place = below(at, path::FIELD_NUMBER, None);
-            let text = format!("{number} is no extension number of {}", bare(extendee));
-            let ranges: Vec<_> = message
-                .extension_range
-                .iter()
-                .take(5)
-                .map(|r| format!("{} to {}", r.start(), r.end() - 1))
-                .collect();
-            let label = match ranges.is_empty() {
-                true => "it has no extension ranges".to_owned(),
-                false => format!("expected {}", ranges.join(", ")),
-            };
-            return self.report.fault(text, &place, &label, "");
+        match nearest.filter(|range| number < range.end()) {
+            Some(range) => self.declared(extension, range, at),
+            None => self.outside_ranges(message, extension, at),
+        }
+    }
+
+    /// Reports an extension whose number is in none of the message's extension ranges.
+    fn outside_ranges(
+        &mut self,
+        message: &DescriptorProto,
+        extension: &FieldDescriptorProto,
+        at: &[i32],
+    ) {
+        let place = below(at, path::FIELD_NUMBER, None);
+        let text = format!(
+            "{} is no extension number of {}",
+            extension.number(),
+            bare(extension.extendee())
+        );
+        let ranges: Vec<_> = message
+            .extension_range
+            .iter()
+            .take(RANGES_NAMED_MAX)
+            .map(|r| format!("{} to {}", r.start(), r.end() - 1))
+            .collect();
+        let label = if ranges.is_empty() {
+            "it has no extension ranges".to_owned()
+        } else {
+            format!("expected {}", ranges.join(", "))
         };
-        self.declared(extension, range, at);
+        self.report.fault(text, &place, &label, "");
     }
 
     fn json_name_is_written(&self, at: &[i32]) -> bool {

@@ -7,8 +7,8 @@ use protobuf::descriptor::{FieldDescriptorProto, FieldOptions};
 use protobuf::well_known_types::empty::Empty;
 use protobuf::{Message as _, UnknownFields, UnknownValueRef};
 
-use super::super::deadline;
-use super::super::options::{Reader, visit};
+use super::super::budget::OutOfTime;
+use super::super::options::{OptionReader, visit};
 use super::super::parsed::{Entity, Value, Written};
 use super::super::path::{self, below};
 use super::Check;
@@ -26,12 +26,12 @@ const REMOVAL_ERROR: u32 = 5;
 
 impl<'a> Check<'a, '_, '_> {
     /// Whether each option may be set on what it is set on, in this edition.
-    pub(super) fn written_options(&mut self) {
-        let reader = Reader::of(self.linker, self.options_view, self.index);
+    pub(super) fn written_options(&mut self) -> Result<(), OutOfTime> {
+        let reader = OptionReader::of(self.files, self.options_view, self.index, self.budget);
         // By the field's address: its own options may be many.
         let mut known: HashMap<(*const FieldDescriptorProto, Entity), Vec<String>> = HashMap::new();
         for written in &self.parsed.options {
-            deadline::step();
+            self.budget.step()?;
             let is_features = written.name[0].name == "features" && !written.name[0].is_extension;
             if is_features && !self.edition.is_edition() {
                 self.fault_at_name(
@@ -55,7 +55,7 @@ impl<'a> Check<'a, '_, '_> {
                         .collect()
                 });
                 wrong.extend(found.iter().cloned());
-            });
+            })?;
             for text in wrong {
                 self.fault_at_name(written, text, "leave it out");
             }
@@ -63,6 +63,7 @@ impl<'a> Check<'a, '_, '_> {
                 self.known_value(written);
             }
         }
+        Ok(())
     }
 
     fn fault_at_name(&mut self, written: &Written, text: String, help: &str) {
@@ -168,13 +169,13 @@ impl<'a> Check<'a, '_, '_> {
     }
 
     fn is_map(&self, field: &FieldDescriptorProto) -> bool {
-        self.linker
+        self.files
             .message(field.type_name())
             .is_some_and(|m| m.options.map_entry())
     }
 
     fn map_has_strings(&self, field: &FieldDescriptorProto) -> bool {
-        let entry = self.linker.message(field.type_name());
+        let entry = self.files.message(field.type_name());
         entry.is_some_and(|m| m.field.iter().any(|f| f.type_() == Type::TYPE_STRING))
     }
 

@@ -4,7 +4,7 @@ use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::field_options::JSType;
 
-use super::super::deadline;
+use super::super::budget::OutOfTime;
 use super::super::parsed::Edition;
 use super::super::path::{self, below};
 use super::super::symbols::MAX_NAME;
@@ -13,8 +13,13 @@ use crate::features::{Features, Presence, place};
 
 impl<'a> Check<'a, '_, '_> {
     /// `outer`: the features of what the field is in.
-    pub(super) fn field(&mut self, field: &'a FieldDescriptorProto, outer: Features, at: &[i32]) {
-        deadline::step();
+    pub(super) fn field(
+        &mut self,
+        field: &'a FieldDescriptorProto,
+        outer: Features,
+        at: &[i32],
+    ) -> Result<(), OutOfTime> {
+        self.budget.step()?;
         let features = outer.within(field.options.as_ref(), place::FIELD);
         self.default(field, features, at);
         self.fitting_options(field, at);
@@ -31,6 +36,7 @@ impl<'a> Check<'a, '_, '_> {
             self.report
                 .fault("a json_name with a NUL in it", &place, "", "");
         }
+        Ok(())
     }
 
     fn default(&mut self, field: &FieldDescriptorProto, features: Features, at: &[i32]) {
@@ -61,7 +67,7 @@ impl<'a> Check<'a, '_, '_> {
             }
             Type::TYPE_ENUM => {
                 let name = field.default_value();
-                if self.linker.value(field.type_name(), name).is_none() {
+                if self.files.value(field.type_name(), name).is_none() {
                     let text = format!("{} has no value {name:?}", bare(field.type_name()));
                     self.report
                         .fault(text, &place, "expected the name of one of its values", "");
@@ -147,7 +153,7 @@ impl<'a> Check<'a, '_, '_> {
             .enum_of(name)
             .is_some_and(|(_, features)| features.closed_enum)
         {
-            let text = match self.linker.get(name).map(|(_, linked)| linked.edition) {
+            let text = match self.files.get(name).map(|(_, linked)| linked.edition) {
                 Some(Edition::Proto2) => {
                     format!("{} is a proto2 enum, used in a proto3 file", bare(name))
                 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use protobuf::descriptor::DescriptorProto;
 
 use super::super::parser::MAX_FIELD_NUMBER;
-use super::super::path::{self, below};
+use super::super::path::{self, below, index};
 use super::Check;
 use gateway_diagnostic::Diagnostic;
 
@@ -146,7 +146,7 @@ impl<'a> Check<'a, '_, '_> {
             .filter_map(|field| field.oneof_index)
             .collect();
         for (i, oneof) in message.oneof_decl.iter().enumerate() {
-            if !used.contains(&super::index(i)) {
+            if !used.contains(&index(i)) {
                 let own = below(&below(at, path::MESSAGE_ONEOF, i), path::NAME, None);
                 let text = format!("oneof {} has no field", oneof.name());
                 self.report.fault(text, &own, "expected at least one", "");

@@ -4,10 +4,10 @@ use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptor
 use protobuf::well_known_types::empty::Empty;
 use protobuf::{Message as _, UnknownValueRef};
 
-use super::super::deadline;
-use super::super::linker::Linked;
+use super::super::budget::OutOfTime;
+use super::super::linked::LinkedFile;
 use super::super::parsed::{Edition, Visibility};
-use super::super::path::{self, below};
+use super::super::path::{self, below, index};
 use super::super::symbols::{Symbol, enum_at, message_at};
 use super::Check;
 use crate::features::place;
@@ -20,35 +20,31 @@ const STRICT: u64 = 4;
 
 impl<'a> Check<'a, '_, '_> {
     /// Every type of another file that this file uses.
-    pub(super) fn visibility(&mut self) {
+    pub(super) fn visibility(&mut self) -> Result<(), OutOfTime> {
         self.strict();
         let file = self.file;
         for (i, extension) in file.extension.iter().enumerate() {
-            self.used_by_field(extension, &[path::FILE_EXTENSION, super::index(i)]);
+            self.used_by_field(extension, &[path::FILE_EXTENSION, index(i)])?;
         }
         for (i, message) in file.message_type.iter().enumerate() {
-            self.used_by_message(message, &[path::FILE_MESSAGE, super::index(i)]);
+            self.used_by_message(message, &[path::FILE_MESSAGE, index(i)])?;
         }
         for (i, service) in file.service.iter().enumerate() {
             for (k, method) in service.method.iter().enumerate() {
-                let at = [
-                    path::FILE_SERVICE,
-                    super::index(i),
-                    path::SERVICE_METHOD,
-                    super::index(k),
-                ];
-                self.used(method.input_type(), &below(&at, path::METHOD_INPUT, None));
-                self.used(method.output_type(), &below(&at, path::METHOD_OUTPUT, None));
+                let at = [path::FILE_SERVICE, index(i), path::SERVICE_METHOD, index(k)];
+                self.used(method.input_type(), &below(&at, path::METHOD_INPUT, None))?;
+                self.used(method.output_type(), &below(&at, path::METHOD_OUTPUT, None))?;
             }
         }
+        Ok(())
     }
 
-    fn used_by_message(&mut self, message: &DescriptorProto, at: &[i32]) {
+    fn used_by_message(&mut self, message: &DescriptorProto, at: &[i32]) -> Result<(), OutOfTime> {
         for (i, field) in message.field.iter().enumerate() {
-            self.used_by_field(field, &below(at, path::MESSAGE_FIELD, i));
+            self.used_by_field(field, &below(at, path::MESSAGE_FIELD, i))?;
             // A map's types are its entry's.
             if let Some(entry) = self
-                .linker
+                .files
                 .message(field.type_name())
                 .filter(|m| m.options.map_entry())
             {
@@ -57,41 +53,42 @@ impl<'a> Check<'a, '_, '_> {
                     path::FIELD_TYPE_NAME,
                     None,
                 );
-                entry
-                    .field
-                    .iter()
-                    .for_each(|part| self.used(part.type_name(), &place));
+                for part in &entry.field {
+                    self.used(part.type_name(), &place)?;
+                }
             }
         }
         for (i, extension) in message.extension.iter().enumerate() {
-            self.used_by_field(extension, &below(at, path::MESSAGE_EXTENSION, i));
+            self.used_by_field(extension, &below(at, path::MESSAGE_EXTENSION, i))?;
         }
         for (i, nested) in message.nested_type.iter().enumerate() {
             if !nested.options.map_entry() {
-                self.used_by_message(nested, &below(at, path::MESSAGE_MESSAGE, i));
+                self.used_by_message(nested, &below(at, path::MESSAGE_MESSAGE, i))?;
             }
         }
+        Ok(())
     }
 
-    fn used_by_field(&mut self, field: &FieldDescriptorProto, at: &[i32]) {
-        self.used(field.type_name(), &below(at, path::FIELD_TYPE_NAME, None));
-        self.used(field.extendee(), &below(at, path::FIELD_EXTENDEE, None));
+    fn used_by_field(&mut self, field: &FieldDescriptorProto, at: &[i32]) -> Result<(), OutOfTime> {
+        self.used(field.type_name(), &below(at, path::FIELD_TYPE_NAME, None))?;
+        self.used(field.extendee(), &below(at, path::FIELD_EXTENDEE, None))
     }
 
-    fn used(&mut self, name: &str, place: &[i32]) {
-        deadline::step();
-        let Some((symbol, linked)) = self.linker.get(name).filter(|_| !name.is_empty()) else {
-            return;
+    fn used(&mut self, name: &str, place: &[i32]) -> Result<(), OutOfTime> {
+        self.budget.step()?;
+        let Some((symbol, linked)) = self.files.get(name) else {
+            return Ok(());
         };
         if linked.file.name() == self.file.name() || !self.is_local(linked, symbol) {
-            return;
+            return Ok(());
         }
         let text = format!("{} is local to {:?}", super::bare(name), linked.file.name());
         let help = "write export before its definition, or use another";
         self.report.fault(text, place, "", help);
+        Ok(())
     }
 
-    fn is_local(&mut self, linked: &Linked, symbol: &Symbol) -> bool {
+    fn is_local(&mut self, linked: &LinkedFile, symbol: &Symbol) -> bool {
         if linked.edition < Edition::Edition2024 {
             return false;
         }

@@ -1,0 +1,203 @@
+//! The compiled files, and what is asked of them: messages by name, the places of definitions and
+//! options in the texts.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use protobuf::descriptor::{DescriptorProto, FileDescriptorProto};
+use protobuf::{Message, UnknownFields};
+
+use super::budget::Budget;
+use super::compiler::Compiler;
+use super::path::{self, below, index};
+use super::places::Places;
+use super::symbols::full_name;
+use gateway_diagnostic::{Place, SourceFile};
+
+/// The number of the extensions of MessageOptions, FieldOptions and OneofOptions that carry the rules
+/// of buf.validate.
+const RULES_EXTENSION: u32 = 1159;
+
+/// The compiled files: every file below the import paths and what they import, imports before
+/// importers.
+#[derive(Debug)]
+pub struct Descriptors {
+    pub(super) files: Vec<FileDescriptorProto>,
+    sources: BTreeMap<String, Arc<SourceFile>>,
+    compiler: Compiler,
+    pub(super) messages: HashMap<String, DescriptorAt>,
+}
+
+/// Where a message or enum is defined.
+#[derive(Debug)]
+pub(super) struct DescriptorAt {
+    /// The index of its file.
+    pub(super) file: usize,
+    /// Its path in the file's descriptor, as SourceCodeInfo writes it.
+    pub(super) path: Vec<i32>,
+}
+
+impl Descriptors {
+    pub(super) fn new(
+        files: Vec<FileDescriptorProto>,
+        sources: BTreeMap<String, Arc<SourceFile>>,
+        compiler: Compiler,
+    ) -> Self {
+        let mut messages = HashMap::new();
+        for (file, descriptor) in files.iter().enumerate() {
+            for (at, message) in descriptor.message_type.iter().enumerate() {
+                let name = full_name(descriptor.package(), message.name());
+                collect(
+                    message,
+                    name,
+                    DescriptorAt {
+                        file,
+                        path: vec![path::FILE_MESSAGE, index(at)],
+                    },
+                    &mut messages,
+                );
+            }
+        }
+        Self {
+            files,
+            sources,
+            compiler,
+            messages,
+        }
+    }
+
+    /// Returns every file, imports before importers, well-known types included where they are imported.
+    pub fn files(&self) -> &[FileDescriptorProto] {
+        &self.files
+    }
+
+    /// Returns the user's files by import name. Other files come with this crate, or with protoc.
+    pub fn sources(&self) -> impl Iterator<Item = (&str, &Arc<SourceFile>)> {
+        self.sources
+            .iter()
+            .map(|(name, file)| (name.as_str(), file))
+    }
+
+    /// Returns the text of the user's file of this import name.
+    pub fn source(&self, name: &str) -> Option<&Arc<SourceFile>> {
+        self.sources.get(name)
+    }
+
+    /// Returns the descriptor of a message by its full name, without a leading dot.
+    pub fn message(&self, full_name: &str) -> Option<&DescriptorProto> {
+        let DescriptorAt { file, path } = self.messages.get(full_name)?;
+        let mut numbers = path.iter().skip(1).step_by(2).map(|&at| at as usize);
+        let mut message = self.files.get(*file)?.message_type.get(numbers.next()?)?;
+        for at in numbers {
+            message = message.nested_type.get(at)?;
+        }
+        Some(message)
+    }
+
+    /// Returns the place where a message of the user's is defined: that of its name.
+    pub fn place_of(&self, message: &str) -> Option<Place> {
+        let DescriptorAt { file, path } = self.messages.get(message)?;
+        Some(self.places(*file)?.at(&below(path, path::NAME, None)))
+    }
+
+    /// Returns the file that defines a message.
+    pub fn file_of(&self, message: &str) -> Option<&FileDescriptorProto> {
+        self.files.get(self.messages.get(message)?.file)
+    }
+
+    /// Returns the place of the first option of buf.validate on a message or on one of its fields; or
+    /// else the place of the name of either.
+    pub fn place_of_rule(&self, message: &str, field: Option<&str>) -> Option<Place> {
+        let DescriptorAt { file, path } = self.messages.get(message)?;
+        let places = self.places(*file)?;
+        let field_at = || {
+            let mut fields = self.message(message)?.field.iter();
+            fields.position(|it| Some(it.name()) == field)
+        };
+        let of = match field_at() {
+            Some(at) => below(path, path::MESSAGE_FIELD, at),
+            None => path.clone(),
+        };
+        let options = match field {
+            Some(_) => path::FIELD_OPTIONS,
+            None => path::MESSAGE_OPTIONS,
+        };
+        let rule = places.within(&[&of[..], &[options, RULES_EXTENSION as i32]].concat());
+        Some(rule.unwrap_or_else(|| places.at(&below(&of, path::NAME, None))))
+    }
+
+    /// Returns the place of the first option of the field or extension at `path` in the descriptor of
+    /// one of the user's files; or else the place of its name.
+    pub fn place_of_option(&self, file: &str, path: &[i32]) -> Option<Place> {
+        let file = self.files.iter().position(|it| it.name() == file)?;
+        let places = self.places(file)?;
+        let options = places.within(&below(path, path::FIELD_OPTIONS, None));
+        Some(options.unwrap_or_else(|| places.at(&below(path, path::NAME, None))))
+    }
+
+    /// Returns the places in the file at an index; none for a file that isn't the user's.
+    pub(super) fn places(&self, file: usize) -> Option<Places<'_>> {
+        let file = &self.files[file];
+        let source = self.source(file.name())?;
+        Some(Places::of(
+            file,
+            source,
+            self.compiler,
+            &Budget::unlimited(),
+        ))
+    }
+
+    /// Returns whether a message, or any that its fields hold, carries rules of buf.validate.
+    pub fn has_rules(&self, message: &str) -> bool {
+        let mut seen = HashSet::new();
+        let mut open = vec![message];
+        while let Some(name) = open.pop() {
+            let Some(message) = self.message(name) else {
+                continue;
+            };
+            if !seen.insert(name) {
+                continue;
+            }
+            if carries_rules(message) {
+                return true;
+            }
+            let types = message.field.iter().map(|field| field.type_name());
+            open.extend(types.map(|name| name.trim_start_matches('.')));
+        }
+        false
+    }
+}
+
+/// Returns whether a message itself carries rules. Extensions that the descriptor model doesn't know
+/// stay unknown fields.
+fn carries_rules(message: &DescriptorProto) -> bool {
+    let ruled = |fields: &UnknownFields| fields.get(RULES_EXTENSION).is_some();
+    ruled(message.options.special_fields().unknown_fields())
+        || message
+            .field
+            .iter()
+            .any(|f| ruled(f.options.special_fields().unknown_fields()))
+        || message
+            .oneof_decl
+            .iter()
+            .any(|o| ruled(o.options.special_fields().unknown_fields()))
+}
+
+fn collect(
+    message: &DescriptorProto,
+    name: String,
+    at: DescriptorAt,
+    all: &mut HashMap<String, DescriptorAt>,
+) {
+    for (nested_at, nested) in message.nested_type.iter().enumerate() {
+        let path = [&at.path[..], &[path::MESSAGE_MESSAGE, index(nested_at)]].concat();
+        let file = at.file;
+        collect(
+            nested,
+            full_name(&name, nested.name()),
+            DescriptorAt { file, path },
+            all,
+        );
+    }
+    all.insert(name, at);
+}

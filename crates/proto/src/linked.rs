@@ -1,0 +1,167 @@
+//! The linked files: what later files, options and checks look names up in.
+//!
+//! This module holds the data only. [`super::linker`] is the pass that fills it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use protobuf::descriptor::{DescriptorProto, EnumValueDescriptorProto, FileDescriptorProto};
+
+use super::parsed::Edition;
+use super::symbols::{Lookup, Symbol, SymbolKind, Symbols, enum_at, message_at};
+use super::well_known;
+use crate::features::{Features, place};
+use gateway_diagnostic::{Diagnostic, SourceFile};
+
+/// One file, linked.
+#[derive(Debug)]
+pub(super) struct LinkedFile {
+    pub file: FileDescriptorProto,
+    pub edition: Edition,
+    pub option_imports: Vec<String>,
+    /// The features in force in the file, unless something within it overrides them.
+    pub features: Features,
+    pub source: Arc<SourceFile>,
+}
+
+impl LinkedFile {
+    /// Returns all names that the file imports.
+    pub fn imports(&self) -> impl Iterator<Item = &String> {
+        self.file.dependency.iter().chain(&self.option_imports)
+    }
+
+    /// Returns the features in force in the message or enum at a path of messages.
+    pub fn features(&self, path: &[i32]) -> Features {
+        let mut features = self.features;
+        for end in (2..=path.len()).step_by(2) {
+            let message = message_at(&self.file, &path[..end]);
+            features = features.within(message.and_then(|m| m.options.as_ref()), place::MESSAGE);
+        }
+        features
+    }
+}
+
+/// All files that have been linked so far, with or without faults, and the names that they define.
+#[derive(Default)]
+pub(super) struct LinkedFiles {
+    pub(super) symbols: Symbols,
+    files: Vec<Arc<LinkedFile>>,
+    by_name: HashMap<String, usize>,
+}
+
+impl LinkedFiles {
+    /// Returns the number of files, which is the index of the next one.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Notes that the file of this name gets the index `at`.
+    pub fn name(&mut self, name: &str, at: usize) {
+        self.by_name.insert(name.to_owned(), at);
+    }
+
+    /// Returns the index of the file of this name.
+    pub fn index_of(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Adds a file, which gets the index [`Self::len`].
+    pub fn push(&mut self, file: Arc<LinkedFile>) {
+        self.files.push(file);
+    }
+
+    /// Replaces the file at an index by the same file, of which more is known.
+    pub fn replace(&mut self, at: usize, file: LinkedFile) {
+        self.files[at] = Arc::new(file);
+    }
+
+    /// Returns the file at an index.
+    pub fn file(&self, at: usize) -> &Arc<LinkedFile> {
+        &self.files[at]
+    }
+
+    /// Returns all names that the files define.
+    pub fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
+    /// Returns the symbol of a full name (a leading dot is dropped), and the file that defines it.
+    pub fn get(&self, name: &str) -> Option<(&Symbol, &LinkedFile)> {
+        let symbol = self.symbols.get(name.trim_start_matches('.'))?;
+        Some((symbol, &**self.files.get(symbol.file)?))
+    }
+
+    /// Returns the file of this name.
+    pub fn named(&self, name: &str) -> Option<&LinkedFile> {
+        self.by_name.get(name).map(|&at| &*self.files[at])
+    }
+
+    /// Returns all files so far, with or without faults.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<LinkedFile>> {
+        self.files.iter()
+    }
+
+    /// Returns all files, the one by which options are read only if a file imports it.
+    pub fn imported(&self) -> impl Iterator<Item = &Arc<LinkedFile>> {
+        let descriptor = well_known::DESCRIPTOR;
+        let is_imported = self
+            .files
+            .iter()
+            .any(|linked| linked.imports().any(|name| name == descriptor));
+        self.files
+            .iter()
+            .filter(move |linked| is_imported || linked.file.name() != descriptor)
+    }
+
+    /// Returns the message of a full name (a leading dot is dropped).
+    pub fn message(&self, name: &str) -> Option<&DescriptorProto> {
+        let (symbol, linked) = self.get(name)?;
+        if symbol.kind != SymbolKind::Message {
+            return None;
+        }
+        message_at(&linked.file, &symbol.path)
+    }
+
+    /// Returns the value of this name of an enum.
+    pub fn value(&self, enum_name: &str, value: &str) -> Option<&EnumValueDescriptorProto> {
+        let bare = enum_name.trim_start_matches('.');
+        // Values are siblings of their enum.
+        let scope = bare.rfind('.').map_or("", |dot| &bare[..=dot]);
+        let (symbol, linked) = self.get(&format!("{scope}{value}"))?;
+        let own = self.symbols.get(bare)?;
+        let [of_enum @ .., _, which] = &symbol.path[..] else {
+            return None;
+        };
+        let is_own = symbol.kind == SymbolKind::EnumValue
+            && own.file == symbol.file
+            && own.path[..] == *of_enum;
+        if !is_own {
+            return None;
+        }
+        enum_at(&linked.file, of_enum)?.value.get(*which as usize)
+    }
+
+    /// Words that a name stands for nothing, without a place.
+    pub fn not_found(&self, name: &str, found: &Lookup) -> Diagnostic {
+        match found {
+            Lookup::NotImported(full, symbol) => {
+                // The file that is being linked isn't among them yet.
+                let file = self.files.get(symbol.file);
+                not_imported(full, file.map_or("", |linked| linked.file.name()))
+            }
+            Lookup::Shadowed(scope) => Diagnostic::error(format!("{name:?} is not defined"))
+                .note(format!("the innermost scope that has the first part of the name is {scope}, which lacks the rest"))
+                .help(format!("write .{name} if its full name is meant")),
+            Lookup::Found(..) | Lookup::Missing => {
+                Diagnostic::error(format!("{name:?} is not defined"))
+            }
+        }
+    }
+}
+
+/// Words that `file`, which defines a name, is not imported.
+pub(super) fn not_imported(full: &str, file: &str) -> Diagnostic {
+    Diagnostic::error(format!("{full} is not imported"))
+        .note(format!("{file} defines it"))
+        .help(format!("add import {file:?};"))
+}
