@@ -1,34 +1,48 @@
 #!/usr/bin/env bash
-# Fuzzes what reads foreign bytes: fuzz/run.sh [SECONDS [TARGET…]]
+# Fuzzes the code that reads foreign bytes: fuzz/run.sh [SECONDS [TARGET…]]
 #
-# SECONDS (10) for each target, or for each file in fuzz_targets/ if none is named. Needs nothing but stable
-# Rust and a C++ compiler: coverage is asked of rustc by the flags that cargo-fuzz gives it, and no
-# sanitizer, which would need nightly, for there is no unsafe code to watch. With cargo-fuzz installed,
-# `cargo fuzz run -s none TARGET` does the same. What is found lies in fuzz/artifacts/TARGET/.
+# Runs each target for SECONDS (10). A target is a file fuzz_targets/TARGET.rs in crates/*/fuzz or in fuzz;
+# without names, all of them run. Needs stable Rust and a C++ compiler only: rustc is asked for coverage by
+# the flags that cargo-fuzz gives it, and for no sanitizer, which would need nightly, as there is no unsafe
+# code to watch. With cargo-fuzz installed, `cargo fuzz run -s none TARGET` in a crate does the same.
+# All builds share fuzz/target. A crate's fuzz folder keeps its corpus, and what is found in
+# artifacts/TARGET/.
 set -euo pipefail
-cd "$(dirname "$0")"
+cd "$(dirname "$0")/.."
 
 seconds=${1:-10}
 shift || true
+
+# The file of each target, by name.
+declare -A files
+for file in crates/*/fuzz/fuzz_targets/*.rs fuzz/fuzz_targets/*.rs; do
+    [[ -e $file ]] || continue
+    files[$(basename "$file" .rs)]=$file
+done
 if [[ $# -eq 0 ]]; then
-    for file in fuzz_targets/*.rs; do set -- "$@" "$(basename "$file" .rs)"; done
+    mapfile -t names < <(printf '%s\n' "${!files[@]}" | sort)
+    set -- "${names[@]}"
 fi
+for target in "$@"; do
+    [[ -n ${files[$target]:-} ]] || { echo "there is no fuzz target $target" >&2; exit 1; }
+done
 
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
-export CARGO_TARGET_DIR=$PWD/target
+export CARGO_TARGET_DIR=$PWD/fuzz/target
 host=$(rustc -vV | sed -n 's/^host: //p')
-# Not --locked: what the gateway depends on may have grown since this lock was written. With a target
-# named, build scripts and macros go without these flags.
-cargo build --quiet --release --target "$host" --bins
 
 for target in "$@"; do
+    folder=$(dirname "$(dirname "${files[$target]}")")
+    # Not --locked: the crate's dependencies may have grown since its lock was written. With --target,
+    # build scripts and macros are built without these flags.
+    cargo build --quiet --release --target "$host" --manifest-path "$folder/Cargo.toml" --bin "$target"
     echo "== fuzz $target, $seconds s"
-    mkdir -p "corpus/$target" "artifacts/$target"
+    mkdir -p "$folder/corpus/$target" "$folder/artifacts/$target"
     seeds=()
-    [[ -d seeds/$target ]] && seeds=("seeds/$target")
-    "target/$host/release/$target" -max_total_time="$seconds" -max_len=4096 -timeout=5 -rss_limit_mb=1024 \
-        -artifact_prefix="artifacts/$target/" -print_final_stats=1 -verbosity=0 \
-        "corpus/$target" "${seeds[@]}"
+    [[ -d $folder/seeds/$target ]] && seeds=("$folder/seeds/$target")
+    "$CARGO_TARGET_DIR/$host/release/$target" -max_total_time="$seconds" -max_len=4096 -timeout=5 \
+        -rss_limit_mb=1024 -artifact_prefix="$folder/artifacts/$target/" -print_final_stats=1 -verbosity=0 \
+        "$folder/corpus/$target" "${seeds[@]}"
 done

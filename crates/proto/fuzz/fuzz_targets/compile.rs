@@ -1,12 +1,13 @@
-//! The .proto compiler: whatever the text, an answer; and what compiles makes a table, or says why not.
+//! Compiles any text: the compiler answers, reports each fault at a place of the text, and what it takes
+//! makes a table.
 #![no_main]
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use gateway_diagnostic::Diagnostics;
-use gateway_schema::Table;
 use gateway_proto::{Compiler, compile};
+use gateway_schema::Table;
 
 static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
     let directory = std::env::temp_dir().join(format!("gateway-fuzz-{}", std::process::id()));
