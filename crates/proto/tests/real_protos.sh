@@ -14,4 +14,4 @@ if [ ! -d "$directory" ]; then
 fi
 tests/venv.sh
 GATEWAY_TEST_PROTOC=$PWD/target/python/bin/protoc GATEWAY_REAL_PROTOS=$PWD/$directory/package \
-    cargo test --release -p gateway-proto --test compile_real -- --nocapture
+    cargo test --release -p gateway-proto --test protoc published -- --nocapture

@@ -1,4 +1,4 @@
-//! protoc's verdicts over many directories, by one process: `tests/protoc_batch.py`.
+//! protoc's verdicts over many directories, by one process: `batch.py`.
 
 use std::fs;
 use std::io::Write;
@@ -65,7 +65,7 @@ pub fn judge(python: &Path, directories: Vec<PathBuf>) -> Vec<Judged> {
 /// protoc's verdicts, up to a case that ends its process.
 fn theirs(python: &Path, directories: &[PathBuf]) -> Vec<serde_json::Value> {
     let mut child = Command::new(python)
-        .arg("tests/protoc_batch.py")
+        .arg("tests/protoc/batch.py")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -3,16 +3,16 @@
 //! `DIFFERENTIAL_FILES=n` says how many, `DIFFERENTIAL_SEED=n` which; the ordinary run is short, and the same each
 //! time, but where `CI` is set: there each run's seed is another, and printed.
 
-mod judge;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::judge;
+
 /// What a text that is mutated may not have in it.
 const NOT_ALIKE: &[&str] = &[
-    // What protoc takes and we don't: see STRICTER in tests/protoc.rs.
+    // What protoc takes and we don't: see STRICTER in verdicts.rs.
     "\\U0011",
     "\\ud800",
     "\\377",

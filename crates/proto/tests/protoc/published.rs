@@ -2,12 +2,11 @@
 //!
 //! `tests/real_protos.sh` fetches some and runs this; `GATEWAY_REAL_PROTOS` names the directories.
 
-mod judge;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use crate::judge;
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Compiler, compile};
 

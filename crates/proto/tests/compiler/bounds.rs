@@ -1,0 +1,226 @@
+//! Time and memory: no file takes for ever, or more memory than there is.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{of_files, outcome, root};
+
+#[test]
+fn a_file_too_large_is_refused() {
+    let text = format!("//{}", " ".repeat(8 << 20));
+    let (_, said) = of_files(&[("large.proto", &text)]);
+    assert!(
+        said.starts_with("error: large.proto is larger than 8 MiB"),
+        "{said}"
+    );
+}
+
+#[test]
+fn many_faulty_files_end_the_run() {
+    let names: Vec<_> = (0..150).map(|i| format!("f{i}.proto")).collect();
+    let files: Vec<_> = names.iter().map(|n| (n.as_str(), "nonsense")).collect();
+    let (_, said) = of_files(&files);
+    assert!(
+        said.contains("100 files have faults; not all others were checked"),
+        "{said}"
+    );
+    assert_eq!(said.matches("found \"nonsense\"").count(), 100);
+}
+
+/// Seconds where nothing is the matter: benches/compile.rs is for milliseconds.
+#[test]
+fn a_thousand_files_compile_in_seconds() {
+    let texts: Vec<_> = (0..1000)
+        .map(|n| {
+            let fields: String = (1..=20)
+                .map(|i| format!("  string field_{i} = {i} [deprecated = true];\n"))
+                .collect();
+            let text = format!(
+                "syntax = \"proto3\";\npackage p{n};\nimport \"f{}.proto\";\nmessage M {{\n{fields}  p{}.M m = 21;\n}}\n",
+                n / 10 + 1000,
+                n / 10 + 1000
+            );
+            (format!("f{n}.proto"), text)
+        })
+        .chain((1000..1100).map(|n| {
+            let text = format!("syntax = \"proto3\";\npackage p{n};\nmessage M {{}}\n");
+            (format!("f{n}.proto"), text)
+        }))
+        .collect();
+    let files: Vec<_> = texts
+        .iter()
+        .map(|(n, t)| (n.as_str(), t.as_str()))
+        .collect();
+    let directory = root(&files);
+    let start = Instant::now();
+    let (made, said) = outcome(&[directory.path().to_path_buf()], directory.path());
+    assert_eq!(said, "");
+    assert_eq!(made.unwrap().files().len(), 1100);
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[test]
+fn files_that_are_made_to_be_slow_are_not() {
+    let many = |head: &str, line: &dyn Fn(usize) -> String, tail: &str| {
+        let lines: String = (1..60_000).map(line).collect();
+        format!("syntax = \"proto2\"; {head}{lines}{tail}")
+    };
+    let syntax = "syntax = \"proto2\";";
+    let extended = "import \"google/protobuf/descriptor.proto\"; message O { repeated O o = 2; map<string, int32> m = 3; }
+        extend google.protobuf.FileOptions { optional O o = 50000; repeated int32 n = 50001; }";
+    for text in [
+        many("enum E {", &|i| format!("V{i}={i}[deprecated=true];"), "}"),
+        many(
+            "enum E { A=0; } message M {",
+            &|i| format!("map<int32,E> f{i}={};", i + 20_000),
+            "}",
+        ),
+        many(
+            "message M { extensions 1 to max; } extend M {",
+            &|i| format!("optional int32 e{i}={};", i + 20_000),
+            "}",
+        ),
+        many(extended, &|i| format!("option (n)={i};"), ""),
+        many(extended, &|i| format!("option (no{i})=1;"), ""),
+        many(
+            &format!("{extended} option (o) = {{"),
+            &|i| format!("m{{key:\"{i}\"}}o{{}}"),
+            "};",
+        ),
+        many("message M {", &|i| format!("optional int32 f{i}=1;"), "}"),
+        many("", &|_| "message M{}".to_owned(), ""),
+        // What is within a long name has a longer one.
+        format!("{syntax} package {};", vec!["a"; 200_000].join(".")),
+        many(
+            &format!("message {} {{ enum E {{", "a".repeat(60_000)),
+            &|i| format!("V{i}={i};"),
+            "}}",
+        ),
+        many(
+            &format!("message {} {{ message A {{}}", "a".repeat(60_000)),
+            &|i| format!("optional A a{i}={};", i + 20_000),
+            "}",
+        ),
+        many(
+            &format!("message {} {{ enum E {{ V=0;", "a".repeat(60_000)),
+            &|_| "V=0;".to_owned(),
+            "}}",
+        ),
+        // Options for each of many ranges.
+        many(
+            "message M { extensions 1000000",
+            &|i| format!(",{}", i + 2_000_000),
+            &format!(
+                " [verification = UNVERIFIED, (x) = \"{}\"]; }}",
+                "a".repeat(300_000)
+            ),
+        ),
+        format!(
+            "{syntax} {} option (o){}.a = 1;",
+            extended,
+            ".o".repeat(20_000)
+        ),
+        many("", &|i| format!("import \"no{i}.proto\";"), ""),
+        many(
+            "",
+            &|i| format!("import \"{}{i}.proto\";", "no".repeat(40)),
+            "",
+        ),
+        many(
+            &format!("{extended} message R {{ reserved \"x0\""),
+            &|i| format!(",\"x{i}\""),
+            &format!(
+                "; }} extend google.protobuf.FileOptions {{ optional R r = 50002; }} option (r) = {{ {} }};",
+                (1..60_000).map(|i| format!("x{i}:1 ")).collect::<String>()
+            ),
+        ),
+        many(
+            &format!("{extended} enum C {{ Z=0;"),
+            &|i| format!("Z{i}={i};"),
+            &format!(
+                "}} extend google.protobuf.FileOptions {{ repeated Holder h = 50002; }} message Holder {{ repeated C c = 1; }} option (h) = {{ c: [{} 0] }};",
+                (1..60_000).map(|i| format!("{i},")).collect::<String>()
+            ),
+        ),
+    ] {
+        let start = Instant::now();
+        let _ = of_files(&[("slow.proto", &text)]);
+        // A second or two; what is quadratic takes minutes.
+        let shown: String = text.chars().take(80).collect();
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "{shown}: {:?}",
+            start.elapsed()
+        );
+    }
+}
+
+/// What would need more memory or faults than a file is worth, in the words that say so.
+#[test]
+fn files_that_are_made_to_be_large_are_refused() {
+    let long = "a".repeat(60_000);
+    let values: String = (1..60_000).map(|i| format!("V{i}={i};")).collect();
+    let ranges: String = (0..30_000).map(|i| format!("{},", i * 2 + 1)).collect();
+    let imports: String = (0..1000)
+        .map(|i| format!("import \"no{i}.proto\";\n"))
+        .collect();
+    let parts = ".o".repeat(101);
+    for (text, expected) in [
+        (
+            format!("message {long} {{ enum E {{ {values} }} }}"),
+            "error: the full names of all files are longer than 256 MiB\n",
+        ),
+        (
+            format!("message {long} {{ message {long} {{}} }}"),
+            "error: a full name of more than 65535 bytes\n",
+        ),
+        (
+            format!("message M {{ extensions {ranges} 60001 [(x) = \"{long}\"]; }}"),
+            "error: too long options for so many ranges\n",
+        ),
+        (
+            format!("option (o){parts} = 1;"),
+            "error: an option's name of more than 101 parts\n",
+        ),
+        (imports, "error: 980 more imports are not found\n"),
+    ] {
+        let (made, said) = of_files(&[("large.proto", &format!("syntax = \"proto2\"; {text}"))]);
+        assert!(made.is_none() && said.contains(expected), "{said:.2000}");
+        assert!(said.matches("error: ").count() <= 21, "{said:.2000}");
+    }
+    let json = format!(
+        "syntax = \"proto3\"; message M {{ int32 a = 1 [json_name = \"{}\"]; }}",
+        "a".repeat(65_536)
+    );
+    let (_, said) = of_files(&[("large.proto", &json)]);
+    assert!(
+        said.contains("error: a json_name of more than 65535 bytes\n"),
+        "{said:.2000}"
+    );
+}
+
+#[test]
+fn public_imports_that_grow_without_end_are_refused() {
+    let texts: Vec<_> = (0..3500)
+        .map(|i| {
+            (
+                format!("f{i:05}.proto"),
+                format!("import public \"f{:05}.proto\";", i + 1),
+            )
+        })
+        .chain([("f03500.proto".to_owned(), String::new())])
+        .collect();
+    let files: Vec<_> = texts
+        .iter()
+        .map(|(n, t)| (n.as_str(), t.as_str()))
+        .collect();
+    let (made, said) = of_files(&files);
+    assert!(made.is_none());
+    assert!(
+        said.contains("import each other publicly in too long chains"),
+        "{said}"
+    );
+}

@@ -1,0 +1,109 @@
+//! Nesting and long chains: what is too deep is refused, and what is not overflows no stack.
+
+use crate::support::of_files;
+
+#[test]
+fn deep_nesting_is_refused_at_its_place() {
+    let aggregate = format!(
+        "syntax = \"proto3\";\noption (x) = {};",
+        "{ a ".repeat(20_000)
+    );
+    let messages = "message M { ".repeat(5_000) + &"}".repeat(5_000);
+    let lists = format!("option (x) = {}{};", "[".repeat(20_000), "]".repeat(20_000));
+    for text in [aggregate, messages, lists] {
+        let (made, said) = of_files(&[("deep.proto", &text)]);
+        assert!(made.is_none());
+        assert!(
+            said.starts_with("error: brackets nest more than 100 deep\n --> deep.proto:"),
+            "{said}"
+        );
+    }
+}
+
+/// What ends a token too early, or never, must end it alike for who counts brackets and for who recurses.
+#[test]
+fn brackets_behind_what_is_no_token_are_counted() {
+    let deep = "a { ".repeat(500_000);
+    for before in [
+        "#",
+        "# '",
+        "\"",
+        "'\\q",
+        "'\\q' ",
+        "\"\\",
+        "'\n",
+        "'\\\n",
+        "/* /*",
+        "/* /* */",
+        "/*/",
+        "/",
+        "//\0",
+        "/*\0",
+        "\0",
+        "'\0",
+        "\u{e9}",
+        "'\\\u{e9}'",
+        "1a",
+        "0x",
+        "1e",
+        "1.2.3",
+        "09",
+        "\r",
+        "//\r",
+        "'\r",
+        "\u{b}'",
+        "$'",
+    ] {
+        for (start, end) in [
+            ("option (x) = { ", ""),
+            ("option (x) = { ", "\n"),
+            // The parser goes on behind a fault.
+            ("", "; option (x) = { "),
+            ("", "\n; option (x) = { "),
+        ] {
+            let text = format!("syntax = \"proto3\";\n{start}{before}{end}{deep}");
+            let (made, said) = of_files(&[("deep.proto", &text)]);
+            // All of it may be a comment.
+            assert!(made.is_some() || !said.contains("failed"), "{before:?}");
+        }
+    }
+}
+
+/// The deepest that passes the outline's bound, in every shape that a compiler recurses on.
+#[test]
+fn the_deepest_nesting_let_through_overflows_no_stack() {
+    let start = "syntax = \"proto3\"; import \"google/protobuf/descriptor.proto\"; message A { A a = 1; repeated A l = 2; }\nextend google.protobuf.MessageOptions { A x = 50000; }\n";
+    for (open, close) in [("a {", "}"), ("a <", ">"), ("l: [{", "}]")] {
+        let depth = 97 / (open.matches(['{', '[', '<']).count());
+        let text = format!(
+            "{start}message M {{ option (x) = {{ {} {} }}; }}",
+            open.repeat(depth),
+            close.repeat(depth)
+        );
+        let (_, said) = of_files(&[("deep.proto", &text)]);
+        assert!(
+            !said.contains("brackets nest") && !said.contains("failed"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_long_chain_of_imports_overflows_no_stack() {
+    let texts: Vec<_> = (0..3000)
+        .map(|i| {
+            (
+                format!("f{i:05}.proto"),
+                format!("import \"f{:05}.proto\";", i + 1),
+            )
+        })
+        .chain([("f03000.proto".to_owned(), String::new())])
+        .collect();
+    let files: Vec<_> = texts
+        .iter()
+        .map(|(n, t)| (n.as_str(), t.as_str()))
+        .collect();
+    let (made, said) = of_files(&files);
+    assert_eq!(said, "");
+    assert_eq!(made.unwrap().files().len(), 3001);
+}

@@ -1,0 +1,160 @@
+//! Which files are compiled, under which names: roots within roots, copies and links.
+
+
+use crate::support::{of_files, outcome, root};
+
+const STAMP: &str = "syntax = \"proto3\"; import \"google/protobuf/timestamp.proto\"; message Stamp { google.protobuf.Timestamp at = 1; }";
+const TIMESTAMP: &str = "syntax = \"proto3\"; package google.protobuf; message Timestamp { int64 seconds = 1; int32 nanos = 2; }";
+
+/// The second is no such file at all, and not even looked at.
+#[test]
+fn a_copy_of_a_well_known_file_under_its_own_name_does_no_harm() {
+    let unreadable =
+        "syntax = \"proto2\"; message F { extensions 1000 [declaration = { number: 1000 }]; }";
+    for copy in [TIMESTAMP, unreadable] {
+        let (made, said) = of_files(&[
+            ("stamp.proto", STAMP),
+            ("google/protobuf/timestamp.proto", copy),
+        ]);
+        assert_eq!(said, "");
+        let made = made.unwrap();
+        assert!(made.source("google/protobuf/timestamp.proto").is_none());
+        assert!(made.message("google.protobuf.Timestamp").is_some());
+    }
+}
+
+#[test]
+fn a_copy_of_a_well_known_file_under_another_name_does_no_harm() {
+    let (made, said) = of_files(&[
+        ("stamp.proto", STAMP),
+        ("third_party/google/protobuf/timestamp.proto", TIMESTAMP),
+    ]);
+    assert_eq!(said, "");
+    assert_eq!(made.unwrap().files().len(), 2);
+}
+
+#[test]
+fn of_one_name_in_two_roots_the_first_wins_with_a_warning() {
+    let both = root(&[
+        ("one/a.proto", "message One {}"),
+        ("two/a.proto", "message Two {}"),
+    ]);
+    let (made, said) = outcome(
+        &[both.path().join("one"), both.path().join("two")],
+        both.path(),
+    );
+    let made = made.unwrap();
+    assert!(made.message("One").is_some() && made.message("Two").is_none());
+    assert_eq!(
+        said,
+        "warning: two/a.proto is hidden by one/a.proto
+  = note: both are imported as \"a.proto\"; the import path that comes first wins
+  = help: rename or remove one of them
+"
+    );
+}
+
+#[test]
+fn a_root_within_a_root_names_its_own_files() {
+    let nested = root(&[
+        (
+            "app.proto",
+            "import \"lib.proto\"; message App { optional Lib lib = 1; }",
+        ),
+        ("vendor/lib.proto", "message Lib {}"),
+    ]);
+    let roots = [
+        nested.path().to_path_buf(),
+        nested.path().join("vendor"),
+        nested.path().to_path_buf(),
+    ];
+    let (made, said) = outcome(&roots, nested.path());
+    assert_eq!(said, "");
+    let names: Vec<_> = made
+        .unwrap()
+        .files()
+        .iter()
+        .map(|f| f.name().to_owned())
+        .collect();
+    assert_eq!(names, ["lib.proto", "app.proto"]);
+}
+
+#[test]
+fn a_file_of_a_root_within_a_root_may_be_imported_by_its_long_name() {
+    let nested = root(&[
+        (
+            "app.proto",
+            "import \"vendor/lib.proto\"; message App { optional Lib lib = 1; }",
+        ),
+        ("vendor/lib.proto", "message Lib {}"),
+    ]);
+    let (made, said) = outcome(
+        &[nested.path().to_path_buf(), nested.path().join("vendor")],
+        nested.path(),
+    );
+    assert_eq!(said, "");
+    assert!(made.unwrap().source("lib.proto").is_none());
+}
+
+#[cfg(unix)]
+mod links {
+    use std::os::unix::fs::symlink;
+
+    use crate::support::{outcome, root};
+
+    #[test]
+    fn a_loop_of_directories_ends() {
+        let looped = root(&[("a/a.proto", "message A {}")]);
+        symlink(looped.path(), looped.path().join("a/up")).unwrap();
+        // Each once more would be two to the power of the links that a path may follow.
+        symlink("../a", looped.path().join("a/self")).unwrap();
+        symlink("../a", looped.path().join("a/same")).unwrap();
+        let (made, said) = outcome(&[looped.path().to_path_buf()], looped.path());
+        assert_eq!(said, "");
+        assert_eq!(made.unwrap().files().len(), 1);
+    }
+
+    #[test]
+    fn an_import_through_a_link_to_a_directory_is_found() {
+        let linked = root(&[
+            ("real/a.proto", "message A {}"),
+            (
+                "b.proto",
+                "import \"zlink/a.proto\"; message B { optional A a = 1; }",
+            ),
+        ]);
+        symlink("real", linked.path().join("zlink")).unwrap();
+        let (made, said) = outcome(&[linked.path().to_path_buf()], linked.path());
+        assert_eq!(said, "");
+        assert_eq!(made.unwrap().files().len(), 2);
+    }
+
+    #[test]
+    fn a_config_map_is_its_visible_links() {
+        let map = root(&[
+            ("..2026_01/a.proto", "message A {}"),
+            (".hidden.proto", "nonsense"),
+        ]);
+        symlink("..2026_01", map.path().join("..data")).unwrap();
+        symlink("..data/a.proto", map.path().join("a.proto")).unwrap();
+        let (made, said) = outcome(&[map.path().to_path_buf()], map.path());
+        assert_eq!(said, "");
+        assert_eq!(made.unwrap().files().len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let broken = root(&[]);
+        symlink("nowhere", broken.path().join("a.proto")).unwrap();
+        symlink("/dev/zero", broken.path().join("endless.proto")).unwrap();
+        let (_, said) = outcome(&[broken.path().to_path_buf()], broken.path());
+        assert!(
+            said.contains("error: can't read a.proto: No such file"),
+            "{said}"
+        );
+        assert!(
+            said.contains("error: can't read endless.proto: not a file"),
+            "{said}"
+        );
+    }
+}

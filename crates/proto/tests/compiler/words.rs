@@ -1,0 +1,95 @@
+//! The corpus `tests/protos`: valid files compile, and each fault is told in the very words beside it.
+//!
+//! `tests/protos/invalid` has a file (or a directory of files) per fault, with the diagnostics
+//! beside it in `NAME.stderr`. Run with `BLESS=1` to write these anew, and read the difference.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::support::{of_files, outcome, sorted};
+
+#[test]
+fn every_fault_is_said_in_these_words() {
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut wrong = Vec::new();
+    let mut cases = 0;
+    for path in sorted("tests/protos/invalid") {
+        if path.extension().is_some_and(|e| e == "stderr") {
+            continue;
+        }
+        cases += 1;
+        let alone = tempfile::tempdir().unwrap();
+        let root = if path.is_dir() {
+            path.clone()
+        } else {
+            fs::copy(&path, alone.path().join(path.file_name().unwrap())).unwrap();
+            alone.path().to_path_buf()
+        };
+        let (made, said) = outcome(std::slice::from_ref(&root), &root);
+        let expected = path.with_extension("stderr");
+        if bless {
+            fs::write(&expected, &said).unwrap();
+        }
+        if made.is_some() || said != fs::read_to_string(&expected).unwrap_or_default() {
+            wrong.push(format!("{}:\n{said}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(cases >= 150, "{cases} cases");
+}
+
+#[test]
+fn valid_files_compile_together() {
+    let root = PathBuf::from("tests/protos/valid");
+    let (made, said) = outcome(std::slice::from_ref(&root), &root);
+    assert_eq!(said, "");
+    let made = made.unwrap();
+    assert!(made.sources().count() >= 150);
+
+    let names: Vec<_> = made.files().iter().map(|file| file.name()).collect();
+    for file in made.files() {
+        let at = |name: &str| names.iter().position(|n| *n == name).unwrap();
+        let own = at(file.name());
+        assert!(
+            file.dependency.iter().all(|import| at(import) < own),
+            "{names:?}"
+        );
+    }
+    let octal = made.message("valid.two.Everything").unwrap();
+    let octal = octal.field.iter().find(|f| f.name() == "octal").unwrap();
+    assert_eq!(octal.default_value(), "8");
+    let place = made.place_of("valid.nested.Sibling.Inner").unwrap();
+    assert_eq!(
+        place.to_string(),
+        "tests/protos/valid/nested/sibling.proto:3:27"
+    );
+    assert!(made.place_of("google.protobuf.Any").is_none());
+    assert!(made.message("google.protobuf.Any").is_some());
+    assert!(made.source("google/protobuf/any.proto").is_none());
+}
+
+#[test]
+fn nothing_below_the_roots_is_nothing() {
+    let (made, said) = of_files(&[("README", "no schema")]);
+    assert_eq!(said, "");
+    assert!(made.unwrap().files().is_empty());
+}
+
+#[test]
+fn repeated_keys_of_an_option_aggregate_all_stay() {
+    let (made, said) = of_files(&[
+        (
+            "r.proto",
+            "syntax = \"proto3\"; import \"google/protobuf/descriptor.proto\"; message R { repeated int32 n = 1; } extend google.protobuf.MessageOptions { R r = 50000; }",
+        ),
+        (
+            "m.proto",
+            "syntax = \"proto3\"; import \"r.proto\"; message M { option (r) = { n: 1 n: 2 n: 3 }; }",
+        ),
+    ]);
+    assert_eq!(said, "");
+    let made = made.unwrap();
+    let options = &made.message("M").unwrap().options;
+    let bytes = protobuf::Message::write_to_bytes(options.as_ref().unwrap()).unwrap();
+    assert!(bytes.ends_with(&[3, 1, 2, 3]), "{bytes:?}");
+}
