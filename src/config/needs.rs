@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::source::Source;
 use gateway_diagnostic::Diagnostics;
-use gateway_proto::{Outlined, Texts};
+use gateway_proto::{Outlined, Texts, words};
 
 /// Routes that a note names; more say no more.
 const NAMED_MAX: usize = 8;
@@ -73,11 +73,10 @@ fn reached(
     seen
 }
 
-/// The names that follow the word `message` in a text that may not parse.
+/// Returns the names that follow the word `message` in a text that may not parse.
 fn messages(text: &str) -> impl Iterator<Item = &str> {
-    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
     let mut before = "";
-    words.filter(|word| !word.is_empty()).filter(move |word| {
+    words(text).filter(move |word| {
         let named = before == "message";
         before = word;
         named
@@ -100,8 +99,8 @@ mod tests {
 
     #[test]
     fn messages_are_found_in_broken_text() {
-        let text = "message A{ message\n B {int32 id = }} // no message.\nmessageC message";
-        assert_eq!(messages(text).collect::<Vec<_>>(), ["A", "B", "messageC"]);
+        let text = "message A{ message\n B {int32 id = }} // no message\nC messageD message /* E {";
+        assert_eq!(messages(text).collect::<Vec<_>>(), ["A", "B", "E"]);
     }
 
     #[test]

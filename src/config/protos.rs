@@ -11,7 +11,7 @@ use super::section::Spanned;
 use super::source::{RouteSource, Source};
 use super::{with_names, yaml};
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean_qualified, shown};
-use gateway_proto::{Cache, Compiled, Descriptors, Texts};
+use gateway_proto::{Cache, Compiled, Descriptors, Texts, words};
 use gateway_schema::{
     Definitions, Encoding, Options, Presence, RequireError, Ruler, Schema, Table,
 };
@@ -55,7 +55,7 @@ impl Protos {
         let mut of_protos = Diagnostics::new();
         let (descriptors, doubtful) = match texts.compile_each(cache, &mut of_protos) {
             Compiled::Whole(descriptors) => (Some(descriptors), None),
-            Compiled::Part(sound, others) => (Some(sound), Some(words(&others))),
+            Compiled::Part(sound, others) => (Some(sound), Some(all_words(&others))),
             Compiled::Nothing => (None, None),
         };
         let ruler = descriptors
@@ -83,15 +83,10 @@ impl Protos {
     }
 }
 
-/// Every word in these texts.
-fn words(files: &[Arc<SourceFile>]) -> HashSet<String> {
-    let words = files.iter().flat_map(|file| {
-        let words = file
-            .text
-            .split(|c: char| !(c.is_alphanumeric() || c == '_'));
-        words.map(str::to_owned)
-    });
-    words.collect()
+/// Returns every word in these texts.
+fn all_words(files: &[Arc<SourceFile>]) -> HashSet<String> {
+    let all = files.iter().flat_map(|file| words(&file.text));
+    all.map(str::to_owned).collect()
 }
 
 /// The rules of the messages that routes name, if any carry some. A bad one is a fault.

@@ -1,7 +1,8 @@
 //! A `.proto` text → tokens, by the rules of protoc's tokenizer.
 //!
 //! Comments and blanks are dropped. A text that is no token stands as a bad one among them, with the fault to
-//! report if the parser gets that far. Nothing here knows a keyword, or recurses.
+//! report if the parser gets that far. [`tokens`] gives up on a text that is no `.proto`; [`LooseTokens`] and
+//! [`words`] never do, for what must be known of any text. Nothing here knows a keyword, or recurses.
 
 use std::ops::Range;
 
@@ -56,11 +57,7 @@ pub(super) struct Lexed {
 
 /// Returns the tokens of `text`.
 pub(super) fn tokens(text: &str, budget: &Budget) -> Result<Lexed, OutOfTime> {
-    let mut lexer = Lexer {
-        bytes: text.as_bytes(),
-        at: 0,
-        start: 0,
-    };
+    let mut lexer = Lexer::of(text);
     let mut tokens: Vec<Token> = Vec::with_capacity(text.len() / 5 + 1);
     let mut faults = Vec::new();
     loop {
@@ -93,6 +90,71 @@ pub(super) fn tokens(text: &str, budget: &Budget) -> Result<Lexed, OutOfTime> {
     Ok(Lexed { tokens, faults })
 }
 
+/// All tokens of a text that may be no `.proto` at all.
+///
+/// They are the tokens that [`tokens`] returns, and those after the place where it gives up. A bad one is
+/// as long as what is passed over; of a comment that does not end as it should, it is the opening.
+pub(super) struct LooseTokens<'a> {
+    lexer: Lexer<'a>,
+}
+
+impl<'a> LooseTokens<'a> {
+    /// Returns the tokens of `text`.
+    pub fn of(text: &'a str) -> Self {
+        Self {
+            lexer: Lexer::of(text),
+        }
+    }
+}
+
+impl Iterator for LooseTokens<'_> {
+    type Item = Token;
+
+    fn next(&mut self) -> Option<Token> {
+        let lexer = &mut self.lexer;
+        let fault = match lexer.next() {
+            Ok(token) => return token,
+            Err(fault) => fault,
+        };
+        let is_comment = lexer.bytes[lexer.start] == b'/';
+        let is_passed = lexer.pass();
+        let (start, end) = if is_comment {
+            if !is_passed {
+                lexer.at = lexer.end_of_comment();
+            }
+            (lexer.start, lexer.start + 2)
+        } else {
+            lexer.at = lexer.at.max(fault.range().end);
+            (lexer.start, lexer.at)
+        };
+        Some(Token {
+            kind: TokenKind::Bad(0),
+            start: start as u32,
+            end: end as u32,
+        })
+    }
+}
+
+/// Returns the words of a `.proto` text that may not compile, in its order: keywords, the parts of names,
+/// and scalar types, but nothing of quoted texts and comments. In a comment that does not end as it should,
+/// words count, since the comment may have swallowed definitions.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut tokens = LooseTokens::of(text);
+    std::iter::from_fn(move || {
+        loop {
+            let token = tokens.next()?;
+            let written = &text[token.range()];
+            match token.kind {
+                TokenKind::Word => return Some(written),
+                TokenKind::Bad(_) if written.starts_with('/') => {
+                    tokens.lexer.at = token.range().end;
+                }
+                _ => {}
+            }
+        }
+    })
+}
+
 struct Lexer<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -100,7 +162,15 @@ struct Lexer<'a> {
     start: usize,
 }
 
-impl Lexer<'_> {
+impl<'a> Lexer<'a> {
+    fn of(text: &'a str) -> Self {
+        Self {
+            bytes: text.as_bytes(),
+            at: 0,
+            start: 0,
+        }
+    }
+
     fn next(&mut self) -> Result<Option<Token>, TextFault> {
         self.skip_blanks()?;
         let start = self.at;
@@ -150,6 +220,8 @@ impl Lexer<'_> {
                 self.at += rest.iter().position(ends).map_or(rest.len(), |at| at + 1);
                 true
             }
+            // A line comment has no fault but a NUL: it is no text at all.
+            b'/' if self.bytes.get(self.start + 1) == Some(&b'/') => false,
             b'/' => match rest.windows(2).position(|it| it == b"*/") {
                 Some(at) => {
                     self.at += at + 2;
@@ -164,6 +236,16 @@ impl Lexer<'_> {
             // A control character: it is no text at all.
             _ => false,
         }
+    }
+
+    /// Returns the end of the comment that is being read and has a fault: of the line, or of the text.
+    fn end_of_comment(&self) -> usize {
+        let rest = &self.bytes[self.at..];
+        let len = match self.bytes.get(self.start + 1) {
+            Some(b'/') => rest.iter().position(|&b| b == b'\n'),
+            _ => None,
+        };
+        len.map_or(self.bytes.len(), |len| self.at + len)
     }
 
     fn peek(&self, ahead: usize) -> Option<u8> {
@@ -182,6 +264,7 @@ impl Lexer<'_> {
             self.skip_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c));
             match (self.peek(0), self.peek(1)) {
                 (Some(b'/'), Some(b'/')) => {
+                    self.start = self.at;
                     self.skip_while(|b| !matches!(b, b'\n' | 0));
                     if self.peek(0) == Some(0) {
                         return Err(self.nul());
@@ -459,7 +542,8 @@ mod tests {
                 .map(|_| parts[random.usize(..parts.len())])
                 .collect();
             let Lexed { tokens, faults } = lexed(&text);
-            let ranges = tokens.iter().map(|token| token.range());
+            let loose = LooseTokens::of(&text).map(|token| token.range());
+            let ranges = tokens.iter().map(|token| token.range()).chain(loose);
             for range in ranges.chain(faults.iter().map(|fault| fault.range())) {
                 assert!(text.get(range.clone()).is_some(), "{text:?} {range:?}");
             }
@@ -487,5 +571,28 @@ mod tests {
             kinds("a \u{1} b"),
             [TokenKind::Word, TokenKind::Bad(0), TokenKind::End]
         );
+    }
+
+    #[test]
+    fn loose_tokens_go_on_to_the_end() {
+        let all = |text: &'static str| -> Vec<&str> {
+            LooseTokens::of(text)
+                .map(|token| &text[token.range()])
+                .collect()
+        };
+        assert_eq!(all("a \u{1} b"), ["a", "\u{1}", "b"]);
+        assert_eq!(all("a '\\q {' ;"), ["a", "'\\q {'", ";"]);
+        assert_eq!(all("a // \0 {\n;"), ["a", "//", ";"]);
+        assert_eq!(all("a /* {"), ["a", "/*"]);
+        assert_eq!(all("a /* /* { */ ;"), ["a", "/*", ";"]);
+        assert_eq!(all("1a \u{e9}\u{e9} ;"), ["1a", "\u{e9}\u{e9}", ";"]);
+        assert_eq!(LooseTokens::of(&"0x ".repeat(1000)).count(), 1000);
+    }
+
+    #[test]
+    fn words_are_found_in_any_text() {
+        let all = |text| words(text).collect::<Vec<_>>();
+        assert_eq!(all("message A.b{ // no\n'no' 1"), ["message", "A", "b"]);
+        assert_eq!(all("a /* b"), ["a", "b"]);
     }
 }

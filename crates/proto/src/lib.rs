@@ -41,5 +41,6 @@ pub use cache::Cache;
 pub use compiler::Compiler;
 pub use definition::{Definition, Definitions};
 pub use descriptors::Descriptors;
+pub use lexer::words;
 pub use stack::{on_a_large_stack, reason};
 pub use texts::{Compiled, Outlined, Texts, compile};

@@ -6,10 +6,15 @@
 
 use std::ops::Range;
 
+use super::lexer::{LooseTokens, Token, TokenKind};
+
 /// Deepest nesting of `{`, `[` and `<`, as much as the protobuf libraries allow a message to nest
 /// when they read options back. Far more than people write: the deepest of 12,000 public files
 /// nests 15 deep, and messages may nest 31 deep.
 pub(super) const MAX_NESTING: usize = 100;
+
+/// Tokens of a statement that are looked at: more than any import has.
+const STATEMENT_TOKENS_MAX: usize = 64;
 
 /// One import statement.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,27 +40,26 @@ impl Outline {
         let mut outline = Self::default();
         let mut depth = 0usize;
         let mut statement: Vec<Token> = Vec::new();
-        for token in tokens(text) {
+        for token in LooseTokens::of(text) {
             match token.kind {
-                Kind::Sign(b'{' | b'[' | b'<') => {
+                TokenKind::Sign(b'{' | b'[' | b'<') => {
                     depth += 1;
                     if depth > MAX_NESTING {
-                        outline.too_deep.get_or_insert(token.range);
+                        outline.too_deep.get_or_insert(token.range());
                     }
                     statement.clear();
                 }
-                Kind::Sign(b'}' | b']' | b'>') => {
+                TokenKind::Sign(b'}' | b']' | b'>') => {
                     depth = depth.saturating_sub(1);
                     statement.clear();
                 }
-                Kind::Sign(b';') => {
+                TokenKind::Sign(b';') => {
                     if depth == 0 {
                         outline.statement(text, &statement);
                     }
                     statement.clear();
                 }
-                // Long enough for every statement that is looked at.
-                _ if statement.len() < 64 => statement.push(token),
+                _ if statement.len() < STATEMENT_TOKENS_MAX => statement.push(token),
                 _ => {}
             }
         }
@@ -64,103 +68,17 @@ impl Outline {
 
     fn statement(&mut self, text: &str, tokens: &[Token]) {
         let Some(first) = tokens.first() else { return };
-        if &text[first.range.clone()] != "import" {
+        if &text[first.range()] != "import" {
             return;
         }
-        let name = tokens.iter().find(|t| t.kind == Kind::Text);
-        if let Some(Token { range, .. }) = name {
+        let name = tokens.iter().find(|t| t.kind == TokenKind::Text);
+        if let Some(range) = name.map(|token| token.range()) {
             self.imports.push(Import {
                 name: text[range.clone()].trim_matches(['"', '\'']).to_owned(),
-                range: range.clone(),
+                range,
             });
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Word,
-    Text,
-    Sign(u8),
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Token {
-    kind: Kind,
-    /// Where it lies in the text.
-    pub range: Range<usize>,
-}
-
-/// Tokens without comments. The boundaries agree with the compilers' for every text that they
-/// accept; for others only the outline of a refused file is at stake.
-pub(super) fn tokens(text: &str) -> impl Iterator<Item = Token> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        loop {
-            let start = at;
-            let kind = match *bytes.get(start)? {
-                b if b.is_ascii_whitespace() => {
-                    at += 1;
-                    continue;
-                }
-                b'/' if bytes.get(start + 1) == Some(&b'/') => {
-                    at = end_of_line(bytes, start);
-                    continue;
-                }
-                b'/' if bytes.get(start + 1) == Some(&b'*') => {
-                    let body = &text[start + 2..];
-                    at = body
-                        .find("*/")
-                        .map_or(bytes.len(), |end| start + 2 + end + 2);
-                    continue;
-                }
-                quote @ (b'"' | b'\'') => {
-                    at = end_of_text(bytes, start, quote);
-                    Kind::Text
-                }
-                b if is_word(b) => {
-                    let len = bytes[start..].iter().take_while(|b| is_word(**b)).count();
-                    at += len;
-                    Kind::Word
-                }
-                b => {
-                    at += 1;
-                    Kind::Sign(b)
-                }
-            };
-            return Some(Token {
-                kind,
-                range: start..at,
-            });
-        }
-    })
-}
-
-/// Bytes above ASCII count as parts of words, so that tokens end where characters end.
-fn is_word(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80
-}
-
-fn end_of_line(bytes: &[u8], from: usize) -> usize {
-    let line = bytes[from..].iter().position(|&b| b == b'\n');
-    line.map_or(bytes.len(), |len| from + len)
-}
-
-/// Behind the closing quote, or at the end of the line: a text can't span lines.
-fn end_of_text(bytes: &[u8], from: usize, quote: u8) -> usize {
-    let mut at = from + 1;
-    while let Some(&b) = bytes.get(at) {
-        match b {
-            b'\\' if bytes.get(at + 1).is_some_and(u8::is_ascii) => at += 2,
-            b'\n' => return at,
-            _ => at += 1,
-        }
-        if b == quote {
-            return at;
-        }
-    }
-    at.min(bytes.len())
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::outline::{Outline, tokens};
+use super::lexer::LooseTokens;
+use super::outline::Outline;
 use super::well_known;
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile, shown};
 
@@ -52,7 +53,7 @@ pub(super) struct Sources {
 impl Sources {
     /// Every file below `roots`, and what they import from there.
     pub(super) fn read(roots: &[PathBuf], found: &mut Diagnostics) -> Self {
-        let mut reader = Reader::new(roots, found);
+        let mut reader = SourceReader::new(roots, found);
         reader.walk_roots();
         reader.follow_imports();
         let mut sources = reader.sources;
@@ -148,7 +149,7 @@ fn is_plain(name: &str) -> bool {
     !name.contains(['\\', '\0']) && name.split('/').all(plain)
 }
 
-struct Reader<'a> {
+struct SourceReader<'a> {
     sources: Sources,
     /// What each root comes to on disk; none for one that can't be resolved.
     identities: Vec<Option<PathBuf>>,
@@ -159,7 +160,7 @@ struct Reader<'a> {
     found: &'a mut Diagnostics,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SourceReader<'a> {
     fn new(roots: &[PathBuf], found: &'a mut Diagnostics) -> Self {
         Self {
             identities: roots
@@ -377,7 +378,8 @@ fn decode(path: &Path, bytes: Vec<u8>) -> Result<Arc<SourceFile>, Box<Diagnostic
             read += chunk.invalid().len();
         }
     }
-    let outside = tokens(&text).find_map(|token| replaced.range(token.range).next());
+    let mut tokens = LooseTokens::of(&text);
+    let outside = tokens.find_map(|token| replaced.range(token.range()).next());
     let Some((&at, &byte)) = outside else {
         return Ok(SourceFile::new(shown(path), without_mark(&text)));
     };

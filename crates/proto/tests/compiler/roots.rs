@@ -1,6 +1,5 @@
 //! Which files are compiled, under which names: roots within roots, copies and links.
 
-
 use crate::support::{of_files, outcome, root};
 
 const STAMP: &str = "syntax = \"proto3\"; import \"google/protobuf/timestamp.proto\"; message Stamp { google.protobuf.Timestamp at = 1; }";
