@@ -8,6 +8,8 @@ use ::protobuf::descriptor::FileDescriptorProto;
 use ::protobuf::well_known_types::empty::Empty;
 use ::protobuf::{Message, UnknownValueRef};
 
+use super::path::FILE_EDITION;
+
 /// The number of the `features` field in each options message of `descriptor.proto`.
 pub mod place {
     /// In `FileOptions`.
@@ -28,8 +30,63 @@ pub mod place {
     pub const METHOD: u32 = 35;
 }
 
-/// The field of FileDescriptorProto that holds its edition, and the number of edition 2024.
-const EDITION: u32 = 14;
+/// The numbers of the fields of `google.protobuf.FeatureSet`, and of their values.
+pub(crate) mod feature {
+    /// `field_presence`.
+    pub const FIELD_PRESENCE: u32 = 1;
+    /// `enum_type`.
+    pub const ENUM_TYPE: u32 = 2;
+    /// `repeated_field_encoding`.
+    pub const REPEATED_FIELD_ENCODING: u32 = 3;
+    /// `utf8_validation`.
+    pub const UTF8_VALIDATION: u32 = 4;
+    /// `message_encoding`.
+    pub const MESSAGE_ENCODING: u32 = 5;
+    /// `json_format`.
+    pub const JSON_FORMAT: u32 = 6;
+    /// `enforce_naming_style`.
+    pub const ENFORCE_NAMING_STYLE: u32 = 7;
+    /// `default_symbol_visibility`.
+    pub const DEFAULT_SYMBOL_VISIBILITY: u32 = 8;
+    /// Of `field_presence`.
+    pub const EXPLICIT: u64 = 1;
+    /// Of `field_presence`.
+    pub const IMPLICIT: u64 = 2;
+    /// Of `field_presence`.
+    pub const LEGACY_REQUIRED: u64 = 3;
+    /// Of `enum_type`.
+    pub const OPEN: u64 = 1;
+    /// Of `enum_type`.
+    pub const CLOSED: u64 = 2;
+    /// Of `repeated_field_encoding`.
+    pub const PACKED: u64 = 1;
+    /// Of `repeated_field_encoding`.
+    pub const EXPANDED: u64 = 2;
+    /// Of `utf8_validation`.
+    pub const VERIFY: u64 = 2;
+    /// Of `utf8_validation`.
+    pub const NONE: u64 = 3;
+    /// Of `message_encoding`.
+    pub const LENGTH_PREFIXED: u64 = 1;
+    /// Of `message_encoding`.
+    pub const DELIMITED: u64 = 2;
+    /// Of `json_format`.
+    pub const ALLOW: u64 = 1;
+    /// Of `json_format`.
+    pub const LEGACY_BEST_EFFORT: u64 = 2;
+    /// Of `enforce_naming_style`.
+    pub const STYLE2024: u64 = 1;
+    /// Of `enforce_naming_style`.
+    pub const STYLE_LEGACY: u64 = 2;
+    /// Of `default_symbol_visibility`.
+    pub const EXPORT_ALL: u64 = 1;
+    /// Of `default_symbol_visibility`.
+    pub const EXPORT_TOP_LEVEL: u64 = 2;
+    /// Of `default_symbol_visibility`.
+    pub const STRICT: u64 = 4;
+}
+
+/// The number of edition 2024 in `google.protobuf.Edition`.
 const EDITION_2024: u64 = 1001;
 
 /// Whether an absent field can be told from one that holds its default.
@@ -44,6 +101,16 @@ pub enum Presence {
 }
 
 impl Presence {
+    /// Returns the presence that has this number in `FeatureSet.FieldPresence`.
+    pub(crate) fn of_number(number: u64) -> Option<Self> {
+        match number {
+            feature::EXPLICIT => Some(Presence::Explicit),
+            feature::IMPLICIT => Some(Presence::Implicit),
+            feature::LEGACY_REQUIRED => Some(Presence::Required),
+            _ => None,
+        }
+    }
+
     /// Returns the presence of a field that has explicit presence by its kind, such as a message or a member of a oneof.
     pub fn max_explicit(self) -> Self {
         match self {
@@ -76,7 +143,7 @@ impl Features {
     /// What a file's syntax (`proto2` when it says none, `proto3` or `editions`) or edition gives,
     /// and the file's own options.
     pub fn of_file(file: &FileDescriptorProto) -> Self {
-        let edition = file.special_fields.unknown_fields().get(EDITION);
+        let edition = file.special_fields.unknown_fields().get(FILE_EDITION);
         let mut features = Self::of_syntax(file.syntax());
         features.style = matches!(edition, Some(UnknownValueRef::Varint(n)) if n >= EDITION_2024);
         features.within(file.options.as_ref(), place::FILE)
@@ -128,22 +195,25 @@ impl Features {
             return;
         };
         for (feature, value) in set.special_fields.unknown_fields() {
+            let UnknownValueRef::Varint(value) = value else {
+                continue;
+            };
             match (feature, value) {
-                (1, UnknownValueRef::Varint(1)) => self.presence = Presence::Explicit,
-                (1, UnknownValueRef::Varint(2)) => self.presence = Presence::Implicit,
-                (1, UnknownValueRef::Varint(3)) => self.presence = Presence::Required,
-                (2, UnknownValueRef::Varint(1)) => self.closed_enum = false,
-                (2, UnknownValueRef::Varint(2)) => self.closed_enum = true,
-                (4, UnknownValueRef::Varint(2)) => self.utf8 = true,
-                (4, UnknownValueRef::Varint(3)) => self.utf8 = false,
-                (3, UnknownValueRef::Varint(1)) => self.packed = true,
-                (3, UnknownValueRef::Varint(2)) => self.packed = false,
-                (5, UnknownValueRef::Varint(1)) => self.delimited = false,
-                (5, UnknownValueRef::Varint(2)) => self.delimited = true,
-                (6, UnknownValueRef::Varint(1)) => self.json = true,
-                (6, UnknownValueRef::Varint(2)) => self.json = false,
-                (7, UnknownValueRef::Varint(1)) => self.style = true,
-                (7, UnknownValueRef::Varint(2)) => self.style = false,
+                (feature::FIELD_PRESENCE, value) => {
+                    self.presence = Presence::of_number(value).unwrap_or(self.presence);
+                }
+                (feature::ENUM_TYPE, feature::OPEN) => self.closed_enum = false,
+                (feature::ENUM_TYPE, feature::CLOSED) => self.closed_enum = true,
+                (feature::REPEATED_FIELD_ENCODING, feature::PACKED) => self.packed = true,
+                (feature::REPEATED_FIELD_ENCODING, feature::EXPANDED) => self.packed = false,
+                (feature::UTF8_VALIDATION, feature::VERIFY) => self.utf8 = true,
+                (feature::UTF8_VALIDATION, feature::NONE) => self.utf8 = false,
+                (feature::MESSAGE_ENCODING, feature::LENGTH_PREFIXED) => self.delimited = false,
+                (feature::MESSAGE_ENCODING, feature::DELIMITED) => self.delimited = true,
+                (feature::JSON_FORMAT, feature::ALLOW) => self.json = true,
+                (feature::JSON_FORMAT, feature::LEGACY_BEST_EFFORT) => self.json = false,
+                (feature::ENFORCE_NAMING_STYLE, feature::STYLE2024) => self.style = true,
+                (feature::ENFORCE_NAMING_STYLE, feature::STYLE_LEGACY) => self.style = false,
                 _ => {}
             }
         }

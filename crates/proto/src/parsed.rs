@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use protobuf::descriptor::FileDescriptorProto;
 
+use super::path;
+
 /// The dialect of a file; ordered by age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Edition {
@@ -100,11 +102,15 @@ impl Entity {
     /// The number of its field `options`.
     pub fn options_field(self) -> i32 {
         match self {
-            Entity::File | Entity::Field => 8,
-            Entity::Message => 7,
-            Entity::Oneof => 2,
-            Entity::Method => 4,
-            Entity::Enum | Entity::EnumValue | Entity::ExtensionRange | Entity::Service => 3,
+            Entity::File => path::FILE_OPTIONS,
+            Entity::Message => path::MESSAGE_OPTIONS,
+            Entity::Field => path::FIELD_OPTIONS,
+            Entity::Oneof => path::ONEOF_OPTIONS,
+            Entity::Enum => path::ENUM_OPTIONS,
+            Entity::EnumValue => path::VALUE_OPTIONS,
+            Entity::ExtensionRange => path::RANGE_OPTIONS,
+            Entity::Service => path::SERVICE_OPTIONS,
+            Entity::Method => path::METHOD_OPTIONS,
         }
     }
 

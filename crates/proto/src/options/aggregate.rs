@@ -307,12 +307,15 @@ impl<'a> OptionReader<'a> {
         if ty.name != "google.protobuf.Any" {
             return Err(self.misplaced(entry, format!("{} is no google.protobuf.Any", ty.name)));
         }
-        if tree.count(1) > 0 || tree.count(2) > 0 {
+        if tree.count(path::ANY_TYPE_URL) > 0 || tree.count(path::ANY_VALUE) > 0 {
             return Err(self.misplaced(entry, "an Any holds one message".to_owned()));
         }
         let value = self.aggregate(entries, &message)?.bytes();
-        tree.push(1, Node::Bytes(entry.name.clone().into_bytes()));
-        tree.push(2, Node::Bytes(value));
+        tree.push(
+            path::ANY_TYPE_URL,
+            Node::Bytes(entry.name.clone().into_bytes()),
+        );
+        tree.push(path::ANY_VALUE, Node::Bytes(value));
         Ok(())
     }
 

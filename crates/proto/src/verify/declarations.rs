@@ -14,10 +14,6 @@ use super::super::path::{self, below};
 use super::Check;
 use super::features::messages;
 
-/// Fields of ExtensionRangeOptions that the descriptor model doesn't know.
-const DECLARATION: u32 = 2;
-const VERIFICATION: u32 = 3;
-
 impl Check<'_, '_, '_> {
     /// What the ranges of a message declare: no number and no name twice, each within its range.
     pub(super) fn declarations(&mut self, message: &DescriptorProto, at: &[i32]) {
@@ -27,8 +23,11 @@ impl Check<'_, '_, '_> {
                 continue;
             };
             let unknown = options.special_fields.unknown_fields();
-            let declarations = messages(unknown, DECLARATION);
-            let unverified = matches!(unknown.get(VERIFICATION), Some(UnknownValueRef::Varint(1)));
+            let declarations = messages(unknown, path::RANGE_DECLARATION);
+            let unverified = matches!(
+                unknown.get(path::RANGE_VERIFICATION),
+                Some(UnknownValueRef::Varint(1))
+            );
             let own = below(at, path::MESSAGE_EXTENSION_RANGE, i);
             if unverified && !declarations.is_empty() {
                 let text = "a range that is UNVERIFIED declares extensions";
@@ -62,14 +61,17 @@ impl Check<'_, '_, '_> {
         let declarations = self
             .declarations
             .entry(std::ptr::from_ref(range))
-            .or_insert_with(|| by_number(messages(unknown, DECLARATION)));
-        let verified = matches!(unknown.get(VERIFICATION), Some(UnknownValueRef::Varint(0)));
+            .or_insert_with(|| by_number(messages(unknown, path::RANGE_DECLARATION)));
+        let verified = matches!(
+            unknown.get(path::RANGE_VERIFICATION),
+            Some(UnknownValueRef::Varint(0))
+        );
         if declarations.is_empty() && !verified {
             return;
         }
         let number = extension.number();
         let place = below(at, path::FIELD_NUMBER, None);
-        let Some(declaration) = declarations.get(&number).cloned() else {
+        let Some(declaration) = declarations.get(&number).map(Declaration::of) else {
             let text = format!("extension number {number} is not declared");
             let help = "add a declaration of it to the extension range";
             return self.report.fault(
@@ -79,20 +81,27 @@ impl Check<'_, '_, '_> {
                 help,
             );
         };
-        let unknown = declaration.special_fields.unknown_fields();
-        let text_of = |field: u32| match unknown.get(field) {
-            Some(UnknownValueRef::LengthDelimited(text)) => {
-                Some(String::from_utf8_lossy(text).into_owned())
-            }
-            _ => None,
-        };
-        let flag = |field: u32| matches!(unknown.get(field), Some(UnknownValueRef::Varint(1)));
-        if flag(5) {
+        if declaration.is_reserved {
             let text = format!("extension number {number} is reserved by its range");
             return self.report.fault(text, &place, "", "choose another number");
         }
+        self.as_declared(extension, &declaration, at);
+    }
+
+    /// Checks an extension against its declaration: the name, the type, and whether it is repeated.
+    fn as_declared(
+        &mut self,
+        extension: &FieldDescriptorProto,
+        declaration: &Declaration,
+        at: &[i32],
+    ) {
+        let number = extension.number();
         let own_name = format!(".{}", name_at(self.file, at).unwrap_or_default());
-        if let Some(name) = text_of(2).filter(|name| *name != own_name) {
+        if let Some(name) = declaration
+            .full_name
+            .as_ref()
+            .filter(|name| **name != own_name)
+        {
             let text = format!("extension number {number} is declared as {name}");
             self.report.fault(
                 text,
@@ -105,7 +114,11 @@ impl Check<'_, '_, '_> {
             "" => scalar_name(extension),
             name => name.to_owned(),
         };
-        if let Some(declared) = text_of(3).filter(|declared| *declared != own_type) {
+        if let Some(declared) = declaration
+            .type_name
+            .as_ref()
+            .filter(|name| **name != own_type)
+        {
             let text = format!("extension number {number} is declared with the type {declared}");
             self.report.fault(
                 text,
@@ -114,43 +127,66 @@ impl Check<'_, '_, '_> {
                 "",
             );
         }
-        if flag(6) != (extension.label() == Label::LABEL_REPEATED) {
-            let word = if flag(6) { "repeated" } else { "not repeated" };
+        if declaration.is_repeated != (extension.label() == Label::LABEL_REPEATED) {
+            let word = match declaration.is_repeated {
+                true => "repeated",
+                false => "not repeated",
+            };
             let text = format!("extension number {number} is declared as {word}");
             self.report.fault(text, at, "", "");
         }
     }
 }
 
-/// The declarations of a range.
+/// `ExtensionRangeOptions.Declaration`, which the descriptor model doesn't know.
+struct Declaration {
+    number: i32,
+    full_name: Option<String>,
+    type_name: Option<String>,
+    is_reserved: bool,
+    is_repeated: bool,
+}
+
+impl Declaration {
+    /// Reads the fields of a declaration.
+    fn of(message: &Empty) -> Self {
+        let unknown = message.special_fields.unknown_fields();
+        let text = |field: u32| match unknown.get(field) {
+            Some(UnknownValueRef::LengthDelimited(text)) => {
+                Some(String::from_utf8_lossy(text).into_owned())
+            }
+            _ => None,
+        };
+        let is_set = |field: u32| matches!(unknown.get(field), Some(UnknownValueRef::Varint(1)));
+        Self {
+            number: match unknown.get(path::DECLARATION_NUMBER) {
+                Some(UnknownValueRef::Varint(number)) => number as i32,
+                _ => 0,
+            },
+            full_name: text(path::DECLARATION_FULL_NAME),
+            type_name: text(path::DECLARATION_TYPE),
+            is_reserved: is_set(path::DECLARATION_RESERVED),
+            is_repeated: is_set(path::DECLARATION_REPEATED),
+        }
+    }
+}
+
+/// Returns the declarations of a range by their numbers.
 fn by_number(all: Vec<Empty>) -> HashMap<i32, Empty> {
-    let number = |declaration: &Empty| match declaration.special_fields.unknown_fields().get(1) {
-        Some(UnknownValueRef::Varint(number)) => number as i32,
-        _ => 0,
-    };
     all.into_iter()
-        .map(|declaration| (number(&declaration), declaration))
+        .map(|declaration| (Declaration::of(&declaration).number, declaration))
         .collect()
 }
 
-/// What is wrong with a declaration by itself.
+/// Returns what is wrong with a declaration by itself.
 fn misdeclared(
     declaration: &Empty,
     range: &ExtensionRange,
     numbers: &mut HashSet<i32>,
     names: &mut HashSet<String>,
 ) -> Option<String> {
-    let unknown = declaration.special_fields.unknown_fields();
-    let text_of = |field: u32| match unknown.get(field) {
-        Some(UnknownValueRef::LengthDelimited(text)) => {
-            Some(String::from_utf8_lossy(text).into_owned())
-        }
-        _ => None,
-    };
-    let number = match unknown.get(1) {
-        Some(UnknownValueRef::Varint(number)) => number as i32,
-        _ => 0,
-    };
+    let declaration = Declaration::of(declaration);
+    let number = declaration.number;
     if !(range.start()..range.end()).contains(&number) {
         return Some(format!(
             "extension number {number} is declared outside of its range"
@@ -159,10 +195,9 @@ fn misdeclared(
     if !numbers.insert(number) {
         return Some(format!("extension number {number} is declared twice"));
     }
-    let reserved = matches!(unknown.get(5), Some(UnknownValueRef::Varint(1)));
-    let (name, type_name) = match (text_of(2), text_of(3)) {
+    let (name, type_name) = match (declaration.full_name, declaration.type_name) {
         (Some(name), Some(type_name)) => (name, type_name),
-        (None, None) if reserved => return None,
+        (None, None) if declaration.is_reserved => return None,
         _ => {
             return Some(format!(
                 "the declaration of number {number} lacks full_name or type"

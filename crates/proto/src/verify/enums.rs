@@ -69,9 +69,7 @@ impl<'a> Check<'a, '_, '_> {
                     .help("choose another number, or say option allow_alias = true; if both are meant")
             });
         }
-        const OPTIONS: i32 = 3;
-        const ALLOW_ALIAS: i32 = 2;
-        let option = [at, &[OPTIONS, ALLOW_ALIAS]].concat();
+        let option = [at, &[path::ENUM_OPTIONS, path::OPTION_ALLOW_ALIAS]].concat();
         let is_set = e
             .options
             .as_ref()

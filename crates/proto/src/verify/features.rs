@@ -13,16 +13,8 @@ use super::super::parsed::{Entity, Value, Written};
 use super::super::path::{self, below};
 use super::Check;
 use super::fields::is_packable;
-use crate::features::{Features, Presence};
+use crate::features::{Features, Presence, feature, place};
 use gateway_diagnostic::Diagnostic;
-
-/// Fields of FieldOptions that the descriptor model doesn't know.
-const TARGETS: u32 = 19;
-const FEATURE_SUPPORT: u32 = 22;
-/// Likewise of FeatureSupport.
-const INTRODUCED: u32 = 1;
-const REMOVED: u32 = 4;
-const REMOVAL_ERROR: u32 = 5;
 
 impl<'a> Check<'a, '_, '_> {
     /// Whether each option may be set on what it is set on, in this edition.
@@ -134,37 +126,65 @@ impl<'a> Check<'a, '_, '_> {
         let repeated = field.label() == Label::LABEL_REPEATED;
         let is_map = repeated && self.is_map(field);
         let message = matches!(field.type_(), Type::TYPE_MESSAGE | Type::TYPE_GROUP);
-        let place = |feature: i32| [at, &[path::FIELD_OPTIONS, 21, feature]].concat();
+        let place = |feature: u32| {
+            [
+                at,
+                &[path::FIELD_OPTIONS, place::FIELD as i32, feature as i32],
+            ]
+            .concat()
+        };
         let strings = field.type_() == Type::TYPE_STRING || is_map && self.map_has_strings(field);
         let mut fault =
-            |feature: i32, text: &str| self.report.fault(text, &place(feature), "", "leave it out");
+            |feature: u32, text: &str| self.report.fault(text, &place(feature), "", "leave it out");
         if set.presence.is_some() {
             match () {
-                () if repeated => fault(1, "a repeated field has no presence to set"),
+                () if repeated => fault(
+                    feature::FIELD_PRESENCE,
+                    "a repeated field has no presence to set",
+                ),
                 () if field.has_extendee() && set.presence == Some(Presence::Implicit) => {
-                    fault(1, "an extension can't be without presence");
+                    fault(
+                        feature::FIELD_PRESENCE,
+                        "an extension can't be without presence",
+                    );
                 }
-                () if field.oneof_index.is_some() => {
-                    fault(1, "the presence of a oneof's field can't be set")
-                }
+                () if field.oneof_index.is_some() => fault(
+                    feature::FIELD_PRESENCE,
+                    "the presence of a oneof's field can't be set",
+                ),
                 () if message && set.presence == Some(Presence::Implicit) => {
-                    fault(1, "a message field can't be without presence");
+                    fault(
+                        feature::FIELD_PRESENCE,
+                        "a message field can't be without presence",
+                    );
                 }
                 () => {}
             }
         }
         if let Some(packed) = set.packed {
             if !repeated {
-                fault(3, "only repeated fields have a repeated_field_encoding");
+                fault(
+                    feature::REPEATED_FIELD_ENCODING,
+                    "only repeated fields have a repeated_field_encoding",
+                );
             } else if packed && !is_packable(field) {
-                fault(3, "only repeated numbers, bools and enums can be packed");
+                fault(
+                    feature::REPEATED_FIELD_ENCODING,
+                    "only repeated numbers, bools and enums can be packed",
+                );
             }
         }
         if set.utf8 && !strings {
-            fault(4, "only strings have a utf8_validation");
+            fault(
+                feature::UTF8_VALIDATION,
+                "only strings have a utf8_validation",
+            );
         }
         if set.delimited && (!message || is_map) {
-            fault(5, "only message fields have a message_encoding");
+            fault(
+                feature::MESSAGE_ENCODING,
+                "only message fields have a message_encoding",
+            );
         }
     }
 
@@ -219,26 +239,16 @@ fn own(field: &FieldDescriptorProto) -> Own {
     let Some(options) = field.options.as_ref() else {
         return own;
     };
-    for set in messages(
-        options.special_fields.unknown_fields(),
-        crate::features::place::FIELD,
-    ) {
+    for set in messages(options.special_fields.unknown_fields(), place::FIELD) {
         for (feature, value) in set.special_fields.unknown_fields() {
             let UnknownValueRef::Varint(value) = value else {
                 continue;
             };
             match feature {
-                1 => {
-                    own.presence = match value {
-                        1 => Some(Presence::Explicit),
-                        2 => Some(Presence::Implicit),
-                        3 => Some(Presence::Required),
-                        _ => None,
-                    }
-                }
-                3 => own.packed = Some(value == 1),
-                4 => own.utf8 = true,
-                5 => own.delimited = true,
+                feature::FIELD_PRESENCE => own.presence = Presence::of_number(value),
+                feature::REPEATED_FIELD_ENCODING => own.packed = Some(value == feature::PACKED),
+                feature::UTF8_VALIDATION => own.utf8 = true,
+                feature::MESSAGE_ENCODING => own.delimited = true,
                 _ => {}
             }
         }
@@ -259,7 +269,10 @@ pub(super) fn messages(unknown: &UnknownFields, number: u32) -> Vec<Empty> {
 /// Options may say what they are for.
 fn wrong_target(options: &FieldOptions, entity: Entity, name: &str) -> Option<String> {
     let unknown = options.special_fields.unknown_fields();
-    let mut targets = unknown.iter().filter(|(n, _)| *n == TARGETS).peekable();
+    let mut targets = unknown
+        .iter()
+        .filter(|(n, _)| *n == path::OPTION_TARGETS)
+        .peekable();
     targets.peek()?;
     let fits = targets
         .any(|(_, value)| matches!(value, UnknownValueRef::Varint(n) if n == entity.target()));
@@ -268,20 +281,23 @@ fn wrong_target(options: &FieldOptions, entity: Entity, name: &str) -> Option<St
 
 /// Options may say from which edition to which they exist.
 fn wrong_time(options: &FieldOptions, edition: u64, name: &str) -> Option<String> {
-    let support = messages(options.special_fields.unknown_fields(), FEATURE_SUPPORT);
+    let support = messages(
+        options.special_fields.unknown_fields(),
+        path::OPTION_FEATURE_SUPPORT,
+    );
     for support in support {
         let unknown = support.special_fields.unknown_fields();
         let number = |field: u32| match unknown.get(field) {
             Some(UnknownValueRef::Varint(n)) => Some(n),
             _ => None,
         };
-        if number(INTRODUCED).is_some_and(|since| edition < since) {
-            let since = edition_name(number(INTRODUCED)?);
+        if number(path::SUPPORT_INTRODUCED).is_some_and(|since| edition < since) {
+            let since = edition_name(number(path::SUPPORT_INTRODUCED)?);
             return Some(format!("{name} came with {since}"));
         }
-        if number(REMOVED).is_some_and(|until| edition >= until) {
-            let until = edition_name(number(REMOVED)?);
-            let why = match unknown.get(REMOVAL_ERROR) {
+        if number(path::SUPPORT_REMOVED).is_some_and(|until| edition >= until) {
+            let until = edition_name(number(path::SUPPORT_REMOVED)?);
+            let why = match unknown.get(path::SUPPORT_REMOVAL_ERROR) {
                 Some(UnknownValueRef::LengthDelimited(text)) => {
                     let text = String::from_utf8_lossy(text);
                     format!(": {}", text.trim().trim_end_matches('.'))

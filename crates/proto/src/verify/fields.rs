@@ -103,11 +103,10 @@ impl<'a> Check<'a, '_, '_> {
             self.report
                 .fault(text, &option(path::OPTION_PACKED), "", help);
         }
-        const UNVERIFIED_LAZY: i32 = 15;
-        let unverified = super::unknown_flag(options.as_ref(), UNVERIFIED_LAZY as u32);
+        let unverified = super::unknown_flag(options.as_ref(), path::OPTION_UNVERIFIED_LAZY as u32);
         let lazy = [
             (options.lazy(), path::OPTION_LAZY),
-            (unverified, UNVERIFIED_LAZY),
+            (unverified, path::OPTION_UNVERIFIED_LAZY),
         ];
         for (_, number) in lazy
             .into_iter()
@@ -121,14 +120,16 @@ impl<'a> Check<'a, '_, '_> {
                 "leave it out",
             );
         }
-        const CTYPE: i32 = 1;
         let ctype_is_set = options.as_ref().is_some_and(|o| o.ctype.is_some());
         if ctype_is_set && self.edition >= Edition::Edition2024 {
             let help = "write features.(pb.cpp).string_type, by google/protobuf/cpp_features.proto";
-            self.report
-                .fault("ctype is gone since edition 2024", &option(CTYPE), "", help);
+            self.report.fault(
+                "ctype is gone since edition 2024",
+                &option(path::OPTION_CTYPE),
+                "",
+                help,
+            );
         }
-        const JSTYPE: i32 = 6;
         let wide = matches!(
             field.type_(),
             Type::TYPE_INT64
@@ -139,7 +140,8 @@ impl<'a> Check<'a, '_, '_> {
         );
         if options.jstype() != JSType::JS_NORMAL && !wide {
             let text = "jstype is set for a field that is no 64-bit number";
-            self.report.fault(text, &option(JSTYPE), "", "leave it out");
+            self.report
+                .fault(text, &option(path::OPTION_JSTYPE), "", "leave it out");
         }
     }
 

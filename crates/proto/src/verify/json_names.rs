@@ -10,9 +10,6 @@ use super::Check;
 use crate::features::Features;
 use gateway_diagnostic::Diagnostic;
 
-/// deprecated_legacy_json_field_conflicts in MessageOptions.
-const LEGACY_CONFLICTS: u32 = 11;
-
 impl<'a> Check<'a, '_, '_> {
     pub(super) fn json_names(
         &mut self,
@@ -20,7 +17,7 @@ impl<'a> Check<'a, '_, '_> {
         features: Features,
         at: &[i32],
     ) {
-        if super::unknown_flag(message.options.as_ref(), LEGACY_CONFLICTS) {
+        if super::unknown_flag(message.options.as_ref(), path::OPTION_LEGACY_JSON_CONFLICTS) {
             return;
         }
         // Field masks go by the default names, JSON by the given ones: neither may clash.

@@ -122,7 +122,7 @@ impl<'a> Check<'a, '_, '_> {
         if !message.options.message_set_wire_format() {
             return;
         }
-        let option = [&below(at, path::MESSAGE_OPTIONS, None)[..], &[1]].concat();
+        let option = [at, &[path::MESSAGE_OPTIONS, path::OPTION_MESSAGE_SET]].concat();
         if self.is_proto3() {
             let text = "a MessageSet is not allowed in proto3";
             self.report.fault(text, &option, "", "leave the option out");

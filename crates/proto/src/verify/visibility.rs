@@ -10,13 +10,8 @@ use super::super::parsed::{Edition, Visibility};
 use super::super::path::{self, below, index};
 use super::super::symbols::{Symbol, enum_at, message_at};
 use super::Check;
+use crate::features::feature::{DEFAULT_SYMBOL_VISIBILITY, EXPORT_ALL, EXPORT_TOP_LEVEL, STRICT};
 use crate::features::place;
-
-/// The feature, and its values.
-const DEFAULT_SYMBOL_VISIBILITY: u32 = 8;
-const EXPORT_ALL: u64 = 1;
-const EXPORT_TOP_LEVEL: u64 = 2;
-const STRICT: u64 = 4;
 
 impl<'a> Check<'a, '_, '_> {
     /// Every type of another file that this file uses.
