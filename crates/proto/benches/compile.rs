@@ -63,18 +63,26 @@ fn filled(head: &str, line: impl Fn(usize) -> String, tail: &str) -> String {
     text + tail
 }
 
-fn worst() -> Vec<(&'static str, String)> {
-    let p2 = "syntax = \"proto2\";";
-    let options = "syntax = \"proto2\"; import \"google/protobuf/descriptor.proto\"; message O { optional int32 a = 1; repeated O o = 2; map<string, int32> m = 3; } extend google.protobuf.FileOptions { optional O o = 50000; repeated int32 n = 50001; }";
+/// A description of a file, and its text.
+type Worst = (&'static str, String);
+
+/// The syntax of the files.
+const P2: &str = "syntax = \"proto2\";";
+
+/// Options whose values are a message and a list.
+const OPTIONS: &str = "syntax = \"proto2\"; import \"google/protobuf/descriptor.proto\"; message O { optional int32 a = 1; repeated O o = 2; map<string, int32> m = 3; } extend google.protobuf.FileOptions { optional O o = 50000; repeated int32 n = 50001; }";
+
+/// Returns the worst files by enum values.
+fn worst_enums() -> Vec<Worst> {
     vec![
         (
             "values of an enum",
-            filled(&format!("{p2} enum E {{"), |i| format!("V{i}={i};"), "}"),
+            filled(&format!("{P2} enum E {{"), |i| format!("V{i}={i};"), "}"),
         ),
         (
             "values with options",
             filled(
-                &format!("{p2} enum E {{"),
+                &format!("{P2} enum E {{"),
                 |i| format!("V{i}={i}[deprecated=true];"),
                 "}",
             ),
@@ -82,15 +90,21 @@ fn worst() -> Vec<(&'static str, String)> {
         (
             "aliases of one number",
             filled(
-                &format!("{p2} enum E {{ option allow_alias = true;"),
+                &format!("{P2} enum E {{ option allow_alias = true;"),
                 |i| format!("V{i}=1;"),
                 "}",
             ),
         ),
+    ]
+}
+
+/// Returns the worst files by fields.
+fn worst_fields() -> Vec<Worst> {
+    vec![
         (
             "fields of a message",
             filled(
-                &format!("{p2} message M {{"),
+                &format!("{P2} message M {{"),
                 |i| format!("optional int32 f{i}={i};"),
                 "}",
             ),
@@ -98,7 +112,7 @@ fn worst() -> Vec<(&'static str, String)> {
         (
             "map fields",
             filled(
-                &format!("{p2} message M {{"),
+                &format!("{P2} message M {{"),
                 |i| format!("map<int32,M> f{i}={i};"),
                 "}",
             ),
@@ -114,21 +128,27 @@ fn worst() -> Vec<(&'static str, String)> {
         (
             "fields with defaults of an enum",
             filled(
-                &format!("{p2} enum E {{ A=0; }} message M {{"),
+                &format!("{P2} enum E {{ A=0; }} message M {{"),
                 |i| format!("optional E f{i}={i}[default=A];"),
                 "}",
             ),
         ),
-        ("messages", filled(p2, |i| format!("message M{i}{{}}"), "")),
+    ]
+}
+
+/// Returns the worst files by messages and their other parts.
+fn worst_messages() -> Vec<Worst> {
+    vec![
+        ("messages", filled(P2, |i| format!("message M{i}{{}}"), "")),
         (
             "messages of one field",
-            filled(p2, |i| format!("message M{i}{{optional M{i} a=1;}}"), ""),
+            filled(P2, |i| format!("message M{i}{{optional M{i} a=1;}}"), ""),
         ),
-        ("empty statements", filled(p2, |_| ";".to_owned(), "")),
+        ("empty statements", filled(P2, |_| ";".to_owned(), "")),
         (
             "reserved ranges",
             filled(
-                &format!("{p2} message M {{ reserved 1"),
+                &format!("{P2} message M {{ reserved 1"),
                 |i| format!(",{}", i * 2 + 1),
                 "; }",
             ),
@@ -136,84 +156,15 @@ fn worst() -> Vec<(&'static str, String)> {
         (
             "extension ranges and extensions",
             filled(
-                &format!("{p2} message M {{ extensions 1 to max; }} extend M {{"),
+                &format!("{P2} message M {{ extensions 1 to max; }} extend M {{"),
                 |i| format!("optional int32 e{i}={};", i + 20_000),
                 "}",
             ),
         ),
         (
-            "options of a file",
-            filled(options, |i| format!("option (n)={i};"), ""),
-        ),
-        (
-            "fields of an option",
-            filled(
-                &format!("{options} option (o) = {{"),
-                |_| "o{a:1}".to_owned(),
-                "};",
-            ),
-        ),
-        (
-            "entries of an option's map",
-            filled(
-                &format!("{options} option (o) = {{"),
-                |i| format!("m{{key:\"{i}\"}}"),
-                "};",
-            ),
-        ),
-        (
-            "unknown options",
-            filled(p2, |i| format!("option (no{i})=1;"), ""),
-        ),
-        (
-            "unknown types",
-            filled(
-                &format!("{p2} message M {{"),
-                |i| format!("optional No{i} f{i}={i};"),
-                "}",
-            ),
-        ),
-        ("names twice", filled(p2, |_| "message M{}".to_owned(), "")),
-        (
-            "numbers twice",
-            filled(
-                &format!("{p2} message M {{"),
-                |i| format!("optional int32 f{i}=1;"),
-                "}",
-            ),
-        ),
-        (
-            "a comment",
-            filled(&format!("{p2} /*"), |_| "*/ /*".to_owned(), "*/"),
-        ),
-        (
-            "a text",
-            filled(
-                &format!("{p2} option java_package = "),
-                |_| "\"a\" ".to_owned(),
-                ";",
-            ),
-        ),
-        (
-            "a long name",
-            filled(&format!("{p2} message "), |_| "a".to_owned(), "{}"),
-        ),
-        (
-            "a package of many parts",
-            filled(&format!("{p2} package a"), |_| ".a".to_owned(), ";"),
-        ),
-        (
-            "a type name of many parts",
-            filled(
-                &format!("{p2} message M {{ optional a"),
-                |_| ".a".to_owned(),
-                " f = 1; }",
-            ),
-        ),
-        (
             "methods",
             filled(
-                &format!("{p2} message M {{}} service S {{"),
+                &format!("{P2} message M {{}} service S {{"),
                 |i| format!("rpc R{i}(M)returns(M);"),
                 "}",
             ),
@@ -229,6 +180,87 @@ fn worst() -> Vec<(&'static str, String)> {
                     )
                 })
                 .collect(),
+        ),
+    ]
+}
+
+/// Returns the worst files by options.
+fn worst_options() -> Vec<Worst> {
+    vec![
+        (
+            "options of a file",
+            filled(OPTIONS, |i| format!("option (n)={i};"), ""),
+        ),
+        (
+            "fields of an option",
+            filled(
+                &format!("{OPTIONS} option (o) = {{"),
+                |_| "o{a:1}".to_owned(),
+                "};",
+            ),
+        ),
+        (
+            "entries of an option's map",
+            filled(
+                &format!("{OPTIONS} option (o) = {{"),
+                |i| format!("m{{key:\"{i}\"}}"),
+                "};",
+            ),
+        ),
+        (
+            "unknown options",
+            filled(P2, |i| format!("option (no{i})=1;"), ""),
+        ),
+    ]
+}
+
+/// Returns the worst files by names and faults.
+fn worst_faults() -> Vec<Worst> {
+    vec![
+        (
+            "unknown types",
+            filled(
+                &format!("{P2} message M {{"),
+                |i| format!("optional No{i} f{i}={i};"),
+                "}",
+            ),
+        ),
+        ("names twice", filled(P2, |_| "message M{}".to_owned(), "")),
+        (
+            "numbers twice",
+            filled(
+                &format!("{P2} message M {{"),
+                |i| format!("optional int32 f{i}=1;"),
+                "}",
+            ),
+        ),
+        (
+            "a comment",
+            filled(&format!("{P2} /*"), |_| "*/ /*".to_owned(), "*/"),
+        ),
+        (
+            "a text",
+            filled(
+                &format!("{P2} option java_package = "),
+                |_| "\"a\" ".to_owned(),
+                ";",
+            ),
+        ),
+        (
+            "a long name",
+            filled(&format!("{P2} message "), |_| "a".to_owned(), "{}"),
+        ),
+        (
+            "a package of many parts",
+            filled(&format!("{P2} package a"), |_| ".a".to_owned(), ";"),
+        ),
+        (
+            "a type name of many parts",
+            filled(
+                &format!("{P2} message M {{ optional a"),
+                |_| ".a".to_owned(),
+                " f = 1; }",
+            ),
         ),
     ]
 }
@@ -253,7 +285,14 @@ fn main() {
             format!("1000 files, f{changed} changed")
         );
     }
-    for (name, text) in worst() {
+    let worst = [
+        worst_enums(),
+        worst_fields(),
+        worst_messages(),
+        worst_options(),
+        worst_faults(),
+    ];
+    for (name, text) in worst.into_iter().flatten() {
         if only
             .as_ref()
             .is_some_and(|only| !name.contains(only.as_str()))

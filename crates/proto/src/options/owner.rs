@@ -4,6 +4,7 @@ use protobuf::descriptor::{
     DescriptorProto, EnumOptions, EnumValueOptions, ExtensionRangeOptions, FieldOptions,
     FileDescriptorProto, FileOptions, MessageOptions, MethodOptions, OneofOptions, ServiceOptions,
 };
+use protobuf::{Message, MessageField};
 
 use super::super::parsed::Entity;
 use super::super::path;
@@ -62,87 +63,113 @@ pub(in super::super) fn name_at(file: &FileDescriptorProto, at: &[i32]) -> Optio
     Some(name)
 }
 
-/// Puts options, as bytes, where they belong.
+/// Adds options, as bytes, to what they are set on, which lies at `at`.
 pub(super) fn apply(file: &mut FileDescriptorProto, at: &[i32], entity: Entity, bytes: &[u8]) {
-    /// What is set already (`map_entry`) stays.
-    fn merge<M: protobuf::Message>(options: &mut protobuf::MessageField<M>, bytes: &[u8]) {
-        let _ = options.mut_or_insert_default().merge_from_bytes(bytes);
-    }
-    let Some((which, before)) = at
-        .split_last()
-        .map(|(which, rest)| (*which as usize, &rest[..rest.len() - 1]))
-    else {
+    let Some((&which, before)) = at.split_last() else {
         return merge::<FileOptions>(&mut file.options, bytes);
     };
-    if let Entity::Service | Entity::Method = entity {
-        let service = at.get(1).and_then(|&i| file.service.get_mut(i as usize));
-        let Some(service) = service else { return };
-        if entity == Entity::Service {
-            return merge::<ServiceOptions>(&mut service.options, bytes);
-        }
-        let method = service.method.get_mut(which);
-        return method
-            .map(|m| merge::<MethodOptions>(&mut m.options, bytes))
-            .unwrap_or_default();
-    }
-    let list = at[at.len() - 2];
-    if entity == Entity::EnumValue {
-        let enum_at = before.last().map_or(0, |&i| i as usize);
-        let within = before.len().saturating_sub(2);
-        let one = match message_mut(file, &before[..within]) {
-            Some(message) => message.enum_type.get_mut(enum_at),
-            None => file.enum_type.get_mut(enum_at),
-        };
-        let value = one.and_then(|e| e.value.get_mut(which));
-        return value
-            .map(|v| merge::<EnumValueOptions>(&mut v.options, bytes))
-            .unwrap_or_default();
-    }
-    if before.is_empty() {
-        match entity {
-            Entity::Message => file
-                .message_type
-                .get_mut(which)
-                .map(|m| merge::<MessageOptions>(&mut m.options, bytes)),
-            Entity::Enum => file
-                .enum_type
-                .get_mut(which)
-                .map(|e| merge::<EnumOptions>(&mut e.options, bytes)),
-            _ => file
-                .extension
-                .get_mut(which)
-                .map(|f| merge::<FieldOptions>(&mut f.options, bytes)),
-        };
-        return;
-    }
-    let Some(message) = message_mut(file, before) else {
+    let Some((&list, outer)) = before.split_last() else {
         return;
     };
+    let which = which as usize;
     match entity {
-        Entity::Message => message
-            .nested_type
-            .get_mut(which)
-            .map(|m| merge::<MessageOptions>(&mut m.options, bytes)),
-        Entity::Enum => message
-            .enum_type
-            .get_mut(which)
-            .map(|e| merge::<EnumOptions>(&mut e.options, bytes)),
-        Entity::Oneof => message
-            .oneof_decl
-            .get_mut(which)
-            .map(|o| merge::<OneofOptions>(&mut o.options, bytes)),
-        Entity::ExtensionRange => message
-            .extension_range
-            .get_mut(which)
-            .map(|r| merge::<ExtensionRangeOptions>(&mut r.options, bytes)),
-        _ if list == path::MESSAGE_EXTENSION => message
-            .extension
-            .get_mut(which)
-            .map(|f| merge::<FieldOptions>(&mut f.options, bytes)),
-        _ => message
-            .field
-            .get_mut(which)
-            .map(|f| merge::<FieldOptions>(&mut f.options, bytes)),
+        Entity::File => merge::<FileOptions>(&mut file.options, bytes),
+        Entity::Service | Entity::Method => of_service(file, at, entity, bytes),
+        Entity::EnumValue => of_value(file, outer, which, bytes),
+        _ if outer.is_empty() => in_file(file, which, entity, bytes),
+        _ => {
+            if let Some(message) = message_mut(file, outer) {
+                in_message(message, list, which, entity, bytes);
+            }
+        }
+    }
+}
+
+/// Adds options, as bytes, to those that are set already (`map_entry`).
+fn merge<M: Message>(options: &mut MessageField<M>, bytes: &[u8]) {
+    let _ = options.mut_or_insert_default().merge_from_bytes(bytes);
+}
+
+/// Adds the options of a service or method.
+fn of_service(file: &mut FileDescriptorProto, at: &[i32], entity: Entity, bytes: &[u8]) {
+    let [_, service, method @ ..] = at else {
+        return;
+    };
+    let Some(service) = file.service.get_mut(*service as usize) else {
+        return;
+    };
+    if entity == Entity::Service {
+        return merge::<ServiceOptions>(&mut service.options, bytes);
+    }
+    let method = method.last().map(|&which| which as usize);
+    if let Some(method) = method.and_then(|which| service.method.get_mut(which)) {
+        merge::<MethodOptions>(&mut method.options, bytes);
+    }
+}
+
+/// Adds the options of a value of the enum at `at`.
+fn of_value(file: &mut FileDescriptorProto, at: &[i32], which: usize, bytes: &[u8]) {
+    let enum_at = at.last().map_or(0, |&i| i as usize);
+    let outer = &at[..at.len().saturating_sub(2)];
+    let one = match message_mut(file, outer) {
+        Some(message) => message.enum_type.get_mut(enum_at),
+        None => file.enum_type.get_mut(enum_at),
+    };
+    if let Some(value) = one.and_then(|one| one.value.get_mut(which)) {
+        merge::<EnumValueOptions>(&mut value.options, bytes);
+    }
+}
+
+/// Adds the options of a message, enum or extension at the top of a file.
+fn in_file(file: &mut FileDescriptorProto, which: usize, entity: Entity, bytes: &[u8]) {
+    match entity {
+        Entity::Message => {
+            let message = file.message_type.get_mut(which);
+            message.map(|it| merge::<MessageOptions>(&mut it.options, bytes))
+        }
+        Entity::Enum => {
+            let one = file.enum_type.get_mut(which);
+            one.map(|it| merge::<EnumOptions>(&mut it.options, bytes))
+        }
+        _ => {
+            let extension = file.extension.get_mut(which);
+            extension.map(|it| merge::<FieldOptions>(&mut it.options, bytes))
+        }
+    };
+}
+
+/// Adds the options of a part of a message, which is in the message's field `list`.
+fn in_message(
+    message: &mut DescriptorProto,
+    list: i32,
+    which: usize,
+    entity: Entity,
+    bytes: &[u8],
+) {
+    match entity {
+        Entity::Message => {
+            let nested = message.nested_type.get_mut(which);
+            nested.map(|it| merge::<MessageOptions>(&mut it.options, bytes))
+        }
+        Entity::Enum => {
+            let one = message.enum_type.get_mut(which);
+            one.map(|it| merge::<EnumOptions>(&mut it.options, bytes))
+        }
+        Entity::Oneof => {
+            let oneof = message.oneof_decl.get_mut(which);
+            oneof.map(|it| merge::<OneofOptions>(&mut it.options, bytes))
+        }
+        Entity::ExtensionRange => {
+            let range = message.extension_range.get_mut(which);
+            range.map(|it| merge::<ExtensionRangeOptions>(&mut it.options, bytes))
+        }
+        _ => {
+            let field = match list {
+                path::MESSAGE_EXTENSION => message.extension.get_mut(which),
+                _ => message.field.get_mut(which),
+            };
+            field.map(|it| merge::<FieldOptions>(&mut it.options, bytes))
+        }
     };
 }
 

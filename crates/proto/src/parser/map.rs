@@ -4,12 +4,16 @@ use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 
 use super::super::fault::TextFault;
-use super::super::parsed::Entity;
+use super::super::parsed::{Entity, Written};
 use super::super::path::{self, index};
 use super::field::{Home, scalar};
 use super::{Parse, Parser, TokenKind};
 
+/// The fields of a map's entry: number, name, and the sign that ends its type in `map<KEY, VALUE>`.
+const PARTS: [(i32, &str, u8); 2] = [(1, "key", b','), (2, "value", b'>')];
+
 impl Parser<'_> {
+    /// Parses a map field after its label, and adds the message of its entries to `nested`.
     pub(super) fn map_field(
         &mut self,
         home: Home,
@@ -17,22 +21,42 @@ impl Parser<'_> {
         nested: &mut Vec<DescriptorProto>,
     ) -> Parse<FieldDescriptorProto> {
         let from = self.token();
-        if home != Home::Message {
-            let text = match home {
-                Home::Oneof => "a map in a oneof",
-                _ => "a map as an extension",
-            };
+        let misplaced = match home {
+            Home::Message => None,
+            Home::Oneof => Some("a map in a oneof"),
+            Home::Extend => Some("a map as an extension"),
+        };
+        if let Some(text) = misplaced {
             let fault = TextFault::new(from.range(), text);
             return Err(fault
                 .help("put the map into a message, and use that")
                 .boxed());
         }
+        let mut entry = self.map_type()?;
+        self.locate(&[path::FIELD_TYPE_NAME], self.since(from));
+        field.set_type(Type::TYPE_MESSAGE);
+        field.set_label(Label::LABEL_REPEATED);
+        self.field_name(&mut field)?;
+        self.field_number(&mut field)?;
+        let options = self.field_options(&mut field)?;
+        self.store_options(&options);
+        self.expect_end()?;
+        let name = entry_name(field.name());
+        entry.set_name(name.clone());
+        self.store_entry_features(&options, nested.len());
+        nested.push(entry);
+        field.set_type_name(name);
+        Ok(field)
+    }
+
+    /// Parses `map<KEY, VALUE>`. Returns the message of the entries, which has no name yet.
+    fn map_type(&mut self) -> Parse<DescriptorProto> {
         self.next();
         self.expect_sign(b'<')?;
         let mut entry = DescriptorProto::new();
         let options = entry.options.mut_or_insert_default();
         options.set_map_entry(true);
-        for (number, name) in [(1, "key"), (2, "value")] {
+        for (number, name, end) in PARTS {
             let mut part = FieldDescriptorProto::new();
             part.set_name(name.to_owned());
             part.set_number(number);
@@ -52,39 +76,31 @@ impl Parser<'_> {
                 None => part.set_type_name(self.type_name("a type")?.0),
             }
             entry.field.push(part);
-            self.expect_sign(if number == 1 { b',' } else { b'>' })?;
+            self.expect_sign(end)?;
         }
-        self.locate(&[path::FIELD_TYPE_NAME], self.since(from));
-        field.set_type(Type::TYPE_MESSAGE);
-        field.set_label(Label::LABEL_REPEATED);
-        self.field_name(&mut field)?;
-        self.field_number(&mut field)?;
-        let options = self.field_options(&mut field)?;
-        self.store_options(&options);
-        self.expect_end()?;
-        let name = entry_name(field.name());
-        entry.set_name(name.clone());
-        // What the map's features say holds for its keys and values.
+        Ok(entry)
+    }
+
+    /// Sets the features of a map field on the key and value of its entry, too. `entry` is the index of
+    /// the entry among the nested messages.
+    fn store_entry_features(&mut self, options: &[Written], entry: usize) {
         let own = self.path.clone();
-        for written in options
-            .iter()
-            .filter(|o| !o.name[0].is_extension && o.name[0].name == "features")
-        {
-            for part in [0, 1] {
+        let features = |written: &&Written| {
+            !written.name[0].is_extension && written.name[0].name == "features"
+        };
+        for written in options.iter().filter(features) {
+            for part in 0..PARTS.len() {
                 self.path.truncate(own.len() - 2);
                 self.path.extend([
                     path::MESSAGE_MESSAGE,
-                    index(nested.len()),
+                    index(entry),
                     path::MESSAGE_FIELD,
-                    part,
+                    index(part),
                 ]);
                 self.option_of(Entity::Field, written.clone());
             }
         }
         self.path = own;
-        nested.push(entry);
-        field.set_type_name(name);
-        Ok(field)
     }
 }
 

@@ -136,30 +136,8 @@ impl<'a> Check<'a, '_, '_> {
         let strings = field.type_() == Type::TYPE_STRING || is_map && self.map_has_strings(field);
         let mut fault =
             |feature: u32, text: &str| self.report.fault(text, &place(feature), "", "leave it out");
-        if set.presence.is_some() {
-            match () {
-                () if repeated => fault(
-                    feature::FIELD_PRESENCE,
-                    "a repeated field has no presence to set",
-                ),
-                () if field.has_extendee() && set.presence == Some(Presence::Implicit) => {
-                    fault(
-                        feature::FIELD_PRESENCE,
-                        "an extension can't be without presence",
-                    );
-                }
-                () if field.oneof_index.is_some() => fault(
-                    feature::FIELD_PRESENCE,
-                    "the presence of a oneof's field can't be set",
-                ),
-                () if message && set.presence == Some(Presence::Implicit) => {
-                    fault(
-                        feature::FIELD_PRESENCE,
-                        "a message field can't be without presence",
-                    );
-                }
-                () => {}
-            }
+        if let Some(text) = wrong_presence(field, set.presence) {
+            fault(feature::FIELD_PRESENCE, text);
         }
         if let Some(packed) = set.packed {
             if !repeated {
@@ -254,6 +232,24 @@ fn own(field: &FieldDescriptorProto) -> Own {
         }
     }
     own
+}
+
+/// Returns why a field can't have the presence that its own options set.
+fn wrong_presence(
+    field: &FieldDescriptorProto,
+    presence: Option<Presence>,
+) -> Option<&'static str> {
+    let is_implicit = presence? == Presence::Implicit;
+    let is_message = matches!(field.type_(), Type::TYPE_MESSAGE | Type::TYPE_GROUP);
+    match () {
+        () if field.label() == Label::LABEL_REPEATED => {
+            Some("a repeated field has no presence to set")
+        }
+        () if field.has_extendee() && is_implicit => Some("an extension can't be without presence"),
+        () if field.oneof_index.is_some() => Some("the presence of a oneof's field can't be set"),
+        () if is_message && is_implicit => Some("a message field can't be without presence"),
+        () => None,
+    }
 }
 
 /// The messages in an unknown field. (A message without fields keeps every field as an unknown one.)

@@ -62,16 +62,22 @@ fn a_thousand_files_compile_in_seconds() {
     );
 }
 
-#[test]
-fn files_that_are_made_to_be_slow_are_not() {
-    let many = |head: &str, line: &dyn Fn(usize) -> String, tail: &str| {
-        let lines: String = (1..60_000).map(line).collect();
-        format!("syntax = \"proto2\"; {head}{lines}{tail}")
-    };
-    let syntax = "syntax = \"proto2\";";
-    let extended = "import \"google/protobuf/descriptor.proto\"; message O { repeated O o = 2; map<string, int32> m = 3; }
+/// The syntax of the files.
+const SYNTAX: &str = "syntax = \"proto2\";";
+
+/// Options whose values are a message and a list.
+const EXTENDED: &str = "import \"google/protobuf/descriptor.proto\"; message O { repeated O o = 2; map<string, int32> m = 3; }
         extend google.protobuf.FileOptions { optional O o = 50000; repeated int32 n = 50001; }";
-    for text in [
+
+/// Returns a file of many numbered lines.
+fn many(head: &str, line: &dyn Fn(usize) -> String, tail: &str) -> String {
+    let lines: String = (1..60_000).map(line).collect();
+    format!("{SYNTAX} {head}{lines}{tail}")
+}
+
+/// Returns files of many definitions.
+fn slow_definitions() -> Vec<String> {
+    vec![
         many("enum E {", &|i| format!("V{i}={i}[deprecated=true];"), "}"),
         many(
             "enum E { A=0; } message M {",
@@ -83,17 +89,16 @@ fn files_that_are_made_to_be_slow_are_not() {
             &|i| format!("optional int32 e{i}={};", i + 20_000),
             "}",
         ),
-        many(extended, &|i| format!("option (n)={i};"), ""),
-        many(extended, &|i| format!("option (no{i})=1;"), ""),
-        many(
-            &format!("{extended} option (o) = {{"),
-            &|i| format!("m{{key:\"{i}\"}}o{{}}"),
-            "};",
-        ),
         many("message M {", &|i| format!("optional int32 f{i}=1;"), "}"),
         many("", &|_| "message M{}".to_owned(), ""),
+    ]
+}
+
+/// Returns files of long or many names.
+fn slow_names() -> Vec<String> {
+    vec![
         // What is within a long name has a longer one.
-        format!("{syntax} package {};", vec!["a"; 200_000].join(".")),
+        format!("{SYNTAX} package {};", vec!["a"; 200_000].join(".")),
         many(
             &format!("message {} {{ enum E {{", "a".repeat(60_000)),
             &|i| format!("V{i}={i};"),
@@ -109,6 +114,25 @@ fn files_that_are_made_to_be_slow_are_not() {
             &|_| "V=0;".to_owned(),
             "}}",
         ),
+        many("", &|i| format!("import \"no{i}.proto\";"), ""),
+        many(
+            "",
+            &|i| format!("import \"{}{i}.proto\";", "no".repeat(40)),
+            "",
+        ),
+    ]
+}
+
+/// Returns files of many options.
+fn slow_options() -> Vec<String> {
+    vec![
+        many(EXTENDED, &|i| format!("option (n)={i};"), ""),
+        many(EXTENDED, &|i| format!("option (no{i})=1;"), ""),
+        many(
+            &format!("{EXTENDED} option (o) = {{"),
+            &|i| format!("m{{key:\"{i}\"}}o{{}}"),
+            "};",
+        ),
         // Options for each of many ranges.
         many(
             "message M { extensions 1000000",
@@ -119,18 +143,12 @@ fn files_that_are_made_to_be_slow_are_not() {
             ),
         ),
         format!(
-            "{syntax} {} option (o){}.a = 1;",
-            extended,
+            "{SYNTAX} {} option (o){}.a = 1;",
+            EXTENDED,
             ".o".repeat(20_000)
         ),
-        many("", &|i| format!("import \"no{i}.proto\";"), ""),
         many(
-            "",
-            &|i| format!("import \"{}{i}.proto\";", "no".repeat(40)),
-            "",
-        ),
-        many(
-            &format!("{extended} message R {{ reserved \"x0\""),
+            &format!("{EXTENDED} message R {{ reserved \"x0\""),
             &|i| format!(",\"x{i}\""),
             &format!(
                 "; }} extend google.protobuf.FileOptions {{ optional R r = 50002; }} option (r) = {{ {} }};",
@@ -138,14 +156,20 @@ fn files_that_are_made_to_be_slow_are_not() {
             ),
         ),
         many(
-            &format!("{extended} enum C {{ Z=0;"),
+            &format!("{EXTENDED} enum C {{ Z=0;"),
             &|i| format!("Z{i}={i};"),
             &format!(
                 "}} extend google.protobuf.FileOptions {{ repeated Holder h = 50002; }} message Holder {{ repeated C c = 1; }} option (h) = {{ c: [{} 0] }};",
                 (1..60_000).map(|i| format!("{i},")).collect::<String>()
             ),
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn files_that_are_made_to_be_slow_are_not() {
+    let slow = [slow_definitions(), slow_names(), slow_options()];
+    for text in slow.into_iter().flatten() {
         let start = Instant::now();
         let _ = of_files(&[("slow.proto", &text)]);
         // A second or two; what is quadratic takes minutes.
