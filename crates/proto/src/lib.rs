@@ -1,12 +1,49 @@
 #![forbid(unsafe_code)]
-//! `.proto` files → descriptors, or everything that is wrong with them, each at its place.
+//! A compiler for `.proto` files: proto2, proto3 and editions 2023 and 2024 to descriptors, or every
+//! fault at its place.
 //!
-//! The texts below the import paths are read once (`sources`), handed to one of two front ends
-//! (`builtin`, the default, or `protoc`), and what the first is too lenient about is
-//! checked after it (`verify`). The front ends run on a thread of their own, with
-//! a stack that the deepest file can't overflow. Nothing in a file can take the process
-//! down or make it wait for ever; nothing here knows routes or payloads, or writes outside the
-//! system's temporary directory.
+//! ```
+//! use gateway_diagnostic::Diagnostics;
+//! use gateway_proto::{Compiler, compile};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let directory = tempfile::tempdir()?;
+//! let file = directory.path().join("shop.proto");
+//! std::fs::write(
+//!     &file,
+//!     "syntax = \"proto3\"; package shop; message Order { int64 id = 1; }",
+//! )?;
+//! let roots = [directory.path().to_path_buf()];
+//!
+//! let mut found = Diagnostics::new();
+//! let descriptors = compile(&roots, Compiler::Builtin, &mut found).unwrap();
+//! let order = descriptors.message("shop.Order").unwrap();
+//! assert_eq!(order.field[0].name(), "id");
+//! assert_eq!(descriptors.place_of("shop.Order").unwrap().column, 42);
+//!
+//! // A mistake is a diagnostic: there are no descriptors then.
+//! std::fs::write(
+//!     &file,
+//!     "syntax = \"proto3\"; package shop; message Order { in64 id = 1; }",
+//! )?;
+//! assert!(compile(&roots, Compiler::Builtin, &mut found).is_none());
+//! let text = found.render(false);
+//! assert!(text.starts_with("error: \"in64\" is not defined"));
+//! assert!(text.ends_with("help: did you mean \"int64\"?\n"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`compile`] compiles every file below the import paths at once. [`Texts`] reads them first, so that
+//! the same bytes can be compiled, outlined and compared with what is there later; with a [`Cache`], a
+//! compile links only what has changed since the last one. What is asked of the result is in
+//! [`Descriptors`].
+//!
+//! The texts are read once (`sources`) and handed to one of two front ends (`builtin`, the default, or
+//! `protoc`); `verify` then checks what the first is too lenient about. The front ends run on a thread of
+//! their own, whose stack the deepest file can't overflow. Nothing in a file can end the process or make it
+//! wait for ever: size, nesting, time (`budget`) and the number of faults are bounded. This crate knows no
+//! routes and no payloads, and writes nothing outside the system's temporary directory.
 
 mod budget;
 mod builtin;

@@ -169,10 +169,10 @@ impl Resolver<'_, '_> {
     ) -> Result<Option<(String, SymbolKind)>, OutOfTime> {
         let names = &self.names;
         let found = names.look_up(name, within, wanted.sought())?;
-        if let Lookup::Found(full, symbol) = &found {
-            if wanted.takes(symbol.kind) {
-                return Ok(Some((format!(".{full}"), symbol.kind)));
-            }
+        if let Lookup::Found(full, symbol) = &found
+            && wanted.takes(symbol.kind)
+        {
+            return Ok(Some((format!(".{full}"), symbol.kind)));
         }
         self.report.push_with(|report| {
             let fault = match &found {

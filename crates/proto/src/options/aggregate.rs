@@ -43,14 +43,14 @@ impl<'a> OptionReader<'a> {
                 if tree.count(field.number()) > 0 {
                     return Err(self.misplaced(entry, format!("{:?} is set twice", entry.name)));
                 }
-                if let Some(oneof) = field.oneof_index {
-                    if let Some(other) = oneofs.insert(oneof, field.field.name()) {
-                        let text = format!(
-                            "{:?} is set beside {other:?} of the same oneof",
-                            field.name()
-                        );
-                        return Err(self.misplaced(entry, text));
-                    }
+                if let Some(oneof) = field.oneof_index
+                    && let Some(other) = oneofs.insert(oneof, field.field.name())
+                {
+                    let text = format!(
+                        "{:?} is set beside {other:?} of the same oneof",
+                        field.name()
+                    );
+                    return Err(self.misplaced(entry, text));
                 }
             }
             match &entry.value {
