@@ -14,17 +14,17 @@ use std::time::{Duration, Instant};
 
 use protobuf::descriptor::FileDescriptorProto;
 
-use super::budget::{Budget, OutOfTime};
-use super::cache::Cache;
-use super::fault::{failed, missing, too_deep};
-use super::linked::LinkedFile;
-use super::linker::Linker;
-use super::parsed::Parsed;
-use super::parser::{ParseError, parse};
-use super::report::MAX_FAULTS;
-use super::sources::{Source, Sources};
-use super::stack::reason;
-use super::well_known;
+use crate::budget::{Budget, OutOfTime};
+use crate::cache::Cache;
+use crate::file_faults::{failed, missing, too_deep};
+use crate::linked::LinkedFile;
+use crate::linker::Linker;
+use crate::parsed::Parsed;
+use crate::parser::{ParseError, parse};
+use crate::report::MAX_FAULTS;
+use crate::sources::{Source, Sources};
+use crate::stack::reason;
+use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 
 /// Files with faults that a run reports: after so many, more would help nobody.

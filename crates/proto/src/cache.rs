@@ -7,9 +7,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::linked::LinkedFile;
-use super::sources::Sources;
-use super::well_known;
+use crate::linked::LinkedFile;
+use crate::sources::Sources;
+use crate::well_known;
 
 /// Texts of more bytes than this aren't kept: their descriptors need some twenty times as much memory.
 const TEXTS_MAX: usize = 32 << 20;

@@ -5,11 +5,11 @@ use std::ops::RangeInclusive;
 
 use protobuf::descriptor::{DescriptorProto, EnumDescriptorProto};
 
-use super::definition::{Definition, Definitions};
-use super::descriptors::{DescriptorAt, Descriptors};
-use super::path::{self, below, index};
-use super::places::Places;
-use super::symbols::full_name;
+use crate::definition::{Definition, Definitions};
+use crate::descriptors::{DescriptorAt, Descriptors};
+use crate::path::{self, below, index};
+use crate::places::Places;
+use crate::symbols::full_name;
 use gateway_diagnostic::Place;
 
 impl Descriptors {

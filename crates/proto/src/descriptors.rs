@@ -7,11 +7,11 @@ use std::sync::Arc;
 use protobuf::descriptor::{DescriptorProto, FileDescriptorProto};
 use protobuf::{Message, UnknownFields};
 
-use super::budget::Budget;
-use super::compiler::Compiler;
-use super::path::{self, below, index};
-use super::places::Places;
-use super::symbols::full_name;
+use crate::budget::Budget;
+use crate::compiler::Compiler;
+use crate::path::{self, below, index};
+use crate::places::Places;
+use crate::symbols::full_name;
 use gateway_diagnostic::{Place, SourceFile};
 
 /// The number of the extensions of MessageOptions, FieldOptions and OneofOptions that carry the rules

@@ -1,14 +1,9 @@
-//! A fault in a `.proto` text, before it is tied to its file; and faults that concern files as such.
-//!
-//! This module words faults; it never looks for them.
+//! A fault in a `.proto` text, before it is tied to its file.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::outline::MAX_NESTING;
-use super::sources::{Source, Sources};
-use super::well_known;
-use gateway_diagnostic::{Diagnostic, Place, SourceFile, did_you_mean};
+use gateway_diagnostic::{Diagnostic, SourceFile};
 
 /// What is wrong at some place of a text.
 #[derive(Clone, Debug)]
@@ -82,61 +77,4 @@ impl TextFault {
             None => diagnostic,
         }
     }
-}
-
-/// What no compiler is shown.
-pub(super) fn too_deep(source: &Source) -> Option<Diagnostic> {
-    let range = source.outline.too_deep.clone()?;
-    let fault = TextFault::new(range, format!("brackets nest more than {MAX_NESTING} deep"));
-    let fault = fault
-        .label("one too many")
-        .help("nest less: messages may nest 31 deep");
-    Some(fault.within(&source.file))
-}
-
-/// The compiler itself failed.
-pub(super) fn failed(source: &Source, reason: &str) -> Diagnostic {
-    Diagnostic::error(format!(
-        "the built-in compiler failed at this file: {reason}"
-    ))
-    .at(source.file.place(1, 1, 1))
-    .help(
-        "please report this with the file; in routes.yaml, proto: { compiler: protoc } may read it",
-    )
-}
-
-/// An import of the file `name` that names no file.
-pub(super) fn missing(import: &str, name: &str, source: &Source, sources: &Sources) -> Diagnostic {
-    let fault = Diagnostic::error(format!("{import:?} is not found"))
-        .at(import_place(source, import))
-        .label("no file of this name below the import paths");
-    let roots: Vec<_> = sources
-        .roots()
-        .map(|root| root.display().to_string())
-        .collect();
-    let fault = fault.note(format!("import paths: {}", roots.join(", ")));
-    let ending = format!("/{import}");
-    // A file that imports itself would be wrong, too.
-    let others = || sources.iter().filter(|(other, _)| *other != name);
-    if let Some((name, other)) = others().find(|(other, _)| other.ends_with(&ending)) {
-        let below = other.file.path.display().to_string();
-        let path = below.strip_suffix(&ending).unwrap_or(&below);
-        return fault.help(format!(
-            "import {name:?}, or add {path} to proto.import_paths"
-        ));
-    }
-    let mut names: Vec<&str> = well_known::names().collect();
-    names.extend(others().map(|(other, _)| other));
-    let help = match did_you_mean(import, names) {
-        Some(name) => format!("did you mean {name:?}?"),
-        None => "put the file there, or its directory into proto.import_paths".to_owned(),
-    };
-    fault.help(help)
-}
-
-/// Where a file imports another.
-pub(super) fn import_place(source: &Source, import: &str) -> Place {
-    let written = source.outline.imports.iter().find(|i| i.name == import);
-    let range = written.map_or(0..0, |i| i.range.clone());
-    source.file.place_of_bytes(range)
 }

@@ -8,7 +8,7 @@ use ::protobuf::descriptor::FileDescriptorProto;
 use ::protobuf::well_known_types::empty::Empty;
 use ::protobuf::{Message, UnknownValueRef};
 
-use super::path::FILE_EDITION;
+use crate::path::FILE_EDITION;
 
 /// The number of the `features` field in each options message of `descriptor.proto`.
 pub mod place {

@@ -1,6 +1,6 @@
 //! Floating-point numbers, as protoc reads and writes them.
 
-use super::literal::integer;
+use crate::literal::integer;
 
 /// The value of a number token, integers of any base included.
 pub(super) fn parsed(token: &str) -> f64 {

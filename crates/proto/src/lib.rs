@@ -54,6 +54,7 @@ mod definitions;
 mod descriptors;
 mod fault;
 pub mod features;
+mod file_faults;
 mod float;
 mod lexer;
 mod linked;

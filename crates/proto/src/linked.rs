@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use protobuf::descriptor::{DescriptorProto, EnumValueDescriptorProto, FileDescriptorProto};
 
-use super::parsed::Edition;
-use super::symbols::{Lookup, Symbol, SymbolKind, Symbols, enum_at, message_at};
-use super::well_known;
 use crate::features::{Features, place};
+use crate::parsed::Edition;
+use crate::symbols::{Lookup, Symbol, SymbolKind, Symbols, enum_at, message_at};
+use crate::well_known;
 use gateway_diagnostic::{Diagnostic, SourceFile};
 
 /// One file, linked.

@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 use protobuf::descriptor::FileDescriptorProto;
 
-use super::budget::{Budget, OutOfTime};
-use super::linked::{LinkedFile, LinkedFiles};
-use super::options::{OptionsReading, Wanted};
-use super::parsed::Parsed;
-use super::report::Report;
-use super::symbols::{Unfit, View};
-use super::{path, verify};
+use crate::budget::{Budget, OutOfTime};
 use crate::features::Features;
+use crate::linked::{LinkedFile, LinkedFiles};
+use crate::options::{OptionsReading, Wanted};
+use crate::parsed::Parsed;
+use crate::report::Report;
+use crate::symbols::{Unfit, View};
+use crate::{path, verify};
 use gateway_diagnostic::{Diagnostic, SourceFile};
 
 /// Files that are visible through public imports, of all files together: a chain of 20,000 would make

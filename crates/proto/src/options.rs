@@ -19,14 +19,14 @@ use protobuf::descriptor::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
 };
 
-use super::budget::{Budget, OutOfTime};
-use super::linked::{LinkedFile, LinkedFiles};
-use super::parsed::{Entity, Parsed, Part, Value, Written};
-use super::parser::Lines;
-use super::path::index;
-use super::report::Report;
-use super::symbols::{Lookup, Sought, SymbolKind, View, field_at, full_name, message_at};
+use crate::budget::{Budget, OutOfTime};
 use crate::features::{Features, place};
+use crate::linked::{LinkedFile, LinkedFiles};
+use crate::parsed::{Entity, Parsed, Part, Value, Written};
+use crate::parser::Lines;
+use crate::path::index;
+use crate::report::Report;
+use crate::symbols::{Lookup, Sought, SymbolKind, View, field_at, full_name, message_at};
 use gateway_diagnostic::{Diagnostic, did_you_mean};
 use owner::apply;
 pub(super) use owner::name_at;

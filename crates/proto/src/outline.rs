@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::lexer::{LooseTokens, Token, TokenKind};
+use crate::lexer::{LooseTokens, Token, TokenKind};
 
 /// Deepest nesting of `{`, `[` and `<`, as much as the protobuf libraries allow a message to nest
 /// when they read options back. Far more than people write: the deepest of 12,000 public files

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use protobuf::descriptor::FileDescriptorProto;
 
-use super::path;
+use crate::path;
 
 /// The dialect of a file; ordered by age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -22,11 +22,11 @@ use std::ops::Range;
 use protobuf::descriptor::FileDescriptorProto;
 use protobuf::descriptor::source_code_info::Location;
 
-use super::budget::{Budget, OutOfTime};
-use super::fault::TextFault;
-use super::lexer::{Lexed, Token, TokenKind, tokens};
-use super::parsed::{Edition, Entity, Parsed, Written};
-use super::path::index;
+use crate::budget::{Budget, OutOfTime};
+use crate::fault::TextFault;
+use crate::lexer::{Lexed, Token, TokenKind, tokens};
+use crate::parsed::{Edition, Entity, Parsed, Written};
+use crate::path::index;
 pub(super) use field::{SCALARS, camel_case, scalar};
 
 /// The largest field number: what fits a tag beside the wire type.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use protobuf::descriptor::FileDescriptorProto;
 
-use super::budget::Budget;
-use super::compiler::Compiler;
+use crate::budget::Budget;
+use crate::compiler::Compiler;
 use gateway_diagnostic::{Place, SourceFile};
 
 /// protoc counts a tab as going on to the next multiple of this.

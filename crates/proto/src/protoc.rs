@@ -15,10 +15,10 @@ use std::time::Duration;
 use protobuf::descriptor::FileDescriptorProto;
 use tempfile::TempDir;
 
-use super::outline::MAX_NESTING;
-use super::places::Places;
-use super::sources::Sources;
-use super::well_known;
+use crate::outline::MAX_NESTING;
+use crate::places::Places;
+use crate::sources::Sources;
+use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
 /// How long protoc may take: many times what it needs for all of googleapis (6 s).

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use protobuf::descriptor::FileDescriptorProto;
 
-use super::budget::{Budget, OutOfTime};
-use super::compiler::Compiler;
-use super::path;
-use super::places::Places;
+use crate::budget::{Budget, OutOfTime};
+use crate::compiler::Compiler;
+use crate::path;
+use crate::places::Places;
 use gateway_diagnostic::{Diagnostic, Place, Severity, SourceFile};
 
 /// Faults that are told of one file. More help nobody, and each takes time to find its place.

@@ -11,9 +11,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::lexer::LooseTokens;
-use super::outline::Outline;
-use super::well_known;
+use crate::lexer::LooseTokens;
+use crate::outline::Outline;
+use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile, shown};
 
 /// Largest file: of googleapis, the largest has 4.2 MiB, the next 1.5 MiB;

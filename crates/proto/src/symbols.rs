@@ -11,9 +11,9 @@ use protobuf::descriptor::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
 };
 
-use super::budget::{Budget, OutOfTime};
-use super::path::{self, index};
-use super::report::MAX_FAULTS;
+use crate::budget::{Budget, OutOfTime};
+use crate::path::{self, index};
+use crate::report::MAX_FAULTS;
 
 /// The longest full name, as protoc has it.
 pub(super) const MAX_NAME: usize = u16::MAX as usize;

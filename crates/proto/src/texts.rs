@@ -6,12 +6,12 @@ use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::cache::Cache;
-use super::compiler::Compiler;
-use super::descriptors::Descriptors;
-use super::sources::Sources;
-use super::stack::on_a_large_stack;
-use super::{builtin, protoc};
+use crate::cache::Cache;
+use crate::compiler::Compiler;
+use crate::descriptors::Descriptors;
+use crate::sources::Sources;
+use crate::stack::on_a_large_stack;
+use crate::{builtin, protoc};
 use gateway_diagnostic::{Diagnostics, SourceFile};
 
 /// Reads and compiles every .proto file below `roots`, which are existing directories: [`Texts::read`],

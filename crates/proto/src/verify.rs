@@ -25,13 +25,13 @@ use protobuf::descriptor::{DescriptorProto, EnumDescriptorProto, FileDescriptorP
 use protobuf::well_known_types::empty::Empty;
 use protobuf::{Message, UnknownValueRef};
 
-use super::budget::{Budget, OutOfTime};
-use super::linked::LinkedFiles;
-use super::parsed::{Edition, Parsed};
-use super::path::{self, below, index};
-use super::report::Report;
-use super::symbols::{SymbolKind, View, enum_at, full_name};
+use crate::budget::{Budget, OutOfTime};
 use crate::features::{Features, place};
+use crate::linked::LinkedFiles;
+use crate::parsed::{Edition, Parsed};
+use crate::path::{self, below, index};
+use crate::report::Report;
+use crate::symbols::{SymbolKind, View, enum_at, full_name};
 
 /// Checks the file at `at`, whose types and options are known.
 pub(super) fn verify(

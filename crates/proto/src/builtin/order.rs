@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::super::fault::import_place;
 use super::{LISTED, Run};
+use crate::file_faults::import_place;
 use gateway_diagnostic::Diagnostic;
 
 impl<'a> Run<'a> {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use protobuf::descriptor::field_descriptor_proto::Label;
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
-use super::super::compiler::Compiler;
-use super::super::path::{self, index};
-use super::super::places::Places;
-use super::super::report::Report;
-use super::super::symbols::{Clash, SymbolKind, message_at};
-use super::super::well_known;
 use super::Linker;
+use crate::compiler::Compiler;
+use crate::path::{self, index};
+use crate::places::Places;
+use crate::report::Report;
+use crate::symbols::{Clash, SymbolKind, message_at};
+use crate::well_known;
 use gateway_diagnostic::{Diagnostic, SourceFile};
 
 impl Linker {

@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use protobuf::descriptor::field_descriptor_proto::Type;
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
-use super::super::budget::{Budget, OutOfTime};
-use super::super::linked::{LinkedFiles, not_imported};
-use super::super::parser::{SCALARS, scalar};
-use super::super::path::{self, index};
-use super::super::report::Report;
-use super::super::symbols::{Lookup, Sought, SymbolKind, View, full_name};
-use super::super::well_known;
+use crate::budget::{Budget, OutOfTime};
+use crate::linked::{LinkedFiles, not_imported};
+use crate::parser::{SCALARS, scalar};
+use crate::path::{self, index};
+use crate::report::Report;
+use crate::symbols::{Lookup, Sought, SymbolKind, View, full_name};
+use crate::well_known;
 use gateway_diagnostic::{Diagnostic, did_you_mean, did_you_mean_qualified};
 
 /// Types that a misspelt name is held against: more than the files of one gateway have, and few enough that twenty

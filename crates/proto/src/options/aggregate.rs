@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 
-use super::super::budget::OutOfTime;
-use super::super::parsed::{Entry, Value};
-use super::super::path;
-use super::super::symbols::{Lookup, SymbolKind, enum_at};
 use super::refused::Refused;
 use super::tree::{Node, Tree};
 use super::{MessageType, OptionReader, Settable, is_message, scalar, within};
+use crate::budget::OutOfTime;
 use crate::features::{Presence, place};
+use crate::parsed::{Entry, Value};
+use crate::path;
+use crate::symbols::{Lookup, SymbolKind, enum_at};
 use gateway_diagnostic::Diagnostic;
 
 /// What may stand before the type's name in an Any, as protoc has it.

@@ -6,12 +6,12 @@ use protobuf::descriptor::{
 };
 use protobuf::{Message, MessageField};
 
-use super::super::parsed::Entity;
-use super::super::path;
-use super::super::symbols::full_name;
+use crate::parsed::Entity;
+use crate::path;
+use crate::symbols::full_name;
 
 /// The full name of the descriptor at a path; of the message, for a range.
-pub(in super::super) fn name_at(file: &FileDescriptorProto, at: &[i32]) -> Option<String> {
+pub(crate) fn name_at(file: &FileDescriptorProto, at: &[i32]) -> Option<String> {
     let mut name = file.package().to_owned();
     let (list, which) = (*at.first()?, *at.get(1)? as usize);
     let rest = &at[2..];

@@ -1,6 +1,6 @@
 //! Why an option is not read.
 
-use super::super::budget::OutOfTime;
+use crate::budget::OutOfTime;
 use gateway_diagnostic::Diagnostic;
 
 /// What keeps an option from being read.

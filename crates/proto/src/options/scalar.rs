@@ -3,10 +3,10 @@
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::Type;
 
-use super::super::float::named;
-use super::super::parsed::{Base, Value};
 use super::OptionReader;
 use super::tree::Node;
+use crate::float::named;
+use crate::parsed::{Base, Value};
 
 impl OptionReader<'_> {
     /// The value of an option of `field`'s type. Err: what it expects.

@@ -8,7 +8,7 @@ use super::Settable;
 
 /// A message that is being set.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct Tree {
+pub(crate) struct Tree {
     fields: BTreeMap<i32, Vec<Node>>,
     /// Fields whose values are written in one run.
     packed: BTreeSet<i32>,

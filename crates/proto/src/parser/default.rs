@@ -3,8 +3,8 @@
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 
-use super::super::{fault::TextFault, float, literal::integer, path};
 use super::{Parse, Parser, TokenKind};
+use crate::{fault::TextFault, float, literal::integer, path};
 
 impl Parser<'_> {
     pub(super) fn default(&mut self, field: &mut FieldDescriptorProto) -> Parse<()> {

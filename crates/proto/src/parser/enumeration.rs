@@ -3,10 +3,10 @@
 use protobuf::descriptor::enum_descriptor_proto::EnumReservedRange;
 use protobuf::descriptor::{EnumDescriptorProto, EnumValueDescriptorProto};
 
-use super::super::parsed::{Entity, Visibility};
-use super::super::path;
 use super::recover::Block;
 use super::{Parse, Parser, TokenKind};
+use crate::parsed::{Entity, Visibility};
+use crate::path;
 
 impl Parser<'_> {
     pub(super) fn enumeration(

@@ -3,11 +3,11 @@
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 
-use super::super::fault::TextFault;
-use super::super::parsed::{Edition, Entity, Written};
-use super::super::path::{self, index};
 use super::recover::Block;
 use super::{Parse, Parser, TokenKind};
+use crate::fault::TextFault;
+use crate::parsed::{Edition, Entity, Written};
+use crate::path::{self, index};
 
 /// What a field is declared in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -336,12 +336,12 @@ impl Parser<'_> {
 }
 
 /// The words for types that aren't names.
-pub(in super::super) const SCALARS: [&str; 15] = [
+pub(crate) const SCALARS: [&str; 15] = [
     "double", "float", "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32",
     "fixed64", "sfixed32", "sfixed64", "bool", "string", "bytes",
 ];
 
-pub(in super::super) fn scalar(word: &str) -> Option<Type> {
+pub(crate) fn scalar(word: &str) -> Option<Type> {
     Some(match word {
         "double" => Type::TYPE_DOUBLE,
         "float" => Type::TYPE_FLOAT,
@@ -363,7 +363,7 @@ pub(in super::super) fn scalar(word: &str) -> Option<Type> {
 }
 
 /// The name in JSON of a field that doesn't say one.
-pub(in super::super) fn camel_case(name: &str) -> String {
+pub(crate) fn camel_case(name: &str) -> String {
     let mut json = String::with_capacity(name.len());
     let mut upper = false;
     for c in name.chars() {

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::super::fault::TextFault;
-use super::super::parsed::{Edition, Entity, Visibility};
-use super::super::path::{self, index};
 use super::{Parse, Parser, TokenKind};
+use crate::fault::TextFault;
+use crate::parsed::{Edition, Entity, Visibility};
+use crate::path::{self, index};
 use gateway_diagnostic::did_you_mean;
 
 /// What a file is made of, in words.

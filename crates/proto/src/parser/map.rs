@@ -3,11 +3,11 @@
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 
-use super::super::fault::TextFault;
-use super::super::parsed::{Entity, Written};
-use super::super::path::{self, index};
 use super::field::{Home, scalar};
 use super::{Parse, Parser, TokenKind};
+use crate::fault::TextFault;
+use crate::parsed::{Entity, Written};
+use crate::path::{self, index};
 
 /// The fields of a map's entry: number, name, and the sign that ends its type in `map<KEY, VALUE>`.
 const PARTS: [(i32, &str, u8); 2] = [(1, "key", b','), (2, "value", b'>')];

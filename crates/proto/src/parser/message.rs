@@ -3,11 +3,11 @@
 use protobuf::descriptor::descriptor_proto::{ExtensionRange, ReservedRange};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, OneofDescriptorProto};
 
-use super::super::fault::TextFault;
-use super::super::parsed::{Edition, Entity, Visibility};
-use super::super::path::{self, index};
 use super::recover::Block;
 use super::{MAX_FIELD_NUMBER, MAX_MESSAGE_DEPTH, Parse, Parser, TokenKind};
+use crate::fault::TextFault;
+use crate::parsed::{Edition, Entity, Visibility};
+use crate::path::{self, index};
 
 /// What descriptors and generated code can count.
 const MAX_FIELDS: usize = 65_535;
@@ -65,7 +65,7 @@ impl Parser<'_> {
             written.owner == self.path
                 && written.name.len() == 1
                 && written.name[0].name == "message_set_wire_format"
-                && matches!(&written.value, super::super::parsed::Value::Word(word) if word == "true")
+                && matches!(&written.value, crate::parsed::Value::Word(word) if word == "true")
         };
         if own.clone().any(set) {
             // Before options are read: those of the file may be of this type.

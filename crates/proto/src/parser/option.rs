@@ -1,11 +1,11 @@
 //! Options as written: names and values, aggregates included.
 
-use super::super::fault::TextFault;
-use super::super::float;
-use super::super::literal::integer;
-use super::super::outline::MAX_NESTING;
-use super::super::parsed::{Base, Entity, Entry, Part, Value, Written};
 use super::{Parse, Parser, TokenKind};
+use crate::fault::TextFault;
+use crate::float;
+use crate::literal::integer;
+use crate::outline::MAX_NESTING;
+use crate::parsed::{Base, Entity, Entry, Part, Value, Written};
 
 /// Parts of an option's name, as protoc has it: each but the last is a message within the one before, and
 /// readers let messages nest so deep.

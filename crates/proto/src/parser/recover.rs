@@ -1,8 +1,8 @@
 //! What a parser does behind a fault: it goes on with the next statement, so that one run tells all faults,
 //! and none that is only a consequence of another.
 
-use super::super::fault::TextFault;
 use super::{Parse, Parser, Token, TokenKind};
+use crate::fault::TextFault;
 
 /// Faults of a file that are told. Behind so many it is no `.proto`, and more help nobody.
 const MAX_FAULTS: usize = 20;
@@ -167,9 +167,9 @@ impl Parser<'_> {
 mod tests {
     use std::fs;
 
-    use super::super::super::budget::Budget;
-    use super::super::super::lexer::{TokenKind, tokens};
-    use super::super::{ParseError, parse};
+    use crate::budget::Budget;
+    use crate::lexer::{TokenKind, tokens};
+    use crate::parser::{ParseError, parse};
 
     /// Returns how many faults a text has.
     fn faults_of(text: &str) -> usize {

@@ -2,10 +2,10 @@
 
 use protobuf::descriptor::{MethodDescriptorProto, ServiceDescriptorProto};
 
-use super::super::parsed::Entity;
-use super::super::path;
 use super::recover::Block;
 use super::{Parse, Parser};
+use crate::parsed::Entity;
+use crate::path;
 
 impl Parser<'_> {
     pub(super) fn service(&mut self) -> Parse<ServiceDescriptorProto> {

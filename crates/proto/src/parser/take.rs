@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use super::super::budget::OutOfTime;
-use super::super::fault::TextFault;
-use super::super::literal::{integer, unquoted};
 use super::{Parse, Parser, Token, TokenKind};
+use crate::budget::OutOfTime;
+use crate::fault::TextFault;
+use crate::literal::{integer, unquoted};
 use gateway_diagnostic::did_you_mean;
 
 impl<'a> Parser<'a> {

@@ -8,11 +8,11 @@ use protobuf::descriptor::field_descriptor_proto::Label;
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 use protobuf::well_known_types::empty::Empty;
 
-use super::super::options::name_at;
-use super::super::parser::scalar;
-use super::super::path::{self, below};
 use super::Check;
 use super::features::messages;
+use crate::options::name_at;
+use crate::parser::scalar;
+use crate::path::{self, below};
 
 impl Check<'_, '_, '_> {
     /// What the ranges of a message declare: no number and no name twice, each within its range.

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use protobuf::descriptor::EnumDescriptorProto;
 
-use super::super::path::{self, below};
 use super::Check;
 use crate::features::{Features, place};
+use crate::path::{self, below};
 use gateway_diagnostic::Diagnostic;
 
 impl<'a> Check<'a, '_, '_> {

@@ -3,12 +3,12 @@
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 
-use super::super::budget::OutOfTime;
-use super::super::parser::{MAX_FIELD_NUMBER, camel_case};
-use super::super::path::{self, below};
-use super::super::symbols::message_at;
 use super::{Check, bare};
+use crate::budget::OutOfTime;
 use crate::features::{Features, Presence, place};
+use crate::parser::{MAX_FIELD_NUMBER, camel_case};
+use crate::path::{self, below};
+use crate::symbols::message_at;
 
 /// Ranges that a label names: more would not help.
 const RANGES_NAMED_MAX: usize = 5;

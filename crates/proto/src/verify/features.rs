@@ -7,13 +7,13 @@ use protobuf::descriptor::{FieldDescriptorProto, FieldOptions};
 use protobuf::well_known_types::empty::Empty;
 use protobuf::{Message as _, UnknownFields, UnknownValueRef};
 
-use super::super::budget::OutOfTime;
-use super::super::options::{OptionReader, visit};
-use super::super::parsed::{Entity, Value, Written};
-use super::super::path::{self, below};
 use super::Check;
 use super::fields::is_packable;
+use crate::budget::OutOfTime;
 use crate::features::{Features, Presence, feature, place};
+use crate::options::{OptionReader, visit};
+use crate::parsed::{Entity, Value, Written};
+use crate::path::{self, below};
 use gateway_diagnostic::Diagnostic;
 
 impl<'a> Check<'a, '_, '_> {

@@ -4,12 +4,12 @@ use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::field_options::JSType;
 
-use super::super::budget::OutOfTime;
-use super::super::parsed::Edition;
-use super::super::path::{self, below};
-use super::super::symbols::MAX_NAME;
 use super::{Check, bare};
+use crate::budget::OutOfTime;
 use crate::features::{Features, Presence, place};
+use crate::parsed::Edition;
+use crate::path::{self, below};
+use crate::symbols::MAX_NAME;
 
 impl<'a> Check<'a, '_, '_> {
     /// `outer`: the features of what the field is in.

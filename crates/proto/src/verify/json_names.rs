@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use protobuf::descriptor::DescriptorProto;
 
-use super::super::parser::camel_case;
-use super::super::path::{self, below};
 use super::Check;
 use crate::features::Features;
+use crate::parser::camel_case;
+use crate::path::{self, below};
 use gateway_diagnostic::Diagnostic;
 
 impl<'a> Check<'a, '_, '_> {

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use protobuf::descriptor::DescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::Type;
 
-use super::super::path::{self, below};
 use super::{Check, bare};
 use crate::features::{Features, place};
+use crate::path::{self, below};
 
 impl<'a> Check<'a, '_, '_> {
     pub(super) fn maps(

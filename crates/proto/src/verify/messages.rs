@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use protobuf::descriptor::DescriptorProto;
 
-use super::super::parser::MAX_FIELD_NUMBER;
-use super::super::path::{self, below, index};
 use super::Check;
+use crate::parser::MAX_FIELD_NUMBER;
+use crate::path::{self, below, index};
 use gateway_diagnostic::Diagnostic;
 
 /// Numbers that protobuf keeps for itself.

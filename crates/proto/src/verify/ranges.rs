@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 
 use protobuf::descriptor::{DescriptorProto, EnumDescriptorProto};
 
-use super::super::parser::MAX_FIELD_NUMBER;
-use super::super::path::{self, below};
 use super::Check;
+use crate::parser::MAX_FIELD_NUMBER;
+use crate::path::{self, below};
 use gateway_diagnostic::Diagnostic;
 
 /// A run of numbers in a message or enum, its ends included; empty if written reversed.

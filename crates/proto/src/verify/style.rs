@@ -5,9 +5,9 @@ use protobuf::descriptor::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, ServiceDescriptorProto,
 };
 
-use super::super::path::{self, below};
 use super::Check;
 use crate::features::{Features, place};
+use crate::path::{self, below};
 
 /// How a name is to look.
 #[derive(Clone, Copy)]

@@ -4,14 +4,14 @@ use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptor
 use protobuf::well_known_types::empty::Empty;
 use protobuf::{Message as _, UnknownValueRef};
 
-use super::super::budget::OutOfTime;
-use super::super::linked::LinkedFile;
-use super::super::parsed::{Edition, Visibility};
-use super::super::path::{self, below, index};
-use super::super::symbols::{Symbol, enum_at, message_at};
 use super::Check;
+use crate::budget::OutOfTime;
 use crate::features::feature::{DEFAULT_SYMBOL_VISIBILITY, EXPORT_ALL, EXPORT_TOP_LEVEL, STRICT};
 use crate::features::place;
+use crate::linked::LinkedFile;
+use crate::parsed::{Edition, Visibility};
+use crate::path::{self, below, index};
+use crate::symbols::{Symbol, enum_at, message_at};
 
 impl<'a> Check<'a, '_, '_> {
     /// Every type of another file that this file uses.
@@ -114,9 +114,10 @@ impl<'a> Check<'a, '_, '_> {
             let hidden =
                 outer_at.len() == 2 && said(self.file, outer_at) != Some(Visibility::Export as u64);
             let scope_only = outer.is_some_and(|m| {
-                let reserved = m.reserved_range.iter().any(|r| {
-                    r.start() == 1 && r.end() == super::super::parser::MAX_FIELD_NUMBER + 1
-                });
+                let reserved = m
+                    .reserved_range
+                    .iter()
+                    .any(|r| r.start() == 1 && r.end() == crate::parser::MAX_FIELD_NUMBER + 1);
                 hidden && m.field.is_empty() && reserved
             });
             if !(is_enum && scope_only) {
