@@ -22,7 +22,7 @@ use crate::linker::Linker;
 use crate::parsed::Parsed;
 use crate::parser::{ParseError, parse};
 use crate::report::MAX_FAULTS;
-use crate::sources::{Source, Sources};
+use crate::sources::{ProtoSource, ProtoSources};
 use crate::stack::reason;
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
@@ -40,7 +40,7 @@ const LISTED: usize = 5;
 /// Returns the descriptors of all files without a fault; `found` says what is wrong with the others.
 /// What `cache` has of an earlier compile is taken over; what this one makes takes its place.
 pub(super) fn compile(
-    sources: &Sources,
+    sources: &ProtoSources,
     cache: &mut Cache,
     found: &mut Diagnostics,
 ) -> Vec<FileDescriptorProto> {
@@ -49,7 +49,7 @@ pub(super) fn compile(
 
 fn compile_within(
     limit: Duration,
-    sources: &Sources,
+    sources: &ProtoSources,
     cache: &mut Cache,
     found: &mut Diagnostics,
 ) -> Vec<FileDescriptorProto> {
@@ -61,7 +61,7 @@ fn compile_within(
 }
 
 struct Run<'a> {
-    sources: &'a Sources,
+    sources: &'a ProtoSources,
     units: BTreeMap<&'a str, Unit>,
     /// The files that are as they were in the last compile.
     known: HashMap<String, Arc<LinkedFile>>,
@@ -136,7 +136,7 @@ impl<'a> Faults<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(sources: &'a Sources, cache: Cache, limit: Duration) -> Self {
+    fn new(sources: &'a ProtoSources, cache: Cache, limit: Duration) -> Self {
         Self {
             sources,
             units: BTreeMap::new(),
@@ -268,7 +268,7 @@ impl<'a> Run<'a> {
     }
 
     /// Links a file whose imports of the user's are linked.
-    fn link_file(&mut self, name: &'a str, source: &Source, linker: &mut Linker) {
+    fn link_file(&mut self, name: &'a str, source: &ProtoSource, linker: &mut Linker) {
         let imports = self.units[name].imports();
         let brought: Vec<_> = imports.filter(|i| well_known::has(i)).cloned().collect();
         for import in &brought {

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::linked::LinkedFile;
-use crate::sources::Sources;
+use crate::sources::ProtoSources;
 use crate::well_known;
 
 /// Texts of more bytes than this aren't kept: their descriptors need some twenty times as much memory.
@@ -41,7 +41,7 @@ impl Cache {
     }
 
     /// Returns the files that are as they were, with all that they import.
-    pub(super) fn unchanged(mut self, sources: &Sources) -> HashMap<String, Arc<LinkedFile>> {
+    pub(super) fn unchanged(mut self, sources: &ProtoSources) -> HashMap<String, Arc<LinkedFile>> {
         let same = |name: &str, linked: &LinkedFile| match sources.get(name) {
             Some(source) => source.file == linked.source,
             None => well_known::has(name),

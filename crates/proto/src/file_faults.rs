@@ -4,12 +4,12 @@
 
 use crate::fault::TextFault;
 use crate::outline::MAX_NESTING;
-use crate::sources::{Source, Sources};
+use crate::sources::{ProtoSource, ProtoSources};
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Place, did_you_mean};
 
 /// Returns the fault of a file that nests too deep for any compiler.
-pub(super) fn too_deep(source: &Source) -> Option<Diagnostic> {
+pub(super) fn too_deep(source: &ProtoSource) -> Option<Diagnostic> {
     let range = source.outline.too_deep.clone()?;
     let fault = TextFault::new(range, format!("brackets nest more than {MAX_NESTING} deep"));
     let fault = fault
@@ -19,7 +19,7 @@ pub(super) fn too_deep(source: &Source) -> Option<Diagnostic> {
 }
 
 /// Returns the fault of a file at which the compiler itself failed.
-pub(super) fn failed(source: &Source, reason: &str) -> Diagnostic {
+pub(super) fn failed(source: &ProtoSource, reason: &str) -> Diagnostic {
     Diagnostic::error(format!(
         "the built-in compiler failed at this file: {reason}"
     ))
@@ -30,7 +30,12 @@ pub(super) fn failed(source: &Source, reason: &str) -> Diagnostic {
 }
 
 /// Returns the fault of the file `name` that an import of it names no file.
-pub(super) fn missing(import: &str, name: &str, source: &Source, sources: &Sources) -> Diagnostic {
+pub(super) fn missing(
+    import: &str,
+    name: &str,
+    source: &ProtoSource,
+    sources: &ProtoSources,
+) -> Diagnostic {
     let fault = Diagnostic::error(format!("{import:?} is not found"))
         .at(import_place(source, import))
         .label("no file of this name below the import paths");
@@ -59,7 +64,7 @@ pub(super) fn missing(import: &str, name: &str, source: &Source, sources: &Sourc
 }
 
 /// Returns the place where a file imports another.
-pub(super) fn import_place(source: &Source, import: &str) -> Place {
+pub(super) fn import_place(source: &ProtoSource, import: &str) -> Place {
     let written = source.outline.imports.iter().find(|i| i.name == import);
     let range = written.map_or(0..0, |i| i.range.clone());
     source.file.place_of_bytes(range)

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use protobuf::descriptor::{DescriptorProto, EnumValueDescriptorProto, FileDescriptorProto};
 
+use crate::budget::{Budget, OutOfTime};
 use crate::features::{Features, place};
 use crate::parsed::Edition;
-use crate::symbols::{Lookup, Symbol, SymbolKind, Symbols, enum_at, message_at};
+use crate::symbols::{Clash, Lookup, Symbol, SymbolKind, Symbols, Unfit, enum_at, message_at};
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, SourceFile};
 
@@ -44,7 +45,7 @@ impl LinkedFile {
 /// All files that have been linked so far, with or without faults, and the names that they define.
 #[derive(Default)]
 pub(super) struct LinkedFiles {
-    pub(super) symbols: Symbols,
+    symbols: Symbols,
     files: Vec<Arc<LinkedFile>>,
     by_name: HashMap<String, usize>,
 }
@@ -53,6 +54,17 @@ impl LinkedFiles {
     /// Returns the number of files, which is the index of the next one.
     pub fn len(&self) -> usize {
         self.files.len()
+    }
+
+    /// Adds the names that the file at an index defines. Returns the clashes, and the first name that
+    /// does not fit.
+    pub fn add_names(
+        &mut self,
+        at: usize,
+        file: &FileDescriptorProto,
+        budget: &Budget,
+    ) -> Result<(Vec<Clash>, Option<Unfit>), OutOfTime> {
+        self.symbols.add(at, file, budget)
     }
 
     /// Notes that the file of this name gets the index `at`.

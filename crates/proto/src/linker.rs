@@ -15,9 +15,9 @@ use protobuf::descriptor::FileDescriptorProto;
 use crate::budget::{Budget, OutOfTime};
 use crate::features::Features;
 use crate::linked::{LinkedFile, LinkedFiles};
-use crate::options::{OptionsReading, Wanted};
+use crate::options::{OptionGroup, OptionsReading};
 use crate::parsed::Parsed;
-use crate::report::Report;
+use crate::report::FaultReport;
 use crate::symbols::{Unfit, View};
 use crate::{path, verify};
 use gateway_diagnostic::{Diagnostic, SourceFile};
@@ -54,7 +54,7 @@ impl Linker {
     ) -> Result<Vec<Diagnostic>, OutOfTime> {
         let at = self.files.len();
         let mut file = parsed.file.clone();
-        let mut report = Report::of(&parsed.file, source, budget);
+        let mut report = FaultReport::of(&parsed.file, source, budget);
         let named = self.add_names(at, &file, &mut report)?;
         let (view, options_view) = self.views(at, &file, &parsed.option_imports);
         if named {
@@ -81,17 +81,17 @@ impl Linker {
         };
         // How an option's value is written may depend on the features of a message of the same file.
         if parsed.edition.is_edition() {
-            options.read(Wanted::Features, &self.files, &mut file, &mut report)?;
+            options.read(OptionGroup::Features, &self.files, &mut file, &mut report)?;
             self.files.replace(at, linked(file.clone()));
         }
-        options.read(Wanted::Others, &self.files, &mut file, &mut report)?;
+        options.read(OptionGroup::Others, &self.files, &mut file, &mut report)?;
         self.files.replace(at, linked(file));
         if report.has_faults() {
             return report.into_diagnostics();
         }
         // A second report, which knows the places of the options, too.
         let linked = Arc::clone(self.files.file(at));
-        let mut report = Report::of(&linked.file, source, budget);
+        let mut report = FaultReport::of(&linked.file, source, budget);
         verify::verify(&self.files, at, parsed, &options_view, &mut report)?;
         self.extension_numbers(at, &mut report);
         report.into_diagnostics()
@@ -106,7 +106,7 @@ impl Linker {
     ) -> Result<Vec<Diagnostic>, OutOfTime> {
         let at = self.files.len();
         let source = Arc::clone(&linked.source);
-        let mut report = Report::of(&linked.file, &source, budget);
+        let mut report = FaultReport::of(&linked.file, &source, budget);
         self.add_names(at, &linked.file, &mut report)?;
         self.register(at, &linked.file);
         self.files.push(Arc::clone(linked));
@@ -119,9 +119,9 @@ impl Linker {
         &mut self,
         at: usize,
         file: &FileDescriptorProto,
-        report: &mut Report,
+        report: &mut FaultReport,
     ) -> Result<bool, OutOfTime> {
-        let (clashes, unfit) = self.files.symbols.add(at, file, report.budget())?;
+        let (clashes, unfit) = self.files.add_names(at, file, report.budget())?;
         self.clashes(at, file, &clashes, report);
         let fits = unfit.is_none();
         if let Some(Unfit { why, path }) = unfit {

@@ -25,7 +25,7 @@ use crate::linked::{LinkedFile, LinkedFiles};
 use crate::parsed::{Entity, Parsed, Part, Value, Written};
 use crate::parser::Lines;
 use crate::path::index;
-use crate::report::Report;
+use crate::report::FaultReport;
 use crate::symbols::{Lookup, Sought, SymbolKind, View, field_at, full_name, message_at};
 use gateway_diagnostic::{Diagnostic, did_you_mean};
 use owner::apply;
@@ -35,7 +35,7 @@ pub(super) use tree::Tree;
 
 /// Which options are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum OptionGroup {
     Features,
     Others,
 }
@@ -57,10 +57,10 @@ impl OptionsReading<'_> {
     /// with them goes to the report.
     pub fn read(
         &self,
-        wanted: Wanted,
+        wanted: OptionGroup,
         files: &LinkedFiles,
         file: &mut FileDescriptorProto,
-        report: &mut Report,
+        report: &mut FaultReport,
     ) -> Result<(), OutOfTime> {
         let mut reader = OptionReader::of(files, self.options, self.at, report.budget());
         reader.types = self.types;
@@ -99,14 +99,14 @@ impl OptionsReading<'_> {
         Ok(())
     }
 
-    fn reads(&self, written: &Written, wanted: Wanted) -> bool {
+    fn reads(&self, written: &Written, wanted: OptionGroup) -> bool {
         let is_features = written.name[0].name == "features" && !written.name[0].is_extension;
         // Where there are no features, they are refused once they are read.
-        is_features == (wanted == Wanted::Features) || !self.parsed.edition.is_edition()
+        is_features == (wanted == OptionGroup::Features) || !self.parsed.edition.is_edition()
     }
 }
 
-fn push(report: &mut Report, written: &Written, fault: Diagnostic, spot: Spot) {
+fn push(report: &mut FaultReport, written: &Written, fault: Diagnostic, spot: Spot) {
     report.push_with(|report| match (&fault.place, spot) {
         // Within an aggregate.
         (Some(_), _) => fault,

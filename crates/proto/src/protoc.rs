@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::outline::MAX_NESTING;
 use crate::places::Places;
-use crate::sources::Sources;
+use crate::sources::ProtoSources;
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
@@ -28,7 +28,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 const STDERR_MARK: &str = "exited with non-zero code; stderr: ";
 
 /// The descriptors of all files, or none; `found` says what protoc says.
-pub(super) fn compile(sources: &Sources, found: &mut Diagnostics) -> Vec<FileDescriptorProto> {
+pub(super) fn compile(sources: &ProtoSources, found: &mut Diagnostics) -> Vec<FileDescriptorProto> {
     if sources.len() == 0 || refuse_too_deep(sources, found) {
         return Vec::new();
     }
@@ -60,7 +60,7 @@ pub(super) fn compile(sources: &Sources, found: &mut Diagnostics) -> Vec<FileDes
 }
 
 /// As for the built-in compiler: protoc overflows its stack, too.
-fn refuse_too_deep(sources: &Sources, found: &mut Diagnostics) -> bool {
+fn refuse_too_deep(sources: &ProtoSources, found: &mut Diagnostics) -> bool {
     let mut any = false;
     for (_, source) in sources.iter() {
         if let Some(range) = source.outline.too_deep.clone() {
@@ -87,7 +87,7 @@ struct Copies {
 }
 
 impl Copies {
-    fn of(sources: &Sources) -> io::Result<Self> {
+    fn of(sources: &ProtoSources) -> io::Result<Self> {
         let directory = TempDir::with_prefix("gateway-protoc-")?;
         let texts = directory.path().join("texts");
         let mut list = String::new();
@@ -147,7 +147,7 @@ fn run(program: PathBuf, copies: Copies) -> Result<Vec<FileDescriptorProto>, Str
 }
 
 /// `prefix` stands before the names of files that protoc was given by path.
-fn report(said: &str, prefix: &str, sources: &Sources, found: &mut Diagnostics) {
+fn report(said: &str, prefix: &str, sources: &ProtoSources, found: &mut Diagnostics) {
     let stderr = said
         .split_once(STDERR_MARK)
         .map(|(_, quoted)| unquoted(quoted));
@@ -173,7 +173,7 @@ fn report(said: &str, prefix: &str, sources: &Sources, found: &mut Diagnostics) 
 }
 
 /// `name:line:column: message`, or `name: message`.
-fn placed(line: &str, sources: &Sources) -> Option<Diagnostic> {
+fn placed(line: &str, sources: &ProtoSources) -> Option<Diagnostic> {
     let (name, source) = sources.iter().find(|(name, _)| {
         let rest = line.strip_prefix(name);
         rest.is_some_and(|rest| rest.starts_with(':'))

@@ -16,7 +16,7 @@ use gateway_diagnostic::{Diagnostic, Place, Severity, SourceFile};
 pub(super) const MAX_FAULTS: usize = 20;
 
 /// Collects the faults of a file. Its places are looked up only if there are any.
-pub(super) struct Report<'a> {
+pub(super) struct FaultReport<'a> {
     file: &'a FileDescriptorProto,
     source: &'a Arc<SourceFile>,
     budget: &'a Budget,
@@ -24,7 +24,7 @@ pub(super) struct Report<'a> {
     faults: Vec<Diagnostic>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> FaultReport<'a> {
     /// Returns an empty report of a file that is worked on within `budget`.
     pub fn of(
         file: &'a FileDescriptorProto,

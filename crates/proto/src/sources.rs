@@ -34,7 +34,7 @@ const MAX_ENTRIES: usize = 500_000;
 
 /// One file.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct ProtoSource {
     /// The text, and the path as people know it.
     pub file: Arc<SourceFile>,
     /// Of the text.
@@ -45,12 +45,12 @@ pub(super) struct Source {
 
 /// All files, by name.
 #[derive(Debug, Default)]
-pub(super) struct Sources {
-    files: BTreeMap<String, Source>,
+pub(super) struct ProtoSources {
+    files: BTreeMap<String, ProtoSource>,
     roots: Vec<PathBuf>,
 }
 
-impl Sources {
+impl ProtoSources {
     /// Every file below `roots`, and what they import from there.
     pub(super) fn read(roots: &[PathBuf], found: &mut Diagnostics) -> Self {
         let mut reader = SourceReader::new(roots, found);
@@ -63,14 +63,14 @@ impl Sources {
     }
 
     /// Each file with its name, sorted by name.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Source)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &ProtoSource)> {
         self.files
             .iter()
             .map(|(name, source)| (name.as_str(), source))
     }
 
     /// The file of this name.
-    pub(super) fn get(&self, name: &str) -> Option<&Source> {
+    pub(super) fn get(&self, name: &str) -> Option<&ProtoSource> {
         self.files.get(name)
     }
 
@@ -150,7 +150,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 struct SourceReader<'a> {
-    sources: Sources,
+    sources: ProtoSources,
     /// What each root comes to on disk; none for one that can't be resolved.
     identities: Vec<Option<PathBuf>>,
     entries: usize,
@@ -167,7 +167,7 @@ impl<'a> SourceReader<'a> {
                 .iter()
                 .map(|root| fs::canonicalize(root).ok())
                 .collect(),
-            sources: Sources {
+            sources: ProtoSources {
                 files: BTreeMap::new(),
                 roots: roots.to_vec(),
             },
@@ -310,7 +310,7 @@ impl<'a> SourceReader<'a> {
         let outline = Outline::of(&file.text);
         self.sources.files.insert(
             name,
-            Source {
+            ProtoSource {
                 file,
                 outline,
                 identity,

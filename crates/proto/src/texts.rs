@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::cache::Cache;
 use crate::compiler::Compiler;
 use crate::descriptors::Descriptors;
-use crate::sources::Sources;
+use crate::sources::ProtoSources;
 use crate::stack::on_a_large_stack;
 use crate::{builtin, protoc};
 use gateway_diagnostic::{Diagnostics, SourceFile};
@@ -49,7 +49,7 @@ pub struct Outlined {
 /// Every .proto file below the import paths, and what they import, as they were when they were read.
 #[derive(Debug)]
 pub struct Texts {
-    sources: Sources,
+    sources: ProtoSources,
     /// What couldn't be read.
     found: Diagnostics,
     compiler: Compiler,
@@ -60,7 +60,7 @@ impl Texts {
     /// a file of the same name).
     pub fn read(roots: &[PathBuf], compiler: Compiler) -> Self {
         let mut found = Diagnostics::new();
-        let mut sources = Sources::read(roots, &mut found);
+        let mut sources = ProtoSources::read(roots, &mut found);
         if compiler == Compiler::Builtin {
             sources.drop_well_known();
         }

@@ -30,7 +30,7 @@ use crate::features::{Features, place};
 use crate::linked::LinkedFiles;
 use crate::parsed::{Edition, Parsed};
 use crate::path::{self, below, index};
-use crate::report::Report;
+use crate::report::FaultReport;
 use crate::symbols::{SymbolKind, View, enum_at, full_name};
 
 /// Checks the file at `at`, whose types and options are known.
@@ -39,7 +39,7 @@ pub(super) fn verify(
     at: usize,
     parsed: &Parsed,
     options_view: &View,
-    report: &mut Report,
+    report: &mut FaultReport,
 ) -> Result<(), OutOfTime> {
     let linked = files.file(at);
     let mut check = Check {
@@ -76,7 +76,7 @@ struct Check<'a, 'b, 'c> {
     /// The default_symbol_visibility of files whose types are used.
     visibilities: HashMap<usize, Option<u64>>,
     budget: &'b Budget,
-    report: &'c mut Report<'b>,
+    report: &'c mut FaultReport<'b>,
 }
 
 impl<'a> Check<'a, '_, '_> {

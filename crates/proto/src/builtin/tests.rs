@@ -10,7 +10,7 @@ fn said(files: &[(&str, &str)], limit: Duration) -> (usize, String) {
         std::fs::write(directory.path().join(name), text).unwrap();
     }
     let mut found = Diagnostics::new();
-    let sources = Sources::read(&[directory.path().to_path_buf()], &mut found);
+    let sources = ProtoSources::read(&[directory.path().to_path_buf()], &mut found);
     let made = on_a_large_stack(&mut found, |found| {
         compile_within(limit, &sources, &mut Cache::default(), found)
     });
@@ -60,7 +60,7 @@ fn of_a_thousand_files_only_what_a_change_reaches_is_done_again() {
     ] {
         write(changed, more);
         let mut found = Diagnostics::new();
-        let sources = Sources::read(&[directory.path().to_path_buf()], &mut found);
+        let sources = ProtoSources::read(&[directory.path().to_path_buf()], &mut found);
         let mut run = Run::new(&sources, cache, TIME_LIMIT);
         let known = run.known.len();
         let (files, next) = run.files();

@@ -9,7 +9,7 @@ use super::Linker;
 use crate::compiler::Compiler;
 use crate::path::{self, index};
 use crate::places::Places;
-use crate::report::Report;
+use crate::report::FaultReport;
 use crate::symbols::{Clash, SymbolKind, message_at};
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, SourceFile};
@@ -21,7 +21,7 @@ impl Linker {
         at: usize,
         file: &FileDescriptorProto,
         clashes: &[Clash],
-        report: &mut Report,
+        report: &mut FaultReport,
     ) {
         let mut outer: Option<&[i32]> = None;
         for clash in clashes {
@@ -36,7 +36,7 @@ impl Linker {
         }
     }
 
-    fn clash(&self, at: usize, clash: &Clash, report: &Report) -> Diagnostic {
+    fn clash(&self, at: usize, clash: &Clash, report: &FaultReport) -> Diagnostic {
         let Clash { name, path, first } = clash;
         let short = name.rsplit('.').next().unwrap_or(name);
         let whole = [&path[..], &[path::NAME]].concat();
@@ -78,7 +78,7 @@ impl Linker {
     }
 
     /// No number of a message may be extended twice, in all files.
-    pub(super) fn extension_numbers(&mut self, at: usize, report: &mut Report) {
+    pub(super) fn extension_numbers(&mut self, at: usize, report: &mut FaultReport) {
         let linked = Arc::clone(self.files.file(at));
         let mut all = Vec::new();
         for (i, extension) in linked.file.extension.iter().enumerate() {
@@ -151,7 +151,7 @@ fn map_clash(
     at: usize,
     file: &FileDescriptorProto,
     clash: &Clash,
-    report: &Report,
+    report: &FaultReport,
 ) -> Option<Diagnostic> {
     let (first, _) = map_of(file, &clash.first.path).filter(|_| clash.first.file == at)?;
     let (second, path) = map_of(file, &clash.path)?;

@@ -10,7 +10,7 @@ use crate::budget::{Budget, OutOfTime};
 use crate::linked::{LinkedFiles, not_imported};
 use crate::parser::{SCALARS, scalar};
 use crate::path::{self, index};
-use crate::report::Report;
+use crate::report::FaultReport;
 use crate::symbols::{Lookup, Sought, SymbolKind, View, full_name};
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, did_you_mean, did_you_mean_qualified};
@@ -24,7 +24,7 @@ pub(super) fn types(
     files: &LinkedFiles,
     view: &View,
     file: &mut FileDescriptorProto,
-    report: &mut Report,
+    report: &mut FaultReport,
 ) -> Result<(), OutOfTime> {
     let names = Names {
         files,
@@ -37,7 +37,7 @@ pub(super) fn types(
 
 struct Resolver<'a, 'b> {
     names: Names<'a>,
-    report: &'a mut Report<'b>,
+    report: &'a mut FaultReport<'b>,
 }
 
 /// What a file may name.
@@ -75,7 +75,7 @@ impl Resolver<'_, '_> {
                 ] {
                     let place = path::below(&at, field, None);
                     if let Some((name, _)) =
-                        self.resolve(type_name, &scope, &place, Wanted::RpcMessage)?
+                        self.resolve(type_name, &scope, &place, WantedKind::RpcMessage)?
                     {
                         *type_name = name;
                     }
@@ -137,7 +137,7 @@ impl Resolver<'_, '_> {
         if field.has_extendee() {
             let place = path::below(at, path::FIELD_EXTENDEE, None);
             let extendee = field.extendee();
-            if let Some((name, _)) = self.resolve(extendee, &own, &place, Wanted::Message)? {
+            if let Some((name, _)) = self.resolve(extendee, &own, &place, WantedKind::Message)? {
                 field.set_extendee(name);
             }
         }
@@ -145,7 +145,7 @@ impl Resolver<'_, '_> {
             return Ok(());
         }
         let place = path::below(at, path::FIELD_TYPE_NAME, None);
-        let resolved = self.resolve(field.type_name(), &own, &place, Wanted::Type)?;
+        let resolved = self.resolve(field.type_name(), &own, &place, WantedKind::Type)?;
         let Some((name, kind)) = resolved else {
             return Ok(());
         };
@@ -165,7 +165,7 @@ impl Resolver<'_, '_> {
         name: &str,
         within: &str,
         place: &[i32],
-        wanted: Wanted,
+        wanted: WantedKind,
     ) -> Result<Option<(String, SymbolKind)>, OutOfTime> {
         let names = &self.names;
         let found = names.look_up(name, within, wanted.sought())?;
@@ -196,11 +196,11 @@ impl<'a> Names<'a> {
     }
 
     /// Of a name that stands for nothing at all.
-    fn missing(&self, name: &str, within: &str, wanted: Wanted) -> Diagnostic {
-        if wanted != Wanted::Type && scalar(name).is_some() {
+    fn missing(&self, name: &str, within: &str, wanted: WantedKind) -> Diagnostic {
+        if wanted != WantedKind::Type && scalar(name).is_some() {
             let fault = Diagnostic::error(format!("{name} is no message"));
             return match wanted {
-                Wanted::RpcMessage => fault
+                WantedKind::RpcMessage => fault
                     .label("an rpc takes a message and gives one")
                     .help("define a message with a field of this type"),
                 _ => fault.label("expected a message"),
@@ -223,8 +223,8 @@ impl<'a> Names<'a> {
     }
 
     /// The type that may have been meant, as it is written here.
-    fn near(&self, name: &str, within: &str, wanted: Wanted) -> Option<String> {
-        if let Some(near) = did_you_mean(name, SCALARS).filter(|_| wanted == Wanted::Type) {
+    fn near(&self, name: &str, within: &str, wanted: WantedKind) -> Option<String> {
+        if let Some(near) = did_you_mean(name, SCALARS).filter(|_| wanted == WantedKind::Type) {
             return Some(near.to_owned());
         }
         let types = self.types.get_or_init(|| {
@@ -252,7 +252,7 @@ impl<'a> Names<'a> {
 
 /// What a name must stand for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
+enum WantedKind {
     /// To be extended.
     Message,
     /// What an rpc takes or gives.
@@ -261,22 +261,22 @@ enum Wanted {
     Type,
 }
 
-impl Wanted {
+impl WantedKind {
     fn sought(self) -> Sought {
         match self {
-            Wanted::Type => Sought::Type,
-            Wanted::Message | Wanted::RpcMessage => Sought::Anything,
+            WantedKind::Type => Sought::Type,
+            WantedKind::Message | WantedKind::RpcMessage => Sought::Anything,
         }
     }
 
     fn takes(self, kind: SymbolKind) -> bool {
-        kind == SymbolKind::Message || (self == Wanted::Type && kind == SymbolKind::Enum)
+        kind == SymbolKind::Message || (self == WantedKind::Type && kind == SymbolKind::Enum)
     }
 
     fn name(self) -> &'static str {
         match self {
-            Wanted::Message | Wanted::RpcMessage => "a message",
-            Wanted::Type => "a message or an enum",
+            WantedKind::Message | WantedKind::RpcMessage => "a message",
+            WantedKind::Type => "a message or an enum",
         }
     }
 }
