@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 #[cfg(feature = "reflect")]
 static DESCRIPTOR_POOL_DECODE: LazyLock<(DescriptorPool, Option<String>)> = LazyLock::new(|| {
     match DescriptorPool::decode(
-        include_bytes!(concat!(env!("OUT_DIR"), "/file_descriptor_set.bin")).as_ref(),
+        include_bytes!("generated/file_descriptor_set.bin").as_ref(),
     ) {
         Ok(pool) => (pool, None),
         Err(err) => (DescriptorPool::new(), Some(err.to_string())),
@@ -23,4 +23,4 @@ pub fn descriptor_pool_decode_error() -> Option<&'static str> {
     DESCRIPTOR_POOL_DECODE.1.as_deref()
 }
 
-include!(concat!(env!("OUT_DIR"), "/buf.validate.rs"));
+include!("generated/buf.validate.rs");
