@@ -165,8 +165,21 @@ fn engine(top: &mut Section<'_>, found: &mut Diagnostics) -> EngineKind {
         ("native", EngineKind::Native),
         ("libzmq", EngineKind::Libzmq),
     ];
-    let engine = top.word("engine", &engines, found);
-    engine.map_or(EngineKind::Native, |it| it.value)
+    let Some(engine) = top.word("engine", &engines, found) else {
+        return EngineKind::Native;
+    };
+    if engine.value == EngineKind::Libzmq && !cfg!(feature = "libzmq") {
+        found.push(no_libzmq(engine.place));
+    }
+    engine.value
+}
+
+/// Returns the error for `engine: libzmq` in a build without the feature `libzmq`.
+fn no_libzmq(place: Place) -> Diagnostic {
+    Diagnostic::error("this build has no libzmq")
+        .at(place)
+        .label("expected \"native\"")
+        .help("use `engine: native`, or build with the feature `libzmq`")
 }
 
 /// Every entry of a section of named things, which must not be empty.

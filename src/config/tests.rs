@@ -132,8 +132,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
 #[test]
 fn what_is_said_holds() {
     let loaded = loaded(
-        "engine: libzmq
-frontends:
+        "frontends:
   clients: { bind: [\"tcp://*:5559\", ipc:///tmp/c], connect: tcp://broker:7000, errors: json }
 pools:
   people: { connect: [tcp://w1:6000, tcp://w2:6000], workers: rep, identity: client, balance: round_robin,
@@ -296,4 +295,37 @@ fn warnings_come_with_what_works() {
             .to_string()
             .contains("no route uses pool idle")
     );
+}
+
+const WITH_LIBZMQ: &str = "engine: libzmq
+frontends: { clients: { bind: \"tcp://*:1\" } }
+pools: { people: { bind: \"tcp://*:2\" } }
+routes: { A: { pool: people } }
+";
+
+#[cfg(feature = "libzmq")]
+#[test]
+fn engine_libzmq_is_accepted_where_the_build_has_it() {
+    assert_eq!(loaded(WITH_LIBZMQ).snapshot.engine, EngineKind::Libzmq);
+}
+
+/// Run by `cargo test --no-default-features --lib`.
+#[cfg(not(feature = "libzmq"))]
+#[test]
+fn engine_libzmq_is_refused_where_the_build_lacks_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("routes.yaml");
+    fs::write(&path, WITH_LIBZMQ).unwrap();
+    let faults = load(&path).unwrap_err();
+    let expected = format!(
+        "error: this build has no libzmq
+ --> {}:1:9
+  |
+1 | engine: libzmq
+  |         ^^^^^^ expected \"native\"
+  = help: use `engine: native`, or build with the feature `libzmq`
+",
+        gateway_diagnostic::shown(&path).display()
+    );
+    assert_eq!(faults.to_string().trim(), expected.trim());
 }

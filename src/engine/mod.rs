@@ -12,6 +12,7 @@
 //! a pool. The core needs no other knowledge of the difference.
 
 mod control;
+#[cfg(feature = "libzmq")]
 mod libzmq;
 pub mod native;
 mod notes;
@@ -122,6 +123,7 @@ pub struct Reloader(OfEngine);
 
 #[derive(Clone)]
 enum OfEngine {
+    #[cfg(feature = "libzmq")]
     Libzmq(libzmq::Reloader),
     Native(native::Reloader),
 }
@@ -132,6 +134,7 @@ impl Reloader {
     /// it was; the change itself happens between two messages and can't fail.
     pub fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<Listening>, EngineError> {
         match (&self.0, snapshot.engine) {
+            #[cfg(feature = "libzmq")]
             (OfEngine::Libzmq(engine), EngineKind::Libzmq) => engine.reload(snapshot),
             (OfEngine::Native(engine), EngineKind::Native) => engine.reload(snapshot),
             _ => Err(EngineError::new(
@@ -144,6 +147,7 @@ impl Reloader {
     /// Everywhere that the gateway listens by `snapshot`, which is the one that was given last.
     pub fn listening(&self, snapshot: &Snapshot) -> Vec<Listening> {
         match &self.0 {
+            #[cfg(feature = "libzmq")]
             OfEngine::Libzmq(engine) => engine.listening(),
             OfEngine::Native(engine) => engine.listening(snapshot),
         }
@@ -189,7 +193,11 @@ impl Observer {
 /// Binds every address of `snapshot` and starts to serve. An error leaves nothing behind.
 pub fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     match snapshot.engine {
+        #[cfg(feature = "libzmq")]
         EngineKind::Libzmq => libzmq::start(snapshot),
+        // Configurations that name it are refused; this is a snapshot that somebody made by hand.
+        #[cfg(not(feature = "libzmq"))]
+        EngineKind::Libzmq => Err(EngineError::new("engine libzmq", "this build has none")),
         EngineKind::Native => native::start(snapshot),
     }
 }
