@@ -1,7 +1,7 @@
 //! Follows the files: an event, or a look once in a while → settle → is the content another? → reload.
 //!
 //! Events only say when to look. What counts is the content of every file, and what is loaded is the very
-//! bytes that were looked at ([`Inputs`]): whatever is written after that raises another event or is seen by
+//! bytes that were looked at ([`Inputs`](crate::config::Inputs)): whatever is written after that raises another event or is seen by
 //! the next look, so the last write is never missed. Watches are laid anew before each look, because a watch
 //! dies with its directory, and editors, `git checkout` and Kubernetes replace both files and directories.
 //!
@@ -15,7 +15,6 @@ mod tests;
 mod wake;
 mod watches;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -24,7 +23,7 @@ use notify::RecommendedWatcher;
 use tracing::warn;
 
 use crate::admin::Admin;
-use crate::config::{Inputs, Seen};
+use crate::config::{Origin, Seen};
 use crate::engine::Reloader;
 use crate::reload::{Outcome, Standing};
 use crate::snapshot::Snapshot;
@@ -55,7 +54,7 @@ enum Why {
 
 /// Keeps a running gateway at what its files say.
 pub struct Follower {
-    path: PathBuf,
+    origin: Origin,
     running: Arc<Snapshot>,
     past: Past<Snapshot>,
     reloader: Reloader,
@@ -83,9 +82,9 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Follows `path`. `seen` is what `running` was loaded from.
+    /// Follows `origin`, commonly a path. `seen` is what `running` was loaded from.
     pub fn new(
-        path: &Path,
+        origin: impl Into<Origin>,
         seen: Seen,
         running: Arc<Snapshot>,
         reloader: Reloader,
@@ -93,7 +92,7 @@ impl Follower {
     ) -> Self {
         let (wake, woken) = Wake::new();
         Self {
-            path: path.to_owned(),
+            origin: origin.into(),
             running,
             past: Past::default(),
             reloader,
@@ -145,7 +144,7 @@ impl Follower {
         self
     }
 
-    /// Follows until the process ends.
+    /// Follows until [`Wake::end`], or until the process ends.
     pub fn follow(mut self) {
         let mut watches = self.watches();
         // No event tells of what was written since the files were loaded, or is being written now.
@@ -153,6 +152,9 @@ impl Follower {
         loop {
             let woken = self.woken.recv_timeout(self.look_every);
             self.wake.heard();
+            if self.wake.has_ended() {
+                return;
+            }
             self.past.sweep();
             let why = match woken {
                 Ok(Reason::Asked(tell)) => self.asked(tell),
@@ -199,7 +201,7 @@ impl Follower {
             self.wake.heard();
             match woken {
                 Ok(Reason::Asked(tell)) => return self.asked(tell),
-                Ok(Reason::Changed) if Instant::now() < until => {}
+                Ok(Reason::Changed) if Instant::now() < until && !self.wake.has_ended() => {}
                 _ => return Why::Woken,
             }
         }
@@ -208,7 +210,7 @@ impl Follower {
     /// Reloads if the content is another than was last seen, or if asked to; a refused one at times.
     fn look(&mut self, mut why: Why) {
         let mut began = Instant::now();
-        let mut now = Inputs::read(&self.path, &self.seen.roots);
+        let mut now = self.origin.read(&self.seen.roots);
         if why == Why::Time && *now.seen() != self.seen {
             // No event told of this: somebody may be in the middle of writing.
             for _ in 0..SETTLE_MOST {
@@ -217,7 +219,7 @@ impl Follower {
                 }
                 let before = now.seen().clone();
                 began = Instant::now();
-                now = Inputs::read(&self.path, &self.seen.roots);
+                now = self.origin.read(&self.seen.roots);
                 if *now.seen() == before {
                     break;
                 }
@@ -252,7 +254,7 @@ impl Follower {
         if !self.running.reload.watch {
             return None;
         }
-        let spots = spots(&self.path, &self.seen.roots);
+        let spots = spots(self.origin.path(), &self.seen.roots);
         let (watches, blind) = (self.lay)(spots, self.wake.clone());
         if let Some(why) = blind.filter(|_| !self.said_blind) {
             self.said_blind = true;

@@ -9,7 +9,7 @@ use super::protos::{import_paths, named_roots};
 use super::source::{self, Source};
 use super::{Loaded, text, yaml};
 use crate::snapshot::{Names, Snapshot};
-use gateway_diagnostic::{Diagnostics, SourceFile};
+use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use gateway_proto::{Cache, Texts};
 
 /// The files of a configuration, sound or not, as they were when they were read.
@@ -20,6 +20,8 @@ pub struct Inputs {
     pub(super) main: Option<(Arc<SourceFile>, Source)>,
     /// None where `found` says why.
     pub(super) protos: Option<OfProtos>,
+    /// Overrides `reload.watch`.
+    pub(super) watch: Option<bool>,
     /// What is wrong so far.
     pub(super) found: Diagnostics,
 }
@@ -41,10 +43,20 @@ pub struct Seen {
 impl Inputs {
     /// Reads the files of the configuration `path`; `roots` is what it had last.
     pub fn read(path: &Path, roots: &[PathBuf]) -> Self {
+        Self::read_main(text(path), path, roots)
+    }
+
+    /// Reads the .proto files of a configuration whose routes.yaml has been read, and is at `path` or
+    /// would be.
+    pub(super) fn read_main(
+        main: Result<Arc<SourceFile>, Box<Diagnostic>>,
+        path: &Path,
+        roots: &[PathBuf],
+    ) -> Self {
         let mut found = Diagnostics::new();
         // Everything that is found on disk goes into it, where it is found: a second look might find another.
         let mut hasher = DefaultHasher::new();
-        let file = match text(path) {
+        let file = match main {
             Ok(file) => {
                 file.text.hash(&mut hasher);
                 Some(file)
@@ -79,6 +91,7 @@ impl Inputs {
             seen: Seen { roots, fingerprint },
             main,
             protos,
+            watch: None,
             found,
         }
     }
@@ -129,12 +142,16 @@ impl Inputs {
             seen: _,
             main,
             protos,
+            watch,
             mut found,
         } = self;
         let loaded = main.and_then(|(file, source)| {
             let allowed = source.breaking;
-            let loaded =
+            let mut loaded =
                 super::resolve(&file, source, protos, names, generation, cache, &mut found)?;
+            if let Some(watch) = watch {
+                loaded.snapshot.reload.watch = watch;
+            }
             if let Some(running) = running {
                 super::breaking::gate(running, &loaded.snapshot, allowed, &mut found);
             }

@@ -9,6 +9,7 @@ mod breaking;
 mod inputs;
 mod limits;
 mod needs;
+mod origin;
 mod protos;
 mod schema;
 mod section;
@@ -21,10 +22,11 @@ mod yaml;
 
 pub use binds::Bind;
 pub use inputs::{Inputs, Seen};
+pub use origin::Origin;
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,7 +87,7 @@ pub fn load_after(path: &Path, running: &Snapshot) -> Result<Loaded, Diagnostics
     Inputs::read(path, &[]).load_after(running)
 }
 
-/// A file's text, without the byte order mark that some editors write.
+/// Reads a file's text.
 fn text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     let shown = shown(path);
     // To open a pipe may take for ever, and what it gives can't be read again.
@@ -112,15 +114,10 @@ fn text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
         return Err(Box::new(fault.help(help)));
     }
     if bytes.len() > yaml::FILE_MAX {
-        let fault = Diagnostic::error(format!("{} is larger than 1 MiB", shown.display()));
-        let help = "a configuration of this size is surely not meant; is it the right file?";
-        return Err(Box::new(fault.help(help)));
+        return Err(too_large(&shown));
     }
     match String::from_utf8(bytes) {
-        Ok(text) => {
-            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-            Ok(SourceFile::new(shown, text))
-        }
+        Ok(text) => Ok(source_file(shown, &text)),
         Err(error) => {
             let good = error.utf8_error().valid_up_to();
             let file = SourceFile::new(shown, String::from_utf8_lossy(error.as_bytes()));
@@ -133,6 +130,18 @@ fn text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
             ))
         }
     }
+}
+
+/// Returns the error for a configuration of more than [`yaml::FILE_MAX`] bytes.
+fn too_large(shown: &Path) -> Box<Diagnostic> {
+    let fault = Diagnostic::error(format!("{} is larger than 1 MiB", shown.display()));
+    let help = "a configuration of this size is surely not meant; is it the right file?";
+    Box::new(fault.help(help))
+}
+
+/// Returns the text without the byte order mark that some editors write.
+fn source_file(shown: PathBuf, text: &str) -> Arc<SourceFile> {
+    SourceFile::new(shown, text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
 /// Looks up every name. Goes on after a fault as far as anything can be said.

@@ -1,9 +1,11 @@
 //! The follower, step by step, and where nothing can be watched.
 
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 
 use super::watches::tests::{Exhausted, One};
 use super::*;
+use crate::config::Inputs;
 use crate::engine::Running;
 
 /// Lines of a log, as they are written.

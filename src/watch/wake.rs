@@ -12,6 +12,7 @@ pub struct Wake {
     wakes: Sender<Reason>,
     /// A change that the follower has yet to hear of; one is as good as many.
     pending: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
 }
 
 /// Whoever asked for a reload hears what it came to.
@@ -27,8 +28,12 @@ pub(super) enum Reason {
 impl Wake {
     pub(super) fn new() -> (Self, Receiver<Reason>) {
         let (wakes, woken) = mpsc::channel();
-        let pending = Arc::default();
-        (Self { wakes, pending }, woken)
+        let wake = Self {
+            wakes,
+            pending: Arc::default(),
+            ended: Arc::default(),
+        };
+        (wake, woken)
     }
 
     /// Has the files loaded anew now, changed or not.
@@ -41,6 +46,17 @@ impl Wake {
     /// follower any more.
     pub fn reload_and_tell(&self, tell: impl FnOnce(Arc<Report>) + Send + 'static) {
         let _ = self.wakes.send(Reason::Asked(Some(Box::new(tell))));
+    }
+
+    /// Ends the follower, as soon as a reload that is under way is done.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        let _ = self.wakes.send(Reason::Changed);
+    }
+
+    /// Returns whether the follower is to end.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
     }
 
     /// Something may have changed.
