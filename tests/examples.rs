@@ -77,36 +77,6 @@ fn gateway(routes: &Path) -> (Process, String, String) {
 }
 
 #[test]
-fn the_demo_is_as_it_should_be() {
-    let dir = tempfile::tempdir().unwrap();
-    let demo = Process::start(example("demo").arg(routes(dir.path())));
-    let (well, out, err) = demo.wait();
-    assert!(well, "{out}{err}");
-    assert!(
-        out.contains("6 received = 3 answered + 3 rejected"),
-        "{out}"
-    );
-    assert!(!out.contains("SURPRISE"), "{out}");
-}
-
-#[test]
-fn the_demo_says_what_to_do_when_its_port_is_taken() {
-    let dir = tempfile::tempdir().unwrap();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let routes = routes(dir.path());
-    let text = std::fs::read_to_string(&routes).unwrap();
-    let first = text.replacen("127.0.0.1:0", &address, 1);
-    std::fs::write(&routes, first).unwrap();
-    let (well, _, err) = Process::start(example("demo").arg(&routes)).wait();
-    assert!(!well);
-    assert!(
-        err.contains("can't listen on") && err.contains("change the port"),
-        "{err}"
-    );
-}
-
-#[test]
 fn client_and_worker_meet_at_the_gateway() {
     let dir = tempfile::tempdir().unwrap();
     let (_gateway, clients, workers) = gateway(&routes(dir.path()));
@@ -122,4 +92,21 @@ fn client_and_worker_meet_at_the_gateway() {
             "MSGPACK: refused, schema_violation: name: expected a value, for it is required, found none at byte 0",
         ]
     );
+}
+
+#[test]
+fn a_gateway_runs_inside_another_program() {
+    let (well, out, err) = Process::start(&mut example("embed")).wait();
+    assert!(well, "{out}{err}");
+    let lines: Vec<&str> = out.lines().collect();
+    let [loaded, answered, rejected, ledger] = lines[..] else {
+        panic!("{out}");
+    };
+    assert!(loaded.starts_with("loaded 1 route, 1 pool, 1 frontend, "));
+    assert_eq!(answered, r#"{"name": "Ann"} -> REPLY welcome"#);
+    assert!(
+        rejected.starts_with(r#"{"name": 7} -> ERROR {"code":3,"#),
+        "{rejected}"
+    );
+    assert_eq!(ledger, "1 answered, 1 rejected");
 }

@@ -7,13 +7,13 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tracing::{Metadata, error, warn};
+use tracing::{Metadata, warn};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::check::rendered;
 use super::{LogFormat, colour};
-use gateway_diagnostic::{Diagnostics, Severity};
+use gateway_diagnostic::Diagnostics;
 
 /// Bytes of lines that may wait to be written: some thousand lines, so that a reader that hangs for a moment
 /// misses nothing. One line more is let in, however long, so that none is too long for an empty queue.
@@ -69,18 +69,6 @@ pub(super) fn finish() {
 pub(super) fn tell(found: &Diagnostics) {
     if !found.is_empty() {
         LINES.push(rendered(found).as_bytes(), false);
-    }
-}
-
-/// Tells diagnostics to programs, a line each.
-pub(super) fn tell_in_json(found: &Diagnostics) {
-    for diagnostic in found.iter() {
-        let place = diagnostic.place.as_ref().map(ToString::to_string);
-        let text = diagnostic.render(false);
-        match diagnostic.severity {
-            Severity::Error => error!(place, text, "{}", diagnostic.message),
-            Severity::Warning => warn!(place, text, "{}", diagnostic.message),
-        }
     }
 }
 

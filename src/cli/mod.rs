@@ -2,7 +2,6 @@
 //!
 //! Exit codes: 0 fine, 1 the user's files or the system said no, 2 usage.
 
-mod binds;
 mod check;
 mod log;
 mod run;

@@ -1,27 +1,21 @@
 //! `gateway run`: load, listen, serve until a signal says to end.
 
 use std::io::{self, Write as _};
-use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use gateway_diagnostic::Diagnostics;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::{debug, error, info, warn};
 
-use super::binds::tell_binds;
 use super::{Arguments, LogFormat, log};
-use crate::admin::{self, Admin, Sights};
-use crate::config::Inputs;
 use crate::core::Ledger;
-use crate::engine::{self, Control, Running};
-use crate::reload::Standing;
-use crate::snapshot::{AdminSettings, Snapshot};
-use crate::watch::{Follower, Wake};
-use gateway_diagnostic::{Diagnostic, Diagnostics};
-use gateway_proto::Cache;
+use crate::embed::{Error, Gateway, log_diagnostics};
+use crate::engine::Control;
+use crate::watch::Wake;
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if let Err(error) = log::start(arguments.log_format) {
@@ -37,84 +31,30 @@ fn serve(arguments: &Arguments) -> ExitCode {
     take_descriptors();
     let tell = match arguments.log_format {
         LogFormat::Human => log::tell,
-        LogFormat::Json => log::tell_in_json,
+        LogFormat::Json => log_diagnostics,
     };
-    let inputs = Inputs::read(&arguments.config, &[]);
-    let seen = inputs.seen().clone();
-    let mut cache = Cache::default();
-    let loaded = match inputs.load_with(&mut cache) {
-        Ok(loaded) => loaded,
-        Err(found) => {
-            tell(&found);
-            return ExitCode::FAILURE;
-        }
+    let gateway = Gateway::from_path(&arguments.config).report_with(tell);
+    let gateway = match gateway.load() {
+        Ok(gateway) => gateway,
+        Err(error) => return failed("can't start", error, tell),
     };
-    tell(&loaded.warnings);
+    tell(gateway.warnings());
     let config = arguments.config.display();
-    info!(%config, "loaded {}", loaded.summary());
+    info!(%config, "loaded {}", gateway.summary());
     // Before anything listens, so that no signal finds the gateway half prepared.
     let signals = match Signals::new([SIGTERM, SIGINT, SIGHUP]) {
         Ok(signals) => signals,
-        Err(error) => return failed("can't catch signals", &error),
-    };
-    let snapshot = Arc::new(loaded.snapshot);
-    let bound = snapshot.admin.as_ref().map(|settings| {
-        let listener = admin::bind(settings, loaded.admin)?;
-        Ok::<_, Box<Diagnostic>>((settings, listener))
-    });
-    let mut unbound = Diagnostics::new();
-    let bound = bound.transpose();
-    let started = match &bound {
-        Ok(_) => engine::start(Arc::clone(&snapshot)).map(Some),
-        // It won't be: what else can't be listened on is told in the same run.
-        Err(_) => engine::try_binds(&snapshot).map(|()| None),
-    };
-    if let Err(error) = &started {
-        if !tell_binds(error, &loaded.binds, &mut unbound) {
-            return failed("can't start", error);
-        }
-    }
-    let (bound, running) = match (bound, started) {
-        (Ok(bound), Ok(Some(running))) => (bound, running),
-        (bound, _) => {
-            bound
-                .err()
-                .into_iter()
-                .for_each(|fault| unbound.push(*fault));
-            unbound.sort();
-            tell(&unbound);
+        Err(error) => {
+            error!("can't catch signals: {error}");
             return ExitCode::FAILURE;
         }
     };
-    for (role, name, endpoints) in connecting(&snapshot) {
-        for endpoint in endpoints {
-            info!(endpoint, "{role} {name} connects");
-        }
-    }
-    for at in running.listening() {
-        info!(endpoint = at.endpoint, "{at} listens");
-    }
-    let reloader = running.reloader();
-    let follower = Follower::new(
-        &arguments.config,
-        seen,
-        Arc::clone(&snapshot),
-        reloader,
-        tell,
-    )
-    .with_cache(cache);
-    let follower = match show(follower, &running, bound) {
-        Ok(follower) => follower,
-        Err(fault) => {
-            running.control().stop();
-            let _ = running.wait();
-            return faulty(&fault, tell);
-        }
+    let handle = match gateway.start() {
+        Ok(handle) => handle,
+        Err(error) => return failed("can't start", error, tell),
     };
-    info!(generation = 1, "ready");
-    let stopped = obey_signals(signals, running.control(), follower.wake());
-    std::thread::spawn(move || follower.follow());
-    match running.wait() {
+    let stopped = obey_signals(signals, handle.control(), handle.wake());
+    match handle.wait_for_engine() {
         Ok(_) if stopped.load(Ordering::Relaxed) => {
             warn!("ended at once by a second signal");
             ExitCode::FAILURE
@@ -123,7 +63,7 @@ fn serve(arguments: &Arguments) -> ExitCode {
             sum_up(&ledger);
             ExitCode::SUCCESS
         }
-        Err(error) => failed("ended", &error),
+        Err(error) => failed("ended", error, tell),
     }
 }
 
@@ -141,45 +81,13 @@ fn take_descriptors() {
     }
 }
 
-/// Opens what `admin` says, and has it follow the configuration.
-fn show(
-    follower: Follower,
-    running: &Running,
-    admin: Option<(&AdminSettings, TcpListener)>,
-) -> Result<Follower, Box<Diagnostic>> {
-    let standing = Arc::new(Standing::default());
-    let mut door = Admin::new(Sights {
-        observer: running.observer(),
-        standing: Arc::clone(&standing),
-        wake: follower.wake(),
-    });
-    if let Some((settings, listener)) = admin {
-        let prepared = door.prepare_on(settings, listener)?;
-        if let Some(at) = door.commit(prepared) {
-            info!(endpoint = at.endpoint, "{at} listens");
-        }
+/// Reports why the gateway can't run, or ended.
+fn failed(what: &str, error: Error, tell: fn(&Diagnostics)) -> ExitCode {
+    match error {
+        Error::Configuration(found) => tell(&found),
+        Error::Engine(error) => error!("{what}: {error}"),
     }
-    Ok(follower.with_admin(door, standing))
-}
-
-fn faulty(fault: &Diagnostic, tell: fn(&Diagnostics)) -> ExitCode {
-    let mut found = Diagnostics::new();
-    found.push(fault.clone());
-    tell(&found);
     ExitCode::FAILURE
-}
-
-fn failed(what: &str, error: &dyn std::fmt::Display) -> ExitCode {
-    error!("{what}: {error}");
-    ExitCode::FAILURE
-}
-
-/// What connects where, by role and name.
-fn connecting(snapshot: &Snapshot) -> impl Iterator<Item = (&'static str, &str, &[String])> {
-    let frontends = snapshot.frontends.values();
-    let frontends = frontends.map(|it| ("frontend", it.name.as_str(), &*it.endpoints.connect));
-    let pools = snapshot.pools.values();
-    frontends.chain(pools.map(|it| ("pool", it.name.as_str(), &*it.endpoints.connect)))
 }
 
 /// SIGHUP reloads. Of the others the first drains and the second ends at once; the flag says whether

@@ -40,6 +40,13 @@ pub struct Listening {
     pub endpoint: String,
 }
 
+impl Listening {
+    /// Returns the address in a form that a peer on this machine can connect to.
+    pub fn local_endpoint(&self) -> String {
+        self.endpoint.replace("0.0.0.0", "127.0.0.1")
+    }
+}
+
 /// `frontend clients`.
 impl fmt::Display for Listening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -220,7 +227,7 @@ impl Running {
     /// The first address of a frontend or pool, to connect to from this machine.
     pub fn endpoint(&self, name: &str) -> Option<String> {
         let found = self.listening.iter().find(|at| at.name == name)?;
-        Some(found.endpoint.replace("0.0.0.0", "127.0.0.1"))
+        Some(found.local_endpoint())
     }
 
     /// What ends it, for another thread to hold.

@@ -1,4 +1,4 @@
-//! Addresses that can't be listened on at the start, as diagnostics: where in routes.yaml each stands, and what to do.
+//! Addresses that can't be listened on at the start, as diagnostics with their places in routes.yaml.
 
 use std::io;
 

@@ -1,0 +1,120 @@
+//! A gateway that runs in this process.
+
+use std::fmt;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+
+use super::Error;
+use crate::core::Ledger;
+use crate::engine::{Control, Listening, Running};
+use crate::reload::{Report, Standing};
+use crate::watch::{Follower, Wake};
+
+/// A running gateway. Dropping the handle stops the gateway at once, and [`Handle::wait`] waits for it
+/// to end by itself.
+#[must_use = "a gateway stops when its handle is dropped"]
+pub struct Handle {
+    running: Running,
+    standing: Arc<Standing>,
+    follower: JoinHandle<()>,
+    stop: StopOnDrop,
+}
+
+impl Handle {
+    /// Takes over a gateway that serves, and starts to follow its files.
+    pub(super) fn new(running: Running, follower: Follower) -> Self {
+        Self {
+            standing: follower.standing(),
+            stop: StopOnDrop {
+                control: running.control(),
+                wake: follower.wake(),
+            },
+            follower: thread::spawn(move || follower.follow()),
+            running,
+        }
+    }
+
+    /// Returns every address that the gateway listens on now, with port 0 resolved.
+    pub fn listening(&self) -> Vec<Listening> {
+        self.standing.known().listening
+    }
+
+    /// Returns the first address at which the frontend or pool `name` listens, in a form that a peer on
+    /// this machine can connect to. `None` if it listens nowhere.
+    pub fn endpoint(&self, name: &str) -> Option<String> {
+        let listening = self.listening();
+        let found = listening.iter().find(|at| at.name == name)?;
+        Some(found.local_endpoint())
+    }
+
+    /// Reads the files again and waits until their configuration has taken hold or has been refused.
+    /// `None` if the gateway has ended.
+    pub fn reload(&self) -> Option<Arc<Report>> {
+        let (sender, reports) = mpsc::channel();
+        self.stop.wake.reload_and_tell(move |report| {
+            // The receiver waits for it, unless its thread has panicked.
+            let _ = sender.send(report);
+        });
+        reports.recv().ok()
+    }
+
+    /// Takes no more requests, and ends the gateway as soon as the open ones are answered, or after
+    /// `shutdown.grace`.
+    pub fn drain(&self) {
+        self.stop.control.drain();
+    }
+
+    /// Ends the gateway at once. Open requests are not answered.
+    pub fn stop(&self) {
+        self.stop.control.stop();
+    }
+
+    /// Returns the switch behind [`Handle::drain`] and [`Handle::stop`], for another thread to hold.
+    pub fn control(&self) -> Control {
+        self.stop.control.clone()
+    }
+
+    /// Waits until the gateway has ended, and returns the count of all messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Engine`] if the gateway ended because of an error of the system.
+    pub fn wait(self) -> Result<Ledger, Error> {
+        let ended = self.running.wait();
+        self.stop.wake.end();
+        // A panic has been reported already, and the ledger is still right.
+        let _ = self.follower.join();
+        Ok(ended?)
+    }
+
+    /// Does the same for a process that ends next: a reload that is under way is abandoned.
+    pub(crate) fn wait_for_engine(self) -> Result<Ledger, Error> {
+        Ok(self.running.wait()?)
+    }
+
+    /// Returns what wakes the thread that follows the files.
+    pub(crate) fn wake(&self) -> Wake {
+        self.stop.wake.clone()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("listening", &self.listening())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Stops the gateway and the thread that follows its files.
+struct StopOnDrop {
+    control: Control,
+    wake: Wake,
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.control.stop();
+        self.wake.end();
+    }
+}

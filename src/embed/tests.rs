@@ -1,0 +1,124 @@
+//! What an embedding program relies on, beyond the example in the crate's documentation.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::{Error, Gateway};
+use crate::reload::Outcome;
+
+/// How long anything may take before a test fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const PERSON: &str =
+    "syntax = \"proto3\"; package demo; message Person { int32 id = 1; string name = 2; }";
+
+/// Returns a routes.yaml with ports of the system's choice, and these lines more.
+fn routes(more: &str) -> String {
+    format!(
+        "frontends: {{ clients: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+         pools: {{ people: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+         routes: {{ PERSON: {{ schema: demo.Person, pool: people }} }}\n{more}\n"
+    )
+}
+
+/// Returns a directory with the schema of [`routes`].
+fn schemas() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("schemas")).unwrap();
+    fs::write(directory.path().join("schemas/person.proto"), PERSON).unwrap();
+    directory
+}
+
+fn address(endpoint: &str) -> SocketAddr {
+    endpoint.split("//").nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_dropped_handle_stops_the_gateway() {
+    let directory = schemas();
+    let gateway = Gateway::from_text(&routes(""), directory.path());
+    let handle = gateway.load().unwrap().start().unwrap();
+    let clients = address(&handle.endpoint("clients").unwrap());
+    TcpStream::connect(clients).unwrap();
+    drop(handle);
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(clients).is_ok() {
+        assert!(Instant::now() < deadline, "it still listens");
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_gateway_that_was_waited_for() {
+    let directory = schemas();
+    let text = routes("admin: { bind: \"127.0.0.1:0\" }");
+    let gateway = Gateway::from_text(&text, directory.path());
+    let handle = gateway.load().unwrap().start().unwrap();
+    let listening = handle.listening();
+    let roles: Vec<_> = listening.iter().map(|at| at.role).collect();
+    assert_eq!(roles, ["frontend", "pool", "admin"]);
+    handle.stop();
+    handle.wait().unwrap();
+    for at in listening {
+        assert!(TcpStream::connect(address(&at.endpoint)).is_err(), "{at}");
+    }
+}
+
+#[test]
+fn a_text_has_the_schemas_of_its_directory_also_when_it_is_reloaded() {
+    let directory = schemas();
+    let gateway = Gateway::from_text(&routes(""), directory.path()).watch(false);
+    let gateway = gateway.load().unwrap();
+    assert_eq!(gateway.summary(), "1 route, 1 pool, 1 frontend, 1 message");
+    let handle = gateway.start().unwrap();
+    let person = directory.path().join("schemas/person.proto");
+    fs::write(&person, PERSON.replace(" }", " bool member = 3; }")).unwrap();
+    let report = handle.reload().unwrap();
+    assert_eq!((report.outcome, report.generation), (Outcome::Applied, 2));
+    fs::write(&person, "message").unwrap();
+    let report = handle.reload().unwrap();
+    assert_eq!((report.outcome, report.generation), (Outcome::Invalid, 2));
+    handle.drain();
+    handle.wait().unwrap();
+}
+
+#[test]
+fn errors_of_a_text_have_their_places() {
+    let directory = schemas();
+    let text = routes("").replace("demo.Person", "demo.Persn");
+    let Err(Error::Configuration(found)) = Gateway::from_text(&text, directory.path()).load()
+    else {
+        panic!("the configuration names a message that is not there");
+    };
+    let found = found.to_string();
+    assert!(found.contains("<text>:3:29\n"), "{found}");
+    assert!(found.contains("did you mean \"demo.Person\"?"), "{found}");
+}
+
+#[test]
+fn the_builder_overrides_whether_files_are_watched() {
+    let directory = schemas();
+    for (key, watch) in [("true", false), ("false", true)] {
+        let text = routes(&format!("reload: {{ watch: {key} }}"));
+        let builder = Gateway::from_text(&text, directory.path());
+        let as_written = builder.clone().load().unwrap();
+        assert_eq!(as_written.loaded.snapshot.reload.watch, !watch);
+        let overridden = builder.watch(watch).load().unwrap();
+        assert_eq!(overridden.loaded.snapshot.reload.watch, watch);
+    }
+}
+
+#[test]
+fn every_address_that_is_taken_is_reported() {
+    let directory = schemas();
+    let taken = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [clients, admin] = [0, 1].map(|i: usize| taken[i].local_addr().unwrap());
+    let text = routes(&format!("admin: {{ bind: \"{admin}\" }}"));
+    let text = text.replacen("127.0.0.1:0", &clients.to_string(), 1);
+    let gateway = Gateway::from_text(&text, directory.path()).load().unwrap();
+    let Err(Error::Configuration(found)) = gateway.start() else {
+        panic!("two addresses are taken");
+    };
+    let places: Vec<_> = found.iter().map(|it| it.place.as_ref().unwrap()).collect();
+    assert_eq!(places.len(), 2, "{found}");
+}
