@@ -45,6 +45,7 @@ impl Rejection {
     pub fn decode_for(kind: &str, payload: &[u8]) -> Result<Self, Box<dyn std::error::Error>> {
         match kind {
             "PROTOBUF" => Ok(Self::decode(payload)?),
+            "JSON" => Ok(serde_json::from_slice(payload)?),
             _ => Ok(rmp_serde::from_slice(payload)?),
         }
     }

@@ -1,0 +1,113 @@
+//! The clients and the worker: plain ZeroMQ sockets that know nothing of a gateway.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use gateway::Reason;
+use prost::Message;
+
+use crate::Result;
+use crate::messages::{Person, Rejection};
+
+/// The name of a person at whose sight a worker dies.
+pub const POISON: &str = "Poison";
+
+/// How long a client waits for its answer, in milliseconds.
+const PATIENCE_MS: i32 = 10_000;
+
+/// What a client gets.
+#[derive(Debug)]
+pub enum Answer {
+    /// The text of a worker.
+    Reply(String),
+    /// The gateway's own answer, in the encoding of the request.
+    Rejected(Rejection),
+}
+
+impl Answer {
+    /// Returns whether the gateway rejected the request for `reason`.
+    pub fn is_rejected_for(&self, reason: Reason) -> bool {
+        matches!(self, Self::Rejected(rejection) if rejection.reason == reason.label())
+    }
+
+    /// Returns the field at fault and the offset of its first wrong byte, if there are any.
+    pub fn place(&self) -> (&str, Option<u64>) {
+        match self {
+            Self::Reply(_) => ("", None),
+            Self::Rejected(rejection) => (&rejection.field, rejection.offset),
+        }
+    }
+}
+
+/// A client.
+pub struct Client(zmq::Socket);
+
+impl Client {
+    /// Connects a socket of type `kind` to the gateway's frontend.
+    pub fn connect(context: &zmq::Context, kind: zmq::SocketType, endpoint: &str) -> Result<Self> {
+        let socket = context.socket(kind)?;
+        socket.set_rcvtimeo(PATIENCE_MS)?;
+        socket.set_linger(0)?;
+        socket.connect(endpoint)?;
+        Ok(Self(socket))
+    }
+
+    /// Sends `[type, payload]` and waits for the answer `[reply type, payload]`.
+    pub fn ask(&self, kind: &str, payload: &[u8]) -> Result<Answer> {
+        self.0.send_multipart([kind.as_bytes(), payload], 0)?;
+        match &self.0.recv_multipart(0)?[..] {
+            [reply, payload] if reply == b"ERROR" => {
+                Ok(Answer::Rejected(Rejection::decode_for(kind, payload)?))
+            }
+            [_, payload] => Ok(Answer::Reply(String::from_utf8_lossy(payload).into_owned())),
+            frames => Err(format!("expected two frames, got {}", frames.len()).into()),
+        }
+    }
+}
+
+/// A worker on a thread of its own, which lives until the process ends.
+pub struct Worker {
+    types_taken: Receiver<String>,
+}
+
+impl Worker {
+    /// Connects a worker to the gateway's pool.
+    pub fn start(context: &zmq::Context, endpoint: &str) -> Result<Self> {
+        let socket = context.socket(zmq::DEALER)?;
+        socket.connect(endpoint)?;
+        let (taken, types_taken) = mpsc::channel();
+        thread::spawn(move || {
+            if let Err(error) = work(&socket, &taken) {
+                eprintln!("worker: {error}");
+            }
+        });
+        Ok(Self { types_taken })
+    }
+
+    /// Returns whether the worker has taken exactly one request since the last call, of type `kind`.
+    pub fn took(&self, kind: &str) -> bool {
+        self.types_taken.try_iter().eq([kind])
+    }
+}
+
+/// Answers `[identity, type, payload]` with `[identity, REPLY, text]`, until it meets [`POISON`].
+fn work(socket: &zmq::Socket, taken: &Sender<String>) -> Result<()> {
+    loop {
+        let frames = socket.recv_multipart(0)?;
+        let [identity, kind, payload] = &frames[..] else {
+            return Err(format!("expected three frames, got {}", frames.len()).into());
+        };
+        let kind = String::from_utf8_lossy(kind).into_owned();
+        let (encoding, person) = match &*kind {
+            "PROTOBUF" => ("Protobuf", Person::decode(&payload[..])?),
+            "MSGPACK" => ("MsgPack", rmp_serde::from_slice(payload)?),
+            _ => ("Json", serde_json::from_slice(payload)?),
+        };
+        taken.send(kind)?;
+        if person.name == POISON {
+            return Ok(());
+        }
+        let text = format!("Processed {encoding}: {}", person.name);
+        socket.send_multipart([&identity[..], b"REPLY", text.as_bytes()], 0)?;
+    }
+}

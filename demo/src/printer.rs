@@ -1,0 +1,92 @@
+//! Exchanges as text for people, in colour on a terminal.
+
+use std::env;
+use std::io::{self, IsTerminal};
+
+use gateway::Report;
+
+use crate::peers::Answer;
+
+/// ANSI codes.
+const BOLD: &str = "1";
+const GREEN: &str = "32";
+const RED: &str = "31";
+
+/// The column at which an exchange shows its payload.
+const PAYLOAD_COLUMN: usize = 46;
+
+/// Prints to standard output.
+pub struct Printer {
+    colour: bool,
+}
+
+impl Printer {
+    /// Returns a printer that uses colour on a terminal, unless `NO_COLOR` is set.
+    pub fn for_stdout() -> Self {
+        // https://no-color.org
+        let wanted = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self {
+            colour: wanted && io::stdout().is_terminal(),
+        }
+    }
+
+    /// Prints what comes next.
+    pub fn title(&self, text: &str) {
+        println!("\n{}", self.paint(BOLD, text));
+    }
+
+    /// Prints a request, the byte that is wrong in it, and the answer.
+    pub fn exchange(&self, socket: zmq::SocketType, kind: &str, payload: &[u8], answer: &Answer) {
+        let client = format!("client ({socket:?})");
+        let (way, back) = match answer {
+            Answer::Rejected(rejection) if rejection.reason != "worker_lost" => ("", ""),
+            Answer::Rejected(_) => (" → worker", ""),
+            Answer::Reply(_) => (" → worker", " ← worker"),
+        };
+        let way = format!("{client:15} → gateway{way}");
+        println!("{way:35} {kind:9} {}", shown(payload));
+        if let (_, Some(offset)) = answer.place() {
+            let (before, rest) = payload.split_at(payload.len().min(offset as usize));
+            let (indent, width) = match rest.first() {
+                Some(byte) => (shown(before).len(), shown(&[*byte]).len()),
+                None => (shown(before).len(), 1),
+            };
+            let caret = self.paint(RED, &"^".repeat(width));
+            println!("{:1$}{caret}", "", PAYLOAD_COLUMN + indent);
+        }
+        let back = format!("{client:15} ← gateway{back}");
+        let (reply, text) = match answer {
+            Answer::Reply(text) => (self.paint(GREEN, "REPLY    "), text.clone()),
+            Answer::Rejected(rejection) => (self.paint(RED, "ERROR    "), rejection.to_string()),
+        };
+        println!("{back:35} {reply} {text}");
+    }
+
+    /// Prints the outcome of an edit.
+    pub fn reload(&self, report: &Report) {
+        let (outcome, generation) = (report.outcome.label(), report.generation);
+        let code = if report.outcome.is_good() { GREEN } else { RED };
+        let outcome = self.paint(code, outcome);
+        println!("reload {outcome}: {}, generation {generation}", report.plan);
+        print!("{}", report.diagnostics.render(self.colour));
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Returns the bytes as text, those that are no printable ASCII in hex.
+fn shown(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .map(|byte| match byte {
+            b' '..=b'~' => char::from(*byte).to_string(),
+            _ => format!("\\x{byte:02x}"),
+        })
+        .collect()
+}
