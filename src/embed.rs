@@ -1,14 +1,14 @@
 //! The entry for programs that run a gateway: configuration → [`Gateway`] → [`Handle`].
 //!
 //! `gateway run` starts in the same way. `binds` explains addresses that can't be listened on,
-//! `handle` controls a running gateway.
+//! `error` unites all errors, and `handle` controls a running gateway.
 
 mod binds;
+mod error;
 mod handle;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,53 +19,13 @@ use tracing::{error, info, warn};
 
 use crate::admin::{self, Admin, Sights};
 use crate::config::{Bind, Loaded, Origin, Seen};
-use crate::engine::{self, EngineError, Running};
+use crate::engine::{self, Running};
 use crate::reload::Standing;
 use crate::snapshot::{AdminSettings, Snapshot};
 use crate::watch::Follower;
 use binds::tell_binds;
+pub use error::Error;
 pub use handle::Handle;
-
-/// Why a gateway could not be loaded or started, or did not end well.
-#[derive(Debug)]
-pub enum Error {
-    /// The configuration is wrong, or an address in it can't be listened on. Holds every error that
-    /// was found, each with its place.
-    Configuration(Diagnostics),
-    /// The system refused something else that the gateway needs.
-    Engine(EngineError),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Configuration(diagnostics) => diagnostics.fmt(f),
-            Self::Engine(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<Diagnostics> for Error {
-    fn from(diagnostics: Diagnostics) -> Self {
-        Self::Configuration(diagnostics)
-    }
-}
-
-impl From<Box<Diagnostic>> for Error {
-    fn from(diagnostic: Box<Diagnostic>) -> Self {
-        let mut diagnostics = Diagnostics::new();
-        diagnostics.push(*diagnostic);
-        Self::Configuration(diagnostics)
-    }
-}
-
-impl From<EngineError> for Error {
-    fn from(error: EngineError) -> Self {
-        Self::Engine(error)
-    }
-}
 
 /// How to load a gateway.
 #[derive(Clone, Debug)]

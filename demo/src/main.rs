@@ -9,18 +9,15 @@ mod peers;
 mod printer;
 
 use std::env;
-use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
 use gateway::{Gateway, Handle, Ledger, Outcome, Reason};
 use messages::Person;
-use peers::{Answer, Client, Worker};
+use peers::{Answer, Client, Result, Worker};
 use printer::Printer;
 use prost::Message;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     match Demo::start().and_then(Demo::run) {

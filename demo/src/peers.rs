@@ -1,13 +1,16 @@
 //! The clients and the worker: plain ZeroMQ sockets that know nothing of a gateway.
 
+use std::error::Error;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use gateway::Reason;
 use prost::Message;
 
-use crate::Result;
 use crate::messages::{Person, Rejection};
+
+/// What may fail here fails for reasons of all kinds.
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// The name of a person at whose sight a worker dies.
 pub const POISON: &str = "Poison";

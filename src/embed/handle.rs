@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
-use super::Error;
+use super::error::Error;
 use crate::core::Ledger;
 use crate::engine::{Control, Listening, Running};
 use crate::reload::{Report, Standing};
