@@ -221,12 +221,13 @@ impl Protos {
         }
         let descriptors = self.descriptors.as_ref();
         let ruled = descriptors.is_some_and(|descriptors| descriptors.has_rules(&name.value));
-        if let Some(ruler) = self.ruler.as_ref().filter(|_| ruled) {
-            if !schema.enforce(ruler, self.ruled_bytes) {
-                let fault = format!("the buf.validate rules of {} aren't there", name.value);
-                found.push(Diagnostic::error(fault).at(name.place.clone()));
-                return None;
-            }
+        if ruled
+            && let Some(ruler) = &self.ruler
+            && !schema.enforce(ruler, self.ruled_bytes)
+        {
+            let fault = format!("the buf.validate rules of {} aren't there", name.value);
+            found.push(Diagnostic::error(fault).at(name.place.clone()));
+            return None;
         }
         Some(schema)
     }
