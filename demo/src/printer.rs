@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{self, IsTerminal};
 
-use gateway::Report;
+use gateway::{Reason, Report};
 
 use crate::peers::Answer;
 
@@ -30,18 +30,18 @@ impl Printer {
         }
     }
 
-    /// Prints what comes next.
+    /// Prints a heading.
     pub fn title(&self, text: &str) {
         println!("\n{}", self.paint(BOLD, text));
     }
 
-    /// Prints a request, the byte that is wrong in it, and the answer.
+    /// Prints a request, a caret below its wrong byte if there is one, and the answer.
     pub fn exchange(&self, socket: zmq::SocketType, kind: &str, payload: &[u8], answer: &Answer) {
         let client = format!("client ({socket:?})");
         let (way, back) = match answer {
-            Answer::Rejected(rejection) if rejection.reason != "worker_lost" => ("", ""),
-            Answer::Rejected(_) => (" → worker", ""),
             Answer::Reply(_) => (" → worker", " ← worker"),
+            lost if lost.is_rejected_for(Reason::WorkerLost) => (" → worker", ""),
+            Answer::Rejected(_) => ("", ""),
         };
         let way = format!("{client:15} → gateway{way}");
         println!("{way:35} {kind:9} {}", shown(payload));
