@@ -1,4 +1,4 @@
-// A peer of Node's zeromq that ../cases.py drives; that file says how.
+// A peer of Node's zeromq that ../libraries.py drives; that file says how.
 "use strict"
 
 const zmq = require("zeromq")

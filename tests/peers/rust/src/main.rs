@@ -1,4 +1,4 @@
-//! A peer of the pure-Rust crate `zeromq` that `../cases.py` drives; that file says how.
+//! A peer of the pure-Rust crate `zeromq` that `../libraries.py` drives; that file says how.
 
 use bytes::Bytes;
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};

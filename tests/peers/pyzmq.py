@@ -1,6 +1,6 @@
 """Real pyzmq peers at the edge and behind it: what README promises of the wire, case by case.
 
-tests/python.sh runs it. Workers are sockets that a case drives by hand, so that nothing depends on
+tests/peers/pyzmq.sh runs it. Workers are sockets that a case drives by hand, so that nothing depends on
 how fast anybody is.
 """
 
@@ -13,7 +13,7 @@ import sys
 import msgpack
 import zmq
 
-from python_support import ENGINE, PATIENCE, Gateway, case, exchange, refused, rejection, run, serve_until
+from support import ENGINE, PATIENCE, Gateway, case, exchange, refused, rejection, run, serve_until
 
 from demo.person_pb2 import Person
 
@@ -44,7 +44,7 @@ def people(pool="timeout: 30s", more=""):
 @case
 def a_worker_written_for_a_proxy_works_unchanged():
     with people() as gateway:
-        worker = gateway.program("tests/python_proxy_worker.py", gateway.endpoints["people"])
+        worker = gateway.program("tests/peers/python/proxy_worker.py", gateway.endpoints["people"])
         client = gateway.client(IDENTITY=b"client1")
         assert client.ask(b"PROTOBUF", JOHN) == [b"REPLY", b"Processed Protobuf: John Doe"]
         client = gateway.client(IDENTITY=b"client2")

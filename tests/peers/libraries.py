@@ -1,6 +1,6 @@
 """Peers of every library that can be had, against the real binary: who can talk to whom, what goes through.
 
-tests/peers.sh runs it, and says in PEERS which libraries are there. A peer is a program of its own, so that
+tests/peers/libraries.sh runs it, and says in PEERS which libraries are there. A peer is a program of its own, so that
 it can be killed: it is told `KIND connect|bind ENDPOINT`, says `ready ENDPOINT`, and then obeys a line at a
 time: `> FRAME…` sends a message, `<` waits for one and prints its frames. A frame is `=` and hex digits, or
 `#` and a size: so many bytes of one known pattern (`!` and a size, if it is another).
@@ -10,7 +10,6 @@ Nothing depends on how fast anybody is: a peer that says nothing in time fails i
 
 import contextlib
 import os
-import pathlib
 import queue
 import subprocess
 import sys
@@ -18,17 +17,15 @@ import threading
 
 import msgpack
 
-sys.path.append(str(pathlib.Path(__file__).parents[1]))
+import support
+from support import CODES, ENGINE, REPOSITORY, Gateway, case, run
 
-import python_support
-from python_support import CODES, ENGINE, REPOSITORY, Gateway, case, run
-
-PATIENCE = python_support.PATIENCE = 20  # seconds that anything may take: the largest messages are large
-HERE = REPOSITORY / "tests/peers"
+PATIENCE = support.PATIENCE = 20  # seconds that anything may take: the largest messages are large
+PEER = REPOSITORY / "tests/peers/python/peer.py"
 BUILT = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target") / "peers"
 PROGRAMS = {
-    "python": [sys.executable, HERE / "peer.py", "zmq"],
-    "pyomq": [BUILT / "pyomq/bin/python", HERE / "peer.py", "pyomq"],
+    "python": [sys.executable, PEER, "zmq"],
+    "pyomq": [BUILT / "pyomq/bin/python", PEER, "pyomq"],
     "node": ["node", BUILT / "node/peer.js"],
     "rust": [BUILT / "rust/debug/gateway-peer"],
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Peers of other libraries against the real binary: tests/peers.sh [CASE…]
+# Peers of other libraries against the real binary: tests/peers/libraries.sh [CASE…]
 #
 # Builds the binary, unless GATEWAY names one; installs the peers, pinned, under target/. GATEWAY_TEST_ENGINE
 # names the engine (native). Python's pyzmq and the crate zeromq, which needs Rust 1.89, are always tried; Python's
@@ -7,7 +7,7 @@
 # are not. Without a CASE, 10,000 clients come to engine native too, if the system grants the descriptors; libzmq takes
 # a hundred in at once.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 tests/venv.sh
 target=${CARGO_TARGET_DIR:-target}
@@ -20,11 +20,11 @@ peers="python rust"
 cargo build --quiet --locked --manifest-path tests/peers/rust/Cargo.toml --target-dir "$target/peers/rust"
 
 pyomq=$target/peers/pyomq
-if ! cmp --silent tests/peers/requirements.txt "$pyomq/installed.txt"; then
+if ! cmp --silent tests/peers/python/requirements.txt "$pyomq/installed.txt"; then
     python3 -m venv "$pyomq"
     # From its source it would need more than Python.
-    if "$pyomq/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: -r tests/peers/requirements.txt; then
-        cp tests/peers/requirements.txt "$pyomq/installed.txt"
+    if "$pyomq/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: -r tests/peers/python/requirements.txt; then
+        cp tests/peers/python/requirements.txt "$pyomq/installed.txt"
     fi
 fi
 if [[ -f $pyomq/installed.txt ]]; then
@@ -49,7 +49,7 @@ else
     [[ -z ${PEERS_REQUIRED-} ]]
 fi
 
-GATEWAY=$GATEWAY PEERS=$peers target/python/bin/python tests/peers/cases.py "$@"
+GATEWAY=$GATEWAY PEERS=$peers target/python/bin/python tests/peers/libraries.py "$@"
 
 if [[ $# == 0 && ${GATEWAY_TEST_ENGINE-native} == native ]]; then
     crowd=10000

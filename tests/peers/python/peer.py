@@ -1,4 +1,4 @@
-"""A peer that cases.py drives; that file says how. Its first argument is the module: zmq, or one that looks like it."""
+"""A peer that ../libraries.py drives; that file says how. Its first argument is the module: zmq, or one that looks like it."""
 
 import importlib
 import sys

@@ -1,6 +1,6 @@
 """A worker written for a ROUTER/DEALER proxy, its function unchanged but for the address.
 
-python python_proxy_worker.py ADDRESS; tests/python_peers.py runs it behind the gateway.
+python proxy_worker.py ADDRESS; tests/peers/pyzmq.py runs it behind the gateway.
 """
 
 import pathlib
@@ -10,7 +10,7 @@ import grpc_tools.protoc  # noqa: F401: compiles person.proto when person_pb2 is
 import msgpack
 import zmq
 
-sys.path.append(str(pathlib.Path(__file__).parents[1] / "schemas" / "demo"))
+sys.path.append(str(pathlib.Path(__file__).parents[3] / "schemas" / "demo"))
 sys.stdout.reconfigure(line_buffering=True)
 
 import person_pb2

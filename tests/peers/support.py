@@ -1,4 +1,4 @@
-"""What tests/python_peers.py stands on: a gateway to talk to, peers that never wait for ever, and a runner."""
+"""What the cases in this folder share: a gateway process, peers with a time limit, and a runner."""
 
 import json
 import os
@@ -17,7 +17,7 @@ import grpc_tools.protoc  # noqa: F401: compiles NAME.proto when NAME_pb2 is imp
 import msgpack
 import zmq
 
-REPOSITORY = pathlib.Path(__file__).parents[1]
+REPOSITORY = pathlib.Path(__file__).parents[2]
 sys.path.append(str(REPOSITORY / "schemas"))
 
 from gateway.v1.error_pb2 import Error
