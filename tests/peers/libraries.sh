@@ -54,7 +54,7 @@ GATEWAY=$GATEWAY PEERS=$peers target/python/bin/python tests/peers/libraries.py 
 if [[ $# == 0 && ${GATEWAY_TEST_ENGINE-native} == native ]]; then
     crowd=10000
     if ulimit -S -n $((crowd + 1000)) 2> /dev/null; then
-        GATEWAY_TEST_CLIENTS=$crowd cargo test --locked --quiet --test crowd
+        GATEWAY_TEST_CLIENTS=$crowd cargo test --locked --quiet --test wire crowd::
     else
         echo "SKIPPED: $crowd clients, because the system grants $(ulimit -H -n) descriptors"
         [[ -z ${PEERS_REQUIRED-} ]]

@@ -1,14 +1,14 @@
 //! Peers that do their worst against the real binary, and honest ones beside them: memory stays bounded, and the
 //! honest are served.
-#![allow(dead_code)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::process_support::Process;
-use crate::zmtp_support::*;
+use super::process::Process;
+use super::sockets::echo;
+use super::zmtp::{Raw, message};
 
 pub const CLIENTS: &str = "frontend clients";
 pub const PEOPLE: &str = "pool people";
@@ -46,16 +46,8 @@ impl Service {
         let context = zmq::Context::new();
         let done = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
         let worker = gateway.peer(&context, zmq::DEALER, PEOPLE);
-        worker.set_rcvtimeo(50).unwrap();
         let ended = Arc::clone(&done[1]);
-        let worker = std::thread::spawn(move || {
-            while !ended.load(Ordering::Relaxed) {
-                if let Ok(mut frames) = worker.recv_multipart(0) {
-                    frames[1] = b"REPLY".to_vec();
-                    worker.send_multipart(frames, 0).unwrap();
-                }
-            }
-        });
+        let worker = std::thread::spawn(move || echo(&worker, &ended));
         let client = gateway.peer(&context, zmq::DEALER, CLIENTS);
         let ended = Arc::clone(&done[0]);
         let (began, begin) = std::sync::mpsc::channel();

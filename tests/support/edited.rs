@@ -1,6 +1,5 @@
 //! A gateway in this process whose files are edited while it runs. What generation judges a message is seen from
 //! outside: a rejection says so.
-#![allow(dead_code)]
 
 use std::cell::OnceCell;
 use std::fs;
@@ -11,7 +10,8 @@ use std::time::{Duration, Instant};
 use gateway::reload::{Outcome, Report};
 use gateway::reply::Reason;
 
-use crate::gateway_support::*;
+use super::gateway::{Following, Gateway, NEVER, on_this_engine};
+use super::sockets::{PATIENCE_MS, receive, rejected, send};
 
 /// Routes beside the fixed frontend and pool; `extra` goes at the end of the file.
 pub fn routes_yaml(routes: &str, extra: &str) -> String {

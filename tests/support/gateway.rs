@@ -2,7 +2,6 @@
 //!
 //! The engine is the one that `GATEWAY_TEST_ENGINE` names (default native), so that the same suite
 //! holds every engine to the same behaviour.
-#![allow(dead_code)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,27 +11,15 @@ use gateway::config::{Inputs, Seen};
 use gateway::core::Ledger;
 use gateway::engine::{self, Control, Running};
 use gateway::reload::Standing;
-use gateway::reply::Reason;
 use gateway::snapshot::Snapshot;
 use gateway::watch::{Follower, Wake};
 use gateway_diagnostic::Diagnostics;
-use serde::Deserialize;
 
-/// How long anything may take before a test fails: never waited for when all is well.
-pub const PATIENCE_MS: i32 = 20_000;
+use super::PERSON;
+use super::sockets;
 
 /// Longer than any test takes.
 pub const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
-
-const PERSON: &str = r#"
-    syntax = "proto3";
-    package demo;
-    message Person { int32 id = 1; string name = 2; string email = 3; }
-    message Reply { string text = 1; }
-"#;
-
-/// A person with id 1 and name `Ann`, in protobuf.
-pub const ANN: &[u8] = b"\x08\x01\x12\x03Ann";
 
 fn engine() -> String {
     std::env::var("GATEWAY_TEST_ENGINE").unwrap_or_else(|_| "native".into())
@@ -179,12 +166,7 @@ routes:
 
     /// A socket connected to a frontend or a pool.
     pub fn peer(&self, kind: zmq::SocketType, name: &str) -> zmq::Socket {
-        let socket = self.context.socket(kind).unwrap();
-        socket.set_rcvtimeo(PATIENCE_MS).unwrap();
-        socket.set_sndtimeo(PATIENCE_MS).unwrap();
-        socket.set_linger(0).unwrap();
-        socket.connect(&self.endpoint(name)).unwrap();
-        socket
+        sockets::connected(&self.context, kind, &self.endpoint(name))
     }
 
     pub fn dealer(&self) -> zmq::Socket {
@@ -197,6 +179,11 @@ routes:
 
     pub fn worker(&self) -> zmq::Socket {
         self.peer(zmq::DEALER, "people")
+    }
+
+    /// A DEALER client with an identity.
+    pub fn named_dealer(&self, identity: &[u8]) -> zmq::Socket {
+        sockets::named(&self.context, identity, &self.endpoint("clients"))
     }
 
     pub fn control(&self) -> &Control {
@@ -231,67 +218,4 @@ fn follow(follower: Follower) -> Following {
     };
     std::thread::spawn(move || follower.follow());
     following
-}
-
-pub type Frames = Vec<Vec<u8>>;
-
-pub fn send<F: AsRef<[u8]>>(socket: &zmq::Socket, frames: &[F]) {
-    socket
-        .send_multipart(frames.iter().map(AsRef::as_ref), 0)
-        .unwrap();
-}
-
-#[track_caller]
-pub fn receive(socket: &zmq::Socket) -> Frames {
-    socket.recv_multipart(0).expect("a message in time")
-}
-
-/// What a message holds, where it is text.
-pub fn texts(frames: &[Vec<u8>]) -> Vec<String> {
-    let text = |frame: &Vec<u8>| String::from_utf8_lossy(frame).into_owned();
-    frames.iter().map(text).collect()
-}
-
-/// A worker's turn: takes a request, answers `REPLY` with the headers and `payload`.
-#[track_caller]
-pub fn answer(worker: &zmq::Socket, payload: &[u8]) -> Frames {
-    let request = receive(worker);
-    let mut reply = vec![request[0].clone(), b"REPLY".to_vec()];
-    reply.extend_from_slice(&request[2..request.len() - 1]);
-    reply.push(payload.to_vec());
-    send(worker, &reply);
-    request
-}
-
-/// The gateway's own answer, from its msgpack or JSON payload.
-#[derive(Debug, Deserialize)]
-pub struct Error {
-    pub code: i32,
-    pub message: String,
-    pub reason: String,
-    #[serde(default)]
-    pub field: String,
-    pub offset: Option<u64>,
-    pub generation: u64,
-}
-
-/// Takes an ERROR with these headers, whose payload is msgpack.
-#[track_caller]
-pub fn rejection(socket: &zmq::Socket, headers: &[&str]) -> Error {
-    let frames = receive(socket);
-    let (kind, rest) = frames.split_first().unwrap();
-    let (payload, found) = rest.split_last().unwrap();
-    assert_eq!(kind, b"ERROR", "{:?}", texts(&frames));
-    assert_eq!(texts(found), headers);
-    rmp_serde::from_slice(payload).unwrap()
-}
-
-/// The same for a reason's label; its message for a closer look.
-#[track_caller]
-pub fn rejected(socket: &zmq::Socket, headers: &[&str], reason: Reason) -> Error {
-    let error = rejection(socket, headers);
-    assert_eq!(error.reason, reason.label(), "{error:?}");
-    assert_eq!(error.code, reason.code());
-    assert!(error.generation > 0);
-    error
 }

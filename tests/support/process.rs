@@ -1,5 +1,4 @@
 //! The gateway's binary as a process of its own, and what it says over HTTP.
-#![allow(dead_code)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,15 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// How long anything may take before a test fails: never waited for when all is well.
-pub const PATIENCE: Duration = Duration::from_secs(40);
-
-const PERSON: &str = r#"
-    syntax = "proto3";
-    package demo;
-    message Person { int32 id = 1; string name = 2; string email = 3; }
-    message Reply { string text = 1; }
-"#;
+use super::{PATIENCE, PERSON, footprint, memory_kib, sockets};
 
 /// A running gateway, its files in a directory of its own.
 pub struct Process {
@@ -114,11 +105,9 @@ impl Process {
 
     /// A socket connected to `frontend clients` or the like.
     pub fn peer(&self, context: &zmq::Context, kind: zmq::SocketType, what: &str) -> zmq::Socket {
-        let socket = context.socket(kind).unwrap();
+        let socket = sockets::connected(context, kind, &self.endpoint(what));
         socket.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
         socket.set_sndtimeo(PATIENCE.as_millis() as i32).unwrap();
-        socket.set_linger(0).unwrap();
-        socket.connect(&self.endpoint(what)).unwrap();
         socket
     }
 
@@ -149,8 +138,8 @@ impl Process {
 
     /// Memory of the process in KiB, and its descriptors.
     pub fn footprint(&self) -> (usize, usize) {
-        let descriptors = fs::read_dir(self.proc("fd")).unwrap().count();
-        (self.memory("VmRSS:"), descriptors)
+        let (descriptors, kib) = footprint(&self.child.id().to_string());
+        (kib, descriptors)
     }
 
     /// The most memory that the process has had, in KiB, also if it was given back since.
@@ -166,9 +155,7 @@ impl Process {
     }
 
     fn memory(&self, what: &str) -> usize {
-        let status = fs::read_to_string(self.proc("status")).unwrap();
-        let line = status.lines().find(|line| line.starts_with(what)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        memory_kib(&self.child.id().to_string(), what)
     }
 
     fn proc(&self, what: &str) -> PathBuf {

@@ -1,16 +1,13 @@
 //! A ZMTP peer by hand over TCP: says exactly the bytes that a test wants.
-#![allow(dead_code)]
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+
+use super::PATIENCE;
 
 pub const MORE: u8 = 1;
 pub const LONG: u8 = 2;
 pub const COMMAND: u8 = 4;
-
-/// How long anything may take before a test fails: never waited for when all is well.
-const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What the gateway says.
 #[derive(Clone, Debug, PartialEq, Eq)]

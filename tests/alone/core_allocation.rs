@@ -1,0 +1,126 @@
+//! A small request that a free worker takes at once, and its answer, cost the core no allocation, once its tables
+//! have grown as large as what is in flight.
+#![allow(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway::config;
+use gateway::core::{Core, Event, Fate, Outcome, Outlet, PeerId};
+use gateway::frame::{ClientKind, Frame};
+use gateway::pool::WorkerKind;
+use gateway::snapshot::{FrontendId, PoolId};
+
+use crate::counting::{allocations, mark_thread};
+use crate::support::turns;
+
+/// A frame in place.
+#[derive(Clone, Copy, Debug)]
+struct Small([u8; 64], usize);
+
+impl Small {
+    fn of(bytes: &[u8]) -> Self {
+        let mut small = Self([0; 64], bytes.len());
+        small.0[..bytes.len()].copy_from_slice(bytes);
+        small
+    }
+}
+
+impl From<Vec<u8>> for Small {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::of(&bytes)
+    }
+}
+
+impl Frame for Small {
+    fn bytes(&self) -> &[u8] {
+        &self.0[..self.1]
+    }
+
+    fn compact(self) -> Self {
+        self
+    }
+}
+
+/// Keeps the last token, and the emptied lists to be filled again, as an engine does.
+struct Peers {
+    held: Option<(PeerId, Small)>,
+    lists: Vec<Vec<Small>>,
+    answered: usize,
+}
+
+impl Outlet<Small> for Peers {
+    fn to_worker(
+        &mut self,
+        worker: PeerId,
+        head: &[&[u8]],
+        mut body: Vec<Small>,
+    ) -> Result<(), Vec<Small>> {
+        self.held = Some((worker, Small::of(head[0])));
+        body.clear();
+        self.lists.push(body);
+        Ok(())
+    }
+
+    fn to_client(&mut self, _: PeerId, mut frames: Vec<Small>, outcome: Outcome) -> Fate {
+        assert!(matches!(outcome, Outcome::Answered(_)), "{outcome:?}");
+        self.answered += 1;
+        frames.clear();
+        self.lists.push(frames);
+        Fate::Delivered
+    }
+}
+
+#[test]
+fn a_small_request_and_its_answer_cost_no_allocation() {
+    let _turn = turns::take();
+    let directory = tempfile::tempdir().unwrap();
+    let routes = directory.path().join("routes.yaml");
+    let text = "frontends: { clients: { bind: \"tcp://127.0.0.1:0\" } }
+pools: { people: { bind: \"tcp://127.0.0.1:0\" } }
+routes: { OPAQUE: { pool: people } }";
+    std::fs::write(&routes, text).unwrap();
+    let snapshot = config::load(&routes).unwrap_or_else(|found| panic!("{found}"));
+    let mut core = Core::new(Arc::new(snapshot.snapshot));
+    let mut peers = Peers {
+        held: None,
+        lists: (0..8).map(|_| Vec::with_capacity(8)).collect(),
+        answered: 0,
+    };
+    let client = PeerId(1);
+    let came = Event::ClientCame {
+        peer: client,
+        frontend: FrontendId(0),
+        kind: ClientKind::Dealer,
+        identity: b"client".to_vec(),
+    };
+    core.on(Duration::ZERO, came, &mut peers);
+    for worker in [2, 3] {
+        let came = Event::WorkerCame {
+            peer: PeerId(worker),
+            pool: PoolId(0),
+            kind: WorkerKind::Dealer,
+            crowd: false,
+        };
+        core.on(Duration::ZERO, came, &mut peers);
+    }
+    let mut round_trips = |rounds: usize| {
+        let before = peers.answered;
+        for _ in 0..rounds {
+            let mut frames = peers.lists.pop().unwrap();
+            frames.extend([Small::of(b"OPAQUE"), Small::of(b"payload")]);
+            let peer = client;
+            core.on(Duration::ZERO, Event::Message { peer, frames }, &mut peers);
+            let (peer, token) = peers.held.take().unwrap();
+            let mut frames = peers.lists.pop().unwrap();
+            frames.extend([token, Small::of(b"REPLY"), Small::of(b"payload")]);
+            core.on(Duration::ZERO, Event::Message { peer, frames }, &mut peers);
+        }
+        assert_eq!(peers.answered - before, rounds);
+    };
+    round_trips(1_000);
+    mark_thread();
+    assert_eq!(allocations(|| round_trips(10_000)), 0);
+    // It is this thread that is counted.
+    assert!(allocations(|| drop(Box::new(0_u64))) > 0);
+}

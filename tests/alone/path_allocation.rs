@@ -1,0 +1,110 @@
+//! A small request and its answer cost the native engine's data thread no allocation, from the bytes that are read to
+//! the bytes that are written, once its memory has grown as large as what is in flight. A real gateway, real sockets;
+//! only what its data thread allocates is counted.
+
+use std::sync::mpsc::channel;
+
+use crate::counting::{allocations, mark_thread};
+use crate::support::gateway::{Gateway, engine_is};
+use crate::support::zmtp::{Raw, message};
+use crate::support::{ANN, turns};
+
+/// `text: "y"` of demo.Reply.
+const REPLY: &[u8] = b"\x0a\x01y";
+
+/// A client, a worker, and what they say to each other.
+struct Pair {
+    client: Raw,
+    request: Vec<Vec<u8>>,
+    answer: Vec<Vec<u8>>,
+    worker: Raw,
+    /// Frames that stand before the reply type in what the worker says.
+    head: usize,
+}
+
+impl Pair {
+    fn new(gateway: &Gateway, client: &str, worker: &str, headers: &[&[u8]]) -> Self {
+        let envelope: &[&[u8]] = if client == "REQ" { &[b""] } else { &[] };
+        let frames = |kind: &[u8], payload: &[u8]| {
+            let frames = [envelope, &[kind], headers, &[payload]].concat();
+            frames.into_iter().map(<[u8]>::to_vec).collect()
+        };
+        Self {
+            client: Raw::peer(&gateway.endpoint("clients"), client),
+            request: frames(b"CHECKED", ANN),
+            answer: frames(b"REPLY", REPLY),
+            worker: Raw::peer(&gateway.endpoint("people"), worker),
+            head: if worker == "REP" { 2 } else { 1 },
+        }
+    }
+
+    /// So many requests at once, and their answers.
+    fn round_trips(&mut self, count: usize) {
+        self.client.say(&message(&self.request).repeat(count));
+        let mut answers = Vec::new();
+        for _ in 0..count {
+            let mut frames = self.worker.hear_message();
+            let payload = frames.len() - 1;
+            frames[self.head] = b"REPLY".to_vec();
+            frames[payload] = REPLY.to_vec();
+            answers.extend(message(&frames));
+        }
+        self.worker.say(&answers);
+        for _ in 0..count {
+            assert_eq!(self.client.hear_message(), self.answer);
+        }
+    }
+}
+
+/// Has what the data thread allocates counted from now on, by [`allocations`].
+fn mark_data_thread(gateway: &Gateway) {
+    let (told, marked) = channel();
+    let observer = gateway.running.as_ref().unwrap().observer();
+    let asked = observer.ask(move |_| {
+        mark_thread();
+        told.send(()).unwrap();
+    });
+    assert!(asked);
+    marked.recv().unwrap();
+}
+
+#[test]
+fn a_small_request_and_its_answer_cost_the_data_thread_no_allocation() {
+    if !engine_is("native") {
+        return;
+    }
+    let _turn = turns::take();
+    let headers: [&[&[u8]]; 2] = [&[], &[b"a number", b""]];
+    for (client, worker, headers) in [
+        ("DEALER", "DEALER", headers[0]),
+        ("DEALER", "DEALER", headers[1]),
+        ("DEALER", "REP", headers[1]),
+        ("REQ", "DEALER", headers[0]),
+        ("REQ", "DEALER", headers[1]),
+        ("REQ", "REP", headers[0]),
+    ] {
+        let gateway = Gateway::people("heartbeat: off, per_worker: 100");
+        mark_data_thread(&gateway);
+        let mut pair = Pair::new(&gateway, client, worker, headers);
+        // A REQ has one question at a time, and a REP worker gets one.
+        let at_once = match (client, worker) {
+            ("DEALER", "DEALER") => 100,
+            _ => 1,
+        };
+        let mut rounds = |rounds: usize| {
+            for _ in 0..rounds {
+                pair.round_trips(1);
+                pair.round_trips(at_once);
+            }
+        };
+        rounds(200);
+        let count = allocations(|| rounds(300));
+        assert_eq!(count, 0, "{client} to {worker}, headers {headers:?}");
+        // It is that thread that is listened to: an answer of the gateway's own takes memory.
+        let refused = allocations(|| {
+            pair.client.say(&message(&["", "NONE", "x"]));
+            pair.client.hear_message();
+        });
+        assert!(refused > 0);
+    }
+}

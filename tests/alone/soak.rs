@@ -1,0 +1,145 @@
+//! A steady client at full speed, while routes.yaml and the .proto files are rewritten again and again, in every
+//! way that files change, a third of the edits broken: not one answer is lost or wrong, a good edit takes hold, a
+//! broken one changes nothing, and neither the memory nor the descriptors of this process grow.
+//!
+//! `SOAK_EDITS` says how many edits; `tests/alone/soak.sh` makes a thousand.
+
+mod editor;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use editor::{Editor, VANISHING};
+
+use crate::support::gateway::{Gateway, NEVER};
+use crate::support::sockets::{PATIENCE_MS, SetOnDrop, connected, echo, receive, send, texts};
+use crate::support::{ANN, footprint, turns};
+
+/// Edits of a run that is part of every test run.
+const EDITS: u64 = 150;
+
+/// Messages that the steady client has open at once.
+const BATCH: u64 = 50;
+
+/// Reloads that failed so far.
+static FAILED: AtomicU64 = AtomicU64::new(0);
+
+fn patience() -> Instant {
+    Instant::now() + Duration::from_millis(PATIENCE_MS as u64)
+}
+
+/// Sends and receives until told to end; gives how many of its messages were answered, rightly all.
+fn steady_client(client: &zmq::Socket, done: &AtomicBool) -> u64 {
+    let mut number = 0;
+    while !done.load(Ordering::SeqCst) {
+        let mut open = HashMap::new();
+        for n in number..number + BATCH {
+            let (kind, payload): (_, &[u8]) = match n % 10 {
+                // A field of the wrong type.
+                7 => ("PROTOBUF", b"\x08\x01\x10\x05"),
+                3 | 5 => ("PROTOBUF", ANN),
+                _ => ("OPAQUE", b"opaque"),
+            };
+            let header = n.to_string();
+            send(client, &[kind.as_bytes(), header.as_bytes(), payload]);
+            open.insert(header.into_bytes(), payload);
+        }
+        while !open.is_empty() {
+            let answer = receive(client);
+            assert_eq!(answer.len(), 3, "{:?}", texts(&answer));
+            let asked = open.remove(&answer[1]);
+            let asked = asked.unwrap_or_else(|| panic!("nobody asked for {:?}", texts(&answer)));
+            if asked.starts_with(b"\x08\x01\x10") {
+                let said = String::from_utf8_lossy(&answer[2]);
+                assert_eq!(answer[0], b"ERROR");
+                assert!(
+                    said.contains("schema_violation") && said.contains("name"),
+                    "{said}"
+                );
+            } else {
+                assert_eq!((&answer[0][..], &answer[2][..]), (&b"REPLY"[..], asked));
+            }
+        }
+        number += BATCH;
+    }
+    number
+}
+
+/// Runs the steady client and the workers until `edits` edits have been made; returns the footprint of this process
+/// after a third of them, and the number of messages of the steady client.
+fn rewrite(gateway: &Gateway, editor: &Editor, edits: u64) -> ((usize, usize), u64) {
+    let (done, over) = (AtomicBool::new(false), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let (client, worker) = (gateway.dealer(), gateway.worker());
+        let (done, over) = (&done, &over);
+        let ends_workers = SetOnDrop(over);
+        let ends_client = SetOnDrop(done);
+        scope.spawn(move || echo(&worker, over));
+        for pool in 0..VANISHING {
+            let endpoint = editor.vanishing(pool);
+            let worker = connected(&gateway.context, zmq::DEALER, &endpoint);
+            scope.spawn(move || echo(&worker, over));
+        }
+        let steady = scope.spawn(move || steady_client(&client, done));
+        // Its settings are those that the files start with, but for how long they must be at rest.
+        editor.write_probe(1);
+        editor.write_protos(1);
+        editor.write(0, &editor.yaml(1));
+        let until = patience();
+        while !editor.holds(1) {
+            assert!(Instant::now() < until, "edit 1 never took hold");
+        }
+        let (mut holds, mut flat) = (1, None);
+        for n in 2..edits + 2 {
+            assert!(!steady.is_finished(), "the steady client ended at edit {n}");
+            holds = editor.edit(n, holds);
+            if n == edits / 3 + 2 {
+                flat = Some(footprint("self"));
+            }
+        }
+        drop(ends_client);
+        let served = steady.join().unwrap();
+        drop(ends_workers);
+        (flat.unwrap(), served)
+    })
+}
+
+#[test]
+fn not_one_answer_is_lost_or_wrong_while_everything_is_rewritten() {
+    let _turn = turns::take();
+    let edits = std::env::var("SOAK_EDITS").map_or(EDITS, |n| n.parse().unwrap());
+    let gateway = Gateway::people("");
+    let following = gateway.follow_with_admin(NEVER, |found| {
+        if found.has_errors() {
+            FAILED.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let editor = Editor {
+        directory: gateway.directory.path().to_owned(),
+        file: gateway.file(),
+        client: gateway.dealer(),
+        following,
+    };
+    let started = Instant::now();
+    let ((descriptors_before, kib_before), served) = rewrite(&gateway, &editor, edits);
+    let (descriptors, kib) = footprint("self");
+    let (failed, took) = (FAILED.load(Ordering::SeqCst), started.elapsed());
+    println!(
+        "{edits} edits, {failed} reloads refused, {served} messages of the steady client in {took:?}; \
+         after a third of them and at the end: descriptors {descriptors_before}, {descriptors}; \
+         KiB {kib_before}, {kib}"
+    );
+    assert!(failed >= edits / 3, "{failed} reloads failed");
+    assert!(served > 1_000, "{served}");
+    assert!(
+        descriptors <= descriptors_before + 10,
+        "{descriptors} after {descriptors_before}"
+    );
+    // Each edit's route has a name and counters for good.
+    let most = kib_before + 4_000 + edits as usize;
+    assert!(kib <= most, "{kib} KiB after {kib_before}");
+    let ledger = gateway.end();
+    assert!(ledger.answered + ledger.rejected.iter().sum::<u64>() >= served);
+    assert_eq!(ledger.client_gone + ledger.client_slow, 0);
+}

@@ -1,0 +1,587 @@
+//! What `gateway check` accepts, what it refuses, and the very words for it, by the binary itself.
+//!
+//! `tests/config/configs/valid` has files that must pass. `tests/config/configs/invalid` has a file (or a directory
+//! with a `routes.yaml`) per fault, with what is printed beside it in `NAME.stderr`; run with
+//! `BLESS=1` to write these anew, and read the difference.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+const CONFIGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config/configs");
+
+/// Longest that a check may take, whatever is in the file: this is a debug build on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const FRONTENDS: &str = "frontends: { clients: { bind: \"tcp://*:5559\" } }\n";
+const POOLS: &str = "pools: { people: { bind: \"tcp://*:5560\" } }\n";
+
+/// What came of a run.
+struct Outcome {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn gateway_in(directory: impl AsRef<Path>, arguments: &[&str]) -> Outcome {
+    let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .args(arguments)
+        .current_dir(directory)
+        .env_remove("RUST_LOG")
+        .output()
+        .unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = output;
+    Outcome {
+        code: status.code(),
+        stdout: String::from_utf8(stdout).unwrap(),
+        stderr: String::from_utf8(stderr).unwrap(),
+    }
+}
+
+fn gateway(arguments: &[&str]) -> Outcome {
+    gateway_in(CONFIGS, arguments)
+}
+
+/// Checks a text that stands in no file of the corpus.
+fn check(text: impl AsRef<[u8]>) -> Outcome {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("routes.yaml"), text).unwrap();
+    let started = Instant::now();
+    let outcome = gateway_in(directory.path(), &["check"]);
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+    outcome
+}
+
+fn entries(directory: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(Path::new(CONFIGS).join(directory)).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+/// The configurations of a corpus, relative to [`CONFIGS`], each with the path that its name gives.
+fn cases(directory: &str) -> Vec<(String, PathBuf)> {
+    let config = |path: PathBuf| {
+        let inner = path.join("routes.yaml");
+        let config = match path.extension() {
+            Some(extension) if extension == "yaml" => path.clone(),
+            _ => Some(inner).filter(|inner| inner.is_file())?,
+        };
+        let shown = config.strip_prefix(CONFIGS).unwrap().to_str().unwrap();
+        Some((shown.to_owned(), path))
+    };
+    entries(directory).into_iter().filter_map(config).collect()
+}
+
+// The corpus.
+
+#[test]
+fn valid_files_pass() {
+    let cases = cases("valid");
+    assert!(cases.len() >= 15, "{} cases", cases.len());
+    for (config, _) in cases {
+        let Outcome {
+            code,
+            stdout,
+            stderr,
+        } = gateway(&["check", "-c", &config]);
+        assert_eq!((code, &*stderr), (Some(0), ""), "{config}");
+        assert!(stdout.starts_with(&format!("{config}: ")), "{stdout}");
+        assert_eq!(stdout.lines().count(), 1, "{stdout}");
+    }
+}
+
+#[test]
+fn every_fault_is_said_in_these_words() {
+    let bless = std::env::var_os("BLESS").is_some();
+    let cases = cases("invalid");
+    assert!(cases.len() >= 60, "{} cases", cases.len());
+    let mut wrong = Vec::new();
+    for (config, path) in cases {
+        let Outcome {
+            code,
+            stdout,
+            stderr,
+        } = gateway(&["check", "-c", &config]);
+        let expected = path.with_extension("stderr");
+        if bless {
+            fs::write(&expected, &stderr).unwrap();
+        }
+        let as_expected = stderr == fs::read_to_string(&expected).unwrap_or_default();
+        if (code, &*stdout) != (Some(1), "") || !as_expected {
+            wrong.push(format!("{config}: {code:?} {stdout}\n{stderr}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_expectation_has_its_case() {
+    let cases = cases("invalid");
+    for path in entries("invalid") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "stderr")
+        {
+            let has_case = cases
+                .iter()
+                .any(|(_, case)| case.with_extension("stderr") == path);
+            assert!(has_case, "{}", path.display());
+        }
+    }
+}
+
+/// Whatever the fault, its place leads there and no fault is without one but those of whole files.
+#[test]
+fn every_fault_of_the_corpus_has_a_place() {
+    for (config, path) in cases("invalid") {
+        let text = fs::read_to_string(path.with_extension("stderr")).unwrap();
+        let directory = config.rsplit_once('/').unwrap().0;
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            if line.starts_with("error: ") || line.starts_with("warning: ") {
+                let place = lines.next().unwrap_or_default().trim_start();
+                let place = place
+                    .strip_prefix("--> ")
+                    .unwrap_or_else(|| panic!("{config}: {line}"));
+                assert!(place.starts_with(directory), "{config}: {place}");
+                let numbers: Vec<_> = place.rsplitn(3, ':').take(2).collect();
+                assert!(
+                    numbers
+                        .iter()
+                        .all(|n| n.parse::<u32>().is_ok_and(|n| n > 0)),
+                    "{place}"
+                );
+            }
+        }
+    }
+}
+
+// What is better made than stored.
+
+#[test]
+fn what_is_not_a_file_is_refused() {
+    // To open it would take until somebody writes.
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let pipe = pipe.to_str().unwrap();
+    for (path, said) in [
+        (
+            "missing.yaml",
+            "error: can't read missing.yaml: No such file",
+        ),
+        ("valid", "error: can't read valid: Is a directory"),
+        ("/dev/zero", "error: /dev/zero is not a file\n"),
+        (pipe, "error: "),
+    ] {
+        let Outcome {
+            code,
+            stdout,
+            stderr,
+        } = gateway(&["check", "-c", path]);
+        assert_eq!((code, &*stdout), (Some(1), ""), "{stderr}");
+        assert!(
+            stderr.starts_with(said) && stderr.contains("help: "),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn a_large_file_is_refused_by_its_size_alone() {
+    let fits = format!("{FRONTENDS}{POOLS}routes: {{ A: {{ pool: people }} }}\n#");
+    let most = format!("{fits}{}", "ü".repeat(((1 << 20) - fits.len()) / 2));
+    assert_eq!(check(&most).code, Some(0));
+    let outcome = check(format!("{most}ü"));
+    assert_eq!(outcome.code, Some(1));
+    assert!(
+        outcome.stderr.contains("routes.yaml is larger than 1 MiB"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn ten_thousand_routes_pass() {
+    let route = |n| format!("  TYPE_{n}: {{ pool: people, timeout: 2s, frontends: [clients] }}\n");
+    let routes: String = (0..10_000).map(route).collect();
+    let outcome = check(format!("{FRONTENDS}{POOLS}routes:\n{routes}"));
+    assert_eq!(
+        outcome.stdout,
+        "routes.yaml: 10000 routes, 1 pool, 1 frontend, 0 messages\n"
+    );
+}
+
+#[test]
+fn many_faults_are_counted_and_told_up_to_a_thousand() {
+    let routes: String = (0..60_000).map(|n| format!("  {n}: {{}}\n")).collect();
+    let outcome = check(format!("{FRONTENDS}{POOLS}routes:\n{routes}"));
+    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.stderr.matches("has no pool").count(), 1_000);
+    assert!(
+        outcome
+            .stderr
+            .ends_with("\nand 59000 more\n\n60000 errors\n")
+    );
+}
+
+/// Programs are told all.
+#[test]
+fn many_faults_are_logged_in_no_long_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let routes: String = (0..20_000).map(|n| format!("  {n}: {{}}\n")).collect();
+    let text = format!("{FRONTENDS}{POOLS}routes:\n{routes}");
+    fs::write(directory.path().join("routes.yaml"), text).unwrap();
+    let started = Instant::now();
+    let outcome = gateway_in(directory.path(), &["--log-format", "json"]);
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+    assert_eq!(
+        (outcome.code, outcome.stderr.lines().count()),
+        (Some(1), 20_000)
+    );
+}
+
+#[test]
+fn many_binds_take_no_long_time() {
+    let bind = |n: u32| format!("  - tcp://10.{}.{}.1:5559\n", n / 250, n % 250);
+    let binds: String = (0..30_000).map(bind).collect();
+    let outcome = check(format!(
+        "frontends:\n clients:\n  bind:\n{binds}{POOLS}routes: {{ A: {{ pool: people }} }}\n"
+    ));
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+}
+
+#[test]
+fn deep_nesting_overflows_no_stack() {
+    for deep in ["[", "{a: ", "- ", "? ", "&a ", "!t ", "[*a, "] {
+        let outcome = check(deep.repeat((1 << 20) / deep.len()));
+        assert_eq!(outcome.code, Some(1), "{deep}");
+        assert!(
+            outcome.stderr.starts_with("error: "),
+            "{deep}: {}",
+            outcome.stderr
+        );
+    }
+}
+
+// The command line.
+
+#[test]
+fn warnings_are_told_and_pass() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(
+        directory.path().join("routes.yaml"),
+        format!("{FRONTENDS}pools:\n  people: {{ bind: \"tcp://*:5560\" }}\n  idle: {{ bind: \"tcp://*:5561\" }}\nroutes: {{ A: {{ pool: people }} }}\n"),
+    )
+    .unwrap();
+    let outcome = gateway_in(directory.path(), &["check"]);
+    assert_eq!(outcome.code, Some(0));
+    assert_eq!(
+        outcome.stdout,
+        "routes.yaml: 1 route, 2 pools, 1 frontend, 0 messages\n"
+    );
+    assert!(
+        outcome
+            .stderr
+            .starts_with("warning: no route uses pool idle\n --> routes.yaml:4:3\n")
+    );
+    assert!(outcome.stderr.ends_with("\n1 warning\n"));
+}
+
+#[test]
+fn admin_that_others_can_reach_is_warned_of() {
+    let wide = "routes: { A: { pool: people } }\nadmin: { bind: \"*:9559\" }\n";
+    let outcome = check(format!("{FRONTENDS}{POOLS}{wide}"));
+    assert_eq!(outcome.code, Some(0));
+    let warning = "warning: admin can be reached from other machines\n --> routes.yaml:4:16\n";
+    assert!(outcome.stderr.starts_with(warning), "{}", outcome.stderr);
+    let narrow = wide.replace('*', "127.0.0.9");
+    assert_eq!(check(format!("{FRONTENDS}{POOLS}{narrow}")).stderr, "");
+}
+
+#[test]
+fn usage_errors_are_two() {
+    for arguments in [
+        &["chek"][..],
+        &["check", "--confg", "x"],
+        &["check", "-c"],
+        &["check", "extra"],
+        &["--log-format", "xml"],
+    ] {
+        let Outcome {
+            code,
+            stdout,
+            stderr,
+        } = gateway(arguments);
+        assert_eq!((code, &*stdout), (Some(2), ""), "{arguments:?}");
+        assert!(
+            stderr.starts_with("error: ") && stderr.contains("--help"),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    let help = gateway(&["--help"]);
+    assert_eq!((help.code, &*help.stderr), (Some(0), ""));
+    for word in [
+        "check",
+        "run",
+        "--config",
+        "routes.yaml",
+        "Exit codes",
+        "RUST_LOG",
+    ] {
+        assert!(help.stdout.contains(word), "{word}: {}", help.stdout);
+    }
+    let version = gateway(&["--version"]);
+    assert_eq!((version.code, &*version.stderr), (Some(0), ""));
+    assert_eq!(
+        version.stdout,
+        format!("gateway {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+/// The text of `--help` is where the fault of an empty file sends people.
+#[test]
+fn the_example_in_the_help_passes() {
+    let help = gateway(&["--help"]).stdout;
+    let example: String = help
+        .lines()
+        .skip_while(|line| !line.starts_with("  frontends:"))
+        .take_while(|line| line.starts_with("  "))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_passes_beside_schemas(&example);
+}
+
+#[test]
+fn run_refuses_a_broken_file_in_the_words_of_check() {
+    for arguments in [&["-c"][..], &["run", "-c"]] {
+        let config = "invalid/several_faults.yaml";
+        let run = gateway(&[arguments, &[config]].concat());
+        let check = gateway(&["check", "-c", config]);
+        assert_eq!((run.code, &*run.stdout), (Some(1), ""));
+        assert_eq!(run.stderr, check.stderr);
+    }
+}
+
+#[test]
+fn logs_of_faults_are_a_json_object_a_line() {
+    let config = "invalid/several_faults.yaml";
+    let run = gateway(&["--log-format", "json", "-c", config]);
+    assert_eq!((run.code, &*run.stdout), (Some(1), ""));
+    let text = gateway(&["check", "-c", config]).stderr;
+    let lines: Vec<serde_json::Value> = run
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), text.matches("error: ").count());
+    for line in lines {
+        assert_eq!(line["level"], "ERROR", "{line}");
+        let place = line["place"].as_str().unwrap();
+        assert!(place.starts_with("invalid/several_faults.yaml:"), "{line}");
+        assert!(text.contains(line["text"].as_str().unwrap()), "{line}");
+        assert!(text.contains(line["message"].as_str().unwrap()), "{line}");
+    }
+}
+
+// For programs.
+
+/// The array that `--format json` prints.
+fn listed(directory: impl AsRef<Path>, config: &str, code: i32) -> Vec<serde_json::Value> {
+    let outcome = gateway_in(directory, &["check", "--format", "json", "-c", config]);
+    assert_eq!(
+        (outcome.code, &*outcome.stderr),
+        (Some(code), ""),
+        "{config}"
+    );
+    serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{}", outcome.stdout))
+}
+
+/// The keys that docs/operating.md promises, each in its type.
+fn assert_entry(entry: &serde_json::Value, keys: &[&str]) {
+    let there: BTreeSet<_> = entry
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(there, keys.iter().copied().collect(), "{entry}");
+    for key in ["line", "column", "end_line", "end_column"] {
+        assert_eq!(entry[key].is_u64(), entry["file"].is_string(), "{entry}");
+    }
+    let end = |key| entry[key].as_u64();
+    assert!(
+        (end("end_line"), end("end_column")) > (end("line"), end("column"))
+            || entry["file"].is_null(),
+        "{entry}"
+    );
+}
+
+const PLACE: [&str; 5] = ["file", "line", "column", "end_line", "end_column"];
+
+#[test]
+fn programs_are_told_what_people_are_told() {
+    let mut related = 0;
+    for (config, path) in cases("invalid") {
+        let rendered = fs::read_to_string(path.with_extension("stderr")).unwrap();
+        let entries = listed(CONFIGS, &config, 1);
+        let faults =
+            rendered.matches("\nerror: ").count() + rendered.matches("\nwarning: ").count() + 1;
+        assert_eq!(entries.len(), faults, "{config}");
+        for entry in entries {
+            let more = ["severity", "message", "label", "help", "related"];
+            assert_entry(&entry, &[&PLACE[..], &more].concat());
+            let text = |key| entry[key].as_str().unwrap_or_default();
+            let place = format!(
+                "--> {}:{}:{}\n",
+                text("file"),
+                entry["line"],
+                entry["column"]
+            );
+            assert!(rendered.contains(&place), "{config}: {entry}");
+            let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+            for said in [text("message"), text("label"), &first(text("help"))] {
+                assert!(
+                    rendered.contains(&said.replace(|c: char| c.is_control(), "\u{fffd}")),
+                    "{config}: {entry}"
+                );
+            }
+            for note in entry["related"].as_array().unwrap() {
+                assert_entry(note, &[&PLACE[..], &["message"]].concat());
+                if note["line"].is_u64() {
+                    related += 1;
+                    let place = format!(
+                        "{}:{}:{}",
+                        note["file"].as_str().unwrap(),
+                        note["line"],
+                        note["column"]
+                    );
+                    assert!(rendered.contains(&format!("{place}\n")), "{config}: {note}");
+                }
+            }
+        }
+    }
+    assert!(related >= 8, "{related} related places");
+}
+
+#[test]
+fn an_entry_for_programs_is_this() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "frontends: { c: { bind: \"tcp://*:1\" } }\npools: { ü: { bnd: x }, p: { bind: \"tcp://*:1\" } }\nroutes: { A: { pool: p } }\n";
+    fs::write(directory.path().join("routes.yaml"), text).unwrap();
+    let entries = listed(directory.path(), "routes.yaml", 1);
+    let last = entries.last().unwrap();
+    let expected = serde_json::json!({
+        "file": "routes.yaml", "line": 2, "column": 36, "end_line": 2, "end_column": 48,
+        "severity": "error",
+        "message": "tcp://*:1 is taken",
+        "label": "expected an address of its own",
+        "help": null,
+        "related": [{
+            "file": "routes.yaml", "line": 1, "column": 25, "end_line": 1, "end_column": 37,
+            "message": "tcp://*:1 is bound at routes.yaml:1:25",
+        }],
+    });
+    assert_eq!(*last, expected);
+}
+
+#[test]
+fn programs_get_an_array_whatever_comes_of_it() {
+    assert_eq!(
+        listed(CONFIGS, "valid/shortest.yaml", 0),
+        [] as [serde_json::Value; 0]
+    );
+    let missing = &listed(CONFIGS, "missing.yaml", 1)[0];
+    assert!(
+        missing["file"].is_null() && missing["line"].is_null(),
+        "{missing}"
+    );
+    assert!(
+        missing["message"]
+            .as_str()
+            .unwrap()
+            .contains("missing.yaml")
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let unused = format!(
+        "{FRONTENDS}pools: {{ a: {{ bind: \"tcp://*:1\" }}, b: {{ bind: \"tcp://*:2\" }} }}\nroutes: {{ A: {{ pool: a }} }}\n"
+    );
+    fs::write(directory.path().join("routes.yaml"), unused).unwrap();
+    let warned = listed(directory.path(), "routes.yaml", 0);
+    assert_eq!(
+        (warned.len(), &warned[0]["severity"]),
+        (1, &"warning".into())
+    );
+    let routes: String = (0..2_000).map(|n| format!("  {n}: {{}}\n")).collect();
+    fs::write(
+        directory.path().join("routes.yaml"),
+        format!("{FRONTENDS}{POOLS}routes:\n{routes}"),
+    )
+    .unwrap();
+    assert_eq!(listed(directory.path(), "routes.yaml", 1).len(), 2_000);
+    assert_eq!(gateway(&["check", "--format", "xml"]).code, Some(2));
+}
+
+// What people copy.
+
+/// Checks a text as a routes.yaml with the repository's schemas beside it.
+fn assert_passes_beside_schemas(text: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+    std::os::unix::fs::symlink(schemas, directory.path().join("schemas")).unwrap();
+    fs::write(directory.path().join("routes.yaml"), text).unwrap();
+    let outcome = gateway_in(directory.path(), &["check"]);
+    assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""), "{text}");
+}
+
+#[test]
+fn the_shipped_file_passes() {
+    let outcome = gateway_in(env!("CARGO_MANIFEST_DIR"), &["check"]);
+    assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""));
+    assert!(
+        outcome.stdout.starts_with("routes.yaml: "),
+        "{}",
+        outcome.stdout
+    );
+}
+
+/// Each ```yaml block that is a whole configuration.
+#[test]
+fn every_configuration_in_the_readme_passes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let Ok(readme) = fs::read_to_string(path) else {
+        eprintln!("there is no README.md, so nothing of it was checked");
+        return;
+    };
+    let blocks = yaml_blocks(&readme);
+    let whole = |block: &&String| block.lines().any(|line| line.starts_with("frontends:"));
+    let whole: Vec<_> = blocks.iter().filter(whole).collect();
+    assert!(!whole.is_empty(), "README.md shows no configuration");
+    for block in whole {
+        assert_passes_beside_schemas(block);
+    }
+}
+
+fn yaml_blocks(markdown: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = markdown.lines();
+    while let Some(line) = lines.next() {
+        if line.trim_end() == "```yaml" {
+            let block = lines.by_ref().take_while(|line| line.trim_end() != "```");
+            blocks.push(block.map(|line| format!("{line}\n")).collect());
+        }
+    }
+    blocks
+}

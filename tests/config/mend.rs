@@ -1,0 +1,105 @@
+//! Setups that people break, each with the message that is all they are given to mend it by.
+//!
+//! `tests/config/mend/NAME` has `broken`, the directory as somebody left it; `message`, what `gateway check` says of it;
+//! `mended`, where what the message says was done. `BLESS=1` writes the messages anew: read them as somebody would
+//! who knows neither the gateway nor what was changed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn setups() -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/mend");
+    let mut all: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    all.sort();
+    all
+}
+
+fn check(directory: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .arg("check")
+        .current_dir(directory)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn what_is_broken_is_told_in_these_words_and_mended_by_them() {
+    let setups = setups();
+    assert!(setups.len() >= 20, "{}", setups.len());
+    for setup in setups {
+        let name = setup.display();
+        let broken = check(&setup.join("broken"));
+        let said = String::from_utf8(broken.stderr).unwrap();
+        assert_eq!(
+            (broken.status.code(), &broken.stdout[..]),
+            (Some(1), &b""[..]),
+            "{name}"
+        );
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(setup.join("message"), &said).unwrap();
+        }
+        assert_eq!(
+            said,
+            fs::read_to_string(setup.join("message")).unwrap(),
+            "{name}"
+        );
+        let mended = check(&setup.join("mended"));
+        let left = String::from_utf8(mended.stderr).unwrap();
+        assert_eq!((mended.status.code(), &*left), (Some(0), ""), "{name}");
+    }
+}
+
+/// Every file below a directory, by its path there.
+fn texts(directory: &Path, below: &str, all: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("{below}{}", path.file_name().unwrap().to_str().unwrap());
+        match path.is_dir() {
+            true => texts(&path, &format!("{name}/"), all),
+            false => drop(all.insert(name, fs::read_to_string(&path).unwrap())),
+        }
+    }
+}
+
+/// The place that a message names first is where it is mended, or next to it; or the message says the very line that
+/// is to be added to the file.
+#[test]
+fn the_message_leads_to_what_has_to_be_changed() {
+    for setup in setups() {
+        let (mut broken, mut mended) = (BTreeMap::new(), BTreeMap::new());
+        texts(&setup.join("broken"), "", &mut broken);
+        texts(&setup.join("mended"), "", &mut mended);
+        let message = String::from_utf8(check(&setup.join("broken")).stderr).unwrap();
+        let mut places = message
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("--> "));
+        let place = places.next().unwrap();
+        let mut parts = place.rsplitn(3, ':').skip(1);
+        let line: usize = parts.next().unwrap().parse().unwrap();
+        let file = parts.next().unwrap();
+        let (broken, mended) = (&broken[file], &mended[file]);
+        let same = broken
+            .lines()
+            .zip(mended.lines())
+            .take_while(|(a, b)| a == b)
+            .count();
+        let tail = broken.lines().rev().zip(mended.lines().rev());
+        let tail = tail.take_while(|(a, b)| a == b).count();
+        // Lines from 1: the first that is changed, and the last.
+        let changed = same..=broken.lines().count().saturating_sub(tail) + 1;
+        let added = mended.lines().skip(same);
+        let added = added.take(mended.lines().count().saturating_sub(same + tail));
+        let mut added = added.map(str::trim).filter(|line| !line.is_empty());
+        let says_it = added.next().is_some_and(|line| message.contains(line));
+        assert!(
+            changed.contains(&line) || says_it,
+            "{}: {place}",
+            setup.display()
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! What HTTP clients that mean no good can do, by the binary itself: nothing.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::support::gateway::yaml;
+use crate::support::process::{Answer, Process};
+use crate::support::sockets::{receive, send};
+use crate::support::{ANN, PATIENCE};
+
+#[test]
+fn what_a_page_in_a_browser_can_send_reloads_nothing() {
+    let process = Process::start(&yaml("", ""));
+    process.follows();
+    fs::write(process.file(), yaml("  RAW: { pool: people }", "")).unwrap();
+    let rebound = [("Host", "evil.example:9559")];
+    assert_eq!(process.ask("POST", "/reload", &rebound).code, 403);
+    // Here it is bound to the loopback address, where nobody is meant by a name.
+    assert_eq!(process.ask("GET", "/status", &rebound).code, 403);
+    for (name, value, code) in [
+        ("Origin", "http://evil.example", 403),
+        ("Origin", "null", 403),
+        ("Sec-Fetch-Site", "cross-site", 403),
+        ("Content-Type", "application/x-www-form-urlencoded", 415),
+        ("Content-Type", "text/plain", 415),
+        ("Content-Length", "5", 413),
+        ("Transfer-Encoding", "chunked", 413),
+    ] {
+        let answer = process.ask("POST", "/reload", &[(name, value)]);
+        assert_eq!(answer.code, code, "{name}: {value}: {}", answer.body);
+    }
+    let two = [("Host", "127.0.0.1"), ("Host", "evil.example")];
+    assert_eq!(process.ask("POST", "/reload", &two).code, 400);
+    assert_eq!(process.status()["generation"], 1);
+    assert_eq!(
+        process
+            .ask("POST", "/reload", &[("Host", "localhost:1")])
+            .code,
+        200
+    );
+    assert_eq!(process.status()["generation"], 2);
+}
+
+#[test]
+fn hostile_http_clients_hurt_neither_requests_nor_memory() {
+    let process = Process::start(&yaml("", ""));
+    let context = zmq::Context::new();
+    let client = process.peer(&context, zmq::DEALER, "frontend clients");
+    let worker = process.peer(&context, zmq::DEALER, "pool people");
+    let round_trip = || {
+        send(&client, &[b"PERSON", ANN]);
+        let request = receive(&worker);
+        send(&worker, &[&request[0][..], b"REPLY", b"x"]);
+        assert_eq!(receive(&client)[1], b"x");
+    };
+    round_trip();
+    let (before, descriptors) = process.footprint();
+    // Heads without an end, ever larger ones, and answers that nobody reads.
+    let huge = format!("GET /metrics HTTP/1.1\r\nX: {}", "x".repeat(1 << 20));
+    let endless = "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(10_000);
+    let mut silent = Vec::new();
+    for n in 0..200 {
+        let mut stream = TcpStream::connect(process.admin()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let said = match n % 4 {
+            0 => "",
+            1 => "GET / HT",
+            2 => &huge,
+            _ => &endless,
+        };
+        // As much as it takes.
+        let _ = stream.write_all(said.as_bytes());
+        silent.push(stream);
+        round_trip();
+    }
+    for _ in 0..200 {
+        round_trip();
+    }
+    let (after, open) = process.footprint();
+    assert!(after < before + 40_000, "{after} KiB after {before}");
+    // Those beyond the bound wait outside.
+    assert!(
+        open < descriptors + 80,
+        "{open} descriptors after {descriptors}"
+    );
+    // The first of them is served, and hung up on when it has said nothing for too long.
+    let mut first = silent.swap_remove(0);
+    first.set_nonblocking(false).unwrap();
+    first.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut rest = Vec::new();
+    let ended = first.read_to_end(&mut rest);
+    assert!(ended.is_ok() || rest.is_empty(), "{ended:?}");
+    drop(silent);
+    assert_eq!(process.get("/healthz").code, 200);
+    process.metrics().assert_balanced();
+}
+
+#[test]
+fn a_head_that_is_too_large_is_refused() {
+    let process = Process::start(&yaml("", ""));
+    let mut stream = TcpStream::connect(process.admin()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "GET /healthz HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+        "x".repeat(100_000)
+    );
+    let _ = stream.write_all(head.as_bytes());
+    let mut text = [0; 64];
+    // Refused, or hung up on with bytes unread.
+    if let Ok(n) = stream.read(&mut text) {
+        let answer = String::from_utf8_lossy(&text[..n]).into_owned();
+        assert!(n == 0 || Answer::parse(&answer).code == 431, "{answer}");
+    }
+    assert_eq!(process.get("/healthz").code, 200);
+}

@@ -1,0 +1,574 @@
+//! Peers that do their worst against the real binary: its memory stays bounded, and others are served
+//! meanwhile. What the native engine bounds and libzmq's does not.
+
+use std::io::{ErrorKind, Write};
+use std::time::{Duration, Instant};
+
+use crate::support::attack::{
+    CLIENTS, IDLE, PEOPLE, Service, bounded, drain, is_refused, serves, yaml,
+};
+use crate::support::process::Process;
+use crate::support::zmtp::{
+    COMMAND, LONG, MORE, Raw, Said, command, frame, greeting, message, ping, ready,
+};
+use crate::support::{PATIENCE, turns};
+
+#[test]
+fn handshakes_that_never_end_keep_nobody_out() {
+    let _turn = turns::take();
+    let gateway = Process::start(&yaml(""));
+    let held = bounded(&gateway, 32, || {
+        let mut held = Vec::new();
+        for n in 0..5_000 {
+            let mut raw = Raw::connect(&gateway.endpoint(CLIENTS));
+            match n % 3 {
+                0 => {}
+                1 => drop(raw.try_say(&greeting(1)[..30])),
+                _ => drop(raw.try_say(&greeting(1))),
+            }
+            held.push(raw);
+        }
+        held
+    });
+    // The oldest went when there were too many of them.
+    let [mut first, ..] = <[Raw; 5_000]>::try_from(held).ok().unwrap();
+    first.hear_greeting();
+    assert_eq!(first.hear(), Said::End);
+    let (_, descriptors) = gateway.footprint();
+    assert!(descriptors < 4_096 + 100, "{descriptors} descriptors");
+    serves(&gateway);
+}
+
+#[test]
+fn endless_frames_cost_no_memory() {
+    let gateway = Process::start(&yaml(""));
+    bounded(&gateway, 48, || {
+        for body in [&b""[..], b"x", &[0; 1_000], &[0; 300_000]] {
+            let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+            let frames = frame(MORE, body).repeat(100_000 / (body.len() + 2) + 1);
+            let mut said = 0;
+            while said < 64 << 20 {
+                raw.say(&frames);
+                // Those of a few bytes take their time.
+                said += frames.len() * if body.len() < 100 { 10 } else { 1 };
+            }
+            raw.say(&frame(0, b""));
+            assert!(raw.hear_message().contains(&b"ERROR".to_vec()));
+        }
+    });
+}
+
+#[test]
+fn what_is_announced_and_never_comes_costs_no_memory() {
+    let _turn = turns::take();
+    let gateway = Process::start(&yaml(""));
+    bounded(&gateway, 24, || {
+        let mut held = Vec::new();
+        for _ in 0..1_000 {
+            let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+            let mut half = frame(MORE, b"OPAQUE");
+            half.push(LONG);
+            half.extend_from_slice(&(16_u64 << 20).to_be_bytes());
+            half.push(0);
+            raw.say(&half);
+            held.push(raw);
+        }
+        is_refused(&gateway);
+        held
+    });
+}
+
+/// Each came in a read of its own, with 40 KB that are done with: what waits must not keep those.
+#[test]
+fn requests_that_wait_cost_what_they_are() {
+    let pool = r#"
+engine: native
+admin: { bind: "127.0.0.1:0" }
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { idle: { bind: "tcp://127.0.0.1:0", queue: 10000 } }
+routes: { OTHER: { pool: idle, timeout: none } }
+"#;
+    let gateway = Process::start(pool);
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let unknown = message(&["NONE", &"x".repeat(40_000)]);
+    let request = message(&["OTHER", &"y".repeat(100)]);
+    let both = [unknown, request].concat();
+    let (before, _) = gateway.footprint();
+    for _ in 0..2_000 {
+        client.say(&both);
+        assert_eq!(client.hear_message()[0], b"ERROR");
+    }
+    let (after, _) = gateway.footprint();
+    let grown = after.saturating_sub(before) >> 10;
+    println!("memory grew by {grown} MiB");
+    let waiting = gateway.metrics().sum("gateway_pool_queue_length", &[]);
+    assert_eq!(waiting, 2_000.0);
+    assert!(grown < 16, "memory grew by {grown} MiB");
+}
+
+#[test]
+fn half_messages_cost_what_has_come_of_them() {
+    let gateway = Process::start(&yaml(""));
+    let held = bounded(&gateway, 100, || {
+        let mut held = Vec::new();
+        for _ in 0..50 {
+            let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+            raw.say(&frame(MORE, b"OPAQUE"));
+            raw.say(&[LONG]);
+            raw.say(&(16_u64 << 20).to_be_bytes());
+            raw.say(&vec![0; 1 << 20]);
+            held.push(raw);
+        }
+        is_refused(&gateway);
+        held
+    });
+    // It is given back when they go.
+    let (before, _) = gateway.footprint();
+    drop(held);
+    let until = Instant::now() + PATIENCE;
+    while gateway.footprint().1 > 40 {
+        assert!(Instant::now() < until, "their connections are closed");
+    }
+    let (after, _) = gateway.footprint();
+    println!("{before} KiB, then {after} KiB");
+    serves(&gateway);
+}
+
+/// What a large request leaves behind is not what small ones that never come whole rest on.
+#[test]
+fn half_messages_hold_no_memory_of_whole_ones() {
+    let gateway = Process::start(&yaml(""));
+    let context = zmq::Context::new();
+    let worker = gateway.peer(&context, zmq::DEALER, IDLE);
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let large = vec![7; 15 << 20];
+    let whole = |client: &mut Raw| {
+        client.say(&frame(MORE, b"OTHER"));
+        client.say(&[LONG]);
+        client.say(&(large.len() as u64).to_be_bytes());
+        client.say(&large);
+        let token = worker.recv_multipart(0).unwrap().swap_remove(0);
+        let answer = [&token[..], b"REPLY", b""];
+        worker.send_multipart(answer, 0).unwrap();
+        assert_eq!(client.hear_message(), [&b"REPLY"[..], b""]);
+    };
+    whole(&mut client);
+    bounded(&gateway, 40, || {
+        let mut held = Vec::new();
+        for _ in 0..10 {
+            let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+            raw.say(&frame(MORE, b"OTHER"));
+            raw.say(&[LONG]);
+            raw.say(&(40_u64 << 10).to_be_bytes());
+            raw.say(&[0]);
+            held.push(raw);
+            whole(&mut client);
+        }
+        held
+    });
+}
+
+/// Whatever a peer may not say once it is served ends it and costs nothing, however often it is said.
+#[test]
+fn nonsense_after_ready_costs_no_memory() {
+    let gateway = Process::start(&yaml(""));
+    let mut huge = vec![COMMAND | LONG];
+    huge.extend_from_slice(&(1_u64 << 62).to_be_bytes());
+    let again = command(&ready("DEALER", &[("Identity", &[7; 255])]));
+    let unknown = command(&[b"\x09SUBSCRIBE", &[7; 8_000][..]].concat());
+    bounded(&gateway, 24, || {
+        for name in [CLIENTS, IDLE] {
+            for nonsense in [&[0x80][..], &[COMMAND | MORE, 0], &again, &huge] {
+                for _ in 0..200 {
+                    let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
+                    raw.try_say(nonsense);
+                    // What follows isn't heard.
+                    raw.try_say(&message(&["OTHER", &"x".repeat(60_000)]));
+                    raw.hear_error();
+                }
+            }
+            // What it doesn't know means nothing, and doesn't end anything.
+            let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
+            for _ in 0..2_000 {
+                raw.say(&unknown);
+            }
+            raw.say(&ping(0, b"x"));
+            assert_eq!(raw.hear(), Said::Command(b"\x04PONGx".to_vec()));
+        }
+    });
+}
+
+#[test]
+fn bytes_one_by_one_hold_up_nobody() {
+    let gateway = Process::start(&yaml(""));
+    bounded(&gateway, 16, || {
+        let endpoint = gateway.endpoint(CLIENTS);
+        let drips: Vec<_> = (0..4)
+            .map(|_| {
+                let mut raw = Raw::peer(&endpoint, "DEALER");
+                std::thread::spawn(move || {
+                    let request = message(&["OPAQUE", "id", &"x".repeat(300)]);
+                    for _ in 0..20 {
+                        for byte in &request {
+                            raw.say(&[*byte]);
+                        }
+                        assert_eq!(raw.hear_message()[1], b"id");
+                    }
+                })
+            })
+            .collect();
+        for drip in drips {
+            drip.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn connections_that_come_and_go_leave_nothing_behind() {
+    let gateway = Process::start(&yaml(""));
+    serves(&gateway);
+    let (_, before) = gateway.footprint();
+    bounded(&gateway, 24, || {
+        let ready = command(&ready("DEALER", &[]));
+        for n in 0..6_000 {
+            let mut raw = Raw::connect(&gateway.endpoint(CLIENTS));
+            match n % 4 {
+                0 => {}
+                1 => drop(raw.try_say(b"GET / HTTP/1.1\r\n\r\n")),
+                2 => drop(raw.try_say(&[&greeting(1)[..], &ready].concat())),
+                _ => drop(raw.try_say(&[&greeting(1)[..], &ready, &ping(9_999, b"")].concat())),
+            }
+        }
+    });
+    let until = Instant::now() + PATIENCE;
+    while gateway.footprint().1 > before + 2 {
+        assert!(Instant::now() < until, "descriptors are given back");
+    }
+}
+
+/// Each asks to be looked at a little sooner than the one before.
+#[test]
+fn pings_with_all_kinds_of_ttl_leave_nothing_behind() {
+    let gateway = Process::start(&yaml(""));
+    bounded(&gateway, 16, || {
+        let pings: Vec<u8> = (1..=u16::MAX)
+            .rev()
+            .flat_map(|ttl| ping(ttl, b""))
+            .collect();
+        for _ in 0..20 {
+            let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+            let drained = drain(&raw);
+            raw.say(&pings);
+            raw.stream.shutdown(std::net::Shutdown::Write).unwrap();
+            drained.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn pings_of_one_that_does_not_read_cost_no_memory() {
+    let gateway = Process::start(&yaml("limits: { client_bytes: 16MiB }"));
+    for name in [CLIENTS, IDLE] {
+        bounded(&gateway, 16, || {
+            let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
+            let pings = ping(0, &[7; 16]).repeat(10_000);
+            for _ in 0..200 {
+                // All of them are read: the answers are what is left out.
+                raw.say(&pings);
+            }
+            raw
+        });
+    }
+}
+
+/// The smallest messages there are, as many as go through, from several at once.
+#[test]
+fn floods_of_tiny_messages_hold_up_nobody() {
+    let gateway = Process::start(&yaml(
+        "limits: { client_bytes: 1MiB, client_requests: 100 }",
+    ));
+    bounded(&gateway, 48, || {
+        let endpoint = gateway.endpoint(CLIENTS);
+        let floods: Vec<_> = (0..4)
+            .map(|_| {
+                let mut raw = Raw::peer(&endpoint, "DEALER");
+                std::thread::spawn(move || {
+                    let drained = drain(&raw);
+                    let tiny = [0, 0].repeat(1 << 15);
+                    for _ in 0..10 {
+                        raw.say(&tiny);
+                    }
+                    raw.stream.shutdown(std::net::Shutdown::Both).unwrap();
+                    drained.join().unwrap();
+                })
+            })
+            .collect();
+        for flood in floods {
+            flood.join().unwrap();
+        }
+    });
+}
+
+/// What one read brings of the smallest requests is not taken in at one go.
+#[test]
+fn a_flood_is_taken_in_by_turns() {
+    let gateway = Process::start(&yaml(""));
+    let mut flood = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let mut other = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let tiny = message(&["OTHER", ""]);
+    let count = (32 << 10) / tiny.len();
+    // Both are there when it looks, the flood first.
+    gateway.signal("STOP");
+    flood.say(&tiny.repeat(count));
+    other.say(&message(&["OTHER", "other"]));
+    gateway.signal("CONT");
+    let context = zmq::Context::new();
+    let worker = gateway.peer(&context, zmq::DEALER, IDLE);
+    let before = (0..).find(|_| {
+        let mut frames = worker.recv_multipart(0).unwrap();
+        let found = frames[2] == b"other";
+        frames[1] = b"REPLY".to_vec();
+        worker.send_multipart(frames, 0).unwrap();
+        found
+    });
+    let before = before.unwrap();
+    println!("{before} of {count} before the other's");
+    assert!(before <= 1_100, "{before} of {count} before the other's");
+}
+
+/// It was the gateway that did not run, so its peers' silence means nothing.
+#[test]
+fn a_gateway_that_was_stopped_takes_nobody_for_gone() {
+    let _turn = turns::take();
+    let pools = r#"{ people: { bind: "tcp://127.0.0.1:0", heartbeat: 200ms } }"#;
+    let gateway = Process::start(&format!(
+        r#"
+engine: native
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
+pools: {pools}
+routes: {{ OPAQUE: {{ pool: people }} }}
+"#
+    ));
+    // More than the gateway is told of at once.
+    let mut crowd: Vec<_> = (0..1_200)
+        .map(|_| Raw::peer(&gateway.endpoint(CLIENTS), "DEALER"))
+        .collect();
+    let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+    assert_eq!(worker.hear(), Said::Command(b"\x04PING\0\0".to_vec()));
+    gateway.signal("STOP");
+    let stopped = Instant::now();
+    for raw in &mut crowd {
+        raw.say(&ping(0, b""));
+    }
+    worker.say(&command(b"\x04PONG"));
+    while stopped.elapsed() < Duration::from_millis(700) {
+        std::thread::yield_now();
+    }
+    gateway.signal("CONT");
+    crowd[0].say(&message(&["OPAQUE", "x"]));
+    loop {
+        match worker.hear() {
+            Said::Command(_) => worker.say(&command(b"\x04PONG")),
+            Said::Message(frames) => break assert_eq!(frames[1], b"OPAQUE"),
+            Said::End => panic!("it was taken for gone"),
+        }
+    }
+}
+
+/// Its requests are no longer read, which TCP tells it; nobody else notices.
+#[test]
+fn a_client_that_does_not_read_is_not_read() {
+    let gateway = Process::start(&yaml("limits: { client_bytes: 1MiB }"));
+    bounded(&gateway, 24, || {
+        let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+        raw.stream
+            .set_write_timeout(Some(Duration::from_secs(1)))
+            .unwrap();
+        let request = message(&["OPAQUE", &"x".repeat(10_000)]);
+        let mut said = 0_u64;
+        // What the system and the gateway hold for it is a few MiB.
+        while said < 1 << 30 {
+            match raw.stream.write(&request) {
+                Ok(n) => said += n as u64,
+                Err(error) => {
+                    let blocked = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
+                    assert!(blocked.contains(&error.kind()), "{error}");
+                    break;
+                }
+            }
+        }
+        println!("it could say {} MiB", said >> 20);
+        assert!(said < 200 << 20, "nothing stopped it");
+        raw
+    });
+}
+
+/// What is on its way when it stops reading waits for it up to `limits.client_bytes`, and what is beyond that is given
+/// up and counted; its requests are not read meanwhile, others are served, and it loses nothing else.
+#[test]
+fn answers_wait_for_a_client_up_to_its_bound_and_no_further() {
+    const ANSWERS: usize = 500;
+    const PAYLOAD: usize = 100_000;
+    let bound = (4 << 20) as f64;
+    let gateway = Process::start(&yaml(
+        "limits: { client_bytes: 4MiB }\nadmin: { bind: \"127.0.0.1:0\" }",
+    ));
+    let mut sloth = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let context = zmq::Context::new();
+    let worker = gateway.peer(&context, zmq::DEALER, IDLE);
+    let answer = |payload: &[u8]| {
+        let token = worker.recv_multipart(0).unwrap().swap_remove(0);
+        worker
+            .send_multipart([&token[..], b"REPLY", payload], 0)
+            .unwrap();
+    };
+    // All of them are read at once: none has an answer yet.
+    sloth.say(&message(&["OTHER", "x"]).repeat(ANSWERS));
+    let large = vec![7; PAYLOAD];
+    for _ in 0..ANSWERS {
+        answer(&large);
+    }
+    let metrics = gateway.await_metrics("every answer", |metrics| {
+        metrics.sum("gateway_engine_messages_total", &["direction=\"in\""]) >= 2.0 * ANSWERS as f64
+    });
+    let unsent = metrics.sum("gateway_engine_unsent_bytes", &[]);
+    println!("{unsent} bytes wait");
+    assert!(
+        unsent <= bound && unsent > bound - 2.0 * PAYLOAD as f64,
+        "{unsent} bytes wait"
+    );
+    let other = ["route=\"OTHER\""];
+    let slow = ["route=\"OTHER\"", "outcome=\"client_slow\""];
+    let given_up = metrics.sum("gateway_requests_total", &slow) as usize;
+    assert!((1..ANSWERS).contains(&given_up), "{given_up}");
+    // It asks on, and is not read; others are.
+    sloth.say(&message(&["OTHER", "more"]).repeat(10));
+    let metrics = gateway.await_metrics("the pause", |metrics| {
+        metrics.sum("gateway_engine_paused_peers", &[]) == 1.0
+    });
+    metrics.assert_balanced();
+    serves(&gateway);
+    let received = gateway.metrics().sum("gateway_received_total", &other);
+    assert_eq!(received, ANSWERS as f64, "it was read");
+    // It reads: what waited arrives, and what it asked meanwhile is served.
+    for _ in 0..ANSWERS - given_up {
+        assert_eq!(sloth.hear_message(), [&b"REPLY"[..], &large]);
+    }
+    for _ in 0..10 {
+        answer(b"y");
+        assert_eq!(sloth.hear_message(), [&b"REPLY"[..], b"y"]);
+    }
+    let metrics = gateway.metrics();
+    assert_eq!(
+        metrics.sum("gateway_requests_total", &slow) as usize,
+        given_up
+    );
+    for gauge in ["gateway_engine_paused_peers", "gateway_engine_unsent_bytes"] {
+        assert_eq!(metrics.sum(gauge, &[]), 0.0, "{gauge}");
+    }
+}
+
+#[test]
+fn without_descriptors_accepting_rests_and_goes_on() {
+    let mut gateway = Process::start_with_descriptors(64, &yaml(""));
+    let served = Service::start(&gateway);
+    let mut held = Vec::new();
+    let mut waiting = Vec::new();
+    for n in 0..100 {
+        let mut raw = Raw::connect(&gateway.endpoint(CLIENTS));
+        raw.say(&greeting(1));
+        raw.say(&command(&ready("DEALER", &[])));
+        match n {
+            0..30 => {
+                raw.hear_greeting();
+                assert!(matches!(raw.hear(), Said::Command(_)));
+                held.push(raw);
+            }
+            _ => waiting.push(raw),
+        }
+    }
+    // Told once a second, so two of these are that much apart.
+    gateway.await_line("can't accept connections");
+    served.end();
+    let (began, cpu) = (Instant::now(), gateway.cpu());
+    gateway.await_line("can't accept connections");
+    gateway.await_line("can't accept connections");
+    let wall = began.elapsed().as_millis() as u64 / 10;
+    let used = gateway.cpu() - cpu;
+    println!("{used} of {wall} hundredths of a second");
+    assert!(used * 10 < wall.max(100), "{used} of {wall}: it spins");
+    // Those that are there are served, and so are those that wait once there is room.
+    for raw in &mut held {
+        raw.say(&ping(0, b"x"));
+        assert_eq!(raw.hear(), Said::Command(b"\x04PONGx".to_vec()));
+    }
+    held.clear();
+    let raw = &mut waiting[0];
+    raw.hear_greeting();
+    assert!(matches!(raw.hear(), Said::Command(_)));
+    waiting.clear();
+    serves(&gateway);
+}
+
+/// However many clients there are, and however long they stay.
+#[test]
+fn clients_leave_descriptors_for_workers_and_http() {
+    let mut gateway =
+        Process::start_with_descriptors(64, &yaml("admin: { bind: \"127.0.0.1:0\" }"));
+    let hello = [&greeting(1)[..], &command(&ready("DEALER", &[]))].concat();
+    let mut crowd: Vec<_> = (0..100)
+        .map(|_| {
+            let mut raw = Raw::connect(&gateway.endpoint(CLIENTS));
+            raw.say(&hello);
+            raw
+        })
+        .collect();
+    gateway.await_line("can't accept connections");
+    let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+    assert_eq!(gateway.get("/healthz").code, 200);
+    let client = &mut crowd[0];
+    client.hear_greeting();
+    assert!(matches!(client.hear(), Said::Command(_)));
+    client.say(&message(&["OPAQUE", "1", "x"]));
+    let request = worker.hear_message();
+    worker.say(&message(&[&request[0][..], b"REPLY", b"1", b"y"]));
+    assert_eq!(client.hear_message()[0], b"REPLY");
+}
+
+/// What waits for one that doesn't read is not tried again and again: its system tells when it has room.
+#[test]
+fn what_a_peer_has_no_room_for_is_not_offered_again() {
+    let gateway = Process::start(&yaml("admin: { bind: \"127.0.0.1:0\" }"));
+    let mut deaf = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let full = || gateway.metrics().sum("gateway_engine_full_total", &[]);
+    let service = Service::start(&gateway);
+    let large = "x".repeat(15 << 20);
+    deaf.say(&message(&["OPAQUE", "1", &large]));
+    // Its answer is larger than what both systems hold.
+    gateway.await_metrics("it has no room", |metrics| {
+        metrics.sum("gateway_engine_stalled_clients", &[]) > 0.0
+    });
+    // Errors for it, one after the other, each of which is another turn.
+    let before = full();
+    for n in 0..200 {
+        deaf.say(&message(&["NONE", &n.to_string(), "x"]));
+        is_refused(&gateway);
+    }
+    let tried = full() - before;
+    println!("tried {tried} times in 200 turns");
+    assert!(tried < 20.0, "tried {tried} times in 200 turns");
+    assert_eq!(deaf.hear_message()[1], b"1");
+    service.end();
+}
+
+/// Those that say nothing make way when there is no descriptor left for others.
+#[test]
+fn strangers_can_not_take_all_descriptors() {
+    let mut gateway = Process::start_with_descriptors(64, &yaml(""));
+    let held: Vec<_> = (0..100)
+        .map(|_| Raw::connect(&gateway.endpoint(CLIENTS)))
+        .collect();
+    gateway.await_line("can't accept connections");
+    serves(&gateway);
+    drop(held);
+}

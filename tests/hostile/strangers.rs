@@ -1,0 +1,186 @@
+//! Peers that do their worst: none may stop the gateway or another peer's service.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::support::ANN;
+use crate::support::gateway::Gateway;
+use crate::support::sockets::{answer, connected, receive, send, texts};
+use crate::support::zmtp::{command, greeting, ready};
+
+/// The rest is served as if nothing were.
+#[track_caller]
+fn serves(gateway: &Gateway) {
+    let (client, worker) = (gateway.dealer(), gateway.worker());
+    client.send_multipart([&b"PROTOBUF"[..], ANN], 0).unwrap();
+    answer(&worker, b"y");
+    assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
+}
+
+fn raw(gateway: &Gateway, name: &str) -> TcpStream {
+    let endpoint = gateway.endpoint(name);
+    TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap()
+}
+
+#[test]
+fn strangers_on_the_ports_do_no_harm() {
+    let gateway = Gateway::people("");
+    let mut held = Vec::new();
+    for name in ["clients", "people"] {
+        for bytes in [
+            &b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n"[..],
+            // TLS, SSH, ZMTP 1.0 with a length of 2^63, a ZMTP 3 greeting and then nothing.
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+            b"SSH-2.0-OpenSSH_9.2\r\n",
+            b"\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00",
+            b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x00NULL",
+            b"",
+        ] {
+            let mut stream = raw(&gateway, name);
+            // The gateway may close at once.
+            let _ = stream.write_all(bytes);
+            held.push(stream);
+        }
+    }
+    serves(&gateway);
+}
+
+/// ZMTP 3.0 by hand: a DEALER whose frame claims 2^62 bytes.
+#[test]
+fn a_huge_length_header_allocates_nothing() {
+    let gateway = Gateway::people("");
+    for name in ["clients", "people"] {
+        let mut stream = raw(&gateway, name);
+        let hello = [&greeting(0)[..], &command(&ready("DEALER", &[]))].concat();
+        stream.write_all(&hello).unwrap();
+        // Its greeting and its READY: the handshake stands.
+        let mut greeting = [0; 64 + 2 + 6];
+        stream.read_exact(&mut greeting).unwrap();
+        assert_eq!(&greeting[66..], b"\x05READY");
+        stream.write_all(b"\x02\x40\0\0\0\0\0\0\0").unwrap();
+        // It hangs up; what it said before that doesn't matter.
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    serves(&gateway);
+}
+
+#[test]
+fn deep_and_lying_payloads_are_violations() {
+    let gateway = Gateway::people("");
+    let client = gateway.dealer();
+    let deep_groups = vec![0x0b; 1 << 20];
+    let deep_lists = vec![0x91; 1 << 20];
+    let payloads: [(&str, &[u8]); 6] = [
+        ("PROTOBUF", &deep_groups),
+        ("MSGPACK", &deep_lists),
+        ("PROTOBUF", b"\x12\xff\xff\xff\xff\x0f"),
+        ("MSGPACK", b"\xdf\xff\xff\xff\xff"),
+        ("MSGPACK", b"\xc6\xff\xff\xff\xff"),
+        ("PROTOBUF", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
+    ];
+    for (kind, payload) in payloads {
+        send(&client, &[kind.as_bytes(), payload]);
+        let frames = receive(&client);
+        assert_eq!(frames[0], b"ERROR");
+        let payload = String::from_utf8_lossy(&frames[1]).into_owned();
+        assert!(payload.contains("schema_violation"), "{payload}");
+    }
+    serves(&gateway);
+}
+
+#[test]
+fn a_client_that_never_reads_is_given_up_and_the_others_served() {
+    let mut gateway = Gateway::start(
+        r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0" } }
+routes: { OPAQUE: { pool: people }, PROTOBUF: { pool: people } }
+limits: { client_bytes: 1MiB }
+shutdown: { grace: 100ms }
+"#,
+    );
+    let sloth = gateway.context.socket(zmq::DEALER).unwrap();
+    sloth.set_rcvhwm(1).unwrap();
+    sloth.set_sndhwm(0).unwrap();
+    sloth.set_linger(0).unwrap();
+    sloth.connect(&gateway.endpoint("clients")).unwrap();
+    let worker = gateway.worker();
+    // More answers than the system's buffers, libzmq's queue and the outbox hold together.
+    const ANSWERS: usize = 1_500;
+    let work = std::thread::spawn(move || {
+        let large = vec![0; 100_000];
+        for answered in 0.. {
+            let request = receive(&worker);
+            if request.last().is_some_and(|payload| payload == b"last") {
+                send(&worker, &[&request[0][..], b"REPLY", b"y"]);
+                return answered;
+            }
+            send(&worker, &[&request[0][..], b"REPLY", &large]);
+        }
+        unreachable!("requests are numbered without end");
+    });
+    for _ in 0..ANSWERS {
+        send(&sloth, &["OPAQUE", "x"]);
+    }
+    // Either the gateway reads on and gives up what is not taken, or it stops reading.
+    let other = gateway.dealer();
+    for _ in 0..100 {
+        send(&other, &["PROTOBUF", "x"]);
+        receive(&other);
+    }
+    send(&other, &["OPAQUE", "last"]);
+    assert_eq!(texts(&receive(&other)), ["REPLY", "y"]);
+    let answered: usize = work.join().unwrap();
+    gateway.control().drain();
+    let ledger = gateway.running.take().unwrap().wait().unwrap();
+    assert!(ledger.answered >= 101, "{ledger:?}");
+    assert!(ledger.received > answered as u64, "{ledger:?}");
+    assert_eq!(ledger.received, ledger.ended(), "{ledger:?}");
+    assert!(ledger.client_slow > 0, "{ledger:?}");
+}
+
+/// Fire and forget: the work is done, and the answer that nobody takes is counted.
+#[test]
+fn clients_that_leave_are_counted_and_their_requests_still_done() {
+    let gateway = Gateway::people("");
+    let worker = gateway.worker();
+    let watched = gateway.context.socket(zmq::DEALER).unwrap();
+    watched.set_linger(1_000).unwrap();
+    watched.connect(&gateway.endpoint("clients")).unwrap();
+    let monitor = closed_monitor(&gateway, &watched);
+    send(&watched, &["OPAQUE", "x"]);
+    let request = receive(&worker);
+    drop(watched);
+    monitor
+        .recv_multipart(0)
+        .expect("the client's end closes its connection");
+    send(&worker, &[&request[0][..], b"REPLY", b"y"]);
+    let ledger = gateway.end();
+    assert_eq!(ledger.received, 1);
+    // Whether libzmq has noticed by now is libzmq's affair; that it is counted is ours.
+    assert_eq!(ledger.answered + ledger.client_gone, 1);
+}
+
+fn closed_monitor(gateway: &Gateway, of: &zmq::Socket) -> zmq::Socket {
+    of.monitor(
+        "inproc://closed",
+        i32::from(zmq::SocketEvent::MONITOR_STOPPED.to_raw()),
+    )
+    .unwrap();
+    connected(&gateway.context, zmq::PAIR, "inproc://closed")
+}
+
+#[test]
+fn workers_that_talk_nonsense_do_no_harm() {
+    let gateway = Gateway::people("");
+    let worker = gateway.worker();
+    for n in 0..200_usize {
+        let frames = vec![vec![b'x'; n]; n % 40 + 1];
+        send(&worker, &frames);
+    }
+    let client = gateway.dealer();
+    send(&client, &["OPAQUE", "x"]);
+    answer(&worker, b"y");
+    assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
+    assert_eq!(gateway.end().unsolicited, 200);
+}

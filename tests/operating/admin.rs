@@ -1,0 +1,424 @@
+//! What the gateway shows of itself over HTTP, by the binary itself and real peers.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use crate::support::gateway::{on_this_engine, with_admin, yaml};
+use crate::support::process::Process;
+use crate::support::sockets::{receive, send};
+use crate::support::{ANN, PATIENCE};
+
+#[test]
+fn each_path_has_its_answer_and_others_are_told_what_there_is() {
+    let process = Process::start(&yaml("", ""));
+    for (path, body) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
+        let answer = process.get(path);
+        assert_eq!((answer.code, &*answer.body), (200, body), "{path}");
+        assert!(answer.headers.contains("cache-control: no-store"));
+    }
+    let metrics = process.get("/metrics");
+    assert!(
+        metrics
+            .headers
+            .contains("content-type: application/openmetrics-text; version=1.0.0")
+    );
+    let paths = process.get("/");
+    assert_eq!(paths.code, 200);
+    for path in ["/metrics", "/status", "/healthz", "/readyz", "/reload"] {
+        assert!(paths.body.contains(path), "{}", paths.body);
+    }
+    let unknown = process.get("/nothing");
+    assert_eq!(unknown.code, 404);
+    assert!(unknown.body.contains("/metrics"));
+    for (method, path, allowed) in [("GET", "/reload", "post"), ("POST", "/status", "get, head")] {
+        let answer = process.ask(method, path, &[]);
+        assert_eq!(answer.code, 405, "{method} {path}");
+        assert!(
+            answer.headers.contains(&format!("allow: {allowed}")),
+            "{}",
+            answer.headers
+        );
+    }
+    let head = process.ask("HEAD", "/metrics", &[]);
+    assert_eq!((head.code, &*head.body), (200, ""));
+    assert!(!head.headers.contains("content-length: 0"));
+}
+
+#[test]
+fn status_says_what_runs() {
+    let routes = "  \"*\": { pool: people, timeout: 2500ms, frontends: clients, reply: { msgpack: demo.Reply } }";
+    let process = Process::start(&yaml(routes, "queue: 7, queue_bytes: 1KiB"));
+    let status = process.status();
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["state"], "serving");
+    assert_eq!(status["generation"], 1);
+    let uptime = |status: &serde_json::Value| status["uptime_seconds"].as_f64().unwrap();
+    assert!(uptime(&process.status()) > uptime(&status));
+    let endpoints = status["endpoints"].as_array().unwrap();
+    for (role, name, what) in [
+        ("frontend", "clients", "frontend clients"),
+        ("pool", "people", "pool people"),
+        ("admin", "", "admin"),
+    ] {
+        let at = endpoints
+            .iter()
+            .find(|it| it["role"] == role && it["name"] == name)
+            .unwrap();
+        assert_eq!(at["endpoint"], process.endpoint(what).as_str());
+    }
+    assert_eq!(endpoints.len(), 3);
+    let any = &status["routes"][0];
+    assert_eq!(any["type"], "*");
+    assert_eq!(any["timeout_seconds"], 2.5);
+    assert_eq!(any["pool"], "people");
+    assert_eq!(any["frontends"][0], "clients");
+    assert_eq!(any["reply"][0]["message"], "demo.Reply");
+    assert_eq!(any["reply"][0]["encoding"], "msgpack");
+    assert_eq!(status["routes"][1]["schema"][0]["message"], "demo.Person");
+    let pool = &status["pools"][0];
+    assert_eq!(
+        (&pool["name"], &pool["removed"]),
+        (&"people".into(), &false.into())
+    );
+    assert_eq!(pool["queue"]["length_max"], 7);
+    assert_eq!(pool["queue"]["bytes_max"], 1024);
+    assert_eq!(status["last_reload"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_reload_is_answered_with_its_outcome_what_changed_and_what_is_wrong() {
+    let first = yaml("", "");
+    let process = Process::start(&first);
+    let unchanged = process.ask("POST", "/reload", &[]);
+    assert_eq!(unchanged.code, 200);
+    assert_eq!(unchanged.body, "unchanged: nothing changed; generation 1\n");
+
+    fs::write(process.file(), yaml("  RAW: { pool: people }", "queue: 5")).unwrap();
+    let applied = process.ask("POST", "/reload", &[]);
+    assert_eq!(applied.code, 200);
+    assert_eq!(
+        applied.body,
+        "applied: ~1 pool (people), +1 route (RAW); generation 2\n"
+    );
+    assert_an_invalid_edit_is_answered_with_its_faults(&process);
+    assert_a_taken_address_is_refused(&process);
+
+    fs::write(process.file(), &first).unwrap();
+    let applied = process.reload();
+    assert_eq!(applied.code, 200);
+    let told = applied.json();
+    assert_eq!(told["changes"]["routes"]["removed"][0], "RAW");
+    assert_eq!(told["changes"]["pools"]["changed"][0], "people");
+    assert_eq!(told["generation"], 3);
+    assert!(told["swap_seconds"].as_f64().unwrap() > 0.0);
+    let metrics = process.metrics();
+    for (outcome, count) in [
+        ("applied", 2.0),
+        ("unchanged", 1.0),
+        ("invalid", 2.0),
+        ("refused", 1.0),
+    ] {
+        let label = format!("outcome=\"{outcome}\"");
+        let reloads = metrics.sum("gateway_reloads_total", &[&label]);
+        assert_eq!(reloads, count, "{outcome}");
+    }
+    for (name, value) in [
+        ("gateway_reload_good", 1.0),
+        ("gateway_reload_compile_seconds_count", 6.0),
+        ("gateway_reload_swap_seconds_count", 2.0),
+    ] {
+        assert_eq!(metrics.sum(name, &[]), value, "{name}");
+    }
+}
+
+/// As text and as JSON, and in the status from then on.
+#[track_caller]
+fn assert_an_invalid_edit_is_answered_with_its_faults(process: &Process) {
+    fs::write(process.file(), yaml("  RAW: { pool: peple }", "")).unwrap();
+    let invalid = process.ask("POST", "/reload", &[]);
+    assert_eq!(invalid.code, 422);
+    let (summary, diagnostics) = invalid.body.split_once("\n\n").unwrap();
+    assert_eq!(summary, "invalid: nothing changed; generation 2 serves on");
+    assert!(diagnostics.starts_with("error: there is no pool \"peple\"\n --> routes.yaml:8:16\n"));
+    let invalid = process.reload();
+    assert_eq!(invalid.code, 422);
+    let told = invalid.json();
+    assert_eq!(told["outcome"], "invalid");
+    assert_eq!(told["generation"], 2);
+    let fault = &told["diagnostics"][0];
+    assert_eq!(fault["message"], "there is no pool \"peple\"");
+    assert_eq!((&fault["line"], &fault["column"]), (&8.into(), &16.into()));
+    assert_eq!(fault["help"], "did you mean \"people\"?");
+    assert_eq!(process.status()["last_reload"], told);
+    assert_eq!(process.metrics().sum("gateway_reload_good", &[]), 0.0);
+}
+
+#[track_caller]
+fn assert_a_taken_address_is_refused(process: &Process) {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let admin = format!("admin: {{ bind: \"{address}\" }}");
+    fs::write(process.file(), with_admin("", "", &admin)).unwrap();
+    let refused = process.reload();
+    assert_eq!(refused.code, 409);
+    let told = refused.json();
+    assert_eq!(told["outcome"], "refused");
+    let fault = &told["diagnostics"][0];
+    let message = fault["message"].as_str().unwrap();
+    let expected = format!("admin can't listen on {address}: ");
+    assert!(message.starts_with(&expected), "{message}");
+    assert_eq!((&fault["line"], &fault["column"]), (&9.into(), &16.into()));
+}
+
+/// A diagnostic has one form for programs, wherever it is told.
+#[test]
+fn diagnostics_over_http_are_those_of_check() {
+    let process = Process::start(&yaml("", ""));
+    let broken = "syntax = \"proto3\"; package demo; message Person { strin name = 1; }";
+    fs::write(
+        process.directory.path().join("schemas/person.proto"),
+        broken,
+    )
+    .unwrap();
+    let told = process.reload().json()["diagnostics"].clone();
+    assert_eq!(process.status()["last_reload"]["diagnostics"], told);
+    let checked = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .args(["check", "--format", "json"])
+        .current_dir(&process.directory)
+        .output()
+        .unwrap();
+    let checked: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(told, checked);
+    let fault = &told[0];
+    assert_eq!(fault["related"][0]["message"], "needed by route PERSON");
+    let place = |line: &str, column: &str| (fault[line].as_u64(), fault[column].as_u64());
+    assert_eq!(place("line", "column"), (Some(1), Some(51)));
+    assert_eq!(place("end_line", "end_column"), (Some(1), Some(56)));
+}
+
+#[test]
+fn reloads_asked_for_at_once_are_all_answered() {
+    let process = Arc::new(Process::start(&yaml("", "")));
+    process.follows();
+    fs::write(process.file(), yaml("  RAW: { pool: people }", "")).unwrap();
+    let asking: Vec<_> = (0..20)
+        .map(|_| {
+            let process = Arc::clone(&process);
+            thread::spawn(move || process.reload().json()["outcome"].clone())
+        })
+        .collect();
+    let outcomes: Vec<_> = asking.into_iter().map(|it| it.join().unwrap()).collect();
+    assert!(outcomes.iter().any(|it| it == "applied"));
+    assert!(
+        outcomes
+            .iter()
+            .all(|it| it == "applied" || it == "unchanged")
+    );
+    assert_eq!(process.status()["generation"], 2);
+}
+
+#[test]
+fn the_listener_comes_moves_and_goes_with_the_configuration() {
+    let mut process = Process::start(&with_admin("", "", ""));
+    let at = |address: &str| with_admin("", "", &format!("admin: {{ bind: \"{address}\" }}"));
+    fs::write(process.file(), at("127.0.0.1:0")).unwrap();
+    process.signal("HUP");
+    process.await_line("reloaded: admin");
+    let first = process.admin();
+    assert_eq!(process.get("/readyz").code, 200);
+    assert_eq!(process.status()["generation"], 2);
+
+    // Refused, nothing has changed.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    fs::write(process.file(), at(&address)).unwrap();
+    assert_eq!(process.reload().code, 409);
+    assert_eq!(process.status()["generation"], 2);
+    drop(taken);
+
+    // The one that is asked answers, though it is the one that closes. Processes that other tests start have our
+    // listener too, for a moment.
+    let until = Instant::now() + PATIENCE;
+    let moved = loop {
+        let moved = process.reload();
+        if moved.code == 200 {
+            break moved;
+        }
+        let message = moved.json()["diagnostics"][0]["message"].clone();
+        let message = message.as_str().unwrap();
+        assert!(message.contains("Address already in use"), "{message}");
+        assert!(Instant::now() < until, "{message}");
+    };
+    assert_eq!(moved.json()["generation"], 3);
+    process.await_line("reloaded: admin");
+    assert_eq!(process.admin(), address);
+    let metrics = process.metrics();
+    assert_eq!(metrics.sum("gateway_snapshot_generation", &[]), 3.0);
+    await_closed(&first);
+    let endpoints = process.status()["endpoints"].clone();
+    let admin = endpoints
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| it["role"] == "admin");
+    let admin: Vec<_> = admin.map(|it| it["endpoint"].clone()).collect();
+    assert_eq!(admin, [format!("http://{address}")]);
+
+    fs::write(process.file(), with_admin("", "", "")).unwrap();
+    assert_eq!(process.reload().code, 200);
+    await_closed(&address);
+}
+
+/// One address covers the other, so that both can't be listened on.
+#[test]
+fn the_listener_moves_from_one_address_to_all_and_back_on_its_port() {
+    let mut process = Process::start(&yaml("", ""));
+    process.follows();
+    let first = process.admin();
+    let port = first.strip_prefix("127.0.0.1:").unwrap().to_owned();
+    let at = |address: &str, routes: &str| {
+        let admin = format!("admin: {{ bind: \"{address}:{port}\" }}");
+        with_admin(routes, "", &admin)
+    };
+    fs::write(process.file(), at("*", "")).unwrap();
+    let moved = process.reload();
+    assert_eq!((moved.code, &moved.json()["generation"]), (200, &2.into()));
+    process.await_line("reloaded: admin");
+    assert_eq!(process.endpoint("admin"), format!("http://0.0.0.0:{port}"));
+    let answer = process.ask_at(&format!("127.0.0.2:{port}"), "GET", "/readyz", &[]);
+    assert_eq!(answer.code, 200);
+
+    // Refused for something else, it listens where it did.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp://{}", taken.local_addr().unwrap());
+    let other = at("127.0.0.1", "").replacen("tcp://127.0.0.1:0", &address, 1);
+    fs::write(process.file(), other).unwrap();
+    let refused = process.ask_at(&first, "POST", "/reload", &[]);
+    assert_eq!(refused.code, 409, "{}", refused.body);
+    let answer = process.ask_at(&format!("127.0.0.2:{port}"), "GET", "/readyz", &[]);
+    assert_eq!(answer.code, 200);
+
+    fs::write(process.file(), at("127.0.0.1", "")).unwrap();
+    assert_eq!(process.ask_at(&first, "POST", "/reload", &[]).code, 200);
+    process.await_line("reloaded: admin");
+    assert_eq!(process.admin(), first);
+    assert_eq!(process.status()["generation"], 3);
+    assert!(TcpStream::connect(format!("127.0.0.2:{port}")).is_err());
+
+    // Somebody else has a part of what is wanted: nothing has changed.
+    let _taken = TcpListener::bind(format!("127.0.0.2:{port}")).unwrap();
+    fs::write(process.file(), at("*", "")).unwrap();
+    assert_eq!(process.reload().code, 409);
+    assert_eq!(process.status()["generation"], 3);
+}
+
+#[track_caller]
+fn await_closed(address: &str) {
+    let until = Instant::now() + PATIENCE;
+    while TcpStream::connect(address).is_ok() {
+        assert!(Instant::now() < until, "{address} is still open");
+    }
+}
+
+#[test]
+fn an_address_that_is_taken_stops_the_start_with_its_place() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let text = on_this_engine(&format!(
+        "frontends: {{ c: {{ bind: \"tcp://127.0.0.1:0\" }} }}\npools: {{ p: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+         routes: {{ A: {{ pool: p }} }}\nadmin: {{ bind: \"{address}\" }}\n"
+    ));
+    fs::write(directory.path().join("routes.yaml"), text).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .current_dir(&directory)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    let fault = format!("error: admin can't listen on {address}: ");
+    let at = said.find(&fault).unwrap_or_else(|| panic!("{said}"));
+    assert!(said[at..].contains("\n --> routes.yaml:5:16\n"), "{said}");
+    assert!(said[at..].contains("expected a free address"), "{said}");
+}
+
+#[test]
+fn every_address_that_is_taken_is_told_with_its_place() {
+    let taken: Vec<_> = (0..3)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    let at: Vec<_> = taken.iter().map(|it| it.local_addr().unwrap()).collect();
+    let directory = tempfile::tempdir().unwrap();
+    let text = format!(
+        "frontends:\n  c: {{ bind: [\"tcp://127.0.0.1:0\", \"tcp://{}\"] }}\npools:\n  p: {{ bind: \"tcp://{}\" }}\n  \
+         i: {{ bind: \"ipc:///nowhere/at/all\" }}\nroutes: {{ A: {{ pool: p }}, B: {{ pool: i }} }}\n",
+        at[0], at[1]
+    );
+    let run = |text: &str| {
+        fs::write(directory.path().join("routes.yaml"), text).unwrap();
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+            .current_dir(&directory)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let admin = format!("admin: {{ bind: \"{}\" }}\n", at[2]);
+    for (text, errors) in [(text.clone(), 3), (format!("{text}{admin}"), 4)] {
+        let said = run(&text);
+        for (fault, place, label) in [
+            (
+                format!("frontend c can't listen on tcp://{}: ", at[0]),
+                "2:36",
+                "expected a free address",
+            ),
+            (
+                format!("pool p can't listen on tcp://{}: ", at[1]),
+                "4:14",
+                "expected a free address",
+            ),
+            (
+                "pool i can't listen on ipc:///nowhere/at/all: ".to_owned(),
+                "5:14",
+                "expected a path in a directory that is there",
+            ),
+        ] {
+            let at = said.find(&format!("error: {fault}"));
+            let rest = &said[at.unwrap_or_else(|| panic!("{fault}: {said}"))..];
+            let told = rest.split("\n\n").next().unwrap();
+            assert!(
+                told.contains(&format!("\n --> routes.yaml:{place}\n")),
+                "{said}"
+            );
+            assert!(told.contains(label) && told.contains("help: "), "{said}");
+        }
+        assert!(said.ends_with(&format!("\n{errors} errors\n")), "{said}");
+    }
+}
+
+#[test]
+fn it_is_alive_but_not_ready_while_it_drains() {
+    let mut process = Process::start(&yaml("", "timeout: 30s"));
+    let context = zmq::Context::new();
+    let client = process.peer(&context, zmq::DEALER, "frontend clients");
+    let worker = process.peer(&context, zmq::DEALER, "pool people");
+    send(&client, &[b"PERSON", ANN]);
+    let request = receive(&worker);
+    process.signal("TERM");
+    process.await_line("SIGTERM");
+    let until = Instant::now() + PATIENCE;
+    while process.get("/readyz").code != 503 {
+        assert!(Instant::now() < until, "still ready");
+    }
+    assert_eq!(process.get("/healthz").code, 200);
+    assert_eq!(process.status()["state"], "draining");
+    let metrics = process.metrics();
+    assert_eq!(metrics.sum("gateway_draining", &[]), 1.0);
+    metrics.assert_balanced();
+    send(&worker, &[&request[0][..], b"REPLY", b"done"]);
+    assert_eq!(receive(&client)[1], b"done");
+    assert!(process.wait().success());
+}

@@ -1,0 +1,401 @@
+//! What a running gateway says, by the binary itself: at the start, at a reload, of workers that come and
+//! go and of requests that it turns down, at a rate that no peer can raise; and in colours on a terminal only.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::PATIENCE;
+use crate::support::gateway::on_this_engine;
+use crate::support::sockets::{connected, named};
+
+const PERSON: &str = "syntax = \"proto3\"; package demo; message Person { string name = 1; }";
+
+/// A routes.yaml for the engine that is tested.
+fn yaml(reload: &str, routes: &str) -> String {
+    on_this_engine(&format!(
+        r#"frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0", errors: json }} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0", queue: 0, timeout: 5s }} }}
+reload: {{ {reload} }}
+routes:
+  A: {{ schema: demo.Person, pool: people }}
+{routes}"#
+    ))
+}
+
+fn files(text: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("schemas")).unwrap();
+    fs::write(directory.path().join("schemas/person.proto"), PERSON).unwrap();
+    fs::write(directory.path().join("routes.yaml"), text).unwrap();
+    directory
+}
+
+/// A gateway as a process, whose log is read line by line.
+struct Logged {
+    process: Child,
+    lines: Receiver<String>,
+    seen: VecDeque<String>,
+    directory: tempfile::TempDir,
+}
+
+impl Logged {
+    fn start(text: &str, arguments: &[&str]) -> Self {
+        Self::spawn(
+            files(text),
+            Command::new(env!("CARGO_BIN_EXE_gateway")).args(arguments),
+        )
+    }
+
+    fn spawn(directory: tempfile::TempDir, command: &mut Command) -> Self {
+        let mut process = command
+            .current_dir(directory.path())
+            .env_remove("RUST_LOG")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        let (tell, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let _ = tell.send(line);
+            }
+        });
+        Self {
+            process,
+            lines,
+            seen: VecDeque::new(),
+            directory,
+        }
+    }
+
+    /// The next line that has all of these in it; what comes before is kept in `seen`.
+    #[track_caller]
+    fn until(&mut self, words: &[&str]) -> String {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("no {words:?} in {:#?}", self.seen);
+            };
+            if words.iter().all(|word| line.contains(word)) {
+                return line;
+            }
+            self.seen.push_back(line);
+        }
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(self.directory.path().join("routes.yaml"), text).unwrap();
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Ends it in good order; gives what it said after the last line that was read.
+    fn end(mut self) -> Vec<String> {
+        self.signal("-TERM");
+        assert!(self.process.wait().unwrap().success());
+        self.lines.iter().collect()
+    }
+}
+
+impl Drop for Logged {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The address in a line of the human log.
+fn endpoint(line: &str) -> String {
+    line.split("endpoint=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn the_start_says_what_was_loaded_and_where_it_listens() {
+    let mut gateway = Logged::start(&yaml("", ""), &[]);
+    let loaded = gateway.until(&["loaded"]);
+    assert!(
+        loaded.contains("loaded 1 route, 1 pool, 1 frontend, 1 message"),
+        "{loaded}"
+    );
+    assert!(loaded.contains("config=routes.yaml"), "{loaded}");
+    for what in ["frontend clients listens", "pool people listens"] {
+        let endpoint = endpoint(&gateway.until(&[what]));
+        let port = endpoint.strip_prefix("tcp://127.0.0.1:").unwrap();
+        assert!(port.parse::<u16>().unwrap() > 0, "{endpoint}");
+    }
+    assert!(gateway.until(&["ready"]).contains("generation=1"));
+    assert!(
+        gateway
+            .end()
+            .iter()
+            .any(|line| line.contains("ended received=0"))
+    );
+}
+
+#[test]
+fn a_reload_says_in_one_line_what_changed() {
+    let mut gateway = Logged::start(&yaml("settle: 20ms", ""), &[]);
+    gateway.until(&["ready"]);
+    let edited = yaml(
+        "settle: 20ms",
+        "  B: { pool: people }\n  \"C\\e[31m\": { pool: people }\n",
+    );
+    gateway.write(&edited.replace("queue: 0, timeout: 5s", "queue: 2, timeout: 6s"));
+    let line = gateway.until(&["reloaded"]);
+    // Route A has its timeout from the pool.
+    let said = r"reloaded: ~1 pool (people), +2 routes (B, C\u{1b}[31m), ~1 route (A) generation=2";
+    assert!(line.ends_with(said), "{line}");
+    let many: String = (0..9)
+        .map(|n| format!("  M{n}: {{ pool: people }}\n"))
+        .collect();
+    gateway.write(&yaml("settle: 20ms", &many));
+    let line = gateway.until(&["reloaded"]);
+    assert!(
+        line.contains("+9 routes, ~1 route (A), -2 routes (B, "),
+        "{line}"
+    );
+    gateway.write("routes: [");
+    let line = gateway.until(&["reload failed"]);
+    assert!(line.contains("generation=3"), "{line}");
+    assert!(
+        gateway
+            .seen
+            .iter()
+            .any(|line| line.contains("--> routes.yaml:1:"))
+    );
+}
+
+#[test]
+fn rejections_are_told_once_and_then_counted() {
+    let mut gateway = Logged::start(&yaml("", ""), &["--log-format", "json"]);
+    let json = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    let at = json(&gateway.until(&["frontend clients listens"]))["endpoint"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let context = zmq::Context::new();
+    let client = named(&context, b"evil\n\x1b[31m", &at);
+    let reject = |kind: &[u8], payload: &[u8]| {
+        client.send_multipart([kind, payload], 0).unwrap();
+        assert_eq!(client.recv_multipart(0).unwrap()[0], b"ERROR");
+    };
+    for n in 0..500 {
+        // As many types as a peer likes are one kind of rejection.
+        reject(format!("nobody\n\x1b[31m{n}").as_bytes(), b"");
+        reject(b"A", b"\xff");
+        reject(b"A", b"\x0a\x01x");
+    }
+    let lines: Vec<_> = gateway.end().iter().map(|line| json(line)).collect();
+    let rejected = |reason: &str| -> Vec<Value> {
+        let lines = lines.iter().filter(|line| line["reason"] == reason);
+        lines.cloned().collect()
+    };
+    for (reason, route, level) in [
+        ("unknown_type", None, "INFO"),
+        ("schema_violation", Some("A"), "INFO"),
+        ("queue_full", Some("A"), "WARN"),
+    ] {
+        let told = rejected(reason);
+        let told_of = told
+            .iter()
+            .filter(|line| line["message"] == "rejected")
+            .count() as u64;
+        let left_out: u64 = told
+            .iter()
+            .filter_map(|line| line["left_out"].as_u64())
+            .sum();
+        assert_eq!(told_of + left_out, 500, "{told:#?}");
+        // One, and a count for each ten seconds that it took.
+        assert!(told.len() < 10, "{told:#?}");
+        let first = &told[0];
+        assert_eq!(first["route"].as_str(), route, "{first}");
+        assert_eq!(first["level"], level);
+        assert_eq!(
+            (&first["frontend"], &first["generation"]),
+            (&"clients".into(), &1.into())
+        );
+        assert_eq!(
+            first["client"], "6576696c0a1b5b33316d",
+            "in hex, as it is not printable"
+        );
+        assert!(!first["why"].as_str().unwrap().is_empty());
+    }
+}
+
+/// The log that people read holds no character of a peer's that a terminal would obey.
+#[test]
+fn what_a_peer_chose_is_escaped_for_people() {
+    let text = yaml(
+        "",
+        "  M: { schema: { msgpack: demo.Person, unknown_fields: reject }, pool: people }\n",
+    );
+    let mut gateway = Logged::start(&text, &[]);
+    let at = endpoint(&gateway.until(&["frontend clients listens"]));
+    let context = zmq::Context::new();
+    let client = connected(&context, zmq::DEALER, &at);
+    let reject = |kind: &[u8], payload: &[u8]| {
+        client.send_multipart([kind, payload], 0).unwrap();
+        assert_eq!(client.recv_multipart(0).unwrap()[0], b"ERROR");
+    };
+    reject(b"x\x1b[31m\ny", b"");
+    // A map with a key that the message doesn't have.
+    reject(b"M", b"\x81\xa8\x1b[31m\nab\x01");
+    let field = gateway.until(&["schema_violation"]);
+    let ended = gateway.end();
+    for line in ended.iter().chain([&field]) {
+        assert!(!line.contains('\u{1b}'), "{line:?}");
+        assert!(
+            line.starts_with("20"),
+            "a line of a peer's making: {line:?}"
+        );
+    }
+}
+
+#[test]
+fn workers_that_come_and_go_are_told_and_then_counted() {
+    let mut gateway = Logged::start(&yaml("", ""), &[]);
+    let at = endpoint(&gateway.until(&["pool people listens"]));
+    for n in 0..5 {
+        let context = zmq::Context::new();
+        let worker = connected(&context, zmq::DEALER, &at);
+        if n == 0 {
+            let line = gateway.until(&["worker came"]);
+            assert!(line.contains("pool=\"people\" workers=1"), "{line}");
+        }
+        drop(worker);
+        drop(context);
+        if n == 0 {
+            let line = gateway.until(&["worker went"]);
+            assert!(line.contains("pool=\"people\" workers=0"), "{line}");
+        }
+    }
+    let lines = gateway.end();
+    let told = lines.iter().filter(|line| line.contains("worker")).count();
+    assert!(told <= 4, "{lines:#?}");
+}
+
+/// A terminal of our own, for a program to stand at.
+fn terminal() -> (fs::File, OwnedFd) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let theirs = ptsname(&ours, Vec::new()).unwrap();
+    let theirs = Path::new(theirs.to_str().unwrap());
+    let theirs = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(theirs)
+        .unwrap();
+    (fs::File::from(ours), theirs.into())
+}
+
+/// What a program says that stands at a terminal.
+fn at_a_terminal(command: &mut Command) -> String {
+    let (mut ours, theirs) = terminal();
+    let mut child = command.stderr(Stdio::from(theirs)).spawn().unwrap();
+    // Our copy of its end, which would keep the terminal open.
+    command.stderr(Stdio::null());
+    let mut said = Vec::new();
+    // Reading fails once nobody stands there any more.
+    let _ = ours.read_to_end(&mut said);
+    child.wait().unwrap();
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_those_who_want_them() {
+    let broken = files("routes: [");
+    // This one starts, and ends because somebody else listens there.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ends = files(&yaml("", "").replacen("127.0.0.1:0", &address, 1));
+    for (directory, arguments, word) in [
+        (&broken, &["check"][..], "error"),
+        (&ends, &["run"][..], "can't listen"),
+    ] {
+        let gateway = || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+            command.args(arguments).current_dir(directory.path());
+            command
+                .env_remove("RUST_LOG")
+                .env_remove("NO_COLOR")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null());
+            command
+        };
+        let shown = at_a_terminal(&mut gateway());
+        assert!(
+            shown.contains("\u{1b}[") && shown.contains(word),
+            "{shown:?}"
+        );
+        let plain = at_a_terminal(gateway().env("NO_COLOR", "1"));
+        assert!(
+            !plain.contains('\u{1b}') && plain.contains(word),
+            "{plain:?}"
+        );
+        let piped = gateway().stderr(Stdio::piped()).output().unwrap().stderr;
+        let piped = String::from_utf8(piped).unwrap();
+        assert!(
+            !piped.contains('\u{1b}') && piped.contains(word),
+            "{piped:?}"
+        );
+    }
+}
+
+/// More events than inotify's queue holds, of which the edit's is dropped. The others tell of no change, and the
+/// next look without an event is five seconds after the last, so what is seen sooner was seen by the overflow.
+#[test]
+fn an_edit_whose_event_was_dropped_is_seen() {
+    const SOONER: Duration = Duration::from_secs(4);
+    let mut gateway = Logged::start(&yaml("settle: 20ms", ""), &[]);
+    gateway.until(&["ready"]);
+    let queue = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let queue: usize = queue.trim().parse().unwrap();
+    let noise = ["one", "two"].map(|name| gateway.directory.path().join(name));
+    for file in &noise {
+        fs::write(file, "").unwrap();
+    }
+    // More than once, because a busy machine may take its time; without the overflow, none is soon enough.
+    let sooner = (0..5).any(|n| {
+        // From this look on.
+        gateway.write(&yaml(
+            "settle: 20ms",
+            &format!("  FIRST{n}: {{ pool: people }}\n"),
+        ));
+        gateway.until(&["reloaded", &format!("+1 route (FIRST{n})")]);
+        let looked = Instant::now();
+        gateway.signal("-STOP");
+        // Equal events in a row are one, so two files take turns; they are only opened.
+        for n in 0..2 * queue {
+            drop(fs::File::open(&noise[n % 2]).unwrap());
+        }
+        gateway.write(&yaml(
+            "settle: 20ms",
+            &format!("  LAST{n}: {{ pool: people }}\n"),
+        ));
+        gateway.signal("-CONT");
+        gateway.until(&["reloaded", &format!("+1 route (LAST{n})")]);
+        looked.elapsed() < SOONER
+    });
+    assert!(sooner, "seen by the look that comes without an event");
+}

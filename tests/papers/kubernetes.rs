@@ -1,0 +1,143 @@
+//! What the pages in `docs/` show works.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde::Deserialize as _;
+use serde_yaml::Value;
+
+use crate::support::process::Process;
+
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs");
+
+fn page(name: &str) -> String {
+    fs::read_to_string(Path::new(DOCS).join(name)).unwrap()
+}
+
+/// The first ```yaml block of a page: the manifest, its documents by kind.
+fn manifest() -> BTreeMap<String, Value> {
+    let page = page("kubernetes.md");
+    let block = page
+        .split("```yaml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let documents = serde_yaml::Deserializer::from_str(block);
+    let documents = documents.map(|document| Value::deserialize(document).unwrap());
+    let by_kind = documents.map(|it| (it["kind"].as_str().unwrap().to_owned(), it));
+    by_kind.collect()
+}
+
+#[test]
+fn the_manifest_runs_what_its_config_map_holds() {
+    let manifest = manifest();
+    let kinds: Vec<_> = manifest.keys().map(String::as_str).collect();
+    assert_eq!(
+        kinds,
+        ["ConfigMap", "Deployment", "NetworkPolicy", "Service"]
+    );
+    let pod = &manifest["Deployment"]["spec"]["template"]["spec"];
+    let mounts = &pod["containers"][0]["volumeMounts"];
+    let mounted = mounts[0]["mountPath"].as_str().unwrap();
+    assert_eq!(&pod["initContainers"][0]["volumeMounts"], mounts);
+    let volume = &pod["volumes"][0];
+    assert_eq!(volume["name"], mounts[0]["name"]);
+    assert_eq!(
+        volume["configMap"]["name"],
+        manifest["ConfigMap"]["metadata"]["name"]
+    );
+    // As the kubelet lays it out: links through a directory that is replaced as one.
+    let directory = tempfile::tempdir().unwrap();
+    let version = directory.path().join("..2026");
+    fs::create_dir(&version).unwrap();
+    std::os::unix::fs::symlink("..2026", directory.path().join("..data")).unwrap();
+    for (name, text) in manifest["ConfigMap"]["data"].as_mapping().unwrap() {
+        let name = name.as_str().unwrap();
+        fs::write(version.join(name), text.as_str().unwrap()).unwrap();
+        std::os::unix::fs::symlink(format!("..data/{name}"), directory.path().join(name)).unwrap();
+    }
+    // The init container's own words, where the volume is mounted.
+    let arguments = pod["initContainers"][0]["args"].as_sequence().unwrap();
+    let here = directory.path().to_str().unwrap();
+    let arguments = arguments
+        .iter()
+        .map(|it| it.as_str().unwrap().replace(mounted, here));
+    let outcome = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(outcome.stderr).unwrap();
+    // All is well, but for what the page says of it.
+    assert_eq!(outcome.status.code(), Some(0), "{said}");
+    let warning = "warning: admin can be reached from other machines\n";
+    assert!(
+        said.starts_with(warning) && said.ends_with("\n1 warning\n"),
+        "{said}"
+    );
+    // And the gateway's: it would serve, but for being asked for help.
+    let arguments = pod["containers"][0]["args"].as_sequence().unwrap();
+    let arguments = arguments.iter().map(|it| it.as_str().unwrap());
+    let outcome = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .args(arguments)
+        .arg("--help")
+        .output();
+    assert!(outcome.unwrap().status.success());
+}
+
+/// The address of a port in routes.yaml, among others.
+fn is_bound(routes: &str, port: u64) -> bool {
+    routes.contains(&format!("\"tcp://*:{port}\"")) || routes.contains(&format!("\"*:{port}\""))
+}
+
+#[test]
+fn ports_of_the_manifest_are_those_of_its_routes() {
+    let manifest = manifest();
+    let routes = manifest["ConfigMap"]["data"]["routes.yaml"]
+        .as_str()
+        .unwrap();
+    let pod = &manifest["Deployment"]["spec"]["template"];
+    let container = &pod["spec"]["containers"][0];
+    let mut named = BTreeMap::new();
+    for port in container["ports"].as_sequence().unwrap() {
+        let number = port["containerPort"].as_u64().unwrap();
+        assert!(is_bound(routes, number), "{number}");
+        named.insert(port["name"].as_str().unwrap(), number);
+    }
+    // All that there are.
+    assert_eq!(routes.matches("bind: ").count(), named.len());
+    for port in manifest["Service"]["spec"]["ports"].as_sequence().unwrap() {
+        let target = port["targetPort"].as_str().unwrap();
+        assert_eq!(port["port"].as_u64(), Some(named[target]));
+    }
+    let ingress = &manifest["NetworkPolicy"]["spec"]["ingress"];
+    let open = ingress.as_sequence().unwrap().iter();
+    let open = open.flat_map(|rule| rule["ports"].as_sequence().unwrap());
+    let open: Vec<_> = open.map(|it| it["port"].as_str().unwrap()).collect();
+    assert_eq!(open, ["clients", "workers", "admin"]);
+    let scraped = &pod["metadata"]["annotations"]["prometheus.io/port"];
+    assert_eq!(scraped.as_str(), Some(&*named["admin"].to_string()));
+}
+
+/// What probes and scrapers ask for is there.
+#[test]
+fn paths_of_the_manifest_are_answered() {
+    let manifest = manifest();
+    let pod = &manifest["Deployment"]["spec"]["template"];
+    let routes = manifest["ConfigMap"]["data"]["routes.yaml"].as_str();
+    let routes = routes.unwrap().replace("tcp://*:5559", "tcp://127.0.0.1:0");
+    let routes = routes.replace("tcp://*:5560", "tcp://127.0.0.1:0");
+    let process = Process::start(&routes.replace("*:9559", "127.0.0.1:0"));
+    let container = &pod["spec"]["containers"][0];
+    let probes = ["startupProbe", "readinessProbe", "livenessProbe"];
+    let asked = probes.map(|probe| &container[probe]["httpGet"]);
+    assert!(asked.iter().all(|get| get["port"] == "admin"));
+    let scraped = &pod["metadata"]["annotations"]["prometheus.io/path"];
+    for path in asked.map(|get| &get["path"]).iter().chain([&scraped]) {
+        let path = path.as_str().unwrap();
+        assert_eq!(process.get(path).code, 200, "{path}");
+    }
+}

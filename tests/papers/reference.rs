@@ -1,0 +1,279 @@
+//! What the pages list is what there is: log lines, keys of JSON, keys of routes.yaml, defaults and bounds.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::gateway::yaml;
+use crate::support::process::Process;
+
+const OPERATING: &str = include_str!("../../docs/operating.md");
+
+/// What stands between backticks.
+fn words(text: &str) -> Vec<String> {
+    let words = text.split('`').skip(1).step_by(2);
+    words.map(str::to_owned).collect()
+}
+
+/// The cells of each row of every table in a text.
+fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    let rows = text.lines().filter(|line| line.starts_with("| "));
+    rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+}
+
+/// A line that the code can log.
+#[derive(Debug)]
+struct Logged {
+    levels: BTreeSet<String>,
+    /// What is always in the message, in this order.
+    parts: Vec<String>,
+    fields: BTreeSet<String>,
+    call: String,
+}
+
+impl Logged {
+    /// From the arguments of `info!` and the like.
+    fn parse(level: &str, call: &str) -> Self {
+        let levels = match level {
+            // The macro in src/engine/notes.rs, for both.
+            "$level" => vec!["info", "warn"],
+            level => vec![level],
+        };
+        let mut fields = BTreeSet::new();
+        for argument in arguments(call) {
+            if let Some(message) = argument.strip_prefix('"') {
+                let message = message.trim_end_matches('"');
+                let parts = message.split('{').enumerate().map(|(n, part)| match n {
+                    0 => part,
+                    _ => part.split_once('}').unwrap().1,
+                });
+                return Self {
+                    levels: levels.into_iter().map(str::to_owned).collect(),
+                    parts: parts.map(str::to_owned).collect(),
+                    fields,
+                    call: call.to_owned(),
+                };
+            }
+            let name = argument.split('=').next().unwrap().trim();
+            if !name.starts_with("target:") {
+                fields.insert(name.trim_start_matches(['%', '?']).to_owned());
+            }
+        }
+        panic!("no message in {call}");
+    }
+
+    fn is_said_by(&self, message: &str) -> bool {
+        let mut rest = message;
+        self.parts.iter().all(|part| match rest.find(&**part) {
+            Some(at) => {
+                rest = &rest[at + part.len()..];
+                true
+            }
+            None => false,
+        })
+    }
+
+    /// Whether all of it varies, so that only its fields tell.
+    fn is_anything(&self) -> bool {
+        !self
+            .parts
+            .iter()
+            .any(|part| part.contains(char::is_alphabetic))
+    }
+}
+
+/// The arguments of a call, split at the commas that are in nothing else.
+fn arguments(call: &str) -> Vec<String> {
+    let mut arguments = vec![String::new()];
+    let (mut depth, mut text, mut last) = (0, false, ' ');
+    for c in call.chars() {
+        match c {
+            '"' if last != '\\' => text = !text,
+            '(' | '[' | '{' if !text => depth += 1,
+            ')' | ']' | '}' if !text => depth -= 1,
+            ',' if !text && depth == 0 => {
+                arguments.push(String::new());
+                last = c;
+                continue;
+            }
+            _ => {}
+        }
+        last = c;
+        arguments.last_mut().unwrap().push(c);
+    }
+    let arguments = arguments.iter().map(|it| it.trim().to_owned());
+    arguments.collect()
+}
+
+/// Every line that the files of a directory can log.
+fn logged(directory: &Path, found: &mut Vec<Logged>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            logged(&path, found);
+            continue;
+        }
+        let code = fs::read_to_string(&path).unwrap();
+        for level in ["error", "warn", "info", "debug", "trace", "$level"] {
+            let opening = format!("{level}!(");
+            for (at, _) in code.match_indices(&opening) {
+                let rest = &code[at + opening.len()..];
+                let (mut depth, mut text, mut last) = (1, false, ' ');
+                let end = rest.find(|c| {
+                    match c {
+                        '"' if last != '\\' => text = !text,
+                        '(' if !text => depth += 1,
+                        ')' if !text => depth -= 1,
+                        _ => {}
+                    }
+                    last = c;
+                    depth == 0
+                });
+                found.push(Logged::parse(level, &rest[..end.unwrap()]));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_table_of_the_log_has_every_line_with_its_level_and_its_fields() {
+    let mut lines = Vec::new();
+    logged(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut lines,
+    );
+    assert!(lines.len() > 30, "{}", lines.len());
+    let section = OPERATING.split("## What the log says").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let mut documented = 0;
+    let mut told = BTreeSet::new();
+    for row in rows(section).filter(|row| row.len() == 4 && row[0] != "message") {
+        let levels: BTreeSet<_> = row[1].split(", ").map(str::to_owned).collect();
+        let fields: BTreeSet<_> = words(row[2]).into_iter().collect();
+        let messages = words(row[0]);
+        let (mut had_levels, mut had_fields) = (BTreeSet::new(), BTreeSet::new());
+        for message in &messages {
+            let mut saying = lines.iter().filter(|line| line.levels.is_subset(&levels));
+            assert!(saying.any(|line| line.is_said_by(message)), "{message}");
+        }
+        for (n, line) in lines.iter().enumerate() {
+            let here = match line.is_anything() {
+                // Of these the fields tell, and the level.
+                true => line.fields == fields,
+                false => messages.iter().any(|it| line.is_said_by(it)),
+            };
+            if here && line.levels.is_subset(&levels) && line.fields.is_subset(&fields) {
+                had_levels.extend(line.levels.clone());
+                had_fields.extend(line.fields.clone());
+                told.insert(n);
+            }
+        }
+        assert_eq!((had_levels, had_fields), (levels, fields), "{row:?}");
+        documented += 1;
+    }
+    assert!(documented > 20, "{documented}");
+    let untold = lines.iter().enumerate().filter(|(n, _)| !told.contains(n));
+    let untold: Vec<_> = untold.map(|(_, line)| &line.call).collect();
+    assert!(untold.is_empty(), "not in docs/operating.md: {untold:#?}");
+}
+
+/// The paths of all keys of a value, `[]` for what a list holds; what is below `leaves` is one.
+fn paths(value: &Value, at: &str, leaves: &[&str], found: &mut BTreeSet<String>) {
+    match value {
+        _ if leaves.iter().any(|leaf| at.ends_with(leaf)) => {
+            found.insert(at.to_owned());
+        }
+        Value::Object(map) => {
+            for (key, value) in map {
+                let dot = if at.is_empty() { "" } else { "." };
+                paths(value, &format!("{at}{dot}{key}"), leaves, found);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                paths(item, &format!("{at}[]"), leaves, found);
+            }
+        }
+        _ => {
+            found.insert(at.to_owned());
+        }
+    }
+}
+
+#[test]
+fn the_page_on_status_has_its_keys() {
+    let routes = "  R: { pool: other, timeout: 1s, frontends: clients, reply: demo.Reply }";
+    let other = "queue: 7 }, other: { connect: \"tcp://127.0.0.1:1\"";
+    let process = Process::start(&yaml(routes, other).replace(
+        "clients: {",
+        "far: { connect: \"tcp://127.0.0.1:1\" }, clients: {",
+    ));
+    process.follows();
+    // One of each: added, changed and removed.
+    let text = fs::read_to_string(process.file()).unwrap();
+    let text = text.replace("queue: 7", "queue: 8").replace("R: {", "S: {");
+    let text = text.replace("far: {", "near: {");
+    let text = format!("{text}shutdown: {{ grace: 1s }}\n");
+    fs::write(process.file(), text).unwrap();
+    let told = process.reload();
+    assert_eq!(told.code, 200, "{}", told.body);
+    let proto = process.directory.path().join("schemas/person.proto");
+    let person = fs::read_to_string(&proto).unwrap();
+    let status = process.status();
+    let mut there = BTreeSet::new();
+    let leaves = ["rejections", "diagnostics[]"];
+    paths(&status, "", &leaves, &mut there);
+    // A broken file has diagnostics.
+    fs::write(&proto, person.replace("string", "strin")).unwrap();
+    assert_eq!(process.reload().code, 422);
+    paths(&process.status(), "", &leaves, &mut there);
+    // Names of frontends, pools, routes and files change alike; only some of it has.
+    let alike = |path: &str| {
+        let mut path = path.to_owned();
+        for kind in ["pools", "routes", "protos"] {
+            path = path.replace(&format!("changes.{kind}"), "changes.frontends");
+        }
+        path
+    };
+    let mut there: BTreeSet<_> = there.iter().map(|path| alike(path)).collect();
+    // A list that is empty shows no path, and one that isn't replaces that of what may be null.
+    let all = there.clone();
+    there.retain(|path| path != "last_reload" && !all.contains(&format!("{path}[]")));
+
+    let page = include_str!("../../docs/status.md");
+    let listed = rows(page).flat_map(|row| words(row[0]));
+    let mut listed: BTreeSet<String> = listed.collect();
+    assert!(listed.remove("last_reload"));
+    // `routes[].received` to `routes[].rejections` stand for the ledger's.
+    let books = listed.iter().filter_map(|it| it.strip_prefix("ledger."));
+    let books: Vec<_> = books.map(|it| format!("routes[].{it}")).collect();
+    listed.extend(books);
+    assert_eq!(listed, there);
+}
+
+#[test]
+fn the_keys_of_an_entry_are_those_of_its_table() {
+    let process = Process::start(&yaml("", ""));
+    let proto = process.directory.path().join("schemas/person.proto");
+    fs::write(
+        proto,
+        "syntax = \"proto3\"; package demo; message Person { strin a = 1; }",
+    )
+    .unwrap();
+    let told = process.reload().json();
+    let mut there = BTreeSet::new();
+    paths(&told["diagnostics"][0], "", &["related[]"], &mut there);
+    let mut there: BTreeSet<_> = there.iter().map(|it| it.replace("[]", "")).collect();
+    let table = OPERATING.split("Each entry has these keys").nth(1).unwrap();
+    let table = table.split("Entries are sorted").next().unwrap();
+    let listed: BTreeSet<_> = rows(table).flat_map(|row| words(row[0])).collect();
+    assert_eq!(listed, there);
+    // What is related has a message, and a place as the entry has.
+    for key in ["severity", "label", "help", "related"] {
+        assert!(there.remove(key));
+    }
+    let related = told["diagnostics"][0]["related"][0].as_object().unwrap();
+    assert_eq!(related.keys().cloned().collect::<BTreeSet<_>>(), there);
+}

@@ -1,0 +1,192 @@
+//! The breaking gate of a running gateway, by the binary itself: what it logs, and who judges then.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use crate::support::ANN;
+use crate::support::gateway::on_this_engine;
+use crate::support::sockets::{PATIENCE_MS, receive, send, socket, texts};
+
+const PERSON: &str = r#"syntax = "proto3";
+package demo;
+message Person {
+  int32 id = 1;
+  string name = 2;
+}
+"#;
+
+/// A gateway, and what it says.
+struct Live {
+    process: Child,
+    log: Receiver<String>,
+    directory: tempfile::TempDir,
+    client: zmq::Socket,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Live {
+    fn start(breaking: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("schemas")).unwrap();
+        write(&directory, PERSON, breaking);
+        let mut process = Command::new(env!("CARGO_BIN_EXE_gateway"))
+            .current_dir(directory.path())
+            .env("RUST_LOG", "info")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (said, log) = mpsc::channel();
+        let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|it| said.send(it)));
+        let context = zmq::Context::new();
+        let client = socket(&context, zmq::DEALER);
+        let live = Self {
+            process,
+            log,
+            directory,
+            client,
+        };
+        let said = live.until("ready");
+        let at = |role: &str| {
+            let line = said.lines().find(|line| line.contains(role)).unwrap();
+            line.split('"').nth(1).unwrap().to_owned()
+        };
+        live.client.connect(&at("frontend clients")).unwrap();
+        live
+    }
+
+    /// What is logged up to the line that has `end`.
+    #[track_caller]
+    fn until(&self, end: &str) -> String {
+        let mut said = String::new();
+        while !said.contains(end) {
+            match self
+                .log
+                .recv_timeout(Duration::from_millis(PATIENCE_MS as u64))
+            {
+                Ok(line) => said.push_str(&(line + "\n")),
+                Err(_) => panic!("{end:?} was never said, but\n{said}"),
+            }
+        }
+        said
+    }
+
+    fn edit(&self, proto: &str, breaking: &str) {
+        write(&self.directory, proto, breaking);
+    }
+
+    /// What comes of a payload without a worker: a rejection that says who judged, and why.
+    fn judge(&self, kind: &[u8], payload: &[u8]) -> String {
+        send(&self.client, &[kind, payload]);
+        texts(&receive(&self.client)).concat()
+    }
+}
+
+fn write(directory: &tempfile::TempDir, proto: &str, breaking: &str) {
+    let yaml = format!(
+        r#"
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0", errors: json }} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0", timeout: 1ms }} }}
+reload: {{ settle: 50ms }}
+proto: {{ {breaking} }}
+routes:
+  PERSON: {{ schema: demo.Person, pool: people }}
+  SECOND: {{ reply: {{ msgpack: demo.Person }}, pool: people }}
+"#
+    );
+    // First, so that whoever looks between the two finds no new .proto under the earlier word.
+    fs::write(directory.path().join("routes.yaml"), on_this_engine(&yaml)).unwrap();
+    fs::write(directory.path().join("schemas/person.proto"), proto).unwrap();
+}
+
+/// As people see it, without the colours and the address of the temporary directory.
+#[track_caller]
+fn says(log: &str, expected: &str) {
+    assert!(log.contains(expected), "{expected}\n-- in --\n{log}");
+}
+
+#[test]
+fn reject_refuses_the_edit_and_the_old_snapshot_serves_on() {
+    let live = Live::start("breaking: reject");
+    let broken = PERSON.replace("  string name = 2;\n", "\n  int32 name = 2;\n");
+    live.edit(&broken, "breaking: reject");
+    let log = live.until("serves on");
+    says(
+        &log,
+        "error: demo.Person.name changed its type from string to int32
+ --> schemas/person.proto:6:9
+  |
+6 |   int32 name = 2;
+  |         ^^^^ breaks what is on its way
+  = note: it was at schemas/person.proto:5:10: string name = 2;
+  = note: route PERSON has it in name, in protobuf
+  = note: route SECOND (reply) has it in name, in msgpack
+  = help: keep it as it was, and give the new type a field of its own beside it;
+          proto: { breaking: warn } lets it through
+",
+    );
+    assert!(
+        live.judge(b"PERSON", ANN).contains("no_worker"),
+        "it passes the old schema"
+    );
+    // A safe one on top of the old takes hold, and a second look at a broken one refuses it again.
+    let safe = PERSON
+        .replace("message", "// People.\nmessage")
+        .replace("}", "  string email = 3;\n}");
+    live.edit(&safe, "breaking: reject");
+    let log = live.until("reloaded");
+    assert!(!log.contains("demo.Person"), "{log}");
+    live.edit(
+        &PERSON.replace("int32 id = 1", "int32 id = 7"),
+        "breaking: reject",
+    );
+    says(
+        &live.until("serves on"),
+        "demo.Person.id changed its number from 1 to 7",
+    );
+}
+
+#[test]
+fn warn_lets_it_through_and_says_so() {
+    let live = Live::start("");
+    live.edit(&PERSON.replace("  string name = 2;\n", ""), "");
+    let log = live.until("reloaded");
+    says(
+        &log,
+        "warning: demo.Person.name was removed, and its number 2 is not reserved
+ --> schemas/person.proto:3:9
+  |
+3 | message Person {
+  |         ^^^^^^ breaks what is on its way
+  = note: it was at schemas/person.proto:5:10: string name = 2;
+  = note: route PERSON has it in name, in protobuf
+  = help: write `reserved 2;` in the message, so that nothing takes its number
+",
+    );
+    says(
+        &log,
+        "demo.Person.name was removed, and its name is not reserved",
+    );
+    says(&log, "route SECOND (reply) has it in name, in msgpack");
+}
+
+#[test]
+fn allow_says_nothing() {
+    let live = Live::start("breaking: reject");
+    // The edit's own word counts, so that one edit can do it.
+    live.edit(
+        &PERSON.replace("string name", "bytes name"),
+        "breaking: allow",
+    );
+    let log = live.until("reloaded");
+    assert!(!log.contains("demo.Person"), "{log}");
+}

@@ -1,0 +1,296 @@
+//! Every way in which files change is seen, by events alone.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use gateway::reload::Outcome;
+
+use crate::support::edited::{Edited, beside_engine, routes_yaml};
+use crate::support::gateway::{Gateway, NEVER};
+use crate::support::sockets::{PATIENCE_MS, receive, send, texts};
+
+#[test]
+fn every_way_of_writing_a_file_is_seen() {
+    let edited = Edited::start();
+    edited.write("  A: { pool: people }");
+    edited.await_generation(2);
+    edited.await_route("A", true);
+    // As sed -i and vim do.
+    let beside = edited.file.with_extension("tmp");
+    fs::write(&beside, routes_yaml("  B: { pool: people }", "")).unwrap();
+    fs::rename(&beside, &edited.file).unwrap();
+    edited.await_generation(3);
+    // As editors that keep a backup do: away, then anew.
+    fs::rename(&edited.file, edited.file.with_extension("yaml~")).unwrap();
+    edited.write("  C: { pool: people }");
+    edited.await_generation(4);
+    // In two writes, the first of which is broken.
+    fs::write(&edited.file, "frontends:").unwrap();
+    edited.write("  D: { pool: people }");
+    edited.await_generation(5);
+    edited.await_route("D", true);
+    edited.await_route("A", false);
+}
+
+/// Runs a program in a directory.
+fn run_in(directory: &Path, program: &str, arguments: &[&str]) {
+    let outcome = std::process::Command::new(program)
+        .args(arguments)
+        .current_dir(directory)
+        // Whoever runs the tests has settings of their own.
+        .envs([
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+        ])
+        .output();
+    let outcome = outcome.unwrap_or_else(|error| panic!("{program}: {error}"));
+    let said = String::from_utf8_lossy(&outcome.stderr);
+    assert!(outcome.status.success(), "{program} {arguments:?}: {said}");
+}
+
+#[test]
+fn a_checkout_of_another_branch_is_seen_as_one_edit() {
+    // Longer than git pauses between two files, whatever else the machine does.
+    let slowly = |text: &str| text.replace("settle: 20ms", "settle: 1s");
+    let edited = Edited::of(&slowly(&beside_engine("", "")), NEVER);
+    let directory = edited.gateway.directory.path().to_owned();
+    let git = |arguments: &[&str]| {
+        let author = ["-c", "user.name=a", "-c", "user.email=a@example.com"];
+        run_in(&directory, "git", &[&author, arguments].concat());
+    };
+    git(&["init", "--quiet", "--initial-branch=main"]);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "--message", "one"]);
+    git(&["checkout", "--quiet", "-b", "other"]);
+    // On the other branch a directory of schemas takes the place of the one.
+    let proto = "syntax = \"proto3\"; message Order { int32 n = 1; }";
+    git(&["rm", "--quiet", "-r", "schemas"]);
+    fs::create_dir_all(directory.join("protos/deep")).unwrap();
+    fs::write(directory.join("protos/deep/order.proto"), proto).unwrap();
+    let routes = "  ORDER: { schema: Order, pool: people }";
+    fs::write(
+        &edited.file,
+        slowly(&routes_yaml(routes, "proto: { import_paths: [protos] }")),
+    )
+    .unwrap();
+    edited.await_route("ORDER", false);
+    edited.await_generation(2);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "--message", "two"]);
+    for n in 0..3 {
+        let before = edited.generation();
+        git(&[
+            "checkout",
+            "--quiet",
+            if n % 2 == 0 { "main" } else { "other" },
+        ]);
+        edited.await_generation(before + 1);
+        send(&edited.client, &[&b"ORDER"[..], b"\xff"]);
+        let known = texts(&receive(&edited.client))[1].contains("schema_violation");
+        assert_eq!(known, n % 2 == 1);
+    }
+}
+
+#[test]
+fn what_sed_and_vim_do_is_seen() {
+    let edited = Edited::start();
+    let directory = edited.gateway.directory.path().to_owned();
+    run_in(&directory, "sed", &["-i", "s/OPAQUE:/SED:/", "routes.yaml"]);
+    edited.await_generation(2);
+    edited.await_route("SED", true);
+    // vim: a probe, the old file away, a new one under its name, the old one deleted.
+    fs::write(directory.join("4913"), "").unwrap();
+    fs::remove_file(directory.join("4913")).unwrap();
+    let backup = directory.join("routes.yaml~");
+    fs::rename(&edited.file, &backup).unwrap();
+    edited.write("  VIM: { pool: people }");
+    fs::remove_file(&backup).unwrap();
+    edited.await_route("VIM", true);
+}
+
+#[test]
+fn a_burst_of_writes_is_one_reload() {
+    let edited = Edited::start();
+    let slowly = |routes: &str| routes_yaml(routes, "").replace("settle: 20ms", "settle: 2s");
+    fs::write(&edited.file, slowly("")).unwrap();
+    edited.await_generation(2);
+    let schemas = edited.gateway.directory.path().join("schemas");
+    for n in 0..100 {
+        fs::write(&edited.file, slowly(&format!("  R{n}: {{ pool: people }}"))).unwrap();
+        let proto = format!("syntax = \"proto3\"; message M{n} {{}}");
+        fs::write(schemas.join(format!("m{}.proto", n % 7)), proto).unwrap();
+    }
+    edited.await_generation(3);
+    edited.await_route("R99", true);
+    // Had it been two, the second would be the last.
+    assert_eq!(edited.generation(), 3);
+}
+
+/// `..data` is a link to a directory, which is replaced by renaming another link over it.
+#[test]
+fn a_config_maps_swap_is_seen() {
+    let edited = Edited::start();
+    let directory = edited.gateway.directory.path();
+    let version = |name: &str, routes: &str| {
+        fs::create_dir(directory.join(name)).unwrap();
+        fs::write(
+            directory.join(name).join("routes.yaml"),
+            routes_yaml(routes, ""),
+        )
+        .unwrap();
+    };
+    version("..1", "  A: { pool: people }");
+    symlink("..1", directory.join("..data")).unwrap();
+    fs::remove_file(&edited.file).unwrap();
+    symlink("..data/routes.yaml", &edited.file).unwrap();
+    edited.await_generation(2);
+    for n in 2..5 {
+        version(&format!("..{n}"), &format!("  R{n}: {{ pool: people }}"));
+        symlink(format!("..{n}"), directory.join("..new")).unwrap();
+        fs::rename(directory.join("..new"), directory.join("..data")).unwrap();
+        fs::remove_dir_all(directory.join(format!("..{}", n - 1))).unwrap();
+        edited.await_generation(n + 1);
+    }
+    edited.await_route("R4", true);
+}
+
+#[test]
+fn proto_files_are_followed_through_their_directorys_loss() {
+    let edited = Edited::start();
+    let schemas = edited.gateway.directory.path().join("schemas");
+    let order = |field: &str| format!("syntax = \"proto3\"; message Order {{ {field} }}");
+    edited.write("  ORDER: { schema: Order, pool: people }");
+    fs::create_dir_all(schemas.join("deep/er")).unwrap();
+    fs::write(schemas.join("deep/er/order.proto"), order("int32 n = 1;")).unwrap();
+    edited.await_generation(2);
+    let judge = |payload: &[u8]| {
+        send(&edited.client, &[b"ORDER", payload]);
+        let worker = edited.worker();
+        let frames = loop {
+            worker.set_rcvtimeo(0).unwrap();
+            if worker.recv_multipart(0).is_ok() {
+                return true;
+            }
+            if edited.client.poll(zmq::POLLIN, 1).unwrap() > 0 {
+                break receive(&edited.client);
+            }
+        };
+        let error = String::from_utf8_lossy(&frames[1]);
+        assert!(
+            error.contains("schema_violation"),
+            "{:?}",
+            frames[1].escape_ascii().to_string()
+        );
+        false
+    };
+    assert!(!judge(b"\x0a\x01x"), "n is no string yet");
+    fs::write(schemas.join("deep/er/order.proto"), order("string n = 1;")).unwrap();
+    edited.await_generation(3);
+    // A directory that goes and comes back, as with git checkout.
+    fs::remove_dir_all(&schemas).unwrap();
+    fs::create_dir_all(&schemas).unwrap();
+    fs::write(schemas.join("order.proto"), order("bytes other = 1;")).unwrap();
+    edited.await_generation(4);
+    fs::rename(schemas.join("order.proto"), schemas.join("renamed.proto")).unwrap();
+    edited.await_generation(5);
+    assert!(judge(b"\x0a\x01x"));
+    // One that nobody needs comes and goes, and nothing else does.
+    fs::write(schemas.join("deep.proto"), "syntax = \"proto3\";").unwrap();
+    edited.await_generation(6);
+    fs::remove_file(schemas.join("deep.proto")).unwrap();
+    edited.await_generation(7);
+    // One that a route needs: without it, what was running goes on.
+    fs::remove_file(schemas.join("renamed.proto")).unwrap();
+    let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+    while edited.reloads(Outcome::Invalid) == 0 {
+        assert!(Instant::now() < until, "nobody saw it go");
+        assert_eq!(edited.generation(), 7);
+    }
+    assert!(judge(b"\x0a\x01x"));
+}
+
+#[test]
+fn an_import_path_that_the_edit_adds_is_followed() {
+    let edited = Edited::start();
+    let more = edited.gateway.directory.path().join("more");
+    fs::create_dir(&more).unwrap();
+    let proto = |field: &str| format!("syntax = \"proto3\"; message M {{ {field} }}");
+    fs::write(more.join("m.proto"), proto("int32 a = 1;")).unwrap();
+    let with_root = routes_yaml(
+        "  M: { schema: M, pool: people }",
+        "proto: { import_paths: [more] }\n",
+    );
+    fs::write(&edited.file, with_root).unwrap();
+    edited.await_generation(2);
+    fs::write(more.join("m.proto"), proto("int32 b = 1;")).unwrap();
+    edited.await_generation(3);
+}
+
+#[test]
+fn a_broken_edit_changes_nothing_and_a_mended_one_takes_hold() {
+    let edited = Edited::start();
+    for broken in ["routes: [", "", "frontends: {}\n", "\u{0}\u{1}"] {
+        fs::write(&edited.file, broken).unwrap();
+        let schemas = edited.gateway.directory.path().join("schemas");
+        fs::write(schemas.join("broken.proto"), "message {").unwrap();
+        edited.await_route("OPAQUE", true);
+        assert_eq!(edited.generation(), 1);
+        fs::remove_file(schemas.join("broken.proto")).unwrap();
+    }
+    edited.write("  MENDED: { pool: people }");
+    edited.await_route("MENDED", true);
+    // Had any of the broken ones taken hold, it would be a later one.
+    assert_eq!(edited.generation(), 2);
+}
+
+/// The directory itself: removed and made again, another in its place, and a link to others that is swapped.
+#[test]
+fn the_directory_of_the_files_may_go_and_come_back() {
+    let outer = tempfile::tempdir().unwrap();
+    let inner = tempfile::tempdir_in(outer.path()).unwrap();
+    let directory = inner.path().to_owned();
+    let gateway = Gateway::start_in(inner, &beside_engine("", ""));
+    let edited = Edited::following(gateway, NEVER);
+    let fill = |directory: &Path, route: &str| {
+        fs::create_dir_all(directory.join("schemas")).unwrap();
+        let text = routes_yaml(&format!("  {route}: {{ pool: people }}"), "");
+        fs::write(directory.join("routes.yaml"), text).unwrap();
+    };
+    fs::remove_dir_all(&directory).unwrap();
+    let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+    while edited.reloads(Outcome::Invalid) == 0 {
+        // Half of it removed may be another configuration that is sound.
+        assert!(Instant::now() < until, "nobody saw it go");
+        std::thread::yield_now();
+    }
+    fill(&directory, "AGAIN");
+    edited.await_route("AGAIN", true);
+    // Another in its place.
+    let beside = |name: &str| outer.path().join(name);
+    fill(&beside("other"), "OTHER");
+    fs::rename(&directory, beside("away")).unwrap();
+    fs::rename(beside("other"), &directory).unwrap();
+    edited.await_route("OTHER", true);
+    // A link in its place, and another link in the place of that.
+    for version in ["V1", "V2", "V3"] {
+        fill(&beside(version), version);
+        symlink(version, beside("link")).unwrap();
+        if version == "V1" {
+            fs::rename(&directory, beside("was")).unwrap();
+        }
+        fs::rename(beside("link"), &directory).unwrap();
+        edited.await_route(version, true);
+    }
+    // What is written where the link leads.
+    fill(&beside("V3"), "LAST");
+    edited.await_route("LAST", true);
+}
+
+#[test]
+fn schemas_stay_found_by_a_relative_path() {
+    // `routes.yaml` in the working directory has no parent to speak of.
+    let inputs = gateway::config::Inputs::read(Path::new("routes.yaml"), &[]);
+    assert_eq!(inputs.seen().roots, [PathBuf::from("schemas")]);
+}

@@ -1,0 +1,261 @@
+//! Edits taken up while frames flow.
+
+use std::fs;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use gateway::reload::Outcome;
+use gateway::reply::Reason;
+
+use crate::support::ANN;
+use crate::support::edited::{Edited, beside_engine, routes_yaml};
+use crate::support::gateway::{engine_is, on_this_engine};
+use crate::support::sockets::{
+    PATIENCE_MS, SetOnDrop, answer, connected, echo, receive, rejected, send, texts,
+};
+
+#[test]
+fn pools_and_frontends_come_and_go() {
+    let edited = Edited::start();
+    let directory = edited.gateway.directory.path().to_owned();
+    let ipc = |name: &str| format!("ipc://{}", directory.join(name).display());
+    let (clients, people) = (ipc("more-clients"), ipc("more-people"));
+    let with_more = format!(
+        r#"
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }}, more: {{ bind: "{clients}" }} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0", timeout: 20s }}, more: {{ bind: "{people}" }} }}
+reload: {{ settle: 20ms }}
+routes: {{ OPAQUE: {{ pool: people }}, MORE: {{ pool: more }} }}
+"#
+    );
+    let context = &edited.gateway.context;
+    let client = connected(context, zmq::REQ, &clients);
+    let worker = connected(context, zmq::DEALER, &people);
+    let mut generation = 1;
+    for _ in 0..3 {
+        fs::write(&edited.file, on_this_engine(&with_more)).unwrap();
+        generation += 1;
+        edited.await_generation(generation);
+        send(&client, &["MORE", "x"]);
+        let held = receive(&worker);
+        edited.write("");
+        generation += 1;
+        edited.await_generation(generation);
+        // The removed pool serves what it has, and the removed frontend delivers it.
+        send(&worker, &[&held[0][..], b"REPLY", b"owed"]);
+        assert_eq!(texts(&receive(&client)), ["REPLY", "owed"]);
+        send(&edited.client, &["MORE", "x"]);
+        rejected(&edited.client, &[], Reason::UnknownType);
+    }
+}
+
+#[test]
+fn changed_settings_hold_at_once_and_connections_stay() {
+    let edited = Edited::start();
+    let strict = fs::read_to_string(&edited.file).unwrap();
+    let strict = strict.replace("timeout: 20s", "timeout: 2s, queue: 1");
+    fs::write(&edited.file, strict).unwrap();
+    edited.await_generation(2);
+    send(&edited.client, &["OPAQUE", "1", "x"]);
+    send(&edited.client, &["OPAQUE", "2", "x"]);
+    rejected(&edited.client, &["2"], Reason::QueueFull);
+    rejected(&edited.client, &["1"], Reason::NoWorker);
+}
+
+#[test]
+fn a_request_is_judged_by_the_generation_that_it_came_under() {
+    let edited = Edited::start();
+    let worker = edited.gateway.worker();
+    send(&edited.client, &["OPAQUE", "old", "x"]);
+    let held = receive(&worker);
+    let strict = fs::read_to_string(&edited.file).unwrap();
+    let strict = strict.replace("OPAQUE: { pool", "OPAQUE: { reply: demo.Reply, pool");
+    fs::write(&edited.file, strict).unwrap();
+    edited.await_generation(2);
+    send(&edited.client, &["OPAQUE", "new", "x"]);
+    answer(&worker, b"\xff no Reply");
+    let frames = receive(&edited.client);
+    assert_eq!(texts(&frames[..2]), ["ERROR", "new"]);
+    send(&worker, &[&held[0][..], b"REPLY", b"old", b"\xff no Reply"]);
+    assert_eq!(texts(&receive(&edited.client))[..2], ["REPLY", "old"]);
+}
+
+/// Engine native only: there is nothing that it can't change.
+#[test]
+fn addresses_move_while_connections_serve() {
+    if !engine_is("native") {
+        return;
+    }
+    let edited = Edited::start();
+    let port = |endpoint: &str| endpoint.rsplit_once(':').unwrap().1.to_owned();
+    let (clients, people) = (
+        port(&edited.gateway.endpoint("clients")),
+        port(&edited.gateway.endpoint("people")),
+    );
+    let with = |clients: &str, people: &str| {
+        format!(
+            r#"
+frontends: {{ clients: {{ bind: "{clients}" }} }}
+pools: {{ people: {{ bind: "{people}", timeout: 20s }} }}
+reload: {{ settle: 20ms }}
+routes: {{ OPAQUE: {{ pool: people }} }}
+"#
+        )
+    };
+    let reachable = |endpoint: &str, port: &str| {
+        let endpoint = format!("{endpoint}:{port}");
+        let client = connected(&edited.gateway.context, zmq::DEALER, &endpoint);
+        send(&client, &["nothing", "x"]);
+        rejected(&client, &[], Reason::UnknownType);
+    };
+    // The two change places, and what was a frontend's port is a pool's.
+    let worker = edited.gateway.worker();
+    send(&edited.client, &["OPAQUE", "x"]);
+    let held = receive(&worker);
+    let swapped = with(
+        &format!("tcp://127.0.0.1:{people}"),
+        &format!("tcp://127.0.0.1:{clients}"),
+    );
+    fs::write(&edited.file, on_this_engine(&swapped)).unwrap();
+    edited.await_generation(2);
+    reachable("tcp://127.0.0.1", &people);
+    // Who was connected before stays what it was.
+    send(&worker, &[&held[0][..], b"REPLY", b"y"]);
+    assert_eq!(texts(&receive(&edited.client)), ["REPLY", "y"]);
+    // The same port of another address, which can't be bound before the first is free.
+    let wider = with(
+        &format!("tcp://*:{people}"),
+        &format!("tcp://127.0.0.2:{clients}"),
+    );
+    fs::write(&edited.file, on_this_engine(&wider)).unwrap();
+    edited.await_generation(3);
+    reachable("tcp://127.0.0.3", &people);
+    send(&edited.client, &["OPAQUE", "x"]);
+    answer(&worker, b"z");
+    assert_eq!(texts(&receive(&edited.client)), ["REPLY", "z"]);
+}
+
+/// Engine native only, which binds while it prepares: of two new addresses the second is taken, so the first is
+/// let go of again, everything stays as it was, and it is tried again until the second is free.
+#[test]
+fn a_reload_that_cannot_bind_leaves_nothing_behind_and_is_tried_again() {
+    if !engine_is("native") {
+        return;
+    }
+    // Nobody else binds here.
+    let listen = |port: u16| TcpListener::bind(("127.0.0.9", port));
+    let taken = listen(0).unwrap();
+    let taken_port = taken.local_addr().unwrap().port();
+    let free_port = listen(0).unwrap().local_addr().unwrap().port();
+    let edited = Edited::of(&beside_engine("", ""), Duration::from_millis(50));
+    let text = fs::read_to_string(&edited.file).unwrap();
+    let more = format!(
+        "frontends: {{ first: {{ bind: \"tcp://127.0.0.9:{free_port}\" }}, \
+         second: {{ bind: \"tcp://127.0.0.9:{taken_port}\" }},"
+    );
+    let text = text.replace("frontends: {", &more);
+    fs::write(&edited.file, text.replace("OPAQUE:", "OTHER:")).unwrap();
+    let report = edited.reload();
+    assert_eq!(report.outcome, Outcome::Refused);
+    let said = report.diagnostics.to_string();
+    assert!(
+        said.contains(&format!(
+            "frontend second: can't listen on tcp://127.0.0.9:{taken_port}"
+        )),
+        "{said}"
+    );
+    // Also after it was tried again: often enough for one to have been while this was looked at.
+    for _ in 0..20 {
+        edited.await_route("OPAQUE", true);
+        assert_eq!(edited.generation(), 1);
+    }
+    let patience = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+    // It is bound for a moment each time.
+    while listen(free_port).is_err() {
+        assert!(Instant::now() < patience, "the first is still bound");
+    }
+    drop(taken);
+    edited.await_route("OTHER", true);
+    assert_eq!(edited.generation(), 2);
+    for port in [free_port, taken_port] {
+        let endpoint = format!("tcp://127.0.0.9:{port}");
+        let client = connected(&edited.gateway.context, zmq::DEALER, &endpoint);
+        send(&client, &["nothing", "x"]);
+        rejected(&client, &[], Reason::UnknownType);
+    }
+}
+
+/// Sends requests in batches until `done`, each of which must have its own answer; returns their number.
+fn steady_client(client: &zmq::Socket, done: &AtomicBool) -> u64 {
+    let mut number = 0_u64;
+    while !done.load(Ordering::SeqCst) {
+        let batch = number..number + 50;
+        for n in batch.clone() {
+            send(client, &["OPAQUE", &n.to_string(), "x"]);
+        }
+        for n in batch {
+            assert_eq!(texts(&receive(client)), ["REPLY", &n.to_string(), "x"]);
+        }
+        number += 50;
+    }
+    number
+}
+
+/// Makes edit `n`, every third of which is broken, in place or by renaming.
+fn rewrite(edited: &Edited, n: u64) {
+    let text = match n % 3 {
+        0 => "routes: {".to_owned(),
+        _ => routes_yaml(
+            &format!("  R{n}: {{ schema: demo.Person, pool: people }}"),
+            "",
+        ),
+    };
+    if n.is_multiple_of(2) {
+        fs::write(&edited.file, text).unwrap();
+    } else {
+        let beside = edited.file.with_extension("tmp");
+        fs::write(&beside, text).unwrap();
+        fs::rename(&beside, &edited.file).unwrap();
+    }
+}
+
+/// Clients at full speed through two hundred edits, a third of them broken.
+#[test]
+fn no_answer_is_lost_or_wrong_while_files_are_rewritten() {
+    let edited = Edited::start();
+    let (done, over) = (AtomicBool::new(false), AtomicBool::new(false));
+    let served = std::thread::scope(|scope| {
+        let worker = edited.gateway.worker();
+        let client = edited.gateway.dealer();
+        let (done, over) = (&done, &over);
+        let ends_worker = SetOnDrop(over);
+        let ends_client = SetOnDrop(done);
+        scope.spawn(move || echo(&worker, over));
+        let served = scope.spawn(move || steady_client(&client, done));
+        for n in 0..200 {
+            rewrite(&edited, n);
+            if n % 10 != 4 || n % 3 == 0 {
+                continue;
+            }
+            // The one worker serves it too; a second one would change the order.
+            let patience = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+            loop {
+                send(&edited.client, &[format!("R{n}").as_bytes(), ANN]);
+                if receive(&edited.client)[0] == b"REPLY" {
+                    break;
+                }
+                assert!(Instant::now() < patience, "R{n} never came");
+            }
+        }
+        drop(ends_client);
+        let served = served.join().unwrap();
+        drop(ends_worker);
+        served
+    });
+    assert!(served > 1_000, "{served}");
+    let Edited { gateway, .. } = edited;
+    let ledger = gateway.end();
+    assert!(ledger.answered >= served);
+    assert_eq!(ledger.client_gone + ledger.client_slow, 0);
+}

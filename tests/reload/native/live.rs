@@ -1,0 +1,413 @@
+//! The table of docs/operating.md, "What takes hold live", row by row on engine native: each key is edited on a
+//! running gateway and seen to hold from the very next message on.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use gateway::reload::Outcome;
+use gateway::reply::Reason;
+
+use crate::support::edited::Edited;
+use crate::support::gateway::{Gateway, NEVER, engine_is};
+use crate::support::sockets::{Frames, PATIENCE_MS, answer, receive, rejected, send, texts};
+use crate::support::zmtp::{Raw, Said};
+
+const ROUTES: &str = r#"
+frontends:
+  clients: { bind: "tcp://127.0.0.1:0", errors: msgpack }
+  more: { bind: "tcp://127.0.0.1:0" }
+pools:
+  people: { bind: "tcp://127.0.0.1:0", workers: auto, identity: token, balance: least_busy, per_worker: 10, queue: 100, queue_bytes: 1MiB, timeout: 60s, heartbeat: off }
+  others: { bind: "tcp://127.0.0.1:0" }
+limits: { message: 1MiB, frames: 16, depth: 100, clients: 100, client_requests: 100, client_bytes: 1MiB, rules: 1MiB }
+shutdown: { grace: 1h }
+reload: { settle: 20ms, watch: true }
+routes:
+  OPAQUE: { pool: people }
+  NEST: { schema: live.Nest, pool: people }
+  RULED: { schema: live.Ruled, pool: people }
+"#;
+
+const PROTO: &str = r#"syntax = "proto3"; package live; import "buf/validate/validate.proto";
+message Nest { Nest below = 1; }
+message Ruled { string name = 1 [(buf.validate.field).string.min_len = 1]; }
+"#;
+
+/// As upstream has it.
+const VALIDATE: &str = "vendor/prost-protovalidate-types/proto/buf/validate/validate.proto";
+
+/// None with an engine that the table says something else of.
+fn start() -> Option<Edited> {
+    if !engine_is("native") {
+        return None;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let schemas = directory.path().join("schemas");
+    fs::create_dir_all(schemas.join("buf/validate")).unwrap();
+    fs::copy(VALIDATE, schemas.join("buf/validate/validate.proto")).unwrap();
+    fs::write(schemas.join("live.proto"), PROTO).unwrap();
+    Some(Edited::following(
+        Gateway::start_in(directory, ROUTES),
+        NEVER,
+    ))
+}
+
+/// Makes this edit and has it taken up.
+#[track_caller]
+fn edit(edited: &Edited, from: &str, to: &str) {
+    let text = fs::read_to_string(&edited.file).unwrap();
+    assert!(text.contains(from), "no {from:?}");
+    fs::write(&edited.file, text.replacen(from, to, 1)).unwrap();
+    let report = edited.reload();
+    // An event may have been faster.
+    assert!(report.outcome.is_good(), "{from:?}: {}", report.diagnostics);
+}
+
+/// What becomes at once of a message of this type, headers and payload: a reason, or nothing yet.
+fn fate_of(client: &zmq::Socket, kind: &str, headers: usize, payload: &[u8]) -> &'static str {
+    let mut frames = vec![kind.as_bytes(), b"probe"];
+    frames.resize(2 + headers, b"header");
+    frames.push(payload);
+    send(client, &frames);
+    // Whatever is said of the first is said before this.
+    send(client, &["no such route", "mark", ""]);
+    let said = receive(client);
+    if said[1] == b"mark" {
+        return "";
+    }
+    assert_eq!(receive(client)[1], b"mark");
+    let text = String::from_utf8_lossy(&said[said.len() - 1]).into_owned();
+    let mut labels = Reason::ALL.iter().map(|reason| reason.label());
+    labels.find(|label| text.contains(label)).expect("a reason")
+}
+
+type Observe = fn(&Edited) -> &'static str;
+
+/// Key, what it was, what it becomes, what is then refused and was not before, and why.
+const REFUSING: &[(&str, &str, &str, Observe, Reason)] = &[
+    ("queue", "queue: 100", "queue: 1", opaque, Reason::QueueFull),
+    (
+        "queue_bytes",
+        "queue_bytes: 1MiB",
+        "queue_bytes: 1KiB",
+        opaque,
+        Reason::QueueFull,
+    ),
+    (
+        "limits.message",
+        "message: 1MiB",
+        "message: 1KiB",
+        opaque,
+        Reason::TooLarge,
+    ),
+    (
+        "limits.frames",
+        "frames: 16",
+        "frames: 4",
+        opaque,
+        Reason::Malformed,
+    ),
+    (
+        "limits.depth",
+        "depth: 100",
+        "depth: 1",
+        nested,
+        Reason::SchemaViolation,
+    ),
+    (
+        "limits.rules",
+        "rules: 1MiB",
+        "rules: 1KiB",
+        ruled,
+        Reason::SchemaViolation,
+    ),
+    (
+        "limits.clients",
+        "clients: 100",
+        "clients: 1",
+        another,
+        Reason::ClientLimit,
+    ),
+    (
+        "limits.client_requests",
+        "client_requests: 100",
+        "client_requests: 1",
+        opaque,
+        Reason::ClientLimit,
+    ),
+    (
+        "limits.client_bytes",
+        "client_bytes: 1MiB",
+        "client_bytes: 1KiB",
+        opaque,
+        Reason::ClientLimit,
+    ),
+    (
+        "timeout",
+        "timeout: 60s",
+        "timeout: 1ms",
+        late,
+        Reason::NoWorker,
+    ),
+    (
+        "routes",
+        "  OPAQUE: {",
+        "  CLEAR: {",
+        opaque,
+        Reason::UnknownType,
+    ),
+    (
+        "schema",
+        "OPAQUE: {",
+        "OPAQUE: { schema: live.Nest,",
+        opaque,
+        Reason::SchemaViolation,
+    ),
+    (
+        "route.frontends",
+        "OPAQUE: {",
+        "OPAQUE: { frontends: [more],",
+        opaque,
+        Reason::NotAllowed,
+    ),
+];
+
+fn opaque(edited: &Edited) -> &'static str {
+    fate_of(&edited.client, "OPAQUE", 4, &[0xff; 2_000])
+}
+
+fn nested(edited: &Edited) -> &'static str {
+    fate_of(&edited.client, "NEST", 1, b"\x0a\x02\x0a\x00")
+}
+
+fn ruled(edited: &Edited) -> &'static str {
+    let name = [&b"\x0a\xd0\x0f"[..], &[b'x'; 2_000]].concat();
+    fate_of(&edited.client, "RULED", 1, &name)
+}
+
+/// One that comes now.
+fn another(edited: &Edited) -> &'static str {
+    fate_of(&edited.gateway.dealer(), "OPAQUE", 1, b"x")
+}
+
+/// One whose time may be up soon.
+fn late(edited: &Edited) -> &'static str {
+    let text = fs::read_to_string(&edited.file).unwrap();
+    send(&edited.client, &["OPAQUE", "probe", "x"]);
+    if text.contains("60s") {
+        return "";
+    }
+    rejected(&edited.client, &["probe"], Reason::NoWorker);
+    Reason::NoWorker.label()
+}
+
+#[test]
+fn what_an_edit_refuses_is_refused_from_then_on() {
+    for (key, from, to, observe, reason) in REFUSING {
+        let Some(edited) = start() else { return };
+        assert_eq!(observe(&edited), "", "{key} before");
+        edit(&edited, from, to);
+        assert_eq!(observe(&edited), reason.label(), "{key}");
+        edit(&edited, to, from);
+        assert_eq!(observe(&edited), "", "{key} taken back");
+    }
+}
+
+#[test]
+fn errors_are_written_as_the_edit_says() {
+    let Some(edited) = start() else { return };
+    edit(&edited, "errors: msgpack", "errors: json");
+    send(&edited.client, &["no such route", ""]);
+    let said = receive(&edited.client);
+    let json: serde_json::Value = serde_json::from_slice(&said[1]).unwrap();
+    assert_eq!(json["reason"], Reason::UnknownType.label());
+}
+
+#[test]
+fn workers_see_the_identity_that_the_edit_says() {
+    let Some(edited) = start() else { return };
+    let client = edited.gateway.named_dealer(b"me");
+    let ask = || {
+        send(&client, &["OPAQUE", "x"]);
+        let request = answer(edited.worker(), b"y");
+        assert_eq!(receive(&client)[0], b"REPLY");
+        request[0].clone()
+    };
+    assert_ne!(ask(), b"me");
+    edit(&edited, "identity: token", "identity: client");
+    assert_eq!(ask(), b"me");
+}
+
+#[test]
+fn per_worker_holds_for_the_workers_that_are_there() {
+    let Some(edited) = start() else { return };
+    send(&edited.client, &["OPAQUE", "probe", "x"]);
+    receive(edited.worker());
+    edit(&edited, "queue: 100", "queue: 0");
+    assert_eq!(opaque(&edited), "", "the worker has room");
+    receive(edited.worker());
+    edit(&edited, "per_worker: 10", "per_worker: 2");
+    assert_eq!(opaque(&edited), Reason::QueueFull.label());
+    edit(&edited, "per_worker: 2", "per_worker: 3");
+    assert_eq!(opaque(&edited), "");
+    receive(edited.worker());
+}
+
+#[test]
+fn balance_holds_for_the_next_request() {
+    let Some(edited) = start() else { return };
+    let (one, other) = (edited.gateway.worker(), edited.gateway.worker());
+    // Whichever has the request.
+    let taker = || {
+        let mut items = [
+            one.as_poll_item(zmq::POLLIN),
+            other.as_poll_item(zmq::POLLIN),
+        ];
+        assert!(zmq::poll(&mut items, i64::from(PATIENCE_MS)).unwrap() > 0);
+        if items[0].is_readable() { &one } else { &other }
+    };
+    let ask = || send(&edited.client, &["OPAQUE", "x"]);
+    let reply = |worker: &zmq::Socket, request: &Frames| {
+        send(worker, &[&request[0][..], b"REPLY", b"y"]);
+        assert_eq!(receive(&edited.client)[0], b"REPLY");
+    };
+    // Until both have come: they hold one each.
+    let (busy, held, free, second) = loop {
+        ask();
+        let first = taker();
+        let held = receive(first);
+        ask();
+        let then = taker();
+        let second = receive(then);
+        if !std::ptr::eq(first, then) {
+            break (first, held, then, second);
+        }
+        reply(first, &held);
+        reply(first, &second);
+    };
+    reply(free, &second);
+    ask();
+    assert!(std::ptr::eq(taker(), free), "the one that holds nothing");
+    let request = receive(free);
+    edit(&edited, "least_busy", "round_robin");
+    reply(free, &request);
+    ask();
+    assert!(std::ptr::eq(taker(), busy), "the one that waited longest");
+    let request = receive(busy);
+    reply(busy, &request);
+    reply(busy, &held);
+}
+
+#[test]
+fn workers_of_the_wrong_kind_get_nothing_more() {
+    for kind in ["rep", "dealer"] {
+        let Some(edited) = start() else { return };
+        let (dealer, rep) = (
+            edited.gateway.worker(),
+            edited.gateway.peer(zmq::REP, "people"),
+        );
+        let served_by = || {
+            send(&edited.client, &["OPAQUE", "x"]);
+            let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+            while edited.client.poll(zmq::POLLIN, 1).unwrap() == 0 {
+                assert!(Instant::now() < until, "nobody answers");
+                if let Ok(request) = dealer.recv_multipart(zmq::DONTWAIT) {
+                    send(&dealer, &[&request[0][..], b"REPLY", b"dealer"]);
+                }
+                if rep.recv_multipart(zmq::DONTWAIT).is_ok() {
+                    send(&rep, &["REPLY", "rep"]);
+                }
+            }
+            texts(&receive(&edited.client))[1].clone()
+        };
+        // Until both have come.
+        let first = served_by();
+        let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
+        while served_by() == first {
+            assert!(Instant::now() < until, "the other never came");
+        }
+        edit(&edited, "workers: auto", &format!("workers: {kind}"));
+        for _ in 0..10 {
+            assert_eq!(served_by(), kind);
+        }
+    }
+}
+
+/// A connection that was there before.
+#[test]
+fn a_heartbeat_is_heard_on_connections_that_are_there() {
+    let Some(edited) = start() else { return };
+    let mut worker = Raw::peer(&edited.gateway.endpoint("people"), "DEALER");
+    edit(&edited, "heartbeat: off", "heartbeat: 50ms");
+    let said = worker.hear();
+    assert!(
+        matches!(&said, Said::Command(body) if body.starts_with(b"\x04PING")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_removed_frontend_says_so_and_delivers_what_it_owes() {
+    let Some(edited) = start() else { return };
+    let client = edited.gateway.peer(zmq::DEALER, "more");
+    send(&client, &["OPAQUE", "owed", "x"]);
+    let held = receive(edited.worker());
+    edit(&edited, "  more: {", "  less: {");
+    send(&client, &["OPAQUE", "new", "x"]);
+    rejected(&client, &["new"], Reason::ShuttingDown);
+    send(edited.worker(), &[&held[0][..], b"REPLY", b"owed", b"y"]);
+    assert_eq!(texts(&receive(&client)), ["REPLY", "owed", "y"]);
+}
+
+#[test]
+fn grace_is_what_the_edit_says() {
+    let Some(edited) = start() else { return };
+    send(&edited.client, &["OPAQUE", "held", "x"]);
+    receive(edited.worker());
+    edit(&edited, "grace: 1h", "grace: 10ms");
+    edited.gateway.control().drain();
+    rejected(&edited.client, &["held"], Reason::ShuttingDown);
+    let Edited { gateway, .. } = edited;
+    gateway.end();
+}
+
+#[test]
+fn without_watch_an_edit_waits_until_somebody_asks() {
+    let Some(edited) = start() else { return };
+    edit(&edited, "watch: true", "watch: false");
+    let before = edited.generation();
+    let more = fs::read_to_string(&edited.file).unwrap();
+    fs::write(
+        &edited.file,
+        more.replace("  NEST:", "  MORE: { pool: people }\n  NEST:"),
+    )
+    .unwrap();
+    // More than it takes a follower to settle and load.
+    for _ in 0..1_000 {
+        assert_eq!(edited.generation(), before);
+    }
+    assert_eq!(edited.reload().outcome, Outcome::Applied);
+    assert_eq!(edited.generation(), before + 1);
+    // And on again.
+    edit(&edited, "watch: false", "watch: true");
+    let more = fs::read_to_string(&edited.file).unwrap();
+    fs::write(&edited.file, more.replace("  MORE:", "  STILL:")).unwrap();
+    edited.await_generation(before + 3);
+}
+
+#[test]
+fn another_engine_takes_a_restart() {
+    let Some(edited) = start() else { return };
+    let text = fs::read_to_string(&edited.file).unwrap();
+    let text = text.replace("engine: native", "engine: libzmq");
+    fs::write(&edited.file, text.replace("OPAQUE:", "OTHER:")).unwrap();
+    let report = edited.reload();
+    assert_eq!(report.outcome, Outcome::Refused);
+    let said = report.diagnostics.to_string();
+    assert!(
+        said.contains("the engine can't change while the gateway runs: restart it"),
+        "{said}"
+    );
+    edited.await_route("OPAQUE", true);
+    assert_eq!(edited.generation(), 1);
+}

@@ -1,0 +1,50 @@
+//! What the test programs share. Each of them includes the whole, and uses a part.
+//!
+//! - `attack`: Hostile peers beside honest ones, against the binary.
+//! - `edited`: A gateway in this process whose files are edited.
+//! - `gateway`: A gateway in this process.
+//! - `process`: The gateway's binary as a process, and its answers over HTTP.
+//! - `random`: A seeded generator and mutations.
+//! - `sockets`: Sockets of libzmq, and the messages that go through them.
+//! - `turns`: Turns of tests that must not run side by side.
+//! - `zmtp`: A ZMTP peer by hand.
+#![allow(dead_code)] // No program uses all of it.
+
+pub mod attack;
+pub mod edited;
+pub mod gateway;
+pub mod process;
+pub mod random;
+pub mod sockets;
+pub mod turns;
+pub mod zmtp;
+
+use std::fs;
+use std::time::Duration;
+
+/// Time that anything may take before a test fails. No test waits that long when all is well.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// The .proto file beside every routes.yaml that does not bring its own.
+pub const PERSON: &str = r#"
+    syntax = "proto3";
+    package demo;
+    message Person { int32 id = 1; string name = 2; string email = 3; }
+    message Reply { string text = 1; }
+"#;
+
+/// A `demo.Person` with id 1 and name `Ann`, in protobuf.
+pub const ANN: &[u8] = b"\x08\x01\x12\x03Ann";
+
+/// Returns a line of /proc/ID/status, in KiB; `process` is an id or `self`.
+pub fn memory_kib(process: &str, name: &str) -> usize {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Returns the number of open descriptors, and the resident memory in KiB, of a process or of `self`.
+pub fn footprint(process: &str) -> (usize, usize) {
+    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).unwrap().count();
+    (descriptors, memory_kib(process, "VmRSS:"))
+}

@@ -1,0 +1,130 @@
+//! Sockets of libzmq that never wait for ever, and the messages that go through them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gateway::reply::Reason;
+use serde::Deserialize;
+
+/// Milliseconds that a message may take before a test fails. No test waits that long when all is well.
+pub const PATIENCE_MS: i32 = 20_000;
+
+/// Returns a socket that gives up sending and receiving in time, and is closed without waiting.
+pub fn socket(context: &zmq::Context, kind: zmq::SocketType) -> zmq::Socket {
+    let socket = context.socket(kind).unwrap();
+    socket.set_rcvtimeo(PATIENCE_MS).unwrap();
+    socket.set_sndtimeo(PATIENCE_MS).unwrap();
+    socket.set_linger(0).unwrap();
+    socket
+}
+
+/// Returns such a socket, connected.
+pub fn connected(context: &zmq::Context, kind: zmq::SocketType, endpoint: &str) -> zmq::Socket {
+    let socket = socket(context, kind);
+    socket.connect(endpoint).unwrap();
+    socket
+}
+
+/// Returns a connected DEALER with an identity.
+pub fn named(context: &zmq::Context, identity: &[u8], endpoint: &str) -> zmq::Socket {
+    let socket = socket(context, zmq::DEALER);
+    socket.set_identity(identity).unwrap();
+    socket.connect(endpoint).unwrap();
+    socket
+}
+
+pub type Frames = Vec<Vec<u8>>;
+
+pub fn send<F: AsRef<[u8]>>(socket: &zmq::Socket, frames: &[F]) {
+    socket
+        .send_multipart(frames.iter().map(AsRef::as_ref), 0)
+        .unwrap();
+}
+
+#[track_caller]
+pub fn receive(socket: &zmq::Socket) -> Frames {
+    socket.recv_multipart(0).expect("a message in time")
+}
+
+/// What a message holds, where it is text.
+pub fn texts(frames: &[Vec<u8>]) -> Vec<String> {
+    let text = |frame: &Vec<u8>| String::from_utf8_lossy(frame).into_owned();
+    frames.iter().map(text).collect()
+}
+
+/// A worker's turn: takes a request, answers `REPLY` with the headers and `payload`.
+#[track_caller]
+pub fn answer(worker: &zmq::Socket, payload: &[u8]) -> Frames {
+    let request = receive(worker);
+    let mut reply = vec![request[0].clone(), b"REPLY".to_vec()];
+    reply.extend_from_slice(&request[2..request.len() - 1]);
+    reply.push(payload.to_vec());
+    send(worker, &reply);
+    request
+}
+
+/// The gateway's own answer, from its msgpack or JSON payload.
+#[derive(Debug, Deserialize)]
+pub struct Error {
+    pub code: i32,
+    pub message: String,
+    pub reason: String,
+    #[serde(default)]
+    pub field: String,
+    pub offset: Option<u64>,
+    pub generation: u64,
+}
+
+/// Takes an ERROR with these headers, whose payload is msgpack.
+#[track_caller]
+pub fn rejection(socket: &zmq::Socket, headers: &[&str]) -> Error {
+    let frames = receive(socket);
+    let (kind, rest) = frames.split_first().unwrap();
+    let (payload, found) = rest.split_last().unwrap();
+    assert_eq!(kind, b"ERROR", "{:?}", texts(&frames));
+    assert_eq!(texts(found), headers);
+    rmp_serde::from_slice(payload).unwrap()
+}
+
+/// The same for a reason's label; its message for a closer look.
+#[track_caller]
+pub fn rejected(socket: &zmq::Socket, headers: &[&str], reason: Reason) -> Error {
+    let error = rejection(socket, headers);
+    assert_eq!(error.reason, reason.label(), "{error:?}");
+    assert_eq!(error.code, reason.code());
+    assert!(error.generation > 0);
+    error
+}
+
+/// Returns the reason of the gateway's own answer, in msgpack, or the type of another answer.
+#[track_caller]
+pub fn reason_or_type(frames: &[Vec<u8>]) -> String {
+    #[derive(Deserialize)]
+    struct Rejection {
+        reason: String,
+    }
+    if frames[0] != b"ERROR" {
+        return String::from_utf8_lossy(&frames[0]).into_owned();
+    }
+    let rejection: Rejection = rmp_serde::from_slice(frames.last().unwrap()).unwrap();
+    rejection.reason
+}
+
+/// Answers each request with its own headers and payload, until `done`.
+pub fn echo(worker: &zmq::Socket, done: &AtomicBool) {
+    worker.set_rcvtimeo(50).unwrap();
+    while !done.load(Ordering::SeqCst) {
+        if let Ok(mut frames) = worker.recv_multipart(0) {
+            frames[1] = b"REPLY".to_vec();
+            worker.send_multipart(frames, 0).unwrap();
+        }
+    }
+}
+
+/// Sets a flag when it is dropped, also by a test that fails, so that no other thread of the test runs on.
+pub struct SetOnDrop<'a>(pub &'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,401 @@
+//! The connect side: peers that listen, which may come late, go, come back, and stand anywhere; and
+//! addresses of every kind, to listen on too.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+
+use gateway::reply::Reason;
+
+use crate::support::PATIENCE;
+use crate::support::gateway::{Gateway, engine_is, on_this_engine};
+use crate::support::process::Process;
+use crate::support::sockets::{answer, receive, rejected, send, socket, texts};
+use crate::support::zmtp::{command, greeting, ready};
+
+/// A gateway with one frontend and one pool, by these settings.
+fn between(clients: &str, people: &str) -> Gateway {
+    Gateway::start(&routes(clients, people))
+}
+
+fn routes(clients: &str, people: &str) -> String {
+    format!(
+        r#"
+frontends: {{ clients: {{ {clients} }} }}
+pools: {{ people: {{ {people} }} }}
+routes: {{ OPAQUE: {{ pool: people }} }}
+"#
+    )
+}
+
+const ANYWHERE: &str = r#"bind: "tcp://127.0.0.1:0""#;
+
+/// A socket that listens, and where.
+fn listening(
+    context: &zmq::Context,
+    kind: zmq::SocketType,
+    endpoint: &str,
+) -> (zmq::Socket, String) {
+    let socket = socket(context, kind);
+    socket.set_ipv6(endpoint.contains('[')).unwrap();
+    socket.bind(endpoint).unwrap();
+    let at = socket.get_last_endpoint().unwrap().unwrap();
+    (socket, at)
+}
+
+/// A port of this address that nobody listens on, until somebody is asked to.
+fn free(host: &str) -> u16 {
+    let listener = TcpListener::bind((host, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[track_caller]
+fn serves(client: &zmq::Socket, worker: &zmq::Socket) {
+    send(client, &["OPAQUE", "h", "x"]);
+    answer(worker, b"y");
+    assert_eq!(texts(&receive(client)), ["REPLY", "h", "y"]);
+}
+
+/// Whether this machine has ::1, which some containers don't.
+fn has_ipv6() -> bool {
+    let there = TcpListener::bind("[::1]:0").is_ok();
+    if !there {
+        eprintln!("not tested: this machine has no ::1");
+    }
+    there
+}
+
+#[test]
+fn a_worker_that_comes_later_is_found() {
+    let port = free("127.0.0.1");
+    let gateway = between(ANYWHERE, &format!(r#"connect: "tcp://127.0.0.1:{port}""#));
+    let client = gateway.dealer();
+    // It waits in the queue: the gateway has come so far, and nobody listens yet.
+    send(&client, &["OPAQUE", "h", "x"]);
+    send(&client, &["NOBODY", "x"]);
+    rejected(&client, &[], Reason::UnknownType);
+    let (worker, _) = listening(
+        &gateway.context,
+        zmq::DEALER,
+        &format!("tcp://127.0.0.1:{port}"),
+    );
+    answer(&worker, b"y");
+    assert_eq!(texts(&receive(&client)), ["REPLY", "h", "y"]);
+}
+
+#[test]
+fn a_worker_that_restarts_is_found_again() {
+    let context = zmq::Context::new();
+    for (kind, workers) in [(zmq::DEALER, "dealer"), (zmq::REP, "rep")] {
+        let (worker, at) = listening(&context, kind, "tcp://127.0.0.1:*");
+        let gateway = between(ANYWHERE, &format!(r#"connect: "{at}", workers: {workers}"#));
+        let client = gateway.dealer();
+        let mut worker = Some(worker);
+        for _ in 0..3 {
+            let there = match worker.take() {
+                Some(there) => there,
+                // The system may need a moment to let go of the port.
+                None => loop {
+                    let socket = socket(&context, kind);
+                    if socket.bind(&at).is_ok() {
+                        break socket;
+                    }
+                },
+            };
+            send(&client, &["OPAQUE", "x"]);
+            let mut request = receive(&there);
+            let kind_at = request.len() - 2;
+            request[kind_at] = b"REPLY".to_vec();
+            send(&there, &request);
+            assert_eq!(texts(&receive(&client)), ["REPLY", "x"]);
+            send(&client, &["OPAQUE", "held", "x"]);
+            receive(&there);
+            drop(there);
+            rejected(&client, &["held"], Reason::WorkerLost);
+        }
+    }
+}
+
+#[test]
+fn workers_are_connected_to_and_come_to_the_same_pool() {
+    let context = zmq::Context::new();
+    let (called, at) = listening(&context, zmq::DEALER, "tcp://127.0.0.1:*");
+    let gateway = between(
+        ANYWHERE,
+        &format!(r#"{ANYWHERE}, connect: "{at}", per_worker: 1"#),
+    );
+    let client = gateway.dealer();
+    serves(&client, &called);
+    let came = gateway.worker();
+    if !engine_is("native") {
+        return;
+    }
+    // Each holds one at most, so each gets one.
+    for n in ["1", "2"] {
+        send(&client, &["OPAQUE", n, "x"]);
+    }
+    let held = [&called, &came].map(|worker| (worker, receive(worker)));
+    for (worker, request) in &held {
+        send(worker, &[&request[0][..], b"REPLY", &request[2], b"y"]);
+        let got = texts(&receive(&client));
+        assert_eq!(got, ["REPLY", &texts(request)[2], "y"]);
+    }
+}
+
+#[test]
+fn clients_that_listen_are_served() {
+    let context = zmq::Context::new();
+    let (dealer, first) = listening(&context, zmq::DEALER, "tcp://127.0.0.1:*");
+    let (req, second) = listening(&context, zmq::REQ, "tcp://127.0.0.1:*");
+    let gateway = between(&format!(r#"connect: ["{first}", "{second}"]"#), ANYWHERE);
+    let worker = gateway.worker();
+    for client in [&dealer, &req, &dealer, &req] {
+        serves(client, &worker);
+        send(client, &["NOBODY", "x"]);
+        rejected(client, &[], Reason::UnknownType);
+    }
+}
+
+/// `localhost` may be ::1 first: a name is more than its first address.
+#[test]
+fn workers_are_connected_to_by_name() {
+    let context = zmq::Context::new();
+    let (worker, at) = listening(&context, zmq::DEALER, "tcp://127.0.0.1:*");
+    let at = at.replace("127.0.0.1", "localhost");
+    let gateway = between(ANYWHERE, &format!(r#"connect: "{at}""#));
+    serves(&gateway.dealer(), &worker);
+    let found = ("localhost", 1).to_socket_addrs().unwrap();
+    if engine_is("native") && found.into_iter().any(|at| at.is_ipv6()) && has_ipv6() {
+        let (worker, at) = listening(&context, zmq::DEALER, "tcp://[::1]:*");
+        let at = at.replace("[::1]", "localhost");
+        let gateway = between(ANYWHERE, &format!(r#"connect: "{at}""#));
+        serves(&gateway.dealer(), &worker);
+    }
+}
+
+#[test]
+fn a_name_that_stands_for_nothing_holds_nobody_up() {
+    let context = zmq::Context::new();
+    let (worker, at) = listening(&context, zmq::DEALER, "tcp://127.0.0.1:*");
+    let gateway = between(
+        ANYWHERE,
+        &format!(r#"connect: ["tcp://nobody.invalid:7", "{at}", "tcp://also.invalid:7"]"#),
+    );
+    serves(&gateway.dealer(), &worker);
+}
+
+#[test]
+fn ipv6_carries_both_sides_both_ways() {
+    if !has_ipv6() {
+        return;
+    }
+    let context = zmq::Context::new();
+    let (worker, at) = listening(&context, zmq::DEALER, "tcp://[::1]:*");
+    let six = r#"bind: "tcp://[::1]:0""#;
+    let gateway = between(six, &format!(r#"{six}, connect: "{at}""#));
+    let client = socket(&context, zmq::DEALER);
+    client.set_ipv6(true).unwrap();
+    client.connect(&gateway.endpoint("clients")).unwrap();
+    serves(&client, &worker);
+    let gateway = between(six, six);
+    let endpoint = gateway.endpoint("people");
+    assert!(
+        endpoint.starts_with("tcp://[::1]:") && !endpoint.ends_with(":0"),
+        "{endpoint}"
+    );
+    let [client, worker] = ["clients", "people"].map(|name| {
+        let socket = socket(&context, zmq::DEALER);
+        socket.set_ipv6(true).unwrap();
+        socket.connect(&gateway.endpoint(name)).unwrap();
+        socket
+    });
+    serves(&client, &worker);
+}
+
+#[test]
+fn ipc_workers_are_connected_to_by_path_and_by_abstract_name() {
+    let context = zmq::Context::new();
+    let directory = tempfile::tempdir().unwrap();
+    let mut endpoints = vec![format!("ipc://{}/worker", directory.path().display())];
+    if cfg!(target_os = "linux") {
+        endpoints.push(format!("ipc://@gateway connects {}", std::process::id()));
+    }
+    for endpoint in endpoints {
+        // It comes later, and goes and comes again.
+        let gateway = between(ANYWHERE, &format!(r#"connect: "{endpoint}""#));
+        let client = gateway.dealer();
+        for _ in 0..2 {
+            let (worker, _) = listening(&context, zmq::DEALER, &endpoint);
+            serves(&client, &worker);
+            send(&client, &["OPAQUE", "held", "x"]);
+            receive(&worker);
+            drop(worker);
+            rejected(&client, &["held"], Reason::WorkerLost);
+        }
+    }
+}
+
+/// Engine native only: libzmq takes the path away from whoever listens there.
+#[test]
+fn an_ipc_path_is_taken_from_the_dead_and_from_nobody_else() {
+    if !engine_is("native") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("clients");
+    let bind = format!(r#"bind: "ipc://{}""#, path.display());
+    // What a process that was killed leaves: a socket that nobody listens on.
+    drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    let gateway = between(&bind, ANYWHERE);
+    let client = gateway.dealer();
+    // One for both requests: another that has just gone might be handed the second.
+    let worker = gateway.worker();
+    serves(&client, &worker);
+    let file = directory.path().join("routes.yaml");
+    std::fs::create_dir(directory.path().join("schemas")).unwrap();
+    std::fs::write(&file, on_this_engine(&routes(&bind, ANYWHERE))).unwrap();
+    let second = || {
+        let loaded = gateway::config::load(&file).unwrap_or_else(|found| panic!("{found}"));
+        let started = gateway::engine::start(std::sync::Arc::new(loaded.snapshot));
+        started.err().expect("it is taken").to_string()
+    };
+    let taken = second();
+    assert!(
+        taken.contains("frontend clients: can't listen on ipc://") && taken.contains("in use"),
+        "{taken}"
+    );
+    serves(&gateway.dealer(), &worker);
+    gateway.end();
+    assert!(!path.exists(), "it goes with its gateway");
+    std::fs::write(&path, "precious").unwrap();
+    second();
+    assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+}
+
+/// Engine native only. As JeroMQ 0.3 does, which speaks ZMTP 2.0 and can't read a greeting of 3.1.
+#[test]
+fn a_peer_that_hangs_up_in_its_greeting_is_told_of_in_the_log() {
+    if !engine_is("native") {
+        return;
+    }
+    let mut process = Process::start(&on_this_engine(&routes(ANYWHERE, ANYWHERE)));
+    let endpoint = process.endpoint("frontend clients");
+    let at = endpoint.strip_prefix("tcp://").unwrap();
+    // A look at the port, as health checks take, is no peer.
+    drop(TcpStream::connect(at).unwrap());
+    let mut peer = TcpStream::connect(at).unwrap();
+    peer.write_all(b"\xff\0\0\0\0\0\0\0\x01\x7f").unwrap();
+    let from = format!("tcp://{}", peer.local_addr().unwrap());
+    peer.shutdown(std::net::Shutdown::Write).unwrap();
+    let line = process.await_line("frontend clients: a connection is refused");
+    assert_eq!(line["peer"], from);
+    let said = line["message"].as_str().unwrap();
+    assert!(said.contains("in the middle of its greeting"), "{said}");
+    assert_eq!(line["left_out"], 0);
+}
+
+/// Engine native only. Each time it is served, and so called again soon.
+#[test]
+fn a_peer_that_comes_and_goes_does_not_fill_the_log() {
+    if !engine_is("native") {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let people = format!(r#"connect: "tcp://{at}""#);
+    let mut process = Process::start(&on_this_engine(&routes(ANYWHERE, &people)));
+    let began = std::time::Instant::now();
+    let hello = [&greeting(1)[..], &command(&ready("DEALER", &[]))].concat();
+    for n in 0..30 {
+        let (mut stream, _) = listener.accept().unwrap();
+        // Now and then it goes at once.
+        if n % 3 > 0 {
+            stream.write_all(&hello).unwrap();
+            // Its greeting and its READY: it is served.
+            stream.read_exact(&mut [0; 64 + 2 + 6]).unwrap();
+        }
+    }
+    let seconds = began.elapsed().as_secs() as usize + 1;
+    let mut said = std::collections::BTreeMap::<String, usize>::new();
+    while let Some(line) = process.next_line(std::time::Duration::from_millis(300)) {
+        let message = line["message"].as_str().unwrap_or_default().to_owned();
+        *said.entry(message).or_default() += 1;
+    }
+    println!("within {seconds} s: {said:?}");
+    for message in [
+        "connected",
+        "can't connect; trying again",
+        "the connection ended; calling again",
+    ] {
+        assert!(
+            said.get(message).is_none_or(|count| *count <= seconds + 1),
+            "{said:?}"
+        );
+    }
+    assert!(said.contains_key("connected"));
+}
+
+/// Bytes of peers that make no sense at an address: the frontend or pool, what they say, and the hint in the log.
+fn misfits() -> [(&'static str, Vec<u8>, &'static str); 8] {
+    let mut curve = greeting(1);
+    curve[12..17].copy_from_slice(b"CURVE");
+    let peer = |kind: &str| [&greeting(1)[..], &command(&ready(kind, &[]))].concat();
+    let http = b"GET / HTTP/1.1\r\n\r\n".to_vec();
+    let tls = b"\x16\x03\x01\x02\0".to_vec();
+    let zmtp_2 = b"\xff\0\0\0\0\0\0\0\x01\x7f\x01".to_vec();
+    let (clients, people) = ("frontend clients", "pool people");
+    [
+        (clients, http, "it speaks HTTP"),
+        (clients, tls, "it speaks TLS"),
+        (
+            people,
+            b"\x01\0".to_vec(),
+            "it speaks ZMTP 1.0; the gateway speaks ZMTP 3.0",
+        ),
+        (people, zmtp_2, "it speaks ZMTP 2.0"),
+        (clients, curve.to_vec(), "security mechanism CURVE"),
+        (
+            clients,
+            peer("SUB"),
+            "a SUB socket at a frontend: clients are DEALER or REQ",
+        ),
+        (
+            people,
+            peer("PUSH"),
+            "a PUSH socket at a pool: workers are DEALER or REP",
+        ),
+        (people, peer("DEALER"), "has `workers: rep`: make it `auto`"),
+    ]
+}
+
+/// Engine native only. Whoever looks for the reason finds it in the log: what the peer is, and what to change.
+#[test]
+fn strangers_and_misfits_are_named_in_the_log() {
+    if !engine_is("native") {
+        return;
+    }
+    let people = format!("{ANYWHERE}, workers: rep");
+    let mut process = Process::start(&on_this_engine(&routes(ANYWHERE, &people)));
+    for (at, bytes, hint) in misfits() {
+        let place = format!("{at}: a connection is refused");
+        let endpoint = process.endpoint(at);
+        let until = std::time::Instant::now() + PATIENCE;
+        // One line a second is written of them all, so it comes again until it is told of.
+        loop {
+            let mut stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+            let from = format!("tcp://{}", stream.local_addr().unwrap());
+            stream.write_all(&bytes).unwrap();
+            let line = process.next_line(std::time::Duration::from_millis(200));
+            let told = line.is_some_and(|line| {
+                let said = line["message"].as_str().unwrap_or_default();
+                let told = said.starts_with(&place) && said.contains(hint);
+                assert!(!told || line["peer"] == from, "{line}");
+                told
+            });
+            if told {
+                break;
+            }
+            assert!(std::time::Instant::now() < until, "never told: {hint}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Thousands of clients at once: each is served, and one that is idle costs little memory.
+//!
+//! `GATEWAY_TEST_CLIENTS` says how many (2,000); this process and the gateway need a descriptor for each.
+
+use crate::support::gateway::{engine_is, on_this_engine};
+use crate::support::process::Process;
+use crate::support::turns;
+use crate::support::zmtp::{Raw, Said, command, greeting, message, ready};
+use std::io::Read;
+use std::process::Command;
+
+/// Memory of the gateway for a client that is connected and idle: it is under 1, and the rest is for how another
+/// system counts. libzmq's own is not ours to bound.
+const IDLE_MAX_KIB: f64 = 4.0;
+
+/// Clients that have asked and not yet been answered: what the gateway holds for those is not idle.
+const AT_ONCE: usize = 100;
+
+const ROUTES: &str = r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0", per_worker: 100 } }
+routes: { OPAQUE: { pool: people } }
+admin: { bind: "127.0.0.1:0" }
+"#;
+
+/// A DEALER by hand: a libzmq socket would cost this process a descriptor more, and threads.
+struct Client(Raw);
+
+impl Client {
+    fn connect(endpoint: &str) -> Self {
+        let mut raw = Raw::connect(endpoint);
+        raw.say(&[&greeting(1)[..], &command(&ready("DEALER", &[]))].concat());
+        Self(raw)
+    }
+
+    /// Waits for the greeting, whichever engine says it, and for READY.
+    fn met(&mut self) {
+        self.0.stream.read_exact(&mut [0; 64]).unwrap();
+        let said = self.0.hear();
+        let is_ready = matches!(&said, Said::Command(body) if body.starts_with(b"\x05READY"));
+        assert!(is_ready, "{said:?}");
+    }
+
+    fn ask(&mut self, kind: &[u8], payload: &[u8]) {
+        self.0.say(&message(&[kind, payload]));
+    }
+
+    fn answer(&mut self) -> Vec<Vec<u8>> {
+        self.0.hear_message()
+    }
+}
+
+/// Every client asks and is answered, a hundred at once.
+fn all_ask(clients: &mut [Client], kind: &[u8], check: impl Fn(usize, Vec<Vec<u8>>)) {
+    let mut first = 0;
+    for group in clients.chunks_mut(AT_ONCE) {
+        for (n, client) in group.iter_mut().enumerate() {
+            client.ask(kind, (first + n).to_string().as_bytes());
+        }
+        for (n, client) in group.iter_mut().enumerate() {
+            check(first + n, client.answer());
+        }
+        first += group.len();
+    }
+}
+
+#[test]
+fn thousands_of_clients_are_served_and_cost_little_while_idle() {
+    let _turn = turns::take();
+    let wanted = std::env::var("GATEWAY_TEST_CLIENTS");
+    let wanted = wanted.map_or(2_000, |n| n.parse().expect("a number"));
+    let process = Process::start(&on_this_engine(ROUTES));
+    let endpoint = process.endpoint("frontend clients");
+    let context = zmq::Context::new();
+    let worker = process.peer(&context, zmq::DEALER, "pool people");
+    let work = std::thread::spawn(move || {
+        loop {
+            let mut frames = worker.recv_multipart(0).expect("a request in time");
+            frames[1] = b"REPLY".to_vec();
+            let last = frames.last().is_some_and(|payload| payload == b"last");
+            worker.send_multipart(frames, 0).unwrap();
+            if last {
+                return;
+            }
+        }
+    });
+    // Buffers that are there for all, and pages that are touched the first time.
+    let mut first = [Client::connect(&endpoint)];
+    first[0].met();
+    all_ask(&mut first, b"OPAQUE", |_, answer| {
+        assert_eq!(answer[0], b"REPLY")
+    });
+    let (before, descriptors) = process.footprint();
+
+    // All greet before any is greeted: as after a restart.
+    let mut clients: Vec<_> = (0..wanted).map(|_| Client::connect(&endpoint)).collect();
+    clients.iter_mut().for_each(Client::met);
+    let idle_kib = |when: &str| {
+        let (now, _) = process.footprint();
+        let each = now.saturating_sub(before) as f64 / wanted as f64;
+        eprintln!("{wanted} idle clients {when}: {each:.2} KiB each");
+        assert!(
+            each <= IDLE_MAX_KIB || !engine_is("native"),
+            "{when}: {each:.2} KiB"
+        );
+    };
+    idle_kib("that only came");
+    // The gateway's other threads open and close files of their own meanwhile.
+    let own = 10;
+    assert!(process.footprint().1 + own >= descriptors + wanted);
+
+    all_ask(&mut clients, b"NOBODY", |_, answer| {
+        assert_eq!(answer[0], b"ERROR");
+        assert!(answer[1].windows(12).any(|part| part == b"unknown_type"));
+    });
+    all_ask(&mut clients, b"OPAQUE", |n, answer| {
+        assert_eq!(answer, [b"REPLY".to_vec(), n.to_string().into_bytes()]);
+    });
+    idle_kib("that have been served");
+
+    // They all go at once, and leave nothing. libzmq doesn't tell.
+    drop(clients);
+    if engine_is("native") {
+        process.await_metrics("the clients gone", |metrics| {
+            metrics.sum("gateway_clients", &[]) == 1.0
+        });
+    }
+    first[0].ask(b"OPAQUE", b"last");
+    assert_eq!(first[0].answer()[1], b"last");
+    work.join().unwrap();
+    process.metrics().assert_balanced();
+}
+
+/// What a shell hands on is often a limit of 1024, which clients would run into.
+#[test]
+fn the_limit_of_descriptors_is_raised_to_what_the_system_grants() {
+    let mut shell = Command::new("sh");
+    let limited = r#"ulimit -S -n 64 && exec "$0" "$@""#;
+    shell.args(["-c", limited, env!("CARGO_BIN_EXE_gateway")]);
+    let process = Process::start_by(shell, &on_this_engine(ROUTES));
+    let endpoint = process.endpoint("frontend clients");
+    let mut clients: Vec<_> = (0..200).map(|_| Client::connect(&endpoint)).collect();
+    clients.iter_mut().for_each(Client::met);
+    all_ask(&mut clients, b"NOBODY", |_, answer| {
+        assert_eq!(answer[0], b"ERROR");
+    });
+}

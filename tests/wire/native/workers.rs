@@ -1,0 +1,363 @@
+//! Workers that are killed, frozen, or don't listen: their requests are answered, and others go on. What only
+//! an engine that knows each worker can do, so the native one.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::process::Process;
+use crate::support::sockets::{reason_or_type, texts};
+use crate::support::zmtp::{COMMAND, Raw, Said, command, greeting, message, ready};
+use crate::support::{PATIENCE, turns};
+
+const CLIENTS: &str = "frontend clients";
+const PEOPLE: &str = "pool people";
+
+fn start(pool: &str, more: &str) -> Process {
+    Process::start(&format!(
+        r#"
+engine: native
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0", {pool} }} }}
+routes: {{ OPAQUE: {{ pool: people }} }}
+admin: {{ bind: "127.0.0.1:0" }}
+{more}
+"#
+    ))
+}
+
+/// The example's worker as a process of its own.
+struct Worker(Child);
+
+impl Worker {
+    /// Starts one, and waits until the gateway knows it.
+    fn start(gateway: &Process) -> Self {
+        let beside = Path::new(env!("CARGO_BIN_EXE_gateway"));
+        let count = workers(gateway);
+        let child = Command::new(beside.with_file_name("examples").join("worker"))
+            .arg(gateway.endpoint(PEOPLE))
+            .stdout(Stdio::null())
+            .spawn();
+        let child = child.expect("`cargo build --examples` builds it");
+        gateway.await_metrics("a worker", |metrics| {
+            metrics.sum("gateway_pool_workers", &[]) > count
+        });
+        Self(child)
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.0.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.unwrap().success());
+        if name == "STOP" {
+            // Its threads stop one by one.
+            let stat = format!("/proc/{id}/status");
+            let stopped = || {
+                let file = BufReader::new(std::fs::File::open(&stat).unwrap());
+                let mut lines = file.lines().map_while(Result::ok);
+                lines.any(|line| line.starts_with("State:") && line.contains('T'))
+            };
+            let until = Instant::now() + PATIENCE;
+            while !stopped() {
+                assert!(Instant::now() < until);
+            }
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn workers(gateway: &Process) -> f64 {
+    gateway.metrics().sum("gateway_pool_workers", &[])
+}
+
+fn ask(client: &mut Raw, count: usize) {
+    for n in 0..count {
+        client.say(&message(&["OPAQUE", &n.to_string(), "x"]));
+    }
+}
+
+/// How often each reply type or reason comes among so many answers, one for each request.
+#[track_caller]
+fn answers(client: &mut Raw, count: usize) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    let mut missing: Vec<_> = (0..count).map(|n| n.to_string().into_bytes()).collect();
+    for _ in 0..count {
+        let frames = client.hear_message();
+        let at = missing.iter().position(|n| *n == frames[1]);
+        missing.swap_remove(at.expect("answered once"));
+        *found.entry(reason_or_type(&frames)).or_default() += 1;
+    }
+    found
+}
+
+/// What has room again by its last answer gets nothing more, if it is known to be going.
+#[test]
+fn who_answers_and_hangs_up_is_given_nothing_more() {
+    let gateway = start("heartbeat: off, timeout: none, per_worker: 1", "");
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+    ask(&mut client, 2);
+    let held = worker.hear_message();
+    gateway.await_metrics("the other waits", |metrics| {
+        metrics.sum("gateway_pool_queue_length", &[]) == 1.0
+    });
+    // So that it hears of both at once.
+    gateway.signal("STOP");
+    worker.say(&message(&[&held[0][..], b"REPLY", &held[2], b"y"]));
+    worker.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    gateway.signal("CONT");
+    assert_eq!(
+        client.hear_message()[..2],
+        [b"REPLY".to_vec(), b"0".to_vec()]
+    );
+    let mut next = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+    let held = next.hear_message();
+    next.say(&message(&[&held[0][..], b"REPLY", &held[2], b"y"]));
+    assert_eq!(
+        client.hear_message()[..2],
+        [b"REPLY".to_vec(), b"1".to_vec()]
+    );
+}
+
+#[test]
+fn a_killed_workers_requests_are_answered_at_once_and_the_others_go_on() {
+    let gateway = start("heartbeat: off, timeout: none, per_worker: 10", "");
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let victim = Worker::start(&gateway);
+    let others = [Worker::start(&gateway), Worker::start(&gateway)];
+    victim.signal("STOP");
+    // Least busy first: each holds ten at most, and only the victim keeps its own.
+    ask(&mut client, 30);
+    let held = "gateway_in_flight";
+    let metrics = gateway.await_metrics("only the victim holds any", |metrics| {
+        let held = metrics.sum(held, &[]);
+        metrics.sum("gateway_received_total", &[]) == 30.0 && (1.0..=10.0).contains(&held)
+    });
+    let held = metrics.sum(held, &[]) as usize;
+    let began = Instant::now();
+    victim.signal("KILL");
+    let found = answers(&mut client, 30);
+    let took = began.elapsed();
+    println!("{held} answered within {took:?} of the kill");
+    let expected = BTreeMap::from([("REPLY".into(), 30 - held), ("worker_lost".into(), held)]);
+    assert_eq!(found, expected);
+    ask(&mut client, 100);
+    let all = BTreeMap::from([("REPLY".into(), 100)]);
+    assert_eq!(answers(&mut client, 100), all);
+    drop(others);
+}
+
+/// From the worker's end to its client's answer: within a millisecond. On a machine that is busy with something else it
+/// may take three attempts.
+#[test]
+fn the_end_of_a_worker_is_told_at_once() {
+    let _turn = turns::take();
+    let gateway = start("heartbeat: off, timeout: none", "");
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let mut attempts = (0..3).map(|_| ends_of_workers(&gateway, &mut client));
+    let prompt = attempts.any(|median| median <= Duration::from_millis(1));
+    assert!(prompt, "the medians are printed");
+}
+
+/// The median of what it takes twenty workers' ends to be told.
+fn ends_of_workers(gateway: &Process, client: &mut Raw) -> Duration {
+    let mut times: Vec<_> = (0..20)
+        .map(|_| {
+            let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+            ask(client, 1);
+            assert!(matches!(worker.hear(), Said::Message(_)));
+            let ended = Instant::now();
+            // As the system does for a process that is killed.
+            drop(worker);
+            assert_eq!(reason_or_type(&client.hear_message()), "worker_lost");
+            ended.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    let median = times[times.len() / 2];
+    println!(
+        "median of {} from end to answer: {median:?}; all: {times:?}",
+        times.len()
+    );
+    median
+}
+
+/// What a request takes to arrive may be many times what silence is allowed to take.
+#[test]
+fn a_worker_that_receives_slowly_is_not_lost() {
+    let gateway = start(
+        "heartbeat: 100ms, timeout: none",
+        "limits: { message: 32MiB }",
+    );
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let at = gateway.endpoint(PEOPLE);
+    let at: std::net::SocketAddr = at.strip_prefix("tcp://").unwrap().parse().unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    // Little lies with its system.
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    socket.connect(&at.into()).unwrap();
+    let stream = std::net::TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut worker = Raw { stream };
+    worker.say(&greeting(1));
+    worker.say(&command(&ready("DEALER", &[])));
+    worker.hear_greeting();
+    assert!(matches!(worker.hear(), Said::Command(_)));
+    let large = vec![b'x'; 24 << 20];
+    client.say(&message(&[&b"OPAQUE"[..], b"0", &large]));
+    let began = Instant::now();
+    // A line of some MiB a second: what has come by now is read, no more.
+    let mut request = Vec::new();
+    let mut piece = vec![0; 64 << 10];
+    while request.len() < large.len() {
+        let due = request.len() as f64 / large.len() as f64 * 3.0;
+        if began.elapsed().as_secs_f64() < due {
+            std::thread::yield_now();
+            continue;
+        }
+        let n = worker.stream.read(&mut piece).unwrap();
+        assert!(n > 0, "it was taken for gone after {:?}", began.elapsed());
+        request.extend_from_slice(&piece[..n]);
+    }
+    println!("{} bytes in {:?}", request.len(), began.elapsed());
+    // PINGs may lie before the request, never in it.
+    let token = loop {
+        let (head, rest) = request.split_at(2);
+        let (body, rest) = rest.split_at(usize::from(head[1]));
+        match head[0] & COMMAND {
+            0 => break body.to_vec(),
+            _ => request = rest.to_vec(),
+        }
+    };
+    worker.say(&command(b"\x04PONG"));
+    worker.say(&message(&[&token[..], b"REPLY", b"0", b"y"]));
+    assert_eq!(texts(&client.hear_message()), ["REPLY", "0", "y"]);
+}
+
+#[test]
+fn a_frozen_workers_requests_are_answered_after_its_heartbeats() {
+    let gateway = start("heartbeat: 200ms, timeout: none", "");
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let worker = Worker::start(&gateway);
+    // It answers PINGs for as long as it runs.
+    ask(&mut client, 1);
+    answers(&mut client, 1);
+    worker.signal("STOP");
+    let began = Instant::now();
+    ask(&mut client, 5);
+    let found = answers(&mut client, 5);
+    let took = began.elapsed();
+    println!("lost after {took:?}");
+    assert_eq!(found, BTreeMap::from([("worker_lost".into(), 5)]));
+    assert!(took >= Duration::from_millis(390), "{took:?}");
+    // Three heartbeats, and not thirty, however busy the machine is.
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    // It comes back when it runs again.
+    worker.signal("CONT");
+    ask(&mut client, 1);
+    let again = BTreeMap::from([("REPLY".into(), 1)]);
+    assert_eq!(answers(&mut client, 1), again);
+}
+
+/// What it answered before it died counts, though the gateway finds out by writing to it.
+#[test]
+fn answers_given_before_the_end_count() {
+    let gateway = start("heartbeat: off, timeout: none, per_worker: 100000", "");
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+    const COUNT: usize = 2_000;
+    ask(&mut client, COUNT);
+    let mut replies = Vec::new();
+    for _ in 0..COUNT {
+        let request = worker.hear_message();
+        replies.extend(message(&[&request[0][..], b"REPLY", b""]));
+    }
+    // As much as the system takes in at once, yet more than the gateway does in a turn.
+    assert!(replies.len() < 60_000, "{}", replies.len());
+    // What the worker leaves unread makes the system reset the connection.
+    ask(&mut client, 1);
+    gateway.await_metrics("handed out", |metrics| {
+        metrics.sum("gateway_pool_handed_total", &[]) == COUNT as f64 + 1.0
+    });
+    gateway.signal("STOP");
+    worker.say(&replies);
+    drop(worker);
+    ask(&mut client, 100);
+    gateway.signal("CONT");
+    let mut found = BTreeMap::new();
+    for _ in 0..COUNT + 1 {
+        *found
+            .entry(reason_or_type(&client.hear_message()))
+            .or_insert(0) += 1;
+    }
+    assert_eq!(found["REPLY"], COUNT, "{found:?}");
+}
+
+#[test]
+fn a_worker_that_does_not_read_holds_up_nobody() {
+    let gateway = start("heartbeat: off, timeout: none, per_worker: 1000", "");
+    let mute = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+    let _good = Worker::start(&gateway);
+    let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let (before, _) = gateway.footprint();
+    let large = "x".repeat(100_000);
+    let mut served = 0;
+    for n in 0..600 {
+        client.say(&message(&["OPAQUE", &n.to_string(), &large]));
+    }
+    // What the system and its outbox take, the mute one has; all others come back.
+    let until = gateway.await_metrics("the others are answered", |metrics| {
+        let in_flight = metrics.sum("gateway_in_flight", &[]);
+        metrics.sum("gateway_received_total", &[]) == 600.0 && in_flight < 200.0
+    });
+    let held = until.sum("gateway_in_flight", &[]) as usize;
+    let (after, _) = gateway.footprint();
+    println!("it holds {held}; memory grew by {} KiB", after - before);
+    drop(mute);
+    let mut lost = 0;
+    for _ in 0..600 {
+        match &reason_or_type(&client.hear_message())[..] {
+            "REPLY" => served += 1,
+            "worker_lost" => lost += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert!(lost <= held && served + lost == 600, "{served} {lost}");
+    assert!(served >= 400);
+}
+
+/// A worker that answers before it reads on, and a gateway that reads it only if it reads, would wait for
+/// each other.
+#[test]
+fn a_worker_is_read_even_when_it_does_not_read() {
+    let pool = "heartbeat: off, timeout: none, per_worker: 100000";
+    let limits = "limits: { message: 512KiB, client_bytes: 1MiB }";
+    let gateway = start(pool, limits);
+    let mut first = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
+    first.say(&message(&["OPAQUE", "0", "x"]));
+    let request = worker.hear_message();
+    // More than the system takes for it, and more than half of what a client might leave unread.
+    let large = "x".repeat(500_000);
+    let mut others: Vec<_> = (0..20)
+        .map(|_| Raw::peer(&gateway.endpoint(CLIENTS), "DEALER"))
+        .collect();
+    for other in &mut others {
+        for _ in 0..2 {
+            other.say(&message(&["OPAQUE", "1", &large]));
+        }
+    }
+    gateway.await_metrics("all are in", |metrics| {
+        metrics.sum("gateway_received_total", &[]) == 41.0
+    });
+    worker.say(&message(&[&request[0][..], b"REPLY", b"0", b"y"]));
+    assert_eq!(first.hear_message()[0], b"REPLY");
+}

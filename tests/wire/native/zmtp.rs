@@ -1,0 +1,418 @@
+//! ZMTP by hand: what the native engine says to peers that say exactly this. libzmq's engine has libzmq's
+//! manners, so there is nothing to hold it to here.
+
+use std::time::{Duration, Instant};
+
+use crate::support::gateway::{Gateway, engine_is};
+use crate::support::sockets::{Error, answer, receive, rejection, send, texts};
+use crate::support::zmtp::{
+    COMMAND, LONG, MORE, Raw, Said, command, frame, greeting, long, message, ping, ready,
+};
+
+fn native() -> bool {
+    engine_is("native")
+}
+
+fn connect(gateway: &Gateway, name: &str) -> Raw {
+    Raw::connect(&gateway.endpoint(name))
+}
+
+/// The socket type that the gateway announces to one that says this.
+fn announced(gateway: &Gateway, name: &str, minor: u8, ready: &[u8]) -> Said {
+    let mut raw = connect(gateway, name);
+    raw.say(&greeting(minor));
+    raw.hear_greeting();
+    raw.say(&command(ready));
+    raw.hear()
+}
+
+/// An opaque request of a raw client is answered, by a worker of libzmq's.
+#[track_caller]
+fn serves(gateway: &Gateway, raw: &mut Raw) {
+    let worker = gateway.worker();
+    raw.say(&message(&["OPAQUE", "id", "x"]));
+    answer(&worker, b"y");
+    assert_eq!(texts(&raw.hear_message()), ["REPLY", "id", "y"]);
+}
+
+#[test]
+fn each_type_of_peer_is_told_the_type_that_fits_it_in_either_version() {
+    if !native() {
+        return;
+    }
+    let gateway = Gateway::people("");
+    for (name, theirs, ours) in [
+        ("clients", "DEALER", "ROUTER"),
+        ("clients", "REQ", "ROUTER"),
+        ("clients", "ROUTER", "ROUTER"),
+        ("people", "DEALER", "ROUTER"),
+        ("people", "REP", "DEALER"),
+    ] {
+        for minor in [0, 1, 2] {
+            let expected = Said::Command(ready(ours, &[]));
+            let said = announced(&gateway, name, minor, &ready(theirs, &[]));
+            assert_eq!(said, expected, "{theirs} at {name}, 3.{minor}");
+        }
+    }
+}
+
+#[test]
+fn the_gateway_waits_for_the_peers_ready_before_it_says_its_own() {
+    if !native() {
+        return;
+    }
+    let gateway = Gateway::people("");
+    let mut raw = connect(&gateway, "clients");
+    raw.hear_greeting();
+    raw.say(&greeting(1));
+    // It answers nothing to this, and it must have read it before it can read what follows.
+    raw.say(&ping(0, b""));
+    raw.say(&command(b"\x05HELLO"));
+    raw.say(&command(&ready("DEALER", &[])));
+    assert_eq!(raw.hear(), Said::Command(ready("ROUTER", &[])));
+    serves(&gateway, &mut raw);
+}
+
+#[test]
+fn metadata_is_read_in_any_order_and_the_identity_is_in_the_token() {
+    if !native() {
+        return;
+    }
+    let gateway = Gateway::people("");
+    let mut raw = connect(&gateway, "clients");
+    raw.say(&greeting(1));
+    raw.hear_greeting();
+    let mut body = b"\x05READY\x05X-App\0\0\0\x03abc\x08IDENTITY\0\0\0\x03ann".to_vec();
+    body.extend_from_slice(b"\x0bsocket-type\0\0\0\x06DEALER\x08Resource\0\0\0\0");
+    raw.say(&command(&body));
+    assert_eq!(raw.hear(), Said::Command(ready("ROUTER", &[])));
+    let worker = gateway.worker();
+    raw.say(&message(&["OPAQUE", "x"]));
+    let request = answer(&worker, b"y");
+    assert!(request[0].starts_with(b"ann#"), "{:?}", texts(&request));
+    raw.hear_message();
+}
+
+#[test]
+fn a_type_that_makes_no_sense_is_told_what_to_change() {
+    if !native() {
+        return;
+    }
+    let gateway = Gateway::people("workers: rep");
+    for (name, theirs, hint) in [
+        ("clients", "SUB", "clients are DEALER or REQ"),
+        ("clients", "REP", "clients are DEALER or REQ"),
+        ("clients", "", "clients are DEALER or REQ"),
+        ("clients", "dealer", "clients are DEALER or REQ"),
+        ("people", "REQ", "workers are DEALER or REP"),
+        ("people", "PUSH", "workers are DEALER or REP"),
+        ("people", "DEALER", "`workers: rep`"),
+    ] {
+        let mut raw = connect(&gateway, name);
+        raw.say(&greeting(1));
+        raw.hear_greeting();
+        raw.say(&command(&ready(theirs, &[])));
+        let reason = raw.hear_error();
+        assert!(reason.contains(hint), "{theirs:?} at {name}: {reason}");
+    }
+}
+
+#[test]
+fn broken_handshakes_are_told_what_is_wrong() {
+    if !native() {
+        return;
+    }
+    let gateway = Gateway::people("");
+    let long_identity = ready("DEALER", &[("Identity", &[b'x'; 256])]);
+    let huge = ready("DEALER", &[("X", &vec![0; 9000])]);
+    let cases: [(Vec<u8>, &str); 8] = [
+        (message(&["OPAQUE", "x"]), "a message before READY"),
+        // Its beginning would be lost: what follows READY is not the whole of it.
+        (
+            [frame(MORE, b"A"), command(&ready("DEALER", &[]))].concat(),
+            "a message before READY",
+        ),
+        (
+            [frame(MORE, b""), command(&ready("DEALER", &[]))].concat(),
+            "a message before READY",
+        ),
+        (command(b""), "a command without a name"),
+        (command(b"\x05READY\x08Identity\0\0\0\x09x"), "cut short"),
+        (command(&long_identity), "more than 255 bytes"),
+        (command(&huge), "a command of 90"),
+        (vec![0x08], "flags 0x08"),
+    ];
+    for (bytes, hint) in cases {
+        let mut raw = connect(&gateway, "clients");
+        raw.say(&greeting(1));
+        raw.hear_greeting();
+        raw.say(&bytes);
+        let reason = raw.hear_error();
+        assert!(reason.contains(hint), "{hint}: {reason}");
+    }
+}
+
+#[test]
+fn what_a_peer_may_not_say_after_ready_ends_it_and_nobody_else() {
+    if !native() {
+        return;
+    }
+    let gateway = Gateway::people("");
+    let mut other = Raw::peer(&gateway.endpoint("clients"), "DEALER");
+    let mut oversize = vec![COMMAND | LONG];
+    oversize.extend_from_slice(&(8193_u64).to_be_bytes());
+    let mut endless = vec![LONG];
+    endless.extend_from_slice(&u64::MAX.to_be_bytes());
+    for (bytes, hint) in [
+        (command(&ready("DEALER", &[])), "a second READY"),
+        (oversize, "a command of 8193 bytes"),
+        (endless, "18446744073709551615 bytes"),
+        (vec![0x80], "flags 0x80"),
+        (vec![COMMAND | MORE, 0], "flags 0x05"),
+        (command(b"\x04PING\0"), "a PING without a TTL"),
+        (ping(0, &[0; 17]), "more than 16 bytes"),
+        (command(b"\xffX"), "a command without a name"),
+    ] {
+        for name in ["clients", "people"] {
+            let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
+            raw.say(&bytes);
+            // What comes after is not heard, however much it is.
+            raw.try_say(&message(&["OPAQUE", "x"]).repeat(1000));
+            let reason = raw.hear_error();
+            assert!(reason.contains(hint), "{hint}: {reason}");
+        }
+    }
+    serves(&gateway, &mut other);
+    assert_eq!(gateway.end().received, 1);
+}
+
+#[test]
+fn an_error_from_a_peer_ends_it() {
+    if !native() {
+        return;
+    }
+    let gateway = Gateway::people("");
+    let mut raw = Raw::peer(&gateway.endpoint("clients"), "DEALER");
+    raw.say(&command(b"\x05ERROR\x02no"));
+    assert_eq!(raw.hear(), Said::End);
+}
+
+#[test]
+fn strangers_are_hung_up_on_by_their_first_bytes() {
+    if !native() {
+        return;
+    }
+    let gateway = Gateway::people("");
+    let mut curve = greeting(1);
+    curve[12..17].copy_from_slice(b"CURVE");
+    let strangers: [&[u8]; 7] = [
+        b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        // ZMTP 1.0: an empty identity; then a long one. ZMTP 2.0: its revision.
+        b"\x01\x00",
+        b"\xff\0\0\0\0\0\0\0\x02\x00x",
+        b"\xff\0\0\0\0\0\0\0\x01\x7f\x01",
+        &curve,
+    ];
+    for bytes in strangers {
+        for name in ["clients", "people"] {
+            let mut raw = connect(&gateway, name);
+            raw.hear_greeting();
+            raw.try_say(bytes);
+            // It waits for nothing more before it hangs up.
+            assert_eq!(raw.hear(), Said::End, "{bytes:?}");
+        }
+    }
+    let mut raw = Raw::peer(&gateway.endpoint("clients"), "DEALER");
+    serves(&gateway, &mut raw);
+}
+
+#[test]
+fn pings_are_answered_with_their_context_even_inside_a_message() {
+    if !native() {
+        return;
+    }
+    let gateway = Gateway::people("");
+    let pong = |context: &[u8]| Said::Command([b"\x04PONG", context].concat());
+    for name in ["clients", "people"] {
+        let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
+        for context in [&b""[..], b"x", &[7; 16]] {
+            raw.say(&ping(0, context));
+            assert_eq!(raw.hear(), pong(context));
+        }
+    }
+    let mut raw = Raw::peer(&gateway.endpoint("clients"), "DEALER");
+    raw.say(&frame(MORE, b"OPAQUE"));
+    raw.say(&ping(0, b"in"));
+    assert_eq!(raw.hear(), pong(b"in"));
+    raw.say(&command(b"\x09SUBSCRIBE"));
+    raw.say(&frame(0, b"x"));
+    let worker = gateway.worker();
+    answer(&worker, b"y");
+    assert_eq!(texts(&raw.hear_message()), ["REPLY", "y"]);
+}
+
+#[test]
+fn a_peer_is_gone_when_it_is_silent_for_longer_than_its_own_ping_says() {
+    if !native() {
+        return;
+    }
+    let gateway = Gateway::people("heartbeat: off");
+    let client = gateway.dealer();
+    let mut worker = Raw::peer(&gateway.endpoint("people"), "DEALER");
+    worker.say(&ping(3, b""));
+    assert!(matches!(worker.hear(), Said::Command(_)));
+    let began = Instant::now();
+    send(&client, &["OPAQUE", "x"]);
+    assert!(matches!(worker.hear(), Said::Message(_)));
+    let error = rejection(&client, &[]);
+    assert_eq!(error.reason, "worker_lost");
+    assert!(began.elapsed() >= Duration::from_millis(250));
+    assert_eq!(worker.hear(), Said::End);
+    // A TTL of 0 takes it back: with another silence of a second nothing happens.
+    let mut worker = Raw::peer(&gateway.endpoint("people"), "DEALER");
+    worker.say(&ping(3, b""));
+    worker.say(&ping(0, b""));
+    let mut other = Raw::peer(&gateway.endpoint("people"), "DEALER");
+    other.say(&ping(5, b""));
+    for _ in 0..2 {
+        // Two PONGs; then silence, which ends `other`, that has asked for it, alone.
+        assert!(matches!(worker.hear(), Said::Command(_)));
+    }
+    assert!(matches!(other.hear(), Said::Command(_)));
+    assert_eq!(other.hear(), Said::End);
+    send(&client, &["OPAQUE", "x"]);
+    let Said::Message(request) = worker.hear() else {
+        panic!("it is there");
+    };
+    worker.say(&message(&[&request[0][..], b"REPLY", b"y"]));
+    assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
+}
+
+#[test]
+fn long_and_short_frames_mean_the_same_and_bytes_may_come_one_by_one() {
+    if !native() {
+        return;
+    }
+    let gateway = Gateway::people("");
+    let mut raw = connect(&gateway, "clients");
+    let ready = command(&ready("DEALER", &[]));
+    let mut bytes = [&greeting(1)[..], &ready].concat();
+    bytes.extend(long(MORE, b"OPAQUE"));
+    bytes.extend(long(MORE, b"id"));
+    bytes.extend(ping(0, b"p"));
+    bytes.extend(long(0, b"x"));
+    for byte in bytes {
+        raw.say(&[byte]);
+    }
+    raw.hear_greeting();
+    assert!(matches!(raw.hear(), Said::Command(_)), "READY");
+    assert_eq!(raw.hear(), Said::Command(b"\x04PONGp".to_vec()));
+    let worker = gateway.worker();
+    let request = answer(&worker, &[b'y'; 256]);
+    assert_eq!(texts(&request[1..]), ["OPAQUE", "id", "x"]);
+    let reply = raw.hear_message();
+    assert_eq!(reply[1..], [b"id".to_vec(), vec![b'y'; 256]]);
+}
+
+#[test]
+fn everything_may_come_in_one_write_with_the_end_behind_it() {
+    if !native() {
+        return;
+    }
+    let gateway = Gateway::people("");
+    let worker = gateway.worker();
+    let mut raw = connect(&gateway, "clients");
+    let mut bytes = greeting(1).to_vec();
+    bytes.extend(command(&ready("DEALER", &[])));
+    // More than one read takes in.
+    let count = 5_000;
+    for n in 0..count {
+        bytes.extend(message(&[
+            "OPAQUE",
+            &n.to_string(),
+            "a payload of some length",
+        ]));
+    }
+    raw.say(&bytes);
+    raw.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    for n in 0..count {
+        let request = answer(&worker, b"y");
+        assert_eq!(texts(&request[2..3]), [n.to_string()]);
+    }
+    drop(raw);
+    let ledger = gateway.end();
+    assert_eq!(ledger.received, count);
+    assert_eq!(ledger.answered + ledger.client_gone, count);
+}
+
+#[test]
+fn an_oversize_message_is_skipped_as_it_streams_and_the_next_one_is_served() {
+    if !native() {
+        return;
+    }
+    let gateway = Gateway::start(
+        r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0" } }
+routes: { OPAQUE: { pool: people } }
+limits: { message: 64KiB }
+"#,
+    );
+    let mut raw = Raw::peer(&gateway.endpoint("clients"), "DEALER");
+    let large = vec![b'x'; 1 << 20];
+    raw.say(&message(&[b"OPAQUE", &b"1"[..], &large]));
+    raw.say(&message(&[b"OPAQUE", &b"2"[..], &large, b"", &large]));
+    // Of the message's bytes, not the frame's.
+    let mut frames = vec![&b"OPAQUE"[..], b"3"];
+    frames.resize(14, &large[..7_000]);
+    raw.say(&message(&frames));
+    for header in ["1", "2", "3"] {
+        let reply = raw.hear_message();
+        assert_eq!(texts(&reply[..2]), ["ERROR", header]);
+        let error: Error = rmp_serde::from_slice(reply.last().unwrap()).unwrap();
+        assert_eq!(error.reason, "too_large");
+    }
+    serves(&gateway, &mut raw);
+}
+
+#[test]
+fn too_many_frames_are_malformed_and_the_next_message_is_served() {
+    if !native() {
+        return;
+    }
+    let gateway = Gateway::people("");
+    let mut raw = Raw::peer(&gateway.endpoint("clients"), "DEALER");
+    for frames in [17, 20, 1_000, 100_000] {
+        raw.say(&message(&vec!["OPAQUE"; frames]));
+        let reply = raw.hear_message();
+        let error: Error = rmp_serde::from_slice(reply.last().unwrap()).unwrap();
+        assert_eq!(error.reason, "malformed", "{frames}");
+        assert!(error.message.contains("more than 16 frames"));
+    }
+    serves(&gateway, &mut raw);
+}
+
+/// Two connections under one name are two clients, each with its own answers.
+#[test]
+fn two_clients_of_one_name_are_both_served() {
+    if !native() {
+        return;
+    }
+    for identity in ["token", "client"] {
+        let gateway = Gateway::people(&format!("identity: {identity}"));
+        let worker = gateway.worker();
+        let clients = ["1", "2"].map(|n| {
+            let client = gateway.named_dealer(b"ann");
+            send(&client, &["OPAQUE", n, "x"]);
+            (client, n)
+        });
+        for _ in 0..2 {
+            answer(&worker, b"y");
+        }
+        for (client, n) in &clients {
+            assert_eq!(texts(&receive(client)), ["REPLY", n, "y"], "{identity}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Queues, deadlines, losses, limits and shutdown, with real peers.
+
+use gateway::reply::Reason;
+
+use crate::support::gateway::Gateway;
+use crate::support::sockets::{
+    answer, connected, receive, rejected, rejection, send, socket, texts,
+};
+
+#[test]
+fn requests_wait_for_a_worker_and_a_full_queue_says_so() {
+    let gateway = Gateway::people("queue: 2");
+    let client = gateway.dealer();
+    for n in ["1", "2", "3"] {
+        send(&client, &["OPAQUE", n, "x"]);
+    }
+    rejected(&client, &["3"], Reason::QueueFull);
+    let worker = gateway.worker();
+    answer(&worker, b"y");
+    answer(&worker, b"y");
+    assert_eq!(texts(&receive(&client)), ["REPLY", "1", "y"]);
+    assert_eq!(texts(&receive(&client)), ["REPLY", "2", "y"]);
+}
+
+#[test]
+fn a_queue_is_bounded_by_bytes_too() {
+    let gateway = Gateway::people("queue_bytes: 1KiB");
+    let client = gateway.dealer();
+    let large = "x".repeat(600);
+    send(&client, &["OPAQUE", "1", &large]);
+    send(&client, &["OPAQUE", "2", &large]);
+    rejected(&client, &["2"], Reason::QueueFull);
+}
+
+#[test]
+fn clients_take_turns_and_the_one_that_fills_a_queue_makes_way() {
+    let gateway = Gateway::people("queue: 4");
+    let (greedy, modest) = (gateway.dealer(), gateway.dealer());
+    for n in ["1", "2", "3", "4", "5"] {
+        send(&greedy, &["OPAQUE", n, "greedy"]);
+    }
+    rejected(&greedy, &["5"], Reason::QueueFull);
+    send(&modest, &["OPAQUE", "1", "modest"]);
+    let error = rejected(&greedy, &["4"], Reason::QueueFull);
+    assert!(error.message.contains("made way"), "{}", error.message);
+    send(&modest, &["OPAQUE", "2", "modest"]);
+    rejected(&greedy, &["3"], Reason::QueueFull);
+    // Now both fill a half.
+    send(&modest, &["OPAQUE", "3", "modest"]);
+    rejected(&modest, &["3"], Reason::QueueFull);
+
+    let worker = gateway.worker();
+    for (n, whose) in [
+        ("1", "greedy"),
+        ("1", "modest"),
+        ("2", "greedy"),
+        ("2", "modest"),
+    ] {
+        let request = answer(&worker, b"y");
+        assert_eq!(texts(&request[1..]), ["OPAQUE", n, whose]);
+    }
+    for client in [greedy, modest] {
+        for n in ["1", "2"] {
+            assert_eq!(texts(&receive(&client)), ["REPLY", n, "y"]);
+        }
+    }
+    let ledger = gateway.end();
+    assert_eq!((ledger.received, ledger.answered), (8, 4));
+}
+
+#[test]
+fn deadlines_say_where_the_time_went() {
+    let gateway = Gateway::people("timeout: 1s");
+    let client = gateway.dealer();
+    send(&client, &["OPAQUE", "1", "x"]);
+    let error = rejected(&client, &["1"], Reason::NoWorker);
+    assert!(
+        error.message.contains("pool people had no worker"),
+        "{}",
+        error.message
+    );
+    let worker = gateway.worker();
+    send(&client, &["OPAQUE", "2", "x"]);
+    let held = receive(&worker);
+    let error = rejected(&client, &["2"], Reason::Timeout);
+    assert!(
+        error.message.contains("a worker of pool people had it"),
+        "{}",
+        error.message
+    );
+    // Too late: dropped, and the next request's answer is its own.
+    send(&worker, &[&held[0][..], b"REPLY", b"late"]);
+    send(&client, &["OPAQUE", "3", "x"]);
+    answer(&worker, b"in time");
+    assert_eq!(texts(&receive(&client)), ["REPLY", "3", "in time"]);
+    assert_eq!(gateway.end().late, 1);
+}
+
+#[test]
+fn a_routes_timeout_beats_its_pools() {
+    let gateway = Gateway::start(
+        r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0", timeout: 1h } }
+routes: { SOON: { pool: people, timeout: 100ms } }
+"#,
+    );
+    let client = gateway.dealer();
+    send(&client, &["SOON", "x"]);
+    rejected(&client, &[], Reason::NoWorker);
+}
+
+#[test]
+fn answers_of_strangers_and_second_answers_are_dropped() {
+    let gateway = Gateway::people("");
+    let (client, worker) = (gateway.dealer(), gateway.worker());
+    for token in ["", "x", "#1", "client1#1", "#99999999999999999999"] {
+        send(&worker, &[token, "REPLY", "forged"]);
+    }
+    send(&client, &["OPAQUE", "x"]);
+    let request = answer(&worker, b"first");
+    send(&worker, &[&request[0][..], b"REPLY", b"second"]);
+    assert_eq!(texts(&receive(&client)), ["REPLY", "first"]);
+    send(&client, &["OPAQUE", "x"]);
+    answer(&worker, b"third");
+    assert_eq!(texts(&receive(&client)), ["REPLY", "third"]);
+    let ledger = gateway.end();
+    assert_eq!(ledger.answered, 2);
+    assert_eq!(ledger.late + ledger.unsolicited, 6);
+}
+
+#[test]
+fn the_last_workers_loss_is_told_at_once() {
+    let gateway = Gateway::people("timeout: 1h");
+    let client = gateway.dealer();
+    let worker = gateway.worker();
+    send(&client, &["OPAQUE", "h", "x"]);
+    receive(&worker);
+    drop(worker);
+    rejected(&client, &["h"], Reason::WorkerLost);
+}
+
+#[test]
+fn what_a_worker_answered_before_it_went_counts() {
+    // A gateway each: a worker that comes while libzmq has yet to notice that another went may find
+    // that the request went to that one.
+    for _ in 0..20 {
+        let gateway = Gateway::people("timeout: 1h");
+        let (client, worker) = (gateway.dealer(), gateway.worker());
+        worker.set_linger(1_000).unwrap();
+        send(&client, &["OPAQUE", "x"]);
+        answer(&worker, b"last words");
+        drop(worker);
+        assert_eq!(texts(&receive(&client)), ["REPLY", "last words"]);
+    }
+}
+
+#[test]
+fn the_client_identity_is_handed_over_bare_one_request_at_a_time() {
+    let gateway = Gateway::people("identity: client, timeout: 2s");
+    let worker = gateway.worker();
+    let client = gateway.named_dealer(b"client1");
+    send(&client, &["OPAQUE", "1", "x"]);
+    send(&client, &["OPAQUE", "2", "x"]);
+    let other = gateway.dealer();
+    let first = receive(&worker);
+    assert_eq!(texts(&first), ["client1", "OPAQUE", "1", "x"]);
+    // Another client's request is not held up, though it came later.
+    send(&other, &["OPAQUE", "3", "x"]);
+    assert_eq!(texts(&answer(&worker, b"y")[1..]), ["OPAQUE", "3", "x"]);
+    assert_eq!(texts(&receive(&other)), ["REPLY", "3", "y"]);
+    send(&worker, &["client1", "REPLY", "1", "y"]);
+    assert_eq!(texts(&receive(&client)), ["REPLY", "1", "y"]);
+    assert_eq!(
+        texts(&answer(&worker, b"y")),
+        ["client1", "OPAQUE", "2", "x"]
+    );
+    assert_eq!(texts(&receive(&client)), ["REPLY", "2", "y"]);
+    // After a timeout, none until the worker answers: the late answer is not the next one's.
+    send(&client, &["OPAQUE", "4", "x"]);
+    receive(&worker);
+    rejected(&client, &["4"], Reason::Timeout);
+    send(&client, &["OPAQUE", "5", "x"]);
+    send(&worker, &["client1", "REPLY", "4", "late"]);
+    assert_eq!(
+        texts(&answer(&worker, b"y")),
+        ["client1", "OPAQUE", "5", "x"]
+    );
+    assert_eq!(texts(&receive(&client)), ["REPLY", "5", "y"]);
+}
+
+#[test]
+fn a_client_has_so_many_requests_open_and_no_more() {
+    let gateway = Gateway::start(
+        r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0" } }
+routes: { OPAQUE: { pool: people } }
+limits: { client_requests: 2, client_bytes: 2KiB }
+"#,
+    );
+    let (client, other) = (gateway.dealer(), gateway.dealer());
+    for n in ["1", "2", "3"] {
+        send(&client, &["OPAQUE", n, "x"]);
+    }
+    let error = rejected(&client, &["3"], Reason::ClientLimit);
+    assert!(error.message.contains("limits.client_requests"));
+    let large = "x".repeat(1_500);
+    send(&other, &["OPAQUE", "1", &large]);
+    send(&other, &["OPAQUE", "2", &large]);
+    let error = rejected(&other, &["2"], Reason::ClientLimit);
+    assert!(error.message.contains("limits.client_bytes"));
+    let worker = gateway.worker();
+    for _ in 0..3 {
+        answer(&worker, b"y");
+    }
+    receive(&client);
+    send(&client, &["OPAQUE", "4", "x"]);
+    answer(&worker, b"y");
+}
+
+#[test]
+fn held_requests_finish_while_it_drains_and_new_ones_are_told() {
+    let mut gateway = Gateway::people("");
+    let (client, worker) = (gateway.dealer(), gateway.worker());
+    send(&client, &["OPAQUE", "held", "x"]);
+    let held = receive(&worker);
+    gateway.control().drain();
+    // The order takes a moment: what asks for nothing is told that nothing more is taken.
+    let asker = gateway.dealer();
+    let told = || {
+        send(&asker, &["nobody", "x"]);
+        rejection(&asker, &[]).reason == Reason::ShuttingDown.label()
+    };
+    while !told() {}
+    send(&client, &["OPAQUE", "new", "x"]);
+    rejected(&client, &["new"], Reason::ShuttingDown);
+    send(&worker, &[&held[0][..], b"REPLY", b"held", b"y"]);
+    assert_eq!(texts(&receive(&client)), ["REPLY", "held", "y"]);
+    let ledger = gateway.running.take().unwrap().wait().unwrap();
+    assert_eq!(ledger.answered, 1);
+    assert_eq!(ledger.received, ledger.ended());
+}
+
+#[test]
+fn what_is_held_beyond_the_grace_is_told() {
+    let mut gateway = Gateway::start(
+        r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0" } }
+routes: { OPAQUE: { pool: people } }
+shutdown: { grace: 200ms }
+"#,
+    );
+    let (client, worker) = (gateway.dealer(), gateway.worker());
+    send(&client, &["OPAQUE", "held", "x"]);
+    receive(&worker);
+    gateway.control().drain();
+    rejected(&client, &["held"], Reason::ShuttingDown);
+    gateway.running.take().unwrap().wait().unwrap();
+}
+
+#[test]
+fn workers_may_be_connected_to() {
+    let context = zmq::Context::new();
+    let worker = socket(&context, zmq::DEALER);
+    worker.bind("tcp://127.0.0.1:*").unwrap();
+    let at = worker.get_last_endpoint().unwrap().unwrap();
+    let gateway = Gateway::start(&format!(
+        r#"
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
+pools: {{ people: {{ connect: "{at}" }} }}
+routes: {{ OPAQUE: {{ pool: people }} }}
+"#
+    ));
+    let client = gateway.dealer();
+    send(&client, &["OPAQUE", "x"]);
+    answer(&worker, b"y");
+    assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
+}
+
+#[test]
+fn ipc_carries_both_sides() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| format!("ipc://{}/{name}", directory.path().display());
+    let gateway = Gateway::start(&format!(
+        r#"
+frontends: {{ clients: {{ bind: ["tcp://127.0.0.1:0", "{}"] }} }}
+pools: {{ people: {{ bind: "{}" }} }}
+routes: {{ OPAQUE: {{ pool: people }} }}
+"#,
+        path("clients"),
+        path("people"),
+    ));
+    let client = connected(&gateway.context, zmq::REQ, &path("clients"));
+    let worker = gateway.worker();
+    send(&client, &["OPAQUE", "x"]);
+    answer(&worker, b"y");
+    assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
+}
