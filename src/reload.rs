@@ -42,7 +42,7 @@ impl Plan {
     /// What it takes to get from `old` to `new`.
     pub fn between(old: &Snapshot, new: &Snapshot) -> Self {
         // Named one by one, so that a new part of a snapshot can't be forgotten here. What is in the parts is
-        // compared as derived, so a new key is a change without further ado; `tests/plan.rs` holds every key
+        // compared as derived, so a new key is a change without further ado; `tests/reload/plan.rs` holds every key
         // of routes.yaml to that. How files are read (`proto.compiler`) and judged (`proto.breaking`) is no part
         // of what runs: an edit of that alone changes nothing, and holds for the next reload.
         let Snapshot {

@@ -1,5 +1,5 @@
 //! What a file that says little, or much, comes to. What is refused, and how that is told, is in
-//! `tests/check.rs`.
+//! `tests/config/check.rs`.
 
 use std::fs;
 
