@@ -1,5 +1,5 @@
-//! A small request that a free worker takes at once, and its answer, cost the core no allocation, once its tables
-//! have grown as large as what is in flight.
+//! A small request that a free worker takes at once, and its answer, cost the core no allocation,
+//! once its tables have grown as large as what is in flight.
 #![allow(unsafe_code)]
 
 use std::sync::Arc;

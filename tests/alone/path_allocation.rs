@@ -1,6 +1,6 @@
-//! A small request and its answer cost the native engine's data thread no allocation, from the bytes that are read to
-//! the bytes that are written, once its memory has grown as large as what is in flight. A real gateway, real sockets;
-//! only what its data thread allocates is counted.
+//! A small request and its answer cost the native engine's data thread no allocation, from the
+//! bytes that are read to the bytes that are written, once its memory has grown as large as what is
+//! in flight. A real gateway, real sockets; only what its data thread allocates is counted.
 
 use std::sync::mpsc::channel;
 

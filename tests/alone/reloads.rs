@@ -1,4 +1,5 @@
-//! Thousands of reloads leave nothing behind: the descriptors and the memory of this process are counted.
+//! Thousands of reloads leave nothing behind: the descriptors and the memory of this process are
+//! counted.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
-//! A steady client at full speed, while routes.yaml and the .proto files are rewritten again and again, in every
-//! way that files change, a third of the edits broken: not one answer is lost or wrong, a good edit takes hold, a
-//! broken one changes nothing, and neither the memory nor the descriptors of this process grow.
+//! A steady client at full speed, while routes.yaml and the .proto files are rewritten again and
+//! again, in every way that files change, a third of the edits broken: not one answer is lost or
+//! wrong, a good edit takes hold, a broken one changes nothing, and neither the memory nor the
+//! descriptors of this process grow.
 //!
 //! `SOAK_EDITS` says how many edits; `tests/alone/soak.sh` makes a thousand.
 
@@ -66,8 +67,8 @@ fn steady_client(client: &zmq::Socket, done: &AtomicBool) -> u64 {
     number
 }
 
-/// Runs the steady client and the workers until `edits` edits have been made; returns the footprint of this process
-/// after a third of them, and the number of messages of the steady client.
+/// Runs the steady client and the workers until `edits` edits have been made; returns the footprint
+/// of this process after a third of them, and the number of messages of the steady client.
 fn rewrite(gateway: &Gateway, editor: &Editor, edits: u64) -> ((usize, usize), u64) {
     let (done, over) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {

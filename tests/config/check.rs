@@ -98,7 +98,7 @@ fn valid_files_pass() {
 }
 
 #[test]
-fn every_fault_is_said_in_these_words() {
+fn each_invalid_file_has_its_expected_diagnostics() {
     let bless = std::env::var_os("BLESS").is_some();
     let cases = cases("invalid");
     assert!(cases.len() >= 60, "{} cases", cases.len());
@@ -166,7 +166,7 @@ fn every_fault_of_the_corpus_has_a_place() {
 // What is better made than stored.
 
 #[test]
-fn what_is_not_a_file_is_refused() {
+fn a_path_that_is_not_a_file_is_rejected() {
     // To open it would take until somebody writes.
     let directory = tempfile::tempdir().unwrap();
     let pipe = directory.path().join("pipe");
@@ -432,7 +432,7 @@ fn assert_entry(entry: &serde_json::Value, keys: &[&str]) {
 const PLACE: [&str; 5] = ["file", "line", "column", "end_line", "end_column"];
 
 #[test]
-fn programs_are_told_what_people_are_told() {
+fn json_diagnostics_agree_with_the_text() {
     let mut related = 0;
     for (config, path) in cases("invalid") {
         let rendered = fs::read_to_string(path.with_extension("stderr")).unwrap();
@@ -477,7 +477,7 @@ fn programs_are_told_what_people_are_told() {
 }
 
 #[test]
-fn an_entry_for_programs_is_this() {
+fn a_json_diagnostic_has_these_keys() {
     let directory = tempfile::tempdir().unwrap();
     let text = "frontends: { c: { bind: \"tcp://*:1\" } }\npools: { ü: { bnd: x }, p: { bind: \"tcp://*:1\" } }\nroutes: { A: { pool: p } }\n";
     fs::write(directory.path().join("routes.yaml"), text).unwrap();
@@ -498,7 +498,7 @@ fn an_entry_for_programs_is_this() {
 }
 
 #[test]
-fn programs_get_an_array_whatever_comes_of_it() {
+fn json_output_is_always_an_array() {
     assert_eq!(
         listed(CONFIGS, "valid/shortest.yaml", 0),
         [] as [serde_json::Value; 0]

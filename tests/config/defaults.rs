@@ -290,7 +290,7 @@ fn the_readme_has_every_key_and_its_default() {
 
 /// What the design has and this release hasn't is refused, as README.md says.
 #[test]
-fn keys_that_are_not_yet_are_refused() {
+fn keys_of_later_releases_are_rejected() {
     let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
     let not_yet = readme.split("\n- Not yet: ").nth(1).unwrap();
     let not_yet: Vec<_> = words(not_yet.split("\n- ").next().unwrap()).collect();

@@ -115,7 +115,7 @@ fn the_command_prints_the_file_of_the_repository() {
 }
 
 #[test]
-fn what_check_accepts_the_schema_accepts() {
+fn the_schema_accepts_every_valid_configuration() {
     let validator = validator();
     let root = Path::new(ROOT);
     let mut texts = vec![(
@@ -152,7 +152,7 @@ fn what_check_accepts_the_schema_accepts() {
 }
 
 #[test]
-fn what_a_schema_can_know_is_wrong_it_rejects() {
+fn the_schema_rejects_what_a_schema_can_know() {
     let validator = validator();
     let directory = Path::new(ROOT).join("tests/config/configs/invalid");
     let mut accepted = BTreeSet::new();
@@ -253,7 +253,7 @@ fn compare(root: &Value, schema: &Value, path: &mut Vec<String>, compared: &mut 
 }
 
 #[test]
-fn it_has_the_keys_and_the_words_that_the_gateway_reads() {
+fn the_schema_has_the_keys_and_words_that_the_gateway_reads() {
     let schema = schema();
     let mut compared = 0;
     compare(&schema, &schema, &mut Vec::new(), &mut compared);

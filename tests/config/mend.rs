@@ -28,7 +28,7 @@ fn check(directory: &Path) -> Output {
 }
 
 #[test]
-fn what_is_broken_is_told_in_these_words_and_mended_by_them() {
+fn each_broken_setup_has_its_message_and_passes_once_mended() {
     let setups = setups();
     assert!(setups.len() >= 20, "{}", setups.len());
     for setup in setups {
@@ -69,7 +69,7 @@ fn texts(directory: &Path, below: &str, all: &mut BTreeMap<String, String>) {
 /// The place that a message names first is where it is mended, or next to it; or the message says the very line that
 /// is to be added to the file.
 #[test]
-fn the_message_leads_to_what_has_to_be_changed() {
+fn the_message_names_the_line_to_change() {
     for setup in setups() {
         let (mut broken, mut mended) = (BTreeMap::new(), BTreeMap::new());
         texts(&setup.join("broken"), "", &mut broken);

@@ -10,7 +10,7 @@ use crate::support::sockets::{receive, send};
 use crate::support::{ANN, PATIENCE};
 
 #[test]
-fn what_a_page_in_a_browser_can_send_reloads_nothing() {
+fn requests_that_a_browser_page_can_send_reload_nothing() {
     let process = Process::start(&yaml("", ""));
     process.follows();
     fs::write(process.file(), yaml("  RAW: { pool: people }", "")).unwrap();

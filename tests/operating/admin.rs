@@ -346,7 +346,7 @@ fn an_address_that_is_taken_stops_the_start_with_its_place() {
 }
 
 #[test]
-fn every_address_that_is_taken_is_told_with_its_place() {
+fn every_address_that_is_taken_is_reported_with_its_place() {
     let taken: Vec<_> = (0..3)
         .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
         .collect();
@@ -400,7 +400,7 @@ fn every_address_that_is_taken_is_told_with_its_place() {
 }
 
 #[test]
-fn it_is_alive_but_not_ready_while_it_drains() {
+fn a_draining_gateway_is_alive_but_not_ready() {
     let mut process = Process::start(&yaml("", "timeout: 30s"));
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");

@@ -243,7 +243,7 @@ fn rejections_are_told_once_and_then_counted() {
 
 /// The log that people read holds no character of a peer's that a terminal would obey.
 #[test]
-fn what_a_peer_chose_is_escaped_for_people() {
+fn text_that_a_peer_chose_is_escaped_in_the_log() {
     let text = yaml(
         "",
         "  M: { schema: { msgpack: demo.Person, unknown_fields: reject }, pool: people }\n",
@@ -323,7 +323,7 @@ fn at_a_terminal(command: &mut Command) -> String {
 }
 
 #[test]
-fn colours_are_for_terminals_and_for_those_who_want_them() {
+fn colours_are_for_terminals_and_no_color_turns_them_off() {
     let broken = files("routes: [");
     // This one starts, and ends because somebody else listens there.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -24,7 +24,7 @@ const OF_NOTHING: &str = "route=\"\"";
 const OF_PEOPLE: &str = "pool=\"people\"";
 
 #[test]
-fn what_happened_is_counted_under_its_route() {
+fn requests_and_their_ends_are_counted_under_their_route() {
     let process = Process::start(&yaml("  RAW: { pool: people, timeout: 1s }", ""));
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
@@ -110,7 +110,7 @@ fn assert_one_answer_two_rejections_and_two_drops(metrics: &Metrics) {
 }
 
 #[test]
-fn what_a_peer_sends_is_no_label() {
+fn types_that_peers_choose_are_no_labels() {
     let process = Process::start(&yaml("  \"any.*\": { pool: people, timeout: 1s }", ""));
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
@@ -138,7 +138,8 @@ struct Fates {
     rejected: usize,
 }
 
-/// Sends requests of these types in turn, some at a time, until it is told to stop; each must be answered once.
+/// Sends requests of these types in turn, some at a time, until it is told to stop; each must be
+/// answered once.
 fn client_at_work(socket: &zmq::Socket, kinds: &[&str], over: &AtomicBool) -> Fates {
     const WINDOW: usize = 30;
     let mut answers = Vec::new();
@@ -186,7 +187,8 @@ fn vanish(process: &Process, worker: &zmq::Socket) {
     send(worker, &[&request[0][..], b"REPLY", b"x"]);
 }
 
-/// A client that reads nothing while so many answers come that nothing between here and there holds them all.
+/// A client that reads nothing while so many answers come that nothing between here and there holds
+/// them all.
 fn stall(process: &Process, context: &zmq::Context, worker: &zmq::Socket) -> zmq::Socket {
     const ANSWERS: usize = 2_500;
     let client = context.socket(zmq::DEALER).unwrap();
@@ -283,8 +285,8 @@ fn assert_fates(metrics: &Metrics, fates: &[Fates]) {
     );
 }
 
-/// Looks at the books while clients vanish, workers go and configurations come; returns the number of scrapes that
-/// saw requests in flight.
+/// Looks at the books while clients vanish, workers go and configurations come; returns the number
+/// of scrapes that saw requests in flight.
 fn scrape_through_reloads(
     process: &Process,
     context: &zmq::Context,
@@ -309,8 +311,8 @@ fn scrape_through_reloads(
     busy
 }
 
-/// Has clients vanish until one is counted as gone. What the system has taken for a client that then goes is
-/// delivered: often, but not always, its end is seen first.
+/// Has clients vanish until one is counted as gone. What the system has taken for a client that
+/// then goes is delivered: often, but not always, its end is seen first.
 fn lose_a_client(process: &Process, lossy: &zmq::Socket) {
     let until = Instant::now() + PATIENCE;
     let lost = || {
@@ -326,7 +328,7 @@ fn lose_a_client(process: &Process, lossy: &zmq::Socket) {
 }
 
 #[test]
-fn samples_are_of_the_moment_that_they_are_asked_for() {
+fn a_scrape_shows_the_current_counts() {
     let process = Process::start(&yaml("", ""));
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");

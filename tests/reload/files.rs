@@ -94,7 +94,7 @@ fn a_checkout_of_another_branch_is_seen_as_one_edit() {
 }
 
 #[test]
-fn what_sed_and_vim_do_is_seen() {
+fn edits_by_sed_and_vim_are_seen() {
     let edited = Edited::start();
     let directory = edited.gateway.directory.path().to_owned();
     run_in(&directory, "sed", &["-i", "s/OPAQUE:/SED:/", "routes.yaml"]);

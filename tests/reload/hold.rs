@@ -64,7 +64,7 @@ fn changed_settings_hold_at_once_and_connections_stay() {
 }
 
 #[test]
-fn a_request_is_judged_by_the_generation_that_it_came_under() {
+fn a_request_keeps_the_generation_in_force_when_it_arrived() {
     let edited = Edited::start();
     let worker = edited.gateway.worker();
     send(&edited.client, &["OPAQUE", "old", "x"]);
@@ -136,8 +136,9 @@ routes: {{ OPAQUE: {{ pool: people }} }}
     assert_eq!(texts(&receive(&edited.client)), ["REPLY", "z"]);
 }
 
-/// Engine native only, which binds while it prepares: of two new addresses the second is taken, so the first is
-/// let go of again, everything stays as it was, and it is tried again until the second is free.
+/// Engine native only, which binds while it prepares: of two new addresses the second is taken, so
+/// the first is let go of again, everything stays as it was, and it is tried again until the second
+/// is free.
 #[test]
 fn a_reload_that_cannot_bind_leaves_nothing_behind_and_is_tried_again() {
     if !engine_is("native") {
@@ -186,7 +187,8 @@ fn a_reload_that_cannot_bind_leaves_nothing_behind_and_is_tried_again() {
     }
 }
 
-/// Sends requests in batches until `done`, each of which must have its own answer; returns their number.
+/// Sends requests in batches until `done`, each of which must have its own answer; returns their
+/// number.
 fn steady_client(client: &zmq::Socket, done: &AtomicBool) -> u64 {
     let mut number = 0_u64;
     while !done.load(Ordering::SeqCst) {

@@ -1,4 +1,5 @@
-//! The last content of the files is what holds, whatever happens while they are read; equal content is no change.
+//! The last content of the files is what holds, whatever happens while they are read; equal content
+//! is no change.
 
 use std::fs;
 use std::path::Path;
@@ -50,10 +51,10 @@ fn equal_content_is_no_change_and_no_reload() {
     assert_eq!(reloads, [1, 1, 0, 0], "{:?}", Outcome::ALL);
 }
 
-/// Nothing is looked at twice: what is written, or taken away, after the files were read is no part of what is
-/// loaded, and is seen by whoever reads next.
+/// Nothing is looked at twice: what is written, or taken away, after the files were read is no part
+/// of what is loaded, and is seen by whoever reads next.
 #[test]
-fn what_is_loaded_is_what_was_seen() {
+fn a_load_uses_the_files_as_they_were_read() {
     let directory = tempfile::tempdir().unwrap();
     let (file, schemas) = (
         directory.path().join("routes.yaml"),
@@ -140,7 +141,8 @@ fn pass_time(rng: &mut fastrand::Rng, edited: &Edited) {
     }
 }
 
-/// Makes random edits of routes.yaml, some of them broken, and of order.proto; returns the last route and field.
+/// Makes random edits of routes.yaml, some of them broken, and of order.proto; returns the last
+/// route and field.
 fn edit_at_random(
     rng: &mut fastrand::Rng,
     edited: &Edited,
@@ -172,8 +174,9 @@ fn edit_at_random(
     (route, field)
 }
 
-/// Writes at random moments, those at which files are being read included, in place and by renaming, of
-/// contents that come back: whatever was in flight, the last is what holds in the end. By events alone.
+/// Writes at random moments, those at which files are being read included, in place and by
+/// renaming, of contents that come back: whatever was in flight, the last is what holds in the end.
+/// By events alone.
 #[test]
 fn the_last_write_wins() {
     let start = beside_engine("", "").replace("timeout: 20s", "queue: 0");
@@ -184,7 +187,8 @@ fn the_last_write_wins() {
         let text = start.replace("OPAQUE: {", &format!("{route}: {{ schema: Order,"));
         on_this_engine(&text)
     };
-    // So many that to read them takes longer than a write, and there is time between the first and the last.
+    // So many that to read them takes longer than a write, and there is time between the first and
+    // the last.
     for n in 0..300 {
         fs::write(schemas.join(format!("{n}.proto")), "syntax = \"proto3\";").unwrap();
     }

@@ -84,7 +84,7 @@ const EDITS: &[(&str, &str, &str, &str)] = &[
 ];
 
 #[test]
-fn what_cannot_change_is_refused_and_the_rest_of_the_edit_with_it() {
+fn an_edit_with_a_part_that_cannot_change_is_refused_as_a_whole() {
     for (key, from, to, said) in EDITS {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().display().to_string();

@@ -1,7 +1,8 @@
 //! Edits of the files of a running gateway.
 //!
 //! - `breaking_live`: A running gateway rejects, reports or allows a breaking edit.
-//! - `breaking_routes`: A route that changes its schema is compared with the configuration in force.
+//! - `breaking_routes`: A route that changes its schema is compared with the configuration in
+//!   force.
 //! - `files`: Every way in which files change is seen by events alone.
 //! - `hold`: Edits take hold while requests flow, and no answer is lost.
 //! - `last`: The last content of the files holds, and equal content is no change.

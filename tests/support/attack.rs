@@ -1,5 +1,5 @@
-//! Peers that do their worst against the real binary, and honest ones beside them: memory stays bounded, and the
-//! honest are served.
+//! Hostile peers against the binary, beside honest peers that must be served while memory stays
+//! bounded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,13 +12,13 @@ use super::zmtp::{Raw, message};
 
 pub const CLIENTS: &str = "frontend clients";
 pub const PEOPLE: &str = "pool people";
-/// A pool that no honest peer is of.
+/// A pool without honest peers.
 pub const IDLE: &str = "pool idle";
 
-/// What a round trip may take while others do their worst, on a busy machine: far less than any deadline.
+/// Longest round trip during an attack on a busy machine: far less than any deadline.
 pub const PROMPT: Duration = Duration::from_secs(5);
 
-/// What half of the round trips may take at most.
+/// Longest median of the round trips.
 pub const USUAL: Duration = Duration::from_millis(500);
 
 pub fn yaml(more: &str) -> String {
@@ -33,9 +33,9 @@ routes: {{ OPAQUE: {{ pool: people }}, OTHER: {{ pool: idle }} }}
     )
 }
 
-/// Honest peers: a client that asks all the time, and a worker that answers.
+/// Honest peers: a client that sends one request after the other, and a worker that answers.
 pub struct Service {
-    /// The client's end, and the worker's, which comes after it.
+    /// Ends the client and, later, the worker.
     done: [Arc<AtomicBool>; 2],
     client: JoinHandle<Vec<Duration>>,
     worker: JoinHandle<()>,
@@ -73,7 +73,7 @@ impl Service {
         }
     }
 
-    /// Ends; every request so far was answered, and promptly.
+    /// Ends the service, and asserts that every request was answered promptly.
     #[track_caller]
     pub fn end(self) {
         let [client, worker] = &self.done;
@@ -94,8 +94,8 @@ impl Service {
     }
 }
 
-/// Holds the gateway's memory to grow by less than `most` MiB, at any moment, while `attack` goes on beside honest
-/// peers.
+/// Asserts that the gateway's memory grows by less than `most` MiB at any moment of `attack`, and
+/// that honest peers are served meanwhile.
 #[track_caller]
 pub fn bounded<T>(gateway: &Process, most: usize, attack: impl FnOnce() -> T) -> T {
     let service = Service::start(gateway);
@@ -109,13 +109,14 @@ pub fn bounded<T>(gateway: &Process, most: usize, attack: impl FnOnce() -> T) ->
     held
 }
 
-/// A client that no test is about is served.
+/// Asserts that honest peers are served.
 #[track_caller]
 pub fn serves(gateway: &Process) {
     Service::start(gateway).end();
 }
 
-/// What the gateway answers by itself, once it has taken in what others said before.
+/// Sends a request that the gateway rejects, and waits for the rejection: earlier bytes of other
+/// peers have been read by then.
 #[track_caller]
 pub fn is_refused(gateway: &Process) {
     let mut raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
@@ -123,7 +124,7 @@ pub fn is_refused(gateway: &Process) {
     assert_eq!(raw.hear_message()[0], b"ERROR");
 }
 
-/// Reads and drops all that the gateway says, on a thread, until it hangs up.
+/// Reads and drops everything that the gateway sends, on a thread, until the end of the connection.
 pub fn drain(raw: &Raw) -> JoinHandle<()> {
     let mut stream = raw.stream.try_clone().unwrap();
     std::thread::spawn(move || {

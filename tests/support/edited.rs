@@ -1,5 +1,5 @@
-//! A gateway in this process whose files are edited while it runs. What generation judges a message is seen from
-//! outside: a rejection says so.
+//! A gateway in this process whose files are edited while it runs. A rejection tells the generation
+//! in force.
 
 use std::cell::OnceCell;
 use std::fs;
@@ -13,7 +13,7 @@ use gateway::reply::Reason;
 use super::gateway::{Following, Gateway, NEVER, on_this_engine};
 use super::sockets::{PATIENCE_MS, receive, rejected, send};
 
-/// Routes beside the fixed frontend and pool; `extra` goes at the end of the file.
+/// Returns a routes.yaml with these routes, a fixed frontend and pool, and `extra` at its end.
 pub fn routes_yaml(routes: &str, extra: &str) -> String {
     on_this_engine(&beside_engine(routes, extra))
 }
@@ -36,18 +36,18 @@ pub struct Edited {
     pub client: zmq::Socket,
     pub file: PathBuf,
     pub following: Following,
-    /// One for all that a test asks for: a second one, or one that has just gone, might be handed what
-    /// the first is asked for. Comes when it is first needed.
+    /// The only worker of a test, connected when it is first needed. A second worker, or a worker
+    /// that has just gone, might receive a request in its place.
     worker: OnceCell<zmq::Socket>,
 }
 
 impl Edited {
-    /// One that looks at its files when events say so, and never else.
+    /// Starts a gateway that looks at its files after events only.
     pub fn start() -> Self {
         Self::of(&beside_engine("", ""), NEVER)
     }
 
-    /// One with this routes.yaml, whose files are looked at this often without an event.
+    /// Starts a gateway with this routes.yaml that looks at its files this often without an event.
     pub fn of(yaml: &str, look_every: Duration) -> Self {
         Self::following(Gateway::start(yaml), look_every)
     }
@@ -67,13 +67,13 @@ impl Edited {
         edited
     }
 
-    /// The generation that judges a message now.
+    /// Returns the generation in force.
     pub fn generation(&self) -> u64 {
         send(&self.client, &["no such route", ""]);
         rejected(&self.client, &[], Reason::UnknownType).generation
     }
 
-    /// Round trips until the configuration has been taken up.
+    /// Makes round trips until this generation is in force.
     #[track_caller]
     pub fn await_generation(&self, generation: u64) {
         let patience = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
@@ -85,7 +85,7 @@ impl Edited {
         }
     }
 
-    /// Round trips until a message of this type is (or is no longer) taken.
+    /// Makes round trips until there is (or is no longer) a route for this type.
     #[track_caller]
     pub fn await_route(&self, kind: &str, there: bool) {
         let worker = self.worker();
@@ -117,7 +117,7 @@ impl Edited {
         fs::write(&self.file, routes_yaml(routes, "")).unwrap();
     }
 
-    /// Has the files loaded, changed or not, and says what it came to.
+    /// Has the files loaded, changed or not, and returns the report.
     pub fn reload(&self) -> Arc<Report> {
         let (tell, told) = mpsc::channel();
         self.following.wake.reload_and_tell(move |report| {
@@ -127,7 +127,7 @@ impl Edited {
             .expect("a report in time")
     }
 
-    /// Reloads so far that came to this.
+    /// Returns the number of reloads with this outcome.
     pub fn reloads(&self, outcome: Outcome) -> u64 {
         self.following.standing.known().reloads[outcome as usize]
     }

@@ -25,28 +25,29 @@ fn engine() -> String {
     std::env::var("GATEWAY_TEST_ENGINE").unwrap_or_else(|_| "native".into())
 }
 
-/// Whether this is the engine that is tested: for what only one of them can do.
+/// Returns whether this engine is under test, for facts that hold on one engine only.
 pub fn engine_is(name: &str) -> bool {
     engine() == name
 }
 
-/// A routes.yaml for the engine that is tested.
+/// Returns a routes.yaml for the engine under test.
 pub fn on_this_engine(yaml: &str) -> String {
     format!("engine: {}\n{yaml}", engine())
 }
 
-/// A follower at work.
+/// A running follower of the files.
 pub struct Following {
     pub wake: Wake,
     pub standing: Arc<Standing>,
 }
 
-/// A frontend, a pool and an HTTP listener beside these routes.
+/// Returns a routes.yaml with one frontend, one pool with these settings, an HTTP listener and
+/// these routes.
 pub fn yaml(routes: &str, pool: &str) -> String {
     with_admin(routes, pool, "admin: { bind: \"127.0.0.1:0\" }")
 }
 
-/// The same with this for the listener, or other sections.
+/// Returns the same with `admin` in place of the HTTP listener; it may hold other sections.
 pub fn with_admin(routes: &str, pool: &str, admin: &str) -> String {
     on_this_engine(&format!(
         r#"
@@ -71,17 +72,17 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts one with this routes.yaml, the addresses of which should have port 0.
+    /// Starts a gateway with this routes.yaml, whose addresses should have port 0.
     pub fn start(yaml: &str) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), yaml)
     }
 
-    /// The same with its files in this directory.
+    /// Starts a gateway whose files are in this directory.
     pub fn start_in(directory: tempfile::TempDir, yaml: &str) -> Self {
         Self::start_as(directory, &on_this_engine(yaml))
     }
 
-    /// The same with the engine that this routes.yaml names.
+    /// Starts a gateway with the engine that this routes.yaml names.
     pub fn start_as(directory: tempfile::TempDir, yaml: &str) -> Self {
         let schemas = directory.path().join("schemas");
         std::fs::create_dir_all(&schemas).unwrap();
@@ -103,19 +104,19 @@ impl Gateway {
         }
     }
 
-    /// Follows its files from now on, on a thread that lives as long as the test's process: by events alone,
-    /// so that none that is missed goes unnoticed.
+    /// Follows the files from now on, on a thread that lives as long as this process. The follower
+    /// relies on events alone, so that a missed event fails the test.
     pub fn follow(&self) -> Following {
         self.follow_telling(NEVER, |_| {})
     }
 
-    /// The same, looking at the files this often without an event, and `tell` hearing what is wrong with
-    /// them.
+    /// Follows the files, looks at them this often without an event, and passes diagnostics to
+    /// `tell`.
     pub fn follow_telling(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Following {
         follow(self.follower(look_every, tell))
     }
 
-    /// The same with a listener for HTTP, once its files say so.
+    /// Follows the files with an HTTP listener, if the files have one.
     pub fn follow_with_admin(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Following {
         let follower = self.follower(look_every, tell);
         let sights = Sights {
@@ -134,7 +135,8 @@ impl Gateway {
         follower.looking_every(look_every)
     }
 
-    /// One frontend `clients`, one pool `people`, and a route of each kind.
+    /// Starts a gateway with one frontend `clients`, one pool `people` with these settings, and a
+    /// route of each kind.
     pub fn people(pool: &str) -> Self {
         Self::start(&format!(
             r#"
@@ -151,7 +153,7 @@ routes:
         ))
     }
 
-    /// What it started with.
+    /// Returns the snapshot that the gateway started with.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }
@@ -164,7 +166,7 @@ routes:
         self.running.as_ref().unwrap().endpoint(name).unwrap()
     }
 
-    /// A socket connected to a frontend or a pool.
+    /// Returns a socket that is connected to a frontend or a pool.
     pub fn peer(&self, kind: zmq::SocketType, name: &str) -> zmq::Socket {
         sockets::connected(&self.context, kind, &self.endpoint(name))
     }
@@ -181,7 +183,7 @@ routes:
         self.peer(zmq::DEALER, "people")
     }
 
-    /// A DEALER client with an identity.
+    /// Returns a DEALER client with an identity.
     pub fn named_dealer(&self, identity: &[u8]) -> zmq::Socket {
         sockets::named(&self.context, identity, &self.endpoint("clients"))
     }
@@ -190,7 +192,7 @@ routes:
         &self.control
     }
 
-    /// Drains, waits for the end, and holds the books to balance.
+    /// Drains the gateway, waits for its end, and asserts that the ledger balances.
     pub fn end(mut self) -> Ledger {
         self.control.drain();
         let ledger = self.running.take().unwrap().wait().unwrap();

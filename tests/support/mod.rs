@@ -43,7 +43,8 @@ pub fn memory_kib(process: &str, name: &str) -> usize {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Returns the number of open descriptors, and the resident memory in KiB, of a process or of `self`.
+/// Returns the number of open descriptors, and the resident memory in KiB, of a process or of
+/// `self`.
 pub fn footprint(process: &str) -> (usize, usize) {
     let descriptors = fs::read_dir(format!("/proc/{process}/fd")).unwrap().count();
     (descriptors, memory_kib(process, "VmRSS:"))

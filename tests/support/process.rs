@@ -1,4 +1,4 @@
-//! The gateway's binary as a process of its own, and what it says over HTTP.
+//! The gateway's binary as a process, and its answers over HTTP.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,22 +14,23 @@ use serde_json::Value;
 
 use super::{PATIENCE, PERSON, footprint, memory_kib, sockets};
 
-/// A running gateway, its files in a directory of its own.
+/// A running gateway with a directory of its own.
 pub struct Process {
     child: Child,
     log: Mutex<Receiver<Value>>,
-    /// Addresses by what listens there, such as `frontend clients`.
+    /// Addresses by listener, such as `frontend clients`.
     endpoints: BTreeMap<String, String>,
     pub directory: tempfile::TempDir,
 }
 
 impl Process {
-    /// Starts one with this routes.yaml, whose addresses should have port 0, and waits until it is ready.
+    /// Starts a gateway with this routes.yaml, whose addresses should have port 0, and waits until
+    /// it is ready.
     pub fn start(yaml: &str) -> Self {
         Self::start_by(Command::new(env!("CARGO_BIN_EXE_gateway")), yaml)
     }
 
-    /// The same, with so many descriptors at most.
+    /// Starts a gateway that may have at most `most` descriptors.
     pub fn start_with_descriptors(most: usize, yaml: &str) -> Self {
         let mut command = Command::new("sh");
         let script = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
@@ -37,7 +38,7 @@ impl Process {
         Self::start_by(command, yaml)
     }
 
-    /// The same by a command that becomes the gateway.
+    /// Starts a gateway by a command that becomes the gateway.
     pub fn start_by(mut command: Command, yaml: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join("schemas")).unwrap();
@@ -71,7 +72,7 @@ impl Process {
         self.directory.path().join("routes.yaml")
     }
 
-    /// Reads the log up to a line with this message; gives that line.
+    /// Reads the log up to a line with this message, and returns that line.
     #[track_caller]
     pub fn await_line(&mut self, message: &str) -> Value {
         loop {
@@ -89,12 +90,12 @@ impl Process {
         }
     }
 
-    /// The next line of the log, if one comes within a moment.
+    /// Returns the next line of the log, if a line comes within `moment`.
     pub fn next_line(&mut self, moment: Duration) -> Option<Value> {
         self.log.get_mut().unwrap().recv_timeout(moment).ok()
     }
 
-    /// The address of `frontend clients` or the like.
+    /// Returns the address of a listener, such as `frontend clients`.
     #[track_caller]
     pub fn endpoint(&self, what: &str) -> String {
         let endpoint = self.endpoints.get(what);
@@ -103,7 +104,7 @@ impl Process {
             .clone()
     }
 
-    /// A socket connected to `frontend clients` or the like.
+    /// Returns a socket that is connected to a listener, such as `frontend clients`.
     pub fn peer(&self, context: &zmq::Context, kind: zmq::SocketType, what: &str) -> zmq::Socket {
         let socket = sockets::connected(context, kind, &self.endpoint(what));
         socket.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
@@ -136,20 +137,21 @@ impl Process {
         self.child.wait().unwrap()
     }
 
-    /// Memory of the process in KiB, and its descriptors.
+    /// Returns the resident memory of the process in KiB, and its number of descriptors.
     pub fn footprint(&self) -> (usize, usize) {
         let (descriptors, kib) = footprint(&self.child.id().to_string());
         (kib, descriptors)
     }
 
-    /// The most memory that the process has had, in KiB, also if it was given back since.
+    /// Returns the peak of the resident memory, in KiB.
     pub fn peak(&self) -> usize {
         self.memory("VmHWM:")
     }
 
-    /// Has [`Self::peak`] begin anew with what there is now; gives that.
+    /// Resets [`Self::peak`] to the memory in use now, and returns that.
     pub fn forget_peak(&self) -> usize {
-        // Where the system doesn't let anybody do so, the peak so far counts, which the test was to stay below too.
+        // Where the system doesn't let anybody do so, the peak so far counts, which the test was to
+        // stay below too.
         let _ = fs::write(self.proc("clear_refs"), "5");
         self.memory("VmRSS:")
     }
@@ -162,7 +164,7 @@ impl Process {
         PathBuf::from(format!("/proc/{}/{what}", self.child.id()))
     }
 
-    /// Processor time that the process has used, in hundredths of a second.
+    /// Returns the processor time of the process, in hundredths of a second.
     pub fn cpu(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         // What follows the name, which may hold anything but ends with the last parenthesis.
@@ -176,7 +178,7 @@ impl Process {
         user + system
     }
 
-    /// `127.0.0.1:PORT` of the HTTP listener.
+    /// Returns `127.0.0.1:PORT` of the HTTP listener.
     pub fn admin(&self) -> String {
         let endpoint = self.endpoint("admin");
         endpoint.strip_prefix("http://").unwrap().to_owned()
@@ -186,12 +188,12 @@ impl Process {
         self.ask("GET", path, &[])
     }
 
-    /// A request with an address as its Host, unless `headers` says otherwise.
+    /// Sends a request whose Host is the address, unless `headers` has another; returns the answer.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.ask_at(&self.admin(), method, path, headers)
     }
 
-    /// The same at another address.
+    /// Sends such a request to another address.
     pub fn ask_at(&self, at: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers
@@ -216,8 +218,8 @@ impl Process {
         self.ask("POST", "/reload", &[("Accept", "application/json")])
     }
 
-    /// Waits until the gateway has looked at its files for the first time: what is written from now on is only
-    /// taken up when it is asked for.
+    /// Waits until the gateway has looked at its files for the first time. Later edits are loaded
+    /// on request only.
     pub fn follows(&self) {
         assert_eq!(self.reload().json()["outcome"], "unchanged");
     }
@@ -232,7 +234,7 @@ impl Process {
         Metrics::parse(&answer.body)
     }
 
-    /// Looks at /metrics until what it shows is as `wanted`.
+    /// Reads /metrics until it is as `wanted`, and returns it.
     #[track_caller]
     pub fn await_metrics(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) -> Metrics {
         let until = Instant::now() + PATIENCE;
@@ -277,18 +279,18 @@ impl Answer {
     }
 }
 
-/// A family of /metrics, as it is declared.
+/// The declaration of a family of /metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Family {
     pub kind: String,
     pub help: String,
 }
 
-/// What /metrics shows.
+/// The content of /metrics.
 #[derive(Debug, Default)]
 pub struct Metrics {
     pub families: BTreeMap<String, Family>,
-    /// By name and labels, each label as `name="value"`.
+    /// Values by name and labels, each label as `name="value"`.
     pub samples: BTreeMap<(String, Vec<String>), f64>,
 }
 
@@ -320,7 +322,7 @@ impl Metrics {
         metrics
     }
 
-    /// The sum of what is shown under a name with all of these labels.
+    /// Returns the sum of the samples that have this name and all of these labels.
     pub fn sum(&self, name: &str, labels: &[&str]) -> f64 {
         let chosen = self.samples.iter().filter(|((of, with), _)| {
             of == name && labels.iter().all(|label| with.iter().any(|it| it == label))
@@ -328,7 +330,7 @@ impl Metrics {
         chosen.map(|(_, value)| value).sum()
     }
 
-    /// Holds the books to balance, for every route and so for all of them.
+    /// Asserts that the counters of every route balance.
     #[track_caller]
     pub fn assert_balanced(&self) {
         let routes: Vec<_> = self

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gateway::reply::Reason;
 use serde::Deserialize;
 
-/// Milliseconds that a message may take before a test fails. No test waits that long when all is well.
+/// Milliseconds that a message may take before a test fails. No test waits that long when all is
+/// well.
 pub const PATIENCE_MS: i32 = 20_000;
 
 /// Returns a socket that gives up sending and receiving in time, and is closed without waiting.
@@ -120,7 +121,8 @@ pub fn echo(worker: &zmq::Socket, done: &AtomicBool) {
     }
 }
 
-/// Sets a flag when it is dropped, also by a test that fails, so that no other thread of the test runs on.
+/// Sets a flag when it is dropped, also by a test that fails, so that no other thread of the test
+/// runs on.
 pub struct SetOnDrop<'a>(pub &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {

@@ -6,9 +6,9 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// Waits for this test's turn, which ends when the guard is dropped.
 ///
-/// A test takes a turn if it opens thousands of connections, which together would exceed the limit of descriptors;
-/// if it keeps both cores busy; if it asserts times of a few milliseconds; or if it measures its own process. A test
-/// that failed ends its turn as well.
+/// A test takes a turn if it opens thousands of connections, which together would exceed the limit
+/// of descriptors; if it keeps both cores busy; if it asserts times of a few milliseconds; or if it
+/// measures its own process. A test that failed ends its turn as well.
 pub fn take() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! A ZMTP peer by hand over TCP: says exactly the bytes that a test wants.
+//! A ZMTP peer over TCP that sends exactly the bytes that a test wants.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -9,12 +9,12 @@ pub const MORE: u8 = 1;
 pub const LONG: u8 = 2;
 pub const COMMAND: u8 = 4;
 
-/// What the gateway says.
+/// Something that the gateway sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     Message(Vec<Vec<u8>>),
     Command(Vec<u8>),
-    /// It has hung up, or reset the connection.
+    /// The end of the connection, by a close or a reset.
     End,
 }
 
@@ -23,7 +23,7 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// A connection on which nothing has been said.
+    /// Opens a connection, and sends nothing.
     pub fn connect(endpoint: &str) -> Self {
         let address = endpoint.strip_prefix("tcp://").unwrap();
         let stream = TcpStream::connect(address).unwrap();
@@ -32,7 +32,7 @@ impl Raw {
         Self { stream }
     }
 
-    /// A peer of this socket type that has shaken hands.
+    /// Opens a connection, and completes the handshake as this socket type.
     pub fn peer(endpoint: &str, socket_type: &str) -> Self {
         let mut raw = Self::connect(endpoint);
         raw.say(&greeting(1));
@@ -51,7 +51,8 @@ impl Raw {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// The same to a gateway that may have hung up.
+    /// Sends bytes to a gateway that may have closed the connection; returns whether they were
+    /// sent.
     pub fn try_say(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
     }
@@ -63,7 +64,7 @@ impl Raw {
         assert_eq!(theirs, greeting(1), "ZMTP 3.1, NULL");
     }
 
-    /// The next message or command.
+    /// Receives the next message or command.
     #[track_caller]
     pub fn hear(&mut self) -> Said {
         let mut frames = Vec::new();
@@ -89,7 +90,7 @@ impl Raw {
         }
     }
 
-    /// What an ERROR says, after which the gateway hangs up.
+    /// Receives an ERROR and the end of the connection, and returns the reason.
     #[track_caller]
     pub fn hear_error(&mut self) -> String {
         let reason = match self.hear() {
@@ -137,7 +138,7 @@ fn ended<T>(error: &std::io::Error) -> Option<T> {
     None
 }
 
-/// ZMTP 3 with this minor version, mechanism NULL.
+/// Returns a greeting of ZMTP 3 with this minor version and mechanism NULL.
 pub fn greeting(minor: u8) -> [u8; 64] {
     let mut bytes = [0; 64];
     bytes[0] = 0xff;
@@ -146,7 +147,7 @@ pub fn greeting(minor: u8) -> [u8; 64] {
     bytes
 }
 
-/// A READY's body.
+/// Returns the body of a READY.
 pub fn ready(socket_type: &str, metadata: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = b"\x05READY".to_vec();
     let socket_type = [("Socket-Type", socket_type.as_bytes())];
@@ -159,7 +160,7 @@ pub fn ready(socket_type: &str, metadata: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
-/// A frame, long if its body is.
+/// Returns a frame, in the long form if its body needs that.
 pub fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
     match u8::try_from(body.len()) {
         Ok(size) => [&[flags, size], body].concat(),
@@ -167,7 +168,7 @@ pub fn frame(flags: u8, body: &[u8]) -> Vec<u8> {
     }
 }
 
-/// A frame whose size has eight bytes, needed or not.
+/// Returns a frame in the long form.
 pub fn long(flags: u8, body: &[u8]) -> Vec<u8> {
     let size = (body.len() as u64).to_be_bytes();
     [&[flags | LONG][..], &size, body].concat()

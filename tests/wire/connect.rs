@@ -173,7 +173,7 @@ fn workers_are_connected_to_by_name() {
 }
 
 #[test]
-fn a_name_that_stands_for_nothing_holds_nobody_up() {
+fn a_host_name_that_does_not_resolve_delays_nobody() {
     let context = zmq::Context::new();
     let (worker, at) = listening(&context, zmq::DEALER, "tcp://127.0.0.1:*");
     let gateway = between(

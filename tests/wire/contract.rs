@@ -167,7 +167,7 @@ routes:
 }
 
 #[test]
-fn malformed_messages_are_told_why() {
+fn malformed_messages_are_rejected_with_the_cause() {
     let gateway = Gateway::people("");
     let client = gateway.dealer();
     let many: Vec<String> = (0..20).map(|n| format!("h{n}")).collect();
@@ -471,7 +471,7 @@ routes:
 }
 
 #[test]
-fn of_several_schemas_one_must_fit() {
+fn a_payload_must_fit_one_of_several_schemas() {
     let gateway = Gateway::start(
         r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }

@@ -130,7 +130,7 @@ fn answers_of_strangers_and_second_answers_are_dropped() {
 }
 
 #[test]
-fn the_last_workers_loss_is_told_at_once() {
+fn the_loss_of_the_last_worker_is_reported_at_once() {
     let gateway = Gateway::people("timeout: 1h");
     let client = gateway.dealer();
     let worker = gateway.worker();
@@ -141,7 +141,7 @@ fn the_last_workers_loss_is_told_at_once() {
 }
 
 #[test]
-fn what_a_worker_answered_before_it_went_counts() {
+fn answers_given_before_a_worker_disconnects_count() {
     // A gateway each: a worker that comes while libzmq has yet to notice that another went may find
     // that the request went to that one.
     for _ in 0..20 {
@@ -220,7 +220,7 @@ limits: { client_requests: 2, client_bytes: 2KiB }
 }
 
 #[test]
-fn held_requests_finish_while_it_drains_and_new_ones_are_told() {
+fn held_requests_finish_during_a_drain_and_new_ones_are_rejected() {
     let mut gateway = Gateway::people("");
     let (client, worker) = (gateway.dealer(), gateway.worker());
     send(&client, &["OPAQUE", "held", "x"]);
@@ -243,7 +243,7 @@ fn held_requests_finish_while_it_drains_and_new_ones_are_told() {
 }
 
 #[test]
-fn what_is_held_beyond_the_grace_is_told() {
+fn requests_held_beyond_the_grace_are_rejected() {
     let mut gateway = Gateway::start(
         r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }

@@ -126,7 +126,7 @@ fn flood(gateway: &Process, kind: &str) {
 
 /// Each is within its bounds; all of them together would be 600 MiB.
 #[test]
-fn half_messages_of_all_together_are_bounded() {
+fn half_messages_of_all_peers_together_are_bounded() {
     let gateway = Process::start(&yaml(""));
     let held = bounded(&gateway, 420, || {
         let mut held = Vec::new();
@@ -188,7 +188,7 @@ fn a_slow_upload_is_not_given_up_for_those_that_stop() {
 /// Both bounds of time, seen from outside: who doesn't say what it is, and whose message doesn't come. A byte now and then
 /// makes neither any faster.
 #[test]
-fn those_that_dawdle_are_hung_up_on() {
+fn slow_handshakes_and_slow_messages_are_disconnected() {
     let gateway = Process::start(&yaml(""));
     bounded(&gateway, 20, || {
         let began = Instant::now();

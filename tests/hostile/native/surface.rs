@@ -59,7 +59,7 @@ fn endless_frames_cost_no_memory() {
 }
 
 #[test]
-fn what_is_announced_and_never_comes_costs_no_memory() {
+fn announced_bytes_that_never_come_cost_no_memory() {
     let _turn = turns::take();
     let gateway = Process::start(&yaml(""));
     bounded(&gateway, 24, || {
@@ -80,7 +80,7 @@ fn what_is_announced_and_never_comes_costs_no_memory() {
 
 /// Each came in a read of its own, with 40 KB that are done with: what waits must not keep those.
 #[test]
-fn requests_that_wait_cost_what_they_are() {
+fn queued_requests_cost_only_their_own_bytes() {
     let pool = r#"
 engine: native
 admin: { bind: "127.0.0.1:0" }
@@ -107,7 +107,7 @@ routes: { OTHER: { pool: idle, timeout: none } }
 }
 
 #[test]
-fn half_messages_cost_what_has_come_of_them() {
+fn half_messages_cost_only_the_bytes_that_have_come() {
     let gateway = Process::start(&yaml(""));
     let held = bounded(&gateway, 100, || {
         let mut held = Vec::new();
@@ -266,7 +266,7 @@ fn pings_with_all_kinds_of_ttl_leave_nothing_behind() {
 }
 
 #[test]
-fn pings_of_one_that_does_not_read_cost_no_memory() {
+fn pings_of_a_peer_that_does_not_read_cost_no_memory() {
     let gateway = Process::start(&yaml("limits: { client_bytes: 16MiB }"));
     for name in [CLIENTS, IDLE] {
         bounded(&gateway, 16, || {
@@ -338,7 +338,7 @@ fn a_flood_is_taken_in_by_turns() {
 
 /// It was the gateway that did not run, so its peers' silence means nothing.
 #[test]
-fn a_gateway_that_was_stopped_takes_nobody_for_gone() {
+fn a_gateway_that_was_stopped_loses_no_worker() {
     let _turn = turns::take();
     let pools = r#"{ people: { bind: "tcp://127.0.0.1:0", heartbeat: 200ms } }"#;
     let gateway = Process::start(&format!(
@@ -537,7 +537,7 @@ fn clients_leave_descriptors_for_workers_and_http() {
 
 /// What waits for one that doesn't read is not tried again and again: its system tells when it has room.
 #[test]
-fn what_a_peer_has_no_room_for_is_not_offered_again() {
+fn bytes_that_a_peer_has_no_room_for_are_not_offered_again() {
     let gateway = Process::start(&yaml("admin: { bind: \"127.0.0.1:0\" }"));
     let mut deaf = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let full = || gateway.metrics().sum("gateway_engine_full_total", &[]);

@@ -82,7 +82,7 @@ fn reply(header: &str) -> (String, String) {
 
 /// Nothing else would ever end those requests.
 #[test]
-fn a_removed_pools_workers_may_come_back_for_what_waits() {
+fn workers_of_a_removed_pool_may_return_for_queued_requests() {
     let settings = format!("{BOUND}, per_worker: 1, timeout: none, heartbeat: 100ms");
     let mut gateway = Process::start(&yaml(&settings, ""));
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
@@ -120,7 +120,7 @@ admin: { bind: "127.0.0.1:0" }
 
 /// The same for a pool whose workers are called: they are called again for as long as somebody waits.
 #[test]
-fn a_removed_pools_workers_are_called_again_for_what_waits() {
+fn a_removed_pool_connects_again_for_queued_requests() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
     let settings = format!(r#"connect: "tcp://{at}", timeout: none, heartbeat: off"#);
@@ -201,7 +201,7 @@ fn a_removed_frontends_last_answers_arrive() {
 }
 
 #[test]
-fn limits_change_for_those_who_are_connected() {
+fn limits_change_for_connected_peers() {
     let gateway = Process::start(&yaml(BOUND, ""));
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
@@ -218,7 +218,7 @@ fn limits_change_for_those_who_are_connected() {
 }
 
 #[test]
-fn heartbeats_change_for_those_who_are_connected() {
+fn heartbeats_change_for_connected_peers() {
     let with = |heartbeat: &str| {
         yaml(
             &format!("{BOUND}, timeout: none, heartbeat: {heartbeat}"),
@@ -280,7 +280,7 @@ fn a_worker_of_a_kind_that_is_not_wanted_any_more_finishes_and_goes() {
 }
 
 #[test]
-fn calls_change_while_requests_are_held() {
+fn connect_addresses_change_while_requests_are_held() {
     let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     let with = |listener: &TcpListener| {
         let at = listener.local_addr().unwrap();
@@ -341,7 +341,7 @@ fn a_worker_is_called_for_another_pool_once_it_has_answered_for_the_old_one() {
 
 /// What is allowed to the request is allowed to its answer.
 #[test]
-fn answers_are_bounded_by_what_their_requests_came_under() {
+fn an_answer_has_the_limits_in_force_when_its_request_arrived() {
     let limits = |message, frames| {
         let limits = format!("limits: {{ message: {message}, frames: {frames} }}");
         yaml(&format!("{BOUND}, heartbeat: off"), &limits)

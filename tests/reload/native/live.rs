@@ -202,7 +202,7 @@ fn late(edited: &Edited) -> &'static str {
 }
 
 #[test]
-fn what_an_edit_refuses_is_refused_from_then_on() {
+fn a_stricter_key_rejects_from_the_next_message_on() {
     for (key, from, to, observe, reason) in REFUSING {
         let Some(edited) = start() else { return };
         assert_eq!(observe(&edited), "", "{key} before");

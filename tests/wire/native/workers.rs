@@ -100,7 +100,7 @@ fn answers(client: &mut Raw, count: usize) -> BTreeMap<String, usize> {
 
 /// What has room again by its last answer gets nothing more, if it is known to be going.
 #[test]
-fn who_answers_and_hangs_up_is_given_nothing_more() {
+fn a_worker_that_answers_and_disconnects_receives_nothing_more() {
     let gateway = start("heartbeat: off, timeout: none, per_worker: 1", "");
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
@@ -128,7 +128,7 @@ fn who_answers_and_hangs_up_is_given_nothing_more() {
 }
 
 #[test]
-fn a_killed_workers_requests_are_answered_at_once_and_the_others_go_on() {
+fn requests_of_a_killed_worker_are_answered_at_once() {
     let gateway = start("heartbeat: off, timeout: none, per_worker: 10", "");
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let victim = Worker::start(&gateway);
@@ -158,7 +158,7 @@ fn a_killed_workers_requests_are_answered_at_once_and_the_others_go_on() {
 /// From the worker's end to its client's answer: within a millisecond. On a machine that is busy with something else it
 /// may take three attempts.
 #[test]
-fn the_end_of_a_worker_is_told_at_once() {
+fn the_loss_of_a_worker_is_reported_within_a_millisecond() {
     let _turn = turns::take();
     let gateway = start("heartbeat: off, timeout: none", "");
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");

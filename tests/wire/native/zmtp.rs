@@ -94,7 +94,7 @@ fn metadata_is_read_in_any_order_and_the_identity_is_in_the_token() {
 }
 
 #[test]
-fn a_type_that_makes_no_sense_is_told_what_to_change() {
+fn a_socket_type_that_does_not_fit_is_told_what_to_change() {
     if !native() {
         return;
     }
@@ -153,7 +153,7 @@ fn broken_handshakes_are_told_what_is_wrong() {
 }
 
 #[test]
-fn what_a_peer_may_not_say_after_ready_ends_it_and_nobody_else() {
+fn a_forbidden_frame_after_ready_disconnects_that_peer_alone() {
     if !native() {
         return;
     }
@@ -198,7 +198,7 @@ fn an_error_from_a_peer_ends_it() {
 }
 
 #[test]
-fn strangers_are_hung_up_on_by_their_first_bytes() {
+fn foreign_protocols_are_disconnected_by_their_first_bytes() {
     if !native() {
         return;
     }
@@ -317,7 +317,7 @@ fn long_and_short_frames_mean_the_same_and_bytes_may_come_one_by_one() {
 }
 
 #[test]
-fn everything_may_come_in_one_write_with_the_end_behind_it() {
+fn everything_may_come_in_one_write_followed_by_the_end() {
     if !native() {
         return;
     }
