@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use crate::pages::configurations_in;
+
 const CONFIGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config/configs");
 
 /// Longest that a check may take, whatever is in the file: this is a debug build on a busy machine.
@@ -565,23 +567,9 @@ fn every_configuration_in_the_readme_passes() {
         eprintln!("there is no README.md, so nothing of it was checked");
         return;
     };
-    let blocks = yaml_blocks(&readme);
-    let whole = |block: &&String| block.lines().any(|line| line.starts_with("frontends:"));
-    let whole: Vec<_> = blocks.iter().filter(whole).collect();
+    let whole = configurations_in(&readme);
     assert!(!whole.is_empty(), "README.md shows no configuration");
     for block in whole {
-        assert_passes_beside_schemas(block);
+        assert_passes_beside_schemas(&block);
     }
-}
-
-fn yaml_blocks(markdown: &str) -> Vec<String> {
-    let mut blocks = Vec::new();
-    let mut lines = markdown.lines();
-    while let Some(line) = lines.next() {
-        if line.trim_end() == "```yaml" {
-            let block = lines.by_ref().take_while(|line| line.trim_end() != "```");
-            blocks.push(block.map(|line| format!("{line}\n")).collect());
-        }
-    }
-    blocks
 }

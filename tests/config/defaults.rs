@@ -10,11 +10,7 @@ use gateway::snapshot::Snapshot;
 use gateway_diagnostic::Diagnostics;
 use serde_json::{Value, json};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-fn schema() -> Value {
-    serde_json::from_str(gateway::config::JSON_SCHEMA).unwrap()
-}
+use crate::pages::{ROOT, schema};
 
 /// A place in routes.yaml, as keys.
 type At = Vec<String>;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use crate::pages::{ROOT, configurations_in, schema};
 
 /// Files of `tests/config/configs/invalid` that are wrong in a way that no schema can know: names that refer to
 /// nothing, what the YAML itself says twice, what depends on another key or on the machine.
@@ -37,10 +37,6 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "unknown_pool",
     "warnings_with_errors",
 ];
-
-fn schema() -> Value {
-    serde_json::from_str(gateway::config::JSON_SCHEMA).unwrap()
-}
 
 fn validator() -> jsonschema::Validator {
     jsonschema::draft202012::new(&schema()).unwrap()
@@ -94,14 +90,6 @@ fn configurations(directory: &Path) -> Vec<PathBuf> {
     all
 }
 
-fn yaml_blocks(markdown: &str) -> Vec<String> {
-    let blocks = markdown.split("```yaml\n").skip(1);
-    let blocks = blocks.map(|rest| rest.split("```").next().unwrap().to_owned());
-    blocks
-        .filter(|it| it.lines().any(|line| line.starts_with("frontends:")))
-        .collect()
-}
-
 #[test]
 fn the_command_prints_the_file_of_the_repository() {
     let printed = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
@@ -139,7 +127,7 @@ fn the_schema_accepts_every_valid_configuration() {
     for page in ["README.md", "docs/operating.md", "docs/kubernetes.md"] {
         let text = fs::read_to_string(root.join(page)).unwrap();
         texts.extend(
-            yaml_blocks(&text)
+            configurations_in(&text)
                 .into_iter()
                 .map(|block| (page.to_owned(), block)),
         );
