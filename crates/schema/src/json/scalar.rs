@@ -143,7 +143,7 @@ fn is_base64(text: &[u8]) -> bool {
     let digits = &text[..text.len() - padding];
     let alphabets = (digits.iter()).fold(0, |seen, digit| seen | Digit::TABLE[usize::from(*digit)]);
     let one = alphabets & Digit::NONE == 0 && alphabets & 6 != 6;
-    one && digits.len() % 4 != 1 && (padding == 0 || text.len() % 4 == 0)
+    one && digits.len() % 4 != 1 && (padding == 0 || text.len().is_multiple_of(4))
 }
 
 /// An enum by its value's name or number.

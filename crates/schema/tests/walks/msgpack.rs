@@ -847,7 +847,7 @@ struct Person {
 fn ada(phones: usize) -> Person {
     let phone = |n: usize| Phone {
         number: n.to_string(),
-        kind: (n % 2 == 0).then_some(Kind::Work),
+        kind: n.is_multiple_of(2).then_some(Kind::Work),
     };
     Person {
         id: 1 << 40,
