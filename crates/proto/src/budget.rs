@@ -96,14 +96,18 @@ mod tests {
 
     #[test]
     fn a_parser_ends_where_the_time_does() {
-        for text in [
-            "message M { message M { ",
-            "option (o) = { a { ",
-            "option (o) = [ [",
-            "enum E { A = 0 [a = {",
-            "extend M { ",
+        for (head, part) in [
+            ("", "message M { } "),
+            ("message M { oneof o { ", "int32 a = 1; "),
+            ("message M { reserved 1", ", 1"),
+            ("enum E { ", "A = 0; "),
+            ("extend M { ", "optional int32 a = 1; "),
+            ("service S { ", "rpc R (M) returns (M); "),
+            ("option a", ".a"),
+            ("option (o) = { ", "a { } "),
+            ("option (o) = { a: [ 1", ", 1"),
         ] {
-            let text = text.repeat(STEPS as usize);
+            let text = head.to_owned() + &part.repeat(STEPS as usize);
             let lexed = tokens(&text, &Budget::unlimited()).unwrap();
             let parsed = parse_tokens("a.proto", &text, lexed, &over());
             assert!(matches!(parsed, Err(ParseError::OutOfTime)), "{text:.40}");
