@@ -16,12 +16,10 @@
 //! let routes = r#"
 //! frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
 //! pools: { people: { bind: "tcp://127.0.0.1:0" } }
-//! routes: { PERSON: { pool: people } }
+//! routes: { PERSON: { schema: demo.Person, pool: people } }
 //! "#;
-//! // The directory is where import paths of .proto files would begin.
+//! // The message is in a .proto file below `schemas/` in this directory.
 //! let gateway = Gateway::from_text(routes, ".").watch(false).load()?;
-//! assert_eq!(gateway.summary(), "1 route, 1 pool, 1 frontend, 0 messages");
-//!
 //! let handle = gateway.start()?;
 //! // The system has chosen a free port for each port 0.
 //! let clients = handle.endpoint("clients").expect("a frontend that listens");
