@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gateway::config;
-use gateway::core::{Core, Event, Fate, Outcome, Outlet, PeerId};
-use gateway::frame::ClientKind;
-use gateway::metrics::RouteCounters;
-use gateway::pool::WorkerKind;
+use gateway::core::{Core, Event, Outlet};
+use gateway::ledger::{Fate, Outcome, RouteCounters};
+use gateway::peer::{ClientKind, PeerId, WorkerKind};
 use gateway::snapshot::{FrontendId, PoolId, RouteId, Snapshot};
 
 const ROUNDS: u32 = 200_000;

@@ -15,7 +15,6 @@ mod counting;
 mod ending;
 mod event;
 mod handout;
-mod ledger;
 mod notes;
 mod open;
 mod request;
@@ -31,9 +30,11 @@ use rustc_hash::FxHashMap;
 use tracing::debug;
 
 use crate::deadline::Deadlines;
-use crate::frame::{self, ClientKind, Frame, Message};
+use crate::frame::{self, Frame, Message};
+use crate::ledger::{Fate, Ledger, Outcome};
 use crate::metrics::Inquiries;
-use crate::pool::{Pool, Seat, WorkerKind};
+use crate::peer::{ClientKind, PeerId, WorkerKind};
+use crate::pool::{Pool, Seat};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::RoutePlace;
 use crate::snapshot::{FrontendId, PoolId, PoolSettings, Route, RouteId, Snapshot};
@@ -41,8 +42,7 @@ use counting::Counts;
 use shelf::Shelf;
 use token::Name;
 
-pub use event::{Event, Outlet, PeerId};
-pub use ledger::{Fate, Ledger, Outcome};
+pub use event::{Event, Outlet};
 pub use notes::{Note, Particulars, QUIET, What};
 
 use notes::Notes;

@@ -3,6 +3,8 @@
 //! Pure. A client's frames are taken apart here, and the shapes that workers see are named here;
 //! what is *in* a payload is schema's, who gets it is core's.
 
+use crate::peer::ClientKind;
+
 /// Longest type frame, in bytes: what a ZeroMQ identity may have, so that a type can be matched,
 /// logged and labelled without a bound of its own.
 pub const TYPE_MAX: usize = 255;
@@ -34,15 +36,6 @@ impl Frame for Vec<u8> {
 /// The sum of the frames' bytes.
 pub fn size<F: Frame>(frames: &[F]) -> u64 {
     frames.iter().map(|frame| frame.bytes().len() as u64).sum()
-}
-
-/// A client's socket type, as its handshake says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientKind {
-    /// DEALER, or whatever else may talk to a ROUTER without an envelope of its own.
-    Dealer,
-    /// REQ: puts an envelope in front, and must get it back or it is stuck for good.
-    Req,
 }
 
 /// What goes in front of a client's answer. A socket's usual envelope is the delimiter alone, which takes no list of

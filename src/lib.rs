@@ -53,9 +53,9 @@
 //!
 //! Read `core::Core::on` first, then the modules in that order. `ARCHITECTURE.md` has the invariants.
 
-pub use crate::core::Ledger;
 pub use crate::embed::{Builder, Error, Gateway, Handle};
 pub use crate::engine::{BindFault, Control, EngineError, Listening};
+pub use crate::ledger::Ledger;
 pub use crate::reload::{Changes, Outcome, Plan, Report};
 pub use crate::reply::Reason;
 pub use gateway_diagnostic::{Diagnostic, Diagnostics, Place, Severity};
@@ -72,6 +72,10 @@ pub mod deadline;
 pub mod engine;
 #[doc(hidden)]
 pub mod frame;
+#[doc(hidden)]
+pub mod ledger;
+#[doc(hidden)]
+pub mod peer;
 #[doc(hidden)]
 pub mod pool;
 #[doc(hidden)]

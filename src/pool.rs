@@ -19,8 +19,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::PeerId;
-use crate::metrics::{PoolCounters, PoolSample};
+use crate::ledger::{PoolCounters, PoolSample};
+use crate::peer::{Identity, PeerId, WorkerKind};
 use crate::snapshot::{IdentityMode, PoolSettings};
 use free::Free;
 use held::Held;
@@ -28,10 +28,6 @@ use queue::Queue;
 use worker::Worker;
 
 pub use held::HeldAt;
-pub use worker::WorkerKind;
-
-/// A client's identity as its worker sees it under `identity: client`.
-pub type Identity = Rc<[u8]>;
 
 /// A worker's place in its pool, for as long as the worker is there; then another's. Whoever keeps it, forgets
 /// it with the worker.

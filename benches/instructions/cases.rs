@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::config;
-use gateway::core::{Core, Event, Fate, Outcome, Outlet, PeerId};
+use gateway::core::{Core, Event, Outlet};
 use gateway::engine::native::outbox::Outbox;
-use gateway::frame::ClientKind;
-use gateway::pool::WorkerKind;
+use gateway::ledger::{Fate, Outcome};
+use gateway::peer::{ClientKind, PeerId, WorkerKind};
 use gateway::snapshot::{FrontendId, PoolId, RouteId, Snapshot};
 use gateway_zmtp;
 use gateway_zmtp::bytes::{Bytes, Spare};

@@ -11,7 +11,8 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::metrics::{LATENCY_BOUNDS_US, Latency, PoolSample, RouteCounters, Sample};
+use crate::ledger::{LATENCY_BOUNDS_US, Latency, PoolSample, RouteCounters};
+use crate::metrics::Sample;
 use crate::reload::{Known, Outcome};
 use crate::reply::Reason;
 use crate::snapshot::{AnyOf, FrontendId, RouteId};

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::core::Ledger;
-use crate::metrics::{RouteCounters, Sample};
+use crate::ledger::{Ledger, RouteCounters};
+use crate::metrics::Sample;
 use crate::reload::{Changes, Known, Plan, Report};
 use crate::reply::Reason;
 use crate::snapshot::{AnyOf, RouteId};

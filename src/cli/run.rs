@@ -12,9 +12,9 @@ use signal_hook::iterator::Signals;
 use tracing::{debug, error, info, warn};
 
 use super::{Arguments, LogFormat, log};
-use crate::core::Ledger;
 use crate::embed::{Error, Gateway, log_diagnostics};
 use crate::engine::Control;
+use crate::ledger::Ledger;
 use crate::watch::Wake;
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {

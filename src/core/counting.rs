@@ -1,7 +1,8 @@
 //! The counters, and their copy for whoever asks: see [`metrics`](crate::metrics).
 
 use super::*;
-use crate::metrics::{RouteCounters, Sample};
+use crate::ledger::RouteCounters;
+use crate::metrics::Sample;
 
 /// What the core counts beside what its pools do.
 #[derive(Debug)]

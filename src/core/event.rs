@@ -3,15 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ledger::{Fate, Outcome};
-use crate::frame::ClientKind;
-use crate::metrics::EngineCounters;
-use crate::pool::WorkerKind;
+use crate::ledger::{EngineCounters, Fate, Outcome};
+use crate::peer::{ClientKind, PeerId, WorkerKind};
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
-
-/// A connection, as its engine numbers it. Never used twice, so a late answer can't reach a stranger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerId(pub u64);
 
 /// What an engine tells the core.
 #[derive(Debug)]

@@ -135,12 +135,13 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use super::super::Current;
     use super::super::request::{Asker, State};
     use super::super::token::Name;
-    use super::super::{Current, PeerId};
     use super::*;
     use crate::config;
     use crate::frame::Envelope;
+    use crate::peer::PeerId;
     use crate::reply::ErrorEncoding;
 
     /// What makes requests that are told apart by their bytes.

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::Current;
 use super::shelf::Kept;
 use super::token::Name;
-use super::{Current, PeerId};
 use crate::frame::{self, Envelope, Frame};
+use crate::peer::PeerId;
 use crate::pool::HeldAt;
 use crate::reply::ErrorEncoding;
 use crate::route::RoutePlace;

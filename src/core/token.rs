@@ -4,7 +4,7 @@
 //! `identity.decode()` never fails. The number alone names the request; the identity is held against
 //! it, so that a number by itself opens nothing.
 
-use crate::pool::Identity;
+use crate::peer::Identity;
 
 /// Longest identity: what the protocol allows.
 const IDENTITY_MAX: usize = 255;

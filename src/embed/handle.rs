@@ -5,8 +5,8 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use super::error::Error;
-use crate::core::Ledger;
 use crate::engine::{Control, Listening, Running};
+use crate::ledger::Ledger;
 use crate::reload::{Report, Standing};
 use crate::watch::{Follower, Wake};
 

@@ -4,7 +4,7 @@
 //! decides through an [`Outlet`](crate::core::Outlet). It knows no routes and no schemas. It owns
 //! one thread, on which it also runs the core, so nothing on a message's way takes a lock.
 //!
-//! What an engine must do, whichever it is: number every connection anew ([`PeerId`](crate::core::PeerId)
+//! What an engine must do, whichever it is: number every connection anew ([`PeerId`](crate::peer::PeerId)
 //! is never used twice); tell who comes before what they send and who goes after it; never block in an
 //! outlet's call; bound what it keeps for a client by `limits.client_bytes` and tell the fate of each
 //! answer that it kept; log once a turn what the core noted (`notes::log_notes`); take in at most a budget of messages before it looks at the others again.
@@ -25,7 +25,7 @@ use std::time::Duration;
 
 pub use control::Control;
 
-use crate::core::Ledger;
+use crate::ledger::Ledger;
 use crate::metrics::{self, Inquirer, Inquiries, Sample};
 use crate::snapshot::{EngineKind, Snapshot};
 

@@ -12,8 +12,7 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use super::Identity;
-use crate::core::PeerId;
+use crate::peer::{Identity, PeerId};
 use fill::{Classes, Fill};
 
 /// Entries of a lane that may be dead, or empty, before it is worth while to look after them.

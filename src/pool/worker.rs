@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Identity;
 use super::held::{Held, HeldAt};
 use super::pace::Pace;
-use crate::core::PeerId;
+use crate::peer::{Identity, PeerId, WorkerKind};
 use crate::snapshot::{Balance, PerWorker, PoolSettings};
 
 /// Clients that a worker may owe an answer under `identity: client`. One that let so many requests time
@@ -17,15 +16,6 @@ const OWED_MAX: usize = 100_000;
 /// Load beyond which it makes no difference to the choice of a worker, so that a worker which lets every request
 /// time out costs no memory.
 const LOAD_MAX: usize = 1 << 16;
-
-/// What a worker's handshake says that it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WorkerKind {
-    /// Gets `[identity, type, …]`, holds up to `per_worker`.
-    Dealer,
-    /// Gets `[type, …]` behind an envelope that its socket keeps, holds one.
-    Rep,
-}
 
 /// One worker, or the crowd of workers behind a connection that hides them.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Plan;
 use crate::engine::Listening;
-use crate::metrics::Latency;
+use crate::ledger::Latency;
 use gateway_diagnostic::Diagnostics;
 
 /// What a reload came to.

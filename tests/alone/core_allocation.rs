@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::config;
-use gateway::core::{Core, Event, Fate, Outcome, Outlet, PeerId};
-use gateway::frame::{ClientKind, Frame};
-use gateway::pool::WorkerKind;
+use gateway::core::{Core, Event, Outlet};
+use gateway::frame::Frame;
+use gateway::ledger::{Fate, Outcome};
+use gateway::peer::{ClientKind, PeerId, WorkerKind};
 use gateway::snapshot::{FrontendId, PoolId};
 
 use crate::counting::{allocations, mark_thread};

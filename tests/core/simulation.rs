@@ -14,10 +14,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use fastrand::Rng;
-use gateway::core::{Core, Event, Fate, Outcome, Outlet, PeerId};
-use gateway::frame::ClientKind;
-use gateway::metrics::RouteCounters;
-use gateway::pool::WorkerKind;
+use gateway::core::{Core, Event, Outlet};
+use gateway::ledger::{Fate, Outcome, RouteCounters};
+use gateway::peer::{ClientKind, PeerId, WorkerKind};
 use gateway::reply::{ErrorEncoding, Reason};
 use gateway::route::{Pattern, Table};
 use gateway::snapshot::{

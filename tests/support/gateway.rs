@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use gateway::admin::{Admin, Sights};
 use gateway::config::{Inputs, Seen};
-use gateway::core::Ledger;
 use gateway::engine::{self, Control, Running};
+use gateway::ledger::Ledger;
 use gateway::reload::Standing;
 use gateway::snapshot::Snapshot;
 use gateway::watch::{Follower, Wake};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::EngineError;
-use crate::pool::WorkerKind;
+use crate::peer::WorkerKind;
 use crate::snapshot::{Endpoints, Frontend, Limits, PerWorker, PoolSettings, Snapshot, Workers};
 
 /// Requests that libzmq may queue for a worker, at least. A small window costs throughput: each time

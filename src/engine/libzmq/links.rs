@@ -6,9 +6,10 @@ use std::time::Duration;
 use zmq::{DONTWAIT, Message, SNDMORE, Socket};
 
 use super::sockets::PoolSocket;
-use crate::core::{Event, Fate, Outcome, Outlet, PeerId};
-use crate::frame::{self, ClientKind, Frame};
-use crate::metrics::EngineCounters;
+use crate::core::{Event, Outlet};
+use crate::frame::{self, Frame};
+use crate::ledger::{EngineCounters, Fate, Outcome};
+use crate::peer::{ClientKind, PeerId};
 use crate::snapshot::{FrontendId, PoolId};
 
 /// What an answer that waits costs beside its bytes: frames and queue entries.

@@ -9,9 +9,8 @@ use zmq::{Context, Socket};
 
 use super::fixed::Fixed;
 use super::monitor::Monitor;
-use crate::core::PeerId;
 use crate::engine::{BindFault, EngineError, Listening};
-use crate::pool::WorkerKind;
+use crate::peer::{PeerId, WorkerKind};
 use crate::snapshot::{Endpoints, Frontend, FrontendId, PoolId, PoolSettings, Snapshot};
 
 /// How long what was accepted for sending may take to leave when a socket closes.

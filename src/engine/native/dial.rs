@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::address::Address;
 use super::connection::Role;
 use super::quiet::Lines;
-use crate::core::PeerId;
 use crate::engine::Control;
+use crate::peer::PeerId;
 
 /// Before the second attempt: a peer that restarts is soon back.
 const FIRST_WAIT: Duration = Duration::from_millis(100);

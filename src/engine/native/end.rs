@@ -6,7 +6,7 @@ use mio::Events;
 
 use super::Native;
 use super::peers::Peers;
-use crate::core::PeerId;
+use crate::peer::PeerId;
 use gateway_zmtp::bytes::CHUNK;
 
 /// How long answers that wait may take to leave once nothing else is to be done.

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use crate::core::Outcome;
+use crate::ledger::Outcome;
 use gateway_zmtp::bytes::{Bytes, PIECE, Spare};
 use gateway_zmtp::{self as zmtp, MORE};
 

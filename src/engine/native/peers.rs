@@ -16,8 +16,9 @@ use super::dial::DialId;
 use super::outbox::Outbox;
 use super::stream::Stream;
 use super::timers::Timers;
-use crate::core::{Event, Fate, PeerId};
-use crate::metrics::EngineCounters;
+use crate::core::Event;
+use crate::ledger::{EngineCounters, Fate};
+use crate::peer::PeerId;
 use gateway_zmtp::bytes::{Bytes, Spare};
 use gateway_zmtp::{command, greeting};
 

@@ -16,7 +16,7 @@ use super::address::Address;
 use super::connection::{Phase, Role};
 use crate::core::Event;
 use crate::engine::{Control, EngineError, Listening};
-use crate::pool::WorkerKind;
+use crate::peer::WorkerKind;
 use crate::snapshot::{Snapshot, Workers};
 use book::{Entry, How, Planned};
 pub(super) use book::{SharedBook, try_binds};

@@ -3,8 +3,7 @@
 //! A peer's socket checks ours, so one endpoint serves several kinds of peers by waiting for their READY
 //! and answering with the type that fits (RFC 37, "Socket Type Property").
 
-use crate::frame::ClientKind;
-use crate::pool::WorkerKind;
+use crate::peer::{ClientKind, WorkerKind};
 use crate::snapshot::Workers;
 
 /// What a peer is here, and the socket type that it is to be told.

@@ -11,7 +11,7 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use super::connection::Connection;
-use crate::core::PeerId;
+use crate::peer::PeerId;
 
 /// Entries, the earliest first.
 #[derive(Debug, Default)]

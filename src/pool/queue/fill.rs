@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Lane;
-use crate::core::PeerId;
+use crate::peer::PeerId;
 
 /// Bytes below which nobody is taken for one that fills much.
 const LITTLE: u64 = 64 << 10;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::{Peers, find};
-use crate::core::PeerId;
+use crate::peer::PeerId;
 
 impl Peers {
     /// After a peer's turn: what it takes for a message that isn't whole, and when that is to be looked at. `whole`:

@@ -2,9 +2,10 @@
 
 use super::super::connection::Connection;
 use super::{Peers, WORKER_ROOM, find};
-use crate::core::{Fate, Outcome, Outlet, PeerId};
+use crate::core::Outlet;
 use crate::frame;
-use crate::metrics::EngineCounters;
+use crate::ledger::{EngineCounters, Fate, Outcome};
+use crate::peer::PeerId;
 use gateway_zmtp::bytes::{Bytes, Spare};
 
 impl Outlet<Bytes> for Peers {

@@ -6,7 +6,7 @@ use tracing::info;
 
 use super::super::Native;
 use super::super::connection::{Phase, Role};
-use crate::core::PeerId;
+use crate::peer::PeerId;
 use crate::snapshot::PoolId;
 
 /// How often it is looked whether what was removed can be closed, at most.
