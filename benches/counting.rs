@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use gateway::config;
 use gateway::core::{Core, Event, Outlet};
 use gateway::ledger::{Fate, Outcome, RouteCounters};
-use gateway::peer::{ClientKind, PeerId, WorkerKind};
+use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::snapshot::{FrontendId, PoolId, RouteId, Snapshot};
 
 const ROUNDS: u32 = 200_000;
@@ -83,7 +83,7 @@ fn main() {
         peer: worker,
         pool: PoolId(0),
         kind: WorkerKind::Dealer,
-        crowd: false,
+        headcount: Headcount::One,
     };
     core.on(Duration::ZERO, came, &mut sink);
     let mut now = Duration::ZERO;

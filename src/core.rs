@@ -33,7 +33,7 @@ use crate::deadline::Deadlines;
 use crate::frame::{self, Frame, Message};
 use crate::ledger::{Fate, Ledger, Outcome};
 use crate::metrics::Inquiries;
-use crate::peer::{ClientKind, PeerId, WorkerKind};
+use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use crate::pool::{Pool, Seat};
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::RoutePlace;
@@ -162,8 +162,8 @@ impl<F: Frame> Core<F> {
                 peer,
                 pool,
                 kind,
-                crowd,
-            } => self.worker_came(peer, pool, kind, crowd, out),
+                headcount,
+            } => self.worker_came(peer, pool, kind, headcount, out),
             Event::Message { peer, frames } => self.message(peer, frames, false, out),
             Event::Oversize { peer, frames } => self.message(peer, frames, true, out),
             Event::Writable { peer } => self.writable(peer, out),
@@ -308,10 +308,10 @@ impl<F: Frame> Core<F> {
         peer: PeerId,
         pool: PoolId,
         kind: WorkerKind,
-        crowd: bool,
+        headcount: Headcount,
         out: &mut impl Outlet<F>,
     ) {
-        let seat = self.pools[pool.0].worker_came(peer, kind, crowd);
+        let seat = self.pools[pool.0].worker_came(peer, kind, headcount);
         let worker = Worker {
             peer,
             pool,

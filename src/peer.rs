@@ -26,5 +26,14 @@ pub enum WorkerKind {
     Rep,
 }
 
+/// How many workers stand behind a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Headcount {
+    /// One worker.
+    One,
+    /// Any number of workers, which the engine can't tell apart.
+    Crowd,
+}
+
 /// A client's identity, as its worker sees it under `identity: client`.
 pub type Identity = Rc<[u8]>;

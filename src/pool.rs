@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ledger::{PoolCounters, PoolSample};
-use crate::peer::{Identity, PeerId, WorkerKind};
+use crate::peer::{Headcount, Identity, PeerId, WorkerKind};
 use crate::snapshot::{IdentityMode, PoolSettings};
 use free::Free;
 use held::Held;
@@ -118,12 +118,12 @@ impl Pool {
         }
     }
 
-    /// A worker came; `crowd` when it stands for any number, of which nothing can be told apart.
-    pub fn worker_came(&mut self, peer: PeerId, kind: WorkerKind, crowd: bool) -> Seat {
+    /// Adds a worker, or a crowd of workers behind one connection, and returns its seat.
+    pub fn worker_came(&mut self, peer: PeerId, kind: WorkerKind, headcount: Headcount) -> Seat {
         let mut worker = Worker {
             peer,
             kind,
-            crowd,
+            headcount,
             capacity: 0,
             pace: None,
             held: Held::default(),

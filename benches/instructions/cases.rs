@@ -9,7 +9,7 @@ use gateway::config;
 use gateway::core::{Core, Event, Outlet};
 use gateway::engine::native::outbox::Outbox;
 use gateway::ledger::{Fate, Outcome};
-use gateway::peer::{ClientKind, PeerId, WorkerKind};
+use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::snapshot::{FrontendId, PoolId, RouteId, Snapshot};
 use gateway_zmtp;
 use gateway_zmtp::bytes::{Bytes, Spare};
@@ -184,7 +184,7 @@ fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, at_once: u64) {
             peer: PeerId(worker),
             pool: PoolId(0),
             kind: WorkerKind::Dealer,
-            crowd: false,
+            headcount: Headcount::One,
         };
         core.on(Duration::ZERO, came, &mut taker);
     }

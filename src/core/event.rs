@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ledger::{EngineCounters, Fate, Outcome};
-use crate::peer::{ClientKind, PeerId, WorkerKind};
+use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
 
 /// What an engine tells the core.
@@ -29,8 +29,8 @@ pub enum Event<F> {
         pool: PoolId,
         /// Its socket type.
         kind: WorkerKind,
-        /// It stands for any number of workers that the engine can't tell apart.
-        crowd: bool,
+        /// How many workers stand behind the connection.
+        headcount: Headcount,
     },
     /// A complete message from a client or a worker.
     Message {

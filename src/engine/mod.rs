@@ -8,8 +8,8 @@
 //! is never used twice); tell who comes before what they send and who goes after it; never block in an
 //! outlet's call; bound what it keeps for a client by `limits.client_bytes` and tell the fate of each
 //! answer that it kept; log once a turn what the core noted (`notes::log_notes`); take in at most a budget of messages before it looks at the others again.
-//! One that sees each worker says so with `crowd: false`; one that doesn't gives the core one crowd
-//! a pool. The core needs no other knowledge of the difference.
+//! One that sees each worker says so with `Headcount::One`; one that doesn't gives the core one
+//! `Headcount::Crowd` a pool. The core needs no other knowledge of the difference.
 
 mod control;
 #[cfg(feature = "libzmq")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::held::{Held, HeldAt};
 use super::pace::Pace;
-use crate::peer::{Identity, PeerId, WorkerKind};
+use crate::peer::{Headcount, Identity, PeerId, WorkerKind};
 use crate::snapshot::{Balance, PerWorker, PoolSettings};
 
 /// Clients that a worker may owe an answer under `identity: client`. One that let so many requests time
@@ -22,7 +22,7 @@ const LOAD_MAX: usize = 1 << 16;
 pub(super) struct Worker {
     pub(super) peer: PeerId,
     pub(super) kind: WorkerKind,
-    pub(super) crowd: bool,
+    pub(super) headcount: Headcount,
     /// Requests that it may hold.
     pub(super) capacity: usize,
     /// What that follows, if the pool doesn't say how many.
@@ -38,16 +38,20 @@ pub(super) struct Worker {
 }
 
 impl Worker {
+    fn is_crowd(&self) -> bool {
+        self.headcount == Headcount::Crowd
+    }
+
     /// It holds what these settings say from now on.
     pub(super) fn follow(&mut self, settings: &PoolSettings) {
         self.pace = match (settings.per_worker, self.kind) {
-            (PerWorker::Auto, WorkerKind::Dealer) if !self.crowd => {
+            (PerWorker::Auto, WorkerKind::Dealer) if !self.is_crowd() => {
                 Some(self.pace.take().unwrap_or_else(Pace::new))
             }
             _ => None,
         };
         self.capacity = match (settings.per_worker, &self.pace, self.kind) {
-            _ if self.crowd => usize::MAX,
+            _ if self.is_crowd() => usize::MAX,
             (_, Some(pace), _) => pace.room(),
             (PerWorker::Most(most), None, WorkerKind::Dealer) => most as usize,
             (_, None, _) => 1,
@@ -77,10 +81,10 @@ impl Worker {
     pub(super) fn load(&self, balance: Balance) -> Option<usize> {
         let can_take = !self.blocked
             && self.held.len() < self.capacity
-            && (self.crowd || self.owes.len() < OWED_MAX);
+            && (self.is_crowd() || self.owes.len() < OWED_MAX);
         let load = match balance {
             // A crowd has nobody to be compared with.
-            Balance::LeastBusy if !self.crowd => self.held.len() + self.overdue,
+            Balance::LeastBusy if !self.is_crowd() => self.held.len() + self.overdue,
             _ => 0,
         };
         can_take.then_some(load.min(LOAD_MAX))
@@ -89,7 +93,7 @@ impl Worker {
     /// It owes this client an answer. A crowd's debts end only with all of its workers, so the older
     /// half of very many is let go: their requests were lost with a worker that nobody saw go. True if so.
     pub(super) fn owe(&mut self, client: &Identity, number: u64) -> bool {
-        let lets_go = self.crowd && self.owes.len() >= OWED_MAX;
+        let lets_go = self.is_crowd() && self.owes.len() >= OWED_MAX;
         if lets_go {
             let mut numbers: Vec<u64> = self.owes.values().copied().collect();
             let middle = *numbers.select_nth_unstable(OWED_MAX / 2).1;

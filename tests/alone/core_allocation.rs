@@ -9,7 +9,7 @@ use gateway::config;
 use gateway::core::{Core, Event, Outlet};
 use gateway::frame::Frame;
 use gateway::ledger::{Fate, Outcome};
-use gateway::peer::{ClientKind, PeerId, WorkerKind};
+use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::snapshot::{FrontendId, PoolId};
 
 use crate::counting::{allocations, mark_thread};
@@ -101,7 +101,7 @@ routes: { OPAQUE: { pool: people } }";
             peer: PeerId(worker),
             pool: PoolId(0),
             kind: WorkerKind::Dealer,
-            crowd: false,
+            headcount: Headcount::One,
         };
         core.on(Duration::ZERO, came, &mut peers);
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use gateway::core::{Core, Event, Outlet};
 use gateway::ledger::{Fate, Outcome, RouteCounters};
-use gateway::peer::{ClientKind, PeerId, WorkerKind};
+use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::reply::{ErrorEncoding, Reason};
 use gateway::route::{Pattern, Table};
 use gateway::snapshot::{
@@ -446,7 +446,11 @@ impl World {
             peer,
             pool,
             kind,
-            crowd,
+            headcount: if crowd {
+                Headcount::Crowd
+            } else {
+                Headcount::One
+            },
         });
     }
 

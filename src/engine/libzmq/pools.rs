@@ -7,6 +7,7 @@ use tracing::debug;
 use super::{BUDGET, Libzmq, receive};
 use crate::core::Event;
 use crate::engine::EngineError;
+use crate::peer::Headcount;
 use crate::snapshot::PoolId;
 
 /// What a poll found of a pool.
@@ -94,7 +95,7 @@ impl Libzmq {
             peer,
             pool: id,
             kind: pool.kind,
-            crowd: true,
+            headcount: Headcount::Crowd,
         };
         self.core.on(now, came, &mut self.links);
     }

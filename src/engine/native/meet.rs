@@ -16,7 +16,7 @@ use super::reload::LOOK_AGAIN;
 use super::socket_types;
 use super::stream::Stream;
 use crate::core::Event;
-use crate::peer::{PeerId, WorkerKind};
+use crate::peer::{Headcount, PeerId, WorkerKind};
 use crate::snapshot::{FrontendId, PoolId, PoolSettings};
 use gateway_zmtp::command::{self, Ready};
 use gateway_zmtp::session::Session;
@@ -164,7 +164,7 @@ impl Native {
             peer,
             pool,
             kind: met.kind,
-            crowd: false,
+            headcount: Headcount::One,
         })
     }
 
