@@ -6,48 +6,48 @@
 //!
 //! Read [`Core::on`] first: it is the whole of it in one function. What must hold, and what the
 //! simulator asserts over thousands of schedules: every message from a client ends in exactly one of
-//! answered, rejected, client gone, client slow ([`Ledger`]), and an answer counts only from the
+//! answered, rejected, client gone, client slow ([`Ledger`](crate::ledger::Ledger)), and an answer counts only from the
 //! worker that holds the request.
 
 mod answer;
 mod arrival;
-mod counting;
+mod counts;
+mod current;
 mod ending;
 mod event;
 mod handout;
 mod notes;
 mod open;
+mod peers;
 mod request;
+mod sampling;
 mod shelf;
 mod token;
 
-use std::ops::Deref;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
-use tracing::debug;
 
 use crate::deadline::Deadlines;
-use crate::frame::{self, Frame, Message};
-use crate::ledger::{Fate, Ledger, Outcome};
+use crate::frame::Frame;
 use crate::metrics::Inquiries;
 use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind};
-use crate::pool::{Pool, Seat};
+use crate::pool::Pool;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
-use crate::route::RoutePlace;
-use crate::snapshot::{FrontendId, PoolId, PoolSettings, Route, RouteId, Snapshot};
-use counting::Counts;
+use crate::snapshot::{FrontendId, PoolId, PoolSettings, Snapshot};
+use counts::Counts;
+use current::Current;
+use event::Extent;
+use notes::Notes;
+use open::Open;
+use peers::{Admitted, Client, Peer, Worker};
 use shelf::Shelf;
 use token::Name;
 
 pub use event::{Event, Outlet};
 pub use notes::{Note, Particulars, QUIET, What};
-
-use notes::Notes;
-use open::Open;
-use request::{Asker, Request, Return, State, copies};
 
 /// Requests, who holds them, and what was decided.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub struct Core<F> {
     past: Vec<Weak<Current>>,
     now: Duration,
     peers: FxHashMap<PeerId, Peer>,
-    clients: usize,
+    admitted: Admitted,
     pools: Vec<Pool>,
     requests: Open<F>,
     deadlines: Deadlines,
@@ -77,49 +77,6 @@ struct Spare {
     headers: Shelf,
 }
 
-/// The configuration in force, or that a request came under. Each request shares it: counted without atomics, which
-/// would cost it more than most of its steps.
-#[derive(Debug)]
-struct Current(Arc<Snapshot>);
-
-impl Deref for Current {
-    type Target = Snapshot;
-
-    fn deref(&self) -> &Snapshot {
-        &self.0
-    }
-}
-
-#[derive(Debug)]
-enum Peer {
-    Client(Client),
-    Worker(Worker),
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Worker {
-    peer: PeerId,
-    pool: PoolId,
-    seat: Seat,
-    kind: WorkerKind,
-}
-
-#[derive(Debug)]
-struct Client {
-    frontend: FrontendId,
-    kind: ClientKind,
-    name: Rc<Name>,
-    /// Its frontend's `errors`, for as long as that is in the configuration.
-    errors: ErrorEncoding,
-    /// Over `limits.clients`: told so, not served.
-    surplus: bool,
-    open: u32,
-    open_bytes: u64,
-    /// Of a REQ: how often it has asked. One that asks again has given up what it asked before, or is
-    /// another process under the same name; either would take the old answer for the new one.
-    asked: u64,
-}
-
 impl<F: Frame> Core<F> {
     /// A core that works by `snapshot` and has no peers.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
@@ -129,7 +86,7 @@ impl<F: Frame> Core<F> {
             past: Vec::new(),
             now: Duration::ZERO,
             peers: FxHashMap::default(),
-            clients: 0,
+            admitted: Admitted::default(),
             requests: Open::default(),
             deadlines: Deadlines::default(),
             spare: Spare::default(),
@@ -164,8 +121,8 @@ impl<F: Frame> Core<F> {
                 kind,
                 headcount,
             } => self.worker_came(peer, pool, kind, headcount, out),
-            Event::Message { peer, frames } => self.message(peer, frames, false, out),
-            Event::Oversize { peer, frames } => self.message(peer, frames, true, out),
+            Event::Message { peer, frames } => self.message(peer, frames, Extent::Whole, out),
+            Event::Oversize { peer, frames } => self.message(peer, frames, Extent::Oversize, out),
             Event::Writable { peer } => self.writable(peer, out),
             // It moves no deadline, and there is one for each answer.
             Event::Settled { outcome, fate } => return self.counts.settled(outcome, fate),
@@ -211,7 +168,7 @@ impl<F: Frame> Core<F> {
 
     /// Requests that wait for an answer, and answers whose fate is open.
     pub fn in_flight(&self) -> u64 {
-        self.requests.len() as u64 + self.counts.unsettled
+        self.requests.len() as u64 + self.counts.unsettled()
     }
 
     /// Requests that wait for a worker of this pool.
@@ -245,7 +202,7 @@ impl<F: Frame> Core<F> {
 
     /// Whether a client waits for answers.
     pub fn is_owed(&self, client: PeerId) -> bool {
-        matches!(self.peers.get(&client), Some(Peer::Client(client)) if client.open > 0)
+        matches!(self.peers.get(&client), Some(Peer::Client(client)) if client.is_owed())
     }
 
     /// Whether a worker holds requests that somebody waits for.
@@ -284,22 +241,13 @@ impl<F: Frame> Core<F> {
         kind: ClientKind,
         identity: Vec<u8>,
     ) {
-        let client = Client {
-            frontend,
-            kind,
-            name: Rc::new(Name::new(identity)),
-            errors: self
-                .snapshot
-                .frontends
-                .get(&frontend)
-                .map_or(ErrorEncoding::Msgpack, |frontend| frontend.errors),
-            surplus: self.clients >= self.snapshot.limits.clients,
-            open: 0,
-            open_bytes: 0,
-            asked: 0,
-        };
-        self.clients += usize::from(!client.surplus);
-        self.counts.client(frontend, true);
+        let settings = self.snapshot.frontends.get(&frontend);
+        let errors = settings.map_or(ErrorEncoding::Msgpack, |frontend| frontend.errors);
+        let name = Rc::new(Name::new(identity));
+        let mut client = Client::new(frontend, kind, name, errors);
+        self.admitted
+            .admit(&mut client, self.snapshot.limits.clients);
+        self.counts.client_came(frontend);
         self.peers.insert(peer, Peer::Client(client));
     }
 
@@ -334,8 +282,8 @@ impl<F: Frame> Core<F> {
         match self.peers.remove(&peer) {
             // What it asked for goes on: a client may leave as soon as it has sent.
             Some(Peer::Client(client)) => {
-                self.clients -= usize::from(!client.surplus);
-                self.counts.client(client.frontend, false);
+                self.admitted.leave(&client);
+                self.counts.client_gone(client.frontend);
             }
             Some(Peer::Worker(Worker { pool, seat, .. })) => {
                 let held = self.pools[pool.0].worker_gone(seat);

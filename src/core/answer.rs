@@ -1,23 +1,29 @@
 //! From a worker: an answer counts if its worker holds the request, and passes if its reply schema does.
 
-use super::*;
+use super::event::Extent;
+use super::peers::Worker;
+use super::request::{Request, State};
+use super::{Core, Outlet, token};
+use crate::frame::{self, Frame};
+use crate::ledger::Outcome;
+use crate::peer::WorkerKind;
+use crate::reply::{Reason, Rejection};
 
 impl<F: Frame> Core<F> {
-    /// A worker's message, whole or (`oversize`) what the engine kept of it: an answer, if it names a request that
-    /// this worker holds.
+    /// Takes a worker's message: an answer, if it names a request that this worker holds.
     pub(super) fn answer(
         &mut self,
         worker: Worker,
         mut frames: Vec<F>,
-        oversize: bool,
+        extent: Extent,
         out: &mut impl Outlet<F>,
     ) {
         if let Some(request) = self.answered_request(worker, &frames) {
             let kind = worker.kind;
             let head = head_frames(kind, &frames);
-            let fault = match oversize {
-                true => Some(oversize_fault(request.snapshot.limits.message)),
-                false => reply_fault(&request, kind, &frames),
+            let fault = match extent {
+                Extent::Oversize => Some(oversize_fault(request.snapshot.limits.message)),
+                Extent::Whole => reply_fault(&request, kind, &frames),
             };
             match fault {
                 None => {
@@ -45,10 +51,7 @@ impl<F: Frame> Core<F> {
         // The bare identity first: under `identity: client`, and for what was handed out under it.
         let settled = pool.settle(by.seat, name);
         let bare = settled.is_some();
-        let token = match bare {
-            true => None,
-            false => token::read(name),
-        };
+        let token = if bare { None } else { token::read(name) };
         let number = settled.or(token.map(|(_, number)| number));
         let place = |request: &Request<F>| match request.state {
             State::Held {

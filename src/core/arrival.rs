@@ -1,36 +1,50 @@
-//! A message arrives. A client's is judged, then a worker gets it, or it waits, or it is turned down.
+//! A message arrives. A client's is judged; then a worker receives the request, or the request is queued or rejected.
 
-use super::*;
+use std::rc::Rc;
 
-/// What came of judging a message that may be served.
+use super::event::Extent;
+use super::peers::{Client, Peer};
+use super::request::{Asker, Request, Return, State, copies};
+use super::{Core, Outlet};
+use crate::frame::{self, Frame, Message};
+use crate::peer::PeerId;
+use crate::pool::Pool;
+use crate::reply::{ErrorEncoding, Reason, Rejection};
+use crate::route::RoutePlace;
+use crate::snapshot::{PoolId, Route, RouteId, Snapshot};
+
+/// A message that may be served.
 struct Judged {
     route: RoutePlace,
-    /// How it is told an error from now on.
+    /// The encoding of the rejection, should there be one later.
     errors: ErrorEncoding,
-    /// Which of the route's schemas it fits, 0 for the first; none for an opaque route.
+    /// The place of the schema that the payload fits in the route's list; none for an opaque route.
     schema: Option<usize>,
 }
 
+/// A message that is turned down.
+struct Refused {
+    rejection: Rejection,
+    errors: ErrorEncoding,
+}
+
 impl<F: Frame> Core<F> {
-    /// A peer's message, whole or (`oversize`) what the engine kept of it.
+    /// Takes a peer's message: a client's request or a worker's answer.
     pub(super) fn message(
         &mut self,
         peer: PeerId,
         frames: Vec<F>,
-        oversize: bool,
+        extent: Extent,
         out: &mut impl Outlet<F>,
     ) {
         let client = match self.peers.get_mut(&peer) {
             Some(Peer::Client(client)) => client,
-            Some(&mut Peer::Worker(worker)) => return self.answer(worker, frames, oversize, out),
+            Some(&mut Peer::Worker(worker)) => return self.answer(worker, frames, extent, out),
             None => return,
         };
-        client.asked += u64::from(client.kind == ClientKind::Req);
-        if client.surplus && self.clients < self.snapshot.limits.clients {
-            // Another has gone since it came.
-            client.surplus = false;
-            self.clients += 1;
-        }
+        client.asks();
+        // Another client may have left since this one was turned away.
+        self.admitted.admit(client, self.snapshot.limits.clients);
         let bytes = frame::size(&frames);
         let message = Message::split(client.kind, frames);
         // First of all, so that a misfit is answered in the encoding that its sender reads.
@@ -47,15 +61,14 @@ impl<F: Frame> Core<F> {
         };
         let asker = Asker {
             client: peer,
-            asked: client.asked,
+            asked: client.asked(),
         };
-        match judge.judge(&message, place, bytes, oversize) {
+        match judge.judge(&message, place, bytes, extent) {
             Ok(judged) => {
                 if let Some(place) = judged.schema {
                     counters.fitted(place);
                 }
-                client.open += 1;
-                client.open_bytes += bytes;
+                client.opened(bytes);
                 let request = self.requests.insert(Request {
                     number: 0,
                     asker,
@@ -71,25 +84,36 @@ impl<F: Frame> Core<F> {
                 let number = request.number;
                 self.accept(number, out);
             }
-            Err((rejection, errors)) => {
-                let kept = match oversize {
-                    // The payload isn't among what was kept, as far as anybody knows.
-                    true => message.body.get(1..).unwrap_or_default(),
-                    false => frame::headers(&message.body),
-                };
-                let most = self.snapshot.limits.frames.saturating_sub(2);
-                let to = Return {
-                    route: id,
-                    asker,
-                    open: None,
-                    headers: copies(&kept[..kept.len().min(most)]),
-                    envelope: message.envelope,
-                    errors,
-                    generation: self.snapshot.generation,
-                };
-                self.reject(to, rejection, out);
-            }
+            Err(refused) => self.refuse(asker, id, message, extent, refused, out),
         }
+    }
+
+    /// Rejects a message that did not become a request.
+    fn refuse(
+        &mut self,
+        asker: Asker,
+        route: RouteId,
+        message: Message<F>,
+        extent: Extent,
+        Refused { rejection, errors }: Refused,
+        out: &mut impl Outlet<F>,
+    ) {
+        let kept = match extent {
+            Extent::Whole => frame::headers(&message.body),
+            // The payload is probably not among the frames that were kept.
+            Extent::Oversize => message.body.get(1..).unwrap_or_default(),
+        };
+        let most = self.snapshot.limits.frames.saturating_sub(2);
+        let to = Return {
+            route,
+            asker,
+            open: None,
+            headers: copies(&kept[..kept.len().min(most)]),
+            envelope: message.envelope,
+            errors,
+            generation: self.snapshot.generation,
+        };
+        self.reject(to, rejection, out);
     }
 
     /// The message becomes a request: to a worker at once, or into its pool's queue, or, that being
@@ -166,26 +190,32 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// The route of a message that may be served, or why not and in which encoding to say so.
+    /// Returns the route of a message that may be served, or the rejection and its encoding.
     fn judge<F: Frame>(
         &self,
         message: &Message<F>,
         place: Option<RoutePlace>,
         bytes: u64,
-        oversize: bool,
-    ) -> Result<Judged, (Rejection, ErrorEncoding)> {
+        extent: Extent,
+    ) -> Result<Judged, Refused> {
         let Self {
             snapshot,
             draining,
             client,
         } = *self;
         let limits = &snapshot.limits;
-        let errors = client.errors;
         let route = place.map(|place| snapshot.routes.at(place));
-        let refuse = |reason, message: String| Err((Rejection::new(reason, message), errors));
-        let errors_of = |route: &Route| route.schema.as_ref().map_or(errors, |s| s.errors());
-        let errors = route.map_or(errors, errors_of);
-        let refuse_as = |reason, message: String| Err((Rejection::new(reason, message), errors));
+        let refused = |errors, reason, message: String| {
+            let rejection = Rejection::new(reason, message);
+            Err(Refused { rejection, errors })
+        };
+        let refuse = |reason, message| refused(client.errors, reason, message);
+        let errors_of = |route: &Route| {
+            let schema = route.schema.as_ref();
+            schema.map_or(client.errors, |schema| schema.errors())
+        };
+        let errors = route.map_or(client.errors, errors_of);
+        let refuse_as = |reason, message| refused(errors, reason, message);
 
         if draining {
             return refuse_as(Reason::ShuttingDown, "the gateway is shutting down".into());
@@ -195,7 +225,7 @@ impl Judge<'_> {
             let message = "the frontend was removed from the configuration";
             return refuse_as(Reason::ShuttingDown, message.into());
         };
-        if oversize || bytes > limits.message {
+        if extent == Extent::Oversize || bytes > limits.message {
             let most = limits.message;
             return refuse_as(
                 Reason::TooLarge,
@@ -217,7 +247,7 @@ impl Judge<'_> {
             );
             return refuse_as(Reason::NotAllowed, message);
         }
-        if let Some(limit) = self.client_limit(bytes) {
+        if let Some(limit) = client.limit(bytes, limits) {
             return refuse_as(Reason::ClientLimit, limit);
         }
         let payload = frame::payload(&message.body);
@@ -231,33 +261,8 @@ impl Judge<'_> {
             }),
             Err(violation) => {
                 let rejection = Rejection::violation(Reason::SchemaViolation, violation);
-                Err((rejection, errors))
+                Err(Refused { rejection, errors })
             }
-        }
-    }
-
-    fn client_limit(&self, bytes: u64) -> Option<String> {
-        let Self {
-            snapshot, client, ..
-        } = *self;
-        let limits = &snapshot.limits;
-        if client.surplus {
-            let most = limits.clients;
-            Some(format!(
-                "{most} clients are here already, the limit of limits.clients"
-            ))
-        } else if client.open >= limits.client_requests {
-            let most = limits.client_requests;
-            Some(format!(
-                "this client has {most} requests open, the limit of limits.client_requests"
-            ))
-        } else if client.open_bytes.saturating_add(bytes) > limits.client_bytes {
-            let most = limits.client_bytes;
-            Some(format!(
-                "this client's open requests would pass {most} bytes, the limit of limits.client_bytes"
-            ))
-        } else {
-            None
         }
     }
 }

@@ -1,6 +1,13 @@
 //! To a client: every way that a request ends, and the delivery that is counted.
 
-use super::*;
+use tracing::debug;
+
+use super::peers::Peer;
+use super::request::{Asker, Request, Return, State};
+use super::{Core, Outlet, Particulars, What};
+use crate::frame::{self, Frame};
+use crate::ledger::{Fate, Outcome};
+use crate::reply::{Reason, Rejection};
 
 impl<F: Frame> Core<F> {
     pub(super) fn expire(&mut self, out: &mut impl Outlet<F>) {
@@ -142,15 +149,13 @@ impl<F: Frame> Core<F> {
         let fate = match self.peers.get_mut(&asker.client) {
             Some(Peer::Client(client)) => {
                 if let Some(bytes) = open {
-                    client.open -= 1;
-                    client.open_bytes -= bytes;
+                    client.closed(bytes);
                 }
-                match client.asked == asker.asked {
-                    true => {
-                        counters.bytes_out += frame::size(&frames);
-                        out.to_client(asker.client, frames, outcome)
-                    }
-                    false => Fate::Gone,
+                if client.asked() == asker.asked {
+                    counters.bytes_out += frame::size(&frames);
+                    out.to_client(asker.client, frames, outcome)
+                } else {
+                    Fate::Gone
                 }
             }
             _ => Fate::Gone,

@@ -7,6 +7,15 @@ use crate::ledger::{EngineCounters, Fate, Outcome};
 use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
 
+/// How much of a message the engine kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Every frame.
+    Whole,
+    /// Leading frames of a message over `limits.message`.
+    Oversize,
+}
+
 /// What an engine tells the core.
 #[derive(Debug)]
 pub enum Event<F> {

@@ -1,6 +1,13 @@
 //! To a worker: what waits is handed out as long as somebody is free.
 
-use super::*;
+use std::time::Duration;
+
+use super::request::{Request, State};
+use super::{Core, Outlet, Spare};
+use crate::frame::{self, Frame};
+use crate::peer::WorkerKind;
+use crate::pool::{Pool, Seat};
+use crate::snapshot::PoolId;
 
 impl<F: Frame> Core<F> {
     /// Hands out what waits in a pool, as long as a worker is free.
@@ -37,12 +44,11 @@ impl<F: Frame> Request<F> {
         };
         let headers = spare.headers.keep(frame::headers(body));
         let bare = pool.bare_identity(kind);
-        let name: &[u8] = match bare {
-            true => &self.name.bare,
-            false => {
-                self.name.write(self.number, &mut spare.token);
-                &spare.token
-            }
+        let name: &[u8] = if bare {
+            &self.name.bare
+        } else {
+            self.name.write(self.number, &mut spare.token);
+            &spare.token
         };
         let head: &[&[u8]] = match kind {
             WorkerKind::Dealer => &[name],

@@ -4,7 +4,7 @@
 //! that, a number whose place is taken is passed over: numbers grow and are never used twice, but some are never
 //! used at all.
 
-use super::Request;
+use super::request::Request;
 
 /// Places of a table without requests.
 const PLACES_LEAST: usize = 64;
@@ -135,7 +135,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::super::Current;
+    use super::super::current::Current;
     use super::super::request::{Asker, State};
     use super::super::token::Name;
     use super::*;

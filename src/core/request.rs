@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::Current;
+use super::current::Current;
 use super::shelf::Kept;
 use super::token::Name;
 use crate::frame::{self, Envelope, Frame};
@@ -35,7 +35,7 @@ pub(super) struct Request<F> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asker {
     pub(super) client: PeerId,
-    /// [`Client::asked`](super::Client::asked) when it asked.
+    /// [`Client::asked`](super::peers::Client::asked) when it asked.
     pub(super) asked: u64,
 }
 

@@ -1,0 +1,42 @@
+//! Samples of the counters, for [`metrics`](crate::metrics).
+
+use std::sync::Arc;
+
+use super::{Core, Outlet};
+use crate::frame::Frame;
+use crate::ledger::Ledger;
+use crate::metrics::Sample;
+use crate::snapshot::PoolId;
+
+impl<F: Frame> Core<F> {
+    /// Returns the counters over all routes and pools so far.
+    pub fn ledger(&self) -> Ledger {
+        let mut ledger = self.counts.ledger();
+        for pool in &self.pools {
+            ledger.late += pool.counters().late;
+            ledger.unsolicited += pool.counters().unsolicited;
+        }
+        ledger
+    }
+
+    /// Returns a copy of every counter and gauge, `out`'s included.
+    pub fn sample(&self, out: &impl Outlet<F>) -> Sample {
+        let pools = self.pools.iter().enumerate();
+        let pools = pools.map(|(id, pool)| {
+            let mut sample = pool.sample();
+            sample.workers = out.connections(PoolId(id)).unwrap_or(sample.workers);
+            sample
+        });
+        Sample {
+            uptime: self.now,
+            snapshot: Arc::clone(&self.snapshot.0),
+            draining: self.drain.is_some(),
+            ledger: self.ledger(),
+            in_flight: self.in_flight(),
+            routes: self.counts.routes().to_vec(),
+            pools: pools.collect(),
+            clients: self.counts.clients().to_vec(),
+            engine: out.counters(),
+        }
+    }
+}
