@@ -22,7 +22,7 @@ use std::time::Duration;
 use crate::ledger::{PoolCounters, PoolSample};
 use crate::peer::{Headcount, Identity, PeerId, WorkerKind};
 use crate::snapshot::{IdentityMode, PoolSettings};
-use free::Free;
+use free::{Free, Turn};
 use held::Held;
 use queue::Queue;
 use worker::Worker;
@@ -33,6 +33,15 @@ pub use held::HeldAt;
 /// it with the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seat(usize);
+
+/// A worker's message that answers no open request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// The answer to a request that has ended.
+    Late,
+    /// No answer to any request.
+    Unsolicited,
+}
 
 /// Workers, what they hold, and what waits for them.
 #[derive(Debug)]
@@ -183,9 +192,10 @@ impl Pool {
 
     /// The worker that a request that has just come goes to, if it needn't wait.
     pub fn at_once(&mut self, client: PeerId, identity: &Identity) -> Option<Seat> {
-        match self.queue.lets_pass(client) {
-            true => self.pick(identity),
-            false => None,
+        if self.queue.lets_pass(client) {
+            self.pick(identity)
+        } else {
+            None
         }
     }
 
@@ -231,7 +241,7 @@ impl Pool {
         }
         // It has had its turn. To have room for one less never makes it free for anybody.
         let load = worker.load(self.settings.balance);
-        self.free.set(seat.0, load, true);
+        self.free.set(seat.0, load, Turn::Last);
         if !owes {
             // It may take more of this client's.
             self.queue.call(client);
@@ -262,12 +272,11 @@ impl Pool {
         }
     }
 
-    /// The worker sent something that answers no request: one that had ended (`late`), or none at all. It
-    /// is dropped.
-    pub fn dropped(&mut self, seat: Seat, late: bool) {
-        match late {
-            true => self.counters.late += 1,
-            false => self.counters.unsolicited += 1,
+    /// Counts a message of a worker that answers no open request and is dropped.
+    pub fn dropped(&mut self, seat: Seat, dropped: Dropped) {
+        match dropped {
+            Dropped::Late => self.counters.late += 1,
+            Dropped::Unsolicited => self.counters.unsolicited += 1,
         }
         if let Some(worker) = self.worker_mut(seat) {
             // It shows itself at work.
@@ -322,7 +331,7 @@ impl Pool {
         };
         let was_free = self.free.has(seat.0);
         let load = worker.load(self.settings.balance);
-        self.free.set(seat.0, load, false);
+        self.free.set(seat.0, load, Turn::Kept);
         if !was_free && load.is_some() {
             self.call_for(seat);
         }

@@ -7,6 +7,7 @@ use super::{Core, Outlet, token};
 use crate::frame::{self, Frame};
 use crate::ledger::Outcome;
 use crate::peer::WorkerKind;
+use crate::pool::Dropped;
 use crate::reply::{Reason, Rejection};
 
 impl<F: Frame> Core<F> {
@@ -74,7 +75,14 @@ impl<F: Frame> Core<F> {
             None => {
                 // Held once and answered too late, or never asked for.
                 let late = number.is_some_and(|number| self.requests.was_given(number));
-                pool.dropped(by.seat, late);
+                pool.dropped(
+                    by.seat,
+                    if late {
+                        Dropped::Late
+                    } else {
+                        Dropped::Unsolicited
+                    },
+                );
                 None
             }
         }

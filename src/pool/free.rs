@@ -7,6 +7,15 @@
 /// No seat.
 const NONE: usize = usize::MAX;
 
+/// The place of a worker among those of the same load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The place that the worker had.
+    Kept,
+    /// After all others.
+    Last,
+}
+
 /// Free workers by load.
 #[derive(Debug, Default)]
 pub(super) struct Free {
@@ -64,10 +73,9 @@ impl Free {
         self.seats[seat].load.is_some()
     }
 
-    /// The worker is free with this load, or not free. With the same load as before it keeps its place in
-    /// the order, unless it is to go `behind` its equals.
-    pub(super) fn set(&mut self, seat: usize, load: Option<usize>, behind: bool) {
-        if self.seats[seat].load == load && !behind {
+    /// Sets the load of a worker, or that the worker is not free. `turn` is for a load that stays the same.
+    pub(super) fn set(&mut self, seat: usize, load: Option<usize>, turn: Turn) {
+        if self.seats[seat].load == load && turn == Turn::Kept {
             return;
         }
         self.unlink(seat);
@@ -149,15 +157,19 @@ mod tests {
         for step in 0..20_000 {
             let seat = seats[random.usize(..seats.len())];
             let load = random.bool().then(|| random.usize(..4));
-            let behind = random.u8(..4) == 0;
+            let turn = if random.u8(..4) == 0 {
+                Turn::Last
+            } else {
+                Turn::Kept
+            };
             let before = model.iter().position(|it| it.2 == seat);
-            let stays = before.map(|at| model[at].0) == load && !behind;
+            let stays = before.map(|at| model[at].0) == load && turn == Turn::Kept;
             if !stays {
                 model.retain(|it| it.2 != seat);
                 model.extend(load.map(|load| (load, step, seat)));
                 model.sort_unstable();
             }
-            free.set(seat, load, behind);
+            free.set(seat, load, turn);
             assert_eq!(free.has(seat), load.is_some());
             assert_eq!(free.first(), model.first().map(|it| it.2));
             assert!(free.iter().eq(model.iter().map(|it| it.2)), "step {step}");
@@ -168,7 +180,7 @@ mod tests {
     fn a_seat_is_taken_again() {
         let mut free = Free::default();
         let seat = free.seat();
-        free.set(seat, Some(3), false);
+        free.set(seat, Some(3), Turn::Kept);
         free.leave(seat);
         assert_eq!(free.first(), None);
         assert_eq!(free.seat(), seat);

@@ -6,23 +6,19 @@
 //! full, requests of a client that fills much of it make way for one of a client that fills less.
 
 mod fill;
+mod lane;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
 use crate::peer::{Identity, PeerId};
-use fill::{Classes, Fill};
-
-/// Entries of a lane that may be dead, or empty, before it is worth while to look after them.
-const SLACK: usize = 64;
+use fill::{Fill, Room};
+use lane::{Lane, Waiting};
 
 /// Clients that are asked to make way, of those that fill most: the first may have nothing that is of use.
 const ASKED: usize = 4;
-
-/// Requests that make way for one, at most, so that a large one doesn't cost a crowd of small ones.
-const GONE: u64 = 16;
 
 /// Requests that wait, by client.
 #[derive(Debug)]
@@ -41,25 +37,6 @@ pub(super) struct Queue {
     fill: Fill,
 }
 
-#[derive(Debug)]
-struct Lane {
-    identity: Identity,
-    /// In the order in which they came, which is that of their numbers. The first and the last are alive.
-    requests: VecDeque<Waiting>,
-    alive: usize,
-    bytes: u64,
-    turn: i64,
-    /// As what it is entered in [`Fill`].
-    classes: Classes,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Waiting {
-    number: u64,
-    /// None once it has ended.
-    bytes: Option<u64>,
-}
-
 impl Queue {
     /// An empty one with room for so many requests and bytes.
     pub(super) fn new(requests: usize, bytes: u64) -> Self {
@@ -70,13 +47,13 @@ impl Queue {
             names: HashMap::new(),
             before: 0,
             behind: 0,
-            fill: Fill::new(requests, bytes),
+            fill: Fill::new(Room { requests, bytes }),
         }
     }
 
     /// Has room for so many from now on. What is there stays, even if it is more.
     pub(super) fn resize(&mut self, requests: usize, bytes: u64) {
-        self.fill.most = (requests, bytes);
+        self.fill.room = Room { requests, bytes };
     }
 
     /// Requests that wait.
@@ -96,21 +73,25 @@ impl Queue {
 
     /// Whether a request of so many bytes has room.
     pub(super) fn has_room(&self, bytes: u64) -> bool {
-        let Fill { most, requests, .. } = self.fill;
-        requests < most.0 && self.fill.bytes.saturating_add(bytes) <= most.1
+        let Fill { room, requests, .. } = self.fill;
+        requests < room.requests && self.fill.bytes.saturating_add(bytes) <= room.bytes
     }
 
     /// The requests that are to make way for one of this client: another's who still fills as much of the queue without them
     /// as this one with it. None if there are none that make room.
     pub(super) fn make_way(&self, client: PeerId, bytes: u64) -> Option<Vec<u64>> {
-        let Fill { most, requests, .. } = self.fill;
-        if requests > most.0 || self.fill.bytes > most.1 {
+        let Fill { room, requests, .. } = self.fill;
+        if requests > room.requests || self.fill.bytes > room.bytes {
             // It was made smaller. What it holds was promised a place.
             return None;
         }
         let own = self.lanes.get(&client);
         let (own, own_bytes) = own.map_or((0, 0), |lane| (lane.alive, lane.bytes));
-        let short = self.fill.bytes.saturating_add(bytes).saturating_sub(most.1);
+        let short = self
+            .fill
+            .bytes
+            .saturating_add(bytes)
+            .saturating_sub(room.bytes);
         let largest = |lanes: &'_ BTreeSet<(u32, PeerId)>| {
             let others = lanes.iter().rev().filter(|(_, of)| *of != client);
             let lanes = others.filter_map(|(_, of)| self.lanes.get(of));
@@ -268,14 +249,7 @@ impl Queue {
         let lane = self.lanes.entry(client).or_insert_with(|| {
             self.behind += 1;
             self.ring.insert(self.behind, client);
-            Lane {
-                identity: Rc::clone(identity),
-                requests: VecDeque::new(),
-                alive: 0,
-                bytes: 0,
-                turn: self.behind,
-                classes: Classes::default(),
-            }
+            Lane::new(Rc::clone(identity), self.behind)
         });
         (lane, &mut self.fill)
     }
@@ -301,47 +275,6 @@ impl Queue {
         let turn = std::mem::replace(&mut lane.turn, self.before);
         if self.ring.remove(&turn).is_some() {
             self.ring.insert(self.before, client);
-        }
-    }
-}
-
-impl Lane {
-    /// Its newest requests without which there are so many bytes less, if so much is left: not the small ones, of which too
-    /// many would have to go, and never all.
-    fn spare(&self, short: u64, left: u64) -> Option<Vec<u64>> {
-        let least = short.div_ceil(GONE);
-        let mut freed = 0;
-        let mut gone = Vec::new();
-        let newest = self.requests.iter().rev();
-        let newest = newest.filter_map(|it| Some((it.number, it.bytes?)));
-        for (number, bytes) in newest.filter(|(_, bytes)| *bytes >= least) {
-            freed += bytes;
-            gone.push(number);
-            if self.bytes - freed < left || gone.len() == self.alive {
-                return None;
-            }
-            if freed >= short {
-                return Some(gone);
-            }
-        }
-        None
-    }
-
-    /// Drops what has ended from both ends, and from between them when it is more than what has not; and memory that a
-    /// burst has left.
-    fn trim(&mut self) {
-        let ended = |it: &Waiting| it.bytes.is_none();
-        while self.requests.front().is_some_and(ended) {
-            self.requests.pop_front();
-        }
-        while self.requests.back().is_some_and(ended) {
-            self.requests.pop_back();
-        }
-        if self.requests.len() > 2 * self.alive + SLACK {
-            self.requests.retain(|it| it.bytes.is_some());
-        }
-        if self.requests.capacity() > 4 * self.requests.len() + SLACK {
-            self.requests.shrink_to(2 * self.requests.len());
         }
     }
 }

@@ -3,17 +3,23 @@
 
 use std::collections::BTreeSet;
 
-use super::Lane;
+use super::lane::{Classes, Lane};
 use crate::peer::PeerId;
 
 /// Bytes below which nobody is taken for one that fills much.
 const LITTLE: u64 = 64 << 10;
 
-/// How much there is, and whose.
+/// Requests and bytes that a queue has room for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) requests: usize,
+    pub(super) bytes: u64,
+}
+
+/// The requests and bytes in a queue, and the clients that fill most of it.
 #[derive(Debug)]
 pub(super) struct Fill {
-    /// Requests and bytes that there is room for.
-    pub(super) most: (usize, u64),
+    pub(super) room: Room,
     pub(super) requests: usize,
     pub(super) bytes: u64,
     /// Clients that have more than one request here, by how many, in powers of two.
@@ -22,18 +28,11 @@ pub(super) struct Fill {
     pub(super) by_bytes: BTreeSet<(u32, PeerId)>,
 }
 
-/// Powers of two, by number and by bytes, as which a lane is entered; 0 for not at all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Classes {
-    number: u32,
-    bytes: u32,
-}
-
 impl Fill {
-    /// Nothing, with room for so many requests and bytes.
-    pub(super) fn new(requests: usize, bytes: u64) -> Self {
+    /// Returns the fill of an empty queue.
+    pub(super) fn new(room: Room) -> Self {
         Self {
-            most: (requests, bytes),
+            room,
             requests: 0,
             bytes: 0,
             by_number: BTreeSet::new(),

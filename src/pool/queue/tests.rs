@@ -1,3 +1,6 @@
+use std::collections::VecDeque;
+
+use super::lane::SLACK;
 use super::*;
 
 const ONE: PeerId = PeerId(1);
