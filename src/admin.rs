@@ -13,31 +13,20 @@ mod exposition;
 mod guard;
 mod sampler;
 mod serve;
+mod sights;
 mod status;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::net::TcpListener;
-use std::sync::Arc;
 
-use crate::engine::{Listening, Observer};
-use crate::reload::Standing;
+use crate::engine::Listening;
 use crate::snapshot::AdminSettings;
-use crate::watch::Wake;
 use gateway_diagnostic::{Diagnostic, Place};
 use serve::{Opening, Resting, Serving};
 
-/// What can be seen and done over HTTP.
-#[derive(Clone, Debug)]
-pub struct Sights {
-    /// What asks the data thread.
-    pub observer: Observer,
-    /// What the control plane knows.
-    pub standing: Arc<Standing>,
-    /// What asks for a reload.
-    pub wake: Wake,
-}
+pub use sights::Sights;
 
 /// The listener, or that there is none.
 #[derive(Debug)]

@@ -5,14 +5,13 @@
 //! the next look, so the last write is never missed. Watches are laid anew before each look, because a watch
 //! dies with its directory, and editors, `git checkout` and Kubernetes replace both files and directories.
 //!
-//! `wake` is what wakes it, `watches` what raises events, `apply` what becomes of what was read, `past` what
+//! [`Wake`] wakes it, `watches` is what raises events, `apply` what becomes of what was read, `past` what
 //! was running before.
 
 mod apply;
 mod past;
 #[cfg(test)]
 mod tests;
-mod wake;
 mod watches;
 
 use std::sync::Arc;
@@ -25,13 +24,11 @@ use tracing::warn;
 use crate::admin::Admin;
 use crate::config::{Origin, Seen};
 use crate::engine::Reloader;
-use crate::reload::{Outcome, Standing};
+use crate::reload::{Outcome, Standing, Tell, Wake, WakeReason};
 use crate::snapshot::Snapshot;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 use gateway_proto::Cache;
 use past::Past;
-pub use wake::Wake;
-use wake::{Reason, Tell};
 use watches::{Lay, Watches, lay, spots};
 
 /// How often the files are looked at without an event: for filesystems that raise none, and for what no
@@ -68,7 +65,7 @@ pub struct Follower {
     /// The last one failed or was refused.
     failed: bool,
     wake: Wake,
-    woken: Receiver<Reason>,
+    woken: Receiver<WakeReason>,
     /// Who waits to hear what the next reload comes to.
     waiting: Vec<Tell>,
     standing: Arc<Standing>,
@@ -157,9 +154,9 @@ impl Follower {
             }
             self.past.sweep();
             let why = match woken {
-                Ok(Reason::Asked(tell)) => self.asked(tell),
+                Ok(WakeReason::Asked(tell)) => self.asked(tell),
                 _ if !self.running.reload.watch => continue,
-                Ok(Reason::Changed) => self.settle(),
+                Ok(WakeReason::Changed) => self.settle(),
                 // It holds a sender itself, so this is the time-out.
                 Err(_) => Why::Time,
             };
@@ -184,7 +181,7 @@ impl Follower {
     fn asked(&mut self, tell: Option<Tell>) -> Why {
         self.waiting.extend(tell);
         while let Ok(reason) = self.woken.try_recv() {
-            if let Reason::Asked(tell) = reason {
+            if let WakeReason::Asked(tell) = reason {
                 self.waiting.extend(tell);
             }
         }
@@ -200,8 +197,8 @@ impl Follower {
             let woken = self.woken.recv_timeout(settle);
             self.wake.heard();
             match woken {
-                Ok(Reason::Asked(tell)) => return self.asked(tell),
-                Ok(Reason::Changed) if Instant::now() < until && !self.wake.has_ended() => {}
+                Ok(WakeReason::Asked(tell)) => return self.asked(tell),
+                Ok(WakeReason::Changed) if Instant::now() < until && !self.wake.has_ended() => {}
                 _ => return Why::Woken,
             }
         }

@@ -14,7 +14,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::sampler::Sampler;
-use super::{Sights, exposition, guard, status};
+use super::sights::Sights;
+use super::{exposition, guard, status};
 use crate::metrics::Sample;
 use crate::reload::{Outcome, Report};
 

@@ -14,9 +14,9 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
-use super::Sights;
 use super::answer::answer;
 use super::sampler::Sampler;
+use super::sights::Sights;
 use crate::snapshot::AdminSettings;
 
 /// Connections served at once; the next wait in the kernel's backlog. A scraper, a probe and a few people

@@ -15,7 +15,7 @@ use super::{Arguments, LogFormat, log};
 use crate::embed::{Error, Gateway, log_diagnostics};
 use crate::engine::Control;
 use crate::ledger::Ledger;
-use crate::watch::Wake;
+use crate::reload::Wake;
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if let Err(error) = log::start(arguments.log_format) {

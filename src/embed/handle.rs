@@ -7,8 +7,9 @@ use std::thread::{self, JoinHandle};
 use super::error::Error;
 use crate::engine::{Control, Listening, Running};
 use crate::ledger::Ledger;
+use crate::reload::Wake;
 use crate::reload::{Report, Standing};
-use crate::watch::{Follower, Wake};
+use crate::watch::Follower;
 
 /// A running gateway. Dropping the handle stops the gateway at once, and [`Handle::wait`] waits for it
 /// to end by itself.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
-use super::Plan;
+use super::plan::Plan;
 use crate::engine::Listening;
 use crate::ledger::Latency;
 use gateway_diagnostic::Diagnostics;

@@ -94,7 +94,7 @@ fn a_reload_that_was_asked_for_swallows_no_later_event() {
     follower.wake.changed();
     assert_eq!(follower.asked(None), Why::Asked);
     follower.wake.changed();
-    assert!(matches!(follower.woken.try_recv(), Ok(Reason::Changed)));
+    assert!(matches!(follower.woken.try_recv(), Ok(WakeReason::Changed)));
     followed.end();
 }
 

@@ -9,7 +9,7 @@ use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{ErrorKind, Event, RecursiveMode, Watcher};
 use rustix::io::Errno;
 
-use super::Wake;
+use crate::reload::Wake;
 
 /// What to watch: directories by their real paths, so that one that has several names is one.
 pub(super) type Spots = BTreeMap<PathBuf, How>;

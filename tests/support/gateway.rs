@@ -10,9 +10,9 @@ use gateway::admin::{Admin, Sights};
 use gateway::config::{Inputs, Seen};
 use gateway::engine::{self, Control, Running};
 use gateway::ledger::Ledger;
-use gateway::reload::Standing;
+use gateway::reload::{Standing, Wake};
 use gateway::snapshot::Snapshot;
-use gateway::watch::{Follower, Wake};
+use gateway::watch::Follower;
 use gateway_diagnostic::Diagnostics;
 
 use super::PERSON;
