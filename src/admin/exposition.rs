@@ -72,75 +72,57 @@ impl Shown {
         page.gauge("draining", help, f64::from(u8::from(*draining)))
     }
 
+    /// Writes the families about clients' messages and their answers.
     fn requests(&self, page: &mut Page<'_>) -> Written {
         let routes = self.routes();
-        let counter = |page: &mut Page<'_>, name, help, count: fn(&RouteCounters) -> u64| {
-            let mut family = page.family(name, help, MetricType::Counter)?;
-            for (name, _, route) in &routes {
-                count_of(&mut family, &[("route", name)], count(route))?;
-            }
-            Ok(())
-        };
         let help = "Complete messages from clients";
-        counter(page, "received", help, |route| route.received)?;
-        let help = "Messages from clients that have their fate";
-        let mut family = page.family("requests", help, MetricType::Counter)?;
-        for (name, _, route) in &routes {
-            for (outcome, count) in [
-                ("answered", route.answered),
-                ("rejected", route.rejected.iter().sum()),
-                ("client_gone", route.client_gone),
-                ("client_slow", route.client_slow),
-            ] {
-                count_of(&mut family, &[("route", name), ("outcome", outcome)], count)?;
-            }
-        }
-        let help =
-            "Answers of the gateway's own that were delivered; a reason shows once it occurred";
-        let mut family = page.family("rejections", help, MetricType::Counter)?;
-        for (name, _, route) in &routes {
-            for (reason, count) in Reason::ALL.iter().zip(route.rejected) {
-                if count > 0 {
-                    let labels = &[("route", *name), ("reason", reason.label())];
-                    count_of(&mut family, labels, count)?;
-                }
-            }
-        }
+        page.route_counter("received", help, &routes, |route| route.received)?;
+        fates(page, &routes)?;
+        rejections(page, &routes)?;
         let help = "Messages from clients without a fate yet: open requests, and answers that wait \
                     for their client to read";
         let mut family = page.family("in_flight", help, MetricType::Gauge)?;
-        for (name, _, route) in &routes {
-            level_of(
-                &mut family,
-                &[("route", name)],
-                route.open + route.unsettled,
-            )?;
+        for ShownRoute { name, counters, .. } in &routes {
+            let in_flight = counters.open + counters.unsettled;
+            level_of(&mut family, &[("route", name)], in_flight)?;
         }
         let help = "From a request's arrival to its worker's answer";
         let mut family = page.family("latency_seconds", help, MetricType::Histogram)?;
-        // Of what no route matches, nothing goes to a worker.
-        for (name, _, route) in routes.iter().filter(|it| it.1 != RouteId::NONE) {
-            let labels = [("route", *name)];
-            histogram_of(&mut family.encode_family(&&labels[..])?, &route.latency)?;
+        // A message that no route matches never goes to a worker.
+        for route in routes.iter().filter(|route| route.id != RouteId::NONE) {
+            let labels = [("route", route.name)];
+            histogram_of(
+                &mut family.encode_family(&&labels[..])?,
+                &route.counters.latency,
+            )?;
         }
+        self.schema_matches(page, &routes)?;
+        let help = "Bytes of the messages from clients, all frames together";
+        page.route_counter("received_bytes", help, &routes, |route| route.bytes_in)?;
+        let help = "Bytes of the answers to clients, all frames together";
+        page.route_counter("sent_bytes", help, &routes, |route| route.bytes_out)?;
+        self.clients(page)
+    }
+
+    fn schema_matches(&self, page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
         let help = "Messages that fit the route's schemas, by which of the list it was, from 0; 7 is \
                     any from there on";
         let mut family = page.family("schema_matches", help, MetricType::Counter)?;
         let listed = self.schemas_listed();
-        for (name, id, route) in &routes {
-            // What has counted stays, whatever the list is now: no sum may fall.
-            let counted = route.matched.iter().rposition(|count| *count > 0);
+        for ShownRoute { name, id, counters } in routes {
+            // A place that has counted stays, whatever the list is now: no sum may fall.
+            let counted = counters.matched.iter().rposition(|count| *count > 0);
             let places = listed.get(id).copied().unwrap_or(0);
             let places = places.max(counted.map_or(0, |last| last + 1));
-            for (place, count) in route.matched.iter().take(places).enumerate() {
+            for (place, count) in counters.matched.iter().take(places).enumerate() {
                 let labels = &[("route", *name), ("schema", &*place.to_string())];
                 count_of(&mut family, labels, *count)?;
             }
         }
-        let help = "Bytes of the messages from clients, all frames together";
-        counter(page, "received_bytes", help, |route| route.bytes_in)?;
-        let help = "Bytes of the answers to clients, all frames together";
-        counter(page, "sent_bytes", help, |route| route.bytes_out)?;
+        Ok(())
+    }
+
+    fn clients(&self, page: &mut Page<'_>) -> Written {
         let help = "Clients that are there; engine libzmq knows them from their first message on";
         let mut family = page.family("clients", help, MetricType::Gauge)?;
         let Sample {
@@ -157,20 +139,21 @@ impl Shown {
         Ok(())
     }
 
-    /// Routes of the configuration, and those that have ever had a message.
-    fn routes(&self) -> Vec<(&str, RouteId, &RouteCounters)> {
+    /// Returns the routes of the configuration, and those that have ever had a message.
+    fn routes(&self) -> Vec<ShownRoute<'_>> {
         let Sample {
             snapshot, routes, ..
         } = &*self.sample;
-        let there: BTreeSet<RouteId> = snapshot.routes.iter().map(|(_, it)| it.id).collect();
-        let shown = |id: RouteId, it: &RouteCounters| {
-            id == RouteId::NONE || there.contains(&id) || it.received > 0
+        let there: BTreeSet<RouteId> = snapshot.routes.iter().map(|(_, route)| route.id).collect();
+        let is_shown = |route: &ShownRoute<'_>| {
+            route.id == RouteId::NONE || there.contains(&route.id) || route.counters.received > 0
         };
-        let routes = routes.iter().enumerate().map(|(n, it)| (RouteId(n), it));
-        routes
-            .filter(|(id, it)| shown(*id, it))
-            .map(|(id, it)| (snapshot.names.of_route(id), id, it))
-            .collect()
+        let routes = routes.iter().enumerate().map(|(number, counters)| {
+            let id = RouteId(number);
+            let name = snapshot.names.of_route(id);
+            ShownRoute { name, id, counters }
+        });
+        routes.filter(is_shown).collect()
     }
 
     /// How many schemas the routes of a number have in their lists, those of one that has most.
@@ -281,6 +264,45 @@ impl Shown {
     }
 }
 
+/// A route and its counters.
+struct ShownRoute<'a> {
+    name: &'a str,
+    id: RouteId,
+    counters: &'a RouteCounters,
+}
+
+/// Writes how each route's messages ended.
+fn fates(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
+    let help = "Messages from clients that have their fate";
+    let mut family = page.family("requests", help, MetricType::Counter)?;
+    for ShownRoute { name, counters, .. } in routes {
+        for (outcome, count) in [
+            ("answered", counters.answered),
+            ("rejected", counters.rejected.iter().sum()),
+            ("client_gone", counters.client_gone),
+            ("client_slow", counters.client_slow),
+        ] {
+            count_of(&mut family, &[("route", name), ("outcome", outcome)], count)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the reasons of each route's rejections.
+fn rejections(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
+    let help = "Answers of the gateway's own that were delivered; a reason shows once it occurred";
+    let mut family = page.family("rejections", help, MetricType::Counter)?;
+    for ShownRoute { name, counters, .. } in routes {
+        for (reason, count) in Reason::ALL.iter().zip(counters.rejected) {
+            if count > 0 {
+                let labels = &[("route", *name), ("reason", reason.label())];
+                count_of(&mut family, labels, count)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The page, family by family.
 struct Page<'a>(DescriptorEncoder<'a>);
 
@@ -297,6 +319,20 @@ impl Page<'_> {
     fn counter(&mut self, name: &str, help: &str, count: u64) -> Written {
         let mut family = self.family(name, help, MetricType::Counter)?;
         family.encode_counter::<NoLabelSet, _, f64>(&count, None)
+    }
+
+    fn route_counter(
+        &mut self,
+        name: &str,
+        help: &str,
+        routes: &[ShownRoute<'_>],
+        count: fn(&RouteCounters) -> u64,
+    ) -> Written {
+        let mut family = self.family(name, help, MetricType::Counter)?;
+        for ShownRoute { name, counters, .. } in routes {
+            count_of(&mut family, &[("route", name)], count(counters))?;
+        }
+        Ok(())
     }
 
     fn gauge(&mut self, name: &str, help: &str, level: f64) -> Written {
