@@ -4,7 +4,8 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{CheckFormat, colour};
+use super::arguments::CheckFormat;
+use super::render::rendered;
 use crate::config;
 use gateway_diagnostic::Diagnostics;
 
@@ -41,19 +42,4 @@ fn report(found: &Diagnostics) {
     if !found.is_empty() {
         let _ = io::stderr().write_all(rendered(found).as_bytes());
     }
-}
-
-/// Diagnostics as people read them, and how many there are.
-pub(super) fn rendered(found: &Diagnostics) -> String {
-    let count = |n: usize, what: &str| match n {
-        0 => None,
-        1 => Some(format!("1 {what}")),
-        n => Some(format!("{n} {what}s")),
-    };
-    let counts = [
-        count(found.errors(), "error"),
-        count(found.warnings(), "warning"),
-    ];
-    let counts: Vec<_> = counts.into_iter().flatten().collect();
-    format!("{}\n{}\n", found.render(colour()), counts.join(", "))
 }

@@ -11,8 +11,8 @@ use tracing::{Metadata, warn};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::check::rendered;
-use super::{LogFormat, colour};
+use super::arguments::LogFormat;
+use super::render::{colour, rendered};
 use gateway_diagnostic::Diagnostics;
 
 /// Bytes of lines that may wait to be written: some thousand lines, so that a reader that hangs for a moment
@@ -68,8 +68,17 @@ pub(super) fn finish() {
 /// Tells diagnostics to people.
 pub(super) fn tell(found: &Diagnostics) {
     if !found.is_empty() {
-        LINES.push(rendered(found).as_bytes(), false);
+        LINES.push(rendered(found).as_bytes(), Entry::IfRoom);
     }
+}
+
+/// The condition under which a line is taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    /// Dropped, and counted, if there is no room.
+    IfRoom,
+    /// Taken in without room, too.
+    InAnyCase,
 }
 
 /// Lines on their way.
@@ -112,10 +121,10 @@ impl Lines {
         waiting.unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Takes a line in if there is room, or in any case.
-    fn push(&self, line: &[u8], in_any_case: bool) {
+    /// Takes in a line.
+    fn push(&self, line: &[u8], entry: Entry) {
         let mut waiting = self.lock();
-        if waiting.text.len() >= WAITING_MAX && !in_any_case {
+        if waiting.text.len() >= WAITING_MAX && entry == Entry::IfRoom {
             waiting.dropped += 1;
             return;
         }
@@ -176,12 +185,12 @@ fn write_all(out: &mut impl Write, mut text: &[u8]) {
 #[derive(Debug)]
 struct Line {
     to: &'static Lines,
-    in_any_case: bool,
+    entry: Entry,
 }
 
 impl Write for Line {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.to.push(line, self.in_any_case);
+        self.to.push(line, self.entry);
         Ok(line.len())
     }
 
@@ -196,14 +205,18 @@ impl<'a> MakeWriter<'a> for &'static Lines {
     fn make_writer(&'a self) -> Line {
         Line {
             to: self,
-            in_any_case: false,
+            entry: Entry::IfRoom,
         }
     }
 
     fn make_writer_for(&'a self, of: &Metadata<'_>) -> Line {
         Line {
             to: self,
-            in_any_case: of.target() == DROPPED,
+            entry: if of.target() == DROPPED {
+                Entry::InAnyCase
+            } else {
+                Entry::IfRoom
+            },
         }
     }
 }
@@ -221,13 +234,13 @@ mod tests {
         };
         let line = vec![b'x'; WAITING_MAX / 4 + 1];
         for _ in 0..7 {
-            lines.push(&line, false);
+            lines.push(&line, Entry::IfRoom);
         }
         let mut taken = Vec::new();
         assert_eq!(lines.next(&mut taken), 3);
         assert_eq!(taken.len(), 4 * line.len());
         assert!(!lines.lock().all_written());
-        lines.push(b"next", false);
+        lines.push(b"next", Entry::IfRoom);
         assert_eq!(lines.next(&mut taken), 0);
         assert_eq!(taken, b"next");
     }

@@ -11,7 +11,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tracing::{debug, error, info, warn};
 
-use super::{Arguments, LogFormat, log};
+use super::arguments::{Arguments, LogFormat};
+use super::log;
 use crate::embed::{Error, Gateway, log_diagnostics};
 use crate::engine::Control;
 use crate::ledger::Ledger;

@@ -7,8 +7,7 @@ use std::thread::{self, JoinHandle};
 use super::error::Error;
 use crate::engine::{Control, Listening, Running};
 use crate::ledger::Ledger;
-use crate::reload::Wake;
-use crate::reload::{Report, Standing};
+use crate::reload::{Report, Standing, Wake};
 use crate::watch::Follower;
 
 /// A running gateway. Dropping the handle stops the gateway at once, and [`Handle::wait`] waits for it

@@ -1,0 +1,89 @@
+//! The arguments of the command line, and its help.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// The arguments of the command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gateway",
+    version,
+    about = "A schema gateway for ZeroMQ: checks every message at the edge, hands it to pools of workers, \
+             answers every request exactly once.",
+    after_help = AFTER_HELP,
+    max_term_width = 100
+)]
+pub struct Arguments {
+    /// The configuration; .proto files are found relative to it
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "routes.yaml"
+    )]
+    pub(super) config: PathBuf,
+
+    /// How log lines are written to standard error
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
+    pub(super) log_format: LogFormat,
+
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+const AFTER_HELP: &str = "\
+A routes.yaml that works, with the message demo.Person in a .proto file below
+schemas/:
+
+  frontends:
+    clients: { bind: \"tcp://*:5559\" }
+  pools:
+    people: { bind: \"tcp://*:5560\" }
+  routes:
+    PROTOBUF: { schema: demo.Person, pool: people }
+
+Clients (DEALER or REQ) send [type, header..., payload] to tcp://HOST:5559.
+Workers (DEALER) connect to tcp://HOST:5560, get
+[identity, type, header..., payload] and answer
+[identity, reply type, header..., payload].
+
+Edits to the configuration and the .proto files take hold while it runs; a
+broken one changes nothing.
+
+Signals: SIGTERM or SIGINT lets held requests finish (shutdown.grace), a second
+one ends at once; SIGHUP loads the files anew.
+Environment: RUST_LOG sets what is logged, such as RUST_LOG=gateway=debug for
+every rejection; NO_COLOR turns colours off.
+Exit codes: 0 fine, 1 the files or the system said no, 2 usage.";
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(super) enum Command {
+    /// Serve, and follow changes of the files; what `gateway` alone does
+    Run,
+    /// Read the configuration and its .proto files, report every fault with its place, and end
+    Check {
+        /// How faults are written
+        #[arg(long, value_name = "FORMAT", default_value = "human")]
+        format: CheckFormat,
+    },
+    /// Print a JSON Schema of the configuration, for editors to complete and check it by
+    Schema,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum CheckFormat {
+    /// For people, to standard error
+    Human,
+    /// An array of objects, to standard output, for editors and CI
+    Json,
+}
