@@ -11,7 +11,7 @@ use crate::peer::PeerId;
 use crate::pool::Pool;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::RoutePlace;
-use crate::snapshot::{PoolId, Route, RouteId, Snapshot};
+use crate::snapshot::{AnyOf, PoolId, RouteId, Snapshot};
 
 /// A message that may be served.
 struct Judged {
@@ -26,6 +26,13 @@ struct Judged {
 struct Refused {
     rejection: Rejection,
     errors: ErrorEncoding,
+}
+
+impl Refused {
+    fn new(errors: ErrorEncoding, reason: Reason, message: String) -> Self {
+        let rejection = Rejection::new(reason, message);
+        Self { rejection, errors }
+    }
 }
 
 impl<F: Frame> Core<F> {
@@ -205,35 +212,26 @@ impl Judge<'_> {
         } = *self;
         let limits = &snapshot.limits;
         let route = place.map(|place| snapshot.routes.at(place));
-        let refused = |errors, reason, message: String| {
-            let rejection = Rejection::new(reason, message);
-            Err(Refused { rejection, errors })
-        };
-        let refuse = |reason, message| refused(client.errors, reason, message);
-        let errors_of = |route: &Route| {
-            let schema = route.schema.as_ref();
-            schema.map_or(client.errors, |schema| schema.errors())
-        };
-        let errors = route.map_or(client.errors, errors_of);
-        let refuse_as = |reason, message| refused(errors, reason, message);
-
+        let schema = route.and_then(|route| route.schema.as_ref());
+        let errors = schema.map_or(client.errors, AnyOf::errors);
+        let refuse = |reason, message| Err(Refused::new(errors, reason, message));
         if draining {
-            return refuse_as(Reason::ShuttingDown, "the gateway is shutting down".into());
+            return refuse(Reason::ShuttingDown, "the gateway is shutting down".into());
         }
         let Some(frontend) = snapshot.frontends.get(&client.frontend) else {
             // Its clients get what they are owed and no more.
             let message = "the frontend was removed from the configuration";
-            return refuse_as(Reason::ShuttingDown, message.into());
+            return refuse(Reason::ShuttingDown, message.into());
         };
         if extent == Extent::Oversize || bytes > limits.message {
             let most = limits.message;
-            return refuse_as(
+            return refuse(
                 Reason::TooLarge,
                 format!("the message is larger than {most} bytes, the limit of limits.message"),
             );
         }
         if let Some(fault) = message.fault(limits.frames) {
-            return refuse(Reason::Malformed, fault);
+            return Err(Refused::new(client.errors, Reason::Malformed, fault));
         }
         let Some((place, route)) = place.zip(route) else {
             let kind = frame::printable(message.kind());
@@ -245,13 +243,12 @@ impl Judge<'_> {
                 "route {} takes nothing from frontend {frontend}",
                 route.name
             );
-            return refuse_as(Reason::NotAllowed, message);
+            return refuse(Reason::NotAllowed, message);
         }
         if let Some(limit) = client.limit(bytes, limits) {
-            return refuse_as(Reason::ClientLimit, limit);
+            return refuse(Reason::ClientLimit, limit);
         }
         let payload = frame::payload(&message.body);
-        let schema = route.schema.as_ref();
         let schema = schema.map(|any_of| any_of.check(payload, limits.depth));
         match schema.transpose() {
             Ok(schema) => Ok(Judged {
