@@ -5,9 +5,13 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::protos::{import_paths, named_roots};
+use super::breaking::gate;
+use super::file::read_text;
+use super::loaded::Loaded;
+use super::protos::{OfProtos, import_paths, named_roots};
+use super::resolve::resolve;
 use super::source::{self, Source};
-use super::{Loaded, text, yaml};
+use super::yaml;
 use crate::snapshot::{Names, Snapshot};
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use gateway_proto::{Cache, Texts};
@@ -15,20 +19,16 @@ use gateway_proto::{Cache, Texts};
 /// The files of a configuration, sound or not, as they were when they were read.
 #[derive(Debug)]
 pub struct Inputs {
-    pub(super) seen: Seen,
+    seen: Seen,
     /// routes.yaml; none where `found` says why.
-    pub(super) main: Option<(Arc<SourceFile>, Source)>,
+    main: Option<(Arc<SourceFile>, Source)>,
     /// None where `found` says why.
-    pub(super) protos: Option<OfProtos>,
+    protos: Option<OfProtos>,
     /// Overrides `reload.watch`.
-    pub(super) watch: Option<bool>,
+    watch: Option<bool>,
     /// What is wrong so far.
-    pub(super) found: Diagnostics,
+    found: Diagnostics,
 }
-
-/// What is below the import paths; none where no route needs any and there are none.
-#[derive(Debug)]
-pub(super) struct OfProtos(pub(super) Option<Texts>);
 
 /// What to know the content of a configuration's files by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Seen {
 impl Inputs {
     /// Reads the files of the configuration `path`; `roots` is what it had last.
     pub fn read(path: &Path, roots: &[PathBuf]) -> Self {
-        Self::read_main(text(path), path, roots)
+        Self::read_main(read_text(path), path, roots)
     }
 
     /// Reads the .proto files of a configuration whose routes.yaml has been read, and is at `path` or
@@ -96,13 +96,16 @@ impl Inputs {
         }
     }
 
+    /// Overrides the key `reload.watch`.
+    pub(super) fn with_watch(self, watch: Option<bool>) -> Self {
+        Self { watch, ..self }
+    }
+
     /// What to know them by, when they are gone.
     pub fn seen(&self) -> &Seen {
         &self.seen
     }
-}
 
-impl Inputs {
     /// Resolves what was read; no file is looked at again. The error holds every fault found.
     pub fn load(self) -> Result<Loaded, Diagnostics> {
         self.load_with(&mut Cache::default())
@@ -147,13 +150,12 @@ impl Inputs {
         } = self;
         let loaded = main.and_then(|(file, source)| {
             let allowed = source.breaking;
-            let mut loaded =
-                super::resolve(&file, source, protos, names, generation, cache, &mut found)?;
+            let mut loaded = resolve(&file, source, protos, names, generation, cache, &mut found)?;
             if let Some(watch) = watch {
                 loaded.snapshot.reload.watch = watch;
             }
             if let Some(running) = running {
-                super::breaking::gate(running, &loaded.snapshot, allowed, &mut found);
+                gate(running, &loaded.snapshot, allowed, &mut found);
             }
             Some(loaded)
         });

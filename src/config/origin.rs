@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use gateway_diagnostic::{Diagnostic, SourceFile, shown};
 
-use super::{Inputs, source_file, text, too_large, yaml};
+use super::file::{read_text, source_file, too_large};
+use super::inputs::Inputs;
+use super::yaml::FILE_MAX;
 
 /// The name that diagnostics show for a configuration without a file.
 const TEXT_NAME: &str = "<text>";
@@ -53,16 +55,13 @@ impl Origin {
     /// Reads every file of the configuration. `roots` are the directories of .proto files that it
     /// had last.
     pub fn read(&self, roots: &[PathBuf]) -> Inputs {
-        Inputs {
-            watch: self.watch,
-            ..Inputs::read_main(self.main(), &self.path, roots)
-        }
+        Inputs::read_main(self.main(), &self.path, roots).with_watch(self.watch)
     }
 
     fn main(&self) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
         match &self.text {
-            None => text(&self.path),
-            Some(text) if text.len() > yaml::FILE_MAX => Err(too_large(&shown(&self.path))),
+            None => read_text(&self.path),
+            Some(text) if text.len() > FILE_MAX => Err(too_large(&shown(&self.path))),
             Some(text) => Ok(source_file(shown(&self.path), text)),
         }
     }

@@ -5,11 +5,12 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::near::with_names;
 use super::needs::name_routes;
 use super::schema::SchemaSource;
 use super::section::Spanned;
 use super::source::{RouteSource, Source};
-use super::{with_names, yaml};
+use super::yaml::quoted;
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean_qualified, shown};
 use gateway_proto::{Cache, Compiled, Descriptors, Texts, words};
 use gateway_schema::{
@@ -18,6 +19,10 @@ use gateway_schema::{
 
 /// Where .proto files are looked for, beside routes.yaml, when it doesn't say.
 const DEFAULT_IMPORT_PATH: &str = "schemas";
+
+/// The texts below the import paths; none where no route needs any and there are none.
+#[derive(Debug)]
+pub(super) struct OfProtos(pub(super) Option<Texts>);
 
 /// The compiled .proto files.
 pub struct Protos {
@@ -201,8 +206,7 @@ impl Protos {
                 // It may well be in a file whose faults are told.
                 return None;
             }
-            let fault =
-                Diagnostic::error(format!("there is no message {}", yaml::quoted(&name.value)));
+            let fault = Diagnostic::error(format!("there is no message {}", quoted(&name.value)));
             found.push(self.with_near_message(fault.at(name.place.clone()), &name.value));
             return None;
         };

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 
 use serde_yaml::Value;
 
+use super::json_schema::JSON_SCHEMA;
 use super::yaml::{Kind, Node, quoted};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place, did_you_mean, one_of};
 
@@ -258,7 +259,7 @@ fn homes(key: &str) -> Vec<&'static str> {
         ("schema", "schema"),
     ];
     const SECTIONS: [&str; 5] = ["proto", "limits", "shutdown", "reload", "admin"];
-    let schema: serde_json::Value = serde_json::from_str(super::JSON_SCHEMA).unwrap_or_default();
+    let schema: serde_json::Value = serde_json::from_str(JSON_SCHEMA).unwrap_or_default();
     let has = |of: &serde_json::Value| !of["properties"][key].is_null();
     let defined = DEFINED
         .iter()

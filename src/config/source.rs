@@ -2,9 +2,9 @@
 //!
 //! Reads the whole file whatever is wrong with parts of it, so that one run reports every fault.
 
+mod pairs;
 mod routes;
-
-pub use routes::RouteSource;
+mod timeout;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,10 +13,9 @@ use super::admin::admin;
 use super::limits::limits;
 use super::section::{Section, Spanned, is, read, text};
 use super::value::{
-    BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, Heartbeat, Holding, Size, Span, Timeout,
-    name_fault,
+    BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, Heartbeat, Holding, Size, Span, name_fault,
 };
-use super::yaml::{Kind, Node};
+use super::yaml::Node;
 use crate::reply::ErrorEncoding;
 use crate::snapshot::{
     AdminSettings, Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PerWorker,
@@ -25,6 +24,11 @@ use crate::snapshot::{
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 use gateway_proto::Compiler;
 use gateway_schema::breaking::Breaking;
+use pairs::pairs;
+use routes::routes;
+use timeout::timeout;
+
+pub use routes::RouteSource;
 
 /// Longest that files may have to be at rest: nobody waits longer for an edit, the one that would make
 /// it shorter included.
@@ -36,16 +40,6 @@ const ADDRESS: (&str, fn(&Node) -> bool) = ("bind", is::<BindEndpoint>);
 const LATER_TOP: &[&str] = &["channels"];
 const LATER_FRONTEND: &[&str] = &["security"];
 const LATER_POOL: &[&str] = &["security"];
-const LATER_ROUTE: &[&str] = &[
-    "publish",
-    "mirror",
-    "idempotent",
-    "retries",
-    "hash",
-    "allow",
-    "rate",
-];
-
 /// Sections that must be there.
 const SECTIONS: [&str; 3] = ["frontends", "pools", "routes"];
 
@@ -105,7 +99,7 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     let pools = entries(&mut top, "pools", "pool", found, |name, node, found| {
         pool(name, node, engine, found)
     });
-    let routes = routes::routes(&mut top, engine, found);
+    let routes = routes(&mut top, engine, found);
     let (import_paths, compiler, breaking) = match top.node("proto") {
         Some(node) => proto(node, found),
         None => (None, Compiler::default(), Breaking::default()),
@@ -208,62 +202,6 @@ fn entries<'a, T>(
     all
 }
 
-/// The pairs of a section that must be there and must not be empty.
-fn pairs<'a>(
-    top: &mut Section<'a>,
-    key: &'static str,
-    what: &str,
-    found: &mut Diagnostics,
-) -> &'a [(Node, Node)] {
-    let node = top.node(key);
-    match node.map(|node| &node.kind) {
-        Some(Kind::Map(pairs)) if !pairs.is_empty() => return pairs,
-        None if !top.is_sound() => return &[],
-        _ => {}
-    }
-    let (wrong, place) = match node {
-        Some(node) => {
-            let empty = matches!(&node.kind, Kind::Map(_));
-            let what = if empty {
-                "an empty map".to_owned()
-            } else {
-                node.found()
-            };
-            (format!("{key:?} can't be {what}"), node.place.clone())
-        }
-        None => (format!("the file has no {key:?}"), top.place().clone()),
-    };
-    if let Some((misplaced, value, inside)) = top.misplaced(key) {
-        let fault = Diagnostic::error(format!("{key:?} is indented as if it belonged to {inside}"));
-        let fault = fault.at(misplaced.place.clone());
-        found.push(
-            fault
-                .label("expected it to begin in the first column")
-                .help(format!("indent {key}, and what is below it, less")),
-        );
-        return match &value.kind {
-            Kind::Map(pairs) => pairs,
-            _ => &[],
-        };
-    }
-    let fault = Diagnostic::error(wrong).at(place);
-    let example = match what {
-        "frontend" => "clients: { bind: \"tcp://*:5559\" }",
-        "pool" => "people: { bind: \"tcp://*:5560\" }",
-        _ => "PROTOBUF: { schema: demo.Person, pool: people }",
-    };
-    let fault = fault
-        .label(format!("expected at least one {what} below {key}"))
-        .help(format!("such as\n{key}:\n  {example}"));
-    match (node, key) {
-        (None, "frontends") => top.lacks(&["frontends"], fault),
-        (None, "pools") => top.lacks(&["pools"], fault),
-        (None, _) => top.lacks(&["routes"], fault),
-        (Some(_), _) => found.push(fault),
-    }
-    &[]
-}
-
 fn endpoints(
     section: &mut Section<'_>,
     what: &str,
@@ -342,7 +280,7 @@ fn pool(
     let per_worker = section.value::<Holding>("per_worker", found);
     let queue = section.value::<Count<0, COUNT_MAX>>("queue", found);
     let queue_bytes = section.value::<Size>("queue_bytes", found);
-    let timeout = deadline(&mut section, engine, found);
+    let timeout = timeout(&mut section, engine, found);
     let heartbeat = section.value::<Heartbeat>("heartbeat", found);
     section.close(found);
     let settings = PoolSettings {
@@ -358,30 +296,6 @@ fn pool(
     };
     let timeout = timeout.map_or(Some(Duration::from_secs(30)), |it| it.value.0);
     (PoolSource { settings, timeout }, binds)
-}
-
-/// A pool's or a route's `timeout`.
-fn deadline(
-    section: &mut Section<'_>,
-    engine: EngineKind,
-    found: &mut Diagnostics,
-) -> Option<Spanned<Timeout>> {
-    let timeout = section.value::<Timeout>("timeout", found)?;
-    if timeout.value.0.is_none() && engine == EngineKind::Libzmq {
-        found.push(no_timeout(&timeout.place));
-    }
-    Some(timeout)
-}
-
-/// libzmq doesn't show a worker's loss, so without a deadline a request could be lost.
-fn no_timeout(place: &Place) -> Diagnostic {
-    Diagnostic::error("timeout \"none\" is not supported by engine libzmq")
-        .at(place.clone())
-        .label("expected a duration such as 30s")
-        .help(
-            "libzmq doesn't tell which worker went away; without a deadline, a request that it held \
-             would never be answered",
-        )
 }
 
 type ImportPaths = Option<Vec<Option<Spanned<PathBuf>>>>;

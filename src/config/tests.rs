@@ -2,12 +2,14 @@
 //! `tests/config/check.rs`.
 
 use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::reply::ErrorEncoding;
 use crate::snapshot::{
     Balance, Endpoints, EngineKind, Frontend, FrontendId, IdentityMode, Limits, PerWorker, PoolId,
-    PoolSettings, ReloadSettings, Workers,
+    PoolSettings, ReloadSettings, Route, Workers,
 };
 
 const PROTO: &str = "syntax = \"proto3\"; package shop;
@@ -40,6 +42,51 @@ fn seconds(n: u64) -> Option<Duration> {
     Some(Duration::from_secs(n))
 }
 
+/// A frontend that says nothing but its address.
+fn plain_frontend(name: &str, bind: &str) -> Frontend {
+    Frontend {
+        name: name.to_owned(),
+        endpoints: Endpoints {
+            bind: vec![bind.to_owned()],
+            connect: Vec::new(),
+        },
+        errors: ErrorEncoding::Msgpack,
+    }
+}
+
+/// A pool that says nothing but its address.
+fn plain_pool(name: &str, bind: &str) -> PoolSettings {
+    PoolSettings {
+        name: name.to_owned(),
+        endpoints: Endpoints {
+            bind: vec![bind.to_owned()],
+            connect: Vec::new(),
+        },
+        workers: Workers::Auto,
+        identity: IdentityMode::Token,
+        balance: Balance::LeastBusy,
+        per_worker: PerWorker::Auto,
+        queue: 10_000,
+        queue_bytes: 256 * 1024 * 1024,
+        heartbeat: seconds(1),
+    }
+}
+
+const PLAIN_LIMITS: Limits = Limits {
+    message: 16 * 1024 * 1024,
+    frames: 16,
+    depth: 100,
+    rules: 1024 * 1024,
+    clients: 100_000,
+    client_requests: 10_000,
+    client_bytes: 64 * 1024 * 1024,
+};
+
+const PLAIN_RELOAD: ReloadSettings = ReloadSettings {
+    watch: true,
+    settle: Duration::from_millis(200),
+};
+
 /// Every default of the reference in one place; without `..`, so that a new setting must be added.
 #[test]
 fn what_is_left_out_has_the_defaults_of_the_reference() {
@@ -61,57 +108,15 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
     assert_eq!(generation, 1);
     assert_eq!(admin, None);
     assert_eq!(engine, EngineKind::Native);
-    let frontend = |name: &str, bind: &str| Frontend {
-        name: name.to_owned(),
-        endpoints: Endpoints {
-            bind: vec![bind.to_owned()],
-            connect: Vec::new(),
-        },
-        errors: ErrorEncoding::Msgpack,
-    };
-    assert_eq!(
-        frontends,
-        [
-            (FrontendId(0), frontend("clients", "tcp://*:5559")),
-            (FrontendId(1), frontend("inside", "ipc:///tmp/inside")),
-        ]
-        .into()
-    );
+    let clients = plain_frontend("clients", "tcp://*:5559");
+    let inside = plain_frontend("inside", "ipc:///tmp/inside");
+    let expected = [(FrontendId(0), clients), (FrontendId(1), inside)];
+    assert_eq!(frontends, expected.into());
     assert_eq!(protos.keys().collect::<Vec<_>>(), ["shop.proto"]);
-    assert_eq!(
-        reload,
-        ReloadSettings {
-            watch: true,
-            settle: Duration::from_millis(200),
-        }
-    );
-    let pool = PoolSettings {
-        name: "people".to_owned(),
-        endpoints: Endpoints {
-            bind: vec!["tcp://*:5560".to_owned()],
-            connect: Vec::new(),
-        },
-        workers: Workers::Auto,
-        identity: IdentityMode::Token,
-        balance: Balance::LeastBusy,
-        per_worker: PerWorker::Auto,
-        queue: 10_000,
-        queue_bytes: 256 * 1024 * 1024,
-        heartbeat: seconds(1),
-    };
-    assert_eq!(pools, [(PoolId(0), Arc::new(pool))].into());
-    assert_eq!(
-        limits,
-        Limits {
-            message: 16 * 1024 * 1024,
-            frames: 16,
-            depth: 100,
-            rules: 1024 * 1024,
-            clients: 100_000,
-            client_requests: 10_000,
-            client_bytes: 64 * 1024 * 1024,
-        }
-    );
+    assert_eq!(reload, PLAIN_RELOAD);
+    let people = Arc::new(plain_pool("people", "tcp://*:5560"));
+    assert_eq!(pools, [(PoolId(0), people)].into());
+    assert_eq!(limits, PLAIN_LIMITS);
     assert_eq!(Some(grace), seconds(10));
     let Route {
         name,

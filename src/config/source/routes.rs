@@ -6,10 +6,21 @@ use super::super::schema::{SchemaSource, schemas};
 use super::super::section::{Section, Spanned, text};
 use super::super::value::{Timeout, pattern};
 use super::super::yaml::{Kind, Node, quoted};
-use super::{LATER_ROUTE, deadline, pairs};
+use super::pairs::pairs;
+use super::timeout::timeout;
 use crate::route::Pattern;
 use crate::snapshot::EngineKind;
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
+
+const LATER_ROUTE: &[&str] = &[
+    "publish",
+    "mirror",
+    "idempotent",
+    "retries",
+    "hash",
+    "allow",
+    "rate",
+];
 
 /// A route with the names that it refers by.
 #[derive(Debug)]
@@ -99,7 +110,7 @@ fn route(key: &Node, node: &Node, engine: EngineKind, found: &mut Diagnostics) -
             None
         }
     };
-    let timeout = deadline(&mut section, engine, found);
+    let timeout = timeout(&mut section, engine, found);
     let instead = "leave the key out for all frontends";
     let frontends = section.some("frontends", instead, found, text);
     section.close(found);

@@ -1,0 +1,66 @@
+//! The bytes of routes.yaml.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::yaml::FILE_MAX;
+use gateway_diagnostic::{Diagnostic, SourceFile, shown};
+
+/// Reads the text of a file.
+pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
+    let shown = shown(path);
+    // To open a pipe may take for ever, and what it gives can't be read again.
+    let regular = fs::metadata(path).map_or(true, |it| it.is_file() || it.is_dir());
+    if !regular {
+        let fault = Diagnostic::error(format!("{} is not a file", shown.display()));
+        let help = "it is read again when it changes: name a file, not a pipe or a device";
+        return Err(Box::new(fault.help(help)));
+    }
+    let mut bytes = Vec::new();
+    // No more than tells that it is too large: it may be a device, or somebody's disk image.
+    let bound = FILE_MAX as u64 + 1;
+    let outcome = File::open(path).and_then(|file| file.take(bound).read_to_end(&mut bytes));
+    if let Err(error) = outcome {
+        let help = match error.kind() {
+            io::ErrorKind::NotFound => {
+                "run the gateway where routes.yaml is, or name the file: gateway -c FILE"
+            }
+            io::ErrorKind::IsADirectory => "name the file in it: gateway -c DIRECTORY/routes.yaml",
+            io::ErrorKind::PermissionDenied => "let the gateway's user read it",
+            _ => "name a file that can be read: gateway -c FILE",
+        };
+        let fault = Diagnostic::error(format!("can't read {}: {error}", shown.display()));
+        return Err(Box::new(fault.help(help)));
+    }
+    if bytes.len() > FILE_MAX {
+        return Err(too_large(&shown));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(source_file(shown, &text)),
+        Err(error) => {
+            let good = error.utf8_error().valid_up_to();
+            let file = SourceFile::new(shown, String::from_utf8_lossy(error.as_bytes()));
+            let fault = Diagnostic::error("the file is not UTF-8 text");
+            let fault = fault.at(file.place_of_bytes(good..good + '\u{fffd}'.len_utf8()));
+            Err(Box::new(
+                fault
+                    .label("this byte is not UTF-8")
+                    .help("save the file as UTF-8"),
+            ))
+        }
+    }
+}
+
+/// Returns the error for a configuration of more than [`FILE_MAX`] bytes.
+pub(super) fn too_large(shown: &Path) -> Box<Diagnostic> {
+    let fault = Diagnostic::error(format!("{} is larger than 1 MiB", shown.display()));
+    let help = "a configuration of this size is surely not meant; is it the right file?";
+    Box::new(fault.help(help))
+}
+
+/// Returns the text without the byte order mark that some editors write.
+pub(super) fn source_file(shown: PathBuf, text: &str) -> Arc<SourceFile> {
+    SourceFile::new(shown, text.strip_prefix('\u{feff}').unwrap_or(text))
+}

@@ -1,0 +1,31 @@
+//! The `timeout` of a pool or a route.
+
+use super::super::section::{Section, Spanned};
+use super::super::value::Timeout;
+use crate::snapshot::EngineKind;
+use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
+
+/// Reads the `timeout` of a pool or a route.
+pub(super) fn timeout(
+    section: &mut Section<'_>,
+    engine: EngineKind,
+    found: &mut Diagnostics,
+) -> Option<Spanned<Timeout>> {
+    let timeout = section.value::<Timeout>("timeout", found)?;
+    if timeout.value.0.is_none() && engine == EngineKind::Libzmq {
+        found.push(no_timeout(&timeout.place));
+    }
+    Some(timeout)
+}
+
+/// Returns the fault of `timeout: none` under libzmq, which doesn't show a worker's loss: without a deadline, a request
+/// could be lost.
+fn no_timeout(place: &Place) -> Diagnostic {
+    Diagnostic::error("timeout \"none\" is not supported by engine libzmq")
+        .at(place.clone())
+        .label("expected a duration such as 30s")
+        .help(
+            "libzmq doesn't tell which worker went away; without a deadline, a request that it held \
+             would never be answered",
+        )
+}
