@@ -6,30 +6,31 @@ use saphyr_parser::ScanError;
 
 use gateway_diagnostic::{Diagnostic, Place, SourceFile};
 
-/// The one fault of the syntax, for nothing after it can be trusted. `bracket` is the
+/// Returns the one fault of the syntax, for nothing after it can be trusted. `bracket` is the
 /// innermost that is open.
 pub fn syntax_fault(
     file: &Arc<SourceFile>,
     error: &ScanError,
     bracket: Option<(char, Place)>,
 ) -> Diagnostic {
-    let at = error.marker();
-    let (mut number, mut column) = (at.line() as u32, at.col() as u32 + 1);
-    let says = |word: &str| error.info().contains(word);
-    let unfinished = says("simple key expect");
-    if let (true, Some((above, text))) = (unfinished, line_above(file, number)) {
-        // Noticed only where the next key begins.
-        (number, column) = (above, indent_of(text) as u32 + 1);
-    }
-    let line = file.line(number).unwrap_or_default();
-    let indent = indent_of(line);
-    let info = match unfinished {
-        true => "expected ':' behind a key",
-        false => error.info(),
+    let stop = Stop::new(file, error, bracket);
+    let Stop {
+        number,
+        column,
+        line,
+        indent,
+        ..
+    } = stop;
+    let unfinished = stop.is_unfinished();
+    let info = if unfinished {
+        "expected ':' behind a key"
+    } else {
+        stop.info
     };
     let fault = Diagnostic::error(format!("not valid YAML: {info}"));
-    if line[indent..].starts_with('*') || says("unknown anchor") {
-        let first = if line[indent..].starts_with('*') {
+    let starts_with_alias = line[indent..].starts_with('*');
+    if starts_with_alias || stop.says("unknown anchor") {
+        let first = if starts_with_alias {
             indent as u32 + 1
         } else {
             column
@@ -45,42 +46,124 @@ pub fn syntax_fault(
         let fault = fault.at(file.place(number, indent as u32 + 1, 1));
         return fault.label("YAML indents by spaces, not by tabs");
     }
-    let fault = if line.is_empty() {
-        // The end of the file: the last line that has something says more.
-        let last = file.text.trim_end();
-        fault.at(file.place_of_bytes(last.len()..last.len()))
-    } else {
-        fault.at(file.place(number, column, 1))
-    };
     if unfinished {
         let width = line.trim().chars().count() as u32;
-        let fault = fault.at(file.place(number, column, width));
-        let fault = fault.label("expected KEY: VALUE");
-        return match line.contains(':') {
-            true => fault.help("YAML wants a blank after the colon behind a key"),
-            false => fault.help("is the colon missing?"),
+        let fault = fault.at(stop.place_of(width)).label("expected KEY: VALUE");
+        return fault.help(if line.contains(':') {
+            "YAML wants a blank after the colon behind a key"
+        } else {
+            "is the colon missing?"
+        });
+    }
+    if stop.lacks_comma() {
+        if let Some((first, key)) = key_behind_value(line, column) {
+            return fault
+                .at(file.place(number, first, key.chars().count() as u32))
+                .help(format!("is a comma missing before {key:?}?"));
+        }
+    }
+    let fault = fault.at(stop.place_of(1));
+    stop.advise(fault)
+}
+
+/// The place at which the parser gave up, and its words.
+struct Stop<'a> {
+    file: &'a Arc<SourceFile>,
+    info: &'a str,
+    /// The line and the column, from 1.
+    number: u32,
+    column: u32,
+    line: &'a str,
+    /// Spaces at the start of the line.
+    indent: usize,
+    /// The innermost bracket that is open.
+    bracket: Option<(char, Place)>,
+}
+
+impl<'a> Stop<'a> {
+    fn new(
+        file: &'a Arc<SourceFile>,
+        error: &'a ScanError,
+        bracket: Option<(char, Place)>,
+    ) -> Self {
+        let at = error.marker();
+        let mut stop = Self {
+            file,
+            info: error.info(),
+            number: at.line() as u32,
+            column: at.col() as u32 + 1,
+            line: "",
+            indent: 0,
+            bracket,
         };
+        if stop.is_unfinished() {
+            if let Some((above, text)) = line_above(file, stop.number) {
+                // Noticed only where the next key begins.
+                (stop.number, stop.column) = (above, indent_of(text) as u32 + 1);
+            }
+        }
+        stop.line = file.line(stop.number).unwrap_or_default();
+        stop.indent = indent_of(stop.line);
+        stop
     }
-    let in_brackets = bracket.is_some() && (says("expected ','") || says("trailing content"));
-    if let Some((first, key)) = key_behind_value(line, column).filter(|_| in_brackets) {
-        return fault
-            .at(file.place(number, first, key.chars().count() as u32))
-            .help(format!("is a comma missing before {key:?}?"));
+
+    fn says(&self, word: &str) -> bool {
+        self.info.contains(word)
     }
-    if in_brackets && says("trailing content") {
-        fault.help("is a comma missing before this?")
-    } else if says("quoted scalar") {
-        fault.help("is the quote closed?")
-    } else if let (Some((bracket, at)), true) = (&bracket, says("expected ','")) {
-        fault.help(format!(
-            "is a comma missing before this, or is the {bracket} at {at} not closed?"
-        ))
-    } else if let Some((bracket, at)) = bracket {
-        fault.help(format!("is the {bracket} at {at} closed?"))
-    } else if let Some(above) = deeper_than(file, number).filter(|_| says("mapping values")) {
+
+    /// Returns whether a key has no colon.
+    fn is_unfinished(&self) -> bool {
+        self.says("simple key expect")
+    }
+
+    /// Returns whether a comma may be missing within brackets.
+    fn lacks_comma(&self) -> bool {
+        self.bracket.is_some() && (self.says("expected ','") || self.says("trailing content"))
+    }
+
+    /// Returns the place of so many columns; at the end of the file that of its last line, which says more.
+    fn place_of(&self, width: u32) -> Place {
+        if self.line.is_empty() && !self.is_unfinished() {
+            let last = self.file.text.trim_end();
+            self.file.place_of_bytes(last.len()..last.len())
+        } else {
+            self.file.place(self.number, self.column, width)
+        }
+    }
+
+    /// Adds what is usually behind the parser's words.
+    fn advise(&self, fault: Diagnostic) -> Diagnostic {
+        if self.lacks_comma() && self.says("trailing content") {
+            fault.help("is a comma missing before this?")
+        } else if self.says("quoted scalar") {
+            fault.help("is the quote closed?")
+        } else if let Some((bracket, at)) = &self.bracket {
+            fault.help(if self.says("expected ','") {
+                format!("is a comma missing before this, or is the {bracket} at {at} not closed?")
+            } else {
+                format!("is the {bracket} at {at} closed?")
+            })
+        } else if self.says("mapping values")
+            && let Some(above) = deeper_than(self.file, self.number)
+        {
+            self.advise_on_indent(fault, above)
+        } else if self.says("mapping values are not allowed") {
+            fault.help(
+                "is the colon of the line above missing, or are quotes around a text with a colon?",
+            )
+        } else if self.says("expected key") || self.says("indentation") {
+            fault.help("the keys of one map begin in the same column")
+        } else {
+            fault
+        }
+    }
+
+    /// Adds which line is out of line, when this one begins further right than the line `above`.
+    fn advise_on_indent(&self, fault: Diagnostic, above: u32) -> Diagnostic {
+        let Self { number, indent, .. } = *self;
         let fault = fault.label("this line begins further right than the one above it");
         // Where the line before that one begins like this one, it is the one between that is out of line.
-        let before = line_above(file, above).filter(|(_, text)| indent_of(text) == indent);
+        let before = line_above(self.file, above).filter(|(_, text)| indent_of(text) == indent);
         if let Some((before, _)) = before {
             return fault.help(format!(
                 "line {above} begins further left than lines {before} and {number}: should it begin in their column, {}?",
@@ -90,14 +173,6 @@ pub fn syntax_fault(
         fault.help(format!(
             "the keys of one map begin in the same column: this line's and line {above}'s"
         ))
-    } else if says("mapping values are not allowed") {
-        fault.help(
-            "is the colon of the line above missing, or are quotes around a text with a colon?",
-        )
-    } else if says("expected key") || says("indentation") {
-        fault.help("the keys of one map begin in the same column")
-    } else {
-        fault
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde_yaml::Value;
 
 use super::syntax::syntax_fault;
@@ -113,94 +113,149 @@ enum SpotKind {
 struct Open {
     span: Span,
     anchor: usize,
-    map: bool,
+    collection: Collection,
     children: Vec<Rc<Spot>>,
 }
 
-/// The places of the one document in the file; none if it is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Collection {
+    List,
+    Map,
+}
+
+/// Returns the places of the one document in the file; none if it is empty.
 fn spots(
     file: &Arc<SourceFile>,
     found: &mut Diagnostics,
 ) -> Result<Option<Rc<Spot>>, Box<Diagnostic>> {
-    let mut open: Vec<Open> = Vec::new();
-    let mut anchors: HashMap<usize, Rc<Spot>> = HashMap::new();
-    let mut root: Option<Rc<Spot>> = None;
+    let mut document = Document {
+        file,
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        root: None,
+    };
     for event in Parser::new_from_str(&file.text) {
         let (event, span) = event.map_err(|error| {
-            let bracket = open.iter().rev().find_map(|it| it.bracket(file));
+            let bracket = document.open.iter().rev().find_map(|it| it.bracket(file));
             Box::new(syntax_fault(file, &error, bracket))
         })?;
         if let Event::Scalar(_, _, _, Some(tag))
         | Event::SequenceStart(_, Some(tag))
         | Event::MappingStart(_, Some(tag)) = &event
         {
-            let handle = tag.handle.replace("tag:yaml.org,2002:", "!!");
-            let tag = format!("{handle}{}", tag.suffix);
-            let mut at = place(file, &span);
-            at.width = tag.chars().count() as u32;
-            let fault = Diagnostic::error(format!("the tag {} has no meaning here", quoted(&tag)));
-            let fault = fault.at(at).label("expected a value without a tag");
-            found.push(fault.help("remove it, or quote what starts with !"));
+            found.push(tag_fault(tag, place(file, &span)));
         }
-        let done = match event {
-            Event::DocumentStart(_) if root.is_some() => {
-                let fault = Diagnostic::error("a second YAML document").at(place(file, &span));
+        document.take(event, span, found)?;
+    }
+    // An empty document is a scalar without text.
+    let is_empty = |spot: &Rc<Spot>| matches!(&spot.kind, SpotKind::Scalar(_, Value::Null));
+    Ok(document.root.filter(|spot| !is_empty(spot)))
+}
+
+fn tag_fault(tag: &Tag, mut at: Place) -> Diagnostic {
+    let handle = tag.handle.replace("tag:yaml.org,2002:", "!!");
+    let tag = format!("{handle}{}", tag.suffix);
+    at.width = tag.chars().count() as u32;
+    Diagnostic::error(format!("the tag {} has no meaning here", quoted(&tag)))
+        .at(at)
+        .label("expected a value without a tag")
+        .help("remove it, or quote what starts with !")
+}
+
+/// A document, as far as it has been read.
+struct Document<'a> {
+    file: &'a Arc<SourceFile>,
+    /// Lists and maps whose end has not come, the outermost first.
+    open: Vec<Open>,
+    anchors: HashMap<usize, Rc<Spot>>,
+    root: Option<Rc<Spot>>,
+}
+
+impl Document<'_> {
+    /// Takes the parser's next event.
+    fn take(
+        &mut self,
+        event: Event<'_>,
+        span: Span,
+        found: &mut Diagnostics,
+    ) -> Result<(), Box<Diagnostic>> {
+        match event {
+            Event::DocumentStart(_) if self.root.is_some() => {
+                let fault = Diagnostic::error("a second YAML document").at(place(self.file, &span));
                 let help = "keep one configuration in a file: remove the `---`";
                 return Err(Box::new(fault.help(help)));
             }
-            Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
-                if open.len() == DEPTH_MAX {
-                    let fault = Diagnostic::error("nested too deeply").at(place(file, &span));
-                    let label = format!("more than {DEPTH_MAX} levels");
-                    return Err(Box::new(fault.label(label)));
-                }
-                let map = matches!(event, Event::MappingStart(..));
-                open.push(Open {
-                    span,
-                    anchor,
-                    map,
-                    children: Vec::new(),
-                });
-                None
-            }
-            Event::SequenceEnd | Event::MappingEnd => open.pop().map(|it| {
-                let anchor = it.anchor;
-                let spot = it.close();
-                // Here, where each map is seen once, however often aliases repeat it.
-                if let SpotKind::Map(pairs) = &spot.kind {
-                    duplicates(file, pairs, found);
-                }
-                (anchor, spot)
-            }),
+            Event::SequenceStart(anchor, _) => self.begin(Collection::List, anchor, span)?,
+            Event::MappingStart(anchor, _) => self.begin(Collection::Map, anchor, span)?,
+            Event::SequenceEnd | Event::MappingEnd => self.end(found),
             Event::Scalar(text, style, anchor, _) => {
                 let value = meaning(&text, style);
                 let kind = SpotKind::Scalar(text.into_owned(), value);
-                Some((anchor, Spot { span, kind }))
+                self.add(anchor, Spot { span, kind });
             }
             Event::Alias(anchor) => {
-                let target = anchors.get(&anchor);
-                let target = target.ok_or_else(|| {
+                let Some(target) = self.anchors.get(&anchor) else {
                     let fault = Diagnostic::error("an alias inside of its own anchor");
-                    Box::new(fault.at(place(file, &span)))
-                })?;
-                attach(&mut open, &mut root, Rc::clone(target));
-                None
+                    return Err(Box::new(fault.at(place(self.file, &span))));
+                };
+                self.attach(Rc::clone(target));
             }
-            _ => None,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn begin(
+        &mut self,
+        collection: Collection,
+        anchor: usize,
+        span: Span,
+    ) -> Result<(), Box<Diagnostic>> {
+        if self.open.len() == DEPTH_MAX {
+            let fault = Diagnostic::error("nested too deeply").at(place(self.file, &span));
+            let label = format!("more than {DEPTH_MAX} levels");
+            return Err(Box::new(fault.label(label)));
+        }
+        self.open.push(Open {
+            span,
+            anchor,
+            collection,
+            children: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn end(&mut self, found: &mut Diagnostics) {
+        let Some(open) = self.open.pop() else {
+            return;
         };
-        if let Some((anchor, spot)) = done {
-            let spot = Rc::new(spot);
-            if anchor != 0 {
-                anchors.insert(anchor, Rc::clone(&spot));
-            }
-            attach(&mut open, &mut root, spot);
+        let anchor = open.anchor;
+        let spot = open.close();
+        // Here, where each map is seen once, however often aliases repeat it.
+        if let SpotKind::Map(pairs) = &spot.kind {
+            duplicates(self.file, pairs, found);
+        }
+        self.add(anchor, spot);
+    }
+
+    /// Adds a value that is complete, under its anchor if it has one.
+    fn add(&mut self, anchor: usize, spot: Spot) {
+        let spot = Rc::new(spot);
+        if anchor != 0 {
+            self.anchors.insert(anchor, Rc::clone(&spot));
+        }
+        self.attach(spot);
+    }
+
+    fn attach(&mut self, spot: Rc<Spot>) {
+        match self.open.last_mut() {
+            Some(parent) => parent.children.push(spot),
+            None => self.root = Some(spot),
         }
     }
-    // An empty document is a scalar without text.
-    Ok(root.filter(|spot| !matches!(&spot.kind, SpotKind::Scalar(_, Value::Null))))
 }
 
-/// What a scalar means: text, but for unquoted numbers, truths and nothings.
+/// Returns the meaning of a scalar: text, but for unquoted numbers, truths and nothings.
 fn meaning(text: &str, style: ScalarStyle) -> Value {
     let may_be_other = match text.as_bytes().first() {
         None => true,
@@ -215,13 +270,6 @@ fn meaning(text: &str, style: ScalarStyle) -> Value {
     }
 }
 
-fn attach(open: &mut [Open], root: &mut Option<Rc<Spot>>, spot: Rc<Spot>) {
-    match open.last_mut() {
-        Some(parent) => parent.children.push(spot),
-        None => *root = Some(spot),
-    }
-}
-
 impl Open {
     /// The bracket that it was opened by, if it was, and where.
     fn bracket(&self, file: &Arc<SourceFile>) -> Option<(char, Place)> {
@@ -232,7 +280,7 @@ impl Open {
     }
 
     fn close(self) -> Spot {
-        let kind = if self.map {
+        let kind = if self.collection == Collection::Map {
             let mut children = self.children.into_iter();
             let mut pairs = Vec::new();
             while let (Some(key), Some(value)) = (children.next(), children.next()) {
