@@ -37,7 +37,7 @@ pub struct Admin {
 
 /// A change of the listener that can't fail any more. Dropped, it leaves nothing behind.
 #[derive(Debug)]
-pub struct Prepared(Change);
+pub(crate) struct Prepared(Change);
 
 #[derive(Debug)]
 enum Change {
@@ -48,7 +48,7 @@ enum Change {
 }
 
 /// Begins to listen; a fault is told at `place`.
-pub fn bind(
+pub(crate) fn bind(
     settings: &AdminSettings,
     place: Option<Place>,
 ) -> Result<TcpListener, Box<Diagnostic>> {
@@ -79,7 +79,7 @@ impl Admin {
 
     /// Makes everything for `wanted` that can fail. A fault is told at `place`, which is where its `bind`
     /// stands.
-    pub fn prepare(
+    pub(crate) fn prepare(
         &self,
         wanted: Option<&AdminSettings>,
         place: Option<Place>,
@@ -118,7 +118,7 @@ impl Admin {
     }
 
     /// The same, where the address is listened on already.
-    pub fn prepare_on(
+    pub(crate) fn prepare_on(
         &self,
         settings: &AdminSettings,
         listener: TcpListener,
@@ -140,7 +140,7 @@ impl Admin {
     }
 
     /// Carries the change out; gives the new address, if there is one.
-    pub fn commit(&mut self, prepared: Prepared) -> Option<Listening> {
+    pub(crate) fn commit(&mut self, prepared: Prepared) -> Option<Listening> {
         match prepared.0 {
             Change::None => None,
             Change::Close => {

@@ -47,7 +47,7 @@ use shelf::Shelf;
 use token::Name;
 
 pub use event::{Event, Outlet};
-pub use notes::{Note, Particulars, QUIET, What};
+pub(crate) use notes::{Note, Particulars, QUIET, What};
 
 /// Requests, who holds them, and what was decided.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl<F: Frame> Core<F> {
     }
 
     /// Has it answer these.
-    pub fn answering(mut self, inquiries: Inquiries) -> Self {
+    pub(crate) fn answering(mut self, inquiries: Inquiries) -> Self {
         self.inquiries = inquiries;
         self
     }
@@ -156,12 +156,12 @@ impl<F: Frame> Core<F> {
     }
 
     /// What an operator should hear of, at a bounded rate: the engine's to write to the log.
-    pub fn take_notes(&mut self) -> Vec<Note> {
+    pub(crate) fn take_notes(&mut self) -> Vec<Note> {
         self.notes.take()
     }
 
     /// At the end: also what was counted and is not due yet.
-    pub fn take_last_notes(&mut self) -> Vec<Note> {
+    pub(crate) fn take_last_notes(&mut self) -> Vec<Note> {
         self.notes.pass(Duration::MAX);
         self.notes.take()
     }

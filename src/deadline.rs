@@ -16,7 +16,7 @@ const EMPTY_LANES: usize = 16;
 
 /// Deadlines of requests, by number.
 #[derive(Debug, Default)]
-pub struct Deadlines {
+pub(crate) struct Deadlines {
     lanes: Vec<Lane>,
     /// No deadline in the lanes is earlier: so long nothing expires, and no lane is looked at.
     earliest: Duration,

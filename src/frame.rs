@@ -7,10 +7,10 @@ use crate::peer::ClientKind;
 
 /// Longest type frame, in bytes: what a ZeroMQ identity may have, so that a type can be matched,
 /// logged and labelled without a bound of its own.
-pub const TYPE_MAX: usize = 255;
+pub(crate) const TYPE_MAX: usize = 255;
 
 /// Type frame of the gateway's own answers, and of a worker's that wants to say that it failed.
-pub const ERROR_TYPE: &[u8] = b"ERROR";
+pub(crate) const ERROR_TYPE: &[u8] = b"ERROR";
 
 /// One frame, in whatever form an engine holds it: moved from peer to peer, never copied by the core.
 pub trait Frame: From<Vec<u8>> {
@@ -41,7 +41,7 @@ pub fn size<F: Frame>(frames: &[F]) -> u64 {
 /// What goes in front of a client's answer. A socket's usual envelope is the delimiter alone, which takes no list of
 /// its own: so a small request costs no allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Envelope<F> {
+pub(crate) enum Envelope<F> {
     /// Nothing.
     #[default]
     None,
@@ -59,11 +59,6 @@ impl<F: Frame> Envelope<F> {
             Self::Delimiter => 1,
             Self::Frames(frames) => frames.len(),
         }
-    }
-
-    /// Whether nothing goes in front.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Each frame in memory of its own size, since the envelope waits for the answer.
@@ -90,7 +85,7 @@ impl<F: Frame> Envelope<F> {
 
 /// A client's message, taken apart. What is missing is empty.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Message<F> {
+pub(crate) struct Message<F> {
     /// What goes in front of the answer.
     pub envelope: Envelope<F>,
     /// Type, headers, payload: what a worker gets.
@@ -138,7 +133,11 @@ impl<F: Frame> Message<F> {
 
 /// What keeps `body` from being type, headers and payload; `envelope` frames stand before it and
 /// count to the `most_frames` that a message may have.
-pub fn shape_fault<F: Frame>(body: &[F], envelope: usize, most_frames: usize) -> Option<String> {
+pub(crate) fn shape_fault<F: Frame>(
+    body: &[F],
+    envelope: usize,
+    most_frames: usize,
+) -> Option<String> {
     let frames = envelope + body.len();
     if frames > most_frames {
         return Some(format!(
@@ -165,7 +164,7 @@ pub fn shape_fault<F: Frame>(body: &[F], envelope: usize, most_frames: usize) ->
 }
 
 /// The headers of a body: what stands between type and payload.
-pub fn headers<F>(body: &[F]) -> &[F] {
+pub(crate) fn headers<F>(body: &[F]) -> &[F] {
     match body {
         [_, headers @ .., _] => headers,
         _ => &[],
@@ -173,7 +172,7 @@ pub fn headers<F>(body: &[F]) -> &[F] {
 }
 
 /// The payload's bytes; empty where there is none.
-pub fn payload<F: Frame>(body: &[F]) -> &[u8] {
+pub(crate) fn payload<F: Frame>(body: &[F]) -> &[u8] {
     match body {
         [_, .., payload] => payload.bytes(),
         _ => &[],
@@ -181,7 +180,7 @@ pub fn payload<F: Frame>(body: &[F]) -> &[u8] {
 }
 
 /// A type or an identity for people: as it is where it is printable ASCII, in hex otherwise.
-pub fn printable(bytes: &[u8]) -> String {
+pub(crate) fn printable(bytes: &[u8]) -> String {
     if bytes.iter().all(|b| b.is_ascii_graphic()) {
         String::from_utf8_lossy(bytes).into_owned()
     } else {

@@ -60,20 +60,20 @@ type Question = Box<dyn FnOnce(Arc<Sample>) + Send>;
 
 /// Asks the data thread for a sample, from any thread.
 #[derive(Clone, Debug)]
-pub struct Inquirer {
+pub(crate) struct Inquirer {
     waiting: Arc<AtomicBool>,
     questions: SyncSender<Question>,
 }
 
 /// The data thread's end.
 #[derive(Debug)]
-pub struct Inquiries {
+pub(crate) struct Inquiries {
     waiting: Arc<AtomicBool>,
     questions: Receiver<Question>,
 }
 
 /// Both ends.
-pub fn inquiries() -> (Inquirer, Inquiries) {
+pub(crate) fn inquiries() -> (Inquirer, Inquiries) {
     let waiting = Arc::new(AtomicBool::new(false));
     let (asks, questions) = mpsc::sync_channel(QUESTIONS_MAX);
     let inquirer = Inquirer {

@@ -27,16 +27,16 @@ use held::Held;
 use queue::Queue;
 use worker::Worker;
 
-pub use held::HeldAt;
+pub(crate) use held::HeldAt;
 
 /// A worker's place in its pool, for as long as the worker is there; then another's. Whoever keeps it, forgets
 /// it with the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seat(usize);
+pub(crate) struct Seat(usize);
 
 /// A worker's message that answers no open request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dropped {
+pub(crate) enum Dropped {
     /// The answer to a request that has ended.
     Late,
     /// No answer to any request.
@@ -45,7 +45,7 @@ pub enum Dropped {
 
 /// Workers, what they hold, and what waits for them.
 #[derive(Debug)]
-pub struct Pool {
+pub(crate) struct Pool {
     settings: Arc<PoolSettings>,
     /// By seat.
     workers: Vec<Option<Worker>>,

@@ -102,7 +102,7 @@ pub enum ErrorEncoding {
 ///
 /// Serialised, it has the field names of `gateway.v1.Error`, without those that are empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Rejection {
+pub(crate) struct Rejection {
     /// google.rpc.Code's number.
     pub code: i32,
     /// One sentence for a person.
@@ -125,7 +125,7 @@ pub struct Rejection {
 
 /// One of a payload's violations. Serialised, it has the field names of `gateway.v1.Violation`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Violated {
+pub(crate) struct Violated {
     /// Path of the field at fault; empty for the message itself.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub field: String,

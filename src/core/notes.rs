@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use crate::reply::Reason;
 
 /// How long others of a kind are only counted, after one was noted.
-pub const QUIET: Duration = Duration::from_secs(10);
+pub(crate) const QUIET: Duration = Duration::from_secs(10);
 
 /// Kinds told apart at once. Beyond it the routes of a reason share one, so that a flood over ten thousand
 /// routes neither fills the log nor the memory.
@@ -23,7 +23,7 @@ const READY_MAX: usize = 1_024;
 
 /// Something to tell an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
+pub(crate) struct Note {
     /// What happens.
     pub what: What,
     /// The route, if one is concerned; the pool for workers.
@@ -37,7 +37,7 @@ pub struct Note {
 
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum What {
+pub(crate) enum What {
     /// A request was turned down.
     Rejected(Reason),
     /// A worker came, or, where they can't be told apart, the first of a pool's.
@@ -48,7 +48,7 @@ pub enum What {
 
 /// Which one it was. What a peer chose may hold any characters: escape it where it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Particulars {
+pub(crate) struct Particulars {
     /// Where the client came; empty if it has gone.
     pub frontend: String,
     /// The client's identity, printable; empty if it has gone.
@@ -69,7 +69,7 @@ pub struct Particulars {
 
 /// Notes that wait to be taken, and what is being counted.
 #[derive(Debug, Default)]
-pub struct Notes {
+pub(crate) struct Notes {
     /// By name, so that a look-up allocates nothing.
     kinds: FxHashMap<What, FxHashMap<Box<str>, Tally>>,
     count: usize,

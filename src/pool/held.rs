@@ -2,7 +2,7 @@
 
 /// A request's place among those that its worker holds, for as long as it holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeldAt(usize);
+pub(crate) struct HeldAt(usize);
 
 impl HeldAt {
     /// Of what no worker holds.
