@@ -11,8 +11,9 @@ use std::io::IoSlice;
 
 use codec::*;
 use gateway::engine::native::outbox::Outbox;
-use gateway_zmtp::bytes::{Bytes, Spare};
+use gateway_zmtp::bytes::Bytes;
 use gateway_zmtp::decoder::Bounds;
+use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 use support::{Random, mutated};
 
@@ -217,7 +218,7 @@ fn what_an_outbox_says_is_what_was_put_in() {
     };
     for seed in 1..=STREAMS / 4 {
         let mut random = Random(seed);
-        let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+        let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
         let mut expected = Vec::new();
         let mut out = Vec::new();
         for _ in 0..1 + random.below(20) {
@@ -227,24 +228,24 @@ fn what_an_outbox_says_is_what_was_put_in() {
             for (n, frame) in frames.iter().enumerate() {
                 let more = n + 1 < frames.len();
                 match random.below(2) {
-                    0 => outbox.copy(&mut spare, frame, more),
-                    _ => outbox.push(&mut spare, &Bytes::from(frame.clone()), more),
+                    0 => outbox.copy(&mut buffers, frame, more),
+                    _ => outbox.push(&mut buffers, &Bytes::from(frame.clone()), more),
                 }
             }
             expected.push(Said::Message(frames));
             let room = random.below(300_000);
-            write(&mut outbox, &mut spare, &mut out, room);
+            write(&mut outbox, &mut buffers, &mut out, room);
             if random.below(2) == 0 {
                 outbox.compact();
             }
         }
-        write(&mut outbox, &mut spare, &mut out, usize::MAX / 2);
+        write(&mut outbox, &mut buffers, &mut out, usize::MAX / 2);
         assert!(outbox.is_empty());
         assert!(decode([&out[..]], bounds) == expected, "seed {seed}");
     }
 }
 
-fn write(outbox: &mut Outbox, spare: &mut Spare, out: &mut Vec<u8>, mut room: usize) {
+fn write(outbox: &mut Outbox, buffers: &mut BufferPool, out: &mut Vec<u8>, mut room: usize) {
     let take = |slices: &[IoSlice<'_>]| {
         let before = out.len();
         for slice in slices {
@@ -254,5 +255,5 @@ fn write(outbox: &mut Outbox, spare: &mut Spare, out: &mut Vec<u8>, mut room: us
         }
         Ok(out.len() - before)
     };
-    outbox.write(spare, take).unwrap();
+    outbox.write(buffers, take).unwrap();
 }

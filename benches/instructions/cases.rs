@@ -12,8 +12,9 @@ use gateway::ledger::{Fate, Outcome};
 use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::snapshot::{FrontendId, PoolId, RouteId, Snapshot};
 use gateway_zmtp;
-use gateway_zmtp::bytes::{Bytes, Spare};
+use gateway_zmtp::bytes::Bytes;
 use gateway_zmtp::decoder::{Bounds, Decoder, Item};
+use gateway_zmtp::pool::BufferPool;
 
 pub const NAMES: [&str; 7] = [
     "core: a request and its answer",
@@ -90,38 +91,41 @@ fn messages_in(rounds: u64) {
         bytes: 1 << 20,
         frames: 16,
     };
-    let (mut decoder, mut spare) = (Decoder::default(), Spare::default());
+    let (mut decoder, mut buffers) = (Decoder::default(), BufferPool::default());
     for _ in 0..rounds / BURST {
         let read = |into: &mut [u8]| {
             into[..bytes.len()].copy_from_slice(&bytes);
             Ok::<_, ()>(bytes.len())
         };
-        let mut input = spare.fill(read).expect("it is read");
+        let mut input = buffers.fill(read).expect("it is read");
         let mut came = 0;
-        while let Some(item) = decoder.next(&mut input, bounds, &mut spare).expect("ZMTP") {
+        while let Some(item) = decoder
+            .next(&mut input, bounds, &mut buffers)
+            .expect("ZMTP")
+        {
             let Item::Message(frames) = item else {
                 panic!("{item:?}");
             };
-            spare.recycle(black_box(frames));
+            buffers.recycle(black_box(frames));
             came += 1;
         }
-        spare.give_back(input);
+        buffers.give_back(input);
         assert_eq!(came, BURST);
     }
 }
 
 /// What a client's answers cost to put together, a hundred in a write.
 fn messages_out(rounds: u64) {
-    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
     let frames = [Bytes::from(b"REPLY".to_vec()), Bytes::from(PERSON.to_vec())];
     for _ in 0..rounds / BURST {
         for _ in 0..BURST {
-            outbox.push(&mut spare, &frames[0], true);
-            outbox.push(&mut spare, &frames[1], false);
+            outbox.push(&mut buffers, &frames[0], true);
+            outbox.push(&mut buffers, &frames[1], false);
             outbox.mark(Outcome::Answered(RouteId::NONE));
         }
         let write = |slices: &[IoSlice<'_>]| Ok(slices.iter().map(|slice| slice.len()).sum());
-        assert!(outbox.write(&mut spare, write).expect("it is written"));
+        assert!(outbox.write(&mut buffers, write).expect("it is written"));
         while black_box(outbox.next_written()).is_some() {}
     }
 }
@@ -137,7 +141,7 @@ fn walk(snapshot: &Snapshot, kind: &[u8], payload: &[u8], rounds: u64) {
 /// Takes everything, and keeps what a worker needs to answer.
 #[derive(Default)]
 struct Taker {
-    spare: Spare,
+    buffers: BufferPool,
     /// The workers' tokens, each with its length.
     held: Vec<(PeerId, [u8; TOKEN_MAX], usize)>,
     answered: u64,
@@ -156,13 +160,13 @@ impl Outlet<Bytes> for Taker {
         let mut token = [0; TOKEN_MAX];
         token[..head[0].len()].copy_from_slice(head[0]);
         self.held.push((worker, token, head[0].len()));
-        self.spare.recycle(body);
+        self.buffers.recycle(body);
         Ok(())
     }
 
     fn to_client(&mut self, _: PeerId, frames: Vec<Bytes>, _: Outcome) -> Fate {
         self.answered += 1;
-        self.spare.recycle(frames);
+        self.buffers.recycle(frames);
         Fate::Delivered
     }
 }
@@ -194,7 +198,7 @@ fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, at_once: u64) {
     for round in 0..rounds / at_once {
         let now = Duration::from_micros(round);
         for _ in 0..at_once {
-            let mut frames = taker.spare.list();
+            let mut frames = taker.buffers.list();
             frames.push(kind.clone());
             frames.push(payload.clone());
             let peer = client;
@@ -206,12 +210,12 @@ fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, at_once: u64) {
                 into[..TOKEN_MAX].copy_from_slice(&token);
                 Ok::<_, ()>(length)
             };
-            let mut input = taker.spare.fill(read).expect("it is read");
-            let mut frames = taker.spare.list();
+            let mut input = taker.buffers.fill(read).expect("it is read");
+            let mut frames = taker.buffers.list();
             frames.push(input.take(length));
             frames.push(reply.clone());
             frames.push(payload.clone());
-            taker.spare.give_back(input);
+            taker.buffers.give_back(input);
             core.on(now, Event::Message { peer, frames }, &mut taker);
         }
     }

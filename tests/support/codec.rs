@@ -2,10 +2,11 @@
 //! test and the fuzz target have in common.
 #![allow(dead_code)]
 
-use gateway_zmtp::bytes::{Bytes, Input, Spare};
+use gateway_zmtp::bytes::{Bytes, Input};
 use gateway_zmtp::command::{self, COMMAND_MAX, Command};
 use gateway_zmtp::decoder::{Bounds, Decoder, Fault, Item};
 use gateway_zmtp::greeting::{Greeting, LENGTH};
+use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 
 /// Small, so that a fuzzer gets beyond them; large enough for frames that are read straight into their own memory, which
@@ -66,7 +67,7 @@ pub fn decode_counting<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     bounds: Bounds,
 ) -> (Vec<Said>, usize) {
-    let (mut decoder, mut spare) = (Decoder::default(), Spare::default());
+    let (mut decoder, mut buffers) = (Decoder::default(), BufferPool::default());
     let mut said = Vec::new();
     let mut direct = 0;
     for mut piece in pieces {
@@ -84,14 +85,14 @@ pub fn decode_counting<'a>(
                 None => Input::from(std::mem::take(&mut piece).to_vec()),
             };
             loop {
-                match decoder.next(&mut input, bounds, &mut spare) {
+                match decoder.next(&mut input, bounds, &mut buffers) {
                     Ok(Some(Item::Message(frames))) => {
                         said.push(Said::Message(owned(&frames)));
-                        keep(&mut spare, frames);
+                        keep(&mut buffers, frames);
                     }
                     Ok(Some(Item::Oversize(frames))) => {
                         said.push(Said::Oversize(owned(&frames)));
-                        keep(&mut spare, frames);
+                        keep(&mut buffers, frames);
                     }
                     Ok(Some(Item::Command(body))) => {
                         said.push(Said::Command(body.bytes().to_vec()));
@@ -114,11 +115,11 @@ fn owned(frames: &[Bytes]) -> Vec<Vec<u8>> {
 }
 
 /// Gives back a message that is done with, so that later frames come into memory that has held others.
-pub fn keep(spare: &mut Spare, mut frames: Vec<Bytes>) {
+pub fn keep(buffers: &mut BufferPool, mut frames: Vec<Bytes>) {
     for frame in frames.drain(..) {
-        spare.keep(frame);
+        buffers.keep(frame);
     }
-    spare.recycle(frames);
+    buffers.recycle(frames);
 }
 
 /// A stream, whole and cut into pieces of `cut` bytes each, against a reading at leisure; `cut` of 128 and more means

@@ -10,10 +10,11 @@ use gateway::engine::native::liveness::{HANDSHAKE_MAX, Liveness, Over, Stage, Ve
 use gateway::engine::native::outbox::Outbox;
 use gateway::engine::native::socket_types;
 use gateway::snapshot::Workers;
-use gateway_zmtp::bytes::{Bytes, Input, Spare};
+use gateway_zmtp::bytes::{Bytes, Input};
 use gateway_zmtp::command::{self, COMMAND_MAX, Command};
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::greeting::{LENGTH, OURS};
+use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::{self, Fault, Session};
 use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 
@@ -100,7 +101,7 @@ struct Side {
     session: Session,
     liveness: Liveness,
     outbox: Outbox,
-    spare: Spare,
+    buffers: BufferPool,
     stage: Stage,
     now: Duration,
     came: u64,
@@ -117,15 +118,15 @@ struct Side {
 
 impl Side {
     fn new(settings: Settings) -> Self {
-        let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
-        outbox.put(&mut spare, |into| into.extend_from_slice(&OURS));
+        let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
+        outbox.put(&mut buffers, |into| into.extend_from_slice(&OURS));
         Self {
             settings,
             understands_ping: false,
             session: Session::default(),
             liveness: Liveness::new(Duration::ZERO),
             outbox,
-            spare,
+            buffers,
             stage: Stage::New,
             now: Duration::ZERO,
             came: 0,
@@ -153,7 +154,7 @@ impl Side {
                 assert!(next > self.now, "{next:?}");
                 assert!(self.stage == Stage::Known && self.outbox.is_empty());
                 assert!(pinged && self.understands_ping);
-                self.outbox.put(&mut self.spare, command::put_ping);
+                self.outbox.put(&mut self.buffers, command::put_ping);
             }
             Verdict::Over(over) => {
                 let (met, age) = (self.stage == Stage::Known, self.liveness.age(self.now));
@@ -190,7 +191,7 @@ impl Side {
             self.came += left as u64;
             self.liveness.heard(self.now);
             while !self.ended {
-                match self.session.next(&mut input, BOUNDS, &mut self.spare) {
+                match self.session.next(&mut input, BOUNDS, &mut self.buffers) {
                     Ok(None) => {
                         assert!(input.rest().is_empty(), "it takes all that it is given");
                         break;
@@ -258,13 +259,13 @@ impl Side {
                 assert_eq!(self.stage, Stage::Known);
                 assert!((1..=BOUNDS.frames).contains(&frames.len()));
                 assert!(gateway::frame::size(&frames) <= BOUNDS.bytes);
-                codec::keep(&mut self.spare, frames);
+                codec::keep(&mut self.buffers, frames);
             }
             session::Said::Oversize(frames) => {
                 assert_eq!(self.stage, Stage::Known);
                 assert!(frames.len() <= BOUNDS.frames);
                 assert!(gateway::frame::size(&frames) <= BOUNDS.bytes);
-                codec::keep(&mut self.spare, frames);
+                codec::keep(&mut self.buffers, frames);
             }
             session::Said::Error(_) => self.ended = true,
             session::Said::Other => {}
@@ -280,7 +281,7 @@ impl Side {
     /// Says a command, of which this must come out.
     fn owe(&mut self, body: Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
         self.owed.push(body);
-        self.outbox.put(&mut self.spare, put);
+        self.outbox.put(&mut self.buffers, put);
     }
 
     /// The peer takes so many bytes.
@@ -289,7 +290,7 @@ impl Side {
         let sent = &mut self.sent;
         let all = self
             .outbox
-            .write(&mut self.spare, |slices: &[IoSlice<'_>]| {
+            .write(&mut self.buffers, |slices: &[IoSlice<'_>]| {
                 let before = sent.len();
                 for slice in slices {
                     let n = slice.len().min(most);

@@ -1,7 +1,7 @@
 //! Commands (RFC 37, "Commands"): what one side's protocol says to the other's.
 
-use super::{COMMAND, IDENTITY_MAX, put_frame};
 use crate::bytes::Bytes;
+use crate::{COMMAND, IDENTITY_MAX, put_frame};
 
 /// Longest body of a command: a READY with generous metadata. A peer's greeting must not cost more.
 pub const COMMAND_MAX: u64 = 8 << 10;

@@ -5,9 +5,10 @@
 
 use std::fmt;
 
-use super::command::COMMAND_MAX;
-use super::{COMMAND, HEADER_MAX, LONG, MORE};
-use crate::bytes::{Bytes, Input, Spare};
+use crate::bytes::{Bytes, Input};
+use crate::command::COMMAND_MAX;
+use crate::pool::BufferPool;
+use crate::{COMMAND, HEADER_MAX, LONG, MORE};
 
 /// Bytes that a frame must lack, and have room for or have got already, for more to be read straight into its
 /// own memory; fewer are cheaper to copy than a read of their own.
@@ -109,12 +110,12 @@ impl Decoder {
         &mut self,
         input: &mut Input,
         bounds: Bounds,
-        spare: &mut Spare,
+        buffers: &mut BufferPool,
     ) -> Result<Option<Item>, Fault> {
         loop {
             let step = match &mut self.frame {
                 Partial::None | Partial::Header(..) => match self.header(input)? {
-                    Some((flags, size)) => self.begin(flags, size, input, bounds, spare)?,
+                    Some((flags, size)) => self.begin(flags, size, input, bounds, buffers)?,
                     None => break,
                 },
                 Partial::Body {
@@ -130,7 +131,7 @@ impl Decoder {
                     }
                     let body = Bytes::from(std::mem::take(body));
                     self.frame = Partial::None;
-                    self.frame_done(flags, Some(body), bounds, spare)
+                    self.frame_done(flags, Some(body), bounds, buffers)
                 }
                 Partial::Skipped { flags, missing } => {
                     let flags = *flags;
@@ -141,7 +142,7 @@ impl Decoder {
                         break;
                     }
                     self.frame = Partial::None;
-                    self.frame_done(flags, None, bounds, spare)
+                    self.frame_done(flags, None, bounds, buffers)
                 }
             };
             if step.is_some() {
@@ -256,7 +257,7 @@ impl Decoder {
         size: u64,
         input: &mut Input,
         bounds: Bounds,
-        spare: &mut Spare,
+        buffers: &mut BufferPool,
     ) -> Result<Option<Item>, Fault> {
         let kept = if flags & COMMAND != 0 {
             if size > COMMAND_MAX {
@@ -281,11 +282,11 @@ impl Decoder {
         let length = clamp(size);
         if input.rest().len() >= length {
             let body = input.take(length);
-            return Ok(self.frame_done(flags, Some(body), bounds, spare));
+            return Ok(self.frame_done(flags, Some(body), bounds, buffers));
         }
         self.frame = Partial::Body {
             flags,
-            body: spare.large(length),
+            body: buffers.large(length),
             filled: 0,
             size: length,
         };
@@ -297,14 +298,14 @@ impl Decoder {
         flags: u8,
         body: Option<Bytes>,
         bounds: Bounds,
-        spare: &mut Spare,
+        buffers: &mut BufferPool,
     ) -> Option<Item> {
         if flags & COMMAND != 0 {
             return body.map(Item::Command);
         }
         if let Some(body) = body {
             if self.message.capacity() == 0 {
-                self.message = spare.list();
+                self.message = buffers.list();
             }
             self.message.push(body);
         }

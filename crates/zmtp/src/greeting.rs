@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::mechanism::Mechanism;
 use crate::bytes::Input;
+use crate::mechanism::Mechanism;
 
 /// Bytes of a greeting.
 pub const LENGTH: usize = 64;

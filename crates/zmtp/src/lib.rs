@@ -11,6 +11,7 @@ pub mod command;
 pub mod decoder;
 pub mod greeting;
 pub mod mechanism;
+pub mod pool;
 pub mod session;
 
 /// More frames of this message follow.

@@ -4,11 +4,11 @@
 //! PLAIN and CURVE have their place here, each as a kind of [`Mechanism`] that keeps what its handshake knows: its name
 //! in [`Mechanism::name`], what a peer's HELLO and INITIATE mean to it in [`Mechanism::hear`], and what they are
 //! answered with, WELCOME and READY, as another [`Step`]. Which of them an address asks for is the configuration's to
-//! say, and [`greeting::OURS`](super::greeting::OURS) follows that. CURVE, beyond this, puts each frame into a MESSAGE
+//! say, and [`greeting::OURS`](crate::greeting::OURS) follows that. CURVE, beyond this, puts each frame into a MESSAGE
 //! command: the session would open what the decoder gives it, and the outbox seal what it is given.
 
-use super::command::{self, Command, Ready};
 use crate::bytes::Bytes;
+use crate::command::{self, Command, Ready};
 
 /// A peer's handshake, by the mechanism that its greeting names.
 #[derive(Clone, Debug, PartialEq, Eq)]

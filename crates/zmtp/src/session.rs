@@ -3,11 +3,12 @@
 
 use std::fmt;
 
-use super::command::{self, Command, Ready};
-use super::decoder::{self, Bounds, Decoder, Item};
-use super::greeting::{Greeted, Greeting, Stranger};
-use super::mechanism::{Mechanism, Step};
-use crate::bytes::{Bytes, Input, Spare};
+use crate::bytes::{Bytes, Input};
+use crate::command::{self, Command, Ready};
+use crate::decoder::{self, Bounds, Decoder, Item};
+use crate::greeting::{Greeted, Greeting, Stranger};
+use crate::mechanism::{Mechanism, Step};
+use crate::pool::BufferPool;
 
 /// Before READY no message may come, so none is kept.
 const NONE: Bounds = Bounds {
@@ -100,7 +101,7 @@ impl Session {
         &mut self,
         input: &mut Input,
         bounds: Bounds,
-        spare: &mut Spare,
+        buffers: &mut BufferPool,
     ) -> Result<Option<Said>, Fault> {
         if let Stage::Greeting(greeting) = &mut self.stage {
             let Some(greeted) = greeting.feed(input).map_err(Fault::Stranger)? else {
@@ -112,7 +113,7 @@ impl Session {
         }
         let met = matches!(self.stage, Stage::Traffic);
         let bounds = if met { bounds } else { NONE };
-        let item = self.decoder.next(input, bounds, spare);
+        let item = self.decoder.next(input, bounds, buffers);
         let said = match item.map_err(Fault::Frame)? {
             None => return Ok(None),
             Some(Item::Message(frames)) if met => Said::Message(frames),
@@ -188,9 +189,9 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use super::super::greeting::OURS;
-    use super::super::{COMMAND, MORE, put_frame};
     use super::*;
+    use crate::greeting::OURS;
+    use crate::{COMMAND, MORE, put_frame};
 
     const BOUNDS: Bounds = Bounds {
         bytes: 1000,
@@ -199,12 +200,12 @@ mod tests {
 
     /// What is said by a stream that comes in pieces of this size, in words; a fault is the last.
     fn heard(bytes: &[u8], piece: usize) -> Vec<String> {
-        let (mut session, mut spare) = (Session::default(), Spare::default());
+        let (mut session, mut buffers) = (Session::default(), BufferPool::default());
         let mut heard = Vec::new();
         for piece in bytes.chunks(piece) {
             let mut input = Input::from(piece.to_vec());
             loop {
-                heard.push(match session.next(&mut input, BOUNDS, &mut spare) {
+                heard.push(match session.next(&mut input, BOUNDS, &mut buffers) {
                     Ok(None) => break,
                     Ok(Some(Said::Ready(ready))) => format!("ready {}", ready.socket_type),
                     Ok(Some(Said::Message(frames))) => {
@@ -296,18 +297,18 @@ mod tests {
 
     #[test]
     fn nothing_of_a_message_before_ready_is_kept() {
-        let (mut session, mut spare) = (Session::default(), Spare::default());
+        let (mut session, mut buffers) = (Session::default(), BufferPool::default());
         let mut bytes = stream(&[(MORE, &[7; 500])]);
         bytes.extend_from_slice(&[MORE, 200, 7]);
         let mut input = Input::from(bytes);
-        let said = session.next(&mut input, BOUNDS, &mut spare);
+        let said = session.next(&mut input, BOUNDS, &mut buffers);
         assert!(matches!(said, Ok(None)), "{said:?}");
         assert_eq!((session.is_inside(), session.held()), (true, 0));
     }
 
     #[test]
     fn what_it_knows_of_a_peer_it_knows_from_its_greeting() {
-        let mut spare = Spare::default();
+        let mut buffers = BufferPool::default();
         for (minor, pings) in [(0, false), (1, true), (2, true)] {
             let mut greeting = OURS.to_vec();
             greeting[11] = minor;
@@ -315,7 +316,7 @@ mod tests {
             for (n, byte) in greeting.iter().enumerate() {
                 assert_eq!(session.is_greeting(), (10..64).contains(&n), "{n}");
                 let mut input = Input::from(vec![*byte]);
-                let said = session.next(&mut input, BOUNDS, &mut spare);
+                let said = session.next(&mut input, BOUNDS, &mut buffers);
                 assert!(matches!(said, Ok(None)), "{said:?}");
             }
             assert!(!session.is_greeting());

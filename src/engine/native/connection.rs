@@ -10,7 +10,8 @@ use super::outbox::Outbox;
 use super::stream::Stream;
 use crate::peer::{PeerId, WorkerKind};
 use crate::snapshot::{FrontendId, PoolId};
-use gateway_zmtp::bytes::{Input, Spare};
+use gateway_zmtp::bytes::Input;
+use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::Session;
 
 /// Whose peer a connection is.
@@ -177,7 +178,7 @@ impl Connection {
     /// What was left by the last turn, or else what one read of so many bytes at most gives.
     pub(super) fn read(
         &mut self,
-        spare: &mut Spare,
+        buffers: &mut BufferPool,
         most: usize,
         now: Duration,
     ) -> io::Result<Read> {
@@ -191,7 +192,7 @@ impl Connection {
             }
             None => {
                 let mut asked = 0;
-                let input = spare.fill(|chunk| {
+                let input = buffers.fill(|chunk| {
                     asked = chunk.len().min(most);
                     self.stream.read(&mut chunk[..asked])
                 });
@@ -200,7 +201,7 @@ impl Connection {
         };
         match got {
             Ok((0, input)) => {
-                spare.give_back(input);
+                buffers.give_back(input);
                 Ok(Read::End)
             }
             Ok((n, input)) => {
@@ -223,7 +224,7 @@ impl Connection {
     }
 
     /// Writes what waits, as far as the peer takes it; how many bytes that was.
-    pub(super) fn write(&mut self, spare: &mut Spare, now: Duration) -> io::Result<u64> {
+    pub(super) fn write(&mut self, buffers: &mut BufferPool, now: Duration) -> io::Result<u64> {
         if self.room == Room::Full {
             self.outbox.compact();
             return Ok(0);
@@ -231,7 +232,7 @@ impl Connection {
         let before = self.outbox.unwritten();
         let all = self
             .outbox
-            .write(spare, |slices| self.stream.write(slices))?;
+            .write(buffers, |slices| self.stream.write(slices))?;
         let written = before - self.outbox.unwritten();
         match self.room {
             Room::Again if written > 0 => self.liveness.took(written, now),

@@ -7,7 +7,7 @@ use mio::Events;
 use super::Native;
 use super::peers::Peers;
 use crate::peer::PeerId;
-use gateway_zmtp::bytes::CHUNK;
+use gateway_zmtp::pool::CHUNK;
 
 /// How long answers that wait may take to leave once nothing else is to be done.
 pub(super) const FLUSH: Duration = Duration::from_secs(1);

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
 use crate::ledger::Outcome;
-use gateway_zmtp::bytes::{Bytes, PIECE, Spare};
+use gateway_zmtp::bytes::Bytes;
+use gateway_zmtp::pool::{BufferPool, PIECE};
 use gateway_zmtp::{self as zmtp, MORE};
 
 /// Bytes from which a frame is shared instead of copied: below, copying costs less than a piece of its
@@ -69,31 +70,31 @@ impl Outbox {
     }
 
     /// Appends protocol bytes.
-    pub fn put(&mut self, spare: &mut Spare, put: impl FnOnce(&mut Vec<u8>)) {
-        let piece = self.tail(spare, 0);
+    pub fn put(&mut self, buffers: &mut BufferPool, put: impl FnOnce(&mut Vec<u8>)) {
+        let piece = self.tail(buffers, 0);
         let before = piece.len();
         put(piece);
         self.unwritten += (piece.len() - before) as u64;
     }
 
     /// Appends a frame that is small, or not ours to share.
-    pub fn copy(&mut self, spare: &mut Spare, frame: &[u8], more: bool) {
+    pub fn copy(&mut self, buffers: &mut BufferPool, frame: &[u8], more: bool) {
         let flags = if more { MORE } else { 0 };
-        let piece = self.tail(spare, frame.len() + zmtp::HEADER_MAX);
+        let piece = self.tail(buffers, frame.len() + zmtp::HEADER_MAX);
         let before = piece.len();
         zmtp::put_frame(piece, flags, frame);
         self.unwritten += (piece.len() - before) as u64;
     }
 
     /// Appends a frame.
-    pub fn push(&mut self, spare: &mut Spare, frame: &Bytes, more: bool) {
+    pub fn push(&mut self, buffers: &mut BufferPool, frame: &Bytes, more: bool) {
         let bytes = frame.bytes();
         if bytes.len() < SHARED_MIN {
-            self.copy(spare, bytes, more);
+            self.copy(buffers, bytes, more);
             return;
         }
         let flags = if more { MORE } else { 0 };
-        self.put(spare, |piece| zmtp::put_header(piece, flags, bytes.len()));
+        self.put(buffers, |piece| zmtp::put_header(piece, flags, bytes.len()));
         self.unwritten += bytes.len() as u64;
         self.pieces.push_back(Piece::Shared(frame.clone()));
     }
@@ -128,7 +129,7 @@ impl Outbox {
     /// Writes as much as the peer takes: until nothing waits (true), or the system has no room (false).
     pub fn write(
         &mut self,
-        spare: &mut Spare,
+        buffers: &mut BufferPool,
         mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<bool> {
         while !self.pieces.is_empty() {
@@ -145,7 +146,7 @@ impl Outbox {
             }
             match write(&slices[..count]) {
                 Ok(n) => {
-                    self.advance(spare, n);
+                    self.advance(buffers, n);
                     if n < offered {
                         return Ok(false);
                     }
@@ -180,7 +181,7 @@ impl Outbox {
         }
     }
 
-    fn advance(&mut self, spare: &mut Spare, n: usize) {
+    fn advance(&mut self, buffers: &mut BufferPool, n: usize) {
         self.written += n as u64;
         self.unwritten -= n as u64;
         self.written_of_first += n;
@@ -192,19 +193,19 @@ impl Outbox {
             self.written_of_first -= length;
             self.compacted = self.compacted.saturating_sub(1);
             match self.pieces.pop_front() {
-                Some(Piece::Copied(piece)) => spare.keep_piece(piece),
-                Some(Piece::Shared(bytes)) => spare.keep(bytes),
+                Some(Piece::Copied(piece)) => buffers.keep_piece(piece),
+                Some(Piece::Shared(bytes)) => buffers.keep(bytes),
                 None => break,
             }
         }
     }
 
     /// The piece to append to, with room for `n` bytes more if it is not a new one.
-    fn tail(&mut self, spare: &mut Spare, n: usize) -> &mut Vec<u8> {
+    fn tail(&mut self, buffers: &mut BufferPool, n: usize) -> &mut Vec<u8> {
         let fits = matches!(self.pieces.back(), Some(Piece::Copied(piece))
             if piece.len() + n <= PIECE);
         if !fits {
-            self.pieces.push_back(Piece::Copied(spare.piece()));
+            self.pieces.push_back(Piece::Copied(buffers.piece()));
         }
         match self.pieces.back_mut() {
             Some(Piece::Copied(piece)) => piece,
@@ -229,7 +230,7 @@ mod tests {
             }
             Ok(into.len() - before)
         };
-        outbox.write(&mut Spare::default(), write).unwrap()
+        outbox.write(&mut BufferPool::default(), write).unwrap()
     }
 
     #[test]
@@ -243,9 +244,9 @@ mod tests {
         }
         for most in [1, 7, 1000, SHARED_MIN, usize::MAX / 2] {
             let mut outbox = Outbox::default();
-            let mut spare = Spare::default();
+            let mut buffers = BufferPool::default();
             for frame in &frames {
-                outbox.push(&mut spare, &Bytes::from(frame.clone()), true);
+                outbox.push(&mut buffers, &Bytes::from(frame.clone()), true);
             }
             assert_eq!(outbox.unwritten(), expected.len() as u64);
             let mut out = Vec::new();
@@ -260,11 +261,11 @@ mod tests {
     #[test]
     fn what_a_burst_has_grown_is_given_back() {
         let mut outbox = Outbox::default();
-        let mut spare = Spare::default();
+        let mut buffers = BufferPool::default();
         let large = Bytes::from(vec![9; SHARED_MIN]);
         for round in 0..2 {
             for _ in 0..1_000 {
-                outbox.push(&mut spare, &large, false);
+                outbox.push(&mut buffers, &large, false);
                 outbox.mark(Outcome::Answered(RouteId::NONE));
             }
             assert!(outbox.pieces.capacity() >= 1_000, "round {round}");
@@ -281,14 +282,14 @@ mod tests {
         let mut received = gateway_zmtp::bytes::Input::from(vec![7; 2 * SHARED_MIN]);
         let (large, small) = (received.take(SHARED_MIN), received.take(SHARED_MIN - 1));
         for (frame, shared) in [(large, true), (small, false)] {
-            let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
-            outbox.push(&mut spare, &frame, false);
+            let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
+            outbox.push(&mut buffers, &frame, false);
             let mut places = Vec::new();
             let write = |slices: &[IoSlice<'_>]| {
                 places.extend(slices.iter().map(|slice| slice.as_ptr()));
                 Ok(slices.iter().map(|slice| slice.len()).sum())
             };
-            assert!(outbox.write(&mut spare, write).unwrap());
+            assert!(outbox.write(&mut buffers, write).unwrap());
             assert_eq!(places.contains(&frame.bytes().as_ptr()), shared);
         }
     }
@@ -296,12 +297,12 @@ mod tests {
     #[test]
     fn what_waits_is_compacted_once() {
         let mut outbox = Outbox::default();
-        let mut spare = Spare::default();
+        let mut buffers = BufferPool::default();
         let mut received = gateway_zmtp::bytes::Input::from(vec![7; 3 * SHARED_MIN]);
         let mut expected = Vec::new();
         for n in 0..3 {
             let frame = received.take(SHARED_MIN);
-            outbox.push(&mut spare, &frame, false);
+            outbox.push(&mut buffers, &frame, false);
             zmtp::put_frame(&mut expected, 0, frame.bytes());
             outbox.compact();
             assert_eq!(outbox.compacted, outbox.pieces.len(), "{n}");
@@ -315,14 +316,14 @@ mod tests {
 
     #[test]
     fn what_waits_keeps_no_room_of_what_went_before() {
-        let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+        let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
         let frame = Bytes::from(vec![7; SHARED_MIN]);
         for _ in 0..10 {
-            spare.keep_piece(Vec::with_capacity(PIECE));
+            buffers.keep_piece(Vec::with_capacity(PIECE));
         }
         for _ in 0..10 {
-            outbox.copy(&mut spare, b"header", true);
-            outbox.push(&mut spare, &frame, false);
+            outbox.copy(&mut buffers, b"header", true);
+            outbox.push(&mut buffers, &frame, false);
             outbox.compact();
         }
         let room = |piece: &Piece| match piece {
@@ -336,13 +337,13 @@ mod tests {
     #[test]
     fn an_answer_is_out_when_its_last_byte_is() {
         let mut outbox = Outbox::default();
-        let mut spare = Spare::default();
+        let mut buffers = BufferPool::default();
         let outcomes = [
             Outcome::Answered(RouteId::NONE),
             Outcome::Rejected(RouteId::NONE, Reason::Timeout),
         ];
         for outcome in outcomes {
-            outbox.copy(&mut spare, b"12345678", false);
+            outbox.copy(&mut buffers, b"12345678", false);
             outbox.mark(outcome);
         }
         let bytes = outbox.unwritten();

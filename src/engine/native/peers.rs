@@ -19,7 +19,8 @@ use super::timers::Timers;
 use crate::core::Event;
 use crate::ledger::{EngineCounters, Fate};
 use crate::peer::PeerId;
-use gateway_zmtp::bytes::{Bytes, Spare};
+use gateway_zmtp::bytes::Bytes;
+use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{command, greeting};
 
 /// Low bits of a peer's number: its place among the connections. The others count connections, so that no
@@ -51,7 +52,7 @@ pub(super) struct Peers {
     pub(super) news: VecDeque<Event<Bytes>>,
     /// Calls whose connection ended.
     pub(super) hung_up: Vec<DialId>,
-    pub(super) spare: Spare,
+    pub(super) buffers: BufferPool,
     pub(super) timers: Timers,
     /// Bytes of answers that a client may leave unread: `limits.client_bytes`.
     pub(super) outbox_max: u64,
@@ -72,7 +73,7 @@ impl Peers {
             dirty: Vec::new(),
             news: VecDeque::new(),
             hung_up: Vec::new(),
-            spare: Spare::default(),
+            buffers: BufferPool::default(),
             timers: Timers::default(),
             outbox_max: u64::MAX,
             halves: 0,
@@ -141,8 +142,11 @@ impl Peers {
     }
 
     /// A connection and what it needs to read into.
-    pub(super) fn with_spare(&mut self, peer: PeerId) -> Option<(&mut Connection, &mut Spare)> {
-        Some((find(&mut self.places, peer)?, &mut self.spare))
+    pub(super) fn with_buffers(
+        &mut self,
+        peer: PeerId,
+    ) -> Option<(&mut Connection, &mut BufferPool)> {
+        Some((find(&mut self.places, peer)?, &mut self.buffers))
     }
 
     /// Appends protocol bytes for a peer.
@@ -151,7 +155,7 @@ impl Peers {
         let Some(connection) = there else {
             return;
         };
-        connection.outbox.put(&mut self.spare, put);
+        connection.outbox.put(&mut self.buffers, put);
         if !std::mem::replace(&mut connection.dirty, true) {
             self.dirty.push(peer);
         }
@@ -243,7 +247,7 @@ impl Peers {
         }
         let tried = connection.room != Room::Full;
         let before = connection.outbox.unwritten();
-        let written = connection.write(&mut self.spare, now);
+        let written = connection.write(&mut self.buffers, now);
         let left = connection.outbox.unwritten();
         if let Some(bytes) = &mut self.counters.bytes_out {
             *bytes += before - left;

@@ -9,9 +9,10 @@ use super::meet::Refusal;
 use super::quiet::Cause;
 use crate::core::Event;
 use crate::peer::PeerId;
-use gateway_zmtp::bytes::{CHUNK, Input};
+use gateway_zmtp::bytes::Input;
 use gateway_zmtp::command;
 use gateway_zmtp::decoder::Bounds;
+use gateway_zmtp::pool::CHUNK;
 use gateway_zmtp::session::Said;
 
 /// Reads in a turn of a peer that sends a large frame; of others there is one.
@@ -78,10 +79,10 @@ impl Native {
         }
         let (mut work, mut whole) = (1, false);
         for _ in 0..READS {
-            let Some((connection, spare)) = self.peers.with_spare(peer) else {
+            let Some((connection, buffers)) = self.peers.with_buffers(peer) else {
                 return work;
             };
-            match connection.read(spare, share.bytes, now) {
+            match connection.read(buffers, share.bytes, now) {
                 Ok(Read::Some(mut input, n)) => {
                     if let Some(bytes) = &mut self.peers.counters.bytes_in {
                         *bytes += n as u64;
@@ -120,15 +121,15 @@ impl Native {
 
     /// What was read and not taken in waits for the peer's next turn.
     fn keep_rest(&mut self, peer: PeerId, input: Input, share: Share) {
-        let Some((connection, spare)) = self.peers.with_spare(peer) else {
-            return self.peers.spare.give_back(input);
+        let Some((connection, buffers)) = self.peers.with_buffers(peer) else {
+            return self.peers.buffers.give_back(input);
         };
         if input.rest().is_empty() {
-            spare.give_back(input);
+            buffers.give_back(input);
         } else if share.bytes < CHUNK {
             // A whole buffer for each of so many peers would be a lot.
             let rest = Input::from(input.rest().to_vec());
-            spare.give_back(input);
+            buffers.give_back(input);
             connection.rest = Some(rest);
         } else {
             connection.rest = Some(input);
@@ -166,14 +167,14 @@ impl Native {
             whole: false,
         };
         while taken.items < items {
-            let Some((connection, spare)) = self.peers.with_spare(peer) else {
+            let Some((connection, buffers)) = self.peers.with_buffers(peer) else {
                 break;
             };
             if matches!(connection.phase, Phase::Connecting | Phase::Closing) {
                 input.skip(input.rest().len());
                 break;
             }
-            match connection.session.next(input, bounds, spare) {
+            match connection.session.next(input, bounds, buffers) {
                 Ok(None) => break,
                 Ok(Some(said)) => {
                     // A command between a message's frames ends nothing that rests.

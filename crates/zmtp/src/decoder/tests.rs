@@ -1,5 +1,5 @@
-use super::super::{put_frame, put_header};
 use super::*;
+use crate::{put_frame, put_header};
 
 const BOUNDS: Bounds = Bounds {
     bytes: 100_000,
@@ -22,12 +22,12 @@ fn owned(frames: &[Bytes]) -> Vec<Vec<u8>> {
 /// What comes out of a stream that is cut into these pieces.
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Said>, Decoder) {
     let mut decoder = Decoder::default();
-    let mut spare = Spare::default();
+    let mut buffers = BufferPool::default();
     let mut said = Vec::new();
     for piece in pieces {
         let mut input = Input::from(piece.to_vec());
         loop {
-            match decoder.next(&mut input, BOUNDS, &mut spare) {
+            match decoder.next(&mut input, BOUNDS, &mut buffers) {
                 Ok(Some(Item::Message(frames))) => said.push(Said::Message(owned(&frames))),
                 Ok(Some(Item::Oversize(frames))) => said.push(Said::Oversize(owned(&frames))),
                 Ok(Some(Item::Command(body))) => said.push(Said::Command(body.bytes().to_vec())),
@@ -121,7 +121,7 @@ fn frames_that_arrive_directly_are_the_same() {
     let payload: Vec<u8> = (0..90_000_u32).map(|n| n as u8).collect();
     let bytes = message(&[b"T", &payload]);
     let mut decoder = Decoder::default();
-    let mut spare = Spare::default();
+    let mut buffers = BufferPool::default();
     // Too little has come for a read of its own.
     let (_, mut early) = decode([&bytes[..100]]);
     assert!(early.direct().is_none());
@@ -129,7 +129,7 @@ fn frames_that_arrive_directly_are_the_same() {
     let mut input = Input::from(first.to_vec());
     assert!(
         decoder
-            .next(&mut input, BOUNDS, &mut spare)
+            .next(&mut input, BOUNDS, &mut buffers)
             .unwrap()
             .is_none()
     );
@@ -143,7 +143,7 @@ fn frames_that_arrive_directly_are_the_same() {
         decoder.appended(n);
     }
     let mut input = Input::from(rest.to_vec());
-    let item = decoder.next(&mut input, BOUNDS, &mut spare).unwrap();
+    let item = decoder.next(&mut input, BOUNDS, &mut buffers).unwrap();
     let Some(Item::Message(frames)) = item else {
         panic!("{item:?}");
     };
@@ -154,7 +154,7 @@ fn frames_that_arrive_directly_are_the_same() {
 fn what_lies_whole_in_the_buffer_is_not_copied() {
     let mut input = Input::from(message(&[b"T", &[7; 50_000]]));
     let whole = input.rest().as_ptr_range();
-    let item = Decoder::default().next(&mut input, BOUNDS, &mut Spare::default());
+    let item = Decoder::default().next(&mut input, BOUNDS, &mut BufferPool::default());
     let Ok(Some(Item::Message(frames))) = item else {
         panic!("{item:?}");
     };
@@ -169,9 +169,9 @@ fn what_is_read_directly_is_not_copied() {
     let bytes = message(&[&[7; 80_000]]);
     // Memory doubles from what comes first, so that it holds all in the end.
     let (first, mut rest) = bytes.split_at(bytes.len() - 60_000);
-    let (mut decoder, mut spare) = (Decoder::default(), Spare::default());
+    let (mut decoder, mut buffers) = (Decoder::default(), BufferPool::default());
     let mut input = Input::from(first.to_vec());
-    let begun = decoder.next(&mut input, BOUNDS, &mut spare);
+    let begun = decoder.next(&mut input, BOUNDS, &mut buffers);
     assert!(matches!(begun, Ok(None)), "{begun:?}");
     let mut end = std::ptr::null();
     while let Some(room) = decoder.direct() {
@@ -182,7 +182,7 @@ fn what_is_read_directly_is_not_copied() {
         decoder.appended(n);
     }
     assert!(rest.is_empty(), "all of it was read directly");
-    let item = decoder.next(&mut Input::default(), BOUNDS, &mut spare);
+    let item = decoder.next(&mut Input::default(), BOUNDS, &mut buffers);
     let Ok(Some(Item::Message(frames))) = item else {
         panic!("{item:?}");
     };
@@ -230,12 +230,12 @@ fn what_is_announced_costs_nothing_before_it_comes() {
 #[test]
 fn endless_frames_are_not_kept() {
     let mut decoder = Decoder::default();
-    let mut spare = Spare::default();
+    let mut buffers = BufferPool::default();
     for _ in 0..10_000 {
         let mut input = Input::from([MORE, 1, b'x'].repeat(10));
         assert!(
             decoder
-                .next(&mut input, BOUNDS, &mut spare)
+                .next(&mut input, BOUNDS, &mut buffers)
                 .unwrap()
                 .is_none()
         );
@@ -253,10 +253,10 @@ fn what_a_message_holds_is_what_has_come_of_it() {
     let mut bytes = message(&[&[1; 300], &[2; 50_000]]);
     let last = bytes.pop().unwrap();
     let mut decoder = Decoder::default();
-    let mut spare = Spare::default();
+    let mut buffers = BufferPool::default();
     for (n, piece) in bytes.chunks(1_000).enumerate() {
         let mut input = Input::from(piece.to_vec());
-        let item = decoder.next(&mut input, BOUNDS, &mut spare).unwrap();
+        let item = decoder.next(&mut input, BOUNDS, &mut buffers).unwrap();
         assert!(item.is_none());
         let came = (n as u64 + 1) * 1_000;
         // Memory grows by doubling.
@@ -266,7 +266,7 @@ fn what_a_message_holds_is_what_has_come_of_it() {
         );
     }
     let mut input = Input::from(vec![last]);
-    let item = decoder.next(&mut input, BOUNDS, &mut spare).unwrap();
+    let item = decoder.next(&mut input, BOUNDS, &mut buffers).unwrap();
     assert!(item.is_some());
     assert_eq!(decoder.held(), 0);
 }
@@ -318,12 +318,12 @@ fn what_has_come_of_a_message_is_known_wherever_it_is_cut() {
 fn what_was_cut_off_never_passes_for_a_whole_message() {
     let bytes = message(&[&b"x"[..]; 10]);
     for at in 0..bytes.len() {
-        let (mut decoder, mut spare) = (Decoder::default(), Spare::default());
+        let (mut decoder, mut buffers) = (Decoder::default(), BufferPool::default());
         let mut said = Vec::new();
         for (piece, frames) in [(&bytes[..at], 4), (&bytes[at..], 100)] {
             let mut input = Input::from(piece.to_vec());
             let bounds = Bounds { frames, ..BOUNDS };
-            while let Some(item) = decoder.next(&mut input, bounds, &mut spare).unwrap() {
+            while let Some(item) = decoder.next(&mut input, bounds, &mut buffers).unwrap() {
                 said.push(item);
             }
         }

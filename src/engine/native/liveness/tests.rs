@@ -1,6 +1,7 @@
 use super::*;
-use gateway_zmtp::bytes::{Input, Spare};
+use gateway_zmtp::bytes::Input;
 use gateway_zmtp::decoder::Bounds;
+use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::Session;
 use gateway_zmtp::{COMMAND, MORE, greeting, put_frame};
 
@@ -136,12 +137,12 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
         bytes: 16 << 20,
         frames: 4,
     };
-    let (mut session, mut spare) = (Session::default(), Spare::default());
+    let (mut session, mut buffers) = (Session::default(), BufferPool::default());
     let mut it = Liveness::new(ms(0));
     let mut hear = |it: &mut Liveness, bytes: &[u8], now| {
         let (mut input, mut whole) = (Input::from(bytes.to_vec()), false);
         while session
-            .next(&mut input, bounds, &mut spare)
+            .next(&mut input, bounds, &mut buffers)
             .unwrap()
             .is_some()
         {

@@ -6,7 +6,8 @@ use crate::core::Outlet;
 use crate::frame;
 use crate::ledger::{EngineCounters, Fate, Outcome};
 use crate::peer::PeerId;
-use gateway_zmtp::bytes::{Bytes, Spare};
+use gateway_zmtp::bytes::Bytes;
+use gateway_zmtp::pool::BufferPool;
 
 impl Outlet<Bytes> for Peers {
     fn to_worker(
@@ -26,13 +27,13 @@ impl Outlet<Bytes> for Peers {
             return Err(body);
         }
         for part in head {
-            connection.outbox.copy(&mut self.spare, part, true);
+            connection.outbox.copy(&mut self.buffers, part, true);
         }
-        push(connection, &mut self.spare, &body);
+        push(connection, &mut self.buffers, &body);
         if !std::mem::replace(&mut connection.dirty, true) {
             self.dirty.push(worker);
         }
-        self.spare.recycle(body);
+        self.buffers.recycle(body);
         self.counters.messages_out += 1;
         Ok(())
     }
@@ -47,12 +48,12 @@ impl Outlet<Bytes> for Peers {
         if waiting > 0 && waiting + bytes > self.outbox_max {
             return Fate::Slow;
         }
-        push(connection, &mut self.spare, &frames);
+        push(connection, &mut self.buffers, &frames);
         connection.outbox.mark(outcome);
         if !std::mem::replace(&mut connection.dirty, true) {
             self.dirty.push(client);
         }
-        self.spare.recycle(frames);
+        self.buffers.recycle(frames);
         self.counters.messages_out += 1;
         Fate::Waiting
     }
@@ -66,9 +67,9 @@ impl Outlet<Bytes> for Peers {
 }
 
 /// Appends a message, or what follows of one.
-fn push(connection: &mut Connection, spare: &mut Spare, frames: &[Bytes]) {
+fn push(connection: &mut Connection, buffers: &mut BufferPool, frames: &[Bytes]) {
     let last = frames.len().saturating_sub(1);
     for (n, frame) in frames.iter().enumerate() {
-        connection.outbox.push(spare, frame, n < last);
+        connection.outbox.push(buffers, frame, n < last);
     }
 }

@@ -1,0 +1,192 @@
+//! Memory that was used and can be used again, so that a steady flow of messages allocates nothing.
+
+use std::rc::Rc;
+
+use crate::bytes::{Bytes, Input};
+
+/// Bytes that one read takes in at most. Large enough that each message of a busy peer costs a small part of a system
+/// call, small enough to stay in the processor's cache.
+pub const CHUNK: usize = 64 << 10;
+
+/// Read buffers that are kept: as many as the large frames of a turn may hold on to.
+const CHUNKS_KEPT: usize = 64;
+
+/// Bytes from which a frame's memory is kept to be used again: from here on, fresh memory from the system costs more
+/// than filling it.
+const LARGE_MIN: usize = 32 << 10;
+
+/// Bytes of large frames' memory that are kept at most: one frame of the largest usual size.
+const LARGE_KEPT_MAX: usize = 16 << 20;
+
+/// Bytes that are copied together to be written. Then a new piece begins, so that no piece is moved to grow.
+pub const PIECE: usize = 64 << 10;
+
+/// Written pieces that are kept for the next writes.
+const PIECES_KEPT: usize = 64;
+
+/// Emptied lists of frames that are kept to be filled again.
+const LISTS_KEPT: usize = 1024;
+
+/// Frames that a kept list may have room for: a usual message has fewer.
+const LIST_ROOM: usize = 16;
+
+/// Read buffers, frames' memory, pieces to write and lists of frames, shared by all connections. A connection at rest
+/// owns none of them.
+#[derive(Debug, Default)]
+pub struct BufferPool {
+    chunks: Vec<Rc<Vec<u8>>>,
+    lists: Vec<Vec<Bytes>>,
+    pieces: Vec<Vec<u8>>,
+    large: Vec<Vec<u8>>,
+    /// The sum of the capacities in `large`.
+    large_bytes: usize,
+}
+
+impl BufferPool {
+    /// Fills a buffer with `read`, which returns the number of bytes that it put at the buffer's front.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of `read`.
+    pub fn fill<E>(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<Input, E> {
+        let mut buffer = self.chunk();
+        let filled = match Rc::get_mut(&mut buffer) {
+            Some(chunk) => read(chunk),
+            None => Ok(0),
+        };
+        let input = Input::front_of(buffer, filled.as_ref().map_or(0, |n| *n));
+        match filled {
+            Ok(_) => Ok(input),
+            Err(error) => {
+                self.give_back(input);
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns a read buffer that no frame shares.
+    fn chunk(&mut self) -> Rc<Vec<u8>> {
+        // The buffer that was given back last is the likeliest to be free and in the cache.
+        let free = self
+            .chunks
+            .iter()
+            .rposition(|chunk| Rc::strong_count(chunk) == 1);
+        match free {
+            Some(at) => self.chunks.remove(at),
+            None => Rc::new(vec![0; CHUNK]),
+        }
+    }
+
+    /// Takes back a read buffer. Frames may still share it: it is used again once none does.
+    pub fn give_back(&mut self, input: Input) {
+        let buffer = input.into_buffer();
+        if self.chunks.len() < CHUNKS_KEPT && buffer.len() == CHUNK {
+            self.chunks.push(buffer);
+        }
+    }
+
+    /// Returns memory for a frame of `size` bytes that arrives in pieces, with arbitrary contents. Its length is at most
+    /// `size` and may be 0; its capacity is at most twice `size`, so that no small frame keeps a large one's memory.
+    pub fn large(&mut self, size: usize) -> Vec<u8> {
+        if size < LARGE_MIN {
+            return Vec::new();
+        }
+        // The memory that was kept last is the likeliest to be in the cache.
+        let fits = |memory: &Vec<u8>| memory.capacity() / 2 <= size;
+        let Some(at) = self.large.iter().rposition(fits) else {
+            return Vec::new();
+        };
+        let mut memory = self.large.swap_remove(at);
+        self.large_bytes -= memory.capacity();
+        memory.truncate(size);
+        memory
+    }
+
+    /// Keeps a frame's memory if it is large and not shared.
+    pub fn keep(&mut self, frame: Bytes) {
+        let Some(memory) = frame.into_memory() else {
+            return;
+        };
+        let bytes = memory.capacity();
+        // A read buffer comes back through `give_back`.
+        if bytes >= LARGE_MIN && bytes != CHUNK && self.large_bytes + bytes <= LARGE_KEPT_MAX {
+            self.large_bytes += bytes;
+            self.large.push(memory);
+        }
+    }
+
+    /// Returns an empty piece to write into.
+    pub fn piece(&mut self) -> Vec<u8> {
+        self.pieces.pop().unwrap_or_default()
+    }
+
+    /// Keeps the memory of a piece that is written.
+    pub fn keep_piece(&mut self, mut piece: Vec<u8>) {
+        // A larger piece was grown for one frame.
+        if self.pieces.len() < PIECES_KEPT && piece.capacity() <= 2 * PIECE {
+            piece.clear();
+            self.pieces.push(piece);
+        }
+    }
+
+    /// Returns an empty list of frames.
+    pub fn list(&mut self) -> Vec<Bytes> {
+        self.lists.pop().unwrap_or_default()
+    }
+
+    /// Drops a message's frames and keeps their list.
+    pub fn recycle(&mut self, mut frames: Vec<Bytes>) {
+        frames.clear();
+        if self.lists.len() < LISTS_KEPT && (1..=LIST_ROOM).contains(&frames.capacity()) {
+            self.lists.push(frames);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_read_into_again_once_nobody_shares_it() {
+        let mut pool = BufferPool::default();
+        let read = |byte: u8| {
+            move |into: &mut [u8]| {
+                into[..4].fill(byte);
+                Ok::<_, ()>(4)
+            }
+        };
+        let mut input = pool.fill(read(1)).unwrap();
+        let frame = input.take(3);
+        let at = frame.bytes().as_ptr();
+        pool.give_back(input);
+        let other = pool.fill(read(2)).unwrap();
+        assert_eq!(frame.bytes(), [1, 1, 1], "what is shared stays as it is");
+        pool.give_back(other);
+        drop(frame);
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            let input = pool.fill(read(3)).unwrap();
+            seen.push(input.rest().as_ptr());
+            pool.give_back(input);
+            pool.chunks.rotate_left(1);
+        }
+        assert!(seen.contains(&at), "it came back into use");
+    }
+
+    #[test]
+    fn a_frame_gets_no_memory_of_more_than_twice_its_size() {
+        let mut pool = BufferPool::default();
+        for size in [1 << 20, 100 << 10] {
+            pool.keep(Bytes::from(vec![7; size]));
+        }
+        assert_eq!(pool.large(40 << 10).capacity(), 0);
+        assert_eq!(pool.large(60 << 10).len(), 60 << 10);
+        assert_eq!(pool.large(60 << 10).capacity(), 0);
+        assert_eq!(pool.large(2 << 20).len(), 1 << 20);
+        assert_eq!((pool.large.len(), pool.large_bytes), (0, 0));
+    }
+}
