@@ -1,7 +1,8 @@
-//! Streams of frames at random, sound and broken, cut at random: however it comes, it means the same.
+//! What the engine adds to the codec of crate `zmtp`: a session with its liveness and its outbox, held against a model at
+//! any pace, and an outbox whose bytes mean what was put in. The codec's own tests are the crate's.
 
-#[path = "support/codec.rs"]
-mod codec;
+#[path = "../crates/zmtp/tests/support/model.rs"]
+mod model;
 #[path = "support/session.rs"]
 mod session;
 #[path = "support/random.rs"]
@@ -9,16 +10,16 @@ mod support;
 
 use std::io::IoSlice;
 
-use codec::*;
 use gateway::engine::native::outbox::Outbox;
 use gateway_zmtp::bytes::Bytes;
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::pool::BufferPool;
-use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
+use gateway_zmtp::{COMMAND, MORE, put_frame};
+use model::{Said, decode, numbered, stretched};
 use support::{Random, mutated};
 
-/// Streams that each test looks at.
-const STREAMS: u64 = 400;
+/// Sequences of messages that are sent out through an outbox.
+const OUTBOXES: u64 = 100;
 
 fn size(random: &mut Random) -> usize {
     match random.below(10) {
@@ -34,76 +35,10 @@ fn body(random: &mut Random) -> Vec<u8> {
     numbered(first, size(random))
 }
 
-/// Messages of up to eight frames, some beyond the bounds, with commands anywhere.
-fn stream(random: &mut Random) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for _ in 0..1 + random.below(6) {
-        for left in (0..1 + random.below(8)).rev() {
-            if random.below(6) == 0 {
-                let command = [b"\x04PING\0\0".to_vec(), vec![7; random.below(500)]].concat();
-                put_frame(&mut bytes, COMMAND, &command);
-            }
-            let more = if left > 0 { MORE } else { 0 };
-            let body = body(random);
-            if random.below(5) == 0 {
-                // A long size where a short one would do.
-                bytes.push(more | LONG);
-                bytes.extend_from_slice(&(body.len() as u64).to_be_bytes());
-                bytes.extend_from_slice(&body);
-            } else {
-                put_frame(&mut bytes, more, &body);
-            }
-        }
-    }
-    bytes
-}
-
-fn pieces<'a>(mut bytes: &'a [u8], random: &mut Random) -> Vec<&'a [u8]> {
-    let most = [2, 20, 2_000, 70_000][random.below(4)];
-    let mut pieces = Vec::new();
-    while !bytes.is_empty() {
-        let most = if random.below(4) == 0 { 3 } else { most };
-        let (piece, rest) = bytes.split_at((1 + random.below(most)).min(bytes.len()));
-        pieces.push(piece);
-        bytes = rest;
-    }
-    pieces
-}
-
+/// A fuzzer tries some hundred bytes, which stand for frames that are read straight into memory of their own.
 #[test]
-fn a_stream_means_the_same_however_it_comes() {
-    for seed in 1..=STREAMS {
-        let mut random = Random(seed);
-        let bytes = stream(&mut random);
-        let expected = expected(&bytes, BOUNDS);
-        assert!(decode([&bytes[..]], BOUNDS) == expected, "seed {seed}");
-        let cut = pieces(&bytes, &mut random);
-        assert!(decode(cut, BOUNDS) == expected, "seed {seed}, cut");
-    }
-}
-
-#[test]
-fn a_broken_stream_is_understood_as_far_as_it_can_be_however_it_comes() {
-    for seed in 1..=STREAMS {
-        let mut random = Random(seed);
-        let stream = stream(&mut random);
-        let mut bytes = stream;
-        // Near the front, where headers are.
-        let tail = bytes.split_off(random.below(bytes.len().min(2_000)));
-        bytes = [mutated(&bytes, &mut random), tail].concat();
-        let expected = expected(&bytes, BOUNDS);
-        assert!(decode([&bytes[..]], BOUNDS) == expected, "seed {seed}");
-        let cut = pieces(&bytes, &mut random);
-        assert!(decode(cut, BOUNDS) == expected, "seed {seed}, cut");
-    }
-}
-
-/// What a fuzzer tries is some hundred bytes; the frames that they stand for are read straight into their own memory, and
-/// into that of those before them.
-#[test]
-fn few_bytes_stand_for_large_frames_and_mean_the_same() {
-    let mut direct = 0;
-    for seed in 1..=2_000 {
+fn a_session_holds_with_large_frames() {
+    for seed in 1..=500 {
         let mut random = Random(seed);
         let mut bytes = Vec::new();
         for _ in 0..1 + random.below(12) {
@@ -120,34 +55,10 @@ fn few_bytes_stand_for_large_frames_and_mean_the_same() {
         if random.below(3) == 0 {
             bytes = mutated(&bytes, &mut random);
         }
-        let cut = random.next() as u8;
-        let stretched = stretched(&bytes);
-        if cut >= 100 {
-            judge(cut, &stretched);
-            direct += decode_counting(stretched.chunks(64 << 10), BOUNDS).1;
-        }
-        if seed % 4 == 0 {
-            let front = [session::front(), stretched].concat();
-            let steps = [random.next() as u8 & 7, 5 + random.below(3) as u8];
-            session::drive(session::Settings::of(cut), &steps, &front);
-        }
-    }
-    assert!(
-        direct > 1 << 20,
-        "{direct} bytes read into their own memory"
-    );
-}
-
-#[test]
-fn commands_and_greetings_of_any_bytes_are_read_or_refused() {
-    let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\x02me";
-    let mut greeting = [0; 70];
-    greeting[..16].copy_from_slice(b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL");
-    for seed in 1..=20_000 {
-        let mut random = Random(seed);
-        read_command(&mutated(ready, &mut random));
-        let bytes = mutated(&greeting, &mut random);
-        read_greeting(&bytes, random.below(70));
+        let settings = session::Settings::of(random.next() as u8);
+        let front = [session::front(), stretched(&bytes)].concat();
+        let steps = [random.next() as u8 & 7, 5 + random.below(3) as u8];
+        session::drive(settings, &steps, &front);
     }
 }
 
@@ -216,7 +127,7 @@ fn what_an_outbox_says_is_what_was_put_in() {
         bytes: u64::MAX,
         frames: usize::MAX,
     };
-    for seed in 1..=STREAMS / 4 {
+    for seed in 1..=OUTBOXES {
         let mut random = Random(seed);
         let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
         let mut expected = Vec::new();

@@ -1,10 +1,11 @@
-//! A connection from its first byte on: its session, its liveness and what it is told, in any pieces and at any pace.
-//! The first byte says what it is, the next eight how it comes, and the rest is what the peer says; of the first's
-//! highest bit, behind a greeting and a READY that are in order. What it makes longer, [`codec::stretched`] says.
+//! A connection from its first byte on: its session, its liveness and the bytes written to it, in any pieces and at any
+//! pace. The first byte of the input chooses the settings, the next eight the pieces and the time between them, and the
+//! rest is what the peer sends, after a valid greeting and READY if the first byte's highest bit is set. Few bytes may
+//! stand for large frames: [`model::stretched`].
 #![no_main]
 
-#[path = "../../tests/support/codec.rs"]
-mod codec;
+#[path = "../../crates/zmtp/tests/support/model.rs"]
+mod model;
 #[path = "../../tests/support/session.rs"]
 mod session;
 
@@ -16,6 +17,6 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         0 => Vec::new(),
         _ => session::front(),
     };
-    let bytes = [front, codec::stretched(said)].concat();
+    let bytes = [front, model::stretched(said)].concat();
     session::drive(session::Settings::of(settings), steps, &bytes);
 });

@@ -1,6 +1,6 @@
 //! A connection without its stream, driven as the engine drives one: what a peer says comes in any pieces, time passes
 //! in between, and what is said to it is written as far as it takes that. It is held against a reading of the whole
-//! that is too simple to be wrong: what the property test and the fuzz target have in common. Needs `codec`.
+//! that is too simple to be wrong: what the property test and the fuzz target have in common. Needs `model`.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::io::IoSlice;
@@ -18,7 +18,7 @@ use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::{self, Fault, Session};
 use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 
-use super::codec::{self, BOUNDS, expected};
+use super::model::{self, BOUNDS, expected};
 
 /// What a decoder may have room for beyond twice what has come.
 const ROOM: u64 = 16 << 10;
@@ -259,13 +259,13 @@ impl Side {
                 assert_eq!(self.stage, Stage::Known);
                 assert!((1..=BOUNDS.frames).contains(&frames.len()));
                 assert!(gateway::frame::size(&frames) <= BOUNDS.bytes);
-                codec::keep(&mut self.buffers, frames);
+                model::keep(&mut self.buffers, frames);
             }
             session::Said::Oversize(frames) => {
                 assert_eq!(self.stage, Stage::Known);
                 assert!(frames.len() <= BOUNDS.frames);
                 assert!(gateway::frame::size(&frames) <= BOUNDS.bytes);
-                codec::keep(&mut self.buffers, frames);
+                model::keep(&mut self.buffers, frames);
             }
             session::Said::Error(_) => self.ended = true,
             session::Said::Other => {}
@@ -314,7 +314,7 @@ impl Side {
         let mut again = Vec::new();
         let mut commands = Vec::new();
         for said in expected(frames, endless) {
-            let codec::Said::Command(body) = said else {
+            let model::Said::Command(body) = said else {
                 panic!("{said:?}");
             };
             put_frame(&mut again, COMMAND, &body);
@@ -436,20 +436,20 @@ fn frame_length(bytes: &[u8]) -> Option<u64> {
         .fold(0, |size, byte| size << 8 | u64::from(*byte));
     let fault = matches!(
         expected(&bytes[..header], BOUNDS)[..],
-        [codec::Said::Fault(_)]
+        [model::Said::Fault(_)]
     );
     (!fault).then(|| size.saturating_add(header as u64))
 }
 
 /// What something whole means after READY.
-fn traffic(said: codec::Said) -> Option<String> {
+fn traffic(said: model::Said) -> Option<String> {
     let fault = |fault| fault_word(&fault);
     let all = |frames: &[Vec<u8>]| body_words(frames.iter().map(Vec::as_slice));
     Some(match said {
-        codec::Said::Message(frames) => format!("message {}", all(&frames)),
-        codec::Said::Oversize(frames) => format!("oversize {}", all(&frames)),
-        codec::Said::Fault(why) => fault(Fault::Frame(why)),
-        codec::Said::Command(body) => match command::parse(&Bytes::from(body)) {
+        model::Said::Message(frames) => format!("message {}", all(&frames)),
+        model::Said::Oversize(frames) => format!("oversize {}", all(&frames)),
+        model::Said::Fault(why) => fault(Fault::Frame(why)),
+        model::Said::Command(body) => match command::parse(&Bytes::from(body)) {
             Ok(Command::Ready(_)) => fault(Fault::Again),
             Ok(Command::Error(reason)) => word(&session::Said::Error(reason)),
             Ok(Command::Ping { ttl, context }) => word(&session::Said::Ping { ttl, context }),

@@ -1,10 +1,42 @@
 #![forbid(unsafe_code)]
-//! ZMTP 3.1 (RFC 37/ZMTP) and 3.0 (RFC 23/ZMTP): bytes in, messages and commands out, and back. State
-//! machines without I/O: nothing here knows a socket or a clock.
+//! ZMTP 3.1 (RFC 37/ZMTP) and 3.0 (RFC 23/ZMTP) as state machines without I/O: bytes in, messages and commands out, and
+//! back. Nothing here knows a socket or a clock.
 //!
-//! A connection says, each way: a [greeting] of 64 bytes; the handshake of its [mechanism], which ends with one READY
-//! [command] that carries the socket type; then traffic, which the [decoder]
-//! takes apart: messages of one or more frames, and commands between them. [session] is all of it in its order.
+//! A peer's bytes go through a [`Session`](session::Session), which returns what the peer says:
+//!
+//! ```
+//! use gateway_zmtp::bytes::Input;
+//! use gateway_zmtp::decoder::Bounds;
+//! use gateway_zmtp::pool::BufferPool;
+//! use gateway_zmtp::session::{Said, Session};
+//! use gateway_zmtp::{MORE, command, greeting, put_frame};
+//!
+//! // What a REQ socket sends: a greeting, a READY, and a message of two frames.
+//! let mut bytes = greeting::OURS.to_vec();
+//! command::put_ready(&mut bytes, "REQ");
+//! put_frame(&mut bytes, MORE, b"");
+//! put_frame(&mut bytes, 0, b"hello");
+//!
+//! let mut session = Session::default();
+//! let mut buffers = BufferPool::default();
+//! let bounds = Bounds { bytes: 1 << 20, frames: 16 };
+//! let mut input = Input::from(bytes);
+//!
+//! let Some(Said::Ready(ready)) = session.next(&mut input, bounds, &mut buffers)? else {
+//!     panic!("the greeting and READY come first");
+//! };
+//! assert_eq!(ready.socket_type, "REQ");
+//! let Some(Said::Message(frames)) = session.next(&mut input, bounds, &mut buffers)? else {
+//!     panic!("then comes the message");
+//! };
+//! assert_eq!(frames[1].bytes(), b"hello");
+//! assert!(session.next(&mut input, bounds, &mut buffers)?.is_none());
+//! # Ok::<(), gateway_zmtp::session::Fault>(())
+//! ```
+//!
+//! Each side of a connection sends a [greeting] of 64 bytes; the handshake of its [mechanism], which ends with one READY
+//! [command] that carries the socket type; then traffic: messages of one or more frames, and commands between them, which
+//! the [decoder] takes apart.
 
 pub mod bytes;
 pub mod command;

@@ -72,6 +72,8 @@ impl fmt::Display for Fault {
     }
 }
 
+impl std::error::Error for Fault {}
+
 /// How far a peer has come, and what of its next word is there.
 #[derive(Debug, Default)]
 pub struct Session {

@@ -1,5 +1,5 @@
-//! The decoder of ZMTP against one that is too simple to be wrong, for streams cut anywhere: what the property
-//! test and the fuzz target have in common.
+//! A model of the decoder that is too simple to be wrong, and checks of the decoder, of greetings and of commands
+//! against it, for streams that are cut anywhere. The property tests and the fuzz targets share it.
 #![allow(dead_code)]
 
 use gateway_zmtp::bytes::{Bytes, Input};
@@ -9,22 +9,23 @@ use gateway_zmtp::greeting::{Greeting, LENGTH};
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 
-/// Small, so that a fuzzer gets beyond them; large enough for frames that are read straight into their own memory, which
-/// is used again.
+/// Bounds that are small, so that a fuzzer exceeds them, and yet large enough for frames that are read straight into
+/// memory of their own, which is used again.
 pub const BOUNDS: Bounds = Bounds {
     bytes: 100_000,
     frames: 4,
 };
 
-/// Largest size that a frame may claim.
+/// The largest size that a frame may announce.
 const SIZE_MAX: u64 = 1 << 40;
 
-/// In what [`stretched`] makes longer, the byte in front of what a frame is made by: no frame's flags, and no character.
+/// The byte that precedes a recipe in the input of [`stretched`]: neither the flags of a frame nor a character.
 const STRETCH: u8 = 0xf7;
 
-/// Bytes of what a frame is made by: flags, size (two, the lower last), the first byte of its body.
+/// Bytes of a recipe for a frame: flags, a third of the size (two bytes, the lower one last), the body's first byte.
 const RECIPE: usize = 4;
 
+/// A decoded item, or the fault that ended the stream, in a form that can be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
     Message(Vec<Vec<u8>>),
@@ -33,8 +34,8 @@ pub enum Said {
     Fault(Fault),
 }
 
-/// The same bytes, with a frame in place of each [`STRETCH`] and what it is made by: so that what a fuzzer tries, a few
-/// bytes, may have frames of up to 196,605 bytes.
+/// Returns the same bytes with a frame in place of each [`STRETCH`] and its recipe, so that the few bytes that a fuzzer
+/// tries may stand for frames of up to 196,605 bytes.
 pub fn stretched(mut bytes: &[u8]) -> Vec<u8> {
     let mut longer = Vec::new();
     while let Some((&first, rest)) = bytes.split_first() {
@@ -51,18 +52,18 @@ pub fn stretched(mut bytes: &[u8]) -> Vec<u8> {
     longer
 }
 
-/// A body of so many bytes, of which none but near ones are likely to be mistaken for one another.
+/// Returns a body of `size` bytes in which a displaced part is unlikely to go unnoticed.
 pub fn numbered(first: u8, size: usize) -> Vec<u8> {
     let byte = |n: usize| first.wrapping_add(n as u8).wrapping_add((n >> 8) as u8);
     (0..size).map(byte).collect()
 }
 
-/// What the decoder makes of a stream that comes in these pieces, each read as a connection reads.
+/// Decodes a stream that arrives in these pieces, each read as a connection reads.
 pub fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, bounds: Bounds) -> Vec<Said> {
     decode_counting(pieces, bounds).0
 }
 
-/// The same, and how many of the bytes were read straight into their frame's memory.
+/// Decodes a stream like [`decode`], and counts the bytes that were read straight into their frame's memory.
 pub fn decode_counting<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     bounds: Bounds,
@@ -104,7 +105,7 @@ pub fn decode_counting<'a>(
                     }
                 }
             }
-            assert!(input.rest().is_empty(), "it takes all that it is given");
+            assert!(input.rest().is_empty(), "the decoder takes all input");
         }
     }
     (said, direct)
@@ -114,7 +115,7 @@ fn owned(frames: &[Bytes]) -> Vec<Vec<u8>> {
     frames.iter().map(|it| it.bytes().to_vec()).collect()
 }
 
-/// Gives back a message that is done with, so that later frames come into memory that has held others.
+/// Gives back the memory of a message, so that later frames arrive in memory that held others.
 pub fn keep(buffers: &mut BufferPool, mut frames: Vec<Bytes>) {
     for frame in frames.drain(..) {
         buffers.keep(frame);
@@ -122,8 +123,7 @@ pub fn keep(buffers: &mut BufferPool, mut frames: Vec<Bytes>) {
     buffers.recycle(frames);
 }
 
-/// A stream, whole and cut into pieces of `cut` bytes each, against a reading at leisure; `cut` of 128 and more means
-/// pieces of as many times 512 bytes.
+/// Holds a stream against the model, whole and cut into pieces of `cut` bytes, or of `cut` times 512 bytes from 128 on.
 pub fn judge(cut: u8, bytes: &[u8]) {
     let expected = expected(bytes, BOUNDS);
     let cut = usize::from(cut) * if cut < 128 { 1 } else { 512 };
@@ -136,7 +136,7 @@ pub fn judge(cut: u8, bytes: &[u8]) {
     }
 }
 
-/// The same, read at leisure from the whole.
+/// Decodes a whole stream in the simplest way.
 pub fn expected(mut bytes: &[u8], bounds: Bounds) -> Vec<Said> {
     let mut said = Vec::new();
     let (mut message, mut sum, mut oversize) = (Vec::new(), 0_u64, false);
@@ -186,7 +186,7 @@ pub fn expected(mut bytes: &[u8], bounds: Bounds) -> Vec<Said> {
     said
 }
 
-/// Reads a command; what it says of a peer must be bounded, whatever that said.
+/// Reads a command's body. Whatever the bytes, the parsed fields must be bounded.
 pub fn read_command(body: &[u8]) {
     match command::parse(&Bytes::from(body.to_vec())) {
         Ok(Command::Ready(ready)) => {
@@ -200,7 +200,7 @@ pub fn read_command(body: &[u8]) {
     }
 }
 
-/// Judges a greeting, whole and cut at `cut`: the verdict is the same, unless the first part says enough.
+/// Judges a greeting, whole and cut at `cut`: the verdict must be the same, unless the first part suffices for one.
 pub fn read_greeting(bytes: &[u8], cut: usize) {
     let mut input = Input::from(bytes.to_vec());
     let whole = Greeting::new().feed(&mut input);
@@ -215,7 +215,7 @@ pub fn read_greeting(bytes: &[u8], cut: usize) {
         Ok(None) => greeting.feed(&mut Input::from(other.to_vec())),
         verdict => verdict,
     };
-    // What it says of a stranger may be less precise by the first bytes, but never something else.
+    // By its first bytes alone a stranger may be named less precisely, but it is a stranger all the same.
     assert_eq!(whole.is_ok(), cut.is_ok(), "{whole:?} {cut:?}");
     if whole.is_ok() {
         assert_eq!(whole, cut);
