@@ -12,117 +12,27 @@
 //! `Headcount::Crowd` a pool. The core needs no other knowledge of the difference.
 
 mod control;
+mod error;
 #[cfg(feature = "libzmq")]
 mod libzmq;
+mod listening;
 pub mod native;
 mod notes;
+mod observer;
+mod started;
 
-use std::fmt;
-use std::io;
-use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
-use std::time::Duration;
-
-pub use control::Control;
+use std::sync::Arc;
 
 use crate::ledger::Ledger;
-use crate::metrics::{self, Inquirer, Inquiries, Sample};
 use crate::snapshot::{EngineKind, Snapshot};
-
-/// An address that the gateway listens on, as the system resolved it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listening {
-    /// `frontend`, `pool` or `admin`.
-    pub role: &'static str,
-    /// Its key in routes.yaml; empty for admin.
-    pub name: String,
-    /// The address, port 0 resolved.
-    pub endpoint: String,
-}
-
-impl Listening {
-    /// Returns the address in a form that a peer on this machine can connect to.
-    pub fn local_endpoint(&self) -> String {
-        self.endpoint.replace("0.0.0.0", "127.0.0.1")
-    }
-}
-
-/// `frontend clients`.
-impl fmt::Display for Listening {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { role, name, .. } = self;
-        match name.is_empty() {
-            true => f.write_str(role),
-            false => write!(f, "{role} {name}"),
-        }
-    }
-}
-
-/// Why the gateway could not start or go on.
-#[derive(Debug)]
-pub struct EngineError {
-    text: String,
-    binds: Vec<BindFault>,
-}
-
-/// An address that can't be listened on.
-#[derive(Debug)]
-pub struct BindFault {
-    /// `frontend` or `pool`.
-    pub role: &'static str,
-    /// Its key in routes.yaml.
-    pub name: String,
-    /// As it is written there.
-    pub endpoint: String,
-    /// Why.
-    pub error: io::Error,
-}
-
-impl EngineError {
-    fn new(what: impl fmt::Display, why: impl fmt::Display) -> Self {
-        let text = format!("{what}: {why}");
-        let binds = Vec::new();
-        Self { text, binds }
-    }
-
-    /// The addresses that can't be listened on, if that is why.
-    pub fn binds(&self) -> &[BindFault] {
-        &self.binds
-    }
-}
-
-impl From<Vec<BindFault>> for EngineError {
-    fn from(binds: Vec<BindFault>) -> Self {
-        let texts = binds.iter().map(|fault| {
-            let BindFault {
-                role,
-                name,
-                endpoint,
-                error,
-            } = fault;
-            format!("{role} {name}: can't listen on {endpoint}: {error}")
-        });
-        let text = texts.collect::<Vec<_>>().join("; ");
-        Self { text, binds }
-    }
-}
-
-impl fmt::Display for EngineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl std::error::Error for EngineError {}
+pub use control::Control;
+pub use error::{BindFault, EngineError};
+pub use listening::Listening;
+pub use observer::Observer;
+use started::Started;
 
 /// A gateway that runs on its own thread.
-pub struct Running {
-    listening: Vec<Listening>,
-    control: Control,
-    reloader: Reloader,
-    observer: Observer,
-    thread: JoinHandle<Result<Ledger, EngineError>>,
-}
+pub struct Running(Started<Reloader>);
 
 /// What gives a running gateway another configuration, for the thread that reads configurations to hold.
 #[derive(Clone)]
@@ -161,52 +71,37 @@ impl Reloader {
     }
 }
 
-/// What asks a running gateway what it has counted, from any thread.
-#[derive(Clone, Debug)]
-pub struct Observer {
-    inquirer: Inquirer,
-    control: Control,
-}
-
-impl Observer {
-    /// What asks a core, and wakes its engine through `control`; and what that core is to answer.
-    fn new(control: Control) -> (Self, Inquiries) {
-        let (inquirer, inquiries) = metrics::inquiries();
-        (Self { inquirer, control }, inquiries)
-    }
-
-    /// Has `tell` called, on the data thread, with a sample of the next moment; it must not block. False,
-    /// and `tell` is dropped, if the gateway has ended or too many ask already.
-    #[must_use]
-    pub fn ask(&self, tell: impl FnOnce(Arc<Sample>) + Send + 'static) -> bool {
-        let asked = self.inquirer.ask(tell);
-        if asked {
-            self.control.wake();
-        }
-        asked
-    }
-
-    /// Waits for a sample; none if the gateway has ended or doesn't answer in time.
-    pub fn sample(&self, patience: Duration) -> Option<Arc<Sample>> {
-        let (told, samples) = mpsc::channel();
-        let asked = self.ask(move |sample| {
-            // Whoever waited may have lost patience.
-            let _ = told.send(sample);
-        });
-        samples.recv_timeout(patience).ok().filter(|_| asked)
-    }
-}
-
 /// Binds every address of `snapshot` and starts to serve. An error leaves nothing behind.
 pub fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
     match snapshot.engine {
         #[cfg(feature = "libzmq")]
-        EngineKind::Libzmq => libzmq::start(snapshot),
-        // Configurations that name it are refused; this is a snapshot that somebody made by hand.
+        EngineKind::Libzmq => {
+            libzmq::start(snapshot).map(|started| running(started, OfEngine::Libzmq))
+        }
+        // Configurations that name it are refused, so only a snapshot made by hand gets here.
         #[cfg(not(feature = "libzmq"))]
         EngineKind::Libzmq => Err(EngineError::new("engine libzmq", "this build has none")),
-        EngineKind::Native => native::start(snapshot),
+        EngineKind::Native => {
+            native::start(snapshot).map(|started| running(started, OfEngine::Native))
+        }
     }
+}
+
+fn running<R>(started: Started<R>, of_engine: impl FnOnce(R) -> OfEngine) -> Running {
+    let Started {
+        listening,
+        control,
+        reloader,
+        observer,
+        thread,
+    } = started;
+    Running(Started {
+        listening,
+        control,
+        reloader: Reloader(of_engine(reloader)),
+        observer,
+        thread,
+    })
 }
 
 /// Whether every address of `snapshot` can be bound, as far as can be told without serving: to tell of them beside
@@ -221,33 +116,33 @@ pub fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
 impl Running {
     /// Where it listens.
     pub fn listening(&self) -> &[Listening] {
-        &self.listening
+        &self.0.listening
     }
 
     /// The first address of a frontend or pool, to connect to from this machine.
     pub fn endpoint(&self, name: &str) -> Option<String> {
-        let found = self.listening.iter().find(|at| at.name == name)?;
+        let found = self.0.listening.iter().find(|at| at.name == name)?;
         Some(found.local_endpoint())
     }
 
     /// What ends it, for another thread to hold.
     pub fn control(&self) -> Control {
-        self.control.clone()
+        self.0.control.clone()
     }
 
     /// What gives it another configuration.
     pub fn reloader(&self) -> Reloader {
-        self.reloader.clone()
+        self.0.reloader.clone()
     }
 
     /// What asks it what it has counted.
     pub fn observer(&self) -> Observer {
-        self.observer.clone()
+        self.0.observer.clone()
     }
 
     /// Waits for the end; gives what was counted.
     pub fn wait(self) -> Result<Ledger, EngineError> {
-        let ended = self.thread.join();
+        let ended = self.0.thread.join();
         ended.unwrap_or_else(|_| Err(EngineError::new("the data thread", "it panicked")))
     }
 }

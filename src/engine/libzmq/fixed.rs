@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::EngineError;
+use crate::engine::error::EngineError;
 use crate::peer::WorkerKind;
 use crate::snapshot::{Endpoints, Frontend, Limits, PerWorker, PoolSettings, Snapshot, Workers};
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use zmq::{DONTWAIT, Message, SNDMORE, Socket};
 
-use super::sockets::PoolSocket;
 use crate::core::{Event, Outlet};
+use crate::engine::libzmq::sockets::PoolSocket;
 use crate::frame::{self, Frame};
 use crate::ledger::{EngineCounters, Fate, Outcome};
 use crate::peer::{ClientKind, PeerId};

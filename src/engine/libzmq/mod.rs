@@ -12,6 +12,8 @@
 //! by their identities from their first message on and forgotten when idle; back-pressure on one
 //! client is impossible, so what it doesn't read is given up beyond `limits.client_bytes`.
 
+mod adopt;
+mod data;
 mod fixed;
 mod links;
 mod monitor;
@@ -23,23 +25,21 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use tracing::warn;
-use zmq::{DONTWAIT, Message, POLLIN, POLLOUT, Socket};
+use zmq::{Message, POLLIN, POLLOUT};
 
-use super::control::{Control, Order, Orders};
-use super::notes::{log_last_notes, log_notes};
-use super::{EngineError, Observer, Running};
 use crate::core::{Core, Event};
+use crate::engine::control::{Control, Order};
+use crate::engine::error::EngineError;
+use crate::engine::notes::{log_last_notes, log_notes};
+use crate::engine::observer::Observer;
+use crate::engine::started::Started;
 use crate::frame::Frame;
 use crate::ledger::Ledger;
-use crate::snapshot::{FrontendId, PoolId, Snapshot};
+use crate::snapshot::{FrontendId, Snapshot};
+use data::{BUDGET, Libzmq, PoolReady, Ready, receive};
 use links::Links;
-use pools::PoolReady;
-use reload::Commit;
 pub(super) use reload::Reloader;
 use sockets::{FLUSH, SharedBook};
-
-/// Messages that one socket may give a turn before the others have theirs.
-const BUDGET: usize = 256;
 
 /// How often clients are looked through for idle ones to forget. Only memory depends on it.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
@@ -66,7 +66,7 @@ impl Frame for Message {
 const DATA_STACK: usize = 8 << 20;
 
 /// Binds and connects everything, then serves on a thread of its own.
-pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
+pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, EngineError> {
     let book = SharedBook::new();
     let mut prepared = None;
     book.prepare(&snapshot, |made| {
@@ -108,29 +108,13 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         commits,
         control: control.clone(),
     };
-    Ok(Running {
+    Ok(Started {
         listening,
         control,
-        reloader: super::Reloader(super::OfEngine::Libzmq(reloader)),
+        reloader,
         observer,
         thread,
     })
-}
-
-struct Libzmq {
-    core: Core<Message>,
-    links: Links,
-    book: SharedBook,
-    orders: Orders,
-    commits: mpsc::Receiver<Commit>,
-    start: Instant,
-    snapshot: Arc<Snapshot>,
-    /// When idle clients were last looked for.
-    swept: Duration,
-    /// Set when it drains: when what is still unsent is given up.
-    flush_until: Option<Duration>,
-    /// When the last wait ended.
-    woke: Duration,
 }
 
 impl Libzmq {
@@ -259,13 +243,6 @@ impl Libzmq {
         Ok(())
     }
 
-    /// Tells the core what came to light while its effects were carried out.
-    fn tell(&mut self, now: Duration) {
-        while let Some(event) = self.links.news() {
-            self.core.on(now, event, &mut self.links);
-        }
-    }
-
     /// Carries out the order in force; true to end at once.
     fn obey(&mut self, now: Duration) -> bool {
         match self.orders.get() {
@@ -309,36 +286,6 @@ impl Libzmq {
             self.swept = now;
             self.links.forget_idle();
             self.tell(now);
-        }
-    }
-}
-
-/// What a poll found.
-struct Ready {
-    control: bool,
-    /// Those that are readable.
-    frontends: Vec<FrontendId>,
-    pools: Vec<(PoolId, PoolReady)>,
-}
-
-/// The next whole message, of which at most `keep` frames are kept; none if there is none yet.
-fn receive(socket: &Socket, keep: usize) -> Result<Option<Vec<Message>>, EngineError> {
-    let mut frames = Vec::with_capacity(4);
-    loop {
-        let mut frame = Message::new();
-        match socket.recv(&mut frame, DONTWAIT) {
-            Ok(()) => {}
-            Err(zmq::Error::EAGAIN | zmq::Error::EINTR) if frames.is_empty() => return Ok(None),
-            // The rest of a message is there once its first frame is.
-            Err(zmq::Error::EINTR) => continue,
-            Err(error) => return Err(EngineError::new("receive", error)),
-        }
-        let more = frame.get_more();
-        if frames.len() < keep {
-            frames.push(frame);
-        }
-        if !more {
-            return Ok(Some(frames));
         }
     }
 }

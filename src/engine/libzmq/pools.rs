@@ -4,18 +4,11 @@ use std::time::Duration;
 
 use tracing::debug;
 
-use super::{BUDGET, Libzmq, receive};
 use crate::core::Event;
-use crate::engine::EngineError;
+use crate::engine::error::EngineError;
+use crate::engine::libzmq::data::{BUDGET, Libzmq, PoolReady, receive};
 use crate::peer::Headcount;
 use crate::snapshot::PoolId;
-
-/// What a poll found of a pool.
-pub(super) struct PoolReady {
-    pub(super) readable: bool,
-    pub(super) writable: bool,
-    pub(super) monitor: bool,
-}
 
 impl Libzmq {
     pub(super) fn serve_pool(

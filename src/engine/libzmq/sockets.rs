@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use zmq::{Context, Socket};
 
-use super::fixed::Fixed;
-use super::monitor::Monitor;
-use crate::engine::{BindFault, EngineError, Listening};
+use crate::engine::error::{BindFault, EngineError};
+use crate::engine::libzmq::fixed::Fixed;
+use crate::engine::libzmq::monitor::Monitor;
+use crate::engine::listening::Listening;
 use crate::peer::{PeerId, WorkerKind};
 use crate::snapshot::{Endpoints, Frontend, FrontendId, PoolId, PoolSettings, Snapshot};
 

@@ -1,251 +1,266 @@
-//! One connection: its stream, and what is decided without one: what the peer says ([`Session`]), what time means for
-//! it ([`Liveness`]), what waits to be written ([`Outbox`]).
+//! One connection: its stream, and what is decided without a stream: what the peer says ([`Session`]), what time means
+//! for it ([`Liveness`]), what is read (`receiving`) and what is written (`sending`).
+//!
+//! Its state is private to this folder. `input`, `output` and `time` hold the transitions by what causes them.
+
+mod input;
+mod listed;
+mod output;
+mod receiving;
+mod sending;
+mod time;
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::dial::{DialId, Target};
-use super::liveness::{Liveness, Stage, View};
-use super::outbox::Outbox;
-use super::stream::Stream;
+use mio::{Interest, Registry, Token};
+
+use crate::engine::native::dial::{DialId, Target};
+use crate::engine::native::liveness::Liveness;
+use crate::engine::native::role::Role;
+use crate::engine::native::stream::Stream;
 use crate::peer::{PeerId, WorkerKind};
-use crate::snapshot::{FrontendId, PoolId};
 use gateway_zmtp::bytes::Input;
-use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::Session;
+pub(super) use receiving::Flow;
+use receiving::Receiving;
+use sending::Sending;
+pub(super) use sending::WriteEnd;
 
-/// Whose peer a connection is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Role {
-    Frontend(FrontendId),
-    Pool(PoolId),
+/// How a connection came about.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// A listener took it in.
+    Accepted,
+    /// The gateway called.
+    Called { dial: DialId, target: Target },
+    /// The gateway called, and the configuration has that call no more.
+    Abandoned { target: Target },
 }
 
 /// How far a connection has come.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// We have called and nobody has answered yet.
+    /// The gateway has called, and the system has yet to connect.
     Connecting,
-    /// Its greeting and its READY are to come.
+    /// The peer's greeting and READY are to come.
     Meeting,
-    /// The core knows it as a client.
+    /// The core knows the peer as a client.
     Client,
-    /// The core knows it as a worker.
+    /// The core knows the peer as a worker.
     Worker(WorkerKind),
-    /// It has been told why it isn't served; what it says now is not heard.
+    /// The peer is not served, or no longer. What it sends is dropped.
     Closing,
 }
 
 /// What a read gave.
 pub(super) enum Read {
-    /// So many bytes, which may have gone straight into the frame that they belong to.
+    /// This many bytes, which may have gone straight into the frame that they belong to.
     Some(Input, usize),
     /// Nothing for now.
     Nothing,
-    /// The peer says no more.
+    /// The peer sends nothing more.
     End,
-}
-
-/// Whether the system has room for what is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
-    /// For all so far.
-    There,
-    /// It had none; it will tell when it has. To try before costs a call for nothing, in each turn.
-    Full,
-    /// It has told so, and nothing has been written since.
-    Again,
 }
 
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) peer: PeerId,
-    pub(super) stream: Stream,
-    pub(super) role: Role,
-    /// What called it, if the gateway did.
-    pub(super) dial: Option<DialId>,
-    /// What it was called at, if it was.
-    pub(super) target: Option<Target>,
-    pub(super) phase: Phase,
-    pub(super) session: Session,
-    pub(super) liveness: Liveness,
-    pub(super) outbox: Outbox,
-    pub(super) room: Room,
-    /// There may be something to read. The system tells once; it holds until a read finds less than it
-    /// asked for.
-    pub(super) readable: bool,
-    /// What was read and is left for its next turn.
-    pub(super) rest: Option<Input>,
-    /// The peer has said its last: read to the end, since the system won't tell again.
-    pub(super) half_closed: bool,
-    /// In the list of those to be read.
-    pub(super) queued: bool,
-    /// In the list of those to be written to.
-    pub(super) dirty: bool,
-    /// It can't be written to: it has gone, and what it said before that is still read.
-    pub(super) mute: bool,
-    /// A request for it was turned back for want of room.
-    pub(super) blocked: bool,
-    /// It gets no more requests and goes once it holds none.
-    pub(super) retired: bool,
-    /// It is not read from for now, as long as it leaves too much unread itself.
-    pub(super) paused: bool,
-    /// Bytes that it had yet to take after the last write.
-    pub(super) left: u64,
-    /// Memory that it was last seen to take for a message that isn't whole.
-    pub(super) half: u64,
-    /// When it is to be looked at next, if it is.
-    pub(super) timer: Option<Duration>,
+    peer: PeerId,
+    stream: Stream,
+    role: Role,
+    origin: Origin,
+    phase: Phase,
+    /// A retired connection gets no more requests and is closed once nothing is owed through it.
+    retired: bool,
+    session: Session,
+    liveness: Liveness,
+    receiving: Receiving,
+    sending: Sending,
+    /// Memory that a message which isn't whole was last seen to take, in bytes.
+    half: u64,
+    /// When the connection is to be looked at next, if it is.
+    timer: Option<Duration>,
 }
 
+/// How a connection comes and goes.
 impl Connection {
     pub(super) fn new(
         peer: PeerId,
         stream: Stream,
         role: Role,
-        dial: Option<DialId>,
+        origin: Origin,
         now: Duration,
     ) -> Self {
         Self {
             peer,
             stream,
             role,
-            dial,
-            target: None,
-            phase: match dial {
-                Some(_) => Phase::Connecting,
-                None => Phase::Meeting,
+            phase: match origin {
+                Origin::Accepted => Phase::Meeting,
+                Origin::Called { .. } | Origin::Abandoned { .. } => Phase::Connecting,
             },
+            origin,
+            retired: false,
             session: Session::default(),
             liveness: Liveness::new(now),
-            outbox: Outbox::default(),
-            room: Room::There,
-            readable: false,
-            rest: None,
-            half_closed: false,
-            queued: false,
-            dirty: false,
-            mute: false,
-            blocked: false,
-            retired: false,
-            paused: false,
-            left: 0,
+            receiving: Receiving::new(),
+            sending: Sending::new(),
             half: 0,
             timer: None,
         }
     }
 
-    /// Whether the core knows it.
+    /// Registers the stream with the system.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(
+            &mut self.stream,
+            token,
+            Interest::READABLE | Interest::WRITABLE,
+        )
+    }
+
+    /// Takes the stream from the system's watch.
+    pub(super) fn deregister(&mut self, registry: &Registry) {
+        // A stream that is closed is deregistered by the system.
+        let _ = registry.deregister(&mut self.stream);
+    }
+
+    /// Goes on to meet the peer, if the gateway was calling it and the system has connected. Returns whether that was
+    /// so.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason why the system could not connect.
+    pub(super) fn finish_connecting(&mut self, now: Duration) -> io::Result<bool> {
+        if self.phase != Phase::Connecting || !self.stream.outcome()? {
+            return Ok(false);
+        }
+        // It fails only if the peer has gone.
+        let _ = self.stream.set_up();
+        self.phase = Phase::Meeting;
+        self.liveness.begin(now);
+        Ok(true)
+    }
+
+    /// Takes the peer for a client.
+    pub(super) fn admit_client(&mut self) {
+        self.phase = Phase::Client;
+    }
+
+    /// Takes the peer for a worker of this kind.
+    pub(super) fn admit_worker(&mut self, kind: WorkerKind) {
+        self.phase = Phase::Worker(kind);
+    }
+
+    /// Serves the peer no longer, if it was served. Returns the phase that it was in.
+    pub(super) fn dismiss(&mut self) -> Option<Phase> {
+        self.is_known()
+            .then(|| std::mem::replace(&mut self.phase, Phase::Closing))
+    }
+
+    /// Begins to wait for the peer to hang up: what it has begun to say is dropped.
+    pub(super) fn part(&mut self, now: Duration) {
+        self.phase = Phase::Closing;
+        self.liveness.begin(now);
+        self.session = Session::default();
+        self.receiving.take_rest();
+    }
+
+    /// Retires the connection.
+    pub(super) fn retire(&mut self) {
+        self.retired = true;
+    }
+
+    /// Retires the connection because the configuration has its call no more: it is not called again.
+    pub(super) fn abandon(&mut self) {
+        self.retired = true;
+        let origin = std::mem::replace(&mut self.origin, Origin::Accepted);
+        self.origin = match origin {
+            Origin::Called { target, .. } => Origin::Abandoned { target },
+            other => other,
+        };
+    }
+
+    /// Notifies the peer that nothing more comes.
+    pub(super) fn finish(&self) {
+        self.stream.finish();
+    }
+
+    /// Reads and drops what the peer still sends, until `until` at most. Returns whether the peer is done.
+    pub(super) fn read_to_end(&self, scrap: &mut [u8], until: Instant) -> bool {
+        while Instant::now() < until {
+            match self.stream.read(scrap) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() != io::ErrorKind::WouldBlock,
+            }
+        }
+        true
+    }
+}
+
+/// What a connection is.
+impl Connection {
+    pub(super) fn peer(&self) -> PeerId {
+        self.peer
+    }
+
+    pub(super) fn role(&self) -> Role {
+        self.role
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    /// Returns the peer's address, for people.
+    pub(super) fn address(&self) -> String {
+        self.stream.peer()
+    }
+
+    /// Returns the call that is made again when this connection ends.
+    pub(super) fn dial(&self) -> Option<DialId> {
+        match self.origin {
+            Origin::Called { dial, .. } => Some(dial),
+            Origin::Accepted | Origin::Abandoned { .. } => None,
+        }
+    }
+
+    /// Returns whether the gateway called this address.
+    pub(super) fn was_called_at(&self, at: &Target) -> bool {
+        match &self.origin {
+            Origin::Called { target, .. } | Origin::Abandoned { target } => target == at,
+            Origin::Accepted => false,
+        }
+    }
+
+    /// Returns whether the core knows the peer.
     pub(super) fn is_known(&self) -> bool {
         matches!(self.phase, Phase::Client | Phase::Worker(_))
     }
 
-    /// Whether it still has to say what it is.
+    /// Returns whether the peer has yet to say what it is.
     pub(super) fn is_new(&self) -> bool {
         matches!(self.phase, Phase::Connecting | Phase::Meeting)
     }
 
-    /// Whether it may still have to show, within a moment, that it is worth its place.
+    /// Returns whether the peer is not served: it has yet to say what it is, or is to hang up.
     pub(super) fn is_stranger(&self) -> bool {
-        self.is_new() || matches!(self.phase, Phase::Closing)
+        self.is_new() || self.phase == Phase::Closing
     }
 
-    /// What matters for how long it may be silent; with a heartbeat, if it is to have one.
-    pub(super) fn view(&self, heartbeat: Option<Duration>) -> View {
-        View {
-            stage: match self.phase {
-                Phase::Connecting | Phase::Meeting => Stage::New,
-                Phase::Client | Phase::Worker(_) => Stage::Known,
-                Phase::Closing => Stage::Leaving,
-            },
-            heartbeat: heartbeat.filter(|_| self.session.understands_ping()),
-            waits: self.room != Room::There,
-        }
+    /// Returns whether a new peer is in the middle of a greeting that is certainly ZMTP's.
+    pub(super) fn is_greeting(&self) -> bool {
+        self.is_new() && self.session.is_greeting()
     }
 
-    /// Whether there may be something that is not taken in yet.
-    pub(super) fn has_input(&self) -> bool {
-        self.readable || self.rest.is_some()
-    }
-
-    /// Whether it is a client that doesn't read its answers. It is not read either: TCP pushes back. A worker
-    /// always is: what it answers frees it, and may be what it waits for before it reads on.
-    pub(super) fn is_deaf(&self, outbox_max: u64) -> bool {
-        matches!(self.role, Role::Frontend(_)) && self.outbox.held() > outbox_max / 2
-    }
-
-    /// What was left by the last turn, or else what one read of so many bytes at most gives.
-    pub(super) fn read(
-        &mut self,
-        buffers: &mut BufferPool,
-        most: usize,
-        now: Duration,
-    ) -> io::Result<Read> {
-        if let Some(rest) = self.rest.take() {
-            return Ok(Read::Some(rest, 0));
-        }
-        let (got, asked) = match self.session.direct() {
-            Some(room) => {
-                let n = self.stream.read(room);
-                (n.map(|n| (n, Input::default())), room.len())
-            }
-            None => {
-                let mut asked = 0;
-                let input = buffers.fill(|chunk| {
-                    asked = chunk.len().min(most);
-                    self.stream.read(&mut chunk[..asked])
-                });
-                (input.map(|input| (input.rest().len(), input)), asked)
-            }
-        };
-        match got {
-            Ok((0, input)) => {
-                buffers.give_back(input);
-                Ok(Read::End)
-            }
-            Ok((n, input)) => {
-                if input.rest().is_empty() {
-                    self.session.appended(n);
-                }
-                // Less than was asked for is all that there is.
-                self.readable = n == asked || self.half_closed;
-                self.liveness.heard(now);
-                Ok(Read::Some(input, n))
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.readable = false;
-                Ok(Read::Nothing)
-            }
-            // It stays readable and has its turn again.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Read::Nothing),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Writes what waits, as far as the peer takes it; how many bytes that was.
-    pub(super) fn write(&mut self, buffers: &mut BufferPool, now: Duration) -> io::Result<u64> {
-        if self.room == Room::Full {
-            self.outbox.compact();
-            return Ok(0);
-        }
-        let before = self.outbox.unwritten();
-        let all = self
-            .outbox
-            .write(buffers, |slices| self.stream.write(slices))?;
-        let written = before - self.outbox.unwritten();
-        match self.room {
-            Room::Again if written > 0 => self.liveness.took(written, now),
-            _ => self.liveness.wrote(written),
-        }
-        self.room = match all {
-            true => Room::There,
-            false => Room::Full,
-        };
-        match all {
-            true => self.outbox.rest(),
-            false => self.outbox.compact(),
-        }
-        Ok(written)
+    /// Returns whether something was received or is to be sent that is not done with.
+    pub(super) fn is_busy(&self) -> bool {
+        self.receiving.is_listed() || self.session.is_inside() || !self.sending.is_empty()
     }
 }

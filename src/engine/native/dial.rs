@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use super::address::Address;
-use super::connection::Role;
-use super::quiet::Lines;
-use crate::engine::Control;
+use crate::engine::control::Control;
+use crate::engine::native::address::Address;
+use crate::engine::native::quiet::Lines;
+use crate::engine::native::role::Role;
 use crate::peer::PeerId;
 
 /// Before the second attempt: a peer that restarts is soon back.
@@ -268,8 +268,8 @@ fn wait(attempts: u32) -> Duration {
 mod tests {
     use std::sync::Mutex;
 
-    use super::super::address;
     use super::*;
+    use crate::engine::native::address;
     use crate::snapshot::PoolId;
 
     const ROLE: Role = Role::Pool(PoolId(0));

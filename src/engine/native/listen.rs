@@ -1,7 +1,7 @@
 //! Listeners: connections come in. When the system has no descriptor left, accepting rests for a moment
 //! instead of spinning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
@@ -10,13 +10,15 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use tracing::warn;
 
-use super::Native;
-use super::address::Address;
-use super::connection::Role;
-use super::liveness::HANDSHAKE_MAX;
-use super::peers::CONNECTIONS_MAX;
-use super::quiet::Lines;
-use super::stream::{Listener, Stream};
+use crate::engine::native::address::Address;
+use crate::engine::native::connection::Origin;
+use crate::engine::native::liveness::HANDSHAKE_MAX;
+use crate::engine::native::peers::CONNECTIONS_MAX;
+use crate::engine::native::quiet::Lines;
+use crate::engine::native::role::Role;
+use crate::engine::native::service::Service;
+use crate::engine::native::stream::{Listener, Stream};
+use crate::snapshot::{PoolId, Snapshot};
 
 /// Connections that a listener may take in before the others have their turn.
 const BUDGET: usize = 64;
@@ -34,8 +36,8 @@ pub(super) type ListenerId = usize;
 
 /// Listeners by number.
 pub(super) struct Listeners {
-    pub(super) registry: Registry,
-    pub(super) there: BTreeMap<ListenerId, Listening>,
+    registry: Registry,
+    there: BTreeMap<ListenerId, Listening>,
     /// Those that may have connections waiting, as the system tells once.
     ready: Vec<ListenerId>,
     /// When those that rest go on.
@@ -46,14 +48,14 @@ pub(super) struct Listeners {
     clients_max: usize,
 }
 
-pub(super) struct Listening {
-    pub(super) role: Role,
-    pub(super) state: State,
+struct Listening {
+    role: Role,
+    state: State,
     /// The system has told of connections, and not all were taken in since.
     waits: bool,
 }
 
-pub(super) enum State {
+enum State {
     Open(Listener),
     /// It takes over an address from another that was only just closed.
     Taken(Address),
@@ -119,6 +121,48 @@ impl Listeners {
         }
     }
 
+    /// Closes every listener that is not wanted.
+    pub(super) fn retain(&mut self, wanted: &BTreeSet<ListenerId>) {
+        self.there.retain(|id, _| wanted.contains(id));
+    }
+
+    /// Has a listener take in connections for this role from now on.
+    pub(super) fn set_role(&mut self, id: ListenerId, role: Role) {
+        if let Some(listening) = self.there.get_mut(&id) {
+            listening.role = role;
+        }
+    }
+
+    /// Returns whether there is a listener of a pool that a configuration does not have.
+    pub(super) fn has_removed(&self, snapshot: &Snapshot) -> bool {
+        let mut roles = self.there.values().map(|listening| listening.role);
+        roles.any(|role| role.pool_missing_in(snapshot).is_some())
+    }
+
+    /// Closes the listeners of pools that a configuration does not have, as far as they may close. Returns whether some
+    /// are left.
+    pub(super) fn close_removed(
+        &mut self,
+        snapshot: &Snapshot,
+        mut may_close: impl FnMut(ListenerId, PoolId) -> bool,
+    ) -> bool {
+        let mut left = false;
+        self.there.retain(|id, listening| {
+            let Some(pool) = listening.role.pool_missing_in(snapshot) else {
+                return true;
+            };
+            let closes = may_close(*id, pool);
+            left |= !closes;
+            !closes
+        });
+        left
+    }
+
+    /// Closes all listeners.
+    pub(super) fn close(&mut self) {
+        self.there.clear();
+    }
+
     /// Whether some are to be served at once.
     pub(super) fn is_ready(&self) -> bool {
         !self.ready.is_empty()
@@ -148,33 +192,31 @@ impl Listeners {
         self.ready = self.there.keys().copied().collect();
         self.again = self.again.map(|_| now + REST);
     }
-}
 
-impl Native {
     /// Takes in the connections that came.
-    pub(super) fn accept(&mut self, now: Duration) {
-        self.listeners.wake(now);
-        for id in std::mem::take(&mut self.listeners.ready) {
+    pub(super) fn accept(&mut self, service: &mut Service, now: Duration) {
+        self.wake(now);
+        for id in std::mem::take(&mut self.ready) {
             for n in 0.. {
                 if n == BUDGET {
-                    self.listeners.ready.push(id);
+                    self.ready.push(id);
                     break;
                 }
-                if !self.has_room_for_strangers(now) {
+                if !service.has_room_for_strangers(now) {
                     // They wait with the system.
-                    self.listeners.again = Some(now + REST);
+                    self.again = Some(now + REST);
                     break;
                 }
-                match self.accept_one(id) {
-                    Ok(Some((stream, role))) => self.take_in(stream, role, now),
+                match self.accept_one(id, service.peers.count()) {
+                    Ok(Some((stream, role))) => service.take_in(stream, role, now),
                     Ok(None) => break,
-                    // It went before we came.
+                    // It went before it was taken in.
                     Err(error) if is_its_own(&error) => {}
                     Err(error) => {
-                        if let Some(left_out) = self.quiet.accept.allow(now) {
+                        if let Some(left_out) = service.quiet.accept().allow(now) {
                             warn!(%error, left_out, "can't accept connections; trying again");
                         }
-                        self.rest(now);
+                        self.rest(service, now);
                         break;
                     }
                 }
@@ -183,37 +225,36 @@ impl Native {
     }
 
     /// Lets accepting rest, unless there is room again at once.
-    fn rest(&mut self, now: Duration) {
-        if self.listeners.again.is_none() {
-            let shed = self.free_descriptors(now);
-            self.listeners.again = Some(if shed { now } else { now + REST });
+    fn rest(&mut self, service: &mut Service, now: Duration) {
+        if self.again.is_none() {
+            let shed = service.free_descriptors(now);
+            self.again = Some(if shed { now } else { now + REST });
         }
     }
 
-    fn accept_one(&mut self, id: ListenerId) -> io::Result<Option<(Stream, Role)>> {
-        let clients_max = self.listeners.clients_max;
+    /// Takes in a connection of a listener, if one waits, where there are `many` connections.
+    fn accept_one(&mut self, id: ListenerId, many: usize) -> io::Result<Option<(Stream, Role)>> {
         let Some(Listening {
             role,
             state: State::Open(listener),
             waits,
-        }) = self.listeners.there.get_mut(&id)
+        }) = self.there.get_mut(&id)
         else {
             return Ok(None);
         };
-        let many = self.peers.count();
         let full = match role {
             _ if many >= CONNECTIONS_MAX => Some("there are a million connections"),
-            Role::Frontend(_) if many >= clients_max => {
+            Role::Frontend(_) if many >= self.clients_max => {
                 Some("the last descriptors are kept for workers")
             }
             _ => None,
         };
         if let Some(full) = full {
             // It is no want if nobody waits.
-            return match waits {
-                true => Err(io::Error::other(full)),
-                false => Ok(None),
-            };
+            if *waits {
+                return Err(io::Error::other(full));
+            }
+            return Ok(None);
         }
         match listener.accept() {
             Ok(stream) => Ok(Some((stream, *role))),
@@ -224,17 +265,20 @@ impl Native {
             Err(error) => Err(error),
         }
     }
+}
 
+impl Service {
+    /// Adds a connection that a listener took in, which is a stranger.
     fn take_in(&mut self, stream: Stream, role: Role, now: Duration) {
         // It fails only if the peer has gone.
         let _ = stream.set_up();
-        match self.peers.add(stream, role, None, now) {
+        match self.peers.add(stream, role, Origin::Accepted, now) {
             Ok(peer) => {
                 self.peers.set_timer(peer, now + HANDSHAKE_MAX);
-                self.handshakes.push_back(peer);
+                self.admissions.add_stranger(peer);
             }
             Err(error) => {
-                if let Some(left_out) = self.quiet.accept.allow(now) {
+                if let Some(left_out) = self.quiet.accept().allow(now) {
                     warn!(%error, left_out, "can't watch a connection");
                 }
             }

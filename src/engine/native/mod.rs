@@ -4,60 +4,74 @@
 //! tell the core each message; then write to each peer that something waits for. So a frame goes from
 //! `traffic` (read, [`gateway_zmtp::decoder`]) through the core into an [`outbox`] (`peers`) and out.
 //!
-//! `listen`, `dial` and `meet` bring connections as far as the core's knowing them; `reload` takes over
-//! another configuration; `end` says goodbye. All memory that a peer can claim is bounded where it is claimed:
-//! in `decoder` what comes in, in `peers` what goes out, in `meet` the number of strangers.
+//! `Service` is what serving a peer takes; `meet`, `traffic`, `silence` and `calling` are what it does. `listen` and `dial`
+//! bring connections in; `reload` takes over another configuration, `removal` closes what that has no more, and `end` says
+//! goodbye. All memory that a peer can claim is bounded where it is claimed: in the decoder what comes in, in `peers` what
+//! goes out, in `admissions` the number of strangers.
 //!
-//! [`gateway_zmtp`], [`liveness`] and [`outbox`] do no I/O: a connection is these, and a stream. They are public
-//! for benches and fuzz targets to drive them alone; nothing else outside the engine may.
+//! [`gateway_zmtp`], [`liveness`] and [`outbox`] do no I/O: a connection is these, and a stream.
 
 mod address;
+mod admissions;
+mod calling;
 mod clock;
 mod connection;
 mod dial;
+mod drain;
 mod end;
 mod listen;
-pub mod liveness;
 mod meet;
-pub mod outbox;
 mod peers;
 mod quiet;
 mod reload;
-pub mod socket_types;
+mod removal;
+mod role;
+mod service;
+mod silence;
 mod stream;
 mod timers;
 mod traffic;
 
-use std::collections::VecDeque;
+// Public for the tests, benches and fuzz targets that drive these parts alone; nothing else outside the engine may.
+#[doc(hidden)]
+pub mod liveness;
+#[doc(hidden)]
+pub mod outbox;
+#[doc(hidden)]
+pub mod socket_types;
+
 use std::io;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use tracing::warn;
 
-use super::control::{Control, Order, Orders};
-use super::notes::{log_last_notes, log_notes};
-use super::{EngineError, Observer, Running};
 use crate::core::{Core, Event};
-use crate::frame::Frame;
+use crate::engine::control::{Control, Order, Orders};
+use crate::engine::error::EngineError;
+use crate::engine::notes::{log_last_notes, log_notes};
+use crate::engine::observer::Observer;
+use crate::engine::started::Started;
 use crate::ledger::Ledger;
 use crate::metrics::Inquiries;
 use crate::peer::PeerId;
 use crate::snapshot::Snapshot;
+use admissions::Admissions;
 use clock::Clock;
-use connection::Room;
 use dial::Dialer;
-use gateway_zmtp::bytes::Bytes;
+use drain::Drain;
 use listen::Listeners;
 use peers::Peers;
 use quiet::Quiet;
-pub(super) use reload::Reloader;
-use reload::{Commit, SharedBook};
+pub(super) use reload::{Reloader, try_binds};
+use reload::{Reloads, reloads};
+use removal::Removal;
+use service::Service;
 use traffic::Share;
 
-/// Events that one wait may tell of; others are told by the next one.
+/// Events that one wait may return. The next wait returns the others.
 const EVENTS: usize = 1024;
 
 /// How long reading may go on in a turn before what was decided is written, whoever has yet to be read: some part of
@@ -78,33 +92,30 @@ const DATA_STACK: usize = 8 << 20;
 struct Start {
     poll: Poll,
     orders: Orders,
-    commits: mpsc::Receiver<Commit>,
+    reloads: Reloads,
     control: Control,
-    book: SharedBook,
     snapshot: Arc<Snapshot>,
     inquiries: Inquiries,
 }
 
-/// What the data thread begins with, and what others have of it. Nothing is bound yet.
+/// Makes what the data thread begins with, and what others hold of it. Nothing is bound yet.
 fn prepare(snapshot: Arc<Snapshot>) -> Result<(Start, Reloader, Observer), EngineError> {
-    let book = SharedBook::default();
-    let (commits, inbox) = mpsc::channel();
     let (control, orders) = Control::new().map_err(failed)?;
     let (observer, inquiries) = Observer::new(control.clone());
+    let (reloader, reloads) = reloads(control.clone());
     let start = Start {
         poll: Poll::new().map_err(failed)?,
         orders,
-        commits: inbox,
-        control: control.clone(),
-        book: book.clone(),
+        reloads,
+        control,
         snapshot,
         inquiries,
     };
-    Ok((start, Reloader::new(book, commits, control), observer))
+    Ok((start, reloader, observer))
 }
 
 /// Binds everything, then serves on a thread of its own.
-pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
+pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, EngineError> {
     let (start, reloader, observer) = prepare(snapshot)?;
     let control = start.control.clone();
     // Adopted as the first thing that the data thread does.
@@ -115,10 +126,10 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         // Frames are counted without atomics, so everything that holds them is made where it is used.
         .spawn(move || Native::new(start).map_err(failed)?.run())
         .map_err(|error| EngineError::new("data thread", error))?;
-    Ok(Running {
+    Ok(Started {
         listening,
         control,
-        reloader: super::Reloader(super::OfEngine::Native(reloader)),
+        reloader,
         observer,
         thread,
     })
@@ -128,45 +139,16 @@ fn failed(error: io::Error) -> EngineError {
     EngineError::new("engine native", error)
 }
 
-/// Binds everything, and lets go of it.
-pub(super) fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
-    reload::try_binds(snapshot)
-}
-
-impl Frame for Bytes {
-    fn bytes(&self) -> &[u8] {
-        Bytes::bytes(self)
-    }
-
-    fn compact(self) -> Self {
-        Bytes::compact(self)
-    }
-}
-
+/// The data thread.
 struct Native {
-    core: Core<Bytes>,
-    snapshot: Arc<Snapshot>,
-    peers: Peers,
+    service: Service,
     listeners: Listeners,
-    dialer: Dialer,
+    reloads: Reloads,
+    removal: Removal,
+    drain: Drain,
     poll: Poll,
     orders: Orders,
-    commits: mpsc::Receiver<Commit>,
-    book: SharedBook,
     clock: Clock,
-    /// Connections that were strangers when they were put here, oldest first.
-    handshakes: VecDeque<PeerId>,
-    /// How many clients the core knows.
-    clients: usize,
-    /// Clients without a name so far.
-    nameless: u32,
-    /// Something was removed from the configuration and is not closed yet.
-    removing: bool,
-    /// When it is looked next whether that can be closed.
-    look_at: Duration,
-    /// Set when it drains: when what is still unread is given up.
-    flush_until: Option<Duration>,
-    quiet: Quiet,
     /// When the last wait ended.
     woke: Duration,
 }
@@ -176,9 +158,8 @@ impl Native {
         let Start {
             poll,
             orders,
-            commits,
+            reloads,
             control,
-            book,
             snapshot,
             inquiries,
         } = start;
@@ -189,23 +170,21 @@ impl Native {
             Interest::READABLE,
         )?;
         Ok(Self {
-            core: Core::new(Arc::clone(&snapshot)).answering(inquiries),
-            peers: Peers::new(registry.try_clone()?),
+            service: Service {
+                core: Core::new(Arc::clone(&snapshot)).answering(inquiries),
+                snapshot,
+                peers: Peers::new(registry.try_clone()?),
+                dialer: Dialer::new(control, address::resolve),
+                admissions: Admissions::default(),
+                quiet: Quiet::default(),
+            },
             listeners: Listeners::new(registry.try_clone()?),
-            dialer: Dialer::new(control, address::resolve),
-            snapshot,
+            reloads,
+            removal: Removal::default(),
+            drain: Drain::default(),
             poll,
             orders,
-            commits,
-            book,
             clock: Clock::new(),
-            handshakes: VecDeque::new(),
-            clients: 0,
-            nameless: 0,
-            removing: false,
-            look_at: Duration::ZERO,
-            flush_until: None,
-            quiet: Quiet::default(),
             woke: Duration::ZERO,
         })
     }
@@ -220,10 +199,11 @@ impl Native {
                 Err(error) => break Err(EngineError::new("waiting for the network", error)),
             }
         };
-        self.book.close();
-        log_last_notes(&mut self.core);
-        let ledger = self.core.ledger();
-        self.say_goodbye(&mut events);
+        self.reloads.book().close();
+        log_last_notes(&mut self.service.core);
+        let ledger = self.service.core.ledger();
+        self.listeners.close();
+        end::say_goodbye(&mut self.service.peers, &mut self.poll, &mut events);
         ended.map(|()| ledger)
     }
 
@@ -232,9 +212,8 @@ impl Native {
         // The clock is read before the wait and after it; what happens in between happens then.
         let ends = self.clock.now();
         let wait = self.wait(ends);
-        let counters = &mut self.peers.counters;
-        counters.turns += 1;
-        counters.busy += ends.saturating_sub(self.woke);
+        let busy = ends.saturating_sub(self.woke);
+        self.service.peers.count_turn(busy);
         match self.poll.poll(events, wait) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
@@ -246,36 +225,47 @@ impl Native {
         if ordered && self.obey(now) {
             return Ok(Go::End);
         }
-        self.accept(now);
-        self.call(now);
+        self.listeners.accept(&mut self.service, now);
+        self.service.call(&self.removal, now);
         let busy = self.read(now);
-        self.look_at_silent(now);
-        self.core.on(now, Event::Tick, &mut self.peers);
-        self.tell(now);
-        self.write(now);
-        log_notes(&mut self.core);
-        if self.removing {
-            self.close_removed(now);
-        }
+        let service = &mut self.service;
+        service.look_at_silent(now);
+        service.core.on(now, Event::Tick, &mut service.peers);
+        service.tell(now);
+        service.write(now);
+        log_notes(&mut service.core);
+        self.removal.close(
+            service,
+            &mut self.listeners,
+            self.reloads.book(),
+            &self.clock,
+            now,
+        );
         Ok(self.is_over(busy || !events.is_empty(), now))
     }
 
     /// How long nothing needs to be done, unless something happens.
     fn wait(&self, now: Duration) -> Option<Duration> {
-        let at_once = !self.peers.ready.is_empty()
-            || self.peers.is_dirty()
+        let Service {
+            core,
+            peers,
+            dialer,
+            ..
+        } = &self.service;
+        let at_once = peers.ready_count() > 0
+            || peers.is_dirty()
             || self.listeners.is_ready()
-            || self.core.is_drained();
+            || core.is_drained();
         if at_once {
             return Some(Duration::ZERO);
         }
         let due = [
-            self.core.next_deadline(),
-            self.peers.timers.next(),
+            core.next_deadline(),
+            peers.next_timer(),
             self.listeners.next(),
-            self.dialer.next(),
-            self.flush_until,
-            self.removing.then_some(self.look_at),
+            dialer.next(),
+            self.drain.end(),
+            self.removal.due(),
         ];
         let due = due.into_iter().flatten().min()?;
         Some(due.saturating_sub(now))
@@ -299,36 +289,31 @@ impl Native {
 
     fn note(&mut self, peer: PeerId, event: &mio::event::Event, now: Duration) {
         if event.is_writable() {
-            self.answered(peer, now);
+            self.service.answered(peer, now);
         }
-        let Some(connection) = self.peers.get(peer) else {
+        let peers = &mut self.service.peers;
+        let Some(connection) = peers.get(peer) else {
             return;
         };
-        connection.half_closed |= event.is_read_closed() || event.is_error();
-        connection.readable |= event.is_readable() || connection.half_closed;
-        let writable = event.is_writable() || event.is_write_closed() || event.is_error();
-        if writable && connection.room == Room::Full {
-            connection.room = Room::Again;
-        }
-        let writable = writable && !connection.outbox.is_empty();
-        self.peers.queue(peer);
-        if writable {
-            self.peers.mark_dirty(peer);
+        let can_write = connection.note(event);
+        peers.queue(peer);
+        if can_write {
+            peers.mark_dirty(peer);
         }
     }
 
     /// Gives each peer that has something to say its turn; true if any had. If that takes long, the rest has it after
     /// what was decided so far is written and the system was asked for more.
     fn read(&mut self, now: Duration) -> bool {
-        let turns = self.peers.ready.len();
+        let turns = self.service.peers.ready_count();
         let share = Share::of(turns);
         let mut work = 0;
         for _ in 0..turns {
-            let Some(peer) = self.peers.ready.pop_front() else {
+            let Some(peer) = self.service.peers.next_ready() else {
                 break;
             };
-            work += self.serve(peer, share, now);
-            self.tell(now);
+            work += self.service.serve(peer, share, now);
+            self.service.tell(now);
             if work >= WORK_UNTIMED {
                 if self.clock.now().saturating_sub(now) >= READ_MAX {
                     break;
@@ -339,19 +324,17 @@ impl Native {
         turns > 0
     }
 
-    fn write(&mut self, now: Duration) {
-        self.peers.flush(now);
-        self.tell(now);
+    /// Takes over the reloads that were handed over.
+    fn commit(&mut self, now: Duration) {
+        self.reloads.commit(
+            &mut self.service,
+            &mut self.listeners,
+            &mut self.removal,
+            now,
+        );
     }
 
-    /// Tells the core what came to light while its effects were carried out.
-    fn tell(&mut self, now: Duration) {
-        while let Some(event) = self.peers.news.pop_front() {
-            self.core.on(now, event, &mut self.peers);
-        }
-    }
-
-    /// Carries out the order in force; true if that is to end at once.
+    /// Carries out the order in force. Returns whether the engine is to end at once.
     fn obey(&mut self, now: Duration) -> bool {
         match self.orders.get() {
             Order::Serve => {
@@ -360,14 +343,15 @@ impl Native {
             }
             Order::Stop => true,
             Order::Drain => {
-                if self.flush_until.is_none() {
-                    let deadline = now + self.snapshot.grace;
-                    self.flush_until = Some(deadline + end::FLUSH);
-                    self.core
-                        .on(now, Event::Drain { deadline }, &mut self.peers);
-                    self.tell(now);
+                let service = &mut self.service;
+                let grace = service.snapshot.grace;
+                if let Some(deadline) = self.drain.begin(grace, now) {
+                    service
+                        .core
+                        .on(now, Event::Drain { deadline }, &mut service.peers);
+                    service.tell(now);
                 }
-                self.decline();
+                self.reloads.decline();
                 false
             }
         }
@@ -375,16 +359,16 @@ impl Native {
 
     fn is_over(&mut self, busy: bool, now: Duration) -> Go {
         // What has arrived by now is still told that it came too late.
-        if self.core.is_drained() && !busy {
+        if self.service.core.is_drained() && !busy {
             return Go::End;
         }
-        if self.flush_until.is_some_and(|until| until <= now) {
-            let unread = self.peers.give_up();
+        if self.drain.end().is_some_and(|end| end <= now) {
+            let unread = self.service.peers.give_up();
             warn!(
                 answers = unread,
                 "given up: their clients did not read them"
             );
-            self.tell(now);
+            self.service.tell(now);
             return Go::End;
         }
         Go::On

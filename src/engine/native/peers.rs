@@ -9,17 +9,17 @@ mod outlet;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 
-use super::connection::{Connection, Phase, Role, Room};
-use super::dial::DialId;
-use super::outbox::Outbox;
-use super::stream::Stream;
-use super::timers::Timers;
 use crate::core::Event;
+use crate::engine::native::connection::{Connection, Flow, Origin, Phase, WriteEnd};
+use crate::engine::native::dial::DialId;
+use crate::engine::native::role::Role;
+use crate::engine::native::stream::Stream;
+use crate::engine::native::timers::Timers;
 use crate::ledger::{EngineCounters, Fate};
 use crate::peer::PeerId;
-use gateway_zmtp::bytes::Bytes;
+use gateway_zmtp::bytes::{Bytes, Input};
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{command, greeting};
 
@@ -45,21 +45,19 @@ pub(super) struct Peers {
     free: Vec<usize>,
     serial: u64,
     /// Those with something to read.
-    pub(super) ready: VecDeque<PeerId>,
+    ready: VecDeque<PeerId>,
     /// Those with something to write.
     dirty: Vec<PeerId>,
     /// What the core has yet to hear.
-    pub(super) news: VecDeque<Event<Bytes>>,
-    /// Calls whose connection ended.
-    pub(super) hung_up: Vec<DialId>,
-    pub(super) buffers: BufferPool,
-    pub(super) timers: Timers,
+    news: VecDeque<Event<Bytes>>,
+    buffers: BufferPool,
+    timers: Timers,
     /// Bytes of answers that a client may leave unread: `limits.client_bytes`.
-    pub(super) outbox_max: u64,
+    outbox_max: u64,
     /// Memory that messages take which aren't whole.
     halves: u64,
     /// Its gauge of connections is filled in when somebody asks.
-    pub(super) counters: EngineCounters,
+    counters: EngineCounters,
 }
 
 impl Peers {
@@ -72,7 +70,6 @@ impl Peers {
             ready: VecDeque::new(),
             dirty: Vec::new(),
             news: VecDeque::new(),
-            hung_up: Vec::new(),
             buffers: BufferPool::default(),
             timers: Timers::default(),
             outbox_max: u64::MAX,
@@ -102,32 +99,35 @@ impl Peers {
         self.places.len() - self.free.len()
     }
 
-    /// Takes over a connection, which is greeted at once.
+    /// Adds a connection. One that a listener took in is greeted at once.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason why the system can't watch the stream.
     pub(super) fn add(
         &mut self,
-        mut stream: Stream,
+        stream: Stream,
         role: Role,
-        dial: Option<DialId>,
+        origin: Origin,
         now: Duration,
     ) -> std::io::Result<PeerId> {
         let place = self.free.last().copied().unwrap_or(self.places.len());
         let peer = PeerId((self.serial + 1) << PLACE_BITS | place as u64);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.registry
-            .register(&mut stream, Self::token(peer), interest)?;
+        let accepted = matches!(origin, Origin::Accepted);
+        let mut connection = Box::new(Connection::new(peer, stream, role, origin, now));
+        connection.register(&self.registry, Self::token(peer))?;
         self.serial += 1;
-        let connection = Box::new(Connection::new(peer, stream, role, dial, now));
         match self.free.pop() {
             Some(place) => self.places[place] = Some(connection),
             None => self.places.push(Some(connection)),
         }
-        if dial.is_none() {
+        if accepted {
             self.greet(peer);
         }
         Ok(peer)
     }
 
-    /// Says our greeting.
+    /// Sends the gateway's greeting.
     pub(super) fn greet(&mut self, peer: PeerId) {
         self.put(peer, |into| into.extend_from_slice(&greeting::OURS));
     }
@@ -141,7 +141,7 @@ impl Peers {
         self.places.iter().filter_map(Option::as_deref)
     }
 
-    /// A connection and what it needs to read into.
+    /// Returns a connection and the buffers to read into.
     pub(super) fn with_buffers(
         &mut self,
         peer: PeerId,
@@ -149,14 +149,62 @@ impl Peers {
         Some((find(&mut self.places, peer)?, &mut self.buffers))
     }
 
+    /// Takes back a buffer that was read into.
+    pub(super) fn give_back(&mut self, input: Input) {
+        self.buffers.give_back(input);
+    }
+
+    /// Sets the bytes of answers that a client may leave unread.
+    pub(super) fn set_outbox_max(&mut self, bytes: u64) {
+        self.outbox_max = bytes;
+    }
+
+    /// Counts a turn of the engine, which worked for `busy` since the last wait.
+    pub(super) fn count_turn(&mut self, busy: Duration) {
+        self.counters.turns += 1;
+        self.counters.busy += busy;
+    }
+
+    /// Counts bytes that were read.
+    pub(super) fn count_read(&mut self, n: usize) {
+        if let Some(bytes) = &mut self.counters.bytes_in {
+            *bytes += n as u64;
+        }
+    }
+
+    /// Counts a message that was received.
+    pub(super) fn count_message(&mut self) {
+        self.counters.messages_in += 1;
+    }
+
+    /// Adds an event that the core has yet to hear.
+    pub(super) fn add_news(&mut self, event: Event<Bytes>) {
+        self.news.push_back(event);
+    }
+
+    /// Takes the next event that the core has yet to hear.
+    pub(super) fn next_news(&mut self) -> Option<Event<Bytes>> {
+        self.news.pop_front()
+    }
+
+    /// Returns the number of connections that have something to read.
+    pub(super) fn ready_count(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Takes the next connection that has something to read.
+    pub(super) fn next_ready(&mut self) -> Option<PeerId> {
+        self.ready.pop_front()
+    }
+
     /// Appends protocol bytes for a peer.
     pub(super) fn put(&mut self, peer: PeerId, put: impl FnOnce(&mut Vec<u8>)) {
-        let there = find(&mut self.places, peer).filter(|it| !it.mute);
+        let there = find(&mut self.places, peer).filter(|there| !there.is_mute());
         let Some(connection) = there else {
             return;
         };
-        connection.outbox.put(&mut self.buffers, put);
-        if !std::mem::replace(&mut connection.dirty, true) {
+        connection.put(&mut self.buffers, put);
+        if connection.enlist_to_write() {
             self.dirty.push(peer);
         }
     }
@@ -164,39 +212,61 @@ impl Peers {
     /// Has a peer looked at no later than `at`.
     pub(super) fn set_timer(&mut self, peer: PeerId, at: Duration) {
         if let Some(connection) = find(&mut self.places, peer) {
-            self.timers.set(connection, at);
+            if connection.set_timer(at) {
+                self.timers.add(at, peer);
+            }
         }
-        // A peer that ever asks to be looked at sooner, or comes and goes, leaves entries behind.
+        // A peer whose timer is set ever earlier, or that comes and goes, leaves entries that mean nothing.
         let connections = self.count();
         if self.timers.len() > 2 * connections + TIMERS_SPARE {
             let places = &mut self.places;
             self.timers.retain(|at, peer| {
-                find(places, peer).is_some_and(|connection| connection.timer == Some(at))
+                find(places, peer).is_some_and(|connection| connection.is_due_at(at))
             });
         }
     }
 
+    /// Returns when the next timer is due.
+    pub(super) fn next_timer(&self) -> Option<Duration> {
+        self.timers.next()
+    }
+
+    /// Ends a timer that is due by `now`, and returns its peer.
+    pub(super) fn next_due(&mut self, now: Duration) -> Option<PeerId> {
+        while let Some((at, peer)) = self.timers.due(now) {
+            let connection = find(&mut self.places, peer);
+            if let Some(connection) = connection.filter(|there| there.is_due_at(at)) {
+                connection.clear_timer();
+                return Some(peer);
+            }
+        }
+        None
+    }
+
     /// Has a peer read in its turn, if there may be something and it may send more.
     pub(super) fn queue(&mut self, peer: PeerId) {
-        let outbox_max = self.outbox_max;
         let Some(connection) = find(&mut self.places, peer) else {
             return;
         };
-        let deaf = connection.is_deaf(outbox_max);
-        if connection.paused != deaf {
-            connection.paused = deaf;
-            moved(&mut self.counters.paused, deaf);
+        if let Some(flow) = connection.regulate(self.outbox_max) {
+            moved(&mut self.counters.paused, flow == Flow::Paused);
         }
-        let reads = connection.has_input() && !deaf;
-        if reads && !std::mem::replace(&mut connection.queued, true) {
+        if connection.enlist_to_read() {
             self.ready.push_back(peer);
         }
+    }
+
+    /// Returns whether a peer may be read now, out of its turn.
+    pub(super) fn may_be_read(&mut self, peer: PeerId) -> bool {
+        let outbox_max = self.outbox_max;
+        let connection = find(&mut self.places, peer);
+        connection.is_some_and(|there| !there.is_to_be_read() && !there.is_deaf(outbox_max))
     }
 
     /// Answers a peer's PING. One that doesn't read what it is sent could have us keep PONGs for it without
     /// end; behind all that, one more would tell it nothing.
     pub(super) fn pong(&mut self, peer: PeerId, context: &[u8]) {
-        let reads = |it: &mut Connection| it.outbox.unwritten() <= WORKER_ROOM;
+        let reads = |there: &mut Connection| there.unwritten() <= WORKER_ROOM;
         if self.get(peer).is_some_and(reads) {
             self.put(peer, |into| command::put_pong(into, context));
         }
@@ -205,7 +275,7 @@ impl Peers {
     /// Has a peer written to at the end of the turn.
     pub(super) fn mark_dirty(&mut self, peer: PeerId) {
         if let Some(connection) = self.get(peer) {
-            if !std::mem::replace(&mut connection.dirty, true) {
+            if connection.enlist_to_write() {
                 self.dirty.push(peer);
             }
         }
@@ -229,11 +299,8 @@ impl Peers {
 
     /// Writes what waits for a peer even if the system has not told that it has room again: it may be about to.
     pub(super) fn try_to_write(&mut self, peer: PeerId, now: Duration) {
-        if let Some(connection) = find(&mut self.places, peer) {
-            if connection.room == Room::Full {
-                connection.room = Room::Again;
-                self.write(peer, now);
-            }
+        if self.get(peer).is_some_and(Connection::retry) {
+            self.write(peer, now);
         }
     }
 
@@ -241,83 +308,69 @@ impl Peers {
         let Some(connection) = find(&mut self.places, peer) else {
             return;
         };
-        connection.dirty = false;
-        if matches!(connection.phase, Phase::Connecting) {
+        let Some(written) = connection.write(&mut self.buffers, now) else {
             return;
-        }
-        let tried = connection.room != Room::Full;
-        let before = connection.outbox.unwritten();
-        let written = connection.write(&mut self.buffers, now);
-        let left = connection.outbox.unwritten();
+        };
         if let Some(bytes) = &mut self.counters.bytes_out {
-            *bytes += before - left;
+            *bytes += written.bytes;
         }
-        self.counters.full += u64::from(tried && left > 0);
-        note_unsent(connection, &mut self.counters, left);
-        while let Some(outcome) = connection.outbox.next_written() {
+        let tried = written.end != WriteEnd::Untried;
+        self.counters.full += u64::from(tried && written.left > 0);
+        note_unsent(connection, &mut self.counters, written.left);
+        while let Some(outcome) = connection.next_written() {
             let fate = Fate::Delivered;
             self.news.push_back(Event::Settled { outcome, fate });
         }
-        if written.is_err() {
+        if written.end == WriteEnd::Failed {
             return self.mute(peer);
         }
-        if connection.outbox.is_empty() && matches!(connection.phase, Phase::Closing) {
-            connection.stream.finish();
+        if connection.has_sent_all() && connection.phase() == Phase::Closing {
+            connection.finish();
         }
-        if connection.blocked && connection.outbox.unwritten() <= WORKER_ROOM / 2 {
-            connection.blocked = false;
-            if !connection.retired {
-                self.news.push_back(Event::Writable { peer });
-            }
+        if connection.unblock(WORKER_ROOM / 2) {
+            self.news.push_back(Event::Writable { peer });
         }
-        if connection.has_input() && !connection.queued {
+        if connection.has_input() && !connection.is_to_be_read() {
             // It may have been deaf until now.
             self.queue(peer);
         }
     }
 
-    /// A peer can't be written to any more, so what waits for it has met its fate. It is heard to the end: a
-    /// worker may have answered, and a client asked, before it went.
+    /// Ends writing to a peer that can't be written to any more: what waits for it has met its fate. The peer is heard
+    /// to the end, since a worker may have answered, and a client asked, before it went.
     fn mute(&mut self, peer: PeerId) {
         let Some(connection) = find(&mut self.places, peer) else {
             return;
         };
-        connection.mute = true;
-        connection.half_closed = true;
-        connection.readable = true;
-        while let Some(outcome) = connection.outbox.next_lost() {
+        while let Some(outcome) = connection.next_lost() {
             let fate = Fate::Gone;
             self.news.push_back(Event::Settled { outcome, fate });
         }
-        connection.outbox = Outbox::default();
+        connection.mute();
         note_unsent(connection, &mut self.counters, 0);
         self.queue(peer);
     }
 
-    /// Ends a connection. What waited for it has met its fate.
-    pub(super) fn close(&mut self, peer: PeerId) {
+    /// Closes a connection: what waits for the peer has met its fate. Returns the call that is to be made again.
+    pub(super) fn close(&mut self, peer: PeerId) -> Option<DialId> {
         let place = place_of(peer);
-        let there = self.places.get_mut(place);
-        let there = there.filter(|it| it.as_ref().is_some_and(|it| it.peer == peer));
-        let Some(mut connection) = there.and_then(Option::take) else {
-            return;
-        };
+        let there = self.places.get_mut(place)?;
+        let mut connection = there.take_if(|connection| connection.peer() == peer)?;
         self.free.push(place);
-        self.halves -= connection.half;
+        self.halves -= connection.half();
         note_unsent(&mut connection, &mut self.counters, 0);
-        if connection.paused {
+        if connection.is_paused() {
             moved(&mut self.counters.paused, false);
         }
         if connection.is_new() {
             moved(&mut self.counters.handshakes_failed, true);
         }
-        // A stream that is closed is deregistered by the system.
-        let _ = self.registry.deregister(&mut connection.stream);
-        while let Some(outcome) = connection.outbox.next_lost() {
+        connection.deregister(&self.registry);
+        while let Some(outcome) = connection.next_lost() {
             let fate = Fate::Gone;
             self.news.push_back(Event::Settled { outcome, fate });
         }
-        self.hung_up.extend(connection.dial);
+        connection.dial()
     }
 
     /// A connection is told why it isn't served: if it was new, its handshake has failed.
@@ -332,7 +385,7 @@ impl Peers {
     pub(super) fn give_up(&mut self) -> usize {
         let before = self.news.len();
         for connection in self.places.iter_mut().flatten() {
-            while let Some(outcome) = connection.outbox.next_lost() {
+            while let Some(outcome) = connection.next_lost() {
                 let fate = Fate::Slow;
                 self.news.push_back(Event::Settled { outcome, fate });
             }
@@ -353,8 +406,7 @@ fn moved(count: &mut Option<u64>, up: bool) {
 
 /// After a write, so many bytes are left for a client to take.
 fn note_unsent(connection: &mut Connection, counters: &mut EngineCounters, left: u64) {
-    if matches!(connection.role, Role::Frontend(_)) {
-        let before = std::mem::replace(&mut connection.left, left);
+    if let Some(before) = connection.count_unread(left) {
         counters.unsent_bytes = (counters.unsent_bytes + left).saturating_sub(before);
         let (now, then) = (u64::from(left > 0), u64::from(before > 0));
         counters.stalled = (counters.stalled + now).saturating_sub(then);
@@ -367,5 +419,5 @@ fn place_of(peer: PeerId) -> usize {
 
 fn find(places: &mut [Option<Box<Connection>>], peer: PeerId) -> Option<&mut Connection> {
     let connection = places.get_mut(place_of(peer))?.as_deref_mut()?;
-    (connection.peer == peer).then_some(connection)
+    (connection.peer() == peer).then_some(connection)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::connection::Role;
+use crate::engine::native::role::Role;
 
 /// Between two lines of one kind: often enough to see what goes on, too seldom to fill a disk.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -50,13 +50,18 @@ pub(super) enum Cause {
 pub(super) struct Quiet {
     /// By where they came and for what they are refused: as many as there ever were places, times causes.
     refused: HashMap<(Role, Cause), Lines>,
-    pub(super) accept: Lines,
+    accept: Lines,
 }
 
 impl Quiet {
     /// The lines that tell of connections which are refused here for this.
     pub(super) fn refused(&mut self, place: Role, cause: Cause) -> &mut Lines {
         self.refused.entry((place, cause)).or_default()
+    }
+
+    /// Returns the lines about connections that can't be accepted.
+    pub(super) fn accept(&mut self) -> &mut Lines {
+        &mut self.accept
     }
 }
 

@@ -13,7 +13,7 @@ use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
-use super::address::{self, Address, resolve};
+use crate::engine::native::address::{self, Address, resolve};
 
 /// Connections that may wait to be taken in; the system may have a lower bound of its own. All peers come at
 /// once after a restart, and one that finds no room tries again only after a second, then after three.

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::TcpStream;
 
 use super::*;
+use crate::core::Outlet;
 use crate::engine::Listening;
 use gateway_zmtp::{COMMAND, MORE, greeting, put_frame};
 
@@ -34,7 +35,14 @@ routes: { OPAQUE: { pool: people } }";
     let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
     let mut client = peer(&listening, "clients", ready);
     let _worker = peer(&listening, "people", ready);
-    while native.peers.all().filter(|it| it.is_known()).count() < 2 {
+    while native
+        .service
+        .peers
+        .all()
+        .filter(|it| it.is_known())
+        .count()
+        < 2
+    {
         native.turn(&mut events).unwrap();
     }
     let mut requests = Vec::new();
@@ -44,7 +52,7 @@ routes: { OPAQUE: { pool: people } }";
     }
     client.write_all(&requests).unwrap();
     let counts = |native: &Native| {
-        let counters = &native.peers.counters;
+        let counters = native.service.peers.counters();
         (
             counters.messages_in,
             counters.turns,

@@ -10,7 +10,6 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use super::connection::Connection;
 use crate::peer::PeerId;
 
 /// Entries, the earliest first.
@@ -18,12 +17,9 @@ use crate::peer::PeerId;
 pub(super) struct Timers(BinaryHeap<Reverse<(Duration, PeerId)>>);
 
 impl Timers {
-    /// Has a connection looked at no later than `at`.
-    pub(super) fn set(&mut self, connection: &mut Connection, at: Duration) {
-        if connection.timer.is_none_or(|timer| at < timer) {
-            connection.timer = Some(at);
-            self.0.push(Reverse((at, connection.peer)));
-        }
+    /// Adds an entry: a peer's connection is to be looked at then.
+    pub(super) fn add(&mut self, at: Duration, peer: PeerId) {
+        self.0.push(Reverse((at, peer)));
     }
 
     /// Entries, those that mean nothing any more included.

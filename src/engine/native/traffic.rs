@@ -1,16 +1,15 @@
-//! A peer's turn: what it sent is read, taken apart and told to the core; and what its silence means.
+//! A peer's turn: what it sent is read, decoded and handed to the core.
 
+use std::fmt;
 use std::time::Duration;
 
-use super::Native;
-use super::connection::{Connection, Phase, Read, Role};
-use super::liveness::{Over, Verdict};
-use super::meet::Refusal;
-use super::quiet::Cause;
 use crate::core::Event;
+use crate::engine::native::connection::{Connection, Read};
+use crate::engine::native::quiet::Cause;
+use crate::engine::native::role::Role;
+use crate::engine::native::service::{Refusal, Service};
 use crate::peer::PeerId;
-use gateway_zmtp::bytes::Input;
-use gateway_zmtp::command;
+use gateway_zmtp::bytes::{Bytes, Input};
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::pool::CHUNK;
 use gateway_zmtp::session::Said;
@@ -71,11 +70,11 @@ impl Share {
     }
 }
 
-impl Native {
+impl Service {
     /// A peer's turn; how much work that was, in small messages.
     pub(super) fn serve(&mut self, peer: PeerId, share: Share, now: Duration) -> usize {
         if let Some(connection) = self.peers.get(peer) {
-            connection.queued = false;
+            connection.begin_turn();
         }
         let (mut work, mut whole) = (1, false);
         for _ in 0..READS {
@@ -84,15 +83,13 @@ impl Native {
             };
             match connection.read(buffers, share.bytes, now) {
                 Ok(Read::Some(mut input, n)) => {
-                    if let Some(bytes) = &mut self.peers.counters.bytes_in {
-                        *bytes += n as u64;
-                    }
+                    self.peers.count_read(n);
                     let taken = self.take(peer, &mut input, share.items, now);
                     work += taken.items + n / BYTES_OF_AN_ITEM;
                     whole |= taken.whole;
                     self.keep_rest(peer, input, share);
                 }
-                Ok(Read::Nothing) if connection.mute => {
+                Ok(Read::Nothing) if connection.is_mute() => {
                     self.hang_up(peer, &"it can't be written to", now);
                     return work;
                 }
@@ -106,11 +103,8 @@ impl Native {
                     return work;
                 }
             }
-            let large = self
-                .peers
-                .get(peer)
-                .is_some_and(|it| it.session.direct().is_some());
-            if !large {
+            let connection = self.peers.get(peer);
+            if !connection.is_some_and(Connection::reads_directly) {
                 break;
             }
         }
@@ -122,7 +116,7 @@ impl Native {
     /// What was read and not taken in waits for the peer's next turn.
     fn keep_rest(&mut self, peer: PeerId, input: Input, share: Share) {
         let Some((connection, buffers)) = self.peers.with_buffers(peer) else {
-            return self.peers.buffers.give_back(input);
+            return self.peers.give_back(input);
         };
         if input.rest().is_empty() {
             buffers.give_back(input);
@@ -130,16 +124,16 @@ impl Native {
             // A whole buffer for each of so many peers would be a lot.
             let rest = Input::from(input.rest().to_vec());
             buffers.give_back(input);
-            connection.rest = Some(rest);
+            connection.keep(rest);
         } else {
-            connection.rest = Some(input);
+            connection.keep(input);
         }
     }
 
     /// A peer has ended its connection.
-    fn gone(&mut self, peer: PeerId, why: &dyn std::fmt::Display, now: Duration) {
+    fn gone(&mut self, peer: PeerId, why: &dyn fmt::Display, now: Duration) {
         let connection = self.peers.get(peer);
-        if connection.is_some_and(|it| it.is_new() && it.session.is_greeting()) {
+        if connection.is_some_and(|connection| connection.is_greeting()) {
             // It would come again for ever, and nobody would know why it isn't served.
             let why = format!(
                 "{why}, in the middle of its greeting: peers of ZMTP 2.0, such as JeroMQ before 0.4, may do so at the sight of 3.1"
@@ -152,7 +146,7 @@ impl Native {
 
     /// Takes in what was read, or as much of it as fits in a turn.
     fn take(&mut self, peer: PeerId, input: &mut Input, items: usize, now: Duration) -> Taken {
-        let role = self.peers.get(peer).map(|it| it.role);
+        let role = self.peers.get(peer).map(|connection| connection.role());
         let (message, frames) = match role {
             // Each answer is judged by what its request came under.
             Some(Role::Pool(_)) => self.core.reply_limits(),
@@ -170,15 +164,11 @@ impl Native {
             let Some((connection, buffers)) = self.peers.with_buffers(peer) else {
                 break;
             };
-            if matches!(connection.phase, Phase::Connecting | Phase::Closing) {
-                input.skip(input.rest().len());
-                break;
-            }
-            match connection.session.next(input, bounds, buffers) {
+            match connection.hear(input, bounds, buffers) {
                 Ok(None) => break,
                 Ok(Some(said)) => {
                     // A command between a message's frames ends nothing that rests.
-                    taken.whole |= !connection.session.is_inside_message();
+                    taken.whole |= !connection.is_inside_message();
                     self.hear(peer, said, now);
                 }
                 Err(fault) if fault.can_be_told() => {
@@ -208,7 +198,7 @@ impl Native {
             Said::Ping { ttl, context } => {
                 let ttl = (ttl > 0).then(|| Duration::from_millis(100) * u32::from(ttl));
                 if let Some(connection) = self.peers.get(peer) {
-                    connection.liveness.promise(ttl);
+                    connection.promise(ttl);
                 }
                 if let Some(ttl) = ttl {
                     self.peers.set_timer(peer, now + ttl);
@@ -219,8 +209,8 @@ impl Native {
         }
     }
 
-    fn message(&mut self, event: Event<gateway_zmtp::bytes::Bytes>, now: Duration) {
-        self.peers.counters.messages_in += 1;
+    fn message(&mut self, event: Event<Bytes>, now: Duration) {
+        self.peers.count_message();
         self.core.on(now, event, &mut self.peers);
     }
 
@@ -239,78 +229,6 @@ impl Native {
         for peer in self.peers.halves_to_give_up(most) {
             let why = "messages that are not whole take too much memory, and its own has rested for longest";
             self.refuse(peer, Cause::Slow, Refusal::HangUp(why.into()), now);
-        }
-    }
-
-    /// Looks at the peers whose time may have come.
-    pub(super) fn look_at_silent(&mut self, now: Duration) {
-        while let Some((at, peer)) = self.peers.timers.due(now) {
-            let Some(connection) = self.peers.get(peer).filter(|it| it.timer == Some(at)) else {
-                continue;
-            };
-            connection.timer = None;
-            if let Some(over) = self.look_at(peer, now) {
-                self.take_a_last_look(peer, over, now);
-            }
-        }
-    }
-
-    /// Does what a peer's silence asks for; gives why it is at its end, if it is.
-    fn look_at(&mut self, peer: PeerId, now: Duration) -> Option<Over> {
-        let role = self.peers.get(peer)?.role;
-        let heartbeat = match role {
-            Role::Pool(pool) => self.settings(pool).and_then(|pool| pool.heartbeat),
-            Role::Frontend(_) => None,
-        };
-        let connection = self.peers.get(peer)?;
-        let view = connection.view(heartbeat);
-        match connection.liveness.judge(view, now) {
-            Verdict::Rest(None) => None,
-            Verdict::Rest(Some(next)) => {
-                self.peers.set_timer(peer, next);
-                None
-            }
-            Verdict::Ping(next) => {
-                self.peers.set_timer(peer, next);
-                self.peers.put(peer, command::put_ping);
-                None
-            }
-            Verdict::Over(over) => Some(over),
-        }
-    }
-
-    /// Ends a peer, unless it shows a sign of life after all: the system may not have told of it yet, after a
-    /// moment in which the gateway did not run, say, and a client that isn't read isn't heard either.
-    fn take_a_last_look(&mut self, peer: PeerId, over: Over, now: Duration) {
-        if matches!(over, Over::Handshake | Over::Goodbye) {
-            return self.end_for(peer, over, now);
-        }
-        let outbox_max = self.peers.outbox_max;
-        let reads = |it: &mut Connection| !it.queued && !it.is_deaf(outbox_max);
-        if self.peers.get(peer).is_some_and(reads) {
-            self.serve(peer, Share::of(1), now);
-            self.tell(now);
-        }
-        self.peers.try_to_write(peer, now);
-        self.tell(now);
-        let Some(connection) = self.peers.get(peer) else {
-            return;
-        };
-        if connection.has_input() {
-            connection.liveness.excuse(now);
-        }
-        if let Some(over) = self.look_at(peer, now) {
-            self.end_for(peer, over, now);
-        }
-    }
-
-    fn end_for(&mut self, peer: PeerId, over: Over, now: Duration) {
-        match over {
-            Over::Handshake | Over::HalfMessage => {
-                let why = Refusal::HangUp(over.to_string().into());
-                self.refuse(peer, Cause::Slow, why, now);
-            }
-            Over::Goodbye | Over::Ttl | Over::Heartbeat => self.hang_up(peer, &over, now),
         }
     }
 }

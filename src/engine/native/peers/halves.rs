@@ -3,38 +3,34 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::{Peers, find};
+use crate::engine::native::peers::{Peers, find};
 use crate::peer::PeerId;
 
 impl Peers {
     /// After a peer's turn: what it takes for a message that isn't whole, and when that is to be looked at. `whole`:
     /// what had begun before came to its end meanwhile.
-    pub(in super::super) fn note_half(
+    pub(in crate::engine::native) fn note_half(
         &mut self,
         peer: PeerId,
         whole: bool,
         now: Duration,
     ) -> Option<Duration> {
         let connection = find(&mut self.places, peer)?;
-        let session = &connection.session;
-        let inside = connection.is_known() && session.is_inside();
-        let half = if inside { session.held() } else { 0 };
-        let come = inside.then(|| session.come());
-        self.halves = self.halves + half - std::mem::replace(&mut connection.half, half);
-        connection.liveness.inside(come, whole, now);
-        connection.liveness.half_due()
+        let (before, half) = connection.note_half(whole, now);
+        self.halves = self.halves + half - before;
+        connection.half_due()
     }
 
     /// If messages that aren't whole take more than so much memory: the peers whose messages are to be given up.
-    pub(in super::super) fn halves_to_give_up(&self, most: u64) -> Vec<PeerId> {
+    pub(in crate::engine::native) fn halves_to_give_up(&self, most: u64) -> Vec<PeerId> {
         if self.halves <= most {
             return Vec::new();
         }
-        let with_half = self.all().filter(|it| it.half > 0);
-        let halves = with_half.map(|it| Half {
-            grew: it.liveness.grew().unwrap_or_default(),
-            bytes: it.half,
-            peer: it.peer,
+        let with_half = self.all().filter(|connection| connection.half() > 0);
+        let halves = with_half.map(|connection| Half {
+            grew: connection.half_grew().unwrap_or_default(),
+            bytes: connection.half(),
+            peer: connection.peer(),
         });
         to_give_up(halves.collect(), most)
     }

@@ -1,13 +1,11 @@
 //! What the core calls: a message is appended to its peer's outbox, within bounds.
 
-use super::super::connection::Connection;
-use super::{Peers, WORKER_ROOM, find};
 use crate::core::Outlet;
+use crate::engine::native::peers::{Peers, WORKER_ROOM, find};
 use crate::frame;
 use crate::ledger::{EngineCounters, Fate, Outcome};
 use crate::peer::PeerId;
 use gateway_zmtp::bytes::Bytes;
-use gateway_zmtp::pool::BufferPool;
 
 impl Outlet<Bytes> for Peers {
     fn to_worker(
@@ -19,18 +17,12 @@ impl Outlet<Bytes> for Peers {
         let Some(connection) = find(&mut self.places, worker) else {
             return Err(body);
         };
-        // One that has hung up is read to its end, and can't answer what comes now.
-        let leaves = connection.retired || connection.mute || connection.half_closed;
-        if leaves || connection.outbox.unwritten() > WORKER_ROOM {
-            connection.blocked = true;
+        if !connection.has_room_for_request(WORKER_ROOM) {
             self.counters.full += 1;
             return Err(body);
         }
-        for part in head {
-            connection.outbox.copy(&mut self.buffers, part, true);
-        }
-        push(connection, &mut self.buffers, &body);
-        if !std::mem::replace(&mut connection.dirty, true) {
+        connection.push_request(&mut self.buffers, head, &body);
+        if connection.enlist_to_write() {
             self.dirty.push(worker);
         }
         self.buffers.recycle(body);
@@ -39,18 +31,16 @@ impl Outlet<Bytes> for Peers {
     }
 
     fn to_client(&mut self, client: PeerId, frames: Vec<Bytes>, outcome: Outcome) -> Fate {
-        let there = find(&mut self.places, client).filter(|it| !it.mute);
+        let there = find(&mut self.places, client).filter(|there| !there.is_mute());
         let Some(connection) = there else {
             return Fate::Gone;
         };
-        let bytes = frame::size(&frames);
-        let waiting = connection.outbox.held();
-        if waiting > 0 && waiting + bytes > self.outbox_max {
+        let waiting = connection.held();
+        if waiting > 0 && waiting + frame::size(&frames) > self.outbox_max {
             return Fate::Slow;
         }
-        push(connection, &mut self.buffers, &frames);
-        connection.outbox.mark(outcome);
-        if !std::mem::replace(&mut connection.dirty, true) {
+        connection.push_answer(&mut self.buffers, &frames, outcome);
+        if connection.enlist_to_write() {
             self.dirty.push(client);
         }
         self.buffers.recycle(frames);
@@ -63,13 +53,5 @@ impl Outlet<Bytes> for Peers {
             connections: Some(self.count() as u64),
             ..self.counters.clone()
         }
-    }
-}
-
-/// Appends a message, or what follows of one.
-fn push(connection: &mut Connection, buffers: &mut BufferPool, frames: &[Bytes]) {
-    let last = frames.len().saturating_sub(1);
-    for (n, frame) in frames.iter().enumerate() {
-        connection.outbox.push(buffers, frame, n < last);
     }
 }

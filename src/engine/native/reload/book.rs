@@ -4,12 +4,13 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::super::address::{Address, resolve};
-use super::super::connection::Role;
-use super::super::listen::ListenerId;
-use super::super::peers::CONNECTIONS_MAX;
-use super::super::stream::{Listener, ipv4_first};
-use crate::engine::{BindFault, EngineError, Listening};
+use crate::engine::error::{BindFault, EngineError};
+use crate::engine::listening::Listening;
+use crate::engine::native::address::{Address, resolve};
+use crate::engine::native::listen::ListenerId;
+use crate::engine::native::peers::CONNECTIONS_MAX;
+use crate::engine::native::role::Role;
+use crate::engine::native::stream::{Listener, ipv4_first};
 use crate::snapshot::Snapshot;
 
 /// A listener as the configuration wants it.
@@ -30,17 +31,36 @@ pub(super) enum How {
 /// The listeners that there are, whichever thread has them.
 #[derive(Debug, Default)]
 pub(super) struct Book {
-    pub(super) there: Vec<Entry>,
-    pub(super) last: ListenerId,
-    /// Reloads that are prepared and not committed: they count on what is there.
-    pub(super) pending: usize,
-    /// The engine has ended: nothing is prepared any more.
-    pub(super) ended: bool,
+    there: Vec<Entry>,
+    /// The number given last.
+    last: ListenerId,
+    state: State,
+}
+
+/// Whether reloads can be prepared.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    /// They can; so many are prepared and not committed, and count on what is there.
+    Open { pending: usize },
+    /// The engine has ended.
+    Ended,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Open { pending: 0 }
+    }
+}
+
+/// The listeners as a configuration wants them.
+pub(super) struct Plan {
+    there: Vec<Entry>,
+    last: ListenerId,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) id: ListenerId,
+struct Entry {
+    id: ListenerId,
     role: Role,
     /// As it stands in routes.yaml.
     bind: String,
@@ -49,14 +69,11 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// For people.
-    pub(super) fn shown(&self, snapshot: &Snapshot) -> Listening {
+    /// Returns the listener as people see it.
+    fn shown(&self, snapshot: &Snapshot) -> Listening {
         Listening {
-            role: match self.role {
-                Role::Frontend(_) => "frontend",
-                Role::Pool(_) => "pool",
-            },
-            name: name(self.role, snapshot).to_owned(),
+            role: self.role.kind(),
+            name: self.role.name(snapshot).to_owned(),
             endpoint: self.endpoint.clone(),
         }
     }
@@ -64,7 +81,7 @@ impl Entry {
 
 /// The book, shared by the data thread and whoever prepares a reload.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct SharedBook(Arc<Mutex<Book>>);
+pub(in crate::engine::native) struct SharedBook(Arc<Mutex<Book>>);
 
 impl SharedBook {
     /// Nothing that is done under the lock can be left half done by a panic.
@@ -74,33 +91,29 @@ impl SharedBook {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// The engine has ended.
-    pub(in super::super) fn close(&self) {
-        self.lock().ended = true;
+    /// Ends the book with the engine: nothing is prepared any more.
+    pub(in crate::engine::native) fn close(&self) {
+        self.lock().state = State::Ended;
     }
 
+    /// Notes that a prepared reload was committed or declined.
     pub(super) fn committed(&self) {
-        self.lock().pending -= 1;
+        if let State::Open { pending } = &mut self.lock().state {
+            *pending -= 1;
+        }
     }
 
-    /// Whether a listener may close; it then counts as gone. Never waits: a reload that is being
-    /// prepared is a reason to come again.
-    pub(super) fn may_close(&self, id: ListenerId) -> bool {
+    /// Returns whether a listener may close, which then counts as gone. Never waits: a reload that is being prepared is
+    /// a reason to come again.
+    pub(in crate::engine::native) fn may_close(&self, id: ListenerId) -> bool {
         let book = self.0.try_lock();
         book.is_ok_and(|mut book| {
-            let may = book.pending == 0;
+            let may = book.state == State::Open { pending: 0 };
             if may {
                 book.there.retain(|entry| entry.id != id);
             }
             may
         })
-    }
-}
-
-fn name(role: Role, snapshot: &Snapshot) -> &str {
-    match role {
-        Role::Frontend(id) => snapshot.names.of_frontend(id),
-        Role::Pool(id) => snapshot.names.of_pool(id),
     }
 }
 
@@ -118,32 +131,45 @@ fn binds(snapshot: &Snapshot) -> Vec<(Role, &String)> {
 }
 
 impl Book {
-    /// What will be there, what the data thread is to do about it, and the last number given.
-    pub(super) fn plan(
-        &self,
-        snapshot: &Snapshot,
-    ) -> Result<(Vec<Entry>, Vec<Planned>, ListenerId), EngineError> {
+    /// Returns whether the engine has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// Returns every listener as people see it.
+    pub(super) fn shown(&self, snapshot: &Snapshot) -> Vec<Listening> {
+        self.there
+            .iter()
+            .map(|entry| entry.shown(snapshot))
+            .collect()
+    }
+
+    /// Takes over a plan, whose reload is handed to the data thread. Returns the listeners that are new.
+    pub(super) fn adopt(&mut self, plan: Plan, snapshot: &Snapshot) -> Vec<Listening> {
+        let Plan { there, last } = plan;
+        let before = std::mem::replace(&mut self.there, there);
+        self.last = last;
+        if let State::Open { pending } = &mut self.state {
+            *pending += 1;
+        }
+        let is_new = |entry: &&Entry| !before.iter().any(|other| other.id == entry.id);
+        let new = self.there.iter().filter(is_new);
+        new.map(|entry| entry.shown(snapshot)).collect()
+    }
+
+    /// Plans the listeners of a configuration. Returns the plan, and what the data thread is to do for it.
+    ///
+    /// # Errors
+    ///
+    /// Returns every address that can't be listened on.
+    pub(super) fn plan(&self, snapshot: &Snapshot) -> Result<(Plan, Vec<Planned>), EngineError> {
         let wanted = binds(snapshot);
         let mut old = self.there.clone();
-        let mut kept = vec![None; wanted.len()];
-        // First what stays as it is, then what changes hands; a port that the system chose doesn't, since
-        // nobody can have meant that one.
-        for same_role in [true, false] {
-            for (slot, (role, bind)) in kept.iter_mut().zip(&wanted) {
-                let fits = |entry: &Entry| {
-                    let chosen = bind.ends_with(":0") || bind.ends_with(":*");
-                    entry.bind == **bind && (entry.role == *role || !same_role && !chosen)
-                };
-                if slot.is_none() {
-                    let at = old.iter().position(fits);
-                    *slot = at.map(|at| old.swap_remove(at));
-                }
-            }
-        }
+        let kept = keep(&mut old, &wanted);
         let mut last = self.last;
         let mut there = Vec::new();
         let mut planned = Vec::new();
-        // All that fail are told.
+        // All that fail are reported.
         let mut faults = Vec::new();
         for (kept, (role, bind)) in kept.into_iter().zip(wanted) {
             let (entry, how) = match kept {
@@ -169,28 +195,45 @@ impl Book {
         if !faults.is_empty() {
             return Err(faults.into());
         }
-        // A removed pool's workers may come back to answer what they hold, for as long as nobody else
-        // wants the address.
-        let lingers = |entry: &Entry| match entry.role {
-            Role::Pool(id) => !snapshot.pools.contains_key(&id),
-            Role::Frontend(_) => false,
-        };
-        let wants = |how: &How| matches!(how, How::TakeOver(_));
-        let taken_over = planned.iter().any(|planned| wants(&planned.how));
-        for entry in old.into_iter().filter(|it| lingers(it) && !taken_over) {
-            planned.push(Planned {
-                id: entry.id,
-                role: entry.role,
-                how: How::Keep,
-            });
-            there.push(entry);
+        let wants = |planned: &Planned| matches!(planned.how, How::TakeOver(_));
+        // A removed pool's workers may come back to answer what they hold, for as long as nobody else wants the address.
+        if !planned.iter().any(wants) {
+            let lingers = |entry: &Entry| entry.role.pool_missing_in(snapshot).is_some();
+            for entry in old.into_iter().filter(lingers) {
+                planned.push(Planned {
+                    id: entry.id,
+                    role: entry.role,
+                    how: How::Keep,
+                });
+                there.push(entry);
+            }
         }
-        Ok((there, planned, last))
+        Ok((Plan { there, last }, planned))
     }
 }
 
+/// Takes the listeners out of `old` that can be kept, each at the place of what it is wanted for. First those that stay
+/// as they are, then those that change hands. A port that the system chose does not change hands, since nobody can have
+/// meant that one.
+fn keep(old: &mut Vec<Entry>, wanted: &[(Role, &String)]) -> Vec<Option<Entry>> {
+    let mut kept = vec![None; wanted.len()];
+    for same_role in [true, false] {
+        for (slot, (role, bind)) in kept.iter_mut().zip(wanted) {
+            let fits = |entry: &Entry| {
+                let chosen = bind.ends_with(":0") || bind.ends_with(":*");
+                entry.bind == **bind && (entry.role == *role || !same_role && !chosen)
+            };
+            if slot.is_none() {
+                let at = old.iter().position(fits);
+                *slot = at.map(|at| old.swap_remove(at));
+            }
+        }
+    }
+    kept
+}
+
 /// Whether everything can be bound, by one that listens on nothing yet.
-pub(in super::super) fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
+pub(in crate::engine) fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
     Book::default().plan(snapshot).map(drop)
 }
 
@@ -203,11 +246,8 @@ fn open(
     snapshot: &Snapshot,
 ) -> Result<(Entry, How), BindFault> {
     let failed = |error: io::Error| BindFault {
-        role: match role {
-            Role::Frontend(_) => "frontend",
-            Role::Pool(_) => "pool",
-        },
-        name: name(role, snapshot).to_owned(),
+        role: role.kind(),
+        name: role.name(snapshot).to_owned(),
         endpoint: bind.to_owned(),
         error,
     };

@@ -1,0 +1,61 @@
+//! Why an engine could not start, reload or go on.
+
+use std::fmt;
+use std::io;
+
+/// Why the gateway could not start or go on.
+#[derive(Debug)]
+pub struct EngineError {
+    text: String,
+    binds: Vec<BindFault>,
+}
+
+/// An address that can't be listened on.
+#[derive(Debug)]
+pub struct BindFault {
+    /// `frontend` or `pool`.
+    pub role: &'static str,
+    /// Its key in routes.yaml.
+    pub name: String,
+    /// As it is written there.
+    pub endpoint: String,
+    /// Why.
+    pub error: io::Error,
+}
+
+impl EngineError {
+    pub(super) fn new(what: impl fmt::Display, why: impl fmt::Display) -> Self {
+        let text = format!("{what}: {why}");
+        let binds = Vec::new();
+        Self { text, binds }
+    }
+
+    /// The addresses that can't be listened on, if that is why.
+    pub fn binds(&self) -> &[BindFault] {
+        &self.binds
+    }
+}
+
+impl From<Vec<BindFault>> for EngineError {
+    fn from(binds: Vec<BindFault>) -> Self {
+        let texts = binds.iter().map(|fault| {
+            let BindFault {
+                role,
+                name,
+                endpoint,
+                error,
+            } = fault;
+            format!("{role} {name}: can't listen on {endpoint}: {error}")
+        });
+        let text = texts.collect::<Vec<_>>().join("; ");
+        Self { text, binds }
+    }
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for EngineError {}

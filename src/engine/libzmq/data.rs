@@ -1,0 +1,80 @@
+//! The engine's state on the data thread, and what a poll of its sockets finds.
+
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use zmq::{DONTWAIT, Message, Socket};
+
+use crate::core::Core;
+use crate::engine::control::Orders;
+use crate::engine::error::EngineError;
+use crate::engine::libzmq::links::Links;
+use crate::engine::libzmq::reload::Commit;
+use crate::engine::libzmq::sockets::SharedBook;
+use crate::snapshot::{FrontendId, PoolId, Snapshot};
+
+/// Messages that one socket may give a turn before the others have theirs.
+pub(super) const BUDGET: usize = 256;
+
+/// The engine.
+pub(super) struct Libzmq {
+    pub(super) core: Core<Message>,
+    pub(super) links: Links,
+    pub(super) book: SharedBook,
+    pub(super) orders: Orders,
+    pub(super) commits: mpsc::Receiver<Commit>,
+    pub(super) start: Instant,
+    pub(super) snapshot: Arc<Snapshot>,
+    /// When idle clients were last looked for.
+    pub(super) swept: Duration,
+    /// Set when it drains: when what is still unsent is given up.
+    pub(super) flush_until: Option<Duration>,
+    /// When the last wait ended.
+    pub(super) woke: Duration,
+}
+
+impl Libzmq {
+    /// Tells the core what came to light while its effects were carried out.
+    pub(super) fn tell(&mut self, now: Duration) {
+        while let Some(event) = self.links.news() {
+            self.core.on(now, event, &mut self.links);
+        }
+    }
+}
+
+/// What a poll found of a pool.
+pub(super) struct PoolReady {
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    pub(super) monitor: bool,
+}
+
+/// What a poll found.
+pub(super) struct Ready {
+    pub(super) control: bool,
+    /// Those that are readable.
+    pub(super) frontends: Vec<FrontendId>,
+    pub(super) pools: Vec<(PoolId, PoolReady)>,
+}
+
+/// The next whole message, of which at most `keep` frames are kept; none if there is none yet.
+pub(super) fn receive(socket: &Socket, keep: usize) -> Result<Option<Vec<Message>>, EngineError> {
+    let mut frames = Vec::with_capacity(4);
+    loop {
+        let mut frame = Message::new();
+        match socket.recv(&mut frame, DONTWAIT) {
+            Ok(()) => {}
+            Err(zmq::Error::EAGAIN | zmq::Error::EINTR) if frames.is_empty() => return Ok(None),
+            // The rest of a message is there once its first frame is.
+            Err(zmq::Error::EINTR) => continue,
+            Err(error) => return Err(EngineError::new("receive", error)),
+        }
+        let more = frame.get_more();
+        if frames.len() < keep {
+            frames.push(frame);
+        }
+        if !more {
+            return Ok(Some(frames));
+        }
+    }
+}

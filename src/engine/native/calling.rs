@@ -1,0 +1,62 @@
+//! Connections that the gateway makes: the calls that are due, and what comes of them.
+
+use std::time::Duration;
+
+use crate::engine::native::connection::{Origin, Phase};
+use crate::engine::native::dial::Target;
+use crate::engine::native::liveness::HANDSHAKE_MAX;
+use crate::engine::native::removal::Removal;
+use crate::engine::native::service::Service;
+use crate::engine::native::stream::Stream;
+use crate::peer::{PeerId, WorkerKind};
+
+impl Service {
+    /// Makes the calls that are due.
+    pub(super) fn call(&mut self, removal: &Removal, now: Duration) {
+        while let Some((dial, role, target)) = self.dialer.due(now) {
+            if removal.is_pending() && self.is_leaving(&target) {
+                let until = removal.next_look(now);
+                self.dialer.put_off(dial, target, until);
+                continue;
+            }
+            let stream = match &target {
+                Target::Tcp(address) => Stream::connect_tcp(*address),
+                Target::Ipc(path) => Stream::connect_ipc(path),
+            };
+            let origin = Origin::Called { dial, target };
+            let peer = stream.and_then(|stream| self.peers.add(stream, role, origin, now));
+            match peer {
+                Ok(peer) => {
+                    self.dialer.connected(dial, peer);
+                    self.peers.set_timer(peer, now + HANDSHAKE_MAX);
+                }
+                Err(error) => self.dialer.failed(dial, &error, now),
+            }
+        }
+    }
+
+    /// Returns whether a worker there has yet to answer what it got through a connection that is to go. With two
+    /// connections, a DEALER answers by either, as libzmq does in turn, and what comes by the wrong one is lost. A REP
+    /// answers where it was asked.
+    fn is_leaving(&self, target: &Target) -> bool {
+        self.peers.all().any(|connection| {
+            let removed = connection.role().pool_missing_in(&self.snapshot).is_some();
+            // Only a pool has workers.
+            let leaves = removed || connection.is_retired();
+            let dealer = connection.phase() == Phase::Worker(WorkerKind::Dealer);
+            leaves && dealer && connection.was_called_at(target)
+        })
+    }
+
+    /// Greets a peer that the gateway was calling, if the system has connected.
+    pub(super) fn answered(&mut self, peer: PeerId, now: Duration) {
+        let Some(connection) = self.peers.get(peer) else {
+            return;
+        };
+        match connection.finish_connecting(now) {
+            Ok(true) => self.peers.greet(peer),
+            Ok(false) => {}
+            Err(error) => self.hang_up(peer, &error, now),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Membership of a connection in a list of those that have their turn.
+
+/// Whether a connection is in such a list, so that none is in it twice.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Listed {
+    #[default]
+    Out,
+    In,
+}
+
+impl Listed {
+    /// Enters the list. Returns whether the connection was not in it, and so is to be appended.
+    pub(super) fn enter(&mut self) -> bool {
+        std::mem::replace(self, Self::In) == Self::Out
+    }
+
+    /// Leaves the list.
+    pub(super) fn leave(&mut self) {
+        *self = Self::Out;
+    }
+
+    /// Returns whether the connection is in the list.
+    pub(super) fn is_in(&self) -> bool {
+        *self == Self::In
+    }
+}

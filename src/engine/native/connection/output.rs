@@ -1,0 +1,129 @@
+//! What a connection sends: requests, answers and protocol bytes, as far as the system takes them.
+
+use std::time::Duration;
+
+use crate::engine::native::connection::sending::Written;
+use crate::engine::native::connection::{Connection, Phase};
+use crate::engine::native::role::Role;
+use crate::ledger::Outcome;
+use gateway_zmtp::bytes::Bytes;
+use gateway_zmtp::pool::BufferPool;
+
+impl Connection {
+    /// Returns whether the peer can't be written to any more.
+    pub(in crate::engine::native) fn is_mute(&self) -> bool {
+        self.sending.is_gone()
+    }
+
+    /// Returns whether nothing waits to be written.
+    pub(in crate::engine::native) fn has_sent_all(&self) -> bool {
+        self.sending.is_empty()
+    }
+
+    /// Returns the number of bytes that wait to be written.
+    pub(in crate::engine::native) fn unwritten(&self) -> u64 {
+        self.sending.unwritten()
+    }
+
+    /// Returns the memory that they count as.
+    pub(in crate::engine::native) fn held(&self) -> u64 {
+        self.sending.held()
+    }
+
+    /// Appends protocol bytes.
+    pub(in crate::engine::native) fn put(
+        &mut self,
+        buffers: &mut BufferPool,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.sending.put(buffers, put);
+    }
+
+    /// Returns whether the worker takes another request while at most `room` bytes wait for it. If not, the worker
+    /// counts as blocked until [`Self::unblock`].
+    pub(in crate::engine::native) fn has_room_for_request(&mut self, room: u64) -> bool {
+        // A worker that has hung up is read to its end, and can't answer what comes now.
+        let leaves = self.retired || self.sending.is_gone() || self.receiving.is_last();
+        let takes = !leaves && self.sending.unwritten() <= room;
+        if !takes {
+            self.sending.block();
+        }
+        takes
+    }
+
+    /// Returns whether the core is to hear that a blocked worker takes requests again, since at most `room` bytes wait.
+    pub(in crate::engine::native) fn unblock(&mut self, room: u64) -> bool {
+        self.sending.unblock(room) && !self.retired
+    }
+
+    /// Appends a request.
+    pub(in crate::engine::native) fn push_request(
+        &mut self,
+        buffers: &mut BufferPool,
+        head: &[&[u8]],
+        body: &[Bytes],
+    ) {
+        self.sending.push_request(buffers, head, body);
+    }
+
+    /// Appends an answer.
+    pub(in crate::engine::native) fn push_answer(
+        &mut self,
+        buffers: &mut BufferPool,
+        frames: &[Bytes],
+        outcome: Outcome,
+    ) {
+        self.sending.push_answer(buffers, frames, outcome);
+    }
+
+    /// Enters the list of connections to write to. Returns whether the connection is to be appended to it.
+    pub(in crate::engine::native) fn enlist_to_write(&mut self) -> bool {
+        self.sending.enlist()
+    }
+
+    /// Leaves the list of connections to write to, and writes what waits as far as the system takes it. A connection
+    /// that has yet to stand is left alone.
+    pub(in crate::engine::native) fn write(
+        &mut self,
+        buffers: &mut BufferPool,
+        now: Duration,
+    ) -> Option<Written> {
+        self.sending.leave_list();
+        if self.phase == Phase::Connecting {
+            return None;
+        }
+        let Self {
+            sending,
+            stream,
+            liveness,
+            ..
+        } = self;
+        Some(sending.write(stream, liveness, buffers, now))
+    }
+
+    /// Has the next write tried even if the system has not told that it has room. Returns whether it had none.
+    pub(in crate::engine::native) fn retry(&mut self) -> bool {
+        self.sending.retry()
+    }
+
+    /// Returns an answer that was written and not returned before.
+    pub(in crate::engine::native) fn next_written(&mut self) -> Option<Outcome> {
+        self.sending.next_written()
+    }
+
+    /// Takes back an answer that will not be written.
+    pub(in crate::engine::native) fn next_lost(&mut self) -> Option<Outcome> {
+        self.sending.next_lost()
+    }
+
+    /// Drops what waits, because the peer can't be written to any more. What it sent before is read to the end.
+    pub(in crate::engine::native) fn mute(&mut self) {
+        self.sending.end();
+        self.receiving.end();
+    }
+
+    /// Counts `left` bytes as unread by a client. Returns the number that was counted before; workers aren't counted.
+    pub(in crate::engine::native) fn count_unread(&mut self, left: u64) -> Option<u64> {
+        matches!(self.role, Role::Frontend(_)).then(|| self.sending.count(left))
+    }
+}

@@ -1,0 +1,130 @@
+//! The receiving half of a connection: what may be read from it, and when.
+
+use mio::event::Event;
+
+use crate::engine::native::connection::listed::Listed;
+use gateway_zmtp::bytes::Input;
+
+/// What the system has told about incoming bytes. It tells once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    /// Nothing is to be read.
+    Idle,
+    /// There may be something to read, until a read finds less than it asked for.
+    Ready,
+    /// The peer has sent its last bytes, which are to be read to the end, since the system tells nothing more.
+    Last,
+    /// The peer has sent its last bytes, and a read found none of them.
+    LastIdle,
+}
+
+/// Whether a connection is read from at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine::native) enum Flow {
+    Reading,
+    /// The peer leaves too much unread itself.
+    Paused,
+}
+
+/// The receiving half.
+#[derive(Debug)]
+pub(super) struct Receiving {
+    arrival: Arrival,
+    /// Bytes that were read and are left for the next turn.
+    rest: Option<Input>,
+    flow: Flow,
+    /// In the list of connections to read from. One that is paused while it is in the list has that turn still.
+    listed: Listed,
+}
+
+impl Receiving {
+    pub(super) fn new() -> Self {
+        Self {
+            arrival: Arrival::Idle,
+            rest: None,
+            flow: Flow::Reading,
+            listed: Listed::Out,
+        }
+    }
+
+    /// Notes an event of the system.
+    pub(super) fn note(&mut self, event: &Event) {
+        let last = event.is_read_closed() || event.is_error();
+        if last || self.is_last() {
+            self.arrival = Arrival::Last;
+        } else if event.is_readable() {
+            self.arrival = Arrival::Ready;
+        }
+    }
+
+    /// Notes that the peer sends nothing more than what has arrived.
+    pub(super) fn end(&mut self) {
+        self.arrival = Arrival::Last;
+    }
+
+    /// Notes a read that got `n` of the `asked` bytes: fewer are all that there are.
+    pub(super) fn got(&mut self, n: usize, asked: usize) {
+        self.arrival = if self.is_last() {
+            Arrival::Last
+        } else if n == asked {
+            Arrival::Ready
+        } else {
+            Arrival::Idle
+        };
+    }
+
+    /// Notes a read that found nothing.
+    pub(super) fn got_nothing(&mut self) {
+        self.arrival = if self.is_last() {
+            Arrival::LastIdle
+        } else {
+            Arrival::Idle
+        };
+    }
+
+    /// Returns whether the peer has sent its last bytes.
+    pub(super) fn is_last(&self) -> bool {
+        matches!(self.arrival, Arrival::Last | Arrival::LastIdle)
+    }
+
+    /// Returns whether there may be bytes that are not decoded yet.
+    pub(super) fn has_input(&self) -> bool {
+        matches!(self.arrival, Arrival::Ready | Arrival::Last) || self.rest.is_some()
+    }
+
+    /// Keeps bytes for the next turn.
+    pub(super) fn keep(&mut self, rest: Input) {
+        self.rest = Some(rest);
+    }
+
+    /// Takes the bytes that the last turn left, or drops them.
+    pub(super) fn take_rest(&mut self) -> Option<Input> {
+        self.rest.take()
+    }
+
+    /// Pauses or resumes reading. Returns whether that is a change.
+    pub(super) fn regulate(&mut self, flow: Flow) -> bool {
+        std::mem::replace(&mut self.flow, flow) != flow
+    }
+
+    /// Returns whether reading is paused.
+    pub(super) fn is_paused(&self) -> bool {
+        self.flow == Flow::Paused
+    }
+
+    /// Enters the list of connections to read from, if there may be something to read and reading is not paused.
+    /// Returns whether the connection is to be appended to it.
+    pub(super) fn enlist(&mut self) -> bool {
+        self.has_input() && self.flow == Flow::Reading && self.listed.enter()
+    }
+
+    /// Leaves that list, because the connection has its turn.
+    pub(super) fn leave_list(&mut self) {
+        self.listed.leave();
+    }
+
+    /// Returns whether the connection is in that list.
+    pub(super) fn is_listed(&self) -> bool {
+        self.listed.is_in()
+    }
+}

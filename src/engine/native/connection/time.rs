@@ -1,0 +1,89 @@
+//! What time means for a connection: its silence, messages that aren't whole, and its timer.
+
+use std::time::Duration;
+
+use crate::engine::native::connection::{Connection, Phase};
+use crate::engine::native::liveness::{Stage, Verdict, View};
+
+impl Connection {
+    /// Judges the peer's silence, with a heartbeat if it is to have one.
+    pub(in crate::engine::native) fn judge(
+        &mut self,
+        heartbeat: Option<Duration>,
+        now: Duration,
+    ) -> Verdict {
+        let view = View {
+            stage: match self.phase {
+                Phase::Connecting | Phase::Meeting => Stage::New,
+                Phase::Client | Phase::Worker(_) => Stage::Known,
+                Phase::Closing => Stage::Leaving,
+            },
+            heartbeat: heartbeat.filter(|_| self.session.understands_ping()),
+            waits: self.sending.waits(),
+        };
+        self.liveness.judge(view, now)
+    }
+
+    /// Notes how long the peer takes the gateway's silence.
+    pub(in crate::engine::native) fn promise(&mut self, ttl: Option<Duration>) {
+        self.liveness.promise(ttl);
+    }
+
+    /// Holds nothing against the peer so far, since the gateway did not look after it in time.
+    pub(in crate::engine::native) fn excuse(&mut self, now: Duration) {
+        self.liveness.excuse(now);
+    }
+
+    /// Returns how long the current stage has lasted.
+    pub(in crate::engine::native) fn age(&self, now: Duration) -> Duration {
+        self.liveness.age(now)
+    }
+
+    /// Notes the memory that a message which isn't whole takes after a turn. `whole` says whether an earlier message
+    /// came to its end in that turn. Returns the memory as it was noted before, and as it is now.
+    pub(in crate::engine::native) fn note_half(
+        &mut self,
+        whole: bool,
+        now: Duration,
+    ) -> (u64, u64) {
+        let inside = self.is_known() && self.session.is_inside();
+        let half = if inside { self.session.held() } else { 0 };
+        let come = inside.then(|| self.session.come());
+        self.liveness.inside(come, whole, now);
+        (std::mem::replace(&mut self.half, half), half)
+    }
+
+    /// Returns the memory that a message which isn't whole was last seen to take.
+    pub(in crate::engine::native) fn half(&self) -> u64 {
+        self.half
+    }
+
+    /// Returns when that message last went on.
+    pub(in crate::engine::native) fn half_grew(&self) -> Option<Duration> {
+        self.liveness.grew()
+    }
+
+    /// Returns when that message is to be looked at.
+    pub(in crate::engine::native) fn half_due(&self) -> Option<Duration> {
+        self.liveness.half_due()
+    }
+
+    /// Sets the timer to `at`, unless it is due earlier. Returns whether it was set.
+    pub(in crate::engine::native) fn set_timer(&mut self, at: Duration) -> bool {
+        let earlier = self.timer.is_none_or(|timer| at < timer);
+        if earlier {
+            self.timer = Some(at);
+        }
+        earlier
+    }
+
+    /// Returns whether the timer is set to `at`.
+    pub(in crate::engine::native) fn is_due_at(&self, at: Duration) -> bool {
+        self.timer == Some(at)
+    }
+
+    /// Ends the timer.
+    pub(in crate::engine::native) fn clear_timer(&mut self) {
+        self.timer = None;
+    }
+}

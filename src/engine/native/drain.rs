@@ -1,0 +1,36 @@
+//! The end of the gateway's life, as far as time is concerned.
+
+use std::time::Duration;
+
+/// How long answers that wait may take to leave once nothing else is to be done.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// Whether the gateway drains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Drain {
+    /// It serves.
+    #[default]
+    No,
+    /// It drains, and gives up at this time what its clients have not read.
+    Until(Duration),
+}
+
+impl Drain {
+    /// Begins to drain, unless that has begun already. Returns the deadline of the requests that are held.
+    pub(super) fn begin(&mut self, grace: Duration, now: Duration) -> Option<Duration> {
+        if *self != Self::No {
+            return None;
+        }
+        let deadline = now + grace;
+        *self = Self::Until(deadline + FLUSH);
+        Some(deadline)
+    }
+
+    /// Returns when what is unread is given up.
+    pub(super) fn end(&self) -> Option<Duration> {
+        match self {
+            Self::No => None,
+            Self::Until(end) => Some(*end),
+        }
+    }
+}

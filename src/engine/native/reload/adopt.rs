@@ -1,0 +1,127 @@
+//! The data thread's half of a reload: what a new configuration means for the listeners, the calls and the connections
+//! that are there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::Event;
+use crate::engine::native::address::Address;
+use crate::engine::native::connection::Phase;
+use crate::engine::native::listen::Listeners;
+use crate::engine::native::reload::book::{How, Planned};
+use crate::engine::native::reload::{Commit, Reloads};
+use crate::engine::native::removal::Removal;
+use crate::engine::native::role::Role;
+use crate::engine::native::service::Service;
+use crate::peer::{PeerId, WorkerKind};
+use crate::snapshot::Workers;
+
+impl Reloads {
+    /// Takes over the reloads that were handed over.
+    pub(in crate::engine::native) fn commit(
+        &mut self,
+        service: &mut Service,
+        listeners: &mut Listeners,
+        removal: &mut Removal,
+        now: Duration,
+    ) {
+        while let Ok(commit) = self.commits.try_recv() {
+            let Commit {
+                snapshot,
+                listeners: planned,
+                calls,
+                done,
+            } = commit;
+            service.snapshot = Arc::clone(&snapshot);
+            service.peers.set_outbox_max(snapshot.limits.client_bytes);
+            adopt_listeners(listeners, planned, now);
+            let mut removed = service.adopt_calls(calls, now);
+            service
+                .core
+                .on(now, Event::Reload { snapshot }, &mut service.peers);
+            service.tell(now);
+            removed |= service.adopt_connections(now);
+            removed |= listeners.has_removed(&service.snapshot);
+            if removed {
+                removal.begin();
+            }
+            self.book.committed();
+            // Whoever waits for it may have ended.
+            let _ = done.send(());
+        }
+    }
+}
+
+fn adopt_listeners(listeners: &mut Listeners, planned: Vec<Planned>, now: Duration) {
+    let wanted: BTreeSet<_> = planned.iter().map(|planned| planned.id).collect();
+    // First those that go, so that their addresses are free.
+    listeners.retain(&wanted);
+    for Planned { id, role, how } in planned {
+        match how {
+            How::Keep => listeners.set_role(id, role),
+            How::Open(listener) => listeners.open(id, role, listener),
+            How::TakeOver(address) => listeners.take_over(id, role, address, now),
+        }
+    }
+}
+
+impl Service {
+    /// Calls what the configuration says, and what a removed pool is still owed answers from. Returns whether something
+    /// is to be removed.
+    fn adopt_calls(&mut self, mut calls: Vec<(Role, Address)>, now: Duration) -> bool {
+        let (core, snapshot) = (&self.core, &self.snapshot);
+        let owes = |role: Role| {
+            let removed = role.pool_missing_in(snapshot);
+            removed.is_some_and(|pool| !core.is_idle(pool))
+        };
+        let wanted = calls.len();
+        calls.extend(self.dialer.all().filter(|(role, _)| owes(*role)));
+        let mut removed = calls.len() > wanted;
+        for peer in self.dialer.set(&calls, now) {
+            if let Some(connection) = self.peers.get(peer) {
+                connection.abandon();
+                removed = true;
+            }
+        }
+        removed
+    }
+
+    /// Applies new settings to the connections that are there. Returns whether something is to be removed.
+    fn adopt_connections(&mut self, now: Duration) -> bool {
+        let mut removed = false;
+        let all: Vec<_> = self.peers.all().map(|there| there.peer()).collect();
+        for peer in all {
+            removed |= self.adopt_connection(peer, now);
+            // It may have been deaf by the old limits.
+            self.peers.queue(peer);
+        }
+        removed
+    }
+
+    fn adopt_connection(&mut self, peer: PeerId, now: Duration) -> bool {
+        let Some(connection) = self.peers.get(peer) else {
+            return false;
+        };
+        let role = connection.role();
+        let mut removed = !role.is_in(&self.snapshot);
+        if let (Role::Pool(pool), Phase::Worker(kind)) = (role, connection.phase()) {
+            let settings = self.snapshot.pools.get(&pool);
+            if settings.is_some_and(|settings| !suits(kind, settings.workers)) {
+                connection.retire();
+                removed = true;
+            }
+            // Heartbeats may have changed.
+            self.peers.set_timer(peer, now);
+        }
+        removed
+    }
+}
+
+fn suits(kind: WorkerKind, allowed: Workers) -> bool {
+    match allowed {
+        Workers::Auto => true,
+        Workers::Dealer => kind == WorkerKind::Dealer,
+        Workers::Rep => kind == WorkerKind::Rep,
+    }
+}

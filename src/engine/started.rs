@@ -1,0 +1,18 @@
+//! What an engine hands over once it has started.
+
+use std::thread::JoinHandle;
+
+use crate::engine::control::Control;
+use crate::engine::error::EngineError;
+use crate::engine::listening::Listening;
+use crate::engine::observer::Observer;
+use crate::ledger::Ledger;
+
+/// A started engine: its data thread, and what others hold of it. `R` hands reloads to it.
+pub(super) struct Started<R> {
+    pub(super) listening: Vec<Listening>,
+    pub(super) control: Control,
+    pub(super) reloader: R,
+    pub(super) observer: Observer,
+    pub(super) thread: JoinHandle<Result<Ledger, EngineError>>,
+}
