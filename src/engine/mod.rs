@@ -16,6 +16,9 @@ mod error;
 #[cfg(feature = "libzmq")]
 mod libzmq;
 mod listening;
+// Public, and hidden from the documentation, only because tests, benches and fuzz targets drive the parts of the engine
+// that do no I/O: `liveness`, `outbox` and `socket_types`.
+#[doc(hidden)]
 pub mod native;
 mod notes;
 mod observer;

@@ -75,3 +75,41 @@ impl Admissions {
         self.clients -= 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_have_their_own_names_or_numbers() {
+        let mut admissions = Admissions::default();
+        assert_eq!(admissions.admit_client(b"me".to_vec()), b"me");
+        assert_eq!(admissions.admit_client(Vec::new()), [0, 0, 0, 0, 1]);
+        assert_eq!(admissions.admit_client(Vec::new()), [0, 0, 0, 0, 2]);
+    }
+
+    #[test]
+    fn a_few_clients_beyond_the_limit_are_admitted() {
+        let mut admissions = Admissions::default();
+        for _ in 0..1 + SURPLUS_MAX {
+            assert!(admissions.has_room_for_client(1));
+            admissions.admit_client(Vec::new());
+        }
+        assert!(!admissions.has_room_for_client(1));
+        admissions.client_left();
+        assert!(admissions.has_room_for_client(1));
+    }
+
+    #[test]
+    fn when_strangers_make_way_some_room_is_made_at_once() {
+        let mut admissions = Admissions::default();
+        for peer in 0..HANDSHAKES_MAX as u64 {
+            assert_eq!(admissions.surplus(), None);
+            admissions.add_stranger(PeerId(peer));
+        }
+        assert_eq!(admissions.surplus(), Some(HANDSHAKES_SPARE));
+        admissions.retain_strangers(|peer| peer.0 > 0);
+        assert!(!admissions.is_full());
+        assert_eq!(admissions.strangers().next(), Some(PeerId(1)));
+    }
+}

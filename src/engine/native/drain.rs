@@ -34,3 +34,18 @@ impl Drain {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drain_begins_once_and_ends_after_its_grace() {
+        let second = Duration::from_secs;
+        let mut drain = Drain::default();
+        assert_eq!(drain.end(), None);
+        assert_eq!(drain.begin(second(5), second(10)), Some(second(15)));
+        assert_eq!(drain.begin(second(5), second(12)), None);
+        assert_eq!(drain.end(), Some(second(15) + FLUSH));
+    }
+}

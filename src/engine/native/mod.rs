@@ -32,12 +32,9 @@ mod stream;
 mod timers;
 mod traffic;
 
-// Public for the tests, benches and fuzz targets that drive these parts alone; nothing else outside the engine may.
-#[doc(hidden)]
+// Public for tests, benches and fuzz targets, which drive these parts alone.
 pub mod liveness;
-#[doc(hidden)]
 pub mod outbox;
-#[doc(hidden)]
 pub mod socket_types;
 
 use std::io;

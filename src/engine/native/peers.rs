@@ -248,8 +248,10 @@ impl Peers {
         let Some(connection) = find(&mut self.places, peer) else {
             return;
         };
-        if let Some(flow) = connection.regulate(self.outbox_max) {
-            moved(&mut self.counters.paused, flow == Flow::Paused);
+        match connection.regulate(self.outbox_max) {
+            Some(Flow::Paused) => increment(&mut self.counters.paused),
+            Some(Flow::Reading) => decrement(&mut self.counters.paused),
+            None => {}
         }
         if connection.enlist_to_read() {
             self.ready.push_back(peer);
@@ -360,10 +362,10 @@ impl Peers {
         self.halves -= connection.half();
         note_unsent(&mut connection, &mut self.counters, 0);
         if connection.is_paused() {
-            moved(&mut self.counters.paused, false);
+            decrement(&mut self.counters.paused);
         }
         if connection.is_new() {
-            moved(&mut self.counters.handshakes_failed, true);
+            increment(&mut self.counters.handshakes_failed);
         }
         connection.deregister(&self.registry);
         while let Some(outcome) = connection.next_lost() {
@@ -377,7 +379,7 @@ impl Peers {
     pub(super) fn note_refused(&mut self, peer: PeerId) {
         let connection = find(&mut self.places, peer);
         if connection.is_some_and(|it| it.is_new()) {
-            moved(&mut self.counters.handshakes_failed, true);
+            increment(&mut self.counters.handshakes_failed);
         }
     }
 
@@ -394,13 +396,15 @@ impl Peers {
     }
 }
 
-/// One more, or one less.
-fn moved(count: &mut Option<u64>, up: bool) {
+fn increment(count: &mut Option<u64>) {
     if let Some(count) = count {
-        *count = match up {
-            true => *count + 1,
-            false => count.saturating_sub(1),
-        };
+        *count += 1;
+    }
+}
+
+fn decrement(count: &mut Option<u64>) {
+    if let Some(count) = count {
+        *count = count.saturating_sub(1);
     }
 }
 

@@ -128,3 +128,42 @@ impl Receiving {
         self.listed.is_in()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_ready_until_a_read_finds_less_than_it_asked_for() {
+        let mut receiving = Receiving::new();
+        assert!(!receiving.has_input());
+        receiving.got(10, 10);
+        assert!(receiving.has_input());
+        receiving.got(9, 10);
+        assert!(!receiving.has_input() && !receiving.is_last());
+    }
+
+    #[test]
+    fn the_last_bytes_are_read_until_a_read_finds_none() {
+        let mut receiving = Receiving::new();
+        receiving.end();
+        receiving.got(1, 10);
+        assert!(receiving.has_input() && receiving.is_last());
+        receiving.got_nothing();
+        assert!(!receiving.has_input() && receiving.is_last());
+    }
+
+    #[test]
+    fn a_paused_connection_enters_no_list_and_keeps_its_turn() {
+        let mut receiving = Receiving::new();
+        receiving.got(1, 1);
+        assert!(receiving.regulate(Flow::Paused) && !receiving.regulate(Flow::Paused));
+        assert!(!receiving.enlist());
+        assert!(receiving.regulate(Flow::Reading));
+        assert!(receiving.enlist() && !receiving.enlist());
+        receiving.regulate(Flow::Paused);
+        assert!(receiving.is_listed());
+        receiving.leave_list();
+        assert!(!receiving.is_listed() && !receiving.enlist());
+    }
+}

@@ -40,17 +40,12 @@ impl Connection {
     }
 
     /// Notes the memory that a message which isn't whole takes after a turn. `whole` says whether an earlier message
-    /// came to its end in that turn. Returns the memory as it was noted before, and as it is now.
-    pub(in crate::engine::native) fn note_half(
-        &mut self,
-        whole: bool,
-        now: Duration,
-    ) -> (u64, u64) {
+    /// came to its end in that turn.
+    pub(in crate::engine::native) fn note_half(&mut self, whole: bool, now: Duration) {
         let inside = self.is_known() && self.session.is_inside();
-        let half = if inside { self.session.held() } else { 0 };
+        self.half = if inside { self.session.held() } else { 0 };
         let come = inside.then(|| self.session.come());
         self.liveness.inside(come, whole, now);
-        (std::mem::replace(&mut self.half, half), half)
     }
 
     /// Returns the memory that a message which isn't whole was last seen to take.

@@ -16,8 +16,9 @@ impl Peers {
         now: Duration,
     ) -> Option<Duration> {
         let connection = find(&mut self.places, peer)?;
-        let (before, half) = connection.note_half(whole, now);
-        self.halves = self.halves + half - before;
+        let before = connection.half();
+        connection.note_half(whole, now);
+        self.halves = self.halves + connection.half() - before;
         connection.half_due()
     }
 
