@@ -1,5 +1,6 @@
-//! What the engine adds to the codec of crate `zmtp`: a session with its liveness and its outbox, held against a model at
-//! any pace, and an outbox whose bytes mean what was put in. The codec's own tests are the crate's.
+//! What the engine adds to the codec of crate `zmtp`: a session with its liveness and its outbox,
+//! held against a model at any pace, and an outbox whose bytes mean what was put in. The codec's
+//! own tests are the crate's.
 
 #[path = "../crates/zmtp/tests/support/model.rs"]
 mod model;
@@ -35,7 +36,8 @@ fn body(random: &mut Random) -> Vec<u8> {
     numbered(first, size(random))
 }
 
-/// A fuzzer tries some hundred bytes, which stand for frames that are read straight into memory of their own.
+/// A fuzzer tries some hundred bytes, which stand for frames that are read straight into memory of
+/// their own.
 #[test]
 fn a_session_holds_with_large_frames() {
     for seed in 1..=500 {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-/// Why the gateway could not start or go on.
+/// The reason why the gateway could not start, reload or go on.
 #[derive(Debug)]
 pub struct EngineError {
     text: String,
@@ -30,7 +30,7 @@ impl EngineError {
         Self { text, binds }
     }
 
-    /// The addresses that can't be listened on, if that is why.
+    /// Returns the addresses that can't be listened on, if those are the reason.
     pub fn binds(&self) -> &[BindFault] {
         &self.binds
     }

@@ -4,20 +4,21 @@
 //! decides through an [`Outlet`](crate::core::Outlet). It knows no routes and no schemas. It owns
 //! one thread, on which it also runs the core, so nothing on a message's way takes a lock.
 //!
-//! What an engine must do, whichever it is: number every connection anew ([`PeerId`](crate::peer::PeerId)
-//! is never used twice); tell who comes before what they send and who goes after it; never block in an
-//! outlet's call; bound what it keeps for a client by `limits.client_bytes` and tell the fate of each
-//! answer that it kept; log once a turn what the core noted (`notes::log_notes`); take in at most a budget of messages before it looks at the others again.
-//! One that sees each worker says so with `Headcount::One`; one that doesn't gives the core one
-//! `Headcount::Crowd` a pool. The core needs no other knowledge of the difference.
+//! What an engine must do, whichever it is: number every connection anew
+//! ([`PeerId`](crate::peer::PeerId) is never used twice); tell who comes before what they send and
+//! who goes after it; never block in an outlet's call; bound what it keeps for a client by
+//! `limits.client_bytes` and tell the fate of each answer that it kept; log once a turn what the
+//! core noted (`notes::log_notes`); take in at most a budget of messages before it looks at the
+//! others again. One that sees each worker says so with `Headcount::One`; one that doesn't gives the
+//! core one `Headcount::Crowd` a pool. The core needs no other knowledge of the difference.
 
 mod control;
 mod error;
 #[cfg(feature = "libzmq")]
 mod libzmq;
 mod listening;
-// Public, and hidden from the documentation, only because tests, benches and fuzz targets drive the parts of the engine
-// that do no I/O: `liveness`, `outbox` and `socket_types`.
+// Public, and hidden from the documentation, only because tests, benches and fuzz targets drive the
+// parts of the engine that do no I/O: `liveness`, `outbox` and `socket_types`.
 #[doc(hidden)]
 pub mod native;
 mod notes;
@@ -37,7 +38,8 @@ use started::Started;
 /// A gateway that runs on its own thread.
 pub struct Running(Started<Reloader>);
 
-/// What gives a running gateway another configuration, for the thread that reads configurations to hold.
+/// What gives a running gateway another configuration, for the thread that reads configurations to
+/// hold.
 #[derive(Clone)]
 pub struct Reloader(OfEngine);
 
@@ -49,9 +51,9 @@ enum OfEngine {
 }
 
 impl Reloader {
-    /// Makes `snapshot` the one that the gateway works by, and gives the new addresses that it listens
-    /// on. First everything that can fail is done beside the running gateway, which an error leaves as
-    /// it was; the change itself happens between two messages and can't fail.
+    /// Makes `snapshot` the one that the gateway works by, and gives the new addresses that it
+    /// listens on. First everything that can fail is done beside the running gateway, which an
+    /// error leaves as it was; the change itself happens between two messages and can't fail.
     pub fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<Listening>, EngineError> {
         match (&self.0, snapshot.engine) {
             #[cfg(feature = "libzmq")]
@@ -107,8 +109,8 @@ fn running<R>(started: Started<R>, of_engine: impl FnOnce(R) -> OfEngine) -> Run
     })
 }
 
-/// Whether every address of `snapshot` can be bound, as far as can be told without serving: to tell of them beside
-/// another reason not to start.
+/// Whether every address of `snapshot` can be bound, as far as can be told without serving: to tell
+/// of them beside another reason not to start.
 pub fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
     match snapshot.engine {
         EngineKind::Libzmq => Ok(()),

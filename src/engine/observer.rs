@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::control::Control;
 use crate::metrics::{self, Inquirer, Inquiries, Sample};
 
-/// What asks a running gateway what it has counted, from any thread.
+/// A handle that asks a running gateway for its counters, from any thread.
 #[derive(Clone, Debug)]
 pub struct Observer {
     inquirer: Inquirer,
@@ -14,14 +14,15 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// What asks a core, and wakes its engine through `control`; and what that core is to answer.
+    /// Returns an observer that wakes the engine through `control`, and the inquiries that the core
+    /// answers.
     pub(super) fn new(control: Control) -> (Self, Inquiries) {
         let (inquirer, inquiries) = metrics::inquiries();
         (Self { inquirer, control }, inquiries)
     }
 
-    /// Has `tell` called, on the data thread, with a sample of the next moment; it must not block. False,
-    /// and `tell` is dropped, if the gateway has ended or too many ask already.
+    /// Has `tell` called with the next sample, on the data thread, which it must not block. Returns
+    /// false, and drops `tell`, if the gateway has ended or too many inquiries are pending.
     #[must_use]
     pub fn ask(&self, tell: impl FnOnce(Arc<Sample>) + Send + 'static) -> bool {
         let asked = self.inquirer.ask(tell);
@@ -31,11 +32,12 @@ impl Observer {
         asked
     }
 
-    /// Waits for a sample; none if the gateway has ended or doesn't answer in time.
+    /// Waits for a sample. Returns nothing if the gateway has ended or does not answer within
+    /// `patience`.
     pub fn sample(&self, patience: Duration) -> Option<Arc<Sample>> {
         let (told, samples) = mpsc::channel();
         let asked = self.ask(move |sample| {
-            // Whoever waited may have lost patience.
+            // The caller may have stopped waiting.
             let _ = told.send(sample);
         });
         samples.recv_timeout(patience).ok().filter(|_| asked)

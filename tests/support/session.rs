@@ -1,6 +1,7 @@
-//! A connection without its stream, driven as the engine drives one: what a peer says comes in any pieces, time passes
-//! in between, and what is said to it is written as far as it takes that. It is held against a reading of the whole
-//! that is too simple to be wrong: what the property test and the fuzz target have in common. Needs `model`.
+//! A connection without its stream, driven as the engine drives one: what a peer says comes in any
+//! pieces, time passes in between, and what is said to it is written as far as it takes that. It is
+//! held against a reading of the whole that is too simple to be wrong: what the property test and
+//! the fuzz target have in common. Needs `model`.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::io::IoSlice;
@@ -56,7 +57,8 @@ impl Settings {
     }
 }
 
-/// One piece of what the peer says: how long it is, and what time has passed before. Any byte is one.
+/// One piece of what the peer says: how long it is, and what time has passed before. Any byte is
+/// one.
 fn step(byte: u8) -> (usize, Duration) {
     let sizes = [1, 2, 7, 60, 300, 5_000, 70_000, usize::MAX];
     let millis = [0, 0, 1, 150, 1_100, 5_000, 31_000, 1_000_000];
@@ -64,12 +66,12 @@ fn step(byte: u8) -> (usize, Duration) {
     (sizes[size], Duration::from_millis(millis[time]))
 }
 
-/// Pieces after which all that is left comes at once: a few bytes can be made into megabytes, and one byte at a time
-/// those take longer than they are worth.
+/// Pieces after which all that is left comes at once: a few bytes can be made into megabytes, and
+/// one byte at a time those take longer than they are worth.
 const PIECES: usize = 50_000;
 
-/// Drives a connection whose peer says `bytes`, in pieces by `steps` (in turn; at least one), and asserts all that must
-/// hold.
+/// Drives a connection whose peer says `bytes`, in pieces by `steps` (in turn; at least one), and
+/// asserts all that must hold.
 pub fn drive(settings: Settings, steps: &[u8], mut bytes: &[u8]) {
     let expected = expected_words(bytes);
     let mut side = Side::new(settings);
@@ -303,7 +305,8 @@ impl Side {
         self.liveness.wrote(before - self.outbox.unwritten());
     }
 
-    /// What it was told is a greeting and whole commands: those that were owed to it, in their order, and PINGs.
+    /// What it was told is a greeting and whole commands: those that were owed to it, in their
+    /// order, and PINGs.
     fn has_said_what_it_should(&self) {
         let (greeting, frames) = self.sent.split_at(LENGTH);
         assert_eq!(greeting, OURS);

@@ -21,7 +21,8 @@ pub enum Command {
     Error(String),
     /// The peer wants to hear from us.
     Ping {
-        /// How long a silence of ours it takes before it counts us as gone, in tenths of a second; 0 for any.
+        /// How long a silence of ours it takes before it counts us as gone, in tenths of a second;
+        /// 0 for any.
         ttl: u16,
         /// What the PONG must carry; at most 16 bytes.
         context: Vec<u8>,

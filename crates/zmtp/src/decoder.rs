@@ -1,7 +1,9 @@
-//! Traffic, taken apart: bytes → whole messages and commands. Every bound is held while bytes arrive.
+//! Traffic, taken apart: bytes → whole messages and commands. Every bound is held while bytes
+//! arrive.
 //!
-//! What lies whole in the buffer that was read is shared, not copied. What is cut off by the buffer's end
-//! goes on in memory of its own, which grows with what has arrived, never with what was announced.
+//! What lies whole in the buffer that was read is shared, not copied. What is cut off by the
+//! buffer's end goes on in memory of its own, which grows with what has arrived, never with what
+//! was announced.
 
 use std::fmt;
 
@@ -10,12 +12,12 @@ use crate::command::COMMAND_MAX;
 use crate::pool::BufferPool;
 use crate::{COMMAND, HEADER_MAX, LONG, MORE};
 
-/// Bytes that a frame must lack, and have room for or have got already, for more to be read straight into its
-/// own memory; fewer are cheaper to copy than a read of their own.
+/// Bytes that a frame must lack, and have room for or have got already, for more to be read
+/// straight into its own memory; fewer are cheaper to copy than a read of their own.
 const DIRECT_MIN: usize = 16 << 10;
 
-/// Largest frame that is skipped as it comes: a tebibyte. More is no message that anybody sends, but a
-/// stream that has lost its way.
+/// Largest frame that is skipped as it comes: a tebibyte. More is no message that anybody sends,
+/// but a stream that has lost its way.
 const SIZE_MAX: u64 = 1 << 40;
 
 /// What a message may have.
@@ -105,7 +107,8 @@ enum Partial {
 }
 
 impl Decoder {
-    /// The next whole thing; none once the input is used up, of which then nothing is shared any more.
+    /// The next whole thing; none once the input is used up, of which then nothing is shared any
+    /// more.
     pub fn next(
         &mut self,
         input: &mut Input,
@@ -168,8 +171,8 @@ impl Decoder {
         self.held + body as u64
     }
 
-    /// Bytes of the message that has begun, as far as they have come: of its frames' bodies, skipped ones included,
-    /// and nothing of the commands between them.
+    /// Bytes of the message that has begun, as far as they have come: of its frames' bodies,
+    /// skipped ones included, and nothing of the commands between them.
     pub fn come(&self) -> u64 {
         let missing = match &self.frame {
             Partial::Body {
@@ -194,8 +197,8 @@ impl Decoder {
         self.inside
     }
 
-    /// Memory that what follows can be read straight into, if that is worth it: it belongs to the frame that
-    /// is coming in. Fill the front of it, then say [`Self::appended`].
+    /// Memory that what follows can be read straight into, if that is worth it: it belongs to the
+    /// frame that is coming in. Fill the front of it, then say [`Self::appended`].
     pub fn direct(&mut self) -> Option<&mut [u8]> {
         match &mut self.frame {
             Partial::Body {
@@ -317,8 +320,8 @@ impl Decoder {
         self.held = 0;
         self.bytes = 0;
         let frames = std::mem::take(&mut self.message);
-        // Cut to as many as are allowed now, or more, it shows by itself that it has too many. If more have been allowed
-        // since, it would pass for a whole one.
+        // Cut to as many as are allowed now, or more, it shows by itself that it has too many. If
+        // more have been allowed since, it would pass for a whole one.
         let cut = std::mem::take(&mut self.cut) && frames.len() < bounds.frames;
         Some(match std::mem::take(&mut self.oversize) || cut {
             true => Item::Oversize(frames),
@@ -362,8 +365,8 @@ fn collect(body: &mut Vec<u8>, filled: usize, size: usize, input: &mut Input) ->
     n
 }
 
-/// Makes room for `n` bytes more at least: doubling, so that the copying stays in proportion, but never
-/// more than the whole.
+/// Makes room for `n` bytes more at least: doubling, so that the copying stays in proportion, but
+/// never more than the whole.
 fn grow(body: &mut Vec<u8>, filled: usize, size: usize, n: usize) {
     if body.len() - filled < n {
         let length = (filled + n).max(2 * filled).min(size);

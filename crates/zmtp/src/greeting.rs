@@ -1,4 +1,5 @@
-//! The first 64 bytes of a connection (RFC 37, "Version Negotiation"): ours, and what a peer's say of it.
+//! The first 64 bytes of a connection (RFC 37, "Version Negotiation"): ours, and what a peer's say
+//! of it.
 
 use std::fmt;
 
@@ -90,8 +91,8 @@ impl Greeting {
         }
     }
 
-    /// Takes what it can use. Gives what the greeting says once it is whole; a stranger is told from its first
-    /// bytes, since it may wait for an answer before it sends more.
+    /// Takes what it can use. Gives what the greeting says once it is whole; a stranger is told
+    /// from its first bytes, since it may wait for an answer before it sends more.
     pub fn feed(&mut self, input: &mut Input) -> Result<Option<Greeted>, Stranger> {
         let rest = input.rest();
         let n = rest.len().min(LENGTH - self.length);

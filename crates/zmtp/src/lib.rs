@@ -1,6 +1,6 @@
 #![forbid(unsafe_code)]
-//! ZMTP 3.1 (RFC 37/ZMTP) and 3.0 (RFC 23/ZMTP) as state machines without I/O: bytes in, messages and commands out, and
-//! back. Nothing here knows a socket or a clock.
+//! ZMTP 3.1 (RFC 37/ZMTP) and 3.0 (RFC 23/ZMTP) as state machines without I/O: bytes in, messages
+//! and commands out, and back. Nothing here knows a socket or a clock.
 //!
 //! A peer's bytes go through a [`Session`](session::Session), which returns what the peer says:
 //!
@@ -34,9 +34,9 @@
 //! # Ok::<(), gateway_zmtp::session::Fault>(())
 //! ```
 //!
-//! Each side of a connection sends a [greeting] of 64 bytes; the handshake of its [mechanism], which ends with one READY
-//! [command] that carries the socket type; then traffic: messages of one or more frames, and commands between them, which
-//! the [decoder] takes apart.
+//! Each side of a connection sends a [greeting] of 64 bytes; the handshake of its [mechanism],
+//! which ends with one READY [command] that carries the socket type; then traffic: messages of one
+//! or more frames, and commands between them, which the [decoder] takes apart.
 
 pub mod bytes;
 pub mod command;
@@ -76,7 +76,8 @@ pub fn put_frame(into: &mut Vec<u8>, flags: u8, body: &[u8]) {
     into.extend_from_slice(body);
 }
 
-/// Returns a word that a peer sent as text: unchanged where it is printable ASCII, in hexadecimal otherwise.
+/// Returns a word that a peer sent as text: unchanged where it is printable ASCII, in hexadecimal
+/// otherwise.
 fn printable(bytes: &[u8]) -> String {
     if bytes.iter().all(u8::is_ascii_graphic) {
         String::from_utf8_lossy(bytes).into_owned()

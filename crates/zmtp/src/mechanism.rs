@@ -1,11 +1,13 @@
-//! How two peers come to trust each other between greeting and traffic (RFC 37, "Security Mechanisms"). There is one
-//! so far, NULL, which asks for nothing.
+//! How two peers come to trust each other between greeting and traffic (RFC 37, "Security
+//! Mechanisms"). There is one so far, NULL, which asks for nothing.
 //!
-//! PLAIN and CURVE have their place here, each as a kind of [`Mechanism`] that keeps what its handshake knows: its name
-//! in [`Mechanism::name`], what a peer's HELLO and INITIATE mean to it in [`Mechanism::hear`], and what they are
-//! answered with, WELCOME and READY, as another [`Step`]. Which of them an address asks for is the configuration's to
-//! say, and [`greeting::OURS`](crate::greeting::OURS) follows that. CURVE, beyond this, puts each frame into a MESSAGE
-//! command: the session would open what the decoder gives it, and the outbox seal what it is given.
+//! PLAIN and CURVE have their place here, each as a kind of [`Mechanism`] that keeps what its
+//! handshake knows: its name in [`Mechanism::name`], what a peer's HELLO and INITIATE mean to it in
+//! [`Mechanism::hear`], and what they are answered with, WELCOME and READY, as another [`Step`].
+//! Which of them an address asks for is the configuration's to say, and
+//! [`greeting::OURS`](crate::greeting::OURS) follows that. CURVE, beyond this, puts each frame into
+//! a MESSAGE command: the session would open what the decoder gives it, and the outbox seal what it
+//! is given.
 
 use crate::bytes::Bytes;
 use crate::command::{self, Command, Ready};
@@ -41,7 +43,8 @@ impl Mechanism {
         }
     }
 
-    /// Takes the body of a command that comes before the peer is met; an error says what is wrong with it.
+    /// Takes the body of a command that comes before the peer is met; an error says what is wrong
+    /// with it.
     pub fn hear(&mut self, body: &Bytes) -> Result<Step, &'static str> {
         match self {
             Self::Null => Ok(match command::parse(body)? {

@@ -4,21 +4,22 @@ use std::rc::Rc;
 
 use crate::bytes::{Bytes, Input};
 
-/// Bytes that one read takes in at most. Large enough that each message of a busy peer costs a small part of a system
-/// call, small enough to stay in the processor's cache.
+/// Bytes that one read takes in at most. Large enough that each message of a busy peer costs a
+/// small part of a system call, small enough to stay in the processor's cache.
 pub const CHUNK: usize = 64 << 10;
 
 /// Read buffers that are kept: as many as the large frames of a turn may hold on to.
 const CHUNKS_KEPT: usize = 64;
 
-/// Bytes from which a frame's memory is kept to be used again: from here on, fresh memory from the system costs more
-/// than filling it.
+/// Bytes from which a frame's memory is kept to be used again: from here on, fresh memory from the
+/// system costs more than filling it.
 const LARGE_MIN: usize = 32 << 10;
 
 /// Bytes of large frames' memory that are kept at most: one frame of the largest usual size.
 const LARGE_KEPT_MAX: usize = 16 << 20;
 
-/// Bytes that are copied together to be written. Then a new piece begins, so that no piece is moved to grow.
+/// Bytes that are copied together to be written. Then a new piece begins, so that no piece is moved
+/// to grow.
 pub const PIECE: usize = 64 << 10;
 
 /// Written pieces that are kept for the next writes.
@@ -30,8 +31,8 @@ const LISTS_KEPT: usize = 1024;
 /// Frames that a kept list may have room for: a usual message has fewer.
 const LIST_ROOM: usize = 16;
 
-/// Read buffers, frames' memory, pieces to write and lists of frames, shared by all connections. A connection at rest
-/// owns none of them.
+/// Read buffers, frames' memory, pieces to write and lists of frames, shared by all connections. A
+/// connection at rest owns none of them.
 #[derive(Debug, Default)]
 pub struct BufferPool {
     chunks: Vec<Rc<Vec<u8>>>,
@@ -43,7 +44,8 @@ pub struct BufferPool {
 }
 
 impl BufferPool {
-    /// Fills a buffer with `read`, which returns the number of bytes that it put at the buffer's front.
+    /// Fills a buffer with `read`, which returns the number of bytes that it put at the buffer's
+    /// front.
     ///
     /// # Errors
     ///
@@ -88,8 +90,9 @@ impl BufferPool {
         }
     }
 
-    /// Returns memory for a frame of `size` bytes that arrives in pieces, with arbitrary contents. Its length is at most
-    /// `size` and may be 0; its capacity is at most twice `size`, so that no small frame keeps a large one's memory.
+    /// Returns memory for a frame of `size` bytes that arrives in pieces, with arbitrary contents.
+    /// Its length is at most `size` and may be 0; its capacity is at most twice `size`, so that no
+    /// small frame keeps a large one's memory.
     pub fn large(&mut self, size: usize) -> Vec<u8> {
         if size < LARGE_MIN {
             return Vec::new();

@@ -1,5 +1,6 @@
-//! What a peer says over a connection, from its first byte on: greeting, READY, traffic. Bytes in, what they say out;
-//! what may not be said at that point is a fault. It knows no socket and no clock.
+//! What a peer says over a connection, from its first byte on: greeting, READY, traffic. Bytes in,
+//! what they say out; what may not be said at that point is a fault. It knows no socket and no
+//! clock.
 
 use std::fmt;
 
@@ -27,7 +28,8 @@ pub enum Said {
     Oversize(Vec<Bytes>),
     /// It wants to hear from us.
     Ping {
-        /// How long a silence of ours it takes before it counts us as gone, in tenths of a second; 0 for any.
+        /// How long a silence of ours it takes before it counts us as gone, in tenths of a second;
+        /// 0 for any.
         ttl: u16,
         /// What the PONG must carry.
         context: Vec<u8>,
@@ -98,7 +100,8 @@ impl Default for Stage {
 }
 
 impl Session {
-    /// The next thing that it says; none once the input is used up. After a fault there is nothing to be asked.
+    /// The next thing that it says; none once the input is used up. After a fault there is nothing
+    /// to be asked.
     pub fn next(
         &mut self,
         input: &mut Input,

@@ -106,8 +106,8 @@ fn a_broken_stream_is_decoded_up_to_its_fault_however_it_is_cut() {
     }
 }
 
-/// A fuzzer tries some hundred bytes. The frames that they stand for are read straight into memory of their own, which
-/// earlier frames have used.
+/// A fuzzer tries some hundred bytes. The frames that they stand for are read straight into memory
+/// of their own, which earlier frames have used.
 #[test]
 fn few_bytes_stand_for_large_frames_and_mean_the_same() {
     let mut direct = 0;

@@ -1,5 +1,5 @@
-//! The data thread's half of a reload: commits happen between two messages, and what the configuration has no more is
-//! closed once nothing is owed through it.
+//! The data thread's half of a reload: commits happen between two messages, and what the
+//! configuration has no more is closed once nothing is owed through it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,8 +73,8 @@ impl Libzmq {
             .filter(|id| !frontends.contains_key(id));
         let removed: Vec<_> = removed.copied().collect();
         for id in removed {
-            // What has arrived is told first that it came too late; that of a client that never stops
-            // sending, only for so long.
+            // What has arrived is told first that it came too late; that of a client that never
+            // stops sending, only for so long.
             let quiet = self.links.is_quiet(id) && !ready.frontends.contains(&id);
             let closing = quiet || self.links.removed_for(id, now) > self.snapshot.grace;
             if closing && self.links.owes_nothing(id) && self.book.may_close_frontend(id) {

@@ -25,16 +25,16 @@ pub(super) struct Libzmq {
     pub(super) commits: mpsc::Receiver<Commit>,
     pub(super) start: Instant,
     pub(super) snapshot: Arc<Snapshot>,
-    /// When idle clients were last looked for.
+    /// When idle clients were last searched for.
     pub(super) swept: Duration,
-    /// Set when it drains: when what is still unsent is given up.
+    /// When unsent answers are given up, once the gateway drains.
     pub(super) flush_until: Option<Duration>,
     /// When the last wait ended.
     pub(super) woke: Duration,
 }
 
 impl Libzmq {
-    /// Tells the core what came to light while its effects were carried out.
+    /// Notifies the core of what came to light while its effects were carried out.
     pub(super) fn tell(&mut self, now: Duration) {
         while let Some(event) = self.links.news() {
             self.core.on(now, event, &mut self.links);
@@ -42,22 +42,23 @@ impl Libzmq {
     }
 }
 
-/// What a poll found of a pool.
+/// The state of a pool's sockets after a poll.
 pub(super) struct PoolReady {
     pub(super) readable: bool,
     pub(super) writable: bool,
     pub(super) monitor: bool,
 }
 
-/// What a poll found.
+/// The sockets that a poll found ready.
 pub(super) struct Ready {
     pub(super) control: bool,
-    /// Those that are readable.
+    /// Readable frontends.
     pub(super) frontends: Vec<FrontendId>,
     pub(super) pools: Vec<(PoolId, PoolReady)>,
 }
 
-/// The next whole message, of which at most `keep` frames are kept; none if there is none yet.
+/// Receives the next whole message and keeps at most `keep` of its frames. Returns nothing if no
+/// message has arrived.
 pub(super) fn receive(socket: &Socket, keep: usize) -> Result<Option<Vec<Message>>, EngineError> {
     let mut frames = Vec::with_capacity(4);
     loop {

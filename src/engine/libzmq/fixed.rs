@@ -6,8 +6,8 @@ use crate::engine::error::EngineError;
 use crate::peer::WorkerKind;
 use crate::snapshot::{Endpoints, Frontend, Limits, PerWorker, PoolSettings, Snapshot, Workers};
 
-/// Requests that libzmq may queue for a worker, at least. A small window costs throughput: each time
-/// that it is full, the pool is polled until it isn't.
+/// Requests that libzmq may queue for a worker, at least. A small window costs throughput: each
+/// time that it is full, the pool is polled until it isn't.
 const SEND_WINDOW: u32 = 100;
 
 /// The same, at most.
@@ -33,7 +33,8 @@ pub(super) struct FixedPool {
 }
 
 impl Fixed {
-    // Taken apart without `..`, here and below: of a new key it must be said whether libzmq copies it.
+    // Taken apart without `..`, here and below: of a new key it must be said whether libzmq copies
+    // it.
 
     pub(super) fn of_frontend(frontend: &Frontend, snapshot: &Snapshot) -> Self {
         let Frontend {
@@ -125,8 +126,8 @@ impl Fixed {
     }
 }
 
-/// A frame over the limit ends its connection inside libzmq, unanswered. So that a message that is only
-/// somewhat over can be answered, libzmq's own limit is twice ours.
+/// A frame over the limit ends its connection inside libzmq, unanswered. So that a message that is
+/// only somewhat over can be answered, libzmq's own limit is twice ours.
 fn message_max(snapshot: &Snapshot) -> u64 {
     let Limits {
         message,

@@ -143,7 +143,8 @@ impl Links {
                 client.owed += 1;
                 client.active = true;
                 if client.kind == ClientKind::Req {
-                    // It asks again: an answer that it has not taken would be taken for the new one's.
+                    // It asks again: an answer that it has not taken would be taken for the new
+                    // one's.
                     client.owed = 1;
                     self.unsent_bytes -= client.outbox_bytes;
                     client.outbox_bytes = 0;
@@ -415,8 +416,9 @@ fn first(socket: &Socket, frame: &[u8]) -> zmq::Result<()> {
     }
 }
 
-/// Sends the frames of a message whose first one was taken; there is at least one more. libzmq takes the rest of a message whole;
-/// if the peer goes meanwhile it drops it whole, as it would once it were sent.
+/// Sends the frames of a message whose first one was taken; there is at least one more. libzmq
+/// takes the rest of a message whole; if the peer goes meanwhile it drops it whole, as it would
+/// once it were sent.
 fn send_rest(socket: &Socket, frames: Vec<Message>) {
     let last = frames.len().saturating_sub(1);
     for (n, frame) in frames.into_iter().enumerate() {

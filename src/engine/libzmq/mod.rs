@@ -1,16 +1,18 @@
 //! The engine over libzmq, through the `zmq` crate: a ROUTER a frontend, a DEALER a pool.
 //!
-//! A turn: poll, drain each readable socket up to a budget, run the core on each message, retry what
-//! clients could not take. Frames are forwarded as the `zmq::Message`s they came in, never copied.
+//! A turn: poll, drain each readable socket up to a budget, run the core on each message, retry
+//! what clients could not take. Frames are forwarded as the `zmq::Message`s they came in, never
+//! copied.
 //!
-//! The sockets are made in `sockets`; `links` is the sending half, which the core calls; `pools` is what
-//! happens behind a DEALER, as far as `monitor` tells; `reload` takes over another configuration.
+//! The sockets are made in `sockets`; `links` is the sending half, which the core calls; `pools` is
+//! what happens behind a DEALER, as far as `monitor` tells; `reload` takes over another
+//! configuration.
 //!
 //! libzmq hides its peers, and what follows from it is documented for users: a pool is one crowd of
 //! workers that libzmq serves in turn, so neither `per_worker` and `balance` nor the loss of one of
-//! several workers can be told (the loss of all is: a monitor counts connections); clients are known
-//! by their identities from their first message on and forgotten when idle; back-pressure on one
-//! client is impossible, so what it doesn't read is given up beyond `limits.client_bytes`.
+//! several workers can be told (the loss of all is: a monitor counts connections); clients are
+//! known by their identities from their first message on and forgotten when idle; back-pressure on
+//! one client is impossible, so what it doesn't read is given up beyond `limits.client_bytes`.
 
 mod adopt;
 mod data;

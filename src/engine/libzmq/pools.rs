@@ -54,8 +54,8 @@ impl Libzmq {
     }
 
     fn drain_pool(&mut self, id: PoolId, now: Duration) -> Result<(), EngineError> {
-        // One more than is allowed tells that there are too many; a worker's envelope, of two frames at
-        // most, doesn't count.
+        // One more than is allowed tells that there are too many; a worker's envelope, of two
+        // frames at most, doesn't count.
         let keep = self.snapshot.limits.frames + 3;
         for _ in 0..BUDGET {
             let Some(pool) = self.links.pools.get(&id) else {

@@ -71,9 +71,9 @@ impl SharedBook {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Makes what `snapshot` needs and isn't there, and hands it to `commit`. Fails if something that is
-    /// there would have to change in a way that libzmq can't, or if something can't be made; then
-    /// nothing has changed.
+    /// Makes what `snapshot` needs and isn't there, and hands it to `commit`. Fails if something
+    /// that is there would have to change in a way that libzmq can't, or if something can't be
+    /// made; then nothing has changed.
     ///
     /// Nothing that is there closes from now on, until [`Self::committed`]. `commit` runs under the
     /// book's lock, so that what it fails to hand over is gone before libzmq is let go of.
@@ -170,8 +170,8 @@ impl SharedBook {
         self.lock().listening.clone()
     }
 
-    /// The engine has ended: lets go of libzmq, which then sends what it has accepted, for as long as
-    /// the sockets linger.
+    /// The engine has ended: lets go of libzmq, which then sends what it has accepted, for as long
+    /// as the sockets linger.
     pub(super) fn close(&self) {
         let mut book = self.lock();
         book.frontends.clear();
@@ -191,8 +191,8 @@ impl Book {
         gone.is_some()
     }
 
-    /// Whether nothing that is there listens where this is to. Asked for here, since libzmq takes an
-    /// ipc path from whoever has it.
+    /// Whether nothing that is there listens where this is to. Asked for here, since libzmq takes
+    /// an ipc path from whoever has it.
     fn is_free(&self, wanted: &Fixed) -> Result<(), EngineError> {
         let there = self.frontends.values().chain(self.pools.values());
         for other in there {

@@ -4,15 +4,17 @@ use std::collections::VecDeque;
 
 use crate::peer::PeerId;
 
-/// Connections that came and may be in their handshake at once. When there are as many, those that linger in it make
-/// way, the oldest first, so that connections which are left open on purpose keep nobody out. While none lingers, those
-/// that come wait with the system.
+/// Connections that came and may be in their handshake at once. When there are as many, those that
+/// linger in it make way, the oldest first, so that connections which are left open on purpose keep
+/// nobody out. While none lingers, those that come wait with the system.
 const HANDSHAKES_MAX: usize = 4096;
 
-/// How many fewer are left once some had to make way, so that a flood of them does not have all looked through for each.
+/// How many fewer are left once some had to make way, so that a flood of them does not have all
+/// looked through for each.
 const HANDSHAKES_SPARE: usize = 256;
 
-/// Clients beyond `limits.clients` that are told so on each request. Those beyond that are told once and disconnected.
+/// Clients beyond `limits.clients` that are told so on each request. Those beyond that are told
+/// once and disconnected.
 const SURPLUS_MAX: usize = 1000;
 
 /// Strangers and clients.
@@ -58,8 +60,8 @@ impl Admissions {
         self.clients < most.saturating_add(SURPLUS_MAX)
     }
 
-    /// Admits a client, and returns its identity: its own, or a new name as libzmq's ROUTER gives them: a zero byte,
-    /// with which no name of a client's own can begin, and a number.
+    /// Admits a client, and returns its identity: its own, or a new name as libzmq's ROUTER gives
+    /// them: a zero byte, with which no name of a client's own can begin, and a number.
     pub(super) fn admit_client(&mut self, identity: Vec<u8>) -> Vec<u8> {
         self.clients += 1;
         if !identity.is_empty() {

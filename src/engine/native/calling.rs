@@ -35,9 +35,9 @@ impl Service {
         }
     }
 
-    /// Returns whether a worker there has yet to answer what it got through a connection that is to go. With two
-    /// connections, a DEALER answers by either, as libzmq does in turn, and what comes by the wrong one is lost. A REP
-    /// answers where it was asked.
+    /// Returns whether a worker there has yet to answer what it got through a connection that is to
+    /// go. With two connections, a DEALER answers by either, as libzmq does in turn, and what comes
+    /// by the wrong one is lost. A REP answers where it was asked.
     fn is_leaving(&self, target: &Target) -> bool {
         self.peers.all().any(|connection| {
             let removed = connection.role().pool_missing_in(&self.snapshot).is_some();

@@ -1,7 +1,9 @@
-//! One connection: its stream, and what is decided without a stream: what the peer says ([`Session`]), what time means
-//! for it ([`Liveness`]), what is read (`receiving`) and what is written (`sending`).
+//! One connection: its stream, and what is decided without a stream: what the peer says
+//! ([`Session`]), what time means for it ([`Liveness`]), what is read (`receiving`) and what is
+//! written (`sending`).
 //!
-//! Its state is private to this folder. `input`, `output` and `time` hold the transitions by what causes them.
+//! Its state is private to this folder. `input`, `output` and `time` hold the transitions by what
+//! causes them.
 
 mod input;
 mod listed;
@@ -126,8 +128,8 @@ impl Connection {
         let _ = registry.deregister(&mut self.stream);
     }
 
-    /// Goes on to meet the peer, if the gateway was calling it and the system has connected. Returns whether that was
-    /// so.
+    /// Goes on to meet the peer, if the gateway was calling it and the system has connected.
+    /// Returns whether that was so.
     ///
     /// # Errors
     ///
@@ -172,7 +174,8 @@ impl Connection {
         self.retired = true;
     }
 
-    /// Retires the connection because the configuration has its call no more: it is not called again.
+    /// Retires the connection because the configuration has its call no more: it is not called
+    /// again.
     pub(super) fn abandon(&mut self) {
         self.retired = true;
         let origin = std::mem::replace(&mut self.origin, Origin::Accepted);
@@ -187,7 +190,8 @@ impl Connection {
         self.stream.finish();
     }
 
-    /// Reads and drops what the peer still sends, until `until` at most. Returns whether the peer is done.
+    /// Reads and drops what the peer still sends, until `until` at most. Returns whether the peer
+    /// is done.
     pub(super) fn read_to_end(&self, scrap: &mut [u8], until: Instant) -> bool {
         while Instant::now() < until {
             match self.stream.read(scrap) {

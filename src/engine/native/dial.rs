@@ -1,6 +1,6 @@
-//! Calls to peers that listen: tried again when they fail, ever more seldom. A name is looked up anew each
-//! time, on a thread of its own, because the system's resolver may take seconds, and no other call is to
-//! wait for it; all of its addresses are tried before the call counts as failed.
+//! Calls to peers that listen: tried again when they fail, ever more seldom. A name is looked up
+//! anew each time, on a thread of its own, because the system's resolver may take seconds, and no
+//! other call is to wait for it; all of its addresses are tried before the call counts as failed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -49,8 +49,8 @@ struct Call {
     served: bool,
     /// Attempts since the last success.
     attempts: u32,
-    /// What is said of it, which a peer that comes and goes can have happen often: that it stands, that it has ended,
-    /// and that it failed.
+    /// What is said of it, which a peer that comes and goes can have happen often: that it stands,
+    /// that it has ended, and that it failed.
     stands: Lines,
     ended: Lines,
     fails: Lines,
@@ -193,7 +193,8 @@ impl Dialer {
         }
     }
 
-    /// Asks what a name stands for. There is a thread a name at most, since its call waits for the answer.
+    /// Asks what a name stands for. There is a thread a name at most, since its call waits for the
+    /// answer.
     fn look_up(&self, id: DialId, host: String, port: u16) -> io::Result<()> {
         let answer = self.to_answers.clone();
         let control = self.control.clone();
@@ -229,8 +230,8 @@ impl Dialer {
         }
     }
 
-    /// The call failed or its connection ended: it is made again later, or at once to another address of
-    /// its name.
+    /// The call failed or its connection ended: it is made again later, or at once to another
+    /// address of its name.
     pub(super) fn failed(&mut self, id: DialId, why: &dyn std::fmt::Display, now: Duration) {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
@@ -355,7 +356,8 @@ mod tests {
         assert!(next(&mut dialer, now).unwrap_err().unwrap() > now);
     }
 
-    /// Who is called by a name may have moved since: after a connection that stood, and after one that did not.
+    /// Who is called by a name may have moved since: after a connection that stood, and after one
+    /// that did not.
     #[test]
     fn a_name_is_looked_up_anew_for_each_attempt() {
         let stands_for = Arc::new(Mutex::new(Vec::<SocketAddr>::new()));

@@ -16,7 +16,8 @@ pub(super) enum Drain {
 }
 
 impl Drain {
-    /// Begins to drain, unless that has begun already. Returns the deadline of the requests that are held.
+    /// Begins to drain, unless that has begun already. Returns the deadline of the requests that
+    /// are held.
     pub(super) fn begin(&mut self, grace: Duration, now: Duration) -> Option<Duration> {
         if *self != Self::No {
             return None;

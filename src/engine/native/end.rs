@@ -7,9 +7,9 @@ use mio::{Events, Poll};
 use crate::engine::native::peers::Peers;
 use gateway_zmtp::pool::CHUNK;
 
-/// How long peers may take to hang up. A connection that is closed while something unread lies in it is reset, and what
-/// the peer has not read yet is lost with it. So it is read, and what it says dropped, until the peer has seen that
-/// nothing more comes.
+/// How long peers may take to hang up. A connection that is closed while something unread lies in
+/// it is reset, and what the peer has not read yet is lost with it. So it is read, and what it says
+/// dropped, until the peer has seen that nothing more comes.
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Closes every connection in the order in which nothing is lost.

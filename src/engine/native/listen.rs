@@ -1,5 +1,5 @@
-//! Listeners: connections come in. When the system has no descriptor left, accepting rests for a moment
-//! instead of spinning.
+//! Listeners: connections come in. When the system has no descriptor left, accepting rests for a
+//! moment instead of spinning.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -23,12 +23,12 @@ use crate::snapshot::{PoolId, Snapshot};
 /// Connections that a listener may take in before the others have their turn.
 const BUDGET: usize = 64;
 
-/// How long accepting rests when descriptors have run out, and how long until an address that was still
-/// taken is tried again.
+/// How long accepting rests when descriptors have run out, and how long until an address that was
+/// still taken is tried again.
 const REST: Duration = Duration::from_millis(100);
 
-/// Descriptors that clients leave for workers, who answer them, for HTTP, which tells why they aren't let in, and for
-/// the files of a reload; half of them, where there are few.
+/// Descriptors that clients leave for workers, who answer them, for HTTP, which tells why they
+/// aren't let in, and for the files of a reload; half of them, where there are few.
 const RESERVED: u64 = 128;
 
 /// A listener's number. Never used twice; as a token it is small, which peers' tokens are not.
@@ -139,8 +139,8 @@ impl Listeners {
         roles.any(|role| role.pool_missing_in(snapshot).is_some())
     }
 
-    /// Closes the listeners of pools that a configuration does not have, as far as they may close. Returns whether some
-    /// are left.
+    /// Closes the listeners of pools that a configuration does not have, as far as they may close.
+    /// Returns whether some are left.
     pub(super) fn close_removed(
         &mut self,
         snapshot: &Snapshot,
@@ -294,8 +294,9 @@ fn clients_max(descriptors: Option<u64>) -> usize {
     })
 }
 
-/// Whether accepting failed for the connection's sake, not the system's: Linux gives what went wrong on the way to
-/// the peer as if accepting had failed (accept(2), "Error handling"), and a firewall's no as EPERM.
+/// Whether accepting failed for the connection's sake, not the system's: Linux gives what went
+/// wrong on the way to the peer as if accepting had failed (accept(2), "Error handling"), and a
+/// firewall's no as EPERM.
 fn is_its_own(error: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted,

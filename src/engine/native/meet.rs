@@ -1,4 +1,5 @@
-//! A connection's first words: how a stranger becomes a client or a worker that the core knows, or makes way for others.
+//! A connection's first words: how a stranger becomes a client or a worker that the core knows, or
+//! makes way for others.
 
 use std::time::Duration;
 
@@ -33,8 +34,8 @@ impl Service {
         !self.admissions.is_full()
     }
 
-    /// Ends the strangers that linger, because there is no descriptor left for those that come. Returns whether there
-    /// were any.
+    /// Ends the strangers that linger, because there is no descriptor left for those that come.
+    /// Returns whether there were any.
     pub(super) fn free_descriptors(&mut self, now: Duration) -> bool {
         self.look_through_strangers();
         let why = "no descriptors are left, and it has not said what it is";
@@ -47,7 +48,8 @@ impl Service {
             .retain_strangers(|peer| peers.get(*peer).is_some_and(|there| there.is_stranger()));
     }
 
-    /// Ends at most `most` of the strangers that linger, the oldest first. Returns whether there were any.
+    /// Ends at most `most` of the strangers that linger, the oldest first. Returns whether there
+    /// were any.
     fn shed(&mut self, most: usize, why: &'static str, now: Duration) -> bool {
         let peers = &mut self.peers;
         let lingers = |peer: &PeerId| {

@@ -1,13 +1,16 @@
-//! The native engine: ZMTP spoken by the gateway itself, on one thread, over the system's readiness events.
+//! The native engine: ZMTP spoken by the gateway itself, on one thread, over the system's readiness
+//! events.
 //!
-//! A turn (`Native::turn`): wait; take in connections; read from each peer that has something, once, and
-//! tell the core each message; then write to each peer that something waits for. So a frame goes from
-//! `traffic` (read, [`gateway_zmtp::decoder`]) through the core into an [`outbox`] (`peers`) and out.
+//! A turn (`Native::turn`): wait; take in connections; read from each peer that has something,
+//! once, and tell the core each message; then write to each peer that something waits for. So a
+//! frame goes from `traffic` (read, [`gateway_zmtp::decoder`]) through the core into an [`outbox`]
+//! (`peers`) and out.
 //!
-//! `Service` is what serving a peer takes; `meet`, `traffic`, `silence` and `calling` are what it does. `listen` and `dial`
-//! bring connections in; `reload` takes over another configuration, `removal` closes what that has no more, and `end` says
-//! goodbye. All memory that a peer can claim is bounded where it is claimed: in the decoder what comes in, in `peers` what
-//! goes out, in `admissions` the number of strangers.
+//! `Service` is what serving a peer takes; `meet`, `traffic`, `silence` and `calling` are what it
+//! does. `listen` and `dial` bring connections in; `reload` takes over another configuration,
+//! `removal` closes what that has no more, and `end` says goodbye. All memory that a peer can claim
+//! is bounded where it is claimed: in the decoder what comes in, in `peers` what goes out, in
+//! `admissions` the number of strangers.
 //!
 //! [`gateway_zmtp`], [`liveness`] and [`outbox`] do no I/O: a connection is these, and a stream.
 
@@ -71,12 +74,13 @@ use traffic::Share;
 /// Events that one wait may return. The next wait returns the others.
 const EVENTS: usize = 1024;
 
-/// How long reading may go on in a turn before what was decided is written, whoever has yet to be read: some part of
-/// what a request takes over a network, so that no crowd of busy peers is felt by a quiet one.
+/// How long reading may go on in a turn before what was decided is written, whoever has yet to be
+/// read: some part of what a request takes over a network, so that no crowd of busy peers is felt
+/// by a quiet one.
 const READ_MAX: Duration = Duration::from_millis(2);
 
-/// Small messages after which it is looked how long it has taken: a fraction of [`READ_MAX`], so that most turns read
-/// no clock for it.
+/// Small messages after which it is looked how long it has taken: a fraction of [`READ_MAX`], so
+/// that most turns read no clock for it.
 const WORK_UNTIMED: usize = 512;
 
 /// What orders come by.
@@ -120,7 +124,8 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, Engine
     let thread = std::thread::Builder::new()
         .name("data".into())
         .stack_size(DATA_STACK)
-        // Frames are counted without atomics, so everything that holds them is made where it is used.
+        // Frames are counted without atomics, so everything that holds them is made where it is
+        // used.
         .spawn(move || Native::new(start).map_err(failed)?.run())
         .map_err(|error| EngineError::new("data thread", error))?;
     Ok(Started {
@@ -299,8 +304,8 @@ impl Native {
         }
     }
 
-    /// Gives each peer that has something to say its turn; true if any had. If that takes long, the rest has it after
-    /// what was decided so far is written and the system was asked for more.
+    /// Gives each peer that has something to say its turn; true if any had. If that takes long, the
+    /// rest has it after what was decided so far is written and the system was asked for more.
     fn read(&mut self, now: Duration) -> bool {
         let turns = self.service.peers.ready_count();
         let share = Share::of(turns);

@@ -1,5 +1,5 @@
-//! What waits to be written to a peer: small frames copied together, large ones shared; and which answers
-//! have been written when so many bytes have.
+//! What waits to be written to a peer: small frames copied together, large ones shared; and which
+//! answers have been written when so many bytes have.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -9,18 +9,19 @@ use gateway_zmtp::bytes::Bytes;
 use gateway_zmtp::pool::{BufferPool, PIECE};
 use gateway_zmtp::{self as zmtp, MORE};
 
-/// Bytes from which a frame is shared instead of copied: below, copying costs less than a piece of its
-/// own in the system call, and than keeping its buffer from being read into.
+/// Bytes from which a frame is shared instead of copied: below, copying costs less than a piece of
+/// its own in the system call, and than keeping its buffer from being read into.
 const SHARED_MIN: usize = 16 << 10;
 
 /// Pieces that one system call takes.
 const PIECES_MAX: usize = 64;
 
-/// Bytes that an answer which waits costs beside its frames, so that a flood of small ones is bounded too.
+/// Bytes that an answer which waits costs beside its frames, so that a flood of small ones is
+/// bounded too.
 const ANSWER_OVERHEAD: u64 = 64;
 
-/// Places in its lists that an outbox keeps when nothing waits: a few KiB, so that a steady flow, of a client with a
-/// hundred requests in flight, say, allocates nothing.
+/// Places in its lists that an outbox keeps when nothing waits: a few KiB, so that a steady flow,
+/// of a client with a hundred requests in flight, say, allocates nothing.
 const PLACES_KEPT: usize = 128;
 
 /// One peer's.
@@ -126,7 +127,8 @@ impl Outbox {
         self.answers.pop_front().map(|(_, outcome)| outcome)
     }
 
-    /// Writes as much as the peer takes: until nothing waits (true), or the system has no room (false).
+    /// Writes as much as the peer takes: until nothing waits (true), or the system has no room
+    /// (false).
     pub fn write(
         &mut self,
         buffers: &mut BufferPool,
@@ -159,8 +161,8 @@ impl Outbox {
         Ok(true)
     }
 
-    /// Lets go of the buffers that what waits was received in, as far as it is but a part of them, and of room in
-    /// pieces that nothing more is written to.
+    /// Lets go of the buffers that what waits was received in, as far as it is but a part of them,
+    /// and of room in pieces that nothing more is written to.
     pub fn compact(&mut self) {
         // What is copied next may still go into the last piece.
         let open = matches!(self.pieces.back(), Some(Piece::Copied(_)));
@@ -174,7 +176,8 @@ impl Outbox {
         self.compacted = end;
     }
 
-    /// Nothing waits any more: what a burst has grown is given back, or each connection would keep it for life.
+    /// Nothing waits any more: what a burst has grown is given back, or each connection would keep
+    /// it for life.
     pub fn rest(&mut self) {
         if self.pieces.is_empty() && self.pieces.capacity() > PLACES_KEPT {
             self.pieces = VecDeque::new();

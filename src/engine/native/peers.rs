@@ -1,7 +1,8 @@
 //! The connections there are, and the sending half of the engine: what the core calls.
 //!
-//! Nothing here reads or writes a stream while the core decides: a call appends to an outbox, and all
-//! outboxes are written once a turn. What came to light meanwhile is told to the core afterwards.
+//! Nothing here reads or writes a stream while the core decides: a call appends to an outbox, and
+//! all outboxes are written once a turn. What came to light meanwhile is told to the core
+//! afterwards.
 
 mod halves;
 mod outlet;
@@ -23,19 +24,19 @@ use gateway_zmtp::bytes::{Bytes, Input};
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{command, greeting};
 
-/// Low bits of a peer's number: its place among the connections. The others count connections, so that no
-/// number is ever used twice.
+/// Low bits of a peer's number: its place among the connections. The others count connections, so
+/// that no number is ever used twice.
 const PLACE_BITS: u32 = 20;
 
 /// Connections that there may be at once; descriptors run out long before.
 pub(super) const CONNECTIONS_MAX: usize = 1 << PLACE_BITS;
 
-/// Bytes that wait for a worker beyond which it gets no further request: one that doesn't read must not
-/// hold up what another could answer.
+/// Bytes that wait for a worker beyond which it gets no further request: one that doesn't read must
+/// not hold up what another could answer.
 const WORKER_ROOM: u64 = 1 << 20;
 
-/// Entries of timers beyond those of the connections there are, before those that mean nothing any more are
-/// looked for.
+/// Entries of timers beyond those of the connections there are, before those that mean nothing any
+/// more are looked for.
 const TIMERS_SPARE: usize = 4096;
 
 /// All connections, and what is to be done with them.
@@ -216,7 +217,8 @@ impl Peers {
                 self.timers.add(at, peer);
             }
         }
-        // A peer whose timer is set ever earlier, or that comes and goes, leaves entries that mean nothing.
+        // A peer whose timer is set ever earlier, or that comes and goes, leaves entries that mean
+        // nothing.
         let connections = self.count();
         if self.timers.len() > 2 * connections + TIMERS_SPARE {
             let places = &mut self.places;
@@ -265,8 +267,8 @@ impl Peers {
         connection.is_some_and(|there| !there.is_to_be_read() && !there.is_deaf(outbox_max))
     }
 
-    /// Answers a peer's PING. One that doesn't read what it is sent could have us keep PONGs for it without
-    /// end; behind all that, one more would tell it nothing.
+    /// Answers a peer's PING. One that doesn't read what it is sent could have us keep PONGs for it
+    /// without end; behind all that, one more would tell it nothing.
     pub(super) fn pong(&mut self, peer: PeerId, context: &[u8]) {
         let reads = |there: &mut Connection| there.unwritten() <= WORKER_ROOM;
         if self.get(peer).is_some_and(reads) {
@@ -299,7 +301,8 @@ impl Peers {
         self.dirty = dirty;
     }
 
-    /// Writes what waits for a peer even if the system has not told that it has room again: it may be about to.
+    /// Writes what waits for a peer even if the system has not told that it has room again: it may
+    /// be about to.
     pub(super) fn try_to_write(&mut self, peer: PeerId, now: Duration) {
         if self.get(peer).is_some_and(Connection::retry) {
             self.write(peer, now);
@@ -338,8 +341,9 @@ impl Peers {
         }
     }
 
-    /// Ends writing to a peer that can't be written to any more: what waits for it has met its fate. The peer is heard
-    /// to the end, since a worker may have answered, and a client asked, before it went.
+    /// Ends writing to a peer that can't be written to any more: what waits for it has met its
+    /// fate. The peer is heard to the end, since a worker may have answered, and a client asked,
+    /// before it went.
     fn mute(&mut self, peer: PeerId) {
         let Some(connection) = find(&mut self.places, peer) else {
             return;
@@ -353,7 +357,8 @@ impl Peers {
         self.queue(peer);
     }
 
-    /// Closes a connection: what waits for the peer has met its fate. Returns the call that is to be made again.
+    /// Closes a connection: what waits for the peer has met its fate. Returns the call that is to
+    /// be made again.
     pub(super) fn close(&mut self, peer: PeerId) -> Option<DialId> {
         let place = place_of(peer);
         let there = self.places.get_mut(place)?;

@@ -27,8 +27,8 @@ impl Lines {
     }
 }
 
-/// Why a connection is refused, as far as lines of one sort hide each other: what strangers do each second must not keep
-/// from the log what an operator has to put right.
+/// Why a connection is refused, as far as lines of one sort hide each other: what strangers do each
+/// second must not keep from the log what an operator has to put right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Cause {
     /// It speaks something else.
@@ -48,7 +48,8 @@ pub(super) enum Cause {
 /// Each kind.
 #[derive(Debug, Default)]
 pub(super) struct Quiet {
-    /// By where they came and for what they are refused: as many as there ever were places, times causes.
+    /// By where they came and for what they are refused: as many as there ever were places, times
+    /// causes.
     refused: HashMap<(Role, Cause), Lines>,
     accept: Lines,
 }

@@ -1,8 +1,9 @@
-//! Reload: prepared by whoever reads configurations, committed on the data thread between two messages.
+//! Reload: prepared by whoever reads configurations, committed on the data thread between two
+//! messages.
 //!
-//! Anything may change. Listeners that the new configuration still wants stay as they are, under another
-//! name if need be; new ones are bound while it is prepared; what it has no more is closed when it is
-//! committed, or, where somebody is still owed something, once nothing is.
+//! Anything may change. Listeners that the new configuration still wants stay as they are, under
+//! another name if need be; new ones are bound while it is prepared; what it has no more is closed
+//! when it is committed, or, where somebody is still owed something, once nothing is.
 
 mod adopt;
 mod book;

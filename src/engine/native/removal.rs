@@ -88,7 +88,8 @@ impl Removal {
 }
 
 impl Service {
-    /// Ends the calls of pools that are removed and idle. Returns whether there are calls of removed pools left.
+    /// Ends the calls of pools that are removed and idle. Returns whether there are calls of
+    /// removed pools left.
     fn end_removed_calls(&mut self) -> bool {
         let (core, snapshot) = (&self.core, &self.snapshot);
         let over = |role: Role| {
@@ -100,8 +101,8 @@ impl Service {
         left.any(|(role, _)| role.pool_missing_in(snapshot).is_some())
     }
 
-    /// Closes the connections that are to go and that nothing is owed through. Returns whether there are others left
-    /// that are to go.
+    /// Closes the connections that are to go and that nothing is owed through. Returns whether
+    /// there are others left that are to go.
     fn close_removed(&mut self, now: Duration) -> bool {
         let mut left = false;
         let all: Vec<PeerId> = self.peers.all().map(|there| there.peer()).collect();

@@ -1,7 +1,9 @@
-//! What serving a peer takes: the core, the connections, the calls and the settings in force; and how a connection ends.
+//! What serving a peer takes: the core, the connections, the calls and the settings in force; and
+//! how a connection ends.
 //!
-//! `meet` brings a connection as far as the core's knowing it, `traffic` reads and decodes what a peer sends, `silence`
-//! judges a peer that sends nothing, and `calling` connects to peers that listen.
+//! `meet` brings a connection as far as the core's knowing it, `traffic` reads and decodes what a
+//! peer sends, `silence` judges a peer that sends nothing, and `calling` connects to peers that
+//! listen.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -66,8 +68,8 @@ impl Service {
         self.tell(now);
     }
 
-    /// Returns the settings of a pool. A pool that was removed is served by its last settings for as long as somebody
-    /// waits for its workers: they may come back for what they are owed or owe.
+    /// Returns the settings of a pool. A pool that was removed is served by its last settings for
+    /// as long as somebody waits for its workers: they may come back for what they are owed or owe.
     pub(super) fn settings(&self, pool: PoolId) -> Option<&PoolSettings> {
         if let Some(settings) = self.snapshot.pools.get(&pool) {
             return Some(settings);
@@ -104,9 +106,9 @@ impl Service {
         }
     }
 
-    /// Ends a connection whose peer may not have read yet what was written. Closed with something unread in it, the
-    /// connection would be reset, and what is still on its way be lost. So it is read, and what it says dropped, until
-    /// the peer hangs up.
+    /// Ends a connection whose peer may not have read yet what was written. Closed with something
+    /// unread in it, the connection would be reset, and what is still on its way be lost. So it is
+    /// read, and what it says dropped, until the peer hangs up.
     pub(super) fn part(&mut self, peer: PeerId, why: &dyn fmt::Display, now: Duration) {
         if let Some(connection) = self.peers.get(peer) {
             debug!(peer = connection.address(), "a connection ends: {why}");

@@ -42,8 +42,9 @@ impl Service {
         }
     }
 
-    /// Ends a peer, unless a last look shows a sign of life. The system may not have told of one yet, for example after
-    /// a moment in which the gateway did not run, and a client that isn't read from isn't heard either.
+    /// Ends a peer, unless a last look shows a sign of life. The system may not have told of one
+    /// yet, for example after a moment in which the gateway did not run, and a client that isn't
+    /// read from isn't heard either.
     fn take_a_last_look(&mut self, peer: PeerId, over: Over, now: Duration) {
         if matches!(over, Over::Handshake | Over::Goodbye) {
             return self.end_for(peer, over, now);

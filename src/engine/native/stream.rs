@@ -15,23 +15,25 @@ use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::engine::native::address::{self, Address, resolve};
 
-/// Connections that may wait to be taken in; the system may have a lower bound of its own. All peers come at
-/// once after a restart, and one that finds no room tries again only after a second, then after three.
+/// Connections that may wait to be taken in; the system may have a lower bound of its own. All
+/// peers come at once after a restart, and one that finds no room tries again only after a second,
+/// then after three.
 const BACKLOG: i32 = 4096;
 
-/// Silence after which the system asks whether a peer's host is still there. A client may be idle for hours and has
-/// no heartbeat, so nothing else would ever tell that its host, or the line to it, is gone. More often would cost
-/// tens of thousands of idle clients' lines something.
+/// Silence after which the system asks whether a peer's host is still there. A client may be idle
+/// for hours and has no heartbeat, so nothing else would ever tell that its host, or the line to
+/// it, is gone. More often would cost tens of thousands of idle clients' lines something.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 
-/// Between two such questions, and how many go unanswered before the host counts as gone: with the silence before
-/// them two minutes, more than a router takes to restart.
+/// Between two such questions, and how many go unanswered before the host counts as gone: with the
+/// silence before them two minutes, more than a router takes to restart.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 #[cfg(target_os = "linux")]
 const KEEPALIVE_COUNT: u32 = 4;
 
-/// How long what was sent may go unacknowledged, or a peer take nothing at all: as long as the questions take that
-/// are asked of a silent one. The system's own patience is a quarter of an hour, and answers lie in memory meanwhile.
+/// How long what was sent may go unacknowledged, or a peer take nothing at all: as long as the
+/// questions take that are asked of a silent one. The system's own patience is a quarter of an
+/// hour, and answers lie in memory meanwhile.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(120);
 
@@ -73,8 +75,8 @@ impl Stream {
         }
     }
 
-    /// What a connection needs once it stands: small messages leave at once, and a peer whose host has gone
-    /// without a word is found out. With ipc, the system sees to both.
+    /// What a connection needs once it stands: small messages leave at once, and a peer whose host
+    /// has gone without a word is found out. With ipc, the system sees to both.
     pub(super) fn set_up(&self) -> io::Result<()> {
         let Self::Tcp(stream) = self else {
             return Ok(());
@@ -207,14 +209,15 @@ impl Listener {
     }
 }
 
-/// A name may stand for several addresses, of which one is listened on: an IPv4 address if there is one, since peers
-/// that are told the same name look for that, libzmq's above all.
+/// A name may stand for several addresses, of which one is listened on: an IPv4 address if there is
+/// one, since peers that are told the same name look for that, libzmq's above all.
 pub(super) fn ipv4_first(mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     found.sort_by_key(SocketAddr::is_ipv6);
     found
 }
 
-/// Listens on a TCP address. By hand, since a listener of mio's or the standard library's has a queue of 128.
+/// Listens on a TCP address. By hand, since a listener of mio's or the standard library's has a
+/// queue of 128.
 fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(at), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;

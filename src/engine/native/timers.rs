@@ -1,10 +1,11 @@
 //! When which connection is to be looked at next.
 //!
-//! A connection has one entry at most that counts: it is looked at when its earliest reason for that may
-//! be due, and says then when to look again. So a message costs nothing here, a turn looks at the first entry, and what
-//! is left of the work is about one entry a connection and heartbeat. A wheel of slots would save nothing that shows: with
-//! 10,000 workers that are each looked at once a second, the heap takes 1.3 to 2 ms of that
-//! second, and each PING that it leads to takes more in its call of the system alone.
+//! A connection has one entry at most that counts: it is looked at when its earliest reason for
+//! that may be due, and says then when to look again. So a message costs nothing here, a turn looks
+//! at the first entry, and what is left of the work is about one entry a connection and heartbeat.
+//! A wheel of slots would save nothing that shows: with 10,000 workers that are each looked at once
+//! a second, the heap takes 1.3 to 2 ms of that second, and each PING that it leads to takes more
+//! in its call of the system alone.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -37,7 +38,8 @@ impl Timers {
         self.0.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// The next one that is due by `now`, with its time: it counts if that is still its connection's.
+    /// The next one that is due by `now`, with its time: it counts if that is still its
+    /// connection's.
     pub(super) fn due(&mut self, now: Duration) -> Option<(Duration, PeerId)> {
         let Reverse((at, _)) = self.0.peek()?;
         if *at > now {
@@ -53,7 +55,8 @@ mod tests {
 
     use super::*;
 
-    /// What the heap costs where a wheel would shine: `cargo test --release timers -- --nocapture` tells it.
+    /// What the heap costs where a wheel would shine: `cargo test --release timers -- --nocapture`
+    /// tells it.
     #[test]
     fn ten_thousand_heartbeats_take_a_small_part_of_their_second() {
         const PEERS: u64 = 10_000;

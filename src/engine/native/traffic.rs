@@ -17,43 +17,45 @@ use gateway_zmtp::session::Said;
 /// Reads in a turn of a peer that sends a large frame; of others there is one.
 const READS: usize = 4;
 
-/// Messages and commands in a turn of one peer: what one read can hold of the smallest ones would keep the
-/// others waiting for tens of milliseconds.
+/// Messages and commands in a turn of one peer: what one read can hold of the smallest ones would
+/// keep the others waiting for tens of milliseconds.
 const ITEMS_MAX: usize = 1024;
 
-/// The same of all peers that have something, together. Whoever comes last waits for so many, a few milliseconds'
-/// work, however many there are.
+/// Messages and commands in a turn of all peers together. The last peer waits for so many, a few
+/// milliseconds' work, however many peers there are.
 const ITEMS_OF_ALL: usize = 8192;
 
-/// And of one peer however many there are: fewer would not be worth its read.
+/// Messages and commands that each peer may have at least, however many peers there are: fewer
+/// would not be worth a read.
 const ITEMS_MIN: usize = 16;
 
-/// Peers that may each have as much read as a buffer holds; of more, each has less, so that what is read and waits
-/// for its peer's next turn takes so many buffers in all.
+/// Peers that may each have a whole buffer read. With more peers each has less, so that bytes which
+/// wait for their peer's next turn take as many buffers in all.
 const CHUNKS: usize = 64;
 
-/// Least that is read in a turn: what so few messages may well have.
+/// Bytes that are read in a turn at least: the usual size of [`ITEMS_MIN`] messages.
 const READ_MIN: usize = 4 << 10;
 
-/// Bytes that a worker's answer may have beside the message: token, delimiter. The core judges the message
-/// by itself.
+/// Bytes that a worker's answer may have beside the message: token, delimiter. The core judges the
+/// message by itself.
 const HEAD_BYTES: u64 = 1024;
 
-/// Frames that a worker's answer may have beside the message's, and one more, which tells that there are
-/// too many.
+/// Frames that a worker's answer may have beside the message's, and one more, which tells that
+/// there are too many.
 const HEAD_FRAMES: usize = 3;
 
-/// Memory that messages which aren't whole may take on all connections together, if it is enough for
-/// [`HALF_MESSAGES_LEAST`] of the largest: many times what honest peers have under way at a time.
+/// Memory that messages which aren't whole may take on all connections together, if it is enough
+/// for [`HALF_MESSAGES_LEAST`] of the largest: many times what honest peers have under way at a
+/// time.
 const HALF_MESSAGES_MAX: u64 = 256 << 20;
 
-/// Messages of `limits.message` that there is room for at least, whatever that is.
+/// Messages of the size `limits.message` that there is room for at least, whatever that limit is.
 const HALF_MESSAGES_LEAST: u64 = 4;
 
-/// Bytes that are read for as much work as a small message is.
+/// Bytes whose reading is as much work as a small message.
 const BYTES_OF_AN_ITEM: usize = 256;
 
-/// What each of so many peers may have of a turn.
+/// Each peer's share of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
     items: usize,
@@ -71,7 +73,7 @@ impl Share {
 }
 
 impl Service {
-    /// A peer's turn; how much work that was, in small messages.
+    /// Gives a peer its turn. Returns the work that it took, counted in small messages.
     pub(super) fn serve(&mut self, peer: PeerId, share: Share, now: Duration) -> usize {
         if let Some(connection) = self.peers.get(peer) {
             connection.begin_turn();
@@ -113,7 +115,7 @@ impl Service {
         work
     }
 
-    /// What was read and not taken in waits for the peer's next turn.
+    /// Keeps the bytes that were read and not decoded for the peer's next turn.
     fn keep_rest(&mut self, peer: PeerId, input: Input, share: Share) {
         let Some((connection, buffers)) = self.peers.with_buffers(peer) else {
             return self.peers.give_back(input);
@@ -130,7 +132,7 @@ impl Service {
         }
     }
 
-    /// A peer has ended its connection.
+    /// Closes a connection that its peer has ended.
     fn gone(&mut self, peer: PeerId, why: &dyn fmt::Display, now: Duration) {
         let connection = self.peers.get(peer);
         if connection.is_some_and(|connection| connection.is_greeting()) {
@@ -144,7 +146,7 @@ impl Service {
         }
     }
 
-    /// Takes in what was read, or as much of it as fits in a turn.
+    /// Decodes what was read, or as much of it as fits in a turn, and acts on it.
     fn take(&mut self, peer: PeerId, input: &mut Input, items: usize, now: Duration) -> Taken {
         let role = self.peers.get(peer).map(|connection| connection.role());
         let (message, frames) = match role {
@@ -185,7 +187,7 @@ impl Service {
         taken
     }
 
-    /// A peer has said something.
+    /// Acts on what a peer has said.
     fn hear(&mut self, peer: PeerId, said: Said, now: Duration) {
         match said {
             Said::Message(frames) => self.message(Event::Message { peer, frames }, now),
@@ -214,7 +216,8 @@ impl Service {
         self.core.on(now, event, &mut self.peers);
     }
 
-    /// A peer's turn is over: a message may have begun that is not whole.
+    /// Notes after a peer's turn whether a message has begun that is not whole. Refuses the peers
+    /// whose messages take too much memory.
     fn watch_half_message(&mut self, peer: PeerId, whole: bool, now: Duration) {
         let Some(due) = self.peers.note_half(peer, whole, now) else {
             return;
@@ -233,10 +236,10 @@ impl Service {
     }
 }
 
-/// What a peer had of its turn.
+/// What was taken in of a peer's turn.
 struct Taken {
     items: usize,
-    /// A message came to its end, or a command outside of one.
+    /// Whether a message came to its end, or a command that is outside of one.
     whole: bool,
 }
 

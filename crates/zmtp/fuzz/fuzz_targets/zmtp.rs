@@ -1,5 +1,5 @@
-//! The decoder against its model, whole and in pieces; commands; greetings. The first byte of the input chooses how the
-//! rest is cut. Few bytes may stand for large frames: [`model::stretched`].
+//! The decoder against its model, whole and in pieces; commands; greetings. The first byte of the
+//! input chooses how the rest is cut. Few bytes may stand for large frames: [`model::stretched`].
 #![no_main]
 
 #[path = "../../tests/support/model.rs"]

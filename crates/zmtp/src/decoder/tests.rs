@@ -52,8 +52,8 @@ fn message(frames: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// One of everything: short, long and empty frames, a command inside a message, one message with too many
-/// frames and two with too many bytes.
+/// One of everything: short, long and empty frames, a command inside a message, one message with
+/// too many frames and two with too many bytes.
 fn everything() -> (Vec<u8>, Vec<Said>) {
     let long = vec![b'x'; 300];
     let huge = vec![b'h'; 100_001];

@@ -1,5 +1,6 @@
-//! A model of the decoder that is too simple to be wrong, and checks of the decoder, of greetings and of commands
-//! against it, for streams that are cut anywhere. The property tests and the fuzz targets share it.
+//! A model of the decoder that is too simple to be wrong, and checks of the decoder, of greetings
+//! and of commands against it, for streams that are cut anywhere. The property tests and the fuzz
+//! targets share it.
 #![allow(dead_code)]
 
 use gateway_zmtp::bytes::{Bytes, Input};
@@ -9,8 +10,8 @@ use gateway_zmtp::greeting::{Greeting, LENGTH};
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 
-/// Bounds that are small, so that a fuzzer exceeds them, and yet large enough for frames that are read straight into
-/// memory of their own, which is used again.
+/// Bounds that are small, so that a fuzzer exceeds them, and yet large enough for frames that are
+/// read straight into memory of their own, which is used again.
 pub const BOUNDS: Bounds = Bounds {
     bytes: 100_000,
     frames: 4,
@@ -19,10 +20,12 @@ pub const BOUNDS: Bounds = Bounds {
 /// The largest size that a frame may announce.
 const SIZE_MAX: u64 = 1 << 40;
 
-/// The byte that precedes a recipe in the input of [`stretched`]: neither the flags of a frame nor a character.
+/// The byte that precedes a recipe in the input of [`stretched`]: neither the flags of a frame nor
+/// a character.
 const STRETCH: u8 = 0xf7;
 
-/// Bytes of a recipe for a frame: flags, a third of the size (two bytes, the lower one last), the body's first byte.
+/// Bytes of a recipe for a frame: flags, a third of the size (two bytes, the lower one last), the
+/// body's first byte.
 const RECIPE: usize = 4;
 
 /// A decoded item, or the fault that ended the stream, in a form that can be compared.
@@ -34,8 +37,8 @@ pub enum Said {
     Fault(Fault),
 }
 
-/// Returns the same bytes with a frame in place of each [`STRETCH`] and its recipe, so that the few bytes that a fuzzer
-/// tries may stand for frames of up to 196,605 bytes.
+/// Returns the same bytes with a frame in place of each [`STRETCH`] and its recipe, so that the few
+/// bytes that a fuzzer tries may stand for frames of up to 196,605 bytes.
 pub fn stretched(mut bytes: &[u8]) -> Vec<u8> {
     let mut longer = Vec::new();
     while let Some((&first, rest)) = bytes.split_first() {
@@ -63,7 +66,8 @@ pub fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, bounds: Bounds) ->
     decode_counting(pieces, bounds).0
 }
 
-/// Decodes a stream like [`decode`], and counts the bytes that were read straight into their frame's memory.
+/// Decodes a stream like [`decode`], and counts the bytes that were read straight into their
+/// frame's memory.
 pub fn decode_counting<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     bounds: Bounds,
@@ -123,7 +127,8 @@ pub fn keep(buffers: &mut BufferPool, mut frames: Vec<Bytes>) {
     buffers.recycle(frames);
 }
 
-/// Holds a stream against the model, whole and cut into pieces of `cut` bytes, or of `cut` times 512 bytes from 128 on.
+/// Holds a stream against the model, whole and cut into pieces of `cut` bytes, or of `cut` times
+/// 512 bytes from 128 on.
 pub fn judge(cut: u8, bytes: &[u8]) {
     let expected = expected(bytes, BOUNDS);
     let cut = usize::from(cut) * if cut < 128 { 1 } else { 512 };
@@ -200,7 +205,8 @@ pub fn read_command(body: &[u8]) {
     }
 }
 
-/// Judges a greeting, whole and cut at `cut`: the verdict must be the same, unless the first part suffices for one.
+/// Judges a greeting, whole and cut at `cut`: the verdict must be the same, unless the first part
+/// suffices for one.
 pub fn read_greeting(bytes: &[u8], cut: usize) {
     let mut input = Input::from(bytes.to_vec());
     let whole = Greeting::new().feed(&mut input);
@@ -215,7 +221,8 @@ pub fn read_greeting(bytes: &[u8], cut: usize) {
         Ok(None) => greeting.feed(&mut Input::from(other.to_vec())),
         verdict => verdict,
     };
-    // By its first bytes alone a stranger may be named less precisely, but it is a stranger all the same.
+    // By its first bytes alone a stranger may be named less precisely, but it is a stranger all the
+    // same.
     assert_eq!(whole.is_ok(), cut.is_ok(), "{whole:?} {cut:?}");
     if whole.is_ok() {
         assert_eq!(whole, cut);

@@ -71,8 +71,8 @@ impl Connection {
         }
     }
 
-    /// Returns what the peer says next, or nothing once the input is used up. Input of a peer that is not listened to
-    /// is skipped.
+    /// Returns what the peer says next, or nothing once the input is used up. Input of a peer that
+    /// is not listened to is skipped.
     pub(in crate::engine::native) fn hear(
         &mut self,
         input: &mut Input,
@@ -86,7 +86,8 @@ impl Connection {
         self.session.next(input, bounds, buffers)
     }
 
-    /// Returns whether a message has begun and is not whole, whatever command is between its frames.
+    /// Returns whether a message has begun and is not whole, whatever command is between its
+    /// frames.
     pub(in crate::engine::native) fn is_inside_message(&self) -> bool {
         self.session.is_inside_message()
     }
@@ -106,13 +107,15 @@ impl Connection {
         self.receiving.has_input()
     }
 
-    /// Returns whether this is a client that does not read its answers, and so is not read from either: TCP pushes
-    /// back. A worker is always read from: an answer of its frees it, and may be what it waits for before it reads on.
+    /// Returns whether this is a client that does not read its answers, and so is not read from
+    /// either: TCP pushes back. A worker is always read from: an answer of its frees it, and may be
+    /// what it waits for before it reads on.
     pub(in crate::engine::native) fn is_deaf(&self, outbox_max: u64) -> bool {
         matches!(self.role, Role::Frontend(_)) && self.sending.held() > outbox_max / 2
     }
 
-    /// Pauses or resumes reading by what the peer leaves unread. Returns the new flow, if that is a change.
+    /// Pauses or resumes reading by what the peer leaves unread. Returns the new flow, if that is a
+    /// change.
     pub(in crate::engine::native) fn regulate(&mut self, outbox_max: u64) -> Option<Flow> {
         let flow = if self.is_deaf(outbox_max) {
             Flow::Paused
@@ -127,8 +130,8 @@ impl Connection {
         self.receiving.is_paused()
     }
 
-    /// Enters the list of connections to read from, if there may be something to read and reading is not paused.
-    /// Returns whether the connection is to be appended to it.
+    /// Enters the list of connections to read from, if there may be something to read and reading
+    /// is not paused. Returns whether the connection is to be appended to it.
     pub(in crate::engine::native) fn enlist_to_read(&mut self) -> bool {
         self.receiving.enlist()
     }

@@ -39,8 +39,8 @@ impl Connection {
         self.sending.put(buffers, put);
     }
 
-    /// Returns whether the worker takes another request while at most `room` bytes wait for it. If not, the worker
-    /// counts as blocked until [`Self::unblock`].
+    /// Returns whether the worker takes another request while at most `room` bytes wait for it. If
+    /// not, the worker counts as blocked until [`Self::unblock`].
     pub(in crate::engine::native) fn has_room_for_request(&mut self, room: u64) -> bool {
         // A worker that has hung up is read to its end, and can't answer what comes now.
         let leaves = self.retired || self.sending.is_gone() || self.receiving.is_last();
@@ -51,7 +51,8 @@ impl Connection {
         takes
     }
 
-    /// Returns whether the core is to hear that a blocked worker takes requests again, since at most `room` bytes wait.
+    /// Returns whether the core is to hear that a blocked worker takes requests again, since at
+    /// most `room` bytes wait.
     pub(in crate::engine::native) fn unblock(&mut self, room: u64) -> bool {
         self.sending.unblock(room) && !self.retired
     }
@@ -76,13 +77,14 @@ impl Connection {
         self.sending.push_answer(buffers, frames, outcome);
     }
 
-    /// Enters the list of connections to write to. Returns whether the connection is to be appended to it.
+    /// Enters the list of connections to write to. Returns whether the connection is to be appended
+    /// to it.
     pub(in crate::engine::native) fn enlist_to_write(&mut self) -> bool {
         self.sending.enlist()
     }
 
-    /// Leaves the list of connections to write to, and writes what waits as far as the system takes it. A connection
-    /// that has yet to stand is left alone.
+    /// Leaves the list of connections to write to, and writes what waits as far as the system takes
+    /// it. A connection that has yet to stand is left alone.
     pub(in crate::engine::native) fn write(
         &mut self,
         buffers: &mut BufferPool,
@@ -101,7 +103,8 @@ impl Connection {
         Some(sending.write(stream, liveness, buffers, now))
     }
 
-    /// Has the next write tried even if the system has not told that it has room. Returns whether it had none.
+    /// Has the next write tried even if the system has not told that it has room. Returns whether
+    /// it had none.
     pub(in crate::engine::native) fn retry(&mut self) -> bool {
         self.sending.retry()
     }
@@ -116,13 +119,15 @@ impl Connection {
         self.sending.next_lost()
     }
 
-    /// Drops what waits, because the peer can't be written to any more. What it sent before is read to the end.
+    /// Drops what waits, because the peer can't be written to any more. What it sent before is read
+    /// to the end.
     pub(in crate::engine::native) fn mute(&mut self) {
         self.sending.end();
         self.receiving.end();
     }
 
-    /// Counts `left` bytes as unread by a client. Returns the number that was counted before; workers aren't counted.
+    /// Counts `left` bytes as unread by a client. Returns the number that was counted before;
+    /// workers aren't counted.
     pub(in crate::engine::native) fn count_unread(&mut self, left: u64) -> Option<u64> {
         matches!(self.role, Role::Frontend(_)).then(|| self.sending.count(left))
     }

@@ -12,7 +12,8 @@ enum Arrival {
     Idle,
     /// There may be something to read, until a read finds less than it asked for.
     Ready,
-    /// The peer has sent its last bytes, which are to be read to the end, since the system tells nothing more.
+    /// The peer has sent its last bytes, which are to be read to the end, since the system tells
+    /// nothing more.
     Last,
     /// The peer has sent its last bytes, and a read found none of them.
     LastIdle,
@@ -33,7 +34,8 @@ pub(super) struct Receiving {
     /// Bytes that were read and are left for the next turn.
     rest: Option<Input>,
     flow: Flow,
-    /// In the list of connections to read from. One that is paused while it is in the list has that turn still.
+    /// In the list of connections to read from. One that is paused while it is in the list has that
+    /// turn still.
     listed: Listed,
 }
 
@@ -112,8 +114,8 @@ impl Receiving {
         self.flow == Flow::Paused
     }
 
-    /// Enters the list of connections to read from, if there may be something to read and reading is not paused.
-    /// Returns whether the connection is to be appended to it.
+    /// Enters the list of connections to read from, if there may be something to read and reading
+    /// is not paused. Returns whether the connection is to be appended to it.
     pub(super) fn enlist(&mut self) -> bool {
         self.has_input() && self.flow == Flow::Reading && self.listed.enter()
     }

@@ -16,7 +16,8 @@ use gateway_zmtp::pool::BufferPool;
 enum Room {
     /// It has taken everything so far.
     Free,
-    /// It had no room and will tell when it has. To try before then costs a call for nothing in each turn.
+    /// It had no room and will tell when it has. To try before then costs a call for nothing in
+    /// each turn.
     Full,
     /// It has told so, and nothing has been written since.
     Again,
@@ -129,7 +130,8 @@ impl Sending {
         }
     }
 
-    /// Enters the list of connections to write to. Returns whether the connection is to be appended to it.
+    /// Enters the list of connections to write to. Returns whether the connection is to be appended
+    /// to it.
     pub(super) fn enlist(&mut self) -> bool {
         self.listed.enter()
     }
@@ -153,8 +155,8 @@ impl Sending {
         self.blocked = true;
     }
 
-    /// Returns whether a request was turned back since the last call that returned true, and at most `room` bytes
-    /// wait now.
+    /// Returns whether a request was turned back since the last call that returned true, and at
+    /// most `room` bytes wait now.
     pub(super) fn unblock(&mut self, room: u64) -> bool {
         let unblocked = self.blocked && self.outbox.unwritten() <= room;
         self.blocked &= !unblocked;

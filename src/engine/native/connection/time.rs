@@ -39,8 +39,8 @@ impl Connection {
         self.liveness.age(now)
     }
 
-    /// Notes the memory that a message which isn't whole takes after a turn. `whole` says whether an earlier message
-    /// came to its end in that turn.
+    /// Notes the memory that a message which isn't whole takes after a turn. `whole` says whether
+    /// an earlier message came to its end in that turn.
     pub(in crate::engine::native) fn note_half(&mut self, whole: bool, now: Duration) {
         let inside = self.is_known() && self.session.is_inside();
         self.half = if inside { self.session.held() } else { 0 };

@@ -30,7 +30,8 @@ const STUCK: View = View {
     ..WORKER
 };
 
-/// Looks whenever it asks to be looked at, until it is over, or `until`; how often it asked for a sign of life.
+/// Looks whenever it asks to be looked at, until it is over, or `until`; how often it asked for a
+/// sign of life.
 fn run(
     it: &mut Liveness,
     view: View,
@@ -265,8 +266,8 @@ fn a_worker_that_takes_nothing_is_lost() {
     assert!(at <= 3 * BEAT + ms(1), "{at:?}");
 }
 
-/// Peers of all kinds at random, looked at when they ask to be or later: one that answers in time is never lost, one
-/// that says nothing is lost soon after three intervals and never before.
+/// Peers of all kinds at random, looked at when they ask to be or later: one that answers in time
+/// is never lost, one that says nothing is lost soon after three intervals and never before.
 #[test]
 fn at_any_times_the_living_live_and_the_dead_are_lost() {
     for seed in 0..2_000 {

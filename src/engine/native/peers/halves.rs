@@ -7,8 +7,8 @@ use crate::engine::native::peers::{Peers, find};
 use crate::peer::PeerId;
 
 impl Peers {
-    /// After a peer's turn: what it takes for a message that isn't whole, and when that is to be looked at. `whole`:
-    /// what had begun before came to its end meanwhile.
+    /// After a peer's turn: what it takes for a message that isn't whole, and when that is to be
+    /// looked at. `whole`: what had begun before came to its end meanwhile.
     pub(in crate::engine::native) fn note_half(
         &mut self,
         peer: PeerId,
@@ -22,7 +22,8 @@ impl Peers {
         connection.half_due()
     }
 
-    /// If messages that aren't whole take more than so much memory: the peers whose messages are to be given up.
+    /// If messages that aren't whole take more than so much memory: the peers whose messages are to
+    /// be given up.
     pub(in crate::engine::native) fn halves_to_give_up(&self, most: u64) -> Vec<PeerId> {
         if self.halves <= most {
             return Vec::new();
@@ -47,9 +48,10 @@ struct Half {
     peer: PeerId,
 }
 
-/// Those that have rested for longest, of such the largest first: so many that an eighth of what they may take is free
-/// again and not each message has all looked through. What counts is when a message last went on, not how fast it came:
-/// else those who send fast and then stop would have a slow line's cut, which goes on all the time.
+/// Those that have rested for longest, of such the largest first: so many that an eighth of what
+/// they may take is free again and not each message has all looked through. What counts is when a
+/// message last went on, not how fast it came: else those who send fast and then stop would have a
+/// slow line's cut, which goes on all the time.
 fn to_give_up(mut halves: Vec<Half>, most: u64) -> Vec<PeerId> {
     halves.sort_unstable_by_key(|it| (it.grew, Reverse(it.bytes), it.peer));
     let mut left: u64 = halves.iter().map(|it| it.bytes).sum();

@@ -1,5 +1,5 @@
-//! The data thread's half of a reload: what a new configuration means for the listeners, the calls and the connections
-//! that are there.
+//! The data thread's half of a reload: what a new configuration means for the listeners, the calls
+//! and the connections that are there.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -67,8 +67,8 @@ fn adopt_listeners(listeners: &mut Listeners, planned: Vec<Planned>, now: Durati
 }
 
 impl Service {
-    /// Calls what the configuration says, and what a removed pool is still owed answers from. Returns whether something
-    /// is to be removed.
+    /// Calls what the configuration says, and what a removed pool is still owed answers from.
+    /// Returns whether something is to be removed.
     fn adopt_calls(&mut self, mut calls: Vec<(Role, Address)>, now: Duration) -> bool {
         let (core, snapshot) = (&self.core, &self.snapshot);
         let owes = |role: Role| {
@@ -87,7 +87,8 @@ impl Service {
         removed
     }
 
-    /// Applies new settings to the connections that are there. Returns whether something is to be removed.
+    /// Applies new settings to the connections that are there. Returns whether something is to be
+    /// removed.
     fn adopt_connections(&mut self, now: Duration) -> bool {
         let mut removed = false;
         let all: Vec<_> = self.peers.all().map(|there| there.peer()).collect();

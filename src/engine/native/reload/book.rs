@@ -1,5 +1,5 @@
-//! The listeners that there are, and what a configuration makes of them: which stay, which are opened, which take
-//! an address over.
+//! The listeners that there are, and what a configuration makes of them: which stay, which are
+//! opened, which take an address over.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -103,8 +103,8 @@ impl SharedBook {
         }
     }
 
-    /// Returns whether a listener may close, which then counts as gone. Never waits: a reload that is being prepared is
-    /// a reason to come again.
+    /// Returns whether a listener may close, which then counts as gone. Never waits: a reload that
+    /// is being prepared is a reason to come again.
     pub(in crate::engine::native) fn may_close(&self, id: ListenerId) -> bool {
         let book = self.0.try_lock();
         book.is_ok_and(|mut book| {
@@ -144,7 +144,8 @@ impl Book {
             .collect()
     }
 
-    /// Takes over a plan, whose reload is handed to the data thread. Returns the listeners that are new.
+    /// Takes over a plan, whose reload is handed to the data thread. Returns the listeners that are
+    /// new.
     pub(super) fn adopt(&mut self, plan: Plan, snapshot: &Snapshot) -> Vec<Listening> {
         let Plan { there, last } = plan;
         let before = std::mem::replace(&mut self.there, there);
@@ -157,7 +158,8 @@ impl Book {
         new.map(|entry| entry.shown(snapshot)).collect()
     }
 
-    /// Plans the listeners of a configuration. Returns the plan, and what the data thread is to do for it.
+    /// Plans the listeners of a configuration. Returns the plan, and what the data thread is to do
+    /// for it.
     ///
     /// # Errors
     ///
@@ -196,7 +198,8 @@ impl Book {
             return Err(faults.into());
         }
         let wants = |planned: &Planned| matches!(planned.how, How::TakeOver(_));
-        // A removed pool's workers may come back to answer what they hold, for as long as nobody else wants the address.
+        // A removed pool's workers may come back to answer what they hold, for as long as nobody
+        // else wants the address.
         if !planned.iter().any(wants) {
             let lingers = |entry: &Entry| entry.role.pool_missing_in(snapshot).is_some();
             for entry in old.into_iter().filter(lingers) {
@@ -212,9 +215,9 @@ impl Book {
     }
 }
 
-/// Takes the listeners out of `old` that can be kept, each at the place of what it is wanted for. First those that stay
-/// as they are, then those that change hands. A port that the system chose does not change hands, since nobody can have
-/// meant that one.
+/// Takes the listeners out of `old` that can be kept, each at the place of what it is wanted for.
+/// First those that stay as they are, then those that change hands. A port that the system chose
+/// does not change hands, since nobody can have meant that one.
 fn keep(old: &mut Vec<Entry>, wanted: &[(Role, &String)]) -> Vec<Option<Entry>> {
     let mut kept = vec![None; wanted.len()];
     for same_role in [true, false] {
