@@ -219,10 +219,10 @@ impl Dialer {
     /// The peer is served: should it go, it is called again soon.
     pub(super) fn served(&mut self, id: DialId, now: Duration) {
         if let Some(call) = self.calls.get_mut(&id) {
-            if call.attempts > 0 {
-                if let Some(left_out) = call.stands.allow(now) {
-                    tracing::info!(endpoint = %call.address, left_out, "connected");
-                }
+            if call.attempts > 0
+                && let Some(left_out) = call.stands.allow(now)
+            {
+                tracing::info!(endpoint = %call.address, left_out, "connected");
             }
             call.attempts = 0;
             call.served = true;

@@ -212,10 +212,10 @@ impl Peers {
 
     /// Has a peer looked at no later than `at`.
     pub(super) fn set_timer(&mut self, peer: PeerId, at: Duration) {
-        if let Some(connection) = find(&mut self.places, peer) {
-            if connection.set_timer(at) {
-                self.timers.add(at, peer);
-            }
+        if let Some(connection) = find(&mut self.places, peer)
+            && connection.set_timer(at)
+        {
+            self.timers.add(at, peer);
         }
         // A peer whose timer is set ever earlier, or that comes and goes, leaves entries that mean
         // nothing.
@@ -278,10 +278,8 @@ impl Peers {
 
     /// Has a peer written to at the end of the turn.
     pub(super) fn mark_dirty(&mut self, peer: PeerId) {
-        if let Some(connection) = self.get(peer) {
-            if connection.enlist_to_write() {
-                self.dirty.push(peer);
-            }
+        if self.get(peer).is_some_and(Connection::enlist_to_write) {
+            self.dirty.push(peer);
         }
     }
 
