@@ -157,6 +157,13 @@ impl Admin {
         }
     }
 
+    /// Ends the listener, and returns once its address is free.
+    pub fn close(self) {
+        if let Some(resting) = self.serving.as_ref().and_then(Serving::rest) {
+            resting.for_good();
+        }
+    }
+
     /// The address, if there is one.
     pub fn listening(&self) -> Option<Listening> {
         self.serving.as_ref().map(|serving| Listening {

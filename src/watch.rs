@@ -150,6 +150,9 @@ impl Follower {
             let woken = self.woken.recv_timeout(self.look_every);
             self.wake.heard();
             if self.wake.has_ended() {
+                if let Some(admin) = self.admin.take() {
+                    admin.close();
+                }
                 return;
             }
             self.past.sweep();
