@@ -284,7 +284,7 @@ routes:
     pub fn edit(&self, n: u64, before: u64) -> u64 {
         let failed = FAILED.load(Ordering::SeqCst);
         let until = patience();
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             match n % 2 {
                 0 => self.write(n, &self.broken(n)),
                 _ => {
