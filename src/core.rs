@@ -224,10 +224,10 @@ impl<F: Frame> Core<F> {
             self.pools[id.0].set_settings(Arc::clone(settings));
         }
         for peer in self.peers.values_mut() {
-            if let Peer::Client(client) = peer {
-                if let Some(frontend) = snapshot.frontends.get(&client.frontend) {
-                    client.errors = frontend.errors;
-                }
+            if let Peer::Client(client) = peer
+                && let Some(frontend) = snapshot.frontends.get(&client.frontend)
+            {
+                client.errors = frontend.errors;
             }
         }
         let before = std::mem::replace(&mut self.snapshot, Rc::new(Current(snapshot)));

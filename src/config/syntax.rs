@@ -55,12 +55,12 @@ pub fn syntax_fault(
             "is the colon missing?"
         });
     }
-    if stop.lacks_comma() {
-        if let Some((first, key)) = key_behind_value(line, column) {
-            return fault
-                .at(file.place(number, first, key.chars().count() as u32))
-                .help(format!("is a comma missing before {key:?}?"));
-        }
+    if stop.lacks_comma()
+        && let Some((first, key)) = key_behind_value(line, column)
+    {
+        return fault
+            .at(file.place(number, first, key.chars().count() as u32))
+            .help(format!("is a comma missing before {key:?}?"));
     }
     let fault = fault.at(stop.place_of(1));
     stop.advise(fault)
@@ -96,11 +96,11 @@ impl<'a> Stop<'a> {
             indent: 0,
             bracket,
         };
-        if stop.is_unfinished() {
-            if let Some((above, text)) = line_above(file, stop.number) {
-                // Noticed only where the next key begins.
-                (stop.number, stop.column) = (above, indent_of(text) as u32 + 1);
-            }
+        if stop.is_unfinished()
+            && let Some((above, text)) = line_above(file, stop.number)
+        {
+            // Noticed only where the next key begins.
+            (stop.number, stop.column) = (above, indent_of(text) as u32 + 1);
         }
         stop.line = file.line(stop.number).unwrap_or_default();
         stop.indent = indent_of(stop.line);
