@@ -11,7 +11,6 @@ use gateway::engine::native::outbox::Outbox;
 use gateway::ledger::{Fate, Outcome};
 use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::snapshot::{FrontendId, PoolId, RouteId, Snapshot};
-use gateway_zmtp;
 use gateway_zmtp::bytes::Bytes;
 use gateway_zmtp::decoder::{Bounds, Decoder, Item};
 use gateway_zmtp::pool::BufferPool;

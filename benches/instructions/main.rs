@@ -27,11 +27,11 @@ const BASELINE: &str = concat!(
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [role, case, rounds] = &arguments[..] {
-        if role == "--run" {
-            cases::run(case, rounds.parse().expect("a number"));
-            return ExitCode::SUCCESS;
-        }
+    if let [role, case, rounds] = &arguments[..]
+        && role == "--run"
+    {
+        cases::run(case, rounds.parse().expect("a number"));
+        return ExitCode::SUCCESS;
     }
     let bless = arguments.iter().any(|it| it == "bless");
     let committed = std::fs::read_to_string(BASELINE).unwrap_or_default();

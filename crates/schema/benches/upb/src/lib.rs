@@ -1,5 +1,7 @@
 //! Google's protobuf for Rust as a decoder of `demo.Person`.
 
+// Generated code is as its generator writes it.
+#[allow(clippy::all)]
 mod generated;
 
 /// Whether upb reads `bytes` as a `demo.Person`.
