@@ -60,6 +60,7 @@ mod lexer;
 mod linked;
 mod linker;
 mod literal;
+mod names;
 mod options;
 mod outline;
 mod parsed;

@@ -9,6 +9,7 @@ mod aggregate;
 mod owner;
 mod refused;
 mod scalar;
+mod settable;
 mod tree;
 
 use std::cell::RefCell;
@@ -31,6 +32,7 @@ use gateway_diagnostic::{Diagnostic, did_you_mean};
 use owner::apply;
 pub(super) use owner::name_at;
 use refused::{Refused, Spot};
+use settable::Settable;
 pub(super) use tree::Tree;
 
 /// Which options are read.
@@ -156,21 +158,6 @@ pub(super) struct OptionReader<'a> {
     /// The features of fields that were set, by the fields' addresses: reading them takes time in proportion to
     /// the options of what they are in.
     features: RefCell<HashMap<*const FieldDescriptorProto, Features>>,
-}
-
-/// A field that can be set, and the features in force in it.
-#[derive(Clone, Copy)]
-struct Settable<'a> {
-    field: &'a FieldDescriptorProto,
-    features: Features,
-}
-
-impl std::ops::Deref for Settable<'_> {
-    type Target = FieldDescriptorProto;
-
-    fn deref(&self) -> &FieldDescriptorProto {
-        self.field
-    }
 }
 
 /// A message type: its full name, without a leading dot.

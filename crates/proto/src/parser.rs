@@ -27,7 +27,6 @@ use crate::fault::TextFault;
 use crate::lexer::{Lexed, Token, TokenKind, tokens};
 use crate::parsed::{Edition, Entity, Parsed, Written};
 use crate::path::index;
-pub(super) use field::{SCALARS, camel_case, scalar};
 
 /// The largest field number: what fits a tag beside the wire type.
 pub(super) const MAX_FIELD_NUMBER: i32 = (1 << 29) - 1;

@@ -8,7 +8,7 @@ use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptor
 
 use crate::budget::{Budget, OutOfTime};
 use crate::linked::{LinkedFiles, not_imported};
-use crate::parser::{SCALARS, scalar};
+use crate::names::{SCALARS, scalar};
 use crate::path::{self, index};
 use crate::report::FaultReport;
 use crate::symbols::{Lookup, Sought, SymbolKind, View, full_name};

@@ -6,8 +6,9 @@ use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 
 use super::refused::Refused;
+use super::settable::Settable;
 use super::tree::{Node, Tree};
-use super::{MessageType, OptionReader, Settable, is_message, scalar, within};
+use super::{MessageType, OptionReader, is_message, scalar, within};
 use crate::budget::OutOfTime;
 use crate::features::{Presence, place};
 use crate::parsed::{Entry, Value};

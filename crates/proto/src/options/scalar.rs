@@ -70,11 +70,14 @@ pub(super) fn float(value: &Value, lax: bool) -> Option<f64> {
 
 /// An integer of `kind`'s range.
 pub(super) fn integer(value: &Value, kind: Type) -> Result<Node, String> {
-    use Type::*;
     let (least, most): (i128, i128) = match kind {
-        TYPE_INT32 | TYPE_SINT32 | TYPE_SFIXED32 => (i32::MIN.into(), i32::MAX.into()),
-        TYPE_INT64 | TYPE_SINT64 | TYPE_SFIXED64 => (i64::MIN.into(), i64::MAX.into()),
-        TYPE_UINT32 | TYPE_FIXED32 => (0, u32::MAX.into()),
+        Type::TYPE_INT32 | Type::TYPE_SINT32 | Type::TYPE_SFIXED32 => {
+            (i32::MIN.into(), i32::MAX.into())
+        }
+        Type::TYPE_INT64 | Type::TYPE_SINT64 | Type::TYPE_SFIXED64 => {
+            (i64::MIN.into(), i64::MAX.into())
+        }
+        Type::TYPE_UINT32 | Type::TYPE_FIXED32 => (0, u32::MAX.into()),
         _ => (0, u64::MAX.into()),
     };
     let number = match value {
@@ -87,9 +90,11 @@ pub(super) fn integer(value: &Value, kind: Type) -> Result<Node, String> {
     }
     let signed = number as i64;
     Ok(match kind {
-        TYPE_SINT32 | TYPE_SINT64 => Node::Varint(((signed << 1) ^ (signed >> 63)) as u64),
-        TYPE_FIXED32 | TYPE_SFIXED32 => Node::Fixed32(number as u32),
-        TYPE_FIXED64 | TYPE_SFIXED64 => Node::Fixed64(number as u64),
+        Type::TYPE_SINT32 | Type::TYPE_SINT64 => {
+            Node::Varint(((signed << 1) ^ (signed >> 63)) as u64)
+        }
+        Type::TYPE_FIXED32 | Type::TYPE_SFIXED32 => Node::Fixed32(number as u32),
+        Type::TYPE_FIXED64 | Type::TYPE_SFIXED64 => Node::Fixed64(number as u64),
         _ => Node::Varint(number as u64),
     })
 }

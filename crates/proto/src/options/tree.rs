@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 
-use super::Settable;
+use super::settable::Settable;
 
 /// A message that is being set.
 #[derive(Clone, Debug, Default)]

@@ -3,9 +3,10 @@
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 
-use super::field::{Home, scalar};
+use super::field::Home;
 use super::{Parse, Parser, TokenKind};
 use crate::fault::TextFault;
+use crate::names::scalar;
 use crate::parsed::{Entity, Written};
 use crate::path::{self, index};
 

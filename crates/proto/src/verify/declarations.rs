@@ -10,8 +10,8 @@ use protobuf::well_known_types::empty::Empty;
 
 use super::Check;
 use super::features::messages;
+use crate::names::scalar;
 use crate::options::name_at;
-use crate::parser::scalar;
 use crate::path::{self, below};
 
 impl Check<'_, '_, '_> {

@@ -6,7 +6,8 @@ use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
 use super::{Check, bare};
 use crate::budget::OutOfTime;
 use crate::features::{Features, Presence, place};
-use crate::parser::{MAX_FIELD_NUMBER, camel_case};
+use crate::names::camel_case;
+use crate::parser::MAX_FIELD_NUMBER;
 use crate::path::{self, below};
 use crate::symbols::message_at;
 

@@ -6,7 +6,7 @@ use protobuf::descriptor::DescriptorProto;
 
 use super::Check;
 use crate::features::Features;
-use crate::parser::camel_case;
+use crate::names::camel_case;
 use crate::path::{self, below};
 use gateway_diagnostic::Diagnostic;
 

@@ -57,9 +57,13 @@ impl<'a> Check<'a, '_, '_> {
 }
 
 fn is_key(kind: Type) -> bool {
-    use Type::*;
     !matches!(
         kind,
-        TYPE_FLOAT | TYPE_DOUBLE | TYPE_BYTES | TYPE_ENUM | TYPE_MESSAGE | TYPE_GROUP
+        Type::TYPE_FLOAT
+            | Type::TYPE_DOUBLE
+            | Type::TYPE_BYTES
+            | Type::TYPE_ENUM
+            | Type::TYPE_MESSAGE
+            | Type::TYPE_GROUP
     )
 }

@@ -1,0 +1,44 @@
+//! The words of the scalar types, and names in JSON: what parser, linker and checks share.
+
+use protobuf::descriptor::field_descriptor_proto::Type;
+
+/// The names of the scalar types.
+pub(crate) const SCALARS: [&str; 15] = [
+    "double", "float", "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32",
+    "fixed64", "sfixed32", "sfixed64", "bool", "string", "bytes",
+];
+
+/// Returns the scalar type of this name.
+pub(crate) fn scalar(word: &str) -> Option<Type> {
+    Some(match word {
+        "double" => Type::TYPE_DOUBLE,
+        "float" => Type::TYPE_FLOAT,
+        "int32" => Type::TYPE_INT32,
+        "int64" => Type::TYPE_INT64,
+        "uint32" => Type::TYPE_UINT32,
+        "uint64" => Type::TYPE_UINT64,
+        "sint32" => Type::TYPE_SINT32,
+        "sint64" => Type::TYPE_SINT64,
+        "fixed32" => Type::TYPE_FIXED32,
+        "fixed64" => Type::TYPE_FIXED64,
+        "sfixed32" => Type::TYPE_SFIXED32,
+        "sfixed64" => Type::TYPE_SFIXED64,
+        "bool" => Type::TYPE_BOOL,
+        "string" => Type::TYPE_STRING,
+        "bytes" => Type::TYPE_BYTES,
+        _ => return None,
+    })
+}
+
+/// Returns the name in JSON of a field without a `json_name`, as protoc derives it.
+pub(crate) fn camel_case(name: &str) -> String {
+    let mut json = String::with_capacity(name.len());
+    let mut upper = false;
+    for c in name.chars() {
+        if c != '_' {
+            json.push(if upper { c.to_ascii_uppercase() } else { c });
+        }
+        upper = c == '_';
+    }
+    json
+}
