@@ -31,7 +31,7 @@ libzmq:
 
 # Run clients and workers of other ZeroMQ libraries against the gateway.
 peers *CASES:
-    tests/peers/run.sh {{CASES}}
+    tests/peers/libraries.sh {{CASES}}
 
 # Compare the walks with other decoders over mutated payloads.
 differential *ARGS:
@@ -47,4 +47,4 @@ instructions *ARGS:
 
 # Check licences, sources and versions of the dependencies.
 deny:
-    cargo deny check bans licenses sources
+    .ci/deny
