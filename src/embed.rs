@@ -116,7 +116,7 @@ impl Gateway {
         &self.loaded.warnings
     }
 
-    /// Returns how much was loaded, such as `2 routes, 1 pool, 1 frontend, 1 message`.
+    /// Returns a summary of the configuration, such as `2 routes, 1 pool, 1 frontend, 1 message`.
     pub fn summary(&self) -> String {
         self.loaded.summary()
     }

@@ -6,7 +6,7 @@ use crate::config::Bind;
 use crate::engine::{BindFault, EngineError};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// Adds each address that `error` is about; false if it is about none.
+/// Adds a diagnostic for each address that `error` names, and returns whether there was one.
 pub(super) fn tell_binds(error: &EngineError, binds: &[Bind], found: &mut Diagnostics) -> bool {
     for fault in error.binds() {
         found.push(diagnostic(fault, binds));
@@ -33,7 +33,7 @@ fn diagnostic(fault: &BindFault, binds: &[Bind]) -> Diagnostic {
     }
 }
 
-/// What was expected there, and what to do.
+/// Returns the label and the help of a diagnostic.
 fn advice(kind: io::ErrorKind, is_ipc: bool) -> (&'static str, &'static str) {
     match (kind, is_ipc) {
         (io::ErrorKind::AddrInUse, false) => (

@@ -69,7 +69,7 @@ impl Handle {
         self.stop.control.stop();
     }
 
-    /// Returns the switch behind [`Handle::drain`] and [`Handle::stop`], for another thread to hold.
+    /// Returns a control that drains or stops the gateway, for another thread to hold.
     pub fn control(&self) -> Control {
         self.stop.control.clone()
     }
@@ -87,7 +87,7 @@ impl Handle {
         Ok(ended?)
     }
 
-    /// Does the same for a process that ends next: a reload that is under way is abandoned.
+    /// Waits for the engine alone. The process exits next, so a reload under way is abandoned.
     pub(crate) fn wait_for_engine(self) -> Result<Ledger, Error> {
         Ok(self.running.wait()?)
     }

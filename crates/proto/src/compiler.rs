@@ -3,7 +3,7 @@
 /// The front end that reads the .proto files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compiler {
-    /// The one in this crate.
+    /// The built-in compiler of this crate.
     #[default]
     Builtin,
     /// The `protoc` program on the PATH.

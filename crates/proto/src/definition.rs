@@ -31,12 +31,12 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Where a field or value of this name stands, or else the whole.
+    /// Returns the place of the field or value of this name, or else the place of the definition.
     pub fn place_of(&self, part: &str) -> Option<Place> {
         self.parts.get(part).or(self.place.as_ref()).cloned()
     }
 
-    /// Whether nothing may have this number.
+    /// Returns whether the number is reserved.
     pub fn reserves(&self, number: i32) -> bool {
         let at = self.reserved.partition_point(|range| *range.end() < number);
         self.reserved
@@ -44,7 +44,7 @@ impl Definition {
             .is_some_and(|range| range.contains(&number))
     }
 
-    /// Whether nothing may have this name.
+    /// Returns whether the name is reserved.
     pub fn reserves_name(&self, name: &str) -> bool {
         self.reserved_names.contains(name)
     }

@@ -86,8 +86,17 @@ pub(crate) mod feature {
     pub const STRICT: u64 = 4;
 }
 
-/// The number of edition 2024 in `google.protobuf.Edition`.
-const EDITION_2024: u64 = 1001;
+/// The numbers of `google.protobuf.Edition`.
+pub(crate) mod edition {
+    /// `EDITION_PROTO2`.
+    pub(crate) const PROTO2: u64 = 998;
+    /// `EDITION_PROTO3`.
+    pub(crate) const PROTO3: u64 = 999;
+    /// `EDITION_2023`; later editions follow, one number for each year.
+    pub(crate) const EDITION_2023: u64 = 1000;
+    /// `EDITION_2024`.
+    pub(crate) const EDITION_2024: u64 = 1001;
+}
 
 /// Whether an absent field can be told from one that holds its default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +154,8 @@ impl Features {
     pub fn of_file(file: &FileDescriptorProto) -> Self {
         let edition = file.special_fields.unknown_fields().get(FILE_EDITION);
         let mut features = Self::of_syntax(file.syntax());
-        features.style = matches!(edition, Some(UnknownValueRef::Varint(n)) if n >= EDITION_2024);
+        features.style =
+            matches!(edition, Some(UnknownValueRef::Varint(n)) if n >= edition::EDITION_2024);
         features.within(file.options.as_ref(), place::FILE)
     }
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use protobuf::descriptor::FileDescriptorProto;
 
+use crate::features::edition;
 use crate::path;
 
 /// The dialect of a file; ordered by age.
@@ -22,10 +23,10 @@ impl Edition {
     /// The numbers of google.protobuf.Edition.
     pub fn number(self) -> u64 {
         match self {
-            Edition::Proto2 => 998,
-            Edition::Proto3 => 999,
-            Edition::Edition2023 => 1000,
-            Edition::Edition2024 => 1001,
+            Edition::Proto2 => edition::PROTO2,
+            Edition::Proto3 => edition::PROTO3,
+            Edition::Edition2023 => edition::EDITION_2023,
+            Edition::Edition2024 => edition::EDITION_2024,
         }
     }
 

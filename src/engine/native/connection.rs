@@ -55,7 +55,7 @@ pub(super) enum Phase {
     Closing,
 }
 
-/// What a read gave.
+/// The result of a read.
 pub(super) enum Read {
     /// This many bytes, which may have gone straight into the frame that they belong to.
     Some(Input, usize),
@@ -204,7 +204,6 @@ impl Connection {
     }
 }
 
-/// What a connection is.
 impl Connection {
     pub(super) fn peer(&self) -> PeerId {
         self.peer

@@ -10,7 +10,7 @@ use protobuf::{Message as _, UnknownFields, UnknownValueRef};
 use super::Check;
 use super::fields::is_packable;
 use crate::budget::OutOfTime;
-use crate::features::{Features, Presence, feature, place};
+use crate::features::{Features, Presence, edition, feature, place};
 use crate::options::{OptionReader, visit};
 use crate::parsed::{Entity, Value, Written};
 use crate::path::{self, below};
@@ -308,9 +308,11 @@ fn wrong_time(options: &FieldOptions, edition: u64, name: &str) -> Option<String
 
 fn edition_name(number: u64) -> String {
     match number {
-        998 => "proto2".to_owned(),
-        999 => "proto3".to_owned(),
-        // Edition 2023 has the number 1000.
-        number => format!("edition {}", number + 1023),
+        edition::PROTO2 => "proto2".to_owned(),
+        edition::PROTO3 => "proto3".to_owned(),
+        number => format!(
+            "edition {}",
+            2023 + number.saturating_sub(edition::EDITION_2023)
+        ),
     }
 }

@@ -103,8 +103,8 @@ impl Connection {
         Some(sending.write(stream, liveness, buffers, now))
     }
 
-    /// Has the next write tried even if the system has not told that it has room. Returns whether
-    /// it had none.
+    /// Makes the next write try without waiting for the system to report room. Returns whether the
+    /// system had none.
     pub(in crate::engine::native) fn retry(&mut self) -> bool {
         self.sending.retry()
     }
