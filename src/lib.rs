@@ -66,8 +66,7 @@ pub use gateway_diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 // The way of a message.
 #[doc(hidden)]
 pub mod core;
-#[doc(hidden)]
-pub mod deadline;
+mod deadline;
 #[doc(hidden)]
 pub mod engine;
 #[doc(hidden)]
@@ -76,8 +75,7 @@ pub mod frame;
 pub mod ledger;
 #[doc(hidden)]
 pub mod peer;
-#[doc(hidden)]
-pub mod pool;
+mod pool;
 #[doc(hidden)]
 pub mod reply;
 #[doc(hidden)]
@@ -94,8 +92,7 @@ pub mod watch;
 // Insight into a running gateway.
 #[doc(hidden)]
 pub mod admin;
-#[doc(hidden)]
-pub mod metrics;
+mod metrics;
 // The program around it.
 #[doc(hidden)]
 pub mod cli;
