@@ -7,22 +7,41 @@ const SUGGESTION_DISTANCE: usize = 2;
 /// of their lengths, and people don't misspell longer ones, they generate them.
 const SUGGESTION_MAX: usize = 128;
 
-/// What people write who know a thing by another word, and the word for it here.
-const OTHER_WORDS: [(&str, &str); 14] = [
+/// What people write who know a thing by another word, and the word for it here. A word may stand for several
+/// things: what is meant is the one that is known at the place.
+const OTHER_WORDS: [(&str, &str); 32] = [
+    ("backend", "pools"),
+    ("backends", "pools"),
     ("boolean", "bool"),
     ("byte", "bytes"),
     ("float32", "float"),
     ("float64", "double"),
     ("int", "int32"),
     ("integer", "int32"),
+    ("length", "len"),
+    ("listeners", "frontends"),
     ("long", "int64"),
+    ("max", "lte"),
+    ("max_length", "max_len"),
+    ("max_size", "max_items"),
+    ("maximum", "lte"),
     ("message_pack", "msgpack"),
     ("messagepack", "msgpack"),
+    ("min", "gte"),
+    ("min_length", "min_len"),
+    ("min_size", "min_items"),
+    ("minimum", "gte"),
     ("pb", "protobuf"),
     ("proto", "protobuf"),
+    ("regex", "pattern"),
+    ("servers", "pools"),
+    ("services", "pools"),
     ("str", "string"),
     ("text", "string"),
     ("uint", "uint32"),
+    ("upstreams", "pools"),
+    ("worker_pools", "pools"),
+    ("workers", "pools"),
 ];
 
 /// Returns the name among `known` that the misspelt name `found` is nearest to, if any name is near.
@@ -33,10 +52,10 @@ pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -
         return None;
     }
     let lower = found.to_ascii_lowercase();
-    let word = OTHER_WORDS.iter().find(|(other, _)| *other == lower);
+    let means = |name: &str| OTHER_WORDS.contains(&(lower.as_str(), name));
     let distance = |name: &str| match () {
         () if name.eq_ignore_ascii_case(found) => Some(0),
-        () if word.is_some_and(|(_, word)| *word == name) => Some(0),
+        () if means(name) => Some(0),
         () => near(found, name),
     };
     let mut nearest: Option<(usize, &str)> = None;
