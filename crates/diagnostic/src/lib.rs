@@ -39,5 +39,5 @@ mod suggest;
 
 pub use diagnostic::{Diagnostic, Note, Severity};
 pub use diagnostics::Diagnostics;
-pub use source::{Place, SourceFile, shown};
+pub use source::{Place, SourceFile, escaped, shown};
 pub use suggest::{did_you_mean, did_you_mean_qualified, one_of};

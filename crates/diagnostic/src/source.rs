@@ -83,7 +83,7 @@ impl fmt::Display for Place {
         write!(
             f,
             "{}:{}:{}",
-            self.file.path.display(),
+            escaped(&self.file.path),
             self.line,
             self.column
         )
@@ -96,6 +96,21 @@ pub fn shown(path: &Path) -> PathBuf {
         .ok()
         .and_then(|here| path.strip_prefix(here).ok().map(Path::to_path_buf));
     relative.unwrap_or_else(|| path.to_path_buf())
+}
+
+/// Returns a path as text on one line: a control character in the name of a file, such as a line feed or ESC, is
+/// written as an escape sequence, so that no name forges lines or reaches a terminal.
+pub fn escaped(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}') {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 fn floor_char_boundary(text: &str, at: usize) -> usize {
