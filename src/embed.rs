@@ -158,7 +158,8 @@ impl Gateway {
 
 /// Logs each diagnostic as a `tracing` event with the fields `place` and `text`.
 pub(crate) fn log_diagnostics(found: &Diagnostics) {
-    for diagnostic in found.iter() {
+    let left_out = found.left_out();
+    for diagnostic in found.iter().chain(&left_out) {
         let place = diagnostic.place.as_ref().map(ToString::to_string);
         let text = diagnostic.render(false);
         match diagnostic.severity {

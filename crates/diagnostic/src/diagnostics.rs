@@ -4,15 +4,28 @@ use std::fmt;
 
 use crate::diagnostic::{Diagnostic, Severity};
 
-/// The most diagnostics that one rendering shows: nobody reads more, and they take time to write.
-const RENDERED_MAX: usize = 1_000;
+/// The most errors, and the most warnings, that are kept of one run: nobody reads more, and they take memory and time.
+/// The others are counted.
+const KEPT_MAX: usize = 200;
 
-/// The diagnostics of one run, in the order in which they were added.
+/// The diagnostics of one run, in the order in which they were added: of each severity the first 200, and the number of
+/// the others.
 ///
 /// Displays as [rendered](Diagnostics::render) without colour.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    errors: Tally,
+    warnings: Tally,
+}
+
+/// The diagnostics of one severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    /// The number that are in the list.
+    kept: usize,
+    /// The number that are not.
+    left_out: usize,
 }
 
 impl Diagnostics {
@@ -21,14 +34,29 @@ impl Diagnostics {
         Self::default()
     }
 
-    /// Adds a diagnostic.
+    /// Adds a diagnostic, or counts it if there are 200 of its severity.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        let tally = self.tally(diagnostic.severity);
+        if tally.kept == KEPT_MAX {
+            tally.left_out += 1;
+            return;
+        }
+        tally.kept += 1;
         self.list.push(diagnostic);
     }
 
     /// Adds all diagnostics of `other`.
     pub fn append(&mut self, other: Diagnostics) {
-        self.list.extend(other.list);
+        self.errors.left_out += other.errors.left_out;
+        self.warnings.left_out += other.warnings.left_out;
+        other.list.into_iter().for_each(|it| self.push(it));
+    }
+
+    fn tally(&mut self, severity: Severity) -> &mut Tally {
+        match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        }
     }
 
     /// Returns whether there is an error.
@@ -36,14 +64,14 @@ impl Diagnostics {
         self.errors() > 0
     }
 
-    /// Returns the number of errors.
+    /// Returns the number of errors, those that are not kept included.
     pub fn errors(&self) -> usize {
-        self.count(Severity::Error)
+        self.errors.kept + self.errors.left_out
     }
 
-    /// Returns the number of warnings.
+    /// Returns the number of warnings, those that are not kept included.
     pub fn warnings(&self) -> usize {
-        self.count(Severity::Warning)
+        self.warnings.kept + self.warnings.left_out
     }
 
     /// Returns whether there are no diagnostics.
@@ -51,7 +79,27 @@ impl Diagnostics {
         self.list.is_empty()
     }
 
-    /// Iterates over the diagnostics.
+    /// Returns a diagnostic that says how many errors and warnings are not kept; none if all are.
+    pub fn left_out(&self) -> Option<Diagnostic> {
+        let counted = |n: usize, what: &str| match n {
+            0 => None,
+            1 => Some(format!("1 more {what}")),
+            n => Some(format!("{n} more {what}s")),
+        };
+        let parts = [
+            counted(self.errors.left_out, "error"),
+            counted(self.warnings.left_out, "warning"),
+        ];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        let message = format!("and {}", parts.join(" and "));
+        match (parts.is_empty(), self.errors.left_out) {
+            (true, _) => None,
+            (false, 0) => Some(Diagnostic::warning(message)),
+            (false, _) => Some(Diagnostic::error(message)),
+        }
+    }
+
+    /// Iterates over the diagnostics that are kept.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter()
     }
@@ -65,21 +113,19 @@ impl Diagnostics {
     pub fn sort(&mut self) {
         self.list.sort_by(|a, b| a.order().cmp(&b.order()));
         self.list.dedup();
+        let errors = self.list.iter().filter(|it| it.severity == Severity::Error);
+        self.errors.kept = errors.count();
+        self.warnings.kept = self.list.len() - self.errors.kept;
     }
 
-    /// Renders the first 1,000 diagnostics for a person, with a blank line between two; with `colour`, with ANSI
+    /// Renders the diagnostics for a person, with a blank line between two; with `colour`, with ANSI
     /// escapes for a terminal.
     pub fn render(&self, colour: bool) -> String {
-        let shown = self.list.iter().take(RENDERED_MAX);
-        let mut texts: Vec<_> = shown.map(|d| d.render(colour)).collect();
-        if let more @ 1.. = self.list.len().saturating_sub(RENDERED_MAX) {
-            texts.push(format!("and {more} more\n"));
+        let mut texts: Vec<_> = self.list.iter().map(|d| d.render(colour)).collect();
+        if let Some(left_out) = self.left_out() {
+            texts.push(format!("{}\n", left_out.message));
         }
         texts.join("\n")
-    }
-
-    fn count(&self, severity: Severity) -> usize {
-        self.list.iter().filter(|d| d.severity == severity).count()
     }
 }
 
@@ -95,6 +141,27 @@ impl std::error::Error for Diagnostics {}
 mod tests {
     use super::*;
     use crate::source::SourceFile;
+
+    #[test]
+    fn of_each_severity_a_bounded_number_is_kept_and_the_others_are_counted() {
+        let mut all = Diagnostics::new();
+        for n in 0..KEPT_MAX + 1 {
+            all.push(Diagnostic::warning(format!("doubtful {n}")));
+        }
+        assert_eq!(all.left_out().unwrap().message, "and 1 more warning");
+        let mut others = Diagnostics::new();
+        for n in 0..KEPT_MAX + 3 {
+            others.push(Diagnostic::error(format!("wrong {n}")));
+        }
+        all.append(others);
+        assert_eq!((all.errors(), all.warnings()), (KEPT_MAX + 3, KEPT_MAX + 1));
+        assert_eq!(all.iter().count(), 2 * KEPT_MAX);
+        let left_out = all.left_out().unwrap();
+        assert_eq!(left_out.severity, Severity::Error);
+        assert_eq!(left_out.message, "and 3 more errors and 1 more warning");
+        let ends = format!("\n{}\n", left_out.message);
+        assert!(all.render(false).ends_with(&ends), "{}", all.render(false));
+    }
 
     #[test]
     fn sorted_by_place_and_without_repetitions() {

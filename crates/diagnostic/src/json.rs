@@ -84,7 +84,8 @@ impl Related {
 
 impl Serialize for Diagnostics {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.iter().map(Entry::of))
+        let left_out = self.left_out();
+        serializer.collect_seq(self.iter().chain(&left_out).map(Entry::of))
     }
 }
 
@@ -94,7 +95,8 @@ impl Diagnostics {
     /// Lines and columns count from 1, columns in characters. Each key is present in each object, with null for no
     /// value.
     pub fn to_json(&self) -> String {
-        let entries = self.iter().map(Entry::of);
+        let left_out = self.left_out();
+        let entries = self.iter().chain(&left_out).map(Entry::of);
         // Writing strings and numbers into memory has no way to fail.
         let lines = entries.filter_map(|entry| serde_json::to_string(&entry).ok());
         let lines: Vec<_> = lines.collect();
