@@ -30,6 +30,7 @@
 
 #![forbid(unsafe_code)]
 
+mod conflict;
 mod diagnostic;
 mod diagnostics;
 mod json;
@@ -37,6 +38,7 @@ mod render;
 mod source;
 mod suggest;
 
+pub use conflict::{CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, conflict_marker};
 pub use diagnostic::{Diagnostic, Note, Severity};
 pub use diagnostics::Diagnostics;
 pub use source::{Place, SourceFile, escaped, shown};
