@@ -56,6 +56,8 @@ pub(super) struct Lexed {
     pub tokens: Vec<Token>,
     /// What is wrong with the bad ones.
     pub faults: Vec<TextFault>,
+    /// The fault of the first comment that starts with `#`; such comments are passed over like others.
+    pub hash: Option<TextFault>,
 }
 
 /// Returns the tokens of `text`.
@@ -90,7 +92,11 @@ pub(super) fn tokens(text: &str, budget: &Budget) -> Result<Lexed, OutOfTime> {
         start: end,
         end,
     });
-    Ok(Lexed { tokens, faults })
+    Ok(Lexed {
+        tokens,
+        faults,
+        hash: lexer.hash,
+    })
 }
 
 /// All tokens of a text that may be no `.proto` at all.
@@ -163,6 +169,8 @@ struct Lexer<'a> {
     at: usize,
     /// Of the token or comment that is being read.
     start: usize,
+    /// The fault of the first comment that starts with `#`.
+    hash: Option<TextFault>,
 }
 
 impl<'a> Lexer<'a> {
@@ -171,6 +179,7 @@ impl<'a> Lexer<'a> {
             bytes: text.as_bytes(),
             at: 0,
             start: 0,
+            hash: None,
         }
     }
 
@@ -274,9 +283,20 @@ impl<'a> Lexer<'a> {
                     }
                 }
                 (Some(b'/'), Some(b'*')) => self.block_comment()?,
+                (Some(b'#'), _) => self.hash_comment(),
                 _ => return Ok(()),
             }
         }
+    }
+
+    /// Passes over a comment of another language, and notes the first.
+    fn hash_comment(&mut self) {
+        let start = self.at;
+        self.skip_while(|b| !matches!(b, b'\n' | 0));
+        self.hash.get_or_insert_with(|| {
+            TextFault::new(start..start + 1, "a comment that starts with #")
+                .help("comments begin with // in .proto files")
+        });
     }
 
     fn block_comment(&mut self) -> Result<(), TextFault> {
@@ -337,7 +357,11 @@ impl<'a> Lexer<'a> {
                 let end = self.at;
                 self.skip_while(is_word);
                 let fault = TextFault::new(start..self.at, "a number that runs into a word");
+                let written = &self.bytes[start..self.at];
+                let is_name = written.first().is_some_and(u8::is_ascii_digit)
+                    && written.iter().filter(|b| b.is_ascii_alphabetic()).count() > 1;
                 Err(match &self.bytes[end..self.at] {
+                    _ if is_name => fault.help("a name can't begin with a digit"),
                     [b'f' | b'F'] => fault.help("leave the f out: a float is written without"),
                     _ => fault.help("put a blank between the number and what follows"),
                 })

@@ -27,6 +27,8 @@ use crate::fault::TextFault;
 use crate::lexer::{Lexed, Token, TokenKind, tokens};
 use crate::parsed::{Edition, Entity, Parsed, Written};
 use crate::path::index;
+use crate::report::MAX_FAULTS;
+use gateway_diagnostic::{CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, conflict_marker};
 
 /// The largest field number: what fits a tag beside the wire type.
 pub(super) const MAX_FIELD_NUMBER: i32 = (1 << 29) - 1;
@@ -89,8 +91,14 @@ pub(super) fn parse_tokens(
     let _ = parser.file();
     // A parser that is out of time goes to the end of the tokens: its faults mean nothing then.
     budget.held()?;
+    if let Some(hash) = lexed.hash {
+        parser.faults.insert(0, hash);
+        parser.faults.truncate(MAX_FAULTS);
+    }
     if !parser.faults.is_empty() {
-        return Err(ParseError::Faults(parser.faults));
+        let conflict = conflict(text, &parser.faults);
+        let faults = conflict.map_or(parser.faults, |fault| vec![fault]);
+        return Err(ParseError::Faults(faults));
     }
     let lines = Lines::of(text);
     let info = parser.parsed.file.source_code_info.mut_or_insert_default();
@@ -98,6 +106,22 @@ pub(super) fn parse_tokens(
         .map(|(path, range)| lines.location(path, range))
         .collect();
     Ok(parser.parsed)
+}
+
+/// Returns the fault of an unresolved merge conflict, in a text that has other faults: they are its consequences, and
+/// what is within a comment has none.
+fn conflict(text: &str, faults: &[TextFault]) -> Option<TextFault> {
+    let marker = conflict_marker(text)?;
+    let is_rule = text[marker.clone()].starts_with('=');
+    let within = |fault: &TextFault| marker.contains(&fault.range().start);
+    if is_rule && !faults.iter().any(within) {
+        return None;
+    }
+    Some(
+        TextFault::new(marker, CONFLICT)
+            .label(CONFLICT_LABEL)
+            .help(CONFLICT_HELP),
+    )
 }
 
 /// Where each line starts, to write places as SourceCodeInfo does: columns in bytes.

@@ -45,7 +45,7 @@ fn what_is_no_token_is_a_bad_one_with_a_fault() {
         "\u{1}",
         "\"\\",
     ] {
-        let Lexed { tokens, faults } = lexed(text);
+        let Lexed { tokens, faults, .. } = lexed(text);
         assert_eq!(faults.len(), 1, "{text:?}");
         assert_eq!(tokens[0].kind, TokenKind::Bad(0), "{text:?}");
         assert_eq!(tokens.len(), 2, "{text:?}");
@@ -90,7 +90,7 @@ fn no_token_cuts_a_character() {
         let text: String = (0..random.usize(..12))
             .map(|_| parts[random.usize(..parts.len())])
             .collect();
-        let Lexed { tokens, faults } = lexed(&text);
+        let Lexed { tokens, faults, .. } = lexed(&text);
         let loose = LooseTokens::of(&text).map(|token| token.range());
         let ranges = tokens.iter().map(|token| token.range()).chain(loose);
         for range in ranges.chain(faults.iter().map(|fault| fault.range())) {

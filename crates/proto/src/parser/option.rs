@@ -183,14 +183,6 @@ impl Parser<'_> {
     }
 
     fn entry_name(&mut self) -> Parse<String> {
-        if self.is_sign(b'#') {
-            // protoc reads an aggregate as one line, and drops the rest of it in silence.
-            let fault = TextFault::new(self.token().range(), "a comment that starts with #");
-            return Err(fault
-                .label("the rest of the value would be lost")
-                .help("write // before the comment")
-                .boxed());
-        }
         Ok(self.expect_word("the name of a field")?.0.to_owned())
     }
 
