@@ -335,7 +335,14 @@ impl<'a> OptionReader<'a> {
                 Err(refused.label("expected an extension"))
             }
             other => {
-                let fault = self.files.not_found(&part.name, &other);
+                let mut fault = self.files.not_found(&part.name, &other);
+                let is_rule = part
+                    .name
+                    .trim_start_matches('.')
+                    .starts_with("buf.validate.");
+                if is_rule && fault.help.is_none() {
+                    fault = fault.help("add import \"buf/validate/validate.proto\";");
+                }
                 Err(Refused::Fault(Box::new(fault), Spot::Name))
             }
         }

@@ -211,6 +211,11 @@ impl<'a> Names<'a> {
             return not_imported(bare, file);
         }
         let fault = Diagnostic::error(format!("{name:?} is not defined"));
+        if let Some(whole) = other_word(bare)
+            && let Some(file) = well_known::defining(whole)
+        {
+            return fault.help(format!("did you mean {whole:?}? It needs import {file:?};"));
+        }
         if let Some(near) = self.near(name, within, wanted) {
             return fault.help(format!("did you mean {near:?}?"));
         }
@@ -248,6 +253,20 @@ impl<'a> Names<'a> {
         let short = written.find(|it| means_it(it)).map(str::to_owned);
         short.or_else(|| Some(format!(".{full}")).filter(|it| means_it(it)))
     }
+}
+
+/// Returns the well-known type that other languages call by a word such as `datetime`.
+fn other_word(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "any" => "google.protobuf.Any",
+        "date" | "datetime" | "DateTime" | "instant" | "time" | "timestamp" => {
+            "google.protobuf.Timestamp"
+        }
+        "duration" | "timedelta" | "timespan" | "TimeSpan" => "google.protobuf.Duration",
+        "dict" | "json" | "object" => "google.protobuf.Struct",
+        "empty" | "null" | "void" => "google.protobuf.Empty",
+        _ => return None,
+    })
 }
 
 /// What a name must stand for.

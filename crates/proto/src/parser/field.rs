@@ -89,6 +89,9 @@ impl Parser<'_> {
         nested: &mut Vec<DescriptorProto>,
     ) -> Parse<FieldDescriptorProto> {
         let mut field = FieldDescriptorProto::new();
+        if let Some(fault) = self.list_of_another_language() {
+            return Err(fault);
+        }
         self.label(home, &mut field)?;
         if self.is("map") && self.ahead(1).kind == TokenKind::Sign(b'<') {
             return self.map_field(home, field, nested);
@@ -129,6 +132,50 @@ impl Parser<'_> {
             self.expect_end()?;
         }
         Ok(field)
+    }
+
+    /// Returns the fault of a list or a map as other languages write it, such as `list<string> names = 1;` or
+    /// `string[] names = 1;`, which names the field as it is written here.
+    fn list_of_another_language(&mut self) -> Option<Box<TextFault>> {
+        let has_label = matches!(
+            self.word(self.token()),
+            "optional" | "required" | "repeated"
+        ) && self.ahead(1).kind == TokenKind::Word;
+        let first = usize::from(has_label);
+        let ty = self.ahead(first);
+        let sign = |ahead: usize, sign: u8| self.ahead(ahead).kind == TokenKind::Sign(sign);
+        let name_from = |ahead: usize| match self.ahead(ahead).kind {
+            TokenKind::Word => self.word(self.ahead(ahead)),
+            _ => "names",
+        };
+        if ty.kind != TokenKind::Word || (self.word(ty) == "map" && sign(first + 1, b'<')) {
+            return None;
+        }
+        let (written, name, last) = if sign(first + 1, b'[') && sign(first + 2, b']') {
+            let written = format!("repeated {}", self.word(ty));
+            (written, name_from(first + 3), first + 2)
+        } else if sign(first + 1, b'<') && sign(first + 3, b'>') {
+            let written = format!("repeated {}", self.word(self.ahead(first + 2)));
+            (written, name_from(first + 4), first + 3)
+        } else if sign(first + 1, b'<') && sign(first + 3, b',') && sign(first + 5, b'>') {
+            let (key, value) = (self.ahead(first + 2), self.ahead(first + 4));
+            let written = format!("map<{}, {}>", self.word(key), self.word(value));
+            (written, name_from(first + 6), first + 5)
+        } else {
+            return None;
+        };
+        let range = ty.range().start..self.ahead(last).range().end;
+        let number = (last + 1..last + 4).find(|&at| self.ahead(at).kind == TokenKind::Integer);
+        let number = number.map_or("1", |at| self.word(self.ahead(at)));
+        let found = self.text.get(range.clone()).unwrap_or_default();
+        let found: String = found.chars().take(40).collect();
+        let fault = TextFault::new(range, format!("{found:?} is not a type of .proto files"));
+        Some(
+            fault
+                .label("expected the type of a field")
+                .help(format!("write {written} {name} = {number};"))
+                .boxed(),
+        )
     }
 
     fn label(&mut self, home: Home, field: &mut FieldDescriptorProto) -> Parse<()> {
