@@ -6,7 +6,7 @@ use crate::fault::TextFault;
 use crate::outline::MAX_NESTING;
 use crate::sources::{ProtoSource, ProtoSources};
 use crate::well_known;
-use gateway_diagnostic::{Diagnostic, Place, did_you_mean};
+use gateway_diagnostic::{Diagnostic, Place, did_you_mean, escaped};
 
 /// Returns the fault of a file that nests too deep for any compiler.
 pub(super) fn too_deep(source: &ProtoSource) -> Option<Diagnostic> {
@@ -39,16 +39,13 @@ pub(super) fn missing(
     let fault = Diagnostic::error(format!("{import:?} is not found"))
         .at(import_place(source, import))
         .label("no file of this name below the import paths");
-    let roots: Vec<_> = sources
-        .roots()
-        .map(|root| root.display().to_string())
-        .collect();
+    let roots: Vec<_> = sources.roots().map(|root| escaped(&root)).collect();
     let fault = fault.note(format!("import paths: {}", roots.join(", ")));
     let ending = format!("/{import}");
     // A file that imports itself would be wrong, too.
     let others = || sources.iter().filter(|(other, _)| *other != name);
     if let Some((name, other)) = others().find(|(other, _)| other.ends_with(&ending)) {
-        let below = other.file.path.display().to_string();
+        let below = escaped(&other.file.path);
         let path = below.strip_suffix(&ending).unwrap_or(&below);
         return fault.help(format!(
             "import {name:?}, or add {path} to proto.import_paths"

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::lexer::LooseTokens;
 use crate::outline::Outline;
 use crate::well_known;
-use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile, shown};
+use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile, escaped, shown};
 
 /// Largest file: of googleapis, the largest has 4.2 MiB, the next 1.5 MiB;
 /// a compiler needs about a hundred times a file's size in memory.
@@ -213,7 +213,7 @@ impl<'a> SourceReader<'a> {
             }
             let path = entry.path();
             let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
-                self.bad_name(&path);
+                self.bad_name(&path, depth);
                 continue;
             };
             // Hidden entries are editors' and version control's, and the `..data` of a ConfigMap.
@@ -226,7 +226,7 @@ impl<'a> SourceReader<'a> {
                 Ok(meta) if meta.is_dir() && depth >= MAX_DIRECTORIES_DEEP => {
                     self.stop(format!(
                         "directories nest more than {MAX_DIRECTORIES_DEEP} deep at {}",
-                        shown(&path).display()
+                        escaped(&shown(&path))
                     ));
                 }
                 Ok(meta) if meta.is_dir() => {
@@ -267,8 +267,8 @@ impl<'a> SourceReader<'a> {
         let identity = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         if let Some(first) = self.sources.files.get(&name) {
             if first.identity != identity {
-                let path = shown(path).display().to_string();
-                let first = first.file.path.display();
+                let path = escaped(&shown(path));
+                let first = escaped(&first.file.path);
                 self.found.push(
                     Diagnostic::warning(format!("{path} is hidden by {first}"))
                         .note(format!(
@@ -288,7 +288,7 @@ impl<'a> SourceReader<'a> {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
                 let mib = MAX_FILE_BYTES >> 20;
-                let message = format!("{} is larger than {mib} MiB", shown(path).display());
+                let message = format!("{} is larger than {mib} MiB", escaped(&shown(path)));
                 return self.found.push(
                     Diagnostic::error(message)
                         .help("split it into several files, or move it out of the import paths"),
@@ -319,21 +319,47 @@ impl<'a> SourceReader<'a> {
     }
 
     fn unreadable(&mut self, path: &Path, error: &io::Error) {
-        let path = shown(path).display().to_string();
+        let path = escaped(&shown(path));
         self.found.push(
             Diagnostic::error(format!("can't read {path}: {error}"))
                 .help("every .proto file below the import paths must be readable"),
         );
     }
 
-    fn bad_name(&mut self, path: &Path) {
-        if path.extension().is_some_and(|e| e == "proto") {
-            let path = shown(path).display().to_string();
+    /// Reports a name that is not UTF-8, if it is that of a `.proto` file or of a directory that holds some.
+    fn bad_name(&mut self, path: &Path, depth: usize) {
+        let is_proto = path.extension().is_some_and(|e| e == "proto");
+        if is_proto || self.holds_protos(path, depth) {
+            let path = escaped(&shown(path));
             self.found.push(
                 Diagnostic::error(format!("the name of {path} is not UTF-8"))
                     .help("rename it: no import could name it"),
             );
         }
+    }
+
+    /// Returns whether a directory holds a `.proto` file, at any depth that is looked at. What can't be read holds
+    /// none, and links are not followed.
+    fn holds_protos(&mut self, directory: &Path, depth: usize) -> bool {
+        let is_directory = fs::symlink_metadata(directory).is_ok_and(|meta| meta.is_dir());
+        if !is_directory || depth >= MAX_DIRECTORIES_DEEP {
+            return false;
+        }
+        let Ok(entries) = fs::read_dir(directory) else {
+            return false;
+        };
+        for entry in entries.flatten() {
+            self.entries += 1;
+            if self.entries > MAX_ENTRIES {
+                return false;
+            }
+            let path = entry.path();
+            let is_proto = path.extension().is_some_and(|e| e == "proto");
+            if is_proto || self.holds_protos(&path, depth + 1) {
+                return true;
+            }
+        }
+        false
     }
 
     fn stop(&mut self, message: String) {
