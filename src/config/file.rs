@@ -6,7 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::yaml::FILE_MAX;
-use gateway_diagnostic::{Diagnostic, SourceFile, shown};
+use gateway_diagnostic::{Diagnostic, SourceFile, escaped, shown};
+
+/// What to do about a file that is not there at the start.
+pub(super) const NOT_FOUND: &str =
+    "run the gateway where routes.yaml is, or name the file: gateway -c FILE";
+
+/// What to do about a file that is not there any more.
+pub(super) const REMOVED: &str =
+    "it was there when the gateway started: put it back; until then what it said last holds";
 
 /// Reads the text of a file.
 pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
@@ -14,7 +22,7 @@ pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>>
     // To open a pipe may take for ever, and what it gives can't be read again.
     let regular = fs::metadata(path).map_or(true, |it| it.is_file() || it.is_dir());
     if !regular {
-        let fault = Diagnostic::error(format!("{} is not a file", shown.display()));
+        let fault = Diagnostic::error(format!("{} is not a file", escaped(&shown)));
         let help = "it is read again when it changes: name a file, not a pipe or a device";
         return Err(Box::new(fault.help(help)));
     }
@@ -24,14 +32,12 @@ pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>>
     let outcome = File::open(path).and_then(|file| file.take(bound).read_to_end(&mut bytes));
     if let Err(error) = outcome {
         let help = match error.kind() {
-            io::ErrorKind::NotFound => {
-                "run the gateway where routes.yaml is, or name the file: gateway -c FILE"
-            }
+            io::ErrorKind::NotFound => NOT_FOUND,
             io::ErrorKind::IsADirectory => "name the file in it: gateway -c DIRECTORY/routes.yaml",
             io::ErrorKind::PermissionDenied => "let the gateway's user read it",
             _ => "name a file that can be read: gateway -c FILE",
         };
-        let fault = Diagnostic::error(format!("can't read {}: {error}", shown.display()));
+        let fault = Diagnostic::error(format!("can't read {}: {error}", escaped(&shown)));
         return Err(Box::new(fault.help(help)));
     }
     if bytes.len() > FILE_MAX {
@@ -55,7 +61,8 @@ pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>>
 
 /// Returns the error for a configuration of more than [`FILE_MAX`] bytes.
 pub(super) fn too_large(shown: &Path) -> Box<Diagnostic> {
-    let fault = Diagnostic::error(format!("{} is larger than 1 MiB", shown.display()));
+    let mib = FILE_MAX >> 20;
+    let fault = Diagnostic::error(format!("{} is larger than {mib} MiB", escaped(shown)));
     let help = "a configuration of this size is surely not meant; is it the right file?";
     Box::new(fault.help(help))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::breaking::gate;
-use super::file::read_text;
+use super::file::{NOT_FOUND, REMOVED, read_text};
 use super::loaded::Loaded;
 use super::protos::{OfProtos, import_paths, named_roots};
 use super::resolve::resolve;
@@ -159,6 +159,12 @@ impl Inputs {
             }
             Some(loaded)
         });
+        if running.is_some() {
+            let missing = found
+                .iter_mut()
+                .filter(|it| it.help.as_deref() == Some(NOT_FOUND));
+            missing.for_each(|fault| fault.help = Some(REMOVED.to_owned()));
+        }
         found.sort();
         match loaded {
             Some(loaded) if !found.has_errors() => Ok(Loaded {

@@ -6,6 +6,9 @@ use saphyr_parser::ScanError;
 
 use gateway_diagnostic::{Diagnostic, Place, SourceFile};
 
+/// What may follow a backslash in double quotes.
+const ESCAPED: &str = "0abtnvfre \"/\\N_LPxuU\t";
+
 /// Returns the one fault of the syntax, for nothing after it can be trusted. `bracket` is the
 /// innermost that is open.
 pub fn syntax_fault(
@@ -28,6 +31,12 @@ pub fn syntax_fault(
         stop.info
     };
     let fault = Diagnostic::error(format!("not valid YAML: {info}"));
+    if let Some(place) = foreign_comment(file, number) {
+        return fault
+            .at(place)
+            .label("no comment in YAML")
+            .help("comments begin with # in YAML");
+    }
     let starts_with_alias = line[indent..].starts_with('*');
     if starts_with_alias || stop.says("unknown anchor") {
         let first = if starts_with_alias {
@@ -62,8 +71,30 @@ pub fn syntax_fault(
             .at(file.place(number, first, key.chars().count() as u32))
             .help(format!("is a comma missing before {key:?}?"));
     }
+    if stop.says("escape") {
+        return stop.escape_fault(fault);
+    }
     let fault = fault.at(stop.place_of(1));
     stop.advise(fault)
+}
+
+/// Returns the place of the first comment of another language, such as `// words`, up to a line of the file.
+fn foreign_comment(file: &Arc<SourceFile>, number: u32) -> Option<Place> {
+    let begins = |line: &str| {
+        let starts = |sign: &str| line.trim_start().starts_with(sign);
+        if starts("//") || starts("/*") {
+            return line.find('/');
+        }
+        let is_comment = |at: &usize| !line[..*at].contains('#');
+        let after = line.find(" //").or_else(|| line.find(" /*"));
+        after.map(|at| at + 1).filter(is_comment)
+    };
+    (1..=number).find_map(|number| {
+        let line = file.line(number)?;
+        let at = begins(line)?;
+        let column = line[..at].chars().count() as u32 + 1;
+        Some(file.place(number, column, 2))
+    })
 }
 
 /// The place at which the parser gave up, and its words.
@@ -129,6 +160,28 @@ impl<'a> Stop<'a> {
         } else {
             self.file.place(self.number, self.column, width)
         }
+    }
+
+    /// Returns the fault of a backslash in double quotes that begins no escape sequence, at the backslash.
+    fn escape_fault(&self, fault: Diagnostic) -> Diagnostic {
+        let characters: Vec<char> = self.line.chars().collect();
+        let mut at = self.column as usize - 1;
+        while let Some('\\') | Some(_) = characters.get(at) {
+            let is_backslash = characters[at] == '\\';
+            let is_known = |c: &char| ESCAPED.contains(*c);
+            if is_backslash && !characters.get(at + 1).is_some_and(is_known) {
+                break;
+            }
+            at += if is_backslash { 2 } else { 1 };
+        }
+        let column = at.min(characters.len().saturating_sub(1)) as u32 + 1;
+        let fault = fault.at(self.file.place(self.number, column, 2));
+        let is_key = self.line.trim_start().starts_with('"');
+        fault.label("no escape sequence of YAML").help(if is_key {
+            "a type is no regular expression: only a * at its end is a pattern, such as \"person.*\""
+        } else {
+            "a backslash in double quotes is written \\\\, or put the text into single quotes"
+        })
     }
 
     /// Adds what is usually behind the parser's words.

@@ -4,22 +4,26 @@
 //! the YAML itself are reported here: of its syntax the first, for nothing after it can be trusted;
 //! of duplicate keys and tags all, and the file is read on.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_yaml::Value;
 
 use super::syntax::syntax_fault;
-use gateway_diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
+use gateway_diagnostic::{
+    CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, Diagnostic, Diagnostics, Place, SourceFile,
+    conflict_marker,
+};
 
-/// Largest file, in bytes: room for ten thousand routes. Reading nested YAML takes time that grows
-/// faster than the file.
-pub const FILE_MAX: usize = 1 << 20;
+/// Largest file, in bytes: room for a hundred thousand routes, which load in seconds.
+pub const FILE_MAX: usize = 16 << 20;
 
-/// Values of a file with every alias written out: more than [`FILE_MAX`] bytes can hold without one.
-const VALUES_MAX: usize = FILE_MAX;
+/// Values of a small file with every alias written out; of a larger one as many as it has bytes, which is more than it
+/// can hold without an alias.
+const VALUES_MAX: usize = 1 << 20;
 
 /// Longest text of a scalar that a sentence repeats, in characters.
 const FOUND_MAX: usize = 60;
@@ -77,15 +81,44 @@ pub fn quoted(text: &str) -> String {
 
 /// Reads a file's text, of at most [`FILE_MAX`] bytes. None if it can't be made sense of, which `found` then says.
 pub fn parse(file: &Arc<SourceFile>, found: &mut Diagnostics) -> Option<Node> {
+    if let Some(fault) = conflict(file).or_else(|| unprintable(file)) {
+        found.push(fault);
+        return None;
+    }
     let outcome = spots(file, found).and_then(|root| {
         let root = root.ok_or_else(|| Box::new(empty(file)))?;
-        Values {
-            file,
-            left: VALUES_MAX,
-        }
-        .node(&root)
+        let most = VALUES_MAX.max(file.text.len());
+        let left = most;
+        Values { file, most, left }.node(&root)
     });
     outcome.map_err(|fault| found.push(*fault)).ok()
+}
+
+/// Returns the fault of a merge that is not finished, told once: nothing in such a file can be trusted.
+fn conflict(file: &Arc<SourceFile>) -> Option<Diagnostic> {
+    let marker = conflict_marker(&file.text)?;
+    let fault = Diagnostic::error(CONFLICT).at(file.place_of_bytes(marker));
+    Some(fault.label(CONFLICT_LABEL).help(CONFLICT_HELP))
+}
+
+/// Returns the fault of the first character that YAML has no place for, such as ESC: it would reach terminals.
+fn unprintable(file: &Arc<SourceFile>) -> Option<Diagnostic> {
+    let is_refused = |c: char| match c {
+        '\t' | '\n' | '\r' | '\u{85}' => false,
+        '\u{fffe}' | '\u{ffff}' => true,
+        c => c.is_control(),
+    };
+    let (at, c) = file.text.char_indices().find(|(_, c)| is_refused(*c))?;
+    let fault = Diagnostic::error(format!(
+        "not valid YAML: the control character 0x{:02X}",
+        c as u32
+    ));
+    let fault = fault.at(file.place_of_bytes(at..at + c.len_utf8()));
+    Some(
+        fault
+            .label("not printable")
+            .help("remove it; a type's bytes are written hex:…"),
+    )
 }
 
 fn empty(file: &Arc<SourceFile>) -> Diagnostic {
@@ -134,7 +167,7 @@ fn spots(
         anchors: HashMap::new(),
         root: None,
     };
-    for event in Parser::new_from_str(&file.text) {
+    for event in Parser::new_from_str(&separated(&file.text)) {
         let (event, span) = event.map_err(|error| {
             let bracket = document.open.iter().rev().find_map(|it| it.bracket(file));
             Box::new(syntax_fault(file, &error, bracket))
@@ -150,6 +183,38 @@ fn spots(
     // An empty document is a scalar without text.
     let is_empty = |spot: &Rc<Spot>| matches!(&spot.kind, SpotKind::Scalar(_, Value::Null));
     Ok(document.root.filter(|spot| !is_empty(spot)))
+}
+
+/// Returns the text with a space for each tab that separates a key from its value, where the parser takes no tab there;
+/// YAML does. Every place stays what it is.
+fn separated(text: &str) -> Cow<'_, str> {
+    let is_refused = |event: Result<_, ScanError>| {
+        event.is_err_and(|error| error.info().contains("valid YAML whitespace"))
+    };
+    let has_tab = text.contains(":\t");
+    if !has_tab || !Parser::new_from_str(text).any(|event| is_refused(event.map(drop))) {
+        return Cow::Borrowed(text);
+    }
+    let lines = text.split_inclusive('\n').map(separated_line);
+    Cow::Owned(lines.collect())
+}
+
+/// Returns a line with a space for each tab right after a colon that is not in quotes.
+fn separated_line(line: &str) -> String {
+    let mut quote = None;
+    let mut before = ' ';
+    let mut separated = String::with_capacity(line.len());
+    for c in line.chars() {
+        let is_separator = c == '\t' && before == ':' && quote.is_none();
+        match quote {
+            Some(open) if c == open && before != '\\' => quote = None,
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            _ => {}
+        }
+        separated.push(if is_separator { ' ' } else { c });
+        before = c;
+    }
+    separated
 }
 
 fn tag_fault(tag: &Tag, mut at: Place) -> Diagnostic {
@@ -339,6 +404,9 @@ fn duplicates(file: &Arc<SourceFile>, pairs: &[(Rc<Spot>, Rc<Spot>)], found: &mu
 /// Writes every alias out, as long as that stays within bounds.
 struct Values<'a> {
     file: &'a Arc<SourceFile>,
+    /// The most values.
+    most: usize,
+    /// The values that may still come.
     left: usize,
 }
 
@@ -350,7 +418,8 @@ impl Values<'_> {
         }
         self.left = self.left.checked_sub(1).ok_or_else(|| {
             let fault = Diagnostic::error("aliases repeat too much").at(place.clone());
-            Box::new(fault.label(format!("more than {VALUES_MAX} values when written out")))
+            let label = format!("more than {} values when written out", self.most);
+            Box::new(fault.label(label))
         })?;
         let kind = match &spot.kind {
             SpotKind::Scalar(text, value) => Kind::Scalar(text.clone(), value.clone()),
@@ -418,6 +487,23 @@ mod tests {
             let fault = read(text).unwrap_err();
             assert!(fault.contains(expected), "{text:?}: {fault}");
         }
+    }
+
+    #[test]
+    fn a_tab_may_separate_a_key_from_its_value() {
+        let node = read("a:\tword\nb: {c:\tword, 'd:\te': \"f:\tg\"}\nh: x:\ty\n").unwrap_err();
+        assert!(node.contains("r.yaml:3:"), "{node}");
+        let node = read("a:\tword\nb: {c:\tword, 'd:\te': \"f:\tg\"}\n").unwrap();
+        let Kind::Map(top) = &node.kind else { panic!() };
+        assert_eq!(top[0].1.text(), "word");
+        assert_eq!(top[0].1.place.to_string(), "r.yaml:1:4");
+        let Kind::Map(b) = &top[1].1.kind else {
+            panic!()
+        };
+        assert_eq!(
+            (b[0].1.text(), b[1].0.text(), b[1].1.text()),
+            ("word", "d:\te", "f:\tg")
+        );
     }
 
     #[test]
