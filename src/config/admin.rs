@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use serde::Deserialize;
 use serde_yaml::Value;
 
-use super::section::{Section, Spanned, is};
-use super::yaml::Node;
+use super::section::{Lone, Section, Spanned, is};
+use super::yaml::{Kind, Node};
 use crate::snapshot::AdminSettings;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
@@ -21,6 +21,9 @@ impl TryFrom<Value> for HttpBind {
 
     fn try_from(value: Value) -> Result<Self, String> {
         let expected = "expected ADDRESS:PORT such as 127.0.0.1:9559, localhost:9559 or *:9559";
+        if let Some(meant) = meant(&value) {
+            return Err(format!("{expected}: did you mean \"{meant}\"?"));
+        }
         let text = value.as_str().ok_or(expected)?;
         if text.contains("://") {
             return Err(format!("without a scheme: {expected}"));
@@ -41,10 +44,41 @@ impl TryFrom<Value> for HttpBind {
     }
 }
 
+/// Returns the address that is meant by a port alone, or by one with a scheme.
+fn meant(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Number(port) => port.to_string(),
+        Value::String(text) => text.clone(),
+        _ => return None,
+    };
+    let (is_url, rest) = match text.split_once("://") {
+        Some((_, rest)) => (true, rest.trim_matches('/')),
+        None => (false, text.strip_prefix(':').unwrap_or(&text)),
+    };
+    let meant = match rest.parse::<u16>() {
+        Ok(port) => format!("127.0.0.1:{port}"),
+        Err(_) if is_url => rest.to_owned(),
+        Err(_) => return None,
+    };
+    HttpBind::try_from(Value::String(meant.clone()))
+        .is_ok()
+        .then_some(meant)
+}
+
 /// Reads the section; none without one, or where what it says was reported as a fault.
 pub fn admin(node: Option<&Node>, found: &mut Diagnostics) -> Option<Spanned<AdminSettings>> {
-    let lone = ("bind", is::<HttpBind> as fn(&Node) -> bool);
-    let mut section = Section::open_or(node?, "admin", &[], lone, found);
+    let node = node?;
+    let port = match &node.kind {
+        Kind::Scalar(_, value) => meant(value),
+        _ => None,
+    };
+    let lone = Lone {
+        key: "bind",
+        is: &is::<HttpBind>,
+        meant: port.as_deref(),
+        least: "bind: \"127.0.0.1:9559\"",
+    };
+    let mut section = Section::open_or(node, "admin", &[], lone, found);
     let bind = section.value::<HttpBind>("bind", found);
     if bind.is_none() && section.is_sound() && !section.has("bind") {
         let fault = Diagnostic::error("admin has no address").at(section.place().clone());
@@ -96,6 +130,12 @@ mod tests {
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
-        assert!(read("tcp://*:1").unwrap_err().contains("without a scheme"));
+        let meant = read("tcp://*:1").unwrap_err();
+        assert!(meant.ends_with("did you mean \"*:1\"?"), "{meant}");
+        let meant = read("9559").unwrap_err();
+        assert!(
+            meant.ends_with("did you mean \"127.0.0.1:9559\"?"),
+            "{meant}"
+        );
     }
 }

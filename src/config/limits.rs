@@ -10,6 +10,9 @@ use gateway_diagnostic::{Diagnostic, Diagnostics};
 /// thread's stack.
 const DEPTH_MAX: u64 = 1_000;
 
+/// Largest `limits.message`, in bytes: what ZMTP's peers can be expected to hold at once.
+const MESSAGE_MAX: u64 = 2 << 30;
+
 /// Reads the section; without one, the defaults.
 pub fn limits(node: Option<&Node>, found: &mut Diagnostics) -> Limits {
     let mut limits = Limits {
@@ -23,8 +26,8 @@ pub fn limits(node: Option<&Node>, found: &mut Diagnostics) -> Limits {
     };
     let Some(node) = node else { return limits };
     let mut section = Section::open(node, "limits", &[], found);
-    if let Some(size) = section.value::<Size>("message", found) {
-        if size.value.0 == 0 || size.value.0 > 1 << 31 {
+    if let Some(size) = section.value::<Size<MESSAGE_MAX>>("message", found) {
+        if size.value.0 == 0 {
             let fault = Diagnostic::error("\"message\" can't be that size").at(size.place);
             found.push(fault.label("expected 1B to 2GiB"));
         }

@@ -1,5 +1,6 @@
 //! What was probably meant by a name that doesn't exist.
 
+use super::section::with_comment_sign;
 use gateway_diagnostic::{Diagnostic, did_you_mean, one_of};
 
 /// Adds the names that were expected, and the nearest of them as help.
@@ -12,6 +13,6 @@ pub(super) fn with_names(fault: Diagnostic, name: &str, known: &[&str]) -> Diagn
     };
     match did_you_mean(name, known.iter().copied()) {
         Some(near) => fault.help(format!("did you mean {near:?}?")),
-        None => fault,
+        None => with_comment_sign(fault, name),
     }
 }

@@ -1,5 +1,6 @@
 //! The .proto files of a configuration: found, compiled, and looked up in by routes.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -7,11 +8,13 @@ use std::sync::Arc;
 
 use super::near::with_names;
 use super::needs::name_routes;
-use super::schema::SchemaSource;
+use super::schema::{ENCODINGS, SchemaSource};
 use super::section::Spanned;
 use super::source::{RouteSource, Source};
 use super::yaml::quoted;
-use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean_qualified, shown};
+use gateway_diagnostic::{
+    Diagnostic, Diagnostics, SourceFile, did_you_mean_qualified, escaped, shown,
+};
 use gateway_proto::{Cache, Compiled, Descriptors, Texts, words};
 use gateway_schema::{
     Definitions, Encoding, Options, Presence, RequireError, Ruler, Schema, Table,
@@ -19,6 +22,9 @@ use gateway_schema::{
 
 /// Where .proto files are looked for, beside routes.yaml, when it doesn't say.
 const DEFAULT_IMPORT_PATH: &str = "schemas";
+
+/// Messages of a file that a sentence names; the others are counted.
+const MESSAGES_SHOWN: usize = 8;
 
 /// The texts below the import paths; none where no route needs any and there are none.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ pub struct Protos {
     ruled_bytes: u64,
     /// Every word in the files that don't compile, if any: what may be defined there.
     doubtful: Option<HashSet<String>>,
+    /// The fields that routes require and that have no presence, by their message: each is warned of once.
+    required: RefCell<HashSet<(String, String)>>,
 }
 
 impl Protos {
@@ -55,6 +63,7 @@ impl Protos {
                 ruler: None,
                 ruled_bytes: source.limits.rules,
                 doubtful: None,
+                required: RefCell::default(),
             });
         };
         let mut of_protos = Diagnostics::new();
@@ -77,6 +86,7 @@ impl Protos {
                 ruler,
                 ruled_bytes: source.limits.rules,
                 doubtful,
+                required: RefCell::default(),
             }),
             Err(fault) => {
                 let fault =
@@ -140,7 +150,7 @@ pub fn import_paths(
         let Some(place) = source.routes.iter().find_map(needs) else {
             return Some(Vec::new());
         };
-        let missing = format!("there is no directory {}", shown(&path).display());
+        let missing = format!("there is no directory {}", escaped(&shown(&path)));
         found.push(
             Diagnostic::error(missing)
                 .at(place)
@@ -155,7 +165,7 @@ pub fn import_paths(
         if root.is_dir() {
             roots.push(root);
         } else {
-            let missing = format!("there is no directory {}", shown(&root).display());
+            let missing = format!("there is no directory {}", escaped(&shown(&root)));
             let fault = Diagnostic::error(missing).at(path.place.clone());
             found.push(
                 fault
@@ -206,8 +216,8 @@ impl Protos {
                 // It may well be in a file whose faults are told.
                 return None;
             }
-            let fault = Diagnostic::error(format!("there is no message {}", quoted(&name.value)));
-            found.push(self.with_near_message(fault.at(name.place.clone()), &name.value));
+            let fault = self.no_message(&name.value);
+            found.push(fault.at(name.place.clone()));
             return None;
         };
         let options = Options {
@@ -219,7 +229,11 @@ impl Protos {
         for path in &source.require {
             match schema.require(&path.value) {
                 Ok(Presence::Explicit) => {}
-                Ok(Presence::Implicit) => found.push(zero_refused(source.encoding, path)),
+                Ok(Presence::Implicit) => {
+                    if source.encoding == Encoding::Protobuf && self.is_first(&name.value, path) {
+                        found.push(zero_refused(path));
+                    }
+                }
                 Err(error) => found.push(require_fault(path, &error)),
             }
         }
@@ -236,6 +250,69 @@ impl Protos {
         Some(schema)
     }
 
+    /// Returns whether no other route requires the same field of the same message, so far.
+    fn is_first(&self, message: &str, path: &Spanned<String>) -> bool {
+        let pair = (message.to_owned(), path.value.clone());
+        self.required.borrow_mut().insert(pair)
+    }
+
+    /// Returns the fault of a name that is no message's, without its place.
+    fn no_message(&self, name: &str) -> Diagnostic {
+        let lower = name.to_ascii_lowercase();
+        let mut labels = ENCODINGS.into_iter().map(Encoding::label);
+        if let Some(label) = labels.find(|label| *label == lower) {
+            let mut known = self.table.message_names();
+            let example = match (known.next(), known.next()) {
+                (Some(only), None) => only,
+                _ => "pkg.Message",
+            };
+            return Diagnostic::error(format!("{} is an encoding, not a message", quoted(name)))
+                .label("which message?")
+                .help(format!("write schema: {{ {label}: {example} }}"));
+        }
+        if name.ends_with(".proto") {
+            return self.file_as_message(name);
+        }
+        let fault = Diagnostic::error(format!("there is no message {}", quoted(name)));
+        self.with_near_message(fault, name)
+    }
+
+    /// Returns the fault of a file's name where a message's is expected.
+    fn file_as_message(&self, name: &str) -> Diagnostic {
+        let fault = Diagnostic::error(format!("{} is a file, not a message", quoted(name)))
+            .label("expected the full name of a message");
+        let bare = name.strip_prefix("./").unwrap_or(name);
+        let ending = format!("/{bare}");
+        let files = self.descriptors.iter().flat_map(|it| it.files());
+        let mut meant = files.filter(|file| {
+            let own = file.name();
+            own == bare || own.ends_with(&ending) || bare.ends_with(&format!("/{own}"))
+        });
+        let Some(file) = meant.next() else {
+            return fault.help("name one of the messages that it defines");
+        };
+        let package = file.package();
+        let mut messages: Vec<_> = file
+            .message_type
+            .iter()
+            .map(|message| match package {
+                "" => message.name().to_owned(),
+                package => format!("{package}.{}", message.name()),
+            })
+            .collect();
+        let more = messages.len().saturating_sub(MESSAGES_SHOWN);
+        messages.truncate(MESSAGES_SHOWN);
+        let list = messages.join(", ");
+        match (messages.len(), more) {
+            (0, _) => fault.help("it defines no message"),
+            (1, _) => fault.help(format!("it defines {list}: write schema: {list}")),
+            (_, 0) => fault.help(format!("it defines {list}: name one of them")),
+            (_, more) => fault.help(format!(
+                "it defines {list} and {more} more: name one of them"
+            )),
+        }
+    }
+
     /// Suggests a message by its full name or, for one without its package, by its last part.
     fn with_near_message(&self, fault: Diagnostic, name: &str) -> Diagnostic {
         let known: Vec<_> = self.table.message_names().collect();
@@ -249,17 +326,15 @@ impl Protos {
     }
 }
 
-fn zero_refused(encoding: Encoding, path: &Spanned<String>) -> Diagnostic {
-    let writer = match encoding {
-        Encoding::Json => "ProtoJSON",
-        Encoding::Protobuf | Encoding::Msgpack => "protobuf",
-    };
+/// Returns the warning that a required field without presence is missing where its value is zero. It holds for
+/// protobuf alone: JSON and MessagePack can write a zero.
+fn zero_refused(path: &Spanned<String>) -> Diagnostic {
     Diagnostic::warning(format!(
         "requiring {:?} refuses messages where it is zero or empty",
         path.value
     ))
     .at(path.place.clone())
-    .label(format!("{writer} doesn't write a zero of this field"))
+    .label("protobuf doesn't write a zero of this field")
     .help("declare the field `optional` in its .proto, and a zero will be written")
 }
 

@@ -2,11 +2,11 @@
 
 use super::section::{Section, Spanned, text};
 use super::yaml::{Kind, Node};
-use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
+use gateway_diagnostic::{Diagnostic, Diagnostics, Place, did_you_mean};
 use gateway_schema::{Encoding, Layout, UnknownFields};
 
 /// The encodings, by the key that names the message.
-const ENCODINGS: [Encoding; 3] = [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json];
+pub const ENCODINGS: [Encoding; 3] = [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json];
 
 /// A schema by its message's name.
 #[derive(Debug)]
@@ -48,6 +48,10 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
         });
     }
     let mut section = Section::open(node, key, &[], found);
+    if message_and_encoding(&mut section, key, found) {
+        section.node("unknown_fields");
+        return None;
+    }
     let named = ENCODINGS.map(|it| Some((it, encoded(&mut section, it, found)?)));
     let mut named: Vec<_> = named.into_iter().flatten().collect();
     named.sort_by_key(|(_, (place, _))| (place.line, place.column));
@@ -105,6 +109,40 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
         all_violations: all_violations.is_some_and(|it| it.value),
         require: require.unwrap_or_default(),
     })
+}
+
+/// Reports a schema that names a message and an encoding by keys of their own, such as
+/// `{ message: demo.Person, encoding: json }`, and returns whether it does.
+fn message_and_encoding(section: &mut Section<'_>, key: &str, found: &mut Diagnostics) -> bool {
+    let Some((encoding_key, encoding)) = section.report("encoding") else {
+        return false;
+    };
+    let names = ["message", "type", "name", "schema"];
+    let message = names.into_iter().find_map(|name| section.report(name));
+    let message = message.map(|(_, message)| message.text());
+    let what = format!("the {key} has no key \"encoding\"");
+    found.push(encoding_fault(&what, encoding_key, encoding, message));
+    true
+}
+
+/// Returns the fault of a key `encoding`: an encoding is the key of the message that it encodes.
+pub fn encoding_fault(
+    what: &str,
+    key: &Node,
+    encoding: &Node,
+    message: Option<&str>,
+) -> Diagnostic {
+    let labels = || ENCODINGS.map(Encoding::label);
+    let written = encoding.text();
+    let known = labels().into_iter().find(|label| *label == written);
+    let encoding = known.or_else(|| did_you_mean(written, labels()));
+    let encoding = encoding.unwrap_or("json");
+    let message = message.filter(|message| !message.is_empty());
+    let message = message.unwrap_or("demo.Person");
+    Diagnostic::error(what)
+        .at(key.place.clone())
+        .label("an encoding is the key of its message")
+        .help(format!("write schema: {{ {encoding}: {message} }}"))
 }
 
 /// `a, b or c`, for a sentence.

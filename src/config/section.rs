@@ -17,6 +17,42 @@ pub struct Spanned<T> {
     pub place: Place,
 }
 
+/// What a map is meant to hold where a single value or nothing stands in its place.
+#[derive(Clone, Copy)]
+pub struct Lone<'a> {
+    /// The key that a single value is meant for.
+    pub key: &'static str,
+    /// Returns whether the value can be that of the key.
+    pub is: &'a dyn Fn(&Node) -> bool,
+    /// The value that is meant instead, where that is known.
+    pub meant: Option<&'a str>,
+    /// The least that the map must hold, as it is written.
+    pub least: &'a str,
+}
+
+impl Lone<'_> {
+    /// Adds to the fault that `node` is no map what is probably meant.
+    fn advise(self, node: &Node, fault: &mut Diagnostic) {
+        if matches!(node.kind, Kind::Scalar(_, Value::Null)) {
+            fault.label = format!("expected at least {{ {} }}", self.least);
+        }
+        let written = self.meant.or_else(|| (self.is)(node).then(|| node.text()));
+        if let Some(written) = written {
+            let value = plain_or_quoted(written);
+            fault.help = Some(format!("did you mean {{ {}: {value} }}?", self.key));
+        }
+    }
+}
+
+/// Returns a value as it can stand in a file: a duration stands as it is, an address needs quotes for its colons.
+pub fn plain_or_quoted(value: &str) -> String {
+    if value.contains(':') || value.starts_with('*') {
+        quoted(value)
+    } else {
+        value.to_owned()
+    }
+}
+
 /// A map that is being read.
 pub struct Section<'a> {
     /// For sentences: `route PROTOBUF`.
@@ -25,6 +61,8 @@ pub struct Section<'a> {
     place: &'a Place,
     pairs: &'a [(Node, Node)],
     asked: Vec<&'static str>,
+    /// Keys that are not of this map, and have been reported.
+    reported: Vec<&'static str>,
     later: &'static [&'static str],
     /// Faults of keys that aren't there, and the keys of which any would have done.
     lacks: Vec<(&'static [&'static str], Diagnostic)>,
@@ -55,31 +93,25 @@ impl<'a> Section<'a> {
             place: &node.place,
             pairs: map.unwrap_or_default(),
             asked: Vec::new(),
+            reported: Vec::new(),
             later,
             lacks: Vec::new(),
         }
     }
 
-    /// As [`Self::open`], where a single value can only be meant for `key`: `fits` says whether it can.
+    /// As [`Self::open`], where a single value can only be meant for one key, and nothing at all lacks at least that
+    /// key.
     pub fn open_or(
         node: &'a Node,
         what: impl Into<String>,
         later: &'static [&'static str],
-        (key, fits): (&str, fn(&Node) -> bool),
+        lone: Lone<'_>,
         found: &mut Diagnostics,
     ) -> Self {
-        if !fits(node) {
-            return Self::open(node, what, later, found);
-        }
         let mut here = Diagnostics::new();
         let section = Self::open(node, what, later, &mut here);
         for fault in here.iter_mut() {
-            // A duration stands as it is, an address needs quotes for its colons.
-            let value = match node.text().contains(':') {
-                true => quoted(node.text()),
-                false => node.text().to_owned(),
-            };
-            fault.help = Some(format!("did you mean {{ {key}: {value} }}?"));
+            lone.advise(node, fault);
         }
         found.append(here);
         section
@@ -125,6 +157,13 @@ impl<'a> Section<'a> {
     /// Any of `keys` had to be there and none is. It is told unless one is there, misspelt: then that is.
     pub fn lacks(&mut self, keys: &'static [&'static str], fault: Diagnostic) {
         self.lacks.push((keys, fault));
+    }
+
+    /// Returns the key and the value of `key`, which is not of this map and is reported by whoever asks.
+    pub fn report(&mut self, key: &'static str) -> Option<(&'a Node, &'a Node)> {
+        self.reported.push(key);
+        let pair = self.pairs.iter().find(|(name, _)| name.text() == key);
+        pair.map(|(name, value)| (name, value))
     }
 
     /// The value of `key`, unread.
@@ -210,7 +249,7 @@ impl<'a> Section<'a> {
         let mut lacks = std::mem::take(&mut self.lacks);
         for (key, _) in self.pairs {
             let name = key.text();
-            if self.asked.contains(&name) {
+            if self.asked.contains(&name) || self.reported.contains(&name) {
                 continue;
             }
             let near = did_you_mean(name, self.asked.iter().chain(self.later).copied());
@@ -244,10 +283,25 @@ impl<'a> Section<'a> {
             }
             _ => near
                 .map(|near| format!("did you mean {near:?}?"))
+                .or_else(|| instead(name).map(str::to_owned))
                 .or_else(elsewhere),
         };
         Diagnostic { help, ..fault }
     }
+}
+
+/// Returns what to do instead of a key that files of other programs have, and this file has nowhere.
+fn instead(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "version" | "apiVersion" | "schema_version" => {
+            "remove it: this file has no versions, and a gateway refuses keys that are unknown to it"
+        }
+        "description" | "comment" | "name" | "title" => "write it as a comment: # …",
+        "include" | "includes" | "imports" | "extends" | "import" => {
+            "one file holds the whole configuration: write its routes here; only .proto files import others"
+        }
+        _ => return None,
+    })
 }
 
 /// Whose key a word is, by the JSON Schema of the file.
@@ -291,9 +345,21 @@ pub fn read<T: DeserializeOwned>(
         Ok(value) => Some(Spanned { value, place }),
         Err(expected) => {
             let fault = Diagnostic::error(format!("{key:?} can't be {}", node.found()));
-            found.push(fault.at(place).label(expected));
+            found.push(with_comment_sign(
+                fault.at(place).label(expected),
+                node.text(),
+            ));
             None
         }
+    }
+}
+
+/// Adds, to a fault of a value that ends in a comment of another language, how comments begin here.
+pub fn with_comment_sign(fault: Diagnostic, value: &str) -> Diagnostic {
+    if value.contains(" //") || value.contains(" /*") {
+        fault.help("comments begin with # in YAML")
+    } else {
+        fault
     }
 }
 

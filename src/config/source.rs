@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::admin::admin;
 use super::limits::limits;
-use super::section::{Section, Spanned, is, read, text};
+use super::section::{Lone, Section, Spanned, is, read, text};
 use super::value::{
     BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, Heartbeat, Holding, Size, Span, name_fault,
 };
@@ -34,8 +34,15 @@ pub use routes::RouteSource;
 /// it shorter included.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 
-/// What a frontend or pool that is one value is meant to say.
-const ADDRESS: (&str, fn(&Node) -> bool) = ("bind", is::<BindEndpoint>);
+/// Returns what a frontend or pool that is one value, or nothing, is meant to say.
+fn address(least: &'static str) -> Lone<'static> {
+    Lone {
+        key: "bind",
+        is: &is::<BindEndpoint>,
+        meant: None,
+        least,
+    }
+}
 
 const LATER_TOP: &[&str] = &["channels"];
 const LATER_FRONTEND: &[&str] = &["security"];
@@ -99,14 +106,20 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     let pools = entries(&mut top, "pools", "pool", found, |name, node, found| {
         pool(name, node, engine, found)
     });
-    let routes = routes(&mut top, engine, found);
+    let first = pools.first().map(|pool| pool.it.settings.name.as_str());
+    let routes = routes(&mut top, engine, first.unwrap_or("people"), found);
     let (import_paths, compiler, breaking) = match top.node("proto") {
         Some(node) => proto(node, found),
         None => (None, Compiler::default(), Breaking::default()),
     };
     let limits = limits(top.node("limits"), found);
     let grace = top.node("shutdown").and_then(|node| {
-        let lone = ("grace", is::<Span> as fn(&Node) -> bool);
+        let lone = Lone {
+            key: "grace",
+            is: &is::<Span>,
+            meant: None,
+            least: "grace: 10s",
+        };
         let mut section = Section::open_or(node, "shutdown", &[], lone, found);
         let grace = section.value::<Span>("grace", found);
         section.close(found);
@@ -235,7 +248,8 @@ fn frontend(
     found: &mut Diagnostics,
 ) -> (Frontend, Vec<Spanned<BindEndpoint>>) {
     let what = format!("frontend {name}");
-    let mut section = Section::open_or(node, what.as_str(), LATER_FRONTEND, ADDRESS, found);
+    let lone = address("bind: \"tcp://*:5559\"");
+    let mut section = Section::open_or(node, what.as_str(), LATER_FRONTEND, lone, found);
     let (endpoints, binds) = endpoints(&mut section, &what, found);
     let encodings = [
         ("msgpack", ErrorEncoding::Msgpack),
@@ -259,7 +273,8 @@ fn pool(
     found: &mut Diagnostics,
 ) -> (PoolSource, Vec<Spanned<BindEndpoint>>) {
     let what = format!("pool {name}");
-    let mut section = Section::open_or(node, what.as_str(), LATER_POOL, ADDRESS, found);
+    let lone = address("bind: \"tcp://*:5560\"");
+    let mut section = Section::open_or(node, what.as_str(), LATER_POOL, lone, found);
     let (endpoints, binds) = endpoints(&mut section, &what, found);
     let kinds = [
         ("auto", Workers::Auto),

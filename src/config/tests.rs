@@ -15,11 +15,14 @@ use crate::snapshot::{
 const PROTO: &str = "syntax = \"proto3\"; package shop;
     message Person { optional int32 id = 1; optional string name = 2; } message Order {}";
 
+const PLAIN: &str = "syntax = \"proto3\"; package plain; message Plain { int32 id = 1; }";
+
 fn loaded(text: &str) -> Loaded {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("routes.yaml");
     fs::create_dir(directory.path().join("schemas")).unwrap();
     fs::write(directory.path().join("schemas/shop.proto"), PROTO).unwrap();
+    fs::write(directory.path().join("schemas/plain.proto"), PLAIN).unwrap();
     fs::write(&path, text).unwrap();
     load(&path).unwrap_or_else(|faults| panic!("{faults}"))
 }
@@ -333,4 +336,41 @@ fn engine_libzmq_is_refused_where_the_build_lacks_it() {
         gateway_diagnostic::shown(&path).display()
     );
     assert_eq!(faults.to_string().trim(), expected.trim());
+}
+
+#[test]
+fn a_file_that_is_removed_while_it_is_followed_is_to_be_put_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("routes.yaml");
+    let missing = load(&path).unwrap_err().render(false);
+    assert!(
+        missing.contains("run the gateway where routes.yaml is"),
+        "{missing}"
+    );
+    let text = "frontends: { c: { bind: \"tcp://*:5559\" } }\npools: { p: { bind: \"tcp://*:5560\" } }\n\
+                routes: { A: { pool: p } }\n";
+    fs::write(&path, text).unwrap();
+    let running = load(&path).unwrap().snapshot;
+    fs::remove_file(&path).unwrap();
+    let removed = load_after(&path, &running).unwrap_err().render(false);
+    let expected =
+        "it was there when the gateway started: put it back; until then what it said last holds";
+    assert!(removed.contains(expected), "{removed}");
+}
+
+#[test]
+fn a_required_field_without_presence_is_warned_of_once_and_for_protobuf_only() {
+    let warnings = |routes: &str| with(PEOPLE, routes).warnings.render(false);
+    let route = |name: &str, encoding: &str| {
+        format!(
+            "  {name}: {{ schema: {{ {encoding}: plain.Plain, require: [id] }}, pool: people }}\n"
+        )
+    };
+    for encoding in ["json", "msgpack"] {
+        assert_eq!(warnings(&route("A", encoding)), "", "{encoding}");
+    }
+    let twice = route("A", "protobuf") + &route("B", "protobuf");
+    let said = warnings(&twice);
+    let expected = "requiring \"id\" refuses messages where it is zero or empty";
+    assert_eq!(said.matches(expected).count(), 1, "{said}");
 }

@@ -12,9 +12,11 @@ pub use quantity::{Heartbeat, Size, Span, Timeout};
 use serde::Deserialize;
 use serde_yaml::Value;
 
+use super::yaml::quoted;
 use crate::frame::TYPE_MAX;
 use crate::route::Pattern;
 use crate::snapshot::PerWorker;
+use gateway_diagnostic::Diagnostic;
 
 /// Counts beyond this are surely not meant, and would bound nothing.
 pub const COUNT_MAX: u64 = 1_000_000_000;
@@ -89,6 +91,51 @@ pub fn pattern(key: &str) -> Result<Pattern, String> {
         (_, true) => Ok(Pattern::Prefix(bytes.into())),
         (_, false) => Ok(Pattern::Exact(bytes.into())),
     }
+}
+
+/// Returns the warning for a route's key that is valid and probably not meant as it is written: a byte's number, or
+/// a regular expression.
+pub fn pattern_doubt(key: &str) -> Option<Diagnostic> {
+    let shown = quoted(key);
+    if let Some(digits) = key.strip_prefix("0x").or(key.strip_prefix("0X"))
+        && !digits.is_empty()
+        && digits.bytes().all(|b| b.is_ascii_hexdigit())
+    {
+        let padding = if digits.len().is_multiple_of(2) {
+            ""
+        } else {
+            "0"
+        };
+        let fault = Diagnostic::warning(format!("{shown} is a type of {} letters", key.len()));
+        return Some(
+            fault
+                .label("read as letters and digits")
+                .help(format!("write hex:{padding}{digits} for the bytes")),
+        );
+    }
+    let signs = |c: char| matches!(c, '?' | '\\' | '[' | ']' | '(' | ')' | '|' | '^' | '$');
+    let is_expression = key.contains(signs) || key.ends_with(".+");
+    if !is_expression || key.starts_with("hex:") || key.contains(char::is_control) {
+        return None;
+    }
+    let literal: String = key
+        .chars()
+        .take_while(|&c| !signs(c) && c != '+' && c != '*')
+        .collect();
+    let start = if literal.len() < key.trim_start_matches('^').len() {
+        literal
+    } else {
+        String::new()
+    };
+    let fault = Diagnostic::warning(format!("{shown} is no regular expression"))
+        .label("read letter by letter: only a * at the end is a pattern");
+    Some(match start.trim_matches('.') {
+        "" => fault.help("write the types out, or a prefix such as person.*"),
+        start => fault.help(format!(
+            "write {} for all types that begin so",
+            quoted(&format!("{start}.*"))
+        )),
+    })
 }
 
 fn hex(digits: &str) -> Option<Vec<u8>> {

@@ -1,8 +1,75 @@
 //! The sections of named things: frontends, pools and routes.
 
-use super::super::section::Section;
+use super::super::section::{Section, plain_or_quoted};
 use super::super::yaml::{Kind, Node};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
+
+/// Pairs that an example repeats.
+const WRITTEN_MAX: usize = 4;
+
+/// The keys of one entry of each section.
+const KEYS: [(&str, &[&str]); 3] = [
+    ("frontend", &["bind", "connect", "errors"]),
+    (
+        "pool",
+        &[
+            "bind",
+            "connect",
+            "workers",
+            "identity",
+            "balance",
+            "per_worker",
+            "queue",
+            "queue_bytes",
+            "timeout",
+            "heartbeat",
+        ],
+    ),
+    (
+        "route",
+        &["schema", "reply", "pool", "timeout", "frontends"],
+    ),
+];
+
+/// Returns the first key of a section that belongs within an entry: a key of an entry with a value of its own. The
+/// name of the entry was forgotten then.
+fn unnamed<'a>(pairs: &'a [(Node, Node)], what: &str) -> Option<&'a Node> {
+    let (_, keys) = KEYS.iter().find(|(entry, _)| *entry == what)?;
+    let has_value = |value: &Node| match &value.kind {
+        Kind::Scalar(_, value) => *value != serde_yaml::Value::Null,
+        Kind::List(_) => true,
+        Kind::Map(_) => false,
+    };
+    let found = pairs
+        .iter()
+        .find(|(key, value)| keys.contains(&key.text()) && has_value(value));
+    found.map(|(key, _)| key)
+}
+
+/// Returns the fault of a section that holds what one of its entries should.
+fn name_forgotten(section: &str, what: &str, key: &Node, pairs: &[(Node, Node)]) -> Diagnostic {
+    let (needs, name) = match what {
+        "frontend" => ("a name", "clients"),
+        "pool" => ("a name", "people"),
+        _ => ("a type", "PROTOBUF"),
+    };
+    let written = pairs.iter().take(WRITTEN_MAX).map(|(key, value)| {
+        let value = match &value.kind {
+            Kind::Scalar(text, _) => plain_or_quoted(text),
+            _ => "…".to_owned(),
+        };
+        format!("{}: {value}", key.text())
+    });
+    let written: Vec<_> = written.collect();
+    let written = written.join(", ");
+    let key_text = key.text();
+    Diagnostic::error(format!("a {what} needs {needs}"))
+        .at(key.place.clone())
+        .label(format!("{key_text:?} is a key of a {what}"))
+        .help(format!(
+            "write it below {needs} of your choice, such as\n{section}: {{ {name}: {{ {written} }} }}"
+        ))
+}
 
 /// Returns the pairs of a section that must be there and must not be empty.
 pub(super) fn pairs<'a>(
@@ -13,7 +80,13 @@ pub(super) fn pairs<'a>(
 ) -> &'a [(Node, Node)] {
     let node = top.node(key);
     match node.map(|node| &node.kind) {
-        Some(Kind::Map(pairs)) if !pairs.is_empty() => return pairs,
+        Some(Kind::Map(pairs)) if !pairs.is_empty() => {
+            if let Some(key_node) = unnamed(pairs, what) {
+                found.push(name_forgotten(key, what, key_node, pairs));
+                return &[];
+            }
+            return pairs;
+        }
         None if !top.is_sound() => return &[],
         _ => {}
     }

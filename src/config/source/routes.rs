@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::super::schema::{SchemaSource, schemas};
-use super::super::section::{Section, Spanned, text};
-use super::super::value::{Timeout, pattern};
+use super::super::schema::{SchemaSource, encoding_fault, schemas};
+use super::super::section::{Lone, Section, Spanned, text};
+use super::super::value::{Timeout, pattern, pattern_doubt};
 use super::super::yaml::{Kind, Node, quoted};
 use super::pairs::pairs;
 use super::timeout::timeout;
@@ -43,15 +43,18 @@ pub struct RouteSource {
     pub frontends: Option<Vec<Spanned<String>>>,
 }
 
+/// Reads the routes. `pool` is the pool that an example names.
 pub(super) fn routes(
     top: &mut Section<'_>,
     engine: EngineKind,
+    pool: &str,
     found: &mut Diagnostics,
 ) -> Vec<RouteSource> {
+    let least = format!("pool: {pool}");
     let mut first: HashMap<Pattern, (String, Place)> = HashMap::new();
     let mut routes = Vec::new();
     for (key, node) in pairs(top, "routes", "route", found) {
-        let route = route(key, node, engine, found);
+        let route = route(key, node, engine, &least, found);
         let before = route
             .pattern
             .as_ref()
@@ -79,14 +82,30 @@ pub(super) fn routes(
     routes
 }
 
-fn route(key: &Node, node: &Node, engine: EngineKind, found: &mut Diagnostics) -> RouteSource {
+fn route(
+    key: &Node,
+    node: &Node,
+    engine: EngineKind,
+    least: &str,
+    found: &mut Diagnostics,
+) -> RouteSource {
     let name = key.text().to_owned();
     let pattern = pattern(&name).map_err(|fault| {
         let wrong = format!("{} can't be a route's type", quoted(&name));
         found.push(Diagnostic::error(wrong).at(key.place.clone()).label(fault));
     });
-    let mut section = Section::open(node, format!("route {name}"), LATER_ROUTE, found);
+    if let Some(fault) = pattern_doubt(&name) {
+        found.push(fault.at(key.place.clone()));
+    }
+    let lone = Lone {
+        key: "pool",
+        is: &|node| !node.text().is_empty() && least.ends_with(&format!(" {}", node.text())),
+        meant: None,
+        least,
+    };
+    let mut section = Section::open_or(node, format!("route {name}"), LATER_ROUTE, lone, found);
     let schema = schemas(&mut section, "schema", found);
+    encoding_beside_schema(&mut section, &schema, found);
     let reply = schemas(&mut section, "reply", found);
     let pool = match section.node("pool") {
         Some(node) if matches!(node.kind, Kind::Map(_)) => {
@@ -124,4 +143,18 @@ fn route(key: &Node, node: &Node, engine: EngineKind, found: &mut Diagnostics) -
         timeout,
         frontends,
     }
+}
+
+/// Reports the key `encoding` of a route, which is part of what `schema` says.
+fn encoding_beside_schema(
+    section: &mut Section<'_>,
+    schema: &[SchemaSource],
+    found: &mut Diagnostics,
+) {
+    let Some((key, encoding)) = section.report("encoding") else {
+        return;
+    };
+    let message = schema.first().map(|schema| schema.message.value.as_str());
+    let what = "a route has no key \"encoding\"";
+    found.push(encoding_fault(what, key, encoding, message));
 }

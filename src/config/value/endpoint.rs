@@ -18,6 +18,9 @@ impl TryFrom<Value> for BindEndpoint {
 
     fn try_from(value: Value) -> Result<Self, String> {
         let expected = "expected tcp://*:PORT, tcp://ADDRESS:PORT or ipc://PATH";
+        if let Some(meant) = meant(&value, "*", |text| Self::try_from(text).is_ok()) {
+            return Err(format!("{expected}: did you mean \"{meant}\"?"));
+        }
         let text = value.as_str().ok_or(expected)?;
         match split_endpoint(text) {
             Some(Endpoint::Ipc) => {}
@@ -40,6 +43,9 @@ impl TryFrom<Value> for ConnectEndpoint {
 
     fn try_from(value: Value) -> Result<Self, String> {
         let expected = "expected tcp://HOST:PORT or ipc://PATH";
+        if let Some(meant) = meant(&value, "HOST", |text| Self::try_from(text).is_ok()) {
+            return Err(format!("{expected}: did you mean \"{meant}\"?"));
+        }
         let text = value.as_str().ok_or(expected)?;
         match split_endpoint(text) {
             Some(Endpoint::Ipc) => {}
@@ -53,6 +59,30 @@ impl TryFrom<Value> for ConnectEndpoint {
         }
         Ok(Self(text.to_owned()))
     }
+}
+
+/// Returns the address that is meant by one without `tcp://`, or with the scheme of another protocol. `any` is the host
+/// of an address that is a port alone.
+fn meant(value: &Value, any: &str, is_good: impl Fn(Value) -> bool) -> Option<String> {
+    let bare = match value {
+        Value::Number(port) => format!("{any}:{port}"),
+        Value::String(text) if text.starts_with("tcp://") || text.starts_with("ipc://") => {
+            return None;
+        }
+        Value::String(text) => {
+            let rest = text
+                .split_once("://")
+                .map_or(text.as_str(), |(_, rest)| rest);
+            let rest = rest.strip_prefix("tcp:").unwrap_or(rest).trim_matches('/');
+            match rest.strip_prefix(':').unwrap_or(rest) {
+                port if port.bytes().all(|b| b.is_ascii_digit()) => format!("{any}:{port}"),
+                rest => rest.to_owned(),
+            }
+        }
+        _ => return None,
+    };
+    let meant = format!("tcp://{bare}");
+    is_good(Value::String(meant.clone())).then_some(meant)
 }
 
 enum Endpoint<'a> {
@@ -93,6 +123,29 @@ mod tests {
 
     fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
         serde_yaml::from_str(text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_address_without_its_scheme_is_recognised() {
+        for (written, meant) in [
+            ("*:5559", "tcp://*:5559"),
+            ("localhost:5560", "tcp://localhost:5560"),
+            ("http://*:5559/", "tcp://*:5559"),
+            ("tcp:*:5559", "tcp://*:5559"),
+            (":5559", "tcp://*:5559"),
+            ("5559", "tcp://*:5559"),
+        ] {
+            let fault = read::<BindEndpoint>(&format!("{written:?}")).unwrap_err();
+            assert!(
+                fault.ends_with(&format!("did you mean \"{meant}\"?")),
+                "{fault}"
+            );
+        }
+        assert!(
+            !read::<BindEndpoint>("words")
+                .unwrap_err()
+                .contains("did you mean")
+        );
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Span {
             };
             return Err(format!("a number without a unit: expected {meant}"));
         }
-        let ms = quantity(value, &expected, &TIMES)?;
+        let ms = quantity(value, &expected, &TIMES, "8760h, a year")?;
         let span = Duration::from_millis(ms);
         if span.is_zero() || span > DURATION_MAX {
             return Err(format!("expected a duration from 1ms to a year{more}"));
@@ -87,10 +87,19 @@ impl TryFrom<Value> for Heartbeat {
     }
 }
 
-/// `512B`, `64KiB`, `16MiB`, `1GiB`: bytes.
+/// `512B`, `64KiB`, `16MiB`, `1GiB`: bytes, up to `MOST`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
-pub struct Size(pub u64);
+pub struct Size<const MOST: u64 = { u64::MAX }>(pub u64);
+
+/// Returns a size in the largest unit in which it is whole, or the largest that is below it.
+fn shown_size(size: u64) -> String {
+    let gib = size >> 30;
+    match gib {
+        0 => format!("{size}B"),
+        _ => format!("{gib}GiB"),
+    }
+}
 
 /// Units of sizes, in bytes, each with other words that people write for it.
 const SIZES: [Unit; 4] = [
@@ -100,7 +109,7 @@ const SIZES: [Unit; 4] = [
     ("B", 1, &["b", "byte", "bytes"]),
 ];
 
-impl TryFrom<Value> for Size {
+impl<const MOST: u64> TryFrom<Value> for Size<MOST> {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
@@ -112,12 +121,28 @@ impl TryFrom<Value> for Size {
             };
             return Err(format!("a number without a unit: expected {meant}"));
         }
-        quantity(&value, "a size such as 512B, 64KiB, 16MiB or 1GiB", &SIZES).map(Self)
+        let expected = "a size such as 512B, 64KiB, 16MiB or 1GiB";
+        let size = quantity(&value, expected, &SIZES, &shown_size(MOST))?;
+        if size > MOST {
+            return Err(format!("expected at most {}", shown_size(MOST)));
+        }
+        Ok(Self(size))
     }
 }
 
 /// A unit: its name, how many of the smallest it is, and other words for it, in small letters.
 type Unit = (&'static str, u64, &'static [&'static str]);
+
+/// Words for a value without a bound, which no quantity here has, in small letters.
+const UNBOUNDED: [&str; 7] = [
+    "unlimited",
+    "infinite",
+    "infinity",
+    "inf",
+    "max",
+    "none",
+    "never",
+];
 
 /// A whole number that says no unit.
 fn without_unit(value: &Value) -> Option<u64> {
@@ -128,13 +153,19 @@ fn without_unit(value: &Value) -> Option<u64> {
 }
 
 /// A number and its unit, in the smallest of `units`.
-fn quantity(value: &Value, expected: &str, units: &[Unit]) -> Result<u64, String> {
+fn quantity(value: &Value, expected: &str, units: &[Unit], largest: &str) -> Result<u64, String> {
     let expected_it = || format!("expected {expected}");
     let text = match value {
         Value::String(text) => text.as_str(),
         Value::Number(_) => return Err(format!("a number without a unit: expected {expected}")),
         _ => return Err(expected_it()),
     };
+    if UNBOUNDED.contains(&text.to_ascii_lowercase().as_str()) {
+        return Err(format!("expected {expected}: the largest is {largest}"));
+    }
+    if let Some(whole) = in_whole_units(text, units) {
+        return Err(format!("expected {expected}: did you mean {whole}?"));
+    }
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let unit = unit.trim_start();
@@ -154,6 +185,35 @@ fn quantity(value: &Value, expected: &str, units: &[Unit]) -> Result<u64, String
     number
         .and_then(|number| number.checked_mul(*factor))
         .ok_or_else(|| format!("too large: expected {expected}"))
+}
+
+/// Returns a quantity with a decimal point, such as `1.5s`, as one without, such as `1500ms`: in the largest unit in
+/// which it is whole. None for any other text.
+fn in_whole_units(text: &str, units: &[Unit]) -> Option<String> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(end);
+    let (whole, fraction) = number.split_once('.')?;
+    let lower = unit.trim_start().to_ascii_lowercase();
+    let named = |(name, _, words): &&Unit| {
+        name.eq_ignore_ascii_case(&lower) || words.contains(&lower.as_str())
+    };
+    let (_, factor, _) = units.iter().find(named)?;
+    let scale = 10_u64.checked_pow(fraction.len() as u32)?;
+    let whole: u64 = whole.parse().ok()?;
+    let fraction: u64 = fraction.parse().ok()?;
+    let parts = whole
+        .checked_mul(scale)?
+        .checked_add(fraction)?
+        .checked_mul(*factor)?;
+    if !parts.is_multiple_of(scale) {
+        return None;
+    }
+    let amount = parts / scale;
+    let fits = units
+        .iter()
+        .filter(|(_, factor, _)| amount.is_multiple_of(*factor));
+    let (name, factor, _) = fits.max_by_key(|(_, factor, _)| *factor)?;
+    Some(format!("{}{name}", amount / factor))
 }
 
 #[cfg(test)]
@@ -191,6 +251,10 @@ mod tests {
             ("10 Minutes", "did you mean 10m?"),
             ("5000", "expected 5000ms or 5s"),
             ("30", "expected 30s or 30ms"),
+            ("1.5s", "did you mean 1500ms?"),
+            ("0.5 minutes", "did you mean 30s?"),
+            ("2.0h", "did you mean 2h?"),
+            ("unlimited", "the largest is 8760h"),
         ] {
             let fault = ms(wrong).unwrap_err();
             assert!(fault.contains(meant), "{wrong}: {fault}");
@@ -209,6 +273,8 @@ mod tests {
             ("64MB", "did you mean 64MiB?"),
             ("16 mib", "did you mean 16MiB?"),
             ("1000000", "expected 1000000B"),
+            ("1.5GiB", "did you mean 1536MiB?"),
+            ("unlimited", "the largest is 17179869183GiB"),
         ] {
             let fault = read::<Size>(wrong).unwrap_err();
             assert!(fault.contains(meant), "{wrong}: {fault}");
