@@ -10,6 +10,7 @@
 
 mod apply;
 mod past;
+mod repeats;
 #[cfg(test)]
 mod tests;
 mod watches;
@@ -29,6 +30,7 @@ use crate::snapshot::Snapshot;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 use gateway_proto::Cache;
 use past::Past;
+use repeats::Repeats;
 use watches::{Lay, Watches, lay, spots};
 
 /// How often the files are looked at without an event: for filesystems that raise none, and for what no
@@ -49,6 +51,15 @@ enum Why {
     Time,
 }
 
+/// Whether the log tells what a reload comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    /// The files have changed, or nobody has asked for the same lately.
+    ToTell,
+    /// The same was told a moment ago, or nobody asked.
+    Known,
+}
+
 /// Keeps a running gateway at what its files say.
 pub struct Follower {
     origin: Origin,
@@ -64,6 +75,8 @@ pub struct Follower {
     refused: Option<Diagnostic>,
     /// The last one failed or was refused.
     failed: bool,
+    /// Reloads that were asked for of files that have not changed.
+    repeats: Repeats,
     wake: Wake,
     woken: Receiver<WakeReason>,
     /// Who waits to hear what the next reload comes to.
@@ -97,6 +110,7 @@ impl Follower {
             cache: Cache::default(),
             refused: None,
             failed: false,
+            repeats: Repeats::default(),
             wake,
             woken,
             waiting: Vec::new(),
@@ -225,20 +239,26 @@ impl Follower {
                 }
             }
         }
-        let news = *now.seen() != self.seen || why == Why::Asked;
+        let changed = *now.seen() != self.seen;
+        let asked = why == Why::Asked;
         let again = why == Why::Time && self.refused.is_some();
-        if !news && !again {
+        if !changed && !asked && !again {
             return;
         }
+        // Whoever asks for the same again and again is answered, and fills no log.
+        let news = match changed || (asked && self.repeats.is_due(began)) {
+            true => News::ToTell,
+            false => News::Known,
+        };
         self.seen = now.seen().clone();
         let loaded = now.load_after_with(&self.running, &mut self.cache);
         let compile = began.elapsed();
         let mut report = match loaded {
             Ok(loaded) => self.take_up(loaded, why, news),
-            Err(found) => self.turn_down(found),
+            Err(found) => self.turn_down(found, news),
         };
         report.compile = compile;
-        if !news && report.outcome == Outcome::Refused {
+        if !changed && !asked && report.outcome == Outcome::Refused {
             // The same refusal, tried again: nobody need hear of it.
             return;
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{error, info};
 
-use super::{Follower, Why};
+use super::{Follower, News, Why};
 use crate::admin::Admin;
 use crate::config::Loaded;
 use crate::reload::{Outcome, Plan, Report};
@@ -13,10 +13,10 @@ use crate::snapshot::Snapshot;
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
 impl Follower {
-    /// The files can be run; `news` if somebody is waiting to hear what came of it.
-    pub(super) fn take_up(&mut self, loaded: Loaded, why: Why, news: bool) -> Report {
+    /// Takes up files that can be run.
+    pub(super) fn take_up(&mut self, loaded: Loaded, why: Why, news: News) -> Report {
         let plan = Plan::between(&self.running, &loaded.snapshot);
-        if news {
+        if news == News::ToTell {
             (self.tell)(&loaded.warnings);
         }
         let Loaded {
@@ -26,9 +26,15 @@ impl Follower {
             ..
         } = loaded;
         if plan.is_empty() {
-            if std::mem::take(&mut self.failed) || why == Why::Asked {
+            let had_failed = std::mem::take(&mut self.failed);
+            let is_verdict_due = why == Why::Asked || !warnings.is_empty();
+            if had_failed || (news == News::ToTell && is_verdict_due) {
                 let generation = self.running.generation;
-                info!(generation, "reload: {plan}, the files say what is running");
+                let left_out = self.repeats.left_out();
+                info!(
+                    generation,
+                    left_out, "reload: {plan}, the files say what is running"
+                );
             }
             self.refused = None;
             return self.report(Outcome::Unchanged, plan, warnings);
@@ -49,15 +55,18 @@ impl Follower {
     }
 
     /// The files can't be run.
-    pub(super) fn turn_down(&mut self, found: Diagnostics) -> Report {
-        (self.tell)(&found);
+    pub(super) fn turn_down(&mut self, found: Diagnostics, news: News) -> Report {
         self.failed = true;
         self.refused = None;
-        let generation = self.running.generation;
-        error!(
-            generation,
-            "reload failed: the configuration that was running serves on"
-        );
+        if news == News::ToTell {
+            (self.tell)(&found);
+            let generation = self.running.generation;
+            let left_out = self.repeats.left_out();
+            error!(
+                generation,
+                left_out, "reload failed: the configuration that was running serves on"
+            );
+        }
         self.report(Outcome::Invalid, Plan::default(), found)
     }
 
@@ -118,8 +127,8 @@ impl Follower {
         self.standing.listens(all);
     }
 
-    fn refuse(&mut self, refusal: &Diagnostic, news: bool) {
-        if news || self.refused.as_ref() != Some(refusal) {
+    fn refuse(&mut self, refusal: &Diagnostic, news: News) {
+        if news == News::ToTell || self.refused.as_ref() != Some(refusal) {
             let generation = self.running.generation;
             if refusal.place.is_some() {
                 let mut found = Diagnostics::new();

@@ -10,6 +10,7 @@ use notify::{ErrorKind, Event, RecursiveMode, Watcher};
 use rustix::io::Errno;
 
 use crate::reload::Wake;
+use gateway_diagnostic::escaped;
 
 /// What to watch: directories by their real paths, so that one that has several names is one.
 pub(super) type Spots = BTreeMap<PathBuf, How>;
@@ -125,9 +126,9 @@ pub(super) fn lay<W: Watcher + Send + 'static>(
             Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
                 let limit = "the system's limit of watches is reached, in Linux \
                              fs.inotify.max_user_watches";
-                blind = Some(format!("{}: {limit}", directory.display()));
+                blind = Some(format!("{}: {limit}", escaped(&directory)));
             }
-            Err(error) => blind = Some(format!("{}: {error}", directory.display())),
+            Err(error) => blind = Some(format!("{}: {error}", escaped(&directory))),
             Ok(()) => {}
         }
     }

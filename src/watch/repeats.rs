@@ -1,0 +1,55 @@
+//! Reloads that are asked for while the files stay as they are: the log tells one in ten seconds, and counts the
+//! others.
+
+use std::time::{Duration, Instant};
+
+/// The pause between two lines about the same files.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// The repeated requests for a reload.
+#[derive(Debug, Default)]
+pub(super) struct Repeats {
+    /// The time of the last request that was told.
+    told: Option<Instant>,
+    left_out: u64,
+}
+
+impl Repeats {
+    /// Returns whether a request at `now` is to be told; if not, counts it.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self
+            .told
+            .is_none_or(|told| now.saturating_duration_since(told) >= PAUSE);
+        if is_due {
+            self.told = Some(now);
+        } else {
+            self.left_out += 1;
+        }
+        is_due
+    }
+
+    /// Returns the number of requests that were not told since the last call, for the line that follows them; none
+    /// for zero.
+    pub(super) fn left_out(&mut self) -> Option<u64> {
+        Some(std::mem::take(&mut self.left_out)).filter(|n| *n > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_in_ten_seconds_is_told_and_the_others_are_counted() {
+        let start = Instant::now();
+        let after = |ms| start + Duration::from_millis(ms);
+        let mut repeats = Repeats::default();
+        assert!(repeats.is_due(after(0)));
+        assert_eq!(repeats.left_out(), None);
+        assert!(!repeats.is_due(after(1)));
+        assert!(!repeats.is_due(after(9_999)));
+        assert!(repeats.is_due(after(10_000)));
+        assert_eq!(repeats.left_out(), Some(2));
+        assert_eq!(repeats.left_out(), None);
+    }
+}
