@@ -11,6 +11,8 @@
 mod answer;
 mod exposition;
 mod guard;
+mod negotiation;
+mod places;
 mod sampler;
 mod serve;
 mod sights;

@@ -7,12 +7,13 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::negotiation::Format;
 use super::sampler::Sampler;
 use super::sights::Sights;
 use super::{exposition, guard, status};
@@ -24,7 +25,6 @@ const RELOAD_TIME: Duration = Duration::from_secs(60);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 const PATHS: &str = "\
 GET  /metrics  counters and gauges, for Prometheus
@@ -73,20 +73,24 @@ pub(super) async fn answer<B>(
     Ok(match path {
         "/reload" => reload(request, sights, RELOAD_TIME).await,
         "/" => text(StatusCode::OK, PATHS.to_owned()),
-        _ => seen(path, sights, sampler.sample().await),
+        _ => seen(request, sights, sampler.sample().await),
     })
 }
 
-/// What is at a path that shows a sample.
-fn seen(path: &str, sights: &Sights, sample: Option<Arc<Sample>>) -> Answer {
+/// Returns what is at the path of a request for what a sample shows.
+fn seen<B>(request: &Request<B>, sights: &Sights, sample: Option<Arc<Sample>>) -> Answer {
     let Some(sample) = sample else {
         let why = "the data thread does not answer\n";
         return text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned());
     };
-    match path {
+    match request.uri().path() {
         "/metrics" => {
             let body = exposition::exposition(sample, sights.standing.known());
-            respond(StatusCode::OK, OPENMETRICS, body)
+            let format = Format::of(accepted(request));
+            let mut answer = respond(StatusCode::OK, format.content_type(), format.write(body));
+            let vary = HeaderValue::from_static("accept");
+            answer.headers_mut().insert(VARY, vary);
+            answer
         }
         "/status" => {
             let body = status::status(&sample, &sights.standing.known());
@@ -132,8 +136,13 @@ pub(super) async fn reload<B>(request: &Request<B>, sights: &Sights, patience: D
 }
 
 fn wants_json<B>(request: &Request<B>) -> bool {
+    accepted(request).contains("json")
+}
+
+/// Returns the `Accept` header, empty if there is none that is text.
+fn accepted<B>(request: &Request<B>) -> &str {
     let accept = request.headers().get(ACCEPT);
-    accept.is_some_and(|it| it.to_str().is_ok_and(|it| it.contains("json")))
+    accept.and_then(|it| it.to_str().ok()).unwrap_or_default()
 }
 
 fn reload_as_text(report: &Report) -> String {

@@ -17,6 +17,10 @@ use crate::reload::{Known, Outcome};
 use crate::reply::Reason;
 use crate::snapshot::{AnyOf, FrontendId, RouteId};
 
+/// The most routes of which each shows every reason for rejections; with more, a reason shows once it occurred, so that
+/// the page stays small.
+const ROUTES_WITH_ALL_REASONS_MAX: usize = 1_000;
+
 /// The text of /metrics.
 pub(super) fn exposition(sample: Arc<Sample>, known: Known) -> String {
     let mut registry = Registry::with_prefix("gateway");
@@ -78,7 +82,7 @@ impl Shown {
         let help = "Complete messages from clients";
         page.route_counter("received", help, &routes, |route| route.received)?;
         fates(page, &routes)?;
-        rejections(page, &routes)?;
+        self.rejections(page, &routes)?;
         let help = "Messages from clients without a fate yet: open requests, and answers that wait \
                     for their client to read";
         let mut family = page.family("in_flight", help, MetricType::Gauge)?;
@@ -102,6 +106,27 @@ impl Shown {
         let help = "Bytes of the answers to clients, all frames together";
         page.route_counter("sent_bytes", help, &routes, |route| route.bytes_out)?;
         self.clients(page)
+    }
+
+    /// Writes the reasons of each route's rejections. Of a route of the configuration every reason is there from the
+    /// start, so that the increase by the first rejection is seen.
+    fn rejections(&self, page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
+        let help = "Answers of the gateway's own that were delivered; a route has every reason from the start";
+        let mut family = page.family("rejections", help, MetricType::Counter)?;
+        let all_shown = routes.len() <= ROUTES_WITH_ALL_REASONS_MAX;
+        for ShownRoute { name, id, counters } in routes {
+            for (reason, count) in Reason::ALL.iter().zip(counters.rejected) {
+                let is_possible = match *id {
+                    RouteId::NONE => is_before_route(*reason),
+                    _ => *reason != Reason::UnknownType,
+                };
+                if count > 0 || (all_shown && is_possible) {
+                    let labels = &[("route", *name), ("reason", reason.label())];
+                    count_of(&mut family, labels, count)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn schema_matches(&self, page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
@@ -288,19 +313,12 @@ fn fates(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
     Ok(())
 }
 
-/// Writes the reasons of each route's rejections.
-fn rejections(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
-    let help = "Answers of the gateway's own that were delivered; a reason shows once it occurred";
-    let mut family = page.family("rejections", help, MetricType::Counter)?;
-    for ShownRoute { name, counters, .. } in routes {
-        for (reason, count) in Reason::ALL.iter().zip(counters.rejected) {
-            if count > 0 {
-                let labels = &[("route", *name), ("reason", reason.label())];
-                count_of(&mut family, labels, count)?;
-            }
-        }
-    }
-    Ok(())
+/// Returns whether a message may be rejected for this reason before its route is known.
+fn is_before_route(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Malformed | Reason::UnknownType | Reason::TooLarge | Reason::ShuttingDown
+    )
 }
 
 /// The page, family by family.

@@ -26,7 +26,7 @@ pub(super) fn check<B>(request: &Request<B>, local: bool) -> Result<(), Refusal>
                 return Err((StatusCode::FORBIDDEN, why));
             }
         }
-        (None, _) if !changes => {}
+        (None, _) if !changes && !local => {}
         _ => return Err((StatusCode::BAD_REQUEST, "expected one Host header")),
     }
     if changes {

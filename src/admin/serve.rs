@@ -10,18 +10,20 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::runtime;
-use tokio::sync::Semaphore;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::answer::answer;
+use super::places::{Activity, Places};
 use super::sampler::Sampler;
 use super::sights::Sights;
 use crate::snapshot::AdminSettings;
 
-/// Connections served at once; the next wait in the kernel's backlog. A scraper, a probe and a few people
-/// need a handful.
-const CONNECTIONS: u32 = 64;
+/// The most connections at once. A scraper, a probe and a few people need a handful; beyond that, the one that has been
+/// silent or slow for longest makes way for the next. So many that a request that follows its connection at once is
+/// served before a flood of other connections has displaced it.
+const CONNECTIONS_MAX: usize = 256;
 
 /// How long a request's head may take, and how long a connection may say nothing between two.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -156,10 +158,12 @@ async fn run(
         return;
     };
     let seen = Arc::new((sights, sampler));
-    let room = Arc::new(Semaphore::new(CONNECTIONS as usize));
+    let places = Arc::new(Places::new(CONNECTIONS_MAX));
+    // Each connection holds a sender: once the last is dropped, all have ended.
+    let (open, mut all_ended) = channel::<()>(1);
     let accept = |listener| {
-        let (seen, room) = (Arc::clone(&seen), Arc::clone(&room));
-        tokio::spawn(accept(listener, address, seen, room))
+        let (seen, places, open) = (Arc::clone(&seen), Arc::clone(&places), open.clone());
+        tokio::spawn(accept(listener, address, seen, places, open))
     };
     let mut accepting = accept(Some(listener));
     while let Some(order) = orders.recv().await {
@@ -180,7 +184,8 @@ async fn run(
         let _ = done.send(());
     }
     accepting.abort();
-    let _ = timeout(CLOSING, room.acquire_many(CONNECTIONS)).await;
+    drop(open);
+    let _ = timeout(CLOSING, all_ended.recv()).await;
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -194,7 +199,8 @@ async fn accept(
     mut listener: Option<TcpListener>,
     address: SocketAddr,
     seen: Arc<(Sights, Sampler)>,
-    room: Arc<Semaphore>,
+    places: Arc<Places>,
+    open: Sender<()>,
 ) {
     let listener = loop {
         match listener.take() {
@@ -208,33 +214,44 @@ async fn accept(
         return;
     };
     loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else {
-            return;
-        };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let seen = Arc::clone(&seen);
-                tokio::spawn(async move {
-                    let _ = timeout(CONNECTION_TIME, converse(stream, seen)).await;
-                    drop(place);
+                let (seen, open) = (Arc::clone(&seen), open.clone());
+                places.take(|activity| {
+                    tokio::spawn(async move {
+                        let _ = timeout(CONNECTION_TIME, converse(stream, seen, activity)).await;
+                        drop(open);
+                    })
                 });
+                // The request may be there already: it is served before the next connection is accepted.
+                yield_now().await;
             }
-            Err(_) => sleep(REST).await,
+            Err(_) => {
+                // There may be no descriptors left.
+                places.close_oldest();
+                sleep(REST).await;
+            }
         }
     }
 }
 
-async fn converse(stream: TcpStream, seen: Arc<(Sights, Sampler)>) {
+async fn converse(stream: TcpStream, seen: Arc<(Sights, Sampler)>, activity: Activity) {
     let local = stream.local_addr().is_ok_and(|at| at.ip().is_loopback());
     let service = service_fn(move |request| {
         let seen = Arc::clone(&seen);
-        async move { answer(&request, &seen.0, &seen.1, local).await }
+        let activity = activity.clone();
+        async move {
+            let _answering = activity.begin();
+            answer(&request, &seen.0, &seen.1, local).await
+        }
     });
     // A connection that fails is its client's loss.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_MAX)
+        // A client that has said all it has to say is answered all the same.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }

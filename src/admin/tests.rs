@@ -171,7 +171,8 @@ fn a_data_thread_that_hangs_is_told_of_until_it_is_at_work_again() {
     on_a_runtime(async {
         let sampler = Sampler::start(gateway.sights.observer.clone()).unwrap();
         let get = async |path: &str| {
-            let request = Request::builder().uri(path).body(()).unwrap();
+            let request = Request::builder().uri(path).header("host", "127.0.0.1");
+            let request = request.body(()).unwrap();
             let answer = answer::answer(&request, &gateway.sights, &sampler, true).await;
             told(answer.unwrap()).await
         };
@@ -191,7 +192,10 @@ fn a_data_thread_that_hangs_is_told_of_until_it_is_at_work_again() {
         while get("/healthz").await.0 != StatusCode::OK {}
         gateway.running.control().stop();
         gateway.running.wait().unwrap();
-        let request = Request::builder().uri("/healthz").body(()).unwrap();
+        let request = Request::builder()
+            .uri("/healthz")
+            .header("host", "127.0.0.1");
+        let request = request.body(()).unwrap();
         let ended = answer::answer(&request, &gateway.sights, &sampler, true).await;
         assert_eq!(told(ended.unwrap()).await, (unavailable, why));
     });
