@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand, ValueEnum};
     max_term_width = 100
 )]
 pub struct Arguments {
-    /// The configuration; .proto files are found relative to it
+    /// The configuration, or a directory with a routes.yaml in it; .proto files are found relative to it
     #[arg(
         short,
         long,
@@ -58,18 +58,41 @@ Environment: RUST_LOG sets what is logged, such as RUST_LOG=gateway=debug for
 every rejection; NO_COLOR turns colours off.
 Exit codes: 0 fine, 1 the files or the system said no, 2 usage.";
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(super) enum Command {
     /// Serve, and follow changes of the files; what `gateway` alone does
     Run,
     /// Read the configuration and its .proto files, report every fault with its place, and end
     Check {
+        /// The configuration, instead of --config: a file, a directory with a routes.yaml in it, or - for standard
+        /// input
+        #[arg(value_name = "PATH", conflicts_with = "config")]
+        path: Option<PathBuf>,
+
         /// How faults are written
         #[arg(long, value_name = "FORMAT", default_value = "human")]
         format: CheckFormat,
+
+        /// Fail on warnings too
+        #[arg(long)]
+        strict: bool,
     },
+    /// Ask the running gateway, at the admin address of the configuration, whether it takes requests
+    Health,
+    /// Have the running gateway load its files now, and print what came of it
+    Reload,
     /// Print a JSON Schema of the configuration, for editors to complete and check it by
-    Schema,
+    #[command(alias = "schema")]
+    ConfigSchema,
+}
+
+/// What warnings do to a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Warnings {
+    /// The check passes.
+    Allowed,
+    /// The check fails.
+    Refused,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

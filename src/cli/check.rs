@@ -1,40 +1,83 @@
 //! `gateway check`: every fault of every file, or a line that says that all is well.
 
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::arguments::CheckFormat;
+use super::arguments::{CheckFormat, Warnings};
+use super::configuration::{STANDARD_INPUT, file_of};
+use super::output;
 use super::render::rendered;
-use crate::config;
-use gateway_diagnostic::Diagnostics;
+use crate::config::{self, Loaded, Origin};
+use gateway_diagnostic::{Diagnostic, Diagnostics, escaped};
 
-pub(super) fn check(path: &Path, format: CheckFormat) -> ExitCode {
-    match (config::load(path), format) {
-        (Ok(loaded), CheckFormat::Json) => {
-            list(&loaded.warnings);
-            ExitCode::SUCCESS
+/// Checks the configuration at `path`: a file, a directory with a routes.yaml in it, or `-` for standard input.
+pub(super) fn check(path: &Path, format: CheckFormat, warnings: Warnings) -> ExitCode {
+    let (shown, outcome) = if path == Path::new(STANDARD_INPUT) {
+        ("standard input".to_owned(), load_standard_input())
+    } else {
+        let path = file_of(path);
+        (escaped(&path), config::load(&path))
+    };
+    match outcome {
+        Ok(loaded) => passed(&shown, &loaded, format, warnings),
+        Err(found) => match format {
+            CheckFormat::Json => list(&found, ExitCode::FAILURE),
+            CheckFormat::Human => {
+                report(&found);
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+/// Loads the configuration that standard input holds; its import paths are relative to the working directory.
+fn load_standard_input() -> Result<Loaded, Diagnostics> {
+    let mut bytes = Vec::new();
+    let bound = config::FILE_MAX as u64 + 1;
+    let read = io::stdin().lock().take(bound).read_to_end(&mut bytes);
+    let text = read
+        .map_err(|error| error.to_string())
+        .and_then(|_| String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned()));
+    match text {
+        Ok(text) => Origin::of_text(text, Path::new("")).read(&[]).load(),
+        Err(error) => {
+            let mut found = Diagnostics::new();
+            found.push(Diagnostic::error(format!(
+                "can't read standard input: {error}"
+            )));
+            Err(found)
         }
-        (Err(found), CheckFormat::Json) => {
-            list(&found);
-            ExitCode::FAILURE
-        }
-        (Ok(loaded), CheckFormat::Human) => {
+    }
+}
+
+/// Reports a configuration that can be run, and the warnings about it.
+fn passed(shown: &str, loaded: &Loaded, format: CheckFormat, warnings: Warnings) -> ExitCode {
+    let is_refused = warnings == Warnings::Refused && !loaded.warnings.is_empty();
+    let code = if is_refused {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    };
+    match format {
+        CheckFormat::Json => list(&loaded.warnings, code),
+        CheckFormat::Human => {
             report(&loaded.warnings);
-            // A reader that went away has seen enough.
-            let _ = writeln!(io::stdout(), "{}: {}", path.display(), loaded.summary());
-            ExitCode::SUCCESS
-        }
-        (Err(found), CheckFormat::Human) => {
-            report(&found);
-            ExitCode::FAILURE
+            if is_refused {
+                let _ = writeln!(
+                    io::stderr(),
+                    "{shown}: refused, since --strict refuses warnings"
+                );
+                return code;
+            }
+            output::print(&format!("{shown}: ok: {}\n", loaded.summary()), code)
         }
     }
 }
 
 /// Prints diagnostics to standard output as one JSON array, which is there however many they are.
-fn list(found: &Diagnostics) {
-    let _ = writeln!(io::stdout(), "{}", found.to_json());
+fn list(found: &Diagnostics, code: ExitCode) -> ExitCode {
+    output::print(&format!("{}\n", found.to_json()), code)
 }
 
 /// Prints diagnostics to standard error.

@@ -37,9 +37,7 @@ static LINES: Lines = Lines {
 };
 
 /// Logs from now on, by a thread of its own. What fails is to start that thread.
-pub(super) fn start(format: LogFormat) -> io::Result<()> {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,notify=off"));
+pub(super) fn start(format: LogFormat, filter: EnvFilter) -> io::Result<()> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(&LINES)

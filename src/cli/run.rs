@@ -12,16 +12,28 @@ use signal_hook::iterator::Signals;
 use tracing::{debug, error, info, warn};
 
 use super::arguments::{Arguments, LogFormat};
-use super::log;
+use super::configuration::file_of;
+use super::{filter, log};
 use crate::embed::{Error, Gateway, log_diagnostics};
 use crate::engine::Control;
 use crate::ledger::Ledger;
 use crate::reload::Wake;
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    if let Err(error) = log::start(arguments.log_format) {
+    let filter = match filter::from_environment() {
+        Ok(filter) => filter,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let filter::LogFilter { filter, doubts } = filter;
+    if let Err(error) = log::start(arguments.log_format, filter) {
         let _ = writeln!(io::stderr(), "can't log: {error}");
         return ExitCode::FAILURE;
+    }
+    for doubt in doubts {
+        warn!("{doubt}");
     }
     let code = serve(arguments);
     log::finish();
@@ -34,13 +46,14 @@ fn serve(arguments: &Arguments) -> ExitCode {
         LogFormat::Human => log::tell,
         LogFormat::Json => log_diagnostics,
     };
-    let gateway = Gateway::from_path(&arguments.config).report_with(tell);
+    let path = file_of(&arguments.config);
+    let gateway = Gateway::from_path(&path).report_with(tell);
     let gateway = match gateway.load() {
         Ok(gateway) => gateway,
         Err(error) => return failed("can't start", error, tell),
     };
     tell(gateway.warnings());
-    let config = arguments.config.display();
+    let config = path.display();
     info!(%config, "loaded {}", gateway.summary());
     // Before anything listens, so that no signal finds the gateway half prepared.
     let signals = match Signals::new([SIGTERM, SIGINT, SIGHUP]) {

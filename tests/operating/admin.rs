@@ -1,15 +1,16 @@
 //! What the gateway shows of itself over HTTP, by the binary itself and real peers.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::support::gateway::{on_this_engine, with_admin, yaml};
 use crate::support::process::Process;
 use crate::support::sockets::{receive, send};
-use crate::support::{ANN, PATIENCE};
+use crate::support::{ANN, PATIENCE, turns};
 
 #[test]
 fn each_path_has_its_answer_and_others_are_told_what_there_is() {
@@ -421,4 +422,214 @@ fn a_draining_gateway_is_alive_but_not_ready() {
     send(&worker, &[&request[0][..], b"REPLY", b"done"]);
     assert_eq!(receive(&client)[1], b"done");
     assert!(process.wait().success());
+}
+
+/// Asks with a request that is written as it is, and returns the whole answer.
+#[track_caller]
+fn raw(at: &str, request: &str, then: Option<Shutdown>) -> String {
+    let mut stream = TcpStream::connect(at).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    if let Some(how) = then {
+        stream.shutdown(how).unwrap();
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_request_before_a_half_close_is_answered() {
+    let process = Process::start(&yaml("", ""));
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", process.admin());
+    let answer = raw(&process.admin(), &request, Some(Shutdown::Write));
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nok\n"), "{answer}");
+}
+
+#[test]
+fn on_loopback_every_request_names_its_host() {
+    let process = Process::start(&yaml("", ""));
+    for request in [
+        "GET /healthz HTTP/1.0\r\n\r\n",
+        "GET /status HTTP/1.1\r\nConnection: close\r\n\r\n",
+    ] {
+        let answer = raw(&process.admin(), request, None);
+        let line = answer.lines().next().unwrap_or_default();
+        assert!(line.ends_with(" 400 Bad Request"), "{answer}");
+        assert!(answer.ends_with("expected one Host header\n"), "{answer}");
+    }
+}
+
+/// Connections that say nothing, or their request letter by letter, make way for new ones.
+#[test]
+fn a_health_check_is_answered_within_a_second_beside_a_thousand_silent_connections() {
+    let _turn = turns::take();
+    let process = Process::start(&yaml("", ""));
+    let at = process.admin();
+    let mut silent = Vec::new();
+    for n in 0..1_000 {
+        let mut stream = TcpStream::connect(&at).unwrap();
+        match n % 3 {
+            0 => stream.write_all(b"GET /heal").unwrap(),
+            1 => stream.shutdown(Shutdown::Read).unwrap(),
+            _ => {}
+        }
+        silent.push(stream);
+        if n % 250 == 249 {
+            let asked = Instant::now();
+            assert_eq!(process.get("/healthz").code, 200);
+            let took = asked.elapsed();
+            assert!(took < Duration::from_secs(1), "{took:?} beside {n}");
+        }
+    }
+    assert_eq!(process.get("/readyz").code, 200);
+    drop(silent);
+}
+
+#[test]
+fn metrics_come_in_the_format_that_is_asked_for() {
+    let process = Process::start(&yaml("", ""));
+    let ask = |accept: &str| process.ask("GET", "/metrics", &[("Accept", accept)]);
+    let classic = ask("text/plain;version=0.0.4");
+    assert!(
+        classic
+            .headers
+            .contains("content-type: text/plain; version=0.0.4; charset=utf-8"),
+        "{}",
+        classic.headers
+    );
+    assert!(
+        classic
+            .body
+            .contains("# TYPE gateway_received_total counter\n")
+    );
+    assert!(classic.body.contains("# TYPE gateway_build_info gauge\n"));
+    assert!(!classic.body.contains("# EOF"));
+    for accept in [
+        "*/*",
+        "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;q=0.5",
+    ] {
+        let open = ask(accept);
+        assert!(
+            open.headers
+                .contains("content-type: application/openmetrics-text")
+        );
+        assert!(open.body.contains("# TYPE gateway_received counter\n"));
+        assert!(open.body.ends_with("# EOF\n"));
+    }
+}
+
+#[test]
+fn a_route_has_every_reason_for_rejections_from_the_start() {
+    let process = Process::start(&yaml("", ""));
+    let page = process.get("/metrics").body;
+    for reason in ["worker_lost", "schema_violation", "timeout", "queue_full"] {
+        let sample =
+            format!("gateway_rejections_total{{route=\"PERSON\",reason=\"{reason}\"}} 0\n");
+        assert!(page.contains(&sample), "{sample}{page}");
+    }
+    let unknown = "gateway_rejections_total{route=\"\",reason=\"unknown_type\"} 0\n";
+    assert!(page.contains(unknown), "{page}");
+    assert!(
+        !page.contains("route=\"PERSON\",reason=\"unknown_type\""),
+        "{page}"
+    );
+}
+
+/// Runs a command of the binary beside a gateway, with its configuration.
+fn command(directory: &std::path::Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .args(arguments)
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn health_and_reload_ask_the_gateway_that_runs() {
+    let process = Process::start(&with_admin("", "", "admin: { bind: \"127.0.0.1:0\" }"));
+    let directory = process.directory.path();
+    let (code, _, said) = command(directory, &["health"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("the system chooses the port"), "{said}");
+    // As a script has it: another file that names the port.
+    let admin = format!("admin: {{ bind: \"{}\" }}", process.admin());
+    fs::write(directory.join("fixed.yaml"), with_admin("", "", &admin)).unwrap();
+    let asked = |command_name: &str| command(directory, &[command_name, "-c", "fixed.yaml"]);
+    assert_eq!(
+        asked("health"),
+        (Some(0), "ready\n".to_owned(), String::new())
+    );
+    let unchanged = "unchanged: nothing changed; generation 1\n".to_owned();
+    assert_eq!(asked("reload"), (Some(0), unchanged, String::new()));
+    fs::write(process.file(), "frontends: 1\n").unwrap();
+    let (code, printed, said) = asked("reload");
+    assert_eq!((code, &*printed), (Some(1), ""));
+    assert!(
+        said.starts_with("invalid: nothing changed; generation 1 serves on\n"),
+        "{said}"
+    );
+    drop(process);
+    let alone = tempfile::tempdir().unwrap();
+    fs::write(alone.path().join("routes.yaml"), with_admin("", "", &admin)).unwrap();
+    let (code, _, said) = command(alone.path(), &["health"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.starts_with("error: no answer from 127.0.0.1:"),
+        "{said}"
+    );
+    fs::write(alone.path().join("routes.yaml"), with_admin("", "", "")).unwrap();
+    let (code, _, said) = command(alone.path(), &["health"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.starts_with("error: routes.yaml has no admin address"),
+        "{said}"
+    );
+}
+
+/// Returns the lines of the log up to one that says `last`, without that one.
+#[track_caller]
+fn lines_before(process: &mut Process, last: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    loop {
+        let line = process.next_line(PATIENCE).expect(last);
+        let said = line["message"].as_str().unwrap_or_default().to_owned();
+        if said.starts_with(last) {
+            return lines;
+        }
+        lines.push(said);
+    }
+}
+
+#[test]
+fn reloads_that_are_asked_for_in_a_loop_are_one_line() {
+    let mut process = Process::start(&yaml("", ""));
+    for _ in 0..20 {
+        assert_eq!(process.reload().code, 200);
+    }
+    fs::write(process.file(), yaml("  RAW: { pool: people }", "")).unwrap();
+    assert_eq!(process.reload().code, 200);
+    let lines = lines_before(&mut process, "reloaded: +1 route");
+    let unchanged = |line: &&String| line.starts_with("reload: nothing changed");
+    assert_eq!(lines.iter().filter(unchanged).count(), 1, "{lines:?}");
+
+    fs::write(process.file(), "frontends: 1\n").unwrap();
+    for _ in 0..20 {
+        assert_eq!(process.reload().code, 422);
+    }
+    fs::write(process.file(), yaml("", "")).unwrap();
+    assert_eq!(process.reload().code, 200);
+    let lines = lines_before(&mut process, "reloaded: -1 route");
+    let failed = lines
+        .iter()
+        .filter(|line| line.starts_with("reload failed"));
+    // The edit itself, and the first request after it.
+    assert!((1..=2).contains(&failed.count()), "{lines:?}");
 }

@@ -152,6 +152,18 @@ fn the_start_says_what_was_loaded_and_where_it_listens() {
 }
 
 #[test]
+fn an_edit_that_is_only_warned_of_ends_with_a_verdict() {
+    let doubtful = "  0x01: { pool: people }";
+    let mut gateway = Logged::start(&yaml("settle: 20ms", doubtful), &[]);
+    gateway.until(&["ready"]);
+    gateway.write(&yaml("settle: 20ms", &format!("{doubtful} # a remark")));
+    gateway.until(&["warning: \"0x01\" is a type of 4 letters"]);
+    let line = gateway.until(&["reload: "]);
+    let said = "reload: nothing changed, the files say what is running generation=1";
+    assert!(line.ends_with(said), "{line}");
+}
+
+#[test]
 fn a_reload_says_in_one_line_what_changed() {
     let mut gateway = Logged::start(&yaml("settle: 20ms", ""), &[]);
     gateway.until(&["ready"]);
