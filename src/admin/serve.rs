@@ -23,7 +23,7 @@ use crate::snapshot::AdminSettings;
 /// The most connections at once. A scraper, a probe and a few people need a handful; beyond that, the one that has been
 /// silent or slow for longest makes way for the next. So many that a request that follows its connection at once is
 /// served before a flood of other connections has displaced it.
-const CONNECTIONS_MAX: usize = 256;
+const CONNECTIONS_MAX: usize = 64;
 
 /// How long a request's head may take, and how long a connection may say nothing between two.
 const HEAD_TIME: Duration = Duration::from_secs(10);

@@ -79,12 +79,12 @@ fn hostile_http_clients_hurt_neither_requests_nor_memory() {
     }
     let (after, open) = process.footprint();
     assert!(after < before + 40_000, "{after} KiB after {before}");
-    // Those beyond the bound wait outside.
+    // Beyond the bound the oldest have made way.
     assert!(
         open < descriptors + 80,
         "{open} descriptors after {descriptors}"
     );
-    // The first of them is served, and hung up on when it has said nothing for too long.
+    // The first of them said nothing, and was hung up on.
     let mut first = silent.swap_remove(0);
     first.set_nonblocking(false).unwrap();
     first.set_read_timeout(Some(PATIENCE)).unwrap();
