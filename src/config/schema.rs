@@ -77,21 +77,8 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
         let expected = "expected protobuf: pkg.Message, msgpack: pkg.Message or json: pkg.Message";
         section.lacks(&["protobuf", "msgpack", "json"], fault.label(expected));
     }
-    if let [_, (_, (second, _)), ..] = &named[..] {
-        let labels: Vec<_> = named.iter().map(|(it, _)| it.label()).collect();
-        let list: Vec<_> = labels.iter().map(|it| format!("{{ {it}: … }}")).collect();
-        let (count, not) = match named.len() {
-            2 => ("two", "both"),
-            _ => ("three", "all"),
-        };
-        let fault = Diagnostic::error(format!("the {key} has {count} encodings"));
-        let fault = fault.at(second.clone());
-        let list = list.join(", ");
-        found.push(
-            fault
-                .label(format!("expected {}, not {not}", words(&labels)))
-                .help(format!("write a list for any of several: [{list}]")),
-        );
+    if let Some(fault) = several_encodings(key, &named) {
+        found.push(fault);
     }
     let layout_key = section.key_place("layout").cloned();
     section.close(found);
@@ -109,6 +96,30 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
         all_violations: all_violations.is_some_and(|it| it.value),
         require: require.unwrap_or_default(),
     })
+}
+
+/// The encodings that a schema names, each with the place and the value of its message.
+type NamedEncodings = [(Encoding, (Place, Option<Spanned<String>>))];
+
+/// Returns the fault of a schema that names more than one encoding.
+fn several_encodings(key: &str, named: &NamedEncodings) -> Option<Diagnostic> {
+    let [_, (_, (second, _)), ..] = named else {
+        return None;
+    };
+    let labels: Vec<_> = named.iter().map(|(it, _)| it.label()).collect();
+    let list: Vec<_> = labels.iter().map(|it| format!("{{ {it}: … }}")).collect();
+    let (count, not) = match named.len() {
+        2 => ("two", "both"),
+        _ => ("three", "all"),
+    };
+    let fault = Diagnostic::error(format!("the {key} has {count} encodings"));
+    let list = list.join(", ");
+    Some(
+        fault
+            .at(second.clone())
+            .label(format!("expected {}, not {not}", words(&labels)))
+            .help(format!("write a list for any of several: [{list}]")),
+    )
 }
 
 /// Reports a schema that names a message and an encoding by keys of their own, such as

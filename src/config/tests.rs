@@ -15,14 +15,11 @@ use crate::snapshot::{
 const PROTO: &str = "syntax = \"proto3\"; package shop;
     message Person { optional int32 id = 1; optional string name = 2; } message Order {}";
 
-const PLAIN: &str = "syntax = \"proto3\"; package plain; message Plain { int32 id = 1; }";
-
 fn loaded(text: &str) -> Loaded {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("routes.yaml");
     fs::create_dir(directory.path().join("schemas")).unwrap();
     fs::write(directory.path().join("schemas/shop.proto"), PROTO).unwrap();
-    fs::write(directory.path().join("schemas/plain.proto"), PLAIN).unwrap();
     fs::write(&path, text).unwrap();
     load(&path).unwrap_or_else(|faults| panic!("{faults}"))
 }
@@ -360,7 +357,18 @@ fn a_file_that_is_removed_while_it_is_followed_is_to_be_put_back() {
 
 #[test]
 fn a_required_field_without_presence_is_warned_of_once_and_for_protobuf_only() {
-    let warnings = |routes: &str| with(PEOPLE, routes).warnings.render(false);
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("schemas")).unwrap();
+    let plain = "syntax = \"proto3\"; package plain; message Plain { int32 id = 1; }";
+    fs::write(directory.path().join("schemas/plain.proto"), plain).unwrap();
+    let path = directory.path().join("routes.yaml");
+    let warnings = |routes: &str| {
+        let text = format!(
+            "frontends:\n  clients: {{ bind: \"tcp://*:5559\" }}\npools:\n{PEOPLE}\nroutes:\n{routes}"
+        );
+        fs::write(&path, text).unwrap();
+        load(&path).unwrap().warnings.render(false)
+    };
     let route = |name: &str, encoding: &str| {
         format!(
             "  {name}: {{ schema: {{ {encoding}: plain.Plain, require: [id] }}, pool: people }}\n"

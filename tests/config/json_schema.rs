@@ -24,6 +24,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "rule_by_another_name/routes",
     "merge_conflict_in_a_proto/routes",
     "file_as_message",
+    "file_of_one_message/routes",
     "encoding_as_message",
     "fault_in_an_alias",
     "long_line",

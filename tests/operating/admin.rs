@@ -633,3 +633,18 @@ fn reloads_that_are_asked_for_in_a_loop_are_one_line() {
     // The edit itself, and the first request after it.
     assert!((1..=2).contains(&failed.count()), "{lines:?}");
 }
+
+#[test]
+fn the_status_of_a_file_with_many_faults_stays_small() {
+    let process = Process::start(&yaml("", ""));
+    let faults: String = (0..20_000).map(|n| format!("  {n}: {{}}\n")).collect();
+    fs::write(process.file(), yaml(&faults, "")).unwrap();
+    let told = process.reload();
+    assert_eq!(told.code, 422);
+    let told = told.json()["diagnostics"].clone();
+    assert_eq!(told.as_array().unwrap().len(), 201);
+    assert_eq!(told[200]["message"], "and 19800 more errors");
+    let status = process.get("/status");
+    assert!(status.body.len() < 1 << 20, "{}", status.body.len());
+    assert_eq!(status.json()["last_reload"]["diagnostics"], told);
+}
