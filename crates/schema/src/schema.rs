@@ -7,7 +7,7 @@ use crate::options::{Encoding, Options};
 use crate::require::{self, Presence, RequireError};
 use crate::rules::{Ruler, Rules};
 use crate::table::{MessageId, Table};
-use crate::violation::{All, Checked, First, Gather, Violation};
+use crate::violation::{All, Checked, Fault, First, Gather, Violation};
 use crate::{json, msgpack, protobuf};
 
 /// A message in an encoding, against which payloads are checked.
@@ -90,19 +90,24 @@ impl Schema {
     ///
     /// Returns the first violation; with [`Options::all_violations`] the others are listed in it.
     pub fn check(&self, payload: &[u8], depth: u32) -> Result<(), Violation> {
-        let walked = match self.walk::<First>(payload, depth) {
-            Ok(()) => Ok(()),
-            // A second walk, of a payload that is rejected anyway.
-            Err(_) if self.contract.options.all_violations => {
-                let verdict = self.walk::<All>(payload, depth);
-                verdict.map_err(|fault| fault.into_violation(true))
-            }
-            Err(fault) => Err(fault.into_violation(false)),
-        };
-        match &self.rules {
-            None => walked,
-            Some(rules) => walked.and_then(|()| rules.check(&self.contract, payload)),
+        if let Err(fault) = self.walk::<First>(payload, depth) {
+            self.violation(fault, payload, depth)?;
         }
+        match &self.rules {
+            None => Ok(()),
+            Some(rules) => rules.check(&self.contract, payload),
+        }
+    }
+
+    /// Returns the violation that `fault` is, with the others if all violations are asked for.
+    #[cold]
+    fn violation(&self, fault: Box<Fault>, payload: &[u8], depth: u32) -> Result<(), Violation> {
+        if !self.contract.options.all_violations {
+            return Err(fault.into_violation(false));
+        }
+        // A second walk, of a payload that is rejected anyway.
+        let verdict = self.walk::<All>(payload, depth);
+        verdict.map_err(|fault| fault.into_violation(true))
     }
 
     #[inline]
