@@ -27,10 +27,12 @@ use crate::table::{Cardinality, Field, FieldKind, Form, Message, Table};
 use crate::violation::{Checked, Fault, Gather, deeper};
 use head::{JsonHead, JsonReader, Names};
 use keys::Keys;
+use plain::Next;
 use scalar::scalar;
 use text::Text;
 
 /// The first thing wrong with `payload`.
+#[inline(never)]
 pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) -> Checked<()> {
     let walk = Walk {
         table: &contract.table,
@@ -57,6 +59,30 @@ enum Beside {
     Nothing,
     /// The `@type` of a `google.protobuf.Any`.
     Type,
+}
+
+/// What was met so far of one message.
+struct Met<'p> {
+    seen: Seen,
+    /// Names that no field has.
+    unknown: Option<Names<'p>>,
+    /// The place, in declaration order, of the field that probably comes next.
+    place: usize,
+}
+
+impl Met<'_> {
+    /// Of a message whose first `passed` declared fields were met.
+    fn new(scope: Scope, passed: usize) -> Self {
+        let mut seen = Seen::new(!scope.needs.is_empty());
+        for member in &scope.message.members[..passed] {
+            seen.name_and_mark(member.index);
+        }
+        Self {
+            seen,
+            unknown: None,
+            place: passed,
+        }
+    }
 }
 
 impl<'a, G: Gather> Walk<'a, G> {
@@ -89,62 +115,107 @@ impl<'a, G: Gather> Walk<'a, G> {
         depth: u32,
         beside: Beside,
     ) -> Checked<()> {
-        G::over(|faults| self.keyed(reader, scope, start, depth, beside, faults))
+        // Of members in the declared order, as most writers write them, nothing is noted unless others follow.
+        let members = &*scope.message.members;
+        let (others, next) = match reader.opened(b'}') {
+            true => reader.plain_members(members, |_| true),
+            false => (members, Next::End),
+        };
+        let passed = members.len() - others.len();
+        match next {
+            Next::End if scope.needs.is_empty() => Ok(()),
+            Next::End => G::over(|faults| {
+                let met = Met::new(scope, passed);
+                scope.complete(met.seen.marked(), start, faults)
+            }),
+            Next::Another => self.further(reader, scope, passed, start, depth, beside),
+        }
     }
 
-    fn keyed(
+    /// The rest of an object of which as many members as `passed`, the first that are declared, were read.
+    #[inline(never)]
+    fn further(
         &self,
         reader: &mut JsonReader,
         scope: Scope<'a>,
+        passed: usize,
         start: usize,
+        depth: u32,
+        beside: Beside,
+    ) -> Checked<()> {
+        G::over(|faults| {
+            let mut met = Met::new(scope, passed);
+            loop {
+                self.member(reader, scope, &mut met, depth, beside, faults)?;
+                if !reader.another(b'}')? {
+                    break;
+                }
+                let left = scope.message.members.get(met.place..).unwrap_or_default();
+                let (others, next) =
+                    reader.plain_members(left, |index| met.seen.name_and_mark(index));
+                met.place += left.len() - others.len();
+                if let Next::End = next {
+                    break;
+                }
+            }
+            scope.complete(met.seen.marked(), start, faults)
+        })
+    }
+
+    /// One member, however it is written.
+    #[inline(never)]
+    fn member<'p>(
+        &self,
+        reader: &mut JsonReader<'p>,
+        scope: Scope<'a>,
+        met: &mut Met<'p>,
         depth: u32,
         beside: Beside,
         faults: &mut G,
     ) -> Checked<()> {
         let message = scope.message;
-        let mut seen = Seen::new(!scope.needs.is_empty());
-        let mut unknown = None;
-        let mut place = 0;
-        let mut more = reader.opened(b'}');
-        while more {
-            // Writers keep the declared order, mostly.
-            let next = message.declared.get(place..).unwrap_or_default();
-            let others = reader.plain_members(message, next, |index| seen.name_and_mark(index));
-            place += next.len() - others.len();
-            let at = reader.token();
-            let next = message.declared.get(place).copied();
-            let next = next.filter(|index| reader.expected(&message.fields[*index as usize]));
-            let (index, key) = match next {
-                Some(index) => (Some(index), Text::default()),
-                None => {
-                    let key = reader.key()?;
-                    (self.named_so(message, place, key), key)
-                }
-            };
-            let value = reader.token();
-            let checked = match index {
-                Some(index) => {
-                    place = message.place_after(index);
-                    self.named(reader, scope, index, &mut seen, at, depth)
-                }
-                None => {
-                    let unknown = unknown.get_or_insert_with(|| Names::new(&reader.back(at)));
-                    let of_any = beside == Beside::Type && &*key.bytes() == b"@type";
-                    match unknown.add(key, at) {
-                        Ok(()) if self.reject_unknown && !of_any => {
-                            Err(unknown_key(message, &key.bytes(), at))
-                        }
-                        Ok(()) => reader.skip(depth),
-                        Err(fault) => Err(fault),
-                    }
-                }
-            };
-            if let Err(fault) = checked {
-                faults.keep(fault, || reader.pass(value, depth))?;
+        let at = reader.token();
+        let next = message.members.get(met.place);
+        let next = next.filter(|member| reader.expected(member));
+        let (index, key) = match next {
+            Some(member) => (Some(member.index), Text::default()),
+            None => {
+                let key = reader.key()?;
+                (self.named_so(message, met.place, key), key)
             }
-            more = reader.another(b'}')?;
+        };
+        let value = reader.token();
+        let checked = match index {
+            Some(index) => {
+                met.place = message.place_after(index);
+                self.named(reader, scope, index, &mut met.seen, at, depth)
+            }
+            None => self.unknown(reader, &mut met.unknown, message, (key, at), depth, beside),
+        };
+        match checked {
+            Ok(()) => Ok(()),
+            Err(fault) => faults.keep(fault, || reader.pass(value, depth)),
         }
-        scope.complete(seen.marked(), start, faults)
+    }
+
+    /// The value behind the name at `at`, which no field has: another of them must not have it either.
+    #[inline(never)]
+    fn unknown<'p>(
+        &self,
+        reader: &mut JsonReader<'p>,
+        names: &mut Option<Names<'p>>,
+        message: &Message,
+        (name, at): (Text<'p>, usize),
+        depth: u32,
+        beside: Beside,
+    ) -> Checked<()> {
+        let names = names.get_or_insert_with(|| Names::new(&reader.back(at)));
+        names.add(name, at)?;
+        let of_any = beside == Beside::Type && &*name.bytes() == b"@type";
+        match self.reject_unknown && !of_any {
+            true => Err(unknown_key(message, &name.bytes(), at)),
+            false => reader.skip(depth),
+        }
     }
 
     /// The field whose key this is: the next in order, by its JSON name, or any.
@@ -269,6 +340,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 
     /// A map field.
+    #[inline(never)]
     fn map(
         &self,
         reader: &mut JsonReader,

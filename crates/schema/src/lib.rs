@@ -67,6 +67,7 @@ mod msgpack;
 mod named;
 mod needs;
 mod options;
+mod prefix;
 mod protobuf;
 mod require;
 mod rules;

@@ -25,6 +25,7 @@ use keys::Keys;
 use scalar::{scalar, utf8};
 
 /// The first thing wrong with `payload`.
+#[inline(never)]
 pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) -> Checked<()> {
     let walk = Walk {
         table: &contract.table,
@@ -50,6 +51,30 @@ struct Walk<'a, G> {
     faults: PhantomData<G>,
 }
 
+/// What was met so far of one message that is keyed by field name.
+struct Met<'a, 'p> {
+    seen: Seen,
+    /// Keys that no field has.
+    unknown: Option<Keys<'a, 'p>>,
+    /// The place, in declaration order, of the field that probably comes next.
+    place: usize,
+}
+
+impl Met<'_, '_> {
+    /// Of a message whose first `passed` declared fields were met.
+    fn new(scope: Scope, passed: usize) -> Self {
+        let mut seen = Seen::new(!scope.needs.is_empty());
+        for member in &scope.message.members[..passed] {
+            seen.name_and_mark(member.index);
+        }
+        Self {
+            seen,
+            unknown: None,
+            place: passed,
+        }
+    }
+}
+
 impl<'a, G: Gather> Walk<'a, G> {
     /// One message, in the form that its type has.
     fn message(&self, reader: &mut MsgpackReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
@@ -60,18 +85,28 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 
     /// One message by its fields.
+    #[inline]
     fn fields(&self, reader: &mut MsgpackReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.at();
-        let head = if let Some(count) = reader.short_map() {
-            MsgpackHead::Map(count)
-        } else if let Some(count) = reader.short_array() {
-            MsgpackHead::Array(count)
-        } else {
-            reader.head()?
+        if self.layout != Layout::Array
+            && let Some(count) = reader.short_map()
+        {
+            return self.keyed(reader, scope, count, at, depth);
+        }
+        self.any_fields(reader, scope, depth)
+    }
+
+    /// The same, whatever its head.
+    #[inline(never)]
+    fn any_fields(&self, reader: &mut MsgpackReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
+        let at = reader.at();
+        let head = match reader.short_array() {
+            Some(count) => MsgpackHead::Array(count),
+            None => reader.head()?,
         };
         match (head, self.layout) {
             (MsgpackHead::Map(count), Layout::Map | Layout::Any) => {
-                G::over(|faults| self.keyed(reader, scope, count, at, depth, faults))
+                self.keyed(reader, scope, count, at, depth)
             }
             (MsgpackHead::Array(count), Layout::Array | Layout::Any) => {
                 G::over(|faults| self.placed(reader, scope, count, at, depth, faults))
@@ -81,6 +116,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 
     /// A message as a map of `count` pairs, keyed by field name.
+    #[inline(never)]
     fn keyed(
         &self,
         reader: &mut MsgpackReader,
@@ -88,39 +124,68 @@ impl<'a, G: Gather> Walk<'a, G> {
         count: usize,
         start: usize,
         depth: u32,
+    ) -> Checked<()> {
+        // Of pairs in the declared order, as most writers write them, nothing is noted unless others follow.
+        let members = &*scope.message.members;
+        let likely = &members[..members.len().min(count)];
+        let passed = likely.len() - reader.plain_pairs(likely, |_| true).len();
+        if passed == count && scope.needs.is_empty() {
+            return Ok(());
+        }
+        self.further(reader, scope, passed, count - passed, start, depth)
+    }
+
+    /// The last `left` pairs of a map in which as many as `passed`, of the first fields that are declared, were read.
+    #[inline(never)]
+    fn further(
+        &self,
+        reader: &mut MsgpackReader,
+        scope: Scope<'a>,
+        passed: usize,
+        mut left: usize,
+        start: usize,
+        depth: u32,
+    ) -> Checked<()> {
+        G::over(|faults| {
+            let mut met = Met::new(scope, passed);
+            while left > 0 {
+                self.pair(reader, scope, &mut met, depth, faults)?;
+                left -= 1;
+                let likely = scope.message.members.get(met.place..).unwrap_or_default();
+                let likely = &likely[..likely.len().min(left)];
+                let others = reader.plain_pairs(likely, |index| met.seen.name_and_mark(index));
+                let passed = likely.len() - others.len();
+                (met.place, left) = (met.place + passed, left - passed);
+            }
+            scope.complete(met.seen.marked(), start, faults)
+        })
+    }
+
+    /// One pair, however it is written.
+    #[inline(never)]
+    fn pair<'p>(
+        &self,
+        reader: &mut MsgpackReader<'p>,
+        scope: Scope<'a>,
+        met: &mut Met<'a, 'p>,
+        depth: u32,
         faults: &mut G,
     ) -> Checked<()> {
         let message = scope.message;
-        let mut seen = Seen::new(!scope.needs.is_empty());
-        let mut unknown = None;
-        // `left` counts the pairs of the payload, `place` follows the declaration.
-        let (mut left, mut place) = (count, 0);
-        while left > 0 {
-            // Writers keep the declared order, mostly.
-            let next = message.declared.get(place..).unwrap_or_default();
-            let next = &next[..next.len().min(left)];
-            let others = reader.plain_pairs(message, next, |index| seen.name_and_mark(index));
-            let passed = next.len() - others.len();
-            (place, left) = (place + passed, left - passed);
-            if left == 0 {
-                break;
+        let at = reader.at();
+        let (index, key) = any_key(reader, message, met.place)?;
+        let value = reader.at();
+        let checked = match index {
+            Some(index) => {
+                met.place = message.place_after(index);
+                self.named(reader, scope, index, &mut met.seen, at, depth)
             }
-            left -= 1;
-            let at = reader.at();
-            let (index, key) = any_key(reader, message, place)?;
-            let value = reader.at();
-            let checked = match index {
-                Some(index) => {
-                    place = message.place_after(index);
-                    self.named(reader, scope, index, &mut seen, at, depth)
-                }
-                None => self.unknown(reader, &mut unknown, message, key, at, depth),
-            };
-            if let Err(fault) = checked {
-                faults.keep(fault, || reader.pass(value, depth))?;
-            }
+            None => self.unknown(reader, &mut met.unknown, message, key, at, depth),
+        };
+        match checked {
+            Ok(()) => Ok(()),
+            Err(fault) => faults.keep(fault, || reader.pass(value, depth)),
         }
-        scope.complete(seen.marked(), start, faults)
     }
 
     /// The value behind the key at `at`, which no field has: another of them must not have it either.
@@ -182,11 +247,13 @@ impl<'a, G: Gather> Walk<'a, G> {
             return Err(Fault::new(start, expected, format!("{count}")));
         }
         let mut seen = Seen::new(!scope.needs.is_empty());
-        let mut places = &message.declared[..count];
+        let mut places = &message.members[..count];
         loop {
-            places = reader.plain_values(message, places, |index| seen.mark(index));
-            let [index, others @ ..] = places else { break };
-            let (index, at) = (*index, reader.at());
+            places = reader.plain_values(places, |index| seen.mark(index));
+            let [member, others @ ..] = places else {
+                break;
+            };
+            let (index, at) = (member.index, reader.at());
             places = others;
             let checked = match self.field(reader, scope, index, depth) {
                 Ok(true) => seen.mark_member(message, index, at),
@@ -308,6 +375,7 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 
     /// A map field.
+    #[inline(never)]
     fn map(
         &self,
         reader: &mut MsgpackReader,

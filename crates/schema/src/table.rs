@@ -2,7 +2,7 @@
 //!
 //! A [`Table`] is made once (`build.rs`), shared by every schema of a snapshot, and never changes.
 //! It owns what a walk asks for at every field: by number, by name, by place. It holds indices
-//! instead of names and knows no encoding's bytes.
+//! instead of names. Of an encoding's bytes it knows tags and keys, by which walks recognise fields.
 
 mod build;
 mod error;
@@ -14,7 +14,7 @@ pub use error::TableError;
 use rustc_hash::FxHashMap;
 
 use crate::needs::Needs;
-use crate::text::first_bytes;
+use crate::prefix::KeyPrefixes;
 
 /// Field numbers below this are looked up in an array, larger ones by binary search: all that people
 /// usually give, in half a kilobyte.
@@ -93,6 +93,8 @@ pub struct Message {
     pub(super) fields: Box<[Field]>,
     /// In declaration order, extensions left out: the places of MessagePack's array layout.
     pub(super) declared: Box<[u32]>,
+    /// The fields in the same order, as encodings that key fields by name expect them.
+    pub(super) members: Box<[Member]>,
     /// Its own proto2 `required` fields.
     pub(super) needs: Needs,
     /// By the byte, what follows a protobuf tag of one byte.
@@ -143,6 +145,9 @@ impl Message {
             map_entry: false,
             message_set: false,
             plain: plain(&fields),
+            members: (declared.iter())
+                .map(|&index| Member::of(index, &fields[index as usize]))
+                .collect(),
             fields: fields.into(),
             declared,
             needs,
@@ -176,7 +181,7 @@ impl Message {
     pub(super) fn declared_as(&self, place: usize, name: &[u8]) -> Option<u32> {
         let index = *self.declared.get(place)?;
         let field = &self.fields[index as usize];
-        let same = field.is_named(name) || field.json_name.as_bytes() == name;
+        let same = field.name.as_bytes() == name || field.json_name.as_bytes() == name;
         same.then_some(index)
     }
 
@@ -268,58 +273,65 @@ pub(crate) struct Field {
     pub(super) oneof: Option<u32>,
     /// As in the `.proto`; `[pkg.name]` for an extension.
     pub(super) name: Box<str>,
-    pub(super) key: NameKey,
     pub(super) json_name: Box<str>,
 }
 
-impl Field {
-    #[inline]
-    fn is_named(&self, name: &[u8]) -> bool {
-        let own = self.name.as_bytes();
-        name.len() == own.len()
-            && first_bytes(name) == self.key.start
-            && (own.len() <= 8 || name[8..] == own[8..])
-    }
-
-    /// Whether `text` begins with the name; false if `text` has fewer than eight bytes, by which names are compared.
-    #[inline]
-    pub(super) fn begins(&self, text: &[u8]) -> bool {
-        let own = self.name.as_bytes();
-        text.first_chunk::<8>().is_some_and(|word| {
-            (u64::from_le_bytes(*word) ^ self.key.start) & self.key.mask == 0
-                && (own.len() <= 8 || text[8..].starts_with(&own[8..]))
-        })
-    }
-
-    /// Whether `text` begins with the name and a quote and a colon behind it, as the rest of a JSON
-    /// key does: how many bytes that is.
-    #[inline]
-    pub(super) fn key_in(&self, text: &[u8]) -> Option<usize> {
-        let (own, size) = (self.name.len(), self.name.len() + 2);
-        let same = self.begins(text) && text.get(own..size)? == b"\":";
-        same.then_some(size)
-    }
+/// A field as encodings that key fields by name expect it.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// The field's index.
+    pub index: u32,
+    pub value: MemberValue,
+    /// The name in quotes, and the colon.
+    pub json: KeyPrefixes,
+    /// The name as a string.
+    pub msgpack: KeyPrefixes,
 }
 
-/// The first bytes of a name, to compare it by at once: a name is of letters, digits, `_`, `.`, `[` and
-/// `]`, so in JSON it is written as it is.
+/// What the value of a member is, if it can be judged without a look at anything else.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NameKey {
-    /// See [`first_bytes`].
-    start: u64,
-    /// The bits of `start` that the name has.
-    mask: u64,
+pub(super) enum MemberValue {
+    One(FieldKind),
+    List(FieldKind),
+    /// A map, or a field whose oneof may have another member.
+    Other,
 }
 
-impl NameKey {
-    pub fn of(name: &str) -> Self {
-        let mask = match name.len() {
-            0..8 => (1 << (8 * name.len())) - 1,
-            _ => u64::MAX,
+impl Member {
+    fn of(index: u32, field: &Field) -> Self {
+        let value = match (field.oneof, field.cardinality) {
+            (None, Cardinality::Singular) => MemberValue::One(field.kind),
+            (None, Cardinality::Repeated) => MemberValue::List(field.kind),
+            _ => MemberValue::Other,
         };
-        let start = first_bytes(name.as_bytes());
-        Self { start, mask }
+        let (name, json_name) = (&*field.name, &*field.json_name);
+        // A JSON name may be any text; a name is of letters, digits and underscores.
+        let escaped = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+        let written = match json_name.bytes().any(escaped) {
+            true => name,
+            false => json_name,
+        };
+        Self {
+            index,
+            value,
+            json: KeyPrefixes::new(json_key(written), json_key(name)),
+            msgpack: KeyPrefixes::new(msgpack_key(name), msgpack_key(json_name)),
+        }
     }
+}
+
+fn json_key(name: &str) -> Vec<u8> {
+    format!("\"{name}\":").into_bytes()
+}
+
+fn msgpack_key(name: &str) -> Vec<u8> {
+    let head = match name.len() {
+        size @ 0..0x20 => vec![0xa0 | size as u8],
+        size @ 0x20..0x100 => vec![0xd9, size as u8],
+        // Writers choose the form of two bytes up to 65,535; readers take both.
+        size => [&[0xdb][..], &(size as u32).to_be_bytes()].concat(),
+    };
+    [&head, name.as_bytes()].concat()
 }
 
 /// How many elements a field holds.

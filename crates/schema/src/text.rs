@@ -3,6 +3,9 @@
 /// The bit of each of eight bytes that ASCII does not have.
 pub(super) const HIGH: u64 = 0x8080_8080_8080_8080;
 
+/// The lowest bit of each of eight bytes.
+pub(super) const LOW: u64 = 0x0101_0101_0101_0101;
+
 /// Longer texts are worth a call.
 const SHORT: usize = 64;
 

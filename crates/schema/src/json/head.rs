@@ -1,11 +1,11 @@
 //! JSON below the level of messages: tokens of RFC 8259, strictly, with strings in UTF-8.
 
 use super::number::Number;
-use super::plain;
+use super::plain::{self, Next};
 use super::text::{Text, string};
 use super::unexpected::unexpected;
 use crate::keys::{Key, Keys};
-use crate::table::{Field, FieldKind, Message};
+use crate::table::{FieldKind, Member};
 use crate::violation::{Checked, Fault, deeper, excerpt};
 
 /// Reads the payload from `at`.
@@ -116,16 +116,11 @@ impl<'a> JsonReader<'a> {
         }
     }
 
-    /// Passes the key of `field`, and the colon behind it, if they are next and plainly written.
+    /// Passes the key of `member`, and the colon behind it, if they are next and plainly written.
     #[inline]
-    pub fn expected(&mut self, field: &Field) -> bool {
-        let rest = &self.bytes[self.at..];
-        let size = match rest.split_first() {
-            Some((b'"', text)) => field.key_in(text).map(|size| 1 + size),
-            _ => None,
-        };
-        self.at += size.unwrap_or_default();
-        size.is_some()
+    pub fn expected(&mut self, member: &Member) -> bool {
+        let behind = member.json.strip(self.rest());
+        behind.inspect(|rest| self.go_to(rest)).is_some()
     }
 
     /// A member's name, and the colon behind it.
@@ -148,41 +143,54 @@ impl<'a> JsonReader<'a> {
         Self { bytes, at }
     }
 
-    /// Passes the next value if it is a scalar of this kind in a form that its writers choose; else all
-    /// is left as it was, for others to read and to judge.
+    /// What is still to read.
     #[inline]
-    pub fn plain(&mut self, kind: FieldKind) -> bool {
-        let start = self.token();
-        let size = plain::scalar(&self.bytes[start..], kind);
-        self.at += size.unwrap_or_default();
-        size.is_some()
+    fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
     }
 
-    /// Passes members of these fields, one after the other and each with the comma behind it, as long as they are
-    /// plainly written and `new`; the fields that are left.
+    /// Goes on at `rest`, which is the end of the payload.
     #[inline]
-    pub fn plain_members<'f>(
+    fn go_to(&mut self, rest: &[u8]) {
+        self.at = self.bytes.len() - rest.len();
+    }
+
+    /// Passes the next value if it is a scalar of this kind in a form that its writers choose; else all
+    /// is left as it was but for white space, for others to read and to judge.
+    #[inline]
+    pub fn plain(&mut self, kind: FieldKind) -> bool {
+        self.token();
+        match plain::scalar(self.rest(), kind) {
+            // More of a number, which may be no whole one then.
+            None | Some([b'.' | b'e' | b'E', ..]) => false,
+            Some(rest) => {
+                self.go_to(rest);
+                true
+            }
+        }
+    }
+
+    /// Passes members of an object, one after the other, as long as they are the next of `members`, plainly written
+    /// and `new`. Returns the members that are left, and what comes next.
+    #[inline]
+    pub fn plain_members<'m>(
         &mut self,
-        message: &Message,
-        fields: &'f [u32],
+        members: &'m [Member],
         mut new: impl FnMut(u32) -> bool,
-    ) -> &'f [u32] {
-        let mut rest = &self.bytes[self.at..];
-        let mut left = fields;
-        while let [index, others @ ..] = left {
-            let field = &message.fields[*index as usize];
-            // Who else is of the oneof is not known here.
-            let size = match field.oneof {
-                None => plain::member(rest, field),
-                Some(_) => None,
-            };
-            let Some(size) = size.filter(|_| new(*index)) else {
+    ) -> (&'m [Member], Next) {
+        let mut rest = plain::gap(self.rest());
+        let (mut left, mut next) = (members, Next::Another);
+        while let (Next::Another, [member, others @ ..]) = (&next, left) {
+            let Some((behind, what)) = plain::member(rest, member) else {
                 break;
             };
-            (rest, left) = (&rest[size..], others);
+            if !new(member.index) {
+                break;
+            }
+            (rest, left, next) = (behind, others, what);
         }
-        self.at = self.bytes.len() - rest.len();
-        left
+        self.go_to(rest);
+        (left, next)
     }
 
     /// The next value, which mostly has elements.

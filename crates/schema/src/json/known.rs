@@ -14,6 +14,7 @@ use crate::violation::{Checked, Fault, Gather, deeper, excerpt};
 const LATE_TYPES: u32 = 8;
 
 impl<'a, G: Gather> Walk<'a, G> {
+    #[inline(never)]
     pub(super) fn known(
         &self,
         reader: &mut JsonReader,

@@ -1,82 +1,96 @@
-//! Values as plain as most are: how long, if they are right at a glance. What is not, others read and
+//! Values as plain as most are: what lies behind, if they are right at a glance. What is not, others read and
 //! judge. Nothing here says what is wrong.
 
-use super::text::special;
-use crate::table::{Cardinality, Field, FieldKind};
-use crate::text::HIGH;
+use super::text::foreign;
+use crate::table::{FieldKind, Member, MemberValue};
+use crate::text::{HIGH, LOW, first_bytes};
 
-/// A member of this field and the comma behind it, as most writers write all members but the last: with a blank
-/// behind each colon and comma, or with none.
-#[inline]
-pub(super) fn member(bytes: &[u8], field: &Field) -> Option<usize> {
-    let (b'"', name) = bytes.split_first()? else {
-        return None;
+/// What follows a value.
+pub(crate) enum Next {
+    /// Another member or element, at which the rest of the payload begins.
+    Another,
+    /// The end of the object or array, which was passed.
+    End,
+}
+
+/// Passes this member and the comma or brace behind it.
+#[inline(always)]
+pub(super) fn member<'p>(bytes: &'p [u8], member: &Member) -> Option<(&'p [u8], Next)> {
+    let value = gap(member.json.strip(bytes)?);
+    let behind = match member.value {
+        MemberValue::One(kind) => scalar(value, kind)?,
+        MemberValue::List(kind) => list(value, kind)?,
+        MemberValue::Other => return None,
     };
-    let at = 1 + field.key_in(name)?;
-    // Two ways, so that each has sizes of its own: one that takes what it finds would wait for it.
-    match spaced_value::<false>(bytes, at, field) {
-        None => spaced_value::<true>(bytes, at, field),
-        end => end,
+    next(behind, b'}')
+}
+
+/// Passes white space. Most writers put none or a blank between tokens.
+#[inline(always)]
+pub(super) fn gap(bytes: &[u8]) -> &[u8] {
+    match *bytes {
+        [first, ..] if first > b' ' => bytes,
+        [b' ', second, ..] if second > b' ' => &bytes[1..],
+        _ => wide_gap(bytes),
     }
 }
 
-#[inline]
-fn spaced_value<const SPACED: bool>(bytes: &[u8], at: usize, field: &Field) -> Option<usize> {
-    let at = blank::<SPACED>(bytes, at)?;
-    let end = at + value::<SPACED>(&bytes[at..], field)?;
-    match bytes.get(end)? {
-        b',' => blank::<SPACED>(bytes, end + 1),
+#[inline(never)]
+fn wide_gap(bytes: &[u8]) -> &[u8] {
+    let is_space = |byte: &&u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+    let size = bytes.iter().take_while(is_space).count();
+    &bytes[size..]
+}
+
+/// Passes what follows a value: a comma and the gap behind it, or `close`.
+#[inline(always)]
+fn next(bytes: &[u8], close: u8) -> Option<(&[u8], Next)> {
+    match *bytes {
+        [b',', ref rest @ ..] => Some((gap(rest), Next::Another)),
+        [byte, ref rest @ ..] if byte == close => Some((rest, Next::End)),
+        [byte, ..] if byte <= b' ' => next_token(bytes, close),
         _ => None,
     }
 }
 
-/// Behind the blank at `at`, if one must be there.
-#[inline]
-fn blank<const SPACED: bool>(bytes: &[u8], at: usize) -> Option<usize> {
-    match SPACED {
-        true => (*bytes.get(at)? == b' ').then_some(at + 1),
-        false => Some(at),
+/// The same behind white space, which few writers put there.
+#[inline(never)]
+fn next_token(bytes: &[u8], close: u8) -> Option<(&[u8], Next)> {
+    match *wide_gap(bytes) {
+        [b',', ref rest @ ..] => Some((gap(rest), Next::Another)),
+        [byte, ref rest @ ..] if byte == close => Some((rest, Next::End)),
+        _ => None,
     }
 }
 
-/// A value of this field: a scalar, or a list of them.
-#[inline]
-fn value<const SPACED: bool>(bytes: &[u8], field: &Field) -> Option<usize> {
-    match field.cardinality {
-        Cardinality::Singular => scalar(bytes, field.kind),
-        Cardinality::Repeated => list::<SPACED>(bytes, field.kind),
-        Cardinality::Map => None,
-    }
-}
-
-#[inline]
-fn list<const SPACED: bool>(bytes: &[u8], kind: FieldKind) -> Option<usize> {
-    match bytes {
-        [b'[', b']', ..] => return Some(2),
-        [b'[', ..] => {}
-        _ => return None,
+#[inline(never)]
+fn list(bytes: &[u8], kind: FieldKind) -> Option<&[u8]> {
+    let [b'[', first @ ..] = bytes else {
+        return None;
+    };
+    let first = gap(first);
+    if let [b']', rest @ ..] = first {
+        return Some(rest);
     }
     // Longer ones are left to others, so that none is read twice to its end.
     const MOST: usize = 16;
-    let mut at = 1;
+    let mut rest = first;
     for _ in 0..MOST {
-        at += scalar(&bytes[at..], kind)?;
-        match bytes.get(at)? {
-            b',' => at = blank::<SPACED>(bytes, at + 1)?,
-            b']' => return Some(at + 1),
-            _ => return None,
+        let (behind, what) = next(scalar(rest, kind)?, b']')?;
+        rest = behind;
+        if let Next::End = what {
+            return Some(rest);
         }
     }
     None
 }
 
-/// A scalar of this kind.
-#[inline]
-pub(super) fn scalar(bytes: &[u8], kind: FieldKind) -> Option<usize> {
+/// A scalar of this kind, unless what follows belongs to it: a fraction or an exponent, which nothing else begins.
+#[inline(always)]
+pub(super) fn scalar(bytes: &[u8], kind: FieldKind) -> Option<&[u8]> {
     match kind {
         FieldKind::String { .. } => string(bytes),
-        FieldKind::Bool if bytes.starts_with(b"true") => Some(4),
-        FieldKind::Bool if bytes.starts_with(b"false") => Some(5),
+        FieldKind::Bool => (bytes.strip_prefix(b"true")).or_else(|| bytes.strip_prefix(b"false")),
         FieldKind::Int32 | FieldKind::Sint32 | FieldKind::Sfixed32 => signed(bytes, 9),
         FieldKind::Int64 | FieldKind::Sint64 | FieldKind::Sfixed64 => signed(bytes, 18),
         FieldKind::Uint32 | FieldKind::Fixed32 => whole(bytes, 9),
@@ -86,96 +100,120 @@ pub(super) fn scalar(bytes: &[u8], kind: FieldKind) -> Option<usize> {
     }
 }
 
-/// A string of ASCII without escapes, its quotes included.
-#[inline]
-fn string(bytes: &[u8]) -> Option<usize> {
-    if bytes.first() != Some(&b'"') {
-        return None;
+/// The next eight bytes, with zeros behind the end of the payload, and what follows them.
+#[inline(always)]
+fn word(bytes: &[u8]) -> (u64, &[u8]) {
+    match bytes.split_first_chunk() {
+        Some((word, rest)) => (u64::from_le_bytes(*word), rest),
+        None => (last_word(bytes), &[]),
     }
-    let mut at = 1;
+}
+
+#[inline(never)]
+fn last_word(bytes: &[u8]) -> u64 {
+    first_bytes(bytes)
+}
+
+/// A string of ASCII without escapes.
+#[inline(always)]
+fn string(bytes: &[u8]) -> Option<&[u8]> {
+    let [b'"', text @ ..] = bytes else {
+        return None;
+    };
+    let mut here = text;
     loop {
-        let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk::<8>()?);
-        let special = special(word);
-        if special == 0 && word & HIGH == 0 {
-            at += 8;
+        let (word, rest) = word(here);
+        let foreign = foreign(word);
+        if foreign == 0 {
+            here = rest;
             continue;
         }
-        if special == 0 {
-            return None;
-        }
-        let before = special.trailing_zeros() / 8;
-        let ascii = word & HIGH & !(u64::MAX << (8 * before)) == 0;
-        at += before as usize;
-        return (ascii && bytes.get(at) == Some(&b'"')).then_some(at + 1);
+        let before = foreign.trailing_zeros() / 8;
+        let quoted = (word >> (8 * before)) as u8 == b'"';
+        let end = before as usize + 1;
+        return if quoted { here.get(end..) } else { None };
     }
 }
 
-#[inline]
+/// How many digits a word begins with, up to eight.
+#[inline(always)]
+fn digits_in(word: u64) -> usize {
+    let values = word ^ (LOW * 0x30);
+    // Only behind the first of the others may a carry mark a digit.
+    let others = (values.wrapping_add(LOW * 0x76) | values) & HIGH;
+    others.trailing_zeros() as usize / 8
+}
+
+/// How many digits `bytes` begin with.
+#[inline(never)]
 fn digits(bytes: &[u8]) -> usize {
-    let mut count = 0;
-    while bytes.get(count).is_some_and(u8::is_ascii_digit) {
-        count += 1;
-    }
-    count
+    bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count()
 }
 
-/// A whole number without sign, of up to `most` digits, and neither point nor exponent behind.
-#[inline]
-fn whole(bytes: &[u8], most: usize) -> Option<usize> {
+/// A whole number without sign, of up to `most` digits, which are at least seven.
+#[inline(always)]
+fn whole(bytes: &[u8], most: usize) -> Option<&[u8]> {
+    let (word, _) = word(bytes);
+    match digits_in(word) {
+        0 => None,
+        8 => long_whole(bytes, most),
+        1 => bytes.get(1..),
+        _ if word as u8 == b'0' => None,
+        size => bytes.get(size..),
+    }
+}
+
+#[inline(never)]
+fn long_whole(bytes: &[u8], most: usize) -> Option<&[u8]> {
     let size = digits(bytes);
-    let plain = match bytes.get(size) {
-        Some(b'.' | b'e' | b'E') => false,
-        _ => (1..=most).contains(&size) && (bytes[0] != b'0' || size == 1),
-    };
-    plain.then_some(size)
+    let plain = size <= most && !bytes.starts_with(b"0");
+    if plain { bytes.get(size..) } else { None }
 }
 
 /// The same, with or without a minus.
-#[inline]
-fn signed(bytes: &[u8], most: usize) -> Option<usize> {
-    match bytes.split_first() {
-        Some((b'-', rest)) => whole(rest, most).map(|size| size + 1),
+#[inline(always)]
+fn signed(bytes: &[u8], most: usize) -> Option<&[u8]> {
+    match bytes {
+        [b'-', rest @ ..] => whole(rest, most),
         _ => whole(bytes, most),
     }
 }
 
 /// A number with or without minus and fraction, and no exponent; not so long that it could be beyond a
 /// float.
-#[inline]
-fn decimal(bytes: &[u8]) -> Option<usize> {
+#[inline(never)]
+fn decimal(bytes: &[u8]) -> Option<&[u8]> {
     /// 10³⁸ is within a float's range.
     const MOST: usize = 38;
-    let sign = usize::from(bytes.first() == Some(&b'-'));
-    let rest = &bytes[sign..];
-    let before = digits(rest);
-    if before == 0 || rest[0] == b'0' && before > 1 {
-        return None;
-    }
-    let mut size = before;
-    if rest.get(size) == Some(&b'.') {
-        let behind = digits(&rest[size + 1..]);
-        if behind == 0 {
-            return None;
-        }
-        size += 1 + behind;
-    }
-    let exponent = matches!(rest.get(size), Some(b'e' | b'E'));
-    (!exponent && size <= MOST).then_some(sign + size)
+    let number = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    let rest = whole(number, MOST)?;
+    let rest = match rest {
+        [b'.', fraction @ ..] => match digits(fraction) {
+            0 => return None,
+            size => &fraction[size..],
+        },
+        _ => rest,
+    };
+    (number.len() - rest.len() <= MOST).then_some(rest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    type Plain = fn(&[u8]) -> Option<usize>;
+    type Plain = fn(&[u8]) -> Option<&[u8]>;
 
-    /// What each takes of `right`, `wrong` and `right` followed by more of the payload.
+    /// Each of `right` is passed, and what follows it left; none of the others is.
     #[track_caller]
     fn takes(plain: Plain, right: &[&str], others: &[&str]) {
         for text in right {
             assert!(serde_json::from_str::<serde_json::Value>(text).is_ok());
             let payload = format!("{text},\"more\":1}}");
-            assert_eq!(plain(payload.as_bytes()), Some(text.len()), "{text}");
+            let rest = &payload.as_bytes()[text.len()..];
+            assert_eq!(plain(payload.as_bytes()), Some(rest), "{text}");
         }
         for text in others {
             let payload = format!("{text},\"more\":1}}");
@@ -184,32 +222,31 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_taken_as_machines_write_them() {
+    fn lists_are_taken_however_they_are_spaced() {
         let longest = |count, comma| format!("[{}]", vec!["7"; count].join(comma));
         takes(
-            |it| list::<false>(it, FieldKind::Int32),
-            &["[]", "[1]", "[1,-20]", &longest(16, ",")],
+            |it| list(it, FieldKind::Int32),
             &[
+                "[]",
                 "[ ]",
-                "[1 ]",
-                "[1, 2]",
+                "[\n\t]",
+                "[1]",
+                "[1,-20]",
+                "[1, -20]",
+                "[1 , 2]",
+                "[\r\n  1,\n  2\n]",
+                &longest(16, ","),
+                &longest(16, ", "),
+            ],
+            &[
                 "[\"1\"]",
                 "[1,2.5]",
                 "[1,",
+                "[1,]",
                 "[,1]",
+                "[1}",
+                "[1\u{b}]",
                 &longest(17, ","),
-            ],
-        );
-        takes(
-            |it| list::<true>(it, FieldKind::Int32),
-            &["[]", "[1]", "[1, -20]", &longest(16, ", ")],
-            &[
-                "[ ]",
-                "[1 ]",
-                "[1,2]",
-                "[1,  2]",
-                "[1 , 2]",
-                &longest(17, ", "),
             ],
         );
     }
@@ -236,21 +273,46 @@ mod tests {
         takes(
             |it| whole(it, 9),
             &["0", "7", "123456789"],
-            &["1234567890", "01", "-1", "1.0", "1e1", "", "\"1\""],
+            &["1234567890", "0123456789", "01", "-1", "", "\"1\""],
         );
         takes(
             |it| signed(it, 9),
-            &["0", "-0", "-123456789"],
+            &["0", "-0", "-12", "-1234567", "-12345678", "-123456789"],
             &["-1234567890", "-01", "--1", "-", "+1"],
         );
         let long = "1".repeat(39);
         takes(
             decimal,
-            &["0", "-0.25", "1.5", "12345678901"],
-            &[&long, "01", ".5", "1.", "1.5e5", "1E5", "-", "NaN"],
+            &["0", "-0.25", "1.5", "12345678901", "1.0123456789"],
+            &[&long, "01", ".5", "1.", "-", "NaN"],
         );
-        // Where the payload ends with it, others decide.
-        assert_eq!(string(b"\"abc\""), None);
-        assert_eq!((whole(b"12", 9), decimal(b"1.5")), (Some(2), Some(3)));
+        // Where the payload ends with it.
+        for text in ["\"", "\"abc", "\"abcdefg", "-"] {
+            assert_eq!(string(text.as_bytes()), None);
+            assert_eq!(signed(text.as_bytes(), 9), None);
+        }
+        let end = Some(&b""[..]);
+        assert_eq!(
+            (string(b"\"abc\""), whole(b"12", 9), decimal(b"1.5")),
+            (end, end, end)
+        );
+    }
+
+    #[test]
+    fn what_follows_a_value_is_looked_at() {
+        for (text, rest) in [(",1", "1"), (", 1", "1"), ("\n,\n\t1", "1"), (",", "")] {
+            let Some((behind, Next::Another)) = next(text.as_bytes(), b']') else {
+                panic!("{text}");
+            };
+            assert_eq!(behind, rest.as_bytes(), "{text}");
+        }
+        for text in ["]1", " \r\n]1"] {
+            let Some((b"1", Next::End)) = next(text.as_bytes(), b']') else {
+                panic!("{text}");
+            };
+        }
+        for text in ["", " ", ".0", "e5", "}", "\u{b},", "\0]"] {
+            assert!(next(text.as_bytes(), b']').is_none(), "{text}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
 use super::unexpected::unexpected;
-use crate::text::{self, HIGH};
+use crate::text::{self, HIGH, LOW};
 use crate::violation::{Checked, Fault};
 
 /// A well-formed string, as it lies between its quotes.
@@ -63,8 +63,6 @@ impl<'a> From<Text<'a>> for Cow<'a, str> {
     }
 }
 
-const LOW: u64 = 0x0101_0101_0101_0101;
-
 /// The high bit of the first byte that a string can't hold as it is: a quote, a backslash or a
 /// control character. Bytes behind it may be marked without cause.
 #[inline]
@@ -74,6 +72,16 @@ pub(super) fn special(word: u64) -> u64 {
     let backslash = backslash.wrapping_sub(LOW) & !backslash;
     let control = word.wrapping_sub(LOW * 0x20) & !word;
     (quote | backslash | control) & HIGH
+}
+
+/// The high bit of the first byte that is no plain part of a string: one that [`special`] marks, or one that is
+/// not ASCII. Bytes behind it may be marked without cause.
+#[inline]
+pub(super) fn foreign(word: u64) -> u64 {
+    // Of ASCII, flipping this bit leaves the quote alone as low as the control characters, which stay below it.
+    let low = (word ^ (LOW * 0x02)).wrapping_sub(LOW * 0x21);
+    let backslash = (word ^ (LOW * 0x5c)).wrapping_sub(LOW);
+    (low | backslash | word) & HIGH
 }
 
 /// Bytes of a string that are looked at in one go.
@@ -230,6 +238,10 @@ mod tests {
                     let first = special(u64::from_le_bytes(word)).trailing_zeros() as usize / 8;
                     let is = matches!(byte, b'"' | b'\\' | 0..=0x1f);
                     assert_eq!(first, if is { at } else { 8 }, "{word:02x?}");
+                    let first = foreign(u64::from_le_bytes(word)).trailing_zeros() as usize / 8;
+                    let is_foreign = |byte: u8| matches!(byte, b'"' | b'\\' | 0..=0x1f | 0x80..);
+                    let expected = word.into_iter().position(is_foreign);
+                    assert_eq!(first, expected.unwrap_or(8), "{word:02x?}");
                 }
             }
         }

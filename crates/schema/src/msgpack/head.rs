@@ -2,7 +2,7 @@
 //! is left of the payload.
 
 use super::plain;
-use crate::table::{Field, FieldKind, Message};
+use crate::table::{Field, FieldKind, Member};
 use crate::violation::{Checked, Fault, deeper};
 
 /// The marker byte of nil.
@@ -119,53 +119,44 @@ impl<'a> MsgpackReader<'a> {
         behind.inspect(|rest| self.go_to(rest)).is_some()
     }
 
-    /// Passes values of these fields, one after the other, as long as they are plainly written; the fields that are
+    /// Passes values of these members, one after the other, as long as they are plainly written; the members that are
     /// left. `met` is told of each that had one.
     #[inline]
-    pub fn plain_values<'f>(
+    pub fn plain_values<'m>(
         &mut self,
-        message: &Message,
-        fields: &'f [u32],
+        members: &'m [Member],
         mut met: impl FnMut(u32),
-    ) -> &'f [u32] {
+    ) -> &'m [Member] {
         let mut rest = self.rest();
-        let mut left = fields;
-        while let [index, others @ ..] = left {
-            let field = &message.fields[*index as usize];
-            // Who else is of the oneof is not known here.
-            let behind = match field.oneof {
-                None => plain::value(rest, field),
-                Some(_) => None,
+        let mut left = members;
+        while let [member, others @ ..] = left {
+            let Some(behind) = plain::member_value(rest, member) else {
+                break;
             };
-            let Some(behind) = behind else { break };
-            met(*index);
+            met(member.index);
             (rest, left) = (behind, others);
         }
         self.go_to(rest);
         left
     }
 
-    /// Passes names and values of these fields, one pair after the other, as long as they are plainly written and
-    /// `new`; the fields that are left.
+    /// Passes keys and values of these members, one pair after the other, as long as they are plainly written and
+    /// `new`; the members that are left.
     #[inline]
-    pub fn plain_pairs<'f>(
+    pub fn plain_pairs<'m>(
         &mut self,
-        message: &Message,
-        fields: &'f [u32],
+        members: &'m [Member],
         mut new: impl FnMut(u32) -> bool,
-    ) -> &'f [u32] {
+    ) -> &'m [Member] {
         let mut rest = self.rest();
-        let mut left = fields;
-        while let [index, others @ ..] = left {
-            let field = &message.fields[*index as usize];
-            // Who else is of the oneof is not known here.
-            let behind = match field.oneof {
-                None => plain::name(rest, field).and_then(|rest| plain::value(rest, field)),
-                Some(_) => None,
-            };
-            let Some(behind) = behind.filter(|_| new(*index)) else {
+        let mut left = members;
+        while let [member, others @ ..] = left {
+            let Some(behind) = plain::pair(rest, member) else {
                 break;
             };
+            if !new(member.index) {
+                break;
+            }
             (rest, left) = (behind, others);
         }
         self.go_to(rest);

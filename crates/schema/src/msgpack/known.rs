@@ -16,6 +16,7 @@ const TIMESTAMP: i8 = -1;
 const NANOS: u32 = 1_000_000_000;
 
 impl<'a, G: Gather> Walk<'a, G> {
+    #[inline(never)]
     pub(super) fn known(
         &self,
         reader: &mut MsgpackReader,

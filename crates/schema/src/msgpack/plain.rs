@@ -1,7 +1,7 @@
 //! Names and values as most writers write them, passed at a glance: each function gives what lies behind, or none for
 //! others to read and to judge. Whatever passes here would pass there.
 
-use crate::table::{Cardinality, Field, FieldKind};
+use crate::table::{Cardinality, Field, FieldKind, Member, MemberValue};
 use crate::text::begins_with_text;
 
 /// How the values of a kind are plainly written, by their marker.
@@ -113,7 +113,7 @@ pub(super) fn value<'p>(bytes: &'p [u8], field: &Field) -> Option<&'p [u8]> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn list<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
     let (&marker, mut rest) = bytes.split_first()?;
     if marker & 0xf0 != 0x90 {
@@ -155,11 +155,18 @@ pub(super) fn scalar<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
     }
 }
 
-/// The name of this field.
-#[inline]
-pub(super) fn name<'p>(bytes: &'p [u8], field: &Field) -> Option<&'p [u8]> {
-    let (&marker, rest) = bytes.split_first()?;
-    let size = field.name.len();
-    let named = size < 0x20 && usize::from(marker) == 0xa0 | size && field.begins(rest);
-    if named { rest.get(size..) } else { None }
+/// The key and the value of this member.
+#[inline(always)]
+pub(super) fn pair<'p>(bytes: &'p [u8], member: &Member) -> Option<&'p [u8]> {
+    member_value(member.msgpack.strip(bytes)?, member)
+}
+
+/// The value of this member.
+#[inline(always)]
+pub(super) fn member_value<'p>(bytes: &'p [u8], member: &Member) -> Option<&'p [u8]> {
+    match member.value {
+        MemberValue::One(kind) => scalar(bytes, tails(kind)),
+        MemberValue::List(kind) => list(bytes, tails(kind)),
+        MemberValue::Other => None,
+    }
 }

@@ -10,9 +10,7 @@ use ::protobuf::descriptor::{
 use rustc_hash::FxHashMap;
 
 use super::error::{FIELDS_MAX, TableError};
-use super::{
-    Cardinality, Enum, EnumId, Field, FieldKind, Form, Message, MessageId, NameKey, Table,
-};
+use super::{Cardinality, Enum, EnumId, Field, FieldKind, Form, Message, MessageId, Table};
 use gateway_proto::features::{Features, Presence, place};
 
 impl Table {
@@ -237,7 +235,6 @@ impl<'a> Builder<'a> {
                 .filter(|_| !descriptor.proto3_optional()))
             .and_then(|index| u32::try_from(index).ok()),
             name: name.into(),
-            key: NameKey::of(name),
             json_name: match &descriptor.json_name {
                 _ if name.starts_with('[') => name.into(),
                 Some(given) => given.as_str().into(),
@@ -334,7 +331,7 @@ fn form(name: &str, fields: &[Field]) -> Form {
 }
 
 fn is_map_entry(descriptor: &DescriptorProto) -> bool {
-    // NameKey and value are there in every descriptor that a compiler made; the walks rely on them.
+    // Key and value are there in every descriptor that a compiler made; the walks rely on them.
     let numbers = descriptor.field.iter().map(FieldDescriptorProto::number);
     descriptor.options.map_entry() && numbers.eq([1, 2])
 }

@@ -1,0 +1,99 @@
+//! Keys as payloads probably hold them, compared by words instead of bytes.
+//!
+//! Knows no encoding: a key's bytes are given, with whatever stands around the name.
+
+use crate::text::first_bytes;
+
+/// Bytes that a payload probably continues with.
+#[derive(Debug)]
+pub(super) struct Prefix {
+    bytes: Box<[u8]>,
+    /// See [`first_bytes`].
+    first: u64,
+    /// The bits of `first` that belong to `bytes`.
+    mask: u64,
+    /// The last eight bytes, of a prefix that has as many.
+    last: u64,
+}
+
+impl Prefix {
+    pub fn new(bytes: Vec<u8>) -> Self {
+        let mask = match bytes.len() {
+            size @ 0..8 => (1 << (8 * size)) - 1,
+            _ => u64::MAX,
+        };
+        let last = bytes.last_chunk().copied().unwrap_or_default();
+        Self {
+            first: first_bytes(&bytes),
+            mask,
+            last: u64::from_le_bytes(last),
+            bytes: bytes.into(),
+        }
+    }
+
+    /// Returns what follows the prefix in `text`. Also returns `None` if `text` has fewer than eight bytes, the
+    /// size of a word.
+    #[inline]
+    pub fn strip<'p>(&self, text: &'p [u8]) -> Option<&'p [u8]> {
+        let size = self.bytes.len();
+        let first = u64::from_le_bytes(*text.first_chunk()?);
+        if (first ^ self.first) & self.mask != 0 {
+            return None;
+        }
+        let (own, rest) = text.split_at_checked(size)?;
+        let same = match size {
+            0..=8 => true,
+            9..=16 => (own.last_chunk()).is_some_and(|last| u64::from_le_bytes(*last) == self.last),
+            _ => own[8..] == self.bytes[8..],
+        };
+        same.then_some(rest)
+    }
+}
+
+/// The two prefixes by which a field's key may be written.
+#[derive(Debug)]
+pub(super) struct KeyPrefixes {
+    /// As most writers of the encoding write the key.
+    usual: Prefix,
+    other: Prefix,
+}
+
+impl KeyPrefixes {
+    pub fn new(usual: Vec<u8>, other: Vec<u8>) -> Self {
+        let (usual, other) = (Prefix::new(usual), Prefix::new(other));
+        Self { usual, other }
+    }
+
+    /// Returns what follows the key in `text`, written either way.
+    #[inline]
+    pub fn strip<'p>(&self, text: &'p [u8]) -> Option<&'p [u8]> {
+        match self.usual.strip(text) {
+            None => self.other.strip(text),
+            rest => rest,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_of_a_prefix_counts() {
+        for size in 0..40 {
+            let bytes: Vec<u8> = (0..size).map(|at| b'a' + at % 26).collect();
+            let prefix = Prefix::new(bytes.clone());
+            for behind in 0..10 {
+                let mut text = [&bytes[..], &vec![b'!'; behind]].concat();
+                let rest = (text.len() >= 8).then_some(&text[bytes.len()..]);
+                assert_eq!(prefix.strip(&text), rest, "{size} {behind}");
+                for at in 0..bytes.len() {
+                    text[at] ^= 1;
+                    assert_eq!(prefix.strip(&text), None, "{size} {behind} {at}");
+                    text[at] ^= 1;
+                }
+                assert_eq!(prefix.strip(&text[..bytes.len().saturating_sub(1)]), None);
+            }
+        }
+    }
+}
