@@ -101,6 +101,10 @@ impl Schema {
 
     /// Returns the violation that `fault` is, with the others if all violations are asked for.
     #[cold]
+    #[expect(
+        clippy::boxed_local,
+        reason = "the caller, which is hot, does not unpack it"
+    )]
     fn violation(&self, fault: Box<Fault>, payload: &[u8], depth: u32) -> Result<(), Violation> {
         if !self.contract.options.all_violations {
             return Err(fault.into_violation(false));
