@@ -15,7 +15,11 @@ use gateway_zmtp::bytes::Bytes;
 use gateway_zmtp::decoder::{Bounds, Decoder, Item};
 use gateway_zmtp::pool::BufferPool;
 
-pub const NAMES: [&str; 7] = [
+use crate::whole;
+
+pub const NAMES: [&str; 9] = [
+    "all: from read to write and back",
+    "all: where a request waits",
     "core: a request and its answer",
     "core: a request that waits",
     "walk: protobuf, 60 B",
@@ -33,14 +37,17 @@ const PROTO: &str = r#"
 
 const ROUTES: &str = r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
-pools: { people: { bind: "tcp://127.0.0.1:0", per_worker: 4 } }
+pools:
+  people: { bind: "tcp://127.0.0.1:0", per_worker: 4 }
+  roomy: { bind: "tcp://127.0.0.1:0", per_worker: 1000 }
 routes:
+  AT_ONCE: { schema: bench.Person, pool: roomy }
   PROTOBUF: { schema: bench.Person, pool: people }
   MSGPACK: { schema: { msgpack: bench.Person }, pool: people }
   JSON: { schema: { json: bench.Person }, pool: people }
 "#;
 
-const PERSON: &[u8] =
+pub const PERSON: &[u8] =
     b"\x08\xb9\x60\x12\x0cAda Lovelace\x1a\x0fada@example.org\x22\x06\x01\x14\xac\x02\xa0\x1f";
 
 const PERSON_MSGPACK: &[u8] =
@@ -54,6 +61,8 @@ const PERSON_JSON: &[u8] =
 pub fn run(case: &str, rounds: u64) {
     let snapshot = snapshot();
     match case {
+        "all: from read to write and back" => whole::round_trips(snapshot, rounds, b"AT_ONCE"),
+        "all: where a request waits" => whole::round_trips(snapshot, rounds, b"PROTOBUF"),
         "core: a request and its answer" => round_trips(snapshot, rounds, 1),
         "core: a request that waits" => round_trips(snapshot, rounds, 16),
         "walk: protobuf, 60 B" => walk(&snapshot, b"PROTOBUF", PERSON, rounds),
@@ -77,7 +86,7 @@ fn snapshot() -> Arc<Snapshot> {
 }
 
 /// Messages a read: what a busy client sends meanwhile.
-const BURST: u64 = 100;
+pub const BURST: u64 = 100;
 
 /// What a client's messages cost to take apart, a hundred in a read.
 fn messages_in(rounds: u64) {

@@ -1,0 +1,160 @@
+//! Round trips through everything between a read and a write: decoder, core, walk and outbox, in
+//! the native engine's types. Only the sockets are missing: what is written to a peer is copied
+//! into a buffer that another decoder reads.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway::core::{Core, Event, Outlet};
+use gateway::engine::native::outbox::Outbox;
+use gateway::ledger::{Fate, Outcome};
+use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
+use gateway::snapshot::{FrontendId, Snapshot};
+use gateway_zmtp::bytes::Bytes;
+use gateway_zmtp::decoder::{Bounds, Decoder, Item};
+use gateway_zmtp::pool::BufferPool;
+
+use crate::cases::{BURST, PERSON};
+
+const CLIENT: PeerId = PeerId(1);
+const WORKERS: [PeerId; 2] = [PeerId(2), PeerId(3)];
+
+const BOUNDS: Bounds = Bounds {
+    bytes: 1 << 20,
+    frames: 16,
+};
+
+/// The three connections, the client's first, as far as they need no socket.
+#[derive(Default)]
+struct Peers {
+    buffers: BufferPool,
+    outboxes: [Outbox; 3],
+    decoders: [Decoder; 3],
+}
+
+impl Peers {
+    fn outbox(&mut self, peer: PeerId) -> (&mut BufferPool, &mut Outbox) {
+        (&mut self.buffers, &mut self.outboxes[place(peer)])
+    }
+}
+
+fn place(peer: PeerId) -> usize {
+    peer.0 as usize - 1
+}
+
+impl Outlet<Bytes> for Peers {
+    fn to_worker(
+        &mut self,
+        worker: PeerId,
+        head: &[&[u8]],
+        body: Vec<Bytes>,
+    ) -> Result<(), Vec<Bytes>> {
+        let (buffers, outbox) = self.outbox(worker);
+        for frame in head {
+            outbox.copy(buffers, frame, true);
+        }
+        push(buffers, outbox, body);
+        Ok(())
+    }
+
+    fn to_client(&mut self, client: PeerId, frames: Vec<Bytes>, outcome: Outcome) -> Fate {
+        let (buffers, outbox) = self.outbox(client);
+        push(buffers, outbox, frames);
+        outbox.mark(outcome);
+        Fate::Waiting
+    }
+}
+
+fn push(buffers: &mut BufferPool, outbox: &mut Outbox, frames: Vec<Bytes>) {
+    for (n, frame) in frames.iter().enumerate() {
+        outbox.push(buffers, frame, n + 1 < frames.len());
+    }
+    buffers.recycle(frames);
+}
+
+/// Has a burst of requests of this type answered, again and again. The workers send back what they
+/// receive.
+pub fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, kind: &[u8]) {
+    let mut core = Core::new(Arc::clone(&snapshot));
+    let mut peers = Peers::default();
+    let pool = snapshot.routes.get(kind).expect("a route").pool;
+    let came = Event::ClientCame {
+        peer: CLIENT,
+        frontend: FrontendId(0),
+        kind: ClientKind::Dealer,
+        identity: b"client".to_vec(),
+    };
+    core.on(Duration::ZERO, came, &mut peers);
+    for peer in WORKERS {
+        let came = Event::WorkerCame {
+            peer,
+            pool,
+            kind: WorkerKind::Dealer,
+            headcount: Headcount::One,
+        };
+        core.on(Duration::ZERO, came, &mut peers);
+    }
+    let mut requests = Vec::new();
+    for _ in 0..BURST {
+        gateway_zmtp::put_frame(&mut requests, gateway_zmtp::MORE, kind);
+        gateway_zmtp::put_frame(&mut requests, 0, PERSON);
+    }
+    let mut wire = Vec::new();
+    let mut answered = 0;
+    for round in 0..rounds / BURST {
+        let now = Duration::from_micros(round);
+        read(&mut core, &mut peers, CLIENT, &requests, now);
+        let before = answered;
+        while answered < before + BURST {
+            for worker in WORKERS {
+                wire.clear();
+                write(&mut peers, worker, &mut wire);
+                if !wire.is_empty() {
+                    read(&mut core, &mut peers, worker, &wire, now);
+                }
+            }
+            wire.clear();
+            write(&mut peers, CLIENT, &mut wire);
+            while let Some(outcome) = peers.outboxes[place(CLIENT)].next_written() {
+                let fate = Fate::Delivered;
+                core.on(now, Event::Settled { outcome, fate }, &mut peers);
+                answered += 1;
+            }
+        }
+        assert_eq!(core.in_flight(), 0);
+    }
+    assert_eq!(core.ledger().answered, rounds / BURST * BURST);
+}
+
+/// Takes everything that waits for a peer.
+fn write(peers: &mut Peers, peer: PeerId, wire: &mut Vec<u8>) {
+    let take = |slices: &[IoSlice<'_>]| {
+        let before = wire.len();
+        for slice in slices {
+            wire.extend_from_slice(slice);
+        }
+        Ok(wire.len() - before)
+    };
+    let (buffers, outbox) = peers.outbox(peer);
+    assert!(outbox.write(buffers, take).expect("it is written"));
+}
+
+/// Has the core hear what a peer sends.
+fn read(core: &mut Core<Bytes>, peers: &mut Peers, peer: PeerId, wire: &[u8], now: Duration) {
+    let fill = |into: &mut [u8]| {
+        into[..wire.len()].copy_from_slice(wire);
+        Ok::<_, ()>(wire.len())
+    };
+    let mut input = peers.buffers.fill(fill).expect("it is read");
+    loop {
+        let decoder = &mut peers.decoders[place(peer)];
+        match decoder.next(&mut input, BOUNDS, &mut peers.buffers) {
+            Ok(None) => break,
+            Ok(Some(Item::Message(frames))) => core.on(now, Event::Message { peer, frames }, peers),
+            Ok(Some(other)) => panic!("{other:?}"),
+            Err(fault) => panic!("{fault}"),
+        }
+    }
+    peers.buffers.give_back(input);
+}
