@@ -19,7 +19,7 @@ struct Sink {
     head: Vec<u8>,
 }
 
-impl Outlet<Vec<u8>> for Sink {
+impl Outlet<Vec<Vec<u8>>> for Sink {
     fn to_worker(
         &mut self,
         _: PeerId,
@@ -32,8 +32,8 @@ impl Outlet<Vec<u8>> for Sink {
         Ok(())
     }
 
-    fn to_client(&mut self, _: PeerId, frames: Vec<Vec<u8>>, _: Outcome) -> Fate {
-        black_box(frames);
+    fn to_client(&mut self, _: PeerId, _: &[&[u8]], body: Vec<Vec<u8>>, _: Outcome) -> Fate {
+        black_box(body);
         Fate::Delivered
     }
 }
@@ -126,7 +126,7 @@ fn main() {
         100.0 * counting.as_secs_f64() / whole.as_secs_f64()
     );
     for routes in [1, 100, 10_000] {
-        let core = Core::<Vec<u8>>::new(snapshot(routes));
+        let core = Core::<Vec<Vec<u8>>>::new(snapshot(routes));
         let sample = median(50, || drop(black_box(core.sample(&Sink::default()))));
         println!("a sample of {routes:>6} routes        {sample:>10.1?}");
     }

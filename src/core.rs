@@ -31,7 +31,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use crate::deadline::Deadlines;
-use crate::frame::Frame;
+use crate::frame::Frames;
 use crate::metrics::Inquiries;
 use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use crate::pool::Pool;
@@ -51,7 +51,7 @@ pub(crate) use notes::{Note, Particulars, QUIET, What};
 
 /// Requests, who holds them, and what was decided.
 #[derive(Debug)]
-pub struct Core<F> {
+pub struct Core<M> {
     snapshot: Rc<Current>,
     /// Those before it that requests which came under them may still keep.
     past: Vec<Weak<Current>>,
@@ -59,7 +59,7 @@ pub struct Core<F> {
     peers: FxHashMap<PeerId, Peer>,
     admitted: Admitted,
     pools: Vec<Pool>,
-    requests: Open<F>,
+    requests: Open<M>,
     deadlines: Deadlines,
     spare: Spare,
     /// When what is left is rejected; set once the gateway drains.
@@ -77,7 +77,7 @@ struct Spare {
     headers: Shelf,
 }
 
-impl<F: Frame> Core<F> {
+impl<M: Frames> Core<M> {
     /// A core that works by `snapshot` and has no peers.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
         let mut core = Self {
@@ -106,7 +106,7 @@ impl<F: Frame> Core<F> {
     }
 
     /// Takes one event and carries out what follows from it, deadlines that have passed included.
-    pub fn on(&mut self, now: Duration, event: Event<F>, out: &mut impl Outlet<F>) {
+    pub fn on(&mut self, now: Duration, event: Event<M>, out: &mut impl Outlet<M>) {
         self.now = self.now.max(now);
         match event {
             Event::ClientCame {
@@ -257,7 +257,7 @@ impl<F: Frame> Core<F> {
         pool: PoolId,
         kind: WorkerKind,
         headcount: Headcount,
-        out: &mut impl Outlet<F>,
+        out: &mut impl Outlet<M>,
     ) {
         let seat = self.pools[pool.0].worker_came(peer, kind, headcount);
         let worker = Worker {
@@ -271,14 +271,14 @@ impl<F: Frame> Core<F> {
         self.dispatch(pool, out);
     }
 
-    fn writable(&mut self, peer: PeerId, out: &mut impl Outlet<F>) {
+    fn writable(&mut self, peer: PeerId, out: &mut impl Outlet<M>) {
         if let Some(&Peer::Worker(worker)) = self.peers.get(&peer) {
             self.pools[worker.pool.0].set_blocked(worker.seat, false);
             self.dispatch(worker.pool, out);
         }
     }
 
-    fn gone(&mut self, peer: PeerId, out: &mut impl Outlet<F>) {
+    fn gone(&mut self, peer: PeerId, out: &mut impl Outlet<M>) {
         match self.peers.remove(&peer) {
             // What it asked for goes on: a client may leave as soon as it has sent.
             Some(Peer::Client(client)) => {
@@ -301,7 +301,7 @@ impl<F: Frame> Core<F> {
     }
 }
 
-impl<F: Frame> Core<F> {
+impl<M: Frames> Core<M> {
     fn note_worker(&mut self, what: What, pool: PoolId, held: usize) {
         let pool = &self.pools[pool.0];
         let particulars = || Particulars {

@@ -12,13 +12,13 @@ pub(crate) const TYPE_MAX: usize = 255;
 /// Type frame of the gateway's own answers, and of a worker's that wants to say that it failed.
 pub(crate) const ERROR_TYPE: &[u8] = b"ERROR";
 
-/// One frame, in whatever form an engine holds it: moved from peer to peer, never copied by the core.
+/// One frame of a message that is a list of frames.
 pub trait Frame: From<Vec<u8>> {
-    /// The frame's bytes.
+    /// Returns the frame's bytes.
     fn bytes(&self) -> &[u8];
 
-    /// The same bytes in memory of their own size: for frames that must wait, so that a small one
-    /// doesn't keep the large buffer alive that it was received in.
+    /// Returns the same bytes in memory of their own size: for frames that must wait, so that a
+    /// small one doesn't keep the large buffer alive that it was received in.
     fn compact(self) -> Self;
 }
 
@@ -33,26 +33,76 @@ impl Frame for Vec<u8> {
     }
 }
 
-/// The sum of the frames' bytes.
-pub fn size<F: Frame>(frames: &[F]) -> u64 {
-    frames.iter().map(|frame| frame.bytes().len() as u64).sum()
+/// A message's frames, in whatever form an engine holds them: handed from peer to peer, never
+/// copied by the core. The default has no frames.
+pub trait Frames: Default {
+    /// Returns a message of these frames.
+    fn of(frames: Vec<Vec<u8>>) -> Self;
+
+    /// Returns how many frames there are.
+    fn len(&self) -> usize;
+
+    /// Returns whether there is no frame.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the bytes of a frame, counted from 0.
+    fn get(&self, n: usize) -> Option<&[u8]>;
+
+    /// Returns the sum of the frames' bytes.
+    fn size(&self) -> u64;
+
+    /// Drops the first `n` frames, or all if there are fewer.
+    fn drop_front(&mut self, n: usize);
+
+    /// Returns the same frames in memory of their own size: for a message that must wait.
+    fn compact(self) -> Self;
+}
+
+impl<F: Frame> Frames for Vec<F> {
+    fn of(frames: Vec<Vec<u8>>) -> Self {
+        frames.into_iter().map(F::from).collect()
+    }
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn get(&self, n: usize) -> Option<&[u8]> {
+        self.as_slice().get(n).map(F::bytes)
+    }
+
+    fn size(&self) -> u64 {
+        self.iter().map(|frame| frame.bytes().len() as u64).sum()
+    }
+
+    fn drop_front(&mut self, n: usize) {
+        drop(self.drain(..n.min(self.len())));
+    }
+
+    fn compact(self) -> Self {
+        self.into_iter().map(F::compact).collect()
+    }
 }
 
 /// What goes in front of a client's answer. A socket's usual envelope is the delimiter alone, which takes no list of
 /// its own: so a small request costs no allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Envelope<F> {
+pub(crate) enum Envelope {
     /// Nothing.
     #[default]
     None,
     /// One empty frame.
     Delimiter,
-    /// Frames through the delimiter, such as a REQ's request number.
-    Frames(Vec<F>),
+    /// Frames through the delimiter, such as a REQ's request number: copies, since they wait for
+    /// the answer.
+    Frames(Box<[Vec<u8>]>),
 }
 
-impl<F: Frame> Envelope<F> {
+impl Envelope {
     /// How many frames it has.
+    #[inline]
     pub fn len(&self) -> usize {
         match self {
             Self::None => 0,
@@ -61,55 +111,62 @@ impl<F: Frame> Envelope<F> {
         }
     }
 
-    /// Each frame in memory of its own size, since the envelope waits for the answer.
-    pub fn compact(self) -> Self {
+    /// The sum of the frames' bytes.
+    #[inline]
+    pub fn size(&self) -> u64 {
         match self {
-            Self::Frames(frames) => Self::Frames(frames.into_iter().map(F::compact).collect()),
-            other => other,
+            Self::None | Self::Delimiter => 0,
+            Self::Frames(frames) => frames.iter().map(|frame| frame.len() as u64).sum(),
         }
     }
 
-    /// Puts it where the first `head` of these frames are.
-    pub fn replace(self, head: usize, frames: &mut Vec<F>) {
-        match self {
-            // Nearly every answer; a drain costs several times as much.
-            Self::None if head == 1 => drop(frames.remove(0)),
-            Self::None => drop(frames.drain(..head)),
-            Self::Delimiter => {
-                drop(frames.splice(..head, std::iter::once(F::from(Vec::new()))));
+    /// Calls `with` with the frames.
+    #[inline]
+    pub fn lend<R>(&self, with: impl FnOnce(&[&[u8]]) -> R) -> R {
+        let list: Vec<&[u8]>;
+        let frames: &[&[u8]] = match self {
+            Self::None => &[],
+            Self::Delimiter => &[b""],
+            Self::Frames(frames) => {
+                list = frames.iter().map(Vec::as_slice).collect();
+                &list
             }
-            Self::Frames(envelope) => drop(frames.splice(..head, envelope)),
-        }
+        };
+        with(frames)
     }
 }
 
 /// A client's message, taken apart. What is missing is empty.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Message<F> {
+pub(crate) struct Message<M> {
     /// What goes in front of the answer.
-    pub envelope: Envelope<F>,
+    pub envelope: Envelope,
     /// Type, headers, payload: what a worker gets.
-    pub body: Vec<F>,
+    pub body: M,
 }
 
-impl<F: Frame> Message<F> {
+impl<M: Frames> Message<M> {
     /// Splits a message as it came into envelope and body (design: a REQ's envelope is everything
     /// through the first empty frame, which makes `ZMQ_REQ_CORRELATE` work; another peer's only a
-    /// leading empty frame). The body stays in the list that it came in.
-    pub fn split(kind: ClientKind, mut frames: Vec<F>) -> Self {
+    /// leading empty frame). The body stays in the memory that it came in.
+    #[inline]
+    pub fn split(kind: ClientKind, mut frames: M) -> Self {
+        let is_empty = |n: &usize| frames.get(*n).is_some_and(<[u8]>::is_empty);
         let delimiter = match kind {
-            ClientKind::Req => frames.iter().position(|frame| frame.bytes().is_empty()),
-            ClientKind::Dealer => frames
-                .first()
-                .is_some_and(|frame| frame.bytes().is_empty())
-                .then_some(0),
+            ClientKind::Req => (0..frames.len()).find(is_empty),
+            ClientKind::Dealer => Some(0).filter(is_empty),
         };
         let envelope = match (delimiter, kind) {
             (Some(0), _) => {
-                frames.remove(0);
+                frames.drop_front(1);
                 Envelope::Delimiter
             }
-            (Some(at), _) => Envelope::Frames(frames.drain(..=at).collect()),
+            (Some(at), _) => {
+                let front = (0..=at).filter_map(|n| frames.get(n));
+                let envelope = Envelope::Frames(front.map(<[u8]>::to_vec).collect());
+                frames.drop_front(at + 1);
+                envelope
+            }
             // Broken already; the answer still gets the delimiter without which a REQ never wakes.
             (None, ClientKind::Req) => Envelope::Delimiter,
             (None, ClientKind::Dealer) => Envelope::None,
@@ -121,11 +178,13 @@ impl<F: Frame> Message<F> {
     }
 
     /// The type frame's bytes.
+    #[inline]
     pub fn kind(&self) -> &[u8] {
-        self.body.first().map_or(&[], Frame::bytes)
+        self.body.get(0).unwrap_or_default()
     }
 
     /// What is wrong with the body's shape, in words; the same rule for requests and answers.
+    #[inline]
     pub fn fault(&self, most_frames: usize) -> Option<String> {
         shape_fault(&self.body, self.envelope.len(), most_frames)
     }
@@ -133,49 +192,60 @@ impl<F: Frame> Message<F> {
 
 /// What keeps `body` from being type, headers and payload; `envelope` frames stand before it and
 /// count to the `most_frames` that a message may have.
-pub(crate) fn shape_fault<F: Frame>(
-    body: &[F],
+#[inline]
+pub(crate) fn shape_fault<M: Frames>(
+    body: &M,
     envelope: usize,
     most_frames: usize,
 ) -> Option<String> {
-    let frames = envelope + body.len();
-    if frames > most_frames {
-        return Some(format!(
-            "more than {most_frames} frames, the limit of limits.frames"
-        ));
+    let frames = body.len();
+    let kind = body.get(0).unwrap_or_default();
+    let fits =
+        frames >= 2 && envelope + frames <= most_frames && (1..=TYPE_MAX).contains(&kind.len());
+    if fits {
+        return None;
     }
-    match body {
-        [] => {
-            Some("no frames: a message is a type, then headers if any, then a payload".to_owned())
+    Some(misfit(frames, kind.len(), envelope, most_frames))
+}
+
+/// Says what is wrong with a message of so many `frames` whose type has `kind` bytes.
+#[cold]
+fn misfit(frames: usize, kind: usize, envelope: usize, most_frames: usize) -> String {
+    match (frames, kind) {
+        _ if envelope + frames > most_frames => {
+            format!("more than {most_frames} frames, the limit of limits.frames")
         }
-        [_] => Some(
+        (0, _) => "no frames: a message is a type, then headers if any, then a payload".to_owned(),
+        (1, _) => {
             "1 frame: a message is a type, then headers if any, then a payload, which may be empty"
-                .to_owned(),
-        ),
-        [kind, ..] if kind.bytes().is_empty() => {
-            Some("the type frame is empty: a type has 1 to 255 bytes".to_owned())
+                .to_owned()
         }
-        [kind, ..] if kind.bytes().len() > TYPE_MAX => Some(format!(
-            "the type frame has {} bytes: a type has 1 to 255 bytes",
-            kind.bytes().len()
-        )),
-        _ => None,
+        (_, 0) => "the type frame is empty: a type has 1 to 255 bytes".to_owned(),
+        _ => format!("the type frame has {kind} bytes: a type has 1 to 255 bytes"),
     }
 }
 
 /// The headers of a body: what stands between type and payload.
-pub(crate) fn headers<F>(body: &[F]) -> &[F] {
-    match body {
-        [_, headers @ .., _] => headers,
-        _ => &[],
-    }
+#[inline]
+pub(crate) fn headers<M: Frames>(body: &M) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
+    between(body, body.len().saturating_sub(1))
+}
+
+/// The frames of a body behind its type and before the frame `end`.
+#[inline]
+pub(crate) fn between<M: Frames>(
+    body: &M,
+    end: usize,
+) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
+    (1..end.max(1)).map(|n| body.get(n).unwrap_or_default())
 }
 
 /// The payload's bytes; empty where there is none.
-pub(crate) fn payload<F: Frame>(body: &[F]) -> &[u8] {
-    match body {
-        [_, .., payload] => payload.bytes(),
-        _ => &[],
+#[inline]
+pub(crate) fn payload<M: Frames>(body: &M) -> &[u8] {
+    match body.len() {
+        0 | 1 => &[],
+        n => body.get(n - 1).unwrap_or_default(),
     }
 }
 
@@ -199,17 +269,9 @@ mod tests {
     /// The envelope as it goes in front of an answer, and the body.
     fn split(kind: ClientKind, texts: &[&str]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
         let Message { envelope, body } = Message::split(kind, frames(texts));
-        let mut answers = Vec::new();
-        for head in 0..3 {
-            let mut answer = frames(&["token", "", "REPLY"]);
-            answer.drain(head..2);
-            let count = envelope.len();
-            envelope.clone().compact().replace(head, &mut answer);
-            assert_eq!(answer.split_off(count), frames(&["REPLY"]), "{head}");
-            answers.push(answer);
-        }
-        assert!(answers.iter().all(|it| *it == answers[0]));
-        (answers.swap_remove(0), body)
+        let front = envelope.lend(|frames| frames.iter().map(|it| it.to_vec()).collect());
+        assert_eq!(envelope.len(), Vec::len(&front));
+        (front, body)
     }
 
     #[test]
@@ -256,9 +318,11 @@ mod tests {
     #[test]
     fn headers_and_payload_are_found() {
         let body = frames(&["T", "a", "b", "p"]);
-        assert_eq!(headers(&body), &frames(&["a", "b"])[..]);
+        assert!(headers(&body).eq([b"a", b"b"]));
         assert_eq!(payload(&body), b"p");
-        assert_eq!(headers(&frames(&["T", "p"])), &frames(&[])[..]);
+        for few in [&["T", "p"][..], &["T"], &[]] {
+            assert_eq!(headers(&frames(few)).len(), 0);
+        }
         assert_eq!(payload(&frames(&["T"])), b"");
     }
 

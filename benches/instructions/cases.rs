@@ -11,8 +11,10 @@ use gateway::engine::native::outbox::Outbox;
 use gateway::ledger::{Fate, Outcome};
 use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::snapshot::{FrontendId, PoolId, RouteId, Snapshot};
-use gateway_zmtp::bytes::Bytes;
+use gateway_zmtp::MORE;
+use gateway_zmtp::bytes::Input;
 use gateway_zmtp::decoder::{Bounds, Decoder, Item};
+use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 
 use crate::whole;
@@ -57,6 +59,11 @@ const PERSON_MSGPACK: &[u8] =
 const PERSON_JSON: &[u8] =
     br#"{"id":12345,"name":"Ada Lovelace","email":"ada@example.org","scores":[1,20,300,4000]}"#;
 
+const BOUNDS: Bounds = Bounds {
+    bytes: 1 << 20,
+    frames: 16,
+};
+
 /// Does a case so many times.
 pub fn run(case: &str, rounds: u64) {
     let snapshot = snapshot();
@@ -92,13 +99,9 @@ pub const BURST: u64 = 100;
 fn messages_in(rounds: u64) {
     let mut bytes = Vec::new();
     for _ in 0..BURST {
-        gateway_zmtp::put_frame(&mut bytes, gateway_zmtp::MORE, b"PROTOBUF");
+        gateway_zmtp::put_frame(&mut bytes, MORE, b"PROTOBUF");
         gateway_zmtp::put_frame(&mut bytes, 0, PERSON);
     }
-    let bounds = Bounds {
-        bytes: 1 << 20,
-        frames: 16,
-    };
     let (mut decoder, mut buffers) = (Decoder::default(), BufferPool::default());
     for _ in 0..rounds / BURST {
         let read = |into: &mut [u8]| {
@@ -108,13 +111,13 @@ fn messages_in(rounds: u64) {
         let mut input = buffers.fill(read).expect("it is read");
         let mut came = 0;
         while let Some(item) = decoder
-            .next(&mut input, bounds, &mut buffers)
+            .next(&mut input, BOUNDS, &mut buffers)
             .expect("ZMTP")
         {
-            let Item::Message(frames) = item else {
+            let Item::Message(message) = item else {
                 panic!("{item:?}");
             };
-            buffers.recycle(black_box(frames));
+            buffers.recycle(black_box(message));
             came += 1;
         }
         buffers.give_back(input);
@@ -122,14 +125,27 @@ fn messages_in(rounds: u64) {
     }
 }
 
+/// A message of these frames as it is received.
+fn received(frames: &[&[u8]]) -> Message {
+    let mut bytes = Vec::new();
+    for (n, frame) in frames.iter().enumerate() {
+        let more = if n + 1 < frames.len() { MORE } else { 0 };
+        gateway_zmtp::put_frame(&mut bytes, more, frame);
+    }
+    let (mut decoder, mut input) = (Decoder::default(), Input::from(bytes));
+    match decoder.next(&mut input, BOUNDS, &mut BufferPool::default()) {
+        Ok(Some(Item::Message(message))) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// What a client's answers cost to put together, a hundred in a write.
 fn messages_out(rounds: u64) {
     let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
-    let frames = [Bytes::from(b"REPLY".to_vec()), Bytes::from(PERSON.to_vec())];
+    let message = received(&[b"REPLY", PERSON]);
     for _ in 0..rounds / BURST {
         for _ in 0..BURST {
-            outbox.push(&mut buffers, &frames[0], true);
-            outbox.push(&mut buffers, &frames[1], false);
+            outbox.push_message(&mut buffers, &[], black_box(&message));
             outbox.mark(Outcome::Answered(RouteId::NONE));
         }
         let write = |slices: &[IoSlice<'_>]| Ok(slices.iter().map(|slice| slice.len()).sum());
@@ -158,13 +174,8 @@ struct Taker {
 /// Longest token of these clients.
 const TOKEN_MAX: usize = 32;
 
-impl Outlet<Bytes> for Taker {
-    fn to_worker(
-        &mut self,
-        worker: PeerId,
-        head: &[&[u8]],
-        body: Vec<Bytes>,
-    ) -> Result<(), Vec<Bytes>> {
+impl Outlet<Message> for Taker {
+    fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: Message) -> Result<(), Message> {
         let mut token = [0; TOKEN_MAX];
         token[..head[0].len()].copy_from_slice(head[0]);
         self.held.push((worker, token, head[0].len()));
@@ -172,9 +183,9 @@ impl Outlet<Bytes> for Taker {
         Ok(())
     }
 
-    fn to_client(&mut self, _: PeerId, frames: Vec<Bytes>, _: Outcome) -> Fate {
+    fn to_client(&mut self, _: PeerId, _: &[&[u8]], body: Message, _: Outcome) -> Fate {
         self.answered += 1;
-        self.buffers.recycle(frames);
+        self.buffers.recycle(body);
         Fate::Delivered
     }
 }
@@ -200,29 +211,30 @@ fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, at_once: u64) {
         };
         core.on(Duration::ZERO, came, &mut taker);
     }
-    let kind = Bytes::from(b"PROTOBUF".to_vec());
-    let reply = Bytes::from(b"REPLY".to_vec());
-    let payload = Bytes::from(PERSON.to_vec());
+    let request = received(&[b"PROTOBUF", PERSON]);
+    let mut answer = Vec::new();
+    gateway_zmtp::put_frame(&mut answer, MORE, b"REPLY");
+    gateway_zmtp::put_frame(&mut answer, 0, PERSON);
+    let mut decoder = Decoder::default();
     for round in 0..rounds / at_once {
         let now = Duration::from_micros(round);
         for _ in 0..at_once {
-            let mut frames = taker.buffers.list();
-            frames.push(kind.clone());
-            frames.push(payload.clone());
-            let peer = client;
+            let (peer, frames) = (client, request.clone());
             core.on(now, Event::Message { peer, frames }, &mut taker);
         }
         while let Some((peer, token, length)) = taker.held.pop() {
             // As the engine reads it: into memory that is used again.
             let read = |into: &mut [u8]| {
-                into[..TOKEN_MAX].copy_from_slice(&token);
-                Ok::<_, ()>(length)
+                into[..2].copy_from_slice(&[MORE, length as u8]);
+                into[2..][..TOKEN_MAX].copy_from_slice(&token);
+                into[2 + length..][..answer.len()].copy_from_slice(&answer);
+                Ok::<_, ()>(2 + length + answer.len())
             };
             let mut input = taker.buffers.fill(read).expect("it is read");
-            let mut frames = taker.buffers.list();
-            frames.push(input.take(length));
-            frames.push(reply.clone());
-            frames.push(payload.clone());
+            let item = decoder.next(&mut input, BOUNDS, &mut taker.buffers);
+            let Ok(Some(Item::Message(frames))) = item else {
+                panic!("{item:?}");
+            };
             taker.buffers.give_back(input);
             core.on(now, Event::Message { peer, frames }, &mut taker);
         }

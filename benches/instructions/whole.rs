@@ -11,8 +11,8 @@ use gateway::engine::native::outbox::Outbox;
 use gateway::ledger::{Fate, Outcome};
 use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::snapshot::{FrontendId, Snapshot};
-use gateway_zmtp::bytes::Bytes;
 use gateway_zmtp::decoder::{Bounds, Decoder, Item};
+use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 
 use crate::cases::{BURST, PERSON};
@@ -43,34 +43,31 @@ fn place(peer: PeerId) -> usize {
     peer.0 as usize - 1
 }
 
-impl Outlet<Bytes> for Peers {
-    fn to_worker(
-        &mut self,
-        worker: PeerId,
-        head: &[&[u8]],
-        body: Vec<Bytes>,
-    ) -> Result<(), Vec<Bytes>> {
+impl Outlet<Message> for Peers {
+    fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: Message) -> Result<(), Message> {
         let (buffers, outbox) = self.outbox(worker);
-        for frame in head {
-            outbox.copy(buffers, frame, true);
-        }
-        push(buffers, outbox, body);
+        outbox.push_message(buffers, head, &body);
+        buffers.recycle(body);
         Ok(())
     }
 
-    fn to_client(&mut self, client: PeerId, frames: Vec<Bytes>, outcome: Outcome) -> Fate {
+    fn to_client(
+        &mut self,
+        client: PeerId,
+        head: &[&[u8]],
+        body: Message,
+        outcome: Outcome,
+    ) -> Fate {
         let (buffers, outbox) = self.outbox(client);
-        push(buffers, outbox, frames);
+        outbox.push_message(buffers, head, &body);
         outbox.mark(outcome);
+        buffers.recycle(body);
         Fate::Waiting
     }
-}
 
-fn push(buffers: &mut BufferPool, outbox: &mut Outbox, frames: Vec<Bytes>) {
-    for (n, frame) in frames.iter().enumerate() {
-        outbox.push(buffers, frame, n + 1 < frames.len());
+    fn settle(&mut self, body: Message) -> Message {
+        self.buffers.settle(body)
     }
-    buffers.recycle(frames);
 }
 
 /// Has a burst of requests of this type answered, again and again. The workers send back what they
@@ -141,7 +138,7 @@ fn write(peers: &mut Peers, peer: PeerId, wire: &mut Vec<u8>) {
 }
 
 /// Has the core hear what a peer sends.
-fn read(core: &mut Core<Bytes>, peers: &mut Peers, peer: PeerId, wire: &[u8], now: Duration) {
+fn read(core: &mut Core<Message>, peers: &mut Peers, peer: PeerId, wire: &[u8], now: Duration) {
     let fill = |into: &mut [u8]| {
         into[..wire.len()].copy_from_slice(wire);
         Ok::<_, ()>(wire.len())

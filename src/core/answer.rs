@@ -4,57 +4,68 @@ use super::event::Extent;
 use super::peers::Worker;
 use super::request::{Request, State};
 use super::{Core, Outlet, token};
-use crate::frame::{self, Frame};
+use crate::frame::{self, Frames};
 use crate::ledger::Outcome;
 use crate::peer::WorkerKind;
 use crate::pool::Dropped;
 use crate::reply::{Reason, Rejection};
+use gateway_schema::Violation;
 
-impl<F: Frame> Core<F> {
+impl<M: Frames> Core<M> {
     /// Takes a worker's message: an answer, if it names a request that this worker holds.
     pub(super) fn answer(
         &mut self,
         worker: Worker,
-        mut frames: Vec<F>,
+        mut frames: M,
         extent: Extent,
-        out: &mut impl Outlet<F>,
+        out: &mut impl Outlet<M>,
     ) {
         if let Some(request) = self.answered_request(worker, &frames) {
-            let kind = worker.kind;
-            let head = head_frames(kind, &frames);
+            let (head, delimiter) = match worker.kind {
+                WorkerKind::Dealer => (1, None),
+                WorkerKind::Rep => (2, frames.get(1)),
+            };
+            let delimited = delimiter.is_none_or(<[u8]>::is_empty);
+            frames.drop_front(head);
             let fault = match extent {
                 Extent::Oversize => Some(oversize_fault(request.snapshot.limits.message)),
-                Extent::Whole => reply_fault(&request, kind, &frames),
+                Extent::Whole if !delimited => Some(no_rep_fault()),
+                Extent::Whole => reply_fault(&request, &frames),
             };
             match fault {
                 None => {
                     let route = request.route().id;
-                    // Envelope in, worker's head out: for a DEALER that is all that changes.
                     if let State::Held { headers, .. } = request.state {
                         self.spare.headers.give_back(headers);
                     }
-                    request.envelope.replace(head, &mut frames);
                     let took = self.now.saturating_sub(request.arrived);
                     self.counts.route(route).latency.add(took);
                     let outcome = Outcome::Answered(route);
-                    self.deliver(request.asker, Some(request.bytes), frames, outcome, out);
+                    // Envelope in, worker's head out: for a DEALER that is all that changes.
+                    let Request {
+                        asker,
+                        bytes,
+                        envelope,
+                        ..
+                    } = request;
+                    self.deliver(asker, Some(bytes), &envelope, frames, outcome, out);
                 }
-                Some(fault) => self.reject(request.give_up(), fault, out),
+                Some(fault) => self.reject(request.give_up(), *fault, out),
             }
         }
         self.dispatch(worker.pool, out);
     }
 
     /// Takes out the request that a worker's message answers, if it does.
-    fn answered_request(&mut self, by: Worker, frames: &[F]) -> Option<Request<F>> {
-        let name = frames.first().map_or(&[][..], Frame::bytes);
+    fn answered_request(&mut self, by: Worker, frames: &M) -> Option<Request<M>> {
+        let name = frames.get(0).unwrap_or_default();
         let pool = &mut self.pools[by.pool.0];
         // The bare identity first: under `identity: client`, and for what was handed out under it.
         let settled = pool.settle(by.seat, name);
         let bare = settled.is_some();
         let token = if bare { None } else { token::read(name) };
         let number = settled.or(token.map(|(_, number)| number));
-        let place = |request: &Request<F>| match request.state {
+        let place = |request: &Request<M>| match request.state {
             State::Held {
                 worker,
                 at,
@@ -89,55 +100,52 @@ impl<F: Frame> Core<F> {
     }
 }
 
-/// What keeps a worker's message from being the answer to this request.
-fn reply_fault<F: Frame>(
-    request: &Request<F>,
-    kind: WorkerKind,
-    frames: &[F],
-) -> Option<Rejection> {
+/// What keeps a worker's message, which is this `body` behind its head, from being the answer to
+/// this request.
+#[inline]
+fn reply_fault<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Rejection>> {
     let limits = &request.snapshot.limits;
-    let (head, body) = frames.split_at(head_frames(kind, frames));
-    if head
-        .get(1)
-        .is_some_and(|delimiter| !delimiter.bytes().is_empty())
-    {
-        let message = "the worker of a pool with `workers: rep` doesn't answer as REP does: \
-                       the frame after the envelope is not empty";
-        return Some(Rejection::new(Reason::BadReply, message));
-    }
-    if frame::size(body) > limits.message {
+    if body.size() > limits.message {
         return Some(oversize_fault(limits.message));
     }
     if let Some(fault) = frame::shape_fault(body, 0, limits.frames) {
-        let message = format!("the worker's answer is malformed: {fault}");
-        return Some(Rejection::new(Reason::BadReply, message));
+        return Some(malformed_fault(&fault));
     }
     // An error of the worker's is no reply of the schema's.
     let schema = request.route().reply.as_ref();
-    let schema = schema.filter(|_| body[0].bytes() != frame::ERROR_TYPE)?;
-    let violation = match schema.check(frame::payload(body), limits.depth) {
-        Ok(_) => return None,
-        Err(violation) => violation,
-    };
+    let schema = schema.filter(|_| body.get(0) != Some(frame::ERROR_TYPE))?;
+    match schema.check(frame::payload(body), limits.depth) {
+        Ok(_) => None,
+        Err(violation) => Some(schema_fault(violation)),
+    }
+}
+
+#[cold]
+fn no_rep_fault() -> Box<Rejection> {
+    let message = "the worker of a pool with `workers: rep` doesn't answer as REP does: \
+                   the frame after the envelope is not empty";
+    Box::new(Rejection::new(Reason::BadReply, message))
+}
+
+#[cold]
+fn malformed_fault(fault: &str) -> Box<Rejection> {
+    let message = format!("the worker's answer is malformed: {fault}");
+    Box::new(Rejection::new(Reason::BadReply, message))
+}
+
+#[cold]
+fn schema_fault(violation: Violation) -> Box<Rejection> {
     let mut rejection = Rejection::violation(Reason::BadReply, violation);
     rejection.message = format!(
         "the worker's answer fails its schema: {}",
         rejection.message
     );
-    Some(rejection)
+    Box::new(rejection)
 }
 
-fn oversize_fault(most: u64) -> Rejection {
+#[cold]
+fn oversize_fault(most: u64) -> Box<Rejection> {
     let message =
         format!("the worker's answer is larger than {most} bytes, the limit of limits.message");
-    Rejection::new(Reason::BadReply, message)
-}
-
-/// How many frames stand before the reply type in a worker's message.
-fn head_frames<F: Frame>(kind: WorkerKind, frames: &[F]) -> usize {
-    let head = match kind {
-        WorkerKind::Dealer => 1,
-        WorkerKind::Rep => 2,
-    };
-    head.min(frames.len())
+    Box::new(Rejection::new(Reason::BadReply, message))
 }

@@ -6,12 +6,13 @@ use super::event::Extent;
 use super::peers::{Client, Peer};
 use super::request::{Asker, Request, Return, State, copies};
 use super::{Core, Outlet};
-use crate::frame::{self, Frame, Message};
+use crate::frame::{self, Frames, Message};
 use crate::peer::PeerId;
 use crate::pool::Pool;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::RoutePlace;
 use crate::snapshot::{AnyOf, PoolId, RouteId, Snapshot};
+use gateway_schema::Violation;
 
 /// A message that may be served.
 struct Judged {
@@ -29,20 +30,27 @@ struct Refused {
 }
 
 impl Refused {
-    fn new(errors: ErrorEncoding, reason: Reason, message: String) -> Self {
+    #[cold]
+    fn new(errors: ErrorEncoding, reason: Reason, message: String) -> Box<Self> {
         let rejection = Rejection::new(reason, message);
-        Self { rejection, errors }
+        Box::new(Self { rejection, errors })
+    }
+
+    #[cold]
+    fn violation(errors: ErrorEncoding, violation: Violation) -> Box<Self> {
+        let rejection = Rejection::violation(Reason::SchemaViolation, violation);
+        Box::new(Self { rejection, errors })
     }
 }
 
-impl<F: Frame> Core<F> {
+impl<M: Frames> Core<M> {
     /// Takes a peer's message: a client's request or a worker's answer.
     pub(super) fn message(
         &mut self,
         peer: PeerId,
-        frames: Vec<F>,
+        frames: M,
         extent: Extent,
-        out: &mut impl Outlet<F>,
+        out: &mut impl Outlet<M>,
     ) {
         let client = match self.peers.get_mut(&peer) {
             Some(Peer::Client(client)) => client,
@@ -52,7 +60,7 @@ impl<F: Frame> Core<F> {
         client.asks();
         // Another client may have left since this one was turned away.
         self.admitted.admit(client, self.snapshot.limits.clients);
-        let bytes = frame::size(&frames);
+        let bytes = frames.size();
         let message = Message::split(client.kind, frames);
         // First of all, so that a misfit is answered in the encoding that its sender reads.
         let routes = &self.snapshot.routes;
@@ -80,7 +88,7 @@ impl<F: Frame> Core<F> {
                     number: 0,
                     asker,
                     name: Rc::clone(&client.name),
-                    envelope: message.envelope.compact(),
+                    envelope: message.envelope,
                     errors: judged.errors,
                     snapshot: Rc::clone(&self.snapshot),
                     bytes,
@@ -96,26 +104,29 @@ impl<F: Frame> Core<F> {
     }
 
     /// Rejects a message that did not become a request.
+    #[cold]
     fn refuse(
         &mut self,
         asker: Asker,
         route: RouteId,
-        message: Message<F>,
+        message: Message<M>,
         extent: Extent,
-        Refused { rejection, errors }: Refused,
-        out: &mut impl Outlet<F>,
+        refused: Box<Refused>,
+        out: &mut impl Outlet<M>,
     ) {
+        let Refused { rejection, errors } = *refused;
+        let frames = message.body.len();
         let kept = match extent {
-            Extent::Whole => frame::headers(&message.body),
+            Extent::Whole => frame::between(&message.body, frames.saturating_sub(1)),
             // The payload is probably not among the frames that were kept.
-            Extent::Oversize => message.body.get(1..).unwrap_or_default(),
+            Extent::Oversize => frame::between(&message.body, frames),
         };
         let most = self.snapshot.limits.frames.saturating_sub(2);
         let to = Return {
             route,
             asker,
             open: None,
-            headers: copies(&kept[..kept.len().min(most)]),
+            headers: copies(kept.take(most)),
             envelope: message.envelope,
             errors,
             generation: self.snapshot.generation,
@@ -125,7 +136,7 @@ impl<F: Frame> Core<F> {
 
     /// The message becomes a request: to a worker at once, or into its pool's queue, or, that being
     /// full, it is refused after all.
-    fn accept(&mut self, number: u64, out: &mut impl Outlet<F>) {
+    fn accept(&mut self, number: u64, out: &mut impl Outlet<M>) {
         let Some(request) = self.requests.get_mut(number) else {
             return;
         };
@@ -151,7 +162,9 @@ impl<F: Frame> Core<F> {
                 return;
             }
             if let Some(request) = self.requests.get_mut(number) {
-                request.compact();
+                if let State::Waiting(body) = &mut request.state {
+                    *body = out.settle(std::mem::take(body));
+                }
                 self.pools[pool_id.0].enqueue(number, client, &request.name.bare, bytes);
             }
         }
@@ -172,7 +185,7 @@ impl<F: Frame> Core<F> {
         pool: PoolId,
         client: PeerId,
         bytes: u64,
-        out: &mut impl Outlet<F>,
+        out: &mut impl Outlet<M>,
     ) -> bool {
         let Some(gone) = self.pools[pool.0].make_way(client, bytes) else {
             return false;
@@ -198,13 +211,14 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     /// Returns the route of a message that may be served, or the rejection and its encoding.
-    fn judge<F: Frame>(
+    #[inline]
+    fn judge<M: Frames>(
         &self,
-        message: &Message<F>,
+        message: &Message<M>,
         place: Option<RoutePlace>,
         bytes: u64,
         extent: Extent,
-    ) -> Result<Judged, Refused> {
+    ) -> Result<Judged, Box<Refused>> {
         let Self {
             snapshot,
             draining,
@@ -256,10 +270,7 @@ impl Judge<'_> {
                 errors,
                 schema,
             }),
-            Err(violation) => {
-                let rejection = Rejection::violation(Reason::SchemaViolation, violation);
-                Err(Refused { rejection, errors })
-            }
+            Err(violation) => Err(Refused::violation(errors, violation)),
         }
     }
 }

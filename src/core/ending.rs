@@ -5,12 +5,12 @@ use tracing::debug;
 use super::peers::Peer;
 use super::request::{Asker, Request, Return, State};
 use super::{Core, Outlet, Particulars, What};
-use crate::frame::{self, Frame};
+use crate::frame::{self, Envelope, Frames};
 use crate::ledger::{Fate, Outcome};
 use crate::reply::{Reason, Rejection};
 
-impl<F: Frame> Core<F> {
-    pub(super) fn expire(&mut self, out: &mut impl Outlet<F>) {
+impl<M: Frames> Core<M> {
+    pub(super) fn expire(&mut self, out: &mut impl Outlet<M>) {
         while let Some(number) = self
             .deadlines
             .expired(self.now, |number| self.requests.contains(number))
@@ -26,7 +26,8 @@ impl<F: Frame> Core<F> {
         }
     }
 
-    fn time_out(&mut self, number: u64, out: &mut impl Outlet<F>) {
+    #[cold]
+    fn time_out(&mut self, number: u64, out: &mut impl Outlet<M>) {
         let Some(request) = self.requests.get(number) else {
             return;
         };
@@ -66,7 +67,7 @@ impl<F: Frame> Core<F> {
         &mut self,
         number: u64,
         rejection: Rejection,
-        out: &mut impl Outlet<F>,
+        out: &mut impl Outlet<M>,
     ) {
         if let Some(request) = self.end(number) {
             self.reject(request.give_up(), rejection, out);
@@ -74,7 +75,7 @@ impl<F: Frame> Core<F> {
     }
 
     /// Takes out a request. Its answer must follow.
-    pub(super) fn end(&mut self, number: u64) -> Option<Request<F>> {
+    pub(super) fn end(&mut self, number: u64) -> Option<Request<M>> {
         let request = self.requests.remove(number)?;
         let route = request.route();
         if let State::Waiting(_) = request.state {
@@ -87,11 +88,12 @@ impl<F: Frame> Core<F> {
         Some(request)
     }
 
+    #[cold]
     pub(super) fn reject(
         &mut self,
-        to: Return<F>,
+        to: Return,
         mut rejection: Rejection,
-        out: &mut impl Outlet<F>,
+        out: &mut impl Outlet<M>,
     ) {
         let reason = rejection.reason;
         rejection.generation = to.generation;
@@ -102,16 +104,16 @@ impl<F: Frame> Core<F> {
             "rejected"
         );
         self.note_rejection(&to, &rejection);
-        let mut frames = Vec::with_capacity(to.envelope.len() + 2 + to.headers.len());
-        to.envelope.replace(0, &mut frames);
-        frames.push(F::from(frame::ERROR_TYPE.to_vec()));
+        let mut frames = Vec::with_capacity(2 + to.headers.len());
+        frames.push(frame::ERROR_TYPE.to_vec());
         frames.extend(to.headers);
-        frames.push(F::from(rejection.encode(to.errors)));
+        frames.push(rejection.encode(to.errors));
         let outcome = Outcome::Rejected(to.route, reason);
-        self.deliver(to.asker, to.open, frames, outcome, out);
+        let body = M::of(frames);
+        self.deliver(to.asker, to.open, &to.envelope, body, outcome, out);
     }
 
-    fn note_rejection(&mut self, to: &Return<F>, rejection: &Rejection) {
+    fn note_rejection(&mut self, to: &Return, rejection: &Rejection) {
         let (peers, snapshot) = (&self.peers, &self.snapshot);
         let route = snapshot.names.of_route(to.route);
         let particulars = || {
@@ -141,9 +143,10 @@ impl<F: Frame> Core<F> {
         &mut self,
         asker: Asker,
         open: Option<u64>,
-        frames: Vec<F>,
+        envelope: &Envelope,
+        body: M,
         outcome: Outcome,
-        out: &mut impl Outlet<F>,
+        out: &mut impl Outlet<M>,
     ) {
         let counters = self.counts.route(outcome.route());
         let fate = match self.peers.get_mut(&asker.client) {
@@ -152,8 +155,8 @@ impl<F: Frame> Core<F> {
                     client.closed(bytes);
                 }
                 if client.asked() == asker.asked {
-                    counters.bytes_out += frame::size(&frames);
-                    out.to_client(asker.client, frames, outcome)
+                    counters.bytes_out += envelope.size() + body.size();
+                    envelope.lend(|head| out.to_client(asker.client, head, body, outcome))
                 } else {
                     Fate::Gone
                 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::frame::Frames;
 use crate::ledger::{EngineCounters, Fate, Outcome};
 use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
@@ -18,7 +19,7 @@ pub(super) enum Extent {
 
 /// What an engine tells the core.
 #[derive(Debug)]
-pub enum Event<F> {
+pub enum Event<M> {
     /// A client came to a frontend.
     ClientCame {
         /// Its connection.
@@ -46,14 +47,14 @@ pub enum Event<F> {
         /// Who sent it.
         peer: PeerId,
         /// Its frames; of one with more than `limits.frames`, at least one more than those.
-        frames: Vec<F>,
+        frames: M,
     },
     /// A complete message over `limits.message`, which the engine skipped as it came.
     Oversize {
         /// Who sent it.
         peer: PeerId,
         /// What was kept of it: leading frames, each whole.
-        frames: Vec<F>,
+        frames: M,
     },
     /// A worker whose [`Outlet::to_worker`] failed can take more.
     Writable {
@@ -87,14 +88,20 @@ pub enum Event<F> {
 }
 
 /// Where the core's effects go: the engine's sending half. Calls never block.
-pub trait Outlet<F> {
+pub trait Outlet<M: Frames> {
     /// Hands a request to a worker: `head`, small frames to copy, then `body`. If the worker can't
     /// take it, the body comes back whole, and [`Event::Writable`] or [`Event::Gone`] follows.
-    fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: Vec<F>) -> Result<(), Vec<F>>;
+    fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: M) -> Result<(), M>;
 
-    /// Hands a client its answer, and says what became of it. What waits for the client to read is
-    /// the outlet's to bound, and its fate to tell by [`Event::Settled`].
-    fn to_client(&mut self, client: PeerId, frames: Vec<F>, outcome: Outcome) -> Fate;
+    /// Hands a client its answer: `head`, small frames to copy, then `body`. Says what became of
+    /// it. What waits for the client to read is the outlet's to bound, and its fate to tell by
+    /// [`Event::Settled`].
+    fn to_client(&mut self, client: PeerId, head: &[&[u8]], body: M, outcome: Outcome) -> Fate;
+
+    /// Returns a request's body in memory of about its own size: it must wait for a worker.
+    fn settle(&mut self, body: M) -> M {
+        body.compact()
+    }
 
     /// What the engine has counted; asked for now and then.
     fn counters(&self) -> EngineCounters {

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::request::{Request, State};
 use super::{Core, Outlet, Spare};
-use crate::frame::{self, Frame};
+use crate::frame::{self, Frames};
 use crate::peer::WorkerKind;
 use crate::pool::{Pool, Seat};
 use crate::snapshot::PoolId;
 
-impl<F: Frame> Core<F> {
+impl<M: Frames> Core<M> {
     /// Hands out what waits in a pool, as long as a worker is free.
-    pub(super) fn dispatch(&mut self, pool: PoolId, out: &mut impl Outlet<F>) {
+    pub(super) fn dispatch(&mut self, pool: PoolId, out: &mut impl Outlet<M>) {
         let pool = &mut self.pools[pool.0];
         while let Some((number, seat)) = pool.next_handout() {
             let Some(request) = self.requests.get_mut(number) else {
@@ -26,7 +26,7 @@ impl<F: Frame> Core<F> {
     }
 }
 
-impl<F: Frame> Request<F> {
+impl<M: Frames> Request<M> {
     /// Hands it to a worker, if it waits; false if the worker can't take it now.
     pub(super) fn hand(
         &mut self,
@@ -34,7 +34,7 @@ impl<F: Frame> Request<F> {
         seat: Seat,
         now: Duration,
         spare: &mut Spare,
-        out: &mut impl Outlet<F>,
+        out: &mut impl Outlet<M>,
     ) -> bool {
         let Some((worker, kind)) = pool.at(seat) else {
             return false;

@@ -14,16 +14,16 @@ const PLACES_KEPT: usize = 1 << 11;
 
 /// Open requests by number.
 #[derive(Debug)]
-pub(super) struct Open<F> {
+pub(super) struct Open<M> {
     /// A power of two of them, at most half of them taken, so that a free one is near: on the way around the table
     /// there are as many free places as taken ones.
-    places: Vec<Option<Request<F>>>,
+    places: Vec<Option<Request<M>>>,
     taken: usize,
     /// The last number that was given.
     last: u64,
 }
 
-impl<F> Default for Open<F> {
+impl<M> Default for Open<M> {
     fn default() -> Self {
         Self {
             places: empty(PLACES_LEAST),
@@ -33,7 +33,7 @@ impl<F> Default for Open<F> {
     }
 }
 
-impl<F> Open<F> {
+impl<M> Open<M> {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.taken
@@ -59,7 +59,7 @@ impl<F> Open<F> {
 
     /// Takes in a request and gives it its number, which is larger than all before.
     #[inline]
-    pub(super) fn insert(&mut self, mut request: Request<F>) -> &mut Request<F> {
+    pub(super) fn insert(&mut self, mut request: Request<M>) -> &mut Request<M> {
         if 2 * (self.taken + 1) > self.places.len() {
             self.grow();
         }
@@ -83,14 +83,14 @@ impl<F> Open<F> {
 
     /// The one of this number.
     #[inline]
-    pub(super) fn get(&self, number: u64) -> Option<&Request<F>> {
+    pub(super) fn get(&self, number: u64) -> Option<&Request<M>> {
         let there = self.places[self.place(number)].as_ref();
         there.filter(|request| request.number == number)
     }
 
     /// The one of this number, to be changed.
     #[inline]
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Request<F>> {
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Request<M>> {
         let place = self.place(number);
         let there = self.places[place].as_mut();
         there.filter(|request| request.number == number)
@@ -98,7 +98,7 @@ impl<F> Open<F> {
 
     /// Takes one out.
     #[inline]
-    pub(super) fn remove(&mut self, number: u64) -> Option<Request<F>> {
+    pub(super) fn remove(&mut self, number: u64) -> Option<Request<M>> {
         let place = self.place(number);
         let request = self.places[place].take_if(|request| request.number == number);
         self.taken -= usize::from(request.is_some());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::current::Current;
 use super::shelf::Kept;
 use super::token::Name;
-use crate::frame::{self, Envelope, Frame};
+use crate::frame::{self, Envelope, Frames};
 use crate::peer::PeerId;
 use crate::pool::HeldAt;
 use crate::reply::ErrorEncoding;
@@ -15,12 +15,12 @@ use crate::snapshot::{Route, RouteId};
 
 /// An accepted message that waits for its one answer.
 #[derive(Debug)]
-pub(super) struct Request<F> {
+pub(super) struct Request<M> {
     /// Its own, which [`Open`](super::open::Open) gives it: never used twice.
     pub(super) number: u64,
     pub(super) asker: Asker,
     pub(super) name: Rc<Name>,
-    pub(super) envelope: Envelope<F>,
+    pub(super) envelope: Envelope,
     pub(super) route: RoutePlace,
     pub(super) errors: ErrorEncoding,
     /// What it is judged by, and so is its answer; its route is of it.
@@ -28,7 +28,7 @@ pub(super) struct Request<F> {
     /// Of all its frames.
     pub(super) bytes: u64,
     pub(super) arrived: Duration,
-    pub(super) state: State<F>,
+    pub(super) state: State<M>,
 }
 
 /// Who is owed an answer.
@@ -40,9 +40,9 @@ pub(super) struct Asker {
 }
 
 #[derive(Debug)]
-pub(super) enum State<F> {
+pub(super) enum State<M> {
     /// In its pool's queue, with type, headers and payload.
-    Waiting(Vec<F>),
+    Waiting(M),
     /// At a worker; the headers are kept for an answer of our own.
     Held {
         worker: PeerId,
@@ -55,32 +55,26 @@ pub(super) enum State<F> {
 }
 
 /// Where a rejection goes and how it is written.
-pub(super) struct Return<F> {
+pub(super) struct Return {
     /// What it would have gone by.
     pub(super) route: RouteId,
     pub(super) asker: Asker,
     /// Bytes of the request, if it had been accepted and so counts among what its client has open.
     pub(super) open: Option<u64>,
-    pub(super) envelope: Envelope<F>,
-    pub(super) headers: Vec<F>,
+    pub(super) envelope: Envelope,
+    pub(super) headers: Vec<Vec<u8>>,
     pub(super) errors: ErrorEncoding,
     pub(super) generation: u64,
 }
 
-impl<F: Frame> Request<F> {
-    /// It must wait.
-    pub(super) fn compact(&mut self) {
-        if let State::Waiting(body) = &mut self.state {
-            compact(body);
-        }
-    }
-
+impl<M: Frames> Request<M> {
     pub(super) fn route(&self) -> &Route {
         self.snapshot.routes.at(self.route)
     }
 
     /// Where an answer of the gateway's own goes.
-    pub(super) fn give_up(self) -> Return<F> {
+    #[cold]
+    pub(super) fn give_up(self) -> Return {
         let route = self.route().id;
         let headers = match self.state {
             State::Waiting(body) => copies(frame::headers(&body)),
@@ -98,14 +92,7 @@ impl<F: Frame> Request<F> {
     }
 }
 
-fn compact<F: Frame>(frames: &mut Vec<F>) {
-    if frames.is_empty() {
-        return;
-    }
-    *frames = std::mem::take(frames).into_iter().map(F::compact).collect();
-}
-
-pub(super) fn copies<F: Frame>(frames: &[F]) -> Vec<F> {
-    let copy = |frame: &F| F::from(frame.bytes().to_vec());
-    frames.iter().map(copy).collect()
+/// Returns copies of these frames.
+pub(super) fn copies<'a>(frames: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
+    frames.map(<[u8]>::to_vec).collect()
 }

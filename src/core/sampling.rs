@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::{Core, Outlet};
-use crate::frame::Frame;
+use crate::frame::Frames;
 use crate::ledger::Ledger;
 use crate::metrics::Sample;
 use crate::snapshot::PoolId;
 
-impl<F: Frame> Core<F> {
+impl<M: Frames> Core<M> {
     /// Returns the counters over all routes and pools so far.
     pub fn ledger(&self) -> Ledger {
         let mut ledger = self.counts.ledger();
@@ -20,7 +20,7 @@ impl<F: Frame> Core<F> {
     }
 
     /// Returns a copy of every counter and gauge, `out`'s included.
-    pub fn sample(&self, out: &impl Outlet<F>) -> Sample {
+    pub fn sample(&self, out: &impl Outlet<M>) -> Sample {
         let pools = self.pools.iter().enumerate();
         let pools = pools.map(|(id, pool)| {
             let mut sample = pool.sample();

@@ -1,8 +1,6 @@
 //! The headers of requests that workers have: copied, since an answer of the gateway's own would need them and a frame
 //! must not keep what it was received in, into memory that is used again.
 
-use crate::frame::Frame;
-
 /// Emptied places that are kept, to be used again.
 const PLACES_KEPT: usize = 1024;
 
@@ -22,15 +20,18 @@ pub(super) struct Shelf(Vec<Vec<u8>>);
 
 impl Shelf {
     /// Copies these headers.
-    pub(super) fn keep<F: Frame>(&mut self, headers: &[F]) -> Kept {
-        if headers.is_empty() {
+    #[inline]
+    pub(super) fn keep<'a>(
+        &mut self,
+        headers: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+    ) -> Kept {
+        if headers.len() == 0 {
             return Kept::default();
         }
         let mut bytes = self.0.pop().unwrap_or_default();
-        let size = headers.iter().map(|header| LENGTH + header.bytes().len());
+        let size = headers.clone().map(|header| LENGTH + header.len());
         bytes.reserve_exact(size.sum());
         for header in headers {
-            let header = header.bytes();
             bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
             bytes.extend_from_slice(header);
         }
@@ -48,12 +49,12 @@ impl Shelf {
 
 impl Kept {
     /// The headers, as frames of their own.
-    pub(super) fn frames<F: Frame>(&self) -> Vec<F> {
+    pub(super) fn frames(&self) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         let mut rest = &self.0[..];
         while let Some((length, behind)) = rest.split_first_chunk::<LENGTH>() {
             let (header, others) = behind.split_at(u64::from_le_bytes(*length) as usize);
-            frames.push(F::from(header.to_vec()));
+            frames.push(header.to_vec());
             rest = others;
         }
         frames
@@ -74,14 +75,14 @@ mod tests {
             &[vec![0; 9]],
         ];
         for headers in all {
-            let kept = shelf.keep(headers);
-            assert_eq!(kept.frames::<Vec<u8>>(), headers);
+            let kept = shelf.keep(headers.iter().map(Vec::as_slice));
+            assert_eq!(kept.frames(), headers);
             assert_eq!(kept.0.capacity() == 0, headers.is_empty());
             shelf.give_back(kept);
             // One place serves them all, each in its turn.
             assert!(shelf.0.len() <= 1);
         }
-        let large = shelf.keep(&[vec![7; ROOM_KEPT]]);
+        let large = shelf.keep([&[7; ROOM_KEPT][..]].into_iter());
         shelf.give_back(large);
         assert_eq!(shelf.0.len(), 0, "what was grown for one is given back");
     }

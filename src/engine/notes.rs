@@ -5,16 +5,16 @@
 use tracing::{info, warn};
 
 use crate::core::{Core, Note, QUIET, What};
-use crate::frame::Frame;
+use crate::frame::Frames;
 use crate::reply::Reason;
 
 /// Writes what there is to tell; an engine calls it once a turn.
-pub(super) fn log_notes<F: Frame>(core: &mut Core<F>) {
+pub(super) fn log_notes<M: Frames>(core: &mut Core<M>) {
     log(core.take_notes());
 }
 
 /// Writes all that is left to tell; an engine calls it when it ends.
-pub(super) fn log_last_notes<F: Frame>(core: &mut Core<F>) {
+pub(super) fn log_last_notes<M: Frames>(core: &mut Core<M>) {
     log(core.take_last_notes());
 }
 

@@ -50,7 +50,7 @@ struct Peers {
     answered: usize,
 }
 
-impl Outlet<Small> for Peers {
+impl Outlet<Vec<Small>> for Peers {
     fn to_worker(
         &mut self,
         worker: PeerId,
@@ -63,7 +63,13 @@ impl Outlet<Small> for Peers {
         Ok(())
     }
 
-    fn to_client(&mut self, _: PeerId, mut frames: Vec<Small>, outcome: Outcome) -> Fate {
+    fn to_client(
+        &mut self,
+        _: PeerId,
+        _: &[&[u8]],
+        mut frames: Vec<Small>,
+        outcome: Outcome,
+    ) -> Fate {
         assert!(matches!(outcome, Outcome::Answered(_)), "{outcome:?}");
         self.answered += 1;
         frames.clear();

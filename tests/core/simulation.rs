@@ -92,7 +92,7 @@ const FAR: Duration = Duration::from_secs(60);
 
 struct World {
     rng: Rng,
-    core: Core<Vec<u8>>,
+    core: Core<Frames>,
     net: Net,
     now: Duration,
     next_peer: u64,
@@ -172,7 +172,7 @@ fn id_of(frame: &[u8]) -> usize {
     std::str::from_utf8(frame).unwrap().parse().unwrap()
 }
 
-impl Outlet<Vec<u8>> for Net {
+impl Outlet<Frames> for Net {
     fn to_worker(&mut self, peer: PeerId, head: &[&[u8]], body: Frames) -> Result<(), Frames> {
         let id = id_of(body.last().expect("a payload"));
         assert_eq!(body[1..body.len() - 1], self.sent[id].headers[..], "{id}");
@@ -204,7 +204,9 @@ impl Outlet<Vec<u8>> for Net {
         Ok(())
     }
 
-    fn to_client(&mut self, peer: PeerId, frames: Frames, outcome: Outcome) -> Fate {
+    fn to_client(&mut self, peer: PeerId, head: &[&[u8]], body: Frames, outcome: Outcome) -> Fate {
+        let head = head.iter().map(|frame| frame.to_vec());
+        let frames: Frames = head.chain(body).collect();
         let client = self.clients.get_mut(&peer).expect("a living client");
         let fate = match client.reads {
             Reads::Well => Fate::Delivered,
@@ -329,7 +331,7 @@ impl World {
         self
     }
 
-    fn on(&mut self, event: Event<Vec<u8>>) {
+    fn on(&mut self, event: Event<Frames>) {
         if self.net.trace {
             println!("{:?} {event:?}", self.now);
         }

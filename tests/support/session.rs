@@ -15,6 +15,7 @@ use gateway_zmtp::bytes::{Bytes, Input};
 use gateway_zmtp::command::{self, COMMAND_MAX, Command};
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::greeting::{LENGTH, OURS};
+use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::{self, Fault, Session};
 use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
@@ -260,14 +261,14 @@ impl Side {
             session::Said::Message(frames) => {
                 assert_eq!(self.stage, Stage::Known);
                 assert!((1..=BOUNDS.frames).contains(&frames.len()));
-                assert!(gateway::frame::size(&frames) <= BOUNDS.bytes);
-                model::keep(&mut self.buffers, frames);
+                assert!(frames.size() <= BOUNDS.bytes);
+                self.buffers.recycle(frames);
             }
             session::Said::Oversize(frames) => {
                 assert_eq!(self.stage, Stage::Known);
                 assert!(frames.len() <= BOUNDS.frames);
-                assert!(gateway::frame::size(&frames) <= BOUNDS.bytes);
-                model::keep(&mut self.buffers, frames);
+                assert!(frames.size() <= BOUNDS.bytes);
+                self.buffers.recycle(frames);
             }
             session::Said::Error(_) => self.ended = true,
             session::Said::Other => {}
@@ -331,7 +332,7 @@ impl Side {
 }
 
 fn word(said: &session::Said) -> String {
-    let all = |frames: &[Bytes]| body_words(frames.iter().map(Bytes::bytes));
+    let all = |message: &Message| body_words(message.frames());
     match said {
         session::Said::Message(frames) => format!("message {}", all(frames)),
         session::Said::Oversize(frames) => format!("oversize {}", all(frames)),

@@ -32,6 +32,15 @@ impl Bytes {
         }
     }
 
+    /// Returns a part of a buffer, which must lie within it.
+    pub(crate) fn part(buffer: Rc<Vec<u8>>, part: Range<usize>) -> Self {
+        Self {
+            buffer: (!part.is_empty()).then_some(buffer),
+            start: part.start,
+            end: part.end,
+        }
+    }
+
     /// Returns the memory behind these bytes, unless it is shared.
     pub(crate) fn into_memory(self) -> Option<Vec<u8>> {
         self.buffer.and_then(|buffer| Rc::try_unwrap(buffer).ok())
@@ -68,7 +77,14 @@ impl Input {
         self.buffer
     }
 
+    /// Returns the buffer, to be shared, and where in it the bytes that are left begin.
+    #[inline]
+    pub(crate) fn place(&self) -> (&Rc<Vec<u8>>, usize) {
+        (&self.buffer, self.unread.start)
+    }
+
     /// Returns the bytes that are left.
+    #[inline]
     pub fn rest(&self) -> &[u8] {
         &self.buffer[self.unread.clone()]
     }

@@ -1,14 +1,17 @@
 //! Traffic, taken apart: bytes → whole messages and commands. Every bound is held while bytes
 //! arrive.
 //!
-//! What lies whole in the buffer that was read is shared, not copied. What is cut off by the
-//! buffer's end goes on in memory of its own, which grows with what has arrived, never with what
+//! What lies whole in the buffer that was read is shared, not copied: a small message as one span,
+//! found in one pass over its headers, anything else frame by frame. What is cut off by the buffer's
+//! end goes on in memory of its own, which grows with what has arrived, never with what
 //! was announced.
 
 use std::fmt;
+use std::rc::Rc;
 
 use crate::bytes::{Bytes, Input};
 use crate::command::COMMAND_MAX;
+use crate::message::{Layout, Message};
 use crate::pool::BufferPool;
 use crate::{COMMAND, HEADER_MAX, LONG, MORE};
 
@@ -33,9 +36,9 @@ pub struct Bounds {
 #[derive(Debug)]
 pub enum Item {
     /// A message's frames; of one with more than [`Bounds::frames`], so many.
-    Message(Vec<Bytes>),
+    Message(Message),
     /// What was kept of a message with more than [`Bounds::bytes`]: leading frames, each whole.
-    Oversize(Vec<Bytes>),
+    Oversize(Message),
     /// A command's body.
     Command(Bytes),
 }
@@ -107,9 +110,31 @@ enum Partial {
 }
 
 impl Decoder {
-    /// The next whole thing; none once the input is used up, of which then nothing is shared any
-    /// more.
+    /// Returns the next whole thing, or nothing once the input is used up, of which then nothing is
+    /// shared any more.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason why the stream can't be understood any further.
+    #[inline]
     pub fn next(
+        &mut self,
+        input: &mut Input,
+        bounds: Bounds,
+        buffers: &mut BufferPool,
+    ) -> Result<Option<Item>, Fault> {
+        if !self.inside
+            && matches!(self.frame, Partial::None)
+            && let Some(message) = take_span(input, bounds)
+        {
+            return Ok(Some(Item::Message(message)));
+        }
+        self.next_by_frames(input, bounds, buffers)
+    }
+
+    /// Goes on frame by frame: with a message or a command that the end of a buffer cut off, that
+    /// is large, that has many frames or other commands between them, or that is faulty.
+    fn next_by_frames(
         &mut self,
         input: &mut Input,
         bounds: Bounds,
@@ -319,7 +344,7 @@ impl Decoder {
         self.settled = 0;
         self.held = 0;
         self.bytes = 0;
-        let frames = std::mem::take(&mut self.message);
+        let frames = Message::from(std::mem::take(&mut self.message));
         // Cut to as many as are allowed now, or more, it shows by itself that it has too many. If
         // more have been allowed since, it would pass for a whole one.
         let cut = std::mem::take(&mut self.cut) && frames.len() < bounds.frames;
@@ -328,6 +353,16 @@ impl Decoder {
             false => Item::Message(frames),
         })
     }
+}
+
+/// Takes a message that lies whole at the front of the input, if it can be one span.
+#[inline]
+fn take_span(input: &mut Input, bounds: Bounds) -> Option<Message> {
+    let (buffer, start) = input.place();
+    let layout = Layout::find(input.rest(), start, bounds.bytes, bounds.frames)?;
+    let message = Message::span(Rc::clone(buffer), layout);
+    input.skip(layout.length());
+    Some(message)
 }
 
 fn check(flags: u8) -> Result<(), Fault> {

@@ -26,10 +26,10 @@
 //!     panic!("the greeting and READY come first");
 //! };
 //! assert_eq!(ready.socket_type, "REQ");
-//! let Some(Said::Message(frames)) = session.next(&mut input, bounds, &mut buffers)? else {
+//! let Some(Said::Message(message)) = session.next(&mut input, bounds, &mut buffers)? else {
 //!     panic!("then comes the message");
 //! };
-//! assert_eq!(frames[1].bytes(), b"hello");
+//! assert_eq!(message.get(1), Some(&b"hello"[..]));
 //! assert!(session.next(&mut input, bounds, &mut buffers)?.is_none());
 //! # Ok::<(), gateway_zmtp::session::Fault>(())
 //! ```
@@ -43,6 +43,7 @@ pub mod command;
 pub mod decoder;
 pub mod greeting;
 pub mod mechanism;
+pub mod message;
 pub mod pool;
 pub mod session;
 

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::bytes::{Bytes, Input};
+use crate::message::{Memory, Message};
 
 /// Bytes that one read takes in at most. Large enough that each message of a busy peer costs a
 /// small part of a system call, small enough to stay in the processor's cache.
@@ -31,6 +32,17 @@ const LISTS_KEPT: usize = 1024;
 /// Frames that a kept list may have room for: a usual message has fewer.
 const LIST_ROOM: usize = 16;
 
+/// Bytes of the least memory that a small message which waits gets. Each size of such memory is twice
+/// the one before, so that a message takes at most twice its bytes.
+const WAITING_MIN: usize = 64;
+
+/// Sizes of such memory: up to 1 KiB. Larger messages get memory of exactly their size.
+const WAITING_SIZES: usize = 5;
+
+/// Pieces of memory of each size that are kept: 2 MiB in all, and as many as requests of busy
+/// clients wait for a moment.
+const WAITING_KEPT: usize = 1024;
+
 /// Read buffers, frames' memory, pieces to write and lists of frames, shared by all connections. A
 /// connection at rest owns none of them.
 #[derive(Debug, Default)]
@@ -38,6 +50,8 @@ pub struct BufferPool {
     chunks: Vec<Rc<Vec<u8>>>,
     lists: Vec<Vec<Bytes>>,
     pieces: Vec<Vec<u8>>,
+    /// Memory of small messages that have waited, by its size.
+    waiting: [Vec<Rc<Vec<u8>>>; WAITING_SIZES],
     large: Vec<Vec<u8>>,
     /// The sum of the capacities in `large`.
     large_bytes: usize,
@@ -140,13 +154,59 @@ impl BufferPool {
         self.lists.pop().unwrap_or_default()
     }
 
-    /// Drops a message's frames and keeps their list.
-    pub fn recycle(&mut self, mut frames: Vec<Bytes>) {
-        frames.clear();
+    /// Returns the same message in memory of about its size, so that one that has to wait does not
+    /// keep the buffer from being read into that it was received in.
+    pub fn settle(&mut self, message: Message) -> Message {
+        let waiting = &mut self.waiting;
+        message.settle(|size| match waiting_class(size) {
+            Some(class) => waiting[class]
+                .pop()
+                .unwrap_or_else(|| Rc::new(Vec::with_capacity(WAITING_MIN << class))),
+            None => Rc::new(Vec::with_capacity(size)),
+        })
+    }
+
+    /// Drops a message, and keeps the memory behind it that can be used again.
+    #[inline]
+    pub fn recycle(&mut self, message: Message) {
+        match message.into_memory() {
+            // Nearly always a read buffer, which comes back through `give_back`.
+            Memory::Buffer(buffer) => {
+                if Rc::strong_count(&buffer) == 1 {
+                    self.keep_waiting(buffer);
+                }
+            }
+            Memory::List(frames) => self.keep_list(frames),
+        }
+    }
+
+    /// Keeps the memory of a message that has waited.
+    fn keep_waiting(&mut self, buffer: Rc<Vec<u8>>) {
+        let bytes = buffer.capacity();
+        if let Some(class) = waiting_class(bytes)
+            && bytes == WAITING_MIN << class
+            && self.waiting[class].len() < WAITING_KEPT
+        {
+            self.waiting[class].push(buffer);
+        }
+    }
+
+    /// Keeps an emptied list, and the memory of large frames in it.
+    fn keep_list(&mut self, mut frames: Vec<Bytes>) {
+        for frame in frames.drain(..) {
+            self.keep(frame);
+        }
         if self.lists.len() < LISTS_KEPT && (1..=LIST_ROOM).contains(&frames.capacity()) {
             self.lists.push(frames);
         }
     }
+}
+
+/// Returns which size of memory a message of so many bytes gets that waits, if it is small.
+fn waiting_class(bytes: usize) -> Option<usize> {
+    let least = bytes.max(WAITING_MIN).next_power_of_two();
+    let class = (least / WAITING_MIN).ilog2() as usize;
+    (class < WAITING_SIZES).then_some(class)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::command::{self, Command, Ready};
 use crate::decoder::{self, Bounds, Decoder, Item};
 use crate::greeting::{Greeted, Greeting, Stranger};
 use crate::mechanism::{Mechanism, Step};
+use crate::message::Message;
 use crate::pool::BufferPool;
 
 /// Before READY no message may come, so none is kept.
@@ -23,9 +24,9 @@ pub enum Said {
     /// What it is. It is met: messages may follow.
     Ready(Box<Ready>),
     /// A message's frames; of one with more than [`Bounds::frames`], so many.
-    Message(Vec<Bytes>),
+    Message(Message),
     /// What was kept of a message with more than [`Bounds::bytes`].
-    Oversize(Vec<Bytes>),
+    Oversize(Message),
     /// It wants to hear from us.
     Ping {
         /// How long a silence of ours it takes before it counts us as gone, in tenths of a second;
@@ -214,7 +215,7 @@ mod tests {
                     Ok(None) => break,
                     Ok(Some(Said::Ready(ready))) => format!("ready {}", ready.socket_type),
                     Ok(Some(Said::Message(frames))) => {
-                        let texts = frames.iter().map(|it| String::from_utf8_lossy(it.bytes()));
+                        let texts = frames.frames().map(String::from_utf8_lossy);
                         format!("message {}", texts.collect::<Vec<_>>().join(" "))
                     }
                     Ok(Some(Said::Oversize(_))) => "oversize".into(),

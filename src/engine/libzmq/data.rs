@@ -18,7 +18,7 @@ pub(super) const BUDGET: usize = 256;
 
 /// The engine.
 pub(super) struct Libzmq {
-    pub(super) core: Core<Message>,
+    pub(super) core: Core<Vec<Message>>,
     pub(super) links: Links,
     pub(super) book: SharedBook,
     pub(super) orders: Orders,

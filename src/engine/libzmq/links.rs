@@ -7,7 +7,7 @@ use zmq::{DONTWAIT, Message, SNDMORE, Socket};
 
 use crate::core::{Event, Outlet};
 use crate::engine::libzmq::sockets::PoolSocket;
-use crate::frame::{self, Frame};
+use crate::frame::Frame;
 use crate::ledger::{EngineCounters, Fate, Outcome};
 use crate::peer::{ClientKind, PeerId};
 use crate::snapshot::{FrontendId, PoolId};
@@ -35,7 +35,7 @@ pub(super) struct Links {
     /// When to try those again, and how long after that.
     retry: Option<Duration>,
     backoff: Duration,
-    news: VecDeque<Event<Message>>,
+    news: VecDeque<Event<Vec<Message>>>,
     last_number: u64,
     /// `limits.client_bytes`.
     outbox_max: u64,
@@ -122,7 +122,7 @@ impl Links {
     }
 
     /// What came to light meanwhile.
-    pub(super) fn news(&mut self) -> Option<Event<Message>> {
+    pub(super) fn news(&mut self) -> Option<Event<Vec<Message>>> {
         self.news.pop_front()
     }
 
@@ -132,7 +132,7 @@ impl Links {
         frontend: FrontendId,
         mut identity: Message,
         frames: &mut [Message],
-    ) -> (PeerId, [Option<Event<Message>>; 2]) {
+    ) -> (PeerId, [Option<Event<Vec<Message>>>; 2]) {
         let clients = self.frontends.get(&frontend).map(|it| &it.clients);
         let known = clients.and_then(|clients| clients.get(&*identity).copied());
         let mut gone = None;
@@ -182,7 +182,7 @@ impl Links {
     }
 
     /// Lets go of a client; what waited for it has met its fate.
-    fn forget(&mut self, peer: PeerId) -> Option<Event<Message>> {
+    fn forget(&mut self, peer: PeerId) -> Option<Event<Vec<Message>>> {
         let client = self.clients.remove(&peer)?;
         if let Some(frontend) = self.frontends.get_mut(&client.frontend) {
             frontend.clients.remove(&client.identity);
@@ -304,7 +304,7 @@ impl Links {
     }
 }
 
-impl Outlet<Message> for Links {
+impl Outlet<Vec<Message>> for Links {
     fn to_worker(
         &mut self,
         worker: PeerId,
@@ -332,12 +332,19 @@ impl Outlet<Message> for Links {
         Ok(())
     }
 
-    fn to_client(&mut self, peer: PeerId, frames: Vec<Message>, outcome: Outcome) -> Fate {
+    fn to_client(
+        &mut self,
+        peer: PeerId,
+        head: &[&[u8]],
+        body: Vec<Message>,
+        outcome: Outcome,
+    ) -> Fate {
         let Some(client) = self.clients.get_mut(&peer) else {
             return Fate::Gone;
         };
         client.owed = client.owed.saturating_sub(1);
-        let mut unsent = frames;
+        let mut unsent = body;
+        unsent.splice(..0, head.iter().map(|frame| Message::from(*frame)));
         if client.outbox.is_empty() {
             match send(&self.frontends, client, unsent) {
                 Ok(()) => {
@@ -384,7 +391,8 @@ impl Outlet<Message> for Links {
 }
 
 fn cost(frames: &[Message]) -> u64 {
-    frame::size(frames) + ANSWER_OVERHEAD
+    let bytes = frames.iter().map(|frame| frame.len() as u64);
+    bytes.sum::<u64>() + ANSWER_OVERHEAD
 }
 
 /// Sends a client its answer, or gives the frames back with the reason.

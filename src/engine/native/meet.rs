@@ -10,8 +10,8 @@ use crate::engine::native::service::{Refusal, Service};
 use crate::engine::native::socket_types;
 use crate::peer::{Headcount, PeerId};
 use crate::snapshot::{FrontendId, PoolId};
-use gateway_zmtp::bytes::Bytes;
 use gateway_zmtp::command::{self, Ready};
+use gateway_zmtp::message::Message;
 
 /// The age from which a handshake lingers, where there is no room left: an honest one takes less.
 const SLOW_HANDSHAKE_AGE: Duration = Duration::from_secs(1);
@@ -94,7 +94,7 @@ impl Service {
         peer: PeerId,
         frontend: FrontendId,
         ready: Ready,
-    ) -> Result<Event<Bytes>, (Cause, String)> {
+    ) -> Result<Event<Message>, (Cause, String)> {
         if !self.snapshot.frontends.contains_key(&frontend) {
             return Err(misfit("this frontend was removed from the configuration"));
         }
@@ -122,7 +122,7 @@ impl Service {
         peer: PeerId,
         pool: PoolId,
         ready: &Ready,
-    ) -> Result<Event<Bytes>, (Cause, String)> {
+    ) -> Result<Event<Message>, (Cause, String)> {
         let removed = || misfit("this pool was removed from the configuration");
         let allowed = self.settings(pool).ok_or_else(removed)?;
         let met = socket_types::worker(&ready.socket_type, allowed.workers).map_err(misfit)?;

@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 
 use crate::ledger::Outcome;
 use gateway_zmtp::bytes::Bytes;
+use gateway_zmtp::message::{Message, Wire};
 use gateway_zmtp::pool::{BufferPool, PIECE};
 use gateway_zmtp::{self as zmtp, MORE};
 
@@ -98,6 +99,47 @@ impl Outbox {
         self.put(buffers, |piece| zmtp::put_header(piece, flags, bytes.len()));
         self.unwritten += bytes.len() as u64;
         self.pieces.push_back(Piece::Shared(frame.clone()));
+    }
+
+    /// Appends a message: `head`, frames that are copied, then `body`. Frames that lie behind each
+    /// other in the buffer that they were received in are copied at once, headers included.
+    pub fn push_message(&mut self, buffers: &mut BufferPool, head: &[&[u8]], body: &Message) {
+        match body.wire() {
+            Wire::Span(wire) if wire.len() < SHARED_MIN && !wire.is_empty() => {
+                let headers = head.len() * zmtp::HEADER_MAX;
+                let head_bytes: usize = head.iter().map(|frame| frame.len()).sum();
+                let piece = self.tail(buffers, headers + head_bytes + wire.len());
+                let before = piece.len();
+                for frame in head {
+                    zmtp::put_frame(piece, MORE, frame);
+                }
+                piece.extend_from_slice(wire);
+                self.unwritten += (piece.len() - before) as u64;
+            }
+            _ => self.push_frames(buffers, head, body),
+        }
+    }
+
+    /// Appends a message that is large, or whose frames lie in different places.
+    fn push_frames(&mut self, buffers: &mut BufferPool, head: &[&[u8]], body: &Message) {
+        for (n, frame) in head.iter().enumerate() {
+            let more = n + 1 < head.len() || !body.is_empty();
+            self.copy(buffers, frame, more);
+        }
+        match body.wire() {
+            Wire::Frames(frames) => {
+                let last = frames.len().saturating_sub(1);
+                for (n, frame) in frames.iter().enumerate() {
+                    self.push(buffers, frame, n < last);
+                }
+            }
+            Wire::Span(_) => {
+                if let Some(wire) = body.shared_wire().filter(|wire| !wire.bytes().is_empty()) {
+                    self.unwritten += wire.bytes().len() as u64;
+                    self.pieces.push_back(Piece::Shared(wire));
+                }
+            }
+        }
     }
 
     /// The answer that was appended last ends here.

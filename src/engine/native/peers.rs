@@ -20,7 +20,8 @@ use crate::engine::native::stream::Stream;
 use crate::engine::native::timers::Timers;
 use crate::ledger::{EngineCounters, Fate};
 use crate::peer::PeerId;
-use gateway_zmtp::bytes::{Bytes, Input};
+use gateway_zmtp::bytes::Input;
+use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{command, greeting};
 
@@ -50,7 +51,7 @@ pub(super) struct Peers {
     /// Those with something to write.
     dirty: Vec<PeerId>,
     /// What the core has yet to hear.
-    news: VecDeque<Event<Bytes>>,
+    news: VecDeque<Event<Message>>,
     buffers: BufferPool,
     timers: Timers,
     /// Bytes of answers that a client may leave unread: `limits.client_bytes`.
@@ -179,12 +180,12 @@ impl Peers {
     }
 
     /// Adds an event that the core has yet to hear.
-    pub(super) fn add_news(&mut self, event: Event<Bytes>) {
+    pub(super) fn add_news(&mut self, event: Event<Message>) {
         self.news.push_back(event);
     }
 
     /// Takes the next event that the core has yet to hear.
-    pub(super) fn next_news(&mut self) -> Option<Event<Bytes>> {
+    pub(super) fn next_news(&mut self) -> Option<Event<Message>> {
         self.news.pop_front()
     }
 

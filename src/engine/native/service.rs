@@ -20,25 +20,45 @@ use crate::engine::native::liveness::HANDSHAKE_MAX;
 use crate::engine::native::peers::Peers;
 use crate::engine::native::quiet::{Cause, Quiet};
 use crate::engine::native::role::Role;
-use crate::frame::Frame;
+use crate::frame::Frames;
 use crate::peer::PeerId;
 use crate::snapshot::{PoolId, PoolSettings, Snapshot};
-use gateway_zmtp::bytes::Bytes;
 use gateway_zmtp::command;
+use gateway_zmtp::message::Message;
 
-impl Frame for Bytes {
-    fn bytes(&self) -> &[u8] {
-        Bytes::bytes(self)
+impl Frames for Message {
+    fn of(frames: Vec<Vec<u8>>) -> Self {
+        Self::from(frames)
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn get(&self, n: usize) -> Option<&[u8]> {
+        self.get(n)
+    }
+
+    #[inline]
+    fn size(&self) -> u64 {
+        self.size()
+    }
+
+    #[inline]
+    fn drop_front(&mut self, n: usize) {
+        self.drop_front(n);
     }
 
     fn compact(self) -> Self {
-        Bytes::compact(self)
+        self.compact()
     }
 }
 
 /// The core and its peers.
 pub(super) struct Service {
-    pub(super) core: Core<Bytes>,
+    pub(super) core: Core<Message>,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) peers: Peers,
     pub(super) dialer: Dialer,

@@ -9,8 +9,9 @@ use crate::engine::native::quiet::Cause;
 use crate::engine::native::role::Role;
 use crate::engine::native::service::{Refusal, Service};
 use crate::peer::PeerId;
-use gateway_zmtp::bytes::{Bytes, Input};
+use gateway_zmtp::bytes::Input;
 use gateway_zmtp::decoder::Bounds;
+use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::CHUNK;
 use gateway_zmtp::session::Said;
 
@@ -211,7 +212,7 @@ impl Service {
         }
     }
 
-    fn message(&mut self, event: Event<Bytes>, now: Duration) {
+    fn message(&mut self, event: Event<Message>, now: Duration) {
         self.peers.count_message();
         self.core.on(now, event, &mut self.peers);
     }

@@ -15,8 +15,8 @@ enum Said {
     Fault(Fault),
 }
 
-fn owned(frames: &[Bytes]) -> Vec<Vec<u8>> {
-    frames.iter().map(|frame| frame.bytes().to_vec()).collect()
+fn owned(message: &Message) -> Vec<Vec<u8>> {
+    message.frames().map(<[u8]>::to_vec).collect()
 }
 
 /// What comes out of a stream that is cut into these pieces.
@@ -158,8 +158,8 @@ fn what_lies_whole_in_the_buffer_is_not_copied() {
     let Ok(Some(Item::Message(frames))) = item else {
         panic!("{item:?}");
     };
-    for frame in &frames {
-        let frame = frame.bytes().as_ptr_range();
+    for frame in frames.frames() {
+        let frame = frame.as_ptr_range();
         assert!(whole.start < frame.start && frame.end <= whole.end);
     }
 }
@@ -186,7 +186,7 @@ fn what_is_read_directly_is_not_copied() {
     let Ok(Some(Item::Message(frames))) = item else {
         panic!("{item:?}");
     };
-    assert_eq!(frames[0].bytes().as_ptr_range().end, end);
+    assert_eq!(frames.get(0).unwrap().as_ptr_range().end, end);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use gateway_zmtp::bytes::{Bytes, Input};
 use gateway_zmtp::command::{self, COMMAND_MAX, Command};
 use gateway_zmtp::decoder::{Bounds, Decoder, Fault, Item};
 use gateway_zmtp::greeting::{Greeting, LENGTH};
+use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 
@@ -93,11 +94,11 @@ pub fn decode_counting<'a>(
                 match decoder.next(&mut input, bounds, &mut buffers) {
                     Ok(Some(Item::Message(frames))) => {
                         said.push(Said::Message(owned(&frames)));
-                        keep(&mut buffers, frames);
+                        buffers.recycle(frames);
                     }
                     Ok(Some(Item::Oversize(frames))) => {
                         said.push(Said::Oversize(owned(&frames)));
-                        keep(&mut buffers, frames);
+                        buffers.recycle(frames);
                     }
                     Ok(Some(Item::Command(body))) => {
                         said.push(Said::Command(body.bytes().to_vec()));
@@ -115,16 +116,8 @@ pub fn decode_counting<'a>(
     (said, direct)
 }
 
-fn owned(frames: &[Bytes]) -> Vec<Vec<u8>> {
-    frames.iter().map(|it| it.bytes().to_vec()).collect()
-}
-
-/// Gives back the memory of a message, so that later frames arrive in memory that held others.
-pub fn keep(buffers: &mut BufferPool, mut frames: Vec<Bytes>) {
-    for frame in frames.drain(..) {
-        buffers.keep(frame);
-    }
-    buffers.recycle(frames);
+fn owned(message: &Message) -> Vec<Vec<u8>> {
+    message.frames().map(<[u8]>::to_vec).collect()
 }
 
 /// Holds a stream against the model, whole and cut into pieces of `cut` bytes, or of `cut` times

@@ -6,7 +6,7 @@ use crate::engine::native::connection::sending::Written;
 use crate::engine::native::connection::{Connection, Phase};
 use crate::engine::native::role::Role;
 use crate::ledger::Outcome;
-use gateway_zmtp::bytes::Bytes;
+use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 
 impl Connection {
@@ -62,7 +62,7 @@ impl Connection {
         &mut self,
         buffers: &mut BufferPool,
         head: &[&[u8]],
-        body: &[Bytes],
+        body: &Message,
     ) {
         self.sending.push_request(buffers, head, body);
     }
@@ -71,10 +71,11 @@ impl Connection {
     pub(in crate::engine::native) fn push_answer(
         &mut self,
         buffers: &mut BufferPool,
-        frames: &[Bytes],
+        head: &[&[u8]],
+        body: &Message,
         outcome: Outcome,
     ) {
-        self.sending.push_answer(buffers, frames, outcome);
+        self.sending.push_answer(buffers, head, body, outcome);
     }
 
     /// Enters the list of connections to write to. Returns whether the connection is to be appended

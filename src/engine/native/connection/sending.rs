@@ -8,7 +8,7 @@ use crate::engine::native::liveness::Liveness;
 use crate::engine::native::outbox::Outbox;
 use crate::engine::native::stream::Stream;
 use crate::ledger::Outcome;
-use gateway_zmtp::bytes::Bytes;
+use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 
 /// Whether the system takes what is written.
@@ -104,30 +104,21 @@ impl Sending {
         &mut self,
         buffers: &mut BufferPool,
         head: &[&[u8]],
-        body: &[Bytes],
+        body: &Message,
     ) {
-        for part in head {
-            self.outbox.copy(buffers, part, true);
-        }
-        self.push(buffers, body);
+        self.outbox.push_message(buffers, head, body);
     }
 
-    /// Appends an answer.
+    /// Appends an answer: its head, which is copied, and its body.
     pub(super) fn push_answer(
         &mut self,
         buffers: &mut BufferPool,
-        frames: &[Bytes],
+        head: &[&[u8]],
+        body: &Message,
         outcome: Outcome,
     ) {
-        self.push(buffers, frames);
+        self.outbox.push_message(buffers, head, body);
         self.outbox.mark(outcome);
-    }
-
-    fn push(&mut self, buffers: &mut BufferPool, frames: &[Bytes]) {
-        let last = frames.len().saturating_sub(1);
-        for (n, frame) in frames.iter().enumerate() {
-            self.outbox.push(buffers, frame, n < last);
-        }
     }
 
     /// Enters the list of connections to write to. Returns whether the connection is to be appended

@@ -2,18 +2,12 @@
 
 use crate::core::Outlet;
 use crate::engine::native::peers::{Peers, WORKER_ROOM, find};
-use crate::frame;
 use crate::ledger::{EngineCounters, Fate, Outcome};
 use crate::peer::PeerId;
-use gateway_zmtp::bytes::Bytes;
+use gateway_zmtp::message::Message;
 
-impl Outlet<Bytes> for Peers {
-    fn to_worker(
-        &mut self,
-        worker: PeerId,
-        head: &[&[u8]],
-        body: Vec<Bytes>,
-    ) -> Result<(), Vec<Bytes>> {
+impl Outlet<Message> for Peers {
+    fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: Message) -> Result<(), Message> {
         let Some(connection) = find(&mut self.places, worker) else {
             return Err(body);
         };
@@ -30,22 +24,32 @@ impl Outlet<Bytes> for Peers {
         Ok(())
     }
 
-    fn to_client(&mut self, client: PeerId, frames: Vec<Bytes>, outcome: Outcome) -> Fate {
+    fn to_client(
+        &mut self,
+        client: PeerId,
+        head: &[&[u8]],
+        body: Message,
+        outcome: Outcome,
+    ) -> Fate {
         let there = find(&mut self.places, client).filter(|there| !there.is_mute());
         let Some(connection) = there else {
             return Fate::Gone;
         };
         let waiting = connection.held();
-        if waiting > 0 && waiting + frame::size(&frames) > self.outbox_max {
+        if waiting > 0 && waiting + size(head) + body.size() > self.outbox_max {
             return Fate::Slow;
         }
-        connection.push_answer(&mut self.buffers, &frames, outcome);
+        connection.push_answer(&mut self.buffers, head, &body, outcome);
         if connection.enlist_to_write() {
             self.dirty.push(client);
         }
-        self.buffers.recycle(frames);
+        self.buffers.recycle(body);
         self.counters.messages_out += 1;
         Fate::Waiting
+    }
+
+    fn settle(&mut self, body: Message) -> Message {
+        self.buffers.settle(body)
     }
 
     fn counters(&self) -> EngineCounters {
@@ -54,4 +58,9 @@ impl Outlet<Bytes> for Peers {
             ..self.counters.clone()
         }
     }
+}
+
+/// Returns the sum of these frames' bytes.
+fn size(frames: &[&[u8]]) -> u64 {
+    frames.iter().map(|frame| frame.len() as u64).sum()
 }

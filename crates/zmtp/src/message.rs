@@ -1,0 +1,420 @@
+//! A message's frames, as they were received.
+//!
+//! A small message that lies whole in the buffer that was read, as nearly all do, is one span of
+//! that buffer: the frames are found by offsets that are kept in place, so that it takes no list
+//! and counts one reference. Since frames are written as they are read, a span is forwarded by
+//! copying its bytes once, headers included. Any other message is a list of frames.
+
+use std::rc::Rc;
+
+use crate::bytes::Bytes;
+use crate::{COMMAND, HEADER_MAX, LONG, MORE};
+
+/// Frames of a span: more than usual messages have, few enough that a span is cheap to move.
+pub const SPAN_FRAMES: usize = 6;
+
+/// Frames in their order.
+#[derive(Clone, Debug)]
+pub struct Message(Form);
+
+#[derive(Clone, Debug)]
+enum Form {
+    Span(Span),
+    List(Vec<Bytes>),
+}
+
+/// Frames that follow each other in a buffer, each with its header.
+#[derive(Clone, Debug)]
+struct Span {
+    buffer: Rc<Vec<u8>>,
+    layout: Layout,
+}
+
+/// Where the frames of a span lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    /// The first header in the buffer.
+    start: usize,
+    /// The body of each frame, counted from `start`.
+    bodies: [Body; SPAN_FRAMES],
+    count: u8,
+    /// Frames at the front that were dropped.
+    dropped: u8,
+}
+
+/// Where a frame's body begins and ends. The next frame's header follows it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Body {
+    start: u16,
+    end: u16,
+}
+
+impl Layout {
+    /// Finds the frames of a message that lies whole at the front of `bytes`, which are at `start`
+    /// of their buffer, and is within these bounds. Returns nothing for one that has to be taken
+    /// apart frame by frame, if only to say what is wrong with it.
+    #[inline]
+    pub(crate) fn find(
+        bytes: &[u8],
+        start: usize,
+        size_max: u64,
+        frames_max: usize,
+    ) -> Option<Self> {
+        let mut layout = Self {
+            start,
+            bodies: [Body::default(); SPAN_FRAMES],
+            count: 0,
+            dropped: 0,
+        };
+        let mut header = 0;
+        let mut size = 0;
+        for (n, body) in layout.bodies.iter_mut().enumerate() {
+            let [flags, short] = *bytes.get(header..)?.first_chunk()?;
+            let (start, length) = match flags {
+                0 | MORE => (header + 2, u64::from(short)),
+                _ if flags & !(MORE | LONG) == 0 => {
+                    let long = bytes[header + 1..].first_chunk()?;
+                    (header + HEADER_MAX, u64::from_be_bytes(*long))
+                }
+                _ => return None,
+            };
+            debug_assert_eq!(flags & COMMAND, 0);
+            let length = usize::from(u16::try_from(length).ok()?);
+            let end = start + length;
+            if end > bytes.len() {
+                return None;
+            }
+            *body = Body {
+                start: u16::try_from(start).ok()?,
+                end: u16::try_from(end).ok()?,
+            };
+            size += length;
+            header = end;
+            if flags & MORE == 0 {
+                layout.count = n as u8 + 1;
+                let fits = n < frames_max && size as u64 <= size_max;
+                return fits.then_some(layout);
+            }
+        }
+        None
+    }
+
+    /// Returns how many bytes the frames have, headers included.
+    #[inline]
+    pub(crate) fn length(&self) -> usize {
+        match self.count {
+            0 => 0,
+            n => usize::from(self.bodies[usize::from(n) - 1].end),
+        }
+    }
+
+    /// Returns where the first frame's header is, counted from `start`.
+    #[inline]
+    fn front(&self) -> usize {
+        match self.dropped {
+            0 => 0,
+            n => usize::from(self.bodies[usize::from(n) - 1].end),
+        }
+    }
+
+    #[inline]
+    fn bodies(&self) -> &[Body] {
+        &self.bodies[usize::from(self.dropped)..usize::from(self.count)]
+    }
+}
+
+impl Span {
+    /// Returns the frames' bytes, headers included.
+    #[inline]
+    fn wire(&self) -> &[u8] {
+        let Layout { start, .. } = self.layout;
+        &self.buffer[start + self.layout.front()..start + self.layout.length()]
+    }
+
+    #[inline]
+    fn body(&self, Body { start, end }: Body) -> &[u8] {
+        let at = self.layout.start;
+        &self.buffer[at + usize::from(start)..at + usize::from(end)]
+    }
+
+    /// Returns the same frames in this buffer, to which they have been appended.
+    fn moved(&self, buffer: Rc<Vec<u8>>) -> Self {
+        let mut layout = self.layout;
+        // What stands before a copy of fewer frames was never copied.
+        let front = layout.front() as u16;
+        layout.bodies.copy_within(usize::from(layout.dropped).., 0);
+        layout.count -= layout.dropped;
+        layout.dropped = 0;
+        for body in &mut layout.bodies[..usize::from(layout.count)] {
+            body.start -= front;
+            body.end -= front;
+        }
+        layout.start = 0;
+        Self { buffer, layout }
+    }
+}
+
+/// What a message is for whoever writes it.
+pub enum Wire<'a> {
+    /// Frames with their headers, the last of which says that none follows.
+    Span(&'a [u8]),
+    /// Frames without headers.
+    Frames(&'a [Bytes]),
+}
+
+impl Message {
+    /// Returns the message that lies at these places of a buffer.
+    #[inline]
+    pub(crate) fn span(buffer: Rc<Vec<u8>>, layout: Layout) -> Self {
+        Self(Form::Span(Span { buffer, layout }))
+    }
+
+    /// Returns how many frames there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Form::Span(span) => span.layout.bodies().len(),
+            Form::List(frames) => frames.len(),
+        }
+    }
+
+    /// Returns whether there is no frame.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the bytes of a frame, counted from 0.
+    #[inline]
+    pub fn get(&self, n: usize) -> Option<&[u8]> {
+        match &self.0 {
+            Form::Span(span) => span.layout.bodies().get(n).map(|body| span.body(*body)),
+            Form::List(frames) => frames.get(n).map(Bytes::bytes),
+        }
+    }
+
+    /// Returns the bytes of each frame.
+    pub fn frames(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).filter_map(|n| self.get(n))
+    }
+
+    /// Returns the number of bytes of all frames, without headers.
+    #[inline]
+    pub fn size(&self) -> u64 {
+        match &self.0 {
+            Form::Span(span) => {
+                let bodies = span.layout.bodies().iter();
+                bodies.map(|body| u64::from(body.end - body.start)).sum()
+            }
+            Form::List(frames) => frames.iter().map(|it| it.bytes().len() as u64).sum(),
+        }
+    }
+
+    /// Drops the first `n` frames, or all if there are fewer.
+    #[inline]
+    pub fn drop_front(&mut self, n: usize) {
+        match &mut self.0 {
+            Form::Span(Span { layout, .. }) => {
+                let left = usize::from(layout.count - layout.dropped);
+                layout.dropped += n.min(left) as u8;
+            }
+            Form::List(frames) => drop(frames.drain(..n.min(frames.len()))),
+        }
+    }
+
+    /// Returns the message as it is to be written.
+    #[inline]
+    pub fn wire(&self) -> Wire<'_> {
+        match &self.0 {
+            Form::Span(span) => Wire::Span(span.wire()),
+            Form::List(frames) => Wire::Frames(frames),
+        }
+    }
+
+    /// Returns the frames with their headers, sharing the buffer, if they lie in one.
+    pub fn shared_wire(&self) -> Option<Bytes> {
+        match &self.0 {
+            Form::Span(Span { buffer, layout }) => Some(Bytes::part(
+                Rc::clone(buffer),
+                layout.start + layout.front()..layout.start + layout.length(),
+            )),
+            Form::List(_) => None,
+        }
+    }
+
+    /// Returns the same message in memory of its own size, so that one that is kept does not keep
+    /// the buffer alive that it was received in.
+    pub fn compact(self) -> Self {
+        match self.0 {
+            Form::Span(span) if span.buffer.capacity() > span.wire().len() => {
+                let wire = span.wire().to_vec();
+                Self(Form::Span(span.moved(Rc::new(wire))))
+            }
+            Form::Span(span) => Self(Form::Span(span)),
+            Form::List(frames) => {
+                // The list may have had room for more, too.
+                let compacted = frames.into_iter().map(Bytes::compact).collect();
+                Self(Form::List(compacted))
+            }
+        }
+    }
+
+    /// Returns the same message in memory that `memory` gives for so many bytes, if it is a span.
+    /// Any other is compacted.
+    pub(crate) fn settle(self, memory: impl FnOnce(usize) -> Rc<Vec<u8>>) -> Self {
+        let Form::Span(span) = &self.0 else {
+            return self.compact();
+        };
+        let wire = span.wire();
+        let mut buffer = memory(wire.len());
+        let Some(bytes) = Rc::get_mut(&mut buffer) else {
+            return self.compact();
+        };
+        bytes.clear();
+        bytes.extend_from_slice(wire);
+        Self(Form::Span(span.moved(buffer)))
+    }
+
+    /// Returns the memory behind the message that can be used again.
+    pub(crate) fn into_memory(self) -> Memory {
+        match self.0 {
+            Form::Span(span) => Memory::Buffer(span.buffer),
+            Form::List(frames) => Memory::List(frames),
+        }
+    }
+}
+
+/// Memory behind a message that is not needed any more.
+pub(crate) enum Memory {
+    Buffer(Rc<Vec<u8>>),
+    List(Vec<Bytes>),
+}
+
+impl Default for Message {
+    fn default() -> Self {
+        Self(Form::List(Vec::new()))
+    }
+}
+
+impl From<Vec<Bytes>> for Message {
+    fn from(frames: Vec<Bytes>) -> Self {
+        Self(Form::List(frames))
+    }
+}
+
+impl From<Vec<Vec<u8>>> for Message {
+    fn from(frames: Vec<Vec<u8>>) -> Self {
+        frames
+            .into_iter()
+            .map(Bytes::from)
+            .collect::<Vec<_>>()
+            .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::put_frame;
+
+    const FRAMES: [&[u8]; 4] = [b"token", b"", b"REPLY", &[7; 300]];
+
+    /// The frames behind some bytes of a buffer, the second with a long header.
+    fn message() -> Message {
+        let mut bytes = b"before".to_vec();
+        put_frame(&mut bytes, MORE, FRAMES[0]);
+        bytes.extend_from_slice(&[MORE | LONG, 0, 0, 0, 0, 0, 0, 0, 0]);
+        put_frame(&mut bytes, MORE, FRAMES[2]);
+        put_frame(&mut bytes, 0, FRAMES[3]);
+        let whole = bytes.len();
+        bytes.extend_from_slice(&[0, 1, 9]);
+        let layout = Layout::find(&bytes[6..], 6, 400, 4).unwrap();
+        assert_eq!(layout.length(), whole - 6);
+        Message::span(Rc::new(bytes), layout)
+    }
+
+    /// The frames that a span's bytes stand for.
+    fn read(wire: &[u8]) -> Vec<Vec<u8>> {
+        let Some(layout) = Layout::find(wire, 0, u64::MAX, usize::MAX) else {
+            assert!(wire.is_empty(), "{wire:?}");
+            return Vec::new();
+        };
+        assert_eq!(layout.length(), wire.len());
+        let message = Message::span(Rc::new(wire.to_vec()), layout);
+        message.frames().map(<[u8]>::to_vec).collect()
+    }
+
+    #[test]
+    fn frames_and_bytes_agree_however_many_are_dropped_and_wherever_they_lie() {
+        for dropped in 0..6 {
+            let expected = &FRAMES[dropped.min(4)..];
+            let mut pool = crate::pool::BufferPool::default();
+            let mut message = message();
+            message.drop_front(dropped);
+            let list: Vec<Vec<u8>> = message.frames().map(<[u8]>::to_vec).collect();
+            for message in [
+                message.clone(),
+                message.clone().compact(),
+                pool.settle(message.clone()),
+                pool.settle(message).compact(),
+                Message::from(list),
+            ] {
+                assert!(message.frames().eq(expected.iter().copied()), "{dropped}");
+                assert_eq!(message.len(), expected.len());
+                assert_eq!(message.get(expected.len()), None);
+                let size: usize = expected.iter().map(|frame| frame.len()).sum();
+                assert_eq!(message.size(), size as u64);
+                if let Wire::Span(wire) = message.wire() {
+                    assert_eq!(read(wire), expected);
+                    assert_eq!(message.shared_wire().unwrap().bytes(), wire);
+                }
+                let mut last = message.clone();
+                last.drop_front(expected.len().saturating_sub(1));
+                assert!(last.frames().eq(expected.last().copied()), "{dropped}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_small_whole_message_is_no_span() {
+        let find = |bytes: &[u8]| Layout::find(bytes, 0, 10, 2).map(|it| it.length());
+        assert_eq!(find(&[MORE, 1, 7, 0, 0]), Some(5));
+        assert_eq!(find(&[0, 0]), Some(2));
+        let long = [&[LONG, 0, 0, 0, 0, 0, 0, 0, 2], &[7; 2][..]].concat();
+        assert_eq!(find(&long), Some(11));
+        for end in 0..long.len() {
+            assert_eq!(find(&long[..end]), None, "{end}");
+        }
+        for no in [
+            // Too many frames or bytes, a command, a reserved flag, a part.
+            &[MORE, 0, MORE, 0, 0, 0][..],
+            &[0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[MORE, 0, COMMAND, 0, 0, 0],
+            &[COMMAND, 0],
+            &[8, 0],
+            &[MORE, 0],
+            &[MORE, 3, 7, 0, 0],
+        ] {
+            assert_eq!(find(no), None, "{no:?}");
+        }
+        let many = [[MORE, 0].repeat(SPAN_FRAMES), vec![0, 0]].concat();
+        assert!(Layout::find(&many, 0, 10, 100).is_none());
+        assert!(Layout::find(&many[2..], 0, 10, 100).is_some());
+        let mut large = Vec::new();
+        put_frame(&mut large, 0, &[7; 1 << 16]);
+        assert!(Layout::find(&large, 0, u64::MAX, 1).is_none());
+    }
+
+    #[test]
+    fn what_waits_gets_memory_of_about_its_size_which_is_used_again() {
+        let mut pool = crate::pool::BufferPool::default();
+        let waits = pool.settle(message());
+        let Form::Span(span) = &waits.0 else {
+            panic!("{waits:?}");
+        };
+        let (at, room) = (span.buffer.as_ptr(), span.buffer.capacity());
+        assert!(room <= 2 * span.wire().len(), "{room}");
+        pool.recycle(waits);
+        let again = pool.settle(message());
+        assert!(matches!(&again.0, Form::Span(span) if span.buffer.as_ptr() == at));
+    }
+}
