@@ -216,6 +216,14 @@ impl Pool {
 
     /// The request that is to be handed out next, and to whom; it waits no longer.
     pub fn next_handout(&mut self) -> Option<(u64, Seat)> {
+        if self.queue.len() == 0 {
+            return None;
+        }
+        if self.settings.identity == IdentityMode::Token {
+            // Nobody is barred from anybody, so nobody stands aside.
+            let seat = self.free.first()?;
+            return Some((self.queue.take()?, Seat(seat)));
+        }
         loop {
             self.free.first()?;
             let identity = Rc::clone(self.queue.next()?);

@@ -1,12 +1,15 @@
 //! A message arrives. A client's is judged; then a worker receives the request, or the request is queued or rejected.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::event::Extent;
+use super::handout::Order;
 use super::peers::{Client, Peer};
 use super::request::{Asker, Request, Return, State, copies};
+use super::token::Name;
 use super::{Core, Outlet};
-use crate::frame::{self, Frames, Message};
+use crate::frame::{self, Envelope, Frames, Message};
 use crate::peer::PeerId;
 use crate::pool::Pool;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
@@ -21,6 +24,16 @@ struct Judged {
     errors: ErrorEncoding,
     /// The place of the schema that the payload fits in the route's list; none for an opaque route.
     schema: Option<usize>,
+}
+
+/// What there is of a request before it is anywhere, beside its body.
+struct Accepted {
+    asker: Asker,
+    name: Rc<Name>,
+    envelope: Envelope,
+    judged: Judged,
+    /// Of all its frames.
+    bytes: u64,
 }
 
 /// A message that is turned down.
@@ -84,20 +97,14 @@ impl<M: Frames> Core<M> {
                     counters.fitted(place);
                 }
                 client.opened(bytes);
-                let request = self.requests.insert(Request {
-                    number: 0,
+                let accepted = Accepted {
                     asker,
                     name: Rc::clone(&client.name),
                     envelope: message.envelope,
-                    errors: judged.errors,
-                    snapshot: Rc::clone(&self.snapshot),
+                    judged,
                     bytes,
-                    arrived: self.now,
-                    state: State::Waiting(message.body),
-                    route: judged.route,
-                });
-                let number = request.number;
-                self.accept(number, out);
+                };
+                self.accept(accepted, message.body, out);
             }
             Err(refused) => self.refuse(asker, id, message, extent, refused, out),
         }
@@ -136,46 +143,83 @@ impl<M: Frames> Core<M> {
 
     /// The message becomes a request: to a worker at once, or into its pool's queue, or, that being
     /// full, it is refused after all.
-    fn accept(&mut self, number: u64, out: &mut impl Outlet<M>) {
-        let Some(request) = self.requests.get_mut(number) else {
-            return;
+    #[inline]
+    fn accept(&mut self, accepted: Accepted, mut body: M, out: &mut impl Outlet<M>) {
+        let route = self.snapshot.routes.at(accepted.judged.route);
+        let (pool_id, timeout, id) = (route.pool, route.timeout, route.id);
+        let client = accepted.asker.client;
+        let number = self.requests.next_number();
+        let order = Order {
+            number,
+            name: &accepted.name,
         };
-        let route = request.route();
-        let (id, timeout, pool_id) = (route.id, route.timeout, route.pool);
-        let client = request.asker.client;
         let pool = &mut self.pools[pool_id.0];
-        let mut handed = false;
-        while let Some(seat) = pool.at_once(client, &request.name.bare) {
-            handed = request.hand(pool, seat, self.now, &mut self.spare, out);
-            if handed {
-                break;
-            }
-            pool.set_blocked(seat, true);
-        }
-        if !handed {
-            let bytes = request.bytes;
-            if !pool.has_room(bytes) && !self.make_room(pool_id, client, bytes, out) {
-                let full = queue_full(&self.pools[pool_id.0]);
-                if let Some(request) = self.requests.remove(number) {
-                    self.reject(request.give_up(), full, out);
+        while let Some(seat) = pool.at_once(client, &accepted.name.bare) {
+            match order.hand(body, pool, seat, self.now, &mut self.spare, out) {
+                Ok(held) => {
+                    self.open(number, accepted, held, timeout, id);
+                    return;
                 }
-                return;
-            }
-            if let Some(request) = self.requests.get_mut(number) {
-                if let State::Waiting(body) = &mut request.state {
-                    *body = out.settle(std::mem::take(body));
+                Err(back) => {
+                    pool.set_blocked(seat, true);
+                    body = back;
                 }
-                self.pools[pool_id.0].enqueue(number, client, &request.name.bare, bytes);
             }
         }
+        let bytes = accepted.bytes;
+        if !pool.has_room(bytes) && !self.make_room(pool_id, client, bytes, out) {
+            let full = queue_full(&self.pools[pool_id.0]);
+            let request = self.request(number, accepted, State::Waiting(body));
+            self.reject(request.give_up(), full, out);
+            return;
+        }
+        self.pools[pool_id.0].enqueue(number, client, &accepted.name.bare, bytes);
+        let waiting = State::Waiting(out.settle(body));
+        self.open(number, accepted, waiting, timeout, id);
+        // Under `identity: client` another worker than the first may take it, or those before it in
+        // the queue stand aside.
+        self.dispatch(pool_id, out);
+    }
+
+    /// Adds a request to the open ones.
+    #[inline]
+    fn open(
+        &mut self,
+        number: u64,
+        accepted: Accepted,
+        state: State<M>,
+        timeout: Option<Duration>,
+        route: RouteId,
+    ) {
+        let request = self.request(number, accepted, state);
+        self.requests.insert(request);
         if let Some(timeout) = timeout {
             self.deadlines.add(number, self.now, timeout);
         }
-        self.counts.route(id).open += 1;
-        if !handed {
-            // Under `identity: client` another worker than the first may take it, or those before
-            // it in the queue stand aside.
-            self.dispatch(pool_id, out);
+        self.counts.route(route).open += 1;
+    }
+
+    /// Returns the request of this number that came under the snapshot in force.
+    #[inline]
+    fn request(&self, number: u64, accepted: Accepted, state: State<M>) -> Request<M> {
+        let Accepted {
+            asker,
+            name,
+            envelope,
+            judged,
+            bytes,
+        } = accepted;
+        Request {
+            number,
+            asker,
+            name,
+            envelope,
+            route: judged.route,
+            errors: judged.errors,
+            snapshot: Rc::clone(&self.snapshot),
+            bytes,
+            arrived: self.now,
+            state,
         }
     }
 

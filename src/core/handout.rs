@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::request::{Request, State};
+use super::request::State;
+use super::token::Name;
 use super::{Core, Outlet, Spare};
 use crate::frame::{self, Frames};
 use crate::peer::WorkerKind;
@@ -17,32 +18,51 @@ impl<M: Frames> Core<M> {
             let Some(request) = self.requests.get_mut(number) else {
                 continue;
             };
-            if !request.hand(pool, seat, self.now, &mut self.spare, out) {
-                pool.set_blocked(seat, true);
-                let client = request.asker.client;
-                pool.put_back(number, client, &request.name.bare, request.bytes);
-            }
+            let State::Waiting(body) = &mut request.state else {
+                continue;
+            };
+            let body = std::mem::take(body);
+            let order = Order {
+                number,
+                name: &request.name,
+            };
+            request.state = match order.hand(body, pool, seat, self.now, &mut self.spare, out) {
+                Ok(held) => held,
+                Err(back) => {
+                    pool.set_blocked(seat, true);
+                    let client = request.asker.client;
+                    pool.put_back(number, client, &request.name.bare, request.bytes);
+                    State::Waiting(back)
+                }
+            };
         }
     }
 }
 
-impl<M: Frames> Request<M> {
-    /// Hands it to a worker, if it waits; false if the worker can't take it now.
-    pub(super) fn hand(
-        &mut self,
+/// What a worker is told of a request beside its body.
+pub(super) struct Order<'a> {
+    /// The request's number.
+    pub(super) number: u64,
+    /// Its client's name.
+    pub(super) name: &'a Name,
+}
+
+impl Order<'_> {
+    /// Hands the request to a worker. Returns the state of the request that the worker holds, or
+    /// the body if the worker can't take it now.
+    pub(super) fn hand<M: Frames>(
+        &self,
+        body: M,
         pool: &mut Pool,
         seat: Seat,
         now: Duration,
         spare: &mut Spare,
         out: &mut impl Outlet<M>,
-    ) -> bool {
+    ) -> Result<State<M>, M> {
         let Some((worker, kind)) = pool.at(seat) else {
-            return false;
+            return Err(body);
         };
-        let State::Waiting(body) = &mut self.state else {
-            return false;
-        };
-        let headers = spare.headers.keep(frame::headers(body));
+        let headers = spare.headers.keep(frame::headers(&body));
         let bare = pool.bare_identity(kind);
         let name: &[u8] = if bare {
             &self.name.bare
@@ -54,20 +74,16 @@ impl<M: Frames> Request<M> {
             WorkerKind::Dealer => &[name],
             WorkerKind::Rep => &[name, b""],
         };
-        match out.to_worker(worker, head, std::mem::take(body)) {
-            Ok(()) => {
-                self.state = State::Held {
-                    worker,
-                    at: pool.hold(seat, self.number, &self.name.bare, now),
-                    bare,
-                    headers,
-                };
-                true
-            }
+        match out.to_worker(worker, head, body) {
+            Ok(()) => Ok(State::Held {
+                worker,
+                at: pool.hold(seat, self.number, &self.name.bare, now),
+                bare,
+                headers,
+            }),
             Err(back) => {
                 spare.headers.give_back(headers);
-                *body = back;
-                false
+                Err(back)
             }
         }
     }

@@ -57,22 +57,29 @@ impl<M> Open<M> {
         (1..=self.last).contains(&number)
     }
 
-    /// Takes in a request and gives it its number, which is larger than all before.
+    /// Returns the number of the next request, which is larger than all before: its place is free
+    /// until [`Self::insert`].
     #[inline]
-    pub(super) fn insert(&mut self, mut request: Request<M>) -> &mut Request<M> {
+    pub(super) fn next_number(&mut self) -> u64 {
         if 2 * (self.taken + 1) > self.places.len() {
             self.grow();
         }
-        let place = loop {
+        loop {
             self.last += 1;
             let place = self.place(self.last);
             if self.places[place].is_none() {
-                break place;
+                return self.last;
             }
-        };
+        }
+    }
+
+    /// Takes in the request that has the [next number](Self::next_number).
+    #[inline]
+    pub(super) fn insert(&mut self, request: Request<M>) {
+        let place = self.place(request.number);
+        debug_assert!(self.places[place].is_none(), "a place is taken twice");
         self.taken += 1;
-        request.number = self.last;
-        self.places[place].insert(request)
+        self.places[place] = Some(request);
     }
 
     /// Whether this one is open.
@@ -145,7 +152,7 @@ mod tests {
     use crate::reply::ErrorEncoding;
 
     /// What makes requests that are told apart by their bytes.
-    fn maker() -> impl Fn(u64) -> Request<Vec<u8>> {
+    fn maker() -> impl Fn(u64, u64) -> Request<Vec<Vec<u8>>> {
         let directory = tempfile::tempdir().unwrap();
         let routes = directory.path().join("routes.yaml");
         let text = "frontends: { clients: { bind: \"tcp://127.0.0.1:0\" } }
@@ -155,8 +162,8 @@ routes: { OPAQUE: { pool: people } }";
         let loaded = config::load(&routes).unwrap_or_else(|found| panic!("{found}"));
         let snapshot = Rc::new(Current(Arc::new(loaded.snapshot)));
         let name = Rc::new(Name::new(b"client".to_vec()));
-        move |bytes| Request {
-            number: 0,
+        move |number, bytes| Request {
+            number,
             asker: Asker {
                 client: PeerId(1),
                 asked: 0,
@@ -181,7 +188,8 @@ routes: { OPAQUE: { pool: people } }";
         for step in 0..20_000 {
             // It grows, and those of the first hundred, which are never taken out, stand in the way.
             if step < 500 || random.bool() {
-                let number = open.insert(request(step)).number;
+                let number = open.next_number();
+                open.insert(request(number, step));
                 assert!(number > last, "{number} after {last}");
                 last = number;
                 model.insert(number, step);
@@ -205,7 +213,11 @@ routes: { OPAQUE: { pool: people } }";
         let request = maker();
         let mut open = Open::default();
         let numbers: Vec<u64> = (0..PLACES_KEPT as u64)
-            .map(|n| open.insert(request(n)).number)
+            .map(|n| {
+                let number = open.next_number();
+                open.insert(request(number, n));
+                number
+            })
             .collect();
         assert!(open.places.len() > PLACES_KEPT);
         for number in numbers {
@@ -218,9 +230,11 @@ routes: { OPAQUE: { pool: people } }";
     fn one_at_a_time_needs_no_larger_table() {
         let request = maker();
         let mut open = Open::default();
-        let stays = open.insert(request(0)).number;
+        let stays = open.next_number();
+        open.insert(request(stays, 0));
         for _ in 0..10_000 {
-            let number = open.insert(request(1)).number;
+            let number = open.next_number();
+            open.insert(request(number, 1));
             assert!(open.remove(number).is_some());
         }
         assert_eq!(open.places.len(), PLACES_LEAST);

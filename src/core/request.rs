@@ -16,7 +16,7 @@ use crate::snapshot::{Route, RouteId};
 /// An accepted message that waits for its one answer.
 #[derive(Debug)]
 pub(super) struct Request<M> {
-    /// Its own, which [`Open`](super::open::Open) gives it: never used twice.
+    /// Its own, which [`Open`](super::open::Open) gives: never used twice.
     pub(super) number: u64,
     pub(super) asker: Asker,
     pub(super) name: Rc<Name>,

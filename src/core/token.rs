@@ -6,6 +6,9 @@
 
 use crate::peer::Identity;
 
+/// Digits of which no number is too large for its type.
+const DIGITS_SAFE: usize = 19;
+
 /// Longest identity: what the protocol allows.
 const IDENTITY_MAX: usize = 255;
 
@@ -35,18 +38,23 @@ impl Name {
 
     /// Writes the token of this client's request over `into`.
     pub(super) fn write(&self, number: u64, into: &mut Vec<u8>) {
+        // The sign and the digits, from the last one on.
+        let mut end = [0; 21];
+        let mut first = end.len();
+        let mut rest = number;
+        loop {
+            first -= 1;
+            end[first] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        first -= 1;
+        end[first] = b'#';
         into.clear();
         into.extend_from_slice(&self.shown);
-        into.push(b'#');
-        let mut digits = [0; 20];
-        let mut first = digits.len();
-        let mut rest = number;
-        while rest > 0 || first == digits.len() {
-            first -= 1;
-            digits[first] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        into.extend_from_slice(&digits[first..]);
+        into.extend_from_slice(&end[first..]);
     }
 
     /// Whether this, of a token, stands for this client.
@@ -61,23 +69,38 @@ fn hex(byte: u8) -> [u8; 2] {
 }
 
 /// How a token shows its client, and its number, if [`Name::write`] could have written it.
+#[inline]
 pub(super) fn read(token: &[u8]) -> Option<(&[u8], u64)> {
-    // Of twenty digits at most, and the sign. The identity may have signs of its own, so the last one counts.
-    let end = &token[token.len().saturating_sub(21)..];
-    let digits = &end[end.iter().rposition(|byte| *byte == b'#')? + 1..];
-    // Written without leading zeros; of nothing, there is no number.
-    if digits.is_empty() || digits.len() > 1 && digits[0] == b'0' {
+    // From the last digit to the sign. The identity may have signs of its own, so the last one counts.
+    let (mut number, mut scale, mut last) = (0_u64, 1_u64, 0);
+    for (n, byte) in token.iter().rev().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            if n >= DIGITS_SAFE {
+                return read_long(token);
+            }
+            number += u64::from(digit) * scale;
+            scale *= 10;
+            last = digit;
+            continue;
+        }
+        // Written without leading zeros; of nothing, there is no number.
+        let sound = *byte == b'#' && n > 0 && (n == 1 || last != 0);
+        return sound.then(|| (&token[..token.len() - n - 1], number));
+    }
+    None
+}
+
+/// Reads a token whose number may have twenty digits, and so be too large.
+#[cold]
+fn read_long(token: &[u8]) -> Option<(&[u8], u64)> {
+    let sign = token.iter().rposition(|byte| *byte == b'#')?;
+    let digits = &token[sign + 1..];
+    if digits.starts_with(b"0") || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let mut number = 0_u64;
-    for byte in digits {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
-    }
-    Some((&token[..token.len() - digits.len() - 1], number))
+    let number = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    Some((&token[..sign], number))
 }
 
 #[cfg(test)]

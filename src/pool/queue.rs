@@ -145,8 +145,8 @@ impl Queue {
         let found = lane.requests.binary_search_by_key(&number, |it| it.number);
         let there = found.ok().and_then(|at| lane.requests.get_mut(at));
         if let Some(bytes) = there.and_then(|it| it.bytes.take()) {
-            lane.trim();
             self.fill.take(client, lane, bytes);
+            lane.trim();
             if lane.alive == 0 {
                 self.leave(client);
             }
@@ -166,8 +166,8 @@ impl Queue {
         let alone = self.lanes.len() == 1;
         let lane = self.lanes.get_mut(&client)?;
         let Waiting { number, bytes } = lane.requests.pop_front()?;
-        lane.trim();
         self.fill.take(client, lane, bytes.unwrap_or_default());
+        lane.trim();
         if lane.alive == 0 {
             self.leave(client);
         } else if !alone {

@@ -8,7 +8,7 @@
 use std::rc::Rc;
 
 use crate::bytes::Bytes;
-use crate::{COMMAND, HEADER_MAX, LONG, MORE};
+use crate::{HEADER_MAX, LONG, MORE};
 
 /// Frames of a span: more than usual messages have, few enough that a span is cheap to move.
 pub const SPAN_FRAMES: usize = 6;
@@ -66,27 +66,28 @@ impl Layout {
             count: 0,
             dropped: 0,
         };
+        // So that every offset fits in its place.
+        let bytes = &bytes[..bytes.len().min(usize::from(u16::MAX))];
         let mut header = 0;
         let mut size = 0;
         for (n, body) in layout.bodies.iter_mut().enumerate() {
             let [flags, short] = *bytes.get(header..)?.first_chunk()?;
             let (start, length) = match flags {
-                0 | MORE => (header + 2, u64::from(short)),
+                0 | MORE => (header + 2, usize::from(short)),
                 _ if flags & !(MORE | LONG) == 0 => {
                     let long = bytes[header + 1..].first_chunk()?;
-                    (header + HEADER_MAX, u64::from_be_bytes(*long))
+                    let length = u16::try_from(u64::from_be_bytes(*long)).ok()?;
+                    (header + HEADER_MAX, usize::from(length))
                 }
                 _ => return None,
             };
-            debug_assert_eq!(flags & COMMAND, 0);
-            let length = usize::from(u16::try_from(length).ok()?);
             let end = start + length;
             if end > bytes.len() {
                 return None;
             }
             *body = Body {
-                start: u16::try_from(start).ok()?,
-                end: u16::try_from(end).ok()?,
+                start: start as u16,
+                end: end as u16,
             };
             size += length;
             header = end;
@@ -117,6 +118,18 @@ impl Layout {
         }
     }
 
+    /// Counts from the first frame that was not dropped, because what stood before it is gone.
+    fn forget_dropped(&mut self) {
+        let front = self.front() as u16;
+        self.bodies.copy_within(usize::from(self.dropped).., 0);
+        self.count -= self.dropped;
+        self.dropped = 0;
+        for body in &mut self.bodies[..usize::from(self.count)] {
+            body.start -= front;
+            body.end -= front;
+        }
+    }
+
     #[inline]
     fn bodies(&self) -> &[Body] {
         &self.bodies[usize::from(self.dropped)..usize::from(self.count)]
@@ -137,19 +150,13 @@ impl Span {
         &self.buffer[at + usize::from(start)..at + usize::from(end)]
     }
 
-    /// Returns the same frames in this buffer, to which they have been appended.
+    /// Returns the same frames in this buffer, which holds nothing else.
     fn moved(&self, buffer: Rc<Vec<u8>>) -> Self {
         let mut layout = self.layout;
-        // What stands before a copy of fewer frames was never copied.
-        let front = layout.front() as u16;
-        layout.bodies.copy_within(usize::from(layout.dropped).., 0);
-        layout.count -= layout.dropped;
-        layout.dropped = 0;
-        for body in &mut layout.bodies[..usize::from(layout.count)] {
-            body.start -= front;
-            body.end -= front;
-        }
         layout.start = 0;
+        if layout.dropped > 0 {
+            layout.forget_dropped();
+        }
         Self { buffer, layout }
     }
 }
@@ -314,7 +321,7 @@ impl From<Vec<Vec<u8>>> for Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::put_frame;
+    use crate::{COMMAND, put_frame};
 
     const FRAMES: [&[u8]; 4] = [b"token", b"", b"REPLY", &[7; 300]];
 

@@ -76,7 +76,17 @@ impl Lane {
 
     /// Drops ended requests from both ends, and from between them once they outnumber the others; and memory that
     /// a burst has left.
+    #[inline]
     pub(super) fn trim(&mut self) {
+        if self.requests.len() > self.alive {
+            self.drop_ended();
+        }
+        if self.requests.capacity() > 4 * self.requests.len() + SLACK {
+            self.requests.shrink_to(2 * self.requests.len());
+        }
+    }
+
+    fn drop_ended(&mut self) {
         let ended = |waiting: &Waiting| waiting.bytes.is_none();
         while self.requests.front().is_some_and(ended) {
             self.requests.pop_front();
@@ -86,9 +96,6 @@ impl Lane {
         }
         if self.requests.len() > 2 * self.alive + SLACK {
             self.requests.retain(|waiting| waiting.bytes.is_some());
-        }
-        if self.requests.capacity() > 4 * self.requests.len() + SLACK {
-            self.requests.shrink_to(2 * self.requests.len());
         }
     }
 }
