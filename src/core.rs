@@ -28,8 +28,6 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
-
 use crate::deadline::Deadlines;
 use crate::frame::Frames;
 use crate::metrics::Inquiries;
@@ -42,7 +40,7 @@ use current::Current;
 use event::Extent;
 use notes::Notes;
 use open::Open;
-use peers::{Admitted, Client, Peer, Worker};
+use peers::{Admitted, Client, Peer, Peers, Worker};
 use shelf::Shelf;
 use token::Name;
 
@@ -56,7 +54,7 @@ pub struct Core<M> {
     /// Those before it that requests which came under them may still keep.
     past: Vec<Weak<Current>>,
     now: Duration,
-    peers: FxHashMap<PeerId, Peer>,
+    peers: Peers,
     admitted: Admitted,
     pools: Vec<Pool>,
     requests: Open<M>,
@@ -85,7 +83,7 @@ impl<M: Frames> Core<M> {
             snapshot: Rc::new(Current(Arc::clone(&snapshot))),
             past: Vec::new(),
             now: Duration::ZERO,
-            peers: FxHashMap::default(),
+            peers: Peers::default(),
             admitted: Admitted::default(),
             requests: Open::default(),
             deadlines: Deadlines::default(),
@@ -202,12 +200,12 @@ impl<M: Frames> Core<M> {
 
     /// Whether a client waits for answers.
     pub fn is_owed(&self, client: PeerId) -> bool {
-        matches!(self.peers.get(&client), Some(Peer::Client(client)) if client.is_owed())
+        matches!(self.peers.get(client), Some(Peer::Client(client)) if client.is_owed())
     }
 
     /// Whether a worker holds requests that somebody waits for.
     pub fn holds(&self, worker: PeerId) -> bool {
-        match self.peers.get(&worker) {
+        match self.peers.get(worker) {
             Some(Peer::Worker(worker)) => self.pools[worker.pool.0].holds(worker.seat),
             _ => false,
         }
@@ -272,14 +270,14 @@ impl<M: Frames> Core<M> {
     }
 
     fn writable(&mut self, peer: PeerId, out: &mut impl Outlet<M>) {
-        if let Some(&Peer::Worker(worker)) = self.peers.get(&peer) {
+        if let Some(&Peer::Worker(worker)) = self.peers.get(peer) {
             self.pools[worker.pool.0].set_blocked(worker.seat, false);
             self.dispatch(worker.pool, out);
         }
     }
 
     fn gone(&mut self, peer: PeerId, out: &mut impl Outlet<M>) {
-        match self.peers.remove(&peer) {
+        match self.peers.remove(peer) {
             // What it asked for goes on: a client may leave as soon as it has sent.
             Some(Peer::Client(client)) => {
                 self.admitted.leave(&client);

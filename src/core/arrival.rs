@@ -65,7 +65,7 @@ impl<M: Frames> Core<M> {
         extent: Extent,
         out: &mut impl Outlet<M>,
     ) {
-        let client = match self.peers.get_mut(&peer) {
+        let client = match self.peers.get_mut(peer) {
             Some(Peer::Client(client)) => client,
             Some(&mut Peer::Worker(worker)) => return self.answer(worker, frames, extent, out),
             None => return,

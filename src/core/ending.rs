@@ -48,7 +48,7 @@ impl<M: Frames> Core<M> {
                 ),
             ),
             &State::Held { worker, at, .. } => {
-                if let Some(Peer::Worker(worker)) = self.peers.get(&worker) {
+                if let Some(Peer::Worker(worker)) = self.peers.get(worker) {
                     pool.overdue(worker.seat, number, at);
                 }
                 Rejection::new(
@@ -117,7 +117,7 @@ impl<M: Frames> Core<M> {
         let (peers, snapshot) = (&self.peers, &self.snapshot);
         let route = snapshot.names.of_route(to.route);
         let particulars = || {
-            let (frontend, client) = match peers.get(&to.asker.client) {
+            let (frontend, client) = match peers.get(to.asker.client) {
                 Some(Peer::Client(client)) => (
                     snapshot.names.of_frontend(client.frontend).to_owned(),
                     frame::printable(&client.name.bare),
@@ -149,7 +149,7 @@ impl<M: Frames> Core<M> {
         out: &mut impl Outlet<M>,
     ) {
         let counters = self.counts.route(outcome.route());
-        let fate = match self.peers.get_mut(&asker.client) {
+        let fate = match self.peers.get_mut(asker.client) {
             Some(Peer::Client(client)) => {
                 if let Some(bytes) = open {
                     client.closed(bytes);

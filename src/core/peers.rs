@@ -2,11 +2,114 @@
 
 use std::rc::Rc;
 
+use rustc_hash::FxHashMap;
+
 use super::token::Name;
 use crate::peer::{ClientKind, PeerId, WorkerKind};
 use crate::pool::Seat;
 use crate::reply::ErrorEncoding;
 use crate::snapshot::{FrontendId, Limits, PoolId};
+
+/// Places of a table without peers.
+const PLACES_LEAST: usize = 64;
+
+/// The peers by number.
+///
+/// A peer's place is the low bits of its number, so that to find one is a comparison: an engine
+/// whose numbers differ in these bits gives each peer a place of its own. The others are found by a
+/// hash.
+#[derive(Debug)]
+pub(super) struct Peers {
+    /// A power of two of them, at most half of them taken.
+    places: Vec<Option<(PeerId, Peer)>>,
+    taken: usize,
+    /// Those whose place was taken when they came.
+    others: FxHashMap<PeerId, Peer>,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self {
+            places: empty(PLACES_LEAST),
+            taken: 0,
+            others: FxHashMap::default(),
+        }
+    }
+}
+
+impl Peers {
+    /// Adds a peer.
+    pub(super) fn insert(&mut self, peer: PeerId, it: Peer) {
+        if 2 * (self.taken + 1) > self.places.len() {
+            self.grow();
+        }
+        let place = self.place(peer);
+        match &mut self.places[place] {
+            free @ None => {
+                *free = Some((peer, it));
+                self.taken += 1;
+            }
+            Some(_) => drop(self.others.insert(peer, it)),
+        }
+    }
+
+    /// Returns a peer, if it is there.
+    #[inline]
+    pub(super) fn get(&self, peer: PeerId) -> Option<&Peer> {
+        match &self.places[self.place(peer)] {
+            Some((there, it)) if *there == peer => Some(it),
+            _ => self.others.get(&peer),
+        }
+    }
+
+    /// Returns a peer, if it is there, to be changed.
+    #[inline]
+    pub(super) fn get_mut(&mut self, peer: PeerId) -> Option<&mut Peer> {
+        let place = self.place(peer);
+        match &mut self.places[place] {
+            Some((there, it)) if *there == peer => Some(it),
+            _ => self.others.get_mut(&peer),
+        }
+    }
+
+    /// Takes out a peer.
+    pub(super) fn remove(&mut self, peer: PeerId) -> Option<Peer> {
+        let place = self.place(peer);
+        match self.places[place].take_if(|(there, _)| *there == peer) {
+            Some((_, it)) => {
+                self.taken -= 1;
+                Some(it)
+            }
+            None => self.others.remove(&peer),
+        }
+    }
+
+    /// Returns all of them, in no order.
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
+        let places = self.places.iter_mut().flatten();
+        places.map(|(_, it)| it).chain(self.others.values_mut())
+    }
+
+    #[inline]
+    fn place(&self, peer: PeerId) -> usize {
+        peer.0 as usize & (self.places.len() - 1)
+    }
+
+    /// Doubles the table. Peers that had no place of their own may get one.
+    fn grow(&mut self) {
+        let places = empty(2 * self.places.len());
+        let before = std::mem::replace(&mut self.places, places);
+        self.taken = 0;
+        let others = std::mem::take(&mut self.others);
+        for (peer, it) in before.into_iter().flatten().chain(others) {
+            self.insert(peer, it);
+        }
+    }
+}
+
+fn empty<T>(places: usize) -> Vec<Option<T>> {
+    std::iter::repeat_with(|| None).take(places).collect()
+}
 
 #[derive(Debug)]
 pub(super) enum Peer {
@@ -138,5 +241,61 @@ impl Admitted {
     /// Forgets a client that has left.
     pub(super) fn leave(&mut self, client: &Client) {
         self.0 -= usize::from(client.admission == Admission::Admitted);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn client(frontend: usize) -> Peer {
+        let name = Rc::new(Name::new(b"client".to_vec()));
+        let frontend = FrontendId(frontend);
+        Peer::Client(Client::new(
+            frontend,
+            ClientKind::Dealer,
+            name,
+            ErrorEncoding::Json,
+        ))
+    }
+
+    fn frontend(peer: &Peer) -> Option<usize> {
+        match peer {
+            Peer::Client(client) => Some(client.frontend.0),
+            Peer::Worker(_) => None,
+        }
+    }
+
+    #[test]
+    fn each_is_found_by_its_number_wherever_its_place_is() {
+        for (low, high) in [(1_000, 1), (4, 400), (40, 40)] {
+            let mut random = fastrand::Rng::with_seed(7);
+            let (mut peers, mut model) = (Peers::default(), BTreeMap::new());
+            for step in 0..10_000 {
+                let number = random.u64(..high) << 20 | random.u64(..low);
+                let peer = PeerId(number);
+                if random.bool() && !model.contains_key(&number) {
+                    peers.insert(peer, client(step));
+                    model.insert(number, step);
+                } else {
+                    let gone = peers.remove(peer);
+                    let gone = gone.as_ref().and_then(frontend);
+                    assert_eq!(gone, model.remove(&number), "{number}");
+                }
+                assert_eq!(peers.taken + peers.others.len(), model.len());
+                let number = random.u64(..high) << 20 | random.u64(..low);
+                let expected = model.get(&number).copied();
+                let peer = PeerId(number);
+                assert_eq!(peers.get(peer).and_then(frontend), expected);
+                assert_eq!(peers.get_mut(peer).and_then(|it| frontend(it)), expected);
+            }
+            let mut all: Vec<_> = peers.values_mut().filter_map(|it| frontend(it)).collect();
+            let mut expected: Vec<_> = model.into_values().collect();
+            all.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(all, expected);
+        }
     }
 }
