@@ -73,10 +73,17 @@ impl Removal {
         let calls_left = service.end_removed_calls();
         let connections_left = service.close_removed(now);
         service.tell(now);
-        let core = &service.core;
-        let listeners_left = listeners.close_removed(&service.snapshot, |id, pool| {
-            core.is_idle(pool) && book.may_close(id)
-        });
+        let (core, snapshot) = (&service.core, &service.snapshot);
+        let listeners_left = match book.closing() {
+            Some(mut closing) => listeners.close_removed(snapshot, |id, pool| {
+                let closes = core.is_idle(pool);
+                if closes {
+                    closing.closes(id);
+                }
+                closes
+            }),
+            None => listeners.has_removed(snapshot),
+        };
         self.pending = calls_left || connections_left || listeners_left;
         // With very many connections a look takes long, and one of them may linger for ever.
         let took = clock.now().saturating_sub(began);

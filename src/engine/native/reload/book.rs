@@ -103,17 +103,22 @@ impl SharedBook {
         }
     }
 
-    /// Returns whether a listener may close, which then counts as gone. Never waits: a reload that
-    /// is being prepared is a reason to come again.
-    pub(in crate::engine::native) fn may_close(&self, id: ListenerId) -> bool {
-        let book = self.0.try_lock();
-        book.is_ok_and(|mut book| {
-            let may = book.state == State::Open { pending: 0 };
-            if may {
-                book.there.retain(|entry| entry.id != id);
-            }
-            may
-        })
+    /// Returns the right to close listeners. Never waits: `None` while a reload is prepared or is
+    /// not committed yet.
+    pub(in crate::engine::native) fn closing(&self) -> Option<Closing<'_>> {
+        let book = self.0.try_lock().ok()?;
+        (book.state == State::Open { pending: 0 }).then_some(Closing(book))
+    }
+}
+
+/// The right to close listeners. No reload is prepared while the right is held: a listener whose
+/// address a reload finds taken is either in the book, or closed.
+pub(in crate::engine::native) struct Closing<'a>(MutexGuard<'a, Book>);
+
+impl Closing<'_> {
+    /// Notes that a listener closes before the right is given back.
+    pub(in crate::engine::native) fn closes(&mut self, id: ListenerId) {
+        self.0.there.retain(|entry| entry.id != id);
     }
 }
 
