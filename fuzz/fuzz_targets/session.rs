@@ -6,7 +6,7 @@
 
 #[path = "../../crates/zmtp/tests/support/model.rs"]
 mod model;
-#[path = "../../tests/support/session.rs"]
+#[path = "../../tests/support/session_model.rs"]
 mod session;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

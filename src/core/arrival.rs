@@ -111,6 +111,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Rejects a message that did not become a request.
+    #[expect(clippy::boxed_local, reason = "a pointer is moved, not a large value")]
     #[cold]
     fn refuse(
         &mut self,

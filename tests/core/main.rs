@@ -1,5 +1,13 @@
-//! The core without sockets.
+//! The core, and a connection, without sockets.
 //!
+//! - `session`: What a peer says means the same at any pace, and an outbox writes what was put in.
 //! - `simulation`: Each message has exactly one answer, under thousands of seeded random schedules.
 
+#[path = "../../crates/zmtp/tests/support/model.rs"]
+mod model;
+#[path = "../support/random.rs"]
+mod random;
+mod session;
+#[path = "../support/session_model.rs"]
+mod session_model;
 mod simulation;

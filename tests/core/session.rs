@@ -2,22 +2,16 @@
 //! held against a model at any pace, and an outbox whose bytes mean what was put in. The codec's
 //! own tests are the crate's.
 
-#[path = "../crates/zmtp/tests/support/model.rs"]
-mod model;
-#[path = "support/session.rs"]
-mod session;
-#[path = "support/random.rs"]
-mod support;
-
 use std::io::IoSlice;
 
+use crate::model::{Said, decode, numbered, stretched};
+use crate::random::{Random, mutated};
+use crate::session_model as session;
 use gateway::engine::native::outbox::Outbox;
 use gateway_zmtp::bytes::Bytes;
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{COMMAND, MORE, put_frame};
-use model::{Said, decode, numbered, stretched};
-use support::{Random, mutated};
 
 /// Sequences of messages that are sent out through an outbox.
 const OUTBOXES: u64 = 100;

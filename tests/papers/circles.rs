@@ -5,7 +5,7 @@
 //! alone is none, and `#[cfg(test)]` items are left out.
 //!
 //! To see the arrows as a graph for Graphviz:
-//! `IMPORTS_DOT=1 cargo test --test circles no_circle -- --nocapture`.
+//! `IMPORTS_DOT=1 cargo test --test papers no_circle -- --nocapture`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
