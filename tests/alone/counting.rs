@@ -18,10 +18,12 @@ unsafe impl GlobalAlloc for Counting {
         if IS_MARKED.get() && COUNTS.load(Ordering::Relaxed) {
             ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         }
+        // SAFETY: the caller keeps to the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps to the contract of `dealloc`.
         unsafe { System.dealloc(at, layout) }
     }
 }
