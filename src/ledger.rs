@@ -1,7 +1,7 @@
 //! The counters: what became of every message, for each route, pool and engine.
 //!
-//! Counting means adding to plain integers here. [`core`](crate::core) and [`pool`](crate::pool) own the
-//! counters, and [`metrics`](crate::metrics) copies them for readers.
+//! Counting means adding to plain integers here. [`core`](crate::core) and `pool` own the
+//! counters, and `metrics` copies them for readers.
 
 use std::time::Duration;
 
