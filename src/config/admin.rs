@@ -52,6 +52,8 @@ fn meant(value: &Value) -> Option<String> {
         _ => return None,
     };
     let (is_url, rest) = match text.split_once("://") {
+        // A second scheme is no address, and each would be looked into in turn.
+        Some((_, rest)) if rest.contains("://") => return None,
         Some((_, rest)) => (true, rest.trim_matches('/')),
         None => (false, text.strip_prefix(':').unwrap_or(&text)),
     };

@@ -234,7 +234,12 @@ impl<'a> Stop<'a> {
 fn key_behind_value(line: &str, column: u32) -> Option<(u32, &str)> {
     let (at, _) = line.char_indices().nth(column as usize - 1)?;
     let start = match line[at..].starts_with(':') {
-        true => line[..at].rfind(char::is_whitespace)? + 1,
+        true => {
+            let (space, c) = line[..at]
+                .char_indices()
+                .rfind(|(_, c)| c.is_whitespace())?;
+            space + c.len_utf8()
+        }
         false => at,
     };
     let (key, _) = line[start..].split_once(':')?;

@@ -382,3 +382,46 @@ fn a_required_field_without_presence_is_warned_of_once_and_for_protobuf_only() {
     let expected = "requiring \"id\" refuses messages where it is zero or empty";
     assert_eq!(said.matches(expected).count(), 1, "{said}");
 }
+
+/// Texts that once made the gateway hang, crash or run out of memory: each ends with errors.
+#[test]
+fn texts_that_are_made_to_do_harm_end_with_errors() {
+    let schemes = "a://".repeat(20_000);
+    let aliases = vec!["*a"; 16_000].join(", ");
+    let long = "x".repeat(50 << 10);
+    for (text, expected) in [
+        ("# ports:\t5559\na: [1".to_owned(), "not valid YAML"),
+        (
+            "bind:\t\"tcp://*:5559\"\nb: { c: 1".to_owned(),
+            "not valid YAML",
+        ),
+        (
+            "people: { bind: x, workers: auto\u{a0}queue: 5 }".to_owned(),
+            "expected",
+        ),
+        (
+            "people: { bind: x, workers: auto\u{3000}queue: 5 }".to_owned(),
+            "expected",
+        ),
+        (
+            format!("admin: {{ bind: \"{schemes}\" }}"),
+            "expected ADDRESS:PORT",
+        ),
+        (
+            format!("x: &a \"{long}\"\ny: [{aliases}]"),
+            "aliases repeat too much",
+        ),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let found = Origin::of_text(text.as_str(), directory.path())
+            .read(&[])
+            .load()
+            .unwrap_err();
+        let told = found.render(false);
+        assert!(
+            told.contains(expected),
+            "{}",
+            &told[..told.len().min(2_000)]
+        );
+    }
+}

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde_yaml::Value;
 
 use super::syntax::syntax_fault;
@@ -88,8 +88,13 @@ pub fn parse(file: &Arc<SourceFile>, found: &mut Diagnostics) -> Option<Node> {
     let outcome = spots(file, found).and_then(|root| {
         let root = root.ok_or_else(|| Box::new(empty(file)))?;
         let most = VALUES_MAX.max(file.text.len());
-        let left = most;
-        Values { file, most, left }.node(&root)
+        let mut values = Values {
+            file,
+            most,
+            left: most,
+            bytes_left: WRITTEN_OUT_MAX,
+        };
+        values.node(&root)
     });
     outcome.map_err(|fault| found.push(*fault)).ok()
 }
@@ -188,11 +193,12 @@ fn spots(
 /// Returns the text with a space for each tab that separates a key from its value, where the parser takes no tab there;
 /// YAML does. Every place stays what it is.
 fn separated(text: &str) -> Cow<'_, str> {
-    let is_refused = |event: Result<_, ScanError>| {
-        event.is_err_and(|error| error.info().contains("valid YAML whitespace"))
-    };
-    let has_tab = text.contains(":\t");
-    if !has_tab || !Parser::new_from_str(text).any(|event| is_refused(event.map(drop))) {
+    if !text.contains(":\t") {
+        return Cow::Borrowed(text);
+    }
+    // The first error decides: the parser does not go on after an error, and repeats it without end.
+    let refused = Parser::new_from_str(text).find_map(Result::err);
+    if !refused.is_some_and(|error| error.info().contains("valid YAML whitespace")) {
         return Cow::Borrowed(text);
     }
     let lines = text.split_inclusive('\n').map(separated_line);
@@ -401,6 +407,10 @@ fn duplicates(file: &Arc<SourceFile>, pairs: &[(Rc<Spot>, Rc<Spot>)], found: &mu
     }
 }
 
+/// Bytes of all texts, aliases written out: twice the largest file, so that a file without aliases never has so many, and
+/// one with aliases takes no more memory than that.
+const WRITTEN_OUT_MAX: usize = 2 * FILE_MAX;
+
 /// Writes every alias out, as long as that stays within bounds.
 struct Values<'a> {
     file: &'a Arc<SourceFile>,
@@ -408,6 +418,8 @@ struct Values<'a> {
     most: usize,
     /// The values that may still come.
     left: usize,
+    /// The bytes of their texts that may still come.
+    bytes_left: usize,
 }
 
 impl Values<'_> {
@@ -421,6 +433,13 @@ impl Values<'_> {
             let label = format!("more than {} values when written out", self.most);
             Box::new(fault.label(label))
         })?;
+        if let SpotKind::Scalar(text, _) = &spot.kind {
+            self.bytes_left = self.bytes_left.checked_sub(text.len()).ok_or_else(|| {
+                let fault = Diagnostic::error("aliases repeat too much").at(place.clone());
+                let label = format!("more than {WRITTEN_OUT_MAX} bytes when written out");
+                Box::new(fault.label(label))
+            })?;
+        }
         let kind = match &spot.kind {
             SpotKind::Scalar(text, value) => Kind::Scalar(text.clone(), value.clone()),
             SpotKind::List(items) => {
