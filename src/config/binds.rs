@@ -45,15 +45,13 @@ pub(super) fn clashes(source: &Source, found: &mut Diagnostics) {
         value: BindEndpoint(format!("tcp://{}", admin.value.bind)),
         place: admin.place.clone(),
     });
-    // By port or path: hosts are compared among those few.
-    let mut taken: HashMap<&str, Vec<(&str, &Spanned<BindEndpoint>)>> = HashMap::new();
+    let mut taken: HashMap<&str, Hosts> = HashMap::new();
     for bind in frontends.chain(pools).chain(&admin) {
         let Some((host, socket)) = socket(&bind.value.0) else {
             continue;
         };
         let others = taken.entry(socket).or_default();
-        let clash = |other: &&(&str, _)| other.0 == host || is_any(other.0) || is_any(host);
-        if let Some((_, before)) = others.iter().find(clash) {
+        if let Some(before) = others.clash(host) {
             let fault = Diagnostic::error(format!("{} is taken", bind.value.0));
             found.push(
                 fault
@@ -65,7 +63,34 @@ pub(super) fn clashes(source: &Source, found: &mut Diagnostics) {
                     ),
             );
         }
-        others.push((host, bind));
+        others.add(host, bind);
+    }
+}
+
+/// The addresses of one port, or one path. A file may have as many as it has lines, so a clash is found by look-ups.
+#[derive(Default)]
+struct Hosts<'a> {
+    first: Option<&'a Spanned<BindEndpoint>>,
+    /// The first that stands for all interfaces.
+    any: Option<&'a Spanned<BindEndpoint>>,
+    by_host: HashMap<&'a str, &'a Spanned<BindEndpoint>>,
+}
+
+impl<'a> Hosts<'a> {
+    /// Returns an address that keeps `host` from being listened on.
+    fn clash(&self, host: &str) -> Option<&'a Spanned<BindEndpoint>> {
+        if is_any(host) {
+            return self.first;
+        }
+        self.by_host.get(host).copied().or(self.any)
+    }
+
+    fn add(&mut self, host: &'a str, bind: &'a Spanned<BindEndpoint>) {
+        self.first.get_or_insert(bind);
+        if is_any(host) {
+            self.any.get_or_insert(bind);
+        }
+        self.by_host.entry(host).or_insert(bind);
     }
 }
 

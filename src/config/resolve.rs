@@ -1,5 +1,6 @@
 //! What the files say → [`Snapshot`]: names looked up, schemas compiled.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,20 +85,14 @@ fn unused_pools(source: &Source, found: &mut Diagnostics) {
         .iter()
         .map(|route| route.pool.as_ref())
         .collect();
-    let named = |pool: &str| names.iter().flatten().any(|name| name.value == pool);
-    let known = |name: &str| {
-        source
-            .pools
-            .iter()
-            .any(|pool| pool.it.settings.name == name)
-    };
-    let clear = !names.is_empty()
-        && names
-            .iter()
-            .all(|name| name.is_some_and(|name| known(&name.value)));
+    let named: HashSet<&str> = names.iter().flatten().map(|it| it.value.as_str()).collect();
+    let pools = source.pools.iter();
+    let known: HashSet<&str> = pools.map(|pool| pool.it.settings.name.as_str()).collect();
+    let is_known = |name: &Spanned<String>| known.contains(name.value.as_str());
+    let clear = !names.is_empty() && names.iter().all(|name| name.is_some_and(is_known));
     for pool in source.pools.iter().filter(|_| clear) {
         let name = &pool.it.settings.name;
-        if !named(name) && name_fault(name).is_none() {
+        if !named.contains(name.as_str()) && name_fault(name).is_none() {
             let fault = Diagnostic::warning(format!("no route uses pool {name}"));
             found.push(
                 fault

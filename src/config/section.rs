@@ -1,6 +1,7 @@
 //! A map of routes.yaml, read key by key until nothing is left that nobody asked for.
 
 use serde::de::DeserializeOwned;
+use std::sync::LazyLock;
 
 use serde_yaml::Value;
 
@@ -313,14 +314,17 @@ fn homes(key: &str) -> Vec<&'static str> {
         ("schema", "schema"),
     ];
     const SECTIONS: [&str; 5] = ["proto", "limits", "shutdown", "reload", "admin"];
-    let schema: serde_json::Value = serde_json::from_str(JSON_SCHEMA).unwrap_or_default();
+    // Parsed once: a file may have as many unknown keys as it has lines.
+    static SCHEMA: LazyLock<serde_json::Value> =
+        LazyLock::new(|| serde_json::from_str(JSON_SCHEMA).unwrap_or_default());
+    let schema = &*SCHEMA;
     let has = |of: &serde_json::Value| !of["properties"][key].is_null();
     let defined = DEFINED
         .iter()
         .filter(|(name, _)| has(&schema["$defs"][name]));
     let sections = SECTIONS.into_iter();
     let sections = sections.filter(|name| has(&schema["properties"][name]));
-    let top = has(&schema).then_some("the file itself");
+    let top = has(schema).then_some("the file itself");
     let defined = defined.map(|(_, homes)| *homes);
     defined.chain(sections).chain(top).collect()
 }
