@@ -34,8 +34,11 @@ impl Diagnostics {
         Self::default()
     }
 
-    /// Adds a diagnostic, or counts it if there are 200 of its severity.
+    /// Adds a diagnostic, or counts it if there are 200 of its severity. One that repeats another is dropped.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        if self.list.contains(&diagnostic) {
+            return;
+        }
         let tally = self.tally(diagnostic.severity);
         if tally.kept == KEPT_MAX {
             tally.left_out += 1;
