@@ -36,9 +36,12 @@ fn load_standard_input() -> Result<Loaded, Diagnostics> {
     let mut bytes = Vec::new();
     let bound = config::FILE_MAX as u64 + 1;
     let read = io::stdin().lock().take(bound).read_to_end(&mut bytes);
-    let text = read
-        .map_err(|error| error.to_string())
-        .and_then(|_| String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned()));
+    let too_large = format!("it has more than {} MiB", config::FILE_MAX >> 20);
+    let text = match read {
+        Err(error) => Err(error.to_string()),
+        Ok(_) if bytes.len() > config::FILE_MAX => Err(too_large),
+        Ok(_) => String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned()),
+    };
     match text {
         Ok(text) => Origin::of_text(text, Path::new("")).read(&[]).load(),
         Err(error) => {
