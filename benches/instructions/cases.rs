@@ -17,6 +17,7 @@ use gateway_zmtp::decoder::{Bounds, Decoder, Item};
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 
+use crate::inputs::{BURST, PERSON};
 use crate::whole;
 
 pub const NAMES: [&str; 9] = [
@@ -48,9 +49,6 @@ routes:
   MSGPACK: { schema: { msgpack: bench.Person }, pool: people }
   JSON: { schema: { json: bench.Person }, pool: people }
 "#;
-
-pub const PERSON: &[u8] =
-    b"\x08\xb9\x60\x12\x0cAda Lovelace\x1a\x0fada@example.org\x22\x06\x01\x14\xac\x02\xa0\x1f";
 
 const PERSON_MSGPACK: &[u8] =
     b"\x84\xa2id\xcd\x30\x39\xa4name\xacAda Lovelace\xa5email\xafada@example.org\
@@ -91,9 +89,6 @@ fn snapshot() -> Arc<Snapshot> {
     let loaded = config::load(&routes).unwrap_or_else(|found| panic!("{found}"));
     Arc::new(loaded.snapshot)
 }
-
-/// Messages a read: what a busy client sends meanwhile.
-pub const BURST: u64 = 100;
 
 /// What a client's messages cost to take apart, a hundred in a read.
 fn messages_in(rounds: u64) {

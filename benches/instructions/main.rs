@@ -8,6 +8,7 @@
 //! difference, without what it takes to set up.
 
 mod cases;
+mod inputs;
 mod whole;
 
 use std::collections::BTreeMap;

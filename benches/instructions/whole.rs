@@ -15,7 +15,7 @@ use gateway_zmtp::decoder::{Bounds, Decoder, Item};
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 
-use crate::cases::{BURST, PERSON};
+use crate::inputs::{BURST, PERSON};
 
 const CLIENT: PeerId = PeerId(1);
 const WORKERS: [PeerId; 2] = [PeerId(2), PeerId(3)];
