@@ -24,6 +24,7 @@ mod syntax;
 mod tests;
 mod value;
 mod yaml;
+mod yaml_text;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -4,7 +4,6 @@
 //! the YAML itself are reported here: of its syntax the first, for nothing after it can be trusted;
 //! of duplicate keys and tags all, and the file is read on.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,10 +12,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde_yaml::Value;
 
 use super::syntax::syntax_fault;
-use gateway_diagnostic::{
-    CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, Diagnostic, Diagnostics, Place, SourceFile,
-    conflict_marker,
-};
+use super::yaml_text::{conflict, separated, unprintable};
+use gateway_diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
 
 /// Largest file, in bytes: room for a hundred thousand routes, which load in seconds.
 pub const FILE_MAX: usize = 16 << 20;
@@ -99,33 +96,6 @@ pub fn parse(file: &Arc<SourceFile>, found: &mut Diagnostics) -> Option<Node> {
     outcome.map_err(|fault| found.push(*fault)).ok()
 }
 
-/// Returns the fault of a merge that is not finished, told once: nothing in such a file can be trusted.
-fn conflict(file: &Arc<SourceFile>) -> Option<Diagnostic> {
-    let marker = conflict_marker(&file.text)?;
-    let fault = Diagnostic::error(CONFLICT).at(file.place_of_bytes(marker));
-    Some(fault.label(CONFLICT_LABEL).help(CONFLICT_HELP))
-}
-
-/// Returns the fault of the first character that YAML has no place for, such as ESC: it would reach terminals.
-fn unprintable(file: &Arc<SourceFile>) -> Option<Diagnostic> {
-    let is_refused = |c: char| match c {
-        '\t' | '\n' | '\r' | '\u{85}' => false,
-        '\u{fffe}' | '\u{ffff}' => true,
-        c => c.is_control(),
-    };
-    let (at, c) = file.text.char_indices().find(|(_, c)| is_refused(*c))?;
-    let fault = Diagnostic::error(format!(
-        "not valid YAML: the control character 0x{:02X}",
-        c as u32
-    ));
-    let fault = fault.at(file.place_of_bytes(at..at + c.len_utf8()));
-    Some(
-        fault
-            .label("not printable")
-            .help("remove it; a type's bytes are written hex:…"),
-    )
-}
-
 fn empty(file: &Arc<SourceFile>) -> Diagnostic {
     Diagnostic::error("the file is empty")
         .at(file.place(1, 1, 1))
@@ -188,39 +158,6 @@ fn spots(
     // An empty document is a scalar without text.
     let is_empty = |spot: &Rc<Spot>| matches!(&spot.kind, SpotKind::Scalar(_, Value::Null));
     Ok(document.root.filter(|spot| !is_empty(spot)))
-}
-
-/// Returns the text with a space for each tab that separates a key from its value, where the parser takes no tab there;
-/// YAML does. Every place stays what it is.
-fn separated(text: &str) -> Cow<'_, str> {
-    if !text.contains(":\t") {
-        return Cow::Borrowed(text);
-    }
-    // The first error decides: the parser does not go on after an error, and repeats it without end.
-    let refused = Parser::new_from_str(text).find_map(Result::err);
-    if !refused.is_some_and(|error| error.info().contains("valid YAML whitespace")) {
-        return Cow::Borrowed(text);
-    }
-    let lines = text.split_inclusive('\n').map(separated_line);
-    Cow::Owned(lines.collect())
-}
-
-/// Returns a line with a space for each tab right after a colon that is not in quotes.
-fn separated_line(line: &str) -> String {
-    let mut quote = None;
-    let mut before = ' ';
-    let mut separated = String::with_capacity(line.len());
-    for c in line.chars() {
-        let is_separator = c == '\t' && before == ':' && quote.is_none();
-        match quote {
-            Some(open) if c == open && before != '\\' => quote = None,
-            None if matches!(c, '"' | '\'') => quote = Some(c),
-            _ => {}
-        }
-        separated.push(if is_separator { ' ' } else { c });
-        before = c;
-    }
-    separated
 }
 
 fn tag_fault(tag: &Tag, mut at: Place) -> Diagnostic {
