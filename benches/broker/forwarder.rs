@@ -110,8 +110,11 @@ impl Forwarder {
         let done = loop {
             let connection = &mut self.connections[at];
             match connection.stream.read(&mut chunk) {
-                // The peer has gone: so does the load.
-                Ok(0) => break Ok(()),
+                // A load has ended, and its workers get nothing more.
+                Ok(0) => {
+                    self.workers.retain(|worker| *worker != at);
+                    break Ok(());
+                }
                 Ok(n) => {
                     let whole = n < chunk.len();
                     self.take(at, &chunk[..n]);
@@ -120,7 +123,10 @@ impl Forwarder {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    self.workers.retain(|worker| *worker != at);
+                    break Ok(());
+                }
                 Err(error) => break Err(error),
             }
         };
