@@ -240,7 +240,7 @@ impl<M: Frames> Core<M> {
         identity: Vec<u8>,
     ) {
         let settings = self.snapshot.frontends.get(&frontend);
-        let errors = settings.map_or(ErrorEncoding::Msgpack, |frontend| frontend.errors);
+        let errors = settings.map_or(ErrorEncoding::Json, |frontend| frontend.errors);
         let name = Rc::new(Name::new(identity));
         let mut client = Client::new(frontend, kind, name, errors);
         self.admitted

@@ -41,12 +41,12 @@ pub struct Rejection {
 
 impl Rejection {
     /// The payload of an `ERROR` that answers a request of type `kind`: in the request's encoding, or
-    /// in the frontend's `errors`, which is MessagePack if routes.yaml doesn't say otherwise.
+    /// in the frontend's `errors`, which is JSON if routes.yaml doesn't say otherwise.
     pub fn decode_for(kind: &str, payload: &[u8]) -> Result<Self, Box<dyn std::error::Error>> {
         match kind {
             "PROTOBUF" => Ok(Self::decode(payload)?),
-            "JSON" => Ok(serde_json::from_slice(payload)?),
-            _ => Ok(rmp_serde::from_slice(payload)?),
+            "MSGPACK" => Ok(rmp_serde::from_slice(payload)?),
+            _ => Ok(serde_json::from_slice(payload)?),
         }
     }
 }

@@ -252,16 +252,16 @@ fn frontend(
     let mut section = Section::open_or(node, what.as_str(), LATER_FRONTEND, lone, found);
     let (endpoints, binds) = endpoints(&mut section, &what, found);
     let encodings = [
+        ("json", ErrorEncoding::Json),
         ("msgpack", ErrorEncoding::Msgpack),
         ("protobuf", ErrorEncoding::Protobuf),
-        ("json", ErrorEncoding::Json),
     ];
     let errors = section.word("errors", &encodings, found);
     section.close(found);
     let frontend = Frontend {
         name: name.to_owned(),
         endpoints,
-        errors: errors.map_or(ErrorEncoding::Msgpack, |it| it.value),
+        errors: errors.map_or(ErrorEncoding::Json, |it| it.value),
     };
     (frontend, binds)
 }

@@ -50,7 +50,7 @@ fn plain_frontend(name: &str, bind: &str) -> Frontend {
             bind: vec![bind.to_owned()],
             connect: Vec::new(),
         },
-        errors: ErrorEncoding::Msgpack,
+        errors: ErrorEncoding::Json,
     }
 }
 

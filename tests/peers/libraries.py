@@ -9,6 +9,7 @@ Nothing depends on how fast anybody is: a peer that says nothing in time fails i
 """
 
 import contextlib
+import json
 import os
 import queue
 import subprocess
@@ -171,10 +172,10 @@ def round_trip(client, worker, kind, *rest):
 
 
 def rejected(client, reason, *headers):
-    """Takes a rejection, whose payload is msgpack."""
+    """Takes a rejection, whose payload is JSON or msgpack."""
     kind, *got, payload = client.get()
     assert (kind, got) == (b"ERROR", list(headers)), (client.name, kind, got, payload)
-    error = msgpack.unpackb(payload)
+    error = json.loads(payload) if payload.startswith(b"{") else msgpack.unpackb(payload)
     assert error["reason"] == reason and error["code"] == CODES[reason], (client.name, error)
     return error
 

@@ -430,8 +430,8 @@ def errors_are_in_the_requests_encoding_or_else_the_frontends():
         client = gateway.client()
         refused("no_worker", client.ask(b"PROTOBUF", JOHN), "protobuf")
         refused("no_worker", client.ask(b"MSGPACK", JANE), "msgpack")
-        refused("no_worker", client.ask(b"RAW", b"x"), "msgpack")
-    for errors in ("protobuf", "json"):
+        refused("no_worker", client.ask(b"RAW", b"x"), "json")
+    for errors in ("protobuf", "msgpack"):
         named = routes.replace(f'clients: {{ bind: "{LISTEN}"', f'clients: {{ bind: "{LISTEN}", errors: {errors}')
         with Gateway(named) as gateway:
             client = gateway.client()

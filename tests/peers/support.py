@@ -205,7 +205,7 @@ def serve_until(client, worker, answer=b"done"):
     raise AssertionError("no answer")
 
 
-def rejection(frames, encoding="msgpack", headers=()):
+def rejection(frames, encoding="json or msgpack", headers=()):
     """The gateway's own answer, decoded; asserts its frames, and that code and generation fit."""
     kind, *got, payload = frames
     assert kind == b"ERROR", frames
@@ -217,7 +217,7 @@ def rejection(frames, encoding="msgpack", headers=()):
         for field in ("code", "message", "reason", "field", "generation"):
             if value := getattr(error, field):
                 decoded[field] = value
-    elif encoding == "json":
+    elif encoding == "json" or (encoding != "msgpack" and payload.startswith(b"{")):
         decoded = json.loads(payload)
     else:
         decoded = msgpack.unpackb(payload)
@@ -227,7 +227,7 @@ def rejection(frames, encoding="msgpack", headers=()):
     return decoded
 
 
-def refused(reason, frames, encoding="msgpack", headers=()):
+def refused(reason, frames, encoding="json or msgpack", headers=()):
     """As `rejection`, for this reason."""
     decoded = rejection(frames, encoding, headers)
     assert decoded["reason"] == reason, decoded

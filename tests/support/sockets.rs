@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use gateway::reply::Reason;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// Milliseconds that a message may take before a test fails. No test waits that long when all is
 /// well.
@@ -75,7 +76,16 @@ pub struct Error {
     pub generation: u64,
 }
 
-/// Takes an ERROR with these headers, whose payload is msgpack.
+/// Returns what the payload of the gateway's own answer says, in JSON or in msgpack.
+#[track_caller]
+pub fn read_rejection<T: DeserializeOwned>(payload: &[u8]) -> T {
+    match payload.first() {
+        Some(b'{') => serde_json::from_slice(payload).unwrap(),
+        _ => rmp_serde::from_slice(payload).unwrap(),
+    }
+}
+
+/// Takes an ERROR with these headers, whose payload is JSON or msgpack.
 #[track_caller]
 pub fn rejection(socket: &zmq::Socket, headers: &[&str]) -> Error {
     let frames = receive(socket);
@@ -83,7 +93,7 @@ pub fn rejection(socket: &zmq::Socket, headers: &[&str]) -> Error {
     let (payload, found) = rest.split_last().unwrap();
     assert_eq!(kind, b"ERROR", "{:?}", texts(&frames));
     assert_eq!(texts(found), headers);
-    rmp_serde::from_slice(payload).unwrap()
+    read_rejection(payload)
 }
 
 /// The same for a reason's label; its message for a closer look.
@@ -96,7 +106,7 @@ pub fn rejected(socket: &zmq::Socket, headers: &[&str], reason: Reason) -> Error
     error
 }
 
-/// Returns the reason of the gateway's own answer, in msgpack, or the type of another answer.
+/// Returns the reason of the gateway's own answer, in JSON or msgpack, or the type of another answer.
 #[track_caller]
 pub fn reason_or_type(frames: &[Vec<u8>]) -> String {
     #[derive(Deserialize)]
@@ -106,7 +116,7 @@ pub fn reason_or_type(frames: &[Vec<u8>]) -> String {
     if frames[0] != b"ERROR" {
         return String::from_utf8_lossy(&frames[0]).into_owned();
     }
-    let rejection: Rejection = rmp_serde::from_slice(frames.last().unwrap()).unwrap();
+    let rejection: Rejection = read_rejection(frames.last().unwrap());
     rejection.reason
 }
 

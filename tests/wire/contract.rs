@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use gateway::reply::Reason;
 
 use crate::support::gateway::Gateway;
-use crate::support::sockets::{Error, PATIENCE_MS, answer, receive, rejected, send, socket, texts};
+use crate::support::sockets::{
+    Error, PATIENCE_MS, answer, read_rejection, receive, rejected, send, socket, texts,
+};
 use crate::support::{ANN, turns};
 
 #[test]
@@ -188,7 +190,7 @@ fn malformed_messages_are_rejected_with_the_cause() {
         }
         assert_eq!(frames[0], b"ERROR");
         assert_eq!(texts(&frames[1..frames.len() - 1]), headers);
-        let error: Error = rmp_serde::from_slice(frames.last().unwrap()).unwrap();
+        let error: Error = read_rejection(frames.last().unwrap());
         assert_eq!(error.reason, "malformed");
         assert!(error.message.contains(why), "{}", error.message);
     }

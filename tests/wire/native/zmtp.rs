@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::gateway::{Gateway, engine_is};
-use crate::support::sockets::{Error, answer, receive, rejection, send, texts};
+use crate::support::sockets::{Error, answer, read_rejection, receive, rejection, send, texts};
 use crate::support::zmtp::{
     COMMAND, LONG, MORE, Raw, Said, command, frame, greeting, long, message, ping, ready,
 };
@@ -371,7 +371,7 @@ limits: { message: 64KiB }
     for header in ["1", "2", "3"] {
         let reply = raw.hear_message();
         assert_eq!(texts(&reply[..2]), ["ERROR", header]);
-        let error: Error = rmp_serde::from_slice(reply.last().unwrap()).unwrap();
+        let error: Error = read_rejection(reply.last().unwrap());
         assert_eq!(error.reason, "too_large");
     }
     serves(&gateway, &mut raw);
@@ -387,7 +387,7 @@ fn too_many_frames_are_malformed_and_the_next_message_is_served() {
     for frames in [17, 20, 1_000, 100_000] {
         raw.say(&message(&vec!["OPAQUE"; frames]));
         let reply = raw.hear_message();
-        let error: Error = rmp_serde::from_slice(reply.last().unwrap()).unwrap();
+        let error: Error = read_rejection(reply.last().unwrap());
         assert_eq!(error.reason, "malformed", "{frames}");
         assert!(error.message.contains("more than 16 frames"));
     }
