@@ -70,13 +70,14 @@ pub fn parse(body: &Bytes) -> Result<Command, &'static str> {
 }
 
 /// A length in one byte, and that many bytes.
-fn short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first()?;
     rest.split_at_checked(usize::from(*length))
 }
 
-fn metadata(mut data: &[u8]) -> Result<Ready, &'static str> {
-    const BROKEN: &str = "a READY whose metadata is cut short";
+/// Reads a list of properties; an error says what is wrong with it.
+pub(crate) fn metadata(mut data: &[u8]) -> Result<Ready, &'static str> {
+    const BROKEN: &str = "metadata that is cut short";
     let mut ready = Ready::default();
     while !data.is_empty() {
         let (name, rest) = short(data).ok_or(BROKEN)?;
@@ -99,10 +100,25 @@ fn metadata(mut data: &[u8]) -> Result<Ready, &'static str> {
 
 /// Appends our READY.
 pub fn put_ready(into: &mut Vec<u8>, socket_type: &str) {
-    let mut body = b"\x05READY\x0bSocket-Type".to_vec();
-    body.extend_from_slice(&(socket_type.len() as u32).to_be_bytes());
-    body.extend_from_slice(socket_type.as_bytes());
+    let mut body = b"\x05READY".to_vec();
+    put_property(&mut body, "Socket-Type", socket_type.as_bytes());
     put_frame(into, COMMAND, &body);
+}
+
+/// Appends metadata; an empty identity is left out.
+pub(crate) fn put_metadata(into: &mut Vec<u8>, ready: &Ready) {
+    put_property(into, "Socket-Type", ready.socket_type.as_bytes());
+    if !ready.identity.is_empty() {
+        put_property(into, "Identity", &ready.identity);
+    }
+}
+
+/// Appends a property of at most 255 bytes of name.
+fn put_property(into: &mut Vec<u8>, name: &'static str, value: &[u8]) {
+    into.push(name.len() as u8);
+    into.extend_from_slice(name.as_bytes());
+    into.extend_from_slice(&(value.len() as u32).to_be_bytes());
+    into.extend_from_slice(value);
 }
 
 /// Appends an ERROR; a long reason is cut.

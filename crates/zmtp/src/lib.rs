@@ -1,4 +1,3 @@
-#![forbid(unsafe_code)]
 //! ZMTP 3.1 (RFC 37/ZMTP) and 3.0 (RFC 23/ZMTP) as state machines without I/O: bytes in, messages
 //! and commands out, and back. Nothing here knows a socket or a clock.
 //!
@@ -40,12 +39,15 @@
 
 pub mod bytes;
 pub mod command;
+pub mod curve;
 pub mod decoder;
 pub mod greeting;
 pub mod mechanism;
 pub mod message;
+pub mod plain;
 pub mod pool;
 pub mod session;
+pub mod z85;
 
 /// More frames of this message follow.
 pub const MORE: u8 = 1;

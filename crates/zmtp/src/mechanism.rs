@@ -1,13 +1,12 @@
 //! How two peers come to trust each other between greeting and traffic (RFC 37, "Security
 //! Mechanisms"). There is one so far, NULL, which asks for nothing.
 //!
-//! PLAIN and CURVE have their place here, each as a kind of [`Mechanism`] that keeps what its
-//! handshake knows: its name in [`Mechanism::name`], what a peer's HELLO and INITIATE mean to it in
-//! [`Mechanism::hear`], and what they are answered with, WELCOME and READY, as another [`Step`].
-//! Which of them an address asks for is the configuration's to say, and
-//! [`greeting::OURS`](crate::greeting::OURS) follows that. CURVE, beyond this, puts each frame into
-//! a MESSAGE command: the session would open what the decoder gives it, and the outbox seal what it
-//! is given.
+//! The handshakes of PLAIN and CURVE are in [`plain`](crate::plain) and [`curve`](crate::curve);
+//! a session takes neither yet. Each becomes a kind of [`Mechanism`]: its name in
+//! [`Mechanism::name`], the meaning of a peer's HELLO and INITIATE in [`Mechanism::hear`], and the
+//! WELCOME and READY that answer them as another [`Step`]. Which of them an address takes is for the
+//! configuration to say, and [`greeting::OURS`](crate::greeting::OURS) follows that. With CURVE, the
+//! session opens the frames that the decoder returns, and the outbox seals those that it is given.
 
 use crate::bytes::Bytes;
 use crate::command::{self, Command, Ready};

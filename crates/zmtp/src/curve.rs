@@ -1,0 +1,54 @@
+//! CURVE (RFC 26/CurveZMQ): encrypted connections between peers that know each other by their
+//! public keys, as state machines without I/O.
+//!
+//! Each step of a handshake is a type of its own, which the next command turns into the next step,
+//! so that no step can be left out or taken twice:
+//!
+//! | client | | server |
+//! |---|---|---|
+//! | [`Client`] | HELLO → | [`Server`] |
+//! | [`AwaitsWelcome`] | ← WELCOME | [`AwaitsInitiate`] |
+//! | | INITIATE → | [`Introduced`], whose key the user admits or refuses |
+//! | [`AwaitsReady`] | ← READY | |
+//! | [`Connected`] | ⇄ MESSAGE | [`Connected`] |
+//!
+//! ```
+//! use std::sync::Arc;
+//! use gateway_zmtp::command::Ready;
+//! use gateway_zmtp::curve::{Client, FrameKind, KeyPair, Server};
+//!
+//! let (server_keys, client_keys) = (KeyPair::generate()?, KeyPair::generate()?);
+//! let metadata = |socket_type: &str| Ready { socket_type: socket_type.into(), ..Ready::default() };
+//!
+//! let client = Client::new(client_keys.clone(), server_keys.public());
+//! let server = Server::new(Arc::from([server_keys]));
+//! let (client, hello) = client.hello()?;
+//! let (server, welcome) = server.hello(&hello)?;
+//! let (client, initiate) = client.welcome(&welcome, &metadata("DEALER"))?;
+//! let introduced = server.initiate(&initiate)?;
+//! assert_eq!(introduced.client(), client_keys.public());
+//! let (mut server, ready) = introduced.accept(&metadata("ROUTER"))?;
+//! let (mut client, _) = client.ready(&ready)?;
+//!
+//! let mut wire = Vec::new();
+//! client.sealer.seal(FrameKind::Last, b"hello", &mut wire)?;
+//! let body = &mut wire[2..]; // behind flags and size
+//! let frame = server.opener.open(body)?;
+//! assert_eq!((frame.kind, frame.data), (FrameKind::Last, &b"hello"[..]));
+//! # Ok::<(), gateway_zmtp::curve::CurveError>(())
+//! ```
+
+mod client;
+mod crypto;
+mod error;
+mod keys;
+mod layout;
+mod nonce;
+mod server;
+mod traffic;
+
+pub use client::{AwaitsReady, AwaitsWelcome, Client};
+pub use error::CurveError;
+pub use keys::{KeyPair, PublicKey, SecretKey};
+pub use server::{AwaitsInitiate, Introduced, Server};
+pub use traffic::{Connected, Frame, FrameKind, OVERHEAD, Opener, Sealer};

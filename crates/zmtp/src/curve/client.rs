@@ -1,0 +1,154 @@
+//! The side that must know the server's key: it sends HELLO and INITIATE.
+
+use std::sync::Arc;
+
+use super::crypto::{self, Agreed, TAG};
+use super::error::CurveError;
+use super::keys::{KeyPair, PublicKey};
+use super::layout::{self, Fields};
+use super::nonce::{self, Incoming, Outgoing};
+use super::traffic::{Connected, Opener, Sealer};
+use crate::bytes::Bytes;
+use crate::command::{self, Command, Ready};
+
+/// A client before HELLO.
+#[derive(Debug)]
+pub struct Client {
+    keys: KeyPair,
+    server: PublicKey,
+}
+
+/// A client that has sent HELLO.
+pub struct AwaitsWelcome {
+    keys: KeyPair,
+    server: PublicKey,
+    short_term: KeyPair,
+    /// What the short-term key and the server's key agree on.
+    agreed: Agreed,
+    nonces: Outgoing,
+}
+
+/// A client that has sent INITIATE.
+pub struct AwaitsReady {
+    agreed: Agreed,
+    nonces: Outgoing,
+}
+
+impl Client {
+    /// Returns a client with these keys of a server with that one.
+    pub const fn new(keys: KeyPair, server: PublicKey) -> Self {
+        Self { keys, server }
+    }
+
+    /// Returns the body of the HELLO command that begins the handshake.
+    ///
+    /// # Errors
+    ///
+    /// [`CurveError::WeakKey`] for the server's key, or [`CurveError::NoRandomness`].
+    pub fn hello(self) -> Result<(AwaitsWelcome, Vec<u8>), CurveError> {
+        let short_term = KeyPair::generate()?;
+        let agreed = short_term.agree(&self.server)?;
+        let mut nonces = Outgoing::default();
+        let short = nonces.next()?;
+        let mut body = layout::HELLO.to_vec();
+        body.extend_from_slice(&layout::VERSION);
+        body.extend_from_slice(&[0; layout::PADDING]);
+        body.extend_from_slice(short_term.public().bytes());
+        body.extend_from_slice(&short);
+        let nonce = nonce::short(layout::HELLO_NONCE, &short);
+        agreed.seal_onto(&nonce, &[&[0; layout::SIGNATURE]], &mut body);
+        let waits = AwaitsWelcome {
+            keys: self.keys,
+            server: self.server,
+            short_term,
+            agreed,
+            nonces,
+        };
+        Ok((waits, body))
+    }
+}
+
+impl AwaitsWelcome {
+    /// Takes the body of a WELCOME command, and returns the body of the INITIATE that answers it,
+    /// with what this side says of itself.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the command, or [`CurveError::Refused`] if it is an ERROR.
+    pub fn welcome(
+        mut self,
+        body: &[u8],
+        ours: &Ready,
+    ) -> Result<(AwaitsReady, Vec<u8>), CurveError> {
+        const MALFORMED: CurveError = CurveError::Malformed("a malformed WELCOME");
+        let mut fields =
+            Fields::of(body, layout::WELCOME).ok_or_else(|| refusal(body, MALFORMED))?;
+        let long = fields.take().ok_or(MALFORMED)?;
+        let sealed = fields.last().ok_or(MALFORMED)?;
+        let mut sealed: [u8; TAG + crypto::KEY + layout::COOKIE] = *sealed;
+        let inside = self
+            .agreed
+            .open(&nonce::long(layout::WELCOME_NONCE, long), &mut sealed)
+            .map_err(|forged| forged.of("WELCOME"))?;
+        let mut fields = Fields::inside(inside);
+        let server = PublicKey::from_bytes(*fields.take().ok_or(MALFORMED)?);
+        let cookie: &[u8; layout::COOKIE] = fields.last().ok_or(MALFORMED)?;
+        let agreed = self.short_term.agree(&server)?;
+
+        let short = self.nonces.next()?;
+        let mut initiate = [layout::INITIATE, cookie, &short].concat();
+        let mut metadata = Vec::new();
+        command::put_metadata(&mut metadata, ours);
+        let vouch = self.vouch(&server)?;
+        let inside = [self.keys.public_bytes(), &vouch, &metadata];
+        let nonce = nonce::short(layout::INITIATE_NONCE, &short);
+        agreed.seal_onto(&nonce, &inside, &mut initiate);
+        let nonces = self.nonces;
+        Ok((AwaitsReady { agreed, nonces }, initiate))
+    }
+
+    /// Vouches with the long-term key for the short-term key, to this server alone.
+    fn vouch(&self, short_term_of_server: &PublicKey) -> Result<Vec<u8>, CurveError> {
+        let long = crypto::random()?;
+        let mut vouch = long.to_vec();
+        let inside = [self.short_term.public_bytes(), &self.server.bytes()[..]];
+        let nonce = nonce::long(layout::VOUCH_NONCE, &long);
+        let agreed = self.keys.agree(short_term_of_server)?;
+        agreed.seal_onto(&nonce, &inside, &mut vouch);
+        Ok(vouch)
+    }
+}
+
+impl AwaitsReady {
+    /// Takes the body of a READY command, and returns the connection with what the server says of
+    /// itself.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the command, or [`CurveError::Refused`] if it is an ERROR.
+    pub fn ready(self, body: &[u8]) -> Result<(Connected, Ready), CurveError> {
+        const MALFORMED: CurveError = CurveError::Malformed("a malformed READY");
+        let mut fields = Fields::of(body, layout::READY).ok_or_else(|| refusal(body, MALFORMED))?;
+        let short = fields.take().ok_or(MALFORMED)?;
+        let mut sealed = fields.rest().to_vec();
+        let inside = self
+            .agreed
+            .open(&nonce::short(layout::READY_NONCE, short), &mut sealed)
+            .map_err(|forged| forged.of("READY"))?;
+        let metadata = command::metadata(inside).map_err(CurveError::Malformed)?;
+        let agreed = Arc::new(self.agreed);
+        let connected = Connected {
+            sealer: Sealer::new(Arc::clone(&agreed), layout::CLIENT_NONCE, self.nonces),
+            opener: Opener::new(agreed, layout::SERVER_NONCE, Incoming::after(*short)),
+        };
+        Ok((connected, metadata))
+    }
+}
+
+/// Returns what the server says in an ERROR command, or the error for any other command.
+fn refusal(body: &[u8], otherwise: CurveError) -> CurveError {
+    match command::parse(&Bytes::from(body.to_vec())) {
+        Ok(Command::Error(reason)) => CurveError::Refused(reason),
+        _ => otherwise,
+    }
+}

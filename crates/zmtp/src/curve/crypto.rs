@@ -1,0 +1,56 @@
+//! The cryptography of CURVE, behind a seam: X25519 to agree on a key, XSalsa20 and Poly1305 to
+//! seal and open boxes (RFC 26, "Cryptography"). Nothing else in this crate knows a cryptographic
+//! library.
+
+#[cfg(not(feature = "sodium"))]
+mod rust;
+#[cfg(feature = "sodium")]
+mod sodium;
+mod terms;
+
+#[cfg(not(feature = "sodium"))]
+pub(super) use rust::{Agreed, public_key};
+#[cfg(feature = "sodium")]
+pub(super) use sodium::{Agreed, public_key};
+pub(super) use terms::{Forged, KEY, NONCE, TAG};
+
+/// The operating system gives no random bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NoRandomness;
+
+/// Returns bytes that nobody can predict.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(bytes)
+}
+
+impl Agreed {
+    /// Appends the box of `inside` to `into`.
+    pub(super) fn seal_onto(&self, nonce: &[u8; NONCE], inside: &[&[u8]], into: &mut Vec<u8>) {
+        let start = into.len();
+        into.resize(start + TAG, 0);
+        for part in inside {
+            into.extend_from_slice(part);
+        }
+        self.seal(nonce, &mut into[start..]);
+    }
+
+    /// Opens a box in place and returns what is inside.
+    pub(super) fn open<'a>(
+        &self,
+        nonce: &[u8; NONCE],
+        sealed: &'a mut [u8],
+    ) -> Result<&'a mut [u8], Forged> {
+        let (tag, inside) = sealed.split_first_chunk_mut::<TAG>().ok_or(Forged)?;
+        self.open_detached(nonce, tag, inside)?;
+        Ok(inside)
+    }
+
+    /// Seals what follows the first [`TAG`] bytes in place, and writes the tag there.
+    pub(super) fn seal(&self, nonce: &[u8; NONCE], room: &mut [u8]) {
+        if let Some((tag, inside)) = room.split_first_chunk_mut::<TAG>() {
+            *tag = self.seal_detached(nonce, inside);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What can go wrong with a CURVE peer.
+
+use std::fmt;
+
+use super::crypto::{Forged, NoRandomness};
+
+/// Why a CURVE handshake, or a sealed frame, is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CurveError {
+    /// A command has the wrong name, length or layout for this step of the handshake.
+    Malformed(&'static str),
+    /// The HELLO was made for another server key than ours.
+    WrongServerKey,
+    /// A public key with which every secret key agrees on the same, so that its boxes protect
+    /// nothing.
+    WeakKey,
+    /// A box was not sealed with the key of this connection, or was changed on its way.
+    Forged(&'static str),
+    /// The INITIATE does not return the cookie of this connection.
+    WrongCookie,
+    /// The vouch names another short-term key or another server.
+    WrongVouch,
+    /// A nonce is not greater than the one before it: a replayed or reordered command.
+    RepeatedNonce,
+    /// All nonces of this direction are used up, so the connection must end.
+    NoncesExhausted,
+    /// A frame inside a box has flags that CURVE does not have.
+    UnknownFlags(u8),
+    /// The peer gave up, with the reason that it states.
+    Refused(String),
+    /// The operating system gives no random bytes.
+    NoRandomness,
+}
+
+impl fmt::Display for CurveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(what) => f.write_str(what),
+            Self::WrongServerKey => {
+                f.write_str("its HELLO was made for another server key (CURVE_SERVERKEY)")
+            }
+            Self::WeakKey => {
+                f.write_str("a public key of zeros or of small order, which protects nothing")
+            }
+            Self::Forged(what) => write!(f, "the box in its {what} cannot be opened"),
+            Self::WrongCookie => {
+                f.write_str("its INITIATE does not return the cookie of this connection")
+            }
+            Self::WrongVouch => {
+                f.write_str("the vouch in its INITIATE is for another connection or server")
+            }
+            Self::RepeatedNonce => f.write_str("a nonce was used again"),
+            Self::NoncesExhausted => f.write_str("all nonces of the connection are used up"),
+            Self::UnknownFlags(flags) => {
+                write!(
+                    f,
+                    "a sealed frame has flags {flags:#04x}, which CURVE does not have"
+                )
+            }
+            Self::Refused(reason) => write!(f, "the peer refused the connection: {reason}"),
+            Self::NoRandomness => f.write_str("the operating system gives no random bytes"),
+        }
+    }
+}
+
+impl std::error::Error for CurveError {}
+
+impl From<NoRandomness> for CurveError {
+    fn from(NoRandomness: NoRandomness) -> Self {
+        Self::NoRandomness
+    }
+}
+
+impl Forged {
+    /// Names the command whose box cannot be opened.
+    pub(super) const fn of(self, command: &'static str) -> CurveError {
+        CurveError::Forged(command)
+    }
+}

@@ -1,0 +1,67 @@
+//! The layout of the commands (RFC 26, "Formal Grammar").
+//!
+//! Names are written with their length in front. The padding of HELLO is that of the grammar and of
+//! libzmq, 72 bytes; the text of the RFC says 70.
+
+use super::crypto::{KEY, TAG};
+use super::nonce;
+
+pub(super) const HELLO: &[u8] = b"\x05HELLO";
+pub(super) const WELCOME: &[u8] = b"\x07WELCOME";
+pub(super) const INITIATE: &[u8] = b"\x08INITIATE";
+pub(super) const READY: &[u8] = b"\x05READY";
+pub(super) const MESSAGE: &[u8] = b"\x07MESSAGE";
+
+/// The version of CurveZMQ that a HELLO names.
+pub(super) const VERSION: [u8; 2] = [1, 0];
+
+/// Zeros in a HELLO, so that it is no shorter than the WELCOME that it asks for.
+pub(super) const PADDING: usize = 72;
+
+/// Zeros inside the box of a HELLO.
+pub(super) const SIGNATURE: usize = 64;
+
+pub(super) const COOKIE: usize = 96;
+
+/// A vouch: its long nonce, and the box of two keys.
+pub(super) const VOUCH: usize = nonce::LONG + TAG + 2 * KEY;
+
+pub(super) const HELLO_NONCE: &[u8; 16] = b"CurveZMQHELLO---";
+pub(super) const WELCOME_NONCE: &[u8; 8] = b"WELCOME-";
+pub(super) const INITIATE_NONCE: &[u8; 16] = b"CurveZMQINITIATE";
+pub(super) const VOUCH_NONCE: &[u8; 8] = b"VOUCH---";
+pub(super) const READY_NONCE: &[u8; 16] = b"CurveZMQREADY---";
+pub(super) const SERVER_NONCE: &[u8; 16] = b"CurveZMQMESSAGES";
+pub(super) const CLIENT_NONCE: &[u8; 16] = b"CurveZMQMESSAGEC";
+
+/// Reads fields one after another.
+pub(super) struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    /// Returns the fields of a command, if it has this name.
+    pub(super) fn of(body: &'a [u8], name: &[u8]) -> Option<Self> {
+        body.strip_prefix(name).map(Self)
+    }
+
+    /// Returns the fields of what a box held.
+    pub(super) const fn inside(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// Takes a field of `N` bytes.
+    pub(super) fn take<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        let (field, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(field)
+    }
+
+    /// Takes what is left.
+    pub(super) const fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Takes a field of `N` bytes, which must be the last.
+    pub(super) fn last<const N: usize>(self) -> Option<&'a [u8; N]> {
+        self.0.try_into().ok()
+    }
+}

@@ -1,0 +1,265 @@
+//! The side that is known by its key: it takes HELLO and INITIATE.
+
+use std::sync::Arc;
+
+use super::crypto::{self, Agreed, KEY, TAG};
+use super::error::CurveError;
+use super::keys::{KeyPair, PublicKey};
+use super::layout::{self, Fields};
+use super::nonce::{self, Incoming, Outgoing};
+use super::traffic::{Connected, Opener, Sealer};
+use crate::command::{self, Ready};
+use subtle::ConstantTimeEq;
+
+/// A server before HELLO.
+#[derive(Debug)]
+pub struct Server {
+    keys: Arc<[KeyPair]>,
+}
+
+/// A server that has sent WELCOME.
+pub struct AwaitsInitiate {
+    /// The key by which the client addressed this server.
+    addressed: PublicKey,
+    /// The client's short-term key, C'.
+    client: PublicKey,
+    /// This side's short-term keys, s' and S'.
+    short_term: KeyPair,
+    cookie: [u8; layout::COOKIE],
+}
+
+/// A client that has proved who it is. Whether it may come in is for the user to say.
+pub struct Introduced {
+    client: PublicKey,
+    metadata: Ready,
+    agreed: Agreed,
+    seen: Incoming,
+}
+
+impl Server {
+    /// Returns a server that HELLOs to any of these keys reach; which of them the client meant
+    /// is found by trying, in this order, at one key agreement each.
+    pub const fn new(keys: Arc<[KeyPair]>) -> Self {
+        Self { keys }
+    }
+
+    /// Takes the body of a HELLO command, and returns the body of the WELCOME that answers it.
+    ///
+    /// Costs a key agreement for each key tried and, if the HELLO is right, the making of a key
+    /// pair: about 50 µs each.
+    ///
+    /// # Errors
+    ///
+    /// [`CurveError::Malformed`], or [`CurveError::WrongServerKey`] if none of the keys opens it.
+    pub fn hello(self, body: &[u8]) -> Result<(AwaitsInitiate, Vec<u8>), CurveError> {
+        let hello = Hello::read(body).ok_or(CurveError::Malformed("a malformed HELLO"))?;
+        if *hello.version != layout::VERSION {
+            return Err(CurveError::Malformed(
+                "a HELLO of another version of CurveZMQ",
+            ));
+        }
+        let client = PublicKey::from_bytes(*hello.client);
+        let nonce = nonce::short(layout::HELLO_NONCE, hello.nonce);
+        let mut addressed = None;
+        for keys in &*self.keys {
+            let agreed = keys.agree(&client)?;
+            let mut sealed = *hello.sealed;
+            if matches!(agreed.open(&nonce, &mut sealed), Ok(zeros) if *zeros == [0; layout::SIGNATURE])
+            {
+                addressed = Some((keys.public(), agreed));
+                break;
+            }
+        }
+        let (addressed, agreed) = addressed.ok_or(CurveError::WrongServerKey)?;
+        let waits = AwaitsInitiate {
+            addressed,
+            client,
+            short_term: KeyPair::generate()?,
+            // The RFC has servers without state in mind, whose cookies hold the keys. This server
+            // keeps the keys, so the cookie only has to be unpredictable.
+            cookie: crypto::random()?,
+        };
+        let welcome = waits.welcome(&agreed)?;
+        Ok((waits, welcome))
+    }
+}
+
+/// The fields of a HELLO.
+struct Hello<'a> {
+    version: &'a [u8; 2],
+    client: &'a [u8; KEY],
+    nonce: &'a [u8; nonce::SHORT],
+    sealed: &'a [u8; TAG + layout::SIGNATURE],
+}
+
+impl<'a> Hello<'a> {
+    fn read(body: &'a [u8]) -> Option<Self> {
+        let mut fields = Fields::of(body, layout::HELLO)?;
+        let version = fields.take()?;
+        let _: &[u8; layout::PADDING] = fields.take()?;
+        Some(Self {
+            version,
+            client: fields.take()?,
+            nonce: fields.take()?,
+            sealed: fields.last()?,
+        })
+    }
+}
+
+impl AwaitsInitiate {
+    fn welcome(&self, agreed: &Agreed) -> Result<Vec<u8>, CurveError> {
+        let long = crypto::random()?;
+        let mut body = [layout::WELCOME, &long].concat();
+        let inside = [self.short_term.public_bytes(), &self.cookie];
+        agreed.seal_onto(
+            &nonce::long(layout::WELCOME_NONCE, &long),
+            &inside,
+            &mut body,
+        );
+        Ok(body)
+    }
+
+    /// Takes the body of an INITIATE command.
+    ///
+    /// Costs two key agreements, after the cookie was found right.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the command, its cookie, its boxes or its metadata.
+    pub fn initiate(self, body: &[u8]) -> Result<Introduced, CurveError> {
+        const MALFORMED: CurveError = CurveError::Malformed("a malformed INITIATE");
+        let mut fields = Fields::of(body, layout::INITIATE).ok_or(MALFORMED)?;
+        let cookie: &[u8; layout::COOKIE] = fields.take().ok_or(MALFORMED)?;
+        let short = fields.take().ok_or(MALFORMED)?;
+        if !bool::from(cookie[..].ct_eq(&self.cookie)) {
+            return Err(CurveError::WrongCookie);
+        }
+        let agreed = self.short_term.agree(&self.client)?;
+        let mut sealed = fields.rest().to_vec();
+        let inside = agreed
+            .open(&nonce::short(layout::INITIATE_NONCE, short), &mut sealed)
+            .map_err(|forged| forged.of("INITIATE"))?;
+        let mut fields = Fields::inside(inside);
+        let client = PublicKey::from_bytes(*fields.take().ok_or(MALFORMED)?);
+        self.check_vouch(&client, fields.take().ok_or(MALFORMED)?)?;
+        let metadata = command::metadata(fields.rest()).map_err(CurveError::Malformed)?;
+        Ok(Introduced {
+            client,
+            metadata,
+            agreed,
+            // The nonces of HELLO and INITIATE belong to different keys, so any may be the first.
+            seen: Incoming::after(*short),
+        })
+    }
+
+    /// Checks that the owner of the client's long-term key made the short-term key for this very
+    /// server. libzmq looks at the short-term key alone.
+    fn check_vouch(
+        &self,
+        client: &PublicKey,
+        vouch: &[u8; layout::VOUCH],
+    ) -> Result<(), CurveError> {
+        let mut fields = Fields::inside(vouch);
+        let long = fields.take().ok_or(CurveError::WrongVouch)?;
+        let mut sealed = fields.rest().to_vec();
+        let inside = self
+            .short_term
+            .agree(client)?
+            .open(&nonce::long(layout::VOUCH_NONCE, long), &mut sealed)
+            .map_err(|forged| forged.of("vouch"))?;
+        let (short_term, server) = inside.split_at(KEY);
+        // Both are looked at, whatever the first comparison says.
+        if self.client.is(short_term) & self.addressed.is(server) {
+            Ok(())
+        } else {
+            Err(CurveError::WrongVouch)
+        }
+    }
+}
+
+impl Introduced {
+    /// Returns the client's long-term public key: who it is.
+    pub const fn client(&self) -> PublicKey {
+        self.client
+    }
+
+    /// Returns what the client says of itself.
+    pub const fn metadata(&self) -> &Ready {
+        &self.metadata
+    }
+
+    /// Admits the client, and returns the body of the READY command that tells it so.
+    ///
+    /// # Errors
+    ///
+    /// None that a peer can cause.
+    pub fn accept(self, ours: &Ready) -> Result<(Connected, Vec<u8>), CurveError> {
+        let mut nonces = Outgoing::default();
+        let short = nonces.next()?;
+        let mut body = [layout::READY, &short].concat();
+        let mut metadata = Vec::new();
+        command::put_metadata(&mut metadata, ours);
+        let nonce = nonce::short(layout::READY_NONCE, &short);
+        self.agreed.seal_onto(&nonce, &[&metadata], &mut body);
+        let agreed = Arc::new(self.agreed);
+        let connected = Connected {
+            sealer: Sealer::new(Arc::clone(&agreed), layout::SERVER_NONCE, nonces),
+            opener: Opener::new(agreed, layout::CLIENT_NONCE, self.seen),
+        };
+        Ok((connected, body))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::curve::Client;
+
+    /// A server that a client trusts holds the client's vouch, and must not come in by it elsewhere.
+    #[test]
+    fn a_vouch_for_another_server_or_another_connection_is_refused() {
+        let keys = || KeyPair::generate().expect("random bytes");
+        for change in [
+            |waits: &mut AwaitsInitiate, other: PublicKey| waits.addressed = other,
+            |waits: &mut AwaitsInitiate, other: PublicKey| waits.client = other,
+            |_: &mut AwaitsInitiate, _: PublicKey| {},
+        ] {
+            let server = keys();
+            let client = Client::new(keys(), server.public());
+            let (client, hello) = client.hello().expect("a HELLO");
+            let (waits, welcome) = Server::new(Arc::from([server]))
+                .hello(&hello)
+                .expect("right");
+            let (_, initiate) = client
+                .welcome(&welcome, &Ready::default())
+                .expect("a WELCOME");
+            let vouch = opened(&waits, &initiate);
+            let mut waits = waits;
+            let before = (waits.addressed, waits.client);
+            change(&mut waits, keys().public());
+            let changed = before != (waits.addressed, waits.client);
+            let told = waits.check_vouch(&vouch.0, &vouch.1);
+            let expected = if changed {
+                Err(CurveError::WrongVouch)
+            } else {
+                Ok(())
+            };
+            assert_eq!(told, expected);
+        }
+    }
+
+    /// Returns the client's key and its vouch from the box of an INITIATE.
+    fn opened(waits: &AwaitsInitiate, body: &[u8]) -> (PublicKey, [u8; layout::VOUCH]) {
+        let agreed = waits.short_term.agree(&waits.client).expect("a key");
+        let mut fields = Fields::of(body, layout::INITIATE).expect("an INITIATE");
+        let _: &[u8; layout::COOKIE] = fields.take().expect("a cookie");
+        let short = fields.take().expect("a nonce");
+        let mut sealed = fields.rest().to_vec();
+        let nonce = nonce::short(layout::INITIATE_NONCE, short);
+        let inside = agreed.open(&nonce, &mut sealed).expect("an honest client");
+        let mut fields = Fields::inside(inside);
+        let client = PublicKey::from_bytes(*fields.take().expect("a key"));
+        let vouch = *fields.take().expect("a vouch");
+        (client, vouch)
+    }
+}

@@ -1,0 +1,255 @@
+//! PLAIN (RFC 24/ZMTP-PLAIN): a client states a user name and a password in clear text, as state
+//! machines without I/O. It protects nothing from whoever can read the network.
+//!
+//! | client | | server |
+//! |---|---|---|
+//! | [`Client`] | HELLO → | [`hello`], whose [`Credentials`] the user checks |
+//! | [`AwaitsWelcome`] | ← WELCOME | [`Server`] |
+//! | | INITIATE → | |
+//! | [`AwaitsReady`] | ← READY | |
+//!
+//! ```
+//! use gateway_zmtp::command::Ready;
+//! use gateway_zmtp::plain::{Client, hello};
+//!
+//! let metadata = |socket_type: &str| Ready { socket_type: socket_type.into(), ..Ready::default() };
+//! let (client, body) = Client::hello("alice", "secret").expect("neither is longer than 255 bytes");
+//! let credentials = hello(&body)?;
+//! assert_eq!((credentials.user(), credentials.password()), (&b"alice"[..], &b"secret"[..]));
+//! let (server, body) = credentials.accept();
+//! let (client, body) = client.welcome(&body, &metadata("REQ"))?;
+//! let (theirs, body) = server.initiate(&body, &metadata("ROUTER"))?;
+//! assert_eq!(theirs.socket_type, "REQ");
+//! assert_eq!(client.ready(&body)?.socket_type, "ROUTER");
+//! # Ok::<(), gateway_zmtp::plain::PlainError>(())
+//! ```
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::bytes::Bytes;
+use crate::command::{self, Command, Ready};
+
+const HELLO: &[u8] = b"\x05HELLO";
+const WELCOME: &[u8] = b"\x07WELCOME";
+const INITIATE: &[u8] = b"\x08INITIATE";
+const READY: &[u8] = b"\x05READY";
+
+/// Longest user name or password, in bytes: its length is one byte.
+pub const CREDENTIAL_MAX: usize = 255;
+
+/// Why a PLAIN handshake is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlainError {
+    /// A command has the wrong name or layout for this step of the handshake.
+    Malformed(&'static str),
+    /// The peer gave up, with the reason that it states.
+    Refused(String),
+}
+
+impl fmt::Display for PlainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(what) => f.write_str(what),
+            Self::Refused(reason) => write!(f, "the peer refused the connection: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for PlainError {}
+
+/// What a client states in its HELLO. Whether that is right is for the user to say.
+pub struct Credentials {
+    /// Both, with their lengths in front. They are overwritten when dropped.
+    fields: Zeroizing<Vec<u8>>,
+}
+
+/// A server that has sent WELCOME.
+#[derive(Debug)]
+pub struct Server(());
+
+/// A client before HELLO.
+#[derive(Debug)]
+pub struct Client(());
+
+/// A client that has sent HELLO.
+#[derive(Debug)]
+pub struct AwaitsWelcome(());
+
+/// A client that has sent INITIATE.
+#[derive(Debug)]
+pub struct AwaitsReady(());
+
+/// Takes the body of a HELLO command.
+///
+/// # Errors
+///
+/// [`PlainError::Malformed`], also if anything follows the password, as libzmq has it.
+pub fn hello(body: &[u8]) -> Result<Credentials, PlainError> {
+    const MALFORMED: PlainError = PlainError::Malformed("a malformed HELLO");
+    let fields = body.strip_prefix(HELLO).ok_or(MALFORMED)?;
+    let (_, rest) = command::short(fields).ok_or(MALFORMED)?;
+    let (_, rest) = command::short(rest).ok_or(MALFORMED)?;
+    if !rest.is_empty() {
+        return Err(MALFORMED);
+    }
+    let fields = Zeroizing::new(fields.to_vec());
+    Ok(Credentials { fields })
+}
+
+impl Credentials {
+    /// Returns the user name.
+    pub fn user(&self) -> &[u8] {
+        self.both().0
+    }
+
+    /// Returns the password.
+    pub fn password(&self) -> &[u8] {
+        self.both().1
+    }
+
+    fn both(&self) -> (&[u8], &[u8]) {
+        let both = command::short(&self.fields)
+            .and_then(|(user, rest)| Some((user, command::short(rest)?.0)));
+        both.unwrap_or_default()
+    }
+
+    /// Accepts them, and returns the body of the WELCOME that tells the client so.
+    pub fn accept(self) -> (Server, Vec<u8>) {
+        (Server(()), WELCOME.to_vec())
+    }
+}
+
+/// Writes the user's name alone.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = String::from_utf8_lossy(self.user());
+        f.debug_struct("Credentials")
+            .field("user", &user)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Takes the body of an INITIATE command. Returns what the client says of itself, and the body
+    /// of the READY that ends the handshake with what this side says.
+    ///
+    /// # Errors
+    ///
+    /// [`PlainError::Malformed`].
+    pub fn initiate(self, body: &[u8], ours: &Ready) -> Result<(Ready, Vec<u8>), PlainError> {
+        let metadata = body
+            .strip_prefix(INITIATE)
+            .ok_or(PlainError::Malformed("a malformed INITIATE"))?;
+        let theirs = command::metadata(metadata).map_err(PlainError::Malformed)?;
+        let mut ready = READY.to_vec();
+        command::put_metadata(&mut ready, ours);
+        Ok((theirs, ready))
+    }
+}
+
+impl Client {
+    /// Returns the body of the HELLO command that begins the handshake; none if the user name or
+    /// the password is longer than [`CREDENTIAL_MAX`].
+    pub fn hello(user: &str, password: &str) -> Option<(AwaitsWelcome, Zeroizing<Vec<u8>>)> {
+        let mut body = Zeroizing::new(Vec::with_capacity(
+            HELLO.len() + 2 + user.len() + password.len(),
+        ));
+        body.extend_from_slice(HELLO);
+        for field in [user, password] {
+            body.push(u8::try_from(field.len()).ok()?);
+            body.extend_from_slice(field.as_bytes());
+        }
+        Some((AwaitsWelcome(()), body))
+    }
+}
+
+impl AwaitsWelcome {
+    /// Takes the body of a WELCOME command, and returns the body of the INITIATE that answers it,
+    /// with what this side says of itself.
+    ///
+    /// # Errors
+    ///
+    /// [`PlainError::Malformed`], or [`PlainError::Refused`] if the command is an ERROR.
+    pub fn welcome(self, body: &[u8], ours: &Ready) -> Result<(AwaitsReady, Vec<u8>), PlainError> {
+        if body != WELCOME {
+            return Err(refusal(body, "a malformed WELCOME"));
+        }
+        let mut initiate = INITIATE.to_vec();
+        command::put_metadata(&mut initiate, ours);
+        Ok((AwaitsReady(()), initiate))
+    }
+}
+
+impl AwaitsReady {
+    /// Takes the body of a READY command, and returns what the server says of itself.
+    ///
+    /// # Errors
+    ///
+    /// [`PlainError::Malformed`], or [`PlainError::Refused`] if the command is an ERROR.
+    pub fn ready(self, body: &[u8]) -> Result<Ready, PlainError> {
+        let metadata = body
+            .strip_prefix(READY)
+            .ok_or_else(|| refusal(body, "a malformed READY"))?;
+        command::metadata(metadata).map_err(PlainError::Malformed)
+    }
+}
+
+/// Returns what the server says in an ERROR command, or the error for any other command.
+fn refusal(body: &[u8], otherwise: &'static str) -> PlainError {
+    match command::parse(&Bytes::from(body.to_vec())) {
+        Ok(Command::Error(reason)) => PlainError::Refused(reason),
+        _ => PlainError::Malformed(otherwise),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hello_is_read_whole_or_refused() {
+        let whole = b"\x05HELLO\x05alice\x06secret";
+        for cut in 0..whole.len() {
+            assert!(hello(&whole[..cut]).is_err(), "{cut}");
+        }
+        assert!(hello(&[whole, &b"x"[..]].concat()).is_err());
+        let empty = hello(b"\x05HELLO\0\0").expect("both may be empty");
+        assert_eq!((empty.user(), empty.password()), (&b""[..], &b""[..]));
+    }
+
+    #[test]
+    fn the_longest_credentials_are_sent_and_longer_ones_are_not() {
+        let longest = "x".repeat(CREDENTIAL_MAX);
+        let (_, body) = Client::hello(&longest, &longest).expect("255 bytes each");
+        let read = hello(&body).expect("a HELLO");
+        assert_eq!(read.user(), longest.as_bytes());
+        assert_eq!(read.password(), longest.as_bytes());
+        assert!(Client::hello("a", &"x".repeat(256)).is_none());
+    }
+
+    #[test]
+    fn a_password_is_never_printed() {
+        let read = hello(b"\x05HELLO\x05alice\x06secret").expect("a HELLO");
+        let printed = format!("{read:?}");
+        assert!(
+            printed.contains("alice") && !printed.contains("secret"),
+            "{printed}"
+        );
+    }
+
+    #[test]
+    fn an_error_of_the_server_is_told_at_either_step() {
+        let error = b"\x05ERROR\x03400";
+        let refused = PlainError::Refused("400".into());
+        let client = || Client::hello("a", "b").expect("short").0;
+        let ours = Ready::default();
+        let told = client().welcome(error, &ours).map(drop);
+        assert_eq!(told, Err(refused.clone()));
+        let (waits, _) = client().welcome(WELCOME, &ours).expect("a WELCOME");
+        assert_eq!(waits.ready(error), Err(refused));
+        let wrong = client().welcome(READY, &ours).map(drop);
+        assert_eq!(wrong, Err(PlainError::Malformed("a malformed WELCOME")));
+    }
+}

@@ -1,0 +1,150 @@
+//! Z85 (RFC 32/Z85): 4 bytes as 5 printable characters, the text form of CURVE keys.
+
+use std::fmt;
+
+/// The characters, by their value (RFC 32, "Formal Specification").
+const ALPHABET: &[u8; 85] =
+    b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
+
+/// The value of each ASCII character; [`NONE`] for one that is not in the alphabet.
+const VALUES: [u8; 128] = {
+    let mut values = [NONE; 128];
+    let mut n = 0;
+    while n < ALPHABET.len() {
+        values[ALPHABET[n] as usize] = n as u8;
+        n += 1;
+    }
+    values
+};
+
+const NONE: u8 = 0xff;
+
+/// Why a text is not the Z85 form of the wanted number of bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Z85Error {
+    /// The text has the wrong number of characters.
+    Length {
+        /// How many it has.
+        found: usize,
+        /// How many it must have.
+        expected: usize,
+    },
+    /// A character is not in the alphabet.
+    Character {
+        /// The character.
+        found: char,
+        /// Its position in the text, in bytes.
+        at: usize,
+    },
+    /// Five characters stand for a number that does not fit into four bytes.
+    Overflow {
+        /// The position of the first of the five, in bytes.
+        at: usize,
+    },
+}
+
+impl fmt::Display for Z85Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length { found, expected } => {
+                write!(f, "expected {expected} characters of Z85, found {found}")
+            }
+            Self::Character { found, .. } => write!(
+                f,
+                "the character {} does not occur in Z85",
+                found.escape_debug()
+            ),
+            Self::Overflow { .. } => f.write_str("these five characters are not valid Z85"),
+        }
+    }
+}
+
+impl std::error::Error for Z85Error {}
+
+/// Returns the Z85 form of the bytes.
+///
+/// Bytes beyond a multiple of four are left out, since Z85 has no form for them.
+pub fn encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() / 4 * 5);
+    for word in bytes.as_chunks::<4>().0 {
+        let number = u32::from_be_bytes(*word);
+        for power in [52_200_625, 614_125, 7_225, 85, 1] {
+            text.push(char::from(ALPHABET[(number / power % 85) as usize]));
+        }
+    }
+    text
+}
+
+/// Returns the `N` bytes that the text stands for; `N` must be a multiple of four.
+///
+/// # Errors
+///
+/// The first thing in the text that is wrong.
+pub fn decode<const N: usize>(text: &str) -> Result<[u8; N], Z85Error> {
+    const { assert!(N.is_multiple_of(4), "Z85 encodes words of four bytes") };
+    let expected = N / 4 * 5;
+    if let Some((at, found)) = text.char_indices().find(|(_, it)| value(*it).is_none()) {
+        return Err(Z85Error::Character { found, at });
+    }
+    if text.len() != expected {
+        let found = text.len();
+        return Err(Z85Error::Length { found, expected });
+    }
+    let mut bytes = [0; N];
+    let words = bytes.as_chunks_mut::<4>().0;
+    for (n, (word, digits)) in words
+        .iter_mut()
+        .zip(text.as_bytes().as_chunks::<5>().0)
+        .enumerate()
+    {
+        let number = digits.iter().fold(0, |number, digit| {
+            number * 85 + u64::from(VALUES[usize::from(*digit) & 0x7f])
+        });
+        *word = u32::try_from(number)
+            .map_err(|_| Z85Error::Overflow { at: n * 5 })?
+            .to_be_bytes();
+    }
+    Ok(bytes)
+}
+
+/// Returns the value of a character of the alphabet.
+fn value(character: char) -> Option<u8> {
+    let value = *VALUES.get(character as usize)?;
+    (value != NONE).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_specification_is_encoded_and_decoded() {
+        let bytes = [0x86, 0x4f, 0xd2, 0x6f, 0xb5, 0x59, 0xf7, 0x5b];
+        assert_eq!(encode(&bytes), "HelloWorld");
+        assert_eq!(decode("HelloWorld"), Ok(bytes));
+    }
+
+    #[test]
+    fn random_bytes_survive_encoding_and_decoding() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..10_000 {
+            let bytes: [u8; 32] = std::array::from_fn(|_| random.u8(..));
+            assert_eq!(decode(&encode(&bytes)), Ok(bytes));
+        }
+        assert_eq!(decode(&encode(&[0xff; 32])), Ok([0xff; 32]));
+    }
+
+    #[test]
+    fn a_wrong_text_is_refused_with_its_place() {
+        let length = Z85Error::Length {
+            found: 4,
+            expected: 5,
+        };
+        assert_eq!(decode::<4>("abcd"), Err(length));
+        let character = Z85Error::Character { found: '"', at: 2 };
+        assert_eq!(decode::<4>("ab\"de"), Err(character));
+        let character = Z85Error::Character { found: 'é', at: 4 };
+        assert_eq!(decode::<4>("abcdé"), Err(character));
+        assert_eq!(decode::<8>("00000#####"), Err(Z85Error::Overflow { at: 5 }));
+    }
+}
