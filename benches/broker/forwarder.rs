@@ -43,6 +43,8 @@ struct Forwarder {
     workers: Vec<usize>,
     /// The worker that gets the next request.
     turn: usize,
+    /// Requests, as a worker gets them, that came while no worker was connected.
+    queued: Vec<u8>,
     schema: Schema,
     chunk: Vec<u8>,
 }
@@ -61,6 +63,7 @@ pub fn run(schema: Schema) -> io::Result<()> {
         connections: Vec::new(),
         workers: Vec::new(),
         turn: 0,
+        queued: Vec::new(),
         schema,
         chunk: vec![0; CHUNK],
     };
@@ -154,6 +157,7 @@ impl Forwarder {
             self.connections[at].met = true;
             if self.connections[at].is_worker {
                 self.workers.push(at);
+                self.connections[at].output.append(&mut self.queued);
             }
         }
         while let Some(message) = Message::first(&bytes[done..]) {
@@ -173,9 +177,13 @@ impl Forwarder {
         } else {
             let payload = &bytes[message.last_body..];
             assert!(self.schema.check(payload, DEPTH).is_ok(), "a bad payload");
-            let worker = self.workers[self.turn % self.workers.len()];
-            self.turn += 1;
-            let output = &mut self.connections[worker].output;
+            let output = if self.workers.is_empty() {
+                &mut self.queued
+            } else {
+                let worker = self.workers[self.turn % self.workers.len()];
+                self.turn += 1;
+                &mut self.connections[worker].output
+            };
             output.extend_from_slice(&[1, 4]);
             output.extend_from_slice(&(from as u32).to_be_bytes());
             output.extend_from_slice(bytes);
