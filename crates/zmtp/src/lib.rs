@@ -1,3 +1,4 @@
+#![cfg_attr(not(feature = "sodium"), forbid(unsafe_code))]
 //! ZMTP 3.1 (RFC 37/ZMTP) and 3.0 (RFC 23/ZMTP) as state machines without I/O: bytes in, messages
 //! and commands out, and back. Nothing here knows a socket or a clock.
 //!
