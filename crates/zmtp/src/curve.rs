@@ -32,7 +32,7 @@
 //!
 //! let mut wire = Vec::new();
 //! client.sealer.seal(FrameKind::Last, b"hello", &mut wire)?;
-//! let body = &mut wire[2..]; // behind flags and size
+//! let body = &mut wire[2..]; // after flags and size
 //! let frame = server.opener.open(body)?;
 //! assert_eq!((frame.kind, frame.data), (FrameKind::Last, &b"hello"[..]));
 //! # Ok::<(), gateway_zmtp::curve::CurveError>(())
