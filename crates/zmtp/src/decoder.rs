@@ -400,11 +400,12 @@ fn collect(body: &mut Vec<u8>, filled: usize, size: usize, input: &mut Input) ->
     n
 }
 
-/// Makes room for `n` bytes more at least: doubling, so that the copying stays in proportion, but
-/// never more than the whole.
+/// Makes room for at least `n` more bytes. The buffer grows by half of what has come, so that the
+/// copying stays in proportion and a frame that never comes whole costs little more than its bytes,
+/// but never beyond the size of the whole frame.
 fn grow(body: &mut Vec<u8>, filled: usize, size: usize, n: usize) {
     if body.len() - filled < n {
-        let length = (filled + n).max(2 * filled).min(size);
+        let length = (filled + n).max(filled + filled / 2).min(size);
         body.reserve_exact(length - body.len());
         body.resize(length, 0);
     }
