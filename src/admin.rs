@@ -13,6 +13,7 @@ mod exposition;
 mod guard;
 mod negotiation;
 mod places;
+mod rejections;
 mod sampler;
 mod serve;
 mod sights;

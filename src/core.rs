@@ -33,8 +33,9 @@ use crate::frame::Frames;
 use crate::metrics::Inquiries;
 use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use crate::pool::Pool;
+use crate::rejections::Recent;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
-use crate::snapshot::{FrontendId, PoolId, PoolSettings, Snapshot};
+use crate::snapshot::{FrontendId, Names, PoolId, PoolSettings, Snapshot};
 use counts::Counts;
 use current::Current;
 use event::Extent;
@@ -65,6 +66,7 @@ pub struct Core<M> {
     counts: Counts,
     inquiries: Inquiries,
     notes: Notes,
+    recent: Recent,
 }
 
 /// Memory that is used again.
@@ -72,7 +74,7 @@ pub struct Core<M> {
 struct Spare {
     /// The last token that was written.
     token: Vec<u8>,
-    headers: Shelf,
+    kept: Shelf,
 }
 
 impl<M: Frames> Core<M> {
@@ -92,6 +94,7 @@ impl<M: Frames> Core<M> {
             counts: Counts::default(),
             inquiries: Inquiries::default(),
             notes: Notes::default(),
+            recent: Recent::default(),
         };
         core.adopt(snapshot);
         core
@@ -162,6 +165,11 @@ impl<M: Frames> Core<M> {
     pub(crate) fn take_last_notes(&mut self) -> Vec<Note> {
         self.notes.pass(Duration::MAX);
         self.notes.take()
+    }
+
+    /// The names that notes refer to by their numbers.
+    pub(crate) fn names(&self) -> &Names {
+        &self.snapshot.names
     }
 
     /// Requests that wait for an answer, and answers whose fate is open.
@@ -308,6 +316,6 @@ impl<M: Frames> Core<M> {
             ..Particulars::default()
         };
         self.notes
-            .note(self.now, what, &pool.settings().name, particulars);
+            .note(self.now, what, &pool.settings().name, None, particulars);
     }
 }

@@ -225,10 +225,16 @@ fn misfit(frames: usize, kind: usize, envelope: usize, most_frames: usize) -> St
     }
 }
 
-/// The headers of a body: what stands between type and payload.
+/// Returns the frames of a request that an answer of the gateway's own needs: the headers, and before them the type
+/// if it is asked for.
 #[inline]
-pub(crate) fn headers<M: Frames>(body: &M) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
-    between(body, body.len().saturating_sub(1))
+pub(crate) fn kept<M: Frames>(
+    body: &M,
+    with_type: bool,
+) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
+    let end = body.len().saturating_sub(1);
+    let first = usize::from(!with_type);
+    (first..end.max(first)).map(|n| body.get(n).unwrap_or_default())
 }
 
 /// The frames of a body behind its type and before the frame `end`.
@@ -255,6 +261,17 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
         String::from_utf8_lossy(bytes).into_owned()
     } else {
         bytes.iter().map(|b| format!("{b:02x}")).collect()
+    }
+}
+
+/// Returns a type as a key of routes.yaml would have it: as it is where it is printable ASCII, `hex:…` otherwise.
+/// Empty for what is no type.
+pub(crate) fn type_name(kind: &[u8]) -> String {
+    match kind {
+        [] => String::new(),
+        _ if kind.len() > TYPE_MAX => String::new(),
+        _ if kind.iter().all(u8::is_ascii_graphic) => printable(kind),
+        _ => format!("hex:{}", printable(kind)),
     }
 }
 
@@ -316,12 +333,13 @@ mod tests {
     }
 
     #[test]
-    fn headers_and_payload_are_found() {
+    fn type_headers_and_payload_are_found() {
         let body = frames(&["T", "a", "b", "p"]);
-        assert!(headers(&body).eq([b"a", b"b"]));
+        assert!(kept(&body, false).eq([b"a", b"b"]));
+        assert!(kept(&body, true).eq([b"T", b"a", b"b"]));
         assert_eq!(payload(&body), b"p");
         for few in [&["T", "p"][..], &["T"], &[]] {
-            assert_eq!(headers(&frames(few)).len(), 0);
+            assert_eq!(kept(&frames(few), false).len(), 0);
         }
         assert_eq!(payload(&frames(&["T"])), b"");
     }
@@ -332,5 +350,9 @@ mod tests {
         assert_eq!(printable(b"\0k"), "006b");
         assert_eq!(printable(b"a b"), "612062");
         assert_eq!(printable("é".as_bytes()), "c3a9");
+        assert_eq!(type_name(b"person.new"), "person.new");
+        assert_eq!(type_name(b"a b"), "hex:612062");
+        assert_eq!(type_name(b"\xff\x01"), "hex:ff01");
+        assert_eq!(type_name(&[b'x'; TYPE_MAX + 1]), "");
     }
 }

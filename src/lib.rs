@@ -76,6 +76,7 @@ pub mod ledger;
 #[doc(hidden)]
 pub mod peer;
 mod pool;
+mod rejections;
 #[doc(hidden)]
 pub mod reply;
 #[doc(hidden)]

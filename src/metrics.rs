@@ -16,6 +16,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::time::Duration;
 
 use crate::ledger::{EngineCounters, Ledger, PoolSample, RouteCounters};
+use crate::rejections::Rejected;
 use crate::snapshot::{PoolId, Snapshot};
 
 /// Questions that may wait for the data thread. Askers are few, and only a data thread that hangs keeps any
@@ -41,6 +42,8 @@ pub struct Sample {
     pub pools: Vec<PoolSample>,
     /// Clients that are there, by [`FrontendId`](crate::snapshot::FrontendId).
     pub clients: Vec<u64>,
+    /// The last rejections, newest first.
+    pub(crate) rejections: Vec<Arc<Rejected>>,
     /// The engine's.
     pub engine: EngineCounters,
 }

@@ -3,6 +3,8 @@
 //! One [`Reason`] enum names every way that a request is turned down; its [`Reason::label`] is the
 //! word on the wire, in logs and in metrics. The payload's schema is `schemas/gateway/v1/error.proto`.
 
+use std::time::Duration;
+
 use protobuf::CodedOutputStream;
 use serde::Serialize;
 
@@ -87,6 +89,33 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// Returns how long a client should wait before it sends the request again; none where the same request
+    /// would fare no better, or where a worker may have seen it.
+    pub(crate) fn retry_after(self) -> Option<Duration> {
+        match self {
+            // Soon over: each answer makes room.
+            Reason::ClientLimit | Reason::QueueFull => Some(Duration::from_millis(100)),
+            // Workers and gateways that restart take about as long.
+            Reason::NoWorker | Reason::ShuttingDown => Some(Duration::from_secs(1)),
+            Reason::Malformed
+            | Reason::UnknownType
+            | Reason::SchemaViolation
+            | Reason::TooLarge
+            | Reason::NotAllowed
+            | Reason::WorkerLost
+            | Reason::Timeout
+            | Reason::BadReply => None,
+        }
+    }
+}
+
+/// The `domain` of the gateway's own answers, as in google.rpc.ErrorInfo: what tells them from a worker's.
+const DOMAIN: &str = "gateway";
+
+/// How long a client should wait whose request no worker was free for in time.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// How the gateway's own answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorEncoding {
@@ -110,6 +139,16 @@ pub(crate) struct Rejection {
     /// [`Reason::label`].
     #[serde(serialize_with = "label")]
     pub reason: Reason,
+    /// Always [`DOMAIN`].
+    pub domain: &'static str,
+    /// Type of the request, as a key of routes.yaml would have it; empty if its message has none.
+    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// Whether no worker has seen the request and it may succeed if it is sent again.
+    pub retryable: bool,
+    /// How long to wait before that, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
     /// Path of the field at fault, if one is.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub field: String,
@@ -154,6 +193,10 @@ impl From<Violation> for Violated {
     }
 }
 
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn label<S: serde::Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(reason.label())
 }
@@ -161,14 +204,38 @@ fn label<S: serde::Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, 
 impl Rejection {
     /// A rejection that no field is to blame for.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        let retry_after = reason.retry_after();
         Self {
             code: reason.code(),
             message: message.into(),
             reason,
+            domain: DOMAIN,
+            kind: String::new(),
+            retryable: retry_after.is_some(),
+            retry_after_ms: retry_after.map(milliseconds),
             field: String::new(),
             offset: None,
             generation: 0,
             violations: Vec::new(),
+        }
+    }
+
+    /// Returns the rejection of a request that no worker has seen, which may be sent again once workers are less
+    /// busy.
+    pub fn busy(self) -> Self {
+        Self {
+            retryable: true,
+            retry_after_ms: Some(milliseconds(BUSY_RETRY_AFTER)),
+            ..self
+        }
+    }
+
+    /// Returns the rejection of a request that a worker has seen: only its client knows whether it may be done twice.
+    pub fn seen(self) -> Self {
+        Self {
+            retryable: false,
+            retry_after_ms: None,
+            ..self
         }
     }
 
@@ -217,6 +284,16 @@ impl Rejection {
         for violation in &self.violations {
             out.write_bytes(8, &violation.to_protobuf()?)?;
         }
+        if !self.kind.is_empty() {
+            out.write_string(9, &self.kind)?;
+        }
+        if self.retryable {
+            out.write_bool(10, true)?;
+        }
+        if let Some(retry_after_ms) = self.retry_after_ms {
+            out.write_uint64(11, retry_after_ms)?;
+        }
+        out.write_string(12, self.domain)?;
         out.flush()?;
         drop(out);
         Ok(bytes)
@@ -255,6 +332,7 @@ mod tests {
             field: "address.zip".into(),
             offset: Some(7),
             generation: 3,
+            kind: "T".into(),
             ..Rejection::new(Reason::SchemaViolation, "no")
         }
     }
@@ -272,8 +350,14 @@ mod tests {
     #[test]
     fn protobuf_has_the_numbers_of_the_shipped_schema() {
         let expected =
-            b"\x08\x03\x12\x02no\x22\x10schema_violation\x2a\x0baddress.zip\x30\x07\x38\x03";
+            b"\x08\x03\x12\x02no\x22\x10schema_violation\x2a\x0baddress.zip\x30\x07\x38\x03\
+            \x4a\x01T\x62\x07gateway";
         assert_eq!(rejection().encode(ErrorEncoding::Protobuf), expected);
+        let full = Rejection::new(Reason::QueueFull, "").encode(ErrorEncoding::Protobuf);
+        assert!(
+            full.ends_with(b"\x50\x01\x58\x64\x62\x07gateway"),
+            "{full:x?}"
+        );
     }
 
     #[test]
@@ -300,8 +384,9 @@ mod tests {
         let wire = both.encode(ErrorEncoding::Protobuf);
         let rest = b"\x10\x09\x1a\x05int32\x22\x03nil";
         let (first, second) = ([&b"\x42\x11\x0a\x01a"[..], rest], [&b"\x42\x0e"[..], rest]);
+        let rest = b"\x62\x07gateway".to_vec();
         assert!(
-            wire.ends_with(&[first.concat(), second.concat()].concat()),
+            wire.ends_with(&[first.concat(), second.concat(), rest].concat()),
             "{wire:x?}"
         );
     }
@@ -311,11 +396,11 @@ mod tests {
         let json = |r: Rejection| String::from_utf8(r.encode(ErrorEncoding::Json)).unwrap();
         assert_eq!(
             json(rejection()),
-            r#"{"code":3,"message":"no","reason":"schema_violation","field":"address.zip","offset":7,"generation":3}"#
+            r#"{"code":3,"message":"no","reason":"schema_violation","domain":"gateway","type":"T","retryable":false,"field":"address.zip","offset":7,"generation":3}"#
         );
         assert_eq!(
             json(Rejection::new(Reason::QueueFull, "full")),
-            r#"{"code":8,"message":"full","reason":"queue_full","generation":0}"#
+            r#"{"code":8,"message":"full","reason":"queue_full","domain":"gateway","retryable":true,"retry_after_ms":100,"generation":0}"#
         );
         let map: std::collections::BTreeMap<String, serde_json::Value> =
             rmp_serde::from_slice(&rejection().encode(ErrorEncoding::Msgpack)).unwrap();

@@ -268,6 +268,8 @@ pub struct Route {
     pub id: RouteId,
     /// Its key in routes.yaml.
     pub name: String,
+    /// The one type that it matches, as rejections name it; none if it matches a pattern.
+    pub kind: Option<Box<str>>,
     /// What requests must look like; none for opaque ones.
     pub schema: Option<AnyOf>,
     /// What answers must look like; none for opaque ones.

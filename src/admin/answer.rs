@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::negotiation::Format;
 use super::sampler::Sampler;
 use super::sights::Sights;
-use super::{exposition, guard, status};
+use super::{exposition, guard, rejections, status};
 use crate::metrics::Sample;
 use crate::reload::{Outcome, Report};
 
@@ -27,11 +27,12 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
 const PATHS: &str = "\
-GET  /metrics  counters and gauges, for Prometheus
-GET  /status   what runs, as JSON
-GET  /healthz  whether the data thread is at work
-GET  /readyz   whether requests are taken
-POST /reload   load the files now, and say what came of it
+GET  /metrics     counters and gauges, for Prometheus
+GET  /status      what runs, as JSON
+GET  /rejections  the last 100 rejections, as JSON
+GET  /healthz     whether the data thread is at work
+GET  /readyz      whether requests are taken
+POST /reload      load the files now, and say what came of it
 ";
 
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -54,7 +55,7 @@ pub(super) async fn answer<B>(
     };
     let known = matches!(
         path,
-        "/" | "/metrics" | "/status" | "/healthz" | "/readyz" | "/reload"
+        "/" | "/metrics" | "/status" | "/rejections" | "/healthz" | "/readyz" | "/reload"
     );
     if !known {
         return Ok(text(StatusCode::NOT_FOUND, format!("there is:\n{PATHS}")));
@@ -94,6 +95,10 @@ fn seen<B>(request: &Request<B>, sights: &Sights, sample: Option<Arc<Sample>>) -
         }
         "/status" => {
             let body = status::status(&sample, &sights.standing.known());
+            respond(StatusCode::OK, JSON, body)
+        }
+        "/rejections" => {
+            let body = rejections::rejections(&sample, SystemTime::now());
             respond(StatusCode::OK, JSON, body)
         }
         "/readyz" if sample.draining => {

@@ -60,6 +60,7 @@ fn sample(snapshot: Snapshot, matched: &[(RouteId, &[u64])]) -> Arc<Sample> {
         routes,
         pools: Vec::new(),
         clients: Vec::new(),
+        rejections: Vec::new(),
         engine: Default::default(),
     })
 }

@@ -13,6 +13,7 @@ use super::section::Spanned;
 use super::source::{RouteSource, Source};
 use super::value::name_fault;
 use super::yaml::quoted;
+use crate::frame;
 use crate::route::{Pattern, Table};
 use crate::snapshot::{AnyOf, Names, Route, Snapshot};
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile};
@@ -151,6 +152,7 @@ fn resolve_route(
     Some(Route {
         id: names_of.route(&route.name),
         name: route.name.clone(),
+        kind: route.pattern.as_ref().and_then(only_type),
         schema: schema?,
         reply: reply?,
         pool: names_of.pool(&source.pools[pool].it.settings.name),
@@ -160,6 +162,14 @@ fn resolve_route(
             .map_or(inherited, |timeout| timeout.value.0),
         frontends,
     })
+}
+
+/// Returns the name of the one type that a pattern matches.
+fn only_type(pattern: &Pattern) -> Option<Box<str>> {
+    match pattern {
+        Pattern::Exact(kind) => Some(frame::type_name(kind).into()),
+        Pattern::Prefix(_) => None,
+    }
 }
 
 /// The index of a name among those that there are.

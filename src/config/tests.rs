@@ -120,6 +120,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
     assert_eq!(Some(grace), seconds(10));
     let Route {
         name,
+        kind,
         schema,
         reply,
         pool,
@@ -129,6 +130,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
     } = &**routes.get(b"PERSON").unwrap();
     assert_eq!(names.of_route(*id), "PERSON");
     assert_eq!((name.as_str(), *pool), ("PERSON", PoolId(0)));
+    assert_eq!(kind.as_deref(), Some("PERSON"));
     assert!(schema.is_none() && reply.is_none());
     assert_eq!(*timeout, seconds(30));
     assert_eq!(*frontends, None);

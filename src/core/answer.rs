@@ -35,8 +35,8 @@ impl<M: Frames> Core<M> {
             match fault {
                 None => {
                     let route = request.route().id;
-                    if let State::Held { headers, .. } = request.state {
-                        self.spare.headers.give_back(headers);
+                    if let State::Held { kept, .. } = request.state {
+                        self.spare.kept.give_back(kept);
                     }
                     let took = self.now.saturating_sub(request.arrived);
                     self.counts.route(route).latency.add(took);

@@ -132,6 +132,7 @@ impl<M: Frames> Core<M> {
         let most = self.snapshot.limits.frames.saturating_sub(2);
         let to = Return {
             route,
+            kind: frame::type_name(message.kind()),
             asker,
             open: None,
             headers: copies(kept.take(most)),
@@ -153,6 +154,7 @@ impl<M: Frames> Core<M> {
         let order = Order {
             number,
             name: &accepted.name,
+            keeps_type: route.kind.is_none(),
         };
         let pool = &mut self.pools[pool_id.0];
         while let Some(seat) = pool.at_once(client, &accepted.name.bare) {

@@ -1,13 +1,15 @@
 //! To a client: every way that a request ends, and the delivery that is counted.
 
-use tracing::debug;
+use std::sync::Arc;
 
 use super::peers::Peer;
 use super::request::{Asker, Request, Return, State};
 use super::{Core, Outlet, Particulars, What};
 use crate::frame::{self, Envelope, Frames};
 use crate::ledger::{Fate, Outcome};
+use crate::rejections::{Rejected, Severity};
 use crate::reply::{Reason, Rejection};
+use crate::snapshot::RouteId;
 
 impl<M: Frames> Core<M> {
     pub(super) fn expire(&mut self, out: &mut impl Outlet<M>) {
@@ -46,7 +48,8 @@ impl<M: Frames> Core<M> {
                 format!(
                     "no worker of pool {name} was free within {waited:?}: it waited in the queue"
                 ),
-            ),
+            )
+            .busy(),
             &State::Held { worker, at, .. } => {
                 if let Some(Peer::Worker(worker)) = self.peers.get(worker) {
                     pool.overdue(worker.seat, number, at);
@@ -66,10 +69,13 @@ impl<M: Frames> Core<M> {
     pub(super) fn reject_open(
         &mut self,
         number: u64,
-        rejection: Rejection,
+        mut rejection: Rejection,
         out: &mut impl Outlet<M>,
     ) {
         if let Some(request) = self.end(number) {
+            if let State::Held { .. } = request.state {
+                rejection = rejection.seen();
+            }
             self.reject(request.give_up(), rejection, out);
         }
     }
@@ -97,45 +103,40 @@ impl<M: Frames> Core<M> {
     ) {
         let reason = rejection.reason;
         rejection.generation = to.generation;
-        debug!(
-            reason = reason.label(),
-            field = rejection.field,
-            why = rejection.message,
-            "rejected"
-        );
-        self.note_rejection(&to, &rejection);
+        rejection.kind = to.kind;
         let mut frames = Vec::with_capacity(2 + to.headers.len());
         frames.push(frame::ERROR_TYPE.to_vec());
         frames.extend(to.headers);
         frames.push(rejection.encode(to.errors));
         let outcome = Outcome::Rejected(to.route, reason);
         let body = M::of(frames);
+        self.report_rejection(to.route, to.asker, rejection, out);
         self.deliver(to.asker, to.open, &to.envelope, body, outcome, out);
     }
 
-    fn note_rejection(&mut self, to: &Return, rejection: &Rejection) {
-        let (peers, snapshot) = (&self.peers, &self.snapshot);
-        let route = snapshot.names.of_route(to.route);
-        let particulars = || {
-            let (frontend, client) = match peers.get(to.asker.client) {
-                Some(Peer::Client(client)) => (
-                    snapshot.names.of_frontend(client.frontend).to_owned(),
-                    frame::printable(&client.name.bare),
-                ),
-                _ => Default::default(),
-            };
-            Particulars {
-                frontend,
-                client,
-                field: rejection.field.clone(),
-                offset: rejection.offset,
-                generation: rejection.generation,
-                why: rejection.message.clone(),
-                ..Particulars::default()
-            }
+    /// Keeps a record of a rejection, for the log and for `GET /rejections`.
+    fn report_rejection(
+        &mut self,
+        route: RouteId,
+        asker: Asker,
+        rejection: Rejection,
+        out: &impl Outlet<M>,
+    ) {
+        let client = match self.peers.get_mut(asker.client) {
+            Some(Peer::Client(client)) => Some(client.caller(|| out.address(asker.client))),
+            _ => None,
         };
         let what = What::Rejected(rejection.reason);
-        self.notes.note(self.now, what, route, particulars);
+        let rejected = Arc::new(Rejected::new(self.now, route, client, rejection));
+        let names = &self.snapshot.names;
+        rejected.log(Severity::Debug, names);
+        let name = names.of_route(route);
+        let peer = Some(asker.client);
+        self.notes.note(self.now, what, name, peer, || Particulars {
+            rejected: Some(Arc::clone(&rejected)),
+            ..Particulars::default()
+        });
+        self.recent.push(rejected);
     }
 
     /// The one answer, to whoever asked; of a request that was accepted, `open` is its bytes.

@@ -103,6 +103,11 @@ pub trait Outlet<M: Frames> {
         body.compact()
     }
 
+    /// Returns the address of a peer, for people; none where the engine doesn't know it, or the peer has gone.
+    fn address(&self, _peer: PeerId) -> Option<String> {
+        None
+    }
+
     /// What the engine has counted; asked for now and then.
     fn counters(&self) -> EngineCounters {
         EngineCounters::default()

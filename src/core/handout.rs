@@ -25,6 +25,7 @@ impl<M: Frames> Core<M> {
             let order = Order {
                 number,
                 name: &request.name,
+                keeps_type: request.snapshot.routes.at(request.route).kind.is_none(),
             };
             request.state = match order.hand(body, pool, seat, self.now, &mut self.spare, out) {
                 Ok(held) => held,
@@ -45,6 +46,8 @@ pub(super) struct Order<'a> {
     pub(super) number: u64,
     /// Its client's name.
     pub(super) name: &'a Name,
+    /// Whether its type is kept: the route doesn't tell it.
+    pub(super) keeps_type: bool,
 }
 
 impl Order<'_> {
@@ -62,7 +65,7 @@ impl Order<'_> {
         let Some((worker, kind)) = pool.at(seat) else {
             return Err(body);
         };
-        let headers = spare.headers.keep(frame::headers(&body));
+        let kept = spare.kept.keep(frame::kept(&body, self.keeps_type));
         let bare = pool.bare_identity(kind);
         let name: &[u8] = if bare {
             &self.name.bare
@@ -79,10 +82,10 @@ impl Order<'_> {
                 worker,
                 at: pool.hold(seat, self.number, &self.name.bare, now),
                 bare,
-                headers,
+                kept,
             }),
             Err(back) => {
-                spare.headers.give_back(headers);
+                spare.kept.give_back(kept);
                 Err(back)
             }
         }

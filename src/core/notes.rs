@@ -2,13 +2,17 @@
 //!
 //! The first of a kind is noted at once, with its particulars; those that follow within [`QUIET`] are
 //! counted, and the count is noted when that time is over. A kind is a route and a reason, or a pool whose
-//! workers come or go. Bounded in memory whatever peers do, because nothing of theirs tells kinds
+//! workers come or go. Of rejections, each client's first is noted, up to [`CLIENTS_MAX`] clients of a kind within
+//! [`QUIET`]. Bounded in memory whatever peers do, because nothing of theirs tells kinds
 //! apart. It knows no log and reads no clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+use crate::peer::PeerId;
+use crate::rejections::Rejected;
 use crate::reply::Reason;
 
 /// How long others of a kind are only counted, after one was noted.
@@ -18,11 +22,18 @@ pub(crate) const QUIET: Duration = Duration::from_secs(10);
 /// routes neither fills the log nor the memory.
 const KINDS_MAX: usize = 1_024;
 
+/// Clients of one kind that are noted within [`QUIET`]: as many as somebody reads.
+const CLIENTS_MAX: usize = 32;
+
+/// Clients of all kinds that are noted within [`QUIET`], from which on only the first of each kind is: so that all
+/// together are at most [`KINDS_MAX`] more.
+const CLIENTS_NOTED_MAX: usize = 1_024;
+
 /// Notes that wait to be taken. More come only when nobody takes any.
 const READY_MAX: usize = 1_024;
 
 /// Something to tell an operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Note {
     /// What happens.
     pub what: What,
@@ -47,20 +58,10 @@ pub(crate) enum What {
 }
 
 /// Which one it was. What a peer chose may hold any characters: escape it where it is shown.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Particulars {
-    /// Where the client came; empty if it has gone.
-    pub frontend: String,
-    /// The client's identity, printable; empty if it has gone.
-    pub client: String,
-    /// Path of the field at fault.
-    pub field: String,
-    /// Byte of the payload at fault.
-    pub offset: Option<u64>,
-    /// Of the snapshot that judged it; 0 for workers.
-    pub generation: u64,
-    /// The sentence that the client was told; empty for workers.
-    pub why: String,
+    /// The request that was rejected.
+    pub rejected: Option<Arc<Rejected>>,
     /// Workers that the pool has now.
     pub workers: usize,
     /// Requests that the worker held when it went.
@@ -73,6 +74,8 @@ pub(crate) struct Notes {
     /// By name, so that a look-up allocates nothing.
     kinds: FxHashMap<What, FxHashMap<Box<str>, Tally>>,
     count: usize,
+    /// Clients that all tallies hold together.
+    clients: usize,
     ready: Vec<Note>,
     /// When the earliest count is due, or earlier.
     due: Option<Duration>,
@@ -82,15 +85,35 @@ pub(crate) struct Notes {
 struct Tally {
     until: Duration,
     left_out: u64,
+    /// Clients that were noted, at most [`CLIENTS_MAX`].
+    clients: Vec<PeerId>,
+}
+
+impl Tally {
+    fn new(now: Duration, client: Option<PeerId>) -> Self {
+        Self {
+            until: now + QUIET,
+            left_out: 0,
+            clients: client.into_iter().collect(),
+        }
+    }
+
+    /// Returns whether this client is yet to be noted and may be.
+    fn lacks(&self, client: Option<PeerId>) -> bool {
+        self.clients.len() < CLIENTS_MAX
+            && client.is_some_and(|client| !self.clients.contains(&client))
+    }
 }
 
 impl Notes {
-    /// Something happened. `particulars` are asked for only if they are told.
+    /// Something happened, to a client if it is `client`'s request that was rejected. `particulars` are asked for only if
+    /// they are told.
     pub fn note(
         &mut self,
         now: Duration,
         what: What,
         name: &str,
+        client: Option<PeerId>,
         particulars: impl FnOnce() -> Particulars,
     ) {
         let room = self.ready.len() < READY_MAX;
@@ -100,7 +123,13 @@ impl Notes {
         let name = if known { name } else { "" };
         match kinds.get_mut(name) {
             Some(tally) if room && tally.until <= now && tally.left_out == 0 => {
-                tally.until = now + QUIET;
+                self.clients -= tally.clients.len();
+                *tally = Tally::new(now, client);
+                self.clients += tally.clients.len();
+            }
+            Some(tally) if room && self.clients < CLIENTS_NOTED_MAX && tally.lacks(client) => {
+                self.clients += 1;
+                tally.clients.extend(client);
             }
             Some(tally) => {
                 tally.left_out += 1;
@@ -108,10 +137,14 @@ impl Notes {
                 return;
             }
             None => {
-                let (until, left_out) = (now + QUIET, u64::from(!room));
-                kinds.insert(name.into(), Tally { until, left_out });
+                let tally = Tally {
+                    left_out: u64::from(!room),
+                    ..Tally::new(now, client)
+                };
+                self.clients += tally.clients.len();
+                self.due = self.due.or((!room).then_some(tally.until));
+                kinds.insert(name.into(), tally);
                 self.count += 1;
-                self.due = self.due.or((!room).then_some(until));
             }
         }
         if room {
@@ -142,6 +175,8 @@ impl Notes {
         for (what, kinds) in &mut self.kinds {
             kinds.retain(|name, tally| {
                 if tally.until <= now {
+                    self.clients -= tally.clients.len();
+                    tally.clients = Vec::new();
                     if tally.left_out == 0 {
                         self.count -= 1;
                         return false;
@@ -191,16 +226,16 @@ mod tests {
     fn the_first_is_told_and_the_others_counted() {
         let mut notes = Notes::default();
         for n in 0..1_000 {
-            notes.note(at(1), FULL, "A", || Particulars {
-                why: n.to_string(),
+            notes.note(at(1), FULL, "A", None, || Particulars {
+                workers: n,
                 ..Particulars::default()
             });
         }
-        notes.note(at(1), FULL, "B", Particulars::default);
-        notes.note(at(1), What::WorkerGone, "A", Particulars::default);
+        notes.note(at(1), FULL, "B", None, Particulars::default);
+        notes.note(at(1), What::WorkerGone, "A", None, Particulars::default);
         let first = notes.take();
         assert_eq!(first.len(), 3);
-        assert_eq!((&*first[0].particulars.why, first[0].left_out), ("0", None));
+        assert_eq!((first[0].particulars.workers, first[0].left_out), (0, None));
         assert_eq!(notes.due(), Some(at(11)));
         notes.pass(at(10));
         assert_eq!(told(&mut notes), []);
@@ -208,11 +243,58 @@ mod tests {
         assert_eq!(told(&mut notes), [(FULL, "A".into(), Some(999))]);
         assert_eq!(notes.due(), None);
         // A count was told: it stays quiet for as long again.
-        notes.note(at(20), FULL, "A", Particulars::default);
+        notes.note(at(20), FULL, "A", None, Particulars::default);
         notes.pass(at(21));
         assert_eq!(told(&mut notes), [(FULL, "A".into(), Some(1))]);
-        notes.note(at(31), FULL, "A", Particulars::default);
+        notes.note(at(31), FULL, "A", None, Particulars::default);
         assert_eq!(told(&mut notes), [(FULL, "A".into(), None)]);
+    }
+
+    #[test]
+    fn each_client_is_told_once_in_ten_seconds_up_to_a_bound() {
+        let mut notes = Notes::default();
+        let reject = |notes: &mut Notes, seconds, client| {
+            let client = Some(PeerId(client));
+            notes.note(at(seconds), FULL, "A", client, Particulars::default);
+        };
+        let of_one = |count| vec![(FULL, "A".to_owned(), None); count];
+        for _ in 0..50 {
+            reject(&mut notes, 1, 1);
+            reject(&mut notes, 1, 2);
+        }
+        assert_eq!(told(&mut notes), of_one(2));
+        for client in 0..100 {
+            reject(&mut notes, 2, client);
+        }
+        assert_eq!(told(&mut notes), of_one(CLIENTS_MAX - 2));
+        notes.pass(at(11));
+        let others = 98 + 100 - (CLIENTS_MAX as u64 - 2);
+        assert_eq!(told(&mut notes), [(FULL, "A".into(), Some(others))]);
+        // Whoever goes on is told of anew.
+        for client in [1, 1, 2] {
+            reject(&mut notes, 12, client);
+        }
+        assert_eq!(told(&mut notes), of_one(2));
+        notes.pass(at(21));
+        assert_eq!(told(&mut notes), [(FULL, "A".into(), Some(1))]);
+        assert_eq!(notes.clients, 0);
+    }
+
+    #[test]
+    fn clients_of_all_kinds_together_are_bounded() {
+        let mut notes = Notes::default();
+        for round in 0..3 {
+            for (kind, client) in (0..500).flat_map(|kind| (0..20).map(move |n| (kind, n))) {
+                let client = Some(PeerId(client));
+                let name = format!("{kind}");
+                notes.note(at(20 * round), FULL, &name, client, Particulars::default);
+                notes.take();
+                assert!(notes.clients <= CLIENTS_NOTED_MAX + KINDS_MAX);
+            }
+            assert!(notes.clients >= CLIENTS_NOTED_MAX);
+            notes.pass(at(20 * round + 15));
+            notes.take();
+        }
     }
 
     #[test]
@@ -222,7 +304,7 @@ mod tests {
         for round in 0..5 {
             for n in 0..20_000 {
                 let name = format!("route {round} {n}");
-                notes.note(at(20 * round), FULL, &name, Particulars::default);
+                notes.note(at(20 * round), FULL, &name, None, Particulars::default);
             }
             assert!(notes.count <= KINDS_MAX + 1, "{}", notes.count);
             assert!(notes.ready.len() <= READY_MAX, "{}", notes.ready.len());

@@ -1,12 +1,15 @@
 //! The connected peers, each a client or a worker.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use super::token::Name;
+use crate::frame;
 use crate::peer::{ClientKind, PeerId, WorkerKind};
 use crate::pool::Seat;
+use crate::rejections::Caller;
 use crate::reply::ErrorEncoding;
 use crate::snapshot::{FrontendId, Limits, PoolId};
 
@@ -132,6 +135,8 @@ pub(super) struct Client {
     pub(super) name: Rc<Name>,
     /// The frontend's `errors`, for as long as the configuration has that frontend.
     pub(super) errors: ErrorEncoding,
+    /// The client as the log names it; none until a request of it is rejected.
+    caller: Option<Arc<Caller>>,
     admission: Admission,
     /// Requests that the client has open.
     open: u32,
@@ -166,11 +171,24 @@ impl Client {
             kind,
             name,
             errors,
+            caller: None,
             admission: Admission::Surplus,
             open: 0,
             open_bytes: 0,
             asked: 0,
         }
+    }
+
+    /// Returns the client as the log names it; `address` is asked for once.
+    pub(super) fn caller(&mut self, address: impl FnOnce() -> Option<String>) -> Arc<Caller> {
+        let caller = self.caller.get_or_insert_with(|| {
+            Arc::new(Caller {
+                frontend: self.frontend,
+                identity: frame::printable(&self.name.bare),
+                address: address(),
+            })
+        });
+        Arc::clone(caller)
     }
 
     /// Counts a message of the client. A REQ that asks again has given up its last request, or is another process

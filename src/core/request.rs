@@ -43,14 +43,15 @@ pub(super) struct Asker {
 pub(super) enum State<M> {
     /// In its pool's queue, with type, headers and payload.
     Waiting(M),
-    /// At a worker; the headers are kept for an answer of our own.
+    /// At a worker; what is kept is for an answer of our own: the headers, and the type if the route matches a
+    /// pattern.
     Held {
         worker: PeerId,
         /// Where in what that worker holds.
         at: HeldAt,
         /// It was handed out with the client's bare identity, and is answered with that.
         bare: bool,
-        headers: Kept,
+        kept: Kept,
     },
 }
 
@@ -58,6 +59,8 @@ pub(super) enum State<M> {
 pub(super) struct Return {
     /// What it would have gone by.
     pub(super) route: RouteId,
+    /// Its type, as [`frame::type_name`] writes it.
+    pub(super) kind: String,
     pub(super) asker: Asker,
     /// Bytes of the request, if it had been accepted and so counts among what its client has open.
     pub(super) open: Option<u64>,
@@ -75,17 +78,21 @@ impl<M: Frames> Request<M> {
     /// Where an answer of the gateway's own goes.
     #[cold]
     pub(super) fn give_up(self) -> Return {
-        let route = self.route().id;
-        let headers = match self.state {
-            State::Waiting(body) => copies(frame::headers(&body)),
-            State::Held { headers, .. } => headers.frames(),
+        let route = self.route();
+        let (id, known) = (route.id, route.kind.as_deref().map(str::to_owned));
+        let frames = match self.state {
+            State::Waiting(body) => copies(frame::kept(&body, known.is_none())),
+            State::Held { kept, .. } => kept.frames(),
         };
+        let mut frames = frames.into_iter();
+        let kind = known.unwrap_or_else(|| frame::type_name(&frames.next().unwrap_or_default()));
         Return {
-            route,
+            route: id,
+            kind,
             asker: self.asker,
             open: Some(self.bytes),
             envelope: self.envelope,
-            headers,
+            headers: frames.collect(),
             errors: self.errors,
             generation: self.snapshot.generation,
         }

@@ -1,4 +1,4 @@
-//! The headers of requests that workers have: copied, since an answer of the gateway's own would need them and a frame
+//! What is kept of requests that workers have, headers above all: copied, since an answer of the gateway's own would need them and a frame
 //! must not keep what it was received in, into memory that is used again.
 
 /// Emptied places that are kept, to be used again.
@@ -10,7 +10,7 @@ const ROOM_KEPT: usize = 512;
 /// Bytes in which a header's length stands before it.
 const LENGTH: usize = size_of::<u64>();
 
-/// One request's headers, each behind its length; without any it has no memory.
+/// Frames of one request, each behind its length; without any it has no memory.
 #[derive(Debug, Default)]
 pub(super) struct Kept(Vec<u8>);
 
@@ -19,21 +19,21 @@ pub(super) struct Kept(Vec<u8>);
 pub(super) struct Shelf(Vec<Vec<u8>>);
 
 impl Shelf {
-    /// Copies these headers.
+    /// Copies these frames.
     #[inline]
     pub(super) fn keep<'a>(
         &mut self,
-        headers: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+        frames: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
     ) -> Kept {
-        if headers.len() == 0 {
+        if frames.len() == 0 {
             return Kept::default();
         }
         let mut bytes = self.0.pop().unwrap_or_default();
-        let size = headers.clone().map(|header| LENGTH + header.len());
+        let size = frames.clone().map(|frame| LENGTH + frame.len());
         bytes.reserve_exact(size.sum());
-        for header in headers {
-            bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
-            bytes.extend_from_slice(header);
+        for frame in frames {
+            bytes.extend_from_slice(&(frame.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(frame);
         }
         Kept(bytes)
     }
@@ -48,13 +48,13 @@ impl Shelf {
 }
 
 impl Kept {
-    /// The headers, as frames of their own.
+    /// The frames, each in memory of its own.
     pub(super) fn frames(&self) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         let mut rest = &self.0[..];
         while let Some((length, behind)) = rest.split_first_chunk::<LENGTH>() {
-            let (header, others) = behind.split_at(u64::from_le_bytes(*length) as usize);
-            frames.push(header.to_vec());
+            let (frame, others) = behind.split_at(u64::from_le_bytes(*length) as usize);
+            frames.push(frame.to_vec());
             rest = others;
         }
         frames

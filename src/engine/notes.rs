@@ -6,76 +6,48 @@ use tracing::{info, warn};
 
 use crate::core::{Core, Note, QUIET, What};
 use crate::frame::Frames;
+use crate::rejections::Severity;
 use crate::reply::Reason;
+use crate::snapshot::Names;
 
 /// Writes what there is to tell; an engine calls it once a turn.
 pub(super) fn log_notes<M: Frames>(core: &mut Core<M>) {
-    log(core.take_notes());
+    log(core.take_notes(), core.names());
 }
 
 /// Writes all that is left to tell; an engine calls it when it ends.
 pub(super) fn log_last_notes<M: Frames>(core: &mut Core<M>) {
-    log(core.take_last_notes());
+    log(core.take_last_notes(), core.names());
 }
 
-fn log(notes: Vec<Note>) {
+fn log(notes: Vec<Note>, names: &Names) {
     for note in notes {
         match note.what {
-            What::Rejected(reason) => rejected(reason, &note),
+            What::Rejected(reason) => rejected(reason, &note, names),
             What::WorkerCame => worker("came", &note),
             What::WorkerGone => worker("went", &note),
         }
     }
 }
 
-/// Whether the cause lies behind the gateway: then somebody should look.
-fn is_ours(reason: Reason) -> bool {
-    match reason {
-        Reason::QueueFull
-        | Reason::NoWorker
-        | Reason::WorkerLost
-        | Reason::Timeout
-        | Reason::BadReply => true,
-        Reason::Malformed
-        | Reason::UnknownType
-        | Reason::SchemaViolation
-        | Reason::TooLarge
-        | Reason::NotAllowed
-        | Reason::ClientLimit
-        | Reason::ShuttingDown => false,
+fn rejected(reason: Reason, note: &Note, names: &Names) {
+    if let Some(rejected) = &note.particulars.rejected {
+        rejected.log(Severity::of(reason), names);
     }
-}
-
-fn rejected(reason: Reason, note: &Note) {
-    let particulars = &note.particulars;
-    let some = |text| Some(text).filter(|text: &&str| !text.is_empty());
-    let (route, label) = (some(&note.name), reason.label());
-    macro_rules! at_level {
-        ($level:ident) => {
-            match note.left_out {
-                None => $level!(
-                    reason = label,
-                    route,
-                    frontend = some(&particulars.frontend),
-                    client = some(&particulars.client),
-                    field = some(&particulars.field),
-                    offset = particulars.offset,
-                    generation = particulars.generation,
-                    why = particulars.why,
-                    "rejected"
-                ),
-                Some(left_out) => $level!(
-                    reason = label,
-                    route,
-                    left_out,
-                    "rejected {left_out} more within {QUIET:?}"
-                ),
-            }
-        };
-    }
-    match is_ours(reason) {
-        true => at_level!(warn),
-        false => at_level!(info),
+    let Some(left_out) = note.left_out else {
+        return;
+    };
+    let route = Some(&*note.name).filter(|name| !name.is_empty());
+    let reason_label = reason.label();
+    match Severity::of(reason) {
+        Severity::Warn => warn!(
+            reason = reason_label,
+            route, left_out, "rejected {left_out} more within {QUIET:?}"
+        ),
+        _ => info!(
+            reason = reason_label,
+            route, left_out, "rejected {left_out} more within {QUIET:?}"
+        ),
     }
 }
 

@@ -141,6 +141,7 @@ struct SimWorker {
 
 struct Sent {
     client: PeerId,
+    kind: Vec<u8>,
     envelope: Frames,
     /// None of one message of a client at a time: how else would it know what an ERROR answers?
     headers: Frames,
@@ -153,6 +154,22 @@ struct Sent {
     ended: bool,
     /// Its client, a REQ, has asked something else since: the answer must not reach it.
     abandoned: bool,
+}
+
+impl Sent {
+    /// Asserts that a rejection names the request's type, and calls it retryable only if no worker has seen it.
+    fn names_itself(&self, rejection: &[u8]) {
+        // That of a schema in another encoding is not read here.
+        let Ok(rejection) = serde_json::from_slice::<serde_json::Value>(rejection) else {
+            return;
+        };
+        let kind = std::str::from_utf8(&self.kind).unwrap();
+        let kind = Some(kind).filter(|kind| kind.len() < 256);
+        assert_eq!(rejection["type"].as_str(), kind, "{rejection}");
+        let retryable = rejection["retryable"] == true;
+        assert!(!retryable || self.holder.is_none(), "{rejection}");
+        assert_eq!(retryable, rejection["retry_after_ms"].is_u64());
+    }
 }
 
 /// Type and payload of a client's message.
@@ -240,6 +257,7 @@ impl Outlet<Frames> for Net {
                 if let Some(must) = sent.must.filter(|_| !early) {
                     assert_eq!(reason, must, "{id}");
                 }
+                sent.names_itself(&frames[frames.len() - 1]);
             }
         }
         fate
@@ -492,8 +510,8 @@ impl World {
             must,
         } = self.any_content(frontend, text);
         let Some(payload) = payload else {
-            let frames = [&envelope[..], &[kind], &headers].concat();
-            self.remember(peer, envelope, headers, None, must);
+            let frames = [&envelope[..], std::slice::from_ref(&kind), &headers].concat();
+            self.remember(peer, kind, envelope, headers, None, must);
             return self.on(Event::Oversize { peer, frames });
         };
         let pool = match &kind[..] {
@@ -502,7 +520,7 @@ impl World {
             _ => None,
         };
         let pool = pool.filter(|_| must.is_none());
-        self.remember(peer, envelope, headers.clone(), pool, must);
+        self.remember(peer, kind.clone(), envelope, headers.clone(), pool, must);
         frames.push(kind);
         frames.extend(headers);
         frames.push(payload);
@@ -568,6 +586,7 @@ impl World {
     fn remember(
         &mut self,
         client: PeerId,
+        kind: Vec<u8>,
         envelope: Frames,
         headers: Frames,
         pool: Option<PoolId>,
@@ -575,6 +594,7 @@ impl World {
     ) {
         self.net.sent.push(Sent {
             client,
+            kind,
             envelope,
             headers,
             pool,
@@ -898,6 +918,7 @@ fn routes(names: &mut Names, rng: &mut Rng) -> Table<Route> {
         let route = Route {
             id: names.route(name),
             name: name.into(),
+            kind: (!name.ends_with('*')).then(|| name.into()),
             schema: (name == "person").then(|| any_of(&[Encoding::Protobuf])),
             // The second is what workers write.
             reply: Some(any_of(&[Encoding::Msgpack, Encoding::Protobuf])),
@@ -905,10 +926,15 @@ fn routes(names: &mut Names, rng: &mut Rng) -> Table<Route> {
             timeout,
             frontends,
         };
-        routes.push((Pattern::Exact(name.as_bytes().into()), Arc::new(route)));
+        let pattern = match name.strip_suffix('*') {
+            Some(prefix) => Pattern::Prefix(prefix.as_bytes().into()),
+            None => Pattern::Exact(name.as_bytes().into()),
+        };
+        routes.push((pattern, Arc::new(route)));
     };
     for pool in 0..POOLS {
-        add(&format!("P{pool}"), pool, None);
+        let pattern = if pool == 0 { "*" } else { "" };
+        add(&format!("P{pool}{pattern}"), pool, None);
     }
     add("only.one", 0, Some(vec![FrontendId(0)]));
     add("person", 1, None);

@@ -28,7 +28,14 @@ fn each_path_has_its_answer_and_others_are_told_what_there_is() {
     );
     let paths = process.get("/");
     assert_eq!(paths.code, 200);
-    for path in ["/metrics", "/status", "/healthz", "/readyz", "/reload"] {
+    for path in [
+        "/metrics",
+        "/status",
+        "/rejections",
+        "/healthz",
+        "/readyz",
+        "/reload",
+    ] {
         assert!(paths.body.contains(path), "{}", paths.body);
     }
     let unknown = process.get("/nothing");

@@ -54,10 +54,13 @@ impl Logged {
         )
     }
 
+    /// Starts a gateway by a command, which may set RUST_LOG.
     fn spawn(directory: tempfile::TempDir, command: &mut Command) -> Self {
+        if !command.get_envs().any(|(name, _)| name == "RUST_LOG") {
+            command.env_remove("RUST_LOG");
+        }
         let mut process = command
             .current_dir(directory.path())
-            .env_remove("RUST_LOG")
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -251,6 +254,78 @@ fn rejections_are_told_once_and_then_counted() {
         );
         assert!(!first["why"].as_str().unwrap().is_empty());
     }
+}
+
+/// Two clients that send bad messages are two lines, with address and type; and the lines of the level debug have no
+/// fewer fields than those of info.
+#[test]
+fn each_client_is_named_with_its_address_and_the_type() {
+    let routes = "  \"person.*\": { schema: { json: demo.Person }, pool: people }";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command.args(["--log-format", "json"]);
+    let mut gateway = Logged::spawn(files(&yaml("", routes)), &mut command);
+    let json = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    let at = json(&gateway.until(&["frontend clients listens"]))["endpoint"].clone();
+    let at = at.as_str().unwrap();
+    let context = zmq::Context::new();
+    let clients = ["one", "two"].map(|name| named(&context, name.as_bytes(), at));
+    for client in clients.iter().cycle().take(100) {
+        client.send_multipart(["person.new", "{"], 0).unwrap();
+        assert_eq!(client.recv_multipart(0).unwrap()[0], b"ERROR");
+    }
+    let lines: Vec<_> = gateway.end().iter().map(|line| json(line)).collect();
+    let told = lines.iter().filter(|line| line["message"] == "rejected");
+    let told: Vec<_> = told.collect();
+    let mut clients: Vec<_> = told.iter().map(|line| line["client"].as_str()).collect();
+    clients.sort_unstable();
+    clients.dedup();
+    assert_eq!(clients, [Some("one"), Some("two")]);
+    assert!(told.len() < 10, "{told:#?}");
+    let mut peers = std::collections::BTreeSet::new();
+    for line in told {
+        assert_eq!(
+            (&line["route"], &line["type"]),
+            (&"person.*".into(), &"person.new".into())
+        );
+        let peer = line["peer"].as_str();
+        if on_this_engine("").contains("libzmq") {
+            assert_eq!(peer, None, "libzmq hides the addresses of its peers");
+        } else {
+            assert!(peer.unwrap().starts_with("tcp://127.0.0.1:"), "{line}");
+        }
+        peers.insert(peer.map(str::to_owned));
+    }
+    assert!(peers.len() <= 2);
+}
+
+#[test]
+fn a_rejection_has_the_same_fields_at_every_level() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command.args(["--log-format", "json"]);
+    let command = command.env("RUST_LOG", "gateway=debug");
+    let mut gateway = Logged::spawn(files(&yaml("", "")), command);
+    let json = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    let at = json(&gateway.until(&["frontend clients listens"]))["endpoint"].clone();
+    let context = zmq::Context::new();
+    let client = named(&context, b"one", at.as_str().unwrap());
+    for _ in 0..3 {
+        client.send_multipart([&b"A"[..], b"\xff"], 0).unwrap();
+        assert_eq!(client.recv_multipart(0).unwrap()[0], b"ERROR");
+    }
+    let lines: Vec<_> = gateway.end().iter().map(|line| json(line)).collect();
+    let fields = |level: &str| -> Vec<Vec<String>> {
+        let lines = lines.iter().filter(|line| line["message"] == "rejected");
+        let lines = lines.filter(|line| line["level"] == level);
+        lines
+            .map(|line| line.as_object().unwrap().keys().cloned().collect())
+            .collect()
+    };
+    let (debug, info) = (fields("DEBUG"), fields("INFO"));
+    assert_eq!((debug.len(), info.len()), (3, 1));
+    assert!(
+        debug.iter().all(|line| *line == info[0]),
+        "{debug:?} {info:?}"
+    );
 }
 
 /// The log that people read holds no character of a peer's that a terminal would obey.

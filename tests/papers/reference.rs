@@ -37,8 +37,8 @@ impl Logged {
     /// From the arguments of `info!` and the like.
     fn parse(level: &str, call: &str) -> Self {
         let levels = match level {
-            // The macro in src/engine/notes.rs, for both.
-            "$level" => vec!["info", "warn"],
+            // The macro in src/rejections.rs, for all three.
+            "$level" => vec!["debug", "info", "warn"],
             level => vec![level],
         };
         let mut fields = BTreeSet::new();
@@ -243,6 +243,7 @@ fn the_page_on_status_has_its_keys() {
     there.retain(|path| path != "last_reload" && !all.contains(&format!("{path}[]")));
 
     let page = include_str!("../../docs/status.md");
+    let page = page.split("\n# /rejections").next().unwrap();
     let listed = rows(page).flat_map(|row| words(row[0]));
     let mut listed: BTreeSet<String> = listed.collect();
     assert!(listed.remove("last_reload"));
@@ -250,6 +251,25 @@ fn the_page_on_status_has_its_keys() {
     let books = listed.iter().filter_map(|it| it.strip_prefix("ledger."));
     let books: Vec<_> = books.map(|it| format!("routes[].{it}")).collect();
     listed.extend(books);
+    assert_eq!(listed, there);
+}
+
+#[test]
+fn the_page_on_rejections_has_its_keys() {
+    let process = Process::start(&yaml("", ""));
+    let context = zmq::Context::new();
+    let client = process.peer(&context, zmq::DEALER, "frontend clients");
+    client.send_multipart(["PERSON", "{"], 0).unwrap();
+    client.recv_multipart(0).unwrap();
+    let mut there = BTreeSet::new();
+    let told = process.get("/rejections").json();
+    paths(&told["rejections"][0], "", &[], &mut there);
+    let page = include_str!("../../docs/status.md");
+    let table = page.split("\n# /rejections").nth(1).unwrap();
+    let listed: BTreeSet<_> = rows(table)
+        .filter(|row| !row[0].starts_with("key"))
+        .collect();
+    let listed: BTreeSet<_> = listed.iter().flat_map(|row| words(row[0])).collect();
     assert_eq!(listed, there);
 }
 

@@ -138,6 +138,12 @@ impl Peers {
         find(&mut self.places, peer)
     }
 
+    /// Returns a connection, only to be looked at.
+    pub(super) fn look(&self, peer: PeerId) -> Option<&Connection> {
+        let connection = self.places.get(place_of(peer))?.as_deref()?;
+        (connection.peer() == peer).then_some(connection)
+    }
+
     /// Every connection.
     pub(super) fn all(&self) -> impl Iterator<Item = &Connection> {
         self.places.iter().filter_map(Option::as_deref)

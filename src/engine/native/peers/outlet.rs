@@ -1,6 +1,7 @@
 //! What the core calls: a message is appended to its peer's outbox, within bounds.
 
 use crate::core::Outlet;
+use crate::engine::native::connection::Connection;
 use crate::engine::native::peers::{Peers, WORKER_ROOM, find};
 use crate::ledger::{EngineCounters, Fate, Outcome};
 use crate::peer::PeerId;
@@ -50,6 +51,10 @@ impl Outlet<Message> for Peers {
 
     fn settle(&mut self, body: Message) -> Message {
         self.buffers.settle(body)
+    }
+
+    fn address(&self, peer: PeerId) -> Option<String> {
+        self.look(peer).map(Connection::address)
     }
 
     fn counters(&self) -> EngineCounters {

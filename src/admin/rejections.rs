@@ -1,0 +1,79 @@
+//! What `GET /rejections` shows: the last rejections, as JSON. `docs/status.md` lists the keys.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::metrics::Sample;
+use crate::rejections::Rejected;
+use crate::snapshot::Names;
+
+#[derive(Serialize)]
+struct Rejections<'a> {
+    rejections: Vec<Entry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    /// Seconds since 1970.
+    at: f64,
+    reason: &'static str,
+    code: i32,
+    #[serde(rename = "type")]
+    kind: Option<&'a str>,
+    route: Option<&'a str>,
+    frontend: Option<&'a str>,
+    client: Option<&'a str>,
+    peer: Option<&'a str>,
+    field: Option<&'a str>,
+    offset: Option<u64>,
+    message: &'a str,
+    retryable: bool,
+    generation: u64,
+}
+
+/// Returns the last rejections of a sample that was taken at about `now`, newest first.
+pub(super) fn rejections(sample: &Sample, now: SystemTime) -> String {
+    let names = &sample.snapshot.names;
+    let entries = sample.rejections.iter().map(|rejected| {
+        let ago = sample.uptime.saturating_sub(rejected.at);
+        Entry::of(rejected, names, now.checked_sub(ago).unwrap_or(now))
+    });
+    let rejections = Rejections {
+        rejections: entries.collect(),
+    };
+    // Writing into memory has no way to fail.
+    serde_json::to_string(&rejections).unwrap_or_default()
+}
+
+impl<'a> Entry<'a> {
+    fn of(rejected: &'a Rejected, names: &'a Names, at: SystemTime) -> Self {
+        let Rejected {
+            at: _,
+            route,
+            client,
+            rejection,
+        } = rejected;
+        let client = client.as_deref();
+        let at = at.duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            at: at.unwrap_or(Duration::ZERO).as_secs_f64(),
+            reason: rejection.reason.label(),
+            code: rejection.code,
+            kind: some(&rejection.kind),
+            route: some(names.of_route(*route)),
+            frontend: client.map(|client| names.of_frontend(client.frontend)),
+            client: client.map(|client| &*client.identity),
+            peer: client.and_then(|client| client.address.as_deref()),
+            field: some(&rejection.field),
+            offset: rejection.offset,
+            message: &rejection.message,
+            retryable: rejection.retryable,
+            generation: rejection.generation,
+        }
+    }
+}
+
+fn some(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,187 @@
+//! The record of a rejected request: what the log says of it, and `GET /rejections`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use crate::reply::{Reason, Rejection};
+use crate::snapshot::{FrontendId, Names, RouteId};
+
+/// Rejections that are kept: enough to see who sends what, and few enough for one answer over HTTP.
+pub(crate) const KEPT_MAX: usize = 100;
+
+/// Bytes of a record's sentence, and of its field: what a payload has in it can make both long.
+const TEXT_MAX: usize = 1_024;
+
+/// A request that was rejected. What a peer chose may hold any characters: escape it where it is shown.
+#[derive(Debug)]
+pub(crate) struct Rejected {
+    /// When it was rejected, since the engine started.
+    pub at: Duration,
+    /// The route that its type matched.
+    pub route: RouteId,
+    /// Who sent it; none if the client has disconnected since.
+    pub client: Option<Arc<Caller>>,
+    /// What the client was told, cut to a bounded size and without its list of violations.
+    pub rejection: Rejection,
+}
+
+/// A client, as the log and `GET /rejections` name it.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    /// The frontend that it is connected to.
+    pub frontend: FrontendId,
+    /// Its identity, printable.
+    pub identity: String,
+    /// Its address, where the engine knows it.
+    pub address: Option<String>,
+}
+
+/// How much a log line of a rejection matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Severity {
+    /// Each rejection, for whoever looks for one.
+    Debug,
+    /// The client should look.
+    Info,
+    /// The cause lies behind the gateway: somebody should look.
+    Warn,
+}
+
+impl Severity {
+    /// Returns the severity of the first rejections by a reason.
+    pub fn of(reason: Reason) -> Self {
+        match reason {
+            Reason::QueueFull
+            | Reason::NoWorker
+            | Reason::WorkerLost
+            | Reason::Timeout
+            | Reason::BadReply => Self::Warn,
+            Reason::Malformed
+            | Reason::UnknownType
+            | Reason::SchemaViolation
+            | Reason::TooLarge
+            | Reason::NotAllowed
+            | Reason::ClientLimit
+            | Reason::ShuttingDown => Self::Info,
+        }
+    }
+}
+
+impl Rejected {
+    /// Returns the record of a rejection, within bounds.
+    pub fn new(
+        at: Duration,
+        route: RouteId,
+        client: Option<Arc<Caller>>,
+        mut rejection: Rejection,
+    ) -> Self {
+        cut(&mut rejection.message);
+        cut(&mut rejection.field);
+        rejection.violations = Vec::new();
+        Self {
+            at,
+            route,
+            client,
+            rejection,
+        }
+    }
+
+    /// Writes the record to the log: the same fields, whatever the severity.
+    pub fn log(&self, severity: Severity, names: &Names) {
+        let rejection = &self.rejection;
+        let client = self.client.as_deref();
+        let some = |text| Some(text).filter(|text: &&str| !text.is_empty());
+        macro_rules! at_level {
+            ($level:ident) => {
+                $level!(
+                    reason = rejection.reason.label(),
+                    route = some(names.of_route(self.route)),
+                    type = some(&rejection.kind),
+                    frontend = client.map(|client| names.of_frontend(client.frontend)),
+                    client = client.map(|client| &*client.identity),
+                    peer = client.and_then(|client| client.address.as_deref()),
+                    field = some(&rejection.field),
+                    offset = rejection.offset,
+                    generation = rejection.generation,
+                    why = rejection.message,
+                    "rejected"
+                )
+            };
+        }
+        match severity {
+            Severity::Debug => at_level!(debug),
+            Severity::Info => at_level!(info),
+            Severity::Warn => at_level!(warn),
+        }
+    }
+}
+
+/// Cuts a text to [`TEXT_MAX`] bytes, between two characters.
+fn cut(text: &mut String) {
+    if text.len() > TEXT_MAX {
+        let end = (0..=TEXT_MAX).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or_default());
+        text.push('…');
+        text.shrink_to_fit();
+    }
+}
+
+/// The last rejections, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Recent(VecDeque<Arc<Rejected>>);
+
+impl Recent {
+    /// Adds a rejection. The oldest one makes way for it.
+    pub fn push(&mut self, rejected: Arc<Rejected>) {
+        if self.0.len() >= KEPT_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(rejected);
+    }
+
+    /// Returns them, the newest first.
+    pub fn newest_first(&self) -> Vec<Arc<Rejected>> {
+        self.0.iter().rev().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejected(n: usize, message: &str) -> Arc<Rejected> {
+        let rejection = Rejection {
+            offset: Some(n as u64),
+            ..Rejection::new(Reason::Malformed, message)
+        };
+        Arc::new(Rejected::new(
+            Duration::ZERO,
+            RouteId::NONE,
+            None,
+            rejection,
+        ))
+    }
+
+    #[test]
+    fn the_last_ones_are_kept_newest_first() {
+        let mut recent = Recent::default();
+        for n in 0..250 {
+            recent.push(rejected(n, "no"));
+        }
+        let kept = recent.newest_first();
+        let offsets: Vec<_> = kept.iter().filter_map(|it| it.rejection.offset).collect();
+        assert!(offsets.into_iter().eq((150..250).rev()));
+    }
+
+    #[test]
+    fn a_record_is_bounded() {
+        let kept = rejected(0, &"é".repeat(100_000));
+        let message = &kept.rejection.message;
+        assert!(message.len() <= TEXT_MAX + '…'.len_utf8());
+        assert!(message.ends_with("é…") && message.capacity() < 2 * TEXT_MAX);
+        assert_eq!(rejected(0, "short").rejection.message, "short");
+    }
+}
