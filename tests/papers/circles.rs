@@ -13,7 +13,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each crate, its folder, and the crates of the workspace that it may import.
-const CRATES: [(&str, &str, &[&str]); 5] = [
+const CRATES: [(&str, &str, &[&str]); 6] = [
+    ("gateway_cel", "crates/cel", &["gateway_diagnostic"]),
     ("gateway_diagnostic", "crates/diagnostic", &[]),
     ("gateway_proto", "crates/proto", &["gateway_diagnostic"]),
     (

@@ -1,0 +1,183 @@
+//! Equality and order.
+
+use std::cmp::Ordering;
+
+use crate::budget::Budget;
+use crate::error::ErrorKind;
+use crate::field::Label;
+use crate::schema::Schema;
+use crate::value::{INT_BOUND, ListValue, MapValue, MessageValue, Value};
+
+/// Levels of values that are compared with each other. An expression's values have at most the levels of the
+/// expression and of the payload.
+const LEVELS_MAX: u32 = 300;
+
+/// What a comparison needs to know.
+pub(crate) struct Comparison<'s, 'b> {
+    pub(crate) schema: &'s dyn Schema,
+    pub(crate) budget: &'b mut Budget,
+    levels: u32,
+}
+
+impl<'s, 'b> Comparison<'s, 'b> {
+    pub(crate) fn new(schema: &'s dyn Schema, budget: &'b mut Budget) -> Self {
+        Self {
+            schema,
+            budget,
+            levels: LEVELS_MAX,
+        }
+    }
+
+    /// Returns whether the values are equal. Numbers of different types are equal if they are the same number; other
+    /// values of different types differ.
+    pub(crate) fn equal(&mut self, left: &Value<'_>, right: &Value<'_>) -> Result<bool, ErrorKind> {
+        Ok(match (left, right) {
+            (Value::Null, Value::Null) => true,
+            (Value::Bool(left), Value::Bool(right)) => left == right,
+            (Value::String(left), Value::String(right)) => {
+                self.budget.look_at(left.len().min(right.len()))?;
+                **left == **right
+            }
+            (Value::Bytes(left), Value::Bytes(right)) => {
+                self.budget.look_at(left.len().min(right.len()))?;
+                **left == **right
+            }
+            (Value::Duration(left), Value::Duration(right)) => left == right,
+            (Value::Timestamp(left), Value::Timestamp(right)) => left == right,
+            (Value::Type(left), Value::Type(right)) => **left == **right,
+            (Value::List(left), Value::List(right)) => {
+                self.deeper(|this| this.lists(left, right))?
+            }
+            (Value::Map(left), Value::Map(right)) => self.deeper(|this| this.maps(left, right))?,
+            (Value::Message(left), Value::Message(right)) => {
+                self.deeper(|this| this.messages(left, right))?
+            }
+            _ => numbers(left, right) == Some(Some(Ordering::Equal)),
+        })
+    }
+
+    fn deeper(
+        &mut self,
+        compare: impl FnOnce(&mut Self) -> Result<bool, ErrorKind>,
+    ) -> Result<bool, ErrorKind> {
+        if self.levels == 0 {
+            return Err(ErrorKind::invalid(
+                "the values have too many levels to compare them",
+            ));
+        }
+        self.levels -= 1;
+        let equal = compare(self);
+        self.levels += 1;
+        equal
+    }
+
+    fn lists(&mut self, left: &ListValue<'_>, right: &ListValue<'_>) -> Result<bool, ErrorKind> {
+        if left.len() != right.len() {
+            return Ok(false);
+        }
+        for at in 0..left.len() {
+            let (left, right) = (left.get(at, self.budget)?, right.get(at, self.budget)?);
+            if !self.equal(&left, &right)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn maps(&mut self, left: &MapValue<'_>, right: &MapValue<'_>) -> Result<bool, ErrorKind> {
+        if left.len() != right.len() {
+            return Ok(false);
+        }
+        for at in 0..left.len() {
+            let (key, left) = left.entry(at, self.budget)?;
+            let Some(right) = right.find(&key, self.budget)? else {
+                return Ok(false);
+            };
+            if !self.equal(&left, &right)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn messages(
+        &mut self,
+        left: &MessageValue<'_>,
+        right: &MessageValue<'_>,
+    ) -> Result<bool, ErrorKind> {
+        if left.id() != right.id() {
+            return Ok(false);
+        }
+        for field in self.schema.fields(left.id()) {
+            self.budget.take_steps(1)?;
+            let left = left.present(&field, self.budget)?;
+            let right = right.present(&field, self.budget)?;
+            let equal = match (&left, &right) {
+                (None, None) => true,
+                (Some(left), Some(right)) => self.equal(left, right)?,
+                // Zeros of either sign are the same number, though only one of them is set.
+                (Some(Value::Double(value)), None) | (None, Some(Value::Double(value))) => {
+                    field.label == Label::Implicit && *value == 0.0
+                }
+                _ => false,
+            };
+            if !equal {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Returns the order of two values of a type that has one, or of two numbers; `None` within if one of them is not a number.
+pub(crate) fn order(
+    left: &Value<'_>,
+    right: &Value<'_>,
+    budget: &mut Budget,
+) -> Result<Option<Ordering>, ErrorKind> {
+    Ok(match (left, right) {
+        (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
+        (Value::String(left), Value::String(right)) => {
+            budget.look_at(left.len().min(right.len()))?;
+            Some((**left).cmp(&**right))
+        }
+        (Value::Bytes(left), Value::Bytes(right)) => {
+            budget.look_at(left.len().min(right.len()))?;
+            Some((**left).cmp(&**right))
+        }
+        (Value::Duration(left), Value::Duration(right)) => Some(left.cmp(right)),
+        (Value::Timestamp(left), Value::Timestamp(right)) => Some(left.cmp(right)),
+        _ => return numbers(left, right).ok_or(ErrorKind::NoSuchOverload),
+    })
+}
+
+/// Returns the order of two numbers of any type: `None` if they aren't both numbers, `Some(None)` if one of them is NaN.
+fn numbers(left: &Value<'_>, right: &Value<'_>) -> Option<Option<Ordering>> {
+    Some(match (left, right) {
+        (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),
+        (Value::Uint(left), Value::Uint(right)) => Some(left.cmp(right)),
+        (Value::Double(left), Value::Double(right)) => left.partial_cmp(right),
+        (Value::Int(left), Value::Uint(right)) => Some(i128::from(*left).cmp(&i128::from(*right))),
+        (Value::Uint(left), Value::Int(right)) => Some(i128::from(*left).cmp(&i128::from(*right))),
+        (Value::Int(left), Value::Double(right)) => with_double(i128::from(*left), *right),
+        (Value::Uint(left), Value::Double(right)) => with_double(i128::from(*left), *right),
+        (Value::Double(left), Value::Int(right)) => {
+            with_double(i128::from(*right), *left).map(Ordering::reverse)
+        }
+        (Value::Double(left), Value::Uint(right)) => {
+            with_double(i128::from(*right), *left).map(Ordering::reverse)
+        }
+        _ => return None,
+    })
+}
+
+/// Returns the order of an integer and a double: as doubles, once both are in the range of integers.
+fn with_double(integer: i128, double: f64) -> Option<Ordering> {
+    if double > 2.0 * INT_BOUND {
+        return Some(Ordering::Less);
+    }
+    if double < -INT_BOUND {
+        return Some(Ordering::Greater);
+    }
+    (integer as f64).partial_cmp(&double)
+}

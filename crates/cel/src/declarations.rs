@@ -1,0 +1,113 @@
+//! What an expression may name.
+
+use std::sync::Arc;
+
+use crate::library::Library;
+use crate::schema::Schema;
+use crate::types::{MessageId, Type};
+
+/// What an expression may name, and how names are looked up.
+#[derive(Clone)]
+pub(crate) struct Declarations {
+    pub(crate) schema: Arc<dyn Schema>,
+    pub(crate) library: Arc<Library>,
+    pub(crate) variables: Vec<(String, Type)>,
+    /// The package whose names need no qualification.
+    pub(crate) container: String,
+    pub(crate) checking: Checking,
+    /// The name of the function that reads the field of a message by its name.
+    pub(crate) field_function: Option<String>,
+}
+
+/// When types are checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checking {
+    /// Before anything is evaluated: an expression whose types don't fit does not compile.
+    #[default]
+    Compile,
+    /// As the expression is evaluated, as the language defines for expressions that are not checked. What
+    /// does not fit is an error of the evaluation.
+    Evaluation,
+}
+
+/// What a name stands for.
+#[derive(Debug)]
+pub(crate) enum Named {
+    Variable(u32, Type),
+    Enum(i64),
+    Type(String, Type),
+}
+
+impl Declarations {
+    /// Returns what `name` stands for: the innermost package that has it wins.
+    pub(crate) fn resolve(&self, name: &str, rooted: bool) -> Option<Named> {
+        self.candidates(name, rooted)
+            .find_map(|name| self.exactly(&name))
+    }
+
+    /// Returns the full names that `name` may stand for, the one in the innermost package first.
+    pub(crate) fn candidates(&self, name: &str, rooted: bool) -> impl Iterator<Item = String> {
+        let mut package = if rooted {
+            None
+        } else {
+            Some(self.container.as_str())
+        };
+        std::iter::from_fn(move || {
+            let within = package?;
+            if within.is_empty() {
+                package = None;
+                return Some(name.to_owned());
+            }
+            package = Some(within.rfind('.').map_or("", |dot| &within[..dot]));
+            Some(format!("{within}.{name}"))
+        })
+        .chain(rooted.then(|| name.to_owned()))
+    }
+
+    fn exactly(&self, name: &str) -> Option<Named> {
+        let variable = self.variables.iter().position(|(other, _)| other == name);
+        if let Some(at) = variable {
+            return Some(Named::Variable(at as u32, self.variables[at].1.clone()));
+        }
+        if let Some(of) = basic_type(name) {
+            return Some(Named::Type(name.to_owned(), of));
+        }
+        if self.schema.message(name).is_some() {
+            let of = self.message_type(name)?;
+            return Some(Named::Type(name.to_owned(), of));
+        }
+        self.schema
+            .enum_value(name)
+            .map(|number| Named::Enum(i64::from(number)))
+    }
+
+    /// Returns the type of the message with the full name `name`.
+    pub(crate) fn message_type(&self, name: &str) -> Option<Type> {
+        let id = self.schema.message(name)?;
+        Some(crate::field::Kind::message(name, id).to_type())
+    }
+
+    /// Returns `of` as people write it.
+    pub(crate) fn text(&self, of: &Type) -> String {
+        of.text(&|id: MessageId| self.schema.message_name(id).to_owned())
+    }
+}
+
+/// Returns the type that a name of the language stands for.
+fn basic_type(name: &str) -> Option<Type> {
+    Some(match name {
+        "bool" => Type::Bool,
+        "int" => Type::Int,
+        "uint" => Type::Uint,
+        "double" => Type::Double,
+        "string" => Type::String,
+        "bytes" => Type::Bytes,
+        "null_type" => Type::Null,
+        "list" => Type::list(Type::Dyn),
+        "map" => Type::map(Type::Dyn, Type::Dyn),
+        "type" => Type::Type(Arc::new(Type::Dyn)),
+        "google.protobuf.Timestamp" => Type::Timestamp,
+        "google.protobuf.Duration" => Type::Duration,
+        _ => return None,
+    })
+}

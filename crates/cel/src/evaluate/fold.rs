@@ -1,0 +1,143 @@
+//! Macros that visit the elements of a list or map.
+
+use crate::ast::FoldKind;
+use crate::entries::map_of;
+use crate::error::{ErrorKind, EvalError};
+use crate::evaluate::{Evaluation, Outcome};
+use crate::node::{FoldOf, Variables};
+use crate::span::Span;
+use crate::value::Value;
+
+/// What the elements that were visited add up to.
+enum Sum<'a> {
+    /// Of `all` and `exists`: the first error, which counts if no element decides.
+    Quantified(Option<EvalError>),
+    /// Of `exists_one`: the number of elements.
+    Count(u64),
+    List(Vec<Value<'a>>),
+    Map(Vec<(Value<'a>, Value<'a>)>),
+}
+
+impl<'a> Evaluation<'a, '_> {
+    pub(super) fn fold(&mut self, fold: &'a FoldOf, span: Span) -> Outcome<'a> {
+        let range = self.value(&fold.range)?;
+        let outer = self.locals.len();
+        let value = self.visit(fold, &range, span);
+        self.locals.truncate(outer);
+        value
+    }
+
+    fn visit(&mut self, fold: &'a FoldOf, range: &Value<'a>, span: Span) -> Outcome<'a> {
+        let at = |kind: ErrorKind| kind.at(span);
+        let count = match range {
+            Value::List(list) => list.len(),
+            Value::Map(map) => map.len(),
+            _ => return Err(at(ErrorKind::NoSuchOverload)),
+        };
+        let mut sum = match fold.kind {
+            FoldKind::All | FoldKind::Exists => Sum::Quantified(None),
+            FoldKind::ExistsOne => Sum::Count(0),
+            FoldKind::Filter | FoldKind::List => Sum::List(Vec::new()),
+            FoldKind::MapValues | FoldKind::MapEntries => Sum::Map(Vec::new()),
+        };
+        let outer = self.locals.len();
+        for index in 0..count {
+            let (first, second) = self.element(range, index, fold.variables).map_err(at)?;
+            self.locals.truncate(outer);
+            self.locals.push(first.clone());
+            self.locals.extend(second);
+            if let Some(decided) = self.step(fold, first, &mut sum)? {
+                return Ok(Value::Bool(decided));
+            }
+        }
+        match sum {
+            Sum::Quantified(Some(error)) => Err(error),
+            Sum::Quantified(None) => Ok(Value::Bool(fold.kind == FoldKind::All)),
+            Sum::Count(count) => Ok(Value::Bool(count == 1)),
+            Sum::List(elements) => Ok(Value::list(elements)),
+            Sum::Map(entries) => map_of(entries, self.budget).map_err(at),
+        }
+    }
+
+    /// Returns the values of the variables for the element at `index`.
+    fn element(
+        &mut self,
+        range: &Value<'a>,
+        index: usize,
+        variables: Variables,
+    ) -> Result<(Value<'a>, Option<Value<'a>>), ErrorKind> {
+        match (range, variables) {
+            (Value::List(list), Variables::One) => Ok((list.get(index, self.budget)?, None)),
+            (Value::List(list), Variables::Two) => Ok((
+                Value::Int(index as i64),
+                Some(list.get(index, self.budget)?),
+            )),
+            (Value::Map(map), Variables::One) => Ok((map.entry(index, self.budget)?.0, None)),
+            (Value::Map(map), Variables::Two) => {
+                let (key, value) = map.entry(index, self.budget)?;
+                Ok((key, Some(value)))
+            }
+            _ => Err(ErrorKind::NoSuchOverload),
+        }
+    }
+
+    /// Adds one element to `sum`. Returns the result if the element decides it.
+    fn step(
+        &mut self,
+        fold: &'a FoldOf,
+        first: Value<'a>,
+        sum: &mut Sum<'a>,
+    ) -> Result<Option<bool>, EvalError> {
+        if let Some(filter) = &fold.filter
+            && !self.truth(filter)?
+        {
+            return Ok(None);
+        }
+        let memory = |this: &mut Self, size: usize| {
+            this.budget
+                .take_bytes(size)
+                .map_err(|kind| kind.at(fold.body.span))
+        };
+        match sum {
+            Sum::Quantified(error) => {
+                let decisive = fold.kind == FoldKind::Exists;
+                match self.truth(&fold.body) {
+                    Ok(value) if value == decisive => return Ok(Some(decisive)),
+                    Ok(_) => {}
+                    Err(spent) if spent.kind == ErrorKind::Budget => return Err(spent),
+                    Err(other) => {
+                        error.get_or_insert(other);
+                    }
+                }
+            }
+            Sum::Count(count) => *count += u64::from(self.truth(&fold.body)?),
+            Sum::List(elements) if fold.kind == FoldKind::Filter => {
+                if self.truth(&fold.body)? {
+                    memory(self, size_of::<Value<'a>>())?;
+                    elements.push(first);
+                }
+            }
+            Sum::List(elements) => {
+                let element = self.value(&fold.body)?;
+                memory(self, size_of::<Value<'a>>())?;
+                elements.push(element);
+            }
+            Sum::Map(entries) => {
+                let value = self.value(&fold.body)?;
+                memory(self, 2 * size_of::<Value<'a>>())?;
+                match (fold.kind, value) {
+                    (FoldKind::MapValues, value) => entries.push((first, value)),
+                    (_, Value::Map(map)) => {
+                        for at in 0..map.len() {
+                            memory(self, 2 * size_of::<Value<'a>>())?;
+                            let entry = map.entry(at, self.budget);
+                            entries.push(entry.map_err(|kind| kind.at(fold.body.span))?);
+                        }
+                    }
+                    _ => return Err(ErrorKind::NoSuchOverload.at(fold.body.span)),
+                }
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,203 @@
+//! The fields of messages, as a schema declares them.
+
+use std::sync::Arc;
+
+use crate::constant::Constant;
+use crate::types::{MessageId, Primitive, Type};
+
+/// A field of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// The name as the `.proto` file writes it; the full name of an extension.
+    pub name: Arc<str>,
+    /// A number that says which field it is, of the schema's choice: a field number, or an index.
+    /// Messages are asked for fields by it.
+    pub index: u32,
+    /// What the field holds; of a repeated field the elements, of a map the values.
+    pub kind: Kind,
+    /// How often there is a value, and whether its presence is known.
+    pub label: Label,
+    /// The value of an unset field where it is not the zero value: a default of proto2.
+    pub default: Option<Constant>,
+}
+
+/// What a field holds, as far as it matters to an expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `bool`.
+    Bool,
+    /// `int32`, `sint32` and `sfixed32`.
+    Int32,
+    /// `int64`, `sint64` and `sfixed64`.
+    Int64,
+    /// `uint32` and `fixed32`.
+    Uint32,
+    /// `uint64` and `fixed64`.
+    Uint64,
+    /// `float`.
+    Float,
+    /// `double`.
+    Double,
+    /// `string`.
+    String,
+    /// `bytes`.
+    Bytes,
+    /// An enum, whose values are integers.
+    Enum,
+    /// A message that CEL gives no meaning of its own.
+    Message(MessageId),
+    /// A message that CEL gives a meaning of its own.
+    WellKnown(WellKnown),
+}
+
+/// How often a field has a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// One value, which is set if it is not zero.
+    Implicit,
+    /// One value, which is set or not.
+    Explicit,
+    /// A list.
+    Repeated,
+    /// A map with keys of a kind.
+    Map(Kind),
+}
+
+/// A message that CEL gives a meaning of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WellKnown {
+    /// `google.protobuf.Any` stands for the message that it holds.
+    Any,
+    /// `google.protobuf.Duration`.
+    Duration,
+    /// `google.protobuf.Timestamp`.
+    Timestamp,
+    /// `google.protobuf.Struct` is a map.
+    Struct,
+    /// `google.protobuf.Value` is what it holds.
+    Value,
+    /// `google.protobuf.ListValue` is a list.
+    ListValue,
+    /// A wrapper is the value that it wraps, of the kind given, or `null` if the field is unset.
+    Wrapper(Wrapped),
+}
+
+/// The kind of the value in a wrapper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrapped {
+    /// `BoolValue`.
+    Bool,
+    /// `Int32Value`.
+    Int32,
+    /// `Int64Value`.
+    Int64,
+    /// `UInt32Value`.
+    Uint32,
+    /// `UInt64Value`.
+    Uint64,
+    /// `FloatValue`.
+    Float,
+    /// `DoubleValue`.
+    Double,
+    /// `StringValue`.
+    String,
+    /// `BytesValue`.
+    Bytes,
+}
+
+impl WellKnown {
+    /// Returns the meaning that CEL gives the message with the full name `name`, if it gives it one.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name.strip_prefix("google.protobuf.")? {
+            "Any" => Self::Any,
+            "Duration" => Self::Duration,
+            "Timestamp" => Self::Timestamp,
+            "Struct" => Self::Struct,
+            "Value" => Self::Value,
+            "ListValue" => Self::ListValue,
+            "BoolValue" => Self::Wrapper(Wrapped::Bool),
+            "Int32Value" => Self::Wrapper(Wrapped::Int32),
+            "Int64Value" => Self::Wrapper(Wrapped::Int64),
+            "UInt32Value" => Self::Wrapper(Wrapped::Uint32),
+            "UInt64Value" => Self::Wrapper(Wrapped::Uint64),
+            "FloatValue" => Self::Wrapper(Wrapped::Float),
+            "DoubleValue" => Self::Wrapper(Wrapped::Double),
+            "StringValue" => Self::Wrapper(Wrapped::String),
+            "BytesValue" => Self::Wrapper(Wrapped::Bytes),
+            _ => return None,
+        })
+    }
+
+    /// Returns the type of the message in an expression.
+    pub fn to_type(self) -> Type {
+        match self {
+            Self::Any => Type::Any,
+            Self::Duration => Type::Duration,
+            Self::Timestamp => Type::Timestamp,
+            Self::Struct => Type::json_object(),
+            Self::Value => Type::Dyn,
+            Self::ListValue => Type::list(Type::Dyn),
+            Self::Wrapper(wrapped) => Type::Wrapper(wrapped.primitive()),
+        }
+    }
+}
+
+impl Wrapped {
+    /// Returns the kind of the field `value` of the wrapper.
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::Bool => Kind::Bool,
+            Self::Int32 => Kind::Int32,
+            Self::Int64 => Kind::Int64,
+            Self::Uint32 => Kind::Uint32,
+            Self::Uint64 => Kind::Uint64,
+            Self::Float => Kind::Float,
+            Self::Double => Kind::Double,
+            Self::String => Kind::String,
+            Self::Bytes => Kind::Bytes,
+        }
+    }
+
+    const fn primitive(self) -> Primitive {
+        match self {
+            Self::Bool => Primitive::Bool,
+            Self::Int32 | Self::Int64 => Primitive::Int,
+            Self::Uint32 | Self::Uint64 => Primitive::Uint,
+            Self::Float | Self::Double => Primitive::Double,
+            Self::String => Primitive::String,
+            Self::Bytes => Primitive::Bytes,
+        }
+    }
+}
+
+impl Kind {
+    /// Returns the kind of the message with the full name `name` and the number `id`.
+    pub fn message(name: &str, id: MessageId) -> Self {
+        WellKnown::named(name).map_or(Self::Message(id), Self::WellKnown)
+    }
+
+    /// Returns the type of one value of the kind.
+    pub fn to_type(self) -> Type {
+        match self {
+            Self::Bool => Type::Bool,
+            Self::Int32 | Self::Int64 | Self::Enum => Type::Int,
+            Self::Uint32 | Self::Uint64 => Type::Uint,
+            Self::Float | Self::Double => Type::Double,
+            Self::String => Type::String,
+            Self::Bytes => Type::Bytes,
+            Self::Message(id) => Type::Message(id),
+            Self::WellKnown(known) => known.to_type(),
+        }
+    }
+}
+
+impl Field {
+    /// Returns the type of the field in an expression.
+    pub fn to_type(&self) -> Type {
+        match self.label {
+            Label::Implicit | Label::Explicit => self.kind.to_type(),
+            Label::Repeated => Type::list(self.kind.to_type()),
+            Label::Map(key) => Type::map(key.to_type(), self.kind.to_type()),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! `format`: values as text, by the clauses of the strings extension.
+
+use std::fmt::Write;
+
+use crate::budget::Budget;
+use crate::convert::type_name;
+use crate::error::ErrorKind;
+use crate::schema::Schema;
+use crate::value::{ListValue, MapValue, Value};
+
+/// Decimals that a clause may ask for. No double has more digits that mean something.
+const PRECISION_MAX: usize = 1_100;
+
+/// Levels of lists and maps in a text.
+const LEVELS_MAX: u32 = 64;
+
+const PRECISION: usize = 6;
+
+/// Replaces the clauses of `template` by `arguments` in order.
+pub(crate) fn format<'a>(
+    template: &str,
+    arguments: &ListValue<'a>,
+    schema: &dyn Schema,
+    budget: &mut Budget,
+) -> Result<Value<'a>, ErrorKind> {
+    let mut writer = Writer {
+        text: String::new(),
+        schema,
+        budget,
+    };
+    let mut rest = template;
+    let mut next = 0;
+    while let Some(at) = rest.find('%') {
+        writer.push(&rest[..at])?;
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('%') {
+            writer.push("%")?;
+            rest = after;
+            continue;
+        }
+        let precision = precision(&mut rest)?;
+        let Some(clause) = rest.chars().next() else {
+            return Err(ErrorKind::invalid(
+                "the format ends in an incomplete clause",
+            ));
+        };
+        rest = &rest[clause.len_utf8()..];
+        if next >= arguments.len() {
+            return Err(ErrorKind::invalid(
+                "the format has more clauses than arguments",
+            ));
+        }
+        let argument = arguments.get(next, writer.budget)?;
+        next += 1;
+        writer.clause(clause, precision, &argument)?;
+    }
+    writer.push(rest)?;
+    Ok(Value::owned(writer.text))
+}
+
+/// Reads `.` and digits.
+fn precision(rest: &mut &str) -> Result<Option<usize>, ErrorKind> {
+    let Some(digits) = rest.strip_prefix('.') else {
+        return Ok(None);
+    };
+    let length = digits.bytes().take_while(u8::is_ascii_digit).count();
+    let number = digits[..length].parse::<usize>().ok();
+    let number = number.filter(|number| *number <= PRECISION_MAX);
+    let number =
+        number.ok_or_else(|| ErrorKind::invalid("the format has a precision that is not valid"))?;
+    *rest = &digits[length..];
+    Ok(Some(number))
+}
+
+struct Writer<'s, 'b> {
+    text: String,
+    schema: &'s dyn Schema,
+    budget: &'b mut Budget,
+}
+
+impl Writer<'_, '_> {
+    fn push(&mut self, text: &str) -> Result<(), ErrorKind> {
+        self.budget.take_bytes(text.len())?;
+        self.text.push_str(text);
+        Ok(())
+    }
+
+    fn clause(
+        &mut self,
+        clause: char,
+        precision: Option<usize>,
+        value: &Value<'_>,
+    ) -> Result<(), ErrorKind> {
+        let text = match (clause, value) {
+            ('s', _) => return self.value(value, LEVELS_MAX),
+            ('d', Value::Int(value)) => value.to_string(),
+            ('d', Value::Uint(value)) => value.to_string(),
+            ('d', Value::Double(value)) if !value.is_finite() => special(*value).to_owned(),
+            ('f', _) => fixed(number(value, clause, self.schema)?, precision),
+            ('e', _) => scientific(number(value, clause, self.schema)?, precision),
+            ('b', Value::Bool(value)) => i32::from(*value).to_string(),
+            ('b' | 'x' | 'X' | 'o', Value::Int(value)) => {
+                let sign = if *value < 0 { "-" } else { "" };
+                format!("{sign}{}", radix(clause, value.unsigned_abs()))
+            }
+            ('b' | 'x' | 'X' | 'o', Value::Uint(value)) => radix(clause, *value),
+            ('x' | 'X', Value::String(text)) => return self.hexadecimal(clause, text.as_bytes()),
+            ('x' | 'X', Value::Bytes(bytes)) => return self.hexadecimal(clause, bytes),
+            ('d' | 'b' | 'x' | 'X' | 'o', _) => return Err(unfit(clause, value, self.schema)),
+            _ => {
+                let text = format!("there is no format clause %{}", clause.escape_debug());
+                return Err(ErrorKind::invalid(text));
+            }
+        };
+        self.push(&text)
+    }
+
+    fn hexadecimal(&mut self, clause: char, bytes: &[u8]) -> Result<(), ErrorKind> {
+        self.budget.take_bytes(2 * bytes.len())?;
+        for byte in bytes {
+            let _ = match clause {
+                'X' => write!(self.text, "{byte:02X}"),
+                _ => write!(self.text, "{byte:02x}"),
+            };
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, value: &Value<'_>, levels: u32) -> Result<(), ErrorKind> {
+        self.budget.take_steps(1)?;
+        if levels == 0 {
+            return Err(ErrorKind::invalid(
+                "the value has too many levels for a text",
+            ));
+        }
+        match value {
+            Value::Null => self.push("null"),
+            Value::Bool(value) => self.push(if *value { "true" } else { "false" }),
+            Value::Int(value) => self.push(&value.to_string()),
+            Value::Uint(value) => self.push(&value.to_string()),
+            Value::Double(value) if value.is_finite() => self.push(&value.to_string()),
+            Value::Double(value) => self.push(special(*value)),
+            Value::String(text) | Value::Type(text) => self.push(text),
+            Value::Bytes(bytes) => self.push(&String::from_utf8_lossy(bytes)),
+            Value::Duration(length) => self.push(&length.text()),
+            Value::Timestamp(moment) => self.push(&moment.text()),
+            Value::List(list) => self.list(list, levels - 1),
+            Value::Map(map) => self.map(map, levels - 1),
+            Value::Message(_) => Err(unfit('s', value, self.schema)),
+        }
+    }
+
+    fn list(&mut self, list: &ListValue<'_>, levels: u32) -> Result<(), ErrorKind> {
+        self.push("[")?;
+        for at in 0..list.len() {
+            if at > 0 {
+                self.push(", ")?;
+            }
+            let element = list.get(at, self.budget)?;
+            self.value(&element, levels)?;
+        }
+        self.push("]")
+    }
+
+    /// Writes the entries in the order of their keys' texts.
+    fn map(&mut self, map: &MapValue<'_>, levels: u32) -> Result<(), ErrorKind> {
+        let start = self.text.len();
+        let mut entries = Vec::new();
+        for at in 0..map.len() {
+            let (key, value) = map.entry(at, self.budget)?;
+            self.value(&key, levels)?;
+            let key = self.text.split_off(start);
+            self.push(&key)?;
+            self.push(": ")?;
+            self.value(&value, levels)?;
+            entries.push((key, self.text.split_off(start)));
+        }
+        self.budget.take_steps(2 * entries.len() as u64)?;
+        entries.sort();
+        self.push("{")?;
+        for (at, (_, entry)) in entries.iter().enumerate() {
+            if at > 0 {
+                self.push(", ")?;
+            }
+            self.push(entry)?;
+        }
+        self.push("}")
+    }
+}
+
+fn unfit(clause: char, value: &Value<'_>, schema: &dyn Schema) -> ErrorKind {
+    ErrorKind::invalid(format!(
+        "the format clause %{clause} does not take a {}",
+        type_name(value, schema)
+    ))
+}
+
+fn number(value: &Value<'_>, clause: char, schema: &dyn Schema) -> Result<f64, ErrorKind> {
+    match value {
+        Value::Int(value) => Ok(*value as f64),
+        Value::Uint(value) => Ok(*value as f64),
+        Value::Double(value) => Ok(*value),
+        _ => Err(unfit(clause, value, schema)),
+    }
+}
+
+/// Returns the name of a double that is not finite.
+fn special(value: f64) -> &'static str {
+    if value.is_nan() {
+        "NaN"
+    } else if value > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    }
+}
+
+fn fixed(value: f64, precision: Option<usize>) -> String {
+    if !value.is_finite() {
+        return special(value).to_owned();
+    }
+    format!("{value:.*}", precision.unwrap_or(PRECISION))
+}
+
+fn scientific(value: f64, precision: Option<usize>) -> String {
+    if !value.is_finite() {
+        return special(value).to_owned();
+    }
+    let text = format!("{value:.*e}", precision.unwrap_or(PRECISION));
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+}
+
+fn radix(clause: char, value: u64) -> String {
+    match clause {
+        'b' => format!("{value:b}"),
+        'o' => format!("{value:o}"),
+        'X' => format!("{value:X}"),
+        _ => format!("{value:x}"),
+    }
+}

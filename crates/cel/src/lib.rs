@@ -1,0 +1,93 @@
+//! The Common Expression Language: a type checker over message tables, and a bounded evaluator over messages that are
+//! read as they are asked for.
+//!
+//! An [`Environment`] declares what an expression may name: variables with their [`Type`]s, functions of the
+//! caller ([`Function`]) beside the standard library, and the message types of a [`Schema`]. It compiles a text
+//! to a [`Program`], or says what is wrong, at which bytes of the text, and what may have been meant
+//! ([`CompileError`]). A program is evaluated over [`Value`]s. The payload is not built: it offers [`Message`], [`List`]
+//! and [`Map`], which are asked for the fields that the expression reads. A [`Budget`] of steps and memory is counted
+//! as the evaluation runs.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use gateway_cel::{Budget, Environment, Function, NoMessages, Type, Value};
+//!
+//! let mut environment = Environment::new(Arc::new(NoMessages));
+//! environment.variable("name", Type::String);
+//! environment.variable("soft", Type::Int);
+//! environment.variable("hard", Type::Int);
+//! environment.function(Function::member("isLower", &[Type::String], Type::Bool, 4, lower));
+//!
+//! let program = environment.compile("name.isLower() && size(name) <= 5 && soft <= hard").unwrap();
+//! let variables = [Value::borrowed("日本語です"), Value::Int(2), Value::Int(3)];
+//! let verdict = program.evaluate(&variables, &mut Budget::new(1_000, 1_000)).unwrap();
+//! assert!(matches!(verdict, Value::Bool(true)));
+//!
+//! let errors = environment.compile("sotf <= hard").unwrap_err();
+//! assert_eq!(errors[0].message, "unknown variable `sotf`");
+//! assert_eq!(errors[0].help.as_deref(), Some("did you mean `soft`?"));
+//!
+//! fn lower<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Result<Value<'a>, gateway_cel::ErrorKind> {
+//!     let [Value::String(text)] = arguments else {
+//!         return Err(gateway_cel::ErrorKind::NoSuchOverload);
+//!     };
+//!     budget.look_at(text.len())?;
+//!     Ok(Value::Bool(!text.contains(char::is_uppercase)))
+//! }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod arithmetic;
+mod ast;
+mod budget;
+mod check;
+mod compare;
+mod constant;
+mod construct;
+mod convert;
+mod declarations;
+mod entries;
+mod environment;
+mod error;
+mod evaluate;
+mod field;
+mod format;
+mod function;
+mod json;
+mod lexer;
+mod library;
+mod literal;
+mod macros;
+mod node;
+mod operate;
+mod parser;
+mod pattern;
+mod program;
+mod reads;
+mod schema;
+mod span;
+mod strings;
+mod suggest;
+mod time;
+mod types;
+mod unify;
+mod value;
+mod zone;
+
+pub use budget::Budget;
+pub use constant::Constant;
+pub use declarations::Checking;
+pub use environment::Environment;
+pub use error::{CompileError, ErrorKind, EvalError};
+pub use field::{Field, Kind, Label, WellKnown, Wrapped};
+pub use function::{Body, Function, Style};
+pub use pattern::Pattern;
+pub use program::Program;
+pub use reads::Reads;
+pub use schema::{NoMessages, Schema};
+pub use span::Span;
+pub use time::{Duration, Timestamp};
+pub use types::{MessageId, Primitive, Type};
+pub use value::{Bytes, Key, List, ListValue, Map, MapValue, Message, MessageValue, Text, Value};

@@ -1,0 +1,88 @@
+//! The checked expression, in which names are bound: what the evaluator runs.
+
+use std::sync::Arc;
+
+use crate::ast::{FoldKind, Logic};
+use crate::constant::Constant;
+use crate::error::ErrorKind;
+use crate::field::{Field, WellKnown};
+use crate::function::Function;
+use crate::library::{Builtin, TimePart};
+use crate::pattern::Pattern;
+use crate::span::Span;
+use crate::types::MessageId;
+use crate::zone::Zone;
+
+/// A part of a checked expression.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) span: Span,
+    pub(crate) op: Op,
+}
+
+#[derive(Debug)]
+pub(crate) enum Op {
+    Constant(Constant),
+    /// A variable of the caller, by its place in the list of variables.
+    Variable(u32),
+    /// A variable of a macro, by its place on the stack of them.
+    Local(u32),
+    Type(Box<str>),
+    /// A field of a message whose type the checker knew.
+    Field(Box<FieldOf>),
+    HasField(Box<FieldOf>),
+    /// A field or a key of something whose type shows only now.
+    Member(Box<Node>, Box<str>),
+    HasMember(Box<Node>, Box<str>),
+    /// A field whose name is an argument: `getField(message, name)`.
+    MemberNamed(Box<(Node, Node)>),
+    Logic(Logic, Vec<Node>),
+    Conditional(Box<[Node; 3]>),
+    Call(Builtin, Vec<Node>),
+    /// A function of the caller, of which the first overload is called whose parameters the arguments fit.
+    Custom(Vec<Arc<Function>>, Vec<Node>),
+    /// `matches` with a pattern that is known.
+    Matches(Box<Node>, Box<Pattern>),
+    /// A part of a timestamp in a zone that is known.
+    PartIn(TimePart, Box<Node>, Box<Zone>),
+    List(Vec<Node>),
+    Map(Vec<(Node, Node)>),
+    Message(Box<Literal>),
+    Fold(Box<FoldOf>),
+    /// What can only fail. The checker makes it where types are checked at run time.
+    Fail(ErrorKind),
+}
+
+#[derive(Debug)]
+pub(crate) struct FieldOf {
+    pub(crate) operand: Node,
+    /// The type of the operand.
+    pub(crate) message: MessageId,
+    pub(crate) field: Field,
+}
+
+/// A message literal.
+#[derive(Debug)]
+pub(crate) struct Literal {
+    pub(crate) id: MessageId,
+    pub(crate) known: Option<WellKnown>,
+    pub(crate) fields: Vec<(Field, Node)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct FoldOf {
+    pub(crate) kind: FoldKind,
+    pub(crate) range: Node,
+    pub(crate) variables: Variables,
+    pub(crate) filter: Option<Node>,
+    pub(crate) body: Node,
+}
+
+/// The variables of a macro.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variables {
+    /// An element or a key.
+    One,
+    /// An index and an element, or a key and a value.
+    Two,
+}

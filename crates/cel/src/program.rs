@@ -1,0 +1,75 @@
+//! Compiled expressions.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::budget::Budget;
+use crate::error::EvalError;
+use crate::evaluate::Evaluation;
+use crate::node::Node;
+use crate::reads::Reads;
+use crate::schema::Schema;
+use crate::types::Type;
+use crate::value::Value;
+
+/// A compiled expression, which can be shared between threads.
+pub struct Program {
+    schema: Arc<dyn Schema>,
+    node: Node,
+    result: Type,
+    reads: Reads,
+}
+
+impl Program {
+    pub(crate) fn new(schema: Arc<dyn Schema>, node: Node, result: Type) -> Self {
+        let reads = Reads::of(&node);
+        Self {
+            schema,
+            node,
+            result,
+            reads,
+        }
+    }
+
+    /// Returns the type of the expression's value; [`Type::Dyn`] if only an evaluation can tell.
+    pub const fn result(&self) -> &Type {
+        &self.result
+    }
+
+    /// Returns what the expression reads.
+    pub const fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// Returns the value of the expression.
+    ///
+    /// `variables` are the values of the environment's variables, in the order in which they were declared and of the
+    /// declared types. What the expression costs is taken from `budget`.
+    ///
+    /// # Errors
+    ///
+    /// Returns what has no value for these variables, and where; [`ErrorKind::Budget`](crate::ErrorKind::Budget) if the
+    /// budget is spent.
+    pub fn evaluate<'a>(
+        &'a self,
+        variables: &[Value<'a>],
+        budget: &mut Budget,
+    ) -> Result<Value<'a>, EvalError> {
+        let mut evaluation = Evaluation {
+            schema: &*self.schema,
+            variables,
+            locals: Vec::new(),
+            budget,
+        };
+        evaluation.value(&self.node)
+    }
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Program")
+            .field("result", &self.result)
+            .field("reads", &self.reads)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,28 @@
+//! Places in the text of an expression.
+
+/// A range of bytes in the text of an expression.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The first byte, from 0.
+    pub start: u32,
+    /// The byte after the last one.
+    pub end: u32,
+}
+
+impl Span {
+    pub(crate) const fn new(start: usize, end: usize) -> Self {
+        // An expression is at most `parser::SIZE_MAX` bytes long.
+        Self {
+            start: start as u32,
+            end: end as u32,
+        }
+    }
+
+    /// Returns the range from the start of `self` to the end of `last`.
+    pub(crate) const fn to(self, last: Self) -> Self {
+        Self {
+            start: self.start,
+            end: last.end,
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! Which type fits which, and what the parameters of generic functions stand for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::types::Type;
+
+/// Parameters of generic functions, and the types that they were found to stand for.
+#[derive(Debug, Default)]
+pub(crate) struct Unifier {
+    bound: HashMap<u32, Type>,
+    /// The first parameter that no function has yet.
+    free: u32,
+}
+
+impl Unifier {
+    /// Returns a parameter that nothing else uses.
+    pub(crate) fn fresh(&mut self) -> Type {
+        let parameter = Type::Parameter(self.free);
+        self.free += 1;
+        parameter
+    }
+
+    /// Returns `types` with parameters of their own in place of those of a declaration.
+    pub(crate) fn instance(&mut self, types: &[&Type]) -> Vec<Type> {
+        let first = self.free;
+        let mut used = 0;
+        let shifted = types.iter().map(|of| shift(of, first, &mut used)).collect();
+        self.free += used;
+        shifted
+    }
+
+    /// Returns whether each of `given` may stand where the declared type beside it is asked for. If all may, parameters
+    /// are bound to what was given for them, else nothing is.
+    pub(crate) fn all_fit(&mut self, given: &[Type], declared: &[Type]) -> bool {
+        if given.len() != declared.len() {
+            return false;
+        }
+        let before = self.bound.clone();
+        let fit = given
+            .iter()
+            .zip(declared)
+            .all(|(given, declared)| self.fits(given, declared));
+        if !fit {
+            self.bound = before;
+        }
+        fit
+    }
+
+    /// Returns whether `given` may stand where `declared` is asked for, and binds parameters if so.
+    pub(crate) fn assignable(&mut self, given: &Type, declared: &Type) -> bool {
+        self.all_fit(std::slice::from_ref(given), std::slice::from_ref(declared))
+    }
+
+    fn fits(&mut self, given: &Type, declared: &Type) -> bool {
+        if let Type::Parameter(parameter) = declared {
+            match self.substitute(given, *parameter) {
+                Substitution::Valid => return true,
+                Substitution::Contradicts => return false,
+                Substitution::Circular => {}
+            }
+        }
+        if let Type::Parameter(parameter) = given {
+            return matches!(self.substitute(declared, *parameter), Substitution::Valid);
+        }
+        if given.is_dyn() || declared.is_dyn() {
+            return true;
+        }
+        match (given, declared) {
+            (Type::Null, other) | (other, Type::Null) => is_nullable(other),
+            (Type::Wrapper(wrapped), other) | (other, Type::Wrapper(wrapped))
+                if *other == wrapped.plain() =>
+            {
+                true
+            }
+            (Type::List(given), Type::List(declared)) => self.fits(given, declared),
+            (Type::Map(given), Type::Map(declared)) => {
+                self.fits(&given.0, &declared.0) && self.fits(&given.1, &declared.1)
+            }
+            (Type::Type(_), Type::Type(_)) => true,
+            (Type::Opaque(name, given), Type::Opaque(other, declared)) => {
+                name == other
+                    && given.len() == declared.len()
+                    && given
+                        .iter()
+                        .zip(declared.iter())
+                        .all(|(given, declared)| self.fits(given, declared))
+            }
+            _ => given == declared,
+        }
+    }
+
+    /// Binds `parameter` to `to`, or to the more general of `to` and what it is bound to.
+    fn substitute(&mut self, to: &Type, parameter: u32) -> Substitution {
+        if *to == Type::Parameter(parameter) {
+            return Substitution::Valid;
+        }
+        let Some(bound) = self.bound.get(&parameter).cloned() else {
+            if self.mentions(to, parameter) {
+                return Substitution::Circular;
+            }
+            self.bound.insert(parameter, to.clone());
+            return Substitution::Valid;
+        };
+        if *to == bound {
+            return Substitution::Valid;
+        }
+        if !self.fits(to, &bound) {
+            return Substitution::Contradicts;
+        }
+        let general = most_general(to, &bound);
+        if !self.mentions(&general, parameter) {
+            self.bound.insert(parameter, general);
+        }
+        Substitution::Valid
+    }
+
+    /// Returns whether `within` contains `parameter`, also by way of what parameters are bound to.
+    fn mentions(&self, within: &Type, parameter: u32) -> bool {
+        match within {
+            Type::Parameter(other) if *other == parameter => true,
+            Type::Parameter(other) => self
+                .bound
+                .get(other)
+                .is_some_and(|bound| self.mentions(bound, parameter)),
+            Type::List(element) | Type::Type(element) => self.mentions(element, parameter),
+            Type::Map(pair) => {
+                self.mentions(&pair.0, parameter) || self.mentions(&pair.1, parameter)
+            }
+            Type::Opaque(_, parts) => parts.iter().any(|part| self.mentions(part, parameter)),
+            _ => false,
+        }
+    }
+
+    /// Returns the type that holds values of both types: one of them, or `dyn`.
+    pub(crate) fn join(&mut self, first: &Type, second: &Type) -> Type {
+        if self.assignable(first, second) {
+            return most_general(first, second);
+        }
+        Type::Dyn
+    }
+
+    /// Returns `of` with parameters replaced by what they are bound to.
+    pub(crate) fn resolve(&self, of: &Type, unbound: Unbound) -> Type {
+        match of {
+            Type::Parameter(parameter) => match (self.bound.get(parameter), unbound) {
+                (Some(bound), _) => self.resolve(bound, unbound),
+                (None, Unbound::Keep) => of.clone(),
+                (None, Unbound::Dyn) => Type::Dyn,
+            },
+            Type::List(element) => Type::list(self.resolve(element, unbound)),
+            Type::Map(pair) => Type::map(
+                self.resolve(&pair.0, unbound),
+                self.resolve(&pair.1, unbound),
+            ),
+            Type::Type(inner) => Type::Type(Arc::new(self.resolve(inner, unbound))),
+            Type::Opaque(name, parts) => {
+                let parts = parts.iter().map(|part| self.resolve(part, unbound));
+                Type::Opaque(name.clone(), parts.collect())
+            }
+            _ => of.clone(),
+        }
+    }
+}
+
+/// What becomes of a parameter that stands for no type yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unbound {
+    Keep,
+    Dyn,
+}
+
+enum Substitution {
+    Valid,
+    /// The parameter stands for another type.
+    Contradicts,
+    /// The type contains the parameter.
+    Circular,
+}
+
+fn is_nullable(of: &Type) -> bool {
+    matches!(
+        of,
+        Type::Null
+            | Type::Message(_)
+            | Type::Opaque(..)
+            | Type::Duration
+            | Type::Timestamp
+            | Type::Wrapper(_)
+    )
+}
+
+fn most_general(first: &Type, second: &Type) -> Type {
+    if is_as_general(first, second) {
+        first.clone()
+    } else {
+        second.clone()
+    }
+}
+
+/// Returns whether every value of `second` is one of `first`.
+fn is_as_general(first: &Type, second: &Type) -> bool {
+    match (first, second) {
+        (Type::Dyn | Type::Any | Type::Parameter(_), _) => true,
+        (_, Type::Dyn | Type::Any | Type::Parameter(_)) => false,
+        (first, Type::Null) => is_nullable(first),
+        (Type::Wrapper(wrapped), second) if *second == wrapped.plain() => true,
+        (Type::List(first), Type::List(second)) => is_as_general(first, second),
+        (Type::Map(first), Type::Map(second)) => {
+            is_as_general(&first.0, &second.0) && is_as_general(&first.1, &second.1)
+        }
+        (Type::Type(_), Type::Type(_)) => true,
+        (Type::Opaque(name, first), Type::Opaque(other, second)) => {
+            name == other
+                && first.len() == second.len()
+                && first
+                    .iter()
+                    .zip(second.iter())
+                    .all(|(first, second)| is_as_general(first, second))
+        }
+        _ => first == second,
+    }
+}
+
+/// Returns `of` with `first` added to the numbers of its parameters, and counts them.
+fn shift(of: &Type, first: u32, used: &mut u32) -> Type {
+    match of {
+        Type::Parameter(number) => {
+            *used = (*used).max(number + 1);
+            Type::Parameter(first + number)
+        }
+        Type::List(element) => Type::list(shift(element, first, used)),
+        Type::Map(pair) => Type::map(shift(&pair.0, first, used), shift(&pair.1, first, used)),
+        Type::Type(inner) => Type::Type(Arc::new(shift(inner, first, used))),
+        Type::Opaque(name, parts) => {
+            let parts = parts.iter().map(|part| shift(part, first, used)).collect();
+            Type::Opaque(name.clone(), parts)
+        }
+        _ => of.clone(),
+    }
+}

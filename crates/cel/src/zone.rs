@@ -1,0 +1,55 @@
+//! Time zones, by name or by offset.
+
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+use crate::error::ErrorKind;
+use crate::time::{Civil, Timestamp, hours_and_minutes};
+
+/// Steps that it takes to find a zone by its name.
+pub(crate) const LOOKUP_STEPS: u64 = 1_000;
+
+/// A time zone.
+#[derive(Clone, Debug)]
+pub(crate) enum Zone {
+    /// Seconds east of UTC.
+    Fixed(i64),
+    Named(TimeZone),
+}
+
+impl Zone {
+    /// Returns the zone `name`: a name such as `Europe/Berlin`, or an offset such as `-09:30` or `02:00`.
+    pub(crate) fn named(name: &str) -> Result<Self, ErrorKind> {
+        if name == "UTC" || name == "Z" {
+            return Ok(Self::Fixed(0));
+        }
+        let (sign, offset) = match name.as_bytes() {
+            [b'-', offset @ ..] => (-1, offset),
+            [b'+', offset @ ..] => (1, offset),
+            offset => (1, offset),
+        };
+        if let Some(seconds) = hours_and_minutes(offset) {
+            return Ok(Self::Fixed(sign * seconds));
+        }
+        match TimeZoneDatabase::bundled().get(name) {
+            Ok(zone) => Ok(Self::Named(zone)),
+            Err(_) => Err(ErrorKind::invalid("there is no such time zone")),
+        }
+    }
+
+    /// Returns `moment` as calendars and clocks of the zone show it.
+    pub(crate) fn civil(&self, moment: Timestamp) -> Civil {
+        let offset = match self {
+            Self::Fixed(seconds) => *seconds,
+            Self::Named(zone) => {
+                // jiff's last day is one short of ours. No zone changes its offset there.
+                let within = moment.seconds().clamp(
+                    jiff::Timestamp::MIN.as_second(),
+                    jiff::Timestamp::MAX.as_second(),
+                );
+                let instant = jiff::Timestamp::from_second(within).unwrap_or(jiff::Timestamp::MAX);
+                i64::from(zone.to_offset(instant).seconds())
+            }
+        };
+        Civil::of(moment, offset)
+    }
+}

@@ -1,0 +1,177 @@
+//! Size, levels, steps and memory.
+
+use gateway_cel::{Budget, ErrorKind, Value};
+
+use crate::Language;
+
+/// Evaluates `expression` within a budget, and returns whether the budget was spent.
+fn spends(expression: &str, payload: &str, budget: &mut Budget) -> bool {
+    let language = Language::new();
+    let program = language.compile(expression);
+    let message = language.parse(payload);
+    let this = language.schema.meaning(&message).unwrap();
+    match program.evaluate(&[this], budget) {
+        Ok(_) => false,
+        Err(error) => {
+            assert_eq!(error.kind, ErrorKind::Budget, "{expression}");
+            true
+        }
+    }
+}
+
+fn tags(count: usize) -> String {
+    "tags: 'tag' ".repeat(count)
+}
+
+#[test]
+fn nested_visits_stop_at_the_budget_of_steps() {
+    let payload = tags(300);
+    let pairs = "this.tags.all(a, this.tags.all(b, a == b))";
+    assert!(spends(pairs, &payload, &mut Budget::new(100_000, 0)));
+    let mut budget = Budget::new(1_000_000, 0);
+    assert!(!spends(pairs, &payload, &mut budget));
+    // Each pair is looked at in a handful of steps.
+    let steps = 1_000_000 - budget.steps();
+    assert!((300 * 300..300 * 300 * 8).contains(&steps), "{steps}");
+}
+
+#[test]
+fn a_spent_budget_is_never_absorbed() {
+    let payload = tags(300);
+    let spent = "this.tags.all(a, this.tags.exists(b, this.tags.exists(c, a != b && b != c)))";
+    for expression in [
+        format!("{spent} || true"),
+        format!("{spent} && false"),
+        format!("[1].exists(x, {spent} || true)"),
+        format!("this.tags.exists(t, {spent})"),
+    ] {
+        assert!(
+            spends(&expression, &payload, &mut Budget::new(10_000, 10_000)),
+            "{expression}"
+        );
+    }
+}
+
+#[test]
+fn memory_is_counted_where_it_is_taken() {
+    let doubling = "[1,1,1,1,1,1,1,1,1,1,1,1].map(a, [1,1,1,1,1,1,1,1,1,1,1,1].map(b, this.tags.map(c, c + c)))";
+    assert!(spends(
+        doubling,
+        &tags(1_000),
+        &mut Budget::new(u64::MAX, 1_000_000)
+    ));
+    for expression in [
+        "this.name + this.name == ''",
+        "this.name.replace('', this.name) == ''",
+        "this.name.replace('x', 'yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy') == ''",
+        "this.name.split('') == []",
+        "'%s%s%s%s'.format([this.name, this.name, this.name, this.name]) == ''",
+        "'%.999f%.999f%.999f'.format([1.0, 1.0, 1.0]) == ''",
+        "[this.name].map(a, a + a).map(a, a + a).map(a, a + a) == []",
+        "this.name.upperAscii() == '' || this.name.reverse() == '' || this.name.reverse() == ''",
+        "this.tags.map(t, [t, t, t, t, t, t, t, t]) == []",
+        "this.tags.transformMap(i, t, t) == {}",
+    ] {
+        let payload = format!("name: '{}' {}", "x".repeat(1_000), tags(100));
+        assert!(
+            spends(expression, &payload, &mut Budget::new(u64::MAX, 1_500)),
+            "{expression}"
+        );
+    }
+}
+
+#[test]
+fn looking_at_long_texts_takes_steps() {
+    let payload = format!("name: '{}'", "x".repeat(100_000));
+    for expression in [
+        "this.name.size() == 0",
+        "this.name.contains('y')",
+        "this.name == this.name",
+        "this.name < this.name",
+        "this.name.matches('^[a-z]*y$')",
+        "this.name.matches(this.name)",
+        "this.name.startsWith('a') || this.name.indexOf('y') == 0",
+    ] {
+        assert!(
+            spends(expression, &payload, &mut Budget::new(1_000, u64::MAX)),
+            "{expression}"
+        );
+    }
+}
+
+#[test]
+fn expressions_have_at_most_so_many_levels() {
+    let language = Language::new();
+    let deep = [
+        format!("{}1{}", "(".repeat(1_000), ")".repeat(1_000)),
+        format!("{}1{}", "[".repeat(1_000), "]".repeat(1_000)),
+        format!("{}true", "!".repeat(1_000)),
+        format!("{}this.soft", "-".repeat(1_000)),
+        vec!["1"; 1_000].join(" + "),
+        format!("this{}", ".first".repeat(1_000)),
+        format!("{}1", "true ? 1 : ".repeat(1_000)),
+        format!("this.tags{}", ".map(x, x)".repeat(1_000)),
+        format!("{}1{}", "{1: ".repeat(1_000), "}".repeat(1_000)),
+        format!(
+            "{}1{}",
+            "demo.Order{first: ".repeat(1_000),
+            "}".repeat(1_000)
+        ),
+        format!("{}1{}", "f(".repeat(1_000), ")".repeat(1_000)),
+        "(".repeat(60_000),
+        "[".repeat(60_000),
+    ];
+    for expression in deep {
+        let errors = language.environment.compile(&expression).unwrap_err();
+        assert!(
+            errors[0].message.contains("128 levels"),
+            "{}: {errors:?}",
+            &expression[..20]
+        );
+    }
+}
+
+#[test]
+fn what_is_deep_but_allowed_is_evaluated_on_a_small_stack() {
+    let run = || {
+        let language = Language::new();
+        for expression in [
+            format!("{}1{} == 1", "(".repeat(100), ")".repeat(100)),
+            format!("{} == 100", vec!["1"; 100].join(" + ")),
+            format!("{}true", "!".repeat(100)),
+            format!("{}1{} != []", "[".repeat(100), "]".repeat(100)),
+            vec!["true"; 5_000].join(" && "),
+        ] {
+            assert_eq!(language.value_for(&expression, ""), "true", "{expression}");
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+    thread.spawn(run).unwrap().join().unwrap();
+}
+
+#[test]
+fn expressions_have_at_most_so_many_bytes() {
+    let long = format!("'{}'", "x".repeat(64 * 1024));
+    let errors = Language::new().environment.compile(&long).unwrap_err();
+    assert!(errors[0].message.contains("65536 bytes"), "{errors:?}");
+}
+
+#[test]
+fn values_with_many_levels_are_compared_up_to_a_bound() {
+    let mut deep = Value::Int(1);
+    for _ in 0..1_000 {
+        deep = Value::list(vec![deep]);
+    }
+    let mut language = Language::new();
+    language
+        .environment
+        .variable("this", gateway_cel::Type::Dyn);
+    let program = language.compile("this == this");
+    let error = program
+        .evaluate(&[deep], &mut Budget::new(100_000, 0))
+        .unwrap_err();
+    assert_eq!(
+        error.kind.to_string(),
+        "the values have too many levels to compare them"
+    );
+}
