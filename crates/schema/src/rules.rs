@@ -11,6 +11,11 @@ mod cost;
 mod dynamic;
 mod expressions;
 mod find;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "the checks of rules in the walk call these")
+)]
+mod format;
 mod load;
 mod source;
 mod told;

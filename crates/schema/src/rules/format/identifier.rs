@@ -1,0 +1,65 @@
+//! Identifiers: UUID, ULID, names of protobuf.
+
+use super::byte::ByteSet;
+
+const HEX: ByteSet = ByteSet::of(b"")
+    .and_range(b'0', b'9')
+    .and_range(b'A', b'F')
+    .and_range(b'a', b'f');
+
+/// Digits of each part of a UUID (RFC 9562, section 4).
+const UUID_PARTS: [usize; 5] = [8, 4, 4, 4, 12];
+
+/// Digits of a trimmed UUID.
+const TUUID_DIGITS: usize = 32;
+
+/// Crockford's base 32 in either case: digits and letters without I, L, O and U.
+const BASE32: ByteSet = ByteSet::of(b"JKMNjkmn")
+    .and_range(b'0', b'9')
+    .and_range(b'A', b'H')
+    .and_range(b'P', b'T')
+    .and_range(b'V', b'Z')
+    .and_range(b'a', b'h')
+    .and_range(b'p', b't')
+    .and_range(b'v', b'z');
+
+/// Digits of a ULID, of 5 bits each.
+const ULID_DIGITS: usize = 26;
+
+/// Returns whether `text` is a UUID in either case, of any version and variant.
+pub(crate) fn is_uuid(text: &str) -> bool {
+    let mut parts = text.as_bytes().split(|&byte| byte == b'-');
+    let fits = |digits| {
+        parts
+            .next()
+            .is_some_and(|part| part.len() == digits && HEX.has_all(part))
+    };
+    UUID_PARTS.into_iter().all(fits) && parts.next().is_none()
+}
+
+/// Returns whether `text` is a UUID without its hyphens.
+pub(crate) fn is_tuuid(text: &str) -> bool {
+    text.len() == TUUID_DIGITS && HEX.has_all(text.as_bytes())
+}
+
+/// Returns whether `text` is a [ULID] in either case: 128 bits, so its first digit is at most 7.
+///
+/// [ULID]: https://github.com/ulid/spec
+pub(crate) fn is_ulid(text: &str) -> bool {
+    let digits = text.as_bytes();
+    digits.len() == ULID_DIGITS && digits[0] <= b'7' && BASE32.has_all(digits)
+}
+
+/// Returns whether `text` is the full name of a message, field or other definition, such as `pkg.Message`.
+pub(crate) fn is_protobuf_fqn(text: &str) -> bool {
+    const REST: ByteSet = ByteSet::ALPHANUMERIC.and(b"_");
+    text.split('.').all(|name| {
+        let name = name.as_bytes();
+        (name.first()).is_some_and(|first| !first.is_ascii_digit() && REST.has_all(name))
+    })
+}
+
+/// Returns whether `text` is the full name of a definition with a dot in front, such as `.pkg.Message`.
+pub(crate) fn is_protobuf_dot_fqn(text: &str) -> bool {
+    text.strip_prefix('.').is_some_and(is_protobuf_fqn)
+}
