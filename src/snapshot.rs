@@ -341,7 +341,7 @@ pub struct Limits {
     pub frames: usize,
     /// Levels that a payload may nest.
     pub depth: u32,
-    /// Bytes of a payload that is held against buf.validate's rules.
+    /// Bytes of a payload whose message carries rules of buf.validate in CEL.
     pub rules: u64,
     /// Clients that may be served at once.
     pub clients: usize,

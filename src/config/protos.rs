@@ -72,29 +72,32 @@ impl Protos {
             Compiled::Part(sound, others) => (Some(sound), Some(all_words(&others))),
             Compiled::Nothing => (None, None),
         };
-        let ruler = descriptors
-            .as_ref()
-            .and_then(|descriptors| ruler(source, descriptors, &mut of_protos));
-        name_routes(source, texts, &mut of_protos);
-        found.append(of_protos);
-        let descriptors = descriptors?;
-        match Table::build(descriptors.files()) {
-            Ok(table) => Some(Self {
-                messages: table.message_names().count(),
-                descriptors: Some(descriptors),
-                table: Arc::new(table),
-                ruler,
-                ruled_bytes: source.limits.rules,
-                doubtful,
-                required: RefCell::default(),
-            }),
+        let table = descriptors.as_ref().map(|it| Table::build(it.files()));
+        let table = match table.transpose() {
+            Ok(table) => table,
             Err(fault) => {
                 let fault =
                     Diagnostic::error(format!("the .proto files don't fit together: {fault}"));
-                found.push(fault.at(file.place(1, 1, 1)));
+                of_protos.push(fault.at(file.place(1, 1, 1)));
                 None
             }
-        }
+        };
+        let ruler = match (&descriptors, &table) {
+            (Some(descriptors), Some(table)) => ruler(source, descriptors, table, &mut of_protos),
+            _ => None,
+        };
+        name_routes(source, texts, &mut of_protos);
+        found.append(of_protos);
+        let table = table?;
+        Some(Self {
+            messages: table.message_names().count(),
+            descriptors,
+            table: Arc::new(table),
+            ruler,
+            ruled_bytes: source.limits.rules,
+            doubtful,
+            required: RefCell::default(),
+        })
     }
 }
 
@@ -108,6 +111,7 @@ fn all_words(files: &[Arc<SourceFile>]) -> HashSet<String> {
 fn ruler(
     source: &Source,
     descriptors: &Descriptors,
+    table: &Table,
     found: &mut Diagnostics,
 ) -> Option<Arc<Ruler>> {
     let schemas = source.routes.iter();
@@ -118,7 +122,7 @@ fn ruler(
     if ruled.is_empty() {
         return None;
     }
-    Ruler::build(descriptors, &ruled, found).map(Arc::new)
+    Ruler::build(descriptors, table, &ruled, found).map(Arc::new)
 }
 
 /// Where .proto files are to be, whether there is a directory or not: what is worth watching.

@@ -42,8 +42,9 @@ fn main() {
     let roots = [root.path().to_owned(), validate];
     let descriptors = compile(&roots, Compiler::Builtin, &mut found).expect("it compiles");
     let ruled = ["t.Standard", "t.Cel", "t.Both"];
-    let ruler = Arc::new(Ruler::build(&descriptors, &ruled, &mut found).expect("good rules"));
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
+    let ruler = Ruler::build(&descriptors, &table, &ruled, &mut found).expect("good rules");
+    let ruler = Arc::new(ruler);
     for (encoding, payload) in [
         (Encoding::Protobuf, PROTOBUF),
         (Encoding::Msgpack, MSGPACK),

@@ -86,7 +86,7 @@ impl FieldSet {
     }
 
     #[inline]
-    fn contains(&self, index: u32) -> bool {
+    pub fn contains(&self, index: u32) -> bool {
         let (word, bit) = place(index);
         let bits = match self.low.get(word) {
             Some(bits) => Some(bits),

@@ -56,13 +56,17 @@ impl Schema {
         require::require(&mut self.contract, path)
     }
 
-    /// Also checks payloads against the rules of `ruler`, and rejects payloads of more than `bytes` bytes.
+    /// Also checks payloads against the rules of `ruler`, which was built with this schema's table. If some are in
+    /// CEL, rejects payloads of more than `bytes` bytes.
     ///
     /// Returns false, and enforces no rules, if `ruler` was not built for this schema's message.
     #[must_use]
     pub fn enforce(&mut self, ruler: &Arc<Ruler>, bytes: u64) -> bool {
-        self.rules = ruler.rules(self.message_name(), bytes);
-        self.rules.is_some()
+        let Contract { table, root, .. } = &self.contract;
+        let rules = ruler.rules(table, *root, bytes);
+        let known = rules.is_some();
+        self.rules = rules.flatten();
+        known
     }
 
     /// Returns the encoding that payloads must have.

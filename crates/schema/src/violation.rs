@@ -74,6 +74,8 @@ pub(super) struct Fault {
     segments: Vec<String>,
     expected: String,
     found: String,
+    /// The id of the rule that is broken, if the fault is that.
+    rule: Option<Box<str>>,
     pub offset: usize,
     /// Further faults of the same message, list or map.
     others: Vec<Fault>,
@@ -98,10 +100,19 @@ impl Fault {
             segments: Vec::new(),
             expected: expected.into(),
             found: found.into(),
+            rule: None,
             offset,
             others: Vec::new(),
             standing: Standing::Within,
         })
+    }
+
+    /// A value breaks the rule of this id, which says `message` of it; it was read to its end.
+    #[cold]
+    pub fn broken(offset: usize, id: &str, message: &str) -> Box<Self> {
+        let mut fault = Self::new(offset, message, "");
+        fault.rule = Some(id.into());
+        fault.behind()
     }
 
     /// The value at fault ends where its length says, whatever lies in it.
@@ -186,7 +197,7 @@ impl Fault {
             expected: self.expected,
             found: self.found,
             offset: self.offset,
-            rule: None,
+            rule: self.rule,
             others: None,
         }
     }

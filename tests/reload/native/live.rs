@@ -30,7 +30,7 @@ routes:
 
 const PROTO: &str = r#"syntax = "proto3"; package live; import "buf/validate/validate.proto";
 message Nest { Nest below = 1; }
-message Ruled { string name = 1 [(buf.validate.field).string.min_len = 1]; }
+message Ruled { string name = 1 [(buf.validate.field).cel_expression = "this != ''"]; }
 "#;
 
 /// As upstream has it.

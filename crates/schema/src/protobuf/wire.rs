@@ -56,6 +56,11 @@ impl<'a> WireReader<'a> {
         }
     }
 
+    /// The same message, read to its end.
+    pub fn at_end(&self) -> Self {
+        self.rewound(self.end)
+    }
+
     /// How many bytes are still to read.
     #[inline]
     pub fn left(&self) -> usize {

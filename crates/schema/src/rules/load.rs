@@ -1,4 +1,4 @@
-//! Descriptors → [`Ruler`], or what is wrong with the rules, each at its place.
+//! Descriptors → [`Interpreter`], or what is wrong with the rules, each at its place.
 //!
 //! prost-protovalidate compiles a type's rules when it first meets it, and says then what it can't compile.
 //! So an empty message of each type is held against its rules here, field by field.
@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ::protobuf::descriptor::{FileDescriptorProto, FileDescriptorSet};
-use ::protobuf::{Message as _, UnknownValueRef};
+use ::protobuf::Message as _;
+use ::protobuf::descriptor::FileDescriptorSet;
 use prost_protovalidate::{
     Error, Filter, ValidationOption, Validator, ValidatorOption, normalize_edition_descriptor_set,
 };
@@ -16,10 +16,12 @@ use prost_reflect::{
     DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, OneofDescriptor,
 };
 
+use super::bounds;
 use super::cost::Cost;
-use super::{Ruler, bounds};
+use super::files::needed;
+use super::interpreter::Interpreter;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
-use gateway_proto::{Descriptors, on_a_large_stack, reason};
+use gateway_proto::{Descriptors, reason};
 
 /// Message types at and below a schema with rules: the compilation of rules recurses from type to type, on a
 /// thread whose stack holds ten times as many. Large public schemas reach some 1,500.
@@ -31,9 +33,6 @@ const MAX_FIELDS: usize = 1_000;
 
 /// The option that carries a field's rules.
 const RULES: &str = "buf.validate.field";
-
-/// The field of FileDescriptorProto that holds the imports for options alone.
-const OPTION_DEPENDENCY: u32 = 15;
 
 /// How prost-protovalidate says of a field that the fault is in its type.
 const OF_ITS_TYPE: &str = "failed to compile embedded type ";
@@ -58,22 +57,19 @@ impl Filter for Only {
     }
 }
 
-impl Ruler {
-    /// Compiles the rules of `roots`, which are fully qualified names, and of all messages below them.
+impl Interpreter {
+    /// Compiles the rules of `roots`, which are fully qualified names, and of all messages below them, on the stack of
+    /// the caller, which must be large.
     ///
     /// Adds errors and warnings about rules to `found`. Returns `None` if there are errors.
-    pub fn build(
+    pub fn built(
         descriptors: &Descriptors,
         roots: &[&str],
         found: &mut Diagnostics,
     ) -> Option<Self> {
-        on_a_large_stack(found, |found| Self::built(descriptors, roots, found)).flatten()
-    }
-
-    fn built(descriptors: &Descriptors, roots: &[&str], found: &mut Diagnostics) -> Option<Self> {
         let read = catch_unwind(AssertUnwindSafe(|| Self::read(descriptors, roots)));
-        let mut ruler = match read.unwrap_or_else(|panic| Err(reason(&*panic))) {
-            Ok(ruler) => ruler,
+        let mut interpreter = match read.unwrap_or_else(|panic| Err(reason(&*panic))) {
+            Ok(interpreter) => interpreter,
             Err(why) => {
                 let message = format!("the buf.validate rules can't be read: {why}");
                 found.push(Diagnostic {
@@ -86,7 +82,7 @@ impl Ruler {
         let before = found.errors();
         let mut types = Vec::new();
         for root in roots {
-            let Some(message) = ruler.pool.get_message_by_name(root) else {
+            let Some(message) = interpreter.pool.get_message_by_name(root) else {
                 found.push(Diagnostic {
                     place: descriptors.place_of(root),
                     ..Diagnostic::error(format!("the buf.validate rules of {root} can't be read"))
@@ -105,22 +101,22 @@ impl Ruler {
                 return None;
             }
         }
-        bounds::check(&ruler.pool, &types, descriptors, found);
+        bounds::check(&interpreter.pool, &types, descriptors, found);
         if found.errors() > before {
             return None;
         }
         for message in &types {
-            ruler.try_out(message, descriptors, found);
+            interpreter.try_out(message, descriptors, found);
         }
         if found.errors() > before {
             return None;
         }
         let costs = roots.iter().filter_map(|root| {
-            let message = ruler.pool.get_message_by_name(root)?;
-            Some((root.to_string(), Cost::below(&ruler.pool, &message)))
+            let message = interpreter.pool.get_message_by_name(root)?;
+            Some((root.to_string(), Cost::below(&interpreter.pool, &message)))
         });
-        ruler.costs = costs.collect();
-        Some(ruler)
+        interpreter.costs = costs.collect();
+        Some(interpreter)
     }
 
     fn read(descriptors: &Descriptors, roots: &[&str]) -> Result<Self, String> {
@@ -239,40 +235,14 @@ fn told(fault: RuleFault, what: &str) -> Diagnostic {
 
 /// The files that these messages need, without what only people read, as prost-reflect can take them.
 fn encoded(descriptors: &Descriptors, roots: &[&str]) -> Result<Vec<u8>, String> {
-    let files = descriptors.files();
-    let by_name: HashMap<&str, usize> = (files.iter().enumerate())
-        .map(|(index, file)| (file.name(), index))
-        .collect();
-    let start = roots.iter().filter_map(|name| descriptors.file_of(name));
-    let mut open: Vec<&str> = start.map(FileDescriptorProto::name).collect();
-    let mut needed = HashSet::new();
-    while let Some(index) = open.pop().and_then(|name| by_name.get(name)) {
-        if needed.insert(*index) {
-            open.extend(imports(&files[*index]));
-        }
-    }
     let mut set = FileDescriptorSet::new();
-    for (index, file) in files.iter().enumerate() {
-        if needed.contains(&index) {
-            let mut file = file.clone();
-            file.source_code_info = None.into();
-            set.file.push(file);
-        }
+    for file in needed(descriptors, roots) {
+        let mut file = file.clone();
+        file.source_code_info = None.into();
+        set.file.push(file);
     }
     let bytes = set.write_to_bytes().map_err(|error| error.to_string())?;
     Ok(normalize_edition_descriptor_set(&bytes))
-}
-
-/// What a file imports, those for its options alone included, which the descriptor model doesn't know.
-fn imports(file: &FileDescriptorProto) -> impl Iterator<Item = &str> {
-    let unknown = file.special_fields.unknown_fields().into_iter();
-    let options = unknown.filter_map(|field| match field {
-        (OPTION_DEPENDENCY, UnknownValueRef::LengthDelimited(name)) => {
-            std::str::from_utf8(name).ok()
-        }
-        _ => None,
-    });
-    file.dependency.iter().map(String::as_str).chain(options)
 }
 
 /// Adds `root` and the types below it that aren't in `types`; false if there are too many.

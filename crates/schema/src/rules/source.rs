@@ -3,7 +3,6 @@
 //! A [`Source`] reads a payload that the walk has passed, by the same mapping as the walk, and relies on the
 //! walk's verdict: a value that the walk would reject is skipped or read as zero.
 
-mod base64;
 pub(super) mod json;
 pub(super) mod msgpack;
 

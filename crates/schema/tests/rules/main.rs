@@ -3,6 +3,8 @@
 //!
 //! - [`every`]: each rule of the specification, with a value that keeps the rule and a value that breaks it.
 //! - [`standard`]: rules of every type, and the forms in which the encodings write bytes and well-known types.
+//! - [`merging`]: what rules see of payloads that write a field more than once, or not at all.
+//! - [`sentences`]: what is told of each broken rule, in the words of validate.proto.
 //! - [`paths`]: the path and the byte at which a broken rule is reported.
 //! - [`loading`]: bad rules are reported when they are loaded, at their place.
 //! - [`bounds`]: the limits on the cost of rules and on the payloads that are checked against them.
@@ -10,7 +12,9 @@
 mod bounds;
 mod every;
 mod loading;
+mod merging;
 mod paths;
+mod sentences;
 mod standard;
 
 use std::fs;
@@ -54,6 +58,12 @@ fn descriptors_beside(text: &str, validate: &str) -> (Descriptors, tempfile::Tem
     )
 }
 
+/// Compiles the rules of the message of this name.
+fn ruler(descriptors: &Descriptors, name: &str, found: &mut Diagnostics) -> Option<Ruler> {
+    let table = Table::build(descriptors.files()).unwrap();
+    Ruler::build(descriptors, &table, &[name], found)
+}
+
 /// The schemas of `t.M` with its rules, and what writes its payloads.
 struct Ruled {
     protobuf: Schema,
@@ -67,10 +77,10 @@ impl Ruled {
         let (descriptors, _dir) = descriptors(text);
         assert!(descriptors.has_rules("t.M"), "{text}");
         let mut found = Diagnostics::new();
-        let ruler = Ruler::build(&descriptors, &["t.M"], &mut found);
+        let table = Arc::new(Table::build(descriptors.files()).unwrap());
+        let ruler = Ruler::build(&descriptors, &table, &["t.M"], &mut found);
         let ruler = Arc::new(ruler.unwrap_or_else(|| panic!("{text}\n{found}")));
         assert_eq!(found.render(false), "", "{text}");
-        let table = Arc::new(Table::build(descriptors.files()).unwrap());
         let schema = |encoding| {
             let root = table.message("t.M").unwrap();
             let mut schema = Schema::new(encoding, Arc::clone(&table), root, Options::default());

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use prost_reflect::{DynamicMessage, Value};
 
-use super::base64::base64;
 use super::{Shape, Source, Writing};
 use crate::json::head::{JsonHead, JsonReader};
 use crate::json::number::Number;
 use crate::json::scalar::integer;
 use crate::json::time::{duration, timestamp};
+use crate::rules::base64::base64;
 use crate::rules::dynamic::{set, whole};
 use crate::table::{Enum, FieldKind, Form, Message};
 use crate::violation::{Checked, Fault, excerpt};

@@ -1,0 +1,147 @@
+//! One standard rule, compiled: what it asks of a value, and how it is told where the value breaks it.
+
+pub(super) mod number;
+pub(super) mod text;
+
+use std::borrow::Cow;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use number::NumberTest;
+use text::{BytesTest, TextTest};
+
+/// Nanoseconds of a second.
+pub(super) const NANOS: i128 = 1_000_000_000;
+
+/// A value that rules are held against.
+#[derive(Clone, Debug)]
+pub(super) enum Value<'a> {
+    Signed(i64),
+    Unsigned(u64),
+    Float(f64),
+    Bool(bool),
+    Text(Cow<'a, str>),
+    Bytes(Cow<'a, [u8]>),
+    /// A moment from 1970 on, or a span: in nanoseconds.
+    Time(i128),
+    /// The paths of a field mask.
+    Paths(Vec<Cow<'a, str>>),
+}
+
+impl Value<'_> {
+    /// Returns whether this is the value of a field that is not written.
+    pub fn is_zero(&self) -> bool {
+        match self {
+            Value::Signed(value) => *value == 0,
+            Value::Unsigned(value) => *value == 0,
+            // -0.0 is written.
+            Value::Float(value) => value.to_bits() == 0,
+            Value::Bool(value) => !value,
+            Value::Text(text) => text.is_empty(),
+            Value::Bytes(bytes) => bytes.is_empty(),
+            Value::Time(_) | Value::Paths(_) => false,
+        }
+    }
+}
+
+/// What a standard rule asks of a value.
+#[derive(Clone, Debug)]
+pub(super) enum Test {
+    Signed(NumberTest<i64>),
+    Unsigned(NumberTest<u64>),
+    Float(NumberTest<f64>),
+    Finite,
+    Bool(bool),
+    Text(TextTest),
+    Bytes(BytesTest),
+    Time(NumberTest<i128>),
+    Now(NowTest),
+    Mask(MaskTest),
+}
+
+/// What a rule asks of a moment, by the clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum NowTest {
+    NotAfter,
+    NotBefore,
+    /// At most so many nanoseconds before or after.
+    Within(i128),
+}
+
+/// What a rule asks of a field mask.
+#[derive(Clone, Debug)]
+pub(super) enum MaskTest {
+    Equal(Box<[Box<str>]>),
+    /// Each path is one of these, or below one.
+    In(Box<[Box<str>]>),
+    NotIn(Box<[Box<str>]>),
+}
+
+/// A standard rule.
+#[derive(Clone, Debug)]
+pub(super) struct Check {
+    pub test: Test,
+    /// Such as `string.min_len`.
+    pub id: Box<str>,
+    /// What the value must be.
+    pub message: Box<str>,
+}
+
+impl Check {
+    /// Returns whether `value` keeps the rule. A value of another type, which no rule has, does not.
+    #[inline]
+    pub fn passes(&self, value: &Value) -> bool {
+        match (&self.test, value) {
+            (Test::Signed(test), Value::Signed(value)) => test.passes(*value),
+            (Test::Unsigned(test), Value::Unsigned(value)) => test.passes(*value),
+            (Test::Float(test), Value::Float(value)) => test.passes(*value),
+            (Test::Finite, Value::Float(value)) => value.is_finite(),
+            (Test::Bool(wanted), Value::Bool(value)) => value == wanted,
+            (Test::Text(test), Value::Text(text)) => test.passes(text),
+            (Test::Bytes(test), Value::Bytes(bytes)) => test.passes(bytes),
+            (Test::Time(test), Value::Time(time)) => test.passes(*time),
+            (Test::Now(test), Value::Time(time)) => test.passes(*time, now()),
+            (Test::Mask(test), Value::Paths(paths)) => test.passes(paths),
+            _ => false,
+        }
+    }
+}
+
+impl NowTest {
+    fn passes(self, time: i128, now: i128) -> bool {
+        match self {
+            NowTest::NotAfter => time <= now,
+            NowTest::NotBefore => time >= now,
+            NowTest::Within(span) => now - span <= time && time <= now + span,
+        }
+    }
+}
+
+/// Returns the time of the clock, in nanoseconds from 1970. No other check reads it.
+fn now() -> i128 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_nanos() as i128)
+}
+
+impl MaskTest {
+    fn passes(&self, paths: &[Cow<str>]) -> bool {
+        match self {
+            Self::Equal(others) => {
+                let same = paths
+                    .iter()
+                    .zip(others)
+                    .all(|(path, other)| **path == **other);
+                same && paths.len() == others.len()
+            }
+            Self::In(list) => paths.iter().all(|path| covers(list, path)),
+            Self::NotIn(list) => !paths.iter().any(|path| covers(list, path)),
+        }
+    }
+}
+
+/// Returns whether `path` is one of `list` or below one.
+fn covers(list: &[Box<str>], path: &str) -> bool {
+    list.iter().any(|other| {
+        let rest = path.strip_prefix(&**other);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
+}

@@ -1,0 +1,96 @@
+//! Tests of strings and bytes.
+
+use std::collections::HashSet;
+
+use regex::Regex;
+
+use super::number::NumberTest;
+
+/// What a rule asks of a string.
+#[derive(Clone, Debug)]
+pub(in crate::rules) enum TextTest {
+    Equal(Box<str>),
+    /// In code points.
+    Length(NumberTest<u64>),
+    /// In bytes of UTF-8.
+    Bytes(NumberTest<u64>),
+    Pattern(Regex),
+    Prefix(Box<str>),
+    Suffix(Box<str>),
+    Contains(Box<str>),
+    Lacks(Box<str>),
+    In(HashSet<Box<str>>),
+    NotIn(HashSet<Box<str>>),
+    /// Empty, or of this form.
+    EmptyOr(fn(&str) -> bool),
+    Form(fn(&str) -> bool),
+    NotEmpty,
+}
+
+impl TextTest {
+    /// Returns whether `text` passes.
+    pub fn passes(&self, text: &str) -> bool {
+        match self {
+            Self::Equal(other) => text == &**other,
+            Self::Length(test) => test.passes(code_points(text)),
+            Self::Bytes(test) => test.passes(text.len() as u64),
+            Self::Pattern(pattern) => pattern.is_match(text),
+            Self::Prefix(part) => text.starts_with(&**part),
+            Self::Suffix(part) => text.ends_with(&**part),
+            Self::Contains(part) => text.contains(&**part),
+            Self::Lacks(part) => !text.contains(&**part),
+            Self::In(list) => list.contains(text),
+            Self::NotIn(list) => !list.contains(text),
+            Self::EmptyOr(is_form) => text.is_empty() || is_form(text),
+            Self::Form(is_form) => is_form(text),
+            Self::NotEmpty => !text.is_empty(),
+        }
+    }
+}
+
+#[inline]
+fn code_points(text: &str) -> u64 {
+    text.chars().count() as u64
+}
+
+/// What a rule asks of bytes.
+#[derive(Clone, Debug)]
+pub(in crate::rules) enum BytesTest {
+    Equal(Box<[u8]>),
+    Length(NumberTest<u64>),
+    /// Of bytes that are UTF-8.
+    Pattern(Regex),
+    Prefix(Box<[u8]>),
+    Suffix(Box<[u8]>),
+    Contains(Box<[u8]>),
+    In(HashSet<Box<[u8]>>),
+    NotIn(HashSet<Box<[u8]>>),
+    /// As long as one of these, or empty.
+    Lengths(&'static [usize]),
+    NotEmpty,
+}
+
+impl BytesTest {
+    /// Returns whether `bytes` pass.
+    pub fn passes(&self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Equal(other) => *bytes == **other,
+            Self::Length(test) => test.passes(bytes.len() as u64),
+            Self::Pattern(pattern) => {
+                std::str::from_utf8(bytes).is_ok_and(|text| pattern.is_match(text))
+            }
+            Self::Prefix(part) => bytes.starts_with(part),
+            Self::Suffix(part) => bytes.ends_with(part),
+            Self::Contains(part) => contains(bytes, part),
+            Self::In(list) => list.contains(bytes),
+            Self::NotIn(list) => !list.contains(bytes),
+            Self::Lengths(lengths) => bytes.is_empty() || lengths.contains(&bytes.len()),
+            Self::NotEmpty => !bytes.is_empty(),
+        }
+    }
+}
+
+/// Returns whether `part` is somewhere in `bytes`, in time linear in both.
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    memchr::memmem::find(bytes, part).is_some()
+}

@@ -1,0 +1,476 @@
+//! Descriptors and tables → the rules of messages, or what is wrong with them, each at its place.
+
+use rustc_hash::FxHashMap;
+
+use ::protobuf::Message as _;
+use ::protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
+use gateway_diagnostic::{Diagnostic, Diagnostics};
+use gateway_proto::Descriptors;
+
+use super::check::Check;
+use super::field::{self, FieldOption, Ignore};
+use super::kind::RuleKind;
+use super::message::{self, MessageOption};
+use super::option::{entries, is_set, rules_in};
+use super::plan::{
+    ChoicePlan, FieldPlan, FieldRules, ListPlan, MapPlan, MessagePlan, OneofPlan, PlanId, Plans,
+    ValuePlan,
+};
+use super::read;
+use crate::table::{Cardinality, Field, FieldKind, MessageId, Table};
+
+/// Bytes of the programs that all patterns become together.
+const PATTERN_BYTES_MAX: usize = 128 << 20;
+
+/// The options of one message, and of its fields and oneofs.
+#[derive(Default)]
+struct Options {
+    message: MessageOption,
+    /// By the index of the field in the table.
+    fields: FxHashMap<u32, FieldOption>,
+    oneofs: Vec<OneofPlan>,
+}
+
+impl Options {
+    fn are_empty(&self) -> bool {
+        let asks = |option: &FieldOption| option.required || option.rules.is_some();
+        self.message.choices.is_empty()
+            && self.oneofs.is_empty()
+            && !self.fields.values().any(asks)
+            && !self.have_expressions()
+    }
+
+    fn have_expressions(&self) -> bool {
+        self.message.expressions || self.fields.values().any(|field| field.expressions)
+    }
+}
+
+/// What the rules of some messages, and of all below them, come to.
+pub(super) struct Compiled {
+    pub plans: Plans,
+    /// The roots that have rules in CEL, themselves or below.
+    pub with_expressions: Vec<MessageId>,
+}
+
+/// Compiles the rules of `roots` and of all messages below them; says what is wrong with them in `found`.
+pub(super) fn compile(
+    descriptors: &Descriptors,
+    table: &Table,
+    roots: &[MessageId],
+    found: &mut Diagnostics,
+) -> Compiled {
+    let mut compiler = Compiler {
+        descriptors,
+        table,
+        found,
+        options: FxHashMap::default(),
+        order: Vec::new(),
+        pattern_bytes: 0,
+    };
+    for root in roots {
+        compiler.collect(*root);
+    }
+    let ruled = compiler.reach(|options| !options.are_empty());
+    let expressed = compiler.reach(Options::have_expressions);
+    Compiled {
+        plans: compiler.plans(&ruled),
+        with_expressions: roots
+            .iter()
+            .copied()
+            .filter(|root| expressed[&root.0])
+            .collect(),
+    }
+}
+
+struct Compiler<'a> {
+    descriptors: &'a Descriptors,
+    table: &'a Table,
+    found: &'a mut Diagnostics,
+    /// By message.
+    options: FxHashMap<u32, Options>,
+    /// The messages in the order in which they were found.
+    order: Vec<MessageId>,
+    /// Of all patterns so far.
+    pattern_bytes: usize,
+}
+
+impl Compiler<'_> {
+    /// Reads the options of a message and of all below it.
+    fn collect(&mut self, root: MessageId) {
+        let mut open = vec![root];
+        while let Some(id) = open.pop() {
+            if self.options.contains_key(&id.0) {
+                continue;
+            }
+            let options = self.options_of(id);
+            open.extend(below(self.table, id, &options));
+            self.options.insert(id.0, options);
+            self.order.push(id);
+        }
+    }
+
+    fn options_of(&mut self, id: MessageId) -> Options {
+        let name = self.table.name(id).to_owned();
+        let Some(descriptor) = self.descriptors.message(&name) else {
+            return Options::default();
+        };
+        let mut options = Options::default();
+        let rules = rules_in(descriptor.options.special_fields().unknown_fields());
+        if let Some(rules) = rules {
+            match message::read(&rules, &self.table[id]) {
+                Ok(message) => options.message = message,
+                Err(fault) => self.fault(&name, None, fault),
+            }
+        }
+        if options.message.disabled {
+            return Options {
+                message: options.message,
+                ..Options::default()
+            };
+        }
+        options.oneofs = self.oneofs(&name, descriptor);
+        for of in &descriptor.field {
+            if let Some(option) = self.field_option(&name, of) {
+                let index = self.table[id].by_number(of.number() as u32);
+                options.fields.extend(index.map(|index| (index, option)));
+            }
+        }
+        options
+    }
+
+    fn oneofs(&mut self, name: &str, descriptor: &DescriptorProto) -> Vec<OneofPlan> {
+        let mut oneofs = Vec::new();
+        for (index, oneof) in (0..).zip(&descriptor.oneof_decl) {
+            let rules = rules_in(oneof.options.special_fields().unknown_fields());
+            let Some(rules) = rules else { continue };
+            match entries(&rules) {
+                Some(entries) if entries.iter().all(|entry| entry.number == 1) => {
+                    if is_set(&entries, 1) {
+                        oneofs.push(OneofPlan {
+                            index,
+                            name: oneof.name().into(),
+                        });
+                    }
+                }
+                _ => {
+                    let fault = format!("unknown rules of oneof {}", oneof.name());
+                    self.fault(name, None, fault);
+                }
+            }
+        }
+        oneofs
+    }
+
+    fn field_option(&mut self, name: &str, of: &FieldDescriptorProto) -> Option<FieldOption> {
+        let rules = rules_in(of.options.special_fields().unknown_fields())?;
+        match field::read(&rules) {
+            Ok(option) => Some(option),
+            Err(fault) => {
+                self.fault(name, Some(of.name()), fault);
+                None
+            }
+        }
+    }
+
+    fn fault(&mut self, message: &str, field: Option<&str>, fault: String) {
+        let what = match field {
+            Some(field) => format!("{message}.{field}"),
+            None => message.to_owned(),
+        };
+        self.found.push(Diagnostic {
+            place: self.descriptors.place_of_rule(message, field),
+            ..Diagnostic::error(format!("bad rules of {what}: {fault}"))
+        });
+    }
+
+    /// Returns of each message whether `has` holds for it or for one below it.
+    fn reach(&self, has: impl Fn(&Options) -> bool) -> FxHashMap<u32, bool> {
+        let mut above: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
+        for (&id, options) in &self.options {
+            for inner in below(self.table, MessageId(id), options) {
+                above.entry(inner.0).or_default().push(id);
+            }
+        }
+        let mut reached: FxHashMap<_, _> = self
+            .options
+            .iter()
+            .map(|(&id, options)| (id, has(options)))
+            .collect();
+        let mut open: Vec<u32> = reached
+            .iter()
+            .filter(|(_, has)| **has)
+            .map(|(&id, _)| id)
+            .collect();
+        while let Some(id) = open.pop() {
+            for outer in above.get(&id).into_iter().flatten() {
+                if let Some(has @ false) = reached.get_mut(outer) {
+                    *has = true;
+                    open.push(*outer);
+                }
+            }
+        }
+        reached
+    }
+
+    /// Returns the rules of the messages that are ruled.
+    fn plans(&mut self, ruled: &FxHashMap<u32, bool>) -> Plans {
+        let order = std::mem::take(&mut self.order);
+        let is_ruled = |id: &MessageId| ruled[&id.0] && !self.table[*id].map_entry;
+        let order: Vec<_> = order.into_iter().filter(is_ruled).collect();
+        let by_message = (0..).zip(&order).map(|(place, id)| (id.0, PlanId(place)));
+        let by_message = by_message.collect();
+        let mut plans = Plans {
+            messages: Vec::new(),
+            by_message,
+        };
+        for id in order {
+            let options = self.options.remove(&id.0).unwrap_or_default();
+            let plan = self.message_plan(id, options, &plans);
+            plans.messages.push(plan);
+        }
+        plans
+    }
+
+    fn message_plan(&mut self, id: MessageId, mut options: Options, plans: &Plans) -> MessagePlan {
+        let table = self.table;
+        let message = &table[id];
+        let mut fields = Vec::new();
+        let mut places = vec![None; message.fields.len()];
+        for &index in &message.declared {
+            let field = &message.fields[index as usize];
+            let chosen = options.message.choices.iter();
+            let chosen = chosen
+                .flat_map(|choice| &choice.fields)
+                .any(|&of| of == index);
+            let option = options.fields.remove(&index).unwrap_or_default();
+            if option.ignore == Ignore::Always && !chosen {
+                continue;
+            }
+            let plan = self.field_plan(id, field, (index, option, chosen), plans);
+            if let Some(plan) = plan {
+                places[index as usize] = Some(fields.len() as u32);
+                fields.push(plan);
+            }
+        }
+        let ruled = fields
+            .iter()
+            .filter_map(|plan: &FieldPlan| message.fields[plan.index as usize].oneof);
+        let oneofs = ruled.chain(options.oneofs.iter().map(|oneof| oneof.index));
+        let oneof_count = oneofs.max().map_or(0, |last| last as usize + 1);
+        let place = |index: &u32| places[*index as usize].map(|place: u32| place as usize);
+        let choices = options.message.choices.iter().map(|choice| {
+            let names = choice
+                .fields
+                .iter()
+                .map(|&index| &*message.fields[index as usize].name);
+            ChoicePlan {
+                fields: choice.fields.iter().filter_map(place).collect(),
+                names: names.collect::<Vec<_>>().join(", ").into(),
+                required: choice.required,
+            }
+        });
+        let choices = choices.collect();
+        MessagePlan {
+            message: id,
+            fields: fields.into(),
+            oneofs: options.oneofs.into(),
+            choices,
+            oneof_count,
+            places: places.into(),
+        }
+    }
+
+    /// Returns the rules of a field; `None` if nothing is asked of it, and it is not `chosen` among others.
+    fn field_plan(
+        &mut self,
+        id: MessageId,
+        field: &Field,
+        (index, option, chosen): (u32, FieldOption, bool),
+        plans: &Plans,
+    ) -> Option<FieldPlan> {
+        let rules = if option.ignore == Ignore::Always {
+            Ok(FieldRules::One(ValuePlan::default()))
+        } else {
+            self.field_rules(field, &option, plans)
+        };
+        let rules = match rules {
+            Ok(rules) => rules,
+            Err(fault) => {
+                let name = self.table.name(id).to_owned();
+                self.fault(&name, Some(&field.name), fault);
+                return None;
+            }
+        };
+        let singular = field.cardinality == Cardinality::Singular;
+        let has_presence = singular && !field.implicit;
+        let if_zero =
+            option.ignore == Ignore::IfZero || chosen && option.ignore == Ignore::Unspecified;
+        let judges_absent = !has_presence && !if_zero && option.ignore != Ignore::Always;
+        let required = option.required && option.ignore != Ignore::Always && !field.required;
+        let asks = required || chosen || !is_empty(&rules);
+        asks.then_some(FieldPlan {
+            index,
+            required,
+            judges_absent,
+            implicit: field.implicit,
+            rules,
+        })
+    }
+
+    fn field_rules(
+        &mut self,
+        field: &Field,
+        option: &FieldOption,
+        plans: &Plans,
+    ) -> Result<FieldRules, String> {
+        let own = option.rules.as_ref();
+        if let Some((kind, _)) = own {
+            self.fits(*kind, field.kind, field.cardinality)?;
+        }
+        let inner = match own {
+            Some((_, message)) => field::elements(message)?,
+            None => [None, None],
+        };
+        match field.cardinality {
+            Cardinality::Singular => Ok(FieldRules::One(self.value(
+                field.kind,
+                own,
+                Ignore::Unspecified,
+                plans,
+            )?)),
+            Cardinality::Repeated => {
+                let unique = match own {
+                    Some((_, message)) => is_set(&entries(message).unwrap_or_default(), 3),
+                    None => false,
+                };
+                if unique && field.kind.message().is_some() {
+                    let fault = "repeated.unique is a rule of scalars and enums, not of messages";
+                    return Err(fault.to_owned());
+                }
+                Ok(FieldRules::List(ListPlan {
+                    counts: self.checks(own, field.kind)?.into(),
+                    unique,
+                    items: self.element(field.kind, inner[0].as_deref(), plans)?,
+                }))
+            }
+            Cardinality::Map => {
+                let entry = field.kind.message().map(|id| &*self.table[id].fields);
+                let Some([key, value]) = entry else {
+                    return Err("a map without keys and values".to_owned());
+                };
+                Ok(FieldRules::Map(MapPlan {
+                    counts: self.checks(own, field.kind)?.into(),
+                    keys: self.element(key.kind, inner[0].as_deref(), plans)?,
+                    values: self.element(value.kind, inner[1].as_deref(), plans)?,
+                }))
+            }
+        }
+    }
+
+    /// Returns the rules of an element, key or value, whose option is `message`.
+    fn element(
+        &mut self,
+        kind: FieldKind,
+        message: Option<&[u8]>,
+        plans: &Plans,
+    ) -> Result<ValuePlan, String> {
+        let option = match message {
+            Some(message) => field::read_element(message)?,
+            None => FieldOption::default(),
+        };
+        if option.ignore == Ignore::Always {
+            return Ok(ValuePlan::default());
+        }
+        if let Some((kind_of_rules, _)) = &option.rules {
+            self.fits(*kind_of_rules, kind, Cardinality::Singular)?;
+        }
+        self.value(kind, option.rules.as_ref(), option.ignore, plans)
+    }
+
+    fn value(
+        &mut self,
+        kind: FieldKind,
+        own: Option<&(RuleKind, Vec<u8>)>,
+        ignore: Ignore,
+        plans: &Plans,
+    ) -> Result<ValuePlan, String> {
+        Ok(ValuePlan {
+            checks: self.checks(own, kind)?.into(),
+            // A message that is there is no zero.
+            skips_zero: ignore == Ignore::IfZero && kind.message().is_none(),
+            nested: kind.message().and_then(|id| plans.of(id)),
+        })
+    }
+
+    fn checks(
+        &mut self,
+        own: Option<&(RuleKind, Vec<u8>)>,
+        kind: FieldKind,
+    ) -> Result<Vec<Check>, String> {
+        let Some((of, message)) = own else {
+            return Ok(Vec::new());
+        };
+        let defined = match kind {
+            FieldKind::Enum(id) => Some(&*self.table[id].numbers),
+            _ => None,
+        };
+        let read = read::rules(*of, message, defined)?;
+        let before = self.pattern_bytes;
+        self.pattern_bytes += read.pattern_bytes;
+        if before <= PATTERN_BYTES_MAX && self.pattern_bytes > PATTERN_BYTES_MAX {
+            return Err(format!(
+                "all patterns up to here become programs of more than {PATTERN_BYTES_MAX} bytes"
+            ));
+        }
+        Ok(read.checks)
+    }
+
+    /// Checks that rules of `kind` are those of such a field.
+    fn fits(&self, kind: RuleKind, of: FieldKind, cardinality: Cardinality) -> Result<(), String> {
+        let expected = RuleKind::of_field(self.table, of, cardinality);
+        let given = kind.name();
+        let label = match cardinality {
+            Cardinality::Singular => of.label(self.table).to_owned(),
+            Cardinality::Repeated => format!("repeated {}", of.label(self.table)),
+            Cardinality::Map => "map".to_owned(),
+        };
+        match expected {
+            Some(expected) if expected == kind => Ok(()),
+            Some(expected) => Err(format!(
+                "{given} rules on a value of type {label}, which takes {} rules",
+                expected.name()
+            )),
+            None => Err(format!(
+                "{given} rules on a value of type {label}, which takes none"
+            )),
+        }
+    }
+}
+
+fn is_empty(rules: &FieldRules) -> bool {
+    match rules {
+        FieldRules::One(value) => value.is_empty(),
+        FieldRules::List(list) => list.counts.is_empty() && !list.unique && list.items.is_empty(),
+        FieldRules::Map(map) => {
+            map.counts.is_empty() && map.keys.is_empty() && map.values.is_empty()
+        }
+    }
+}
+
+/// Returns the messages that the fields of a message hold and whose rules hold there.
+fn below<'a>(
+    table: &'a Table,
+    id: MessageId,
+    options: &'a Options,
+) -> impl Iterator<Item = MessageId> + 'a {
+    let disabled = options.message.disabled;
+    let fields = (0u32..)
+        .zip(&table[id].fields)
+        .filter(move |(index, field)| {
+            let option = options.fields.get(index);
+            // Extensions are not looked at.
+            let ignored = option.is_some_and(|option| option.ignore == Ignore::Always);
+            !disabled && !ignored && !field.name.starts_with('[')
+        });
+    fields.filter_map(|(_, field)| field.kind.message())
+}

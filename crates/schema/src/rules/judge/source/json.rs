@@ -1,0 +1,228 @@
+//! JSON, as rules read it.
+
+use std::borrow::Cow;
+
+use super::{Shape, Source, Writing, float, whole};
+use crate::json::head::{JsonHead, JsonReader};
+use crate::json::number::Number;
+use crate::json::scalar::integer;
+use crate::json::time::{duration, timestamp};
+use crate::rules::base64::base64;
+use crate::rules::check::{NANOS, Value};
+use crate::table::{FieldKind, Form, Message, Table};
+use crate::violation::Checked;
+
+/// A payload in JSON.
+#[derive(Clone)]
+pub(in crate::rules) struct JsonSource<'p>(JsonReader<'p>);
+
+impl<'p> JsonSource<'p> {
+    pub fn new(payload: &'p [u8]) -> Self {
+        Self(JsonReader::new(payload))
+    }
+
+    /// Returns the `@type` of the object that comes next.
+    ///
+    /// The walk has made sure that `@type` comes first, except in a few objects (`LATE_TYPES`), so each payload
+    /// is read about once.
+    fn type_url(&self) -> Checked<Cow<'p, str>> {
+        let mut ahead = self.clone();
+        let mut members = ahead.open()?;
+        while ahead.more(&mut members)? {
+            if &*ahead.0.key()?.bytes() == b"@type" {
+                return ahead.text();
+            }
+            ahead.skip()?;
+        }
+        Ok(Cow::Borrowed(""))
+    }
+
+    fn text(&mut self) -> Checked<Cow<'p, str>> {
+        Ok(match self.0.head()? {
+            JsonHead::Str(text) => text.decoded(),
+            _ => Cow::Borrowed(""),
+        })
+    }
+
+    fn float(&mut self) -> Checked<f64> {
+        Ok(match self.0.head()? {
+            JsonHead::Number(number) => number.float(),
+            JsonHead::Str(text) => match &*text.bytes() {
+                b"NaN" => f64::NAN,
+                b"Infinity" => f64::INFINITY,
+                b"-Infinity" => f64::NEG_INFINITY,
+                bytes => Number::parse(bytes).map_or(0.0, Number::float),
+            },
+            _ => 0.0,
+        })
+    }
+
+    fn bytes(&mut self) -> Checked<Vec<u8>> {
+        let mut ahead = self.0.clone();
+        if let JsonHead::Str(text) = ahead.head()? {
+            self.0 = ahead;
+            return Ok(base64(&text.bytes()));
+        }
+        let mut bytes = Vec::new();
+        let mut elements = self.open()?;
+        while self.more(&mut elements)? {
+            bytes.push(integer(self.0.head()?).unwrap_or_default() as u8);
+        }
+        Ok(bytes)
+    }
+}
+
+/// The members or elements of an object or array.
+pub(in crate::rules) enum Elements {
+    /// The value has none.
+    None,
+    /// The opening bracket was read.
+    Opened { close: u8 },
+    /// An element was read.
+    Begun { close: u8 },
+}
+
+/// The fields of a message that are still to read.
+pub(in crate::rules) struct Fields {
+    members: Elements,
+    /// The place, in declaration order, of the field that probably comes next.
+    place: usize,
+}
+
+impl<'p> Source<'p> for JsonSource<'p> {
+    type Elements = Elements;
+    type Fields = Fields;
+
+    const ENUM_HOLDS_NULL: bool = true;
+
+    fn start(&mut self) -> usize {
+        self.0.token()
+    }
+
+    fn shape(&mut self) -> Checked<Shape> {
+        Ok(match self.0.next() {
+            Some(b'n') => Shape::Null,
+            Some(b'{') => Shape::Map,
+            _ => Shape::Other,
+        })
+    }
+
+    fn writing(&mut self, message: &Message) -> Checked<Writing<'p>> {
+        Ok(match (message.form, self.shape()?) {
+            (Form::Any, Shape::Map) => Writing::Typed {
+                url: self.type_url()?,
+            },
+            (_, Shape::Map) => Writing::Fields,
+            (Form::Wrapper, _) => Writing::Bare,
+            _ => Writing::Own,
+        })
+    }
+
+    fn own(&mut self, form: Form) -> Checked<Value<'p>> {
+        let text = self.text()?;
+        let time = match form {
+            Form::Timestamp => timestamp(text.as_bytes()),
+            Form::Duration => duration(text.as_bytes()),
+            _ => {
+                let paths = text.split(',').filter(|path| !path.is_empty());
+                return Ok(Value::Paths(
+                    paths.map(|path| snake_case(path).into()).collect(),
+                ));
+            }
+        };
+        let (seconds, nanos) = time.unwrap_or_default();
+        Ok(Value::Time(i128::from(seconds) * NANOS + i128::from(nanos)))
+    }
+
+    fn open(&mut self) -> Checked<Elements> {
+        Ok(match self.0.head()? {
+            JsonHead::Array => Elements::Opened { close: b']' },
+            JsonHead::Object => Elements::Opened { close: b'}' },
+            _ => Elements::None,
+        })
+    }
+
+    fn more(&mut self, elements: &mut Elements) -> Checked<bool> {
+        match *elements {
+            Elements::None => Ok(false),
+            Elements::Opened { close } => {
+                *elements = Elements::Begun { close };
+                Ok(self.0.opened(close))
+            }
+            Elements::Begun { close } => self.0.another(close),
+        }
+    }
+
+    fn open_fields(&mut self) -> Checked<Fields> {
+        Ok(Fields {
+            members: self.open()?,
+            place: 0,
+        })
+    }
+
+    fn field(&mut self, fields: &mut Fields, message: &Message) -> Checked<Option<Option<u32>>> {
+        if !self.more(&mut fields.members)? {
+            return Ok(None);
+        }
+        self.0.token();
+        let next = message.members.get(fields.place);
+        let index = match next.filter(|member| self.0.expected(member)) {
+            Some(member) => Some(member.index),
+            None => {
+                let key = self.0.key()?;
+                let declared = |name| message.declared_as(fields.place, name);
+                let index = key.plain().and_then(declared);
+                index.or_else(|| message.by_name(&key.decoded()))
+            }
+        };
+        if let Some(index) = index {
+            fields.place = message.place_after(index);
+        }
+        Ok(Some(index))
+    }
+
+    fn key(&mut self, kind: FieldKind) -> Checked<Value<'p>> {
+        let name = self.0.key()?.decoded();
+        Ok(match kind {
+            FieldKind::String { .. } => Value::Text(name),
+            FieldKind::Bool => Value::Bool(name == "true"),
+            kind => {
+                let number = Number::parse(name.as_bytes()).and_then(Number::integer);
+                whole(kind, number.unwrap_or_default())
+            }
+        })
+    }
+
+    fn scalar(&mut self, table: &Table, kind: FieldKind) -> Checked<Value<'p>> {
+        Ok(match kind {
+            FieldKind::Double | FieldKind::Float => float(kind, self.float()?),
+            FieldKind::Bool => Value::Bool(matches!(self.0.head()?, JsonHead::Bool(true))),
+            FieldKind::String { .. } => Value::Text(self.text()?),
+            FieldKind::Bytes => Value::Bytes(self.bytes()?.into()),
+            FieldKind::Enum(id) => match self.0.head()? {
+                JsonHead::Str(text) => {
+                    let number = table[id].names.get(&*text.decoded()).copied();
+                    Value::Signed(number.unwrap_or_default().into())
+                }
+                head => whole(kind, integer(head).unwrap_or_default()),
+            },
+            kind => whole(kind, integer(self.0.head()?).unwrap_or_default()),
+        })
+    }
+
+    fn skip(&mut self) -> Checked<()> {
+        self.0.skip(u32::MAX)
+    }
+}
+
+/// Returns a path of a field mask as in the `.proto`: JSON has each path in lower camel case.
+fn snake_case(path: &str) -> String {
+    let mut snake = String::with_capacity(path.len() + 4);
+    for c in path.chars() {
+        if c.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
+}

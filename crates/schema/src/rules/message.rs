@@ -1,0 +1,90 @@
+//! The rules of a message as such, as its option has them.
+
+use std::collections::HashSet;
+
+use gateway_diagnostic::did_you_mean;
+
+use super::option::{OptionValue, all, entries, is_set, last};
+use crate::table::Message;
+
+/// The fields of `buf.validate.MessageRules`. The first is one of earlier releases.
+mod number {
+    pub const DISABLED: u32 = 1;
+    pub const CEL: u32 = 3;
+    pub const ONEOF: u32 = 4;
+    pub const CEL_EXPRESSION: u32 = 5;
+}
+
+/// The rules of a message.
+#[derive(Debug, Default)]
+pub(super) struct MessageOption {
+    /// Whether no rules of the message or of its fields hold.
+    pub disabled: bool,
+    pub choices: Vec<Choice>,
+    /// Whether there are rules in CEL.
+    pub expressions: bool,
+}
+
+/// The rule that at most one of some fields is set.
+#[derive(Debug)]
+pub(super) struct Choice {
+    /// Indices of the fields in the table.
+    pub fields: Vec<u32>,
+    pub required: bool,
+}
+
+/// Reads the rules of a message.
+///
+/// # Errors
+///
+/// Returns what is wrong with them, in one sentence.
+pub(super) fn read(option: &[u8], of: &Message) -> Result<MessageOption, String> {
+    let entries = entries(option).ok_or("the option is malformed")?;
+    let known = [
+        number::DISABLED,
+        number::CEL,
+        number::ONEOF,
+        number::CEL_EXPRESSION,
+    ];
+    if let Some(unknown) = entries.iter().find(|entry| !known.contains(&entry.number)) {
+        let number = unknown.number;
+        return Err(format!(
+            "unknown rules: MessageRules has no field of number {number}"
+        ));
+    }
+    let choices = all(&entries, number::ONEOF).map(|value| choice(value, of));
+    let written = |number| last(&entries, number).is_some();
+    Ok(MessageOption {
+        disabled: is_set(&entries, number::DISABLED),
+        choices: choices.collect::<Result<_, _>>()?,
+        expressions: written(number::CEL) || written(number::CEL_EXPRESSION),
+    })
+}
+
+fn choice(value: OptionValue, of: &Message) -> Result<Choice, String> {
+    let entries = value
+        .bytes()
+        .and_then(entries)
+        .ok_or("the option is malformed")?;
+    let mut fields = Vec::new();
+    let mut seen = HashSet::new();
+    for name in all(&entries, 1).filter_map(OptionValue::text) {
+        let own = of.fields.iter().position(|field| &*field.name == name);
+        let Some(index) = own else {
+            let near = did_you_mean(name, of.field_names());
+            let hint = near.map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"));
+            return Err(format!("field {name} not found{hint}"));
+        };
+        if !seen.insert(index) {
+            return Err(format!("field {name} stands twice in one oneof rule"));
+        }
+        fields.push(index as u32);
+    }
+    if fields.is_empty() {
+        return Err("a oneof rule must name a field".to_owned());
+    }
+    Ok(Choice {
+        fields,
+        required: is_set(&entries, 2),
+    })
+}

@@ -1,0 +1,123 @@
+//! The options that carry rules, as descriptors keep them: protobuf's wire format in unknown fields.
+
+use ::protobuf::{UnknownFields, UnknownValueRef};
+
+use crate::protobuf::wire::WireReader;
+use crate::table::wire;
+use crate::violation::Checked;
+
+/// The number of the extensions of MessageOptions, OneofOptions and FieldOptions that carry rules.
+pub(super) const RULES: u32 = 1159;
+
+/// The levels of groups that an option may hold.
+const DEPTH_MAX: u32 = 100;
+
+/// One field of an option.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<'a> {
+    pub number: u32,
+    pub value: OptionValue<'a>,
+}
+
+/// A value as the wire has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum OptionValue<'a> {
+    Varint(u64),
+    Eight([u8; 8]),
+    Four([u8; 4]),
+    Bytes(&'a [u8]),
+    /// A group, which no rule is.
+    Group,
+}
+
+impl<'a> OptionValue<'a> {
+    /// Returns the value as a bool.
+    pub fn bool(self) -> bool {
+        matches!(self, Self::Varint(value) if value != 0)
+    }
+
+    /// Returns the value as a number without a sign.
+    pub fn unsigned(self) -> Option<u64> {
+        match self {
+            Self::Varint(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Returns the value's bytes, if it has a length.
+    pub fn bytes(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// Returns the value as text.
+    pub fn text(self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
+    }
+}
+
+/// Returns the bytes of the rules in `options`; `None` if there are none.
+///
+/// What stands in several statements is one message, whose bytes follow each other.
+pub(super) fn rules_in(options: &UnknownFields) -> Option<Vec<u8>> {
+    let mut rules = None;
+    for (number, value) in options {
+        if let (RULES, UnknownValueRef::LengthDelimited(bytes)) = (number, value) {
+            rules.get_or_insert_with(Vec::new).extend_from_slice(bytes);
+        }
+    }
+    rules
+}
+
+/// Returns the fields of a message in the order in which they are written; `None` if it is malformed.
+pub(super) fn entries(message: &[u8]) -> Option<Vec<Entry<'_>>> {
+    let mut reader = WireReader::new(message);
+    let mut entries = Vec::new();
+    while !reader.is_empty() {
+        entries.push(entry(&mut reader).ok()?);
+    }
+    Some(entries)
+}
+
+fn entry<'a>(reader: &mut WireReader<'a>) -> Checked<Entry<'a>> {
+    let (number, kind) = reader.tag()?;
+    let value = match kind {
+        wire::VARINT => OptionValue::Varint(reader.varint()?),
+        wire::I64 => OptionValue::Eight(reader.take(8)?.try_into().unwrap_or_default()),
+        wire::I32 => OptionValue::Four(reader.take(4)?.try_into().unwrap_or_default()),
+        wire::LEN => OptionValue::Bytes(reader.delimited()?),
+        _ => {
+            reader.skip(number, kind, DEPTH_MAX)?;
+            OptionValue::Group
+        }
+    };
+    Ok(Entry { number, value })
+}
+
+/// Returns the last value of a field: the one that counts.
+pub(super) fn last<'a>(entries: &[Entry<'a>], number: u32) -> Option<OptionValue<'a>> {
+    let entry = entries.iter().rev().find(|entry| entry.number == number)?;
+    Some(entry.value)
+}
+
+/// Returns whether a bool is set to true.
+pub(super) fn is_set(entries: &[Entry], number: u32) -> bool {
+    last(entries, number).is_some_and(OptionValue::bool)
+}
+
+/// Returns the values of a repeated field.
+pub(super) fn all<'a>(entries: &[Entry<'a>], number: u32) -> impl Iterator<Item = OptionValue<'a>> {
+    let entries = entries.iter().filter(move |entry| entry.number == number);
+    entries.map(|entry| entry.value)
+}
+
+/// Returns the bytes of a message field, whose occurrences are merged; `None` if it is not there.
+pub(super) fn message(entries: &[Entry], number: u32) -> Option<Vec<u8>> {
+    let mut merged = None;
+    for bytes in all(entries, number).filter_map(OptionValue::bytes) {
+        merged.get_or_insert_with(Vec::new).extend_from_slice(bytes);
+    }
+    merged
+}

@@ -1,0 +1,23 @@
+//! What the readers of rules return.
+
+use crate::rules::check::{Check, Test};
+use crate::rules::kind::RuleKind;
+
+/// What is wrong with a rule, in one sentence.
+pub(in crate::rules) type RuleError = String;
+
+/// The rules of a value, and the size of the programs of their patterns in bytes.
+#[derive(Default)]
+pub(in crate::rules) struct ReadRules {
+    pub checks: Vec<Check>,
+    pub pattern_bytes: usize,
+}
+
+/// Returns a check, whose id is that of the kind and the rule.
+pub(super) fn check(kind: RuleKind, rule: &str, message: String, test: Test) -> Check {
+    Check {
+        test,
+        id: format!("{}.{rule}", kind.name()).into(),
+        message: message.into(),
+    }
+}

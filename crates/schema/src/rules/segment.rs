@@ -1,0 +1,16 @@
+//! The segments of paths that name keys.
+
+use super::check::Value;
+use crate::violation::excerpt;
+
+/// Returns the segment of a path that names a key, as `["k"]` or `[7]`.
+pub(super) fn segment(key: &Value) -> String {
+    match key {
+        Value::Text(text) => format!("[{}]", excerpt(text.as_bytes())),
+        Value::Bytes(bytes) => format!("[{}]", excerpt(bytes)),
+        Value::Signed(value) => format!("[{value}]"),
+        Value::Unsigned(value) => format!("[{value}]"),
+        Value::Bool(value) => format!("[{value}]"),
+        Value::Float(_) | Value::Time(_) | Value::Paths(_) => String::new(),
+    }
+}

@@ -1,0 +1,131 @@
+//! Values of rules, as the sentences of violations write them.
+
+use std::fmt::Display;
+
+/// Writes a list of values in brackets.
+pub(super) fn list(values: &[impl Display]) -> String {
+    let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+    format!("[{}]", values.join(", "))
+}
+
+/// Writes a float in the fewest digits that tell it from others: `float` is it in single precision, if that is
+/// what it is.
+pub(super) fn float(value: f64, float: Option<f32>) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        let sign = if value < 0.0 { "-" } else { "" };
+        return format!("{sign}Infinity");
+    }
+    let size = value.abs();
+    if value != 0.0 && !(1e-4..1e21).contains(&size) {
+        let digits = match float {
+            Some(float) => format!("{float:e}"),
+            None => format!("{value:e}"),
+        };
+        // A sign and two digits at least, as C writes exponents.
+        let (digits, exponent) = digits.split_once('e').unwrap_or((&digits, "0"));
+        let (sign, exponent) = match exponent.strip_prefix('-') {
+            Some(exponent) => ("-", exponent),
+            None => ("+", exponent),
+        };
+        return format!("{digits}e{sign}{exponent:0>2}");
+    }
+    match float {
+        Some(float) => float.to_string(),
+        None => value.to_string(),
+    }
+}
+
+/// Writes bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Writes a span of nanoseconds in seconds, as `1.5s`.
+pub(super) fn span(nanos: i128) -> String {
+    let sign = if nanos < 0 { "-" } else { "" };
+    let (seconds, part) = (nanos.abs() / 1_000_000_000, nanos.abs() % 1_000_000_000);
+    format!("{sign}{seconds}{}s", fraction(part))
+}
+
+/// Writes a moment, in nanoseconds from 1970, as RFC 3339 does.
+pub(super) fn moment(nanos: i128) -> String {
+    let (seconds, part) = (
+        nanos.div_euclid(1_000_000_000),
+        nanos.rem_euclid(1_000_000_000),
+    );
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let fraction = fraction(part);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
+/// Writes a part of a second, without zeros at its end; nothing if there is none.
+fn fraction(nanos: i128) -> String {
+    if nanos == 0 {
+        return String::new();
+    }
+    let digits = format!(".{nanos:09}");
+    digits.trim_end_matches('0').to_owned()
+}
+
+/// Returns year, month and day of a day, counted from 1970-01-01.
+fn date(days: i128) -> (i128, i128, i128) {
+    // Years that begin in March end with the day that only some have. From 0000-03-01 on there are as many in
+    // each 400 of them.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
+    let year = year_of_era + era * 400 + i128::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_are_short() {
+        for (value, text) in [
+            (0.5, "0.5"),
+            (3.0, "3"),
+            (-1e23, "-1e+23"),
+            (1e-7, "1e-07"),
+            (0.0, "0"),
+            (f64::NEG_INFINITY, "-Infinity"),
+        ] {
+            assert_eq!(float(value, None), text);
+        }
+        assert_eq!(float(f64::from(0.1f32), Some(0.1)), "0.1");
+        assert_eq!(float(f64::from(1e30f32), Some(1e30)), "1e+30");
+    }
+
+    #[test]
+    fn times_are_written_as_people_read_them() {
+        assert_eq!(span(1_500_000_000), "1.5s");
+        assert_eq!(span(-3_600_000_000_001), "-3600.000000001s");
+        assert_eq!(moment(100_000_500_000_000), "1970-01-02T03:46:40.5Z");
+        assert_eq!(moment(-1), "1969-12-31T23:59:59.999999999Z");
+        assert_eq!(moment(951_782_400_000_000_000), "2000-02-29T00:00:00Z");
+        assert_eq!(moment(-62_135_596_800_000_000_000), "0001-01-01T00:00:00Z");
+        assert_eq!(moment(253_402_300_799_000_000_000), "9999-12-31T23:59:59Z");
+    }
+}

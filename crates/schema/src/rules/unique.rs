@@ -1,0 +1,71 @@
+//! Which values were seen before, by what they mean.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::check::Value;
+
+/// A value that can be told from others.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Distinct<'a> {
+    Signed(i64),
+    Unsigned(u64),
+    /// The bits.
+    Float(u64),
+    Bool(bool),
+    Text(Cow<'a, str>),
+    Bytes(Cow<'a, [u8]>),
+}
+
+/// The values so far, each with its place. They are hashed under a random key, since peers choose them.
+#[derive(Debug, Default)]
+pub(super) struct Distincts<'a>(HashMap<Distinct<'a>, usize>);
+
+impl<'a> Distincts<'a> {
+    /// Adds a value at a place. Returns the place of an equal one, if there is one.
+    pub fn insert(&mut self, value: Value<'a>, place: usize) -> Option<usize> {
+        let value = match value {
+            Value::Signed(value) => Distinct::Signed(value),
+            Value::Unsigned(value) => Distinct::Unsigned(value),
+            // Not a number is equal to no other.
+            Value::Float(value) if value.is_nan() => return None,
+            // The zeros are equal.
+            Value::Float(value) => Distinct::Float((value + 0.0).to_bits()),
+            Value::Bool(value) => Distinct::Bool(value),
+            Value::Text(text) => Distinct::Text(text),
+            Value::Bytes(bytes) => Distinct::Bytes(bytes),
+            Value::Time(_) | Value::Paths(_) => return None,
+        };
+        match self.0.entry(value) {
+            std::collections::hash_map::Entry::Occupied(entry) => Some(*entry.get()),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(place);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_told_apart_by_what_they_mean() {
+        let mut seen = Distincts::default();
+        for (place, value) in [
+            Value::Float(0.0),
+            Value::Float(f64::NAN),
+            Value::Float(f64::NAN),
+            Value::Text("a".into()),
+            Value::Bytes(b"a"[..].into()),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert_eq!(seen.insert(value, place), None);
+        }
+        assert_eq!(seen.insert(Value::Float(-0.0), 9), Some(0));
+        assert_eq!(seen.insert(Value::Text("a".into()), 9), Some(3));
+    }
+}

@@ -1,0 +1,229 @@
+//! What rules see of payloads that write a field more than once, or not at all: the value that a reader ends up
+//! with.
+
+use super::*;
+
+/// That protobuf's verdict on this payload is a broken rule at this path, or none.
+#[track_caller]
+fn protobuf(ruled: &Ruled, payload: &[u8], broken: Option<(&str, &str)>) {
+    let verdict = ruled.protobuf.check(payload, DEPTH);
+    let told = verdict.as_ref().map_err(|violation| {
+        let rule = violation.rule.as_deref().unwrap_or_default();
+        (violation.path.as_str(), rule)
+    });
+    assert_eq!(told.err(), broken, "{payload:02x?}: {verdict:?}");
+}
+
+#[test]
+fn of_several_values_the_last_one_counts() {
+    let ruled = Ruled::new(
+        "message M { int32 f = 1 [(buf.validate.field).int32.gt = 5];
+           optional string s = 2 [(buf.validate.field).string.len = 1]; }",
+    );
+    protobuf(&ruled, b"\x08\x01\x08\x06", None);
+    protobuf(&ruled, b"\x08\x06\x08\x01", Some(("f", "int32.gt")));
+    // A zero that is written last is as good as none, whose rule is broken, too.
+    protobuf(&ruled, b"\x08\x06\x08\x00", Some(("f", "int32.gt")));
+    protobuf(&ruled, b"", Some(("f", "int32.gt")));
+    protobuf(&ruled, b"\x08\x06\x12\x02ab\x12\x01a", None);
+    protobuf(
+        &ruled,
+        b"\x08\x06\x12\x01a\x12\x00",
+        Some(("s", "string.len")),
+    );
+}
+
+#[test]
+fn records_of_a_message_are_merged() {
+    let ruled = Ruled::new(
+        "message M { N n = 1 [(buf.validate.field).required = true]; repeated N many = 2; map<int32, N> map = 3;
+           google.protobuf.Timestamp t = 4 [(buf.validate.field).timestamp.lt = {seconds: 5, nanos: 5}]; }
+         message N { int32 a = 1 [(buf.validate.field).required = true]; int32 b = 2 [(buf.validate.field).int32.lt = 5];
+           repeated int32 c = 3 [(buf.validate.field).repeated.max_items = 2]; N n = 4; }
+         import \"google/protobuf/timestamp.proto\";",
+    );
+    protobuf(&ruled, b"", Some(("n", "required")));
+    protobuf(&ruled, b"\x0a\x02\x10\x01", Some(("n.a", "required")));
+    protobuf(&ruled, b"\x0a\x02\x10\x01\x0a\x02\x08\x01", None);
+    protobuf(
+        &ruled,
+        b"\x0a\x02\x08\x01\x0a\x02\x10\x09",
+        Some(("n.b", "int32.lt")),
+    );
+    protobuf(&ruled, b"\x0a\x04\x08\x01\x10\x09\x0a\x02\x10\x01", None);
+    // Lists go on, and messages within merge, too.
+    protobuf(
+        &ruled,
+        b"\x0a\x06\x08\x01\x1a\x02\x01\x02\x0a\x02\x18\x03",
+        Some(("n.c", "repeated.max_items")),
+    );
+    protobuf(
+        &ruled,
+        b"\x0a\x04\x08\x01\x22\x00\x0a\x04\x22\x02\x08\x01",
+        None,
+    );
+    protobuf(
+        &ruled,
+        b"\x0a\x04\x08\x01\x22\x00\x0a\x00",
+        Some(("n.n.a", "required")),
+    );
+    // The elements of a list don't.
+    let good = b"\x0a\x02\x08\x01";
+    let with = |rest: &[u8]| [&good[..], rest].concat();
+    protobuf(
+        &ruled,
+        &with(b"\x12\x00\x12\x02\x08\x01"),
+        Some(("many[0].a", "required")),
+    );
+    // A pair's value does, a later pair of the key takes its place, and a pair without a value has an empty one.
+    protobuf(
+        &ruled,
+        &with(b"\x1a\x08\x08\x07\x12\x00\x12\x02\x08\x01"),
+        None,
+    );
+    protobuf(
+        &ruled,
+        &with(b"\x1a\x04\x08\x07\x12\x00\x1a\x06\x08\x07\x12\x02\x08\x01"),
+        None,
+    );
+    protobuf(
+        &ruled,
+        &with(b"\x1a\x02\x08\x07"),
+        Some(("map[7].a", "required")),
+    );
+    // As do the parts of a time.
+    protobuf(&ruled, &with(b"\x22\x02\x08\x05\x22\x02\x10\x04"), None);
+    protobuf(
+        &ruled,
+        &with(b"\x22\x02\x08\x05\x22\x02\x10\x05"),
+        Some(("t", "timestamp.lt")),
+    );
+}
+
+#[test]
+fn a_member_takes_the_place_of_another() {
+    let ruled = Ruled::new(
+        "message M { oneof one { option (buf.validate.oneof).required = true;
+             int32 a = 1 [(buf.validate.field).int32.gt = 5]; string b = 2; N c = 3; } }
+         message N { int32 a = 1 [(buf.validate.field).required = true]; int32 b = 2; }",
+    );
+    protobuf(&ruled, b"", Some(("one", "required")));
+    protobuf(&ruled, b"\x08\x01", Some(("a", "int32.gt")));
+    protobuf(&ruled, b"\x08\x00", Some(("a", "int32.gt")));
+    protobuf(&ruled, b"\x08\x01\x12\x01x", None);
+    protobuf(&ruled, b"\x12\x01x\x08\x01", Some(("a", "int32.gt")));
+    // What a message held before another member came is gone.
+    protobuf(&ruled, b"\x1a\x02\x08\x01\x1a\x02\x10\x01", None);
+    protobuf(
+        &ruled,
+        b"\x1a\x02\x08\x01\x12\x00\x1a\x02\x10\x01",
+        Some(("c.a", "required")),
+    );
+    // Unknown fields are no members.
+    protobuf(&ruled, b"\x12\x01x\x48\x01", None);
+    for (value, rule) in [
+        (json!({"a": 1}), Some(("a", "int32.gt"))),
+        (json!({"b": ""}), None),
+        (json!({"a": null}), Some(("one", "required"))),
+    ] {
+        match rule {
+            Some((path, rule)) => drop(ruled.refuses(&value, path, rule)),
+            None => ruled.accepts(&value),
+        }
+    }
+}
+
+/// A number that a closed enum does not have is an unknown field to a parser.
+#[test]
+fn numbers_unknown_to_a_closed_enum_are_no_values() {
+    let ruled = Ruled::new(
+        "syntax = \"proto2\"; package t; import \"buf/validate/validate.proto\";
+         enum E { Z = 0; A = 1; B = 2; }
+         message M { optional E e = 1 [(buf.validate.field).enum.in = 1];
+           repeated E many = 2 [(buf.validate.field).repeated.max_items = 1];
+           map<int32, E> map = 3 [(buf.validate.field).map.max_pairs = 1];
+           optional E needed = 4 [(buf.validate.field).required = true]; }",
+    );
+    let with = |rest: &[u8]| [b"\x20\x01", rest].concat();
+    protobuf(&ruled, &with(b"\x08\x02"), Some(("e", "enum.in")));
+    protobuf(&ruled, &with(b"\x08\x09"), None);
+    protobuf(&ruled, &with(b"\x08\x01\x08\x09"), None);
+    protobuf(&ruled, &with(b"\x12\x03\x01\x09\x08"), None);
+    protobuf(
+        &ruled,
+        &with(b"\x10\x01\x10\x02"),
+        Some(("many", "repeated.max_items")),
+    );
+    protobuf(
+        &ruled,
+        &with(b"\x1a\x04\x08\x01\x10\x01\x1a\x04\x08\x02\x10\x09"),
+        None,
+    );
+    protobuf(&ruled, b"\x20\x09", Some(("needed", "required")));
+}
+
+/// Groups are messages, however they end.
+#[test]
+fn groups_are_judged_as_messages() {
+    let ruled = Ruled::new(
+        "syntax = \"proto2\"; package t; import \"buf/validate/validate.proto\";
+         message M { optional group One = 1 { optional int32 a = 1 [(buf.validate.field).required = true];
+             optional int32 b = 2 [(buf.validate.field).int32.lt = 5]; }
+           repeated group Many = 2 { optional int32 a = 1 [(buf.validate.field).required = true]; } }",
+    );
+    protobuf(&ruled, b"\x0b\x08\x01\x0c", None);
+    protobuf(&ruled, b"\x0b\x0c", Some(("one.a", "required")));
+    protobuf(
+        &ruled,
+        b"\x0b\x08\x01\x0c\x0b\x10\x07\x0c",
+        Some(("one.b", "int32.lt")),
+    );
+    protobuf(
+        &ruled,
+        b"\x13\x08\x01\x14\x13\x14",
+        Some(("many[1].a", "required")),
+    );
+}
+
+#[test]
+fn zeros_and_absences_are_told_apart_by_presence() {
+    let ruled = Ruled::new(
+        "message M {
+           int32 plain = 1 [(buf.validate.field).int32.not_in = 0];
+           optional int32 present = 2 [(buf.validate.field).int32.not_in = 0];
+           int32 lenient = 3 [(buf.validate.field) = {ignore: IGNORE_IF_ZERO_VALUE, int32: {gt: 5}}];
+           optional int32 same = 4 [(buf.validate.field) = {ignore: IGNORE_IF_ZERO_VALUE, int32: {gt: 5}}];
+           repeated int32 list = 5 [(buf.validate.field).repeated = {items: {ignore: IGNORE_IF_ZERO_VALUE, int32: {gt: 5}}}];
+           double float = 6 [(buf.validate.field) = {ignore: IGNORE_IF_ZERO_VALUE, double: {gt: 5}}];
+           google.protobuf.Int32Value wrapped = 7 [(buf.validate.field).int32.gt = 5];
+           repeated string needed = 8 [(buf.validate.field).required = true];
+         }
+         import \"google/protobuf/wrappers.proto\";",
+    );
+    let good = json!({"plain": 1, "needed": ["x"]});
+    ruled.accepts(&good);
+    let with = |key: &str, to: Value| {
+        let mut value = good.clone();
+        value[key] = to;
+        value
+    };
+    ruled.refuses(&json!({"needed": ["x"]}), "plain", "int32.not_in");
+    ruled.refuses(&with("plain", json!(0)), "plain", "int32.not_in");
+    ruled.refuses(&with("present", json!(0)), "present", "int32.not_in");
+    ruled.accepts(&with("lenient", json!(0)));
+    ruled.refuses(&with("lenient", json!(1)), "lenient", "int32.gt");
+    ruled.refuses(&with("same", json!(0)), "same", "int32.gt");
+    ruled.refuses(&with("list", json!([6, 0, 1])), "list[2]", "int32.gt");
+    ruled.refuses(&with("wrapped", json!(0)), "wrapped", "int32.gt");
+    ruled.refuses(&with("needed", json!([])), "needed", "required");
+    ruled.accepts(&with("float", json!(0.0)));
+    // Not the same as zero: its sign is written.
+    let wire = b"\x08\x01\x42\x00\x31\x00\x00\x00\x00\x00\x00\x00\x80";
+    protobuf(&ruled, wire, Some(("float", "double.gt")));
+    let payload = br#"{"plain": 1, "needed": ["x"], "float": -0.0}"#;
+    let told = ruled.json.check(payload, DEPTH).unwrap_err();
+    assert_eq!(
+        (&*told.path, told.rule.as_deref()),
+        ("float", Some("double.gt"))
+    );
+}
