@@ -1,12 +1,12 @@
 //! The bytes of routes.yaml.
 
-use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::yaml::FILE_MAX;
 use gateway_diagnostic::{Diagnostic, SourceFile, escaped, shown};
+use gateway_proto::open_file;
 
 /// What to do about a file that is not there at the start.
 pub(super) const NOT_FOUND: &str =
@@ -19,19 +19,17 @@ pub(super) const REMOVED: &str =
 /// Reads the text of a file.
 pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     let shown = shown(path);
-    // To open a pipe may take for ever, and what it gives can't be read again.
-    let regular = fs::metadata(path).map_or(true, |it| it.is_file() || it.is_dir());
-    if !regular {
-        let fault = Diagnostic::error(format!("{} is not a file", escaped(&shown)));
-        let help = "it is read again when it changes: name a file, not a pipe or a device";
-        return Err(Box::new(fault.help(help)));
-    }
     let mut bytes = Vec::new();
-    // No more than tells that it is too large: it may be a device, or somebody's disk image.
+    // No more than tells that it is too large: it may be somebody's disk image.
     let bound = FILE_MAX as u64 + 1;
-    let outcome = File::open(path).and_then(|file| file.take(bound).read_to_end(&mut bytes));
+    let outcome = open_file(path).and_then(|file| file.take(bound).read_to_end(&mut bytes));
     if let Err(error) = outcome {
         let help = match error.kind() {
+            io::ErrorKind::InvalidInput => {
+                let fault = Diagnostic::error(format!("{} is not a file", escaped(&shown)));
+                let help = "it is read again when it changes: name a file, not a pipe or a device";
+                return Err(Box::new(fault.help(help)));
+            }
             io::ErrorKind::NotFound => NOT_FOUND,
             io::ErrorKind::IsADirectory => "name the file in it: gateway -c DIRECTORY/routes.yaml",
             io::ErrorKind::PermissionDenied => "let the gateway's user read it",

@@ -6,12 +6,13 @@
 //! its [`Outline`], and never writes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::lexer::LooseTokens;
+use crate::open::open_file;
 use crate::outline::Outline;
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile, escaped, shown};
@@ -373,12 +374,8 @@ impl<'a> SourceReader<'a> {
 
 /// None: too large. Bounded by what is read, not by what the file's size claims.
 fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    // Opening a pipe would wait for a writer.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a file"));
-    }
     let mut bytes = Vec::new();
-    File::open(path)?
+    open_file(path)?
         .take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= MAX_FILE_BYTES).then_some(bytes))
