@@ -60,6 +60,10 @@ fn advice(kind: io::ErrorKind, is_ipc: bool) -> (&'static str, &'static str) {
             "expected a path in a directory that is there",
             "make the directory, or choose another path",
         ),
+        (io::ErrorKind::TimedOut, _) => (
+            "expected a name that can be looked up",
+            "write the address instead of its name, or mend what looks names up",
+        ),
         _ => (
             "expected an address that can be listened on",
             "give it an address of this machine that nobody listens on",

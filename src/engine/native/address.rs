@@ -2,10 +2,16 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::SocketAddr as UnixAddr;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+/// The longest wait for the addresses of a name to listen on: what a resolver takes for two attempts at one name server.
+const LOOK_UP_MAX: Duration = Duration::from_secs(10);
 
 /// Where to listen or to connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +48,40 @@ impl Address {
 pub(super) fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let host = if host == "*" { "0.0.0.0" } else { host };
     Ok((host, port).to_socket_addrs()?.collect())
+}
+
+/// Returns the addresses that a TCP name and port stand for now, for a caller that somebody waits for: gives up after
+/// [`LOOK_UP_MAX`].
+pub(super) fn resolve_in_time(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if host == "*" || host.parse::<IpAddr>().is_ok() {
+        return resolve(host, port);
+    }
+    let name = host.to_owned();
+    in_time(LOOK_UP_MAX, move || resolve(&name, port))
+}
+
+/// Runs a look-up on a thread of its own, and waits for it for `patience` at most.
+fn in_time<T: Send + 'static>(
+    patience: Duration,
+    look_up: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let (answer, answers) = mpsc::sync_channel(1);
+    thread::Builder::new()
+        .name("resolver".into())
+        .spawn(move || {
+            // Nobody may wait any more.
+            let _ = answer.send(look_up());
+        })?;
+    match answers.recv_timeout(patience) {
+        Ok(found) => found,
+        Err(RecvTimeoutError::Timeout) => {
+            let why = format!("its name could not be looked up within {patience:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, why))
+        }
+        Err(RecvTimeoutError::Disconnected) => {
+            Err(io::Error::other("the look-up of its name failed"))
+        }
+    }
 }
 
 /// Whether an ipc path is an abstract name, of which the file system knows nothing.
@@ -91,6 +131,20 @@ mod tests {
         assert_eq!(read("tcp://[::1]:7").to_string(), "tcp://[::1]:7");
         assert_eq!(read("ipc:///run/g"), Address::Ipc("/run/g".into()));
         assert!(Address::parse("udp://x:1").is_err());
+    }
+
+    #[test]
+    fn a_look_up_that_hangs_or_panics_is_an_error() {
+        let (_never, forever) = mpsc::channel::<()>();
+        let hangs = move || {
+            let _ = forever.recv();
+            Ok(())
+        };
+        let error = in_time(Duration::from_millis(1), hangs).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let panics = || -> io::Result<()> { panic!("on purpose") };
+        in_time(LOOK_UP_MAX, panics).unwrap_err();
+        assert_eq!(in_time(LOOK_UP_MAX, || Ok(7)).unwrap(), 7);
     }
 
     #[test]

@@ -39,6 +39,24 @@ type Resolve = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 type Answer = (DialId, Result<Vec<SocketAddr>, String>);
 
+/// A look-up under way. Dropped, it answers with what it has found by then, so that a call is not left waiting by a
+/// panic either.
+struct LookUp {
+    id: DialId,
+    found: Result<Vec<SocketAddr>, String>,
+    answer: mpsc::Sender<Answer>,
+    control: Control,
+}
+
+impl Drop for LookUp {
+    fn drop(&mut self) {
+        let found = std::mem::replace(&mut self.found, Ok(Vec::new()));
+        // The engine may have ended meanwhile.
+        let _ = self.answer.send((self.id, found));
+        self.control.wake();
+    }
+}
+
 struct Call {
     role: Role,
     address: Address,
@@ -196,15 +214,17 @@ impl Dialer {
     /// Asks what a name stands for. There is a thread a name at most, since its call waits for the
     /// answer.
     fn look_up(&self, id: DialId, host: String, port: u16) -> io::Result<()> {
-        let answer = self.to_answers.clone();
-        let control = self.control.clone();
+        let look_up = LookUp {
+            id,
+            found: Err("the look-up of its name failed".to_owned()),
+            answer: self.to_answers.clone(),
+            control: self.control.clone(),
+        };
         let resolve = Arc::clone(&self.resolve);
         let thread = std::thread::Builder::new().name("resolver".into());
         let looks_up = thread.spawn(move || {
-            let found = resolve(&host, port).map_err(|error| error.to_string());
-            // The engine may have ended meanwhile.
-            let _ = answer.send((id, found));
-            control.wake();
+            let mut look_up = look_up;
+            look_up.found = resolve(&host, port).map_err(|error| error.to_string());
         });
         looks_up.map(drop)
     }
@@ -383,6 +403,17 @@ mod tests {
             dialer.failed(id, &"it went", now);
             now = dialer.next().unwrap();
         }
+    }
+
+    #[test]
+    fn a_call_whose_look_up_panics_is_made_again() {
+        let mut dialer = dialer_by("tcp://worker.example:7", |_, _| panic!("on purpose"));
+        let now = Duration::ZERO;
+        assert_eq!(next(&mut dialer, now), Err(None), "it is being looked up");
+        let answer = dialer.answers.recv().unwrap();
+        assert!(answer.1.is_err());
+        dialer.to_answers.send(answer).unwrap();
+        assert!(next(&mut dialer, now).unwrap_err().is_some());
     }
 
     #[test]

@@ -84,20 +84,19 @@ impl Reloader {
         snapshot: &Arc<Snapshot>,
         done: mpsc::Sender<()>,
     ) -> Result<Vec<Listening>, EngineError> {
-        let mut book = self.book.lock();
-        if book.is_closed() {
-            return Err(ending());
-        }
+        let preparing = self.book.prepare().ok_or_else(ending)?;
         let calls = calls(snapshot)?;
-        let (plan, listeners) = book.plan(snapshot)?;
+        let (plan, listeners) = preparing.plan(snapshot)?;
         let commit = Commit {
             snapshot: Arc::clone(snapshot),
             listeners,
             calls,
             done,
         };
-        self.commits.send(commit).map_err(|_| ending())?;
-        Ok(book.adopt(plan, snapshot))
+        let hand_over = || self.commits.send(commit).is_ok();
+        preparing
+            .adopt(plan, snapshot, hand_over)
+            .ok_or_else(ending)
     }
 }
 

@@ -11,9 +11,9 @@ use std::time::Duration;
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::engine::native::address::{self, Address, resolve};
+use crate::engine::native::address::{self, Address, resolve_in_time};
 
 /// Connections that may wait to be taken in; the system may have a lower bound of its own. All
 /// peers come at once after a restart, and one that finds no room tries again only after a second,
@@ -166,7 +166,7 @@ impl Listener {
         match address {
             Address::Tcp { host, port } => {
                 let mut failed = io::Error::new(io::ErrorKind::NotFound, "no such host");
-                for at in ipv4_first(resolve(host, *port)?) {
+                for at in ipv4_first(resolve_in_time(host, *port)?) {
                     match listen(at) {
                         Ok(listener) => return Ok(Self::Tcp(listener)),
                         Err(error) => failed = error,
@@ -268,10 +268,21 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         // Nothing there, or something that binding will complain of.
         return Ok(());
     }
-    match std::os::unix::net::UnixStream::connect(path) {
+    match try_to_connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            let why = "somebody listens there and accepts no connections: its queue is full";
+            Err(io::Error::new(io::ErrorKind::AddrInUse, why))
+        }
         _ => Err(io::ErrorKind::AddrInUse.into()),
     }
+}
+
+/// Connects to a socket in the file system without waiting for room in its queue.
+fn try_to_connect(path: &Path) -> io::Result<()> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)
 }
 
 #[cfg(test)]
@@ -301,6 +312,27 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"precious");
     }
 
+    #[test]
+    fn a_full_queue_behind_an_ipc_path_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let full = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        full.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+        full.listen(0).unwrap();
+        let mut waiting = Vec::new();
+        let error = loop {
+            match Stream::connect_ipc(&path) {
+                Ok(stream) => waiting.push(stream),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        let taken = Listener::bind(&Address::Ipc(path.clone())).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        assert!(taken.to_string().contains("queue is full"), "{taken}");
+        assert!(path.exists());
+    }
+
     /// More than mio's own listener holds, in far less than the system's bound of today.
     #[test]
     fn hundreds_may_connect_before_any_is_taken_in() {
@@ -325,7 +357,7 @@ mod tests {
         assert_eq!(ipv4_first(vec![six]), [six]);
         let listener = Listener::bind(&Address::parse("tcp://localhost:0").unwrap()).unwrap();
         let endpoint = listener.endpoint().unwrap();
-        let found = resolve("localhost", 0).unwrap();
+        let found = address::resolve("localhost", 0).unwrap();
         if found.iter().any(SocketAddr::is_ipv4) {
             assert!(endpoint.starts_with("tcp://127."), "{endpoint}");
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::engine::error::{BindFault, EngineError};
 use crate::engine::listening::Listening;
-use crate::engine::native::address::{Address, resolve};
+use crate::engine::native::address::{Address, resolve_in_time};
 use crate::engine::native::listen::ListenerId;
 use crate::engine::native::peers::CONNECTIONS_MAX;
 use crate::engine::native::role::Role;
@@ -40,7 +40,7 @@ pub(super) struct Book {
 /// Whether reloads can be prepared.
 #[derive(Debug, PartialEq, Eq)]
 enum State {
-    /// They can; so many are prepared and not committed, and count on what is there.
+    /// They can; so many are being prepared, or are not committed yet, and count on what is there.
     Open { pending: usize },
     /// The engine has ended.
     Ended,
@@ -80,15 +80,41 @@ impl Entry {
 }
 
 /// The book, shared by the data thread and whoever prepares a reload.
+///
+/// The data thread locks it, so nobody may wait for anything with the lock held: to bind an address may take long.
+/// Whoever prepares has a lock for that alone.
 #[derive(Clone, Debug, Default)]
-pub(in crate::engine::native) struct SharedBook(Arc<Mutex<Book>>);
+pub(in crate::engine::native) struct SharedBook {
+    book: Arc<Mutex<Book>>,
+    /// Held by whoever prepares a reload, for as long as that takes.
+    preparing: Arc<Mutex<()>>,
+}
 
 impl SharedBook {
     /// Nothing that is done under the lock can be left half done by a panic.
     pub(super) fn lock(&self) -> MutexGuard<'_, Book> {
-        self.0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        let book = self.book.lock();
+        book.unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Begins to prepare a reload, after whoever else prepares one. Returns `None` if the engine has ended.
+    pub(super) fn prepare(&self) -> Option<Preparing<'_>> {
+        let turn = self.preparing.lock();
+        let turn = turn.unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut book = self.lock();
+        let State::Open { pending } = &mut book.state else {
+            return None;
+        };
+        *pending += 1;
+        let (there, last) = (book.there.clone(), book.last);
+        drop(book);
+        Some(Preparing {
+            shared: self,
+            there,
+            last,
+            handed_over: false,
+            _turn: turn,
+        })
     }
 
     /// Ends the book with the engine: nothing is prepared any more.
@@ -96,7 +122,7 @@ impl SharedBook {
         self.lock().state = State::Ended;
     }
 
-    /// Notes that a prepared reload was committed or declined.
+    /// Notes that a prepared reload was committed, declined or given up.
     pub(super) fn committed(&self) {
         if let State::Open { pending } = &mut self.lock().state {
             *pending -= 1;
@@ -106,7 +132,7 @@ impl SharedBook {
     /// Returns the right to close listeners. Never waits: `None` while a reload is prepared or is
     /// not committed yet.
     pub(in crate::engine::native) fn closing(&self) -> Option<Closing<'_>> {
-        let book = self.0.try_lock().ok()?;
+        let book = self.book.try_lock().ok()?;
         (book.state == State::Open { pending: 0 }).then_some(Closing(book))
     }
 }
@@ -136,11 +162,6 @@ fn binds(snapshot: &Snapshot) -> Vec<(Role, &String)> {
 }
 
 impl Book {
-    /// Returns whether the engine has ended.
-    pub(super) fn is_closed(&self) -> bool {
-        self.state == State::Ended
-    }
-
     /// Returns every listener as people see it.
     pub(super) fn shown(&self, snapshot: &Snapshot) -> Vec<Listening> {
         self.there
@@ -148,76 +169,117 @@ impl Book {
             .map(|entry| entry.shown(snapshot))
             .collect()
     }
+}
 
-    /// Takes over a plan, whose reload is handed to the data thread. Returns the listeners that are
-    /// new.
-    pub(super) fn adopt(&mut self, plan: Plan, snapshot: &Snapshot) -> Vec<Listening> {
-        let Plan { there, last } = plan;
-        let before = std::mem::replace(&mut self.there, there);
-        self.last = last;
-        if let State::Open { pending } = &mut self.state {
-            *pending += 1;
+/// A reload that is being prepared: while there is one, no listener closes.
+pub(super) struct Preparing<'a> {
+    shared: &'a SharedBook,
+    /// The listeners that there are.
+    there: Vec<Entry>,
+    /// The number given last.
+    last: ListenerId,
+    /// Whether the data thread has the reload, and will note that it is committed.
+    handed_over: bool,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Drop for Preparing<'_> {
+    fn drop(&mut self) {
+        if !self.handed_over {
+            self.shared.committed();
         }
-        let is_new = |entry: &&Entry| !before.iter().any(|other| other.id == entry.id);
-        let new = self.there.iter().filter(is_new);
-        new.map(|entry| entry.shown(snapshot)).collect()
     }
+}
 
-    /// Plans the listeners of a configuration. Returns the plan, and what the data thread is to do
-    /// for it.
+impl Preparing<'_> {
+    /// Plans the listeners of a configuration, as [`plan`] does for those that there are.
     ///
     /// # Errors
     ///
     /// Returns every address that can't be listened on.
     pub(super) fn plan(&self, snapshot: &Snapshot) -> Result<(Plan, Vec<Planned>), EngineError> {
-        let wanted = binds(snapshot);
-        let mut old = self.there.clone();
-        let kept = keep(&mut old, &wanted);
-        let mut last = self.last;
-        let mut there = Vec::new();
-        let mut planned = Vec::new();
-        // All that fail are reported.
-        let mut faults = Vec::new();
-        for (kept, (role, bind)) in kept.into_iter().zip(wanted) {
-            let (entry, how) = match kept {
-                Some(entry) => (Entry { role, ..entry }, How::Keep),
-                None => {
-                    last += 1;
-                    match open(last, role, bind, &old, snapshot) {
-                        Ok(opened) => opened,
-                        Err(fault) => {
-                            faults.push(fault);
-                            continue;
-                        }
+        plan(&self.there, self.last, snapshot)
+    }
+
+    /// Takes over a plan whose reload `hand_over` gives to the data thread; says whether it could. Returns the listeners
+    /// that are new, and `None` if the engine has ended.
+    pub(super) fn adopt(
+        mut self,
+        plan: Plan,
+        snapshot: &Snapshot,
+        hand_over: impl FnOnce() -> bool,
+    ) -> Option<Vec<Listening>> {
+        let mut book = self.shared.lock();
+        if book.state == State::Ended || !hand_over() {
+            return None;
+        }
+        self.handed_over = true;
+        let Plan { there, last } = plan;
+        book.there = there;
+        book.last = last;
+        let is_new = |entry: &&Entry| !self.there.iter().any(|other| other.id == entry.id);
+        let new = book.there.iter().filter(is_new);
+        Some(new.map(|entry| entry.shown(snapshot)).collect())
+    }
+}
+
+/// Plans the listeners of a configuration where those in `old` are there, and `last` is the number given last. Returns
+/// the plan, and what the data thread is to do for it.
+///
+/// # Errors
+///
+/// Returns every address that can't be listened on.
+fn plan(
+    old: &[Entry],
+    mut last: ListenerId,
+    snapshot: &Snapshot,
+) -> Result<(Plan, Vec<Planned>), EngineError> {
+    let wanted = binds(snapshot);
+    let mut old = old.to_vec();
+    let kept = keep(&mut old, &wanted);
+    let mut there = Vec::new();
+    let mut planned = Vec::new();
+    // All that fail are reported.
+    let mut faults = Vec::new();
+    for (kept, (role, bind)) in kept.into_iter().zip(wanted) {
+        let (entry, how) = match kept {
+            Some(entry) => (Entry { role, ..entry }, How::Keep),
+            None => {
+                last += 1;
+                match open(last, role, bind, &old, snapshot) {
+                    Ok(opened) => opened,
+                    Err(fault) => {
+                        faults.push(fault);
+                        continue;
                     }
                 }
-            };
+            }
+        };
+        planned.push(Planned {
+            id: entry.id,
+            role,
+            how,
+        });
+        there.push(entry);
+    }
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
+    let wants = |planned: &Planned| matches!(planned.how, How::TakeOver(_));
+    // A removed pool's workers may come back to answer what they hold, for as long as nobody
+    // else wants the address.
+    if !planned.iter().any(wants) {
+        let lingers = |entry: &Entry| entry.role.pool_missing_in(snapshot).is_some();
+        for entry in old.into_iter().filter(lingers) {
             planned.push(Planned {
                 id: entry.id,
-                role,
-                how,
+                role: entry.role,
+                how: How::Keep,
             });
             there.push(entry);
         }
-        if !faults.is_empty() {
-            return Err(faults.into());
-        }
-        let wants = |planned: &Planned| matches!(planned.how, How::TakeOver(_));
-        // A removed pool's workers may come back to answer what they hold, for as long as nobody
-        // else wants the address.
-        if !planned.iter().any(wants) {
-            let lingers = |entry: &Entry| entry.role.pool_missing_in(snapshot).is_some();
-            for entry in old.into_iter().filter(lingers) {
-                planned.push(Planned {
-                    id: entry.id,
-                    role: entry.role,
-                    how: How::Keep,
-                });
-                there.push(entry);
-            }
-        }
-        Ok((Plan { there, last }, planned))
     }
+    Ok((Plan { there, last }, planned))
 }
 
 /// Takes the listeners out of `old` that can be kept, each at the place of what it is wanted for.
@@ -242,7 +304,7 @@ fn keep(old: &mut Vec<Entry>, wanted: &[(Role, &String)]) -> Vec<Option<Entry>> 
 
 /// Whether everything can be bound, by one that listens on nothing yet.
 pub(in crate::engine) fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
-    Book::default().plan(snapshot).map(drop)
+    plan(&[], 0, snapshot).map(drop)
 }
 
 /// Listens on a new address, or plans to once one of `leaving` has left it.
@@ -293,7 +355,7 @@ fn concrete(address: Address) -> io::Result<Address> {
     let Address::Tcp { host, port } = &address else {
         return Ok(address);
     };
-    let found = ipv4_first(resolve(host, *port)?).into_iter().next();
+    let found = ipv4_first(resolve_in_time(host, *port)?).into_iter().next();
     Ok(match found {
         Some(at) => Address::Tcp {
             host: at.ip().to_string(),
