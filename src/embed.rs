@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 use crate::admin::{self, Admin, Sights};
 use crate::config::{Bind, Loaded, Origin, Seen};
 use crate::engine::{self, Running};
+use crate::panics::Panics;
 use crate::reload::Standing;
 use crate::snapshot::{AdminSettings, Snapshot};
 use crate::watch::Follower;
@@ -32,6 +33,7 @@ pub use handle::Handle;
 pub struct Builder {
     origin: Origin,
     report: fn(&Diagnostics),
+    panics: Panics,
 }
 
 impl Builder {
@@ -39,6 +41,7 @@ impl Builder {
         Self {
             origin,
             report: log_diagnostics,
+            panics: Panics::default(),
         }
     }
 
@@ -57,13 +60,24 @@ impl Builder {
         self
     }
 
+    /// Sets the count of panics that /metrics shows.
+    #[must_use]
+    pub(crate) fn show_panics(mut self, panics: Panics) -> Self {
+        self.panics = panics;
+        self
+    }
+
     /// Reads and checks the configuration and its .proto files.
     ///
     /// # Errors
     ///
     /// [`Error::Configuration`] with every error of every file.
     pub fn load(self) -> Result<Gateway, Error> {
-        let Self { origin, report } = self;
+        let Self {
+            origin,
+            report,
+            panics,
+        } = self;
         let inputs = origin.read(&[]);
         let seen = inputs.seen().clone();
         let mut cache = Cache::default();
@@ -71,6 +85,7 @@ impl Builder {
         Ok(Gateway {
             origin,
             report,
+            panics,
             seen,
             loaded,
             cache,
@@ -83,6 +98,7 @@ impl Builder {
 pub struct Gateway {
     origin: Origin,
     report: fn(&Diagnostics),
+    panics: Panics,
     /// The content of the files from which `loaded` comes.
     seen: Seen,
     loaded: Loaded,
@@ -131,6 +147,7 @@ impl Gateway {
         let Self {
             origin,
             report,
+            panics,
             seen,
             loaded,
             cache,
@@ -142,7 +159,7 @@ impl Gateway {
         let follower =
             Follower::new(origin, seen, Arc::clone(&snapshot), reloader, report).with_cache(cache);
         let admin = snapshot.admin.as_ref().zip(listener);
-        match serve_admin(follower, &running, admin) {
+        match serve_admin(follower, &running, admin, panics) {
             Ok(follower) => {
                 info!(generation = 1, "ready");
                 Ok(Handle::new(running, follower))
@@ -220,12 +237,14 @@ fn serve_admin(
     follower: Follower,
     running: &Running,
     listener: Option<(&AdminSettings, TcpListener)>,
+    panics: Panics,
 ) -> Result<Follower, Box<Diagnostic>> {
     let standing = Arc::new(Standing::default());
     let mut admin = Admin::new(Sights {
         observer: running.observer(),
         standing: Arc::clone(&standing),
         wake: follower.wake(),
+        panics,
     });
     if let Some((settings, listener)) = listener {
         let prepared = admin.prepare_on(settings, listener)?;

@@ -94,6 +94,9 @@ pub mod watch;
 #[doc(hidden)]
 pub mod admin;
 mod metrics;
+// Public for a test.
+#[doc(hidden)]
+pub mod panics;
 // The program around it.
 #[doc(hidden)]
 pub mod cli;

@@ -86,7 +86,8 @@ fn seen<B>(request: &Request<B>, sights: &Sights, sample: Option<Arc<Sample>>) -
     };
     match request.uri().path() {
         "/metrics" => {
-            let body = exposition::exposition(sample, sights.standing.known());
+            let body =
+                exposition::exposition(sample, sights.standing.known(), sights.panics.count());
             let format = Format::of(accepted(request));
             let mut answer = respond(StatusCode::OK, format.content_type(), format.write(body));
             let vary = HeaderValue::from_static("accept");

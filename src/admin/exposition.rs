@@ -21,10 +21,14 @@ use crate::snapshot::{AnyOf, FrontendId, RouteId};
 /// the page stays small.
 const ROUTES_WITH_ALL_REASONS_MAX: usize = 1_000;
 
-/// The text of /metrics.
-pub(super) fn exposition(sample: Arc<Sample>, known: Known) -> String {
+/// Returns the text of /metrics; `panics` is the number of panics so far.
+pub(super) fn exposition(sample: Arc<Sample>, known: Known, panics: u64) -> String {
     let mut registry = Registry::with_prefix("gateway");
-    registry.register_collector(Box::new(Shown { sample, known }));
+    registry.register_collector(Box::new(Shown {
+        sample,
+        known,
+        panics,
+    }));
     let mut text = String::new();
     // Writing into memory has no way to fail.
     let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
@@ -35,6 +39,7 @@ pub(super) fn exposition(sample: Arc<Sample>, known: Known) -> String {
 struct Shown {
     sample: Arc<Sample>,
     known: Known,
+    panics: u64,
 }
 
 type Labels<'a> = &'a [(&'static str, &'a str)];
@@ -73,7 +78,9 @@ impl Shown {
         let help = "Of the configuration that requests are judged by";
         page.gauge("snapshot_generation", help, snapshot.generation as f64)?;
         let help = "1 once the gateway shuts down and takes no more requests";
-        page.gauge("draining", help, f64::from(u8::from(*draining)))
+        page.gauge("draining", help, f64::from(u8::from(*draining)))?;
+        let help = "Panics, which are bugs: the log has the place of each";
+        page.counter("panics", help, self.panics)
     }
 
     /// Writes the families about clients' messages and their answers.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::Observer;
+use crate::panics::Panics;
 use crate::reload::{Standing, Wake};
 
 /// The sources of what is shown over HTTP, and the way to ask for a reload.
@@ -14,4 +15,6 @@ pub struct Sights {
     pub standing: Arc<Standing>,
     /// Asks for a reload.
     pub wake: Wake,
+    /// The panics of the process, if they are counted.
+    pub panics: Panics,
 }

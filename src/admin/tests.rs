@@ -14,6 +14,7 @@ use crate::config::{self, Inputs};
 use crate::engine::{self, Running};
 use crate::ledger::RouteCounters;
 use crate::metrics::Sample;
+use crate::panics::Panics;
 use crate::reload::{Known, Standing};
 use crate::snapshot::{ROUTES_COUNTED, RouteId, Snapshot};
 use crate::watch::Follower;
@@ -89,7 +90,7 @@ fn routes_beyond_the_bound_share_a_label_and_those_taken_out_keep_theirs() {
         &[(kept, &[5, 1]), (gone, &[3, 2]), (RouteId::OTHERS, &[7, 4])],
     );
 
-    let metrics = exposition::exposition(Arc::clone(&sample), Known::default());
+    let metrics = exposition::exposition(Arc::clone(&sample), Known::default(), 0);
     let shown = metrics
         .lines()
         .filter_map(|line| line.strip_prefix("gateway_schema_matches_total"));
@@ -148,6 +149,7 @@ impl Unfollowed {
                 observer: running.observer(),
                 standing: Arc::<Standing>::default(),
                 wake: follower.wake(),
+                panics: Panics::default(),
             },
             running,
             _follower: follower,

@@ -17,6 +17,7 @@ use super::{filter, log};
 use crate::embed::{Error, Gateway, log_diagnostics};
 use crate::engine::Control;
 use crate::ledger::Ledger;
+use crate::panics::Panics;
 use crate::reload::Wake;
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -28,6 +29,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     let filter::LogFilter { filter, doubts } = filter;
+    let panics = Panics::watch();
     if let Err(error) = log::start(arguments.log_format, filter) {
         let _ = writeln!(io::stderr(), "can't log: {error}");
         return ExitCode::FAILURE;
@@ -35,19 +37,21 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     for doubt in doubts {
         warn!("{doubt}");
     }
-    let code = serve(arguments);
+    let code = serve(arguments, panics);
     log::finish();
     code
 }
 
-fn serve(arguments: &Arguments) -> ExitCode {
+fn serve(arguments: &Arguments, panics: Panics) -> ExitCode {
     take_descriptors();
     let tell = match arguments.log_format {
         LogFormat::Human => log::tell,
         LogFormat::Json => log_diagnostics,
     };
     let path = file_of(&arguments.config);
-    let gateway = Gateway::from_path(&path).report_with(tell);
+    let gateway = Gateway::from_path(&path)
+        .report_with(tell)
+        .show_panics(panics);
     let gateway = match gateway.load() {
         Ok(gateway) => gateway,
         Err(error) => return failed("can't start", error, tell),

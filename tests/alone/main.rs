@@ -3,6 +3,7 @@
 //! Each takes its turn with [`turns::take`], so that none sees what another one uses.
 //!
 //! - `core_allocation`: The core handles a small request and its answer without an allocation.
+//! - `panics`: A panic is counted and logged with its place.
 //! - `path_allocation`: The data thread of engine native does so from the socket to the socket.
 //! - `reloads`: Thousands of reloads leave no descriptors and no memory behind.
 //! - `soak`: No answer is lost or wrong, and nothing grows, while all files are rewritten.
@@ -12,6 +13,7 @@
 
 mod core_allocation;
 mod counting;
+mod panics;
 mod path_allocation;
 mod reloads;
 mod soak;

@@ -10,6 +10,7 @@ use gateway::admin::{Admin, Sights};
 use gateway::config::{Inputs, Seen};
 use gateway::engine::{self, Control, Running};
 use gateway::ledger::Ledger;
+use gateway::panics::Panics;
 use gateway::reload::{Standing, Wake};
 use gateway::snapshot::Snapshot;
 use gateway::watch::Follower;
@@ -123,6 +124,7 @@ impl Gateway {
             observer: self.running.as_ref().unwrap().observer(),
             standing: follower.standing(),
             wake: follower.wake(),
+            panics: Panics::default(),
         };
         let standing = Arc::clone(&sights.standing);
         follow(follower.with_admin(Admin::new(sights), standing))

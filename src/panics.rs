@@ -1,0 +1,127 @@
+//! Panics, which are bugs: each is counted and logged with its place, and none writes to standard error by itself.
+//!
+//! What becomes of the thread is decided where it runs: a panic of the data thread ends the process with a message, the
+//! others begin anew or end without harm.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::collections::HashMap;
+use std::panic::{self, PanicHookInfo};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tracing::error;
+
+use gateway_proto::reason;
+
+/// The pause between two lines about panics at the same place: a message may cause one, and messages are many.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Places in the code that have lines of their own. Those beyond share one: more than a few are never seen.
+const PLACES_MAX: usize = 64;
+
+/// Characters of a panic's message that are logged: it may quote what a peer sent.
+const MESSAGE_MAX: usize = 1_000;
+
+/// The number of panics so far, in all threads. A clone counts the same.
+#[derive(Clone, Debug, Default)]
+pub struct Panics(Arc<AtomicU64>);
+
+impl Panics {
+    /// Counts and logs all panics of this process from now on, in place of what was done about them before.
+    pub fn watch() -> Self {
+        let panics = Self::default();
+        let counted = panics.clone();
+        let lines = Mutex::new(Lines::default());
+        panic::set_hook(Box::new(move |info| {
+            counted.0.fetch_add(1, Ordering::Relaxed);
+            log(info, &lines);
+        }));
+        panics
+    }
+
+    /// Returns the number of panics.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn log(info: &PanicHookInfo<'_>, lines: &Mutex<Lines>) {
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    // The lock is not held over the line: to write it might panic, too.
+    let allowed = match lines.lock() {
+        Ok(mut lines) => lines.allow(&place, Instant::now()),
+        Err(poisoned) => poisoned.into_inner().allow(&place, Instant::now()),
+    };
+    let Some(left_out) = allowed else {
+        return;
+    };
+    let why: String = reason(info.payload()).chars().take(MESSAGE_MAX).collect();
+    let thread = thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
+    // Only there if RUST_BACKTRACE asks for it.
+    let backtrace = Backtrace::capture();
+    let backtrace = match backtrace.status() {
+        BacktraceStatus::Captured => Some(backtrace.to_string()),
+        _ => None,
+    };
+    error!(
+        place,
+        thread,
+        why,
+        left_out,
+        backtrace,
+        "a panic, which is a bug of the gateway: please report it"
+    );
+}
+
+/// The lines about panics.
+#[derive(Debug, Default)]
+struct Lines(HashMap<String, Line>);
+
+#[derive(Debug, Default)]
+struct Line {
+    last: Option<Instant>,
+    left_out: u64,
+}
+
+impl Lines {
+    /// Returns the number of panics at `place` that were left out since its last line, if another line is due.
+    fn allow(&mut self, place: &str, now: Instant) -> Option<u64> {
+        let is_known = self.0.contains_key(place) || self.0.len() < PLACES_MAX;
+        let line = self.0.entry(if is_known { place } else { "" }.to_owned());
+        let line = line.or_default();
+        let is_due = line
+            .last
+            .is_none_or(|last| now.saturating_duration_since(last) >= PAUSE);
+        if !is_due {
+            line.left_out += 1;
+            return None;
+        }
+        line.last = Some(now);
+        Some(std::mem::take(&mut line.left_out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_place_has_a_line_in_a_while_and_the_others_are_counted() {
+        let start = Instant::now();
+        let mut lines = Lines::default();
+        let mut allow =
+            |place: &str, seconds| lines.allow(place, start + Duration::from_secs(seconds));
+        assert_eq!(allow("a.rs:1", 0), Some(0));
+        assert_eq!(allow("a.rs:1", 1), None);
+        assert_eq!(allow("b.rs:1", 1), Some(0));
+        assert_eq!(allow("a.rs:1", 9), None);
+        assert_eq!(allow("a.rs:1", 10), Some(2));
+        for place in 0..2 * PLACES_MAX {
+            allow(&format!("c.rs:{place}"), 11);
+        }
+        assert!(lines.0.len() <= PLACES_MAX + 1);
+    }
+}
