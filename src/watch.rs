@@ -15,6 +15,7 @@ mod repeats;
 mod tests;
 mod watches;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -25,10 +26,10 @@ use tracing::warn;
 use crate::admin::Admin;
 use crate::config::{Origin, Seen};
 use crate::engine::Reloader;
-use crate::reload::{Outcome, Standing, Tell, Wake, WakeReason};
+use crate::reload::{Outcome, Report, Standing, Tell, Wake, WakeReason};
 use crate::snapshot::Snapshot;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
-use gateway_proto::Cache;
+use gateway_proto::{Cache, reason};
 use past::Past;
 use repeats::Repeats;
 use watches::{Lay, Watches, lay, spots};
@@ -157,9 +158,12 @@ impl Follower {
 
     /// Follows until [`Wake::end`], or until the process ends.
     pub fn follow(mut self) {
-        let mut watches = self.watches();
-        // No event tells of what was written since the files were loaded, or is being written now.
-        self.look_after(Why::Time);
+        let mut watches = None;
+        self.survive(|follower| {
+            watches = follower.watches();
+            // No event tells of what was written since the files were loaded, or is being written now.
+            follower.look_after(Why::Time);
+        });
         loop {
             let woken = self.woken.recv_timeout(self.look_every);
             self.wake.heard();
@@ -177,10 +181,49 @@ impl Follower {
                 // It holds a sender itself, so this is the time-out.
                 Err(_) => Why::Time,
             };
-            // The new ones first, so that there is no moment without any.
-            let laid = self.watches();
-            drop(std::mem::replace(&mut watches, laid));
-            self.look_after(why);
+            self.survive(|follower| {
+                // The new ones first, so that there is no moment without any.
+                let laid = follower.watches();
+                drop(std::mem::replace(&mut watches, laid));
+                follower.look_after(why);
+            });
+        }
+    }
+
+    /// Does `work`. A panic in it is the failure of a reload, and the files are followed on: a bug in what reads them must
+    /// not be the end of all reloads.
+    fn survive(&mut self, work: impl FnOnce(&mut Self)) {
+        let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) else {
+            return;
+        };
+        // It may be half changed.
+        self.cache = Cache::default();
+        let news = self.news(Instant::now());
+        let mut found = Diagnostics::new();
+        let fault = format!("the files could not be loaded: {}", reason(&*panic));
+        found.push(Diagnostic::error(fault).help("this is a bug of the gateway: please report it"));
+        // What tells people may be what panicked.
+        let told = found.clone();
+        let report = catch_unwind(AssertUnwindSafe(|| self.turn_down(told, news)));
+        let report = report.unwrap_or_else(|_| self.invalid(found));
+        self.conclude(report);
+    }
+
+    /// Reports what a reload came to, to whoever waits for it too.
+    fn conclude(&mut self, report: Report) {
+        let report = Arc::new(report);
+        self.standing.reloaded(&report);
+        for tell in self.waiting.drain(..) {
+            tell(Arc::clone(&report));
+        }
+    }
+
+    /// Returns whether the log is to tell what comes of the same files at `now`. Whoever asks for them again and again is
+    /// answered, and fills no log.
+    fn news(&mut self, now: Instant) -> News {
+        match self.repeats.is_due(now) {
+            true => News::ToTell,
+            false => News::Known,
         }
     }
 
@@ -245,10 +288,10 @@ impl Follower {
         if !changed && !asked && !again {
             return;
         }
-        // Whoever asks for the same again and again is answered, and fills no log.
-        let news = match changed || (asked && self.repeats.is_due(began)) {
-            true => News::ToTell,
-            false => News::Known,
+        let news = match (changed, asked) {
+            (true, _) => News::ToTell,
+            (false, true) => self.news(began),
+            (false, false) => News::Known,
         };
         self.seen = now.seen().clone();
         let loaded = now.load_after_with(&self.running, &mut self.cache);
@@ -262,11 +305,7 @@ impl Follower {
             // The same refusal, tried again: nobody need hear of it.
             return;
         }
-        let report = Arc::new(report);
-        self.standing.reloaded(&report);
-        for tell in self.waiting.drain(..) {
-            tell(Arc::clone(&report));
-        }
+        self.conclude(report);
     }
 
     /// Watches on everything that the configuration is read from.

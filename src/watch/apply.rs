@@ -67,6 +67,11 @@ impl Follower {
                 left_out, "reload failed: the configuration that was running serves on"
             );
         }
+        self.invalid(found)
+    }
+
+    /// Returns the report on files that can't be run.
+    pub(super) fn invalid(&self, found: Diagnostics) -> Report {
         self.report(Outcome::Invalid, Plan::default(), found)
     }
 

@@ -150,3 +150,49 @@ fn without_a_watch_files_are_looked_at_and_that_is_said_once() {
         scope.spawn(|| follows_without_watches(lay::<One>, "fs.inotify.max_user_watches"));
     });
 }
+
+/// Tells people of nothing but that all is well.
+fn panics_at_faults(found: &Diagnostics) {
+    assert!(found.is_empty(), "on purpose");
+}
+
+#[test]
+fn a_panic_at_an_edit_is_told_and_the_next_edit_takes_effect() {
+    let (followed, mut follower) = Followed::start();
+    follower.tell = panics_at_faults;
+    let (wake, standing, file) = (follower.wake(), follower.standing(), followed.file());
+    let follows = std::thread::spawn(|| follower.follow());
+    let reload = || {
+        let (tell, told) = mpsc::channel();
+        wake.reload_and_tell(move |report| {
+            let _ = tell.send(report);
+        });
+        told.recv_timeout(Duration::from_secs(30)).unwrap()
+    };
+    write(&file, "A: { pool: none }");
+    assert_eq!(reload().outcome, Outcome::Invalid);
+    write(&file, "B: { pool: p }");
+    assert!(reload().outcome.is_good());
+    assert_eq!(standing.known().last.as_ref().unwrap().generation, 2);
+    wake.end();
+    follows.join().unwrap();
+    followed.end();
+}
+
+#[test]
+fn a_panic_while_files_are_loaded_is_an_error_of_the_reload() {
+    let (followed, mut follower) = Followed::start();
+    let (tell, told) = mpsc::channel();
+    follower.waiting.push(Box::new(move |report| {
+        let _ = tell.send(report);
+    }));
+    follower.survive(|_| panic!("on purpose"));
+    let report = told.recv().unwrap();
+    assert_eq!(report.outcome, Outcome::Invalid);
+    let text = report.diagnostics.render(false);
+    assert!(text.contains("could not be loaded: on purpose"), "{text}");
+    write(&followed.file(), "B: { pool: p }");
+    follower.look(Why::Woken);
+    assert_eq!(follower.running.generation, 2);
+    followed.end();
+}
