@@ -11,6 +11,7 @@
 mod answer;
 mod exposition;
 mod guard;
+mod guarded;
 mod negotiation;
 mod places;
 mod rejections;

@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::guarded::guarded;
 use crate::engine::Observer;
 use crate::metrics::Sample;
 
@@ -41,7 +42,13 @@ impl Sampler {
         let bell = UnixStream::from_std(bell)?;
         // As many as there may be connections would do; more wait for their turn here.
         let (askers, asked) = mpsc::channel(16);
-        tokio::spawn(ask_for_all(observer, asked, Arc::new(ring), bell));
+        let (mut asked, ring) = (asked, Arc::new(ring));
+        tokio::spawn(async move {
+            while guarded(ask_for_all(&observer, &mut asked, &ring, &bell))
+                .await
+                .is_none()
+            {}
+        });
         Ok(Self { askers })
     }
 
@@ -54,10 +61,10 @@ impl Sampler {
 }
 
 async fn ask_for_all(
-    observer: Observer,
-    mut asked: mpsc::Receiver<Asker>,
-    ring: Arc<StdUnixStream>,
-    bell: UnixStream,
+    observer: &Observer,
+    asked: &mut mpsc::Receiver<Asker>,
+    ring: &Arc<StdUnixStream>,
+    bell: &UnixStream,
 ) {
     let mut next = Instant::now();
     while let Some(first) = asked.recv().await {
@@ -66,7 +73,7 @@ async fn ask_for_all(
         while let Ok(other) = asked.try_recv() {
             askers.push(other);
         }
-        let answered = timeout(PATIENCE, ask(&observer, &ring, &bell)).await;
+        let answered = timeout(PATIENCE, ask(observer, ring, bell)).await;
         next = Instant::now() + SPACING;
         if let Ok(Some(sample)) = answered {
             for asker in askers {

@@ -15,6 +15,7 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::answer::answer;
+use super::guarded::guarded;
 use super::places::{Activity, Places};
 use super::sampler::Sampler;
 use super::sights::Sights;
@@ -161,11 +162,19 @@ async fn run(
     let places = Arc::new(Places::new(CONNECTIONS_MAX));
     // Each connection holds a sender: once the last is dropped, all have ended.
     let (open, mut all_ended) = channel::<()>(1);
-    let accept = |listener| {
+    let accept_on = |listener: Option<TcpListener>| {
         let (seen, places, open) = (Arc::clone(&seen), Arc::clone(&places), open.clone());
-        tokio::spawn(accept(listener, address, seen, places, open))
+        tokio::spawn(async move {
+            let mut listener = listener;
+            loop {
+                let accepts = accept(listener.take(), address, &seen, &places, &open);
+                if guarded(accepts).await.is_some() {
+                    return;
+                }
+            }
+        })
     };
-    let mut accepting = accept(Some(listener));
+    let mut accepting = accept_on(Some(listener));
     while let Some(order) = orders.recv().await {
         let done = match order {
             Order::Rest(done) => {
@@ -176,7 +185,7 @@ async fn run(
             }
             Order::Listen(done) => {
                 accepting.abort();
-                accepting = accept(listen(address).ok());
+                accepting = accept_on(listen(address).ok());
                 done
             }
         };
@@ -198,9 +207,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 async fn accept(
     mut listener: Option<TcpListener>,
     address: SocketAddr,
-    seen: Arc<(Sights, Sampler)>,
-    places: Arc<Places>,
-    open: Sender<()>,
+    seen: &Arc<(Sights, Sampler)>,
+    places: &Places,
+    open: &Sender<()>,
 ) {
     let listener = loop {
         match listener.take() {
@@ -216,7 +225,7 @@ async fn accept(
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (seen, open) = (Arc::clone(&seen), open.clone());
+                let (seen, open) = (Arc::clone(seen), open.clone());
                 places.take(|activity| {
                     tokio::spawn(async move {
                         let _ = timeout(CONNECTION_TIME, converse(stream, seen, activity)).await;

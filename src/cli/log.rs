@@ -4,6 +4,7 @@
 //! wait here, within a bound; beyond it they are dropped, counted, and told of once somebody reads again.
 
 use std::io::{self, ErrorKind, Write};
+use std::panic::catch_unwind;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -46,7 +47,10 @@ pub(super) fn start(format: LogFormat, filter: EnvFilter) -> io::Result<()> {
         .log_internal_errors(false)
         .with_target(false);
     let thread = std::thread::Builder::new().name("log".into());
-    thread.spawn(|| LINES.write_all_to(&mut io::stderr()))?;
+    thread.spawn(|| {
+        // A panic there must not be the end of the log; the lines that it was writing are lost.
+        while catch_unwind(|| LINES.write_all_to(&mut io::stderr())).is_err() {}
+    })?;
     match format {
         LogFormat::Human => log.with_ansi(colour()).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
