@@ -12,6 +12,7 @@ mod log;
 mod output;
 mod render;
 mod run;
+mod signals;
 
 use std::process::ExitCode;
 

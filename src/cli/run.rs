@@ -2,23 +2,18 @@
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use gateway_diagnostic::Diagnostics;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use tracing::{debug, error, info, warn};
 
 use super::arguments::{Arguments, LogFormat};
 use super::configuration::file_of;
+use super::signals::{SignalThread, Target};
 use super::{filter, log};
 use crate::embed::{Error, Gateway, log_diagnostics};
-use crate::engine::Control;
 use crate::ledger::Ledger;
 use crate::panics::Panics;
-use crate::reload::Wake;
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let filter = match filter::from_environment() {
@@ -29,11 +24,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     let filter::LogFilter { filter, doubts } = filter;
-    let panics = Panics::watch();
     if let Err(error) = log::start(arguments.log_format, filter) {
         let _ = writeln!(io::stderr(), "can't log: {error}");
         return ExitCode::FAILURE;
     }
+    let panics = Panics::watch();
     for doubt in doubts {
         warn!("{doubt}");
     }
@@ -59,8 +54,8 @@ fn serve(arguments: &Arguments, panics: Panics) -> ExitCode {
     tell(gateway.warnings());
     let config = path.display();
     info!(%config, "loaded {}", gateway.summary());
-    // Before anything listens, so that no signal finds the gateway half prepared.
-    let signals = match Signals::new([SIGTERM, SIGINT, SIGHUP]) {
+    // Before anything listens: to listen may take long, and a signal must end that, too.
+    let signals = match SignalThread::start() {
         Ok(signals) => signals,
         Err(error) => {
             error!("can't catch signals: {error}");
@@ -71,9 +66,13 @@ fn serve(arguments: &Arguments, panics: Panics) -> ExitCode {
         Ok(handle) => handle,
         Err(error) => return failed("can't start", error, tell),
     };
-    let stopped = obey_signals(signals, handle.control(), handle.wake());
+    signals.serve(Target {
+        control: handle.control(),
+        wake: handle.wake(),
+        standing: handle.standing(),
+    });
     match handle.wait_for_engine() {
-        Ok(_) if stopped.load(Ordering::Relaxed) => {
+        Ok(_) if signals.has_stopped() => {
             warn!("ended at once by a second signal");
             ExitCode::FAILURE
         }
@@ -106,30 +105,6 @@ fn failed(what: &str, error: Error, tell: fn(&Diagnostics)) -> ExitCode {
         Error::Engine(error) => error!("{what}: {error}"),
     }
     ExitCode::FAILURE
-}
-
-/// SIGHUP reloads. Of the others the first drains and the second ends at once; the flag says whether
-/// one did.
-fn obey_signals(mut signals: Signals, control: Control, wake: Wake) -> Arc<AtomicBool> {
-    let stopped = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stopped);
-    std::thread::spawn(move || {
-        let mut draining = false;
-        for signal in signals.forever() {
-            if signal == SIGHUP {
-                wake.reload();
-            } else if draining {
-                flag.store(true, Ordering::Relaxed);
-                control.stop();
-            } else {
-                draining = true;
-                let signal = signal_hook::low_level::signal_name(signal).unwrap_or("signal");
-                info!("{signal}: no new requests; those that are held may finish");
-                control.drain();
-            }
-        }
-    });
-    stopped
 }
 
 fn sum_up(ledger: &Ledger) {

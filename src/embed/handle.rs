@@ -92,6 +92,11 @@ impl Handle {
         Ok(self.running.wait()?)
     }
 
+    /// Returns the state of the control plane.
+    pub(crate) fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing)
+    }
+
     /// Returns what wakes the thread that follows the files.
     pub(crate) fn wake(&self) -> Wake {
         self.stop.wake.clone()

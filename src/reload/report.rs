@@ -71,6 +71,8 @@ pub struct Standing(Mutex<Known>);
 pub struct Known {
     /// Where the gateway listens, as resolved.
     pub listening: Vec<Listening>,
+    /// The longest time that held requests get when the gateway ends.
+    pub grace: Duration,
     /// The last reload.
     pub last: Option<Arc<Report>>,
     /// Reloads by [`Outcome`].
@@ -98,9 +100,11 @@ impl Standing {
         known.last = Some(Arc::clone(report));
     }
 
-    /// The gateway listens there, and nowhere else.
-    pub fn listens(&self, listening: Vec<Listening>) {
-        self.lock().listening = listening;
+    /// Notes where the gateway listens, and `shutdown.grace`, both as they are by now.
+    pub fn serves(&self, listening: Vec<Listening>, grace: Duration) {
+        let mut known = self.lock();
+        known.listening = listening;
+        known.grace = grace;
     }
 
     /// Nothing that is done under the lock can be left half done by a panic.

@@ -129,7 +129,7 @@ impl Follower {
             _ => pools.values().any(|it| it.name == at.name),
         });
         all.extend(self.admin.as_ref().and_then(Admin::listening));
-        self.standing.listens(all);
+        self.standing.serves(all, self.running.grace);
     }
 
     fn refuse(&mut self, refusal: &Diagnostic, news: News) {

@@ -23,18 +23,23 @@ pub struct Process {
     pub directory: tempfile::TempDir,
 }
 
+/// Returns the binary under test: the one that the variable `GATEWAY` names, or that of this build.
+pub fn binary() -> String {
+    std::env::var("GATEWAY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_gateway").to_owned())
+}
+
 impl Process {
     /// Starts a gateway with this routes.yaml, whose addresses should have port 0, and waits until
     /// it is ready.
     pub fn start(yaml: &str) -> Self {
-        Self::start_by(Command::new(env!("CARGO_BIN_EXE_gateway")), yaml)
+        Self::start_by(Command::new(binary()), yaml)
     }
 
     /// Starts a gateway that may have at most `most` descriptors.
     pub fn start_with_descriptors(most: usize, yaml: &str) -> Self {
         let mut command = Command::new("sh");
         let script = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
-        command.args(["-c", &script, env!("CARGO_BIN_EXE_gateway")]);
+        command.args(["-c", &script, &binary()]);
         Self::start_by(command, yaml)
     }
 

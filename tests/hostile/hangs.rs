@@ -1,0 +1,332 @@
+//! Panics, pipes, full queues and readers that never read, by the binary itself: nobody waits for them, and a signal ends
+//! the gateway.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+
+use crate::support::PATIENCE;
+use crate::support::process::{Process, binary};
+use crate::support::sockets::{connected, receive, send, texts};
+
+/// A rule that fails at the end of time, and may panic there.
+const OVERFLOW: &str = r#"
+syntax = "proto3";
+package demo;
+import "buf/validate/validate.proto";
+message Meeting {
+  string lasts = 1;
+  option (buf.validate.message).cel = {
+    id: "ends"
+    expression: "timestamp('9999-12-31T23:59:59Z') + duration(this.lasts) < timestamp('9999-12-31T23:59:59Z')"
+  };
+}
+"#;
+
+const VALIDATE: &str = "vendor/prost-protovalidate-types/proto/buf/validate/validate.proto";
+
+/// A `demo.Meeting` of 292 years, which end after all calendars do however often it is added.
+const MEETING: &[u8] = b"\x0a\x082562047h";
+
+/// A gateway whose log is read up to `ready` and then left in its pipe.
+struct Unread {
+    child: Child,
+    _log: BufReader<ChildStderr>,
+    endpoint: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Unread {
+    fn start(yaml: &str, proto: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let schemas = directory.path().join("schemas");
+        fs::create_dir_all(schemas.join("buf/validate")).unwrap();
+        fs::copy(VALIDATE, schemas.join("buf/validate/validate.proto")).unwrap();
+        fs::write(schemas.join("demo.proto"), proto).unwrap();
+        fs::write(directory.path().join("routes.yaml"), yaml).unwrap();
+        let mut child = Command::new(binary())
+            .args(["--log-format", "json"])
+            .current_dir(&directory)
+            .env("RUST_LOG", "gateway=debug")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut endpoint = String::new();
+        loop {
+            let mut line = String::new();
+            assert!(log.read_line(&mut line).unwrap() > 0, "it ended");
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            match line["message"].as_str() {
+                Some("frontend clients listens") => {
+                    endpoint = line["endpoint"].as_str().unwrap().to_owned();
+                }
+                Some("ready") => break,
+                _ => {}
+            }
+        }
+        Self {
+            child,
+            _log: log,
+            endpoint,
+            _directory: directory,
+        }
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends SIGTERM, and returns how the process ended.
+#[track_caller]
+fn end(child: &mut Child) -> ExitStatus {
+    let id = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    ended(child)
+}
+
+/// Waits until the process has ended, and returns how it did.
+#[track_caller]
+fn ended(child: &mut Child) -> ExitStatus {
+    let id = child.id().to_string();
+    let waited = thread::scope(|scope| {
+        let (ends, ended) = channel();
+        scope.spawn(move || ends.send(child.wait()));
+        let waited = ended.recv_timeout(PATIENCE);
+        if waited.is_err() {
+            // Only so that the wait is over.
+            let _ = Command::new("kill").args(["-KILL", &id]).status();
+        }
+        waited
+    });
+    waited.expect("the gateway did not end").unwrap()
+}
+
+#[test]
+fn rules_that_fail_stop_nobody_and_fill_no_pipe() {
+    let yaml = r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0" } }
+routes: { MEETING: { schema: demo.Meeting, pool: people } }
+"#;
+    let mut gateway = Unread::start(yaml, OVERFLOW);
+    let context = zmq::Context::new();
+    let client = connected(&context, zmq::DEALER, &gateway.endpoint);
+    // The line of each would fill the pipe many times over.
+    for _ in 0..30 {
+        for _ in 0..100 {
+            send(&client, &[b"MEETING", MEETING]);
+        }
+        for _ in 0..100 {
+            assert_eq!(receive(&client)[0], b"ERROR");
+        }
+    }
+    assert!(end(&mut gateway.child).success());
+}
+
+/// Returns a listener at `path` that accepts nothing, and as many connections as its queue takes.
+fn full_queue(path: &Path) -> (UnixListener, Vec<socket2::Socket>) {
+    let listener = UnixListener::bind(path).unwrap();
+    let mut waiting = Vec::new();
+    let address = socket2::SockAddr::unix(path).unwrap();
+    loop {
+        let socket =
+            socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        match socket.connect(&address) {
+            Ok(()) => waiting.push(socket),
+            Err(error) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+                return (listener, waiting);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_queue_behind_a_path_hangs_no_start_reload_or_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("taken");
+    let _full = full_queue(&path);
+    let yaml = |bind: &str, more: &str| {
+        format!(
+            "engine: native\n\
+             frontends: {{ clients: {{ bind: [\"tcp://127.0.0.1:0\", {bind}] }} }}\n\
+             pools: {{ people: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+             admin: {{ bind: \"127.0.0.1:0\" }}\n\
+             routes: {{ A: {{ pool: people }}{more} }}\n"
+        )
+    };
+    let taken = format!("\"ipc://{}\"", path.display());
+    let free = format!("\"ipc://{}\"", directory.path().join("free").display());
+    // At the start.
+    fs::write(directory.path().join("routes.yaml"), yaml(&taken, "")).unwrap();
+    let mut child = Command::new(binary())
+        .current_dir(&directory)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert_eq!(ended(&mut child).code(), Some(1));
+    let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert!(said.contains("its queue is full"), "{said}");
+    // By an edit.
+    let mut process = Process::start(&yaml(&free, ""));
+    process.follows();
+    fs::write(process.file(), yaml(&taken, "")).unwrap();
+    process.await_line("reload failed");
+    fs::write(process.file(), yaml(&free, ", B: { pool: people }")).unwrap();
+    process.await_line("reloaded: +1 route (B)");
+    fs::write(process.file(), yaml(&taken, "")).unwrap();
+    process.await_line("reload failed");
+    process.signal("TERM");
+    assert!(process.wait().success());
+}
+
+#[test]
+fn pipes_that_take_files_names_hang_no_reload() {
+    let yaml = |route: &str| {
+        format!(
+            "frontends: {{ clients: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+             pools: {{ people: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+             admin: {{ bind: \"127.0.0.1:0\" }}\n\
+             reload: {{ settle: 1ms }}\n\
+             routes: {{ {route}: {{ pool: people }} }}\n"
+        )
+    };
+    let mut process = Process::start(&yaml("A"));
+    process.follows();
+    let file = process.file();
+    let proto = process.directory.path().join("schemas/person.proto");
+    for n in 0..200 {
+        for path in [&file, &proto] {
+            let (pipe, kept) = (path.with_extension("pipe"), path.with_extension("kept"));
+            let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+            assert!(made.success());
+            fs::copy(path, &kept).unwrap();
+            fs::rename(&pipe, path).unwrap();
+            fs::rename(&kept, path).unwrap();
+        }
+        if n % 50 == 49 {
+            fs::write(&file, yaml(&format!("R{n}"))).unwrap();
+            loop {
+                let line = process.await_line("reloaded");
+                if line["message"].as_str().unwrap().contains(&format!("R{n}")) {
+                    break;
+                }
+            }
+        }
+    }
+    // A pipe that stays is told of.
+    fs::remove_file(&proto).unwrap();
+    let made = Command::new("mkfifo").arg(&proto).status().unwrap();
+    assert!(made.success());
+    process.await_line("reload failed");
+    process.signal("TERM");
+    assert!(process.wait().success());
+}
+
+/// Starts a gateway, ends it by a signal after a line of its log that begins so, and returns how it ended and what it
+/// said after that line.
+fn end_after(begins: &str, directory: &Path) -> (ExitStatus, String) {
+    let mut child = Command::new(binary())
+        .current_dir(directory)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains(begins) {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "no {begins}");
+    }
+    let rest = thread::spawn(|| std::io::read_to_string(log).unwrap());
+    let status = end(&mut child);
+    (status, rest.join().unwrap())
+}
+
+#[test]
+fn a_signal_at_any_moment_of_the_start_ends_the_gateway() {
+    let directory = tempfile::tempdir().unwrap();
+    let frontends: Vec<_> = (0..200)
+        .map(|n| format!("  f{n}: {{ bind: \"tcp://127.0.0.1:0\" }}\n"))
+        .collect();
+    let yaml = format!(
+        "frontends:\n{}pools: {{ people: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+         admin: {{ bind: \"127.0.0.1:0\" }}\n\
+         routes: {{ A: {{ pool: people }} }}\n",
+        frontends.concat()
+    );
+    fs::write(directory.path().join("routes.yaml"), yaml).unwrap();
+    for moment in [
+        "loaded",
+        "frontend f0 listens",
+        "frontend f199 listens",
+        "pool people listens",
+        "ready",
+    ]
+    .repeat(4)
+    {
+        let (status, said) = end_after(moment, directory.path());
+        // Before the gateway catches signals, the system ends it.
+        let by_the_system = moment == "loaded" && status.signal() == Some(15);
+        assert!(
+            status.success() || by_the_system,
+            "{moment}: {status}: {said}"
+        );
+    }
+}
+
+fn to_a_full_disk(directory: &Path, arguments: &[&str]) -> Output {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    Command::new(binary())
+        .args(arguments)
+        .current_dir(directory)
+        .stdout(full)
+        .output()
+        .unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_can_not_be_printed_is_an_error_of_every_command() {
+    let process = Process::start(
+        r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0" } }
+routes: { A: { pool: people } }
+"#,
+    );
+    let directory = process.directory.path();
+    for arguments in [
+        &["check"][..],
+        &["check", "--format", "json"],
+        &["config-schema"],
+        &["--help"],
+        &["--version"],
+        &["check", "--help"],
+    ] {
+        let output = to_a_full_disk(directory, arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("can't write to standard output"), "{said}");
+    }
+    let usage = to_a_full_disk(directory, &["no-such-command"]);
+    assert_eq!(usage.status.code(), Some(2));
+    let said = texts(&[usage.stderr]).concat();
+    assert!(said.contains("no-such-command"), "{said}");
+}
