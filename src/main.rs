@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use gateway::cli::Arguments;
-
 fn main() -> ExitCode {
-    gateway::cli::execute(Arguments::parse())
+    match gateway::cli::parse() {
+        Ok(arguments) => gateway::cli::execute(arguments),
+        Err(code) => code,
+    }
 }

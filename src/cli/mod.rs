@@ -14,11 +14,24 @@ mod render;
 mod run;
 mod signals;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
+
+use clap::Parser as _;
 
 pub use arguments::Arguments;
 use arguments::{Command, Warnings};
 use ask::Question;
+
+/// Reads the arguments of this process. Prints help and version where they are asked for, and what is wrong with the
+/// arguments; then the error is the process's exit code.
+pub fn parse() -> Result<Arguments, ExitCode> {
+    Arguments::try_parse().map_err(|answer| {
+        let printed = answer.print().and_then(|()| io::stdout().flush());
+        let code = u8::try_from(answer.exit_code()).unwrap_or(2);
+        output::outcome(printed, ExitCode::from(code))
+    })
+}
 
 /// Carries out the command and returns the process's exit code.
 pub fn execute(arguments: Arguments) -> ExitCode {
