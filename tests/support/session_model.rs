@@ -271,6 +271,7 @@ impl Side {
                 self.buffers.recycle(frames);
             }
             session::Said::Error(_) => self.ended = true,
+            session::Said::Answer(_) | session::Said::Work(_) => panic!("NULL needs neither"),
             session::Said::Other => {}
         }
     }

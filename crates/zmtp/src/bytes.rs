@@ -41,6 +41,22 @@ impl Bytes {
         }
     }
 
+    /// Returns the memory of these bytes if it holds nothing else and is not shared, or else the
+    /// bytes.
+    pub(crate) fn into_own_memory(self) -> Result<Vec<u8>, Self> {
+        let Self { buffer, start, end } = self;
+        match buffer {
+            Some(buffer) if start == 0 && end == buffer.len() => {
+                Rc::try_unwrap(buffer).map_err(|buffer| Self {
+                    buffer: Some(buffer),
+                    start,
+                    end,
+                })
+            }
+            buffer => Err(Self { buffer, start, end }),
+        }
+    }
+
     /// Returns the memory behind these bytes, unless it is shared.
     pub(crate) fn into_memory(self) -> Option<Vec<u8>> {
         self.buffer.and_then(|buffer| Rc::try_unwrap(buffer).ok())
@@ -70,6 +86,15 @@ impl Input {
     pub(crate) fn front_of(buffer: Rc<Vec<u8>>, filled: usize) -> Self {
         let unread = 0..filled.min(buffer.len());
         Self { buffer, unread }
+    }
+
+    /// Returns the bytes from `start` on as input.
+    pub(crate) fn back_of(bytes: Vec<u8>, start: usize) -> Self {
+        let end = bytes.len();
+        Self {
+            buffer: Rc::new(bytes),
+            unread: start.min(end)..end,
+        }
     }
 
     /// Returns the buffer, which taken frames may still share.

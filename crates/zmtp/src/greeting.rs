@@ -17,21 +17,28 @@ const MECHANISM: std::ops::Range<usize> = 12..32;
 /// Bytes of the signature: what every version since 2.0 begins with.
 const SIGNATURE: usize = 10;
 
-/// What this side says: ZMTP 3.1, mechanism NULL.
-pub const OURS: [u8; LENGTH] = {
+/// Bytes in front of the mechanism: signature and version. A peer that has read them sends its
+/// mechanism, so whoever listens can send them first and name its own mechanism afterwards.
+pub const OPENING: usize = MECHANISM.start;
+
+/// What this side says where it has no security: ZMTP 3.1, mechanism NULL.
+pub const OURS: [u8; LENGTH] = naming(Mechanism::Null);
+
+/// Returns this side's greeting with a mechanism.
+pub const fn naming(mechanism: Mechanism) -> [u8; LENGTH] {
     let mut bytes = [0; LENGTH];
     bytes[0] = 0xff;
     bytes[9] = 0x7f;
     bytes[MAJOR] = 3;
     bytes[MINOR] = 1;
-    let name = Mechanism::Null.name();
+    let name = mechanism.name().as_bytes();
     let mut n = 0;
     while n < name.len() {
         bytes[MECHANISM.start + n] = name[n];
         n += 1;
     }
     bytes
-};
+}
 
 /// A peer's greeting as far as it has come.
 #[derive(Debug)]
@@ -45,7 +52,7 @@ pub struct Greeting {
 pub struct Greeted {
     /// The peer's version of ZMTP 3.
     pub minor: u8,
-    /// How the handshake goes on.
+    /// The mechanism that the peer names.
     pub mechanism: Mechanism,
 }
 
@@ -56,7 +63,7 @@ pub enum Stranger {
     Older(&'static str),
     /// Another protocol, by its first bytes.
     Other(&'static str),
-    /// ZMTP 3 with a security mechanism that is not spoken here.
+    /// ZMTP 3 with a security mechanism that nobody here knows.
     Mechanism(String),
 }
 
@@ -70,7 +77,7 @@ impl fmt::Display for Stranger {
             Self::Other(what) => write!(f, "it speaks {what}, not ZMTP"),
             Self::Mechanism(name) => write!(
                 f,
-                "it asks for security mechanism {name}; the gateway speaks NULL"
+                "it asks for security mechanism {name}; the gateway speaks NULL and CURVE"
             ),
         }
     }
@@ -183,9 +190,9 @@ mod tests {
         assert!(named(b"\xff\0\0\0\0\0\0\0\x01\0").contains("ZMTP 1.0"));
         assert!(named(b"\xff\0\0\0\0\0\0\0\x01\x7f\x01").contains("ZMTP 2.0"));
         assert!(named(b"\0\0\0").contains("unknown"));
-        let mut curve = OURS;
-        curve[12..17].copy_from_slice(b"CURVE");
-        assert!(named(&curve).contains("CURVE"));
+        let mut other = OURS;
+        other[12..18].copy_from_slice(b"GSSAPI");
+        assert!(named(&other).contains("GSSAPI"));
     }
 
     #[test]

@@ -281,6 +281,17 @@ impl Message {
         Self(Form::Span(span.moved(buffer)))
     }
 
+    /// Returns the memory of the only frame, or the message if that memory holds more or is shared.
+    pub(crate) fn into_single(self) -> Result<Vec<u8>, Self> {
+        match self.0 {
+            Form::List(mut frames) if frames.len() == 1 => match frames.pop() {
+                Some(frame) => frame.into_own_memory().map_err(|it| Self::from(vec![it])),
+                None => Ok(Vec::new()),
+            },
+            form => Err(Self(form)),
+        }
+    }
+
     /// Returns the memory behind the message that can be used again.
     pub(crate) fn into_memory(self) -> Memory {
         match self.0 {

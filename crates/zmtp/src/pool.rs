@@ -84,7 +84,7 @@ impl BufferPool {
     }
 
     /// Returns a read buffer that no frame shares.
-    fn chunk(&mut self) -> Rc<Vec<u8>> {
+    pub(crate) fn chunk(&mut self) -> Rc<Vec<u8>> {
         // The buffer that was given back last is the likeliest to be free and in the cache.
         let free = self
             .chunks

@@ -208,6 +208,18 @@ impl Service {
                 }
                 self.peers.pong(peer, &context);
             }
+            Said::Answer(bytes) => self.peers.put(peer, |into| into.extend_from_slice(&bytes)),
+            Said::Work(work) => {
+                let connection = self.peers.get(peer);
+                match connection.map(|connection| connection.resume(work.run())) {
+                    Some(Ok(said)) => self.hear(peer, said, now),
+                    Some(Err(fault)) => {
+                        let why = Refusal::HangUp(fault.to_string().into());
+                        self.refuse(peer, Cause::Fault, why, now);
+                    }
+                    None => {}
+                }
+            }
             Said::Other => {}
         }
     }

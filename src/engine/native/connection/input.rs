@@ -11,7 +11,7 @@ use crate::engine::native::role::Role;
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::pool::BufferPool;
-use gateway_zmtp::session::{Fault, Said};
+use gateway_zmtp::session::{Fault, Said, Worked};
 
 impl Connection {
     /// Notes an event of the system. Returns whether what waits can be written now.
@@ -84,6 +84,15 @@ impl Connection {
             return Ok(None);
         }
         self.session.next(input, bounds, buffers)
+    }
+
+    /// Goes on with the handshake after a costly step.
+    ///
+    /// # Errors
+    ///
+    /// Returns what is wrong with the command that the step was about.
+    pub(in crate::engine::native) fn resume(&mut self, worked: Worked) -> Result<Said, Fault> {
+        self.session.resume(worked)
     }
 
     /// Returns whether a message has begun and is not whole, whatever command is between its

@@ -1,0 +1,198 @@
+//! The handshake of CURVE within a session: whose turn it is, and the costly steps, which are taken
+//! elsewhere.
+
+use std::fmt;
+
+use crate::COMMAND;
+use crate::bytes::Bytes;
+use crate::command::{self, Command, Ready};
+use crate::curve::{
+    AwaitsInitiate, AwaitsReady, AwaitsWelcome, Client, CurveError, Introduced, PublicKey, Server,
+};
+use crate::put_frame;
+use crate::session::sealed::Sealed;
+use crate::session::{Fault, Said, Security};
+
+/// How far the handshake has come.
+pub(super) enum Meeting {
+    AwaitsHello(Server),
+    AwaitsInitiate(AwaitsInitiate),
+    Introduced(Introduced),
+    AwaitsWelcome(AwaitsWelcome, Terms),
+    AwaitsReady(AwaitsReady, PublicKey),
+    /// A costly step is being taken elsewhere.
+    Working(Option<Terms>),
+}
+
+/// What a client says and knows beside its keys.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    server: PublicKey,
+    socket_type: &'static str,
+}
+
+/// A step of a handshake that takes key agreements, of some 50 µs each. It may be taken on any
+/// thread.
+pub struct Work(Step);
+
+enum Step {
+    Hello(Client),
+    Welcome(Server, Vec<u8>),
+    Initiate(AwaitsWelcome, Vec<u8>, &'static str),
+    Introduce(AwaitsInitiate, Vec<u8>),
+}
+
+/// The result of a costly step.
+pub struct Worked(Result<Done, CurveError>);
+
+enum Done {
+    Hello(AwaitsWelcome, Vec<u8>),
+    Welcome(AwaitsInitiate, Vec<u8>),
+    Initiate(AwaitsReady, Vec<u8>),
+    Introduce(Introduced),
+}
+
+/// Keys have no place in a log.
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Step::Hello(_) => "Work(Hello)",
+            Step::Welcome(..) => "Work(Welcome)",
+            Step::Initiate(..) => "Work(Initiate)",
+            Step::Introduce(..) => "Work(Introduce)",
+        })
+    }
+}
+
+impl fmt::Debug for Worked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Worked").field(&self.0.is_ok()).finish()
+    }
+}
+
+impl Work {
+    /// Takes the step.
+    pub fn run(self) -> Worked {
+        Worked(match self.0 {
+            Step::Hello(client) => client.hello().map(|(next, body)| Done::Hello(next, body)),
+            Step::Welcome(server, body) => server
+                .hello(&body)
+                .map(|(next, body)| Done::Welcome(next, body)),
+            Step::Initiate(waits, body, socket_type) => {
+                let ours = Ready {
+                    socket_type: socket_type.into(),
+                    ..Ready::default()
+                };
+                let initiate = waits.welcome(&body, &ours);
+                initiate.map(|(next, body)| Done::Initiate(next, body))
+            }
+            Step::Introduce(waits, body) => waits.initiate(&body).map(Done::Introduce),
+        })
+    }
+}
+
+impl Meeting {
+    /// Begins the handshake. A client has a step to take first.
+    pub(super) fn begin(security: Security) -> Result<(Self, Option<Work>), Fault> {
+        match security {
+            Security::Server { keys, .. } => Ok((Self::AwaitsHello(Server::new(keys)), None)),
+            Security::Client {
+                keys,
+                server,
+                socket_type,
+            } => {
+                let terms = Terms {
+                    server,
+                    socket_type,
+                };
+                let first = Work(Step::Hello(Client::new(keys, server)));
+                Ok((Self::Working(Some(terms)), Some(first)))
+            }
+            Security::None => Err(Fault::OutOfTurn),
+        }
+    }
+
+    /// Returns whether it is the peer's turn.
+    pub(super) const fn listens(&self) -> bool {
+        !matches!(self, Self::Working(_) | Self::Introduced(_))
+    }
+
+    /// Takes the body of the peer's next command. Returns the traffic that follows, too, if this was
+    /// the last one.
+    pub(super) fn hear(&mut self, body: &Bytes) -> Result<(Said, Option<Box<Sealed>>), Fault> {
+        let bytes = body.bytes();
+        if let Ok(Command::Error(reason)) = command::parse(body) {
+            return Ok((Said::Error(reason), None));
+        }
+        let step = match std::mem::replace(self, Self::Working(None)) {
+            Self::AwaitsHello(server) => Step::Welcome(server, bytes.to_vec()),
+            Self::AwaitsInitiate(waits) => Step::Introduce(waits, bytes.to_vec()),
+            Self::AwaitsWelcome(waits, terms) => {
+                *self = Self::Working(Some(terms));
+                Step::Initiate(waits, bytes.to_vec(), terms.socket_type)
+            }
+            Self::AwaitsReady(waits, server) => {
+                let (connected, ready) = waits.ready(bytes).map_err(Fault::Curve)?;
+                let sealed = Box::new(Sealed::new(connected, server));
+                return Ok((Said::Ready(Box::new(ready)), Some(sealed)));
+            }
+            Self::Introduced(_) | Self::Working(_) => return Err(Fault::OutOfTurn),
+        };
+        Ok((Said::Work(Work(step)), None))
+    }
+
+    /// Goes on after a costly step.
+    pub(super) fn resume(&mut self, worked: Worked) -> Result<Said, CurveError> {
+        let Self::Working(terms) = self else {
+            return Ok(Said::Other);
+        };
+        let body = match (worked.0?, terms.take()) {
+            (Done::Welcome(waits, body), _) => {
+                *self = Self::AwaitsInitiate(waits);
+                body
+            }
+            (Done::Introduce(introduced), _) => {
+                let metadata = introduced.metadata();
+                let ready = Ready {
+                    socket_type: metadata.socket_type.clone(),
+                    identity: metadata.identity.clone(),
+                };
+                *self = Self::Introduced(introduced);
+                return Ok(Said::Ready(Box::new(ready)));
+            }
+            (Done::Hello(waits, body), Some(terms)) => {
+                *self = Self::AwaitsWelcome(waits, terms);
+                body
+            }
+            (Done::Initiate(waits, body), Some(terms)) => {
+                *self = Self::AwaitsReady(waits, terms.server);
+                body
+            }
+            (Done::Hello(..) | Done::Initiate(..), None) => return Ok(Said::Other),
+        };
+        let mut frame = Vec::new();
+        put_frame(&mut frame, COMMAND, &body);
+        Ok(Said::Answer(frame))
+    }
+
+    /// Returns the key of a peer that has proved to have it.
+    pub(super) const fn key(&self) -> Option<PublicKey> {
+        match self {
+            Self::Introduced(introduced) => Some(introduced.client()),
+            _ => None,
+        }
+    }
+
+    /// Admits a client: appends the READY that it is sent, and returns the traffic that follows.
+    pub(super) fn admit(self, ours: &Ready, into: &mut Vec<u8>) -> Result<Box<Sealed>, CurveError> {
+        let Self::Introduced(introduced) = self else {
+            return Err(CurveError::Malformed(
+                "a client that has yet to say who it is",
+            ));
+        };
+        let client = introduced.client();
+        let (connected, body) = introduced.accept(ours)?;
+        put_frame(into, COMMAND, &body);
+        Ok(Box::new(Sealed::new(connected, client)))
+    }
+}

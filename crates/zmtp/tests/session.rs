@@ -1,0 +1,285 @@
+//! Sessions with a mechanism: the handshake and sealed traffic between two of them, cut anywhere,
+//! and under attack by whoever sits between them.
+
+#[path = "support/pair.rs"]
+mod pair;
+
+use gateway_zmtp::curve::CurveError;
+use gateway_zmtp::greeting::{self, OPENING, OURS};
+use gateway_zmtp::mechanism::Mechanism;
+use gateway_zmtp::session::{Fault, NullPeers, Security, Side};
+use gateway_zmtp::{COMMAND, MORE, command, put_frame};
+use pair::{BOUNDS, End, attack, carry, client, frames, keys, met, server};
+
+#[test]
+fn two_sides_meet_and_talk_wherever_their_bytes_are_cut() {
+    let messages: [&[usize]; 7] = [
+        &[0],
+        &[5, 0, 60],
+        &[1; 7],
+        &[300, 40_000],
+        &[100_000],
+        &[65_000, 65_000, 10],
+        &[1 << 20],
+    ];
+    for piece in [1, 7, 64, 100, 4096, 70_000, usize::MAX] {
+        let (server_keys, client_keys) = (keys(), keys());
+        let security = server(&server_keys, NullPeers::Refused);
+        let mut one = End::new(security, Side::Listens, "ROUTER");
+        let security = client(&client_keys, server_keys.public());
+        let mut other = End::new(security, Side::Connects, "DEALER");
+        carry(&mut one, &mut other, piece);
+        assert_eq!((&one.fault, &other.fault), (&None, &None), "{piece}");
+        assert_eq!(one.heard, ["ready DEALER"]);
+        assert_eq!(other.heard, ["ready ROUTER"]);
+        assert_eq!(one.key, Some(client_keys.public()));
+        assert_eq!(other.key, Some(server_keys.public()));
+        assert!(one.session.understands_ping() && one.sealer.is_some());
+        let messages = messages.map(|sizes| {
+            let frames = sizes.iter().map(|size| vec![*size as u8; *size]);
+            frames.collect::<Vec<_>>()
+        });
+        for message in &messages {
+            one.say(message);
+            other.ping();
+            other.say(message);
+        }
+        carry(&mut one, &mut other, piece);
+        assert_eq!((&one.fault, &other.fault), (&None, &None), "{piece}");
+        assert!(one.messages == messages && other.messages == messages);
+        let pings = one.heard.iter().filter(|word| *word == "ping 0");
+        assert_eq!(pings.count(), messages.len());
+        assert_eq!((one.session.held(), one.session.is_inside()), (0, false));
+    }
+}
+
+#[test]
+fn a_listener_names_its_mechanism_after_the_peer_or_when_it_waits_no_longer() {
+    let server_keys = keys();
+    for null in [NullPeers::Refused, NullPeers::Admitted] {
+        let mut listener = End::new(server(&server_keys, null), Side::Listens, "ROUTER");
+        assert_eq!(listener.out, OURS[..OPENING]);
+        assert!(listener.session.awaits_mechanism());
+        listener.out.clear();
+        listener.hear(&OURS[..63]);
+        assert!(listener.out.is_empty());
+        listener.session.name_mechanism(&mut listener.out);
+        let curve = greeting::naming(Mechanism::Curve);
+        assert_eq!(listener.out, curve[OPENING..]);
+        assert!(!listener.session.awaits_mechanism());
+        listener.session.name_mechanism(&mut listener.out);
+        assert_eq!(listener.out.len(), curve.len() - OPENING, "once");
+        // Now it is too late to take another.
+        listener.hear(&OURS[63..]);
+        assert!(matches!(listener.fault, Some(Fault::Mismatch { .. })));
+    }
+    let security = server(&server_keys, NullPeers::Admitted);
+    let caller = End::new(security, Side::Connects, "ROUTER");
+    assert_eq!(caller.out, greeting::naming(Mechanism::Curve));
+    assert!(!caller.session.awaits_mechanism());
+    let without = End::new(Security::None, Side::Listens, "ROUTER");
+    assert_eq!(without.out, OURS);
+}
+
+#[test]
+fn an_address_takes_peers_without_a_key_only_where_it_says_so() {
+    let server_keys = keys();
+    for (null, admitted) in [(NullPeers::Refused, false), (NullPeers::Admitted, true)] {
+        let mut listener = End::new(server(&server_keys, null), Side::Listens, "ROUTER");
+        let mut peer = End::new(Security::None, Side::Connects, "REQ");
+        carry(&mut listener, &mut peer, 1);
+        if admitted {
+            // REQ's READY comes after the greeting, which is all that this side can send alone.
+            let mut ready = Vec::new();
+            command::put_ready(&mut ready, "REQ");
+            listener.hear(&ready);
+            assert_eq!(listener.heard, ["ready REQ"]);
+            assert_eq!((listener.key, listener.sealer.is_none()), (None, true));
+        } else {
+            assert_eq!(
+                listener.fault,
+                Some(Fault::Mismatch {
+                    theirs: Mechanism::Null,
+                    ours: Mechanism::Curve
+                })
+            );
+            assert_eq!(
+                listener.out.len() + peer.out.len(),
+                0,
+                "nothing is said of it"
+            );
+        }
+        // CURVE is taken on either.
+        let mut listener = End::new(server(&server_keys, null), Side::Listens, "ROUTER");
+        let security = client(&keys(), server_keys.public());
+        let mut peer = End::new(security, Side::Connects, "DEALER");
+        carry(&mut listener, &mut peer, usize::MAX);
+        assert!(listener.is_met() && listener.key.is_some());
+    }
+    // The other way round: CURVE where there is no security, and PLAIN nowhere.
+    for (security, theirs) in [
+        (Security::None, Mechanism::Curve),
+        (Security::None, Mechanism::Plain),
+        (server(&server_keys, NullPeers::Admitted), Mechanism::Plain),
+    ] {
+        let mut listener = End::new(security, Side::Listens, "ROUTER");
+        listener.hear(&greeting::naming(theirs));
+        assert!(matches!(listener.fault, Some(Fault::Mismatch { theirs: it, .. }) if it == theirs));
+    }
+}
+
+#[test]
+fn a_client_of_another_server_is_refused_and_told_nothing() {
+    let security = server(&keys(), NullPeers::Refused);
+    let mut listener = End::new(security, Side::Listens, "ROUTER");
+    let security = client(&keys(), keys().public());
+    let mut peer = End::new(security, Side::Connects, "DEALER");
+    carry(&mut listener, &mut peer, usize::MAX);
+    let fault = listener.fault.expect("a fault");
+    assert_eq!(fault, Fault::Curve(CurveError::WrongServerKey));
+    assert!(!fault.can_be_told() && !peer.is_met());
+}
+
+#[test]
+fn nothing_in_clear_text_gets_through_after_the_handshake() {
+    let clear: [&[u8]; 5] = [
+        b"\x00\x05hello",
+        b"\x01\x01a\x00\x01b",
+        b"\x04\x07\x04PING\0\0",
+        b"\x04\x09\x05ERROR\x02no",
+        b"\x04\x06\x05READY",
+    ];
+    for bytes in clear {
+        let (mut one, _) = met();
+        one.hear(bytes);
+        assert!(one.fault.is_some() && one.messages.is_empty());
+        assert_eq!(one.heard, ["ready DEALER"], "{bytes:?}");
+    }
+    // Nor does a sealed frame within a message in clear text.
+    let (mut one, mut other) = met();
+    other.say(&[b"hello".to_vec()]);
+    let mut bytes = other.out;
+    bytes[0] |= MORE;
+    put_frame(&mut bytes, 0, b"x");
+    one.hear(&bytes);
+    assert_eq!((one.fault, one.messages.len()), (Some(Fault::Clear), 0));
+}
+
+#[test]
+fn what_is_replayed_reordered_left_out_or_changed_ends_the_connection() {
+    let sent = || {
+        let (one, mut other) = met();
+        for text in ["a", "b", "c"] {
+            other.say(&[text.as_bytes().to_vec()]);
+        }
+        let frames = frames(&other.out);
+        (one, frames)
+    };
+    let heard = |order: &[usize]| {
+        let (mut one, frames) = sent();
+        for n in order {
+            one.hear(&frames[*n]);
+        }
+        let texts = one.messages.iter().map(|it| it[0][0]).collect::<Vec<_>>();
+        (String::from_utf8(texts).expect("text"), one.fault)
+    };
+    let repeated = Some(Fault::Curve(CurveError::RepeatedNonce));
+    assert_eq!(heard(&[0, 1, 2]), ("abc".into(), None));
+    assert_eq!(heard(&[0, 0]), ("a".into(), repeated.clone()));
+    assert_eq!(heard(&[0, 2, 1]), ("ac".into(), repeated.clone()));
+    assert_eq!(heard(&[0, 1, 2, 0]), ("abc".into(), repeated));
+    // Every bit of a frame counts, and half a frame is no frame.
+    let (_, frames) = sent();
+    for bit in 0..8 * frames[0].len() {
+        let (mut one, mut frames) = sent();
+        frames[0][bit / 8] ^= 1 << (bit % 8);
+        one.hear(&frames.concat());
+        assert!(one.messages.is_empty(), "bit {bit}");
+        let awaits_more = one.session.is_inside();
+        assert!(one.fault.is_some() || awaits_more, "bit {bit}");
+    }
+}
+
+#[test]
+fn a_frame_of_another_connection_or_direction_is_refused() {
+    let (mut one, mut other) = met();
+    let (_, mut stranger) = met();
+    stranger.say(&[b"x".to_vec()]);
+    one.hear(&stranger.out);
+    assert!(matches!(
+        one.fault,
+        Some(Fault::Curve(CurveError::Forged(_)))
+    ));
+    // Its own, sent back to it.
+    other.say(&[b"x".to_vec()]);
+    let echo = other.out.clone();
+    other.hear(&echo);
+    assert!(matches!(
+        other.fault,
+        Some(Fault::Curve(CurveError::Forged(_)))
+    ));
+}
+
+#[test]
+fn whoever_speaks_out_of_turn_is_refused() {
+    let server_keys = keys();
+    let security = server(&server_keys, NullPeers::Refused);
+    let mut one = End::new(security, Side::Listens, "ROUTER");
+    let security = client(&keys(), server_keys.public());
+    let mut other = End::new(security, Side::Connects, "DEALER");
+    // A message before the handshake is over, and a command of the wrong kind.
+    let greeting = std::mem::take(&mut other.out);
+    one.hear(&greeting);
+    let rest = std::mem::take(&mut one.out);
+    other.hear(&rest);
+    let mut hello = std::mem::take(&mut other.out);
+    let whole = hello.len();
+    hello.extend_from_slice(b"\x00\x05sneak");
+    let mut input = gateway_zmtp::bytes::Input::from(hello);
+    let said = one.session.next(&mut input, BOUNDS, &mut one.buffers);
+    assert!(format!("{said:?}").contains("Work"), "{said:?} of {whole}");
+    let early = one.session.next(&mut input, BOUNDS, &mut one.buffers);
+    assert_eq!(early.map(drop), Err(Fault::OutOfTurn));
+    for first in [&b"\x05READY"[..], b"\x08INITIATE", b"\x07MESSAGE", b""] {
+        let security = server(&server_keys, NullPeers::Refused);
+        let mut one = End::new(security, Side::Listens, "ROUTER");
+        one.hear(&greeting);
+        let mut frame = Vec::new();
+        put_frame(&mut frame, COMMAND, first);
+        one.hear(&frame);
+        assert!(one.fault.is_some() && !one.is_met(), "{first:?}");
+    }
+}
+
+#[test]
+fn bounds_are_those_of_a_connection_without_a_mechanism() {
+    let (mut one, mut other) = met();
+    // Too much in several frames is skipped, and what follows is understood.
+    other.say(&[vec![1; 700_000], vec![2; 700_000]]);
+    other.say(&[b"next".to_vec()]);
+    carry(&mut one, &mut other, usize::MAX);
+    assert_eq!(one.heard, ["ready DEALER", "oversize"]);
+    assert_eq!(one.messages, [[b"next".to_vec()]]);
+    // Too much in one box can't be looked into.
+    other.say(&[vec![1; (1 << 20) + 1]]);
+    carry(&mut one, &mut other, usize::MAX);
+    assert_eq!(one.fault, Some(Fault::Large(1 << 20)));
+    // What has begun is counted as it comes.
+    let (mut one, mut other) = met();
+    other.say(&[vec![1; 100], vec![2; 500_000]]);
+    one.hear(&other.out[..400_000]);
+    assert!(one.session.is_inside() && one.session.is_inside_message());
+    assert!(one.session.come() >= 390_000, "{}", one.session.come());
+    assert!(one.session.held() >= 390_000, "{}", one.session.held());
+}
+
+#[test]
+fn nothing_is_heard_that_was_not_said_whatever_happens_on_the_wire() {
+    assert_eq!(attack(&[]), 4, "left alone, all of it arrives");
+    let mut random = fastrand::Rng::with_seed(7);
+    for _ in 0..300 {
+        let length = 4 * random.usize(1..4);
+        let instructions: Vec<u8> = (0..length).map(|_| random.u8(..)).collect();
+        attack(&instructions);
+    }
+}

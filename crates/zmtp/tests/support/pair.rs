@@ -1,0 +1,244 @@
+//! Two sessions that talk to each other, and whoever sits on the wire between them.
+
+use gateway_zmtp::bytes::Input;
+use gateway_zmtp::curve::{FrameKind, KeyPair, PublicKey, Sealer};
+use gateway_zmtp::decoder::Bounds;
+use gateway_zmtp::pool::BufferPool;
+use gateway_zmtp::session::{Fault, NullPeers, Said, Security, Session, Side};
+use gateway_zmtp::{LONG, MORE, command, put_frame};
+
+/// What either side takes.
+pub const BOUNDS: Bounds = Bounds {
+    bytes: 1 << 20,
+    frames: 8,
+};
+
+/// One side of a connection.
+pub struct End {
+    pub session: Session,
+    pub buffers: BufferPool,
+    pub sealer: Option<Box<Sealer>>,
+    /// Bytes for the peer.
+    pub out: Vec<u8>,
+    /// What the peer said, in words.
+    pub heard: Vec<String>,
+    pub messages: Vec<Vec<Vec<u8>>>,
+    pub key: Option<PublicKey>,
+    pub fault: Option<Fault>,
+    socket_type: &'static str,
+}
+
+impl End {
+    pub fn new(security: Security, side: Side, socket_type: &'static str) -> Self {
+        let session = Session::new(security, side);
+        let mut out = Vec::new();
+        session.open(&mut out);
+        Self {
+            session,
+            buffers: BufferPool::default(),
+            sealer: None,
+            out,
+            heard: Vec::new(),
+            messages: Vec::new(),
+            key: None,
+            fault: None,
+            socket_type,
+        }
+    }
+
+    /// Takes bytes of the peer as one read.
+    pub fn hear(&mut self, bytes: &[u8]) {
+        let mut bytes = bytes;
+        while !bytes.is_empty() && self.fault.is_none() {
+            let mut input = match self.session.direct() {
+                Some(room) => {
+                    let n = room.len().min(bytes.len());
+                    room[..n].copy_from_slice(&bytes[..n]);
+                    self.session.appended(n);
+                    bytes = &bytes[n..];
+                    Input::default()
+                }
+                None => {
+                    let n = bytes.len().min(64 << 10);
+                    let (first, rest) = bytes.split_at(n);
+                    bytes = rest;
+                    Input::from(first.to_vec())
+                }
+            };
+            while self.fault.is_none() {
+                match self.session.next(&mut input, BOUNDS, &mut self.buffers) {
+                    Ok(None) => {
+                        assert!(input.rest().is_empty(), "it takes all that it is given");
+                        break;
+                    }
+                    Ok(Some(said)) => self.obey(said),
+                    Err(fault) => self.fault = Some(fault),
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, said: Said) {
+        match said {
+            Said::Ready(ready) => {
+                self.heard.push(format!("ready {}", ready.socket_type));
+                self.key = self.session.key();
+                let admitted = self.session.admit(self.socket_type, &mut self.out);
+                admitted.expect("there is randomness");
+                self.sealer = self.session.take_sealer();
+            }
+            Said::Message(message) => {
+                let frames = message.frames().map(<[u8]>::to_vec).collect();
+                self.buffers.recycle(message);
+                self.messages.push(frames);
+            }
+            Said::Oversize(_) => self.heard.push("oversize".into()),
+            Said::Ping { ttl, .. } => self.heard.push(format!("ping {ttl}")),
+            Said::Error(reason) => self.heard.push(format!("error {reason}")),
+            Said::Answer(bytes) => self.out.extend_from_slice(&bytes),
+            Said::Work(work) => match self.session.resume(work.run()) {
+                Ok(said) => self.obey(said),
+                Err(fault) => self.fault = Some(fault),
+            },
+            Said::Other => {}
+        }
+    }
+
+    pub fn is_met(&self) -> bool {
+        self.heard.iter().any(|word| word.starts_with("ready"))
+    }
+
+    /// Says a message.
+    pub fn say(&mut self, frames: &[Vec<u8>]) {
+        let last = frames.len() - 1;
+        for (n, frame) in frames.iter().enumerate() {
+            let (kind, flags) = if n < last {
+                (FrameKind::More, MORE)
+            } else {
+                (FrameKind::Last, 0)
+            };
+            match &mut self.sealer {
+                Some(sealer) => sealer
+                    .seal(kind, frame, &mut self.out)
+                    .expect("nonces are left"),
+                None => put_frame(&mut self.out, flags, frame),
+            }
+        }
+    }
+
+    /// Asks for a sign of life.
+    pub fn ping(&mut self) {
+        let mut frame = Vec::new();
+        command::put_ping(&mut frame);
+        match &mut self.sealer {
+            Some(sealer) => sealer
+                .seal(FrameKind::Command, &frame[2..], &mut self.out)
+                .expect("nonces are left"),
+            None => self.out.extend_from_slice(&frame),
+        }
+    }
+}
+
+/// Carries bytes to and fro, in pieces of this size, until both sides are at rest.
+pub fn carry(one: &mut End, other: &mut End, piece: usize) {
+    while !one.out.is_empty() || !other.out.is_empty() {
+        for piece in std::mem::take(&mut one.out).chunks(piece) {
+            other.hear(piece);
+        }
+        for piece in std::mem::take(&mut other.out).chunks(piece) {
+            one.hear(piece);
+        }
+    }
+}
+
+pub fn keys() -> KeyPair {
+    KeyPair::generate().expect("random bytes")
+}
+
+pub fn server(keys: &KeyPair, null: NullPeers) -> Security {
+    Security::Server {
+        keys: [keys.clone()].into(),
+        null,
+    }
+}
+
+pub fn client(keys: &KeyPair, server: PublicKey) -> Security {
+    Security::Client {
+        keys: keys.clone(),
+        server,
+        socket_type: "DEALER",
+    }
+}
+
+/// A listener and a peer that connected, met by CURVE.
+pub fn met() -> (End, End) {
+    let (server_keys, client_keys) = (keys(), keys());
+    let security = server(&server_keys, NullPeers::Refused);
+    let mut one = End::new(security, Side::Listens, "ROUTER");
+    let security = client(&client_keys, server_keys.public());
+    let mut other = End::new(security, Side::Connects, "DEALER");
+    carry(&mut one, &mut other, usize::MAX);
+    assert!(one.is_met() && other.is_met());
+    (one, other)
+}
+
+/// Returns the frames of a stream, each with its header.
+pub fn frames(mut stream: &[u8]) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    while !stream.is_empty() {
+        let (header, size) = if stream[0] & LONG == 0 {
+            (2, usize::from(stream[1]))
+        } else {
+            let size: [u8; 8] = stream[1..9].try_into().expect("eight bytes");
+            (9, u64::from_be_bytes(size) as usize)
+        };
+        let (frame, rest) = stream.split_at(header + size);
+        frames.push(frame.to_vec());
+        stream = rest;
+    }
+    frames
+}
+
+/// Plays a connection by CURVE whose bytes somebody changes on their way to the listener, by these
+/// instructions of four bytes each: what to do, to which flight, where, and with which byte. Checks
+/// that what the listener hears is a part of what was said, from the first message on. Returns how
+/// many messages that is.
+pub fn attack(instructions: &[u8]) -> usize {
+    let server_keys = keys();
+    let security = server(&server_keys, NullPeers::Admitted);
+    let mut one = End::new(security, Side::Listens, "ROUTER");
+    let security = client(&keys(), server_keys.public());
+    let mut other = End::new(security, Side::Connects, "DEALER");
+    let said: Vec<Vec<Vec<u8>>> = (0..4u8).map(|n| vec![vec![n; 3], vec![n; 300]]).collect();
+    for flight in 0..5 {
+        if other.is_met() {
+            for message in &said {
+                other.say(message);
+            }
+        }
+        let mut bytes = std::mem::take(&mut other.out);
+        for [what, when, place, byte] in instructions.as_chunks::<4>().0 {
+            if when % 5 == flight && !bytes.is_empty() {
+                let at = usize::from(*place) * bytes.len() / 256;
+                match what % 4 {
+                    0 => bytes[at] ^= byte,
+                    1 => bytes.truncate(at),
+                    2 => drop(bytes.splice(at..at, [*byte; 3])),
+                    _ => bytes.extend_from_within(at..),
+                }
+            }
+        }
+        one.hear(&bytes);
+        let answer = std::mem::take(&mut one.out);
+        other.hear(&answer);
+        let ends = other.is_met() && !one.messages.is_empty();
+        if ends || one.fault.is_some() || other.fault.is_some() {
+            break;
+        }
+    }
+    // A peer in clear text is another peer: what it says is its own.
+    if one.key.is_some() {
+        assert!(said.starts_with(&one.messages), "{:?}", one.messages);
+    }
+    one.messages.len()
+}
