@@ -4,8 +4,10 @@
 
 mod fault;
 mod meeting;
+mod said;
 mod sealed;
 mod security;
+mod work;
 
 use std::fmt;
 
@@ -15,48 +17,20 @@ use crate::curve::{CurveError, PublicKey, Sealer};
 use crate::decoder::{Bounds, Decoder, Item};
 use crate::greeting::{self, Greeted, Greeting};
 use crate::mechanism::Mechanism;
-use crate::message::Message;
 use crate::pool::BufferPool;
 use meeting::Meeting;
 use sealed::Sealed;
 
 pub use fault::Fault;
-pub use meeting::{Work, Worked};
+pub use said::Said;
 pub use security::{NullPeers, Security, Side};
+pub use work::{Work, Worked};
 
 /// Before READY no message may come, so none is kept.
 const NONE: Bounds = Bounds {
     bytes: 0,
     frames: 0,
 };
-
-/// Something that a peer has said, or that its handshake asks for.
-#[derive(Debug)]
-pub enum Said {
-    /// What it is. Admit it by [`Session::admit`], or end the connection: messages may follow.
-    Ready(Box<Ready>),
-    /// A message's frames; of one with more than [`Bounds::frames`], so many.
-    Message(Message),
-    /// What was kept of a message with more than [`Bounds::bytes`].
-    Oversize(Message),
-    /// It wants to hear from us.
-    Ping {
-        /// How long a silence of ours it takes before it counts us as gone, in tenths of a second;
-        /// 0 for any.
-        ttl: u16,
-        /// What the PONG must carry.
-        context: Vec<u8>,
-    },
-    /// It gives up, and says why.
-    Error(String),
-    /// These bytes are to be sent, as they are.
-    Answer(Vec<u8>),
-    /// A costly step of the handshake, which may be taken on any thread. Its result goes to
-    /// [`Session::resume`]; until then the peer may say nothing.
-    Work(Work),
-    /// A command that asks for nothing; that anything came is what counts.
-    Other,
-}
 
 /// How far a peer has come, and what of its next word is there.
 #[derive(Debug, Default)]

@@ -1,7 +1,4 @@
-//! The handshake of CURVE within a session: whose turn it is, and the costly steps, which are taken
-//! elsewhere.
-
-use std::fmt;
+//! The handshake of CURVE within a session: whose turn it is.
 
 use crate::COMMAND;
 use crate::bytes::Bytes;
@@ -10,8 +7,11 @@ use crate::curve::{
     AwaitsInitiate, AwaitsReady, AwaitsWelcome, Client, CurveError, Introduced, PublicKey, Server,
 };
 use crate::put_frame;
+use crate::session::fault::Fault;
+use crate::session::said::Said;
 use crate::session::sealed::Sealed;
-use crate::session::{Fault, Said, Security};
+use crate::session::security::Security;
+use crate::session::work::{Done, Step, Work, Worked};
 
 /// How far the handshake has come.
 pub(super) enum Meeting {
@@ -31,66 +31,6 @@ pub(super) struct Terms {
     socket_type: &'static str,
 }
 
-/// A step of a handshake that takes key agreements, of some 50 µs each. It may be taken on any
-/// thread.
-pub struct Work(Step);
-
-enum Step {
-    Hello(Client),
-    Welcome(Server, Vec<u8>),
-    Initiate(AwaitsWelcome, Vec<u8>, &'static str),
-    Introduce(AwaitsInitiate, Vec<u8>),
-}
-
-/// The result of a costly step.
-pub struct Worked(Result<Done, CurveError>);
-
-enum Done {
-    Hello(AwaitsWelcome, Vec<u8>),
-    Welcome(AwaitsInitiate, Vec<u8>),
-    Initiate(AwaitsReady, Vec<u8>),
-    Introduce(Introduced),
-}
-
-/// Keys have no place in a log.
-impl fmt::Debug for Work {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Step::Hello(_) => "Work(Hello)",
-            Step::Welcome(..) => "Work(Welcome)",
-            Step::Initiate(..) => "Work(Initiate)",
-            Step::Introduce(..) => "Work(Introduce)",
-        })
-    }
-}
-
-impl fmt::Debug for Worked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Worked").field(&self.0.is_ok()).finish()
-    }
-}
-
-impl Work {
-    /// Takes the step.
-    pub fn run(self) -> Worked {
-        Worked(match self.0 {
-            Step::Hello(client) => client.hello().map(|(next, body)| Done::Hello(next, body)),
-            Step::Welcome(server, body) => server
-                .hello(&body)
-                .map(|(next, body)| Done::Welcome(next, body)),
-            Step::Initiate(waits, body, socket_type) => {
-                let ours = Ready {
-                    socket_type: socket_type.into(),
-                    ..Ready::default()
-                };
-                let initiate = waits.welcome(&body, &ours);
-                initiate.map(|(next, body)| Done::Initiate(next, body))
-            }
-            Step::Introduce(waits, body) => waits.initiate(&body).map(Done::Introduce),
-        })
-    }
-}
-
 impl Meeting {
     /// Begins the handshake. A client has a step to take first.
     pub(super) fn begin(security: Security) -> Result<(Self, Option<Work>), Fault> {
@@ -105,7 +45,7 @@ impl Meeting {
                     server,
                     socket_type,
                 };
-                let first = Work(Step::Hello(Client::new(keys, server)));
+                let first = Work::new(Step::Hello(Client::new(keys, server)));
                 Ok((Self::Working(Some(terms)), Some(first)))
             }
             Security::None => Err(Fault::OutOfTurn),
@@ -138,7 +78,7 @@ impl Meeting {
             }
             Self::Introduced(_) | Self::Working(_) => return Err(Fault::OutOfTurn),
         };
-        Ok((Said::Work(Work(step)), None))
+        Ok((Said::Work(Work::new(step)), None))
     }
 
     /// Goes on after a costly step.
@@ -146,7 +86,7 @@ impl Meeting {
         let Self::Working(terms) = self else {
             return Ok(Said::Other);
         };
-        let body = match (worked.0?, terms.take()) {
+        let body = match (worked.into_done()?, terms.take()) {
             (Done::Welcome(waits, body), _) => {
                 *self = Self::AwaitsInitiate(waits);
                 body

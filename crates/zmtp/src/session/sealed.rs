@@ -10,7 +10,7 @@ use crate::curve::{Connected, CurveError, FrameKind, OVERHEAD, Opener, PublicKey
 use crate::decoder::{Bounds, Decoder, Item};
 use crate::message::Message;
 use crate::pool::{BufferPool, CHUNK};
-use crate::session::Fault;
+use crate::session::fault::Fault;
 use crate::{COMMAND, HEADER_MAX, LONG, MORE};
 
 /// Frames of a message outside of the boxes that are looked at: one is right, and two are enough to

@@ -1,0 +1,78 @@
+//! The costly steps of a handshake, which may be taken on any thread.
+
+use std::fmt;
+
+use crate::command::Ready;
+use crate::curve::{
+    AwaitsInitiate, AwaitsReady, AwaitsWelcome, Client, CurveError, Introduced, Server,
+};
+
+/// A step of a handshake that takes key agreements, of some 50 µs each. It may be taken on any
+/// thread.
+pub struct Work(Step);
+
+pub(super) enum Step {
+    Hello(Client),
+    Welcome(Server, Vec<u8>),
+    Initiate(AwaitsWelcome, Vec<u8>, &'static str),
+    Introduce(AwaitsInitiate, Vec<u8>),
+}
+
+/// The result of a costly step.
+pub struct Worked(Result<Done, CurveError>);
+
+pub(super) enum Done {
+    Hello(AwaitsWelcome, Vec<u8>),
+    Welcome(AwaitsInitiate, Vec<u8>),
+    Initiate(AwaitsReady, Vec<u8>),
+    Introduce(Introduced),
+}
+
+/// Keys have no place in a log.
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Step::Hello(_) => "Work(Hello)",
+            Step::Welcome(..) => "Work(Welcome)",
+            Step::Initiate(..) => "Work(Initiate)",
+            Step::Introduce(..) => "Work(Introduce)",
+        })
+    }
+}
+
+impl fmt::Debug for Worked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Worked").field(&self.0.is_ok()).finish()
+    }
+}
+
+impl Work {
+    pub(super) const fn new(step: Step) -> Self {
+        Self(step)
+    }
+
+    /// Takes the step.
+    pub fn run(self) -> Worked {
+        Worked(match self.0 {
+            Step::Hello(client) => client.hello().map(|(next, body)| Done::Hello(next, body)),
+            Step::Welcome(server, body) => server
+                .hello(&body)
+                .map(|(next, body)| Done::Welcome(next, body)),
+            Step::Initiate(waits, body, socket_type) => {
+                let ours = Ready {
+                    socket_type: socket_type.into(),
+                    ..Ready::default()
+                };
+                let initiate = waits.welcome(&body, &ours);
+                initiate.map(|(next, body)| Done::Initiate(next, body))
+            }
+            Step::Introduce(waits, body) => waits.initiate(&body).map(Done::Introduce),
+        })
+    }
+}
+
+impl Worked {
+    pub(super) fn into_done(self) -> Result<Done, CurveError> {
+        self.0
+    }
+}
