@@ -13,8 +13,10 @@ mod answer;
 mod arrival;
 mod counts;
 mod current;
+mod doubts;
 mod ending;
 mod event;
+mod framing;
 mod handout;
 mod notes;
 mod open;
@@ -46,7 +48,7 @@ use shelf::Shelf;
 use token::Name;
 
 pub use event::{Event, Outlet};
-pub(crate) use notes::{Note, Particulars, QUIET, What};
+pub(crate) use notes::{Doubt, Note, Particulars, QUIET, What};
 
 /// Requests, who holds them, and what was decided.
 #[derive(Debug)]
@@ -234,6 +236,7 @@ impl<M: Frames> Core<M> {
                 && let Some(frontend) = snapshot.frontends.get(&client.frontend)
             {
                 client.errors = frontend.errors;
+                client.framing = framing::unusual(&frontend.framing);
             }
         }
         let before = std::mem::replace(&mut self.snapshot, Rc::new(Current(snapshot)));
@@ -249,8 +252,10 @@ impl<M: Frames> Core<M> {
     ) {
         let settings = self.snapshot.frontends.get(&frontend);
         let errors = settings.map_or(ErrorEncoding::Json, |frontend| frontend.errors);
+        let framing = settings.and_then(|frontend| framing::unusual(&frontend.framing));
         let name = Rc::new(Name::new(identity));
         let mut client = Client::new(frontend, kind, name, errors);
+        client.framing = framing;
         self.admitted
             .admit(&mut client, self.snapshot.limits.clients);
         self.counts.client_came(frontend);

@@ -4,6 +4,7 @@
 //! what is *in* a payload is schema's, who gets it is core's.
 
 use crate::peer::ClientKind;
+use crate::snapshot::ErrorFrames;
 
 /// Longest type frame, in bytes: what a ZeroMQ identity may have, so that a type can be matched,
 /// logged and labelled without a bound of its own.
@@ -58,6 +59,9 @@ pub trait Frames: Default {
 
     /// Returns the same frames in memory of their own size: for a message that must wait.
     fn compact(self) -> Self;
+
+    /// Returns the same message with these frames, which are copied, in front.
+    fn with_front(self, front: &[&[u8]]) -> Self;
 }
 
 impl<F: Frame> Frames for Vec<F> {
@@ -84,6 +88,11 @@ impl<F: Frame> Frames for Vec<F> {
     fn compact(self) -> Self {
         self.into_iter().map(F::compact).collect()
     }
+
+    fn with_front(self, front: &[&[u8]]) -> Self {
+        let front = front.iter().map(|frame| F::from(frame.to_vec()));
+        front.chain(self).collect()
+    }
 }
 
 /// What goes in front of a client's answer. A socket's usual envelope is the delimiter alone, which takes no list of
@@ -98,6 +107,39 @@ pub(crate) enum Envelope {
     /// Frames through the delimiter, such as a REQ's request number: copies, since they wait for
     /// the answer.
     Frames(Box<[Vec<u8>]>),
+    /// Such frames or none, in front of an answer that does not have the usual frames.
+    Shaped(Box<[Vec<u8>]>, AnswerShape),
+}
+
+/// The frames that an answer has for its client, behind the envelope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AnswerShape {
+    /// What becomes of the type.
+    pub kind: AnswerType,
+    /// The frames of a rejection and of a worker's ERROR.
+    pub errors: ErrorFrames,
+}
+
+/// What becomes of an answer's type on the way to the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum AnswerType {
+    /// It is sent.
+    #[default]
+    Kept,
+    /// It is taken off, unless it is ERROR: for a plain client.
+    Stripped,
+}
+
+impl AnswerShape {
+    /// Takes off the frames of an answer that its client doesn't get.
+    fn cut<M: Frames>(self, body: &mut M) {
+        let is_error = body.get(0) == Some(ERROR_TYPE);
+        match (self.errors, self.kind) {
+            (ErrorFrames::Payload, _) if is_error => body.drop_front(body.len().saturating_sub(1)),
+            (_, AnswerType::Stripped) if !is_error => body.drop_front(1),
+            _ => {}
+        }
+    }
 }
 
 impl Envelope {
@@ -107,22 +149,13 @@ impl Envelope {
         match self {
             Self::None => 0,
             Self::Delimiter => 1,
-            Self::Frames(frames) => frames.len(),
+            Self::Frames(frames) | Self::Shaped(frames, _) => frames.len(),
         }
     }
 
-    /// The sum of the frames' bytes.
+    /// Calls `with` with the frames in front of an answer, and the answer as its client gets it.
     #[inline]
-    pub fn size(&self) -> u64 {
-        match self {
-            Self::None | Self::Delimiter => 0,
-            Self::Frames(frames) => frames.iter().map(|frame| frame.len() as u64).sum(),
-        }
-    }
-
-    /// Calls `with` with the frames.
-    #[inline]
-    pub fn lend<R>(&self, with: impl FnOnce(&[&[u8]]) -> R) -> R {
+    pub fn wrap<M: Frames, R>(&self, mut body: M, with: impl FnOnce(&[&[u8]], M) -> R) -> R {
         let list: Vec<&[u8]>;
         let frames: &[&[u8]] = match self {
             Self::None => &[],
@@ -131,9 +164,20 @@ impl Envelope {
                 list = frames.iter().map(Vec::as_slice).collect();
                 &list
             }
+            Self::Shaped(frames, shape) => {
+                shape.cut(&mut body);
+                list = frames.iter().map(Vec::as_slice).collect();
+                &list
+            }
         };
-        with(frames)
+        with(frames, body)
     }
+}
+
+/// Returns the sum of these frames' bytes.
+#[inline]
+pub(crate) fn size(frames: &[&[u8]]) -> u64 {
+    frames.iter().map(|frame| frame.len() as u64).sum()
 }
 
 /// A client's message, taken apart. What is missing is empty.
@@ -286,7 +330,10 @@ mod tests {
     /// The envelope as it goes in front of an answer, and the body.
     fn split(kind: ClientKind, texts: &[&str]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
         let Message { envelope, body } = Message::split(kind, frames(texts));
-        let front = envelope.lend(|frames| frames.iter().map(|it| it.to_vec()).collect());
+        let none = Vec::<Vec<u8>>::new();
+        let front = envelope.wrap(none, |frames, _| {
+            frames.iter().map(|it| it.to_vec()).collect()
+        });
         assert_eq!(envelope.len(), Vec::len(&front));
         (front, body)
     }

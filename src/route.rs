@@ -82,6 +82,16 @@ impl<R> Table<R> {
         place.copied()
     }
 
+    /// Whether a route names the type `kind`, or a prefix of it; the catch-all names none.
+    pub fn knows(&self, kind: &[u8]) -> bool {
+        let mut prefixes = self.prefixes.iter().filter(|(length, _)| *length > 0);
+        self.exact.contains_key(kind)
+            || prefixes.any(|(length, places)| {
+                kind.get(..*length)
+                    .is_some_and(|prefix| places.contains_key(prefix))
+            })
+    }
+
     /// The route at a place that [`Self::find`] of this table gave.
     pub fn at(&self, place: RoutePlace) -> &R {
         &self.routes[place.0]

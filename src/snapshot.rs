@@ -189,6 +189,41 @@ pub struct Frontend {
     pub endpoints: Endpoints,
     /// Encoding of rejections where the request names none.
     pub errors: ErrorEncoding,
+    /// How its clients' messages are framed, and the answers to them.
+    pub framing: Arc<Framing>,
+}
+
+/// How the messages of a frontend's clients are framed, and the answers to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Framing {
+    /// The type of every message, for plain clients, whose messages and answers have no type frame.
+    /// None for typed clients.
+    pub kind: Option<Box<[u8]>>,
+    /// Which frames of a message are its envelope.
+    pub envelope: EnvelopeMode,
+    /// Which frames a rejection and a worker's ERROR have.
+    pub errors: ErrorFrames,
+}
+
+/// Which frames of a client's message are its envelope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EnvelopeMode {
+    /// What the client's socket type says: a REQ's frames through the first empty one, another
+    /// client's leading empty frame.
+    #[default]
+    Auto,
+    /// Every frame through the first empty one, behind a proxy.
+    Routed,
+}
+
+/// Which frames a rejection and a worker's ERROR have for a client, behind the envelope.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorFrames {
+    /// The type ERROR, the headers of the request, the payload.
+    #[default]
+    All,
+    /// The payload alone.
+    Payload,
 }
 
 /// Where peers are met, in ZeroMQ's form: `tcp://*:5559`, `ipc:///run/gateway`.

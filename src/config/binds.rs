@@ -23,7 +23,7 @@ pub struct Bind {
 /// Every address that frontends and pools listen on.
 pub(super) fn all(source: &Source) -> Vec<Bind> {
     let frontends = source.frontends.iter();
-    let frontends = frontends.map(|it| ("frontend", &it.it.name, &it.binds));
+    let frontends = frontends.map(|it| ("frontend", &it.it.frontend.name, &it.binds));
     let pools = source.pools.iter();
     let pools = pools.map(|it| ("pool", &it.it.settings.name, &it.binds));
     let all = frontends.chain(pools).flat_map(|(role, name, binds)| {

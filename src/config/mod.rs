@@ -14,6 +14,7 @@ mod loaded;
 mod near;
 mod needs;
 mod origin;
+mod plain;
 mod protos;
 mod resolve;
 mod schema;

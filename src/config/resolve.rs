@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::binds;
 use super::loaded::Loaded;
 use super::near::with_names;
+use super::plain;
 use super::protos::{OfProtos, Protos};
 use super::schema::SchemaSource;
 use super::section::Spanned;
@@ -31,12 +32,13 @@ pub(super) fn resolve(
     found: &mut Diagnostics,
 ) -> Option<Loaded> {
     for frontend in &source.frontends {
-        names.frontend(&frontend.it.name);
+        names.frontend(&frontend.it.frontend.name);
     }
     for pool in &source.pools {
         names.pool(&pool.it.settings.name);
     }
     binds::clashes(&source, found);
+    plain::check(&source, found);
     unused_pools(&source, found);
     let protos = protos
         .and_then(|OfProtos(texts)| Protos::compile(file, &source, texts.as_ref(), cache, found));
@@ -49,7 +51,7 @@ pub(super) fn resolve(
     });
     let definitions = protos.definitions(schemas.map(Schema::message_name));
     let binds = binds::all(&source);
-    let frontends = source.frontends.into_iter().map(|frontend| frontend.it);
+    let frontends = source.frontends.into_iter().map(|it| it.it.frontend);
     let frontends = frontends.map(|frontend| (names.frontend(&frontend.name), frontend));
     let frontends = frontends.collect();
     let pools = source.pools.into_iter().map(|pool| pool.it.settings);
@@ -137,12 +139,12 @@ fn resolve_route(
             source
                 .frontends
                 .iter()
-                .map(|frontend| frontend.it.name.as_str())
+                .map(|frontend| frontend.it.frontend.name.as_str())
         };
         let ids = names
             .iter()
             .filter_map(|name| look_up("frontend", name, known(), found));
-        ids.map(|index| names_of.frontend(&source.frontends[index].it.name))
+        ids.map(|index| names_of.frontend(&source.frontends[index].it.frontend.name))
             .collect::<Vec<_>>()
     });
     let schema = any_of(&route.schema, protos, found);

@@ -2,11 +2,13 @@
 //!
 //! Reads the whole file whatever is wrong with parts of it, so that one run reports every fault.
 
+mod framing;
 mod pairs;
 mod routes;
 mod timeout;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::admin::admin;
@@ -16,11 +18,11 @@ use super::value::{
     BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, Heartbeat, Holding, Size, Span, name_fault,
 };
 use super::yaml::Node;
-use crate::reply::ErrorEncoding;
 use crate::snapshot::{
     AdminSettings, Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PerWorker,
     PoolSettings, ReloadSettings, Workers,
 };
+use framing::{FrontendFrames, frontend_frames};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 use gateway_proto::Compiler;
 use gateway_schema::breaking::Breaking;
@@ -56,7 +58,7 @@ pub struct Source {
     /// What carries frames.
     pub engine: EngineKind,
     /// Where clients connect.
-    pub frontends: Vec<Named<Frontend>>,
+    pub frontends: Vec<Named<FrontendSource>>,
     /// Who answers; none where that was reported as a fault.
     pub pools: Vec<Named<PoolSource>>,
     /// Which type goes where.
@@ -89,6 +91,15 @@ pub struct Named<T> {
     pub binds: Vec<Spanned<BindEndpoint>>,
 }
 
+/// A frontend, and where the type of its messages stands.
+#[derive(Debug)]
+pub struct FrontendSource {
+    /// What it is.
+    pub frontend: Frontend,
+    /// The type of its clients' messages as written, if they are plain.
+    pub kind: Option<Spanned<String>>,
+}
+
 /// A pool's settings, and what its routes inherit.
 #[derive(Debug)]
 pub struct PoolSource {
@@ -102,7 +113,13 @@ pub struct PoolSource {
 pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     let mut top = Section::open(root, "the file", LATER_TOP, found);
     let engine = engine(&mut top, found);
-    let frontends = entries(&mut top, "frontends", "frontend", found, frontend);
+    let frontends = entries(
+        &mut top,
+        "frontends",
+        "frontend",
+        found,
+        |name, node, found| frontend(name, node, engine, found),
+    );
     let pools = entries(&mut top, "pools", "pool", found, |name, node, found| {
         pool(name, node, engine, found)
     });
@@ -245,25 +262,26 @@ fn endpoints(
 fn frontend(
     name: &str,
     node: &Node,
+    engine: EngineKind,
     found: &mut Diagnostics,
-) -> (Frontend, Vec<Spanned<BindEndpoint>>) {
+) -> (FrontendSource, Vec<Spanned<BindEndpoint>>) {
     let what = format!("frontend {name}");
     let lone = address("bind: \"tcp://*:5559\"");
     let mut section = Section::open_or(node, what.as_str(), LATER_FRONTEND, lone, found);
     let (endpoints, binds) = endpoints(&mut section, &what, found);
-    let encodings = [
-        ("json", ErrorEncoding::Json),
-        ("msgpack", ErrorEncoding::Msgpack),
-        ("protobuf", ErrorEncoding::Protobuf),
-    ];
-    let errors = section.word("errors", &encodings, found);
+    let FrontendFrames {
+        kind,
+        errors,
+        framing,
+    } = frontend_frames(&mut section, &what, engine, found);
     section.close(found);
     let frontend = Frontend {
         name: name.to_owned(),
         endpoints,
-        errors: errors.map_or(ErrorEncoding::Json, |it| it.value),
+        errors,
+        framing: Arc::new(framing),
     };
-    (frontend, binds)
+    (FrontendSource { frontend, kind }, binds)
 }
 
 fn pool(

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::*;
 use crate::reply::ErrorEncoding;
 use crate::snapshot::{
-    Balance, Endpoints, EngineKind, Frontend, FrontendId, IdentityMode, Limits, PerWorker, PoolId,
-    PoolSettings, ReloadSettings, Route, Workers,
+    Balance, Endpoints, EngineKind, EnvelopeMode, ErrorFrames, Framing, Frontend, FrontendId,
+    IdentityMode, Limits, PerWorker, PoolId, PoolSettings, ReloadSettings, Route, Workers,
 };
 
 const PROTO: &str = "syntax = \"proto3\"; package shop;
@@ -51,6 +51,7 @@ fn plain_frontend(name: &str, bind: &str) -> Frontend {
             connect: Vec::new(),
         },
         errors: ErrorEncoding::Json,
+        framing: Arc::default(),
     }
 }
 
@@ -140,7 +141,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
 fn what_is_said_holds() {
     let loaded = loaded(
         "frontends:
-  clients: { bind: [\"tcp://*:5559\", ipc:///tmp/c], connect: tcp://broker:7000, errors: json }
+  clients: { bind: [\"tcp://*:5559\", ipc:///tmp/c], connect: tcp://broker:7000, errors: msgpack }
 pools:
   people: { connect: [tcp://w1:6000, tcp://w2:6000], workers: rep, identity: client, balance: round_robin,
             per_worker: 3, queue: 0, queue_bytes: 64KiB, timeout: 500ms, heartbeat: off }
@@ -156,7 +157,7 @@ admin: { bind: localhost:9559 }
     let frontend = &snapshot.frontends[&FrontendId(0)];
     assert_eq!(frontend.endpoints.bind, ["tcp://*:5559", "ipc:///tmp/c"]);
     assert_eq!(frontend.endpoints.connect, ["tcp://broker:7000"]);
-    assert_eq!(frontend.errors, ErrorEncoding::Json);
+    assert_eq!(frontend.errors, ErrorEncoding::Msgpack);
     let pool = PoolSettings {
         name: "people".to_owned(),
         endpoints: Endpoints {
@@ -189,6 +190,38 @@ admin: { bind: localhost:9559 }
     assert_eq!(snapshot.reload.settle, Duration::from_secs(1));
     let timeout = route(&loaded, "PERSON").timeout;
     assert_eq!(timeout, Some(Duration::from_millis(500)));
+}
+
+#[test]
+fn what_frontends_say_of_frames_holds() {
+    let loaded = loaded(
+        "frontends:
+  plain: { bind: \"tcp://*:5559\", type: PERSON, envelope: routed }
+  typed: { bind: ipc:///tmp/d, errors: { as: payload, encoding: protobuf } }
+  whole: { bind: ipc:///tmp/e, type: \"hex:50\", errors: { as: frames } }
+pools:
+  people: { bind: \"tcp://*:5560\" }
+routes:
+  P*: { pool: people }
+",
+    );
+    let snapshot = &loaded.snapshot;
+    let plain = |kind: &[u8], envelope, errors| Framing {
+        kind: Some(kind.into()),
+        envelope,
+        errors,
+    };
+    let expected = plain(b"PERSON", EnvelopeMode::Routed, ErrorFrames::Payload);
+    assert_eq!(*snapshot.frontends[&FrontendId(0)].framing, expected);
+    let typed = &snapshot.frontends[&FrontendId(1)];
+    assert_eq!(typed.errors, ErrorEncoding::Protobuf);
+    let expected = Framing {
+        errors: ErrorFrames::Payload,
+        ..Framing::default()
+    };
+    assert_eq!(*typed.framing, expected);
+    let expected = plain(b"P", EnvelopeMode::Auto, ErrorFrames::All);
+    assert_eq!(*snapshot.frontends[&FrontendId(2)].framing, expected);
 }
 
 #[test]

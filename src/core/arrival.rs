@@ -1,14 +1,16 @@
 //! A message arrives. A client's is judged; then a worker receives the request, or the request is queued or rejected.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::doubts::Doubts;
 use super::event::Extent;
 use super::handout::Order;
 use super::peers::{Client, Peer};
 use super::request::{Asker, Request, Return, State, copies};
 use super::token::Name;
-use super::{Core, Outlet};
+use super::{Core, Outlet, framing};
 use crate::frame::{self, Envelope, Frames, Message};
 use crate::peer::PeerId;
 use crate::pool::Pool;
@@ -74,9 +76,22 @@ impl<M: Frames> Core<M> {
         // Another client may have left since this one was turned away.
         self.admitted.admit(client, self.snapshot.limits.clients);
         let bytes = frames.size();
-        let message = Message::split(client.kind, frames);
-        // First of all, so that a misfit is answered in the encoding that its sender reads.
         let routes = &self.snapshot.routes;
+        let message = match &client.framing {
+            None => Message::split(client.kind, frames),
+            Some(framing) => {
+                let framing = Arc::clone(framing);
+                let doubts = Doubts {
+                    now: self.now,
+                    notes: &mut self.notes,
+                    snapshot: &self.snapshot,
+                    peer,
+                    client,
+                };
+                framing::split(&framing, frames, extent, doubts, || out.address(peer))
+            }
+        };
+        // First of all, so that a misfit is answered in the encoding that its sender reads.
         let place = routes.find(message.kind());
         let id = place.map_or(RouteId::NONE, |place| routes.at(place).id);
         let counters = self.counts.route(id);
@@ -123,6 +138,9 @@ impl<M: Frames> Core<M> {
         out: &mut impl Outlet<M>,
     ) {
         let Refused { rejection, errors } = *refused;
+        if rejection.reason == Reason::UnknownType {
+            self.doubt_envelope(asker.client, &message, out);
+        }
         let frames = message.body.len();
         let kept = match extent {
             Extent::Whole => frame::between(&message.body, frames.saturating_sub(1)),
@@ -141,6 +159,20 @@ impl<M: Frames> Core<M> {
             generation: self.snapshot.generation,
         };
         self.reject(to, rejection, out);
+    }
+
+    /// Notes what a message without a route looks like, if its client may be behind a proxy.
+    fn doubt_envelope(&mut self, peer: PeerId, message: &Message<M>, out: &impl Outlet<M>) {
+        if let Some(Peer::Client(client)) = self.peers.get_mut(peer) {
+            let doubts = Doubts {
+                now: self.now,
+                notes: &mut self.notes,
+                snapshot: &self.snapshot,
+                peer,
+                client,
+            };
+            doubts.type_behind_others(message, || out.address(peer));
+        }
     }
 
     /// The message becomes a request: to a worker at once, or into its pool's queue, or, that being
@@ -292,6 +324,10 @@ impl Judge<'_> {
             );
         }
         if let Some(fault) = message.fault(limits.frames) {
+            let framing = client.framing.as_ref();
+            let unusual =
+                framing.and_then(|framing| framing::fault(framing, message, limits.frames));
+            let fault = unusual.unwrap_or(fault);
             return Err(Refused::new(client.errors, Reason::Malformed, fault));
         }
         let Some((place, route)) = place.zip(route) else {

@@ -156,8 +156,10 @@ impl<M: Frames> Core<M> {
                     client.closed(bytes);
                 }
                 if client.asked() == asker.asked {
-                    counters.bytes_out += envelope.size() + body.size();
-                    envelope.lend(|head| out.to_client(asker.client, head, body, outcome))
+                    envelope.wrap(body, |head, body| {
+                        counters.bytes_out += frame::size(head) + body.size();
+                        out.to_client(asker.client, head, body, outcome)
+                    })
                 } else {
                     Fate::Gone
                 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use crate::peer::PeerId;
-use crate::rejections::Rejected;
+use crate::rejections::{Caller, Rejected};
 use crate::reply::Reason;
 
 /// How long others of a kind are only counted, after one was noted.
@@ -51,6 +51,10 @@ pub(crate) struct Note {
 pub(crate) enum What {
     /// A request was turned down.
     Rejected(Reason),
+    /// A plain client's first header is the type of a route. Named by frontend.
+    TypeAsHeader,
+    /// A message has no route, and a later frame is the type of one. Named by frontend.
+    TypeBehindOthers,
     /// A worker came, or, where they can't be told apart, the first of a pool's.
     WorkerCame,
     /// A worker went, or the last one.
@@ -62,10 +66,21 @@ pub(crate) enum What {
 pub(crate) struct Particulars {
     /// The request that was rejected.
     pub rejected: Option<Arc<Rejected>>,
+    /// The client whose messages may not fit its frontend, and why.
+    pub doubt: Option<Doubt>,
     /// Workers that the pool has now.
     pub workers: usize,
     /// Requests that the worker held when it went.
     pub held: usize,
+}
+
+/// A client whose messages may not fit the keys of its frontend.
+#[derive(Clone, Debug)]
+pub(crate) struct Doubt {
+    /// The client.
+    pub client: Arc<Caller>,
+    /// What its message looks like, and what to change.
+    pub why: String,
 }
 
 /// Notes that wait to be taken, and what is being counted.

@@ -11,7 +11,7 @@ use crate::peer::{ClientKind, PeerId, WorkerKind};
 use crate::pool::Seat;
 use crate::rejections::Caller;
 use crate::reply::ErrorEncoding;
-use crate::snapshot::{FrontendId, Limits, PoolId};
+use crate::snapshot::{Framing, FrontendId, Limits, PoolId};
 
 /// Places of a table without peers.
 const PLACES_LEAST: usize = 64;
@@ -135,6 +135,8 @@ pub(super) struct Client {
     pub(super) name: Rc<Name>,
     /// The frontend's `errors`, for as long as the configuration has that frontend.
     pub(super) errors: ErrorEncoding,
+    /// The frontend's `framing`, likewise, if it is an unusual one.
+    pub(super) framing: Option<Arc<Framing>>,
     /// The client as the log names it; none until a request of it is rejected.
     caller: Option<Arc<Caller>>,
     admission: Admission,
@@ -171,6 +173,7 @@ impl Client {
             kind,
             name,
             errors,
+            framing: None,
             caller: None,
             admission: Admission::Surplus,
             open: 0,

@@ -4,7 +4,7 @@
 
 use tracing::{info, warn};
 
-use crate::core::{Core, Note, QUIET, What};
+use crate::core::{Core, Doubt, Note, QUIET, What};
 use crate::frame::Frames;
 use crate::rejections::Severity;
 use crate::reply::Reason;
@@ -24,6 +24,8 @@ fn log(notes: Vec<Note>, names: &Names) {
     for note in notes {
         match note.what {
             What::Rejected(reason) => rejected(reason, &note, names),
+            What::TypeAsHeader => doubt("type", &note),
+            What::TypeBehindOthers => doubt("envelope", &note),
             What::WorkerCame => worker("came", &note),
             What::WorkerGone => worker("went", &note),
         }
@@ -48,6 +50,26 @@ fn rejected(reason: Reason, note: &Note, names: &Names) {
             reason = reason_label,
             route, left_out, "rejected {left_out} more within {QUIET:?}"
         ),
+    }
+}
+
+/// Logs that a message looks as if a key of its frontend did not fit the client.
+fn doubt(key: &str, note: &Note) {
+    let frontend = &*note.name;
+    if let Some(Doubt { client, why }) = &note.particulars.doubt {
+        warn!(
+            frontend,
+            client = client.identity,
+            peer = client.address,
+            why,
+            "the frontend's {key} may not fit its client"
+        );
+    }
+    if let Some(left_out) = note.left_out {
+        warn!(
+            frontend,
+            left_out, "the frontend's {key} may not fit {left_out} more messages within {QUIET:?}"
+        );
     }
 }
 

@@ -94,7 +94,9 @@ fn another(schema: &Value, default: &Value) -> Value {
     if let Some(number) = number(schema).filter(|_| default.is_string()) {
         return number["minimum"].clone();
     }
-    let words = schema.get("enum").and_then(Value::as_array);
+    let choices = schema.get("anyOf").and_then(Value::as_array);
+    let mut choices = choices.into_iter().flatten().chain([schema]);
+    let words = choices.find_map(|choice| choice.get("enum")?.as_array());
     let other = words.and_then(|words| words.iter().find(|it| *it != default));
     match (other, default) {
         (Some(word), _) => word.clone(),

@@ -20,8 +20,9 @@ use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::reply::{ErrorEncoding, Reason};
 use gateway::route::{Pattern, Table};
 use gateway::snapshot::{
-    AnyOf, Balance, EngineKind, Frontend, FrontendId, IdentityMode, Limits, Names, PerWorker,
-    PoolId, PoolSettings, ReloadSettings, Route, Snapshot, Workers,
+    AnyOf, Balance, EngineKind, EnvelopeMode, ErrorFrames, Framing, Frontend, FrontendId,
+    IdentityMode, Limits, Names, PerWorker, PoolId, PoolSettings, ReloadSettings, Route, Snapshot,
+    Workers,
 };
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::Compiler;
@@ -87,6 +88,7 @@ fn schedules_reach_every_outcome() {
 // ---- the world
 
 const POOLS: usize = 4;
+const FRONTENDS: usize = 4;
 /// Longer than any timeout of a route, so that a deadline always passes in a jump.
 const FAR: Duration = Duration::from_secs(60);
 
@@ -110,6 +112,8 @@ struct Net {
     /// Such a message was sent, and is to be rejected before anything else happens.
     broken: bool,
     pools: Vec<Arc<PoolSettings>>,
+    /// By frontend.
+    framings: Vec<Arc<Framing>>,
 }
 
 struct SimClient {
@@ -135,14 +139,23 @@ struct SimWorker {
     crowd: bool,
     /// Its connection can take no more.
     full: bool,
-    /// What it has not answered: head, id.
-    inbox: Vec<(Frames, usize)>,
+    /// What it has not answered.
+    inbox: Vec<Order>,
+}
+
+/// A request as a worker got it.
+#[derive(Clone)]
+struct Order {
+    head: Frames,
+    id: usize,
 }
 
 struct Sent {
     client: PeerId,
-    kind: Vec<u8>,
     envelope: Frames,
+    kind: Vec<u8>,
+    /// How its frontend framed messages when it was sent.
+    framing: Arc<Framing>,
     /// None of one message of a client at a time: how else would it know what an ERROR answers?
     headers: Frames,
     /// Where it waits, if it is not turned down.
@@ -151,6 +164,8 @@ struct Sent {
     holder: Option<PeerId>,
     /// What its holder answered, once it did.
     reply: Option<Vec<u8>>,
+    /// That reply has the type ERROR.
+    failed: bool,
     ended: bool,
     /// Its client, a REQ, has asked something else since: the answer must not reach it.
     abandoned: bool,
@@ -192,7 +207,6 @@ fn id_of(frame: &[u8]) -> usize {
 impl Outlet<Frames> for Net {
     fn to_worker(&mut self, peer: PeerId, head: &[&[u8]], body: Frames) -> Result<(), Frames> {
         let id = id_of(body.last().expect("a payload"));
-        assert_eq!(body[1..body.len() - 1], self.sent[id].headers[..], "{id}");
         let overtakes = self.sent[..id].iter().any(|older| {
             let same = older.client == self.sent[id].client && older.pool == self.sent[id].pool;
             same && self.is_watched(older) && older.holder.is_none() && !older.ended
@@ -205,12 +219,17 @@ impl Outlet<Frames> for Net {
         let head: Frames = head.iter().map(|frame| frame.to_vec()).collect();
         assert!(!self.sent[id].ended, "{id} handed out after its end");
         let settings = &self.pools[worker.pool.0];
+        let delimited = worker.kind == WorkerKind::Rep;
+        assert_eq!(head[1..], vec![b""; usize::from(delimited)], "{id}");
+        let sent = &self.sent[id];
+        assert_eq!(body[0], sent.kind, "{id}");
+        assert_eq!(body[1..body.len() - 1], sent.headers[..], "{id}");
         let bare = settings.identity == IdentityMode::Client && worker.kind == WorkerKind::Dealer;
         if bare {
-            let twice = worker.inbox.iter().any(|(other, _)| *other == head);
+            let twice = worker.inbox.iter().any(|other| other.head[0] == head[0]);
             assert!(!twice, "two of one client at one worker");
         }
-        worker.inbox.push((head, id));
+        worker.inbox.push(Order { head, id });
         self.sent[id].holder = Some(peer);
         let worker = &self.workers[&peer];
         let live = worker.live(self, peer, false);
@@ -242,7 +261,7 @@ impl Outlet<Frames> for Net {
             self.nameless += 1;
             return fate;
         }
-        let id = self.answered(peer, &frames);
+        let id = self.answered(peer, &frames, outcome);
         let sent = &mut self.sent[id];
         assert!(!sent.ended, "{id} answered twice");
         assert!(!sent.abandoned, "{id}: the answer to what was given up");
@@ -266,22 +285,43 @@ impl Outlet<Frames> for Net {
 
 impl Net {
     /// Which of a client's messages these frames answer, by envelope and headers.
-    fn answered(&self, peer: PeerId, frames: &Frames) -> usize {
+    fn answered(&self, peer: PeerId, frames: &Frames, outcome: Outcome) -> usize {
+        let rejected = matches!(outcome, Outcome::Rejected(..));
         let fits = |sent: &Sent| {
             let (envelope, body) = frames.split_at(sent.envelope.len().min(frames.len()));
-            // Type and payload are the answer's own.
-            let headers = body.get(1..body.len().saturating_sub(1));
-            sent.client == peer && envelope == sent.envelope && headers == Some(&sent.headers)
+            sent.client == peer && envelope == sent.envelope && sent.fits(body, rejected)
         };
         let all = (0..self.sent.len()).filter(|id| fits(&self.sent[*id]));
         let open = |id: &usize| !self.sent[*id].ended && !self.sent[*id].abandoned;
         all.max_by_key(open)
-            .expect("an answer to something that was asked")
+            .unwrap_or_else(|| panic!("{peer:?} got {outcome:?}, an answer to nothing: {frames:?}"))
     }
 
     /// Whether somebody would hear of the request's end.
     fn is_watched(&self, sent: &Sent) -> bool {
         !sent.abandoned && self.clients.contains_key(&sent.client)
+    }
+}
+
+impl Sent {
+    /// Whether these frames, behind the envelope, have the form of an answer to it.
+    fn fits(&self, body: &[Vec<u8>], rejected: bool) -> bool {
+        let error = rejected || self.failed;
+        let Some((_payload, front)) = body.split_last() else {
+            return false;
+        };
+        if error && self.framing.errors == ErrorFrames::Payload {
+            return front.is_empty();
+        }
+        if !error && self.framing.kind.is_some() {
+            return front == self.headers;
+        }
+        let kind: &[u8] = if error { b"ERROR" } else { b"REPLY" };
+        front.split_first() == Some((&kind.to_vec(), &self.headers[..]))
+    }
+
+    fn is_open(&self) -> bool {
+        !self.ended && !self.abandoned
     }
 }
 
@@ -304,7 +344,7 @@ impl SimWorker {
             let orphan = !net.is_watched(sent);
             !sent.ended && sent.holder == Some(me) && (orphans || !orphan)
         };
-        self.inbox.iter().filter(|(_, id)| live(*id)).count()
+        self.inbox.iter().filter(|order| live(order.id)).count()
     }
 }
 
@@ -312,7 +352,8 @@ impl World {
     fn new(seed: u64, trace: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
         let pools: Vec<_> = (0..POOLS).map(|n| Arc::new(pool(n, &mut rng))).collect();
-        let snapshot = snapshot(&pools, &mut rng);
+        let framings: Vec<_> = (0..FRONTENDS).map(|_| framing(&mut rng)).collect();
+        let snapshot = snapshot(&pools, &framings, &mut rng);
         Self {
             rng,
             core: Core::new(snapshot),
@@ -324,6 +365,7 @@ impl World {
                 nameless: 0,
                 broken: false,
                 pools,
+                framings,
             },
             now: Duration::ZERO,
             next_peer: 0,
@@ -379,7 +421,7 @@ impl World {
                     continue;
                 };
                 let bare = settings.identity == IdentityMode::Client;
-                let owes = |(head, _): &(Frames, usize)| head[0] == client.identity;
+                let owes = |order: &Order| order.head[0] == client.identity;
                 let owed = bare && worker.inbox.iter().any(owes);
                 assert!(owed, "{peer:?} is free, and {id} waits");
             }
@@ -420,7 +462,7 @@ impl World {
         };
         // Few names, so that two clients often share one.
         let identity = vec![b'a' + self.rng.u8(0..3)];
-        let frontend = FrontendId(self.rng.usize(0..2));
+        let frontend = FrontendId(self.rng.usize(0..FRONTENDS));
         let reads = [
             Reads::Well,
             Reads::Well,
@@ -478,64 +520,115 @@ impl World {
         let Some(peer) = self.any_client() else {
             return;
         };
-        let (kind, frontend) = (
-            self.net.clients[&peer].kind,
-            self.net.clients[&peer].frontend,
-        );
+        let client = &self.net.clients[&peer];
+        let (kind, frontend) = (client.kind, client.frontend);
+        let framing = Arc::clone(&self.net.framings[frontend.0]);
+        let mut others = self.net.sent.iter_mut().filter(|sent| sent.client == peer);
         if kind == ClientKind::Req {
-            for sent in self.net.sent.iter_mut().filter(|sent| sent.client == peer) {
-                sent.abandoned |= !sent.ended;
-            }
+            others.for_each(|sent| sent.abandoned |= !sent.ended);
+        } else if framing.errors == ErrorFrames::Payload && others.any(|sent| sent.is_open()) {
+            // Without headers it could not tell what a rejection is for, so it waits.
+            return;
         }
-        let mut frames: Frames = match (kind, self.rng.u8(0..4)) {
-            (ClientKind::Req, 0) => vec![b"0001".to_vec(), vec![]],
-            (ClientKind::Req, _) | (ClientKind::Dealer, 0) => vec![vec![]],
-            _ => vec![],
-        };
+        let frames = self.any_envelope(kind, &framing);
         if self.rng.u8(0..20) == 0 {
-            // Too broken to carry an id.
-            if self.rng.bool() {
-                frames.push(b"P0".to_vec());
-            }
-            self.net.broken = true;
-            return self.on(Event::Message { peer, frames });
+            return self.client_sends_nonsense(peer, frames, &framing);
         }
+        self.client_asks(peer, frames, framing);
+    }
+
+    /// Frames in front of a message of such a client.
+    fn any_envelope(&mut self, kind: ClientKind, framing: &Framing) -> Frames {
+        match (framing.envelope, kind, self.rng.u8(0..4)) {
+            (EnvelopeMode::Routed, _, 0) => vec![b"proxy".to_vec(), b"peer".to_vec(), vec![]],
+            (EnvelopeMode::Routed, _, 1) => vec![b"proxy".to_vec(), vec![]],
+            (_, ClientKind::Req, 0) => vec![b"0001".to_vec(), vec![]],
+            (EnvelopeMode::Routed, ..) | (_, ClientKind::Req, _) | (_, ClientKind::Dealer, 0) => {
+                vec![vec![]]
+            }
+            _ => vec![],
+        }
+    }
+
+    /// Sends a message that is too broken to carry an id.
+    fn client_sends_nonsense(&mut self, peer: PeerId, mut frames: Frames, framing: &Framing) {
+        let kind = self.net.clients[&peer].kind;
+        match (&framing.kind, framing.envelope) {
+            // A lone frame would be its payload.
+            (Some(_), EnvelopeMode::Auto) if kind == ClientKind::Dealer => frames.clear(),
+            (_, EnvelopeMode::Routed) if self.rng.bool() => {
+                frames = vec![b"P0".to_vec(), b"no".to_vec(), b"delimiter".to_vec()];
+            }
+            (None, _) if self.rng.bool() => frames.push(b"P0".to_vec()),
+            _ => {}
+        }
+        self.net.broken = true;
+        self.on(Event::Message { peer, frames });
+    }
+
+    fn client_asks(&mut self, peer: PeerId, mut frames: Frames, framing: Arc<Framing>) {
+        let frontend = self.net.clients[&peer].frontend;
         let id = self.net.sent.len();
         let envelope = frames.clone();
         let text = id.to_string().into_bytes();
-        let headers = self.any_headers(peer, &text);
+        let mut headers = self.any_headers(peer, &text);
+        if envelope.is_empty() && framing.kind.is_some() && headers.first() == Some(&vec![]) {
+            // It would be the delimiter.
+            headers.remove(0);
+        }
         let Content {
             kind,
             payload,
             must,
-        } = self.any_content(frontend, text);
-        let Some(payload) = payload else {
-            let frames = [&envelope[..], std::slice::from_ref(&kind), &headers].concat();
-            self.remember(peer, kind, envelope, headers, None, must);
-            return self.on(Event::Oversize { peer, frames });
-        };
+        } = self.any_content(frontend, &framing, text);
+        let typed = framing.kind.is_none();
         let pool = match &kind[..] {
             [b'P', n @ b'0'..=b'9'] => Some(PoolId(usize::from(n - b'0'))),
             b"only.one" => Some(PoolId(0)),
             _ => None,
         };
-        let pool = pool.filter(|_| must.is_none());
-        self.remember(peer, kind.clone(), envelope, headers.clone(), pool, must);
-        frames.push(kind);
+        let sent = Sent {
+            client: peer,
+            envelope: envelope.clone(),
+            kind: kind.clone(),
+            framing,
+            headers: headers.clone(),
+            pool: pool.filter(|_| must.is_none() && payload.is_some()),
+            must,
+            holder: None,
+            reply: None,
+            failed: false,
+            ended: false,
+            abandoned: false,
+        };
+        self.net.sent.push(sent);
+        if typed {
+            frames.push(kind);
+        }
         frames.extend(headers);
-        frames.push(payload);
-        self.on(Event::Message { peer, frames });
+        match payload {
+            Some(payload) => {
+                frames.push(payload);
+                self.on(Event::Message { peer, frames });
+            }
+            None => self.on(Event::Oversize { peer, frames }),
+        }
     }
 
     /// Type and payload of a message, most of them sound, with the reason for which it must be rejected.
-    fn any_content(&mut self, frontend: FrontendId, id: Vec<u8>) -> Content {
+    fn any_content(&mut self, frontend: FrontendId, framing: &Framing, id: Vec<u8>) -> Content {
         let number = b'0' + self.rng.u8(0..POOLS as u8);
         let sound = Content {
-            kind: vec![b'P', number],
+            kind: framing
+                .kind
+                .as_deref()
+                .map_or(vec![b'P', number], <[u8]>::to_vec),
             payload: Some(id),
             must: None,
         };
         match self.rng.u8(0..24) {
+            // Its frontend says of which type it is.
+            0 | 2..=4 if framing.kind.is_some() => sound,
             0 => Content {
                 kind: b"nobody".to_vec(),
                 must: Some(Reason::UnknownType),
@@ -553,7 +646,7 @@ impl World {
             },
             3 => Content {
                 kind: b"only.one".to_vec(),
-                must: (frontend == FrontendId(1)).then_some(Reason::NotAllowed),
+                must: (frontend != FrontendId(0)).then_some(Reason::NotAllowed),
                 ..sound
             },
             4 => Content {
@@ -583,29 +676,6 @@ impl World {
         }
     }
 
-    fn remember(
-        &mut self,
-        client: PeerId,
-        kind: Vec<u8>,
-        envelope: Frames,
-        headers: Frames,
-        pool: Option<PoolId>,
-        must: Option<Reason>,
-    ) {
-        self.net.sent.push(Sent {
-            client,
-            kind,
-            envelope,
-            headers,
-            pool,
-            must,
-            holder: None,
-            reply: None,
-            ended: false,
-            abandoned: false,
-        });
-    }
-
     fn worker_sends(&mut self) {
         let Some(peer) = self.any_worker() else {
             return;
@@ -618,11 +688,12 @@ impl World {
         }
         let at = self.rng.usize(0..worker.inbox.len());
         let manner = self.rng.u8(0..25);
-        let (head, id) = match manner {
+        let order = match manner {
             // Again later, with the same token.
-            0 if is_token(&worker.inbox[at].0) => worker.inbox[at].clone(),
+            0 if is_token(&worker.inbox[at].head) => worker.inbox[at].clone(),
             _ => worker.inbox.remove(at),
         };
+        let Order { head, id } = order.clone();
         let sent = &mut self.net.sent[id];
         let owed = !sent.ended && sent.holder == Some(peer);
         // A message `P`, whose only field is this text.
@@ -636,8 +707,9 @@ impl World {
         match manner {
             1 => frames.truncate(head.len() + 1),
             2 => frames[last] = vec![b'x'; 1_001],
-            3 if owed => return self.thief_answers(peer, frames, head, id),
+            3 if owed => return self.thief_answers(peer, frames, order),
             4 => {
+                sent.failed = true;
                 // Carried as it is, whatever the schema of replies.
                 sent.reply = Some(text.clone().into_bytes());
                 frames[head.len()] = b"ERROR".to_vec();
@@ -666,14 +738,9 @@ impl World {
     }
 
     /// Another worker answers with this one's token: it must not count.
-    fn thief_answers(&mut self, holder: PeerId, frames: Frames, head: Frames, id: usize) {
-        let bare = !is_token(&head);
-        self.net
-            .workers
-            .get_mut(&holder)
-            .unwrap()
-            .inbox
-            .push((head, id));
+    fn thief_answers(&mut self, holder: PeerId, frames: Frames, order: Order) {
+        let (bare, id) = (!is_token(&order.head), order.id);
+        self.net.workers.get_mut(&holder).unwrap().inbox.push(order);
         let Some(thief) = self.any_worker().filter(|thief| *thief != holder && !bare) else {
             return;
         };
@@ -693,7 +760,12 @@ impl World {
                 self.net.pools[n] = Arc::new(pool(n, &mut self.rng));
             }
         }
-        let snapshot = snapshot(&self.net.pools, &mut self.rng);
+        for n in 0..FRONTENDS {
+            if self.rng.bool() {
+                self.net.framings[n] = framing(&mut self.rng);
+            }
+        }
+        let snapshot = snapshot(&self.net.pools, &self.net.framings, &mut self.rng);
         self.on(Event::Reload { snapshot });
         self.what_is_shown_agrees();
     }
@@ -837,12 +909,16 @@ impl World {
     }
 }
 
-fn snapshot(pools: &[Arc<PoolSettings>], rng: &mut Rng) -> Arc<Snapshot> {
+fn snapshot(
+    pools: &[Arc<PoolSettings>],
+    framings: &[Arc<Framing>],
+    rng: &mut Rng,
+) -> Arc<Snapshot> {
     let mut names = Names::default();
     Arc::new(Snapshot {
         generation: 1,
         engine: EngineKind::Libzmq,
-        frontends: frontends(&["one", "two"]),
+        frontends: frontends(framings),
         pools: numbered(pools),
         definitions: Default::default(),
         protos: BTreeMap::new(),
@@ -855,7 +931,7 @@ fn snapshot(pools: &[Arc<PoolSettings>], rng: &mut Rng) -> Arc<Snapshot> {
         names,
         limits: Limits {
             message: 1_000,
-            frames: 6,
+            frames: 7,
             depth: 10,
             rules: 1_000,
             clients: rng.usize(3..8),
@@ -866,23 +942,44 @@ fn snapshot(pools: &[Arc<PoolSettings>], rng: &mut Rng) -> Arc<Snapshot> {
     })
 }
 
-fn frontends(names: &[&str]) -> BTreeMap<FrontendId, Frontend> {
+fn frontends(framings: &[Arc<Framing>]) -> BTreeMap<FrontendId, Frontend> {
     let numbers = (0..).map(FrontendId);
-    numbers
-        .zip(names.iter().map(|name| frontend(name)))
-        .collect()
+    numbers.zip(framings.iter().map(frontend)).collect()
 }
 
 fn numbered(pools: &[Arc<PoolSettings>]) -> BTreeMap<PoolId, Arc<PoolSettings>> {
     (0..).map(PoolId).zip(pools.iter().cloned()).collect()
 }
 
-fn frontend(name: &str) -> Frontend {
+fn frontend(framing: &Arc<Framing>) -> Frontend {
     Frontend {
-        name: name.into(),
+        name: "any".into(),
         endpoints: Default::default(),
         errors: ErrorEncoding::Json,
+        framing: Arc::clone(framing),
     }
+}
+
+/// A framing, half of them that of typed clients.
+fn framing(rng: &mut Rng) -> Arc<Framing> {
+    if rng.bool() {
+        return Arc::default();
+    }
+    let number = b'0' + rng.u8(0..POOLS as u8);
+    let kind = (rng.u8(0..3) > 0).then(|| [b'P', number].into());
+    Arc::new(Framing {
+        kind,
+        envelope: if rng.u8(0..3) == 0 {
+            EnvelopeMode::Routed
+        } else {
+            EnvelopeMode::Auto
+        },
+        errors: if rng.bool() {
+            ErrorFrames::All
+        } else {
+            ErrorFrames::Payload
+        },
+    })
 }
 
 fn pool(n: usize, rng: &mut Rng) -> PoolSettings {

@@ -12,6 +12,7 @@ use serde_json::Value;
 const ROUTES: &str = r#"
 engine: native
 frontends:
+  plain: { bind: "tcp://127.0.0.1:7007", type: TIMED, envelope: auto, errors: { encoding: json, as: payload } }
   clients: { bind: "tcp://127.0.0.1:7001", connect: "tcp://127.0.0.1:7002", errors: json }
 pools:
   people:
@@ -50,7 +51,13 @@ message Reply { string text = 1; }
 
 /// A key by its path in routes.schema.json, an edit of it, and what the plan says.
 const KEYS: &[(&str, &str, &str, &str)] = &[
-    ("engine", "engine: native", "engine: libzmq", "engine"),
+    // It has no `type`.
+    (
+        "engine",
+        "engine: native\nfrontends:\n  plain: { bind: \"tcp://127.0.0.1:7007\", type: TIMED,",
+        "engine: libzmq\nfrontends:\n  plain: { bind: \"tcp://127.0.0.1:7007\",",
+        "~1 frontend (plain), engine",
+    ),
     (
         "frontends",
         "frontends:\n",
@@ -64,6 +71,30 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
         "errors: json",
         "errors: msgpack",
         "~1 frontend (clients)",
+    ),
+    (
+        "frontend/type",
+        "type: TIMED",
+        "type: PACK",
+        "~1 frontend (plain)",
+    ),
+    (
+        "frontend/envelope",
+        "envelope: auto",
+        "envelope: routed",
+        "~1 frontend (plain)",
+    ),
+    (
+        "frontend/errors/encoding",
+        "encoding: json",
+        "encoding: msgpack",
+        "~1 frontend (plain)",
+    ),
+    (
+        "frontend/errors/as",
+        "as: payload",
+        "as: frames",
+        "~1 frontend (plain)",
     ),
     (
         "pools",

@@ -228,6 +228,23 @@ impl Message {
         }
     }
 
+    /// Returns the same message with these frames, which are copied, in front.
+    pub fn with_front(self, front: &[&[u8]]) -> Self {
+        let mut frames = Vec::with_capacity(front.len() + self.len());
+        frames.extend(front.iter().map(|frame| Bytes::from(frame.to_vec())));
+        match self.0 {
+            Form::Span(Span { buffer, layout }) => {
+                frames.extend(layout.bodies().iter().map(|body| {
+                    let start = layout.start + usize::from(body.start);
+                    let end = layout.start + usize::from(body.end);
+                    Bytes::part(Rc::clone(&buffer), start..end)
+                }));
+            }
+            Form::List(list) => frames.extend(list),
+        }
+        Self(Form::List(frames))
+    }
+
     /// Returns the message as it is to be written.
     #[inline]
     pub fn wire(&self) -> Wire<'_> {
@@ -388,6 +405,9 @@ mod tests {
                 let mut last = message.clone();
                 last.drop_front(expected.len().saturating_sub(1));
                 assert!(last.frames().eq(expected.last().copied()), "{dropped}");
+                let longer = message.with_front(&[b"", b"front"]);
+                let longer_expected = [&[&b""[..], b"front"], expected].concat();
+                assert!(longer.frames().eq(longer_expected), "{dropped}");
             }
         }
     }

@@ -42,6 +42,7 @@ impl Fixed {
             endpoints,
             // The core's.
             errors: _,
+            framing: _,
         } = frontend;
         Self {
             what: format!("frontend {name}"),

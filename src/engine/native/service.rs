@@ -54,6 +54,10 @@ impl Frames for Message {
     fn compact(self) -> Self {
         self.compact()
     }
+
+    fn with_front(self, front: &[&[u8]]) -> Self {
+        self.with_front(front)
+    }
 }
 
 /// The core and its peers.

@@ -1,0 +1,76 @@
+//! The types that frontends give to their clients' messages: each needs a route.
+
+use std::sync::Arc;
+
+use super::near::with_names;
+use super::section::Spanned;
+use super::source::{Named, RouteSource, Source};
+use super::yaml::quoted;
+use crate::route::Table;
+use gateway_diagnostic::{Diagnostic, Diagnostics};
+
+/// Reports every frontend whose `type` no route takes from it.
+pub(super) fn check(source: &Source, found: &mut Diagnostics) {
+    // One that is in doubt may be the route.
+    if source.routes.iter().any(|route| route.pattern.is_none()) {
+        return;
+    }
+    let patterns = source.routes.iter().enumerate();
+    let table =
+        Table::new(patterns.filter_map(|(n, route)| Some((route.pattern.clone()?, Arc::new(n)))));
+    for Named { it: of, .. } in &source.frontends {
+        let (Some(written), Some(kind)) = (&of.kind, &of.frontend.framing.kind) else {
+            continue;
+        };
+        let frontend = &of.frontend.name;
+        match table.get(kind) {
+            Some(route) => {
+                let fault = closed(&source.routes[**route], written, frontend);
+                fault.into_iter().for_each(|fault| found.push(fault));
+            }
+            None if source.routes.is_empty() => {}
+            None => found.push(no_route(source, written)),
+        }
+    }
+}
+
+/// Returns the fault of a type whose route takes nothing from this frontend.
+fn closed(route: &RouteSource, written: &Spanned<String>, frontend: &str) -> Option<Diagnostic> {
+    let allowed = route.frontends.as_ref()?;
+    if allowed.iter().any(|name| name.value == frontend) {
+        return None;
+    }
+    let wrong = format!(
+        "route {} takes nothing from frontend {frontend}",
+        route.name
+    );
+    let fault = Diagnostic::error(wrong)
+        .at(written.place.clone())
+        .label("every message of this frontend would be rejected");
+    let fault = match allowed.first() {
+        Some(first) => fault.note_at("its frontends stand at", first.place.clone()),
+        None => fault,
+    };
+    Some(fault.help(format!("add {frontend} to the frontends of the route")))
+}
+
+/// Returns the fault of a type without a route.
+fn no_route(source: &Source, written: &Spanned<String>) -> Diagnostic {
+    let wrong = format!("no route matches the type {}", quoted(&written.value));
+    let fault = Diagnostic::error(wrong).at(written.place.clone());
+    let known: Vec<_> = source
+        .routes
+        .iter()
+        .map(|route| route.name.as_str())
+        .collect();
+    let fault = with_names(fault, &written.value, &known);
+    if fault.help.is_some() {
+        return fault;
+    }
+    let pool = source.pools.first();
+    let pool = pool.map_or("NAME", |pool| pool.it.settings.name.as_str());
+    fault.help(format!(
+        "add a route: {}: {{ pool: {pool} }}",
+        written.value
+    ))
+}

@@ -1,0 +1,131 @@
+//! How the messages of a frontend's clients are framed.
+
+use super::super::section::{Section, Spanned, text};
+use super::super::value::pattern;
+use super::super::yaml::{Kind, quoted};
+use crate::reply::ErrorEncoding;
+use crate::route::Pattern;
+use crate::snapshot::{EngineKind, EnvelopeMode, ErrorFrames, Framing};
+use gateway_diagnostic::{Diagnostic, Diagnostics};
+
+/// Encoding of rejections where neither the request nor the frontend names one.
+const ENCODING_DEFAULT: ErrorEncoding = ErrorEncoding::Json;
+
+const ENCODINGS: [(&str, ErrorEncoding); 3] = [
+    ("json", ErrorEncoding::Json),
+    ("msgpack", ErrorEncoding::Msgpack),
+    ("protobuf", ErrorEncoding::Protobuf),
+];
+
+const ERROR_FRAMES: [(&str, ErrorFrames); 2] = [
+    ("frames", ErrorFrames::All),
+    ("payload", ErrorFrames::Payload),
+];
+
+/// What a frontend says of its clients' messages and of the answers to them.
+pub(super) struct FrontendFrames {
+    /// The type of every message as written, if the clients are plain.
+    pub kind: Option<Spanned<String>>,
+    /// Encoding of rejections where the request names none.
+    pub errors: ErrorEncoding,
+    pub framing: Framing,
+}
+
+/// Reads `type`, `envelope` and `errors` of a frontend.
+pub(super) fn frontend_frames(
+    section: &mut Section<'_>,
+    what: &str,
+    engine: EngineKind,
+    found: &mut Diagnostics,
+) -> FrontendFrames {
+    let kind = section.node("type");
+    let kind = kind.and_then(|node| text(node, "type", found));
+    let bytes = kind.as_ref().and_then(|kind| type_bytes(kind, found));
+    if let (Some(kind), EngineKind::Libzmq) = (&kind, engine) {
+        let why = "libzmq doesn't tell a REQ client from a DEALER, so the payload of a message without \
+                   a type can't be found: use engine native";
+        found.push(unsupported("\"type\"", kind, why));
+    }
+    let modes = [
+        ("auto", EnvelopeMode::Auto),
+        ("routed", EnvelopeMode::Routed),
+    ];
+    let envelope = section.word("envelope", &modes, found);
+    if let Some(mode) = &envelope
+        && mode.value == EnvelopeMode::Routed
+        && engine == EngineKind::Libzmq
+    {
+        let why = "use engine native, or connect the clients without a proxy";
+        found.push(unsupported("envelope \"routed\"", mode, why));
+    }
+    let (errors, frames) = errors(section, what, found);
+    // A plain REQ client that reads one frame would be stuck in the middle of a longer message.
+    let frames = frames.unwrap_or(match kind {
+        Some(_) => ErrorFrames::Payload,
+        None => ErrorFrames::All,
+    });
+    FrontendFrames {
+        kind,
+        errors,
+        framing: Framing {
+            kind: bytes,
+            envelope: envelope.map_or(EnvelopeMode::Auto, |it| it.value),
+            errors: frames,
+        },
+    }
+}
+
+/// Returns the bytes of a type, which may not be a pattern.
+fn type_bytes(kind: &Spanned<String>, found: &mut Diagnostics) -> Option<Box<[u8]>> {
+    let fault = match pattern(&kind.value) {
+        Ok(Pattern::Exact(bytes)) => return Some(bytes),
+        Ok(Pattern::Prefix(_)) => "expected one type, without a * at the end".to_owned(),
+        Err(fault) => fault,
+    };
+    let wrong = format!("\"type\" can't be {}", quoted(&kind.value));
+    let fault = Diagnostic::error(wrong).at(kind.place.clone()).label(fault);
+    found.push(fault);
+    None
+}
+
+/// Reads `errors`, which is an encoding, or a map of encoding and frames.
+fn errors(
+    section: &mut Section<'_>,
+    what: &str,
+    found: &mut Diagnostics,
+) -> (ErrorEncoding, Option<ErrorFrames>) {
+    let Some(node) = section.node("errors") else {
+        return (ENCODING_DEFAULT, None);
+    };
+    let is_frames = ERROR_FRAMES.iter().any(|(word, _)| *word == node.text());
+    match node.kind {
+        Kind::Map(_) => {
+            let mut errors = Section::open(node, format!("errors of {what}"), &[], found);
+            let encoding = errors.word("encoding", &ENCODINGS, found);
+            let frames = errors.word("as", &ERROR_FRAMES, found);
+            errors.close(found);
+            let encoding = encoding.map_or(ENCODING_DEFAULT, |it| it.value);
+            (encoding, frames.map(|it| it.value))
+        }
+        _ if is_frames => {
+            let fault = Diagnostic::error(format!("\"errors\" can't be {}", node.found()))
+                .at(node.place.clone())
+                .label("expected \"json\", \"msgpack\" or \"protobuf\"")
+                .help(format!("did you mean {{ as: {} }}?", node.text()));
+            found.push(fault);
+            (ENCODING_DEFAULT, None)
+        }
+        _ => {
+            let encoding = section.word("errors", &ENCODINGS, found);
+            (encoding.map_or(ENCODING_DEFAULT, |it| it.value), None)
+        }
+    }
+}
+
+/// Returns the fault of a value that engine libzmq can't honour.
+fn unsupported<T>(what: &str, at: &Spanned<T>, remedy: &str) -> Diagnostic {
+    Diagnostic::error(format!("{what} is not supported by engine libzmq"))
+        .at(at.place.clone())
+        .label("remove it")
+        .help(remedy)
+}

@@ -1,0 +1,79 @@
+//! Messages that look as if their client and the keys of its frontend did not agree on frames.
+
+use std::time::Duration;
+
+use super::notes::{Doubt, Notes, Particulars, What};
+use super::peers::Client;
+use crate::frame::{self, Frames, Message};
+use crate::peer::PeerId;
+use crate::snapshot::Snapshot;
+
+/// What noting a doubt about a client's message takes.
+pub(super) struct Doubts<'a> {
+    pub(super) now: Duration,
+    pub(super) notes: &'a mut Notes,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) peer: PeerId,
+    pub(super) client: &'a mut Client,
+}
+
+impl Doubts<'_> {
+    /// Notes that the first header of a plain client's message is the type of a route: the client
+    /// may be a typed one.
+    pub(super) fn type_as_header<M: Frames>(
+        self,
+        message: &Message<M>,
+        address: impl FnOnce() -> Option<String>,
+    ) {
+        let header = frame::kept(&message.body, false).next();
+        let Some(header) = header.filter(|header| self.snapshot.routes.knows(header)) else {
+            return;
+        };
+        self.note(What::TypeAsHeader, address, || {
+            format!(
+                "its first frame is the type {}, and this frontend gives every message the type {}: \
+                 connect clients that send a type to a frontend without `type`",
+                frame::printable(header),
+                frame::printable(message.kind()),
+            )
+        });
+    }
+
+    /// Notes that a later frame of a message without a route is the type of one: the frames before
+    /// it may be the addresses of a proxy.
+    pub(super) fn type_behind_others<M: Frames>(
+        self,
+        message: &Message<M>,
+        address: impl FnOnce() -> Option<String>,
+    ) {
+        let mut headers = frame::kept(&message.body, false);
+        let Some(kind) = headers.find(|header| self.snapshot.routes.knows(header)) else {
+            return;
+        };
+        self.note(What::TypeBehindOthers, address, || {
+            format!(
+                "a later frame is the type {}: if it comes through a proxy, such as zmq_proxy, its frontend \
+                 needs `envelope: routed`",
+                frame::printable(kind),
+            )
+        });
+    }
+
+    fn note(
+        self,
+        what: What,
+        address: impl FnOnce() -> Option<String>,
+        why: impl FnOnce() -> String,
+    ) {
+        let Self { now, peer, .. } = self;
+        let frontend = self.snapshot.names.of_frontend(self.client.frontend);
+        self.notes
+            .note(now, what, frontend, Some(peer), || Particulars {
+                doubt: Some(Doubt {
+                    client: self.client.caller(address),
+                    why: why(),
+                }),
+                ..Particulars::default()
+            });
+    }
+}

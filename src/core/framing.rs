@@ -1,0 +1,135 @@
+//! Messages of clients that are framed in another way than `[type, header…, payload]`.
+//!
+//! The rest of the core knows that form alone. A plain client's message gets its frontend's type
+//! when it arrives, and the frames that a client does not get are left out when an answer is
+//! delivered ([`Envelope::wrap`]). A request keeps the form in which it came, so that a reload does
+//! not change it for what is under way.
+
+use std::sync::Arc;
+
+use super::doubts::Doubts;
+use super::event::Extent;
+use crate::frame::{AnswerShape, AnswerType, Envelope, Frames, Message};
+use crate::peer::ClientKind;
+use crate::snapshot::{EnvelopeMode, Framing};
+
+/// Returns the framing of a frontend, if it is another than that of typed clients without a proxy.
+pub(super) fn unusual(framing: &Arc<Framing>) -> Option<Arc<Framing>> {
+    (**framing != Framing::default()).then(|| Arc::clone(framing))
+}
+
+/// Splits a message that is framed like this into envelope and body; the body of a message that is
+/// malformed fails `shape_fault` of the module `frame`. Notes what looks as if the frontend's `type` did not fit the client.
+#[cold]
+pub(super) fn split<M: Frames>(
+    framing: &Framing,
+    mut frames: M,
+    extent: Extent,
+    doubts: Doubts<'_>,
+    address: impl FnOnce() -> Option<String>,
+) -> Message<M> {
+    let front = front(framing, doubts.client.kind, &frames, extent);
+    let knows = |kind: &[u8]| doubts.snapshot.routes.knows(kind);
+    let envelope: Box<[Vec<u8>]> = match front {
+        Front::Envelope(count) => copies(&frames, count),
+        Front::Missing => Box::new([Vec::new()]),
+        Front::Unknown => {
+            // So that the rejection reaches a client behind one proxy.
+            let at = (0..frames.len()).find(|n| frames.get(*n).is_some_and(knows));
+            copies(&frames, at.unwrap_or(1).min(frames.len().saturating_sub(1)))
+        }
+    };
+    match front {
+        Front::Envelope(count) => frames.drop_front(count),
+        Front::Missing => {}
+        Front::Unknown => frames = M::default(),
+    }
+    let kind = match &framing.kind {
+        Some(kind) => {
+            frames = frames.with_front(&[kind]);
+            AnswerType::Stripped
+        }
+        None => AnswerType::Kept,
+    };
+    let shape = AnswerShape {
+        kind,
+        errors: framing.errors,
+    };
+    let message = Message {
+        envelope: Envelope::Shaped(envelope, shape),
+        body: frames,
+    };
+    if framing.kind.is_some() {
+        doubts.type_as_header(&message, address);
+    }
+    message
+}
+
+/// The frames in front of a message's type or, if it is plain, of its headers and payload.
+enum Front {
+    /// So many are the envelope.
+    Envelope(usize),
+    /// A REQ sent none: it needs the delimiter all the same, or it never wakes.
+    Missing,
+    /// No empty frame ends the envelope, so its end can't be told.
+    Unknown,
+}
+
+fn front<M: Frames>(framing: &Framing, client: ClientKind, frames: &M, extent: Extent) -> Front {
+    let is_empty = |n: &usize| frames.get(*n).is_some_and(<[u8]>::is_empty);
+    let through_delimiter = (0..frames.len()).find(is_empty).map(|at| at + 1);
+    match (framing.envelope, client) {
+        (EnvelopeMode::Routed, _) => through_delimiter.map_or(Front::Unknown, Front::Envelope),
+        (EnvelopeMode::Auto, ClientKind::Req) => {
+            through_delimiter.map_or(Front::Missing, Front::Envelope)
+        }
+        (EnvelopeMode::Auto, ClientKind::Dealer) => {
+            // A plain client's only frame is its payload, empty or not.
+            let is_whole = extent == Extent::Whole && frames.len() == 1;
+            let is_payload = framing.kind.is_some() && is_whole;
+            Front::Envelope(usize::from(is_empty(&0) && !is_payload))
+        }
+    }
+}
+
+/// Returns copies of the first `count` frames.
+fn copies<M: Frames>(frames: &M, count: usize) -> Box<[Vec<u8>]> {
+    let first = (0..count).filter_map(|n| frames.get(n));
+    first.map(<[u8]>::to_vec).collect()
+}
+
+/// Returns what is wrong with a message that [`split`] gave and [`frame::shape_fault`] refuses, if
+/// that is another thing than of a typed message.
+#[cold]
+pub(super) fn fault<M: Frames>(
+    framing: &Framing,
+    message: &Message<M>,
+    frames_max: usize,
+) -> Option<String> {
+    let front: &[Vec<u8>] = match &message.envelope {
+        Envelope::Frames(front) | Envelope::Shaped(front, _) => front,
+        Envelope::None | Envelope::Delimiter => &[],
+    };
+    let is_delimited = front.last().is_some_and(Vec::is_empty);
+    let what = match framing.kind {
+        Some(_) => "payload",
+        None => "type",
+    };
+    if framing.envelope == EnvelopeMode::Routed && !is_delimited {
+        return Some(format!(
+            "no empty frame ends the envelope, as `envelope: routed` of this frontend wants it: \
+             behind a proxy, a DEALER must send an empty frame before the {what}"
+        ));
+    }
+    framing.kind.as_ref()?;
+    let frames = message.body.len();
+    if front.len() + frames > frames_max {
+        return Some(format!(
+            "more than {frames_max} frames with its type, the limit of limits.frames"
+        ));
+    }
+    (frames < 2).then(|| {
+        "no payload: a message to this frontend is headers, if any, then a payload, which may be empty"
+            .to_owned()
+    })
+}

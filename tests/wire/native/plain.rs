@@ -1,0 +1,288 @@
+//! Plain peers, which send and get payloads without a type, beside typed ones, and clients behind a
+//! proxy.
+
+use std::thread;
+
+use crate::support::gateway::Gateway;
+use crate::support::process::Process;
+use crate::support::sockets::{Frames, connected, receive, send, socket, texts};
+
+const ROUTES: &str = r#"
+engine: native
+frontends:
+  plain:  { bind: "tcp://127.0.0.1:0", type: T }
+  whole:  { bind: "tcp://127.0.0.1:0", type: T, errors: { as: frames } }
+  typed:  { bind: "tcp://127.0.0.1:0" }
+  alone:  { bind: "tcp://127.0.0.1:0", errors: { as: payload } }
+  routed: { bind: "tcp://127.0.0.1:0", envelope: routed }
+  both:   { bind: "tcp://127.0.0.1:0", envelope: routed, type: T }
+pools:
+  people: { bind: "tcp://127.0.0.1:0", FRAMES, timeout: 60s }
+routes:
+  T: { schema: { json: demo.Person, require: [name] }, pool: people }
+reload: { watch: false }
+"#;
+
+const ANN: &str = r#"{"name":"Ann"}"#;
+const NOBODY: &str = "{}";
+
+fn gateway(frames: &str) -> Gateway {
+    let routes = ROUTES.replace("FRAMES", frames);
+    Gateway::start_as(tempfile::tempdir().unwrap(), &routes)
+}
+
+/// Asserts that a message has these frames; `*` stands for any.
+#[track_caller]
+fn expect(socket: &zmq::Socket, frames: &[&str]) -> Frames {
+    let got = receive(socket);
+    let fits = |(got, frame): (&String, &&str)| *frame == "*" || got == frame;
+    let said = texts(&got);
+    let same = said.len() == frames.len() && said.iter().zip(frames).all(fits);
+    assert!(same, "{said:?} is not {frames:?}");
+    got
+}
+
+/// How a worker of one kind gets a request and answers it, without the identity of a DEALER.
+struct Way {
+    kind: zmq::SocketType,
+    frames: &'static str,
+    gets: &'static [&'static str],
+    sends: &'static [&'static str],
+}
+
+/// Without headers, and with payload `ANN`.
+const WAYS: [Way; 2] = [
+    Way {
+        kind: zmq::DEALER,
+        frames: "workers: auto",
+        gets: &["T", ANN],
+        sends: &["DONE", "hi"],
+    },
+    Way {
+        kind: zmq::REP,
+        frames: "workers: auto",
+        gets: &["T", ANN],
+        sends: &["DONE", "hi"],
+    },
+];
+
+impl Way {
+    /// Serves one request with these headers.
+    #[track_caller]
+    fn serve(&self, worker: &zmq::Socket, headers: &[&str]) {
+        let typed = self.frames == "workers: auto";
+        let with_headers = |frames: &[&'static str]| -> Vec<String> {
+            let mut frames: Vec<&str> = frames.to_vec();
+            if typed {
+                let end = frames.len() - 1;
+                frames.splice(end..end, headers.iter().copied());
+            }
+            frames.iter().map(|frame| (*frame).to_owned()).collect()
+        };
+        let request = receive(worker);
+        let identity = usize::from(self.kind == zmq::DEALER);
+        assert_eq!(texts(&request[identity..]), with_headers(self.gets));
+        let mut answer: Frames = request[..identity].to_vec();
+        answer.extend(with_headers(self.sends).into_iter().map(String::into_bytes));
+        send(worker, &answer);
+    }
+}
+
+#[test]
+fn every_kind_of_plain_or_typed_client_is_served_by_every_kind_of_worker() {
+    for way in WAYS {
+        let gateway = gateway(way.frames);
+        let worker = gateway.peer(way.kind, "people");
+        let reply = way.sends[0];
+        let reply = if reply == "DONE" { reply } else { "REPLY" };
+        for headers in [&[][..], &["id 7"], &["id 7", "", "x"]] {
+            let ask = |kind, at: &str, front: &[&str], back: &[&str]| {
+                let client = gateway.peer(kind, at);
+                send(&client, &[front, headers, &[ANN]].concat());
+                way.serve(&worker, headers);
+                expect(&client, &[back, headers, &["hi"]].concat());
+            };
+            ask(zmq::DEALER, "plain", &[], &[]);
+            ask(zmq::DEALER, "plain", &[""], &[""]);
+            ask(zmq::REQ, "plain", &[], &[]);
+            ask(zmq::REQ, "whole", &[], &[]);
+            ask(zmq::REQ, "both", &[], &[]);
+            ask(zmq::DEALER, "typed", &["T"], &[reply]);
+            ask(zmq::REQ, "typed", &["T"], &[reply]);
+            ask(zmq::REQ, "routed", &["T"], &[reply]);
+            ask(zmq::DEALER, "routed", &["a", "", "T"], &["a", "", reply]);
+            ask(zmq::DEALER, "both", &["a", ""], &["a", ""]);
+        }
+        let ledger = gateway.end();
+        assert_eq!(
+            (ledger.answered, ledger.received),
+            (30, 30),
+            "{}",
+            way.frames
+        );
+    }
+}
+
+/// Sends a message that is rejected, expects these frames, and returns the sentence of the rejection.
+#[track_caller]
+fn rejected(
+    gateway: &Gateway,
+    (kind, at): (zmq::SocketType, &str),
+    (sent, got): (&[&str], &[&str]),
+    reason: &str,
+) -> String {
+    let client = gateway.peer(kind, at);
+    send(&client, sent);
+    let got = expect(&client, got);
+    let payload: serde_json::Value = serde_json::from_slice(got.last().unwrap()).unwrap();
+    assert_eq!(payload["reason"], reason);
+    payload["message"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_rejection_is_one_frame_for_a_plain_client_unless_frames_are_asked_for() {
+    let gateway = gateway("workers: auto");
+    for (kind, at, sent, got) in [
+        (zmq::REQ, "plain", &[NOBODY][..], &["*"][..]),
+        (zmq::REQ, "plain", &["id", NOBODY], &["*"]),
+        (zmq::DEALER, "plain", &[NOBODY], &["*"]),
+        (zmq::DEALER, "plain", &[""], &["*"]),
+        (zmq::DEALER, "plain", &["", NOBODY], &["", "*"]),
+        (zmq::REQ, "whole", &["id", NOBODY], &["ERROR", "id", "*"]),
+        (
+            zmq::DEALER,
+            "typed",
+            &["T", "id", NOBODY],
+            &["ERROR", "id", "*"],
+        ),
+        (zmq::DEALER, "alone", &["T", "id", NOBODY], &["*"]),
+    ] {
+        rejected(&gateway, (kind, at), (sent, got), "schema_violation");
+    }
+    let ledger = gateway.end();
+    assert_eq!((ledger.received, ledger.answered), (8, 0));
+}
+
+#[test]
+fn a_malformed_message_is_rejected_in_the_form_of_its_frontend() {
+    let gateway = gateway("workers: auto");
+    let sent = (&["U", NOBODY][..], &["ERROR", "*"][..]);
+    rejected(&gateway, (zmq::REQ, "routed"), sent, "unknown_type");
+    // Nobody could tell the envelope's end, so the frames before the type are taken for it.
+    for (at, sent, got, why) in [
+        (
+            "routed",
+            &["one", "two", "T", NOBODY][..],
+            &["one", "two", "ERROR", "*"][..],
+            "must send an empty frame before the type",
+        ),
+        (
+            "both",
+            &["one", NOBODY],
+            &["one", "*"],
+            "must send an empty frame before the payload",
+        ),
+    ] {
+        let said = rejected(&gateway, (zmq::DEALER, at), (sent, got), "malformed");
+        assert!(said.contains(why), "{said}");
+    }
+    let most: Vec<&str> = std::iter::repeat_n("h", 16).collect();
+    let sent = (&most[..], &["*"][..]);
+    let said = rejected(&gateway, (zmq::REQ, "plain"), sent, "malformed");
+    assert!(said.contains("limits.frames"), "{said}");
+    let ledger = gateway.end();
+    assert_eq!((ledger.received, ledger.answered), (4, 0));
+}
+
+#[test]
+fn a_typed_workers_error_is_one_frame_for_a_plain_client() {
+    let gateway = gateway("workers: auto");
+    let worker = gateway.peer(zmq::DEALER, "people");
+    for (at, front) in [
+        ("plain", &[][..]),
+        ("whole", &["ERROR", "id"]),
+        ("alone", &[]),
+    ] {
+        let client = gateway.peer(zmq::REQ, at);
+        let typed = if at == "alone" { &["T"][..] } else { &[] };
+        send(&client, &[typed, &["id", ANN]].concat());
+        let token = receive(&worker).swap_remove(0);
+        send(&worker, &[&token[..], b"ERROR", b"id", b"it broke"]);
+        expect(&client, &[front, &["it broke"]].concat());
+    }
+}
+
+/// A `zmq_proxy` between clients and a frontend, which ends with its context.
+fn proxy(context: &zmq::Context, frontend: &str) -> String {
+    let front = socket(context, zmq::ROUTER);
+    front.bind("tcp://127.0.0.1:*").unwrap();
+    let back = connected(context, zmq::DEALER, frontend);
+    let endpoint = front.get_last_endpoint().unwrap().unwrap();
+    for socket in [&front, &back] {
+        socket.set_rcvtimeo(-1).unwrap();
+    }
+    thread::spawn(move || zmq::proxy(&front, &back));
+    endpoint
+}
+
+#[test]
+fn clients_behind_proxies_are_served() {
+    let gateway = gateway("workers: auto");
+    let worker = gateway.peer(zmq::REP, "people");
+    let way = &WAYS[1];
+    let inner = proxy(&gateway.context, &gateway.endpoint("routed"));
+    let outer = proxy(&gateway.context, &inner);
+    for endpoint in [&inner, &outer] {
+        let req = connected(&gateway.context, zmq::REQ, endpoint);
+        send(&req, &["T", ANN]);
+        way.serve(&worker, &[]);
+        expect(&req, &["DONE", "hi"]);
+        send(&req, &["T", NOBODY]);
+        expect(&req, &["ERROR", "*"]);
+        let dealer = connected(&gateway.context, zmq::DEALER, endpoint);
+        send(&dealer, &["", "T", "id", ANN]);
+        way.serve(&worker, &[]);
+        expect(&dealer, &["", "DONE", "id", "hi"]);
+        // Its addresses are known by the type that follows, so it hears what it must send.
+        send(&dealer, &["T", ANN]);
+        expect(&dealer, &["ERROR", "*"]);
+    }
+    let plain = proxy(&gateway.context, &gateway.endpoint("both"));
+    let req = connected(&gateway.context, zmq::REQ, &plain);
+    send(&req, &[ANN]);
+    way.serve(&worker, &[]);
+    expect(&req, &["hi"]);
+    let ledger = gateway.end();
+    assert_eq!((ledger.answered, ledger.received), (5, 9));
+}
+
+#[test]
+fn the_log_names_the_key_that_may_not_fit_a_client() {
+    let routes = ROUTES.replace("FRAMES", "workers: auto");
+    let mut gateway = Process::start(&routes);
+    let context = zmq::Context::new();
+    let client = gateway.peer(&context, zmq::DEALER, "frontend plain");
+    // A header of its own is nothing to doubt.
+    for header in ["id 7", "T"] {
+        send(&client, &[header, NOBODY]);
+        expect(&client, &["*"]);
+    }
+    let line = gateway.await_line("the frontend's type may not fit its client");
+    assert_eq!(
+        (&line["level"], &line["frontend"]),
+        (&"WARN".into(), &"plain".into())
+    );
+    let why = line["why"].as_str().unwrap();
+    assert!(why.starts_with("its first frame is the type T, "), "{why}");
+    let endpoint = proxy(&context, &gateway.endpoint("frontend typed"));
+    let client = connected(&context, zmq::REQ, &endpoint);
+    send(&client, &["T", ANN]);
+    let line = gateway.await_line("the frontend's envelope may not fit its client");
+    assert_eq!(
+        (&line["level"], &line["frontend"]),
+        (&"WARN".into(), &"typed".into())
+    );
+    let why = line["why"].as_str().unwrap();
+    assert!(why.starts_with("a later frame is the type T: "), "{why}");
+    assert!(why.contains("`envelope: routed`"), "{why}");
+}
