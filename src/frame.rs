@@ -10,6 +10,9 @@ use crate::snapshot::ErrorFrames;
 /// logged and labelled without a bound of its own.
 pub(crate) const TYPE_MAX: usize = 255;
 
+/// Type frame of the answers of plain workers, whose answers have none.
+pub(crate) const REPLY_TYPE: &[u8] = b"REPLY";
+
 /// Type frame of the gateway's own answers, and of a worker's that wants to say that it failed.
 pub(crate) const ERROR_TYPE: &[u8] = b"ERROR";
 
@@ -62,6 +65,9 @@ pub trait Frames: Default {
 
     /// Returns the same message with these frames, which are copied, in front.
     fn with_front(self, front: &[&[u8]]) -> Self;
+
+    /// Returns a message of the last frame alone, or of none if there is no frame.
+    fn last(&self) -> Self;
 }
 
 impl<F: Frame> Frames for Vec<F> {
@@ -92,6 +98,13 @@ impl<F: Frame> Frames for Vec<F> {
     fn with_front(self, front: &[&[u8]]) -> Self {
         let front = front.iter().map(|frame| F::from(frame.to_vec()));
         front.chain(self).collect()
+    }
+
+    fn last(&self) -> Self {
+        let last = self.as_slice().last();
+        last.map(|frame| F::from(frame.bytes().to_vec()))
+            .into_iter()
+            .collect()
     }
 }
 

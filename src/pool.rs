@@ -9,6 +9,7 @@
 //! until a worker that can take it is free.
 
 mod free;
+mod handed;
 mod held;
 mod pace;
 mod queue;
@@ -27,6 +28,7 @@ use held::Held;
 use queue::Queue;
 use worker::Worker;
 
+pub(crate) use handed::{Handed, NameForm};
 pub(crate) use held::HeldAt;
 
 /// A worker's place in its pool, for as long as the worker is there; then another's. Whoever keeps it, forgets
@@ -53,6 +55,8 @@ pub(crate) struct Pool {
     free: Free,
     queue: Queue,
     counters: PoolCounters,
+    /// The form of requests for DEALER and for REP workers.
+    handed: [Handed; 2],
 }
 
 impl Pool {
@@ -60,6 +64,7 @@ impl Pool {
     pub fn new(settings: Arc<PoolSettings>) -> Self {
         Self {
             queue: Queue::new(settings.queue, settings.queue_bytes),
+            handed: forms(&settings),
             settings,
             workers: Vec::new(),
             free: Free::default(),
@@ -78,6 +83,7 @@ impl Pool {
             return;
         }
         self.settings = settings;
+        self.handed = forms(&self.settings);
         self.queue
             .resize(self.settings.queue, self.settings.queue_bytes);
         // Who is barred from whom may have changed.
@@ -174,9 +180,14 @@ impl Pool {
         worker.map(|worker| (worker.peer, worker.kind))
     }
 
-    /// Whether frame 0 is the bare identity for this kind of worker.
-    pub fn bare_identity(&self, kind: WorkerKind) -> bool {
-        self.settings.identity == IdentityMode::Client && kind == WorkerKind::Dealer
+    /// Returns the form in which a worker of this kind is handed requests.
+    #[inline]
+    pub fn handed(&self, kind: WorkerKind) -> Handed {
+        let [dealer, rep] = self.handed;
+        match kind {
+            WorkerKind::Dealer => dealer,
+            WorkerKind::Rep => rep,
+        }
     }
 
     /// Whether a request may wait: the queue has room by number and by bytes.
@@ -353,6 +364,11 @@ impl Pool {
         let may = |client: &Identity| !worker.owes.contains_key(client);
         self.queue.call_some(room, may);
     }
+}
+
+/// Returns the forms of requests for DEALER and for REP workers.
+fn forms(settings: &PoolSettings) -> [Handed; 2] {
+    [WorkerKind::Dealer, WorkerKind::Rep].map(|kind| Handed::to(kind, settings))
 }
 
 #[cfg(test)]

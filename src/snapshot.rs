@@ -256,6 +256,20 @@ pub struct PoolSettings {
     pub queue_bytes: u64,
     /// How often a silent worker is pinged; none for never.
     pub heartbeat: Option<Duration>,
+    /// Which frames of a request its workers get, and of which frames their answers consist.
+    pub frames: WorkerFrames,
+}
+
+/// Which frames of a request a pool's workers get, and of which frames their answers consist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WorkerFrames {
+    /// Type, headers, payload.
+    #[default]
+    Typed,
+    /// The payload alone.
+    Payload,
+    /// The payload alone, and an empty frame in front of it for a DEALER worker.
+    Delimited,
 }
 
 /// How many requests a dealer worker may hold at once.

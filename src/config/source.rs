@@ -22,7 +22,7 @@ use crate::snapshot::{
     AdminSettings, Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PerWorker,
     PoolSettings, ReloadSettings, Workers,
 };
-use framing::{FrontendFrames, frontend_frames};
+use framing::{FrontendFrames, frontend_frames, worker_frames};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 use gateway_proto::Compiler;
 use gateway_schema::breaking::Breaking;
@@ -315,17 +315,20 @@ fn pool(
     let queue_bytes = section.value::<Size>("queue_bytes", found);
     let timeout = timeout(&mut section, engine, found);
     let heartbeat = section.value::<Heartbeat>("heartbeat", found);
+    let workers = workers.map_or(Workers::Auto, |it| it.value);
+    let frames = worker_frames(&mut section, workers, engine, found);
     section.close(found);
     let settings = PoolSettings {
         name: name.to_owned(),
         endpoints,
-        workers: workers.map_or(Workers::Auto, |it| it.value),
+        workers,
         identity: identity.map_or(IdentityMode::Token, |it| it.value),
         balance: balance.map_or(Balance::LeastBusy, |it| it.value),
         per_worker: per_worker.map_or(PerWorker::Auto, |it| it.value.0),
         queue: queue.map_or(10_000, |n| n.value.0 as usize),
         queue_bytes: queue_bytes.map_or(256 << 20, |size| size.value.0),
         heartbeat: heartbeat.map_or(Some(Duration::from_secs(1)), |it| it.value.0),
+        frames,
     };
     let timeout = timeout.map_or(Some(Duration::from_secs(30)), |it| it.value.0);
     (PoolSource { settings, timeout }, binds)

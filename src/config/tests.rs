@@ -9,7 +9,8 @@ use super::*;
 use crate::reply::ErrorEncoding;
 use crate::snapshot::{
     Balance, Endpoints, EngineKind, EnvelopeMode, ErrorFrames, Framing, Frontend, FrontendId,
-    IdentityMode, Limits, PerWorker, PoolId, PoolSettings, ReloadSettings, Route, Workers,
+    IdentityMode, Limits, PerWorker, PoolId, PoolSettings, ReloadSettings, Route, WorkerFrames,
+    Workers,
 };
 
 const PROTO: &str = "syntax = \"proto3\"; package shop;
@@ -70,6 +71,7 @@ fn plain_pool(name: &str, bind: &str) -> PoolSettings {
         queue: 10_000,
         queue_bytes: 256 * 1024 * 1024,
         heartbeat: seconds(1),
+        frames: WorkerFrames::Typed,
     }
 }
 
@@ -144,7 +146,7 @@ fn what_is_said_holds() {
   clients: { bind: [\"tcp://*:5559\", ipc:///tmp/c], connect: tcp://broker:7000, errors: msgpack }
 pools:
   people: { connect: [tcp://w1:6000, tcp://w2:6000], workers: rep, identity: client, balance: round_robin,
-            per_worker: 3, queue: 0, queue_bytes: 64KiB, timeout: 500ms, heartbeat: off }
+            frames: payload, per_worker: 3, queue: 0, queue_bytes: 64KiB, timeout: 500ms, heartbeat: off }
 routes:
   PERSON: { pool: people }
 limits: { message: 1MiB, frames: 5, depth: 7, rules: 11B, clients: 8, client_requests: 9, client_bytes: 10B }
@@ -171,6 +173,7 @@ admin: { bind: localhost:9559 }
         queue: 0,
         queue_bytes: 65_536,
         heartbeat: None,
+        frames: WorkerFrames::Payload,
     };
     assert_eq!(*snapshot.pools[&PoolId(0)], pool);
     let limits = Limits {

@@ -3,13 +3,23 @@
 use super::event::Extent;
 use super::peers::Worker;
 use super::request::{Request, State};
-use super::{Core, Outlet, token};
+use super::{Core, Outlet, framing, token};
 use crate::frame::{self, Frames};
 use crate::ledger::Outcome;
 use crate::peer::WorkerKind;
-use crate::pool::Dropped;
+use crate::pool::{Dropped, Handed, HeldAt, NameForm};
 use crate::reply::{Reason, Rejection};
+use crate::snapshot::WorkerFrames;
 use gateway_schema::Violation;
+
+/// A worker's message that is not the typed answer to a request that the worker holds.
+#[derive(Clone, Copy)]
+struct Unmatched {
+    /// The number of the request that it names, if it names one.
+    number: Option<u64>,
+    /// The form in which it names the request.
+    name: NameForm,
+}
 
 impl<M: Frames> Core<M> {
     /// Takes a worker's message: an answer, if it names a request that this worker holds.
@@ -20,44 +30,58 @@ impl<M: Frames> Core<M> {
         extent: Extent,
         out: &mut impl Outlet<M>,
     ) {
-        if let Some(request) = self.answered_request(worker, &frames) {
-            let (head, delimiter) = match worker.kind {
-                WorkerKind::Dealer => (1, None),
-                WorkerKind::Rep => (2, frames.get(1)),
-            };
-            let delimited = delimiter.is_none_or(<[u8]>::is_empty);
-            frames.drop_front(head);
-            let fault = match extent {
-                Extent::Oversize => Some(oversize_fault(request.snapshot.limits.message)),
-                Extent::Whole if !delimited => Some(no_rep_fault()),
-                Extent::Whole => reply_fault(&request, &frames),
-            };
-            match fault {
-                None => {
-                    let route = request.route().id;
-                    if let State::Held { kept, .. } = request.state {
-                        self.spare.kept.give_back(kept);
-                    }
-                    let took = self.now.saturating_sub(request.arrived);
-                    self.counts.route(route).latency.add(took);
-                    let outcome = Outcome::Answered(route);
-                    // Envelope in, worker's head out: for a DEALER that is all that changes.
-                    let Request {
-                        asker,
-                        bytes,
-                        envelope,
-                        ..
-                    } = request;
-                    self.deliver(asker, Some(bytes), &envelope, frames, outcome, out);
-                }
-                Some(fault) => self.reject(request.give_up(), *fault, out),
+        match self.answered_request(worker, &frames) {
+            Ok(request) => {
+                let (head, delimiter) = match worker.kind {
+                    WorkerKind::Dealer => (1, None),
+                    WorkerKind::Rep => (2, frames.get(1)),
+                };
+                let delimited = delimiter.is_none_or(<[u8]>::is_empty);
+                frames.drop_front(head);
+                let fault = match extent {
+                    Extent::Oversize => Some(oversize_fault(request.snapshot.limits.message)),
+                    Extent::Whole if !delimited => Some(no_rep_fault()),
+                    Extent::Whole => reply_fault(&request, &frames),
+                };
+                self.finish(request, frames, fault, out);
             }
+            Err(unmatched) => self.unmatched(worker, frames, extent, unmatched, out),
         }
         self.dispatch(worker.pool, out);
     }
 
-    /// Takes out the request that a worker's message answers, if it does.
-    fn answered_request(&mut self, by: Worker, frames: &M) -> Option<Request<M>> {
+    /// Ends a request with its worker's answer, whose frames are type, headers and payload, or with
+    /// a rejection if there is a fault.
+    #[inline]
+    fn finish(
+        &mut self,
+        request: Request<M>,
+        body: M,
+        fault: Option<Box<Rejection>>,
+        out: &mut impl Outlet<M>,
+    ) {
+        if let Some(fault) = fault {
+            return self.reject(request.give_up(), *fault, out);
+        }
+        let route = request.route().id;
+        if let State::Held { kept, .. } = request.state {
+            self.spare.kept.give_back(kept);
+        }
+        let took = self.now.saturating_sub(request.arrived);
+        self.counts.route(route).latency.add(took);
+        let outcome = Outcome::Answered(route);
+        // Envelope in, worker's head out: for a DEALER that is all that changes.
+        let Request {
+            asker,
+            bytes,
+            envelope,
+            ..
+        } = request;
+        self.deliver(asker, Some(bytes), &envelope, body, outcome, out);
+    }
+
+    /// Takes out the request that a worker's message answers in typed frames, if it does.
+    fn answered_request(&mut self, by: Worker, frames: &M) -> Result<Request<M>, Unmatched> {
         let name = frames.get(0).unwrap_or_default();
         let pool = &mut self.pools[by.pool.0];
         // The bare identity first: under `identity: client`, and for what was handed out under it.
@@ -65,38 +89,100 @@ impl<M: Frames> Core<M> {
         let bare = settled.is_some();
         let token = if bare { None } else { token::read(name) };
         let number = settled.or(token.map(|(_, number)| number));
+        let form = if bare { Handed::Bare } else { Handed::Token };
         let place = |request: &Request<M>| match request.state {
             State::Held {
-                worker,
-                at,
-                bare: form,
-                ..
-            } if worker == by.peer && form == bare => {
+                worker, at, handed, ..
+            } if worker == by.peer && handed == form => {
                 let named = bare || token.is_some_and(|(shown, _)| request.name.is_shown_as(shown));
                 named.then_some(at)
             }
             _ => None,
         };
         let held = number.and_then(|number| Some((number, place(self.requests.get(number)?)?)));
-        match held {
-            Some((number, at)) => {
-                pool.answered(by.seat, number, at, self.now);
-                self.end(number)
+        let unmatched = Unmatched {
+            number,
+            name: if bare {
+                NameForm::Bare
+            } else {
+                NameForm::Token
+            },
+        };
+        let (number, at) = held.ok_or(unmatched)?;
+        pool.answered(by.seat, number, at, self.now);
+        self.end(number).ok_or(unmatched)
+    }
+
+    /// Takes a worker's message that is no typed answer: a plain worker's answer, or one to drop.
+    #[cold]
+    fn unmatched(
+        &mut self,
+        by: Worker,
+        frames: M,
+        extent: Extent,
+        unmatched: Unmatched,
+        out: &mut impl Outlet<M>,
+    ) {
+        let Some((number, at, handed)) = self.held_by_plain(by, &frames, &unmatched) else {
+            // Held once and answered too late, or never asked for.
+            let late = |number| self.requests.was_given(number);
+            let dropped = if unmatched.number.is_some_and(late) {
+                Dropped::Late
+            } else {
+                Dropped::Unsolicited
+            };
+            return self.pools[by.pool.0].dropped(by.seat, dropped);
+        };
+        self.pools[by.pool.0].answered(by.seat, number, at, self.now);
+        let Some(request) = self.end(number) else {
+            return;
+        };
+        let most = request.snapshot.limits.message;
+        let payload = frames.len().checked_sub(1).and_then(|n| frames.get(n));
+        let is_large = payload.is_some_and(|payload| payload.len() as u64 > most);
+        if extent == Extent::Oversize || is_large {
+            return self.finish(request, M::default(), Some(oversize_fault(most)), out);
+        }
+        match framing::typed_answer(frames, by.kind, handed, &request.kept_headers()) {
+            Ok(body) => {
+                let fault = schema_fault_of(&request, &body);
+                self.finish(request, body, fault, out);
             }
-            None => {
-                // Held once and answered too late, or never asked for.
-                let late = number.is_some_and(|number| self.requests.was_given(number));
-                pool.dropped(
-                    by.seat,
-                    if late {
-                        Dropped::Late
-                    } else {
-                        Dropped::Unsolicited
-                    },
-                );
-                None
+            Err(fault) => {
+                let fault = malformed_fault(&fault);
+                self.finish(request, M::default(), Some(fault), out);
             }
         }
+    }
+
+    /// Returns the request that a plain worker's message answers, its place at the worker and the
+    /// form in which it was handed out.
+    fn held_by_plain(
+        &self,
+        by: Worker,
+        frames: &M,
+        unmatched: &Unmatched,
+    ) -> Option<(u64, HeldAt, WorkerFrames)> {
+        let number = unmatched.number?;
+        let request = self.requests.get(number)?;
+        let State::Held {
+            worker,
+            at,
+            handed: Handed::Plain(name, form),
+            ..
+        } = request.state
+        else {
+            return None;
+        };
+        let is_named = name == unmatched.name
+            && match name {
+                NameForm::Bare => true,
+                NameForm::Token => {
+                    let token = token::read(frames.get(0).unwrap_or_default());
+                    token.is_some_and(|(shown, _)| request.name.is_shown_as(shown))
+                }
+            };
+        (worker == by.peer && is_named).then_some((number, at, form))
     }
 }
 
@@ -111,6 +197,13 @@ fn reply_fault<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Rejectio
     if let Some(fault) = frame::shape_fault(body, 0, limits.frames) {
         return Some(malformed_fault(&fault));
     }
+    schema_fault_of(request, body)
+}
+
+/// Returns what the reply schema finds wrong with an answer of type, headers and payload.
+#[inline]
+fn schema_fault_of<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Rejection>> {
+    let limits = &request.snapshot.limits;
     // An error of the worker's is no reply of the schema's.
     let schema = request.route().reply.as_ref();
     let schema = schema.filter(|_| body.get(0) != Some(frame::ERROR_TYPE))?;

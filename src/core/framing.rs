@@ -1,17 +1,18 @@
-//! Messages of clients that are framed in another way than `[type, header…, payload]`.
+//! Messages of clients and workers that are framed in another way than `[type, header…, payload]`.
 //!
 //! The rest of the core knows that form alone. A plain client's message gets its frontend's type
-//! when it arrives, and the frames that a client does not get are left out when an answer is
-//! delivered ([`Envelope::wrap`]). A request keeps the form in which it came, so that a reload does
-//! not change it for what is under way.
+//! when it arrives, and a plain worker's answer gets the type REPLY and the request's headers. What
+//! a worker does not get is left out when a request is handed out, and what a client does not get
+//! when an answer is delivered ([`Envelope::wrap`]). A request keeps the form in which it came and
+//! the one in which it was handed out, so that a reload changes neither for what is under way.
 
 use std::sync::Arc;
 
 use super::doubts::Doubts;
 use super::event::Extent;
-use crate::frame::{AnswerShape, AnswerType, Envelope, Frames, Message};
-use crate::peer::ClientKind;
-use crate::snapshot::{EnvelopeMode, Framing};
+use crate::frame::{self, AnswerShape, AnswerType, Envelope, Frames, Message};
+use crate::peer::{ClientKind, WorkerKind};
+use crate::snapshot::{EnvelopeMode, Framing, WorkerFrames};
 
 /// Returns the framing of a frontend, if it is another than that of typed clients without a proxy.
 pub(super) fn unusual(framing: &Arc<Framing>) -> Option<Arc<Framing>> {
@@ -132,4 +133,50 @@ pub(super) fn fault<M: Frames>(
         "no payload: a message to this frontend is headers, if any, then a payload, which may be empty"
             .to_owned()
     })
+}
+
+/// Returns a plain worker's answer as type, headers and payload. The request, with these headers,
+/// was handed out like this.
+///
+/// # Errors
+///
+/// Returns what is wrong with the answer's frames.
+#[cold]
+pub(super) fn typed_answer<M: Frames>(
+    mut answer: M,
+    worker: WorkerKind,
+    handed: WorkerFrames,
+    headers: &[Vec<u8>],
+) -> Result<M, String> {
+    let is_delimited = answer.get(1).is_some_and(<[u8]>::is_empty) && answer.len() > 2;
+    let head = match (worker, handed) {
+        (WorkerKind::Dealer, WorkerFrames::Typed | WorkerFrames::Payload) => 1,
+        (WorkerKind::Dealer, WorkerFrames::Delimited) | (WorkerKind::Rep, _) if is_delimited => 2,
+        (WorkerKind::Dealer, WorkerFrames::Delimited) => {
+            return Err(
+                "a worker of a pool with `frames: delimited` answers [identity, \"\", payload]: \
+                 the empty frame is missing"
+                    .to_owned(),
+            );
+        }
+        (WorkerKind::Rep, _) => {
+            return Err("the worker doesn't answer as REP does: no empty frame follows the envelope, or nothing follows that".to_owned());
+        }
+    };
+    let frames = answer.len() - head.min(answer.len());
+    if frames != 1 {
+        let mut fault = format!(
+            "a plain worker answers with one frame, the payload, and this one sent {frames}"
+        );
+        if head == 1 && frames == 2 && is_delimited {
+            fault.push_str(
+                ": if it puts an empty frame before the payload, its pool needs `frames: delimited`",
+            );
+        }
+        return Err(fault);
+    }
+    answer.drop_front(head);
+    let mut front = vec![frame::REPLY_TYPE];
+    front.extend(headers.iter().map(Vec::as_slice));
+    Ok(answer.with_front(&front))
 }

@@ -7,8 +7,8 @@ use super::token::Name;
 use super::{Core, Outlet, Spare};
 use crate::frame::{self, Frames};
 use crate::peer::WorkerKind;
-use crate::pool::{Pool, Seat};
-use crate::snapshot::PoolId;
+use crate::pool::{Handed, NameForm, Pool, Seat};
+use crate::snapshot::{PoolId, WorkerFrames};
 
 impl<M: Frames> Core<M> {
     /// Hands out what waits in a pool, as long as a worker is free.
@@ -65,14 +65,16 @@ impl Order<'_> {
         let Some((worker, kind)) = pool.at(seat) else {
             return Err(body);
         };
-        let kept = spare.kept.keep(frame::kept(&body, self.keeps_type));
-        let bare = pool.bare_identity(kind);
-        let name: &[u8] = if bare {
-            &self.name.bare
-        } else {
-            self.name.write(self.number, &mut spare.token);
-            &spare.token
+        let handed = pool.handed(kind);
+        let name: &[u8] = match handed {
+            Handed::Token => {
+                self.name.write(self.number, &mut spare.token);
+                &spare.token
+            }
+            Handed::Bare => &self.name.bare,
+            Handed::Plain(..) => return self.hand_payload(body, pool, seat, now, spare, out),
         };
+        let kept = spare.kept.keep(frame::kept(&body, self.keeps_type));
         let head: &[&[u8]] = match kind {
             WorkerKind::Dealer => &[name],
             WorkerKind::Rep => &[name, b""],
@@ -81,13 +83,52 @@ impl Order<'_> {
             Ok(()) => Ok(State::Held {
                 worker,
                 at: pool.hold(seat, self.number, &self.name.bare, now),
-                bare,
+                handed,
                 kept,
             }),
             Err(back) => {
                 spare.kept.give_back(kept);
                 Err(back)
             }
+        }
+    }
+
+    /// As [`Self::hand`], to a plain worker: it gets the payload alone.
+    #[cold]
+    fn hand_payload<M: Frames>(
+        &self,
+        body: M,
+        pool: &mut Pool,
+        seat: Seat,
+        now: Duration,
+        spare: &mut Spare,
+        out: &mut impl Outlet<M>,
+    ) -> Result<State<M>, M> {
+        let Some((worker, kind)) = pool.at(seat) else {
+            return Err(body);
+        };
+        let handed = pool.handed(kind);
+        let name: &[u8] = match handed {
+            Handed::Bare | Handed::Plain(NameForm::Bare, _) => &self.name.bare,
+            Handed::Token | Handed::Plain(NameForm::Token, _) => {
+                self.name.write(self.number, &mut spare.token);
+                &spare.token
+            }
+        };
+        let head: &[&[u8]] = match (kind, handed) {
+            (WorkerKind::Dealer, Handed::Plain(_, WorkerFrames::Delimited)) => &[name, b""],
+            (WorkerKind::Dealer, _) => &[name],
+            (WorkerKind::Rep, _) => &[name, b""],
+        };
+        // The body stays whole until it is sure that the worker takes it.
+        match out.to_worker(worker, head, body.last()) {
+            Ok(()) => Ok(State::Held {
+                worker,
+                at: pool.hold(seat, self.number, &self.name.bare, now),
+                handed,
+                kept: spare.kept.keep(frame::kept(&body, self.keeps_type)),
+            }),
+            Err(_) => Err(body),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::shelf::Kept;
 use super::token::Name;
 use crate::frame::{self, Envelope, Frames};
 use crate::peer::PeerId;
-use crate::pool::HeldAt;
+use crate::pool::{Handed, HeldAt};
 use crate::reply::ErrorEncoding;
 use crate::route::RoutePlace;
 use crate::snapshot::{Route, RouteId};
@@ -49,8 +49,8 @@ pub(super) enum State<M> {
         worker: PeerId,
         /// Where in what that worker holds.
         at: HeldAt,
-        /// It was handed out with the client's bare identity, and is answered with that.
-        bare: bool,
+        /// The form in which it was handed out, and in which it is answered.
+        handed: Handed,
         kept: Kept,
     },
 }
@@ -73,6 +73,16 @@ pub(super) struct Return {
 impl<M: Frames> Request<M> {
     pub(super) fn route(&self) -> &Route {
         self.snapshot.routes.at(self.route)
+    }
+
+    /// Returns the headers of a request that a worker holds.
+    #[cold]
+    pub(super) fn kept_headers(&self) -> Vec<Vec<u8>> {
+        let State::Held { kept, .. } = &self.state else {
+            return Vec::new();
+        };
+        let types_kept = usize::from(self.route().kind.is_none());
+        kept.frames().into_iter().skip(types_kept).collect()
     }
 
     /// Where an answer of the gateway's own goes.

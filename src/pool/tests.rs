@@ -1,5 +1,5 @@
 use super::*;
-use crate::snapshot::{Balance, Endpoints, PerWorker, Workers};
+use crate::snapshot::{Balance, Endpoints, PerWorker, WorkerFrames, Workers};
 
 const CLIENT: PeerId = PeerId(1);
 
@@ -14,6 +14,7 @@ fn settings(per_worker: PerWorker, identity: IdentityMode) -> Arc<PoolSettings> 
         queue: 100_000,
         queue_bytes: u64::MAX,
         heartbeat: None,
+        frames: WorkerFrames::Typed,
     })
 }
 

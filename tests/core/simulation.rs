@@ -22,7 +22,7 @@ use gateway::route::{Pattern, Table};
 use gateway::snapshot::{
     AnyOf, Balance, EngineKind, EnvelopeMode, ErrorFrames, Framing, Frontend, FrontendId,
     IdentityMode, Limits, Names, PerWorker, PoolId, PoolSettings, ReloadSettings, Route, Snapshot,
-    Workers,
+    WorkerFrames, Workers,
 };
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::Compiler;
@@ -148,6 +148,7 @@ struct SimWorker {
 struct Order {
     head: Frames,
     id: usize,
+    form: WorkerFrames,
 }
 
 struct Sent {
@@ -219,17 +220,23 @@ impl Outlet<Frames> for Net {
         let head: Frames = head.iter().map(|frame| frame.to_vec()).collect();
         assert!(!self.sent[id].ended, "{id} handed out after its end");
         let settings = &self.pools[worker.pool.0];
-        let delimited = worker.kind == WorkerKind::Rep;
+        let form = settings.frames;
+        let delimited = worker.kind == WorkerKind::Rep || form == WorkerFrames::Delimited;
         assert_eq!(head[1..], vec![b""; usize::from(delimited)], "{id}");
         let sent = &self.sent[id];
-        assert_eq!(body[0], sent.kind, "{id}");
-        assert_eq!(body[1..body.len() - 1], sent.headers[..], "{id}");
+        match form {
+            WorkerFrames::Typed => {
+                assert_eq!(body[0], sent.kind, "{id}");
+                assert_eq!(body[1..body.len() - 1], sent.headers[..], "{id}");
+            }
+            WorkerFrames::Payload | WorkerFrames::Delimited => assert_eq!(body.len(), 1, "{id}"),
+        }
         let bare = settings.identity == IdentityMode::Client && worker.kind == WorkerKind::Dealer;
         if bare {
             let twice = worker.inbox.iter().any(|other| other.head[0] == head[0]);
             assert!(!twice, "two of one client at one worker");
         }
-        worker.inbox.push(Order { head, id });
+        worker.inbox.push(Order { head, id, form });
         self.sent[id].holder = Some(peer);
         let worker = &self.workers[&peer];
         let live = worker.live(self, peer, false);
@@ -693,22 +700,26 @@ impl World {
             0 if is_token(&worker.inbox[at].head) => worker.inbox[at].clone(),
             _ => worker.inbox.remove(at),
         };
-        let Order { head, id } = order.clone();
+        let Order { head, id, form } = order.clone();
         let sent = &mut self.net.sent[id];
         let owed = !sent.ended && sent.holder == Some(peer);
         // A message `P`, whose only field is this text.
         let text = format!("{id} by {peer:?}");
         let payload = [&[0x0a, text.len() as u8], text.as_bytes()].concat();
         let mut frames = head.clone();
-        frames.push(b"REPLY".to_vec());
-        frames.extend_from_slice(&sent.headers);
+        let typed = form == WorkerFrames::Typed;
+        if typed {
+            frames.push(b"REPLY".to_vec());
+            frames.extend_from_slice(&sent.headers);
+        }
         frames.push(payload.clone());
         let last = frames.len() - 1;
         match manner {
-            1 => frames.truncate(head.len() + 1),
+            1 if typed => frames.truncate(head.len() + 1),
+            1 => frames.push(b"and another".to_vec()),
             2 => frames[last] = vec![b'x'; 1_001],
             3 if owed => return self.thief_answers(peer, frames, order),
-            4 => {
+            4 if typed => {
                 sent.failed = true;
                 // Carried as it is, whatever the schema of replies.
                 sent.reply = Some(text.clone().into_bytes());
@@ -1004,6 +1015,11 @@ fn pool(n: usize, rng: &mut Rng) -> PoolSettings {
         queue: rng.usize(0..8),
         queue_bytes: rng.u64(50..500),
         heartbeat: None,
+        frames: match rng.u8(0..6) {
+            0 => WorkerFrames::Payload,
+            1 => WorkerFrames::Delimited,
+            _ => WorkerFrames::Typed,
+        },
     }
 }
 

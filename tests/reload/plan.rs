@@ -26,6 +26,7 @@ pools:
     queue_bytes: 7KiB
     timeout: 8s
     heartbeat: 9s
+    frames: typed
   others: { bind: "tcp://127.0.0.1:7005" }
 routes:
   A:
@@ -136,6 +137,12 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
         "pool/heartbeat",
         "heartbeat: 9s",
         "heartbeat: off",
+        "~1 pool (people)",
+    ),
+    (
+        "pool/frames",
+        "frames: typed",
+        "frames: payload",
         "~1 pool (people)",
     ),
     (

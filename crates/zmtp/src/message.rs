@@ -245,6 +245,21 @@ impl Message {
         Self(Form::List(frames))
     }
 
+    /// Returns a message of the last frame alone, or of none if there is no frame.
+    pub fn last(&self) -> Self {
+        let mut last = match &self.0 {
+            Form::Span(_) => self.clone(),
+            Form::List(frames) => frames
+                .last()
+                .cloned()
+                .into_iter()
+                .collect::<Vec<_>>()
+                .into(),
+        };
+        last.drop_front(last.len().saturating_sub(1));
+        last
+    }
+
     /// Returns the message as it is to be written.
     #[inline]
     pub fn wire(&self) -> Wire<'_> {
@@ -402,9 +417,10 @@ mod tests {
                     assert_eq!(read(wire), expected);
                     assert_eq!(message.shared_wire().unwrap().bytes(), wire);
                 }
-                let mut last = message.clone();
-                last.drop_front(expected.len().saturating_sub(1));
-                assert!(last.frames().eq(expected.last().copied()), "{dropped}");
+                assert!(
+                    message.last().frames().eq(expected.last().copied()),
+                    "{dropped}"
+                );
                 let longer = message.with_front(&[b"", b"front"]);
                 let longer_expected = [&[&b""[..], b"front"], expected].concat();
                 assert!(longer.frames().eq(longer_expected), "{dropped}");

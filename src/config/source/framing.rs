@@ -1,11 +1,11 @@
-//! How the messages of a frontend's clients are framed.
+//! How the messages of a frontend's clients and of a pool's workers are framed.
 
 use super::super::section::{Section, Spanned, text};
 use super::super::value::pattern;
 use super::super::yaml::{Kind, quoted};
 use crate::reply::ErrorEncoding;
 use crate::route::Pattern;
-use crate::snapshot::{EngineKind, EnvelopeMode, ErrorFrames, Framing};
+use crate::snapshot::{EngineKind, EnvelopeMode, ErrorFrames, Framing, WorkerFrames, Workers};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
 /// Encoding of rejections where neither the request nor the frontend names one.
@@ -120,6 +120,36 @@ fn errors(
             (encoding.map_or(ENCODING_DEFAULT, |it| it.value), None)
         }
     }
+}
+
+/// Reads `frames` of a pool that takes workers of these kinds.
+pub(super) fn worker_frames(
+    section: &mut Section<'_>,
+    workers: Workers,
+    engine: EngineKind,
+    found: &mut Diagnostics,
+) -> WorkerFrames {
+    let words = [
+        ("typed", WorkerFrames::Typed),
+        ("payload", WorkerFrames::Payload),
+        ("delimited", WorkerFrames::Delimited),
+    ];
+    let Some(frames) = section.word("frames", &words, found) else {
+        return WorkerFrames::Typed;
+    };
+    let word = words.iter().find(|(_, value)| *value == frames.value);
+    let word = word.map_or("", |(word, _)| *word);
+    if frames.value != WorkerFrames::Typed && engine == EngineKind::Libzmq {
+        let what = format!("frames {word:?}");
+        found.push(unsupported(&what, &frames, "use engine native"));
+    } else if frames.value == WorkerFrames::Delimited && workers == Workers::Rep {
+        let fault = Diagnostic::error("REP workers see no delimiter")
+            .at(frames.place.clone())
+            .label("expected \"payload\"")
+            .help("a REP socket takes the delimiter off by itself: with frames: payload it gets the payload");
+        found.push(fault);
+    }
+    frames.value
 }
 
 /// Returns the fault of a value that engine libzmq can't honour.

@@ -64,6 +64,7 @@ impl Fixed {
             balance: _,
             queue: _,
             queue_bytes: _,
+            frames: _,
         } = pool;
         Self {
             what: format!("pool {name}"),

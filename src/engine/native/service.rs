@@ -58,6 +58,10 @@ impl Frames for Message {
     fn with_front(self, front: &[&[u8]]) -> Self {
         self.with_front(front)
     }
+
+    fn last(&self) -> Self {
+        self.last()
+    }
 }
 
 /// The core and its peers.

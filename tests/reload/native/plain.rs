@@ -1,5 +1,5 @@
-//! `type`, `envelope` and `errors` of a frontend are edited while requests are in flight: what is under way ends as
-//! it began.
+//! `type`, `envelope` and `errors` of a frontend and `frames` of a pool are edited while requests are in flight: what
+//! is under way ends as it began, and what waits is handed out in the new form.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ const ROUTES: &str = r#"
 frontends:
   clients: { bind: "tcp://127.0.0.1:0" }
 pools:
-  people: { bind: "tcp://127.0.0.1:0", per_worker: 1, timeout: 60s }
+  people: { bind: "tcp://127.0.0.1:0", frames: typed, per_worker: 1, timeout: 60s }
 reload: { settle: 20ms }
 routes:
   T: { pool: people }
@@ -36,6 +36,46 @@ fn edit(edited: &Edited, from: &str, to: &str) {
 #[track_caller]
 fn expect(socket: &zmq::Socket, frames: &[&str]) {
     assert_eq!(texts(&receive(socket)), frames);
+}
+
+#[test]
+fn a_worker_answers_in_the_form_in_which_it_was_handed_the_request() {
+    let Some(edited) = start() else { return };
+    let (client, worker) = (edited.gateway.dealer(), edited.gateway.worker());
+    let form = |frames: &str| match frames {
+        "typed" => &["T", "id", "p"][..],
+        "payload" => &["p"],
+        _ => &["", "p"],
+    };
+    let mut before = "typed";
+    for after in [
+        "payload",
+        "delimited",
+        "typed",
+        "delimited",
+        "payload",
+        "typed",
+    ] {
+        // One is at the worker, and one waits.
+        for _ in 0..2 {
+            send(&client, &["T", "id", "p"]);
+        }
+        let held = receive(&worker);
+        assert_eq!(texts(&held[1..]), form(before));
+        edit(
+            &edited,
+            &format!("frames: {before}"),
+            &format!("frames: {after}"),
+        );
+        send(&worker, &held);
+        let reply = |frames: &str| if frames == "typed" { "T" } else { "REPLY" };
+        expect(&client, &[reply(before), "id", "p"]);
+        let waited = receive(&worker);
+        assert_eq!(texts(&waited[1..]), form(after), "after {before}");
+        send(&worker, &waited);
+        expect(&client, &[reply(after), "id", "p"]);
+        before = after;
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::support::gateway::Gateway;
 use crate::support::process::Process;
-use crate::support::sockets::{Frames, connected, receive, send, socket, texts};
+use crate::support::sockets::{Frames, PATIENCE_MS, connected, receive, send, socket, texts};
 
 const ROUTES: &str = r#"
 engine: native
@@ -50,19 +50,43 @@ struct Way {
     sends: &'static [&'static str],
 }
 
-/// Without headers, and with payload `ANN`.
-const WAYS: [Way; 2] = [
+/// Without headers, which plain workers never see, and with payload `ANN`.
+const WAYS: [Way; 6] = [
     Way {
         kind: zmq::DEALER,
-        frames: "workers: auto",
+        frames: "frames: typed",
         gets: &["T", ANN],
         sends: &["DONE", "hi"],
     },
     Way {
         kind: zmq::REP,
-        frames: "workers: auto",
+        frames: "frames: typed",
         gets: &["T", ANN],
         sends: &["DONE", "hi"],
+    },
+    Way {
+        kind: zmq::DEALER,
+        frames: "frames: payload",
+        gets: &[ANN],
+        sends: &["hi"],
+    },
+    Way {
+        kind: zmq::REP,
+        frames: "frames: payload",
+        gets: &[ANN],
+        sends: &["hi"],
+    },
+    Way {
+        kind: zmq::DEALER,
+        frames: "frames: delimited",
+        gets: &["", ANN],
+        sends: &["", "hi"],
+    },
+    Way {
+        kind: zmq::REP,
+        frames: "frames: delimited",
+        gets: &[ANN],
+        sends: &["hi"],
     },
 ];
 
@@ -70,7 +94,7 @@ impl Way {
     /// Serves one request with these headers.
     #[track_caller]
     fn serve(&self, worker: &zmq::Socket, headers: &[&str]) {
-        let typed = self.frames == "workers: auto";
+        let typed = self.frames == "frames: typed";
         let with_headers = |frames: &[&'static str]| -> Vec<String> {
             let mut frames: Vec<&str> = frames.to_vec();
             if typed {
@@ -141,7 +165,7 @@ fn rejected(
 
 #[test]
 fn a_rejection_is_one_frame_for_a_plain_client_unless_frames_are_asked_for() {
-    let gateway = gateway("workers: auto");
+    let gateway = gateway("frames: payload");
     for (kind, at, sent, got) in [
         (zmq::REQ, "plain", &[NOBODY][..], &["*"][..]),
         (zmq::REQ, "plain", &["id", NOBODY], &["*"]),
@@ -165,7 +189,7 @@ fn a_rejection_is_one_frame_for_a_plain_client_unless_frames_are_asked_for() {
 
 #[test]
 fn a_malformed_message_is_rejected_in_the_form_of_its_frontend() {
-    let gateway = gateway("workers: auto");
+    let gateway = gateway("frames: payload");
     let sent = (&["U", NOBODY][..], &["ERROR", "*"][..]);
     rejected(&gateway, (zmq::REQ, "routed"), sent, "unknown_type");
     // Nobody could tell the envelope's end, so the frames before the type are taken for it.
@@ -196,7 +220,7 @@ fn a_malformed_message_is_rejected_in_the_form_of_its_frontend() {
 
 #[test]
 fn a_typed_workers_error_is_one_frame_for_a_plain_client() {
-    let gateway = gateway("workers: auto");
+    let gateway = gateway("frames: typed");
     let worker = gateway.peer(zmq::DEALER, "people");
     for (at, front) in [
         ("plain", &[][..]),
@@ -209,6 +233,29 @@ fn a_typed_workers_error_is_one_frame_for_a_plain_client() {
         let token = receive(&worker).swap_remove(0);
         send(&worker, &[&token[..], b"ERROR", b"id", b"it broke"]);
         expect(&client, &[front, &["it broke"]].concat());
+    }
+}
+
+#[test]
+fn a_plain_worker_that_answers_in_other_frames_is_told_apart() {
+    for (frames, answer, why) in [
+        ("frames: payload", &["REPLY", "hi"][..], "this one sent 2"),
+        ("frames: payload", &["", "hi"], "needs `frames: delimited`"),
+        ("frames: payload", &[], "this one sent 0"),
+        ("frames: delimited", &["hi"], "the empty frame is missing"),
+        ("frames: delimited", &["", "a", "b"], "this one sent 2"),
+    ] {
+        let gateway = gateway(frames);
+        let worker = gateway.peer(zmq::DEALER, "people");
+        let client = gateway.peer(zmq::REQ, "plain");
+        send(&client, &[ANN]);
+        let token = receive(&worker).swap_remove(0);
+        let answer = answer.iter().map(|frame| frame.as_bytes());
+        let message: Vec<&[u8]> = [&token[..]].into_iter().chain(answer).collect();
+        send(&worker, &message);
+        let got = expect(&client, &["*"]);
+        let said = String::from_utf8_lossy(&got[0]);
+        assert!(said.contains("bad_reply") && said.contains(why), "{said}");
     }
 }
 
@@ -227,22 +274,22 @@ fn proxy(context: &zmq::Context, frontend: &str) -> String {
 
 #[test]
 fn clients_behind_proxies_are_served() {
-    let gateway = gateway("workers: auto");
+    let gateway = gateway("frames: payload");
     let worker = gateway.peer(zmq::REP, "people");
-    let way = &WAYS[1];
+    let way = &WAYS[3];
     let inner = proxy(&gateway.context, &gateway.endpoint("routed"));
     let outer = proxy(&gateway.context, &inner);
     for endpoint in [&inner, &outer] {
         let req = connected(&gateway.context, zmq::REQ, endpoint);
         send(&req, &["T", ANN]);
         way.serve(&worker, &[]);
-        expect(&req, &["DONE", "hi"]);
+        expect(&req, &["REPLY", "hi"]);
         send(&req, &["T", NOBODY]);
         expect(&req, &["ERROR", "*"]);
         let dealer = connected(&gateway.context, zmq::DEALER, endpoint);
         send(&dealer, &["", "T", "id", ANN]);
         way.serve(&worker, &[]);
-        expect(&dealer, &["", "DONE", "id", "hi"]);
+        expect(&dealer, &["", "REPLY", "id", "hi"]);
         // Its addresses are known by the type that follows, so it hears what it must send.
         send(&dealer, &["T", ANN]);
         expect(&dealer, &["ERROR", "*"]);
@@ -257,8 +304,36 @@ fn clients_behind_proxies_are_served() {
 }
 
 #[test]
+fn a_plain_request_that_waits_is_whole_when_a_worker_comes() {
+    let gateway = gateway("frames: payload");
+    let clients: Vec<_> = (0..50)
+        .map(|n| {
+            let client = gateway.peer(zmq::DEALER, "plain");
+            send(
+                &client,
+                &[format!("id {n}"), format!(r#"{{"name":"{n}"}}"#)],
+            );
+            client
+        })
+        .collect();
+    let worker = gateway.peer(zmq::DEALER, "people");
+    worker.set_rcvtimeo(PATIENCE_MS).unwrap();
+    for _ in 0..50 {
+        let request = receive(&worker);
+        assert_eq!(request.len(), 2);
+        send(&worker, &request);
+    }
+    for (n, client) in clients.iter().enumerate() {
+        expect(
+            client,
+            &[&format!("id {n}"), &format!(r#"{{"name":"{n}"}}"#)],
+        );
+    }
+}
+
+#[test]
 fn the_log_names_the_key_that_may_not_fit_a_client() {
-    let routes = ROUTES.replace("FRAMES", "workers: auto");
+    let routes = ROUTES.replace("FRAMES", "frames: payload");
     let mut gateway = Process::start(&routes);
     let context = zmq::Context::new();
     let client = gateway.peer(&context, zmq::DEALER, "frontend plain");
