@@ -7,16 +7,16 @@ use std::time::Duration;
 use super::doubts::Doubts;
 use super::event::Extent;
 use super::handout::Order;
-use super::peers::{Client, Peer};
+use super::peers::{Client, Peer, Turn};
 use super::request::{Asker, Request, Return, State, copies};
 use super::token::Name;
 use super::{Core, Outlet, framing};
 use crate::frame::{self, Envelope, Frames, Message};
-use crate::peer::PeerId;
+use crate::peer::{ClientKind, PeerId};
 use crate::pool::Pool;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::RoutePlace;
-use crate::snapshot::{AnyOf, PoolId, RouteId, Snapshot};
+use crate::snapshot::{AnyOf, EnvelopeMode, PoolId, RouteId, Snapshot};
 use gateway_schema::Violation;
 
 /// A message that may be served.
@@ -73,8 +73,11 @@ impl<M: Frames> Core<M> {
             None => return,
         };
         client.asks();
-        // Another client may have left since this one was turned away.
-        self.admitted.admit(client, self.snapshot.limits.clients);
+        let most = self.snapshot.limits.clients;
+        let turn = self.admitted.note_message(client, most);
+        if turn == Turn::First && extent == Extent::Whole && is_probe(client, &frames) {
+            return;
+        }
         let bytes = frames.size();
         let routes = &self.snapshot.routes;
         let message = match &client.framing {
@@ -279,6 +282,16 @@ impl<M: Frames> Core<M> {
         }
         true
     }
+}
+
+/// Returns whether a client's first message is the empty frame that its socket sends by itself under
+/// `ZMQ_PROBE_ROUTER`. From a plain DEALER it may be an empty payload.
+#[cold]
+fn is_probe<M: Frames>(client: &Client, frames: &M) -> bool {
+    let framing = client.framing.as_ref();
+    let may_be_payload = client.kind == ClientKind::Dealer
+        && framing.is_some_and(|it| it.kind.is_some() && it.envelope == EnvelopeMode::Auto);
+    frames.len() == 1 && frames.get(0).is_some_and(<[u8]>::is_empty) && !may_be_payload
 }
 
 /// What a message is judged by.

@@ -147,13 +147,24 @@ pub(super) struct Client {
     asked: u64,
 }
 
-/// Whether a client counts among those of `limits.clients`.
+/// Whether a client counts among those of `limits.clients`, and whether it has sent anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Admission {
     /// Served.
     Admitted,
     /// Over `limits.clients`: every request is rejected, until another client leaves.
     Surplus,
+    /// Served, and has sent nothing so far.
+    NewAdmitted,
+    /// Surplus, and has sent nothing so far.
+    NewSurplus,
+}
+
+/// Which of its client's messages a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    First,
+    Later,
 }
 
 /// The number of admitted clients.
@@ -175,7 +186,7 @@ impl Client {
             errors,
             framing: None,
             caller: None,
-            admission: Admission::Surplus,
+            admission: Admission::NewSurplus,
             open: 0,
             open_bytes: 0,
             asked: 0,
@@ -221,6 +232,10 @@ impl Client {
         self.open_bytes -= bytes;
     }
 
+    fn is_surplus(&self) -> bool {
+        matches!(self.admission, Admission::Surplus | Admission::NewSurplus)
+    }
+
     /// Returns whether the client has requests open.
     pub(super) fn is_owed(&self) -> bool {
         self.open > 0
@@ -228,7 +243,7 @@ impl Client {
 
     /// Returns the sentence for a request of so many bytes that the client may not open, if it may not.
     pub(super) fn limit(&self, bytes: u64, limits: &Limits) -> Option<String> {
-        if self.admission == Admission::Surplus {
+        if self.is_surplus() {
             let most = limits.clients;
             Some(format!(
                 "{most} clients are here already, the limit of limits.clients"
@@ -250,18 +265,42 @@ impl Client {
 }
 
 impl Admitted {
-    /// Admits a client if it is surplus and fewer than `clients_max` clients are admitted.
-    #[inline]
+    /// Admits a client that has just connected, if fewer than `clients_max` clients are admitted.
     pub(super) fn admit(&mut self, client: &mut Client, clients_max: usize) {
-        if client.admission == Admission::Surplus && self.0 < clients_max {
-            client.admission = Admission::Admitted;
+        if client.is_surplus() && self.0 < clients_max {
+            client.admission = match client.admission {
+                Admission::NewSurplus => Admission::NewAdmitted,
+                _ => Admission::Admitted,
+            };
             self.0 += 1;
         }
     }
 
+    /// Notes that a client sends a message; admits it if another has left since it was turned away.
+    #[inline]
+    pub(super) fn note_message(&mut self, client: &mut Client, clients_max: usize) -> Turn {
+        if client.admission == Admission::Admitted {
+            Turn::Later
+        } else {
+            self.note_unsettled(client, clients_max)
+        }
+    }
+
+    #[cold]
+    fn note_unsettled(&mut self, client: &mut Client, clients_max: usize) -> Turn {
+        self.admit(client, clients_max);
+        let (admission, turn) = match client.admission {
+            Admission::NewAdmitted => (Admission::Admitted, Turn::First),
+            Admission::NewSurplus => (Admission::Surplus, Turn::First),
+            known @ (Admission::Admitted | Admission::Surplus) => (known, Turn::Later),
+        };
+        client.admission = admission;
+        turn
+    }
+
     /// Forgets a client that has left.
     pub(super) fn leave(&mut self, client: &Client) {
-        self.0 -= usize::from(client.admission == Admission::Admitted);
+        self.0 -= usize::from(!client.is_surplus());
     }
 }
 

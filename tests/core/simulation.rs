@@ -118,6 +118,8 @@ struct Net {
 
 struct SimClient {
     kind: ClientKind,
+    /// It has sent something, so an empty frame is no probe of its socket any more.
+    heard: bool,
     identity: Vec<u8>,
     frontend: FrontendId,
     reads: Reads,
@@ -480,6 +482,7 @@ impl World {
         ];
         let client = SimClient {
             kind,
+            heard: false,
             identity: identity.clone(),
             frontend,
             reads: reads[self.rng.usize(0..reads.len())],
@@ -527,7 +530,7 @@ impl World {
         let Some(peer) = self.any_client() else {
             return;
         };
-        let client = &self.net.clients[&peer];
+        let client = self.net.clients.get_mut(&peer).unwrap();
         let (kind, frontend) = (client.kind, client.frontend);
         let framing = Arc::clone(&self.net.framings[frontend.0]);
         let mut others = self.net.sent.iter_mut().filter(|sent| sent.client == peer);
@@ -537,9 +540,10 @@ impl World {
             // Without headers it could not tell what a rejection is for, so it waits.
             return;
         }
+        let first = !std::mem::replace(&mut client.heard, true);
         let frames = self.any_envelope(kind, &framing);
         if self.rng.u8(0..20) == 0 {
-            return self.client_sends_nonsense(peer, frames, &framing);
+            return self.client_sends_nonsense(peer, frames, &framing, first);
         }
         self.client_asks(peer, frames, framing);
     }
@@ -558,7 +562,13 @@ impl World {
     }
 
     /// Sends a message that is too broken to carry an id.
-    fn client_sends_nonsense(&mut self, peer: PeerId, mut frames: Frames, framing: &Framing) {
+    fn client_sends_nonsense(
+        &mut self,
+        peer: PeerId,
+        mut frames: Frames,
+        framing: &Framing,
+        first: bool,
+    ) {
         let kind = self.net.clients[&peer].kind;
         match (&framing.kind, framing.envelope) {
             // A lone frame would be its payload.
@@ -568,6 +578,12 @@ impl World {
             }
             (None, _) if self.rng.bool() => frames.push(b"P0".to_vec()),
             _ => {}
+        }
+        if first && frames == [b""] {
+            let before = self.core.ledger();
+            self.on(Event::Message { peer, frames });
+            assert_eq!(self.core.ledger(), before, "a probe is no message");
+            return;
         }
         self.net.broken = true;
         self.on(Event::Message { peer, frames });

@@ -1,5 +1,5 @@
-//! Plain peers, which send and get payloads without a type, beside typed ones, and clients behind a
-//! proxy.
+//! Plain peers, which send and get payloads without a type, beside typed ones; clients behind a
+//! proxy; and the empty message that a socket may send first.
 
 use std::thread;
 
@@ -301,6 +301,42 @@ fn clients_behind_proxies_are_served() {
     expect(&req, &["hi"]);
     let ledger = gateway.end();
     assert_eq!((ledger.answered, ledger.received), (5, 9));
+}
+
+#[test]
+fn the_empty_message_of_a_probing_socket_is_ignored() {
+    let gateway = gateway("frames: payload");
+    let worker = gateway.peer(zmq::REP, "people");
+    let probing = |kind, at: &str| {
+        let client = socket(&gateway.context, kind);
+        client.set_probe_router(true).unwrap();
+        client.connect(&gateway.endpoint(at)).unwrap();
+        client
+    };
+    for (kind, at, front) in [
+        (zmq::DEALER, "typed", &["T"][..]),
+        (zmq::REQ, "typed", &["T"]),
+        (zmq::REQ, "plain", &[]),
+        (zmq::DEALER, "both", &[""]),
+    ] {
+        let client = probing(kind, at);
+        send(&client, &[front, &[ANN]].concat());
+        WAYS[3].serve(&worker, &[]);
+        let back = if front == ["T"] {
+            &["REPLY"][..]
+        } else {
+            front
+        };
+        expect(&client, &[back, &["hi"]].concat());
+        if kind == zmq::DEALER {
+            // Only the first message can be one.
+            send(&client, &[""]);
+            let said = receive(&client);
+            assert!(texts(&said).concat().contains("malformed"), "{said:?}");
+        }
+    }
+    let ledger = gateway.end();
+    assert_eq!((ledger.received, ledger.answered), (6, 4));
 }
 
 #[test]
