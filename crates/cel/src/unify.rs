@@ -9,6 +9,8 @@ use crate::types::Type;
 #[derive(Debug, Default)]
 pub(crate) struct Unifier {
     bound: HashMap<u32, Type>,
+    /// The parameters that were bound since the types of a call are compared, with what they were bound to before.
+    changes: Vec<(u32, Option<Type>)>,
     /// The first parameter that no function has yet.
     free: u32,
 }
@@ -36,15 +38,30 @@ impl Unifier {
         if given.len() != declared.len() {
             return false;
         }
-        let before = self.bound.clone();
+        self.changes.clear();
         let fit = given
             .iter()
             .zip(declared)
             .all(|(given, declared)| self.fits(given, declared));
         if !fit {
-            self.bound = before;
+            self.undo();
         }
         fit
+    }
+
+    /// Binds what was bound since the types of a call are compared to what it was bound to before.
+    fn undo(&mut self) {
+        while let Some((parameter, before)) = self.changes.pop() {
+            match before {
+                Some(before) => self.bound.insert(parameter, before),
+                None => self.bound.remove(&parameter),
+            };
+        }
+    }
+
+    fn bind(&mut self, parameter: u32, to: Type) {
+        let before = self.bound.insert(parameter, to);
+        self.changes.push((parameter, before));
     }
 
     /// Returns whether `given` may stand where `declared` is asked for, and binds parameters if so.
@@ -99,7 +116,7 @@ impl Unifier {
             if self.mentions(to, parameter) {
                 return Substitution::Circular;
             }
-            self.bound.insert(parameter, to.clone());
+            self.bind(parameter, to.clone());
             return Substitution::Valid;
         };
         if *to == bound {
@@ -110,7 +127,7 @@ impl Unifier {
         }
         let general = most_general(to, &bound);
         if !self.mentions(&general, parameter) {
-            self.bound.insert(parameter, general);
+            self.bind(parameter, general);
         }
         Substitution::Valid
     }
