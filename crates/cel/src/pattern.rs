@@ -3,6 +3,8 @@
 use std::fmt::Write;
 
 use regex::{Regex, RegexBuilder};
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Hir, HirKind};
 
 use crate::budget::Budget;
 use crate::error::ErrorKind;
@@ -16,11 +18,16 @@ const REPEAT_MAX: u32 = 1_000;
 /// Groups within groups: a pattern is compiled by recursion.
 const NESTING_MAX: u32 = 100;
 
-/// Bytes of a text that a step matches, for a pattern of a few bytes.
+/// Bytes of a text that a step matches, for each position of the pattern: a text that is made for it can
+/// make the pattern look at all positions for each of its bytes, in some 5 ns each.
 const STEP_BYTES: usize = 8;
 
-/// Bytes of a pattern that make it as costly again as the shortest one.
-const PATTERN_UNIT: usize = 64;
+/// The positions up to which a pattern costs the same. The automaton of so few positions has at most 256
+/// states. All of them are kept once they are met, so each byte is one look-up.
+const CACHED_POSITIONS: usize = 8;
+
+/// The most positions that are counted, which are far more than a pattern can have.
+const POSITIONS_MAX: usize = 1 << 24;
 
 const DIGIT: &str = "0-9";
 const SPACE: &str = r"\t\n\f\r ";
@@ -30,7 +37,7 @@ const WORD: &str = "0-9A-Za-z_";
 #[derive(Clone, Debug)]
 pub struct Pattern {
     regex: Regex,
-    /// What a step is worth less by.
+    /// Steps that [`STEP_BYTES`] bytes of a text take.
     weight: usize,
 }
 
@@ -50,12 +57,22 @@ impl Pattern {
     }
 
     fn within(pattern: &str, size: usize) -> Result<Self, String> {
-        let regex = RegexBuilder::new(&translated(pattern)?)
+        let translated = translated(pattern)?;
+        let regex = RegexBuilder::new(&translated)
             .size_limit(size)
             .nest_limit(NESTING_MAX)
             .build()
             .map_err(|error| reason(&error))?;
-        let weight = 1 + pattern.len() / PATTERN_UNIT;
+        let mut parser = ParserBuilder::new().nest_limit(NESTING_MAX).build();
+        let parsed = parser
+            .parse(&translated)
+            .map_err(|error| error.to_string())?;
+        let positions = positions(&parsed);
+        let weight = if positions <= CACHED_POSITIONS {
+            1
+        } else {
+            positions
+        };
         Ok(Self { regex, weight })
     }
 
@@ -69,6 +86,24 @@ impl Pattern {
         budget.take_steps(steps as u64)?;
         Ok(self.regex.is_match(text))
     }
+}
+
+/// Returns how many characters `pattern` names once its repetitions are written out. An automaton that matches
+/// it can be at all of them at once.
+fn positions(pattern: &Hir) -> usize {
+    let sum = |parts: &[Hir]| parts.iter().map(positions).fold(0, usize::saturating_add);
+    let counted = match pattern.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(_) => 1,
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min + 1);
+            positions(&repetition.sub).saturating_mul((times as usize).max(1))
+        }
+        HirKind::Capture(capture) => positions(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => sum(parts),
+    };
+    counted.min(POSITIONS_MAX)
 }
 
 /// Returns the last line of a regex error, which says what is wrong; the lines before draw the translated pattern.
@@ -156,9 +191,11 @@ impl<'p> Translator<'p> {
 
     /// Reads `n}`, `n,}` or `n,m}`. Anything else after an opening brace makes the brace a literal.
     fn counted(&mut self) -> Result<Option<String>, String> {
-        let Some(end) = self.rest.find('}') else {
+        let counts = |byte: &u8| byte.is_ascii_digit() || *byte == b',';
+        let end = self.rest.bytes().take_while(|byte| counts(byte)).count();
+        if self.rest.as_bytes().get(end) != Some(&b'}') {
             return Ok(None);
-        };
+        }
         let inner = &self.rest[..end];
         let number =
             |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
