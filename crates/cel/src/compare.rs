@@ -108,8 +108,9 @@ impl<'s, 'b> Comparison<'s, 'b> {
         if left.id() != right.id() {
             return Ok(false);
         }
-        for field in self.schema.fields(left.id()) {
-            self.budget.take_steps(1)?;
+        let fields = self.schema.fields(left.id());
+        self.budget.take_steps(fields.len() as u64)?;
+        for field in fields {
             let left = left.present(&field, self.budget)?;
             let right = right.present(&field, self.budget)?;
             let equal = match (&left, &right) {

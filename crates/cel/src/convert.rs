@@ -28,7 +28,7 @@ pub(crate) fn to_bool<'a>(value: &Value<'a>) -> Outcome<'a> {
     }
 }
 
-pub(crate) fn to_int<'a>(value: &Value<'a>) -> Outcome<'a> {
+pub(crate) fn to_int<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a> {
     let out_of_range = ErrorKind::Range("int");
     match value {
         Value::Int(value) => Ok(Value::Int(*value)),
@@ -40,13 +40,16 @@ pub(crate) fn to_int<'a>(value: &Value<'a>) -> Outcome<'a> {
             Ok(Value::Int(*value as i64))
         }
         Value::Double(_) => Err(out_of_range),
-        Value::String(text) => text.parse().map(Value::Int).or_else(|_| unparsed("an int")),
+        Value::String(text) => {
+            budget.look_at(text.len())?;
+            text.parse().map(Value::Int).or_else(|_| unparsed("an int"))
+        }
         Value::Timestamp(moment) => Ok(Value::Int(moment.seconds())),
         _ => Err(ErrorKind::NoSuchOverload),
     }
 }
 
-pub(crate) fn to_uint<'a>(value: &Value<'a>) -> Outcome<'a> {
+pub(crate) fn to_uint<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a> {
     let out_of_range = ErrorKind::Range("uint");
     match value {
         Value::Uint(value) => Ok(Value::Uint(*value)),
@@ -57,29 +60,31 @@ pub(crate) fn to_uint<'a>(value: &Value<'a>) -> Outcome<'a> {
             Ok(Value::Uint(*value as u64))
         }
         Value::Double(_) => Err(out_of_range),
-        Value::String(text) => text
-            .parse()
-            .map(Value::Uint)
-            .or_else(|_| unparsed("a uint")),
+        Value::String(text) => {
+            budget.look_at(text.len())?;
+            let parsed = text.parse().map(Value::Uint);
+            parsed.or_else(|_| unparsed("a uint"))
+        }
         _ => Err(ErrorKind::NoSuchOverload),
     }
 }
 
-pub(crate) fn to_double<'a>(value: &Value<'a>) -> Outcome<'a> {
+pub(crate) fn to_double<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a> {
     match value {
         Value::Double(value) => Ok(Value::Double(*value)),
         Value::Int(value) => Ok(Value::Double(*value as f64)),
         Value::Uint(value) => Ok(Value::Double(*value as f64)),
-        Value::String(text) => match text.parse::<f64>() {
-            // Only what is written as infinite is.
-            Ok(value)
-                if value.is_infinite() && text.contains(|digit: char| digit.is_ascii_digit()) =>
-            {
-                Err(ErrorKind::Range("double"))
+        Value::String(text) => {
+            budget.look_at(text.len())?;
+            match text.parse::<f64>() {
+                // Only what is written as infinite is.
+                Ok(value) if value.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) => {
+                    Err(ErrorKind::Range("double"))
+                }
+                Ok(value) => Ok(Value::Double(value)),
+                Err(_) => unparsed("a double"),
             }
-            Ok(value) => Ok(Value::Double(value)),
-            Err(_) => unparsed("a double"),
-        },
+        }
         _ => Err(ErrorKind::NoSuchOverload),
     }
 }
@@ -139,10 +144,13 @@ pub(crate) fn to_bytes<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a
     }
 }
 
-pub(crate) fn to_timestamp<'a>(value: &Value<'a>) -> Outcome<'a> {
+pub(crate) fn to_timestamp<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a> {
     match value {
         Value::Timestamp(moment) => Ok(Value::Timestamp(*moment)),
-        Value::String(text) => Timestamp::parse(text).map(Value::Timestamp),
+        Value::String(text) => {
+            budget.look_at(text.len())?;
+            Timestamp::parse(text).map(Value::Timestamp)
+        }
         Value::Int(seconds) => Timestamp::new(*seconds, 0)
             .map(Value::Timestamp)
             .ok_or(ErrorKind::Range("timestamp")),

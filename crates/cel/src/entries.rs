@@ -28,8 +28,13 @@ pub(crate) fn map_of<'a>(
     if !entries.iter().all(|(key, _)| valid(key)) {
         return Err(ErrorKind::UnsupportedKey);
     }
-    let levels = u64::from(entries.len().max(1).ilog2());
-    budget.take_steps(entries.len() as u64 * levels)?;
+    let comparisons = entries.len().max(1).ilog2() as usize;
+    budget.take_steps((entries.len() * comparisons) as u64)?;
+    for (key, _) in &entries {
+        if let Value::String(text) = key {
+            budget.look_at(text.len().saturating_mul(1 + comparisons))?;
+        }
+    }
     budget.take_bytes(entries.len() * size_of::<(Value<'a>, Value<'a>)>())?;
     entries.sort_by(|(left, _), (right, _)| Key::of(left).cmp(&Key::of(right)));
     if entries
@@ -51,7 +56,11 @@ impl<'a> Map<'a> for Entries<'a> {
     }
 
     fn find(&self, key: &Key<'_>, budget: &mut Budget) -> Result<Option<Value<'a>>, ErrorKind> {
-        budget.take_steps(u64::from(self.0.len().max(1).ilog2()))?;
+        let comparisons = self.0.len().max(1).ilog2() as usize;
+        budget.take_steps(comparisons as u64)?;
+        if let Key::String(text) = key {
+            budget.look_at(text.len().saturating_mul(1 + comparisons))?;
+        }
         let found = self
             .0
             .binary_search_by(|(other, _)| Key::of(other).cmp(&Some(*key)));

@@ -155,7 +155,10 @@ impl<'a> Evaluation<'a, '_> {
     fn member_named(&mut self, operand: &'a Node, name: &'a Node, span: Span) -> Outcome<'a> {
         let (operand, name) = (self.value(operand)?, self.value(name)?);
         let found = match name {
-            Value::String(name) => self.member(&operand, &name),
+            Value::String(name) => {
+                let looked_at = self.budget.look_at(name.len());
+                looked_at.and_then(|()| self.member(&operand, &name))
+            }
             _ => Err(ErrorKind::NoSuchOverload),
         };
         found.map_err(|kind| kind.at(span))

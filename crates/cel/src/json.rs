@@ -93,7 +93,9 @@ fn message_json<'a>(
         return Ok(Value::Map(MapValue::Empty));
     }
     let mut entries = Vec::new();
-    for field in schema.fields(message.id()) {
+    let fields = schema.fields(message.id());
+    budget.take_steps(fields.len() as u64)?;
+    for field in fields {
         if let Some(value) = message.present(&field, budget)? {
             let name = Value::owned(camel_case(&field.name));
             entries.push((name, convert(&value, schema, budget, levels)?));

@@ -260,7 +260,8 @@ pub trait Map<'a> {
     ///
     /// # Errors
     ///
-    /// As of [`Message::get`]. A map that searches its entries takes a step for each.
+    /// As of [`Message::get`]. A map that compares its keys with `key` takes a step for each and what
+    /// looking at `key` costs.
     fn find(&self, key: &Key<'_>, budget: &mut Budget) -> Result<Option<Value<'a>>, ErrorKind>;
 
     /// Returns whether there are no entries.

@@ -91,12 +91,56 @@ fn looking_at_long_texts_takes_steps() {
         "this.name.matches('^[a-z]*y$')",
         "this.name.matches(this.name)",
         "this.name.startsWith('a') || this.name.indexOf('y') == 0",
+        "int(this.name) == 0",
+        "uint(this.name) == 0u",
+        "double(this.name) == 0.0",
+        "timestamp(this.name) == timestamp(0)",
+        "duration(this.name) == duration('0s')",
+        "dyn({'a': 1})[this.name] == 1",
+        "this.name in {'a': 1}",
+        "{this.name: 1} == {}",
     ] {
         assert!(
             spends(expression, &payload, &mut Budget::new(1_000, u64::MAX)),
             "{expression}"
         );
     }
+}
+
+/// Returns the steps that an evaluation takes that does not spend its budget.
+fn steps(expression: &str, payload: &str) -> u64 {
+    let mut budget = Budget::new(u64::MAX, u64::MAX);
+    assert!(!spends(expression, payload, &mut budget), "{expression}");
+    u64::MAX - budget.steps()
+}
+
+#[test]
+fn a_pattern_costs_by_its_repetitions_written_out() {
+    let payload = format!("name: '{}'", "0110".repeat(1_000));
+    // An automaton of few states looks at each byte once, and keeps what it found.
+    let short = steps("this.name.matches('^[01]+2*$')", &payload);
+    assert!((500..550).contains(&short), "{short}");
+    // A text can be made that is at each of 500 positions at once.
+    let long = steps("this.name.matches('1[01]{500}[^01]')", &payload);
+    assert!((250_000..252_000).contains(&long), "{long}");
+    let nested = steps("this.name.matches('(?:[01]{10}1?){20}2')", &payload);
+    assert!((100_000..120_000).contains(&nested), "{nested}");
+}
+
+#[test]
+fn equal_keys_are_compared_at_a_cost() {
+    let payload = format!("name: '{}' {}", "x".repeat(10_000), tags(64));
+    let doubled = "this.tags.transformMapEntry(i, t, {this.name: 1}) == {}";
+    let program = Language::new().compile(doubled);
+    let language = Language::new();
+    let message = language.parse(&payload);
+    let this = language.schema.meaning(&message).unwrap();
+    let mut budget = Budget::new(1_000_000, 1_000_000);
+    let error = program.evaluate(&[this], &mut budget).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::RepeatedKey);
+    // Sorting compares each of 64 keys with about six others.
+    let spent = 1_000_000 - budget.steps();
+    assert!(spent > 64 * 6 * 10_000 / 32, "{spent}");
 }
 
 #[test]
@@ -141,6 +185,12 @@ fn what_is_deep_but_allowed_is_evaluated_on_a_small_stack() {
             format!("{}true", "!".repeat(100)),
             format!("{}1{} != []", "[".repeat(100), "]".repeat(100)),
             vec!["true"; 5_000].join(" && "),
+            format!("{}1{} != []", "[1].map(x, ".repeat(60), ")".repeat(60)),
+            format!("{}1{} == 1", "int(".repeat(120), ")".repeat(120)),
+            format!("({}1) == 1", "false ? 0 : ".repeat(120)),
+            format!("{}1{} != {{}}", "{1: ".repeat(120), "}".repeat(120)),
+            // Each empty list has a type of its own, which is that of the one before.
+            format!("[{}] != []", vec!["[]"; 20_000].join(",")),
         ] {
             assert_eq!(language.value_for(&expression, ""), "true", "{expression}");
         }
