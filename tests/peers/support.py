@@ -48,10 +48,10 @@ class Gateway:
     an answer, and its counters must balance. `ledger` has them.
     """
 
-    def __init__(self, routes):
+    def __init__(self, routes, schemas=REPOSITORY / "schemas"):
         self.directory = tempfile.TemporaryDirectory()
         path = self.file = pathlib.Path(self.directory.name, "routes.yaml")
-        schemas = json.dumps(str(REPOSITORY / "schemas"))
+        schemas = json.dumps(str(schemas))
         path.write_text(f"engine: {ENGINE}\n{routes}\nproto: {{ import_paths: [{schemas}] }}\n")
         self.context = zmq.Context()
         self.children = []
