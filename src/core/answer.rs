@@ -195,7 +195,7 @@ fn reply_fault<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Rejectio
         return Some(oversize_fault(limits.message));
     }
     if let Some(fault) = frame::shape_fault(body, 0, limits.frames) {
-        return Some(malformed_fault(&fault));
+        return Some(typed_shape_fault(fault, body.len()));
     }
     schema_fault_of(request, body)
 }
@@ -218,6 +218,17 @@ fn no_rep_fault() -> Box<Rejection> {
     let message = "the worker of a pool with `workers: rep` doesn't answer as REP does: \
                    the frame after the envelope is not empty";
     Box::new(Rejection::new(Reason::BadReply, message))
+}
+
+/// Returns the rejection of a typed worker's answer of so many `frames`, whose shape has this fault.
+#[cold]
+fn typed_shape_fault(mut fault: String, frames: usize) -> Box<Rejection> {
+    if frames == 1 {
+        fault.push_str(
+            "; a worker that answers with the payload alone needs `frames: payload` in its pool",
+        );
+    }
+    malformed_fault(&fault)
 }
 
 #[cold]

@@ -337,10 +337,8 @@ impl Judge<'_> {
             );
         }
         if let Some(fault) = message.fault(limits.frames) {
-            let framing = client.framing.as_ref();
-            let unusual =
-                framing.and_then(|framing| framing::fault(framing, message, limits.frames));
-            let fault = unusual.unwrap_or(fault);
+            let framing = client.framing.as_deref();
+            let fault = framing::fault(framing, message, limits.frames, fault);
             return Err(Refused::new(client.errors, Reason::Malformed, fault));
         }
         let Some((place, route)) = place.zip(route) else {

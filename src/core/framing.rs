@@ -99,14 +99,23 @@ fn copies<M: Frames>(frames: &M, count: usize) -> Box<[Vec<u8>]> {
     first.map(<[u8]>::to_vec).collect()
 }
 
-/// Returns what is wrong with a message that [`split`] gave and [`frame::shape_fault`] refuses, if
-/// that is another thing than of a typed message.
+/// Returns what is wrong with a message that has this `usual` fault of shape, in the words of its
+/// frontend's framing.
 #[cold]
 pub(super) fn fault<M: Frames>(
-    framing: &Framing,
+    framing: Option<&Framing>,
     message: &Message<M>,
     frames_max: usize,
-) -> Option<String> {
+    usual: String,
+) -> String {
+    let frames = message.body.len();
+    let Some(framing) = framing else {
+        return if frames == 1 {
+            usual + "; a client that sends payloads alone needs a frontend with `type`"
+        } else {
+            usual
+        };
+    };
     let front: &[Vec<u8>] = match &message.envelope {
         Envelope::Frames(front) | Envelope::Shaped(front, _) => front,
         Envelope::None | Envelope::Delimiter => &[],
@@ -117,22 +126,18 @@ pub(super) fn fault<M: Frames>(
         None => "type",
     };
     if framing.envelope == EnvelopeMode::Routed && !is_delimited {
-        return Some(format!(
+        format!(
             "no empty frame ends the envelope, as `envelope: routed` of this frontend wants it: \
              behind a proxy, a DEALER must send an empty frame before the {what}"
-        ));
-    }
-    framing.kind.as_ref()?;
-    let frames = message.body.len();
-    if front.len() + frames > frames_max {
-        return Some(format!(
-            "more than {frames_max} frames with its type, the limit of limits.frames"
-        ));
-    }
-    (frames < 2).then(|| {
+        )
+    } else if framing.kind.is_none() {
+        usual
+    } else if front.len() + frames > frames_max {
+        format!("more than {frames_max} frames with its type, the limit of limits.frames")
+    } else {
         "no payload: a message to this frontend is headers, if any, then a payload, which may be empty"
             .to_owned()
-    })
+    }
 }
 
 /// Returns a plain worker's answer as type, headers and payload. The request, with these headers,

@@ -177,7 +177,7 @@ fn malformed_messages_are_rejected_with_the_cause() {
         .chain(many.iter().map(String::as_str))
         .collect();
     for (message, headers, why) in [
-        (&["OPAQUE"][..], &[][..], "1 frame"),
+        (&["OPAQUE"][..], &[][..], "needs a frontend with `type`"),
         (&["", ""], &[], "1 frame"),
         (&[""], &[], "no frames"),
         (&["", "", "h", "p"], &["h"], "type frame is empty"),
@@ -350,6 +350,8 @@ fn bad_replies_become_rejections() {
         // Protobuf, as the route's requests: field 4 is the reason.
         let payload = String::from_utf8_lossy(&frames[2]);
         assert!(payload.contains("\u{9}bad_reply"), "{payload}");
+        let says_key = payload.contains("needs `frames: payload`");
+        assert_eq!(says_key, bad.len() == 1, "{payload}");
     }
     assert_eq!(gateway.end().rejected[Reason::BadReply as usize], 5);
 }
