@@ -12,7 +12,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde_yaml::Value;
 
 use super::syntax::syntax_fault;
-use super::yaml_text::{conflict, separated, unprintable};
+use super::yaml_text::{conflicts, separated, unprintable};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
 
 /// Largest file, in bytes: room for a hundred thousand routes, which load in seconds.
@@ -78,7 +78,12 @@ pub fn quoted(text: &str) -> String {
 
 /// Reads a file's text, of at most [`FILE_MAX`] bytes. None if it can't be made sense of, which `found` then says.
 pub fn parse(file: &Arc<SourceFile>, found: &mut Diagnostics) -> Option<Node> {
-    if let Some(fault) = conflict(file).or_else(|| unprintable(file)) {
+    let sound_so_far = found.errors();
+    conflicts(file).for_each(|fault| found.push(fault));
+    if found.errors() > sound_so_far {
+        return None;
+    }
+    if let Some(fault) = unprintable(file) {
         found.push(fault);
         return None;
     }

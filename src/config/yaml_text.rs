@@ -7,14 +7,15 @@ use std::sync::Arc;
 use saphyr_parser::Parser;
 
 use gateway_diagnostic::{
-    CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, Diagnostic, SourceFile, conflict_marker,
+    CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, Diagnostic, SourceFile, conflict_markers,
 };
 
-/// Returns the fault of a merge that is not finished, told once: nothing in such a file can be trusted.
-pub(super) fn conflict(file: &Arc<SourceFile>) -> Option<Diagnostic> {
-    let marker = conflict_marker(&file.text)?;
-    let fault = Diagnostic::error(CONFLICT).at(file.place_of_bytes(marker));
-    Some(fault.label(CONFLICT_LABEL).help(CONFLICT_HELP))
+/// Returns a fault for each conflict of a merge that is not finished: nothing else in such a file can be trusted.
+pub(super) fn conflicts(file: &Arc<SourceFile>) -> impl Iterator<Item = Diagnostic> {
+    conflict_markers(&file.text).map(|marker| {
+        let fault = Diagnostic::error(CONFLICT).at(file.place_of_bytes(marker));
+        fault.label(CONFLICT_LABEL).help(CONFLICT_HELP)
+    })
 }
 
 /// Returns the fault of the first character that YAML has no place for, such as ESC: it would reach terminals.

@@ -12,21 +12,24 @@ pub const CONFLICT_LABEL: &str = "written by version control";
 pub const CONFLICT_HELP: &str =
     "keep one of the two versions, and remove the lines <<<<<<<, ======= and >>>>>>>";
 
-/// Returns the bytes of the first line that is a marker of an unresolved merge conflict.
-pub fn conflict_marker(text: &str) -> Option<Range<usize>> {
+/// Returns the bytes of the line with which each unresolved merge conflict begins: its first marker.
+pub fn conflict_markers(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
-    for line in text.split_inclusive('\n') {
+    let mut is_within = false;
+    text.split_inclusive('\n').filter_map(move |line| {
         let written = line.trim_end();
-        let is_marker = written == "======="
-            || ["<<<<<<< ", "||||||| ", ">>>>>>> "]
-                .iter()
-                .any(|marker| written.starts_with(marker));
-        if is_marker {
-            return Some(start..start + written.len());
-        }
+        let at = start..start + written.len();
         start += line.len();
-    }
-    None
+        let is_begin = written.starts_with("<<<<<<< ");
+        let is_end = written.starts_with(">>>>>>> ");
+        let is_middle = written == "=======" || written.starts_with("||||||| ");
+        if !is_begin && !is_end && !is_middle {
+            return None;
+        }
+        let is_first = is_begin || !is_within;
+        is_within = !is_end;
+        is_first.then_some(at)
+    })
 }
 
 #[cfg(test)]
@@ -35,11 +38,28 @@ mod tests {
 
     #[test]
     fn a_marker_fills_the_start_of_its_line() {
-        let text = "a\n<<<<<<< HEAD\nb\n";
-        assert_eq!(conflict_marker(text), Some(2..14));
-        assert_eq!(conflict_marker("a\r\n=======\r\n"), Some(3..10));
+        let markers = |text| conflict_markers(text).collect::<Vec<_>>();
+        let one = |at: Range<usize>| Vec::from([at]);
+        assert_eq!(markers("a\n<<<<<<< HEAD\nb\n"), one(2..14));
+        assert_eq!(markers("a\r\n=======\r\n"), one(3..10));
         for none in ["", " <<<<<<< HEAD", "<<<<<<<", "======== b", "# ======="] {
-            assert_eq!(conflict_marker(none), None, "{none}");
+            assert_eq!(markers(none), [], "{none}");
         }
+    }
+
+    #[test]
+    fn each_conflict_is_found_once() {
+        let whole = "<<<<<<< a\n||||||| b\n=======\n>>>>>>> c\n";
+        let without_start = "=======\n>>>>>>> c\n";
+        let text = format!("{whole}x\n{whole}{without_start}>>>>>>> d\n<<<<<<< e\n");
+        let found: Vec<_> = conflict_markers(&text).map(|at| &text[at]).collect();
+        let expected = [
+            "<<<<<<< a",
+            "<<<<<<< a",
+            "=======",
+            ">>>>>>> d",
+            "<<<<<<< e",
+        ];
+        assert_eq!(found, expected);
     }
 }

@@ -38,7 +38,7 @@ mod render;
 mod source;
 mod suggest;
 
-pub use conflict::{CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, conflict_marker};
+pub use conflict::{CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, conflict_markers};
 pub use diagnostic::{Diagnostic, Note, Severity};
 pub use diagnostics::Diagnostics;
 pub use source::{Place, SourceFile, escaped, shown};

@@ -28,7 +28,7 @@ use crate::lexer::{Lexed, Token, TokenKind, tokens};
 use crate::parsed::{Edition, Entity, Parsed, Written};
 use crate::path::index;
 use crate::report::MAX_FAULTS;
-use gateway_diagnostic::{CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, conflict_marker};
+use gateway_diagnostic::{CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, conflict_markers};
 
 /// The largest field number: what fits a tag beside the wire type.
 pub(super) const MAX_FIELD_NUMBER: i32 = (1 << 29) - 1;
@@ -96,9 +96,11 @@ pub(super) fn parse_tokens(
         parser.faults.truncate(MAX_FAULTS);
     }
     if !parser.faults.is_empty() {
-        let conflict = conflict(text, &parser.faults);
-        let faults = conflict.map_or(parser.faults, |fault| vec![fault]);
-        return Err(ParseError::Faults(faults));
+        let conflicts = conflicts(text, &parser.faults);
+        return Err(ParseError::Faults(match conflicts[..] {
+            [] => parser.faults,
+            _ => conflicts,
+        }));
     }
     let lines = Lines::of(text);
     let info = parser.parsed.file.source_code_info.mut_or_insert_default();
@@ -108,20 +110,20 @@ pub(super) fn parse_tokens(
     Ok(parser.parsed)
 }
 
-/// Returns the fault of an unresolved merge conflict, in a text that has other faults: they are its consequences, and
-/// what is within a comment has none.
-fn conflict(text: &str, faults: &[TextFault]) -> Option<TextFault> {
-    let marker = conflict_marker(text)?;
-    let is_rule = text[marker.clone()].starts_with('=');
-    let within = |fault: &TextFault| marker.contains(&fault.range().start);
-    if is_rule && !faults.iter().any(within) {
-        return None;
-    }
-    Some(
-        TextFault::new(marker, CONFLICT)
-            .label(CONFLICT_LABEL)
-            .help(CONFLICT_HELP),
-    )
+/// Returns the faults of unresolved merge conflicts, in a text that has other faults: they are the consequences of the
+/// conflicts, and what is within a comment has none.
+fn conflicts(text: &str, faults: &[TextFault]) -> Vec<TextFault> {
+    let is_conflict = |marker: &Range<usize>| {
+        let is_rule = text[marker.clone()].starts_with('=');
+        let within = |fault: &TextFault| marker.contains(&fault.range().start);
+        !is_rule || faults.iter().any(within)
+    };
+    let fault = |marker| {
+        let fault = TextFault::new(marker, CONFLICT);
+        fault.label(CONFLICT_LABEL).help(CONFLICT_HELP)
+    };
+    let markers = conflict_markers(text).filter(is_conflict);
+    markers.map(fault).take(MAX_FAULTS).collect()
 }
 
 /// Where each line starts, to write places as SourceCodeInfo does: columns in bytes.
