@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::source::Place;
+use crate::source::{Place, is_unseen};
 
 /// Longest part of a source line that a snippet shows, in characters: a terminal's width, so that a
 /// generated one-line file doesn't flood the screen.
@@ -95,9 +95,9 @@ impl Snippet {
     }
 }
 
-/// Control characters of a foreign file never reach the terminal.
+/// Characters of a foreign file that a terminal obeys never reach it.
 fn clean(c: char) -> char {
-    if c.is_control() && c != '\n' {
+    if is_unseen(c) && c != '\n' {
         '\u{fffd}'
     } else {
         c
@@ -148,6 +148,19 @@ mod tests {
 "
         );
         assert!(diagnostic.render(true).contains("\x1b[1;31merror\x1b[0m"));
+    }
+
+    #[test]
+    fn no_text_changes_the_direction_of_a_line() {
+        let directions = "\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{200f}\u{61c}";
+        let file = SourceFile::new(format!("{directions}.yaml"), format!("A: {directions}"));
+        let diagnostic = Diagnostic::error(directions).at(file.place(1, 4, 1));
+        let rendered = diagnostic.help(directions).render(false);
+        assert!(
+            !rendered.contains(|c| directions.contains(c)),
+            "{rendered:?}"
+        );
+        assert!(rendered.contains("--> \\u{202e}\\u{2066}"), "{rendered}");
     }
 
     #[test]

@@ -104,13 +104,22 @@ pub fn escaped(path: &Path) -> String {
     let text = path.to_string_lossy();
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}') {
+        if is_unseen(c) {
             escaped.extend(c.escape_default());
         } else {
             escaped.push(c);
         }
     }
     escaped
+}
+
+/// Returns whether a terminal obeys a character rather than showing it: control characters, line and paragraph
+/// separators, and the marks, embeddings, overrides and isolates that change the direction of text, by which a line
+/// reads as other than it is.
+pub(crate) fn is_unseen(c: char) -> bool {
+    let is_separator = matches!(c, '\u{2028}' | '\u{2029}');
+    let is_direction = matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || is_separator || is_direction
 }
 
 fn floor_char_boundary(text: &str, at: usize) -> usize {
