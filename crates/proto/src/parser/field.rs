@@ -52,6 +52,30 @@ const STARTS: [&str; 26] = [
 /// message of a group or map goes.
 type Nest = (Vec<i32>, i32);
 
+/// Words of other languages, in small letters, for a value that may be absent.
+const OPTIONALS: [&str; 4] = ["maybe", "nullable", "option", "optional"];
+
+/// Words of other languages, in small letters, for one byte. Many of them are a field of type `bytes`.
+const BYTE_WORDS: [&str; 5] = ["byte", "octet", "u8", "uint8", "uint8_t"];
+
+/// Returns how a field of many values of a type is declared.
+fn many_of(element: &str) -> String {
+    if BYTE_WORDS.contains(&&*element.to_ascii_lowercase()) {
+        "bytes".to_owned()
+    } else {
+        format!("repeated {}", of_this_language(element))
+    }
+}
+
+/// Returns a scalar type in small letters, such as `string` for `String`; any other type as it is.
+fn of_this_language(ty: &str) -> String {
+    let lower = ty.to_ascii_lowercase();
+    match scalar(&lower) {
+        Some(_) => lower,
+        None => ty.to_owned(),
+    }
+}
+
 impl Parser<'_> {
     pub(super) fn extend(
         &mut self,
@@ -134,8 +158,9 @@ impl Parser<'_> {
         Ok(field)
     }
 
-    /// Returns the fault of a list or a map as other languages write it, such as `list<string> names = 1;` or
-    /// `string[] names = 1;`, which names the field as it is written here.
+    /// Returns the fault of a list, a map or an optional value as other languages write it, such as
+    /// `list<string> names = 1;`, `byte[] photo = 1;` or `Optional<string> name = 1;`, which names the field as it is
+    /// written here.
     fn list_of_another_language(&mut self) -> Option<Box<TextFault>> {
         let has_label = matches!(
             self.word(self.token()),
@@ -152,10 +177,15 @@ impl Parser<'_> {
             return None;
         }
         let (written, name, last) = if sign(first + 1, b'[') && sign(first + 2, b']') {
-            let written = format!("repeated {}", self.word(ty));
+            let written = many_of(self.word(ty));
             (written, name_from(first + 3), first + 2)
         } else if sign(first + 1, b'<') && sign(first + 3, b'>') {
-            let written = format!("repeated {}", self.word(self.ahead(first + 2)));
+            let of = self.word(self.ahead(first + 2));
+            let written = if OPTIONALS.contains(&&*self.word(ty).to_ascii_lowercase()) {
+                format!("optional {}", of_this_language(of))
+            } else {
+                many_of(of)
+            };
             (written, name_from(first + 4), first + 3)
         } else if sign(first + 1, b'<') && sign(first + 3, b',') && sign(first + 5, b'>') {
             let (key, value) = (self.ahead(first + 2), self.ahead(first + 4));
