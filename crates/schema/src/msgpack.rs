@@ -19,7 +19,7 @@ use crate::named::{Seen, unknown_key};
 use crate::options::{Layout, UnknownFields};
 use crate::scope::Scope;
 use crate::table::{Cardinality, Field, FieldKind, Form, Message, Table};
-use crate::violation::{Checked, Fault, Gather, deeper};
+use crate::violation::{Checked, Fault, Gather, counted, deeper};
 use head::{MsgpackHead, MsgpackReader};
 use keys::Keys;
 use scalar::{scalar, utf8};
@@ -38,7 +38,7 @@ pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) 
     match reader.left() {
         0 => Ok(()),
         left => {
-            let found = format!("{left} bytes more");
+            let found = format!("{} more", counted(left, "byte"));
             Err(Fault::new(reader.at(), "the end of the message", found))
         }
     }

@@ -325,3 +325,8 @@ pub(super) fn excerpt(text: &[u8]) -> String {
     }
     format!("{shown:?}")
 }
+
+/// Returns a number of things for a sentence: `1 byte`, `2 bytes`.
+pub(super) fn counted(n: usize, thing: &str) -> String {
+    format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
+}

@@ -3,7 +3,7 @@
 
 use super::plain;
 use crate::table::{Field, FieldKind, Member};
-use crate::violation::{Checked, Fault, deeper};
+use crate::violation::{Checked, Fault, counted, deeper};
 
 /// The marker byte of nil.
 const NIL: u8 = 0xc0;
@@ -46,7 +46,7 @@ impl MsgpackHead<'_> {
             MsgpackHead::Negative(value) => format!("the integer {value}"),
             MsgpackHead::Float(value) => format!("the float {value:?}"),
             MsgpackHead::Str(_) => "a string".to_owned(),
-            MsgpackHead::Bin(bytes) => format!("binary of {} bytes", bytes.len()),
+            MsgpackHead::Bin(bytes) => format!("binary of {}", counted(bytes.len(), "byte")),
             MsgpackHead::Array(count) => format!("an array of {count}"),
             MsgpackHead::Map(count) => format!("a map of {count}"),
             MsgpackHead::Ext(kind, _) => format!("an extension of type {kind}"),
@@ -271,7 +271,7 @@ impl<'a> MsgpackReader<'a> {
     fn elements(&self, at: usize, count: usize) -> Checked<MsgpackHead<'a>> {
         match count <= self.left() {
             true => Ok(MsgpackHead::Array(count)),
-            false => Err(self.short(at, count, "elements")),
+            false => Err(self.short(at, count, "element")),
         }
     }
 
@@ -279,14 +279,14 @@ impl<'a> MsgpackReader<'a> {
     fn pairs(&self, at: usize, count: usize) -> Checked<MsgpackHead<'a>> {
         match count <= self.left() / 2 {
             true => Ok(MsgpackHead::Map(count)),
-            false => Err(self.short(at, count, "pairs")),
+            false => Err(self.short(at, count, "pair")),
         }
     }
 
     #[cold]
-    fn short(&self, at: usize, count: usize, what: &str) -> Box<Fault> {
-        let found = format!("the end after {} bytes", self.left());
-        Fault::new(at, format!("{count} {what}"), found)
+    fn short(&self, at: usize, needed: usize, what: &str) -> Box<Fault> {
+        let found = format!("the end after {}", counted(self.left(), "byte"));
+        Fault::new(at, counted(needed, what), found)
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use super::keys::Keys;
 use super::scalar::{check_utf8, scalar};
 use crate::scope::Scope;
 use crate::table::{FieldKind, Form};
-use crate::violation::{Checked, Fault, Gather, deeper};
+use crate::violation::{Checked, Fault, Gather, counted, deeper};
 
 /// MessagePack's own extension type for a moment.
 const TIMESTAMP: i8 = -1;
@@ -155,6 +155,6 @@ pub(crate) fn moment(data: &[u8], at: usize) -> Checked<(i64, u32)> {
             return Ok((i64::from_be_bytes(seconds), four(first)));
         }
     }
-    let found = format!("{} bytes", data.len());
+    let found = counted(data.len(), "byte");
     Err(Fault::new(at, "a timestamp of 4, 8 or 12 bytes", found))
 }

@@ -2,7 +2,7 @@
 
 use crate::table::{Plain, wire};
 use crate::text::{HIGH, begins_with_text, first_bytes};
-use crate::violation::{Checked, Fault, deeper};
+use crate::violation::{Checked, Fault, counted, deeper};
 
 /// A varint is at most this long; bits beyond the 64th are dropped, as protobuf's own parsers do.
 const MAX_VARINT: usize = 10;
@@ -100,7 +100,7 @@ impl<'a> WireReader<'a> {
     fn endless_varint(&self) -> Box<Fault> {
         let left = self.left();
         let found = match left {
-            0..MAX_VARINT => format!("the end after {left} bytes of it"),
+            0..MAX_VARINT => format!("the end after {} of it", counted(left, "byte")),
             _ => "one that does not end there".to_owned(),
         };
         Fault::new(self.at, "a varint of at most 10 bytes", found)

@@ -171,7 +171,7 @@ fn floats_bools_strings_and_bytes() {
     no("flag", i(1), "bool", "the integer 1");
     no("i32", vec![0xc3], "int32", "true");
     yes("text", &[s(""), s("zażółć 🦀"), s(&"long ".repeat(20_000))]);
-    no("text", bin(b"x"), "string", "binary of 1 bytes");
+    no("text", bin(b"x"), "string", "binary of 1 byte");
     no("text", i(5), "string", "the integer 5");
     let bad = one("text", vec![0xa3, b'a', 0xff, b'b']);
     refused(
@@ -364,7 +364,7 @@ fn a_message_is_keyed_by_strings() {
         &[0x81, 0xc4, 1, b'a', 1],
         "",
         expected,
-        "binary of 1 bytes",
+        "binary of 1 byte",
         1,
     );
     refused(
@@ -617,7 +617,7 @@ fn struct_value_list_and_wrappers_have_their_own_forms() {
         "value",
         bin(b"x"),
         "nil, bool, number, string, array or map",
-        "binary of 1 bytes",
+        "binary of 1 byte",
     );
     yes("list", &[arr(&[tree.clone(), NIL.into()])]);
     no("list", tree, "an array", "a map of 2");
@@ -672,7 +672,7 @@ fn truncated_trailing_reserved_and_lying_lengths() {
         &[&payload[..], &[0xc0]].concat(),
         "",
         "the end of the message",
-        "1 bytes more",
+        "1 byte more",
         payload.len(),
     );
     refused(&all(), &[], "", "1 byte", "the end after 0", 0);
@@ -687,7 +687,7 @@ fn truncated_trailing_reserved_and_lying_lengths() {
         "tags",
         vec![0xdf, 255, 255, 255, 255, 0],
         "4294967295 pairs",
-        "the end after 1 bytes",
+        "the end after 1 byte",
     );
     no(
         "tags",

@@ -265,7 +265,7 @@ fn inner_truncation_is_found_though_the_payload_goes_on() {
         &varints,
         "numbers[2]",
         "a varint of at most 10 bytes",
-        "the end after 1 bytes of it",
+        "the end after 1 byte of it",
         5,
     );
     let entry = [len(1, "k"), tag(2, 0)].concat();
