@@ -32,7 +32,8 @@ impl Span {
         if let Some(n) = without_unit(value) {
             // A round number of milliseconds is probably one.
             let meant = match n % 1_000 {
-                0 if n > 0 => format!("{n}ms or {}s", n / 1_000),
+                _ if n == 0 => format!("a duration from 1ms to a year{more}"),
+                0 => format!("{n}ms or {}s", n / 1_000),
                 _ => format!("{n}s or {n}ms"),
             };
             return Err(format!("a number without a unit: expected {meant}"));
@@ -115,7 +116,8 @@ impl<const MOST: u64> TryFrom<Value> for Size<MOST> {
     fn try_from(value: Value) -> Result<Self, String> {
         if let Some(n) = without_unit(&value) {
             let meant = match n {
-                0..1_024 => format!("{n}KiB or {n}MiB"),
+                0 => "0B".to_owned(),
+                1..1_024 => format!("{n}KiB or {n}MiB"),
                 _ if n % (1 << 20) == 0 => format!("{n}B or {}MiB", n >> 20),
                 _ => format!("{n}B"),
             };
@@ -259,7 +261,7 @@ mod tests {
             let fault = ms(wrong).unwrap_err();
             assert!(fault.contains(meant), "{wrong}: {fault}");
         }
-        for wrong in ["0s", "never"] {
+        for wrong in ["0", "0s", "never"] {
             let fault = read::<Timeout>(wrong).unwrap_err();
             assert!(fault.contains(", or none"), "{fault}");
         }
@@ -273,6 +275,7 @@ mod tests {
             ("64MB", "did you mean 64MiB?"),
             ("16 mib", "did you mean 16MiB?"),
             ("1000000", "expected 1000000B"),
+            ("0", "expected 0B"),
             ("1.5GiB", "did you mean 1536MiB?"),
             ("unlimited", "the largest is 17179869183GiB"),
         ] {
