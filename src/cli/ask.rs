@@ -5,16 +5,16 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::configuration::file_of;
 use super::output;
 use crate::config;
 
-/// Bytes of an answer that are read: more than any of a gateway's has.
-const ANSWER_MAX: u64 = 4 << 20;
+/// Bytes of an answer after which no more is read: more than any of a gateway's has.
+const ANSWER_MAX: usize = 4 << 20;
 
-/// Longest wait for a connection.
+/// Longest wait for a connection, and for the question to be taken.
 const CONNECT_TIME: Duration = Duration::from_secs(3);
 
 /// What is asked of a running gateway.
@@ -48,7 +48,8 @@ impl Question {
 pub(super) fn ask(path: &Path, question: Question) -> ExitCode {
     let answer = config::admin_address(&file_of(path)).and_then(|address| {
         let address = reachable(address);
-        request(address, question).map_err(|error| format!("no answer from {address}: {error}"))
+        request(address, question, question.patience())
+            .map_err(|error| format!("no answer from {address}: {error}"))
     });
     match answer {
         Ok(Answer { code: 200, body }) => output::print(&body, ExitCode::SUCCESS),
@@ -78,15 +79,19 @@ struct Answer {
     body: String,
 }
 
-fn request(address: SocketAddr, question: Question) -> io::Result<Answer> {
+fn request(address: SocketAddr, question: Question, patience: Duration) -> io::Result<Answer> {
+    let deadline = Instant::now() + patience;
     let mut stream = TcpStream::connect_timeout(&address, CONNECT_TIME)?;
-    stream.set_read_timeout(Some(question.patience()))?;
     stream.set_write_timeout(Some(CONNECT_TIME))?;
     let (method, path) = question.method_and_path();
     let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes())?;
-    let mut bytes = Vec::new();
-    stream.take(ANSWER_MAX).read_to_end(&mut bytes)?;
+    let bytes = answer_by(&mut stream, deadline).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            io::Error::other(format!("it did not finish one within {patience:?}"))
+        }
+        _ => error,
+    })?;
     let text = String::from_utf8_lossy(&bytes);
     let parsed = text.split_once("\r\n\r\n").and_then(|(head, body)| {
         let code = head.split(' ').nth(1)?.parse().ok()?;
@@ -96,9 +101,47 @@ fn request(address: SocketAddr, question: Question) -> io::Result<Answer> {
     parsed.ok_or_else(|| io::Error::other("this is no answer of a gateway"))
 }
 
+/// Reads all that arrives up to the end of the connection, which must come before `deadline` however little arrives at
+/// a time.
+fn answer_by(stream: &mut TcpStream, deadline: Instant) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut part = [0; 16 << 10];
+    while bytes.len() < ANSWER_MAX {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut part) {
+            Ok(0) => break,
+            Ok(read) => bytes.extend_from_slice(&part[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
+
+    /// The deadline is one for the whole answer, not for each byte of it.
+    #[test]
+    fn an_answer_that_comes_byte_by_byte_has_an_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let sender = std::thread::spawn(move || {
+            let (mut peer, _) = listener.accept().unwrap();
+            while peer.write_all(b"x").is_ok() {}
+        });
+        let answer = request(address, Question::Health, Duration::from_millis(50));
+        let error = answer.unwrap_err().to_string();
+        assert_eq!(error, "it did not finish one within 50ms");
+        sender.join().unwrap();
+    }
 
     #[test]
     fn a_listener_on_all_interfaces_is_reached_by_loopback() {
