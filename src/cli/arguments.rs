@@ -1,8 +1,9 @@
 //! The arguments of the command line, and its help.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 /// The arguments of the command line.
 #[derive(Debug, Parser)]
@@ -15,15 +16,10 @@ use clap::{Parser, Subcommand, ValueEnum};
     max_term_width = 100
 )]
 pub struct Arguments {
-    /// The configuration, or a directory with a routes.yaml in it; .proto files are found relative to it
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FILE",
-        default_value = "routes.yaml"
-    )]
-    pub(super) config: PathBuf,
+    /// The configuration, or a directory with a routes.yaml in it; .proto files are found relative to it [default:
+    /// routes.yaml]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
 
     /// How log lines are written to standard error
     #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
@@ -31,6 +27,33 @@ pub struct Arguments {
 
     #[command(subcommand)]
     pub(super) command: Option<Command>,
+}
+
+impl Arguments {
+    /// Reads the arguments of this process. The error is also that help or the version is asked for.
+    pub(super) fn read() -> Result<Self, clap::Error> {
+        let arguments = Self::try_parse()?;
+        // Clap finds no conflict of an argument of a subcommand with one in front of the subcommand.
+        if arguments.config.is_some() && arguments.path().is_some() {
+            let text = "the configuration is named twice: by --config and by PATH";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
+        }
+        Ok(arguments)
+    }
+
+    /// Returns the path of the configuration.
+    pub(super) fn configuration(&self) -> &Path {
+        let path = self.path().or(self.config.as_deref());
+        path.unwrap_or(Path::new("routes.yaml"))
+    }
+
+    /// Returns the configuration that a subcommand names by itself.
+    fn path(&self) -> Option<&Path> {
+        match &self.command {
+            Some(Command::Check { path, .. }) => path.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 const AFTER_HELP: &str = "\
@@ -66,7 +89,7 @@ pub(super) enum Command {
     Check {
         /// The configuration, instead of --config: a file, a directory with a routes.yaml in it, or - for standard
         /// input
-        #[arg(value_name = "PATH", conflicts_with = "config")]
+        #[arg(value_name = "PATH")]
         path: Option<PathBuf>,
 
         /// How faults are written

@@ -17,8 +17,6 @@ mod signals;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 pub use arguments::Arguments;
 use arguments::{Command, Warnings};
 use ask::Question;
@@ -26,7 +24,7 @@ use ask::Question;
 /// Reads the arguments of this process. Prints help and version where they are asked for, and what is wrong with the
 /// arguments; then the error is the process's exit code.
 pub fn parse() -> Result<Arguments, ExitCode> {
-    Arguments::try_parse().map_err(|answer| {
+    Arguments::read().map_err(|answer| {
         let printed = answer.print().and_then(|()| io::stdout().flush());
         let code = u8::try_from(answer.exit_code()).unwrap_or(2);
         output::outcome(printed, ExitCode::from(code))
@@ -38,7 +36,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
     match arguments.command.clone().unwrap_or(Command::Run) {
         Command::Run => run::run(&arguments),
         Command::Check {
-            path,
+            path: _,
             format,
             strict,
         } => {
@@ -47,11 +45,10 @@ pub fn execute(arguments: Arguments) -> ExitCode {
             } else {
                 Warnings::Allowed
             };
-            let path = path.as_deref().unwrap_or(&arguments.config);
-            check::check(path, format, warnings)
+            check::check(arguments.configuration(), format, warnings)
         }
         Command::ConfigSchema => config_schema::print(),
-        Command::Health => ask::ask(&arguments.config, Question::Health),
-        Command::Reload => ask::ask(&arguments.config, Question::Reload),
+        Command::Health => ask::ask(arguments.configuration(), Question::Health),
+        Command::Reload => ask::ask(arguments.configuration(), Question::Reload),
     }
 }

@@ -43,7 +43,7 @@ fn serve(arguments: &Arguments, panics: Panics) -> ExitCode {
         LogFormat::Human => log::tell,
         LogFormat::Json => log_diagnostics,
     };
-    let path = file_of(&arguments.config);
+    let path = file_of(arguments.configuration());
     let gateway = Gateway::from_path(&path)
         .report_with(tell)
         .show_panics(panics);

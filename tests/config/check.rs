@@ -329,6 +329,7 @@ fn usage_errors_are_two() {
         &["check", "-c"],
         &["check", "one", "two"],
         &["check", "-c", "one", "two"],
+        &["-c", "one", "check", "two"],
         &["health", "extra"],
         &["--log-format", "xml"],
     ] {
