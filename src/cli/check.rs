@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::arguments::{CheckFormat, Warnings};
-use super::configuration::{STANDARD_INPUT, file_of};
+use super::configuration::{STANDARD_INPUT, STANDARD_INPUT_SHOWN, file_of};
 use super::output;
 use super::render::rendered;
 use crate::config::{self, Loaded, Origin};
@@ -14,7 +14,7 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, escaped};
 /// Checks the configuration at `path`: a file, a directory with a routes.yaml in it, or `-` for standard input.
 pub(super) fn check(path: &Path, format: CheckFormat, warnings: Warnings) -> ExitCode {
     let (shown, outcome) = if path == Path::new(STANDARD_INPUT) {
-        ("standard input".to_owned(), load_standard_input())
+        (STANDARD_INPUT_SHOWN.to_owned(), load_standard_input())
     } else {
         let path = file_of(path);
         (escaped(&path), config::load(&path))
@@ -43,7 +43,11 @@ fn load_standard_input() -> Result<Loaded, Diagnostics> {
         Ok(_) => String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned()),
     };
     match text {
-        Ok(text) => Origin::of_text(text, Path::new("")).read(&[]).load(),
+        Ok(text) => {
+            let mut origin = Origin::of_text(text, Path::new(""));
+            origin.set_name(STANDARD_INPUT_SHOWN);
+            origin.read(&[]).load()
+        }
         Err(error) => {
             let mut found = Diagnostics::new();
             found.push(Diagnostic::error(format!(

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// The path that stands for standard input.
 pub(super) const STANDARD_INPUT: &str = "-";
 
+/// How standard input is named in diagnostics, as by compilers.
+pub(super) const STANDARD_INPUT_SHOWN: &str = "<stdin>";
+
 /// The name of the configuration in a directory.
 const FILE_NAME: &str = "routes.yaml";
 

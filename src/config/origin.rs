@@ -42,6 +42,13 @@ impl Origin {
         }
     }
 
+    /// Names the text in diagnostics; no effect on a file.
+    pub fn set_name(&mut self, name: &str) {
+        if self.text.is_some() {
+            self.path.set_file_name(name);
+        }
+    }
+
     /// Overrides the key `reload.watch`, whatever it says in this and later generations.
     pub fn set_watch(&mut self, watch: bool) {
         self.watch = Some(watch);

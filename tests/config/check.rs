@@ -463,12 +463,12 @@ fn a_check_takes_a_file_a_directory_or_standard_input() {
             (Some(0), ""),
             "{arguments:?}"
         );
-        assert_eq!(outcome.stdout, format!("standard input: {said}"));
+        assert_eq!(outcome.stdout, format!("<stdin>: {said}"));
     }
     let outcome = check_input(directory.path(), &["check", "-"], "frontends: 1\n");
     assert_eq!((outcome.code, &*outcome.stdout), (Some(1), ""));
     assert!(
-        outcome.stderr.contains(" --> <text>:1:12\n"),
+        outcome.stderr.contains(" --> <stdin>:1:12\n"),
         "{}",
         outcome.stderr
     );
