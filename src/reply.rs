@@ -255,6 +255,17 @@ impl Rejection {
         }
     }
 
+    /// Returns the rejection with a remark after its sentence.
+    pub fn with_hint(self, hint: Option<String>) -> Self {
+        match hint {
+            Some(hint) => Self {
+                message: format!("{}; {hint}", self.message),
+                ..self
+            },
+            None => self,
+        }
+    }
+
     /// The payload of the answer.
     pub fn encode(&self, encoding: ErrorEncoding) -> Vec<u8> {
         let encoded = match encoding {

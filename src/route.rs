@@ -22,6 +22,8 @@ pub struct Table<R> {
     exact: ByBytes,
     /// By prefix length, the longest first.
     prefixes: Vec<(usize, ByBytes)>,
+    /// The types of `exact` in small letters.
+    lower: ByBytes,
 }
 
 /// A route's place in its table, and in no other.
@@ -49,11 +51,27 @@ impl<R> Table<R> {
         }
         let mut prefixes: Vec<_> = by_length.into_iter().collect();
         prefixes.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
+        let lower = exact
+            .iter()
+            .map(|(kind, place)| (kind.to_ascii_lowercase().into(), *place));
+        let lower = lower.collect();
         Self {
             routes,
             exact,
             prefixes,
+            lower,
         }
+    }
+
+    /// Returns the route of a type that differs from `kind` only in upper and lower case, in white space or a NUL at
+    /// its ends, or in quotes around it: what a sender may have meant by a type that no route matches.
+    #[cold]
+    pub fn find_similar(&self, kind: &[u8]) -> Option<&R> {
+        let is_wrapping = |b: &u8| b.is_ascii_whitespace() || matches!(b, 0 | b'"' | b'\'');
+        let start = kind.iter().position(|b| !is_wrapping(b))?;
+        let end = kind.iter().rposition(|b| !is_wrapping(b))? + 1;
+        let place = self.lower.get(&*kind[start..end].to_ascii_lowercase())?;
+        Some(self.at(*place))
     }
 
     /// Every pattern and its route, in no order.
@@ -121,6 +139,25 @@ mod tests {
         assert_eq!(get("order."), Some("order.*"));
         assert_eq!(get("order.new.eu"), Some("order.new.*"));
         assert_eq!(get("order"), Some("*"));
+    }
+
+    #[test]
+    fn a_similar_type_is_found_by_its_letters() {
+        let table = table(&["PERSON", "order.new", "b*"]);
+        let similar = |kind: &[u8]| table.find_similar(kind).map(String::as_str);
+        for kind in [
+            &b"person"[..],
+            b"Person",
+            b"PERSON\0",
+            b" person\r\n",
+            b"\"PERSON\"",
+        ] {
+            assert_eq!(similar(kind), Some("PERSON"), "{kind:?}");
+        }
+        assert_eq!(similar(b"ORDER.NEW"), Some("order.new"));
+        for kind in [&b""[..], b" ", b"PERSONS", b"B*", b"\xff"] {
+            assert_eq!(similar(kind), None, "{kind:?}");
+        }
     }
 
     #[test]

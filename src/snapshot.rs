@@ -371,6 +371,23 @@ impl AnyOf {
         }
     }
 
+    /// Returns a sentence about a payload that none of the schemas takes, where it seems to be in an encoding that none
+    /// of them has.
+    #[cold]
+    pub fn hint(&self, payload: &[u8], depth: u32) -> Option<String> {
+        let found = self.first.lookalike(payload, depth)?;
+        let mut expected: Vec<_> = self.schemas().map(Schema::encoding).collect();
+        if expected.iter().any(|it| found.encoding() == Some(*it)) {
+            return None;
+        }
+        expected.dedup();
+        let expected: Vec<_> = expected.into_iter().map(Encoding::label).collect();
+        let expected = expected.join(" or ");
+        Some(format!(
+            "the payload looks like {found}, but {expected} is expected"
+        ))
+    }
+
     /// The encoding of answers to requests that this stands over.
     pub fn errors(&self) -> ErrorEncoding {
         match self.first.encoding() {

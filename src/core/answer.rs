@@ -9,7 +9,7 @@ use crate::ledger::Outcome;
 use crate::peer::WorkerKind;
 use crate::pool::{Dropped, Handed, HeldAt, NameForm};
 use crate::reply::{Reason, Rejection};
-use crate::snapshot::WorkerFrames;
+use crate::snapshot::{AnyOf, WorkerFrames};
 use gateway_schema::Violation;
 
 /// A worker's message that is not the typed answer to a request that the worker holds.
@@ -207,9 +207,10 @@ fn schema_fault_of<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Reje
     // An error of the worker's is no reply of the schema's.
     let schema = request.route().reply.as_ref();
     let schema = schema.filter(|_| body.get(0) != Some(frame::ERROR_TYPE))?;
-    match schema.check(frame::payload(body), limits.depth) {
+    let payload = frame::payload(body);
+    match schema.check(payload, limits.depth) {
         Ok(_) => None,
-        Err(violation) => Some(schema_fault(violation)),
+        Err(violation) => Some(schema_fault(schema, payload, limits.depth, violation)),
     }
 }
 
@@ -238,8 +239,18 @@ fn malformed_fault(fault: &str) -> Box<Rejection> {
 }
 
 #[cold]
-fn schema_fault(violation: Violation) -> Box<Rejection> {
-    let mut rejection = Rejection::violation(Reason::BadReply, violation);
+fn schema_fault(
+    schema: &AnyOf,
+    payload: &[u8],
+    depth: u32,
+    violation: Violation,
+) -> Box<Rejection> {
+    let hint = match violation.rule {
+        None => schema.hint(payload, depth),
+        // A payload that breaks a rule was read by its schema.
+        Some(_) => None,
+    };
+    let mut rejection = Rejection::violation(Reason::BadReply, violation).with_hint(hint);
     rejection.message = format!(
         "the worker's answer fails its schema: {}",
         rejection.message

@@ -15,8 +15,8 @@ use crate::frame::{self, Envelope, Frames, Message};
 use crate::peer::{ClientKind, PeerId};
 use crate::pool::Pool;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
-use crate::route::RoutePlace;
-use crate::snapshot::{AnyOf, EnvelopeMode, PoolId, RouteId, Snapshot};
+use crate::route::{RoutePlace, Table};
+use crate::snapshot::{AnyOf, EnvelopeMode, PoolId, Route, RouteId, Snapshot};
 use gateway_schema::Violation;
 
 /// A message that may be served.
@@ -52,8 +52,40 @@ impl Refused {
     }
 
     #[cold]
-    fn violation(errors: ErrorEncoding, violation: Violation) -> Box<Self> {
-        let rejection = Rejection::violation(Reason::SchemaViolation, violation);
+    fn violation(
+        errors: ErrorEncoding,
+        route: &Route,
+        payload: &[u8],
+        depth: u32,
+        violation: Violation,
+    ) -> Box<Self> {
+        let schema = route.schema.as_ref();
+        // A payload that breaks a rule was read by its schema.
+        let schema = schema.filter(|_| violation.rule.is_none());
+        let hint = schema.and_then(|any_of| any_of.hint(payload, depth));
+        let rejection = Rejection::violation(Reason::SchemaViolation, violation).with_hint(hint);
+        Box::new(Self { rejection, errors })
+    }
+
+    /// Returns the refusal of a type that no route matches, which says what may be meant.
+    #[cold]
+    fn unknown_type<M: Frames>(
+        errors: ErrorEncoding,
+        routes: &Table<Route>,
+        message: &Message<M>,
+    ) -> Box<Self> {
+        let (kind, payload) = (message.kind(), frame::payload(&message.body));
+        let text = format!("no route matches type {}", frame::printable(kind));
+        let hint = if let Some(route) = routes.find_similar(kind) {
+            Some(format!("did you mean {}?", route.name))
+        } else {
+            let route = routes.get(payload);
+            route.map(|route| {
+                let name = &route.name;
+                format!("the last frame is a type of route {name}: the type comes first, and the payload last")
+            })
+        };
+        let rejection = Rejection::new(Reason::UnknownType, text).with_hint(hint);
         Box::new(Self { rejection, errors })
     }
 }
@@ -342,8 +374,7 @@ impl Judge<'_> {
             return Err(Refused::new(client.errors, Reason::Malformed, fault));
         }
         let Some((place, route)) = place.zip(route) else {
-            let kind = frame::printable(message.kind());
-            return refuse(Reason::UnknownType, format!("no route matches type {kind}"));
+            return Err(Refused::unknown_type(errors, &snapshot.routes, message));
         };
         if !route.allows(client.frontend) {
             let frontend = &frontend.name;
@@ -364,7 +395,10 @@ impl Judge<'_> {
                 errors,
                 schema,
             }),
-            Err(violation) => Err(Refused::violation(errors, violation)),
+            Err(violation) => {
+                let depth = limits.depth;
+                Err(Refused::violation(errors, route, payload, depth, violation))
+            }
         }
     }
 }

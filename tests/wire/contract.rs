@@ -217,6 +217,45 @@ fn payloads_are_stopped_at_the_edge_with_path_and_offset() {
 }
 
 #[test]
+fn a_rejection_says_what_the_sender_probably_meant() {
+    let gateway = Gateway::people("");
+    let client = gateway.dealer();
+    let told = |frames: &[&[u8]]| {
+        client.send_multipart(frames, 0).unwrap();
+        read_rejection::<Error>(receive(&client).last().unwrap()).message
+    };
+    let json = told(&[b"MSGPACK", br#"{"name": "Ann"}"#]);
+    let ends = "; the payload looks like JSON, but msgpack is expected";
+    assert!(json.ends_with(ends), "{json}");
+    let lower = told(&[b"protobuf", ANN]);
+    assert_eq!(
+        lower,
+        "no route matches type protobuf; did you mean PROTOBUF?"
+    );
+    let swapped = told(&[ANN, b"PROTOBUF"]);
+    let ends =
+        "; the last frame is a type of route PROTOBUF: the type comes first, and the payload last";
+    assert!(swapped.ends_with(ends), "{swapped}");
+}
+
+#[test]
+fn a_worker_that_answers_in_another_encoding_is_told_apart() {
+    let gateway = Gateway::start(
+        r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0" } }
+routes: { A: { pool: people, reply: demo.Person } }
+"#,
+    );
+    let (client, worker) = (gateway.dealer(), gateway.worker());
+    send(&client, &["A", "x"]);
+    answer(&worker, br#"{"name": "Ann"}"#);
+    let message = read_rejection::<Error>(receive(&client).last().unwrap()).message;
+    let ends = "; the payload looks like JSON, but protobuf is expected";
+    assert!(message.ends_with(ends), "{message}");
+}
+
+#[test]
 fn errors_speak_the_encoding_of_the_route_or_else_of_the_frontend() {
     let gateway = Gateway::start(
         r#"

@@ -61,6 +61,7 @@
 pub mod breaking;
 
 mod contract;
+mod hint;
 mod json;
 mod keys;
 mod msgpack;
@@ -79,6 +80,7 @@ mod violation;
 
 /// The places of definitions, for [`breaking::Defined`].
 pub use gateway_proto::Definitions;
+pub use hint::Lookalike;
 pub use options::{Encoding, Layout, Options, UnknownFields};
 pub use require::{Presence, RequireError};
 pub use rules::Ruler;

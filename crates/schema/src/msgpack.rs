@@ -24,6 +24,15 @@ use head::{MsgpackHead, MsgpackReader};
 use keys::Keys;
 use scalar::{scalar, utf8};
 
+/// Returns whether `payload` is one whole map, well-formed, whose first key is a string.
+#[cold]
+pub(super) fn is_keyed_map(payload: &[u8], depth: u32) -> bool {
+    let mut reader = MsgpackReader::new(payload);
+    let is_map = matches!(reader.head(), Ok(MsgpackHead::Map(1..)));
+    let is_keyed = is_map && matches!(reader.head(), Ok(MsgpackHead::Str(_)));
+    is_keyed && reader.pass(0, depth).is_ok() && reader.left() == 0
+}
+
 /// The first thing wrong with `payload`.
 #[inline(never)]
 pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) -> Checked<()> {

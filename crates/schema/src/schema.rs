@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::contract::Contract;
+use crate::hint::{Lookalike, lookalike};
 use crate::options::{Encoding, Options};
 use crate::require::{self, Presence, RequireError};
 use crate::rules::{Ruler, Rules};
@@ -101,6 +102,15 @@ impl Schema {
             None => Ok(()),
             Some(rules) => rules.check(&self.contract, payload),
         }
+    }
+
+    /// Returns what a payload looks like that [`Self::check`] rejects, if it looks like anything but a wrong payload of
+    /// this schema's encoding.
+    ///
+    /// A guess for people, which takes at most the time of another check. `depth` is that of the check.
+    #[cold]
+    pub fn lookalike(&self, payload: &[u8], depth: u32) -> Option<Lookalike> {
+        lookalike(&self.contract, payload, depth)
     }
 
     /// Returns the violation that `fault` is, with the others if all violations are asked for.

@@ -1,0 +1,162 @@
+//! What a rejected payload looks like, for the sentence that its sender reads: most payloads that fit no schema at all
+//! are whole messages in another encoding.
+//!
+//! Looks at a payload only after it was rejected, and decides nothing.
+
+use std::fmt;
+
+use crate::contract::Contract;
+use crate::options::{Encoding, UnknownFields};
+use crate::violation::First;
+use crate::{msgpack, protobuf};
+
+/// Longer payloads are known by their first and last bytes alone, so that a rejection costs no further walk over
+/// megabytes.
+const WALKED_MAX: usize = 64 << 10;
+
+/// Shorter texts of nothing but digits and letters are words rather than encoded bytes.
+const TEXT_MIN: usize = 16;
+
+/// What a payload looks like that its schema rejects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookalike {
+    /// Text that begins and ends as JSON does.
+    Json,
+    /// One whole map whose first key is a string.
+    Msgpack,
+    /// A message of the schema without unknown fields.
+    Protobuf,
+    /// JSON text as the content of a JSON string.
+    JsonTwice,
+    /// What Python's `str` makes of a dict: single quotes where JSON has double ones.
+    PythonText,
+    /// What Python's `pickle` writes.
+    Pickle,
+    /// Text after a byte order mark.
+    ByteOrderMark,
+    /// Compressed by gzip.
+    Gzip,
+    /// Compressed by zlib.
+    Zlib,
+    /// Compressed by Zstandard.
+    Zstd,
+    /// Bytes as hexadecimal digits.
+    Hex,
+    /// Bytes as base64 text.
+    Base64,
+}
+
+impl Lookalike {
+    /// Returns the encoding of a schema that such payloads are meant for, if there is one.
+    pub fn encoding(self) -> Option<Encoding> {
+        match self {
+            Self::Json => Some(Encoding::Json),
+            Self::Msgpack => Some(Encoding::Msgpack),
+            Self::Protobuf => Some(Encoding::Protobuf),
+            _ => None,
+        }
+    }
+}
+
+/// Completes the sentence "the payload looks like …".
+impl fmt::Display for Lookalike {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Json => "JSON",
+            Self::Msgpack => "MessagePack",
+            Self::Protobuf => "protobuf",
+            Self::JsonTwice => "JSON in a JSON string, encoded twice",
+            Self::PythonText => "Python's str() of a dict, which json.dumps() would write as JSON",
+            Self::Pickle => "a Python pickle, as send_pyobj() sends",
+            Self::ByteOrderMark => "text with a byte order mark",
+            Self::Gzip => "gzip",
+            Self::Zlib => "zlib",
+            Self::Zstd => "Zstandard",
+            Self::Hex => "hexadecimal text",
+            Self::Base64 => "base64 text",
+        })
+    }
+}
+
+/// Returns what a payload looks like that `contract` rejects; `None` where it looks like nothing else than a wrong
+/// payload of its encoding.
+pub(crate) fn lookalike(contract: &Contract, payload: &[u8], depth: u32) -> Option<Lookalike> {
+    let by_bytes = by_first_bytes(payload).or_else(|| by_text(payload));
+    let found = by_bytes.or_else(|| by_walk(contract, payload, depth))?;
+    (found.encoding() != Some(contract.encoding)).then_some(found)
+}
+
+fn by_first_bytes(payload: &[u8]) -> Option<Lookalike> {
+    Some(match payload {
+        [0x1f, 0x8b, 8, ..] => Lookalike::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Lookalike::Zstd,
+        [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..] => Lookalike::Zlib,
+        [0x80, 2..=5, .., b'.'] => Lookalike::Pickle,
+        [0xef, 0xbb, 0xbf, ..] | [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Lookalike::ByteOrderMark,
+        _ => return None,
+    })
+}
+
+fn by_text(payload: &[u8]) -> Option<Lookalike> {
+    let text = payload.trim_ascii();
+    let inner = |at: usize| text[at..].trim_ascii_start().first();
+    match (text.first()?, text.last()?) {
+        (b'{', b'}') => match inner(1) {
+            Some(b'"' | b'}') => Some(Lookalike::Json),
+            Some(b'\'') => Some(Lookalike::PythonText),
+            _ => None,
+        },
+        // A list of dicts.
+        (b'[', b']') if is_python(text) => Some(Lookalike::PythonText),
+        (b'[', b']') => match inner(1) {
+            Some(b'{' | b'[' | b']' | b'"' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n') => {
+                Some(Lookalike::Json)
+            }
+            Some(b'\'') => Some(Lookalike::PythonText),
+            _ => None,
+        },
+        (b'"', b'"') if text.starts_with(b"\"{\\\"") => Some(Lookalike::JsonTwice),
+        _ => encoded_text(text),
+    }
+}
+
+/// Returns whether a list holds a dict as Python's `str` writes one.
+fn is_python(list: &[u8]) -> bool {
+    let first = list[1..].trim_ascii_start();
+    let inner = first
+        .strip_prefix(b"{")
+        .map_or(&b""[..], <[u8]>::trim_ascii_start);
+    inner.first() == Some(&b'\'')
+}
+
+/// Returns the encoding of bytes as text, of text that is nothing else.
+fn encoded_text(text: &[u8]) -> Option<Lookalike> {
+    if !(TEXT_MIN..=WALKED_MAX).contains(&text.len()) {
+        return None;
+    }
+    if text.len().is_multiple_of(2) && text.iter().all(u8::is_ascii_hexdigit) {
+        return Some(Lookalike::Hex);
+    }
+    let padding = text.iter().rev().take(2).filter(|&&b| b == b'=').count();
+    let digits = &text[..text.len() - padding];
+    let is_digit = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'-' | b'_');
+    let is_base64 = text.len().is_multiple_of(4) && digits.iter().all(is_digit);
+    is_base64.then_some(Lookalike::Base64)
+}
+
+fn by_walk(contract: &Contract, payload: &[u8], depth: u32) -> Option<Lookalike> {
+    if payload.is_empty() || payload.len() > WALKED_MAX {
+        return None;
+    }
+    if contract.encoding != Encoding::Msgpack && msgpack::is_keyed_map(payload, depth) {
+        return Some(Lookalike::Msgpack);
+    }
+    if contract.encoding == Encoding::Protobuf {
+        return None;
+    }
+    let mut strict = contract.clone();
+    strict.encoding = Encoding::Protobuf;
+    strict.options.unknown_fields = UnknownFields::Reject;
+    let verdict = protobuf::check::<First>(&strict, payload, depth);
+    verdict.is_ok().then_some(Lookalike::Protobuf)
+}
