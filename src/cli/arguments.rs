@@ -99,6 +99,11 @@ pub(super) enum Command {
         /// Fail on warnings too
         #[arg(long)]
         strict: bool,
+
+        /// Fail on changes of schemas that break peers of another configuration, such as the one in production: a file,
+        /// or a directory with a routes.yaml in it
+        #[arg(long, value_name = "PATH")]
+        against: Option<PathBuf>,
     },
     /// Ask the running gateway, at the admin address of the configuration, whether it takes requests
     Health,

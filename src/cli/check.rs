@@ -8,31 +8,41 @@ use super::arguments::{CheckFormat, Warnings};
 use super::configuration::{STANDARD_INPUT, STANDARD_INPUT_SHOWN, file_of};
 use super::output;
 use super::render::rendered;
-use crate::config::{self, Loaded, Origin};
+use crate::config::{self, Inputs, Loaded, Origin};
 use gateway_diagnostic::{Diagnostic, Diagnostics, escaped};
 
-/// Checks the configuration at `path`: a file, a directory with a routes.yaml in it, or `-` for standard input.
-pub(super) fn check(path: &Path, format: CheckFormat, warnings: Warnings) -> ExitCode {
+/// Checks the configuration at `path`: a file, a directory with a routes.yaml in it, or `-` for standard input. With
+/// `against`, the path of another configuration, also checks that it breaks none of the other's peers.
+pub(super) fn check(
+    path: &Path,
+    against: Option<&Path>,
+    format: CheckFormat,
+    warnings: Warnings,
+) -> ExitCode {
+    let other = match against.map(|path| config::load(&file_of(path))) {
+        None => None,
+        Some(Ok(other)) => Some(other.snapshot),
+        Some(Err(found)) => return failed(&found, format),
+    };
+    let load = |inputs: Inputs| match &other {
+        Some(other) => inputs.load_against(other),
+        None => inputs.load(),
+    };
     let (shown, outcome) = if path == Path::new(STANDARD_INPUT) {
-        (STANDARD_INPUT_SHOWN.to_owned(), load_standard_input())
+        let read = read_standard_input();
+        (STANDARD_INPUT_SHOWN.to_owned(), read.and_then(load))
     } else {
         let path = file_of(path);
-        (escaped(&path), config::load(&path))
+        (escaped(&path), load(Inputs::read(&path, &[])))
     };
     match outcome {
         Ok(loaded) => passed(&shown, &loaded, format, warnings),
-        Err(found) => match format {
-            CheckFormat::Json => list(&found, ExitCode::FAILURE),
-            CheckFormat::Human => {
-                report(&found);
-                ExitCode::FAILURE
-            }
-        },
+        Err(found) => failed(&found, format),
     }
 }
 
-/// Loads the configuration that standard input holds; its import paths are relative to the working directory.
-fn load_standard_input() -> Result<Loaded, Diagnostics> {
+/// Reads the configuration that standard input holds; its import paths are relative to the working directory.
+fn read_standard_input() -> Result<Inputs, Diagnostics> {
     let mut bytes = Vec::new();
     let bound = config::FILE_MAX as u64 + 1;
     let read = io::stdin().lock().take(bound).read_to_end(&mut bytes);
@@ -46,7 +56,7 @@ fn load_standard_input() -> Result<Loaded, Diagnostics> {
         Ok(text) => {
             let mut origin = Origin::of_text(text, Path::new(""));
             origin.set_name(STANDARD_INPUT_SHOWN);
-            origin.read(&[]).load()
+            Ok(origin.read(&[]))
         }
         Err(error) => {
             let mut found = Diagnostics::new();
@@ -54,6 +64,17 @@ fn load_standard_input() -> Result<Loaded, Diagnostics> {
                 "can't read standard input: {error}"
             )));
             Err(found)
+        }
+    }
+}
+
+/// Reports what is wrong with a configuration.
+fn failed(found: &Diagnostics, format: CheckFormat) -> ExitCode {
+    match format {
+        CheckFormat::Json => list(found, ExitCode::FAILURE),
+        CheckFormat::Human => {
+            report(found);
+            ExitCode::FAILURE
         }
     }
 }

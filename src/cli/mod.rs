@@ -39,13 +39,19 @@ pub fn execute(arguments: Arguments) -> ExitCode {
             path: _,
             format,
             strict,
+            against,
         } => {
             let warnings = if strict {
                 Warnings::Refused
             } else {
                 Warnings::Allowed
             };
-            check::check(arguments.configuration(), format, warnings)
+            check::check(
+                arguments.configuration(),
+                against.as_deref(),
+                format,
+                warnings,
+            )
         }
         Command::ConfigSchema => config_schema::print(),
         Command::Health => ask::ask(arguments.configuration(), Question::Health),

@@ -15,6 +15,7 @@ use super::yaml;
 use crate::snapshot::{Names, Snapshot};
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use gateway_proto::{Cache, Texts};
+use gateway_schema::breaking::Breaking;
 
 /// The files of a configuration, sound or not, as they were when they were read.
 #[derive(Debug)]
@@ -38,6 +39,28 @@ pub struct Seen {
     pub roots: Vec<PathBuf>,
     /// Of the content of every file; equal content has an equal one.
     pub fingerprint: u64,
+}
+
+/// What a configuration is compared with.
+#[derive(Clone, Copy, Debug)]
+enum Predecessor<'a> {
+    None,
+    /// The generation that runs.
+    Running(&'a Snapshot),
+    /// A configuration that somebody names.
+    Other(&'a Snapshot),
+}
+
+impl<'a> Predecessor<'a> {
+    /// Returns the snapshot to compare with, and what comes of changes that break its peers unless the file says
+    /// otherwise: who asks for a comparison wants to be stopped.
+    fn compared(self) -> Option<(&'a Snapshot, Breaking)> {
+        match self {
+            Self::None => None,
+            Self::Running(running) => Some((running, Breaking::default())),
+            Self::Other(other) => Some((other, Breaking::Reject)),
+        }
+    }
 }
 
 impl Inputs {
@@ -114,7 +137,14 @@ impl Inputs {
     /// Resolves what was read as [`Self::load`] does. `cache` is what later loads of the same files
     /// take over.
     pub fn load_with(self, cache: &mut Cache) -> Result<Loaded, Diagnostics> {
-        self.load_as(Names::default(), 1, None, cache)
+        self.load_as(Names::default(), 1, Predecessor::None, cache)
+    }
+
+    /// Resolves what was read as [`Self::load`] does. The error also holds what would break for the peers of `other`, a
+    /// configuration that does not run here; what breaks is a warning if the file says `breaking: warn`.
+    pub fn load_against(self, other: &Snapshot) -> Result<Loaded, Diagnostics> {
+        let predecessor = Predecessor::Other(other);
+        self.load_as(Names::default(), 1, predecessor, &mut Cache::default())
     }
 
     /// The same for the generation that is to follow `running`; beyond what is wrong with the files, what
@@ -131,14 +161,15 @@ impl Inputs {
         cache: &mut Cache,
     ) -> Result<Loaded, Diagnostics> {
         let generation = running.generation + 1;
-        self.load_as(running.names.clone(), generation, Some(running), cache)
+        let predecessor = Predecessor::Running(running);
+        self.load_as(running.names.clone(), generation, predecessor, cache)
     }
 
     fn load_as(
         self,
         names: Names,
         generation: u64,
-        running: Option<&Snapshot>,
+        predecessor: Predecessor<'_>,
         cache: &mut Cache,
     ) -> Result<Loaded, Diagnostics> {
         let Self {
@@ -149,17 +180,18 @@ impl Inputs {
             mut found,
         } = self;
         let loaded = main.and_then(|(file, source)| {
-            let allowed = source.breaking;
+            let breaking = source.breaking;
             let mut loaded = resolve(&file, source, protos, names, generation, cache, &mut found)?;
             if let Some(watch) = watch {
                 loaded.snapshot.reload.watch = watch;
             }
-            if let Some(running) = running {
-                gate(running, &loaded.snapshot, allowed, &mut found);
+            if let Some((before, default)) = predecessor.compared() {
+                let breaking = breaking.unwrap_or(default);
+                gate(before, &loaded.snapshot, breaking, &mut found);
             }
             Some(loaded)
         });
-        if running.is_some() {
+        if let Predecessor::Running(_) = predecessor {
             let missing = found
                 .iter_mut()
                 .filter(|it| it.help.as_deref() == Some(NOT_FOUND));

@@ -68,8 +68,8 @@ pub struct Source {
     pub import_paths: Option<Vec<Option<Spanned<PathBuf>>>>,
     /// What reads them.
     pub compiler: Compiler,
-    /// What a reload may do to schemas in use.
-    pub breaking: Breaking,
+    /// What a change may do to schemas in use; none where the file does not say.
+    pub breaking: Option<Breaking>,
     /// Bounds.
     pub limits: Limits,
     /// `shutdown.grace`.
@@ -127,7 +127,7 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     let routes = routes(&mut top, engine, first.unwrap_or("people"), found);
     let (import_paths, compiler, breaking) = match top.node("proto") {
         Some(node) => proto(node, found),
-        None => (None, Compiler::default(), Breaking::default()),
+        None => (None, Compiler::default(), None),
     };
     let limits = limits(top.node("limits"), found);
     let grace = top.node("shutdown").and_then(|node| {
@@ -336,7 +336,7 @@ fn pool(
 
 type ImportPaths = Option<Vec<Option<Spanned<PathBuf>>>>;
 
-fn proto(node: &Node, found: &mut Diagnostics) -> (ImportPaths, Compiler, Breaking) {
+fn proto(node: &Node, found: &mut Diagnostics) -> (ImportPaths, Compiler, Option<Breaking>) {
     let mut section = Section::open(node, "proto", &[], found);
     let instead = "leave the key out for [schemas]";
     let paths = section.some("import_paths", instead, found, |node, key, found| {
@@ -357,6 +357,6 @@ fn proto(node: &Node, found: &mut Diagnostics) -> (ImportPaths, Compiler, Breaki
     (
         paths,
         compiler.map_or(Compiler::default(), |it| it.value),
-        breaking.map_or(Breaking::default(), |it| it.value),
+        breaking.map(|it| it.value),
     )
 }

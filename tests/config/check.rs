@@ -489,6 +489,67 @@ fn a_strict_check_refuses_warnings() {
     assert_eq!((listed.code, &*listed.stderr), (Some(1), ""));
 }
 
+/// Writes a configuration with one route and one field to `name` in `directory`.
+fn write_person(directory: &Path, name: &str, field: &str, breaking: &str) {
+    let directory = directory.join(name);
+    fs::create_dir_all(directory.join("schemas")).unwrap();
+    let proto = format!("syntax = \"proto3\";\npackage demo;\nmessage Person {{ {field} }}\n");
+    fs::write(directory.join("schemas/person.proto"), proto).unwrap();
+    let routes = "routes: { A: { pool: people, schema: demo.Person } }\n";
+    let text = format!("{FRONTENDS}{POOLS}{routes}{breaking}");
+    fs::write(directory.join("routes.yaml"), text).unwrap();
+}
+
+#[test]
+fn a_check_against_another_configuration_refuses_what_breaks_its_peers() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name, field, breaking| write_person(directory.path(), name, field, breaking);
+    write("old", "int32 age = 1;", "");
+    write("same", "int32 age = 1; string name = 2;", "");
+    write("broken", "string age = 1;", "");
+    write("warned", "string age = 1;", "proto: { breaking: warn }\n");
+    write("allowed", "string age = 1;", "proto: { breaking: allow }\n");
+    let check = |arguments: &[&str]| {
+        let arguments = [&["check", "--against", "old"], arguments].concat();
+        gateway_in(directory.path(), &arguments)
+    };
+    for passes in ["same", "allowed"] {
+        let outcome = check(&[passes]);
+        assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""), "{passes}");
+    }
+    let broken = check(&["broken"]);
+    assert_eq!((broken.code, &*broken.stdout), (Some(1), ""));
+    assert!(broken.stderr.starts_with("error: "), "{}", broken.stderr);
+    for said in [
+        "--> broken/schemas/person.proto:3:",
+        "it was at old/schemas/person.proto:3:",
+    ] {
+        assert!(broken.stderr.contains(said), "{}", broken.stderr);
+    }
+    let warned = check(&["warned"]);
+    assert_eq!(warned.code, Some(0));
+    assert!(warned.stderr.starts_with("warning: "), "{}", warned.stderr);
+    assert_eq!(check(&["warned", "--strict"]).code, Some(1));
+    // Alone, each is sound.
+    assert_eq!(
+        gateway_in(directory.path(), &["check", "broken"]).code,
+        Some(0)
+    );
+    let listed = check(&["broken", "--format", "json"]);
+    let faults: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!(
+        (listed.code, &faults[0]["severity"]),
+        (Some(1), &"error".into())
+    );
+    let missing = gateway_in(directory.path(), &["check", "same", "--against", "nowhere"]);
+    assert_eq!(missing.code, Some(1));
+    assert!(
+        missing.stderr.starts_with("error: can't read nowhere: "),
+        "{}",
+        missing.stderr
+    );
+}
+
 #[test]
 fn what_cannot_be_printed_is_a_failure() {
     for arguments in [
