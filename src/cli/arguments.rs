@@ -25,6 +25,10 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
     pub(super) log_format: LogFormat,
 
+    /// What is logged, at least as severe as LEVEL; wins over RUST_LOG [default: info]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(super) log_level: Option<LogLevel>,
+
     #[command(subcommand)]
     pub(super) command: Option<Command>,
 }
@@ -77,8 +81,9 @@ broken one changes nothing.
 
 Signals: SIGTERM or SIGINT lets held requests finish (shutdown.grace), a second
 one ends at once; SIGHUP loads the files anew.
-Environment: RUST_LOG sets what is logged, such as RUST_LOG=gateway=debug for
-every rejection; NO_COLOR turns colours off.
+Logging: --log-level debug logs every rejection.
+Environment: RUST_LOG sets what is logged of each part, such as
+RUST_LOG=gateway::engine=debug; NO_COLOR turns colours off.
 Exit codes: 0 fine, 1 the files or the system said no, 2 usage.";
 
 #[derive(Clone, Debug, Subcommand)]
@@ -129,6 +134,17 @@ pub(super) enum LogFormat {
     Human,
     /// One JSON object a line
     Json,
+}
+
+/// The least severe lines that are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

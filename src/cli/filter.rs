@@ -1,10 +1,12 @@
-//! `RUST_LOG` → the filter of the log. A mistake in the variable would silence every line, so that it is told.
+//! `RUST_LOG` and `--log-level` → the filter of the log. A mistake in the variable would silence every line, so that it is
+//! told.
 
 use std::env;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::Directive;
+use tracing_subscriber::filter::{Directive, LevelFilter};
 
+use super::arguments::LogLevel;
 use gateway_diagnostic::did_you_mean;
 
 /// The variable.
@@ -27,13 +29,35 @@ pub(super) struct LogFilter {
     pub doubts: Vec<String>,
 }
 
-/// Returns the filter that the environment asks for. The error is a sentence about the variable.
-pub(super) fn from_environment() -> Result<LogFilter, String> {
-    match env::var(VARIABLE) {
+/// Returns the filter that the environment asks for, and `level` where the environment names no level. The error is a
+/// sentence about the variable.
+pub(super) fn from_environment(level: Option<LogLevel>) -> Result<LogFilter, String> {
+    let mut filter = match env::var(VARIABLE) {
         Ok(text) => filter_of(&text),
         Err(env::VarError::NotPresent) => filter_of(""),
         Err(env::VarError::NotUnicode(_)) => Err(format!("{VARIABLE} is not UTF-8 text")),
+    }?;
+    if let Some(level) = level {
+        filter.filter = at_level(filter.filter, level);
     }
+    Ok(filter)
+}
+
+/// Returns a filter that logs the lines of `level` and of those above it, whatever `filter` says of lines in general and
+/// of those of the gateway. What it says of single modules stands.
+fn at_level(filter: EnvFilter, level: LogLevel) -> EnvFilter {
+    let level = match level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let gateway: Directive = format!("gateway={level}")
+        .parse()
+        .expect("a level and a target of letters are a directive");
+    filter.add_directive(level.into()).add_directive(gateway)
 }
 
 /// Returns the filter of directives such as `gateway=debug`, on top of the defaults.
@@ -119,6 +143,22 @@ mod tests {
             "gateway=debug,notify=off,info"
         );
         assert!(filter_of("gateway[{route=A}]=debug").is_ok());
+    }
+
+    #[test]
+    fn a_level_of_the_command_line_wins_over_the_variable() {
+        let filter = |text, level| {
+            let filter = filter_of(text).unwrap().filter;
+            at_level(filter, level).to_string()
+        };
+        assert_eq!(
+            filter("", LogLevel::Debug),
+            "gateway=debug,notify=off,debug"
+        );
+        assert_eq!(
+            filter("gateway=warn,gateway::core=trace,error", LogLevel::Off),
+            "gateway::core=trace,gateway=off,notify=off,off"
+        );
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::ledger::Ledger;
 use crate::panics::Panics;
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let filter = match filter::from_environment() {
+    let filter = match filter::from_environment(arguments.log_level) {
         Ok(filter) => filter,
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error}");

@@ -328,6 +328,28 @@ fn a_rejection_has_the_same_fields_at_every_level() {
     );
 }
 
+#[test]
+fn the_level_is_an_argument_too() {
+    let with = |level: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+        command
+            .args(["--log-level", level])
+            .env("RUST_LOG", "gateway=error");
+        Logged::spawn(files(&yaml("", "")), &mut command)
+    };
+    let mut info = with("info");
+    info.until(&["INFO", "ready"]);
+    assert!(!info.seen.iter().any(|line| line.contains("DEBUG")));
+    info.end();
+    let mut debug = with("debug");
+    debug.until(&["DEBUG", "descriptors"]);
+    debug.until(&["INFO", "ready"]);
+    debug.end();
+    let mut wrong = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    let refused = wrong.args(["--log-level", "loud"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+}
+
 /// The log that people read holds no character of a peer's that a terminal would obey.
 #[test]
 fn text_that_a_peer_chose_is_escaped_in_the_log() {
