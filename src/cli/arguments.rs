@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+/// The version, with the commit that it was built from where the build was told.
+pub(super) const VERSION: &str = env!("GATEWAY_VERSION");
+
 /// The arguments of the command line.
 #[derive(Debug, Parser)]
 #[command(
     name = "gateway",
-    version,
+    version = VERSION,
     about = "A schema gateway for ZeroMQ: checks every message at the edge, hands it to pools of workers, \
              answers every request exactly once.",
     after_help = AFTER_HELP,

@@ -7,7 +7,7 @@ use gateway_diagnostic::Diagnostics;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{debug, error, info, warn};
 
-use super::arguments::{Arguments, LogFormat};
+use super::arguments::{Arguments, LogFormat, VERSION};
 use super::configuration::file_of;
 use super::signals::{SignalThread, Target};
 use super::{filter, log};
@@ -53,7 +53,7 @@ fn serve(arguments: &Arguments, panics: Panics) -> ExitCode {
     };
     tell(gateway.warnings());
     let config = path.display();
-    info!(%config, "loaded {}", gateway.summary());
+    info!(%config, version = VERSION, "loaded {}", gateway.summary());
     // Before anything listens: to listen may take long, and a signal must end that, too.
     let signals = match SignalThread::start() {
         Ok(signals) => signals,
