@@ -64,6 +64,7 @@ pub const HEADER_MAX: usize = 9;
 pub const IDENTITY_MAX: usize = 255;
 
 /// Appends a frame's header.
+#[inline]
 pub fn put_header(into: &mut Vec<u8>, flags: u8, size: usize) {
     match u8::try_from(size) {
         Ok(size) => into.extend_from_slice(&[flags, size]),
@@ -75,6 +76,7 @@ pub fn put_header(into: &mut Vec<u8>, flags: u8, size: usize) {
 }
 
 /// Appends a frame.
+#[inline]
 pub fn put_frame(into: &mut Vec<u8>, flags: u8, body: &[u8]) {
     put_header(into, flags, body.len());
     into.extend_from_slice(body);

@@ -5,13 +5,14 @@
 //! and counts one reference. Since frames are written as they are read, a span is forwarded by
 //! copying its bytes once, headers included. Any other message is a list of frames.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::bytes::Bytes;
 use crate::{HEADER_MAX, LONG, MORE};
 
 /// Frames of a span: more than usual messages have, few enough that a span is cheap to move.
-pub const SPAN_FRAMES: usize = 6;
+pub const SPAN_FRAMES: usize = 7;
 
 /// Frames in their order.
 #[derive(Clone, Debug)]
@@ -30,23 +31,22 @@ struct Span {
     layout: Layout,
 }
 
-/// Where the frames of a span lie.
+/// Bytes of a header with the short form of the size.
+const SHORT_HEADER: usize = 2;
+
+/// Where the frames of a span lie. Small, because a message is moved several times.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
     /// The first header in the buffer.
-    start: usize,
-    /// The body of each frame, counted from `start`.
-    bodies: [Body; SPAN_FRAMES],
+    start: u32,
+    /// Where each frame's header begins, counted from `start`, and behind those the end of the last
+    /// frame.
+    edges: [u16; SPAN_FRAMES + 1],
+    /// Whether any header has the long form of the size. Which ones, they say themselves.
+    long: bool,
     count: u8,
     /// Frames at the front that were dropped.
     dropped: u8,
-}
-
-/// Where a frame's body begins and ends. The next frame's header follows it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Body {
-    start: u16,
-    end: u16,
 }
 
 impl Layout {
@@ -61,39 +61,37 @@ impl Layout {
         frames_max: usize,
     ) -> Option<Self> {
         let mut layout = Self {
-            start,
-            bodies: [Body::default(); SPAN_FRAMES],
+            start: u32::try_from(start).ok()?,
+            edges: [0; SPAN_FRAMES + 1],
+            long: false,
             count: 0,
             dropped: 0,
         };
         // So that every offset fits in its place.
         let bytes = &bytes[..bytes.len().min(usize::from(u16::MAX))];
-        let mut header = 0;
+        let mut end = 0;
         let mut size = 0;
-        for (n, body) in layout.bodies.iter_mut().enumerate() {
-            let [flags, short] = *bytes.get(header..)?.first_chunk()?;
-            let (start, length) = match flags {
-                0 | MORE => (header + 2, usize::from(short)),
+        for (n, edge) in layout.edges[1..].iter_mut().enumerate() {
+            let [flags, short] = *bytes.get(end..)?.first_chunk()?;
+            let (body, length) = match flags {
+                0 | MORE => (end + SHORT_HEADER, usize::from(short)),
                 _ if flags & !(MORE | LONG) == 0 => {
-                    let long = bytes[header + 1..].first_chunk()?;
-                    let length = u16::try_from(u64::from_be_bytes(*long)).ok()?;
-                    (header + HEADER_MAX, usize::from(length))
+                    let length = bytes[end + 1..].first_chunk()?;
+                    let length = u16::try_from(u64::from_be_bytes(*length)).ok()?;
+                    layout.long = true;
+                    (end + HEADER_MAX, usize::from(length))
                 }
                 _ => return None,
             };
-            let end = start + length;
+            end = body + length;
             if end > bytes.len() {
                 return None;
             }
-            *body = Body {
-                start: start as u16,
-                end: end as u16,
-            };
+            *edge = end as u16;
             size += length;
-            header = end;
             if flags & MORE == 0 {
-                layout.count = n as u8 + 1;
                 let fits = n < frames_max && size as u64 <= size_max;
+                layout.count = n as u8 + 1;
                 return fits.then_some(layout);
             }
         }
@@ -103,51 +101,91 @@ impl Layout {
     /// Returns how many bytes the frames have, headers included.
     #[inline]
     pub(crate) fn length(&self) -> usize {
-        match self.count {
-            0 => 0,
-            n => usize::from(self.bodies[usize::from(n) - 1].end),
-        }
+        self.edge(self.count)
     }
 
     /// Returns where the first frame's header is, counted from `start`.
     #[inline]
     fn front(&self) -> usize {
-        match self.dropped {
-            0 => 0,
-            n => usize::from(self.bodies[usize::from(n) - 1].end),
-        }
+        self.edge(self.dropped)
+    }
+
+    /// Returns how many frames there are.
+    #[inline]
+    fn len(&self) -> usize {
+        usize::from(self.count - self.dropped)
+    }
+
+    #[inline]
+    fn edge(&self, frame: u8) -> usize {
+        usize::from(self.edges[usize::from(frame)])
     }
 
     /// Counts from the first frame that was not dropped, because what stood before it is gone.
     fn forget_dropped(&mut self) {
         let front = self.front() as u16;
-        self.bodies.copy_within(usize::from(self.dropped).., 0);
+        self.edges.copy_within(usize::from(self.dropped).., 0);
         self.count -= self.dropped;
         self.dropped = 0;
-        for body in &mut self.bodies[..usize::from(self.count)] {
-            body.start -= front;
-            body.end -= front;
+        for edge in &mut self.edges[..=usize::from(self.count)] {
+            *edge -= front;
         }
-    }
-
-    #[inline]
-    fn bodies(&self) -> &[Body] {
-        &self.bodies[usize::from(self.dropped)..usize::from(self.count)]
     }
 }
 
 impl Span {
+    /// Returns where the frames lie in the buffer, headers included.
+    #[inline]
+    fn range(&self) -> Range<usize> {
+        let start = self.layout.start as usize;
+        start + self.layout.front()..start + self.layout.length()
+    }
+
     /// Returns the frames' bytes, headers included.
     #[inline]
     fn wire(&self) -> &[u8] {
-        let Layout { start, .. } = self.layout;
-        &self.buffer[start + self.layout.front()..start + self.layout.length()]
+        &self.buffer[self.range()]
     }
 
+    /// Returns the bytes of a frame, counted from 0.
+    #[inline(always)]
+    fn get(&self, n: usize) -> Option<&[u8]> {
+        self.buffer.get(self.place(n)?)
+    }
+
+    /// Returns where the body of a frame lies in the buffer.
+    #[inline(always)]
+    fn place(&self, n: usize) -> Option<Range<usize>> {
+        let n = usize::from(self.layout.dropped) + n;
+        if n >= usize::from(self.layout.count).min(SPAN_FRAMES) {
+            return None;
+        }
+        let start = self.layout.start as usize;
+        let header = start + usize::from(self.layout.edges[n]);
+        let end = start + usize::from(self.layout.edges[n + 1]);
+        Some(header + self.header_length(header)..end)
+    }
+
+    /// Returns the length of the header at this place of the buffer.
     #[inline]
-    fn body(&self, Body { start, end }: Body) -> &[u8] {
-        let at = self.layout.start;
-        &self.buffer[at + usize::from(start)..at + usize::from(end)]
+    fn header_length(&self, header: usize) -> usize {
+        if self.layout.long && self.buffer[header] & LONG != 0 {
+            HEADER_MAX
+        } else {
+            SHORT_HEADER
+        }
+    }
+
+    /// Returns the number of bytes of all frames, without headers.
+    #[inline]
+    fn size(&self) -> u64 {
+        let frames = self.layout.len();
+        if self.layout.long {
+            let frames = (0..frames).filter_map(|n| self.get(n));
+            return frames.map(|frame| frame.len() as u64).sum();
+        }
+        let whole = self.layout.length() - self.layout.front();
+        (whole - SHORT_HEADER * frames) as u64
     }
 
     /// Returns the same frames in this buffer, which holds nothing else.
@@ -180,7 +218,7 @@ impl Message {
     #[inline]
     pub fn len(&self) -> usize {
         match &self.0 {
-            Form::Span(span) => span.layout.bodies().len(),
+            Form::Span(span) => span.layout.len(),
             Form::List(frames) => frames.len(),
         }
     }
@@ -194,7 +232,7 @@ impl Message {
     #[inline]
     pub fn get(&self, n: usize) -> Option<&[u8]> {
         match &self.0 {
-            Form::Span(span) => span.layout.bodies().get(n).map(|body| span.body(*body)),
+            Form::Span(span) => span.get(n),
             Form::List(frames) => frames.get(n).map(Bytes::bytes),
         }
     }
@@ -208,10 +246,7 @@ impl Message {
     #[inline]
     pub fn size(&self) -> u64 {
         match &self.0 {
-            Form::Span(span) => {
-                let bodies = span.layout.bodies().iter();
-                bodies.map(|body| u64::from(body.end - body.start)).sum()
-            }
+            Form::Span(span) => span.size(),
             Form::List(frames) => frames.iter().map(|it| it.bytes().len() as u64).sum(),
         }
     }
@@ -221,8 +256,7 @@ impl Message {
     pub fn drop_front(&mut self, n: usize) {
         match &mut self.0 {
             Form::Span(Span { layout, .. }) => {
-                let left = usize::from(layout.count - layout.dropped);
-                layout.dropped += n.min(left) as u8;
+                layout.dropped += n.min(layout.len()) as u8;
             }
             Form::List(frames) => drop(frames.drain(..n.min(frames.len()))),
         }
@@ -233,12 +267,9 @@ impl Message {
         let mut frames = Vec::with_capacity(front.len() + self.len());
         frames.extend(front.iter().map(|frame| Bytes::from(frame.to_vec())));
         match self.0 {
-            Form::Span(Span { buffer, layout }) => {
-                frames.extend(layout.bodies().iter().map(|body| {
-                    let start = layout.start + usize::from(body.start);
-                    let end = layout.start + usize::from(body.end);
-                    Bytes::part(Rc::clone(&buffer), start..end)
-                }));
+            Form::Span(span) => {
+                let bodies = (0..span.layout.len()).filter_map(|n| span.place(n));
+                frames.extend(bodies.map(|body| Bytes::part(Rc::clone(&span.buffer), body)));
             }
             Form::List(list) => frames.extend(list),
         }
@@ -272,10 +303,7 @@ impl Message {
     /// Returns the frames with their headers, sharing the buffer, if they lie in one.
     pub fn shared_wire(&self) -> Option<Bytes> {
         match &self.0 {
-            Form::Span(Span { buffer, layout }) => Some(Bytes::part(
-                Rc::clone(buffer),
-                layout.start + layout.front()..layout.start + layout.length(),
-            )),
+            Form::Span(span) => Some(Bytes::part(Rc::clone(&span.buffer), span.range())),
             Form::List(_) => None,
         }
     }
@@ -426,6 +454,12 @@ mod tests {
                 assert!(longer.frames().eq(longer_expected), "{dropped}");
             }
         }
+    }
+
+    #[test]
+    fn a_message_is_cheap_to_move() {
+        assert_eq!(size_of::<Message>(), 32);
+        assert_eq!(size_of::<Option<Message>>(), 32);
     }
 
     #[test]
