@@ -73,19 +73,14 @@ impl Outbox {
 
     /// Appends protocol bytes.
     pub fn put(&mut self, buffers: &mut BufferPool, put: impl FnOnce(&mut Vec<u8>)) {
-        let piece = self.tail(buffers, 0);
-        let before = piece.len();
-        put(piece);
-        self.unwritten += (piece.len() - before) as u64;
+        self.append(buffers, 0, put);
     }
 
     /// Appends a frame that is small, or not ours to share.
     pub fn copy(&mut self, buffers: &mut BufferPool, frame: &[u8], more: bool) {
         let flags = if more { MORE } else { 0 };
-        let piece = self.tail(buffers, frame.len() + zmtp::HEADER_MAX);
-        let before = piece.len();
-        zmtp::put_frame(piece, flags, frame);
-        self.unwritten += (piece.len() - before) as u64;
+        let room = frame.len() + zmtp::HEADER_MAX;
+        self.append(buffers, room, |piece| zmtp::put_frame(piece, flags, frame));
     }
 
     /// Appends a frame.
@@ -106,15 +101,15 @@ impl Outbox {
     pub fn push_message(&mut self, buffers: &mut BufferPool, head: &[&[u8]], body: &Message) {
         match body.wire() {
             Wire::Span(wire) if wire.len() < SHARED_MIN && !wire.is_empty() => {
-                let headers = head.len() * zmtp::HEADER_MAX;
-                let head_bytes: usize = head.iter().map(|frame| frame.len()).sum();
-                let piece = self.tail(buffers, headers + head_bytes + wire.len());
-                let before = piece.len();
-                for frame in head {
-                    zmtp::put_frame(piece, MORE, frame);
-                }
-                piece.extend_from_slice(wire);
-                self.unwritten += (piece.len() - before) as u64;
+                let room = head.iter().map(|frame| zmtp::HEADER_MAX + frame.len());
+                let room = room.fold(wire.len(), |sum, frame| sum + frame);
+                self.append(buffers, room, |piece| {
+                    piece.reserve(room);
+                    for frame in head {
+                        zmtp::put_frame(piece, MORE, frame);
+                    }
+                    piece.extend_from_slice(wire);
+                });
             }
             _ => self.push_frames(buffers, head, body),
         }
@@ -245,17 +240,25 @@ impl Outbox {
         }
     }
 
-    /// The piece to append to, with room for `n` bytes more if it is not a new one.
-    fn tail(&mut self, buffers: &mut BufferPool, n: usize) -> &mut Vec<u8> {
-        let fits = matches!(self.pieces.back(), Some(Piece::Copied(piece))
-            if piece.len() + n <= PIECE);
-        if !fits {
-            self.pieces.push_back(Piece::Copied(buffers.piece()));
-        }
-        match self.pieces.back_mut() {
-            Some(Piece::Copied(piece)) => piece,
-            _ => unreachable!("a copied piece was just seen or put there"),
-        }
+    /// Calls `put` with the piece to append to, which has room for `n` bytes more if it is not a new
+    /// one.
+    #[inline]
+    fn append(&mut self, buffers: &mut BufferPool, n: usize, put: impl FnOnce(&mut Vec<u8>)) {
+        let append = |piece: &mut Vec<u8>| {
+            let before = piece.len();
+            put(piece);
+            piece.len() - before
+        };
+        let appended = match self.pieces.back_mut() {
+            Some(Piece::Copied(piece)) if piece.len() + n <= PIECE => append(piece),
+            _ => {
+                let mut piece = buffers.piece();
+                let appended = append(&mut piece);
+                self.pieces.push_back(Piece::Copied(piece));
+                appended
+            }
+        };
+        self.unwritten += appended as u64;
     }
 }
 
