@@ -100,14 +100,53 @@ pub struct Latency {
     pub sum_ns: u64,
 }
 
+/// For each number of binary digits, the bucket of the least duration that has as many: that of a
+/// longer one with as many digits is not far behind.
+const FIRST_BUCKETS: [u8; 65] = {
+    let mut first = [0; 65];
+    let mut digits = 1;
+    while digits < first.len() {
+        let least = 1_u64 << (digits - 1);
+        let mut bucket = first[digits - 1];
+        while (bucket as usize) < LATENCY_BOUNDS_US.len()
+            && least > LATENCY_BOUNDS_US[bucket as usize] as u64
+        {
+            bucket += 1;
+        }
+        first[digits] = bucket;
+        digits += 1;
+    }
+    first
+};
+
+/// Returns a time in nanoseconds, or 584 years if it is longer.
+#[inline]
+pub(crate) fn nanoseconds(time: Duration) -> u64 {
+    let secs = time.as_secs().saturating_mul(1_000_000_000);
+    secs.saturating_add(u64::from(time.subsec_nanos()))
+}
+
+/// Returns the place of the bucket for a duration in microseconds.
+#[inline]
+fn bucket(us: u64) -> usize {
+    let digits = u64::BITS - us.leading_zeros();
+    let first = usize::from(FIRST_BUCKETS[digits as usize]);
+    let bounds = &LATENCY_BOUNDS_US[first..];
+    let further = bounds.iter().take_while(|bound| us > u64::from(**bound));
+    first + further.count()
+}
+
 impl Latency {
     /// Counts a duration.
     pub fn add(&mut self, took: Duration) {
-        let ns = took.as_secs().saturating_mul(1_000_000_000);
-        let ns = ns.saturating_add(u64::from(took.subsec_nanos()));
+        self.add_ns(nanoseconds(took));
+    }
+
+    /// Counts a duration in nanoseconds.
+    #[inline]
+    pub fn add_ns(&mut self, ns: u64) {
         let us = ns.div_ceil(1_000);
-        let bucket = LATENCY_BOUNDS_US.partition_point(|bound| us > u64::from(*bound));
-        self.buckets[bucket] += 1;
+        self.buckets[bucket(us)] += 1;
         self.sum_ns = self.sum_ns.saturating_add(ns);
     }
 }
@@ -247,5 +286,10 @@ mod tests {
         assert_eq!(bucket(Duration::from_secs(30)), 16);
         assert_eq!(bucket(Duration::from_nanos(30_000_000_001)), 17);
         assert_eq!(bucket(Duration::MAX), 17);
+        for (n, bound) in LATENCY_BOUNDS_US.into_iter().enumerate() {
+            let bound = Duration::from_micros(bound.into());
+            assert_eq!(bucket(bound), n);
+            assert_eq!(bucket(bound + Duration::from_nanos(1)), n + 1);
+        }
     }
 }
