@@ -5,7 +5,7 @@
 //! are a few steps, however many workers there are. These happen with every message.
 
 /// No seat.
-const NONE: usize = usize::MAX;
+const NONE: u32 = u32::MAX;
 
 /// The place of a worker among those of the same load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,22 +31,22 @@ pub(super) struct Free {
 #[derive(Debug)]
 struct Seat {
     /// In which lane it is, if in any.
-    load: Option<usize>,
-    before: usize,
-    after: usize,
+    load: u32,
+    before: u32,
+    after: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Lane {
-    first: usize,
-    last: usize,
+    first: u32,
+    last: u32,
 }
 
 impl Free {
     /// A seat for a worker that came; it isn't free yet.
     pub(super) fn seat(&mut self) -> usize {
         let seat = Seat {
-            load: None,
+            load: NONE,
             before: NONE,
             after: NONE,
         };
@@ -70,16 +70,17 @@ impl Free {
 
     /// Whether this worker is free.
     pub(super) fn has(&self, seat: usize) -> bool {
-        self.seats[seat].load.is_some()
+        self.seats[seat].load != NONE
     }
 
     /// Sets the load of a worker, or that the worker is not free. `turn` is for a load that stays the same.
     pub(super) fn set(&mut self, seat: usize, load: Option<usize>, turn: Turn) {
+        let load = load.map_or(NONE, |load| load as u32);
         if self.seats[seat].load == load && turn == Turn::Kept {
             return;
         }
         self.unlink(seat);
-        if let Some(load) = load {
+        if load != NONE {
             self.link(seat, load);
         }
     }
@@ -88,7 +89,7 @@ impl Free {
     pub(super) fn first(&mut self) -> Option<usize> {
         while let Some(lane) = self.lanes.get(self.lowest) {
             if lane.first != NONE {
-                return Some(lane.first);
+                return Some(lane.first as usize);
             }
             self.lowest += 1;
         }
@@ -99,44 +100,53 @@ impl Free {
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
         let lanes = self.lanes.get(self.lowest..).unwrap_or_default();
         lanes.iter().flat_map(move |lane| {
-            let there = |seat: usize| (seat != NONE).then_some(seat);
+            let there = |seat: u32| (seat != NONE).then_some(seat as usize);
             std::iter::successors(there(lane.first), move |seat| {
                 there(self.seats[*seat].after)
             })
         })
     }
 
-    fn link(&mut self, seat: usize, load: usize) {
-        if self.lanes.len() <= load {
+    fn link(&mut self, seat: usize, load: u32) {
+        let place = load as usize;
+        if self.lanes.len() <= place {
             let nobody = Lane {
                 first: NONE,
                 last: NONE,
             };
-            self.lanes.resize(load + 1, nobody);
+            self.lanes.resize(place + 1, nobody);
         }
-        let lane = &mut self.lanes[load];
-        let before = std::mem::replace(&mut lane.last, seat);
-        match self.seats.get_mut(before) {
-            Some(before) => before.after = seat,
-            None => lane.first = seat,
+        let lane = &mut self.lanes[place];
+        let before = std::mem::replace(&mut lane.last, seat as u32);
+        match self.seats.get_mut(before as usize) {
+            Some(before) => before.after = seat as u32,
+            None => lane.first = seat as u32,
         }
-        let it = &mut self.seats[seat];
-        (it.load, it.before, it.after) = (Some(load), before, NONE);
-        self.lowest = self.lowest.min(load);
+        self.seats[seat] = Seat {
+            load,
+            before,
+            after: NONE,
+        };
+        self.lowest = self.lowest.min(place);
     }
 
     fn unlink(&mut self, seat: usize) {
         let it = &mut self.seats[seat];
-        let Some(load) = it.load.take() else {
+        if it.load == NONE {
             return;
-        };
-        let (before, after) = (it.before, it.after);
-        let lane = &mut self.lanes[load];
-        match self.seats.get_mut(before) {
+        }
+        let Seat {
+            load,
+            before,
+            after,
+        } = *it;
+        it.load = NONE;
+        let lane = &mut self.lanes[load as usize];
+        match self.seats.get_mut(before as usize) {
             Some(before) => before.after = after,
             None => lane.first = after,
         }
-        match self.seats.get_mut(after) {
+        match self.seats.get_mut(after as usize) {
             Some(after) => after.before = before,
             None => lane.last = before,
         }
