@@ -45,7 +45,7 @@ use notes::Notes;
 use open::Open;
 use peers::{Admitted, Client, Peer, Peers, Worker};
 use shelf::Shelf;
-use token::Name;
+use token::{Name, Tokens};
 
 pub use event::{Event, Outlet};
 pub(crate) use notes::{Doubt, Note, Particulars, QUIET, What};
@@ -74,8 +74,7 @@ pub struct Core<M> {
 /// Memory that is used again.
 #[derive(Debug, Default)]
 struct Spare {
-    /// The last token that was written.
-    token: Vec<u8>,
+    tokens: Tokens,
     kept: Shelf,
 }
 

@@ -220,6 +220,7 @@ impl<M: Frames> Core<M> {
         let number = self.requests.next_number();
         let order = Order {
             number,
+            client,
             name: &accepted.name,
             keeps_type: route.kind.is_none(),
         };

@@ -6,7 +6,7 @@ use super::request::State;
 use super::token::Name;
 use super::{Core, Outlet, Spare};
 use crate::frame::{self, Frames};
-use crate::peer::WorkerKind;
+use crate::peer::{PeerId, WorkerKind};
 use crate::pool::{Handed, NameForm, Pool, Seat};
 use crate::snapshot::{PoolId, WorkerFrames};
 
@@ -24,6 +24,7 @@ impl<M: Frames> Core<M> {
             let body = std::mem::take(body);
             let order = Order {
                 number,
+                client: request.asker.client,
                 name: &request.name,
                 keeps_type: request.snapshot.routes.at(request.route).kind.is_none(),
             };
@@ -44,6 +45,8 @@ impl<M: Frames> Core<M> {
 pub(super) struct Order<'a> {
     /// The request's number.
     pub(super) number: u64,
+    /// Its client.
+    pub(super) client: PeerId,
     /// Its client's name.
     pub(super) name: &'a Name,
     /// Whether its type is kept: the route doesn't tell it.
@@ -67,10 +70,7 @@ impl Order<'_> {
         };
         let handed = pool.handed(kind);
         let name: &[u8] = match handed {
-            Handed::Token => {
-                self.name.write(self.number, &mut spare.token);
-                &spare.token
-            }
+            Handed::Token => spare.tokens.token(self.client, self.name, self.number),
             Handed::Bare => &self.name.bare,
             Handed::Plain(..) => return self.hand_payload(body, pool, seat, now, spare, out),
         };
@@ -111,8 +111,7 @@ impl Order<'_> {
         let name: &[u8] = match handed {
             Handed::Bare | Handed::Plain(NameForm::Bare, _) => &self.name.bare,
             Handed::Token | Handed::Plain(NameForm::Token, _) => {
-                self.name.write(self.number, &mut spare.token);
-                &spare.token
+                spare.tokens.token(self.client, self.name, self.number)
             }
         };
         let head: &[&[u8]] = match (kind, handed) {

@@ -4,10 +4,13 @@
 //! `identity.decode()` never fails. The number alone names the request; the identity is held against
 //! it, so that a number by itself opens nothing.
 
-use crate::peer::Identity;
+use crate::peer::{Identity, PeerId};
 
-/// Digits of which no number is too large for its type.
-const DIGITS_SAFE: usize = 19;
+/// Digits that are read at a time.
+const DIGITS: usize = 8;
+
+/// Tokens that are kept to be counted up: one for each of a few busy clients.
+const TOKENS_KEPT: usize = 16;
 
 /// Longest identity: what the protocol allows.
 const IDENTITY_MAX: usize = 255;
@@ -37,7 +40,7 @@ impl Name {
     }
 
     /// Writes the token of this client's request over `into`.
-    pub(super) fn write(&self, number: u64, into: &mut Vec<u8>) {
+    fn write(&self, number: u64, into: &mut Vec<u8>) {
         // The sign and the digits, from the last one on.
         let mut end = [0; 21];
         let mut first = end.len();
@@ -68,39 +71,105 @@ fn hex(byte: u8) -> [u8; 2] {
     [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)])
 }
 
+/// The last tokens of a few clients.
+///
+/// A busy client's requests mostly have numbers that follow each other, and so do their tokens: then
+/// only the last digit is written.
+#[derive(Debug)]
+pub(super) struct Tokens([Token; TOKENS_KEPT]);
+
+#[derive(Clone, Debug, Default)]
+struct Token {
+    /// Of whose request it is, and which one; none at first.
+    of: Option<(PeerId, u64)>,
+    text: Vec<u8>,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Token::default()))
+    }
+}
+
+impl Tokens {
+    /// Returns the token of this request of a client, which has this name.
+    #[inline]
+    pub(super) fn token(&mut self, client: PeerId, name: &Name, number: u64) -> &[u8] {
+        let token = &mut self.0[client.0 as usize % TOKENS_KEPT];
+        let follows = token.of == Some((client, number.wrapping_sub(1)));
+        token.of = Some((client, number));
+        match token.text.last_mut() {
+            Some(last) if follows && *last < b'9' => *last += 1,
+            _ => name.write(number, &mut token.text),
+        }
+        &token.text
+    }
+}
+
 /// How a token shows its client, and its number, if [`Name::write`] could have written it.
 #[inline]
 pub(super) fn read(token: &[u8]) -> Option<(&[u8], u64)> {
-    // From the last digit to the sign. The identity may have signs of its own, so the last one counts.
-    let (mut number, mut scale, mut last) = (0_u64, 1_u64, 0);
-    for (n, byte) in token.iter().rev().enumerate() {
-        let digit = byte.wrapping_sub(b'0');
-        if digit <= 9 {
-            if n >= DIGITS_SAFE {
-                return read_long(token);
-            }
-            number += u64::from(digit) * scale;
-            scale *= 10;
-            last = digit;
-            continue;
-        }
-        // Written without leading zeros; of nothing, there is no number.
-        let sound = *byte == b'#' && n > 0 && (n == 1 || last != 0);
-        return sound.then(|| (&token[..token.len() - n - 1], number));
-    }
-    None
+    read_usual(token).or_else(|| read_any(token))
 }
 
-/// Reads a token whose number may have twenty digits, and so be too large.
-#[cold]
-fn read_long(token: &[u8]) -> Option<(&[u8], u64)> {
-    let sign = token.iter().rposition(|byte| *byte == b'#')?;
-    let digits = &token[sign + 1..];
-    if digits.starts_with(b"0") || !digits.iter().all(u8::is_ascii_digit) {
+/// Reads a token that is not very short and whose number has not very many digits.
+#[inline]
+fn read_usual(token: &[u8]) -> Option<(&[u8], u64)> {
+    // The identity may have signs of its own, so the last one counts.
+    let (before, end) = token.split_last_chunk::<DIGITS>()?;
+    let (mut digits, mut number) = last_digits(*end);
+    if digits == DIGITS {
+        let (more, high) = last_digits(*before.last_chunk()?);
+        number += high * 100_000_000;
+        digits += more;
+    }
+    if digits == 2 * DIGITS {
         return None;
     }
-    let number = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    Some((&token[..sign], number))
+    let sign = token.len() - digits - 1;
+    // Written without leading zeros; of nothing, there is no number.
+    let sound = token[sign] == b'#' && digits > 0 && (digits == 1 || token[sign + 1] != b'0');
+    sound.then(|| (&token[..sign], number))
+}
+
+/// Returns how many of these bytes are digits, from the last one on, and the number that those stand
+/// for. All bytes are looked at at once.
+#[inline]
+fn last_digits(bytes: [u8; DIGITS]) -> (usize, u64) {
+    // The first byte is the least, so that what is before the digits is cut off by a shift.
+    let values = u64::from_le_bytes(bytes) ^ 0x3030_3030_3030_3030;
+    // The highest bit of each byte that is more than 9.
+    let others = ((values & 0x7f7f_7f7f_7f7f_7f7f) + 0x7676_7676_7676_7676) | values;
+    let digits = (others & 0x8080_8080_8080_8080).leading_zeros() as usize / 8;
+    if digits == 0 {
+        return (0, 0);
+    }
+    let before = 8 * (DIGITS - digits);
+    let ones = values >> before << before;
+    // Neighbours are put together: two digits each, then four, then all eight.
+    let pairs = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    let number = (fours * 10_000 + (fours >> 32)) & 0xffff_ffff;
+    (digits, number)
+}
+
+/// Reads any token.
+fn read_any(token: &[u8]) -> Option<(&[u8], u64)> {
+    let sign = token.iter().rposition(|byte| *byte == b'#')?;
+    let mut number = 0_u64;
+    for byte in &token[sign + 1..] {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    let sound = match &token[sign + 1..] {
+        [] => false,
+        [_] => true,
+        [first, ..] => *first != b'0',
+    };
+    sound.then(|| (&token[..sign], number))
 }
 
 #[cfg(test)]
@@ -129,6 +198,10 @@ mod tests {
             name.write(of, &mut written);
             assert_eq!(read(&written), Some((&b"a#b"[..], of)));
         }
+        for of in (0..20).flat_map(|power| [10_u64.pow(power) - 1, 10_u64.pow(power) + 7]) {
+            name.write(of, &mut written);
+            assert_eq!(read(&written), Some((&b"a#b"[..], of)));
+        }
         for (shown, is_its) in [(&b"a#b"[..], true), (b"a", false), (b"a#b#", false)] {
             assert_eq!(name.is_shown_as(shown), is_its);
         }
@@ -145,8 +218,51 @@ mod tests {
             "#100000000000000000000",
             "#00",
             "#000000000000000000000000",
+            "identity#",
+            "identity#0012",
+            "identity#12a",
+            "identity1234567",
+            "identity#12\u{f1}3",
+            "identity#/:1",
         ] {
             assert_eq!(read(foreign.as_bytes()), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn digits_are_read_all_at_once_as_they_are_one_by_one() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..100_000 {
+            let bytes = std::array::from_fn(|_| match random.u8(..8) {
+                0 => random.u8(..),
+                1 => *random.choice(b"/:09#\xb0\xb9").unwrap(),
+                _ => random.u8(b'0'..=b'9'),
+            });
+            let digits = bytes.iter().rev().take_while(|byte| byte.is_ascii_digit());
+            let digits = digits.count();
+            let text = str::from_utf8(&bytes[DIGITS - digits..]).unwrap();
+            let expected = (digits, text.parse().unwrap_or(0));
+            assert_eq!(last_digits(bytes), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_the_same_whatever_was_written_before() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let names: Vec<Name> = (0..40)
+            .map(|n| Name::new(format!("client{n}").into()))
+            .collect();
+        let (mut tokens, mut number, mut client) = (Tokens::default(), 0, 0);
+        for _ in 0..100_000 {
+            if random.u8(..10) == 0 {
+                client = random.usize(..names.len());
+                number = random.u64(number..number + 20);
+            }
+            number += 1;
+            let mut expected = Vec::new();
+            names[client].write(number, &mut expected);
+            let token = tokens.token(PeerId(client as u64), &names[client], number);
+            assert_eq!(token, expected);
         }
     }
 }
