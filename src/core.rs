@@ -43,7 +43,7 @@ use current::Current;
 use event::Extent;
 use notes::Notes;
 use open::Open;
-use peers::{Admitted, Client, Peer, Peers, Worker};
+use peers::{Admitted, Client, FrontendState, Peer, Peers, Worker};
 use shelf::Shelf;
 use token::{Name, Tokens};
 
@@ -231,11 +231,16 @@ impl<M: Frames> Core<M> {
             self.pools[id.0].set_settings(Arc::clone(settings));
         }
         for peer in self.peers.values_mut() {
-            if let Peer::Client(client) = peer
-                && let Some(frontend) = snapshot.frontends.get(&client.frontend)
-            {
-                client.errors = frontend.errors;
-                client.framing = framing::unusual(&frontend.framing);
+            let Peer::Client(client) = peer else {
+                continue;
+            };
+            match snapshot.frontends.get(&client.frontend) {
+                Some(frontend) => {
+                    client.frontend_state = FrontendState::Configured;
+                    client.errors = frontend.errors;
+                    client.framing = framing::unusual(&frontend.framing);
+                }
+                None => client.frontend_state = FrontendState::Removed,
             }
         }
         let before = std::mem::replace(&mut self.snapshot, Rc::new(Current(snapshot)));
@@ -250,10 +255,13 @@ impl<M: Frames> Core<M> {
         identity: Vec<u8>,
     ) {
         let settings = self.snapshot.frontends.get(&frontend);
-        let errors = settings.map_or(ErrorEncoding::Json, |frontend| frontend.errors);
+        let (state, errors) = match settings {
+            Some(frontend) => (FrontendState::Configured, frontend.errors),
+            None => (FrontendState::Removed, ErrorEncoding::Json),
+        };
         let framing = settings.and_then(|frontend| framing::unusual(&frontend.framing));
         let name = Rc::new(Name::new(identity));
-        let mut client = Client::new(frontend, kind, name, errors);
+        let mut client = Client::new(frontend, kind, name, state, errors);
         client.framing = framing;
         self.admitted
             .admit(&mut client, self.snapshot.limits.clients);

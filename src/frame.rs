@@ -240,33 +240,35 @@ impl<M: Frames> Message<M> {
         self.body.get(0).unwrap_or_default()
     }
 
-    /// What is wrong with the body's shape, in words; the same rule for requests and answers.
+    /// Whether the body has the shape of one; the same rule for requests and answers.
     #[inline]
-    pub fn fault(&self, most_frames: usize) -> Option<String> {
+    pub fn has_shape(&self, most_frames: usize) -> bool {
+        has_shape(&self.body, self.envelope.len(), most_frames)
+    }
+
+    /// What is wrong with the body's shape, in words.
+    pub fn fault(&self, most_frames: usize) -> String {
         shape_fault(&self.body, self.envelope.len(), most_frames)
     }
 }
 
-/// What keeps `body` from being type, headers and payload; `envelope` frames stand before it and
-/// count to the `most_frames` that a message may have.
+/// Whether `body` is type, headers and payload; `envelope` frames stand before it and count to the
+/// `most_frames` that a message may have.
 #[inline]
-pub(crate) fn shape_fault<M: Frames>(
-    body: &M,
-    envelope: usize,
-    most_frames: usize,
-) -> Option<String> {
+pub(crate) fn has_shape<M: Frames>(body: &M, envelope: usize, most_frames: usize) -> bool {
     let frames = body.len();
     let kind = body.get(0).unwrap_or_default();
-    let fits =
-        frames >= 2 && envelope + frames <= most_frames && (1..=TYPE_MAX).contains(&kind.len());
-    if fits {
-        return None;
-    }
-    Some(misfit(frames, kind.len(), envelope, most_frames))
+    frames >= 2 && envelope + frames <= most_frames && (1..=TYPE_MAX).contains(&kind.len())
+}
+
+/// Says what keeps `body` from [having a message's shape](has_shape).
+#[cold]
+pub(crate) fn shape_fault<M: Frames>(body: &M, envelope: usize, most_frames: usize) -> String {
+    let kind = body.get(0).unwrap_or_default();
+    misfit(body.len(), kind.len(), envelope, most_frames)
 }
 
 /// Says what is wrong with a message of so many `frames` whose type has `kind` bytes.
-#[cold]
 fn misfit(frames: usize, kind: usize, envelope: usize, most_frames: usize) -> String {
     match (frames, kind) {
         _ if envelope + frames > most_frames => {
@@ -381,7 +383,10 @@ mod tests {
 
     #[test]
     fn shapes_are_judged() {
-        let fault = |texts: &[&str]| shape_fault(&frames(texts), 0, 4);
+        let fault = |texts: &[&str]| {
+            let body = frames(texts);
+            (!has_shape(&body, 0, 4)).then(|| shape_fault(&body, 0, 4))
+        };
         assert_eq!(fault(&["T", "p"]), None);
         assert_eq!(fault(&["T", "h", "h", ""]), None);
         assert!(fault(&["T", "h", "h", "h", "p"]).is_some_and(|f| f.contains("limits.frames")));

@@ -20,6 +20,8 @@ pub enum Pattern {
 pub struct Table<R> {
     routes: Vec<Arc<R>>,
     exact: ByBytes,
+    /// The type that is matched exactly by each route, as in `exact`.
+    kinds: Vec<Option<Box<[u8]>>>,
     /// By prefix length, the longest first.
     prefixes: Vec<(usize, ByBytes)>,
     /// The types of `exact` in small letters.
@@ -28,7 +30,14 @@ pub struct Table<R> {
 
 /// A route's place in its table, and in no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoutePlace(usize);
+pub struct RoutePlace(u32);
+
+impl RoutePlace {
+    #[inline]
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 type ByBytes = FxHashMap<Box<[u8]>, RoutePlace>;
 
@@ -39,7 +48,7 @@ impl<R> Table<R> {
         let mut exact = ByBytes::default();
         let mut by_length: FxHashMap<usize, ByBytes> = FxHashMap::default();
         for (pattern, route) in all {
-            let place = RoutePlace(routes.len());
+            let place = RoutePlace(routes.len() as u32);
             routes.push(route);
             match pattern {
                 Pattern::Exact(kind) => exact.insert(kind, place),
@@ -55,9 +64,14 @@ impl<R> Table<R> {
             .iter()
             .map(|(kind, place)| (kind.to_ascii_lowercase().into(), *place));
         let lower = lower.collect();
+        let mut kinds = vec![None; routes.len()];
+        for (kind, place) in &exact {
+            kinds[place.index()] = Some(kind.clone());
+        }
         Self {
             routes,
             exact,
+            kinds,
             prefixes,
             lower,
         }
@@ -82,12 +96,12 @@ impl<R> Table<R> {
         let prefixes = prefixes.map(|(prefix, place)| (Pattern::Prefix(prefix.clone()), *place));
         exact
             .chain(prefixes)
-            .map(|(pattern, place)| (pattern, &self.routes[place.0]))
+            .map(|(pattern, place)| (pattern, &self.routes[place.index()]))
     }
 
     /// The route of a message of type `kind`.
     pub fn get(&self, kind: &[u8]) -> Option<&Arc<R>> {
-        self.find(kind).map(|place| &self.routes[place.0])
+        self.find(kind).map(|place| &self.routes[place.index()])
     }
 
     /// The place of the route of a message of type `kind`, for [`Self::at`].
@@ -110,9 +124,16 @@ impl<R> Table<R> {
             })
     }
 
+    /// What [`Self::find`] returns, sooner if it is `near`: a place in this table or in another one.
+    #[inline]
+    pub fn find_near(&self, kind: &[u8], near: Option<RoutePlace>) -> Option<RoutePlace> {
+        let is_near = |near: &RoutePlace| matches!(self.kinds.get(near.index()), Some(Some(of)) if **of == *kind);
+        near.filter(is_near).or_else(|| self.find(kind))
+    }
+
     /// The route at a place that [`Self::find`] of this table gave.
     pub fn at(&self, place: RoutePlace) -> &R {
-        &self.routes[place.0]
+        &self.routes[place.index()]
     }
 }
 
@@ -139,6 +160,12 @@ mod tests {
         assert_eq!(get("order."), Some("order.*"));
         assert_eq!(get("order.new.eu"), Some("order.new.*"));
         assert_eq!(get("order"), Some("*"));
+        for kind in ["order.new", "order.old", "order.new.eu", "order"] {
+            for near in (0..5).map(RoutePlace).map(Some).chain([None]) {
+                let found = table.find_near(kind.as_bytes(), near);
+                assert_eq!(found, table.find(kind.as_bytes()), "{kind} from {near:?}");
+            }
+        }
     }
 
     #[test]

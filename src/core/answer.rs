@@ -194,7 +194,8 @@ fn reply_fault<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Rejectio
     if body.size() > limits.message {
         return Some(oversize_fault(limits.message));
     }
-    if let Some(fault) = frame::shape_fault(body, 0, limits.frames) {
+    if !frame::has_shape(body, 0, limits.frames) {
+        let fault = frame::shape_fault(body, 0, limits.frames);
         return Some(typed_shape_fault(fault, body.len()));
     }
     schema_fault_of(request, body)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::doubts::Doubts;
 use super::event::Extent;
 use super::handout::Order;
-use super::peers::{Client, Peer, Turn};
+use super::peers::{Client, FrontendState, Peer, Turn};
 use super::request::{Asker, Request, Return, State, copies};
 use super::token::Name;
 use super::{Core, Outlet, framing};
@@ -127,7 +127,8 @@ impl<M: Frames> Core<M> {
             }
         };
         // First of all, so that a misfit is answered in the encoding that its sender reads.
-        let place = routes.find(message.kind());
+        let place = routes.find_near(message.kind(), client.route);
+        client.route = place.or(client.route);
         let id = place.map_or(RouteId::NONE, |place| routes.at(place).id);
         let counters = self.counts.route(id);
         counters.received += 1;
@@ -357,11 +358,11 @@ impl Judge<'_> {
         if draining {
             return refuse(Reason::ShuttingDown, "the gateway is shutting down".into());
         }
-        let Some(frontend) = snapshot.frontends.get(&client.frontend) else {
+        if client.frontend_state == FrontendState::Removed {
             // Its clients get what they are owed and no more.
             let message = "the frontend was removed from the configuration";
             return refuse(Reason::ShuttingDown, message.into());
-        };
+        }
         if extent == Extent::Oversize || bytes > limits.message {
             let most = limits.message;
             return refuse(
@@ -369,7 +370,8 @@ impl Judge<'_> {
                 format!("the message is larger than {most} bytes, the limit of limits.message"),
             );
         }
-        if let Some(fault) = message.fault(limits.frames) {
+        if !message.has_shape(limits.frames) {
+            let fault = message.fault(limits.frames);
             let framing = client.framing.as_deref();
             let fault = framing::fault(framing, message, limits.frames, fault);
             return Err(Refused::new(client.errors, Reason::Malformed, fault));
@@ -378,15 +380,15 @@ impl Judge<'_> {
             return Err(Refused::unknown_type(errors, &snapshot.routes, message));
         };
         if !route.allows(client.frontend) {
-            let frontend = &frontend.name;
+            let frontend = snapshot.names.of_frontend(client.frontend);
             let message = format!(
                 "route {} takes nothing from frontend {frontend}",
                 route.name
             );
             return refuse(Reason::NotAllowed, message);
         }
-        if let Some(limit) = client.limit(bytes, limits) {
-            return refuse(Reason::ClientLimit, limit);
+        if !client.may_open(bytes, limits) {
+            return refuse(Reason::ClientLimit, client.limit(limits));
         }
         let payload = frame::payload(&message.body);
         let schema = schema.map(|any_of| any_of.check(payload, limits.depth));

@@ -11,6 +11,7 @@ use crate::peer::{ClientKind, PeerId, WorkerKind};
 use crate::pool::Seat;
 use crate::rejections::Caller;
 use crate::reply::ErrorEncoding;
+use crate::route::RoutePlace;
 use crate::snapshot::{Framing, FrontendId, Limits, PoolId};
 
 /// Places of a table without peers.
@@ -133,10 +134,13 @@ pub(super) struct Client {
     pub(super) frontend: FrontendId,
     pub(super) kind: ClientKind,
     pub(super) name: Rc<Name>,
+    pub(super) frontend_state: FrontendState,
     /// The frontend's `errors`, for as long as the configuration has that frontend.
     pub(super) errors: ErrorEncoding,
     /// The frontend's `framing`, likewise, if it is an unusual one.
     pub(super) framing: Option<Arc<Framing>>,
+    /// The route of the last message that had one: likely the next one's.
+    pub(super) route: Option<RoutePlace>,
     /// The client as the log names it; none until a request of it is rejected.
     caller: Option<Arc<Caller>>,
     admission: Admission,
@@ -145,6 +149,15 @@ pub(super) struct Client {
     /// Bytes of these requests.
     open_bytes: u64,
     asked: u64,
+}
+
+/// Whether the configuration has a client's frontend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FrontendState {
+    /// It does.
+    Configured,
+    /// It had that frontend.
+    Removed,
 }
 
 /// Whether a client counts among those of `limits.clients`, and whether it has sent anything.
@@ -177,14 +190,17 @@ impl Client {
         frontend: FrontendId,
         kind: ClientKind,
         name: Rc<Name>,
+        frontend_state: FrontendState,
         errors: ErrorEncoding,
     ) -> Self {
         Self {
             frontend,
             kind,
             name,
+            frontend_state,
             errors,
             framing: None,
+            route: None,
             caller: None,
             admission: Admission::NewSurplus,
             open: 0,
@@ -232,6 +248,7 @@ impl Client {
         self.open_bytes -= bytes;
     }
 
+    #[inline]
     fn is_surplus(&self) -> bool {
         matches!(self.admission, Admission::Surplus | Admission::NewSurplus)
     }
@@ -241,25 +258,28 @@ impl Client {
         self.open > 0
     }
 
-    /// Returns the sentence for a request of so many bytes that the client may not open, if it may not.
-    pub(super) fn limit(&self, bytes: u64, limits: &Limits) -> Option<String> {
+    /// Whether the client may open a request of so many bytes.
+    #[inline]
+    pub(super) fn may_open(&self, bytes: u64, limits: &Limits) -> bool {
+        !self.is_surplus()
+            && self.open < limits.client_requests
+            && self.open_bytes.saturating_add(bytes) <= limits.client_bytes
+    }
+
+    /// Says why the client [may not open](Self::may_open) a request.
+    #[cold]
+    pub(super) fn limit(&self, limits: &Limits) -> String {
         if self.is_surplus() {
             let most = limits.clients;
-            Some(format!(
-                "{most} clients are here already, the limit of limits.clients"
-            ))
+            format!("{most} clients are here already, the limit of limits.clients")
         } else if self.open >= limits.client_requests {
             let most = limits.client_requests;
-            Some(format!(
-                "this client has {most} requests open, the limit of limits.client_requests"
-            ))
-        } else if self.open_bytes.saturating_add(bytes) > limits.client_bytes {
-            let most = limits.client_bytes;
-            Some(format!(
-                "this client's open requests would pass {most} bytes, the limit of limits.client_bytes"
-            ))
+            format!("this client has {most} requests open, the limit of limits.client_requests")
         } else {
-            None
+            let most = limits.client_bytes;
+            format!(
+                "this client's open requests would pass {most} bytes, the limit of limits.client_bytes"
+            )
         }
     }
 }
@@ -317,6 +337,7 @@ mod tests {
             frontend,
             ClientKind::Dealer,
             name,
+            FrontendState::Configured,
             ErrorEncoding::Json,
         ))
     }
