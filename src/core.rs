@@ -108,8 +108,25 @@ impl<M: Frames> Core<M> {
     }
 
     /// Takes one event and carries out what follows from it, deadlines that have passed included.
+    #[inline(always)]
     pub fn on(&mut self, now: Duration, event: Event<M>, out: &mut impl Outlet<M>) {
         self.now = self.now.max(now);
+        match event {
+            // These two come with every request.
+            Event::Message { peer, frames } => self.message(peer, frames, Extent::Whole, out),
+            // It moves no deadline.
+            Event::Settled { outcome, fate } => return self.counts.settled(outcome, fate),
+            other => self.on_other(other, out),
+        }
+        self.expire(out);
+        self.notes.pass(self.now);
+        if self.inquiries.any() {
+            self.inquiries.answer(self.sample(out));
+        }
+    }
+
+    /// Takes an event that does not come with every request.
+    fn on_other(&mut self, event: Event<M>, out: &mut impl Outlet<M>) {
         match event {
             Event::ClientCame {
                 peer,
@@ -126,8 +143,7 @@ impl<M: Frames> Core<M> {
             Event::Message { peer, frames } => self.message(peer, frames, Extent::Whole, out),
             Event::Oversize { peer, frames } => self.message(peer, frames, Extent::Oversize, out),
             Event::Writable { peer } => self.writable(peer, out),
-            // It moves no deadline, and there is one for each answer.
-            Event::Settled { outcome, fate } => return self.counts.settled(outcome, fate),
+            Event::Settled { outcome, fate } => self.counts.settled(outcome, fate),
             Event::Gone { peer } => self.gone(peer, out),
             Event::Tick => {}
             Event::Reload { snapshot } => {
@@ -137,11 +153,6 @@ impl<M: Frames> Core<M> {
                 }
             }
             Event::Drain { deadline } => self.drain = Some(deadline),
-        }
-        self.expire(out);
-        self.notes.pass(self.now);
-        if self.inquiries.any() {
-            self.inquiries.answer(self.sample(out));
         }
     }
 

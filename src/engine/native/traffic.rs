@@ -224,6 +224,7 @@ impl Service {
         }
     }
 
+    #[inline(always)]
     fn message(&mut self, event: Event<Message>, now: Duration) {
         self.peers.count_message();
         self.core.on(now, event, &mut self.peers);
