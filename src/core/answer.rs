@@ -5,7 +5,7 @@ use super::peers::Worker;
 use super::request::{Request, State};
 use super::{Core, Outlet, framing, token};
 use crate::frame::{self, Frames};
-use crate::ledger::Outcome;
+use crate::ledger::{Outcome, nanoseconds};
 use crate::peer::WorkerKind;
 use crate::pool::{Dropped, Handed, HeldAt, NameForm};
 use crate::reply::{Reason, Rejection};
@@ -67,8 +67,8 @@ impl<M: Frames> Core<M> {
         if let State::Held { kept, .. } = request.state {
             self.spare.kept.give_back(kept);
         }
-        let took = self.now.saturating_sub(request.arrived);
-        self.counts.route(route).latency.add(took);
+        let took = nanoseconds(self.now).saturating_sub(request.arrived_ns);
+        self.counts.route(route).latency.add_ns(took);
         let outcome = Outcome::Answered(route);
         // Envelope in, worker's head out: for a DEALER that is all that changes.
         let Request {

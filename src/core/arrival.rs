@@ -12,6 +12,7 @@ use super::request::{Asker, Request, Return, State, copies};
 use super::token::Name;
 use super::{Core, Outlet, framing};
 use crate::frame::{self, Envelope, Frames, Message};
+use crate::ledger::nanoseconds;
 use crate::peer::{ClientKind, PeerId};
 use crate::pool::Pool;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
@@ -290,7 +291,7 @@ impl<M: Frames> Core<M> {
             errors: judged.errors,
             snapshot: Rc::clone(&self.snapshot),
             bytes,
-            arrived: self.now,
+            arrived_ns: nanoseconds(self.now),
             state,
         }
     }

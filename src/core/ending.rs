@@ -81,6 +81,7 @@ impl<M: Frames> Core<M> {
     }
 
     /// Takes out a request. Its answer must follow.
+    #[inline]
     pub(super) fn end(&mut self, number: u64) -> Option<Request<M>> {
         let request = self.requests.remove(number)?;
         let route = request.route();

@@ -140,7 +140,6 @@ mod tests {
     use std::collections::BTreeMap;
     use std::rc::Rc;
     use std::sync::Arc;
-    use std::time::Duration;
 
     use super::super::current::Current;
     use super::super::request::{Asker, State};
@@ -174,7 +173,7 @@ routes: { OPAQUE: { pool: people } }";
             errors: ErrorEncoding::Msgpack,
             snapshot: Rc::clone(&snapshot),
             bytes,
-            arrived: Duration::ZERO,
+            arrived_ns: 0,
             state: State::Waiting(Vec::new()),
         }
     }
@@ -224,6 +223,12 @@ routes: { OPAQUE: { pool: people } }";
             assert!(open.remove(number).is_some());
         }
         assert_eq!(open.places.len(), PLACES_LEAST);
+    }
+
+    #[test]
+    fn a_request_takes_two_cache_lines_at_most() {
+        let size = size_of::<Option<Request<gateway_zmtp::message::Message>>>();
+        assert!(size <= 128, "{size}");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! A request: an accepted message that waits for its one answer.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::current::Current;
 use super::shelf::Kept;
@@ -27,7 +26,8 @@ pub(super) struct Request<M> {
     pub(super) snapshot: Rc<Current>,
     /// Of all its frames.
     pub(super) bytes: u64,
-    pub(super) arrived: Duration,
+    /// Nanoseconds since the engine started.
+    pub(super) arrived_ns: u64,
     pub(super) state: State<M>,
 }
 

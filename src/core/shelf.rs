@@ -10,13 +10,19 @@ const ROOM_KEPT: usize = 512;
 /// Bytes in which a header's length stands before it.
 const LENGTH: usize = size_of::<u64>();
 
-/// Frames of one request, each behind its length; without any it has no memory.
+/// Frames of one request, which mostly has none to be kept.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Vec<u8>);
+pub(super) struct Kept(Option<Box<Copies>>);
+
+/// Frames, each behind its length.
+#[derive(Debug, Default)]
+struct Copies {
+    bytes: Vec<u8>,
+}
 
 /// Memory for those to come.
 #[derive(Debug, Default)]
-pub(super) struct Shelf(Vec<Vec<u8>>);
+pub(super) struct Shelf(Vec<Box<Copies>>);
 
 impl Shelf {
     /// Copies these frames.
@@ -28,21 +34,26 @@ impl Shelf {
         if frames.len() == 0 {
             return Kept::default();
         }
-        let mut bytes = self.0.pop().unwrap_or_default();
+        let mut copies = self.0.pop().unwrap_or_default();
+        let bytes = &mut copies.bytes;
         let size = frames.clone().map(|frame| LENGTH + frame.len());
         bytes.reserve_exact(size.sum());
         for frame in frames {
             bytes.extend_from_slice(&(frame.len() as u64).to_le_bytes());
             bytes.extend_from_slice(frame);
         }
-        Kept(bytes)
+        Kept(Some(copies))
     }
 
     /// These are not needed any more.
-    pub(super) fn give_back(&mut self, Kept(mut bytes): Kept) {
-        if (1..=ROOM_KEPT).contains(&bytes.capacity()) && self.0.len() < PLACES_KEPT {
-            bytes.clear();
-            self.0.push(bytes);
+    #[inline]
+    pub(super) fn give_back(&mut self, Kept(copies): Kept) {
+        if let Some(mut copies) = copies
+            && copies.bytes.capacity() <= ROOM_KEPT
+            && self.0.len() < PLACES_KEPT
+        {
+            copies.bytes.clear();
+            self.0.push(copies);
         }
     }
 }
@@ -51,7 +62,7 @@ impl Kept {
     /// The frames, each in memory of its own.
     pub(super) fn frames(&self) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
-        let mut rest = &self.0[..];
+        let mut rest = self.0.as_ref().map_or(&[][..], |copies| &copies.bytes);
         while let Some((length, behind)) = rest.split_first_chunk::<LENGTH>() {
             let (frame, others) = behind.split_at(u64::from_le_bytes(*length) as usize);
             frames.push(frame.to_vec());
@@ -77,7 +88,7 @@ mod tests {
         for headers in all {
             let kept = shelf.keep(headers.iter().map(Vec::as_slice));
             assert_eq!(kept.frames(), headers);
-            assert_eq!(kept.0.capacity() == 0, headers.is_empty());
+            assert_eq!(kept.0.is_none(), headers.is_empty());
             shelf.give_back(kept);
             // One place serves them all, each in its turn.
             assert!(shelf.0.len() <= 1);

@@ -2,11 +2,11 @@
 
 /// A request's place among those that its worker holds, for as long as it holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HeldAt(usize);
+pub(crate) struct HeldAt(u32);
 
 impl HeldAt {
     /// Of what no worker holds.
-    pub(super) const NOWHERE: Self = Self(usize::MAX);
+    pub(super) const NOWHERE: Self = Self(u32::MAX);
 }
 
 /// Requests that a worker holds, by number.
@@ -14,7 +14,7 @@ impl HeldAt {
 pub(super) struct Held {
     places: Vec<Option<u64>>,
     /// Places without a request.
-    empty: Vec<usize>,
+    empty: Vec<u32>,
 }
 
 impl Held {
@@ -32,19 +32,19 @@ impl Held {
     pub(super) fn insert(&mut self, number: u64) -> HeldAt {
         match self.empty.pop() {
             Some(at) => {
-                self.places[at] = Some(number);
+                self.places[at as usize] = Some(number);
                 HeldAt(at)
             }
             None => {
                 self.places.push(Some(number));
-                HeldAt(self.places.len() - 1)
+                HeldAt(self.places.len() as u32 - 1)
             }
         }
     }
 
     /// It holds this one no longer; false if it did not.
     pub(super) fn remove(&mut self, HeldAt(at): HeldAt, number: u64) -> bool {
-        let place = self.places.get_mut(at);
+        let place = self.places.get_mut(at as usize);
         let held = place.is_some_and(|place| place.take_if(|of| *of == number).is_some());
         if held {
             self.empty.push(at);
