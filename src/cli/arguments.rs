@@ -45,6 +45,10 @@ impl Arguments {
             let text = "the configuration is named twice: by --config and by PATH";
             return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
         }
+        if arguments.config.is_some() && matches!(arguments.command, Some(Command::Init { .. })) {
+            let text = "init takes no --config: name the directory, gateway init DIRECTORY";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
+        }
         Ok(arguments)
     }
 
@@ -112,6 +116,12 @@ pub(super) enum Command {
         /// or a directory with a routes.yaml in it
         #[arg(long, value_name = "PATH")]
         against: Option<PathBuf>,
+    },
+    /// Write a configuration to begin with, routes.yaml and a .proto file, where there is none
+    Init {
+        /// The directory, which is made if it is not there
+        #[arg(default_value = ".")]
+        directory: PathBuf,
     },
     /// Ask the running gateway, at the admin address of the configuration, whether it takes requests
     Health,

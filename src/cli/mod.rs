@@ -8,6 +8,7 @@ mod check;
 mod config_schema;
 mod configuration;
 mod filter;
+mod init;
 mod log;
 mod output;
 mod render;
@@ -53,6 +54,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
                 warnings,
             )
         }
+        Command::Init { directory } => init::init(&directory),
         Command::ConfigSchema => config_schema::print(),
         Command::Health => ask::ask(arguments.configuration(), Question::Health),
         Command::Reload => ask::ask(arguments.configuration(), Question::Reload),

@@ -331,6 +331,8 @@ fn usage_errors_are_two() {
         &["check", "-c", "one", "two"],
         &["-c", "one", "check", "two"],
         &["health", "extra"],
+        &["init", "one", "two"],
+        &["-c", "one", "init"],
         &["--log-format", "xml"],
     ] {
         let Outcome {
@@ -549,6 +551,34 @@ fn a_check_against_another_configuration_refuses_what_breaks_its_peers() {
         "{}",
         missing.stderr
     );
+}
+
+#[test]
+fn init_writes_a_configuration_that_passes_and_overwrites_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| gateway_in(directory.path(), arguments);
+    let made = run(&["init", "conf"]);
+    assert_eq!((made.code, &*made.stderr), (Some(0), ""));
+    let said =
+        "wrote conf/schemas/person.proto\nwrote conf/routes.yaml\nnext: gateway check conf\n";
+    assert_eq!(made.stdout, said);
+    let checked = run(&["check", "--strict", "conf"]);
+    assert_eq!((checked.code, &*checked.stderr), (Some(0), ""));
+    let again = run(&["init", "conf"]);
+    assert_eq!((again.code, &*again.stdout), (Some(1), ""));
+    assert_eq!(
+        again.stderr,
+        "error: conf/schemas/person.proto is there already\n"
+    );
+    // Whatever is there stays, and nothing is put beside it.
+    fs::write(directory.path().join("routes.yaml"), "mine").unwrap();
+    let here = run(&["init"]);
+    assert_eq!(here.stderr, "error: ./routes.yaml is there already\n");
+    assert_eq!(
+        fs::read(directory.path().join("routes.yaml")).unwrap(),
+        b"mine"
+    );
+    assert!(!directory.path().join("schemas").exists());
 }
 
 #[test]

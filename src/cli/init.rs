@@ -1,0 +1,49 @@
+//! `gateway init`: a configuration to begin with, in a directory that has none.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::output;
+use gateway_diagnostic::escaped;
+
+/// The files, by their paths in the directory. The configuration is the last, so that it never lacks what it names.
+const FILES: [(&str, &str); 2] = [
+    ("schemas/person.proto", include_str!("init/person.proto")),
+    ("routes.yaml", include_str!("init/routes.yaml")),
+];
+
+/// Writes a configuration that works to `directory`, which is made if it is not there. Changes nothing where one of the
+/// files is there already.
+pub(super) fn init(directory: &Path) -> ExitCode {
+    let files = FILES.map(|(name, text)| (directory.join(name), text));
+    let taken = files
+        .iter()
+        .find(|(path, _)| path.symlink_metadata().is_ok());
+    if let Some((path, _)) = taken {
+        return failed(&format!("{} is there already", escaped(path)));
+    }
+    let mut told = String::new();
+    for (path, text) in &files {
+        if let Err(error) = write(path, text) {
+            return failed(&format!("can't write {}: {error}", escaped(path)));
+        }
+        told += &format!("wrote {}\n", escaped(path));
+    }
+    let check = format!("gateway check {}", escaped(directory));
+    output::print(&format!("{told}next: {check}\n"), ExitCode::SUCCESS)
+}
+
+/// Writes a new file, and the directories to it.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    File::create_new(path)?.write_all(text.as_bytes())
+}
+
+fn failed(text: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "error: {text}");
+    ExitCode::FAILURE
+}
