@@ -84,6 +84,7 @@ fn main() {
         pool: PoolId(0),
         kind: WorkerKind::Dealer,
         headcount: Headcount::One,
+        name: Arc::default(),
     };
     core.on(Duration::ZERO, came, &mut sink);
     let mut now = Duration::ZERO;

@@ -33,7 +33,7 @@ use std::time::Duration;
 use crate::deadline::Deadlines;
 use crate::frame::Frames;
 use crate::metrics::Inquiries;
-use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind};
+use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind, WorkerName};
 use crate::pool::Pool;
 use crate::rejections::Recent;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
@@ -139,7 +139,8 @@ impl<M: Frames> Core<M> {
                 pool,
                 kind,
                 headcount,
-            } => self.worker_came(peer, pool, kind, headcount, out),
+                name,
+            } => self.worker_came(peer, pool, kind, headcount, name, out),
             Event::Message { peer, frames } => self.message(peer, frames, Extent::Whole, out),
             Event::Oversize { peer, frames } => self.message(peer, frames, Extent::Oversize, out),
             Event::Writable { peer } => self.writable(peer, out),
@@ -286,9 +287,10 @@ impl<M: Frames> Core<M> {
         pool: PoolId,
         kind: WorkerKind,
         headcount: Headcount,
+        name: Arc<WorkerName>,
         out: &mut impl Outlet<M>,
     ) {
-        let seat = self.pools[pool.0].worker_came(peer, kind, headcount);
+        let seat = self.pools[pool.0].worker_came(peer, kind, headcount, name);
         let worker = Worker {
             peer,
             pool,
@@ -296,7 +298,7 @@ impl<M: Frames> Core<M> {
             kind,
         };
         self.peers.insert(peer, Peer::Worker(worker));
-        self.note_worker(What::WorkerCame, pool, 0);
+        self.note_worker(What::WorkerCame, worker, self.worker_particulars(worker));
         self.dispatch(pool, out);
     }
 
@@ -314,9 +316,13 @@ impl<M: Frames> Core<M> {
                 self.admitted.leave(&client);
                 self.counts.client_gone(client.frontend);
             }
-            Some(Peer::Worker(Worker { pool, seat, .. })) => {
+            Some(Peer::Worker(worker)) => {
+                let Worker { pool, seat, .. } = worker;
+                let mut particulars = self.worker_particulars(worker);
                 let held = self.pools[pool.0].worker_gone(seat);
-                self.note_worker(What::WorkerGone, pool, held.len());
+                particulars.held = held.len();
+                particulars.workers = self.pools[pool.0].workers();
+                self.note_worker(What::WorkerGone, worker, particulars);
                 for number in held {
                     let name = &self.pools[pool.0].settings().name;
                     let message =
@@ -331,14 +337,20 @@ impl<M: Frames> Core<M> {
 }
 
 impl<M: Frames> Core<M> {
-    fn note_worker(&mut self, what: What, pool: PoolId, held: usize) {
-        let pool = &self.pools[pool.0];
-        let particulars = || Particulars {
+    /// Returns what a note on a worker that is there says of it.
+    fn worker_particulars(&self, worker: Worker) -> Particulars {
+        let pool = &self.pools[worker.pool.0];
+        Particulars {
             workers: pool.workers(),
-            held,
+            worker: pool.name(worker.seat).cloned(),
+            seat: Some(worker.seat.0),
             ..Particulars::default()
-        };
-        self.notes
-            .note(self.now, what, &pool.settings().name, None, particulars);
+        }
+    }
+
+    fn note_worker(&mut self, what: What, worker: Worker, particulars: Particulars) {
+        let name = &self.pools[worker.pool.0].settings().name;
+        // Not each by itself: one that comes and goes all the time is another peer each time.
+        self.notes.note(self.now, what, name, None, || particulars);
     }
 }

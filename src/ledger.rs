@@ -3,8 +3,10 @@
 //! Counting means adding to plain integers here. [`core`](crate::core) and `pool` own the
 //! counters, and `metrics` copies them for readers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::peer::{WorkerKind, WorkerName};
 use crate::reply::Reason;
 use crate::snapshot::RouteId;
 
@@ -13,6 +15,10 @@ pub const LATENCY_BOUNDS_US: [u32; 17] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000,
 ];
+
+/// Workers of a pool that a sample lists: a page of some hundred KiB, which a person can still
+/// search and a monitoring system still take.
+pub const WORKERS_SHOWN_MAX: usize = 1_000;
 
 /// Places of a route's list of schemas that are counted apart; the last counts all places after it, too.
 pub const PLACES: usize = 8;
@@ -233,6 +239,25 @@ pub struct PoolSample {
     pub queue: usize,
     /// Bytes of the queued requests.
     pub queue_bytes: u64,
+    /// Connected workers by seat, at most [`WORKERS_SHOWN_MAX`] of them.
+    pub seats: Vec<WorkerSample>,
+}
+
+/// A connected worker at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerSample {
+    /// Its number in its pool, for as long as it is connected. Another worker may have it later.
+    pub seat: usize,
+    /// What it is called.
+    pub name: Arc<WorkerName>,
+    /// Its socket type.
+    pub kind: WorkerKind,
+    /// Requests that it holds and whose clients still wait for an answer.
+    pub held: usize,
+    /// Requests that it may hold at once; none if the engine can't tell the pool's workers apart.
+    pub room: Option<usize>,
+    /// Messages of its that answered nothing and were dropped.
+    pub unsolicited: u64,
 }
 
 /// Counters of an engine since the start. A value that an engine can't know is none, and is not shown.

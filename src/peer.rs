@@ -35,5 +35,15 @@ pub enum Headcount {
     Crowd,
 }
 
+/// What a worker is called in logs and in /status. Its own words: escape them where they are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkerName {
+    /// The identity that its socket has; empty if it has none, or if the engine can't tell.
+    pub identity: Vec<u8>,
+    /// The address that it connected from, or that the gateway connected to; empty if the engine
+    /// can't tell.
+    pub address: String,
+}
+
 /// A client's identity, as its worker sees it under `identity: client`.
 pub type Identity = Rc<[u8]>;

@@ -20,8 +20,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ledger::{PoolCounters, PoolSample};
-use crate::peer::{Headcount, Identity, PeerId, WorkerKind};
+use crate::ledger::{PoolCounters, PoolSample, WORKERS_SHOWN_MAX, WorkerSample};
+use crate::peer::{Headcount, Identity, PeerId, WorkerKind, WorkerName};
 use crate::snapshot::{IdentityMode, PoolSettings};
 use free::{Free, Turn};
 use held::Held;
@@ -34,7 +34,7 @@ pub(crate) use held::HeldAt;
 /// A worker's place in its pool, for as long as the worker is there; then another's. Whoever keeps it, forgets
 /// it with the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seat(usize);
+pub(crate) struct Seat(pub(crate) usize);
 
 /// A worker's message that answers no open request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,15 +130,31 @@ impl Pool {
             held: self.all().map(|worker| worker.held.len()).sum(),
             queue: self.queue.len(),
             queue_bytes: self.queue.bytes(),
+            seats: self.seats(),
         }
     }
 
+    fn seats(&self) -> Vec<WorkerSample> {
+        let seats = self.workers.iter().enumerate();
+        let there = seats.filter_map(|(seat, worker)| Some((seat, worker.as_ref()?)));
+        let shown = there.take(WORKERS_SHOWN_MAX);
+        shown.map(|(seat, worker)| worker.sample(seat)).collect()
+    }
+
     /// Adds a worker, or a crowd of workers behind one connection, and returns its seat.
-    pub fn worker_came(&mut self, peer: PeerId, kind: WorkerKind, headcount: Headcount) -> Seat {
+    pub fn worker_came(
+        &mut self,
+        peer: PeerId,
+        kind: WorkerKind,
+        headcount: Headcount,
+        name: Arc<WorkerName>,
+    ) -> Seat {
         let mut worker = Worker {
             peer,
             kind,
             headcount,
+            name,
+            unsolicited: 0,
             capacity: 0,
             pace: None,
             held: Held::default(),
@@ -178,6 +194,11 @@ impl Pool {
     pub fn at(&self, seat: Seat) -> Option<(PeerId, WorkerKind)> {
         let worker = self.worker(seat);
         worker.map(|worker| (worker.peer, worker.kind))
+    }
+
+    /// Returns what the worker with this seat is called.
+    pub fn name(&self, seat: Seat) -> Option<&Arc<WorkerName>> {
+        self.worker(seat).map(|worker| &worker.name)
     }
 
     /// Returns the form in which a worker of this kind is handed requests.
@@ -298,6 +319,7 @@ impl Pool {
             Dropped::Unsolicited => self.counters.unsolicited += 1,
         }
         if let Some(worker) = self.worker_mut(seat) {
+            worker.unsolicited += u64::from(dropped == Dropped::Unsolicited);
             // It shows itself at work.
             worker.overdue = 0;
             self.place(seat);

@@ -203,6 +203,7 @@ fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, at_once: u64) {
             pool: PoolId(0),
             kind: WorkerKind::Dealer,
             headcount: Headcount::One,
+            name: Arc::default(),
         };
         core.on(Duration::ZERO, came, &mut taker);
     }

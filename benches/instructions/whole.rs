@@ -89,6 +89,7 @@ pub fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, kind: &[u8]) {
             pool,
             kind: WorkerKind::Dealer,
             headcount: Headcount::One,
+            name: Arc::default(),
         };
         core.on(Duration::ZERO, came, &mut peers);
     }

@@ -11,7 +11,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::ledger::{LATENCY_BOUNDS_US, Latency, PoolSample, RouteCounters};
+use crate::ledger::{LATENCY_BOUNDS_US, Latency, PoolSample, RouteCounters, WorkerSample};
 use crate::metrics::Sample;
 use crate::reload::{Known, Outcome};
 use crate::reply::Reason;
@@ -236,7 +236,7 @@ impl Shown {
                 count_of(&mut family, &[("pool", name), ("cause", cause)], count)?;
             }
         }
-        Ok(())
+        workers(page, &pools)
     }
 
     fn engine(&self, page: &mut Page<'_>) -> Written {
@@ -294,6 +294,44 @@ impl Shown {
         let mut family = page.family("reload_swap_seconds", help, MetricType::Histogram)?;
         histogram_of(&mut family, &known.swap)
     }
+}
+
+/// Writes the families about single workers, by their seats: what a worker is called is a peer's word,
+/// which /status tells.
+fn workers(page: &mut Page<'_>, pools: &[(&str, &PoolSample)]) -> Written {
+    let seats = pools.iter().flat_map(|(name, pool)| {
+        // A crowd has no seats.
+        let single = pool.seats.iter().filter(|worker| worker.room.is_some());
+        single.map(move |worker| (*name, worker.seat.to_string(), worker))
+    });
+    let seats: Vec<(&str, String, &WorkerSample)> = seats.collect();
+    if seats.is_empty() {
+        return Ok(());
+    }
+    let mut level = |name, help, level: fn(&WorkerSample) -> u64| {
+        let mut family = page.family(name, help, MetricType::Gauge)?;
+        for (pool, seat, worker) in &seats {
+            level_of(
+                &mut family,
+                &[("pool", pool), ("seat", seat)],
+                level(worker),
+            )?;
+        }
+        Ok::<(), Error>(())
+    };
+    let help = "Requests that a worker holds, by its seat in its pool";
+    level("worker_held", help, |worker| worker.held as u64)?;
+    let help = "Requests that a worker may hold";
+    level("worker_room", help, |worker| {
+        worker.room.unwrap_or(0) as u64
+    })?;
+    let help = "A worker's messages that answered nothing and were dropped";
+    let mut family = page.family("worker_unsolicited", help, MetricType::Counter)?;
+    for (pool, seat, worker) in &seats {
+        let labels = &[("pool", *pool), ("seat", seat)];
+        count_of(&mut family, labels, worker.unsolicited)?;
+    }
+    Ok(())
 }
 
 /// A route and its counters.

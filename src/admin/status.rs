@@ -6,8 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::ledger::{Ledger, RouteCounters};
+use crate::frame::printable;
+use crate::ledger::{Ledger, RouteCounters, WorkerSample};
 use crate::metrics::Sample;
+use crate::peer::WorkerKind;
 use crate::reload::{Changes, Known, Plan, Report};
 use crate::reply::Reason;
 use crate::snapshot::{AnyOf, RouteId};
@@ -67,10 +69,23 @@ struct Pool<'a> {
     removed: bool,
     connect: &'a [String],
     workers: usize,
+    seats: Vec<Seat>,
     held: usize,
     queue: Queue,
     handed: u64,
     late: u64,
+    unsolicited: u64,
+}
+
+/// A connected worker.
+#[derive(Serialize)]
+struct Seat {
+    seat: usize,
+    identity: Option<String>,
+    address: Option<String>,
+    socket: &'static str,
+    held: usize,
+    room: Option<usize>,
     unsolicited: u64,
 }
 
@@ -231,6 +246,7 @@ fn pools(sample: &Sample) -> Vec<Pool<'_>> {
             removed: settings.is_none(),
             connect: settings.map_or(&[], |it| &it.endpoints.connect),
             workers: pool.workers,
+            seats: pool.seats.iter().map(Seat::of).collect(),
             held: pool.held,
             queue: Queue {
                 length: pool.queue,
@@ -244,6 +260,32 @@ fn pools(sample: &Sample) -> Vec<Pool<'_>> {
         }
     });
     pools.collect()
+}
+
+impl Seat {
+    fn of(worker: &WorkerSample) -> Self {
+        let WorkerSample {
+            seat,
+            name,
+            kind,
+            held,
+            room,
+            unsolicited,
+        } = worker;
+        let some = |text: String| Some(text).filter(|text| !text.is_empty());
+        Self {
+            seat: *seat,
+            identity: some(printable(&name.identity)),
+            address: some(name.address.clone()),
+            socket: match kind {
+                WorkerKind::Dealer => "DEALER",
+                WorkerKind::Rep => "REP",
+            },
+            held: *held,
+            room: *room,
+            unsolicited: *unsolicited,
+        }
+    }
 }
 
 fn schemas(any_of: Option<&AnyOf>) -> Vec<SchemaName<'_>> {

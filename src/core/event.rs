@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::frame::Frames;
 use crate::ledger::{EngineCounters, Fate, Outcome};
-use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind};
+use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind, WorkerName};
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
 
 /// How much of a message the engine kept.
@@ -31,7 +31,7 @@ pub enum Event<M> {
         /// Its identity, as it names itself or as the engine named it; for tokens and logs.
         identity: Vec<u8>,
     },
-    /// A worker came to a pool.
+    /// A worker connected to a pool.
     WorkerCame {
         /// Its connection.
         peer: PeerId,
@@ -41,6 +41,8 @@ pub enum Event<M> {
         kind: WorkerKind,
         /// How many workers stand behind the connection.
         headcount: Headcount,
+        /// What it is called in logs and in /status.
+        name: Arc<WorkerName>,
     },
     /// A complete message from a client or a worker.
     Message {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use crate::peer::PeerId;
+use crate::peer::{PeerId, WorkerName};
 use crate::rejections::{Caller, Rejected};
 use crate::reply::Reason;
 
@@ -55,9 +55,9 @@ pub(crate) enum What {
     TypeAsHeader,
     /// A message has no route, and a later frame is the type of one. Named by frontend.
     TypeBehindOthers,
-    /// A worker came, or, where they can't be told apart, the first of a pool's.
+    /// A worker connected, or, where they can't be told apart, the first of a pool's.
     WorkerCame,
-    /// A worker went, or the last one.
+    /// A worker disconnected, or the last one.
     WorkerGone,
 }
 
@@ -68,6 +68,10 @@ pub(crate) struct Particulars {
     pub rejected: Option<Arc<Rejected>>,
     /// The client whose messages may not fit its frontend, and why.
     pub doubt: Option<Doubt>,
+    /// What the worker is called; none for clients.
+    pub worker: Option<Arc<WorkerName>>,
+    /// The worker's seat in its pool.
+    pub seat: Option<usize>,
     /// Workers that the pool has now.
     pub workers: usize,
     /// Requests that the worker held when it went.

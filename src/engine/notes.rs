@@ -5,7 +5,7 @@
 use tracing::{info, warn};
 
 use crate::core::{Core, Doubt, Note, QUIET, What};
-use crate::frame::Frames;
+use crate::frame::{Frames, printable};
 use crate::rejections::Severity;
 use crate::reply::Reason;
 use crate::snapshot::Names;
@@ -26,8 +26,8 @@ fn log(notes: Vec<Note>, names: &Names) {
             What::Rejected(reason) => rejected(reason, &note, names),
             What::TypeAsHeader => doubt("type", &note),
             What::TypeBehindOthers => doubt("envelope", &note),
-            What::WorkerCame => worker("came", &note),
-            What::WorkerGone => worker("went", &note),
+            What::WorkerCame => worker("connected", &note),
+            What::WorkerGone => worker("disconnected", &note),
         }
     }
 }
@@ -75,6 +75,10 @@ fn doubt(key: &str, note: &Note) {
 
 fn worker(what: &str, note: &Note) {
     let (pool, particulars) = (&*note.name, &note.particulars);
+    let some = |text: String| Some(text).filter(|text| !text.is_empty());
+    let name = particulars.worker.as_deref();
+    let identity = name.and_then(|name| some(printable(&name.identity)));
+    let peer = name.and_then(|name| some(name.address.clone()));
     match note.left_out {
         Some(left_out) => info!(
             pool,
@@ -83,10 +87,20 @@ fn worker(what: &str, note: &Note) {
         // Whoever went with nothing in its hands may come back.
         None if particulars.held > 0 => warn!(
             pool,
+            seat = particulars.seat,
+            worker = identity,
+            peer,
             workers = particulars.workers,
             held = particulars.held,
             "worker {what}"
         ),
-        None => info!(pool, workers = particulars.workers, "worker {what}"),
+        None => info!(
+            pool,
+            seat = particulars.seat,
+            worker = identity,
+            peer,
+            workers = particulars.workers,
+            "worker {what}"
+        ),
     }
 }

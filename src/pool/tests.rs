@@ -21,7 +21,12 @@ fn settings(per_worker: PerWorker, identity: IdentityMode) -> Arc<PoolSettings> 
 /// A pool of one worker in which so many of a client's requests wait.
 fn with_waiting(settings: Arc<PoolSettings>, requests: u64) -> (Pool, Identity) {
     let mut pool = Pool::new(settings);
-    pool.worker_came(PeerId(2), WorkerKind::Dealer, Headcount::One);
+    pool.worker_came(
+        PeerId(2),
+        WorkerKind::Dealer,
+        Headcount::One,
+        Arc::default(),
+    );
     let identity: Identity = b"client"[..].into();
     for number in 1..=requests {
         pool.enqueue(number, CLIENT, &identity, 1);
@@ -104,7 +109,12 @@ fn those_that_a_free_worker_is_barred_from_take_turns_at_the_other() {
         let at = pool.hold(seat, number, name, now);
         pool.overdue(seat, number, at);
     }
-    let works = pool.worker_came(PeerId(9), WorkerKind::Dealer, Headcount::One);
+    let works = pool.worker_came(
+        PeerId(9),
+        WorkerKind::Dealer,
+        Headcount::One,
+        Arc::default(),
+    );
     for number in 10..60 {
         pool.enqueue(number, PeerId(1), &names[0], 1);
     }

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::held::{Held, HeldAt};
 use super::pace::Pace;
-use crate::peer::{Headcount, Identity, PeerId, WorkerKind};
+use crate::ledger::WorkerSample;
+use crate::peer::{Headcount, Identity, PeerId, WorkerKind, WorkerName};
 use crate::snapshot::{Balance, PerWorker, PoolSettings};
 
 /// Clients that a worker may owe an answer under `identity: client`. One that let so many requests time
@@ -23,6 +25,10 @@ pub(super) struct Worker {
     pub(super) peer: PeerId,
     pub(super) kind: WorkerKind,
     pub(super) headcount: Headcount,
+    /// What it is called.
+    pub(super) name: Arc<WorkerName>,
+    /// Messages of its that answered nothing.
+    pub(super) unsolicited: u64,
     /// Requests that it may hold.
     pub(super) capacity: usize,
     /// What that follows, if the pool doesn't say how many.
@@ -40,6 +46,18 @@ pub(super) struct Worker {
 impl Worker {
     fn is_crowd(&self) -> bool {
         self.headcount == Headcount::Crowd
+    }
+
+    /// Returns what there is to show of it.
+    pub(super) fn sample(&self, seat: usize) -> WorkerSample {
+        WorkerSample {
+            seat,
+            name: Arc::clone(&self.name),
+            kind: self.kind,
+            held: self.held.len(),
+            room: (!self.is_crowd()).then_some(self.capacity),
+            unsolicited: self.unsolicited,
+        }
     }
 
     /// It holds what these settings say from now on.

@@ -108,6 +108,7 @@ routes: { OPAQUE: { pool: people } }";
             pool: PoolId(0),
             kind: WorkerKind::Dealer,
             headcount: Headcount::One,
+            name: Arc::default(),
         };
         core.on(Duration::ZERO, came, &mut peers);
     }

@@ -523,6 +523,7 @@ impl World {
             } else {
                 Headcount::One
             },
+            name: Arc::default(),
         });
     }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::PATIENCE;
-use crate::support::gateway::on_this_engine;
+use crate::support::gateway::{engine_is, on_this_engine};
 use crate::support::sockets::{connected, named};
 
 const PERSON: &str = "syntax = \"proto3\"; package demo; message Person { string name = 1; }";
@@ -379,22 +379,33 @@ fn text_that_a_peer_chose_is_escaped_in_the_log() {
     }
 }
 
+/// A line on a worker says which it is, where the engine can tell.
+#[track_caller]
+fn assert_named(line: &str) {
+    let name = r#"pool="people" seat=0 worker="worker1" peer="tcp://127.0.0.1:"#;
+    let crowd = r#"pool="people" seat=0 workers="#;
+    let said = if engine_is("libzmq") { crowd } else { name };
+    assert!(line.contains(said), "{line}");
+}
+
 #[test]
 fn workers_that_come_and_go_are_told_and_then_counted() {
     let mut gateway = Logged::start(&yaml("", ""), &[]);
     let at = endpoint(&gateway.until(&["pool people listens"]));
     for n in 0..5 {
         let context = zmq::Context::new();
-        let worker = connected(&context, zmq::DEALER, &at);
+        let worker = named(&context, b"worker1", &at);
         if n == 0 {
-            let line = gateway.until(&["worker came"]);
-            assert!(line.contains("pool=\"people\" workers=1"), "{line}");
+            let line = gateway.until(&["worker connected"]);
+            assert!(line.contains("workers=1"), "{line}");
+            assert_named(&line);
         }
         drop(worker);
         drop(context);
         if n == 0 {
-            let line = gateway.until(&["worker went"]);
-            assert!(line.contains("pool=\"people\" workers=0"), "{line}");
+            let line = gateway.until(&["worker disconnected"]);
+            assert!(line.contains("workers=0"), "{line}");
+            assert_named(&line);
         }
     }
     let lines = gateway.end();

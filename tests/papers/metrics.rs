@@ -64,6 +64,10 @@ fn the_reference_says_what_is_shown() {
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
     send(&client, &["nobody's", ""]);
     receive(&client);
+    let _worker = process.peer(&context, zmq::DEALER, "pool people");
+    process.await_metrics("a worker", |metrics| {
+        metrics.sum("gateway_pool_workers", &[]) == 1.0
+    });
     let mut shown = shown(&process.metrics());
     for (name, row) in &at_times {
         if let Some(it) = shown.remove(name) {

@@ -211,6 +211,11 @@ fn the_page_on_status_has_its_keys() {
         "far: { connect: \"tcp://127.0.0.1:1\" }, clients: {",
     ));
     process.follows();
+    let context = zmq::Context::new();
+    let _worker = process.peer(&context, zmq::DEALER, "pool people");
+    process.await_metrics("a worker", |metrics| {
+        metrics.sum("gateway_pool_workers", &[]) == 1.0
+    });
     // One of each: added, changed and removed.
     let text = fs::read_to_string(process.file()).unwrap();
     let text = text.replace("queue: 7", "queue: 8").replace("R: {", "S: {");

@@ -294,6 +294,28 @@ fn a_peer_that_hangs_up_in_its_greeting_is_told_of_in_the_log() {
     assert_eq!(line["left_out"], 0);
 }
 
+/// Engine native only. The system has forgotten who it was by the time that the gateway hears of it.
+#[test]
+fn a_peer_that_resets_in_its_greeting_is_named_by_its_address() {
+    if !engine_is("native") {
+        return;
+    }
+    let mut process = Process::start(&on_this_engine(&routes(ANYWHERE, ANYWHERE)));
+    let endpoint = process.endpoint("frontend clients");
+    let mut peer = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+    peer.write_all(b"\xff\0\0\0\0\0\0\0\x01\x7f").unwrap();
+    // Once the gateway has greeted it, it has taken the connection in.
+    peer.read_exact(&mut [0]).unwrap();
+    let from = format!("tcp://{}", peer.local_addr().unwrap());
+    let now = Some(std::time::Duration::ZERO);
+    socket2::SockRef::from(&peer).set_linger(now).unwrap();
+    drop(peer);
+    let line = process.await_line("frontend clients: a connection is refused");
+    assert_eq!(line["peer"], from);
+    let said = line["message"].as_str().unwrap();
+    assert!(said.contains("in the middle of its greeting"), "{said}");
+}
+
 /// Engine native only. Each time it is served, and so called again soon.
 #[test]
 fn a_peer_that_comes_and_goes_does_not_fill_the_log() {

@@ -1,5 +1,6 @@
 //! The pools' half of a turn: who came and went behind each DEALER, and what the workers answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::debug;
@@ -89,6 +90,8 @@ impl Libzmq {
             pool: id,
             kind: pool.kind,
             headcount: Headcount::Crowd,
+            // libzmq tells neither of its workers.
+            name: Arc::default(),
         };
         self.core.on(now, came, &mut self.links);
     }

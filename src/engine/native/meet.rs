@@ -1,6 +1,7 @@
 //! A connection's first words: how a stranger becomes a client or a worker that the core knows, or
 //! makes way for others.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::Event;
@@ -8,7 +9,7 @@ use crate::engine::native::quiet::Cause;
 use crate::engine::native::role::Role;
 use crate::engine::native::service::{Refusal, Service};
 use crate::engine::native::socket_types;
-use crate::peer::{Headcount, PeerId};
+use crate::peer::{Headcount, PeerId, WorkerName};
 use crate::snapshot::{FrontendId, PoolId};
 use gateway_zmtp::command::{self, Ready};
 use gateway_zmtp::message::Message;
@@ -73,7 +74,7 @@ impl Service {
         let dial = connection.dial();
         let met = match connection.role() {
             Role::Frontend(frontend) => self.client(peer, frontend, ready),
-            Role::Pool(pool) => self.worker(peer, pool, &ready),
+            Role::Pool(pool) => self.worker(peer, pool, ready),
         };
         match met {
             Ok(came) => {
@@ -121,20 +122,26 @@ impl Service {
         &mut self,
         peer: PeerId,
         pool: PoolId,
-        ready: &Ready,
+        ready: Ready,
     ) -> Result<Event<Message>, (Cause, String)> {
         let removed = || misfit("this pool was removed from the configuration");
         let allowed = self.settings(pool).ok_or_else(removed)?;
         let met = socket_types::worker(&ready.socket_type, allowed.workers).map_err(misfit)?;
         self.announce(peer, met.announced);
+        let mut name = WorkerName {
+            identity: ready.identity,
+            address: String::new(),
+        };
         if let Some(connection) = self.peers.get(peer) {
             connection.admit_worker(met.kind);
+            name.address = connection.address();
         }
         Ok(Event::WorkerCame {
             peer,
             pool,
             kind: met.kind,
             headcount: Headcount::One,
+            name: Arc::new(name),
         })
     }
 

@@ -40,14 +40,15 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(120);
 /// A connection.
 #[derive(Debug)]
 pub(super) enum Stream {
-    Tcp(TcpStream),
+    /// With the peer's address, which the system has forgotten once a connection was reset.
+    Tcp(TcpStream, SocketAddr),
     Ipc(UnixStream),
 }
 
 impl Stream {
     /// Begins to connect; whether that worked, [`Self::outcome`] tells once it is writable.
     pub(super) fn connect_tcp(to: SocketAddr) -> io::Result<Self> {
-        TcpStream::connect(to).map(Self::Tcp)
+        TcpStream::connect(to).map(|stream| Self::Tcp(stream, to))
     }
 
     /// Connects to a socket in the file system.
@@ -58,14 +59,14 @@ impl Stream {
     /// Whether a connection that was begun is there (true), or still on its way (false).
     pub(super) fn outcome(&self) -> io::Result<bool> {
         let error = match self {
-            Self::Tcp(stream) => stream.take_error()?,
+            Self::Tcp(stream, _) => stream.take_error()?,
             Self::Ipc(stream) => stream.take_error()?,
         };
         if let Some(error) = error {
             return Err(error);
         }
         let peer = match self {
-            Self::Tcp(stream) => stream.peer_addr().map(drop),
+            Self::Tcp(stream, _) => stream.peer_addr().map(drop),
             Self::Ipc(stream) => stream.peer_addr().map(drop),
         };
         match peer {
@@ -78,7 +79,7 @@ impl Stream {
     /// What a connection needs once it stands: small messages leave at once, and a peer whose host
     /// has gone without a word is found out. With ipc, the system sees to both.
     pub(super) fn set_up(&self) -> io::Result<()> {
-        let Self::Tcp(stream) = self else {
+        let Self::Tcp(stream, _) = self else {
             return Ok(());
         };
         stream.set_nodelay(true)?;
@@ -97,25 +98,22 @@ impl Stream {
     /// The other end, for people.
     pub(super) fn peer(&self) -> String {
         match self {
-            Self::Tcp(stream) => match stream.peer_addr() {
-                Ok(address) => format!("tcp://{address}"),
-                Err(_) => "tcp://".to_owned(),
-            },
+            Self::Tcp(_, address) => format!("tcp://{address}"),
             Self::Ipc(_) => "ipc".to_owned(),
         }
     }
 
     pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => (&mut &*stream).read(into),
+            Self::Tcp(stream, _) => (&mut &*stream).read(into),
             Self::Ipc(stream) => (&mut &*stream).read(into),
         }
     }
 
     pub(super) fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match (self, slices) {
-            (Self::Tcp(stream), [one]) => (&mut &*stream).write(one),
-            (Self::Tcp(stream), _) => (&mut &*stream).write_vectored(slices),
+            (Self::Tcp(stream, _), [one]) => (&mut &*stream).write(one),
+            (Self::Tcp(stream, _), _) => (&mut &*stream).write_vectored(slices),
             (Self::Ipc(stream), _) => (&mut &*stream).write_vectored(slices),
         }
     }
@@ -124,7 +122,7 @@ impl Stream {
     pub(super) fn finish(&self) {
         // It fails only where there is no peer any more.
         let _ = match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Self::Tcp(stream, _) => stream.shutdown(Shutdown::Write),
             Self::Ipc(stream) => stream.shutdown(Shutdown::Write),
         };
     }
@@ -133,21 +131,21 @@ impl Stream {
 impl Source for Stream {
     fn register(&mut self, registry: &Registry, token: Token, to: Interest) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.register(registry, token, to),
+            Self::Tcp(stream, _) => stream.register(registry, token, to),
             Self::Ipc(stream) => stream.register(registry, token, to),
         }
     }
 
     fn reregister(&mut self, registry: &Registry, token: Token, to: Interest) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.reregister(registry, token, to),
+            Self::Tcp(stream, _) => stream.reregister(registry, token, to),
             Self::Ipc(stream) => stream.reregister(registry, token, to),
         }
     }
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         match self {
-            Self::Tcp(stream) => stream.deregister(registry),
+            Self::Tcp(stream, _) => stream.deregister(registry),
             Self::Ipc(stream) => stream.deregister(registry),
         }
     }
@@ -196,7 +194,9 @@ impl Listener {
     /// The next connection that came.
     pub(super) fn accept(&self) -> io::Result<Stream> {
         match self {
-            Self::Tcp(listener) => listener.accept().map(|(stream, _)| Stream::Tcp(stream)),
+            Self::Tcp(listener) => listener
+                .accept()
+                .map(|(stream, address)| Stream::Tcp(stream, address)),
             Self::Ipc(listener, _) => listener.accept().map(|(stream, _)| Stream::Ipc(stream)),
         }
     }
@@ -379,7 +379,7 @@ mod tests {
         };
         for stream in [called, taken] {
             stream.set_up().unwrap();
-            let Stream::Tcp(stream) = &stream else {
+            let Stream::Tcp(stream, _) = &stream else {
                 panic!("{stream:?}");
             };
             let socket = SockRef::from(stream);

@@ -139,7 +139,7 @@ impl Service {
         if connection.is_some_and(|connection| connection.is_greeting()) {
             // It would come again for ever, and nobody would know why it isn't served.
             let why = format!(
-                "{why}, in the middle of its greeting: peers of ZMTP 2.0, such as JeroMQ before 0.4, may do so at the sight of 3.1"
+                "{why}, in the middle of its greeting, as a peer does that was ended, or one of ZMTP 2.0, such as JeroMQ before 0.4"
             );
             self.refuse(peer, Cause::Stranger, Refusal::HangUp(why.into()), now);
         } else {
