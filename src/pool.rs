@@ -26,7 +26,7 @@ use crate::snapshot::{IdentityMode, PoolSettings};
 use free::{Free, Turn};
 use held::Held;
 use queue::Queue;
-use worker::Worker;
+use worker::{Pacing, Worker};
 
 pub(crate) use handed::{Handed, NameForm};
 pub(crate) use held::HeldAt;
@@ -53,6 +53,8 @@ pub(crate) struct Pool {
     workers: Vec<Option<Worker>>,
     /// Seats of workers that can take a request, best first.
     free: Free,
+    /// Workers that let their first request time out, and so get no other.
+    excluded: Vec<Seat>,
     queue: Queue,
     counters: PoolCounters,
     /// The form of requests for DEALER and for REP workers.
@@ -68,6 +70,7 @@ impl Pool {
             settings,
             workers: Vec::new(),
             free: Free::default(),
+            excluded: Vec::new(),
             counters: PoolCounters::default(),
         }
     }
@@ -156,7 +159,7 @@ impl Pool {
             name,
             unsolicited: 0,
             capacity: 0,
-            pace: None,
+            pacing: Pacing::Fixed,
             held: Held::default(),
             overdue: 0,
             blocked: false,
@@ -179,6 +182,7 @@ impl Pool {
             return Vec::new();
         };
         self.free.leave(seat.0);
+        self.excluded.retain(|excluded| *excluded != seat);
         worker.held.numbers()
     }
 
@@ -318,21 +322,51 @@ impl Pool {
             Dropped::Late => self.counters.late += 1,
             Dropped::Unsolicited => self.counters.unsolicited += 1,
         }
-        if let Some(worker) = self.worker_mut(seat) {
-            worker.unsolicited += u64::from(dropped == Dropped::Unsolicited);
+        let Some(worker) = self.worker_mut(seat) else {
+            return;
+        };
+        match dropped {
             // It shows itself at work.
-            worker.overdue = 0;
+            Dropped::Late => worker.answered_late(),
+            Dropped::Unsolicited => {
+                worker.unsolicited += 1;
+                worker.doubt();
+            }
+        }
+        self.place(seat);
+    }
+
+    /// What the worker answered was no correct answer after all.
+    pub fn doubt(&mut self, seat: Seat) {
+        if let Some(worker) = self.worker_mut(seat) {
+            worker.doubt();
             self.place(seat);
         }
     }
 
-    /// The request timed out at the worker.
-    pub fn overdue(&mut self, seat: Seat, number: u64, at: HeldAt) {
-        if let Some(worker) = self.worker_mut(seat) {
-            if worker.held.remove(at, number) {
-                worker.overdue += 1;
+    /// The request timed out at the worker. Returns whether the worker gets no other until it
+    /// answers, as it has never yet done so.
+    pub fn overdue(&mut self, seat: Seat, number: u64, at: HeldAt) -> bool {
+        let Some(worker) = self.worker_mut(seat) else {
+            return false;
+        };
+        let excluded = worker.let_time_out(number, at);
+        self.place(seat);
+        if excluded {
+            self.excluded.push(seat);
+        }
+        excluded
+    }
+
+    /// Nobody was free for a request, which ended for it: workers that let their first request time
+    /// out may be tried with another.
+    pub fn try_excluded(&mut self) {
+        for seat in std::mem::take(&mut self.excluded) {
+            // Another worker may have the seat by now, to which this makes no difference.
+            if let Some(worker) = self.worker_mut(seat) {
+                worker.forgive();
+                self.place(seat);
             }
-            self.place(seat);
         }
     }
 

@@ -43,7 +43,7 @@ impl<M: Frames> Core<M> {
                     Extent::Whole if !delimited => Some(no_rep_fault()),
                     Extent::Whole => reply_fault(&request, &frames),
                 };
-                self.finish(request, frames, fault, out);
+                self.finish(worker, request, frames, fault, out);
             }
             Err(unmatched) => self.unmatched(worker, frames, extent, unmatched, out),
         }
@@ -55,12 +55,14 @@ impl<M: Frames> Core<M> {
     #[inline]
     fn finish(
         &mut self,
+        by: Worker,
         request: Request<M>,
         body: M,
         fault: Option<Box<Rejection>>,
         out: &mut impl Outlet<M>,
     ) {
         if let Some(fault) = fault {
+            self.pools[by.pool.0].doubt(by.seat);
             return self.reject(request.give_up(), *fault, out);
         }
         let route = request.route().id;
@@ -141,16 +143,16 @@ impl<M: Frames> Core<M> {
         let payload = frames.len().checked_sub(1).and_then(|n| frames.get(n));
         let is_large = payload.is_some_and(|payload| payload.len() as u64 > most);
         if extent == Extent::Oversize || is_large {
-            return self.finish(request, M::default(), Some(oversize_fault(most)), out);
+            return self.finish(by, request, M::default(), Some(oversize_fault(most)), out);
         }
         match framing::typed_answer(frames, by.kind, handed, &request.kept_headers()) {
             Ok(body) => {
                 let fault = schema_fault_of(&request, &body);
-                self.finish(request, body, fault, out);
+                self.finish(by, request, body, fault, out);
             }
             Err(fault) => {
                 let fault = malformed_fault(&fault);
-                self.finish(request, M::default(), Some(fault), out);
+                self.finish(by, request, M::default(), Some(fault), out);
             }
         }
     }

@@ -244,6 +244,8 @@ impl<M: Frames> Core<M> {
             let full = queue_full(&self.pools[pool_id.0]);
             let request = self.request(number, accepted, State::Waiting(body));
             self.reject(request.give_up(), full, out);
+            self.pools[pool_id.0].try_excluded();
+            self.dispatch(pool_id, out);
             return;
         }
         self.pools[pool_id.0].enqueue(number, client, &accepted.name.bare, bytes);

@@ -38,6 +38,7 @@ impl<M: Frames> Core<M> {
         let waited = route.timeout.unwrap_or_default();
         let pool = &mut self.pools[id.0];
         let name = pool.settings().name.clone();
+        let mut excluded = None;
         let rejection = match &request.state {
             State::Waiting(_) if pool.workers() == 0 => Rejection::new(
                 Reason::NoWorker,
@@ -51,8 +52,9 @@ impl<M: Frames> Core<M> {
             )
             .busy(),
             &State::Held { worker, at, .. } => {
-                if let Some(Peer::Worker(worker)) = self.peers.get(worker) {
-                    pool.overdue(worker.seat, number, at);
+                if let Some(&Peer::Worker(worker)) = self.peers.get(worker) {
+                    let excludes = pool.overdue(worker.seat, number, at);
+                    excluded = excludes.then_some(worker);
                 }
                 Rejection::new(
                     Reason::Timeout,
@@ -60,7 +62,15 @@ impl<M: Frames> Core<M> {
                 )
             }
         };
+        let waited = matches!(request.state, State::Waiting(_));
         self.reject_open(number, rejection, out);
+        if let Some(worker) = excluded {
+            let particulars = self.worker_particulars(worker);
+            self.note_worker(What::Unanswered, worker, particulars);
+        }
+        if waited {
+            self.pools[id.0].try_excluded();
+        }
         // The worker may hold less now.
         self.dispatch(id, out);
     }

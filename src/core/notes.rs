@@ -59,6 +59,8 @@ pub(crate) enum What {
     WorkerCame,
     /// A worker disconnected, or the last one.
     WorkerGone,
+    /// A worker that has never answered let a request time out.
+    Unanswered,
 }
 
 /// Which one it was. What a peer chose may hold any characters: escape it where it is shown.

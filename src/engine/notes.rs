@@ -4,7 +4,7 @@
 
 use tracing::{info, warn};
 
-use crate::core::{Core, Doubt, Note, QUIET, What};
+use crate::core::{Core, Doubt, Note, Particulars, QUIET, What};
 use crate::frame::{Frames, printable};
 use crate::rejections::Severity;
 use crate::reply::Reason;
@@ -28,6 +28,7 @@ fn log(notes: Vec<Note>, names: &Names) {
             What::TypeBehindOthers => doubt("envelope", &note),
             What::WorkerCame => worker("connected", &note),
             What::WorkerGone => worker("disconnected", &note),
+            What::Unanswered => unanswered(&note),
         }
     }
 }
@@ -73,12 +74,35 @@ fn doubt(key: &str, note: &Note) {
     }
 }
 
-fn worker(what: &str, note: &Note) {
-    let (pool, particulars) = (&*note.name, &note.particulars);
+/// Returns a worker's identity and its address, where they are known.
+fn names(particulars: &Particulars) -> (Option<String>, Option<String>) {
     let some = |text: String| Some(text).filter(|text| !text.is_empty());
     let name = particulars.worker.as_deref();
     let identity = name.and_then(|name| some(printable(&name.identity)));
-    let peer = name.and_then(|name| some(name.address.clone()));
+    (identity, name.and_then(|name| some(name.address.clone())))
+}
+
+fn unanswered(note: &Note) {
+    let (pool, particulars) = (&*note.name, &note.particulars);
+    let (identity, peer) = names(particulars);
+    match note.left_out {
+        Some(left_out) => warn!(
+            pool,
+            left_out, "workers that never answered: {left_out} more within {QUIET:?}"
+        ),
+        None => warn!(
+            pool,
+            seat = particulars.seat,
+            worker = identity,
+            peer,
+            "a worker that never answered let a request time out; it gets no other until it answers, or until one waits in vain"
+        ),
+    }
+}
+
+fn worker(what: &str, note: &Note) {
+    let (pool, particulars) = (&*note.name, &note.particulars);
+    let (identity, peer) = names(particulars);
     match note.left_out {
         Some(left_out) => info!(
             pool,

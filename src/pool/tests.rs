@@ -56,7 +56,8 @@ fn a_fast_worker_may_hold_more_and_a_slow_one_few() {
         held.len()
     };
     let fast = Duration::from_micros(100);
-    assert_eq!(round(&mut pool, fast), 10, "nothing is known of it");
+    assert_eq!(round(&mut pool, fast), 1, "it has yet to answer one");
+    assert_eq!(round(&mut pool, fast), 10, "nothing is known of its pace");
     let held: Vec<usize> = (0..120).map(|_| round(&mut pool, fast)).collect();
     assert!(held.is_sorted(), "{held:?}");
     let last = held[held.len() - 1];
@@ -70,7 +71,74 @@ fn a_fast_worker_may_hold_more_and_a_slow_one_few() {
     pool.set_settings(settings(PerWorker::Most(3), IdentityMode::Token));
     assert_eq!(round(&mut pool, fast), 3);
     pool.set_settings(settings(PerWorker::Auto, IdentityMode::Token));
+    assert_eq!(round(&mut pool, fast), 1);
     assert_eq!(round(&mut pool, fast), 10);
+}
+
+#[test]
+fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
+    let (mut pool, identity) = with_waiting(settings(PerWorker::Auto, IdentityMode::Token), 50);
+    let now = Duration::from_secs(1);
+    let next = |pool: &mut Pool| hand_out(pool, &identity, now);
+    let [(number, seat, at)] = next(&mut pool)[..] else {
+        panic!("one");
+    };
+    assert!(pool.overdue(seat, number, at), "it gets no other");
+    assert_eq!(next(&mut pool), []);
+    pool.dropped(seat, Dropped::Unsolicited);
+    assert_eq!(next(&mut pool), [], "what answers nothing is no answer");
+    // Somebody else is served meanwhile.
+    let other = pool.worker_came(
+        PeerId(3),
+        WorkerKind::Dealer,
+        Headcount::One,
+        Arc::default(),
+    );
+    let [(second, second_seat, second_at)] = next(&mut pool)[..] else {
+        panic!("one");
+    };
+    assert_eq!(second_seat, other);
+    // A request has waited for nothing: it is tried again, and again with one.
+    pool.try_excluded();
+    let [(third, third_seat, third_at)] = next(&mut pool)[..] else {
+        panic!("one");
+    };
+    assert_eq!(third_seat, seat);
+    assert!(pool.overdue(seat, third, third_at));
+    pool.dropped(seat, Dropped::Late);
+    assert_eq!(next(&mut pool).len(), 10, "it answered after all");
+    // One whose answer is none is back at one, and holds no more once it has answered the others.
+    pool.answered(other, second, second_at, now);
+    let held = next(&mut pool);
+    assert_eq!(held.len(), 10);
+    pool.dropped(other, Dropped::Unsolicited);
+    for (number, seat, at) in &held[..9] {
+        pool.overdue(*seat, *number, *at);
+        assert_eq!(next(&mut pool), []);
+    }
+    let (number, seat, at) = held[9];
+    pool.answered(seat, number, at, now);
+    assert_eq!(next(&mut pool).len(), 10);
+    pool.doubt(seat);
+    assert_eq!(pool.sample().seats[other.0].room, Some(1));
+}
+
+/// Nobody knows any more whose seat it was.
+#[test]
+fn a_seat_is_not_excluded_with_the_worker_that_had_it() {
+    let (mut pool, identity) = with_waiting(settings(PerWorker::Auto, IdentityMode::Token), 2);
+    let (number, seat, at) = hand_out(&mut pool, &identity, Duration::ZERO)[0];
+    pool.overdue(seat, number, at);
+    pool.worker_gone(seat);
+    assert!(pool.excluded.is_empty());
+    let next = pool.worker_came(
+        PeerId(3),
+        WorkerKind::Dealer,
+        Headcount::One,
+        Arc::default(),
+    );
+    assert_eq!(next, seat);
+    assert_eq!(hand_out(&mut pool, &identity, Duration::ZERO).len(), 1);
 }
 
 /// However many there are of a name, one answer makes room for one of them.

@@ -19,6 +19,19 @@ const OWED_MAX: usize = 100_000;
 /// time out costs no memory.
 const LOAD_MAX: usize = 1 << 16;
 
+/// What decides how many requests a worker may hold.
+#[derive(Debug)]
+pub(super) enum Pacing {
+    /// The configuration, the kind of the worker, or nothing.
+    Fixed,
+    /// It has yet to answer one correctly, since it connected or since it last sent something that
+    /// answers nothing: one, or none once that one has timed out, so that no more is lost to
+    /// something that is no worker.
+    Unproven,
+    /// How fast it answers.
+    Auto(Pace),
+}
+
 /// One worker, or the crowd of workers behind a connection that hides them.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -31,8 +44,8 @@ pub(super) struct Worker {
     pub(super) unsolicited: u64,
     /// Requests that it may hold.
     pub(super) capacity: usize,
-    /// What that follows, if the pool doesn't say how many.
-    pub(super) pace: Option<Pace>,
+    /// What that follows.
+    pub(super) pacing: Pacing,
     pub(super) held: Held,
     /// Requests that timed out at it since its last answer: they take no room, but a worker that has
     /// some is chosen after those that have none.
@@ -62,23 +75,70 @@ impl Worker {
 
     /// It holds what these settings say from now on.
     pub(super) fn follow(&mut self, settings: &PoolSettings) {
-        self.pace = match (settings.per_worker, self.kind) {
-            (PerWorker::Auto, WorkerKind::Dealer) if !self.is_crowd() => {
-                Some(self.pace.take().unwrap_or_else(Pace::new))
-            }
-            _ => None,
-        };
-        self.capacity = match (settings.per_worker, &self.pace, self.kind) {
+        let paced = settings.per_worker == PerWorker::Auto && self.kind == WorkerKind::Dealer;
+        if !paced || self.is_crowd() {
+            self.pacing = Pacing::Fixed;
+        } else if matches!(self.pacing, Pacing::Fixed) {
+            self.pacing = Pacing::Unproven;
+        }
+        self.capacity = match (settings.per_worker, &self.pacing, self.kind) {
             _ if self.is_crowd() => usize::MAX,
-            (_, Some(pace), _) => pace.room(),
-            (PerWorker::Most(most), None, WorkerKind::Dealer) => most as usize,
-            (_, None, _) => 1,
+            (_, Pacing::Auto(pace), _) => pace.room(),
+            (PerWorker::Most(most), Pacing::Fixed, WorkerKind::Dealer) => most as usize,
+            (_, Pacing::Fixed | Pacing::Unproven, _) => 1,
         };
+    }
+
+    /// It has sent what is no correct answer: with `per_worker: auto`, it may hold one request until
+    /// it has answered one correctly.
+    pub(super) fn doubt(&mut self) {
+        if matches!(self.pacing, Pacing::Auto(_)) {
+            self.pacing = Pacing::Unproven;
+            self.capacity = 1;
+        }
+    }
+
+    /// It has answered for the first time, or again.
+    #[cold]
+    fn prove(&mut self) {
+        let pace = Pace::new();
+        self.capacity = pace.room();
+        self.pacing = Pacing::Auto(pace);
+    }
+
+    /// A request timed out at it. Returns whether it gets no other until it answers.
+    pub(super) fn let_time_out(&mut self, number: u64, at: HeldAt) -> bool {
+        if !self.held.remove(at, number) {
+            return false;
+        }
+        self.overdue += 1;
+        let unproven = matches!(self.pacing, Pacing::Unproven);
+        if unproven {
+            self.capacity = 0;
+        }
+        unproven
+    }
+
+    /// It may be tried with a request again, if it let its first one time out.
+    pub(super) fn forgive(&mut self) {
+        if matches!(self.pacing, Pacing::Unproven) {
+            self.capacity = 1;
+        }
+    }
+
+    /// It has answered too late.
+    pub(super) fn answered_late(&mut self) {
+        let had_one = std::mem::take(&mut self.overdue) > 0;
+        if had_one && matches!(self.pacing, Pacing::Unproven) {
+            self.prove();
+        }
     }
 
     /// It gets a request.
     pub(super) fn hold(&mut self, number: u64, now: Duration) -> HeldAt {
-        if let Some(pace) = self.pace.as_mut().filter(|_| self.held.is_empty()) {
+        if let Pacing::Auto(pace) = &mut self.pacing
+            && self.held.is_empty()
+        {
             pace.resumed(now);
             self.capacity = pace.room();
         }
@@ -89,9 +149,13 @@ impl Worker {
     pub(super) fn answered(&mut self, number: u64, at: HeldAt, now: Duration) {
         self.overdue = 0;
         self.held.remove(at, number);
-        if let Some(pace) = &mut self.pace {
-            pace.answered(now);
-            self.capacity = pace.room();
+        match &mut self.pacing {
+            Pacing::Auto(pace) => {
+                pace.answered(now);
+                self.capacity = pace.room();
+            }
+            Pacing::Unproven => self.prove(),
+            Pacing::Fixed => {}
         }
     }
 

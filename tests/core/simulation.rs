@@ -143,6 +143,7 @@ struct SimWorker {
     full: bool,
     /// What it has not answered.
     inbox: Vec<Order>,
+    trust: Trust,
 }
 
 /// A request as a worker got it.
@@ -151,6 +152,15 @@ struct Order {
     head: Frames,
     id: usize,
     form: WorkerFrames,
+}
+
+/// Whether a worker of a pool with `per_worker: auto` has answered correctly, and sent nothing else since.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trust {
+    No,
+    /// It answered what may have timed out by then, of which nobody heard.
+    Perhaps,
+    Yes,
 }
 
 struct Sent {
@@ -339,7 +349,12 @@ impl SimWorker {
     fn capacity(&self, settings: &PoolSettings) -> (usize, usize) {
         match (self.kind, settings.per_worker) {
             _ if self.crowd => (usize::MAX, usize::MAX),
-            (WorkerKind::Dealer, PerWorker::Auto) => (10, 1_000),
+            (WorkerKind::Dealer, PerWorker::Auto) => match self.trust {
+                Trust::Yes => (10, 1_000),
+                // One of which it holds that has ended gets nothing more until a request waited in vain.
+                Trust::Perhaps => (usize::from(self.inbox.is_empty()), 1_000),
+                Trust::No => (usize::from(self.inbox.is_empty()), 1),
+            },
             (WorkerKind::Dealer, PerWorker::Most(most)) => (most as usize, most as usize),
             (WorkerKind::Rep, _) => (1, 1),
         }
@@ -512,6 +527,7 @@ impl World {
             crowd,
             full: false,
             inbox: Vec::new(),
+            trust: Trust::No,
         };
         self.net.workers.insert(peer, worker);
         self.on(Event::WorkerCame {
@@ -706,9 +722,7 @@ impl World {
         };
         let worker = self.net.workers.get_mut(&peer).unwrap();
         if worker.inbox.is_empty() {
-            let head = [b"a#1".to_vec(), b"#7".to_vec(), b"zzz".to_vec(), vec![]];
-            let frames = vec![head[self.rng.usize(0..4)].clone(), vec![], b"R".to_vec()];
-            return self.on(Event::Message { peer, frames });
+            return self.worker_sends_what_answers_nothing(peer);
         }
         let at = self.rng.usize(0..worker.inbox.len());
         let manner = self.rng.u8(0..25);
@@ -748,6 +762,7 @@ impl World {
                 frames[last] = b"\xff".to_vec();
             }
             5 => {
+                self.expect_trust(peer, id, owed, Trust::No);
                 self.on(Event::Oversize { peer, frames: head });
                 let sent = &self.net.sent[id];
                 assert!(!owed || sent.ended || !self.net.is_watched(sent));
@@ -755,6 +770,11 @@ impl World {
             }
             _ => sent.reply = Some(payload),
         }
+        let trust = match manner {
+            1 | 2 | 6 => Trust::No,
+            _ => Trust::Yes,
+        };
+        self.expect_trust(peer, id, owed, trust);
         self.on(Event::Message { peer, frames });
         let sent = &self.net.sent[id];
         let delivered = sent.ended || !self.net.is_watched(sent);
@@ -765,6 +785,36 @@ impl World {
         self.net.sent[id].ended = true;
     }
 
+    /// A worker that owes nothing sends something.
+    fn worker_sends_what_answers_nothing(&mut self, peer: PeerId) {
+        let heads = [&b"a#1"[..], b"#7", b"zzz", b""];
+        let head = heads[self.rng.usize(0..4)];
+        let worker = self.net.workers.get_mut(&peer).unwrap();
+        // What has the form of a token may be taken for a late answer.
+        if !head.contains(&b'#') {
+            worker.trust = Trust::No;
+        } else if worker.trust == Trust::Yes {
+            worker.trust = Trust::Perhaps;
+        }
+        let frames = vec![head.to_vec(), vec![], b"R".to_vec()];
+        self.on(Event::Message { peer, frames });
+    }
+
+    /// Notes what a worker that is about to answer a message counts for from then on: `trust`, if it
+    /// holds the request.
+    fn expect_trust(&mut self, peer: PeerId, id: usize, owed: bool, trust: Trust) {
+        let held_for_sure = owed && self.net.is_watched(&self.net.sent[id]);
+        let worker = self.net.workers.get_mut(&peer).unwrap();
+        let paced = self.net.pools[worker.pool.0].per_worker == PerWorker::Auto;
+        worker.trust = match (held_for_sure, worker.trust) {
+            _ if !paced => Trust::No,
+            (true, _) => trust,
+            // What is late changes nothing for the worse.
+            (false, Trust::Yes) if trust == Trust::Yes => Trust::Yes,
+            (false, _) => Trust::Perhaps,
+        };
+    }
+
     /// Another worker answers with this one's token: it must not count.
     fn thief_answers(&mut self, holder: PeerId, frames: Frames, order: Order) {
         let (bare, id) = (!is_token(&order.head), order.id);
@@ -773,6 +823,10 @@ impl World {
             return;
         };
         self.net.sent[id].reply = Some(b"never this".to_vec());
+        let trust = &mut self.net.workers.get_mut(&thief).unwrap().trust;
+        if *trust == Trust::No {
+            *trust = Trust::Perhaps;
+        }
         self.on(Event::Message {
             peer: thief,
             frames,
@@ -791,6 +845,11 @@ impl World {
         for n in 0..FRONTENDS {
             if self.rng.bool() {
                 self.net.framings[n] = framing(&mut self.rng);
+            }
+        }
+        for worker in self.net.workers.values_mut() {
+            if self.net.pools[worker.pool.0].per_worker != PerWorker::Auto {
+                worker.trust = Trust::No;
             }
         }
         let snapshot = snapshot(&self.net.pools, &self.net.framings, &mut self.rng);

@@ -150,7 +150,7 @@ def a_correlating_req_client_gets_its_number_back():
 
 
 def asks_again(**options):
-    with people() as gateway:
+    with people("timeout: 30s, per_worker: 10") as gateway:
         client, worker = gateway.client(zmq.REQ, REQ_RELAXED=1, **options), gateway.worker()
         client.send(b"RAW", b"first")
         first = worker.get()
@@ -466,7 +466,7 @@ def a_message_far_over_the_limit_is_too_large():
 
 @case
 def a_client_has_as_much_open_as_it_may():
-    with people(more="limits: { client_requests: 2 }") as gateway:
+    with people("timeout: 30s, per_worker: 10", more="limits: { client_requests: 2 }") as gateway:
         client, other, worker = gateway.client(), gateway.client(), gateway.worker()
         client.send(b"RAW", b"1")
         client.send(b"RAW", b"2")
@@ -646,7 +646,7 @@ limits: { message: 1KiB }
 
 @case
 def a_worker_may_see_bare_identities_one_request_each():
-    with people("identity: client") as gateway:
+    with people("identity: client, per_worker: 10") as gateway:
         one, two = gateway.client(IDENTITY=b"one"), gateway.client(IDENTITY=b"two")
         worker = gateway.worker()
         one.send(b"RAW", b"1")
@@ -670,7 +670,7 @@ def a_worker_may_see_bare_identities_one_request_each():
 
 @case
 def a_client_that_must_wait_holds_up_no_other():
-    with people("identity: client, timeout: 1s") as gateway:
+    with people("identity: client, timeout: 1s, per_worker: 10") as gateway:
         one, two = gateway.client(IDENTITY=b"one"), gateway.client(IDENTITY=b"two")
         worker = gateway.worker()
         one.send(b"RAW", b"1")
@@ -711,7 +711,7 @@ def refused_while_draining(gateway, worker):
 
 @case
 def at_the_end_held_requests_finish_and_new_ones_are_refused():
-    with people() as gateway:
+    with people("timeout: 30s, per_worker: 10") as gateway:
         client, worker = gateway.client(IDENTITY=b"c"), gateway.worker()
         client.send(b"RAW", b"held")
         worker.expect(b"c#1", b"RAW", b"held")
@@ -731,7 +731,7 @@ LONG = b"x" * 15_000_000
 
 @case
 def the_last_answer_arrives_before_the_end():
-    with people() as gateway:
+    with people("timeout: 30s, per_worker: 10") as gateway:
         client, worker = gateway.client(), gateway.worker()
         client.send(b"RAW", b"held")
         token, *_ = worker.get()

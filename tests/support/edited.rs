@@ -22,7 +22,7 @@ pub fn beside_engine(routes: &str, extra: &str) -> String {
     format!(
         r#"
 frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
-pools: {{ people: {{ bind: "tcp://127.0.0.1:0", timeout: 20s }} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0", per_worker: 10, timeout: 20s }} }}
 reload: {{ settle: 20ms }}
 routes:
   OPAQUE: {{ pool: people }}

@@ -81,7 +81,7 @@ fn req_clients_are_served_and_rejected_without_harm_to_them() {
 
 #[test]
 fn req_with_correlation_is_served() {
-    let gateway = Gateway::people("");
+    let gateway = Gateway::people("per_worker: 2");
     let worker = gateway.worker();
     let client = socket(&gateway.context, zmq::REQ);
     client.set_req_correlate(true).unwrap();
@@ -100,7 +100,7 @@ fn req_with_correlation_is_served() {
 /// Without correlation it is the gateway that must not take one answer for another.
 #[test]
 fn a_req_that_asks_again_never_gets_the_old_answer() {
-    let gateway = Gateway::people("");
+    let gateway = Gateway::people("per_worker: 2");
     let worker = gateway.worker();
     let client = socket(&gateway.context, zmq::REQ);
     client.set_identity(b"phoenix").unwrap();

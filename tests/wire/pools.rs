@@ -157,7 +157,7 @@ fn answers_given_before_a_worker_disconnects_count() {
 
 #[test]
 fn the_client_identity_is_handed_over_bare_one_request_at_a_time() {
-    let gateway = Gateway::people("identity: client, timeout: 2s");
+    let gateway = Gateway::people("identity: client, timeout: 2s, per_worker: 10");
     let worker = gateway.worker();
     let client = gateway.named_dealer(b"client1");
     send(&client, &["OPAQUE", "1", "x"]);

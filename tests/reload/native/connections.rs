@@ -123,7 +123,8 @@ admin: { bind: "127.0.0.1:0" }
 fn a_removed_pool_connects_again_for_queued_requests() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
-    let settings = format!(r#"connect: "tcp://{at}", timeout: none, heartbeat: off"#);
+    let settings =
+        format!(r#"connect: "tcp://{at}", timeout: none, heartbeat: off, per_worker: 2"#);
     let mut gateway = Process::start(&yaml(&settings, ""));
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let mut worker = called(&listener);
@@ -344,7 +345,7 @@ fn a_worker_is_called_for_another_pool_once_it_has_answered_for_the_old_one() {
 fn an_answer_has_the_limits_in_force_when_its_request_arrived() {
     let limits = |message, frames| {
         let limits = format!("limits: {{ message: {message}, frames: {frames} }}");
-        yaml(&format!("{BOUND}, heartbeat: off"), &limits)
+        yaml(&format!("{BOUND}, heartbeat: off, per_worker: 10"), &limits)
     };
     let gateway = Process::start(&limits("1MiB", 30));
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
