@@ -20,8 +20,9 @@ struct Copies {
     bytes: Vec<u8>,
 }
 
-/// Memory for those to come.
+/// Memory for those to come, boxes included.
 #[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "the boxes are used again, too")]
 pub(super) struct Shelf(Vec<Box<Copies>>);
 
 impl Shelf {

@@ -8,8 +8,8 @@ use crate::curve::{
 };
 
 /// A step of a handshake that takes key agreements, of some 50 µs each. It may be taken on any
-/// thread.
-pub struct Work(Step);
+/// thread. Boxed, so that what a session returns for each message stays small.
+pub struct Work(Box<Step>);
 
 pub(super) enum Step {
     Hello(Client),
@@ -31,7 +31,7 @@ pub(super) enum Done {
 /// Keys have no place in a log.
 impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
+        f.write_str(match *self.0 {
             Step::Hello(_) => "Work(Hello)",
             Step::Welcome(..) => "Work(Welcome)",
             Step::Initiate(..) => "Work(Initiate)",
@@ -47,13 +47,13 @@ impl fmt::Debug for Worked {
 }
 
 impl Work {
-    pub(super) const fn new(step: Step) -> Self {
-        Self(step)
+    pub(super) fn new(step: Step) -> Self {
+        Self(Box::new(step))
     }
 
     /// Takes the step.
     pub fn run(self) -> Worked {
-        Worked(match self.0 {
+        Worked(match *self.0 {
             Step::Hello(client) => client.hello().map(|(next, body)| Done::Hello(next, body)),
             Step::Welcome(server, body) => server
                 .hello(&body)
