@@ -1,6 +1,7 @@
 //! Signals: SIGHUP reloads, SIGTERM and SIGINT end the gateway, whatever hangs.
 
 use std::io;
+use std::mem;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -20,6 +21,10 @@ use crate::reload::{Standing, Wake};
 /// takes two seconds at most, and a busy machine may take longer.
 const ENDING_MAX: Duration = Duration::from_secs(5);
 
+/// The time that a start may still take once a signal has asked for the end. A gateway serves a moment before its start
+/// is over, and must then answer what it has taken. A start that hangs owes nothing to anybody.
+const STARTING_MAX: Duration = Duration::from_secs(1);
+
 /// A running gateway, as far as signals concern it.
 pub(super) struct Target {
     pub(super) control: Control,
@@ -27,33 +32,51 @@ pub(super) struct Target {
     pub(super) standing: Arc<Standing>,
 }
 
+/// How far the gateway has come, as far as signals concern it.
+enum Stage {
+    /// It loads its files, and begins to listen.
+    Starting,
+    /// A signal has asked for the end while it was starting; the watchdog ends a start that takes too long.
+    StartingToEnd(Watchdog),
+    Serving(Target),
+    Draining(Target),
+}
+
 /// The thread that carries signals out.
 pub(super) struct SignalThread {
-    target: Arc<Mutex<Option<Target>>>,
+    stage: Arc<Mutex<Stage>>,
+    watchdog: Arc<Watchdog>,
     stopped: Arc<AtomicBool>,
 }
 
 impl SignalThread {
-    /// Catches signals from now on. Until [`Self::serve`], one that ends the gateway ends the process: a start may take
-    /// long, and nothing is owed to anybody.
+    /// Catches signals from now on.
     pub(super) fn start() -> io::Result<Self> {
         let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-        let watchdog = Watchdog::start(end_at_once)?;
-        let target = Arc::default();
-        let stopped = Arc::default();
         let this = Self {
-            target: Arc::clone(&target),
-            stopped: Arc::clone(&stopped),
+            stage: Arc::new(Mutex::new(Stage::Starting)),
+            watchdog: Arc::new(Watchdog::start(end_at_once)?),
+            stopped: Arc::default(),
         };
-        thread::Builder::new()
-            .name("signals".into())
-            .spawn(move || obey(signals, &target, &stopped, &watchdog))?;
+        let thread = thread::Builder::new().name("signals".into());
+        let stage = Arc::clone(&this.stage);
+        let watchdog = Arc::clone(&this.watchdog);
+        let stopped = Arc::clone(&this.stopped);
+        thread.spawn(move || obey(signals, &stage, &stopped, &watchdog))?;
         Ok(this)
     }
 
-    /// Has signals act on a gateway that serves.
+    /// Has signals act on a gateway that serves. One that came while it started acts now.
     pub(super) fn serve(&self, target: Target) {
-        *lock(&self.target) = Some(target);
+        let mut stage = lock(&self.stage);
+        *stage = match mem::replace(&mut *stage, Stage::Starting) {
+            Stage::StartingToEnd(starting) => {
+                // It has nothing to end any more.
+                drop(starting);
+                drain(target, &self.watchdog)
+            }
+            _ => Stage::Serving(target),
+        };
     }
 
     /// Returns whether a second signal has ended the gateway at once.
@@ -63,51 +86,72 @@ impl SignalThread {
 }
 
 /// Nothing that is done under the lock can be left half done by a panic.
-fn lock(target: &Mutex<Option<Target>>) -> MutexGuard<'_, Option<Target>> {
-    let target = target.lock();
-    target.unwrap_or_else(|poisoned| poisoned.into_inner())
+fn lock(stage: &Mutex<Stage>) -> MutexGuard<'_, Stage> {
+    let stage = stage.lock();
+    stage.unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// Carries out signals for ever. Of those that end the gateway the first drains, and the second ends it at once.
-fn obey(
-    mut signals: Signals,
-    target: &Mutex<Option<Target>>,
-    stopped: &AtomicBool,
-    watchdog: &Watchdog,
-) {
-    let mut is_draining = false;
+fn obey(mut signals: Signals, stage: &Mutex<Stage>, stopped: &AtomicBool, watchdog: &Watchdog) {
     for signal in signals.forever() {
-        let target = lock(target);
-        match &*target {
-            // The files are being read as it is.
-            None if signal == SIGHUP => {}
-            None => {
-                let signal = name(signal);
-                info!("{signal}: ended before it served");
-                log::finish();
-                process::exit(0);
+        let mut stage = lock(stage);
+        let present = mem::replace(&mut *stage, Stage::Starting);
+        *stage = if signal == SIGHUP {
+            match &present {
+                Stage::Serving(target) | Stage::Draining(target) => target.wake.reload(),
+                // The files are being read as it is.
+                Stage::Starting | Stage::StartingToEnd(_) => {}
             }
-            Some(target) if signal == SIGHUP => target.wake.reload(),
-            Some(target) if is_draining => {
-                stopped.store(true, Ordering::Relaxed);
-                target.control.stop();
-                watchdog.end_within(ENDING_MAX);
+            present
+        } else {
+            end(present, name(signal), stopped, watchdog)
+        };
+    }
+}
+
+/// Takes the next step towards the end, and returns the stage that it leads to.
+fn end(stage: Stage, signal: &str, stopped: &AtomicBool, watchdog: &Watchdog) -> Stage {
+    match stage {
+        Stage::Starting => match Watchdog::start(|| end_before_serving()) {
+            Ok(starting) => {
+                info!("{signal}: ends once it has started, or in {STARTING_MAX:?}");
+                starting.end_within(STARTING_MAX);
+                Stage::StartingToEnd(starting)
             }
-            Some(target) => {
-                is_draining = true;
-                let signal = name(signal);
-                info!("{signal}: no new requests; those that are held may finish");
-                target.control.drain();
-                let grace = target.standing.known().grace;
-                watchdog.end_within(grace.saturating_add(ENDING_MAX));
-            }
+            Err(_) => end_before_serving(),
+        },
+        Stage::StartingToEnd(_) => end_before_serving(),
+        Stage::Serving(target) => {
+            info!("{signal}: no new requests; those that are held may finish");
+            drain(target, watchdog)
+        }
+        Stage::Draining(target) => {
+            stopped.store(true, Ordering::Relaxed);
+            target.control.stop();
+            watchdog.end_within(ENDING_MAX);
+            Stage::Draining(target)
         }
     }
+}
+
+/// Has a gateway that serves take no more requests, and end within its grace.
+fn drain(target: Target, watchdog: &Watchdog) -> Stage {
+    target.control.drain();
+    let grace = target.standing.known().grace;
+    watchdog.end_within(grace.saturating_add(ENDING_MAX));
+    Stage::Draining(target)
 }
 
 /// Returns the name of a signal.
 fn name(signal: i32) -> &'static str {
     signal_hook::low_level::signal_name(signal).unwrap_or("signal")
+}
+
+/// Ends a process that has yet to serve.
+fn end_before_serving() -> ! {
+    info!("ended before it served");
+    log::finish();
+    process::exit(0);
 }
 
 /// Ends a process whose data thread does not end.
