@@ -17,8 +17,22 @@ const MAX_FIELDS: usize = 65_535;
 const MAX_COPIES: usize = 8;
 const MAX_COPIED: usize = 64 << 10;
 
-/// The end of a range to `max`, exclusive, until it is known whether the message is a MessageSet.
-const MAX_END: i32 = MAX_FIELD_NUMBER + 1;
+/// The end of a range to `max` until it is known whether the message is a MessageSet: no number that a file can write.
+const MAX_END: i32 = -1;
+
+/// Gives the ranges to `max` their end, exclusive.
+fn end_ranges(message: &mut DescriptorProto, max_end: i32) {
+    for range in &mut message.extension_range {
+        if range.end() == MAX_END {
+            range.set_end(max_end);
+        }
+    }
+    for range in &mut message.reserved_range {
+        if range.end() == MAX_END {
+            range.set_end(max_end);
+        }
+    }
+}
 
 impl Parser<'_> {
     pub(super) fn message(&mut self, visibility: Option<Visibility>) -> Parse<DescriptorProto> {
@@ -67,15 +81,14 @@ impl Parser<'_> {
                 && written.name[0].name == "message_set_wire_format"
                 && matches!(&written.value, crate::parsed::Value::Word(word) if word == "true")
         };
+        let mut max_end = MAX_FIELD_NUMBER + 1;
         if own.clone().any(set) {
             // Before options are read: those of the file may be of this type.
             let options = message.options.mut_or_insert_default();
             options.set_message_set_wire_format(true);
-            let ranges = message.extension_range.iter_mut();
-            ranges
-                .filter(|r| r.end() == MAX_END)
-                .for_each(|r| r.set_end(i32::MAX));
+            max_end = i32::MAX;
         }
+        end_ranges(message, max_end);
         self.add_synthetic_oneofs(message);
         Ok(())
     }
