@@ -24,6 +24,7 @@ mod peers;
 mod request;
 mod sampling;
 mod shelf;
+mod stray;
 mod token;
 
 use std::rc::{Rc, Weak};
@@ -34,7 +35,7 @@ use crate::deadline::Deadlines;
 use crate::frame::Frames;
 use crate::metrics::Inquiries;
 use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind, WorkerName};
-use crate::pool::Pool;
+use crate::pool::{Pool, Seat};
 use crate::rejections::Recent;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::snapshot::{FrontendId, Names, PoolId, PoolSettings, Snapshot};
@@ -298,7 +299,8 @@ impl<M: Frames> Core<M> {
             kind,
         };
         self.peers.insert(peer, Peer::Worker(worker));
-        self.note_worker(What::WorkerCame, worker, self.worker_particulars(worker));
+        let particulars = worker_particulars(&self.pools[pool.0], seat);
+        self.note_worker(What::WorkerCame, worker, particulars);
         self.dispatch(pool, out);
     }
 
@@ -318,7 +320,7 @@ impl<M: Frames> Core<M> {
             }
             Some(Peer::Worker(worker)) => {
                 let Worker { pool, seat, .. } = worker;
-                let mut particulars = self.worker_particulars(worker);
+                let mut particulars = worker_particulars(&self.pools[pool.0], seat);
                 let held = self.pools[pool.0].worker_gone(seat);
                 particulars.held = held.len();
                 particulars.workers = self.pools[pool.0].workers();
@@ -336,18 +338,18 @@ impl<M: Frames> Core<M> {
     }
 }
 
-impl<M: Frames> Core<M> {
-    /// Returns what a note on a worker that is there says of it.
-    fn worker_particulars(&self, worker: Worker) -> Particulars {
-        let pool = &self.pools[worker.pool.0];
-        Particulars {
-            workers: pool.workers(),
-            worker: pool.name(worker.seat).cloned(),
-            seat: Some(worker.seat.0),
-            ..Particulars::default()
-        }
+/// Returns what a note on a worker that is there says of it.
+fn worker_particulars(pool: &Pool, seat: Seat) -> Particulars {
+    Particulars {
+        workers: pool.workers(),
+        worker: pool.name(seat).cloned(),
+        seat: Some(seat.0),
+        ..Particulars::default()
     }
+}
 
+impl<M: Frames> Core<M> {
+    /// Notes something of a worker, or of one of several in a pool that do the same.
     fn note_worker(&mut self, what: What, worker: Worker, particulars: Particulars) {
         let name = &self.pools[worker.pool.0].settings().name;
         // Not each by itself: one that comes and goes all the time is another peer each time.

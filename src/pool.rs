@@ -316,14 +316,15 @@ impl Pool {
         }
     }
 
-    /// Counts a message of a worker that answers no open request and is dropped.
-    pub fn dropped(&mut self, seat: Seat, dropped: Dropped) {
+    /// Counts a message of a worker that answers no open request and is dropped. Returns how many of the worker's
+    /// messages have answered nothing.
+    pub fn dropped(&mut self, seat: Seat, dropped: Dropped) -> u64 {
         match dropped {
             Dropped::Late => self.counters.late += 1,
             Dropped::Unsolicited => self.counters.unsolicited += 1,
         }
         let Some(worker) = self.worker_mut(seat) else {
-            return;
+            return 0;
         };
         match dropped {
             // It shows itself at work.
@@ -333,7 +334,9 @@ impl Pool {
                 worker.doubt();
             }
         }
+        let unsolicited = worker.unsolicited;
         self.place(seat);
+        unsolicited
     }
 
     /// What the worker answered was no correct answer after all.

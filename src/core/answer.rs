@@ -3,7 +3,8 @@
 use super::event::Extent;
 use super::peers::Worker;
 use super::request::{Request, State};
-use super::{Core, Outlet, framing, token};
+use super::stray::{Naming, Stray};
+use super::{Core, Outlet, Particulars, What, framing, token, worker_particulars};
 use crate::frame::{self, Frames};
 use crate::ledger::{Outcome, nanoseconds};
 use crate::peer::WorkerKind;
@@ -11,6 +12,9 @@ use crate::pool::{Dropped, Handed, HeldAt, NameForm};
 use crate::reply::{Reason, Rejection};
 use crate::snapshot::{AnyOf, WorkerFrames};
 use gateway_schema::Violation;
+
+/// Bytes of the first frame of a message that answers nothing that the log shows: a token is seldom longer.
+const FIRST_SHOWN_MAX: usize = 64;
 
 /// A worker's message that is not the typed answer to a request that the worker holds.
 #[derive(Clone, Copy)]
@@ -128,12 +132,12 @@ impl<M: Frames> Core<M> {
         let Some((number, at, handed)) = self.held_by_plain(by, &frames, &unmatched) else {
             // Held once and answered too late, or never asked for.
             let late = |number| self.requests.was_given(number);
-            let dropped = if unmatched.number.is_some_and(late) {
-                Dropped::Late
+            if unmatched.number.is_some_and(late) {
+                self.pools[by.pool.0].dropped(by.seat, Dropped::Late);
             } else {
-                Dropped::Unsolicited
-            };
-            return self.pools[by.pool.0].dropped(by.seat, dropped);
+                self.drop_stray(by, &frames);
+            }
+            return;
         };
         self.pools[by.pool.0].answered(by.seat, number, at, self.now);
         let Some(request) = self.end(number) else {
@@ -155,6 +159,38 @@ impl<M: Frames> Core<M> {
                 self.finish(by, request, M::default(), Some(fault), out);
             }
         }
+    }
+
+    /// Counts a worker's message that answers nothing, and notes what it most likely is.
+    #[cold]
+    fn drop_stray(&mut self, by: Worker, frames: &M) {
+        let pool = &mut self.pools[by.pool.0];
+        let first_frame = frames.get(0).unwrap_or_default();
+        let naming = match pool.handed(by.kind) {
+            Handed::Bare | Handed::Plain(NameForm::Bare, _) => Naming::Identity,
+            Handed::Token | Handed::Plain(NameForm::Token, _) => Naming::Token {
+                fits: token::read(first_frame).is_some(),
+            },
+        };
+        let routes = &self.snapshot.routes;
+        let is_type = |frame: &[u8]| {
+            let place = routes.find(frame);
+            place.is_some_and(|place| routes.at(place).kind.is_some())
+        };
+        let stray = Stray::of(frames, naming, pool.holds(by.seat), is_type);
+        let is_first = pool.dropped(by.seat, Dropped::Unsolicited) == 1;
+        // As a socket with ZMQ_PROBE_ROUTER says first of all.
+        if is_first && stray == Stray::Empty {
+            return;
+        }
+        let name = &pool.settings().name;
+        let peer = Some(by.peer);
+        self.notes
+            .note(self.now, What::Stray(stray), name, peer, || Particulars {
+                frames: frames.len(),
+                first: frame::printable(&first_frame[..first_frame.len().min(FIRST_SHOWN_MAX)]),
+                ..worker_particulars(pool, by.seat)
+            });
     }
 
     /// Returns the request that a plain worker's message answers, its place at the worker and the
@@ -197,6 +233,9 @@ fn reply_fault<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Rejectio
         return Some(oversize_fault(limits.message));
     }
     if !frame::has_shape(body, 0, limits.frames) {
+        if body.len() > 1 && body.get(0).is_some_and(<[u8]>::is_empty) {
+            return Some(delimited_fault());
+        }
         let fault = frame::shape_fault(body, 0, limits.frames);
         return Some(typed_shape_fault(fault, body.len()));
     }
@@ -233,6 +272,13 @@ fn typed_shape_fault(mut fault: String, frames: usize) -> Box<Rejection> {
         );
     }
     malformed_fault(&fault)
+}
+
+#[cold]
+fn delimited_fault() -> Box<Rejection> {
+    let message = "the worker's answer has an empty frame after the identity: type, headers and payload follow \
+                   the identity directly";
+    Box::new(Rejection::new(Reason::BadReply, message))
 }
 
 #[cold]

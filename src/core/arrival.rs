@@ -9,6 +9,7 @@ use super::event::Extent;
 use super::handout::Order;
 use super::peers::{Client, FrontendState, Peer, Turn};
 use super::request::{Asker, Request, Return, State, copies};
+use super::stray::Pattern;
 use super::token::Name;
 use super::{Core, Outlet, framing};
 use crate::frame::{self, Envelope, Frames, Message};
@@ -374,12 +375,17 @@ impl Judge<'_> {
             );
         }
         if !message.has_shape(limits.frames) {
-            let fault = message.fault(limits.frames);
-            let framing = client.framing.as_deref();
-            let fault = framing::fault(framing, message, limits.frames, fault);
+            let fault = worker_fault(&message.body).unwrap_or_else(|| {
+                let fault = message.fault(limits.frames);
+                let framing = client.framing.as_deref();
+                framing::fault(framing, message, limits.frames, fault)
+            });
             return Err(Refused::new(client.errors, Reason::Malformed, fault));
         }
         let Some((place, route)) = place.zip(route) else {
+            if let Some(fault) = worker_fault(&message.body) {
+                return refuse(Reason::UnknownType, fault);
+            }
             return Err(Refused::unknown_type(errors, &snapshot.routes, message));
         };
         if !route.allows(client.frontend) {
@@ -407,6 +413,15 @@ impl Judge<'_> {
             }
         }
     }
+}
+
+/// Says what is wrong with a message that no client sends, but a worker of some pattern.
+#[cold]
+fn worker_fault<M: Frames>(body: &M) -> Option<String> {
+    let pattern = Pattern::of(body)?;
+    Some(format!(
+        "it is {pattern}: workers connect to a pool's address, and this is a frontend's"
+    ))
 }
 
 fn queue_full(pool: &Pool) -> Rejection {

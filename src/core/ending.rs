@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::peers::Peer;
 use super::request::{Asker, Request, Return, State};
-use super::{Core, Outlet, Particulars, What};
+use super::{Core, Outlet, Particulars, What, worker_particulars};
 use crate::frame::{self, Envelope, Frames};
 use crate::ledger::{Fate, Outcome};
 use crate::rejections::{Rejected, Severity};
@@ -65,7 +65,7 @@ impl<M: Frames> Core<M> {
         let waited = matches!(request.state, State::Waiting(_));
         self.reject_open(number, rejection, out);
         if let Some(worker) = excluded {
-            let particulars = self.worker_particulars(worker);
+            let particulars = worker_particulars(&self.pools[id.0], worker.seat);
             self.note_worker(What::Unanswered, worker, particulars);
         }
         if waited {

@@ -3,7 +3,7 @@
 //! The first of a kind is noted at once, with its particulars; those that follow within [`QUIET`] are
 //! counted, and the count is noted when that time is over. A kind is a route and a reason, or a pool whose
 //! workers come or go. Of rejections, each client's first is noted, up to [`CLIENTS_MAX`] clients of a kind within
-//! [`QUIET`]. Bounded in memory whatever peers do, because nothing of theirs tells kinds
+//! [`QUIET`], and so is each worker's first message that answers nothing. Bounded in memory whatever peers do, because nothing of theirs tells kinds
 //! apart. It knows no log and reads no clock.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+use super::stray::Stray;
 use crate::peer::{PeerId, WorkerName};
 use crate::rejections::{Caller, Rejected};
 use crate::reply::Reason;
@@ -59,6 +60,8 @@ pub(crate) enum What {
     WorkerCame,
     /// A worker disconnected, or the last one.
     WorkerGone,
+    /// A worker sent a message that answers nothing.
+    Stray(Stray),
     /// A worker that has never answered let a request time out.
     Unanswered,
 }
@@ -78,6 +81,10 @@ pub(crate) struct Particulars {
     pub workers: usize,
     /// Requests that the worker held when it went.
     pub held: usize,
+    /// Frames of the message that answers nothing.
+    pub frames: usize,
+    /// The beginning of its first frame, printable.
+    pub first: String,
 }
 
 /// A client whose messages may not fit the keys of its frontend.

@@ -2,6 +2,8 @@
 //!
 //! What a peer chose stands in fields alone, which the log escapes, never in a line's text.
 
+use std::fmt;
+
 use tracing::{info, warn};
 
 use crate::core::{Core, Doubt, Note, Particulars, QUIET, What};
@@ -29,6 +31,7 @@ fn log(notes: Vec<Note>, names: &Names) {
             What::WorkerCame => worker("connected", &note),
             What::WorkerGone => worker("disconnected", &note),
             What::Unanswered => unanswered(&note),
+            What::Stray(stray) => dropped(&stray, &note),
         }
     }
 }
@@ -96,6 +99,27 @@ fn unanswered(note: &Note) {
             worker = identity,
             peer,
             "a worker that never answered let a request time out; it gets no other until it answers, or until one waits in vain"
+        ),
+    }
+}
+
+fn dropped(stray: &dyn fmt::Display, note: &Note) {
+    let (pool, particulars) = (&*note.name, &note.particulars);
+    let (identity, peer) = names(particulars);
+    match note.left_out {
+        Some(left_out) => warn!(
+            pool,
+            left_out,
+            "messages of workers that answer nothing, dropped: {left_out} more within {QUIET:?}; {stray}"
+        ),
+        None => warn!(
+            pool,
+            seat = particulars.seat,
+            worker = identity,
+            peer,
+            frames = particulars.frames,
+            first = particulars.first,
+            "a worker's message answers nothing and is dropped: {stray}"
         ),
     }
 }

@@ -698,6 +698,78 @@ def by_bare_identity_a_late_answer_is_not_mistaken():
     assert gateway.ledger["late"] == 1, gateway.ledger
 
 
+@case
+def a_workers_message_that_answers_nothing_is_named():
+    with people() as gateway:
+
+        def named(words):
+            line = gateway.lines_until("a worker's message answers nothing")[-1]
+            assert words in line["message"], line
+            assert line["pool"] == "people" and line["level"] == "WARN", line
+            if ENGINE == "native":
+                assert line["worker"] == "w" and line["peer"].startswith("tcp://127.0.0.1:"), line
+            return line
+
+        for frames, words in [
+            ([b"READY"], "READY of a load-balancing worker"),
+            ([b"\x01"], "Paranoid Pirate"),
+            ([b"", b"MDPW01", b"\x01", b"echo"], "Majordomo"),
+            ([b"PROTOBUF", JOHN], "clients connect to a frontend"),
+            ([b"done"], "a payload alone"),
+            ([b"REPLY", b"done"], "the identity is missing"),
+            ([b"", b"c#1", b"REPLY", b"done"], "begins with an empty frame"),
+            ([b"c#99", b"REPLY", b"done"], "none that this gateway gave"),
+        ]:
+            worker = gateway.worker(IDENTITY=b"w")
+            if ENGINE == "native":
+                # As with ZMQ_PROBE_ROUTER, of which the log says nothing.
+                worker.send(b"")
+            worker.send(*frames)
+            line = named(words)
+            assert line["frames"] == len(frames), line
+            first = frames[0].decode()
+            assert line["first"] == (first if first.isprintable() else frames[0].hex()), line
+            worker.close()
+
+
+@case
+def an_answer_without_the_identity_is_named():
+    with people() as gateway:
+        client, worker = gateway.client(IDENTITY=b"c"), gateway.worker(IDENTITY=b"w")
+        client.send(b"RAW", b"x")
+        token, *_ = worker.get()
+        worker.send(b"RAW", b"done")
+        line = gateway.lines_until("a worker's message answers nothing")[-1]
+        assert "an answer without the identity" in line["message"], line
+        worker.send(token, b"", b"REPLY", b"done")
+        refusal = refused("bad_reply", client.get())
+        assert "an empty frame after the identity" in refusal["message"], refusal
+        assert exchange(client, worker, b"RAW", b"x") == [b"REPLY", b"done"]
+
+
+@case
+def a_bare_identity_that_nobody_has_is_named():
+    with people("identity: client") as gateway:
+        worker = gateway.worker()
+        worker.send(b"nobody", b"REPLY", b"done")
+        line = gateway.lines_until("a worker's message answers nothing")[-1]
+        assert "no identity of a client" in line["message"] and line["first"] == "nobody", line
+
+
+@case
+def a_worker_on_the_clients_port_is_told_where_workers_belong():
+    with people() as gateway:
+        worker = gateway.worker(at="clients")
+        for reason, frames in [
+            ("malformed", [b"READY"]),
+            ("malformed", [b"\x02"]),
+            ("unknown_type", [b"MDPW01", b"\x01", b"echo"]),
+        ]:
+            worker.send(*frames)
+            refusal = refused(reason, worker.get(), headers=frames[1:-1])
+            assert "workers connect to a pool's address" in refusal["message"], refusal
+
+
 # ---- the end
 
 

@@ -20,6 +20,12 @@ pub fn client(socket_type: &str) -> Result<Met<ClientKind>, String> {
     let kind = match socket_type {
         "REQ" => ClientKind::Req,
         "DEALER" | "ROUTER" => ClientKind::Dealer,
+        "REP" => {
+            return Err(
+                "a REP socket at a frontend: that is a worker, and workers connect to a pool's address"
+                    .to_owned(),
+            );
+        }
         other => {
             return Err(format!(
                 "a {} socket at a frontend: clients are DEALER or REQ",
@@ -44,6 +50,13 @@ pub fn worker(socket_type: &str, allowed: Workers) -> Result<Met<WorkerKind>, St
             kind: WorkerKind::Rep,
             announced: "DEALER",
         },
+        "REQ" => {
+            return Err(
+                "a REQ socket at a pool: that is a client, and clients connect to a frontend's address; workers are \
+                 DEALER or REP"
+                    .to_owned(),
+            );
+        }
         other => {
             return Err(format!(
                 "a {} socket at a pool: workers are DEALER or REP",
@@ -93,6 +106,12 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_told_what_to_change() {
         assert!(client("SUB").unwrap_err().contains("DEALER or REQ"));
+        assert!(client("REP").unwrap_err().contains("that is a worker"));
+        assert!(
+            worker("REQ", Workers::Auto)
+                .unwrap_err()
+                .contains("that is a client")
+        );
         assert!(
             worker("REQ", Workers::Auto)
                 .unwrap_err()

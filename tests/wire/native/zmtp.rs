@@ -101,10 +101,10 @@ fn a_socket_type_that_does_not_fit_is_told_what_to_change() {
     let gateway = Gateway::people("workers: rep");
     for (name, theirs, hint) in [
         ("clients", "SUB", "clients are DEALER or REQ"),
-        ("clients", "REP", "clients are DEALER or REQ"),
+        ("clients", "REP", "that is a worker"),
         ("clients", "", "clients are DEALER or REQ"),
         ("clients", "dealer", "clients are DEALER or REQ"),
-        ("people", "REQ", "workers are DEALER or REP"),
+        ("people", "REQ", "that is a client"),
         ("people", "PUSH", "workers are DEALER or REP"),
         ("people", "DEALER", "`workers: rep`"),
     ] {
