@@ -24,6 +24,7 @@ mod peers;
 mod request;
 mod sampling;
 mod shelf;
+mod standstill;
 mod stray;
 mod token;
 
@@ -46,6 +47,7 @@ use notes::Notes;
 use open::Open;
 use peers::{Admitted, Client, FrontendState, Peer, Peers, Worker};
 use shelf::Shelf;
+use standstill::Standstill;
 use token::{Name, Tokens};
 
 pub use event::{Event, Outlet};
@@ -69,6 +71,7 @@ pub struct Core<M> {
     counts: Counts,
     inquiries: Inquiries,
     notes: Notes,
+    standstill: Standstill,
     recent: Recent,
 }
 
@@ -96,6 +99,7 @@ impl<M: Frames> Core<M> {
             counts: Counts::default(),
             inquiries: Inquiries::default(),
             notes: Notes::default(),
+            standstill: Standstill::default(),
             recent: Recent::default(),
         };
         core.adopt(snapshot);
@@ -120,7 +124,10 @@ impl<M: Frames> Core<M> {
             other => self.on_other(other, out),
         }
         self.expire(out);
-        self.notes.pass(self.now);
+        if self.notes.is_due(self.now) {
+            self.notes.pass(self.now);
+            self.note_standstill();
+        }
         if self.inquiries.any() {
             self.inquiries.answer(self.sample(out));
         }
@@ -154,7 +161,7 @@ impl<M: Frames> Core<M> {
                     self.dispatch(PoolId(pool), out);
                 }
             }
-            Event::Drain { deadline } => self.drain = Some(deadline),
+            Event::Drain { deadline } => self.drain(deadline),
         }
     }
 
@@ -332,6 +339,10 @@ impl<M: Frames> Core<M> {
                     self.reject_open(number, Rejection::new(Reason::WorkerLost, message), out);
                 }
                 self.dispatch(pool, out);
+                let pool_left = &self.pools[pool.0];
+                if pool_left.workers() == 0 && pool_left.waiting() > 0 {
+                    self.expect_worker(pool);
+                }
             }
             None => {}
         }

@@ -51,6 +51,8 @@ pub(crate) struct Pool {
     settings: Arc<PoolSettings>,
     /// By seat.
     workers: Vec<Option<Worker>>,
+    /// How many of them there are.
+    count: usize,
     /// Seats of workers that can take a request, best first.
     free: Free,
     /// Workers that let their first request time out, and so get no other.
@@ -69,6 +71,7 @@ impl Pool {
             handed: forms(&settings),
             settings,
             workers: Vec::new(),
+            count: 0,
             free: Free::default(),
             excluded: Vec::new(),
             counters: PoolCounters::default(),
@@ -117,7 +120,12 @@ impl Pool {
 
     /// How many workers there are; a crowd counts as one.
     pub fn workers(&self) -> usize {
-        self.all().count()
+        self.count
+    }
+
+    /// How many requests workers hold.
+    pub fn held(&self) -> usize {
+        self.all().map(|worker| worker.held.len()).sum()
     }
 
     /// What was counted since the start.
@@ -130,7 +138,7 @@ impl Pool {
         PoolSample {
             counters: self.counters.clone(),
             workers: self.workers(),
-            held: self.all().map(|worker| worker.held.len()).sum(),
+            held: self.held(),
             queue: self.queue.len(),
             queue_bytes: self.queue.bytes(),
             seats: self.seats(),
@@ -171,6 +179,7 @@ impl Pool {
             self.workers.resize_with(seat + 1, || None);
         }
         self.workers[seat] = Some(worker);
+        self.count += 1;
         self.place(Seat(seat));
         Seat(seat)
     }
@@ -181,6 +190,7 @@ impl Pool {
         let Some(worker) = there.and_then(Option::take) else {
             return Vec::new();
         };
+        self.count -= 1;
         self.free.leave(seat.0);
         self.excluded.retain(|excluded| *excluded != seat);
         worker.held.numbers()

@@ -249,7 +249,11 @@ impl<M: Frames> Core<M> {
             self.dispatch(pool_id, out);
             return;
         }
-        self.pools[pool_id.0].enqueue(number, client, &accepted.name.bare, bytes);
+        let pool = &mut self.pools[pool_id.0];
+        pool.enqueue(number, client, &accepted.name.bare, bytes);
+        if pool.workers() == 0 {
+            self.expect_worker(pool_id);
+        }
         let waiting = State::Waiting(out.settle(body));
         self.open(number, accepted, waiting, timeout, id);
         // Under `identity: client` another worker than the first may take it, or those before it in

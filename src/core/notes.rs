@@ -62,6 +62,12 @@ pub(crate) enum What {
     WorkerGone,
     /// A worker sent a message that answers nothing.
     Stray(Stray),
+    /// Requests wait at a pool that has no worker.
+    NoWorker,
+    /// The gateway drains and waits for a pool.
+    Draining,
+    /// The gateway drains and waits for clients to read their answers.
+    Unread,
     /// A worker that has never answered let a request time out.
     Unanswered,
 }
@@ -81,6 +87,12 @@ pub(crate) struct Particulars {
     pub workers: usize,
     /// Requests that the worker held when it went.
     pub held: usize,
+    /// Requests that wait for a worker, or answers that wait for their clients.
+    pub waiting: usize,
+    /// Where a pool without workers meets them, in words.
+    pub places: String,
+    /// How long a drain goes on at most.
+    pub left: Duration,
     /// Frames of the message that answers nothing.
     pub frames: usize,
     /// The beginning of its first frame, printable.
@@ -185,20 +197,28 @@ impl Notes {
         }
     }
 
-    /// When [`Self::pass`] has something to do.
+    /// When something is due, or was asked for by [`Self::remind`].
     pub fn due(&self) -> Option<Duration> {
         self.due
     }
 
-    /// Notes what was counted and is due; forgets what has not happened for a while.
+    /// Returns whether [`Self::pass`] has something to do, or somebody was to be reminded by now.
     #[inline]
-    pub fn pass(&mut self, now: Duration) {
-        if self.due.is_some_and(|due| due <= now) {
-            self.tell_counted(now);
-        }
+    pub fn is_due(&self, now: Duration) -> bool {
+        self.due.is_some_and(|due| due <= now)
     }
 
-    fn tell_counted(&mut self, now: Duration) {
+    /// Is due at this time, once.
+    pub fn remind(&mut self, at: Duration) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    /// Notes what was counted and is due; forgets what has not happened for a while, and the reminders, which may be
+    /// for later.
+    pub fn pass(&mut self, now: Duration) {
+        if !self.is_due(now) {
+            return;
+        }
         self.due = None;
         for (what, kinds) in &mut self.kinds {
             kinds.retain(|name, tally| {

@@ -3,6 +3,7 @@
 //! What a peer chose stands in fields alone, which the log escapes, never in a line's text.
 
 use std::fmt;
+use std::time::Duration;
 
 use tracing::{info, warn};
 
@@ -31,6 +32,9 @@ fn log(notes: Vec<Note>, names: &Names) {
             What::WorkerCame => worker("connected", &note),
             What::WorkerGone => worker("disconnected", &note),
             What::Unanswered => unanswered(&note),
+            What::NoWorker => no_worker(&note),
+            What::Draining => draining(&note),
+            What::Unread => unread(&note),
             What::Stray(stray) => dropped(&stray, &note),
         }
     }
@@ -122,6 +126,60 @@ fn dropped(stray: &dyn fmt::Display, note: &Note) {
             "a worker's message answers nothing and is dropped: {stray}"
         ),
     }
+}
+
+fn no_worker(note: &Note) {
+    let pool = &*note.name;
+    let Particulars {
+        waiting, places, ..
+    } = &note.particulars;
+    match note.left_out {
+        Some(left_out) => warn!(
+            pool,
+            left_out, "pool {pool} had no worker {left_out} times more within {QUIET:?}"
+        ),
+        None => {
+            let requests = if *waiting == 1 {
+                "request waits"
+            } else {
+                "requests wait"
+            };
+            warn!(
+                pool,
+                waiting, "pool {pool} has no worker, {waiting} {requests}: {places}"
+            );
+        }
+    }
+}
+
+fn draining(note: &Note) {
+    let (pool, particulars) = (&*note.name, &note.particulars);
+    // Two drains have never begun.
+    if note.left_out.is_none() {
+        info!(
+            pool,
+            held = particulars.held,
+            waiting = particulars.waiting,
+            workers = particulars.workers,
+            "draining: waiting for pool {pool} for {:?} at most, then its requests are rejected",
+            seconds(particulars.left)
+        );
+    }
+}
+
+fn unread(note: &Note) {
+    if note.left_out.is_none() {
+        info!(
+            answers = note.particulars.waiting,
+            "draining: waiting for clients to read their answers for {:?} at most",
+            seconds(note.particulars.left)
+        );
+    }
+}
+
+/// Returns a time to come in whole seconds, rounded up: fractions nobody reads.
+fn seconds(left: Duration) -> Duration {
+    Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0))
 }
 
 fn worker(what: &str, note: &Note) {
