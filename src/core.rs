@@ -18,6 +18,7 @@ mod ending;
 mod event;
 mod framing;
 mod handout;
+mod leave;
 mod notes;
 mod open;
 mod peers;
@@ -61,6 +62,8 @@ pub struct Core<M> {
     past: Vec<Weak<Current>>,
     now: Duration,
     peers: Peers,
+    /// Workers that leave and still hold requests, or can't be written to now.
+    leaving: Vec<Worker>,
     admitted: Admitted,
     pools: Vec<Pool>,
     requests: Open<M>,
@@ -91,6 +94,7 @@ impl<M: Frames> Core<M> {
             past: Vec::new(),
             now: Duration::ZERO,
             peers: Peers::default(),
+            leaving: Vec::new(),
             admitted: Admitted::default(),
             requests: Open::default(),
             deadlines: Deadlines::default(),
@@ -124,6 +128,9 @@ impl<M: Frames> Core<M> {
             other => self.on_other(other, out),
         }
         self.expire(out);
+        if !self.leaving.is_empty() {
+            self.let_leave(out);
+        }
         if self.notes.is_due(self.now) {
             self.notes.pass(self.now);
             self.note_standstill();
@@ -339,10 +346,7 @@ impl<M: Frames> Core<M> {
                     self.reject_open(number, Rejection::new(Reason::WorkerLost, message), out);
                 }
                 self.dispatch(pool, out);
-                let pool_left = &self.pools[pool.0];
-                if pool_left.workers() == 0 && pool_left.waiting() > 0 {
-                    self.expect_worker(pool);
-                }
+                self.expect_worker_if_needed(pool);
             }
             None => {}
         }

@@ -303,14 +303,16 @@ impl Pool {
         at
     }
 
+    /// Whether this worker owes any client an answer, under `identity: client`.
+    pub fn owes(&self, seat: Seat) -> bool {
+        let worker = self.worker(seat);
+        worker.is_some_and(|worker| !worker.owes.is_empty())
+    }
+
     /// Under `identity: client`: the request that this worker owes this client's answer for. It
     /// owes it no longer: it has just answered.
     pub fn settle(&mut self, seat: Seat, client: &[u8]) -> Option<u64> {
-        let worker = self.worker_mut(seat)?;
-        if worker.owes.is_empty() {
-            return None;
-        }
-        let number = worker.owes.remove(client)?;
+        let number = self.worker_mut(seat)?.owes.remove(client)?;
         // A worker without room doesn't get it; when it has room again, it finds its place anew.
         if self.free.has(seat.0) {
             self.queue.call(client);
@@ -355,6 +357,13 @@ impl Pool {
             worker.doubt();
             self.place(seat);
         }
+    }
+
+    /// The worker gets no more requests. Returns whether that is so: a crowd goes on.
+    pub fn worker_leaves(&mut self, seat: Seat) -> bool {
+        let leaves = self.worker_mut(seat).is_some_and(Worker::leave);
+        self.place(seat);
+        leaves
     }
 
     /// The request timed out at the worker. Returns whether the worker gets no other until it

@@ -1,8 +1,10 @@
 """A DEALER worker: python worker.py [ADDRESS], with `gateway` running.
 
 Start as many as you like, before or after the gateway. No payload that fails its schema comes here.
+SIGTERM or Ctrl-C lets it leave in peace: it says BYE, answers what it was given before, hears BYE, and ends.
 """
 
+import signal
 import sys
 
 import msgpack
@@ -14,10 +16,28 @@ from demo.person_pb2 import Person
 address = sys.argv[1] if len(sys.argv) > 1 else "tcp://127.0.0.1:5560"
 socket = zmq.Context().socket(zmq.DEALER)
 socket.connect(address)
+# A signal may come in the midst of anything, so it only leaves a message for the loop below.
+end_in, end_out = socket.context.socket(zmq.PAIR), socket.context.socket(zmq.PAIR)
+end_out.bind("inproc://end")
+end_in.connect("inproc://end")
+for wanted in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(wanted, lambda *_: end_in.send(b""))
+poller = zmq.Poller()
+poller.register(socket, zmq.POLLIN)
+poller.register(end_out, zmq.POLLIN)
 print(f"working for {address}", flush=True)
 
 while True:
-    identity, kind, *headers, payload = socket.recv_multipart()
+    ready = dict(poller.poll())
+    if end_out in ready:
+        end_out.recv()
+        socket.send(b"BYE")
+    if socket not in ready:
+        continue
+    frames = socket.recv_multipart()
+    if frames == [b"BYE"]:
+        break
+    identity, kind, *headers, payload = frames
     if kind == b"PROTOBUF":
         answer = f"Processed Protobuf: {Person.FromString(payload).name}"
     elif kind == b"MSGPACK":

@@ -1,6 +1,7 @@
 //! From a worker: an answer counts if its worker holds the request, and passes if its reply schema does.
 
 use super::event::Extent;
+use super::leave::is_farewell;
 use super::peers::Worker;
 use super::request::{Request, State};
 use super::stray::{Naming, Stray};
@@ -34,7 +35,7 @@ impl<M: Frames> Core<M> {
         extent: Extent,
         out: &mut impl Outlet<M>,
     ) {
-        match self.answered_request(worker, &frames) {
+        match self.answered_request(worker, &frames, extent) {
             Ok(request) => {
                 let (head, delimiter) = match worker.kind {
                     WorkerKind::Dealer => (1, None),
@@ -87,11 +88,20 @@ impl<M: Frames> Core<M> {
     }
 
     /// Takes out the request that a worker's message answers in typed frames, if it does.
-    fn answered_request(&mut self, by: Worker, frames: &M) -> Result<Request<M>, Unmatched> {
+    fn answered_request(
+        &mut self,
+        by: Worker,
+        frames: &M,
+        extent: Extent,
+    ) -> Result<Request<M>, Unmatched> {
         let name = frames.get(0).unwrap_or_default();
         let pool = &mut self.pools[by.pool.0];
         // The bare identity first: under `identity: client`, and for what was handed out under it.
-        let settled = pool.settle(by.seat, name);
+        // Of a client that is called as a farewell, no answer is meant by that alone.
+        let settled = match pool.owes(by.seat) && !is_farewell(frames, extent) {
+            true => pool.settle(by.seat, name),
+            false => None,
+        };
         let bare = settled.is_some();
         let token = if bare { None } else { token::read(name) };
         let number = settled.or(token.map(|(_, number)| number));
@@ -135,7 +145,7 @@ impl<M: Frames> Core<M> {
             if unmatched.number.is_some_and(late) {
                 self.pools[by.pool.0].dropped(by.seat, Dropped::Late);
             } else {
-                self.drop_stray(by, &frames);
+                self.drop_stray(by, &frames, extent);
             }
             return;
         };
@@ -163,7 +173,11 @@ impl<M: Frames> Core<M> {
 
     /// Counts a worker's message that answers nothing, and notes what it most likely is.
     #[cold]
-    fn drop_stray(&mut self, by: Worker, frames: &M) {
+    fn drop_stray(&mut self, by: Worker, frames: &M, extent: Extent) {
+        let farewell = is_farewell(frames, extent);
+        if farewell && self.leaves(by) {
+            return;
+        }
         let pool = &mut self.pools[by.pool.0];
         let first_frame = frames.get(0).unwrap_or_default();
         let naming = match pool.handed(by.kind) {
@@ -177,7 +191,11 @@ impl<M: Frames> Core<M> {
             let place = routes.find(frame);
             place.is_some_and(|place| routes.at(place).kind.is_some())
         };
-        let stray = Stray::of(frames, naming, pool.holds(by.seat), is_type);
+        let stray = if farewell {
+            Stray::Farewell
+        } else {
+            Stray::of(frames, naming, pool.holds(by.seat), is_type)
+        };
         let is_first = pool.dropped(by.seat, Dropped::Unsolicited) == 1;
         // As a socket with ZMQ_PROBE_ROUTER says first of all.
         if is_first && stray == Stray::Empty {

@@ -110,6 +110,10 @@ pub trait Outlet<M: Frames> {
         None
     }
 
+    /// A worker has left: the last thing for it is written already. It hangs up by itself, or is hung up on after a
+    /// while; what it still sends is dropped.
+    fn release(&mut self, _worker: PeerId) {}
+
     /// What the engine has counted; asked for now and then.
     fn counters(&self) -> EngineCounters {
         EngineCounters::default()

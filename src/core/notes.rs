@@ -60,6 +60,8 @@ pub(crate) enum What {
     WorkerCame,
     /// A worker disconnected, or the last one.
     WorkerGone,
+    /// A worker left in peace.
+    WorkerLeft,
     /// A worker sent a message that answers nothing.
     Stray(Stray),
     /// Requests wait at a pool that has no worker.

@@ -24,6 +24,14 @@ pub(super) struct Standstill {
 }
 
 impl<M: Frames> Core<M> {
+    /// Notes in a while that a pool has no worker, if requests wait for one.
+    pub(super) fn expect_worker_if_needed(&mut self, id: PoolId) {
+        let pool = &self.pools[id.0];
+        if pool.workers() == 0 && pool.waiting() > 0 {
+            self.expect_worker(id);
+        }
+    }
+
     /// Notes in a while that a pool has no worker for the requests that wait, unless it has one then.
     #[cold]
     pub(super) fn expect_worker(&mut self, pool: PoolId) {

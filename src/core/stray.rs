@@ -10,6 +10,8 @@ use crate::frame::Frames;
 pub(crate) enum Stray {
     /// Empty frames only.
     Empty,
+    /// The farewell of a worker that can't leave by it.
+    Farewell,
     /// What a worker of another pattern says without having been asked.
     Pattern(Pattern),
     /// A client's request: the worker holds nothing, and the first frame is a route's type.
@@ -106,6 +108,10 @@ impl fmt::Display for Stray {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "it is empty",
+            Self::Farewell => {
+                "it is BYE, by which a DEALER worker of engine native leaves: engine libzmq can't tell workers apart, and a \
+                 REP worker leaves once it has answered"
+            }
             Self::Pattern(pattern) => {
                 return write!(
                     f,

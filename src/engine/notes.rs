@@ -31,6 +31,7 @@ fn log(notes: Vec<Note>, names: &Names) {
             What::TypeBehindOthers => doubt("envelope", &note),
             What::WorkerCame => worker("connected", &note),
             What::WorkerGone => worker("disconnected", &note),
+            What::WorkerLeft => worker("left", &note),
             What::Unanswered => unanswered(&note),
             What::NoWorker => no_worker(&note),
             What::Draining => draining(&note),

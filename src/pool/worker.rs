@@ -30,6 +30,8 @@ pub(super) enum Pacing {
     Unproven,
     /// How fast it answers.
     Auto(Pace),
+    /// It leaves: none.
+    Leaving,
 }
 
 /// One worker, or the crowd of workers behind a connection that hides them.
@@ -75,6 +77,9 @@ impl Worker {
 
     /// It holds what these settings say from now on.
     pub(super) fn follow(&mut self, settings: &PoolSettings) {
+        if matches!(self.pacing, Pacing::Leaving) {
+            return;
+        }
         let paced = settings.per_worker == PerWorker::Auto && self.kind == WorkerKind::Dealer;
         if !paced || self.is_crowd() {
             self.pacing = Pacing::Fixed;
@@ -85,6 +90,7 @@ impl Worker {
             _ if self.is_crowd() => usize::MAX,
             (_, Pacing::Auto(pace), _) => pace.room(),
             (PerWorker::Most(most), Pacing::Fixed, WorkerKind::Dealer) => most as usize,
+            (_, Pacing::Leaving, _) => 0,
             (_, Pacing::Fixed | Pacing::Unproven, _) => 1,
         };
     }
@@ -96,6 +102,15 @@ impl Worker {
             self.pacing = Pacing::Unproven;
             self.capacity = 1;
         }
+    }
+
+    /// It gets no more requests, if it is a single worker. Returns whether that is so.
+    pub(super) fn leave(&mut self) -> bool {
+        if !self.is_crowd() {
+            self.pacing = Pacing::Leaving;
+            self.capacity = 0;
+        }
+        !self.is_crowd()
     }
 
     /// It has answered for the first time, or again.
@@ -155,7 +170,7 @@ impl Worker {
                 self.capacity = pace.room();
             }
             Pacing::Unproven => self.prove(),
-            Pacing::Fixed => {}
+            Pacing::Fixed | Pacing::Leaving => {}
         }
     }
 

@@ -58,6 +58,7 @@ fn number_from(variable: &str) -> Option<u64> {
 fn schedules_reach_every_outcome() {
     let mut rejected = [0_u64; Reason::ALL.len()];
     let (mut answered, mut gone, mut slow, mut late, mut unsolicited) = (0, 0, 0, 0, 0);
+    let mut left = 0;
     for seed in 0..2_000 {
         let world = World::new(seed, false).run();
         let ledger = world.core.ledger();
@@ -66,6 +67,7 @@ fn schedules_reach_every_outcome() {
         slow += ledger.client_slow;
         late += ledger.late;
         unsolicited += ledger.unsolicited;
+        left += world.net.left;
         for (sum, n) in rejected.iter_mut().zip(ledger.rejected) {
             *sum += n;
         }
@@ -79,6 +81,7 @@ fn schedules_reach_every_outcome() {
     ] {
         assert!(count > 1_000, "{name}: {count}");
     }
+    assert!(left > 300, "workers that left in peace: {left}");
     for reason in Reason::ALL {
         let count = rejected[reason as usize];
         assert!(count > 100, "{}: {count}", reason.label());
@@ -98,6 +101,8 @@ struct World {
     net: Net,
     now: Duration,
     next_peer: u64,
+    /// The shutdown has ended what workers held, of whom none hears of that.
+    over: bool,
 }
 
 /// What the peers see, and what must be true of it.
@@ -107,6 +112,8 @@ struct Net {
     workers: HashMap<PeerId, SimWorker>,
     /// By id, which every well-formed message carries in its payload, and most among their headers.
     sent: Vec<Sent>,
+    /// Workers that left in peace.
+    left: u64,
     /// Rejections of messages too broken to be remembered.
     nameless: u64,
     /// Such a message was sent, and is to be rejected before anything else happens.
@@ -144,6 +151,18 @@ struct SimWorker {
     /// What it has not answered.
     inbox: Vec<Order>,
     trust: Trust,
+    farewell: Farewell,
+}
+
+/// How far a worker has come in leaving.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Farewell {
+    /// It works.
+    No,
+    /// It has said BYE.
+    Said,
+    /// It has heard BYE.
+    Heard,
 }
 
 /// A request as a worker got it.
@@ -219,6 +238,9 @@ fn id_of(frame: &[u8]) -> usize {
 
 impl Outlet<Frames> for Net {
     fn to_worker(&mut self, peer: PeerId, head: &[&[u8]], body: Frames) -> Result<(), Frames> {
+        if head.is_empty() {
+            return self.bye(peer, body);
+        }
         let id = id_of(body.last().expect("a payload"));
         let overtakes = self.sent[..id].iter().any(|older| {
             let same = older.client == self.sent[id].client && older.pool == self.sent[id].pool;
@@ -226,6 +248,11 @@ impl Outlet<Frames> for Net {
         });
         assert!(!overtakes, "{id} overtook an older request of its client");
         let worker = self.workers.get_mut(&peer).expect("a living worker");
+        assert_eq!(
+            worker.farewell,
+            Farewell::No,
+            "{id} handed to one that leaves"
+        );
         if worker.full {
             return Err(body);
         }
@@ -257,6 +284,12 @@ impl Outlet<Frames> for Net {
             println!("  -> worker {peer:?} gets {id}");
         }
         Ok(())
+    }
+
+    fn release(&mut self, peer: PeerId) {
+        let worker = self.workers.remove(&peer).expect("a living worker");
+        assert_eq!(worker.farewell, Farewell::Heard);
+        self.left += 1;
     }
 
     fn to_client(&mut self, peer: PeerId, head: &[&[u8]], body: Frames, outcome: Outcome) -> Fate {
@@ -303,6 +336,19 @@ impl Outlet<Frames> for Net {
 }
 
 impl Net {
+    /// A worker that leaves hears that it may.
+    fn bye(&mut self, peer: PeerId, body: Frames) -> Result<(), Frames> {
+        assert_eq!(body, [b"BYE"]);
+        let worker = &self.workers[&peer];
+        assert_eq!(worker.farewell, Farewell::Said);
+        assert_eq!(worker.live(self, peer, false), 0, "it holds something");
+        if worker.full {
+            return Err(body);
+        }
+        self.workers.get_mut(&peer).unwrap().farewell = Farewell::Heard;
+        Ok(())
+    }
+
     /// Which of a client's messages these frames answer, by envelope and headers.
     fn answered(&self, peer: PeerId, frames: &Frames, outcome: Outcome) -> usize {
         let rejected = matches!(outcome, Outcome::Rejected(..));
@@ -348,6 +394,7 @@ impl SimWorker {
     /// Requests that it must be given if there are any, and that it may be.
     fn capacity(&self, settings: &PoolSettings) -> (usize, usize) {
         match (self.kind, settings.per_worker) {
+            _ if self.farewell != Farewell::No => (0, 0),
             _ if self.crowd => (usize::MAX, usize::MAX),
             (WorkerKind::Dealer, PerWorker::Auto) => match self.trust {
                 Trust::Yes => (10, 1_000),
@@ -386,6 +433,7 @@ impl World {
                 clients: HashMap::new(),
                 workers: HashMap::new(),
                 sent: Vec::new(),
+                left: 0,
                 nameless: 0,
                 broken: false,
                 pools,
@@ -393,6 +441,7 @@ impl World {
             },
             now: Duration::ZERO,
             next_peer: 0,
+            over: false,
         }
     }
 
@@ -405,7 +454,8 @@ impl World {
                 50..78 => self.worker_sends(),
                 78..81 => self.client_goes(),
                 81..84 => self.worker_goes(),
-                84..87 => self.worker_stalls(),
+                84..86 => self.worker_stalls(),
+                86 => self.worker_says_bye(),
                 87 => self.reloads(),
                 88..92 => self.client_reads(),
                 _ => self.time_passes(),
@@ -424,6 +474,13 @@ impl World {
         assert_eq!(ledger.received, ledger.ended() + self.core.in_flight());
         for (n, settings) in self.net.pools.iter().enumerate() {
             self.nobody_waits_for_a_free_worker(PoolId(n), settings);
+        }
+        for (peer, worker) in &self.net.workers {
+            let leaves = worker.farewell == Farewell::Said && !worker.full && !self.over;
+            assert!(
+                !leaves || worker.live(&self.net, *peer, true) > 0,
+                "{peer:?} may leave"
+            );
         }
     }
 
@@ -485,7 +542,8 @@ impl World {
             ClientKind::Dealer
         };
         // Few names, so that two clients often share one.
-        let identity = vec![b'a' + self.rng.u8(0..3)];
+        let names = [&b"a"[..], b"b", b"BYE"];
+        let identity = names[self.rng.usize(0..3)].to_vec();
         let frontend = FrontendId(self.rng.usize(0..FRONTENDS));
         let reads = [
             Reads::Well,
@@ -528,6 +586,7 @@ impl World {
             full: false,
             inbox: Vec::new(),
             trust: Trust::No,
+            farewell: Farewell::No,
         };
         self.net.workers.insert(peer, worker);
         self.on(Event::WorkerCame {
@@ -918,6 +977,21 @@ impl World {
         }
     }
 
+    /// A worker leaves in peace, unless it is of a kind that can't.
+    fn worker_says_bye(&mut self) {
+        let Some(peer) = self.any_worker() else {
+            return;
+        };
+        let worker = self.net.workers.get_mut(&peer).unwrap();
+        if worker.crowd || worker.kind == WorkerKind::Rep {
+            worker.trust = Trust::No;
+        } else {
+            worker.farewell = Farewell::Said;
+        }
+        let frames = vec![b"BYE".to_vec()];
+        self.on(Event::Message { peer, frames });
+    }
+
     fn worker_stalls(&mut self) {
         let Some(peer) = self.any_worker() else {
             return;
@@ -961,6 +1035,7 @@ impl World {
             }
         }
         self.now = deadline;
+        self.over = true;
         self.on(Event::Tick);
         while let Some(peer) = self.any_client() {
             self.client_reads();

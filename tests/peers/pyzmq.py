@@ -770,6 +770,115 @@ def a_worker_on_the_clients_port_is_told_where_workers_belong():
             assert "workers connect to a pool's address" in refusal["message"], refusal
 
 
+def log_of(gateway, message):
+    """Lines with this message among those that have come."""
+    lines = []
+    while not gateway.log.empty():
+        lines.append(gateway.log.get())
+    return [line for line in lines if line and line["message"].startswith(message)]
+
+
+@case
+def a_rolling_restart_of_workers_loses_nothing():
+    if ENGINE != "native":
+        return
+    with people("timeout: 30s") as gateway:
+        start = lambda: gateway.program("tests/peers/python/leaving_worker.py", gateway.endpoints["people"])
+        workers = [start(), start()]
+        for worker in workers:
+            assert worker.stdout.readline() == "ready\n"
+        client, open_requests, asked, answered = gateway.client(), 0, 0, 0
+        restarts = 0
+        while answered < 4_000:
+            while open_requests < 100 and asked < 4_000:
+                client.send(b"RAW", b"%d" % asked, b"x")
+                asked, open_requests = asked + 1, open_requests + 1
+            kind, header, payload = client.get()
+            assert (kind, payload) == (b"REPLY", b"x"), (kind, header, payload)
+            answered, open_requests = answered + 1, open_requests - 1
+            if answered % 400 == 0:
+                # The new one comes first, and then the oldest goes, with its hands full.
+                fresh = start()
+                assert fresh.stdout.readline() == "ready\n"
+                workers.append(fresh)
+                workers.pop(0).terminate()
+                restarts += 1
+        assert restarts == 10
+        for process in gateway.children[:restarts]:
+            assert process.wait(timeout=PATIENCE) == 0, process.stderr.read()
+        for worker in workers:
+            worker.terminate()
+            assert worker.wait(timeout=PATIENCE) == 0, worker.stderr.read()
+        # No worker disconnected in another way, and none with a request.
+        assert log_of(gateway, "worker left")
+        assert not log_of(gateway, "worker disconnected")
+    assert gateway.ledger["answered"] == 4_000, gateway.ledger
+
+
+@case
+def a_worker_that_leaves_gets_nothing_new_and_answers_what_it_holds():
+    if ENGINE != "native":
+        return
+    with people("timeout: 30s, per_worker: 2") as gateway:
+        client, worker = gateway.client(), gateway.worker(IDENTITY=b"w")
+        client.send(b"RAW", b"1")
+        client.send(b"RAW", b"2")
+        held = [worker.get(), worker.get()]
+        worker.send(b"BYE")
+        client.send(b"RAW", b"3")
+        for token, *_ in held:
+            worker.send(token, b"REPLY", b"done")
+            client.expect(b"REPLY", b"done")
+        worker.expect(b"BYE")
+        line = gateway.lines_until("worker left")[-1]
+        assert (line["worker"], line["workers"]) == ("w", 0), line
+        worker.close()
+        line = gateway.lines_until("pool people has no worker, 1 request waits")[-1]
+        assert "workers connect to tcp://127.0.0.1:0" in line["message"], line
+        successor = gateway.worker()
+        token, *rest = successor.get()
+        assert rest == [b"RAW", b"3"], rest
+        successor.send(token, b"REPLY", b"done")
+        client.expect(b"REPLY", b"done")
+
+
+@case
+def a_client_called_bye_is_answered_by_its_bare_identity():
+    with people("identity: client") as gateway:
+        client, worker = gateway.client(IDENTITY=b"BYE"), gateway.worker()
+        assert exchange(client, worker, b"RAW", b"x") == [b"REPLY", b"done"]
+
+
+@case
+def bye_that_can_not_be_taken_is_named():
+    with people("workers: dealer") as gateway:
+        worker = gateway.worker()
+        worker.send(b"BYE")
+        if ENGINE == "native":
+            worker.expect(b"BYE")
+        else:
+            line = gateway.lines_until("a worker's message answers nothing")[-1]
+            assert "it is BYE" in line["message"], line
+
+
+@case
+def a_pool_without_a_worker_is_named_while_requests_wait():
+    with people("timeout: 30s") as gateway:
+        client = gateway.client()
+        client.send(b"RAW", b"x")
+        line = gateway.lines_until("pool people has no worker")[-1]
+        assert line["message"] == (
+            "pool people has no worker, 1 request waits: workers connect to tcp://127.0.0.1:0"
+        ), line
+        assert (line["level"], line["waiting"]) == ("WARN", 1), line
+        gateway.signal()
+        line = gateway.lines_until("draining: waiting for pool people")[-1]
+        assert (line["waiting"], line["held"], line["workers"]) == (1, 0, 0), line
+        worker = gateway.worker()
+        assert serve_until(client, worker) == [b"REPLY", b"done"]
+        assert gateway.end() == 0
+
+
 # ---- the end
 
 

@@ -51,6 +51,8 @@ pub(super) enum Phase {
     Client,
     /// The core knows the peer as a worker.
     Worker(WorkerKind),
+    /// The peer was a worker that left. It hangs up by itself, and what it sends is dropped.
+    Left,
     /// The peer is not served, or no longer. What it sends is dropped.
     Closing,
 }
@@ -167,6 +169,13 @@ impl Connection {
         self.liveness.begin(now);
         self.session = Session::default();
         self.receiving.take_rest();
+    }
+
+    /// Begins to wait for a worker that has left to hang up. It is not the first to be told that nothing more comes, or it
+    /// would connect again.
+    pub(super) fn leave(&mut self, now: Duration) {
+        self.part(now);
+        self.phase = Phase::Left;
     }
 
     /// Retires the connection.

@@ -52,6 +52,8 @@ pub(super) struct Peers {
     dirty: Vec<PeerId>,
     /// What the core has yet to hear.
     news: VecDeque<Event<Message>>,
+    /// Workers that have left, and that nobody waits for yet.
+    released: Vec<PeerId>,
     buffers: BufferPool,
     timers: Timers,
     /// Bytes of answers that a client may leave unread: `limits.client_bytes`.
@@ -72,6 +74,7 @@ impl Peers {
             ready: VecDeque::new(),
             dirty: Vec::new(),
             news: VecDeque::new(),
+            released: Vec::new(),
             buffers: BufferPool::default(),
             timers: Timers::default(),
             outbox_max: u64::MAX,
@@ -193,6 +196,11 @@ impl Peers {
     /// Takes the next event that the core has yet to hear.
     pub(super) fn next_news(&mut self) -> Option<Event<Message>> {
         self.news.pop_front()
+    }
+
+    /// Takes a worker that has left.
+    pub(super) fn next_released(&mut self) -> Option<PeerId> {
+        self.released.pop()
     }
 
     /// Returns the number of connections that have something to read.

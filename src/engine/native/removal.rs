@@ -140,7 +140,7 @@ impl Service {
         let (busy, retired) = (connection.is_busy(), connection.is_retired());
         let removed = !role.is_in(&self.snapshot);
         let owed = match (role, phase) {
-            (_, Phase::Closing) => return Standing::Stays,
+            (_, Phase::Left | Phase::Closing) => return Standing::Stays,
             (Role::Frontend(_), _) if removed || retired => busy || self.core.is_owed(peer),
             (Role::Pool(pool), _) if removed => !self.core.is_idle(pool),
             (Role::Pool(_), Phase::Worker(_)) if retired => busy || self.core.holds(peer),

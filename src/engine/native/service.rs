@@ -88,6 +88,19 @@ impl Service {
         while let Some(event) = self.peers.next_news() {
             self.core.on(now, event, &mut self.peers);
         }
+        while let Some(peer) = self.peers.next_released() {
+            self.await_leave(peer, now);
+        }
+    }
+
+    /// Waits for a worker that has left to hang up.
+    #[cold]
+    fn await_leave(&mut self, peer: PeerId, now: Duration) {
+        if let Some(connection) = self.peers.get(peer) {
+            connection.leave(now);
+            self.peers.note_half(peer, false, now);
+            self.peers.set_timer(peer, now + HANDSHAKE_MAX);
+        }
     }
 
     /// Writes what waits, to all peers.

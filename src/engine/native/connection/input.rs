@@ -79,7 +79,7 @@ impl Connection {
         bounds: Bounds,
         buffers: &mut BufferPool,
     ) -> Result<Option<Said>, Fault> {
-        if matches!(self.phase, Phase::Connecting | Phase::Closing) {
+        if matches!(self.phase, Phase::Connecting | Phase::Left | Phase::Closing) {
             input.skip(input.rest().len());
             return Ok(None);
         }

@@ -16,7 +16,7 @@ impl Connection {
             stage: match self.phase {
                 Phase::Connecting | Phase::Meeting => Stage::New,
                 Phase::Client | Phase::Worker(_) => Stage::Known,
-                Phase::Closing => Stage::Leaving,
+                Phase::Left | Phase::Closing => Stage::Leaving,
             },
             heartbeat: heartbeat.filter(|_| self.session.understands_ping()),
             waits: self.sending.waits(),

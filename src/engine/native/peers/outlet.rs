@@ -49,6 +49,10 @@ impl Outlet<Message> for Peers {
         Fate::Waiting
     }
 
+    fn release(&mut self, worker: PeerId) {
+        self.released.push(worker);
+    }
+
     fn settle(&mut self, body: Message) -> Message {
         self.buffers.settle(body)
     }
