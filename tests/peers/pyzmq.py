@@ -757,6 +757,19 @@ def a_bare_identity_that_nobody_has_is_named():
 
 
 @case
+def a_client_that_wants_curve_is_told_of_in_the_log():
+    if ENGINE != "native":
+        return
+    with people() as gateway:
+        public, secret = zmq.curve_keypair()
+        client = gateway.context.socket(zmq.DEALER)
+        client.curve_serverkey, client.curve_publickey, client.curve_secretkey = public, public, secret
+        client.connect(gateway.endpoints["clients"])
+        line = gateway.lines_until("frontend clients: a connection is refused")[-1]
+        assert "CURVE" in line["message"] and line["peer"].startswith("tcp://127.0.0.1:"), line
+
+
+@case
 def a_worker_on_the_clients_port_is_told_where_workers_belong():
     with people() as gateway:
         worker = gateway.worker(at="clients")

@@ -139,7 +139,8 @@ impl Service {
         if connection.is_some_and(|connection| connection.is_greeting()) {
             // It would come again for ever, and nobody would know why it isn't served.
             let why = format!(
-                "{why}, in the middle of its greeting, as a peer does that was ended, or one of ZMTP 2.0, such as JeroMQ before 0.4"
+                "{why}, in the middle of its greeting: the peer was ended, or it uses CURVE or PLAIN, which the gateway doesn't \
+                 here, or it speaks ZMTP 2.0, as JeroMQ before 0.4 does"
             );
             self.refuse(peer, Cause::Stranger, Refusal::HangUp(why.into()), now);
         } else {
