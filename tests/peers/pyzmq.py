@@ -892,6 +892,39 @@ def a_pool_without_a_worker_is_named_while_requests_wait():
         assert gateway.end() == 0
 
 
+@case
+def a_client_of_two_gateways_is_served_by_the_one_that_is_left():
+    with people() as one, people() as other:
+        client = one.client(IMMEDIATE=1)
+        client.socket.connect(other.endpoints["clients"])
+        workers = [one.worker(), other.worker()]
+        poller = zmq.Poller()
+        for peer in (client, *workers):
+            poller.register(peer.socket, zmq.POLLIN)
+
+        def ask():
+            """Whether a request is answered, and by which worker."""
+            client.send(b"RAW", b"x")
+            while ready := dict(poller.poll(PATIENCE * 1000)):
+                for worker in workers:
+                    if worker.socket in ready:
+                        token, *_ = worker.get()
+                        worker.send(token, b"REPLY", b"%d" % workers.index(worker))
+                if client.socket in ready:
+                    return client.get()[1]
+            raise AssertionError("no answer")
+
+        # Until both are connected.
+        while {ask(), ask()} != {b"0", b"1"}:
+            pass
+        monitor = client.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        other.process.kill()
+        assert monitor.poll(PATIENCE * 1000), "the client doesn't notice"
+        assert [ask() for _ in range(20)] == [b"0"] * 20
+        client.socket.disable_monitor()
+        other.ledger = {name: 0 for name in ("received", "answered", "rejected", "client_gone", "client_slow")}
+
+
 # ---- the end
 
 
