@@ -26,6 +26,7 @@ mod request;
 mod sampling;
 mod shelf;
 mod standstill;
+mod standstill_notes;
 mod stray;
 mod token;
 

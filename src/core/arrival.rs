@@ -379,12 +379,7 @@ impl Judge<'_> {
             );
         }
         if !message.has_shape(limits.frames) {
-            let fault = worker_fault(&message.body).unwrap_or_else(|| {
-                let fault = message.fault(limits.frames);
-                let framing = client.framing.as_deref();
-                framing::fault(framing, message, limits.frames, fault)
-            });
-            return Err(Refused::new(client.errors, Reason::Malformed, fault));
+            return Err(malformed(client, message, limits.frames));
         }
         let Some((place, route)) = place.zip(route) else {
             if let Some(fault) = worker_fault(&message.body) {
@@ -417,6 +412,16 @@ impl Judge<'_> {
             }
         }
     }
+}
+
+/// Refuses a message that lacks a frame or has too many.
+#[cold]
+fn malformed<M: Frames>(client: &Client, message: &Message<M>, frames_max: usize) -> Box<Refused> {
+    let fault = worker_fault(&message.body).unwrap_or_else(|| {
+        let fault = message.fault(frames_max);
+        framing::fault(client.framing.as_deref(), message, frames_max, fault)
+    });
+    Refused::new(client.errors, Reason::Malformed, fault)
 }
 
 /// Says what is wrong with a message that no client sends, but a worker of some pattern.
