@@ -1,4 +1,4 @@
-//! Defaults and bounds of routes.yaml: what `routes.schema.json` says of them is tried out, and README.md has every
+//! Defaults and bounds of routes.yaml: what `routes.schema.json` says of them is tried out, and docs/routes.md has every
 //! key with its default.
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::pages::{ROOT, schema};
 /// A place in routes.yaml, as keys.
 type At = Vec<String>;
 
-/// Every key of the schema that has a name of its own, by its section as README.md calls it and its name.
+/// Every key of the schema that has a name of its own, by its section as docs/routes.md calls it and its name.
 fn described(root: &Value) -> Vec<(String, At, Value)> {
     let properties = |at: &str| root.pointer(at).and_then(Value::as_object).unwrap().clone();
     let path = |keys: &[&str]| keys.iter().map(|it| (*it).to_owned()).collect::<At>();
@@ -219,13 +219,14 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// README.md says that its tables have every key, with its default.
+/// The tables of docs/routes.md and docs/schemas.md have every key, with its default.
 #[test]
-fn the_readme_has_every_key_and_its_default() {
-    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+fn the_pages_have_every_key_and_its_default() {
+    let pages = ["docs/routes.md", "docs/schemas.md"];
+    let pages = pages.map(|page| fs::read_to_string(Path::new(ROOT).join(page)).unwrap());
     let (mut told, mut bounds) = (BTreeSet::new(), BTreeSet::new());
     let mut section = String::new();
-    for line in readme.lines() {
+    for line in pages.concat().lines() {
         let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
         let [key, default, meaning] = cells[..] else {
             section.clear();
@@ -286,11 +287,11 @@ fn the_readme_has_every_key_and_its_default() {
     }
 }
 
-/// What the design has and this release hasn't is refused, as README.md says.
+/// What the design has and this release hasn't is refused, as docs/scope.md says.
 #[test]
 fn keys_of_later_releases_are_rejected() {
-    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
-    let not_yet = readme.split("\n- Not yet: ").nth(1).unwrap();
+    let page = fs::read_to_string(Path::new(ROOT).join("docs/scope.md")).unwrap();
+    let not_yet = page.split("\n- Not yet: ").nth(1).unwrap();
     let not_yet: Vec<_> = words(not_yet.split("\n- ").next().unwrap()).collect();
     let tried = Tried::new();
     for (key, at) in [
@@ -306,7 +307,7 @@ fn keys_of_later_releases_are_rejected() {
         ("retries", &["routes", "A", "retries"]),
         ("pool", &["routes", "A", "pool"]),
     ] {
-        assert!(not_yet.contains(&key), "README.md does not name {key}");
+        assert!(not_yet.contains(&key), "docs/scope.md does not name {key}");
         let at: At = at.iter().map(|it| (*it).to_owned()).collect();
         let found = tried.load(Some((&at, &json!({ "p": 95 })))).unwrap_err();
         assert!(found.to_string().contains(key), "{found}");

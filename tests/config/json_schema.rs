@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::pages::{ROOT, configurations_in, schema};
+use crate::pages::{ROOT, configurations_in, pages, schema};
 
 /// Files of `tests/config/configs/invalid` that are wrong in a way that no schema can know: names that refer to
 /// nothing, what the YAML itself says twice, what depends on another key or on the machine.
@@ -131,13 +131,9 @@ fn the_schema_accepts_every_valid_configuration() {
             }
         }
     }
-    for page in ["README.md", "docs/operating.md", "docs/kubernetes.md"] {
-        let text = fs::read_to_string(root.join(page)).unwrap();
-        texts.extend(
-            configurations_in(&text)
-                .into_iter()
-                .map(|block| (page.to_owned(), block)),
-        );
+    for (page, text) in pages() {
+        let blocks = configurations_in(&text).into_iter();
+        texts.extend(blocks.map(|block| (page.clone(), block)));
     }
     assert!(texts.len() > 20, "{}", texts.len());
     for (name, text) in texts {

@@ -1,5 +1,8 @@
 //! The JSON schema, and the configurations that pages show.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use serde_json::Value;
 
 /// The directory of the repository.
@@ -8,6 +11,23 @@ pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Returns the JSON schema of routes.yaml.
 pub fn schema() -> Value {
     serde_json::from_str(gateway::config::JSON_SCHEMA).unwrap()
+}
+
+/// Returns README.md and every page of `docs`: its path and its text.
+pub fn pages() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = vec![root.join("README.md")];
+    for entry in fs::read_dir(root.join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|it| it == "md") {
+            paths.push(path);
+        }
+    }
+    let read = |path: PathBuf| {
+        let name = path.strip_prefix(root).unwrap().display().to_string();
+        (name, fs::read_to_string(&path).unwrap())
+    };
+    paths.into_iter().map(read).collect()
 }
 
 /// Returns each ```yaml block of a page that is a whole configuration.

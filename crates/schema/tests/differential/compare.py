@@ -2,7 +2,7 @@
 
 protobuf against upb, the C implementation in PyPI's protobuf; JSON against its json_format; MessagePack
 against PyPI's msgpack and a model of the mapping (model.py). What those write must pass; what they can't read
-must be refused; and what they read must pass, save the policies that README.md documents (policies.py): each
+must be refused; and what they read must pass, save the policies that docs/schemas.md documents (policies.py): each
 violation must be one of them.
 """
 

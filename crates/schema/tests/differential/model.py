@@ -1,4 +1,4 @@
-"""What README.md says of MessagePack, in Python over what PyPI's msgpack reads: a second opinion on every verdict.
+"""What docs/schemas.md says of MessagePack, in Python over what PyPI's msgpack reads: a second opinion on every verdict.
 
 `judge(payload, descriptor)` is True or False, or None where msgpack itself can't tell.
 """
