@@ -25,6 +25,10 @@ lint:
 ci:
     .ci/run
 
+# Build the pages as a book in target/book/html, and check its links.
+book:
+    docs/book/build.sh
+
 # Run the test programs that start a gateway, on engine libzmq.
 libzmq:
     .ci/libzmq
