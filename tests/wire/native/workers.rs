@@ -198,6 +198,11 @@ fn a_worker_that_receives_slowly_is_not_lost() {
         "limits: { message: 32MiB }",
     );
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    // The request is there when the worker connects: while it is sent, the worker would have to answer PINGs.
+    let large = vec![b'x'; 24 << 20];
+    client.say(&message(&[&b"OPAQUE"[..], b"0", &large]));
+    client.say(&message(&["NONE", ""]));
+    assert_eq!(client.hear_message()[0], b"ERROR");
     let at = gateway.endpoint(PEOPLE);
     let at: std::net::SocketAddr = at.strip_prefix("tcp://").unwrap().parse().unwrap();
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -211,8 +216,6 @@ fn a_worker_that_receives_slowly_is_not_lost() {
     worker.say(&command(&ready("DEALER", &[])));
     worker.hear_greeting();
     assert!(matches!(worker.hear(), Said::Command(_)));
-    let large = vec![b'x'; 24 << 20];
-    client.say(&message(&[&b"OPAQUE"[..], b"0", &large]));
     let began = Instant::now();
     // A line of some MiB a second: what has come by now is read, no more.
     let mut request = Vec::new();
