@@ -307,6 +307,9 @@ if ENGINE == "native":
         """Twenty of them while a worker holds a request that it never answers; one that takes half a second lives."""
         with Gateway(routes(settings=", heartbeat: 200ms, timeout: 4s")) as gateway:
             with all_of(gateway, clients=CLIENTS[:1]) as ([client], workers):
+                # One that has never answered would be given nothing more.
+                for kind, worker in workers.items():
+                    round_trip(client, worker, kind, b"h", b"x")
                 for kind in workers:
                     client.send(kind, b"h", b"x")
                 held = [worker.get() for worker in workers.values()]
