@@ -86,7 +86,14 @@ fn put_word(bytes: &mut Vec<u8>, random: &mut Random) {
 /// What a peer may say from its first byte on, with much that it may not.
 fn words(random: &mut Random) -> Vec<u8> {
     let mut bytes = [0; 64].to_vec();
-    bytes[..16].copy_from_slice(b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL");
+    bytes[..12].copy_from_slice(b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01");
+    let mechanism = match random.below(40) {
+        0 => "PLAIN",
+        1 => "CURVE",
+        2 => "GSSAPI",
+        _ => "NULL",
+    };
+    bytes[12..][..mechanism.len()].copy_from_slice(mechanism.as_bytes());
     bytes[11] = random.below(2) as u8;
     let early = [0, 0, 0, random.below(3)][random.below(4)];
     for _ in 0..early {

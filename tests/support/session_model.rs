@@ -15,6 +15,7 @@ use gateway_zmtp::bytes::{Bytes, Input};
 use gateway_zmtp::command::{self, COMMAND_MAX, Command};
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::greeting::{LENGTH, OURS};
+use gateway_zmtp::mechanism::Mechanism;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::{self, Fault, Session};
@@ -362,6 +363,19 @@ fn fault_word(fault: &Fault) -> String {
     }
 }
 
+/// Checks that a greeting names the mechanism NULL. The error is the word for the fault.
+fn expected_mechanism(greeting: &[u8]) -> Result<(), String> {
+    // In the mechanism's field, the bytes after the first zero mean nothing.
+    let theirs = match greeting[12..32].split(|byte| *byte == 0).next() {
+        Some(b"NULL") => return Ok(()),
+        Some(b"PLAIN") => Mechanism::Plain,
+        Some(b"CURVE") => Mechanism::Curve,
+        _ => return Err("a stranger".into()),
+    };
+    let ours = Mechanism::Null;
+    Err(fault_word(&Fault::Mismatch { theirs, ours }))
+}
+
 /// What a peer says that says `bytes`, read at leisure from the whole.
 fn expected_words(bytes: &[u8]) -> Vec<String> {
     let begins = |at: usize, rule: fn(u8) -> bool| bytes.get(at).is_none_or(|byte| rule(*byte));
@@ -374,10 +388,8 @@ fn expected_words(bytes: &[u8]) -> Vec<String> {
             false => vec!["a stranger".into()],
         };
     };
-    // Of the mechanism's field, what follows the first zero means nothing.
-    let name = greeting[12..32].split(|byte| *byte == 0).next();
-    if name != Some(b"NULL") {
-        return vec!["a stranger".into()];
+    if let Err(fault) = expected_mechanism(greeting) {
+        return vec![fault];
     }
     let mut words = Vec::new();
     // Until READY, frame by frame.
