@@ -93,6 +93,7 @@ fn words(random: &mut Random) -> Vec<u8> {
         2 => "GSSAPI",
         _ => "NULL",
     };
+    // At times another mechanism than the gateway's.
     bytes[12..][..mechanism.len()].copy_from_slice(mechanism.as_bytes());
     bytes[11] = random.below(2) as u8;
     let early = [0, 0, 0, random.below(3)][random.below(4)];

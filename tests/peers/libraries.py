@@ -307,7 +307,7 @@ if ENGINE == "native":
         """Twenty of them while a worker holds a request that it never answers; one that takes half a second lives."""
         with Gateway(routes(settings=", heartbeat: 200ms, timeout: 4s")) as gateway:
             with all_of(gateway, clients=CLIENTS[:1]) as ([client], workers):
-                # One that has never answered would be given nothing more.
+                # A worker that has never answered gets one request and no second one.
                 for kind, worker in workers.items():
                     round_trip(client, worker, kind, b"h", b"x")
                 for kind in workers:

@@ -198,7 +198,8 @@ fn a_worker_that_receives_slowly_is_not_lost() {
         "limits: { message: 32MiB }",
     );
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-    // The request is there when the worker connects: while it is sent, the worker would have to answer PINGs.
+    // The request is sent before the worker connects. A connected worker would have to answer PINGs
+    // while it is sent. The answer to the second message shows that the gateway has the first.
     let large = vec![b'x'; 24 << 20];
     client.say(&message(&[&b"OPAQUE"[..], b"0", &large]));
     client.say(&message(&["NONE", ""]));
