@@ -1,5 +1,6 @@
-//! What counting costs the data thread: `cargo bench --bench counting`. Prints the time of a round trip through
-//! the core (request and answer, no network), that of its counting alone, and that of a sample.
+//! The cost of counting for the data thread: `cargo bench --bench counting`. Prints the time of a
+//! round trip through the core (request and answer, no network), that of its counting alone, and
+//! that of a sample.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use gateway::snapshot::{FrontendId, PoolId, RouteId, Snapshot};
 
 const ROUNDS: u32 = 200_000;
 
-/// Takes everything, and keeps the worker's head frame.
+/// An outlet that accepts everything, and keeps the worker's head frame.
 #[derive(Default)]
 struct Sink {
     head: Vec<u8>,
@@ -38,7 +39,7 @@ impl Outlet<Vec<Vec<u8>>> for Sink {
     }
 }
 
-/// A configuration with so many routes, one of which is A.
+/// Returns a configuration with a number of routes, one of which is A.
 fn snapshot(routes: usize) -> Arc<Snapshot> {
     let directory = tempfile::tempdir().unwrap();
     let mut yaml = String::from(
@@ -54,7 +55,7 @@ fn snapshot(routes: usize) -> Arc<Snapshot> {
     Arc::new(loaded.snapshot)
 }
 
-/// The median time of a round of `rounds`, of nine tries.
+/// Returns the time of one call of `run`: the median of nine tries of `rounds` calls each.
 fn median(rounds: u32, mut run: impl FnMut()) -> Duration {
     let tries = (0..9).map(|_| {
         let started = Instant::now();
@@ -116,7 +117,7 @@ fn main() {
         it.open += 1;
         let it = &mut routes[black_box(route).0];
         it.open -= 1;
-        it.latency.add(took);
+        it.at_once.add(took);
         it.bytes_out += 65;
         it.count(Outcome::Answered(route), Fate::Delivered);
     });

@@ -1,6 +1,6 @@
 //! A client: `cargo run --example client [ADDRESS]`, with `gateway` and the worker running.
 //!
-//! Sends a person in each encoding and one that lacks its name, which no worker sees.
+//! It sends a person in protobuf and in MessagePack, and one without a name, which no worker sees.
 
 mod messages;
 
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let socket = zmq::Context::new().socket(zmq::DEALER)?;
     socket.set_identity(b"client1")?;
     socket.set_rcvtimeo(5_000)?;
-    // What was not sent when this ends may be dropped.
+    // Otherwise the socket would wait at the end for messages that were not sent.
     socket.set_linger(0)?;
     socket.connect(address)?;
 

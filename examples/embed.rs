@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Answers the one request that is right: the other one never comes here.
+/// Answers the one valid request; the other one never arrives here.
 fn answer_one(worker: &zmq::Socket) -> zmq::Result<()> {
     let mut frames = worker.recv_multipart(0)?;
     // [identity, type, payload]

@@ -1,6 +1,7 @@
 //! A worker: `cargo run --example worker [ADDRESS]`, with `gateway` running.
 //!
-//! Start as many as you like, before or after the gateway. No payload that fails its schema comes here.
+//! Start any number of them, before or after the gateway. No payload that fails its schema arrives
+//! here.
 
 mod messages;
 
@@ -15,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("working for {address}");
     loop {
         let mut frames = socket.recv_multipart(0)?;
-        // Identity, type, the client's headers if it sent any, payload.
+        // The identity, the type, the client's headers if it sent any, and the payload.
         let [identity, kind, .., payload] = &mut frames[..] else {
             continue;
         };
@@ -31,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             _ => "Unknown message type".to_owned(),
         };
         println!("{}: {answer}", String::from_utf8_lossy(identity));
-        // The answer is the same frames with another type and payload.
+        // The answer consists of the same frames with another type and payload.
         *kind = b"REPLY".to_vec();
         *payload = answer.into_bytes();
         socket.send_multipart(frames, 0)?;

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Fuzzes the code that reads foreign bytes: fuzz/run.sh [SECONDS [TARGET…]]
 #
-# Runs each target for SECONDS (10). A target is a file fuzz_targets/TARGET.rs in crates/*/fuzz or in fuzz;
-# without names, all of them run. Needs stable Rust and a C++ compiler only: rustc is asked for coverage by
-# the flags that cargo-fuzz gives it, and for no sanitizer, which would need nightly, as there is no unsafe
-# code to watch. With cargo-fuzz installed, `cargo fuzz run -s none TARGET` in a crate does the same.
-# All builds share fuzz/target. A crate's fuzz folder keeps its corpus, and what is found in
+# Runs each target for SECONDS (10). A target is a file fuzz_targets/TARGET.rs in crates/*/fuzz or
+# in fuzz; without names, all of them run. Needs only stable Rust and a C++ compiler: rustc gets the
+# coverage flags of cargo-fuzz, and no sanitizer, which would need nightly and has no unsafe code to
+# watch. With cargo-fuzz installed, `cargo fuzz run -s none TARGET` in a crate does the same. All
+# builds share fuzz/target. A crate's fuzz folder keeps its corpus, and its findings in
 # artifacts/TARGET/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -35,8 +35,8 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 
 for target in "$@"; do
     folder=$(dirname "$(dirname "${files[$target]}")")
-    # Not --locked: the crate's dependencies may have grown since its lock was written. With --target,
-    # build scripts and macros are built without these flags.
+    # Not --locked, because the crate's dependencies may have grown since its lock was written. With
+    # --target, build scripts and macros are built without these flags.
     cargo build --quiet --release --target "$host" --manifest-path "$folder/Cargo.toml" --bin "$target"
     echo "== fuzz $target, $seconds s"
     mkdir -p "$folder/corpus/$target" "$folder/artifacts/$target"

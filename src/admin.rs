@@ -1,12 +1,12 @@
-//! Seeing inside: an HTTP listener on a thread of its own, as routes.yaml's `admin` says.
+//! The admin listener: HTTP on a thread of its own, as configured by `admin` in routes.yaml.
 //!
-//! [`Admin`] opens, moves and closes it as the configuration changes: prepared before a reload takes hold,
-//! committed after it. `serve` accepts connections within bounds, `answer` says what is at which path,
-//! `guard` who may ask, `exposition` and `status` write what is seen, and `sampler` gets it from the data
-//! thread.
+//! [`Admin`] opens, moves and closes the listener as the configuration changes: a change is
+//! prepared before a reload takes effect, and committed after it. `serve` accepts connections
+//! within bounds, `answer` maps paths to answers, `guard` decides which requests are answered,
+//! `exposition` and `status` write the pages, and `sampler` gets their data from the data thread.
 //!
-//! It must never make the data thread wait, nor wait for it without an end; and what an HTTP client does can
-//! grow nothing beyond the bounds in `serve`.
+//! This module must never make the data thread wait, nor wait for it without a time limit. No HTTP
+//! client can make any memory grow beyond the bounds in `serve`.
 
 mod answer;
 mod exposition;
@@ -14,10 +14,11 @@ mod guard;
 mod guarded;
 mod negotiation;
 mod places;
+mod process;
 mod rejections;
 mod sampler;
 mod serve;
-mod sights;
+mod sources;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -28,18 +29,18 @@ use std::net::TcpListener;
 use crate::engine::Listening;
 use crate::snapshot::AdminSettings;
 use gateway_diagnostic::{Diagnostic, Place};
-use serve::{Opening, Resting, Serving};
+use serve::{Opening, Serving, Suspended};
 
-pub use sights::Sights;
+pub use sources::AdminSources;
 
-/// The listener, or that there is none.
+/// The admin listener, open or closed.
 #[derive(Debug)]
 pub struct Admin {
-    sights: Sights,
+    sources: AdminSources,
     serving: Option<Serving>,
 }
 
-/// A change of the listener that can't fail any more. Dropped, it leaves nothing behind.
+/// A change of the listener that cannot fail any more. Dropping it undoes the preparation.
 #[derive(Debug)]
 pub(crate) struct Prepared(Change);
 
@@ -47,11 +48,12 @@ pub(crate) struct Prepared(Change);
 enum Change {
     None,
     Close,
-    /// The new one, and the one that had to make room for it: open again, should this come to nothing.
-    Open(Opening, Option<Resting>),
+    /// The new listener, and the one that had to make room for it, which opens again if this change
+    /// is dropped.
+    Open(Opening, Option<Suspended>),
 }
 
-/// Begins to listen; a fault is told at `place`.
+/// Binds the listener. An error is reported at `place`.
 pub(crate) fn bind(
     settings: &AdminSettings,
     place: Option<Place>,
@@ -73,16 +75,16 @@ fn cant_listen(
 }
 
 impl Admin {
-    /// Serves nothing yet.
-    pub fn new(sights: Sights) -> Self {
+    /// Returns a closed listener.
+    pub fn new(sources: AdminSources) -> Self {
         Self {
-            sights,
+            sources,
             serving: None,
         }
     }
 
-    /// Makes everything for `wanted` that can fail. A fault is told at `place`, which is where its `bind`
-    /// stands.
+    /// Prepares the change to `wanted`, with every step that can fail. `place` is the place of
+    /// `admin.bind` in routes.yaml, where the error of an address that cannot be bound is reported.
     pub(crate) fn prepare(
         &self,
         wanted: Option<&AdminSettings>,
@@ -93,20 +95,20 @@ impl Admin {
             _ if wanted == serving => Change::None,
             None => Change::Close,
             Some(settings) => {
-                let (listener, resting) = self.bind_beside(settings, place)?;
-                Change::Open(self.opening(settings, listener)?, resting)
+                let (listener, suspended) = self.bind_beside(settings, place)?;
+                Change::Open(self.opening(settings, listener)?, suspended)
             }
         };
         Ok(Prepared(change))
     }
 
-    /// Begins to listen. `127.0.0.1:9559` and `*:9559` can't both be listened on: where the listener that there
-    /// is may be in the way, it rests.
+    /// Binds the new listener while the old one is open. If the old one is in the way, as `*:9559`
+    /// is for `127.0.0.1:9559`, closes it temporarily and returns it, too.
     fn bind_beside(
         &self,
         settings: &AdminSettings,
         place: Option<Place>,
-    ) -> Result<(TcpListener, Option<Resting>), Box<Diagnostic>> {
+    ) -> Result<(TcpListener, Option<Suspended>), Box<Diagnostic>> {
         let error = match TcpListener::bind(settings.bind) {
             Ok(listener) => return Ok((listener, None)),
             Err(error) => error,
@@ -115,13 +117,13 @@ impl Admin {
             error.kind() == io::ErrorKind::AddrInUse && it.address.port() == settings.bind.port()
         };
         let serving = self.serving.as_ref().filter(in_the_way);
-        match serving.and_then(Serving::rest) {
-            Some(resting) => Ok((bind(settings, place)?, Some(resting))),
+        match serving.and_then(Serving::suspend) {
+            Some(suspended) => Ok((bind(settings, place)?, Some(suspended))),
             None => Err(cant_listen(settings, place, &error)),
         }
     }
 
-    /// The same, where the address is listened on already.
+    /// Prepares to serve on a listener that is already bound.
     pub(crate) fn prepare_on(
         &self,
         settings: &AdminSettings,
@@ -138,12 +140,12 @@ impl Admin {
         settings: &AdminSettings,
         listener: TcpListener,
     ) -> Result<Opening, Box<Diagnostic>> {
-        Opening::new(settings.clone(), listener, self.sights.clone())
+        Opening::new(settings.clone(), listener, self.sources.clone())
             .map_err(|error| Diagnostic::error(format!("admin can't be served: {error}")))
             .map_err(Box::new)
     }
 
-    /// Carries the change out; gives the new address, if there is one.
+    /// Carries out the change, and returns the new address if there is one.
     pub(crate) fn commit(&mut self, prepared: Prepared) -> Option<Listening> {
         match prepared.0 {
             Change::None => None,
@@ -151,9 +153,9 @@ impl Admin {
                 self.serving = None;
                 None
             }
-            Change::Open(opening, resting) => {
-                if let Some(resting) = resting {
-                    resting.for_good();
+            Change::Open(opening, suspended) => {
+                if let Some(suspended) = suspended {
+                    suspended.for_good();
                 }
                 self.serving = Some(opening.go());
                 self.listening()
@@ -161,19 +163,21 @@ impl Admin {
         }
     }
 
-    /// Ends the listener, and returns once its address is free.
+    /// Closes the listener. Returns once its address is free, or once the admin thread has failed
+    /// to respond in time.
     pub fn close(self) {
-        if let Some(resting) = self.serving.as_ref().and_then(Serving::rest) {
-            resting.for_good();
+        if let Some(suspended) = self.serving.as_ref().and_then(Serving::suspend) {
+            suspended.for_good();
         }
     }
 
-    /// The address, if there is one.
+    /// Returns the address if the listener is open.
     pub fn listening(&self) -> Option<Listening> {
         self.serving.as_ref().map(|serving| Listening {
             role: "admin",
             name: String::new(),
             endpoint: format!("http://{}", serving.address),
+            security: None,
         })
     }
 }

@@ -1,16 +1,18 @@
-//! Events → effects: the gateway's decisions, free of I/O.
+//! The core, which makes the gateway's decisions: it turns events into effects, without I/O.
 //!
-//! An engine tells the core what happened ([`Event`]); the core answers through the engine's
-//! [`Outlet`]. It owns every request from arrival to its one answer. It knows no socket and no file,
-//! and never reads a clock: `now` is passed in, as time since the engine started.
+//! An engine reports what happened as [`Event`]s, and the core acts through the engine's
+//! [`Outlet`]. It owns every request from arrival to its one answer. It knows no socket and no
+//! file, and never reads a clock: `now` is passed in, as the time since the engine started.
 //!
-//! Read [`Core::on`] first: it is the whole of it in one function. What must hold, and what the
-//! simulator asserts over thousands of schedules: every message from a client ends in exactly one of
-//! answered, rejected, client gone, client slow ([`Ledger`](crate::ledger::Ledger)), and an answer counts only from the
-//! worker that holds the request.
+//! Read [`Core::on`] first, through which every event passes. Every message from a client has
+//! exactly one outcome: answered, rejected, client gone or client slow
+//! ([`Ledger`](crate::ledger::Ledger)). The exception is an empty first message under
+//! `ZMQ_PROBE_ROUTER`, which has none. Only the worker that holds a request can answer it. The
+//! simulator asserts this over thousands of schedules.
 
 mod answer;
 mod arrival;
+mod case;
 mod counts;
 mod current;
 mod doubts;
@@ -18,10 +20,13 @@ mod ending;
 mod event;
 mod framing;
 mod handout;
+mod judging;
+mod lanes;
 mod leave;
 mod notes;
 mod open;
 mod peers;
+mod rates;
 mod request;
 mod sampling;
 mod shelf;
@@ -41,45 +46,51 @@ use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind, WorkerName};
 use crate::pool::{Pool, Seat};
 use crate::rejections::Recent;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
+use crate::security::ANONYMOUS;
 use crate::snapshot::{FrontendId, Names, PoolId, PoolSettings, Snapshot};
 use counts::Counts;
 use current::Current;
 use event::Extent;
+use lanes::Lanes;
 use notes::Notes;
 use open::Open;
-use peers::{Admitted, Client, FrontendState, Peer, Peers, Worker};
+use peers::{Admitted, Client, FrontendState, NameSource, Peer, Peers, Worker};
+use rates::Rates;
 use shelf::Shelf;
 use standstill::Standstill;
 use token::{Name, Tokens};
 
+pub use case::{Case, Verdict};
 pub use event::{Event, Outlet};
 pub(crate) use notes::{Doubt, Note, Particulars, QUIET, What};
 
-/// Requests, who holds them, and what was decided.
+/// The state of the gateway: the peers, the pools, the open requests and the counters.
 #[derive(Debug)]
-pub struct Core<M> {
+pub struct Core<M: Frames> {
     snapshot: Rc<Current>,
-    /// Those before it that requests which came under them may still keep.
+    /// The earlier snapshots that open requests may still hold.
     past: Vec<Weak<Current>>,
     now: Duration,
     peers: Peers,
-    /// Workers that leave and still hold requests, or can't be written to now.
+    /// The workers that are leaving and still hold requests, or cannot be written to now.
     leaving: Vec<Worker>,
     admitted: Admitted,
     pools: Vec<Pool>,
     requests: Open<M>,
+    lanes: Lanes,
     deadlines: Deadlines,
     spare: Spare,
-    /// When what is left is rejected; set once the gateway drains.
+    /// The time at which the remaining requests are rejected, once the gateway drains.
     drain: Option<Duration>,
     counts: Counts,
     inquiries: Inquiries,
     notes: Notes,
     standstill: Standstill,
     recent: Recent,
+    rates: Rates,
 }
 
-/// Memory that is used again.
+/// Memory for reuse.
 #[derive(Debug, Default)]
 struct Spare {
     tokens: Tokens,
@@ -87,18 +98,22 @@ struct Spare {
 }
 
 impl<M: Frames> Core<M> {
-    /// A core that works by `snapshot` and has no peers.
+    /// Returns a core without peers that uses `snapshot`.
     pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        let mut deadlines = Deadlines::default();
+        let current = Current::new(Arc::clone(&snapshot), &mut deadlines);
         let mut core = Self {
             pools: Vec::new(),
-            snapshot: Rc::new(Current(Arc::clone(&snapshot))),
+            snapshot: Rc::new(current),
             past: Vec::new(),
             now: Duration::ZERO,
             peers: Peers::default(),
             leaving: Vec::new(),
             admitted: Admitted::default(),
+            rates: Rates::default(),
             requests: Open::default(),
-            deadlines: Deadlines::default(),
+            lanes: Lanes::default(),
+            deadlines,
             spare: Spare::default(),
             drain: None,
             counts: Counts::default(),
@@ -111,20 +126,27 @@ impl<M: Frames> Core<M> {
         core
     }
 
-    /// Has it answer these.
+    /// Sets the number of the first request, which is 1 otherwise.
+    #[must_use]
+    pub fn numbering_from(mut self, first: u64) -> Self {
+        self.requests = Open::numbered_from(first);
+        self
+    }
+
+    /// Sets the inquiries that this core answers.
     pub(crate) fn answering(mut self, inquiries: Inquiries) -> Self {
         self.inquiries = inquiries;
         self
     }
 
-    /// Takes one event and carries out what follows from it, deadlines that have passed included.
+    /// Takes one event and carries out its consequences, including deadlines that have passed.
     #[inline(always)]
     pub fn on(&mut self, now: Duration, event: Event<M>, out: &mut impl Outlet<M>) {
         self.now = self.now.max(now);
         match event {
-            // These two come with every request.
+            // A message and the report of its answer's fate come with every request.
             Event::Message { peer, frames } => self.message(peer, frames, Extent::Whole, out),
-            // It moves no deadline.
+            // This moves no deadline, so the checks below can wait for the next event.
             Event::Settled { outcome, fate } => return self.counts.settled(outcome, fate),
             other => self.on_other(other, out),
         }
@@ -134,7 +156,7 @@ impl<M: Frames> Core<M> {
         }
         if self.notes.is_due(self.now) {
             self.notes.pass(self.now);
-            self.note_standstill();
+            self.note_standstill(out);
         }
         if self.inquiries.any() {
             self.inquiries.answer(self.sample(out));
@@ -161,8 +183,9 @@ impl<M: Frames> Core<M> {
             Event::Oversize { peer, frames } => self.message(peer, frames, Extent::Oversize, out),
             Event::Writable { peer } => self.writable(peer, out),
             Event::Settled { outcome, fate } => self.counts.settled(outcome, fate),
+            Event::Judged { verdict } => self.judged(verdict, out),
             Event::Gone { peer } => self.gone(peer, out),
-            Event::Tick => {}
+            Event::Tick => self.requests.look(self.now),
             Event::Reload { snapshot } => {
                 self.adopt(snapshot);
                 for pool in 0..self.pools.len() {
@@ -173,59 +196,63 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// When [`Event::Tick`] is due at the latest, if nothing else happens before.
+    /// Returns the time at which [`Event::Tick`] is due at the latest, if nothing else happens
+    /// before.
     pub fn next_deadline(&self) -> Option<Duration> {
         let drain = self.drain.filter(|_| !self.requests.is_empty());
         let due = self.deadlines.next().into_iter().chain(drain);
-        due.chain(self.notes.due()).min()
+        let look = self.requests.look_due();
+        due.chain(self.notes.due()).chain(look).min()
     }
 
-    /// Whether it drains and every request has its answer, each of which has met its fate.
+    /// Returns whether the core drains, no request is open, and the fate of every answer is known.
     pub fn is_drained(&self) -> bool {
         self.drain.is_some() && self.in_flight() == 0
     }
 
-    /// What an operator should hear of, at a bounded rate: the engine's to write to the log.
+    /// Removes and returns the notes that are ready, which the engine writes to the log.
     pub(crate) fn take_notes(&mut self) -> Vec<Note> {
         self.notes.take()
     }
 
-    /// At the end: also what was counted and is not due yet.
+    /// Removes and returns the last notes, including counts that are not due yet.
     pub(crate) fn take_last_notes(&mut self) -> Vec<Note> {
         self.notes.pass(Duration::MAX);
         self.notes.take()
     }
 
-    /// The names that notes refer to by their numbers.
+    /// Returns the names for the numbers in notes.
     pub(crate) fn names(&self) -> &Names {
         &self.snapshot.names
     }
 
-    /// Requests that wait for an answer, and answers whose fate is open.
+    /// Returns the number of open requests plus that of answers whose fate is not known yet.
     pub fn in_flight(&self) -> u64 {
         self.requests.len() as u64 + self.counts.unsettled()
     }
 
-    /// Requests that wait for a worker of this pool.
+    /// Returns the number of requests that wait for a worker of this pool.
     pub fn waiting(&self, pool: PoolId) -> usize {
         self.pools.get(pool.0).map_or(0, Pool::waiting)
     }
 
-    /// Whether nobody waits for this pool's workers any more, and none holds anything: once no route
-    /// leads to it, it can be closed.
+    /// Returns whether no request waits for this pool's workers and no worker holds one. An idle
+    /// pool to which no route leads can be closed.
     pub fn is_idle(&self, pool: PoolId) -> bool {
-        self.pools.get(pool.0).is_none_or(Pool::is_idle)
+        let pool = self.pools.get(pool.0);
+        pool.is_none_or(|pool| pool.is_idle() && !pool.awaits_verdict())
     }
 
-    /// The settings that a pool works by: the last ones that it had, if the configuration has it no more.
+    /// Returns the settings of a pool: the last ones that it had, if it was removed.
     pub fn settings(&self, pool: PoolId) -> Option<&PoolSettings> {
         self.pools.get(pool.0).map(Pool::settings)
     }
 
-    /// Bytes and frames of the largest message that a worker may answer with: `limits.message` and `limits.frames` of what is
-    /// in force and of all that open requests came under, whichever is more.
-    pub fn reply_limits(&mut self) -> (u64, usize) {
-        // Few if any, and only for as long as requests are open that came before a reload.
+    /// Returns the maximum size in bytes and the maximum number of frames of a worker's answer: the
+    /// larger of `limits.message` and `limits.frames` in force and those under which open requests
+    /// arrived.
+    pub(crate) fn reply_limits(&mut self) -> (u64, usize) {
+        // Earlier snapshots are few, and only kept while requests that arrived under them are open.
         self.past.retain(|past| past.strong_count() > 0);
         let past = self.past.iter().filter_map(Weak::upgrade);
         let of = |snapshot: &Snapshot| (snapshot.limits.message, snapshot.limits.frames);
@@ -235,12 +262,12 @@ impl<M: Frames> Core<M> {
         })
     }
 
-    /// Whether a client waits for answers.
-    pub fn is_owed(&self, client: PeerId) -> bool {
+    /// Returns whether a client waits for answers.
+    pub(crate) fn is_owed(&self, client: PeerId) -> bool {
         matches!(self.peers.get(client), Some(Peer::Client(client)) if client.is_owed())
     }
 
-    /// Whether a worker holds requests that somebody waits for.
+    /// Returns whether a worker holds requests whose clients wait.
     pub fn holds(&self, worker: PeerId) -> bool {
         match self.peers.get(worker) {
             Some(Peer::Worker(worker)) => self.pools[worker.pool.0].holds(worker.seat),
@@ -248,8 +275,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Works by `snapshot` from now on. Requests that are open keep the route that they came by; a
-    /// pool that is gone from the configuration keeps its last settings.
+    /// Uses `snapshot` from now on. Open requests keep their route, and a removed pool keeps its
+    /// last settings.
     fn adopt(&mut self, snapshot: Arc<Snapshot>) {
         self.counts.adopt(&snapshot);
         for (id, settings) in &snapshot.pools {
@@ -271,7 +298,10 @@ impl<M: Frames> Core<M> {
                 None => client.frontend_state = FrontendState::Removed,
             }
         }
-        let before = std::mem::replace(&mut self.snapshot, Rc::new(Current(snapshot)));
+        self.rates.retain(&snapshot.routes);
+        self.deadlines.drop_unused();
+        let current = Current::new(snapshot, &mut self.deadlines);
+        let before = std::mem::replace(&mut self.snapshot, Rc::new(current));
         self.past.push(Rc::downgrade(&before));
     }
 
@@ -288,12 +318,20 @@ impl<M: Frames> Core<M> {
             None => (FrontendState::Removed, ErrorEncoding::Json),
         };
         let framing = settings.and_then(|frontend| framing::unusual(&frontend.framing));
+        let name_source = if !self.snapshot.knows_principals() {
+            NameSource::Peer
+        } else if identity == ANONYMOUS.as_bytes() {
+            NameSource::Anonymous
+        } else {
+            NameSource::Principal
+        };
         let name = Rc::new(Name::new(identity));
         let mut client = Client::new(frontend, kind, name, state, errors);
         client.framing = framing;
+        client.name_source = name_source;
         self.admitted
             .admit(&mut client, self.snapshot.limits.clients);
-        self.counts.client_came(frontend);
+        self.counts.client_came(&client);
         self.peers.insert(peer, Peer::Client(client));
     }
 
@@ -328,10 +366,10 @@ impl<M: Frames> Core<M> {
 
     fn gone(&mut self, peer: PeerId, out: &mut impl Outlet<M>) {
         match self.peers.remove(peer) {
-            // What it asked for goes on: a client may leave as soon as it has sent.
+            // The client's requests continue, because it may leave as soon as it has sent them.
             Some(Peer::Client(client)) => {
                 self.admitted.leave(&client);
-                self.counts.client_gone(client.frontend);
+                self.counts.client_gone(&client);
             }
             Some(Peer::Worker(worker)) => {
                 let Worker { pool, seat, .. } = worker;
@@ -354,7 +392,7 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// Returns what a note on a worker that is there says of it.
+/// Returns the particulars of a connected worker for a note.
 fn worker_particulars(pool: &Pool, seat: Seat) -> Particulars {
     Particulars {
         workers: pool.workers(),
@@ -365,10 +403,11 @@ fn worker_particulars(pool: &Pool, seat: Seat) -> Particulars {
 }
 
 impl<M: Frames> Core<M> {
-    /// Notes something of a worker, or of one of several in a pool that do the same.
+    /// Notes an event of a worker. Equal events of one pool are counted together.
     fn note_worker(&mut self, what: What, worker: Worker, particulars: Particulars) {
         let name = &self.pools[worker.pool.0].settings().name;
-        // Not each by itself: one that comes and goes all the time is another peer each time.
+        // Workers are not told apart, because one that reconnects repeatedly is a new peer each
+        // time.
         self.notes.note(self.now, what, name, None, || particulars);
     }
 }

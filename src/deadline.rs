@@ -1,90 +1,117 @@
-//! Which request's time is up next. Time is passed in; nothing here reads a clock.
+//! The deadlines of requests. Time is passed in; nothing here reads a clock.
 //!
-//! Requests with the same timeout expire in the order in which they came, so each distinct timeout
-//! has a queue and no heap is needed: adding is O(1), and the next deadline is the earliest front.
-//! A request that ends early leaves its entry behind; when those that ended outnumber those that
-//! wait, all are swept, which keeps memory within twice what is waiting.
+//! Requests with the same timeout expire in the order in which they arrived, so each distinct
+//! timeout has a queue and no heap is needed: adding is O(1), and the next deadline is the earliest
+//! front. A request that ends early leaves its entry behind. When the entries of ended requests
+//! outnumber the others, all of them are swept, which keeps the memory within twice what is in use.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
-/// Entries that may be dead before a sweep is worth its while.
+/// The number of dead entries below which a sweep is not worth the work.
 const SWEEP_SLACK: usize = 64;
 
-/// Lanes from which empty ones are let go of: more distinct timeouts than a configuration has, as a rule.
-const EMPTY_LANES: usize = 16;
-
-/// Deadlines of requests, by number.
+/// The deadlines of requests, by number.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
-    lanes: Vec<Lane>,
-    /// No deadline in the lanes is earlier: so long nothing expires, and no lane is looked at.
+    /// The timeouts that somebody keeps or that have entries, in ascending order.
+    timeouts: Vec<Rc<Timeout>>,
+    /// A lower bound of all deadlines in the queues. Nothing expires before this time, so no queue
+    /// is examined.
     earliest: Duration,
-    /// Entries added since the last sweep and before it; at least those in the lanes.
+    /// The number of entries in the queues, plus those that [`Self::expired`] has returned since
+    /// the last sweep.
     entries: usize,
-    /// Of these, those whose request ended.
+    /// The number of counted entries whose request has ended.
     dead: usize,
 }
 
+/// A timeout and the queue of its deadlines. It stays the same for as long as anybody keeps it,
+/// whatever other timeouts come and go.
 #[derive(Debug)]
-struct Lane {
-    timeout: Duration,
-    /// (deadline, number), in order.
-    queue: VecDeque<(Duration, u64)>,
+pub(crate) struct Timeout {
+    after: Duration,
+    /// The pairs (deadline, number), in order.
+    queue: RefCell<VecDeque<(Duration, u64)>>,
 }
 
 impl Deadlines {
-    /// Starts the clock of request `number` at `now`.
-    pub fn add(&mut self, number: u64, now: Duration, timeout: Duration) {
-        let entry = (now.saturating_add(timeout), number);
-        self.earliest = self.earliest.min(entry.0);
-        self.entries += 1;
-        match self.lanes.iter_mut().find(|lane| lane.timeout == timeout) {
-            Some(lane) => lane.queue.push_back(entry),
-            None => self.lanes.push(Lane {
-                timeout,
-                queue: VecDeque::from([entry]),
-            }),
-        }
+    /// Returns the timeout of this duration. The caller keeps it for as long as it adds deadlines.
+    pub(crate) fn timeout(&mut self, after: Duration) -> Rc<Timeout> {
+        let place = match self.timeouts.binary_search_by_key(&after, |it| it.after) {
+            Ok(place) => place,
+            Err(place) => {
+                let queue = RefCell::default();
+                self.timeouts
+                    .insert(place, Rc::new(Timeout { after, queue }));
+                place
+            }
+        };
+        Rc::clone(&self.timeouts[place])
     }
 
-    /// A request with a deadline ended; `alive` tells which have not.
-    pub fn ended(&mut self, alive: impl Fn(u64) -> bool) {
+    /// Drops the timeouts that nobody keeps and that have no entries.
+    pub(crate) fn drop_unused(&mut self) {
+        let is_used = |it: &Rc<Timeout>| Rc::strong_count(it) > 1 || !it.queue.borrow().is_empty();
+        self.timeouts.retain(is_used);
+    }
+
+    /// Adds the deadline of request `number`: `timeout` after `now`.
+    #[inline]
+    pub(crate) fn add(&mut self, number: u64, now: Duration, timeout: &Timeout) {
+        let deadline = now.saturating_add(timeout.after);
+        let mut queue = timeout.queue.borrow_mut();
+        // The deadlines before this one are no later, so `earliest` is no later than them.
+        if queue.is_empty() {
+            self.earliest = self.earliest.min(deadline);
+        }
+        queue.push_back((deadline, number));
+        self.entries += 1;
+    }
+
+    /// Records that a request with a deadline has ended. `alive` returns whether a request is still
+    /// open.
+    pub(crate) fn ended(&mut self, alive: impl Fn(u64) -> bool) {
         self.dead += 1;
         if self.dead * 2 > self.entries + SWEEP_SLACK {
-            for lane in &mut self.lanes {
-                lane.queue.retain(|&(_, number)| alive(number));
+            self.entries = 0;
+            for timeout in &self.timeouts {
+                let mut queue = timeout.queue.borrow_mut();
+                queue.retain(|&(_, number)| alive(number));
+                self.entries += queue.len();
             }
-            // An empty lane is soon filled again, unless its timeout is in no configuration any more.
-            if self.lanes.len() > EMPTY_LANES {
-                self.lanes.retain(|lane| !lane.queue.is_empty());
-            }
-            self.entries = self.lanes.iter().map(|lane| lane.queue.len()).sum();
             self.dead = 0;
         }
     }
 
-    /// When to look again: the earliest deadline, which may be that of a request that has ended.
-    pub fn next(&self) -> Option<Duration> {
-        let fronts = self.lanes.iter().filter_map(|lane| lane.queue.front());
-        fronts.map(|&(deadline, _)| deadline).min()
+    /// Returns the time of the next check: the earliest deadline, which may be that of a request
+    /// that has ended, or `None` if there are no deadlines.
+    pub(crate) fn next(&self) -> Option<Duration> {
+        let queues = self.timeouts.iter().map(|timeout| timeout.queue.borrow());
+        let fronts = queues.filter_map(|queue| queue.front().copied());
+        fronts.map(|(deadline, _)| deadline).min()
     }
 
-    /// Takes out a request that is `alive` and whose deadline is at `now` or before. The caller ends it.
+    /// Returns whether [`Self::expired`] may find a request, without examining the queues.
     #[inline]
-    pub fn expired(&mut self, now: Duration, alive: impl Fn(u64) -> bool) -> Option<u64> {
-        if now < self.earliest {
+    pub(crate) fn may_have_passed(&self, now: Duration) -> bool {
+        now >= self.earliest
+    }
+
+    /// Removes and returns a request that is `alive` and whose deadline is at `now` or before. The
+    /// caller must end the request and then call [`Self::ended`].
+    pub(crate) fn expired(&mut self, now: Duration, alive: impl Fn(u64) -> bool) -> Option<u64> {
+        if !self.may_have_passed(now) {
             return None;
         }
-        self.first_expired(now, alive)
-    }
-
-    fn first_expired(&mut self, now: Duration, alive: impl Fn(u64) -> bool) -> Option<u64> {
-        for lane in &mut self.lanes {
-            while let Some(&(_, number)) = lane.queue.front().filter(|(at, _)| *at <= now) {
-                lane.queue.pop_front();
+        for timeout in &self.timeouts {
+            let mut queue = timeout.queue.borrow_mut();
+            while let Some(&(_, number)) = queue.front().filter(|(at, _)| *at <= now) {
+                queue.pop_front();
                 if alive(number) {
-                    // Counted out by the call of `ended` that must follow.
+                    // The call of `ended` that must follow counts this entry as dead.
                     return Some(number);
                 }
                 self.entries -= 1;
@@ -107,9 +134,10 @@ mod tests {
     #[test]
     fn each_timeout_expires_in_its_own_order() {
         let mut deadlines = Deadlines::default();
-        deadlines.add(1, ms(0), ms(100));
-        deadlines.add(2, ms(10), ms(20));
-        deadlines.add(3, ms(20), ms(100));
+        let [long, short, same] = [100, 20, 100].map(|n| deadlines.timeout(ms(n)));
+        deadlines.add(1, ms(0), &long);
+        deadlines.add(2, ms(10), &short);
+        deadlines.add(3, ms(20), &same);
         assert_eq!(deadlines.next(), Some(ms(30)));
         assert_eq!(deadlines.expired(ms(29), |_| true), None);
         assert_eq!(deadlines.expired(ms(30), |_| true), Some(2));
@@ -120,10 +148,37 @@ mod tests {
     }
 
     #[test]
+    fn a_timeout_is_kept_for_its_deadlines_and_for_those_who_add_them() {
+        let mut deadlines = Deadlines::default();
+        let before = [100, 20, 30].map(|n| deadlines.timeout(ms(n)));
+        deadlines.add(1, ms(0), &before[0]);
+        // Others come between, and one whose deadlines are earlier.
+        let after = [10, 50, 100].map(|n| deadlines.timeout(ms(n)));
+        assert!(Rc::ptr_eq(&before[0], &after[2]));
+        deadlines.add(2, ms(1), &after[2]);
+        deadlines.add(3, ms(2), &after[0]);
+        // An earlier configuration may still add deadlines, at its own timeout.
+        deadlines.add(4, ms(3), &before[1]);
+        drop(before);
+        deadlines.drop_unused();
+        let left: Vec<_> = deadlines.timeouts.iter().map(|it| it.after).collect();
+        assert_eq!(left, [ms(10), ms(20), ms(50), ms(100)]);
+        for (time, number) in [(12, 3), (23, 4), (100, 1), (101, 2)] {
+            assert_eq!(deadlines.next(), Some(ms(time)));
+            assert_eq!(deadlines.expired(ms(time - 1), |_| true), None);
+            assert_eq!(deadlines.expired(ms(time), |_| true), Some(number));
+        }
+        drop(after);
+        deadlines.drop_unused();
+        assert!(deadlines.timeouts.is_empty());
+    }
+
+    #[test]
     fn memory_follows_what_is_alive() {
         let mut deadlines = Deadlines::default();
+        let timeout = deadlines.timeout(ms(30_000));
         for number in 0..100_000_u64 {
-            deadlines.add(number, ms(number), ms(30_000));
+            deadlines.add(number, ms(number), &timeout);
             if number >= 10 {
                 // Only the last ten are ever alive.
                 deadlines.ended(|n| n + 10 > number);

@@ -1,7 +1,7 @@
 //! The entry for programs that run a gateway: configuration → [`Gateway`] → [`Handle`].
 //!
-//! `gateway run` starts in the same way. `binds` explains addresses that can't be listened on,
-//! `error` unites all errors, and `handle` controls a running gateway.
+//! `gateway run` starts in the same way. `binds` makes diagnostics for addresses that cannot be
+//! bound, `error` has the error type, and `handle` controls a running gateway.
 
 mod binds;
 mod error;
@@ -9,6 +9,7 @@ mod handle;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,22 +18,24 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 use gateway_proto::Cache;
 use tracing::{error, info, warn};
 
-use crate::admin::{self, Admin, Sights};
+use crate::admin::{self, Admin, AdminSources};
 use crate::config::{Bind, Loaded, Origin, Seen};
 use crate::engine::{self, Running};
 use crate::panics::Panics;
-use crate::reload::Standing;
-use crate::snapshot::{AdminSettings, Snapshot};
+use crate::reload::{Observe, Standing};
+use crate::security::NO_SECURITY;
+use crate::snapshot::{AdminSettings, LogSettings, Snapshot};
 use crate::watch::Follower;
 use binds::tell_binds;
 pub use error::Error;
 pub use handle::Handle;
 
-/// How to load a gateway.
-#[derive(Clone, Debug)]
+/// A builder, which holds the configuration's origin and the options for loading it.
+#[derive(Clone)]
 pub struct Builder {
     origin: Origin,
     report: fn(&Diagnostics),
+    observe: Observe,
     panics: Panics,
 }
 
@@ -41,26 +44,35 @@ impl Builder {
         Self {
             origin,
             report: log_diagnostics,
+            observe: Arc::new(|_| ()),
             panics: Panics::default(),
         }
     }
 
-    /// Overrides the key `reload.watch`: whether edits of the files take hold by themselves.
+    /// Overrides the key `reload.watch`. While it is true, edits of the files take effect without a
+    /// request.
     #[must_use]
     pub fn watch(mut self, watch: bool) -> Self {
         self.origin.set_watch(watch);
         self
     }
 
-    /// Sets the function that reports errors and warnings of edited files while the gateway runs. By
-    /// default each is a `tracing` event.
+    /// Sets the function that reports errors and warnings of edited files while the gateway runs.
+    /// By default each is a `tracing` event.
     #[must_use]
-    pub fn report_with(mut self, report: fn(&Diagnostics)) -> Self {
+    pub(crate) fn report_with(mut self, report: fn(&Diagnostics)) -> Self {
         self.report = report;
         self
     }
 
-    /// Sets the count of panics that /metrics shows.
+    /// Sets the function that is called at each step of a reload, on the thread that reloads.
+    #[must_use]
+    pub(crate) fn observe(mut self, observe: Observe) -> Self {
+        self.observe = observe;
+        self
+    }
+
+    /// Sets the counter of panics that /metrics shows.
     #[must_use]
     pub(crate) fn show_panics(mut self, panics: Panics) -> Self {
         self.panics = panics;
@@ -71,11 +83,12 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] with every error of every file.
+    /// Fails with [`Error::Configuration`], which has every error of every file.
     pub fn load(self) -> Result<Gateway, Error> {
         let Self {
             origin,
             report,
+            observe,
             panics,
         } = self;
         let inputs = origin.read(&[]);
@@ -85,6 +98,7 @@ impl Builder {
         Ok(Gateway {
             origin,
             report,
+            observe,
             panics,
             seen,
             loaded,
@@ -93,11 +107,11 @@ impl Builder {
     }
 }
 
-/// A gateway whose configuration is sound, ready to start.
-#[derive(Debug)]
+/// A gateway whose configuration is valid, ready to start.
 pub struct Gateway {
     origin: Origin,
     report: fn(&Diagnostics),
+    observe: Observe,
     panics: Panics,
     /// The content of the files from which `loaded` comes.
     seen: Seen,
@@ -111,18 +125,19 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] with every error of every file.
+    /// Fails with [`Error::Configuration`], which has every error of every file.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::from_path(path).load()
     }
 
-    /// Returns a builder for the configuration at `path`, commonly `routes.yaml`.
+    /// Returns a builder for the configuration at `path`, usually `routes.yaml`.
     pub fn from_path(path: impl AsRef<Path>) -> Builder {
         Builder::new(Origin::from(path.as_ref()))
     }
 
-    /// Returns a builder for the configuration in `text`, which is written as a routes.yaml. Its import
-    /// paths are relative to `directory`. A reload reads the .proto files again, and not the text.
+    /// Returns a builder for the configuration in `text`, which has the format of a routes.yaml.
+    /// Its import paths are relative to `directory`. A reload reads the .proto files again, but not
+    /// the text.
     pub fn from_text(text: &str, directory: impl AsRef<Path>) -> Builder {
         Builder::new(Origin::of_text(text, directory.as_ref()))
     }
@@ -130,6 +145,12 @@ impl Gateway {
     /// Returns the warnings about the configuration.
     pub fn warnings(&self) -> &Diagnostics {
         &self.loaded.warnings
+    }
+
+    /// Returns the log settings of the configuration, which the program that runs the gateway may
+    /// apply.
+    pub(crate) fn log(&self) -> LogSettings {
+        self.loaded.snapshot.log
     }
 
     /// Returns a summary of the configuration, such as `2 routes, 1 pool, 1 frontend, 1 message`.
@@ -141,12 +162,14 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`] if an address can't be listened on, [`Error::Engine`] if the system
-    /// refuses anything else. An error leaves nothing behind.
+    /// Fails with [`Error::Configuration`] if an address cannot be bound or the admin listener
+    /// cannot be served, and with [`Error::Engine`] if the system refuses anything else. After an
+    /// error nothing listens or runs any more.
     pub fn start(self) -> Result<Handle, Error> {
         let Self {
             origin,
             report,
+            observe,
             panics,
             seen,
             loaded,
@@ -156,8 +179,9 @@ impl Gateway {
         let (listener, running) = listen(&snapshot, loaded.admin, &loaded.binds)?;
         log_addresses(&snapshot, &running);
         let reloader = running.reloader();
-        let follower =
-            Follower::new(origin, seen, Arc::clone(&snapshot), reloader, report).with_cache(cache);
+        let follower = Follower::new(origin, seen, Arc::clone(&snapshot), reloader, report)
+            .with_cache(cache)
+            .observed_by(observe);
         let admin = snapshot.admin.as_ref().zip(listener);
         match serve_admin(follower, &running, admin, panics) {
             Ok(follower) => {
@@ -170,6 +194,23 @@ impl Gateway {
                 Err(fault.into())
             }
         }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway")
+            .field("origin", &self.origin)
+            .field("loaded", &self.loaded)
+            .finish_non_exhaustive()
     }
 }
 
@@ -186,8 +227,8 @@ pub(crate) fn log_diagnostics(found: &Diagnostics) {
     }
 }
 
-/// Listens for HTTP and for peers, and starts to serve the latter. The error holds every address that
-/// can't be listened on.
+/// Listens for HTTP and for peers, and starts to serve peers. The error has every address that
+/// cannot be bound.
 fn listen(
     snapshot: &Arc<Snapshot>,
     admin_place: Option<Place>,
@@ -219,20 +260,29 @@ fn listen(
 fn log_addresses(snapshot: &Snapshot, running: &Running) {
     for frontend in snapshot.frontends.values() {
         for endpoint in &frontend.endpoints.connect {
-            info!(endpoint, "frontend {} connects", frontend.name);
+            let security = frontend.security.as_ref();
+            let security = security.map_or(NO_SECURITY, |security| security.name());
+            info!(endpoint, security, "frontend {} connects", frontend.name);
         }
     }
     for pool in snapshot.pools.values() {
         for endpoint in &pool.endpoints.connect {
-            info!(endpoint, "pool {} connects", pool.name);
+            let security = pool.security.as_ref();
+            let security = security.map_or(NO_SECURITY, |security| security.name());
+            info!(endpoint, security, "pool {} connects", pool.name);
         }
     }
     for at in running.listening() {
-        info!(endpoint = at.endpoint, "{at} listens");
+        info!(
+            endpoint = at.endpoint,
+            security = at.security,
+            "{at} listens"
+        );
     }
 }
 
-/// Serves HTTP on the listener, if there is one, and lets the follower open, move and close it.
+/// Serves HTTP on the listener, if there is one. From then on the returned follower opens, moves
+/// and closes the listener.
 fn serve_admin(
     follower: Follower,
     running: &Running,
@@ -240,7 +290,7 @@ fn serve_admin(
     panics: Panics,
 ) -> Result<Follower, Box<Diagnostic>> {
     let standing = Arc::new(Standing::default());
-    let mut admin = Admin::new(Sights {
+    let mut admin = Admin::new(AdminSources {
         observer: running.observer(),
         standing: Arc::clone(&standing),
         wake: follower.wake(),
@@ -249,7 +299,11 @@ fn serve_admin(
     if let Some((settings, listener)) = listener {
         let prepared = admin.prepare_on(settings, listener)?;
         if let Some(at) = admin.commit(prepared) {
-            info!(endpoint = at.endpoint, "{at} listens");
+            info!(
+                endpoint = at.endpoint,
+                security = at.security,
+                "{at} listens"
+            );
         }
     }
     Ok(follower.with_admin(admin, standing))

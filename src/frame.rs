@@ -1,28 +1,31 @@
-//! Frames ⇄ message: envelope · type · headers · payload.
+//! The frames of a message, and their parts: envelope, type, headers, payload.
 //!
-//! Pure. A client's frames are taken apart here, and the shapes that workers see are named here;
-//! what is *in* a payload is schema's, who gets it is core's.
+//! These functions are pure. They split a client's frames and name the forms that workers receive.
+//! The content of a payload is the concern of the schema, and the choice of a worker that of the
+//! core.
+
+use std::fmt::Debug;
 
 use crate::peer::ClientKind;
 use crate::snapshot::ErrorFrames;
 
-/// Longest type frame, in bytes: what a ZeroMQ identity may have, so that a type can be matched,
-/// logged and labelled without a bound of its own.
+/// The maximum length of a type, in bytes. It equals that of a ZeroMQ identity. Since types are
+/// bounded, they can be matched, logged and used as labels without another limit.
 pub(crate) const TYPE_MAX: usize = 255;
 
-/// Type frame of the answers of plain workers, whose answers have none.
+/// The type of answers from plain workers, which send no type.
 pub(crate) const REPLY_TYPE: &[u8] = b"REPLY";
 
-/// Type frame of the gateway's own answers, and of a worker's that wants to say that it failed.
+/// The type of rejections, and of a worker's answer that reports a failure.
 pub(crate) const ERROR_TYPE: &[u8] = b"ERROR";
 
 /// One frame of a message that is a list of frames.
-pub trait Frame: From<Vec<u8>> {
+pub trait Frame: From<Vec<u8>> + Debug + Send + 'static {
     /// Returns the frame's bytes.
     fn bytes(&self) -> &[u8];
 
-    /// Returns the same bytes in memory of their own size: for frames that must wait, so that a
-    /// small one doesn't keep the large buffer alive that it was received in.
+    /// Returns the same bytes in an allocation of their own size, so that a small frame in a queue
+    /// does not keep the large receive buffer alive.
     fn compact(self) -> Self;
 }
 
@@ -37,13 +40,23 @@ impl Frame for Vec<u8> {
     }
 }
 
-/// A message's frames, in whatever form an engine holds them: handed from peer to peer, never
-/// copied by the core. The default has no frames.
-pub trait Frames: Default {
+/// The frames of a message, in any form that an engine uses. The core passes them from peer to peer
+/// without copying. The default has no frames.
+pub trait Frames: Default + Debug {
+    /// The same frames in a form that may go to another thread.
+    type Parcel: Frames<Parcel = Self::Parcel> + Send + 'static;
+
+    /// Returns the frames in the form that may go to another thread. A large frame with memory of
+    /// its own isn't copied.
+    fn pack(self) -> Self::Parcel;
+
+    /// Returns the message of packed frames.
+    fn unpack(parcel: Self::Parcel) -> Self;
+
     /// Returns a message of these frames.
     fn of(frames: Vec<Vec<u8>>) -> Self;
 
-    /// Returns how many frames there are.
+    /// Returns the number of frames.
     fn len(&self) -> usize;
 
     /// Returns whether there is no frame.
@@ -60,17 +73,27 @@ pub trait Frames: Default {
     /// Drops the first `n` frames, or all if there are fewer.
     fn drop_front(&mut self, n: usize);
 
-    /// Returns the same frames in memory of their own size: for a message that must wait.
+    /// Returns the same frames in allocations of their own size, for a message that is queued.
     fn compact(self) -> Self;
 
-    /// Returns the same message with these frames, which are copied, in front.
+    /// Returns the same message with copies of these frames in front.
     fn with_front(self, front: &[&[u8]]) -> Self;
 
-    /// Returns a message of the last frame alone, or of none if there is no frame.
+    /// Returns a message that has only the last frame, or no frame if there is none.
     fn last(&self) -> Self;
 }
 
 impl<F: Frame> Frames for Vec<F> {
+    type Parcel = Self;
+
+    fn pack(self) -> Self {
+        self.into_iter().map(F::compact).collect()
+    }
+
+    fn unpack(parcel: Self) -> Self {
+        parcel
+    }
+
     fn of(frames: Vec<Vec<u8>>) -> Self {
         frames.into_iter().map(F::from).collect()
     }
@@ -108,43 +131,44 @@ impl<F: Frame> Frames for Vec<F> {
     }
 }
 
-/// What goes in front of a client's answer. A socket's usual envelope is the delimiter alone, which takes no list of
-/// its own: so a small request costs no allocation.
+/// The frames before a client's answer. A socket's usual envelope is the delimiter alone, which
+/// needs no list, so a small request costs no allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Envelope {
-    /// Nothing.
+    /// No frames.
     #[default]
     None,
     /// One empty frame.
     Delimiter,
-    /// Frames through the delimiter, such as a REQ's request number: copies, since they wait for
-    /// the answer.
+    /// The frames up to the delimiter, such as a REQ's request number. They are copies, since they
+    /// wait for the answer.
     Frames(Box<[Vec<u8>]>),
-    /// Such frames or none, in front of an answer that does not have the usual frames.
+    /// The frames before an answer, or none, for a client that receives its answers in another
+    /// form.
     Shaped(Box<[Vec<u8>]>, AnswerShape),
 }
 
-/// The frames that an answer has for its client, behind the envelope.
+/// The form in which a client receives an answer, after the envelope.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AnswerShape {
-    /// What becomes of the type.
+    /// The treatment of the type.
     pub kind: AnswerType,
-    /// The frames of a rejection and of a worker's ERROR.
+    /// The form of a rejection and of a worker's ERROR.
     pub errors: ErrorFrames,
 }
 
-/// What becomes of an answer's type on the way to the client.
+/// The treatment of an answer's type on the way to the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum AnswerType {
-    /// It is sent.
+    /// The type is sent.
     #[default]
     Kept,
-    /// It is taken off, unless it is ERROR: for a plain client.
+    /// The type is removed unless it is ERROR, for a client that sends no types.
     Stripped,
 }
 
 impl AnswerShape {
-    /// Takes off the frames of an answer that its client doesn't get.
+    /// Removes the frames of an answer that its client does not receive.
     fn cut<M: Frames>(self, body: &mut M) {
         let is_error = body.get(0) == Some(ERROR_TYPE);
         match (self.errors, self.kind) {
@@ -156,9 +180,9 @@ impl AnswerShape {
 }
 
 impl Envelope {
-    /// How many frames it has.
+    /// Returns the number of frames.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::None => 0,
             Self::Delimiter => 1,
@@ -166,9 +190,10 @@ impl Envelope {
         }
     }
 
-    /// Calls `with` with the frames in front of an answer, and the answer as its client gets it.
+    /// Calls `with` with the frames before an answer, and the answer in the form that its client
+    /// receives.
     #[inline]
-    pub fn wrap<M: Frames, R>(&self, mut body: M, with: impl FnOnce(&[&[u8]], M) -> R) -> R {
+    pub(crate) fn wrap<M: Frames, R>(&self, mut body: M, with: impl FnOnce(&[&[u8]], M) -> R) -> R {
         let list: Vec<&[u8]>;
         let frames: &[&[u8]] = match self {
             Self::None => &[],
@@ -187,27 +212,27 @@ impl Envelope {
     }
 }
 
-/// Returns the sum of these frames' bytes.
+/// Returns the total size of these frames, in bytes.
 #[inline]
 pub(crate) fn size(frames: &[&[u8]]) -> u64 {
     frames.iter().map(|frame| frame.len() as u64).sum()
 }
 
-/// A client's message, taken apart. What is missing is empty.
+/// A client's message, split into its parts. A missing part is empty.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Message<M> {
-    /// What goes in front of the answer.
+    /// The frames to send before the answer.
     pub envelope: Envelope,
-    /// Type, headers, payload: what a worker gets.
+    /// The type, headers and payload, which a worker receives.
     pub body: M,
 }
 
 impl<M: Frames> Message<M> {
-    /// Splits a message as it came into envelope and body (design: a REQ's envelope is everything
-    /// through the first empty frame, which makes `ZMQ_REQ_CORRELATE` work; another peer's only a
-    /// leading empty frame). The body stays in the memory that it came in.
+    /// Splits a received message into envelope and body. The envelope of a REQ is everything up to
+    /// and including the first empty frame, which makes `ZMQ_REQ_CORRELATE` work. That of another
+    /// peer is at most a leading empty frame. The body stays in the memory in which it arrived.
     #[inline]
-    pub fn split(kind: ClientKind, mut frames: M) -> Self {
+    pub(crate) fn split(kind: ClientKind, mut frames: M) -> Self {
         let is_empty = |n: &usize| frames.get(*n).is_some_and(<[u8]>::is_empty);
         let delimiter = match kind {
             ClientKind::Req => (0..frames.len()).find(is_empty),
@@ -224,7 +249,8 @@ impl<M: Frames> Message<M> {
                 frames.drop_front(at + 1);
                 envelope
             }
-            // Broken already; the answer still gets the delimiter without which a REQ never wakes.
+            // The message is malformed. The answer still gets the delimiter, without which a REQ
+            // would wait forever.
             (None, ClientKind::Req) => Envelope::Delimiter,
             (None, ClientKind::Dealer) => Envelope::None,
         };
@@ -234,26 +260,27 @@ impl<M: Frames> Message<M> {
         }
     }
 
-    /// The type frame's bytes.
+    /// Returns the type.
     #[inline]
-    pub fn kind(&self) -> &[u8] {
+    pub(crate) fn kind(&self) -> &[u8] {
         self.body.get(0).unwrap_or_default()
     }
 
-    /// Whether the body has the shape of one; the same rule for requests and answers.
+    /// Returns whether the body has the form of a message. The rule is the same for requests and
+    /// answers.
     #[inline]
-    pub fn has_shape(&self, most_frames: usize) -> bool {
+    pub(crate) fn has_shape(&self, most_frames: usize) -> bool {
         has_shape(&self.body, self.envelope.len(), most_frames)
     }
 
-    /// What is wrong with the body's shape, in words.
-    pub fn fault(&self, most_frames: usize) -> String {
+    /// Describes what is wrong with the form of the body.
+    pub(crate) fn fault(&self, most_frames: usize) -> String {
         shape_fault(&self.body, self.envelope.len(), most_frames)
     }
 }
 
-/// Whether `body` is type, headers and payload; `envelope` frames stand before it and count to the
-/// `most_frames` that a message may have.
+/// Returns whether `body` consists of type, headers and payload. The message has `envelope` frames
+/// before it, which count towards `most_frames`.
 #[inline]
 pub(crate) fn has_shape<M: Frames>(body: &M, envelope: usize, most_frames: usize) -> bool {
     let frames = body.len();
@@ -261,14 +288,14 @@ pub(crate) fn has_shape<M: Frames>(body: &M, envelope: usize, most_frames: usize
     frames >= 2 && envelope + frames <= most_frames && (1..=TYPE_MAX).contains(&kind.len())
 }
 
-/// Says what keeps `body` from [having a message's shape](has_shape).
+/// Describes why `body` does not have [the form of a message](has_shape).
 #[cold]
 pub(crate) fn shape_fault<M: Frames>(body: &M, envelope: usize, most_frames: usize) -> String {
     let kind = body.get(0).unwrap_or_default();
     misfit(body.len(), kind.len(), envelope, most_frames)
 }
 
-/// Says what is wrong with a message of so many `frames` whose type has `kind` bytes.
+/// Describes what is wrong with a message of `frames` frames whose type has `kind` bytes.
 fn misfit(frames: usize, kind: usize, envelope: usize, most_frames: usize) -> String {
     match (frames, kind) {
         _ if envelope + frames > most_frames => {
@@ -284,8 +311,8 @@ fn misfit(frames: usize, kind: usize, envelope: usize, most_frames: usize) -> St
     }
 }
 
-/// Returns the frames of a request that an answer of the gateway's own needs: the headers, and before them the type
-/// if it is asked for.
+/// Returns the frames of a request that a rejection repeats: the headers, preceded by the type if
+/// `with_type` is set.
 #[inline]
 pub(crate) fn kept<M: Frames>(
     body: &M,
@@ -296,7 +323,7 @@ pub(crate) fn kept<M: Frames>(
     (first..end.max(first)).map(|n| body.get(n).unwrap_or_default())
 }
 
-/// The frames of a body behind its type and before the frame `end`.
+/// Returns the frames of a body after its type and before the frame with index `end`.
 #[inline]
 pub(crate) fn between<M: Frames>(
     body: &M,
@@ -305,7 +332,7 @@ pub(crate) fn between<M: Frames>(
     (1..end.max(1)).map(|n| body.get(n).unwrap_or_default())
 }
 
-/// The payload's bytes; empty where there is none.
+/// Returns the payload, which is empty if there is none.
 #[inline]
 pub(crate) fn payload<M: Frames>(body: &M) -> &[u8] {
     match body.len() {
@@ -314,7 +341,8 @@ pub(crate) fn payload<M: Frames>(body: &M) -> &[u8] {
     }
 }
 
-/// A type or an identity for people: as it is where it is printable ASCII, in hex otherwise.
+/// Returns a readable form of a type or an identity: the text itself if all bytes are printable
+/// ASCII other than the space, and hexadecimal digits otherwise.
 pub(crate) fn printable(bytes: &[u8]) -> String {
     if bytes.iter().all(|b| b.is_ascii_graphic()) {
         String::from_utf8_lossy(bytes).into_owned()
@@ -323,8 +351,9 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
     }
 }
 
-/// Returns a type as a key of routes.yaml would have it: as it is where it is printable ASCII, `hex:…` otherwise.
-/// Empty for what is no type.
+/// Returns a type in the form of a key of routes.yaml: the text itself if all bytes are printable
+/// ASCII other than the space, and `hex:…` otherwise. The result is empty if `kind` is empty or
+/// longer than [`TYPE_MAX`].
 pub(crate) fn type_name(kind: &[u8]) -> String {
     match kind {
         [] => String::new(),
@@ -342,7 +371,7 @@ mod tests {
         texts.iter().map(|text| text.as_bytes().to_vec()).collect()
     }
 
-    /// The envelope as it goes in front of an answer, and the body.
+    /// Returns the envelope in the form that precedes an answer, and the body.
     fn split(kind: ClientKind, texts: &[&str]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
         let Message { envelope, body } = Message::split(kind, frames(texts));
         let none = Vec::<Vec<u8>>::new();

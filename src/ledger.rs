@@ -1,7 +1,7 @@
-//! The counters: what became of every message, for each route, pool and engine.
+//! Counters of the outcomes of all messages, for each route and pool, and counters of the engine.
 //!
-//! Counting means adding to plain integers here. [`core`](crate::core) and `pool` own the
-//! counters, and `metrics` copies them for readers.
+//! Counting only adds to plain integers. [`core`](crate::core) and `pool` own the counters, and
+//! `metrics` copies them for readers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,30 +10,33 @@ use crate::peer::{WorkerKind, WorkerName};
 use crate::reply::Reason;
 use crate::snapshot::RouteId;
 
-/// Upper bounds of the latency histogram's buckets, in microseconds; one more bucket follows the last bound.
-pub const LATENCY_BOUNDS_US: [u32; 17] = [
+/// The upper bounds of the latency histogram's buckets, in microseconds. One more bucket follows
+/// the last bound.
+pub(crate) const LATENCY_BOUNDS_US: [u32; 17] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000,
 ];
 
-/// Workers of a pool that a sample lists: a page of some hundred KiB, which a person can still
-/// search and a monitoring system still take.
-pub const WORKERS_SHOWN_MAX: usize = 1_000;
+/// The maximum number of workers of a pool in a sample: a page of some hundred KiB, which a person
+/// can still search and a monitoring system still accepts.
+pub(crate) const WORKERS_SHOWN_MAX: usize = 1_000;
 
-/// Places of a route's list of schemas that are counted apart; the last counts all places after it, too.
-pub const PLACES: usize = 8;
+/// The number of positions in a route's list of schemas that are counted separately. The last
+/// counts all later positions, too.
+pub(crate) const PLACES: usize = 8;
 
-/// The kind of a client's answer, and the route that counts it. An engine only hands it back.
+/// The kind of an answer to a client, and the route that counts the answer. An engine does not
+/// interpret it, but returns it with the answer's [`Fate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A worker's answer.
     Answered(RouteId),
-    /// The gateway's own answer.
+    /// A rejection.
     Rejected(RouteId, Reason),
 }
 
 impl Outcome {
-    /// Returns the route of the message that is answered.
+    /// Returns the route of the answered message.
     pub fn route(self) -> RouteId {
         match self {
             Self::Answered(route) | Self::Rejected(route, _) => route,
@@ -41,29 +44,29 @@ impl Outcome {
     }
 }
 
-/// What became of an answer at delivery.
+/// The fate of an answer at delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// The answer is on its way to the client.
     Delivered,
     /// The answer is kept until the client reads; its fate is reported later.
     Waiting,
-    /// The client doesn't read, and the answers kept for it have reached their limit.
+    /// The client does not read, and the answers kept for it have reached their limit.
     Slow,
-    /// The client is gone.
+    /// The client has disconnected.
     Gone,
 }
 
-/// Counters of all routes together, since the start. At any moment
-/// `received = answered + rejected + client_gone + client_slow + in flight`, where in flight are the
-/// open requests and the answers whose fate is open ([`Ledger::unsettled`]).
+/// Counters of all routes together, since the start. At any moment, `received` is the sum of
+/// `answered`, `rejected`, `client_gone`, `client_slow` and the messages in flight: the open
+/// requests and the answers whose fate is not known yet ([`Ledger::unsettled`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     /// Complete messages from clients.
     pub received: u64,
     /// Workers' answers delivered.
     pub answered: u64,
-    /// The gateway's own answers delivered, by [`Reason`].
+    /// The rejections delivered, by [`Reason`].
     pub rejected: [u64; Reason::ALL.len()],
     /// Answers whose client was gone.
     pub client_gone: u64,
@@ -71,9 +74,9 @@ pub struct Ledger {
     pub client_slow: u64,
     /// Answers kept until their client reads.
     pub unsettled: u64,
-    /// Workers' answers to requests that had ended: dropped.
+    /// The number of dropped answers of workers to requests that had ended.
     pub late: u64,
-    /// Workers' messages that name no request of theirs: dropped.
+    /// The number of dropped messages from workers that cannot be matched to any request.
     pub unsolicited: u64,
 }
 
@@ -90,7 +93,7 @@ impl Ledger {
         self.unsettled += route.unsettled;
     }
 
-    /// Returns how many messages have met their fate.
+    /// Returns the number of messages whose fate is known.
     pub fn ended(&self) -> u64 {
         let rejected: u64 = self.rejected.iter().sum();
         self.answered + rejected + self.client_gone + self.client_slow
@@ -100,14 +103,16 @@ impl Ledger {
 /// A histogram of durations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
-    /// Durations up to each of [`LATENCY_BOUNDS_US`] and above the bound before; the last: above all bounds.
+    /// The number of durations in each bucket: those up to its bound in `LATENCY_BOUNDS_US` and
+    /// above the previous bound. The last bucket counts the durations above all bounds.
     pub buckets: [u64; LATENCY_BOUNDS_US.len() + 1],
     /// The sum of all durations, in nanoseconds.
     pub sum_ns: u64,
 }
 
-/// For each number of binary digits, the bucket of the least duration that has as many: that of a
-/// longer one with as many digits is not far behind.
+/// For each number of binary digits, the bucket of the shortest duration in microseconds that has
+/// this number of digits. A longer duration with as many digits belongs to this bucket or to one of
+/// the next few.
 const FIRST_BUCKETS: [u8; 65] = {
     let mut first = [0; 65];
     let mut digits = 1;
@@ -125,14 +130,14 @@ const FIRST_BUCKETS: [u8; 65] = {
     first
 };
 
-/// Returns a time in nanoseconds, or 584 years if it is longer.
+/// Returns a duration in nanoseconds, or [`u64::MAX`], which is 584 years, if it is longer.
 #[inline]
 pub(crate) fn nanoseconds(time: Duration) -> u64 {
     let secs = time.as_secs().saturating_mul(1_000_000_000);
     secs.saturating_add(u64::from(time.subsec_nanos()))
 }
 
-/// Returns the place of the bucket for a duration in microseconds.
+/// Returns the index of the bucket for a duration in microseconds.
 #[inline]
 fn bucket(us: u64) -> usize {
     let digits = u64::BITS - us.leading_zeros();
@@ -148,23 +153,50 @@ impl Latency {
         self.add_ns(nanoseconds(took));
     }
 
+    /// Returns the sum of both histograms.
+    fn plus(&self, other: &Self) -> Self {
+        let mut sum = self.clone();
+        for (bucket, more) in sum.buckets.iter_mut().zip(other.buckets) {
+            *bucket += more;
+        }
+        sum.sum_ns = sum.sum_ns.saturating_add(other.sum_ns);
+        sum
+    }
+
     /// Counts a duration in nanoseconds.
     #[inline]
-    pub fn add_ns(&mut self, ns: u64) {
+    pub(crate) fn add_ns(&mut self, ns: u64) {
         let us = ns.div_ceil(1_000);
         self.buckets[bucket(us)] += 1;
         self.sum_ns = self.sum_ns.saturating_add(ns);
     }
+
+    /// Returns how many durations were counted.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
 }
 
-/// Counters of a route's messages since the start. At any moment `received = ended + open + unsettled`.
+/// The times of answered requests that waited for a worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Waited {
+    /// The times from a request's arrival to its hand-out.
+    pub queue: Latency,
+    /// The times from a request's hand-out to its answer.
+    pub worker: Latency,
+    /// The times from a request's arrival to its answer.
+    pub whole: Latency,
+}
+
+/// Counters of a route's messages since the start. At any moment `received = ended + open +
+/// unsettled`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteCounters {
     /// Complete messages from clients.
     pub received: u64,
     /// Workers' answers delivered.
     pub answered: u64,
-    /// The gateway's own answers delivered, by [`Reason`].
+    /// The rejections delivered, by [`Reason`].
     pub rejected: [u64; Reason::ALL.len()],
     /// Answers whose client was gone.
     pub client_gone: u64,
@@ -174,20 +206,70 @@ pub struct RouteCounters {
     pub open: u64,
     /// Answers kept until their client reads: a gauge.
     pub unsettled: u64,
-    /// Bytes of the messages received, all frames together; of an oversize message, the bytes that were kept.
+    /// Bytes of the messages received, all frames together; of an oversize message, the bytes that
+    /// were kept.
     pub bytes_in: u64,
     /// Bytes of the answers handed to the engine, all frames together.
     pub bytes_out: u64,
-    /// From a request's arrival to its worker's answer.
-    pub latency: Latency,
-    /// Messages by the place of the schema that they fitted in the route's list.
+    /// The times from a request's arrival to its worker's answer, for requests that were handed to
+    /// a free worker at once.
+    pub at_once: Latency,
+    /// The times of requests that waited for a worker; `None` if no request has.
+    pub waited: Option<Box<Waited>>,
+    /// The number of messages by the position, in the route's list, of the schema that they
+    /// matched.
     pub matched: [u64; PLACES],
 }
 
 impl RouteCounters {
-    /// Counts a message that fitted the schema at this place of the list.
-    pub fn fitted(&mut self, place: usize) {
+    /// Counts a message of this many bytes that has arrived.
+    #[inline]
+    pub fn arrived(&mut self, bytes: u64) {
+        self.received += 1;
+        self.bytes_in += bytes;
+    }
+
+    /// Counts a message that fitted the schema at this position of the list.
+    pub(crate) fn fitted(&mut self, place: usize) {
         self.matched[place.min(PLACES - 1)] += 1;
+    }
+
+    /// Counts the times of an answered request that had waited for a worker.
+    #[cold]
+    pub(crate) fn answered_after_wait(&mut self, whole_ns: u64, queue_ns: u64) {
+        let waited = self.waited.get_or_insert_default();
+        waited.queue.add_ns(queue_ns);
+        waited.worker.add_ns(whole_ns.saturating_sub(queue_ns));
+        waited.whole.add_ns(whole_ns);
+    }
+
+    /// Returns the times from a request's arrival to its worker's answer.
+    pub fn latency(&self) -> Latency {
+        let waited = self.waited.as_deref();
+        waited.map_or_else(
+            || self.at_once.clone(),
+            |waited| self.at_once.plus(&waited.whole),
+        )
+    }
+
+    /// Returns the times from the arrival of an answered request to its hand-out.
+    pub fn queue_time(&self) -> Latency {
+        let mut queue = self
+            .waited
+            .as_deref()
+            .map_or_else(Latency::default, |it| it.queue.clone());
+        // A request that is handed out at once has a queue time of zero.
+        queue.buckets[0] += self.at_once.buckets.iter().sum::<u64>();
+        queue
+    }
+
+    /// Returns the times from the hand-out of a request to its worker's answer.
+    pub fn worker_time(&self) -> Latency {
+        let waited = self.waited.as_deref();
+        waited.map_or_else(
+            || self.at_once.clone(),
+            |waited| self.at_once.plus(&waited.worker),
+        )
     }
 
     /// Counts an answer by its fate.
@@ -201,14 +283,14 @@ impl RouteCounters {
         }
     }
 
-    /// Counts an answer by its fate that was counted as [waiting](Fate::Waiting) before.
-    pub fn settled(&mut self, outcome: Outcome, fate: Fate) {
+    /// Counts an answer by its fate, after it was counted as [waiting](Fate::Waiting).
+    pub(crate) fn settled(&mut self, outcome: Outcome, fate: Fate) {
         debug_assert!(self.unsettled > 0, "a fate that was told twice");
         self.unsettled = self.unsettled.saturating_sub(1);
         self.count(outcome, fate);
     }
 
-    /// Returns how many messages have met their fate.
+    /// Returns the number of messages whose fate is known.
     pub fn ended(&self) -> u64 {
         let rejected: u64 = self.rejected.iter().sum();
         self.answered + rejected + self.client_gone + self.client_slow
@@ -220,10 +302,19 @@ impl RouteCounters {
 pub struct PoolCounters {
     /// Requests handed to workers.
     pub handed: u64,
-    /// Answers to requests that had ended: dropped.
+    /// The number of dropped answers to requests that had ended.
     pub late: u64,
-    /// Messages that name no request: dropped.
+    /// The number of dropped messages that cannot be matched to any request.
     pub unsolicited: u64,
+}
+
+/// The clients of a frontend that are connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientGauges {
+    /// All of them.
+    pub connected: u64,
+    /// Those whose principal is `anonymous`.
+    pub anonymous: u64,
 }
 
 /// A pool's counters and gauges at one moment.
@@ -231,7 +322,8 @@ pub struct PoolCounters {
 pub struct PoolSample {
     /// The counters since the start.
     pub counters: PoolCounters,
-    /// Connected workers; where the engine can't tell them apart, their connections.
+    /// The number of connected workers, or of connections where the engine cannot tell workers
+    /// apart.
     pub workers: usize,
     /// Requests that workers hold and whose clients still wait for an answer.
     pub held: usize,
@@ -239,34 +331,38 @@ pub struct PoolSample {
     pub queue: usize,
     /// Bytes of the queued requests.
     pub queue_bytes: u64,
-    /// Connected workers by seat, at most [`WORKERS_SHOWN_MAX`] of them.
+    /// Connected workers by seat, at most `WORKERS_SHOWN_MAX` of them.
     pub seats: Vec<WorkerSample>,
 }
 
 /// A connected worker at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerSample {
-    /// Its number in its pool, for as long as it is connected. Another worker may have it later.
+    /// The number of the worker in its pool while it is connected. Another worker may have it
+    /// later.
     pub seat: usize,
-    /// What it is called.
+    /// The name of the worker.
     pub name: Arc<WorkerName>,
     /// Its socket type.
     pub kind: WorkerKind,
     /// Requests that it holds and whose clients still wait for an answer.
     pub held: usize,
-    /// Requests that it may hold at once; none if the engine can't tell the pool's workers apart.
+    /// Requests that timed out at it since its last answer.
+    pub overdue: usize,
+    /// The number of requests that it may hold at once, or `None` if the engine cannot tell the
+    /// pool's workers apart.
     pub room: Option<usize>,
-    /// Messages of its that answered nothing and were dropped.
+    /// The number of its messages that answered nothing and were dropped.
     pub unsolicited: u64,
 }
 
-/// Counters of an engine since the start. A value that an engine can't know is none, and is not shown.
+/// The counters of an engine since the start. A value that an engine cannot know is `None`, and is
+/// not shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EngineCounters {
-    /// Turns of the engine's loop.
-    pub turns: u64,
-    /// Time spent working rather than waiting, the core's part included.
-    pub busy: Duration,
+    /// Turns of the engine's loop, by the time that each spent working rather than waiting,
+    /// including the time in the core.
+    pub turns: Latency,
     /// Complete messages from peers.
     pub messages_in: u64,
     /// Messages to peers.
@@ -275,15 +371,15 @@ pub struct EngineCounters {
     pub bytes_in: Option<u64>,
     /// Bytes written to the network.
     pub bytes_out: Option<u64>,
-    /// Times that a peer could take no more.
+    /// The number of times that the queue or connection of a peer was full.
     pub full: u64,
     /// Clients for which answers are kept: a gauge.
     pub stalled: u64,
     /// Bytes of the answers kept for clients: a gauge.
     pub unsent_bytes: u64,
-    /// Peers that are not read from for now: a gauge.
+    /// Peers from which reading is paused: a gauge.
     pub paused: Option<u64>,
-    /// Connections, handshakes under way included: a gauge.
+    /// Connections, including those with an unfinished handshake: a gauge.
     pub connections: Option<u64>,
     /// Connections that ended during their handshake.
     pub handshakes_failed: Option<u64>,
@@ -292,6 +388,23 @@ pub struct EngineCounters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_told_apart_and_add_up() {
+        let mut route = RouteCounters::default();
+        let ms = |ms: u64| ms * 1_000_000;
+        route.at_once.add_ns(ms(3));
+        route.answered_after_wait(ms(40), ms(30));
+        let (whole, queue, worker) = (route.latency(), route.queue_time(), route.worker_time());
+        for times in [&whole, &queue, &worker] {
+            assert_eq!(times.buckets.iter().sum::<u64>(), 2);
+        }
+        assert_eq!(
+            (whole.sum_ns, queue.sum_ns, worker.sum_ns),
+            (ms(43), ms(30), ms(13))
+        );
+        assert_eq!(queue.buckets[0], 1);
+    }
 
     #[test]
     fn a_latency_falls_into_the_bucket_whose_bound_it_does_not_pass() {

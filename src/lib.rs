@@ -1,13 +1,14 @@
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 //! A schema gateway for ZeroMQ, to run inside another program.
 //!
-//! A gateway checks every message of its clients against a schema, hands it to a pool of workers, and
-//! answers every request exactly once. What it does is written in a `routes.yaml` and in `.proto` files, as
-//! for the program `gateway`, and the README of the repository describes both.
+//! A gateway checks every message of its clients against a schema, hands it to a pool of workers,
+//! and answers every request exactly once. A `routes.yaml` and `.proto` files describe its
+//! behaviour, as for the program `gateway`; the README of the repository explains both.
 //!
 //! [`Gateway::load`] reads a configuration and reports every error in it with its place.
-//! [`Gateway::start`] listens and serves on threads of its own. The [`Handle`] that it returns knows the
-//! addresses, reloads the configuration, and ends the gateway.
+//! [`Gateway::start`] listens and serves on threads of its own. The [`Handle`] that it returns
+//! knows the addresses, reloads the configuration, and ends the gateway.
 //!
 //! ```
 //! use gateway::{Gateway, Outcome};
@@ -40,18 +41,20 @@
 //!
 //! # Features
 //!
-//! `libzmq`, on by default, is the engine over libzmq, and needs a C++ compiler. The other engine, `native`,
-//! is always there and is the default in a configuration.
+//! `libzmq`, on by default, is the engine over libzmq, and needs a C++ compiler. The other engine,
+//! `native`, is always there and is the default in a configuration.
 //!
 //! # The modules
 //!
-//! The flow is the layout: **frame → route → schema → pool → reply**. A message comes in through an
-//! `engine`, which reports it to the `core`; `frame` takes it apart, `route` finds its route,
-//! [`gateway_schema`] checks its payload, `pool` chooses a worker, and `reply` writes the gateway's own
-//! answers. All of them work by one `snapshot`, which `config` makes of the files, `reload` compares with the
-//! next one, and `watch` keeps up to date. `metrics` counts, and `admin` shows the counters over HTTP.
+//! The modules follow the flow **frame → route → schema → pool → reply**. A message comes in
+//! through an `engine`, which reports it to the `core`; `frame` takes it apart, `route` finds its
+//! route, [`gateway_schema`] checks its payload, `pool` chooses a worker, and `reply` encodes
+//! rejections. All of them use one `snapshot`. `config` builds the snapshot from the files,
+//! `reload` compares it with the next one, and `watch` keeps it up to date. `metrics` takes samples
+//! of the counters, and `admin` shows them over HTTP.
 //!
-//! Read `core::Core::on` first, then the modules in that order. `ARCHITECTURE.md` has the invariants.
+//! Read `core::Core::on` first, then the modules in that order. `ARCHITECTURE.md` has the
+//! invariants.
 
 pub use crate::embed::{Builder, Error, Gateway, Handle};
 pub use crate::engine::{BindFault, Control, EngineError, Listening};
@@ -60,10 +63,10 @@ pub use crate::reload::{Changes, Outcome, Plan, Report};
 pub use crate::reply::Reason;
 pub use gateway_diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 
-// The modules are public for the binary, tests, benches and fuzz targets of this repository alone, which
-// drive parts of the gateway without the rest. They may change in any version.
+// The modules are public only for the binary, tests, benches and fuzz targets of this repository,
+// which use parts of the gateway without the rest. They may change in any version.
 
-// The way of a message.
+// The modules that a message passes.
 #[doc(hidden)]
 pub mod core;
 mod deadline;
@@ -81,23 +84,25 @@ mod rejections;
 pub mod reply;
 #[doc(hidden)]
 pub mod route;
-// The way of a configuration.
+// The modules of the configuration.
 #[doc(hidden)]
 pub mod config;
 #[doc(hidden)]
 pub mod reload;
 #[doc(hidden)]
+pub mod security;
+#[doc(hidden)]
 pub mod snapshot;
 #[doc(hidden)]
 pub mod watch;
-// Insight into a running gateway.
+// The modules that show a running gateway.
 #[doc(hidden)]
 pub mod admin;
 mod metrics;
-// Public for a test.
+// This is public for a test.
 #[doc(hidden)]
 pub mod panics;
-// The program around it.
+// The program around the gateway.
 #[doc(hidden)]
 pub mod cli;
 mod embed;

@@ -1,56 +1,62 @@
-//! What is counted, and how it is read while frames flow.
+//! Samples of the counters, and their way from the data thread to a reader.
 //!
-//! The data thread alone counts, in plain integers that it owns, found by the number of a route or a pool:
-//! no lock, no atomic and no name stands on a message's way. Whoever wants to see asks ([`Inquirer`]); the
-//! core looks at one flag after each event and, when asked, copies everything at once into a [`Sample`]. So a
-//! sample is of one moment between two events, in which the ledger balances, and gauges cost nothing until
-//! somebody looks.
+//! Only the data thread counts, in plain integers that it owns and finds by the number of a route
+//! or a pool: counting a message takes no lock, no atomic operation and no look-up by name. A
+//! reader asks through an [`Inquirer`]. The core reads one flag after each event and, when asked,
+//! copies everything at once into a [`Sample`]. So a sample describes one moment between two
+//! events, in which the ledger balances, and gauges cost nothing until somebody reads them.
 //!
-//! Counters belong to names for the life of the process: a route that stays, changes or comes back goes on
-//! counting, and one that is taken out keeps what it has, so that no sum over routes ever falls. Nothing here
-//! grows with what a peer sends. It must never make the data thread wait for a reader.
+//! Counters belong to names for the life of the process: a route that stays, changes or comes back
+//! continues its counts, and a removed one keeps them, so that no sum over routes ever falls.
+//! Nothing here grows with what a peer sends. The data thread must never wait for a reader.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::time::Duration;
 
-use crate::ledger::{EngineCounters, Ledger, PoolSample, RouteCounters};
+use crate::ledger::{ClientGauges, EngineCounters, Ledger, PoolSample, RouteCounters};
 use crate::rejections::Rejected;
 use crate::snapshot::{PoolId, Snapshot};
 
-/// Questions that may wait for the data thread. Askers are few, and only a data thread that hangs keeps any
-/// waiting.
+/// The maximum number of questions that wait for the data thread. There are few readers, and
+/// questions wait only if the data thread hangs.
 const QUESTIONS_MAX: usize = 64;
 
-/// All that is counted, at one moment.
+/// All counters and gauges at one moment.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// Since the engine started.
+    /// The time since the engine started.
     pub uptime: Duration,
-    /// What the gateway works by. Its names are those of the numbers below.
+    /// The configuration in force. It names the routes, pools and frontends that are numbered
+    /// below.
     pub snapshot: Arc<Snapshot>,
-    /// Whether it takes no more requests because it shuts down.
+    /// The gateway is shutting down and accepts no more requests.
     pub draining: bool,
-    /// The sum over all routes.
+    /// The sum over all routes, with the late and unsolicited answers of all pools.
     pub ledger: Ledger,
-    /// Requests that are there and answers that wait: counted as such, not the ledger's difference.
+    /// The number of open requests and undelivered answers, counted directly instead of computed
+    /// from the ledger.
     pub in_flight: u64,
-    /// By [`RouteId`](crate::snapshot::RouteId).
+    /// The counters of the routes, by [`RouteId`](crate::snapshot::RouteId).
     pub routes: Vec<RouteCounters>,
-    /// By [`PoolId`].
+    /// The counters and gauges of the pools, by [`PoolId`].
     pub pools: Vec<PoolSample>,
-    /// Clients that are there, by [`FrontendId`](crate::snapshot::FrontendId).
-    pub clients: Vec<u64>,
+    /// The connected clients, by [`FrontendId`](crate::snapshot::FrontendId).
+    pub clients: Vec<ClientGauges>,
     /// The last rejections, newest first.
     pub(crate) rejections: Vec<Arc<Rejected>>,
-    /// The engine's.
+    /// Messages that wait for a judge's verdict, or behind such.
+    pub judging: u64,
+    /// Payloads that judges have checked.
+    pub judged: u64,
+    /// The counters of the engine.
     pub engine: EngineCounters,
 }
 
 impl Sample {
-    /// The pools to show: those of the configuration, and those that still have something to do.
-    pub fn live_pools(&self) -> impl Iterator<Item = (PoolId, &PoolSample)> {
+    /// Returns the pools to show: those of the configuration, and those that still have work.
+    pub(crate) fn live_pools(&self) -> impl Iterator<Item = (PoolId, &PoolSample)> {
         let pools = self.pools.iter().enumerate();
         let pools = pools.map(|(number, sample)| (PoolId(number), sample));
         pools.filter(|(id, sample)| {
@@ -68,14 +74,14 @@ pub(crate) struct Inquirer {
     questions: SyncSender<Question>,
 }
 
-/// The data thread's end.
+/// The data thread's end of the channel.
 #[derive(Debug)]
 pub(crate) struct Inquiries {
     waiting: Arc<AtomicBool>,
     questions: Receiver<Question>,
 }
 
-/// Both ends.
+/// Returns both ends of the channel.
 pub(crate) fn inquiries() -> (Inquirer, Inquiries) {
     let waiting = Arc::new(AtomicBool::new(false));
     let (asks, questions) = mpsc::sync_channel(QUESTIONS_MAX);
@@ -87,10 +93,11 @@ pub(crate) fn inquiries() -> (Inquirer, Inquiries) {
 }
 
 impl Inquirer {
-    /// Has `tell` called on the data thread with the next sample; it must not block. False, and `tell` is
-    /// dropped, if too many ask already or nobody is there to answer. Whoever asks wakes the engine, too.
+    /// Asks the data thread to call `tell` with the next sample. `tell` must not block. Returns
+    /// false, and drops `tell`, if too many questions are already waiting or the data thread has
+    /// ended. The caller must also wake the engine.
     #[must_use]
-    pub fn ask(&self, tell: impl FnOnce(Arc<Sample>) + Send + 'static) -> bool {
+    pub(crate) fn ask(&self, tell: impl FnOnce(Arc<Sample>) + Send + 'static) -> bool {
         let asked = match self.questions.try_send(Box::new(tell)) {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
@@ -100,7 +107,7 @@ impl Inquirer {
     }
 }
 
-/// Of whom nobody asks.
+/// Returns a receiving end without a sender, which never has a question.
 impl Default for Inquiries {
     fn default() -> Self {
         inquiries().1
@@ -108,15 +115,15 @@ impl Default for Inquiries {
 }
 
 impl Inquiries {
-    /// Whether somebody asks: all that a message pays for being counted in public.
+    /// Returns whether a question waits. This check is all that sampling costs for each message.
     #[inline]
-    pub fn any(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Answers everybody who has asked so far.
-    pub fn answer(&self, sample: Sample) {
-        // First, so that a question that comes meanwhile raises it again.
+    /// Answers all questions that have arrived so far.
+    pub(crate) fn answer(&self, sample: Sample) {
+        // The flag is cleared first, so that a question that arrives meanwhile raises it again.
         self.waiting.swap(false, Ordering::AcqRel);
         let sample = Arc::new(sample);
         for _ in 0..QUESTIONS_MAX {

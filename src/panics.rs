@@ -1,7 +1,8 @@
-//! Panics, which are bugs: each is counted and logged with its place, and none writes to standard error by itself.
+//! The panic hook. Panics are bugs: each is counted and logged with its place, and none writes to
+//! standard error by itself.
 //!
-//! What becomes of the thread is decided where it runs: a panic of the data thread ends the process with a message, the
-//! others begin anew or end without harm.
+//! The code of each thread decides the effect of a panic: a panic of the data thread ends the
+//! process with a message, and other threads continue or end without harm.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::HashMap;
@@ -15,21 +16,23 @@ use tracing::error;
 
 use gateway_proto::reason;
 
-/// The pause between two lines about panics at the same place: a message may cause one, and messages are many.
+/// The pause between two lines about panics at the same place. A single message may cause a panic,
+/// and peers may send many of them.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Places in the code that have lines of their own. Those beyond share one: more than a few are never seen.
+/// The maximum number of places in the code that have lines of their own. Further places share one.
 const PLACES_MAX: usize = 64;
 
-/// Characters of a panic's message that are logged: it may quote what a peer sent.
+/// The maximum length of a panic's message in the log, in characters. The message may quote what a
+/// peer sent.
 const MESSAGE_MAX: usize = 1_000;
 
-/// The number of panics so far, in all threads. A clone counts the same.
+/// The number of panics so far, in all threads. Clones share the counter.
 #[derive(Clone, Debug, Default)]
 pub struct Panics(Arc<AtomicU64>);
 
 impl Panics {
-    /// Counts and logs all panics of this process from now on, in place of what was done about them before.
+    /// Counts and logs all panics of this process from now on, in place of the previous hook.
     pub fn watch() -> Self {
         let panics = Self::default();
         let counted = panics.clone();
@@ -49,7 +52,7 @@ impl Panics {
 
 fn log(info: &PanicHookInfo<'_>, lines: &Mutex<Lines>) {
     let place = info.location().map(ToString::to_string).unwrap_or_default();
-    // The lock is not held over the line: to write it might panic, too.
+    // The lock is released before the line is logged, which might panic, too.
     let allowed = match lines.lock() {
         Ok(mut lines) => lines.allow(&place, Instant::now()),
         Err(poisoned) => poisoned.into_inner().allow(&place, Instant::now()),
@@ -60,7 +63,7 @@ fn log(info: &PanicHookInfo<'_>, lines: &Mutex<Lines>) {
     let why: String = reason(info.payload()).chars().take(MESSAGE_MAX).collect();
     let thread = thread::current();
     let thread = thread.name().unwrap_or("unnamed");
-    // Only there if RUST_BACKTRACE asks for it.
+    // The backtrace is captured only if RUST_BACKTRACE or RUST_LIB_BACKTRACE enables it.
     let backtrace = Backtrace::capture();
     let backtrace = match backtrace.status() {
         BacktraceStatus::Captured => Some(backtrace.to_string()),
@@ -76,7 +79,7 @@ fn log(info: &PanicHookInfo<'_>, lines: &Mutex<Lines>) {
     );
 }
 
-/// The lines about panics.
+/// The rate limiter of log lines about panics, by place.
 #[derive(Debug, Default)]
 struct Lines(HashMap<String, Line>);
 
@@ -87,7 +90,8 @@ struct Line {
 }
 
 impl Lines {
-    /// Returns the number of panics at `place` that were left out since its last line, if another line is due.
+    /// Returns the number of panics at `place` that were not logged since its last line, if another
+    /// line is due.
     fn allow(&mut self, place: &str, now: Instant) -> Option<u64> {
         let is_known = self.0.contains_key(place) || self.0.len() < PLACES_MAX;
         let line = self.0.entry(if is_known { place } else { "" }.to_owned());

@@ -1,12 +1,12 @@
-//! A pool: its workers, what each holds, and what waits for one.
+//! A pool: its workers, the requests that they hold, and the queue.
 //!
-//! Pure bookkeeping over request numbers: it owns no frames, reads no clock, sends nothing. Core
-//! asks [`Pool::next_handout`] who gets what and tells it what came of it.
+//! A pool only tracks request numbers: it owns no frames, reads no clock, and sends nothing. The
+//! core asks [`Pool::next_handout`] for the next request and worker, and reports the outcome.
 //!
-//! `identity: client` has a rule of its own: a worker holds at most one request of a client, and
-//! after a timeout none until it answers or is lost, so that no answer is mistaken for another's.
-//! What waits of a client that is so held by every free worker stands aside, out of the others' way,
-//! until a worker that can take it is free.
+//! Under `identity: client`, a DEALER worker holds at most one request of each client. If that
+//! request times out, the worker receives no other of this client until it answers or disconnects,
+//! so that no answer is mistaken for another. Queued requests of a client that no free worker may
+//! serve stand aside, so that they do not delay others, until a worker that may take them is free.
 
 mod free;
 mod handed;
@@ -31,41 +31,43 @@ use worker::{Pacing, Worker};
 pub(crate) use handed::{Handed, NameForm};
 pub(crate) use held::HeldAt;
 
-/// A worker's place in its pool, for as long as the worker is there; then another's. Whoever keeps it, forgets
-/// it with the worker.
+/// A worker's place in its pool, which another worker may take after this one has disconnected.
+/// Code that stores a seat must drop it then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seat(pub(crate) usize);
 
 /// A worker's message that answers no open request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dropped {
-    /// The answer to a request that has ended.
+    /// It names a request that has ended, or that another worker holds.
     Late,
     /// No answer to any request.
     Unsolicited,
 }
 
-/// Workers, what they hold, and what waits for them.
+/// The workers of a pool, the requests that they hold, and the queue.
 #[derive(Debug)]
 pub(crate) struct Pool {
     settings: Arc<PoolSettings>,
-    /// By seat.
+    /// The workers, by seat.
     workers: Vec<Option<Worker>>,
-    /// How many of them there are.
+    /// The number of workers.
     count: usize,
-    /// Seats of workers that can take a request, best first.
+    /// The seats of the workers that can take a request, best first.
     free: Free,
-    /// Workers that let their first request time out, and so get no other.
+    /// The seats of unproven workers that let a request time out, and so receive no other.
     excluded: Vec<Seat>,
     queue: Queue,
+    /// The open requests of the pool whose payload waits for a verdict. They are in no queue yet.
+    unjudged: usize,
     counters: PoolCounters,
     /// The form of requests for DEALER and for REP workers.
     handed: [Handed; 2],
 }
 
 impl Pool {
-    /// A pool without workers.
-    pub fn new(settings: Arc<PoolSettings>) -> Self {
+    /// Returns a pool without workers.
+    pub(crate) fn new(settings: Arc<PoolSettings>) -> Self {
         Self {
             queue: Queue::new(settings.queue, settings.queue_bytes),
             handed: forms(&settings),
@@ -74,17 +76,18 @@ impl Pool {
             count: 0,
             free: Free::default(),
             excluded: Vec::new(),
+            unjudged: 0,
             counters: PoolCounters::default(),
         }
     }
 
-    /// Its settings.
-    pub fn settings(&self) -> &PoolSettings {
+    /// Returns the settings.
+    pub(crate) fn settings(&self) -> &PoolSettings {
         &self.settings
     }
 
-    /// Takes other settings; they hold from the next decision on.
-    pub fn set_settings(&mut self, settings: Arc<PoolSettings>) {
+    /// Replaces the settings, which apply from the next decision on.
+    pub(crate) fn set_settings(&mut self, settings: Arc<PoolSettings>) {
         if self.settings == settings {
             return;
         }
@@ -92,7 +95,7 @@ impl Pool {
         self.handed = forms(&self.settings);
         self.queue
             .resize(self.settings.queue, self.settings.queue_bytes);
-        // Who is barred from whom may have changed.
+        // Workers may now be allowed to take the requests of clients that stand aside.
         self.queue.call_all();
         for seat in 0..self.workers.len() {
             if let Some(worker) = &mut self.workers[seat] {
@@ -102,39 +105,54 @@ impl Pool {
         }
     }
 
-    /// Whether nothing waits and nobody holds anything.
-    pub fn is_idle(&self) -> bool {
+    /// Returns whether no request is queued and no worker holds any.
+    pub(crate) fn is_idle(&self) -> bool {
         self.queue.len() == 0 && self.all().all(|worker| worker.held.is_empty())
     }
 
-    /// Whether this worker holds any request.
-    pub fn holds(&self, seat: Seat) -> bool {
+    /// Returns whether the payload of a request of the pool waits for a verdict.
+    pub(crate) fn awaits_verdict(&self) -> bool {
+        self.unjudged > 0
+    }
+
+    /// Records that the payload of a request of the pool waits for a verdict.
+    pub(crate) fn add_unjudged(&mut self) {
+        self.unjudged += 1;
+    }
+
+    /// Records that a request of the pool is no longer unjudged.
+    pub(crate) fn remove_unjudged(&mut self) {
+        self.unjudged -= 1;
+    }
+
+    /// Returns whether this worker holds any request.
+    pub(crate) fn holds(&self, seat: Seat) -> bool {
         let worker = self.worker(seat);
         worker.is_some_and(|worker| !worker.held.is_empty())
     }
 
-    /// How many requests wait for a worker.
-    pub fn waiting(&self) -> usize {
+    /// Returns the number of queued requests.
+    pub(crate) fn waiting(&self) -> usize {
         self.queue.len()
     }
 
-    /// How many workers there are; a crowd counts as one.
-    pub fn workers(&self) -> usize {
+    /// Returns the number of workers. A crowd counts as one.
+    pub(crate) fn workers(&self) -> usize {
         self.count
     }
 
-    /// How many requests workers hold.
-    pub fn held(&self) -> usize {
+    /// Returns the number of requests that workers hold.
+    pub(crate) fn held(&self) -> usize {
         self.all().map(|worker| worker.held.len()).sum()
     }
 
-    /// What was counted since the start.
-    pub fn counters(&self) -> &PoolCounters {
+    /// Returns the counters since the start.
+    pub(crate) fn counters(&self) -> &PoolCounters {
         &self.counters
     }
 
-    /// Its counters and what there is of it now.
-    pub fn sample(&self) -> PoolSample {
+    /// Returns the counters and the present state.
+    pub(crate) fn sample(&self) -> PoolSample {
         PoolSample {
             counters: self.counters.clone(),
             workers: self.workers(),
@@ -153,7 +171,7 @@ impl Pool {
     }
 
     /// Adds a worker, or a crowd of workers behind one connection, and returns its seat.
-    pub fn worker_came(
+    pub(crate) fn worker_came(
         &mut self,
         peer: PeerId,
         kind: WorkerKind,
@@ -184,8 +202,8 @@ impl Pool {
         Seat(seat)
     }
 
-    /// A worker went; gives the requests that it held, oldest first.
-    pub fn worker_gone(&mut self, seat: Seat) -> Vec<u64> {
+    /// Removes a worker, and returns the requests that it held, oldest first.
+    pub(crate) fn worker_gone(&mut self, seat: Seat) -> Vec<u64> {
         let there = self.workers.get_mut(seat.0);
         let Some(worker) = there.and_then(Option::take) else {
             return Vec::new();
@@ -196,28 +214,29 @@ impl Pool {
         worker.held.numbers()
     }
 
-    /// The engine can't take more for this worker now, or can again.
-    pub fn set_blocked(&mut self, seat: Seat, blocked: bool) {
+    /// Records whether the worker is blocked, which means that the engine cannot send more to it
+    /// now.
+    pub(crate) fn set_blocked(&mut self, seat: Seat, blocked: bool) {
         if let Some(worker) = self.worker_mut(seat) {
             worker.blocked = blocked;
             self.place(seat);
         }
     }
 
-    /// Who has this seat: its connection and kind.
-    pub fn at(&self, seat: Seat) -> Option<(PeerId, WorkerKind)> {
+    /// Returns the connection and the kind of the worker with this seat.
+    pub(crate) fn at(&self, seat: Seat) -> Option<(PeerId, WorkerKind)> {
         let worker = self.worker(seat);
         worker.map(|worker| (worker.peer, worker.kind))
     }
 
-    /// Returns what the worker with this seat is called.
-    pub fn name(&self, seat: Seat) -> Option<&Arc<WorkerName>> {
+    /// Returns the name of the worker with this seat.
+    pub(crate) fn name(&self, seat: Seat) -> Option<&Arc<WorkerName>> {
         self.worker(seat).map(|worker| &worker.name)
     }
 
-    /// Returns the form in which a worker of this kind is handed requests.
+    /// Returns the form in which a worker of this kind receives requests.
     #[inline]
-    pub fn handed(&self, kind: WorkerKind) -> Handed {
+    pub(crate) fn handed(&self, kind: WorkerKind) -> Handed {
         let [dealer, rep] = self.handed;
         match kind {
             WorkerKind::Dealer => dealer,
@@ -225,19 +244,21 @@ impl Pool {
         }
     }
 
-    /// Whether a request may wait: the queue has room by number and by bytes.
-    pub fn has_room(&self, bytes: u64) -> bool {
+    /// Returns whether the queue has room for a request, by number and by bytes.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
         self.queue.has_room(bytes)
     }
 
-    /// The queue being full: the waiting requests that are to end for one of this client, since theirs fills more of
-    /// it. None if it is this one that must go without.
-    pub fn make_way(&self, client: PeerId, bytes: u64) -> Option<Vec<u64>> {
+    /// Returns the queued requests of another client to evict from a full queue for a request of
+    /// this client, if this client fills less of the queue. Returns `None` if this client's request
+    /// must be rejected instead.
+    pub(crate) fn make_way(&self, client: PeerId, bytes: u64) -> Option<Vec<u64>> {
         self.queue.make_way(client, bytes)
     }
 
-    /// The worker that a request that has just come goes to, if it needn't wait.
-    pub fn at_once(&mut self, client: PeerId, identity: &Identity) -> Option<Seat> {
+    /// Returns a worker that can take a request of this client at once, or `None` if the request
+    /// must wait.
+    pub(crate) fn at_once(&mut self, client: PeerId, identity: &Identity) -> Option<Seat> {
         if self.queue.lets_pass(client) {
             self.pick(identity)
         } else {
@@ -245,28 +266,41 @@ impl Pool {
         }
     }
 
-    /// A request starts to wait. Check [`Self::has_room`] first.
-    pub fn enqueue(&mut self, number: u64, client: PeerId, identity: &Identity, bytes: u64) {
+    /// Returns whether any worker can take another request.
+    #[inline]
+    pub(crate) fn has_free(&mut self) -> bool {
+        self.free.first().is_some()
+    }
+
+    /// Queues a request. Check [`Self::has_room`] first.
+    pub(crate) fn enqueue(&mut self, number: u64, client: PeerId, identity: &Identity, bytes: u64) {
         self.queue.push(number, client, identity, bytes);
     }
 
-    /// The request that [`Self::next_handout`] gave could not be handed out: it waits again, first.
-    pub fn put_back(&mut self, number: u64, client: PeerId, identity: &Identity, bytes: u64) {
+    /// Puts a request that [`Self::next_handout`] returned, and that could not be sent, back to the
+    /// front of the queue.
+    pub(crate) fn put_back(
+        &mut self,
+        number: u64,
+        client: PeerId,
+        identity: &Identity,
+        bytes: u64,
+    ) {
         self.queue.put_back(number, client, identity, bytes);
     }
 
-    /// A waiting request of this client ended before a worker could take it.
-    pub fn left(&mut self, number: u64, client: PeerId) {
+    /// Removes a queued request of this client that has ended.
+    pub(crate) fn left(&mut self, number: u64, client: PeerId) {
         self.queue.remove(number, client);
     }
 
-    /// The request that is to be handed out next, and to whom; it waits no longer.
-    pub fn next_handout(&mut self) -> Option<(u64, Seat)> {
+    /// Returns the next request and the worker for it, and removes the request from the queue.
+    pub(crate) fn next_handout(&mut self) -> Option<(u64, Seat)> {
         if self.queue.len() == 0 {
             return None;
         }
         if self.settings.identity == IdentityMode::Token {
-            // Nobody is barred from anybody, so nobody stands aside.
+            // Every worker may take every client's requests, so no client stands aside.
             let seat = self.free.first()?;
             return Some((self.queue.take()?, Seat(seat)));
         }
@@ -280,8 +314,15 @@ impl Pool {
         }
     }
 
-    /// The worker has the request now: where, is to be said when it holds it no longer.
-    pub fn hold(&mut self, seat: Seat, number: u64, client: &Identity, now: Duration) -> HeldAt {
+    /// Records that the worker holds the request. Returns the request's place at the worker, by
+    /// which it is removed later.
+    pub(crate) fn hold(
+        &mut self,
+        seat: Seat,
+        number: u64,
+        client: &Identity,
+        now: Duration,
+    ) -> HeldAt {
         self.counters.handed += 1;
         let there = self.workers.get_mut(seat.0);
         let Some(worker) = there.and_then(Option::as_mut) else {
@@ -293,44 +334,46 @@ impl Pool {
         if owes && worker.owe(client, number) {
             self.queue.call_all();
         }
-        // It has had its turn. To have room for one less never makes it free for anybody.
+        // The worker has had its turn. Holding one more request cannot make it free, so `place` is
+        // not needed.
         let load = worker.load(self.settings.balance);
         self.free.set(seat.0, load, Turn::Last);
         if !owes {
-            // It may take more of this client's.
+            // The worker may take more of this client's requests.
             self.queue.call(client);
         }
         at
     }
 
-    /// Whether this worker owes any client an answer, under `identity: client`.
-    pub fn owes(&self, seat: Seat) -> bool {
+    /// Returns whether this worker owes any client an answer, under `identity: client`.
+    pub(crate) fn owes(&self, seat: Seat) -> bool {
         let worker = self.worker(seat);
         worker.is_some_and(|worker| !worker.owes.is_empty())
     }
 
-    /// Under `identity: client`: the request that this worker owes this client's answer for. It
-    /// owes it no longer: it has just answered.
-    pub fn settle(&mut self, seat: Seat, client: &[u8]) -> Option<u64> {
+    /// Clears the debt of this worker to this client under `identity: client`, because the worker
+    /// has just answered. Returns the number of the request that it owed, or `None` if there was no
+    /// debt.
+    pub(crate) fn settle(&mut self, seat: Seat, client: &[u8]) -> Option<u64> {
         let number = self.worker_mut(seat)?.owes.remove(client)?;
-        // A worker without room doesn't get it; when it has room again, it finds its place anew.
+        // If the worker is not free, `place` calls back requests once it is.
         if self.free.has(seat.0) {
             self.queue.call(client);
         }
         Some(number)
     }
 
-    /// The worker answered a request.
-    pub fn answered(&mut self, seat: Seat, number: u64, at: HeldAt, now: Duration) {
+    /// Records that the worker answered a request.
+    pub(crate) fn answered(&mut self, seat: Seat, number: u64, at: HeldAt, now: Duration) {
         if let Some(worker) = self.worker_mut(seat) {
             worker.answered(number, at, now);
             self.place(seat);
         }
     }
 
-    /// Counts a message of a worker that answers no open request and is dropped. Returns how many of the worker's
-    /// messages have answered nothing.
-    pub fn dropped(&mut self, seat: Seat, dropped: Dropped) -> u64 {
+    /// Counts a message of a worker that answers no open request and is dropped. Returns the number
+    /// of unsolicited messages that the worker has sent.
+    pub(crate) fn dropped(&mut self, seat: Seat, dropped: Dropped) -> u64 {
         match dropped {
             Dropped::Late => self.counters.late += 1,
             Dropped::Unsolicited => self.counters.unsolicited += 1,
@@ -339,7 +382,7 @@ impl Pool {
             return 0;
         };
         match dropped {
-            // It shows itself at work.
+            // A late answer shows that the worker is working.
             Dropped::Late => worker.answered_late(),
             Dropped::Unsolicited => {
                 worker.unsolicited += 1;
@@ -351,24 +394,24 @@ impl Pool {
         unsolicited
     }
 
-    /// What the worker answered was no correct answer after all.
-    pub fn doubt(&mut self, seat: Seat) {
+    /// Records that the worker's answer was not correct.
+    pub(crate) fn doubt(&mut self, seat: Seat) {
         if let Some(worker) = self.worker_mut(seat) {
             worker.doubt();
             self.place(seat);
         }
     }
 
-    /// The worker gets no more requests. Returns whether that is so: a crowd goes on.
-    pub fn worker_leaves(&mut self, seat: Seat) -> bool {
+    /// Stops handing requests to the worker. Returns whether that is possible: a crowd continues.
+    pub(crate) fn worker_leaves(&mut self, seat: Seat) -> bool {
         let leaves = self.worker_mut(seat).is_some_and(Worker::leave);
         self.place(seat);
         leaves
     }
 
-    /// The request timed out at the worker. Returns whether the worker gets no other until it
-    /// answers, as it has never yet done so.
-    pub fn overdue(&mut self, seat: Seat, number: u64, at: HeldAt) -> bool {
+    /// Records that the request timed out at the worker. Returns whether the worker is unproven and
+    /// so receives no other request until it answers or [`Self::try_excluded`] allows one.
+    pub(crate) fn overdue(&mut self, seat: Seat, number: u64, at: HeldAt) -> bool {
         let Some(worker) = self.worker_mut(seat) else {
             return false;
         };
@@ -380,11 +423,11 @@ impl Pool {
         excluded
     }
 
-    /// Nobody was free for a request, which ended for it: workers that let their first request time
-    /// out may be tried with another.
-    pub fn try_excluded(&mut self) {
+    /// Allows each excluded worker another request. This is called when a request ended because no
+    /// worker was free for it.
+    pub(crate) fn try_excluded(&mut self) {
         for seat in std::mem::take(&mut self.excluded) {
-            // Another worker may have the seat by now, to which this makes no difference.
+            // A worker that has answered in the meantime is not affected.
             if let Some(worker) = self.worker_mut(seat) {
                 worker.forgive();
                 self.place(seat);
@@ -404,7 +447,7 @@ impl Pool {
         self.workers.iter().flatten()
     }
 
-    /// The best free worker that may take a request of this client.
+    /// Returns the best free worker that may take a request of this client.
     fn pick(&mut self, client: &Identity) -> Option<Seat> {
         match self.settings.identity {
             IdentityMode::Token => self.free.first().map(Seat),
@@ -420,8 +463,8 @@ impl Pool {
             .is_some_and(|worker| !worker.owes.contains_key(client))
     }
 
-    /// Puts a worker where it belongs in `free`; when it has just become free, it is the turn of those that stand
-    /// aside and that it may take.
+    /// Updates the place of a worker in `free`. If the worker has just become free, calls back
+    /// requests that stand aside and that it may take.
     fn place(&mut self, seat: Seat) {
         let Some(worker) = self.worker(seat) else {
             return;

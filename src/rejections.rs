@@ -1,4 +1,4 @@
-//! The record of a rejected request: what the log says of it, and `GET /rejections`.
+//! The record of a rejected request, for the log and for `GET /rejections`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,52 +9,56 @@ use tracing::{debug, info, warn};
 use crate::reply::{Reason, Rejection};
 use crate::snapshot::{FrontendId, Names, RouteId};
 
-/// Rejections that are kept: enough to see who sends what, and few enough for one answer over HTTP.
+/// The number of rejections that are kept: enough to find the clients and the causes, and few
+/// enough for one HTTP response.
 pub(crate) const KEPT_MAX: usize = 100;
 
-/// Bytes of a record's sentence, and of its field: what a payload has in it can make both long.
+/// The maximum size of a record's message, and of its field path, in bytes. The content of a
+/// payload can make both long.
 const TEXT_MAX: usize = 1_024;
 
-/// A request that was rejected. What a peer chose may hold any characters: escape it where it is shown.
+/// A rejected request. Text that a peer chose may hold any characters and must be escaped when it
+/// is shown.
 #[derive(Debug)]
 pub(crate) struct Rejected {
-    /// When it was rejected, since the engine started.
+    /// The time of the rejection, since the engine started.
     pub at: Duration,
-    /// The route that its type matched.
+    /// The route that its type matched, or [`RouteId::NONE`].
     pub route: RouteId,
-    /// Who sent it; none if the client has disconnected since.
+    /// The sender, or `None` if the client has disconnected since.
     pub client: Option<Arc<Caller>>,
-    /// What the client was told, cut to a bounded size and without its list of violations.
+    /// The rejection that was sent, cut to a bounded size and without its list of violations.
     pub rejection: Rejection,
 }
 
-/// A client, as the log and `GET /rejections` name it.
+/// A client, by the names that the log and `GET /rejections` use.
 #[derive(Debug)]
 pub(crate) struct Caller {
-    /// The frontend that it is connected to.
+    /// The frontend to which it is connected.
     pub frontend: FrontendId,
-    /// Its identity, printable.
+    /// The identity in printable form.
     pub identity: String,
-    /// Its address, where the engine knows it.
+    /// The address, where the engine knows it.
     pub address: Option<String>,
 }
 
-/// How much a log line of a rejection matters.
+/// The severity of a log line about a rejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Severity {
-    /// Each rejection, for whoever looks for one.
+    /// The level at which every rejection is logged, for debugging.
     Debug,
-    /// The client should look.
+    /// The cause lies with the client, or the gateway shuts down.
     Info,
-    /// The cause lies behind the gateway: somebody should look.
+    /// The cause lies with the workers or the schema, so an operator should look.
     Warn,
 }
 
 impl Severity {
-    /// Returns the severity of the first rejections by a reason.
-    pub fn of(reason: Reason) -> Self {
+    /// Returns the severity of the first rejections for a reason.
+    pub(crate) fn of(reason: Reason) -> Self {
         match reason {
-            Reason::QueueFull
+            Reason::RuleFailed
+            | Reason::QueueFull
             | Reason::NoWorker
             | Reason::WorkerLost
             | Reason::Timeout
@@ -64,6 +68,7 @@ impl Severity {
             | Reason::SchemaViolation
             | Reason::TooLarge
             | Reason::NotAllowed
+            | Reason::RateLimited
             | Reason::ClientLimit
             | Reason::ShuttingDown => Self::Info,
         }
@@ -72,7 +77,7 @@ impl Severity {
 
 impl Rejected {
     /// Returns the record of a rejection, within bounds.
-    pub fn new(
+    pub(crate) fn new(
         at: Duration,
         route: RouteId,
         client: Option<Arc<Caller>>,
@@ -90,7 +95,7 @@ impl Rejected {
     }
 
     /// Writes the record to the log: the same fields, whatever the severity.
-    pub fn log(&self, severity: Severity, names: &Names) {
+    pub(crate) fn log(&self, severity: Severity, names: &Names) {
         let rejection = &self.rejection;
         let client = self.client.as_deref();
         let some = |text| Some(text).filter(|text: &&str| !text.is_empty());
@@ -119,7 +124,8 @@ impl Rejected {
     }
 }
 
-/// Cuts a text to [`TEXT_MAX`] bytes, between two characters.
+/// Cuts a text that is longer than [`TEXT_MAX`] bytes at a character boundary, and adds an
+/// ellipsis.
 fn cut(text: &mut String) {
     if text.len() > TEXT_MAX {
         let end = (0..=TEXT_MAX).rev().find(|at| text.is_char_boundary(*at));
@@ -134,16 +140,16 @@ fn cut(text: &mut String) {
 pub(crate) struct Recent(VecDeque<Arc<Rejected>>);
 
 impl Recent {
-    /// Adds a rejection. The oldest one makes way for it.
-    pub fn push(&mut self, rejected: Arc<Rejected>) {
+    /// Adds a rejection, and drops the oldest one if there are too many.
+    pub(crate) fn push(&mut self, rejected: Arc<Rejected>) {
         if self.0.len() >= KEPT_MAX {
             self.0.pop_front();
         }
         self.0.push_back(rejected);
     }
 
-    /// Returns them, the newest first.
-    pub fn newest_first(&self) -> Vec<Arc<Rejected>> {
+    /// Returns the rejections, newest first.
+    pub(crate) fn newest_first(&self) -> Vec<Arc<Rejected>> {
         self.0.iter().rev().cloned().collect()
     }
 }

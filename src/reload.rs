@@ -1,12 +1,15 @@
-//! Reloads: the plan from one snapshot to the next, a call for a reload, and the report on it.
+//! Reloads: the plan from one snapshot to the next, the request for a reload, and its report.
 //!
-//! Nothing here carries a reload out: [`watch`](crate::watch) reads the files, and the engine takes the snapshot.
+//! Nothing here carries out a reload: [`watch`](crate::watch) reads the files, and the engine
+//! adopts the snapshot.
 
 mod plan;
 mod report;
+mod step;
 mod wake;
 
 pub use plan::{Changes, Plan};
 pub use report::{Known, Outcome, Report, Standing};
+pub(crate) use step::{Observe, Step};
 pub use wake::Wake;
 pub(crate) use wake::{Tell, WakeReason};

@@ -1,7 +1,8 @@
-//! Rejection → frames: the gateway's own answers.
+//! The encoding of rejections into frames.
 //!
-//! One [`Reason`] enum names every way that a request is turned down; its [`Reason::label`] is the
-//! word on the wire, in logs and in metrics. The payload's schema is `schemas/gateway/v1/error.proto`.
+//! One [`Reason`] enum names every way in which a request is rejected; its [`Reason::label`] is the
+//! word on the wire, in logs and in metrics. The payload's schema is
+//! `schemas/gateway/v1/error.proto`.
 
 use std::time::Duration;
 
@@ -10,44 +11,51 @@ use serde::Serialize;
 
 use gateway_schema::Violation;
 
-/// Why a request got the gateway's answer instead of a worker's.
+/// The reason why a request was answered with a rejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(usize)]
 pub enum Reason {
-    /// Too few or too many frames, an empty or oversize type.
+    /// The message has too few or too many frames, or an empty or oversize type.
     Malformed,
     /// No route matches the type.
     UnknownType,
     /// The payload fails its schema.
     SchemaViolation,
-    /// Over `limits.message`.
+    /// A rule of the payload's schema could not be evaluated.
+    RuleFailed,
+    /// The message is over `limits.message` or `limits.client_bytes`.
     TooLarge,
-    /// The route doesn't take messages from this frontend.
+    /// The route doesn't take messages from this frontend, or from this principal.
     NotAllowed,
-    /// The client has as much open as it may.
+    /// The principal or the connection exceeds the route's `rate`.
+    RateLimited,
+    /// The client has as many requests open as it may, or as many bytes.
     ClientLimit,
     /// The pool's queue is full.
     QueueFull,
     /// The deadline passed and the pool had no worker.
     NoWorker,
-    /// The worker that held the request went away.
+    /// The worker that held the request disconnected.
     WorkerLost,
     /// The deadline passed, in the queue or at a worker.
     Timeout,
     /// The worker's answer fails the reply schema or the limits.
     BadReply,
-    /// The gateway is draining.
+    /// The gateway is draining. This must stay the last variant, because the length of
+    /// [`Self::ALL`] is computed from it.
     ShuttingDown,
 }
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; Reason::ShuttingDown as usize + 1] = [
         Reason::Malformed,
         Reason::UnknownType,
         Reason::SchemaViolation,
+        Reason::RuleFailed,
         Reason::TooLarge,
         Reason::NotAllowed,
+        Reason::RateLimited,
         Reason::ClientLimit,
         Reason::QueueFull,
         Reason::NoWorker,
@@ -57,14 +65,16 @@ impl Reason {
         Reason::ShuttingDown,
     ];
 
-    /// The word for it on the wire, in logs and in metrics.
+    /// Returns the word on the wire, in logs and in metrics.
     pub fn label(self) -> &'static str {
         match self {
             Reason::Malformed => "malformed",
             Reason::UnknownType => "unknown_type",
             Reason::SchemaViolation => "schema_violation",
+            Reason::RuleFailed => "rule_failed",
             Reason::TooLarge => "too_large",
             Reason::NotAllowed => "not_allowed",
+            Reason::RateLimited => "rate_limited",
             Reason::ClientLimit => "client_limit",
             Reason::QueueFull => "queue_full",
             Reason::NoWorker => "no_worker",
@@ -75,32 +85,36 @@ impl Reason {
         }
     }
 
-    /// The number in the answer's `code`, of google.rpc.Code.
+    /// Returns the number in the rejection's `code`, which is that of google.rpc.Code.
     pub fn code(self) -> i32 {
         match self {
             Reason::Malformed | Reason::SchemaViolation | Reason::TooLarge => 3,
             Reason::Timeout => 4,
             Reason::NotAllowed => 7,
-            Reason::ClientLimit | Reason::QueueFull => 8,
+            Reason::RateLimited | Reason::ClientLimit | Reason::QueueFull => 8,
             Reason::UnknownType => 12,
-            Reason::BadReply => 13,
+            Reason::RuleFailed | Reason::BadReply => 13,
             Reason::NoWorker | Reason::WorkerLost | Reason::ShuttingDown => 14,
         }
     }
 }
 
 impl Reason {
-    /// Returns how long a client should wait before it sends the request again; none where the same request
-    /// would fare no better, or where a worker may have seen it.
+    /// Returns how long a client should wait before it sends the request again, or `None` if the
+    /// same request would be rejected again or a worker may have seen it.
     pub(crate) fn retry_after(self) -> Option<Duration> {
         match self {
-            // Soon over: each answer makes room.
+            // Such a limit is soon free again, because each answer makes room.
             Reason::ClientLimit | Reason::QueueFull => Some(Duration::from_millis(100)),
-            // Workers and gateways that restart take about as long.
+            // This is a placeholder: `Rejection::after` sets the time at which the token bucket has
+            // a token.
+            Reason::RateLimited => Some(Duration::from_millis(1)),
+            // A restart of workers or of the gateway takes about as long.
             Reason::NoWorker | Reason::ShuttingDown => Some(Duration::from_secs(1)),
             Reason::Malformed
             | Reason::UnknownType
             | Reason::SchemaViolation
+            | Reason::RuleFailed
             | Reason::TooLarge
             | Reason::NotAllowed
             | Reason::WorkerLost
@@ -110,78 +124,79 @@ impl Reason {
     }
 }
 
-/// The `domain` of the gateway's own answers, as in google.rpc.ErrorInfo: what tells them from a worker's.
+/// The `domain` of rejections, as in google.rpc.ErrorInfo, which distinguishes them from a worker's
+/// answers.
 const DOMAIN: &str = "gateway";
 
-/// How long a client should wait whose request no worker was free for in time.
+/// The time that a client should wait if no worker was free for its request in time.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How the gateway's own answer is written.
+/// The encoding of a rejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorEncoding {
     /// A message `gateway.v1.Error`.
     Protobuf,
-    /// A map by the field names of `gateway.v1.Error`.
+    /// A map whose keys are the field names of `gateway.v1.Error`.
     Msgpack,
-    /// An object by the field names of `gateway.v1.Error`.
+    /// An object whose keys are the field names of `gateway.v1.Error`.
     Json,
 }
 
-/// The gateway's answer to one request. Cold: built only when a request is turned down.
+/// A rejection of one request. It is only built when a request is rejected.
 ///
-/// Serialised, it has the field names of `gateway.v1.Error`, without those that are empty.
+/// The serialised form has the field names of `gateway.v1.Error` and omits empty and absent fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Rejection {
-    /// google.rpc.Code's number.
+    /// The number of google.rpc.Code.
     pub code: i32,
     /// One sentence for a person.
     pub message: String,
-    /// [`Reason::label`].
+    /// The reason, serialised as its label.
     #[serde(serialize_with = "label")]
     pub reason: Reason,
     /// Always [`DOMAIN`].
     pub domain: &'static str,
-    /// Type of the request, as a key of routes.yaml would have it; empty if its message has none.
+    /// The type of the request, in the form of a key of routes.yaml; empty if its message has none.
     #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
     pub kind: String,
-    /// Whether no worker has seen the request and it may succeed if it is sent again.
+    /// True if no worker has seen the request, and it may succeed if it is sent again.
     pub retryable: bool,
-    /// How long to wait before that, in milliseconds.
+    /// The time to wait before the request is sent again, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
-    /// Path of the field at fault, if one is.
+    /// The path of the field with the violation, if there is one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub field: String,
-    /// Byte of the payload where the fault lies, if it lies in the payload.
+    /// The offset of the violation in the payload, in bytes, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
-    /// Generation of the snapshot that judged the request.
+    /// The generation of the snapshot that checked the request.
     pub generation: u64,
-    /// All that is wrong with the payload, the first included, where all violations are asked for.
+    /// All violations, including the first, if all of them are requested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub violations: Vec<Violated>,
+    pub violations: Vec<ViolationEntry>,
 }
 
 /// One of a payload's violations. Serialised, it has the field names of `gateway.v1.Violation`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Violated {
-    /// Path of the field at fault; empty for the message itself.
+pub(crate) struct ViolationEntry {
+    /// The path of the field; empty for the message itself.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub field: String,
-    /// Byte of the payload where the fault lies; none for a rule.
+    /// The offset in the payload, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
-    /// What the schema asks for.
+    /// The expectation of the schema. For a broken rule, the rule in words.
     pub expected: String,
-    /// What the payload holds; empty for a rule.
+    /// The content of the payload. Empty for a broken rule.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub found: String,
-    /// Id of the rule that is broken, if one is.
+    /// The id of the broken rule, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<Box<str>>,
 }
 
-impl From<Violation> for Violated {
+impl From<Violation> for ViolationEntry {
     fn from(violation: Violation) -> Self {
         Self {
             field: violation.path,
@@ -202,8 +217,8 @@ fn label<S: serde::Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, 
 }
 
 impl Rejection {
-    /// A rejection that no field is to blame for.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+    /// Returns a rejection that concerns no field.
+    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
         let retry_after = reason.retry_after();
         Self {
             code: reason.code(),
@@ -220,9 +235,20 @@ impl Rejection {
         }
     }
 
-    /// Returns the rejection of a request that no worker has seen, which may be sent again once workers are less
-    /// busy.
-    pub fn busy(self) -> Self {
+    /// Marks the rejection as one of a request that may be sent again after `wait`, which is
+    /// rounded up to whole milliseconds.
+    pub(crate) fn after(self, wait: Duration) -> Self {
+        let wait = wait.as_nanos().div_ceil(1_000_000);
+        Self {
+            retryable: true,
+            retry_after_ms: Some(u64::try_from(wait).unwrap_or(u64::MAX)),
+            ..self
+        }
+    }
+
+    /// Marks the rejection as one of a request that no worker has seen, and that may be sent again
+    /// once workers are less busy.
+    pub(crate) fn busy(self) -> Self {
         Self {
             retryable: true,
             retry_after_ms: Some(milliseconds(BUSY_RETRY_AFTER)),
@@ -230,8 +256,9 @@ impl Rejection {
         }
     }
 
-    /// Returns the rejection of a request that a worker has seen: only its client knows whether it may be done twice.
-    pub fn seen(self) -> Self {
+    /// Marks the rejection as one of a request that a worker has seen, so that only its client
+    /// knows whether it may be repeated.
+    pub(crate) fn seen(self) -> Self {
         Self {
             retryable: false,
             retry_after_ms: None,
@@ -239,12 +266,13 @@ impl Rejection {
         }
     }
 
-    /// A payload's violation, as `reason` (a request's or an answer's).
-    pub fn violation(reason: Reason, mut violation: Violation) -> Self {
+    /// Returns the rejection, for `reason`, of a request or an answer whose payload has this
+    /// violation.
+    pub(crate) fn violation(reason: Reason, mut violation: Violation) -> Self {
         let others = violation.others.take();
         let all = others.map(|others| {
             let all = std::iter::once(violation.clone()).chain(others);
-            all.map(Violated::from).collect()
+            all.map(ViolationEntry::from).collect()
         });
         Self {
             violations: all.unwrap_or_default(),
@@ -255,8 +283,8 @@ impl Rejection {
         }
     }
 
-    /// Returns the rejection with a remark after its sentence.
-    pub fn with_hint(self, hint: Option<String>) -> Self {
+    /// Appends a hint to the message, if there is one.
+    pub(crate) fn with_hint(self, hint: Option<String>) -> Self {
         match hint {
             Some(hint) => Self {
                 message: format!("{}; {hint}", self.message),
@@ -266,14 +294,14 @@ impl Rejection {
         }
     }
 
-    /// The payload of the answer.
-    pub fn encode(&self, encoding: ErrorEncoding) -> Vec<u8> {
+    /// Returns the payload of the rejection.
+    pub(crate) fn encode(&self, encoding: ErrorEncoding) -> Vec<u8> {
         let encoded = match encoding {
             ErrorEncoding::Protobuf => self.to_protobuf().ok(),
             ErrorEncoding::Msgpack => rmp_serde::to_vec_named(self).ok(),
             ErrorEncoding::Json => serde_json::to_vec(self).ok(),
         };
-        // Writing strings and integers into memory has no way to fail.
+        // Writing strings and integers into memory cannot fail.
         encoded.unwrap_or_default()
     }
 
@@ -311,7 +339,7 @@ impl Rejection {
     }
 }
 
-impl Violated {
+impl ViolationEntry {
     fn to_protobuf(&self) -> protobuf::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut out = CodedOutputStream::vec(&mut bytes);
@@ -403,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn json_and_msgpack_have_its_names_and_leave_out_what_is_empty() {
+    fn json_and_msgpack_have_the_field_names_and_omit_empty_fields() {
         let json = |r: Rejection| String::from_utf8(r.encode(ErrorEncoding::Json)).unwrap();
         assert_eq!(
             json(rejection()),

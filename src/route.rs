@@ -1,17 +1,19 @@
-//! Table: type → route. Exact beats pattern; of patterns, the longer literal prefix wins.
+//! The table from types to routes. An exact type takes precedence over a pattern, and among
+//! patterns the longer literal prefix.
 //!
-//! A look-up costs one hash, and one more for each distinct prefix length, however many routes.
+//! A look-up costs one hash, and one more for each distinct prefix length, however many routes
+//! there are.
 
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-/// What a key of `routes` matches.
+/// The types that a key of `routes` matches.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Pattern {
-    /// These bytes.
+    /// Exactly these bytes.
     Exact(Box<[u8]>),
-    /// Whatever starts with these bytes; none is the catch-all.
+    /// Everything that starts with these bytes. An empty prefix is the catch-all.
     Prefix(Box<[u8]>),
 }
 
@@ -20,15 +22,15 @@ pub enum Pattern {
 pub struct Table<R> {
     routes: Vec<Arc<R>>,
     exact: ByBytes,
-    /// The type that is matched exactly by each route, as in `exact`.
+    /// The exact type of each route, as in `exact`.
     kinds: Vec<Option<Box<[u8]>>>,
-    /// By prefix length, the longest first.
+    /// The prefixes by length, the longest first.
     prefixes: Vec<(usize, ByBytes)>,
-    /// The types of `exact` in small letters.
+    /// The types of `exact` in lower case.
     lower: ByBytes,
 }
 
-/// A route's place in its table, and in no other.
+/// A route's place in its table, which is valid for that table alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoutePlace(u32);
 
@@ -39,10 +41,22 @@ impl RoutePlace {
     }
 }
 
+/// A value for each route of a table, by the route's place.
+#[derive(Debug)]
+pub(crate) struct ByPlace<T>(Vec<T>);
+
+impl<T> ByPlace<T> {
+    /// Returns the value of the route at a place of the same table.
+    #[inline]
+    pub(crate) fn at(&self, place: RoutePlace) -> &T {
+        &self.0[place.index()]
+    }
+}
+
 type ByBytes = FxHashMap<Box<[u8]>, RoutePlace>;
 
 impl<R> Table<R> {
-    /// The table of these routes; of two with the same pattern the later one stands.
+    /// Returns the table of these routes. Of two with the same pattern, the later one is used.
     pub fn new(all: impl IntoIterator<Item = (Pattern, Arc<R>)>) -> Self {
         let mut routes = Vec::new();
         let mut exact = ByBytes::default();
@@ -77,10 +91,11 @@ impl<R> Table<R> {
         }
     }
 
-    /// Returns the route of a type that differs from `kind` only in upper and lower case, in white space or a NUL at
-    /// its ends, or in quotes around it: what a sender may have meant by a type that no route matches.
+    /// Returns the route of a type that differs from `kind` only in upper and lower case, in white
+    /// space or a NUL at its ends, or in quotes around it. The sender of an unknown type may have
+    /// meant this type. Patterns are not considered.
     #[cold]
-    pub fn find_similar(&self, kind: &[u8]) -> Option<&R> {
+    pub(crate) fn find_similar(&self, kind: &[u8]) -> Option<&R> {
         let is_wrapping = |b: &u8| b.is_ascii_whitespace() || matches!(b, 0 | b'"' | b'\'');
         let start = kind.iter().position(|b| !is_wrapping(b))?;
         let end = kind.iter().rposition(|b| !is_wrapping(b))? + 1;
@@ -88,7 +103,7 @@ impl<R> Table<R> {
         Some(self.at(*place))
     }
 
-    /// Every pattern and its route, in no order.
+    /// Returns every pattern and its route, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (Pattern, &Arc<R>)> {
         let exact = self.exact.iter();
         let exact = exact.map(|(kind, place)| (Pattern::Exact(kind.clone()), *place));
@@ -99,12 +114,17 @@ impl<R> Table<R> {
             .map(|(pattern, place)| (pattern, &self.routes[place.index()]))
     }
 
-    /// The route of a message of type `kind`.
+    /// Returns the results of `of` for all routes.
+    pub(crate) fn map<T>(&self, of: impl FnMut(&Arc<R>) -> T) -> ByPlace<T> {
+        ByPlace(self.routes.iter().map(of).collect())
+    }
+
+    /// Returns the route of a message of type `kind`.
     pub fn get(&self, kind: &[u8]) -> Option<&Arc<R>> {
         self.find(kind).map(|place| &self.routes[place.index()])
     }
 
-    /// The place of the route of a message of type `kind`, for [`Self::at`].
+    /// Returns the place of the route of a message of type `kind`, for [`Self::at`].
     pub fn find(&self, kind: &[u8]) -> Option<RoutePlace> {
         let exact = self.exact.get(kind);
         let place = exact.or_else(|| {
@@ -114,7 +134,7 @@ impl<R> Table<R> {
         place.copied()
     }
 
-    /// Whether a route names the type `kind`, or a prefix of it; the catch-all names none.
+    /// Returns whether a route names the type `kind`, or a prefix of it. The catch-all names none.
     pub fn knows(&self, kind: &[u8]) -> bool {
         let mut prefixes = self.prefixes.iter().filter(|(length, _)| *length > 0);
         self.exact.contains_key(kind)
@@ -124,14 +144,15 @@ impl<R> Table<R> {
             })
     }
 
-    /// What [`Self::find`] returns, sooner if it is `near`: a place in this table or in another one.
+    /// Returns the result of [`Self::find`]. `near` is a guess that may come from another table. If
+    /// it is right, this is faster than a look-up.
     #[inline]
-    pub fn find_near(&self, kind: &[u8], near: Option<RoutePlace>) -> Option<RoutePlace> {
+    pub(crate) fn find_near(&self, kind: &[u8], near: Option<RoutePlace>) -> Option<RoutePlace> {
         let is_near = |near: &RoutePlace| matches!(self.kinds.get(near.index()), Some(Some(of)) if **of == *kind);
         near.filter(is_near).or_else(|| self.find(kind))
     }
 
-    /// The route at a place that [`Self::find`] of this table gave.
+    /// Returns the route at a place that [`Self::find`] of this table returned.
     pub fn at(&self, place: RoutePlace) -> &R {
         &self.routes[place.index()]
     }

@@ -1,45 +1,57 @@
-//! One immutable, fully resolved generation of configuration and schemas: what the data plane works by.
+//! One immutable, fully resolved generation of the configuration and its schemas, which the data
+//! plane uses.
 //!
-//! References are indices or `Arc`s, never names, so a route to an unknown pool can't be written
-//! down. Built by [`crate::config`]; read by core and engine; changed by nobody.
+//! References are indices or `Arc`s, never names, so a route to an unknown pool cannot be
+//! represented. [`crate::config`] builds a snapshot, core and engine read it, and nothing changes
+//! it.
+
+mod any_of;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use crate::reply::ErrorEncoding;
 use crate::route::Table;
-use gateway_schema::{Definitions, Encoding, Schema, Violation};
+use crate::security::Security;
+use gateway_schema::Definitions;
 
-/// A frontend's number: the same in every generation that has a frontend of this name.
+pub use any_of::{AnyOf, Brief};
+
+/// The number of a frontend, which is the same in every generation that has a frontend of this
+/// name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrontendId(pub usize);
 
-/// A pool's number: the same in every generation that has a pool of this name.
+/// The number of a pool, which is the same in every generation that has a pool of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(pub usize);
 
-/// A route's number, by which its counters are found: the same in every generation that has a route of this
-/// name.
+/// The number of a route, which indexes its counters. It is the same in every generation that has a
+/// route of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteId(pub usize);
 
 impl RouteId {
-    /// Of messages that no route matches.
+    /// The number for messages that no route matches.
     pub const NONE: Self = Self(0);
-    /// Of routes beyond [`ROUTES_COUNTED`], which are counted together.
-    pub const OTHERS: Self = Self(1);
-    /// The first of a route's own.
+    /// The number shared by all routes beyond the first [`ROUTES_COUNTED`], whose counters are
+    /// combined.
+    pub(crate) const OTHERS: Self = Self(1);
+    /// The first number that belongs to a single route.
     const FIRST: usize = 2;
 }
 
-/// Routes with counters of their own, over the life of the process: some 300 bytes each on the data thread,
-/// and some 30 lines each of /metrics, are bounded by it, however often a configuration names new ones.
-pub const ROUTES_COUNTED: usize = 10_000;
+/// The maximum number of routes with their own counters, over the life of the process. Each takes
+/// about 400 bytes on the data thread and about 30 lines of /metrics. This maximum bounds both,
+/// however often an edit of the configuration adds new names.
+pub(crate) const ROUTES_COUNTED: usize = 10_000;
 
-/// Which names have which numbers. Names are only added, so that whoever still holds a number of an
-/// earlier generation means what that meant.
+/// The names of frontends, pools and routes, with their numbers. Names are added but never removed,
+/// so a number from an earlier generation keeps its meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     frontends: Vec<String>,
@@ -49,22 +61,23 @@ pub struct Names {
 }
 
 impl Names {
-    /// The number of a frontend of this name, from now on.
+    /// Returns the number of the frontend with this name. A new name is assigned the next number.
     pub fn frontend(&mut self, name: &str) -> FrontendId {
         FrontendId(place(&mut self.frontends, name))
     }
 
-    /// What a number stands for; nothing for one that was never given.
-    pub fn of_frontend(&self, id: FrontendId) -> &str {
+    /// Returns the name of the frontend with this number, or an empty text if there is none.
+    pub(crate) fn of_frontend(&self, id: FrontendId) -> &str {
         self.frontends.get(id.0).map_or("", String::as_str)
     }
 
-    /// What a number stands for; nothing for one that was never given.
+    /// Returns the name of the pool with this number, or an empty text if there is none.
     pub fn of_pool(&self, id: PoolId) -> &str {
         self.pools.get(id.0).map_or("", String::as_str)
     }
 
-    /// The number of a route of this name, from now on.
+    /// Returns the number of the route with this name. A new name is assigned the next number, or
+    /// the shared number of all others if `ROUTES_COUNTED` routes have one.
     pub fn route(&mut self, name: &str) -> RouteId {
         if let Some(id) = self.by_route.get(name) {
             return *id;
@@ -79,9 +92,10 @@ impl Names {
         id
     }
 
-    /// What a number stands for: empty where no route matches, `*others*` for those without a number of their
-    /// own. Neither can be the name of a route.
-    pub fn of_route(&self, id: RouteId) -> &str {
+    /// Returns the name of the route with this number: empty for [`RouteId::NONE`] and for a number
+    /// that was never assigned, and `*others*` for [`RouteId::OTHERS`]. No route can have either
+    /// name.
+    pub(crate) fn of_route(&self, id: RouteId) -> &str {
         match id {
             RouteId::NONE => "",
             RouteId::OTHERS => "*others*",
@@ -92,17 +106,18 @@ impl Names {
         }
     }
 
-    /// Route numbers so far.
+    /// Returns the number of route numbers in use, including the two that belong to no single
+    /// route.
     pub fn routes(&self) -> usize {
         RouteId::FIRST + self.routes.len()
     }
 
-    /// Frontend numbers so far.
+    /// Returns the number of frontend numbers in use.
     pub fn frontends(&self) -> usize {
         self.frontends.len()
     }
 
-    /// The number of a pool of this name, from now on.
+    /// Returns the number of the pool with this name. A new name is assigned the next number.
     pub fn pool(&mut self, name: &str) -> PoolId {
         PoolId(place(&mut self.pools, name))
     }
@@ -116,62 +131,154 @@ fn place(names: &mut Vec<String>, name: &str) -> usize {
     })
 }
 
-/// Everything that a running gateway works by.
+/// One generation: the complete settings of a running gateway.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// Counts the configurations that took hold, from 1.
+    /// The number of configurations that took effect, this one included.
     pub generation: u64,
-    /// What carries frames.
+    /// The engine.
     pub engine: EngineKind,
-    /// Where clients connect.
+    /// The frontends, where clients connect.
     pub frontends: BTreeMap<FrontendId, Frontend>,
-    /// Who answers.
+    /// The pools, which answer.
     pub pools: BTreeMap<PoolId, Arc<PoolSettings>>,
-    /// Which type goes where.
+    /// The routes, by type.
     pub routes: Table<Route>,
-    /// The .proto files that it was compiled from: a fingerprint of each by its import name.
+    /// The fingerprints of the .proto files of this generation, by import name.
     pub protos: BTreeMap<String, u64>,
-    /// Where what its schemas are made of is written.
+    /// The definitions of the messages and enums that the schemas reach, with their places.
     pub definitions: Definitions,
-    /// Bounds on what peers may do.
+    /// Limits on the messages and requests of peers.
     pub limits: Limits,
-    /// How long held requests may take to finish at shutdown.
+    /// The time that open requests have to finish at shutdown.
     pub grace: Duration,
-    /// Whether and how changed files are followed.
+    /// The settings for reloading changed files.
     pub reload: ReloadSettings,
-    /// Where the gateway shows itself; none for nowhere.
+    /// The admin listener, or `None` if there is none.
     pub admin: Option<AdminSettings>,
-    /// The numbers of this and all earlier generations' names.
+    /// The level and the format of the log where neither the command line nor the environment sets
+    /// them.
+    pub log: LogSettings,
+    /// The names of this and all earlier generations, with their numbers.
     pub names: Names,
 }
 
-/// Whether and how changed files are followed.
+impl Snapshot {
+    /// Returns whether any frontend or pool restricts the peers that it admits.
+    pub(crate) fn has_security(&self) -> bool {
+        let pools = self.pools.values().any(|pool| pool.security.is_some());
+        pools || self.knows_principals()
+    }
+
+    /// Returns whether any frontend restricts the clients that it admits. If so, every client is
+    /// known by its principal, and the identity that it announces is ignored.
+    pub(crate) fn knows_principals(&self) -> bool {
+        self.frontends
+            .values()
+            .any(|frontend| frontend.security.is_some())
+    }
+}
+
+/// The settings for reloading changed files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReloadSettings {
-    /// Whether files are watched at all; a signal always reloads.
+    /// True if files are watched for changes. A signal reloads them in any case.
     pub watch: bool,
-    /// How long files must have been at rest: a burst of writes is one change.
+    /// The time for which files must have been unchanged, so that a burst of writes is one change.
     pub settle: Duration,
 }
 
-/// Where the gateway shows itself over HTTP.
+/// The level and the format of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least severe lines that are logged.
+    pub level: LogLevel,
+    /// The format of lines.
+    pub format: LogFormat,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            level: LogLevel::Info,
+            format: LogFormat::Human,
+        }
+    }
+}
+
+/// The least severe lines that are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the words of every log")]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl LogLevel {
+    /// Every level, from the fewest lines to the most.
+    pub const ALL: [Self; 6] = [
+        Self::Off,
+        Self::Error,
+        Self::Warn,
+        Self::Info,
+        Self::Debug,
+        Self::Trace,
+    ];
+
+    /// Returns the name of the level in routes.yaml, on the command line and in RUST_LOG.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// The format of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+impl LogFormat {
+    /// Returns the name of the format in routes.yaml and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// The settings of the admin listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminSettings {
-    /// What it listens on; port 0 lets the system choose.
+    /// The address to listen on; port 0 lets the system choose.
     pub bind: SocketAddr,
 }
 
-/// What carries frames between the network and the core.
+/// An engine, which moves frames between the network and the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineKind {
-    /// ZMTP spoken by the gateway itself.
+    /// The gateway's own implementation of ZMTP.
     Native,
     /// The C++ library, through the `zmq` crate.
     Libzmq,
 }
 
 impl EngineKind {
-    /// Its word in routes.yaml.
+    /// Returns the name of the engine in routes.yaml.
     pub fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
@@ -180,43 +287,45 @@ impl EngineKind {
     }
 }
 
-/// Where clients connect.
+/// A frontend, where clients connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frontend {
-    /// Its key in routes.yaml.
+    /// The key in routes.yaml.
     pub name: String,
-    /// Where it listens and what it connects to.
+    /// The addresses to listen on and to connect to.
     pub endpoints: Endpoints,
-    /// Encoding of rejections where the request names none.
+    /// The encoding of rejections of requests whose route has no schema, or that no route matches.
     pub errors: ErrorEncoding,
-    /// How its clients' messages are framed, and the answers to them.
+    /// The framing of its clients' messages, and of the answers to them.
     pub framing: Arc<Framing>,
+    /// The admission of peers. `None` admits everybody.
+    pub security: Option<Arc<Security>>,
 }
 
-/// How the messages of a frontend's clients are framed, and the answers to them.
+/// The framing of the messages of a frontend's clients, and of the answers to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Framing {
     /// The type of every message, for plain clients, whose messages and answers have no type frame.
-    /// None for typed clients.
+    /// `None` for typed clients.
     pub kind: Option<Box<[u8]>>,
-    /// Which frames of a message are its envelope.
+    /// The frames of a message that are its envelope.
     pub envelope: EnvelopeMode,
-    /// Which frames a rejection and a worker's ERROR have.
+    /// The frames of a rejection and of a worker's ERROR.
     pub errors: ErrorFrames,
 }
 
-/// Which frames of a client's message are its envelope.
+/// The frames of a client's message that are its envelope.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EnvelopeMode {
-    /// What the client's socket type says: a REQ's frames through the first empty one, another
-    /// client's leading empty frame.
+    /// Depends on the client's socket type. For a REQ, every frame up to and including the first
+    /// empty one; for another client, a leading empty frame, if there is one.
     #[default]
     Auto,
-    /// Every frame through the first empty one, behind a proxy.
+    /// Every frame up to and including the first empty one, for clients behind a proxy.
     Routed,
 }
 
-/// Which frames a rejection and a worker's ERROR have for a client, behind the envelope.
+/// The frames of a rejection and of a worker's ERROR for a client, after the envelope.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ErrorFrames {
     /// The type ERROR, the headers of the request, the payload.
@@ -226,7 +335,7 @@ pub enum ErrorFrames {
     Payload,
 }
 
-/// Where peers are met, in ZeroMQ's form: `tcp://*:5559`, `ipc:///run/gateway`.
+/// The addresses of a frontend or pool, in ZeroMQ's form: `tcp://*:5559`, `ipc:///run/gateway`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoints {
     /// Addresses that the gateway listens on.
@@ -238,29 +347,31 @@ pub struct Endpoints {
 /// A pool's settings, all resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolSettings {
-    /// Its key in routes.yaml.
+    /// The key in routes.yaml.
     pub name: String,
-    /// Where workers are met.
+    /// The addresses for workers.
     pub endpoints: Endpoints,
-    /// What kind of workers may come.
+    /// The kinds of workers that are accepted.
     pub workers: Workers,
-    /// What a dealer worker sees in frame 0.
+    /// The form in which frame 0 identifies a request to a DEALER worker.
     pub identity: IdentityMode,
-    /// Which of several free workers gets the next request.
+    /// The load-balancing strategy among free workers.
     pub balance: Balance,
-    /// Requests that a dealer worker may hold at once.
+    /// The number of requests that a DEALER worker may hold at once.
     pub per_worker: PerWorker,
-    /// Requests that may wait for a worker.
+    /// The number of requests that may wait for a worker.
     pub queue: usize,
-    /// Bytes of requests that may wait for a worker.
+    /// The maximum total size of the requests that wait for a worker, in bytes.
     pub queue_bytes: u64,
-    /// How often a silent worker is pinged; none for never.
+    /// The interval at which a silent worker is pinged, or `None` for never.
     pub heartbeat: Option<Duration>,
-    /// Which frames of a request its workers get, and of which frames their answers consist.
+    /// The frames of a request for its workers, and of their answers.
     pub frames: WorkerFrames,
+    /// The admission of peers. `None` admits everybody.
+    pub security: Option<Arc<Security>>,
 }
 
-/// Which frames of a request a pool's workers get, and of which frames their answers consist.
+/// The frames of a request for a pool's workers, and of their answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WorkerFrames {
     /// Type, headers, payload.
@@ -268,23 +379,23 @@ pub enum WorkerFrames {
     Typed,
     /// The payload alone.
     Payload,
-    /// The payload alone, and an empty frame in front of it for a DEALER worker.
+    /// The payload alone, with an empty frame before it for a DEALER worker.
     Delimited,
 }
 
-/// How many requests a dealer worker may hold at once.
+/// The number of requests that a DEALER worker may hold at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PerWorker {
-    /// As many as it answers within a moment.
+    /// About as many requests as the worker answers in 10 ms.
     Auto,
-    /// So many.
+    /// This number.
     Most(u32),
 }
 
-/// What kind of workers may come to a pool.
+/// The kinds of workers that a pool accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workers {
-    /// Each by its handshake; where the engine can't tell, dealer.
+    /// DEALER or REP, by the handshake of each worker. DEALER if the engine cannot tell them apart.
     Auto,
     /// DEALER workers.
     Dealer,
@@ -292,127 +403,119 @@ pub enum Workers {
     Rep,
 }
 
-/// What a dealer worker sees in frame 0.
+/// The form in which frame 0 identifies a request to a DEALER worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentityMode {
-    /// Identity and number of the request: unique.
+    /// The client's identity and the number of the request, which are unique together.
     Token,
     /// The client's bare identity.
     Client,
 }
 
-/// Which of several free workers gets the next request.
+/// The load-balancing strategy among free workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Balance {
-    /// The one that holds the fewest; of equals the one that waited longest.
+    /// The worker that holds the fewest requests; among equals, the one that has waited longest.
     LeastBusy,
-    /// The one that waited longest.
+    /// The worker that has waited longest.
     RoundRobin,
 }
 
-/// A type (or pattern) and what becomes of its messages.
+/// A type or a pattern, and the treatment of its messages.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Where its counters are.
+    /// The number that indexes the route's counters.
     pub id: RouteId,
-    /// Its key in routes.yaml.
+    /// The key in routes.yaml.
     pub name: String,
-    /// The one type that it matches, as rejections name it; none if it matches a pattern.
+    /// The single type that the route matches, as rejections show it, or `None` if the route is a
+    /// pattern.
     pub kind: Option<Box<str>>,
-    /// What requests must look like; none for opaque ones.
+    /// The schemas of requests, or `None` for an opaque route.
     pub schema: Option<AnyOf>,
-    /// What answers must look like; none for opaque ones.
+    /// The schemas of answers, or `None` for opaque ones.
     pub reply: Option<AnyOf>,
-    /// Who answers.
+    /// The pool that answers.
     pub pool: PoolId,
-    /// Arrival to answer; none for as long as it takes.
+    /// The time from arrival to answer, or `None` for no limit.
     pub timeout: Option<Duration>,
-    /// Frontends whose clients may use it; none for all.
+    /// The limits on the use of the route, or `None` if every client may use it at any rate.
+    pub access: Option<Box<Access>>,
+}
+
+/// The clients that may use a route, and the rate at which they may use it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The frontends whose clients may use the route, or `None` for all.
     pub frontends: Option<Vec<FrontendId>>,
+    /// The principals that may use the route, or `None` for all.
+    pub allow: Option<Vec<Allowed>>,
+    /// The rate at which each principal, or each connection without one, may use the route. `None`
+    /// sets no limit.
+    pub rate: Option<Rate>,
 }
 
-impl Route {
-    /// Whether clients of this frontend may use the route.
-    pub fn allows(&self, frontend: FrontendId) -> bool {
-        self.frontends
-            .as_ref()
-            .is_none_or(|allowed| allowed.contains(&frontend))
-    }
+/// The rate at which a principal, or a connection without one, may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// The average time between two requests, which is not zero.
+    pub interval: Duration,
+    /// The maximum number of requests at once after a pause, which is at least 1.
+    pub burst: u32,
 }
 
-/// Schemas of which one must fit: never empty.
-#[derive(Debug, PartialEq, Eq)]
-pub struct AnyOf {
-    first: Schema,
-    others: Vec<Schema>,
+/// Principals that may use a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// The principal with this name.
+    Exact(Box<str>),
+    /// All principals whose names begin with this text.
+    Prefix(Box<str>),
 }
 
-impl AnyOf {
-    /// One schema, and others that will do as well.
-    pub fn new(first: Schema, others: Vec<Schema>) -> Self {
-        Self { first, others }
-    }
-
-    /// Each schema, the first first.
-    pub fn schemas(&self) -> impl Iterator<Item = &Schema> {
-        std::iter::once(&self.first).chain(&self.others)
-    }
-
-    /// Holds a payload against each in turn until one fits: its place, 0 for the first. If none does,
-    /// what the first found wrong.
-    pub fn check(&self, payload: &[u8], depth: u32) -> Result<usize, Violation> {
-        let Err(violation) = self.first.check(payload, depth) else {
-            return Ok(0);
-        };
-        let fits = |schema: &Schema| schema.check(payload, depth).is_ok();
-        match self.others.iter().position(fits) {
-            Some(place) => Ok(place + 1),
-            None => Err(violation),
-        }
-    }
-
-    /// Returns a sentence about a payload that none of the schemas takes, where it seems to be in an encoding that none
-    /// of them has.
-    #[cold]
-    pub fn hint(&self, payload: &[u8], depth: u32) -> Option<String> {
-        let found = self.first.lookalike(payload, depth)?;
-        let mut expected: Vec<_> = self.schemas().map(Schema::encoding).collect();
-        if expected.iter().any(|it| found.encoding() == Some(*it)) {
-            return None;
-        }
-        expected.dedup();
-        let expected: Vec<_> = expected.into_iter().map(Encoding::label).collect();
-        let expected = expected.join(" or ");
-        Some(format!(
-            "the payload looks like {found}, but {expected} is expected"
-        ))
-    }
-
-    /// The encoding of answers to requests that this stands over.
-    pub fn errors(&self) -> ErrorEncoding {
-        match self.first.encoding() {
-            Encoding::Protobuf => ErrorEncoding::Protobuf,
-            Encoding::Msgpack => ErrorEncoding::Msgpack,
-            Encoding::Json => ErrorEncoding::Json,
+impl Allowed {
+    /// Returns whether a principal is one of these.
+    pub fn contains(&self, principal: &[u8]) -> bool {
+        match self {
+            Self::Exact(name) => name.as_bytes() == principal,
+            Self::Prefix(start) => principal.starts_with(start.as_bytes()),
         }
     }
 }
 
-/// Bounds on what peers may do.
+impl Access {
+    /// Returns whether clients of this frontend may use the route.
+    pub(crate) fn admits_frontend(&self, frontend: FrontendId) -> bool {
+        let allowed = self.frontends.as_ref();
+        allowed.is_none_or(|allowed| allowed.contains(&frontend))
+    }
+
+    /// Returns whether a principal may use the route.
+    pub(crate) fn admits_principal(&self, principal: &[u8]) -> bool {
+        let allowed = self.allow.as_ref();
+        allowed.is_none_or(|allowed| allowed.iter().any(|it| it.contains(principal)))
+    }
+}
+
+/// Limits on the messages and requests of peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a message, all frames together.
+    /// The size of a message in bytes, all frames together.
     pub message: u64,
-    /// Frames of a message, the envelope's included.
+    /// The number of frames of a message, including those of the envelope.
     pub frames: usize,
-    /// Levels that a payload may nest.
+    /// The levels of nesting of a payload.
     pub depth: u32,
-    /// Bytes of a payload whose message carries rules of buf.validate in CEL.
+    /// The size of a payload whose message carries rules of buf.validate in CEL, in bytes.
     pub rules: u64,
-    /// Clients that may be served at once.
+    /// The number of steps, of about 10 ns each, that all CEL rules of one payload may take
+    /// together.
+    pub rules_cost: u64,
+    /// The number of clients that are served at once.
     pub clients: usize,
-    /// Requests that a client may have open at once.
+    /// The number of requests that a client may have open at once.
     pub client_requests: u32,
-    /// Bytes of a client's open requests; also bytes of the answers that it has yet to read.
+    /// The total size of a client's open requests, in bytes. A second limit of the same size
+    /// applies to the answers that the client has not read.
     pub client_bytes: u64,
 }

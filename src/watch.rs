@@ -1,12 +1,14 @@
-//! Follows the files: an event, or a look once in a while → settle → is the content another? → reload.
+//! The follower of the files. After an event, and periodically, it checks whether their content has
+//! changed. If so, it waits until the files have settled, and reloads them.
 //!
-//! Events only say when to look. What counts is the content of every file, and what is loaded is the very
-//! bytes that were looked at ([`Inputs`](crate::config::Inputs)): whatever is written after that raises another event or is seen by
-//! the next look, so the last write is never missed. Watches are laid anew before each look, because a watch
-//! dies with its directory, and editors, `git checkout` and Kubernetes replace both files and directories.
+//! Events only trigger a look at the files. The decision depends on the content of every file, and
+//! the bytes that are compared are the bytes that are loaded ([`Inputs`](crate::config::Inputs)). A
+//! later write raises another event or is found by the next look, so the last write is never
+//! missed. Watches are placed anew before each look, because a watch ends with its directory, and
+//! editors, `git checkout` and Kubernetes replace both files and directories.
 //!
-//! [`Wake`] wakes it, `watches` is what raises events, `apply` what becomes of what was read, `past` what
-//! was running before.
+//! [`Wake`] wakes the follower, `watches` raises events, `apply` hands the result to the running
+//! gateway, and `past` keeps replaced snapshots.
 
 mod apply;
 mod past;
@@ -26,7 +28,7 @@ use tracing::warn;
 use crate::admin::Admin;
 use crate::config::{Origin, Seen};
 use crate::engine::Reloader;
-use crate::reload::{Outcome, Report, Standing, Tell, Wake, WakeReason};
+use crate::reload::{Observe, Outcome, Report, Standing, Step, Tell, Wake, WakeReason};
 use crate::snapshot::Snapshot;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 use gateway_proto::{Cache, reason};
@@ -34,66 +36,69 @@ use past::Past;
 use repeats::Repeats;
 use watches::{Lay, Watches, lay, spots};
 
-/// How often the files are looked at without an event: for filesystems that raise none, and for what no
-/// watch could be laid on.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// The interval between two looks at the files without an event, for filesystems that raise no
+/// events and for files on which no watch could be placed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A burst of writes is waited out for this many times `reload.settle` at most.
-const SETTLE_MOST: u32 = 10;
+/// The maximum wait for a burst of writes to end, in multiples of `reload.settle`.
+const SETTLE_FACTOR_MAX: u32 = 10;
 
-/// Why the follower looks.
+/// The reason for which the follower looks at the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
-    /// An event, after which the files came to rest.
+enum LookReason {
+    /// There was an event, after which the files have settled.
     Woken,
-    /// Somebody asked.
+    /// A reload was requested.
     Asked,
-    /// It is time.
+    /// The time between two looks has passed.
     Time,
 }
 
-/// Whether the log tells what a reload comes to.
+/// The decision whether the log reports the outcome of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum News {
-    /// The files have changed, or nobody has asked for the same lately.
-    ToTell,
-    /// The same was told a moment ago, or nobody asked.
-    Known,
+enum Logging {
+    /// The files have changed, or no reload of the same files was requested lately.
+    Due,
+    /// The same was logged a moment ago, or no reload was requested.
+    Suppressed,
 }
 
-/// Keeps a running gateway at what its files say.
+/// Keeps a running gateway in step with its files.
 pub struct Follower {
     origin: Origin,
     running: Arc<Snapshot>,
     past: Past<Snapshot>,
+    /// True if a load has ended since the last [`Step::Freed`].
+    has_loaded: bool,
     reloader: Reloader,
-    /// What was last loaded, or tried in vain.
+    /// The content that was last loaded, or that failed to load.
     seen: Seen,
-    /// What the last load left of the .proto files for the next.
+    /// The .proto files of the last load, for reuse by the next.
     cache: Cache,
-    /// What the engine said to the last one, if it refused: tried again at each look, because an
-    /// address may come free.
+    /// The last refusal by the engine or the admin listener. The refused reload is tried again at
+    /// each periodic look, because an address may become free.
     refused: Option<Diagnostic>,
-    /// The last one failed or was refused.
+    /// True if the last reload failed or was refused.
     failed: bool,
-    /// Reloads that were asked for of files that have not changed.
+    /// The requests for reloads of files that have not changed.
     repeats: Repeats,
     wake: Wake,
     woken: Receiver<WakeReason>,
-    /// Who waits to hear what the next reload comes to.
+    /// The recipients of the next reload's report.
     waiting: Vec<Tell>,
     standing: Arc<Standing>,
     admin: Option<Admin>,
-    /// Tells people what is wrong with their files.
+    /// Reports errors and warnings in the files to the user.
     tell: fn(&Diagnostics),
-    /// Whether it was said that watches can't be laid.
+    observe: Observe,
+    /// True once the log has a line that watches could not be placed.
     said_blind: bool,
     lay: Lay,
     look_every: Duration,
 }
 
 impl Follower {
-    /// Follows `origin`, commonly a path. `seen` is what `running` was loaded from.
+    /// Returns a follower of `origin`, which is usually a path. `running` was loaded from `seen`.
     pub fn new(
         origin: impl Into<Origin>,
         seen: Seen,
@@ -106,6 +111,7 @@ impl Follower {
             origin: origin.into(),
             running,
             past: Past::default(),
+            has_loaded: false,
             reloader,
             seen,
             cache: Cache::default(),
@@ -118,23 +124,25 @@ impl Follower {
             standing: Arc::default(),
             admin: None,
             tell,
+            observe: Arc::new(|_| ()),
             said_blind: false,
             lay: lay::<RecommendedWatcher>,
-            look_every: LOOK_EVERY,
+            look_every: LOOK_INTERVAL,
         }
     }
 
-    /// What wakes it.
+    /// Returns the handle that wakes this follower.
     pub fn wake(&self) -> Wake {
         self.wake.clone()
     }
 
-    /// What reloads come to.
+    /// Returns the state in which the reports of reloads are recorded.
     pub fn standing(&self) -> Arc<Standing> {
         Arc::clone(&self.standing)
     }
 
-    /// Has `admin` follow the configuration too, and what reloads come to told to `standing`.
+    /// Makes `admin` follow the configuration, too, and records reports of reloads and the present
+    /// addresses in `standing`.
     pub fn with_admin(mut self, admin: Admin, standing: Arc<Standing>) -> Self {
         self.admin = Some(admin);
         self.standing = standing;
@@ -142,27 +150,34 @@ impl Follower {
         self
     }
 
-    /// Starts from the cache of the load that `running` came of, so that the first reload compiles only
-    /// what has changed since.
-    pub fn with_cache(mut self, cache: Cache) -> Self {
+    /// Sets the cache to that of the load that produced `running`, so that the first reload
+    /// compiles only the files that have changed since.
+    pub(crate) fn with_cache(mut self, cache: Cache) -> Self {
         self.cache = cache;
         self
     }
 
-    /// Looks at the files this often without an event, instead of every five seconds: seldom shows whether
-    /// events alone suffice.
+    /// Sets the function that is called at each step of a reload.
+    #[must_use]
+    pub(crate) fn observed_by(mut self, observe: Observe) -> Self {
+        self.observe = observe;
+        self
+    }
+
+    /// Sets the time between two looks without an event, which is five seconds by default. With a
+    /// long time, a test shows that events alone suffice.
     pub fn looking_every(mut self, pause: Duration) -> Self {
         self.look_every = pause;
         self
     }
 
-    /// Follows until [`Wake::end`], or until the process ends.
+    /// Follows the files until [`Wake::end`] is called or the process ends.
     pub fn follow(mut self) {
         let mut watches = None;
         self.survive(|follower| {
             watches = follower.watches();
-            // No event tells of what was written since the files were loaded, or is being written now.
-            follower.look_after(Why::Time);
+            // No event reports writes between the load and the placing of the watches.
+            follower.look_after(LookReason::Time);
         });
         loop {
             let woken = self.woken.recv_timeout(self.look_every);
@@ -174,15 +189,19 @@ impl Follower {
                 return;
             }
             self.past.sweep();
+            if self.has_loaded && self.past.is_empty() {
+                self.has_loaded = false;
+                (self.observe)(Step::Freed);
+            }
             let why = match woken {
                 Ok(WakeReason::Asked(tell)) => self.asked(tell),
                 _ if !self.running.reload.watch => continue,
                 Ok(WakeReason::Changed) => self.settle(),
-                // It holds a sender itself, so this is the time-out.
-                Err(_) => Why::Time,
+                // This follower holds a sender itself, so the error is the timeout.
+                Err(_) => LookReason::Time,
             };
             self.survive(|follower| {
-                // The new ones first, so that there is no moment without any.
+                // The new watches are placed first, so that there is no moment without any.
                 let laid = follower.watches();
                 drop(std::mem::replace(&mut watches, laid));
                 follower.look_after(why);
@@ -190,27 +209,28 @@ impl Follower {
         }
     }
 
-    /// Does `work`. A panic in it is the failure of a reload, and the files are followed on: a bug in what reads them must
-    /// not be the end of all reloads.
+    /// Runs `work`. A panic in it counts as a failed reload and the follower continues, because a
+    /// bug in the code that reads files must not prevent all later reloads.
     fn survive(&mut self, work: impl FnOnce(&mut Self)) {
         let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(self))) else {
             return;
         };
-        // It may be half changed.
+        // The cache may be half changed.
         self.cache = Cache::default();
         let news = self.news(Instant::now());
         let mut found = Diagnostics::new();
         let fault = format!("the files could not be loaded: {}", reason(&*panic));
         found.push(Diagnostic::error(fault).help("this is a bug of the gateway: please report it"));
-        // What tells people may be what panicked.
+        // The panic may have come from the function that shows errors.
         let told = found.clone();
         let report = catch_unwind(AssertUnwindSafe(|| self.turn_down(told, news)));
         let report = report.unwrap_or_else(|_| self.invalid(found));
         self.conclude(report);
     }
 
-    /// Reports what a reload came to, to whoever waits for it too.
+    /// Publishes the report of a reload, and sends it to the callers that wait for it.
     fn conclude(&mut self, report: Report) {
+        (self.observe)(Step::Settled(&self.running));
         let report = Arc::new(report);
         self.standing.reloaded(&report);
         for tell in self.waiting.drain(..) {
@@ -218,27 +238,28 @@ impl Follower {
         }
     }
 
-    /// Returns whether the log is to tell what comes of the same files at `now`. Whoever asks for them again and again is
-    /// answered, and fills no log.
-    fn news(&mut self, now: Instant) -> News {
+    /// Returns whether the log reports the outcome of a reload at `now` whose files have not
+    /// changed. Repeated requests do not fill the log.
+    fn news(&mut self, now: Instant) -> Logging {
         match self.repeats.is_due(now) {
-            true => News::ToTell,
-            false => News::Known,
+            true => Logging::Due,
+            false => Logging::Suppressed,
         }
     }
 
-    /// Looks, and has what there is to watch watched anew if that is something else now.
-    fn look_after(&mut self, why: Why) {
+    /// Looks at the files, and wakes the follower again if there are now other files to watch.
+    fn look_after(&mut self, why: LookReason) {
         let watched = (self.running.reload.watch, self.seen.roots.clone());
         self.look(why);
         if watched != (self.running.reload.watch, self.seen.roots.clone()) {
-            // Something may have happened to it already.
+            // These files may have changed before they were watched.
             self.wake.changed();
         }
     }
 
-    /// Somebody asked, and everybody who has by now is answered by the same reload.
-    fn asked(&mut self, tell: Option<Tell>) -> Why {
+    /// Takes a request for a reload, and all others that have arrived, which the same reload
+    /// answers.
+    fn asked(&mut self, tell: Option<Tell>) -> LookReason {
         self.waiting.extend(tell);
         while let Ok(reason) = self.woken.try_recv() {
             if let WakeReason::Asked(tell) = reason {
@@ -246,33 +267,35 @@ impl Follower {
             }
         }
         self.wake.heard();
-        Why::Asked
+        LookReason::Asked
     }
 
-    /// Waits until the files are at rest; says whether somebody asked for a reload meanwhile.
-    fn settle(&mut self) -> Why {
+    /// Waits until the files have settled. Returns [`LookReason::Asked`] if a reload was requested
+    /// meanwhile, and [`LookReason::Woken`] otherwise.
+    fn settle(&mut self) -> LookReason {
         let settle = self.running.reload.settle;
-        let until = Instant::now() + settle * SETTLE_MOST;
+        let until = Instant::now() + settle * SETTLE_FACTOR_MAX;
         loop {
             let woken = self.woken.recv_timeout(settle);
             self.wake.heard();
             match woken {
                 Ok(WakeReason::Asked(tell)) => return self.asked(tell),
                 Ok(WakeReason::Changed) if Instant::now() < until && !self.wake.has_ended() => {}
-                _ => return Why::Woken,
+                _ => return LookReason::Woken,
             }
         }
     }
 
-    /// Reloads if the content is another than was last seen, or if asked to; a refused one at times.
-    fn look(&mut self, mut why: Why) {
+    /// Reloads if the content has changed or a reload was requested. A refused reload is tried
+    /// again at each periodic look.
+    fn look(&mut self, mut why: LookReason) {
         let mut began = Instant::now();
         let mut now = self.origin.read(&self.seen.roots);
-        if why == Why::Time && *now.seen() != self.seen {
-            // No event told of this: somebody may be in the middle of writing.
-            for _ in 0..SETTLE_MOST {
-                if self.settle() == Why::Asked {
-                    why = Why::Asked;
+        if why == LookReason::Time && *now.seen() != self.seen {
+            // No event reported this change, so a program may still be writing.
+            for _ in 0..SETTLE_FACTOR_MAX {
+                if self.settle() == LookReason::Asked {
+                    why = LookReason::Asked;
                 }
                 let before = now.seen().clone();
                 began = Instant::now();
@@ -283,32 +306,38 @@ impl Follower {
             }
         }
         let changed = *now.seen() != self.seen;
-        let asked = why == Why::Asked;
-        let again = why == Why::Time && self.refused.is_some();
+        let asked = why == LookReason::Asked;
+        let again = why == LookReason::Time && self.refused.is_some();
         if !changed && !asked && !again {
             return;
         }
         let news = match (changed, asked) {
-            (true, _) => News::ToTell,
+            (true, _) => Logging::Due,
             (false, true) => self.news(began),
-            (false, false) => News::Known,
+            (false, false) => Logging::Suppressed,
         };
+        if changed || asked {
+            (self.observe)(Step::Loading);
+        }
         self.seen = now.seen().clone();
         let loaded = now.load_after_with(&self.running, &mut self.cache);
         let compile = began.elapsed();
+        self.has_loaded = true;
         let mut report = match loaded {
             Ok(loaded) => self.take_up(loaded, why, news),
             Err(found) => self.turn_down(found, news),
         };
         report.compile = compile;
         if !changed && !asked && report.outcome == Outcome::Refused {
-            // The same refusal, tried again: nobody need hear of it.
+            // This is the same refusal after another try, which is not reported again.
+            (self.observe)(Step::Settled(&self.running));
             return;
         }
         self.conclude(report);
     }
 
-    /// Watches on everything that the configuration is read from.
+    /// Places watches on everything that the configuration is read from, unless `reload.watch` is
+    /// off.
     fn watches(&mut self) -> Watches {
         if !self.running.reload.watch {
             return None;
@@ -318,7 +347,7 @@ impl Follower {
         if let Some(why) = blind.filter(|_| !self.said_blind) {
             self.said_blind = true;
             let every = self.look_every;
-            warn!("can't watch every file ({why}): looking every {every:?} as well");
+            warn!("can't watch every file ({why}): also checking every {every:?}");
         }
         watches
     }

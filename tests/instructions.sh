@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Holds the instructions that a message costs to the committed numbers: `cargo bench --bench instructions`
-# under valgrind, which is installed if it is missing and that is allowed. `tests/instructions.sh bless` writes
-# them anew.
+# Compares the instructions that a message takes with the committed numbers: `cargo bench --bench
+# instructions` under valgrind, which is installed if it is missing and that is allowed.
+# `tests/instructions.sh bless` writes them anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

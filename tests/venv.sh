@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes a virtual environment under target/ with what the Python examples and tests need, and protoc.
+# Creates a virtual environment under target/ with protoc and what the Python examples and tests
+# need.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

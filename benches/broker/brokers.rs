@@ -41,7 +41,7 @@ impl Kind {
     }
 }
 
-/// A broker that runs.
+/// A running broker.
 pub struct Broker {
     pub kind: Kind,
     process: Child,
@@ -79,18 +79,19 @@ impl Broker {
         }
     }
 
-    /// CPU time of all its threads so far, those that have ended included; in steps of 10 ms.
+    /// Returns the CPU time of all its threads so far, ended ones included, in steps of 10 ms.
     pub fn cpu(&self) -> Duration {
         let path = format!("/proc/{}/stat", self.process.id());
         let stat = fs::read_to_string(path).expect("it runs");
-        // Behind the name, which may hold blanks: the 14th and 15th field of proc(5), in hundredths of a second.
+        // The fields are counted from the name, which may contain spaces. Fields 14 and 15 in
+        // proc(5) are the user and the system time, in hundredths of a second.
         let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
         let spent = fields.split(' ').skip(11).take(2);
         let spent: u64 = spent.map(|it| it.parse::<u64>().expect("a number")).sum();
         Duration::from_millis(10 * spent)
     }
 
-    /// Resident memory, in bytes.
+    /// Returns the resident memory, in bytes.
     pub fn memory(&self) -> u64 {
         let path = format!("/proc/{}/status", self.process.id());
         let status = fs::read_to_string(path).expect("it runs");
@@ -105,13 +106,13 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        // It may have ended already; then the bench has failed elsewhere.
+        // It may have ended already, in which case the bench has failed elsewhere.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// This program in another role, which prints its endpoints.
+/// Returns a command that runs this program in another role, in which it prints its endpoints.
 fn this_program(role: &str, directory: &Path) -> Command {
     let this = std::env::current_exe().expect("this program's path");
     let mut command = Command::new(this);
@@ -148,7 +149,7 @@ fn write_schema(directory: &Path) -> PathBuf {
     schemas
 }
 
-/// The endpoints that a broker's first lines tell.
+/// Returns the endpoints in a broker's first lines.
 fn endpoints(from: Option<impl std::io::Read + Send + 'static>) -> (String, String) {
     let mut lines = BufReader::new(from.expect("a pipe")).lines();
     let mut found = Vec::new();
@@ -160,13 +161,13 @@ fn endpoints(from: Option<impl std::io::Read + Send + 'static>) -> (String, Stri
             found.push(format!("tcp://{}", port.expect("an endpoint")));
         }
     }
-    // What it says later must not fill the pipe.
+    // Later output must not fill the pipe.
     std::thread::spawn(move || lines.for_each(drop));
     let workers = found.pop().expect("two endpoints");
     (found.pop().expect("two endpoints"), workers)
 }
 
-/// The forwarder, with the check that the gateway makes.
+/// Runs the bare forwarder, which checks payloads with the gateway's schema check.
 pub fn run_forwarder(directory: &Path) {
     let roots = [write_schema(directory)];
     let mut found = Diagnostics::new();
@@ -183,13 +184,14 @@ pub fn run_forwarder(directory: &Path) {
     forwarder::run(schema).expect("it runs until it is killed");
 }
 
-/// The broker that checks nothing.
+/// Runs zmq_proxy, which checks nothing.
 pub fn run_proxy(_directory: &Path) {
     let context = zmq::Context::new();
     let clients = context.socket(zmq::ROUTER).expect("a socket");
     let workers = context.socket(zmq::DEALER).expect("a socket");
     for socket in [&clients, &workers] {
-        // As much in flight as the gateway is allowed.
+        // No high-water marks, so that the proxy holds no fewer requests in flight than the
+        // gateway.
         socket.set_sndhwm(0).expect("an option");
         socket.set_rcvhwm(0).expect("an option");
         socket.bind("tcp://127.0.0.1:*").expect("a free port");

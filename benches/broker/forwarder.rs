@@ -1,9 +1,10 @@
-//! The least that a broker on this machine could cost: one thread that waits for events, checks each payload, and copies
-//! messages from the buffer that was read to the buffer of the other peer.
+//! The least that a broker on this machine could cost: one thread that waits for events, checks
+//! each payload, and copies messages from the read buffer to the buffer of the other peer.
 //!
-//! The forwarder shows how much of a round trip is the kernel's and the check's. It is no gateway: every peer is
-//! trusted, all of them speak the bare ZMTP of [`crate::zmtp`] or of libzmq without commands in
-//! between, no request has a deadline, requests go to the workers in turn, and a client never leaves.
+//! The forwarder shows which part of a round trip belongs to the kernel and to the check. It is no
+//! gateway: every peer is trusted, all of them speak the bare ZMTP of [`crate::zmtp`] or of libzmq
+//! without commands in between, no request has a deadline, requests go to the workers in turn, and
+//! a client never leaves.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -16,16 +17,17 @@ use crate::zmtp;
 
 const CLIENTS: Token = Token(0);
 const WORKERS: Token = Token(1);
-/// Tokens of connections begin here.
+/// The first token of connections.
 const FIRST: usize = 2;
 
-/// Bytes that one read takes.
+/// The maximum number of bytes of one read.
 const CHUNK: usize = 256 << 10;
 
-/// Bytes of the greeting, and of the READY command of a DEALER, that every peer sends first.
+/// The size of the greeting that every peer sends first, in bytes. The READY command of a DEALER
+/// follows.
 const GREETING: usize = 64;
 
-/// Levels of messages in each other that the check follows.
+/// The number of nested levels of messages that the check follows.
 const DEPTH: u32 = 100;
 
 struct Connection {
@@ -33,7 +35,7 @@ struct Connection {
     is_worker: bool,
     /// The peer's greeting and its first command have been read.
     met: bool,
-    /// Bytes that were read and are not a whole message yet.
+    /// The bytes that were read and are not a whole message yet.
     input: Vec<u8>,
     output: Vec<u8>,
 }
@@ -41,9 +43,9 @@ struct Connection {
 struct Forwarder {
     connections: Vec<Connection>,
     workers: Vec<usize>,
-    /// The worker that gets the next request.
+    /// The worker that receives the next request.
     turn: usize,
-    /// Requests, as a worker gets them, that came while no worker was connected.
+    /// The requests, in the form for a worker, that arrived while no worker was connected.
     queued: Vec<u8>,
     schema: Schema,
     chunk: Vec<u8>,
@@ -113,7 +115,7 @@ impl Forwarder {
         let done = loop {
             let connection = &mut self.connections[at];
             match connection.stream.read(&mut chunk) {
-                // A load has ended, and its workers get nothing more.
+                // A load has ended, and its workers receive nothing more.
                 Ok(0) => {
                     self.workers.retain(|worker| *worker != at);
                     break Ok(());
@@ -137,7 +139,8 @@ impl Forwarder {
         done
     }
 
-    /// Takes bytes in. What lies whole in `new` is forwarded from there.
+    /// Forwards all complete messages, and keeps the bytes after them. If no bytes were kept
+    /// before, the messages are forwarded from `new` itself.
     fn take(&mut self, at: usize, new: &[u8]) {
         let mut kept = std::mem::take(&mut self.connections[at].input);
         let bytes = match kept.is_empty() {
@@ -169,7 +172,7 @@ impl Forwarder {
 
     fn forward(&mut self, from: usize, bytes: &[u8], message: &Message) {
         if self.connections[from].is_worker {
-            // Identity, then what the client gets.
+            // The first frame is the client's identity, and the frames for the client follow.
             let identity = &bytes[2..message.first_end];
             let client = u32::from_be_bytes(identity.try_into().expect("our identity")) as usize;
             let output = &mut self.connections[client].output;
@@ -207,24 +210,24 @@ impl Connection {
     }
 }
 
-/// The length of a peer's greeting and READY, once both have arrived.
+/// Returns the length of a peer's greeting and READY, once both have arrived.
 fn handshake(bytes: &[u8]) -> Option<usize> {
     let size = usize::from(*bytes.get(GREETING + 1)?);
     let length = GREETING + 2 + size;
     (bytes.len() >= length).then_some(length)
 }
 
-/// Where the parts of a message lie.
+/// The positions of the parts of a message.
 struct Message {
     length: usize,
     /// The end of the first frame.
     first_end: usize,
-    /// Where the last frame's body begins.
+    /// The start of the last frame's body.
     last_body: usize,
 }
 
 impl Message {
-    /// The message that `bytes` begin with, if it has arrived whole.
+    /// Returns the message that `bytes` begin with, if it has arrived whole.
     fn first(bytes: &[u8]) -> Option<Self> {
         let mut at = 0;
         let mut first_end = 0;

@@ -1,4 +1,4 @@
-//! The same clients and workers, on libzmq's sockets: what most users have.
+//! The clients and workers of `load.rs`, on sockets of libzmq, which most users have.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// After so long without a request, a worker looks whether it is to end.
+/// The time without a request after which a worker checks whether it is to end, in milliseconds.
 const LOOK_MS: i32 = 50;
 
-/// So long at most, an answer is waited for.
+/// The maximum time to wait for an answer, in milliseconds.
 const ANSWER_MS: i32 = 20_000;
 
-/// A worker on a thread, until it is dropped.
+/// A worker on a thread, which ends when this value is dropped.
 pub struct Worker {
     ending: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -22,13 +22,13 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.ending.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // What it has to say, it said on standard error.
+            // Its errors were printed on standard error.
             let _ = thread.join();
         }
     }
 }
 
-/// A worker that echoes.
+/// Starts a worker that returns every message as it is.
 pub fn echo(endpoint: &str) -> Worker {
     let ending = Arc::new(AtomicBool::new(false));
     let (ends, endpoint) = (Arc::clone(&ending), endpoint.to_owned());
@@ -48,7 +48,7 @@ pub fn echo(endpoint: &str) -> Worker {
     }
 }
 
-/// A client: how many answers it had, and how long each took.
+/// Runs a client, and returns the number of its answers and the latency of each.
 pub fn client(
     endpoint: &str,
     frames: &[Vec<u8>],

@@ -1,4 +1,4 @@
-//! Clients that keep a number of requests in flight, and workers that echo whatever comes.
+//! Clients that keep a number of requests in flight, and workers that echo every message.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::brokers::Broker;
 use crate::{libzmq, zmtp};
 
-/// How a broker is loaded.
+/// A load on a broker.
 pub struct Load {
     pub name: String,
     pub lasting: Duration,
@@ -16,24 +16,24 @@ pub struct Load {
     /// The frames of a request.
     request: [Vec<u8>; 2],
     clients: usize,
-    /// Requests that a client has in flight.
+    /// The number of requests that a client has in flight.
     window: usize,
 }
 
-/// Whose sockets clients and workers use.
+/// The sockets of clients and workers.
 #[derive(Clone, Copy)]
 enum Peers {
-    /// None: they speak by hand and cost next to nothing.
+    /// Plain TCP streams. The peers write ZMTP by hand and cost next to nothing.
     Bare,
-    /// libzmq's, as most users have them.
+    /// Sockets of libzmq, which most users have.
     Libzmq,
 }
 
-/// What came of it.
+/// The results of a load.
 pub struct Loaded {
     pub round_trips: usize,
     pub took: Duration,
-    /// Of single requests, sorted; from one client.
+    /// The latencies of the requests of one client, sorted.
     pub latencies: Vec<Duration>,
 }
 
@@ -67,7 +67,7 @@ impl Load {
         ]
     }
 
-    /// Loads a broker for a while.
+    /// Loads a broker for the time `lasting`.
     pub fn run(&self, broker: &Broker, lasting: Duration) -> Loaded {
         let workers: Vec<_> = (0..WORKERS).map(|_| self.worker(broker)).collect();
         let start = Instant::now();
@@ -124,11 +124,11 @@ impl Drop for Worker {
     }
 }
 
-/// A payload of this size that fits the schema.
+/// Returns a payload of this size that fits the schema.
 fn blob(size: usize) -> Vec<u8> {
     let mut bytes = b"\x08\x2a\x12\x0cAda Lovelace\x1a\x0fada@example.org\x22".to_vec();
     let missing = size - bytes.len();
-    // One byte holds lengths below 128; of longer ones, the varint has as many bytes as it takes.
+    // The varint of a length below 128 takes one byte. Longer lengths take more.
     let mut varint = Vec::new();
     let mut rest = missing - 1 - usize::from(missing > 129) - usize::from(missing > 16_386);
     let length = rest;
@@ -142,14 +142,14 @@ fn blob(size: usize) -> Vec<u8> {
     bytes
 }
 
-/// Connects so many clients, which then say nothing.
+/// Connects a number of clients, which then send nothing.
 pub fn connect(broker: &Broker, clients: usize) -> Vec<TcpStream> {
     (0..clients)
         .map(|_| zmtp::connect(&broker.clients))
         .collect()
 }
 
-/// A worker on a thread: what it gets is what it answers, byte for byte.
+/// Starts a worker on a thread, which answers every request with the same bytes.
 fn echo(endpoint: &str) -> TcpStream {
     let stream = zmtp::connect(endpoint);
     let mut other = stream.try_clone().expect("a descriptor");
@@ -164,13 +164,13 @@ fn echo(endpoint: &str) -> TcpStream {
     stream
 }
 
-/// A client: how many answers it had, and how long each took.
+/// Runs a client, and returns the number of its answers and the latency of each.
 fn client(endpoint: &str, request: &[u8], window: usize, until: Instant) -> (usize, Vec<Duration>) {
     let mut stream = zmtp::connect(endpoint);
     let burst = request.repeat(window);
     let mut buffer = vec![0; (256 << 10).max(request.len())];
     let mut writer = stream.try_clone().expect("a descriptor");
-    // Written beside, so that neither side waits for the other to read.
+    // Requests are written by another thread, so that neither side waits for the other to read.
     let (more, ordered) = std::sync::mpsc::channel::<usize>();
     let request_length = request.len();
     let direct = burst.len() <= 64 << 10;
@@ -199,7 +199,7 @@ fn client(endpoint: &str, request: &[u8], window: usize, until: Instant) -> (usi
     while answered < sent_at.len() + answered {
         let n = stream.read(&mut buffer).expect("an answer");
         assert!(n > 0, "the broker hung up");
-        // The answers are the requests over again.
+        // The answers have the bytes of the requests.
         let mut rest = &buffer[..n];
         let before = answered;
         while !rest.is_empty() {

@@ -1,14 +1,16 @@
-//! `cargo bench --bench broker`: what a request costs in the gateway, on either engine, and in zmq_proxy.
+//! `cargo bench --bench broker`: the cost of a request in the gateway, on either engine, and in
+//! zmq_proxy.
 //!
-//! Each broker is a process of its own, and is loaded in turn by the same clients and the same echoing
-//! workers. Most loads' speak ZMTP by hand and cost next to nothing, so that the broker is what is measured;
-//! one load's use libzmq, as most users do.
-//! The gateway checks every payload against its schema; zmq_proxy checks nothing. The bare forwarder, written for this
-//! bench, shows how little a broker could take here that checks payloads and does nothing else. Figures are medians
-//! over rounds in which the brokers take turns; in brackets the spread. Only the ratios mean anything.
+//! Each broker is a process of its own, and is loaded in turn by the same clients and the same
+//! echoing workers. The peers of most loads write ZMTP by hand and cost next to nothing, so that
+//! the broker is what is measured; those of the loads named "libzmq's peers" use libzmq, as most
+//! users do. The gateway checks every payload against its schema; zmq_proxy checks nothing. The
+//! bare forwarder, written for this bench, shows the minimum cost of a broker that checks payloads
+//! and does nothing else. Figures are medians over rounds in which the brokers take turns, with the
+//! spread in brackets. Only the ratios mean anything.
 //!
-//! `cargo bench --bench broker -- quick` does fewer and shorter rounds; `-- idle` only the memory of idle
-//! clients; `-- '1 MB'` only the loads whose names begin so.
+//! `cargo bench --bench broker -- quick` runs fewer and shorter rounds, `-- idle` only the memory
+//! of idle clients, and `-- '1 MB'` only the loads whose names begin with that text.
 
 mod brokers;
 mod forwarder;
@@ -68,7 +70,7 @@ fn compare(load: &Load, rounds: usize) {
     table.print();
 }
 
-/// What a client costs that is connected and silent.
+/// Measures the memory of clients that are connected and silent.
 fn idle(clients: usize) {
     let broker = Broker::start(Kind::Native);
     let before = broker.memory();

@@ -7,11 +7,11 @@ use crate::load::Loaded;
 
 /// One round of one broker.
 pub struct Sample {
-    /// CPU of the broker's process a round trip, in nanoseconds.
+    /// The CPU time of the broker's process for a round trip, in nanoseconds.
     cpu: f64,
-    /// Round trips a second.
+    /// The round trips in a second.
     throughput: f64,
-    /// Latencies at 50, 99 and 99.9 %, in microseconds.
+    /// The latencies at 50, 99 and 99.9 %, in microseconds.
     latency: [f64; 3],
     memory: u64,
 }
@@ -75,8 +75,8 @@ impl Table {
         }
     }
 
-    /// Two cells: the median, its spread (the least and the greatest as a part of the median), and its ratio to
-    /// zmq_proxy's.
+    /// Returns two cells: the median with its spread (the least and the greatest as a part of the
+    /// median), and its ratio to that of zmq_proxy.
     fn compared(
         &self,
         kind: Kind,

@@ -1,9 +1,9 @@
-//! A peer's half of ZMTP 3.0, as far as a load needs it.
+//! The part of a ZMTP 3.0 peer that the load generator needs.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-/// The greeting and the READY of a peer with this socket type.
+/// Returns the greeting and the READY of a peer with this socket type.
 pub fn hello(socket_type: &[u8]) -> Vec<u8> {
     let mut hello = vec![0; 64];
     hello[0] = 0xff;
@@ -18,7 +18,7 @@ pub fn hello(socket_type: &[u8]) -> Vec<u8> {
     hello
 }
 
-/// Connects as a DEALER, as far as its peer's READY.
+/// Connects as a DEALER, and reads the broker's greeting and READY.
 pub fn connect(endpoint: &str) -> TcpStream {
     let address = endpoint.strip_prefix("tcp://").expect("a TCP endpoint");
     let mut stream = TcpStream::connect(address).expect("the broker listens");
@@ -36,7 +36,7 @@ pub fn connect(endpoint: &str) -> TcpStream {
     stream
 }
 
-/// A message of these frames.
+/// Returns a message of these frames.
 pub fn message(frames: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (n, frame) in frames.iter().enumerate() {

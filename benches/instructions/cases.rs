@@ -1,4 +1,4 @@
-//! What is counted: each case sets up once and then does the same a number of times.
+//! The measured cases. Each one sets up once and then repeats one operation.
 
 use std::hint::black_box;
 use std::io::IoSlice;
@@ -17,19 +17,29 @@ use gateway_zmtp::decoder::{Bounds, Decoder, Item};
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 
-use crate::inputs::{BURST, PERSON};
+use crate::inputs::{BURST, FIELDS, FIELDS_JSON, FIELDS_MSGPACK, PERSON, RULED_PROTO};
 use crate::whole;
 
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 19] = [
     "all: from read to write and back",
     "all: where a request waits",
     "core: a request and its answer",
     "core: a request that waits",
+    "core: a request that waits, four clients",
     "walk: protobuf, 60 B",
     "walk: messagepack, 60 B",
     "walk: json, 90 B",
     "codec: a message in",
     "codec: a message out",
+    "rules: none, protobuf, ten fields",
+    "rules: ten, protobuf, ten fields",
+    "rules: none, json, ten fields",
+    "rules: ten, json, ten fields",
+    "rules: none, messagepack, ten fields",
+    "rules: ten, messagepack, ten fields",
+    "rules: three comparisons in CEL, protobuf",
+    "rules: three comparisons in CEL, json",
+    "rules: three comparisons in CEL, messagepack",
 ];
 
 const PROTO: &str = r#"
@@ -48,6 +58,15 @@ routes:
   PROTOBUF: { schema: bench.Person, pool: people }
   MSGPACK: { schema: { msgpack: bench.Person }, pool: people }
   JSON: { schema: { json: bench.Person }, pool: people }
+  FIELDS: { schema: ruled.Fields, pool: people }
+  RULES: { schema: ruled.Rules, pool: people }
+  CEL: { schema: ruled.Cel, pool: people }
+  FIELDS_JSON: { schema: { json: ruled.Fields }, pool: people }
+  RULES_JSON: { schema: { json: ruled.Rules }, pool: people }
+  CEL_JSON: { schema: { json: ruled.Cel }, pool: people }
+  CEL_MSGPACK: { schema: { msgpack: ruled.Cel }, pool: people }
+  FIELDS_MSGPACK: { schema: { msgpack: ruled.Fields }, pool: people }
+  RULES_MSGPACK: { schema: { msgpack: ruled.Rules }, pool: people }
 "#;
 
 const PERSON_MSGPACK: &[u8] =
@@ -62,19 +81,39 @@ const BOUNDS: Bounds = Bounds {
     frames: 16,
 };
 
-/// Does a case so many times.
+/// Runs a case this number of times.
 pub fn run(case: &str, rounds: u64) {
     let snapshot = snapshot();
     match case {
         "all: from read to write and back" => whole::round_trips(snapshot, rounds, b"AT_ONCE"),
         "all: where a request waits" => whole::round_trips(snapshot, rounds, b"PROTOBUF"),
-        "core: a request and its answer" => round_trips(snapshot, rounds, 1),
-        "core: a request that waits" => round_trips(snapshot, rounds, 16),
+        "core: a request and its answer" => round_trips(snapshot, rounds, &[1], 1),
+        "core: a request that waits" => round_trips(snapshot, rounds, &[1], 16),
+        "core: a request that waits, four clients" => {
+            round_trips(snapshot, rounds, &[1, 4, 5, 6], 16);
+        }
         "walk: protobuf, 60 B" => walk(&snapshot, b"PROTOBUF", PERSON, rounds),
         "walk: messagepack, 60 B" => walk(&snapshot, b"MSGPACK", PERSON_MSGPACK, rounds),
         "walk: json, 90 B" => walk(&snapshot, b"JSON", PERSON_JSON, rounds),
         "codec: a message in" => messages_in(rounds),
         "codec: a message out" => messages_out(rounds),
+        "rules: none, protobuf, ten fields" => walk(&snapshot, b"FIELDS", FIELDS, rounds),
+        "rules: ten, protobuf, ten fields" => walk(&snapshot, b"RULES", FIELDS, rounds),
+        "rules: none, json, ten fields" => walk(&snapshot, b"FIELDS_JSON", FIELDS_JSON, rounds),
+        "rules: ten, json, ten fields" => walk(&snapshot, b"RULES_JSON", FIELDS_JSON, rounds),
+        "rules: none, messagepack, ten fields" => {
+            walk(&snapshot, b"FIELDS_MSGPACK", FIELDS_MSGPACK, rounds);
+        }
+        "rules: ten, messagepack, ten fields" => {
+            walk(&snapshot, b"RULES_MSGPACK", FIELDS_MSGPACK, rounds);
+        }
+        "rules: three comparisons in CEL, protobuf" => walk(&snapshot, b"CEL", FIELDS, rounds),
+        "rules: three comparisons in CEL, json" => {
+            walk(&snapshot, b"CEL_JSON", FIELDS_JSON, rounds);
+        }
+        "rules: three comparisons in CEL, messagepack" => {
+            walk(&snapshot, b"CEL_MSGPACK", FIELDS_MSGPACK, rounds);
+        }
         other => panic!("no case {other}"),
     }
 }
@@ -84,13 +123,14 @@ fn snapshot() -> Arc<Snapshot> {
     let schemas = directory.path().join("schemas");
     std::fs::create_dir(&schemas).expect("a directory");
     std::fs::write(schemas.join("person.proto"), PROTO).expect("a file");
+    std::fs::write(schemas.join("ruled.proto"), RULED_PROTO).expect("a file");
     let routes = directory.path().join("routes.yaml");
     std::fs::write(&routes, ROUTES).expect("a file");
     let loaded = config::load(&routes).unwrap_or_else(|found| panic!("{found}"));
     Arc::new(loaded.snapshot)
 }
 
-/// What a client's messages cost to take apart, a hundred in a read.
+/// Decodes a client's messages, a hundred in a read.
 fn messages_in(rounds: u64) {
     let mut bytes = Vec::new();
     for _ in 0..BURST {
@@ -120,7 +160,7 @@ fn messages_in(rounds: u64) {
     }
 }
 
-/// A message of these frames as it is received.
+/// Returns a message of these frames in the form in which it is received.
 fn received(frames: &[&[u8]]) -> Message {
     let mut bytes = Vec::new();
     for (n, frame) in frames.iter().enumerate() {
@@ -134,7 +174,7 @@ fn received(frames: &[&[u8]]) -> Message {
     }
 }
 
-/// What a client's answers cost to put together, a hundred in a write.
+/// Encodes a client's answers, a hundred in a write.
 fn messages_out(rounds: u64) {
     let (mut outbox, mut buffers) = (Outbox::default(), BufferPool::default());
     let message = received(&[b"REPLY", PERSON]);
@@ -157,7 +197,7 @@ fn walk(snapshot: &Snapshot, kind: &[u8], payload: &[u8], rounds: u64) {
     }
 }
 
-/// Takes everything, and keeps what a worker needs to answer.
+/// An outlet that accepts everything, and keeps the parts that a worker needs to answer.
 #[derive(Default)]
 struct Taker {
     buffers: BufferPool,
@@ -166,7 +206,7 @@ struct Taker {
     answered: u64,
 }
 
-/// Longest token of these clients.
+/// The maximum length of the tokens of these clients, in bytes.
 const TOKEN_MAX: usize = 32;
 
 impl Outlet<Message> for Taker {
@@ -185,18 +225,19 @@ impl Outlet<Message> for Taker {
     }
 }
 
-/// Requests of a client, so many at once, and their answers by two workers.
-fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, at_once: u64) {
+/// Runs requests of these clients, `at_once` requests at a time, and their answers by two workers.
+fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, clients: &[u64], at_once: u64) {
     let mut core = Core::new(snapshot);
     let mut taker = Taker::default();
-    let client = PeerId(1);
-    let came = Event::ClientCame {
-        peer: client,
-        frontend: FrontendId(0),
-        kind: ClientKind::Dealer,
-        identity: b"client".to_vec(),
-    };
-    core.on(Duration::ZERO, came, &mut taker);
+    for client in clients {
+        let came = Event::ClientCame {
+            peer: PeerId(*client),
+            frontend: FrontendId(0),
+            kind: ClientKind::Dealer,
+            identity: b"client".to_vec(),
+        };
+        core.on(Duration::ZERO, came, &mut taker);
+    }
     for worker in [2, 3] {
         let came = Event::WorkerCame {
             peer: PeerId(worker),
@@ -214,12 +255,12 @@ fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, at_once: u64) {
     let mut decoder = Decoder::default();
     for round in 0..rounds / at_once {
         let now = Duration::from_micros(round);
-        for _ in 0..at_once {
-            let (peer, frames) = (client, request.clone());
+        for client in clients.iter().cycle().take(at_once as usize) {
+            let (peer, frames) = (PeerId(*client), request.clone());
             core.on(now, Event::Message { peer, frames }, &mut taker);
         }
         while let Some((peer, token, length)) = taker.held.pop() {
-            // As the engine reads it: into memory that is used again.
+            // The engine reads into memory that is reused, too.
             let read = |into: &mut [u8]| {
                 into[..2].copy_from_slice(&[MORE, length as u8]);
                 into[2..][..TOKEN_MAX].copy_from_slice(&token);

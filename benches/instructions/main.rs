@@ -1,11 +1,11 @@
-//! `cargo bench --bench instructions`: how many instructions a message costs in the parts that every message
-//! goes through, on fixed inputs. Unlike time, that is the same on every machine of a kind, so CI can hold it
-//! to the committed numbers: it fails when one is more than 5 % over its own. One that is as much under it
-//! is told too, to be committed before what was won can be lost again unseen.
-//! `tests/instructions.sh bless` writes them anew.
+//! `cargo bench --bench instructions`: the number of instructions that a message takes in the parts
+//! that every message passes, on fixed inputs. Unlike the time, it is the same on every machine of
+//! a kind, so CI can compare it with the committed numbers: the bench fails if a count is more than
+//! 5 % over its number. A count that is more than 5 % under its number is reported, so that it can
+//! be committed before the gain is lost. `tests/instructions.sh bless` writes all numbers again.
 //!
-//! Counted by valgrind's callgrind, with a run of few and a run of many rounds: what a round costs is the
-//! difference, without what it takes to set up.
+//! valgrind's callgrind counts the instructions of a run with few rounds and of one with many. The
+//! cost of a round follows from the difference, which does not include the set-up.
 
 mod cases;
 mod inputs;
@@ -14,12 +14,12 @@ mod whole;
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
-/// Rounds of the two runs: so many that what differs between two set-ups (hash maps are seeded at random) is lost
-/// among them.
+/// The rounds of the two runs: so many that differences between two set-ups (hash maps are seeded
+/// at random) do not matter.
 const FEW: u64 = 1_000;
 const MANY: u64 = 21_000;
 
-/// How far over the committed number a count may be.
+/// The fraction by which a count may exceed the committed number.
 const TOLERANCE: f64 = 0.05;
 
 const BASELINE: &str = concat!(
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Instructions of a run of this program.
+/// Returns the instructions of a run of this program.
 fn collected(case: &str, rounds: u64) -> u64 {
     let this = std::env::current_exe().expect("this program's path");
     let output = Command::new("valgrind")

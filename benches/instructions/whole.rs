@@ -25,7 +25,7 @@ const BOUNDS: Bounds = Bounds {
     frames: 16,
 };
 
-/// The three connections, the client's first, as far as they need no socket.
+/// The three connections, the client's first, without sockets.
 #[derive(Default)]
 struct Peers {
     buffers: BufferPool,
@@ -70,8 +70,8 @@ impl Outlet<Message> for Peers {
     }
 }
 
-/// Has a burst of requests of this type answered, again and again. The workers send back what they
-/// receive.
+/// Sends bursts of requests of this type, one after the other, which the workers answer with the
+/// bytes that they receive.
 pub fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, kind: &[u8]) {
     let mut core = Core::new(Arc::clone(&snapshot));
     let mut peers = Peers::default();
@@ -125,7 +125,7 @@ pub fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, kind: &[u8]) {
     assert_eq!(core.ledger().answered, rounds / BURST * BURST);
 }
 
-/// Takes everything that waits for a peer.
+/// Takes everything that is queued for a peer.
 fn write(peers: &mut Peers, peer: PeerId, wire: &mut Vec<u8>) {
     let take = |slices: &[IoSlice<'_>]| {
         let before = wire.len();
@@ -138,7 +138,7 @@ fn write(peers: &mut Peers, peer: PeerId, wire: &mut Vec<u8>) {
     assert!(outbox.write(buffers, take).expect("it is written"));
 }
 
-/// Has the core hear what a peer sends.
+/// Passes what a peer sends to the core.
 fn read(core: &mut Core<Message>, peers: &mut Peers, peer: PeerId, wire: &[u8], now: Duration) {
     let fill = |into: &mut [u8]| {
         into[..wire.len()].copy_from_slice(wire);

@@ -1,7 +1,8 @@
 //! The gateway at work: `cargo demo`.
 //!
-//! Runs the gateway by this repository's `routes.yaml` and `schemas/`, with a worker and clients that are
-//! plain ZeroMQ sockets over TCP, and prints every exchange. Exits with 0 if all went as expected.
+//! The demo runs the gateway with this repository's `routes.yaml` and `schemas/`, and with a worker
+//! and clients that are plain ZeroMQ sockets over TCP, and prints every exchange. It exits with 0
+//! if all went as expected.
 
 #[path = "../../examples/messages/mod.rs"]
 mod messages;
@@ -36,7 +37,7 @@ struct Demo {
     gateway: Handle,
     context: zmq::Context,
     worker: Worker,
-    /// How many requests were sent.
+    /// The number of requests that were sent.
     sent: u64,
 }
 
@@ -44,7 +45,7 @@ impl Demo {
     fn start() -> Result<Self> {
         let printer = Printer::for_stdout();
         let directory = copy_of_the_repository()?;
-        // So that diagnostics show short paths.
+        // This makes diagnostics show short paths.
         env::set_current_dir(directory.path())?;
         let gateway = Gateway::from_path(ROUTES).watch(false).load()?;
         printer.title(&format!("The gateway serves {}", gateway.summary()));
@@ -85,7 +86,7 @@ impl Demo {
         self.violates("MSGPACK", b"\x82\xa2id\xa17\xa4name\xa4John", "id", 4)?;
         self.rejected("PIGEON", b"coo", Reason::UnknownType)?;
 
-        let title = "A worker dies with a request in its hands, and the client hears of it at once";
+        let title = "A worker dies while it holds a request, and the client is told at once";
         self.printer.title(title);
         let poison = Person {
             name: peers::POISON.into(),
@@ -96,7 +97,7 @@ impl Demo {
         self.worker = Worker::start(&self.context, &endpoint(&self.gateway, "people")?)?;
         self.answered("PROTOBUF", &protobuf, "Processed Protobuf: John Doe")?;
 
-        let title = "An edit of routes.yaml takes hold between two messages";
+        let title = "An edit of routes.yaml takes effect between two messages";
         self.printer.title(title);
         self.edit("routes:\n", ADDED_ROUTE, Outcome::Applied)?;
         let json = br#"{"id": 7, "name": "Jane"}"#;
@@ -150,7 +151,8 @@ impl Demo {
         Ok(answer)
     }
 
-    /// Replaces `from` in routes.yaml and loads it again.
+    /// Replaces `from` with `to` in routes.yaml and reloads the file. Fails unless the outcome is
+    /// `expected`.
     fn edit(&self, from: &str, to: &str, expected: Outcome) -> Result<()> {
         let edited = fs::read_to_string(ROUTES)?.replace(from, to);
         fs::write(ROUTES, edited)?;
@@ -215,7 +217,7 @@ fn endpoint(gateway: &Handle, name: &str) -> Result<String> {
     endpoint.ok_or_else(|| format!("nothing listens as {name:?}").into())
 }
 
-/// Fails unless the answer, which has been printed, is as it should be.
+/// Fails unless the answer, which has been printed, is the expected one.
 fn expect(answer: &Answer, is_right: bool) -> Result<()> {
     if is_right {
         return Ok(());

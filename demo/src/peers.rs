@@ -9,21 +9,21 @@ use prost::Message;
 
 use crate::messages::{Person, Rejection};
 
-/// What may fail here fails for reasons of all kinds.
+/// A result whose error may be of any kind.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The name of a person at whose sight a worker dies.
+/// The name of a person at which a worker dies.
 pub const POISON: &str = "Poison";
 
-/// How long a client waits for its answer, in milliseconds.
+/// The time that a client waits for its answer, in milliseconds.
 const PATIENCE_MS: i32 = 10_000;
 
-/// What a client gets.
+/// The answer to a client.
 #[derive(Debug)]
 pub enum Answer {
-    /// The text of a worker.
+    /// The text of a worker's reply.
     Reply(String),
-    /// The gateway's own answer, in the encoding of the request.
+    /// A rejection by the gateway, in the encoding of the request.
     Rejected(Rejection),
 }
 
@@ -33,7 +33,7 @@ impl Answer {
         matches!(self, Self::Rejected(rejection) if rejection.reason == reason.label())
     }
 
-    /// Returns the field at fault and the offset of its first wrong byte, if there are any.
+    /// Returns the rejected field and the offset of its first wrong byte, if there are any.
     pub fn place(&self) -> (&str, Option<u64>) {
         match self {
             Self::Reply(_) => ("", None),
@@ -68,7 +68,7 @@ impl Client {
     }
 }
 
-/// A worker on a thread of its own, which lives until the process ends.
+/// A worker on a thread of its own, which ends when it receives [`POISON`], or with the process.
 pub struct Worker {
     types_taken: Receiver<String>,
 }
@@ -87,13 +87,15 @@ impl Worker {
         Ok(Self { types_taken })
     }
 
-    /// Returns whether the worker has taken exactly one request since the last call, of type `kind`.
+    /// Returns whether the worker has taken exactly one request since the last call, of type
+    /// `kind`.
     pub fn took(&self, kind: &str) -> bool {
         self.types_taken.try_iter().eq([kind])
     }
 }
 
-/// Answers `[identity, type, payload]` with `[identity, REPLY, text]`, until it meets [`POISON`].
+/// Answers `[identity, type, payload]` with `[identity, REPLY, text]`, until it receives
+/// [`POISON`].
 fn work(socket: &zmq::Socket, taken: &Sender<String>) -> Result<()> {
     loop {
         let frames = socket.recv_multipart(0)?;

@@ -80,7 +80,7 @@ impl Printer {
     }
 }
 
-/// Returns the bytes as text, those that are no printable ASCII in hex.
+/// Returns the bytes as text, with those that are not printable ASCII in hex.
 fn shown(bytes: &[u8]) -> String {
     bytes
         .iter()

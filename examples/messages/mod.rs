@@ -1,7 +1,8 @@
-//! The messages that the examples speak, each one description for both encodings, as in `schemas/`.
-//! Three fields are quickly written by hand; prost-build writes larger ones from the `.proto`.
+//! The messages of the examples, each with one definition for both encodings, as in `schemas/`.
+//! Three fields are quickly written by hand; prost-build generates larger messages from the
+//! `.proto`.
 
-// Each example uses some of it.
+// Each example uses a part of this module.
 #![allow(dead_code)]
 
 use std::fmt;
@@ -21,7 +22,7 @@ pub struct Person {
     pub email: String,
 }
 
-/// `gateway.v1.Error`: the gateway's own answer.
+/// `gateway.v1.Error`, the payload of a rejection.
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(default)]
 pub struct Rejection {
@@ -40,8 +41,9 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// The payload of an `ERROR` that answers a request of type `kind`: in the request's encoding, or
-    /// in the frontend's `errors`, which is JSON if routes.yaml doesn't say otherwise.
+    /// Decodes the payload of an `ERROR` that answers a request of type `kind`: in the request's
+    /// encoding, or in that of the frontend's `errors`, which is JSON unless routes.yaml says
+    /// otherwise.
     pub fn decode_for(kind: &str, payload: &[u8]) -> Result<Self, Box<dyn std::error::Error>> {
         match kind {
             "PROTOBUF" => Ok(Self::decode(payload)?),

@@ -1,7 +1,8 @@
-//! A connection from its first byte on: its session, its liveness and the bytes written to it, in any pieces and at any
-//! pace. The first byte of the input chooses the settings, the next eight the pieces and the time between them, and the
-//! rest is what the peer sends, after a valid greeting and READY if the first byte's highest bit is set. Few bytes may
-//! stand for large frames: [`model::stretched`].
+//! Drives a connection from its first byte on: its session, its liveness and its output. The bytes
+//! of the peer arrive in pieces of any size and at any pace. The first byte of the input determines
+//! the settings, and the next eight the sizes of the pieces and the times between them. The peer
+//! sends the remaining bytes, after a valid greeting and READY if the first byte's highest bit is
+//! set. A few bytes can stand for a large frame: see [`model::stretched`].
 #![no_main]
 
 #[path = "../../crates/zmtp/tests/support/model.rs"]

@@ -1,4 +1,4 @@
-//! Request → answer: what is at which path.
+//! Answers to requests, by their paths.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,13 +14,14 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::negotiation::Format;
+use super::process::ProcessSample;
 use super::sampler::Sampler;
-use super::sights::Sights;
+use super::sources::AdminSources;
 use super::{exposition, guard, rejections, status};
 use crate::metrics::Sample;
 use crate::reload::{Outcome, Report};
 
-/// How long a reload is waited for. Files that take longer are still loaded.
+/// The time to wait for a reload. Files that take longer are still loaded.
 const RELOAD_TIME: Duration = Duration::from_secs(60);
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -40,7 +41,7 @@ pub(super) type Answer = Response<Full<Bytes>>;
 /// Answers one request. Bodies are not read.
 pub(super) async fn answer<B>(
     request: &Request<B>,
-    sights: &Sights,
+    sources: &AdminSources,
     sampler: &Sampler,
     local: bool,
 ) -> Result<Answer, Infallible> {
@@ -72,22 +73,26 @@ pub(super) async fn answer<B>(
         return Ok(answer);
     }
     Ok(match path {
-        "/reload" => reload(request, sights, RELOAD_TIME).await,
+        "/reload" => reload(request, sources, RELOAD_TIME).await,
         "/" => text(StatusCode::OK, PATHS.to_owned()),
-        _ => seen(request, sights, sampler.sample().await),
+        _ => seen(request, sources, sampler.sample().await),
     })
 }
 
-/// Returns what is at the path of a request for what a sample shows.
-fn seen<B>(request: &Request<B>, sights: &Sights, sample: Option<Arc<Sample>>) -> Answer {
+/// Returns the page at the path of a request, made from a sample, or status 503 if there is none.
+fn seen<B>(request: &Request<B>, sources: &AdminSources, sample: Option<Arc<Sample>>) -> Answer {
     let Some(sample) = sample else {
         let why = "the data thread does not answer\n";
         return text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned());
     };
     match request.uri().path() {
         "/metrics" => {
-            let body =
-                exposition::exposition(sample, sights.standing.known(), sights.panics.count());
+            let body = exposition::exposition(
+                sample,
+                sources.standing.known(),
+                sources.panics.count(),
+                ProcessSample::take(),
+            );
             let format = Format::of(accepted(request));
             let mut answer = respond(StatusCode::OK, format.content_type(), format.write(body));
             let vary = HeaderValue::from_static("accept");
@@ -95,7 +100,7 @@ fn seen<B>(request: &Request<B>, sights: &Sights, sample: Option<Arc<Sample>>) -
             answer
         }
         "/status" => {
-            let body = status::status(&sample, &sights.standing.known());
+            let body = status::status(&sample, &sources.standing.known());
             respond(StatusCode::OK, JSON, body)
         }
         "/rejections" => {
@@ -111,11 +116,16 @@ fn seen<B>(request: &Request<B>, sights: &Sights, sample: Option<Arc<Sample>>) -
     }
 }
 
-/// Has the files loaded, and says what comes of it if that takes no longer than `patience`.
-pub(super) async fn reload<B>(request: &Request<B>, sights: &Sights, patience: Duration) -> Answer {
+/// Requests a reload, and answers with its outcome, or with status 202 if the outcome is not known
+/// within `patience`.
+pub(super) async fn reload<B>(
+    request: &Request<B>,
+    sources: &AdminSources,
+    patience: Duration,
+) -> Answer {
     let (told, report) = oneshot::channel();
-    sights.wake.reload_and_tell(move |report| {
-        // Whoever asked may have hung up.
+    sources.wake.reload_and_tell(move |report| {
+        // The client may have disconnected.
         let _ = told.send(report);
     });
     match timeout(patience, report).await {
@@ -131,7 +141,7 @@ pub(super) async fn reload<B>(request: &Request<B>, sights: &Sights, patience: D
             }
         }
         Ok(Err(_)) => {
-            let why = "nobody follows the files any more: the gateway ends\n";
+            let why = "the gateway is shutting down and reloads no more files\n";
             text(StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
         }
         Err(_) => {
@@ -145,7 +155,7 @@ fn wants_json<B>(request: &Request<B>) -> bool {
     accepted(request).contains("json")
 }
 
-/// Returns the `Accept` header, empty if there is none that is text.
+/// Returns the value of the `Accept` header, or an empty string if it is absent or not text.
 fn accepted<B>(request: &Request<B>) -> &str {
     let accept = request.headers().get(ACCEPT);
     accept.and_then(|it| it.to_str().ok()).unwrap_or_default()
@@ -164,7 +174,7 @@ fn reload_as_text(report: &Report) -> String {
             format!("{}: {plan}; generation {generation}", outcome.label())
         }
         Outcome::Invalid | Outcome::Refused => {
-            let serves = format!("generation {generation} serves on");
+            let serves = format!("generation {generation} stays in force");
             format!("{}: nothing changed; {serves}", outcome.label())
         }
     };

@@ -1,6 +1,7 @@
-//! What is counted → the OpenMetrics text of /metrics. `docs/metrics.md` explains every family.
+//! The OpenMetrics text of /metrics. `docs/metrics.md` explains every family.
 //!
-//! Label values are names of the configuration and words of the gateway's own, never what a peer sends.
+//! Label values are names from the configuration and the gateway's own words, never text that a
+//! peer sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Error;
@@ -11,26 +12,38 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::ledger::{LATENCY_BOUNDS_US, Latency, PoolSample, RouteCounters, WorkerSample};
+use super::process::ProcessSample;
+use crate::ledger::{
+    ClientGauges, LATENCY_BOUNDS_US, Latency, PoolSample, RouteCounters, WorkerSample,
+};
 use crate::metrics::Sample;
 use crate::reload::{Known, Outcome};
 use crate::reply::Reason;
 use crate::snapshot::{AnyOf, FrontendId, RouteId};
 
-/// The most routes of which each shows every reason for rejections; with more, a reason shows once it occurred, so that
-/// the page stays small.
-const ROUTES_WITH_ALL_REASONS_MAX: usize = 1_000;
+/// The maximum number of routes for which the page shows every rejection reason and the times in
+/// the queue and at workers from the start, at 0. With more routes, the page leaves out each of
+/// these that a route does not have yet, so that it stays small.
+const ROUTES_SHOWN_WHOLE_MAX: usize = 1_000;
 
 /// Returns the text of /metrics; `panics` is the number of panics so far.
-pub(super) fn exposition(sample: Arc<Sample>, known: Known, panics: u64) -> String {
-    let mut registry = Registry::with_prefix("gateway");
-    registry.register_collector(Box::new(Shown {
+pub(super) fn exposition(
+    sample: Arc<Sample>,
+    known: Known,
+    panics: u64,
+    process: ProcessSample,
+) -> String {
+    let mut registry = Registry::default();
+    // By convention, the metrics of the process have no prefix.
+    registry.register_collector(Box::new(process));
+    let own = registry.sub_registry_with_prefix("gateway");
+    own.register_collector(Box::new(Shown {
         sample,
         known,
         panics,
     }));
     let mut text = String::new();
-    // Writing into memory has no way to fail.
+    // Writing into memory cannot fail.
     let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
     text
 }
@@ -40,6 +53,56 @@ struct Shown {
     sample: Arc<Sample>,
     known: Known,
     panics: u64,
+}
+
+impl Collector for ProcessSample {
+    fn encode(&self, encoder: DescriptorEncoder) -> Written {
+        let mut page = Page(encoder);
+        if let Some(cpu) = self.cpu {
+            let help = "Time on the processor, of all threads, in the gateway and in the system";
+            let mut family = page.family("process_cpu_seconds", help, MetricType::Counter)?;
+            family.encode_counter::<NoLabelSet, _, f64>(&cpu.as_secs_f64(), None)?;
+        }
+        let start = self.start.map(|start| start.as_secs_f64());
+        let whole = |value: Option<u64>| value.map(|value| value as f64);
+        for (name, help, level) in [
+            (
+                "process_resident_memory_bytes",
+                "Memory in use",
+                whole(self.resident),
+            ),
+            (
+                "process_virtual_memory_bytes",
+                "Address space",
+                whole(self.virtual_memory),
+            ),
+            (
+                "process_open_fds",
+                "Open descriptors",
+                whole(self.descriptors),
+            ),
+            (
+                "process_max_fds",
+                "The most descriptors that may be open",
+                whole(self.descriptors_max),
+            ),
+            (
+                "process_threads",
+                "Threads of the process",
+                whole(self.threads),
+            ),
+            (
+                "process_start_time_seconds",
+                "Start of the process, since 1970",
+                start,
+            ),
+        ] {
+            if let Some(level) = level {
+                page.gauge(name, help, level)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 type Labels<'a> = &'a [(&'static str, &'a str)];
@@ -65,19 +128,19 @@ impl Shown {
             ..
         } = &*self.sample;
         let engine = snapshot.engine.name();
-        let help = "What runs, always 1";
+        let help = "The running version, always 1";
         let mut family = page
             .0
             .encode_descriptor("build", help, None, MetricType::Info)?;
         family.encode_info(&[("version", env!("CARGO_PKG_VERSION")), ("engine", engine)])?;
         page.gauge(
             "uptime_seconds",
-            "Since the engine started",
+            "Time since the engine started",
             uptime.as_secs_f64(),
         )?;
-        let help = "Of the configuration that requests are judged by";
+        let help = "Generation of the configuration in force";
         page.gauge("snapshot_generation", help, snapshot.generation as f64)?;
-        let help = "1 once the gateway shuts down and takes no more requests";
+        let help = "1 once the gateway shuts down and accepts no more requests";
         page.gauge("draining", help, f64::from(u8::from(*draining)))?;
         let help = "Panics, which are bugs: the log has the place of each";
         page.counter("panics", help, self.panics)
@@ -90,23 +153,14 @@ impl Shown {
         page.route_counter("received", help, &routes, |route| route.received)?;
         fates(page, &routes)?;
         self.rejections(page, &routes)?;
-        let help = "Messages from clients without a fate yet: open requests, and answers that wait \
-                    for their client to read";
+        let help = "Messages from clients whose fate is still open: open requests, and answers that \
+                    wait for their client to read";
         let mut family = page.family("in_flight", help, MetricType::Gauge)?;
         for ShownRoute { name, counters, .. } in &routes {
             let in_flight = counters.open + counters.unsettled;
             level_of(&mut family, &[("route", name)], in_flight)?;
         }
-        let help = "From a request's arrival to its worker's answer";
-        let mut family = page.family("latency_seconds", help, MetricType::Histogram)?;
-        // A message that no route matches never goes to a worker.
-        for route in routes.iter().filter(|route| route.id != RouteId::NONE) {
-            let labels = [("route", route.name)];
-            histogram_of(
-                &mut family.encode_family(&&labels[..])?,
-                &route.counters.latency,
-            )?;
-        }
+        times(page, &routes)?;
         self.schema_matches(page, &routes)?;
         let help = "Bytes of the messages from clients, all frames together";
         page.route_counter("received_bytes", help, &routes, |route| route.bytes_in)?;
@@ -115,12 +169,13 @@ impl Shown {
         self.clients(page)
     }
 
-    /// Writes the reasons of each route's rejections. Of a route of the configuration every reason is there from the
-    /// start, so that the increase by the first rejection is seen.
+    /// Writes each route's rejections by reason. With at most [`ROUTES_SHOWN_WHOLE_MAX`] routes,
+    /// every reason that is possible for a route is present from the start, so that the increase by
+    /// the first rejection is visible.
     fn rejections(&self, page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
-        let help = "Answers of the gateway's own that were delivered; a route has every reason from the start";
+        let help = "Rejections that were delivered; a route has every reason from the start";
         let mut family = page.family("rejections", help, MetricType::Counter)?;
-        let all_shown = routes.len() <= ROUTES_WITH_ALL_REASONS_MAX;
+        let all_shown = routes.len() <= ROUTES_SHOWN_WHOLE_MAX;
         for ShownRoute { name, id, counters } in routes {
             for (reason, count) in Reason::ALL.iter().zip(counters.rejected) {
                 let is_possible = match *id {
@@ -137,12 +192,13 @@ impl Shown {
     }
 
     fn schema_matches(&self, page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
-        let help = "Messages that fit the route's schemas, by which of the list it was, from 0; 7 is \
-                    any from there on";
+        let help = "Messages that fit one of the route's schemas, by its position in the list, from 0; \
+                    7 stands for all later positions, too";
         let mut family = page.family("schema_matches", help, MetricType::Counter)?;
         let listed = self.schemas_listed();
         for ShownRoute { name, id, counters } in routes {
-            // A place that has counted stays, whatever the list is now: no sum may fall.
+            // A position with a count stays even if the list is shorter now, because a counter must
+            // not decrease.
             let counted = counters.matched.iter().rposition(|count| *count > 0);
             let places = listed.get(id).copied().unwrap_or(0);
             let places = places.max(counted.map_or(0, |last| last + 1));
@@ -155,23 +211,37 @@ impl Shown {
     }
 
     fn clients(&self, page: &mut Page<'_>) -> Written {
-        let help = "Clients that are there; engine libzmq knows them from their first message on";
-        let mut family = page.family("clients", help, MetricType::Gauge)?;
+        let help = "Connected clients; engine libzmq knows them from their first message on";
+        self.clients_family(page, "clients", help, |gauges| gauges.connected)?;
+        let help = "Connected clients whose principal is anonymous, such as those without a key";
+        self.clients_family(page, "clients_anonymous", help, |gauges| gauges.anonymous)
+    }
+
+    /// Writes a gauge of each frontend that the configuration has, or that still has clients.
+    fn clients_family(
+        &self,
+        page: &mut Page<'_>,
+        name: &str,
+        help: &str,
+        level: fn(&ClientGauges) -> u64,
+    ) -> Written {
+        let mut family = page.family(name, help, MetricType::Gauge)?;
         let Sample {
             snapshot, clients, ..
         } = &*self.sample;
         for number in 0..snapshot.names.frontends() {
             let id = FrontendId(number);
-            let count = clients.get(number).copied().unwrap_or(0);
-            if count > 0 || snapshot.frontends.contains_key(&id) {
+            let gauges = clients.get(number).copied().unwrap_or_default();
+            if gauges.connected > 0 || snapshot.frontends.contains_key(&id) {
                 let labels = &[("frontend", snapshot.names.of_frontend(id))];
-                level_of(&mut family, labels, count)?;
+                level_of(&mut family, labels, level(&gauges))?;
             }
         }
         Ok(())
     }
 
-    /// Returns the routes of the configuration, and those that have ever had a message.
+    /// Returns the routes of the configuration, [`RouteId::NONE`], and all others that have ever
+    /// received a message.
     fn routes(&self) -> Vec<ShownRoute<'_>> {
         let Sample {
             snapshot, routes, ..
@@ -188,7 +258,7 @@ impl Shown {
         routes.filter(is_shown).collect()
     }
 
-    /// How many schemas the routes of a number have in their lists, those of one that has most.
+    /// Returns, for each route number, the length of the longest schema list among its routes.
     fn schemas_listed(&self) -> BTreeMap<RouteId, usize> {
         let mut listed = BTreeMap::new();
         for (_, route) in self.sample.snapshot.routes.iter() {
@@ -212,7 +282,7 @@ impl Shown {
             }
             Ok(())
         };
-        let help = "Workers that are connected";
+        let help = "Connected workers";
         level(page, "pool_workers", help, |pool| pool.workers as u64)?;
         let help = "Requests that workers hold";
         level(page, "pool_held", help, |pool| pool.held as u64)?;
@@ -225,7 +295,8 @@ impl Shown {
         for (name, pool) in &pools {
             count_of(&mut family, &[("pool", name)], pool.counters.handed)?;
         }
-        let help = "Workers' messages that were dropped: late answers, and what answers nothing";
+        let help =
+            "Workers' messages that were dropped: late answers, and messages that answer nothing";
         let mut family = page.family("pool_dropped", help, MetricType::Counter)?;
         for (name, pool) in &pools {
             let counters = &pool.counters;
@@ -241,11 +312,19 @@ impl Shown {
 
     fn engine(&self, page: &mut Page<'_>) -> Written {
         let engine = &self.sample.engine;
-        let help = "Times that the data thread looked at its peers";
-        page.counter("engine_turns", help, engine.turns)?;
-        let help = "Time that the data thread worked rather than waited";
+        let help = "Turns of the data thread's loop";
+        page.counter("engine_turns", help, engine.turns.count())?;
+        let help = "Time that the data thread worked instead of waiting";
         let mut family = page.family("engine_busy_seconds", help, MetricType::Counter)?;
-        family.encode_counter::<NoLabelSet, _, f64>(&engine.busy.as_secs_f64(), None)?;
+        let busy = engine.turns.sum_ns as f64 / 1e9;
+        family.encode_counter::<NoLabelSet, _, f64>(&busy, None)?;
+        let help = "Working time of each turn of the data thread's loop";
+        let mut family = page.family("engine_turn_seconds", help, MetricType::Histogram)?;
+        histogram_of(&mut family, &engine.turns)?;
+        let help = "Messages that wait for a judge or queue behind such a message";
+        page.gauge("judging", help, self.sample.judging as f64)?;
+        let help = "Payloads checked by judges instead of the data thread";
+        page.counter("judged", help, self.sample.judged)?;
         let help = "Messages from (in) and to (out) clients and workers";
         let both = [Some(engine.messages_in), Some(engine.messages_out)];
         page.directions("engine_messages", help, both)?;
@@ -255,20 +334,20 @@ impl Shown {
         page.directions("engine_bytes", help, both)?;
         let help = "Times that a client or worker could take no more";
         page.counter("engine_full", help, engine.full)?;
-        let help = "Clients that answers wait for";
+        let help = "Clients with waiting answers";
         page.gauge("engine_stalled_clients", help, engine.stalled as f64)?;
         let help = "Bytes of the answers that wait for clients";
         page.gauge("engine_unsent_bytes", help, engine.unsent_bytes as f64)?;
         if let Some(paused) = engine.paused {
-            let help = "Peers that are not read from for now";
+            let help = "Peers that are not read at present";
             page.gauge("engine_paused_peers", help, paused as f64)?;
         }
         if let Some(connections) = engine.connections {
-            let help = "Connections, those that are still shaking hands included";
+            let help = "Connections, including unfinished handshakes";
             page.gauge("engine_connections", help, connections as f64)?;
         }
         if let Some(failed) = engine.handshakes_failed {
-            let help = "Connections that ended before they had shaken hands";
+            let help = "Connections that ended during their handshake";
             page.counter("engine_handshakes_failed", help, failed)?;
         }
         Ok(())
@@ -276,7 +355,7 @@ impl Shown {
 
     fn reloads(&self, page: &mut Page<'_>) -> Written {
         let known = &self.known;
-        let help = "Reloads by what they came to";
+        let help = "Reloads by outcome";
         let mut family = page.family("reloads", help, MetricType::Counter)?;
         for (outcome, count) in Outcome::ALL.iter().zip(known.reloads) {
             count_of(&mut family, &[("outcome", outcome.label())], count)?;
@@ -285,22 +364,22 @@ impl Shown {
             .last
             .as_ref()
             .is_none_or(|last| last.outcome.is_good());
-        let help = "1 if what runs is what the files said when they were last loaded";
+        let help = "1 if the running configuration is that of the files when they were last loaded";
         page.gauge("reload_good", help, f64::from(u8::from(good)))?;
-        let help = "What reading and compiling the files took, at each reload";
+        let help = "Time for reading and compiling the files, at each reload";
         let mut family = page.family("reload_compile_seconds", help, MetricType::Histogram)?;
         histogram_of(&mut family, &known.compile)?;
-        let help = "What it took from then until the change had taken hold";
+        let help = "Time from then until the change had taken effect";
         let mut family = page.family("reload_swap_seconds", help, MetricType::Histogram)?;
         histogram_of(&mut family, &known.swap)
     }
 }
 
-/// Writes the families about single workers, by their seats: what a worker is called is a peer's word,
-/// which /status tells.
+/// Writes the families about single workers, which are labelled by seat. A peer chooses the name of
+/// a worker, so only /status shows names.
 fn workers(page: &mut Page<'_>, pools: &[(&str, &PoolSample)]) -> Written {
     let seats = pools.iter().flat_map(|(name, pool)| {
-        // A crowd has no seats.
+        // An entry without `room` stands for a crowd of workers, which have no seats of their own.
         let single = pool.seats.iter().filter(|worker| worker.room.is_some());
         single.map(move |worker| (*name, worker.seat.to_string(), worker))
     });
@@ -321,6 +400,8 @@ fn workers(page: &mut Page<'_>, pools: &[(&str, &PoolSample)]) -> Written {
     };
     let help = "Requests that a worker holds, by its seat in its pool";
     level("worker_held", help, |worker| worker.held as u64)?;
+    let help = "Requests that timed out at a worker since its last answer";
+    level("worker_overdue", help, |worker| worker.overdue as u64)?;
     let help = "Requests that a worker may hold";
     level("worker_room", help, |worker| {
         worker.room.unwrap_or(0) as u64
@@ -343,7 +424,7 @@ struct ShownRoute<'a> {
 
 /// Writes how each route's messages ended.
 fn fates(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
-    let help = "Messages from clients that have their fate";
+    let help = "Messages from clients whose fate is known";
     let mut family = page.family("requests", help, MetricType::Counter)?;
     for ShownRoute { name, counters, .. } in routes {
         for (outcome, count) in [
@@ -358,6 +439,32 @@ fn fates(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
     Ok(())
 }
 
+/// Writes the latency of each route's answered requests and its two parts: the time in the queue
+/// and the time at the worker.
+fn times(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
+    let whole_page = routes.len() <= ROUTES_SHOWN_WHOLE_MAX;
+    let mut histograms = |name, help, is_part: bool, times: fn(&RouteCounters) -> Latency| {
+        let mut family = page.family(name, help, MetricType::Histogram)?;
+        // A message that no route matches never goes to a worker.
+        for route in routes.iter().filter(|route| route.id != RouteId::NONE) {
+            if is_part && !whole_page && route.counters.waited.is_none() {
+                continue;
+            }
+            let labels = [("route", route.name)];
+            let labels = &labels[..];
+            let mut metric = family.encode_family(&labels)?;
+            histogram_of(&mut metric, &times(route.counters))?;
+        }
+        Ok::<(), Error>(())
+    };
+    let help = "Time from a request's arrival to its worker's answer";
+    histograms("latency_seconds", help, false, RouteCounters::latency)?;
+    let help = "The part of the latency from a request's arrival to its hand-out to a worker";
+    histograms("queue_seconds", help, true, RouteCounters::queue_time)?;
+    let help = "The part of the latency from a request's hand-out to its worker's answer";
+    histograms("worker_seconds", help, true, RouteCounters::worker_time)
+}
+
 /// Returns whether a message may be rejected for this reason before its route is known.
 fn is_before_route(reason: Reason) -> bool {
     matches!(
@@ -366,7 +473,7 @@ fn is_before_route(reason: Reason) -> bool {
     )
 }
 
-/// The page, family by family.
+/// The page, which is written family by family.
 struct Page<'a>(DescriptorEncoder<'a>);
 
 impl Page<'_> {
@@ -403,7 +510,8 @@ impl Page<'_> {
         family.encode_gauge(&level)
     }
 
-    /// A counter of what comes in and what goes out, where it is known.
+    /// Writes a counter of incoming and outgoing traffic, without a direction whose count is
+    /// unknown.
     fn directions(&mut self, name: &str, help: &str, both: [Option<u64>; 2]) -> Written {
         if both == [None, None] {
             return Ok(());
@@ -431,7 +539,7 @@ fn histogram_of(metric: &mut MetricEncoder<'_>, latency: &Latency) -> Written {
     let bounds = LATENCY_BOUNDS_US.iter().map(|us| f64::from(*us) / 1e6);
     let bounds = bounds.chain([f64::INFINITY]);
     let buckets: Vec<(f64, u64)> = bounds.zip(latency.buckets).collect();
-    let count = latency.buckets.iter().sum();
+    let count = latency.count();
     let sum = latency.sum_ns as f64 / 1e9;
     metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
 }

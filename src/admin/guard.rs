@@ -1,19 +1,22 @@
-//! Who may ask: what a browser sends on behalf of a page that its user visits is turned away.
+//! The guard against requests that a browser sends on behalf of a page that its user visits.
 //!
-//! There is no password, so a page must not be able to do what the person before the browser could. Two ways
-//! are known. A page makes the browser send a request to this address: such a request says so itself, by
-//! `Origin` or `Sec-Fetch-Site`, and a form's, even an old browser's, by its content type. Or its name is made
-//! to lead here (DNS rebinding), so that the browser takes us for the page's own server: then `Host` has the
-//! page's name, where those who mean us write an address or `localhost`. Where others than this machine can
-//! connect, a name may be how they mean us, as in `prometheus.yml`; reading by it is allowed there.
+//! There is no password, so a page must not be able to do what its user could. Two attacks are
+//! known. In the first, the page makes the browser send a request to this address. Such a request
+//! has the header `Origin` or `Sec-Fetch-Site`, and the request of a form has a content type, even
+//! in an old browser. In the second, the name of the page's server is made to resolve to this
+//! address (DNS rebinding), so that the browser takes the gateway for the page's own server. Then
+//! `Host` has the page's name, whereas other clients send an address or `localhost`. A listener
+//! that other machines can reach may be called by a name, as in `prometheus.yml`, so a request that
+//! only reads may have any name if it arrives at an address other than a loopback address.
 
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode};
 
-/// Why a request is turned away, and as what.
+/// The status and the reason with which a request is refused.
 pub(super) type Refusal = (StatusCode, &'static str);
 
-/// Whether `request` may be answered, which came to this machine's loopback address if `local`.
+/// Checks whether `request` may be answered. `local` says whether it arrived at a loopback address
+/// of this machine.
 pub(super) fn check<B>(request: &Request<B>, local: bool) -> Result<(), Refusal> {
     let headers = request.headers();
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
@@ -56,7 +59,7 @@ fn check_change(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether a Host header names an address, which no name server has a say in.
+/// Returns whether a Host header has an IP address or `localhost`, which DNS cannot redirect.
 fn is_address(host: &str) -> bool {
     let Ok(authority) = host.parse::<hyper::http::uri::Authority>() else {
         return false;

@@ -1,11 +1,11 @@
-//! A task that begins anew after a panic.
+//! Recovery of a task from a panic.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-/// Returns what `work` comes to, and `None` after a panic in it.
+/// Returns the result of `work`, or `None` after a panic in it.
 pub(super) async fn guarded<T>(work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     poll_fn(|context| {

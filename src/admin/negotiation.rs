@@ -1,5 +1,5 @@
-//! The format of /metrics that a client asks for: OpenMetrics, or the classic text format for clients that know no
-//! other.
+//! The format of /metrics that a client asks for: OpenMetrics, or the classic text format for
+//! clients that know no other.
 
 /// A format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,8 +10,8 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// Returns the format that an `Accept` header prefers. OpenMetrics is what everybody gets who accepts both alike,
-    /// anything, or says nothing.
+    /// Returns the format that an `Accept` header prefers. A client gets OpenMetrics unless the
+    /// header gives the classic format a higher quality.
     pub(super) fn of(accept: &str) -> Self {
         let mut open = 0.0_f32;
         let mut classic = 0.0_f32;
@@ -52,8 +52,9 @@ impl Format {
     }
 }
 
-/// Returns a page of OpenMetrics in the classic text format. The two differ in the comments: a counter's family has the
-/// name of its samples, there is no type `info`, and nothing marks the end.
+/// Converts a page of OpenMetrics to the classic text format. The two differ only in the comment
+/// lines. In the classic format, a counter's family has the name of its samples, there is no type
+/// `info`, and no line marks the end.
 fn classic(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len() + openmetrics.len() / 8);
     let mut help = None;

@@ -1,5 +1,5 @@
-//! The connections of the admin listener: a bounded number, of which the one that has been silent or slow for longest
-//! makes way for the next.
+//! The connections of the admin listener. Their number is bounded: at the bound, a new connection
+//! closes the oldest one that is not answering a request.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::task::{AbortHandle, JoinHandle};
 
-/// Whether a request of a connection is being answered.
+/// The state of a connection: answering a request, or not.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Activity(Arc<AtomicBool>);
 
 impl Activity {
-    /// Begins an answer, which ends when the guard is dropped.
+    /// Marks the start of an answer, which ends when the guard is dropped.
     pub(super) fn begin(&self) -> Answering {
         self.0.store(true, Ordering::Relaxed);
         Answering(self.clone())
@@ -23,7 +23,7 @@ impl Activity {
     }
 }
 
-/// An answer that is being made.
+/// A guard for an answer in progress.
 #[derive(Debug)]
 pub(super) struct Answering(Activity);
 
@@ -33,7 +33,7 @@ impl Drop for Answering {
     }
 }
 
-/// A connection that has not ended, as far as is known.
+/// A connection that may still be open.
 #[derive(Debug)]
 struct Connection {
     task: AbortHandle,
@@ -48,7 +48,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Returns room for `most` connections.
+    /// Returns an empty list with room for `most` connections.
     pub(super) fn new(most: usize) -> Self {
         Self {
             most,
@@ -56,7 +56,7 @@ impl Places {
         }
     }
 
-    /// Starts a connection with `spawn`, for which another makes way if there are too many.
+    /// Starts a connection with `spawn`, and closes another if there are too many.
     pub(super) fn take(&self, spawn: impl FnOnce(Activity) -> JoinHandle<()>) {
         let mut connections = self.lock();
         if connections.len() >= self.most {
@@ -70,21 +70,23 @@ impl Places {
         connections.push_back(Connection { task, activity });
     }
 
-    /// Closes the connection that has been silent or slow for longest.
+    /// Closes the oldest connection that is not answering a request, or the oldest of all if all
+    /// are.
     pub(super) fn close_oldest(&self) {
         let mut connections = self.lock();
         connections.retain(|connection| !connection.task.is_finished());
         close_one(&mut connections);
     }
 
-    /// Nothing that is done under the lock can be left half done by a panic.
+    /// Locks the list, even if the lock is poisoned, because no panic can leave the list
+    /// inconsistent.
     fn lock(&self) -> MutexGuard<'_, VecDeque<Connection>> {
         let connections = self.connections.lock();
         connections.unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-/// Closes the oldest connection without a request that is being answered; where there is none, the oldest.
+/// Closes the oldest connection that is not answering a request, or the oldest of all if all are.
 fn close_one(connections: &mut VecDeque<Connection>) {
     let idle = connections
         .iter()

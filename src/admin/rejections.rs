@@ -1,4 +1,4 @@
-//! What `GET /rejections` shows: the last rejections, as JSON. `docs/status.md` lists the keys.
+//! The page of `GET /rejections`: the last rejections, as JSON. `docs/status.md` lists the keys.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,7 @@ struct Rejections<'a> {
 
 #[derive(Serialize)]
 struct Entry<'a> {
-    /// Seconds since 1970.
+    /// The time in seconds since 1970.
     at: f64,
     reason: &'static str,
     code: i32,
@@ -32,7 +32,7 @@ struct Entry<'a> {
     generation: u64,
 }
 
-/// Returns the last rejections of a sample that was taken at about `now`, newest first.
+/// Returns the last rejections of a sample that was taken at about `now`, newest first, as JSON.
 pub(super) fn rejections(sample: &Sample, now: SystemTime) -> String {
     let names = &sample.snapshot.names;
     let entries = sample.rejections.iter().map(|rejected| {
@@ -42,7 +42,7 @@ pub(super) fn rejections(sample: &Sample, now: SystemTime) -> String {
     let rejections = Rejections {
         rejections: entries.collect(),
     };
-    // Writing into memory has no way to fail.
+    // Writing into memory cannot fail.
     serde_json::to_string(&rejections).unwrap_or_default()
 }
 

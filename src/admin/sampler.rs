@@ -1,8 +1,9 @@
-//! Samples from the data thread, for any number of askers at once.
+//! Samples from the data thread, for any number of HTTP clients at once.
 //!
-//! The data thread answers into a channel that never makes it wait and rings by writing a byte: no lock of
-//! the runtime's is touched there. It is asked once for all who wait, and not more often than is of use, so
-//! that no number of HTTP clients can keep it busy with counting.
+//! The data thread answers into a channel that never blocks, and notifies the admin thread by
+//! writing a byte, so it touches no lock of the async runtime. All waiting clients share one
+//! request, and requests are spaced by [`SPACING`], so that no number of HTTP clients can keep the
+//! data thread busy with counting.
 
 use std::io;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -18,29 +19,29 @@ use super::guarded::guarded;
 use crate::engine::Observer;
 use crate::metrics::Sample;
 
-/// The data thread is asked once in this time at most. Those who ask sooner wait, and what they get is not
-/// older than their question.
+/// The minimum time between two requests to the data thread. Clients that ask earlier wait, and
+/// their sample is never older than their request.
 const SPACING: Duration = Duration::from_millis(10);
 
-/// How long it may take to answer: thousands of times what it takes when all is well.
+/// The maximum time for the data thread to answer: thousands of times the usual time.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 type Asker = oneshot::Sender<Arc<Sample>>;
 
-/// Asks on behalf of everybody.
+/// A source of samples, which requests them on behalf of all clients.
 #[derive(Debug)]
 pub(super) struct Sampler {
     askers: mpsc::Sender<Asker>,
 }
 
 impl Sampler {
-    /// Starts the task that asks; it ends with the sampler.
+    /// Starts the task that requests samples. It ends with the sampler.
     pub(super) fn start(observer: Observer) -> io::Result<Self> {
         let (ring, bell) = StdUnixStream::pair()?;
         ring.set_nonblocking(true)?;
         bell.set_nonblocking(true)?;
         let bell = UnixStream::from_std(bell)?;
-        // As many as there may be connections would do; more wait for their turn here.
+        // There may be more connections than places in the channel. Further clients wait in `send`.
         let (askers, asked) = mpsc::channel(16);
         let (mut asked, ring) = (asked, Arc::new(ring));
         tokio::spawn(async move {
@@ -52,7 +53,8 @@ impl Sampler {
         Ok(Self { askers })
     }
 
-    /// A sample of a moment after this call; none if the data thread doesn't answer.
+    /// Returns a sample that is taken after this call, or `None` if the data thread does not
+    /// answer.
     pub(super) async fn sample(&self) -> Option<Arc<Sample>> {
         let (asker, sample) = oneshot::channel();
         self.askers.send(asker).await.ok()?;
@@ -77,7 +79,7 @@ async fn ask_for_all(
         next = Instant::now() + SPACING;
         if let Ok(Some(sample)) = answered {
             for asker in askers {
-                // It may have hung up.
+                // The client may have disconnected.
                 let _ = asker.send(Arc::clone(&sample));
             }
         }
@@ -93,7 +95,8 @@ async fn ask(
     let ring = Arc::clone(ring);
     let asked = observer.ask(move |sample| {
         let _ = told.send(sample);
-        // It fails when it rings already.
+        // This fails only if the reader has ended, or if the socket is full of unread bytes, each
+        // of which wakes the reader.
         let _ = io::Write::write(&mut &*ring, &[0]);
     });
     if !asked {
@@ -103,7 +106,7 @@ async fn ask(
         bell.ready(Interest::READABLE).await.ok()?;
         let mut rung = [0; 16];
         match bell.try_read(&mut rung) {
-            // A ring may be that of an answer that came too late for its question.
+            // The byte may belong to an answer that came too late for its request.
             Ok(_) => match samples.try_recv() {
                 Ok(sample) => return Some(sample),
                 Err(std_mpsc::TryRecvError::Empty) => {}

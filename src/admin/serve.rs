@@ -1,4 +1,5 @@
-//! The thread, its listener and its connections, each bounded.
+//! The admin thread, its listener and its connections. Their number, their sizes and their times
+//! are bounded.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -18,86 +19,93 @@ use super::answer::answer;
 use super::guarded::guarded;
 use super::places::{Activity, Places};
 use super::sampler::Sampler;
-use super::sights::Sights;
+use super::sources::AdminSources;
 use crate::snapshot::AdminSettings;
 
-/// The most connections at once. A scraper, a probe and a few people need a handful; beyond that, the one that has been
-/// silent or slow for longest makes way for the next. So many that a request that follows its connection at once is
-/// served before a flood of other connections has displaced it.
+/// The maximum number of connections at once. A scraper, a probe and a few people need a handful.
+/// Beyond that, a new connection closes the oldest one that is not answering a request. The number
+/// is large enough that a client that sends its request at once is served before a flood of other
+/// connections closes its connection.
 const CONNECTIONS_MAX: usize = 64;
 
-/// How long a request's head may take, and how long a connection may say nothing between two.
+/// The maximum time for receiving a request's head, and for which a connection may be silent
+/// between two requests.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 
-/// How long a connection may last, so that one that reads slowly or never frees its place. Longer than a
-/// reload is waited for.
+/// The maximum time that a connection may last, so that a client that reads slowly, or not at all,
+/// frees its place in the end. It is longer than the wait for a reload.
 const CONNECTION_TIME: Duration = Duration::from_secs(120);
 
-/// Bytes of a request's head, and so of what is buffered for a connection: bodies are not read.
+/// The maximum size of a request's head, in bytes. It also bounds a connection's buffer, since
+/// bodies are not read.
 const HEAD_MAX: usize = 16 << 10;
 
-/// How long those that are being answered may take once the listener is closed.
-const CLOSING: Duration = Duration::from_secs(5);
+/// The time that answers in progress may take once the listener is closed.
+const CLOSING_TIME: Duration = Duration::from_secs(5);
 
-/// How long accepting rests when it failed, which is when there are no descriptors left.
-const REST: Duration = Duration::from_millis(100);
+/// The pause after accepting or binding has failed, before the next attempt. Accepting fails when
+/// there are no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long it may take the thread, which has next to nothing to do, to close its listener or open it again.
-const OBEYS: Duration = Duration::from_secs(1);
+/// The maximum time for the thread to close its listener or to open it again. The thread has hardly
+/// any other work.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A listener that serves; dropped, it is closed.
+/// A listener that serves. It is closed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Serving {
     pub(super) settings: AdminSettings,
-    /// As the system resolved it.
+    /// The address as the system resolved it.
     pub(super) address: SocketAddr,
     orders: UnboundedSender<Order>,
 }
 
-/// What a serving thread may be told; it ends when nobody can tell it anything any more.
+/// An order to a serving thread. The thread ends once all senders of orders are dropped.
 #[derive(Debug)]
 enum Order {
-    /// To close the listener. Those that are being answered stay.
-    Rest(mpsc::Sender<()>),
-    /// To listen again, where it did.
+    /// Closes the listener. Answers in progress continue.
+    Suspend(mpsc::Sender<()>),
+    /// Listens again at the same address.
     Listen(mpsc::Sender<()>),
 }
 
 impl Serving {
-    /// Closes the listener for now, to make room for one on the same port.
-    pub(super) fn rest(&self) -> Option<Resting> {
-        // Made first, so that whatever comes of it is undone.
-        let resting = Resting(Some(self.orders.clone()));
-        obeys(&self.orders, Order::Rest).then_some(resting)
+    /// Closes the listener temporarily, to make room for one on the same port. Returns `None` if
+    /// the thread has not closed it within [`ORDER_TIMEOUT`].
+    pub(super) fn suspend(&self) -> Option<Suspended> {
+        // `suspended` is created first, so that dropping it opens the listener again even if the
+        // thread closes the listener after the time limit.
+        let suspended = Suspended(Some(self.orders.clone()));
+        carry_out(&self.orders, Order::Suspend).then_some(suspended)
     }
 }
 
-/// A listener that is closed for now; dropped, it is open again.
+/// A listener that is temporarily closed. It opens again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Resting(Option<UnboundedSender<Order>>);
+pub(super) struct Suspended(Option<UnboundedSender<Order>>);
 
-impl Resting {
-    /// It need not open again.
+impl Suspended {
+    /// Leaves the listener closed.
     pub(super) fn for_good(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Resting {
+impl Drop for Suspended {
     fn drop(&mut self) {
         if let Some(orders) = &self.0 {
-            obeys(orders, Order::Listen);
+            carry_out(orders, Order::Listen);
         }
     }
 }
 
-/// Gives an order and waits until it is carried out; says whether it was.
-fn obeys(orders: &UnboundedSender<Order>, order: fn(mpsc::Sender<()>) -> Order) -> bool {
+/// Sends an order and waits until it is carried out. Returns whether it was.
+fn carry_out(orders: &UnboundedSender<Order>, order: fn(mpsc::Sender<()>) -> Order) -> bool {
     let (done, is_done) = mpsc::channel();
-    orders.send(order(done)).is_ok() && is_done.recv_timeout(OBEYS).is_ok()
+    orders.send(order(done)).is_ok() && is_done.recv_timeout(ORDER_TIMEOUT).is_ok()
 }
 
-/// A listener with a thread that waits to serve it; dropped, both end.
+/// A bound listener and a thread that waits to serve it. Both end when this is dropped.
 #[derive(Debug)]
 pub(super) struct Opening {
     settings: AdminSettings,
@@ -107,11 +115,11 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    /// Has everything ready.
+    /// Prepares everything that can fail.
     pub(super) fn new(
         settings: AdminSettings,
         listener: TcpListener,
-        sights: Sights,
+        sources: AdminSources,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -124,7 +132,7 @@ impl Opening {
             .name("admin".into())
             .spawn(move || {
                 if let Ok((listener, orders)) = going.recv() {
-                    runtime.block_on(run(listener, address, sights, orders));
+                    runtime.block_on(run(listener, address, sources, orders));
                 }
             })?;
         Ok(Self {
@@ -135,10 +143,10 @@ impl Opening {
         })
     }
 
-    /// Serves from now on.
+    /// Starts serving.
     pub(super) fn go(self) -> Serving {
         let (orders, obeyed) = unbounded_channel();
-        // The thread waits for this and for nothing else.
+        // The thread is waiting for exactly this.
         let _ = self.go.send((self.listener, obeyed));
         Serving {
             settings: self.settings,
@@ -148,19 +156,20 @@ impl Opening {
     }
 }
 
-/// Serves until nobody can give orders any more.
+/// Serves until all senders of orders are dropped.
 async fn run(
     listener: TcpListener,
     address: SocketAddr,
-    sights: Sights,
+    sources: AdminSources,
     mut orders: UnboundedReceiver<Order>,
 ) {
-    let Ok(sampler) = Sampler::start(sights.observer.clone()) else {
+    let Ok(sampler) = Sampler::start(sources.observer.clone()) else {
         return;
     };
-    let seen = Arc::new((sights, sampler));
+    let seen = Arc::new((sources, sampler));
     let places = Arc::new(Places::new(CONNECTIONS_MAX));
-    // Each connection holds a sender: once the last is dropped, all have ended.
+    // Each connection holds a clone of `open`, so all connections have ended once the last clone is
+    // dropped.
     let (open, mut all_ended) = channel::<()>(1);
     let accept_on = |listener: Option<TcpListener>| {
         let (seen, places, open) = (Arc::clone(&seen), Arc::clone(&places), open.clone());
@@ -177,9 +186,9 @@ async fn run(
     let mut accepting = accept_on(Some(listener));
     while let Some(order) = orders.recv().await {
         let done = match order {
-            Order::Rest(done) => {
+            Order::Suspend(done) => {
                 accepting.abort();
-                // Once it has ended, its listener is closed.
+                // Once the task has ended, its listener is closed.
                 let _ = (&mut accepting).await;
                 done
             }
@@ -189,12 +198,12 @@ async fn run(
                 done
             }
         };
-        // Whoever gave the order may have lost patience.
+        // The sender of the order may have stopped waiting.
         let _ = done.send(());
     }
     accepting.abort();
     drop(open);
-    let _ = timeout(CLOSING, all_ended.recv()).await;
+    let _ = timeout(CLOSING_TIME, all_ended.recv()).await;
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -203,22 +212,23 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Without a listener, because somebody else was faster at its address, it is tried again.
+/// Accepts connections. Without a listener, which means that another program has taken the address
+/// or that a panic has dropped the listener, tries to bind the address until that succeeds.
 async fn accept(
     mut listener: Option<TcpListener>,
     address: SocketAddr,
-    seen: &Arc<(Sights, Sampler)>,
+    seen: &Arc<(AdminSources, Sampler)>,
     places: &Places,
     open: &Sender<()>,
 ) {
     let listener = loop {
         match listener.take() {
             Some(listener) => break listener,
-            None => sleep(REST).await,
+            None => sleep(ACCEPT_PAUSE).await,
         }
         listener = listen(address).ok();
     };
-    // It fails only where there is no runtime to register with.
+    // This fails only if the system cannot watch another descriptor.
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
         return;
     };
@@ -232,19 +242,20 @@ async fn accept(
                         drop(open);
                     })
                 });
-                // The request may be there already: it is served before the next connection is accepted.
+                // The request may have arrived already, and is served before the next connection is
+                // accepted.
                 yield_now().await;
             }
             Err(_) => {
                 // There may be no descriptors left.
                 places.close_oldest();
-                sleep(REST).await;
+                sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-async fn converse(stream: TcpStream, seen: Arc<(Sights, Sampler)>, activity: Activity) {
+async fn converse(stream: TcpStream, seen: Arc<(AdminSources, Sampler)>, activity: Activity) {
     let local = stream.local_addr().is_ok_and(|at| at.ip().is_loopback());
     let service = service_fn(move |request| {
         let seen = Arc::clone(&seen);
@@ -254,12 +265,12 @@ async fn converse(stream: TcpStream, seen: Arc<(Sights, Sampler)>, activity: Act
             answer(&request, &seen.0, &seen.1, local).await
         }
     });
-    // A connection that fails is its client's loss.
+    // If a connection fails, only its client is affected.
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_MAX)
-        // A client that has said all it has to say is answered all the same.
+        // A client that has closed its sending half is still answered.
         .half_close(true)
         .serve_connection(TokioIo::new(stream), service)
         .await;

@@ -1,5 +1,5 @@
-//! What runs → the JSON of /status, and of the answer to POST /reload. docs/status.md documents the form, and it
-//! only grows.
+//! The JSON of /status, and of the answer to POST /reload. `docs/status.md` documents the format. A
+//! new version may add keys, but does not remove any.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -15,18 +15,18 @@ use crate::reply::Reason;
 use crate::snapshot::{AnyOf, RouteId};
 use gateway_diagnostic::Diagnostics;
 
-/// The body of /status.
+/// Returns the body of /status.
 pub(super) fn status(sample: &Sample, known: &Known) -> String {
     json(&Status::of(sample, known))
 }
 
-/// The body of the answer to POST /reload, for programs.
+/// Returns the body of the answer to POST /reload, for programs.
 pub(super) fn reload_as_json(report: &Report) -> String {
     json(&Reload::of(report))
 }
 
 fn json(it: &impl Serialize) -> String {
-    // Writing strings and numbers into memory has no way to fail.
+    // Writing strings and numbers into memory cannot fail.
     let mut text = serde_json::to_string_pretty(it).unwrap_or_default();
     text.push('\n');
     text
@@ -47,12 +47,14 @@ struct Status<'a> {
     last_reload: Option<Reload<'a>>,
 }
 
-/// An address that is listened on.
+/// An address on which the gateway listens.
 #[derive(Serialize)]
 struct Endpoint<'a> {
     role: &'static str,
     name: &'a str,
     endpoint: &'a str,
+    /// The security of the address, or `None` for the admin listener.
+    security: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -60,12 +62,13 @@ struct Frontend<'a> {
     name: &'a str,
     connect: &'a [String],
     clients: u64,
+    anonymous: u64,
 }
 
 #[derive(Serialize)]
 struct Pool<'a> {
     name: &'a str,
-    /// Taken out of the configuration, and busy with what it has.
+    /// True if the pool was removed from the configuration and still has work.
     removed: bool,
     connect: &'a [String],
     workers: usize,
@@ -85,6 +88,7 @@ struct Seat {
     address: Option<String>,
     socket: &'static str,
     held: usize,
+    overdue: usize,
     room: Option<usize>,
     unsolicited: u64,
 }
@@ -101,14 +105,15 @@ struct Queue {
 struct RouteStatus<'a> {
     #[serde(rename = "type")]
     name: &'a str,
-    /// Taken out of the configuration, and shown for its counts.
+    /// True if the route was removed from the configuration and is shown only for its counts.
     removed: bool,
     pool: Option<&'a str>,
     schema: Vec<SchemaName<'a>>,
     reply: Vec<SchemaName<'a>>,
     timeout_seconds: Option<f64>,
     frontends: Option<Vec<&'a str>>,
-    /// None of one that is counted among the others, in an entry of their own.
+    /// The counts, or `None` for a route that is counted together with others. Their common counts
+    /// are in a separate entry.
     #[serde(flatten)]
     books: Option<Books>,
 }
@@ -119,7 +124,8 @@ struct SchemaName<'a> {
     message: &'a str,
 }
 
-/// `received` is the sum of the others.
+/// The counts of a route or of all routes. `received` is the sum of `answered`, `rejected`,
+/// `client_gone`, `client_slow` and `in_flight`.
 #[derive(Serialize)]
 struct Books {
     received: u64,
@@ -131,7 +137,7 @@ struct Books {
     rejections: Rejections,
 }
 
-/// Rejections by reason, those that occurred.
+/// The rejections by reason, without those that never occurred.
 struct Rejections([u64; Reason::ALL.len()]);
 
 impl Serialize for Rejections {
@@ -145,7 +151,7 @@ impl Serialize for Rejections {
 struct Reload<'a> {
     outcome: &'static str,
     generation: u64,
-    /// Seconds since 1970.
+    /// The time in seconds since 1970.
     at: f64,
     summary: String,
     changes: Parts<'a>,
@@ -166,15 +172,20 @@ struct Parts<'a> {
 impl<'a> Status<'a> {
     fn of(sample: &'a Sample, known: &'a Known) -> Self {
         let snapshot = &*sample.snapshot;
-        let frontends = snapshot.frontends.iter().map(|(id, it)| Frontend {
-            name: &it.name,
-            connect: &it.endpoints.connect,
-            clients: sample.clients.get(id.0).copied().unwrap_or(0),
+        let frontends = snapshot.frontends.iter().map(|(id, it)| {
+            let clients = sample.clients.get(id.0).copied().unwrap_or_default();
+            Frontend {
+                name: &it.name,
+                connect: &it.endpoints.connect,
+                clients: clients.connected,
+                anonymous: clients.anonymous,
+            }
         });
         let listening = known.listening.iter().map(|at| Endpoint {
             role: at.role,
             name: &at.name,
             endpoint: &at.endpoint,
+            security: at.security,
         });
         Self {
             version: env!("CARGO_PKG_VERSION"),
@@ -196,8 +207,8 @@ impl<'a> Status<'a> {
     }
 }
 
-/// Routes of the configuration, and whatever else has counts, by name. Of messages that no route matched, the
-/// ledger tells.
+/// Returns the routes of the configuration and all others that have counts, sorted by name.
+/// Messages that matched no route are counted in the ledger only.
 fn routes(sample: &Sample) -> Vec<RouteStatus<'_>> {
     let Sample {
         snapshot, routes, ..
@@ -212,8 +223,9 @@ fn routes(sample: &Sample) -> Vec<RouteStatus<'_>> {
             reply: schemas(route.reply.as_ref()),
             timeout_seconds: route.timeout.as_ref().map(Duration::as_secs_f64),
             frontends: route
-                .frontends
+                .access
                 .as_ref()
+                .and_then(|access| access.frontends.as_ref())
                 .map(|ids| ids.iter().map(|id| names.of_frontend(*id)).collect()),
             books: (route.id != RouteId::OTHERS).then(|| Books::of_route(routes.get(route.id.0))),
         })
@@ -269,6 +281,7 @@ impl Seat {
             name,
             kind,
             held,
+            overdue,
             room,
             unsolicited,
         } = worker;
@@ -282,6 +295,7 @@ impl Seat {
                 WorkerKind::Rep => "REP",
             },
             held: *held,
+            overdue: *overdue,
             room: *room,
             unsolicited: *unsolicited,
         }

@@ -1,5 +1,5 @@
-//! What can't be had of a gateway that is well: more routes than are counted, a data thread that hangs, files that
-//! take too long.
+//! Tests of cases that a healthy gateway does not have: more routes than are counted, a data thread
+//! that hangs, files that take too long.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -8,8 +8,9 @@ use http_body_util::BodyExt as _;
 use hyper::{Request, StatusCode};
 use serde_json::Value;
 
+use super::process::ProcessSample;
 use super::sampler::Sampler;
-use super::{Sights, answer, exposition, status};
+use super::{AdminSources, answer, exposition, status};
 use crate::config::{self, Inputs};
 use crate::engine::{self, Running};
 use crate::ledger::RouteCounters;
@@ -21,7 +22,7 @@ use crate::watch::Follower;
 
 const PERSON: &str = "syntax = \"proto3\"; package demo; message Person { string name = 1; }";
 
-/// A directory with a configuration of these routes.
+/// Returns a directory with a configuration of these routes.
 fn files(routes: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     std::fs::create_dir(directory.path().join("schemas")).unwrap();
@@ -45,7 +46,8 @@ fn load(routes: &str, after: Option<&Snapshot>) -> Snapshot {
     loaded.unwrap().snapshot
 }
 
-/// A sample in which each route of these numbers has received what it matched.
+/// Returns a sample in which each message that these routes received matched one schema. The
+/// numbers are the matches of each schema in a route's list.
 fn sample(snapshot: Snapshot, matched: &[(RouteId, &[u64])]) -> Arc<Sample> {
     let mut routes = vec![RouteCounters::default(); snapshot.names.routes()];
     for (id, matched) in matched {
@@ -62,6 +64,8 @@ fn sample(snapshot: Snapshot, matched: &[(RouteId, &[u64])]) -> Arc<Sample> {
         pools: Vec::new(),
         clients: Vec::new(),
         rejections: Vec::new(),
+        judging: 0,
+        judged: 0,
         engine: Default::default(),
     })
 }
@@ -79,7 +83,7 @@ fn routes_beyond_the_bound_share_a_label_and_those_taken_out_keep_theirs() {
     for n in 0..ROUTES_COUNTED {
         first.names.route(&format!("long ago {n}"));
     }
-    // Its list is shorter now, and what the second of it has counted stays.
+    // The list of KEPT is shorter now, and the count of its former second schema stays.
     let routes = format!(
         "KEPT: {{ schema: demo.Person, pool: people }}, LATE: {{ schema: demo.Person, pool: people }}, \
          LATER: {{ schema: {both}, pool: people }}"
@@ -90,7 +94,12 @@ fn routes_beyond_the_bound_share_a_label_and_those_taken_out_keep_theirs() {
         &[(kept, &[5, 1]), (gone, &[3, 2]), (RouteId::OTHERS, &[7, 4])],
     );
 
-    let metrics = exposition::exposition(Arc::clone(&sample), Known::default(), 0);
+    let metrics = exposition::exposition(
+        Arc::clone(&sample),
+        Known::default(),
+        0,
+        ProcessSample::default(),
+    );
     let shown = metrics
         .lines()
         .filter_map(|line| line.strip_prefix("gateway_schema_matches_total"));
@@ -128,10 +137,10 @@ fn routes_beyond_the_bound_share_a_label_and_those_taken_out_keep_theirs() {
     );
 }
 
-/// A gateway whose files nobody follows.
+/// A gateway whose files are not followed.
 struct Unfollowed {
     running: Running,
-    sights: Sights,
+    sources: AdminSources,
     _follower: Follower,
 }
 
@@ -145,7 +154,7 @@ impl Unfollowed {
         let running = engine::start(Arc::clone(&snapshot)).unwrap();
         let follower = Follower::new(&file, seen, snapshot, running.reloader(), |_| {});
         Self {
-            sights: Sights {
+            sources: AdminSources {
                 observer: running.observer(),
                 standing: Arc::<Standing>::default(),
                 wake: follower.wake(),
@@ -172,17 +181,17 @@ async fn told(answer: answer::Answer) -> (StatusCode, String) {
 fn a_data_thread_that_hangs_is_told_of_until_it_is_at_work_again() {
     let gateway = Unfollowed::start();
     on_a_runtime(async {
-        let sampler = Sampler::start(gateway.sights.observer.clone()).unwrap();
+        let sampler = Sampler::start(gateway.sources.observer.clone()).unwrap();
         let get = async |path: &str| {
             let request = Request::builder().uri(path).header("host", "127.0.0.1");
             let request = request.body(()).unwrap();
-            let answer = answer::answer(&request, &gateway.sights, &sampler, true).await;
+            let answer = answer::answer(&request, &gateway.sources, &sampler, true).await;
             told(answer.unwrap()).await
         };
         assert_eq!(get("/healthz").await, (StatusCode::OK, "ok\n".into()));
         let (go_on, until) = mpsc::channel::<()>();
-        // It hangs in here.
-        let asked = gateway.sights.observer.ask(move |_| {
+        // The data thread hangs in here.
+        let asked = gateway.sources.observer.ask(move |_| {
             let _ = until.recv();
         });
         assert!(asked);
@@ -199,7 +208,7 @@ fn a_data_thread_that_hangs_is_told_of_until_it_is_at_work_again() {
             .uri("/healthz")
             .header("host", "127.0.0.1");
         let request = request.body(()).unwrap();
-        let ended = answer::answer(&request, &gateway.sights, &sampler, true).await;
+        let ended = answer::answer(&request, &gateway.sources, &sampler, true).await;
         assert_eq!(told(ended.unwrap()).await, (unavailable, why));
     });
 }
@@ -210,8 +219,8 @@ fn a_reload_that_takes_too_long_is_told_of_as_accepted() {
     let request = Request::builder().method("POST").uri("/reload");
     let request = request.body(()).unwrap();
     let answer = on_a_runtime(async {
-        // Nobody follows, so no time is long enough.
-        let answer = answer::reload(&request, &gateway.sights, Duration::from_millis(1)).await;
+        // Nobody follows the files, so any time is too short.
+        let answer = answer::reload(&request, &gateway.sources, Duration::from_millis(1)).await;
         told(answer).await
     });
     let why = "still loading; GET /status will say what came of it\n";

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-/// The version, with the commit that it was built from where the build was told.
+use crate::snapshot::{LogFormat, LogLevel};
+
+/// The version, with the commit if it is known.
 pub(super) const VERSION: &str = env!("GATEWAY_VERSION");
 
 /// The arguments of the command line.
@@ -19,16 +21,18 @@ pub(super) const VERSION: &str = env!("GATEWAY_VERSION");
     max_term_width = 100
 )]
 pub struct Arguments {
-    /// The configuration, or a directory with a routes.yaml in it; .proto files are found relative to it [default:
-    /// routes.yaml]
+    /// The configuration, or a directory with a routes.yaml in it; .proto files are found relative
+    /// to it [default: routes.yaml]
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// How log lines are written to standard error
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "human")]
-    pub(super) log_format: LogFormat,
+    /// The format of log lines on standard error; takes precedence over the configuration [default:
+    /// human]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub(super) log_format: Option<LogFormat>,
 
-    /// What is logged, at least as severe as LEVEL; wins over RUST_LOG [default: info]
+    /// The least severe lines that are logged; takes precedence over RUST_LOG, which takes
+    /// precedence over the configuration [default: info]
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(super) log_level: Option<LogLevel>,
 
@@ -37,10 +41,10 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the arguments of this process. The error is also that help or the version is asked for.
+    /// Reads the arguments of this process. A request for help or the version is an error, too.
     pub(super) fn read() -> Result<Self, clap::Error> {
         let arguments = Self::try_parse()?;
-        // Clap finds no conflict of an argument of a subcommand with one in front of the subcommand.
+        // Clap finds no conflict between an argument of a subcommand and one before the subcommand.
         if arguments.config.is_some() && arguments.path().is_some() {
             let text = "the configuration is named twice: by --config and by PATH";
             return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
@@ -83,28 +87,29 @@ Workers (DEALER) connect to tcp://HOST:5560, get
 [identity, type, header..., payload] and answer
 [identity, reply type, header..., payload].
 
-Edits to the configuration and the .proto files take hold while it runs; a
+Edits to the configuration and the .proto files take effect while it runs; a
 broken one changes nothing.
 
 Signals: SIGTERM or SIGINT lets held requests finish (shutdown.grace), a second
 one ends at once; SIGHUP loads the files anew.
-Logging: --log-level debug logs every rejection.
+Logging: --log-level debug logs every rejection; log: { level: debug } in the
+configuration does so while it runs.
 Environment: RUST_LOG sets what is logged of each part, such as
 RUST_LOG=gateway::engine=debug; NO_COLOR turns colours off.
 Exit codes: 0 fine, 1 the files or the system said no, 2 usage.";
 
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum Command {
-    /// Serve, and follow changes of the files; what `gateway` alone does
+    /// Serve, and follow changes of the files, which is what `gateway` alone does
     Run,
-    /// Read the configuration and its .proto files, report every fault with its place, and end
+    /// Read the configuration and its .proto files, report every error with its place, and exit
     Check {
-        /// The configuration, instead of --config: a file, a directory with a routes.yaml in it, or - for standard
-        /// input
+        /// The configuration, instead of --config: a file, a directory with a routes.yaml in it, or
+        /// - for standard input
         #[arg(value_name = "PATH")]
         path: Option<PathBuf>,
 
-        /// How faults are written
+        /// The format of the errors
         #[arg(long, value_name = "FORMAT", default_value = "human")]
         format: CheckFormat,
 
@@ -112,52 +117,44 @@ pub(super) enum Command {
         #[arg(long)]
         strict: bool,
 
-        /// Fail on changes of schemas that break peers of another configuration, such as the one in production: a file,
-        /// or a directory with a routes.yaml in it
+        /// Fail on changes of schemas that break peers of another configuration, such as the one in
+        /// production: a file, or a directory with a routes.yaml in it
         #[arg(long, value_name = "PATH")]
         against: Option<PathBuf>,
+
+        /// Print the buf.validate rules of a message and of those below it, with what each costs
+        #[arg(long, value_name = "MESSAGE", conflicts_with_all = ["against", "strict"])]
+        explain: Option<String>,
     },
-    /// Write a configuration to begin with, routes.yaml and a .proto file, where there is none
+    /// Write a configuration to start from, routes.yaml and a .proto file, unless there is one
     Init {
-        /// The directory, which is made if it is not there
+        /// The directory, which is created if it does not exist
         #[arg(default_value = ".")]
         directory: PathBuf,
     },
-    /// Ask the running gateway, at the admin address of the configuration, whether it takes requests
+    /// Make a CURVE key pair in the working directory: NAME.key with the public key and
+    /// NAME.key_secret with both
+    Keygen {
+        /// The name of the keys' owner
+        name: String,
+    },
+    /// Ask the running gateway, at the admin address of the configuration, whether it accepts
+    /// requests
     Health,
-    /// Have the running gateway load its files now, and print what came of it
+    /// Make the running gateway load its files now, and print the outcome
     Reload,
-    /// Print a JSON Schema of the configuration, for editors to complete and check it by
+    /// Print a JSON Schema of the configuration, for completion and checks in editors
     #[command(alias = "schema")]
     ConfigSchema,
 }
 
-/// What warnings do to a check.
+/// The effect of warnings on a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Warnings {
     /// The check passes.
     Allowed,
     /// The check fails.
     Refused,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogFormat {
-    /// For people
-    Human,
-    /// One JSON object a line
-    Json,
-}
-
-/// The least severe lines that are logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogLevel {
-    Off,
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

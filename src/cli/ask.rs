@@ -1,5 +1,5 @@
-//! `gateway health` and `gateway reload`: one question to the gateway that runs, at the admin address of its
-//! configuration.
+//! `gateway health` and `gateway reload`: one question to the running gateway, at the admin address
+//! of its configuration.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -11,18 +11,18 @@ use super::configuration::file_of;
 use super::output;
 use crate::config;
 
-/// Bytes of an answer after which no more is read: more than any of a gateway's has.
+/// The maximum size of an answer, in bytes. The answers of a gateway are smaller.
 const ANSWER_MAX: usize = 4 << 20;
 
-/// Longest wait for a connection, and for the question to be taken.
+/// The maximum time for connecting, and for sending the question.
 const CONNECT_TIME: Duration = Duration::from_secs(3);
 
-/// What is asked of a running gateway.
+/// A question to a running gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Question {
-    /// Whether it takes requests.
+    /// Does it accept requests?
     Health,
-    /// To load its files now.
+    /// Load the files now.
     Reload,
 }
 
@@ -34,7 +34,7 @@ impl Question {
         }
     }
 
-    /// Returns the longest wait for an answer: a reload compiles every file.
+    /// Returns the maximum time to wait for an answer. A reload compiles every file.
     fn patience(self) -> Duration {
         match self {
             Self::Health => Duration::from_secs(3),
@@ -43,8 +43,8 @@ impl Question {
     }
 }
 
-/// Asks the gateway that runs by the configuration at `path`, and prints its answer. Succeeds where the answer is that
-/// all is well.
+/// Asks the gateway at the admin address of the configuration at `path`, and prints its answer.
+/// Succeeds if the answer has status 200.
 pub(super) fn ask(path: &Path, question: Question) -> ExitCode {
     let answer = config::admin_address(&file_of(path)).and_then(|address| {
         let address = reachable(address);
@@ -63,7 +63,7 @@ fn failed(text: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Returns the address at which a listener on `bind` is reached from this machine.
+/// Returns the address at which a listener on `bind` can be reached from this machine.
 fn reachable(bind: SocketAddr) -> SocketAddr {
     let ip = match bind.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -101,8 +101,8 @@ fn request(address: SocketAddr, question: Question, patience: Duration) -> io::R
     parsed.ok_or_else(|| io::Error::other("this is no answer of a gateway"))
 }
 
-/// Reads all that arrives up to the end of the connection, which must come before `deadline` however little arrives at
-/// a time.
+/// Reads until the connection ends or [`ANSWER_MAX`] bytes have arrived. Fails at `deadline`, even
+/// if single bytes still arrive.
 fn answer_by(stream: &mut TcpStream, deadline: Instant) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut part = [0; 16 << 10];
@@ -128,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    /// The deadline is one for the whole answer, not for each byte of it.
+    /// The deadline is for the whole answer, not for each byte of it.
     #[test]
     fn an_answer_that_comes_byte_by_byte_has_an_end() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,5 @@
-//! `gateway check`: every fault of every file, or a line that says that all is well.
+//! `gateway check`, which reports every error of every file, or prints a line that the files are
+//! valid.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -11,8 +12,9 @@ use super::render::rendered;
 use crate::config::{self, Inputs, Loaded, Origin};
 use gateway_diagnostic::{Diagnostic, Diagnostics, escaped};
 
-/// Checks the configuration at `path`: a file, a directory with a routes.yaml in it, or `-` for standard input. With
-/// `against`, the path of another configuration, also checks that it breaks none of the other's peers.
+/// Checks the configuration at `path`: a file, a directory with a routes.yaml in it, or `-` for
+/// standard input. With `against`, the path of another configuration, also checks that it breaks
+/// none of the other's peers.
 pub(super) fn check(
     path: &Path,
     against: Option<&Path>,
@@ -28,20 +30,24 @@ pub(super) fn check(
         Some(other) => inputs.load_against(other),
         None => inputs.load(),
     };
-    let (shown, outcome) = if path == Path::new(STANDARD_INPUT) {
-        let read = read_standard_input();
-        (STANDARD_INPUT_SHOWN.to_owned(), read.and_then(load))
-    } else {
-        let path = file_of(path);
-        (escaped(&path), load(Inputs::read(&path, &[])))
-    };
-    match outcome {
+    let (shown, inputs) = read(path);
+    match inputs.and_then(load) {
         Ok(loaded) => passed(&shown, &loaded, format, warnings),
         Err(found) => failed(&found, format),
     }
 }
 
-/// Reads the configuration that standard input holds; its import paths are relative to the working directory.
+/// Reads the configuration at `path`, and returns it together with its name for messages.
+pub(super) fn read(path: &Path) -> (String, Result<Inputs, Diagnostics>) {
+    if path == Path::new(STANDARD_INPUT) {
+        return (STANDARD_INPUT_SHOWN.to_owned(), read_standard_input());
+    }
+    let path = file_of(path);
+    (escaped(&path), Ok(Inputs::read(&path, &[])))
+}
+
+/// Reads the configuration from standard input. Its import paths are relative to the working
+/// directory.
 fn read_standard_input() -> Result<Inputs, Diagnostics> {
     let mut bytes = Vec::new();
     let bound = config::FILE_MAX as u64 + 1;
@@ -68,8 +74,8 @@ fn read_standard_input() -> Result<Inputs, Diagnostics> {
     }
 }
 
-/// Reports what is wrong with a configuration.
-fn failed(found: &Diagnostics, format: CheckFormat) -> ExitCode {
+/// Reports the errors of a configuration, and returns the exit code of a failure.
+pub(super) fn failed(found: &Diagnostics, format: CheckFormat) -> ExitCode {
     match format {
         CheckFormat::Json => list(found, ExitCode::FAILURE),
         CheckFormat::Human => {
@@ -79,10 +85,12 @@ fn failed(found: &Diagnostics, format: CheckFormat) -> ExitCode {
     }
 }
 
-/// Reports a configuration that can be run, and the warnings about it.
+/// Reports a configuration that can be loaded, and its warnings, and returns the exit code.
 fn passed(shown: &str, loaded: &Loaded, format: CheckFormat, warnings: Warnings) -> ExitCode {
     let is_refused = warnings == Warnings::Refused && !loaded.warnings.is_empty();
-    let code = if is_refused {
+    // A gateway runs without the keys that were left out with an error, but a check must fail.
+    let lacks_keys = loaded.warnings.has_errors();
+    let code = if is_refused || lacks_keys {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
@@ -91,6 +99,9 @@ fn passed(shown: &str, loaded: &Loaded, format: CheckFormat, warnings: Warnings)
         CheckFormat::Json => list(&loaded.warnings, code),
         CheckFormat::Human => {
             report(&loaded.warnings);
+            if lacks_keys {
+                return code;
+            }
             if is_refused {
                 let _ = writeln!(
                     io::stderr(),
@@ -103,13 +114,13 @@ fn passed(shown: &str, loaded: &Loaded, format: CheckFormat, warnings: Warnings)
     }
 }
 
-/// Prints diagnostics to standard output as one JSON array, which is there however many they are.
+/// Prints diagnostics to standard output as one JSON array, even if there are none.
 fn list(found: &Diagnostics, code: ExitCode) -> ExitCode {
     output::print(&format!("{}\n", found.to_json()), code)
 }
 
 /// Prints diagnostics to standard error.
-fn report(found: &Diagnostics) {
+pub(super) fn report(found: &Diagnostics) {
     if !found.is_empty() {
         let _ = io::stderr().write_all(rendered(found).as_bytes());
     }

@@ -1,4 +1,4 @@
-//! `gateway config-schema`: the JSON Schema of routes.yaml, as it stands in the repository.
+//! `gateway config-schema`, which prints `routes.schema.json`, the JSON Schema of routes.yaml.
 
 use std::process::ExitCode;
 

@@ -1,50 +1,72 @@
-//! `RUST_LOG` and `--log-level` → the filter of the log. A mistake in the variable would silence every line, so that it is
-//! told.
+//! The filter of the log, from `--log-level`, `RUST_LOG` and `log.level` in routes.yaml, in this
+//! order of precedence. A mistake in the variable would have no effect, or one that was not
+//! intended, so it is reported.
 
 use std::env;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{Directive, LevelFilter};
 
-use super::arguments::LogLevel;
+use crate::snapshot::LogLevel;
 use gateway_diagnostic::did_you_mean;
 
-/// The variable.
+/// The environment variable that sets the filter.
 const VARIABLE: &str = "RUST_LOG";
 
-/// What is logged unless the variable says otherwise.
-const DEFAULTS: [&str; 2] = ["info", "notify=off"];
+/// The directive that applies unless the variable overrides it.
+const DEFAULT: &str = "notify=off";
 
-/// The levels, as the variable names them.
-const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+/// Returns the names of the levels in the environment variable.
+fn levels() -> [&'static str; 6] {
+    LogLevel::ALL.map(LogLevel::name)
+}
 
 /// The targets of the lines in this process: those of the gateway, and of the libraries that log.
 const TARGETS: [&str; 6] = ["gateway", "notify", "hyper", "mio", "tokio", "cel"];
 
-/// A filter, and what is probably not meant about it.
+/// A filter, and the directives in it that are probably mistakes.
 #[derive(Debug)]
 pub(super) struct LogFilter {
     pub filter: EnvFilter,
-    /// Sentences, one for each doubtful directive.
+    /// A sentence for each doubtful directive.
     pub doubts: Vec<String>,
 }
 
-/// Returns the filter that the environment asks for, and `level` where the environment names no level. The error is a
-/// sentence about the variable.
-pub(super) fn from_environment(level: Option<LogLevel>) -> Result<LogFilter, String> {
-    let mut filter = match env::var(VARIABLE) {
-        Ok(text) => filter_of(&text),
-        Err(env::VarError::NotPresent) => filter_of(""),
-        Err(env::VarError::NotUnicode(_)) => Err(format!("{VARIABLE} is not UTF-8 text")),
-    }?;
-    if let Some(level) = level {
-        filter.filter = at_level(filter.filter, level);
-    }
-    Ok(filter)
+/// The settings that the environment and the command line give at the start of the process.
+#[derive(Debug)]
+pub(super) struct Wishes {
+    /// The value of the environment variable, or empty if it is not set.
+    pub variable: String,
+    /// The level given on the command line, if any.
+    pub level: Option<LogLevel>,
 }
 
-/// Returns a filter that logs the lines of `level` and of those above it, whatever `filter` says of lines in general and
-/// of those of the gateway. What it says of single modules stands.
+impl Wishes {
+    /// Reads the environment variable. Fails with a message if it is not UTF-8 text.
+    pub(super) fn new(level: Option<LogLevel>) -> Result<Self, String> {
+        let variable = match env::var(VARIABLE) {
+            Ok(text) => text,
+            Err(env::VarError::NotPresent) => String::new(),
+            Err(env::VarError::NotUnicode(_)) => {
+                return Err(format!("{VARIABLE} is not UTF-8 text"));
+            }
+        };
+        Ok(Self { variable, level })
+    }
+
+    /// Returns the filter under a configuration whose `log.level` is `level`. Fails with a message
+    /// if the environment variable is invalid.
+    pub(super) fn filter(&self, level: LogLevel) -> Result<LogFilter, String> {
+        let mut filter = filter_of(&self.variable, level)?;
+        if let Some(level) = self.level {
+            filter.filter = at_level(filter.filter, level);
+        }
+        Ok(filter)
+    }
+}
+
+/// Returns `filter` with `level` in place of its general level and of its level for the gateway.
+/// Its directives about single modules stay in force.
 fn at_level(filter: EnvFilter, level: LogLevel) -> EnvFilter {
     let level = match level {
         LogLevel::Off => LevelFilter::OFF,
@@ -60,13 +82,14 @@ fn at_level(filter: EnvFilter, level: LogLevel) -> EnvFilter {
     filter.add_directive(level.into()).add_directive(gateway)
 }
 
-/// Returns the filter of directives such as `gateway=debug`, on top of the defaults.
-fn filter_of(text: &str) -> Result<LogFilter, String> {
-    let mut filter = EnvFilter::new(DEFAULTS.join(","));
+/// Returns the filter of directives such as `gateway=debug`, on top of `level` and the default.
+fn filter_of(text: &str, level: LogLevel) -> Result<LogFilter, String> {
+    let beneath = format!("{},{DEFAULT}", level.name());
+    let mut filter = EnvFilter::new(&beneath);
     let mut doubts = Vec::new();
     if text.contains(['[', '{']) {
-        // Of fields and spans, whose commas separate no directives.
-        let text = format!("{},{text}", DEFAULTS.join(","));
+        // Directives about fields and spans may contain commas that do not separate directives.
+        let text = format!("{beneath},{text}");
         let filter = EnvFilter::try_new(text).map_err(|error| format!("{VARIABLE}: {error}"))?;
         return Ok(LogFilter { filter, doubts });
     }
@@ -80,14 +103,18 @@ fn filter_of(text: &str) -> Result<LogFilter, String> {
     Ok(LogFilter { filter, doubts })
 }
 
-/// What a directive looks like.
+/// The expected form of a directive.
 const EXPECTED: &str = "expected a level (off, error, warn, info, debug, trace) or TARGET=LEVEL, such as gateway=debug";
 
-/// Returns a warning about a directive for lines that nothing here writes. The error is that it makes no sense.
+/// Returns a warning if a directive matches no lines of this process. Fails with a message if the
+/// directive is invalid.
 fn doubt(written: &str) -> Result<Option<String>, String> {
     let is_level = |word: &str| {
         let is_number = word.parse::<u8>().is_ok_and(|level| level <= 5);
-        is_number || LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
+        is_number
+            || levels()
+                .iter()
+                .any(|level| level.eq_ignore_ascii_case(word))
     };
     let (target, level) = match written.split_once('=') {
         Some((target, level)) => (target, Some(level)),
@@ -95,7 +122,7 @@ fn doubt(written: &str) -> Result<Option<String>, String> {
         None => (written, None),
     };
     if let Some(level) = level.filter(|level| !is_level(level)) {
-        let near = did_you_mean(level, LEVELS).map(|near| format!("; did you mean {near:?}?"));
+        let near = did_you_mean(level, levels()).map(|near| format!("; did you mean {near:?}?"));
         let near = near.unwrap_or_default();
         return Err(format!(
             "{VARIABLE}: {level:?} in {written:?} is no level{near}"
@@ -105,17 +132,16 @@ fn doubt(written: &str) -> Result<Option<String>, String> {
     if TARGETS.contains(&root) {
         return Ok(None);
     }
-    let known = TARGETS
-        .iter()
-        .chain(LEVELS.iter().filter(|_| level.is_none()));
-    let near = did_you_mean(root, known.copied()).map(|near| format!("; did you mean {near:?}?"));
+    let levels = level.is_none().then(levels).into_iter().flatten();
+    let known = TARGETS.into_iter().chain(levels);
+    let near = did_you_mean(root, known).map(|near| format!("; did you mean {near:?}?"));
     let near = near.unwrap_or_default();
     match level {
         None => Err(format!(
             "{VARIABLE}: {written:?} is no level{near}: {EXPECTED}"
         )),
         Some(_) => Ok(Some(format!(
-            "{VARIABLE}: nothing here logs as {target:?}, so {written:?} does nothing{near}"
+            "{VARIABLE}: nothing in this program logs as {target:?}, so {written:?} has no effect{near}"
         ))),
     }
 }
@@ -134,21 +160,27 @@ mod tests {
             "OFF",
             "3",
         ] {
-            let filter = filter_of(text).unwrap();
+            let filter = filter_of(text, LogLevel::Info).unwrap();
             assert_eq!(filter.doubts, [""; 0], "{text}");
         }
-        assert_eq!(filter_of("").unwrap().filter.to_string(), "notify=off,info");
         assert_eq!(
-            filter_of("gateway=debug").unwrap().filter.to_string(),
+            filter_of("", LogLevel::Info).unwrap().filter.to_string(),
+            "notify=off,info"
+        );
+        assert_eq!(
+            filter_of("gateway=debug", LogLevel::Info)
+                .unwrap()
+                .filter
+                .to_string(),
             "gateway=debug,notify=off,info"
         );
-        assert!(filter_of("gateway[{route=A}]=debug").is_ok());
+        assert!(filter_of("gateway[{route=A}]=debug", LogLevel::Info).is_ok());
     }
 
     #[test]
     fn a_level_of_the_command_line_wins_over_the_variable() {
         let filter = |text, level| {
-            let filter = filter_of(text).unwrap().filter;
+            let filter = filter_of(text, LogLevel::Info).unwrap().filter;
             at_level(filter, level).to_string()
         };
         assert_eq!(
@@ -162,8 +194,25 @@ mod tests {
     }
 
     #[test]
+    fn the_command_line_wins_over_the_variable_and_that_over_the_configuration() {
+        let filter = |variable: &str, level, configured| {
+            let variable = variable.to_owned();
+            let wishes = Wishes { variable, level };
+            wishes.filter(configured).unwrap().filter.to_string()
+        };
+        let (debug, warn) = (LogLevel::Debug, LogLevel::Warn);
+        assert_eq!(filter("", None, debug), "notify=off,debug");
+        assert_eq!(filter("error", None, debug), "notify=off,error");
+        // A directive for one target leaves the others at the level of the configuration.
+        let one = filter("gateway::core=trace", None, warn);
+        assert_eq!(one, "gateway::core=trace,notify=off,warn");
+        let argument = filter("error", Some(warn), debug);
+        assert_eq!(argument, "gateway=warn,notify=off,warn");
+    }
+
+    #[test]
     fn what_silences_the_log_by_mistake_is_told() {
-        let doubts = filter_of("gatway=debug").unwrap().doubts;
+        let doubts = filter_of("gatway=debug", LogLevel::Info).unwrap().doubts;
         assert!(
             doubts[0].ends_with("did you mean \"gateway\"?"),
             "{doubts:?}"
@@ -174,7 +223,7 @@ mod tests {
             ("gateway=loud", "\"loud\" in \"gateway=loud\" is no level"),
             ("gateway=", "is no level"),
         ] {
-            let error = filter_of(wrong).unwrap_err();
+            let error = filter_of(wrong, LogLevel::Info).unwrap_err();
             assert!(
                 error.starts_with("RUST_LOG: ") && error.contains(said),
                 "{error}"

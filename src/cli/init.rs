@@ -1,4 +1,4 @@
-//! `gateway init`: a configuration to begin with, in a directory that has none.
+//! `gateway init`, which writes a configuration to start from in a directory that has none.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -8,14 +8,15 @@ use std::process::ExitCode;
 use super::output;
 use gateway_diagnostic::escaped;
 
-/// The files, by their paths in the directory. The configuration is the last, so that it never lacks what it names.
+/// The files, by their paths in the directory. The configuration comes last, so that the files that
+/// it names are always there.
 const FILES: [(&str, &str); 2] = [
     ("schemas/person.proto", include_str!("init/person.proto")),
     ("routes.yaml", include_str!("init/routes.yaml")),
 ];
 
-/// Writes a configuration that works to `directory`, which is made if it is not there. Changes nothing where one of the
-/// files is there already.
+/// Writes a working configuration to `directory`, which is created if it does not exist. Changes
+/// nothing if one of the files exists.
 pub(super) fn init(directory: &Path) -> ExitCode {
     let files = FILES.map(|(name, text)| (directory.join(name), text));
     let taken = files
@@ -35,7 +36,7 @@ pub(super) fn init(directory: &Path) -> ExitCode {
     output::print(&format!("{told}next: {check}\n"), ExitCode::SUCCESS)
 }
 
-/// Writes a new file, and the directories to it.
+/// Writes a new file, and creates its parent directories.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;

@@ -1,64 +1,142 @@
-//! What is logged → standard error, by a thread of its own: whoever logs never waits for whoever reads.
+//! The log. A dedicated thread writes it to standard error, so that no other thread has to wait for
+//! the program that reads it.
 //!
-//! A pipe that nobody reads takes 64 KiB and then stops its writer, which must not be the data thread. So lines
-//! wait here, within a bound; beyond it they are dropped, counted, and told of once somebody reads again.
+//! A pipe that is not read takes 64 KiB and then blocks its writer, which must not be the data
+//! thread. Lines are therefore queued here, up to a bound. Further lines are dropped and counted,
+//! and once the log is read again, a line reports their number.
 
+use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tracing::{Metadata, warn};
+use tracing::{Event, Metadata, Subscriber, info, warn};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{Format, Full, Json, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
 
-use super::arguments::LogFormat;
+use super::filter::Wishes;
 use super::render::{colour, rendered};
+use crate::embed::log_diagnostics;
+use crate::snapshot::{LogFormat, LogSettings};
 use gateway_diagnostic::Diagnostics;
 
-/// Bytes of lines that may wait to be written: some thousand lines, so that a reader that hangs for a moment
-/// misses nothing. One line more is let in, however long, so that none is too long for an empty queue.
+/// The size of the queue, in bytes, at which further lines are dropped. It holds some thousand
+/// lines, so that no line is lost if the reader hangs for a moment. Below this size a line of any
+/// length is accepted.
 const WAITING_MAX: usize = 1 << 20;
 
-/// How long the end of the process waits for the last lines to be taken.
+/// The maximum time to wait at the end of the process for the last lines to be written.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// Between two attempts, where standard error doesn't block because another process that has it open wants
-/// it so.
+/// The pause between two attempts to write if standard error is non-blocking, as another process
+/// that shares it may have set it.
 const AGAIN: Duration = Duration::from_millis(10);
 
-/// The target of the line that tells what was dropped, and must not be dropped itself.
+/// The target of the line that reports dropped lines. That line must not be dropped itself.
 const DROPPED: &str = "gateway::log::dropped";
 
-/// The log of the process, as there is one standard error.
+/// The log of the process. There is only one, since there is only one standard error.
 static LINES: Lines = Lines {
+    is_json: AtomicBool::new(false),
     waiting: Mutex::new(Waiting::new()),
     come: Condvar::new(),
     written: Condvar::new(),
 };
 
-/// Logs from now on, by a thread of its own. What fails is to start that thread.
-pub(super) fn start(format: LogFormat, filter: EnvFilter) -> io::Result<()> {
+/// Starts logging on a thread of its own, and returns a function that sets the filter. Fails only
+/// if the thread cannot be started.
+pub(super) fn start(
+    format: LogFormat,
+    filter: EnvFilter,
+) -> io::Result<impl Fn(EnvFilter) + Send + Sync + 'static> {
+    LINES.set_format(format);
+    let human = Format::default().with_target(false).with_ansi(colour());
+    let json = Format::default()
+        .with_target(false)
+        .json()
+        .flatten_event(true);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(&LINES)
-        // Told on standard error, by a macro that panics when nobody reads that any more: a gateway must outlive
-        // the reader of its log.
+        // Otherwise internal errors are printed with `eprintln!`, which panics once standard error
+        // is closed, and a gateway must keep running without a reader of its log.
         .log_internal_errors(false)
-        .with_target(false);
+        .event_format(EventFormat { human, json })
+        .with_filter_reloading();
+    let handle = log.reload_handle();
     let thread = std::thread::Builder::new().name("log".into());
     thread.spawn(|| {
-        // A panic there must not be the end of the log; the lines that it was writing are lost.
+        // A panic while writing must not end the log. The lines that were being written are lost.
         while catch_unwind(|| LINES.write_all_to(&mut io::stderr())).is_err() {}
     })?;
-    match format {
-        LogFormat::Human => log.with_ansi(colour()).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    Ok(())
+    log.init();
+    Ok(move |filter| {
+        // This fails only if the log has ended, and the log lives as long as the process.
+        let _ = handle.reload(filter);
+    })
 }
 
-/// Waits until all is written that was logged, or nobody takes it in time.
+/// Applies the log settings of the configuration in force, where neither the command line nor the
+/// environment takes precedence.
+pub(super) struct Follower<F> {
+    /// The format that the command line gave.
+    pub(super) format: Option<LogFormat>,
+    pub(super) wishes: Wishes,
+    pub(super) set_filter: F,
+    pub(super) in_force: Mutex<LogSettings>,
+}
+
+impl<F: Fn(EnvFilter)> Follower<F> {
+    /// Applies these settings to the log. The line about the change itself is already logged under
+    /// the new settings.
+    pub(super) fn follow(&self, settings: LogSettings) {
+        let in_force = self.in_force.lock();
+        let mut in_force = in_force.unwrap_or_else(|poisoned| poisoned.into_inner());
+        if *in_force == settings {
+            return;
+        }
+        *in_force = settings;
+        let format = self.format.unwrap_or(settings.format);
+        LINES.set_format(format);
+        // RUST_LOG was valid at the start, so this cannot fail.
+        if let Ok(filter) = self.wishes.filter(settings.level) {
+            (self.set_filter)(filter.filter);
+        }
+        let level = self.wishes.level.unwrap_or(settings.level);
+        let (level, format) = (level.name(), format.name());
+        info!("the log has level {level}, format {format}");
+    }
+}
+
+/// A formatter that writes each line in the format in force.
+struct EventFormat {
+    human: Format<Full>,
+    json: Format<Json>,
+}
+
+impl<S, N> FormatEvent<S, N> for EventFormat
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        match LINES.format() {
+            LogFormat::Human => self.human.format_event(context, writer, event),
+            LogFormat::Json => self.json.format_event(context, writer, event),
+        }
+    }
+}
+
+/// Waits until all logged lines are written, but at most for [`FLUSH`].
 pub(super) fn finish() {
     let waiting = LINES.lock();
     let all_written = LINES
@@ -67,38 +145,42 @@ pub(super) fn finish() {
     drop(all_written);
 }
 
-/// Tells diagnostics to people.
+/// Logs diagnostics: as text in the human format, and as one line each in the JSON format.
 pub(super) fn tell(found: &Diagnostics) {
-    if !found.is_empty() {
-        LINES.push(rendered(found).as_bytes(), Entry::IfRoom);
+    match LINES.format() {
+        LogFormat::Json => log_diagnostics(found),
+        LogFormat::Human if found.is_empty() => {}
+        LogFormat::Human => LINES.push(rendered(found).as_bytes(), Entry::IfRoom),
     }
 }
 
-/// The condition under which a line is taken in.
+/// The condition under which a line is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Entry {
-    /// Dropped, and counted, if there is no room.
+    /// The line is dropped and counted if there is no room.
     IfRoom,
-    /// Taken in without room, too.
+    /// The line is queued even if there is no room.
     InAnyCase,
 }
 
-/// Lines on their way.
+/// The queue of lines.
 #[derive(Debug)]
 struct Lines {
+    /// True if lines are JSON.
+    is_json: AtomicBool,
     waiting: Mutex<Waiting>,
-    /// There is something to write.
+    /// Signalled when there is something to write.
     come: Condvar,
-    /// Everything is written.
+    /// Signalled when everything is written.
     written: Condvar,
 }
 
 #[derive(Debug)]
 struct Waiting {
     text: Vec<u8>,
-    /// Lines that came when there was no room, since it was last told.
+    /// The number of lines that were dropped since the last report.
     dropped: u64,
-    /// The thread that writes is at it.
+    /// True while the writing thread is writing.
     writing: bool,
 }
 
@@ -117,13 +199,26 @@ impl Waiting {
 }
 
 impl Lines {
-    /// Nothing that is done under the lock can be left half done by a panic.
+    fn format(&self) -> LogFormat {
+        match self.is_json.load(Ordering::Relaxed) {
+            true => LogFormat::Json,
+            false => LogFormat::Human,
+        }
+    }
+
+    fn set_format(&self, format: LogFormat) {
+        self.is_json
+            .store(format == LogFormat::Json, Ordering::Relaxed);
+    }
+
+    /// Locks the queue, even if the lock is poisoned, because no panic can leave the queue
+    /// inconsistent.
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         let waiting = self.waiting.lock();
         waiting.unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Takes in a line.
+    /// Queues a line.
     fn push(&self, line: &[u8], entry: Entry) {
         let mut waiting = self.lock();
         if waiting.text.len() >= WAITING_MAX && entry == Entry::IfRoom {
@@ -138,7 +233,8 @@ impl Lines {
         }
     }
 
-    /// Waits for lines and swaps them for `written`, which were; gives how many were dropped behind them.
+    /// Waits until lines are queued, and moves them into `written`, whose previous lines are now
+    /// written. Returns the number of lines that were dropped after the lines moved.
     fn next(&self, written: &mut Vec<u8>) -> u64 {
         written.clear();
         let mut waiting = self.lock();
@@ -158,11 +254,12 @@ impl Lines {
         loop {
             let dropped = self.next(&mut lines);
             if dropped > 0 {
-                // It is the next to be written, for there is nothing else yet.
+                // This line directly follows the lines taken, unless another thread has logged
+                // meanwhile.
                 warn!(
                     target: DROPPED,
                     dropped,
-                    "{dropped} log lines dropped: nobody read them in time"
+                    "{dropped} log lines dropped: they were not read in time"
                 );
             }
             write_all(out, &lines);
@@ -170,7 +267,8 @@ impl Lines {
     }
 }
 
-/// Writes what can be written; a reader that is gone can't be told.
+/// Writes as much as possible. Errors are ignored, because they could only be reported to the
+/// reader of the log.
 fn write_all(out: &mut impl Write, mut text: &[u8]) {
     while !text.is_empty() {
         match out.write(text) {
@@ -183,7 +281,7 @@ fn write_all(out: &mut impl Write, mut text: &[u8]) {
     }
 }
 
-/// Takes in one line, which is written whole.
+/// A writer that queues the bytes of each write as one line.
 #[derive(Debug)]
 struct Line {
     to: &'static Lines,
@@ -230,6 +328,7 @@ mod tests {
     #[test]
     fn what_waits_is_bounded_and_what_is_dropped_is_counted() {
         let lines = Lines {
+            is_json: AtomicBool::new(false),
             waiting: Mutex::new(Waiting::new()),
             come: Condvar::new(),
             written: Condvar::new(),

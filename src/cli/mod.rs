@@ -1,18 +1,21 @@
-//! The command line: one file per subcommand, and `log`.
+//! The command line: its arguments, its subcommands, and the log.
 //!
-//! Exit codes: 0 fine, 1 the user's files or the system said no, 2 usage.
+//! Exit codes: 0 for success, 1 for an error of the user's files or the system, 2 for wrong usage.
 
 mod arguments;
 mod ask;
 mod check;
 mod config_schema;
 mod configuration;
+mod explain;
 mod filter;
 mod init;
+mod keygen;
 mod log;
 mod output;
 mod render;
 mod run;
+mod service;
 mod signals;
 
 use std::io::{self, Write as _};
@@ -22,8 +25,8 @@ pub use arguments::Arguments;
 use arguments::{Command, Warnings};
 use ask::Question;
 
-/// Reads the arguments of this process. Prints help and version where they are asked for, and what is wrong with the
-/// arguments; then the error is the process's exit code.
+/// Reads the arguments of this process. Prints help and version on request, and errors of the
+/// arguments; the error is then the process's exit code.
 pub fn parse() -> Result<Arguments, ExitCode> {
     Arguments::read().map_err(|answer| {
         let printed = answer.print().and_then(|()| io::stdout().flush());
@@ -32,16 +35,21 @@ pub fn parse() -> Result<Arguments, ExitCode> {
     })
 }
 
-/// Carries out the command and returns the process's exit code.
-pub fn execute(arguments: Arguments) -> ExitCode {
+/// Runs the command and returns the process's exit code. `release_memory` returns free memory of
+/// the allocator, which the program chooses, to the system.
+pub fn execute(arguments: Arguments, release_memory: fn()) -> ExitCode {
     match arguments.command.clone().unwrap_or(Command::Run) {
-        Command::Run => run::run(&arguments),
+        Command::Run => run::run(&arguments, release_memory),
         Command::Check {
             path: _,
             format,
             strict,
             against,
+            explain,
         } => {
+            if let Some(message) = explain {
+                return explain::explain(arguments.configuration(), &message, format);
+            }
             let warnings = if strict {
                 Warnings::Refused
             } else {
@@ -55,6 +63,7 @@ pub fn execute(arguments: Arguments) -> ExitCode {
             )
         }
         Command::Init { directory } => init::init(&directory),
+        Command::Keygen { name } => keygen::keygen(&name),
         Command::ConfigSchema => config_schema::print(),
         Command::Health => ask::ask(arguments.configuration(), Question::Health),
         Command::Reload => ask::ask(arguments.configuration(), Question::Reload),

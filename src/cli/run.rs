@@ -1,61 +1,94 @@
-//! `gateway run`: load, listen, serve until a signal says to end.
+//! `gateway run`, which loads, listens and serves until a signal ends it.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 
-use gateway_diagnostic::Diagnostics;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{debug, error, info, warn};
 
-use super::arguments::{Arguments, LogFormat, VERSION};
+use super::arguments::{Arguments, VERSION};
 use super::configuration::file_of;
+use super::filter::{LogFilter, Wishes};
+use super::log;
+use super::service::Service;
 use super::signals::{SignalThread, Target};
-use super::{filter, log};
-use crate::embed::{Error, Gateway, log_diagnostics};
+use crate::embed::{Error, Gateway};
 use crate::ledger::Ledger;
 use crate::panics::Panics;
+use crate::reload::{Observe, Step};
+use crate::snapshot::LogSettings;
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let filter = match filter::from_environment(arguments.log_level) {
-        Ok(filter) => filter,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
-            return ExitCode::FAILURE;
-        }
+/// Serves until a signal says to end, and returns the exit code.
+///
+/// `release_memory` is called after each load, since a load needs much more memory than its result.
+pub(super) fn run(arguments: &Arguments, release_memory: fn()) -> ExitCode {
+    let told = |error: String| {
+        let _ = writeln!(io::stderr(), "error: {error}");
+        ExitCode::FAILURE
     };
-    let filter::LogFilter { filter, doubts } = filter;
-    if let Err(error) = log::start(arguments.log_format, filter) {
-        let _ = writeln!(io::stderr(), "can't log: {error}");
-        return ExitCode::FAILURE;
-    }
+    let defaults = LogSettings::default();
+    let wishes = match Wishes::new(arguments.log_level) {
+        Ok(wishes) => wishes,
+        Err(error) => return told(error),
+    };
+    let LogFilter { filter, doubts } = match wishes.filter(defaults.level) {
+        Ok(filter) => filter,
+        Err(error) => return told(error),
+    };
+    let format = arguments.log_format;
+    let set_filter = match log::start(format.unwrap_or(defaults.format), filter) {
+        Ok(set_filter) => set_filter,
+        Err(error) => return told(format!("can't log: {error}")),
+    };
     let panics = Panics::watch();
     for doubt in doubts {
         warn!("{doubt}");
     }
-    let code = serve(arguments, panics);
+    let follower = log::Follower {
+        format,
+        wishes,
+        set_filter,
+        in_force: Mutex::new(defaults),
+    };
+    let follow = move |settings| follower.follow(settings);
+    let code = serve(arguments, panics, follow, release_memory);
     log::finish();
     code
 }
 
-fn serve(arguments: &Arguments, panics: Panics) -> ExitCode {
+/// Loads, listens and serves. `follow_log` is called with the log settings of each configuration
+/// that takes effect.
+fn serve(
+    arguments: &Arguments,
+    panics: Panics,
+    follow_log: impl Fn(LogSettings) + Send + Sync + 'static,
+    release_memory: fn(),
+) -> ExitCode {
     take_descriptors();
-    let tell = match arguments.log_format {
-        LogFormat::Human => log::tell,
-        LogFormat::Json => log_diagnostics,
-    };
+    let service = Arc::new(Service::from_environment());
     let path = file_of(arguments.configuration());
+    let follow_log = Arc::new(follow_log);
     let gateway = Gateway::from_path(&path)
-        .report_with(tell)
-        .show_panics(panics);
+        .report_with(log::tell)
+        .show_panics(panics)
+        .observe(observer(
+            Arc::clone(&service),
+            Arc::clone(&follow_log),
+            release_memory,
+        ));
     let gateway = match gateway.load() {
         Ok(gateway) => gateway,
-        Err(error) => return failed("can't start", error, tell),
+        Err(error) => return failed("can't start", error),
     };
-    tell(gateway.warnings());
+    follow_log(gateway.log());
+    log::tell(gateway.warnings());
     let config = path.display();
     info!(%config, version = VERSION, "loaded {}", gateway.summary());
-    // Before anything listens: to listen may take long, and a signal must end that, too.
-    let signals = match SignalThread::start() {
+    release_memory();
+    // The thread is started before listening, which may take long and which a signal must be able
+    // to end.
+    let signals = match SignalThread::start(Arc::clone(&service)) {
         Ok(signals) => signals,
         Err(error) => {
             error!("can't catch signals: {error}");
@@ -64,8 +97,10 @@ fn serve(arguments: &Arguments, panics: Panics) -> ExitCode {
     };
     let handle = match gateway.start() {
         Ok(handle) => handle,
-        Err(error) => return failed("can't start", error, tell),
+        Err(error) => return failed("can't start", error),
     };
+    service.ready();
+    service.watch_over(handle.observer());
     signals.serve(Target {
         control: handle.control(),
         wake: handle.wake(),
@@ -73,19 +108,36 @@ fn serve(arguments: &Arguments, panics: Panics) -> ExitCode {
     });
     match handle.wait_for_engine() {
         Ok(_) if signals.has_stopped() => {
-            warn!("ended at once by a second signal");
+            warn!("stopped at once by a second signal");
             ExitCode::FAILURE
         }
         Ok(ledger) => {
             sum_up(&ledger);
             ExitCode::SUCCESS
         }
-        Err(error) => failed("ended", error, tell),
+        Err(error) => failed("stopped", error),
     }
 }
 
-/// Takes as many descriptors as the system grants, one for each peer: the limit that a process starts with is
-/// commonly 1024, for the sake of programs that can't count further.
+/// Returns the observer of reloads, which notifies the service manager of each, applies the log
+/// settings in force, and releases the memory of what was replaced.
+fn observer(
+    service: Arc<Service>,
+    follow_log: Arc<impl Fn(LogSettings) + Send + Sync + 'static>,
+    release_memory: fn(),
+) -> Observe {
+    Arc::new(move |step| match step {
+        Step::Loading => service.reloading(),
+        Step::Settled(snapshot) => {
+            follow_log(snapshot.log);
+            service.ready();
+        }
+        Step::Freed => release_memory(),
+    })
+}
+
+/// Raises the soft limit of descriptors to the hard limit, since each peer needs one. A process
+/// commonly starts with a soft limit of 1024, for the sake of programs that cannot handle more.
 fn take_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit {
@@ -98,10 +150,11 @@ fn take_descriptors() {
     }
 }
 
-/// Reports why the gateway can't run, or ended.
-fn failed(what: &str, error: Error, tell: fn(&Diagnostics)) -> ExitCode {
+/// Logs the error that prevents the gateway from running or has ended it, and returns the exit
+/// code.
+fn failed(what: &str, error: Error) -> ExitCode {
     match error {
-        Error::Configuration(found) => tell(&found),
+        Error::Configuration(found) => log::tell(&found),
         Error::Engine(error) => error!("{what}: {error}"),
     }
     ExitCode::FAILURE
@@ -116,6 +169,6 @@ fn sum_up(ledger: &Ledger) {
         client_slow = ledger.client_slow,
         late = ledger.late,
         unsolicited = ledger.unsolicited,
-        "ended"
+        "stopped"
     );
 }

@@ -1,4 +1,4 @@
-//! Signals: SIGHUP reloads, SIGTERM and SIGINT end the gateway, whatever hangs.
+//! Signals: SIGHUP reloads, and SIGTERM and SIGINT end the gateway, even if a part of it hangs.
 
 use std::io;
 use std::mem;
@@ -14,35 +14,42 @@ use signal_hook::iterator::Signals;
 use tracing::{error, info};
 
 use super::log;
+use super::service::Service;
 use crate::engine::Control;
 use crate::reload::{Standing, Wake};
 
-/// The time for the end beyond `shutdown.grace`, in which the data thread writes its last answers and takes leave: it
-/// takes two seconds at most, and a busy machine may take longer.
+/// The maximum time for the end after `shutdown.grace`, in which the data thread writes its last
+/// answers and closes its connections. It usually needs two seconds at most, but a busy machine may
+/// need longer.
 const ENDING_MAX: Duration = Duration::from_secs(5);
 
-/// The time that a start may still take once a signal has asked for the end. A gateway serves a moment before its start
-/// is over, and must then answer what it has taken. A start that hangs owes nothing to anybody.
+/// The time that a start may still take once a signal has requested the end. A gateway serves a
+/// moment before its start is complete, and must then answer the requests that it has received. A
+/// start that hangs has received no requests.
 const STARTING_MAX: Duration = Duration::from_secs(1);
 
-/// A running gateway, as far as signals concern it.
+/// The parts of a running gateway on which signals act.
 pub(super) struct Target {
     pub(super) control: Control,
     pub(super) wake: Wake,
     pub(super) standing: Arc<Standing>,
 }
 
-/// How far the gateway has come, as far as signals concern it.
+/// The progress of the gateway, as far as signals are concerned.
 enum Stage {
-    /// It loads its files, and begins to listen.
-    Starting,
-    /// A signal has asked for the end while it was starting; the watchdog ends a start that takes too long.
+    /// The gateway has loaded its files and begins to listen. `reload` is true after a SIGHUP,
+    /// because the files may have changed since they were loaded.
+    Starting {
+        reload: bool,
+    },
+    /// A signal has requested the end during the start. The watchdog ends a start that takes too
+    /// long.
     StartingToEnd(Watchdog),
     Serving(Target),
     Draining(Target),
 }
 
-/// The thread that carries signals out.
+/// The thread that acts on signals.
 pub(super) struct SignalThread {
     stage: Arc<Mutex<Stage>>,
     watchdog: Arc<Watchdog>,
@@ -50,11 +57,11 @@ pub(super) struct SignalThread {
 }
 
 impl SignalThread {
-    /// Catches signals from now on.
-    pub(super) fn start() -> io::Result<Self> {
+    /// Starts catching signals.
+    pub(super) fn start(service: Arc<Service>) -> io::Result<Self> {
         let signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
         let this = Self {
-            stage: Arc::new(Mutex::new(Stage::Starting)),
+            stage: Arc::new(Mutex::new(Stage::Starting { reload: false })),
             watchdog: Arc::new(Watchdog::start(end_at_once)?),
             stopped: Arc::default(),
         };
@@ -62,21 +69,15 @@ impl SignalThread {
         let stage = Arc::clone(&this.stage);
         let watchdog = Arc::clone(&this.watchdog);
         let stopped = Arc::clone(&this.stopped);
-        thread.spawn(move || obey(signals, &stage, &stopped, &watchdog))?;
+        thread.spawn(move || obey(signals, &stage, &stopped, &watchdog, &service))?;
         Ok(this)
     }
 
-    /// Has signals act on a gateway that serves. One that came while it started acts now.
+    /// Makes signals act on a gateway that serves. A signal that arrived during the start acts now.
     pub(super) fn serve(&self, target: Target) {
         let mut stage = lock(&self.stage);
-        *stage = match mem::replace(&mut *stage, Stage::Starting) {
-            Stage::StartingToEnd(starting) => {
-                // It has nothing to end any more.
-                drop(starting);
-                drain(target, &self.watchdog)
-            }
-            _ => Stage::Serving(target),
-        };
+        let started = mem::replace(&mut *stage, Stage::Starting { reload: false });
+        *stage = serve(started, target, &self.watchdog);
     }
 
     /// Returns whether a second signal has ended the gateway at once.
@@ -85,36 +86,67 @@ impl SignalThread {
     }
 }
 
-/// Nothing that is done under the lock can be left half done by a panic.
+/// Locks the stage, even if the lock is poisoned, because no panic can leave the stage
+/// inconsistent.
 fn lock(stage: &Mutex<Stage>) -> MutexGuard<'_, Stage> {
     let stage = stage.lock();
     stage.unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Carries out signals for ever. Of those that end the gateway the first drains, and the second ends it at once.
-fn obey(mut signals: Signals, stage: &Mutex<Stage>, stopped: &AtomicBool, watchdog: &Watchdog) {
+/// Handles signals forever. Once the gateway serves, the first SIGTERM or SIGINT drains it, and the
+/// second ends it at once.
+fn obey(
+    mut signals: Signals,
+    stage: &Mutex<Stage>,
+    stopped: &AtomicBool,
+    watchdog: &Watchdog,
+    service: &Service,
+) {
     for signal in signals.forever() {
         let mut stage = lock(stage);
-        let present = mem::replace(&mut *stage, Stage::Starting);
+        let present = mem::replace(&mut *stage, Stage::Starting { reload: false });
         *stage = if signal == SIGHUP {
-            match &present {
-                Stage::Serving(target) | Stage::Draining(target) => target.wake.reload(),
-                // The files are being read as it is.
-                Stage::Starting | Stage::StartingToEnd(_) => {}
-            }
-            present
+            reload(present)
         } else {
+            service.stopping();
             end(present, name(signal), stopped, watchdog)
         };
     }
 }
 
-/// Takes the next step towards the end, and returns the stage that it leads to.
+/// Handles the signals that arrived during the start, and returns the stage that follows the start.
+fn serve(started: Stage, target: Target, watchdog: &Watchdog) -> Stage {
+    match started {
+        Stage::StartingToEnd(starting) => {
+            // The watchdog is not needed any more.
+            drop(starting);
+            drain(target, watchdog)
+        }
+        Stage::Starting { reload: true } => {
+            target.wake.reload();
+            Stage::Serving(target)
+        }
+        _ => Stage::Serving(target),
+    }
+}
+
+/// Requests a reload, now or once the gateway serves, and returns the next stage. A gateway that is
+/// to end after its start ignores the request.
+fn reload(stage: Stage) -> Stage {
+    match &stage {
+        Stage::Serving(target) | Stage::Draining(target) => target.wake.reload(),
+        Stage::Starting { .. } => return Stage::Starting { reload: true },
+        Stage::StartingToEnd(_) => {}
+    }
+    stage
+}
+
+/// Takes the next step towards the end, and returns the next stage.
 fn end(stage: Stage, signal: &str, stopped: &AtomicBool, watchdog: &Watchdog) -> Stage {
     match stage {
-        Stage::Starting => match Watchdog::start(|| end_before_serving()) {
+        Stage::Starting { .. } => match Watchdog::start(|| end_before_serving()) {
             Ok(starting) => {
-                info!("{signal}: ends once it has started, or in {STARTING_MAX:?}");
+                info!("{signal}: ending after the start, within {STARTING_MAX:?}");
                 starting.end_within(STARTING_MAX);
                 Stage::StartingToEnd(starting)
             }
@@ -122,7 +154,7 @@ fn end(stage: Stage, signal: &str, stopped: &AtomicBool, watchdog: &Watchdog) ->
         },
         Stage::StartingToEnd(_) => end_before_serving(),
         Stage::Serving(target) => {
-            info!("{signal}: no new requests; those that are held may finish");
+            info!("{signal}: accepting no new requests; open ones may finish");
             drain(target, watchdog)
         }
         Stage::Draining(target) => {
@@ -134,7 +166,7 @@ fn end(stage: Stage, signal: &str, stopped: &AtomicBool, watchdog: &Watchdog) ->
     }
 }
 
-/// Has a gateway that serves take no more requests, and end within its grace.
+/// Makes a serving gateway accept no more requests, and end within its grace.
 fn drain(target: Target, watchdog: &Watchdog) -> Stage {
     target.control.drain();
     let grace = target.standing.known().grace;
@@ -147,25 +179,26 @@ fn name(signal: i32) -> &'static str {
     signal_hook::low_level::signal_name(signal).unwrap_or("signal")
 }
 
-/// Ends a process that has yet to serve.
+/// Ends a process that does not serve yet.
 fn end_before_serving() -> ! {
-    info!("ended before it served");
+    info!("stopped during the start");
     log::finish();
     process::exit(0);
 }
 
 /// Ends a process whose data thread does not end.
 fn end_at_once() {
-    error!("the gateway did not end in time: ended at once");
+    error!("the gateway did not stop in time and is stopped at once");
     log::finish();
     process::exit(1);
 }
 
-/// Does something once a time is over; the earliest that it was told counts.
+/// A watchdog, which calls a function at the earliest of the deadlines that it has received. If it
+/// is dropped before, it never calls the function.
 struct Watchdog(Sender<Instant>);
 
 impl Watchdog {
-    /// Starts a watchdog that calls `bite`.
+    /// Starts a watchdog that calls `bite` at its deadline.
     fn start(bite: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let (deadlines, told) = mpsc::channel();
         thread::Builder::new()
@@ -175,9 +208,9 @@ impl Watchdog {
     }
 
     fn end_within(&self, time: Duration) {
-        // A time that no clock can tell is none.
+        // A time beyond the range of the clock never comes.
         if let Some(deadline) = Instant::now().checked_add(time) {
-            // The watchdog ends only after it has bitten.
+            // Sending fails only after the deadline has passed and the watchdog has ended.
             let _ = self.0.send(deadline);
         }
     }
@@ -210,6 +243,27 @@ mod tests {
         watchdog.end_within(Duration::from_millis(1));
         watchdog.end_within(Duration::from_secs(1_000));
         bitten.recv_timeout(Duration::from_secs(30)).unwrap();
+    }
+
+    #[test]
+    fn a_sighup_during_the_start_reloads_once_the_gateway_serves() {
+        let watchdog = Watchdog::start(|| {}).unwrap();
+        for signals in 0..3 {
+            let (control, _orders) = Control::new().unwrap();
+            let (wake, woken) = Wake::new();
+            let standing = Arc::default();
+            let mut stage = Stage::Starting { reload: false };
+            for _ in 0..signals {
+                stage = reload(stage);
+            }
+            let target = Target {
+                control,
+                wake,
+                standing,
+            };
+            assert!(matches!(serve(stage, target, &watchdog), Stage::Serving(_)));
+            assert_eq!(woken.try_iter().count(), usize::from(signals > 0));
+        }
     }
 
     #[test]

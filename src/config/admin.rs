@@ -1,4 +1,4 @@
-//! What `admin` says: where the gateway shows itself over HTTP.
+//! The section `admin`: the address for HTTP.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -10,11 +10,11 @@ use super::yaml::{Kind, Node};
 use crate::snapshot::AdminSettings;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// `127.0.0.1:9559`, `localhost:9559`, `[::1]:9559`, `*:9559`: where HTTP is listened for. No names but
-/// `localhost`, because what a name stands for may change.
+/// The address for HTTP: `127.0.0.1:9559`, `localhost:9559`, `[::1]:9559`, `*:9559`. No other names
+/// than `localhost` are accepted, because the address of a name may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
-pub struct HttpBind(pub SocketAddr);
+pub(super) struct HttpBind(pub SocketAddr);
 
 impl TryFrom<Value> for HttpBind {
     type Error = String;
@@ -44,7 +44,7 @@ impl TryFrom<Value> for HttpBind {
     }
 }
 
-/// Returns the address that is meant by a port alone, or by one with a scheme.
+/// Returns the address that a port alone, or an address with a scheme, probably means.
 fn meant(value: &Value) -> Option<String> {
     let text = match value {
         Value::Number(port) => port.to_string(),
@@ -52,7 +52,7 @@ fn meant(value: &Value) -> Option<String> {
         _ => return None,
     };
     let (is_url, rest) = match text.split_once("://") {
-        // A second scheme is no address, and each would be looked into in turn.
+        // With a second scheme it is not an address, and each scheme would cost a recursive call.
         Some((_, rest)) if rest.contains("://") => return None,
         Some((_, rest)) => (true, rest.trim_matches('/')),
         None => (false, text.strip_prefix(':').unwrap_or(&text)),
@@ -67,8 +67,11 @@ fn meant(value: &Value) -> Option<String> {
         .then_some(meant)
 }
 
-/// Reads the section; none without one, or where what it says was reported as a fault.
-pub fn admin(node: Option<&Node>, found: &mut Diagnostics) -> Option<Spanned<AdminSettings>> {
+/// Reads the section. Returns `None` if it is absent or has an error, which was reported.
+pub(super) fn admin(
+    node: Option<&Node>,
+    found: &mut Diagnostics,
+) -> Option<Spanned<AdminSettings>> {
     let node = node?;
     let port = match &node.kind {
         Kind::Scalar(_, value) => meant(value),
@@ -96,7 +99,7 @@ pub fn admin(node: Option<&Node>, found: &mut Diagnostics) -> Option<Spanned<Adm
             Diagnostic::warning("admin can be reached from other machines").at(place.clone());
         found.push(fault.label("expected a loopback address").help(
             "whoever reaches it sees all names, addresses and counts, and can reload, without a \
-             password: bind 127.0.0.1, or let only those through that may",
+             password: bind 127.0.0.1, or let a firewall restrict access",
         ));
     }
     let value = AdminSettings { bind: value.0 };

@@ -1,4 +1,4 @@
-//! The addresses that a configuration listens on: where each is written, and none twice.
+//! The addresses on which a configuration listens, with their places. Each may occur only once.
 
 use std::collections::HashMap;
 
@@ -7,20 +7,20 @@ use super::source::Source;
 use super::value::BindEndpoint;
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
-/// An address that is listened on, as written.
+/// An address to listen on, as written.
 #[derive(Debug)]
 pub struct Bind {
     /// `frontend` or `pool`.
     pub role: &'static str,
-    /// Its key.
+    /// The key of the frontend or pool.
     pub name: String,
-    /// As written.
+    /// The address as written.
     pub endpoint: String,
-    /// Where.
+    /// The place of the address.
     pub place: Place,
 }
 
-/// Every address that frontends and pools listen on.
+/// Returns every address on which frontends and pools listen.
 pub(super) fn all(source: &Source) -> Vec<Bind> {
     let frontends = source.frontends.iter();
     let frontends = frontends.map(|it| ("frontend", &it.it.frontend.name, &it.binds));
@@ -37,7 +37,8 @@ pub(super) fn all(source: &Source) -> Vec<Bind> {
     all.collect()
 }
 
-/// Reports every address that two frontends or pools would listen on.
+/// Reports every address, of a frontend, a pool or the admin listener, that clashes with an earlier
+/// one.
 pub(super) fn clashes(source: &Source, found: &mut Diagnostics) {
     let frontends = source.frontends.iter().flat_map(|frontend| &frontend.binds);
     let pools = source.pools.iter().flat_map(|pool| &pool.binds);
@@ -67,17 +68,18 @@ pub(super) fn clashes(source: &Source, found: &mut Diagnostics) {
     }
 }
 
-/// The addresses of one port, or one path. A file may have as many as it has lines, so a clash is found by look-ups.
+/// The addresses with one port or one path. Clashes are found by hash lookups, because a file may
+/// have as many addresses as lines.
 #[derive(Default)]
 struct Hosts<'a> {
     first: Option<&'a Spanned<BindEndpoint>>,
-    /// The first that stands for all interfaces.
+    /// The first address that stands for all interfaces.
     any: Option<&'a Spanned<BindEndpoint>>,
     by_host: HashMap<&'a str, &'a Spanned<BindEndpoint>>,
 }
 
 impl<'a> Hosts<'a> {
-    /// Returns an address that keeps `host` from being listened on.
+    /// Returns an address that prevents listening on `host`.
     fn clash(&self, host: &str) -> Option<&'a Spanned<BindEndpoint>> {
         if is_any(host) {
             return self.first;
@@ -94,7 +96,8 @@ impl<'a> Hosts<'a> {
     }
 }
 
-/// Host, and port or path: what can be bound once. None where the system chooses.
+/// Returns the host of an address and its port or path, which can be bound only once, or `None` if
+/// the system chooses the port.
 fn socket(endpoint: &str) -> Option<(&str, &str)> {
     match endpoint.strip_prefix("tcp://") {
         Some(tcp) => tcp
@@ -104,7 +107,7 @@ fn socket(endpoint: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// Whether an address stands for all interfaces.
+/// Returns whether an address stands for all interfaces.
 fn is_any(host: &str) -> bool {
     matches!(host, "*" | "0.0.0.0" | "[::]")
 }

@@ -1,9 +1,9 @@
-//! What an edit breaks, told to people: every route's schemas beside those that it has in the running
-//! snapshot.
+//! Diagnostics for edits that break peers, by a comparison of every route's schemas with those in
+//! the running snapshot.
 //!
-//! Routes are matched by their keys, and a route's schemas by encoding and message name; what is left over
-//! of an encoding, in order. A schema, an encoding or a route that routes.yaml no longer has, or has anew,
-//! is the wish of whoever wrote it, and nothing to compare.
+//! Routes are matched by their patterns, and the schemas of a route by encoding and message name;
+//! the remaining schemas of each encoding are matched in order. A route, an encoding or a schema
+//! that the new routes.yaml adds or removes is an intended change, and is not compared.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,11 +12,16 @@ use gateway_diagnostic::{Diagnostic, Diagnostics};
 use gateway_schema::breaking::{Break, Breaking, Defined, between};
 use gateway_schema::{Encoding, MessageId, Options, Schema};
 
-/// Routes that one diagnostic names; more say no more.
+/// The number of routes that one diagnostic names. More would not help.
 const NAMED_MAX: usize = 8;
 
-/// Adds what `new` breaks for the peers of `running`: warnings or errors.
-pub fn gate(running: &Snapshot, new: &Snapshot, breaking: Breaking, found: &mut Diagnostics) {
+/// Adds the changes of `new` that break peers of `running`, as warnings or errors.
+pub(super) fn gate(
+    running: &Snapshot,
+    new: &Snapshot,
+    breaking: Breaking,
+    found: &mut Diagnostics,
+) {
     if breaking == Breaking::Allow {
         return;
     }
@@ -40,18 +45,18 @@ pub fn gate(running: &Snapshot, new: &Snapshot, breaking: Breaking, found: &mut 
     }
 }
 
-/// What the outcome of a comparison hangs on.
+/// The inputs that determine the outcome of a comparison.
 type Compared = (Encoding, (MessageId, Options), (MessageId, Options));
 
-/// What is said of a break: of whom, what, and where.
+/// The identity of a break: its subject, its message, and its place.
 type Told = (String, String, Option<String>);
 
 struct Gate<'a> {
     running: &'a Snapshot,
     new: &'a Snapshot,
-    /// What was compared before: many routes have the same schemas.
+    /// The comparisons so far, since many routes have the same schemas.
     known: HashMap<Compared, Vec<Break>>,
-    /// Each break once, by what is said of it and where, and who has it.
+    /// Each break once, with the routes that have it.
     broken: BTreeMap<Told, (Break, Vec<String>)>,
 }
 
@@ -93,7 +98,7 @@ impl Gate<'_> {
     }
 }
 
-/// Which schema took the place of which.
+/// Returns the pairs of old and new schemas that correspond.
 fn pairs<'a>(old: &'a AnyOf, new: &'a AnyOf) -> Vec<(&'a Schema, &'a Schema)> {
     let mut new: Vec<_> = new.schemas().collect();
     let mut paired = Vec::new();
@@ -143,6 +148,8 @@ fn diagnostic(fault: Break, users: &[String], breaking: Breaking) -> Diagnostic 
     }
     told.help(match breaking {
         Breaking::Reject => format!("{help};\nproto: {{ breaking: warn }} lets it through"),
-        Breaking::Allow | Breaking::Warn => help,
+        Breaking::Allow | Breaking::Warn => {
+            format!("{help};\nproto: {{ breaking: reject }} refuses such edits")
+        }
     })
 }

@@ -8,19 +8,19 @@ use super::yaml::FILE_MAX;
 use gateway_diagnostic::{Diagnostic, SourceFile, escaped, shown};
 use gateway_proto::open_file;
 
-/// What to do about a file that is not there at the start.
-pub(super) const NOT_FOUND: &str =
-    "run the gateway where routes.yaml is, or name the file: gateway -c FILE";
+/// The remedy for a file that does not exist at the start.
+pub(super) const NOT_FOUND: &str = "run the gateway where routes.yaml is, or name the file: \
+     gateway -c FILE; gateway init writes one to begin with";
 
-/// What to do about a file that is not there any more.
+/// The remedy for a file that does not exist any more.
 pub(super) const REMOVED: &str =
-    "it was there when the gateway started: put it back; until then what it said last holds";
+    "it was there when the gateway started: put it back; until then its last content applies";
 
 /// Reads the text of a file.
 pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     let shown = shown(path);
     let mut bytes = Vec::new();
-    // No more than tells that it is too large: it may be somebody's disk image.
+    // One byte beyond the limit shows that the file, such as a disk image, is too large.
     let bound = FILE_MAX as u64 + 1;
     let outcome = open_file(path).and_then(|file| file.take(bound).read_to_end(&mut bytes));
     if let Err(error) = outcome {
@@ -57,7 +57,7 @@ pub(super) fn read_text(path: &Path) -> Result<Arc<SourceFile>, Box<Diagnostic>>
     }
 }
 
-/// Returns the error for a configuration of more than [`FILE_MAX`] bytes.
+/// Returns the error of a configuration of more than [`FILE_MAX`] bytes.
 pub(super) fn too_large(shown: &Path) -> Box<Diagnostic> {
     let mib = FILE_MAX >> 20;
     let fault = Diagnostic::error(format!("{} is larger than {mib} MiB", escaped(shown)));
@@ -65,7 +65,7 @@ pub(super) fn too_large(shown: &Path) -> Box<Diagnostic> {
     Box::new(fault.help(help))
 }
 
-/// Returns the text without the byte order mark that some editors write.
+/// Returns the text as a source file, without the byte order mark that some editors write.
 pub(super) fn source_file(shown: PathBuf, text: &str) -> Arc<SourceFile> {
     SourceFile::new(shown, text.strip_prefix('\u{feff}').unwrap_or(text))
 }

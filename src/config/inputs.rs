@@ -1,15 +1,19 @@
-//! What a configuration is read from: every file once. What is loaded is therefore what was seen, and whatever
-//! is written meanwhile is seen as another content by the next who reads.
+//! The inputs of a configuration. Each file is read once, so the bytes that are loaded are the
+//! bytes that were compared, and a change in the meantime is found by the next read.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::breaking::gate;
+use super::environment::Environment;
+use super::explain::Explanation;
 use super::file::{NOT_FOUND, REMOVED, read_text};
+use super::keys::{KeyFiles, masked_at};
 use super::loaded::Loaded;
-use super::protos::{OfProtos, import_paths, named_roots};
-use super::resolve::resolve;
+use super::protos::{OfProtos, Protos, import_paths, named_roots};
+use super::resolve::{Succession, resolve};
+use super::security::secure;
 use super::source::{self, Source};
 use super::yaml;
 use crate::snapshot::{Names, Snapshot};
@@ -17,43 +21,74 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use gateway_proto::{Cache, Texts};
 use gateway_schema::breaking::Breaking;
 
-/// The files of a configuration, sound or not, as they were when they were read.
+/// The files of a configuration, valid or not, as they were when they were read.
 #[derive(Debug)]
 pub struct Inputs {
     seen: Seen,
-    /// routes.yaml; none where `found` says why.
+    /// The text and content of routes.yaml, or `None` after an error, which is in `found`.
     main: Option<(Arc<SourceFile>, Source)>,
-    /// None where `found` says why.
+    /// The .proto files, or `None` after an error, which is in `found`.
     protos: Option<OfProtos>,
+    keys: KeyFiles,
+    /// The mask of a routes.yaml that contains secret keys.
+    mask: Option<Mask>,
     /// Overrides `reload.watch`.
     watch: Option<bool>,
-    /// What is wrong so far.
+    /// The diagnostics so far.
     found: Diagnostics,
 }
 
-/// What to know the content of a configuration's files by.
+/// The text that diagnostics show in place of a routes.yaml that contains secret keys.
+#[derive(Debug)]
+struct Mask {
+    file: Arc<SourceFile>,
+    shown: Arc<SourceFile>,
+}
+
+impl Mask {
+    fn of(file: &Arc<SourceFile>, source: &Source) -> Option<Self> {
+        let exposed: Vec<_> = source.exposed().collect();
+        (!exposed.is_empty()).then(|| Self {
+            file: Arc::clone(file),
+            shown: masked_at(file, &exposed),
+        })
+    }
+
+    fn apply(&self, found: &mut Diagnostics) {
+        for fault in found.iter_mut() {
+            let notes = fault.notes.iter_mut().map(|note| &mut note.place);
+            for place in [&mut fault.place].into_iter().chain(notes).flatten() {
+                if Arc::ptr_eq(&place.file, &self.file) {
+                    place.file = Arc::clone(&self.shown);
+                }
+            }
+        }
+    }
+}
+
+/// The identity of the content of a configuration's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The directories of .proto files, whether they are there or not; of a routes.yaml that can't be read,
-    /// those that it had.
+    /// The directories of .proto files, and the files and directories of keys, whether they exist
+    /// or not. If routes.yaml cannot be read or parsed, the roots of the previous read.
     pub roots: Vec<PathBuf>,
-    /// Of the content of every file; equal content has an equal one.
+    /// The fingerprint of the content of every file. Equal content has equal fingerprints.
     pub fingerprint: u64,
 }
 
-/// What a configuration is compared with.
+/// The configuration that a new one is compared with.
 #[derive(Clone, Copy, Debug)]
 enum Predecessor<'a> {
     None,
-    /// The generation that runs.
+    /// The running generation.
     Running(&'a Snapshot),
-    /// A configuration that somebody names.
+    /// Another configuration, named on the command line.
     Other(&'a Snapshot),
 }
 
 impl<'a> Predecessor<'a> {
-    /// Returns the snapshot to compare with, and what comes of changes that break its peers unless the file says
-    /// otherwise: who asks for a comparison wants to be stopped.
+    /// Returns the snapshot to compare with, and the default treatment of changes that break its
+    /// peers. A comparison from the command line rejects them.
     fn compared(self) -> Option<(&'a Snapshot, Breaking)> {
         match self {
             Self::None => None,
@@ -64,20 +99,22 @@ impl<'a> Predecessor<'a> {
 }
 
 impl Inputs {
-    /// Reads the files of the configuration `path`; `roots` is what it had last.
+    /// Reads the files of the configuration at `path`. `roots` are the roots of the previous read.
     pub fn read(path: &Path, roots: &[PathBuf]) -> Self {
-        Self::read_main(read_text(path), path, roots)
+        Self::read_main(read_text(path), path, &Environment::of_process(), roots)
     }
 
-    /// Reads the .proto files of a configuration whose routes.yaml has been read, and is at `path` or
-    /// would be.
+    /// Reads the other files of a configuration, after its routes.yaml was read as `main`. Paths in
+    /// `main` are relative to the directory of `path`, and its variables are those of
+    /// `environment`.
     pub(super) fn read_main(
         main: Result<Arc<SourceFile>, Box<Diagnostic>>,
         path: &Path,
+        environment: &Environment,
         roots: &[PathBuf],
     ) -> Self {
         let mut found = Diagnostics::new();
-        // Everything that is found on disk goes into it, where it is found: a second look might find another.
+        // Everything on disk is hashed as it is read, since a second read might find other content.
         let mut hasher = DefaultHasher::new();
         let file = match main {
             Ok(file) => {
@@ -91,14 +128,18 @@ impl Inputs {
             }
         };
         let main = file.and_then(|file| {
-            let root = yaml::parse(&file, &mut found)?;
+            let root = yaml::parse(&file, environment, &mut found)?;
             let source = source::read_file(&root, &mut found);
             Some((file, source))
         });
-        let (mut protos, mut roots) = (None, roots.to_vec());
+        let (mut protos, mut keys) = (None, KeyFiles::default());
+        let mut roots = roots.to_vec();
         if let Some((_, source)) = &main {
             let directory = path.parent().unwrap_or(Path::new(""));
             roots = named_roots(source, directory);
+            roots.extend(source.key_files().map(|(_, path)| directory.join(path)));
+            keys = KeyFiles::read(source.key_files(), directory);
+            keys.hash(&mut hasher);
             let there = import_paths(source, directory, &mut found);
             there.hash(&mut hasher);
             protos = there.map(|there| {
@@ -110,10 +151,15 @@ impl Inputs {
             texts.hash(&mut hasher);
         }
         let fingerprint = hasher.finish();
+        let mask = main
+            .as_ref()
+            .and_then(|(file, source)| Mask::of(file, source));
         Self {
             seen: Seen { roots, fingerprint },
+            mask,
             main,
             protos,
+            keys,
             watch: None,
             found,
         }
@@ -124,38 +170,39 @@ impl Inputs {
         Self { watch, ..self }
     }
 
-    /// What to know them by, when they are gone.
+    /// Returns the identity of the content, to be kept after the inputs are used.
     pub fn seen(&self) -> &Seen {
         &self.seen
     }
 
-    /// Resolves what was read; no file is looked at again. The error holds every fault found.
+    /// Resolves the inputs without reading any file again. The error has every error found.
     pub fn load(self) -> Result<Loaded, Diagnostics> {
         self.load_with(&mut Cache::default())
     }
 
-    /// Resolves what was read as [`Self::load`] does. `cache` is what later loads of the same files
-    /// take over.
-    pub fn load_with(self, cache: &mut Cache) -> Result<Loaded, Diagnostics> {
+    /// Resolves the inputs like [`Self::load`]. `cache` receives the files for reuse by later
+    /// loads.
+    pub(crate) fn load_with(self, cache: &mut Cache) -> Result<Loaded, Diagnostics> {
         self.load_as(Names::default(), 1, Predecessor::None, cache)
     }
 
-    /// Resolves what was read as [`Self::load`] does. The error also holds what would break for the peers of `other`, a
-    /// configuration that does not run here; what breaks is a warning if the file says `breaking: warn`.
-    pub fn load_against(self, other: &Snapshot) -> Result<Loaded, Diagnostics> {
+    /// Resolves the inputs like [`Self::load`]. Changes that would break peers of `other`, a
+    /// configuration that does not run here, are errors unless the file says otherwise by the key
+    /// `breaking`.
+    pub(crate) fn load_against(self, other: &Snapshot) -> Result<Loaded, Diagnostics> {
         let predecessor = Predecessor::Other(other);
         self.load_as(Names::default(), 1, predecessor, &mut Cache::default())
     }
 
-    /// The same for the generation that is to follow `running`; beyond what is wrong with the files, what
-    /// they break for its peers.
+    /// Resolves the inputs for the generation that follows `running`. Changes that would break its
+    /// peers are warnings, or errors if the file says `breaking: reject`.
     pub fn load_after(self, running: &Snapshot) -> Result<Loaded, Diagnostics> {
         self.load_after_with(running, &mut Cache::default())
     }
 
-    /// Resolves what was read as [`Self::load_after`] does. What `cache` has of an earlier load is taken
-    /// over where the .proto files are unchanged.
-    pub fn load_after_with(
+    /// Resolves the inputs like [`Self::load_after`], and reuses the results of an earlier load in
+    /// `cache` where the .proto files are unchanged.
+    pub(crate) fn load_after_with(
         self,
         running: &Snapshot,
         cache: &mut Cache,
@@ -163,6 +210,36 @@ impl Inputs {
         let generation = running.generation + 1;
         let predecessor = Predecessor::Running(running);
         self.load_as(running.names.clone(), generation, predecessor, cache)
+    }
+
+    /// Returns the rules of a message of the .proto files, even if no route names the message. The
+    /// error contains the errors in the files, or says that there is no such message.
+    pub fn explain(self, message: &str) -> Result<Explanation, Diagnostics> {
+        let Self {
+            main,
+            protos,
+            mask,
+            mut found,
+            ..
+        } = self;
+        let rules = main.zip(protos).and_then(|((file, source), texts)| {
+            let (OfProtos(texts), mut cache) = (texts, Cache::default());
+            let protos = Protos::compile(&file, &source, texts.as_ref(), &mut cache, &mut found)?;
+            let rules = protos.explain(message, &mut found)?;
+            Some((rules, source.limits.rules_cost))
+        });
+        if let Some(mask) = mask {
+            mask.apply(&mut found);
+        }
+        found.sort();
+        match rules {
+            Some((rules, rules_cost)) if !found.has_errors() => Ok(Explanation {
+                rules,
+                rules_cost,
+                warnings: found,
+            }),
+            _ => Err(found),
+        }
     }
 
     fn load_as(
@@ -176,12 +253,22 @@ impl Inputs {
             seen: _,
             main,
             protos,
+            keys,
+            mask,
             watch,
             mut found,
         } = self;
+        // Errors in keys that are left out do not prevent the rest from being loaded.
+        let mut left_out = Diagnostics::new();
+        let succession = Succession { names, generation };
         let loaded = main.and_then(|(file, source)| {
+            let has_variables = has_variables(&file.text);
             let breaking = source.breaking;
-            let mut loaded = resolve(&file, source, protos, names, generation, cache, &mut found)?;
+            let secured = secure(&source, &keys, &mut found, &mut left_out);
+            let mut loaded = resolve(
+                &file, source, protos, secured, succession, cache, &mut found,
+            )?;
+            loaded.has_variables = has_variables;
             if let Some(watch) = watch {
                 loaded.snapshot.reload.watch = watch;
             }
@@ -197,13 +284,24 @@ impl Inputs {
                 .filter(|it| it.help.as_deref() == Some(NOT_FOUND));
             missing.for_each(|fault| fault.help = Some(REMOVED.to_owned()));
         }
+        let is_sound = !found.has_errors();
+        found.append(left_out);
+        if let Some(mask) = mask {
+            mask.apply(&mut found);
+        }
         found.sort();
         match loaded {
-            Some(loaded) if !found.has_errors() => Ok(Loaded {
+            Some(loaded) if is_sound => Ok(Loaded {
                 warnings: found,
                 ..loaded
             }),
             _ => Err(found),
         }
     }
+}
+
+/// Returns whether a routes.yaml seems to refer to variables of the environment.
+fn has_variables(text: &str) -> bool {
+    text.lines()
+        .any(|line| line.contains("${") && !line.trim_start().starts_with('#'))
 }

@@ -1,4 +1,4 @@
 //! The JSON Schema of routes.yaml.
 
-/// The JSON Schema of routes.yaml, by which editors complete and check it.
+/// The JSON Schema of routes.yaml, with which editors complete and check the file.
 pub const JSON_SCHEMA: &str = include_str!("../../routes.schema.json");

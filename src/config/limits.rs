@@ -1,4 +1,4 @@
-//! What `limits` says: bounds on what peers may do, with their defaults.
+//! The section `limits`: the limits on messages and requests of peers, with their defaults.
 
 use super::section::Section;
 use super::value::{COUNT_MAX, Count, Size};
@@ -6,20 +6,21 @@ use super::yaml::Node;
 use crate::snapshot::Limits;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// Deepest nesting that `limits.depth` may allow: what the walks' recursion can take on the data
-/// thread's stack.
+/// The maximum of `limits.depth`. Payloads are walked recursively, and the data thread's stack
+/// suffices for this depth.
 const DEPTH_MAX: u64 = 1_000;
 
-/// Largest `limits.message`, in bytes: what ZMTP's peers can be expected to hold at once.
+/// The maximum of `limits.message`, in bytes. Larger messages may exceed the memory of ZMTP peers.
 const MESSAGE_MAX: u64 = 2 << 30;
 
-/// Reads the section; without one, the defaults.
-pub fn limits(node: Option<&Node>, found: &mut Diagnostics) -> Limits {
+/// Reads the section, with the defaults where it has no value.
+pub(super) fn limits(node: Option<&Node>, found: &mut Diagnostics) -> Limits {
     let mut limits = Limits {
         message: 16 << 20,
         frames: 16,
         depth: 100,
         rules: 1 << 20,
+        rules_cost: 1_000_000,
         clients: 100_000,
         client_requests: 10_000,
         client_bytes: 64 << 20,
@@ -33,7 +34,8 @@ pub fn limits(node: Option<&Node>, found: &mut Diagnostics) -> Limits {
         }
         limits.message = size.value.0;
     }
-    // Type and payload, with a REQ's two frames of envelope.
+    // The minimum fits a type, a payload, and the longest envelope of a REQ: a request number and
+    // an empty delimiter.
     if let Some(n) = section.value::<Count<4, 65_536>>("frames", found) {
         limits.frames = n.value.0 as usize;
     }
@@ -42,6 +44,9 @@ pub fn limits(node: Option<&Node>, found: &mut Diagnostics) -> Limits {
     }
     if let Some(size) = section.value::<Size>("rules", found) {
         limits.rules = size.value.0;
+    }
+    if let Some(n) = section.value::<Count<1, COUNT_MAX>>("rules_cost", found) {
+        limits.rules_cost = n.value.0;
     }
     if let Some(n) = section.value::<Count<1, COUNT_MAX>>("clients", found) {
         limits.clients = n.value.0 as usize;

@@ -1,23 +1,26 @@
-//! A configuration that can be run.
+//! A valid configuration.
 
 use super::binds::Bind;
 use crate::snapshot::Snapshot;
 use gateway_diagnostic::{Diagnostics, Place};
 
-/// A configuration that can be run.
+/// A valid configuration.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What the gateway works by.
+    /// The resolved snapshot.
     pub snapshot: Snapshot,
-    /// What probably isn't meant.
+    /// Warnings about settings that are valid but probably not intended, and errors in keys that
+    /// were left out.
     pub warnings: Diagnostics,
-    /// How many messages the .proto files define.
+    /// The number of messages in the .proto files.
     pub messages: usize,
-    /// How many routes there are.
+    /// The number of routes.
     pub routes: usize,
-    /// Where `admin.bind` stands.
+    /// The place of `admin.bind`.
     pub admin: Option<Place>,
-    /// Where each address stands that frontends and pools listen on.
+    /// True if values seem to refer to environment variables, which a reload does not read again.
+    pub has_variables: bool,
+    /// The addresses on which frontends and pools listen, each with its place.
     pub binds: Vec<Bind>,
 }
 

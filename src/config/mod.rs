@@ -1,29 +1,37 @@
-//! Configuration: files → [`Snapshot`], or every fault of all of them.
+//! Configuration: from files to a [`Snapshot`], or to the errors of all of them.
 //!
-//! `routes.yaml` → `yaml` (values with places) → `source` (what it says) → `resolve`: names are looked
-//! up, schemas compiled, and what comes out refers to nothing by name. `inputs` holds the files in between.
+//! `routes.yaml` → `yaml` (values with places) → `source` (the sections) → `resolve`, which looks
+//! up names and compiles schemas, so that the result refers to nothing by name. `inputs` keeps the
+//! files and their sections between reading and resolving.
 
 mod admin;
 mod binds;
 mod breaking;
+mod environment;
+mod explain;
 mod file;
 mod inputs;
 mod json_schema;
+mod keys;
 mod limits;
 mod loaded;
+mod log;
 mod near;
 mod needs;
 mod origin;
 mod plain;
 mod protos;
+mod quoted;
 mod resolve;
 mod schema;
 mod section;
+mod security;
 mod source;
 mod syntax;
 #[cfg(test)]
 mod tests;
 mod value;
+mod variables;
 mod yaml;
 mod yaml_text;
 
@@ -34,34 +42,39 @@ use crate::snapshot::Snapshot;
 use gateway_diagnostic::{Diagnostics, escaped, shown};
 
 pub use binds::Bind;
+pub use environment::Environment;
+pub use explain::Explanation;
 pub use inputs::{Inputs, Seen};
 pub use json_schema::JSON_SCHEMA;
 pub use loaded::Loaded;
 pub use origin::Origin;
 pub use yaml::FILE_MAX;
 
-/// Reads and resolves `path` and the .proto files that it names. The error holds every fault found.
+/// Reads and resolves `path` and the .proto files that it names. The error has every error found.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
     Inputs::read(path, &[]).load()
 }
 
-/// Reads and resolves `path` for the generation that is to follow `running`. The error also holds the changes that
-/// would break peers of `running`.
+/// Reads and resolves `path` for the generation that follows `running`. Changes that would break
+/// peers of `running` are warnings, or errors if the file says `breaking: reject`.
 pub fn load_after(path: &Path, running: &Snapshot) -> Result<Loaded, Diagnostics> {
     Inputs::read(path, &[]).load_after(running)
 }
 
-/// Returns the address of `admin.bind` in the configuration at `path`, whatever else is wrong with the file. The error
-/// says why there is none, or none that could be asked.
-pub fn admin_address(path: &Path) -> Result<SocketAddr, String> {
+/// Returns the address of `admin.bind` in the configuration at `path`, even if other sections have
+/// errors. The error says why there is no address, or that the system chooses its port.
+pub(crate) fn admin_address(path: &Path) -> Result<SocketAddr, String> {
     let name = escaped(&shown(path));
     let file = file::read_text(path).map_err(|fault| fault.message)?;
     let mut found = Diagnostics::new();
-    let root = yaml::parse(&file, &mut found);
+    let root = yaml::parse(&file, &Environment::of_process(), &mut found);
     let root = root.ok_or_else(|| format!("{name} can't be read: gateway check says why"))?;
     let source = source::read_file(&root, &mut found);
-    let admin = source.admin.ok_or_else(|| {
-        format!("{name} has no admin address, such as\nadmin: {{ bind: \"127.0.0.1:9559\" }}")
+    let admin = source.admin.ok_or_else(|| match root.has("admin") {
+        true => format!("the admin address of {name} is wrong: gateway check says why"),
+        false => {
+            format!("{name} has no admin address, such as\nadmin: {{ bind: \"127.0.0.1:9559\" }}")
+        }
     })?;
     match admin.value.bind {
         bind if bind.port() == 0 => Err(format!(

@@ -1,11 +1,13 @@
-//! What was probably meant by a name that doesn't exist.
+//! Suggestions for names that do not exist.
 
 use super::section::with_comment_sign;
 use gateway_diagnostic::{Diagnostic, did_you_mean, one_of};
 
-/// Adds the names that were expected, and the nearest of them as help.
+/// Adds to `fault` the expected names if they are few. Adds as help the name that is nearest to
+/// `name` or, without one, the comment sign of YAML if `name` contains a comment of another
+/// language.
 pub(super) fn with_names(fault: Diagnostic, name: &str, known: &[&str]) -> Diagnostic {
-    /// More than these and the list is noise.
+    /// The maximum number of names in the list. With more it is noise.
     const SHOWN: usize = 8;
     let fault = match known.len() {
         1..=SHOWN => fault.label(format!("expected {}", one_of(known.iter().copied()))),

@@ -1,7 +1,7 @@
-//! Beside a fault of a .proto: the routes that can't do without that file.
+//! Notes for the errors of .proto files, which name the routes that need the file.
 //!
-//! What doesn't compile has no descriptors, so this goes by the texts: a file is needed by the routes
-//! whose message it seems to define, and by those that need a file which imports it.
+//! A file that does not compile has no descriptors, so this uses the texts: a file is needed by the
+//! routes whose message it seems to define, and by those that need a file which imports it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -10,11 +10,11 @@ use super::source::Source;
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Outlined, Texts, words};
 
-/// Routes that a note names; more say no more.
+/// The number of routes that a note names. More would not help.
 const NAMED_MAX: usize = 8;
 
-/// Adds to each fault of one of these files which routes need the file.
-pub fn name_routes(source: &Source, texts: &Texts, of_protos: &mut Diagnostics) {
+/// Adds the routes that need a file to each of its errors.
+pub(super) fn name_routes(source: &Source, texts: &Texts, of_protos: &mut Diagnostics) {
     if of_protos.is_empty() {
         return;
     }
@@ -57,7 +57,7 @@ pub fn name_routes(source: &Source, texts: &Texts, of_protos: &mut Diagnostics) 
     }
 }
 
-/// These files, and what they import.
+/// Returns these files and their imports, direct and indirect.
 fn reached(
     mut open: Vec<usize>,
     files: &[Outlined],

@@ -1,10 +1,11 @@
-//! Where a configuration comes from: a file, or a text that a program holds.
+//! The origin of a configuration: a file, or a text that a program holds.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gateway_diagnostic::{Diagnostic, SourceFile, shown};
 
+use super::environment::Environment;
 use super::file::{read_text, source_file, too_large};
 use super::inputs::Inputs;
 use super::yaml::FILE_MAX;
@@ -12,14 +13,16 @@ use super::yaml::FILE_MAX;
 /// The name that diagnostics show for a configuration without a file.
 const TEXT_NAME: &str = "<text>";
 
-/// Where a configuration comes from, for a follower to read it again.
+/// The origin of a configuration, from which a follower can read it again.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The file; of a text, a path in the directory that its import paths are relative to.
+    /// The file. For a text, a path in the directory to which its import paths are relative.
     path: PathBuf,
     text: Option<Arc<str>>,
     /// Overrides `reload.watch`.
     watch: Option<bool>,
+    /// The environment when the origin was created. Every reload uses the same variables.
+    environment: Environment,
 }
 
 impl<P: AsRef<Path> + ?Sized> From<&P> for Origin {
@@ -28,41 +31,43 @@ impl<P: AsRef<Path> + ?Sized> From<&P> for Origin {
             path: path.as_ref().to_owned(),
             text: None,
             watch: None,
+            environment: Environment::of_process(),
         }
     }
 }
 
 impl Origin {
     /// Returns the origin of `text`, a routes.yaml whose import paths are relative to `directory`.
-    pub fn of_text(text: impl Into<Arc<str>>, directory: &Path) -> Self {
+    pub(crate) fn of_text(text: impl Into<Arc<str>>, directory: &Path) -> Self {
         Self {
             path: directory.join(TEXT_NAME),
             text: Some(text.into()),
             watch: None,
+            environment: Environment::of_process(),
         }
     }
 
-    /// Names the text in diagnostics; no effect on a file.
-    pub fn set_name(&mut self, name: &str) {
+    /// Sets the name of the text in diagnostics. This has no effect on a file.
+    pub(crate) fn set_name(&mut self, name: &str) {
         if self.text.is_some() {
             self.path.set_file_name(name);
         }
     }
 
-    /// Overrides the key `reload.watch`, whatever it says in this and later generations.
-    pub fn set_watch(&mut self, watch: bool) {
+    /// Overrides the key `reload.watch`, whatever its value in this and later generations.
+    pub(crate) fn set_watch(&mut self, watch: bool) {
         self.watch = Some(watch);
     }
 
-    /// Returns the file; of a text, a path in its directory at which there is no file.
+    /// Returns the file. For a text, a path in its directory at which there is no file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads every file of the configuration. `roots` are the directories of .proto files that it
-    /// had last.
+    /// Reads every file of the configuration. `roots` are the roots of the previous read.
     pub fn read(&self, roots: &[PathBuf]) -> Inputs {
-        Inputs::read_main(self.main(), &self.path, roots).with_watch(self.watch)
+        let inputs = Inputs::read_main(self.main(), &self.path, &self.environment, roots);
+        inputs.with_watch(self.watch)
     }
 
     fn main(&self) -> Result<Arc<SourceFile>, Box<Diagnostic>> {

@@ -1,17 +1,17 @@
-//! The types that frontends give to their clients' messages: each needs a route.
+//! The types that frontends give to their clients' messages, each of which needs a route.
 
 use std::sync::Arc;
 
 use super::near::with_names;
+use super::quoted::quoted;
 use super::section::Spanned;
 use super::source::{Named, RouteSource, Source};
-use super::yaml::quoted;
 use crate::route::Table;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// Reports every frontend whose `type` no route takes from it.
+/// Reports every frontend whose `type` has no route, or a route that is closed to the frontend.
 pub(super) fn check(source: &Source, found: &mut Diagnostics) {
-    // One that is in doubt may be the route.
+    // A route whose pattern has an error may be the one that matches.
     if source.routes.iter().any(|route| route.pattern.is_none()) {
         return;
     }
@@ -34,14 +34,14 @@ pub(super) fn check(source: &Source, found: &mut Diagnostics) {
     }
 }
 
-/// Returns the fault of a type whose route takes nothing from this frontend.
+/// Returns the error of a type whose route is closed to this frontend, or `None` if it is open.
 fn closed(route: &RouteSource, written: &Spanned<String>, frontend: &str) -> Option<Diagnostic> {
     let allowed = route.frontends.as_ref()?;
     if allowed.iter().any(|name| name.value == frontend) {
         return None;
     }
     let wrong = format!(
-        "route {} takes nothing from frontend {frontend}",
+        "route {} accepts nothing from frontend {frontend}",
         route.name
     );
     let fault = Diagnostic::error(wrong)
@@ -54,7 +54,7 @@ fn closed(route: &RouteSource, written: &Spanned<String>, frontend: &str) -> Opt
     Some(fault.help(format!("add {frontend} to the frontends of the route")))
 }
 
-/// Returns the fault of a type without a route.
+/// Returns the error of a type without a route.
 fn no_route(source: &Source, written: &Spanned<String>) -> Diagnostic {
     let wrong = format!("no route matches the type {}", quoted(&written.value));
     let fault = Diagnostic::error(wrong).at(written.place.clone());

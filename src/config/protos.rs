@@ -1,4 +1,4 @@
-//! The .proto files of a configuration: found, compiled, and looked up in by routes.
+//! The compiled .proto files of a configuration, in which the messages of routes are looked up.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -8,47 +8,51 @@ use std::sync::Arc;
 
 use super::near::with_names;
 use super::needs::name_routes;
+use super::quoted::quoted;
 use super::schema::{ENCODINGS, SchemaSource};
 use super::section::Spanned;
 use super::source::{RouteSource, Source};
-use super::yaml::quoted;
 use gateway_diagnostic::{
     Diagnostic, Diagnostics, SourceFile, did_you_mean_qualified, escaped, shown,
 };
 use gateway_proto::{Cache, Compiled, Descriptors, Texts, words};
 use gateway_schema::{
-    Definitions, Encoding, Options, Presence, RequireError, Ruler, Schema, Table,
+    Definitions, Encoding, ExplainedRule, Options, Presence, RequireError, RuleLimits, Ruler,
+    Schema, Table,
 };
 
-/// Where .proto files are looked for, beside routes.yaml, when it doesn't say.
+/// The default directory of .proto files, relative to routes.yaml.
 const DEFAULT_IMPORT_PATH: &str = "schemas";
 
-/// Messages of a file that a sentence names; the others are counted.
+/// The maximum number of messages of a file that a diagnostic names. The others are only counted.
 const MESSAGES_SHOWN: usize = 8;
 
-/// The texts below the import paths; none where no route needs any and there are none.
+/// The texts of the .proto files, or `None` if there is no directory and no route has a schema.
 #[derive(Debug)]
 pub(super) struct OfProtos(pub(super) Option<Texts>);
 
 /// The compiled .proto files.
-pub struct Protos {
+pub(super) struct Protos {
     descriptors: Option<Descriptors>,
     table: Arc<Table>,
     messages: usize,
-    /// The buf.validate rules of routes' messages, if any carry some.
+    /// The compiled buf.validate rules of the messages that routes name, or `None` without rules.
     ruler: Option<Arc<Ruler>>,
-    /// Bytes of a payload that is held against them.
-    ruled_bytes: u64,
-    /// Every word in the files that don't compile, if any: what may be defined there.
+    /// The limits on checks by these rules: the size of the payload, and the number of steps.
+    rule_limits: RuleLimits,
+    /// All words of the files that do not compile, or `None` if every file compiles. A message that
+    /// is missing may be defined there if its name is among them.
     doubtful: Option<HashSet<String>>,
-    /// The fields that routes require and that have no presence, by their message: each is warned of once.
+    /// The pairs of a message and a required field without presence, so that each is warned about
+    /// only once.
     required: RefCell<HashSet<(String, String)>>,
 }
 
 impl Protos {
-    /// Compiles what is below the import paths, nothing where there are none; takes over from `cache`
-    /// what is unchanged. None: `found` says why.
-    pub fn compile(
+    /// Compiles `texts`, and reuses the results of unchanged files from `cache`. Without texts, the
+    /// result has no messages. Returns `None` if nothing can be used; the reason is then in
+    /// `found`.
+    pub(super) fn compile(
         file: &Arc<SourceFile>,
         source: &Source,
         texts: Option<&Texts>,
@@ -61,7 +65,7 @@ impl Protos {
                 table: Arc::new(Table::build(&[]).ok()?),
                 messages: 0,
                 ruler: None,
-                ruled_bytes: source.limits.rules,
+                rule_limits: rule_limits(source),
                 doubtful: None,
                 required: RefCell::default(),
             });
@@ -72,7 +76,9 @@ impl Protos {
             Compiled::Part(sound, others) => (Some(sound), Some(all_words(&others))),
             Compiled::Nothing => (None, None),
         };
-        let table = descriptors.as_ref().map(|it| Table::build(it.files()));
+        let table = descriptors
+            .as_ref()
+            .map(|it| Table::build(it.files()).map(Arc::new));
         let table = match table.transpose() {
             Ok(table) => table,
             Err(fault) => {
@@ -92,9 +98,9 @@ impl Protos {
         Some(Self {
             messages: table.message_names().count(),
             descriptors,
-            table: Arc::new(table),
+            table,
             ruler,
-            ruled_bytes: source.limits.rules,
+            rule_limits: rule_limits(source),
             doubtful,
             required: RefCell::default(),
         })
@@ -107,11 +113,18 @@ fn all_words(files: &[Arc<SourceFile>]) -> HashSet<String> {
     all.map(str::to_owned).collect()
 }
 
-/// The rules of the messages that routes name, if any carry some. A bad one is a fault.
+/// Returns the limits on checks by buf.validate rules.
+fn rule_limits(source: &Source) -> RuleLimits {
+    RuleLimits {
+        bytes: source.limits.rules,
+        steps: source.limits.rules_cost,
+    }
+}
+
 fn ruler(
     source: &Source,
     descriptors: &Descriptors,
-    table: &Table,
+    table: &Arc<Table>,
     found: &mut Diagnostics,
 ) -> Option<Arc<Ruler>> {
     let schemas = source.routes.iter();
@@ -125,8 +138,9 @@ fn ruler(
     Ruler::build(descriptors, table, &ruled, found).map(Arc::new)
 }
 
-/// Where .proto files are to be, whether there is a directory or not: what is worth watching.
-pub fn named_roots(source: &Source, directory: &Path) -> Vec<PathBuf> {
+/// Returns the directories for .proto files, whether they exist or not, since all of them are worth
+/// watching.
+pub(super) fn named_roots(source: &Source, directory: &Path) -> Vec<PathBuf> {
     match &source.import_paths {
         None => vec![directory.join(DEFAULT_IMPORT_PATH)],
         Some(paths) => {
@@ -136,8 +150,9 @@ pub fn named_roots(source: &Source, directory: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// The directories of .proto files. The default one needn't be there while no route has a schema.
-pub fn import_paths(
+/// Returns the directories of .proto files, or `None` if one is missing, which is reported. The
+/// default directory may be missing if no route has a schema.
+pub(super) fn import_paths(
     source: &Source,
     directory: &Path,
     found: &mut Diagnostics,
@@ -178,13 +193,13 @@ pub fn import_paths(
             );
         }
     }
-    // Without all of them, what is missing can't be told from what is wrong.
+    // If one is missing, a missing message may be in it.
     (!roots.is_empty() && roots.len() == paths.len()).then_some(roots)
 }
 
 impl Protos {
-    /// A fingerprint of each file of the user's, by its import name.
-    pub fn fingerprints(&self) -> BTreeMap<String, u64> {
+    /// Returns a fingerprint of each of the user's files, by its import name.
+    pub(super) fn fingerprints(&self) -> BTreeMap<String, u64> {
         let sources = self.descriptors.iter().flat_map(Descriptors::sources);
         sources
             .map(|(name, source)| {
@@ -195,29 +210,32 @@ impl Protos {
             .collect()
     }
 
-    /// Where these messages, and what is below them, are written.
-    pub fn definitions<'a>(&'a self, messages: impl Iterator<Item = &'a str>) -> Definitions {
+    /// Returns the definitions of these messages, and of the messages and enums that they use.
+    pub(super) fn definitions<'a>(
+        &'a self,
+        messages: impl Iterator<Item = &'a str>,
+    ) -> Definitions {
         let descriptors = self.descriptors.as_ref();
         descriptors.map_or_else(Definitions::default, |it| it.definitions(messages))
     }
 
-    /// Whether every file compiled. If not, it is good for telling what else is wrong, and no more.
-    pub fn is_whole(&self) -> bool {
+    /// Returns whether every file compiled. If not, the result only serves to find further errors.
+    pub(super) fn is_whole(&self) -> bool {
         self.doubtful.is_none()
     }
 
-    /// How many messages there are.
-    pub fn messages(&self) -> usize {
+    /// Returns the number of messages.
+    pub(super) fn messages(&self) -> usize {
         self.messages
     }
 
-    /// The schema that a route names.
-    pub fn schema(&self, source: &SchemaSource, found: &mut Diagnostics) -> Option<Schema> {
+    /// Returns the schema that a route names.
+    pub(super) fn schema(&self, source: &SchemaSource, found: &mut Diagnostics) -> Option<Schema> {
         let name = &source.message;
         let Some(message) = self.table.message(&name.value) else {
             let last = name.value.rsplit('.').next().unwrap_or_default();
             if self.doubtful.as_ref().is_some_and(|it| it.contains(last)) {
-                // It may well be in a file whose faults are told.
+                // It may be in a file whose errors are reported.
                 return None;
             }
             let fault = self.no_message(&name.value);
@@ -227,6 +245,7 @@ impl Protos {
         let options = Options {
             unknown_fields: source.unknown_fields,
             layout: source.layout,
+            text_keys: source.text_keys,
             all_violations: source.all_violations,
         };
         let mut schema = Schema::new(source.encoding, Arc::clone(&self.table), message, options);
@@ -245,7 +264,7 @@ impl Protos {
         let ruled = descriptors.is_some_and(|descriptors| descriptors.has_rules(&name.value));
         if ruled
             && let Some(ruler) = &self.ruler
-            && !schema.enforce(ruler, self.ruled_bytes)
+            && !schema.enforce(ruler, self.rule_limits)
         {
             let fault = format!("the buf.validate rules of {} aren't there", name.value);
             found.push(Diagnostic::error(fault).at(name.place.clone()));
@@ -254,13 +273,34 @@ impl Protos {
         Some(schema)
     }
 
-    /// Returns whether no other route requires the same field of the same message, so far.
+    /// Returns the rules of a message and of the messages that it uses; the list is empty if there
+    /// are none. Returns `None` after an error.
+    pub(super) fn explain(
+        &self,
+        name: &str,
+        found: &mut Diagnostics,
+    ) -> Option<Vec<ExplainedRule>> {
+        if self.table.message(name).is_none() {
+            if self.is_whole() {
+                found.push(self.no_message(name));
+            }
+            return None;
+        }
+        let descriptors = self.descriptors.as_ref()?;
+        if !descriptors.has_rules(name) {
+            return Some(Vec::new());
+        }
+        let ruler = Ruler::build(descriptors, &self.table, &[name], found)?;
+        Some(ruler.explain(&self.table))
+    }
+
+    /// Records that a field of a message is required, and returns whether that is new.
     fn is_first(&self, message: &str, path: &Spanned<String>) -> bool {
         let pair = (message.to_owned(), path.value.clone());
         self.required.borrow_mut().insert(pair)
     }
 
-    /// Returns the fault of a name that is no message's, without its place.
+    /// Returns the error of a name that no message has. The caller adds the place.
     fn no_message(&self, name: &str) -> Diagnostic {
         let lower = name.to_ascii_lowercase();
         let mut labels = ENCODINGS.into_iter().map(Encoding::label);
@@ -281,7 +321,7 @@ impl Protos {
         self.with_near_message(fault, name)
     }
 
-    /// Returns the fault of a file's name where a message's is expected.
+    /// Returns the error of a file name where the name of a message is expected.
     fn file_as_message(&self, name: &str) -> Diagnostic {
         let fault = Diagnostic::error(format!("{} is a file, not a message", quoted(name)))
             .label("expected the full name of a message");
@@ -317,7 +357,8 @@ impl Protos {
         }
     }
 
-    /// Suggests a message by its full name or, for one without its package, by its last part.
+    /// Adds to `fault` the message that `name` probably means or, without one, the expected
+    /// content.
     fn with_near_message(&self, fault: Diagnostic, name: &str) -> Diagnostic {
         let known: Vec<_> = self.table.message_names().collect();
         match did_you_mean_qualified(name, &known) {
@@ -330,8 +371,8 @@ impl Protos {
     }
 }
 
-/// Returns the warning that a required field without presence is missing where its value is zero. It holds for
-/// protobuf alone: JSON and MessagePack can write a zero.
+/// Returns the warning that a message is rejected if a required field without presence has a zero
+/// value. This concerns protobuf alone, since JSON and MessagePack can write a zero.
 fn zero_refused(path: &Spanned<String>) -> Diagnostic {
     Diagnostic::warning(format!(
         "requiring {:?} refuses messages where it is zero or empty",

@@ -1,6 +1,7 @@
-//! What the files say → [`Snapshot`]: names looked up, schemas compiled.
+//! The step from the written configuration to a [`Snapshot`]: names are looked up, schemas
+//! compiled.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,28 +10,43 @@ use super::loaded::Loaded;
 use super::near::with_names;
 use super::plain;
 use super::protos::{OfProtos, Protos};
+use super::quoted::quoted;
 use super::schema::SchemaSource;
 use super::section::Spanned;
-use super::source::{RouteSource, Source};
+use super::security::Secured;
+use super::source::{FrontendSource, Named, PoolSource, RouteSource, Source};
 use super::value::name_fault;
-use super::yaml::quoted;
 use crate::frame;
 use crate::route::{Pattern, Table};
-use crate::snapshot::{AnyOf, Names, Route, Snapshot};
+use crate::security::Security;
+use crate::snapshot::{
+    Access, Allowed, AnyOf, Frontend, FrontendId, Names, PoolSettings, Rate, Route, Snapshot,
+};
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use gateway_proto::Cache;
 use gateway_schema::Schema;
 
-/// Looks up every name, and goes on after a fault as far as anything can be said.
+/// The names that a snapshot inherits from its predecessor, and the number of its generation.
+pub(super) struct Succession {
+    pub(super) names: Names,
+    pub(super) generation: u64,
+}
+
+/// Looks up every name and compiles the schemas. Continues after an error in order to find further
+/// ones. Returns `None` if the errors leave no snapshot.
 pub(super) fn resolve(
     file: &Arc<SourceFile>,
     source: Source,
     protos: Option<OfProtos>,
-    mut names: Names,
-    generation: u64,
+    secured: Secured,
+    succession: Succession,
     cache: &mut Cache,
     found: &mut Diagnostics,
 ) -> Option<Loaded> {
+    let Succession {
+        mut names,
+        generation,
+    } = succession;
     for frontend in &source.frontends {
         names.frontend(&frontend.it.frontend.name);
     }
@@ -51,10 +67,10 @@ pub(super) fn resolve(
     });
     let definitions = protos.definitions(schemas.map(Schema::message_name));
     let binds = binds::all(&source);
-    let frontends = source.frontends.into_iter().map(|it| it.it.frontend);
+    let frontends = secured_frontends(source.frontends, secured.frontends);
     let frontends = frontends.map(|frontend| (names.frontend(&frontend.name), frontend));
     let frontends = frontends.collect();
-    let pools = source.pools.into_iter().map(|pool| pool.it.settings);
+    let pools = secured_pools(source.pools, secured.pools);
     let pools = pools.map(|pool| (names.pool(&pool.name), Arc::new(pool)));
     let pools = pools.collect();
     let snapshot = Snapshot {
@@ -67,6 +83,7 @@ pub(super) fn resolve(
         grace: source.grace,
         reload: source.reload,
         admin: source.admin.as_ref().map(|admin| admin.value.clone()),
+        log: source.log,
         protos: protos.fingerprints(),
         definitions,
         names,
@@ -76,12 +93,37 @@ pub(super) fn resolve(
         warnings: Diagnostics::new(),
         messages: protos.messages(),
         routes: count,
+        has_variables: false,
         admin: source.admin.map(|admin| admin.place),
         binds,
     })
 }
 
-/// Warns of pools without a route, unless a route whose pool is in doubt may have meant one.
+/// Returns the frontends with their security, which is in the same order.
+fn secured_frontends(
+    frontends: Vec<Named<FrontendSource>>,
+    secured: Vec<Option<Arc<Security>>>,
+) -> impl Iterator<Item = Frontend> {
+    let both = frontends.into_iter().zip(secured);
+    both.map(|(frontend, security)| Frontend {
+        security,
+        ..frontend.it.frontend
+    })
+}
+
+/// Returns the pools with their security, which is in the same order.
+fn secured_pools(
+    pools: Vec<Named<PoolSource>>,
+    secured: Vec<Option<Arc<Security>>>,
+) -> impl Iterator<Item = PoolSettings> {
+    let both = pools.into_iter().zip(secured);
+    both.map(|(pool, security)| PoolSettings {
+        security,
+        ..pool.it.settings
+    })
+}
+
+/// Warns about pools that no route uses, unless the pool of a route is unknown.
 fn unused_pools(source: &Source, found: &mut Diagnostics) {
     let names: Vec<_> = source
         .routes
@@ -106,16 +148,26 @@ fn unused_pools(source: &Source, found: &mut Diagnostics) {
     }
 }
 
-/// Resolves every route, whatever is wrong with those before it; none if there was a fault.
+/// Resolves every route, even after errors in earlier ones. Returns `None` if a route cannot be
+/// resolved.
 fn resolve_routes(
     source: &Source,
     protos: Option<&Protos>,
     names: &mut Names,
     found: &mut Diagnostics,
 ) -> Option<Vec<(Pattern, Arc<Route>)>> {
+    let pools = source.pools.iter();
+    let frontends = source.frontends.iter();
+    let known = Known {
+        pools: Index::new("pool", pools.map(|pool| &*pool.it.settings.name)),
+        frontends: Index::new(
+            "frontend",
+            frontends.map(|frontend| &*frontend.it.frontend.name),
+        ),
+    };
     let mut routes = Vec::new();
     for route in &source.routes {
-        let resolved = resolve_route(route, source, protos, names, found);
+        let resolved = resolve_route(route, source, &known, protos, names, found);
         routes.push(route.pattern.clone().zip(resolved.map(Arc::new)));
     }
     routes.into_iter().collect()
@@ -124,26 +176,17 @@ fn resolve_routes(
 fn resolve_route(
     route: &RouteSource,
     source: &Source,
+    known: &Known<'_>,
     protos: Option<&Protos>,
     names_of: &mut Names,
     found: &mut Diagnostics,
 ) -> Option<Route> {
-    let pools = source
-        .pools
-        .iter()
-        .map(|pool| pool.it.settings.name.as_str());
     let pool = route.pool.as_ref();
-    let pool = pool.and_then(|pool| look_up("pool", pool, pools, found));
+    let pool = pool.and_then(|pool| known.pools.look_up(pool, found));
     let frontends = route.frontends.as_ref().map(|names| {
-        let known = || {
-            source
-                .frontends
-                .iter()
-                .map(|frontend| frontend.it.frontend.name.as_str())
-        };
         let ids = names
             .iter()
-            .filter_map(|name| look_up("frontend", name, known(), found));
+            .filter_map(|name| known.frontends.look_up(name, found));
         ids.map(|index| names_of.frontend(&source.frontends[index].it.frontend.name))
             .collect::<Vec<_>>()
     });
@@ -162,11 +205,28 @@ fn resolve_route(
             .timeout
             .as_ref()
             .map_or(inherited, |timeout| timeout.value.0),
-        frontends,
+        access: access(frontends, route.allow.as_deref(), route.rate),
     })
 }
 
-/// Returns the name of the one type that a pattern matches.
+/// Returns the limits on the use of a route, or `None` if every client may use it at any rate.
+fn access(
+    frontends: Option<Vec<FrontendId>>,
+    allow: Option<&[Spanned<Allowed>]>,
+    rate: Option<Rate>,
+) -> Option<Box<Access>> {
+    let allow = allow.map(|allow| allow.iter().map(|it| it.value.clone()).collect());
+    if frontends.is_none() && allow.is_none() && rate.is_none() {
+        return None;
+    }
+    Some(Box::new(Access {
+        frontends,
+        allow,
+        rate,
+    }))
+}
+
+/// Returns the name of the type that an exact pattern matches, or `None` for a prefix.
 fn only_type(pattern: &Pattern) -> Option<Box<str>> {
     match pattern {
         Pattern::Exact(kind) => Some(frame::type_name(kind).into()),
@@ -174,24 +234,49 @@ fn only_type(pattern: &Pattern) -> Option<Box<str>> {
     }
 }
 
-/// The index of a name among those that there are.
-fn look_up<'a>(
-    what: &str,
-    name: &Spanned<String>,
-    known: impl Iterator<Item = &'a str>,
-    found: &mut Diagnostics,
-) -> Option<usize> {
-    let known: Vec<_> = known.collect();
-    let index = known.iter().position(|it| *it == name.value);
-    if index.is_none() && !known.is_empty() {
-        let fault = Diagnostic::error(format!("there is no {what} {}", quoted(&name.value)));
-        let fault = fault.at(name.place.clone());
-        found.push(with_names(fault, &name.value, &known));
-    }
-    index
+/// The names that routes refer to.
+struct Known<'a> {
+    pools: Index<'a>,
+    frontends: Index<'a>,
 }
 
-/// The outer none: a fault; the inner: no schema.
+/// The names of the pools or of the frontends, with their positions. The lookup is by a hash map,
+/// because there may be many thousands of names.
+struct Index<'a> {
+    kind: &'static str,
+    names: Vec<&'a str>,
+    positions: HashMap<&'a str, usize>,
+}
+
+impl<'a> Index<'a> {
+    fn new(kind: &'static str, names: impl Iterator<Item = &'a str>) -> Self {
+        let names: Vec<_> = names.collect();
+        let mut positions = HashMap::with_capacity(names.len());
+        for (position, name) in names.iter().enumerate() {
+            positions.entry(*name).or_insert(position);
+        }
+        Self {
+            kind,
+            names,
+            positions,
+        }
+    }
+
+    /// Returns the position of a name. A missing name is reported, unless there are no names at
+    /// all.
+    fn look_up(&self, name: &Spanned<String>, found: &mut Diagnostics) -> Option<usize> {
+        let position = self.positions.get(name.value.as_str()).copied();
+        if position.is_none() && !self.names.is_empty() {
+            let kind = self.kind;
+            let fault = Diagnostic::error(format!("there is no {kind} {}", quoted(&name.value)));
+            let fault = fault.at(name.place.clone());
+            found.push(with_names(fault, &name.value, &self.names));
+        }
+        position
+    }
+}
+
+/// Returns the schemas: the outer `None` means an error, the inner one that there are none.
 #[allow(clippy::option_option)]
 fn any_of(
     sources: &[SchemaSource],

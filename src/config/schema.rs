@@ -1,32 +1,36 @@
-//! What a route's `schema` and `reply` say: an encoding, a message, options; names not yet looked up.
+//! The values of `schema` and `reply` of a route: an encoding, a message, options; the names are
+//! not looked up yet.
 
 use super::section::{Section, Spanned, text};
 use super::yaml::{Kind, Node};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place, did_you_mean};
-use gateway_schema::{Encoding, Layout, UnknownFields};
+use gateway_schema::{Encoding, Layout, TextKeys, UnknownFields};
 
-/// The encodings, by the key that names the message.
-pub const ENCODINGS: [Encoding; 3] = [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json];
+/// The encodings. The label of each is the key that names the message.
+pub(super) const ENCODINGS: [Encoding; 3] = [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json];
 
-/// A schema by its message's name.
+/// A schema whose message is still a name.
 #[derive(Debug)]
-pub struct SchemaSource {
-    /// How payloads are encoded.
+pub(super) struct SchemaSource {
+    /// The encoding of payloads.
     pub encoding: Encoding,
     /// The message.
     pub message: Spanned<String>,
-    /// What becomes of fields that it doesn't have.
+    /// The treatment of fields that the message does not have.
     pub unknown_fields: UnknownFields,
-    /// How MessagePack writes it.
+    /// The layouts of MessagePack.
     pub layout: Layout,
-    /// Whether a rejection says all that is wrong.
+    /// The treatment of MessagePack map keys that are the text of a number or a bool.
+    pub text_keys: TextKeys,
+    /// True if rejections list all violations instead of only the first.
     pub all_violations: bool,
-    /// Paths of fields that must be there.
+    /// The paths of required fields.
     pub require: Vec<Spanned<String>>,
 }
 
-/// One schema or a list of them, any of which will do; empty for none.
-pub fn schemas(
+/// Reads one schema or a list of them, any of which may fit. Returns an empty list if `key` is
+/// absent.
+pub(super) fn schemas(
     section: &mut Section<'_>,
     key: &'static str,
     found: &mut Diagnostics,
@@ -43,6 +47,7 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
             message: text(node, key, found)?,
             unknown_fields: UnknownFields::Allow,
             layout: Layout::Any,
+            text_keys: TextKeys::Reject,
             all_violations: false,
             require: Vec::new(),
         });
@@ -69,6 +74,8 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
         ("any", Layout::Any),
     ];
     let layout = section.word("layout", &layouts, found);
+    let words = [("reject", TextKeys::Reject), ("allow", TextKeys::Allow)];
+    let text_keys = section.word("text_keys", &words, found);
     let all_violations = section.word("all_violations", &[("true", true), ("false", false)], found);
     let require = section.list("require", found, text);
     if section.is_sound() && named.is_empty() {
@@ -80,12 +87,14 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
     if let Some(fault) = several_encodings(key, &named) {
         found.push(fault);
     }
-    let layout_key = section.key_place("layout").cloned();
+    let of_msgpack = ["layout", "text_keys"].map(|key| (key, section.key_place(key).cloned()));
     section.close(found);
     let (encoding, (_, message)) = named.into_iter().next()?;
-    if let Some(place) = layout_key.filter(|_| encoding != Encoding::Msgpack) {
-        let fault = Diagnostic::error("\"layout\" has a meaning for msgpack only");
-        found.push(fault.at(place).label("remove it"));
+    for (key, place) in of_msgpack {
+        if let Some(place) = place.filter(|_| encoding != Encoding::Msgpack) {
+            let fault = Diagnostic::error(format!("\"{key}\" has a meaning for msgpack only"));
+            found.push(fault.at(place).label("remove it"));
+        }
     }
     let message = message?;
     Some(SchemaSource {
@@ -93,6 +102,7 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
         message,
         unknown_fields: unknown_fields.map_or(UnknownFields::Allow, |it| it.value),
         layout: layout.map_or(Layout::Any, |it| it.value),
+        text_keys: text_keys.map_or(TextKeys::Reject, |it| it.value),
         all_violations: all_violations.is_some_and(|it| it.value),
         require: require.unwrap_or_default(),
     })
@@ -101,7 +111,7 @@ fn schema(node: &Node, key: &str, found: &mut Diagnostics) -> Option<SchemaSourc
 /// The encodings that a schema names, each with the place and the value of its message.
 type NamedEncodings = [(Encoding, (Place, Option<Spanned<String>>))];
 
-/// Returns the fault of a schema that names more than one encoding.
+/// Returns the error of a schema that names more than one encoding.
 fn several_encodings(key: &str, named: &NamedEncodings) -> Option<Diagnostic> {
     let [_, (_, (second, _)), ..] = named else {
         return None;
@@ -136,8 +146,8 @@ fn message_and_encoding(section: &mut Section<'_>, key: &str, found: &mut Diagno
     true
 }
 
-/// Returns the fault of a key `encoding`: an encoding is the key of the message that it encodes.
-pub fn encoding_fault(
+/// Returns the error of a key `encoding`, since an encoding is the key of its message, not a value.
+pub(super) fn encoding_fault(
     what: &str,
     key: &Node,
     encoding: &Node,
@@ -156,7 +166,7 @@ pub fn encoding_fault(
         .help(format!("write schema: {{ {encoding}: {message} }}"))
 }
 
-/// `a, b or c`, for a sentence.
+/// Returns words as `a, b or c`, for a sentence.
 fn words(all: &[&str]) -> String {
     match all {
         [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
@@ -164,7 +174,7 @@ fn words(all: &[&str]) -> String {
     }
 }
 
-/// Where the value of an encoding's key stands, and the message that it names.
+/// Returns the place of the value of an encoding's key, and the message that it names.
 fn encoded(
     section: &mut Section<'_>,
     encoding: Encoding,

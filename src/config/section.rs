@@ -1,4 +1,4 @@
-//! A map of routes.yaml, read key by key until nothing is left that nobody asked for.
+//! A map of routes.yaml that is read key by key. Keys that remain at the end are unknown.
 
 use serde::de::DeserializeOwned;
 use std::sync::LazyLock;
@@ -6,33 +6,34 @@ use std::sync::LazyLock;
 use serde_yaml::Value;
 
 use super::json_schema::JSON_SCHEMA;
-use super::yaml::{Kind, Node, quoted};
+use super::quoted::quoted;
+use super::yaml::{Kind, Node};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place, did_you_mean, one_of};
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Clone, Debug)]
-pub struct Spanned<T> {
-    /// What was written.
+pub(super) struct Spanned<T> {
+    /// The value as written.
     pub value: T,
-    /// Where.
+    /// The place of the value.
     pub place: Place,
 }
 
-/// What a map is meant to hold where a single value or nothing stands in its place.
+/// The expected content of a map, for the error if a single value or nothing is in its place.
 #[derive(Clone, Copy)]
-pub struct Lone<'a> {
+pub(super) struct Lone<'a> {
     /// The key that a single value is meant for.
     pub key: &'static str,
     /// Returns whether the value can be that of the key.
     pub is: &'a dyn Fn(&Node) -> bool,
-    /// The value that is meant instead, where that is known.
+    /// The value that is probably meant instead, if that is known.
     pub meant: Option<&'a str>,
-    /// The least that the map must hold, as it is written.
+    /// The minimum content of the map, as it is written.
     pub least: &'a str,
 }
 
 impl Lone<'_> {
-    /// Adds to the fault that `node` is no map what is probably meant.
+    /// Adds the probable meaning to `fault`, the error that `node` is not a map.
     fn advise(self, node: &Node, fault: &mut Diagnostic) {
         if matches!(node.kind, Kind::Scalar(_, Value::Null)) {
             fault.label = format!("expected at least {{ {} }}", self.least);
@@ -45,8 +46,9 @@ impl Lone<'_> {
     }
 }
 
-/// Returns a value as it can stand in a file: a duration stands as it is, an address needs quotes for its colons.
-pub fn plain_or_quoted(value: &str) -> String {
+/// Returns a value as it can be written in YAML: in quotes if it contains a colon or begins with
+/// `*`, and unchanged otherwise.
+pub(super) fn plain_or_quoted(value: &str) -> String {
     if value.contains(':') || value.starts_with('*') {
         quoted(value)
     } else {
@@ -55,24 +57,25 @@ pub fn plain_or_quoted(value: &str) -> String {
 }
 
 /// A map that is being read.
-pub struct Section<'a> {
-    /// For sentences: `route PROTOBUF`.
+pub(super) struct Section<'a> {
+    /// The name of the map for sentences, such as `route PROTOBUF`.
     what: String,
     sound: bool,
     place: &'a Place,
     pairs: &'a [(Node, Node)],
     asked: Vec<&'static str>,
-    /// Keys that are not of this map, and have been reported.
+    /// The keys that do not belong to this map, and were reported.
     reported: Vec<&'static str>,
     later: &'static [&'static str],
-    /// Faults of keys that aren't there, and the keys of which any would have done.
+    /// The errors of missing keys, each with the keys that could have been given instead.
     lacks: Vec<(&'static [&'static str], Diagnostic)>,
 }
 
 impl<'a> Section<'a> {
-    /// Begins to read `node`, which is to be a map; what isn't is reported, and read as an empty one.
-    /// `later` are keys of the design that this release refuses.
-    pub fn open(
+    /// Begins to read `node`, which should be a map. Any other value is reported, unless it is
+    /// unknown, and read as an empty map. `later` lists keys of later releases, which this release
+    /// rejects.
+    pub(super) fn open(
         node: &'a Node,
         what: impl Into<String>,
         later: &'static [&'static str],
@@ -81,6 +84,7 @@ impl<'a> Section<'a> {
         let what = what.into();
         let map = match &node.kind {
             Kind::Map(pairs) => Some(pairs.as_slice()),
+            Kind::Unknown => None,
             _ => {
                 let fault = Diagnostic::error(format!("{what} can't be {}", node.found()));
                 let fault = fault.at(node.place.clone());
@@ -100,9 +104,9 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// As [`Self::open`], where a single value can only be meant for one key, and nothing at all lacks at least that
-    /// key.
-    pub fn open_or(
+    /// Begins to read `node` like [`Self::open`]. If `node` is a single value or empty, the error
+    /// says what map `lone` expects.
+    pub(super) fn open_or(
         node: &'a Node,
         what: impl Into<String>,
         later: &'static [&'static str],
@@ -118,29 +122,30 @@ impl<'a> Section<'a> {
         section
     }
 
-    /// Whether it is a map: if not, nothing more need be said of what it lacks.
-    pub fn is_sound(&self) -> bool {
+    /// Returns whether the node is a map. If not, missing keys need not be reported.
+    pub(super) fn is_sound(&self) -> bool {
         self.sound
     }
 
-    /// Where the map starts.
-    pub fn place(&self) -> &'a Place {
+    /// Returns the place of the start of the map.
+    pub(super) fn place(&self) -> &'a Place {
         self.place
     }
 
-    /// Whether the key is there, wanted or not.
-    pub fn has(&self, key: &str) -> bool {
+    /// Returns whether the key is there, known or not.
+    pub(super) fn has(&self, key: &str) -> bool {
         self.pairs.iter().any(|(name, _)| name.text() == key)
     }
 
-    /// Where a key stands.
-    pub fn key_place(&self, key: &str) -> Option<&'a Place> {
+    /// Returns the place of a key.
+    pub(super) fn key_place(&self, key: &str) -> Option<&'a Place> {
         let pair = self.pairs.iter().find(|(name, _)| name.text() == key);
         pair.map(|(name, _)| &name.place)
     }
 
-    /// A key that belongs here and stands one level too deep, what it holds, and below which key.
-    pub fn misplaced(&self, key: &str) -> Option<(&'a Node, &'a Node, &'a str)> {
+    /// Returns `key` and its value, as nodes, and the name of the key that contains it, if `key`
+    /// belongs in this map but is nested one level too deep.
+    pub(super) fn misplaced(&self, key: &str) -> Option<(&'a Node, &'a Node, &'a str)> {
         if self.has(key) {
             return None;
         }
@@ -155,20 +160,22 @@ impl<'a> Section<'a> {
             })
     }
 
-    /// Any of `keys` had to be there and none is. It is told unless one is there, misspelt: then that is.
-    pub fn lacks(&mut self, keys: &'static [&'static str], fault: Diagnostic) {
+    /// Records the error that one of `keys` is required and all are missing. [`Self::close`]
+    /// reports it, unless an unknown key is probably a misspelling of one of them.
+    pub(super) fn lacks(&mut self, keys: &'static [&'static str], fault: Diagnostic) {
         self.lacks.push((keys, fault));
     }
 
-    /// Returns the key and the value of `key`, which is not of this map and is reported by whoever asks.
-    pub fn report(&mut self, key: &'static str) -> Option<(&'a Node, &'a Node)> {
+    /// Returns the nodes of `key` and its value, if the key is present. It does not belong in this
+    /// map, but the caller reports it instead of [`Self::close`].
+    pub(super) fn report(&mut self, key: &'static str) -> Option<(&'a Node, &'a Node)> {
         self.reported.push(key);
         let pair = self.pairs.iter().find(|(name, _)| name.text() == key);
         pair.map(|(name, value)| (name, value))
     }
 
-    /// The value of `key`, unread.
-    pub fn node(&mut self, key: &'static str) -> Option<&'a Node> {
+    /// Returns the value of `key` as a node, and records that the key is known.
+    pub(super) fn node(&mut self, key: &'static str) -> Option<&'a Node> {
         if !self.asked.contains(&key) {
             self.asked.push(key);
         }
@@ -176,8 +183,8 @@ impl<'a> Section<'a> {
         pair.map(|(_, value)| value)
     }
 
-    /// The value of `key`, if it is there and is a `T`.
-    pub fn value<T: DeserializeOwned>(
+    /// Returns the value of `key`, if it is there and is a `T`.
+    pub(super) fn value<T: DeserializeOwned>(
         &mut self,
         key: &'static str,
         found: &mut Diagnostics,
@@ -186,14 +193,14 @@ impl<'a> Section<'a> {
         read(node, key, found)
     }
 
-    /// What the word at `key` stands for, if it is there and is one of `words`.
-    pub fn word<T: Copy>(
+    /// Returns the meaning of the word at `key`, if it is there and is one of `words`.
+    pub(super) fn word<T: Copy>(
         &mut self,
         key: &'static str,
         words: &[(&str, T)],
         found: &mut Diagnostics,
     ) -> Option<Spanned<T>> {
-        let node = self.node(key)?;
+        let node = self.node(key).filter(|node| !node.is_unknown())?;
         let place = node.place.clone();
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == node.text()) {
             return Some(Spanned {
@@ -211,9 +218,10 @@ impl<'a> Section<'a> {
         None
     }
 
-    /// The values of `key`, which is one or a list, each read by `read`; none if the key is absent.
-    /// Items that can't be read are left out, and an empty list is given back as it is.
-    pub fn list<T>(
+    /// Returns the values of `key`, which may be a single value or a list, each read by `read`, or
+    /// `None` if the key is absent. Values that cannot be read are left out, so the list may be
+    /// empty.
+    pub(super) fn list<T>(
         &mut self,
         key: &'static str,
         found: &mut Diagnostics,
@@ -229,8 +237,9 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// As [`Self::list`], where an empty list is a fault; `instead` says what to do.
-    pub fn some<T>(
+    /// Returns the values like [`Self::list`], and reports an empty list as an error with the label
+    /// `instead`.
+    pub(super) fn some<T>(
         &mut self,
         key: &'static str,
         instead: &str,
@@ -245,8 +254,8 @@ impl<'a> Section<'a> {
         self.list(key, found, read)
     }
 
-    /// Ends the reading: every key that nobody asked for is a fault.
-    pub fn close(mut self, found: &mut Diagnostics) {
+    /// Reports every key that was not read, and the recorded errors of missing keys.
+    pub(super) fn close(mut self, found: &mut Diagnostics) {
         let mut lacks = std::mem::take(&mut self.lacks);
         for (key, _) in self.pairs {
             let name = key.text();
@@ -260,7 +269,8 @@ impl<'a> Section<'a> {
         lacks.into_iter().for_each(|(_, fault)| found.push(fault));
     }
 
-    /// A key that this map doesn't have, and the one that it may be meant for.
+    /// Returns the error of a key that this map does not have. `near` is the key that it is
+    /// probably a misspelling of.
     fn unknown(&self, key: &Node, near: Option<&str>) -> Diagnostic {
         let (name, place) = (key.text(), key.place.clone());
         if self.later.contains(&name) {
@@ -280,7 +290,7 @@ impl<'a> Section<'a> {
         let help = match name {
             "<<" => Some("merging is not part of YAML 1.2: write the keys out".to_owned()),
             _ if name.contains(':') => {
-                Some("YAML wants a blank after the colon behind a key".to_owned())
+                Some("YAML wants a space after the colon of a key".to_owned())
             }
             _ => near
                 .map(|near| format!("did you mean {near:?}?"))
@@ -291,7 +301,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Returns what to do instead of a key that files of other programs have, and this file has nowhere.
+/// Returns the remedy for a key that is common in files of other programs and unknown in this one.
 fn instead(key: &str) -> Option<&'static str> {
     Some(match key {
         "version" | "apiVersion" | "schema_version" => {
@@ -305,16 +315,19 @@ fn instead(key: &str) -> Option<&'static str> {
     })
 }
 
-/// Whose key a word is, by the JSON Schema of the file.
-fn homes(key: &str) -> Vec<&'static str> {
-    const DEFINED: [(&str, &str); 4] = [
+/// Returns the sections that have this key, in themselves or in their entries, by the JSON Schema
+/// of the file.
+pub(super) fn homes(key: &str) -> Vec<&'static str> {
+    const DEFINED: [(&str, &str); 6] = [
         ("frontend", "frontends"),
         ("pool", "pools"),
         ("route", "routes"),
         ("schema", "schema"),
+        ("security_map", "security"),
+        ("curve", "security.curve"),
     ];
-    const SECTIONS: [&str; 5] = ["proto", "limits", "shutdown", "reload", "admin"];
-    // Parsed once: a file may have as many unknown keys as it has lines.
+    const SECTIONS: [&str; 6] = ["proto", "limits", "shutdown", "reload", "admin", "log"];
+    // It is parsed once, because a file may have as many unknown keys as it has lines.
     static SCHEMA: LazyLock<serde_json::Value> =
         LazyLock::new(|| serde_json::from_str(JSON_SCHEMA).unwrap_or_default());
     let schema = &*SCHEMA;
@@ -329,19 +342,20 @@ fn homes(key: &str) -> Vec<&'static str> {
     defined.chain(sections).chain(top).collect()
 }
 
-/// Whether a node is a single value that can be read as a `T`.
-pub fn is<T: DeserializeOwned>(node: &Node) -> bool {
+/// Returns whether a node is a single value that can be read as a `T`.
+pub(super) fn is<T: DeserializeOwned>(node: &Node) -> bool {
     matches!(&node.kind, Kind::Scalar(_, value) if serde_yaml::from_value::<T>(value.clone()).is_ok())
 }
 
-/// Reads one scalar as a `T`; `key` is what it is called.
-pub fn read<T: DeserializeOwned>(
+/// Reads one scalar as a `T`. `key` is its name in diagnostics.
+pub(super) fn read<T: DeserializeOwned>(
     node: &Node,
     key: &str,
     found: &mut Diagnostics,
 ) -> Option<Spanned<T>> {
     let place = node.place.clone();
     let outcome = match &node.kind {
+        Kind::Unknown => return None,
         Kind::Scalar(_, value) => serde_yaml::from_value(value.clone()).map_err(|e| e.to_string()),
         _ => Err("expected a single value".to_owned()),
     };
@@ -358,8 +372,9 @@ pub fn read<T: DeserializeOwned>(
     }
 }
 
-/// Adds, to a fault of a value that ends in a comment of another language, how comments begin here.
-pub fn with_comment_sign(fault: Diagnostic, value: &str) -> Diagnostic {
+/// Adds the comment sign of YAML as help to the error of a value that contains a comment of another
+/// language.
+pub(super) fn with_comment_sign(fault: Diagnostic, value: &str) -> Diagnostic {
     if value.contains(" //") || value.contains(" /*") {
         fault.help("comments begin with # in YAML")
     } else {
@@ -367,14 +382,16 @@ pub fn with_comment_sign(fault: Diagnostic, value: &str) -> Diagnostic {
     }
 }
 
-/// Reads one scalar as it is written: a name may look like a number.
-pub fn text(node: &Node, key: &str, found: &mut Diagnostics) -> Option<Spanned<String>> {
+/// Reads one scalar as non-empty text, whatever its YAML type, because a name may look like a
+/// number.
+pub(super) fn text(node: &Node, key: &str, found: &mut Diagnostics) -> Option<Spanned<String>> {
     let place = node.place.clone();
     match &node.kind {
         Kind::Scalar(text, value) if *value != Value::Null && !text.is_empty() => Some(Spanned {
             value: text.clone(),
             place,
         }),
+        Kind::Unknown => None,
         _ => {
             let fault = Diagnostic::error(format!("{key:?} can't be {}", node.found()));
             found.push(fault.at(place).label("expected a name"));

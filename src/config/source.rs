@@ -1,26 +1,30 @@
-//! What routes.yaml says: its sections, with defaults filled in and names not yet looked up.
+//! The content of routes.yaml: its sections, with defaults filled in and names not yet looked up.
 //!
-//! Reads the whole file whatever is wrong with parts of it, so that one run reports every fault.
+//! The whole file is read whatever is wrong with parts of it, so that one run reports every error.
 
 mod framing;
 mod pairs;
 mod routes;
+mod security;
 mod timeout;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::admin::admin;
+use super::keys::KeyRole;
 use super::limits::limits;
+use super::log::log;
 use super::section::{Lone, Section, Spanned, is, read, text};
 use super::value::{
-    BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, Heartbeat, Holding, Size, Span, name_fault,
+    BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, Heartbeat, PerWorkerCount, Size, Span,
+    name_fault,
 };
 use super::yaml::Node;
 use crate::snapshot::{
-    AdminSettings, Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, PerWorker,
-    PoolSettings, ReloadSettings, Workers,
+    AdminSettings, Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, LogSettings,
+    PerWorker, PoolSettings, ReloadSettings, Workers,
 };
 use framing::{FrontendFrames, frontend_frames, worker_frames};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
@@ -28,15 +32,18 @@ use gateway_proto::Compiler;
 use gateway_schema::breaking::Breaking;
 use pairs::pairs;
 use routes::routes;
+use security::security;
 use timeout::timeout;
 
-pub use routes::RouteSource;
+pub(super) use routes::RouteSource;
+pub(super) use security::{
+    CurveSource, PeersSource, SecurityKey, SecuritySource, ServerKey, ServerSource,
+};
 
-/// Longest that files may have to be at rest: nobody waits longer for an edit, the one that would make
-/// it shorter included.
+/// The maximum of `reload.settle`. A longer time would also delay the edit that shortens it.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 
-/// Returns what a frontend or pool that is one value, or nothing, is meant to say.
+/// Returns the expected content of a frontend or pool, for the error if it is one value or empty.
 fn address(least: &'static str) -> Lone<'static> {
     Lone {
         key: "bind",
@@ -47,72 +54,102 @@ fn address(least: &'static str) -> Lone<'static> {
 }
 
 const LATER_TOP: &[&str] = &["channels"];
-const LATER_FRONTEND: &[&str] = &["security"];
-const LATER_POOL: &[&str] = &["security"];
-/// Sections that must be there.
+/// The required sections.
 const SECTIONS: [&str; 3] = ["frontends", "pools", "routes"];
 
-/// A file as written.
+/// The content of routes.yaml, with defaults filled in and names not yet looked up.
 #[derive(Debug)]
-pub struct Source {
-    /// What carries frames.
+pub(super) struct Source {
+    /// The engine.
     pub engine: EngineKind,
-    /// Where clients connect.
+    /// The `security` of frontends without their own.
+    pub security: SecurityKey,
+    /// The frontends.
     pub frontends: Vec<Named<FrontendSource>>,
-    /// Who answers; none where that was reported as a fault.
+    /// The pools.
     pub pools: Vec<Named<PoolSource>>,
-    /// Which type goes where.
+    /// The routes.
     pub routes: Vec<RouteSource>,
-    /// Directories of .proto files, as written; none when the default stands. Of each, none where
-    /// that was reported as a fault.
+    /// The directories of .proto files, as written, or `None` for the default. A directory is
+    /// `None` if its error was reported.
     pub import_paths: Option<Vec<Option<Spanned<PathBuf>>>>,
-    /// What reads them.
+    /// The compiler of the .proto files.
     pub compiler: Compiler,
-    /// What a change may do to schemas in use; none where the file does not say.
+    /// The treatment of changes that break schemas in use, or `None` if the file does not say.
     pub breaking: Option<Breaking>,
-    /// Bounds.
+    /// The section `limits`.
     pub limits: Limits,
-    /// `shutdown.grace`.
+    /// The value of `shutdown.grace`.
     pub grace: Duration,
-    /// `reload`.
+    /// The section `reload`.
     pub reload: ReloadSettings,
-    /// `admin`, and where its `bind` stands.
+    /// The section `admin`, and the place of its `bind`.
     pub admin: Option<Spanned<AdminSettings>>,
+    /// `log`.
+    pub log: LogSettings,
 }
 
 /// An entry of a section, and the places of its key and endpoints.
 #[derive(Debug)]
-pub struct Named<T> {
-    /// Where its name stands.
+pub(super) struct Named<T> {
+    /// The place of its name.
     pub place: Place,
-    /// What it is.
+    /// The entry.
     pub it: T,
-    /// Where each address that it binds stands.
+    /// The addresses that it listens on, each with its place.
     pub binds: Vec<Spanned<BindEndpoint>>,
 }
 
-/// A frontend, and where the type of its messages stands.
+/// A frontend, with its `type` and `security` as written.
 #[derive(Debug)]
-pub struct FrontendSource {
-    /// What it is.
+pub(super) struct FrontendSource {
+    /// The frontend.
     pub frontend: Frontend,
-    /// The type of its clients' messages as written, if they are plain.
+    /// The value of `type` as written, if the frontend has one: its clients' messages have no type.
     pub kind: Option<Spanned<String>>,
+    /// Its own `security`.
+    pub security: SecurityKey,
 }
 
-/// A pool's settings, and what its routes inherit.
+/// A pool's settings, with the values that are only needed to resolve its routes and `security`.
 #[derive(Debug)]
-pub struct PoolSource {
+pub(super) struct PoolSource {
     /// The settings.
     pub settings: PoolSettings,
-    /// The timeout of routes that have none of their own.
+    /// The timeout of routes without their own.
     pub timeout: Option<Duration>,
+    /// Its own `security`.
+    pub security: SecurityKey,
+    /// The value of `identity`, if the file has the key.
+    pub identity: Option<Spanned<IdentityMode>>,
 }
 
-/// Reads the file's root.
-pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
+impl Source {
+    /// Returns the places of the secret keys that are written in routes.yaml itself.
+    pub(super) fn exposed(&self) -> impl Iterator<Item = &Place> {
+        self.securities()
+            .filter_map(|security| security.curve.as_ref())
+            .flat_map(|curve| &curve.exposed)
+    }
+
+    /// Returns every key file and directory of keys that the file names, as written.
+    pub(super) fn key_files(&self) -> impl Iterator<Item = (KeyRole, &Path)> {
+        self.securities().flat_map(SecuritySource::files)
+    }
+
+    fn securities(&self) -> impl Iterator<Item = &SecuritySource> {
+        let frontends = self.frontends.iter().map(|it| &it.it.security);
+        let pools = self.pools.iter().map(|it| &it.it.security);
+        let all = [&self.security].into_iter().chain(frontends).chain(pools);
+        all.filter_map(SecurityKey::map)
+    }
+}
+
+/// Reads the root of the file.
+pub(super) fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     let mut top = Section::open(root, "the file", LATER_TOP, found);
     let engine = engine(&mut top, found);
+    let security = security(&mut top, "the file", engine, found);
     let frontends = entries(
         &mut top,
         "frontends",
@@ -144,9 +181,11 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     });
     let reload = reload(top.node("reload"), found);
     let admin = admin(top.node("admin"), found);
+    let log = log(top.node("log"), found);
     top.close(found);
     Source {
         engine,
+        security,
         frontends,
         pools,
         routes,
@@ -157,6 +196,7 @@ pub fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
         grace: grace.map_or(Duration::from_secs(10), |grace| grace.value.0),
         reload,
         admin,
+        log,
     }
 }
 
@@ -206,7 +246,7 @@ fn no_libzmq(place: Place) -> Diagnostic {
         .help("use `engine: native`, or build with the feature `libzmq`")
 }
 
-/// Every entry of a section of named things, which must not be empty.
+/// Returns every entry of a section of named things, which must not be empty.
 fn entries<'a, T>(
     top: &mut Section<'a>,
     key: &'static str,
@@ -215,7 +255,8 @@ fn entries<'a, T>(
     read: impl Fn(&str, &'a Node, &mut Diagnostics) -> (T, Vec<Spanned<BindEndpoint>>),
 ) -> Vec<Named<T>> {
     let mut all = Vec::new();
-    // Of the sections that stand in this one by mistake, each is told and read as what it is.
+    // A section that is nested in this one by mistake is not an entry. It is reported when that
+    // section is read.
     let strays = SECTIONS.map(|key| top.misplaced(key).map(|(stray, _, _)| &stray.place));
     for (name, value) in pairs(top, key, what, found) {
         if strays.contains(&Some(&name.place)) {
@@ -267,21 +308,28 @@ fn frontend(
 ) -> (FrontendSource, Vec<Spanned<BindEndpoint>>) {
     let what = format!("frontend {name}");
     let lone = address("bind: \"tcp://*:5559\"");
-    let mut section = Section::open_or(node, what.as_str(), LATER_FRONTEND, lone, found);
+    let mut section = Section::open_or(node, what.as_str(), &[], lone, found);
     let (endpoints, binds) = endpoints(&mut section, &what, found);
     let FrontendFrames {
         kind,
         errors,
         framing,
     } = frontend_frames(&mut section, &what, engine, found);
+    let security = security(&mut section, &what, engine, found);
     section.close(found);
     let frontend = Frontend {
         name: name.to_owned(),
         endpoints,
         errors,
         framing: Arc::new(framing),
+        security: None,
     };
-    (FrontendSource { frontend, kind }, binds)
+    let frontend = FrontendSource {
+        frontend,
+        kind,
+        security,
+    };
+    (frontend, binds)
 }
 
 fn pool(
@@ -292,7 +340,7 @@ fn pool(
 ) -> (PoolSource, Vec<Spanned<BindEndpoint>>) {
     let what = format!("pool {name}");
     let lone = address("bind: \"tcp://*:5560\"");
-    let mut section = Section::open_or(node, what.as_str(), LATER_POOL, lone, found);
+    let mut section = Section::open_or(node, what.as_str(), &[], lone, found);
     let (endpoints, binds) = endpoints(&mut section, &what, found);
     let kinds = [
         ("auto", Workers::Auto),
@@ -310,28 +358,36 @@ fn pool(
         ("round_robin", Balance::RoundRobin),
     ];
     let balance = section.word("balance", &balances, found);
-    let per_worker = section.value::<Holding>("per_worker", found);
+    let per_worker = section.value::<PerWorkerCount>("per_worker", found);
     let queue = section.value::<Count<0, COUNT_MAX>>("queue", found);
     let queue_bytes = section.value::<Size>("queue_bytes", found);
     let timeout = timeout(&mut section, engine, found);
     let heartbeat = section.value::<Heartbeat>("heartbeat", found);
     let workers = workers.map_or(Workers::Auto, |it| it.value);
     let frames = worker_frames(&mut section, workers, engine, found);
+    let security = security(&mut section, &what, engine, found);
     section.close(found);
     let settings = PoolSettings {
         name: name.to_owned(),
         endpoints,
         workers,
-        identity: identity.map_or(IdentityMode::Token, |it| it.value),
+        identity: identity.as_ref().map_or(IdentityMode::Token, |it| it.value),
         balance: balance.map_or(Balance::LeastBusy, |it| it.value),
         per_worker: per_worker.map_or(PerWorker::Auto, |it| it.value.0),
         queue: queue.map_or(10_000, |n| n.value.0 as usize),
         queue_bytes: queue_bytes.map_or(256 << 20, |size| size.value.0),
         heartbeat: heartbeat.map_or(Some(Duration::from_secs(1)), |it| it.value.0),
         frames,
+        security: None,
     };
     let timeout = timeout.map_or(Some(Duration::from_secs(30)), |it| it.value.0);
-    (PoolSource { settings, timeout }, binds)
+    let pool = PoolSource {
+        settings,
+        timeout,
+        security,
+        identity,
+    };
+    (pool, binds)
 }
 
 type ImportPaths = Option<Vec<Option<Spanned<PathBuf>>>>;

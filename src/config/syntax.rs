@@ -1,4 +1,4 @@
-//! A fault of YAML's syntax: the parser's words, and what they don't say about what people do wrong.
+//! The error of the YAML syntax: the parser's message, with advice on common mistakes.
 
 use std::sync::Arc;
 
@@ -6,12 +6,12 @@ use saphyr_parser::ScanError;
 
 use gateway_diagnostic::{Diagnostic, Place, SourceFile};
 
-/// What may follow a backslash in double quotes.
+/// The characters that may follow a backslash in double quotes.
 const ESCAPED: &str = "0abtnvfre \"/\\N_LPxuU\t";
 
-/// Returns the one fault of the syntax, for nothing after it can be trusted. `bracket` is the
-/// innermost that is open.
-pub fn syntax_fault(
+/// Returns the diagnostic of a syntax error. There is only one, because nothing after it can be
+/// trusted. `bracket` is the innermost open bracket.
+pub(super) fn syntax_fault(
     file: &Arc<SourceFile>,
     error: &ScanError,
     bracket: Option<(char, Place)>,
@@ -26,7 +26,7 @@ pub fn syntax_fault(
     } = stop;
     let unfinished = stop.is_unfinished();
     let info = if unfinished {
-        "expected ':' behind a key"
+        "expected ':' after a key"
     } else {
         stop.info
     };
@@ -44,12 +44,7 @@ pub fn syntax_fault(
         } else {
             column
         };
-        return fault
-            .at(file.place(number, first, 1))
-            .label("a * here begins an alias in YAML")
-            .help(
-                "quote what starts with *: the catch-all is \"*\", an endpoint \"tcp://*:5559\"",
-            );
+        return alias_fault(fault, file.place(number, first, 1));
     }
     if line[indent..].starts_with('\t') {
         let fault = fault.at(file.place(number, indent as u32 + 1, 1));
@@ -59,10 +54,16 @@ pub fn syntax_fault(
         let width = line.trim().chars().count() as u32;
         let fault = fault.at(stop.place_of(width)).label("expected KEY: VALUE");
         return fault.help(if line.contains(':') {
-            "YAML wants a blank after the colon behind a key"
+            "YAML wants a space after the colon of a key"
         } else {
             "is the colon missing?"
         });
+    }
+    if let Some(place) = stop.unquoted_variable() {
+        return fault
+            .at(place)
+            .label("a variable between brackets needs quotes")
+            .help("write \"${NAME}\": without quotes, its { begins a map there");
     }
     if stop.lacks_comma()
         && let Some((first, key)) = key_behind_value(line, column)
@@ -78,7 +79,16 @@ pub fn syntax_fault(
     stop.advise(fault)
 }
 
-/// Returns the place of the first comment of another language, such as `// words`, up to a line of the file.
+/// Returns the error of a `*` that was meant as text but begins an alias.
+fn alias_fault(fault: Diagnostic, place: Place) -> Diagnostic {
+    fault
+        .at(place)
+        .label("a * here begins an alias in YAML")
+        .help("quote what starts with *: the catch-all is \"*\", an endpoint \"tcp://*:5559\"")
+}
+
+/// Returns the place of the first comment in the style of another language, such as `// words`, up
+/// to the line `number`.
 fn foreign_comment(file: &Arc<SourceFile>, number: u32) -> Option<Place> {
     let begins = |line: &str| {
         let starts = |sign: &str| line.trim_start().starts_with(sign);
@@ -97,7 +107,7 @@ fn foreign_comment(file: &Arc<SourceFile>, number: u32) -> Option<Place> {
     })
 }
 
-/// The place at which the parser gave up, and its words.
+/// The place where the parser stopped, and its message.
 struct Stop<'a> {
     file: &'a Arc<SourceFile>,
     info: &'a str,
@@ -105,9 +115,9 @@ struct Stop<'a> {
     number: u32,
     column: u32,
     line: &'a str,
-    /// Spaces at the start of the line.
+    /// The number of spaces at the start of the line.
     indent: usize,
-    /// The innermost bracket that is open.
+    /// The innermost open bracket.
     bracket: Option<(char, Place)>,
 }
 
@@ -130,7 +140,7 @@ impl<'a> Stop<'a> {
         if stop.is_unfinished()
             && let Some((above, text)) = line_above(file, stop.number)
         {
-            // Noticed only where the next key begins.
+            // The parser notices the missing colon only where the next key begins.
             (stop.number, stop.column) = (above, indent_of(text) as u32 + 1);
         }
         stop.line = file.line(stop.number).unwrap_or_default();
@@ -142,9 +152,26 @@ impl<'a> Stop<'a> {
         self.info.contains(word)
     }
 
-    /// Returns whether a key has no colon.
+    /// Returns whether the error is a key without a colon.
     fn is_unfinished(&self) -> bool {
         self.says("simple key expect")
+    }
+
+    /// Returns the place of an unquoted variable within brackets, if the parser stopped at its `{`.
+    fn unquoted_variable(&self) -> Option<Place> {
+        self.bracket.as_ref()?;
+        let (at, _) = self.line.char_indices().nth(self.column as usize - 1)?;
+        let (before, behind) = self.line.split_at(at);
+        if !before.ends_with('$') || !behind.starts_with('{') {
+            return None;
+        }
+        let width = behind
+            .find('}')
+            .map_or(1, |end| behind[..=end].chars().count());
+        Some(
+            self.file
+                .place(self.number, self.column - 1, width as u32 + 1),
+        )
     }
 
     /// Returns whether a comma may be missing within brackets.
@@ -152,7 +179,8 @@ impl<'a> Stop<'a> {
         self.bracket.is_some() && (self.says("expected ','") || self.says("trailing content"))
     }
 
-    /// Returns the place of so many columns; at the end of the file that of its last line, which says more.
+    /// Returns the place of the error, `width` columns wide. If the line is empty, as at the end of
+    /// the file, the place is the end of the text, which is more helpful.
     fn place_of(&self, width: u32) -> Place {
         if self.line.is_empty() && !self.is_unfinished() {
             let last = self.file.text.trim_end();
@@ -162,7 +190,8 @@ impl<'a> Stop<'a> {
         }
     }
 
-    /// Returns the fault of a backslash in double quotes that begins no escape sequence, at the backslash.
+    /// Returns the error of a backslash in double quotes that begins no valid escape sequence. Its
+    /// place is that of the backslash.
     fn escape_fault(&self, fault: Diagnostic) -> Diagnostic {
         let characters: Vec<char> = self.line.chars().collect();
         let mut at = self.column as usize - 1;
@@ -184,7 +213,7 @@ impl<'a> Stop<'a> {
         })
     }
 
-    /// Adds what is usually behind the parser's words.
+    /// Adds the usual cause of the parser's error.
     fn advise(&self, fault: Diagnostic) -> Diagnostic {
         if self.lacks_comma() && self.says("trailing content") {
             fault.help("is a comma missing before this?")
@@ -211,11 +240,13 @@ impl<'a> Stop<'a> {
         }
     }
 
-    /// Adds which line is out of line, when this one begins further right than the line `above`.
+    /// Adds help on which line probably has the wrong indentation. This line begins further right
+    /// than the line `above`.
     fn advise_on_indent(&self, fault: Diagnostic, above: u32) -> Diagnostic {
         let Self { number, indent, .. } = *self;
         let fault = fault.label("this line begins further right than the one above it");
-        // Where the line before that one begins like this one, it is the one between that is out of line.
+        // If the line before `above` has the same indentation as this one, the indentation of
+        // `above` is probably wrong.
         let before = line_above(self.file, above).filter(|(_, text)| indent_of(text) == indent);
         if let Some((before, _)) = before {
             return fault.help(format!(
@@ -229,8 +260,9 @@ impl<'a> Stop<'a> {
     }
 }
 
-/// The key that begins, or whose colon is, at `column`, and where it begins: within brackets, one that follows an
-/// unquoted value without a comma is only noticed at its colon.
+/// Returns the column and the text of the key at `column`, if the key follows a value. `column` may
+/// also be that of its colon: within brackets, the parser notices a key that follows an unquoted
+/// value without a comma only at the colon.
 fn key_behind_value(line: &str, column: u32) -> Option<(u32, &str)> {
     let (at, _) = line.char_indices().nth(column as usize - 1)?;
     let start = match line[at..].starts_with(':') {
@@ -250,7 +282,7 @@ fn key_behind_value(line: &str, column: u32) -> Option<(u32, &str)> {
     (follows && is_word).then_some((column, key))
 }
 
-/// The line above `number` that says something, and its number.
+/// Returns the number and the text of the last line before `number` that is not empty or a comment.
 fn line_above(file: &SourceFile, number: u32) -> Option<(u32, &str)> {
     let says_something = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with('#');
     (1..number)
@@ -258,7 +290,8 @@ fn line_above(file: &SourceFile, number: u32) -> Option<(u32, &str)> {
         .find_map(|above| Some((above, file.line(above).filter(says_something)?)))
 }
 
-/// The line above, if it has a key and its value and begins further left: nothing can be below it.
+/// Returns the number of the line above if that line begins further left and has a key with a
+/// value, so that nothing can be nested below it.
 fn deeper_than(file: &SourceFile, number: u32) -> Option<u32> {
     let (above, text) = line_above(file, number)?;
     let line = file.line(number)?;

@@ -1,5 +1,4 @@
-//! What a file that says little, or much, comes to. What is refused, and how that is told, is in
-//! `tests/config/check.rs`.
+//! Tests of the snapshots of valid files. `tests/config/check.rs` tests the errors and their texts.
 
 use std::fs;
 use std::sync::Arc;
@@ -9,8 +8,8 @@ use super::*;
 use crate::reply::ErrorEncoding;
 use crate::snapshot::{
     Balance, Endpoints, EngineKind, EnvelopeMode, ErrorFrames, Framing, Frontend, FrontendId,
-    IdentityMode, Limits, PerWorker, PoolId, PoolSettings, ReloadSettings, Route, WorkerFrames,
-    Workers,
+    IdentityMode, Limits, LogFormat, LogLevel, LogSettings, PerWorker, PoolId, PoolSettings,
+    ReloadSettings, Route, WorkerFrames, Workers,
 };
 
 const PROTO: &str = "syntax = \"proto3\"; package shop;
@@ -25,7 +24,7 @@ fn loaded(text: &str) -> Loaded {
     load(&path).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
-/// A file with these pools and routes, and two frontends.
+/// Returns a configuration with these pools and routes, and two frontends.
 fn with(pools: &str, routes: &str) -> Loaded {
     loaded(&format!(
         "frontends:\n  clients: {{ bind: \"tcp://*:5559\" }}\n  inside: {{ bind: ipc:///tmp/inside }}\n\
@@ -43,7 +42,7 @@ fn seconds(n: u64) -> Option<Duration> {
     Some(Duration::from_secs(n))
 }
 
-/// A frontend that says nothing but its address.
+/// Returns a frontend with an address alone.
 fn plain_frontend(name: &str, bind: &str) -> Frontend {
     Frontend {
         name: name.to_owned(),
@@ -53,10 +52,11 @@ fn plain_frontend(name: &str, bind: &str) -> Frontend {
         },
         errors: ErrorEncoding::Json,
         framing: Arc::default(),
+        security: None,
     }
 }
 
-/// A pool that says nothing but its address.
+/// Returns a pool with an address alone.
 fn plain_pool(name: &str, bind: &str) -> PoolSettings {
     PoolSettings {
         name: name.to_owned(),
@@ -72,6 +72,7 @@ fn plain_pool(name: &str, bind: &str) -> PoolSettings {
         queue_bytes: 256 * 1024 * 1024,
         heartbeat: seconds(1),
         frames: WorkerFrames::Typed,
+        security: None,
     }
 }
 
@@ -80,6 +81,7 @@ const PLAIN_LIMITS: Limits = Limits {
     frames: 16,
     depth: 100,
     rules: 1024 * 1024,
+    rules_cost: 1_000_000,
     clients: 100_000,
     client_requests: 10_000,
     client_bytes: 64 * 1024 * 1024,
@@ -90,7 +92,8 @@ const PLAIN_RELOAD: ReloadSettings = ReloadSettings {
     settle: Duration::from_millis(200),
 };
 
-/// Every default of the reference in one place; without `..`, so that a new setting must be added.
+/// This test holds every default of the reference. It destructures without `..`, so that it does
+/// not compile until every new setting is added.
 #[test]
 fn what_is_left_out_has_the_defaults_of_the_reference() {
     let loaded = with(PEOPLE, "  PERSON: { pool: people }");
@@ -105,11 +108,13 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         grace,
         reload,
         admin,
+        log,
         names,
         definitions: _,
     } = loaded.snapshot;
     assert_eq!(generation, 1);
     assert_eq!(admin, None);
+    assert_eq!((log.level, log.format), (LogLevel::Info, LogFormat::Human));
     assert_eq!(engine, EngineKind::Native);
     let clients = plain_frontend("clients", "tcp://*:5559");
     let inside = plain_frontend("inside", "ipc:///tmp/inside");
@@ -128,7 +133,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         reply,
         pool,
         timeout,
-        frontends,
+        access,
         id,
     } = &**routes.get(b"PERSON").unwrap();
     assert_eq!(names.of_route(*id), "PERSON");
@@ -136,7 +141,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
     assert_eq!(kind.as_deref(), Some("PERSON"));
     assert!(schema.is_none() && reply.is_none());
     assert_eq!(*timeout, seconds(30));
-    assert_eq!(*frontends, None);
+    assert_eq!(*access, None);
 }
 
 #[test]
@@ -149,10 +154,11 @@ pools:
             frames: payload, per_worker: 3, queue: 0, queue_bytes: 64KiB, timeout: 500ms, heartbeat: off }
 routes:
   PERSON: { pool: people }
-limits: { message: 1MiB, frames: 5, depth: 7, rules: 11B, clients: 8, client_requests: 9, client_bytes: 10B }
+limits: { message: 1MiB, frames: 5, depth: 7, rules: 11B, rules_cost: 12, clients: 8, client_requests: 9, client_bytes: 10B }
 shutdown: { grace: 2m }
 reload: { watch: false, settle: 1s }
 admin: { bind: localhost:9559 }
+log: { level: trace, format: json }
 ",
     );
     let snapshot = &loaded.snapshot;
@@ -174,6 +180,7 @@ admin: { bind: localhost:9559 }
         queue_bytes: 65_536,
         heartbeat: None,
         frames: WorkerFrames::Payload,
+        security: None,
     };
     assert_eq!(*snapshot.pools[&PoolId(0)], pool);
     let limits = Limits {
@@ -181,12 +188,18 @@ admin: { bind: localhost:9559 }
         frames: 5,
         depth: 7,
         rules: 11,
+        rules_cost: 12,
         clients: 8,
         client_requests: 9,
         client_bytes: 10,
     };
     assert_eq!(snapshot.limits, limits);
     assert_eq!(snapshot.grace, Duration::from_secs(120));
+    let log = LogSettings {
+        level: LogLevel::Trace,
+        format: LogFormat::Json,
+    };
+    assert_eq!(snapshot.log, log);
     let admin = snapshot.admin.as_ref().map(|admin| admin.bind.to_string());
     assert_eq!(admin.as_deref(), Some("127.0.0.1:9559"));
     assert!(!snapshot.reload.watch);
@@ -246,8 +259,10 @@ fn names_become_indices() {
     let loaded = with(pools, routes);
     let (a, b) = (route(&loaded, "A"), route(&loaded, "B"));
     assert_eq!((a.pool, b.pool), (PoolId(1), PoolId(0)));
-    assert_eq!(a.frontends, Some(vec![FrontendId(1), FrontendId(0)]));
-    assert!(b.allows(FrontendId(1)) && !b.allows(FrontendId(0)));
+    let frontends = a.access.as_ref().unwrap().frontends.clone();
+    assert_eq!(frontends, Some(vec![FrontendId(1), FrontendId(0)]));
+    let b = b.access.as_ref().unwrap();
+    assert!(b.admits_frontend(FrontendId(1)) && !b.admits_frontend(FrontendId(0)));
     assert_eq!(
         loaded.summary(),
         "2 routes, 2 pools, 2 frontends, 2 messages"
@@ -352,7 +367,7 @@ fn engine_libzmq_is_accepted_where_the_build_has_it() {
     assert_eq!(loaded(WITH_LIBZMQ).snapshot.engine, EngineKind::Libzmq);
 }
 
-/// Run by `cargo test --no-default-features --lib`.
+/// This test runs in `cargo test --no-default-features --lib`.
 #[cfg(not(feature = "libzmq"))]
 #[test]
 fn engine_libzmq_is_refused_where_the_build_lacks_it() {
@@ -389,7 +404,7 @@ fn a_file_that_is_removed_while_it_is_followed_is_to_be_put_back() {
     fs::remove_file(&path).unwrap();
     let removed = load_after(&path, &running).unwrap_err().render(false);
     let expected =
-        "it was there when the gateway started: put it back; until then what it said last holds";
+        "it was there when the gateway started: put it back; until then its last content applies";
     assert!(removed.contains(expected), "{removed}");
 }
 
@@ -421,7 +436,7 @@ fn a_required_field_without_presence_is_warned_of_once_and_for_protobuf_only() {
     assert_eq!(said.matches(expected).count(), 1, "{said}");
 }
 
-/// Texts that once made the gateway hang, crash or run out of memory: each ends with errors.
+/// These texts once made the gateway hang, crash or run out of memory. Each ends with errors.
 #[test]
 fn texts_that_are_made_to_do_harm_end_with_errors() {
     let schemes = "a://".repeat(20_000);

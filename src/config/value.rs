@@ -1,33 +1,36 @@
-//! Values of routes.yaml that have a form: durations, sizes, endpoints, names, types.
+//! Values of routes.yaml with a syntax of their own: durations, sizes, endpoints, names, types.
 //!
-//! Parse, don't validate: what one of these holds is right, and nobody looks again. Each error is a
-//! sentence about the value alone; its place is the caller's to add.
+//! Parse, don't validate: a value of these types is valid, and nobody checks it again. Each error
+//! is a sentence about the value alone; the caller adds its place.
 
 mod endpoint;
 mod quantity;
 
-pub use endpoint::{BindEndpoint, ConnectEndpoint};
-pub use quantity::{Heartbeat, Size, Span, Timeout};
+pub(super) use endpoint::{BindEndpoint, ConnectEndpoint};
+pub(super) use quantity::{Heartbeat, Size, Span, Timeout};
+
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_yaml::Value;
 
-use super::yaml::quoted;
+use super::quoted::quoted;
 use crate::frame::TYPE_MAX;
 use crate::route::Pattern;
+use crate::security::Network;
 use crate::snapshot::PerWorker;
 use gateway_diagnostic::Diagnostic;
 
-/// Counts beyond this are surely not meant, and would bound nothing.
-pub const COUNT_MAX: u64 = 1_000_000_000;
+/// The maximum of a count. Larger numbers are surely not intended, and would bound nothing.
+pub(super) const COUNT_MAX: u64 = 1_000_000_000;
 
-/// Longest name of a frontend or pool: they label metrics.
+/// The maximum length of the name of a frontend or pool, which is a label of metrics.
 const NAME_MAX: usize = 64;
 
 /// A whole number from `LEAST` to `MOST`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
-pub struct Count<const LEAST: u64, const MOST: u64>(pub u64);
+pub(super) struct Count<const LEAST: u64, const MOST: u64>(pub u64);
 
 impl<const LEAST: u64, const MOST: u64> TryFrom<Value> for Count<LEAST, MOST> {
     type Error = String;
@@ -41,12 +44,61 @@ impl<const LEAST: u64, const MOST: u64> TryFrom<Value> for Count<LEAST, MOST> {
     }
 }
 
+/// An address from which peers may connect, or a network such as `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Value")]
+pub(super) struct Origins(pub Network);
+
+impl TryFrom<Value> for Origins {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        value.as_str().unwrap_or_default().parse().map(Self)
+    }
+}
+
+/// A rate: `100/s`, `6000/m`, `1/h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Value")]
+pub(super) struct Frequency {
+    /// The number of requests in each unit of time.
+    pub count: u32,
+    /// The average time between two requests.
+    pub interval: Duration,
+}
+
+impl TryFrom<Value> for Frequency {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let expected = || {
+            "expected a number and a unit from 1/h to 1000000/s, such as 100/s or 6000/m".to_owned()
+        };
+        let (count, unit) = value
+            .as_str()
+            .and_then(|text| text.split_once('/'))
+            .ok_or_else(expected)?;
+        let seconds = match unit.trim() {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            _ => return Err(expected()),
+        };
+        let count: u32 = count.trim().parse().map_err(|_| expected())?;
+        if count == 0 || u64::from(count) > 1_000_000 * seconds {
+            return Err(expected());
+        }
+        let interval = Duration::from_secs(seconds) / count;
+        Ok(Self { count, interval })
+    }
+}
+
 /// A whole number from 1 to a million, or `auto`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
-pub struct Holding(pub PerWorker);
+pub(super) struct PerWorkerCount(pub PerWorker);
 
-impl TryFrom<Value> for Holding {
+impl TryFrom<Value> for PerWorkerCount {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
@@ -59,8 +111,9 @@ impl TryFrom<Value> for Holding {
     }
 }
 
-/// A frontend's or pool's name: letters, digits, `_`, `-`, `.`.
-pub fn name_fault(name: &str) -> Option<String> {
+/// Returns the error in the name of a frontend or pool, or `None` if the name consists of 1 to
+/// [`NAME_MAX`] letters, digits, `_`, `-` and `.`.
+pub(super) fn name_fault(name: &str) -> Option<String> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     if name.is_empty() || name.len() > NAME_MAX || !name.bytes().all(plain) {
         return Some(format!(
@@ -70,18 +123,19 @@ pub fn name_fault(name: &str) -> Option<String> {
     None
 }
 
-/// A route's key: a type's exact bytes, or a prefix with one trailing `*`; `hex:` for raw bytes.
-pub fn pattern(key: &str) -> Result<Pattern, String> {
+/// Reads a route's key: the exact bytes of a type, or a prefix that ends in one `*`. After `hex:`
+/// the bytes are written in hexadecimal.
+pub(super) fn pattern(key: &str) -> Result<Pattern, String> {
     let (literal, prefix) = match key.strip_suffix('*') {
         Some(literal) => (literal, true),
         None => (key, false),
     };
     let bytes = match literal.strip_prefix("hex:") {
         Some(digits) => {
-            hex(digits).ok_or("after hex: stand pairs of the digits 0 to 9 and a to f")?
+            hex(digits).ok_or("expected pairs of hexadecimal digits, such as hex:ff01")?
         }
         None if literal.contains('*') => {
-            return Err("a * may only stand at the end; hex: writes any bytes".to_owned());
+            return Err("a * may only stand at the end; hex:2a is a literal *".to_owned());
         }
         None => literal.as_bytes().to_vec(),
     };
@@ -93,9 +147,9 @@ pub fn pattern(key: &str) -> Result<Pattern, String> {
     }
 }
 
-/// Returns the warning for a route's key that is valid and probably not meant as it is written: a byte's number, or
-/// a regular expression.
-pub fn pattern_doubt(key: &str) -> Option<Diagnostic> {
+/// Returns a warning for a route's key that is valid but probably a mistake: bytes that are written
+/// as `0x…`, a variable, or a regular expression.
+pub(super) fn pattern_doubt(key: &str) -> Option<Diagnostic> {
     let shown = quoted(key);
     if let Some(digits) = key.strip_prefix("0x").or(key.strip_prefix("0X"))
         && !digits.is_empty()
@@ -112,6 +166,12 @@ pub fn pattern_doubt(key: &str) -> Option<Diagnostic> {
                 .label("read as letters and digits")
                 .help(format!("write hex:{padding}{digits} for the bytes")),
         );
+    }
+    if key.contains("${") {
+        let fault = Diagnostic::warning(format!("{shown} is no variable"))
+            .label("read letter by letter")
+            .help("variables of the environment stand in values alone, not in keys");
+        return Some(fault);
     }
     let signs = |c: char| matches!(c, '?' | '\\' | '[' | ']' | '(' | ')' | '|' | '^' | '$');
     let is_expression = key.contains(signs) || key.ends_with(".+");
@@ -165,11 +225,35 @@ mod tests {
     }
 
     #[test]
+    fn frequencies_have_a_unit() {
+        for (text, count, interval) in [
+            ("100/s", 100, Duration::from_millis(10)),
+            ("1000000 / s", 1_000_000, Duration::from_micros(1)),
+            ("1/h", 1, Duration::from_secs(3_600)),
+            ("6000/m", 6_000, Duration::from_millis(10)),
+        ] {
+            assert_eq!(read(text), Ok(Frequency { count, interval }), "{text}");
+        }
+        for wrong in [
+            "100",
+            "0/s",
+            "1000001/s",
+            "-1/s",
+            "1.5/s",
+            "100/d",
+            "/s",
+            "100/",
+        ] {
+            assert!(read::<Frequency>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn what_a_worker_holds_is_a_count_or_auto() {
-        assert_eq!(read("7"), Ok(Holding(PerWorker::Most(7))));
-        assert_eq!(read("auto"), Ok(Holding(PerWorker::Auto)));
+        assert_eq!(read("7"), Ok(PerWorkerCount(PerWorker::Most(7))));
+        assert_eq!(read("auto"), Ok(PerWorkerCount(PerWorker::Auto)));
         for wrong in ["0", "1000001", "Auto", "-"] {
-            assert!(read::<Holding>(wrong).is_err(), "{wrong}");
+            assert!(read::<PerWorkerCount>(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -1,8 +1,9 @@
-//! YAML text → [`Node`]s: values that know where they stand.
+//! Parses YAML text into [`Node`]s, which are values with their places in the file.
 //!
-//! saphyr-parser's events say what stands where, serde_yaml what an unquoted scalar means. Faults of
-//! the YAML itself are reported here: of its syntax the first, for nothing after it can be trusted;
-//! of duplicate keys and tags all, and the file is read on.
+//! The events of saphyr-parser give the structure and the places; serde_yaml gives the type of an
+//! unquoted scalar. Errors of the YAML itself are reported here. Parsing stops at the first syntax
+//! error, because nothing after it can be trusted. Duplicate keys, tags and undefined variables are
+//! all reported, and parsing continues after them.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -11,37 +12,51 @@ use std::sync::Arc;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde_yaml::Value;
 
+use super::environment::Environment;
+use super::quoted::quoted;
 use super::syntax::syntax_fault;
+use super::variables::{Lines, expand};
 use super::yaml_text::{conflicts, separated, unprintable};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place, SourceFile};
+use gateway_zmtp::z85;
 
-/// Largest file, in bytes: room for a hundred thousand routes, which load in seconds.
+/// The maximum size of a file, in bytes: room for a hundred thousand routes, which load in seconds.
 pub const FILE_MAX: usize = 16 << 20;
 
-/// Values of a small file with every alias written out; of a larger one as many as it has bytes, which is more than it
-/// can hold without an alias.
+/// The maximum number of values after all aliases are expanded, for a file of at most as many
+/// bytes. A larger file may have one value per byte, which no file without aliases reaches.
 const VALUES_MAX: usize = 1 << 20;
 
-/// Longest text of a scalar that a sentence repeats, in characters.
-const FOUND_MAX: usize = 60;
+/// The maximum size of all expanded values that contain variables, in bytes: the same as for a
+/// file.
+const EXPANDED_MAX: usize = FILE_MAX;
 
-/// Levels of nesting: twice what a routes.yaml can need.
+/// The YAML key under which a scalar may be a CURVE key in Z85.
+const SECURITY: &str = "security";
+
+/// The size of a decoded CURVE key, in bytes.
+const KEY_BYTES: usize = 32;
+
+/// The maximum nesting: twice what a routes.yaml can need.
 const DEPTH_MAX: usize = 16;
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Clone, Debug)]
-pub struct Node {
-    /// Of a scalar, all of it; of a list or map, its first line's start.
+pub(super) struct Node {
+    /// The place of the whole scalar, or of the first character of a list or map.
     pub place: Place,
-    /// What it is.
+    /// The kind of the value.
     pub kind: Kind,
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Clone, Debug)]
-pub enum Kind {
-    /// A scalar: how it is written, and what that means.
+pub(super) enum Kind {
+    /// A scalar, with its text and its typed value.
     Scalar(String, Value),
+    /// A scalar with a variable that is malformed or has no usable value. The error has already
+    /// been reported.
+    Unknown,
     /// A list.
     List(Vec<Node>),
     /// A map, in the order of the file.
@@ -49,18 +64,31 @@ pub enum Kind {
 }
 
 impl Node {
-    /// What it is, for a sentence that says what was found.
-    pub fn found(&self) -> String {
+    /// Describes the value, for a sentence that says what was found.
+    pub(super) fn found(&self) -> String {
         match &self.kind {
             Kind::Scalar(_, Value::Null) => "nothing".to_owned(),
             Kind::Scalar(text, _) => quoted(text),
+            Kind::Unknown => "unknown".to_owned(),
             Kind::List(_) => "a list".to_owned(),
             Kind::Map(_) => "a map".to_owned(),
         }
     }
 
-    /// The text of a scalar as it is written.
-    pub fn text(&self) -> &str {
+    /// Returns whether the node is a map with this key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        matches!(&self.kind, Kind::Map(pairs) if pairs.iter().any(|(name, _)| name.text() == key))
+    }
+
+    /// Returns whether the node is [`Kind::Unknown`]. Its error has already been reported, so
+    /// callers report nothing more about the node.
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self.kind, Kind::Unknown)
+    }
+
+    /// Returns the text of a scalar with its variables expanded, or an empty text for any other
+    /// node.
+    pub(super) fn text(&self) -> &str {
         match &self.kind {
             Kind::Scalar(text, _) => text,
             _ => "",
@@ -68,16 +96,13 @@ impl Node {
     }
 }
 
-/// `"text"` for a sentence, cut where it is long.
-pub fn quoted(text: &str) -> String {
-    match text.char_indices().nth(FOUND_MAX) {
-        Some((end, _)) => format!("{:?}", format!("{}…", &text[..end])),
-        None => format!("{text:?}"),
-    }
-}
-
-/// Reads a file's text, of at most [`FILE_MAX`] bytes. None if it can't be made sense of, which `found` then says.
-pub fn parse(file: &Arc<SourceFile>, found: &mut Diagnostics) -> Option<Node> {
+/// Reads a file's text, of at most [`FILE_MAX`] bytes. Variables in values are those of
+/// `environment`. Returns `None` if the text cannot be parsed; the errors are then in `found`.
+pub(super) fn parse(
+    file: &Arc<SourceFile>,
+    environment: &Environment,
+    found: &mut Diagnostics,
+) -> Option<Node> {
     let sound_so_far = found.errors();
     conflicts(file).for_each(|fault| found.push(fault));
     if found.errors() > sound_so_far {
@@ -87,7 +112,7 @@ pub fn parse(file: &Arc<SourceFile>, found: &mut Diagnostics) -> Option<Node> {
         found.push(fault);
         return None;
     }
-    let outcome = spots(file, found).and_then(|root| {
+    let outcome = spots(file, environment, found).and_then(|root| {
         let root = root.ok_or_else(|| Box::new(empty(file)))?;
         let most = VALUES_MAX.max(file.text.len());
         let mut values = Values {
@@ -108,7 +133,8 @@ fn empty(file: &Arc<SourceFile>) -> Diagnostic {
         .help("`gateway --help` shows the shortest file that works")
 }
 
-/// Where a part of the file stands. Shared, because an alias stands for what its anchor named.
+/// A value and its span, before aliases are expanded. It is shared (`Rc`), because an alias stands
+/// for the value of its anchor.
 #[derive(Debug)]
 struct Spot {
     span: Span,
@@ -118,11 +144,12 @@ struct Spot {
 #[derive(Debug)]
 enum SpotKind {
     Scalar(String, Value),
+    Unknown,
     List(Vec<Rc<Spot>>),
     Map(Vec<(Rc<Spot>, Rc<Spot>)>),
 }
 
-/// A list or map whose end has not come.
+/// A list or map whose end has not been parsed yet.
 struct Open {
     span: Span,
     anchor: usize,
@@ -136,13 +163,16 @@ enum Collection {
     Map,
 }
 
-/// Returns the places of the one document in the file; none if it is empty.
+/// Returns the root value of the file's only document, or `None` if the document is empty or null.
 fn spots(
     file: &Arc<SourceFile>,
+    environment: &Environment,
     found: &mut Diagnostics,
 ) -> Result<Option<Rc<Spot>>, Box<Diagnostic>> {
     let mut document = Document {
         file,
+        environment,
+        expanded_left: EXPANDED_MAX,
         open: Vec::new(),
         anchors: HashMap::new(),
         root: None,
@@ -160,7 +190,7 @@ fn spots(
         }
         document.take(event, span, found)?;
     }
-    // An empty document is a scalar without text.
+    // The parser reports an empty document as a null scalar.
     let is_empty = |spot: &Rc<Spot>| matches!(&spot.kind, SpotKind::Scalar(_, Value::Null));
     Ok(document.root.filter(|spot| !is_empty(spot)))
 }
@@ -178,7 +208,10 @@ fn tag_fault(tag: &Tag, mut at: Place) -> Diagnostic {
 /// A document, as far as it has been read.
 struct Document<'a> {
     file: &'a Arc<SourceFile>,
-    /// Lists and maps whose end has not come, the outermost first.
+    environment: &'a Environment,
+    /// The number of bytes that expanded values may still take.
+    expanded_left: usize,
+    /// The lists and maps whose end has not been parsed yet, the outermost first.
     open: Vec<Open>,
     anchors: HashMap<usize, Rc<Spot>>,
     root: Option<Rc<Spot>>,
@@ -202,8 +235,7 @@ impl Document<'_> {
             Event::MappingStart(anchor, _) => self.begin(Collection::Map, anchor, span)?,
             Event::SequenceEnd | Event::MappingEnd => self.end(found),
             Event::Scalar(text, style, anchor, _) => {
-                let value = meaning(&text, style);
-                let kind = SpotKind::Scalar(text.into_owned(), value);
+                let kind = self.scalar(text.into_owned(), style, &span, found)?;
                 self.add(anchor, Spot { span, kind });
             }
             Event::Alias(anchor) => {
@@ -216,6 +248,56 @@ impl Document<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Returns the kind of a scalar. Variables are expanded in values, but not in the keys of maps
+    /// or in CURVE keys (Z85).
+    fn scalar(
+        &mut self,
+        text: String,
+        style: ScalarStyle,
+        span: &Span,
+        found: &mut Diagnostics,
+    ) -> Result<SpotKind, Box<Diagnostic>> {
+        let is_key = self.open.last().is_some_and(Open::is_before_key);
+        let expanded = match is_key || self.is_z85(&text) {
+            true => None,
+            false => expand(&text, self.environment),
+        };
+        let Some(expanded) = expanded else {
+            let value = meaning(&text, style);
+            return Ok(SpotKind::Scalar(text, value));
+        };
+        let lines = Lines {
+            file: self.file,
+            place: place(self.file, span),
+            end: span.end.line() as u32,
+        };
+        let diagnostics = expanded.found.into_iter();
+        diagnostics.for_each(|it| found.push(it.at(&lines)));
+        let Some(text) = expanded.text else {
+            return Ok(SpotKind::Unknown);
+        };
+        let left = self.expanded_left.checked_sub(text.len());
+        self.expanded_left = left.ok_or_else(|| {
+            let fault = Diagnostic::error("the values of variables are too long").at(lines.place);
+            let label = format!("more than {EXPANDED_MAX} bytes when written out");
+            Box::new(fault.label(label))
+        })?;
+        // Inside `{…}` or `[…]` a variable must be quoted, so quotes around a variable do not make
+        // its value a string.
+        let value = match meaning(&text, ScalarStyle::Plain) {
+            Value::Null if style != ScalarStyle::Plain => Value::String(text.clone()),
+            value => value,
+        };
+        Ok(SpotKind::Scalar(text, value))
+    }
+
+    /// Returns whether a value is below `security` and is a CURVE key in Z85, whose alphabet
+    /// includes the dollar sign.
+    fn is_z85(&self, text: &str) -> bool {
+        let is_secured = self.open.iter().any(|open| open.key() == Some(SECURITY));
+        is_secured && z85::decode::<KEY_BYTES>(text).is_ok()
     }
 
     fn begin(
@@ -244,14 +326,15 @@ impl Document<'_> {
         };
         let anchor = open.anchor;
         let spot = open.close();
-        // Here, where each map is seen once, however often aliases repeat it.
+        // Duplicates are reported here, where each map is seen once, however often aliases repeat
+        // it.
         if let SpotKind::Map(pairs) = &spot.kind {
             duplicates(self.file, pairs, found);
         }
         self.add(anchor, spot);
     }
 
-    /// Adds a value that is complete, under its anchor if it has one.
+    /// Adds a complete value, under its anchor if it has one.
     fn add(&mut self, anchor: usize, spot: Spot) {
         let spot = Rc::new(spot);
         if anchor != 0 {
@@ -268,7 +351,7 @@ impl Document<'_> {
     }
 }
 
-/// Returns the meaning of a scalar: text, but for unquoted numbers, truths and nothings.
+/// Returns the meaning of a scalar, which is text except for unquoted numbers, booleans and nulls.
 fn meaning(text: &str, style: ScalarStyle) -> Value {
     let may_be_other = match text.as_bytes().first() {
         None => true,
@@ -284,7 +367,23 @@ fn meaning(text: &str, style: ScalarStyle) -> Value {
 }
 
 impl Open {
-    /// The bracket that it was opened by, if it was, and where.
+    /// Returns whether what comes next is a key.
+    fn is_before_key(&self) -> bool {
+        self.collection == Collection::Map && self.children.len().is_multiple_of(2)
+    }
+
+    /// Returns the key whose value comes next.
+    fn key(&self) -> Option<&str> {
+        if self.collection != Collection::Map || self.is_before_key() {
+            return None;
+        }
+        match &self.children.last()?.kind {
+            SpotKind::Scalar(text, _) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Returns the opening bracket, if there is one, and its place.
     fn bracket(&self, file: &Arc<SourceFile>) -> Option<(char, Place)> {
         let at = place(file, &self.span);
         let line = file.line(at.line)?;
@@ -324,7 +423,7 @@ fn place(file: &Arc<SourceFile>, span: &Span) -> Place {
     )
 }
 
-/// Reports every key that stands twice in a map.
+/// Reports every key of a map that is a duplicate, or that is itself a list or a map.
 fn duplicates(file: &Arc<SourceFile>, pairs: &[(Rc<Spot>, Rc<Spot>)], found: &mut Diagnostics) {
     let mut first: HashMap<&str, Place> = HashMap::new();
     for (key, _) in pairs {
@@ -336,7 +435,7 @@ fn duplicates(file: &Arc<SourceFile>, pairs: &[(Rc<Spot>, Rc<Spot>)], found: &mu
         let here = place(file, &key.span);
         match first.get(text.as_str()) {
             Some(before) => found.push(
-                Diagnostic::error(format!("{} stands here twice", quoted(text)))
+                Diagnostic::error(format!("{} is defined twice", quoted(text)))
                     .at(here)
                     .label("the second")
                     .note_at("the first is at", before.clone())
@@ -349,25 +448,25 @@ fn duplicates(file: &Arc<SourceFile>, pairs: &[(Rc<Spot>, Rc<Spot>)], found: &mu
     }
 }
 
-/// Bytes of all texts, aliases written out: twice the largest file, so that a file without aliases never has so many, and
-/// one with aliases takes no more memory than that.
+/// The maximum size of all scalars after aliases are expanded, in bytes. Text and expanded
+/// variables are at most a file's maximum each, so a file without aliases never exceeds this sum.
 const WRITTEN_OUT_MAX: usize = 2 * FILE_MAX;
 
-/// Writes every alias out, as long as that stays within bounds.
+/// The expansion of all aliases, within bounds.
 struct Values<'a> {
     file: &'a Arc<SourceFile>,
-    /// The most values.
+    /// The maximum number of values.
     most: usize,
-    /// The values that may still come.
+    /// The number of further values that are allowed.
     left: usize,
-    /// The bytes of their texts that may still come.
+    /// The number of further bytes of their texts that are allowed.
     bytes_left: usize,
 }
 
 impl Values<'_> {
     fn node(&mut self, spot: &Spot) -> Result<Node, Box<Diagnostic>> {
         let mut place = place(self.file, &spot.span);
-        if !matches!(spot.kind, SpotKind::Scalar(..)) {
+        if !matches!(spot.kind, SpotKind::Scalar(..) | SpotKind::Unknown) {
             place.width = 1;
         }
         self.left = self.left.checked_sub(1).ok_or_else(|| {
@@ -384,12 +483,13 @@ impl Values<'_> {
         }
         let kind = match &spot.kind {
             SpotKind::Scalar(text, value) => Kind::Scalar(text.clone(), value.clone()),
+            SpotKind::Unknown => Kind::Unknown,
             SpotKind::List(items) => {
                 let items = items.iter().map(|item| self.node(item));
                 Kind::List(items.collect::<Result<_, _>>()?)
             }
             SpotKind::Map(pairs) => {
-                // A key that is a list or a map was reported.
+                // A key that is a list or a map has already been reported.
                 let worded = |(key, _): &&(Rc<Spot>, _)| matches!(key.kind, SpotKind::Scalar(..));
                 let pairs = pairs.iter().filter(worded);
                 let pairs = pairs.map(|(key, value)| Ok((self.node(key)?, self.node(value)?)));
@@ -406,7 +506,8 @@ mod tests {
 
     fn read(text: &str) -> Result<Node, String> {
         let mut found = Diagnostics::new();
-        let node = parse(&SourceFile::new("r.yaml", text), &mut found);
+        let environment = [("PORT".to_owned(), "5559".into())].into_iter().collect();
+        let node = parse(&SourceFile::new("r.yaml", text), &environment, &mut found);
         match node {
             Some(node) if found.is_empty() => Ok(node),
             _ => Err(found.render(false)),
@@ -464,6 +565,83 @@ mod tests {
         assert_eq!(
             (b[0].1.text(), b[1].0.text(), b[1].1.text()),
             ("word", "d:\te", "f:\tg")
+        );
+    }
+
+    #[test]
+    fn variables_stand_in_values_alone() {
+        let node =
+            read("${PORT}: [\"${PORT}\", '${PORT}x', $PORT$$]\na: {b: \"${NO:-}\"}\nc: ${NO:-}\n");
+        let warning = node.unwrap_err();
+        assert!(
+            warning.contains("write ${PORT} for the variable"),
+            "{warning}"
+        );
+        let node =
+            read("${PORT}: [\"${PORT}\", '${PORT}x', a$$]\na: {b: \"${NO:-}\"}\nc: ${NO:-}\n");
+        let Kind::Map(top) = node.unwrap().kind else {
+            panic!()
+        };
+        assert_eq!(top[0].0.text(), "${PORT}");
+        let values = |node: &Node| match &node.kind {
+            Kind::List(items) => items.clone(),
+            Kind::Map(pairs) => pairs.iter().map(|(_, value)| value.clone()).collect(),
+            _ => vec![node.clone()],
+        };
+        let meanings = |node: &Node| -> Vec<Value> {
+            let meaning = |node: Node| match node.kind {
+                Kind::Scalar(_, value) => value,
+                kind => panic!("{kind:?}"),
+            };
+            values(node).into_iter().map(meaning).collect()
+        };
+        assert_eq!(
+            meanings(&top[0].1),
+            [5559.into(), "5559x".into(), Value::from("a$")]
+        );
+        assert_eq!(meanings(&top[1].1), [Value::from("")]);
+        assert_eq!(meanings(&top[2].1), [Value::Null]);
+    }
+
+    #[test]
+    fn a_key_in_z85_is_taken_as_it_is() {
+        let key = "Yne@${PORT}$$Z85zzzzzzzzzzzzzzzzzzzzzzzz";
+        assert!(z85::decode::<KEY_BYTES>(key).is_ok(), "{}", key.len());
+        let text = |text: &str| {
+            let Kind::Map(top) = read(text).unwrap().kind else {
+                panic!()
+            };
+            let mut node = top[0].1.clone();
+            while let Kind::Map(pairs) = node.kind {
+                node = pairs[0].1.clone();
+            }
+            node.text().to_owned()
+        };
+        let secured = format!("security: {{ curve: {{ peers: {{ alice: \"{key}\" }} }} }}");
+        assert_eq!(text(&secured), key);
+        let other = format!("pools: {{ curve: {{ alice: \"{key}\" }} }}");
+        assert_eq!(text(&other), "Yne@5559$Z85zzzzzzzzzzzzzzzzzzzzzzzz");
+        assert_eq!(
+            text("security: { server: \"keys/${PORT}.key\" }"),
+            "keys/5559.key"
+        );
+    }
+
+    #[test]
+    fn variables_cannot_blow_up() {
+        let variables = [("LONG".to_owned(), "x".repeat(1 << 20).into())];
+        let environment = variables.into_iter().collect();
+        let read = |text: &str| {
+            let mut found = Diagnostics::new();
+            parse(&SourceFile::new("r.yaml", text), &environment, &mut found);
+            found.render(false)
+        };
+        assert_eq!(read(&"- ${LONG}\n".repeat(16)), "");
+        let fault = read(&"- ${LONG}\n".repeat(17));
+        assert!(fault.contains("r.yaml:17:3"), "{fault}");
+        assert!(
+            fault.contains("the values of variables are too long"),
+            "{fault}"
         );
     }
 

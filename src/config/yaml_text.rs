@@ -1,5 +1,5 @@
-//! The text of routes.yaml before it is read as YAML: what no YAML may hold, and what the parser does not take though YAML
-//! does.
+//! The text of routes.yaml before it is read as YAML: characters that YAML forbids, and forms that
+//! the parser does not accept although YAML does.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use gateway_diagnostic::{
     CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, Diagnostic, SourceFile, conflict_markers,
 };
 
-/// Returns a fault for each conflict of a merge that is not finished: nothing else in such a file can be trusted.
+/// Returns an error for each unresolved merge conflict. Nothing else in such a file can be trusted.
 pub(super) fn conflicts(file: &Arc<SourceFile>) -> impl Iterator<Item = Diagnostic> {
     conflict_markers(&file.text).map(|marker| {
         let fault = Diagnostic::error(CONFLICT).at(file.place_of_bytes(marker));
@@ -18,7 +18,8 @@ pub(super) fn conflicts(file: &Arc<SourceFile>) -> impl Iterator<Item = Diagnost
     })
 }
 
-/// Returns the fault of the first character that YAML has no place for, such as ESC: it would reach terminals.
+/// Returns the error of the first character that YAML forbids. Such a character, for example ESC,
+/// could control a terminal that shows the configuration.
 pub(super) fn unprintable(file: &Arc<SourceFile>) -> Option<Diagnostic> {
     let is_refused = |c: char| match c {
         '\t' | '\n' | '\r' | '\u{85}' => false,
@@ -34,17 +35,18 @@ pub(super) fn unprintable(file: &Arc<SourceFile>) -> Option<Diagnostic> {
     Some(
         fault
             .label("not printable")
-            .help("remove it; a type's bytes are written hex:…"),
+            .help("remove it; in the type of a route, write such bytes as hex:…"),
     )
 }
 
-/// Returns the text with a space for each tab that separates a key from its value, where the parser takes no tab there;
-/// YAML does. Every place stays what it is.
+/// Returns the text with each tab that separates a key from its value replaced by a space, because
+/// the parser does not accept a tab there, although YAML does. Every place stays the same.
 pub(super) fn separated(text: &str) -> Cow<'_, str> {
     if !text.contains(":\t") {
         return Cow::Borrowed(text);
     }
-    // The first error decides: the parser does not go on after an error, and repeats it without end.
+    // Only the first error counts: after an error, the parser does not advance, and returns the
+    // same error forever.
     let refused = Parser::new_from_str(text).find_map(Result::err);
     if !refused.is_some_and(|error| error.info().contains("valid YAML whitespace")) {
         return Cow::Borrowed(text);
@@ -53,7 +55,7 @@ pub(super) fn separated(text: &str) -> Cow<'_, str> {
     Cow::Owned(lines.collect())
 }
 
-/// Returns a line with a space for each tab right after a colon that is not in quotes.
+/// Returns a line with each tab right after an unquoted colon replaced by a space.
 fn separated_line(line: &str) -> String {
     let mut quote = None;
     let mut before = ' ';

@@ -1,20 +1,23 @@
-//! From a worker: an answer counts if its worker holds the request, and passes if its reply schema does.
+//! Messages from workers. An answer counts if its worker holds the request, and passes if it fits
+//! the reply schema.
 
+use super::case::{find_briefly, schema_of};
 use super::event::Extent;
+use super::lanes::Way;
 use super::leave::is_farewell;
-use super::peers::Worker;
+use super::peers::{Peer, Worker};
 use super::request::{Request, State};
 use super::stray::{Naming, Stray};
 use super::{Core, Outlet, Particulars, What, framing, token, worker_particulars};
 use crate::frame::{self, Frames};
 use crate::ledger::{Outcome, nanoseconds};
-use crate::peer::WorkerKind;
+use crate::peer::{PeerId, WorkerKind};
 use crate::pool::{Dropped, Handed, HeldAt, NameForm};
 use crate::reply::{Reason, Rejection};
 use crate::snapshot::{AnyOf, WorkerFrames};
-use gateway_schema::Violation;
 
-/// Bytes of the first frame of a message that answers nothing that the log shows: a token is seldom longer.
+/// The maximum number of bytes that are logged of the first frame of a message that answers
+/// nothing. A token is seldom longer.
 const FIRST_SHOWN_MAX: usize = 64;
 
 /// A worker's message that is not the typed answer to a request that the worker holds.
@@ -48,36 +51,91 @@ impl<M: Frames> Core<M> {
                     Extent::Whole if !delimited => Some(no_rep_fault()),
                     Extent::Whole => reply_fault(&request, &frames),
                 };
-                self.finish(worker, request, frames, fault, out);
+                match fault {
+                    None => self.judge_answer(worker, request, frames, out),
+                    Some(fault) => self.fail(worker.peer, request, fault, out),
+                }
             }
             Err(unmatched) => self.unmatched(worker, frames, extent, unmatched, out),
         }
         self.dispatch(worker.pool, out);
     }
 
-    /// Ends a request with its worker's answer, whose frames are type, headers and payload, or with
-    /// a rejection if there is a fault.
+    /// Checks the payload of an answer, whose frames are type, headers and payload, and ends the
+    /// request with the answer or with a rejection. An answer whose payload waits for a verdict
+    /// ends nothing yet.
     #[inline]
-    fn finish(
+    fn judge_answer(&mut self, by: Worker, request: Request<M>, body: M, out: &mut impl Outlet<M>) {
+        let schema = schema_of(Way::Answer, request.route(), &body);
+        let payload = frame::payload(&body);
+        let depth = request.snapshot.limits.depth;
+        let fits = |schema: &AnyOf| schema.check(payload, depth).is_ok();
+        if self.lanes.is_usual(schema, payload.len()) && schema.is_none_or(fits) {
+            self.finish(request, body, out);
+        } else {
+            self.judge_unusual_answer(by, request, body, out);
+        }
+    }
+
+    /// Does what [`Self::judge_answer`] does, for any payload: large ones, those that violate the
+    /// schema, and those that have to wait for others.
+    #[inline(never)]
+    fn judge_unusual_answer(
         &mut self,
         by: Worker,
         request: Request<M>,
         body: M,
-        fault: Option<Box<Rejection>>,
         out: &mut impl Outlet<M>,
     ) {
-        if let Some(fault) = fault {
-            self.pools[by.pool.0].doubt(by.seat);
-            return self.reject(request.give_up(), *fault, out);
+        let found = match self.defers_answer(&request, &body) {
+            true => None,
+            false => {
+                let depth = request.snapshot.limits.depth;
+                let mut work = 0;
+                let found = find_briefly(Way::Answer, request.route(), depth, &body, &mut work);
+                out.spend(work);
+                found
+            }
+        };
+        match found {
+            Some(Ok(_)) => self.finish(request, body, out),
+            Some(Err(fault)) => self.fail(by.peer, request, fault, out),
+            None => self.open_answered(by, request, body, out),
         }
+    }
+
+    /// Ends a request with a rejection, because its worker's answer has a fault.
+    #[expect(clippy::boxed_local, reason = "a pointer is moved, not a large value")]
+    #[cold]
+    pub(super) fn fail(
+        &mut self,
+        by: PeerId,
+        request: Request<M>,
+        fault: Box<Rejection>,
+        out: &mut impl Outlet<M>,
+    ) {
+        // The worker may have gone since it answered.
+        if let Some(&Peer::Worker(worker)) = self.peers.get(by) {
+            self.pools[worker.pool.0].doubt(worker.seat);
+        }
+        self.reject(request.give_up(), *fault, out);
+    }
+
+    /// Ends a request with its worker's answer, whose frames are type, headers and payload.
+    #[inline]
+    pub(super) fn finish(&mut self, request: Request<M>, body: M, out: &mut impl Outlet<M>) {
         let route = request.route().id;
         if let State::Held { kept, .. } = request.state {
             self.spare.kept.give_back(kept);
         }
         let took = nanoseconds(self.now).saturating_sub(request.arrived_ns);
-        self.counts.route(route).latency.add_ns(took);
+        let counters = self.counts.route(route);
+        match request.waited_ns {
+            0 => counters.at_once.add_ns(took),
+            waited => counters.answered_after_wait(took, waited),
+        }
         let outcome = Outcome::Answered(route);
-        // Envelope in, worker's head out: for a DEALER that is all that changes.
+        // The client's envelope replaces the worker's head, which has been dropped.
         let Request {
             asker,
             bytes,
@@ -87,7 +145,7 @@ impl<M: Frames> Core<M> {
         self.deliver(asker, Some(bytes), &envelope, body, outcome, out);
     }
 
-    /// Takes out the request that a worker's message answers in typed frames, if it does.
+    /// Removes and returns the request to which a worker's message is a typed answer, if it is one.
     fn answered_request(
         &mut self,
         by: Worker,
@@ -96,8 +154,9 @@ impl<M: Frames> Core<M> {
     ) -> Result<Request<M>, Unmatched> {
         let name = frames.get(0).unwrap_or_default();
         let pool = &mut self.pools[by.pool.0];
-        // The bare identity first: under `identity: client`, and for what was handed out under it.
-        // Of a client that is called as a farewell, no answer is meant by that alone.
+        // The bare identity is tried first, for requests that were handed out under
+        // `identity: client`. A farewell is not taken for an answer, even if the identity of a
+        // client is `BYE`.
         let settled = match pool.owes(by.seat) && !is_farewell(frames, extent) {
             true => pool.settle(by.seat, name),
             false => None,
@@ -129,7 +188,8 @@ impl<M: Frames> Core<M> {
         self.end(number).ok_or(unmatched)
     }
 
-    /// Takes a worker's message that is no typed answer: a plain worker's answer, or one to drop.
+    /// Takes a worker's message that is not a typed answer: either the answer of a plain worker or
+    /// a message to drop.
     #[cold]
     fn unmatched(
         &mut self,
@@ -140,7 +200,8 @@ impl<M: Frames> Core<M> {
         out: &mut impl Outlet<M>,
     ) {
         let Some((number, at, handed)) = self.held_by_plain(by, &frames, &unmatched) else {
-            // Held once and answered too late, or never asked for.
+            // The message names a request that has ended, or one that another worker holds, or none
+            // at all.
             let late = |number| self.requests.was_given(number);
             if unmatched.number.is_some_and(late) {
                 self.pools[by.pool.0].dropped(by.seat, Dropped::Late);
@@ -157,21 +218,17 @@ impl<M: Frames> Core<M> {
         let payload = frames.len().checked_sub(1).and_then(|n| frames.get(n));
         let is_large = payload.is_some_and(|payload| payload.len() as u64 > most);
         if extent == Extent::Oversize || is_large {
-            return self.finish(by, request, M::default(), Some(oversize_fault(most)), out);
+            let fault = oversize_fault(most);
+            return self.fail(by.peer, request, fault, out);
         }
         match framing::typed_answer(frames, by.kind, handed, &request.kept_headers()) {
-            Ok(body) => {
-                let fault = schema_fault_of(&request, &body);
-                self.finish(by, request, body, fault, out);
-            }
-            Err(fault) => {
-                let fault = malformed_fault(&fault);
-                self.finish(by, request, M::default(), Some(fault), out);
-            }
+            Ok(body) => self.judge_unusual_answer(by, request, body, out),
+            Err(fault) => self.fail(by.peer, request, malformed_fault(&fault), out),
         }
     }
 
-    /// Counts a worker's message that answers nothing, and notes what it most likely is.
+    /// Takes a worker's message that answers nothing. The farewell of a worker that can leave
+    /// starts its release. Any other message is counted, and noted with its likely nature.
     #[cold]
     fn drop_stray(&mut self, by: Worker, frames: &M, extent: Extent) {
         let farewell = is_farewell(frames, extent);
@@ -197,7 +254,7 @@ impl<M: Frames> Core<M> {
             Stray::of(frames, naming, pool.holds(by.seat), is_type)
         };
         let is_first = pool.dropped(by.seat, Dropped::Unsolicited) == 1;
-        // As a socket with ZMQ_PROBE_ROUTER says first of all.
+        // A socket with ZMQ_PROBE_ROUTER sends this first.
         if is_first && stray == Stray::Empty {
             return;
         }
@@ -242,8 +299,8 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// What keeps a worker's message, which is this `body` behind its head, from being the answer to
-/// this request.
+/// Returns a rejection if the form of `body`, a worker's message without its head, is not that of a
+/// valid answer to this request.
 #[inline]
 fn reply_fault<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Rejection>> {
     let limits = &request.snapshot.limits;
@@ -257,21 +314,7 @@ fn reply_fault<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Rejectio
         let fault = frame::shape_fault(body, 0, limits.frames);
         return Some(typed_shape_fault(fault, body.len()));
     }
-    schema_fault_of(request, body)
-}
-
-/// Returns what the reply schema finds wrong with an answer of type, headers and payload.
-#[inline]
-fn schema_fault_of<M: Frames>(request: &Request<M>, body: &M) -> Option<Box<Rejection>> {
-    let limits = &request.snapshot.limits;
-    // An error of the worker's is no reply of the schema's.
-    let schema = request.route().reply.as_ref();
-    let schema = schema.filter(|_| body.get(0) != Some(frame::ERROR_TYPE))?;
-    let payload = frame::payload(body);
-    match schema.check(payload, limits.depth) {
-        Ok(_) => None,
-        Err(violation) => Some(schema_fault(schema, payload, limits.depth, violation)),
-    }
+    None
 }
 
 #[cold]
@@ -281,7 +324,7 @@ fn no_rep_fault() -> Box<Rejection> {
     Box::new(Rejection::new(Reason::BadReply, message))
 }
 
-/// Returns the rejection of a typed worker's answer of so many `frames`, whose shape has this fault.
+/// Returns the rejection of a typed worker's answer that has this fault and `frames` frames.
 #[cold]
 fn typed_shape_fault(mut fault: String, frames: usize) -> Box<Rejection> {
     if frames == 1 {
@@ -303,26 +346,6 @@ fn delimited_fault() -> Box<Rejection> {
 fn malformed_fault(fault: &str) -> Box<Rejection> {
     let message = format!("the worker's answer is malformed: {fault}");
     Box::new(Rejection::new(Reason::BadReply, message))
-}
-
-#[cold]
-fn schema_fault(
-    schema: &AnyOf,
-    payload: &[u8],
-    depth: u32,
-    violation: Violation,
-) -> Box<Rejection> {
-    let hint = match violation.rule {
-        None => schema.hint(payload, depth),
-        // A payload that breaks a rule was read by its schema.
-        Some(_) => None,
-    };
-    let mut rejection = Rejection::violation(Reason::BadReply, violation).with_hint(hint);
-    rejection.message = format!(
-        "the worker's answer fails its schema: {}",
-        rejection.message
-    );
-    Box::new(rejection)
 }
 
 #[cold]

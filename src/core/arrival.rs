@@ -1,13 +1,17 @@
-//! A message arrives. A client's is judged; then a worker receives the request, or the request is queued or rejected.
+//! The arrival of messages. A client's message is checked; then a worker receives the request, or
+//! the request is queued or rejected.
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::case::find_briefly;
 use super::doubts::Doubts;
 use super::event::Extent;
 use super::handout::Order;
-use super::peers::{Client, FrontendState, Peer, Turn};
+use super::lanes::{Lanes, Way};
+use super::peers::{Client, FrontendState, NameSource, Peer, Turn};
+use super::rates::{Payer, Rates};
 use super::request::{Asker, Request, Return, State, copies};
 use super::stray::Pattern;
 use super::token::Name;
@@ -18,29 +22,38 @@ use crate::peer::{ClientKind, PeerId};
 use crate::pool::Pool;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::{RoutePlace, Table};
-use crate::snapshot::{AnyOf, EnvelopeMode, PoolId, Route, RouteId, Snapshot};
-use gateway_schema::Violation;
+use crate::snapshot::{Access, AnyOf, EnvelopeMode, PoolId, Route, RouteId, Snapshot};
 
-/// A message that may be served.
-struct Judged {
-    route: RoutePlace,
-    /// The encoding of the rejection, should there be one later.
+/// The result of the checks for a message that passed them, except that its payload may wait for a
+/// judge.
+pub(super) struct Judged {
+    pub(super) route: RoutePlace,
+    /// The encoding of a later rejection.
     errors: ErrorEncoding,
-    /// The place of the schema that the payload fits in the route's list; none for an opaque route.
-    schema: Option<usize>,
+    fit: Fit,
 }
 
-/// What there is of a request before it is anywhere, beside its body.
-struct Accepted {
-    asker: Asker,
+/// The knowledge of a payload before its message becomes a request.
+enum Fit {
+    /// Nothing is asked of it.
+    Opaque,
+    /// It fits the schema at this place of the route's list.
+    Place(usize),
+    /// It waits for a judge's verdict.
+    Unjudged,
+}
+
+/// A request before it is stored, without its body.
+pub(super) struct Accepted {
+    pub(super) asker: Asker,
     name: Rc<Name>,
-    envelope: Envelope,
-    judged: Judged,
-    /// Of all its frames.
-    bytes: u64,
+    pub(super) envelope: Envelope,
+    pub(super) judged: Judged,
+    /// The size of all frames, in bytes.
+    pub(super) bytes: u64,
 }
 
-/// A message that is turned down.
+/// A rejection, and the encoding in which it is sent.
 struct Refused {
     rejection: Rejection,
     errors: ErrorEncoding,
@@ -54,22 +67,12 @@ impl Refused {
     }
 
     #[cold]
-    fn violation(
-        errors: ErrorEncoding,
-        route: &Route,
-        payload: &[u8],
-        depth: u32,
-        violation: Violation,
-    ) -> Box<Self> {
-        let schema = route.schema.as_ref();
-        // A payload that breaks a rule was read by its schema.
-        let schema = schema.filter(|_| violation.rule.is_none());
-        let hint = schema.and_then(|any_of| any_of.hint(payload, depth));
-        let rejection = Rejection::violation(Reason::SchemaViolation, violation).with_hint(hint);
+    fn of(errors: ErrorEncoding, rejection: Rejection) -> Box<Self> {
         Box::new(Self { rejection, errors })
     }
 
-    /// Returns the refusal of a type that no route matches, which says what may be meant.
+    /// Returns the rejection of a message whose type no route matches. Its hint names the route
+    /// with a similar type, or says that the last frame is a type.
     #[cold]
     fn unknown_type<M: Frames>(
         errors: ErrorEncoding,
@@ -106,14 +109,12 @@ impl<M: Frames> Core<M> {
             Some(&mut Peer::Worker(worker)) => return self.answer(worker, frames, extent, out),
             None => return,
         };
-        client.asks();
         let most = self.snapshot.limits.clients;
         let turn = self.admitted.note_message(client, most);
         if turn == Turn::First && extent == Extent::Whole && is_probe(client, &frames) {
             return;
         }
         let bytes = frames.size();
-        let routes = &self.snapshot.routes;
         let message = match &client.framing {
             None => Message::split(client.kind, frames),
             Some(framing) => {
@@ -128,27 +129,23 @@ impl<M: Frames> Core<M> {
                 framing::split(&framing, frames, extent, doubts, || out.address(peer))
             }
         };
-        // First of all, so that a misfit is answered in the encoding that its sender reads.
-        let place = routes.find_near(message.kind(), client.route);
+        // The route is looked up before the checks, because it decides the encoding of a rejection.
+        let place = self.snapshot.routes.find_near(message.kind(), client.route);
         client.route = place.or(client.route);
-        let id = place.map_or(RouteId::NONE, |place| routes.at(place).id);
-        let counters = self.counts.route(id);
-        counters.received += 1;
-        counters.bytes_in += bytes;
+        let id = place.map_or(RouteId::NONE, |place| self.snapshot.routes.at(place).id);
+        let counters = self.counts.arrived(id, bytes);
         let judge = Judge {
             snapshot: &self.snapshot,
             draining: self.drain.is_some(),
+            lanes: &self.lanes,
             client,
+            peer,
+            now: self.now,
+            rates: &mut self.rates,
         };
-        let asker = Asker {
-            client: peer,
-            asked: client.asked(),
-        };
-        match judge.judge(&message, place, bytes, extent) {
+        let asker = Asker::of(peer, client);
+        match judge.judge(&message, place, bytes, extent, out) {
             Ok(judged) => {
-                if let Some(place) = judged.schema {
-                    counters.fitted(place);
-                }
                 client.opened(bytes);
                 let accepted = Accepted {
                     asker,
@@ -157,6 +154,11 @@ impl<M: Frames> Core<M> {
                     judged,
                     bytes,
                 };
+                match accepted.judged.fit {
+                    Fit::Unjudged => return self.open_unjudged(accepted, message.body, out),
+                    Fit::Place(place) => counters.fitted(place),
+                    Fit::Opaque => {}
+                }
                 self.accept(accepted, message.body, out);
             }
             Err(refused) => self.refuse(asker, id, message, extent, refused, out),
@@ -199,7 +201,8 @@ impl<M: Frames> Core<M> {
         self.reject(to, rejection, out);
     }
 
-    /// Notes what a message without a route looks like, if its client may be behind a proxy.
+    /// Notes a doubt if a later frame of a message without a route is a known type, because the
+    /// client may be behind a proxy.
     fn doubt_envelope(&mut self, peer: PeerId, message: &Message<M>, out: &impl Outlet<M>) {
         if let Some(Peer::Client(client)) = self.peers.get_mut(peer) {
             let doubts = Doubts {
@@ -213,12 +216,12 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// The message becomes a request: to a worker at once, or into its pool's queue, or, that being
-    /// full, it is refused after all.
+    /// Accepts a message as a request, which is handed to a worker at once or queued in its pool.
+    /// The request is rejected if the queue is full and nothing can be evicted for it.
     #[inline]
     fn accept(&mut self, accepted: Accepted, mut body: M, out: &mut impl Outlet<M>) {
         let route = self.snapshot.routes.at(accepted.judged.route);
-        let (pool_id, timeout, id) = (route.pool, route.timeout, route.id);
+        let (pool_id, id) = (route.pool, route.id);
         let client = accepted.asker.client;
         let number = self.requests.next_number();
         let order = Order {
@@ -228,58 +231,62 @@ impl<M: Frames> Core<M> {
             keeps_type: route.kind.is_none(),
         };
         let pool = &mut self.pools[pool_id.0];
-        while let Some(seat) = pool.at_once(client, &accepted.name.bare) {
-            match order.hand(body, pool, seat, self.now, &mut self.spare, out) {
-                Ok(held) => {
-                    self.open(number, accepted, held, timeout, id);
-                    return;
-                }
-                Err(back) => {
-                    pool.set_blocked(seat, true);
-                    body = back;
+        let state = 'placed: {
+            while let Some(seat) = pool.at_once(client, &accepted.name.bare) {
+                match order.hand(body, pool, seat, self.now, &mut self.spare, out) {
+                    Ok(held) => break 'placed held,
+                    Err(back) => {
+                        pool.set_blocked(seat, true);
+                        body = back;
+                    }
                 }
             }
-        }
-        let bytes = accepted.bytes;
-        if !pool.has_room(bytes) && !self.make_room(pool_id, client, bytes, out) {
-            let full = queue_full(&self.pools[pool_id.0]);
-            let request = self.request(number, accepted, State::Waiting(body));
-            self.reject(request.give_up(), full, out);
-            self.pools[pool_id.0].try_excluded();
+            let bytes = accepted.bytes;
+            if !pool.has_room(bytes) && !self.make_room(pool_id, client, bytes, out) {
+                let full = queue_full(&self.pools[pool_id.0]);
+                let request = self.request(number, accepted, State::Waiting(body));
+                self.reject(request.give_up(), full, out);
+                self.pools[pool_id.0].try_excluded();
+                self.dispatch(pool_id, out);
+                return;
+            }
+            let pool = &mut self.pools[pool_id.0];
+            pool.enqueue(number, client, &accepted.name.bare, bytes);
+            if pool.workers() == 0 {
+                self.expect_worker(pool_id);
+            }
+            State::Waiting(out.settle(body))
+        };
+        let waits = matches!(state, State::Waiting(_));
+        self.open(number, accepted, state, id);
+        if waits && self.pools[pool_id.0].has_free() {
+            // Under `identity: client`, a worker may be free although the request was queued. This
+            // call hands out the requests that free workers may take, and moves the lanes of other
+            // clients aside.
             self.dispatch(pool_id, out);
-            return;
         }
-        let pool = &mut self.pools[pool_id.0];
-        pool.enqueue(number, client, &accepted.name.bare, bytes);
-        if pool.workers() == 0 {
-            self.expect_worker(pool_id);
-        }
-        let waiting = State::Waiting(out.settle(body));
-        self.open(number, accepted, waiting, timeout, id);
-        // Under `identity: client` another worker than the first may take it, or those before it in
-        // the queue stand aside.
-        self.dispatch(pool_id, out);
     }
 
-    /// Adds a request to the open ones.
-    #[inline]
-    fn open(
+    /// Adds a request to the open ones. This function is inlined so that the request is built in
+    /// its final place: moving a value right after its fields were stored stalls on failed store
+    /// forwarding.
+    #[inline(always)]
+    pub(super) fn open(
         &mut self,
         number: u64,
         accepted: Accepted,
         state: State<M>,
-        timeout: Option<Duration>,
         route: RouteId,
     ) {
-        let request = self.request(number, accepted, state);
-        self.requests.insert(request);
-        if let Some(timeout) = timeout {
+        if let Some(timeout) = self.snapshot.timeout(accepted.judged.route) {
             self.deadlines.add(number, self.now, timeout);
         }
+        let request = self.request(number, accepted, state);
+        self.requests.insert(request);
         self.counts.route(route).open += 1;
     }
 
-    /// Returns the request of this number that came under the snapshot in force.
+    /// Returns the request with this number. The request keeps the snapshot that is in force now.
     #[inline]
     fn request(&self, number: u64, accepted: Accepted, state: State<M>) -> Request<M> {
         let Accepted {
@@ -299,12 +306,14 @@ impl<M: Frames> Core<M> {
             snapshot: Rc::clone(&self.snapshot),
             bytes,
             arrived_ns: nanoseconds(self.now),
+            waited_ns: 0,
             state,
         }
     }
 
-    /// Makes room in a full queue for a request of this client, if another's fill more of it.
-    fn make_room(
+    /// Evicts requests of another client from a full queue for a request of this client, if the
+    /// other client fills more of the queue. Returns whether there is room now.
+    pub(super) fn make_room(
         &mut self,
         pool: PoolId,
         client: PeerId,
@@ -326,8 +335,9 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// Returns whether a client's first message is the empty frame that its socket sends by itself under
-/// `ZMQ_PROBE_ROUTER`. From a plain DEALER it may be an empty payload.
+/// Returns whether a client's first message is the empty frame that its socket sends by itself
+/// under `ZMQ_PROBE_ROUTER`. At a frontend with a `type` and without `envelope: routed`, an empty
+/// frame from a DEALER counts as a payload instead.
 #[cold]
 fn is_probe<M: Frames>(client: &Client, frames: &M) -> bool {
     let framing = client.framing.as_ref();
@@ -336,28 +346,30 @@ fn is_probe<M: Frames>(client: &Client, frames: &M) -> bool {
     frames.len() == 1 && frames.get(0).is_some_and(<[u8]>::is_empty) && !may_be_payload
 }
 
-/// What a message is judged by.
+/// The state that checking a message needs.
 struct Judge<'a> {
     snapshot: &'a Snapshot,
     draining: bool,
+    lanes: &'a Lanes,
     client: &'a Client,
+    peer: PeerId,
+    now: Duration,
+    rates: &'a mut Rates,
 }
 
 impl Judge<'_> {
     /// Returns the route of a message that may be served, or the rejection and its encoding.
     #[inline]
     fn judge<M: Frames>(
-        &self,
+        self,
         message: &Message<M>,
         place: Option<RoutePlace>,
         bytes: u64,
         extent: Extent,
+        out: &mut impl Outlet<M>,
     ) -> Result<Judged, Box<Refused>> {
-        let Self {
-            snapshot,
-            draining,
-            client,
-        } = *self;
+        let (snapshot, draining, client) = (self.snapshot, self.draining, self.client);
+        let (lanes, peer) = (self.lanes, self.peer);
         let limits = &snapshot.limits;
         let route = place.map(|place| snapshot.routes.at(place));
         let schema = route.and_then(|route| route.schema.as_ref());
@@ -367,7 +379,7 @@ impl Judge<'_> {
             return refuse(Reason::ShuttingDown, "the gateway is shutting down".into());
         }
         if client.frontend_state == FrontendState::Removed {
-            // Its clients get what they are owed and no more.
+            // The clients of a removed frontend only receive the answers to their open requests.
             let message = "the frontend was removed from the configuration";
             return refuse(Reason::ShuttingDown, message.into());
         }
@@ -387,34 +399,95 @@ impl Judge<'_> {
             }
             return Err(Refused::unknown_type(errors, &snapshot.routes, message));
         };
-        if !route.allows(client.frontend) {
-            let frontend = snapshot.names.of_frontend(client.frontend);
-            let message = format!(
-                "route {} takes nothing from frontend {frontend}",
-                route.name
-            );
-            return refuse(Reason::NotAllowed, message);
+        if let Some(access) = &route.access
+            && let Some(rejection) = self.deny(route, access)
+        {
+            return Err(Box::new(Refused { rejection, errors }));
         }
         if !client.may_open(bytes, limits) {
-            return refuse(Reason::ClientLimit, client.limit(limits));
+            let (reason, message) = client.limit(bytes, limits);
+            return refuse(reason, message);
         }
         let payload = frame::payload(&message.body);
-        let schema = schema.map(|any_of| any_of.check(payload, limits.depth));
-        match schema.transpose() {
-            Ok(schema) => Ok(Judged {
-                route: place,
-                errors,
-                schema,
-            }),
-            Err(violation) => {
-                let depth = limits.depth;
-                Err(Refused::violation(errors, route, payload, depth, violation))
+        let known = match schema {
+            _ if !lanes.is_usual(schema, payload.len()) => None,
+            None => Some(Fit::Opaque),
+            Some(schema) => {
+                let place = schema.check(payload, limits.depth);
+                place.ok().map(Fit::Place)
             }
-        }
+        };
+        let fit = match known {
+            Some(fit) => fit,
+            None => match fit_unusual((lanes, peer), limits.depth, message, route, out) {
+                Ok(fit) => fit,
+                Err(rejection) => return Err(Refused::of(errors, *rejection)),
+            },
+        };
+        Ok(Judged {
+            route: place,
+            errors,
+            fit,
+        })
     }
 }
 
-/// Refuses a message that lacks a frame or has too many.
+impl Judge<'_> {
+    /// Returns a rejection if the conditions of the route exclude the client, or if the client
+    /// exceeds the route's rate. Otherwise charges the request, if the route has a rate.
+    #[inline(never)]
+    fn deny(self, route: &Route, access: &Access) -> Option<Rejection> {
+        let name = &route.name;
+        if !access.admits_frontend(self.client.frontend) {
+            let names = &self.snapshot.names;
+            let frontend = names.of_frontend(self.client.frontend);
+            let message = format!("route {name} accepts nothing from frontend {frontend}");
+            return Some(Rejection::new(Reason::NotAllowed, message));
+        }
+        let principal = &self.client.name.bare;
+        if !access.admits_principal(principal) {
+            let principal = frame::printable(principal);
+            let message = format!("route {name} accepts nothing from {principal}");
+            return Some(Rejection::new(Reason::NotAllowed, message));
+        }
+        let rate = access.rate.as_ref()?;
+        let payer = match self.client.name_source {
+            NameSource::Principal => Payer::Principal(principal),
+            NameSource::Anonymous | NameSource::Peer => Payer::Connection(self.peer),
+        };
+        let charged = self.rates.charge(self.now, name, rate, payer);
+        let wait = charged.err()?;
+        let message =
+            format!("the client sends more requests than the rate of route {name} allows");
+        Some(Rejection::new(Reason::RateLimited, message).after(wait))
+    }
+}
+
+/// Returns the knowledge of any payload of a message from this peer, or its rejection: of a large
+/// one, of one that violates the schema, and of one that has to wait for others.
+#[inline(never)]
+fn fit_unusual<M: Frames>(
+    (lanes, peer): (&Lanes, PeerId),
+    depth: u32,
+    message: &Message<M>,
+    route: &Route,
+    out: &mut impl Outlet<M>,
+) -> Result<Fit, Box<Rejection>> {
+    let lane = lanes.lane(peer, &message.envelope, Way::Request);
+    let bytes = frame::payload(&message.body).len();
+    if lanes.defers(lane, route.schema.as_ref(), bytes) {
+        return Ok(Fit::Unjudged);
+    }
+    let mut work = 0;
+    let found = find_briefly(Way::Request, route, depth, &message.body, &mut work);
+    out.spend(work);
+    match found {
+        None => Ok(Fit::Unjudged),
+        Some(found) => Ok(found?.map_or(Fit::Opaque, Fit::Place)),
+    }
+}
+
+/// Returns the rejection of a message that lacks a frame or has too many.
 #[cold]
 fn malformed<M: Frames>(client: &Client, message: &Message<M>, frames_max: usize) -> Box<Refused> {
     let fault = worker_fault(&message.body).unwrap_or_else(|| {
@@ -424,7 +497,7 @@ fn malformed<M: Frames>(client: &Client, message: &Message<M>, frames_max: usize
     Refused::new(client.errors, Reason::Malformed, fault)
 }
 
-/// Says what is wrong with a message that no client sends, but a worker of some pattern.
+/// Describes the mistake if a message is one that workers of a known pattern send, not clients.
 #[cold]
 fn worker_fault<M: Frames>(body: &M) -> Option<String> {
     let pattern = Pattern::of(body)?;
@@ -433,7 +506,7 @@ fn worker_fault<M: Frames>(body: &M) -> Option<String> {
     ))
 }
 
-fn queue_full(pool: &Pool) -> Rejection {
+pub(super) fn queue_full(pool: &Pool) -> Rejection {
     let name = &pool.settings().name;
     let waiting = pool.waiting();
     Rejection::new(

@@ -1,16 +1,18 @@
-//! The counters of the core: routes and clients. Pools have their own.
+//! The counters of the core, for routes and clients. Pools have their own.
 
-use crate::ledger::{Fate, Ledger, Outcome, RouteCounters};
-use crate::snapshot::{FrontendId, RouteId, Snapshot};
+use super::peers::{Client, NameSource};
+use crate::ledger::{ClientGauges, Fate, Ledger, Outcome, RouteCounters};
+use crate::snapshot::{RouteId, Snapshot};
 
 /// The counters of routes and clients.
 #[derive(Debug)]
 pub(super) struct Counts {
-    /// By [`RouteId`]; at least those of [`RouteId::NONE`] and [`RouteId::OTHERS`].
+    /// The counters of the routes, by [`RouteId`]; at least those of [`RouteId::NONE`] and
+    /// [`RouteId::OTHERS`].
     routes: Vec<RouteCounters>,
-    /// Connected clients, by [`FrontendId`].
-    clients: Vec<u64>,
-    /// Answers kept until their client reads.
+    /// The connected clients, by [`FrontendId`](crate::snapshot::FrontendId).
+    clients: Vec<ClientGauges>,
+    /// The number of answers that wait for their client to read.
     unsettled: u64,
 }
 
@@ -25,7 +27,7 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// Returns the counters of a route; a number that no configuration gave counts as one of the others.
+    /// Returns the counters of a route. An unknown number counts as [`RouteId::OTHERS`].
     #[inline]
     pub(super) fn route(&mut self, id: RouteId) -> &mut RouteCounters {
         let known = id.0 < self.routes.len();
@@ -33,24 +35,38 @@ impl Counts {
         &mut self.routes[slot.0]
     }
 
-    /// Makes room for the numbers of a new generation.
+    /// Counts a message of this many bytes that has arrived for a route, and returns the counters
+    /// of the route.
+    #[inline]
+    pub(super) fn arrived(&mut self, id: RouteId, bytes: u64) -> &mut RouteCounters {
+        let counters = self.route(id);
+        counters.arrived(bytes);
+        counters
+    }
+
+    /// Makes room for the routes of a new snapshot.
     pub(super) fn adopt(&mut self, snapshot: &Snapshot) {
         let routes = snapshot.names.routes().max(self.routes.len());
         self.routes.resize(routes, RouteCounters::default());
     }
 
-    /// Counts a client that connected to a frontend.
-    pub(super) fn client_came(&mut self, frontend: FrontendId) {
-        if self.clients.len() <= frontend.0 {
-            self.clients.resize(frontend.0 + 1, 0);
+    /// Counts a client that connected.
+    pub(super) fn client_came(&mut self, client: &Client) {
+        let frontend = client.frontend.0;
+        if self.clients.len() <= frontend {
+            self.clients.resize(frontend + 1, ClientGauges::default());
         }
-        self.clients[frontend.0] += 1;
+        let gauges = &mut self.clients[frontend];
+        gauges.connected += 1;
+        gauges.anonymous += u64::from(client.name_source == NameSource::Anonymous);
     }
 
-    /// Takes a client that left a frontend out of the count.
-    pub(super) fn client_gone(&mut self, frontend: FrontendId) {
-        if let Some(clients) = self.clients.get_mut(frontend.0) {
-            *clients = clients.saturating_sub(1);
+    /// Removes a client that left from the count.
+    pub(super) fn client_gone(&mut self, client: &Client) {
+        if let Some(gauges) = self.clients.get_mut(client.frontend.0) {
+            let anonymous = u64::from(client.name_source == NameSource::Anonymous);
+            gauges.connected = gauges.connected.saturating_sub(1);
+            gauges.anonymous = gauges.anonymous.saturating_sub(anonymous);
         }
     }
 
@@ -66,7 +82,7 @@ impl Counts {
         self.route(outcome.route()).settled(outcome, fate);
     }
 
-    /// Returns how many answers are kept until their client reads.
+    /// Returns the number of answers that wait for their client to read.
     pub(super) fn unsettled(&self) -> u64 {
         self.unsettled
     }
@@ -76,8 +92,8 @@ impl Counts {
         &self.routes
     }
 
-    /// Returns how many clients each frontend has, by [`FrontendId`].
-    pub(super) fn clients(&self) -> &[u64] {
+    /// Returns the connected clients, by [`FrontendId`](crate::snapshot::FrontendId).
+    pub(super) fn clients(&self) -> &[ClientGauges] {
         &self.clients
     }
 

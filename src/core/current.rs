@@ -1,19 +1,43 @@
-//! A snapshot as the data thread holds it.
+//! A snapshot in the form that the data thread holds.
 
 use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::snapshot::Snapshot;
+use crate::deadline::{Deadlines, Timeout};
+use crate::route::{ByPlace, RoutePlace};
+use crate::snapshot::{Route, Snapshot};
 
-/// The snapshot in force, or one in force when a request arrived. Every request shares it through an `Rc`,
+/// The snapshot in force now, or when a request arrived. Every request shares it through an `Rc`,
 /// since an atomic counter would cost a request more than most of its steps.
 #[derive(Debug)]
-pub(super) struct Current(pub(super) Arc<Snapshot>);
+pub(super) struct Current {
+    pub(super) shared: Arc<Snapshot>,
+    timeouts: ByPlace<Option<Rc<Timeout>>>,
+}
+
+impl Current {
+    /// Returns a snapshot whose requests have their deadlines in `deadlines`.
+    pub(super) fn new(snapshot: Arc<Snapshot>, deadlines: &mut Deadlines) -> Self {
+        let of = |route: &Arc<Route>| route.timeout.map(|after| deadlines.timeout(after));
+        let timeouts = snapshot.routes.map(of);
+        Self {
+            shared: snapshot,
+            timeouts,
+        }
+    }
+
+    /// Returns the timeout of a route of this snapshot.
+    #[inline]
+    pub(super) fn timeout(&self, route: RoutePlace) -> Option<&Timeout> {
+        self.timeouts.at(route).as_deref()
+    }
+}
 
 impl Deref for Current {
     type Target = Snapshot;
 
     fn deref(&self) -> &Snapshot {
-        &self.0
+        &self.shared
     }
 }

@@ -1,4 +1,4 @@
-//! Messages that look as if their client and the keys of its frontend did not agree on frames.
+//! Doubts about messages whose frames do not seem to fit the keys of their frontend.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::frame::{self, Frames, Message};
 use crate::peer::PeerId;
 use crate::snapshot::Snapshot;
 
-/// What noting a doubt about a client's message takes.
+/// The state that noting a doubt about a client's message needs.
 pub(super) struct Doubts<'a> {
     pub(super) now: Duration,
     pub(super) notes: &'a mut Notes,
@@ -18,8 +18,8 @@ pub(super) struct Doubts<'a> {
 }
 
 impl Doubts<'_> {
-    /// Notes that the first header of a plain client's message is the type of a route: the client
-    /// may be a typed one.
+    /// Notes a doubt if the first header of a plain client's message is the type of a route: the
+    /// client may be a typed one.
     pub(super) fn type_as_header<M: Frames>(
         self,
         message: &Message<M>,
@@ -39,8 +39,8 @@ impl Doubts<'_> {
         });
     }
 
-    /// Notes that a later frame of a message without a route is the type of one: the frames before
-    /// it may be the addresses of a proxy.
+    /// Notes a doubt if a later frame of a message without a route is the type of a route: the
+    /// frames before it may be addresses that a proxy has added.
     pub(super) fn type_behind_others<M: Frames>(
         self,
         message: &Message<M>,

@@ -1,4 +1,5 @@
-//! To a client: every way that a request ends, and the delivery that is counted.
+//! The ends of requests by a timeout, a rejection or the end of a drain, and the delivery of every
+//! answer, which is counted.
 
 use std::sync::Arc;
 
@@ -11,12 +12,30 @@ use crate::rejections::{Rejected, Severity};
 use crate::reply::{Reason, Rejection};
 use crate::snapshot::RouteId;
 
+/// The cost of a rejection, in small messages: its text is formatted and encoded, and a record of
+/// it is kept.
+const REJECTION_WORK: usize = 8;
+
+/// The maximum number of expired requests that end with one event: a millisecond's work. The others
+/// end with the next event, which is due at once.
+const EXPIRED_MAX: usize = 128;
+
 impl<M: Frames> Core<M> {
+    /// Ends the requests whose time is up.
+    #[inline]
     pub(super) fn expire(&mut self, out: &mut impl Outlet<M>) {
-        while let Some(number) = self
-            .deadlines
-            .expired(self.now, |number| self.requests.contains(number))
-        {
+        if self.deadlines.may_have_passed(self.now) || self.drain.is_some() {
+            self.expire_some(out);
+        }
+    }
+
+    fn expire_some(&mut self, out: &mut impl Outlet<M>) {
+        for _ in 0..EXPIRED_MAX {
+            let requests = &self.requests;
+            let alive = |number| requests.get(number).is_some_and(|it| !it.is_answered());
+            let Some(number) = self.deadlines.expired(self.now, alive) else {
+                break;
+            };
             self.time_out(number, out);
         }
         if self.drain.is_some_and(|deadline| deadline <= self.now) {
@@ -51,6 +70,15 @@ impl<M: Frames> Core<M> {
                 ),
             )
             .busy(),
+            State::Unjudged(_) => Rejection::new(
+                Reason::Timeout,
+                format!(
+                    "its payload was not checked within {waited:?}: others were checked before"
+                ),
+            )
+            .busy(),
+            // Its deadline ended with its worker's answer.
+            State::Answered(_) => return,
             &State::Held { worker, at, .. } => {
                 if let Some(&Peer::Worker(worker)) = self.peers.get(worker) {
                     let excludes = pool.overdue(worker.seat, number, at);
@@ -58,7 +86,9 @@ impl<M: Frames> Core<M> {
                 }
                 Rejection::new(
                     Reason::Timeout,
-                    format!("a worker of pool {name} had it and did not answer within {waited:?}"),
+                    format!(
+                        "a worker of pool {name} held the request and did not answer within {waited:?}"
+                    ),
                 )
             }
         };
@@ -71,11 +101,11 @@ impl<M: Frames> Core<M> {
         if waited {
             self.pools[id.0].try_excluded();
         }
-        // The worker may hold less now.
+        // A worker may have room for another request now.
         self.dispatch(id, out);
     }
 
-    /// Ends an open request with an answer of the gateway's own.
+    /// Ends an open request with a rejection.
     pub(super) fn reject_open(
         &mut self,
         number: u64,
@@ -83,22 +113,27 @@ impl<M: Frames> Core<M> {
         out: &mut impl Outlet<M>,
     ) {
         if let Some(request) = self.end(number) {
-            if let State::Held { .. } = request.state {
+            if let State::Held { .. } | State::Answered(_) = request.state {
                 rejection = rejection.seen();
             }
             self.reject(request.give_up(), rejection, out);
         }
     }
 
-    /// Takes out a request. Its answer must follow.
+    /// Removes and returns an open request. The caller must send its answer.
     #[inline]
     pub(super) fn end(&mut self, number: u64) -> Option<Request<M>> {
         let request = self.requests.remove(number)?;
         let route = request.route();
-        if let State::Waiting(_) = request.state {
-            self.pools[route.pool.0].left(number, request.asker.client);
+        let mut has_deadline = route.timeout.is_some();
+        match request.state {
+            State::Held { .. } => {}
+            State::Waiting(_) => self.pools[route.pool.0].left(number, request.asker.client),
+            State::Unjudged(_) => self.pools[route.pool.0].remove_unjudged(),
+            // Its deadline has ended already.
+            State::Answered(_) => has_deadline = false,
         }
-        if route.timeout.is_some() {
+        if has_deadline {
             self.deadlines.ended(|n| self.requests.contains(n));
         }
         self.counts.route(route.id).open -= 1;
@@ -112,6 +147,7 @@ impl<M: Frames> Core<M> {
         mut rejection: Rejection,
         out: &mut impl Outlet<M>,
     ) {
+        out.spend(REJECTION_WORK);
         let reason = rejection.reason;
         rejection.generation = to.generation;
         rejection.kind = to.kind;
@@ -125,7 +161,7 @@ impl<M: Frames> Core<M> {
         self.deliver(to.asker, to.open, &to.envelope, body, outcome, out);
     }
 
-    /// Keeps a record of a rejection, for the log and for `GET /rejections`.
+    /// Records a rejection, for the log and for `GET /rejections`.
     fn report_rejection(
         &mut self,
         route: RouteId,
@@ -150,7 +186,7 @@ impl<M: Frames> Core<M> {
         self.recent.push(rejected);
     }
 
-    /// The one answer, to whoever asked; of a request that was accepted, `open` is its bytes.
+    /// Sends the one answer to the client. For an accepted request, `open` is its size in bytes.
     pub(super) fn deliver(
         &mut self,
         asker: Asker,

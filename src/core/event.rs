@@ -1,125 +1,155 @@
-//! The seam to an engine: what it tells the core, and where the core's effects go.
+//! The seam to an engine: the events that it reports to the core, and the outlet for the core's
+//! effects.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::case::{Case, Verdict};
 use crate::frame::Frames;
 use crate::ledger::{EngineCounters, Fate, Outcome};
 use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind, WorkerName};
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
 
-/// How much of a message the engine kept.
+/// The part of a message that the engine kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
     /// Every frame.
     Whole,
-    /// Leading frames of a message over `limits.message`.
+    /// The leading frames of a message over `limits.message`.
     Oversize,
 }
 
-/// What an engine tells the core.
+/// An event that an engine reports to the core.
 #[derive(Debug)]
-pub enum Event<M> {
-    /// A client came to a frontend.
+pub enum Event<M: Frames> {
+    /// A client connected to a frontend.
     ClientCame {
-        /// Its connection.
+        /// The connection.
         peer: PeerId,
-        /// Where it came.
+        /// The frontend.
         frontend: FrontendId,
-        /// Its socket type.
+        /// The socket type.
         kind: ClientKind,
-        /// Its identity, as it names itself or as the engine named it; for tokens and logs.
+        /// The principal of the client or, without one, the identity that the client chose or that
+        /// the engine gave it, for tokens and logs.
         identity: Vec<u8>,
     },
     /// A worker connected to a pool.
     WorkerCame {
-        /// Its connection.
+        /// The connection.
         peer: PeerId,
-        /// Where it came.
+        /// The pool.
         pool: PoolId,
-        /// Its socket type.
+        /// The socket type.
         kind: WorkerKind,
-        /// How many workers stand behind the connection.
+        /// The number of workers on the connection.
         headcount: Headcount,
-        /// What it is called in logs and in /status.
+        /// The name in logs and in /status.
         name: Arc<WorkerName>,
     },
     /// A complete message from a client or a worker.
     Message {
-        /// Who sent it.
+        /// The sender.
         peer: PeerId,
-        /// Its frames; of one with more than `limits.frames`, at least one more than those.
+        /// All frames, or at least `limits.frames` + 1 of a message that has more.
         frames: M,
     },
-    /// A complete message over `limits.message`, which the engine skipped as it came.
+    /// A complete message over `limits.message`, which the engine skipped while it arrived.
     Oversize {
-        /// Who sent it.
+        /// The sender.
         peer: PeerId,
-        /// What was kept of it: leading frames, each whole.
+        /// The kept part: leading frames, each whole.
         frames: M,
     },
     /// A worker whose [`Outlet::to_worker`] failed can take more.
     Writable {
-        /// Which worker.
+        /// The worker.
         peer: PeerId,
     },
     /// An answer that the outlet kept for a client ([`Fate::Waiting`]) met its fate.
     Settled {
-        /// What the answer was.
+        /// The kind of the answer.
         outcome: Outcome,
-        /// What became of it; not [`Fate::Waiting`] again.
+        /// The fate, which is not [`Fate::Waiting`] again.
         fate: Fate,
     },
-    /// A client or a worker went.
+    /// A judge has checked a payload that [`Outlet::judge`] gave it.
+    Judged {
+        /// The verdict of the judge.
+        verdict: Box<Verdict<M::Parcel>>,
+    },
+    /// A client or a worker disconnected.
     Gone {
-        /// Who.
+        /// The peer.
         peer: PeerId,
     },
     /// Time passed.
     Tick,
-    /// Another configuration takes hold. What the engine has for its new frontends and pools is there.
+    /// Another configuration takes effect. The engine's resources for its new frontends and pools
+    /// are ready.
     Reload {
         /// The configuration.
         snapshot: Arc<Snapshot>,
     },
-    /// The gateway shuts down: no new requests; those held may finish until `deadline`.
+    /// The gateway shuts down: new requests are rejected, and open ones may finish until
+    /// `deadline`.
     Drain {
-        /// When what is left is rejected.
+        /// The time at which the remaining requests are rejected.
         deadline: Duration,
     },
 }
 
-/// Where the core's effects go: the engine's sending half. Calls never block.
+/// The outlet for the core's effects, which is the engine's sending half. Calls never block.
 pub trait Outlet<M: Frames> {
-    /// Hands a request to a worker: `head`, small frames to copy, then `body`. If the worker can't
-    /// take it, the body comes back whole, and [`Event::Writable`] or [`Event::Gone`] follows.
+    /// Sends a request to a worker: `head`, small frames to copy, then `body`. If the worker cannot
+    /// take it, the body is returned whole, and [`Event::Writable`] or [`Event::Gone`] follows.
     fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: M) -> Result<(), M>;
 
-    /// Hands a client its answer: `head`, small frames to copy, then `body`. Says what became of
-    /// it. What waits for the client to read is the outlet's to bound, and its fate to tell by
+    /// Sends a client its answer: `head`, small frames to copy, then `body`. Returns the fate. The
+    /// outlet bounds the answers that wait for the client to read, and reports their fate by
     /// [`Event::Settled`].
     fn to_client(&mut self, client: PeerId, head: &[&[u8]], body: M, outcome: Outcome) -> Fate;
 
-    /// Returns a request's body in memory of about its own size: it must wait for a worker.
+    /// Returns the body of a request that must wait for a worker, in memory of about its own size.
     fn settle(&mut self, body: M) -> M {
         body.compact()
     }
 
-    /// Returns the address of a peer, for people; none where the engine doesn't know it, or the peer has gone.
+    /// Gives a judge a message to check its payload on another thread; [`Event::Judged`] follows.
+    /// Returns the case if there is no judge for it: it is judged at once, then.
+    fn judge(&mut self, case: Box<Case<M::Parcel>>) -> Result<(), Box<Case<M::Parcel>>> {
+        Err(case)
+    }
+
+    /// Stops reading a peer with a large backlog at the judges, for now, if the engine
+    /// can leave a peer unread.
+    fn pause(&mut self, _peer: PeerId) {}
+
+    /// A peer that was [paused](Self::pause), if it is still there, may be read again.
+    fn resume(&mut self, _peer: PeerId) {}
+
+    /// Returns the address of a peer, for people, or `None` if the engine does not know it or the
+    /// peer has gone.
     fn address(&self, _peer: PeerId) -> Option<String> {
         None
     }
 
-    /// A worker has left: the last thing for it is written already. It hangs up by itself, or is hung up on after a
-    /// while; what it still sends is dropped.
+    /// Records that a worker has left, and that the last message to it was sent. The worker
+    /// disconnects by itself, or is disconnected after a while. Messages that it still sends are
+    /// dropped.
     fn release(&mut self, _worker: PeerId) {}
 
-    /// What the engine has counted; asked for now and then.
+    /// Records that the current event took as much work as `messages` more small messages. An
+    /// engine takes in that many fewer before it turns to its other peers.
+    fn spend(&mut self, _messages: usize) {}
+
+    /// Returns the counters of the engine, which are read from time to time.
     fn counters(&self) -> EngineCounters {
         EngineCounters::default()
     }
 
-    /// How many connections stand behind a pool's crowd; none from an engine that knows each worker.
+    /// Returns the number of connections of a pool whose workers the engine cannot tell apart, or
+    /// `None` if the engine knows each worker.
     fn connections(&self, _pool: PoolId) -> Option<usize> {
         None
     }

@@ -1,10 +1,11 @@
-//! Messages of clients and workers that are framed in another way than `[type, header…, payload]`.
+//! Messages of clients and workers in another form than `[type, header…, payload]`.
 //!
-//! The rest of the core knows that form alone. A plain client's message gets its frontend's type
-//! when it arrives, and a plain worker's answer gets the type REPLY and the request's headers. What
-//! a worker does not get is left out when a request is handed out, and what a client does not get
-//! when an answer is delivered ([`Envelope::wrap`]). A request keeps the form in which it came and
-//! the one in which it was handed out, so that a reload changes neither for what is under way.
+//! The rest of the core knows only that form. A plain client's message gets its frontend's type
+//! when it arrives, and a plain worker's answer gets the type REPLY and the request's headers.
+//! Frames that a worker does not receive are left out when a request is handed out, and frames that
+//! a client does not receive when an answer is delivered ([`Envelope::wrap`]). A request keeps the
+//! form in which it arrived and the one in which it was handed out, so that a reload changes
+//! neither for requests in progress.
 
 use std::sync::Arc;
 
@@ -14,13 +15,14 @@ use crate::frame::{self, AnswerShape, AnswerType, Envelope, Frames, Message};
 use crate::peer::{ClientKind, WorkerKind};
 use crate::snapshot::{EnvelopeMode, Framing, WorkerFrames};
 
-/// Returns the framing of a frontend, if it is another than that of typed clients without a proxy.
+/// Returns the framing of a frontend, if it differs from that of typed clients without a proxy.
 pub(super) fn unusual(framing: &Arc<Framing>) -> Option<Arc<Framing>> {
     (**framing != Framing::default()).then(|| Arc::clone(framing))
 }
 
-/// Splits a message that is framed like this into envelope and body; the body of a message that is
-/// malformed fails `shape_fault` of the module `frame`. Notes what looks as if the frontend's `type` did not fit the client.
+/// Splits a message with this framing into envelope and body. The body of a malformed message does
+/// not pass `has_shape` of the module `frame`. Notes a doubt if the frontend's `type` does not seem
+/// to fit the client.
 #[cold]
 pub(super) fn split<M: Frames>(
     framing: &Framing,
@@ -35,7 +37,8 @@ pub(super) fn split<M: Frames>(
         Front::Envelope(count) => copies(&frames, count),
         Front::Missing => Box::new([Vec::new()]),
         Front::Unknown => {
-            // So that the rejection reaches a client behind one proxy.
+            // The envelope is guessed to end before the first known type, or else after one frame,
+            // so that the rejection reaches a client behind one proxy.
             let at = (0..frames.len()).find(|n| frames.get(*n).is_some_and(knows));
             copies(&frames, at.unwrap_or(1).min(frames.len().saturating_sub(1)))
         }
@@ -66,13 +69,13 @@ pub(super) fn split<M: Frames>(
     message
 }
 
-/// The frames in front of a message's type or, if it is plain, of its headers and payload.
+/// The frames before a message's type or, if it is plain, before its headers and payload.
 enum Front {
-    /// So many are the envelope.
+    /// The envelope has this number of frames.
     Envelope(usize),
-    /// A REQ sent none: it needs the delimiter all the same, or it never wakes.
+    /// A REQ sent no envelope. Its answer still needs the delimiter, or the REQ waits for ever.
     Missing,
-    /// No empty frame ends the envelope, so its end can't be told.
+    /// No empty frame ends the envelope, so its end is unknown.
     Unknown,
 }
 
@@ -99,8 +102,8 @@ fn copies<M: Frames>(frames: &M, count: usize) -> Box<[Vec<u8>]> {
     first.map(<[u8]>::to_vec).collect()
 }
 
-/// Returns what is wrong with a message that has this `usual` fault of shape, in the words of its
-/// frontend's framing.
+/// Describes the fault of a malformed message in the words of its frontend's framing. `usual` is
+/// the description for the usual framing.
 #[cold]
 pub(super) fn fault<M: Frames>(
     framing: Option<&Framing>,
@@ -140,12 +143,12 @@ pub(super) fn fault<M: Frames>(
     }
 }
 
-/// Returns a plain worker's answer as type, headers and payload. The request, with these headers,
-/// was handed out like this.
+/// Returns a plain worker's answer as type, headers and payload. `handed` is the form in which the
+/// request was handed out, and `headers` are the request's.
 ///
 /// # Errors
 ///
-/// Returns what is wrong with the answer's frames.
+/// Fails with a description of the fault in the answer's frames.
 #[cold]
 pub(super) fn typed_answer<M: Frames>(
     mut answer: M,

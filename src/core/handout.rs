@@ -1,4 +1,4 @@
-//! To a worker: what waits is handed out as long as somebody is free.
+//! The handing out of requests to workers, as long as some are free.
 
 use std::time::Duration;
 
@@ -6,12 +6,13 @@ use super::request::State;
 use super::token::Name;
 use super::{Core, Outlet, Spare};
 use crate::frame::{self, Frames};
+use crate::ledger::nanoseconds;
 use crate::peer::{PeerId, WorkerKind};
 use crate::pool::{Handed, NameForm, Pool, Seat};
 use crate::snapshot::{PoolId, WorkerFrames};
 
 impl<M: Frames> Core<M> {
-    /// Hands out what waits in a pool, as long as a worker is free.
+    /// Hands out the queued requests of a pool as long as a worker is free.
     pub(super) fn dispatch(&mut self, pool: PoolId, out: &mut impl Outlet<M>) {
         let pool = &mut self.pools[pool.0];
         while let Some((number, seat)) = pool.next_handout() {
@@ -29,7 +30,10 @@ impl<M: Frames> Core<M> {
                 keeps_type: request.snapshot.routes.at(request.route).kind.is_none(),
             };
             request.state = match order.hand(body, pool, seat, self.now, &mut self.spare, out) {
-                Ok(held) => held,
+                Ok(held) => {
+                    request.waited_ns = nanoseconds(self.now).saturating_sub(request.arrived_ns);
+                    held
+                }
                 Err(back) => {
                     pool.set_blocked(seat, true);
                     let client = request.asker.client;
@@ -41,21 +45,21 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// What a worker is told of a request beside its body.
+/// The parts of a request that handing it to a worker needs, except the body.
 pub(super) struct Order<'a> {
     /// The request's number.
     pub(super) number: u64,
-    /// Its client.
+    /// The client.
     pub(super) client: PeerId,
-    /// Its client's name.
+    /// The client's name.
     pub(super) name: &'a Name,
-    /// Whether its type is kept: the route doesn't tell it.
+    /// True if the route does not imply the type, which must then be kept for a rejection.
     pub(super) keeps_type: bool,
 }
 
 impl Order<'_> {
-    /// Hands the request to a worker. Returns the state of the request that the worker holds, or
-    /// the body if the worker can't take it now.
+    /// Hands the request to a worker. Returns the state of a held request, or the body if the
+    /// worker cannot take it now.
     pub(super) fn hand<M: Frames>(
         &self,
         body: M,
@@ -93,7 +97,7 @@ impl Order<'_> {
         }
     }
 
-    /// As [`Self::hand`], to a plain worker: it gets the payload alone.
+    /// Hands the payload alone to a plain worker, like [`Self::hand`].
     #[cold]
     fn hand_payload<M: Frames>(
         &self,
@@ -119,7 +123,7 @@ impl Order<'_> {
             (WorkerKind::Dealer, _) => &[name],
             (WorkerKind::Rep, _) => &[name, b""],
         };
-        // The body stays whole until it is sure that the worker takes it.
+        // The body stays whole until the worker has certainly taken it.
         match out.to_worker(worker, head, body.last()) {
             Ok(()) => Ok(State::Held {
                 worker,

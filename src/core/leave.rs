@@ -1,5 +1,6 @@
-//! A worker that leaves in peace: it says [`FAREWELL`], gets nothing new, answers what it holds, and hears the same
-//! word as the last thing, once it holds nothing. Whatever it had been sent before came before that.
+//! The orderly departure of workers. Such a worker sends [`FAREWELL`], receives no new requests,
+//! and answers those that it holds. Once it holds none, it receives the same frame as its last
+//! message, so that everything sent to it before has arrived.
 
 use super::event::Extent;
 use super::peers::{Peer, Worker};
@@ -7,18 +8,21 @@ use super::{Core, Outlet, What, worker_particulars};
 use crate::frame::Frames;
 use crate::peer::WorkerKind;
 
-/// The one frame by which a DEALER worker says that it leaves, and by which it hears that it may.
+/// The one frame by which a DEALER worker announces that it leaves, and by which the gateway
+/// releases it.
 const FAREWELL: &[u8] = b"BYE";
 
-/// Returns whether a worker's message is its farewell. No answer is a single frame, unless the others were not kept.
+/// Returns whether a worker's message is its farewell. No complete answer is a single frame, but
+/// only one frame may have been kept of an oversize answer.
 #[inline]
 pub(super) fn is_farewell<M: Frames>(frames: &M, extent: Extent) -> bool {
     extent == Extent::Whole && frames.len() == 1 && frames.get(0) == Some(FAREWELL)
 }
 
 impl<M: Frames> Core<M> {
-    /// Gives a worker nothing more. Returns false if it can't leave: what stands behind its connection may be several
-    /// workers, or answers one request at a time.
+    /// Stops requests to a worker, so that it is released once it holds none. Returns false if the
+    /// worker cannot leave, because its connection may hide several workers, or because it is a
+    /// REP.
     pub(super) fn leaves(&mut self, worker: Worker) -> bool {
         let leaves = worker.kind == WorkerKind::Dealer
             && self.pools[worker.pool.0].worker_leaves(worker.seat);
@@ -28,7 +32,7 @@ impl<M: Frames> Core<M> {
         leaves
     }
 
-    /// Lets those go that leave and hold nothing any more.
+    /// Releases the workers that are leaving and hold nothing any more.
     #[cold]
     pub(super) fn let_leave(&mut self, out: &mut impl Outlet<M>) {
         for worker in std::mem::take(&mut self.leaving) {

@@ -1,10 +1,12 @@
-//! What an operator should hear of: noted here, at a bounded rate, for the engine to write to the log.
+//! Notes for the operator, at a bounded rate, which the engine writes to the log.
 //!
-//! The first of a kind is noted at once, with its particulars; those that follow within [`QUIET`] are
-//! counted, and the count is noted when that time is over. A kind is a route and a reason, or a pool whose
-//! workers come or go. Of rejections, each client's first is noted, up to [`CLIENTS_MAX`] clients of a kind within
-//! [`QUIET`], and so is each worker's first message that answers nothing. Bounded in memory whatever peers do, because nothing of theirs tells kinds
-//! apart. It knows no log and reads no clock.
+//! The first event of a kind is noted at once, with its particulars. Those that follow within
+//! [`QUIET`] are counted, and the count is noted when that time is over. A kind is an event, such
+//! as a rejection for one reason, and the route, pool or frontend that it concerns. Within a kind,
+//! the first rejection or doubt of each client and each worker's first message that answers nothing
+//! are noted as well, for up to [`CLIENTS_MAX`] peers within [`QUIET`]. The memory is bounded
+//! whatever peers do, because nothing that a peer chose distinguishes kinds. This module knows no
+//! log and reads no clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,88 +18,99 @@ use crate::peer::{PeerId, WorkerName};
 use crate::rejections::{Caller, Rejected};
 use crate::reply::Reason;
 
-/// How long others of a kind are only counted, after one was noted.
+/// The time for which further events of a kind are only counted after one was noted.
 pub(crate) const QUIET: Duration = Duration::from_secs(10);
 
-/// Kinds told apart at once. Beyond it the routes of a reason share one, so that a flood over ten thousand
-/// routes neither fills the log nor the memory.
+/// The maximum number of kinds at once. Beyond it, further names of an event share one kind, so
+/// that a flood over ten thousand routes fills neither the log nor the memory.
 const KINDS_MAX: usize = 1_024;
 
-/// Clients of one kind that are noted within [`QUIET`]: as many as somebody reads.
+/// The maximum number of clients of one kind that are noted within [`QUIET`], which is about as
+/// many as an operator reads.
 const CLIENTS_MAX: usize = 32;
 
-/// Clients of all kinds that are noted within [`QUIET`], from which on only the first of each kind is: so that all
-/// together are at most [`KINDS_MAX`] more.
+/// The number of noted clients, over all kinds, beyond which only the first client of each kind is
+/// noted, so that there are at most [`KINDS_MAX`] more.
 const CLIENTS_NOTED_MAX: usize = 1_024;
 
-/// Notes that wait to be taken. More come only when nobody takes any.
+/// The maximum number of notes that wait to be taken. Beyond it, events are only counted.
 const READY_MAX: usize = 1_024;
 
-/// Something to tell an operator.
+/// A note for the operator.
 #[derive(Clone, Debug)]
 pub(crate) struct Note {
-    /// What happens.
+    /// The event.
     pub what: What,
-    /// The route, if one is concerned; the pool for workers.
+    /// The name of the route, pool or frontend that the event concerns. Empty if there is none, or
+    /// if the kind is shared by several.
     pub name: String,
-    /// How often it happened since it was last noted, and nothing was said: this note stands for
-    /// that many. None for one that tells of itself.
+    /// The number of events that this note counts, all since the last note of their kind, or `None`
+    /// for a note of a single event.
     pub left_out: Option<u64>,
-    /// Of one that tells of itself.
+    /// The particulars of a single event.
     pub particulars: Particulars,
 }
 
-/// What happens.
+/// An event, without the route, pool or frontend that it concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum What {
-    /// A request was turned down.
+    /// A request was rejected.
     Rejected(Reason),
-    /// A plain client's first header is the type of a route. Named by frontend.
+    /// A plain client's first header is the type of a route. The name is that of the frontend.
     TypeAsHeader,
-    /// A message has no route, and a later frame is the type of one. Named by frontend.
+    /// A message has no route, and a later frame is the type of one. The name is that of the
+    /// frontend.
     TypeBehindOthers,
-    /// A worker connected, or, where they can't be told apart, the first of a pool's.
+    /// A worker connected, or the first one of a pool if the engine cannot tell them apart.
     WorkerCame,
-    /// A worker disconnected, or the last one.
+    /// A worker disconnected, or the last one of a pool if the engine cannot tell them apart.
     WorkerGone,
-    /// A worker left in peace.
+    /// A worker announced that it leaves, and was released.
     WorkerLeft,
     /// A worker sent a message that answers nothing.
     Stray(Stray),
     /// Requests wait at a pool that has no worker.
     NoWorker,
+    /// DEALERs at frontends have sent nothing while requests wait at a pool that has no worker.
+    SilentPeers,
     /// The gateway drains and waits for a pool.
     Draining,
     /// The gateway drains and waits for clients to read their answers.
     Unread,
-    /// A worker that has never answered let a request time out.
+    /// A worker that had not yet proved itself by an answer let a request time out.
     Unanswered,
 }
 
-/// Which one it was. What a peer chose may hold any characters: escape it where it is shown.
+/// The particulars of an event. Text that a peer chose may hold any characters and must be escaped
+/// when it is shown.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Particulars {
     /// The request that was rejected.
     pub rejected: Option<Arc<Rejected>>,
-    /// The client whose messages may not fit its frontend, and why.
+    /// The client whose messages may not fit its frontend, and the reason.
     pub doubt: Option<Doubt>,
-    /// What the worker is called; none for clients.
+    /// The name of the worker, or `None` if the event does not concern a single worker.
     pub worker: Option<Arc<WorkerName>>,
     /// The worker's seat in its pool.
     pub seat: Option<usize>,
-    /// Workers that the pool has now.
+    /// The present number of workers of the pool.
     pub workers: usize,
-    /// Requests that the worker held when it went.
+    /// The number of requests that the worker held when it disconnected, or that the workers of a
+    /// pool hold during a drain.
     pub held: usize,
-    /// Requests that wait for a worker, or answers that wait for their clients.
+    /// The number of requests that wait for a worker, or of answers that wait for their clients.
     pub waiting: usize,
-    /// Where a pool without workers meets them, in words.
+    /// A description of the addresses for the workers of a pool that has no worker.
     pub places: String,
-    /// How long a drain goes on at most.
+    /// The number of DEALERs that have sent nothing since they connected to a frontend.
+    pub silent: usize,
+    /// The addresses of the first of these DEALERs, if the engine knows them, separated by commas.
+    pub silent_peers: String,
+    /// The remaining time of a drain.
     pub left: Duration,
-    /// Frames of the message that answers nothing.
+    /// The number of frames of the message that answers nothing.
     pub frames: usize,
-    /// The beginning of its first frame, printable.
+    /// The beginning of its first frame, in printable form.
     pub first: String,
 }
 
@@ -106,20 +119,20 @@ pub(crate) struct Particulars {
 pub(crate) struct Doubt {
     /// The client.
     pub client: Arc<Caller>,
-    /// What its message looks like, and what to change.
+    /// The likely form of its message, and the remedy.
     pub why: String,
 }
 
-/// Notes that wait to be taken, and what is being counted.
+/// The notes that wait to be taken, and the counts in progress.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
-    /// By name, so that a look-up allocates nothing.
+    /// The tallies by name, so that a look-up allocates nothing.
     kinds: FxHashMap<What, FxHashMap<Box<str>, Tally>>,
     count: usize,
-    /// Clients that all tallies hold together.
+    /// The number of clients in all tallies.
     clients: usize,
     ready: Vec<Note>,
-    /// When the earliest count is due, or earlier.
+    /// The time at which the next count or reminder is due, or an earlier time.
     due: Option<Duration>,
 }
 
@@ -127,7 +140,7 @@ pub(crate) struct Notes {
 struct Tally {
     until: Duration,
     left_out: u64,
-    /// Clients that were noted, at most [`CLIENTS_MAX`].
+    /// The clients that were noted, at most [`CLIENTS_MAX`].
     clients: Vec<PeerId>,
 }
 
@@ -140,7 +153,7 @@ impl Tally {
         }
     }
 
-    /// Returns whether this client is yet to be noted and may be.
+    /// Returns whether `client` is given and was not noted yet, and there is room to note it.
     fn lacks(&self, client: Option<PeerId>) -> bool {
         self.clients.len() < CLIENTS_MAX
             && client.is_some_and(|client| !self.clients.contains(&client))
@@ -148,9 +161,9 @@ impl Tally {
 }
 
 impl Notes {
-    /// Something happened, to a client if it is `client`'s request that was rejected. `particulars` are asked for only if
-    /// they are told.
-    pub fn note(
+    /// Records an event. If `client` is given, the first event of that peer is noted even while its
+    /// kind is only counted. `particulars` is only called if the event is noted.
+    pub(super) fn note(
         &mut self,
         now: Duration,
         what: What,
@@ -160,7 +173,7 @@ impl Notes {
     ) {
         let room = self.ready.len() < READY_MAX;
         let kinds = self.kinds.entry(what).or_default();
-        // One without a name is always there to share.
+        // The shared tally, which has no name, may exceed the maximum.
         let known = kinds.contains_key(name) || self.count < KINDS_MAX;
         let name = if known { name } else { "" };
         match kinds.get_mut(name) {
@@ -199,25 +212,25 @@ impl Notes {
         }
     }
 
-    /// When something is due, or was asked for by [`Self::remind`].
-    pub fn due(&self) -> Option<Duration> {
+    /// Returns the time at which [`Self::pass`] is due, or that [`Self::remind`] requested.
+    pub(super) fn due(&self) -> Option<Duration> {
         self.due
     }
 
-    /// Returns whether [`Self::pass`] has something to do, or somebody was to be reminded by now.
+    /// Returns whether [`Self::pass`] has something to do, or a reminder is due.
     #[inline]
-    pub fn is_due(&self, now: Duration) -> bool {
+    pub(super) fn is_due(&self, now: Duration) -> bool {
         self.due.is_some_and(|due| due <= now)
     }
 
-    /// Is due at this time, once.
-    pub fn remind(&mut self, at: Duration) {
+    /// Requests a reminder at this time.
+    pub(super) fn remind(&mut self, at: Duration) {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    /// Notes what was counted and is due; forgets what has not happened for a while, and the reminders, which may be
-    /// for later.
-    pub fn pass(&mut self, now: Duration) {
+    /// Notes the counts that are due, and forgets kinds that have not occurred within [`QUIET`].
+    /// Also forgets all reminders, even those for later, so that they must be requested again.
+    pub(super) fn pass(&mut self, now: Duration) {
         if !self.is_due(now) {
             return;
         }
@@ -250,8 +263,8 @@ impl Notes {
         }
     }
 
-    /// What is to be told now.
-    pub fn take(&mut self) -> Vec<Note> {
+    /// Removes and returns the notes that are ready.
+    pub(super) fn take(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.ready)
     }
 }
@@ -292,7 +305,7 @@ mod tests {
         notes.pass(at(11));
         assert_eq!(told(&mut notes), [(FULL, "A".into(), Some(999))]);
         assert_eq!(notes.due(), None);
-        // A count was told: it stays quiet for as long again.
+        // The count was noted, so the kind stays quiet for as long again.
         notes.note(at(20), FULL, "A", None, Particulars::default);
         notes.pass(at(21));
         assert_eq!(told(&mut notes), [(FULL, "A".into(), Some(1))]);
@@ -320,7 +333,7 @@ mod tests {
         notes.pass(at(11));
         let others = 98 + 100 - (CLIENTS_MAX as u64 - 2);
         assert_eq!(told(&mut notes), [(FULL, "A".into(), Some(others))]);
-        // Whoever goes on is told of anew.
+        // A client that continues is noted again.
         for client in [1, 1, 2] {
             reject(&mut notes, 12, client);
         }

@@ -1,50 +1,79 @@
-//! The requests that are open, each found by its number.
+//! The open requests, each found by its number.
 //!
-//! A request's place in the table is the low bits of its number, so to find one is a comparison, not a hash. For
-//! that, a number whose place is taken is passed over: numbers grow and are never used twice, but some are never
-//! used at all.
+//! A request's place in the table is given by the low bits of its number, so a look-up takes one
+//! comparison and no hash. Numbers whose place is taken are therefore skipped: numbers grow and are
+//! never reused, but some are never used at all.
+
+use std::time::Duration;
 
 use super::request::Request;
+use crate::frame::Frames;
 
-/// Places of a table without requests.
+/// The initial number of places, and that of a table that has shrunk.
 const PLACES_LEAST: usize = 64;
 
-/// Places that a table without requests may keep: a few hundred KiB, so that a steady flow never makes it anew.
+/// The number of places up to which a table never shrinks: a few hundred KiB.
 const PLACES_KEPT: usize = 1 << 11;
 
-/// Open requests by number.
+/// The time for which a table that grew in a burst keeps its size although it is little used.
+/// Bursts with no open request in between would otherwise allocate the table anew each time.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// A table is little used in a period if fewer than one in this many of its places were ever taken
+/// at the same time.
+const LITTLE: usize = 8;
+
+/// The open requests, by number.
 #[derive(Debug)]
-pub(super) struct Open<M> {
-    /// A power of two of them, at most half of them taken, so that a free one is near: on the way around the table
-    /// there are as many free places as taken ones.
+pub(super) struct Open<M: Frames> {
+    /// The places. Their number is a power of two, and at most half of them are taken, so that the
+    /// search for a free one is short.
     places: Vec<Option<Request<M>>>,
     taken: usize,
+    /// The maximum of `taken` in this period.
+    peak: usize,
+    /// The end of the period, or `None` while no period runs.
+    period_end: Option<Duration>,
+    /// The least number that may be given.
+    first: u64,
     /// The last number that was given.
     last: u64,
 }
 
-impl<M> Default for Open<M> {
+impl<M: Frames> Default for Open<M> {
     fn default() -> Self {
         Self {
             places: empty(PLACES_LEAST),
             taken: 0,
+            peak: 0,
+            period_end: None,
+            first: 1,
             last: 0,
         }
     }
 }
 
-impl<M> Open<M> {
-    /// How many there are.
+impl<M: Frames> Open<M> {
+    /// Returns an empty table whose first request has the number `first` or one of the next few.
+    pub(super) fn numbered_from(first: u64) -> Self {
+        Self {
+            first,
+            last: first.saturating_sub(1),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the number of open requests.
     pub(super) fn len(&self) -> usize {
         self.taken
     }
 
-    /// Whether there is none.
+    /// Returns whether no request is open.
     pub(super) fn is_empty(&self) -> bool {
         self.taken == 0
     }
 
-    /// The numbers of all, oldest first.
+    /// Returns the numbers of all open requests, oldest first.
     pub(super) fn numbers(&self) -> Vec<u64> {
         let taken = self.places.iter().flatten();
         let mut numbers: Vec<u64> = taken.map(|request| request.number).collect();
@@ -52,12 +81,12 @@ impl<M> Open<M> {
         numbers
     }
 
-    /// Whether a number may have been given.
+    /// Returns whether a request may have had this number.
     pub(super) fn was_given(&self, number: u64) -> bool {
-        (1..=self.last).contains(&number)
+        (self.first..=self.last).contains(&number)
     }
 
-    /// Returns the number of the next request, which is larger than all before: its place is free
+    /// Returns the number of the next request, which is larger than all before. Its place is free
     /// until [`Self::insert`].
     #[inline]
     pub(super) fn next_number(&mut self) -> u64 {
@@ -73,29 +102,52 @@ impl<M> Open<M> {
         }
     }
 
-    /// Takes in the request that has the [next number](Self::next_number).
+    /// Adds the request that has the [next number](Self::next_number).
     #[inline]
     pub(super) fn insert(&mut self, request: Request<M>) {
         let place = self.place(request.number);
         debug_assert!(self.places[place].is_none(), "a place is taken twice");
         self.taken += 1;
+        self.peak = self.peak.max(self.taken);
         self.places[place] = Some(request);
     }
 
-    /// Whether this one is open.
+    /// Returns the time at which [`Self::look`] is due, if a period has begun.
+    #[inline]
+    pub(super) fn look_due(&self) -> Option<Duration> {
+        self.period_end
+    }
+
+    /// Shrinks a table that grew in a burst, once it has been little used for a period and no
+    /// request is open.
+    pub(super) fn look(&mut self, now: Duration) {
+        let over = self.period_end.is_none_or(|end| end <= now);
+        if self.places.len() <= PLACES_KEPT || !over {
+            return;
+        }
+        if self.taken == 0 && self.peak * LITTLE < self.places.len() {
+            self.places = empty(PLACES_LEAST);
+            self.period_end = None;
+        } else {
+            self.period_end = Some(now + PERIOD);
+        }
+        self.peak = self.taken;
+    }
+
+    /// Returns whether the request of this number is open.
     #[inline]
     pub(super) fn contains(&self, number: u64) -> bool {
         self.get(number).is_some()
     }
 
-    /// The one of this number.
+    /// Returns the request of this number.
     #[inline]
     pub(super) fn get(&self, number: u64) -> Option<&Request<M>> {
         let there = self.places[self.place(number)].as_ref();
         there.filter(|request| request.number == number)
     }
 
-    /// The one of this number, to be changed.
+    /// Returns a mutable reference to the request of this number.
     #[inline]
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Request<M>> {
         let place = self.place(number);
@@ -103,15 +155,12 @@ impl<M> Open<M> {
         there.filter(|request| request.number == number)
     }
 
-    /// Takes one out.
+    /// Removes a request.
     #[inline]
     pub(super) fn remove(&mut self, number: u64) -> Option<Request<M>> {
         let place = self.place(number);
         let request = self.places[place].take_if(|request| request.number == number);
         self.taken -= usize::from(request.is_some());
-        if self.taken == 0 && self.places.len() > PLACES_KEPT {
-            self.places = empty(PLACES_LEAST);
-        }
         request
     }
 
@@ -120,7 +169,8 @@ impl<M> Open<M> {
         number as usize & (self.places.len() - 1)
     }
 
-    /// Doubles the table. Numbers that differ in their low bits still do with one bit more.
+    /// Doubles the table. Requests with different places also have different places in the larger
+    /// table.
     fn grow(&mut self) {
         let places = empty(2 * self.places.len());
         let before = std::mem::replace(&mut self.places, places);
@@ -146,11 +196,12 @@ mod tests {
     use super::super::token::Name;
     use super::*;
     use crate::config;
+    use crate::deadline::Deadlines;
     use crate::frame::Envelope;
     use crate::peer::PeerId;
     use crate::reply::ErrorEncoding;
 
-    /// What makes requests that are told apart by their bytes.
+    /// Returns a function that makes requests which differ in their bytes.
     fn maker() -> impl Fn(u64, u64) -> Request<Vec<Vec<u8>>> {
         let directory = tempfile::tempdir().unwrap();
         let routes = directory.path().join("routes.yaml");
@@ -159,7 +210,8 @@ pools: { people: { bind: \"tcp://127.0.0.1:0\" } }
 routes: { OPAQUE: { pool: people } }";
         std::fs::write(&routes, text).unwrap();
         let loaded = config::load(&routes).unwrap_or_else(|found| panic!("{found}"));
-        let snapshot = Rc::new(Current(Arc::new(loaded.snapshot)));
+        let snapshot = Arc::new(loaded.snapshot);
+        let snapshot = Rc::new(Current::new(snapshot, &mut Deadlines::default()));
         let name = Rc::new(Name::new(b"client".to_vec()));
         move |number, bytes| Request {
             number,
@@ -174,6 +226,7 @@ routes: { OPAQUE: { pool: people } }";
             snapshot: Rc::clone(&snapshot),
             bytes,
             arrived_ns: 0,
+            waited_ns: 0,
             state: State::Waiting(Vec::new()),
         }
     }
@@ -185,7 +238,8 @@ routes: { OPAQUE: { pool: people } }";
         let (mut open, mut model) = (Open::default(), BTreeMap::new());
         let mut last = 0;
         for step in 0..20_000 {
-            // It grows, and those of the first hundred, which are never taken out, stand in the way.
+            // The table grows, and the first hundred requests, which are never removed, stand in
+            // the way.
             if step < 500 || random.bool() {
                 let number = open.next_number();
                 open.insert(request(number, step));
@@ -208,21 +262,56 @@ routes: { OPAQUE: { pool: people } }";
     }
 
     #[test]
-    fn what_a_burst_has_grown_is_given_back() {
+    fn a_number_below_the_first_was_never_given() {
+        let request = maker();
+        let mut open = Open::numbered_from(1_000);
+        assert_eq!(
+            [999, 1_000].map(|number| open.was_given(number)),
+            [false; 2]
+        );
+        let number = open.next_number();
+        open.insert(request(number, 1));
+        assert_eq!(number, 1_000);
+        let given = [999, 1_000, 1_001].map(|number| open.was_given(number));
+        assert_eq!(given, [false, true, false]);
+    }
+
+    #[test]
+    fn what_a_burst_has_grown_is_given_back_after_a_period_without_it() {
         let request = maker();
         let mut open = Open::default();
-        let numbers: Vec<u64> = (0..PLACES_KEPT as u64)
-            .map(|n| {
-                let number = open.next_number();
-                open.insert(request(number, n));
-                number
-            })
-            .collect();
-        assert!(open.places.len() > PLACES_KEPT);
-        for number in numbers {
-            assert!(open.remove(number).is_some());
+        let mut now = Duration::ZERO;
+        let burst = |open: &mut Open<_>| {
+            let numbers: Vec<u64> = (0..PLACES_KEPT as u64)
+                .map(|n| {
+                    let number = open.next_number();
+                    open.insert(request(number, n));
+                    number
+                })
+                .collect();
+            for number in numbers {
+                assert!(open.remove(number).is_some());
+            }
+        };
+        // If a burst comes in each period, the table keeps its size, although no request is open in
+        // between.
+        for _ in 0..3 {
+            burst(&mut open);
+            open.look(now);
+            assert!(open.places.len() > PLACES_KEPT);
+            now = open.look_due().unwrap();
         }
+        let numbers = [open.next_number()];
+        open.insert(request(numbers[0], 1));
+        for _ in 0..2 {
+            open.look(now);
+            assert!(open.places.len() > PLACES_KEPT, "a request is open");
+            now = open.look_due().unwrap();
+        }
+        assert!(open.remove(numbers[0]).is_some());
+        open.look(now);
         assert_eq!(open.places.len(), PLACES_LEAST);
+        assert_eq!(open.look_due(), None);
     }
 
     #[test]

@@ -10,24 +10,24 @@ use crate::frame;
 use crate::peer::{ClientKind, PeerId, WorkerKind};
 use crate::pool::Seat;
 use crate::rejections::Caller;
-use crate::reply::ErrorEncoding;
+use crate::reply::{ErrorEncoding, Reason};
 use crate::route::RoutePlace;
 use crate::snapshot::{Framing, FrontendId, Limits, PoolId};
 
-/// Places of a table without peers.
+/// The initial number of places in the table.
 const PLACES_LEAST: usize = 64;
 
 /// The peers by number.
 ///
-/// A peer's place is the low bits of its number, so that to find one is a comparison: an engine
-/// whose numbers differ in these bits gives each peer a place of its own. The others are found by a
-/// hash.
+/// A peer's place is given by the low bits of its number, so a look-up takes one comparison if the
+/// numbers that the engine gives differ in these bits. A peer whose place is taken is in a hash
+/// map.
 #[derive(Debug)]
 pub(super) struct Peers {
-    /// A power of two of them, at most half of them taken.
+    /// The places. Their number is a power of two, and at most half of them are taken.
     places: Vec<Option<(PeerId, Peer)>>,
     taken: usize,
-    /// Those whose place was taken when they came.
+    /// The peers whose place was taken when they connected.
     others: FxHashMap<PeerId, Peer>,
 }
 
@@ -57,7 +57,7 @@ impl Peers {
         }
     }
 
-    /// Returns a peer, if it is there.
+    /// Returns a peer, if it is connected.
     #[inline]
     pub(super) fn get(&self, peer: PeerId) -> Option<&Peer> {
         match &self.places[self.place(peer)] {
@@ -66,7 +66,7 @@ impl Peers {
         }
     }
 
-    /// Returns a peer, if it is there, to be changed.
+    /// Returns a mutable reference to a peer, if it is connected.
     #[inline]
     pub(super) fn get_mut(&mut self, peer: PeerId) -> Option<&mut Peer> {
         let place = self.place(peer);
@@ -76,7 +76,7 @@ impl Peers {
         }
     }
 
-    /// Takes out a peer.
+    /// Removes a peer.
     pub(super) fn remove(&mut self, peer: PeerId) -> Option<Peer> {
         let place = self.place(peer);
         match self.places[place].take_if(|(there, _)| *there == peer) {
@@ -88,7 +88,14 @@ impl Peers {
         }
     }
 
-    /// Returns all of them, in no order.
+    /// Returns all peers with their numbers, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
+        let places = self.places.iter().flatten();
+        let others = self.others.iter().map(|(peer, it)| (*peer, it));
+        places.map(|(peer, it)| (*peer, it)).chain(others)
+    }
+
+    /// Returns all peers, in no order.
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Peer> {
         let places = self.places.iter_mut().flatten();
         places.map(|(_, it)| it).chain(self.others.values_mut())
@@ -134,46 +141,60 @@ pub(super) struct Client {
     pub(super) frontend: FrontendId,
     pub(super) kind: ClientKind,
     pub(super) name: Rc<Name>,
+    pub(super) name_source: NameSource,
     pub(super) frontend_state: FrontendState,
-    /// The frontend's `errors`, for as long as the configuration has that frontend.
+    /// The `errors` of the frontend, or the last ones if the frontend was removed.
     pub(super) errors: ErrorEncoding,
-    /// The frontend's `framing`, likewise, if it is an unusual one.
+    /// The `framing` of the frontend, or the last one if the frontend was removed. `None` for the
+    /// usual framing.
     pub(super) framing: Option<Arc<Framing>>,
-    /// The route of the last message that had one: likely the next one's.
+    /// The route of the last message that had a route, which is likely the route of the next
+    /// message.
     pub(super) route: Option<RoutePlace>,
-    /// The client as the log names it; none until a request of it is rejected.
+    /// The client in the form that the log shows, or `None` until the log first needs it.
     caller: Option<Arc<Caller>>,
     admission: Admission,
-    /// Requests that the client has open.
+    /// The number of open requests.
     open: u32,
-    /// Bytes of these requests.
+    /// The size of these requests, in bytes.
     open_bytes: u64,
     asked: u64,
 }
 
-/// Whether the configuration has a client's frontend.
+/// The source of a client's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NameSource {
+    /// The principal for the client's key.
+    Principal,
+    /// The principal that all clients without a known key share.
+    Anonymous,
+    /// The client or the engine chose the name.
+    Peer,
+}
+
+/// The state of a client's frontend in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FrontendState {
-    /// It does.
+    /// The configuration has the frontend.
     Configured,
-    /// It had that frontend.
+    /// The frontend was removed.
     Removed,
 }
 
-/// Whether a client counts among those of `limits.clients`, and whether it has sent anything.
+/// The admission of a client under `limits.clients`, and whether it has sent anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Admission {
     /// Served.
     Admitted,
-    /// Over `limits.clients`: every request is rejected, until another client leaves.
+    /// Over `limits.clients`: every request is rejected, until one arrives when there is room.
     Surplus,
     /// Served, and has sent nothing so far.
     NewAdmitted,
-    /// Surplus, and has sent nothing so far.
+    /// Over the limit, and has sent nothing so far.
     NewSurplus,
 }
 
-/// Which of its client's messages a message is.
+/// The position of a message among those of its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     First,
@@ -185,7 +206,7 @@ pub(super) enum Turn {
 pub(super) struct Admitted(usize);
 
 impl Client {
-    /// Returns a client without requests, which [`Admitted::admit`] has yet to admit.
+    /// Returns a client without requests, which [`Admitted::admit`] must still admit.
     pub(super) fn new(
         frontend: FrontendId,
         kind: ClientKind,
@@ -197,6 +218,7 @@ impl Client {
             frontend,
             kind,
             name,
+            name_source: NameSource::Peer,
             frontend_state,
             errors,
             framing: None,
@@ -209,7 +231,7 @@ impl Client {
         }
     }
 
-    /// Returns the client as the log names it; `address` is asked for once.
+    /// Returns the client in the form that the log shows. Calls `address` only the first time.
     pub(super) fn caller(&mut self, address: impl FnOnce() -> Option<String>) -> Arc<Caller> {
         let caller = self.caller.get_or_insert_with(|| {
             Arc::new(Caller {
@@ -221,31 +243,42 @@ impl Client {
         Arc::clone(caller)
     }
 
-    /// Counts a message of the client. A REQ that asks again has given up its last request, or is another process
-    /// under the same name; either would take the old answer for the new one.
+    /// Counts a message, if the client is a REQ. A REQ that sends another request has given up the
+    /// last one, or another process has the same name. In both cases, the client would take a late
+    /// answer to the last request for the answer to the new one.
     #[inline]
-    pub(super) fn asks(&mut self) {
+    fn asks(&mut self) {
         self.asked += u64::from(self.kind == ClientKind::Req);
     }
 
-    /// Returns how often a REQ has asked.
+    /// Returns the number of messages that the client has sent, if it is a REQ, or 0.
     #[inline]
     pub(super) fn asked(&self) -> u64 {
         self.asked
     }
 
-    /// Adds a request of so many bytes to the open ones.
+    /// Adds a request of this size to the open ones.
     #[inline]
     pub(super) fn opened(&mut self, bytes: u64) {
         self.open += 1;
         self.open_bytes += bytes;
     }
 
-    /// Takes a request of so many bytes out of the open ones.
+    /// Removes a request of this size from the open ones.
     #[inline]
     pub(super) fn closed(&mut self, bytes: u64) {
         self.open -= 1;
         self.open_bytes -= bytes;
+    }
+
+    /// Returns whether the client is a DEALER that has sent nothing since it connected. A worker
+    /// that connects to a frontend by mistake looks the same.
+    pub(super) fn is_silent_dealer(&self) -> bool {
+        let is_new = matches!(
+            self.admission,
+            Admission::NewAdmitted | Admission::NewSurplus
+        );
+        is_new && self.kind == ClientKind::Dealer
     }
 
     #[inline]
@@ -258,7 +291,7 @@ impl Client {
         self.open > 0
     }
 
-    /// Whether the client may open a request of so many bytes.
+    /// Returns whether the client may open a request of this size.
     #[inline]
     pub(super) fn may_open(&self, bytes: u64, limits: &Limits) -> bool {
         !self.is_surplus()
@@ -266,26 +299,34 @@ impl Client {
             && self.open_bytes.saturating_add(bytes) <= limits.client_bytes
     }
 
-    /// Says why the client [may not open](Self::may_open) a request.
+    /// Returns why the client [may not open](Self::may_open) a request of this size. A request that
+    /// is larger than all requests of a client may be is rejected for good.
     #[cold]
-    pub(super) fn limit(&self, limits: &Limits) -> String {
-        if self.is_surplus() {
+    pub(super) fn limit(&self, bytes: u64, limits: &Limits) -> (Reason, String) {
+        let bytes_max = limits.client_bytes;
+        if bytes > bytes_max {
+            let message = format!(
+                "the message is larger than {bytes_max} bytes, the limit of limits.client_bytes"
+            );
+            return (Reason::TooLarge, message);
+        }
+        let message = if self.is_surplus() {
             let most = limits.clients;
             format!("{most} clients are here already, the limit of limits.clients")
         } else if self.open >= limits.client_requests {
             let most = limits.client_requests;
             format!("this client has {most} requests open, the limit of limits.client_requests")
         } else {
-            let most = limits.client_bytes;
             format!(
-                "this client's open requests would pass {most} bytes, the limit of limits.client_bytes"
+                "this client's open requests would pass {bytes_max} bytes, the limit of limits.client_bytes"
             )
-        }
+        };
+        (Reason::ClientLimit, message)
     }
 }
 
 impl Admitted {
-    /// Admits a client that has just connected, if fewer than `clients_max` clients are admitted.
+    /// Admits a client that is not admitted yet, if fewer than `clients_max` clients are admitted.
     pub(super) fn admit(&mut self, client: &mut Client, clients_max: usize) {
         if client.is_surplus() && self.0 < clients_max {
             client.admission = match client.admission {
@@ -296,9 +337,11 @@ impl Admitted {
         }
     }
 
-    /// Notes that a client sends a message; admits it if another has left since it was turned away.
+    /// Records a message of a client: counts it, and admits the client if it was over the limit and
+    /// there is room now. Returns the position of the message.
     #[inline]
     pub(super) fn note_message(&mut self, client: &mut Client, clients_max: usize) -> Turn {
+        client.asks();
         if client.admission == Admission::Admitted {
             Turn::Later
         } else {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::current::Current;
+use super::peers::Client;
 use super::shelf::Kept;
 use super::token::Name;
 use crate::frame::{self, Envelope, Frames};
@@ -14,55 +15,93 @@ use crate::snapshot::{Route, RouteId};
 
 /// An accepted message that waits for its one answer.
 #[derive(Debug)]
-pub(super) struct Request<M> {
-    /// Its own, which [`Open`](super::open::Open) gives: never used twice.
+pub(super) struct Request<M: Frames> {
+    /// The number, which [`Open`](super::open::Open) gives and never reuses.
     pub(super) number: u64,
     pub(super) asker: Asker,
     pub(super) name: Rc<Name>,
     pub(super) envelope: Envelope,
     pub(super) route: RoutePlace,
     pub(super) errors: ErrorEncoding,
-    /// What it is judged by, and so is its answer; its route is of it.
+    /// The snapshot by which the request and its answer are checked, and to which its route
+    /// belongs.
     pub(super) snapshot: Rc<Current>,
-    /// Of all its frames.
+    /// The size of all frames, in bytes.
     pub(super) bytes: u64,
-    /// Nanoseconds since the engine started.
+    /// The time of arrival, in nanoseconds since the engine started.
     pub(super) arrived_ns: u64,
+    /// The time from arrival to hand-out, in nanoseconds, or 0 if it was handed out at once.
+    pub(super) waited_ns: u64,
     pub(super) state: State<M>,
 }
 
-/// Who is owed an answer.
+/// The client that waits for the answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asker {
     pub(super) client: PeerId,
-    /// [`Client::asked`](super::peers::Client::asked) when it asked.
+    /// The value of [`Client::asked`] when the request arrived.
     pub(super) asked: u64,
 }
 
+impl Asker {
+    /// Returns the asker of a request that a client sends now.
+    pub(super) fn of(peer: PeerId, client: &Client) -> Self {
+        Self {
+            client: peer,
+            asked: client.asked(),
+        }
+    }
+}
+
 #[derive(Debug)]
-pub(super) enum State<M> {
-    /// In its pool's queue, with type, headers and payload.
+pub(super) enum State<M: Frames> {
+    /// Its payload waits for a verdict.
+    Unjudged(Box<Unjudged<M::Parcel>>),
+    /// Queued, with type, headers and payload.
     Waiting(M),
-    /// At a worker; what is kept is for an answer of our own: the headers, and the type if the route matches a
-    /// pattern.
+    /// At a worker. The frames that a rejection would need are kept: the headers, and the type if
+    /// the route matches a pattern.
     Held {
         worker: PeerId,
-        /// Where in what that worker holds.
+        /// The place among the requests that the worker holds.
         at: HeldAt,
         /// The form in which it was handed out, and in which it is answered.
         handed: Handed,
         kept: Kept,
     },
+    /// A worker has answered, and the answer's payload waits for a verdict.
+    Answered(Box<Answered<M::Parcel>>),
 }
 
-/// Where a rejection goes and how it is written.
+/// A request whose payload waits for a verdict: type, headers and payload.
+#[derive(Debug)]
+pub(super) enum Unjudged<P> {
+    /// In its lane.
+    InLane(P),
+    /// A judge has it; what is kept is as of a request that a worker holds.
+    AtJudge(Kept),
+}
+
+/// An answer whose payload waits for a verdict.
+#[derive(Debug)]
+pub(super) struct Answered<P> {
+    /// The worker whose answer it is.
+    pub(super) worker: PeerId,
+    /// The kept frames of the request, as when the worker held it.
+    pub(super) kept: Kept,
+    /// The answer; none while a judge has it.
+    pub(super) body: Option<P>,
+}
+
+/// The destination and the form of a rejection.
 pub(super) struct Return {
-    /// What it would have gone by.
+    /// The route that counts it.
     pub(super) route: RouteId,
-    /// Its type, as [`frame::type_name`] writes it.
+    /// The type, in the form of [`frame::type_name`].
     pub(super) kind: String,
     pub(super) asker: Asker,
-    /// Bytes of the request, if it had been accepted and so counts among what its client has open.
+    /// The size of the request in bytes, if it was accepted and so counts among the open requests
+    /// of its client.
     pub(super) open: Option<u64>,
     pub(super) envelope: Envelope,
     pub(super) headers: Vec<Vec<u8>>,
@@ -75,6 +114,12 @@ impl<M: Frames> Request<M> {
         self.snapshot.routes.at(self.route)
     }
 
+    /// Returns whether a worker has answered: nothing but a verdict, or the end of a drain, ends
+    /// the request any more.
+    pub(super) fn is_answered(&self) -> bool {
+        matches!(self.state, State::Answered(_))
+    }
+
     /// Returns the headers of a request that a worker holds.
     #[cold]
     pub(super) fn kept_headers(&self) -> Vec<Vec<u8>> {
@@ -85,14 +130,19 @@ impl<M: Frames> Request<M> {
         kept.frames().into_iter().skip(types_kept).collect()
     }
 
-    /// Where an answer of the gateway's own goes.
+    /// Returns the destination of a rejection.
     #[cold]
     pub(super) fn give_up(self) -> Return {
         let route = self.route();
         let (id, known) = (route.id, route.kind.as_deref().map(str::to_owned));
         let frames = match self.state {
             State::Waiting(body) => copies(frame::kept(&body, known.is_none())),
+            State::Unjudged(unjudged) => match *unjudged {
+                Unjudged::InLane(body) => copies(frame::kept(&body, known.is_none())),
+                Unjudged::AtJudge(kept) => kept.frames(),
+            },
             State::Held { kept, .. } => kept.frames(),
+            State::Answered(answered) => answered.kept.frames(),
         };
         let mut frames = frames.into_iter();
         let kind = known.unwrap_or_else(|| frame::type_name(&frames.next().unwrap_or_default()));

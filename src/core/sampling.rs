@@ -19,7 +19,7 @@ impl<M: Frames> Core<M> {
         ledger
     }
 
-    /// Returns a copy of every counter and gauge, `out`'s included.
+    /// Returns a copy of every counter and gauge, including those of `out`.
     pub fn sample(&self, out: &impl Outlet<M>) -> Sample {
         let pools = self.pools.iter().enumerate();
         let pools = pools.map(|(id, pool)| {
@@ -29,7 +29,7 @@ impl<M: Frames> Core<M> {
         });
         Sample {
             uptime: self.now,
-            snapshot: Arc::clone(&self.snapshot.0),
+            snapshot: Arc::clone(&self.snapshot.shared),
             draining: self.drain.is_some(),
             ledger: self.ledger(),
             in_flight: self.in_flight(),
@@ -37,6 +37,8 @@ impl<M: Frames> Core<M> {
             pools: pools.collect(),
             clients: self.counts.clients().to_vec(),
             rejections: self.recent.newest_first(),
+            judging: self.lanes.len(),
+            judged: self.lanes.judged(),
             engine: out.counters(),
         }
     }

@@ -1,26 +1,28 @@
-//! What is kept of requests that workers have, headers above all: copied, since an answer of the gateway's own would need them and a frame
-//! must not keep what it was received in, into memory that is used again.
+//! Copies of the frames that a rejection of a held request would need, above all headers. They are
+//! copied into reusable memory, because a frame that was kept itself would keep the whole buffer
+//! that received it.
 
-/// Emptied places that are kept, to be used again.
+/// The number of emptied places that are kept for reuse.
 const PLACES_KEPT: usize = 1024;
 
-/// Bytes that a place may have room for and still be kept: usual headers, such as a number or a trace's, are shorter.
+/// The maximum capacity of a place that is kept, in bytes. Usual headers, such as a number or a
+/// trace ID, are shorter.
 const ROOM_KEPT: usize = 512;
 
-/// Bytes in which a header's length stands before it.
+/// The size of the length that precedes each frame, in bytes.
 const LENGTH: usize = size_of::<u64>();
 
-/// Frames of one request, which mostly has none to be kept.
+/// The frames of one request, which usually has none to keep.
 #[derive(Debug, Default)]
 pub(super) struct Kept(Option<Box<Copies>>);
 
-/// Frames, each behind its length.
+/// Frames, each after its length.
 #[derive(Debug, Default)]
 struct Copies {
     bytes: Vec<u8>,
 }
 
-/// Memory for those to come, boxes included.
+/// Emptied copies, whose memory is reused for later frames.
 #[derive(Debug, Default)]
 #[expect(clippy::vec_box, reason = "the boxes are used again, too")]
 pub(super) struct Shelf(Vec<Box<Copies>>);
@@ -46,7 +48,7 @@ impl Shelf {
         Kept(Some(copies))
     }
 
-    /// These are not needed any more.
+    /// Takes back frames that are not needed any more.
     #[inline]
     pub(super) fn give_back(&mut self, Kept(copies): Kept) {
         if let Some(mut copies) = copies
@@ -60,7 +62,7 @@ impl Shelf {
 }
 
 impl Kept {
-    /// The frames, each in memory of its own.
+    /// Returns the frames, each in memory of its own.
     pub(super) fn frames(&self) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         let mut rest = self.0.as_ref().map_or(&[][..], |copies| &copies.bytes);
@@ -91,7 +93,7 @@ mod tests {
             assert_eq!(kept.frames(), headers);
             assert_eq!(kept.0.is_none(), headers.is_empty());
             shelf.give_back(kept);
-            // One place serves them all, each in its turn.
+            // One place serves them all, one after the other.
             assert!(shelf.0.len() <= 1);
         }
         let large = shelf.keep([&[7; ROOM_KEPT][..]].into_iter());

@@ -1,14 +1,15 @@
-//! What requests wait for that an operator may have to provide, and when each is looked at next.
+//! The waits that may need an operator: requests of pools without workers, and a drain. Each has
+//! the time at which it is examined next.
 
 use std::time::Duration;
 
 use crate::snapshot::PoolId;
 
-/// What waits, and when each is looked at next.
+/// The waits in progress, each with the time at which it is examined next.
 #[derive(Debug, Default)]
 pub(super) struct Standstill {
-    /// Pools that had no worker for a request that waits.
+    /// The pools that had no worker for a waiting request.
     pub(super) pools: Vec<(PoolId, Duration)>,
-    /// The end of a drain.
+    /// The time at which a drain in progress is examined next.
     pub(super) drain: Option<Duration>,
 }

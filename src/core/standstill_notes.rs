@@ -1,21 +1,34 @@
-//! Requests that wait for what an operator may have to provide: the first worker of a pool, or, once the gateway
-//! drains, the answers that it waits for.
+//! Notes on waits that an operator may have to end: requests wait for the first worker of a pool,
+//! or a drain waits for answers.
 //!
-//! Either is noted once it has lasted for [`PATIENCE`], and again every [`QUIET`] for as long as it lasts.
+//! Each wait is noted once it has lasted for [`PATIENCE`], and again every [`QUIET`] as long as it
+//! lasts.
 
 use std::time::Duration;
 
-use super::Core;
 use super::notes::{Particulars, QUIET, What};
+use super::peers::{Peer, Peers};
+use super::{Core, Outlet};
 use crate::frame::Frames;
 use crate::pool::Pool;
 use crate::snapshot::PoolId;
 
-/// How long requests wait before that is noted: workers that are started with the gateway are there by then.
+/// The time for which a wait must last before it is noted. Workers that are started together with
+/// the gateway have usually connected by then.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The maximum number of silent peers whose addresses are noted. These suffice to find one
+/// misplaced worker, and a crowd of idle clients does not make the line long.
+const SILENT_NAMED_MAX: usize = 8;
+
+/// The DEALERs that have sent nothing since they connected to a frontend.
+struct SilentPeers {
+    count: usize,
+    addresses: String,
+}
+
 impl<M: Frames> Core<M> {
-    /// Notes in a while that a pool has no worker, if requests wait for one.
+    /// Schedules a note that a pool has no worker, if requests wait for one.
     pub(super) fn expect_worker_if_needed(&mut self, id: PoolId) {
         let pool = &self.pools[id.0];
         if pool.workers() == 0 && pool.waiting() > 0 {
@@ -23,7 +36,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Notes in a while that a pool has no worker for the requests that wait, unless it has one then.
+    /// Schedules a note that a pool has no worker for its waiting requests. The note is dropped if,
+    /// when it is due, the pool has a worker or no request waits.
     #[cold]
     pub(super) fn expect_worker(&mut self, pool: PoolId) {
         let pools = &mut self.standstill.pools;
@@ -34,7 +48,8 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Begins to drain, and notes in a while what for, unless that has ended then.
+    /// Begins to drain, and schedules a note of the pools and answers that the drain waits for. The
+    /// note is dropped if the drain has ended by then.
     pub(super) fn drain(&mut self, deadline: Duration) {
         self.drain = Some(deadline);
         let due = self.now + PATIENCE;
@@ -42,9 +57,10 @@ impl<M: Frames> Core<M> {
         self.notes.remind(due);
     }
 
-    /// Notes what has waited for long enough.
+    /// Notes the waits that have lasted long enough.
     #[cold]
-    pub(super) fn note_standstill(&mut self) {
+    pub(super) fn note_standstill(&mut self, out: &impl Outlet<M>) {
+        let mut silent = None;
         for (id, mut due) in std::mem::take(&mut self.standstill.pools) {
             let pool = &self.pools[id.0];
             if pool.workers() > 0 || pool.waiting() == 0 {
@@ -59,6 +75,17 @@ impl<M: Frames> Core<M> {
                 };
                 self.notes
                     .note(self.now, What::NoWorker, name, None, particulars);
+                let silent = silent.get_or_insert_with(|| silent_peers(&self.peers, out));
+                if silent.count > 0 {
+                    let particulars = || Particulars {
+                        silent: silent.count,
+                        silent_peers: silent.addresses.clone(),
+                        places: places(pool),
+                        ..Particulars::default()
+                    };
+                    self.notes
+                        .note(self.now, What::SilentPeers, name, None, particulars);
+                }
                 due = self.now + QUIET;
             }
             self.standstill.pools.push((id, due));
@@ -79,7 +106,7 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Notes each pool that a drain waits for, and the answers that clients have yet to read.
+    /// Notes each pool that a drain waits for, and the answers that clients have not read yet.
     fn note_drain(&mut self) {
         let left = self.drain.unwrap_or_default().saturating_sub(self.now);
         for pool in self.pools.iter().filter(|pool| !pool.is_idle()) {
@@ -107,7 +134,23 @@ impl<M: Frames> Core<M> {
     }
 }
 
-/// Says where a pool's workers are met.
+/// Returns the silent peers. A worker among them has connected to a frontend by mistake, and waits
+/// there for requests.
+fn silent_peers<M: Frames>(peers: &Peers, out: &impl Outlet<M>) -> SilentPeers {
+    let is_silent = |it: &Peer| matches!(it, Peer::Client(client) if client.is_silent_dealer());
+    let mut silent = peers.iter().filter(|(_, it)| is_silent(it));
+    let named: Vec<_> = silent.by_ref().take(SILENT_NAMED_MAX).collect();
+    let addresses: Vec<_> = named
+        .iter()
+        .filter_map(|(peer, _)| out.address(*peer))
+        .collect();
+    SilentPeers {
+        count: named.len() + silent.count(),
+        addresses: addresses.join(", "),
+    }
+}
+
+/// Returns the addresses for a pool's workers, in words.
 fn places(pool: &Pool) -> String {
     let endpoints = &pool.settings().endpoints;
     let mut places = Vec::new();

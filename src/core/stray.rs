@@ -1,36 +1,38 @@
-//! Messages that came to the wrong place or in the wrong form: what each most likely is, so that an operator
-//! reads what to change.
+//! Guesses about messages that arrived at the wrong place or in the wrong form. They name the
+//! likely nature of each message, so that an operator reads what to change.
 
 use std::fmt;
 
 use crate::frame::Frames;
 
-/// What a worker's message that answers no request most likely is.
+/// The likely nature of a worker's message that answers no request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Stray {
-    /// Empty frames only.
+    /// Only empty frames.
     Empty,
-    /// The farewell of a worker that can't leave by it.
+    /// The farewell of a worker that cannot leave by it.
     Farewell,
-    /// What a worker of another pattern says without having been asked.
+    /// A message that a worker of another pattern sends unasked.
     Pattern(Pattern),
-    /// A client's request: the worker holds nothing, and the first frame is a route's type.
+    /// A client's request: the peer holds nothing, and the first frame is a route's type.
     Request,
-    /// A client's request, or an answer whose type is a route's, without the identity.
+    /// A client's request, or an answer without the identity: the peer holds a request, and the
+    /// first frame is a route's type.
     RequestOrNameless,
-    /// An answer behind an empty frame.
+    /// An answer after an empty frame.
     Delimited,
     /// An answer without identity and type.
     PayloadAlone,
     /// An answer without the identity.
     Nameless,
-    /// A token that this gateway never gave, under `identity: token`.
+    /// A token that this gateway never issued, under `identity: token`.
     UnknownToken,
-    /// Something else than the identity of a client that waits for this worker, under `identity: client`.
+    /// A first frame that is not the identity of a client that waits for this worker, under
+    /// `identity: client`.
     UnknownClient,
 }
 
-/// A pattern of worker that registers itself or sends heartbeats as messages.
+/// A pattern whose workers register themselves or send heartbeats as messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pattern {
     /// `MDPW01` or `MDPW02`, of RFC 7 and 18.
@@ -41,17 +43,18 @@ pub(crate) enum Pattern {
     ParanoidPirate,
 }
 
-/// How a pool tells an answer's first frame.
+/// The form in which a pool's answers name their request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Naming {
-    /// By a token, of which this message has the form or not.
+    /// A token. `fits` says whether this message begins with one.
     Token { fits: bool },
-    /// By a client's bare identity.
+    /// A client's bare identity.
     Identity,
 }
 
 impl Pattern {
-    /// Returns the pattern whose registration or heartbeat this message is, if it is one.
+    /// Returns the pattern whose workers send such a message unasked, if there is one. Every
+    /// command of a Majordomo worker counts, answers included.
     pub(super) fn of<M: Frames>(frames: &M) -> Option<Self> {
         let skip = usize::from(frames.get(0).is_some_and(<[u8]>::is_empty));
         let count = frames.len().saturating_sub(skip);
@@ -75,8 +78,8 @@ impl fmt::Display for Pattern {
 }
 
 impl Stray {
-    /// Returns what a worker's message that answers nothing most likely is. `holds` says whether the worker holds a request,
-    /// and `is_type` whether a frame is the one type of a route.
+    /// Returns the likely nature of a worker's message that answers nothing. `holds` says whether
+    /// the worker holds a request, and `is_type` whether a frame is the exact type of a route.
     pub(super) fn of<M: Frames>(
         frames: &M,
         naming: Naming,
@@ -116,7 +119,7 @@ impl fmt::Display for Stray {
                 return write!(
                     f,
                     "it is {pattern}: a pool's workers are asked without having registered, and ZMTP has its own \
-                     heartbeats, so leave out whatever is no answer"
+                     heartbeats, so send nothing but answers"
                 );
             }
             Self::Request => {
@@ -139,11 +142,11 @@ impl fmt::Display for Stray {
                 "the identity is missing: a DEALER worker answers with frame 0 of the request first, unchanged"
             }
             Self::UnknownToken => {
-                "its identity is none that this gateway gave since it started: an answer to a gateway that ran before, or \
+                "this gateway has not issued its identity since it started: an answer to a gateway that ran before, or \
                  an altered identity"
             }
             Self::UnknownClient => {
-                "its first frame is no identity of a client that waits for this worker: a DEALER worker answers with \
+                "its first frame is not the identity of a client that waits for this worker: a DEALER worker answers with \
                  frame 0 of the request first, unchanged"
             }
         })

@@ -1,32 +1,33 @@
-//! Frame 0 of a dealer worker's request: `identity#number`, unique and readable.
+//! The token that names a request to its worker, in frame 0: `identity#number`, unique and
+//! readable.
 //!
-//! The identity stands as it is where it is printable ASCII, in hex otherwise, so that a worker's
-//! `identity.decode()` never fails. The number alone names the request; the identity is held against
-//! it, so that a number by itself opens nothing.
+//! The identity is unchanged if it is printable ASCII, and in hex otherwise, so that a worker's
+//! `identity.decode()` never fails. The number alone identifies the request. An answer must repeat
+//! the identity nevertheless, so that a guessed number is not enough.
 
 use crate::peer::{Identity, PeerId};
 
-/// Digits that are read at a time.
+/// The number of digits that are read at a time.
 const DIGITS: usize = 8;
 
-/// Tokens that are kept to be counted up: one for each of a few busy clients.
+/// The number of cached tokens: one for each of a few busy clients.
 const TOKENS_KEPT: usize = 16;
 
-/// Longest identity: what the protocol allows.
+/// The maximum length of an identity, which is that of the protocol.
 const IDENTITY_MAX: usize = 255;
 
-/// A client's name, as it is and as it stands in tokens.
+/// A client's name, in its original form and in that of tokens.
 #[derive(Debug)]
 pub(super) struct Name {
-    /// As it is: what workers see under `identity: client`.
+    /// The original form, which workers see under `identity: client`.
     pub(super) bare: Identity,
-    /// As it stands in tokens.
+    /// The form in tokens.
     shown: Box<[u8]>,
 }
 
 impl Name {
-    /// The name of a client of this identity. Identities are at most 255 bytes by the protocol; more would
-    /// be cut.
+    /// Returns the name of a client of this identity. Identities have at most 255 bytes by the
+    /// protocol; a longer one is cut in tokens.
     pub(super) fn new(identity: Vec<u8>) -> Self {
         let shown = &identity[..identity.len().min(IDENTITY_MAX)];
         let shown = match shown.iter().all(u8::is_ascii_graphic) {
@@ -39,9 +40,9 @@ impl Name {
         }
     }
 
-    /// Writes the token of this client's request over `into`.
+    /// Replaces the content of `into` with the token of this client's request.
     fn write(&self, number: u64, into: &mut Vec<u8>) {
-        // The sign and the digits, from the last one on.
+        // The digits are written from the last one to the first, and then the `#` before them.
         let mut end = [0; 21];
         let mut first = end.len();
         let mut rest = number;
@@ -60,7 +61,7 @@ impl Name {
         into.extend_from_slice(&end[first..]);
     }
 
-    /// Whether this, of a token, stands for this client.
+    /// Returns whether this part of a token stands for this client.
     pub(super) fn is_shown_as(&self, shown: &[u8]) -> bool {
         *self.shown == *shown
     }
@@ -73,14 +74,14 @@ fn hex(byte: u8) -> [u8; 2] {
 
 /// The last tokens of a few clients.
 ///
-/// A busy client's requests mostly have numbers that follow each other, and so do their tokens: then
-/// only the last digit is written.
+/// The numbers of a busy client's requests follow each other closely, so usually only the last
+/// digit of its token changes.
 #[derive(Debug)]
 pub(super) struct Tokens([Token; TOKENS_KEPT]);
 
 #[derive(Clone, Debug, Default)]
 struct Token {
-    /// Of whose request it is, and which one; none at first.
+    /// The client and the number of the request, or `None` at first.
     of: Option<(PeerId, u64)>,
     text: Vec<u8>,
 }
@@ -92,30 +93,37 @@ impl Default for Tokens {
 }
 
 impl Tokens {
-    /// Returns the token of this request of a client, which has this name.
+    /// Returns the token of this request of a client with this name.
     #[inline]
     pub(super) fn token(&mut self, client: PeerId, name: &Name, number: u64) -> &[u8] {
         let token = &mut self.0[client.0 as usize % TOKENS_KEPT];
-        let follows = token.of == Some((client, number.wrapping_sub(1)));
-        token.of = Some((client, number));
+        let before = token.of.replace((client, number));
+        let step = match before {
+            Some((of, before)) if of == client => number.wrapping_sub(before),
+            _ => u64::MAX,
+        };
         match token.text.last_mut() {
-            Some(last) if follows && *last < b'9' => *last += 1,
+            // Without a carry, the other digits are the same.
+            Some(last) if step <= u64::from(b'9' - *last) => *last += step as u8,
             _ => name.write(number, &mut token.text),
         }
         &token.text
     }
 }
 
-/// How a token shows its client, and its number, if [`Name::write`] could have written it.
+/// Returns the client's name as the token shows it, and the number, if [`Name::write`] could have
+/// written the token.
 #[inline]
 pub(super) fn read(token: &[u8]) -> Option<(&[u8], u64)> {
     read_usual(token).or_else(|| read_any(token))
 }
 
-/// Reads a token that is not very short and whose number has not very many digits.
+/// Reads a token, eight digits at a time. Returns `None` for some valid tokens, too: those of fewer
+/// than 8 bytes, those of fewer than 16 bytes with 8 digits or more, and those with 16 digits or
+/// more.
 #[inline]
 fn read_usual(token: &[u8]) -> Option<(&[u8], u64)> {
-    // The identity may have signs of its own, so the last one counts.
+    // The identity may contain `#`, so the last one counts.
     let (before, end) = token.split_last_chunk::<DIGITS>()?;
     let (mut digits, mut number) = last_digits(*end);
     if digits == DIGITS {
@@ -127,16 +135,16 @@ fn read_usual(token: &[u8]) -> Option<(&[u8], u64)> {
         return None;
     }
     let sign = token.len() - digits - 1;
-    // Written without leading zeros; of nothing, there is no number.
+    // A number has no leading zeros, and at least one digit.
     let sound = token[sign] == b'#' && digits > 0 && (digits == 1 || token[sign + 1] != b'0');
     sound.then(|| (&token[..sign], number))
 }
 
-/// Returns how many of these bytes are digits, from the last one on, and the number that those stand
-/// for. All bytes are looked at at once.
+/// Returns the number of digits at the end of these bytes, and the number that they form. All bytes
+/// are examined at once.
 #[inline]
 fn last_digits(bytes: [u8; DIGITS]) -> (usize, u64) {
-    // The first byte is the least, so that what is before the digits is cut off by a shift.
+    // The first byte is the lowest, so a shift removes the bytes before the digits.
     let values = u64::from_le_bytes(bytes) ^ 0x3030_3030_3030_3030;
     // The highest bit of each byte that is more than 9.
     let others = ((values & 0x7f7f_7f7f_7f7f_7f7f) + 0x7676_7676_7676_7676) | values;
@@ -146,7 +154,7 @@ fn last_digits(bytes: [u8; DIGITS]) -> (usize, u64) {
     }
     let before = 8 * (DIGITS - digits);
     let ones = values >> before << before;
-    // Neighbours are put together: two digits each, then four, then all eight.
+    // Neighbours are combined: two digits each, then four, then all eight.
     let pairs = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
     let number = (fours * 10_000 + (fours >> 32)) & 0xffff_ffff;
@@ -252,11 +260,11 @@ mod tests {
         let names: Vec<Name> = (0..40)
             .map(|n| Name::new(format!("client{n}").into()))
             .collect();
-        let (mut tokens, mut number, mut client) = (Tokens::default(), 0, 0);
+        let (mut tokens, mut number, mut client) = (Tokens::default(), 0_u64, 0);
         for _ in 0..100_000 {
             if random.u8(..10) == 0 {
                 client = random.usize(..names.len());
-                number = random.u64(number..number + 20);
+                number = random.u64(number.saturating_sub(20)..number + 20);
             }
             number += 1;
             let mut expected = Vec::new();

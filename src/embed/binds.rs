@@ -1,4 +1,4 @@
-//! Addresses that can't be listened on at the start, as diagnostics with their places in routes.yaml.
+//! Diagnostics for addresses that cannot be bound at the start, with their places in routes.yaml.
 
 use std::io;
 
@@ -50,7 +50,7 @@ fn advice(kind: io::ErrorKind, is_ipc: bool) -> (&'static str, &'static str) {
         ),
         (io::ErrorKind::PermissionDenied, false) => (
             "expected a port that this user may listen on",
-            "those below 1024 are for root: choose a higher one",
+            "ports below 1024 are for root: choose a higher one",
         ),
         (io::ErrorKind::PermissionDenied, true) => (
             "expected a path that this user may write to",
@@ -62,7 +62,7 @@ fn advice(kind: io::ErrorKind, is_ipc: bool) -> (&'static str, &'static str) {
         ),
         (io::ErrorKind::TimedOut, _) => (
             "expected a name that can be looked up",
-            "write the address instead of its name, or mend what looks names up",
+            "write the address instead of its name, or repair the resolution of names",
         ),
         _ => (
             "expected an address that can be listened on",

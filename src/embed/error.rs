@@ -1,4 +1,4 @@
-//! The one error of the facade.
+//! The error type of the interface for embedding programs.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use gateway_diagnostic::{Diagnostic, Diagnostics};
 
 use crate::engine::EngineError;
 
-/// Why a gateway could not be loaded or started, or did not end well.
+/// The reason why a gateway could not be loaded or started, or ended with an error.
 #[derive(Debug)]
 pub enum Error {
-    /// The configuration is wrong, or an address in it can't be listened on. Holds every error that
-    /// was found, each with its place.
+    /// The configuration has errors, an address in it cannot be bound, or the admin listener cannot
+    /// be served. Holds every error that was found, each with its place if it has one.
     Configuration(Diagnostics),
     /// The system refused something else that the gateway needs.
     Engine(EngineError),

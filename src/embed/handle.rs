@@ -5,13 +5,13 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use super::error::Error;
-use crate::engine::{Control, Listening, Running};
+use crate::engine::{Control, Listening, Observer, Running};
 use crate::ledger::Ledger;
 use crate::reload::{Report, Standing, Wake};
 use crate::watch::Follower;
 
-/// A running gateway. Dropping the handle stops the gateway at once, and [`Handle::wait`] waits for it
-/// to end by itself.
+/// A running gateway. Dropping the handle stops the gateway at once, and [`Handle::wait`] waits for
+/// it to end by itself.
 #[must_use = "a gateway stops when its handle is dropped"]
 pub struct Handle {
     running: Running,
@@ -21,7 +21,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Takes over a gateway that serves, and starts to follow its files.
+    /// Takes over a serving gateway, and starts to follow its files.
     pub(super) fn new(running: Running, follower: Follower) -> Self {
         Self {
             standing: follower.standing(),
@@ -34,32 +34,32 @@ impl Handle {
         }
     }
 
-    /// Returns every address that the gateway listens on now, with port 0 resolved.
+    /// Returns every address on which the gateway listens now, with port 0 resolved.
     pub fn listening(&self) -> Vec<Listening> {
         self.standing.known().listening
     }
 
-    /// Returns the first address at which the frontend or pool `name` listens, in a form that a peer on
-    /// this machine can connect to. `None` if it listens nowhere.
+    /// Returns the first address on which the frontend or pool `name` listens, in a form that a
+    /// peer on this machine can connect to, or `None` if it listens nowhere.
     pub fn endpoint(&self, name: &str) -> Option<String> {
         let listening = self.listening();
         let found = listening.iter().find(|at| at.name == name)?;
         Some(found.local_endpoint())
     }
 
-    /// Reads the files again and waits until their configuration has taken hold or has been refused.
+    /// Reads the files again, waits until the reload has ended, and returns its report. Returns
     /// `None` if the gateway has ended.
     pub fn reload(&self) -> Option<Arc<Report>> {
         let (sender, reports) = mpsc::channel();
         self.stop.wake.reload_and_tell(move |report| {
-            // The receiver waits for it, unless its thread has panicked.
+            // The receiver waits for the report, unless its thread has panicked.
             let _ = sender.send(report);
         });
         reports.recv().ok()
     }
 
-    /// Takes no more requests, and ends the gateway as soon as the open ones are answered, or after
-    /// `shutdown.grace`.
+    /// Stops accepting requests, and ends the gateway as soon as the open ones are answered, or
+    /// after `shutdown.grace`.
     pub fn drain(&self) {
         self.stop.control.drain();
     }
@@ -74,22 +74,27 @@ impl Handle {
         self.stop.control.clone()
     }
 
-    /// Waits until the gateway has ended, and returns the count of all messages.
+    /// Waits until the gateway has ended, and returns the counts of all messages.
     ///
     /// # Errors
     ///
-    /// [`Error::Engine`] if the gateway ended because of an error of the system.
+    /// Fails with [`Error::Engine`] if the gateway ended because of an error of the system.
     pub fn wait(self) -> Result<Ledger, Error> {
         let ended = self.running.wait();
         self.stop.wake.end();
-        // A panic has been reported already, and the ledger is still right.
+        // A panic of the follower has been logged already, and the ledger is still right.
         let _ = self.follower.join();
         Ok(ended?)
     }
 
-    /// Waits for the engine alone. The process exits next, so a reload under way is abandoned.
+    /// Waits for the engine alone. The process exits next, so a reload in progress is abandoned.
     pub(crate) fn wait_for_engine(self) -> Result<Ledger, Error> {
         Ok(self.running.wait()?)
+    }
+
+    /// Returns the observer, which requests samples of the counters from the data thread.
+    pub(crate) fn observer(&self) -> Observer {
+        self.running.observer()
     }
 
     /// Returns the state of the control plane.
@@ -97,7 +102,7 @@ impl Handle {
         Arc::clone(&self.standing)
     }
 
-    /// Returns what wakes the thread that follows the files.
+    /// Returns the handle that wakes the follower of the files.
     pub(crate) fn wake(&self) -> Wake {
         self.stop.wake.clone()
     }
@@ -111,7 +116,7 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// Stops the gateway and the thread that follows its files.
+/// Stops the gateway and the follower of its files when it is dropped.
 struct StopOnDrop {
     control: Control,
     wake: Wake,

@@ -1,4 +1,5 @@
-//! What an embedding program relies on, beyond the example in the crate's documentation.
+//! Tests of the guarantees for an embedding program, beyond the example in the crate's
+//! documentation.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,13 +8,13 @@ use std::time::{Duration, Instant};
 use super::{Error, Gateway};
 use crate::reload::Outcome;
 
-/// How long anything may take before a test fails.
+/// The time after which a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const PERSON: &str =
     "syntax = \"proto3\"; package demo; message Person { int32 id = 1; string name = 2; }";
 
-/// Returns a routes.yaml with ports of the system's choice, and these lines more.
+/// Returns a routes.yaml with ports that the system chooses, and with these additional lines.
 fn routes(more: &str) -> String {
     format!(
         "frontends: {{ clients: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\

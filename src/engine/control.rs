@@ -1,5 +1,5 @@
-//! What the rest of the process says to a running engine: an order, and a byte on a socket that wakes
-//! whatever the data thread waits in.
+//! Orders from the rest of the process to a running engine, with a byte on a socket that wakes the
+//! data thread wherever it waits.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
@@ -11,7 +11,7 @@ const SERVE: u8 = 0;
 const DRAIN: u8 = 1;
 const STOP: u8 = 2;
 
-/// What tells a running gateway to end.
+/// A handle that ends a running gateway.
 #[derive(Clone, Debug)]
 pub struct Control(Arc<Shared>);
 
@@ -21,7 +21,7 @@ struct Shared {
     waker: UnixStream,
 }
 
-/// What the engine is to do.
+/// An order to the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Serve,
@@ -29,15 +29,15 @@ pub(super) enum Order {
     Stop,
 }
 
-/// The engine's end.
-pub(super) struct Orders {
+/// The engine's end of the channel.
+pub(crate) struct Orders {
     shared: Arc<Shared>,
     woken: UnixStream,
 }
 
 impl Control {
-    /// Both ends.
-    pub(super) fn new() -> std::io::Result<(Self, Orders)> {
+    /// Returns both ends of the channel.
+    pub(crate) fn new() -> std::io::Result<(Self, Orders)> {
         let (waker, woken) = UnixStream::pair()?;
         waker.set_nonblocking(true)?;
         woken.set_nonblocking(true)?;
@@ -52,12 +52,13 @@ impl Control {
         Ok((Self(shared), orders))
     }
 
-    /// Take no more requests, let the held ones finish within `shutdown.grace`, then end.
+    /// Stops accepting requests, lets open ones finish within `shutdown.grace`, then ends the
+    /// engine.
     pub fn drain(&self) {
         self.order(DRAIN);
     }
 
-    /// End at once.
+    /// Ends the engine at once.
     pub fn stop(&self) {
         self.order(STOP);
     }
@@ -67,20 +68,20 @@ impl Control {
         self.wake();
     }
 
-    /// Has the data thread look for orders and whatever else the engine keeps for it.
+    /// Wakes the data thread, so that it looks for orders, reloads and inquiries.
     pub(super) fn wake(&self) {
-        // It fails when a byte is there already, or when the engine has ended: both are fine.
+        // This fails if the socket is full, or if the engine has ended. Both are fine.
         let _ = (&self.0.waker).write(&[0]);
     }
 }
 
 impl Orders {
-    /// Becomes readable when there may be a new order.
+    /// Returns the descriptor that becomes readable when there may be a new order.
     pub(super) fn descriptor(&self) -> RawFd {
         self.woken.as_raw_fd()
     }
 
-    /// The order in force.
+    /// Returns the order in force.
     pub(super) fn get(&mut self) -> Order {
         let mut bytes = [0; 16];
         while self.woken.read(&mut bytes).is_ok_and(|n| n == bytes.len()) {}

@@ -1,25 +1,25 @@
-//! Why an engine could not start, reload or go on.
+//! The reasons why an engine could not start, reload or continue.
 
 use std::fmt;
 use std::io;
 
-/// The reason why the gateway could not start, reload or go on.
+/// The reason why the gateway could not start, reload or continue.
 #[derive(Debug)]
 pub struct EngineError {
     text: String,
     binds: Vec<BindFault>,
 }
 
-/// An address that can't be listened on.
+/// An address that cannot be bound.
 #[derive(Debug)]
 pub struct BindFault {
     /// `frontend` or `pool`.
     pub role: &'static str,
     /// Its key in routes.yaml.
     pub name: String,
-    /// As it is written there.
+    /// The address as written in routes.yaml.
     pub endpoint: String,
-    /// Why.
+    /// The reason.
     pub error: io::Error,
 }
 
@@ -30,7 +30,7 @@ impl EngineError {
         Self { text, binds }
     }
 
-    /// Returns the addresses that can't be listened on, if those are the reason.
+    /// Returns the addresses that cannot be bound, if those are the reason.
     pub fn binds(&self) -> &[BindFault] {
         &self.binds
     }

@@ -1,26 +1,28 @@
-//! The addresses that the gateway listens on.
+//! The addresses on which the gateway listens.
 
 use std::fmt;
 
-/// An address that the gateway listens on, as the system resolved it.
+/// An address on which the gateway listens, as the system resolved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listening {
     /// `frontend`, `pool` or `admin`.
     pub role: &'static str,
-    /// Its key in routes.yaml; empty for admin.
+    /// The key in routes.yaml; empty for admin.
     pub name: String,
-    /// The address, port 0 resolved.
+    /// The address, with port 0 resolved.
     pub endpoint: String,
+    /// The security that it demands of peers, in a word or two: `none`, `curve`. `None` for admin.
+    pub security: Option<&'static str>,
 }
 
 impl Listening {
     /// Returns the address in a form that a peer on this machine can connect to.
-    pub fn local_endpoint(&self) -> String {
+    pub(crate) fn local_endpoint(&self) -> String {
         self.endpoint.replace("0.0.0.0", "127.0.0.1")
     }
 }
 
-/// `frontend clients`.
+/// Writes the listener's role and name, such as `frontend clients`.
 impl fmt::Display for Listening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { role, name, .. } = self;

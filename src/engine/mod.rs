@@ -1,27 +1,30 @@
-//! The seam: what carries frames between the network and the core.
+//! The interface to engines, which move frames between the network and the core.
 //!
-//! An engine turns what peers do into [`Event`](crate::core::Event)s and carries out what the core
-//! decides through an [`Outlet`](crate::core::Outlet). It knows no routes and no schemas. It owns
+//! An engine turns what peers do into [`Event`](crate::core::Event)s and carries out the core's
+//! decisions through an [`Outlet`](crate::core::Outlet). It knows no routes and no schemas. It owns
 //! one thread, on which it also runs the core, so nothing on a message's way takes a lock.
 //!
-//! What an engine must do, whichever it is: number every connection anew
-//! ([`PeerId`](crate::peer::PeerId) is never used twice); tell who comes before what they send and
-//! who goes after it; never block in an outlet's call; bound what it keeps for a client by
-//! `limits.client_bytes` and tell the fate of each answer that it kept; log once a turn what the
-//! core noted (`notes::log_notes`); take in at most a budget of messages before it looks at the
-//! others again. One that sees each worker says so with `Headcount::One`; one that doesn't gives the
-//! core one `Headcount::Crowd` a pool. The core needs no other knowledge of the difference.
+//! Every engine must number each connection anew ([`PeerId`](crate::peer::PeerId) is never reused);
+//! report a peer before its messages, and its end after them; never block in a call of the outlet;
+//! bound what it keeps for a client by `limits.client_bytes` and report the fate of each answer
+//! that it kept; log once a turn what the core noted (`notes::log_notes`); report each verdict of
+//! its judges (`judges`) to the core; and process at most a budget of messages before it looks at
+//! the other peers again. An engine that can tell workers apart reports each with `Headcount::One`;
+//! any other engine reports one `Headcount::Crowd` for each pool. This is the only difference
+//! between engines that the core knows.
 
 mod control;
 mod error;
+mod judges;
 #[cfg(feature = "libzmq")]
 mod libzmq;
 mod listening;
-// Public, and hidden from the documentation, only because tests, benches and fuzz targets drive the
-// parts of the engine that do no I/O: `liveness`, `outbox` and `socket_types`.
+// This is public, and hidden from the documentation, only because tests, benches and fuzz targets
+// drive the parts of the engine that do no I/O: `liveness`, `outbox` and `socket_types`.
 #[doc(hidden)]
 pub mod native;
 mod notes;
+mod numbering;
 mod observer;
 mod started;
 
@@ -38,8 +41,8 @@ use started::Started;
 /// A gateway that runs on its own thread.
 pub struct Running(Started<Reloader>);
 
-/// What gives a running gateway another configuration, for the thread that reads configurations to
-/// hold.
+/// A handle with which the thread that reads configurations gives a running gateway another
+/// configuration.
 #[derive(Clone)]
 pub struct Reloader(OfEngine);
 
@@ -51,10 +54,11 @@ enum OfEngine {
 }
 
 impl Reloader {
-    /// Makes `snapshot` the one that the gateway works by, and gives the new addresses that it
-    /// listens on. First everything that can fail is done beside the running gateway, which an
-    /// error leaves as it was; the change itself happens between two messages and can't fail.
+    /// Puts `snapshot` in force, and returns the addresses on which the gateway newly listens. All
+    /// steps that can fail come first and do not touch the running gateway, so an error changes
+    /// nothing. The change itself happens between two messages and cannot fail.
     pub fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<Listening>, EngineError> {
+        refuse_security(&snapshot)?;
         match (&self.0, snapshot.engine) {
             #[cfg(feature = "libzmq")]
             (OfEngine::Libzmq(engine), EngineKind::Libzmq) => engine.reload(snapshot),
@@ -66,7 +70,8 @@ impl Reloader {
         }
     }
 
-    /// Everywhere that the gateway listens by `snapshot`, which is the one that was given last.
+    /// Returns every address on which the gateway listens. `snapshot` must be the one that was put
+    /// in force last.
     pub fn listening(&self, snapshot: &Snapshot) -> Vec<Listening> {
         match &self.0 {
             #[cfg(feature = "libzmq")]
@@ -76,14 +81,27 @@ impl Reloader {
     }
 }
 
+/// Rejects a snapshot with `security` for engine libzmq, because the published libzmq has no CURVE.
+fn refuse_security(snapshot: &Snapshot) -> Result<(), EngineError> {
+    if snapshot.engine == EngineKind::Libzmq && snapshot.has_security() {
+        return Err(EngineError::new(
+            "engine libzmq has no `security`",
+            "use engine: native",
+        ));
+    }
+    Ok(())
+}
+
 /// Binds every address of `snapshot` and starts to serve. An error leaves nothing behind.
 pub fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
+    refuse_security(&snapshot)?;
     match snapshot.engine {
         #[cfg(feature = "libzmq")]
         EngineKind::Libzmq => {
             libzmq::start(snapshot).map(|started| running(started, OfEngine::Libzmq))
         }
-        // Configurations that name it are refused, so only a snapshot made by hand gets here.
+        // A configuration that names libzmq is rejected earlier, so only a snapshot that was built
+        // in code reaches this point.
         #[cfg(not(feature = "libzmq"))]
         EngineKind::Libzmq => Err(EngineError::new("engine libzmq", "this build has none")),
         EngineKind::Native => {
@@ -109,9 +127,9 @@ fn running<R>(started: Started<R>, of_engine: impl FnOnce(R) -> OfEngine) -> Run
     })
 }
 
-/// Whether every address of `snapshot` can be bound, as far as can be told without serving: to tell
-/// of them beside another reason not to start.
-pub fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
+/// Checks that every address of `snapshot` can be bound, as far as that is possible without
+/// serving. The caller uses it to report bind errors together with another error at the start.
+pub(crate) fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
     match snapshot.engine {
         EngineKind::Libzmq => Ok(()),
         EngineKind::Native => native::try_binds(snapshot),
@@ -119,33 +137,33 @@ pub fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
 }
 
 impl Running {
-    /// Where it listens.
+    /// Returns the addresses on which the gateway listens.
     pub fn listening(&self) -> &[Listening] {
         &self.0.listening
     }
 
-    /// The first address of a frontend or pool, to connect to from this machine.
+    /// Returns the first address of a frontend or pool, for a connection from this machine.
     pub fn endpoint(&self, name: &str) -> Option<String> {
         let found = self.0.listening.iter().find(|at| at.name == name)?;
         Some(found.local_endpoint())
     }
 
-    /// What ends it, for another thread to hold.
+    /// Returns a handle with which another thread can stop the gateway.
     pub fn control(&self) -> Control {
         self.0.control.clone()
     }
 
-    /// What gives it another configuration.
+    /// Returns the handle that gives the gateway another configuration.
     pub fn reloader(&self) -> Reloader {
         self.0.reloader.clone()
     }
 
-    /// What asks it what it has counted.
+    /// Returns the handle that reads the counters of the gateway.
     pub fn observer(&self) -> Observer {
         self.0.observer.clone()
     }
 
-    /// Waits for the end; gives what was counted.
+    /// Waits until the gateway has stopped, and returns its counts.
     pub fn wait(self) -> Result<Ledger, EngineError> {
         let ended = self.0.thread.join();
         ended.unwrap_or_else(|_| Err(EngineError::new("the data thread", "it panicked")))

@@ -1,6 +1,6 @@
-//! What the core noted, as log lines: the names of their fields are what people search for.
+//! The core's notes as log lines. Operators search the log by their field names.
 //!
-//! What a peer chose stands in fields alone, which the log escapes, never in a line's text.
+//! Text that a peer chose appears in fields alone, which the log escapes, never in a line's text.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::rejections::Severity;
 use crate::reply::Reason;
 use crate::snapshot::Names;
 
-/// Writes what there is to tell; an engine calls it once a turn.
+/// Writes the notes that are ready. An engine calls this once a turn.
 pub(super) fn log_notes<M: Frames>(core: &mut Core<M>) {
     log(core.take_notes(), core.names());
 }
 
-/// Writes all that is left to tell; an engine calls it when it ends.
+/// Writes all remaining notes. An engine calls this when it ends.
 pub(super) fn log_last_notes<M: Frames>(core: &mut Core<M>) {
     log(core.take_last_notes(), core.names());
 }
@@ -34,6 +34,7 @@ fn log(notes: Vec<Note>, names: &Names) {
             What::WorkerLeft => worker("left", &note),
             What::Unanswered => unanswered(&note),
             What::NoWorker => no_worker(&note),
+            What::SilentPeers => silent_peers(&note),
             What::Draining => draining(&note),
             What::Unread => unread(&note),
             What::Stray(stray) => dropped(&stray, &note),
@@ -62,7 +63,7 @@ fn rejected(reason: Reason, note: &Note, names: &Names) {
     }
 }
 
-/// Logs that a message looks as if a key of its frontend did not fit the client.
+/// Logs that a key of a frontend does not seem to fit the client.
 fn doubt(key: &str, note: &Note) {
     let frontend = &*note.name;
     if let Some(Doubt { client, why }) = &note.particulars.doubt {
@@ -103,7 +104,7 @@ fn unanswered(note: &Note) {
             seat = particulars.seat,
             worker = identity,
             peer,
-            "a worker that never answered let a request time out; it gets no other until it answers, or until one waits in vain"
+            "a worker that never answered let a request time out; it gets no other request until it answers, or until a request waits for a worker in vain"
         ),
     }
 }
@@ -153,9 +154,28 @@ fn no_worker(note: &Note) {
     }
 }
 
+fn silent_peers(note: &Note) {
+    let (pool, particulars) = (&*note.name, &note.particulars);
+    let peers = Some(&*particulars.silent_peers).filter(|peers| !peers.is_empty());
+    match note.left_out {
+        Some(left_out) => warn!(
+            pool,
+            left_out,
+            "peers were silent at a frontend while pool {pool} had no worker: {left_out} times more within {QUIET:?}"
+        ),
+        None => warn!(
+            pool,
+            silent = particulars.silent,
+            peers,
+            "DEALER peers at a frontend have sent nothing: if one is a worker of pool {pool}, it is at the wrong address: {}",
+            particulars.places
+        ),
+    }
+}
+
 fn draining(note: &Note) {
     let (pool, particulars) = (&*note.name, &note.particulars);
-    // Two drains have never begun.
+    // There is one drain only.
     if note.left_out.is_none() {
         info!(
             pool,
@@ -178,7 +198,7 @@ fn unread(note: &Note) {
     }
 }
 
-/// Returns a time to come in whole seconds, rounded up: fractions nobody reads.
+/// Returns a remaining time in whole seconds, rounded up, since nobody reads fractions.
 fn seconds(left: Duration) -> Duration {
     Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0))
 }
@@ -191,7 +211,7 @@ fn worker(what: &str, note: &Note) {
             pool,
             left_out, "worker {what}: {left_out} more within {QUIET:?}"
         ),
-        // Whoever went with nothing in its hands may come back.
+        // Only a worker that held requests is worth a warning: the others may come back.
         None if particulars.held > 0 => warn!(
             pool,
             seat = particulars.seat,

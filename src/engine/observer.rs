@@ -1,4 +1,4 @@
-//! How the rest of the process asks a running engine for its counters.
+//! Requests for the counters of a running engine.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -21,8 +21,9 @@ impl Observer {
         (Self { inquirer, control }, inquiries)
     }
 
-    /// Has `tell` called with the next sample, on the data thread, which it must not block. Returns
-    /// false, and drops `tell`, if the gateway has ended or too many inquiries are pending.
+    /// Requests a call of `tell` with the next sample, on the data thread, which `tell` must not
+    /// block. Returns false, and drops `tell`, if the gateway has ended or too many inquiries are
+    /// pending.
     #[must_use]
     pub fn ask(&self, tell: impl FnOnce(Arc<Sample>) + Send + 'static) -> bool {
         let asked = self.inquirer.ask(tell);
@@ -32,7 +33,7 @@ impl Observer {
         asked
     }
 
-    /// Waits for a sample. Returns nothing if the gateway has ended or does not answer within
+    /// Waits for a sample. Returns `None` if the gateway has ended or does not answer within
     /// `patience`.
     pub fn sample(&self, patience: Duration) -> Option<Arc<Sample>> {
         let (told, samples) = mpsc::channel();

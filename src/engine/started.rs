@@ -1,4 +1,4 @@
-//! What an engine hands over once it has started.
+//! A started engine, and its handles.
 
 use std::thread::JoinHandle;
 
@@ -8,7 +8,8 @@ use crate::engine::listening::Listening;
 use crate::engine::observer::Observer;
 use crate::ledger::Ledger;
 
-/// A started engine: its data thread, and what others hold of it. `R` hands reloads to it.
+/// A started engine: its data thread, and the handles for other threads. `R` is the handle for
+/// reloads.
 pub(super) struct Started<R> {
     pub(super) listening: Vec<Listening>,
     pub(super) control: Control,

@@ -1,36 +1,38 @@
-//! The workers that can take a request, in the order in which they are chosen: the least busy first; of
-//! equals, the one that has been so for longest.
+//! The workers that can take a request, in the order in which they are chosen: the least busy
+//! first, and among workers of equal load the one that has had this load, or has had no turn, for
+//! longest.
 //!
-//! One lane a load, each a list through the workers' seats: to take a place, to leave it and to find the first
-//! are a few steps, however many workers there are. These happen with every message.
+//! Each load has a lane, which is a linked list of seats. Adding, removing and finding the first
+//! worker therefore take a few steps, however many workers there are. These operations happen with
+//! every message.
 
-/// No seat.
+/// The value that means "no seat".
 const NONE: u32 = u32::MAX;
 
 /// The place of a worker among those of the same load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// The place that the worker had.
+    /// The worker keeps its place.
     Kept,
-    /// After all others.
+    /// The worker goes to the end.
     Last,
 }
 
-/// Free workers by load.
+/// The free workers, by load.
 #[derive(Debug, Default)]
 pub(super) struct Free {
     seats: Vec<Seat>,
-    /// Seats of workers that went.
+    /// The seats of workers that are gone.
     empty: Vec<usize>,
     lanes: Vec<Lane>,
-    /// No lane below has anybody.
+    /// A load below which no lane has a worker.
     lowest: usize,
 }
 
-/// A worker's place, for as long as it is there.
+/// A worker's links in its lane.
 #[derive(Debug)]
 struct Seat {
-    /// In which lane it is, if in any.
+    /// The load whose lane the worker is in, or [`NONE`].
     load: u32,
     before: u32,
     after: u32,
@@ -43,7 +45,7 @@ struct Lane {
 }
 
 impl Free {
-    /// A seat for a worker that came; it isn't free yet.
+    /// Returns a seat for a new worker, which is not free yet.
     pub(super) fn seat(&mut self) -> usize {
         let seat = Seat {
             load: NONE,
@@ -62,18 +64,19 @@ impl Free {
         }
     }
 
-    /// The worker went.
+    /// Removes a worker that is gone.
     pub(super) fn leave(&mut self, seat: usize) {
         self.unlink(seat);
         self.empty.push(seat);
     }
 
-    /// Whether this worker is free.
+    /// Returns whether this worker is free.
     pub(super) fn has(&self, seat: usize) -> bool {
         self.seats[seat].load != NONE
     }
 
-    /// Sets the load of a worker, or that the worker is not free. `turn` is for a load that stays the same.
+    /// Sets the load of a worker, or `None` if the worker is not free. `turn` applies if the load
+    /// stays the same.
     pub(super) fn set(&mut self, seat: usize, load: Option<usize>, turn: Turn) {
         let load = load.map_or(NONE, |load| load as u32);
         if self.seats[seat].load == load && turn == Turn::Kept {
@@ -85,7 +88,7 @@ impl Free {
         }
     }
 
-    /// The first in the order.
+    /// Returns the first worker in the order.
     pub(super) fn first(&mut self) -> Option<usize> {
         while let Some(lane) = self.lanes.get(self.lowest) {
             if lane.first != NONE {
@@ -96,7 +99,7 @@ impl Free {
         None
     }
 
-    /// All in order.
+    /// Returns all free workers in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
         let lanes = self.lanes.get(self.lowest..).unwrap_or_default();
         lanes.iter().flat_map(move |lane| {
@@ -161,7 +164,7 @@ mod tests {
     fn it_does_what_a_sorted_list_does() {
         let mut random = fastrand::Rng::with_seed(7);
         let mut free = Free::default();
-        // (load, when it got there, seat), as the order says.
+        // The model has (load, time of arrival at it, seat), in the order of the workers.
         let mut model: Vec<(usize, u64, usize)> = Vec::new();
         let seats: Vec<usize> = (0..8).map(|_| free.seat()).collect();
         for step in 0..20_000 {

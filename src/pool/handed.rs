@@ -1,25 +1,25 @@
-//! The form in which a worker is handed a request.
+//! The form in which a worker receives a request.
 
 use crate::peer::WorkerKind;
 use crate::snapshot::{IdentityMode, PoolSettings, WorkerFrames};
 
-/// The form in which a worker is handed a request, and in which it answers.
+/// The form in which a worker receives a request, and in which it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Handed {
-    /// With a token; then type, headers and payload.
+    /// A token, then type, headers and payload.
     Token,
-    /// With the client's bare identity; then type, headers and payload.
+    /// The client's bare identity, then type, headers and payload.
     Bare,
-    /// With a token or the bare identity; then what a plain worker gets.
+    /// A token or the bare identity, then the frames of a plain worker.
     Plain(NameForm, WorkerFrames),
 }
 
-/// The form in which a request is named to a worker.
+/// The form of a request's name for a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NameForm {
-    /// By a token: identity and number.
+    /// A token: identity and number.
     Token,
-    /// By the client's bare identity.
+    /// The client's bare identity.
     Bare,
 }
 

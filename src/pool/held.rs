@@ -1,34 +1,35 @@
-//! What a worker holds. Each request has a place there, by which it is taken out: no look-up with any answer.
+//! The requests that a worker holds. Each has a place, by which it is removed without a look-up.
 
-/// A request's place among those that its worker holds, for as long as it holds it.
+/// A request's place among those that its worker holds. It is valid as long as the worker holds the
+/// request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeldAt(u32);
 
 impl HeldAt {
-    /// Of what no worker holds.
+    /// The place of a request that no worker holds.
     pub(super) const NOWHERE: Self = Self(u32::MAX);
 }
 
-/// Requests that a worker holds, by number.
+/// The numbers of the requests that a worker holds, by place.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     places: Vec<Option<u64>>,
-    /// Places without a request.
+    /// The places without a request.
     empty: Vec<u32>,
 }
 
 impl Held {
-    /// How many there are.
+    /// Returns the number of requests.
     pub(super) fn len(&self) -> usize {
         self.places.len() - self.empty.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether the worker holds no request.
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The worker has got one more.
+    /// Adds a request, and returns its place.
     pub(super) fn insert(&mut self, number: u64) -> HeldAt {
         match self.empty.pop() {
             Some(at) => {
@@ -42,7 +43,7 @@ impl Held {
         }
     }
 
-    /// It holds this one no longer; false if it did not.
+    /// Removes a request. Returns false if it was not there.
     pub(super) fn remove(&mut self, HeldAt(at): HeldAt, number: u64) -> bool {
         let place = self.places.get_mut(at as usize);
         let held = place.is_some_and(|place| place.take_if(|of| *of == number).is_some());
@@ -52,7 +53,7 @@ impl Held {
         held
     }
 
-    /// The numbers of all, oldest first.
+    /// Returns the numbers of all requests, oldest first.
     pub(super) fn numbers(&self) -> Vec<u64> {
         let mut numbers: Vec<u64> = self.places.iter().flatten().copied().collect();
         numbers.sort_unstable();
@@ -72,7 +73,7 @@ mod tests {
         assert!(!held.remove(at[1], 6));
         assert!(!held.remove(at[0], 6));
         assert_eq!((held.len(), held.numbers()), (2, vec![5, 7]));
-        // Its place is another's now.
+        // Its place belongs to another request now.
         assert_eq!(held.insert(8), at[1]);
         assert!(!held.remove(at[1], 6));
         assert_eq!(held.numbers(), [5, 7, 8]);

@@ -1,52 +1,57 @@
-//! How many requests a worker may hold whose pool says `per_worker: auto`: as many as it answers within a moment.
+//! The number of requests that a worker of a pool with `per_worker: auto` may hold: as many as it
+//! answers within [`ANSWER_WINDOW`].
 //!
-//! A worker that answers in microseconds needs many at once, or it would be idle while the last answers are on
-//! their way and the next requests come; one that takes long should have few, since what it holds no other can take
-//! and is lost with it. What a worker answers tells which it is: so no request stands behind others of its worker for
-//! much longer than a moment, but for the few that each may have at any time.
+//! A worker that answers in microseconds needs many at once, or it would be idle while answers and
+//! requests travel. A slow worker should have few, since no other worker can take the requests that
+//! it holds, and all of them are lost with the worker. The rate of answers tells the two apart. A
+//! request therefore waits at its worker for little longer than the window, except behind the few
+//! that every worker may hold.
 
 use std::time::Duration;
 
-/// What a worker holds is answered within about this, if it goes on as it did: far less than anybody waits for, and
-/// more than a round trip takes in a network whose ends are near each other.
-const MOMENT: Duration = Duration::from_millis(10);
+/// The time in which a worker answers the requests that it holds, if it continues at its rate. It
+/// is too short for clients to notice, and longer than a round trip in a local network.
+const ANSWER_WINDOW: Duration = Duration::from_millis(10);
 
-/// Requests that any worker may hold: so a slow one, too, finds its next one when it has answered.
-pub(super) const LEAST: usize = 10;
+/// The minimum number of requests that a worker may hold, so that even a slow worker has its next
+/// request at hand when it has answered one.
+pub(super) const ROOM_MIN: usize = 10;
 
-/// Requests that no worker may hold more of: with more a write or a read takes no fewer system calls a message.
-pub(super) const MOST: usize = 1_000;
+/// The maximum number of requests that a worker may hold. A larger number would not save system
+/// calls per message.
+pub(super) const ROOM_MAX: usize = 1_000;
 
-/// What a worker answered of late.
+/// The recent rate of a worker's answers.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// Since when answers are counted.
+    /// The time from which answers are counted.
     since: Duration,
     answered: u64,
     room: usize,
 }
 
 impl Pace {
-    /// That of a worker of which nothing is known.
+    /// Returns the pace of a worker about which nothing is known.
     pub(super) fn new() -> Self {
         Self {
             since: Duration::ZERO,
             answered: 0,
-            room: LEAST,
+            room: ROOM_MIN,
         }
     }
 
-    /// Requests that it may hold.
+    /// Returns the number of requests that the worker may hold.
     pub(super) fn room(&self) -> usize {
         self.room
     }
 
-    /// It gets a request and held none: after a pause, what it did before counts for little.
+    /// Records that an idle worker receives a request. After a pause, its earlier rate counts for
+    /// little.
     pub(super) fn resumed(&mut self, now: Duration) {
         self.reckon(now);
     }
 
-    /// It has answered one.
+    /// Records an answer.
     pub(super) fn answered(&mut self, now: Duration) {
         self.answered += 1;
         self.reckon(now);
@@ -54,12 +59,13 @@ impl Pace {
 
     fn reckon(&mut self, now: Duration) {
         let took = now.saturating_sub(self.since);
-        if took >= MOMENT {
-            let in_a_moment = self.answered as f64 * MOMENT.as_secs_f64() / took.as_secs_f64();
+        if took >= ANSWER_WINDOW {
+            let in_a_moment =
+                self.answered as f64 * ANSWER_WINDOW.as_secs_f64() / took.as_secs_f64();
             *self = Self {
                 since: now,
                 answered: 0,
-                room: (in_a_moment as usize).clamp(LEAST, MOST),
+                room: (in_a_moment as usize).clamp(ROOM_MIN, ROOM_MAX),
             };
         }
     }
@@ -69,7 +75,8 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// A worker that answers each request so long after the one before, for so long; it always holds all it may.
+    /// Simulates a worker that answers a request every `each` for the time `lasting`, and always
+    /// holds as many as it may. Returns the number that it may hold in the end.
     fn after(pace: &mut Pace, start: Duration, each: Duration, lasting: Duration) -> usize {
         pace.resumed(start);
         let mut now = start;
@@ -84,11 +91,11 @@ mod tests {
     fn it_holds_what_it_answers_in_a_moment() {
         let secs = Duration::from_secs;
         for (each, room) in [
-            (Duration::from_micros(1), MOST),
+            (Duration::from_micros(1), ROOM_MAX),
             (Duration::from_micros(50), 200),
             (Duration::from_micros(400), 25),
-            (Duration::from_millis(2), LEAST),
-            (Duration::from_secs(3), LEAST),
+            (Duration::from_millis(2), ROOM_MIN),
+            (Duration::from_secs(3), ROOM_MIN),
         ] {
             let mut pace = Pace::new();
             assert_eq!(after(&mut pace, secs(5), each, secs(1)), room, "{each:?}");
@@ -102,13 +109,13 @@ mod tests {
         let (start, lasting) = (Duration::from_secs(5), Duration::from_millis(100));
         assert_eq!(after(&mut pace, start, fast, lasting), 500);
         pace.answered(start + lasting + Duration::from_millis(30));
-        assert_eq!(pace.room(), LEAST);
+        assert_eq!(pace.room(), ROOM_MIN);
 
         assert_eq!(after(&mut pace, 2 * start, fast, lasting), 500);
-        // For a blink it has nothing to do: no pause.
+        // The worker is idle for a moment only, which is not a pause.
         pace.resumed(2 * start + lasting + Duration::from_millis(1));
         assert_eq!(pace.room(), 500);
         pace.resumed(3 * start);
-        assert_eq!(pace.room(), LEAST);
+        assert_eq!(pace.room(), ROOM_MIN);
     }
 }

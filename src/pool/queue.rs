@@ -1,14 +1,17 @@
-//! What waits for a worker. Clients take turns, whatever each has sent: a client's own requests go out in the
-//! order in which they came, but those of one that sends thousands don't stand before another's.
+//! The queue of a pool. Clients take turns, however many requests each has sent: a client's own
+//! requests keep the order in which they arrived, but those of a client that sends thousands do not
+//! delay another's.
 //!
-//! A lane a client, and a ring of lanes in the order of their turns. Under `identity: client` a lane whose
-//! client is barred from every free worker stands *aside*, out of the others' way, and keeps its turn. When the queue is
-//! full, requests of a client that fills much of it make way for one of a client that fills less.
+//! There is a lane for each client, and a ring of lanes in the order of their turns. Under
+//! `identity: client` a lane whose client is barred from every free worker stands *aside*, out of
+//! the others' way, and keeps its turn. When the queue is full, requests of a client that fills
+//! much of it are evicted for a request of a client that fills less.
 
 mod fill;
 mod lane;
+mod turns;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
@@ -16,73 +19,81 @@ use rustc_hash::FxHashMap;
 use crate::peer::{Identity, PeerId};
 use fill::{Fill, Room};
 use lane::{Lane, Waiting};
+use turns::{Turn, Turns};
 
-/// Clients that are asked to make way, of those that fill most: the first may have nothing that is of use.
-const ASKED: usize = 4;
+/// The maximum number of clients that are considered for eviction, in descending order of fill. The
+/// one that fills most may have no requests whose eviction helps.
+const EVICTION_CANDIDATES_MAX: usize = 4;
 
-/// Requests that wait, by client.
+/// The maximum number of emptied lanes whose memory is kept for reuse: enough for the clients of a
+/// busy pool whose requests wait briefly, and at most 100 KiB.
+const SPARE_MAX: usize = 64;
+
+/// The queued requests, by client.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// A lane for each client that has requests here.
+    /// The lane of each client that has requests here.
     lanes: FxHashMap<PeerId, Lane>,
-    /// Lanes by turn, the next one first.
-    ring: BTreeMap<i64, PeerId>,
-    /// Lanes that stand aside, by turn.
-    aside: BTreeMap<i64, PeerId>,
-    /// Their turns, by what the clients are called.
-    names: HashMap<Identity, BTreeSet<i64>>,
-    /// The turns before and behind all that were given so far; none is given twice.
-    before: i64,
-    behind: i64,
+    /// The lanes in the ring.
+    ring: Turns,
+    /// The lanes that stand aside, by turn.
+    aside: BTreeMap<Turn, PeerId>,
+    /// The turns of the lanes that stand aside, by the identities of their clients.
+    names: HashMap<Identity, BTreeSet<Turn>>,
     fill: Fill,
+    /// The memory of lanes that had few requests, for the next ones.
+    spare: Vec<VecDeque<Waiting>>,
 }
 
 impl Queue {
-    /// An empty one with room for so many requests and bytes.
+    /// Returns an empty queue with room for this number of requests and bytes.
     pub(super) fn new(requests: usize, bytes: u64) -> Self {
         Self {
             lanes: FxHashMap::default(),
-            ring: BTreeMap::new(),
+            ring: Turns::default(),
             aside: BTreeMap::new(),
             names: HashMap::new(),
-            before: 0,
-            behind: 0,
             fill: Fill::new(Room { requests, bytes }),
+            spare: Vec::new(),
         }
     }
 
-    /// Has room for so many from now on. What is there stays, even if it is more.
+    /// Changes the room. Queued requests stay, even if they exceed it.
     pub(super) fn resize(&mut self, requests: usize, bytes: u64) {
         self.fill.room = Room { requests, bytes };
     }
 
-    /// Requests that wait.
+    /// Returns the number of queued requests.
     pub(super) fn len(&self) -> usize {
         self.fill.requests
     }
 
-    /// Bytes of the requests that wait.
+    /// Returns the number of bytes of the queued requests.
     pub(super) fn bytes(&self) -> u64 {
         self.fill.bytes
     }
 
-    /// Whether a request that comes now has none of its own client's to wait for, nor another's turn.
+    /// Returns whether a new request of this client would be the next: the client has no queued
+    /// requests, and the lanes of all others stand aside.
     pub(super) fn lets_pass(&self, client: PeerId) -> bool {
         self.lanes.is_empty() || (self.ring.is_empty() && !self.lanes.contains_key(&client))
     }
 
-    /// Whether a request of so many bytes has room.
+    /// Returns whether there is room for a request of this size.
     pub(super) fn has_room(&self, bytes: u64) -> bool {
         let Fill { room, requests, .. } = self.fill;
         requests < room.requests && self.fill.bytes.saturating_add(bytes) <= room.bytes
     }
 
-    /// The requests that are to make way for one of this client: another's who still fills as much of the queue without them
-    /// as this one with it. None if there are none that make room.
+    /// Returns the requests to evict for a request of this client. They belong to one other client,
+    /// which still fills at least as much of the queue after their eviction as this client does
+    /// with its new request.
+    /// request. Returns `None` if no such requests make enough room.
     pub(super) fn make_way(&self, client: PeerId, bytes: u64) -> Option<Vec<u64>> {
         let Fill { room, requests, .. } = self.fill;
         if requests > room.requests || self.fill.bytes > room.bytes {
-            // It was made smaller. What it holds was promised a place.
+            // The queue was made smaller. Requests that it had accepted before are not evicted for
+            // new ones.
             return None;
         }
         let own = self.lanes.get(&client);
@@ -95,7 +106,7 @@ impl Queue {
         let largest = |lanes: &'_ BTreeSet<(u32, PeerId)>| {
             let others = lanes.iter().rev().filter(|(_, of)| *of != client);
             let lanes = others.filter_map(|(_, of)| self.lanes.get(of));
-            lanes.take(ASKED).collect::<Vec<_>>()
+            lanes.take(EVICTION_CANDIDATES_MAX).collect::<Vec<_>>()
         };
         match short {
             0 => largest(&self.fill.by_number)
@@ -108,18 +119,25 @@ impl Queue {
         }
     }
 
-    /// A request starts to wait, behind its client's others.
+    /// Queues a request after the others of its client that arrived before it. A judge's verdict
+    /// may come after that on a later request of the same client.
     pub(super) fn push(&mut self, number: u64, client: PeerId, identity: &Identity, bytes: u64) {
         let (lane, fill) = self.lane(client, identity);
         let entry = Waiting {
             number,
             bytes: Some(bytes),
         };
-        lane.requests.push_back(entry);
+        let is_last = lane.requests.back().is_none_or(|last| last.number < number);
+        if is_last {
+            lane.requests.push_back(entry);
+        } else {
+            let at = lane.requests.partition_point(|it| it.number < number);
+            lane.requests.insert(at, entry);
+        }
         fill.add(client, lane, bytes);
     }
 
-    /// A request that was [taken](Self::take) waits again, before all others.
+    /// Puts back a request that was [taken](Self::take), before all others.
     pub(super) fn put_back(
         &mut self,
         number: u64,
@@ -137,7 +155,7 @@ impl Queue {
         self.come_first(client);
     }
 
-    /// A request ended before a worker could take it.
+    /// Removes a request that ended before a worker could take it.
     pub(super) fn remove(&mut self, number: u64, client: PeerId) {
         let Some(lane) = self.lanes.get_mut(&client) else {
             return;
@@ -153,16 +171,15 @@ impl Queue {
         }
     }
 
-    /// What the client is called whose turn it is.
+    /// Returns the identity of the client whose turn it is.
     pub(super) fn next(&self) -> Option<&Identity> {
-        let (_, client) = self.ring.first_key_value()?;
-        self.lanes.get(client).map(|lane| &lane.identity)
+        let client = self.ring.first()?;
+        self.lanes.get(&client).map(|lane| &lane.identity)
     }
 
-    /// Takes the oldest request of the client whose [turn](Self::next) it is. That is over then.
+    /// Takes the oldest request of the client whose [turn](Self::next) it is, which ends the turn.
     pub(super) fn take(&mut self) -> Option<u64> {
-        let (_, client) = self.ring.first_key_value()?;
-        let client = *client;
+        let client = self.ring.first()?;
         let alone = self.lanes.len() == 1;
         let lane = self.lanes.get_mut(&client)?;
         let Waiting { number, bytes } = lane.requests.pop_front()?;
@@ -171,17 +188,16 @@ impl Queue {
         if lane.alive == 0 {
             self.leave(client);
         } else if !alone {
-            self.ring.pop_first();
-            self.behind += 1;
-            lane.turn = self.behind;
-            self.ring.insert(lane.turn, client);
+            self.ring.take();
+            lane.turn = self.ring.add(client);
         }
         Some(number)
     }
 
-    /// The client whose [turn](Self::next) it is can't be served: it stands aside.
+    /// Moves aside the lane whose [turn](Self::next) it is, because no free worker may serve its
+    /// client.
     pub(super) fn step_aside(&mut self) {
-        let Some((turn, client)) = self.ring.pop_first() else {
+        let Some((turn, client)) = self.ring.take() else {
             return;
         };
         if let Some(lane) = self.lanes.get(&client) {
@@ -191,7 +207,8 @@ impl Queue {
         }
     }
 
-    /// One more request of clients of this name can be served: that of theirs whose turn comes first.
+    /// Calls back the lane with the earliest turn among the clients of this identity, because one
+    /// more of their requests can be served.
     pub(super) fn call(&mut self, identity: &[u8]) {
         if self.aside.is_empty() {
             return;
@@ -202,9 +219,10 @@ impl Queue {
         }
     }
 
-    /// So many clients of those that stand aside can be served, if they `may`: by their turns, and one of a name.
+    /// Calls back up to `most` lanes that stand aside, in the order of their turns: those for whose
+    /// identity `may` returns true, and only the first lane of each identity.
     pub(super) fn call_some(&mut self, most: usize, may: impl Fn(&Identity) -> bool) {
-        let first = |turn: &i64, client: &PeerId| {
+        let first = |turn: &Turn, client: &PeerId| {
             let lane = self.lanes.get(client)?;
             let turns = self.names.get(&lane.identity)?;
             (turns.first() == Some(turn) && may(&lane.identity)).then_some(*turn)
@@ -218,21 +236,21 @@ impl Queue {
         }
     }
 
-    /// All that stand aside may be served now.
+    /// Calls back all lanes that stand aside.
     pub(super) fn call_all(&mut self) {
-        self.ring.append(&mut self.aside);
+        self.ring.put_all_back(&mut self.aside);
         self.names.clear();
     }
 
-    /// A lane that stands aside has its place in the ring again.
-    fn come_back(&mut self, turn: i64) {
+    /// Puts a lane that stands aside back into the ring.
+    fn come_back(&mut self, turn: Turn) {
         if let Some(client) = self.forget(turn) {
-            self.ring.insert(turn, client);
+            self.ring.put_back(turn, client);
         }
     }
 
-    /// A lane stands aside no longer.
-    fn forget(&mut self, turn: i64) -> Option<PeerId> {
+    /// Removes a lane from those that stand aside.
+    fn forget(&mut self, turn: Turn) -> Option<PeerId> {
         let client = self.aside.remove(&turn)?;
         let lane = self.lanes.get(&client)?;
         if let Some(turns) = self.names.get_mut(&lane.identity) {
@@ -244,37 +262,41 @@ impl Queue {
         Some(client)
     }
 
-    /// A client's lane, for a request to be added.
+    /// Returns the lane of a client, which is created if there is none, and the queue's fill. The
+    /// caller must add a request to the lane.
     fn lane(&mut self, client: PeerId, identity: &Identity) -> (&mut Lane, &mut Fill) {
         let lane = self.lanes.entry(client).or_insert_with(|| {
-            self.behind += 1;
-            self.ring.insert(self.behind, client);
-            Lane::new(Rc::clone(identity), self.behind)
+            let requests = self.spare.pop().unwrap_or_default();
+            Lane::new(Rc::clone(identity), self.ring.add(client), requests)
         });
         (lane, &mut self.fill)
     }
 
-    /// A client has nothing here any more.
+    /// Removes a client that has no requests here any more.
     fn leave(&mut self, client: PeerId) {
         let Some(lane) = self.lanes.get(&client) else {
             return;
         };
         let turn = lane.turn;
-        if self.ring.remove(&turn).is_none() {
+        if !self.ring.remove(turn) {
             self.forget(turn);
         }
-        self.lanes.remove(&client);
+        if let Some(Lane { mut requests, .. }) = self.lanes.remove(&client)
+            && requests.capacity() <= lane::SLACK
+            && self.spare.len() < SPARE_MAX
+        {
+            requests.clear();
+            self.spare.push(requests);
+        }
     }
 
-    /// The next turn is this client's.
+    /// Gives the next turn to this client, unless its lane stands aside.
     fn come_first(&mut self, client: PeerId) {
         let Some(lane) = self.lanes.get_mut(&client) else {
             return;
         };
-        self.before -= 1;
-        let turn = std::mem::replace(&mut lane.turn, self.before);
-        if self.ring.remove(&turn).is_some() {
-            self.ring.insert(self.before, client);
+        if self.ring.remove(lane.turn) {
+            lane.turn = self.ring.add_first(client);
         }
     }
 }

@@ -15,10 +15,11 @@ fn settings(per_worker: PerWorker, identity: IdentityMode) -> Arc<PoolSettings> 
         queue_bytes: u64::MAX,
         heartbeat: None,
         frames: WorkerFrames::Typed,
+        security: None,
     })
 }
 
-/// A pool of one worker in which so many of a client's requests wait.
+/// Returns a pool of one worker in which this number of a client's requests is queued.
 fn with_waiting(settings: Arc<PoolSettings>, requests: u64) -> (Pool, Identity) {
     let mut pool = Pool::new(settings);
     pool.worker_came(
@@ -34,7 +35,7 @@ fn with_waiting(settings: Arc<PoolSettings>, requests: u64) -> (Pool, Identity) 
     (pool, identity)
 }
 
-/// Hands out all that may be; with its place each.
+/// Hands out all requests that can be, and returns each with its place.
 fn hand_out(pool: &mut Pool, identity: &Identity, now: Duration) -> Vec<(u64, Seat, HeldAt)> {
     let mut held = Vec::new();
     while let Some((number, seat)) = pool.next_handout() {
@@ -62,12 +63,12 @@ fn a_fast_worker_may_hold_more_and_a_slow_one_few() {
     assert!(held.is_sorted(), "{held:?}");
     let last = held[held.len() - 1];
     assert!((900..=1_000).contains(&last), "{last}");
-    // Ten seconds for all of these; from then on few.
+    // It took ten seconds for all of these, so few are allowed from then on.
     assert_eq!(round(&mut pool, Duration::from_secs(10)), last);
     assert!(round(&mut pool, Duration::from_secs(1)) <= 20);
     assert_eq!(round(&mut pool, Duration::from_secs(1)), 10);
 
-    // What the configuration says is so, however fast it is.
+    // An explicit setting applies, however fast the worker is.
     pool.set_settings(settings(PerWorker::Most(3), IdentityMode::Token));
     assert_eq!(round(&mut pool, fast), 3);
     pool.set_settings(settings(PerWorker::Auto, IdentityMode::Token));
@@ -87,7 +88,7 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
     assert_eq!(next(&mut pool), []);
     pool.dropped(seat, Dropped::Unsolicited);
     assert_eq!(next(&mut pool), [], "what answers nothing is no answer");
-    // Somebody else is served meanwhile.
+    // Another worker is served meanwhile.
     let other = pool.worker_came(
         PeerId(3),
         WorkerKind::Dealer,
@@ -98,7 +99,7 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
         panic!("one");
     };
     assert_eq!(second_seat, other);
-    // A request has waited for nothing: it is tried again, and again with one.
+    // A request has waited in vain, so the worker is tried again, with one request.
     pool.try_excluded();
     let [(third, third_seat, third_at)] = next(&mut pool)[..] else {
         panic!("one");
@@ -107,7 +108,8 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
     assert!(pool.overdue(seat, third, third_at));
     pool.dropped(seat, Dropped::Late);
     assert_eq!(next(&mut pool).len(), 10, "it answered after all");
-    // One whose answer is none is back at one, and holds no more once it has answered the others.
+    // A worker that sends something that answers nothing is back at one request, and may hold no
+    // more until it has answered one.
     pool.answered(other, second, second_at, now);
     let held = next(&mut pool);
     assert_eq!(held.len(), 10);
@@ -123,7 +125,7 @@ fn a_worker_that_has_never_answered_gets_one_request_and_then_none() {
     assert_eq!(pool.sample().seats[other.0].room, Some(1));
 }
 
-/// Nobody knows any more whose seat it was.
+/// When excluded workers are tried again, the seat may belong to another worker.
 #[test]
 fn a_seat_is_not_excluded_with_the_worker_that_had_it() {
     let (mut pool, identity) = with_waiting(settings(PerWorker::Auto, IdentityMode::Token), 2);
@@ -141,7 +143,7 @@ fn a_seat_is_not_excluded_with_the_worker_that_had_it() {
     assert_eq!(hand_out(&mut pool, &identity, Duration::ZERO).len(), 1);
 }
 
-/// However many there are of a name, one answer makes room for one of them.
+/// However many clients have an identity, one answer makes room for one of them.
 #[test]
 fn under_client_identity_connections_of_one_name_take_turns() {
     let settings = settings(PerWorker::Auto, IdentityMode::Client);
@@ -164,7 +166,7 @@ fn under_client_identity_connections_of_one_name_take_turns() {
     assert_eq!(served, [1, 4, 6, 2, 5, 3]);
 }
 
-/// One that hangs has room, but none for those that it owes an answer.
+/// The worker that hangs has room, but not for the clients that it owes an answer.
 #[test]
 fn those_that_a_free_worker_is_barred_from_take_turns_at_the_other() {
     let settings = settings(PerWorker::Most(1), IdentityMode::Client);

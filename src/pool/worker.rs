@@ -1,4 +1,4 @@
-//! One worker: what it is, what it holds and what it owes.
+//! One worker: its kind, the requests that it holds, and the answers that it owes.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -11,26 +11,28 @@ use crate::ledger::WorkerSample;
 use crate::peer::{Headcount, Identity, PeerId, WorkerKind, WorkerName};
 use crate::snapshot::{Balance, PerWorker, PoolSettings};
 
-/// Clients that a worker may owe an answer under `identity: client`. One that let so many requests time
-/// out is broken, and what it owes must not grow for ever: it gets nothing more until it answers.
+/// The maximum number of clients that a worker may owe an answer under `identity: client`. A worker
+/// that let so many requests time out is broken, and its debts must not grow for ever, so it
+/// receives nothing more until it answers. A crowd forgets the older half of its debts instead
+/// ([`Worker::owe`]).
 const OWED_MAX: usize = 100_000;
 
-/// Load beyond which it makes no difference to the choice of a worker, so that a worker which lets every request
-/// time out costs no memory.
+/// The maximum load. Loads beyond it count as equal, so that a worker that lets every request time
+/// out does not need ever more lanes.
 const LOAD_MAX: usize = 1 << 16;
 
-/// What decides how many requests a worker may hold.
+/// The rule for the number of requests that a worker may hold.
 #[derive(Debug)]
 pub(super) enum Pacing {
-    /// The configuration, the kind of the worker, or nothing.
+    /// The number is fixed by the configuration or the kind of the worker, or there is no bound.
     Fixed,
-    /// It has yet to answer one correctly, since it connected or since it last sent something that
-    /// answers nothing: one, or none once that one has timed out, so that no more is lost to
-    /// something that is no worker.
+    /// The worker has not answered a request correctly since it connected, or since it last sent
+    /// anything other than a correct or late answer. It may hold one request, or none once that
+    /// request has timed out, so that no more is lost to a peer that is no worker.
     Unproven,
-    /// How fast it answers.
+    /// The number follows the rate of its answers.
     Auto(Pace),
-    /// It leaves: none.
+    /// The worker is leaving and may hold none.
     Leaving,
 }
 
@@ -40,21 +42,22 @@ pub(super) struct Worker {
     pub(super) peer: PeerId,
     pub(super) kind: WorkerKind,
     pub(super) headcount: Headcount,
-    /// What it is called.
+    /// The name of the worker.
     pub(super) name: Arc<WorkerName>,
-    /// Messages of its that answered nothing.
+    /// The number of its messages that answered nothing.
     pub(super) unsolicited: u64,
-    /// Requests that it may hold.
+    /// The number of requests that it may hold.
     pub(super) capacity: usize,
-    /// What that follows.
+    /// The rule for `capacity`.
     pub(super) pacing: Pacing,
     pub(super) held: Held,
-    /// Requests that timed out at it since its last answer: they take no room, but a worker that has
-    /// some is chosen after those that have none.
+    /// The number of requests that timed out since its last answer. They take no room, but a worker
+    /// that has some is chosen after those that have none.
     pub(super) overdue: usize,
-    /// The engine can't take more for it now.
+    /// The engine cannot send more to it now.
     pub(super) blocked: bool,
-    /// Under `identity: client`: whose answers it owes, and for which request. Outlives a timeout.
+    /// Under `identity: client`, the clients that it owes an answer, each with the request. A debt
+    /// outlives a timeout.
     pub(super) owes: HashMap<Identity, u64>,
 }
 
@@ -63,19 +66,20 @@ impl Worker {
         self.headcount == Headcount::Crowd
     }
 
-    /// Returns what there is to show of it.
+    /// Returns the state of the worker.
     pub(super) fn sample(&self, seat: usize) -> WorkerSample {
         WorkerSample {
             seat,
             name: Arc::clone(&self.name),
             kind: self.kind,
             held: self.held.len(),
+            overdue: self.overdue,
             room: (!self.is_crowd()).then_some(self.capacity),
             unsolicited: self.unsolicited,
         }
     }
 
-    /// It holds what these settings say from now on.
+    /// Applies these settings from now on.
     pub(super) fn follow(&mut self, settings: &PoolSettings) {
         if matches!(self.pacing, Pacing::Leaving) {
             return;
@@ -95,8 +99,8 @@ impl Worker {
         };
     }
 
-    /// It has sent what is no correct answer: with `per_worker: auto`, it may hold one request until
-    /// it has answered one correctly.
+    /// Records a message that is not a correct answer. With `per_worker: auto`, the worker may hold
+    /// one request until it has answered one correctly.
     pub(super) fn doubt(&mut self) {
         if matches!(self.pacing, Pacing::Auto(_)) {
             self.pacing = Pacing::Unproven;
@@ -104,7 +108,7 @@ impl Worker {
         }
     }
 
-    /// It gets no more requests, if it is a single worker. Returns whether that is so.
+    /// Stops requests to the worker, if it is a single worker. Returns whether it is.
     pub(super) fn leave(&mut self) -> bool {
         if !self.is_crowd() {
             self.pacing = Pacing::Leaving;
@@ -113,7 +117,7 @@ impl Worker {
         !self.is_crowd()
     }
 
-    /// It has answered for the first time, or again.
+    /// Records a correct answer, which ends the probation.
     #[cold]
     fn prove(&mut self) {
         let pace = Pace::new();
@@ -121,7 +125,8 @@ impl Worker {
         self.pacing = Pacing::Auto(pace);
     }
 
-    /// A request timed out at it. Returns whether it gets no other until it answers.
+    /// Records that a request timed out. Returns whether the worker receives no other until it
+    /// answers.
     pub(super) fn let_time_out(&mut self, number: u64, at: HeldAt) -> bool {
         if !self.held.remove(at, number) {
             return false;
@@ -134,14 +139,14 @@ impl Worker {
         unproven
     }
 
-    /// It may be tried with a request again, if it let its first one time out.
+    /// Allows the worker another request, if it let its first one time out.
     pub(super) fn forgive(&mut self) {
         if matches!(self.pacing, Pacing::Unproven) {
             self.capacity = 1;
         }
     }
 
-    /// It has answered too late.
+    /// Records a late answer.
     pub(super) fn answered_late(&mut self) {
         let had_one = std::mem::take(&mut self.overdue) > 0;
         if had_one && matches!(self.pacing, Pacing::Unproven) {
@@ -149,7 +154,7 @@ impl Worker {
         }
     }
 
-    /// It gets a request.
+    /// Adds a request.
     pub(super) fn hold(&mut self, number: u64, now: Duration) -> HeldAt {
         if let Pacing::Auto(pace) = &mut self.pacing
             && self.held.is_empty()
@@ -160,7 +165,7 @@ impl Worker {
         self.held.insert(number)
     }
 
-    /// It has answered a request.
+    /// Records the answer to a request.
     pub(super) fn answered(&mut self, number: u64, at: HeldAt, now: Duration) {
         self.overdue = 0;
         self.held.remove(at, number);
@@ -174,21 +179,23 @@ impl Worker {
         }
     }
 
-    /// How busy it is, if it can take a request.
+    /// Returns the load of the worker, if it can take a request.
     pub(super) fn load(&self, balance: Balance) -> Option<usize> {
         let can_take = !self.blocked
             && self.held.len() < self.capacity
             && (self.is_crowd() || self.owes.len() < OWED_MAX);
         let load = match balance {
-            // A crowd has nobody to be compared with.
+            // A crowd is the only worker of its pool, so there is nothing to compare it with.
             Balance::LeastBusy if !self.is_crowd() => self.held.len() + self.overdue,
             _ => 0,
         };
         can_take.then_some(load.min(LOAD_MAX))
     }
 
-    /// It owes this client an answer. A crowd's debts end only with all of its workers, so the older
-    /// half of very many is let go: their requests were lost with a worker that nobody saw go. True if so.
+    /// Records that the worker owes this client an answer. The disconnection of one worker of a
+    /// crowd is invisible, so the debts of the requests that it held remain. If a crowd has
+    /// [`OWED_MAX`] debts, the older half is therefore forgotten. Returns whether debts were
+    /// forgotten.
     pub(super) fn owe(&mut self, client: &Identity, number: u64) -> bool {
         let lets_go = self.is_crowd() && self.owes.len() >= OWED_MAX;
         if lets_go {

@@ -11,36 +11,38 @@ use crate::snapshot::{Route, Snapshot};
 /// The difference between two snapshots, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// Frontends.
+    /// The changes to frontends.
     pub frontends: Changes,
-    /// Pools.
+    /// The changes to pools.
     pub pools: Changes,
-    /// Routes.
+    /// The changes to routes.
     pub routes: Changes,
-    /// .proto files.
+    /// The changes to .proto files.
     pub protos: Changes,
-    /// Sections of routes.yaml that are no list of named things.
+    /// The changed sections of routes.yaml that are not maps of named things.
     pub settings: Vec<&'static str>,
 }
 
-/// What happens to things of one kind, by their names.
+/// The changes to items of one type, by their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Changes {
-    /// In the new snapshot only.
+    /// The names in the new snapshot only.
     pub added: Vec<String>,
-    /// In both, and not the same.
+    /// The names in both whose content differs.
     pub changed: Vec<String>,
-    /// In the old snapshot only.
+    /// The names in the old snapshot only.
     pub removed: Vec<String>,
 }
 
 impl Plan {
-    /// What it takes to get from `old` to `new`.
+    /// Returns the changes from `old` to `new`.
     pub fn between(old: &Snapshot, new: &Snapshot) -> Self {
-        // Named one by one, so that a new part of a snapshot can't be forgotten here. What is in the parts is
-        // compared as derived, so a new key is a change without further ado; `tests/reload/plan.rs` holds every key
-        // of routes.yaml to that. How files are read (`proto.compiler`) and judged (`proto.breaking`) is no part
-        // of what runs: an edit of that alone changes nothing, and holds for the next reload.
+        // Every field is named, so that a new field of a snapshot cannot be forgotten here. The
+        // whole content of the fields is compared, so a new key is part of the comparison without
+        // further code; `tests/reload/plan.rs` checks that for every key of routes.yaml. The
+        // options for reading files (`proto.compiler`) and for breaking changes (`proto.breaking`)
+        // are not part of the running configuration: an edit of these alone changes nothing, and
+        // applies to the next reload.
         let Snapshot {
             generation: _,
             engine,
@@ -48,12 +50,13 @@ impl Plan {
             pools,
             routes,
             protos,
-            // Of the .proto files.
+            // The definitions change only with the .proto files, which are compared.
             definitions: _,
             limits,
             grace,
             reload,
             admin,
+            log,
             names: _,
         } = old;
         let by_pattern = |routes: &Table<Route>| -> BTreeMap<_, _> {
@@ -68,6 +71,7 @@ impl Plan {
             ("shutdown", *grace != new.grace),
             ("reload", *reload != new.reload),
             ("admin", *admin != new.admin),
+            ("log", *log != new.log),
         ];
         Self {
             frontends: Changes::between(frontends, &new.frontends, |_, it| it.name.clone()),
@@ -84,7 +88,7 @@ impl Plan {
         }
     }
 
-    /// Whether both snapshots do the same.
+    /// Returns whether the plan has no changes.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -110,13 +114,14 @@ impl Changes {
     }
 }
 
-/// Names that a part of the line gives; more are only counted.
+/// The maximum number of names in a part of the line. If there are more, the part has only their
+/// number.
 const NAMED_MAX: usize = 4;
 
-/// Characters of a name that the line gives.
+/// The maximum length of a name in the line, in characters.
 const NAME_WIDTH: usize = 40;
 
-/// `+2 routes (A, B), ~1 pool (people), -7 .proto files, limits`.
+/// Formats the plan, such as `+2 routes (A, B), ~1 pool (people), -7 .proto files, limits`.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
@@ -149,7 +154,8 @@ impl fmt::Display for Plan {
     }
 }
 
-/// Names for one line of a log, whatever characters a file has in them.
+/// Returns names for one line of a log, each cut to [`NAME_WIDTH`] characters, with control
+/// characters and quotes escaped.
 fn listed(names: &[String]) -> String {
     let shown = names.iter().map(|name| {
         let mut characters = name.chars();

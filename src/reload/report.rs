@@ -1,4 +1,4 @@
-//! What a reload came to, and what reloads have come to so far.
+//! The report on a reload, and the state of all reloads so far.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
@@ -8,17 +8,17 @@ use crate::engine::Listening;
 use crate::ledger::Latency;
 use gateway_diagnostic::Diagnostics;
 
-/// What a reload came to.
+/// The outcome of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Outcome {
-    /// The files' configuration has taken hold.
+    /// The files' configuration has taken effect.
     Applied,
-    /// The files say what is running.
+    /// The files have the configuration that is running.
     Unchanged,
-    /// Something is wrong with the files.
+    /// The files have errors.
     Invalid,
-    /// The files are right, but the running gateway can't become what they say.
+    /// The files are valid, but the running gateway cannot change to their configuration.
     Refused,
 }
 
@@ -26,7 +26,7 @@ impl Outcome {
     /// Every outcome, in the order of declaration.
     pub const ALL: [Self; 4] = [Self::Applied, Self::Unchanged, Self::Invalid, Self::Refused];
 
-    /// The word for it over HTTP and in metrics.
+    /// Returns the word for the outcome over HTTP and in metrics.
     pub fn label(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -36,7 +36,7 @@ impl Outcome {
         }
     }
 
-    /// Whether what runs is what the files say.
+    /// Returns whether the running configuration is that of the files.
     pub fn is_good(self) -> bool {
         matches!(self, Self::Applied | Self::Unchanged)
     }
@@ -45,51 +45,52 @@ impl Outcome {
 /// One reload.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What it came to.
+    /// The outcome.
     pub outcome: Outcome,
-    /// When it ended.
+    /// The time at which it ended.
     pub at: SystemTime,
-    /// The generation that serves since.
+    /// The generation in force after the reload.
     pub generation: u64,
-    /// What has changed, or would have.
+    /// The changes that were made, or would have been.
     pub plan: Plan,
-    /// What is wrong with the files, or why they were refused; warnings, too.
+    /// The errors of the files, or the reasons for a refusal, and the warnings.
     pub diagnostics: Diagnostics,
-    /// How long it took to read and compile the files.
+    /// The time for reading and compiling the files.
     pub compile: Duration,
-    /// How long it took from then until the whole change had taken hold; none if it hasn't.
+    /// The time from the end of `compile` until the whole change had taken effect, or `None` if
+    /// there was none.
     pub swap: Option<Duration>,
 }
 
-/// What the control plane knows of itself: written by whoever follows the files, read by whoever asks. The
-/// data thread has no part in it.
+/// The state of the control plane. The follower of the files writes it, and others read it. The
+/// data thread is not involved.
 #[derive(Debug, Default)]
 pub struct Standing(Mutex<Known>);
 
-/// See [`Standing`].
+/// The content of [`Standing`].
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// Where the gateway listens, as resolved.
+    /// The addresses on which the gateway listens, as resolved.
     pub listening: Vec<Listening>,
-    /// The longest time that held requests get when the gateway ends.
+    /// The maximum time for open requests to finish when the gateway ends.
     pub grace: Duration,
     /// The last reload.
     pub last: Option<Arc<Report>>,
-    /// Reloads by [`Outcome`].
+    /// The number of reloads by [`Outcome`].
     pub reloads: [u64; Outcome::ALL.len()],
-    /// How long reading and compiling took.
+    /// The times for reading and compiling.
     pub compile: Latency,
-    /// How long it took until a change had taken hold.
+    /// The times until a change had taken effect.
     pub swap: Latency,
 }
 
 impl Standing {
-    /// All of it, at this moment.
+    /// Returns the state at this moment.
     pub fn known(&self) -> Known {
         self.lock().clone()
     }
 
-    /// A reload ended.
+    /// Records the end of a reload.
     pub fn reloaded(&self, report: &Arc<Report>) {
         let mut known = self.lock();
         known.reloads[report.outcome as usize] += 1;
@@ -100,14 +101,15 @@ impl Standing {
         known.last = Some(Arc::clone(report));
     }
 
-    /// Notes where the gateway listens, and `shutdown.grace`, both as they are by now.
+    /// Records the present addresses and `shutdown.grace`.
     pub fn serves(&self, listening: Vec<Listening>, grace: Duration) {
         let mut known = self.lock();
         known.listening = listening;
         known.grace = grace;
     }
 
-    /// Nothing that is done under the lock can be left half done by a panic.
+    /// Locks the state, even if the lock is poisoned, because no panic can leave the state
+    /// inconsistent.
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0
             .lock()

@@ -1,4 +1,4 @@
-//! Calls for a reload, from any thread.
+//! Requests for a reload, from any thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,29 +6,29 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use super::report::Report;
 
-/// Wakes the follower of the files, from any thread.
+/// A handle that wakes the follower of the files, from any thread.
 #[derive(Clone, Debug)]
 pub struct Wake {
     wakes: Sender<WakeReason>,
-    /// Set while a change is on its way to the follower: further changes are the same news.
+    /// True while a change is on its way to the follower, so further changes need no message.
     pending: Arc<AtomicBool>,
-    /// The follower is to end.
+    /// True once the follower must end.
     ended: Arc<AtomicBool>,
 }
 
-/// Called with the report on the reload that was asked for.
+/// A function that is called with the report on a requested reload.
 pub(crate) type Tell = Box<dyn FnOnce(Arc<Report>) + Send>;
 
 /// The reason for which the follower wakes.
 pub(crate) enum WakeReason {
     /// A file may have changed.
     Changed,
-    /// A reload was asked for; the caller may wait for the report.
+    /// A reload was requested, by a caller that may wait for the report.
     Asked(Option<Tell>),
 }
 
 impl Wake {
-    /// Returns a waker and the receiver of its calls, which is the follower's.
+    /// Returns a waker, and the receiver of its messages for the follower.
     pub(crate) fn new() -> (Self, Receiver<WakeReason>) {
         let (wakes, woken) = mpsc::channel();
         let wake = Self {
@@ -39,25 +39,25 @@ impl Wake {
         (wake, woken)
     }
 
-    /// Asks for a reload now, whether the files have changed or not.
+    /// Requests a reload now, whether the files have changed or not.
     pub fn reload(&self) {
         // Sending fails once the follower has ended.
         let _ = self.wakes.send(WakeReason::Asked(None));
     }
 
-    /// Asks for a reload now, and has `tell` called with the report on it. `tell` must not block, and is dropped if
-    /// the follower has ended.
+    /// Requests a reload now. `tell` is called with the report; it must not block, and is dropped
+    /// if the follower has ended.
     pub fn reload_and_tell(&self, tell: impl FnOnce(Arc<Report>) + Send + 'static) {
         let _ = self.wakes.send(WakeReason::Asked(Some(Box::new(tell))));
     }
 
-    /// Ends the follower, as soon as a reload that is under way is done.
+    /// Ends the follower, after a reload that is in progress.
     pub fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
         let _ = self.wakes.send(WakeReason::Changed);
     }
 
-    /// Returns whether the follower is to end.
+    /// Returns whether the follower must end.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
     }
@@ -69,8 +69,8 @@ impl Wake {
         }
     }
 
-    /// Notes that the follower has received every change so far and looks at the files after this: the next change
-    /// must wake it again.
+    /// Records that the follower has received every change so far and is about to look at the
+    /// files, so that the next change wakes it again.
     pub(crate) fn heard(&self) {
         self.pending.store(false, Ordering::SeqCst);
     }

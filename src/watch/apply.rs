@@ -1,11 +1,11 @@
-//! What was read is handed to the running gateway, or people are told why it can't be.
+//! The use of loaded files: they are handed to the running gateway, or their errors are reported.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{error, info};
 
-use super::{Follower, News, Why};
+use super::{Follower, Logging, LookReason};
 use crate::admin::Admin;
 use crate::config::Loaded;
 use crate::reload::{Outcome, Plan, Report};
@@ -13,27 +13,36 @@ use crate::snapshot::Snapshot;
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
 impl Follower {
-    /// Takes up files that can be run.
-    pub(super) fn take_up(&mut self, loaded: Loaded, why: Why, news: News) -> Report {
+    /// Applies a configuration that was loaded without errors, and returns the report on the
+    /// reload.
+    pub(super) fn take_up(&mut self, loaded: Loaded, why: LookReason, news: Logging) -> Report {
         let plan = Plan::between(&self.running, &loaded.snapshot);
-        if news == News::ToTell {
+        if news == Logging::Due {
             (self.tell)(&loaded.warnings);
         }
         let Loaded {
             snapshot,
             warnings,
             admin,
+            has_variables,
             ..
         } = loaded;
         if plan.is_empty() {
             let had_failed = std::mem::take(&mut self.failed);
-            let is_verdict_due = why == Why::Asked || !warnings.is_empty();
-            if had_failed || (news == News::ToTell && is_verdict_due) {
+            let is_verdict_due = why == LookReason::Asked || !warnings.is_empty();
+            if had_failed || (news == Logging::Due && is_verdict_due) {
                 let generation = self.running.generation;
                 let left_out = self.repeats.left_out();
+                let environment = match has_variables {
+                    true => {
+                        "; the environment was read at the start, and another one needs a restart"
+                    }
+                    false => "",
+                };
                 info!(
                     generation,
-                    left_out, "reload: {plan}, the files say what is running"
+                    left_out,
+                    "reload: {plan}; the files match the running configuration{environment}"
                 );
             }
             self.refused = None;
@@ -54,23 +63,25 @@ impl Follower {
         }
     }
 
-    /// The files can't be run.
-    pub(super) fn turn_down(&mut self, found: Diagnostics, news: News) -> Report {
+    /// Reports the errors of files that are not a valid configuration, and returns the report on
+    /// the reload.
+    pub(super) fn turn_down(&mut self, found: Diagnostics, news: Logging) -> Report {
         self.failed = true;
         self.refused = None;
-        if news == News::ToTell {
+        if news == Logging::Due {
             (self.tell)(&found);
             let generation = self.running.generation;
             let left_out = self.repeats.left_out();
             error!(
                 generation,
-                left_out, "reload failed: the configuration that was running serves on"
+                left_out,
+                "reload failed: keeping the previous configuration (generation {generation})"
             );
         }
         self.invalid(found)
     }
 
-    /// Returns the report on files that can't be run.
+    /// Returns the report on a reload of files that are not a valid configuration.
     pub(super) fn invalid(&self, found: Diagnostics) -> Report {
         self.report(Outcome::Invalid, Plan::default(), found)
     }
@@ -87,8 +98,8 @@ impl Follower {
         }
     }
 
-    /// Hands the snapshot over, or says why that can't be; then nothing has changed. `at` is where
-    /// `admin.bind` stands.
+    /// Hands the snapshot to the engine and the admin listener. Returns the reason if that is
+    /// impossible, in which case nothing has changed. `at` is the place of `admin.bind`.
     fn commit(
         &mut self,
         plan: &Plan,
@@ -106,7 +117,11 @@ impl Follower {
             listening.extend(admin.commit(prepared));
         }
         for at in &listening {
-            info!(endpoint = at.endpoint, "{at} listens");
+            info!(
+                endpoint = at.endpoint,
+                security = at.security,
+                "{at} listens"
+            );
         }
         self.past
             .keep(std::mem::replace(&mut self.running, snapshot));
@@ -118,7 +133,8 @@ impl Follower {
         Ok(())
     }
 
-    /// What was taken out may listen a while longer, for what it owes: nobody is told to come there.
+    /// Publishes the addresses of the running configuration. A removed frontend or pool may listen
+    /// a while longer for its last answers, but is not listed.
     pub(super) fn note_listening(&self) {
         let Snapshot {
             frontends, pools, ..
@@ -132,8 +148,8 @@ impl Follower {
         self.standing.serves(all, self.running.grace);
     }
 
-    fn refuse(&mut self, refusal: &Diagnostic, news: News) {
-        if news == News::ToTell || self.refused.as_ref() != Some(refusal) {
+    fn refuse(&mut self, refusal: &Diagnostic, news: Logging) {
+        if news == Logging::Due || self.refused.as_ref() != Some(refusal) {
             let generation = self.running.generation;
             if refusal.place.is_some() {
                 let mut found = Diagnostics::new();

@@ -1,9 +1,9 @@
-//! Snapshots that requests may still be judged by.
+//! The replaced snapshots under which requests may still be checked.
 
 use std::sync::Arc;
 
-/// Keeps each until nobody else does. So the last one to let go is never the data thread, which would free
-/// thousands of schemas between two messages.
+/// A list that keeps each snapshot until it has no other owner. The last owner is therefore never
+/// the data thread, which would free thousands of schemas between two messages.
 #[derive(Debug)]
 pub(super) struct Past<T>(Vec<Arc<T>>);
 
@@ -14,12 +14,17 @@ impl<T> Default for Past<T> {
 }
 
 impl<T> Past<T> {
-    /// This one has been replaced.
+    /// Keeps a snapshot that was replaced.
     pub(super) fn keep(&mut self, replaced: Arc<T>) {
         self.0.push(replaced);
     }
 
-    /// Frees, here, those that nobody else has any more. Nobody can come to have them again.
+    /// Returns whether every replaced snapshot was freed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Frees the snapshots that nobody else holds. Nobody can obtain them again.
     pub(super) fn sweep(&mut self) {
         self.0.retain(|kept| Arc::strong_count(kept) > 1);
     }
@@ -31,7 +36,7 @@ mod tests {
 
     use super::*;
 
-    /// Says which thread freed it.
+    /// Reports the thread on which it is freed.
     struct Told(std::sync::mpsc::Sender<ThreadId>);
 
     impl Drop for Told {

@@ -1,5 +1,5 @@
-//! Reloads that are asked for while the files stay as they are: the log tells one in ten seconds, and counts the
-//! others.
+//! Requests for reloads while the files stay unchanged. The log reports at most one in ten seconds,
+//! and the others are counted.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// The repeated requests for a reload.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
-    /// The time of the last request that was told.
+    /// The time of the last request that was logged.
     told: Option<Instant>,
     left_out: u64,
 }
 
 impl Repeats {
-    /// Returns whether a request at `now` is to be told; if not, counts it.
+    /// Returns whether a request at `now` is to be logged. If not, counts it.
     pub(super) fn is_due(&mut self, now: Instant) -> bool {
         let is_due = self
             .told
@@ -28,8 +28,8 @@ impl Repeats {
         is_due
     }
 
-    /// Returns the number of requests that were not told since the last call, for the line that follows them; none
-    /// for zero.
+    /// Returns the number of requests that were not logged since the last call, for the next line,
+    /// or `None` for zero.
     pub(super) fn left_out(&mut self) -> Option<u64> {
         Some(std::mem::take(&mut self.left_out)).filter(|n| *n > 0)
     }

@@ -1,4 +1,4 @@
-//! The follower, step by step, and where nothing can be watched.
+//! Tests of the follower, step by step, and of systems where nothing can be watched.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
@@ -8,7 +8,7 @@ use super::*;
 use crate::config::Inputs;
 use crate::engine::Running;
 
-/// Lines of a log, as they are written.
+/// The lines of a log, as they are written.
 #[derive(Clone)]
 struct Lines(Sender<String>);
 
@@ -23,7 +23,8 @@ impl std::io::Write for Lines {
     }
 }
 
-/// A follower that doesn't follow by itself, and what it follows.
+/// The files of a follower, and its running gateway. [`Self::start`] also returns the follower,
+/// which does nothing by itself.
 struct Followed {
     directory: tempfile::TempDir,
     running: Running,
@@ -66,23 +67,23 @@ fn write(file: &Path, routes: &str) {
 fn a_look_at_equal_content_is_no_reload_unless_somebody_asked() {
     let (followed, mut follower) = Followed::start();
     let reloads = |follower: &Follower| follower.standing.known().reloads;
-    for why in [Why::Woken, Why::Time] {
+    for why in [LookReason::Woken, LookReason::Time] {
         write(&followed.file(), "A: { pool: p }");
         follower.look(why);
         assert_eq!(reloads(&follower), [0; 4], "{why:?}");
     }
-    follower.look(Why::Asked);
+    follower.look(LookReason::Asked);
     let unchanged = Outcome::Unchanged as usize;
     assert_eq!(reloads(&follower)[unchanged], 1);
-    // There and back between two looks.
+    // The content changes and changes back between two looks.
     write(&followed.file(), "B: { pool: p }");
     write(&followed.file(), "A: { pool: p }");
-    follower.look(Why::Woken);
+    follower.look(LookReason::Woken);
     assert_eq!(reloads(&follower).iter().sum::<u64>(), 1);
-    // There, and back.
+    // The content changes before the first look, and changes back before the second.
     for (generation, route) in [(2, "B"), (3, "A")] {
         write(&followed.file(), &format!("{route}: {{ pool: p }}"));
-        follower.look(Why::Woken);
+        follower.look(LookReason::Woken);
         assert_eq!(follower.running.generation, generation);
     }
     followed.end();
@@ -92,20 +93,20 @@ fn a_look_at_equal_content_is_no_reload_unless_somebody_asked() {
 fn a_reload_that_was_asked_for_swallows_no_later_event() {
     let (followed, mut follower) = Followed::start();
     follower.wake.changed();
-    assert_eq!(follower.asked(None), Why::Asked);
+    assert_eq!(follower.asked(None), LookReason::Asked);
     follower.wake.changed();
     assert!(matches!(follower.woken.try_recv(), Ok(WakeReason::Changed)));
     followed.end();
 }
 
-/// Whoever is still judged by an old snapshot isn't who frees it.
+/// A user of an old snapshot is never the one that frees it.
 #[test]
 fn replaced_snapshots_are_kept_while_they_are_in_use_and_no_longer() {
     let (followed, mut follower) = Followed::start();
     let first = Arc::downgrade(&follower.running);
     let in_use = Arc::clone(&follower.running);
     write(&followed.file(), "B: { pool: p }");
-    follower.look(Why::Woken);
+    follower.look(LookReason::Woken);
     follower.past.sweep();
     drop(in_use);
     assert!(first.upgrade().is_some(), "freed by its user");
@@ -151,7 +152,7 @@ fn without_a_watch_files_are_looked_at_and_that_is_said_once() {
     });
 }
 
-/// Tells people of nothing but that all is well.
+/// Panics if there is anything to report.
 fn panics_at_faults(found: &Diagnostics) {
     assert!(found.is_empty(), "on purpose");
 }
@@ -192,7 +193,7 @@ fn a_panic_while_files_are_loaded_is_an_error_of_the_reload() {
     let text = report.diagnostics.render(false);
     assert!(text.contains("could not be loaded: on purpose"), "{text}");
     write(&followed.file(), "B: { pool: p }");
-    follower.look(Why::Woken);
+    follower.look(LookReason::Woken);
     assert_eq!(follower.running.generation, 2);
     followed.end();
 }

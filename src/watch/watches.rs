@@ -1,5 +1,5 @@
-//! What raises events: watches on directories, never on files, since a file that is replaced takes its watch
-//! with it.
+//! The watches that raise events. They are on directories and never on files, because a watch on a
+//! file ends when the file is replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -12,15 +12,17 @@ use rustix::io::Errno;
 use crate::reload::Wake;
 use gateway_diagnostic::escaped;
 
-/// What to watch: directories by their real paths, so that one that has several names is one.
+/// The directories to watch, by their real paths, so that a directory with several names is listed
+/// once.
 pub(super) type Spots = BTreeMap<PathBuf, How>;
 
-/// How much of a directory is watched.
+/// The part of a directory that is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum How {
-    /// The entries of these names: the others may be anybody's, and as busy as those of /tmp.
+    /// The entries with these names. Other entries may be unrelated, and change as often as those
+    /// of /tmp.
     Named(BTreeSet<OsString>),
-    /// Its entries.
+    /// All of its entries.
     Entries,
     /// Everything below it.
     Below,
@@ -39,13 +41,15 @@ impl How {
     }
 }
 
-/// Watches, which end with it.
+/// The active watches, which end when this is dropped.
 pub(super) type Watches = Option<Box<dyn Watcher + Send>>;
 
-/// Lays watches on as many of the spots as may be, each to wake; says why not on all, if so.
+/// A function that places watches, which wake the follower, on as many of the spots as possible. It
+/// also returns the reason if some watches could not be placed.
 pub(super) type Lay = fn(Spots, Wake) -> (Watches, Option<String>);
 
-/// Where a change of the file or of what is below the roots shows, as the directories are now.
+/// Returns the spots at which changes of the file or below the roots become visible, for the
+/// directories that exist now.
 pub(super) fn spots(file: &Path, roots: &[PathBuf]) -> Spots {
     let mut all = Spots::new();
     let mut watch = |directory: &Path, how: How| {
@@ -57,15 +61,23 @@ pub(super) fn spots(file: &Path, roots: &[PathBuf]) -> Spots {
             all.insert(real, how);
         }
     };
-    // A link's target lies elsewhere, and is what changes when the link doesn't.
+    // The target of a link is elsewhere, and may change while the link does not.
     let target = file.canonicalize().ok();
     for file in [Some(file), target.as_deref()].into_iter().flatten() {
         watch(&parent(file), How::Entries);
     }
     for root in roots {
-        watch(root, How::Below);
+        if root.is_file() {
+            // A key file, which may be a link as well.
+            let target = root.canonicalize().ok();
+            for file in [Some(root), target.as_ref()].into_iter().flatten() {
+                watch(&parent(file), How::Entries);
+            }
+        } else {
+            watch(root, How::Below);
+        }
     }
-    // Directories go and come back, and so do links to them.
+    // Directories may be removed and created again, and so may links to them.
     for directory in roots.iter().chain([&parent(file)]) {
         if let Some((above, name)) = way(directory) {
             watch(&above, How::Named(BTreeSet::from([name])));
@@ -73,14 +85,15 @@ pub(super) fn spots(file: &Path, roots: &[PathBuf]) -> Spots {
     }
     let below: Vec<_> = all.iter().filter(|it| *it.1 == How::Below).collect();
     let below: Vec<_> = below.into_iter().map(|it| it.0.clone()).collect();
-    // Of what is watched as a whole no entry may be left out.
+    // Where everything in a directory is watched, single entries are superfluous.
     all.retain(|spot, how| {
         *how == How::Below || !below.iter().any(|directory| spot.starts_with(directory))
     });
     all
 }
 
-/// The nearest directory above that there is, and its entry on the way to this one.
+/// Returns the nearest existing ancestor of `directory`, and the name of its entry that leads to
+/// `directory`.
 fn way(directory: &Path) -> Option<(PathBuf, OsString)> {
     let mut at = directory.to_owned();
     loop {
@@ -99,7 +112,7 @@ fn parent(path: &Path) -> PathBuf {
     }
 }
 
-/// A [`Lay`] by the system's own watches.
+/// Implements [`Lay`] with the watcher `W`.
 pub(super) fn lay<W: Watcher + Send + 'static>(
     spots: Spots,
     wake: Wake,
@@ -121,7 +134,7 @@ pub(super) fn lay<W: Watcher + Send + 'static>(
             How::Entries | How::Named(_) => RecursiveMode::NonRecursive,
         };
         match watcher.watch(&directory, mode) {
-            // It may come back; whatever it comes in is watched too.
+            // The directory may come back. Its parent is watched, too.
             Err(error) if matches!(error.kind, ErrorKind::PathNotFound) => {}
             Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => {
                 let limit = "the system's limit of watches is reached, in Linux \
@@ -135,10 +148,10 @@ pub(super) fn lay<W: Watcher + Send + 'static>(
     (Some(Box::new(watcher)), blind)
 }
 
-/// Why there are no watches at all.
+/// Returns the reason why no watches could be placed at all.
 fn without(error: &notify::Error) -> String {
     match &error.kind {
-        // inotify_init says the same of both.
+        // inotify_init reports both cases the same way.
         ErrorKind::Io(io) if io.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => format!(
             "{io}: the limit of descriptors is reached or, in Linux, fs.inotify.max_user_instances"
         ),
@@ -146,7 +159,8 @@ fn without(error: &notify::Error) -> String {
     }
 }
 
-/// Whether an event may mean other content. Our own reading raises some that don't.
+/// Returns whether an event may mean changed content. Events that are raised by reading the files
+/// do not.
 fn changes(event: &Event) -> bool {
     match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
@@ -155,7 +169,7 @@ fn changes(event: &Event) -> bool {
     }
 }
 
-/// Whether an event is of something that is watched for, as far as can be told.
+/// Returns whether an event concerns something that is watched, as far as can be known.
 fn concerns(event: &Event, spots: &Spots) -> bool {
     let other = |path: &PathBuf| match path.parent().and_then(|parent| spots.get(parent)) {
         Some(How::Named(names)) => path.file_name().is_some_and(|name| !names.contains(name)),
@@ -180,7 +194,7 @@ pub(super) mod tests {
         let named = |names: &[&str]| How::Named(names.iter().map(OsString::from).collect());
         let all = spots(&real.join("deep/routes.yaml"), &roots);
         let expected = [
-            // The link may come to lead elsewhere, `deep` and `gone` may come and go.
+            // The link may be changed to lead elsewhere, and `deep` and `gone` may come and go.
             (real.clone(), named(&["deep", "gone", "link"])),
             (real.join("deep"), How::Entries),
             (real.join("deep/protos"), How::Below),
@@ -217,7 +231,7 @@ pub(super) mod tests {
         assert!(!wakes(&["/tmp/other"]) && !wakes(&["/tmp/other", "/tmp/others"]));
     }
 
-    /// A system that has a watch for one directory only.
+    /// A system that has one watch only.
     pub(in crate::watch) struct One(bool);
 
     impl Watcher for One {
@@ -244,12 +258,12 @@ pub(super) mod tests {
         }
     }
 
-    /// A system that has none left.
+    /// A system that has no watches left.
     pub(in crate::watch) struct Exhausted;
 
     impl Watcher for Exhausted {
         fn new<F: notify::EventHandler>(_: F, _: notify::Config) -> notify::Result<Self> {
-            // As inotify_init says it: EMFILE.
+            // inotify_init reports an exhausted limit as EMFILE.
             Err(notify::Error::io(std::io::Error::from_raw_os_error(24)))
         }
 
@@ -293,7 +307,8 @@ pub(super) mod tests {
                 event
             })
         };
-        // As notify tells it, and as it may yet tell it.
+        // notify reports an overflow as the first of these events, and may use the second in
+        // future.
         assert!(looked(EventKind::Other, true));
         assert!(looked(EventKind::Access(AccessKind::Any), true));
         assert!(!looked(EventKind::Access(AccessKind::Any), false));

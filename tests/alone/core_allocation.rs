@@ -1,5 +1,5 @@
-//! A small request that a free worker takes at once, and its answer, cost the core no allocation,
-//! once its tables have grown as large as what is in flight.
+//! Tests that a small request that a free worker takes at once, and its answer, cost the core no
+//! allocation, once its tables have grown to the size of the load.
 #![allow(unsafe_code)]
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use gateway::snapshot::{FrontendId, PoolId};
 use crate::counting::{allocations, mark_thread};
 use crate::support::turns;
 
-/// A frame in place.
+/// A frame that is stored in place.
 #[derive(Clone, Copy, Debug)]
 struct Small([u8; 64], usize);
 
@@ -43,7 +43,7 @@ impl Frame for Small {
     }
 }
 
-/// Keeps the last token, and the emptied lists to be filled again, as an engine does.
+/// An outlet that keeps the last token, and reuses emptied lists as an engine does.
 struct Peers {
     held: Option<(PeerId, Small)>,
     lists: Vec<Vec<Small>>,
@@ -129,6 +129,6 @@ routes: { OPAQUE: { pool: people } }";
     round_trips(1_000);
     mark_thread();
     assert_eq!(allocations(|| round_trips(10_000)), 0);
-    // It is this thread that is counted.
+    // A known allocation is counted, which shows that this thread is marked.
     assert!(allocations(|| drop(std::hint::black_box(Box::new(0_u64)))) > 0);
 }

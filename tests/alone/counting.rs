@@ -12,7 +12,8 @@ thread_local! {
 static COUNTS: AtomicBool = AtomicBool::new(false);
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: hands every call on to the system's allocator, unchanged.
+// SAFETY: `alloc` and `dealloc` forward to the system's allocator; the other methods keep their
+// defaults, which call these two.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if IS_MARKED.get() && COUNTS.load(Ordering::Relaxed) {
@@ -31,7 +32,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Has the allocations of this thread counted by [`allocations`] from now on.
+/// Marks this thread, so that [`allocations`] counts what it allocates.
 pub fn mark_thread() {
     IS_MARKED.set(true);
 }

@@ -1,14 +1,16 @@
 //! Tests that measure their own process: its allocations, its memory, its descriptors.
 //!
-//! Each takes its turn with [`turns::take`], so that none sees what another one uses.
+//! Each test waits for its turn with [`turns::take`], so that its measurements do not include
+//! another test.
 //!
 //! - `core_allocation`: The core handles a small request and its answer without an allocation.
-//! - `panics`: A panic is counted and logged with its place.
-//! - `path_allocation`: The data thread of engine native does so from the socket to the socket.
+//! - `panics`: All panics are counted, and several at one place are logged once, with the place.
+//! - `path_allocation`: The native engine's data thread handles a small request and its answer
+//!   without an allocation, from socket to socket.
 //! - `reloads`: Thousands of reloads leave no descriptors and no memory behind.
 //! - `soak`: No answer is lost or wrong, and nothing grows, while all files are rewritten.
 
-// The allocator that counts is for the whole program.
+// The module `counting` implements the global allocator of this program, which takes unsafe code.
 #![allow(unsafe_code)]
 
 mod core_allocation;

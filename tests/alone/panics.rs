@@ -1,4 +1,4 @@
-//! The hook for panics of the whole process.
+//! Tests of the panic hook of the whole process.
 
 use std::io::{Result, Write};
 use std::sync::mpsc::{Sender, channel};
@@ -7,7 +7,7 @@ use gateway::panics::Panics;
 
 use crate::support::turns;
 
-/// Lines of a log, as they are written.
+/// The lines of a log, as they are written.
 #[derive(Clone)]
 struct Lines(Sender<String>);
 

@@ -1,6 +1,7 @@
-//! A small request and its answer cost the native engine's data thread no allocation, from the
-//! bytes that are read to the bytes that are written, once its memory has grown as large as what is
-//! in flight. A real gateway, real sockets; only what its data thread allocates is counted.
+//! Tests that a small request and its answer cost the native engine's data thread no allocation,
+//! from the bytes that are read to the bytes that are written, once its memory has grown to the
+//! size of the load. The gateway and the sockets are real; only the allocations of the data thread
+//! are counted.
 
 use std::sync::mpsc::channel;
 
@@ -12,13 +13,13 @@ use crate::support::{ANN, turns};
 /// `text: "y"` of demo.Reply.
 const REPLY: &[u8] = b"\x0a\x01y";
 
-/// A client, a worker, and what they say to each other.
+/// A client and a worker, and the messages between them.
 struct Pair {
     client: Raw,
     request: Vec<Vec<u8>>,
     answer: Vec<Vec<u8>>,
     worker: Raw,
-    /// Frames that stand before the reply type in what the worker says.
+    /// The number of frames before the reply type in the worker's messages.
     head: usize,
 }
 
@@ -38,7 +39,8 @@ impl Pair {
         }
     }
 
-    /// So many requests at once, and their answers.
+    /// Sends `count` requests at once, answers them as the worker, and asserts that the client
+    /// receives the answers.
     fn round_trips(&mut self, count: usize) {
         self.client.say(&message(&self.request).repeat(count));
         let mut answers = Vec::new();
@@ -56,7 +58,7 @@ impl Pair {
     }
 }
 
-/// Has what the data thread allocates counted from now on, by [`allocations`].
+/// Marks the data thread, so that [`allocations`] counts its allocations.
 fn mark_data_thread(gateway: &Gateway) {
     let (told, marked) = channel();
     let observer = gateway.running.as_ref().unwrap().observer();
@@ -86,7 +88,7 @@ fn a_small_request_and_its_answer_cost_the_data_thread_no_allocation() {
         let gateway = Gateway::people("heartbeat: off, per_worker: 100");
         mark_data_thread(&gateway);
         let mut pair = Pair::new(&gateway, client, worker, headers);
-        // A REQ has one question at a time, and a REP worker gets one.
+        // A REQ client and a REP worker each have one request in flight at a time.
         let at_once = match (client, worker) {
             ("DEALER", "DEALER") => 100,
             _ => 1,
@@ -100,7 +102,7 @@ fn a_small_request_and_its_answer_cost_the_data_thread_no_allocation() {
         rounds(200);
         let count = allocations(|| rounds(300));
         assert_eq!(count, 0, "{client} to {worker}, headers {headers:?}");
-        // It is that thread that is listened to: an answer of the gateway's own takes memory.
+        // A rejection allocates, which shows that the marked thread is the data thread.
         let refused = allocations(|| {
             pair.client.say(&message(&["", "NONE", "x"]));
             pair.client.hear_message();

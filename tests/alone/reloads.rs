@@ -1,5 +1,4 @@
-//! Thousands of reloads leave nothing behind: the descriptors and the memory of this process are
-//! counted.
+//! A test that thousands of reloads leak neither descriptors nor memory of this process.
 
 use std::sync::Arc;
 

@@ -1,9 +1,10 @@
-//! A steady client at full speed, while routes.yaml and the .proto files are rewritten again and
-//! again, in every way that files change, a third of the edits broken: not one answer is lost or
-//! wrong, a good edit takes hold, a broken one changes nothing, and neither the memory nor the
-//! descriptors of this process grow.
+//! A soak test: a client sends at full speed while routes.yaml and the .proto files are rewritten
+//! again and again, in the ways of editors and deployment tools, with errors in a third of the
+//! edits. The test asserts that no answer is lost or wrong, that each valid edit takes effect, that
+//! an invalid one changes nothing, and that neither the memory nor the number of descriptors of
+//! this process grows.
 //!
-//! `SOAK_EDITS` says how many edits; `tests/alone/soak.sh` makes a thousand.
+//! `SOAK_EDITS` sets the number of edits; `tests/alone/soak.sh` makes a thousand.
 
 mod editor;
 
@@ -17,20 +18,21 @@ use crate::support::gateway::{Gateway, NEVER};
 use crate::support::sockets::{PATIENCE_MS, SetOnDrop, connected, echo, receive, send, texts};
 use crate::support::{ANN, footprint, turns};
 
-/// Edits of a run that is part of every test run.
-const EDITS: u64 = 150;
+/// The number of edits in an ordinary test run.
+const EDITS: u64 = 60;
 
-/// Messages that the steady client has open at once.
+/// The number of requests that the client has open at once.
 const BATCH: u64 = 50;
 
-/// Reloads that failed so far.
+/// The number of reloads that have failed so far.
 static FAILED: AtomicU64 = AtomicU64::new(0);
 
 fn patience() -> Instant {
     Instant::now() + Duration::from_millis(PATIENCE_MS as u64)
 }
 
-/// Sends and receives until told to end; gives how many of its messages were answered, rightly all.
+/// Sends requests and receives their answers until `done` is set. Asserts that all answers are
+/// right, and returns their number.
 fn steady_client(client: &zmq::Socket, done: &AtomicBool) -> u64 {
     let mut number = 0;
     while !done.load(Ordering::SeqCst) {
@@ -67,8 +69,8 @@ fn steady_client(client: &zmq::Socket, done: &AtomicBool) -> u64 {
     number
 }
 
-/// Runs the steady client and the workers until `edits` edits have been made; returns the footprint
-/// of this process after a third of them, and the number of messages of the steady client.
+/// Runs the steady client and the workers until `edits` edits have been made. Returns the footprint
+/// of this process after a third of them, and the number of requests of the steady client.
 fn rewrite(gateway: &Gateway, editor: &Editor, edits: u64) -> ((usize, usize), u64) {
     let (done, over) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -83,7 +85,7 @@ fn rewrite(gateway: &Gateway, editor: &Editor, edits: u64) -> ((usize, usize), u
             scope.spawn(move || echo(&worker, over));
         }
         let steady = scope.spawn(move || steady_client(&client, done));
-        // Its settings are those that the files start with, but for how long they must be at rest.
+        // Edit 1 sets the settling time to 20 ms, so that the following edits take effect sooner.
         editor.write_probe(1);
         editor.write_protos(1);
         editor.write(0, &editor.yaml(1));
@@ -128,7 +130,7 @@ fn not_one_answer_is_lost_or_wrong_while_everything_is_rewritten() {
     let (failed, took) = (FAILED.load(Ordering::SeqCst), started.elapsed());
     println!(
         "{edits} edits, {failed} reloads refused, {served} messages of the steady client in {took:?}; \
-         after a third of them and at the end: descriptors {descriptors_before}, {descriptors}; \
+         after a third of the edits and at the end: descriptors {descriptors_before}, {descriptors}; \
          KiB {kib_before}, {kib}"
     );
     assert!(failed >= edits / 3, "{failed} reloads failed");
@@ -137,7 +139,7 @@ fn not_one_answer_is_lost_or_wrong_while_everything_is_rewritten() {
         descriptors <= descriptors_before + 10,
         "{descriptors} after {descriptors_before}"
     );
-    // Each edit's route has a name and counters for good.
+    // The gateway keeps the name and the counters of each edit's route for ever.
     let most = kib_before + 4_000 + edits as usize;
     assert!(kib <= most, "{kib} KiB after {kib_before}");
     let ledger = gateway.end();

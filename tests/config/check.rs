@@ -1,8 +1,9 @@
-//! What `gateway check` accepts, what it refuses, and the very words for it, by the binary itself.
+//! Tests of `gateway check`, run as the binary itself: the files that it accepts, the files that it
+//! rejects, and the exact text of its diagnostics.
 //!
-//! `tests/config/configs/valid` has files that must pass. `tests/config/configs/invalid` has a file (or a directory
-//! with a `routes.yaml`) per fault, with what is printed beside it in `NAME.stderr`; run with
-//! `BLESS=1` to write these anew, and read the difference.
+//! `tests/config/configs/valid` has files that must pass. `tests/config/configs/invalid` has a file
+//! (or a directory with a `routes.yaml`) for each error, with the expected output in `NAME.stderr`.
+//! Run with `BLESS=1` to regenerate this output, and review the diff.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,13 +16,13 @@ use crate::pages::{configurations_in, pages};
 
 const CONFIGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/config/configs");
 
-/// Longest that a check may take, whatever is in the file: this is a debug build on a busy machine.
+/// The maximum time of a check, whatever is in the file, for a debug build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const FRONTENDS: &str = "frontends: { clients: { bind: \"tcp://*:5559\" } }\n";
 const POOLS: &str = "pools: { people: { bind: \"tcp://*:5560\" } }\n";
 
-/// What came of a run.
+/// The outcome of a run.
 struct Outcome {
     code: Option<i32>,
     stdout: String,
@@ -29,10 +30,20 @@ struct Outcome {
 }
 
 fn gateway_in(directory: impl AsRef<Path>, arguments: &[&str]) -> Outcome {
+    gateway_with(directory, arguments, &[])
+}
+
+/// Runs the gateway with these variables in its environment.
+fn gateway_with(
+    directory: impl AsRef<Path>,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> Outcome {
     let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
         .args(arguments)
         .current_dir(directory)
         .env_remove("RUST_LOG")
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
     let Output {
@@ -51,7 +62,7 @@ fn gateway(arguments: &[&str]) -> Outcome {
     gateway_in(CONFIGS, arguments)
 }
 
-/// Checks a text that stands in no file of the corpus.
+/// Checks a text that is not in the corpus.
 fn check(text: impl AsRef<[u8]>) -> Outcome {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("routes.yaml"), text).unwrap();
@@ -68,7 +79,7 @@ fn entries(directory: &str) -> Vec<PathBuf> {
     paths
 }
 
-/// The configurations of a corpus, relative to [`CONFIGS`], each with the path that its name gives.
+/// Returns the configurations of a corpus, relative to [`CONFIGS`], each with its path.
 fn cases(directory: &str) -> Vec<(String, PathBuf)> {
     let config = |path: PathBuf| {
         let inner = path.join("routes.yaml");
@@ -82,7 +93,7 @@ fn cases(directory: &str) -> Vec<(String, PathBuf)> {
     entries(directory).into_iter().filter_map(config).collect()
 }
 
-// The corpus.
+// ---- the corpus
 
 #[test]
 fn valid_files_pass() {
@@ -140,7 +151,7 @@ fn every_expectation_has_its_case() {
     }
 }
 
-/// Whatever the fault, its place leads there and no fault is without one but those of whole files.
+/// Every error and warning of the corpus has a place: a file, a line and a column.
 #[test]
 fn every_fault_of_the_corpus_has_a_place() {
     for (config, path) in cases("invalid") {
@@ -166,11 +177,42 @@ fn every_fault_of_the_corpus_has_a_place() {
     }
 }
 
-// What is better made than stored.
+/// Each of the rejected words has a more common synonym: space, after, take effect.
+#[test]
+fn expected_texts_have_the_words_that_people_search_for() {
+    let is_uncommon = |line: &str| {
+        let words = [" blank", " behind ", " take hold", " takes hold"];
+        words.iter().find(|word| line.contains(**word)).copied()
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut lines = 0;
+    for directory in [
+        "tests/config/configs/invalid",
+        "crates/proto/tests/protos/invalid",
+    ] {
+        for entry in fs::read_dir(root.join(directory)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|it| it != "stderr") {
+                continue;
+            }
+            for line in fs::read_to_string(&path).unwrap().lines() {
+                // Quoted lines of the checked files begin with a line number.
+                let is_ours = !line.trim_start().starts_with(|c: char| c.is_ascii_digit());
+                if is_ours {
+                    lines += 1;
+                    assert_eq!(is_uncommon(line), None, "{}: {line}", path.display());
+                }
+            }
+        }
+    }
+    assert!(lines > 1_000, "{lines}");
+}
+
+// The tests below create their files, which are too large or too special to be stored.
 
 #[test]
 fn a_path_that_is_not_a_file_is_rejected() {
-    // To open it would take until somebody writes.
+    // Opening the pipe would block until somebody writes to it.
     let directory = tempfile::tempdir().unwrap();
     let pipe = directory.path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
@@ -212,6 +254,80 @@ fn a_large_file_is_refused_by_its_size_alone() {
     );
 }
 
+/// A configuration in which values of every kind come from environment variables.
+const BY_VARIABLES: &str = "\
+frontends: { clients: { bind: \"tcp://*:${CLIENTS}\", errors: \"${ERRORS}\" } }
+pools:
+  people:
+    bind: ${WORKERS:-tcp://*:5560}
+    queue: ${QUEUE}
+    timeout: ${SECONDS}s
+  other: { bind: ipc:///tmp/other, heartbeat: \"${HEARTBEAT:-off}\", per_worker: \"${QUEUE}\" }
+routes:
+  A: { pool: \"${POOL}\" }
+  B: { pool: other }
+reload: { watch: \"${WATCH:-false}\" }
+";
+
+const VARIABLES: [(&str, &str); 5] = [
+    ("CLIENTS", "5559"),
+    ("ERRORS", "msgpack"),
+    ("QUEUE", "10"),
+    ("SECONDS", "7"),
+    ("POOL", "people"),
+];
+
+#[test]
+fn values_come_from_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("routes.yaml"), BY_VARIABLES).unwrap();
+    let check = |variables| gateway_with(directory.path(), &["check"], variables);
+    let outcome = check(&VARIABLES);
+    assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""));
+    // The value of a variable is checked as if it were written in the file.
+    let mut other = VARIABLES;
+    other[1].1 = "xml";
+    other[2].1 = "ten";
+    let outcome = check(&other);
+    assert_eq!(outcome.code, Some(1));
+    for said in [
+        "\"errors\" can't be \"xml\"\n --> routes.yaml:1:61",
+        "\"queue\" can't be \"ten\"\n --> routes.yaml:5:12",
+        "\"per_worker\" can't be \"ten\"\n --> routes.yaml:7:80",
+    ] {
+        assert!(outcome.stderr.contains(said), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_told_at_its_place_and_nothing_else_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("routes.yaml"), BY_VARIABLES).unwrap();
+    let outcome = gateway_with(directory.path(), &["check"], &VARIABLES[3..]);
+    assert_eq!(outcome.code, Some(1));
+    let errors = outcome.stderr.matches("error: ").count();
+    assert_eq!(errors, 4, "{}", outcome.stderr);
+    for said in [
+        "the environment variable CLIENTS is not set\n --> routes.yaml:1:40",
+        "the environment variable ERRORS is not set\n --> routes.yaml:1:62",
+        "the environment variable QUEUE is not set\n --> routes.yaml:5:12",
+        "the environment variable QUEUE is not set\n --> routes.yaml:7:81",
+    ] {
+        assert!(outcome.stderr.contains(said), "{said}\n{}", outcome.stderr);
+    }
+    let json = gateway_with(
+        directory.path(),
+        &["check", "--format", "json"],
+        &VARIABLES[1..],
+    );
+    let told: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(
+        (&told[0]["line"], &told[0]["column"]),
+        (&1.into(), &40.into()),
+        "{told}"
+    );
+}
+
 #[test]
 fn ten_thousand_routes_pass() {
     let route = |n| format!("  TYPE_{n}: {{ pool: people, timeout: 2s, frontends: [clients] }}\n");
@@ -247,7 +363,7 @@ fn many_faults_are_counted_and_told_up_to_two_hundred() {
     );
 }
 
-/// Programs are told as many as people, and the number of the others.
+/// The JSON log has as many errors as the text, 200, and a last line with the number of the others.
 #[test]
 fn many_faults_are_logged_in_no_long_time() {
     let directory = tempfile::tempdir().unwrap();
@@ -286,7 +402,7 @@ fn deep_nesting_overflows_no_stack() {
     }
 }
 
-// The command line.
+// ---- the command line
 
 #[test]
 fn warnings_are_told_and_pass() {
@@ -368,10 +484,28 @@ fn help_and_version_are_answers() {
         version.stdout,
         format!("gateway {}\n", env!("GATEWAY_VERSION"))
     );
-    assert!(env!("GATEWAY_VERSION").starts_with(env!("CARGO_PKG_VERSION")));
 }
 
-/// The text of `--help` is where the fault of an empty file sends people.
+/// Between two releases, the version number alone does not identify the sources.
+#[test]
+fn the_version_names_the_commit_of_a_clone() {
+    let version = gateway(&["--version"]).stdout;
+    let number = concat!("gateway ", env!("CARGO_PKG_VERSION"));
+    let commit = version.strip_prefix(number).unwrap().trim_end();
+    if !Path::new(env!("CARGO_MANIFEST_DIR")).join(".git").exists() {
+        assert_eq!(commit, "");
+        return;
+    }
+    let commit = commit
+        .strip_prefix(" (")
+        .and_then(|it| it.strip_suffix(')'));
+    let commit = commit.unwrap_or_else(|| panic!("{version}"));
+    let hash = commit.strip_suffix("-dirty").unwrap_or(commit);
+    assert!(hash.len() >= 12, "{version}");
+    assert!(hash.bytes().all(|b| b.is_ascii_hexdigit()), "{version}");
+}
+
+/// The example must be valid, because the error of an empty file refers to `--help`.
 #[test]
 fn the_example_in_the_help_passes() {
     let help = gateway(&["--help"]).stdout;
@@ -416,7 +550,7 @@ fn logs_of_faults_are_a_json_object_a_line() {
     }
 }
 
-/// Checks what stands at standard input.
+/// Runs the gateway with these arguments and `text` on standard input.
 fn check_input(directory: &Path, arguments: &[&str], text: &str) -> Outcome {
     let mut child = Command::new(env!("CARGO_BIN_EXE_gateway"))
         .args(arguments)
@@ -492,7 +626,8 @@ fn a_strict_check_refuses_warnings() {
     assert_eq!((listed.code, &*listed.stderr), (Some(1), ""));
 }
 
-/// Writes a configuration with one route and one field to `name` in `directory`.
+/// Writes a configuration to `name` in `directory`, with one route, whose message has the fields
+/// `field`, and with `breaking` appended.
 fn write_person(directory: &Path, name: &str, field: &str, breaking: &str) {
     let directory = directory.join(name);
     fs::create_dir_all(directory.join("schemas")).unwrap();
@@ -533,7 +668,7 @@ fn a_check_against_another_configuration_refuses_what_breaks_its_peers() {
     assert_eq!(warned.code, Some(0));
     assert!(warned.stderr.starts_with("warning: "), "{}", warned.stderr);
     assert_eq!(check(&["warned", "--strict"]).code, Some(1));
-    // Alone, each is sound.
+    // The configuration is valid on its own.
     assert_eq!(
         gateway_in(directory.path(), &["check", "broken"]).code,
         Some(0)
@@ -570,7 +705,7 @@ fn init_writes_a_configuration_that_passes_and_overwrites_nothing() {
         again.stderr,
         "error: conf/schemas/person.proto is there already\n"
     );
-    // Whatever is there stays, and nothing is put beside it.
+    // An existing file stays, and no other file is written.
     fs::write(directory.path().join("routes.yaml"), "mine").unwrap();
     let here = run(&["init"]);
     assert_eq!(here.stderr, "error: ./routes.yaml is there already\n");
@@ -628,13 +763,13 @@ fn a_mistake_in_rust_log_is_told() {
                     TARGET=LEVEL, such as gateway=debug\n";
     assert_eq!(said, expected);
     let (_, said) = run("gatway=debug");
-    let doubt = "RUST_LOG: nothing here logs as \"gatway\", so \"gatway=debug\" does nothing; did you mean \"gateway\"?";
+    let doubt = "RUST_LOG: nothing in this program logs as \"gatway\", so \"gatway=debug\" has no effect; did you mean \"gateway\"?";
     assert!(said.contains(doubt), "{said}");
     assert!(said.contains("the file has no \"routes\""), "{said}");
     assert!(!run("gateway=debug,notify=off").1.contains("RUST_LOG"));
 }
 
-/// A name of a file cannot forge lines of what is reported, or write to a terminal.
+/// The name of a file can neither forge lines of a report nor control a terminal.
 #[test]
 fn names_of_files_are_escaped() {
     let directory = tempfile::tempdir().unwrap();
@@ -681,9 +816,9 @@ fn a_directory_whose_name_is_not_utf_8_is_an_error_if_it_holds_protos() {
     );
 }
 
-// For programs.
+// ---- programs
 
-/// The array that `--format json` prints.
+/// Asserts the exit code, and returns the array that `--format json` prints.
 fn listed(directory: impl AsRef<Path>, config: &str, code: i32) -> Vec<serde_json::Value> {
     let outcome = gateway_in(directory, &["check", "--format", "json", "-c", config]);
     assert_eq!(
@@ -694,7 +829,7 @@ fn listed(directory: impl AsRef<Path>, config: &str, code: i32) -> Vec<serde_jso
     serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{}", outcome.stdout))
 }
 
-/// The keys that docs/operating.md promises, each in its type.
+/// Asserts that an entry has exactly these keys, and a range in its file unless it has no file.
 fn assert_entry(entry: &serde_json::Value, keys: &[&str]) {
     let there: BTreeSet<_> = entry
         .as_object()
@@ -821,9 +956,9 @@ fn json_output_is_always_an_array() {
     assert_eq!(gateway(&["check", "--format", "xml"]).code, Some(2));
 }
 
-// What people copy.
+// ---- texts that people copy
 
-/// Checks a text as a routes.yaml with the repository's schemas beside it.
+/// Asserts that a text passes as a routes.yaml next to the repository's schemas.
 fn assert_passes_beside_schemas(text: &str) {
     let directory = tempfile::tempdir().unwrap();
     let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
@@ -844,14 +979,17 @@ fn the_shipped_file_passes() {
     );
 }
 
-/// Each ```yaml block that is a whole configuration.
+/// The configurations are the ```yaml blocks that have `frontends`.
 #[test]
 fn every_configuration_in_the_pages_passes() {
     let mut checked = 0;
-    // The configurations of the page on migration have schemas of their own, beside which tests/peers/migrate.py runs them.
+    // The page on migration has configurations with schemas of their own, which
+    // tests/peers/migrate.py runs; the page on security has configurations with keys, which the
+    // module `security` checks.
+    let apart = ["docs/migrate.md", "docs/security.md"];
     let pages = pages()
         .into_iter()
-        .filter(|(page, _)| page != "docs/migrate.md");
+        .filter(|(page, _)| !apart.contains(&&**page));
     for (_, text) in pages {
         for block in configurations_in(&text) {
             assert_passes_beside_schemas(&block);

@@ -1,9 +1,9 @@
-//! `routes.schema.json` is true: it has the keys and the words that the gateway itself reads, accepts what
-//! `gateway check` accepts, and rejects what of the rest a schema can know.
+//! Tests of `routes.schema.json`: it has the keys and the words that the gateway itself reads,
+//! accepts valid configurations, and rejects every error that a schema can detect.
 //!
-//! What the gateway reads is taken from what it says: to a key that nobody knows, which keys it
-//! expects there; to a word that nobody knows, which words. So a key that is added to the one and
-//! forgotten in the other fails here.
+//! The expected keys come from the gateway's own messages: its error for an unknown key lists the
+//! valid keys at that place, and its error for an unknown word lists the valid words. A test fails
+//! here if a key is in the gateway or the schema, but not in both.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,8 +13,9 @@ use serde_json::{Map, Value, json};
 
 use crate::pages::{ROOT, configurations_in, pages, schema};
 
-/// Files of `tests/config/configs/invalid` that are wrong in a way that no schema can know: names that refer to
-/// nothing, what the YAML itself says twice, what depends on another key or on the machine.
+/// The files of `tests/config/configs/invalid` with errors that no schema can detect: names that
+/// refer to nothing, types and addresses that are written twice in different ways, errors in
+/// `.proto` files, and dependencies on another key or on the machine.
 const BEYOND_A_SCHEMA: &[&str] = &[
     "admin_where_clients_are",
     "bad_rules/routes",
@@ -45,11 +46,23 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "warnings_with_errors",
 ];
 
+/// The keys that no file of `tests/config/configs/valid` has. `tests/config/security.rs` tests them
+/// with key files of its own, because a secret key that others can read is refused, and Git does
+/// not store that only the owner may read a file.
+const NEED_KEY_FILES: &[&str] = &[
+    "/$defs/security_map/properties/curve",
+    "/$defs/security_map/properties/anonymous",
+    "/$defs/curve/properties/secret",
+    "/$defs/curve/properties/peers",
+    "/$defs/curve/properties/server",
+];
+
 fn validator() -> jsonschema::Validator {
     jsonschema::draft202012::new(&schema()).unwrap()
 }
 
-/// A YAML text as JSON has it, every key as a string; none where it isn't YAML, or says a key twice.
+/// Converts a YAML text to JSON, with every key as a string. Returns `None` if it is not YAML, or
+/// has a duplicate key, a tag, or a list or a map as a key.
 fn as_json(text: &str) -> Option<Value> {
     fn convert(value: serde_yaml::Value) -> Option<Value> {
         Some(match value {
@@ -82,7 +95,7 @@ fn faults(validator: &jsonschema::Validator, value: &Value) -> Vec<String> {
     validator.iter_errors(value).map(told).collect()
 }
 
-/// The configurations below a directory, however deep.
+/// Returns the configurations below a directory, at any depth.
 fn configurations(directory: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -149,7 +162,7 @@ fn the_schema_rejects_what_a_schema_can_know() {
     let mut accepted = BTreeSet::new();
     let mut rejected = 0;
     for path in configurations(&directory) {
-        // What isn't text or YAML has faults that come before any schema's.
+        // A file that is not text or YAML has errors before any schema applies.
         let text = fs::read_to_string(&path).ok();
         let Some(value) = text.and_then(|text| as_json(&text)) else {
             continue;
@@ -162,12 +175,13 @@ fn the_schema_rejects_what_a_schema_can_know() {
         }
     }
     let beyond: BTreeSet<_> = BEYOND_A_SCHEMA.iter().map(|it| (*it).to_owned()).collect();
-    // A new one belongs into the list, unless the schema can be taught to know it.
+    // A new file belongs in the list, unless the schema can be extended to reject it.
     assert_eq!(accepted, beyond);
     assert!(rejected > 30, "{rejected}");
 }
 
-/// What `gateway check` expects at `path`, by what it says of `wrong` there.
+/// Returns the words that `gateway check` expects at `path`, taken from its diagnostic about
+/// `wrong` there, whose message contains `message`.
 fn expected_at(path: &[String], wrong: Value, message: &str) -> BTreeSet<String> {
     let mut value = wrong;
     for key in path.iter().rev() {
@@ -185,12 +199,47 @@ fn expected_at(path: &[String], wrong: Value, message: &str) -> BTreeSet<String>
     let told = told
         .next()
         .unwrap_or_else(|| panic!("nothing about {path:?} in\n{found}"));
-    // `expected "a", "b" or "c"`
+    // The label has the form `expected "a", "b" or "c"`.
     let words = told.label.split('"').skip(1).step_by(2);
     words.map(str::to_owned).collect()
 }
 
-/// Walks a schema down to its leaves, and holds each map's keys and each key's words against the gateway's.
+/// Asserts that each value accepts a variable, and counts the values in `accepted`. Skips lists,
+/// maps, and schemas that refer to another schema.
+fn accepts_variables(root: &Value, schema: &Value, path: &str, accepted: &mut usize) {
+    for part in ["properties", "$defs"] {
+        let inner = schema.get(part).and_then(Value::as_object);
+        for (key, schema) in inner.into_iter().flatten() {
+            accepts_variables(root, schema, &format!("{path}/{part}/{key}"), accepted);
+        }
+    }
+    let is_collection = ["object", "array"]
+        .map(Value::from)
+        .contains(&schema["type"]);
+    let refers = schema.get("$ref").is_some();
+    if is_collection || refers || ["/$defs/key", "/$defs/variable", ""].contains(&path) {
+        return;
+    }
+    let whole = json!({ "allOf": [schema], "$defs": root["$defs"] });
+    let validator = jsonschema::draft202012::new(&whole).unwrap();
+    for value in ["${NAME}", "a ${NAME:-b}"] {
+        // The schema `false` accepts nothing.
+        let is_valid = validator.is_valid(&json!(value)) || *schema == json!(false);
+        assert!(is_valid, "{path}: {value}");
+    }
+    *accepted += 1;
+}
+
+#[test]
+fn every_value_may_have_a_variable() {
+    let schema = schema();
+    let mut accepted = 0;
+    accepts_variables(&schema, &schema, "", &mut accepted);
+    assert!(accepted >= 30, "{accepted}");
+}
+
+/// Walks a schema down to its leaves, compares the keys of each map and the words of each key with
+/// those of the gateway, and counts the comparisons in `compared`.
 fn compare(root: &Value, schema: &Value, path: &mut Vec<String>, compared: &mut usize) {
     if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
         compare(root, root.pointer(&target[1..]).unwrap(), path, compared);
@@ -248,6 +297,94 @@ fn the_schema_has_the_keys_and_words_that_the_gateway_reads() {
     let schema = schema();
     let mut compared = 0;
     compare(&schema, &schema, &mut Vec::new(), &mut compared);
-    // The whole file, seven kinds of maps in it and, twice over, what is a schema.
+    // The bound detects a walk that ends too early.
     assert!(compared >= 20, "{compared}");
+}
+
+/// Adds the JSON pointers of all keys that a schema describes to `keys`. `at` is the pointer of the
+/// schema.
+fn describe_keys(schema: &Value, at: &str, keys: &mut BTreeSet<String>) {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    for key in properties.into_iter().flat_map(Map::keys) {
+        keys.insert(format!("{at}/properties/{key}"));
+    }
+    let inner: Vec<_> = match schema {
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, inner)| (key.clone(), inner))
+            .collect(),
+        Value::Array(list) => {
+            let numbered = list.iter().enumerate();
+            numbered.map(|(n, inner)| (n.to_string(), inner)).collect()
+        }
+        _ => Vec::new(),
+    };
+    for (key, inner) in inner {
+        describe_keys(inner, &format!("{at}/{key}"), keys);
+    }
+}
+
+/// Adds to `keys` the JSON pointers of the keys that `value` has. `at` is the pointer of the schema
+/// of `value`.
+fn use_keys(root: &Value, at: &str, value: &Value, keys: &mut BTreeSet<String>) {
+    let Some(schema) = root.pointer(at) else {
+        return;
+    };
+    if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+        use_keys(root, &target[1..], value, keys);
+    }
+    for list in ["anyOf", "oneOf"] {
+        let choices = schema.get(list).and_then(Value::as_array);
+        for n in 0..choices.map_or(0, Vec::len) {
+            use_keys(root, &format!("{at}/{list}/{n}"), value, keys);
+        }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        use_keys(root, &format!("{at}/items"), item, keys);
+    }
+    for (key, value) in value.as_object().into_iter().flatten() {
+        let known = format!("{at}/properties/{key}");
+        if root.pointer(&known).is_some() {
+            use_keys(root, &known, value, keys);
+            keys.insert(known);
+        } else {
+            use_keys(root, &format!("{at}/additionalProperties"), value, keys);
+        }
+    }
+}
+
+#[test]
+fn the_valid_files_have_every_key() {
+    let schema = schema();
+    let (mut known, mut used) = (BTreeSet::new(), BTreeSet::new());
+    describe_keys(&schema, "", &mut known);
+    for path in configurations(&Path::new(ROOT).join("tests/config/configs/valid")) {
+        let value = as_json(&fs::read_to_string(&path).unwrap()).unwrap();
+        use_keys(&schema, "", &value, &mut used);
+    }
+    let unused: BTreeSet<_> = known.difference(&used).map(String::as_str).collect();
+    assert_eq!(unused, NEED_KEY_FILES.iter().copied().collect());
+}
+
+/// Writes each key of an entry directly into the section, as if the entry's name were forgotten.
+#[test]
+fn a_forgotten_name_is_recognised_by_every_key_of_an_entry() {
+    let schema = schema();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("routes.yaml");
+    for (section, entry) in [
+        ("frontends", "frontend"),
+        ("pools", "pool"),
+        ("routes", "route"),
+    ] {
+        let keys = schema["$defs"][entry]["properties"].as_object().unwrap();
+        for key in keys.keys() {
+            // JSON is YAML too.
+            let text = json!({ section: { key.as_str(): "a value" } }).to_string();
+            fs::write(&file, text).unwrap();
+            let found = gateway::config::load(&file).unwrap_err();
+            let label = format!("{key:?} is a key of a {entry}");
+            assert!(found.iter().any(|it| it.label == label), "{found}");
+        }
+    }
 }

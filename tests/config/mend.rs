@@ -1,8 +1,9 @@
-//! Setups that people break, each with the message that is all they are given to mend it by.
+//! Tests of broken setups, each with the message that must be enough to mend it.
 //!
-//! `tests/config/mend/NAME` has `broken`, the directory as somebody left it; `message`, what `gateway check` says of it;
-//! `mended`, where what the message says was done. `BLESS=1` writes the messages anew: read them as somebody would
-//! who knows neither the gateway nor what was changed.
+//! `tests/config/mend/NAME` has `broken`, the directory with the mistake; `message`, the output of
+//! `gateway check`; and `mended`, the directory after the advice of the message was followed.
+//! `BLESS=1` regenerates the messages: review them as a reader would who knows neither the gateway
+//! nor the mistake.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -54,7 +55,8 @@ fn each_broken_setup_has_its_message_and_passes_once_mended() {
     }
 }
 
-/// Every file below a directory, by its path there.
+/// Adds the text of every file below a directory, by its path: `below` and the path relative to the
+/// directory.
 fn texts(directory: &Path, below: &str, all: &mut BTreeMap<String, String>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -66,8 +68,8 @@ fn texts(directory: &Path, below: &str, all: &mut BTreeMap<String, String>) {
     }
 }
 
-/// The place that a message names first is where it is mended, or next to it; or the message says the very line that
-/// is to be added to the file.
+/// The first place in a message is a line to change or next to one, or the message contains the
+/// first line to add to the file.
 #[test]
 fn the_message_names_the_line_to_change() {
     for setup in setups() {
@@ -90,7 +92,7 @@ fn the_message_names_the_line_to_change() {
             .count();
         let tail = broken.lines().rev().zip(mended.lines().rev());
         let tail = tail.take_while(|(a, b)| a == b).count();
-        // Lines from 1: the first that is changed, and the last.
+        // Lines count from 1: the range has the changed lines, and one more on either side.
         let changed = same..=broken.lines().count().saturating_sub(tail) + 1;
         let added = mended.lines().skip(same);
         let added = added.take(mended.lines().count().saturating_sub(same + tail));

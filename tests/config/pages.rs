@@ -1,4 +1,4 @@
-//! The JSON schema, and the configurations that pages show.
+//! Helpers that return the JSON schema, and the configurations that pages show.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub fn pages() -> Vec<(String, String)> {
     paths.into_iter().map(read).collect()
 }
 
-/// Returns each ```yaml block of a page that is a whole configuration.
+/// Returns each ```yaml block of a page that is a whole configuration, which has `frontends`.
 pub fn configurations_in(markdown: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut lines = markdown.lines();

@@ -1,11 +1,11 @@
 //! The core, and a connection, without sockets.
 //!
-//! - `session`: What a peer says means the same at any pace, and an outbox writes what was put in.
+//! - `session`: A session's events do not depend on timing, and an outbox writes what was put in.
 //! - `simulation`: Each message has exactly one answer, under thousands of seeded random schedules.
 
 #[path = "../../crates/zmtp/tests/support/model.rs"]
 mod model;
-#[path = "../support/random.rs"]
+#[path = "../../crates/schema/tests/support/random.rs"]
 mod random;
 mod session;
 #[path = "../support/session_model.rs"]

@@ -1,6 +1,6 @@
-//! What the engine adds to the codec of crate `zmtp`: a session with its liveness and its outbox,
-//! held against a model at any pace, and an outbox whose bytes mean what was put in. The codec's
-//! own tests are the crate's.
+//! Tests of the parts that the engine adds to the codec of the crate `gateway-zmtp`. A session with
+//! its liveness and its outbox is compared with a model at any timing of the input, and the output
+//! of an outbox must decode to the messages that were put in. The crate tests the codec itself.
 
 use std::io::IoSlice;
 
@@ -13,7 +13,7 @@ use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{COMMAND, MORE, put_frame};
 
-/// Sequences of messages that are sent out through an outbox.
+/// The number of message sequences that are sent through an outbox.
 const OUTBOXES: u64 = 100;
 
 fn size(random: &mut Random) -> usize {
@@ -30,8 +30,8 @@ fn body(random: &mut Random) -> Vec<u8> {
     numbered(first, size(random))
 }
 
-/// A fuzzer tries some hundred bytes, which stand for frames that are read straight into memory of
-/// their own.
+/// A fuzzer tries inputs of some hundred bytes. Here they stand for much larger frames, which are
+/// read directly into memory of their own.
 #[test]
 fn a_session_holds_with_large_frames() {
     for seed in 1..=500 {
@@ -65,7 +65,7 @@ fn ready(kind: &str) -> Vec<u8> {
     body
 }
 
-/// A frame of a message, or a command.
+/// Appends a frame of a message, or a command.
 fn put_word(bytes: &mut Vec<u8>, random: &mut Random) {
     let more = if random.below(3) == 0 { MORE } else { 0 };
     match random.below(12) {
@@ -83,7 +83,7 @@ fn put_word(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// What a peer may say from its first byte on, with much that it may not.
+/// Returns bytes that a peer may send from its first byte on, including many that are invalid.
 fn words(random: &mut Random) -> Vec<u8> {
     let mut bytes = [0; 64].to_vec();
     bytes[..12].copy_from_slice(b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01");
@@ -93,7 +93,7 @@ fn words(random: &mut Random) -> Vec<u8> {
         2 => "GSSAPI",
         _ => "NULL",
     };
-    // At times another mechanism than the gateway's.
+    // Some peers use another mechanism than the gateway.
     bytes[12..][..mechanism.len()].copy_from_slice(mechanism.as_bytes());
     bytes[11] = random.below(2) as u8;
     let early = [0, 0, 0, random.below(3)][random.below(4)];
@@ -124,7 +124,8 @@ fn a_session_holds_whatever_is_said_and_whenever() {
     }
 }
 
-/// Out through an outbox, whose peer takes as much as it likes, and in again.
+/// The messages go out through an outbox, whose peer takes any number of bytes at a time, and are
+/// decoded again.
 #[test]
 fn what_an_outbox_says_is_what_was_put_in() {
     let bounds = Bounds {

@@ -1,34 +1,39 @@
-//! The core under seeded random schedules: clients and workers of every kind that come, go, stall,
-//! answer late, twice, out of order or wrongly, with deadlines passing and a shutdown at the end.
+//! The core under seeded random schedules. Clients and workers of every kind come, go, stall, and
+//! answer late, twice, out of order or wrongly, judges reach their verdicts in any order, deadlines
+//! pass, and at the end comes a shutdown.
 //!
 //! After every event the ledger must balance and no request may wait while a worker is free; after
-//! every schedule each message must have had exactly one answer, the right one, at the right client.
+//! every schedule each message must have had exactly one answer, the right one, at the right
+//! client.
 //!
 //! A failing seed is printed; `SIMULATION_SEED=n cargo test --test core` replays it and prints
 //! every step.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs;
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
-use gateway::core::{Core, Event, Outlet};
-use gateway::ledger::{Fate, Outcome, RouteCounters};
+use gateway::core::{Case, Core, Event, Outlet};
+use gateway::ledger::{Fate, Latency, Outcome, RouteCounters};
 use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::reply::{ErrorEncoding, Reason};
 use gateway::route::{Pattern, Table};
 use gateway::snapshot::{
-    AnyOf, Balance, EngineKind, EnvelopeMode, ErrorFrames, Framing, Frontend, FrontendId,
-    IdentityMode, Limits, Names, PerWorker, PoolId, PoolSettings, ReloadSettings, Route, Snapshot,
-    WorkerFrames, Workers,
+    Access, Allowed, AnyOf, Balance, EngineKind, EnvelopeMode, ErrorFrames, Framing, Frontend,
+    FrontendId, IdentityMode, Limits, LogSettings, Names, PerWorker, PoolId, PoolSettings, Rate,
+    ReloadSettings, Route, Snapshot, WorkerFrames, Workers,
 };
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::Compiler;
-use gateway_schema::{Encoding, Options, Schema};
+use gateway_schema::{Encoding, Options, RuleLimits, Ruler, Schema};
 
-/// In an ordinary run; `SIMULATION_SCHEDULES=n` sets another number.
+/// The number of schedules in an ordinary run; `SIMULATION_SCHEDULES=n` sets another.
 const SCHEDULES: u64 = 30_000;
 
 type Frames = Vec<Vec<u8>>;
@@ -40,25 +45,41 @@ fn every_message_has_exactly_one_answer() {
         return;
     }
     let schedules = number_from("SIMULATION_SCHEDULES").unwrap_or(SCHEDULES);
-    for seed in 0..schedules {
-        let run = catch_unwind(AssertUnwindSafe(|| World::new(seed, false).run()));
-        assert!(
-            run.is_ok(),
-            "seed {seed} failed; SIMULATION_SEED={seed} cargo test --test core replays it"
-        );
-    }
+    // Every thread takes the next seed, so that all cores work until the end.
+    let next = AtomicU64::new(0);
+    let run_seeds = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= schedules {
+                return;
+            }
+            let run = catch_unwind(AssertUnwindSafe(|| World::new(seed, false).run()));
+            if run.is_err() {
+                next.store(schedules, Ordering::Relaxed);
+                panic!(
+                    "seed {seed} failed; SIMULATION_SEED={seed} cargo test --test core replays it"
+                );
+            }
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(run_seeds);
+        }
+    });
 }
 
 fn number_from(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Every kind of thing that was meant to be tried did happen, or the schedules prove little.
+/// The schedules prove little unless they reach every outcome.
 #[test]
 fn schedules_reach_every_outcome() {
     let mut rejected = [0_u64; Reason::ALL.len()];
     let (mut answered, mut gone, mut slow, mut late, mut unsolicited) = (0, 0, 0, 0, 0);
-    let mut left = 0;
+    let (mut left, mut judged, mut paused) = (0, [0; 2], 0);
     for seed in 0..2_000 {
         let world = World::new(seed, false).run();
         let ledger = world.core.ledger();
@@ -68,6 +89,9 @@ fn schedules_reach_every_outcome() {
         late += ledger.late;
         unsolicited += ledger.unsolicited;
         left += world.net.left;
+        judged[0] += world.net.judged[0];
+        judged[1] += world.net.judged[1];
+        paused += world.net.pauses;
         for (sum, n) in rejected.iter_mut().zip(ledger.rejected) {
             *sum += n;
         }
@@ -82,6 +106,9 @@ fn schedules_reach_every_outcome() {
         assert!(count > 1_000, "{name}: {count}");
     }
     assert!(left > 300, "workers that left in peace: {left}");
+    assert!(judged[0] > 1_000, "requests judged: {judged:?}");
+    assert!(judged[1] > 1_000, "answers judged: {judged:?}");
+    assert!(paused > 100, "peers paused: {paused}");
     for reason in Reason::ALL {
         let count = rejected[reason as usize];
         assert!(count > 100, "{}: {count}", reason.label());
@@ -92,7 +119,12 @@ fn schedules_reach_every_outcome() {
 
 const POOLS: usize = 4;
 const FRONTENDS: usize = 4;
-/// Longer than any timeout of a route, so that a deadline always passes in a jump.
+/// The rate of the route `seldom`, for each connection.
+const RATE: Rate = Rate {
+    interval: Duration::from_secs(5),
+    burst: 2,
+};
+/// A step of time longer than any timeout of a route, so that it passes every deadline.
 const FAR: Duration = Duration::from_secs(60);
 
 struct World {
@@ -101,36 +133,84 @@ struct World {
     net: Net,
     now: Duration,
     next_peer: u64,
-    /// The shutdown has ended what workers held, of whom none hears of that.
+    /// The shutdown has ended the requests that workers held. No worker is notified of that.
     over: bool,
 }
 
-/// What the peers see, and what must be true of it.
+/// The peers and the messages that they saw, with the assertions about them.
 struct Net {
     trace: bool,
     clients: HashMap<PeerId, SimClient>,
     workers: HashMap<PeerId, SimWorker>,
-    /// By id, which every well-formed message carries in its payload, and most among their headers.
+    /// The requests by id. Every valid request is its id as a payload, and most carry the id as a
+    /// header, too.
     sent: Vec<Sent>,
-    /// Workers that left in peace.
+    /// The number of workers that left after they had sent and received BYE.
     left: u64,
-    /// Rejections of messages too broken to be remembered.
+    /// The number of rejections of messages too broken to be recorded.
     nameless: u64,
-    /// Such a message was sent, and is to be rejected before anything else happens.
+    /// A message too broken to be recorded was sent, and must be rejected before anything else
+    /// happens.
     broken: bool,
     pools: Vec<Arc<PoolSettings>>,
-    /// By frontend.
+    /// The framings, by frontend.
     framings: Vec<Arc<Framing>>,
+    snapshot: Arc<Snapshot>,
+    now: Duration,
+    /// The value of `limits.client_bytes`.
+    client_bytes: u64,
+    /// The sizes from which the routes in force leave payloads to judges.
+    direct: Direct,
+    /// The cases that judges have.
+    cases: Vec<Case<Frames>>,
+    /// Messages that wait for a verdict, or behind such.
+    lanes: BTreeMap<Lane, VecDeque<usize>>,
+    /// Set while there are judges.
+    has_judges: bool,
+    /// Set if the engine can stop reading a peer.
+    can_pause: bool,
+    paused: HashSet<PeerId>,
+    pauses: u64,
+    /// Requests and answers that judges have judged.
+    judged: [u64; 2],
+}
+
+/// Bytes of a request and of an answer from which a judge checks them, where there is a schema.
+#[derive(Clone, Copy, Debug)]
+struct Direct {
+    request: usize,
+    answer: usize,
+}
+
+impl Direct {
+    fn any(rng: &mut Rng) -> Self {
+        let mut any = || [0, 2, 15, 2_000, 2_000][rng.usize(0..5)];
+        Self {
+            request: any(),
+            answer: any(),
+        }
+    }
+}
+
+/// Messages of a client and an envelope that keep their order, or the answers to them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Lane {
+    client: PeerId,
+    envelope: Frames,
+    answers: bool,
 }
 
 struct SimClient {
     kind: ClientKind,
-    /// It has sent something, so an empty frame is no probe of its socket any more.
+    /// The peer has sent something, so an empty frame no longer counts as a probe of its socket.
     heard: bool,
     identity: Vec<u8>,
     frontend: FrontendId,
     reads: Reads,
     unread: Vec<Outcome>,
+    /// The unused time of the client at the route with a rate, as of `saved_at`.
+    saved: Duration,
+    saved_at: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -138,7 +218,7 @@ enum Reads {
     Well,
     Late,
     Never,
-    /// It is gone, and the core has yet to hear of it.
+    /// The peer is gone, and the core does not know yet.
     Left,
 }
 
@@ -146,26 +226,26 @@ struct SimWorker {
     pool: PoolId,
     kind: WorkerKind,
     crowd: bool,
-    /// Its connection can take no more.
+    /// The connection can take no more.
     full: bool,
-    /// What it has not answered.
+    /// The requests that the worker has not answered.
     inbox: Vec<Order>,
     trust: Trust,
     farewell: Farewell,
 }
 
-/// How far a worker has come in leaving.
+/// The progress of a worker's farewell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Farewell {
-    /// It works.
+    /// The worker has not sent BYE.
     No,
-    /// It has said BYE.
+    /// The worker has sent BYE.
     Said,
-    /// It has heard BYE.
+    /// The worker has received BYE.
     Heard,
 }
 
-/// A request as a worker got it.
+/// A request in the form in which a worker received it.
 #[derive(Clone)]
 struct Order {
     head: Frames,
@@ -173,11 +253,12 @@ struct Order {
     form: WorkerFrames,
 }
 
-/// Whether a worker of a pool with `per_worker: auto` has answered correctly, and sent nothing else since.
+/// The state of a worker of a pool with `per_worker: auto`: whether it has answered correctly, and
+/// sent nothing wrong since.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Trust {
     No,
-    /// It answered what may have timed out by then, of which nobody heard.
+    /// The worker answered a request that may have timed out before, which is not observed.
     Perhaps,
     Yes,
 }
@@ -186,27 +267,37 @@ struct Sent {
     client: PeerId,
     envelope: Frames,
     kind: Vec<u8>,
-    /// How its frontend framed messages when it was sent.
+    /// The framing of its frontend when it was sent.
     framing: Arc<Framing>,
-    /// None of one message of a client at a time: how else would it know what an ERROR answers?
+    /// The headers. A client that sends one request at a time may have none; others need them to
+    /// match an ERROR to its request.
     headers: Frames,
-    /// Where it waits, if it is not turned down.
+    /// The pool in whose queue it waits, unless it is rejected.
     pool: Option<PoolId>,
+    /// The sizes in force when it was sent.
+    direct: Direct,
+    /// It waits for a verdict, or behind such.
+    unjudged: bool,
+    /// Its answer waits for a verdict, or behind such.
+    answered: bool,
     must: Option<Reason>,
     holder: Option<PeerId>,
-    /// What its holder answered, once it did.
+    /// The deadline, by the timeout that its route had when it was sent.
+    deadline: Option<Duration>,
+    /// The answer of the worker that held it, once there is one.
     reply: Option<Vec<u8>>,
-    /// That reply has the type ERROR.
+    /// The answer has the type ERROR.
     failed: bool,
     ended: bool,
-    /// Its client, a REQ, has asked something else since: the answer must not reach it.
+    /// Its client, a REQ, has sent another request since, so the answer must not reach it.
     abandoned: bool,
 }
 
 impl Sent {
-    /// Asserts that a rejection names the request's type, and calls it retryable only if no worker has seen it.
+    /// Asserts that a rejection names the request's type, and is retryable only if no worker has
+    /// seen the request.
     fn names_itself(&self, rejection: &[u8]) {
-        // That of a schema in another encoding is not read here.
+        // A rejection in the encoding of a schema is not read here.
         let Ok(rejection) = serde_json::from_slice::<serde_json::Value>(rejection) else {
             return;
         };
@@ -219,15 +310,15 @@ impl Sent {
     }
 }
 
-/// Type and payload of a client's message.
+/// The type and payload of a client's message.
 struct Content {
     kind: Vec<u8>,
-    /// None if the payload is so large that the engine drops it.
+    /// The payload, or `None` if it is so large that the engine drops it.
     payload: Option<Vec<u8>>,
     must: Option<Reason>,
 }
 
-/// Whether a request was handed out with a token, and not with the client's bare identity.
+/// Returns whether a request was handed out with a token, and not with the client's bare identity.
 fn is_token(head: &Frames) -> bool {
     head[0].contains(&b'#')
 }
@@ -236,14 +327,24 @@ fn id_of(frame: &[u8]) -> usize {
     std::str::from_utf8(frame).unwrap().parse().unwrap()
 }
 
+/// The id in a payload, whatever is around it.
+fn id_in(payload: &[u8]) -> usize {
+    let digits = payload.iter().skip_while(|byte| !byte.is_ascii_digit());
+    let digits: Vec<u8> = digits.copied().take_while(u8::is_ascii_digit).collect();
+    id_of(&digits)
+}
+
 impl Outlet<Frames> for Net {
     fn to_worker(&mut self, peer: PeerId, head: &[&[u8]], body: Frames) -> Result<(), Frames> {
         if head.is_empty() {
             return self.bye(peer, body);
         }
         let id = id_of(body.last().expect("a payload"));
+        let lane = self.sent[id].lane(false);
         let overtakes = self.sent[..id].iter().any(|older| {
             let same = older.client == self.sent[id].client && older.pool == self.sent[id].pool;
+            // Behind a proxy are many clients, each with an envelope of its own.
+            let same = same && (!older.unjudged || older.lane(false) == lane);
             same && self.is_watched(older) && older.holder.is_none() && !older.ended
         });
         assert!(!overtakes, "{id} overtook an older request of its client");
@@ -286,6 +387,28 @@ impl Outlet<Frames> for Net {
         Ok(())
     }
 
+    fn judge(&mut self, case: Box<Case<Frames>>) -> Result<(), Box<Case<Frames>>> {
+        if !self.has_judges {
+            return Err(case);
+        }
+        let (lane, id) = self.lane_of(case.body());
+        // Those before it are decided with this event: the first that is left is checked after it.
+        assert!(self.lanes[&lane].contains(&id), "{id} waits in no lane");
+        let mut with_judges = self.cases.iter().map(|other| self.lane_of(other.body()).0);
+        assert!(with_judges.all(|other| other != lane), "two of {lane:?}");
+        self.cases.push(*case);
+        Ok(())
+    }
+
+    fn pause(&mut self, peer: PeerId) {
+        self.pauses += 1;
+        self.paused.insert(peer);
+    }
+
+    fn resume(&mut self, peer: PeerId) {
+        assert!(self.paused.remove(&peer), "{peer:?} was not paused");
+    }
+
     fn release(&mut self, peer: PeerId) {
         let worker = self.workers.remove(&peer).expect("a living worker");
         assert_eq!(worker.farewell, Farewell::Heard);
@@ -325,8 +448,20 @@ impl Outlet<Frames> for Net {
             }
             Outcome::Rejected(_, reason) => {
                 let early = matches!(reason, Reason::ShuttingDown | Reason::ClientLimit);
+                // One that was not judged in time times out, or finds its queue full.
+                let late = matches!(reason, Reason::Timeout) && sent.unjudged;
+                let early = early || late;
+                let of_answer = matches!(reason, Reason::ShuttingDown | Reason::BadReply);
+                assert!(!sent.answered || of_answer, "{id}: its answer came in time");
                 if let Some(must) = sent.must.filter(|_| !early) {
                     assert_eq!(reason, must, "{id}");
+                }
+                if matches!(reason, Reason::Timeout | Reason::NoWorker) {
+                    let is_due = sent.deadline.is_some_and(|at| at <= self.now);
+                    assert!(
+                        is_due && !sent.answered,
+                        "{id} timed out before its deadline"
+                    );
                 }
                 sent.names_itself(&frames[frames.len() - 1]);
             }
@@ -336,7 +471,7 @@ impl Outlet<Frames> for Net {
 }
 
 impl Net {
-    /// A worker that leaves hears that it may.
+    /// Records that a leaving worker receives BYE.
     fn bye(&mut self, peer: PeerId, body: Frames) -> Result<(), Frames> {
         assert_eq!(body, [b"BYE"]);
         let worker = &self.workers[&peer];
@@ -349,7 +484,7 @@ impl Net {
         Ok(())
     }
 
-    /// Which of a client's messages these frames answer, by envelope and headers.
+    /// Returns the id of the client's message that these frames answer, by envelope and headers.
     fn answered(&self, peer: PeerId, frames: &Frames, outcome: Outcome) -> usize {
         let rejected = matches!(outcome, Outcome::Rejected(..));
         let fits = |sent: &Sent| {
@@ -362,14 +497,57 @@ impl Net {
             .unwrap_or_else(|| panic!("{peer:?} got {outcome:?}, an answer to nothing: {frames:?}"))
     }
 
-    /// Whether somebody would hear of the request's end.
+    /// The lane of a message that is judged, and its id.
+    fn lane_of(&self, body: &Frames) -> (Lane, usize) {
+        let id = id_in(body.last().expect("a payload"));
+        let answers = [&b"REPLY"[..], b"ERROR"].contains(&&*body[0]);
+        (self.sent[id].lane(answers), id)
+    }
+
+    /// Returns whether a message waits for a verdict: its check takes long, or one waits before it.
+    fn is_deferred(&self, lane: &Lane, is_long: bool) -> bool {
+        self.lanes.contains_key(lane) || (is_long && self.has_judges)
+    }
+
+    /// Returns the lane in which an answer waits for a verdict, if it waits. `checked` says whether
+    /// its schema applies.
+    fn answer_lane(&self, id: usize, frames: &Frames, checked: bool) -> Option<Lane> {
+        let sent = &self.sent[id];
+        let lane = sent.lane(true);
+        let is_long = checked && frames[frames.len() - 1].len() >= sent.direct.answer;
+        self.is_deferred(&lane, is_long).then_some(lane)
+    }
+
+    /// Takes the first message out of its lane.
+    fn leave_lane(&mut self, lane: &Lane) -> usize {
+        let ids = self.lanes.get_mut(lane).expect("a lane");
+        let id = ids.pop_front().expect("a message");
+        if ids.is_empty() {
+            self.lanes.remove(lane);
+        }
+        id
+    }
+
+    /// Asserts that every request has ended whose deadline has passed.
+    fn nobody_outlives_a_deadline(&self) {
+        for (id, sent) in self.sent.iter().enumerate() {
+            // An answer that came in time may wait for its verdict longer than that.
+            let is_due = !sent.answered && sent.deadline.is_some_and(|at| at <= self.now);
+            assert!(
+                sent.ended || !is_due || !self.is_watched(sent),
+                "{id} outlived its deadline"
+            );
+        }
+    }
+
+    /// Returns whether the end of the request would be observed.
     fn is_watched(&self, sent: &Sent) -> bool {
         !sent.abandoned && self.clients.contains_key(&sent.client)
     }
 }
 
 impl Sent {
-    /// Whether these frames, behind the envelope, have the form of an answer to it.
+    /// Returns whether these frames, after the envelope, have the form of an answer to the request.
     fn fits(&self, body: &[Vec<u8>], rejected: bool) -> bool {
         let error = rejected || self.failed;
         let Some((_payload, front)) = body.split_last() else {
@@ -385,20 +563,34 @@ impl Sent {
         front.split_first() == Some((&kind.to_vec(), &self.headers[..]))
     }
 
+    fn lane(&self, answers: bool) -> Lane {
+        Lane {
+            client: self.client,
+            // The delimiter alone is as good as none.
+            envelope: match self.envelope.len() {
+                0 | 1 => vec![],
+                _ => self.envelope.clone(),
+            },
+            answers,
+        }
+    }
+
     fn is_open(&self) -> bool {
         !self.ended && !self.abandoned
     }
 }
 
 impl SimWorker {
-    /// Requests that it must be given if there are any, and that it may be.
+    /// Returns the number of requests that the worker must hold before others may wait, and the
+    /// maximum number that it may hold.
     fn capacity(&self, settings: &PoolSettings) -> (usize, usize) {
         match (self.kind, settings.per_worker) {
             _ if self.farewell != Farewell::No => (0, 0),
             _ if self.crowd => (usize::MAX, usize::MAX),
             (WorkerKind::Dealer, PerWorker::Auto) => match self.trust {
                 Trust::Yes => (10, 1_000),
-                // One of which it holds that has ended gets nothing more until a request waited in vain.
+                // If a request that it holds has ended, it receives nothing more until a request
+                // has waited in vain.
                 Trust::Perhaps => (usize::from(self.inbox.is_empty()), 1_000),
                 Trust::No => (usize::from(self.inbox.is_empty()), 1),
             },
@@ -407,13 +599,15 @@ impl SimWorker {
         }
     }
 
-    /// What it has not answered and may still hold. Of a request whose client is gone, or gave it up,
-    /// nobody hears whether it timed out: `orphans` says whether those count.
+    /// Returns the number of requests that the worker has not answered and may still hold. If the
+    /// client of a request is gone or gave it up, the timeout of that request is not observed.
+    /// `orphans` says whether such requests count.
     fn live(&self, net: &Net, me: PeerId, orphans: bool) -> usize {
         let live = |id: usize| {
             let sent = &net.sent[id];
             let orphan = !net.is_watched(sent);
-            !sent.ended && sent.holder == Some(me) && (orphans || !orphan)
+            let held = !sent.ended && !sent.answered;
+            held && sent.holder == Some(me) && (orphans || !orphan)
         };
         self.inbox.iter().filter(|order| live(order.id)).count()
     }
@@ -424,10 +618,14 @@ impl World {
         let mut rng = Rng::with_seed(seed);
         let pools: Vec<_> = (0..POOLS).map(|n| Arc::new(pool(n, &mut rng))).collect();
         let framings: Vec<_> = (0..FRONTENDS).map(|_| framing(&mut rng)).collect();
-        let snapshot = snapshot(&pools, &framings, &mut rng);
+        let direct = Direct::any(&mut rng);
+        let snapshot = snapshot(&pools, &framings, direct, &mut rng);
+        let (has_judges, can_pause) = (rng.u8(0..8) > 0, rng.bool());
+        let first = rng.u64(1..1_000_000_000_000);
+        let client_bytes = snapshot.limits.client_bytes;
         Self {
             rng,
-            core: Core::new(snapshot),
+            core: Core::new(Arc::clone(&snapshot)).numbering_from(first),
             net: Net {
                 trace,
                 clients: HashMap::new(),
@@ -438,6 +636,17 @@ impl World {
                 broken: false,
                 pools,
                 framings,
+                client_bytes,
+                direct,
+                cases: Vec::new(),
+                lanes: BTreeMap::new(),
+                has_judges,
+                can_pause,
+                paused: HashSet::new(),
+                pauses: 0,
+                judged: [0; 2],
+                snapshot,
+                now: Duration::ZERO,
             },
             now: Duration::ZERO,
             next_peer: 0,
@@ -447,7 +656,7 @@ impl World {
 
     fn run(mut self) -> Self {
         for _ in 0..self.rng.usize(20..150) {
-            match self.rng.u32(0..100) {
+            match self.rng.u32(0..110) {
                 0..8 => self.client_comes(),
                 8..14 => self.worker_comes(),
                 14..50 => self.client_sends(),
@@ -458,6 +667,8 @@ impl World {
                 86 => self.worker_says_bye(),
                 87 => self.reloads(),
                 88..92 => self.client_reads(),
+                92..101 => self.judge_decides(),
+                101 => self.net.has_judges ^= true,
                 _ => self.time_passes(),
             }
         }
@@ -466,12 +677,23 @@ impl World {
     }
 
     fn on(&mut self, event: Event<Frames>) {
+        self.take_in(event);
+        self.nothing_stands_still();
+    }
+
+    fn take_in(&mut self, event: Event<Frames>) {
         if self.net.trace {
             println!("{:?} {event:?}", self.now);
         }
+        self.net.now = self.now;
         self.core.on(self.now, event, &mut self.net);
+        self.net.nobody_outlives_a_deadline();
         let ledger = self.core.ledger();
         assert_eq!(ledger.received, ledger.ended() + self.core.in_flight());
+    }
+
+    /// No request waits for a worker that is free, and no worker to leave.
+    fn nothing_stands_still(&self) {
         for (n, settings) in self.net.pools.iter().enumerate() {
             self.nobody_waits_for_a_free_worker(PoolId(n), settings);
         }
@@ -496,8 +718,8 @@ impl World {
             }
             for (id, sent) in net.sent.iter().enumerate() {
                 let waits = sent.pool == Some(pool) && sent.holder.is_none() && !sent.ended;
-                // Of a request whose client is gone nobody hears whether it still waits.
-                let waits = waits && net.is_watched(sent);
+                // If the client is gone, it is not observed whether the request still waits.
+                let waits = waits && net.is_watched(sent) && !sent.unjudged;
                 let Some(client) = net.clients.get(&sent.client).filter(|_| waits) else {
                     continue;
                 };
@@ -509,9 +731,11 @@ impl World {
         }
     }
 
+    /// Returns the number of a new peer. Several peers at a time have the same low bits, by which
+    /// the core finds a peer.
     fn peer(&mut self) -> PeerId {
         self.next_peer += 1;
-        PeerId(self.next_peer)
+        PeerId((self.next_peer << 20) | (self.next_peer % 4))
     }
 
     fn any<T>(&mut self, of: &HashMap<PeerId, T>) -> Option<PeerId> {
@@ -541,7 +765,7 @@ impl World {
         } else {
             ClientKind::Dealer
         };
-        // Few names, so that two clients often share one.
+        // There are few identities, so that two clients often share one.
         let names = [&b"a"[..], b"b", b"BYE"];
         let identity = names[self.rng.usize(0..3)].to_vec();
         let frontend = FrontendId(self.rng.usize(0..FRONTENDS));
@@ -560,6 +784,8 @@ impl World {
             frontend,
             reads: reads[self.rng.usize(0..reads.len())],
             unread: Vec::new(),
+            saved: RATE.interval * RATE.burst,
+            saved_at: self.now,
         };
         self.net.clients.insert(peer, client);
         self.on(Event::ClientCame {
@@ -606,6 +832,9 @@ impl World {
         let Some(peer) = self.any_client() else {
             return;
         };
+        if self.net.can_pause && self.net.paused.contains(&peer) {
+            return;
+        }
         let client = self.net.clients.get_mut(&peer).unwrap();
         let (kind, frontend) = (client.kind, client.frontend);
         let framing = Arc::clone(&self.net.framings[frontend.0]);
@@ -613,7 +842,7 @@ impl World {
         if kind == ClientKind::Req {
             others.for_each(|sent| sent.abandoned |= !sent.ended);
         } else if framing.errors == ErrorFrames::Payload && others.any(|sent| sent.is_open()) {
-            // Without headers it could not tell what a rejection is for, so it waits.
+            // Without headers, the client could not match a rejection to its request, so it waits.
             return;
         }
         let first = !std::mem::replace(&mut client.heard, true);
@@ -624,7 +853,7 @@ impl World {
         self.client_asks(peer, frames, framing);
     }
 
-    /// Frames in front of a message of such a client.
+    /// Returns an envelope that a client of this kind may put before a message in this framing.
     fn any_envelope(&mut self, kind: ClientKind, framing: &Framing) -> Frames {
         match (framing.envelope, kind, self.rng.u8(0..4)) {
             (EnvelopeMode::Routed, _, 0) => vec![b"proxy".to_vec(), b"peer".to_vec(), vec![]],
@@ -647,7 +876,7 @@ impl World {
     ) {
         let kind = self.net.clients[&peer].kind;
         match (&framing.kind, framing.envelope) {
-            // A lone frame would be its payload.
+            // A single frame would be taken for the payload, so the message must have none.
             (Some(_), EnvelopeMode::Auto) if kind == ClientKind::Dealer => frames.clear(),
             (_, EnvelopeMode::Routed) if self.rng.bool() => {
                 frames = vec![b"P0".to_vec(), b"no".to_vec(), b"delimiter".to_vec()];
@@ -666,26 +895,37 @@ impl World {
     }
 
     fn client_asks(&mut self, peer: PeerId, mut frames: Frames, framing: Arc<Framing>) {
-        let frontend = self.net.clients[&peer].frontend;
         let id = self.net.sent.len();
         let envelope = frames.clone();
         let text = id.to_string().into_bytes();
         let mut headers = self.any_headers(peer, &text);
         if envelope.is_empty() && framing.kind.is_some() && headers.first() == Some(&vec![]) {
-            // It would be the delimiter.
+            // An empty first header would be taken for the delimiter.
             headers.remove(0);
         }
         let Content {
             kind,
             payload,
-            must,
-        } = self.any_content(frontend, &framing, text);
+            mut must,
+        } = self.any_content(peer, &framing, text);
         let typed = framing.kind.is_none();
+        let parts = frames.iter().chain(&headers).chain(&payload);
+        let size = parts.map(Vec::len).sum::<usize>() + if typed { kind.len() } else { 0 };
+        let later = [
+            None,
+            Some(Reason::SchemaViolation),
+            Some(Reason::RuleFailed),
+        ];
+        if size as u64 > self.net.client_bytes && later.contains(&must) {
+            must = Some(Reason::TooLarge);
+        }
         let pool = match &kind[..] {
             [b'P', n @ b'0'..=b'9'] => Some(PoolId(usize::from(n - b'0'))),
-            b"only.one" => Some(PoolId(0)),
+            b"only.one" | b"only.some" | b"seldom" => Some(PoolId(0)),
             _ => None,
         };
+        let route = self.net.snapshot.routes.get(&kind);
+        let timeout = route.and_then(|route| route.timeout);
         let sent = Sent {
             client: peer,
             envelope: envelope.clone(),
@@ -693,8 +933,12 @@ impl World {
             framing,
             headers: headers.clone(),
             pool: pool.filter(|_| must.is_none() && payload.is_some()),
+            direct: self.net.direct,
+            unjudged: false,
+            answered: false,
             must,
             holder: None,
+            deadline: timeout.map(|timeout| self.now + timeout),
             reply: None,
             failed: false,
             ended: false,
@@ -708,26 +952,114 @@ impl World {
         match payload {
             Some(payload) => {
                 frames.push(payload);
-                self.on(Event::Message { peer, frames });
+                self.client_says(peer, id, frames);
             }
             None => self.on(Event::Oversize { peer, frames }),
         }
     }
 
-    /// Type and payload of a message, most of them sound, with the reason for which it must be rejected.
-    fn any_content(&mut self, frontend: FrontendId, framing: &Framing, id: Vec<u8>) -> Content {
+    /// Sends a message that has an id, which may have to wait for a verdict.
+    fn client_says(&mut self, peer: PeerId, id: usize, frames: Frames) {
+        let sent = &mut self.net.sent[id];
+        let checked = matches!(&sent.kind[..], b"P2" | b"P3" | b"person" | b"ruled");
+        let is_long = frames[frames.len() - 1].len() >= sent.direct.request;
+        // A rule that can't be evaluated with few steps may be with many.
+        let is_long = checked && (is_long || sent.must == Some(Reason::RuleFailed));
+        let lane = sent.lane(false);
+        let deferred = self.net.is_deferred(&lane, is_long);
+        self.net.sent[id].unjudged = deferred;
+        if deferred {
+            let ids = self.net.lanes.entry(lane.clone()).or_default();
+            ids.push_back(id);
+        }
+        let before = self.judging();
+        self.on(Event::Message { peer, frames });
+        let waits = self.judging() > before;
+        let sent = &mut self.net.sent[id];
+        assert!(waits == deferred || sent.ended, "{id} waits: {waits}");
+        if deferred && !waits {
+            // It was rejected for another reason.
+            sent.unjudged = false;
+            let ids = self.net.lanes.get_mut(&lane).unwrap();
+            assert_eq!(ids.pop_back(), Some(id));
+            if ids.is_empty() {
+                self.net.lanes.remove(&lane);
+            }
+        }
+    }
+
+    /// Messages that wait for a verdict, or behind such.
+    fn judging(&self) -> u64 {
+        self.core.sample(&self.net).judging
+    }
+
+    /// One of the judges is done, whichever.
+    fn judge_decides(&mut self) {
+        if self.net.cases.is_empty() {
+            return;
+        }
+        let any = self.rng.usize(0..self.net.cases.len());
+        let case = self.net.cases.swap_remove(any);
+        let (lane, id) = self.net.lane_of(case.body());
+        self.net.judged[usize::from(lane.answers)] += 1;
+        assert_eq!(self.net.leave_lane(&lane), id);
+        let bad = |id: usize, net: &Net| net.sent[id].must == Some(Reason::BadReply);
+        if lane.answers && bad(id, &self.net) {
+            self.lose_trust(id);
+        }
+        self.net.sent[id].unjudged = false;
+        let before = self.judging();
+        let verdict = Box::new(case.judge());
+        self.take_in(Event::Judged { verdict });
+        let mut decided = vec![id];
+        for _ in 1..before - self.judging() {
+            decided.push(self.net.leave_lane(&lane));
+        }
+        for id in decided {
+            let watched = self.net.is_watched(&self.net.sent[id]);
+            let sent = &mut self.net.sent[id];
+            sent.unjudged = false;
+            if lane.answers {
+                assert!(sent.ended || !watched, "{id}: its answer was not delivered");
+                sent.ended = true;
+                if bad(id, &self.net) {
+                    self.lose_trust(id);
+                }
+            }
+        }
+        if let Some(ids) = self.net.lanes.get(&lane) {
+            let mut with_judges = self.net.cases.iter().map(|it| self.net.lane_of(it.body()));
+            let first = (lane, ids[0]);
+            assert!(with_judges.any(|it| it == first), "{first:?} waits");
+        }
+        self.nothing_stands_still();
+    }
+
+    /// A worker's answer turns out to be wrong, if the worker is still there.
+    fn lose_trust(&mut self, id: usize) {
+        let holder = self.net.sent[id].holder.unwrap();
+        if let Some(worker) = self.net.workers.get_mut(&holder) {
+            worker.trust = Trust::No;
+        }
+    }
+
+    /// Returns the type and payload of a message. Most are valid; for the others, the reason for
+    /// which they must be rejected is set.
+    fn any_content(&mut self, client: PeerId, framing: &Framing, id: Vec<u8>) -> Content {
+        let frontend = self.net.clients[&client].frontend;
+        let may = self.net.clients[&client].identity != b"b";
         let number = b'0' + self.rng.u8(0..POOLS as u8);
         let sound = Content {
             kind: framing
                 .kind
                 .as_deref()
                 .map_or(vec![b'P', number], <[u8]>::to_vec),
-            payload: Some(id),
+            payload: Some(id.clone()),
             must: None,
         };
         match self.rng.u8(0..24) {
-            // Its frontend says of which type it is.
-            0 | 2..=4 if framing.kind.is_some() => sound,
+            // The frontend determines the type.
+            0 | 2..=5 | 7..=11 if framing.kind.is_some() => sound,
             0 => Content {
                 kind: b"nobody".to_vec(),
                 must: Some(Reason::UnknownType),
@@ -750,10 +1082,26 @@ impl World {
             },
             4 => Content {
                 kind: b"person".to_vec(),
-                payload: Some(b"bad".to_vec()),
+                payload: Some([b"bad", &id[..]].concat()),
                 must: Some(Reason::SchemaViolation),
             },
+            7 => Content {
+                kind: b"only.some".to_vec(),
+                must: (!may).then_some(Reason::NotAllowed),
+                ..sound
+            },
+            8..=11 => Content {
+                kind: b"seldom".to_vec(),
+                must: (!self.is_within_rate(client)).then_some(Reason::RateLimited),
+                ..sound
+            },
             5 => Content {
+                kind: b"ruled".to_vec(),
+                // The id is in a field that the message does not have.
+                payload: Some([&[0x12, id.len() as u8], &id[..]].concat()),
+                must: Some(Reason::RuleFailed),
+            },
+            6 => Content {
                 payload: None,
                 must: Some(Reason::TooLarge),
                 ..sound
@@ -762,7 +1110,20 @@ impl World {
         }
     }
 
-    /// Headers for a client's message: its id, alone or among others, or none.
+    /// Returns whether a client may use the route with a rate now. If so, counts this use.
+    fn is_within_rate(&mut self, client: PeerId) -> bool {
+        let client = self.net.clients.get_mut(&client).unwrap();
+        let most = RATE.interval * RATE.burst;
+        client.saved = most.min(client.saved + (self.now - client.saved_at));
+        client.saved_at = self.now;
+        let may = client.saved >= RATE.interval;
+        if may {
+            client.saved -= RATE.interval;
+        }
+        may
+    }
+
+    /// Returns headers for a client's message: its id, alone or among others, or none.
     fn any_headers(&mut self, client: PeerId, id: &[u8]) -> Frames {
         let headerless = |sent: &Sent| sent.client == client && sent.headers.is_empty();
         let open = |sent: &Sent| !sent.ended && !sent.abandoned;
@@ -786,13 +1147,13 @@ impl World {
         let at = self.rng.usize(0..worker.inbox.len());
         let manner = self.rng.u8(0..25);
         let order = match manner {
-            // Again later, with the same token.
+            // The worker answers again later, with the same token.
             0 if is_token(&worker.inbox[at].head) => worker.inbox[at].clone(),
             _ => worker.inbox.remove(at),
         };
         let Order { head, id, form } = order.clone();
         let sent = &mut self.net.sent[id];
-        let owed = !sent.ended && sent.holder == Some(peer);
+        let owed = !sent.ended && !sent.answered && sent.holder == Some(peer);
         // A message `P`, whose only field is this text.
         let text = format!("{id} by {peer:?}");
         let payload = [&[0x0a, text.len() as u8], text.as_bytes()].concat();
@@ -810,15 +1171,17 @@ impl World {
             2 => frames[last] = vec![b'x'; 1_001],
             3 if owed => return self.thief_answers(peer, frames, order),
             4 if typed => {
-                sent.failed = true;
-                // Carried as it is, whatever the schema of replies.
-                sent.reply = Some(text.clone().into_bytes());
+                if owed {
+                    sent.failed = true;
+                    // An ERROR is forwarded unchanged, whatever the schema of replies requires.
+                    sent.reply = Some(text.clone().into_bytes());
+                }
                 frames[head.len()] = b"ERROR".to_vec();
                 frames[last] = text.into_bytes();
             }
             6 => {
                 sent.must = sent.must.or(owed.then_some(Reason::BadReply));
-                frames[last] = b"\xff".to_vec();
+                frames[last] = [b"\xff", id.to_string().as_bytes()].concat();
             }
             5 => {
                 self.expect_trust(peer, id, owed, Trust::No);
@@ -827,29 +1190,58 @@ impl World {
                 assert!(!owed || sent.ended || !self.net.is_watched(sent));
                 return;
             }
-            _ => sent.reply = Some(payload),
+            // The first answer counts, even while it waits for a verdict.
+            _ if owed => sent.reply = Some(payload),
+            _ => {}
         }
-        let trust = match manner {
-            1 | 2 | 6 => Trust::No,
-            _ => Trust::Yes,
-        };
-        self.expect_trust(peer, id, owed, trust);
-        self.on(Event::Message { peer, frames });
+        let whole = !matches!(manner, 1 | 2);
+        let checked = !(manner == 4 && typed);
+        let lane = self.net.answer_lane(id, &frames, checked);
+        let lane = lane.filter(|_| owed && whole);
+        let fits = whole && (manner != 6 || lane.is_some());
+        self.expect_trust(peer, id, owed, if fits { Trust::Yes } else { Trust::No });
+        let waits = self.worker_says(peer, id, frames, lane);
         let sent = &self.net.sent[id];
-        let delivered = sent.ended || !self.net.is_watched(sent);
-        assert!(
-            !owed || delivered,
-            "{id}: its holder's answer was not delivered"
-        );
-        self.net.sent[id].ended = true;
+        let delivered = sent.ended || waits || !self.net.is_watched(sent);
+        assert!(!owed || delivered, "{id}: the answer was not delivered");
+        self.net.sent[id].ended |= !waits && !self.net.sent[id].answered;
     }
 
-    /// A worker that owes nothing sends something.
+    /// Sends an answer, which waits for a verdict if it is to stand in a lane. Returns whether it
+    /// waits.
+    fn worker_says(&mut self, peer: PeerId, id: usize, frames: Frames, lane: Option<Lane>) -> bool {
+        if let Some(lane) = &lane {
+            let ids = self.net.lanes.entry(lane.clone()).or_default();
+            ids.push_back(id);
+            // The worker may receive another request at once.
+            self.net.sent[id].answered = true;
+        }
+        let before = self.judging();
+        self.on(Event::Message { peer, frames });
+        let waits = self.judging() > before;
+        let Some(lane) = lane else {
+            assert!(!waits, "{id} is checked at once");
+            return false;
+        };
+        if !waits {
+            // Its client is gone, so nobody heard that it had ended.
+            self.net.sent[id].answered = false;
+            assert!(!self.net.is_watched(&self.net.sent[id]), "{id} waits");
+            let ids = self.net.lanes.get_mut(&lane).unwrap();
+            assert_eq!(ids.pop_back(), Some(id));
+            if ids.is_empty() {
+                self.net.lanes.remove(&lane);
+            }
+        }
+        waits
+    }
+
+    /// Sends a message from a worker that has no request to answer.
     fn worker_sends_what_answers_nothing(&mut self, peer: PeerId) {
         let heads = [&b"a#1"[..], b"#7", b"zzz", b""];
         let head = heads[self.rng.usize(0..4)];
         let worker = self.net.workers.get_mut(&peer).unwrap();
-        // What has the form of a token may be taken for a late answer.
+        // A name in the form of a token may be taken for a late answer.
         if !head.contains(&b'#') {
             worker.trust = Trust::No;
         } else if worker.trust == Trust::Yes {
@@ -859,8 +1251,8 @@ impl World {
         self.on(Event::Message { peer, frames });
     }
 
-    /// Notes what a worker that is about to answer a message counts for from then on: `trust`, if it
-    /// holds the request.
+    /// Records the trust in a worker that is about to answer the request `id`. The trust is `trust`
+    /// if the worker certainly holds the request.
     fn expect_trust(&mut self, peer: PeerId, id: usize, owed: bool, trust: Trust) {
         let held_for_sure = owed && self.net.is_watched(&self.net.sent[id]);
         let worker = self.net.workers.get_mut(&peer).unwrap();
@@ -868,13 +1260,13 @@ impl World {
         worker.trust = match (held_for_sure, worker.trust) {
             _ if !paced => Trust::No,
             (true, _) => trust,
-            // What is late changes nothing for the worse.
+            // A late answer does not reduce the trust.
             (false, Trust::Yes) if trust == Trust::Yes => Trust::Yes,
             (false, _) => Trust::Perhaps,
         };
     }
 
-    /// Another worker answers with this one's token: it must not count.
+    /// Sends an answer with the holder's token from another worker. The answer must not count.
     fn thief_answers(&mut self, holder: PeerId, frames: Frames, order: Order) {
         let (bare, id) = (!is_token(&order.head), order.id);
         self.net.workers.get_mut(&holder).unwrap().inbox.push(order);
@@ -894,7 +1286,7 @@ impl World {
         self.net.sent[id].reply = None;
     }
 
-    /// Pools get other settings, of the kind that may change while they run.
+    /// Reloads with other settings for some pools and framings for some frontends.
     fn reloads(&mut self) {
         for n in 0..POOLS {
             if self.rng.bool() {
@@ -911,12 +1303,16 @@ impl World {
                 worker.trust = Trust::No;
             }
         }
-        let snapshot = snapshot(&self.net.pools, &self.net.framings, &mut self.rng);
+        self.net.direct = Direct::any(&mut self.rng);
+        let direct = self.net.direct;
+        let snapshot = snapshot(&self.net.pools, &self.net.framings, direct, &mut self.rng);
+        self.net.client_bytes = snapshot.limits.client_bytes;
+        self.net.snapshot = Arc::clone(&snapshot);
         self.on(Event::Reload { snapshot });
         self.what_is_shown_agrees();
     }
 
-    /// What /metrics shows is the ledger by other sums, and what there is.
+    /// Asserts that the figures of /metrics agree with the ledger and the present state.
     fn what_is_shown_agrees(&self) {
         let sample = self.core.sample(&self.net);
         assert_eq!(sample.ledger, self.core.ledger());
@@ -928,21 +1324,39 @@ impl World {
                 route.ended() + in_flight(route),
                 "{route:?}"
             );
-            let timed: u64 = route.latency.buckets.iter().sum();
-            assert!(timed >= route.answered, "{route:?}");
+            let (whole, queue, worker) = (route.latency(), route.queue_time(), route.worker_time());
+            let timed = |times: &Latency| times.buckets.iter().sum::<u64>();
+            assert!(timed(&whole) >= route.answered, "{route:?}");
+            assert_eq!(
+                [timed(&queue), timed(&worker)],
+                [timed(&whole); 2],
+                "{route:?}"
+            );
+            assert_eq!(queue.sum_ns + worker.sum_ns, whole.sum_ns, "{route:?}");
         }
+        let in_lanes: usize = self.net.lanes.values().map(VecDeque::len).sum();
+        assert_eq!(sample.judging, in_lanes as u64);
         let sum: u64 = sample.routes.iter().map(in_flight).sum();
         assert_eq!(sum, sample.in_flight);
         for (n, pool) in sample.pools.iter().enumerate() {
             assert_eq!(pool.queue, self.core.waiting(PoolId(n)));
-            assert_eq!(pool.queue + pool.held == 0, self.core.is_idle(PoolId(n)));
+            let (queued_or_held, id) = (pool.queue + pool.held > 0, PoolId(n));
+            let mut sent = self.net.sent.iter();
+            let unjudged = sent.any(|sent| {
+                sent.unjudged && !sent.ended && sent.pool == Some(id) && self.net.is_watched(sent)
+            });
+            // What is judged may be of clients that have gone, whose requests aren't observed.
+            let may_be_busy = queued_or_held || sample.judging > 0;
+            let busy = !self.core.is_idle(id);
+            assert!(busy || !(queued_or_held || unjudged), "{id:?} is not idle");
+            assert!(!busy || may_be_busy, "{id:?} is idle");
         }
-        let timed = |route: &RouteCounters| route.latency.buckets.iter().sum::<u64>();
+        let timed = |route: &RouteCounters| route.latency().buckets.iter().sum::<u64>();
         let timed: u64 = sample.routes.iter().map(timed).sum();
         let by_workers =
             sample.ledger.answered + sample.ledger.client_gone + sample.ledger.client_slow;
         assert!(timed <= by_workers + sample.ledger.unsettled);
-        let clients: u64 = sample.clients.iter().sum();
+        let clients: u64 = sample.clients.iter().map(|gauges| gauges.connected).sum();
         assert_eq!(clients, self.net.clients.len() as u64);
         let workers: usize = sample.pools.iter().map(|pool| pool.workers).sum();
         assert_eq!(workers, self.net.workers.len());
@@ -971,13 +1385,13 @@ impl World {
         for (id, sent) in self.net.sent.iter().enumerate() {
             let gone = !self.net.is_watched(sent);
             assert!(
-                sent.ended || gone || sent.holder != Some(peer),
+                sent.ended || sent.answered || gone || sent.holder != Some(peer),
                 "{id}: worker_lost at once"
             );
         }
     }
 
-    /// A worker leaves in peace, unless it is of a kind that can't.
+    /// Sends BYE from a worker. A REP or a crowd cannot leave that way, so it counts as an error.
     fn worker_says_bye(&mut self) {
         let Some(peer) = self.any_worker() else {
             return;
@@ -1029,14 +1443,21 @@ impl World {
         let deadline = self.now + Duration::from_secs(1);
         self.on(Event::Drain { deadline });
         for _ in 0..self.rng.usize(0..20) {
-            match self.rng.bool() {
-                true => self.worker_sends(),
-                false => self.client_sends(),
+            match self.rng.u8(0..3) {
+                0 => self.worker_sends(),
+                1 => self.judge_decides(),
+                _ => self.client_sends(),
             }
         }
         self.now = deadline;
         self.over = true;
         self.on(Event::Tick);
+        // Nobody waits for what judges still have.
+        assert_eq!(self.core.in_flight(), self.unread());
+        while !self.net.cases.is_empty() {
+            self.judge_decides();
+        }
+        assert!(self.net.lanes.is_empty() && self.net.paused.is_empty());
         while let Some(peer) = self.any_client() {
             self.client_reads();
             let client = &mut self.net.clients.get_mut(&peer).unwrap();
@@ -1066,6 +1487,12 @@ impl World {
         }
     }
 
+    /// Answers that clients have yet to read.
+    fn unread(&self) -> u64 {
+        let unread = self.net.clients.values().map(|client| client.unread.len());
+        unread.sum::<usize>() as u64
+    }
+
     fn nameless_sent(&self) -> u64 {
         self.net.nameless
     }
@@ -1074,6 +1501,7 @@ impl World {
 fn snapshot(
     pools: &[Arc<PoolSettings>],
     framings: &[Arc<Framing>],
+    direct: Direct,
     rng: &mut Rng,
 ) -> Arc<Snapshot> {
     let mut names = Names::default();
@@ -1089,18 +1517,20 @@ fn snapshot(
             watch: false,
             settle: Duration::ZERO,
         },
-        routes: routes(&mut names, rng),
+        routes: routes(&mut names, direct, rng),
         names,
         limits: Limits {
             message: 1_000,
             frames: 7,
             depth: 10,
             rules: 1_000,
+            rules_cost: 1_000_000,
             clients: rng.usize(3..8),
             client_requests: rng.u32(3..30),
             client_bytes: rng.u64(200..3_000),
         },
         grace: Duration::from_secs(1),
+        log: LogSettings::default(),
     })
 }
 
@@ -1119,10 +1549,11 @@ fn frontend(framing: &Arc<Framing>) -> Frontend {
         endpoints: Default::default(),
         errors: ErrorEncoding::Json,
         framing: Arc::clone(framing),
+        security: None,
     }
 }
 
-/// A framing, half of them that of typed clients.
+/// Returns a framing, half of the time that of typed clients.
 fn framing(rng: &mut Rng) -> Arc<Framing> {
     if rng.bool() {
         return Arc::default();
@@ -1171,24 +1602,28 @@ fn pool(n: usize, rng: &mut Rng) -> PoolSettings {
             1 => WorkerFrames::Delimited,
             _ => WorkerFrames::Typed,
         },
+        security: None,
     }
 }
 
-fn routes(names: &mut Names, rng: &mut Rng) -> Table<Route> {
+fn routes(names: &mut Names, direct: Direct, rng: &mut Rng) -> Table<Route> {
     let mut routes = Vec::new();
-    let mut add = |name: &str, pool: usize, frontends: Option<Vec<FrontendId>>| {
+    let mut add = |name: &str, pool: usize, access: Option<Access>| {
         let timeouts = [None, Some(100), Some(500), Some(5_000)];
         let timeout = timeouts[rng.usize(0..4)].map(Duration::from_millis);
         let route = Route {
             id: names.route(name),
             name: name.into(),
             kind: (!name.ends_with('*')).then(|| name.into()),
-            schema: (name == "person").then(|| any_of(&[Encoding::Protobuf])),
-            // The second is what workers write.
-            reply: Some(any_of(&[Encoding::Msgpack, Encoding::Protobuf])),
+            schema: schema(name).map(|schema| schema.with_judged_from(direct.request)),
+            // The second encoding is the one that workers write.
+            reply: Some(
+                any_of("P", &[Encoding::Msgpack, Encoding::Protobuf])
+                    .with_judged_from(direct.answer),
+            ),
             pool: PoolId(pool),
             timeout,
-            frontends,
+            access: access.map(Box::new),
         };
         let pattern = match name.strip_suffix('*') {
             Some(prefix) => Pattern::Prefix(prefix.as_bytes().into()),
@@ -1200,26 +1635,83 @@ fn routes(names: &mut Names, rng: &mut Rng) -> Table<Route> {
         let pattern = if pool == 0 { "*" } else { "" };
         add(&format!("P{pool}{pattern}"), pool, None);
     }
-    add("only.one", 0, Some(vec![FrontendId(0)]));
+    let one = Access {
+        frontends: Some(vec![FrontendId(0)]),
+        allow: None,
+        rate: None,
+    };
+    add("only.one", 0, Some(one));
+    let some = Access {
+        frontends: None,
+        allow: Some(vec![
+            Allowed::Exact("a".into()),
+            Allowed::Prefix("BY".into()),
+        ]),
+        rate: None,
+    };
+    add("only.some", 0, Some(some));
+    let seldom = Access {
+        frontends: None,
+        allow: None,
+        rate: Some(RATE),
+    };
+    add("seldom", 0, Some(seldom));
     add("person", 1, None);
+    add("ruled", 1, None);
 
+    // A route has another place after each reload.
+    rng.shuffle(&mut routes);
     Table::new(routes)
 }
 
-fn any_of(encodings: &[Encoding]) -> AnyOf {
-    // Once for all schedules, of which there are thousands.
-    static TABLE: LazyLock<Arc<gateway_schema::Table>> = LazyLock::new(|| {
+/// The messages of the schemas. The rule of `Ruled` cannot be evaluated for an empty payload.
+const PROTO: &str = r#"
+syntax = "proto3";
+import "buf/validate/validate.proto";
+import "google/protobuf/struct.proto";
+message P { string x = 1; google.protobuf.Value v = 2; }
+message Ruled {
+  option (buf.validate.message).cel = { id: "n", message: "n", expression: "1 / this.n > 0" };
+  int32 n = 1;
+}
+"#;
+
+const RULES_LIMITS: RuleLimits = RuleLimits {
+    bytes: 1_000,
+    steps: 1_000_000,
+};
+
+/// Returns the schema of a route. Some accept any JSON, which an id is.
+fn schema(route: &str) -> Option<AnyOf> {
+    match route {
+        "person" => Some(any_of("P", &[Encoding::Protobuf])),
+        "ruled" => Some(any_of("Ruled", &[Encoding::Protobuf])),
+        "P2" | "P3" => Some(any_of("google.protobuf.Value", &[Encoding::Json])),
+        _ => None,
+    }
+}
+
+fn any_of(message: &str, encodings: &[Encoding]) -> AnyOf {
+    // The table and the ruler are built once, because there are thousands of schedules.
+    static MADE: LazyLock<(Arc<gateway_schema::Table>, Arc<Ruler>)> = LazyLock::new(|| {
         let directory = tempfile::tempdir().unwrap();
-        let text = "syntax = \"proto3\"; message P { string x = 1; }";
-        fs::write(directory.path().join("p.proto"), text).unwrap();
+        fs::write(directory.path().join("p.proto"), PROTO).unwrap();
         let mut found = Diagnostics::new();
         let roots = [directory.path().to_owned()];
         let made = gateway_proto::compile(&roots, Compiler::Builtin, &mut found);
-        Arc::new(gateway_schema::Table::build(made.expect("compiles").files()).unwrap())
+        let made = made.expect("compiles");
+        let table = Arc::new(gateway_schema::Table::build(made.files()).unwrap());
+        let ruler = Ruler::build(&made, &table, &["Ruled"], &mut found).expect("rules");
+        (table, Arc::new(ruler))
     });
-    let message = TABLE.message("P").unwrap();
-    let mut schemas = encodings
-        .iter()
-        .map(|encoding| Schema::new(*encoding, Arc::clone(&TABLE), message, Options::default()));
+    let (table, ruler) = &*MADE;
+    let root = table.message(message).unwrap();
+    let mut schemas = encodings.iter().map(|encoding| {
+        let mut schema = Schema::new(*encoding, Arc::clone(table), root, Options::default());
+        if message == "Ruled" {
+            assert!(schema.enforce(ruler, RULES_LIMITS));
+        }
+        schema
+    });
     AnyOf::new(schemas.next().unwrap(), schemas.collect())
 }

@@ -1,14 +1,14 @@
-//! Messages of any shape from libzmq's clients to libzmq's workers and back, byte for byte: this codec against
-//! theirs, both ways.
+//! Tests that messages of any shape pass from libzmq's clients through the gateway to libzmq's
+//! workers and back, byte for byte.
 
 use crate::support::gateway::Gateway;
 use crate::support::random::Random;
 use crate::support::sockets::{Frames, receive, send};
 
-/// Messages that each pair of peers exchanges.
+/// The number of messages that each pair of peers exchanges.
 const MESSAGES: usize = 150;
 
-/// Sizes at which the wire, the copying or the sharing of frames changes, and one around them.
+/// The sizes at which the wire format, the copying or the sharing of frames changes.
 const EDGES: [usize; 9] = [
     0,
     1,
@@ -21,7 +21,8 @@ const EDGES: [usize; 9] = [
     1 << 20,
 ];
 
-/// Frames of any number, most of them small, one in a while at an edge; a type first, which is not empty.
+/// Returns a message of 2 to `most_frames` frames, whose first frame is the type. Most of the other
+/// frames are small, and some have a size of [`EDGES`], or one byte more or less.
 fn message(random: &mut Random, most_frames: usize) -> Frames {
     let count = 2 + random.below(most_frames - 1);
     let mut left = 3_usize << 20;
@@ -47,7 +48,7 @@ fn message(random: &mut Random, most_frames: usize) -> Frames {
     frames
 }
 
-/// A message for people: its frames' sizes, and what an answer of the gateway's own says.
+/// Describes a message: the sizes of its frames, and the text of a rejection.
 fn shape(frames: &[Vec<u8>]) -> String {
     let sizes: Vec<usize> = frames.iter().map(Vec::len).collect();
     let said = match frames[0] == b"ERROR" {
@@ -57,10 +58,12 @@ fn shape(frames: &[Vec<u8>]) -> String {
     format!("{sizes:?} {said}")
 }
 
-/// One request at a time, for a REQ, or many at once.
+/// Sends messages from a client to a worker, `at_once` at a time, and asserts that they and their
+/// replies arrive unchanged.
 fn exchange(client: zmq::SocketType, worker: zmq::SocketType, at_once: usize, seed: u64) {
     let rep = worker == zmq::REP;
-    // Said for engine libzmq, which can't tell; the other one goes by the handshake.
+    // Engine libzmq needs this key, because it cannot see a worker's socket type; engine native
+    // learns it in the handshake.
     let kind = if rep { "rep" } else { "auto" };
     let gateway = Gateway::start(&format!(
         r#"
@@ -90,7 +93,7 @@ limits: {{ frames: 20 }}
             );
             send(&workers, &answer);
         }
-        // Closed only once its last answer is out.
+        // A worker is closed only once its last answer is sent.
         workers
     });
     for (sent, replies) in sent.chunks(at_once).zip(replies.chunks(at_once)) {

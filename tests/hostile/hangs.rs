@@ -1,5 +1,5 @@
-//! Panics, pipes, full queues and readers that never read, by the binary itself: nobody waits for them, and a signal ends
-//! the gateway.
+//! Tests of the binary: panics, pipes, full queues and unread output never block the gateway, and
+//! a signal ends it.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ use crate::support::PATIENCE;
 use crate::support::process::{Process, binary};
 use crate::support::sockets::{connected, receive, send, texts};
 
-/// A rule that fails at the end of time, and may panic there.
+/// A rule whose evaluation overflows the largest timestamp, where a library may panic.
 const OVERFLOW: &str = r#"
 syntax = "proto3";
 package demo;
@@ -28,9 +28,7 @@ message Meeting {
 }
 "#;
 
-const VALIDATE: &str = "vendor/prost-protovalidate-types/proto/buf/validate/validate.proto";
-
-/// A `demo.Meeting` of 292 years, which end after all calendars do however often it is added.
+/// A `demo.Meeting` of 292 years, which overflows any timestamp when it is added to the year 9999.
 const MEETING: &[u8] = b"\x0a\x082562047h";
 
 /// A gateway whose log is read up to `ready` and then left in its pipe.
@@ -45,8 +43,7 @@ impl Unread {
     fn start(yaml: &str, proto: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let schemas = directory.path().join("schemas");
-        fs::create_dir_all(schemas.join("buf/validate")).unwrap();
-        fs::copy(VALIDATE, schemas.join("buf/validate/validate.proto")).unwrap();
+        fs::create_dir_all(&schemas).unwrap();
         fs::write(schemas.join("demo.proto"), proto).unwrap();
         fs::write(directory.path().join("routes.yaml"), yaml).unwrap();
         let mut child = Command::new(binary())
@@ -86,7 +83,7 @@ impl Drop for Unread {
     }
 }
 
-/// Sends SIGTERM, and returns how the process ended.
+/// Sends SIGTERM, and returns the exit status of the process.
 #[track_caller]
 fn end(child: &mut Child) -> ExitStatus {
     let id = child.id().to_string();
@@ -100,7 +97,7 @@ fn end(child: &mut Child) -> ExitStatus {
     ended(child)
 }
 
-/// Waits until the process has ended, and returns how it did.
+/// Waits until the process has ended, and returns its exit status.
 #[track_caller]
 fn ended(child: &mut Child) -> ExitStatus {
     let id = child.id().to_string();
@@ -109,7 +106,7 @@ fn ended(child: &mut Child) -> ExitStatus {
         scope.spawn(move || ends.send(child.wait()));
         let waited = ended.recv_timeout(PATIENCE);
         if waited.is_err() {
-            // Only so that the wait is over.
+            // The signal only ends `child.wait()`; the test fails below.
             let _ = Command::new("kill").args(["-KILL", &id]).status();
         }
         waited
@@ -127,10 +124,10 @@ routes: { MEETING: { schema: demo.Meeting, pool: people } }
     let mut gateway = Unread::start(yaml, OVERFLOW);
     let context = zmq::Context::new();
     let client = connected(&context, zmq::DEALER, &gateway.endpoint);
-    // The line of each would fill the pipe many times over.
+    // The log lines of these messages would fill the pipe many times over.
     for _ in 0..30 {
         for _ in 0..100 {
-            send(&client, &[b"MEETING", MEETING]);
+            send(&client, &[&b"MEETING"[..], MEETING]);
         }
         for _ in 0..100 {
             assert_eq!(receive(&client)[0], b"ERROR");
@@ -139,7 +136,7 @@ routes: { MEETING: { schema: demo.Meeting, pool: people } }
     assert!(end(&mut gateway.child).success());
 }
 
-/// Returns a listener at `path` that accepts nothing, and as many connections as its queue takes.
+/// Returns a listener at `path` that accepts nothing, and as many connections as fill its backlog.
 fn full_queue(path: &Path) -> (UnixListener, Vec<socket2::Socket>) {
     let listener = UnixListener::bind(path).unwrap();
     let mut waiting = Vec::new();
@@ -174,7 +171,7 @@ fn a_full_queue_behind_a_path_hangs_no_start_reload_or_end() {
     };
     let taken = format!("\"ipc://{}\"", path.display());
     let free = format!("\"ipc://{}\"", directory.path().join("free").display());
-    // At the start.
+    // The gateway does not start if the listener at its path has a full queue.
     fs::write(directory.path().join("routes.yaml"), yaml(&taken, "")).unwrap();
     let mut child = Command::new(binary())
         .current_dir(&directory)
@@ -184,9 +181,9 @@ fn a_full_queue_behind_a_path_hangs_no_start_reload_or_end() {
     assert_eq!(ended(&mut child).code(), Some(1));
     let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
     assert!(said.contains("its queue is full"), "{said}");
-    // By an edit.
+    // A running gateway rejects an edit that adds the path of this listener.
     let mut process = Process::start(&yaml(&free, ""));
-    process.follows();
+    process.await_first_look();
     fs::write(process.file(), yaml(&taken, "")).unwrap();
     process.await_line("reload failed");
     fs::write(process.file(), yaml(&free, ", B: { pool: people }")).unwrap();
@@ -198,7 +195,7 @@ fn a_full_queue_behind_a_path_hangs_no_start_reload_or_end() {
 }
 
 #[test]
-fn pipes_that_take_files_names_hang_no_reload() {
+fn a_pipe_that_briefly_replaces_a_file_hangs_no_reload() {
     let yaml = |route: &str| {
         format!(
             "frontends: {{ clients: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
@@ -209,7 +206,7 @@ fn pipes_that_take_files_names_hang_no_reload() {
         )
     };
     let mut process = Process::start(&yaml("A"));
-    process.follows();
+    process.await_first_look();
     let file = process.file();
     let proto = process.directory.path().join("schemas/person.proto");
     for n in 0..200 {
@@ -231,7 +228,7 @@ fn pipes_that_take_files_names_hang_no_reload() {
             }
         }
     }
-    // A pipe that stays is told of.
+    // A pipe that stays is reported.
     fs::remove_file(&proto).unwrap();
     let made = Command::new("mkfifo").arg(&proto).status().unwrap();
     assert!(made.success());
@@ -240,8 +237,8 @@ fn pipes_that_take_files_names_hang_no_reload() {
     assert!(process.wait().success());
 }
 
-/// Starts a gateway, ends it by a signal after a line of its log that begins so, and returns how it ended and what it
-/// said after that line.
+/// Starts a gateway, sends it SIGTERM after the first line of its log that contains `begins`, and
+/// returns its exit status and the rest of its log.
 fn end_after(begins: &str, directory: &Path) -> (ExitStatus, String) {
     let mut child = Command::new(binary())
         .current_dir(directory)
@@ -259,18 +256,22 @@ fn end_after(begins: &str, directory: &Path) -> (ExitStatus, String) {
     (status, rest.join().unwrap())
 }
 
-#[test]
-fn a_signal_at_any_moment_of_the_start_ends_the_gateway() {
-    let directory = tempfile::tempdir().unwrap();
+/// Returns a configuration whose start takes a moment, because it has many frontends.
+fn many_frontends(more: &str) -> String {
     let frontends: Vec<_> = (0..200)
         .map(|n| format!("  f{n}: {{ bind: \"tcp://127.0.0.1:0\" }}\n"))
         .collect();
-    let yaml = format!(
+    format!(
         "frontends:\n{}pools: {{ people: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
-         admin: {{ bind: \"127.0.0.1:0\" }}\n\
-         routes: {{ A: {{ pool: people }} }}\n",
+         admin: {{ bind: \"127.0.0.1:0\" }}\n{more}\n",
         frontends.concat()
-    );
+    )
+}
+
+#[test]
+fn a_signal_at_any_moment_of_the_start_ends_the_gateway() {
+    let directory = tempfile::tempdir().unwrap();
+    let yaml = many_frontends("routes: { A: { pool: people } }");
     fs::write(directory.path().join("routes.yaml"), yaml).unwrap();
     for moment in [
         "loaded",
@@ -282,12 +283,50 @@ fn a_signal_at_any_moment_of_the_start_ends_the_gateway() {
     .repeat(4)
     {
         let (status, said) = end_after(moment, directory.path());
-        // Before the gateway catches signals, the system ends it.
+        // Until the gateway has installed its signal handlers, SIGTERM kills it.
         let by_the_system = moment == "loaded" && status.signal() == Some(15);
         assert!(
             status.success() || by_the_system,
             "{moment}: {status}: {said}"
         );
+    }
+}
+
+/// An edit and a SIGHUP may come after the gateway has read its files, and before it is ready.
+#[test]
+fn a_sighup_during_the_start_is_not_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("routes.yaml");
+    let yaml = |route: &str| {
+        many_frontends(&format!(
+            "reload: {{ watch: false }}\nroutes: {{ {route}: {{ pool: people }} }}"
+        ))
+    };
+    for moment in ["frontend f0 listens", "pool people listens", "ready"].repeat(4) {
+        fs::write(&file, yaml("A")).unwrap();
+        let mut child = Command::new(binary())
+            .current_dir(&directory)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = channel();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let reader = thread::spawn(move || {
+            log.lines()
+                .map_while(Result::ok)
+                .for_each(|line| drop(sender.send(line)));
+        });
+        let await_line = |begins: &str| {
+            while !lines.recv_timeout(PATIENCE).expect(moment).contains(begins) {}
+        };
+        await_line(moment);
+        fs::write(&file, yaml("B")).unwrap();
+        let id = child.id().to_string();
+        let sent = Command::new("kill").args(["-HUP", &id]).status().unwrap();
+        assert!(sent.success());
+        await_line("reloaded: +1 route (B)");
+        assert!(end(&mut child).success());
+        reader.join().unwrap();
     }
 }
 

@@ -1,4 +1,5 @@
-//! What HTTP clients that mean no good can do, by the binary itself: nothing.
+//! Tests that malicious HTTP clients can neither reload the gateway nor harm other peers, with the
+//! binary itself.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,11 +13,12 @@ use crate::support::{ANN, PATIENCE};
 #[test]
 fn requests_that_a_browser_page_can_send_reload_nothing() {
     let process = Process::start(&yaml("", ""));
-    process.follows();
+    process.await_first_look();
     fs::write(process.file(), yaml("  RAW: { pool: people }", "")).unwrap();
     let rebound = [("Host", "evil.example:9559")];
     assert_eq!(process.ask("POST", "/reload", &rebound).code, 403);
-    // Here it is bound to the loopback address, where nobody is meant by a name.
+    // The listener is bound to a loopback address, so even a GET must have an address or
+    // `localhost` as its Host.
     assert_eq!(process.ask("GET", "/status", &rebound).code, 403);
     for (name, value, code) in [
         ("Origin", "http://evil.example", 403),
@@ -49,14 +51,15 @@ fn hostile_http_clients_hurt_neither_requests_nor_memory() {
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
     let worker = process.peer(&context, zmq::DEALER, "pool people");
     let round_trip = || {
-        send(&client, &[b"PERSON", ANN]);
+        send(&client, &[&b"PERSON"[..], ANN]);
         let request = receive(&worker);
         send(&worker, &[&request[0][..], b"REPLY", b"x"]);
         assert_eq!(receive(&client)[1], b"x");
     };
     round_trip();
     let (before, descriptors) = process.footprint();
-    // Heads without an end, ever larger ones, and answers that nobody reads.
+    // The clients send nothing, a part of a head, a large head that does not end, or many requests
+    // whose answers they do not read.
     let huge = format!("GET /metrics HTTP/1.1\r\nX: {}", "x".repeat(1 << 20));
     let endless = "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(10_000);
     let mut silent = Vec::new();
@@ -69,7 +72,7 @@ fn hostile_http_clients_hurt_neither_requests_nor_memory() {
             2 => &huge,
             _ => &endless,
         };
-        // As much as it takes.
+        // The socket may accept only a part of the bytes.
         let _ = stream.write_all(said.as_bytes());
         silent.push(stream);
         round_trip();
@@ -79,12 +82,12 @@ fn hostile_http_clients_hurt_neither_requests_nor_memory() {
     }
     let (after, open) = process.footprint();
     assert!(after < before + 40_000, "{after} KiB after {before}");
-    // Beyond the bound the oldest have made way.
+    // When there were too many connections, the oldest ones were closed.
     assert!(
         open < descriptors + 80,
         "{open} descriptors after {descriptors}"
     );
-    // The first of them said nothing, and was hung up on.
+    // The first connection sent nothing, and was closed.
     let mut first = silent.swap_remove(0);
     first.set_nonblocking(false).unwrap();
     first.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -107,7 +110,7 @@ fn a_head_that_is_too_large_is_refused() {
     );
     let _ = stream.write_all(head.as_bytes());
     let mut text = [0; 64];
-    // Refused, or hung up on with bytes unread.
+    // The gateway rejects the request, or the connection is closed or reset before that is read.
     if let Ok(n) = stream.read(&mut text) {
         let answer = String::from_utf8_lossy(&text[..n]).into_owned();
         assert!(n == 0 || Answer::parse(&answer).code == 431, "{answer}");

@@ -1,11 +1,14 @@
-//! Peers and HTTP clients that do their worst: memory stays bounded, and everybody else is served.
+//! Tests of hostile peers and HTTP clients: memory stays bounded, and all other peers are served.
 //!
+//! - `deadlines`: Handshakes and messages that take too long end their connection.
 //! - `differential`: Messages of any shape pass between libzmq's peers byte for byte.
-//! - `hangs`: Panics, pipes, full queues and unread output hang nothing, and a signal ends the gateway.
-//! - `http`: Hostile HTTP clients and pages in a browser change nothing.
-//! - `native`: Floods, crowds and half messages are bounded, on engine native alone.
-//! - `strangers`: Foreign protocols, lying lengths and peers that vanish stop nobody's service.
+//! - `hangs`: Panics, pipes, full queues and unread output block nothing, and a signal ends the
+//!   gateway.
+//! - `http`: Hostile HTTP clients and browser pages reload nothing and harm no other peer.
+//! - `native`: Floods, crowds and partial messages are bounded, on engine native alone.
+//! - `strangers`: Foreign protocols, false lengths and peers that vanish affect no other peer.
 
+mod deadlines;
 mod differential;
 mod hangs;
 mod http;

@@ -1,4 +1,4 @@
-//! Peers that do their worst: none may stop the gateway or another peer's service.
+//! Tests that hostile peers can stop neither the gateway nor the service of another peer.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use crate::support::gateway::Gateway;
 use crate::support::sockets::{answer, connected, receive, send, texts};
 use crate::support::zmtp::{command, greeting, ready};
 
-/// The rest is served as if nothing were.
+/// Asserts that other peers are served as if nothing had happened.
 #[track_caller]
 fn serves(gateway: &Gateway) {
     let (client, worker) = (gateway.dealer(), gateway.worker());
@@ -29,7 +29,8 @@ fn strangers_on_the_ports_do_no_harm() {
     for name in ["clients", "people"] {
         for bytes in [
             &b"GET / HTTP/1.1\r\nHost: gateway\r\n\r\n"[..],
-            // TLS, SSH, ZMTP 1.0 with a length of 2^63, a ZMTP 3 greeting and then nothing.
+            // TLS, SSH, ZMTP 1.0 with a length of 2^63 - 1, the start of a ZMTP 3 greeting, and
+            // nothing at all.
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
             b"SSH-2.0-OpenSSH_9.2\r\n",
             b"\xff\x7f\xff\xff\xff\xff\xff\xff\xff\x00",
@@ -45,7 +46,7 @@ fn strangers_on_the_ports_do_no_harm() {
     serves(&gateway);
 }
 
-/// ZMTP 3.0 by hand: a DEALER whose frame claims 2^62 bytes.
+/// A DEALER that speaks ZMTP 3.0 sends a frame header that claims 2^62 bytes.
 #[test]
 fn a_huge_length_header_allocates_nothing() {
     let gateway = Gateway::people("");
@@ -53,12 +54,12 @@ fn a_huge_length_header_allocates_nothing() {
         let mut stream = raw(&gateway, name);
         let hello = [&greeting(0)[..], &command(&ready("DEALER", &[]))].concat();
         stream.write_all(&hello).unwrap();
-        // Its greeting and its READY: the handshake stands.
+        // After the gateway's greeting and READY, the handshake is complete.
         let mut greeting = [0; 64 + 2 + 6];
         stream.read_exact(&mut greeting).unwrap();
         assert_eq!(&greeting[66..], b"\x05READY");
         stream.write_all(b"\x02\x40\0\0\0\0\0\0\0").unwrap();
-        // It hangs up; what it said before that doesn't matter.
+        // The gateway disconnects; what it sent before does not matter.
         let _ = stream.read_to_end(&mut Vec::new());
     }
     serves(&gateway);
@@ -105,7 +106,8 @@ shutdown: { grace: 100ms }
     sloth.set_linger(0).unwrap();
     sloth.connect(&gateway.endpoint("clients")).unwrap();
     let worker = gateway.worker();
-    // More answers than the system's buffers, libzmq's queue and the outbox hold together.
+    // The number of answers exceeds what the system's buffers, libzmq's queue and the outbox hold
+    // together.
     const ANSWERS: usize = 1_500;
     let work = std::thread::spawn(move || {
         let large = vec![0; 100_000];
@@ -122,7 +124,7 @@ shutdown: { grace: 100ms }
     for _ in 0..ANSWERS {
         send(&sloth, &["OPAQUE", "x"]);
     }
-    // Either the gateway reads on and gives up what is not taken, or it stops reading.
+    // The gateway either continues to read and drops answers that do not fit, or stops reading.
     let other = gateway.dealer();
     for _ in 0..100 {
         send(&other, &["PROTOBUF", "x"]);
@@ -139,7 +141,7 @@ shutdown: { grace: 100ms }
     assert!(ledger.client_slow > 0, "{ledger:?}");
 }
 
-/// Fire and forget: the work is done, and the answer that nobody takes is counted.
+/// A request whose client has left is still processed, and its answer is counted.
 #[test]
 fn clients_that_leave_are_counted_and_their_requests_still_done() {
     let gateway = Gateway::people("");
@@ -157,7 +159,7 @@ fn clients_that_leave_are_counted_and_their_requests_still_done() {
     send(&worker, &[&request[0][..], b"REPLY", b"y"]);
     let ledger = gateway.end();
     assert_eq!(ledger.received, 1);
-    // Whether libzmq has noticed by now is libzmq's affair; that it is counted is ours.
+    // libzmq may or may not have noticed the disconnect, but the request must be counted.
     assert_eq!(ledger.answered + ledger.client_gone, 1);
 }
 

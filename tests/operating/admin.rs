@@ -1,4 +1,4 @@
-//! What the gateway shows of itself over HTTP, by the binary itself and real peers.
+//! Tests of the HTTP listener, with the binary itself and real peers.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::gateway::{on_this_engine, with_admin, yaml};
+use crate::support::gateway::{engine_is, on_this_engine, with_admin, yaml};
 use crate::support::process::Process;
-use crate::support::sockets::{receive, send};
+use crate::support::sockets::{named, receive, send};
 use crate::support::{ANN, PATIENCE, turns};
 
 #[test]
@@ -97,6 +97,61 @@ fn status_says_what_runs() {
 }
 
 #[test]
+fn a_worker_has_its_name_in_the_status_and_a_number_in_the_metrics() {
+    if !engine_is("native") {
+        return;
+    }
+    let process = Process::start(&yaml("", ""));
+    let context = zmq::Context::new();
+    let _worker = named(&context, b"worker1", &process.endpoint("pool people"));
+    process.await_metrics("the worker", |metrics| {
+        metrics.sum("gateway_pool_workers", &[]) == 1.0
+    });
+    let seat = &process.status()["pools"][0]["seats"][0];
+    assert_eq!(
+        (&seat["seat"], &seat["identity"]),
+        (&0.into(), &"worker1".into())
+    );
+    let address = seat["address"].as_str().unwrap();
+    assert!(address.starts_with("tcp://127.0.0.1:"), "{address}");
+    let page = process.get("/metrics").body;
+    let held = "gateway_worker_held{pool=\"people\",seat=\"0\"} 0\n";
+    assert!(page.contains(held), "{page}");
+    assert!(
+        !page.contains("worker1") && !page.contains(address),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_worker_that_lets_requests_time_out_is_told_from_the_others() {
+    if !engine_is("native") {
+        return;
+    }
+    let process = Process::start(&yaml("", "timeout: 100ms, per_worker: 1"));
+    let context = zmq::Context::new();
+    let worker = process.peer(&context, zmq::DEALER, "pool people");
+    let client = process.peer(&context, zmq::DEALER, "frontend clients");
+    let overdue = || process.status()["pools"][0]["seats"][0]["overdue"].clone();
+    let metric = |number| {
+        process.await_metrics("overdue requests", |metrics| {
+            metrics.sum("gateway_worker_overdue", &["seat=\"0\""]) == number
+        })
+    };
+    for number in 1..=2 {
+        send(&client, &[&b"PERSON"[..], ANN]);
+        let error = receive(&client);
+        assert!(String::from_utf8_lossy(&error[1]).contains("timeout"));
+        metric(f64::from(number));
+        assert_eq!(overdue(), number);
+    }
+    let late = receive(&worker).swap_remove(0);
+    send(&worker, &[&late[..], b"REPLY", b"late"]);
+    metric(0.0);
+    assert_eq!(overdue(), 0);
+}
+
+#[test]
 fn a_reload_is_answered_with_its_outcome_what_changed_and_what_is_wrong() {
     let first = yaml("", "");
     let process = Process::start(&first);
@@ -142,14 +197,18 @@ fn a_reload_is_answered_with_its_outcome_what_changed_and_what_is_wrong() {
     }
 }
 
-/// As text and as JSON, and in the status from then on.
+/// Asserts that an invalid edit is answered with its errors, as text and as JSON, and that the
+/// status has the same JSON afterwards.
 #[track_caller]
 fn assert_an_invalid_edit_is_answered_with_its_faults(process: &Process) {
     fs::write(process.file(), yaml("  RAW: { pool: peple }", "")).unwrap();
     let invalid = process.ask("POST", "/reload", &[]);
     assert_eq!(invalid.code, 422);
     let (summary, diagnostics) = invalid.body.split_once("\n\n").unwrap();
-    assert_eq!(summary, "invalid: nothing changed; generation 2 serves on");
+    assert_eq!(
+        summary,
+        "invalid: nothing changed; generation 2 stays in force"
+    );
     assert!(diagnostics.starts_with("error: there is no pool \"peple\"\n --> routes.yaml:8:16\n"));
     let invalid = process.reload();
     assert_eq!(invalid.code, 422);
@@ -181,7 +240,7 @@ fn assert_a_taken_address_is_refused(process: &Process) {
     assert_eq!((&fault["line"], &fault["column"]), (&9.into(), &16.into()));
 }
 
-/// A diagnostic has one form for programs, wherever it is told.
+/// A diagnostic has one form for programs, wherever it is reported.
 #[test]
 fn diagnostics_over_http_are_those_of_check() {
     let process = Process::start(&yaml("", ""));
@@ -210,7 +269,7 @@ fn diagnostics_over_http_are_those_of_check() {
 #[test]
 fn reloads_asked_for_at_once_are_all_answered() {
     let process = Arc::new(Process::start(&yaml("", "")));
-    process.follows();
+    process.await_first_look();
     fs::write(process.file(), yaml("  RAW: { pool: people }", "")).unwrap();
     let asking: Vec<_> = (0..20)
         .map(|_| {
@@ -239,7 +298,7 @@ fn the_listener_comes_moves_and_goes_with_the_configuration() {
     assert_eq!(process.get("/readyz").code, 200);
     assert_eq!(process.status()["generation"], 2);
 
-    // Refused, nothing has changed.
+    // A refused reload changes nothing.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     fs::write(process.file(), at(&address)).unwrap();
@@ -247,8 +306,9 @@ fn the_listener_comes_moves_and_goes_with_the_configuration() {
     assert_eq!(process.status()["generation"], 2);
     drop(taken);
 
-    // The one that is asked answers, though it is the one that closes. Processes that other tests start have our
-    // listener too, for a moment.
+    // The listener that receives the request answers it, although that listener is then closed. A
+    // process that another test starts may hold the address, too, for a moment, because it inherits
+    // the socket until it executes its program.
     let until = Instant::now() + PATIENCE;
     let moved = loop {
         let moved = process.reload();
@@ -280,11 +340,11 @@ fn the_listener_comes_moves_and_goes_with_the_configuration() {
     await_closed(&address);
 }
 
-/// One address covers the other, so that both can't be listened on.
+/// One address covers the other, so both cannot be bound at once.
 #[test]
 fn the_listener_moves_from_one_address_to_all_and_back_on_its_port() {
     let mut process = Process::start(&yaml("", ""));
-    process.follows();
+    process.await_first_look();
     let first = process.admin();
     let port = first.strip_prefix("127.0.0.1:").unwrap().to_owned();
     let at = |address: &str, routes: &str| {
@@ -299,7 +359,7 @@ fn the_listener_moves_from_one_address_to_all_and_back_on_its_port() {
     let answer = process.ask_at(&format!("127.0.0.2:{port}"), "GET", "/readyz", &[]);
     assert_eq!(answer.code, 200);
 
-    // Refused for something else, it listens where it did.
+    // A reload that is refused for another reason leaves the listener where it was.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("tcp://{}", taken.local_addr().unwrap());
     let other = at("127.0.0.1", "").replacen("tcp://127.0.0.1:0", &address, 1);
@@ -316,7 +376,7 @@ fn the_listener_moves_from_one_address_to_all_and_back_on_its_port() {
     assert_eq!(process.status()["generation"], 3);
     assert!(TcpStream::connect(format!("127.0.0.2:{port}")).is_err());
 
-    // Somebody else has a part of what is wanted: nothing has changed.
+    // Another listener has one of the wanted addresses, so the reload is refused.
     let _taken = TcpListener::bind(format!("127.0.0.2:{port}")).unwrap();
     fs::write(process.file(), at("*", "")).unwrap();
     assert_eq!(process.reload().code, 409);
@@ -413,7 +473,7 @@ fn a_draining_gateway_is_alive_but_not_ready() {
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
     let worker = process.peer(&context, zmq::DEALER, "pool people");
-    send(&client, &[b"PERSON", ANN]);
+    send(&client, &[&b"PERSON"[..], ANN]);
     let request = receive(&worker);
     process.signal("TERM");
     process.await_line("SIGTERM");
@@ -431,7 +491,8 @@ fn a_draining_gateway_is_alive_but_not_ready() {
     assert!(process.wait().success());
 }
 
-/// Asks with a request that is written as it is, and returns the whole answer.
+/// Sends a request unchanged, shuts down the connection if `then` is given, and returns the whole
+/// answer.
 #[track_caller]
 fn raw(at: &str, request: &str, then: Option<Shutdown>) -> String {
     let mut stream = TcpStream::connect(at).unwrap();
@@ -468,7 +529,7 @@ fn on_loopback_every_request_names_its_host() {
     }
 }
 
-/// Connections that say nothing, or their request letter by letter, make way for new ones.
+/// Connections that are silent, or have sent a part of a request, are closed in favor of new ones.
 #[test]
 fn a_health_check_is_answered_within_a_second_beside_a_thousand_silent_connections() {
     let _turn = turns::take();
@@ -544,7 +605,8 @@ fn a_route_has_every_reason_for_rejections_from_the_start() {
     );
 }
 
-/// Runs a command of the binary beside a gateway, with its configuration.
+/// Runs a command of the binary in the directory of a gateway, and returns its exit code, standard
+/// output and standard error.
 fn command(directory: &std::path::Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
         .args(arguments)
@@ -566,7 +628,7 @@ fn health_and_reload_ask_the_gateway_that_runs() {
     let (code, _, said) = command(directory, &["health"]);
     assert_eq!(code, Some(1));
     assert!(said.contains("the system chooses the port"), "{said}");
-    // As a script has it: another file that names the port.
+    // Another file names the port that the system chose.
     let admin = format!("admin: {{ bind: \"{}\" }}", process.admin());
     fs::write(directory.join("fixed.yaml"), with_admin("", "", &admin)).unwrap();
     let asked = |command_name: &str| command(directory, &[command_name, "-c", "fixed.yaml"]);
@@ -580,7 +642,7 @@ fn health_and_reload_ask_the_gateway_that_runs() {
     let (code, printed, said) = asked("reload");
     assert_eq!((code, &*printed), (Some(1), ""));
     assert!(
-        said.starts_with("invalid: nothing changed; generation 1 serves on\n"),
+        said.starts_with("invalid: nothing changed; generation 1 stays in force\n"),
         "{said}"
     );
     drop(process);
@@ -601,7 +663,7 @@ fn health_and_reload_ask_the_gateway_that_runs() {
     );
 }
 
-/// Returns the lines of the log up to one that says `last`, without that one.
+/// Returns the messages of the log before the first one that begins with `last`.
 #[track_caller]
 fn lines_before(process: &mut Process, last: &str) -> Vec<String> {
     let mut lines = Vec::new();
@@ -637,7 +699,7 @@ fn reloads_that_are_asked_for_in_a_loop_are_one_line() {
     let failed = lines
         .iter()
         .filter(|line| line.starts_with("reload failed"));
-    // The edit itself, and the first request after it.
+    // One line may be about the edit itself, and one about the first request after it.
     assert!((1..=2).contains(&failed.count()), "{lines:?}");
 }
 

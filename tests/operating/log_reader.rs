@@ -1,4 +1,5 @@
-//! Whoever reads the log may stop, or go: the gateway goes on, and says what nobody read.
+//! Tests of a log reader that stalls or closes its end: the gateway continues, and reports the
+//! number of dropped lines.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -10,10 +11,10 @@ use crate::support::PATIENCE;
 use crate::support::gateway::on_this_engine;
 use crate::support::sockets::socket;
 
-/// Rejections that are sent before their answers are waited for.
+/// The maximum number of requests whose answers are outstanding.
 const WINDOW: usize = 100;
 
-/// A gateway that logs every rejection, and the end of its log that nobody need read.
+/// A gateway that logs every rejection, and the reading end of its log.
 struct Chatty {
     process: Child,
     log: BufReader<ChildStderr>,
@@ -22,7 +23,7 @@ struct Chatty {
 }
 
 impl Chatty {
-    /// Starts one, and reads its log until it is ready.
+    /// Starts a gateway, and reads its log until it is ready.
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let yaml = on_this_engine(
@@ -55,7 +56,8 @@ impl Chatty {
         gateway
     }
 
-    /// Has so many requests turned down, each with a line of the log; all must be answered.
+    /// Sends requests that are rejected, each of which is logged in a line. Asserts that each is
+    /// answered with an ERROR.
     fn reject(&self, requests: usize) {
         for sent in 0..requests {
             self.client.send_multipart(["nobody's", ""], 0).unwrap();
@@ -72,7 +74,7 @@ impl Chatty {
         assert_eq!(answer[0], b"ERROR");
     }
 
-    /// The log up to a line with these words.
+    /// Returns the lines of the log up to and including the first one that contains `words`.
     fn read_until(&mut self, words: &str) -> Vec<Value> {
         let mut lines = Vec::new();
         loop {
@@ -91,7 +93,7 @@ impl Chatty {
         assert!(sent.unwrap().success());
     }
 
-    /// What is left of the log, up to its end.
+    /// Reads the rest of the log.
     fn rest(&mut self) -> Vec<Value> {
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).unwrap();
@@ -109,13 +111,13 @@ impl Drop for Chatty {
     }
 }
 
-/// Lines that tell of one rejection each.
+/// Returns the number of debug lines, each of which reports a single rejection.
 fn told(lines: &[Value]) -> usize {
     let debug = lines.iter().filter(|it| it["level"] == "DEBUG");
     debug.filter(|it| it["message"] == "rejected").count()
 }
 
-/// A few MiB of lines, which neither a pipe nor the gateway holds.
+/// The log lines, a few MiB, exceed what the pipe and the gateway's own buffer hold.
 #[test]
 fn a_log_that_nobody_reads_stops_nothing_and_what_is_dropped_is_told() {
     const REQUESTS: usize = 25_000;
@@ -130,16 +132,17 @@ fn a_log_that_nobody_reads_stops_nothing_and_what_is_dropped_is_told() {
     let count: u64 = dropped.iter().filter_map(|it| it["dropped"].as_u64()).sum();
     assert!(count > 0 && dropped.len() == 1, "{dropped:?}");
     assert_eq!(dropped[0]["level"], "WARN");
-    let said = format!("{count} log lines dropped: nobody read them in time");
+    let said = format!("{count} log lines dropped: they were not read in time");
     assert_eq!(dropped[0]["message"], said.as_str());
-    // Beside them, the note of the first rejection, and the counts of the others, were dropped or not.
+    // The dropped lines may include the line about the first rejection and those with the counts of
+    // the others, which are not debug lines.
     let debug = told(&lines);
     let off = debug as i64 + count as i64 - REQUESTS as i64;
     assert!((0..10).contains(&off), "{debug} + {count}");
-    assert_eq!(lines.last().unwrap()["message"], "ended");
+    assert_eq!(lines.last().unwrap()["message"], "stopped");
 }
 
-/// More than a pipe holds, and read only once the gateway ends.
+/// The lines exceed what a pipe holds, and are read only after the gateway has been asked to stop.
 #[test]
 fn every_line_is_written_before_the_end() {
     const REQUESTS: usize = 2_000;
@@ -149,13 +152,14 @@ fn every_line_is_written_before_the_end() {
     let lines = gateway.rest();
     assert!(gateway.process.wait().unwrap().success());
     assert_eq!(told(&lines), REQUESTS);
-    assert_eq!(lines.last().unwrap()["message"], "ended");
+    assert_eq!(lines.last().unwrap()["message"], "stopped");
 }
 
 #[test]
 fn a_log_whose_reader_is_gone_stops_nothing() {
     let mut gateway = Chatty::start();
-    // Its end is closed; another of its kind is put in its place, for nothing.
+    // The reading end is closed. The field `log` needs a value, so the reading end of another
+    // process replaces it.
     let other = Command::new("true").stderr(Stdio::piped()).spawn();
     let other = other.unwrap().stderr.take().unwrap();
     drop(std::mem::replace(&mut gateway.log, BufReader::new(other)));

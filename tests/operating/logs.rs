@@ -1,5 +1,6 @@
-//! What a running gateway says, by the binary itself: at the start, at a reload, of workers that come and
-//! go and of requests that it turns down, at a rate that no peer can raise; and in colours on a terminal only.
+//! Tests of the log of a running gateway, with the binary itself: its lines at the start, at a
+//! reload, about workers that connect and disconnect and about rejected requests; their rate, which
+//! no peer can raise; and its colours, which appear on a terminal only.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -12,13 +13,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::PATIENCE;
-use crate::support::gateway::{engine_is, on_this_engine};
-use crate::support::sockets::{connected, named};
+use crate::support::gateway::{engine_is, on_this_engine, with_admin, yaml as yaml_of_people};
+use crate::support::process::Process;
+use crate::support::sockets::{answer, connected, named, receive, send};
+use crate::support::zmtp::{Raw, message};
+use crate::support::{ANN, PATIENCE};
 
 const PERSON: &str = "syntax = \"proto3\"; package demo; message Person { string name = 1; }";
 
-/// A routes.yaml for the engine that is tested.
+/// Returns a routes.yaml for the engine under test, with these settings of `reload` and additional
+/// routes.
 fn yaml(reload: &str, routes: &str) -> String {
     on_this_engine(&format!(
         r#"frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0", errors: json }} }}
@@ -54,7 +58,7 @@ impl Logged {
         )
     }
 
-    /// Starts a gateway by a command, which may set RUST_LOG.
+    /// Starts a gateway with a command. RUST_LOG is removed, unless the command sets it.
     fn spawn(directory: tempfile::TempDir, command: &mut Command) -> Self {
         if !command.get_envs().any(|(name, _)| name == "RUST_LOG") {
             command.env_remove("RUST_LOG");
@@ -79,7 +83,8 @@ impl Logged {
         }
     }
 
-    /// The next line that has all of these in it; what comes before is kept in `seen`.
+    /// Returns the next line that contains all of these words. The lines before it are kept in
+    /// `seen`.
     #[track_caller]
     fn until(&mut self, words: &[&str]) -> String {
         let until = Instant::now() + PATIENCE;
@@ -105,7 +110,7 @@ impl Logged {
         assert!(sent.unwrap().success());
     }
 
-    /// Ends it in good order; gives what it said after the last line that was read.
+    /// Stops the gateway with SIGTERM, and returns the lines that had not been read yet.
     fn end(mut self) -> Vec<String> {
         self.signal("-TERM");
         assert!(self.process.wait().unwrap().success());
@@ -120,7 +125,7 @@ impl Drop for Logged {
     }
 }
 
-/// The address in a line of the human log.
+/// Returns the endpoint in a line of the human-readable log.
 fn endpoint(line: &str) -> String {
     line.split("endpoint=\"")
         .nth(1)
@@ -140,6 +145,8 @@ fn the_start_says_what_was_loaded_and_where_it_listens() {
         "{loaded}"
     );
     assert!(loaded.contains("config=routes.yaml"), "{loaded}");
+    let version = format!("version=\"{}\"", env!("GATEWAY_VERSION"));
+    assert!(loaded.contains(&version), "{loaded}");
     for what in ["frontend clients listens", "pool people listens"] {
         let endpoint = endpoint(&gateway.until(&[what]));
         let port = endpoint.strip_prefix("tcp://127.0.0.1:").unwrap();
@@ -150,7 +157,7 @@ fn the_start_says_what_was_loaded_and_where_it_listens() {
         gateway
             .end()
             .iter()
-            .any(|line| line.contains("ended received=0"))
+            .any(|line| line.contains("stopped received=0"))
     );
 }
 
@@ -162,7 +169,7 @@ fn an_edit_that_is_only_warned_of_ends_with_a_verdict() {
     gateway.write(&yaml("settle: 20ms", &format!("{doubtful} # a remark")));
     gateway.until(&["warning: \"0x01\" is a type of 4 letters"]);
     let line = gateway.until(&["reload: "]);
-    let said = "reload: nothing changed, the files say what is running generation=1";
+    let said = "reload: nothing changed; the files match the running configuration generation=1";
     assert!(line.ends_with(said), "{line}");
 }
 
@@ -176,7 +183,7 @@ fn a_reload_says_in_one_line_what_changed() {
     );
     gateway.write(&edited.replace("queue: 0, timeout: 5s", "queue: 2, timeout: 6s"));
     let line = gateway.until(&["reloaded"]);
-    // Route A has its timeout from the pool.
+    // Route A inherits its timeout from the pool.
     let said = r"reloaded: ~1 pool (people), +2 routes (B, C\u{1b}[31m), ~1 route (A) generation=2";
     assert!(line.ends_with(said), "{line}");
     let many: String = (0..9)
@@ -214,7 +221,7 @@ fn rejections_are_told_once_and_then_counted() {
         assert_eq!(client.recv_multipart(0).unwrap()[0], b"ERROR");
     };
     for n in 0..500 {
-        // As many types as a peer likes are one kind of rejection.
+        // All unknown types count as one kind of rejection, however many a peer makes up.
         reject(format!("nobody\n\x1b[31m{n}").as_bytes(), b"");
         reject(b"A", b"\xff");
         reject(b"A", b"\x0a\x01x");
@@ -239,7 +246,7 @@ fn rejections_are_told_once_and_then_counted() {
             .filter_map(|line| line["left_out"].as_u64())
             .sum();
         assert_eq!(told_of + left_out, 500, "{told:#?}");
-        // One, and a count for each ten seconds that it took.
+        // There is one line, and one with a count for each ten seconds that the requests took.
         assert!(told.len() < 10, "{told:#?}");
         let first = &told[0];
         assert_eq!(first["route"].as_str(), route, "{first}");
@@ -256,8 +263,8 @@ fn rejections_are_told_once_and_then_counted() {
     }
 }
 
-/// Two clients that send bad messages are two lines, with address and type; and the lines of the level debug have no
-/// fewer fields than those of info.
+/// Invalid messages of two clients are logged in separate lines, with the type and, except on
+/// engine libzmq, the client's address.
 #[test]
 fn each_client_is_named_with_its_address_and_the_type() {
     let routes = "  \"person.*\": { schema: { json: demo.Person }, pool: people }";
@@ -298,6 +305,60 @@ fn each_client_is_named_with_its_address_and_the_type() {
     assert!(peers.len() <= 2);
 }
 
+/// A rule that takes too many steps, or cannot be evaluated, is an error in the schema: a warning
+/// names the rule, and the client receives code 13, INTERNAL.
+#[test]
+fn a_rule_that_fails_is_named_in_a_warning() {
+    const RULED: &str = r#"syntax = "proto3"; package demo; import "buf/validate/validate.proto";
+        message Many {
+          option (buf.validate.message).cel = {id: "twins", message: "twins",
+            expression: "this.n.all(a, this.n.exists(b, b == a))"};
+          option (buf.validate.message).cel = {id: "share", message: "share", expression: "12 / this.of > 0"};
+          repeated int32 n = 1; int32 of = 2; }"#;
+    let routes =
+        "  RULED: { schema: { json: demo.Many }, pool: people }\nlimits: { rules_cost: 2000 }";
+    let directory = files(&yaml("", routes));
+    fs::write(directory.path().join("schemas/many.proto"), RULED).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command.args(["--log-format", "json"]);
+    let mut gateway = Logged::spawn(directory, &mut command);
+    let json = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    let at = json(&gateway.until(&["frontend clients listens"]))["endpoint"].clone();
+    let context = zmq::Context::new();
+    let many = (0..100)
+        .map(|n| n.to_string())
+        .collect::<Vec<_>>()
+        .join(",");
+    for (payload, why) in [
+        (
+            format!(r#"{{"n":[{many}],"of":1}}"#),
+            "it takes more steps than limits.rules_cost allows (rule twins)",
+        ),
+        (r#"{"n":[1]}"#.to_owned(), "division by zero (rule share)"),
+    ] {
+        // The log reports a reason once for each client, so each payload has its own client.
+        let client = named(&context, why.as_bytes(), at.as_str().unwrap());
+        client.send_multipart(["RULED", &payload], 0).unwrap();
+        let frames = client.recv_multipart(0).unwrap();
+        let told: Value = serde_json::from_slice(&frames[1]).unwrap();
+        assert_eq!(
+            (&told["reason"], &told["code"]),
+            (&"rule_failed".into(), &13.into()),
+            "{told}"
+        );
+        let line = json(&gateway.until(&["rule_failed"]));
+        assert_eq!(
+            (&line["level"], &line["route"]),
+            (&"WARN".into(), &"RULED".into())
+        );
+        let told = line["why"].as_str().unwrap();
+        assert!(
+            told.contains("a rule of demo.Many could not be evaluated") && told.ends_with(why),
+            "{told}"
+        );
+    }
+}
+
 #[test]
 fn a_rejection_has_the_same_fields_at_every_level() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
@@ -329,6 +390,28 @@ fn a_rejection_has_the_same_fields_at_every_level() {
 }
 
 #[test]
+fn a_client_that_connects_is_named_at_level_debug() {
+    if !engine_is("native") {
+        return;
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command.args(["--log-format", "json", "--log-level", "debug"]);
+    let mut gateway = Logged::spawn(files(&yaml("", "")), &mut command);
+    let json = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    let at = json(&gateway.until(&["frontend clients listens"]))["endpoint"].clone();
+    let context = zmq::Context::new();
+    let _client = named(&context, b"one", at.as_str().unwrap());
+    let line = json(&gateway.until(&["client connected"]));
+    assert_eq!(
+        (&line["level"], &line["frontend"], &line["client"]),
+        (&"DEBUG".into(), &"clients".into(), &"one".into())
+    );
+    let peer = line["peer"].as_str().unwrap();
+    assert!(peer.starts_with("tcp://127.0.0.1:"), "{line}");
+    gateway.end();
+}
+
+#[test]
 fn the_level_is_an_argument_too() {
     let with = |level: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
@@ -350,7 +433,46 @@ fn the_level_is_an_argument_too() {
     assert_eq!(refused.status.code(), Some(2));
 }
 
-/// The log that people read holds no character of a peer's that a terminal would obey.
+#[test]
+fn the_configuration_sets_the_log_while_it_runs() {
+    let with = |log: &str| format!("{}{log}\n", yaml("", ""));
+    let mut gateway = Logged::start(&with(""), &[]);
+    gateway.until(&["ready"]);
+    gateway.write(&with("log: { level: debug, format: json }"));
+    let reloaded = gateway.until(&["reloaded: log"]);
+    assert!(reloaded.contains(" INFO "), "{reloaded}");
+    let set = gateway.until(&["the log has level debug, format json"]);
+    let set: Value = serde_json::from_str(&set).unwrap();
+    assert_eq!(set["level"], "INFO");
+    // Diagnostics are logged in the format in force, too.
+    gateway.write("routes: [");
+    let fault: Value = serde_json::from_str(&gateway.until(&["not valid YAML"])).unwrap();
+    assert_eq!(fault["level"], "ERROR");
+    gateway.until(&["reload failed"]);
+    // The verdict is logged before the new level applies.
+    gateway.write(&with("log: { level: error }"));
+    gateway.until(&["reloaded: log"]);
+    gateway.seen.clear();
+    gateway.write("routes: [");
+    let failed = gateway.until(&["reload failed"]);
+    assert!(failed.contains("ERROR reload failed"), "{failed}");
+    let informed = gateway.seen.iter().any(|line| line.contains("INFO"));
+    assert!(!informed, "{:#?}", gateway.seen);
+}
+
+#[test]
+fn the_command_line_and_the_variable_win_over_the_configuration() {
+    let text = format!("{}log: {{ level: error, format: human }}\n", yaml("", ""));
+    let arguments = ["--log-level", "info", "--log-format", "json"];
+    let mut gateway = Logged::start(&text, &arguments);
+    let ready: Value = serde_json::from_str(&gateway.until(&["ready"])).unwrap();
+    assert_eq!(ready["level"], "INFO");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    let mut gateway = Logged::spawn(files(&text), command.env("RUST_LOG", "info"));
+    gateway.until(&["ready"]);
+}
+
+/// The human-readable log contains no control character from a peer.
 #[test]
 fn text_that_a_peer_chose_is_escaped_in_the_log() {
     let text = yaml(
@@ -366,7 +488,7 @@ fn text_that_a_peer_chose_is_escaped_in_the_log() {
         assert_eq!(client.recv_multipart(0).unwrap()[0], b"ERROR");
     };
     reject(b"x\x1b[31m\ny", b"");
-    // A map with a key that the message doesn't have.
+    // The payload is a map with a key that is not a field of the message.
     reject(b"M", b"\x81\xa8\x1b[31m\nab\x01");
     let field = gateway.until(&["schema_violation"]);
     let ended = gateway.end();
@@ -379,7 +501,8 @@ fn text_that_a_peer_chose_is_escaped_in_the_log() {
     }
 }
 
-/// A line on a worker says which it is, where the engine can tell.
+/// Asserts that a line about a worker has its name and address, or on engine libzmq, which does not
+/// know them, the number of workers.
 #[track_caller]
 fn assert_named(line: &str) {
     let name = r#"pool="people" seat=0 worker="worker1" peer="tcp://127.0.0.1:"#;
@@ -413,7 +536,117 @@ fn workers_that_come_and_go_are_told_and_then_counted() {
     assert!(told <= 4, "{lines:#?}");
 }
 
-/// A terminal of our own, for a program to stand at.
+#[test]
+fn a_reload_says_that_another_environment_needs_a_restart() {
+    let text = yaml_of_people("", r#"queue: "${GATEWAY_NO_SUCH_QUEUE:-7}""#);
+    let mut process = Process::start(&text);
+    process.await_first_look();
+    let line = process.await_line("reload: nothing changed");
+    let message = line["message"].as_str().unwrap();
+    let words = "the environment was read at the start, and another one needs a restart";
+    assert!(message.ends_with(words), "{message}");
+    // The hint appears only if a value comes from the environment.
+    fs::write(process.file(), yaml_of_people("", "queue: 7")).unwrap();
+    process.reload();
+    let line = process.await_line("reload: nothing changed");
+    assert!(
+        !line["message"].as_str().unwrap().contains("environment"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_worker_that_has_never_answered_is_named_when_a_request_times_out() {
+    if !engine_is("native") {
+        return;
+    }
+    let mut process = Process::start(&yaml_of_people("", "timeout: 100ms"));
+    let context = zmq::Context::new();
+    let _worker = named(&context, b"worker1", &process.endpoint("pool people"));
+    process.await_line("worker connected");
+    let client = process.peer(&context, zmq::DEALER, "frontend clients");
+    client.send_multipart([&b"PERSON"[..], ANN], 0).unwrap();
+    receive(&client);
+    let line = process.await_line("a worker that never answered let a request time out");
+    let fields = (&line["pool"], &line["worker"], &line["seat"]);
+    assert_eq!(fields, (&"people".into(), &"worker1".into(), &0.into()));
+    assert!(
+        line["peer"]
+            .as_str()
+            .unwrap()
+            .starts_with("tcp://127.0.0.1:"),
+        "{line}"
+    );
+}
+
+/// The answers exceed what the system buffers for a client that does not read.
+#[test]
+fn a_drain_says_that_it_waits_for_clients_to_read() {
+    if !engine_is("native") {
+        return;
+    }
+    let text = with_admin(
+        "",
+        "",
+        "limits: { client_bytes: 1GiB }\nshutdown: { grace: 60s }",
+    );
+    let mut process = Process::start(&text);
+    let context = zmq::Context::new();
+    let worker = process.peer(&context, zmq::DEALER, "pool people");
+    let mut client = Raw::peer(&process.endpoint("frontend clients"), "DEALER");
+    for _ in 0..48 {
+        client.say(&message(&[&b"PERSON"[..], ANN]));
+        answer(&worker, &vec![0; 1 << 20]);
+    }
+    process.signal("TERM");
+    let line = process.await_line("draining: waiting for clients to read their answers");
+    assert!(line["answers"].as_u64().unwrap() > 0, "{line}");
+    for _ in 0..48 {
+        assert_eq!(client.hear_message()[1].len(), 1 << 20);
+    }
+    assert!(process.wait().success());
+}
+
+/// A worker that connects to a frontend sends nothing, so it looks like an idle client.
+#[test]
+fn a_worker_that_waits_at_the_clients_address_is_named() {
+    if !engine_is("native") {
+        return;
+    }
+    let mut process = Process::start(&yaml_of_people("", ""));
+    let context = zmq::Context::new();
+    let client = process.peer(&context, zmq::DEALER, "frontend clients");
+    // The gateway takes neither of these two for a worker: `client` has sent a message, and a
+    // worker with a REQ socket would have sent one as well.
+    send(&client, &["nobody's", ""]);
+    receive(&client);
+    let _req = process.peer(&context, zmq::REQ, "frontend clients");
+    let worker = process.peer(&context, zmq::DEALER, "frontend clients");
+    process.await_metrics("the three", |metrics| {
+        metrics.sum("gateway_clients", &[]) == 3.0
+    });
+    client.send_multipart([&b"PERSON"[..], ANN], 0).unwrap();
+    let line = process.await_line("DEALER peers at a frontend have sent nothing");
+    assert_eq!(
+        (&line["level"], &line["silent"]),
+        (&"WARN".into(), &1.into())
+    );
+    assert_eq!(line["pool"], "people");
+    let peers = line["peers"].as_str().unwrap();
+    assert!(
+        peers.starts_with("tcp://127.0.0.1:") && !peers.contains(','),
+        "{line}"
+    );
+    let message = line["message"].as_str().unwrap();
+    let cure = "if one is a worker of pool people, it is at the wrong address: workers connect to tcp://127.0.0.1:0";
+    assert!(message.ends_with(cure), "{message}");
+    drop(worker);
+    let worker = process.peer(&context, zmq::DEALER, "pool people");
+    answer(&worker, b"y");
+    receive(&client);
+}
+
+/// Returns the two ends of a new pseudo-terminal: the test's, then the program's.
 fn terminal() -> (fs::File, OwnedFd) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -429,14 +662,15 @@ fn terminal() -> (fs::File, OwnedFd) {
     (fs::File::from(ours), theirs.into())
 }
 
-/// What a program says that stands at a terminal.
+/// Runs a command with a terminal as its standard error, and returns its output there.
 fn at_a_terminal(command: &mut Command) -> String {
     let (mut ours, theirs) = terminal();
     let mut child = command.stderr(Stdio::from(theirs)).spawn().unwrap();
-    // Our copy of its end, which would keep the terminal open.
+    // Replacing the stderr of the command closes this process's copy of the program's end, which
+    // would keep the terminal open.
     command.stderr(Stdio::null());
     let mut said = Vec::new();
-    // Reading fails once nobody stands there any more.
+    // Reading fails once no process has the terminal open any more.
     let _ = ours.read_to_end(&mut said);
     child.wait().unwrap();
     String::from_utf8_lossy(&said).into_owned()
@@ -445,7 +679,7 @@ fn at_a_terminal(command: &mut Command) -> String {
 #[test]
 fn colours_are_for_terminals_and_no_color_turns_them_off() {
     let broken = files("routes: [");
-    // This one starts, and ends because somebody else listens there.
+    // This configuration is valid, but the gateway exits because its address is in use.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let ends = files(&yaml("", "").replacen("127.0.0.1:0", &address, 1));
@@ -482,8 +716,9 @@ fn colours_are_for_terminals_and_no_color_turns_them_off() {
     }
 }
 
-/// More events than inotify's queue holds, of which the edit's is dropped. The others tell of no change, and the
-/// next look without an event is five seconds after the last, so what is seen sooner was seen by the overflow.
+/// The test causes more events than inotify's queue holds, so the event of the edit is dropped. The
+/// other events report no change. Without an event, the gateway reads the files only five seconds
+/// after the last reading, so a reload within four seconds was caused by the overflow.
 #[test]
 fn an_edit_whose_event_was_dropped_is_seen() {
     const SOONER: Duration = Duration::from_secs(4);
@@ -495,9 +730,10 @@ fn an_edit_whose_event_was_dropped_is_seen() {
     for file in &noise {
         fs::write(file, "").unwrap();
     }
-    // More than once, because a busy machine may take its time; without the overflow, none is soon enough.
+    // Several attempts are made, because a busy machine may be slow. Without the overflow, none
+    // would be fast enough.
     let sooner = (0..5).any(|n| {
-        // From this look on.
+        // This edit restarts the interval of five seconds.
         gateway.write(&yaml(
             "settle: 20ms",
             &format!("  FIRST{n}: {{ pool: people }}\n"),
@@ -505,7 +741,8 @@ fn an_edit_whose_event_was_dropped_is_seen() {
         gateway.until(&["reloaded", &format!("+1 route (FIRST{n})")]);
         let looked = Instant::now();
         gateway.signal("-STOP");
-        // Equal events in a row are one, so two files take turns; they are only opened.
+        // inotify merges equal consecutive events, so two files take turns. The files are opened
+        // but not changed.
         for n in 0..2 * queue {
             drop(fs::File::open(&noise[n % 2]).unwrap());
         }

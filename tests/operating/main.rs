@@ -1,15 +1,21 @@
-//! What a running gateway shows to those who operate it: HTTP, metrics and the log.
+//! Tests of the interfaces of a running gateway for its operators: HTTP, metrics, the log and the
+//! service manager.
 //!
 //! - `admin`: Health, status and reload are answered over HTTP.
-//! - `log_reader`: A log whose reader stops or leaves delays nothing.
+//! - `log_reader`: A log reader that stalls or closes its end delays nothing.
 //! - `logs`: The log reports the start, reloads, workers and rejections, at a bounded rate.
+//! - `memory`: Memory that only a load needs is returned to the system.
 //! - `metrics`: The counters balance in every scrape.
 //! - `rejections`: The last rejections are shown over HTTP.
+//! - `service`: A service manager is notified of the start, reloads and the end, and that the
+//!   gateway is alive.
 
 mod admin;
 mod log_reader;
 mod logs;
+mod memory;
 mod metrics;
 mod rejections;
+mod service;
 #[path = "../support/mod.rs"]
 mod support;

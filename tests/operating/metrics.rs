@@ -1,17 +1,17 @@
-//! What is counted, as /metrics shows it, by the binary itself and real peers.
+//! Tests of the counters in /metrics, with the binary itself and real peers.
 
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::support::gateway::{engine_is, yaml};
 use crate::support::process::{Metrics, Process};
 use crate::support::sockets::{echo, receive, send};
 use crate::support::{ANN, PATIENCE};
 
-/// Holds each sum, by name and labels, to its value.
+/// Asserts the value of each sum, by name and labels.
 #[track_caller]
 fn assert_sums(metrics: &Metrics, sums: &[(&str, &[&str], f64)]) {
     for (name, labels, value) in sums {
@@ -28,7 +28,7 @@ fn requests_and_their_ends_are_counted_under_their_route() {
     let process = Process::start(&yaml("  RAW: { pool: people, timeout: 1s }", ""));
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
-    send(&client, &[b"PERSON", ANN]);
+    send(&client, &[&b"PERSON"[..], ANN]);
     send(&client, &[&b"PERSON"[..], b"\xff"]);
     receive(&client);
     send(&client, &["no such route", "payload"]);
@@ -53,7 +53,7 @@ fn requests_and_their_ends_are_counted_under_their_route() {
     ];
     assert_sums(&process.metrics(), &held);
     send(&worker, &[&request[0][..], b"REPLY", b"12345"]);
-    // Once more, which is late, and once for nothing.
+    // The second answer to the request is late, and one without a request is unsolicited.
     send(&worker, &[&request[0][..], b"REPLY", b"12345"]);
     send(&worker, &[&b"nobody"[..], b"REPLY", b"12345"]);
     assert_eq!(receive(&client)[1], b"12345");
@@ -110,6 +110,82 @@ fn assert_one_answer_two_rejections_and_two_drops(metrics: &Metrics) {
 }
 
 #[test]
+fn the_time_in_the_queue_and_at_a_worker_are_told_apart() {
+    let process = Process::start(&yaml("", ""));
+    let context = zmq::Context::new();
+    let client = process.peer(&context, zmq::DEALER, "frontend clients");
+    send(&client, &[&b"PERSON"[..], ANN]);
+    let started = Instant::now();
+    process.await_metrics("a request in the queue", |metrics| {
+        metrics.sum("gateway_pool_queue_length", &[OF_PEOPLE]) == 1.0
+    });
+    let waited = started.elapsed().as_secs_f64();
+    let worker = process.peer(&context, zmq::DEALER, "pool people");
+    let mut worked = 0.0;
+    for answered in 1..=2 {
+        let request = receive(&worker);
+        let got = Instant::now();
+        let held = process.metrics();
+        assert_eq!(held.sum("gateway_pool_held", &[OF_PEOPLE]), 1.0);
+        worked += got.elapsed().as_secs_f64();
+        send(&worker, &[&request[0][..], b"REPLY", b"12345"]);
+        receive(&client);
+        if answered == 1 {
+            // A worker is idle when this request arrives, so it does not wait in the queue.
+            send(&client, &[&b"PERSON"[..], ANN]);
+        }
+    }
+    let metrics = process.metrics();
+    let sum = |part: &str| metrics.sum(&format!("gateway_{part}_seconds_sum"), &[OF_PERSON]);
+    let (whole, queue, at_worker) = (sum("latency"), sum("queue"), sum("worker"));
+    assert!(
+        (queue + at_worker - whole).abs() < 1e-6,
+        "{queue} {at_worker} {whole}"
+    );
+    assert!(at_worker >= worked, "{at_worker} {worked}");
+    // The request may have reached the queue a moment after it was sent.
+    assert!(queue > waited / 2.0, "{queue} {waited}");
+    for part in ["latency", "queue", "worker"] {
+        let count = format!("gateway_{part}_seconds_count");
+        assert_eq!(metrics.sum(&count, &[OF_PERSON]), 2.0, "{part}");
+    }
+    let at_once = ["route=\"PERSON\"", "le=\"0.0001\""];
+    assert_eq!(metrics.sum("gateway_queue_seconds_bucket", &at_once), 1.0);
+}
+
+/// Other tests of this binary may share the machine, but each starts its own process.
+#[test]
+fn the_process_is_shown_as_the_system_sees_it() {
+    let process = Process::start(&yaml("", ""));
+    let metrics = process.metrics();
+    let (kib, descriptors) = process.footprint();
+    let resident = metrics.sum("process_resident_memory_bytes", &[]) / 1024.0;
+    assert!(
+        (resident - kib as f64).abs() < kib as f64 / 2.0,
+        "{resident} {kib}"
+    );
+    assert!(metrics.sum("process_virtual_memory_bytes", &[]) / 1024.0 > resident);
+    let open = metrics.sum("process_open_fds", &[]);
+    // The connection of the scrape may have closed since.
+    assert!(
+        (open - descriptors as f64).abs() <= 3.0,
+        "{open} {descriptors}"
+    );
+    assert!(metrics.sum("process_max_fds", &[]) >= open);
+    assert!(metrics.sum("process_threads", &[]) >= 5.0);
+    let cpu = process.cpu() as f64 / 100.0;
+    assert!(metrics.sum("process_cpu_seconds_total", &[]) <= cpu);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.unwrap().as_secs_f64();
+    let start = metrics.sum("process_start_time_seconds", &[]);
+    // The kernel reports the time of the system's start in whole seconds.
+    assert!(
+        (now - PATIENCE.as_secs_f64()..now + 1.0).contains(&start),
+        "{start} {now}"
+    );
+}
+
+#[test]
 fn types_that_peers_choose_are_no_labels() {
     let process = Process::start(&yaml("  \"any.*\": { pool: people, timeout: 1s }", ""));
     let context = zmq::Context::new();
@@ -120,10 +196,10 @@ fn types_that_peers_choose_are_no_labels() {
         receive(&client);
         send(&client, &[format!("any.{n}").as_bytes(), b""]);
     }
-    let metrics = process.await_metrics("fifty that no route matches", |metrics| {
+    let metrics = process.await_metrics("fifty for any.*", |metrics| {
         metrics.sum("gateway_received_total", &["route=\"any.*\""]) == 50.0
     });
-    // That unknown_type has occurred is one more.
+    // The first unknown_type adds one series.
     assert!(metrics.samples.len() <= series + 1);
     assert_eq!(
         metrics.sum("gateway_rejections_total", &["route=\"\""]),
@@ -131,15 +207,15 @@ fn types_that_peers_choose_are_no_labels() {
     );
 }
 
-/// What a client sent, by type, and what became of it.
+/// The numbers of a client's requests: by type, and by outcome.
 struct Fates {
     sent: Vec<usize>,
     answered: usize,
     rejected: usize,
 }
 
-/// Sends requests of these types in turn, some at a time, until it is told to stop; each must be
-/// answered once.
+/// Sends requests of these types in turn, up to `WINDOW` at a time, until `over` is set. Asserts
+/// that each is answered exactly once.
 fn client_at_work(socket: &zmq::Socket, kinds: &[&str], over: &AtomicBool) -> Fates {
     const WINDOW: usize = 30;
     let mut answers = Vec::new();
@@ -176,7 +252,7 @@ fn client_at_work(socket: &zmq::Socket, kinds: &[&str], over: &AtomicBool) -> Fa
     }
 }
 
-/// A client that goes while a worker holds its request, so that nobody is left to take the answer.
+/// Disconnects a client while a worker holds its request, so that nobody receives the answer.
 fn vanish(process: &Process, worker: &zmq::Socket) {
     let context = zmq::Context::new();
     let client = process.peer(&context, zmq::DEALER, "frontend clients");
@@ -187,8 +263,8 @@ fn vanish(process: &Process, worker: &zmq::Socket) {
     send(worker, &[&request[0][..], b"REPLY", b"x"]);
 }
 
-/// A client that reads nothing while so many answers come that nothing between here and there holds
-/// them all.
+/// Sends a client more answers than all buffers on the way hold, while it reads none. Returns its
+/// socket.
 fn stall(process: &Process, context: &zmq::Context, worker: &zmq::Socket) -> zmq::Socket {
     const ANSWERS: usize = 2_500;
     let client = context.socket(zmq::DEALER).unwrap();
@@ -199,7 +275,8 @@ fn stall(process: &Process, context: &zmq::Context, worker: &zmq::Socket) -> zmq
         .connect(&process.endpoint("frontend clients"))
         .unwrap();
     let large = vec![0; 20_000];
-    // All are asked for before the first is answered: later, the gateway would not read the client.
+    // All requests are sent before the first is answered, because engine native pauses reading from
+    // a client that does not read its answers.
     (0..ANSWERS).for_each(|_| send(&client, &["SLOW", "x"]));
     let requests: Vec<_> = (0..ANSWERS).map(|_| receive(worker)).collect();
     for request in requests {
@@ -208,7 +285,7 @@ fn stall(process: &Process, context: &zmq::Context, worker: &zmq::Socket) -> zmq
     client
 }
 
-/// Reloads while the books are looked at.
+/// The number of reloads during the scrapes.
 const RELOADS: usize = 12;
 
 #[test]
@@ -220,7 +297,7 @@ fn the_books_balance_in_every_scrape_under_load_reloads_and_losses() {
     let more = format!("  SOME: {{ pool: people }}\n  \"S*\": {{ pool: people }}\n{always}");
     let more = yaml(&more, pools);
     let process = Arc::new(Process::start(&few));
-    process.follows();
+    process.await_first_look();
     let context = zmq::Context::new();
     let over = Arc::new(AtomicBool::new(false));
     let kinds = ["PERSON", "RAW", "SOME", "nobody's"];
@@ -262,7 +339,7 @@ fn the_books_balance_in_every_scrape_under_load_reloads_and_losses() {
     );
 }
 
-/// What is counted is what the clients saw.
+/// Asserts that the counters agree with what the clients saw.
 #[track_caller]
 fn assert_fates(metrics: &Metrics, fates: &[Fates]) {
     let told = |outcome: &str| {
@@ -273,7 +350,7 @@ fn assert_fates(metrics: &Metrics, fates: &[Fates]) {
     assert_eq!(told("outcome=\"answered\""), sum(|it| it.answered));
     assert_eq!(told("outcome=\"rejected\""), sum(|it| it.rejected));
     assert!(sum(|it| it.answered) > 0 && sum(|it| it.rejected) > 0);
-    // A route that is taken out keeps its counts, and one that comes back goes on.
+    // A removed route keeps its counts, and continues with them when it comes back.
     let received = |route: &str| metrics.sum("gateway_received_total", &[route]) as usize;
     assert_eq!(received("route=\"PERSON\""), sum(|it| it.sent[0]));
     assert_eq!(received("route=\"RAW\""), sum(|it| it.sent[1]));
@@ -285,8 +362,8 @@ fn assert_fates(metrics: &Metrics, fates: &[Fates]) {
     );
 }
 
-/// Looks at the books while clients vanish, workers go and configurations come; returns the number
-/// of scrapes that saw requests in flight.
+/// Scrapes /metrics while clients and workers disconnect and configurations change. Returns the
+/// number of scrapes that saw requests in flight.
 fn scrape_through_reloads(
     process: &Process,
     context: &zmq::Context,
@@ -296,7 +373,7 @@ fn scrape_through_reloads(
     let mut busy = 0;
     for reload in 0..RELOADS {
         vanish(process, lossy);
-        // A worker that goes, holding what it had, and a configuration that comes.
+        // This worker holds requests while the configuration changes, and then disconnects.
         let fickle = process.peer(context, zmq::DEALER, "pool people");
         receive(&fickle);
         fs::write(process.file(), configurations[reload % 2]).unwrap();
@@ -311,8 +388,8 @@ fn scrape_through_reloads(
     busy
 }
 
-/// Has clients vanish until one is counted as gone. What the system has taken for a client that
-/// then goes is delivered: often, but not always, its end is seen first.
+/// Disconnects clients until one is counted as `client_gone`. Usually, but not always, the gateway
+/// notices the disconnection before the system accepts the answer.
 fn lose_a_client(process: &Process, lossy: &zmq::Socket) {
     let until = Instant::now() + PATIENCE;
     let lost = || {
@@ -328,6 +405,35 @@ fn lose_a_client(process: &Process, lossy: &zmq::Socket) {
 }
 
 #[test]
+fn the_turns_of_the_data_thread_are_timed() {
+    let process = Process::start(&yaml("", ""));
+    let context = zmq::Context::new();
+    let client = process.peer(&context, zmq::DEALER, "frontend clients");
+    for _ in 0..20 {
+        send(&client, &["nobody's", ""]);
+        receive(&client);
+    }
+    // The turn that sends an answer is counted at its end, perhaps after the client received it.
+    let count = "gateway_engine_turn_seconds_count";
+    let metrics = process.await_metrics("each turn", |metrics| metrics.sum(count, &[]) >= 20.0);
+    let turns = metrics.sum(count, &[]);
+    let sums: [(&str, &[&str], f64); 3] = [
+        ("gateway_engine_turns_total", &[], turns),
+        (
+            "gateway_engine_turn_seconds_bucket",
+            &["le=\"+Inf\""],
+            turns,
+        ),
+        (
+            "gateway_engine_busy_seconds_total",
+            &[],
+            metrics.sum("gateway_engine_turn_seconds_sum", &[]),
+        ),
+    ];
+    assert_sums(&metrics, &sums);
+}
+
+#[test]
 fn a_scrape_shows_the_current_counts() {
     let process = Process::start(&yaml("", ""));
     let context = zmq::Context::new();
@@ -338,7 +444,7 @@ fn a_scrape_shows_the_current_counts() {
         let metrics = process.metrics();
         assert_eq!(metrics.sum("gateway_received_total", &[]), f64::from(n));
     }
-    // However often it is scraped, the data thread is asked a hundred times a second at most.
+    // Scrapes, however frequent, query the data thread at most a hundred times a second.
     let turns = |process: &Process| process.metrics().sum("gateway_engine_turns_total", &[]);
     let before = turns(&process);
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! `GET /rejections`: the last rejections, each with its client, type and cause.
+//! Tests of `GET /rejections`: the last rejections, each with its client, type and cause.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,14 +1,15 @@
-//! The examples are programs that work: each is run against a gateway, as its first line says.
+//! Tests that the examples work: each runs in the way that its first line describes.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::gateway::on_this_engine;
+use crate::support::sockets::{connected, receive, send};
 
 const GATEWAY: &str = env!("CARGO_BIN_EXE_gateway");
 
-/// A program that ends with the test.
+/// A child process that is killed when this value is dropped.
 struct Process(Child);
 
 impl Process {
@@ -35,12 +36,12 @@ impl Drop for Process {
     }
 }
 
-/// Cargo puts examples beside the binary.
+/// Returns a command for an example, which Cargo puts next to the binary.
 fn example(name: &str) -> Command {
     Command::new(Path::new(GATEWAY).with_file_name("examples").join(name))
 }
 
-/// The routes.yaml of the repository, on ports that are free.
+/// Writes the repository's routes.yaml, with free ports, into `dir`. Returns its path.
 fn routes(dir: &Path) -> PathBuf {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shipped = std::fs::read_to_string(repository.join("routes.yaml")).unwrap();
@@ -54,7 +55,7 @@ fn routes(dir: &Path) -> PathBuf {
     path
 }
 
-/// A gateway, its frontend's address and its pool's.
+/// Starts a gateway, and returns it with the addresses of its frontend and its pool.
 fn gateway(routes: &Path) -> (Process, String, String) {
     let mut command = Command::new(GATEWAY);
     command
@@ -87,8 +88,48 @@ fn client_and_worker_meet_at_the_gateway() {
         [
             "PROTOBUF: REPLY Processed Protobuf: John Doe",
             "MSGPACK: REPLY Processed MsgPack: John Doe",
-            "MSGPACK: refused, schema_violation: name: expected a value, for it is required, found none at byte 0",
+            "MSGPACK: refused, schema_violation: name: required field is missing at byte 0",
         ]
+    );
+}
+
+/// Three concurrent calls are answered out of order, and a fourth call is rejected.
+#[test]
+fn the_client_to_copy_knows_each_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let routes = dir.path().join("routes.yaml");
+    let text = format!(
+        "frontends: {{ clients: {{ bind: \"tcp://127.0.0.1:0\" }} }}\npools: {{ people: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+         routes: {{ PERSON: {{ schema: {{ json: demo.Person, require: [name] }}, pool: people }} }}\n\
+         proto: {{ import_paths: [{:?}] }}\n",
+        repository.join("schemas")
+    );
+    std::fs::write(&routes, on_this_engine(&text)).unwrap();
+    let (_gateway, clients, workers) = gateway(&routes);
+    // Nobody listens at the second address.
+    let client = Process::start(example("calls").args([&clients, "tcp://127.0.0.1:9"]));
+    let context = zmq::Context::new();
+    let worker = connected(&context, zmq::DEALER, &workers);
+    let answer = |mut request: Vec<Vec<u8>>| {
+        let payload: serde_json::Value = serde_json::from_slice(request.last().unwrap()).unwrap();
+        request[1] = b"REPLY".to_vec();
+        let name = payload["name"].as_str().unwrap();
+        *request.last_mut().unwrap() = format!("hello {name}").into_bytes();
+        send(&worker, &request);
+    };
+    // A worker receives a single request until it has answered its first one.
+    answer(receive(&worker));
+    let [second, third] = [receive(&worker), receive(&worker)];
+    answer(third);
+    answer(second);
+    let (well, out, err) = client.wait();
+    assert!(well, "{out}{err}");
+    let (answers, rejected) = out.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(answers, "Ann: hello Ann\nBob: hello Bob\nCid: hello Cid");
+    assert!(
+        rejected.starts_with("rejected, schema_violation: name: "),
+        "{rejected}"
     );
 }
 

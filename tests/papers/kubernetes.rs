@@ -1,4 +1,4 @@
-//! What the pages in `docs/` show works.
+//! Tests that the manifest in docs/kubernetes.md works.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ fn page(name: &str) -> String {
     fs::read_to_string(Path::new(DOCS).join(name)).unwrap()
 }
 
-/// The first ```yaml block of a page: the manifest, its documents by kind.
+/// Returns the documents of the manifest, the first ```yaml block of docs/kubernetes.md, by kind.
 fn manifest() -> BTreeMap<String, Value> {
     let page = page("kubernetes.md");
     let block = page
@@ -50,7 +50,8 @@ fn the_manifest_runs_what_its_config_map_holds() {
         volume["configMap"]["name"],
         manifest["ConfigMap"]["metadata"]["name"]
     );
-    // As the kubelet lays it out: links through a directory that is replaced as one.
+    // The kubelet lays the files out in this way: each is a link through `..data`, a link to a
+    // directory that is replaced as a whole.
     let directory = tempfile::tempdir().unwrap();
     let version = directory.path().join("..2026");
     fs::create_dir(&version).unwrap();
@@ -60,7 +61,7 @@ fn the_manifest_runs_what_its_config_map_holds() {
         fs::write(version.join(name), text.as_str().unwrap()).unwrap();
         std::os::unix::fs::symlink(format!("..data/{name}"), directory.path().join(name)).unwrap();
     }
-    // The init container's own words, where the volume is mounted.
+    // These are the init container's arguments, with this directory in place of the mount path.
     let arguments = pod["initContainers"][0]["args"].as_sequence().unwrap();
     let here = directory.path().to_str().unwrap();
     let arguments = arguments
@@ -71,14 +72,15 @@ fn the_manifest_runs_what_its_config_map_holds() {
         .output()
         .unwrap();
     let said = String::from_utf8(outcome.stderr).unwrap();
-    // All is well, but for what the page says of it.
+    // The check passes, with the warning that the page mentions.
     assert_eq!(outcome.status.code(), Some(0), "{said}");
     let warning = "warning: admin can be reached from other machines\n";
     assert!(
         said.starts_with(warning) && said.ends_with("\n1 warning\n"),
         "{said}"
     );
-    // And the gateway's: it would serve, but for being asked for help.
+    // These are the gateway's arguments. They would start it, so `--help` is added, and only the
+    // parsing is tested.
     let arguments = pod["containers"][0]["args"].as_sequence().unwrap();
     let arguments = arguments.iter().map(|it| it.as_str().unwrap());
     let outcome = Command::new(env!("CARGO_BIN_EXE_gateway"))
@@ -88,7 +90,7 @@ fn the_manifest_runs_what_its_config_map_holds() {
     assert!(outcome.unwrap().status.success());
 }
 
-/// The address of a port in routes.yaml, among others.
+/// Returns whether a routes.yaml binds this port on all interfaces.
 fn is_bound(routes: &str, port: u64) -> bool {
     routes.contains(&format!("\"tcp://*:{port}\"")) || routes.contains(&format!("\"*:{port}\""))
 }
@@ -107,7 +109,7 @@ fn ports_of_the_manifest_are_those_of_its_routes() {
         assert!(is_bound(routes, number), "{number}");
         named.insert(port["name"].as_str().unwrap(), number);
     }
-    // All that there are.
+    // routes.yaml binds no other ports.
     assert_eq!(routes.matches("bind: ").count(), named.len());
     for port in manifest["Service"]["spec"]["ports"].as_sequence().unwrap() {
         let target = port["targetPort"].as_str().unwrap();
@@ -122,7 +124,7 @@ fn ports_of_the_manifest_are_those_of_its_routes() {
     assert_eq!(scraped.as_str(), Some(&*named["admin"].to_string()));
 }
 
-/// What probes and scrapers ask for is there.
+/// The gateway answers the paths of the probes and of the scraper with status 200.
 #[test]
 fn paths_of_the_manifest_are_answered() {
     let manifest = manifest();

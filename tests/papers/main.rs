@@ -1,15 +1,24 @@
-//! The pages and examples of the repository are true, and its code keeps the structure that they promise.
+//! Tests that the pages and examples of the repository are true, and that its code keeps its
+//! structure.
 //!
-//! - `circles`: No circle of imports, crates in one direction, no globs, functions of a screen.
-//! - `examples`: Each example runs against a gateway as its first line says.
+//! - `circles`: Imports form no circles and use no globs, crates import only those below them, and
+//!   functions fit on a screen.
+//! - `examples`: Each example runs in the way that its first line describes.
+//! - `guarantees`: Each promise of docs/guarantees.md names an existing test.
 //! - `kubernetes`: The manifest in docs/kubernetes.md runs.
+//! - `map`: ARCHITECTURE.md, CONTRIBUTING.md and docs/internals name files that exist.
 //! - `metrics`: docs/metrics.md lists every metric, and docs/rejections.md every reason.
-//! - `reference`: The pages list every log line, and every key of status and diagnostics.
+//! - `reference`: The pages list every log line, and every key of /status, /rejections and
+//!   diagnostics.
+//! - `words`: Comments are wrapped, and doc comments begin as sentences.
 
 mod circles;
 mod examples;
+mod guarantees;
 mod kubernetes;
+mod map;
 mod metrics;
 mod reference;
 #[path = "../support/mod.rs"]
 mod support;
+mod words;

@@ -1,4 +1,5 @@
-//! The tables of docs/metrics.md are what /metrics shows.
+//! Tests that the tables of docs/metrics.md match the output of /metrics, and that names, types and
+//! labels follow the conventions of Prometheus.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +9,14 @@ use crate::support::gateway::yaml;
 use crate::support::process::{Family, Metrics, Process};
 use crate::support::sockets::{receive, send};
 
-/// A row of the reference: what is declared, and by which labels it is told apart.
+/// A metric in the reference: its type and help text, and the names of its labels.
 type Row = (Family, BTreeSet<String>);
 
-/// The rows of a part of docs/metrics.md, by name.
+/// Returns the rows of a part of docs/metrics.md, by name.
 fn reference(part: &str) -> BTreeMap<String, Row> {
-    let rows = part.lines().filter(|line| line.starts_with("| `gateway_"));
+    let is_metric =
+        |line: &&str| line.starts_with("| `gateway_") || line.starts_with("| `process_");
+    let rows = part.lines().filter(is_metric);
     let rows = rows.map(|line| {
         let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
         let [name, kind, labels, help] = cells[..] else {
@@ -35,7 +38,7 @@ fn reference(part: &str) -> BTreeMap<String, Row> {
     rows.collect()
 }
 
-/// The rows that /metrics would have.
+/// Returns the row of each metric in the output of /metrics, by name.
 fn shown(metrics: &Metrics) -> BTreeMap<String, Row> {
     let rows = metrics.families.iter().map(|(name, family)| {
         let suffix = match &*family.kind {
@@ -85,5 +88,204 @@ fn the_reference_says_what_is_shown() {
     for reason in Reason::ALL {
         let page = include_str!("../../docs/rejections.md");
         assert!(page.contains(&format!("| `{}` |", reason.label())));
+    }
+}
+
+/// Words that name a unit other than a base unit, or abbreviate a unit. `promtool check metrics`
+/// rejects most of them.
+const OTHER_UNITS: [&str; 29] = [
+    "s",
+    "ms",
+    "us",
+    "ns",
+    "sec",
+    "secs",
+    "millis",
+    "micros",
+    "nanos",
+    "milliseconds",
+    "microseconds",
+    "nanoseconds",
+    "minutes",
+    "hours",
+    "days",
+    "weeks",
+    "b",
+    "kb",
+    "mb",
+    "gb",
+    "tb",
+    "kib",
+    "mib",
+    "gib",
+    "bits",
+    "kilobytes",
+    "megabytes",
+    "percent",
+    "pct",
+];
+
+/// The base units that are in use.
+const BASE_UNITS: [&str; 2] = ["seconds", "bytes"];
+
+/// The suffixes that a metric's type adds to the names of its samples.
+const RESERVED: [&str; 5] = ["total", "count", "sum", "bucket", "created"];
+
+/// Returns the conventions that a family of the classic format violates by its name, type, help
+/// text or labels.
+fn violations(name: &str, family: &Family, labels: &BTreeSet<String>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut must = |holds: bool, rule: &str| {
+        if !holds {
+            found.push(format!("{name} violates: {rule}"));
+        }
+    };
+    let is_snake_case = |it: &str| {
+        let mut chars = it.chars();
+        let begins = chars.next().is_some_and(|first| first.is_ascii_lowercase());
+        begins && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let kinds = ["counter", "gauge", "histogram"];
+    must(kinds.contains(&&*family.kind), "its type is known");
+    must(!family.help.is_empty(), "it has a help text");
+    must(
+        is_snake_case(name),
+        "its name is in snake case, without colons",
+    );
+    must(
+        name.starts_with("gateway_") || name.starts_with("process_"),
+        "it has a prefix",
+    );
+    let words: Vec<_> = name.split('_').collect();
+    must(
+        words.iter().all(|word| !word.is_empty()),
+        "no word is empty",
+    );
+    must(
+        words.iter().all(|word| !kinds.contains(word)),
+        "no word is a type",
+    );
+    must(
+        words.iter().all(|word| !OTHER_UNITS.contains(word)),
+        "units are base units",
+    );
+    let is_counter = family.kind == "counter";
+    must(
+        is_counter == (words.last() == Some(&"total")),
+        "counters alone end in _total",
+    );
+    let before_total = words.len() - usize::from(is_counter);
+    let rest = &words[..before_total];
+    must(
+        rest.iter().all(|word| !RESERVED.contains(word)),
+        "no word belongs to a type",
+    );
+    let unit = rest.iter().position(|word| BASE_UNITS.contains(word));
+    must(
+        unit.is_none_or(|at| at + 1 == rest.len()),
+        "a unit is the last word before _total",
+    );
+    let is_timed = family.kind == "histogram";
+    must(
+        !is_timed || unit.is_some(),
+        "what a histogram measures has a unit",
+    );
+    for label in labels {
+        let is_reserved =
+            ["quantile", "job", "instance"].contains(&&**label) || label.starts_with("__");
+        must(
+            is_snake_case(label) && !is_reserved,
+            "labels are in snake case, and not reserved",
+        );
+        must(label != "le" || is_timed, "le is a label of histograms");
+    }
+    found
+}
+
+/// Returns the families of the classic text format, with the labels of their samples.
+fn classic(text: &str) -> BTreeMap<String, Row> {
+    let mut families: BTreeMap<String, Row> = BTreeMap::new();
+    for line in text.lines() {
+        let mut words = line.splitn(4, ' ');
+        match [words.next(), words.next(), words.next(), words.next()] {
+            [Some("#"), Some("HELP"), Some(name), Some(help)] => {
+                let known = families.insert(name.into(), Row::default());
+                assert!(known.is_none(), "{name} is declared twice");
+                families.get_mut(name).unwrap().0.help = help.into();
+            }
+            [Some("#"), Some("TYPE"), Some(name), Some(kind)] => {
+                families.get_mut(name).expect("HELP before TYPE").0.kind = kind.into();
+            }
+            _ => {
+                let (name, labels) = line.split_once(['{', ' ']).unwrap();
+                let suffixes = ["_bucket", "_count", "_sum"];
+                let of_histogram = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix));
+                let histogram = of_histogram.filter(|it| families.contains_key(*it));
+                let row = families.get_mut(histogram.unwrap_or(name));
+                let row = row.unwrap_or_else(|| panic!("a sample without a family: {line}"));
+                if let Some((labels, _)) = labels.rsplit_once('}') {
+                    let names = labels
+                        .split("\",")
+                        .filter_map(|label| label.split_once('='));
+                    row.1.extend(names.map(|(name, _)| name.to_owned()));
+                }
+            }
+        }
+    }
+    families
+}
+
+#[test]
+fn names_types_and_labels_follow_the_conventions_of_prometheus() {
+    let process = Process::start(&yaml("", ""));
+    let context = zmq::Context::new();
+    let client = process.peer(&context, zmq::DEALER, "frontend clients");
+    send(&client, &["nobody's", ""]);
+    receive(&client);
+    let _worker = process.peer(&context, zmq::DEALER, "pool people");
+    process.await_metrics("a worker", |metrics| {
+        metrics.sum("gateway_pool_workers", &[]) == 1.0
+    });
+    let text = process.ask("GET", "/metrics", &[("Accept", "text/plain")]);
+    let families = classic(&text.body);
+    assert!(families.len() > 30, "{families:#?}");
+    let found: Vec<_> = families
+        .iter()
+        .flat_map(|(name, (family, labels))| violations(name, family, labels))
+        .collect();
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn what_breaks_a_convention_is_found() {
+    let count = |name: &str, kind: &str, help: &str, labels: &[&str]| {
+        let family = Family {
+            kind: kind.into(),
+            help: help.into(),
+        };
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+        violations(name, &family, &labels).len()
+    };
+    for (name, kind) in [
+        ("gateway_x", "counter"),
+        ("gateway_x_total", "gauge"),
+        ("gateway:x", "gauge"),
+        ("gateway_xY", "gauge"),
+        ("x", "gauge"),
+        ("gateway_x_ms", "gauge"),
+        ("gateway_seconds_x", "gauge"),
+        ("gateway_x_count", "gauge"),
+        ("gateway_gauge_x", "gauge"),
+        ("gateway_x", "histogram"),
+        ("gateway_x", "untyped"),
+    ] {
+        assert!(count(name, kind, "Help", &[]) > 0, "{name}");
+    }
+    assert_eq!(count("gateway_x", "gauge", "Help", &["pool"]), 0);
+    assert_eq!(count("gateway_x_seconds", "histogram", "Help", &["le"]), 0);
+    assert_eq!(count("gateway_x_bytes_total", "counter", "Help", &[]), 0);
+    assert_eq!(count("gateway_x", "gauge", "", &[]), 1);
+    for label in ["le", "Pool", "job", "__x"] {
+        assert_eq!(count("gateway_x", "gauge", "Help", &[label]), 1, "{label}");
     }
 }

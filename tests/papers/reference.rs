@@ -1,4 +1,5 @@
-//! What the pages list is what there is: log lines, keys of JSON, keys of routes.yaml, defaults and bounds.
+//! Tests that the pages list every line of the log, and every key of the JSON of /status,
+//! /rejections and diagnostics.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,13 +12,13 @@ use crate::support::process::Process;
 
 const OPERATING: &str = include_str!("../../docs/operating.md");
 
-/// What stands between backticks.
+/// Returns the texts between backticks.
 fn words(text: &str) -> Vec<String> {
     let words = text.split('`').skip(1).step_by(2);
     words.map(str::to_owned).collect()
 }
 
-/// The cells of each row of every table in a text.
+/// Returns the cells of each row of every table in a text.
 fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
     let rows = text.lines().filter(|line| line.starts_with("| "));
     rows.map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
@@ -27,17 +28,17 @@ fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
 #[derive(Debug)]
 struct Logged {
     levels: BTreeSet<String>,
-    /// What is always in the message, in this order.
+    /// The fixed parts of the message, in order.
     parts: Vec<String>,
     fields: BTreeSet<String>,
     call: String,
 }
 
 impl Logged {
-    /// From the arguments of `info!` and the like.
+    /// Parses the arguments of a logging macro, such as `info!`.
     fn parse(level: &str, call: &str) -> Self {
         let levels = match level {
-            // The macro in src/rejections.rs, for all three.
+            // The macro in src/rejections.rs is expanded with these three levels.
             "$level" => vec!["debug", "info", "warn"],
             level => vec![level],
         };
@@ -75,7 +76,7 @@ impl Logged {
         })
     }
 
-    /// Whether all of it varies, so that only its fields tell.
+    /// Returns whether all of the message varies, so that only the fields identify the line.
     fn is_anything(&self) -> bool {
         !self
             .parts
@@ -84,7 +85,7 @@ impl Logged {
     }
 }
 
-/// The arguments of a call, split at the commas that are in nothing else.
+/// Splits the arguments of a call at the commas outside brackets and string literals.
 fn arguments(call: &str) -> Vec<String> {
     let mut arguments = vec![String::new()];
     let (mut depth, mut text, mut last) = (0, false, ' ');
@@ -107,7 +108,7 @@ fn arguments(call: &str) -> Vec<String> {
     arguments.collect()
 }
 
-/// Every line that the files of a directory can log.
+/// Adds every line that the files in and below a directory can log.
 fn logged(directory: &Path, found: &mut Vec<Logged>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -160,7 +161,7 @@ fn the_table_of_the_log_has_every_line_with_its_level_and_its_fields() {
         }
         for (n, line) in lines.iter().enumerate() {
             let here = match line.is_anything() {
-                // Of these the fields tell, and the level.
+                // Only the fields and the level identify such a line.
                 true => line.fields == fields,
                 false => messages.iter().any(|it| line.is_said_by(it)),
             };
@@ -179,7 +180,8 @@ fn the_table_of_the_log_has_every_line_with_its_level_and_its_fields() {
     assert!(untold.is_empty(), "not in docs/operating.md: {untold:#?}");
 }
 
-/// The paths of all keys of a value, `[]` for what a list holds; what is below `leaves` is one.
+/// Adds the paths of all keys of a value, with `[]` for the items of a list. A path that ends with
+/// one of `leaves` is not followed further.
 fn paths(value: &Value, at: &str, leaves: &[&str], found: &mut BTreeSet<String>) {
     match value {
         _ if leaves.iter().any(|leaf| at.ends_with(leaf)) => {
@@ -210,13 +212,13 @@ fn the_page_on_status_has_its_keys() {
         "clients: {",
         "far: { connect: \"tcp://127.0.0.1:1\" }, clients: {",
     ));
-    process.follows();
+    process.await_first_look();
     let context = zmq::Context::new();
     let _worker = process.peer(&context, zmq::DEALER, "pool people");
     process.await_metrics("a worker", |metrics| {
         metrics.sum("gateway_pool_workers", &[]) == 1.0
     });
-    // One of each: added, changed and removed.
+    // The edit adds, changes and removes something.
     let text = fs::read_to_string(process.file()).unwrap();
     let text = text.replace("queue: 7", "queue: 8").replace("R: {", "S: {");
     let text = text.replace("far: {", "near: {");
@@ -230,11 +232,12 @@ fn the_page_on_status_has_its_keys() {
     let mut there = BTreeSet::new();
     let leaves = ["rejections", "diagnostics[]"];
     paths(&status, "", &leaves, &mut there);
-    // A broken file has diagnostics.
+    // After a failed reload, the status contains diagnostics.
     fs::write(&proto, person.replace("string", "strin")).unwrap();
     assert_eq!(process.reload().code, 422);
     paths(&process.status(), "", &leaves, &mut there);
-    // Names of frontends, pools, routes and files change alike; only some of it has.
+    // Changes of frontends, pools, routes and files have the same form, but not all occur here, so
+    // their paths are treated as the same.
     let alike = |path: &str| {
         let mut path = path.to_owned();
         for kind in ["pools", "routes", "protos"] {
@@ -243,7 +246,8 @@ fn the_page_on_status_has_its_keys() {
         path
     };
     let mut there: BTreeSet<_> = there.iter().map(|path| alike(path)).collect();
-    // A list that is empty shows no path, and one that isn't replaces that of what may be null.
+    // An empty list adds no path. If a value is null in one answer and a list in another, only the
+    // path with `[]` is kept.
     let all = there.clone();
     there.retain(|path| path != "last_reload" && !all.contains(&format!("{path}[]")));
 
@@ -252,7 +256,7 @@ fn the_page_on_status_has_its_keys() {
     let listed = rows(page).flat_map(|row| words(row[0]));
     let mut listed: BTreeSet<String> = listed.collect();
     assert!(listed.remove("last_reload"));
-    // `routes[].received` to `routes[].rejections` stand for the ledger's.
+    // The row "`routes[].received` to `routes[].rejections`" stands for all keys of the ledger.
     let books = listed.iter().filter_map(|it| it.strip_prefix("ledger."));
     let books: Vec<_> = books.map(|it| format!("routes[].{it}")).collect();
     listed.extend(books);
@@ -295,7 +299,7 @@ fn the_keys_of_an_entry_are_those_of_its_table() {
     let table = table.split("Entries are sorted").next().unwrap();
     let listed: BTreeSet<_> = rows(table).flat_map(|row| words(row[0])).collect();
     assert_eq!(listed, there);
-    // What is related has a message, and a place as the entry has.
+    // A related entry has only the keys of a message and its location.
     for key in ["severity", "label", "help", "related"] {
         assert!(there.remove(key));
     }

@@ -52,7 +52,8 @@ def name(peer):
 def pool(worker, settings):
     """A pool's line for one worker."""
     if ENGINE == "libzmq" and worker[0] == "rust":
-        # The crate zeromq ends a connection on a PING, and libzmq sends those to whoever speaks ZMTP 3.0 too.
+        # The crate zeromq ends a connection at a PING, and libzmq also pings peers that speak ZMTP
+        # 3.0.
         settings += ", heartbeat: off"
     return f"  {name(worker)}: {{ {settings}, workers: {worker[1]} }}"
 
@@ -207,7 +208,8 @@ def every_client_talks_with_every_worker():
             for client in clients:
                 for message in messages:
                     if worker.name == "pyomq rep" and message[0] == b"":
-                        # It takes an empty frame behind the type for the end of an envelope, from libzmq's peers too.
+                        # It takes an empty frame after the type for the end of an envelope, from
+                        # libzmq's peers, too.
                         continue
                     round_trip(client, worker, kind, *message)
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Peers of other libraries against the real binary: tests/peers/libraries.sh [CASE…]
+# Tests peers of other libraries against the real binary: tests/peers/libraries.sh [CASE…]
 #
-# Builds the binary, unless GATEWAY names one; installs the peers, pinned, under target/. GATEWAY_TEST_ENGINE
-# names the engine (native). Python's pyzmq and the crate zeromq, which needs Rust 1.89, are always tried; Python's
-# pyomq where it comes built, and Node's zeromq where Node and npm are; with PEERS_REQUIRED=1 it is an error if they
-# are not. Without a CASE, 10,000 clients come to engine native too, if the system grants the descriptors; libzmq takes
-# a hundred in at once.
+# Builds the binary, unless GATEWAY names one, and installs the peers, pinned, under target/.
+# GATEWAY_TEST_ENGINE names the engine (native). Python's pyzmq and the crate zeromq, which needs
+# Rust 1.89, are always tested; Python's pyomq where a built package exists, and Node's zeromq where
+# Node and npm do. With PEERS_REQUIRED=1 it is an error if they are missing. Without a CASE, 10,000
+# clients connect to engine native, too, if the system allows the descriptors; to libzmq only a
+# hundred at once.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -31,12 +31,14 @@ CODES = {
     "schema_violation": 3,
     "too_large": 3,
     "not_allowed": 7,
+    "rate_limited": 8,
     "client_limit": 8,
     "queue_full": 8,
     "no_worker": 14,
     "worker_lost": 14,
     "timeout": 4,
     "bad_reply": 13,
+    "rule_failed": 13,
     "shutting_down": 14,
 }
 
@@ -51,8 +53,8 @@ class Gateway:
     def __init__(self, routes, schemas=REPOSITORY / "schemas"):
         self.directory = tempfile.TemporaryDirectory()
         path = self.file = pathlib.Path(self.directory.name, "routes.yaml")
-        schemas = json.dumps(str(schemas))
-        path.write_text(f"engine: {ENGINE}\n{routes}\nproto: {{ import_paths: [{schemas}] }}\n")
+        proto = f"proto: {{ import_paths: [{json.dumps(str(schemas))}] }}\n" if schemas else ""
+        path.write_text(f"engine: {ENGINE}\n{routes}\n{proto}")
         self.context = zmq.Context()
         self.children = []
         self._start()
@@ -126,7 +128,7 @@ class Gateway:
         """Waits for the end, after a signal; gives the exit code."""
         code = self.process.wait(timeout=PATIENCE)
         while (line := self.log.get(timeout=PATIENCE)) is not None:
-            if line["message"] == "ended":
+            if line["message"] == "stopped":
                 self.ledger = line
         return code
 
@@ -178,6 +180,14 @@ class Peer:
     def expect(self, *frames):
         got = self.get()
         assert got == list(frames), got
+
+    def take(self, identity, *frames):
+        """Receives a worker's request by a client of this identity, and returns its token."""
+        token, *got = self.get()
+        name, number = token.split(b"#")
+        assert name == identity and number.isdigit(), token
+        assert got == list(frames), got
+        return token
 
     def close(self):
         self.socket.close()

@@ -1,4 +1,5 @@
-//! The breaking gate of a running gateway, by the binary itself: what it logs, and who judges then.
+//! Tests of breaking edits of a running gateway's schemas, with the binary itself: its log, and the
+//! schema in force afterwards.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -18,7 +19,7 @@ message Person {
 }
 "#;
 
-/// A gateway, and what it says.
+/// A gateway as a process, with its log and a client.
 struct Live {
     process: Child,
     log: Receiver<String>,
@@ -64,7 +65,7 @@ impl Live {
         live
     }
 
-    /// What is logged up to the line that has `end`.
+    /// Returns the log up to and including the first line that contains `end`.
     #[track_caller]
     fn until(&self, end: &str) -> String {
         let mut said = String::new();
@@ -84,7 +85,8 @@ impl Live {
         write(&self.directory, proto, breaking);
     }
 
-    /// What comes of a payload without a worker: a rejection that says who judged, and why.
+    /// Sends a payload, and returns its rejection as text. No worker is connected, so the reason
+    /// shows whether the schema in force accepts the payload.
     fn judge(&self, kind: &[u8], payload: &[u8]) -> String {
         send(&self.client, &[kind, payload]);
         texts(&receive(&self.client)).concat()
@@ -103,12 +105,13 @@ routes:
   SECOND: {{ reply: {{ msgpack: demo.Person }}, pool: people }}
 "#
     );
-    // First, so that whoever looks between the two finds no new .proto under the earlier word.
+    // routes.yaml is written first, so that a reload between the two writes cannot find the new
+    // .proto with the earlier setting.
     fs::write(directory.path().join("routes.yaml"), on_this_engine(&yaml)).unwrap();
     fs::write(directory.path().join("schemas/person.proto"), proto).unwrap();
 }
 
-/// As people see it, without the colours and the address of the temporary directory.
+/// Asserts that the log contains the expected text.
 #[track_caller]
 fn says(log: &str, expected: &str) {
     assert!(log.contains(expected), "{expected}\n-- in --\n{log}");
@@ -119,7 +122,7 @@ fn reject_refuses_the_edit_and_the_old_snapshot_serves_on() {
     let live = Live::start("breaking: reject");
     let broken = PERSON.replace("  string name = 2;\n", "\n  int32 name = 2;\n");
     live.edit(&broken, "breaking: reject");
-    let log = live.until("serves on");
+    let log = live.until("keeping the previous configuration");
     says(
         &log,
         "error: demo.Person.name changed its type from string to int32
@@ -138,7 +141,7 @@ fn reject_refuses_the_edit_and_the_old_snapshot_serves_on() {
         live.judge(b"PERSON", ANN).contains("no_worker"),
         "it passes the old schema"
     );
-    // A safe one on top of the old takes hold, and a second look at a broken one refuses it again.
+    // A later edit that breaks nothing takes effect, and another breaking edit is rejected again.
     let safe = PERSON
         .replace("message", "// People.\nmessage")
         .replace("}", "  string email = 3;\n}");
@@ -150,7 +153,7 @@ fn reject_refuses_the_edit_and_the_old_snapshot_serves_on() {
         "breaking: reject",
     );
     says(
-        &live.until("serves on"),
+        &live.until("keeping the previous configuration"),
         "demo.Person.id changed its number from 1 to 7",
     );
 }
@@ -169,7 +172,8 @@ fn warn_lets_it_through_and_says_so() {
   |         ^^^^^^ breaks what is on its way
   = note: it was at schemas/person.proto:5:10: string name = 2;
   = note: route PERSON has it in name, in protobuf
-  = help: write `reserved 2;` in the message, so that nothing takes its number
+  = help: write `reserved 2;` in the message, so that nothing takes its number;
+          proto: { breaking: reject } refuses such edits
 ",
     );
     says(
@@ -182,7 +186,7 @@ fn warn_lets_it_through_and_says_so() {
 #[test]
 fn allow_says_nothing() {
     let live = Live::start("breaking: reject");
-    // The edit's own word counts, so that one edit can do it.
+    // The edit's own setting of `breaking` applies, so a single edit suffices.
     live.edit(
         &PERSON.replace("string name", "bytes name"),
         "breaking: allow",

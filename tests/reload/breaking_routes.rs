@@ -1,8 +1,10 @@
-//! Breaking changes of routes: an edit of a configuration is compared with the configuration in force.
+//! Tests of breaking changes of routes: an edit of a configuration is compared with the
+//! configuration in force.
 
 use std::fs;
 
-/// What an edit of a whole configuration is told, by subject and user; `routes` before and after.
+/// Returns the warnings about an edit, each as its message and the notes that name a route. A
+/// configuration is given by its `routes` and the content of its .proto file.
 fn told(old: (&str, &str), new: (&str, &str)) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let write = |(routes, proto): (&str, &str)| {
@@ -34,7 +36,7 @@ fn told(old: (&str, &str), new: (&str, &str)) -> Vec<String> {
 }
 
 #[test]
-fn routes_are_held_against_themselves() {
+fn a_routes_schemas_are_compared_with_its_earlier_ones() {
     let person = "message A { int32 id = 1; } message B { string id = 1; } message C { int32 id = 1; int32 n = 2; }";
     let edit = |old: &str, new: &str| {
         let line = |route: &str| format!("  X: {{ {route}, pool: p }}\n");
@@ -76,13 +78,14 @@ fn routes_are_held_against_themselves() {
         edit("reply: { msgpack: t.A }", "reply: { msgpack: t.B }"),
         reply
     );
-    // A route that is new has had nothing.
+    // A new route breaks nothing.
     let (x, y) = (
         "  X: { schema: t.A, pool: p }\n",
         "  Y: { schema: t.B, pool: p }\n",
     );
     assert_eq!(told((x, person), (y, person)), [""; 0]);
-    // Many routes, one diagnostic; what is imported counts.
+    // Many routes share one diagnostic, which names some of them, and fields of nested messages
+    // count.
     let routes: String = (0..10)
         .map(|n| format!("  R{n}: {{ schema: t.D, pool: p }}\n"))
         .collect();

@@ -1,4 +1,4 @@
-//! Every way in which files change is seen, by events alone.
+//! Tests that file changes of every kind are noticed, by events alone.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -17,16 +17,16 @@ fn every_way_of_writing_a_file_is_seen() {
     edited.write("  A: { pool: people }");
     edited.await_generation(2);
     edited.await_route("A", true);
-    // As sed -i and vim do.
+    // Some editors write a new file, and rename it over the old one, as `sed -i` does.
     let beside = edited.file.with_extension("tmp");
     fs::write(&beside, routes_yaml("  B: { pool: people }", "")).unwrap();
     fs::rename(&beside, &edited.file).unwrap();
     edited.await_generation(3);
-    // As editors that keep a backup do: away, then anew.
+    // Editors that keep a backup move the old file away, and then create a new one.
     fs::rename(&edited.file, edited.file.with_extension("yaml~")).unwrap();
     edited.write("  C: { pool: people }");
     edited.await_generation(4);
-    // In two writes, the first of which is broken.
+    // The file is written twice, and is invalid after the first write.
     fs::write(&edited.file, "frontends:").unwrap();
     edited.write("  D: { pool: people }");
     edited.await_generation(5);
@@ -39,7 +39,7 @@ fn run_in(directory: &Path, program: &str, arguments: &[&str]) {
     let outcome = std::process::Command::new(program)
         .args(arguments)
         .current_dir(directory)
-        // Whoever runs the tests has settings of their own.
+        // The git settings of the user who runs the tests must not apply.
         .envs([
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
             ("GIT_CONFIG_NOSYSTEM", "1"),
@@ -52,7 +52,7 @@ fn run_in(directory: &Path, program: &str, arguments: &[&str]) {
 
 #[test]
 fn a_checkout_of_another_branch_is_seen_as_one_edit() {
-    // Longer than git pauses between two files, whatever else the machine does.
+    // This settle time exceeds any pause of git between two files, even on a slow machine.
     let slowly = |text: &str| text.replace("settle: 20ms", "settle: 1s");
     let edited = Edited::of(&slowly(&beside_engine("", "")), NEVER);
     let directory = edited.gateway.directory.path().to_owned();
@@ -64,7 +64,7 @@ fn a_checkout_of_another_branch_is_seen_as_one_edit() {
     git(&["add", "."]);
     git(&["commit", "--quiet", "--message", "one"]);
     git(&["checkout", "--quiet", "-b", "other"]);
-    // On the other branch a directory of schemas takes the place of the one.
+    // On the other branch, the directory `protos` replaces `schemas`.
     let proto = "syntax = \"proto3\"; message Order { int32 n = 1; }";
     git(&["rm", "--quiet", "-r", "schemas"]);
     fs::create_dir_all(directory.join("protos/deep")).unwrap();
@@ -100,7 +100,7 @@ fn edits_by_sed_and_vim_are_seen() {
     run_in(&directory, "sed", &["-i", "s/OPAQUE:/SED:/", "routes.yaml"]);
     edited.await_generation(2);
     edited.await_route("SED", true);
-    // vim: a probe, the old file away, a new one under its name, the old one deleted.
+    // vim creates a probe file, moves the old file away, writes a new one, and deletes the old one.
     fs::write(directory.join("4913"), "").unwrap();
     fs::remove_file(directory.join("4913")).unwrap();
     let backup = directory.join("routes.yaml~");
@@ -124,11 +124,11 @@ fn a_burst_of_writes_is_one_reload() {
     }
     edited.await_generation(3);
     edited.await_route("R99", true);
-    // Had it been two, the second would be the last.
+    // Two reloads would end in generation 4.
     assert_eq!(edited.generation(), 3);
 }
 
-/// `..data` is a link to a directory, which is replaced by renaming another link over it.
+/// `..data` is a link to a directory. It is replaced by renaming another link over it.
 #[test]
 fn a_config_maps_swap_is_seen() {
     let edited = Edited::start();
@@ -166,7 +166,7 @@ fn proto_files_are_followed_through_their_directorys_loss() {
     fs::write(schemas.join("deep/er/order.proto"), order("int32 n = 1;")).unwrap();
     edited.await_generation(2);
     let judge = |payload: &[u8]| {
-        send(&edited.client, &[b"ORDER", payload]);
+        send(&edited.client, &[&b"ORDER"[..], payload]);
         let worker = edited.worker();
         let frames = loop {
             worker.set_rcvtimeo(0).unwrap();
@@ -188,7 +188,7 @@ fn proto_files_are_followed_through_their_directorys_loss() {
     assert!(!judge(b"\x0a\x01x"), "n is no string yet");
     fs::write(schemas.join("deep/er/order.proto"), order("string n = 1;")).unwrap();
     edited.await_generation(3);
-    // A directory that goes and comes back, as with git checkout.
+    // A directory disappears and comes back, as with git checkout.
     fs::remove_dir_all(&schemas).unwrap();
     fs::create_dir_all(&schemas).unwrap();
     fs::write(schemas.join("order.proto"), order("bytes other = 1;")).unwrap();
@@ -196,12 +196,12 @@ fn proto_files_are_followed_through_their_directorys_loss() {
     fs::rename(schemas.join("order.proto"), schemas.join("renamed.proto")).unwrap();
     edited.await_generation(5);
     assert!(judge(b"\x0a\x01x"));
-    // One that nobody needs comes and goes, and nothing else does.
+    // Creating and removing an unused file are changes, too.
     fs::write(schemas.join("deep.proto"), "syntax = \"proto3\";").unwrap();
     edited.await_generation(6);
     fs::remove_file(schemas.join("deep.proto")).unwrap();
     edited.await_generation(7);
-    // One that a route needs: without it, what was running goes on.
+    // A used file is removed: the running configuration stays in force.
     fs::remove_file(schemas.join("renamed.proto")).unwrap();
     let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
     while edited.reloads(Outcome::Invalid) == 0 {
@@ -241,11 +241,12 @@ fn a_broken_edit_changes_nothing_and_a_mended_one_takes_hold() {
     }
     edited.write("  MENDED: { pool: people }");
     edited.await_route("MENDED", true);
-    // Had any of the broken ones taken hold, it would be a later one.
+    // If any of the broken edits had taken effect, the generation would be a later one.
     assert_eq!(edited.generation(), 2);
 }
 
-/// The directory itself: removed and made again, another in its place, and a link to others that is swapped.
+/// The directory itself is removed and created again, then replaced by another, and finally by a
+/// link whose target changes.
 #[test]
 fn the_directory_of_the_files_may_go_and_come_back() {
     let outer = tempfile::tempdir().unwrap();
@@ -261,19 +262,20 @@ fn the_directory_of_the_files_may_go_and_come_back() {
     fs::remove_dir_all(&directory).unwrap();
     let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
     while edited.reloads(Outcome::Invalid) == 0 {
-        // Half of it removed may be another configuration that is sound.
+        // A partly removed directory may be a valid configuration, so the generation is not
+        // checked.
         assert!(Instant::now() < until, "nobody saw it go");
         std::thread::yield_now();
     }
     fill(&directory, "AGAIN");
     edited.await_route("AGAIN", true);
-    // Another in its place.
+    // Another directory replaces it.
     let beside = |name: &str| outer.path().join(name);
     fill(&beside("other"), "OTHER");
     fs::rename(&directory, beside("away")).unwrap();
     fs::rename(beside("other"), &directory).unwrap();
     edited.await_route("OTHER", true);
-    // A link in its place, and another link in the place of that.
+    // A link replaces the directory, and other links replace that link.
     for version in ["V1", "V2", "V3"] {
         fill(&beside(version), version);
         symlink(version, beside("link")).unwrap();
@@ -283,14 +285,14 @@ fn the_directory_of_the_files_may_go_and_come_back() {
         fs::rename(beside("link"), &directory).unwrap();
         edited.await_route(version, true);
     }
-    // What is written where the link leads.
+    // The target of the link is written to.
     fill(&beside("V3"), "LAST");
     edited.await_route("LAST", true);
 }
 
 #[test]
 fn schemas_stay_found_by_a_relative_path() {
-    // `routes.yaml` in the working directory has no parent to speak of.
+    // `routes.yaml` in the working directory has an empty parent.
     let inputs = gateway::config::Inputs::read(Path::new("routes.yaml"), &[]);
     assert_eq!(inputs.seen().roots, [PathBuf::from("schemas")]);
 }

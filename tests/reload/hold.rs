@@ -1,4 +1,4 @@
-//! Edits taken up while frames flow.
+//! Tests of edits while messages flow.
 
 use std::fs;
 use std::net::TcpListener;
@@ -42,7 +42,7 @@ routes: {{ OPAQUE: {{ pool: people }}, MORE: {{ pool: more }} }}
         edited.write("");
         generation += 1;
         edited.await_generation(generation);
-        // The removed pool serves what it has, and the removed frontend delivers it.
+        // The removed pool serves its requests, and the removed frontend delivers the answers.
         send(&worker, &[&held[0][..], b"REPLY", b"owed"]);
         assert_eq!(texts(&receive(&client)), ["REPLY", "owed"]);
         send(&edited.client, &["MORE", "x"]);
@@ -81,7 +81,7 @@ fn a_request_keeps_the_generation_in_force_when_it_arrived() {
     assert_eq!(texts(&receive(&edited.client))[..2], ["REPLY", "old"]);
 }
 
-/// Engine native only: there is nothing that it can't change.
+/// Only engine native can change addresses while it runs.
 #[test]
 fn addresses_move_while_connections_serve() {
     if !engine_is("native") {
@@ -109,7 +109,7 @@ routes: {{ OPAQUE: {{ pool: people }} }}
         send(&client, &["nothing", "x"]);
         rejected(&client, &[], Reason::UnknownType);
     };
-    // The two change places, and what was a frontend's port is a pool's.
+    // The frontend and the pool swap their ports.
     let worker = edited.gateway.worker();
     send(&edited.client, &["OPAQUE", "x"]);
     let held = receive(&worker);
@@ -120,10 +120,11 @@ routes: {{ OPAQUE: {{ pool: people }} }}
     fs::write(&edited.file, on_this_engine(&swapped)).unwrap();
     edited.await_generation(2);
     reachable("tcp://127.0.0.1", &people);
-    // Who was connected before stays what it was.
+    // Peers that were connected before keep their roles.
     send(&worker, &[&held[0][..], b"REPLY", b"y"]);
     assert_eq!(texts(&receive(&edited.client)), ["REPLY", "y"]);
-    // The same port of another address, which can't be bound before the first is free.
+    // The frontend's new address includes its old one, so it cannot be bound until the old one is
+    // released. The pool keeps its port.
     let wider = with(
         &format!("tcp://*:{people}"),
         &format!("tcp://127.0.0.2:{clients}"),
@@ -136,15 +137,15 @@ routes: {{ OPAQUE: {{ pool: people }} }}
     assert_eq!(texts(&receive(&edited.client)), ["REPLY", "z"]);
 }
 
-/// Engine native only, which binds while it prepares: of two new addresses the second is taken, so
-/// the first is let go of again, everything stays as it was, and it is tried again until the second
-/// is free.
+/// Only engine native is tested. The second of two new addresses is in use, so the first is
+/// released again, the running configuration stays in force, and the reload is retried until the
+/// second is free.
 #[test]
 fn a_reload_that_cannot_bind_leaves_nothing_behind_and_is_tried_again() {
     if !engine_is("native") {
         return;
     }
-    // Nobody else binds here.
+    // No other test binds this address.
     let listen = |port: u16| TcpListener::bind(("127.0.0.9", port));
     let taken = listen(0).unwrap();
     let taken_port = taken.local_addr().unwrap().port();
@@ -166,13 +167,13 @@ fn a_reload_that_cannot_bind_leaves_nothing_behind_and_is_tried_again() {
         )),
         "{said}"
     );
-    // Also after it was tried again: often enough for one to have been while this was looked at.
+    // The same holds after retries. Some of them usually occur during this loop.
     for _ in 0..20 {
         edited.await_route("OPAQUE", true);
         assert_eq!(edited.generation(), 1);
     }
     let patience = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
-    // It is bound for a moment each time.
+    // Each retry binds the first address for a moment.
     while listen(free_port).is_err() {
         assert!(Instant::now() < patience, "the first is still bound");
     }
@@ -187,8 +188,8 @@ fn a_reload_that_cannot_bind_leaves_nothing_behind_and_is_tried_again() {
     }
 }
 
-/// Sends requests in batches until `done`, each of which must have its own answer; returns their
-/// number.
+/// Sends requests in batches until `done` is set, and asserts that each receives its own answer, in
+/// order. Returns the number of requests.
 fn steady_client(client: &zmq::Socket, done: &AtomicBool) -> u64 {
     let mut number = 0_u64;
     while !done.load(Ordering::SeqCst) {
@@ -204,7 +205,7 @@ fn steady_client(client: &zmq::Socket, done: &AtomicBool) -> u64 {
     number
 }
 
-/// Makes edit `n`, every third of which is broken, in place or by renaming.
+/// Makes edit `n`, in place or by renaming. Every third edit is broken.
 fn rewrite(edited: &Edited, n: u64) {
     let text = match n % 3 {
         0 => "routes: {".to_owned(),
@@ -222,7 +223,7 @@ fn rewrite(edited: &Edited, n: u64) {
     }
 }
 
-/// Clients at full speed through two hundred edits, a third of them broken.
+/// A client sends at full speed during two hundred edits, a third of them broken.
 #[test]
 fn no_answer_is_lost_or_wrong_while_files_are_rewritten() {
     let edited = Edited::start();
@@ -240,7 +241,8 @@ fn no_answer_is_lost_or_wrong_while_files_are_rewritten() {
             if n % 10 != 4 || n % 3 == 0 {
                 continue;
             }
-            // The one worker serves it too; a second one would change the order.
+            // The same worker serves this request, because a second worker would change the order
+            // of answers.
             let patience = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
             loop {
                 send(&edited.client, &[format!("R{n}").as_bytes(), ANN]);

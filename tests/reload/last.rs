@@ -1,5 +1,5 @@
-//! The last content of the files is what holds, whatever happens while they are read; equal content
-//! is no change.
+//! Tests that the gateway always ends up with the last content of the files, whatever happens while
+//! it reads them, and that rewriting equal content is not a change.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn equal_content_is_no_change_and_no_reload() {
         for file in [routes, &person] {
             let text = fs::read(file).unwrap();
             match n % 3 {
-                // At once, lest half of it be seen.
+                // The rename is atomic, so no partial content is seen.
                 0 => {
                     let beside = file.with_extension("tmp");
                     fs::write(&beside, text).unwrap();
@@ -36,12 +36,12 @@ fn equal_content_is_no_change_and_no_reload() {
         }
         assert_eq!(edited.generation(), 1);
     }
-    // Whoever asks is answered, and that is the only reload of them all.
+    // A requested reload is answered. The rewrites above caused none.
     assert_eq!(edited.reload().outcome, Outcome::Unchanged);
     edited.write("  A: { pool: people }");
     edited.await_route("A", true);
     assert_eq!(edited.generation(), 2);
-    // It holds before it is counted.
+    // The edit takes effect before it is counted.
     let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
     while edited.reloads(Outcome::Applied) == 0 {
         assert!(Instant::now() < until, "nobody counted it");
@@ -51,8 +51,8 @@ fn equal_content_is_no_change_and_no_reload() {
     assert_eq!(reloads, [1, 1, 0, 0], "{:?}", Outcome::ALL);
 }
 
-/// Nothing is looked at twice: what is written, or taken away, after the files were read is no part
-/// of what is loaded, and is seen by whoever reads next.
+/// Files are read once: a change that is made after `Inputs::read` is not part of the load, and is
+/// found by the next read.
 #[test]
 fn a_load_uses_the_files_as_they_were_read() {
     let directory = tempfile::tempdir().unwrap();
@@ -77,7 +77,8 @@ fn a_load_uses_the_files_as_they_were_read() {
     let (number, text): (&[u8], &[u8]) = (b"\x08\x01", b"\x0a\x01x");
     write("A", "builtin", "int32");
     let a = Inputs::read(&file, &[]);
-    // Between looking and loading: another content, and the first again.
+    // The files change after `a` is read and before it is loaded, and change back before `b` is
+    // loaded.
     write("B", "builtin", "string");
     let b = Inputs::read(&file, &[]);
     let seen = a.seen().clone();
@@ -87,16 +88,17 @@ fn a_load_uses_the_files_as_they_were_read() {
     holds(b, b"B", text);
     let again = Inputs::read(&file, &[]);
     assert_eq!(*again.seen(), seen);
-    // One file alone.
+    // Adding a single file changes the content.
     fs::write(schemas.join("more.proto"), "syntax = \"proto3\";").unwrap();
     assert_ne!(*Inputs::read(&file, &[]).seen(), seen);
-    // A fault loads as the fault that was seen, and what mends it is another content.
+    // A broken file loads as the error that was read, although it is correct again on disk, and the
+    // correction counts as a change.
     fs::write(&file, "routes: [").unwrap();
     let broken = Inputs::read(&file, &[]);
     write("A", "builtin", "int32");
     assert_ne!(*Inputs::read(&file, &[]).seen(), *broken.seen());
     assert!(broken.load().unwrap_err().has_errors());
-    // Nothing is left to look at.
+    // Inputs that were read can still be loaded after all files are removed.
     fs::remove_file(schemas.join("order.proto")).unwrap();
     let missing = Inputs::read(&file, &[]);
     fs::remove_dir_all(&schemas).unwrap();
@@ -121,7 +123,8 @@ fn order(field: &str) -> String {
     format!("syntax = \"proto3\"; message Order {{ {field} n = 1; }}")
 }
 
-/// Returns whether a text in field 1 comes to what this route and this kind of field make of it.
+/// Returns whether the gateway answers a string in field 1 as it must with this route and this type
+/// of the field.
 fn holds(client: &zmq::Socket, route: char, field: &str) -> bool {
     ['A', 'B'].iter().all(|other| {
         let reason = match (*other == route, field) {
@@ -134,14 +137,15 @@ fn holds(client: &zmq::Socket, route: char, field: &str) -> bool {
     })
 }
 
-/// Makes round trips of a random number: not a wait for anything, but for writes to fall anywhere.
+/// Makes a random number of round trips, so that a random time passes and the next write can occur
+/// at any moment of a load.
 fn pass_time(rng: &mut fastrand::Rng, edited: &Edited) {
     for _ in 0..rng.usize(0..120) {
         edited.generation();
     }
 }
 
-/// Makes random edits of routes.yaml, some of them broken, and of order.proto; returns the last
+/// Makes random edits of routes.yaml, some of them broken, and of order.proto. Returns the last
 /// route and field.
 fn edit_at_random(
     rng: &mut fastrand::Rng,
@@ -165,7 +169,7 @@ fn edit_at_random(
         }
         pass_time(rng, edited);
     }
-    // One and another, and perhaps the one again.
+    // Alternate between both routes, so that the last content may equal an earlier one.
     for _ in 0..rng.usize(1..4) {
         route = if route == 'A' { 'B' } else { 'A' };
         put(rng, &edited.file, &routes(route));
@@ -174,9 +178,9 @@ fn edit_at_random(
     (route, field)
 }
 
-/// Writes at random moments, those at which files are being read included, in place and by
-/// renaming, of contents that come back: whatever was in flight, the last is what holds in the end.
-/// By events alone.
+/// Files are written at random moments, including while the gateway reads them, both in place and
+/// by renaming, and some contents occur again. Whatever the gateway was doing, the last content is
+/// in force in the end, without polling.
 #[test]
 fn the_last_write_wins() {
     let start = beside_engine("", "").replace("timeout: 20s", "queue: 0");
@@ -187,8 +191,8 @@ fn the_last_write_wins() {
         let text = start.replace("OPAQUE: {", &format!("{route}: {{ schema: Order,"));
         on_this_engine(&text)
     };
-    // So many that to read them takes longer than a write, and there is time between the first and
-    // the last.
+    // With so many files, reading them takes longer than a write, so that a write can fall between
+    // the reading of the first file and the reading of the last.
     for n in 0..300 {
         fs::write(schemas.join(format!("{n}.proto")), "syntax = \"proto3\";").unwrap();
     }
@@ -197,7 +201,8 @@ fn the_last_write_wins() {
         let order_file = schemas.join("order.proto");
         let (route, field) = edit_at_random(rng, &edited, &order_file, routes);
         let patience = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
-        // It may hold from before, with something else still in flight.
+        // This content may already be in force because of an earlier edit while another reload is
+        // still in progress, so it must hold for many answers in a row.
         let mut held = 0;
         while held < 200 {
             held = if holds(&edited.client, route, field) {

@@ -1,14 +1,16 @@
-//! What engine libzmq can't change while it runs is refused by name, and the rest of the edit with it. On that
-//! engine whichever is tested otherwise.
+//! Tests that engine libzmq rejects an edit of a setting that it cannot change while it runs, names
+//! the setting, and applies no part of the edit. These tests use engine libzmq in every test run.
 
 use std::sync::Arc;
 
 use crate::support::gateway::Gateway;
-use crate::support::sockets::{receive, send, texts};
+use crate::support::process::Process;
+use crate::support::sockets::{answer, connected, receive, send, socket, texts};
 use gateway::config;
 use gateway::reply::Reason;
 
-/// Key, edit, and what is said to it; empty where it is taken up.
+/// The key, the text before and after the edit, and the error, which is empty if the edit is
+/// accepted.
 const EDITS: &[(&str, &str, &str, &str)] = &[
     (
         "workers",
@@ -16,7 +18,7 @@ const EDITS: &[(&str, &str, &str, &str)] = &[
         "workers: rep",
         "pool people: engine libzmq can't change workers while it runs",
     ),
-    // What it does with `auto` is the same.
+    // Engine libzmq treats `auto` as `dealer`.
     ("workers", "workers: dealer", "workers: auto", ""),
     (
         "heartbeat",
@@ -62,7 +64,8 @@ const EDITS: &[(&str, &str, &str, &str)] = &[
         "a pool's name on the same address",
         "people: {",
         "others: {",
-        "pool others: can't listen on ipc://DIRECTORY/people: pool people still does",
+        "pool others: can't listen on ipc://DIRECTORY/people: pool people still does; engine libzmq can't hand an \
+         address over: remove pool people in a separate edit first, or use another address",
     ),
     (
         "a frontend's name on the same address",
@@ -99,7 +102,7 @@ routes: { OPAQUE: { pool: people } }
         let gateway = Gateway::start_as(directory, &text.replace("DIRECTORY", &path));
         let edited = text.replacen(from, to, 1);
         assert_ne!(edited, text, "{key}");
-        // Something in it that could be changed.
+        // This part of the edit could be applied by itself.
         let edited = edited.replacen("OPAQUE:", "OTHER:", 1);
         let name = if to.starts_with("others") && key.contains("pool") {
             edited.replace("pool: people", "pool: others")
@@ -117,7 +120,7 @@ routes: { OPAQUE: { pool: people } }
         let said = said.replace("DIRECTORY", &path);
         assert_eq!(taken_up, said.is_empty(), "{key}, {to}: {refusal}");
         assert!(refusal.contains(&said), "{key}: {refusal}");
-        // The whole of it, or nothing.
+        // All of the edit takes effect, or nothing.
         let client = gateway.dealer();
         send(&client, &["nothing", ""]);
         let frames = receive(&client);
@@ -129,4 +132,112 @@ routes: { OPAQUE: { pool: people } }
         let request = receive(&worker);
         assert_eq!(texts(&request[1..]), [kind, "x"], "{key}");
     }
+}
+
+/// The number of turns in which the worker connects over each transport. Every turn binds and
+/// releases the addresses of both.
+const TURNS: usize = 50;
+
+/// A thread of libzmq closes a socket, which therefore listens for a moment after it was closed.
+#[test]
+fn an_address_that_was_left_is_taken_over_by_the_next_edit() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("people").display().to_string();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let addresses = [format!("tcp://127.0.0.1:{port}"), format!("ipc://{path}")];
+    let with = |pools: &str| {
+        format!(
+            "engine: libzmq\nfrontends: {{ clients: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+             pools: {{ stays: {{ bind: \"tcp://127.0.0.1:0\" }}{pools} }}\nroutes: {{ OPAQUE: {{ pool: stays }} }}\n\
+             admin: {{ bind: \"127.0.0.1:0\" }}\nreload: {{ watch: false }}\n"
+        )
+    };
+    let process = Process::start(&with(""));
+    let edit = |text: &str| {
+        std::fs::write(process.file(), text).unwrap();
+        let report = process.reload().json();
+        assert_eq!(report["outcome"], "applied", "{report}");
+    };
+    for turn in 0..2 * TURNS {
+        // Each turn uses another name for the pool, so that no socket is used again.
+        let pool = format!("pool{turn}");
+        edit(&with(&format!(", {pool}: {{ bind: {addresses:?} }}")));
+        let context = zmq::Context::new();
+        let _worker = connected(&context, zmq::DEALER, &addresses[turn % 2]);
+        let of_pool = format!("pool={pool:?}");
+        process.await_metrics("a worker", |metrics| {
+            metrics.sum("gateway_pool_workers", &[&of_pool]) == 1.0
+        });
+        edit(&with(""));
+    }
+}
+
+#[test]
+fn an_address_of_a_pool_that_still_holds_a_request_is_taken_over_once_that_is_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let bind = format!("ipc://{}", directory.path().join("people").display());
+    let with = |pools: &str| {
+        format!(
+            "engine: libzmq\nfrontends: {{ clients: {{ bind: \"tcp://127.0.0.1:0\" }} }}\n\
+             pools: {{ stays: {{ bind: \"tcp://127.0.0.1:0\" }}, {pools} }}\nroutes: {{ OPAQUE: {{ pool: NAME }} }}\n"
+        )
+    };
+    let people = with(&format!("people: {{ bind: {bind:?} }}")).replace("NAME", "people");
+    let gateway = Gateway::start_as(directory, &people);
+    let (client, worker) = (gateway.dealer(), gateway.worker());
+    send(&client, &["OPAQUE", "x"]);
+    let token = receive(&worker).remove(0);
+    let running = gateway.running.as_ref().unwrap();
+    let mut before = Arc::new(config::load(&gateway.file()).unwrap().snapshot);
+    let mut edit = |text: String| {
+        std::fs::write(gateway.file(), text).unwrap();
+        let loaded = config::load_after(&gateway.file(), &before).unwrap();
+        let snapshot = Arc::new(loaded.snapshot);
+        let outcome = running.reloader().reload(Arc::clone(&snapshot));
+        if outcome.is_ok() {
+            before = snapshot;
+        }
+        outcome.map(drop)
+    };
+    let others = with(&format!("others: {{ bind: {bind:?} }}")).replace("NAME", "others");
+    edit(with("").replace("NAME", "stays")).unwrap();
+    let refusal = edit(others.clone()).unwrap_err().to_string();
+    let closing = "pool people still does; it closes once its requests have their answers";
+    assert!(refusal.contains(closing), "{refusal}");
+    worker
+        .send_multipart([&token, &b"REPLY"[..], b"y"], 0)
+        .unwrap();
+    assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
+    edit(others).unwrap();
+    let worker = connected(&gateway.context, zmq::DEALER, &bind);
+    send(&client, &["OPAQUE", "x"]);
+    answer(&worker, b"z");
+    assert_eq!(texts(&receive(&client)), ["REPLY", "z"]);
+}
+
+/// A frontend closes once every message is answered, which the message of a probing socket never
+/// is.
+#[test]
+fn a_frontend_with_a_probing_client_closes_when_it_is_removed() {
+    let with = |frontends: &str| {
+        format!(
+            "engine: libzmq\nfrontends: {{ stays: {{ bind: \"tcp://127.0.0.1:0\" }}{frontends} }}\n\
+             pools: {{ people: {{ bind: \"tcp://127.0.0.1:0\" }} }}\nroutes: {{ OPAQUE: {{ pool: people }} }}\n\
+             admin: {{ bind: \"127.0.0.1:0\" }}\nreload: {{ watch: false }}\n"
+        )
+    };
+    let mut process = Process::start(&with(", leaves: { bind: \"tcp://127.0.0.1:0\" }"));
+    let context = zmq::Context::new();
+    let client = socket(&context, zmq::DEALER);
+    client.set_probe_router(true).unwrap();
+    client
+        .connect(&process.endpoint("frontend leaves"))
+        .unwrap();
+    send(&client, &["nothing", ""]);
+    assert_eq!(texts(&receive(&client)[..1]), ["ERROR"]);
+    std::fs::write(process.file(), with("")).unwrap();
+    assert_eq!(process.reload().code, 200);
+    process.await_line("frontend leaves has delivered what it owed and is closed");
 }

@@ -1,13 +1,14 @@
-//! Edits of the files of a running gateway.
+//! Tests of edits of the files of a running gateway.
 //!
 //! - `breaking_live`: A running gateway rejects, reports or allows a breaking edit.
 //! - `breaking_routes`: A route that changes its schema is compared with the configuration in
 //!   force.
-//! - `files`: Every way in which files change is seen by events alone.
-//! - `hold`: Edits take hold while requests flow, and no answer is lost.
-//! - `last`: The last content of the files holds, and equal content is no change.
-//! - `libzmq`: Engine libzmq refuses what it cannot change while it runs.
-//! - `native`: Every key takes hold live, also for connected peers, on engine native alone.
+//! - `files`: File changes of every kind are noticed by events alone.
+//! - `hold`: Edits take effect while requests flow, and no answer is lost.
+//! - `last`: The last content of the files takes effect, and a rewrite with equal content is no
+//!   change.
+//! - `libzmq`: Engine libzmq refuses changes that it cannot apply while it runs.
+//! - `native`: On engine native, every key takes effect live, also for connected peers.
 //! - `plan`: Every key of routes.yaml is part of the plan of a reload.
 
 mod breaking_live;

@@ -1,5 +1,6 @@
-//! Every key of routes.yaml, edited alone, is in the plan of a reload: a change that isn't there would be called
-//! none, and never take hold.
+//! Tests that the plan of a reload contains the edit of any single key of routes.yaml, except
+//! `proto.compiler` and `proto.breaking`. Any other key that the plan misses would be reported as
+//! unchanged, and its edit would never take effect.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,6 +20,7 @@ pools:
     bind: "tcp://127.0.0.1:7003"
     connect: "tcp://127.0.0.1:7004"
     workers: auto
+    security: none
     identity: token
     balance: least_busy
     per_worker: 5
@@ -27,7 +29,7 @@ pools:
     timeout: 8s
     heartbeat: 9s
     frames: typed
-  others: { bind: "tcp://127.0.0.1:7005" }
+  others: { bind: "tcp://127.0.0.1:7005", security: none }
 routes:
   A:
     schema: { protobuf: demo.Person, unknown_fields: allow, require: [id], all_violations: false }
@@ -38,10 +40,11 @@ routes:
   PACK: { schema: { msgpack: demo.Person }, pool: others }
   TEXT: { schema: { json: demo.Person }, pool: others }
 proto: { import_paths: [schemas], compiler: builtin, breaking: allow }
-limits: { message: 1MiB, frames: 11, depth: 12, clients: 13, client_requests: 14, client_bytes: 15KiB, rules: 16KiB }
+limits: { message: 1MiB, frames: 11, depth: 12, clients: 13, client_requests: 14, client_bytes: 15KiB, rules: 16KiB, rules_cost: 5000 }
 shutdown: { grace: 17s }
 reload: { watch: true, settle: 18ms }
 admin: { bind: "127.0.0.1:7006" }
+log: { level: off, format: json }
 "#;
 
 const PROTO: &str = "syntax = \"proto3\"; package demo;
@@ -50,9 +53,9 @@ message Other { optional int32 id = 1; }
 message Reply { string text = 1; }
 ";
 
-/// A key by its path in routes.schema.json, an edit of it, and what the plan says.
+/// For each key: its path in routes.schema.json, the text to replace, the new text, and the plan.
 const KEYS: &[(&str, &str, &str, &str)] = &[
-    // It has no `type`.
+    // Engine libzmq does not support `type`, so this edit removes it.
     (
         "engine",
         "engine: native\nfrontends:\n  plain: { bind: \"tcp://127.0.0.1:7007\", type: TIMED,",
@@ -97,6 +100,19 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
         "as: frames",
         "~1 frontend (plain)",
     ),
+    // This applies to frontends without a `security` of their own.
+    (
+        "security",
+        "frontends:\n",
+        "security: { from: 10.0.0.0/8 }\nfrontends:\n",
+        "~2 frontends (plain, clients)",
+    ),
+    (
+        "pool/security",
+        "security: none",
+        "security: { from: 10.0.0.0/8 }",
+        "~1 pool (people)",
+    ),
     (
         "pools",
         "  others:",
@@ -131,7 +147,7 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ),
     ("pool/queue", "queue: 6", "queue: 7", "~1 pool (people)"),
     ("pool/queue_bytes", "7KiB", "8KiB", "~1 pool (people)"),
-    // A route has it from its pool.
+    // A route without a timeout of its own has that of its pool.
     ("pool/timeout", "timeout: 8s", "timeout: 9s", "~1 route (A)"),
     (
         "pool/heartbeat",
@@ -197,6 +213,12 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
         "~1 route (PACK)",
     ),
     (
+        "schema/text_keys",
+        "msgpack: demo.Person",
+        "msgpack: demo.Person, text_keys: allow",
+        "~1 route (PACK)",
+    ),
+    (
         "schema/require",
         "require: [id]",
         "require: []",
@@ -220,7 +242,8 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
         "[schemas, more]",
         "+1 .proto file (more.proto)",
     ),
-    // How files are read and judged, which is no part of what runs: it holds for the next reload all the same.
+    // These keys say how files are read and checked, which is not part of the running
+    // configuration. They still apply to the next reload.
     (
         "proto/compiler",
         ", compiler: builtin",
@@ -246,6 +269,7 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ),
     ("limits/client_bytes", "15KiB", "21KiB", "limits"),
     ("limits/rules", "16KiB", "21KiB", "limits"),
+    ("limits/rules_cost", "5000", "5001", "limits"),
     ("shutdown", "shutdown: { grace: 17s }", "", "shutdown"),
     ("shutdown/grace", "17s", "18s", "shutdown"),
     (
@@ -258,6 +282,9 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ("reload/settle", "18ms", "19ms", "reload"),
     ("admin", "admin: { bind: \"127.0.0.1:7006\" }", "", "admin"),
     ("admin/bind", "7006", "7011", "admin"),
+    ("log", "log: { level: off, format: json }", "", "log"),
+    ("log/level", "level: off", "level: debug", "log"),
+    ("log/format", "format: json", "format: human", "log"),
     (
         "nothing",
         "engine: native",
@@ -266,8 +293,81 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
+/// The keys that are edited in [`secured`], with the same fields as in [`KEYS`].
+const SECURITY_KEYS: &[(&str, &str, &str, &str)] = &[
+    (
+        "frontend/security",
+        "security: {",
+        "security: none } #",
+        "~1 frontend (clients)",
+    ),
+    (
+        "security_map/curve",
+        "curve: { secret: keys/ours, peers: keys/theirs.pub, server: keys/theirs.pub }, anonymous: false, ",
+        "",
+        "~1 frontend (clients)",
+    ),
+    (
+        "security_map/anonymous",
+        "anonymous: false",
+        "anonymous: true",
+        "~1 frontend (clients)",
+    ),
+    (
+        "security_map/from",
+        "from: 10.0.0.0/8",
+        "from: 11.0.0.0/8",
+        "~1 frontend (clients)",
+    ),
+    (
+        "curve/secret",
+        "keys/ours",
+        "keys/ours_too",
+        "~1 frontend (clients)",
+    ),
+    (
+        "curve/peers",
+        "peers: keys/theirs.pub",
+        "peers: any",
+        "~1 frontend (clients)",
+    ),
+    (
+        "curve/server",
+        ", server: keys/theirs.pub",
+        "",
+        "~1 frontend (clients)",
+    ),
+    (
+        "route/rate",
+        "A:\n",
+        "A:\n    rate: 100/s\n",
+        "~1 route (A)",
+    ),
+    (
+        "route/allow",
+        "A:\n",
+        "A:\n    allow: theirs\n",
+        "~1 route (A)",
+    ),
+];
+
+/// Returns [`ROUTES`] with `security` for the frontend `clients`.
+fn secured() -> String {
+    ROUTES.replace(
+        "errors: json }\npools",
+        "errors: json, security: { curve: { secret: keys/ours, peers: keys/theirs.pub, server: keys/theirs.pub }, \
+         anonymous: false, from: 10.0.0.0/8 } }\npools",
+    )
+}
+
 fn write(directory: &Path, routes: &str, proto: &str) {
     for (name, text) in [
+        ("keys/ours", "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs"),
+        ("keys/ours_too", "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"),
+        (
+            "keys/theirs.pub",
+            "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7",
+        ),
         ("schemas/demo.proto", proto),
         ("more/more.proto", "syntax = \"proto3\";"),
     ] {
@@ -277,7 +377,8 @@ fn write(directory: &Path, routes: &str, proto: &str) {
     fs::write(directory.join("routes.yaml"), routes).unwrap();
 }
 
-/// The plan from one configuration to another, and back.
+/// Returns the plan from one configuration to another, and the plan back. A configuration is a pair
+/// of routes.yaml and demo.proto.
 fn plans(before: (&str, &str), after: (&str, &str)) -> (Plan, Plan) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("routes.yaml");
@@ -307,6 +408,21 @@ fn each_key_alone_is_in_the_plan() {
 }
 
 #[test]
+fn each_key_of_security_is_in_the_plan() {
+    let secured = secured();
+    for (key, from, to, said) in SECURITY_KEYS {
+        let edited = secured.replacen(from, to, 1);
+        assert_ne!(edited, secured, "{key}: no {from:?}");
+        let (plan, back) = plans((&secured, PROTO), (&edited, PROTO));
+        assert_eq!(
+            (plan.to_string(), back.to_string()),
+            ((*said).to_owned(), (*said).to_owned()),
+            "{key}"
+        );
+    }
+}
+
+#[test]
 fn a_proto_file_alone_is_in_the_plan() {
     let (plan, _) = plans((ROUTES, PROTO), (ROUTES, &format!("// A word.\n{PROTO}")));
     assert_eq!(plan.to_string(), "~1 .proto file (demo.proto)");
@@ -314,7 +430,7 @@ fn a_proto_file_alone_is_in_the_plan() {
     assert!(plan.is_empty());
 }
 
-/// Every key that the schema of routes.yaml knows stands in the table above.
+/// Every key of the JSON schema must be in one of the tables above.
 #[test]
 fn no_key_is_forgotten() {
     let schema: Value = serde_json::from_str(config::JSON_SCHEMA).unwrap();
@@ -328,10 +444,18 @@ fn no_key_is_forgotten() {
         }
     };
     note("", &schema);
-    for part in ["frontend", "pool", "route", "schema"] {
+    for part in [
+        "frontend",
+        "pool",
+        "route",
+        "schema",
+        "security_map",
+        "curve",
+    ] {
         note(&format!("{part}/"), &schema["$defs"][part]);
     }
-    let tabled: BTreeSet<_> = KEYS.iter().map(|key| key.0.to_owned()).collect();
+    let tabled = KEYS.iter().chain(SECURITY_KEYS);
+    let tabled: BTreeSet<_> = tabled.map(|key| key.0.to_owned()).collect();
     let missing: Vec<_> = known.difference(&tabled).collect();
     assert!(missing.is_empty(), "not in the table: {missing:?}");
     assert!(known.len() > 40, "{known:?}");

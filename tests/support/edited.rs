@@ -1,5 +1,5 @@
-//! A gateway in this process whose files are edited while it runs. A rejection tells the generation
-//! in force.
+//! A gateway in this process whose files are edited while it runs. Its rejections state the
+//! generation in force.
 
 use std::cell::OnceCell;
 use std::fs;
@@ -47,7 +47,7 @@ impl Edited {
         Self::of(&beside_engine("", ""), NEVER)
     }
 
-    /// Starts a gateway with this routes.yaml that looks at its files this often without an event.
+    /// Starts a gateway with this routes.yaml. Without an event, it looks at its files this often.
     pub fn of(yaml: &str, look_every: Duration) -> Self {
         Self::following(Gateway::start(yaml), look_every)
     }
@@ -73,7 +73,7 @@ impl Edited {
         rejected(&self.client, &[], Reason::UnknownType).generation
     }
 
-    /// Makes round trips until this generation is in force.
+    /// Makes round trips until this generation, or a later one, is in force.
     #[track_caller]
     pub fn await_generation(&self, generation: u64) {
         let patience = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
@@ -117,7 +117,7 @@ impl Edited {
         fs::write(&self.file, routes_yaml(routes, "")).unwrap();
     }
 
-    /// Has the files loaded, changed or not, and returns the report.
+    /// Requests a load of the files, changed or not, and returns the report.
     pub fn reload(&self) -> Arc<Report> {
         let (tell, told) = mpsc::channel();
         self.following.wake.reload_and_tell(move |report| {

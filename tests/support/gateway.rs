@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::admin::{Admin, Sights};
+use gateway::admin::{Admin, AdminSources};
 use gateway::config::{Inputs, Seen};
 use gateway::engine::{self, Control, Running};
 use gateway::ledger::Ledger;
@@ -19,7 +19,7 @@ use gateway_diagnostic::Diagnostics;
 use super::PERSON;
 use super::sockets;
 
-/// Longer than any test takes.
+/// A time that is longer than any test takes.
 pub const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn engine() -> String {
@@ -48,7 +48,8 @@ pub fn yaml(routes: &str, pool: &str) -> String {
     with_admin(routes, pool, "admin: { bind: \"127.0.0.1:0\" }")
 }
 
-/// Returns the same with `admin` in place of the HTTP listener; it may hold other sections.
+/// Returns the same routes.yaml as [`yaml`], but with `admin` in place of the HTTP listener.
+/// `admin` may contain other sections.
 pub fn with_admin(routes: &str, pool: &str, admin: &str) -> String {
     on_this_engine(&format!(
         r#"
@@ -85,6 +86,15 @@ impl Gateway {
 
     /// Starts a gateway with the engine that this routes.yaml names.
     pub fn start_as(directory: tempfile::TempDir, yaml: &str) -> Self {
+        Self::start_edited(directory, yaml, |_| {})
+    }
+
+    /// Starts a gateway with the snapshot of this routes.yaml, which `edit` changes first.
+    pub fn start_edited(
+        directory: tempfile::TempDir,
+        yaml: &str,
+        edit: impl FnOnce(&mut Snapshot),
+    ) -> Self {
         let schemas = directory.path().join("schemas");
         std::fs::create_dir_all(&schemas).unwrap();
         std::fs::write(schemas.join("person.proto"), PERSON).unwrap();
@@ -93,7 +103,9 @@ impl Gateway {
         let inputs = Inputs::read(&file, &[]);
         let seen = inputs.seen().clone();
         let loaded = inputs.load().unwrap_or_else(|found| panic!("{found}"));
-        let snapshot = Arc::new(loaded.snapshot);
+        let mut snapshot = loaded.snapshot;
+        edit(&mut snapshot);
+        let snapshot = Arc::new(snapshot);
         let running = engine::start(Arc::clone(&snapshot)).unwrap();
         Self {
             snapshot,
@@ -117,17 +129,18 @@ impl Gateway {
         follow(self.follower(look_every, tell))
     }
 
-    /// Follows the files with an HTTP listener, if the files have one.
+    /// Follows the files as [`Self::follow_telling`] does, with an HTTP listener if routes.yaml has
+    /// `admin`.
     pub fn follow_with_admin(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Following {
         let follower = self.follower(look_every, tell);
-        let sights = Sights {
+        let sources = AdminSources {
             observer: self.running.as_ref().unwrap().observer(),
             standing: follower.standing(),
             wake: follower.wake(),
             panics: Panics::default(),
         };
-        let standing = Arc::clone(&sights.standing);
-        follow(follower.with_admin(Admin::new(sights), standing))
+        let standing = Arc::clone(&sources.standing);
+        follow(follower.with_admin(Admin::new(sources), standing))
     }
 
     fn follower(&self, look_every: Duration, tell: fn(&Diagnostics)) -> Follower {
@@ -137,8 +150,8 @@ impl Gateway {
         follower.looking_every(look_every)
     }
 
-    /// Starts a gateway with one frontend `clients`, one pool `people` with these settings, and a
-    /// route of each kind.
+    /// Starts a gateway with one frontend `clients`, one pool `people` with these settings, and
+    /// routes without a schema, with protobuf, with MessagePack, and with a schema of replies.
     pub fn people(pool: &str) -> Self {
         Self::start(&format!(
             r#"

@@ -1,10 +1,11 @@
-//! What the test programs share. Each of them includes the whole, and uses a part.
+//! The modules that the test programs share. Each program includes all of them and uses some.
 //!
-//! - `attack`: Hostile peers beside honest ones, against the binary.
+//! - `attack`: Hostile peers and honest ones, against the binary.
 //! - `edited`: A gateway in this process whose files are edited.
 //! - `gateway`: A gateway in this process.
 //! - `process`: The gateway's binary as a process, and its answers over HTTP.
 //! - `random`: A seeded generator and mutations.
+//! - `sealed`: Peers that speak CURVE.
 //! - `sockets`: Sockets of libzmq, and the messages that go through them.
 //! - `turns`: Turns of tests that must not run side by side.
 //! - `zmtp`: A ZMTP peer by hand.
@@ -14,7 +15,9 @@ pub mod attack;
 pub mod edited;
 pub mod gateway;
 pub mod process;
+#[path = "../../crates/schema/tests/support/random.rs"]
 pub mod random;
+pub mod sealed;
 pub mod sockets;
 pub mod turns;
 pub mod zmtp;
@@ -22,10 +25,11 @@ pub mod zmtp;
 use std::fs;
 use std::time::Duration;
 
-/// Time that anything may take before a test fails. No test waits that long when all is well.
+/// The time after which a test fails. No test waits that long if nothing is wrong.
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
-/// The .proto file beside every routes.yaml that does not bring its own.
+/// The content of schemas/person.proto in the directory of every gateway that `gateway` and
+/// `process` start.
 pub const PERSON: &str = r#"
     syntax = "proto3";
     package demo;
@@ -36,7 +40,7 @@ pub const PERSON: &str = r#"
 /// A `demo.Person` with id 1 and name `Ann`, in protobuf.
 pub const ANN: &[u8] = b"\x08\x01\x12\x03Ann";
 
-/// Returns a line of /proc/ID/status, in KiB; `process` is an id or `self`.
+/// Returns the number in KiB of a line of /proc/ID/status; `process` is an id or `self`.
 pub fn memory_kib(process: &str, name: &str) -> usize {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with(name)).unwrap();

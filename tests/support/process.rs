@@ -77,7 +77,7 @@ impl Process {
         self.directory.path().join("routes.yaml")
     }
 
-    /// Reads the log up to a line with this message, and returns that line.
+    /// Reads the log up to a line whose message starts with `message`, and returns that line.
     #[track_caller]
     pub fn await_line(&mut self, message: &str) -> Value {
         loop {
@@ -124,7 +124,7 @@ impl Process {
             .status()
             .unwrap();
         assert!(sent.success());
-        // A process that is told to stop goes on for a moment.
+        // A process that is told to stop runs on for a moment.
         while name == "STOP" && !self.is_stopped() {
             std::thread::yield_now();
         }
@@ -155,8 +155,7 @@ impl Process {
 
     /// Resets [`Self::peak`] to the memory in use now, and returns that.
     pub fn forget_peak(&self) -> usize {
-        // Where the system doesn't let anybody do so, the peak so far counts, which the test was to
-        // stay below too.
+        // If the system does not allow this, the earlier peak counts, too: the test is stricter.
         let _ = fs::write(self.proc("clear_refs"), "5");
         self.memory("VmRSS:")
     }
@@ -172,7 +171,8 @@ impl Process {
     /// Returns the processor time of the process, in hundredths of a second.
     pub fn cpu(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        // What follows the name, which may hold anything but ends with the last parenthesis.
+        // The fields follow the name, which may contain anything but ends with the last
+        // parenthesis.
         let fields: Vec<_> = stat
             .rsplit_once(')')
             .unwrap()
@@ -193,12 +193,12 @@ impl Process {
         self.ask("GET", path, &[])
     }
 
-    /// Sends a request whose Host is the address, unless `headers` has another; returns the answer.
+    /// Sends a request whose Host is the address, unless `headers` has another. Returns the answer.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.ask_at(&self.admin(), method, path, headers)
     }
 
-    /// Sends such a request to another address.
+    /// Sends a request as [`Self::ask`] does, but to another address.
     pub fn ask_at(&self, at: &str, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
         let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers
@@ -223,9 +223,9 @@ impl Process {
         self.ask("POST", "/reload", &[("Accept", "application/json")])
     }
 
-    /// Waits until the gateway has looked at its files for the first time. Later edits are loaded
-    /// on request only.
-    pub fn follows(&self) {
+    /// Waits until the gateway has looked at its files for the first time. If `reload.watch` is
+    /// off, later edits are loaded on request only.
+    pub fn await_first_look(&self) {
         assert_eq!(self.reload().json()["outcome"], "unchanged");
     }
 
@@ -239,7 +239,7 @@ impl Process {
         Metrics::parse(&answer.body)
     }
 
-    /// Reads /metrics until it is as `wanted`, and returns it.
+    /// Reads /metrics until `wanted` returns true for its content, and returns that content.
     #[track_caller]
     pub fn await_metrics(&self, what: &str, wanted: impl Fn(&Metrics) -> bool) -> Metrics {
         let until = Instant::now() + PATIENCE;

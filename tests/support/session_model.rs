@@ -1,7 +1,7 @@
-//! A connection without its stream, driven as the engine drives one: what a peer says comes in any
-//! pieces, time passes in between, and what is said to it is written as far as it takes that. It is
-//! held against a reading of the whole that is too simple to be wrong: what the property test and
-//! the fuzz target have in common. Needs `model`.
+//! A connection without its stream, driven as the engine drives one: a peer's bytes arrive in any
+//! pieces, time passes in between, and output is written as far as the peer takes it. It is
+//! compared with a model that reads all bytes at once and is too simple to be wrong. The property
+//! test and the fuzz target share this module, which needs the module `model`.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::io::IoSlice;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gateway::engine::native::liveness::{HANDSHAKE_MAX, Liveness, Over, Stage, Verdict, View};
 use gateway::engine::native::outbox::Outbox;
-use gateway::engine::native::socket_types;
+use gateway::engine::native::socket_types::{self, Outlook};
 use gateway::snapshot::Workers;
 use gateway_zmtp::bytes::{Bytes, Input};
 use gateway_zmtp::command::{self, COMMAND_MAX, Command};
@@ -23,13 +23,13 @@ use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 
 use super::model::{self, BOUNDS, expected};
 
-/// What a decoder may have room for beyond twice what has come.
+/// The number of bytes that a session may hold beyond twice the bytes that have arrived.
 const ROOM: u64 = 16 << 10;
 
-/// Where a greeting says the minor version: PING came with 3.1.
+/// The position of the minor version in a greeting. PING came with 3.1.
 const MINOR: usize = 11;
 
-/// A greeting and a READY that are in order.
+/// Returns a valid greeting and READY.
 pub fn front() -> Vec<u8> {
     let mut bytes = OURS.to_vec();
     let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
@@ -37,19 +37,19 @@ pub fn front() -> Vec<u8> {
     bytes
 }
 
-/// What a connection is.
+/// The settings of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Of a pool, rather than of a frontend.
+    /// The connection belongs to a pool, rather than to a frontend.
     pub pool: bool,
-    /// It is pinged each second, if it is of a pool.
+    /// The peer is sent a PING each second, if the connection belongs to a pool.
     pub heartbeat: bool,
-    /// Bytes that the peer takes of what is written, after each piece that it says.
+    /// The number of bytes that the peer takes of the output, after each piece that it sends.
     pub takes: usize,
 }
 
 impl Settings {
-    /// Any byte is some of them.
+    /// Returns the settings that `byte` stands for, which may be any byte.
     pub fn of(byte: u8) -> Self {
         Self {
             pool: byte & 1 != 0,
@@ -59,8 +59,8 @@ impl Settings {
     }
 }
 
-/// One piece of what the peer says: how long it is, and what time has passed before. Any byte is
-/// one.
+/// Returns the size of a piece of the peer's bytes and the time that passes before it. Any `byte`
+/// stands for one of each.
 fn step(byte: u8) -> (usize, Duration) {
     let sizes = [1, 2, 7, 60, 300, 5_000, 70_000, usize::MAX];
     let millis = [0, 0, 1, 150, 1_100, 5_000, 31_000, 1_000_000];
@@ -68,12 +68,12 @@ fn step(byte: u8) -> (usize, Duration) {
     (sizes[size], Duration::from_millis(millis[time]))
 }
 
-/// Pieces after which all that is left comes at once: a few bytes can be made into megabytes, and
-/// one byte at a time those take longer than they are worth.
+/// The number of pieces after which all remaining bytes come at once. A few bytes can be made into
+/// megabytes, for which one byte at a time would take too long.
 const PIECES: usize = 50_000;
 
-/// Drives a connection whose peer says `bytes`, in pieces by `steps` (in turn; at least one), and
-/// asserts all that must hold.
+/// Drives a connection whose peer sends `bytes`, and asserts everything that must hold. `steps`, of
+/// which there must be at least one, determine the pieces in turn.
 pub fn drive(settings: Settings, steps: &[u8], mut bytes: &[u8]) {
     let expected = expected_words(bytes);
     let mut side = Side::new(settings);
@@ -100,7 +100,7 @@ pub fn drive(settings: Settings, steps: &[u8], mut bytes: &[u8]) {
 
 struct Side {
     settings: Settings,
-    /// By its greeting.
+    /// The greeting shows that the peer knows PING.
     understands_ping: bool,
     session: Session,
     liveness: Liveness,
@@ -110,13 +110,13 @@ struct Side {
     now: Duration,
     came: u64,
     ttl: Option<Duration>,
-    /// What the peer said, in words.
+    /// The messages and commands of the peer, in words.
     heard: Vec<String>,
-    /// The bodies of the commands that it must be told, PINGs left out.
+    /// The bodies of the commands that the peer must receive, without PINGs.
     owed: Vec<Vec<u8>>,
-    /// What it was told, as far as it took it.
+    /// The bytes that the peer took.
     sent: Vec<u8>,
-    /// Nobody listens to it any more.
+    /// The connection is not read any more.
     ended: bool,
 }
 
@@ -127,7 +127,7 @@ impl Side {
         Self {
             settings,
             understands_ping: false,
-            session: Session::default(),
+            session: Session::new(session::Security::None, session::Side::Connects),
             liveness: Liveness::new(Duration::ZERO),
             outbox,
             buffers,
@@ -142,7 +142,7 @@ impl Side {
         }
     }
 
-    /// Time passes, and the connection is looked at.
+    /// Lets time pass, and checks the connection.
     fn pass(&mut self, time: Duration) {
         self.now += time;
         let pinged = self.settings.heartbeat && self.settings.pool;
@@ -164,7 +164,7 @@ impl Side {
                 let (met, age) = (self.stage == Stage::Known, self.liveness.age(self.now));
                 let may_be = match over {
                     Over::Handshake => !met && age >= HANDSHAKE_MAX,
-                    Over::Goodbye => false,
+                    Over::PutOff | Over::Goodbye => false,
                     Over::HalfMessage => met && self.session.is_inside(),
                     Over::Ttl => met && self.ttl.is_some(),
                     Over::Heartbeat => met && pinged,
@@ -175,7 +175,7 @@ impl Side {
         }
     }
 
-    /// The peer says so many bytes more.
+    /// Receives the next bytes of the peer.
     fn hear(&mut self, mut piece: &[u8]) {
         let mut whole = false;
         while !piece.is_empty() && !self.ended {
@@ -201,7 +201,7 @@ impl Side {
                         break;
                     }
                     Ok(Some(said)) => {
-                        // Whatever is whole now took a byte of these at least.
+                        // Every complete item consumed at least one of these bytes.
                         let before = std::mem::replace(&mut left, input.rest().len());
                         assert!(left < before, "it says more than has come");
                         whole |= !self.session.is_inside_message();
@@ -217,7 +217,7 @@ impl Side {
                 }
             }
             let held = self.session.held();
-            // Memory that is used again may be twice as large as the frame.
+            // Reused memory may be twice as large as the frame.
             let most = 2 * BOUNDS.bytes + COMMAND_MAX;
             assert!(held <= most, "it holds {held} bytes");
             assert!(held <= 2 * self.came + ROOM, "{held} of {}", self.came);
@@ -227,7 +227,7 @@ impl Side {
         self.liveness.inside(come, whole, self.now);
     }
 
-    /// Does what the engine does about what a peer says.
+    /// Does what the engine does for an event of the session.
     fn obey(&mut self, said: session::Said) {
         self.heard.push(word(&said));
         match said {
@@ -246,8 +246,10 @@ impl Side {
                         let body = [&front[..], &size, announced.as_bytes()].concat();
                         self.owe(body, |into| command::put_ready(into, announced));
                     }
-                    Err(why) => {
-                        self.tell_error(&why);
+                    Err(misfit) => {
+                        if misfit.outlook == Outlook::Never {
+                            self.tell_error(&misfit.why);
+                        }
                         self.ended = true;
                     }
                 }
@@ -283,13 +285,13 @@ impl Side {
         self.owe(body, |into| command::put_error(into, why));
     }
 
-    /// Says a command, of which this must come out.
+    /// Sends a command, and records the body that must come out.
     fn owe(&mut self, body: Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
         self.owed.push(body);
         self.outbox.put(&mut self.buffers, put);
     }
 
-    /// The peer takes so many bytes.
+    /// Writes as many bytes as the peer takes.
     fn write(&mut self, mut most: usize) {
         let before = self.outbox.unwritten();
         let sent = &mut self.sent;
@@ -308,8 +310,8 @@ impl Side {
         self.liveness.wrote(before - self.outbox.unwritten());
     }
 
-    /// What it was told is a greeting and whole commands: those that were owed to it, in their
-    /// order, and PINGs.
+    /// Asserts that the output is a greeting and whole commands: those in `owed`, in order, and
+    /// PINGs.
     fn has_said_what_it_should(&self) {
         let (greeting, frames) = self.sent.split_at(LENGTH);
         assert_eq!(greeting, OURS);
@@ -342,7 +344,7 @@ fn word(said: &session::Said) -> String {
     }
 }
 
-/// Bodies in words; of long ones what nothing else comes to, their size and a hash.
+/// Describes bodies in words; a long one by its size and a hash.
 fn body_words<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> String {
     let word = |body: &[u8]| match body.len() {
         0..=100 => format!("{body:?}"),
@@ -355,7 +357,8 @@ fn body_words<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> String {
     bodies.map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// How precisely a stranger is named depends on how much of it comes at once.
+/// Describes a fault. All strangers have one description, because the details depend on how many
+/// bytes come at once.
 fn fault_word(fault: &Fault) -> String {
     match fault {
         Fault::Stranger(_) => "a stranger".into(),
@@ -376,7 +379,7 @@ fn expected_mechanism(greeting: &[u8]) -> Result<(), String> {
     Err(fault_word(&Fault::Mismatch { theirs, ours }))
 }
 
-/// What a peer says that says `bytes`, read at leisure from the whole.
+/// Returns the events of a peer that sends `bytes`, by reading all of them at once.
 fn expected_words(bytes: &[u8]) -> Vec<String> {
     let begins = |at: usize, rule: fn(u8) -> bool| bytes.get(at).is_none_or(|byte| rule(*byte));
     let sound = begins(0, |byte| byte == 0xff)
@@ -392,12 +395,12 @@ fn expected_words(bytes: &[u8]) -> Vec<String> {
         return vec![fault];
     }
     let mut words = Vec::new();
-    // Until READY, frame by frame.
+    // The bytes up to READY are read frame by frame.
     let mut inside = false;
     loop {
         let end = match frame_length(rest) {
             Some(end) if end <= rest.len() as u64 => end as usize,
-            // It is not whole, or no frame; either is told alike before READY and after it.
+            // The frame is incomplete or invalid, which is reported in the same way after READY.
             _ => {
                 words.extend(expected(rest, BOUNDS).into_iter().flat_map(traffic));
                 return words;
@@ -443,7 +446,7 @@ fn expected_words(bytes: &[u8]) -> Vec<String> {
     words
 }
 
-/// Bytes of the first frame, if its header is there and sound.
+/// Returns the size of the first frame, if its header is complete and valid.
 fn frame_length(bytes: &[u8]) -> Option<u64> {
     let flags = *bytes.first()?;
     let header = if flags & LONG == 0 { 2 } else { 9 };
@@ -458,7 +461,7 @@ fn frame_length(bytes: &[u8]) -> Option<u64> {
     (!fault).then(|| size.saturating_add(header as u64))
 }
 
-/// What something whole means after READY.
+/// Returns the event of a complete item after READY.
 fn traffic(said: model::Said) -> Option<String> {
     let fault = |fault| fault_word(&fault);
     let all = |frames: &[Vec<u8>]| body_words(frames.iter().map(Vec::as_slice));

@@ -1,4 +1,4 @@
-//! Sockets of libzmq that never wait for ever, and the messages that go through them.
+//! Sockets of libzmq with limited waiting times, and the messages that go through them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,8 +6,8 @@ use gateway::reply::Reason;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// Milliseconds that a message may take before a test fails. No test waits that long when all is
-/// well.
+/// The time in milliseconds that a message may take before a test fails. No test waits that long if
+/// nothing is wrong.
 pub const PATIENCE_MS: i32 = 20_000;
 
 /// Returns a socket that gives up sending and receiving in time, and is closed without waiting.
@@ -19,7 +19,7 @@ pub fn socket(context: &zmq::Context, kind: zmq::SocketType) -> zmq::Socket {
     socket
 }
 
-/// Returns such a socket, connected.
+/// Returns a socket as [`socket`] does, connected to `endpoint`.
 pub fn connected(context: &zmq::Context, kind: zmq::SocketType, endpoint: &str) -> zmq::Socket {
     let socket = socket(context, kind);
     socket.connect(endpoint).unwrap();
@@ -47,13 +47,13 @@ pub fn receive(socket: &zmq::Socket) -> Frames {
     socket.recv_multipart(0).expect("a message in time")
 }
 
-/// What a message holds, where it is text.
+/// Returns the frames of a message as text.
 pub fn texts(frames: &[Vec<u8>]) -> Vec<String> {
     let text = |frame: &Vec<u8>| String::from_utf8_lossy(frame).into_owned();
     frames.iter().map(text).collect()
 }
 
-/// A worker's turn: takes a request, answers `REPLY` with the headers and `payload`.
+/// Takes a worker's request, and answers `REPLY` with the headers and `payload`.
 #[track_caller]
 pub fn answer(worker: &zmq::Socket, payload: &[u8]) -> Frames {
     let request = receive(worker);
@@ -64,19 +64,21 @@ pub fn answer(worker: &zmq::Socket, payload: &[u8]) -> Frames {
     request
 }
 
-/// The gateway's own answer, from its msgpack or JSON payload.
+/// A rejection, from its MessagePack or JSON payload.
 #[derive(Debug, Deserialize)]
 pub struct Error {
     pub code: i32,
     pub message: String,
     pub reason: String,
+    /// `gateway`, which distinguishes a rejection from an ERROR of a worker.
+    pub domain: String,
     #[serde(default)]
     pub field: String,
     pub offset: Option<u64>,
     pub generation: u64,
 }
 
-/// Returns what the payload of the gateway's own answer says, in JSON or in msgpack.
+/// Decodes the payload of a rejection, in JSON or in MessagePack.
 #[track_caller]
 pub fn read_rejection<T: DeserializeOwned>(payload: &[u8]) -> T {
     match payload.first() {
@@ -85,7 +87,7 @@ pub fn read_rejection<T: DeserializeOwned>(payload: &[u8]) -> T {
     }
 }
 
-/// Takes an ERROR with these headers, whose payload is JSON or msgpack.
+/// Receives an ERROR with these headers, whose payload is JSON or MessagePack.
 #[track_caller]
 pub fn rejection(socket: &zmq::Socket, headers: &[&str]) -> Error {
     let frames = receive(socket);
@@ -96,17 +98,17 @@ pub fn rejection(socket: &zmq::Socket, headers: &[&str]) -> Error {
     read_rejection(payload)
 }
 
-/// The same for a reason's label; its message for a closer look.
+/// Receives a rejection, asserts that it has this reason, and returns it.
 #[track_caller]
 pub fn rejected(socket: &zmq::Socket, headers: &[&str], reason: Reason) -> Error {
     let error = rejection(socket, headers);
     assert_eq!(error.reason, reason.label(), "{error:?}");
-    assert_eq!(error.code, reason.code());
+    assert_eq!((error.code, &*error.domain), (reason.code(), "gateway"));
     assert!(error.generation > 0);
     error
 }
 
-/// Returns the reason of the gateway's own answer, in JSON or msgpack, or the type of another answer.
+/// Returns the reason of a rejection in JSON or MessagePack, or the type of another answer.
 #[track_caller]
 pub fn reason_or_type(frames: &[Vec<u8>]) -> String {
     #[derive(Deserialize)]
@@ -131,8 +133,8 @@ pub fn echo(worker: &zmq::Socket, done: &AtomicBool) {
     }
 }
 
-/// Sets a flag when it is dropped, also by a test that fails, so that no other thread of the test
-/// runs on.
+/// A guard that sets a flag when it is dropped, even if the test fails, so that no other thread of
+/// the test continues.
 pub struct SetOnDrop<'a>(pub &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {

@@ -51,7 +51,7 @@ impl Raw {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Sends bytes to a gateway that may have closed the connection; returns whether they were
+    /// Sends bytes to a gateway that may have closed the connection. Returns whether they were
     /// sent.
     pub fn try_say(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()

@@ -1,5 +1,5 @@
-//! The connect side: peers that listen, which may come late, go, come back, and stand anywhere; and
-//! addresses of every kind, to listen on too.
+//! Tests of connections to peers that listen, which may start late, stop and restart; of every kind
+//! of address to connect to or to listen on; and of peers that the log must name.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
@@ -12,7 +12,7 @@ use crate::support::process::Process;
 use crate::support::sockets::{answer, receive, rejected, send, socket, texts};
 use crate::support::zmtp::{command, greeting, ready};
 
-/// A gateway with one frontend and one pool, by these settings.
+/// Starts a gateway whose only frontend and only pool have these settings.
 fn between(clients: &str, people: &str) -> Gateway {
     Gateway::start(&routes(clients, people))
 }
@@ -29,7 +29,7 @@ routes: {{ OPAQUE: {{ pool: people }} }}
 
 const ANYWHERE: &str = r#"bind: "tcp://127.0.0.1:0""#;
 
-/// A socket that listens, and where.
+/// Returns a socket that listens, and its address.
 fn listening(
     context: &zmq::Context,
     kind: zmq::SocketType,
@@ -42,7 +42,7 @@ fn listening(
     (socket, at)
 }
 
-/// A port of this address that nobody listens on, until somebody is asked to.
+/// Returns a port of this host on which no socket listens yet.
 fn free(host: &str) -> u16 {
     let listener = TcpListener::bind((host, 0)).unwrap();
     listener.local_addr().unwrap().port()
@@ -55,7 +55,8 @@ fn serves(client: &zmq::Socket, worker: &zmq::Socket) {
     assert_eq!(texts(&receive(client)), ["REPLY", "h", "y"]);
 }
 
-/// Whether this machine has ::1, which some containers don't.
+/// Returns whether this machine has the address ::1, which some containers lack. Prints a note if
+/// it does not.
 fn has_ipv6() -> bool {
     let there = TcpListener::bind("[::1]:0").is_ok();
     if !there {
@@ -69,7 +70,8 @@ fn a_worker_that_comes_later_is_found() {
     let port = free("127.0.0.1");
     let gateway = between(ANYWHERE, &format!(r#"connect: "tcp://127.0.0.1:{port}""#));
     let client = gateway.dealer();
-    // It waits in the queue: the gateway has come so far, and nobody listens yet.
+    // The request is queued, because no worker listens yet. The rejection of the next message shows
+    // that the gateway has received the request.
     send(&client, &["OPAQUE", "h", "x"]);
     send(&client, &["NOBODY", "x"]);
     rejected(&client, &[], Reason::UnknownType);
@@ -93,7 +95,7 @@ fn a_worker_that_restarts_is_found_again() {
         for _ in 0..3 {
             let there = match worker.take() {
                 Some(there) => there,
-                // The system may need a moment to let go of the port.
+                // The system may need a moment to free the port.
                 None => loop {
                     let socket = socket(&context, kind);
                     if socket.bind(&at).is_ok() {
@@ -129,7 +131,7 @@ fn workers_are_connected_to_and_come_to_the_same_pool() {
     if !engine_is("native") {
         return;
     }
-    // Each holds one at most, so each gets one.
+    // Each worker holds one request at most, so each receives one.
     for n in ["1", "2"] {
         send(&client, &["OPAQUE", n, "x"]);
     }
@@ -155,7 +157,7 @@ fn clients_that_listen_are_served() {
     }
 }
 
-/// `localhost` may be ::1 first: a name is more than its first address.
+/// `localhost` may resolve to ::1 first, so the gateway must try all addresses of a name.
 #[test]
 fn workers_are_connected_to_by_name() {
     let context = zmq::Context::new();
@@ -220,7 +222,7 @@ fn ipc_workers_are_connected_to_by_path_and_by_abstract_name() {
         endpoints.push(format!("ipc://@gateway connects {}", std::process::id()));
     }
     for endpoint in endpoints {
-        // It comes later, and goes and comes again.
+        // The worker starts after the gateway, stops, and starts again.
         let gateway = between(ANYWHERE, &format!(r#"connect: "{endpoint}""#));
         let client = gateway.dealer();
         for _ in 0..2 {
@@ -234,7 +236,7 @@ fn ipc_workers_are_connected_to_by_path_and_by_abstract_name() {
     }
 }
 
-/// Engine native only: libzmq takes the path away from whoever listens there.
+/// Only engine native is tested, because libzmq takes over a path on which a program listens.
 #[test]
 fn an_ipc_path_is_taken_from_the_dead_and_from_nobody_else() {
     if !engine_is("native") {
@@ -243,12 +245,13 @@ fn an_ipc_path_is_taken_from_the_dead_and_from_nobody_else() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("clients");
     let bind = format!(r#"bind: "ipc://{}""#, path.display());
-    // What a process that was killed leaves: a socket that nobody listens on.
+    // A killed process leaves a socket file like this one, on which no process listens.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
     let gateway = between(&bind, ANYWHERE);
     let client = gateway.dealer();
-    // One for both requests: another that has just gone might be handed the second.
+    // One worker serves all requests. With a worker for each, one that has just disconnected might
+    // receive the next request.
     let worker = gateway.worker();
     serves(&client, &worker);
     let file = directory.path().join("routes.yaml");
@@ -272,7 +275,8 @@ fn an_ipc_path_is_taken_from_the_dead_and_from_nobody_else() {
     assert_eq!(std::fs::read(&path).unwrap(), b"precious");
 }
 
-/// Engine native only. As JeroMQ 0.3 does, which speaks ZMTP 2.0 and can't read a greeting of 3.1.
+/// Only engine native is tested. The peer behaves like JeroMQ 0.3, which speaks ZMTP 2.0 and cannot
+/// read a greeting of version 3.1.
 #[test]
 fn a_peer_that_hangs_up_in_its_greeting_is_told_of_in_the_log() {
     if !engine_is("native") {
@@ -281,7 +285,7 @@ fn a_peer_that_hangs_up_in_its_greeting_is_told_of_in_the_log() {
     let mut process = Process::start(&on_this_engine(&routes(ANYWHERE, ANYWHERE)));
     let endpoint = process.endpoint("frontend clients");
     let at = endpoint.strip_prefix("tcp://").unwrap();
-    // A look at the port, as health checks take, is no peer.
+    // A connection without data, such as that of a health check, is not logged.
     drop(TcpStream::connect(at).unwrap());
     let mut peer = TcpStream::connect(at).unwrap();
     peer.write_all(b"\xff\0\0\0\0\0\0\0\x01\x7f").unwrap();
@@ -294,7 +298,8 @@ fn a_peer_that_hangs_up_in_its_greeting_is_told_of_in_the_log() {
     assert_eq!(line["left_out"], 0);
 }
 
-/// Engine native only. The system has forgotten who it was by the time that the gateway hears of it.
+/// Only engine native is tested. The system no longer knows the address when the gateway is
+/// notified of the reset, so the gateway must have stored it.
 #[test]
 fn a_peer_that_resets_in_its_greeting_is_named_by_its_address() {
     if !engine_is("native") {
@@ -304,7 +309,7 @@ fn a_peer_that_resets_in_its_greeting_is_named_by_its_address() {
     let endpoint = process.endpoint("frontend clients");
     let mut peer = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
     peer.write_all(b"\xff\0\0\0\0\0\0\0\x01\x7f").unwrap();
-    // Once the gateway has greeted it, it has taken the connection in.
+    // Once the gateway has sent its greeting, it has accepted the connection.
     peer.read_exact(&mut [0]).unwrap();
     let from = format!("tcp://{}", peer.local_addr().unwrap());
     let now = Some(std::time::Duration::ZERO);
@@ -316,7 +321,8 @@ fn a_peer_that_resets_in_its_greeting_is_named_by_its_address() {
     assert!(said.contains("in the middle of its greeting"), "{said}");
 }
 
-/// Engine native only. Each time it is served, and so called again soon.
+/// Only engine native is tested. The gateway serves most of the connections, so it connects again
+/// soon after each of those.
 #[test]
 fn a_peer_that_comes_and_goes_does_not_fill_the_log() {
     if !engine_is("native") {
@@ -330,10 +336,10 @@ fn a_peer_that_comes_and_goes_does_not_fill_the_log() {
     let hello = [&greeting(1)[..], &command(&ready("DEALER", &[]))].concat();
     for n in 0..30 {
         let (mut stream, _) = listener.accept().unwrap();
-        // Now and then it goes at once.
+        // Every third connection is closed at once.
         if n % 3 > 0 {
             stream.write_all(&hello).unwrap();
-            // Its greeting and its READY: it is served.
+            // The gateway serves the peer once it has sent its greeting and READY.
             stream.read_exact(&mut [0; 64 + 2 + 6]).unwrap();
         }
     }
@@ -357,7 +363,8 @@ fn a_peer_that_comes_and_goes_does_not_fill_the_log() {
     assert!(said.contains_key("connected"));
 }
 
-/// Bytes of peers that make no sense at an address: the frontend or pool, what they say, and the hint in the log.
+/// Returns peers that do not fit an address: for each, the frontend or pool, the bytes that it
+/// sends, and the hint in the log.
 fn misfits() -> [(&'static str, Vec<u8>, &'static str); 8] {
     let mut curve = greeting(1);
     curve[12..17].copy_from_slice(b"CURVE");
@@ -390,7 +397,7 @@ fn misfits() -> [(&'static str, Vec<u8>, &'static str); 8] {
     ]
 }
 
-/// Engine native only. Whoever looks for the reason finds it in the log: what the peer is, and what to change.
+/// Only engine native is tested. The log says what the peer is and what to change.
 #[test]
 fn strangers_and_misfits_are_named_in_the_log() {
     if !engine_is("native") {
@@ -402,7 +409,8 @@ fn strangers_and_misfits_are_named_in_the_log() {
         let place = format!("{at}: a connection is refused");
         let endpoint = process.endpoint(at);
         let until = std::time::Instant::now() + PATIENCE;
-        // One line a second is written of them all, so it comes again until it is told of.
+        // The log has at most one line a second for each cause at a frontend or pool, so this is
+        // repeated until the line appears.
         loop {
             let mut stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
             let from = format!("tcp://{}", stream.local_addr().unwrap());
@@ -419,5 +427,47 @@ fn strangers_and_misfits_are_named_in_the_log() {
             }
             assert!(std::time::Instant::now() < until, "never told: {hint}");
         }
+    }
+}
+
+/// Each gateway waits for the READY of the other.
+#[test]
+fn another_gateway_at_the_far_end_is_named() {
+    if !engine_is("native") {
+        return;
+    }
+    let far = between(ANYWHERE, ANYWHERE);
+    for (clients, people, place, words) in [
+        (
+            ANYWHERE.to_owned(),
+            format!("connect: {:?}", far.endpoint("clients")),
+            "pool people: the peer does not say what it is",
+            "a pool connects to workers",
+        ),
+        (
+            format!("connect: {:?}", far.endpoint("people")),
+            ANYWHERE.to_owned(),
+            "frontend clients: the peer does not say what it is",
+            "a frontend connects to clients",
+        ),
+    ] {
+        let mut process = Process::start(&on_this_engine(&routes(&clients, &people)));
+        let line = process.await_line(place);
+        assert_eq!(line["level"], "WARN", "{line}");
+        let told = line["message"].as_str().unwrap();
+        assert!(
+            told.contains("another gateway") && told.contains(words),
+            "{told}"
+        );
+        let address = if place.starts_with("pool") {
+            "clients"
+        } else {
+            "people"
+        };
+        assert_eq!(
+            line["peer"].as_str(),
+            Some(&*far.endpoint(address)),
+            "{line}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What goes over the wire, for every kind of peer: the contract with clients and workers.
+//! Tests of the wire contract with every kind of client and worker.
 
 use std::collections::BTreeSet;
 
@@ -34,10 +34,12 @@ fn a_named_clients_token_is_its_name_and_a_number() {
     let client = gateway.named_dealer(b"client1");
     send(&client, &["OPAQUE", "x"]);
     send(&client, &["OPAQUE", "y"]);
-    let tokens: Vec<_> = (0..2)
-        .map(|_| texts(&answer(&worker, b""))[0].clone())
-        .collect();
-    assert_eq!(tokens, ["client1#1", "client1#2"]);
+    let numbers = [(); 2].map(|()| {
+        let token = texts(&answer(&worker, b""))[0].clone();
+        let number = token.strip_prefix("client1#").unwrap();
+        number.parse::<u64>().unwrap()
+    });
+    assert_eq!(numbers[1], numbers[0] + 1);
 }
 
 #[test]
@@ -49,7 +51,7 @@ fn an_unnamed_clients_token_decodes_as_text() {
     let token = std::str::from_utf8(&request[0]).unwrap();
     let (name, number) = token.split_once('#').unwrap();
     assert!(name.bytes().all(|b| b.is_ascii_hexdigit()), "{token}");
-    assert_eq!(number, "1");
+    assert!(number.bytes().all(|b| b.is_ascii_digit()), "{token}");
 }
 
 #[test]
@@ -97,7 +99,60 @@ fn req_with_correlation_is_served() {
     rejected(&client, &[], Reason::UnknownType);
 }
 
-/// Without correlation it is the gateway that must not take one answer for another.
+#[test]
+fn the_empty_message_of_a_probing_client_is_ignored() {
+    let gateway = Gateway::people("");
+    let worker = gateway.worker();
+    for (kind, front) in [
+        (zmq::DEALER, &[][..]),
+        (zmq::REQ, &[]),
+        (zmq::DEALER, &[""]),
+    ] {
+        let client = socket(&gateway.context, kind);
+        client.set_probe_router(true).unwrap();
+        client.connect(&gateway.endpoint("clients")).unwrap();
+        send(&client, &[front, &["OPAQUE", "x"]].concat());
+        answer(&worker, b"y");
+        assert_eq!(texts(&receive(&client)), [front, &["REPLY", "y"]].concat());
+    }
+    let ledger = gateway.end();
+    assert_eq!((ledger.received, ledger.answered), (3, 3));
+}
+
+/// A program that restarts sets the same identity as before while workers still hold the requests
+/// of its previous connection.
+#[test]
+fn a_client_that_connects_again_under_its_identity_receives_only_its_own_answers() {
+    let gateway = Gateway::people("per_worker: 10");
+    let worker = gateway.worker();
+    let reply = |request: &[Vec<u8>]| {
+        let frames = [&request[0], &b"REPLY".to_vec(), &request[2], &b"y".to_vec()];
+        send(&worker, &frames);
+    };
+    for n in 0..40 {
+        let first = gateway.named_dealer(b"ann");
+        send(&first, &["OPAQUE", "old", "x"]);
+        let old = receive(&worker);
+        drop(first);
+        let second = gateway.named_dealer(b"ann");
+        let late = n % 2 == 0;
+        if !late {
+            reply(&old);
+        }
+        send(&second, &["OPAQUE", "new", "x"]);
+        let new = receive(&worker);
+        assert_eq!(texts(&new[2..]), ["new", "x"]);
+        if late {
+            reply(&old);
+        }
+        reply(&new);
+        assert_eq!(texts(&receive(&second)), ["REPLY", "new", "y"], "{n}");
+    }
+    let ledger = gateway.end();
+    assert_eq!(ledger.received, 80, "{ledger:?}");
+}
+
+/// Without correlation, a REQ cannot recognise an old answer, so the gateway must not deliver it.
 #[test]
 fn a_req_that_asks_again_never_gets_the_old_answer() {
     let gateway = Gateway::people("per_worker: 2");
@@ -200,7 +255,7 @@ fn malformed_messages_are_rejected_with_the_cause() {
 fn payloads_are_stopped_at_the_edge_with_path_and_offset() {
     let gateway = Gateway::people("");
     let client = gateway.dealer();
-    // name is a varint.
+    // In this payload, `name` is an integer instead of a string.
     client
         .send_multipart([&b"MSGPACK"[..], b"h", b"\x82\xa2id\x01\xa4name\x07"], 0)
         .unwrap();
@@ -239,7 +294,7 @@ fn a_rejection_says_what_the_sender_probably_meant() {
 }
 
 #[test]
-fn a_worker_that_answers_in_another_encoding_is_told_apart() {
+fn a_reply_that_looks_like_another_encoding_is_reported_as_such() {
     let gateway = Gateway::start(
         r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
@@ -317,12 +372,12 @@ limits: { message: 64KiB }
     );
     let (client, worker) = (gateway.dealer(), gateway.worker());
     let over = vec![0; 65_536];
-    send(&client, &[b"OPAQUE", &b"h"[..], &over]);
+    send(&client, &[&b"OPAQUE"[..], &b"h"[..], &over]);
     rejected(&client, &["h"], Reason::TooLarge);
     let parts = vec![vec![0; 30_000]; 3];
     send(&client, &[&[b"OPAQUE".to_vec()], &parts[..]].concat());
     assert_eq!(receive(&client)[0], b"ERROR");
-    send(&client, &[b"OPAQUE", &over[..65_530]]);
+    send(&client, &[&b"OPAQUE"[..], &over[..65_530]]);
     assert_eq!(answer(&worker, b"y")[2].len(), 65_530);
     assert_eq!(texts(&receive(&client)), ["REPLY", "y"]);
 }
@@ -386,7 +441,8 @@ fn bad_replies_become_rejections() {
     ] {
         let frames = reply(bad);
         assert_eq!(texts(&frames[..2]), ["ERROR", "h"]);
-        // Protobuf, as the route's requests: field 4 is the reason.
+        // The rejection is in protobuf, like the route's requests: the length 9 precedes the
+        // reason.
         let payload = String::from_utf8_lossy(&frames[2]);
         assert!(payload.contains("\u{9}bad_reply"), "{payload}");
         let says_key = payload.contains("needs `frames: payload`");
@@ -446,7 +502,8 @@ routes:
     );
 }
 
-/// In each encoding, over the wire: what breaks a rule is told which, and what keeps them all passes.
+/// In each encoding, a payload that breaks a rule is rejected with the name of the rule, and a
+/// payload that satisfies all rules passes.
 #[test]
 fn rules_are_enforced_in_every_encoding() {
     let here = env!("CARGO_MANIFEST_DIR");
@@ -454,7 +511,7 @@ fn rules_are_enforced_in_every_encoding() {
         r#"
 frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0" }} }}
 pools: {{ people: {{ bind: "tcp://127.0.0.1:0" }} }}
-proto: {{ import_paths: ["{here}/tests/config/configs/ruled", "{here}/vendor/prost-protovalidate-types/proto"] }}
+proto: {{ import_paths: ["{here}/tests/config/configs/ruled"] }}
 routes:
   PROTOBUF: {{ schema: ruled.Account, pool: people }}
   MSGPACK: {{ schema: {{ msgpack: ruled.Account }}, pool: people }}
@@ -462,14 +519,14 @@ routes:
 "#
     ));
     let (client, worker) = (gateway.dealer(), gateway.worker());
-    let named = "name: value length must be at least 3 characters (rule string.min_len)";
+    let named = "name: must be at least 3 characters (rule string.min_len)";
     let limited = "the soft limit must not exceed the hard one (rule account.limits)";
 
     for (payload, message) in [
         (&b"\x0a\x02ab"[..], named),
         (b"\x0a\x03abc\x10\x05\x18\x04", limited),
     ] {
-        send(&client, &[b"PROTOBUF", payload]);
+        send(&client, &[&b"PROTOBUF"[..], payload]);
         let frames = receive(&client);
         assert_eq!(frames[0], b"ERROR");
         let text = String::from_utf8_lossy(&frames[1]).into_owned();
@@ -482,7 +539,7 @@ routes:
         (&b"\x81\xa4name\xa2ab"[..], ("name", 6), named),
         (b"\x93\xa3abc\x05\x04", ("", 0), limited),
     ] {
-        send(&client, &[b"MSGPACK", payload]);
+        send(&client, &[&b"MSGPACK"[..], payload]);
         let error = rejected(&client, &[], Reason::SchemaViolation);
         assert_eq!(
             (&*error.message, &*error.field, error.offset),
@@ -492,8 +549,8 @@ routes:
     send(&client, &["JSON", r#"{"name": "ab", "soft": 1}"#]);
     let all: serde_json::Value = serde_json::from_slice(&receive(&client)[1]).unwrap();
     let expected = serde_json::json!([
+        {"field": "name", "offset": 9, "expected": "must be at least 3 characters", "rule": "string.min_len"},
         {"offset": 0, "expected": "the soft limit must not exceed the hard one", "rule": "account.limits"},
-        {"field": "name", "offset": 9, "expected": "value length must be at least 3 characters", "rule": "string.min_len"},
     ]);
     assert_eq!(all["violations"], expected);
 
@@ -532,7 +589,7 @@ routes:
         (b"\x81\xa2id\x01", br#"{"text":"ok"}"#),
         (ANN, b"{}"),
     ] {
-        send(&client, &[b"ANY", request]);
+        send(&client, &[&b"ANY"[..], request]);
         assert_eq!(answer(&worker, reply)[2], request);
         assert_eq!(receive(&client), [b"REPLY", reply]);
     }
@@ -542,14 +599,14 @@ routes:
     let matched = sample.routes.iter().map(|route| route.matched);
     let matched: Vec<_> = matched.filter(|it| it[0] > 0).collect();
     assert_eq!(matched, [[1, 1, 1, 0, 0, 0, 0, 0]]);
-    // In the encoding of the first, with what the first found.
-    send(&client, &[b"ANY", &b"\x08"[..]]);
+    // The rejection has the encoding of the first schema, and reports the violation of that schema.
+    send(&client, &[&b"ANY"[..], &b"\x08"[..]]);
     let error: serde_json::Value = serde_json::from_slice(&receive(&client)[1]).unwrap();
     assert_eq!(
         error["message"],
         "expected a value, found the byte 0x08 at byte 0"
     );
-    send(&client, &[b"ANY", ANN]);
+    send(&client, &[&b"ANY"[..], ANN]);
     answer(&worker, b"neither");
     let error: serde_json::Value = serde_json::from_slice(&receive(&client)[1]).unwrap();
     assert_eq!(error["reason"], "bad_reply");

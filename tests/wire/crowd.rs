@@ -1,6 +1,7 @@
-//! Thousands of clients at once: each is served, and one that is idle costs little memory.
+//! Tests of thousands of clients at once: each is served, and an idle one costs little memory.
 //!
-//! `GATEWAY_TEST_CLIENTS` says how many (2,000); this process and the gateway need a descriptor for each.
+//! `GATEWAY_TEST_CLIENTS` sets the number of clients (2,000 by default). This process and the
+//! gateway each need one descriptor per client.
 
 use crate::support::gateway::{engine_is, on_this_engine};
 use crate::support::process::Process;
@@ -9,11 +10,13 @@ use crate::support::zmtp::{Raw, Said, command, greeting, message, ready};
 use std::io::Read;
 use std::process::Command;
 
-/// Memory of the gateway for a client that is connected and idle: it is under 1, and the rest is for how another
-/// system counts. libzmq's own is not ours to bound.
+/// The maximum memory of the gateway for a connected and idle client, in KiB. The measured value is
+/// under 1; the margin allows for systems that count memory differently. The memory of libzmq
+/// itself cannot be bounded here.
 const IDLE_MAX_KIB: f64 = 4.0;
 
-/// Clients that have asked and not yet been answered: what the gateway holds for those is not idle.
+/// The number of clients that have unanswered requests at the same time. It is small, so that the
+/// memory for requests hardly adds to the measurement for idle clients.
 const AT_ONCE: usize = 100;
 
 const ROUTES: &str = r#"
@@ -23,7 +26,8 @@ routes: { OPAQUE: { pool: people } }
 admin: { bind: "127.0.0.1:0" }
 "#;
 
-/// A DEALER by hand: a libzmq socket would cost this process a descriptor more, and threads.
+/// A DEALER client on a plain TCP connection. A libzmq socket would cost this process another
+/// descriptor, and threads.
 struct Client(Raw);
 
 impl Client {
@@ -33,7 +37,7 @@ impl Client {
         Self(raw)
     }
 
-    /// Waits for the greeting, whichever engine says it, and for READY.
+    /// Waits for the greeting and the READY of the gateway.
     fn met(&mut self) {
         self.0.stream.read_exact(&mut [0; 64]).unwrap();
         let said = self.0.hear();
@@ -50,7 +54,8 @@ impl Client {
     }
 }
 
-/// Every client asks and is answered, a hundred at once.
+/// Sends a request from every client and passes the answers to `check`. At most [`AT_ONCE`]
+/// requests are unanswered at a time.
 fn all_ask(clients: &mut [Client], kind: &[u8], check: impl Fn(usize, Vec<Vec<u8>>)) {
     let mut first = 0;
     for group in clients.chunks_mut(AT_ONCE) {
@@ -84,7 +89,8 @@ fn thousands_of_clients_are_served_and_cost_little_while_idle() {
             }
         }
     });
-    // Buffers that are there for all, and pages that are touched the first time.
+    // The first client makes the gateway allocate the buffers that all clients share, and touch
+    // pages for the first time.
     let mut first = [Client::connect(&endpoint)];
     first[0].met();
     all_ask(&mut first, b"OPAQUE", |_, answer| {
@@ -92,7 +98,8 @@ fn thousands_of_clients_are_served_and_cost_little_while_idle() {
     });
     let (before, descriptors) = process.footprint();
 
-    // All greet before any is greeted: as after a restart.
+    // All clients send their greeting before any of them reads one, as after a restart of the
+    // gateway.
     let mut clients: Vec<_> = (0..wanted).map(|_| Client::connect(&endpoint)).collect();
     clients.iter_mut().for_each(Client::met);
     let idle_kib = |when: &str| {
@@ -118,7 +125,8 @@ fn thousands_of_clients_are_served_and_cost_little_while_idle() {
     });
     idle_kib("that have been served");
 
-    // They all go at once, and leave nothing. libzmq doesn't tell.
+    // All clients disconnect at once, and the gateway then counts only the first one. Engine libzmq
+    // counts a client until it has been idle for some time.
     drop(clients);
     if engine_is("native") {
         process.await_metrics("the clients gone", |metrics| {
@@ -131,7 +139,7 @@ fn thousands_of_clients_are_served_and_cost_little_while_idle() {
     process.metrics().assert_balanced();
 }
 
-/// What a shell hands on is often a limit of 1024, which clients would run into.
+/// Shells often set a soft limit of 1024 descriptors, which many clients would exceed.
 #[test]
 fn the_limit_of_descriptors_is_raised_to_what_the_system_grants() {
     let mut shell = Command::new("sh");

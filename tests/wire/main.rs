@@ -1,15 +1,18 @@
-//! What clients and workers see: the contract of the wire, by real peers over real sockets.
+//! Tests of the wire contract with clients and workers, by real peers over real sockets.
 //!
 //! - `connect`: The gateway connects to peers that listen, and listens on addresses of every kind.
-//! - `contract`: Each kind of client and worker exchanges types, headers and payloads as docs/wire.md
-//!   promises.
+//! - `contract`: Each kind of client and worker exchanges types, headers and payloads as
+//!   docs/wire.md promises.
 //! - `crowd`: Thousands of clients are served at once, and an idle one costs little memory.
-//! - `native`: ZMTP byte for byte, and the loss of workers, on engine native alone.
-//! - `pools`: Queues, deadlines, losses, limits and shutdown answer every request.
+//! - `judged`: Large payloads are checked beside the data thread, and are served as any others are.
+//! - `native`: The features of engine native alone, such as security, plain peers, the loss of
+//!   workers, and ZMTP byte by byte.
+//! - `pools`: Every request is answered despite queues, deadlines, losses, limits and shutdown.
 
 mod connect;
 mod contract;
 mod crowd;
+mod judged;
 mod native;
 mod pools;
 #[path = "../support/mod.rs"]

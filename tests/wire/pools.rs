@@ -1,4 +1,4 @@
-//! Queues, deadlines, losses, limits and shutdown, with real peers.
+//! Tests of queues, deadlines, losses, limits and shutdown, with real peers.
 
 use gateway::reply::Reason;
 
@@ -45,7 +45,7 @@ fn clients_take_turns_and_the_one_that_fills_a_queue_makes_way() {
     assert!(error.message.contains("made way"), "{}", error.message);
     send(&modest, &["OPAQUE", "2", "modest"]);
     rejected(&greedy, &["3"], Reason::QueueFull);
-    // Now both fill a half.
+    // Now each client fills half of the queue.
     send(&modest, &["OPAQUE", "3", "modest"]);
     rejected(&modest, &["3"], Reason::QueueFull);
 
@@ -84,11 +84,13 @@ fn deadlines_say_where_the_time_went() {
     let held = receive(&worker);
     let error = rejected(&client, &["2"], Reason::Timeout);
     assert!(
-        error.message.contains("a worker of pool people had it"),
+        error
+            .message
+            .contains("a worker of pool people held the request"),
         "{}",
         error.message
     );
-    // Too late: dropped, and the next request's answer is its own.
+    // This answer is too late, so it is dropped, and the next request receives its own answer.
     send(&worker, &[&held[0][..], b"REPLY", b"late"]);
     send(&client, &["OPAQUE", "3", "x"]);
     answer(&worker, b"in time");
@@ -130,6 +132,25 @@ fn answers_of_strangers_and_second_answers_are_dropped() {
 }
 
 #[test]
+fn an_answer_to_a_request_of_another_gateway_is_dropped() {
+    // As before and after a restart, a worker holds the first request of a client of this name.
+    let holding = || {
+        let gateway = Gateway::people("");
+        let (client, worker) = (gateway.named_dealer(b"client1"), gateway.worker());
+        send(&client, &["OPAQUE", "x"]);
+        let token = receive(&worker).swap_remove(0);
+        (gateway, client, worker, token)
+    };
+    let (_before, _, _, earlier) = holding();
+    let (gateway, client, worker, token) = holding();
+    send(&worker, &[&earlier[..], b"REPLY", b"to the other"]);
+    send(&worker, &[&token[..], b"REPLY", b"to this one"]);
+    assert_eq!(texts(&receive(&client)), ["REPLY", "to this one"]);
+    let ledger = gateway.end();
+    assert_eq!((ledger.answered, ledger.unsolicited), (1, 1));
+}
+
+#[test]
 fn the_loss_of_the_last_worker_is_reported_at_once() {
     let gateway = Gateway::people("timeout: 1h");
     let client = gateway.dealer();
@@ -142,8 +163,8 @@ fn the_loss_of_the_last_worker_is_reported_at_once() {
 
 #[test]
 fn answers_given_before_a_worker_disconnects_count() {
-    // A gateway each: a worker that comes while libzmq has yet to notice that another went may find
-    // that the request went to that one.
+    // Each round has its own gateway. In a shared one, libzmq might still send the request to the
+    // previous worker, because it has not yet noticed the disconnection.
     for _ in 0..20 {
         let gateway = Gateway::people("timeout: 1h");
         let (client, worker) = (gateway.dealer(), gateway.worker());
@@ -165,7 +186,7 @@ fn the_client_identity_is_handed_over_bare_one_request_at_a_time() {
     let other = gateway.dealer();
     let first = receive(&worker);
     assert_eq!(texts(&first), ["client1", "OPAQUE", "1", "x"]);
-    // Another client's request is not held up, though it came later.
+    // Another client's request is not delayed, though it came later.
     send(&other, &["OPAQUE", "3", "x"]);
     assert_eq!(texts(&answer(&worker, b"y")[1..]), ["OPAQUE", "3", "x"]);
     assert_eq!(texts(&receive(&other)), ["REPLY", "3", "y"]);
@@ -176,7 +197,8 @@ fn the_client_identity_is_handed_over_bare_one_request_at_a_time() {
         ["client1", "OPAQUE", "2", "x"]
     );
     assert_eq!(texts(&receive(&client)), ["REPLY", "2", "y"]);
-    // After a timeout, none until the worker answers: the late answer is not the next one's.
+    // After a timeout, the worker receives no request of this client until it has answered, so that
+    // the late answer is not mistaken for the answer to the next request.
     send(&client, &["OPAQUE", "4", "x"]);
     receive(&worker);
     rejected(&client, &["4"], Reason::Timeout);
@@ -210,6 +232,10 @@ limits: { client_requests: 2, client_bytes: 2KiB }
     send(&other, &["OPAQUE", "2", &large]);
     let error = rejected(&other, &["2"], Reason::ClientLimit);
     assert!(error.message.contains("limits.client_bytes"));
+    // A request that no client may ever open is not to be sent again.
+    send(&other, &["OPAQUE", "3", &"x".repeat(3_000)]);
+    let error = rejected(&other, &["3"], Reason::TooLarge);
+    assert!(error.message.contains("limits.client_bytes"));
     let worker = gateway.worker();
     for _ in 0..3 {
         answer(&worker, b"y");
@@ -226,7 +252,7 @@ fn held_requests_finish_during_a_drain_and_new_ones_are_rejected() {
     send(&client, &["OPAQUE", "held", "x"]);
     let held = receive(&worker);
     gateway.control().drain();
-    // The order takes a moment: what asks for nothing is told that nothing more is taken.
+    // The drain takes effect after a moment, so requests are sent until one is rejected for it.
     let asker = gateway.dealer();
     let told = || {
         send(&asker, &["nobody", "x"]);

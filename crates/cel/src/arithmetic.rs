@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use crate::budget::Budget;
 use crate::error::ErrorKind;
+use crate::text::Bytes;
 use crate::time::Duration;
-use crate::value::{Bytes, ListValue, Value};
+use crate::value::{ListValue, Value};
 
 type Outcome<'a> = Result<Value<'a>, ErrorKind>;
 

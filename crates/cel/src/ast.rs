@@ -1,4 +1,4 @@
-//! The expression as it is written, with macros expanded.
+//! The syntax tree of an expression, after the expansion of macros.
 
 use crate::constant::Constant;
 use crate::span::Span;
@@ -7,7 +7,7 @@ use crate::span::Span;
 #[derive(Debug)]
 pub(crate) struct Expr {
     pub(crate) span: Span,
-    /// Levels below this one, itself included.
+    /// The number of levels of this part, its own included.
     pub(crate) height: u32,
     pub(crate) kind: ExprKind,
 }
@@ -26,11 +26,11 @@ pub(crate) enum ExprKind {
     Fold(Box<Fold>),
 }
 
-/// A name without dots, or with them in a message literal.
+/// A name. It has dots in a message literal, and where it joins a chain `a.b.c`.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
     pub(crate) text: String,
-    /// Written with a dot before it: looked up without the container.
+    /// Set if the name is written with a leading dot, and so looked up without the container.
     pub(crate) rooted: bool,
 }
 
@@ -46,21 +46,22 @@ pub(crate) struct Select {
 pub(crate) enum SelectForm {
     /// `x.f`, which may be a part of a qualified name.
     Plain,
-    /// `` x.`f` `` and extensions, which are fields only.
+    /// `` x.`f` `` or `proto.getExt(x, f)`, which always selects a field and is never a part of a
+    /// qualified name.
     Quoted,
-    /// `has(x.f)`.
+    /// `has(x.f)` or `proto.hasExt(x, f)`.
     Test,
 }
 
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) function: &'static str,
-    /// The name of the function where it is not an operator's.
+    /// The name of the function, or `None` for an operator.
     pub(crate) name: Option<String>,
     pub(crate) name_span: Span,
     pub(crate) target: Option<Box<Expr>>,
     pub(crate) arguments: Vec<Expr>,
-    /// Written with a dot before it.
+    /// Set if the name is written with a leading dot.
     pub(crate) rooted: bool,
 }
 
@@ -91,7 +92,7 @@ pub(crate) struct Fold {
     pub(crate) range: Expr,
     /// The names of one or two variables.
     pub(crate) variables: Vec<String>,
-    /// Which elements are taken, by `map` and `transform…` with one more argument.
+    /// The condition that selects elements, if `map` or `transform…` has one more argument.
     pub(crate) filter: Option<Expr>,
     pub(crate) body: Expr,
 }
@@ -111,7 +112,8 @@ pub(crate) enum FoldKind {
 }
 
 impl Expr {
-    /// Returns the names of a chain `a.b.c` and whether it begins with a dot; `None` if it is no such chain.
+    /// Returns the names of a chain `a.b.c` and whether it begins with a dot; `None` if it is no
+    /// such chain.
     pub(crate) fn qualified(&self) -> Option<Name> {
         match &self.kind {
             ExprKind::Identifier(name) => Some(name.clone()),
@@ -133,4 +135,25 @@ impl Expr {
             _ => None,
         }
     }
+}
+
+impl ExprKind {
+    /// Returns the height of the highest argument or part of a call or an expanded macro, without
+    /// the target of a call. Other kinds, which the parser measures itself, have 0.
+    pub(crate) fn height(&self) -> u32 {
+        match self {
+            Self::Call(call) => highest(&call.arguments),
+            Self::Select(select) => select.operand.height,
+            Self::Fold(fold) => {
+                let filter = fold.filter.as_ref().map_or(0, |filter| filter.height);
+                fold.range.height.max(fold.body.height).max(filter)
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// Returns the height of the highest of these parts.
+pub(crate) fn highest(parts: &[Expr]) -> u32 {
+    parts.iter().map(|part| part.height).max().unwrap_or(0)
 }

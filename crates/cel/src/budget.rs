@@ -2,14 +2,15 @@
 
 use crate::error::ErrorKind;
 
-/// Bytes that one step looks at or copies.
-const STEP_BYTES: usize = 32;
+/// The number of bytes that one step looks at or copies.
+pub(crate) const STEP_BYTES: usize = 32;
 
 /// The steps and the memory that an evaluation may still take.
 ///
-/// A step is a node of the expression that is evaluated, an element that is visited, or some bytes that
-/// are looked at: some 5 to 50 ns on today's machines. Memory counts what the evaluation allocates,
-/// also what it gives back before it ends. Both are counted as the evaluation runs, never estimated.
+/// A step is a node of the expression that is evaluated, an element that is visited, or some bytes
+/// that are looked at. Comparing fields takes some 15 ns a step on today's machines; the costliest
+/// steps that were measured take about 150 ns. Memory counts all that the evaluation allocates,
+/// even if it is freed before the end. Both are counted as the evaluation runs, never estimated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     steps: u64,
@@ -22,12 +23,12 @@ impl Budget {
         Self { steps, bytes }
     }
 
-    /// Returns the steps that are left.
+    /// Returns the number of remaining steps.
     pub const fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Returns the bytes of memory that are left.
+    /// Returns the number of remaining bytes of memory.
     pub const fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -36,7 +37,7 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Budget`] if fewer are left; then none are left afterwards.
+    /// Fails with [`ErrorKind::Budget`] if fewer steps are left, and then takes all of them.
     pub fn take_steps(&mut self, steps: u64) -> Result<(), ErrorKind> {
         match self.steps.checked_sub(steps) {
             Some(left) => {
@@ -54,7 +55,7 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Budget`] if fewer are left; then none are left afterwards.
+    /// Fails with [`ErrorKind::Budget`] if fewer steps are left, and then takes all of them.
     pub fn look_at(&mut self, bytes: usize) -> Result<(), ErrorKind> {
         self.take_steps((bytes / STEP_BYTES) as u64)
     }
@@ -63,7 +64,8 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Budget`] if fewer are left; then none are left afterwards.
+    /// Fails with [`ErrorKind::Budget`] if too few steps or too few bytes are left, and then takes
+    /// the rest of whichever ran out.
     pub fn take_bytes(&mut self, bytes: usize) -> Result<(), ErrorKind> {
         self.look_at(bytes)?;
         match self.bytes.checked_sub(bytes as u64) {

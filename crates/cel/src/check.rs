@@ -1,4 +1,4 @@
-//! The expression → the checked expression: types are checked, and names are bound.
+//! The checker, which checks the types of an expression and binds its names.
 
 use crate::ast::{Call, Expr, ExprKind, FieldValue, Logic, Name, Select, SelectForm};
 use crate::constant::Constant;
@@ -14,7 +14,7 @@ use crate::unify::{Unbound, Unifier};
 mod call;
 mod fold;
 
-/// Faults of one expression that are told.
+/// The maximum number of errors that are reported for one expression.
 const ERRORS_MAX: usize = 10;
 
 /// A checked part of an expression, and its type.
@@ -23,11 +23,11 @@ pub(crate) struct Checked {
     pub(crate) of: Type,
 }
 
-/// Checks `expr` and returns what the evaluator runs.
+/// Checks `expr` and returns the checked expression, which the evaluator runs.
 ///
 /// # Errors
 ///
-/// Returns what is wrong with it, in the order of the text.
+/// Returns the first errors of the expression, in the order of the text.
 pub(crate) fn check(
     expr: &Expr,
     declarations: &Declarations,
@@ -51,7 +51,7 @@ pub(crate) fn check(
 struct Checker<'d> {
     declarations: &'d Declarations,
     unifier: Unifier,
-    /// The variables of the macros around, outermost first.
+    /// The variables of the enclosing macros, outermost first.
     locals: Vec<(String, Type)>,
     errors: Vec<CompileError>,
 }
@@ -72,7 +72,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Reports `error`, or, where types are checked at run time, makes it an error of the evaluation.
+    /// Returns a node that fails with `kind` when it is evaluated. Reports `error` as well, unless
+    /// types are checked at run time.
     fn fail(&mut self, error: CompileError, kind: ErrorKind) -> Checked {
         let span = error.span;
         if self.declarations.checking == Checking::Compile {
@@ -112,7 +113,8 @@ impl Checker<'_> {
         self.fail(suggest::with(error, near), kind)
     }
 
-    /// Returns the variable of a macro that `name` is.
+    /// Returns the innermost macro variable with the name `name`, if there is one. A name with a
+    /// leading dot never refers to such a variable.
     fn local(&self, name: &Name, span: Span) -> Option<Checked> {
         if name.rooted {
             return None;
@@ -361,7 +363,7 @@ fn literal(constant: &Constant, span: Span) -> Checked {
     checked(span, Op::Constant(constant.clone()), of)
 }
 
-/// Returns a list of `nodes`, which is built once if all of them are constants.
+/// Returns the list of `nodes`, as a constant if all of them are constants.
 fn constant_list(nodes: Vec<Node>) -> Op {
     let all = nodes.iter().all(|node| matches!(node.op, Op::Constant(_)));
     if !all {
@@ -374,7 +376,8 @@ fn constant_list(nodes: Vec<Node>) -> Op {
     Op::Constant(Constant::List(constants.collect()))
 }
 
-/// Splits a call's receiver from the name that it may be a part of.
+/// Returns the qualified name of the function, such as `a.b.f`, if the receiver of the call may be
+/// a part of the name.
 fn qualified_function(call: &Call) -> Option<Name> {
     let mut name = call.target.as_ref()?.qualified()?;
     name.text.push('.');

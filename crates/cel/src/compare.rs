@@ -8,11 +8,12 @@ use crate::field::Label;
 use crate::schema::Schema;
 use crate::value::{INT_BOUND, ListValue, MapValue, MessageValue, Value};
 
-/// Levels of values that are compared with each other. An expression's values have at most the levels of the
-/// expression and of the payload.
-const LEVELS_MAX: u32 = 300;
+/// The maximum depth of nested values that are compared. The depth of a value is at most the sum of
+/// the depths of the expression, which is 128, and of the payload, which the gateway bounds to
+/// 1000.
+const LEVELS_MAX: u32 = 1_200;
 
-/// What a comparison needs to know.
+/// The context of a comparison.
 pub(crate) struct Comparison<'s, 'b> {
     pub(crate) schema: &'s dyn Schema,
     pub(crate) budget: &'b mut Budget,
@@ -28,8 +29,9 @@ impl<'s, 'b> Comparison<'s, 'b> {
         }
     }
 
-    /// Returns whether the values are equal. Numbers of different types are equal if they are the same number; other
-    /// values of different types differ.
+    /// Returns whether the values are equal. Numbers of different types are equal if they are the
+    /// same number, except that an integer and a double are compared as doubles. Other values of
+    /// different types differ.
     pub(crate) fn equal(&mut self, left: &Value<'_>, right: &Value<'_>) -> Result<bool, ErrorKind> {
         Ok(match (left, right) {
             (Value::Null, Value::Null) => true,
@@ -116,7 +118,7 @@ impl<'s, 'b> Comparison<'s, 'b> {
             let equal = match (&left, &right) {
                 (None, None) => true,
                 (Some(left), Some(right)) => self.equal(left, right)?,
-                // Zeros of either sign are the same number, though only one of them is set.
+                // 0.0 and -0.0 are equal, but of the two only -0.0 sets a field without presence.
                 (Some(Value::Double(value)), None) | (None, Some(Value::Double(value))) => {
                     field.label == Label::Implicit && *value == 0.0
                 }
@@ -130,7 +132,8 @@ impl<'s, 'b> Comparison<'s, 'b> {
     }
 }
 
-/// Returns the order of two values of a type that has one, or of two numbers; `None` within if one of them is not a number.
+/// Returns the order of two numbers, or of two values of the same ordered type. Returns `None` if
+/// a number is NaN.
 pub(crate) fn order(
     left: &Value<'_>,
     right: &Value<'_>,
@@ -152,7 +155,8 @@ pub(crate) fn order(
     })
 }
 
-/// Returns the order of two numbers of any type: `None` if they aren't both numbers, `Some(None)` if one of them is NaN.
+/// Returns the order of two numbers of any type: `None` if they aren't both numbers, `Some(None)`
+/// if one of them is NaN.
 fn numbers(left: &Value<'_>, right: &Value<'_>) -> Option<Option<Ordering>> {
     Some(match (left, right) {
         (Value::Int(left), Value::Int(right)) => Some(left.cmp(right)),
@@ -172,7 +176,8 @@ fn numbers(left: &Value<'_>, right: &Value<'_>) -> Option<Option<Ordering>> {
     })
 }
 
-/// Returns the order of an integer and a double: as doubles, once both are in the range of integers.
+/// Returns the order of an integer and a double. They are compared as doubles if the double is
+/// within the range of integers.
 fn with_double(integer: i128, double: f64) -> Option<Ordering> {
     if double > 2.0 * INT_BOUND {
         return Some(Ordering::Less);

@@ -2,8 +2,8 @@
 
 use crate::time::{Duration, Timestamp};
 
-/// A value that is known before anything is evaluated. Other than a [`Value`](crate::Value), it can be shared
-/// between threads.
+/// A value that is known before anything is evaluated. Unlike a [`Value`](crate::Value), it can be
+/// shared between threads.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Constant {
     /// `null`.

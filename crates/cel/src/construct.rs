@@ -1,4 +1,4 @@
-//! Messages that an expression states.
+//! Messages that an expression constructs.
 
 use std::rc::Rc;
 
@@ -12,16 +12,20 @@ use crate::time::{Duration, Timestamp};
 use crate::types::MessageId;
 use crate::value::{ListValue, MapValue, Message, Value};
 
-/// A message that an expression states.
-struct Stated<'a> {
+/// A message that an expression constructs.
+struct ConstructedMessage<'a> {
     /// The fields that are set.
     fields: Vec<(u32, Value<'a>)>,
 }
 
-impl<'a> Message<'a> for Stated<'a> {
+impl<'a> Message<'a> for ConstructedMessage<'a> {
     fn get(&self, field: &Field, budget: &mut Budget) -> Result<Option<Value<'a>>, ErrorKind> {
         budget.take_steps(self.fields.len() as u64 / 8)?;
-        let found = self.fields.iter().find(|(index, _)| *index == field.index);
+        let found = self
+            .fields
+            .iter()
+            .rev()
+            .find(|(index, _)| *index == field.index);
         Ok(found.map(|(_, value)| value.clone()))
     }
 }
@@ -30,11 +34,15 @@ impl<'a> Message<'a> for Stated<'a> {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Range`] if a number does not fit its field, [`ErrorKind::NoSuchOverload`] if a value does not.
+/// Fails with [`ErrorKind::Range`] if a number is out of the range of its field, or if the literal
+/// of a duration or timestamp is out of range; with [`ErrorKind::NoSuchOverload`] if a value is of
+/// another type than its field; with [`ErrorKind::Invalid`] if an `Any` has no type or a value has
+/// no JSON form; with [`ErrorKind::UnsupportedKey`] if a map that becomes JSON has a key that is
+/// not a string; or with [`ErrorKind::Budget`].
 pub(crate) fn message<'a>(
     id: MessageId,
     known: Option<WellKnown>,
-    fields: Set<'a>,
+    fields: FieldValues<'a>,
     schema: &'a dyn Schema,
     budget: &mut Budget,
 ) -> Result<Value<'a>, ErrorKind> {
@@ -53,10 +61,11 @@ pub(crate) fn message<'a>(
 }
 
 /// Fields that are set, with their values.
-type Set<'a> = Vec<(&'a Field, Value<'a>)>;
+type FieldValues<'a> = Vec<(&'a Field, Value<'a>)>;
 
-/// Returns the value of the field `name`.
-fn named<'a>(fields: &Set<'a>, name: &str) -> Option<Value<'a>> {
+/// Returns the value of the field `name`, or `None` if it is not set. If it is set more than once,
+/// the last value counts.
+fn named<'a>(fields: &FieldValues<'a>, name: &str) -> Option<Value<'a>> {
     let found = fields.iter().rev().find(|(field, _)| &*field.name == name);
     found.map(|(_, value)| value.clone())
 }
@@ -83,7 +92,7 @@ impl<'a> Maker<'a, '_> {
         let mut elements = Vec::with_capacity(list.len());
         for at in 0..list.len() {
             let element = list.get(at, self.budget)?;
-            // A list has no unset elements: null leaves one out.
+            // A list has no unset elements, so a null is omitted.
             elements.extend(self.single(kind, element)?);
         }
         Ok(Value::list(elements))
@@ -111,7 +120,8 @@ impl<'a> Maker<'a, '_> {
                 json_of(&value, self.schema, self.budget)?
             }
             (Kind::WellKnown(WellKnown::Any), value) => self.packed(value)?,
-            // The declared type decides whether null is allowed, and it is for these only.
+            // Null leaves a field of these types unset. `Value` and `Any` above, and NullValue in
+            // `scalar`, take it as a value. All other types reject it.
             (Kind::Message(_), Value::Null)
             | (
                 Kind::WellKnown(WellKnown::Duration | WellKnown::Timestamp | WellKnown::Wrapper(_)),
@@ -134,7 +144,8 @@ impl<'a> Maker<'a, '_> {
         }))
     }
 
-    /// Returns `value` as an `Any` gives it back: lists and maps become those of JSON.
+    /// Returns `value` as an expression reads it from a field of the type `Any`: a list or a map
+    /// becomes a JSON value.
     fn packed(&mut self, value: Value<'a>) -> Result<Value<'a>, ErrorKind> {
         match value {
             Value::List(_) | Value::Map(_) => json_of(&value, self.schema, self.budget),
@@ -143,9 +154,9 @@ impl<'a> Maker<'a, '_> {
         }
     }
 
-    /// Returns the message that an `Any` holds. One that cannot be decoded stays an `Any`, which is equal to another one
-    /// with the same bytes.
-    fn any(&mut self, id: MessageId, fields: Set<'a>) -> Result<Value<'a>, ErrorKind> {
+    /// Returns the message that an `Any` holds. If its bytes cannot be decoded, returns the `Any`
+    /// itself, which is equal to any other `Any` of the same type with the same bytes.
+    fn any(&mut self, id: MessageId, fields: FieldValues<'a>) -> Result<Value<'a>, ErrorKind> {
         let Some(Value::String(url)) = named(&fields, "type_url") else {
             return Err(ErrorKind::invalid("the Any has no type"));
         };
@@ -159,18 +170,25 @@ impl<'a> Maker<'a, '_> {
         }
     }
 
-    fn stated(&mut self, id: MessageId, fields: Set<'a>) -> Result<Value<'a>, ErrorKind> {
+    fn stated(&mut self, id: MessageId, fields: FieldValues<'a>) -> Result<Value<'a>, ErrorKind> {
         self.budget
             .take_bytes(fields.len() * size_of::<(u32, Value<'a>)>())?;
         let fields = fields
             .into_iter()
             .map(|(field, value)| (field.index, value))
             .collect();
-        Ok(Value::shared_message(id, Rc::new(Stated { fields })))
+        Ok(Value::shared_message(
+            id,
+            Rc::new(ConstructedMessage { fields }),
+        ))
     }
 
-    /// Returns what a literal of a well-known message means.
-    fn well_known(&mut self, known: WellKnown, fields: Set<'a>) -> Result<Value<'a>, ErrorKind> {
+    /// Returns the value of a literal of a well-known message.
+    fn well_known(
+        &mut self,
+        known: WellKnown,
+        fields: FieldValues<'a>,
+    ) -> Result<Value<'a>, ErrorKind> {
         let named = |name: &str| named(&fields, name);
         let integer = |name: &str| match named(name) {
             Some(Value::Int(value)) => value,
@@ -200,13 +218,13 @@ impl<'a> Maker<'a, '_> {
                 let moment = nanos.and_then(|nanos| Timestamp::new(integer("seconds"), nanos));
                 Value::Timestamp(moment.ok_or(ErrorKind::Range("timestamp"))?)
             }
-            // `any` makes these.
+            // An `Any` is constructed by `any`.
             WellKnown::Any => Value::Null,
         })
     }
 }
 
-/// Returns `value` as a field of a kind that is no message holds it.
+/// Returns `value` in the form in which a field of this scalar kind holds it.
 fn scalar(kind: Kind, value: Value<'_>) -> Result<Value<'_>, ErrorKind> {
     let fits = match (kind, &value) {
         (Kind::Int32, Value::Int(number)) => in_range(i32::try_from(*number).is_ok(), "int32"),
@@ -221,7 +239,8 @@ fn scalar(kind: Kind, value: Value<'_>) -> Result<Value<'_>, ErrorKind> {
         | (Kind::Double, Value::Double(_))
         | (Kind::String, Value::String(_))
         | (Kind::Bytes, Value::Bytes(_)) => Ok(()),
-        // The enum NullValue has one value, which is written as null too.
+        // NullValue is an enum whose only value is also written as null. `Kind` does not
+        // distinguish it from other enums, so null is accepted for all enums here.
         (Kind::Enum, Value::Null) => return Ok(Value::Int(0)),
         _ => Err(ErrorKind::NoSuchOverload),
     };

@@ -5,8 +5,9 @@ use std::str;
 use crate::budget::Budget;
 use crate::error::ErrorKind;
 use crate::schema::Schema;
+use crate::text::{Bytes, Text};
 use crate::time::{Duration, Timestamp};
-use crate::value::{Bytes, INT_BOUND, Text, Value};
+use crate::value::{INT_BOUND, Value};
 
 type Outcome<'a> = Result<Value<'a>, ErrorKind>;
 
@@ -35,7 +36,7 @@ pub(crate) fn to_int<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'a> 
         Value::Uint(value) => i64::try_from(*value)
             .map(Value::Int)
             .map_err(|_| out_of_range),
-        // Both bounds are left out: the doubles next to them stand for numbers on either side.
+        // Both bounds are excluded, because integers out of range are rounded to the same doubles.
         Value::Double(value) if *value > -INT_BOUND && *value < INT_BOUND => {
             Ok(Value::Int(*value as i64))
         }
@@ -77,7 +78,7 @@ pub(crate) fn to_double<'a>(value: &Value<'a>, budget: &mut Budget) -> Outcome<'
         Value::String(text) => {
             budget.look_at(text.len())?;
             match text.parse::<f64>() {
-                // Only what is written as infinite is.
+                // A number that is written with digits and parses as infinite is out of range.
                 Ok(value) if value.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) => {
                     Err(ErrorKind::Range("double"))
                 }
@@ -114,7 +115,8 @@ fn text_of<'a>(bytes: &Bytes<'a>, budget: &mut Budget) -> Outcome<'a> {
     }
 }
 
-/// Returns the shortest text that parses to `value`: with an exponent if it is below -4 or above 20.
+/// Returns the shortest text that parses to `value`, with an exponent only if the exponent is below
+/// -4 or above 20.
 pub(crate) fn shortest(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();

@@ -1,4 +1,4 @@
-//! What an expression may name.
+//! The declarations of the names in an expression.
 
 use std::sync::Arc;
 
@@ -6,31 +6,31 @@ use crate::library::Library;
 use crate::schema::Schema;
 use crate::types::{MessageId, Type};
 
-/// What an expression may name, and how names are looked up.
+/// The names that an expression may use, and their look-up.
 #[derive(Clone)]
 pub(crate) struct Declarations {
     pub(crate) schema: Arc<dyn Schema>,
     pub(crate) library: Arc<Library>,
     pub(crate) variables: Vec<(String, Type)>,
-    /// The package whose names need no qualification.
+    /// The package whose names, and whose parents' names, need no qualification.
     pub(crate) container: String,
     pub(crate) checking: Checking,
-    /// The name of the function that reads the field of a message by its name.
+    /// The name of a function such as `getField(message, "name")`, which reads a message's field.
     pub(crate) field_function: Option<String>,
 }
 
-/// When types are checked.
+/// The time at which types are checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Checking {
     /// Before anything is evaluated: an expression whose types don't fit does not compile.
     #[default]
     Compile,
-    /// As the expression is evaluated, as the language defines for expressions that are not checked. What
+    /// At the evaluation, as the language defines for expressions that are not checked. A type that
     /// does not fit is an error of the evaluation.
     Evaluation,
 }
 
-/// What a name stands for.
+/// The definition that a name refers to.
 #[derive(Debug)]
 pub(crate) enum Named {
     Variable(u32, Type),
@@ -39,7 +39,8 @@ pub(crate) enum Named {
 }
 
 impl Declarations {
-    /// Returns what `name` stands for: the innermost package that has it wins.
+    /// Returns the definition that `name` refers to. If several packages define the name, the
+    /// innermost one counts.
     pub(crate) fn resolve(&self, name: &str, rooted: bool) -> Option<Named> {
         self.candidates(name, rooted)
             .find_map(|name| self.exactly(&name))
@@ -87,7 +88,7 @@ impl Declarations {
         Some(crate::field::Kind::message(name, id).to_type())
     }
 
-    /// Returns `of` as people write it.
+    /// Returns `of` in readable form.
     pub(crate) fn text(&self, of: &Type) -> String {
         of.text(&|id: MessageId| self.schema.message_name(id).to_owned())
     }

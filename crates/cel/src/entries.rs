@@ -1,4 +1,4 @@
-//! Maps that an evaluation makes.
+//! Maps that an evaluation creates.
 
 use std::rc::Rc;
 
@@ -6,15 +6,15 @@ use crate::budget::Budget;
 use crate::error::ErrorKind;
 use crate::value::{Key, Map, MapValue, Value};
 
-/// The entries of a map, in the order of their keys, so that one is found by halving.
+/// The entries of a map, sorted by their keys for binary search.
 struct Entries<'a>(Vec<(Value<'a>, Value<'a>)>);
 
 /// Returns the map with `entries`.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::UnsupportedKey`] if a key is no bool, integer or string, [`ErrorKind::RepeatedKey`] if two keys are
-/// equal, and [`ErrorKind::Budget`].
+/// Fails with [`ErrorKind::UnsupportedKey`] if a key is not a bool, an integer or a string, with
+/// [`ErrorKind::RepeatedKey`] if two keys are equal, or with [`ErrorKind::Budget`].
 pub(crate) fn map_of<'a>(
     mut entries: Vec<(Value<'a>, Value<'a>)>,
     budget: &mut Budget,

@@ -1,4 +1,4 @@
-//! What expressions are compiled against.
+//! The environment against which expressions are compiled.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,15 +15,16 @@ use crate::types::Type;
 
 /// The variables, functions and message types that expressions can name.
 ///
-/// A clone shares the functions and the schema, so that each message type can have an environment whose variable
-/// `this` is of its type.
+/// A clone shares the functions and the schema, so that there can be an environment for each
+/// message type, whose variable `this` is of that type.
 #[derive(Clone)]
 pub struct Environment {
     declarations: Declarations,
 }
 
 impl Environment {
-    /// Returns the environment with the standard library, the strings extension and the messages of `schema`.
+    /// Returns the environment with the standard library, the strings extension and the messages of
+    /// `schema`.
     pub fn new(schema: Arc<dyn Schema>) -> Self {
         Self {
             declarations: Declarations {
@@ -37,8 +38,8 @@ impl Environment {
         }
     }
 
-    /// Declares a variable and returns its place among the values that [`Program::evaluate`] takes. A variable with a
-    /// name that is declared already gets the new type and keeps its place.
+    /// Declares a variable and returns its place among the values that [`Program::evaluate`] takes.
+    /// A variable with a name that is declared already gets the new type and keeps its place.
     pub fn variable(&mut self, name: &str, of: Type) -> usize {
         let variables = &mut self.declarations.variables;
         match variables.iter().position(|(other, _)| other == name) {
@@ -64,13 +65,15 @@ impl Environment {
         Arc::make_mut(&mut self.declarations.library).add(&function.name, overload);
     }
 
-    /// Makes `name(message, "field")` the value of a field, for fields whose names are reserved words. With a literal, the
-    /// field is checked and has its type.
+    /// Makes `name(message, "field")` read a field, for fields whose names are reserved words. If
+    /// the name of the field is a literal, it is checked, and the call has the type of the field.
+    /// Otherwise, the type is known only at the evaluation.
     pub fn field_function(&mut self, name: &str) {
         self.declarations.field_function = Some(name.to_owned());
     }
 
-    /// Sets the package whose names, and whose parents' names, need no qualification.
+    /// Sets the package of expressions. Names of this package and of its parent packages need
+    /// no qualification.
     pub fn container(&mut self, package: &str) {
         package.clone_into(&mut self.declarations.container);
     }
@@ -84,15 +87,19 @@ impl Environment {
     ///
     /// # Errors
     ///
-    /// Returns what is wrong with it, in the order of the text: one error of its syntax, or those of its types.
+    /// Returns the first syntax error, or otherwise the first type errors, in the order of the
+    /// text.
     pub fn compile(&self, text: &str) -> Result<Program, Vec<CompileError>> {
         let expr = parse(text).map_err(|error| vec![error])?;
         let checked = check(&expr, &self.declarations)?;
-        let schema = self.declarations.schema.clone();
-        Ok(Program::new(schema, checked.node, checked.of))
+        let (schema, variables) = (
+            self.declarations.schema.clone(),
+            &self.declarations.variables,
+        );
+        Ok(Program::new(schema, checked.node, checked.of, variables))
     }
 
-    /// Returns `of` as people write it.
+    /// Returns `of` in readable form.
     pub fn type_text(&self, of: &Type) -> String {
         self.declarations.text(of)
     }

@@ -1,4 +1,4 @@
-//! What is wrong with an expression, or with its evaluation.
+//! The errors of an expression, and of its evaluation.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub struct CompileError {
     pub span: Span,
     /// The reason in plain English, without a full stop.
     pub message: String,
-    /// What to write instead, where that can be known.
+    /// Advice on how to fix the expression, if there is any.
     pub help: Option<String>,
 }
 
@@ -61,29 +61,30 @@ impl std::error::Error for EvalError {}
 
 /// A reason why an operation has no value.
 ///
-/// `&&`, `||`, `all` and `exists` have a value in spite of an error in one of their parts if another
-/// part decides the result. [`ErrorKind::Budget`] is the exception: it always ends the evaluation.
+/// `&&`, `||`, `all` and `exists` have a value in spite of an error in one of their parts if
+/// another part decides the result. [`ErrorKind::Budget`] is the exception: it always ends the
+/// evaluation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The budget of steps or of memory is spent.
     Budget,
     /// No overload of the function takes values of these types.
     NoSuchOverload,
-    /// The message has no field of the name.
+    /// The message has no field with this name.
     NoSuchField(Box<str>),
     /// The map has no such key.
     NoSuchKey,
     /// The list has no element at the index.
     IndexOutOfRange,
-    /// Neither a variable nor a type has the name.
+    /// Neither a variable nor a type has this name.
     UnknownName(Box<str>),
-    /// No function has the name.
+    /// No function has this name.
     UnknownFunction(Box<str>),
     /// An integer was divided by zero.
     DivisionByZero,
-    /// The result of an integer's, timestamp's or duration's arithmetic is out of range.
+    /// The result of integer, timestamp or duration arithmetic is out of range.
     Overflow,
-    /// A conversion's result is out of range of the named type.
+    /// A value is out of range of the named type, in a conversion or in a field that is set.
     Range(&'static str),
     /// A map was built with the same key twice.
     RepeatedKey,

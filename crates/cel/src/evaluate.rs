@@ -1,7 +1,7 @@
 //! The evaluation of a checked expression.
 //!
-//! It recurses once a level of the expression, and the parser bounds those. Nothing is looked up by its name, except
-//! where a type shows only now.
+//! It recurses once per level of the expression, and the parser bounds the number of levels. Names
+//! are looked up only where a type is not known before the evaluation.
 
 use std::sync::Arc;
 
@@ -16,8 +16,9 @@ use crate::node::{FieldOf, Literal, Node, Op};
 use crate::operate::{call, part_in};
 use crate::schema::Schema;
 use crate::span::Span;
+use crate::text::Text;
 use crate::types::{Primitive, Type};
-use crate::value::{Text, Value};
+use crate::value::Value;
 
 mod fold;
 
@@ -27,7 +28,7 @@ type Outcome<'a> = Result<Value<'a>, EvalError>;
 pub(crate) struct Evaluation<'a, 'b> {
     pub(crate) schema: &'a dyn Schema,
     pub(crate) variables: &'b [Value<'a>],
-    /// The variables of the macros around, outermost first.
+    /// The variables of the enclosing macros, outermost first.
     pub(crate) locals: Vec<Value<'a>>,
     pub(crate) budget: &'b mut Budget,
 }
@@ -41,14 +42,14 @@ impl<'a> Evaluation<'a, '_> {
         match &node.op {
             Op::Constant(constant) => Ok(Value::from(constant)),
             Op::Variable(index) => {
-                let unbound = || ErrorKind::UnknownName("a variable has no value".into()).at(span);
+                let unbound = || ErrorKind::invalid("a variable has no value").at(span);
                 self.variables
                     .get(*index as usize)
                     .cloned()
                     .ok_or_else(unbound)
             }
             Op::Local(index) => {
-                let unbound = || ErrorKind::UnknownName("a variable has no value".into()).at(span);
+                let unbound = || ErrorKind::invalid("a variable has no value").at(span);
                 self.locals
                     .get(*index as usize)
                     .cloned()
@@ -90,6 +91,17 @@ impl<'a> Evaluation<'a, '_> {
     }
 
     fn field(&mut self, bound: &'a FieldOf, span: Span) -> Outcome<'a> {
+        // Most fields are fields of a variable. Reading those needs no clone of the variable.
+        let variables = self.variables;
+        if let Op::Variable(index) = bound.operand.op
+            && let Some(Value::Message(message)) = variables.get(index as usize)
+            && message.id() == bound.message
+        {
+            let at = |kind: ErrorKind| kind.at(span);
+            self.budget.take_steps(1).map_err(at)?;
+            let value = message.get(&bound.field, self.budget).map_err(at)?;
+            return Ok(value.unwrap_or_else(|| Value::unset(&bound.field)));
+        }
         let operand = self.value(&bound.operand)?;
         match &operand {
             Value::Message(message) if message.id() == bound.message => {
@@ -115,7 +127,7 @@ impl<'a> Evaluation<'a, '_> {
         present.map_err(|kind| kind.at(span))
     }
 
-    /// Returns the field or the value of the key `name`.
+    /// Returns the value of the field `name` of a message, or of the key `name` of a map.
     fn member(&mut self, operand: &Value<'a>, name: &str) -> Result<Value<'a>, ErrorKind> {
         match operand {
             Value::Map(map) => {
@@ -164,7 +176,8 @@ impl<'a> Evaluation<'a, '_> {
         found.map_err(|kind| kind.at(span))
     }
 
-    /// An operand that decides the result does so whatever the others are, even errors.
+    /// Returns the value of `&&` or `||`. An operand that decides the result does so even if others
+    /// fail, unless they spend the budget.
     fn logic(&mut self, logic: Logic, operands: &'a [Node]) -> Outcome<'a> {
         let decisive = logic == Logic::Or;
         let mut error = None;
@@ -289,7 +302,8 @@ impl<'a> Evaluation<'a, '_> {
     }
 }
 
-/// Returns whether `value` is of the type that a function's parameter has. Of lists and maps, the elements are not looked at.
+/// Returns whether `value` is of the type of a function's parameter. The elements of lists and maps
+/// are not checked.
 fn is_of(value: &Value<'_>, of: &Type) -> bool {
     match of {
         Type::Dyn | Type::Any | Type::Parameter(_) | Type::Opaque(..) => true,

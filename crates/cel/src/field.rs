@@ -8,20 +8,20 @@ use crate::types::{MessageId, Primitive, Type};
 /// A field of a message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {
-    /// The name as the `.proto` file writes it; the full name of an extension.
+    /// The name as it is written in the `.proto` file, or the full name of an extension.
     pub name: Arc<str>,
-    /// A number that says which field it is, of the schema's choice: a field number, or an index.
-    /// Messages are asked for fields by it.
+    /// A number that identifies the field within its message, such as a field number or an index.
+    /// The schema chooses it, and messages are read by it.
     pub index: u32,
-    /// What the field holds; of a repeated field the elements, of a map the values.
+    /// The kind of the value, of the elements of a repeated field, or of the values of a map.
     pub kind: Kind,
-    /// How often there is a value, and whether its presence is known.
+    /// The number of values, and the presence of the field.
     pub label: Label,
     /// The value of an unset field where it is not the zero value: a default of proto2.
     pub default: Option<Constant>,
 }
 
-/// What a field holds, as far as it matters to an expression.
+/// The kind of a field's value, as far as it matters to an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `bool`.
@@ -44,13 +44,13 @@ pub enum Kind {
     Bytes,
     /// An enum, whose values are integers.
     Enum,
-    /// A message that CEL gives no meaning of its own.
+    /// A message without a special meaning in CEL.
     Message(MessageId),
-    /// A message that CEL gives a meaning of its own.
+    /// A message with a special meaning in CEL.
     WellKnown(WellKnown),
 }
 
-/// How often a field has a value.
+/// The number of values of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Label {
     /// One value, which is set if it is not zero.
@@ -59,11 +59,11 @@ pub enum Label {
     Explicit,
     /// A list.
     Repeated,
-    /// A map with keys of a kind.
+    /// A map with keys of this kind.
     Map(Kind),
 }
 
-/// A message that CEL gives a meaning of its own.
+/// A message with a special meaning in CEL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WellKnown {
     /// `google.protobuf.Any` stands for the message that it holds.
@@ -74,11 +74,11 @@ pub enum WellKnown {
     Timestamp,
     /// `google.protobuf.Struct` is a map.
     Struct,
-    /// `google.protobuf.Value` is what it holds.
+    /// `google.protobuf.Value` stands for the value that it holds.
     Value,
     /// `google.protobuf.ListValue` is a list.
     ListValue,
-    /// A wrapper is the value that it wraps, of the kind given, or `null` if the field is unset.
+    /// A wrapper stands for the value that it wraps, or for `null` if the field is unset.
     Wrapper(Wrapped),
 }
 
@@ -106,7 +106,8 @@ pub enum Wrapped {
 }
 
 impl WellKnown {
-    /// Returns the meaning that CEL gives the message with the full name `name`, if it gives it one.
+    /// Returns the special meaning in CEL of the message with the full name `name`, if it has
+    /// one.
     pub fn named(name: &str) -> Option<Self> {
         Some(match name.strip_prefix("google.protobuf.")? {
             "Any" => Self::Any,

@@ -1,4 +1,4 @@
-//! `format`: values as text, by the clauses of the strings extension.
+//! The function `format` of the strings extension, which writes values as text.
 
 use std::fmt::Write;
 
@@ -8,10 +8,10 @@ use crate::error::ErrorKind;
 use crate::schema::Schema;
 use crate::value::{ListValue, MapValue, Value};
 
-/// Decimals that a clause may ask for. No double has more digits that mean something.
+/// The maximum number of decimals that a clause may ask for. No double has more of them.
 const PRECISION_MAX: usize = 1_100;
 
-/// Levels of lists and maps in a text.
+/// The maximum depth of nested lists and maps in a text.
 const LEVELS_MAX: u32 = 64;
 
 const PRECISION: usize = 6;
@@ -58,7 +58,7 @@ pub(crate) fn format<'a>(
     Ok(Value::owned(writer.text))
 }
 
-/// Reads `.` and digits.
+/// Reads the precision of a clause, such as `.3`, if there is one.
 fn precision(rest: &mut &str) -> Result<Option<usize>, ErrorKind> {
     let Some(digits) = rest.strip_prefix('.') else {
         return Ok(None);

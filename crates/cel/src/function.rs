@@ -10,14 +10,16 @@ use crate::value::Value;
 
 /// The code of a function. It must be pure: the same arguments give the same result.
 ///
-/// Arguments are of the declared types. What it allocates and looks at beyond the declared steps it takes from
-/// the budget.
+/// Arguments are of the declared types, but elements of lists and maps are not checked at the
+/// evaluation. The code must take the memory that it allocates, and its steps beyond the declared
+/// ones, from the budget.
 pub trait Body: Send + Sync {
     /// Returns the function's value for `arguments`, the receiver first.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Budget`] if the budget is spent, and what the function is documented to fail with.
+    /// Fails with [`ErrorKind::Budget`] if the budget is spent, or with an error that the function
+    /// documents.
     fn call<'a>(
         &self,
         arguments: &[Value<'a>],
@@ -38,7 +40,7 @@ where
     }
 }
 
-/// How a function is called.
+/// The form in which a function is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// `f(x)`.
@@ -59,7 +61,8 @@ pub struct Function {
 }
 
 impl Function {
-    /// Returns a function `name(…)`. Each call takes `steps` steps of the budget, beside those that the body takes.
+    /// Returns a function `name(…)`. Each call takes `steps` steps of the budget, in addition to
+    /// those that the body takes.
     pub fn global(
         name: &str,
         parameters: &[Type],

@@ -1,4 +1,4 @@
-//! Values as `google.protobuf.Value` holds them.
+//! Values in the form in which `google.protobuf.Value` holds them, as in JSON.
 
 use std::fmt::Write;
 
@@ -9,14 +9,14 @@ use crate::error::ErrorKind;
 use crate::schema::Schema;
 use crate::value::{MapValue, MessageValue, Value};
 
-/// Levels of lists and maps.
+/// The maximum depth of nested lists, maps and messages.
 const LEVELS_MAX: u32 = 64;
 
-/// The largest integer that every double below it has a whole number for.
+/// The largest number up to which all integers can be represented as doubles.
 const SAFE_MAX: u64 = 1 << 53;
 
-/// Returns `value` as JSON has it: numbers as doubles, or as strings where a double would be another number, bytes in
-/// base64, times and durations as text.
+/// Returns `value` as a JSON value: integers up to 2^53 as doubles and larger ones as strings,
+/// bytes in base64, times and durations as text.
 pub(crate) fn json_of<'a>(
     value: &Value<'a>,
     schema: &'a dyn Schema,
@@ -79,7 +79,8 @@ fn no_json(value: &Value<'_>, schema: &dyn Schema) -> ErrorKind {
     ))
 }
 
-/// Returns a message by the names of its fields, as JSON writes them.
+/// Returns a message as a map from the names of its fields in JSON to their values, a field mask as
+/// text.
 fn message_json<'a>(
     message: &MessageValue<'a>,
     schema: &'a dyn Schema,
@@ -127,7 +128,8 @@ fn paths<'a>(
     Ok(Value::owned(text))
 }
 
-/// Returns a field's name as JSON writes it: a letter after an underscore in upper case, without the underscore.
+/// Returns a field's name as JSON writes it: a letter after an underscore in upper case, without
+/// the underscore.
 fn camel_case(name: &str) -> String {
     let mut camel = String::with_capacity(name.len());
     let mut raise = false;

@@ -1,4 +1,4 @@
-//! The text of an expression → tokens with their places.
+//! The lexer, which splits the text of an expression into tokens with their positions.
 
 use crate::error::CompileError;
 use crate::literal::{Quoted, read_bytes, read_string};
@@ -8,9 +8,9 @@ use crate::span::Span;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Token {
     Identifier(String),
-    /// A name between backquotes, which may follow a dot.
+    /// A name between backquotes, which may follow a dot or name a field in a message literal.
     Quoted(String),
-    /// The magnitude: a minus before it is a token of its own.
+    /// An integer without its sign, which is a token of its own.
     Int(u64),
     Uint(u64),
     Double(f64),
@@ -21,7 +21,7 @@ pub(crate) enum Token {
     End,
 }
 
-/// Longer symbols first.
+/// The operators and brackets, longer ones first, because the first match is taken.
 const SYMBOLS: [&str; 24] = [
     "==", "!=", "<=", ">=", "&&", "||", "<", ">", "+", "-", "*", "/", "%", "!", "?", ":", ".", ",",
     "(", ")", "[", "]", "{", "}",
@@ -157,6 +157,10 @@ impl<'t> Lexer<'t> {
         } else {
             decimal(rest)
         };
+        if hex && length == 2 {
+            let span = Span::new(start, start + length);
+            return Err(CompileError::new(span, "a hexadecimal number needs digits"));
+        }
         let text = &rest[..length];
         let unsigned = !double && rest[length..].starts_with(['u', 'U']);
         self.at += length + usize::from(unsigned);

@@ -1,12 +1,13 @@
-//! The Common Expression Language: a type checker over message tables, and a bounded evaluator over messages that are
-//! read as they are asked for.
+//! The Common Expression Language: a type checker over message tables, and a bounded evaluator over
+//! messages whose fields are read on demand.
 //!
-//! An [`Environment`] declares what an expression may name: variables with their [`Type`]s, functions of the
-//! caller ([`Function`]) beside the standard library, and the message types of a [`Schema`]. It compiles a text
-//! to a [`Program`], or says what is wrong, at which bytes of the text, and what may have been meant
-//! ([`CompileError`]). A program is evaluated over [`Value`]s. The payload is not built: it offers [`Message`], [`List`]
-//! and [`Map`], which are asked for the fields that the expression reads. A [`Budget`] of steps and memory is counted
-//! as the evaluation runs.
+//! An [`Environment`] declares what an expression may name: variables with their [`Type`]s,
+//! functions of the caller ([`Function`]) in addition to the standard library, and the message
+//! types of a [`Schema`]. It compiles a text to a [`Program`], or reports the errors, each with its
+//! place in the text and a suggestion where there is one ([`CompileError`]). A program is evaluated
+//! over [`Value`]s. The payload is not decoded beforehand: it implements [`Message`], [`List`] and
+//! [`Map`], from which only the fields that the expression reads are requested. The evaluation is
+//! charged to a [`Budget`] of steps and memory as it runs.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -28,7 +29,10 @@
 //! assert_eq!(errors[0].message, "unknown variable `sotf`");
 //! assert_eq!(errors[0].help.as_deref(), Some("did you mean `soft`?"));
 //!
-//! fn lower<'a>(arguments: &[Value<'a>], budget: &mut Budget) -> Result<Value<'a>, gateway_cel::ErrorKind> {
+//! fn lower<'a>(
+//!     arguments: &[Value<'a>],
+//!     budget: &mut Budget,
+//! ) -> Result<Value<'a>, gateway_cel::ErrorKind> {
 //!     let [Value::String(text)] = arguments else {
 //!         return Err(gateway_cel::ErrorKind::NoSuchOverload);
 //!     };
@@ -38,6 +42,7 @@
 //! ```
 
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
 mod arithmetic;
 mod ast;
@@ -47,6 +52,7 @@ mod compare;
 mod constant;
 mod construct;
 mod convert;
+mod cost;
 mod declarations;
 mod entries;
 mod environment;
@@ -66,10 +72,12 @@ mod parser;
 mod pattern;
 mod program;
 mod reads;
+mod scalars;
 mod schema;
 mod span;
 mod strings;
 mod suggest;
+mod text;
 mod time;
 mod types;
 mod unify;
@@ -78,6 +86,7 @@ mod zone;
 
 pub use budget::Budget;
 pub use constant::Constant;
+pub use cost::Cost;
 pub use declarations::Checking;
 pub use environment::Environment;
 pub use error::{CompileError, ErrorKind, EvalError};
@@ -86,8 +95,10 @@ pub use function::{Body, Function, Style};
 pub use pattern::Pattern;
 pub use program::Program;
 pub use reads::Reads;
+pub use scalars::{Scalar, ScalarField, ScalarProgram};
 pub use schema::{NoMessages, Schema};
 pub use span::Span;
+pub use text::{Bytes, Text};
 pub use time::{Duration, Timestamp};
 pub use types::{MessageId, Primitive, Type};
-pub use value::{Bytes, Key, List, ListValue, Map, MapValue, Message, MessageValue, Text, Value};
+pub use value::{Key, List, ListValue, Map, MapValue, Message, MessageValue, Value};

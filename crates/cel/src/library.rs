@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::function::{Function, Style};
 use crate::types::Type;
 
-/// What a function of the library does.
+/// A function of the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Builtin {
     Not,
@@ -80,7 +80,7 @@ pub(crate) struct Overload {
     pub(crate) target: Target,
 }
 
-/// What runs when an overload is called.
+/// The implementation that runs when an overload is called.
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
     Builtin(Builtin),
@@ -94,7 +94,7 @@ pub(crate) struct Library {
 }
 
 impl Library {
-    /// Returns the library without functions of the caller.
+    /// Returns the library without any functions of the caller.
     pub(crate) fn standard() -> Self {
         let mut library = Self {
             functions: HashMap::new(),

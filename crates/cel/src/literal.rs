@@ -1,17 +1,17 @@
 //! The literals of strings and bytes: quotes, raw literals and escapes.
 
-/// How a literal begins.
+/// The start of a literal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quoted {
     pub(crate) bytes: bool,
     raw: bool,
     quote: u8,
     triple: bool,
-    /// Bytes up to and including the opening quotes.
+    /// The number of bytes up to and including the opening quotes.
     opening: usize,
 }
 
-/// What is wrong with a literal, and where in it.
+/// An error in a literal, and its position in bytes from the start of the literal.
 #[derive(Debug)]
 pub(crate) struct LiteralError {
     pub(crate) at: usize,
@@ -30,7 +30,7 @@ impl LiteralError {
 }
 
 impl Quoted {
-    /// Returns how the literal that `text` begins with begins, if it begins with one.
+    /// Returns the start of the literal that `text` begins with, if there is one.
     pub(crate) fn start(text: &str) -> Option<Self> {
         let (mut bytes, mut raw, mut at) = (false, false, 0);
         let source = text.as_bytes();
@@ -70,11 +70,13 @@ impl Quoted {
 /// A part of a literal.
 enum Piece {
     Character(char),
-    /// An escape by octal or two hexadecimal digits.
+    /// An escape with three octal or two hexadecimal digits: a byte in a literal of bytes, a code
+    /// point in a string.
     Code(u8),
 }
 
-/// Returns the string that `text` begins with, and the length of its literal.
+/// Returns the value of the string literal that `text` begins with, and the length of the literal
+/// in bytes.
 pub(crate) fn read_string(text: &str, quoted: Quoted) -> Result<(String, usize), LiteralError> {
     let mut value = String::new();
     let length = read(text, quoted, &mut |piece| match piece {
@@ -84,7 +86,7 @@ pub(crate) fn read_string(text: &str, quoted: Quoted) -> Result<(String, usize),
     Ok((value, length))
 }
 
-/// Returns the bytes that `text` begins with, and the length of their literal.
+/// Returns the value of the bytes literal that `text` begins with, and the length of the literal.
 pub(crate) fn read_bytes(text: &str, quoted: Quoted) -> Result<(Vec<u8>, usize), LiteralError> {
     let mut value = Vec::new();
     let length = read(text, quoted, &mut |piece| match piece {
@@ -156,7 +158,7 @@ fn escape(
             return Err(LiteralError::new(
                 at,
                 length,
-                "there is no such escape in a literal",
+                "there is no such escape in this kind of literal",
             ));
         }
     };
@@ -191,7 +193,7 @@ fn unicode(
     Ok(2 + digits)
 }
 
-/// Returns the number that exactly `digits` digits from `from` write.
+/// Returns the number that is written in `text` with `digits` digits, starting at `from`.
 fn number(text: &str, from: usize, digits: usize, radix: u32) -> Option<u32> {
     let digits = text.get(from..from + digits)?;
     let all = digits.chars().all(|digit| digit.is_digit(radix));

@@ -1,9 +1,9 @@
-//! The macros of the language: calls that are something else than a function.
+//! The macros of the language, which look like calls of functions.
 
 use crate::ast::{Call, Expr, ExprKind, Fold, FoldKind, Select, SelectForm};
 use crate::error::CompileError;
 
-/// The macros that visit elements: name, number of arguments, number of variables, what they do.
+/// The macros that visit elements: name, number of arguments, number of variables, and kind.
 const FOLDS: [(&str, usize, usize, FoldKind); 17] = [
     ("all", 2, 1, FoldKind::All),
     ("all", 3, 2, FoldKind::All),
@@ -24,7 +24,7 @@ const FOLDS: [(&str, usize, usize, FoldKind); 17] = [
     ("transformMapEntry", 4, 2, FoldKind::MapEntries),
 ];
 
-/// Returns what `call` stands for: itself, unless it is a macro.
+/// Returns the expansion of `call`, or the call itself if it is no macro.
 pub(crate) fn expand(call: Call) -> Result<ExprKind, CompileError> {
     let name = call.function();
     let count = call.arguments.len();
@@ -65,7 +65,8 @@ fn has(mut call: Call) -> Result<ExprKind, CompileError> {
     }
 }
 
-/// `proto.getExt(message, extension)` and `proto.hasExt(message, extension)` are selections.
+/// Returns the call `proto.getExt(message, extension)` or `proto.hasExt(message, extension)` as the
+/// selection that it stands for.
 fn extension(mut call: Call) -> Result<ExprKind, CompileError> {
     let form = if call.function() == "hasExt" {
         SelectForm::Test
@@ -89,7 +90,7 @@ fn extension(mut call: Call) -> Result<ExprKind, CompileError> {
     }))
 }
 
-/// Returns the macro `kind` with the number of variables that the table says.
+/// Returns the macro `kind`, whose first `variables` arguments are the names of its variables.
 fn visit(call: Call, variables: usize, kind: FoldKind) -> Result<ExprKind, CompileError> {
     let Call {
         target: Some(range),

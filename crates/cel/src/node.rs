@@ -25,13 +25,13 @@ pub(crate) enum Op {
     Constant(Constant),
     /// A variable of the caller, by its place in the list of variables.
     Variable(u32),
-    /// A variable of a macro, by its place on the stack of them.
+    /// A variable of a macro, by its place on the stack of such variables.
     Local(u32),
     Type(Box<str>),
     /// A field of a message whose type the checker knew.
     Field(Box<FieldOf>),
     HasField(Box<FieldOf>),
-    /// A field or a key of something whose type shows only now.
+    /// A key of a map, or a field or a key of an operand whose type is known only at run time.
     Member(Box<Node>, Box<str>),
     HasMember(Box<Node>, Box<str>),
     /// A field whose name is an argument: `getField(message, name)`.
@@ -39,17 +39,18 @@ pub(crate) enum Op {
     Logic(Logic, Vec<Node>),
     Conditional(Box<[Node; 3]>),
     Call(Builtin, Vec<Node>),
-    /// A function of the caller, of which the first overload is called whose parameters the arguments fit.
+    /// A function of the caller. The first overload whose parameters fit the arguments is called.
     Custom(Vec<Arc<Function>>, Vec<Node>),
-    /// `matches` with a pattern that is known.
+    /// `matches` with a pattern that is known when the expression is compiled.
     Matches(Box<Node>, Box<Pattern>),
-    /// A part of a timestamp in a zone that is known.
+    /// A part of a timestamp in a zone that is known when the expression is compiled.
     PartIn(TimePart, Box<Node>, Box<Zone>),
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
     Message(Box<Literal>),
     Fold(Box<FoldOf>),
-    /// What can only fail. The checker makes it where types are checked at run time.
+    /// An expression that can only fail. The checker creates it where types are checked at run
+    /// time.
     Fail(ErrorKind),
 }
 

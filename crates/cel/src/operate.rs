@@ -19,13 +19,13 @@ use crate::zone::{LOOKUP_STEPS, Zone};
 
 type Outcome<'a> = Result<Value<'a>, ErrorKind>;
 
-/// Steps that it takes to compile a pattern that is not known before.
-const PATTERN_STEPS: u64 = 5_000;
+/// The number of steps for compiling a pattern that is only known at run time.
+pub(crate) const PATTERN_STEPS: u64 = 5_000;
 
-/// Bytes that a compiled pattern takes for each byte of the pattern, at least.
+/// The minimum memory of a compiled pattern for each byte of the pattern's source, in bytes.
 const PATTERN_BYTES: usize = 256;
 
-/// Returns the value of a function of the library. Which overload it is shows the arguments' types.
+/// Returns the value of a function of the library. The types of the arguments select the overload.
 pub(crate) fn call<'a>(
     builtin: Builtin,
     arguments: &[Value<'a>],
@@ -162,7 +162,7 @@ fn element<'a>(list: &ListValue<'a>, at: &Value<'a>, budget: &mut Budget) -> Out
     let at = match at {
         Value::Int(at) => usize::try_from(*at).ok(),
         Value::Uint(at) => usize::try_from(*at).ok(),
-        // A whole number is below 2^53 here, as no list is longer.
+        // Up to this bound, which is just below 2^53, doubles are exact. No list is longer.
         Value::Double(at) if at.fract() == 0.0 && (0.0..9e15).contains(at) => {
             usize::try_from(*at as u64).ok()
         }

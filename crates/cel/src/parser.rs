@@ -1,20 +1,20 @@
-//! Tokens → the expression.
+//! The parser, which turns tokens into an expression.
 //!
-//! The grammar is that of the language definition, read by precedence climbing. Each node knows its height, and
-//! none is higher than [`LEVELS_MAX`], so whatever walks the expression may recurse.
+//! The grammar is that of the language definition, read by precedence climbing. Each node stores
+//! its height, which is at most [`LEVELS_MAX`], so that code that walks the expression may recurse.
 
-use crate::ast::{Call, Expr, ExprKind, FieldValue, Logic, Name, Select, SelectForm};
+use crate::ast::{Call, Expr, ExprKind, FieldValue, Logic, Name, Select, SelectForm, highest};
 use crate::constant::Constant;
 use crate::error::CompileError;
 use crate::lexer::{Token, tokens};
 use crate::macros;
 use crate::span::Span;
 
-/// The longest expression, in bytes: far more than people write or read.
+/// The maximum length of an expression, in bytes: far more than people write or read.
 pub(crate) const SIZE_MAX: usize = 64 * 1024;
 
-/// The levels of the highest expression. Parser, checker and evaluator recurse once a level, and all of them
-/// must fit the stack of a thread.
+/// The maximum height of an expression, in levels. Parser, checker and evaluator recurse once per
+/// level, and all of them must fit the stack of a thread.
 pub(crate) const LEVELS_MAX: u32 = 128;
 
 /// Words that a later version of the language may use.
@@ -80,7 +80,7 @@ pub(crate) fn parse(text: &str) -> Result<Expr, CompileError> {
 struct Parser<'t> {
     tokens: &'t [(Token, Span)],
     at: usize,
-    /// The brackets and operators that are open.
+    /// The number of nested expressions and unary operators that are being parsed.
     levels: u32,
 }
 
@@ -95,7 +95,7 @@ impl<'t> Parser<'t> {
         self.tokens[self.at].1
     }
 
-    /// Returns the current token and goes to the next one. The end is never passed.
+    /// Returns the current token and advances to the next one, but never beyond the end.
     fn next(&mut self) -> (&'t Token, Span) {
         let (token, span) = &self.tokens[self.at];
         if *token != Token::End {
@@ -302,7 +302,8 @@ impl<'t> Parser<'t> {
         self.node(span, height, ExprKind::Select(select))
     }
 
-    /// Reads the arguments of a function after the opening bracket, and expands it if it is a macro.
+    /// Reads the arguments of a function after the opening bracket, and expands it if it is a
+    /// macro.
     fn function(
         &mut self,
         name: String,
@@ -323,7 +324,7 @@ impl<'t> Parser<'t> {
         };
         let height = call.target.as_ref().map_or(0, |target| target.height);
         let kind = macros::expand(call)?;
-        self.node(start.to(end), height.max(height_of(&kind)), kind)
+        self.node(start.to(end), height.max(kind.height()), kind)
     }
 
     fn arguments(&mut self, closing: &str) -> Result<Vec<Expr>, CompileError> {
@@ -392,7 +393,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// Reads a number, after its minus if it is `negative`.
+    /// Reads a number. If it is `negative`, its minus has already been read.
     fn number(&mut self, negative: bool, start: Span) -> Parsed {
         let (token, end) = self.next();
         let span = start.to(end);
@@ -483,7 +484,7 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// Returns whether `name` can only stand for a literal or an operator, also after a dot.
+/// Returns whether `name` is a keyword, which cannot name a field or a function even after a dot.
 fn is_keyword(name: &str) -> bool {
     matches!(name, "in" | "true" | "false" | "null")
 }
@@ -493,20 +494,4 @@ fn too_deep(span: Span) -> CompileError {
         span,
         format!("an expression has at most {LEVELS_MAX} levels, and this one has more"),
     )
-}
-
-fn highest(parts: &[Expr]) -> u32 {
-    parts.iter().map(|part| part.height).max().unwrap_or(0)
-}
-
-fn height_of(kind: &ExprKind) -> u32 {
-    match kind {
-        ExprKind::Call(call) => highest(&call.arguments),
-        ExprKind::Select(select) => select.operand.height,
-        ExprKind::Fold(fold) => {
-            let filter = fold.filter.as_ref().map_or(0, |filter| filter.height);
-            fold.range.height.max(fold.body.height).max(filter)
-        }
-        _ => 0,
-    }
 }

@@ -1,4 +1,4 @@
-//! Regular expressions with the syntax and the meaning of RE2, in time linear in the text.
+//! Regular expressions with the syntax and semantics of RE2, matched in time linear in the text.
 
 use std::fmt::Write;
 
@@ -9,21 +9,22 @@ use regex_syntax::hir::{Hir, HirKind};
 use crate::budget::Budget;
 use crate::error::ErrorKind;
 
-/// The memory of a compiled pattern, in bytes.
+/// The maximum memory of a compiled pattern, in bytes.
 const PROGRAM_MAX: usize = 4 * 1024 * 1024;
 
-/// The most repetitions that a counted repetition may ask for, as in RE2.
+/// The maximum count in a counted repetition, as in RE2.
 const REPEAT_MAX: u32 = 1_000;
 
-/// Groups within groups: a pattern is compiled by recursion.
+/// The maximum depth of nested groups, because a pattern is compiled by recursion.
 const NESTING_MAX: u32 = 100;
 
-/// Bytes of a text that a step matches, for each position of the pattern: a text that is made for it can
-/// make the pattern look at all positions for each of its bytes, in some 5 ns each.
+/// The number of bytes of a text that one step matches at one position of the pattern. A crafted
+/// text can make the pattern try all positions for each byte, at some 5 ns for each position.
 const STEP_BYTES: usize = 8;
 
-/// The positions up to which a pattern costs the same. The automaton of so few positions has at most 256
-/// states. All of them are kept once they are met, so each byte is one look-up.
+/// The number of positions up to which all patterns cost the same. The automaton of such a pattern
+/// has at most 256 states, which the matcher keeps once it has built them, so that each byte costs
+/// one look-up.
 const CACHED_POSITIONS: usize = 8;
 
 /// The most positions that are counted, which are far more than a pattern can have.
@@ -37,12 +38,13 @@ const WORD: &str = "0-9A-Za-z_";
 #[derive(Clone, Debug)]
 pub struct Pattern {
     regex: Regex,
-    /// Steps that [`STEP_BYTES`] bytes of a text take.
+    /// The number of steps for each [`STEP_BYTES`] bytes of a text.
     weight: usize,
 }
 
 impl Pattern {
-    /// Compiles `pattern`, which is written in RE2's syntax: `\d`, `\s`, `\w` and `\b` are about ASCII.
+    /// Compiles `pattern`, which is written in RE2's syntax: `\d`, `\s`, `\w` and `\b` match only
+    /// ASCII.
     ///
     /// # Errors
     ///
@@ -51,7 +53,7 @@ impl Pattern {
         Self::within(pattern, PROGRAM_MAX)
     }
 
-    /// Compiles a pattern that is not known before the evaluation, in far less time and memory.
+    /// Compiles a pattern that is known only at evaluation, with a much smaller limit on its size.
     pub(crate) fn at_run_time(pattern: &str) -> Result<Self, String> {
         Self::within(pattern, PROGRAM_MAX / 32)
     }
@@ -88,8 +90,8 @@ impl Pattern {
     }
 }
 
-/// Returns how many characters `pattern` names once its repetitions are written out. An automaton that matches
-/// it can be at all of them at once.
+/// Returns the number of positions of `pattern`: its classes, its assertions and the bytes of its
+/// literals, with repetitions written out. A matching automaton can be at all of them at once.
 fn positions(pattern: &Hir) -> usize {
     let sum = |parts: &[Hir]| parts.iter().map(positions).fold(0, usize::saturating_add);
     let counted = match pattern.kind() {
@@ -106,7 +108,8 @@ fn positions(pattern: &Hir) -> usize {
     counted.min(POSITIONS_MAX)
 }
 
-/// Returns the last line of a regex error, which says what is wrong; the lines before draw the translated pattern.
+/// Returns the description of a regex error, without the lines before it that show the translated
+/// pattern.
 fn reason(error: &regex::Error) -> String {
     match error {
         regex::Error::CompiledTooBig(_) => "the pattern is too large once compiled".to_owned(),
@@ -134,7 +137,7 @@ fn translated(pattern: &str) -> Result<String, String> {
 struct Translator<'p> {
     rest: &'p str,
     out: String,
-    /// Whether the last item was a repetition.
+    /// The last item was a repetition.
     repeated: bool,
 }
 
@@ -289,7 +292,7 @@ impl<'p> Translator<'p> {
         Ok(())
     }
 
-    /// Returns the character that an escape stands for, after its backslash and `first`.
+    /// Reads the rest of an escape after its backslash and `first`, and returns its character.
     fn literal(&mut self, first: char) -> Result<char, String> {
         Ok(match first {
             'a' => '\x07',
@@ -426,7 +429,7 @@ const fn perl_class(kind: char) -> &'static str {
     }
 }
 
-/// Writes `character` so that it has no other meaning, in a class or outside.
+/// Writes `character` so that it stands for itself, inside or outside a class.
 fn push_literal(out: &mut String, character: char) {
     if character.is_alphanumeric() {
         out.push(character);

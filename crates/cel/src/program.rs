@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::budget::Budget;
+use crate::cost::Cost;
 use crate::error::EvalError;
 use crate::evaluate::Evaluation;
 use crate::node::Node;
@@ -18,17 +19,31 @@ pub struct Program {
     node: Node,
     result: Type,
     reads: Reads,
+    cost: Cost,
 }
 
 impl Program {
-    pub(crate) fn new(schema: Arc<dyn Schema>, node: Node, result: Type) -> Self {
-        let reads = Reads::of(&node);
+    /// Returns the program that evaluates `node`, whose type is `result`, in an environment with
+    /// these variables.
+    pub(crate) fn new(
+        schema: Arc<dyn Schema>,
+        node: Node,
+        result: Type,
+        variables: &[(String, Type)],
+    ) -> Self {
+        let (reads, cost) = (Reads::of(&node, variables), Cost::of(&node));
         Self {
             schema,
             node,
             result,
             reads,
+            cost,
         }
+    }
+
+    /// Returns the checked expression.
+    pub(crate) const fn node(&self) -> &Node {
+        &self.node
     }
 
     /// Returns the type of the expression's value; [`Type::Dyn`] if only an evaluation can tell.
@@ -36,20 +51,25 @@ impl Program {
         &self.result
     }
 
-    /// Returns what the expression reads.
+    /// Returns the parts of its input that the expression reads.
     pub const fn reads(&self) -> &Reads {
         &self.reads
     }
 
+    /// Returns the maximum cost of an evaluation.
+    pub const fn cost(&self) -> &Cost {
+        &self.cost
+    }
+
     /// Returns the value of the expression.
     ///
-    /// `variables` are the values of the environment's variables, in the order in which they were declared and of the
-    /// declared types. What the expression costs is taken from `budget`.
+    /// `variables` are the values of the environment's variables, in the order in which they were
+    /// declared and of the declared types. The cost of the evaluation is taken from `budget`.
     ///
     /// # Errors
     ///
-    /// Returns what has no value for these variables, and where; [`ErrorKind::Budget`](crate::ErrorKind::Budget) if the
-    /// budget is spent.
+    /// Returns the first error of the evaluation and its place in the text, or
+    /// [`ErrorKind::Budget`](crate::ErrorKind::Budget) if the budget is spent.
     pub fn evaluate<'a>(
         &'a self,
         variables: &[Value<'a>],

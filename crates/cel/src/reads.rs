@@ -1,146 +1,169 @@
-//! What can be known of an expression's cost and needs before it is evaluated.
+//! The parts of its input that an expression reads, as far as they are known before the evaluation.
 
 use std::collections::BTreeSet;
 
-use crate::field::{Kind, WellKnown};
+use crate::field::{Field, Kind, Label, WellKnown};
 use crate::library::Builtin;
-use crate::node::{Node, Op};
-use crate::span::Span;
-use crate::types::MessageId;
+use crate::node::{FoldOf, Node, Op, Variables};
+use crate::types::{MessageId, Type};
 
-/// What an expression reads, and how often it visits elements for each other.
+/// The parts of its input that an expression reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reads {
     /// The variables that it reads, by their places in the environment.
     pub variables: BTreeSet<u32>,
-    /// The fields that it reads, each by the message type that has it and [`Field::index`](crate::Field::index).
+    /// The fields that it reads, each by the message type that has it and
+    /// [`Field::index`](crate::Field::index).
     pub fields: BTreeSet<(MessageId, u32)>,
-    /// Whether it may read fields that are not listed: a message is compared or formatted, given to a function, or
-    /// of a type that shows only when it is evaluated.
+    /// Set if the expression may read fields that are not listed, because a message is used_whole,
+    /// formatted or given to a function, or its type is known only when it is evaluated.
     pub others: bool,
-    /// With which power of the number of elements the cost grows: 0 without macros over lists or maps, 2 where
-    /// one visits all elements for each element.
-    pub degree: u32,
-    /// The innermost part that makes the degree 2 or more.
-    pub nested: Option<Span>,
 }
 
 impl Reads {
-    pub(crate) fn of(node: &Node) -> Self {
-        let mut reads = Self::default();
-        reads.node(node, 0);
-        reads
+    /// Returns the parts that `node` reads, in an environment with these variables and their types.
+    pub(crate) fn of(node: &Node, variables: &[(String, Type)]) -> Self {
+        let mut reader = Reader {
+            reads: Self::default(),
+            variables,
+            locals: Vec::new(),
+        };
+        reader.node(node);
+        reader.reads
     }
+}
 
-    fn visits(&mut self, span: Span, degree: u32) {
-        if degree > self.degree {
-            self.degree = degree;
-            if degree >= 2 {
-                self.nested = Some(span);
-            }
-        }
-    }
+struct Reader<'e> {
+    reads: Reads,
+    variables: &'e [(String, Type)],
+    /// For each variable of the enclosing macros, outermost first: true if it can be a message.
+    locals: Vec<bool>,
+}
 
-    /// Adds what `node` reads within `around` visits of lists or maps.
-    fn node(&mut self, node: &Node, around: u32) {
+impl Reader<'_> {
+    /// Adds the parts that `node` reads.
+    fn node(&mut self, node: &Node) {
         match &node.op {
             Op::Constant(_) | Op::Type(_) | Op::Fail(_) | Op::Local(_) => {}
             Op::Variable(at) => {
-                self.variables.insert(*at);
+                self.reads.variables.insert(*at);
             }
             Op::Field(bound) | Op::HasField(bound) => {
-                self.fields.insert((bound.message, bound.field.index));
-                self.node(&bound.operand, around);
+                self.reads.fields.insert((bound.message, bound.field.index));
+                self.node(&bound.operand);
             }
             Op::Member(operand, _) | Op::HasMember(operand, _) => {
-                self.others = true;
-                self.node(operand, around);
+                self.reads.others = true;
+                self.node(operand);
             }
             Op::MemberNamed(parts) => {
-                self.others = true;
-                self.node(&parts.0, around);
-                self.node(&parts.1, around);
+                self.reads.others = true;
+                self.node(&parts.0);
+                self.node(&parts.1);
             }
-            Op::Logic(_, nodes) | Op::List(nodes) => self.nodes(nodes, around),
-            Op::Conditional(nodes) => self.nodes(&nodes[..], around),
-            Op::Custom(_, nodes) => {
-                self.others = true;
-                self.nodes(nodes, around);
+            Op::Logic(_, nodes) | Op::List(nodes) => self.nodes(nodes),
+            Op::Conditional(nodes) => self.nodes(&nodes[..]),
+            Op::Custom(_, nodes) => self.used_whole(nodes),
+            Op::Call(Builtin::Equal | Builtin::NotEqual | Builtin::In | Builtin::Format, nodes) => {
+                self.used_whole(nodes)
             }
-            Op::Call(builtin, nodes) => {
-                let compares = matches!(
-                    builtin,
-                    Builtin::Equal | Builtin::NotEqual | Builtin::In | Builtin::Format
-                );
-                self.others |= compares && nodes.iter().any(may_be_message);
-                if let (Builtin::In, [_, range]) = (builtin, nodes.as_slice())
-                    && !is_stated(range)
-                {
-                    self.visits(node.span, around + 1);
-                }
-                self.nodes(nodes, around);
-            }
-            Op::Matches(operand, _) => self.node(operand, around),
-            Op::PartIn(_, operand, _) => self.node(operand, around),
+            Op::Call(_, nodes) => self.nodes(nodes),
+            Op::Matches(operand, _) => self.node(operand),
+            Op::PartIn(_, operand, _) => self.node(operand),
             Op::Map(entries) => {
                 for (key, value) in entries {
-                    self.node(key, around);
-                    self.node(value, around);
+                    self.node(key);
+                    self.node(value);
                 }
             }
             Op::Message(literal) => {
+                // A message in a field of type Value is converted to JSON as a whole.
                 for (_, value) in &literal.fields {
-                    self.node(value, around);
+                    self.used_whole(std::slice::from_ref(value));
                 }
             }
-            Op::Fold(fold) => {
-                self.node(&fold.range, around);
-                let within = if is_stated(&fold.range) {
-                    around
-                } else {
-                    around + 1
-                };
-                self.visits(node.span, within);
-                if let Some(filter) = &fold.filter {
-                    self.node(filter, within);
-                }
-                self.node(&fold.body, within);
-            }
+            Op::Fold(fold) => self.fold(fold),
         }
     }
 
-    fn nodes(&mut self, nodes: &[Node], around: u32) {
+    fn nodes(&mut self, nodes: &[Node]) {
         for node in nodes {
-            self.node(node, around);
+            self.node(node);
+        }
+    }
+
+    /// Adds the parts that `nodes` read. The values of `nodes` are used as a whole, so if one may
+    /// be a message, other fields may be read, too.
+    fn used_whole(&mut self, nodes: &[Node]) {
+        let whole = nodes.iter().any(|node| self.may_be_message(node));
+        self.reads.others |= whole;
+        self.nodes(nodes);
+    }
+
+    fn fold(&mut self, fold: &FoldOf) {
+        self.node(&fold.range);
+        let outer = self.locals.len();
+        self.bind(fold);
+        if let Some(filter) = &fold.filter {
+            self.node(filter);
+        }
+        self.node(&fold.body);
+        self.locals.truncate(outer);
+    }
+
+    /// Records whether the variables of a macro can be messages.
+    fn bind(&mut self, fold: &FoldOf) {
+        let elements = self.may_be_message(&fold.range);
+        let keys = matches!(&fold.range.op, Op::Field(bound) if matches!(bound.field.label, Label::Map(_)));
+        match fold.variables {
+            Variables::One => self.locals.push(elements && !keys),
+            Variables::Two => self.locals.extend([false, elements]),
+        }
+    }
+
+    /// Returns whether `node` can be a message, or a list or map of messages.
+    fn may_be_message(&mut self, node: &Node) -> bool {
+        let any =
+            |this: &mut Self, nodes: &[Node]| nodes.iter().any(|node| this.may_be_message(node));
+        match &node.op {
+            Op::Variable(at) => {
+                let of = self.variables.get(*at as usize).map(|(_, of)| of);
+                of.is_none_or(type_may_be_message)
+            }
+            Op::Local(at) => self.locals.get(*at as usize).copied().unwrap_or(true),
+            Op::Member(..) | Op::MemberNamed(_) | Op::Message(_) => true,
+            Op::Custom(functions, _) => functions
+                .iter()
+                .any(|function| type_may_be_message(&function.result)),
+            Op::Field(bound) => field_may_be_message(&bound.field),
+            Op::List(nodes) => any(self, nodes),
+            Op::Map(entries) => entries.iter().any(|(_, value)| self.may_be_message(value)),
+            Op::Conditional(nodes) => any(self, &nodes[1..]),
+            Op::Call(Builtin::Index | Builtin::ToDyn | Builtin::Add, nodes) => any(self, nodes),
+            Op::Fold(fold) => {
+                let outer = self.locals.len();
+                self.bind(fold);
+                let may = self.may_be_message(&fold.range) || self.may_be_message(&fold.body);
+                self.locals.truncate(outer);
+                may
+            }
+            _ => false,
         }
     }
 }
 
-/// Returns whether the list or map is as long as the expression says, whatever the payload.
-fn is_stated(range: &Node) -> bool {
-    matches!(range.op, Op::Constant(_) | Op::List(_) | Op::Map(_))
+fn field_may_be_message(field: &Field) -> bool {
+    matches!(
+        field.kind,
+        Kind::Message(_) | Kind::WellKnown(WellKnown::Any)
+    )
 }
 
-/// Returns whether `node` can be a message, or a list or map of messages.
-fn may_be_message(node: &Node) -> bool {
-    match &node.op {
-        Op::Variable(_) | Op::Local(_) | Op::Member(..) | Op::MemberNamed(_) | Op::Custom(..) => {
-            true
-        }
-        Op::Field(bound) => {
-            matches!(
-                bound.field.kind,
-                Kind::Message(_) | Kind::WellKnown(WellKnown::Any)
-            )
-        }
-        Op::List(nodes) => nodes.iter().any(may_be_message),
-        Op::Map(entries) => entries.iter().any(|(_, value)| may_be_message(value)),
-        Op::Conditional(nodes) => nodes.iter().any(may_be_message),
-        Op::Call(Builtin::Index | Builtin::ToDyn | Builtin::Add, nodes) => {
-            nodes.iter().any(may_be_message)
-        }
-        Op::Message(_) => true,
-        Op::Fold(fold) => may_be_message(&fold.range) || may_be_message(&fold.body),
+fn type_may_be_message(of: &Type) -> bool {
+    match of {
+        Type::Message(_) | Type::Dyn | Type::Any | Type::Parameter(_) | Type::Opaque(..) => true,
+        Type::List(element) => type_may_be_message(element),
+        Type::Map(entry) => type_may_be_message(&entry.1),
         _ => false,
     }
 }

@@ -1,4 +1,4 @@
-//! What an expression can know of message types.
+//! The facts about message types that an expression can use.
 
 use crate::budget::Budget;
 use crate::error::ErrorKind;
@@ -8,8 +8,9 @@ use crate::value::Value;
 
 /// The message types and enums that expressions are checked against.
 ///
-/// A program asks for names while it is compiled; when it is evaluated, only where a value's type is not known
-/// before (`dyn`, `Any`), and to compare whole messages.
+/// A program looks up names when it is compiled. The evaluation looks names up only for values
+/// whose type was not known before (`dyn`, `Any`), to compare whole messages, and to convert them
+/// to JSON.
 pub trait Schema: Send + Sync {
     /// Returns the message type with the full name `name`.
     fn message(&self, name: &str) -> Option<MessageId>;
@@ -23,14 +24,18 @@ pub trait Schema: Send + Sync {
     /// Returns the fields and extensions of a message type.
     fn fields(&self, id: MessageId) -> Vec<Field>;
 
-    /// Returns the number of an enum's value. `name` is the full name of the enum, a dot, and the value's name.
+    /// Returns the number of an enum's value. `name` is the full name of the enum, a dot, and the
+    /// value's name.
     fn enum_value(&self, name: &str) -> Option<i32>;
 
-    /// Returns the message that an `Any` with these contents stands for, as what it means ([`WellKnown`](crate::WellKnown)).
+    /// Returns the message inside an `Any` with this type URL and these bytes. A well-known message
+    /// is returned as the value that CEL gives it ([`WellKnown`](crate::WellKnown)).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] if the type is not known or the bytes are not a message of it: then the `Any` stays one.
+    /// [`ErrorKind::Invalid`] if the type is not known or the bytes are not a message of that type.
+    /// The caller then keeps the `Any` itself as the value. [`ErrorKind::Budget`] if `budget` is
+    /// spent.
     fn unpack<'a>(
         &'a self,
         type_url: &str,

@@ -3,7 +3,8 @@
 use crate::budget::Budget;
 use crate::error::ErrorKind;
 use crate::library::Builtin;
-use crate::value::{ListValue, Text, Value};
+use crate::text::Text;
+use crate::value::{ListValue, Value};
 
 type Outcome<'a> = Result<Value<'a>, ErrorKind>;
 
@@ -77,7 +78,7 @@ fn made<'a>(text: String, budget: &mut Budget) -> Outcome<'a> {
     Ok(Value::owned(text))
 }
 
-/// Returns the bytes from `from` to `to` of `text`, which are on the borders of characters.
+/// Returns the part of `text` between two byte positions, which must be character boundaries.
 fn part_of<'a>(text: &Text<'a>, from: usize, to: usize, budget: &mut Budget) -> Outcome<'a> {
     match text {
         Text::Borrowed(text) => Ok(Value::borrowed(&text[from..to])),
@@ -88,7 +89,7 @@ fn part_of<'a>(text: &Text<'a>, from: usize, to: usize, budget: &mut Budget) -> 
     }
 }
 
-/// Returns the byte at which the character number `at` begins, which may be the end.
+/// Returns the byte position of the character number `at`, which may be the end of the text.
 fn byte_at(text: &str, at: i64) -> Result<usize, ErrorKind> {
     let at = usize::try_from(at).map_err(|_| ErrorKind::IndexOutOfRange)?;
     let begins = text.char_indices().map(|(byte, _)| byte);
@@ -125,7 +126,7 @@ fn last_index_of<'a>(text: &str, part: &str, to: Option<i64>) -> Outcome<'a> {
         Some(to) => (byte_at(text, to)? + part.len()).min(text.len()),
         None => text.len(),
     };
-    // Where a character is cut, `part` cannot end.
+    // `part` cannot end within a character.
     let end = (0..=end)
         .rev()
         .find(|at| text.is_char_boundary(*at))
@@ -162,7 +163,7 @@ fn replace<'a>(
 ) -> Outcome<'a> {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let times = text.matches(old).take(most).count();
-    // Also where nothing of the text is left, an insertion is counted.
+    // The result consists of the rest of the text and the inserted copies of `new`.
     budget.take_bytes(
         (text.len() - times * old.len()).saturating_add(times.saturating_mul(new.len())),
     )?;

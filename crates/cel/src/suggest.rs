@@ -1,4 +1,4 @@
-//! What a misspelt name may have meant.
+//! Suggestions for misspelt names.
 
 use gateway_diagnostic::did_you_mean;
 
@@ -9,7 +9,7 @@ pub(crate) fn nearest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>)
     did_you_mean(found, known).map(str::to_owned)
 }
 
-/// Adds the question for `near` to `error`.
+/// Adds "did you mean …?" to `error` as help, if there is a near name.
 pub(crate) fn with(error: CompileError, near: Option<String>) -> CompileError {
     match near {
         Some(near) => error.help(format!("did you mean `{near}`?")),

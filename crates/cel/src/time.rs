@@ -1,4 +1,5 @@
-//! Timestamps and durations with the ranges of `google.protobuf.Timestamp` and `Duration`, and the calendar.
+//! Timestamps and durations with the ranges of `google.protobuf.Timestamp` and `Duration`, and the
+//! calendar.
 
 use std::fmt::Write;
 
@@ -11,13 +12,13 @@ const DAY: i64 = 86_400;
 const SECONDS_MIN: i64 = -62_135_596_800;
 /// 9999-12-31T23:59:59Z, the last second of a timestamp.
 const SECONDS_MAX: i64 = 253_402_300_799;
-/// The longest duration in either direction: about 10,000 years.
+/// The maximum length of a duration in either direction, in seconds: about 10,000 years.
 const DURATION_SECONDS_MAX: i64 = 315_576_000_000;
 
 /// A signed length of time of at most about 10,000 years, to the nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Duration {
-    /// Of the same sign as `nanos`, unless one of them is 0.
+    /// The seconds, with the sign of `nanos` unless one of them is 0.
     seconds: i64,
     nanos: i32,
 }
@@ -49,7 +50,7 @@ impl Duration {
         self.seconds
     }
 
-    /// Returns the nanoseconds beyond the whole seconds, of the sign of the duration.
+    /// Returns the nanoseconds beyond the whole seconds, with the sign of the duration.
     pub const fn nanos(self) -> i32 {
         self.nanos
     }
@@ -89,7 +90,7 @@ impl Duration {
         Self::from_nanos(signed).ok_or(ErrorKind::Range("duration"))
     }
 
-    /// Returns the seconds with as many decimals as there are, and `s`, such as `-1.5s`.
+    /// Returns the seconds with as many decimals as needed, followed by `s`, such as `-1.5s`.
     pub(crate) fn text(self) -> String {
         let mut text = String::new();
         if self.seconds < 0 || self.nanos < 0 {
@@ -129,7 +130,7 @@ fn scaled(number: &str, unit: i128) -> Option<i128> {
     } else {
         whole.parse().ok()?
     };
-    // Digits beyond these are less than a nanosecond of an hour.
+    // Further digits are worth less than a nanosecond, even in hours.
     let kept = &fraction[..fraction.len().min(18)];
     let mut total = whole.checked_mul(unit)?;
     if !kept.is_empty() {
@@ -162,9 +163,10 @@ impl Timestamp {
         nanos: 0,
     };
 
-    /// Returns the moment `nanos` nanoseconds after `seconds` seconds after 1970.
+    /// Returns the moment `seconds` seconds and `nanos` nanoseconds after 1970-01-01T00:00:00Z.
     ///
-    /// Returns `None` outside of the years 1 to 9999, or if there are a billion nanoseconds or more.
+    /// Returns `None` outside of the years 1 to 9999, or if there are a billion nanoseconds or
+    /// more.
     pub fn new(seconds: i64, nanos: u32) -> Option<Self> {
         let within = (SECONDS_MIN..=SECONDS_MAX).contains(&seconds) && i128::from(nanos) < NANOS;
         within.then_some(Self { seconds, nanos })
@@ -184,7 +186,7 @@ impl Timestamp {
         i128::from(self.seconds) * NANOS + i128::from(self.nanos)
     }
 
-    /// Returns the moment `by` later.
+    /// Returns the moment `by` nanoseconds later.
     pub(crate) fn plus(self, by: i128) -> Result<Self, ErrorKind> {
         let total = self.total() + by;
         let seconds = i64::try_from(total.div_euclid(NANOS)).map_err(|_| ErrorKind::Overflow)?;
@@ -200,7 +202,7 @@ impl Timestamp {
         Duration::from_nanos(total).ok_or(ErrorKind::Overflow)
     }
 
-    /// Parses a timestamp as RFC 3339 writes it.
+    /// Parses a timestamp in the format of RFC 3339.
     pub(crate) fn parse(text: &str) -> Result<Self, ErrorKind> {
         let invalid = || ErrorKind::invalid("the timestamp does not parse");
         let bytes = text.as_bytes();
@@ -233,7 +235,7 @@ impl Timestamp {
         Self::new(seconds - offset, nanos).ok_or(ErrorKind::Range("timestamp"))
     }
 
-    /// Returns the timestamp in UTC as RFC 3339 writes it, with as many decimals as there are.
+    /// Returns the timestamp in UTC in the format of RFC 3339, with as many decimals as needed.
     pub(crate) fn text(self) -> String {
         let civil = Civil::of(self, 0);
         let mut text = format!(
@@ -246,7 +248,7 @@ impl Timestamp {
     }
 }
 
-/// Returns the nanoseconds of the decimals that `bytes` begins with, and what follows them.
+/// Returns the nanoseconds of the decimals that `bytes` begins with, and the remaining bytes.
 fn fraction(bytes: &[u8]) -> Option<(u32, &[u8])> {
     if bytes.first() != Some(&b'.') {
         return Some((0, bytes));
@@ -296,13 +298,13 @@ pub(crate) fn hours_and_minutes(text: &[u8]) -> Option<i64> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Civil {
     pub(crate) year: i64,
-    /// From 1.
+    /// Counted from 1.
     pub(crate) month: i64,
-    /// From 1.
+    /// Counted from 1.
     pub(crate) day: i64,
-    /// From 0.
+    /// Counted from 0.
     pub(crate) day_of_year: i64,
-    /// From 0 for Sunday.
+    /// Counted from 0 for Sunday.
     pub(crate) day_of_week: i64,
     pub(crate) hour: i64,
     pub(crate) minute: i64,

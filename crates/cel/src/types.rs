@@ -40,7 +40,7 @@ impl Primitive {
 /// The static type of an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Type {
-    /// Any type: what it is shows only when the expression is evaluated.
+    /// Any type. The type of the value is known only when the expression is evaluated.
     Dyn,
     /// The type of `null`.
     Null,
@@ -72,7 +72,8 @@ pub enum Type {
     Message(MessageId),
     /// The type of a type.
     Type(Arc<Type>),
-    /// Another type with parameters, which only functions of the caller make and take.
+    /// A type that the caller defines, by its name and its type parameters. Only functions of the
+    /// caller return and accept its values.
     Opaque(Arc<str>, Arc<[Type]>),
     /// A parameter of a generic function: equal numbers in one signature stand for equal types.
     Parameter(u32),
@@ -98,7 +99,7 @@ impl Type {
         matches!(self, Self::Dyn | Self::Any)
     }
 
-    /// Returns the type as people write it. `message_name` names messages.
+    /// Returns the type in readable form, with message types named by `message_name`.
     pub(crate) fn text(&self, message_name: &dyn Fn(MessageId) -> String) -> String {
         let simple = match self {
             Self::Dyn => "dyn",

@@ -1,4 +1,5 @@
-//! Which type fits which, and what the parameters of generic functions stand for.
+//! Type unification: types that fit each other, and the types that the parameters of generic
+//! functions stand for.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use crate::types::Type;
 #[derive(Debug, Default)]
 pub(crate) struct Unifier {
     bound: HashMap<u32, Type>,
-    /// The parameters that were bound since the types of a call are compared, with what they were bound to before.
+    /// The parameters that were bound during the current comparison of types, each with its
+    /// previous binding.
     changes: Vec<(u32, Option<Type>)>,
-    /// The first parameter that no function has yet.
+    /// The number of the next unused parameter.
     free: u32,
 }
 
@@ -23,7 +25,7 @@ impl Unifier {
         parameter
     }
 
-    /// Returns `types` with parameters of their own in place of those of a declaration.
+    /// Returns the declared `types` with fresh parameters in place of their own.
     pub(crate) fn instance(&mut self, types: &[&Type]) -> Vec<Type> {
         let first = self.free;
         let mut used = 0;
@@ -32,8 +34,8 @@ impl Unifier {
         shifted
     }
 
-    /// Returns whether each of `given` may stand where the declared type beside it is asked for. If all may, parameters
-    /// are bound to what was given for them, else nothing is.
+    /// Returns whether each of the `given` types fits the `declared` type at the same position. If
+    /// all fit, parameters are bound to the given types. Otherwise, no binding changes.
     pub(crate) fn all_fit(&mut self, given: &[Type], declared: &[Type]) -> bool {
         if given.len() != declared.len() {
             return false;
@@ -49,7 +51,7 @@ impl Unifier {
         fit
     }
 
-    /// Binds what was bound since the types of a call are compared to what it was bound to before.
+    /// Restores the bindings from before the current comparison of types.
     fn undo(&mut self) {
         while let Some((parameter, before)) = self.changes.pop() {
             match before {
@@ -64,7 +66,7 @@ impl Unifier {
         self.changes.push((parameter, before));
     }
 
-    /// Returns whether `given` may stand where `declared` is asked for, and binds parameters if so.
+    /// Returns whether `given` fits `declared`, and binds parameters if it does.
     pub(crate) fn assignable(&mut self, given: &Type, declared: &Type) -> bool {
         self.all_fit(std::slice::from_ref(given), std::slice::from_ref(declared))
     }
@@ -107,7 +109,7 @@ impl Unifier {
         }
     }
 
-    /// Binds `parameter` to `to`, or to the more general of `to` and what it is bound to.
+    /// Binds `parameter` to `to`, or to the more general of `to` and its current binding.
     fn substitute(&mut self, to: &Type, parameter: u32) -> Substitution {
         if *to == Type::Parameter(parameter) {
             return Substitution::Valid;
@@ -132,7 +134,7 @@ impl Unifier {
         Substitution::Valid
     }
 
-    /// Returns whether `within` contains `parameter`, also by way of what parameters are bound to.
+    /// Returns whether `within` contains `parameter`, directly or through bindings.
     fn mentions(&self, within: &Type, parameter: u32) -> bool {
         match within {
             Type::Parameter(other) if *other == parameter => true,
@@ -157,7 +159,7 @@ impl Unifier {
         Type::Dyn
     }
 
-    /// Returns `of` with parameters replaced by what they are bound to.
+    /// Returns `of` with bound parameters replaced by their types.
     pub(crate) fn resolve(&self, of: &Type, unbound: Unbound) -> Type {
         match of {
             Type::Parameter(parameter) => match (self.bound.get(parameter), unbound) {
@@ -180,7 +182,7 @@ impl Unifier {
     }
 }
 
-/// What becomes of a parameter that stands for no type yet.
+/// The treatment of a parameter that stands for no type yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unbound {
     Keep,
@@ -189,7 +191,7 @@ pub(crate) enum Unbound {
 
 enum Substitution {
     Valid,
-    /// The parameter stands for another type.
+    /// The parameter already stands for a type that does not fit.
     Contradicts,
     /// The type contains the parameter.
     Circular,
@@ -239,7 +241,8 @@ fn is_as_general(first: &Type, second: &Type) -> bool {
     }
 }
 
-/// Returns `of` with `first` added to the numbers of its parameters, and counts them.
+/// Returns `of` with `first` added to the number of each parameter. Raises `used` above the highest
+/// number before the addition.
 fn shift(of: &Type, first: u32, used: &mut u32) -> Type {
     match of {
         Type::Parameter(number) => {

@@ -1,21 +1,21 @@
-//! The values that expressions are evaluated over and to.
+//! The values that expressions take and return.
 
 use std::fmt;
-use std::ops::Deref;
 use std::rc::Rc;
 
 use crate::budget::Budget;
 use crate::constant::Constant;
 use crate::error::ErrorKind;
 use crate::field::{Field, Kind, Label, WellKnown, Wrapped};
+use crate::text::{Bytes, Text};
 use crate::time::{Duration, Timestamp};
 use crate::types::MessageId;
 
-/// 2^63, the first number above those of an `int`.
+/// 2^63, the smallest whole number above the range of an `int`.
 pub(crate) const INT_BOUND: f64 = 9_223_372_036_854_775_808.0;
 
-/// A value. What lives in the payload or in the program is borrowed for `'a`; what an evaluation makes is
-/// counted by references.
+/// A value. Data of the payload or of the program is borrowed for `'a`; data that an evaluation
+/// creates is reference-counted.
 #[derive(Clone, Debug)]
 pub enum Value<'a> {
     /// `null`.
@@ -115,7 +115,7 @@ impl<'a> Value<'a> {
         Self::zero(wrapped.kind())
     }
 
-    /// Returns the value of an unset field that lives no longer than the call.
+    /// Returns the value of an unset field, which does not borrow from `field`.
     pub(crate) fn unset_owned(field: &Field) -> Self {
         match (&field.default, field.label) {
             (Some(default), Label::Implicit | Label::Explicit) => match default {
@@ -134,7 +134,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Returns whether the value is one that a field without presence has if it is unset.
+    /// Returns whether the value is the default of a field without presence.
     pub fn is_zero(&self) -> bool {
         match self {
             Self::Bool(value) => !value,
@@ -167,59 +167,22 @@ impl<'a> From<&'a Constant> for Value<'a> {
     }
 }
 
-/// A string that is borrowed or shared.
-#[derive(Clone, Debug)]
-pub enum Text<'a> {
-    /// A part of the payload or of the program.
-    Borrowed(&'a str),
-    /// A string that an evaluation made.
-    Shared(Rc<str>),
-}
-
-impl Deref for Text<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        match self {
-            Self::Borrowed(text) => text,
-            Self::Shared(text) => text,
-        }
-    }
-}
-
-/// Bytes that are borrowed or shared.
-#[derive(Clone, Debug)]
-pub enum Bytes<'a> {
-    /// A part of the payload or of the program.
-    Borrowed(&'a [u8]),
-    /// Bytes that an evaluation made.
-    Shared(Rc<[u8]>),
-}
-
-impl Deref for Bytes<'_> {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Self::Borrowed(bytes) => bytes,
-            Self::Shared(bytes) => bytes,
-        }
-    }
-}
-
-/// A message that can be asked for its fields, which it reads only then.
+/// A message whose fields are read when they are requested.
 pub trait Message<'a> {
-    /// Returns the value of `field`, or `None` if it is unset; the caller supplies the default then.
+    /// Returns the value of `field`, or `None` if it is unset; the caller supplies the default
+    /// then.
     ///
-    /// A field without presence may be given as its zero value or as `None` when it is zero, and a repeated
-    /// field or a map as empty or as `None`. Messages with a meaning of their own are given as what they
-    /// mean: see [`WellKnown`]. An `Any` that cannot be decoded may be given as a message of the type
-    /// `google.protobuf.Any`, which is equal to another one with the same bytes.
+    /// A field without presence that is zero may be returned as its zero value or as `None`, and an
+    /// empty repeated field or map as an empty value or as `None`. Well-known messages are returned
+    /// as the values that CEL gives them: see [`WellKnown`]. An `Any` that cannot be decoded may be
+    /// returned as a message of the type `google.protobuf.Any`, which is equal to any other such
+    /// message with the same type URL and bytes.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Budget`] if `budget` is spent: a message that reads much takes steps for it.
-    /// [`ErrorKind::Invalid`] if an `Any` holds what cannot be decoded.
+    /// [`ErrorKind::Budget`] if `budget` is spent: a message may take steps for long reads.
+    /// [`ErrorKind::Invalid`] if the content of an `Any` cannot be decoded and the `Any` itself is
+    /// not returned instead.
     fn get(&self, field: &Field, budget: &mut Budget) -> Result<Option<Value<'a>>, ErrorKind>;
 }
 
@@ -228,12 +191,12 @@ pub trait List<'a> {
     /// Returns the number of elements.
     fn len(&self) -> usize;
 
-    /// Returns the element at `index`, which is less than [`List::len`], in a time that does not depend on
-    /// the length.
+    /// Returns the element at `index`, which is less than [`List::len`], in a time that does not
+    /// depend on the length.
     ///
     /// # Errors
     ///
-    /// As of [`Message::get`].
+    /// Those of [`Message::get`].
     fn get(&self, index: usize, budget: &mut Budget) -> Result<Value<'a>, ErrorKind>;
 
     /// Returns whether there are no elements.
@@ -247,21 +210,21 @@ pub trait Map<'a> {
     /// Returns the number of entries, whose keys differ from each other.
     fn len(&self) -> usize;
 
-    /// Returns the key and the value of the entry at `index`, which is less than [`Map::len`], in a time that
-    /// does not depend on the length.
+    /// Returns the key and the value of the entry at `index`, which is less than [`Map::len`], in a
+    /// time that does not depend on the length.
     ///
     /// # Errors
     ///
-    /// As of [`Message::get`].
+    /// Those of [`Message::get`].
     fn entry(&self, index: usize, budget: &mut Budget)
     -> Result<(Value<'a>, Value<'a>), ErrorKind>;
 
-    /// Returns the value of `key`. An integer key is equal to `key` if its value is.
+    /// Returns the value of `key`. Integer keys match by value, whatever their type.
     ///
     /// # Errors
     ///
-    /// As of [`Message::get`]. A map that compares its keys with `key` takes a step for each and what
-    /// looking at `key` costs.
+    /// Those of [`Message::get`]. A map that compares its keys with `key` takes one step for each
+    /// comparison, and the steps to look at `key`.
     fn find(&self, key: &Key<'_>, budget: &mut Budget) -> Result<Option<Value<'a>>, ErrorKind>;
 
     /// Returns whether there are no entries.
@@ -270,7 +233,8 @@ pub trait Map<'a> {
     }
 }
 
-/// A key that a map is searched for. Equal keys have equal values of this type, whatever the type of the number was.
+/// A key that a map is searched for. CEL values that are equal as keys have equal values of this
+/// type, also if they are numbers of different types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key<'k> {
     /// A truth value.
@@ -284,7 +248,7 @@ pub enum Key<'k> {
 }
 
 impl<'k> Key<'k> {
-    /// Returns the key that `value` is, or `None` if no key is equal to it.
+    /// Returns `value` as a key, or `None` if it cannot be equal to any key.
     pub fn of(value: &'k Value<'_>) -> Option<Self> {
         Some(match value {
             Value::Bool(value) => Self::Bool(*value),
@@ -294,7 +258,7 @@ impl<'k> Key<'k> {
                 Err(_) => Self::Uint(*value),
             },
             Value::Double(value) if value.fract() == 0.0 => {
-                // Both bounds are powers of two, so they are exact.
+                // All bounds are powers of two up to sign, so they are exact.
                 if (-INT_BOUND..INT_BOUND).contains(value) {
                     Self::Int(*value as i64)
                 } else if (INT_BOUND..2.0 * INT_BOUND).contains(value) {
@@ -334,7 +298,7 @@ impl<'a> MessageValue<'a> {
     ///
     /// # Errors
     ///
-    /// As of [`Message::get`].
+    /// Those of [`Message::get`].
     pub fn get(&self, field: &Field, budget: &mut Budget) -> Result<Option<Value<'a>>, ErrorKind> {
         match &self.source {
             MessageSource::Borrowed(message) => message.get(field, budget),
@@ -343,11 +307,11 @@ impl<'a> MessageValue<'a> {
         }
     }
 
-    /// Returns the value of `field` if it is set, as `has` means it.
+    /// Returns the value of `field` if the macro `has` would report it as set.
     ///
     /// # Errors
     ///
-    /// As of [`Message::get`].
+    /// Those of [`Message::get`].
     pub fn present(
         &self,
         field: &Field,
@@ -377,7 +341,7 @@ pub enum ListValue<'a> {
     Borrowed(&'a (dyn List<'a> + 'a)),
     /// A list that the value shares.
     Shared(Rc<dyn List<'a> + 'a>),
-    /// A list that the expression states.
+    /// A list of constants, such as a literal in the expression.
     Constant(&'a [Constant]),
 }
 

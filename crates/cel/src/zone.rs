@@ -5,7 +5,7 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use crate::error::ErrorKind;
 use crate::time::{Civil, Timestamp, hours_and_minutes};
 
-/// Steps that it takes to find a zone by its name.
+/// The number of steps that it takes to find a zone by its name.
 pub(crate) const LOOKUP_STEPS: u64 = 1_000;
 
 /// A time zone.
@@ -17,7 +17,8 @@ pub(crate) enum Zone {
 }
 
 impl Zone {
-    /// Returns the zone `name`: a name such as `Europe/Berlin`, or an offset such as `-09:30` or `02:00`.
+    /// Returns the zone `name`: a name such as `Europe/Berlin`, or an offset such as `-09:30` or
+    /// `02:00`.
     pub(crate) fn named(name: &str) -> Result<Self, ErrorKind> {
         if name == "UTC" || name == "Z" {
             return Ok(Self::Fixed(0));
@@ -41,7 +42,8 @@ impl Zone {
         let offset = match self {
             Self::Fixed(seconds) => *seconds,
             Self::Named(zone) => {
-                // jiff's last day is one short of ours. No zone changes its offset there.
+                // The range of jiff's timestamps ends about a day before that of `Timestamp`. No
+                // zone changes its offset on that day.
                 let within = moment.seconds().clamp(
                     jiff::Timestamp::MIN.as_second(),
                     jiff::Timestamp::MAX.as_second(),

@@ -1,4 +1,5 @@
-//! A rule that accepts what it reads costs no allocation, and one that visits a list costs one for its variables.
+//! Tests that evaluating a rule over scalars, strings and times makes no allocation, and that
+//! visiting a list makes one, for the variables of the visit.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -7,23 +8,23 @@ use std::sync::Arc;
 
 use gateway_cel::{Budget, Duration, Environment, NoMessages, Timestamp, Type, Value};
 
-/// Counts what each thread allocates.
+/// An allocator that counts the allocations of each thread.
 struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: hands every call on to the system's allocator, unchanged.
+// SAFETY: passes every call to the system's allocator, unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps to the contract of `alloc`.
+        // SAFETY: the caller upholds the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps to the contract of `dealloc`.
+        // SAFETY: the caller upholds the contract of `dealloc`.
         unsafe { System.dealloc(at, layout) }
     }
 }
@@ -31,7 +32,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Asserts that `expression` is true, and how many allocations its evaluation makes.
+/// Asserts that `expression` is true, and that its second evaluation makes this many allocations.
 #[track_caller]
 fn costs(allocations: usize, expression: &str) {
     let mut environment = Environment::new(Arc::new(NoMessages));
@@ -51,7 +52,7 @@ fn costs(allocations: usize, expression: &str) {
         Value::Timestamp(Timestamp::new(1_700_000_000, 5).unwrap()),
         Value::Duration(Duration::new(90, 0).unwrap()),
     ];
-    // A pattern keeps what its first use makes.
+    // The first use of a pattern allocates a cache, so only the second evaluation counts.
     for warm in [false, true] {
         let mut budget = Budget::new(100_000, 100_000);
         let before = ALLOCATIONS.get();
@@ -101,8 +102,8 @@ fn visits_cost_their_variables() {
 
 #[test]
 fn what_is_made_costs_what_it_takes() {
-    // Three arguments are kept in a list.
+    // Three arguments are collected in a list on the heap.
     costs(1, "name.substring(1, 3) == 'lp'");
-    // The text, and the text as it is shared.
+    // One allocation for the concatenated string, and one for its shared copy.
     costs(2, "name + 'x' == 'alphax'");
 }

@@ -2,17 +2,18 @@
 
 use std::ops::Range;
 
-/// What is wrong with a file that holds such a marker.
+/// The message of the diagnostic for a file with such a marker.
 pub const CONFLICT: &str = "unresolved merge conflict";
 
-/// What the marker is.
+/// The label at the marker.
 pub const CONFLICT_LABEL: &str = "written by version control";
 
-/// What to do about the conflict.
+/// The remedy for the conflict.
 pub const CONFLICT_HELP: &str =
     "keep one of the two versions, and remove the lines <<<<<<<, ======= and >>>>>>>";
 
-/// Returns the bytes of the line with which each unresolved merge conflict begins: its first marker.
+/// Returns the byte range of the line that begins each unresolved merge conflict, that is, of its
+/// first marker.
 pub fn conflict_markers(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
     let mut is_within = false;

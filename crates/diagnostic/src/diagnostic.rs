@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::source::Place;
 
-/// How serious a diagnostic is.
+/// The severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The file cannot be used.
@@ -48,20 +48,20 @@ impl fmt::Display for Note {
     }
 }
 
-/// One problem of a file: what is wrong, where, and what to do.
+/// One problem of a file: the error, its place, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How serious the problem is.
+    /// The severity of the problem.
     pub severity: Severity,
-    /// What is wrong, as one sentence without a full stop.
+    /// The error, as one sentence without a full stop.
     pub message: String,
     /// The place of the problem; `None` for a problem without a text, such as a missing file.
     pub place: Option<Place>,
-    /// What was expected at the place; shown beside the caret, and empty for nothing.
+    /// The text next to the caret, such as what was expected at the place; empty for none.
     pub label: String,
-    /// Remarks, such as who needs the file, or where the other half of a conflict is.
+    /// Remarks, such as which file imports this one, or where the other half of a conflict is.
     pub notes: Vec<Note>,
-    /// What to do about the problem.
+    /// The remedy for the problem.
     pub help: Option<String>,
 }
 
@@ -92,7 +92,7 @@ impl Diagnostic {
         self
     }
 
-    /// Sets what was expected at the place.
+    /// Sets the text next to the caret, such as what was expected at the place.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
@@ -112,13 +112,14 @@ impl Diagnostic {
         self
     }
 
-    /// Sets what to do.
+    /// Sets the remedy.
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Returns a key that orders by file name, then by place in the file; diagnostics without a place come first.
+    /// Returns a key that sorts by file, then by place in the file, then by severity and message.
+    /// Diagnostics without a place sort first.
     pub(crate) fn order(&self) -> (Option<(&Path, u32, u32)>, Severity, &str) {
         let place = self.place.as_ref();
         let place = place.map(|p| (p.file.path.as_path(), p.line, p.column));

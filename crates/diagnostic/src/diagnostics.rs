@@ -4,12 +4,12 @@ use std::fmt;
 
 use crate::diagnostic::{Diagnostic, Severity};
 
-/// The most errors, and the most warnings, that are kept of one run: nobody reads more, and they take memory and time.
-/// The others are counted.
+/// The maximum number of errors, and of warnings, that are kept. Nobody reads more, and more would
+/// take memory and time. The others are counted.
 const KEPT_MAX: usize = 200;
 
-/// The diagnostics of one run, in the order in which they were added: of each severity the first 200, and the number of
-/// the others.
+/// The diagnostics of one run, in the order in which they were added: the first 200 of each
+/// severity, and the number of the others.
 ///
 /// Displays as [rendered](Diagnostics::render) without colour.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,9 +22,9 @@ pub struct Diagnostics {
 /// The diagnostics of one severity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tally {
-    /// The number that are in the list.
+    /// The number of diagnostics in the list.
     kept: usize,
-    /// The number that are not.
+    /// The number of diagnostics that are only counted.
     left_out: usize,
 }
 
@@ -34,7 +34,8 @@ impl Diagnostics {
         Self::default()
     }
 
-    /// Adds a diagnostic, or counts it if there are 200 of its severity. One that repeats another is dropped.
+    /// Adds a diagnostic, or counts it if there are 200 of its severity. A diagnostic that is equal
+    /// to a kept one is dropped.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         if self.list.contains(&diagnostic) {
             return;
@@ -67,12 +68,12 @@ impl Diagnostics {
         self.errors() > 0
     }
 
-    /// Returns the number of errors, those that are not kept included.
+    /// Returns the number of errors, including those that are not kept.
     pub fn errors(&self) -> usize {
         self.errors.kept + self.errors.left_out
     }
 
-    /// Returns the number of warnings, those that are not kept included.
+    /// Returns the number of warnings, including those that are not kept.
     pub fn warnings(&self) -> usize {
         self.warnings.kept + self.warnings.left_out
     }
@@ -82,7 +83,8 @@ impl Diagnostics {
         self.list.is_empty()
     }
 
-    /// Returns a diagnostic that says how many errors and warnings are not kept; none if all are.
+    /// Returns a diagnostic that states how many errors and warnings are not kept, or `None` if all
+    /// are.
     pub fn left_out(&self) -> Option<Diagnostic> {
         let counted = |n: usize, what: &str| match n {
             0 => None,
@@ -121,8 +123,8 @@ impl Diagnostics {
         self.warnings.kept = self.list.len() - self.errors.kept;
     }
 
-    /// Renders the diagnostics for a person, with a blank line between two; with `colour`, with ANSI
-    /// escapes for a terminal.
+    /// Renders the diagnostics for a person, separated by blank lines. With `colour`, the text has
+    /// ANSI escapes for a terminal.
     pub fn render(&self, colour: bool) -> String {
         let mut texts: Vec<_> = self.list.iter().map(|d| d.render(colour)).collect();
         if let Some(left_out) = self.left_out() {

@@ -1,5 +1,5 @@
-//! Diagnostics for programs, such as editors and CI. docs/operating.md documents the form; keys may be added, and
-//! none is removed.
+//! Diagnostics for programs, such as editors and CI. docs/operating.md documents the form; keys may
+//! be added, and none is removed.
 
 use serde::{Serialize, Serializer};
 
@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, Note};
 use crate::diagnostics::Diagnostics;
 use crate::source::Place;
 
-/// A diagnostic by the keys that programs read: every key is there, null where there is nothing.
+/// A diagnostic as a JSON object. Every key is present; a missing value is null.
 #[derive(Serialize)]
 struct Entry<'a> {
     #[serde(flatten)]
@@ -26,7 +26,8 @@ struct Related {
     message: String,
 }
 
-/// Lines and columns count from 1, columns in characters; the end is the first column behind.
+/// The place of a diagnostic. Lines and columns count from 1, columns in characters. The end is the
+/// first column after the place.
 #[derive(Default, Serialize)]
 struct At {
     file: Option<String>,
@@ -53,7 +54,7 @@ impl At {
 
 impl<'a> Entry<'a> {
     fn of(diagnostic: &'a Diagnostic) -> Self {
-        // Named one by one, so that a new part of a diagnostic can't be forgotten here.
+        // Named one by one, so that a new field of a diagnostic cannot be forgotten here.
         let Diagnostic {
             severity,
             message,
@@ -92,12 +93,12 @@ impl Serialize for Diagnostics {
 impl Diagnostics {
     /// Returns the diagnostics as a JSON array, with one object on each line.
     ///
-    /// Lines and columns count from 1, columns in characters. Each key is present in each object, with null for no
-    /// value.
+    /// Lines and columns count from 1, columns in characters. Each key is present in each object; a
+    /// missing value is null.
     pub fn to_json(&self) -> String {
         let left_out = self.left_out();
         let entries = self.iter().chain(&left_out).map(Entry::of);
-        // Writing strings and numbers into memory has no way to fail.
+        // Writing strings and numbers into memory cannot fail.
         let lines = entries.filter_map(|entry| serde_json::to_string(&entry).ok());
         let lines: Vec<_> = lines.collect();
         match lines.is_empty() {

@@ -1,4 +1,4 @@
-//! Diagnostics for text files: what is wrong, where, what was expected, and what to do.
+//! Diagnostics for text files: the error, its place, the expected text, and the remedy.
 //!
 //! ```
 //! use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile, did_you_mean};
@@ -24,11 +24,12 @@
 //! assert_eq!(found.render(false), expected);
 //! ```
 //!
-//! [`Diagnostics`] collects the problems of one run, so that a person can fix a file in one go, and renders them
-//! for people ([`Diagnostics::render`]) or programs ([`Diagnostics::to_json`]). The crate reads no files and does
-//! not decide what is wrong.
+//! [`Diagnostics`] collects the problems of one run, so that a person can fix a file in one go, and
+//! renders them for people ([`Diagnostics::render`]) or programs ([`Diagnostics::to_json`]). The
+//! crate reads no files and does not look for problems itself.
 
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
 mod conflict;
 mod diagnostic;

@@ -1,17 +1,17 @@
-//! Diagnostics for people: the text of one, with the line it is about.
+//! Rendering of a diagnostic for people: its text, with the source line.
 
 use std::fmt::Write as _;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::{Place, is_unseen};
 
-/// Longest part of a source line that a snippet shows, in characters: a terminal's width, so that a
-/// generated one-line file doesn't flood the screen.
+/// The maximum length of the part of a source line that a snippet shows, in characters. It is about
+/// the width of a terminal, so that a generated one-line file does not flood the screen.
 const SNIPPET_WIDTH: usize = 160;
 
 impl Diagnostic {
-    /// Renders the diagnostic for a person, with the line that it is about; with `colour`, with ANSI escapes for a
-    /// terminal.
+    /// Renders the diagnostic for a person, with the source line. With `colour`, the text has ANSI
+    /// escapes for a terminal.
     ///
     /// Control characters are replaced, so a file cannot write escapes to the terminal.
     pub fn render(&self, colour: bool) -> String {
@@ -43,13 +43,13 @@ impl Diagnostic {
                 let _ = writeln!(out, "{number} {bar} {}", snippet.text);
                 let _ = writeln!(out, "{pad} {bar} {}{caret}{label}", snippet.indent);
             } else if !self.label.is_empty() {
-                let _ = writeln!(out, "{pad} {bar} {}", self.label);
+                let _ = writeln!(out, "{pad} {bar} {}", printable(&self.label));
             }
         }
         let pad = " ".repeat(gutter);
         let equals = paint.as_("34", "=");
         let said = |word: &str, text: &str, out: &mut String| {
-            // A continuation line stands under the text, not under the gutter.
+            // A continuation line is indented to the text, not to the gutter.
             let under = format!("\n{pad}   {}", " ".repeat(word.len() + 2));
             let text = printable(text).replace('\n', &under);
             let _ = writeln!(out, "{pad} {equals} {}: {text}", paint.as_("1", word));
@@ -64,7 +64,7 @@ impl Diagnostic {
     }
 }
 
-/// The visible part of a source line, and where the caret goes under it.
+/// The visible part of a source line, and the position of the caret under it.
 struct Snippet {
     text: String,
     indent: String,
@@ -95,7 +95,7 @@ impl Snippet {
     }
 }
 
-/// Characters of a foreign file that a terminal obeys never reach it.
+/// Replaces a character that a terminal would interpret, except for a line feed.
 fn clean(c: char) -> char {
     if is_unseen(c) && c != '\n' {
         '\u{fffd}'

@@ -11,7 +11,8 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// The text, without a byte order mark.
     pub text: String,
-    /// The byte where each line starts, so that a place is found quickly: a file may have as many faults as lines.
+    /// The byte offset at which each line starts, so that a place is found quickly: a file may have
+    /// as many errors as lines.
     lines: Vec<usize>,
 }
 
@@ -31,12 +32,12 @@ impl SourceFile {
     /// Returns line `number`, counted from 1, without the line end; `None` beyond the last line.
     pub fn line(&self, number: u32) -> Option<&str> {
         let start = *self.lines.get(number.checked_sub(1)? as usize)?;
-        // What follows the last line's end is no line.
+        // An empty rest after the last line end is not a line.
         self.text[start..].lines().next()
     }
 
-    /// Returns the place of a byte range of [`Self::text`]. A range beyond the text is cut to the text, and a
-    /// place ends at the end of the line on which it starts.
+    /// Returns the place of a byte range of [`Self::text`]. The range is clipped to the text and to
+    /// the line on which it starts.
     pub fn place_of_bytes(self: &Arc<Self>, bytes: std::ops::Range<usize>) -> Place {
         let start = floor_char_boundary(&self.text, bytes.start);
         let line = self.lines.partition_point(|&at| at <= start);
@@ -54,7 +55,8 @@ impl SourceFile {
         }
     }
 
-    /// Returns the place at `line` and `column`, both counted from 1, that is `width` characters wide.
+    /// Returns the place at `line` and `column`, both counted from 1, that is `width` characters
+    /// wide.
     pub fn place(self: &Arc<Self>, line: u32, column: u32, width: u32) -> Place {
         Place {
             file: Arc::clone(self),
@@ -90,7 +92,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Returns `path` as diagnostics show it: relative to the working directory, if it lies below the directory.
+/// Returns `path` as diagnostics show it: relative to the working directory if it lies below that.
 pub fn shown(path: &Path) -> PathBuf {
     let relative = std::env::current_dir()
         .ok()
@@ -98,8 +100,9 @@ pub fn shown(path: &Path) -> PathBuf {
     relative.unwrap_or_else(|| path.to_path_buf())
 }
 
-/// Returns a path as text on one line: a control character in the name of a file, such as a line feed or ESC, is
-/// written as an escape sequence, so that no name forges lines or reaches a terminal.
+/// Returns a path as text on one line. A control character in the name of a file, such as a line
+/// feed or ESC, is written as an escape sequence, so that a name can neither forge lines nor
+/// control the terminal.
 pub fn escaped(path: &Path) -> String {
     let text = path.to_string_lossy();
     let mut escaped = String::with_capacity(text.len());
@@ -113,9 +116,9 @@ pub fn escaped(path: &Path) -> String {
     escaped
 }
 
-/// Returns whether a terminal obeys a character rather than showing it: control characters, line and paragraph
-/// separators, and the marks, embeddings, overrides and isolates that change the direction of text, by which a line
-/// reads as other than it is.
+/// Returns whether a terminal interprets a character instead of showing it: control characters,
+/// line and paragraph separators, and the marks, embeddings, overrides and isolates that change the
+/// direction of text, and so can make a line read differently from what it says.
 pub(crate) fn is_unseen(c: char) -> bool {
     let is_separator = matches!(c, '\u{2028}' | '\u{2029}');
     let is_direction = matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

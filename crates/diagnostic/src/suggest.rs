@@ -1,14 +1,15 @@
-//! Names for sentences: what was expected, and what a misspelt one may have meant.
+//! Suggestions for misspelt names, and lists of the expected ones.
 
-/// Names further than this many edits apart are not suggested for each other.
+/// The maximum number of edits between a name and its suggestion.
 const SUGGESTION_DISTANCE: usize = 2;
 
-/// Longest name that a suggestion is looked for, in bytes: to compare two takes time that grows with the product
-/// of their lengths, and people don't misspell longer ones, they generate them.
+/// The maximum length of a name for which a suggestion is looked for, in bytes. Comparing two names
+/// takes time in proportion to the product of their lengths, and longer names are generated rather
+/// than misspelt.
 const SUGGESTION_MAX: usize = 128;
 
-/// What people write who know a thing by another word, and the word for it here. A word may stand for several
-/// things: what is meant is the one that is known at the place.
+/// Words of other languages and formats, and the word for the same thing here. A word's meaning
+/// here is suggested only if it is among the known names.
 const OTHER_WORDS: [(&str, &str); 32] = [
     ("backend", "pools"),
     ("backends", "pools"),
@@ -44,9 +45,10 @@ const OTHER_WORDS: [(&str, &str); 32] = [
     ("workers", "pools"),
 ];
 
-/// Returns the name among `known` that the misspelt name `found` is nearest to, if any name is near.
+/// Returns the name in `known` that is nearest to the misspelt name `found`, or `None` if no name
+/// is near.
 ///
-/// Also knows words of other languages, such as `integer` for `int32`.
+/// Words of other languages, such as `integer` for `int32`, are recognized too.
 pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if found.len() > SUGGESTION_MAX {
         return None;
@@ -61,7 +63,7 @@ pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -
     let mut nearest: Option<(usize, &str)> = None;
     for name in known {
         if name == found {
-            // It isn't misspelt.
+            // The name is not misspelt.
             return None;
         }
         let here = distance(name).map(|distance| (distance, name));
@@ -70,10 +72,11 @@ pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -
     nearest.map(|(_, name)| name)
 }
 
-/// Returns the qualified name among `known` that `found` may mean.
+/// Returns the qualified name in `known` that `found` may mean.
 ///
-/// People omit or misspell the first parts of names with dots, so this is a name that ends in `found`, or the
-/// nearest as a whole, or the nearest by the last part.
+/// The first parts of dotted names are often omitted or misspelt, so the candidates are, in this
+/// order, a name that ends in `found` after a dot, the name that is nearest as a whole, and a name
+/// whose last part is nearest.
 pub fn did_you_mean_qualified<'a>(found: &str, known: &[&'a str]) -> Option<&'a str> {
     let ends = |name: &&&str| name.strip_suffix(found).is_some_and(|it| it.ends_with('.'));
     let whole = || did_you_mean(found, known.iter().copied());
@@ -97,7 +100,7 @@ fn last_part(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or(name)
 }
 
-/// Returns the names as part of a sentence: `"a", "b" or "c"`, and `nothing` for no names.
+/// Returns the names as part of a sentence: `"a", "b" or "c"`, or `nothing` if there are none.
 pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<_> = names.into_iter().map(|name| format!("{name:?}")).collect();
     match quoted.split_last() {
@@ -107,20 +110,22 @@ pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// How many edits apart two names are, if so few that one may be meant by the other: one in three characters.
+/// Returns the number of edits between two names, if it is small enough for a misspelling: at most
+/// one edit for three characters, but at least one and at most [`SUGGESTION_DISTANCE`]. For a name
+/// of one character, no edit is allowed.
 fn near(found: &str, name: &str) -> Option<usize> {
     let length = found.chars().count();
     let allowed = match length {
         0 | 1 => 0,
         _ => (length / 3).clamp(1, SUGGESTION_DISTANCE),
     };
-    // By length alone most are ruled out.
+    // The length alone rules out most names.
     let possible = name.len() <= SUGGESTION_MAX && name.chars().count().abs_diff(length) <= allowed;
     let distance = possible.then(|| edit_distance(found, name))?;
     (distance <= allowed).then_some(distance)
 }
 
-/// Levenshtein's distance, in characters, where to exchange two neighbours is one edit.
+/// Returns the Levenshtein distance in characters, where exchanging two neighbours is one edit.
 fn edit_distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut before = vec![0; b.len() + 1];

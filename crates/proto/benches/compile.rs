@@ -1,6 +1,8 @@
-//! How long the built-in compiler takes: a thousand files, one of them changed, and the files that are worst for it.
+//! Measures how long the built-in compiler takes for a thousand files, again after one of them has
+//! changed, and for worst-case files.
 //!
-//! `cargo bench --bench compile`. Each line is one run; the worst files are as large as a file may be.
+//! `cargo bench --bench compile` prints one line for each run. The worst-case files are nearly as
+//! large as a file may be. An argument selects the worst-case files whose name contains it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant};
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Cache, Compiler, Texts};
 
-/// As large as a file may be, nearly.
+/// The maximum size of a worst-case file, in bytes: the compiler's own limit for a file.
 const LARGEST: usize = 8 << 20;
 
 fn timed(directory: &Path, cache: &mut Cache) -> (Duration, usize, usize) {
@@ -50,7 +52,7 @@ fn thousand(directory: &Path) {
     }
 }
 
-/// `head`, then `line(i)` as often as fits, then `tail`.
+/// Returns `head`, then `line(1)`, `line(2)` and so on up to [`LARGEST`] bytes, then `tail`.
 fn filled(head: &str, line: impl Fn(usize) -> String, tail: &str) -> String {
     let mut text = head.to_owned();
     for i in 1.. {
@@ -63,16 +65,16 @@ fn filled(head: &str, line: impl Fn(usize) -> String, tail: &str) -> String {
     text + tail
 }
 
-/// A description of a file, and its text.
+/// The name of a worst-case file, and its text.
 type Worst = (&'static str, String);
 
-/// The syntax of the files.
+/// The `syntax` statement of most worst-case files.
 const P2: &str = "syntax = \"proto2\";";
 
-/// Options whose values are a message and a list.
+/// The head of a file with two custom file options: a message `o` and a repeated number `n`.
 const OPTIONS: &str = "syntax = \"proto2\"; import \"google/protobuf/descriptor.proto\"; message O { optional int32 a = 1; repeated O o = 2; map<string, int32> m = 3; } extend google.protobuf.FileOptions { optional O o = 50000; repeated int32 n = 50001; }";
 
-/// Returns the worst files by enum values.
+/// Returns worst-case files with many enum values.
 fn worst_enums() -> Vec<Worst> {
     vec![
         (
@@ -98,7 +100,7 @@ fn worst_enums() -> Vec<Worst> {
     ]
 }
 
-/// Returns the worst files by fields.
+/// Returns worst-case files with many fields.
 fn worst_fields() -> Vec<Worst> {
     vec![
         (
@@ -136,7 +138,7 @@ fn worst_fields() -> Vec<Worst> {
     ]
 }
 
-/// Returns the worst files by messages and their other parts.
+/// Returns worst-case files with many messages, ranges, extensions, methods or empty statements.
 fn worst_messages() -> Vec<Worst> {
     vec![
         ("messages", filled(P2, |i| format!("message M{i}{{}}"), "")),
@@ -184,7 +186,7 @@ fn worst_messages() -> Vec<Worst> {
     ]
 }
 
-/// Returns the worst files by options.
+/// Returns worst-case files with many options.
 fn worst_options() -> Vec<Worst> {
     vec![
         (
@@ -214,7 +216,7 @@ fn worst_options() -> Vec<Worst> {
     ]
 }
 
-/// Returns the worst files by names and faults.
+/// Returns worst-case files with many errors or comments, or with long names or strings.
 fn worst_faults() -> Vec<Worst> {
     vec![
         (

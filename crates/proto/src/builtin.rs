@@ -1,7 +1,8 @@
-//! The front end in this binary: each file parsed by itself, then
-//! linked after its imports, until every fault of every file is known.
+//! The built-in front end. It parses each file by itself, links each file after its imports, and
+//! reports the errors of all files up to a bound.
 //!
-//! A file that imports a faulty one is not judged, and the faulty one's diagnostic says so.
+//! A file that imports a file with errors is not judged, and the diagnostic of the imported file
+//! says so.
 
 mod order;
 #[cfg(test)]
@@ -21,24 +22,26 @@ use crate::linked::LinkedFile;
 use crate::linker::Linker;
 use crate::parsed::Parsed;
 use crate::parser::{ParseError, parse};
-use crate::report::MAX_FAULTS;
+use crate::report::FAULTS_MAX;
 use crate::sources::{ProtoSource, ProtoSources};
 use crate::stack::reason;
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 
-/// Files with faults that a run reports: after so many, more would help nobody.
-const MAX_FAULTY_FILES: usize = 100;
+/// The number of files with errors after which a run stops. More would not help anyone.
+const FAULTY_FILES_MAX: usize = 100;
 
-/// How long a run may take: several times what all of googleapis takes on a slow machine. It is looked at
-/// between files and within each, so that it holds for a file that is made to be slow, too.
+/// The time that a run may take, several times what all of googleapis takes on a slow machine. The
+/// clock is read between files and within each, so that the limit also holds for a file that is
+/// made to be slow.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// Names that a note lists before it says "and N more".
-const LISTED: usize = 5;
+/// The number of names that a note lists before it says "and N more".
+const NAMES_LISTED_MAX: usize = 5;
 
-/// Returns the descriptors of all files without a fault; `found` says what is wrong with the others.
-/// What `cache` has of an earlier compile is taken over; what this one makes takes its place.
+/// Returns the descriptors of all files without errors, and reports the errors of the others in
+/// `found`. Unchanged files in `cache` are reused, and the cache is replaced by the files of this
+/// compile.
 pub(super) fn compile(
     sources: &ProtoSources,
     cache: &mut Cache,
@@ -63,17 +66,17 @@ fn compile_within(
 struct Run<'a> {
     sources: &'a ProtoSources,
     units: BTreeMap<&'a str, Unit>,
-    /// The files that are as they were in the last compile.
+    /// The files that are unchanged since the last compile.
     known: HashMap<String, Arc<LinkedFile>>,
     faults: Faults<'a>,
     limit: Duration,
     budget: Budget,
 }
 
-/// One file, as far as it is.
+/// The state of one file.
 enum Unit {
     Parsed(Box<Parsed>),
-    /// In the last compile.
+    /// Linked by the last compile.
     Linked(Arc<LinkedFile>),
 }
 
@@ -87,14 +90,14 @@ impl Unit {
     }
 }
 
-/// What is wrong, and with which file.
+/// The errors found so far, and the files that have them.
 #[derive(Default)]
 struct Faults<'a> {
     list: Vec<(&'a str, Diagnostic)>,
     faulty: HashSet<&'a str>,
-    /// Files that weren't judged, and the faulty file that is the reason.
+    /// The files that were not judged, each with the faulty file that is the reason.
     unjudged: BTreeMap<&'a str, &'a str>,
-    /// The time limit was passed: nothing more is judged.
+    /// The time limit has passed, so nothing more is judged.
     late: bool,
 }
 
@@ -106,16 +109,17 @@ impl<'a> Faults<'a> {
         self.list.push((name, diagnostic));
     }
 
-    /// The faulty file that keeps a file which imports `name` from being judged.
+    /// Returns the file with errors that prevents an importer of `name` from being judged: `name`
+    /// itself or a file that it imports, directly or indirectly.
     fn culprit(&self, name: &str) -> Option<&'a str> {
         let unjudged = self.unjudged.get(name).copied();
         unjudged.or_else(|| self.faulty.get(name).copied())
     }
 
     fn report(self, found: &mut Diagnostics) {
-        if self.faulty.len() >= MAX_FAULTY_FILES {
+        if self.faulty.len() >= FAULTY_FILES_MAX {
             let message =
-                format!("{MAX_FAULTY_FILES} files have faults; not all others were checked");
+                format!("{FAULTY_FILES_MAX} files have faults; not all others were checked");
             found.push(Diagnostic::error(message));
         }
         let mut waiting: HashMap<&str, Vec<&str>> = HashMap::new();
@@ -123,7 +127,7 @@ impl<'a> Faults<'a> {
             waiting.entry(culprit).or_default().push(name);
         }
         for (name, diagnostic) in self.list {
-            // With the file's first fault only.
+            // The note is added to the first error of the file only.
             found.push(match waiting.remove(name) {
                 None => diagnostic,
                 Some(names) => diagnostic.note(format!(
@@ -147,7 +151,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// All files without a fault, and what the next run may take over.
+    /// Returns all files without errors, and the cache for the next run.
     fn files(&mut self) -> (Vec<FileDescriptorProto>, Cache) {
         self.parse();
         self.find_missing_imports();
@@ -157,7 +161,7 @@ impl<'a> Run<'a> {
 
     fn parse(&mut self) {
         for (name, source) in self.sources.iter() {
-            if self.faults.faulty.len() >= MAX_FAULTY_FILES {
+            if self.faults.faulty.len() >= FAULTY_FILES_MAX {
                 return;
             }
             if let Some(known) = self.known.get(name) {
@@ -185,7 +189,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns whether the time is over; reports it, once.
+    /// Returns whether the time is over, and reports that once.
     fn is_late(&mut self, name: &'a str) -> bool {
         if !self.faults.late && self.budget.look().is_err() {
             self.late(name);
@@ -199,7 +203,7 @@ impl<'a> Run<'a> {
         let fault = Diagnostic::error(format!("compiling takes longer than {limit} s"))
             .note(format!("the time was up at {name}"))
             .help("let proto.import_paths name the directories with this gateway's schemas only");
-        // It may be linked, but not verified.
+        // This marks the file as faulty, because it may be linked but not yet verified.
         self.faults.add(name, fault);
     }
 
@@ -211,7 +215,7 @@ impl<'a> Run<'a> {
             let known =
                 |import: &str| self.sources.get(import).is_some() || well_known::has(import);
             let mut absent = file.imports().filter(|import| !known(import));
-            for import in absent.by_ref().take(MAX_FAULTS) {
+            for import in absent.by_ref().take(FAULTS_MAX) {
                 let fault = missing(import, name, source, self.sources);
                 self.faults.add(name, fault);
             }
@@ -224,10 +228,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Links the files in order, those that can be judged.
+    /// Links the files in `order`, except those that have errors or import files with errors.
+    /// Returns the files without errors, and the cache for the next run.
     fn link(&mut self, order: &[&'a str]) -> (Vec<FileDescriptorProto>, Cache) {
         let mut linker = Linker::default();
-        // What options are read by, whether a file imports it or not.
+        // Links descriptor.proto, which defines the options, even if no file imports it.
         self.bring(well_known::DESCRIPTOR, &mut linker);
         for &name in order {
             let Some(source) = self.sources.get(name) else {
@@ -236,45 +241,49 @@ impl<'a> Run<'a> {
             if self.faults.faulty.contains(name) {
                 continue;
             }
-            if self.faults.faulty.len() >= MAX_FAULTY_FILES || self.is_late(name) {
+            if self.faults.faulty.len() >= FAULTY_FILES_MAX || self.is_late(name) {
                 break;
             }
-            // A file that was never parsed has a fault, too.
-            let unit = &self.units[name];
+            // Every file in `order` has a unit, and occurs only once.
+            let Some(unit) = self.units.remove(name) else {
+                continue;
+            };
             if let Some(culprit) = unit.imports().find_map(|i| self.faults.culprit(i)) {
                 self.faults.unjudged.insert(name, culprit);
                 continue;
             }
-            self.link_file(name, source, &mut linker);
+            self.link_file(name, source, &unit, &mut linker);
             if linker.is_full_of_names() {
                 break;
             }
             if linker.is_overgrown() {
-                let fault =
-                    Diagnostic::error("the files import each other publicly in too long chains");
+                let fault = Diagnostic::error("the chains of public imports are too long");
                 self.faults.add(
                     name,
                     fault
                         .at(source.file.place(1, 1, 1))
-                        .help("import what a file needs itself"),
+                        .help("let each file import the files that it needs, instead of importing them publicly"),
                 );
                 break;
             }
         }
-        let sound = |linked: &&Arc<LinkedFile>| !self.faults.faulty.contains(linked.file.name());
-        let cache = Cache::of(linker.files().all().filter(sound));
-        let files = linker.files().imported().filter(sound);
-        (files.map(|linked| linked.file.clone()).collect(), cache)
+        let sound = |linked: &Arc<LinkedFile>| !self.faults.faulty.contains(linked.file.name());
+        let cache = Cache::of(linker.files().all().filter(|linked| sound(linked)));
+        self.known.clear();
+        let files = linker.into_files().into_imported().filter(sound);
+        let files = files.map(|linked| Arc::unwrap_or_clone(linked).file);
+        (files.collect(), cache)
     }
 
-    /// Links a file whose imports of the user's are linked.
-    fn link_file(&mut self, name: &'a str, source: &ProtoSource, linker: &mut Linker) {
-        let imports = self.units[name].imports();
-        let brought: Vec<_> = imports.filter(|i| well_known::has(i)).cloned().collect();
+    /// Links a file. Its imports from the user must be linked already. Those that come with this
+    /// crate are linked here.
+    fn link_file(&mut self, name: &'a str, source: &ProtoSource, unit: &Unit, linker: &mut Linker) {
+        let imports = unit.imports();
+        let brought: Vec<_> = imports.filter(|i| self.is_brought(i)).cloned().collect();
         for import in &brought {
             self.bring(import, linker);
         }
-        let link = || match &self.units[name] {
+        let link = || match unit {
             Unit::Parsed(parsed) => linker.link(parsed, &source.file, &self.budget),
             Unit::Linked(linked) => linker.adopt(linked, &self.budget),
         };
@@ -287,7 +296,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Links a file that comes with this crate, and what it imports.
+    /// Returns whether a file comes with this crate, and not from the user.
+    fn is_brought(&self, name: &str) -> bool {
+        well_known::has(name) && self.sources.get(name).is_none()
+    }
+
+    /// Links a file that comes with this crate, and its imports.
     fn bring(&mut self, name: &str, linker: &mut Linker) {
         let Some(text) = well_known::text(name) else {
             return;
@@ -295,14 +309,14 @@ impl<'a> Run<'a> {
         if linker.files().named(name).is_some() {
             return;
         }
-        // Such files are few and known.
+        // Such files are few and known, so their time needs no bound.
         let budget = Budget::unlimited();
         let known = self.known.get(name).cloned();
         let unit = match known.map(Unit::Linked) {
             Some(unit) => unit,
             None => match parse(name, text, &budget) {
                 Ok(parsed) => Unit::Parsed(Box::new(parsed)),
-                // No text that comes with this crate has a fault.
+                // No text that comes with this crate has an error.
                 Err(ParseError::Faults(_) | ParseError::OutOfTime) => return,
             },
         };
@@ -313,21 +327,22 @@ impl<'a> Run<'a> {
             Unit::Parsed(parsed) => linker.link(parsed, &SourceFile::new(name, text), &budget),
             Unit::Linked(linked) => linker.adopt(linked, &budget),
         };
-        // None, unless a user's file takes one of its names: that is told there.
+        // There are none unless a user's file that was linked earlier defines the same name or
+        // extension number.
         let faults = faults.unwrap_or_default().into_iter();
         self.faults.list.extend(faults.map(|fault| ("", fault)));
     }
 }
 
-/// Runs work on one file. A panic is caught here, and not at the end of the thread, so that the file
-/// can be named. The error is the message of the panic.
+/// Runs work on one file. A panic is caught here, and not at the end of the thread, so that the
+/// file can be named. The error is the message of the panic.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| reason(&*panic))
 }
 
 fn listed(names: &[&str]) -> String {
-    match names.len().checked_sub(LISTED) {
+    match names.len().checked_sub(NAMES_LISTED_MAX) {
         None | Some(0) => names.join(", "),
-        Some(more) => format!("{} and {more} more", names[..LISTED].join(", ")),
+        Some(more) => format!("{} and {more} more", names[..NAMES_LISTED_MAX].join(", ")),
     }
 }

@@ -1,56 +1,92 @@
-//! What one compile leaves for the next: of a thousand files, a reload that changes one links that
-//! one and what imports it.
+//! The results of one compile that the next one reuses, so that a reload which changes one of a
+//! thousand files links that file and its importers only.
 //!
-//! A file is taken over if its text and path are the same, and all that it imports is taken over, too:
-//! then its descriptor can't be another ([`super::linker`]). Nothing here compiles.
+//! A file is reused if its text and path are unchanged and all of its imports are reused, because
+//! then its descriptor is the same ([`super::linker`]). This module compiles nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use protobuf::Message as _;
+use protobuf::descriptor::FileDescriptorProto;
+
+use crate::features::Features;
 use crate::linked::LinkedFile;
+use crate::parsed::Edition;
 use crate::sources::ProtoSources;
 use crate::well_known;
+use gateway_diagnostic::SourceFile;
 
-/// Texts of more bytes than this aren't kept: their descriptors need some twenty times as much memory.
-const TEXTS_MAX: usize = 32 << 20;
-
-/// The files that a compile has made, which the next compile of the same files takes over where they
-/// are unchanged.
+/// The files of a compile, which the next compile of the same files reuses where they are
+/// unchanged.
 ///
-/// Its owner decides what is compiled again and again: compiles that share a cache run one after the
-/// other, those with caches of their own know nothing of each other. A cache never changes what a
-/// compile says, only how long it takes. It holds descriptors of at most 32 MiB of text, and none of
-/// larger sets of files.
+/// The owner of a cache decides which compiles share it. Such compiles run one after the other.
+/// Compiles with separate caches do not affect each other. A cache changes only how long a compile
+/// takes, never its result. It takes less memory than the texts of the files.
 #[derive(Debug, Default)]
 pub struct Cache {
-    /// By name.
-    files: HashMap<String, Arc<LinkedFile>>,
+    /// The files by name.
+    files: HashMap<String, Packed>,
+}
+
+/// A linked file in encoded form, which takes a twentieth of the memory of the decoded form.
+#[derive(Debug)]
+struct Packed {
+    /// The descriptor, encoded.
+    file: Box<[u8]>,
+    edition: Edition,
+    imports: Box<[String]>,
+    option_imports: Vec<String>,
+    features: Features,
+    source: Arc<SourceFile>,
+}
+
+impl Packed {
+    /// Returns the packed form of a file, or `None` if its descriptor exceeds the 2 GiB that can be
+    /// encoded.
+    fn of(linked: &LinkedFile) -> Option<Self> {
+        Some(Self {
+            file: linked.file.write_to_bytes().ok()?.into_boxed_slice(),
+            edition: linked.edition,
+            imports: linked.imports().cloned().collect(),
+            option_imports: linked.option_imports.clone(),
+            features: linked.features,
+            source: Arc::clone(&linked.source),
+        })
+    }
+
+    fn unpack(self) -> Option<LinkedFile> {
+        Some(LinkedFile {
+            file: FileDescriptorProto::parse_from_bytes(&self.file).ok()?,
+            edition: self.edition,
+            option_imports: self.option_imports,
+            features: self.features,
+            source: self.source,
+        })
+    }
 }
 
 impl Cache {
-    /// Returns a cache of these files; an empty one if they are too large together.
+    /// Returns a cache of these files.
     pub(super) fn of<'a>(files: impl Iterator<Item = &'a Arc<LinkedFile>>) -> Self {
-        let files: HashMap<_, _> = files
-            .map(|linked| (linked.file.name().to_owned(), Arc::clone(linked)))
-            .collect();
-        let bytes: usize = files.values().map(|linked| linked.source.text.len()).sum();
-        if bytes > TEXTS_MAX {
-            return Cache::default();
+        let packed =
+            files.filter_map(|linked| Some((linked.file.name().to_owned(), Packed::of(linked)?)));
+        Cache {
+            files: packed.collect(),
         }
-        Cache { files }
     }
 
-    /// Returns the files that are as they were, with all that they import.
+    /// Returns the files that are unchanged, as are all of their imports.
     pub(super) fn unchanged(mut self, sources: &ProtoSources) -> HashMap<String, Arc<LinkedFile>> {
-        let same = |name: &str, linked: &LinkedFile| match sources.get(name) {
-            Some(source) => source.file == linked.source,
-            None => well_known::has(name),
+        let same = |name: &str, packed: &Packed| match sources.get(name) {
+            Some(source) => source.file == packed.source,
+            None => well_known::text(name) == Some(&packed.source.text),
         };
-        self.files.retain(|name, linked| same(name, linked));
+        self.files.retain(|name, packed| same(name, packed));
         let mut importers: HashMap<&str, Vec<&str>> = HashMap::new();
         let mut changed: Vec<&str> = Vec::new();
-        for (name, linked) in &self.files {
-            for import in linked.imports() {
+        for (name, packed) in &self.files {
+            for import in &packed.imports {
                 importers.entry(import).or_default().push(name);
                 if !self.files.contains_key(import) {
                     changed.push(name);
@@ -64,6 +100,7 @@ impl Cache {
             }
         }
         self.files.retain(|name, _| !gone.contains(name));
-        self.files
+        let unpacked = |(name, packed): (String, Packed)| Some((name, Arc::new(packed.unpack()?)));
+        self.files.into_iter().filter_map(unpacked).collect()
     }
 }

@@ -1,14 +1,15 @@
-//! Where the messages and enums that schemas use are written, and what their authors have set aside.
+//! The places at which the messages and enums of schemas are defined, and their reservations.
 //!
-//! Made by the compiler (`definitions.rs`), kept by a snapshot for as long as it serves, so that
-//! what a later edit changes can be shown beside what it was. No walk reads it.
+//! The compiler makes them (`definitions.rs`), and a snapshot keeps them while it is in use, so
+//! that a later edit can be shown next to the definition that it changes. They play no part in
+//! checking payloads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use gateway_diagnostic::Place;
 
-/// The definitions of one generation, by full name: of what its schemas reach, and nothing else.
+/// The definitions of the messages and enums that the schemas of one generation use.
 #[derive(Debug, Default)]
 pub struct Definitions {
     /// Messages by full name.
@@ -17,21 +18,22 @@ pub struct Definitions {
     pub enums: BTreeMap<String, Definition>,
 }
 
-/// A message or an enum as it is written.
+/// The definition of a message or an enum.
 #[derive(Debug, Default)]
 pub struct Definition {
-    /// Its name; none for what came with the gateway.
+    /// The place of its name, or `None` if the definition came with the gateway.
     pub place: Option<Place>,
-    /// The names of its fields or values.
+    /// The places of its fields or values, by name.
     pub parts: BTreeMap<String, Place>,
-    /// Numbers that nothing may have, ascending.
+    /// The reserved numbers, ascending.
     pub reserved: Vec<RangeInclusive<i32>>,
-    /// Names that nothing may have.
+    /// The reserved names.
     pub reserved_names: BTreeSet<String>,
 }
 
 impl Definition {
-    /// Returns the place of the field or value of this name, or else the place of the definition.
+    /// Returns the place of the field or value of this name, or that of the definition if there is
+    /// none.
     pub fn place_of(&self, part: &str) -> Option<Place> {
         self.parts.get(part).or(self.place.as_ref()).cloned()
     }

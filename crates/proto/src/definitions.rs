@@ -1,4 +1,4 @@
-//! From descriptors to [`Definitions`]: the places of what schemas reach, and its reservations.
+//! Conversion of descriptors to [`Definitions`]: places and reservations of messages and enums.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -13,7 +13,8 @@ use crate::symbols::full_name;
 use gateway_diagnostic::Place;
 
 impl Descriptors {
-    /// The definitions of these messages and of whatever is below them.
+    /// Returns the definitions of these messages, and of all messages and enums that their fields
+    /// use, directly or indirectly.
     pub fn definitions<'a>(&'a self, messages: impl IntoIterator<Item = &'a str>) -> Definitions {
         let mut made = Definitions::default();
         let mut places = InFiles::new(self);
@@ -43,7 +44,7 @@ impl Descriptors {
         made
     }
 
-    /// Every enum by its full name.
+    /// Returns every enum by its full name.
     fn enums(&self) -> HashMap<String, (&EnumDescriptorProto, DescriptorAt)> {
         let mut all = HashMap::new();
         for (file, descriptor) in self.files.iter().enumerate() {
@@ -77,7 +78,7 @@ fn of_message(
     Definition {
         parts: fields.collect(),
         place: places.of(at, &[path::NAME]),
-        // A message's ranges end before their end.
+        // A message's ranges exclude their end.
         reserved: sorted(
             (message.reserved_range.iter())
                 .map(|range| range.start()..=range.end().saturating_sub(1)),
@@ -105,7 +106,7 @@ fn sorted(ranges: impl Iterator<Item = RangeInclusive<i32>>) -> Vec<RangeInclusi
     ranges
 }
 
-/// The places in each file that was asked for; none in those that came with the gateway.
+/// The places in each file that was asked for. Files that came with the gateway have none.
 struct InFiles<'a> {
     descriptors: &'a Descriptors,
     files: BTreeMap<usize, Option<Places<'a>>>,

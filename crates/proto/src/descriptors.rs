@@ -1,7 +1,8 @@
-//! The compiled files, and what is asked of them: messages by name, the places of definitions and
+//! The compiled files, with look-ups of messages by name and of the places of definitions and
 //! options in the texts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use protobuf::descriptor::{DescriptorProto, FileDescriptorProto};
@@ -11,14 +12,15 @@ use crate::budget::Budget;
 use crate::compiler::Compiler;
 use crate::path::{self, below, index};
 use crate::places::Places;
+use crate::quoted::range_in_value;
 use crate::symbols::full_name;
 use gateway_diagnostic::{Place, SourceFile};
 
-/// The number of the extensions of MessageOptions, FieldOptions and OneofOptions that carry the rules
-/// of buf.validate.
-const RULES_EXTENSION: u32 = 1159;
+/// The field number of the extensions of MessageOptions, FieldOptions and OneofOptions that carry
+/// the rules of buf.validate.
+pub const RULES_EXTENSION: u32 = 1159;
 
-/// The compiled files: every file below the import paths and what they import, imports before
+/// The compiled files: every file below the import paths and their imports, imports before
 /// importers.
 #[derive(Debug)]
 pub struct Descriptors {
@@ -28,12 +30,12 @@ pub struct Descriptors {
     pub(super) messages: HashMap<String, DescriptorAt>,
 }
 
-/// Where a message or enum is defined.
+/// The location of the definition of a message or an enum.
 #[derive(Debug)]
 pub(super) struct DescriptorAt {
     /// The index of its file.
     pub(super) file: usize,
-    /// Its path in the file's descriptor, as SourceCodeInfo writes it.
+    /// Its path in the file's descriptor, in the form of SourceCodeInfo.
     pub(super) path: Vec<i32>,
 }
 
@@ -66,7 +68,8 @@ impl Descriptors {
         }
     }
 
-    /// Returns every file, imports before importers, well-known types included where they are imported.
+    /// Returns every file, imports before importers, well-known types included where they are
+    /// imported.
     pub fn files(&self) -> &[FileDescriptorProto] {
         &self.files
     }
@@ -78,7 +81,7 @@ impl Descriptors {
             .map(|(name, file)| (name.as_str(), file))
     }
 
-    /// Returns the text of the user's file of this import name.
+    /// Returns the user's file with this import name.
     pub fn source(&self, name: &str) -> Option<&Arc<SourceFile>> {
         self.sources.get(name)
     }
@@ -94,7 +97,7 @@ impl Descriptors {
         Some(message)
     }
 
-    /// Returns the place where a message of the user's is defined: that of its name.
+    /// Returns the place of the name of a user's message.
     pub fn place_of(&self, message: &str) -> Option<Place> {
         let DescriptorAt { file, path } = self.messages.get(message)?;
         Some(self.places(*file)?.at(&below(path, path::NAME, None)))
@@ -105,8 +108,9 @@ impl Descriptors {
         self.files.get(self.messages.get(message)?.file)
     }
 
-    /// Returns the place of the first option of buf.validate on a message or on one of its fields; or
-    /// else the place of the name of either.
+    /// Returns the place of the first option of buf.validate on a message, or on its field `field`
+    /// if that is given. Without such an option, returns the place of the name of the message or
+    /// field.
     pub fn place_of_rule(&self, message: &str, field: Option<&str>) -> Option<Place> {
         let DescriptorAt { file, path } = self.messages.get(message)?;
         let places = self.places(*file)?;
@@ -126,8 +130,8 @@ impl Descriptors {
         Some(rule.unwrap_or_else(|| places.at(&below(&of, path::NAME, None))))
     }
 
-    /// Returns the place of the first option of the field or extension at `path` in the descriptor of
-    /// one of the user's files; or else the place of its name.
+    /// Returns the place of the first option of the field or extension at `path` in the descriptor
+    /// of one of the user's files, or the place of its name if it has none.
     pub fn place_of_option(&self, file: &str, path: &[i32]) -> Option<Place> {
         let file = self.files.iter().position(|it| it.name() == file)?;
         let places = self.places(file)?;
@@ -135,7 +139,19 @@ impl Descriptors {
         Some(options.unwrap_or_else(|| places.at(&below(path, path::NAME, None))))
     }
 
-    /// Returns the places in the file at an index; none for a file that isn't the user's.
+    /// Returns the place of the bytes `within` of the text `value`, such as an expression. An
+    /// option at or after `start` has `value` as its quoted value.
+    pub fn place_in_text(&self, start: &Place, value: &str, within: Range<usize>) -> Option<Place> {
+        let text = &start.file.text;
+        let lines = text.split_inclusive('\n').take(start.line as usize - 1);
+        let line: usize = lines.map(str::len).sum();
+        let mut columns = text.get(line..)?.char_indices();
+        let column = columns.nth(start.column as usize - 1)?.0;
+        let range = range_in_value(text, line + column, value, within)?;
+        Some(start.file.place_of_bytes(range))
+    }
+
+    /// Returns the places in the file at an index, or `None` if the file is not the user's.
     pub(super) fn places(&self, file: usize) -> Option<Places<'_>> {
         let file = &self.files[file];
         let source = self.source(file.name())?;
@@ -147,7 +163,8 @@ impl Descriptors {
         ))
     }
 
-    /// Returns whether a message, or any that its fields hold, carries rules of buf.validate.
+    /// Returns whether a message, or any message that its fields hold, carries rules of
+    /// buf.validate.
     pub fn has_rules(&self, message: &str) -> bool {
         let mut seen = HashSet::new();
         let mut open = vec![message];
@@ -168,8 +185,8 @@ impl Descriptors {
     }
 }
 
-/// Returns whether a message itself carries rules. Extensions that the descriptor model doesn't know
-/// stay unknown fields.
+/// Returns whether a message, one of its fields or one of its oneofs carries rules. Extensions that
+/// the descriptor model does not know are kept as unknown fields.
 fn carries_rules(message: &DescriptorProto) -> bool {
     let ruled = |fields: &UnknownFields| fields.get(RULES_EXTENSION).is_some();
     ruled(message.options.special_fields().unknown_fields())

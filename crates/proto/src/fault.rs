@@ -1,11 +1,11 @@
-//! A fault in a `.proto` text, before it is tied to its file.
+//! An error in a `.proto` text, before it is tied to its file.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use gateway_diagnostic::{Diagnostic, SourceFile};
 
-/// What is wrong at some place of a text.
+/// An error at some place of a text.
 #[derive(Clone, Debug)]
 pub(super) struct TextFault {
     range: Range<usize>,
@@ -16,8 +16,8 @@ pub(super) struct TextFault {
 }
 
 impl TextFault {
-    /// What is wrong, in a sentence without a full stop.
-    pub fn new(range: Range<usize>, message: impl Into<String>) -> Self {
+    /// Returns an error with this message, a sentence without a full stop.
+    pub(crate) fn new(range: Range<usize>, message: impl Into<String>) -> Self {
         Self {
             range,
             message: message.into(),
@@ -27,44 +27,44 @@ impl TextFault {
         }
     }
 
-    /// What was expected there.
-    pub fn label(mut self, label: impl Into<String>) -> Self {
+    /// Sets the text next to the caret, such as what was expected at the place.
+    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self
     }
 
-    /// What is connected with it and lies at `range`; `text` ends before its place.
-    pub fn note_at(mut self, text: &'static str, range: Range<usize>) -> Self {
+    /// Adds a note about `range`. The text ends before the place: `the first is at`.
+    pub(crate) fn note_at(mut self, text: &'static str, range: Range<usize>) -> Self {
         self.note = Some((text, range));
         self
     }
 
-    /// What to do.
-    pub fn help(mut self, help: impl Into<String>) -> Self {
+    /// Sets the remedy.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// The same, where nothing better is known.
-    pub fn or_help(self, help: &str) -> Self {
+    /// Sets the remedy unless there is one.
+    pub(crate) fn or_help(self, help: &str) -> Self {
         match self.help {
             Some(_) => self,
             None => self.help(help),
         }
     }
 
-    /// Where it is.
-    pub fn range(&self) -> Range<usize> {
+    /// Returns the byte range of the error.
+    pub(crate) fn range(&self) -> Range<usize> {
         self.range.clone()
     }
 
-    /// For results, which should be small.
-    pub fn boxed(self) -> Box<Self> {
+    /// Returns the error in a box, for results, which should be small.
+    pub(crate) fn boxed(self) -> Box<Self> {
         Box::new(self)
     }
 
-    /// In its file.
-    pub fn within(self, file: &Arc<SourceFile>) -> Diagnostic {
+    /// Returns the diagnostic of the error in its file.
+    pub(crate) fn within(self, file: &Arc<SourceFile>) -> Diagnostic {
         let mut diagnostic = Diagnostic::error(self.message).at(file.place_of_bytes(self.range));
         if !self.label.is_empty() {
             diagnostic = diagnostic.label(self.label);

@@ -1,8 +1,9 @@
 //! The features of a `.proto` file's syntax or edition that are in force for a field or an enum.
 //!
-//! proto2, proto3 and editions differ in a few features. A file, message, oneof, enum or field may set
-//! each of them, and an inner setting overrides an outer one. rust-protobuf's descriptors are older than
-//! editions, so the features are unknown fields of the options. This module only reads them.
+//! proto2, proto3 and editions differ in a few features. A file, message, oneof, enum or field may
+//! set each of them, and an inner setting overrides an outer one. rust-protobuf's descriptors are
+//! older than editions, so the features are unknown fields of the options. This module only reads
+//! them.
 
 use ::protobuf::descriptor::FileDescriptorProto;
 use ::protobuf::well_known_types::empty::Empty;
@@ -33,57 +34,57 @@ pub mod place {
 /// The numbers of the fields of `google.protobuf.FeatureSet`, and of their values.
 pub(crate) mod feature {
     /// `field_presence`.
-    pub const FIELD_PRESENCE: u32 = 1;
+    pub(crate) const FIELD_PRESENCE: u32 = 1;
     /// `enum_type`.
-    pub const ENUM_TYPE: u32 = 2;
+    pub(crate) const ENUM_TYPE: u32 = 2;
     /// `repeated_field_encoding`.
-    pub const REPEATED_FIELD_ENCODING: u32 = 3;
+    pub(crate) const REPEATED_FIELD_ENCODING: u32 = 3;
     /// `utf8_validation`.
-    pub const UTF8_VALIDATION: u32 = 4;
+    pub(crate) const UTF8_VALIDATION: u32 = 4;
     /// `message_encoding`.
-    pub const MESSAGE_ENCODING: u32 = 5;
+    pub(crate) const MESSAGE_ENCODING: u32 = 5;
     /// `json_format`.
-    pub const JSON_FORMAT: u32 = 6;
+    pub(crate) const JSON_FORMAT: u32 = 6;
     /// `enforce_naming_style`.
-    pub const ENFORCE_NAMING_STYLE: u32 = 7;
+    pub(crate) const ENFORCE_NAMING_STYLE: u32 = 7;
     /// `default_symbol_visibility`.
-    pub const DEFAULT_SYMBOL_VISIBILITY: u32 = 8;
-    /// Of `field_presence`.
-    pub const EXPLICIT: u64 = 1;
-    /// Of `field_presence`.
-    pub const IMPLICIT: u64 = 2;
-    /// Of `field_presence`.
-    pub const LEGACY_REQUIRED: u64 = 3;
-    /// Of `enum_type`.
-    pub const OPEN: u64 = 1;
-    /// Of `enum_type`.
-    pub const CLOSED: u64 = 2;
-    /// Of `repeated_field_encoding`.
-    pub const PACKED: u64 = 1;
-    /// Of `repeated_field_encoding`.
-    pub const EXPANDED: u64 = 2;
-    /// Of `utf8_validation`.
-    pub const VERIFY: u64 = 2;
-    /// Of `utf8_validation`.
-    pub const NONE: u64 = 3;
-    /// Of `message_encoding`.
-    pub const LENGTH_PREFIXED: u64 = 1;
-    /// Of `message_encoding`.
-    pub const DELIMITED: u64 = 2;
-    /// Of `json_format`.
-    pub const ALLOW: u64 = 1;
-    /// Of `json_format`.
-    pub const LEGACY_BEST_EFFORT: u64 = 2;
-    /// Of `enforce_naming_style`.
-    pub const STYLE2024: u64 = 1;
-    /// Of `enforce_naming_style`.
-    pub const STYLE_LEGACY: u64 = 2;
-    /// Of `default_symbol_visibility`.
-    pub const EXPORT_ALL: u64 = 1;
-    /// Of `default_symbol_visibility`.
-    pub const EXPORT_TOP_LEVEL: u64 = 2;
-    /// Of `default_symbol_visibility`.
-    pub const STRICT: u64 = 4;
+    pub(crate) const DEFAULT_SYMBOL_VISIBILITY: u32 = 8;
+    /// A value of `field_presence`.
+    pub(crate) const EXPLICIT: u64 = 1;
+    /// A value of `field_presence`.
+    pub(crate) const IMPLICIT: u64 = 2;
+    /// A value of `field_presence`.
+    pub(crate) const LEGACY_REQUIRED: u64 = 3;
+    /// A value of `enum_type`.
+    pub(crate) const OPEN: u64 = 1;
+    /// A value of `enum_type`.
+    pub(crate) const CLOSED: u64 = 2;
+    /// A value of `repeated_field_encoding`.
+    pub(crate) const PACKED: u64 = 1;
+    /// A value of `repeated_field_encoding`.
+    pub(crate) const EXPANDED: u64 = 2;
+    /// A value of `utf8_validation`.
+    pub(crate) const VERIFY: u64 = 2;
+    /// A value of `utf8_validation`.
+    pub(crate) const NONE: u64 = 3;
+    /// A value of `message_encoding`.
+    pub(crate) const LENGTH_PREFIXED: u64 = 1;
+    /// A value of `message_encoding`.
+    pub(crate) const DELIMITED: u64 = 2;
+    /// A value of `json_format`.
+    pub(crate) const ALLOW: u64 = 1;
+    /// A value of `json_format`.
+    pub(crate) const LEGACY_BEST_EFFORT: u64 = 2;
+    /// A value of `enforce_naming_style`.
+    pub(crate) const STYLE2024: u64 = 1;
+    /// A value of `enforce_naming_style`.
+    pub(crate) const STYLE_LEGACY: u64 = 2;
+    /// A value of `default_symbol_visibility`.
+    pub(crate) const EXPORT_ALL: u64 = 1;
+    /// A value of `default_symbol_visibility`.
+    pub(crate) const EXPORT_TOP_LEVEL: u64 = 2;
+    /// A value of `default_symbol_visibility`.
+    pub(crate) const STRICT: u64 = 4;
 }
 
 /// The numbers of `google.protobuf.Edition`.
@@ -98,7 +99,7 @@ pub(crate) mod edition {
     pub(crate) const EDITION_2024: u64 = 1001;
 }
 
-/// Whether an absent field can be told from one that holds its default.
+/// The distinction between an absent field and one that holds its default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// An absent field is distinguished from one that holds its default.
@@ -120,7 +121,8 @@ impl Presence {
         }
     }
 
-    /// Returns the presence of a field that has explicit presence by its kind, such as a message or a member of a oneof.
+    /// Returns the presence of a field that is never implicit, such as a message or a member of a
+    /// oneof: [`Presence::Explicit`] for [`Presence::Implicit`], and any other presence unchanged.
     pub fn max_explicit(self) -> Self {
         match self {
             Presence::Implicit => Presence::Explicit,
@@ -149,8 +151,8 @@ pub struct Features {
 }
 
 impl Features {
-    /// What a file's syntax (`proto2` when it says none, `proto3` or `editions`) or edition gives,
-    /// and the file's own options.
+    /// Returns the features that follow from a file's syntax (`proto2` if it has none, `proto3` or
+    /// `editions`) or edition, and from the file's own options.
     pub fn of_file(file: &FileDescriptorProto) -> Self {
         let edition = file.special_fields.unknown_fields().get(FILE_EDITION);
         let mut features = Self::of_syntax(file.syntax());
@@ -186,7 +188,7 @@ impl Features {
         }
     }
 
-    /// These features, changed by what `options` sets in its field `place`.
+    /// Returns these features, changed by those that `options` sets in its field `place`.
     pub fn within<M: Message>(mut self, options: Option<&M>, place: u32) -> Self {
         let unknown = options.map(|options| options.special_fields().unknown_fields());
         for (number, value) in unknown.into_iter().flatten() {
@@ -198,9 +200,10 @@ impl Features {
         self
     }
 
-    /// Applies an encoded `google.protobuf.FeatureSet`; a value that is new to us changes nothing.
+    /// Applies an encoded `google.protobuf.FeatureSet`. Values that this version does not know
+    /// change nothing.
     fn merge(&mut self, feature_set: &[u8]) {
-        // A message without fields keeps every field as an unknown one.
+        // A message type without fields keeps every field as an unknown one.
         let Ok(set) = Empty::parse_from_bytes(feature_set) else {
             return;
         };

@@ -1,24 +1,24 @@
-//! The faults that concern files as such: imports, nesting, a compiler that fails.
+//! The errors that concern whole files: imports, nesting, a compiler that fails.
 //!
-//! This module words faults; it never looks for them.
+//! This module words the errors and does not look for them.
 
 use crate::fault::TextFault;
-use crate::outline::MAX_NESTING;
+use crate::outline::NESTING_MAX;
 use crate::sources::{ProtoSource, ProtoSources};
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Place, did_you_mean, escaped};
 
-/// Returns the fault of a file that nests too deep for any compiler.
+/// Returns the error of a file that nests too deep for any compiler.
 pub(super) fn too_deep(source: &ProtoSource) -> Option<Diagnostic> {
     let range = source.outline.too_deep.clone()?;
-    let fault = TextFault::new(range, format!("brackets nest more than {MAX_NESTING} deep"));
+    let fault = TextFault::new(range, format!("brackets nest more than {NESTING_MAX} deep"));
     let fault = fault
         .label("one too many")
         .help("nest less: messages may nest 31 deep");
     Some(fault.within(&source.file))
 }
 
-/// Returns the fault of a file at which the compiler itself failed.
+/// Returns the error of a file at which the compiler itself failed.
 pub(super) fn failed(source: &ProtoSource, reason: &str) -> Diagnostic {
     Diagnostic::error(format!(
         "the built-in compiler failed at this file: {reason}"
@@ -29,7 +29,7 @@ pub(super) fn failed(source: &ProtoSource, reason: &str) -> Diagnostic {
     )
 }
 
-/// Returns the fault of the file `name` that an import of it names no file.
+/// Returns the error for an import in the file `name` that refers to no file.
 pub(super) fn missing(
     import: &str,
     name: &str,
@@ -42,7 +42,7 @@ pub(super) fn missing(
     let roots: Vec<_> = sources.roots().map(|root| escaped(&root)).collect();
     let fault = fault.note(format!("import paths: {}", roots.join(", ")));
     let ending = format!("/{import}");
-    // A file that imports itself would be wrong, too.
+    // A file that imports itself would be an error, too.
     let others = || sources.iter().filter(|(other, _)| *other != name);
     if let Some((name, other)) = others().find(|(other, _)| other.ends_with(&ending)) {
         let below = escaped(&other.file.path);

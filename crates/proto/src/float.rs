@@ -1,18 +1,19 @@
-//! Floating-point numbers, as protoc reads and writes them.
+//! Floating-point numbers in the forms that protoc reads and writes.
 
 use crate::literal::integer;
 
-/// The value of a number token, integers of any base included.
+/// Returns the value of a number token, integers of any base included.
 pub(super) fn parsed(token: &str) -> f64 {
-    if let Some(n) =
-        integer(token).filter(|_| !token.contains(['.', 'e', 'E']) || token.starts_with("0x"))
-    {
+    // An E in a hexadecimal number is a digit.
+    let is_hexadecimal = token.starts_with("0x") || token.starts_with("0X");
+    if let Some(n) = integer(token).filter(|_| is_hexadecimal || !token.contains(['.', 'e', 'E'])) {
         return n as f64;
     }
     token.parse().unwrap_or(f64::INFINITY)
 }
 
-/// What a word stands for: `inf` or `nan`; in the text format (`lax`) in any case, and `infinity`.
+/// Returns the value of the word `inf` or `nan`. The text format (`lax`) also takes `infinity`, and
+/// takes the words in upper and lower case.
 pub(super) fn named(word: &str, lax: bool) -> Option<f64> {
     match word.to_ascii_lowercase().as_str() {
         lower if !lax && lower != word => None,
@@ -23,7 +24,7 @@ pub(super) fn named(word: &str, lax: bool) -> Option<f64> {
     }
 }
 
-/// A default of a double: 15 digits if they suffice, else 17.
+/// Returns the text of a double's default: with 15 digits if they suffice, with 17 otherwise.
 pub(super) fn of_f64(value: f64) -> String {
     let short = general(value, 15);
     match short.parse::<f64>() {
@@ -32,7 +33,7 @@ pub(super) fn of_f64(value: f64) -> String {
     }
 }
 
-/// A default of a float: 6 digits if they suffice, else 9.
+/// Returns the text of a float's default: with 6 digits if they suffice, with 9 otherwise.
 pub(super) fn of_f32(value: f64) -> String {
     let narrow = value as f32;
     let short = general(f64::from(narrow), 6);
@@ -42,7 +43,7 @@ pub(super) fn of_f32(value: f64) -> String {
     }
 }
 
-/// As C's `%.<digits>g`.
+/// Formats a number like C's `%.<digits>g`.
 fn general(value: f64, digits: usize) -> String {
     if value.is_nan() {
         return "nan".to_owned();
@@ -90,6 +91,7 @@ mod tests {
         assert_eq!(of_f32(0.1), "0.1");
         assert_eq!(of_f32(1.0 / 3.0), "0.333333343");
         assert_eq!(parsed("0x10"), 16.0);
+        assert_eq!((parsed("0x1e"), parsed("0X1E")), (30.0, 30.0));
         assert_eq!(parsed("1e400"), f64::INFINITY);
     }
 }

@@ -1,8 +1,9 @@
-//! A `.proto` text → tokens, by the rules of protoc's tokenizer.
+//! A lexer for `.proto` texts, by the rules of protoc's tokenizer.
 //!
-//! Comments and blanks are dropped. A text that is no token stands as a bad one among them, with the fault to
-//! report if the parser gets that far. [`tokens`] gives up on a text that is no `.proto`; [`LooseTokens`] and
-//! [`words`] never do, for what must be known of any text. Nothing here knows a keyword, or recurses.
+//! Comments and whitespace are dropped. Input that is not a token becomes a bad token, with the
+//! error to report if the parser gets that far. [`tokens`] gives up on a text that is no `.proto`
+//! file. [`LooseTokens`] and [`words`] always read to the end, for callers that need facts about
+//! any text. The lexer knows no keywords and does not recurse.
 
 #[cfg(test)]
 mod tests;
@@ -12,29 +13,31 @@ use std::ops::Range;
 use crate::budget::{Budget, OutOfTime};
 use crate::fault::TextFault;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind {
     /// A letter or `_`, then letters, digits and `_`.
     Word,
-    /// Decimal, octal or hexadecimal.
+    /// A decimal, octal or hexadecimal number.
     Integer,
-    /// With a point or an exponent.
+    /// A number with a point or an exponent.
     Float,
     /// A quoted text, quotes included.
     Text,
-    /// Any other single character, ASCII.
+    /// Any other single ASCII character.
     Sign(u8),
-    /// What is no token: which of the faults.
+    /// Input that is not a token, with the index of its error in [`Lexed::faults`]. [`LooseTokens`]
+    /// keeps no errors and always uses 0.
     Bad(u8),
-    /// Behind the last token.
+    /// The end, after the last token.
     End,
 }
 
-/// Faults after which a text is read no further: it is no `.proto` then.
-const MAX_BAD: u8 = 20;
+/// The number of bad tokens after which the lexer decides that a text is not a `.proto` file, and
+/// stops reading it.
+const BAD_TOKENS_MAX: u8 = 20;
 
-/// One token; offsets in bytes (files are far smaller than 4 GiB).
+/// One token. Byte offsets fit in a `u32`, since files are far smaller than 4 GiB.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Token {
     pub kind: TokenKind,
@@ -43,8 +46,8 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// Where it lies in the text.
-    pub fn range(self) -> Range<usize> {
+    /// Returns the byte range of the token.
+    pub(crate) fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 }
@@ -52,11 +55,11 @@ impl Token {
 /// The tokens of a text.
 #[derive(Debug)]
 pub(super) struct Lexed {
-    /// The last one is of kind [`TokenKind::End`].
+    /// The tokens, the last of which is of kind [`TokenKind::End`].
     pub tokens: Vec<Token>,
-    /// What is wrong with the bad ones.
+    /// The errors of the bad tokens.
     pub faults: Vec<TextFault>,
-    /// The fault of the first comment that starts with `#`; such comments are passed over like others.
+    /// The error of the first comment that starts with `#`. Such comments are skipped like others.
     pub hash: Option<TextFault>,
 }
 
@@ -79,13 +82,13 @@ pub(super) fn tokens(text: &str, budget: &Budget) -> Result<Lexed, OutOfTime> {
                     end: range.end as u32,
                 });
                 faults.push(fault);
-                if which + 1 == MAX_BAD || !lexer.pass() {
+                if which + 1 == BAD_TOKENS_MAX || !lexer.pass() {
                     break;
                 }
             }
         }
     }
-    // Where a file that ends too early ends.
+    // The end token is empty and lies at the end of the last token.
     let end = tokens.last().map_or(0, |token| token.end);
     tokens.push(Token {
         kind: TokenKind::End,
@@ -99,17 +102,17 @@ pub(super) fn tokens(text: &str, budget: &Budget) -> Result<Lexed, OutOfTime> {
     })
 }
 
-/// All tokens of a text that may be no `.proto` at all.
+/// All tokens of a text that may be no `.proto` file at all.
 ///
-/// They are the tokens that [`tokens`] returns, and those after the place where it gives up. A bad one is
-/// as long as what is passed over; of a comment that does not end as it should, it is the opening.
+/// Unlike [`tokens`], this iterator never gives up and has no end token, and a bad token spans all
+/// of the skipped text. For a malformed comment, it spans only the opening `//` or `/*`.
 pub(super) struct LooseTokens<'a> {
     lexer: Lexer<'a>,
 }
 
 impl<'a> LooseTokens<'a> {
     /// Returns the tokens of `text`.
-    pub fn of(text: &'a str) -> Self {
+    pub(crate) fn of(text: &'a str) -> Self {
         Self {
             lexer: Lexer::of(text),
         }
@@ -144,9 +147,9 @@ impl Iterator for LooseTokens<'_> {
     }
 }
 
-/// Returns the words of a `.proto` text that may not compile, in its order: keywords, the parts of names,
-/// and scalar types, but nothing of quoted texts and comments. In a comment that does not end as it should,
-/// words count, since the comment may have swallowed definitions.
+/// Returns the words of a `.proto` text that may not compile, in order: keywords, the parts of
+/// names, and scalar types, without quoted texts and comments. The words of a malformed comment are
+/// included, since an unterminated comment may have swallowed definitions.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut tokens = LooseTokens::of(text);
     std::iter::from_fn(move || {
@@ -167,7 +170,7 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
 struct Lexer<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Of the token or comment that is being read.
+    /// The start of the token or comment that is being read.
     start: usize,
     /// The fault of the first comment that starts with `#`.
     hash: Option<TextFault>,
@@ -199,7 +202,7 @@ impl<'a> Lexer<'a> {
                 TokenKind::Word
             }
             b if b >= 0x80 => {
-                // All of it: what is cut from a text may not cut a character.
+                // The whole character, because an excerpt of a text must not split one.
                 let end = start + b.leading_ones() as usize;
                 let fault = TextFault::new(start..end, "a character beyond ASCII");
                 return Err(fault.help("only comments and quoted texts may have such characters"));
@@ -222,17 +225,18 @@ impl<'a> Lexer<'a> {
         }))
     }
 
-    /// Goes behind what is no token. False where nothing behind it could be trusted.
+    /// Skips the input that is not a token. Returns false if the rest of the text cannot be
+    /// tokenized reliably.
     fn pass(&mut self) -> bool {
         let rest = &self.bytes[self.at..];
         match self.bytes[self.start] {
-            // A text ends on its line.
+            // A quoted text ends on its line.
             quote @ (b'"' | b'\'') => {
                 let ends = |b: &u8| *b == quote || *b == b'\n';
                 self.at += rest.iter().position(ends).map_or(rest.len(), |at| at + 1);
                 true
             }
-            // A line comment has no fault but a NUL: it is no text at all.
+            // The only error in a line comment is a NUL, and a file with a NUL is not a text file.
             b'/' if self.bytes.get(self.start + 1) == Some(&b'/') => false,
             b'/' => match rest.windows(2).position(|it| it == b"*/") {
                 Some(at) => {
@@ -245,12 +249,13 @@ impl<'a> Lexer<'a> {
                 self.skip_while(|b| is_word(b) || b == b'.' || b >= 0x80);
                 true
             }
-            // A control character: it is no text at all.
+            // A file with a control character is not a text file.
             _ => false,
         }
     }
 
-    /// Returns the end of the comment that is being read and has a fault: of the line, or of the text.
+    /// Returns the end of the malformed comment that is being read: the end of the line for a `//`
+    /// comment, and the end of the text for a `/*` comment.
     fn end_of_comment(&self) -> usize {
         let rest = &self.bytes[self.at..];
         let len = match self.bytes.get(self.start + 1) {
@@ -289,7 +294,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Passes over a comment of another language, and notes the first.
+    /// Skips a comment that starts with `#`, and records the error for the first one.
     fn hash_comment(&mut self) {
         let start = self.at;
         self.skip_while(|b| !matches!(b, b'\n' | 0));
@@ -311,8 +316,9 @@ impl<'a> Lexer<'a> {
                 }
                 (Some(b'/'), Some(b'*')) => {
                     let here = self.at..self.at + 2;
-                    return Err(TextFault::new(here, "a comment within a comment")
-                        .help("comments can't be nested: end the first one before"));
+                    return Err(TextFault::new(here, "a comment within a comment").help(
+                        "comments can't be nested: end the first one before the second begins",
+                    ));
                 }
                 (Some(0), _) => return Err(self.nul()),
                 (Some(_), _) => self.at += 1,
@@ -326,7 +332,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// At this place, where nothing else may be refused: in a text or comment.
+    /// Returns the error for a NUL at the current position, in a quoted text or a comment.
     fn nul(&self) -> TextFault {
         TextFault::new(self.at..self.at + 1, "a control character (0x00)")
     }
@@ -362,15 +368,15 @@ impl<'a> Lexer<'a> {
                     && written.iter().filter(|b| b.is_ascii_alphabetic()).count() > 1;
                 Err(match &self.bytes[end..self.at] {
                     _ if is_name => fault.help("a name can't begin with a digit"),
-                    [b'f' | b'F'] => fault.help("leave the f out: a float is written without"),
-                    _ => fault.help("put a blank between the number and what follows"),
+                    [b'f' | b'F'] => fault.help("leave the f out: a float is written without it"),
+                    _ => fault.help("put a space between the number and what follows"),
                 })
             }
             _ => Ok(kind),
         }
     }
 
-    /// An octal number, too: one that starts with 0.
+    /// Reads a decimal integer, an octal integer, which starts with 0, or a floating-point number.
     fn decimal(&mut self, start: usize) -> Result<TokenKind, TextFault> {
         let leading_zero = self.peek(0) == Some(b'0');
         let digits = self.skip_while(|b| b.is_ascii_digit());
@@ -464,7 +470,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// Of the eight digits behind the `U` that is next.
+    /// Returns the value of the eight hexadecimal digits after the `U` at the current position.
     fn code_point(&self) -> u32 {
         let digits = self.bytes.get(self.at + 1..self.at + 9).unwrap_or_default();
         let text = std::str::from_utf8(digits).unwrap_or_default();

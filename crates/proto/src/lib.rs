@@ -1,6 +1,7 @@
 #![forbid(unsafe_code)]
-//! A compiler for `.proto` files: proto2, proto3 and editions 2023 and 2024 to descriptors, or every
-//! fault at its place.
+#![warn(unreachable_pub)]
+//! A compiler that turns `.proto` files (proto2, proto3, editions 2023 and 2024) into descriptors.
+//! Every error is reported at its place.
 //!
 //! ```
 //! use gateway_diagnostic::Diagnostics;
@@ -34,16 +35,17 @@
 //! # }
 //! ```
 //!
-//! [`compile`] compiles every file below the import paths at once. [`Texts`] reads them first, so that
-//! the same bytes can be compiled, outlined and compared with what is there later; with a [`Cache`], a
-//! compile links only what has changed since the last one. What is asked of the result is in
-//! [`Descriptors`].
+//! [`compile`] compiles every file below the import paths at once. [`Texts`] reads them first, so
+//! that the same bytes can be compiled, outlined and compared with later versions. With a
+//! [`Cache`], a compile links only what has changed since the last one. [`Descriptors`] looks up
+//! messages and places in the result.
 //!
-//! The texts are read once (`sources`) and handed to one of two front ends (`builtin`, the default, or
-//! `protoc`); `verify` then checks what the first is too lenient about. The front ends run on a thread of
-//! their own, whose stack the deepest file can't overflow. Nothing in a file can end the process or make it
-//! wait for ever: size, nesting, time (`budget`) and the number of faults are bounded. This crate knows no
-//! routes and no payloads, and writes nothing outside the system's temporary directory.
+//! The texts are read once (`sources`) and passed to one of two front ends: `builtin`, the default,
+//! whose checks are in `verify`, or `protoc`. The front ends run on a thread of their own, whose
+//! stack the deepest file cannot overflow. Nothing in a file can end the process or make it wait
+//! for ever: size, nesting, time (`budget`) and the number of reported errors are bounded. This
+//! crate knows no routes and no payloads, and writes nothing outside the system's temporary
+//! directory.
 
 mod budget;
 mod builtin;
@@ -69,6 +71,7 @@ mod parser;
 mod path;
 mod places;
 mod protoc;
+mod quoted;
 mod report;
 mod sources;
 mod stack;
@@ -80,8 +83,9 @@ mod well_known;
 pub use cache::Cache;
 pub use compiler::Compiler;
 pub use definition::{Definition, Definitions};
-pub use descriptors::Descriptors;
+pub use descriptors::{Descriptors, RULES_EXTENSION};
 pub use lexer::words;
+pub use literal::unescaped;
 pub use open::open_file;
 pub use stack::{on_a_large_stack, reason};
 pub use texts::{Compiled, Outlined, Texts, compile};

@@ -1,4 +1,4 @@
-//! The linked files: what later files, options and checks look names up in.
+//! The linked files, in which later files, options and checks look up names.
 //!
 //! This module holds the data only. [`super::linker`] is the pass that fills it.
 
@@ -15,7 +15,7 @@ use crate::well_known;
 use gateway_diagnostic::{Diagnostic, SourceFile};
 
 /// One file, linked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct LinkedFile {
     pub file: FileDescriptorProto,
     pub edition: Edition,
@@ -26,13 +26,13 @@ pub(super) struct LinkedFile {
 }
 
 impl LinkedFile {
-    /// Returns all names that the file imports.
-    pub fn imports(&self) -> impl Iterator<Item = &String> {
+    /// Returns the names of all files that the file imports.
+    pub(crate) fn imports(&self) -> impl Iterator<Item = &String> {
         self.file.dependency.iter().chain(&self.option_imports)
     }
 
-    /// Returns the features in force in the message or enum at a path of messages.
-    pub fn features(&self, path: &[i32]) -> Features {
+    /// Returns the features in force in the message at `path`, or in the file if the path is empty.
+    pub(crate) fn features(&self, path: &[i32]) -> Features {
         let mut features = self.features;
         for end in (2..=path.len()).step_by(2) {
             let message = message_at(&self.file, &path[..end]);
@@ -52,13 +52,14 @@ pub(super) struct LinkedFiles {
 
 impl LinkedFiles {
     /// Returns the number of files, which is the index of the next one.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.files.len()
     }
 
-    /// Adds the names that the file at an index defines. Returns the clashes, and the first name that
-    /// does not fit.
-    pub fn add_names(
+    /// Adds the names that the file at an index defines. Returns the names that are defined twice,
+    /// and the first name that is too long by itself or exceeds the limit on the names of all files
+    /// together.
+    pub(crate) fn add_names(
         &mut self,
         at: usize,
         file: &FileDescriptorProto,
@@ -67,66 +68,67 @@ impl LinkedFiles {
         self.symbols.add(at, file, budget)
     }
 
-    /// Notes that the file of this name gets the index `at`.
-    pub fn name(&mut self, name: &str, at: usize) {
+    /// Records that the file of this name has the index `at`.
+    pub(crate) fn name(&mut self, name: &str, at: usize) {
         self.by_name.insert(name.to_owned(), at);
     }
 
     /// Returns the index of the file of this name.
-    pub fn index_of(&self, name: &str) -> Option<usize> {
+    pub(crate) fn index_of(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
     }
 
     /// Adds a file, which gets the index [`Self::len`].
-    pub fn push(&mut self, file: Arc<LinkedFile>) {
+    pub(crate) fn push(&mut self, file: Arc<LinkedFile>) {
         self.files.push(file);
     }
 
-    /// Replaces the file at an index by the same file, of which more is known.
-    pub fn replace(&mut self, at: usize, file: LinkedFile) {
+    /// Replaces the file at an index by a more complete version of itself.
+    pub(crate) fn replace(&mut self, at: usize, file: LinkedFile) {
         self.files[at] = Arc::new(file);
     }
 
     /// Returns the file at an index.
-    pub fn file(&self, at: usize) -> &Arc<LinkedFile> {
+    pub(crate) fn file(&self, at: usize) -> &Arc<LinkedFile> {
         &self.files[at]
     }
 
     /// Returns all names that the files define.
-    pub fn symbols(&self) -> &Symbols {
+    pub(crate) fn symbols(&self) -> &Symbols {
         &self.symbols
     }
 
-    /// Returns the symbol of a full name (a leading dot is dropped), and the file that defines it.
-    pub fn get(&self, name: &str) -> Option<(&Symbol, &LinkedFile)> {
+    /// Returns the symbol of a full name, and the file that defines it. A leading dot is ignored.
+    pub(crate) fn get(&self, name: &str) -> Option<(&Symbol, &LinkedFile)> {
         let symbol = self.symbols.get(name.trim_start_matches('.'))?;
         Some((symbol, &**self.files.get(symbol.file)?))
     }
 
     /// Returns the file of this name.
-    pub fn named(&self, name: &str) -> Option<&LinkedFile> {
+    pub(crate) fn named(&self, name: &str) -> Option<&LinkedFile> {
         self.by_name.get(name).map(|&at| &*self.files[at])
     }
 
     /// Returns all files so far, with or without faults.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<LinkedFile>> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<LinkedFile>> {
         self.files.iter()
     }
 
-    /// Returns all files, the one by which options are read only if a file imports it.
-    pub fn imported(&self) -> impl Iterator<Item = &Arc<LinkedFile>> {
+    /// Returns all files, and drops the tables of names. descriptor.proto, which defines the
+    /// options, is only included if another file imports it.
+    pub(crate) fn into_imported(self) -> impl Iterator<Item = Arc<LinkedFile>> {
         let descriptor = well_known::DESCRIPTOR;
         let is_imported = self
             .files
             .iter()
             .any(|linked| linked.imports().any(|name| name == descriptor));
         self.files
-            .iter()
+            .into_iter()
             .filter(move |linked| is_imported || linked.file.name() != descriptor)
     }
 
-    /// Returns the message of a full name (a leading dot is dropped).
-    pub fn message(&self, name: &str) -> Option<&DescriptorProto> {
+    /// Returns the message of a full name. A leading dot is ignored.
+    pub(crate) fn message(&self, name: &str) -> Option<&DescriptorProto> {
         let (symbol, linked) = self.get(name)?;
         if symbol.kind != SymbolKind::Message {
             return None;
@@ -134,8 +136,8 @@ impl LinkedFiles {
         message_at(&linked.file, &symbol.path)
     }
 
-    /// Returns the value of this name of an enum.
-    pub fn value(&self, enum_name: &str, value: &str) -> Option<&EnumValueDescriptorProto> {
+    /// Returns the value of this name in an enum, whose name may have a leading dot.
+    pub(crate) fn value(&self, enum_name: &str, value: &str) -> Option<&EnumValueDescriptorProto> {
         let bare = enum_name.trim_start_matches('.');
         // Values are siblings of their enum.
         let scope = bare.rfind('.').map_or("", |dot| &bare[..=dot]);
@@ -153,11 +155,11 @@ impl LinkedFiles {
         enum_at(&linked.file, of_enum)?.value.get(*which as usize)
     }
 
-    /// Words that a name stands for nothing, without a place.
-    pub fn not_found(&self, name: &str, found: &Lookup) -> Diagnostic {
+    /// Returns the diagnostic for a name whose look-up failed, without a place.
+    pub(crate) fn not_found(&self, name: &str, found: &Lookup) -> Diagnostic {
         match found {
             Lookup::NotImported(full, symbol) => {
-                // The file that is being linked isn't among them yet.
+                // The file that is being linked is not among them yet.
                 let file = self.files.get(symbol.file);
                 not_imported(full, file.map_or("", |linked| linked.file.name()))
             }
@@ -171,7 +173,7 @@ impl LinkedFiles {
     }
 }
 
-/// Words that `file`, which defines a name, is not imported.
+/// Returns the diagnostic that `file`, which defines a name, is not imported.
 pub(super) fn not_imported(full: &str, file: &str) -> Diagnostic {
     Diagnostic::error(format!("{full} is not imported"))
         .note(format!("{file} defines it"))

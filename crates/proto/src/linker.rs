@@ -1,8 +1,9 @@
-//! Parsed files → descriptors: names resolved, options read, everything checked.
+//! The pass that links parsed files into descriptors: it resolves names, reads options and runs all
+//! checks.
 //!
-//! Files come one by one, imports before importers. What a file's descriptor is depends on
-//! its text and what it imports, on nothing else; the linker holds what all files define, so that no
-//! name and no extension number is taken twice.
+//! Files are added one by one, imports before importers. A file's descriptor depends on nothing but
+//! its text and its imports. The linker holds the definitions of all files, to find names and
+//! extension numbers that are used twice.
 
 mod clash;
 mod resolve;
@@ -22,31 +23,34 @@ use crate::symbols::{Unfit, View};
 use crate::{path, verify};
 use gateway_diagnostic::{Diagnostic, SourceFile};
 
-/// Files that are visible through public imports, of all files together: a chain of 20,000 would make
-/// 200 million; googleapis makes one for each file.
-const MAX_PUBLIC: usize = 5_000_000;
+/// The maximum number of files that are visible through public imports, summed over all files. A
+/// chain of 20,000 files would make 200 million; googleapis makes one for each file.
+const PUBLIC_IMPORTS_MAX: usize = 5_000_000;
 
 /// The pass over all files.
 #[derive(Default)]
 pub(super) struct Linker {
     files: LinkedFiles,
-    /// For each file, the indices of itself and of what it imports publicly, through public imports
-    /// too.
+    /// For each file, the indices of itself and of its public imports, direct and indirect.
     public: Vec<Vec<usize>>,
     public_total: usize,
-    /// The extension that has a number of a message: its file and path.
+    /// The file and path of each extension, by its extended message and its number.
     extensions: HashMap<(String, i32), (usize, Vec<i32>)>,
 }
 
 impl Linker {
-    /// Returns all files so far.
-    pub fn files(&self) -> &LinkedFiles {
+    /// Returns all files linked so far.
+    pub(crate) fn files(&self) -> &LinkedFiles {
         &self.files
     }
 
-    /// Links a file whose imports are linked. Returns what is wrong with the file, which may be
-    /// warnings only.
-    pub fn link(
+    /// Returns all files linked so far, and drops everything else.
+    pub(crate) fn into_files(self) -> LinkedFiles {
+        self.files
+    }
+
+    /// Links a file whose imports are linked. Returns the errors and warnings of the file.
+    pub(crate) fn link(
         &mut self,
         parsed: &Parsed,
         source: &Arc<SourceFile>,
@@ -69,7 +73,7 @@ impl Linker {
             source: Arc::clone(source),
         };
         self.files.push(Arc::new(linked(file.clone())));
-        // Without its types, nothing more can be said of the file.
+        // Without its types, nothing more can be said about the file.
         if report.has_faults() {
             return report.into_diagnostics();
         }
@@ -79,7 +83,7 @@ impl Linker {
             types: &view,
             options: &options_view,
         };
-        // How an option's value is written may depend on the features of a message of the same file.
+        // The form of an option's value may depend on the features of a message of the same file.
         if parsed.edition.is_edition() {
             options.read(OptionGroup::Features, &self.files, &mut file, &mut report)?;
             self.files.replace(at, linked(file.clone()));
@@ -89,7 +93,7 @@ impl Linker {
         if report.has_faults() {
             return report.into_diagnostics();
         }
-        // A second report, which knows the places of the options, too.
+        // A second report is needed, which also knows the places of the options.
         let linked = Arc::clone(self.files.file(at));
         let mut report = FaultReport::of(&linked.file, source, budget);
         verify::verify(&self.files, at, parsed, &options_view, &mut report)?;
@@ -97,9 +101,9 @@ impl Linker {
         report.into_diagnostics()
     }
 
-    /// Takes over a file as it was linked by an earlier run, with the same imports. The file may
-    /// clash with others nevertheless.
-    pub fn adopt(
+    /// Reuses a file as it was linked by an earlier run, with the same imports. It may nevertheless
+    /// clash with other files.
+    pub(crate) fn adopt(
         &mut self,
         linked: &Arc<LinkedFile>,
         budget: &Budget,
@@ -114,7 +118,8 @@ impl Linker {
         report.into_diagnostics()
     }
 
-    /// Adds the names that a file defines. Returns whether all of them fit.
+    /// Adds the names that a file defines, and reports clashes. Returns false if a name exceeds a
+    /// limit.
     fn add_names(
         &mut self,
         at: usize,
@@ -131,8 +136,8 @@ impl Linker {
         Ok(fits)
     }
 
-    /// Returns whether the names of all files are longer than they may be.
-    pub fn is_full_of_names(&self) -> bool {
+    /// Returns whether the names of all files together are too long.
+    pub(crate) fn is_full_of_names(&self) -> bool {
         self.files.symbols().is_full()
     }
 
@@ -151,12 +156,13 @@ impl Linker {
         self.public.push(public);
     }
 
-    /// Returns whether the files import publicly more than any that people write.
-    pub fn is_overgrown(&self) -> bool {
-        self.public_total > MAX_PUBLIC
+    /// Returns whether the public imports of all files exceed [`PUBLIC_IMPORTS_MAX`].
+    pub(crate) fn is_overgrown(&self) -> bool {
+        self.public_total > PUBLIC_IMPORTS_MAX
     }
 
-    /// Returns what the types of a file may name, and what its options may.
+    /// Returns the views of a file: the names that its types may use, and those that its options
+    /// may use.
     fn views(
         &self,
         at: usize,

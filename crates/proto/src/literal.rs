@@ -1,6 +1,6 @@
-//! What the numbers and quoted texts of a `.proto` file stand for.
+//! The values of the numbers and quoted texts of a `.proto` file.
 
-/// The value of an integer token; none: over 64 bits.
+/// Returns the value of an integer token, or `None` if it does not fit 64 bits.
 pub(super) fn integer(token: &str) -> Option<u64> {
     if let Some(digits) = token
         .strip_prefix("0x")
@@ -14,7 +14,13 @@ pub(super) fn integer(token: &str) -> Option<u64> {
     }
 }
 
-/// What a quoted text stands for: its escapes undone. May be no UTF-8.
+/// Returns the bytes that `text` stands for, with its C escapes replaced. A descriptor holds the
+/// default of a `bytes` field in such a text.
+pub fn unescaped(text: &str) -> Vec<u8> {
+    unquoted(&format!("\"{text}\""))
+}
+
+/// Returns the bytes of a quoted text, with its escapes replaced. The bytes need not be UTF-8.
 pub(super) fn unquoted(token: &str) -> Vec<u8> {
     let body = token.as_bytes();
     let body = body
@@ -74,7 +80,8 @@ pub(super) fn unquoted(token: &str) -> Vec<u8> {
     value
 }
 
-/// UTF-8 of a code point; of a lone surrogate, too, which makes the text no UTF-8.
+/// Appends the UTF-8 of a code point. A lone surrogate is encoded too, which makes the text invalid
+/// UTF-8.
 fn push_code_point(value: &mut Vec<u8>, n: u32) {
     match char::from_u32(n) {
         Some(c) => value.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),

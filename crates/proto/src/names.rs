@@ -1,4 +1,4 @@
-//! The words of the scalar types, and names in JSON: what parser, linker and checks share.
+//! The scalar types' names and the JSON names of fields, which parser, linker and checks share.
 
 use protobuf::descriptor::field_descriptor_proto::Type;
 
@@ -30,7 +30,7 @@ pub(crate) fn scalar(word: &str) -> Option<Type> {
     })
 }
 
-/// Returns the name in JSON of a field without a `json_name`, as protoc derives it.
+/// Returns the JSON name of a field without a `json_name`, as protoc derives it.
 pub(crate) fn camel_case(name: &str) -> String {
     let mut json = String::with_capacity(name.len());
     let mut upper = false;

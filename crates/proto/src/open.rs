@@ -1,4 +1,4 @@
-//! Opening a file of a configuration, whatever stands under its name.
+//! Opening of configuration files, without blocking on a pipe, a socket or a device.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -7,23 +7,24 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Opens a file for reading, and never waits: a pipe, a socket or a device is refused, also if it took the file's name
-/// a moment ago.
+/// Opens a file for reading, without ever blocking. A pipe, a socket or a device is refused, even
+/// if it replaced the file a moment ago.
 ///
 /// # Errors
 ///
-/// Those of the system; [`io::ErrorKind::IsADirectory`] for a directory, and [`io::ErrorKind::InvalidInput`] for what
-/// is neither file nor directory.
+/// Those of the system, [`io::ErrorKind::IsADirectory`] for a directory, and
+/// [`io::ErrorKind::InvalidInput`] for anything else that is not a file.
 pub fn open_file(path: &Path) -> io::Result<File> {
-    // To open a device may do something to it. What takes the name after this look is only opened for a moment.
+    // Opening a device may have an effect, so the name is checked first. If another file takes the
+    // name after this check, it is opened, checked again and closed if it is refused.
     check(&fs::metadata(path)?)?;
     open_anything(path)
 }
 
-/// Opens what stands at `path` by now, and looks at what was opened.
+/// Opens the file that `path` refers to now, and checks the opened file.
 fn open_anything(path: &Path) -> io::Result<File> {
-    // To open a pipe waits for a writer, unless told not to; of a regular file the flag means nothing. A terminal must
-    // not become that of this process.
+    // Without `NONBLOCK`, opening a pipe waits for a writer; for a regular file, the flag has no
+    // effect. With `NOCTTY`, a terminal does not become the controlling terminal of this process.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let mut options = OpenOptions::new();
     let options = options.read(true).custom_flags(flags.bits() as i32);
@@ -57,7 +58,7 @@ mod tests {
         mknodat(CWD, path("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
         let _listener = UnixListener::bind(path("socket")).unwrap();
         fs::write(path("file"), "x").unwrap();
-        // After the look, as if each had come in between.
+        // This runs after the check, as if each had been replaced in between.
         let opened = |name| open_anything(&path(name)).map(drop);
         opened("file").unwrap();
         let refused = |name| opened(name).unwrap_err().kind();
@@ -66,7 +67,7 @@ mod tests {
         opened("socket").unwrap_err();
         let device = open_anything(Path::new("/dev/null")).unwrap_err();
         assert_eq!(device.kind(), io::ErrorKind::InvalidInput);
-        // As it usually is.
+        // This is the usual case, in which nothing is replaced.
         for name in ["pipe", "socket", ".", "none"] {
             open_file(&path(name)).unwrap_err();
         }

@@ -1,9 +1,9 @@
-//! Options as written → options messages, by the descriptor.proto that comes with the gateway and by the
-//! extensions that a file sees.
+//! Conversion of parsed options to options messages, according to the descriptor.proto that comes
+//! with the gateway and the extensions that a file can use.
 //!
-//! Each owner's options are a [`Tree`] first, in which what is set twice is seen; its bytes then make
-//! the options message, what the descriptor model doesn't know (features, extensions) as unknown
-//! fields.
+//! The options of each element are first collected in a [`Tree`], which reveals options that are
+//! set twice. The encoded tree is then merged into the options message. Fields that the descriptor
+//! model does not know (features, extensions) become unknown fields.
 
 mod aggregate;
 mod owner;
@@ -35,29 +35,29 @@ use refused::{Refused, Spot};
 use settable::Settable;
 pub(super) use tree::Tree;
 
-/// Which options are read.
+/// The group of options to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum OptionGroup {
     Features,
     Others,
 }
 
-/// The reading of the options of one file.
+/// The input for reading the options of one file.
 #[derive(Clone, Copy)]
 pub(super) struct OptionsReading<'a> {
     /// The index of the file.
     pub at: usize,
     pub parsed: &'a Parsed,
-    /// What the file sees.
+    /// The names that types in the file may refer to.
     pub types: &'a View,
-    /// What its options see: what is imported for them, too.
+    /// The names that options in the file may refer to, including those of `import option` files.
     pub options: &'a View,
 }
 
 impl OptionsReading<'_> {
-    /// Reads options into `file`, of which `files` has a copy with its types resolved. What is wrong
-    /// with them goes to the report.
-    pub fn read(
+    /// Reads the options of the group `wanted` into `file`. A copy of the file with resolved types
+    /// must be in `files`. Errors are added to the report.
+    pub(crate) fn read(
         &self,
         wanted: OptionGroup,
         files: &LinkedFiles,
@@ -103,14 +103,14 @@ impl OptionsReading<'_> {
 
     fn reads(&self, written: &Written, wanted: OptionGroup) -> bool {
         let is_features = written.name[0].name == "features" && !written.name[0].is_extension;
-        // Where there are no features, they are refused once they are read.
+        // Before editions, `features` is read with the other options, and `verify` rejects it.
         is_features == (wanted == OptionGroup::Features) || !self.parsed.edition.is_edition()
     }
 }
 
 fn push(report: &mut FaultReport, written: &Written, fault: Diagnostic, spot: Spot) {
     report.push_with(|report| match (&fault.place, spot) {
-        // Within an aggregate.
+        // An error inside an aggregate has a place of its own.
         (Some(_), _) => fault,
         (None, Spot::Name) => fault.at(report.place_of(written.name_range.clone())),
         (None, Spot::Value) => fault.at(report.place_of(written.value_range.clone())),
@@ -146,21 +146,21 @@ pub(super) struct OptionReader<'a> {
     budget: &'a Budget,
     files: &'a LinkedFiles,
     view: &'a View,
-    /// Without what is imported for options only.
+    /// The view without the files that are imported for options only.
     types: &'a View,
     file: usize,
-    /// The numbers of closed enums; none of an open one.
+    /// The numbers of each closed enum, or `None` for an open enum, by the enum's address.
     closed: RefCell<HashMap<*const EnumDescriptorProto, Option<HashSet<i32>>>>,
-    /// The reserved names of messages that were set.
+    /// The reserved names of message types, by full name, computed when first needed.
     reserved: RefCell<HashMap<&'a str, HashSet<&'a str>>>,
-    /// The required fields of messages that were set.
+    /// The required fields of message types, by full name, computed when first needed.
     required: RefCell<HashMap<&'a str, Vec<&'a FieldDescriptorProto>>>,
-    /// The features of fields that were set, by the fields' addresses: reading them takes time in proportion to
-    /// the options of what they are in.
+    /// The features of fields, by the fields' addresses. Computing them takes time in proportion to
+    /// the options of the enclosing elements, so they are kept.
     features: RefCell<HashMap<*const FieldDescriptorProto, Features>>,
 }
 
-/// A message type: its full name, without a leading dot.
+/// A message type, with its full name without a leading dot.
 #[derive(Clone)]
 struct MessageType<'a> {
     name: &'a str,
@@ -169,7 +169,12 @@ struct MessageType<'a> {
 
 impl<'a> OptionReader<'a> {
     /// Returns a reader of the options of the file at `file`.
-    pub fn of(files: &'a LinkedFiles, view: &'a View, file: usize, budget: &'a Budget) -> Self {
+    pub(crate) fn of(
+        files: &'a LinkedFiles,
+        view: &'a View,
+        file: usize,
+        budget: &'a Budget,
+    ) -> Self {
         Self {
             budget,
             files,
@@ -183,7 +188,8 @@ impl<'a> OptionReader<'a> {
         }
     }
 
-    /// Reads one option into the tree of what it is set on. `numbers` becomes the option's path.
+    /// Reads one option into the tree of the element that it is set on. `numbers` becomes the
+    /// option's path.
     fn option(
         &self,
         written: &Written,
@@ -227,8 +233,9 @@ impl<'a> OptionReader<'a> {
         self.set(written, field, tree)
     }
 
-    /// Follows the parts of an option's name before its last one, each of which is a message within
-    /// the one before. Returns the type of the innermost, and its tree.
+    /// Follows the parts of an option's name before the last one. Each part names a message field
+    /// of the message before it. Appends the fields' numbers to `numbers`, and returns the type and
+    /// the tree of the innermost message.
     fn enter<'t>(
         &self,
         parts: &[Part],
@@ -294,7 +301,7 @@ impl<'a> OptionReader<'a> {
         }
     }
 
-    /// The field that one part of an option's name means.
+    /// Returns the field that one part of an option's name refers to.
     fn part(
         &self,
         part: &Part,
@@ -323,7 +330,7 @@ impl<'a> OptionReader<'a> {
                         .label(format!("extends {of}, expected {}", ty.name))
                 })
             }
-            // A field of the options themselves, by its full name.
+            // A field of the options message itself, by its full name.
             Lookup::Found(full, symbol)
                 if symbol.kind == SymbolKind::Field && within(&full) == Some(ty.name) =>
             {
@@ -348,7 +355,7 @@ impl<'a> OptionReader<'a> {
         }
     }
 
-    /// Returns what a name in an option stands for.
+    /// Returns the definition that a name in an option refers to.
     fn look_up(&self, name: &str, scope: &str) -> Result<Lookup<'a>, OutOfTime> {
         let symbols = self.files.symbols();
         symbols.look_up(self.view, name, scope, Sought::Anything, self.budget)
@@ -367,20 +374,20 @@ impl<'a> OptionReader<'a> {
         ty.ok_or_else(|| Refused::name("its type is not defined"))
     }
 
-    /// The field at a symbol's path.
+    /// Returns the field at a symbol's path.
     fn settable(&self, linked: &'a LinkedFile, path: &[i32]) -> Option<Settable<'a>> {
         let field = field_at(&linked.file, path)?;
         let features = *self.features.borrow_mut().entry(field).or_insert_with(|| {
             let outer = linked.features(&path[..path.len() - 2]);
             let mut features = outer.within(field.options.as_ref(), place::FIELD);
-            // A map's entries and what is in them never are.
+            // The entries of a map, and the fields in them, are never delimited.
             features.delimited &= !self.is_of_map(linked, field, path);
             features
         });
         Some(Settable { field, features })
     }
 
-    /// Whether a field is a map, or within an entry of one.
+    /// Returns whether a field is a map, or within an entry of one.
     fn is_of_map(&self, linked: &LinkedFile, field: &FieldDescriptorProto, path: &[i32]) -> bool {
         let entry = message_at(&linked.file, &path[..path.len() - 2]);
         let is_entry = |message: Option<&DescriptorProto>| {
@@ -390,24 +397,25 @@ impl<'a> OptionReader<'a> {
             && (is_entry(entry) || is_entry(self.files.message(field.type_name())))
     }
 
-    /// A message by its full name.
+    /// Returns a message by its full name.
     fn message(&self, name: &str) -> Option<MessageType<'a>> {
         let (symbol, linked) = self.files.get(name)?;
         let descriptor = message_at(&linked.file, &symbol.path)
             .filter(|_| symbol.kind == SymbolKind::Message)?;
-        // The name must live as long as the files, not as long as the question.
+        // The name must live as long as the files, not as long as the argument.
         let name = self.files.symbols().key(name.trim_start_matches('.'))?;
         Some(MessageType { name, descriptor })
     }
 
-    /// A field of a message by its name.
+    /// Returns a field of a message by its name.
     fn field(&self, ty: &MessageType<'a>, name: &str) -> Option<Settable<'a>> {
         let (symbol, linked) = self.files.get(&format!("{}.{name}", ty.name))?;
         self.settable(linked, &symbol.path)
             .filter(|_| symbol.kind == SymbolKind::Field)
     }
 
-    /// The full name of what an option is set on: names in the option are looked for from there.
+    /// Returns the full name of the element that an option is set on. For the file itself, returns
+    /// a placeholder in the file's package. Names in the option are looked up from there.
     fn scope(&self, written: &Written) -> String {
         let file = &self.files.file(self.file).file;
         let scope = full_name(file.package(), "x");
@@ -418,7 +426,7 @@ impl<'a> OptionReader<'a> {
     }
 }
 
-/// The full name of what a full name is in.
+/// Returns a full name without its last part, or `None` if it has one part only.
 fn within(name: &str) -> Option<&str> {
     Some(name.rsplit_once('.')?.0)
 }
@@ -427,7 +435,7 @@ fn is_message(field: &FieldDescriptorProto) -> bool {
     matches!(field.type_(), Type::TYPE_MESSAGE | Type::TYPE_GROUP)
 }
 
-/// An option's name as people write it.
+/// Returns an option's name as people write it.
 fn shown(name: &[Part]) -> String {
     let parts = name.iter().map(|part| match part.is_extension {
         true => format!("({})", part.name),

@@ -1,19 +1,19 @@
-//! What can be said about a `.proto` file from its tokens alone, before any compiler sees it.
+//! The facts about a `.proto` file that follow from its tokens alone, before any compiler reads it.
 //!
-//! The outline knows how deep the file nests (so that no compiler is handed a file that could
-//! overflow its stack), and what it imports and where. It never judges the grammar:
-//! a text that is no protobuf at all has an outline, too. It doesn't recurse.
+//! The outline knows how deep the file nests, so that no compiler is given a file that could
+//! overflow its stack, and the file's imports with their places. It does not judge the grammar, so
+//! a text that is no protobuf at all has an outline, too. It does not recurse.
 
 use std::ops::Range;
 
 use crate::lexer::{LooseTokens, Token, TokenKind};
 
-/// Deepest nesting of `{`, `[` and `<`, as much as the protobuf libraries allow a message to nest
-/// when they read options back. Far more than people write: the deepest of 12,000 public files
-/// nests 15 deep, and messages may nest 31 deep.
-pub(super) const MAX_NESTING: usize = 100;
+/// The maximum nesting of `{`, `[` and `<`, which is the depth that the protobuf libraries allow a
+/// message when they read options back. The deepest of 12,000 public files nests 15 deep, and
+/// messages may nest 31 deep.
+pub(super) const NESTING_MAX: usize = 100;
 
-/// Tokens of a statement that are looked at: more than any import has.
+/// The number of tokens of a statement that are examined, which is more than any import has.
 const STATEMENT_TOKENS_MAX: usize = 64;
 
 /// One import statement.
@@ -21,21 +21,21 @@ const STATEMENT_TOKENS_MAX: usize = 64;
 pub(super) struct Import {
     /// The name as written, between the quotes.
     pub name: String,
-    /// The quoted name.
+    /// The byte range of the quoted name.
     pub range: Range<usize>,
 }
 
-/// The places in a file that later faults may need.
+/// The imports of a file, and the first bracket that nests too deeply.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outline {
-    /// In the order of the file.
+    /// The imports, in the order of the file.
     pub imports: Vec<Import>,
-    /// The first bracket beyond [`MAX_NESTING`].
+    /// The first bracket beyond [`NESTING_MAX`].
     pub too_deep: Option<Range<usize>>,
 }
 
 impl Outline {
-    /// The outline of `text`.
+    /// Returns the outline of `text`.
     pub(super) fn of(text: &str) -> Self {
         let mut outline = Self::default();
         let mut depth = 0usize;
@@ -44,7 +44,7 @@ impl Outline {
             match token.kind {
                 TokenKind::Sign(b'{' | b'[' | b'<') => {
                     depth += 1;
-                    if depth > MAX_NESTING {
+                    if depth > NESTING_MAX {
                         outline.too_deep.get_or_insert(token.range());
                     }
                     statement.clear();

@@ -1,6 +1,6 @@
-//! What a parser makes of one file: a descriptor with names as written, and its options unread.
+//! The result of parsing one file: a descriptor with names as written, and its options unread.
 //!
-//! Nothing here judges: the linker resolves names and reads options, `verify` checks.
+//! Nothing here judges: the linker resolves names and reads options, and `verify` checks.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use protobuf::descriptor::FileDescriptorProto;
 use crate::features::edition;
 use crate::path;
 
-/// The dialect of a file; ordered by age.
+/// The dialect of a file, ordered by age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Edition {
     Proto2,
@@ -20,8 +20,8 @@ pub(super) enum Edition {
 }
 
 impl Edition {
-    /// The numbers of google.protobuf.Edition.
-    pub fn number(self) -> u64 {
+    /// Returns the number in google.protobuf.Edition.
+    pub(crate) fn number(self) -> u64 {
         match self {
             Edition::Proto2 => edition::PROTO2,
             Edition::Proto3 => edition::PROTO3,
@@ -30,8 +30,8 @@ impl Edition {
         }
     }
 
-    /// As people write it.
-    pub fn name(self) -> &'static str {
+    /// Returns the name as people write it.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Edition::Proto2 => "proto2",
             Edition::Proto3 => "proto3",
@@ -40,37 +40,39 @@ impl Edition {
         }
     }
 
-    /// Whether features may be set, as opposed to a syntax that fixes them.
-    pub fn is_edition(self) -> bool {
+    /// Returns whether features may be set, as opposed to a syntax that fixes them.
+    pub(crate) fn is_edition(self) -> bool {
         self >= Edition::Edition2023
     }
 }
 
-/// One file, parsed.
+/// One parsed file.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    /// Types are as written, defaults and json_names are in it; options aren't, but for those that
-    /// a parser itself sets (`map_entry`, and `message_set_wire_format` where it is written).
+    /// The descriptor. Types are as written; defaults and json_names are included. Options are not,
+    /// except those that a parser itself sets (`map_entry`, and `message_set_wire_format` where it
+    /// is written).
     pub file: FileDescriptorProto,
     pub edition: Edition,
-    /// Every option statement, in the order of the file.
+    /// Every option that is set, in the order of the file.
     pub options: Vec<Written>,
-    /// `import option`: names, and where.
+    /// The names of `import option` statements.
     pub option_imports: Vec<String>,
-    /// `export` and `local`: the path of the message or enum, and the number of SymbolVisibility.
+    /// The visibility (`export` or `local`) of each message or enum that has one, by path.
     pub visibility: Vec<(Vec<i32>, Visibility)>,
-    /// Paths of the json_names that were written.
+    /// The paths of the explicit json_names.
     pub json_names: HashSet<Vec<i32>>,
 }
 
-/// What a message or enum says of who may use it; numbers of google.protobuf.SymbolVisibility.
+/// The visibility that a message or an enum declares, by the numbers of
+/// google.protobuf.SymbolVisibility.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Visibility {
     Local = 1,
     Export = 2,
 }
 
-/// What an option may be set on.
+/// The elements on which an option may be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Entity {
     File,
@@ -85,8 +87,9 @@ pub(super) enum Entity {
 }
 
 impl Entity {
-    /// The message of descriptor.proto that holds its options, without google.protobuf.
-    pub fn options(self) -> &'static str {
+    /// Returns the name of the message of descriptor.proto that holds the element's options,
+    /// without google.protobuf.
+    pub(crate) fn options(self) -> &'static str {
         match self {
             Entity::File => "FileOptions",
             Entity::Message => "MessageOptions",
@@ -100,8 +103,8 @@ impl Entity {
         }
     }
 
-    /// The number of its field `options`.
-    pub fn options_field(self) -> i32 {
+    /// Returns the number of the element's field `options`.
+    pub(crate) fn options_field(self) -> i32 {
         match self {
             Entity::File => path::FILE_OPTIONS,
             Entity::Message => path::MESSAGE_OPTIONS,
@@ -115,8 +118,8 @@ impl Entity {
         }
     }
 
-    /// The number of google.protobuf.FieldOptions.OptionTargetType.
-    pub fn target(self) -> u64 {
+    /// Returns the number in google.protobuf.FieldOptions.OptionTargetType.
+    pub(crate) fn target(self) -> u64 {
         match self {
             Entity::File => 1,
             Entity::ExtensionRange => 2,
@@ -130,8 +133,8 @@ impl Entity {
         }
     }
 
-    /// As people call it.
-    pub fn name(self) -> &'static str {
+    /// Returns the name with its article, as diagnostics show it.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Entity::File => "a file",
             Entity::ExtensionRange => "an extension range",
@@ -149,12 +152,12 @@ impl Entity {
 /// An option as written.
 #[derive(Clone, Debug)]
 pub(super) struct Written {
-    /// Path of what it is set on.
+    /// The path of the element that the option is set on.
     pub owner: Vec<i32>,
     pub entity: Entity,
-    /// At least one.
+    /// The parts of the name, at least one.
     pub name: Vec<Part>,
-    /// Of the whole name.
+    /// The byte range of the whole name.
     pub name_range: Range<usize>,
     pub value: Value,
     pub value_range: Range<usize>,
@@ -163,7 +166,7 @@ pub(super) struct Written {
 /// One part of an option's name.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
-    /// Without brackets; a leading dot stays.
+    /// The name without brackets; a leading dot is kept.
     pub name: String,
     pub is_extension: bool,
 }
@@ -172,18 +175,18 @@ pub(super) struct Part {
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     Word(String),
-    /// Positive, up to 64 bits.
+    /// A whole number without a sign, of up to 64 bits.
     Integer(u64, Base),
-    /// What stands behind the minus.
+    /// The number after the minus sign.
     Negative(u64, Base),
     Float(f64),
     Text(Vec<u8>),
     Aggregate(Vec<Entry>),
-    /// Within an aggregate only.
+    /// A list, which occurs within an aggregate only.
     List(Vec<(Value, Range<usize>)>),
 }
 
-/// How a whole number is written. Within an aggregate it matters.
+/// The base in which a whole number is written. The base matters only within aggregates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Base {
     Ten,
@@ -194,7 +197,7 @@ pub(super) enum Base {
 /// One `name: value` within an aggregate.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// A field's name; in brackets, an extension's or (with a slash) a type's for an Any.
+    /// The name of a field; in brackets, of an extension or (with a slash) of a type for an Any.
     pub name: String,
     pub bracketed: bool,
     pub range: Range<usize>,

@@ -1,10 +1,11 @@
-//! A `.proto` text → [`Parsed`], by the grammar that protoc reads: proto2, proto3, editions 2023 and
-//! 2024.
+//! A parser of `.proto` texts by protoc's grammar: proto2, proto3, editions 2023 and 2024. Its
+//! result is a [`Parsed`] file.
 //!
-//! Behind a fault it goes on with the next statement. Names are left as written, options unread. What can be
-//! told from one statement alone is refused here (a missing label, a number over its range); what needs the
-//! whole file, or another, is for the linker and `verify`. It recurses once for each bracket, of which
-//! the outline let only so many through.
+//! After an error, the parser continues with the next statement. Names are left as written, and
+//! options are not interpreted. Errors that follow from one statement alone are reported here (a
+//! missing label, a number out of range). Those that depend on the whole file, or on another file,
+//! are left to the linker and `verify`. The parser recurses once for each bracket, whose nesting
+//! the outline bounds.
 
 mod default;
 mod enumeration;
@@ -27,21 +28,21 @@ use crate::fault::TextFault;
 use crate::lexer::{Lexed, Token, TokenKind, tokens};
 use crate::parsed::{Edition, Entity, Parsed, Written};
 use crate::path::index;
-use crate::report::MAX_FAULTS;
+use crate::report::FAULTS_MAX;
 use gateway_diagnostic::{CONFLICT, CONFLICT_HELP, CONFLICT_LABEL, conflict_markers};
 
-/// The largest field number: what fits a tag beside the wire type.
-pub(super) const MAX_FIELD_NUMBER: i32 = (1 << 29) - 1;
+/// The largest field number: a tag has 29 bits for it, and 3 for the wire type.
+pub(super) const FIELD_NUMBER_MAX: i32 = (1 << 29) - 1;
 
-/// How deep messages may nest, as protoc has it.
-const MAX_MESSAGE_DEPTH: usize = 32;
+/// The depth of nested messages that is one too deep, as in protoc: messages may nest 31 deep.
+const MESSAGE_DEPTH_MAX: usize = 32;
 
 type Parse<T> = Result<T, Box<TextFault>>;
 
-/// What keeps a text from being parsed.
+/// The error of a text that cannot be parsed.
 #[derive(Debug)]
 pub(super) enum ParseError {
-    /// Everything that is wrong with the text, up to a bound.
+    /// The errors of the text, up to a bound.
     Faults(Vec<TextFault>),
     OutOfTime,
 }
@@ -87,13 +88,13 @@ pub(super) fn parse_tokens(
         },
     };
     parser.parsed.file.set_name(name.to_owned());
-    // It stops early only where a fault says why.
+    // The parser stops early only where an error gives the reason.
     let _ = parser.file();
-    // A parser that is out of time goes to the end of the tokens: its faults mean nothing then.
+    // A parser that is out of time skips to the end of the tokens, so its errors mean nothing.
     budget.held()?;
     if let Some(hash) = lexed.hash {
         parser.faults.insert(0, hash);
-        parser.faults.truncate(MAX_FAULTS);
+        parser.faults.truncate(FAULTS_MAX);
     }
     if !parser.faults.is_empty() {
         let conflicts = conflicts(text, &parser.faults);
@@ -110,8 +111,9 @@ pub(super) fn parse_tokens(
     Ok(parser.parsed)
 }
 
-/// Returns the faults of unresolved merge conflicts, in a text that has other faults: they are the consequences of the
-/// conflicts, and what is within a comment has none.
+/// Returns the errors of unresolved merge conflicts in a text that has other errors, which are
+/// consequences of the conflicts. A line of `=` may be a separator in a comment, and counts only if
+/// an error begins in it.
 fn conflicts(text: &str, faults: &[TextFault]) -> Vec<TextFault> {
     let is_conflict = |marker: &Range<usize>| {
         let is_rule = text[marker.clone()].starts_with('=');
@@ -123,20 +125,21 @@ fn conflicts(text: &str, faults: &[TextFault]) -> Vec<TextFault> {
         fault.label(CONFLICT_LABEL).help(CONFLICT_HELP)
     };
     let markers = conflict_markers(text).filter(is_conflict);
-    markers.map(fault).take(MAX_FAULTS).collect()
+    markers.map(fault).take(FAULTS_MAX).collect()
 }
 
-/// Where each line starts, to write places as SourceCodeInfo does: columns in bytes.
+/// The byte offset at which each line starts, to convert byte offsets to the lines and columns of
+/// SourceCodeInfo. Columns count bytes.
 pub(super) struct Lines(Vec<usize>);
 
 impl Lines {
-    pub fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let starts = text.match_indices('\n').map(|(at, _)| at + 1);
         Self(std::iter::once(0).chain(starts).collect())
     }
 
-    /// The location of what lies at `range`.
-    pub fn location(&self, path: Vec<i32>, range: Range<usize>) -> Location {
+    /// Returns the location of the element at `range`.
+    pub(crate) fn location(&self, path: Vec<i32>, range: Range<usize>) -> Location {
         let of = |at: usize| {
             let line = self.0.partition_point(|&start| start <= at) - 1;
             (line as i32, (at - self.0[line]) as i32)
@@ -155,35 +158,37 @@ impl Lines {
 struct Parser<'a> {
     text: &'a str,
     tokens: Vec<Token>,
-    /// What is wrong with the bad ones.
+    /// The errors of the bad tokens.
     bad: Vec<TextFault>,
     budget: &'a Budget,
-    /// What was found to be wrong.
+    /// The errors found so far.
     faults: Vec<TextFault>,
-    /// A field without a label was told, in a file that doesn't say its syntax.
+    /// A field without a label was reported.
     unlabelled: bool,
     at: usize,
-    /// Of what is being parsed.
+    /// The path of the element that is being parsed.
     path: Vec<i32>,
     locations: Vec<(Vec<i32>, Range<usize>)>,
-    /// Messages that are open.
+    /// The number of open messages.
     depth: usize,
-    /// Text of options that stand for more than one range each, once more for each.
+    /// The number of bytes of options that apply to more than one range, counted once for each
+    /// further range.
     copied: usize,
-    /// Messages of an option's value that are open.
+    /// The number of open messages in an option's value.
     nested: usize,
     parsed: Parsed,
 }
 
 // Places.
 impl Parser<'_> {
-    /// `field` of what is being parsed lies at `range`.
+    /// Records that the part with the relative path `fields` of the current element lies at
+    /// `range`.
     fn locate(&mut self, fields: &[i32], range: Range<usize>) {
         let path = [&self.path, fields].concat();
         self.locations.push((path, range));
     }
 
-    /// Parses a part of what is being parsed, which has a path of its own.
+    /// Parses a part of the current element that has a path of its own.
     fn within<T>(
         &mut self,
         field: i32,

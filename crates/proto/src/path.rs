@@ -1,4 +1,5 @@
-//! The numbers of descriptor.proto's fields, by name, and the paths that SourceCodeInfo makes of them.
+//! The numbers of descriptor.proto's fields, by name, and the paths of SourceCodeInfo that consist
+//! of them.
 //!
 //! A path names a part of a file's descriptor: the number of a field, then an index if the field is
 //! repeated, then the number of a field in that, and so on.
@@ -134,12 +135,13 @@ pub(super) const ANY_TYPE_URL: i32 = 1;
 /// `google.protobuf.Any.value`.
 pub(super) const ANY_VALUE: i32 = 2;
 
-/// Returns an index as SourceCodeInfo writes it.
+/// Returns an index as a component of a SourceCodeInfo path.
 pub(super) fn index(at: usize) -> i32 {
     i32::try_from(at).unwrap_or(i32::MAX)
 }
 
-/// Returns the path of the field `field` of what lies at `at`; of one of its elements if it is repeated.
+/// Returns the path of the field `field` of the element at `at`, or of the element `which` of that
+/// field if it is repeated.
 pub(super) fn below(at: &[i32], field: i32, which: impl Into<Option<usize>>) -> Vec<i32> {
     let which = which.into().map(index);
     at.iter().copied().chain([field]).chain(which).collect()

@@ -1,6 +1,8 @@
-//! From a descriptor back to its text: the places that a compiler noted in SourceCodeInfo.
+//! The way from a descriptor back to its text: the places that a compiler recorded in
+//! SourceCodeInfo.
 //!
-//! Places are looked up, never guessed: what has none of its own gets that of what it is in.
+//! Places are looked up, never guessed. An element without a place of its own gets that of the
+//! element that contains it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,20 +13,20 @@ use crate::budget::Budget;
 use crate::compiler::Compiler;
 use gateway_diagnostic::{Place, SourceFile};
 
-/// protoc counts a tab as going on to the next multiple of this.
+/// The distance of protoc's tab stops: a tab advances to the next multiple of this many columns.
 const PROTOC_TAB: usize = 8;
 
 /// The places in one file.
 pub(super) struct Places<'a> {
     source: &'a Arc<SourceFile>,
     compiler: Compiler,
-    /// Where each line starts.
+    /// The byte offset at which each line starts.
     lines: Vec<usize>,
     spans: HashMap<&'a [i32], &'a [i32]>,
 }
 
 impl<'a> Places<'a> {
-    /// Returns the places in `file`, which `compiler` made of `source`. They are not whole once
+    /// Returns the places in `file`, which `compiler` made of `source`. They are incomplete once
     /// `budget` is spent.
     pub(super) fn of(
         file: &'a FileDescriptorProto,
@@ -46,7 +48,7 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// The place of the descriptor at `path`, or of the nearest that it is in.
+    /// Returns the place of the descriptor at `path`, or of the nearest one that contains it.
     pub(super) fn at(&self, path: &[i32]) -> Place {
         let nearest = (1..=path.len())
             .rev()
@@ -59,14 +61,15 @@ impl<'a> Places<'a> {
         self.source.place_of_bytes(start..end)
     }
 
-    /// The first place of anything in the descriptor at `path`, in the order of the text.
+    /// Returns the first place of anything in the descriptor at `path`, in the order of the text.
     pub(super) fn within(&self, path: &[i32]) -> Option<Place> {
         let inside = self.spans.iter().filter(|(at, _)| at.starts_with(path));
         let (at, _) = inside.min_by_key(|(at, span)| (span.to_vec(), at.to_vec()))?;
         Some(self.at(at))
     }
 
-    /// The place of this line and column, both from 0, as this compiler counts.
+    /// Returns the place of the word at a line and a column, both counted from 0, with protoc's tab
+    /// stops.
     pub(super) fn point(source: &Arc<SourceFile>, line: usize, column: usize) -> Place {
         let starts = source.text.match_indices('\n').map(|(at, _)| at + 1);
         let start = std::iter::once(0)
@@ -96,7 +99,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// How many bytes of `line` protoc counts as `column` columns.
+/// Returns the number of bytes of `line` that protoc counts as `column` columns.
 fn untabbed(line: &str, column: usize) -> usize {
     let mut reached = 0;
     let mut bytes = 0;

@@ -1,33 +1,62 @@
-//! The other front end: the `protoc` program on the PATH, run through protobuf-parse.
+//! The other front end: the `protoc` program on the PATH.
 //!
-//! protoc is given copies of the texts that were read, in a directory of their own: it judges the
-//! same files under the same names as the built-in compiler, whatever happens to the originals
-//! meanwhile. Well-known types are its own, or else the gateway's. Its verdict stands: nothing is
-//! checked after it. What it writes to stderr becomes diagnostics at the originals' places.
+//! protoc reads copies of the texts in a directory of their own, so it judges the same files under
+//! the same names as the built-in compiler, even if the originals change meanwhile. Well-known
+//! types come from the gateway unless the user's files include them. The verdict of protoc is
+//! final. Its output on stderr becomes diagnostics at the places in the originals.
 
 use std::fs;
-use std::io;
-use std::path::PathBuf;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use protobuf::descriptor::FileDescriptorProto;
+use protobuf::Message as _;
+use protobuf::descriptor::{FileDescriptorProto, FileDescriptorSet};
 use tempfile::TempDir;
 
-use crate::outline::MAX_NESTING;
+use crate::outline::NESTING_MAX;
 use crate::places::Places;
 use crate::sources::ProtoSources;
 use crate::well_known;
-use gateway_diagnostic::{Diagnostic, Diagnostics};
+use gateway_diagnostic::{Diagnostic, Diagnostics, escaped};
 
-/// How long protoc may take: many times what it needs for all of googleapis (6 s).
+/// The time that protoc may take, ten times what it needs for all of googleapis (6 s).
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// What protobuf-parse puts before protoc's stderr, which follows as Rust's debug text.
-const STDERR_MARK: &str = "exited with non-zero code; stderr: ";
+/// The maximum number of bytes of protoc's stderr that are kept: ten times the output for 200
+/// errors, the most that are reported. The rest is read and dropped.
+const STDERR_MAX: u64 = 1 << 20;
 
-/// The descriptors of all files, or none; `found` says what protoc says.
+/// The maximum number of lines without a place that are reported.
+const LOOSE_LINES_MAX: usize = 20;
+
+/// The maximum length of a reported line without a place, in characters.
+const LOOSE_LINE_MAX: usize = 500;
+
+/// The pause between two checks whether protoc has exited, once it has closed its stderr.
+const END_PAUSE: Duration = Duration::from_millis(5);
+
+/// The failure of a run of protoc, which then produces no descriptors.
+struct Failure {
+    /// The reason: an exit status, an I/O error or a timeout.
+    why: String,
+    /// The beginning of the output on stderr.
+    stderr: String,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self {
+            why: error.to_string(),
+            stderr: String::new(),
+        }
+    }
+}
+
+/// Returns the descriptors of all files, or none if there are errors, which go to `found`.
 pub(super) fn compile(sources: &ProtoSources, found: &mut Diagnostics) -> Vec<FileDescriptorProto> {
     if sources.len() == 0 || refuse_too_deep(sources, found) {
         return Vec::new();
@@ -50,16 +79,17 @@ pub(super) fn compile(sources: &ProtoSources, found: &mut Diagnostics) -> Vec<Fi
         }
     };
     let prefix = format!("{}/", copies.texts().display());
-    match run(program, copies) {
+    match run(&program, &copies) {
         Ok(files) => files,
-        Err(said) => {
-            report(&said, &prefix, sources, found);
+        Err(failure) => {
+            report(&failure, &prefix, sources, found);
             Vec::new()
         }
     }
 }
 
-/// As for the built-in compiler: protoc overflows its stack, too.
+/// Reports files that nest too deeply, as the built-in compiler does, because protoc overflows its
+/// stack, too. Returns whether there are any.
 fn refuse_too_deep(sources: &ProtoSources, found: &mut Diagnostics) -> bool {
     let mut any = false;
     for (_, source) in sources.iter() {
@@ -67,7 +97,7 @@ fn refuse_too_deep(sources: &ProtoSources, found: &mut Diagnostics) -> bool {
             any = true;
             let place = source.file.place_of_bytes(range);
             found.push(
-                Diagnostic::error(format!("brackets nest more than {MAX_NESTING} deep")).at(place),
+                Diagnostic::error(format!("brackets nest more than {NESTING_MAX} deep")).at(place),
             );
         }
     }
@@ -80,10 +110,9 @@ fn on_path(program: &str) -> Option<PathBuf> {
     candidates.find(|candidate| candidate.is_file())
 }
 
-/// The texts as files; removed when dropped.
+/// The texts as files, which are removed when this value is dropped.
 struct Copies {
     directory: TempDir,
-    first: PathBuf,
 }
 
 impl Copies {
@@ -97,17 +126,16 @@ impl Copies {
             fs::write(&path, &source.file.text)?;
             list.push_str(&format!("{}\n", path.display()));
         }
-        let first = list.lines().next().map(PathBuf::from).unwrap_or_default();
-        // More names than fit on a command line.
+        // There may be more names than fit on a command line.
         fs::write(directory.path().join("list"), list)?;
-        // Where protoc brings no well-known types, these are found.
+        // protoc searches these after the texts, and before well-known types of its own.
         let well_known = directory.path().join("well-known");
         for name in well_known::names() {
             let path = well_known.join(name);
             fs::create_dir_all(path.parent().unwrap_or(&well_known))?;
             fs::write(&path, well_known::text(name).unwrap_or_default())?;
         }
-        Ok(Self { directory, first })
+        Ok(Self { directory })
     }
 
     fn texts(&self) -> PathBuf {
@@ -119,60 +147,111 @@ impl Copies {
     }
 }
 
-/// On a thread of its own, which is left behind if protoc hangs. Err: what is to be said.
-fn run(program: PathBuf, copies: Copies) -> Result<Vec<FileDescriptorProto>, String> {
-    let (tell, told) = channel();
-    let work = move || {
-        let list = format!("@{}", copies.path("list"));
-        let outcome = protobuf_parse::Parser::new()
-            .protoc()
-            .protoc_path(&program)
-            .include(copies.texts())
-            .include(copies.path("well-known"))
-            .input(&copies.first)
-            .protoc_extra_args(["--include_source_info", &list])
-            .capture_stderr()
-            .parse_and_typecheck();
-        let outcome = outcome.map(|parsed| parsed.file_descriptors);
-        // Nobody listens after the time limit.
-        let _ = tell.send(outcome.map_err(|error| format!("{error:#}")));
+/// Runs protoc, and ends it if it takes too long.
+fn run(program: &Path, copies: &Copies) -> Result<Vec<FileDescriptorProto>, Failure> {
+    let set = copies.path("set");
+    let mut child = Command::new(program)
+        .arg(format!("--proto_path={}", copies.path("texts")))
+        .arg(format!("--proto_path={}", copies.path("well-known")))
+        .arg(format!("--descriptor_set_out={set}"))
+        .args(["--include_imports", "--include_source_info"])
+        .arg(format!("@{}", copies.path("list")))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let ended = await_end(&mut child);
+    if !matches!(ended, Ok(Some(_))) {
+        // Killing protoc fails only if it has exited meanwhile.
+        let _ = child.kill();
+        child.wait()?;
+    }
+    let Some((status, stderr)) = ended? else {
+        return Err(Failure {
+            why: format!("no answer in {} s", TIME_LIMIT.as_secs()),
+            stderr: String::new(),
+        });
     };
-    let thread = thread::Builder::new().name("protoc".to_owned()).spawn(work);
-    thread.map_err(|error| error.to_string())?;
-    match told.recv_timeout(TIME_LIMIT) {
-        Ok(outcome) => outcome,
-        Err(RecvTimeoutError::Timeout) => Err(format!("no answer in {} s", TIME_LIMIT.as_secs())),
-        Err(RecvTimeoutError::Disconnected) => Err("protobuf-parse failed".to_owned()),
+    if !status.success() {
+        let why = status.to_string();
+        return Err(Failure { why, stderr });
+    }
+    let set = FileDescriptorSet::parse_from_bytes(&fs::read(set)?).map_err(io::Error::from)?;
+    Ok(set.file)
+}
+
+/// Waits until protoc has ended, and returns its exit status with the beginning of its output on
+/// stderr, or `None` once [`TIME_LIMIT`] has passed.
+fn await_end(child: &mut Child) -> io::Result<Option<(ExitStatus, String)>> {
+    let until = Instant::now() + TIME_LIMIT;
+    let stderr = read_stderr(child)?;
+    let Ok(stderr) = stderr.recv_timeout(TIME_LIMIT) else {
+        return Ok(None);
+    };
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some((status, stderr)));
+        }
+        if Instant::now() >= until {
+            return Ok(None);
+        }
+        thread::sleep(END_PAUSE);
     }
 }
 
-/// `prefix` stands before the names of files that protoc was given by path.
-fn report(said: &str, prefix: &str, sources: &ProtoSources, found: &mut Diagnostics) {
-    let stderr = said
-        .split_once(STDERR_MARK)
-        .map(|(_, quoted)| unquoted(quoted));
-    let Some(stderr) = stderr else {
-        return found.push(Diagnostic::error(format!("protoc failed: {said}")));
+/// Reads protoc's output on stderr to its end, on a thread of its own. Returns the receiver of the
+/// beginning of the output.
+fn read_stderr(child: &mut Child) -> io::Result<Receiver<String>> {
+    let (tell, told) = channel();
+    let mut stderr = child.stderr.take();
+    let read = move || {
+        let mut kept = Vec::new();
+        if let Some(stderr) = &mut stderr {
+            // After a read error, the bytes that were read before it are kept.
+            let _ = stderr.by_ref().take(STDERR_MAX).read_to_end(&mut kept);
+            let _ = io::copy(stderr, &mut io::sink());
+        }
+        // After the time limit, nothing receives it.
+        let _ = tell.send(String::from_utf8_lossy(&kept).into_owned());
     };
+    thread::Builder::new()
+        .name("protoc".to_owned())
+        .spawn(read)?;
+    Ok(told)
+}
+
+/// Adds the diagnostics in protoc's output. `prefix` is the start of the paths that protoc was
+/// given.
+fn report(failure: &Failure, prefix: &str, sources: &ProtoSources, found: &mut Diagnostics) {
+    let Failure { why, stderr } = failure;
     let before = found.errors();
     let mut loose = Vec::new();
     for line in stderr.lines() {
         match placed(line.strip_prefix(prefix).unwrap_or(line), sources) {
             Some(diagnostic) => found.push(diagnostic),
-            None if line.is_empty() => {}
-            None => loose.push(line),
+            None if line.is_empty() || loose.len() == LOOSE_LINES_MAX => {}
+            None => loose.push(excerpt(line)),
         }
     }
-    // Lines without a place say what follows from those with one.
+    // Lines without a place are consequences of those with one.
     if found.errors() == before {
-        found.push(Diagnostic::error(format!(
-            "protoc failed: {}",
-            loose.join("\n")
-        )));
+        let lines: String = loose.iter().map(|line| format!("\n{line}")).collect();
+        found.push(Diagnostic::error(format!("protoc failed: {why}{lines}")));
     }
 }
 
-/// `name:line:column: message`, or `name: message`.
+/// Returns an output line in printable form, cut to [`LOOSE_LINE_MAX`] characters.
+fn excerpt(line: &str) -> String {
+    let line = escaped(Path::new(line));
+    let mut chars = line.chars();
+    let mut text: String = chars.by_ref().take(LOOSE_LINE_MAX).collect();
+    if chars.next().is_some() {
+        text.push('…');
+    }
+    text
+}
+
+/// Parses a line `name:line:column: message`, or `name: message`.
 fn placed(line: &str, sources: &ProtoSources) -> Option<Diagnostic> {
     let (name, source) = sources.iter().find(|(name, _)| {
         let rest = line.strip_prefix(name);
@@ -196,43 +275,4 @@ fn placed(line: &str, sources: &ProtoSources) -> Option<Diagnostic> {
         Some(warning) => Diagnostic::warning(warning).at(place),
         None => Diagnostic::error(message.trim_end_matches('.')).at(place),
     })
-}
-
-/// The text of which `quoted` is the start of what Rust's `{:?}` writes.
-fn unquoted(quoted: &str) -> String {
-    let mut text = String::new();
-    let mut chars = quoted.chars().skip_while(|&c| c != '"').skip(1);
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => break,
-            '\\' => match chars.next() {
-                Some('n') => text.push('\n'),
-                Some('t') => text.push('\t'),
-                Some('r') => text.push('\r'),
-                Some('u') => {
-                    let digits: String = chars.by_ref().skip(1).take_while(|&c| c != '}').collect();
-                    let code = u32::from_str_radix(&digits, 16)
-                        .ok()
-                        .and_then(char::from_u32);
-                    text.extend(code);
-                }
-                Some(other) => text.push(other),
-                None => break,
-            },
-            other => text.push(other),
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stderr_is_taken_out_of_its_debug_text() {
-        let text = "a.proto:1:2: \"x\" isn't\n\tdefin\u{e9}d \\ \u{7}\r\n";
-        assert_eq!(unquoted(&format!("{text:?} and more")), text);
-        assert_eq!(unquoted("\"cut off\\"), "cut off");
-    }
 }

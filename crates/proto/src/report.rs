@@ -1,4 +1,4 @@
-//! The faults of one file, each at its place, up to a bound.
+//! The errors of one file, each at its place, up to a bound.
 
 use std::cell::OnceCell;
 use std::ops::Range;
@@ -12,10 +12,12 @@ use crate::path;
 use crate::places::Places;
 use gateway_diagnostic::{Diagnostic, Place, Severity, SourceFile};
 
-/// Faults that are told of one file. More help nobody, and each takes time to find its place.
-pub(super) const MAX_FAULTS: usize = 20;
+/// The number of errors that are reported of one file. More would not help anyone, and finding the
+/// place of each takes time.
+pub(super) const FAULTS_MAX: usize = 20;
 
-/// Collects the faults of a file. Its places are looked up only if there are any.
+/// Collects the errors of a file. The places of the file are read from its descriptor only when the
+/// first error needs one.
 pub(super) struct FaultReport<'a> {
     file: &'a FileDescriptorProto,
     source: &'a Arc<SourceFile>,
@@ -25,8 +27,8 @@ pub(super) struct FaultReport<'a> {
 }
 
 impl<'a> FaultReport<'a> {
-    /// Returns an empty report of a file that is worked on within `budget`.
-    pub fn of(
+    /// Returns an empty report of a file that is processed within `budget`.
+    pub(crate) fn of(
         file: &'a FileDescriptorProto,
         source: &'a Arc<SourceFile>,
         budget: &'a Budget,
@@ -41,38 +43,44 @@ impl<'a> FaultReport<'a> {
     }
 
     /// Returns the time that the work on the file may take.
-    pub fn budget(&self) -> &'a Budget {
+    pub(crate) fn budget(&self) -> &'a Budget {
         self.budget
     }
 
     /// Returns whether there is an error.
-    pub fn has_faults(&self) -> bool {
+    pub(crate) fn has_faults(&self) -> bool {
         self.faults
             .iter()
             .any(|fault| fault.severity == Severity::Error)
     }
 
-    /// Whether no more will be told.
-    pub fn is_full(&self) -> bool {
-        self.faults.len() >= MAX_FAULTS
+    /// Returns whether further errors are ignored.
+    pub(crate) fn is_full(&self) -> bool {
+        self.faults.len() >= FAULTS_MAX
     }
 
-    /// Returns all faults, warnings included. An error if the time was over before all were found.
-    pub fn into_diagnostics(self) -> Result<Vec<Diagnostic>, OutOfTime> {
+    /// Returns all errors and warnings, or an error if the time was over before all were found.
+    pub(crate) fn into_diagnostics(self) -> Result<Vec<Diagnostic>, OutOfTime> {
         self.budget.held()?;
         Ok(self.faults)
     }
 
-    /// Adds what `fault` makes, unless there is enough.
-    pub fn push_with(&mut self, fault: impl FnOnce(&Self) -> Diagnostic) {
-        if self.faults.len() < MAX_FAULTS {
+    /// Adds the diagnostic that `fault` returns, unless the report is full.
+    pub(crate) fn push_with(&mut self, fault: impl FnOnce(&Self) -> Diagnostic) {
+        if self.faults.len() < FAULTS_MAX {
             let fault = fault(self);
             self.faults.push(fault);
         }
     }
 
-    /// A fault of the descriptor at `path`.
-    pub fn fault(&mut self, message: impl Into<String>, path: &[i32], label: &str, help: &str) {
+    /// Adds an error of the descriptor at `path`.
+    pub(crate) fn fault(
+        &mut self,
+        message: impl Into<String>,
+        path: &[i32],
+        label: &str,
+        help: &str,
+    ) {
         self.push_with(|report| {
             let mut fault = Diagnostic::error(message).at(report.place(path));
             if !label.is_empty() {
@@ -86,19 +94,19 @@ impl<'a> FaultReport<'a> {
         });
     }
 
-    /// The place of the descriptor at `path`, or of what it is in.
-    pub fn place(&self, path: &[i32]) -> Place {
+    /// Returns the place of the descriptor at `path`, or of the one that contains it.
+    pub(crate) fn place(&self, path: &[i32]) -> Place {
         let places = || Places::of(self.file, self.source, Compiler::Builtin, self.budget);
         self.places.get_or_init(places).at(path)
     }
 
-    /// The place of these bytes.
-    pub fn place_of(&self, range: Range<usize>) -> Place {
+    /// Returns the place of a range of bytes.
+    pub(crate) fn place_of(&self, range: Range<usize>) -> Place {
         self.source.place_of_bytes(range)
     }
 
-    /// Whether a path is that of an enum's value.
-    pub fn is_enum_value(&self, at: &[i32]) -> bool {
+    /// Returns whether a path is that of an enum's value.
+    pub(crate) fn is_enum_value(&self, at: &[i32]) -> bool {
         let [.., list, _, field, _] = at else {
             return false;
         };

@@ -1,9 +1,9 @@
-//! The `.proto` files below the import paths: which there are, under which names, and their texts.
+//! The `.proto` files below the import paths, with their names and texts.
 //!
-//! Every file is read once, here; the compilers see these texts and no others, so that names,
-//! bounds and places are the same for all of them. A file's *name* is what an `import` says: its
-//! path below its root, with slashes. This module reads; it never looks into a text further than
-//! its [`Outline`], and never writes.
+//! Every file is read once, here. The compilers see these texts and no others, so that names,
+//! bounds and places are the same for all of them. A file's *name* is the one that an `import`
+//! uses: its path below its root, with slashes. This module only checks the encoding of a text and
+//! takes its [`Outline`]. It writes no files.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -17,30 +17,32 @@ use crate::outline::Outline;
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile, escaped, shown};
 
-/// Largest file: of googleapis, the largest has 4.2 MiB, the next 1.5 MiB;
-/// a compiler needs about a hundred times a file's size in memory.
-const MAX_FILE_BYTES: u64 = 8 << 20;
+/// The maximum size of a file. The largest of googleapis has 4.2 MiB, the next 1.5 MiB, and a
+/// compiler needs about a hundred times a file's size in memory.
+const FILE_BYTES_MAX: u64 = 8 << 20;
 
-/// All files together; googleapis, the largest public collection, has 30 MiB.
-const MAX_TOTAL_BYTES: u64 = 128 << 20;
+/// The maximum size of all files together. googleapis, the largest public collection, has 30 MiB.
+const TOTAL_BYTES_MAX: u64 = 128 << 20;
 
-/// Files; googleapis has 9,000.
-const MAX_FILES: usize = 20_000;
+/// The maximum number of files. googleapis has 9,000.
+const FILES_MAX: usize = 20_000;
 
-/// Directories below each other: beyond what people nest, well below what the walk's stack takes.
-const MAX_DIRECTORIES_DEEP: usize = 64;
+/// The maximum depth of directories. Directories in practice nest less deeply, and the walk's stack
+/// allows far more.
+const DIRECTORY_DEPTH_MAX: usize = 64;
 
-/// Entries that a walk looks at, `.proto` or not: a root set to `/` by mistake ends soon.
-const MAX_ENTRIES: usize = 500_000;
+/// The maximum number of entries that the walks look at, `.proto` files or not, so that a walk from
+/// `/`, given by mistake, ends soon.
+const ENTRIES_MAX: usize = 500_000;
 
 /// One file.
 #[derive(Debug)]
 pub(super) struct ProtoSource {
-    /// The text, and the path as people know it.
+    /// The text, under the path that diagnostics show.
     pub file: Arc<SourceFile>,
-    /// Of the text.
+    /// The outline of the text.
     pub outline: Outline,
-    /// What the path comes to on disk: two names of one file have it in common.
+    /// The canonical path on disk, which two names of one file share.
     identity: PathBuf,
 }
 
@@ -52,7 +54,7 @@ pub(super) struct ProtoSources {
 }
 
 impl ProtoSources {
-    /// Every file below `roots`, and what they import from there.
+    /// Reads every `.proto` file below `roots`, and the files there that these import.
     pub(super) fn read(roots: &[PathBuf], found: &mut Diagnostics) -> Self {
         let mut reader = SourceReader::new(roots, found);
         reader.walk_roots();
@@ -63,29 +65,29 @@ impl ProtoSources {
         sources
     }
 
-    /// Each file with its name, sorted by name.
+    /// Returns each file with its name, sorted by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &ProtoSource)> {
         self.files
             .iter()
             .map(|(name, source)| (name.as_str(), source))
     }
 
-    /// The file of this name.
+    /// Returns the file of this name.
     pub(super) fn get(&self, name: &str) -> Option<&ProtoSource> {
         self.files.get(name)
     }
 
-    /// How many.
+    /// Returns the number of files.
     pub(super) fn len(&self) -> usize {
         self.files.len()
     }
 
-    /// The roots, as people know them.
+    /// Returns the roots, as diagnostics show them.
     pub(super) fn roots(&self) -> impl Iterator<Item = PathBuf> {
         self.roots.iter().map(|root| shown(root))
     }
 
-    /// The files, without what only a compiler needs.
+    /// Returns the texts of the files, by name.
     pub(super) fn texts(&self) -> BTreeMap<String, Arc<SourceFile>> {
         let files = self.files.iter();
         files
@@ -93,11 +95,12 @@ impl ProtoSources {
             .collect()
     }
 
-    /// Drops the copies of the files that the built-in compiler brings along, under whose names
-    /// it would never look at them: it knows these types by heart, and can't read every release's
-    /// descriptor.proto.
+    /// Drops the user's copies of files that come with the built-in compiler. The compiler defines
+    /// these types itself, and cannot read the descriptor.proto of every release. A copy of
+    /// validate.proto is kept, since it may be of another release.
     pub(super) fn drop_well_known(&mut self) {
-        self.files.retain(|name, _| !well_known::has(name));
+        self.files
+            .retain(|name, _| !well_known::has(name) || name == well_known::VALIDATE);
     }
 
     fn imported(&self) -> HashSet<&str> {
@@ -105,9 +108,9 @@ impl ProtoSources {
         imports.map(|import| import.name.as_str()).collect()
     }
 
-    /// A file that can be reached by several names (roots nested in one another, symlinks) is
-    /// compiled under the names by which it is imported, or else under one of them: compiled under
-    /// each it would define everything twice.
+    /// Drops the further names of a file that can be reached by several (nested roots, symbolic
+    /// links). Such a file is compiled under the names by which it is imported, or under one of
+    /// them if there is no import. Compiled under each, it would define everything twice.
     fn drop_second_names(&mut self) {
         let imported = self.imported();
         let mut names: HashMap<&Path, Vec<&str>> = HashMap::new();
@@ -133,18 +136,20 @@ impl ProtoSources {
         self.files.retain(|name, _| !superfluous.contains(name));
     }
 
-    /// A copy of a well-known file under another name (`third_party/google/protobuf/any.proto`)
-    /// that nobody imports by that name would only define the same types again.
+    /// Drops copies of well-known files under other names (`third_party/google/protobuf/any.proto`)
+    /// that no file imports, because they would only define the same types again.
     fn drop_copies_of_well_known(&mut self) {
         let imported: HashSet<String> = self.imported().into_iter().map(str::to_owned).collect();
         self.files.retain(|name, _| {
-            let copy_of = name.find("/google/protobuf/").map(|at| &name[at + 1..]);
+            let mut directories = ["/google/protobuf/", "/buf/validate/"].into_iter();
+            let copy_of = directories.find_map(|of| Some(&name[name.find(of)? + 1..]));
             imported.contains(name) || !copy_of.is_some_and(well_known::has)
         });
     }
 }
 
-/// Whether an import may say this: a relative path without detours.
+/// Returns whether a name may be imported: a relative path without backslashes, NULs, empty parts,
+/// `.` and `..`.
 fn is_plain(name: &str) -> bool {
     let plain = |part: &str| !matches!(part, "" | "." | "..");
     !name.contains(['\\', '\0']) && name.split('/').all(plain)
@@ -152,11 +157,11 @@ fn is_plain(name: &str) -> bool {
 
 struct SourceReader<'a> {
     sources: ProtoSources,
-    /// What each root comes to on disk; none for one that can't be resolved.
+    /// The canonical path of each root, or `None` if it cannot be resolved.
     identities: Vec<Option<PathBuf>>,
     entries: usize,
     bytes: u64,
-    /// A bound was passed and said; nothing more is read.
+    /// A bound was exceeded and reported, so nothing more is read.
     full: bool,
     found: &'a mut Diagnostics,
 }
@@ -185,13 +190,14 @@ impl<'a> SourceReader<'a> {
         }
     }
 
-    /// `seen`: the directories of this root that were walked, by what they come to on disk. Each
-    /// is walked once, so that a symlink to a directory above it, or to many beside it, ends; an
-    /// import by its other name still finds a file ([`Self::follow_imports`]).
+    /// Walks a directory. `seen` holds the canonical paths of the directories of this root that
+    /// were walked. Each is walked once, so that the walk ends even if a symbolic link leads to a
+    /// parent directory, and links between sibling directories do not multiply the work. An import
+    /// that names a file by a path that was not walked still finds it ([`Self::follow_imports`]).
     fn walk(&mut self, directory: &Path, prefix: &str, seen: &mut HashSet<PathBuf>, depth: usize) {
         let entries = match fs::canonicalize(directory).and_then(|identity| {
             let of_other_root = depth > 0 && self.identities.contains(&Some(identity.clone()));
-            // A root inside this root gives its files their names.
+            // The files of a root inside this root have names relative to that inner root.
             if of_other_root || !seen.insert(identity) {
                 return Ok(Vec::new());
             }
@@ -204,9 +210,9 @@ impl<'a> SourceReader<'a> {
         };
         for entry in entries {
             self.entries += 1;
-            if self.entries > MAX_ENTRIES {
+            if self.entries > ENTRIES_MAX {
                 self.stop(format!(
-                    "more than {MAX_ENTRIES} files and directories below the import paths"
+                    "more than {ENTRIES_MAX} files and directories below the import paths"
                 ));
             }
             if self.full {
@@ -217,16 +223,17 @@ impl<'a> SourceReader<'a> {
                 self.bad_name(&path, depth);
                 continue;
             };
-            // Hidden entries are editors' and version control's, and the `..data` of a ConfigMap.
+            // Hidden entries belong to editors and version control, or are the `..data` of a
+            // ConfigMap.
             if name.starts_with('.') {
                 continue;
             }
             let is_proto = name.ends_with(".proto");
             let below = format!("{prefix}{name}");
             match fs::metadata(&path) {
-                Ok(meta) if meta.is_dir() && depth >= MAX_DIRECTORIES_DEEP => {
+                Ok(meta) if meta.is_dir() && depth >= DIRECTORY_DEPTH_MAX => {
                     self.stop(format!(
-                        "directories nest more than {MAX_DIRECTORIES_DEEP} deep at {}",
+                        "directories nest more than {DIRECTORY_DEPTH_MAX} deep at {}",
                         escaped(&shown(&path))
                     ));
                 }
@@ -235,14 +242,15 @@ impl<'a> SourceReader<'a> {
                 }
                 Ok(_) if is_proto => self.read(below, &path),
                 Err(error) if is_proto => self.unreadable(&path, &error),
-                // What isn't a .proto file may be anything, broken links included.
+                // Other entries are ignored, broken links included.
                 _ => {}
             }
         }
     }
 
-    /// Reads what is imported and wasn't met on the walk: by its name in an outer root, through a
-    /// second symlink, or without `.proto` at its end.
+    /// Reads the imported files that the walk did not find under their names, such as files of a
+    /// nested root named from the outer root, files below a second symbolic link, and files whose
+    /// names do not end in `.proto`.
     fn follow_imports(&mut self) {
         let names = self.sources.imported().into_iter();
         let mut open: BTreeSet<String> = names.map(str::to_owned).collect();
@@ -280,15 +288,15 @@ impl<'a> SourceReader<'a> {
             }
             return;
         }
-        if self.sources.len() >= MAX_FILES {
+        if self.sources.len() >= FILES_MAX {
             return self.stop(format!(
-                "more than {MAX_FILES} .proto files below the import paths"
+                "more than {FILES_MAX} .proto files below the import paths"
             ));
         }
         let bytes = match read_bounded(path) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
-                let mib = MAX_FILE_BYTES >> 20;
+                let mib = FILE_BYTES_MAX >> 20;
                 let message = format!("{} is larger than {mib} MiB", escaped(&shown(path)));
                 return self.found.push(
                     Diagnostic::error(message)
@@ -298,8 +306,8 @@ impl<'a> SourceReader<'a> {
             Err(error) => return self.unreadable(path, &error),
         };
         self.bytes += bytes.len() as u64;
-        if self.bytes > MAX_TOTAL_BYTES {
-            let mib = MAX_TOTAL_BYTES >> 20;
+        if self.bytes > TOTAL_BYTES_MAX {
+            let mib = TOTAL_BYTES_MAX >> 20;
             return self.stop(format!(
                 "the .proto files below the import paths are larger than {mib} MiB together"
             ));
@@ -327,7 +335,8 @@ impl<'a> SourceReader<'a> {
         );
     }
 
-    /// Reports a name that is not UTF-8, if it is that of a `.proto` file or of a directory that holds some.
+    /// Reports a name that is not UTF-8, if a `.proto` file has it, or a directory that contains
+    /// `.proto` files.
     fn bad_name(&mut self, path: &Path, depth: usize) {
         let is_proto = path.extension().is_some_and(|e| e == "proto");
         if is_proto || self.holds_protos(path, depth) {
@@ -339,11 +348,11 @@ impl<'a> SourceReader<'a> {
         }
     }
 
-    /// Returns whether a directory holds a `.proto` file, at any depth that is looked at. What can't be read holds
-    /// none, and links are not followed.
+    /// Returns whether a directory holds a `.proto` file, at any depth that a walk reaches. An
+    /// unreadable directory counts as empty, and links are not followed.
     fn holds_protos(&mut self, directory: &Path, depth: usize) -> bool {
         let is_directory = fs::symlink_metadata(directory).is_ok_and(|meta| meta.is_dir());
-        if !is_directory || depth >= MAX_DIRECTORIES_DEEP {
+        if !is_directory || depth >= DIRECTORY_DEPTH_MAX {
             return false;
         }
         let Ok(entries) = fs::read_dir(directory) else {
@@ -351,7 +360,7 @@ impl<'a> SourceReader<'a> {
         };
         for entry in entries.flatten() {
             self.entries += 1;
-            if self.entries > MAX_ENTRIES {
+            if self.entries > ENTRIES_MAX {
                 return false;
             }
             let path = entry.path();
@@ -372,16 +381,18 @@ impl<'a> SourceReader<'a> {
     }
 }
 
-/// None: too large. Bounded by what is read, not by what the file's size claims.
+/// Reads a file, and returns `None` if it is too large. The bound is on the bytes read, not on the
+/// size that the file claims.
 fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     open_file(path)?
-        .take(MAX_FILE_BYTES + 1)
+        .take(FILE_BYTES_MAX + 1)
         .read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= MAX_FILE_BYTES).then_some(bytes))
+    Ok((bytes.len() as u64 <= FILE_BYTES_MAX).then_some(bytes))
 }
 
-/// The text of a file. Comments may be in any encoding: what is no UTF-8 in them is replaced.
+/// Returns the text of a file, without a byte order mark. Comments may be in any encoding: bytes in
+/// them that are not UTF-8 are replaced. Elsewhere, such bytes are an error.
 fn decode(path: &Path, bytes: Vec<u8>) -> Result<Arc<SourceFile>, Box<Diagnostic>> {
     let without_mark = |text: &str| text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
     let bytes = match String::from_utf8(bytes) {
@@ -389,7 +400,7 @@ fn decode(path: &Path, bytes: Vec<u8>) -> Result<Arc<SourceFile>, Box<Diagnostic
         Err(error) => error.into_bytes(),
     };
     let mut text = String::with_capacity(bytes.len());
-    // Where each replacement is, in the text, and what it stands for, in the bytes.
+    // The offset of each replacement in the text, and the offset of the original in the bytes.
     let mut replaced: BTreeMap<usize, usize> = BTreeMap::new();
     let mut read = 0;
     for chunk in bytes.utf8_chunks() {

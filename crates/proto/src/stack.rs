@@ -1,16 +1,16 @@
-//! The thread that compilers run on, and what becomes of their panics.
+//! The thread that compilers run on, and the handling of their panics.
 
 use std::any::Any;
 use std::thread;
 
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// The stack of the compilers' thread. Measured: the deepest nesting that is compiled (the outline's
-/// bound) passes in a debug build with a hundredth of this.
+/// The stack size of the compilers' thread. The deepest nesting that is compiled (the outline's
+/// bound) was measured to use a hundredth of this in a debug build.
 const STACK_BYTES: usize = 64 << 20;
 
-/// Runs `work` on a thread whose stack no nesting of a file can overflow. A panic in it becomes a
-/// diagnostic, and the result none.
+/// Runs `work` on a thread whose stack no nesting of a file can overflow. If `work` panics or the
+/// thread cannot start, adds a diagnostic and returns `None`.
 pub fn on_a_large_stack<T: Send>(
     found: &mut Diagnostics,
     work: impl FnOnce(&mut Diagnostics) -> T + Send,

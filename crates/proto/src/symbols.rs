@@ -1,8 +1,8 @@
-//! Every name that a set of files defines, and what a name within them means.
+//! Every name that a set of files defines, and the resolution of names.
 //!
-//! A name is looked for from the innermost scope outward, and only in the files that the asking one
-//! sees: itself, its imports, and what those import publicly. Nothing here judges a file beyond
-//! names that are defined twice.
+//! A name is looked up from the innermost scope outward, in the files that the referring file sees:
+//! itself, its imports, and their public imports. The only errors found here are names that are
+//! defined twice or are too long.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -13,17 +13,19 @@ use protobuf::descriptor::{
 
 use crate::budget::{Budget, OutOfTime};
 use crate::path::{self, index};
-use crate::report::MAX_FAULTS;
+use crate::report::FAULTS_MAX;
 
-/// The longest full name, as protoc has it.
-pub(super) const MAX_NAME: usize = u16::MAX as usize;
+/// The maximum length of a full name, which is protoc's.
+pub(super) const NAME_LENGTH_MAX: usize = u16::MAX as usize;
 
-/// The full names of all files together, in bytes: ten times googleapis'. What is within a long name has a
-/// longer one, of a few bytes in the text; and the types that a file names aren't longer together
-/// than what it defines and its text.
-const MAX_NAMES: usize = 256 << 20;
+/// The maximum total length of the full names in all files, in bytes: ten times that of googleapis.
+/// A definition nested in a long name has an even longer one, though it takes only a few bytes of
+/// text. Resolved type names need no bound of their own: each is an enclosing scope of its field or
+/// method followed by the name as written, so all of them together are no longer than the names of
+/// the definitions plus the text.
+const NAMES_LENGTH_MAX: usize = 256 << 20;
 
-/// What a name stands for.
+/// The kind of definition that a name refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SymbolKind {
     Package,
@@ -38,7 +40,8 @@ pub(super) enum SymbolKind {
 }
 
 impl SymbolKind {
-    /// Whether names can be inside.
+    /// Returns whether this kind of definition is a scope, in which a look-up continues with the
+    /// rest of the name.
     fn is_scope(self) -> bool {
         matches!(
             self,
@@ -46,13 +49,13 @@ impl SymbolKind {
         )
     }
 
-    /// Whether a field can be of it.
-    pub fn is_type(self) -> bool {
+    /// Returns whether a field can be of this type.
+    pub(crate) fn is_type(self) -> bool {
         matches!(self, SymbolKind::Message | SymbolKind::Enum)
     }
 
-    /// As people call it.
-    pub fn name(self) -> &'static str {
+    /// Returns the name with its article, as diagnostics show it.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             SymbolKind::Package => "a package",
             SymbolKind::Message => "a message",
@@ -67,24 +70,25 @@ impl SymbolKind {
     }
 }
 
-/// Where a name is defined.
+/// The location of a definition.
 #[derive(Clone, Debug)]
 pub(super) struct Symbol {
     pub kind: SymbolKind,
-    /// Index of the file; of a package, of the first.
+    /// The index of the file that defines the name. For a package, the index of the first file that
+    /// declares the package.
     pub file: usize,
-    /// Path of the descriptor in its file.
+    /// The path of the descriptor in its file.
     pub path: Box<[i32]>,
 }
 
-/// Names that are defined twice: the path of the second, and the first.
+/// A name that is defined twice: the path of the second definition, and the first.
 pub(super) struct Clash {
     pub name: String,
     pub path: Vec<i32>,
     pub first: Symbol,
 }
 
-/// A name that isn't taken: what is wrong with it, and the path of what has it.
+/// A rejected name: the reason, and the path of the definition.
 pub(super) struct Unfit {
     pub why: String,
     pub path: Vec<i32>,
@@ -93,53 +97,56 @@ pub(super) struct Unfit {
 /// All names.
 #[derive(Default)]
 pub(super) struct Symbols {
-    /// Of all names together, as far as they were met.
+    /// The total length in bytes of all names seen so far, including rejected ones.
     bytes: usize,
     by_name: HashMap<String, Symbol>,
-    /// Of each file, the packages that its own package lies in, and itself.
+    /// The package of each file, by the index of the file.
     packages: Vec<String>,
 }
 
-/// What a file sees.
+/// The names that a file sees.
 pub(super) struct View {
-    /// Indices of files.
+    /// The indices of the files.
     files: HashSet<usize>,
-    /// Packages and those that they lie in.
+    /// The packages of these files, and the packages that contain them.
     packages: HashSet<String>,
 }
 
 impl View {
-    pub fn sees(&self, file: usize) -> bool {
+    pub(crate) fn sees(&self, file: usize) -> bool {
         self.files.contains(&file)
     }
 }
 
-/// What a look-up is to find.
+/// The kind of definition that a look-up is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sought {
     Anything,
-    /// A message or an enum: whatever else has the name is passed over.
+    /// A message or an enum. For a name without dots, other definitions are skipped, except in the
+    /// outermost scope.
     Type,
 }
 
-/// What became of a look-up.
+/// The result of a look-up.
 pub(super) enum Lookup<'a> {
     Found(String, &'a Symbol),
-    /// The first part of the name is this inner scope, which lacks the rest.
+    /// The first part of the name refers to this scope, which does not define the rest.
     Shadowed(String),
-    /// Defined in a file that isn't imported.
+    /// The name is defined in a file that is not imported.
     NotImported(String, &'a Symbol),
     Missing,
 }
 
 impl Symbols {
-    /// Whether the names of all files are longer than may be: those of the last one aren't all here.
-    pub fn is_full(&self) -> bool {
-        self.bytes > MAX_NAMES
+    /// Returns whether the full names of all files exceed the limit. The names of the last file are
+    /// then incomplete.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes > NAMES_LENGTH_MAX
     }
 
-    /// Adds a file's names. Returns the clashes, and the first name that does not fit.
-    pub fn add(
+    /// Adds a file's names. Returns the names that are defined twice, and the first name that is
+    /// too long by itself or exceeds the limit on the names of all files together.
+    pub(crate) fn add(
         &mut self,
         at: usize,
         file: &FileDescriptorProto,
@@ -184,8 +191,8 @@ impl Symbols {
         Ok((clashes, unfit))
     }
 
-    /// What a file sees: `files` are indices of those that were added.
-    pub fn view(&self, files: HashSet<usize>) -> View {
+    /// Returns the view of a file, given the indices of the files that it sees.
+    pub(crate) fn view(&self, files: HashSet<usize>) -> View {
         let mut packages = HashSet::new();
         let own: HashSet<&str> = files
             .iter()
@@ -206,20 +213,20 @@ impl Symbols {
         View { files, packages }
     }
 
-    /// By full name, seen or not.
-    pub fn get(&self, full_name: &str) -> Option<&Symbol> {
+    /// Returns the symbol of a full name, whether or not a file sees it.
+    pub(crate) fn get(&self, full_name: &str) -> Option<&Symbol> {
         self.by_name.get(full_name)
     }
 
-    /// The name as it is kept here.
-    pub fn key(&self, full_name: &str) -> Option<&str> {
+    /// Returns the stored copy of a full name, which lives as long as the symbols.
+    pub(crate) fn key(&self, full_name: &str) -> Option<&str> {
         self.by_name
             .get_key_value(full_name)
             .map(|(name, _)| name.as_str())
     }
 
-    /// The full names of the types that a file sees, in no order.
-    pub fn types<'s>(&'s self, view: &'s View) -> impl Iterator<Item = &'s str> {
+    /// Returns the full names of the types that a file sees, in no particular order.
+    pub(crate) fn types<'s>(&'s self, view: &'s View) -> impl Iterator<Item = &'s str> {
         let seen = |symbol: &Symbol| symbol.kind.is_type() && view.sees(symbol.file);
         let seen = self.by_name.iter().filter(move |(_, it)| seen(it));
         seen.map(|(name, _)| name.as_str())
@@ -234,8 +241,8 @@ impl Symbols {
         seen.then_some(symbol)
     }
 
-    /// Returns what `name` means within the descriptor `within` (a full name).
-    pub fn look_up(
+    /// Resolves `name` as it is written within the descriptor with the full name `within`.
+    pub(crate) fn look_up(
         &self,
         view: &View,
         name: &str,
@@ -313,12 +320,12 @@ impl Adder<'_> {
     fn add_as(&mut self, name: String, kind: SymbolKind, path: Vec<i32>) -> Result<(), OutOfTime> {
         self.budget.step()?;
         self.symbols.bytes += name.len();
-        if name.len() > MAX_NAME || self.symbols.is_full() {
-            let why = match name.len() > MAX_NAME {
-                true => format!("a full name of more than {MAX_NAME} bytes"),
+        if name.len() > NAME_LENGTH_MAX || self.symbols.is_full() {
+            let why = match name.len() > NAME_LENGTH_MAX {
+                true => format!("a full name of more than {NAME_LENGTH_MAX} bytes"),
                 false => format!(
                     "the full names of all files are longer than {} MiB",
-                    MAX_NAMES >> 20
+                    NAMES_LENGTH_MAX >> 20
                 ),
             };
             self.unfit.get_or_insert(Unfit { why, path });
@@ -335,8 +342,8 @@ impl Adder<'_> {
             Entry::Occupied(first) => {
                 let both_packages =
                     kind == SymbolKind::Package && first.get().kind == SymbolKind::Package;
-                // More aren't told.
-                if !both_packages && self.clashes.len() < MAX_FAULTS {
+                // More are not reported.
+                if !both_packages && self.clashes.len() < FAULTS_MAX {
                     let (name, first) = (first.key().clone(), first.get().clone());
                     self.clashes.push(Clash { name, path, first });
                 }
@@ -410,7 +417,7 @@ impl Adder<'_> {
     }
 }
 
-/// Returns a name inside a package or message; either may be nameless.
+/// Returns the full name of `name` in a package, message or service `scope`, which may be empty.
 pub(super) fn full_name(scope: &str, name: &str) -> String {
     if scope.is_empty() {
         name.to_owned()
@@ -419,7 +426,7 @@ pub(super) fn full_name(scope: &str, name: &str) -> String {
     }
 }
 
-/// The message at a symbol's path.
+/// Returns the message at a symbol's path, or the innermost message that contains the symbol.
 pub(super) fn message_at<'a>(
     file: &'a FileDescriptorProto,
     path: &[i32],
@@ -434,7 +441,7 @@ pub(super) fn message_at<'a>(
     Some(message)
 }
 
-/// The field or extension at a symbol's path.
+/// Returns the field or extension at a symbol's path.
 pub(super) fn field_at<'a>(
     file: &'a FileDescriptorProto,
     path: &[i32],
@@ -450,7 +457,7 @@ pub(super) fn field_at<'a>(
     }
 }
 
-/// The enum at a symbol's path.
+/// Returns the enum at a symbol's path.
 pub(super) fn enum_at<'a>(
     file: &'a FileDescriptorProto,
     path: &[i32],

@@ -1,5 +1,5 @@
-//! The texts below the import paths, read once: what is compiled, outlined and told from what stands there
-//! later are the same bytes.
+//! The texts below the import paths, read once, so that the same bytes are compiled, outlined and
+//! compared with later versions.
 
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
@@ -14,8 +14,9 @@ use crate::stack::on_a_large_stack;
 use crate::{builtin, protoc};
 use gateway_diagnostic::{Diagnostics, SourceFile};
 
-/// Reads and compiles every .proto file below `roots`, which are existing directories: [`Texts::read`],
-/// then [`Texts::compile`] without a cache. None if there are errors, all of which are in `found`.
+/// Reads and compiles every .proto file below `roots`, which are existing directories:
+/// [`Texts::read`], then [`Texts::compile`] without a cache. Returns `None` if there are errors,
+/// all of which are in `found`.
 pub fn compile(
     roots: &[PathBuf],
     compiler: Compiler,
@@ -24,18 +25,19 @@ pub fn compile(
     Texts::read(roots, compiler).compile(&mut Cache::default(), found)
 }
 
-/// What came of the files.
+/// The result of compiling the files.
 #[derive(Debug)]
 pub enum Compiled {
-    /// All files.
+    /// All files compiled.
     Whole(Descriptors),
-    /// The files without a fault that need none with one; and the texts of the others.
+    /// The files without errors that import none with errors, and the texts of the others.
     Part(Descriptors, Vec<Arc<SourceFile>>),
-    /// Nothing that anything can be told from.
+    /// There are no descriptors: the front end failed, a file could not be read, or protoc reported
+    /// an error.
     Nothing,
 }
 
-/// A file as far as its text alone tells: it may not compile.
+/// The facts about a file that follow from its text alone, which may not compile.
 #[derive(Debug)]
 pub struct Outlined {
     /// The name by which others import it.
@@ -46,18 +48,19 @@ pub struct Outlined {
     pub imports: Vec<String>,
 }
 
-/// Every .proto file below the import paths, and what they import, as they were when they were read.
+/// Every .proto file below the import paths, and the files that they import, as they were when they
+/// were read.
 #[derive(Debug)]
 pub struct Texts {
     sources: ProtoSources,
-    /// What couldn't be read.
+    /// The errors of reading.
     found: Diagnostics,
     compiler: Compiler,
 }
 
 impl Texts {
-    /// Reads what `compiler` is to compile below `roots` (existing directories, the first wins where two have
-    /// a file of the same name).
+    /// Reads the files below `roots` that `compiler` is to compile. The roots are existing
+    /// directories, and the first takes precedence where two have a file of the same name.
     pub fn read(roots: &[PathBuf], compiler: Compiler) -> Self {
         let mut found = Diagnostics::new();
         let mut sources = ProtoSources::read(roots, &mut found);
@@ -71,7 +74,7 @@ impl Texts {
         }
     }
 
-    /// Compiles the files. None if there are errors, all of which are in `found`.
+    /// Compiles the files. Returns `None` if there are errors, all of which are in `found`.
     pub fn compile(&self, cache: &mut Cache, found: &mut Diagnostics) -> Option<Descriptors> {
         match self.compile_each(cache, found) {
             Compiled::Whole(descriptors) => Some(descriptors),
@@ -79,8 +82,8 @@ impl Texts {
         }
     }
 
-    /// Compiles the files as [`Self::compile`] does, and returns those without a fault even if others
-    /// have some. Only the built-in front end can.
+    /// Compiles the files as [`Self::compile`] does, and returns those without errors even if other
+    /// files have errors. Only the built-in front end can do this.
     pub fn compile_each(&self, cache: &mut Cache, found: &mut Diagnostics) -> Compiled {
         let (sources, mut here) = (&self.sources, self.found.clone());
         let files = on_a_large_stack(&mut here, |found| match self.compiler {
@@ -96,7 +99,7 @@ impl Texts {
         if sound {
             return Compiled::Whole(Descriptors::new(files, texts, self.compiler));
         }
-        // What couldn't be read may define anything.
+        // A file that could not be read may define anything.
         if self.found.has_errors() || self.compiler != Compiler::Builtin {
             return Compiled::Nothing;
         }
@@ -112,7 +115,7 @@ impl Texts {
         Compiled::Part(Descriptors::new(files, texts, self.compiler), others)
     }
 
-    /// Returns what can be told of each file when they don't compile.
+    /// Returns the outline of each file, for when the files do not compile.
     pub fn outlines(&self) -> Vec<Outlined> {
         let outlined = self.sources.iter().map(|(name, source)| Outlined {
             name: name.to_owned(),
@@ -128,7 +131,8 @@ impl Texts {
     }
 }
 
-/// Of names and texts, and of what couldn't be read: equal ones compile to the same.
+/// The hash covers names, texts and errors of reading. With the same compiler, texts of equal
+/// hashes compile to the same result.
 impl Hash for Texts {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         for (name, source) in self.sources.iter() {

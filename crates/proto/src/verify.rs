@@ -1,8 +1,8 @@
-//! What protoc rejects though every name is known: numbers, ranges, names in JSON, what a syntax or
-//! edition forbids.
+//! The checks of a linked file for the errors that protoc reports once names are resolved: in
+//! numbers, ranges and JSON names, and in constructs that a syntax or an edition forbids.
 //!
-//! Each check is one that protoc has, held against it over the files of `tests/protos`. Descriptors come
-//! in linked; nothing here changes them, and each fault is reported at its place.
+//! Each check is one of protoc's, compared with it over the files of `tests/protos`. Descriptors
+//! arrive linked. Nothing here changes them, and each error is reported at its place.
 
 mod declarations;
 mod enums;
@@ -59,7 +59,7 @@ pub(super) fn verify(
     check.file()
 }
 
-/// One file's check.
+/// The check of one file.
 struct Check<'a, 'b, 'c> {
     files: &'a LinkedFiles,
     index: usize,
@@ -67,13 +67,13 @@ struct Check<'a, 'b, 'c> {
     edition: Edition,
     parsed: &'a Parsed,
     options_view: &'a View,
-    /// The extension ranges of messages that are extended, by their start.
+    /// The extension ranges of the extended messages, by the message's name and the range's start.
     ranges: HashMap<&'a str, BTreeMap<i32, &'a ExtensionRange>>,
-    /// The features of enums that fields have.
+    /// The features of the fields' enums, by the enum's address.
     enums: RefCell<HashMap<*const EnumDescriptorProto, Features>>,
-    /// What extension ranges declare, by number.
+    /// The declarations of extension ranges, by the range's address and by number.
     declarations: HashMap<*const ExtensionRange, HashMap<i32, Empty>>,
-    /// The default_symbol_visibility of files whose types are used.
+    /// The default_symbol_visibility of the files whose types are used.
     visibilities: HashMap<usize, Option<u64>>,
     budget: &'b Budget,
     report: &'c mut FaultReport<'b>,
@@ -106,7 +106,8 @@ impl<'a> Check<'a, '_, '_> {
         self.visibility()
     }
 
-    /// None twice; and no file with the whole runtime may build on one without.
+    /// Checks that no file is imported twice, and that no file with the full runtime depends on one
+    /// with the lite runtime.
     fn imports(&mut self) {
         let options = self
             .parsed
@@ -195,12 +196,13 @@ impl<'a> Check<'a, '_, '_> {
         Ok(())
     }
 
-    /// The enum of a field, and the features in force in it.
+    /// Returns the enum that a field's type name refers to, and the enum's features.
     fn enum_of(&self, type_name: &str) -> Option<(&'a EnumDescriptorProto, Features)> {
         let (symbol, linked) = self.files.get(type_name)?;
         let one =
             enum_at(&linked.file, &symbol.path).filter(|_| symbol.kind == SymbolKind::Enum)?;
-        // By the enum's address: its options may be many.
+        // The features are cached by the enum's address, because the options of an enum may be
+        // many.
         let features = *self.enums.borrow_mut().entry(one).or_insert_with(|| {
             let outer = linked.features(&symbol.path[..symbol.path.len() - 2]);
             outer.within(one.options.as_ref(), place::ENUM)
@@ -218,7 +220,7 @@ fn is_lite(file: &FileDescriptorProto) -> bool {
     file.options.optimize_for() == OptimizeMode::LITE_RUNTIME
 }
 
-/// Whether an option that the descriptor model doesn't know is true.
+/// Returns whether an option that the descriptor model does not know is true.
 fn unknown_flag<M: Message>(options: Option<&M>, number: u32) -> bool {
     let value = options.and_then(|options| options.special_fields().unknown_fields().get(number));
     matches!(value, Some(UnknownValueRef::Varint(1)))

@@ -1,7 +1,12 @@
-//! The files that the gateway brings along: protobuf's own, unchanged, under protobuf's licence.
+//! The files that come with the gateway, unchanged and under their own licences: protobuf's, and
+//! protovalidate's validate.proto.
 
-/// Name and text of each.
+/// The name and text of each file.
 const FILES: &[(&str, &str)] = &[
+    (
+        VALIDATE,
+        include_str!("well_known/buf/validate/validate.proto"),
+    ),
     (
         "google/protobuf/any.proto",
         include_str!("well_known/google/protobuf/any.proto"),
@@ -64,31 +69,36 @@ const FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The one that says what options there are: every file's options are read by it.
+/// The file that defines the options, by which every file's options are read.
 pub(super) const DESCRIPTOR: &str = "google/protobuf/descriptor.proto";
 
-/// Longer than the full name of any type in them, in bytes.
+/// The file that defines the rules of buf.validate. It changes with protovalidate's releases, so a
+/// user's copy takes precedence.
+pub(super) const VALIDATE: &str = "buf/validate/validate.proto";
+
+/// The maximum length of the full name of a type in these files, in bytes.
 const NAME_MAX: usize = 64;
 
-/// Their names, sorted.
+/// Returns the names of the files, sorted.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     FILES.iter().map(|(name, _)| *name)
 }
 
-/// Whether one has this name.
+/// Returns whether a file has this name.
 pub(super) fn has(name: &str) -> bool {
     text(name).is_some()
 }
 
-/// The text of the one of this name.
+/// Returns the text of the file of this name.
 pub(super) fn text(name: &str) -> Option<&'static str> {
     let at = FILES.binary_search_by_key(&name, |(name, _)| name).ok()?;
     Some(FILES[at].1)
 }
 
-/// The file that defines this type, by its full name; of types within messages none is looked for.
+/// Returns the file that defines a type, by the type's full name. Only top-level types of
+/// `google.protobuf` and its subpackages are found.
 pub(super) fn defining(full_name: &str) -> Option<&'static str> {
-    // Texts are read for it: only where there is hope.
+    // Looking requires reading texts, so names that cannot match are ruled out first.
     if !full_name.starts_with("google.protobuf.") || full_name.len() > NAME_MAX {
         return None;
     }

@@ -1,14 +1,14 @@
-//! Measures the check of a payload beside decoders of the same bytes in the same run:
+//! Measures the check of a payload and, for comparison, other decoders on the same bytes:
 //!
 //! ```console
 //! $ cargo bench -p gateway-schema-benches --bench walk
 //! $ cargo bench -p gateway-schema-benches --bench walk -- json
 //! ```
 //!
-//! The second command measures one encoding or payload. Prints a table for docs/benchmarks.md: the median of the
-//! processor time that a payload takes, half the distance between the quartiles of the rounds, and each decoder's
-//! time as a multiple of the walk's. All decoders of a payload take turns, so that other load on the machine
-//! affects them alike.
+//! The second command measures only the encodings and payloads whose name contains `json`. Prints a
+//! table for docs/benchmarks.md: the median processor time of a payload, half the interquartile
+//! range of the rounds, the throughput, and each decoder's time as a multiple of the walk's. All
+//! decoders of a payload take turns, so that other load on the machine affects them alike.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use protobuf::reflect::FileDescriptor;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-/// Rounds of each decoder, of which the median counts.
+/// The number of rounds of each decoder. The table has their median.
 const ROUNDS: usize = 41;
 
-/// How long a round takes.
+/// The time of a round.
 const ROUND: Duration = Duration::from_millis(5);
 
-/// In every form that the decoders want.
+/// A person, in every form that the decoders need.
 #[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
 struct Person {
     #[prost(int64, tag = "1")]
@@ -59,7 +59,7 @@ fn person(friends: usize) -> Person {
     }
 }
 
-/// Persons within persons, as deep as people nest: about 1 KB.
+/// Returns persons within persons, as deep as people nest: about 1 KB.
 fn nested(levels: usize) -> Person {
     let mut outer = person(1);
     if levels > 0 {
@@ -68,7 +68,7 @@ fn nested(levels: usize) -> Person {
     outer
 }
 
-/// A person of one long text that isn't ASCII.
+/// Returns a person with one long text that is not ASCII.
 fn author(bytes: usize) -> Person {
     let text = "Zażółć gęślą jaźń. ";
     Person {
@@ -186,7 +186,7 @@ impl Contestants {
     }
 }
 
-/// What this thread has had of a processor so far.
+/// Returns the processor time of this thread so far.
 fn cpu_time() -> Duration {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(spent.tv_sec as u64, spent.tv_nsec as u32)

@@ -1,10 +1,12 @@
-//! What an edit does to payloads that are already on their way: two generations of a schema, compared in
-//! the terms of its encoding. Pure.
+//! Detection of changes that break payloads of peers that are not updated: a comparison of two
+//! generations of a schema, in terms of its encoding. The comparison is a pure function.
 //!
-//! A change *breaks* if a payload that fits the earlier schema is refused by the later one, or is read as
-//! something else. Protobuf goes by numbers, MessagePack and JSON by names, MessagePack's array layout by
-//! order. What was taken out in good order (its number or name `reserved`) was meant. What routes.yaml
-//! itself says of a schema (`require`, `unknown_fields`, `layout`) is not compared, nor are rules.
+//! A change *breaks* if a payload that fits the earlier schema is rejected by the later one, or is
+//! read as something else. Protobuf identifies fields by number, MessagePack and JSON by name, and
+//! MessagePack's array layout by order. The removal of a field that is identified by number or name
+//! is no break if that number or name is `reserved` and the later schema allows unknown fields. The
+//! same holds for a value of an enum in protobuf, but not in MessagePack and JSON. The settings of
+//! a schema in routes.yaml (`require`, `unknown_fields`, `layout`) are not compared, nor are rules.
 
 mod comparison;
 mod enums;
@@ -18,9 +20,9 @@ pub use comparison::{Break, Defined};
 
 use crate::options::UnknownFields;
 use crate::table::{Cardinality, Field, FieldKind, Message};
-use comparison::{By, Comparison, Here, KEEP, Pair, Side, join};
+use comparison::{Comparison, FieldIdentity, KEEP_HELP, MessagePair, Pair, Side, join};
 
-/// How the replacement of a schema in use treats changes that break payloads.
+/// The treatment of changes that break payloads, when a schema in use is replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Breaking {
     /// All changes are allowed, and the schemas are not compared.
@@ -34,11 +36,11 @@ pub enum Breaking {
 
 /// Returns the changes that break payloads between `old` and `new`, two schemas of one encoding.
 ///
-/// A message or enum that is used in several places is reported at the first.
+/// A message or enum that is used in several places is reported at only one of them.
 pub fn between(old: Defined<'_>, new: Defined<'_>) -> Vec<Break> {
     let (old_contract, new_contract) = (old.schema.contract(), new.schema.contract());
     let mut comparison = Comparison {
-        by: By::of(old_contract, new_contract),
+        by: FieldIdentity::of(old_contract, new_contract),
         strict: new_contract.options.unknown_fields == UnknownFields::Reject,
         old: Side::of(old),
         new: Side::of(new),
@@ -51,7 +53,7 @@ pub fn between(old: Defined<'_>, new: Defined<'_>) -> Vec<Break> {
         enums: BTreeSet::new(),
         found: Vec::new(),
     };
-    // A list and no recursion: messages may lead into each other as far as a file is long.
+    // This is a list and not a recursion, because messages may nest as deep as a file is long.
     while let Some(pair) = comparison.open.pop() {
         if comparison.seen.insert((pair.old, pair.new)) {
             comparison.messages(&pair);
@@ -65,7 +67,7 @@ impl Comparison<'_> {
         let (old, before) = self.old.message(pair.old);
         let (new, after) = self.new.message(pair.new);
         let path = pair.path.clone();
-        let here = Here {
+        let here = MessagePair {
             old,
             new,
             before,
@@ -75,7 +77,7 @@ impl Comparison<'_> {
         let forms = !self.by.numbers && old.form != new.form;
         if forms || (self.by.numbers && old.message_set != new.message_set) {
             let what = format!("became {}, which is written in another form", new.name);
-            return self.found.push(here.whole(&what, KEEP));
+            return self.found.push(here.whole(&what, KEEP_HELP));
         }
         let counterparts = self.counterparts(old, new);
         let mut taken = vec![false; new.fields.len()];
@@ -107,9 +109,9 @@ impl Comparison<'_> {
         }
     }
 
-    /// For each field of `old` the index of what it is read as now.
+    /// Returns for each field of `old` the index of the field that its values are now read as.
     fn counterparts(&self, old: &Message, new: &Message) -> Vec<Option<u32>> {
-        let By {
+        let FieldIdentity {
             numbers,
             names,
             order: _,
@@ -125,9 +127,10 @@ impl Comparison<'_> {
         }
     }
 
-    /// Whether all values of the one are read as the same values of the other. What they are made of is
-    /// compared in its turn.
-    fn types(&mut self, here: &Here, was: &Field, now: &Field) -> bool {
+    /// Returns whether all values of the type of `was` are the same values when they are read as
+    /// the type of `now`. Messages in these types are queued for comparison; enums are compared at
+    /// once.
+    fn types(&mut self, here: &MessagePair, was: &Field, now: &Field) -> bool {
         let path = join(&here.path, &was.name);
         match (was.cardinality, now.cardinality) {
             (Cardinality::Singular, Cardinality::Singular) => self.kinds(was.kind, now.kind, path),
@@ -142,10 +145,11 @@ impl Comparison<'_> {
                 let (Some(old), Some(new)) = entries else {
                     return false;
                 };
-                // A key that is no message has nothing below it.
+                // A key is never a message, so it contains nothing to compare.
                 self.kinds(old.0, new.0, String::new()) && self.kinds(old.1, new.1, path + "[]")
             }
-            // To protobuf a map is a list of entries, but a list may have what a map can't: a key twice.
+            // In protobuf, a map is a list of entries. The reverse change is a break, because a
+            // list may have the same key twice, and a map may not.
             (Cardinality::Map, Cardinality::Repeated) => {
                 self.by.numbers && self.kinds(was.kind, now.kind, path + "[]")
             }

@@ -1,4 +1,4 @@
-//! The contract of a schema: everything that the walks need to know of it.
+//! The contract of a schema: everything that the walks need to know about it.
 
 use std::sync::Arc;
 
@@ -7,20 +7,25 @@ use crate::options::{Encoding, Options};
 use crate::scope::Scope;
 use crate::table::{MessageId, Table};
 
-/// A message type, the encoding in which payloads hold it, and what is asked of them beyond the type.
+/// A message type, the encoding in which payloads hold it, and the requirements beyond the type.
 #[derive(Clone, Debug)]
 pub(crate) struct Contract {
     pub encoding: Encoding,
     pub table: Arc<Table>,
     pub root: MessageId,
     pub options: Options,
-    /// The required fields of the root: those of its type, and the paths that were required of the schema.
+    /// The required fields of the root: those of its type, and the paths that the schema requires.
     pub needs: Needs,
 }
 
 impl Contract {
     /// Returns a contract that requires no more than the type of `root` does.
-    pub fn new(encoding: Encoding, table: Arc<Table>, root: MessageId, options: Options) -> Self {
+    pub(crate) fn new(
+        encoding: Encoding,
+        table: Arc<Table>,
+        root: MessageId,
+        options: Options,
+    ) -> Self {
         let needs = table[root].needs.clone();
         Self {
             encoding,
@@ -32,12 +37,12 @@ impl Contract {
     }
 
     /// Returns the fully qualified name of the root message.
-    pub fn message_name(&self) -> &str {
+    pub(crate) fn message_name(&self) -> &str {
         self.table.name(self.root)
     }
 
     /// Returns the scope of the whole payload.
-    pub fn root(&self) -> Scope<'_> {
+    pub(crate) fn root(&self) -> Scope<'_> {
         Scope {
             message: &self.table[self.root],
             needs: &self.needs,
@@ -45,7 +50,7 @@ impl Contract {
     }
 }
 
-/// Compares what was asked for, by name. The definition of the message may differ.
+/// Compares encoding, message name, options and needs. The definition of the message may differ.
 impl PartialEq for Contract {
     fn eq(&self, other: &Self) -> bool {
         let Self {

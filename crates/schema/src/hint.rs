@@ -1,7 +1,7 @@
-//! What a rejected payload looks like, for the sentence that its sender reads: most payloads that fit no schema at all
-//! are whole messages in another encoding.
+//! Guesses of the format of a rejected payload, for the error message to its sender. Most payloads
+//! that fit no schema at all are whole messages in another encoding.
 //!
-//! Looks at a payload only after it was rejected, and decides nothing.
+//! This module examines a payload only after it was rejected, and decides nothing.
 
 use std::fmt;
 
@@ -10,14 +10,15 @@ use crate::options::{Encoding, UnknownFields};
 use crate::violation::First;
 use crate::{msgpack, protobuf};
 
-/// Longer payloads are known by their first and last bytes alone, so that a rejection costs no further walk over
-/// megabytes.
+/// The maximum size of a payload that is walked. Longer payloads are recognised by their first and
+/// last bytes alone, so that a rejection costs no further walk over megabytes.
 const WALKED_MAX: usize = 64 << 10;
 
-/// Shorter texts of nothing but digits and letters are words rather than encoded bytes.
+/// The minimum length of a text that is taken for encoded bytes. A shorter text that consists of
+/// digits and letters may be a word.
 const TEXT_MIN: usize = 16;
 
-/// What a payload looks like that its schema rejects.
+/// The likely format of a payload that its schema rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookalike {
     /// Text that begins and ends as JSON does.
@@ -28,9 +29,10 @@ pub enum Lookalike {
     Protobuf,
     /// JSON text as the content of a JSON string.
     JsonTwice,
-    /// What Python's `str` makes of a dict: single quotes where JSON has double ones.
+    /// The text that Python's `str` makes of a dict, or of a list of dicts or strings, with single
+    /// quotes where JSON has double ones.
     PythonText,
-    /// What Python's `pickle` writes.
+    /// The output of Python's `pickle`.
     Pickle,
     /// Text after a byte order mark.
     ByteOrderMark,
@@ -47,7 +49,7 @@ pub enum Lookalike {
 }
 
 impl Lookalike {
-    /// Returns the encoding of a schema that such payloads are meant for, if there is one.
+    /// Returns this format as the encoding of a schema, or `None` if no schema can have it.
     pub fn encoding(self) -> Option<Encoding> {
         match self {
             Self::Json => Some(Encoding::Json),
@@ -66,7 +68,7 @@ impl fmt::Display for Lookalike {
             Self::Msgpack => "MessagePack",
             Self::Protobuf => "protobuf",
             Self::JsonTwice => "JSON in a JSON string, encoded twice",
-            Self::PythonText => "Python's str() of a dict, which json.dumps() would write as JSON",
+            Self::PythonText => "Python's str() of a dict or list; json.dumps() writes JSON",
             Self::Pickle => "a Python pickle, as send_pyobj() sends",
             Self::ByteOrderMark => "text with a byte order mark",
             Self::Gzip => "gzip",
@@ -78,8 +80,8 @@ impl fmt::Display for Lookalike {
     }
 }
 
-/// Returns what a payload looks like that `contract` rejects; `None` where it looks like nothing else than a wrong
-/// payload of its encoding.
+/// Returns the likely format of a payload that `contract` rejects, or `None` if the payload
+/// resembles no format other than its own encoding.
 pub(crate) fn lookalike(contract: &Contract, payload: &[u8], depth: u32) -> Option<Lookalike> {
     let by_bytes = by_first_bytes(payload).or_else(|| by_text(payload));
     let found = by_bytes.or_else(|| by_walk(contract, payload, depth))?;
@@ -106,7 +108,7 @@ fn by_text(payload: &[u8]) -> Option<Lookalike> {
             Some(b'\'') => Some(Lookalike::PythonText),
             _ => None,
         },
-        // A list of dicts.
+        // This is a list of dicts.
         (b'[', b']') if is_python(text) => Some(Lookalike::PythonText),
         (b'[', b']') => match inner(1) {
             Some(b'{' | b'[' | b']' | b'"' | b'0'..=b'9' | b'-' | b't' | b'f' | b'n') => {
@@ -120,7 +122,7 @@ fn by_text(payload: &[u8]) -> Option<Lookalike> {
     }
 }
 
-/// Returns whether a list holds a dict as Python's `str` writes one.
+/// Returns whether the first element of a list is a dict as Python's `str` writes it.
 fn is_python(list: &[u8]) -> bool {
     let first = list[1..].trim_ascii_start();
     let inner = first
@@ -129,7 +131,8 @@ fn is_python(list: &[u8]) -> bool {
     inner.first() == Some(&b'\'')
 }
 
-/// Returns the encoding of bytes as text, of text that is nothing else.
+/// Returns [`Lookalike::Hex`] or [`Lookalike::Base64`] if the whole text has that form and a length
+/// between [`TEXT_MIN`] and [`WALKED_MAX`].
 fn encoded_text(text: &[u8]) -> Option<Lookalike> {
     if !(TEXT_MIN..=WALKED_MAX).contains(&text.len()) {
         return None;

@@ -1,16 +1,18 @@
-//! The JSON walk: a payload in JSON against a message.
+//! The JSON walk: the check of a payload in JSON against a message.
 //!
-//! Reads the bytes once, builds nothing, and allocates nothing unless it fails, but for the keys of
-//! a large map (`keys.rs`), a message type with more than 256 fields (`needs.rs`) and a name or a
-//! number that is written with escapes. A message is an object keyed by proto or JSON names; null is
-//! an absent field. Elements of lists and values of maps are never null. Beside what ProtoJSON says it
-//! takes what serde_json writes: bytes as an array of integers, and well-known types by their fields.
+//! The walk builds nothing and, except for some well-known types (`known.rs`), reads the bytes
+//! once. It allocates nothing unless it fails, except for many keys that are not fields
+//! (`keys.rs`), a message type with more than 256 fields (`needs.rs`), and texts with escapes that
+//! must be decoded. A message is an object keyed by proto or JSON names. A field that is null is
+//! absent, and elements of lists and values of maps must not be null, unless null is a value of
+//! their type. In addition to ProtoJSON, the walk accepts what serde_json writes: bytes as an array
+//! of integers, and well-known types by their fields.
 
 pub(crate) mod head;
 mod keys;
 mod known;
 pub(crate) mod number;
-mod plain;
+pub(crate) mod plain;
 pub(crate) mod scalar;
 mod text;
 pub(crate) mod time;
@@ -31,29 +33,26 @@ use plain::Next;
 use scalar::scalar;
 use text::Text;
 
-/// The first thing wrong with `payload`.
+/// Checks `payload` against `contract`. `G` decides whether to continue after the first violation.
 #[inline(never)]
 pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) -> Checked<()> {
-    let walk = Walk {
-        table: &contract.table,
-        reject_unknown: contract.options.unknown_fields == UnknownFields::Reject,
-        faults: PhantomData::<G>,
-        late_types: Cell::new(0),
-    };
+    let walk = Walk::<G>::new(contract);
     let mut reader = JsonReader::new(payload);
     walk.message(&mut reader, contract.root(), depth)?;
     reader.end()
 }
 
-struct Walk<'a, G> {
+/// The walk through one payload.
+pub(crate) struct Walk<'a, G> {
     table: &'a Table,
     reject_unknown: bool,
     faults: PhantomData<G>,
-    /// How many messages around this one were looked through for their type, see `known.rs`.
+    /// The number of enclosing Any messages whose `@type` is not their first member; see
+    /// `known.rs`.
     late_types: Cell<u32>,
 }
 
-/// What an object may hold beside the fields of its message.
+/// The members that an object may hold in addition to the fields of its message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Beside {
     Nothing,
@@ -61,17 +60,17 @@ enum Beside {
     Type,
 }
 
-/// What was met so far of one message.
+/// The fields and unknown names of one message that were read so far.
 struct Met<'p> {
     seen: Seen,
-    /// Names that no field has.
+    /// The names that no field has.
     unknown: Option<Names<'p>>,
     /// The place, in declaration order, of the field that probably comes next.
     place: usize,
 }
 
 impl Met<'_> {
-    /// Of a message whose first `passed` declared fields were met.
+    /// Returns the state of a message after its first `passed` declared fields were read.
     fn new(scope: Scope, passed: usize) -> Self {
         let mut seen = Seen::new(!scope.needs.is_empty());
         for member in &scope.message.members[..passed] {
@@ -86,7 +85,17 @@ impl Met<'_> {
 }
 
 impl<'a, G: Gather> Walk<'a, G> {
-    /// One message, in the form that its type has.
+    /// Returns a walk that checks payloads against `contract`.
+    pub(crate) fn new(contract: &'a Contract) -> Self {
+        Self {
+            table: &contract.table,
+            reject_unknown: contract.options.unknown_fields == UnknownFields::Reject,
+            faults: PhantomData,
+            late_types: Cell::new(0),
+        }
+    }
+
+    /// Reads a message in the form that its type has.
     fn message(&self, reader: &mut JsonReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         match scope.message.form {
             Form::Fields => self.fields(reader, scope, depth),
@@ -94,7 +103,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// One message by its fields.
+    /// Reads a message by its fields.
     fn fields(&self, reader: &mut JsonReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.token();
         match reader.opening()? {
@@ -106,7 +115,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// A message as the object whose `{` lies at `start`, keyed by field name.
+    /// Reads a message as the object whose `{` is at `start`, keyed by field name.
     fn object(
         &self,
         reader: &mut JsonReader,
@@ -115,10 +124,11 @@ impl<'a, G: Gather> Walk<'a, G> {
         depth: u32,
         beside: Beside,
     ) -> Checked<()> {
-        // Of members in the declared order, as most writers write them, nothing is noted unless others follow.
+        // Most writers write plain members in the declared order. These are not recorded one by
+        // one, but all at once when any other member follows or the message has required fields.
         let members = &*scope.message.members;
         let (others, next) = match reader.opened(b'}') {
-            true => reader.plain_members(members, |_| true),
+            true => reader.plain_members(members, |_, _| true),
             false => (members, Next::End),
         };
         let passed = members.len() - others.len();
@@ -132,7 +142,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// The rest of an object of which as many members as `passed`, the first that are declared, were read.
+    /// Reads the rest of an object after its first `passed` declared members were read.
     #[inline(never)]
     fn further(
         &self,
@@ -152,7 +162,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 }
                 let left = scope.message.members.get(met.place..).unwrap_or_default();
                 let (others, next) =
-                    reader.plain_members(left, |index| met.seen.name_and_mark(index));
+                    reader.plain_members(left, |index, _| met.seen.name_and_mark(index));
                 met.place += left.len() - others.len();
                 if let Next::End = next {
                     break;
@@ -162,7 +172,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         })
     }
 
-    /// One member, however it is written.
+    /// Reads a member in any form.
     #[inline(never)]
     fn member<'p>(
         &self,
@@ -198,7 +208,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// The value behind the name at `at`, which no field has: another of them must not have it either.
+    /// Reads the value after the unknown name at `at`. The name must not occur twice.
     #[inline(never)]
     fn unknown<'p>(
         &self,
@@ -218,14 +228,14 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// The field whose key this is: the next in order, by its JSON name, or any.
+    /// Returns the index of the field with this key. The field declared at `place` is tried first.
     #[inline]
     fn named_so(&self, message: &Message, place: usize, key: Text) -> Option<u32> {
         let next = |name| message.declared_as(place, name);
         (key.plain().and_then(next)).or_else(|| message.by_name(&key.decoded()))
     }
 
-    /// The value of the field whose key lies at `at`.
+    /// Reads the value of the field whose key is at `at`.
     #[inline]
     fn named(
         &self,
@@ -247,9 +257,10 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// The value of a known field; false if it is absent, which is written as null.
+    /// Reads the value of a known field. Returns false if the field is absent, which is written as
+    /// null.
     #[inline]
-    fn field(
+    pub(crate) fn field(
         &self,
         reader: &mut JsonReader,
         scope: Scope<'a>,
@@ -277,7 +288,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Whether null is a value of the field, instead of its absence.
+    /// Returns whether null is a value of the field, instead of its absence.
     #[cold]
     fn holds_null(&self, field: &Field) -> bool {
         let null = match field.kind {
@@ -306,7 +317,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// A repeated field.
+    /// Reads a repeated field.
     fn list(
         &self,
         reader: &mut JsonReader,
@@ -339,7 +350,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         Ok(())
     }
 
-    /// A map field.
+    /// Reads a map field.
     #[inline(never)]
     fn map(
         &self,

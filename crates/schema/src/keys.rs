@@ -1,10 +1,10 @@
-//! Keys of one map, each once: what MessagePack and JSON have in common.
+//! Detection of duplicate keys in a map, for MessagePack and JSON.
 //!
-//! Keys are compared as values, not as bytes: 1 as one byte and 1 as eight are one key. A map of up
-//! to [`FEW`] entries is compared pairwise on the stack. Of a larger one a set of fingerprints is
-//! kept: eight bytes a key, growing with the entries read, never with the count claimed, and hashed
-//! under a random key, for a peer chooses what lies in it. A fingerprint met twice sends for the keys
-//! themselves.
+//! Keys are compared as values, not as bytes: 1 as one byte and 1 as eight bytes are one key. A map
+//! of up to [`PAIRWISE_MAX`] entries is compared pairwise on the stack. For a larger map, a set of
+//! fingerprints is kept, which are hashes of eight bytes. The set grows with the entries that were
+//! read, not with the number that the map claims to have. A peer chooses the keys, so the hashes
+//! have a random seed. If a fingerprint occurs twice, the keys themselves are read again.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,23 +14,23 @@ use rustc_hash::FxBuildHasher;
 
 use crate::violation::{Checked, excerpt};
 
-/// Up to so many keys pairwise comparison is quicker than hashing, and the stack holds them.
-const FEW: usize = 8;
+/// The number of keys up to which pairwise comparison is faster than hashing. The stack holds them.
+const PAIRWISE_MAX: usize = 8;
 
-/// A key as it is compared; `T` is the encoding's text.
+/// A key in the form in which it is compared. `T` is the encoding's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key<T> {
     Text(T),
-    /// The low 64 bits: enough among keys of one kind.
+    /// A number of zero or more. The numbers of every kind of key fit 64 bits.
     Integer(u64),
     Negative(i64),
     Bool(bool),
 }
 
 impl<'a, T: Into<Cow<'a, str>>> Key<T> {
-    /// `["k"]` or `[7]`, for a path.
+    /// Returns the path segment, `["k"]` or `[7]`.
     #[cold]
-    pub fn segment(self) -> String {
+    pub(crate) fn segment(self) -> String {
         match self {
             Key::Text(text) => format!("[{}]", excerpt(text.into().as_bytes())),
             Key::Integer(value) => format!("[{value}]"),
@@ -51,15 +51,15 @@ impl<T> From<i128> for Key<T> {
 
 /// The keys of one map so far.
 pub(super) struct Keys<T> {
-    few: [Key<T>; FEW],
+    few: [Key<T>; PAIRWISE_MAX],
     count: usize,
     many: Option<Fingerprints>,
 }
 
-/// Keys by their hashes.
+/// The hashes of the keys.
 struct Fingerprints {
     random: RandomState,
-    /// They are random by themselves, so any hasher will do to find them.
+    /// The hashes, which are random already, so that any hasher will do.
     seen: HashSet<u64, FxBuildHasher>,
 }
 
@@ -73,7 +73,7 @@ impl<T: Copy> Default for Keys<T> {
     #[inline]
     fn default() -> Self {
         Self {
-            few: [const { Key::Bool(false) }; FEW],
+            few: [const { Key::Bool(false) }; PAIRWISE_MAX],
             count: 0,
             many: None,
         }
@@ -81,10 +81,14 @@ impl<T: Copy> Default for Keys<T> {
 }
 
 impl<T: Copy + Eq + Hash> Keys<T> {
-    /// Adds a key; false if it was there. Whether it was is asked of `before`, which reads the keys
-    /// again, if the fingerprint can't tell.
+    /// Adds a key. Returns false if it was there already. If its fingerprint was there already,
+    /// `before` decides by reading the keys again.
     #[inline]
-    pub fn insert(&mut self, key: Key<T>, before: impl FnOnce() -> Checked<bool>) -> Checked<bool> {
+    pub(crate) fn insert(
+        &mut self,
+        key: Key<T>,
+        before: impl FnOnce() -> Checked<bool>,
+    ) -> Checked<bool> {
         let new = match self.few.get_mut(self.count) {
             Some(free) => {
                 *free = key;

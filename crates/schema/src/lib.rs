@@ -1,7 +1,9 @@
-//! Checks Protocol Buffers, MessagePack and JSON payloads against messages of compiled `.proto` files.
+//! Checks Protocol Buffers, MessagePack and JSON payloads against messages of compiled `.proto`
+//! files.
 //!
-//! A [`Schema`] is a message in an encoding. [`Schema::check`] reads a payload once, builds nothing, and reports
-//! the first violation with its path, what was expected, what was found, and the offset in bytes:
+//! A [`Schema`] is a message in an encoding. [`Schema::check`] reads a payload once, builds
+//! nothing, and reports the first violation with its path, what was expected, what was found, and
+//! the offset in bytes:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -46,17 +48,18 @@
 //! # }
 //! ```
 //!
-//! - MessagePack and JSON payloads are checked against the same `.proto` message as Protocol Buffers:
-//!   MessagePack writes a message as a map keyed by field name or as an array in declaration order, JSON as
-//!   ProtoJSON defines.
+//! - MessagePack and JSON payloads are checked against the same `.proto` message as Protocol
+//!   Buffers: MessagePack writes a message as a map keyed by field name or as an array in
+//!   declaration order, JSON as ProtoJSON defines.
 //! - [`Schema::require`] requires fields beyond those that the `.proto` requires.
 //! - [`Ruler`] compiles `buf.validate` rules, and [`Schema::enforce`] checks payloads against them.
 //! - [`breaking`] compares two schemas and finds the changes that break payloads.
 //!
-//! A payload cannot make a check panic, allocate without bound, or recurse deeper than the caller allows. The
-//! crate does no I/O and knows no clock.
+//! A payload cannot make a check panic, allocate without bound, or recurse deeper than the caller
+//! allows. The crate does no I/O and knows no clock.
 
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
 pub mod breaking;
 
@@ -81,9 +84,9 @@ mod violation;
 /// The places of definitions, for [`breaking::Defined`].
 pub use gateway_proto::Definitions;
 pub use hint::Lookalike;
-pub use options::{Encoding, Layout, Options, UnknownFields};
+pub use options::{Encoding, Layout, Options, TextKeys, UnknownFields};
 pub use require::{Presence, RequireError};
-pub use rules::Ruler;
+pub use rules::{Estimate, ExplainedRule, RuleCost, RuleLimits, Ruler};
 pub use schema::Schema;
 pub use table::{MessageId, Table, TableError};
 pub use violation::Violation;

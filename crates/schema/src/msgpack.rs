@@ -1,12 +1,14 @@
-//! The MessagePack walk: a payload in MessagePack against a message.
+//! The MessagePack walk: the check of a payload in MessagePack against a message.
 //!
-//! Reads the bytes once, builds nothing, and allocates nothing unless it fails, but for the keys of
-//! a large map (`keys.rs`) and a message type with more than 256 fields (`needs.rs`). A message is a map keyed
-//! by proto or JSON names, each once, or an array in declaration order; nil is an absent field. Elements of lists
-//! and values of maps are never nil. Maps within what no field describes are passed as they are.
+//! The walk reads the bytes once, builds nothing, and allocates nothing unless it fails, except for
+//! the keys of a large map (`keys.rs`) and a message type with more than 256 fields (`needs.rs`). A
+//! message is a map keyed by proto or JSON names, each at most once, or an array in
+//! declaration order. A field that is nil is absent, and elements of lists and values of maps must
+//! not be nil; only a `google.protobuf.Value` has nil as a value. Maps within values that no field
+//! describes may have any keys, and duplicate ones.
 
 pub(crate) mod head;
-mod keys;
+pub(crate) mod keys;
 pub(crate) mod known;
 mod plain;
 pub(crate) mod scalar;
@@ -16,7 +18,7 @@ use std::marker::PhantomData;
 use crate::contract::Contract;
 use crate::keys::Key;
 use crate::named::{Seen, unknown_key};
-use crate::options::{Layout, UnknownFields};
+use crate::options::{Layout, TextKeys, UnknownFields};
 use crate::scope::Scope;
 use crate::table::{Cardinality, Field, FieldKind, Form, Message, Table};
 use crate::violation::{Checked, Fault, Gather, counted, deeper};
@@ -24,7 +26,7 @@ use head::{MsgpackHead, MsgpackReader};
 use keys::Keys;
 use scalar::{scalar, utf8};
 
-/// Returns whether `payload` is one whole map, well-formed, whose first key is a string.
+/// Returns whether `payload` is one whole, well-formed map whose first key is a string.
 #[cold]
 pub(super) fn is_keyed_map(payload: &[u8], depth: u32) -> bool {
     let mut reader = MsgpackReader::new(payload);
@@ -33,15 +35,10 @@ pub(super) fn is_keyed_map(payload: &[u8], depth: u32) -> bool {
     is_keyed && reader.pass(0, depth).is_ok() && reader.left() == 0
 }
 
-/// The first thing wrong with `payload`.
+/// Checks `payload` against `contract`. `G` decides whether to continue after the first violation.
 #[inline(never)]
 pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) -> Checked<()> {
-    let walk = Walk {
-        table: &contract.table,
-        reject_unknown: contract.options.unknown_fields == UnknownFields::Reject,
-        layout: contract.options.layout,
-        faults: PhantomData::<G>,
-    };
+    let walk = Walk::<G>::new(contract);
     let mut reader = MsgpackReader::new(payload);
     walk.message(&mut reader, contract.root(), depth)?;
     match reader.left() {
@@ -53,24 +50,26 @@ pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) 
     }
 }
 
-struct Walk<'a, G> {
+/// The walk through one payload.
+pub(crate) struct Walk<'a, G> {
     table: &'a Table,
     reject_unknown: bool,
     layout: Layout,
+    text_keys: TextKeys,
     faults: PhantomData<G>,
 }
 
-/// What was met so far of one message that is keyed by field name.
+/// The fields and unknown keys of one message, keyed by field name, that were read so far.
 struct Met<'a, 'p> {
     seen: Seen,
-    /// Keys that no field has.
+    /// The keys that no field has.
     unknown: Option<Keys<'a, 'p>>,
     /// The place, in declaration order, of the field that probably comes next.
     place: usize,
 }
 
 impl Met<'_, '_> {
-    /// Of a message whose first `passed` declared fields were met.
+    /// Returns the state of a message after its first `passed` declared fields were read.
     fn new(scope: Scope, passed: usize) -> Self {
         let mut seen = Seen::new(!scope.needs.is_empty());
         for member in &scope.message.members[..passed] {
@@ -85,7 +84,18 @@ impl Met<'_, '_> {
 }
 
 impl<'a, G: Gather> Walk<'a, G> {
-    /// One message, in the form that its type has.
+    /// Returns a walk that checks payloads against `contract`.
+    pub(crate) fn new(contract: &'a Contract) -> Self {
+        Self {
+            table: &contract.table,
+            reject_unknown: contract.options.unknown_fields == UnknownFields::Reject,
+            layout: contract.options.layout,
+            text_keys: contract.options.text_keys,
+            faults: PhantomData,
+        }
+    }
+
+    /// Reads a message in the form that its type has.
     fn message(&self, reader: &mut MsgpackReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         match scope.message.form {
             Form::Fields => self.fields(reader, scope, depth),
@@ -93,7 +103,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// One message by its fields.
+    /// Reads a message by its fields.
     #[inline]
     fn fields(&self, reader: &mut MsgpackReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.at();
@@ -105,7 +115,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         self.any_fields(reader, scope, depth)
     }
 
-    /// The same, whatever its head.
+    /// Reads a message by its fields, as a map or an array of any size, if the layout allows it.
     #[inline(never)]
     fn any_fields(&self, reader: &mut MsgpackReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let at = reader.at();
@@ -124,7 +134,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// A message as a map of `count` pairs, keyed by field name.
+    /// Reads a message as a map of `count` pairs, keyed by field name.
     #[inline(never)]
     fn keyed(
         &self,
@@ -134,17 +144,18 @@ impl<'a, G: Gather> Walk<'a, G> {
         start: usize,
         depth: u32,
     ) -> Checked<()> {
-        // Of pairs in the declared order, as most writers write them, nothing is noted unless others follow.
+        // Most writers write plain pairs in the declared order. These are not recorded one by one,
+        // but all at once when any other pair follows or the message has required fields.
         let members = &*scope.message.members;
         let likely = &members[..members.len().min(count)];
-        let passed = likely.len() - reader.plain_pairs(likely, |_| true).len();
+        let passed = likely.len() - reader.plain_pairs(likely, |_, _| true).len();
         if passed == count && scope.needs.is_empty() {
             return Ok(());
         }
         self.further(reader, scope, passed, count - passed, start, depth)
     }
 
-    /// The last `left` pairs of a map in which as many as `passed`, of the first fields that are declared, were read.
+    /// Reads the last `left` pairs of a map after its first `passed` declared fields were read.
     #[inline(never)]
     fn further(
         &self,
@@ -162,7 +173,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 left -= 1;
                 let likely = scope.message.members.get(met.place..).unwrap_or_default();
                 let likely = &likely[..likely.len().min(left)];
-                let others = reader.plain_pairs(likely, |index| met.seen.name_and_mark(index));
+                let others = reader.plain_pairs(likely, |index, _| met.seen.name_and_mark(index));
                 let passed = likely.len() - others.len();
                 (met.place, left) = (met.place + passed, left - passed);
             }
@@ -170,7 +181,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         })
     }
 
-    /// One pair, however it is written.
+    /// Reads a pair in any form.
     #[inline(never)]
     fn pair<'p>(
         &self,
@@ -197,7 +208,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// The value behind the key at `at`, which no field has: another of them must not have it either.
+    /// Reads the value after the unknown key at `at`. The key must not occur twice.
     #[cold]
     fn unknown<'p>(
         &self,
@@ -209,7 +220,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         depth: u32,
     ) -> Checked<()> {
         let name = FieldKind::String { utf8: true };
-        let keys = keys.get_or_insert_with(|| Keys::new(self.table, name, &reader.back(at)));
+        let keys = keys
+            .get_or_insert_with(|| Keys::new(self.table, name, TextKeys::Reject, &reader.back(at)));
         keys.add(Key::Text(utf8(key, reader.at() - key.len())?), at)?;
         match self.reject_unknown {
             true => Err(unknown_key(message, key, at)),
@@ -217,7 +229,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// The value of the field whose key lies at `at`.
+    /// Reads the value of the field whose key is at `at`.
     #[inline]
     fn named(
         &self,
@@ -239,7 +251,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// A message as an array of `count` values in declaration order.
+    /// Reads a message as an array of `count` values in declaration order.
     fn placed(
         &self,
         reader: &mut MsgpackReader,
@@ -258,7 +270,10 @@ impl<'a, G: Gather> Walk<'a, G> {
         let mut seen = Seen::new(!scope.needs.is_empty());
         let mut places = &message.members[..count];
         loop {
-            places = reader.plain_values(places, |index| seen.mark(index));
+            places = reader.plain_values(places, |index, _| {
+                seen.mark(index);
+                true
+            });
             let [member, others @ ..] = places else {
                 break;
             };
@@ -279,9 +294,10 @@ impl<'a, G: Gather> Walk<'a, G> {
         scope.complete(seen.marked(), start, faults)
     }
 
-    /// The value of a known field; false if it is absent, which is written as nil.
+    /// Reads the value of a known field. Returns false if the field is absent, which is written as
+    /// nil.
     #[inline]
-    fn field(
+    pub(crate) fn field(
         &self,
         reader: &mut MsgpackReader,
         scope: Scope<'a>,
@@ -294,7 +310,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// The same, however it is written.
+    /// Reads the value of a known field in any form.
     #[inline(never)]
     fn any_field(
         &self,
@@ -320,7 +336,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// Passes a nil, unless it is itself the value: `google.protobuf.Value` has one for null.
+    /// Takes a nil that stands for an absent field, and returns whether there was one. For a
+    /// `google.protobuf.Value`, nil is a value.
     #[inline]
     fn absent(&self, reader: &mut MsgpackReader, field: &Field) -> bool {
         reader.is_nil() && !self.is_value(field) && reader.nil()
@@ -349,7 +366,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// A repeated field.
+    /// Reads a repeated field.
     fn list(
         &self,
         reader: &mut MsgpackReader,
@@ -383,7 +400,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         Ok(())
     }
 
-    /// A map field.
+    /// Reads a map field.
     #[inline(never)]
     fn map(
         &self,
@@ -410,7 +427,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 head.describe(),
             ));
         };
-        let mut keys = Keys::new(self.table, key.kind, reader);
+        let mut keys = Keys::new(self.table, key.kind, self.text_keys, reader);
         for _ in 0..count {
             let at = reader.at();
             let key = match keys.next(reader) {
@@ -442,9 +459,9 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 }
 
-/// The index of the field whose key is next, if any has it, and the key.
+/// Reads the next key. Returns the index of its field, if there is one, and the key.
 #[inline(never)]
-fn any_key<'p>(
+pub(crate) fn any_key<'p>(
     reader: &mut MsgpackReader<'p>,
     message: &Message,
     place: usize,
@@ -457,7 +474,7 @@ fn any_key<'p>(
     Ok((index, key))
 }
 
-/// A field's name, or at least a string.
+/// Reads a key, which must be a string but need not be the name of a field of the message.
 #[inline]
 fn key<'a>(reader: &mut MsgpackReader<'a>) -> Checked<&'a [u8]> {
     if let Some(text) = reader.short_string() {

@@ -1,37 +1,38 @@
-//! What the encodings that key fields by name have in common: a field once, a oneof's member once,
-//! and what is said of names that nobody knows.
+//! The checks shared by the encodings that identify fields by name: each field occurs at most once,
+//! each oneof has at most one member, and unknown names are reported with a suggestion.
 //!
-//! It reads no payload and knows no encoding's bytes.
+//! This module reads no payload and knows no encoding's bytes.
 
-use crate::needs::FieldSet;
+use crate::needs::IndexSet;
 use crate::table::{Enum, Message};
-use crate::violation::{Checked, Fault, excerpt};
+use crate::violation::{Checked, Fault, NONE, Violation, excerpt};
 use gateway_diagnostic::did_you_mean;
 
-/// What one occurrence of a message holds so far.
+/// The fields of one occurrence of a message that have been read so far.
 pub(super) struct Seen {
-    /// Fields whose names were read, with whatever value.
-    named: FieldSet,
-    /// Those that are not absent; none where nothing is asked of it.
-    marked: Option<FieldSet>,
+    /// The fields whose names were read, with whatever value.
+    named: IndexSet,
+    /// The fields that are present, or `None` if no field is required.
+    marked: Option<IndexSet>,
     /// The oneofs that have a member.
-    oneofs: Option<FieldSet>,
+    oneofs: Option<IndexSet>,
 }
 
 impl Seen {
-    /// Nothing so far, of an occurrence that is `tracked` if some of its fields must be there.
+    /// Returns the empty state of an occurrence. `tracked` says whether the message has required
+    /// fields.
     #[inline]
-    pub fn new(tracked: bool) -> Self {
+    pub(crate) fn new(tracked: bool) -> Self {
         Self {
-            named: FieldSet::default(),
-            marked: tracked.then(FieldSet::default),
+            named: IndexSet::default(),
+            marked: tracked.then(IndexSet::default),
             oneofs: None,
         }
     }
 
-    /// A field's key was read at `at`.
+    /// Adds a field whose key was read at `at`.
     #[inline]
-    pub fn name(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {
+    pub(crate) fn name(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {
         if self.named.insert(index) {
             return Ok(());
         }
@@ -39,9 +40,10 @@ impl Seen {
         Err(Fault::new(at, "each field once", "it again").under(name))
     }
 
-    /// A field of no oneof was read, name and value; false, and nothing is noted, if it was named before.
+    /// Adds a field that belongs to no oneof and whose name and value have been read. Returns
+    /// false, and adds nothing, if it was named before.
     #[inline]
-    pub fn name_and_mark(&mut self, index: u32) -> bool {
+    pub(crate) fn name_and_mark(&mut self, index: u32) -> bool {
         let new = self.named.insert(index);
         if new {
             self.mark(index);
@@ -49,23 +51,24 @@ impl Seen {
         new
     }
 
-    /// A field is there, though its value may be wrong.
+    /// Marks a field as present, though its value may be wrong.
     #[inline]
-    pub fn mark(&mut self, index: u32) {
+    pub(crate) fn mark(&mut self, index: u32) {
         if let Some(marked) = &mut self.marked {
             marked.insert(index);
         }
     }
 
-    /// The fields that are there, if anything is asked of them.
+    /// Returns the fields that are present, if some are required.
     #[inline]
-    pub fn marked(&self) -> Option<&FieldSet> {
+    pub(crate) fn marked(&self) -> Option<&IndexSet> {
         self.marked.as_ref()
     }
 
-    /// A field whose key or value lies at `at` is there, as the only one of its oneof if it is of one.
+    /// Marks a field whose key or value lies at `at` as present. A field of a oneof must be the
+    /// only field of that oneof that is present.
     #[inline]
-    pub fn mark_member(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {
+    pub(crate) fn mark_member(&mut self, message: &Message, index: u32, at: usize) -> Checked<()> {
         self.mark(index);
         match message.fields[index as usize].oneof {
             Some(oneof) => self.member(message, index, oneof, at),
@@ -75,7 +78,7 @@ impl Seen {
 
     #[inline(never)]
     fn member(&mut self, message: &Message, index: u32, oneof: u32, at: usize) -> Checked<()> {
-        let oneofs = self.oneofs.get_or_insert_with(FieldSet::default);
+        let oneofs = self.oneofs.get_or_insert_with(IndexSet::default);
         if oneofs.insert(oneof) {
             return Ok(());
         }
@@ -84,7 +87,7 @@ impl Seen {
     }
 }
 
-/// A key that no field has.
+/// Returns the violation of a key that no field has.
 #[cold]
 pub(super) fn unknown_key(message: &Message, key: &[u8], at: usize) -> Box<Fault> {
     let mut expected = format!("a field of {}", message.name);
@@ -95,22 +98,64 @@ pub(super) fn unknown_key(message: &Message, key: &[u8], at: usize) -> Box<Fault
     Fault::new(at, expected, format!("the key {}", excerpt(key)))
 }
 
-/// A name that no value of an enum has.
+/// Adds to each violation of a missing required field the unknown key that was probably meant as
+/// that field. `unknown` holds the violations of the same payload under a schema that allows no
+/// unknown keys.
+#[cold]
+pub(super) fn name_near_keys(violation: &mut Violation, unknown: &Violation) {
+    let unknown = || std::iter::once(unknown).chain(unknown.others.iter().flatten());
+    let mut others = violation.others.take();
+    let all = std::iter::once(&mut *violation).chain(others.iter_mut().flatten());
+    for missing in all {
+        if !missing.is_missing() {
+            continue;
+        }
+        let (within, name) = missing.path.rsplit_once('.').unwrap_or(("", &missing.path));
+        let means = |key: &&Violation| {
+            let near = key.expected.rsplit_once("(did you mean \"");
+            let near = near.and_then(|(_, near)| near.strip_suffix("\"?)"));
+            key.path == within && near.is_some_and(|near| is_same_field(near, name))
+        };
+        if let Some(key) = unknown().find(means) {
+            missing.found = format!("{NONE}, but there is {}", key.found);
+        }
+    }
+    violation.others = others;
+}
+
+/// Returns whether two names may be the `.proto` name and the JSON name of the same field.
+fn is_same_field(one: &str, other: &str) -> bool {
+    let letters = |name: &str| name.replace('_', "").to_ascii_lowercase();
+    letters(one) == letters(other)
+}
+
+/// Returns the violation of a name that no value of an enum has.
 #[cold]
 pub(super) fn unknown_value(one: &Enum, name: &[u8], at: usize) -> Box<Fault> {
     let known = one.names.keys().map(|name| &**name);
     let near = did_you_mean(&String::from_utf8_lossy(short(name)), known);
-    let mut expected = format!("a value of enum {}", one.name);
-    if let Some(near) = near {
-        expected = format!("{expected} (did you mean {near:?}?)");
-    }
+    let expected = format!("a value of enum {}", one.name);
+    let expected = match near {
+        Some(near) => format!("{expected} (did you mean {near:?}?)"),
+        None if one.names.len() <= VALUES_LISTED_MAX => {
+            let mut values: Vec<_> = one.names.iter().collect();
+            values.sort_unstable_by_key(|(name, number)| (**number, &**name));
+            let names: Vec<&str> = values.into_iter().map(|(name, _)| &**name).collect();
+            format!("{expected} ({})", names.join(", "))
+        }
+        None => expected,
+    };
     Fault::new(at, expected, format!("the name {}", excerpt(name)))
 }
 
-/// Longer names than this are near to none, and comparing them would cost.
-const LONGEST_GUESS: usize = 64;
+/// The maximum number of values of an enum for which a violation lists them all.
+const VALUES_LISTED_MAX: usize = 8;
 
-/// So much of a payload's text as is worth comparing with names.
+/// The maximum number of bytes of a name that are compared with known names. The rest is ignored,
+/// because comparing long names would take time.
+const GUESS_MAX: usize = 64;
+
+/// Returns the part of a payload's text that is worth comparing with names.
 fn short(text: &[u8]) -> &[u8] {
-    &text[..text.len().min(LONGEST_GUESS)]
+    &text[..text.len().min(GUESS_MAX)]
 }

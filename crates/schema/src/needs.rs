@@ -1,40 +1,41 @@
-//! Which fields must be present: proto2's `required` and a route's `require` as one tree.
+//! The fields that must be present: proto2's `required` and a route's `require`, as one tree.
 //!
-//! Every message type has its own [`Needs`] (its `required` fields); a schema's root carries a tree
-//! that adds the `require` paths. A walk takes the tree's child where there is one and the type's
-//! own needs elsewhere, and notes what it meets in a [`FieldSet`]. This module reads no payload.
+//! Every message type has its own [`Needs`] (its `required` fields), and a schema's root carries a
+//! tree that adds the `require` paths. A walk follows the tree's child where there is one and uses
+//! the type's own needs elsewhere, and records the fields that it reads in a [`IndexSet`]. This
+//! module reads no payload.
 
-/// What one occurrence of a message must hold. Fields are given by their index in the table.
+/// The required fields of one occurrence of a message, by their index in the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Needs {
-    /// Ascending.
+    /// The required fields, ascending.
     required: Vec<u32>,
-    /// The message fields that a `require` path leads through; few.
+    /// The message fields that a `require` path leads through, which are few.
     children: Vec<(u32, Needs)>,
 }
 
 impl Needs {
-    /// Whether an empty message would do.
-    pub fn is_empty(&self) -> bool {
+    /// Returns whether nothing is required.
+    pub(crate) fn is_empty(&self) -> bool {
         self.required.is_empty()
     }
 
-    /// What the message in field `index` needs, if more than its type says.
+    /// Returns the needs of the message in field `index`, if they exceed those of its type.
     #[inline]
-    pub fn child(&self, index: u32) -> Option<&Needs> {
+    pub(crate) fn child(&self, index: u32) -> Option<&Needs> {
         let (_, needs) = self.children.iter().find(|(field, _)| *field == index)?;
         Some(needs)
     }
 
-    pub fn require(&mut self, index: u32) {
+    pub(crate) fn require(&mut self, index: u32) {
         if let Err(at) = self.required.binary_search(&index) {
             self.required.insert(at, index);
         }
     }
 
-    /// Returns the needs of the message in field `index`, to be extended. They start as `of_type`, the needs of
-    /// the field's message type.
-    pub fn child_mut(&mut self, index: u32, of_type: &Needs) -> &mut Needs {
+    /// Returns the needs of the message in field `index`, to be extended. They start as `of_type`,
+    /// the needs of the field's message type.
+    pub(crate) fn child_mut(&mut self, index: u32, of_type: &Needs) -> &mut Needs {
         let found = self.children.iter().position(|(field, _)| *field == index);
         let at = found.unwrap_or_else(|| {
             self.children.push((index, of_type.clone()));
@@ -43,30 +44,31 @@ impl Needs {
         &mut self.children[at].1
     }
 
-    /// The required fields that are not in `seen`.
+    /// Returns the required fields that are not in `seen`.
     #[inline]
-    pub fn missing(&self, seen: &FieldSet) -> impl Iterator<Item = u32> {
+    pub(crate) fn missing(&self, seen: &IndexSet) -> impl Iterator<Item = u32> {
         let required = self.required.iter().copied();
         required.filter(|&index| !seen.contains(index))
     }
 }
 
-/// The fields met in one occurrence of a message, by index.
+/// A set of small numbers: the indices of fields or oneofs of one occurrence of a message, or the
+/// places of rules.
 ///
-/// Lies on the stack for the first [`FieldSet::WIDTH`] fields; a message type that has more of them
-/// costs an allocation of a bit each once one is met, so that every walk takes linear time.
+/// The first [`IndexSet::WIDTH`] numbers are on the stack. For the others, bits are allocated once
+/// one of them is added, so that a walk takes linear time for message types of any size.
 #[derive(Default)]
-pub(super) struct FieldSet {
+pub(super) struct IndexSet {
     low: [u64; 4],
     high: Vec<u64>,
 }
 
-impl FieldSet {
+impl IndexSet {
     const WIDTH: usize = 256;
 
-    /// Adds a field; false if it was there.
+    /// Adds a field. Returns false if it was there already.
     #[inline]
-    pub fn insert(&mut self, index: u32) -> bool {
+    pub(crate) fn insert(&mut self, index: u32) -> bool {
         let (word, bit) = place(index);
         let bits = match self.low.get_mut(word) {
             Some(bits) => bits,
@@ -86,7 +88,7 @@ impl FieldSet {
     }
 
     #[inline]
-    pub fn contains(&self, index: u32) -> bool {
+    pub(crate) fn contains(&self, index: u32) -> bool {
         let (word, bit) = place(index);
         let bits = match self.low.get(word) {
             Some(bits) => Some(bits),

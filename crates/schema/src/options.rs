@@ -22,7 +22,7 @@ impl Encoding {
     }
 }
 
-/// How a schema treats fields that the message does not define.
+/// The treatment of fields that the message does not define.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum UnknownFields {
     /// Unknown fields pass if they are well-formed.
@@ -44,13 +44,28 @@ pub enum Layout {
     Any,
 }
 
+/// The treatment of MessagePack keys that are the text of a number or a bool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TextKeys {
+    /// A map's keys have the type that the `.proto` file gives them.
+    #[default]
+    Reject,
+    /// In addition, a key may be the text of the value: a whole number in decimal digits, without
+    /// needless zeros, or `true` or `false`.
+    Allow,
+}
+
 /// The options of a schema, apart from its encoding and message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Options {
-    /// How unknown fields are treated.
+    /// The treatment of unknown fields.
     pub unknown_fields: UnknownFields,
-    /// The layouts in which MessagePack may write a message; the other encodings ignore this option.
+    /// The layouts in which MessagePack may write a message; the other encodings ignore this
+    /// option.
     pub layout: Layout,
-    /// Whether [`Violation::others`](crate::Violation::others) lists the violations after the first.
+    /// The treatment of MessagePack keys that are the text of a number or a bool; the other
+    /// encodings ignore this option.
+    pub text_keys: TextKeys,
+    /// Lists the violations after the first in [`Violation::others`](crate::Violation::others).
     pub all_violations: bool,
 }

@@ -1,23 +1,25 @@
-//! Keys as payloads probably hold them, compared by words instead of bytes.
+//! Prefixes that payloads are expected to contain, such as keys, compared by words instead of
+//! bytes.
 //!
-//! Knows no encoding: a key's bytes are given, with whatever stands around the name.
+//! This module knows no encoding: its callers supply the bytes of a key, with everything around the
+//! name.
 
 use crate::text::first_bytes;
 
-/// Bytes that a payload probably continues with.
+/// The bytes with which a payload probably continues.
 #[derive(Debug)]
 pub(super) struct Prefix {
     bytes: Box<[u8]>,
-    /// See [`first_bytes`].
+    /// The first eight bytes, see [`first_bytes`].
     first: u64,
     /// The bits of `first` that belong to `bytes`.
     mask: u64,
-    /// The last eight bytes, of a prefix that has as many.
+    /// The last eight bytes, if the prefix has as many.
     last: u64,
 }
 
 impl Prefix {
-    pub fn new(bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
         let mask = match bytes.len() {
             size @ 0..8 => (1 << (8 * size)) - 1,
             _ => u64::MAX,
@@ -31,10 +33,10 @@ impl Prefix {
         }
     }
 
-    /// Returns what follows the prefix in `text`. Also returns `None` if `text` has fewer than eight bytes, the
-    /// size of a word.
+    /// Returns the text after the prefix, or `None` if `text` does not start with the prefix or has
+    /// fewer than eight bytes, the size of a word.
     #[inline]
-    pub fn strip<'p>(&self, text: &'p [u8]) -> Option<&'p [u8]> {
+    pub(crate) fn strip<'p>(&self, text: &'p [u8]) -> Option<&'p [u8]> {
         let size = self.bytes.len();
         let first = u64::from_le_bytes(*text.first_chunk()?);
         if (first ^ self.first) & self.mask != 0 {
@@ -50,23 +52,24 @@ impl Prefix {
     }
 }
 
-/// The two prefixes by which a field's key may be written.
+/// The two forms in which a field's key may be written.
 #[derive(Debug)]
 pub(super) struct KeyPrefixes {
-    /// As most writers of the encoding write the key.
+    /// The form that most writers of the encoding choose.
     usual: Prefix,
     other: Prefix,
 }
 
 impl KeyPrefixes {
-    pub fn new(usual: Vec<u8>, other: Vec<u8>) -> Self {
+    pub(crate) fn new(usual: Vec<u8>, other: Vec<u8>) -> Self {
         let (usual, other) = (Prefix::new(usual), Prefix::new(other));
         Self { usual, other }
     }
 
-    /// Returns what follows the key in `text`, written either way.
+    /// Returns the text after the key, or `None` if `text` starts with neither form of it or has
+    /// fewer than eight bytes.
     #[inline]
-    pub fn strip<'p>(&self, text: &'p [u8]) -> Option<&'p [u8]> {
+    pub(crate) fn strip<'p>(&self, text: &'p [u8]) -> Option<&'p [u8]> {
         match self.usual.strip(text) {
             None => self.other.strip(text),
             rest => rest,

@@ -1,9 +1,9 @@
-//! The protobuf walk: a payload in protobuf's wire format against a message.
+//! The protobuf walk: the check of a payload in protobuf's wire format against a message.
 //!
-//! Reads the bytes once, builds nothing, and allocates nothing unless it fails (but for required
-//! fields of a message type with more than 256 fields, see `needs.rs`). It refuses what a
-//! protobuf parser must refuse, and a known field on a wrong wire type. It never looks at a value
-//! further than the schema asks.
+//! The walk reads the bytes once, builds nothing, and allocates nothing unless it fails (except for
+//! required fields of a message type with more than 256 fields, see `needs.rs`). It rejects every
+//! payload that a protobuf parser must reject, and a known field with a wrong wire type. It
+//! examines a value only as far as the schema requires.
 
 pub(crate) mod locate;
 mod open;
@@ -13,7 +13,7 @@ pub(crate) mod wire;
 use std::marker::PhantomData;
 
 use crate::contract::Contract;
-use crate::needs::FieldSet;
+use crate::needs::IndexSet;
 use crate::options::UnknownFields;
 use crate::scope::Scope;
 use crate::table::{EnumId, Field, FieldKind, Message, MessageId, Table, wire as wire_type};
@@ -22,14 +22,9 @@ use locate::locate;
 use open::{NO_GROUP, OpenMessage};
 use wire::{MESSAGE_SET_ITEM, WireReader, open_group, wrong_end};
 
-/// The first thing wrong with `payload`.
+/// Checks `payload` against `contract`. `G` decides whether to continue after the first violation.
 pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) -> Checked<()> {
-    let walk = Walk {
-        table: &contract.table,
-        reject_unknown: contract.options.unknown_fields == UnknownFields::Reject,
-        faults: PhantomData::<G>,
-    };
-    walk.message(
+    Walk::<G>::new(contract).message(
         &mut WireReader::new(payload),
         contract.root(),
         NO_GROUP,
@@ -37,14 +32,24 @@ pub(super) fn check<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) 
     )
 }
 
-struct Walk<'a, G> {
+/// The walk through one payload.
+pub(crate) struct Walk<'a, G> {
     table: &'a Table,
     reject_unknown: bool,
     faults: PhantomData<G>,
 }
 
 impl<'a, G: Gather> Walk<'a, G> {
-    /// One message: all of `reader`, or up to the end of `group`.
+    /// Returns a walk that checks payloads against `contract`.
+    pub(crate) fn new(contract: &'a Contract) -> Self {
+        Self {
+            table: &contract.table,
+            reject_unknown: contract.options.unknown_fields == UnknownFields::Reject,
+            faults: PhantomData,
+        }
+    }
+
+    /// Reads a message: all of `reader`, or up to the end of `group`.
     fn message(
         &self,
         reader: &mut WireReader,
@@ -58,12 +63,13 @@ impl<'a, G: Gather> Walk<'a, G> {
             start: reader.at(),
             group,
             depth,
-            seen: tracked.then(FieldSet::default),
+            seen: tracked.then(IndexSet::default),
         };
         G::over(|faults| self.records(reader, &mut open, faults))
     }
 
-    /// The plain ones among the records in a short way, the others in the long one.
+    /// Reads the records of a message: those in the usual form by the fast path, the others by the
+    /// general one.
     fn records(
         &self,
         reader: &mut WireReader,
@@ -75,7 +81,7 @@ impl<'a, G: Gather> Walk<'a, G> {
             let seen = &mut open.seen;
             reader.plain_fields(&message.plain, self.reject_unknown, |number| {
                 if let Some(seen) = seen {
-                    // Plain fields are known ones: each has an index.
+                    // The fast path takes known fields only, each of which has an index.
                     if let Some(index) = message.by_number(number) {
                         seen.insert(index);
                     }
@@ -95,7 +101,8 @@ impl<'a, G: Gather> Walk<'a, G> {
             if let Some(seen) = &mut open.seen {
                 seen.insert(index);
             }
-            // Its tag is one byte, and what is too deep is told where its length lies.
+            // The tag is one byte, so the length, where nesting that is too deep is reported, is at
+            // `at + 1`.
             let walked = deeper(open.depth, at + 1).and_then(|depth| {
                 let child = open.scope.child(self.table, index, id);
                 self.message(&mut body, child, NO_GROUP, depth)
@@ -111,7 +118,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         open.complete(faults)
     }
 
-    /// Any record; whether it is the end of the group that is open.
+    /// Reads any record. Returns whether it is the end of the open group.
     #[inline(never)]
     fn record(
         &self,
@@ -155,9 +162,9 @@ impl<'a, G: Gather> Walk<'a, G> {
         Ok(false)
     }
 
-    /// One record of a known field: an element, or a packed run of them.
+    /// Reads a record of a known field: an element, or a packed run of them.
     #[inline]
-    fn field(
+    pub(crate) fn field(
         &self,
         reader: &mut WireReader,
         scope: Scope<'a>,
@@ -225,7 +232,8 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// To a parser, a number that a closed enum does not have is an unknown field.
+    /// Reads an enum where unknown fields are rejected. A number that a closed enum does not define
+    /// is a violation then, because parsers treat it as an unknown field.
     fn enumeration(&self, reader: &mut WireReader, id: EnumId) -> Checked<()> {
         let at = reader.at();
         let number = reader.varint()? as i32;
@@ -250,9 +258,9 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 }
 
-/// The index, type and body of the field that is next, if it is a message and plainly so.
+/// Returns the index, type and body of the next field, if it is a message in the usual form.
 #[inline]
-fn plain_message<'p>(
+pub(crate) fn plain_message<'p>(
     message: &Message,
     reader: &WireReader<'p>,
 ) -> Option<(u32, MessageId, WireReader<'p>)> {

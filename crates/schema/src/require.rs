@@ -1,4 +1,5 @@
-//! Required paths: field names with dots between them → the tree of needs that a walk follows.
+//! Required paths, which are field names separated by dots, and the tree of needs that a walk
+//! follows.
 //!
 //! An error names the part of the path that does not resolve; the caller renders it for people.
 
@@ -9,13 +10,13 @@ use crate::needs::Needs;
 use crate::options::Encoding;
 use crate::table::{Cardinality, Form};
 
-/// Whether the presence of a required field can be told from the payload.
+/// The reliability of a required field's presence in a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// A writer that sets the field writes the field, whatever the value.
     Explicit,
-    /// A protobuf or ProtoJSON writer omits the field when the value is zero or empty (proto3 without
-    /// `optional`, and lists and maps), so a message with such a value is rejected.
+    /// A protobuf or ProtoJSON writer omits the field when the value is zero or empty (proto3
+    /// without `optional`, and lists and maps), so a message with such a value is rejected.
     Implicit,
 }
 
@@ -58,7 +59,8 @@ impl fmt::Display for RequireError {
 
 impl std::error::Error for RequireError {}
 
-/// Adds the field at `path` to the needs of `contract`; see [`Schema::require`](crate::Schema::require).
+/// Adds the field at `path` to the needs of `contract`; see
+/// [`Schema::require`](crate::Schema::require).
 pub(crate) fn require(contract: &mut Contract, path: &str) -> Result<Presence, RequireError> {
     let mut needs = contract.needs.clone();
     let presence = resolve(contract, path, &mut needs)?;
@@ -95,7 +97,7 @@ fn resolve(
         let mut index = index;
         if let (Cardinality::Map, Some(entry)) = (field.cardinality, kind.message()) {
             needs = needs.child_mut(index, &table[entry].needs);
-            // The value lies second in every entry.
+            // The value is the second field of every entry.
             index = 1;
             kind = table[entry].fields[1].kind;
         }

@@ -1,79 +1,71 @@
-//! `buf.validate`: the rules that a `.proto` lays down beside types and structure.
+//! `buf.validate`: the rules that a `.proto` file sets in addition to types and structure.
 //!
-//! A [`Ruler`] is made once per generation from descriptors, which is where bad rules are found; a schema whose
-//! message carries rules, itself or below, has a share in it. Only what a walk has passed is held against rules,
-//! and only in schemas that have some.
+//! A [`Ruler`] is built from descriptors once per generation, and bad rules are reported then. It
+//! is shared by all schemas whose messages carry rules, directly or in a message below. (A message
+//! *below* another is the type of one of its fields, at any depth.) A payload is checked against
+//! rules only if its schema has any, after the walk or, in the combined pass, together with it.
 //!
-//! `option.rs`, `kind.rs`, `field.rs` and `message.rs` read the options of descriptors, `read.rs` compiles the standard rules
-//! in them into `check.rs`, and `compile.rs` puts them in their places beside the tables (`plan.rs`). `judge.rs` reads the payload and
-//! asks them.
-//!
-//! Rules in CEL are not compiled here yet: a message that has some, itself or below, is left to an interpreter
-//! (`interpreter.rs`, `load.rs` and what they use).
+//! `option.rs`, `kind.rs`, `field.rs` and `message.rs` read the options of descriptors, `read.rs`
+//! compiles the standard rules in them into the checks of `check.rs`, and `compile.rs` arranges
+//! these checks by message and field (`plan.rs`). `judge.rs` reads a payload and applies the
+//! checks. `combined.rs` does the same in one pass with the walk. `expression.rs` compiles rules in
+//! CEL, and evaluates them after the standard ones. `explain.rs` lists both for people.
 
 mod base64;
-mod bounds;
 mod check;
+mod collected;
+mod combined;
 mod compile;
-mod cost;
-mod dynamic;
-mod expressions;
+mod explain;
+mod expression;
 mod field;
 mod files;
-mod find;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the functions of CEL call these")
-)]
 mod format;
-mod interpreter;
 mod judge;
 mod kind;
-mod load;
 mod message;
 mod option;
 mod pattern;
 mod plan;
 mod read;
 mod segment;
-mod source;
 mod text;
-mod told;
 mod unique;
-mod values;
 mod zero;
 
 use std::fmt;
 use std::sync::Arc;
 
+use gateway_cel::Budget;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 use gateway_proto::{Descriptors, on_a_large_stack};
 
 use crate::contract::Contract;
 use crate::options::Encoding;
 use crate::table::{MessageId, Table};
-use crate::violation::{All, Checked, First, Gather, Violation};
+use crate::violation::{All, Checked, Fault, First, Gather, Violation};
 use compile::Compiled;
+pub use explain::{ExplainedRule, RuleCost};
+pub use expression::cost::Estimate;
+use expression::judge::{MEMORY_MAX, judge as judge_expressions};
+use expression::plan::{ExpressionPlanId, ExpressionPlans};
 use files::needed;
-use interpreter::{Interpreted, Interpreter};
 use judge::source::json::JsonSource;
 use judge::source::msgpack::MsgpackSource;
 use plan::{PlanId, Plans};
 
-/// The package of the rules, and the name and number of the option that carries those of a field.
+/// The package of the rules, and the name of the option that carries the rules of a field.
 const PACKAGE: &str = "buf.validate";
 const OPTION: &str = "field";
 
 /// The `buf.validate` rules of a set of messages, compiled.
 ///
-/// A ruler is built once and shared by the schemas that [enforce](crate::Schema::enforce) its rules.
+/// A ruler is built once and shared by the schemas that [enforce](crate::Schema::enforce) its
+/// rules.
 pub struct Ruler {
-    plans: Arc<Plans>,
-    /// The messages that schemas may be of.
+    compiled: Arc<Compiled>,
+    /// The messages that the ruler was built for.
     roots: Vec<MessageId>,
-    /// The messages that have rules in CEL, themselves or below.
-    with_expressions: Vec<MessageId>,
-    interpreter: Option<Arc<Interpreter>>,
 }
 
 impl fmt::Debug for Ruler {
@@ -82,26 +74,43 @@ impl fmt::Debug for Ruler {
     }
 }
 
+/// Limits on the cost of the rules in CEL of one payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuleLimits {
+    /// Bytes of a payload whose message carries rules in CEL, directly or in a message below.
+    pub bytes: u64,
+    /// Steps that all rules in CEL of a payload may take together. A step evaluates a part of an
+    /// expression, visits an element or reads some bytes, and takes about 10 ns.
+    pub steps: u64,
+}
+
 /// A schema's share of a [`Ruler`].
 #[derive(Clone, Debug)]
-pub(super) struct Rules(Share);
+pub(super) struct Rules {
+    compiled: Arc<Compiled>,
+    standard: Option<PlanId>,
+    expressions: Option<ExpressionPlanId>,
+    limits: RuleLimits,
+}
 
-#[derive(Clone, Debug)]
-enum Share {
-    /// Standard rules alone.
-    Standard { plans: Arc<Plans>, root: PlanId },
-    /// Rules in CEL, too.
-    Interpreted(Interpreted),
+/// The knowledge about a payload before its rules are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// The payload fits its message.
+    Structure,
+    /// In addition, the payload keeps all standard rules.
+    Standard,
 }
 
 impl Ruler {
-    /// Compiles the rules of `roots`, which are fully qualified names, and of all messages below them.
+    /// Compiles the rules of `roots`, which are fully qualified names, and of all messages below
+    /// them.
     ///
-    /// `table` is that of `descriptors`. Adds errors and warnings about rules to `found`. Returns `None` if
-    /// there are errors.
+    /// `table` must be the table of `descriptors`. Adds errors and warnings about rules to `found`.
+    /// Returns `None` if there are errors.
     pub fn build(
         descriptors: &Descriptors,
-        table: &Table,
+        table: &Arc<Table>,
         roots: &[&str],
         found: &mut Diagnostics,
     ) -> Option<Self> {
@@ -111,7 +120,7 @@ impl Ruler {
 
     fn built(
         descriptors: &Descriptors,
-        table: &Table,
+        table: &Arc<Table>,
         names: &[&str],
         found: &mut Diagnostics,
     ) -> Option<Self> {
@@ -137,54 +146,40 @@ impl Ruler {
                 }),
             }
         }
-        let mut of_rules = Diagnostics::new();
-        let Compiled {
-            plans,
-            with_expressions,
-        } = compile::compile(descriptors, table, &roots, &mut of_rules);
-        let mut interpreter = None;
-        if with_expressions.is_empty() {
-            found.append(of_rules);
-        } else {
-            // The interpreter finds what is wrong with all rules, of both kinds.
-            let names: Vec<_> = with_expressions
-                .iter()
-                .map(|root| table.name(*root))
-                .collect();
-            interpreter = Interpreter::built(descriptors, &names, found).map(Arc::new);
-        }
+        let compiled = compile::compile(descriptors, table, &roots, found);
         (found.errors() == before).then_some(Self {
-            plans: Arc::new(plans),
+            compiled: Arc::new(compiled),
             roots,
-            with_expressions,
-            interpreter,
         })
     }
 
-    /// Returns the rules for payloads of `root` in `table`, of at most `bytes` bytes if they have rules in CEL: none if
-    /// nothing is asked of them. `None` if the ruler was not built for this message.
-    pub(super) fn rules(
-        &self,
-        table: &Table,
-        root: MessageId,
-        bytes: u64,
-    ) -> Option<Option<Rules>> {
+    /// Returns the rules of the messages that the ruler was built for, and then those of the
+    /// messages below them. Messages are sorted by name, and the rules of a message by its fields.
+    /// `table` must be the one that the ruler was built with.
+    pub fn explain(&self, table: &Table) -> Vec<ExplainedRule> {
+        explain::explain(&self.compiled, &self.roots, table)
+    }
+
+    /// Returns the rules for payloads of `root`, which are evaluated within `limits`, or
+    /// `Some(None)` if there are no rules. Returns `None` if the ruler was not built for this
+    /// message.
+    pub(super) fn rules(&self, root: MessageId, limits: RuleLimits) -> Option<Option<Rules>> {
         if !self.roots.contains(&root) {
             return None;
         }
-        if self.with_expressions.contains(&root) {
-            let rules = self.interpreter.as_ref()?.rules(table.name(root), bytes)?;
-            return Some(Some(Rules(Share::Interpreted(rules))));
-        }
-        let plans = &self.plans;
-        Some(plans.of(root).map(|root| {
-            let plans = Arc::clone(plans);
-            Rules(Share::Standard { plans, root })
+        let standard = self.compiled.plans.of(root);
+        let expressions = self.compiled.expressions.of(root);
+        let asks = standard.is_some() || expressions.is_some();
+        Some(asks.then(|| Rules {
+            compiled: Arc::clone(&self.compiled),
+            standard,
+            expressions,
+            limits,
         }))
     }
 }
 
-/// Returns whether the option that carries the rules of these messages is the one of buf.validate.
+/// Returns whether the files that `messages` need define the option `buf.validate.field`.
 fn define_rules(descriptors: &Descriptors, messages: &[&str]) -> bool {
     let mut files = needed(descriptors, messages).filter(|file| file.package() == PACKAGE);
     files.any(|file| {
@@ -194,24 +189,99 @@ fn define_rules(descriptors: &Descriptors, messages: &[&str]) -> bool {
 }
 
 impl Rules {
-    /// Checks `payload`, which fits `contract` otherwise, against the rules.
-    pub fn check(&self, contract: &Contract, payload: &[u8]) -> Result<(), Violation> {
-        let (plans, root) = match &self.0 {
-            Share::Standard { plans, root } => (plans, *root),
-            Share::Interpreted(rules) => return rules.check(contract, payload),
+    /// Returns what is known of the cost of the rules in CEL, if there are some.
+    pub(crate) fn estimate(&self, table: &Table) -> Option<Estimate> {
+        let root = self.expressions?;
+        Some(Estimate::of(&self.compiled.expressions, root, table))
+    }
+
+    /// Returns whether `payload` certainly fits `contract` and keeps all rules but those in CEL. If
+    /// the result is false, nothing is known.
+    pub(crate) fn pass(&self, contract: &Contract, payload: &[u8], depth: u32) -> bool {
+        let Some(root) = self.standard else {
+            return false;
         };
-        let Err(fault) = judge::<First>(contract, plans, root, payload) else {
+        let plans = (&self.compiled.plans, &self.compiled.combined);
+        combined::passes(contract, plans, root, payload, depth)
+    }
+
+    /// Checks `payload`, which fits `contract`, against the rules that are not `known` to be kept.
+    /// The steps that the rules in CEL take are subtracted from `steps`.
+    pub(crate) fn check(
+        &self,
+        contract: &Contract,
+        payload: &[u8],
+        known: Known,
+        steps: &mut u64,
+    ) -> Result<(), Violation> {
+        let Err(fault) = self.judge::<First>(contract, payload, known, steps) else {
             return Ok(());
         };
         if !contract.options.all_violations {
             return Err(fault.into_violation(false));
         }
-        let verdict = judge::<All>(contract, plans, root, payload);
+        let verdict = self.judge::<All>(contract, payload, known, steps);
         verdict.map_err(|fault| fault.into_violation(true))
+    }
+
+    /// Returns whether `payload`, which fits `contract`, keeps all rules but those in CEL.
+    pub(crate) fn keeps_standard(&self, contract: &Contract, payload: &[u8]) -> bool {
+        self.standard::<First>(contract, payload).is_ok()
+    }
+
+    fn standard<G: Gather>(&self, contract: &Contract, payload: &[u8]) -> Checked<()> {
+        match self.standard {
+            Some(root) => standard::<G>(contract, &self.compiled.plans, root, payload),
+            None => Ok(()),
+        }
+    }
+
+    fn judge<G: Gather>(
+        &self,
+        contract: &Contract,
+        payload: &[u8],
+        known: Known,
+        steps: &mut u64,
+    ) -> Checked<()> {
+        let standard = match known {
+            Known::Structure => self.standard::<G>(contract, payload),
+            Known::Standard => Ok(()),
+        };
+        let Some(root) = self.expressions else {
+            return standard;
+        };
+        G::over(|faults| {
+            if let Err(fault) = standard {
+                faults.keep(fault, || Ok(()))?;
+            }
+            let plans = (&self.compiled.expressions, root);
+            if let Err(fault) = expressions::<G>(contract, plans, payload, self.limits, steps) {
+                faults.keep(fault, || Ok(()))?;
+            }
+            Ok(())
+        })
     }
 }
 
-fn judge<G: Gather>(
+fn expressions<G: Gather>(
+    contract: &Contract,
+    plans: (&ExpressionPlans, ExpressionPlanId),
+    payload: &[u8],
+    limits: RuleLimits,
+    steps: &mut u64,
+) -> Checked<()> {
+    if payload.len() as u64 > limits.bytes {
+        let expected = format!("at most {} bytes, because rules in CEL apply", limits.bytes);
+        return Err(Fault::new(0, expected, format!("{} bytes", payload.len())));
+    }
+    let allowed = limits.steps.min(*steps);
+    let mut budget = Budget::new(allowed, MEMORY_MAX);
+    let verdict = judge_expressions::<G>(contract, plans, payload, &mut budget);
+    *steps -= allowed - budget.steps();
+    verdict
+}
+
+fn standard<G: Gather>(
     contract: &Contract,
     plans: &Plans,
     root: PlanId,

@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use crate::contract::Contract;
 use crate::hint::{Lookalike, lookalike};
-use crate::options::{Encoding, Options};
+use crate::named::name_near_keys;
+use crate::options::{Encoding, Options, UnknownFields};
 use crate::require::{self, Presence, RequireError};
-use crate::rules::{Ruler, Rules};
+use crate::rules::{Estimate, Known, RuleLimits, Ruler, Rules};
 use crate::table::{MessageId, Table};
 use crate::violation::{All, Checked, Fault, First, Gather, Violation};
 use crate::{json, msgpack, protobuf};
 
 /// A message in an encoding, against which payloads are checked.
 ///
-/// Two schemas are equal if they have the same encoding, message name, options and required paths. Schemas of
-/// two tables may be equal although the definition of the message differs.
+/// Two schemas are equal if they have the same encoding, message name, options and required paths.
+/// Rules are not compared, and schemas of two tables may be equal although the definition of the
+/// message differs.
 #[derive(Clone, Debug)]
 pub struct Schema {
     contract: Contract,
@@ -44,27 +46,27 @@ impl Schema {
         }
     }
 
-    /// Requires the field at `path` (proto or JSON names, with dots) to be present, and each message
-    /// on the way to it; below a repeated or a map field, in each of its elements.
+    /// Requires the field at `path` (proto or JSON names, with dots), and each message on the way
+    /// to it, to be present. Below a repeated or a map field, each element must have the field.
     ///
-    /// In protobuf a field is present if its tag is. In MessagePack and JSON it is present if its key or place
-    /// is, and holds no nil or null. The result tells whether writers can leave out the field although it is set.
+    /// In protobuf a field is present if its tag is. In MessagePack and JSON it is present if its
+    /// key or place is, and holds no nil or null. The result tells whether writers can leave out
+    /// the field although it is set.
     ///
     /// # Errors
     ///
-    /// Fails if the path names no field, and changes nothing then.
+    /// Fails if the path names no field. The schema is then unchanged.
     pub fn require(&mut self, path: &str) -> Result<Presence, RequireError> {
         require::require(&mut self.contract, path)
     }
 
-    /// Also checks payloads against the rules of `ruler`, which was built with this schema's table. If some are in
-    /// CEL, rejects payloads of more than `bytes` bytes.
+    /// Also checks payloads against the rules of `ruler`, which was built with this schema's table,
+    /// within `limits`.
     ///
     /// Returns false, and enforces no rules, if `ruler` was not built for this schema's message.
     #[must_use]
-    pub fn enforce(&mut self, ruler: &Arc<Ruler>, bytes: u64) -> bool {
-        let Contract { table, root, .. } = &self.contract;
-        let rules = ruler.rules(table, *root, bytes);
+    pub fn enforce(&mut self, ruler: &Arc<Ruler>, limits: RuleLimits) -> bool {
+        let rules = ruler.rules(self.contract.root, limits);
         let known = rules.is_some();
         self.rules = rules.flatten();
         known
@@ -75,10 +77,21 @@ impl Schema {
         self.contract.encoding
     }
 
-    /// Returns the message and the options: equal for two schemas of one table that differ at most in encoding,
-    /// required paths and rules.
+    /// Returns the message and the options: equal for two schemas of one table that differ at most
+    /// in encoding, required paths and rules.
     pub fn identity(&self) -> (MessageId, Options) {
         (self.contract.root, self.contract.options)
+    }
+
+    /// Returns whether payloads are also checked against rules.
+    pub fn has_rules(&self) -> bool {
+        self.rules.is_some()
+    }
+
+    /// Returns what is known of the cost of the rules in CEL before they are evaluated, if payloads
+    /// are checked against some.
+    pub fn rules_estimate(&self) -> Option<Estimate> {
+        self.rules.as_ref()?.estimate(&self.contract.table)
     }
 
     /// Returns the fully qualified name of the message that payloads must hold.
@@ -88,58 +101,115 @@ impl Schema {
 
     /// Checks that `payload` is one whole, well-formed message of this schema.
     ///
-    /// `depth` is the number of levels of messages that may lie within each other below the root. It bounds
-    /// the recursion, so the caller keeps it to what its stack holds: 1000 on 2 MiB.
+    /// `depth` is the number of levels that may be nested below the root: messages, groups, and the
+    /// arrays and maps in values of any type and in unknown fields. It bounds the recursion, so the
+    /// caller must choose it for the size of the stack: 1000 is safe on 2 MiB.
     ///
     /// # Errors
     ///
-    /// Returns the first violation; with [`Options::all_violations`] the others are listed in it.
+    /// Returns the first violation. With [`Options::all_violations`], it lists the others.
+    #[inline]
     pub fn check(&self, payload: &[u8], depth: u32) -> Result<(), Violation> {
-        if let Err(fault) = self.walk::<First>(payload, depth) {
-            self.violation(fault, payload, depth)?;
-        }
+        self.check_within(payload, depth, &mut { u64::MAX })
+    }
+
+    /// Checks a payload as [`Self::check`] does, though its rules in CEL may take no more than
+    /// `steps` steps, even if their limits allow more. What they take is subtracted from `steps`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::check`]. If the steps don't suffice, [`Violation::is_failure`] is true.
+    #[inline]
+    pub fn check_within(
+        &self,
+        payload: &[u8],
+        depth: u32,
+        steps: &mut u64,
+    ) -> Result<(), Violation> {
         match &self.rules {
-            None => Ok(()),
-            Some(rules) => rules.check(&self.contract, payload),
+            Some(rules) => self.check_ruled(rules, payload, depth, steps),
+            None => self.check_structure(payload, depth),
         }
     }
 
-    /// Returns what a payload looks like that [`Self::check`] rejects, if it looks like anything but a wrong payload of
-    /// this schema's encoding.
+    /// Checks a payload whose message has rules. If a single pass shows that the payload is valid
+    /// and keeps the standard rules, only the rules in CEL are checked after it.
+    #[inline(never)]
+    fn check_ruled(
+        &self,
+        rules: &Rules,
+        payload: &[u8],
+        depth: u32,
+        steps: &mut u64,
+    ) -> Result<(), Violation> {
+        let known = if rules.pass(&self.contract, payload, depth) {
+            debug_assert_eq!(self.check_structure(payload, depth), Ok(()));
+            debug_assert!(rules.keeps_standard(&self.contract, payload));
+            Known::Standard
+        } else {
+            self.check_structure(payload, depth)?;
+            Known::Structure
+        };
+        rules.check(&self.contract, payload, known, steps)
+    }
+
+    /// Checks a payload against everything but rules.
+    #[inline]
+    fn check_structure(&self, payload: &[u8], depth: u32) -> Result<(), Violation> {
+        if let Err(fault) = walk::<First>(&self.contract, payload, depth) {
+            self.violation(fault, payload, depth)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the likely format of a payload that [`Self::check`] rejects, or `None` if it looks
+    /// like nothing but a wrong payload of this schema's encoding.
     ///
-    /// A guess for people, which takes at most the time of another check. `depth` is that of the check.
+    /// This is a guess for error messages. It walks through the payload at most twice, and not at
+    /// all if the payload is longer than 64 KiB. `depth` is that of the check.
     #[cold]
     pub fn lookalike(&self, payload: &[u8], depth: u32) -> Option<Lookalike> {
         lookalike(&self.contract, payload, depth)
     }
 
-    /// Returns the violation that `fault` is, with the others if all violations are asked for.
+    /// Converts a walk's fault to the public type, with the others if all violations are requested.
+    /// At a missing field, names the unknown key that was probably meant.
     #[cold]
     #[expect(
         clippy::boxed_local,
         reason = "the caller, which is hot, does not unpack it"
     )]
     fn violation(&self, fault: Box<Fault>, payload: &[u8], depth: u32) -> Result<(), Violation> {
-        if !self.contract.options.all_violations {
-            return Err(fault.into_violation(false));
+        // The payload is rejected in any case, so the time of further walks does not matter.
+        let mut violation = match self.contract.options.all_violations {
+            false => fault.into_violation(false),
+            true => match walk::<All>(&self.contract, payload, depth) {
+                Ok(()) => return Ok(()),
+                Err(fault) => fault.into_violation(true),
+            },
+        };
+        if self.contract.encoding != Encoding::Protobuf && violation.has_missing() {
+            let mut strict = self.contract.clone();
+            strict.options.unknown_fields = UnknownFields::Reject;
+            if let Err(fault) = walk::<All>(&strict, payload, depth) {
+                name_near_keys(&mut violation, &fault.into_violation(true));
+            }
         }
-        // A second walk, of a payload that is rejected anyway.
-        let verdict = self.walk::<All>(payload, depth);
-        verdict.map_err(|fault| fault.into_violation(true))
-    }
-
-    #[inline]
-    fn walk<G: Gather>(&self, payload: &[u8], depth: u32) -> Checked<()> {
-        let contract = &self.contract;
-        match contract.encoding {
-            Encoding::Protobuf => protobuf::check::<G>(contract, payload, depth),
-            Encoding::Msgpack => msgpack::check::<G>(contract, payload, depth),
-            Encoding::Json => json::check::<G>(contract, payload, depth),
-        }
+        Err(violation)
     }
 
     /// Returns the contract, for the comparison of two schemas.
     pub(crate) fn contract(&self) -> &Contract {
         &self.contract
+    }
+}
+
+/// Checks a payload against a contract with the walk of its encoding.
+#[inline]
+fn walk<G: Gather>(contract: &Contract, payload: &[u8], depth: u32) -> Checked<()> {
+    match contract.encoding {
+        Encoding::Protobuf => protobuf::check::<G>(contract, payload, depth),
+        Encoding::Msgpack => msgpack::check::<G>(contract, payload, depth),
+        Encoding::Json => json::check::<G>(contract, payload, depth),
     }
 }

@@ -1,8 +1,8 @@
-//! One occurrence of a message in a payload: its type, and the fields required in that place.
+//! One occurrence of a message in a payload: its type, and the fields that are required there.
 
-use crate::needs::{FieldSet, Needs};
+use crate::needs::{IndexSet, Needs};
 use crate::table::{Message, MessageId, Table};
-use crate::violation::{Checked, Fault, Gather};
+use crate::violation::{Checked, Fault, Gather, NONE, REQUIRED};
 
 /// The type of one occurrence of a message, and the fields that this occurrence must hold.
 #[derive(Clone, Copy)]
@@ -14,17 +14,18 @@ pub(crate) struct Scope<'a> {
 impl<'a> Scope<'a> {
     /// Returns the scope of the message of type `id` in field `index` of this message.
     #[inline]
-    pub fn child(self, table: &'a Table, index: u32, id: MessageId) -> Self {
+    pub(crate) fn child(self, table: &'a Table, index: u32, id: MessageId) -> Self {
         let message = &table[id];
         let needs = self.needs.child(index).unwrap_or(&message.needs);
         Self { message, needs }
     }
 
-    /// Reports every required field that is not in `seen`; `seen` is `None` where no field is required.
+    /// Reports every required field that is not in `seen`; `seen` is `None` where no field is
+    /// required.
     #[inline]
-    pub fn complete(
+    pub(crate) fn complete(
         self,
-        seen: Option<&FieldSet>,
+        seen: Option<&IndexSet>,
         offset: usize,
         faults: &mut impl Gather,
     ) -> Checked<()> {
@@ -38,7 +39,7 @@ impl<'a> Scope<'a> {
     #[cold]
     fn lacks(self, index: u32, offset: usize) -> Box<Fault> {
         let name = &*self.message.fields[index as usize].name;
-        let fault = Fault::new(offset, "a value, for it is required", "none").behind();
+        let fault = Fault::new(offset, REQUIRED, NONE).behind();
         // A map entry is not a level of the path.
         if self.message.map_entry {
             fault

@@ -1,8 +1,10 @@
-//! All messages and enums of one generation of `.proto` files, flat, as the walks read them.
+//! All messages and enums of one generation of `.proto` files, in the flat form that the walks
+//! read.
 //!
-//! A [`Table`] is made once (`build.rs`), shared by every schema of a snapshot, and never changes.
-//! It owns what a walk asks for at every field: by number, by name, by place. It holds indices
-//! instead of names. Of an encoding's bytes it knows tags and keys, by which walks recognise fields.
+//! A [`Table`] is built once (`build.rs`), shared by every schema of a snapshot, and never changes.
+//! Walks look up every field in it, by number, by name or by position. A field refers to its
+//! message or enum type by index. Of the encodings, the table knows the tags and keys that identify
+//! fields, and the types that have a form of their own.
 
 mod build;
 mod error;
@@ -16,11 +18,11 @@ use rustc_hash::FxHashMap;
 use crate::needs::Needs;
 use crate::prefix::KeyPrefixes;
 
-/// Field numbers below this are looked up in an array, larger ones by binary search: all that people
-/// usually give, in half a kilobyte.
+/// The smallest field number that is looked up by binary search instead of in an array. The array
+/// takes at most half a kilobyte and covers all numbers that people usually assign.
 const DENSE_NUMBERS: u32 = 256;
 
-/// Stands for "no such field" in the dense lookup.
+/// The value that means "no such field" in the array of field numbers.
 const NONE: u16 = u16::MAX;
 
 /// All messages and enums of a set of `.proto` files, in the form that the checks read.
@@ -47,7 +49,8 @@ impl Table {
         self.by_name.get(full_name).copied()
     }
 
-    /// Returns the fully qualified names of all messages that a schema can name, in no particular order.
+    /// Returns the fully qualified names of all messages that a schema can name, in no particular
+    /// order.
     pub fn message_names(&self) -> impl Iterator<Item = &str> {
         let named = self.messages.iter().filter(|message| !message.map_entry);
         named.map(|message| &*message.name)
@@ -81,30 +84,33 @@ impl Index<EnumId> for Table {
     }
 }
 
-/// One message type. Public only because an index operator must name its result.
+/// One message type. It is public only because an index operator must name its result.
 #[derive(Debug)]
 pub struct Message {
     pub(super) name: Box<str>,
     pub(super) form: Form,
     pub(super) map_entry: bool,
-    /// `message_set_wire_format`: its items come in groups that no field describes.
+    /// The message has `message_set_wire_format`: its items come in groups that no field describes.
     pub(super) message_set: bool,
-    /// Ascending by number; a field's place here is its index.
+    /// The fields, ascending by number. A field's position here is its index.
     pub(super) fields: Box<[Field]>,
-    /// In declaration order, extensions left out: the places of MessagePack's array layout.
+    /// The indices of the fields in declaration order, without extensions: the places of
+    /// MessagePack's array layout.
     pub(super) declared: Box<[u32]>,
-    /// The fields in the same order, as encodings that key fields by name expect them.
+    /// The fields in the order of `declared`, with their keys in the encodings that key fields by
+    /// name.
     pub(super) members: Box<[Member]>,
-    /// Its own proto2 `required` fields.
+    /// The message's own proto2 `required` fields.
     pub(super) needs: Needs,
-    /// By the byte, what follows a protobuf tag of one byte.
+    /// For each protobuf tag of one byte, the kind of value that follows.
     pub(super) plain: Box<[Plain]>,
     dense: Box<[u16]>,
     names: FxHashMap<Box<str>, u32>,
 }
 
 impl Message {
-    /// `fields` in declaration order, the extensions (named `[…]`) after them.
+    /// Creates a message type from `fields` in declaration order, with the extensions (named `[…]`)
+    /// after them.
     pub(super) fn new(name: &str, form: Form, mut fields: Vec<Field>) -> Self {
         let declared = (fields.iter())
             .filter(|field| !field.name.starts_with('['))
@@ -133,7 +139,7 @@ impl Message {
             }
             names.insert(field.name.clone(), index);
         }
-        // A name as written in the file is stronger than another field's JSON name.
+        // A name as written in the file takes precedence over another field's JSON name.
         for (index, field) in (0u32..).zip(&mut fields) {
             if *names.entry(field.json_name.clone()).or_insert(index) != index {
                 field.json_name = field.name.clone();
@@ -156,7 +162,7 @@ impl Message {
         }
     }
 
-    /// The index of the field of this number.
+    /// Returns the index of the field of this number.
     #[inline]
     pub(super) fn by_number(&self, number: u32) -> Option<u32> {
         match self.dense.get(number as usize) {
@@ -170,13 +176,13 @@ impl Message {
         }
     }
 
-    /// The index of the field of this name, as in the `.proto` or as in JSON.
+    /// Returns the index of the field of this name, which is the name in the `.proto` or in JSON.
     #[inline]
     pub(super) fn by_name(&self, name: &str) -> Option<u32> {
         self.names.get(name).copied()
     }
 
-    /// The index of the field declared at `place`, if it has this name.
+    /// Returns the index of the field declared at `place`, if it has this name.
     #[inline]
     pub(super) fn declared_as(&self, place: usize, name: &[u8]) -> Option<u32> {
         let index = *self.declared.get(place)?;
@@ -185,25 +191,25 @@ impl Message {
         same.then_some(index)
     }
 
-    /// The place after that of field `index`, in declaration order.
+    /// Returns the place after that of field `index`, in declaration order.
     #[inline]
     pub(super) fn place_after(&self, index: u32) -> usize {
         self.fields[index as usize].place as usize + 1
     }
 
-    /// The fields' names as in the `.proto`.
+    /// Returns the fields' names in the `.proto`.
     pub(super) fn field_names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|field| &*field.name)
     }
 }
 
-/// What a protobuf walk may expect behind a tag, if the value is plain and nothing more is asked of it.
+/// The kind of value that follows a one-byte protobuf tag, if the fast path can check it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plain {
-    /// Nothing: the tag is read as any.
+    /// The fast path cannot check the value, so the general path reads the field.
     No,
     Varint,
-    /// A varint, unless only known values pass.
+    /// A varint, which the fast path takes only if unknown fields are allowed.
     Enum,
     Eight,
     Four,
@@ -215,7 +221,7 @@ pub(super) enum Plain {
     Message,
 }
 
-/// By the byte of a one-byte tag.
+/// Returns the kinds of values that follow one-byte tags, indexed by tag.
 fn plain(fields: &[Field]) -> Box<[Plain]> {
     let mut plain = Vec::new();
     for field in fields.iter().filter(|field| field.number < 16) {
@@ -238,10 +244,11 @@ fn plain(fields: &[Field]) -> Box<[Plain]> {
     plain.into()
 }
 
-/// Messages that MessagePack and JSON write in a form of their own.
+/// The form in which JSON writes a message. MessagePack has such forms, too, but writes Duration,
+/// FieldMask and Any by their fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// As its fields say.
+    /// The fields of the message.
     Fields,
     Timestamp,
     Duration,
@@ -250,7 +257,7 @@ pub(super) enum Form {
     Value,
     ListValue,
     Any,
-    /// `google.protobuf.Int32Value` and its like: the bare value of its only field.
+    /// A wrapper such as `google.protobuf.Int32Value`: the bare value of its only field.
     Wrapper,
 }
 
@@ -262,21 +269,21 @@ pub(crate) struct Field {
     pub(super) cardinality: Cardinality,
     /// The wire type of one element.
     pub(super) wire: u8,
-    /// Whether a packed run of elements is right, too.
+    /// The field may also be encoded as a packed run of elements.
     pub(super) packable: bool,
     pub(super) required: bool,
-    /// No presence: a writer leaves the default value out.
+    /// The field has no presence: a writer omits the default value.
     pub(super) implicit: bool,
-    /// Where it stands in [`Message::declared`]; an extension behind all of that.
+    /// The position in [`Message::declared`]. An extension has a position after all of them.
     pub(super) place: u32,
-    /// Which oneof of the message it belongs to.
+    /// The index of the field's oneof within the message. A proto3 `optional` field has none.
     pub(super) oneof: Option<u32>,
-    /// As in the `.proto`; `[pkg.name]` for an extension.
+    /// The name in the `.proto`, or `[pkg.name]` for an extension.
     pub(super) name: Box<str>,
     pub(super) json_name: Box<str>,
 }
 
-/// A field as encodings that key fields by name expect it.
+/// A field with its keys in the encodings that key fields by name.
 #[derive(Debug)]
 pub(super) struct Member {
     /// The field's index.
@@ -284,16 +291,16 @@ pub(super) struct Member {
     pub value: MemberValue,
     /// The name in quotes, and the colon.
     pub json: KeyPrefixes,
-    /// The name as a string.
+    /// The name as a MessagePack string.
     pub msgpack: KeyPrefixes,
 }
 
-/// What the value of a member is, if it can be judged without a look at anything else.
+/// The kind of a member's value, if the fast path can check it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum MemberValue {
     One(FieldKind),
     List(FieldKind),
-    /// A map, or a field whose oneof may have another member.
+    /// A map, or a field of a oneof, in which another field may be present already.
     Other,
 }
 
@@ -305,7 +312,8 @@ impl Member {
             _ => MemberValue::Other,
         };
         let (name, json_name) = (&*field.name, &*field.json_name);
-        // A JSON name may be any text; a name is of letters, digits and underscores.
+        // A JSON name may be any text. If it needs escapes, the proto name is expected instead,
+        // which consists of letters, digits and underscores.
         let escaped = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
         let written = match json_name.bytes().any(escaped) {
             true => name,
@@ -328,22 +336,24 @@ fn msgpack_key(name: &str) -> Vec<u8> {
     let head = match name.len() {
         size @ 0..0x20 => vec![0xa0 | size as u8],
         size @ 0x20..0x100 => vec![0xd9, size as u8],
-        // Writers choose the form of two bytes up to 65,535; readers take both.
+        // Writers choose the form with a length of two bytes up to 65,535 bytes. The general path
+        // reads such a name, in either form.
         size => [&[0xdb][..], &(size as u32).to_be_bytes()].concat(),
     };
     [&head, name.as_bytes()].concat()
 }
 
-/// How many elements a field holds.
+/// The number of elements that a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cardinality {
     Singular,
     Repeated,
-    /// Its kind is the entry message: field 1 the key, field 2 the value.
+    /// A map. The kind of the field is the entry message, with field 1 for the key and field 2 for
+    /// the value.
     Map,
 }
 
-/// What an element is.
+/// The type of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FieldKind {
     Double,
@@ -359,7 +369,7 @@ pub(super) enum FieldKind {
     Sfixed32,
     Sfixed64,
     Bool,
-    /// With its UTF-8 checked by protobuf parsers, or not (proto2).
+    /// A string. `utf8` is false where protobuf parsers do not check for UTF-8, as in proto2.
     String {
         utf8: bool,
     },
@@ -372,15 +382,15 @@ pub(super) enum FieldKind {
 
 /// The wire types of protobuf's tags.
 pub(super) mod wire {
-    pub const VARINT: u8 = 0;
-    pub const I64: u8 = 1;
-    pub const LEN: u8 = 2;
-    pub const START_GROUP: u8 = 3;
-    pub const END_GROUP: u8 = 4;
-    pub const I32: u8 = 5;
+    pub(crate) const VARINT: u8 = 0;
+    pub(crate) const I64: u8 = 1;
+    pub(crate) const LEN: u8 = 2;
+    pub(crate) const START_GROUP: u8 = 3;
+    pub(crate) const END_GROUP: u8 = 4;
+    pub(crate) const I32: u8 = 5;
 
-    /// A wire type, for a sentence.
-    pub fn label(wire: u8) -> &'static str {
+    /// Returns the name of a wire type, for a violation.
+    pub(crate) fn label(wire: u8) -> &'static str {
         match wire {
             VARINT => "a varint",
             I64 => "a 64-bit value",
@@ -393,8 +403,8 @@ pub(super) mod wire {
 }
 
 impl FieldKind {
-    /// The wire type of one element.
-    pub fn wire(self) -> u8 {
+    /// Returns the wire type of one element.
+    pub(crate) fn wire(self) -> u8 {
         match self {
             FieldKind::Double | FieldKind::Fixed64 | FieldKind::Sfixed64 => wire::I64,
             FieldKind::Float | FieldKind::Fixed32 | FieldKind::Sfixed32 => wire::I32,
@@ -404,16 +414,16 @@ impl FieldKind {
         }
     }
 
-    /// The message type, if it is one.
-    pub fn message(self) -> Option<MessageId> {
+    /// Returns the message type if the kind is one.
+    pub(crate) fn message(self) -> Option<MessageId> {
         match self {
             FieldKind::Message(id) | FieldKind::Group(id) => Some(id),
             _ => None,
         }
     }
 
-    /// As people write it in a `.proto`.
-    pub fn label(self, table: &Table) -> &str {
+    /// Returns the type as people write it in a `.proto`.
+    pub(crate) fn label(self, table: &Table) -> &str {
         match self {
             FieldKind::Enum(id) => &table[id].name,
             FieldKind::Message(id) | FieldKind::Group(id) => &table[id].name,
@@ -421,8 +431,8 @@ impl FieldKind {
         }
     }
 
-    /// The same, where the names of messages and enums don't matter.
-    pub fn scalar_label(self) -> &'static str {
+    /// Returns the type as people write it, but "an enum" or "a message" instead of a name.
+    pub(crate) fn scalar_label(self) -> &'static str {
         match self {
             FieldKind::Double => "double",
             FieldKind::Float => "float",
@@ -449,12 +459,12 @@ impl FieldKind {
 #[derive(Debug)]
 pub(crate) struct Enum {
     pub(super) name: Box<str>,
-    /// Knows only its own numbers; an open one takes any.
+    /// The enum accepts only the numbers of its values. An open enum accepts any number.
     pub(super) closed: bool,
-    /// Ascending.
+    /// The numbers, ascending.
     pub(super) numbers: Box<[i32]>,
     pub(super) names: FxHashMap<Box<str>, i32>,
-    /// `google.protobuf.NullValue`: JSON writes it as null.
+    /// The enum is `google.protobuf.NullValue`, which JSON writes as null.
     pub(super) null: bool,
 }
 

@@ -1,15 +1,15 @@
-//! Text in any encoding: is it UTF-8? Most of it is ASCII and short, so that comes first.
+//! UTF-8 checks of texts in any encoding. Most texts are ASCII and short, so that case comes first.
 
-/// The bit of each of eight bytes that ASCII does not have.
+/// The high bit of each of eight bytes, which ASCII does not use.
 pub(super) const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// The lowest bit of each of eight bytes.
 pub(super) const LOW: u64 = 0x0101_0101_0101_0101;
 
-/// Longer texts are worth a call.
-const SHORT: usize = 64;
+/// The maximum length, in bytes, of a text for which the check is inlined.
+const SHORT_MAX: usize = 64;
 
-/// Whether all of a short `text` is ASCII.
+/// Returns whether all of a short `text` is ASCII.
 #[inline]
 fn is_ascii(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk::<8>() else {
@@ -19,13 +19,13 @@ fn is_ascii(text: &[u8]) -> bool {
     (u64::from_le_bytes(*last) | words.fold(0, |all, word| all | word)) & HIGH == 0
 }
 
-/// The first eight bytes of `text`, or all of a shorter one, as a little-endian number.
+/// Returns the first eight bytes of `text`, or all of a shorter one, as a little-endian number.
 #[inline]
 pub(super) fn first_bytes(text: &[u8]) -> u64 {
     if let Some(first) = text.first_chunk::<8>() {
         return u64::from_le_bytes(*first);
     }
-    // The two halves may overlap: they agree where they do.
+    // The two halves may overlap, and agree where they do.
     let end = |size: usize| 8 * text.len().wrapping_sub(size) as u32;
     if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
         let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
@@ -39,7 +39,8 @@ pub(super) fn first_bytes(text: &[u8]) -> u64 {
     }
 }
 
-/// Whether the first `size` bytes are there and are UTF-8. Those behind them may be looked at, to no effect.
+/// Returns whether `bytes` holds at least `size` bytes and the first `size` of them are UTF-8. The
+/// bytes after them may be read, but do not affect the result.
 #[inline]
 pub(super) fn begins_with_text(bytes: &[u8], size: usize) -> bool {
     let Some(text) = bytes.get(..size) else {
@@ -58,10 +59,10 @@ pub(super) fn begins_with_text(bytes: &[u8], size: usize) -> bool {
     high & HIGH == 0 || is_utf8(text)
 }
 
-/// How much of `text` is UTF-8, if not all of it is.
+/// Checks that `text` is UTF-8. The error is the length of the valid part.
 #[inline]
 pub(super) fn utf8(text: &[u8]) -> Result<(), usize> {
-    if text.len() <= SHORT && is_ascii(text) {
+    if text.len() <= SHORT_MAX && is_ascii(text) {
         return Ok(());
     }
     any_utf8(text)
@@ -72,8 +73,9 @@ fn is_utf8(text: &[u8]) -> bool {
     utf8(text).is_ok()
 }
 
-/// Uses SIMD where the text is long and the processor has it: a text that isn't ASCII takes a fifth to a twelfth of
-/// the standard library's time (`cargo bench -p gateway-schema-benches --bench walk -- text`).
+/// Checks a text by SIMD if the processor has it: a text that is not ASCII takes a fifth to a
+/// twelfth of the standard library's time (`cargo bench -p gateway-schema-benches --bench walk --
+/// text`).
 #[inline(never)]
 fn any_utf8(text: &[u8]) -> Result<(), usize> {
     simdutf8::compat::from_utf8(text)

@@ -1,33 +1,41 @@
-//! What is wrong with a payload, and where.
+//! A violation in a payload, and its place.
 //!
-//! A walk that fails makes a [`Fault`] where it stands and adds one path segment per level as its
-//! recursion unwinds; at the top it becomes a [`Violation`]. Where all violations are asked for, each
-//! level [gathers](Gather) what it can get past. All of it is cold: nothing here runs for a payload
-//! that passes.
+//! A walk that fails creates a [`Fault`] at its position and adds one path segment per level as its
+//! recursion unwinds. At the top the fault becomes a [`Violation`]. Where all violations are
+//! requested, each level [gathers](Gather) those after which it can continue. For a payload that
+//! passes, only [`deeper`] and [`Gather::over`] run; all else is cold.
 
 use std::fmt;
 
-/// Longest part of a payload's own text (a key, an enum's name) that a violation repeats, in
-/// characters.
-const EXCERPT: usize = 48;
+/// The maximum length of the part of a payload's own text (a key, an enum's name) that a violation
+/// repeats, in characters.
+const EXCERPT_MAX: usize = 48;
 
-/// The most violations that are told of one payload: enough to mend it by, and a bound on the answer
-/// to a payload that is wrong everywhere.
+/// The maximum number of violations that are reported for one payload. It is enough to correct a
+/// payload, and bounds the answer to one that is wrong everywhere.
 pub(super) const MOST: usize = 16;
 
-/// What is wrong with a payload, and where.
+/// The text of [`Violation::expected`] for a missing required field.
+pub(super) const REQUIRED: &str = "a value, for it is required";
+
+/// The content that a violation states as found where a value is absent.
+pub(super) const NONE: &str = "none";
+
+/// A violation of a schema in a payload, and its place.
 ///
 /// Displays as one sentence: `address.zip: expected int32, found a string at byte 7`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Violation {
-    /// The path of the field, such as `address.lines[3].zip` or `tags["k"]`; empty for the message itself.
+    /// The path of the field, such as `address.lines[3].zip` or `tags["k"]`; empty for the message
+    /// itself.
     pub path: String,
-    /// What the schema expects. For a broken rule, the rule in words.
+    /// The content that the schema requires, in words. For a broken rule, the rule in words.
     pub expected: String,
-    /// What the payload holds. Empty for a broken rule.
+    /// The value in the payload, described in words. Empty for a broken rule. For a rule that could
+    /// not be evaluated, the reason why.
     pub found: String,
-    /// The offset in bytes from the start of the payload. For a broken rule, the offset of the value or, if the
-    /// value is absent, of the message that lacks the value.
+    /// The offset in bytes from the start of the payload. For a broken rule, the offset of the
+    /// value or, if the value is absent, of the message that lacks the value.
     pub offset: usize,
     /// The id of the `buf.validate` rule that the payload breaks; `None` for any other violation.
     pub rule: Option<Box<str>>,
@@ -49,23 +57,40 @@ impl fmt::Display for Violation {
         if !path.is_empty() {
             write!(f, "{path}: ")?;
         }
-        if let Some(rule) = rule {
-            return write!(f, "{expected} (rule {rule})");
+        match rule {
+            Some(rule) if found.is_empty() => write!(f, "{expected} (rule {rule})"),
+            Some(rule) => write!(f, "{expected}: {found} (rule {rule})"),
+            None if self.is_missing() => {
+                // `found` may name an unknown key that resembles the missing one.
+                let but = found.strip_prefix(NONE).unwrap_or_default();
+                write!(f, "required field is missing{but} at byte {offset}")
+            }
+            None => write!(f, "expected {expected}, found {found} at byte {offset}"),
         }
-        write!(f, "expected {expected}, found {found} at byte {offset}")
+    }
+}
+
+impl Violation {
+    /// Returns whether this reports a rule that could not be evaluated, rather than a broken one.
+    /// It is then unknown whether the payload is valid.
+    pub fn is_failure(&self) -> bool {
+        self.rule.is_some() && !self.found.is_empty()
+    }
+
+    /// Returns whether a required field is missing.
+    pub(super) fn is_missing(&self) -> bool {
+        self.expected == REQUIRED
+    }
+
+    /// Returns whether a required field is missing here or in another violation of the payload.
+    pub(super) fn has_missing(&self) -> bool {
+        self.is_missing() || self.others.iter().flatten().any(Self::is_missing)
     }
 }
 
 impl std::error::Error for Violation {}
 
-/// One level of a path into a payload.
-pub(super) struct Step {
-    pub field: String,
-    /// Which element, `[3]`, or which key, `["k"]`.
-    pub inside: Option<String>,
-}
-
-/// What each step of a walk gives. The fault is boxed so that success stays in registers.
+/// The result of each step of a walk. The fault is boxed so that success stays in registers.
 pub(super) type Checked<T> = Result<T, Box<Fault>>;
 
 /// A violation whose path is still growing, innermost segment first.
@@ -74,28 +99,32 @@ pub(super) struct Fault {
     segments: Vec<String>,
     expected: String,
     found: String,
-    /// The id of the rule that is broken, if the fault is that.
+    /// The id of the broken rule, if the fault is that of a rule.
     rule: Option<Box<str>>,
     pub offset: usize,
     /// Further faults of the same message, list or map.
     others: Vec<Fault>,
-    standing: Standing,
+    standing: ReaderPosition,
 }
 
-/// Where a walk's reader stands once a fault is known: what going on needs.
+/// The position of a walk's reader at a fault, which decides how the walk can continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    /// Somewhere in the value at fault.
+enum ReaderPosition {
+    /// Somewhere in the faulty value.
     Within,
-    /// Behind it.
-    Behind,
-    /// Where nothing can be read any more.
+    /// After the faulty value.
+    After,
+    /// At a position from which the walk cannot or must not continue.
     Lost,
 }
 
 impl Fault {
     #[cold]
-    pub fn new(offset: usize, expected: impl Into<String>, found: impl Into<String>) -> Box<Self> {
+    pub(crate) fn new(
+        offset: usize,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Box<Self> {
         Box::new(Self {
             segments: Vec::new(),
             expected: expected.into(),
@@ -103,50 +132,64 @@ impl Fault {
             rule: None,
             offset,
             others: Vec::new(),
-            standing: Standing::Within,
+            standing: ReaderPosition::Within,
         })
     }
 
-    /// A value breaks the rule of this id, which says `message` of it; it was read to its end.
+    /// Returns the fault of a value that breaks the rule `id` and that was read to its end.
     #[cold]
-    pub fn broken(offset: usize, id: &str, message: &str) -> Box<Self> {
+    pub(crate) fn broken(offset: usize, id: &str, message: &str) -> Box<Self> {
         let mut fault = Self::new(offset, message, "");
         fault.rule = Some(id.into());
         fault.behind()
     }
 
-    /// The value at fault ends where its length says, whatever lies in it.
+    /// Returns the fault of the rule `id`, described by `message`, which could not be evaluated for
+    /// the reason `why`. The walk does not continue after it.
     #[cold]
-    pub fn within(mut self: Box<Self>) -> Box<Self> {
-        self.standing = Standing::Within;
+    pub(crate) fn failed(offset: usize, id: &str, message: &str, why: &str) -> Box<Self> {
+        let mut fault = Self::broken(offset, id, message);
+        why.clone_into(&mut fault.found);
+        fault.standing = ReaderPosition::Lost;
+        fault
+    }
+
+    /// Declares that the faulty value can be skipped as a whole, whatever is wrong inside it.
+    #[cold]
+    pub(crate) fn within(mut self: Box<Self>) -> Box<Self> {
+        self.standing = ReaderPosition::Within;
         self
     }
 
-    /// The value at fault was read to its end.
+    /// Declares that the faulty value was read to its end.
     #[cold]
-    pub fn behind(mut self: Box<Self>) -> Box<Self> {
-        self.standing = Standing::Behind;
+    pub(crate) fn behind(mut self: Box<Self>) -> Box<Self> {
+        self.standing = ReaderPosition::After;
         self
     }
 
-    /// The payload ends inside a value of `needed` bytes.
+    /// Returns the fault of a payload that ends inside a value of `needed` bytes.
     #[cold]
-    pub fn truncated(offset: usize, needed: impl fmt::Display, left: usize) -> Box<Self> {
+    pub(crate) fn truncated(offset: usize, needed: impl fmt::Display, left: usize) -> Box<Self> {
         let needed = match needed.to_string().as_str() {
             "1" => "1 byte".to_owned(),
             needed => format!("{needed} bytes"),
         };
-        Self::new(offset, needed, format!("the end after {left}"))
+        Self::new(offset, needed, format!("only {left}"))
     }
 
-    /// One level deeper than `limits.depth` allows.
+    /// Returns the fault of a level deeper than `limits.depth` allows.
     #[cold]
-    pub fn too_deep(offset: usize) -> Box<Self> {
+    pub(crate) fn too_deep(offset: usize) -> Box<Self> {
         Self::new(
             offset,
             "nesting within the depth limit",
             "a level below the deepest allowed",
         )
+    }
+
+    fn is_failure(&self) -> bool {
+        self.rule.is_some() && !self.found.is_empty()
     }
 
     fn tells_the_same(&self, other: &Self) -> bool {
@@ -160,7 +203,7 @@ impl Fault {
 
     /// Puts `segment` (a field's name, or `[…]`) before the path so far.
     #[cold]
-    pub fn under(mut self: Box<Self>, segment: impl Into<String>) -> Box<Self> {
+    pub(crate) fn under(mut self: Box<Self>, segment: impl Into<String>) -> Box<Self> {
         let segment = segment.into();
         for fault in &mut self.others {
             fault.segments.push(segment.clone());
@@ -169,22 +212,28 @@ impl Fault {
         self
     }
 
-    /// What was expected was expected of a map's key.
+    /// Rewords the fault as one of a map's key.
     #[cold]
-    pub fn as_key(mut self: Box<Self>) -> Box<Self> {
+    pub(crate) fn as_key(mut self: Box<Self>) -> Box<Self> {
         self.expected.push_str(" as map key");
         self
     }
 
-    /// The violation; with what else was found if `all` was asked for.
-    pub fn into_violation(mut self, all: bool) -> Violation {
-        let others = std::mem::take(&mut self.others).into_iter();
-        let mut first = self.alone();
-        first.others = all.then(|| others.map(Fault::alone).collect());
+    /// Returns the violation, with the others if `all` is set. If one of the others is a rule that
+    /// could not be evaluated, returns that failure into_violation.
+    pub(crate) fn into_violation(mut self, all: bool) -> Violation {
+        let mut others = std::mem::take(&mut self.others);
+        // Where a rule could not be evaluated, the verdict is not known.
+        if let Some(failed) = others.iter().position(Fault::is_failure) {
+            return others.swap_remove(failed).without_others();
+        }
+        let others = others.into_iter();
+        let mut first = self.without_others();
+        first.others = all.then(|| others.map(Fault::without_others).collect());
         first
     }
 
-    fn alone(self) -> Violation {
+    fn without_others(self) -> Violation {
         let mut path = String::new();
         for segment in self.segments.iter().rev() {
             if !path.is_empty() && !segment.starts_with('[') {
@@ -203,17 +252,17 @@ impl Fault {
     }
 }
 
-/// What a walk does behind a fault. Two walks are compiled, so that the one that every payload takes
-/// carries nothing of the other.
+/// The behaviour of a walk at a fault. Each walk is compiled once for each implementation, so that
+/// the walk that every payload takes contains no code for gathering.
 pub(super) trait Gather: Default {
-    /// Keeps `fault` if the walk may go on behind it, which `pass` gets the reader to; gives it back
-    /// if it may not.
+    /// Keeps `fault` if the walk can continue after the faulty value. `pass` moves the reader past
+    /// that value. Returns the fault as an error if the walk cannot continue.
     fn keep(&mut self, fault: Box<Fault>, pass: impl FnOnce() -> Checked<()>) -> Checked<()>;
 
-    /// What became of the whole, of which `end` is what the walk ended with.
+    /// Returns the result for the message, list or map, whose walk ended with `end`.
     fn close(self, end: Checked<()>) -> Checked<()>;
 
-    /// What becomes of a message, a list or a map, by `walk`.
+    /// Runs `walk` over a message, a list or a map, and returns the result.
     #[inline]
     fn over(walk: impl FnOnce(&mut Self) -> Checked<()>) -> Checked<()> {
         let mut faults = Self::default();
@@ -222,7 +271,7 @@ pub(super) trait Gather: Default {
     }
 }
 
-/// The first fault ends the walk.
+/// Ends the walk at the first fault.
 #[derive(Default)]
 pub(super) struct First;
 
@@ -238,7 +287,7 @@ impl Gather for First {
     }
 }
 
-/// All faults of one message, list or map, and of what lies in it, up to [`MOST`].
+/// Collects all faults of one message, list or map, and of its content, up to [`MOST`].
 #[derive(Default)]
 pub(super) struct All {
     faults: Option<Box<Fault>>,
@@ -248,8 +297,8 @@ impl Gather for All {
     #[cold]
     fn keep(&mut self, mut fault: Box<Fault>, pass: impl FnOnce() -> Checked<()>) -> Checked<()> {
         let behind = match fault.standing {
-            Standing::Behind => true,
-            Standing::Within => match pass() {
+            ReaderPosition::After => true,
+            ReaderPosition::Within => match pass() {
                 Ok(()) => true,
                 Err(end) => {
                     if !end.tells_the_same(&fault) {
@@ -258,11 +307,11 @@ impl Gather for All {
                     false
                 }
             },
-            Standing::Lost => false,
+            ReaderPosition::Lost => false,
         };
         let before = self.faults.as_ref().map_or(0, |first| first.count());
         if !behind || before + fault.count() >= MOST {
-            fault.standing = Standing::Lost;
+            fault.standing = ReaderPosition::Lost;
             return Err(fault);
         }
         self.add(fault);
@@ -271,11 +320,11 @@ impl Gather for All {
 
     fn close(mut self, end: Checked<()>) -> Checked<()> {
         let standing = match end {
-            Ok(()) => Standing::Behind,
+            Ok(()) => ReaderPosition::After,
             Err(fault) => {
                 let standing = match fault.standing {
-                    Standing::Behind => Standing::Behind,
-                    Standing::Within | Standing::Lost => Standing::Lost,
+                    ReaderPosition::After => ReaderPosition::After,
+                    ReaderPosition::Within | ReaderPosition::Lost => ReaderPosition::Lost,
                 };
                 self.add(fault);
                 standing
@@ -307,18 +356,18 @@ impl All {
     }
 }
 
-/// The depth left one level further down.
+/// Returns the depth that remains one level further down, or a fault if `depth` is 0.
 pub(super) fn deeper(depth: u32, offset: usize) -> Checked<u32> {
     depth.checked_sub(1).ok_or_else(|| Fault::too_deep(offset))
 }
 
-/// A payload's text, quoted, escaped and cut, for a violation to repeat.
+/// Returns a payload's text, quoted, escaped and shortened, for a violation to repeat.
 pub(super) fn excerpt(text: &[u8]) -> String {
-    // Four bytes hold any character, so this much is enough, however long the text.
-    let head = &text[..text.len().min(EXCERPT * 4)];
+    // A character has at most four bytes, so this part is enough, however long the text.
+    let head = &text[..text.len().min(EXCERPT_MAX * 4)];
     let mut shown: String = String::from_utf8_lossy(head)
         .chars()
-        .take(EXCERPT)
+        .take(EXCERPT_MAX)
         .collect();
     if shown.len() < text.len() {
         shown.push('…');

@@ -1,4 +1,5 @@
-//! A payload that passes costs no allocation, in any encoding.
+//! Tests that a valid payload is checked without an allocation, in every encoding, except for the
+//! key sets of large maps, and the escaped field names of JSON.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -10,23 +11,23 @@ use gateway_schema::Encoding;
 use support::pb::*;
 use support::*;
 
-/// Counts what each thread allocates.
+/// An allocator that counts the allocations of each thread.
 struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: hands every call on to the system's allocator, unchanged.
+// SAFETY: passes every call to the system's allocator, unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps to the contract of `alloc`.
+        // SAFETY: the caller upholds the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps to the contract of `dealloc`.
+        // SAFETY: the caller upholds the contract of `dealloc`.
         unsafe { System.dealloc(at, layout) }
     }
 }
@@ -82,7 +83,7 @@ fn msgpack_costs_nothing_but_the_keys_of_large_maps() {
     let payload = with_tags(100);
     let before = ALLOCATIONS.get();
     assert_eq!(schema.check(&payload, 100), Ok(()));
-    // The set doubles as it grows.
+    // The set of keys doubles its capacity as it grows.
     let spent = ALLOCATIONS.get() - before;
     assert!((1..10).contains(&spent), "{spent}");
 }
@@ -102,10 +103,10 @@ fn json_costs_nothing_but_the_keys_of_large_maps_and_escapes() {
     let payload = with_tags(100, "");
     let before = ALLOCATIONS.get();
     assert_eq!(schema.check(payload.as_bytes(), 100), Ok(()));
-    // The set doubles as it grows.
+    // The set of keys doubles its capacity as it grows.
     let spent = ALLOCATIONS.get() - before;
     assert!((1..10).contains(&spent), "{spent}");
-    // A name with escapes is read to be compared.
+    // A field name with escapes is decoded before it is compared.
     let escaped = payload.replace("\"f64\"", "\"f\\u00364\"");
     let before = ALLOCATIONS.get();
     assert_eq!(schema.check(escaped.as_bytes(), 100), Ok(()));

@@ -1,10 +1,13 @@
-//! What an edit of a .proto breaks, kind by kind and encoding by encoding, and what it doesn't.
+//! Tests that edits of a .proto file are reported as breaking or accepted as safe, by kind of edit
+//! and by encoding.
 
 use std::fs;
 
 use gateway_proto::{Compiler, compile};
 use gateway_schema::breaking::{Break, Defined, between};
-use gateway_schema::{Definitions, Encoding, Layout, Options, Schema, Table, UnknownFields};
+use gateway_schema::{
+    Definitions, Encoding, Layout, Options, Schema, Table, TextKeys, UnknownFields,
+};
 
 const PROTOBUF: Encoding = Encoding::Protobuf;
 const MSGPACK: Encoding = Encoding::Msgpack;
@@ -17,11 +20,13 @@ const fn options(unknown_fields: UnknownFields, layout: Layout) -> Options {
     Options {
         unknown_fields,
         layout,
+        text_keys: TextKeys::Reject,
         all_violations: false,
     }
 }
 
-/// A file of proto3 (or what it says) as `t.M`'s.
+/// Returns the schema and the definitions of `t.M` in a file. A text without a `syntax` statement
+/// becomes a proto3 file of the package `t`.
 fn defined(text: &str, encoding: Encoding, options: Options) -> (Schema, Definitions) {
     let dir = tempfile::tempdir().unwrap();
     let text = match text.starts_with("syntax") {
@@ -53,7 +58,8 @@ fn of((schema, definitions): &(Schema, Definitions)) -> Defined<'_> {
     }
 }
 
-/// That the edit breaks just this: `PATH: SUBJECT WHAT`, by the beginning of each.
+/// Asserts that the edit causes exactly the expected breaks. Each expected text is the beginning
+/// of a break, written as `PATH: SUBJECT WHAT`.
 #[track_caller]
 fn broken(encoding: Encoding, options: Options, old: &str, new: &str, expected: &[&str]) {
     let found = breaks(encoding, options, old, new);
@@ -71,7 +77,7 @@ fn safe(encoding: Encoding, options: Options, old: &str, new: &str) {
     broken(encoding, options, old, new, &[]);
 }
 
-/// A message of one field.
+/// Returns a file with a message `M` of these fields, an enum `E` and a message `Sub`.
 fn one(field: &str) -> String {
     format!("message M {{ {field} }} enum E {{ A = 0; B = 1; }} message Sub {{ int32 x = 1; }}")
 }
@@ -81,7 +87,7 @@ fn what_hurts_no_protobuf_client() {
     let base = "message M { int32 a = 1; string b = 2; Sub sub = 3; } message Sub { int32 x = 1; }";
     let same_to_protobuf = [
         base,
-        // A comment, other blanks.
+        // A comment, and other white space.
         "// Said.\nmessage M {\n\n int32 a = 1; /* and more */ string b = 2; Sub sub = 3; }\nmessage Sub { int32 x = 1; }",
         // Other names.
         "message M { int32 first = 1; string second = 2; Sub third = 3; } message Sub { int32 y = 1; }",
@@ -89,23 +95,23 @@ fn what_hurts_no_protobuf_client() {
         "message M { int32 a = 1 [json_name = \"z\"]; string b = 2; Sub sub = 3; } message Sub { int32 x = 1; }",
         // Another order.
         "message Sub { int32 x = 1; } message M { Sub sub = 3; string b = 2; int32 a = 1; }",
-        // More.
+        // An additional field.
         "message M { int32 a = 1; string b = 2; Sub sub = 3; optional int32 c = 4; } message Sub { int32 x = 1; M m = 2; }",
         "message M { int32 a = 1; string b = 2; Sub sub = 3; } message Sub { int32 x = 1; } message Sub2 {} enum E { E_A = 0; }",
-        // Presence that can be seen.
+        // Explicit presence.
         "message M { optional int32 a = 1; optional string b = 2; Sub sub = 3; } message Sub { int32 x = 1; }",
-        // One field in a oneof, or with new ones only.
+        // A field that moves into a oneof whose other fields are new.
         "message M { oneof o { int32 a = 1; int32 c = 4; } string b = 2; Sub sub = 3; } message Sub { int32 x = 1; }",
-        // Taken out in good order.
+        // Removed, with the number reserved.
         "message M { reserved 1; string b = 2; Sub sub = 3; } message Sub { int32 x = 1; }",
         "message M { reserved 1 to 2, 9; Sub sub = 3; } message Sub { int32 x = 1; }",
-        // Set aside.
+        // Additional reserved numbers and names.
         "message M { reserved 7, 8; reserved \"z\"; int32 a = 1; string b = 2; Sub sub = 3; } message Sub { int32 x = 1; }",
     ];
     for new in same_to_protobuf {
         safe(PROTOBUF, Options::default(), base, new);
     }
-    // Refused by unknown_fields: reject, reserved or not.
+    // With `unknown_fields: reject`, a removed field is rejected even if its number is reserved.
     let removed =
         "message M { reserved 1; string b = 2; Sub sub = 3; } message Sub { int32 x = 1; }";
     broken(
@@ -117,7 +123,8 @@ fn what_hurts_no_protobuf_client() {
     );
 }
 
-/// Edits of the fields of a message, and the beginning of the first break: `PATH: SUBJECT WHAT`.
+/// The fields of a message before and after an edit, and the beginning of the first break:
+/// `PATH: SUBJECT WHAT`.
 const BREAKS_BY_NUMBER: &[(&str, &str, &str)] = &[
     (
         "int32 a = 1; int32 b = 2;",
@@ -268,7 +275,7 @@ const SCALARS: [&str; 17] = [
     "sfixed32", "sfixed64", "float", "double", "string", "bytes", "E", "Sub",
 ];
 
-/// Every type beside every other: what else it may become than itself.
+/// Tests the change from every type to every other: only the listed changes are safe.
 #[test]
 fn types_in_each_encoding() {
     let wider = |encoding, from: &str| -> &[&str] {
@@ -280,7 +287,7 @@ fn types_in_each_encoding() {
             (PROTOBUF, "sint32") => &["sint64"],
             (PROTOBUF, "string") => &["bytes"],
             (PROTOBUF, _) => &[],
-            // MessagePack and JSON go by the same names and numbers.
+            // MessagePack and JSON do not distinguish integer types of the same range.
             (_, "int32" | "sint32" | "sfixed32") => &[
                 "int32", "sint32", "sfixed32", "int64", "sint64", "sfixed64", "double",
             ],
@@ -386,7 +393,7 @@ fn enums_by_number() {
     let open = "message M { optional E e = 1; } enum E { A = 0; B = 1; }";
     broken(PROTOBUF, MAP, open, &closed, &["e: t.E became closed"]);
     safe(PROTOBUF, MAP, &closed, open);
-    // An unlisted number of a closed enum is an unknown field.
+    // A number that a closed enum does not list is an unknown field.
     let without = proto2("A = 0; reserved 1;");
     safe(PROTOBUF, MAP, &closed, &without);
     broken(
@@ -431,7 +438,7 @@ fn enums_by_name() {
     }
 }
 
-/// Edits of the fields of a message, and the beginning of each break.
+/// The fields of a message before and after an edit, and the beginning of each break.
 const BREAKS_BY_NAME: &[(&str, &str, &[&str])] = &[
     (
         "int32 a = 1; string mail_to = 2;",
@@ -453,14 +460,14 @@ const BREAKS_BY_NAME: &[(&str, &str, &[&str])] = &[
         "int32 b = 1;",
         &["a: t.M.a was renamed to b"],
     ),
-    // Its old name is read still.
+    // The field is still read under its old name, which is now its JSON name.
     ("int32 a = 1;", "int32 b = 1 [json_name = \"a\"];", &[]),
     (
         "string mail_to = 2;",
         "string mail_to = 2 [json_name = \"to\"];",
         &["mail_to: t.M.mail_to is no longer read under its JSON name mailTo"],
     ),
-    // Numbers and order say nothing.
+    // Numbers and order do not matter.
     (
         "int32 a = 1; string b = 2;",
         "string b = 7; int32 a = 2;",
@@ -559,7 +566,7 @@ fn fields_by_order() {
     for (old, new, expected) in cases {
         broken(MSGPACK, ARRAY, &one(old), &one(new), expected);
     }
-    // Both layouts: both sets of rules, each break once.
+    // With both layouts, both sets of rules apply, and each break occurs once.
     let both = |old, new, expected: &[&str]| {
         broken(MSGPACK, Options::default(), &one(old), &one(new), expected);
     };
@@ -591,11 +598,11 @@ fn what_lies_below_has_its_path_and_both_its_places() {
             let place = place.as_ref().unwrap();
             (place.line, place.column, place.width)
         };
-        // The wrapper's line comes first.
+        // The line numbers include the line that `defined` adds before the text.
         assert_eq!(place(&one.before), (5, 10, 4));
         assert_eq!(place(&one.after), (7, 9, 4));
     }
-    // What is gone is shown at what it is gone from.
+    // A removed field is shown at the message from which it was removed.
     let found = breaks(PROTOBUF, MAP, old, &new.replace("int32 code = 1;", ""));
     assert_eq!(found[0].after.as_ref().unwrap().line, 6);
 }

@@ -1,11 +1,11 @@
-//! Tables of compiled files: what features of editions come to on the wire.
+//! Tests of tables of compiled files: the effect of editions' features on the wire.
 
 use std::fs;
 use std::sync::Arc;
 
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Compiler, compile};
-use gateway_schema::{Encoding, Layout, Options, Presence, Schema, Table, UnknownFields};
+use gateway_schema::{Encoding, Layout, Options, Presence, Schema, Table, TextKeys, UnknownFields};
 
 #[test]
 fn features_of_editions_decide_on_the_wire() {
@@ -33,6 +33,7 @@ fn features_of_editions_decide_on_the_wire() {
     let options = Options {
         unknown_fields: UnknownFields::Allow,
         layout: Layout::Any,
+        text_keys: TextKeys::Reject,
         all_violations: false,
     };
     let schema = Schema::new(

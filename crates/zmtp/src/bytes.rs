@@ -1,6 +1,7 @@
-//! A frame's bytes: a part of the buffer that it was received in, shared rather than copied.
+//! The bytes of a frame: a part of the buffer that received it, shared rather than copied.
 //!
-//! Buffers are counted without atomics, because they never leave the thread that reads them.
+//! References to a buffer are counted without atomics, because buffers never leave the thread that
+//! reads into them.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -22,13 +23,21 @@ impl Bytes {
         }
     }
 
-    /// Returns the same bytes in memory of their own size, so that a small piece that is kept
-    /// does not keep the large buffer alive that it was received in.
+    /// Returns the same bytes in memory of their own size, so that a small piece that is kept does
+    /// not keep the large buffer that received it.
     pub fn compact(self) -> Self {
-        let length = self.end - self.start;
-        match &self.buffer {
-            Some(buffer) if buffer.capacity() > length => Self::from(self.bytes().to_vec()),
-            _ => self,
+        match self.into_own_memory() {
+            Ok(mut memory) => {
+                // The system shrinks large memory without copying it.
+                memory.shrink_to_fit();
+                Self::from(memory)
+            }
+            Err(shared) => match &shared.buffer {
+                Some(buffer) if buffer.capacity() > shared.end - shared.start => {
+                    Self::from(shared.bytes().to_vec())
+                }
+                _ => shared,
+            },
         }
     }
 
@@ -41,8 +50,8 @@ impl Bytes {
         }
     }
 
-    /// Returns the memory of these bytes if it holds nothing else and is not shared, or else the
-    /// bytes.
+    /// Returns the memory of these bytes if it holds nothing else and is not shared, or the bytes
+    /// themselves otherwise.
     pub(crate) fn into_own_memory(self) -> Result<Vec<u8>, Self> {
         let Self { buffer, start, end } = self;
         match buffer {
@@ -57,7 +66,7 @@ impl Bytes {
         }
     }
 
-    /// Returns the memory behind these bytes, unless it is shared.
+    /// Returns the memory of these bytes, unless it is shared.
     pub(crate) fn into_memory(self) -> Option<Vec<u8>> {
         self.buffer.and_then(|buffer| Rc::try_unwrap(buffer).ok())
     }
@@ -102,24 +111,24 @@ impl Input {
         self.buffer
     }
 
-    /// Returns the buffer, to be shared, and where in it the bytes that are left begin.
+    /// Returns the buffer, to be shared, and the offset of the remaining bytes in it.
     #[inline]
     pub(crate) fn place(&self) -> (&Rc<Vec<u8>>, usize) {
         (&self.buffer, self.unread.start)
     }
 
-    /// Returns the bytes that are left.
+    /// Returns the remaining bytes.
     #[inline]
     pub fn rest(&self) -> &[u8] {
         &self.buffer[self.unread.clone()]
     }
 
-    /// Skips `n` bytes, or all that are left if those are fewer.
+    /// Skips `n` bytes, or all remaining ones if there are fewer.
     pub fn skip(&mut self, n: usize) {
         self.unread.start = (self.unread.start + n).min(self.unread.end);
     }
 
-    /// Takes the next `n` bytes without copying them, or all that are left if those are fewer.
+    /// Takes the next `n` bytes without copying them, or all remaining ones if there are fewer.
     pub fn take(&mut self, n: usize) -> Bytes {
         let start = self.unread.start;
         self.skip(n);
@@ -144,6 +153,15 @@ impl From<Vec<u8>> for Input {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_that_holds_nothing_else_is_shrunk_in_place() {
+        let mut memory = Vec::with_capacity(1 << 20);
+        memory.resize(600_000, 7);
+        let frame = Bytes::from(memory).compact();
+        assert_eq!(frame.bytes().len(), 600_000);
+        assert_eq!(frame.buffer.as_ref().unwrap().capacity(), 600_000);
+    }
 
     #[test]
     fn what_is_compact_has_memory_of_its_own_size() {

@@ -1,48 +1,49 @@
-//! Commands (RFC 37, "Commands"): what one side's protocol says to the other's.
+//! Commands (RFC 37, "Commands"), which control a connection and carry no application data.
 
 use crate::bytes::Bytes;
 use crate::{COMMAND, IDENTITY_MAX, put_frame};
 
-/// Longest body of a command: a READY with generous metadata. A peer's greeting must not cost more.
+/// The maximum size of a command's body, in bytes, which leaves room for a READY with much
+/// metadata. It bounds the memory that a handshake takes.
 pub const COMMAND_MAX: u64 = 8 << 10;
 
-/// Longest context of a PING (RFC 37, "Connection Heartbeating").
+/// The maximum size of the context of a PING, in bytes (RFC 37, "Connection Heartbeating").
 const CONTEXT_MAX: usize = 16;
 
-/// Longest reason that an ERROR can carry: its length is one byte.
+/// The maximum length of the reason of an ERROR, in bytes, because its length is sent as one byte.
 const REASON_MAX: usize = 255;
 
-/// A command, as far as this gateway knows it.
+/// A parsed command.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
-    /// The peer is ready, and says what it is.
+    /// The peer is ready, and sends its metadata.
     Ready(Ready),
-    /// The peer gives up, and says why.
+    /// The peer gives up, for this reason.
     Error(String),
-    /// The peer wants to hear from us.
+    /// The peer asks for a PONG.
     Ping {
-        /// How long a silence of ours it takes before it counts us as gone, in tenths of a second;
-        /// 0 for any.
+        /// The silence after which this side should end the connection, in tenths of a second, or 0
+        /// for no limit.
         ttl: u16,
-        /// What the PONG must carry; at most 16 bytes.
+        /// The context that the PONG must carry, at most 16 bytes.
         context: Vec<u8>,
     },
-    /// The peer heard from us.
+    /// The answer to a PING.
     Pong,
-    /// Something else: none of our business.
+    /// A command that this crate does not know, and ignores.
     Other,
 }
 
 /// A peer's metadata.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ready {
-    /// `DEALER`, `REQ`, …
+    /// The socket type, such as `DEALER` or `REQ`.
     pub socket_type: String,
-    /// As it names itself; may be empty.
+    /// The identity that the peer chose; may be empty.
     pub identity: Vec<u8>,
 }
 
-/// Reads a command's body; an error says what is wrong with it.
+/// Reads a command's body. The error describes what is wrong with it.
 pub fn parse(body: &Bytes) -> Result<Command, &'static str> {
     let (name, data) = short(body.bytes()).ok_or("a command without a name")?;
     match name {
@@ -69,13 +70,13 @@ pub fn parse(body: &Bytes) -> Result<Command, &'static str> {
     }
 }
 
-/// A length in one byte, and that many bytes.
+/// Splits off a field that is preceded by its length in one byte.
 pub(crate) fn short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first()?;
     rest.split_at_checked(usize::from(*length))
 }
 
-/// Reads a list of properties; an error says what is wrong with it.
+/// Reads a list of properties. The error describes what is wrong with it.
 pub(crate) fn metadata(mut data: &[u8]) -> Result<Ready, &'static str> {
     const BROKEN: &str = "metadata that is cut short";
     let mut ready = Ready::default();
@@ -98,14 +99,14 @@ pub(crate) fn metadata(mut data: &[u8]) -> Result<Ready, &'static str> {
     Ok(ready)
 }
 
-/// Appends our READY.
+/// Appends the READY of this side.
 pub fn put_ready(into: &mut Vec<u8>, socket_type: &str) {
     let mut body = b"\x05READY".to_vec();
     put_property(&mut body, "Socket-Type", socket_type.as_bytes());
     put_frame(into, COMMAND, &body);
 }
 
-/// Appends metadata; an empty identity is left out.
+/// Appends metadata. An empty identity is omitted.
 pub(crate) fn put_metadata(into: &mut Vec<u8>, ready: &Ready) {
     put_property(into, "Socket-Type", ready.socket_type.as_bytes());
     if !ready.identity.is_empty() {
@@ -113,7 +114,7 @@ pub(crate) fn put_metadata(into: &mut Vec<u8>, ready: &Ready) {
     }
 }
 
-/// Appends a property of at most 255 bytes of name.
+/// Appends a property, whose name has at most 255 bytes.
 fn put_property(into: &mut Vec<u8>, name: &'static str, value: &[u8]) {
     into.push(name.len() as u8);
     into.extend_from_slice(name.as_bytes());
@@ -121,7 +122,7 @@ fn put_property(into: &mut Vec<u8>, name: &'static str, value: &[u8]) {
     into.extend_from_slice(value);
 }
 
-/// Appends an ERROR; a long reason is cut.
+/// Appends an ERROR. A long reason is shortened.
 pub fn put_error(into: &mut Vec<u8>, reason: &str) {
     let reason = &reason.as_bytes()[..reason.len().min(REASON_MAX)];
     let mut body = b"\x05ERROR".to_vec();
@@ -130,7 +131,8 @@ pub fn put_error(into: &mut Vec<u8>, reason: &str) {
     put_frame(into, COMMAND, &body);
 }
 
-/// Appends a PING. It sets no TTL: how long the peer takes our silence is the peer's to say.
+/// Appends a PING. It sets no TTL, because how long the peer accepts silence is the peer's
+/// decision.
 pub fn put_ping(into: &mut Vec<u8>) {
     put_frame(into, COMMAND, b"\x04PING\0\0");
 }
@@ -150,7 +152,7 @@ mod tests {
         parse(&Bytes::from(body.to_vec()))
     }
 
-    /// The body of the one frame that `put` appends.
+    /// Returns the body of the one frame that `put` appends.
     fn body(put: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         let mut frame = Vec::new();
         put(&mut frame);
@@ -193,7 +195,7 @@ mod tests {
     fn broken_commands_are_refused_at_any_length() {
         let whole = b"\x05READY\x0bSocket-Type\0\0\0\x03REQ";
         for cut in 0..whole.len() {
-            // Without metadata it is whole.
+            // A command without metadata is complete.
             assert_eq!(read(&whole[..cut]).is_ok(), cut == 6, "{cut}");
         }
         assert!(read(b"\x04PING\0").is_err());

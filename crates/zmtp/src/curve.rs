@@ -18,7 +18,7 @@
 //! use gateway_zmtp::curve::{Client, FrameKind, KeyPair, Server};
 //!
 //! let (server_keys, client_keys) = (KeyPair::generate()?, KeyPair::generate()?);
-//! let metadata = |socket_type: &str| Ready { socket_type: socket_type.into(), ..Ready::default() };
+//! let metadata = |socket: &str| Ready { socket_type: socket.into(), ..Ready::default() };
 //!
 //! let client = Client::new(client_keys.clone(), server_keys.public());
 //! let server = Server::new(Arc::from([server_keys]));

@@ -1,10 +1,10 @@
-//! Traffic, taken apart: bytes → whole messages and commands. Every bound is held while bytes
-//! arrive.
+//! The decoder of traffic, which turns bytes into whole messages and commands. All bounds are
+//! enforced while bytes arrive.
 //!
-//! What lies whole in the buffer that was read is shared, not copied: a small message as one span,
-//! found in one pass over its headers, anything else frame by frame. What is cut off by the buffer's
-//! end goes on in memory of its own, which grows with what has arrived, never with what
-//! was announced.
+//! A frame that lies whole in the read buffer is shared, not copied. A small message that lies
+//! whole in it is shared as one span, found in one pass over its headers. A frame that the end of
+//! the buffer cuts off is collected in memory of its own, which grows with the bytes that have
+//! arrived, never with the announced size.
 
 use std::fmt;
 use std::rc::Rc;
@@ -15,42 +15,46 @@ use crate::message::{Layout, Message};
 use crate::pool::BufferPool;
 use crate::{COMMAND, HEADER_MAX, LONG, MORE};
 
-/// Bytes that a frame must lack, and have room for or have got already, for more to be read
-/// straight into its own memory; fewer are cheaper to copy than a read of their own.
+/// The number of bytes from which reading straight into a frame's memory pays off. The frame must
+/// lack at least this many bytes, and at least this many must have arrived or find room in its
+/// memory. Fewer bytes are cheaper to copy than to read separately.
 const DIRECT_MIN: usize = 16 << 10;
 
-/// Largest frame that is skipped as it comes: a tebibyte. More is no message that anybody sends,
-/// but a stream that has lost its way.
+/// The maximum size that a frame may announce: a tebibyte. Smaller frames beyond the bounds are
+/// skipped as they arrive. A larger size is never that of a real message, but shows that the
+/// framing of the stream is lost.
 const SIZE_MAX: u64 = 1 << 40;
 
-/// What a message may have.
+/// The bounds of a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Bytes of its frames together; one with more is skipped as it comes.
+    /// The maximum number of bytes of its frames together. A larger message is skipped as it
+    /// arrives.
     pub bytes: u64,
-    /// Frames that are kept; those beyond are skipped.
+    /// The maximum number of frames that are kept. Further frames are skipped.
     pub frames: usize,
 }
 
-/// Something whole.
+/// A decoded item.
 #[derive(Debug)]
 pub enum Item {
-    /// A message's frames; of one with more than [`Bounds::frames`], so many.
+    /// The frames of a message: only the first [`Bounds::frames`] of them if it has more.
     Message(Message),
-    /// What was kept of a message with more than [`Bounds::bytes`]: leading frames, each whole.
+    /// The kept frames, each whole, of a message with more than [`Bounds::bytes`], or of one that
+    /// was cut off at fewer frames than are allowed at its end.
     Oversize(Message),
     /// A command's body.
     Command(Bytes),
 }
 
-/// Why a stream can't be understood any further.
+/// The reason why a stream cannot be decoded any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A reserved flag is set, or a command says that more follows.
+    /// A reserved flag is set, or a command has the flag [`MORE`].
     Flags(u8),
-    /// A size beyond a tebibyte.
+    /// A frame announces more than a tebibyte.
     Size(u64),
-    /// A command of more than [`COMMAND_MAX`] bytes.
+    /// A command announces more than [`COMMAND_MAX`] bytes.
     Command(u64),
 }
 
@@ -64,28 +68,28 @@ impl fmt::Display for Fault {
             Self::Size(size) => write!(f, "a frame that is said to have {size} bytes"),
             Self::Command(size) => write!(
                 f,
-                "a command of {size} bytes; the gateway takes {COMMAND_MAX}"
+                "a command of {size} bytes; the gateway takes at most {COMMAND_MAX}"
             ),
         }
     }
 }
 
-/// One direction of a connection, from the end of its greeting on.
+/// The decoder of one direction of a connection, after the greeting.
 #[derive(Debug, Default)]
 pub struct Decoder {
     frame: Partial,
-    /// Frames of the message that is coming in.
+    /// The frames of the message that is arriving.
     message: Vec<Bytes>,
-    /// So many of them have memory of their own.
+    /// The number of these frames that have memory of their own. The others share the input.
     settled: usize,
-    /// Bytes of those.
+    /// The number of bytes of the frames that have memory of their own.
     held: u64,
-    /// Bytes of the message, skipped ones included.
+    /// The number of bytes of the message, including skipped ones.
     bytes: u64,
     oversize: bool,
-    /// It has more frames than were allowed when those came: from there on none is kept.
+    /// The message has more frames than were allowed when they arrived, so later ones are not kept.
     cut: bool,
-    /// Frames have come and the last one has not.
+    /// A frame of the message has begun, but the last frame of the message is not complete.
     inside: bool,
 }
 
@@ -97,10 +101,10 @@ enum Partial {
     Header([u8; HEADER_MAX], u8),
     Body {
         flags: u8,
-        /// What has come, and room for more.
+        /// The bytes that have arrived, and room for more.
         body: Vec<u8>,
         filled: usize,
-        /// All of it, which is within bounds.
+        /// The size of the whole frame, which is within bounds.
         size: usize,
     },
     Skipped {
@@ -110,12 +114,12 @@ enum Partial {
 }
 
 impl Decoder {
-    /// Returns the next whole thing, or nothing once the input is used up, of which then nothing is
-    /// shared any more.
+    /// Returns the next item, or `None` once the input is used up. The decoder itself then keeps
+    /// no reference to the input.
     ///
     /// # Errors
     ///
-    /// Returns the reason why the stream can't be understood any further.
+    /// Fails with the reason why the stream cannot be decoded any further.
     #[inline]
     pub fn next(
         &mut self,
@@ -132,8 +136,8 @@ impl Decoder {
         self.next_by_frames(input, bounds, buffers)
     }
 
-    /// Goes on frame by frame: with a message or a command that the end of a buffer cut off, that
-    /// is large, that has many frames or other commands between them, or that is faulty.
+    /// Decodes frame by frame: commands, and messages that the end of a buffer cut off, that are
+    /// large or faulty, or that have many frames or commands between them.
     fn next_by_frames(
         &mut self,
         input: &mut Input,
@@ -177,7 +181,7 @@ impl Decoder {
                 return Ok(step);
             }
         }
-        // The rest of the message comes with another buffer; this one must not wait for it.
+        // The rest of the message arrives in another buffer, so its frames must not keep this one.
         for frame in &mut self.message[self.settled..] {
             *frame = std::mem::take(frame).compact();
             self.held += frame.bytes().len() as u64;
@@ -186,18 +190,18 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Memory that a frame or a message takes which has begun and is not whole.
+    /// Returns the memory that the incomplete frame or message holds, in bytes.
     pub fn held(&self) -> u64 {
         let body = match &self.frame {
-            // All of its place, of which it may use a part.
+            // The whole capacity counts, even if the frame uses only a part of it.
             Partial::Body { body, .. } => body.capacity(),
             _ => 0,
         };
         self.held + body as u64
     }
 
-    /// Bytes of the message that has begun, as far as they have come: of its frames' bodies,
-    /// skipped ones included, and nothing of the commands between them.
+    /// Returns the number of bytes of the incomplete message that have arrived: those of its
+    /// frames' bodies, including skipped ones, without the commands between them.
     pub fn come(&self) -> u64 {
         let missing = match &self.frame {
             Partial::Body {
@@ -212,18 +216,18 @@ impl Decoder {
         self.bytes.saturating_sub(missing)
     }
 
-    /// Whether a frame or a message has begun and is not whole.
+    /// Returns whether a frame or a message has begun and is not complete.
     pub fn is_inside(&self) -> bool {
         self.is_inside_message() || !matches!(self.frame, Partial::None)
     }
 
-    /// Whether a frame of a message has begun and the message is not whole.
+    /// Returns whether a frame of a message has begun and the message is not complete.
     pub fn is_inside_message(&self) -> bool {
         self.inside
     }
 
-    /// Memory that what follows can be read straight into, if that is worth it: it belongs to the
-    /// frame that is coming in. Fill the front of it, then say [`Self::appended`].
+    /// Returns the memory of the arriving frame into which the next bytes can be read directly, if
+    /// that is worth it. The caller fills the front of it, then calls [`Self::appended`].
     pub fn direct(&mut self) -> Option<&mut [u8]> {
         match &mut self.frame {
             Partial::Body {
@@ -238,14 +242,14 @@ impl Decoder {
         }
     }
 
-    /// So many bytes were put into what [`Self::direct`] gave.
+    /// Records that `n` bytes were written to the memory that [`Self::direct`] returned.
     pub fn appended(&mut self, n: usize) {
         if let Partial::Body { filled, size, .. } = &mut self.frame {
             *filled = (*filled + n).min(*size);
         }
     }
 
-    /// Flags and size of the next frame, once its header is there.
+    /// Returns the flags and the size of the next frame, once its header has arrived.
     fn header(&mut self, input: &mut Input) -> Result<Option<(u8, u64)>, Fault> {
         if let Partial::Header(bytes, have) = &mut self.frame {
             while usize::from(*have) < header_length(bytes[0]) {
@@ -306,7 +310,7 @@ impl Decoder {
             };
             return Ok(None);
         }
-        // Within bounds, so within `usize`.
+        // The size is within bounds, so it fits `usize`.
         let length = clamp(size);
         if input.rest().len() >= length {
             let body = input.take(length);
@@ -345,8 +349,9 @@ impl Decoder {
         self.held = 0;
         self.bytes = 0;
         let frames = Message::from(std::mem::take(&mut self.message));
-        // Cut to as many as are allowed now, or more, it shows by itself that it has too many. If
-        // more have been allowed since, it would pass for a whole one.
+        // If a cut message has as many frames as are allowed now, its number of frames shows that
+        // it may be cut. If more frames have been allowed meanwhile, it has fewer, and would pass
+        // for a whole message.
         let cut = std::mem::take(&mut self.cut) && frames.len() < bounds.frames;
         Some(match std::mem::take(&mut self.oversize) || cut {
             true => Item::Oversize(frames),
@@ -378,7 +383,7 @@ fn header_length(flags: u8) -> usize {
     if flags & LONG != 0 { HEADER_MAX } else { 2 }
 }
 
-/// The size in a whole header.
+/// Returns the size in a whole header.
 fn size(header: &[u8]) -> Result<u64, Fault> {
     if header[0] & LONG == 0 {
         return Ok(u64::from(header[1]));
@@ -391,7 +396,7 @@ fn size(header: &[u8]) -> Result<u64, Fault> {
     }
 }
 
-/// Takes what the input has of a body; how much that was.
+/// Takes the bytes of a body that the input has, and returns their number.
 fn collect(body: &mut Vec<u8>, filled: usize, size: usize, input: &mut Input) -> usize {
     let n = input.rest().len().min(size - filled);
     grow(body, filled, size, n);
@@ -400,9 +405,9 @@ fn collect(body: &mut Vec<u8>, filled: usize, size: usize, input: &mut Input) ->
     n
 }
 
-/// Makes room for at least `n` more bytes. The buffer grows by half of what has come, so that the
-/// copying stays in proportion and a frame that never comes whole costs little more than its bytes,
-/// but never beyond the size of the whole frame.
+/// Makes room for at least `n` more bytes. The buffer grows by half of the bytes that have arrived,
+/// but never beyond the size of the whole frame. The cost of copying thus stays proportional to the
+/// size, and a frame that is never completed costs little more than its bytes.
 fn grow(body: &mut Vec<u8>, filled: usize, size: usize, n: usize) {
     if body.len() - filled < n {
         let length = (filled + n).max(filled + filled / 2).min(size);

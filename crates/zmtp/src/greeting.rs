@@ -1,27 +1,27 @@
-//! The first 64 bytes of a connection (RFC 37, "Version Negotiation"): ours, and what a peer's say
-//! of it.
+//! The greeting, which is the first 64 bytes of a connection in each direction (RFC 37, "Version
+//! Negotiation").
 
 use std::fmt;
 
 use crate::bytes::Input;
 use crate::mechanism::Mechanism;
 
-/// Bytes of a greeting.
+/// The size of a greeting, in bytes.
 pub const LENGTH: usize = 64;
 
-/// Where the version's major number stands.
+/// The position of the version's major number.
 const MAJOR: usize = 10;
 const MINOR: usize = 11;
 const MECHANISM: std::ops::Range<usize> = 12..32;
 
-/// Bytes of the signature: what every version since 2.0 begins with.
+/// The size, in bytes, of the signature that begins every greeting since ZMTP 2.0.
 const SIGNATURE: usize = 10;
 
-/// Bytes in front of the mechanism: signature and version. A peer that has read them sends its
-/// mechanism, so whoever listens can send them first and name its own mechanism afterwards.
+/// The number of bytes before the mechanism: signature and version. A peer that has read them sends
+/// its mechanism, so a listener can send them first and name its own mechanism afterwards.
 pub const OPENING: usize = MECHANISM.start;
 
-/// What this side says where it has no security: ZMTP 3.1, mechanism NULL.
+/// The greeting of a side without security: ZMTP 3.1, mechanism NULL.
 pub const OURS: [u8; LENGTH] = naming(Mechanism::Null);
 
 /// Returns this side's greeting with a mechanism.
@@ -40,30 +40,30 @@ pub const fn naming(mechanism: Mechanism) -> [u8; LENGTH] {
     bytes
 }
 
-/// A peer's greeting as far as it has come.
+/// A peer's greeting, as far as it has arrived.
 #[derive(Debug)]
 pub struct Greeting {
     bytes: [u8; LENGTH],
     length: usize,
 }
 
-/// What a whole greeting says.
+/// The content of a whole greeting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeted {
-    /// The peer's version of ZMTP 3.
+    /// The minor version of ZMTP that the peer sent.
     pub minor: u8,
     /// The mechanism that the peer names.
     pub mechanism: Mechanism,
 }
 
-/// A connection that speaks something else than this gateway.
+/// A peer whose protocol or security mechanism is not supported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stranger {
     /// ZMTP 1.0, of libzmq 2, or ZMTP 2.0, of libzmq 3.
     Older(&'static str),
     /// Another protocol, by its first bytes.
     Other(&'static str),
-    /// ZMTP 3 with a security mechanism that nobody here knows.
+    /// ZMTP 3 with an unknown security mechanism.
     Mechanism(String),
 }
 
@@ -90,7 +90,7 @@ impl Default for Greeting {
 }
 
 impl Greeting {
-    /// Of which nothing has come.
+    /// Returns an empty greeting, before its first byte has arrived.
     pub fn new() -> Self {
         Self {
             bytes: [0; LENGTH],
@@ -98,8 +98,9 @@ impl Greeting {
         }
     }
 
-    /// Takes what it can use. Gives what the greeting says once it is whole; a stranger is told
-    /// from its first bytes, since it may wait for an answer before it sends more.
+    /// Takes the bytes of the greeting from the input, and returns its content once it is complete.
+    /// A stranger is recognised by its first bytes, since it may wait for an answer before it sends
+    /// more.
     pub fn feed(&mut self, input: &mut Input) -> Result<Option<Greeted>, Stranger> {
         let rest = input.rest();
         let n = rest.len().min(LENGTH - self.length);
@@ -109,7 +110,7 @@ impl Greeting {
         self.judge()
     }
 
-    /// Whether it has come so far as to be ZMTP's for sure.
+    /// Returns whether enough has arrived to be sure that the peer speaks ZMTP.
     pub fn is_signed(&self) -> bool {
         self.length >= SIGNATURE
     }
@@ -120,7 +121,7 @@ impl Greeting {
             return Err(stranger(seen));
         }
         if seen.len() >= SIGNATURE && seen[SIGNATURE - 1] & 1 == 0 {
-            // A long identity frame of ZMTP 1.0.
+            // This is a long identity frame of ZMTP 1.0.
             return Err(Stranger::Older("ZMTP 1.0"));
         }
         if seen.len() > MAJOR && seen[MAJOR] < 3 {
@@ -139,10 +140,10 @@ impl Greeting {
     }
 }
 
-/// What a connection is that doesn't begin as ZMTP 2 and 3 do.
+/// Returns the protocol of a peer that does not begin as ZMTP 2 and 3 do.
 fn stranger(first: &[u8]) -> Stranger {
     match first {
-        // A short identity frame: its length, with the flags, then the flags.
+        // This is a short identity frame: its length, including the flags, then the flags.
         [0x01..=0x15, ..] => Stranger::Older("ZMTP 1.0"),
         [0x16, ..] => Stranger::Other("TLS"),
         [b'S', b'S', ..] => Stranger::Other("SSH"),
@@ -159,7 +160,7 @@ mod tests {
         Greeting::new().feed(&mut Input::from(bytes.to_vec()))
     }
 
-    /// What a greeting of this minor version says.
+    /// Returns the content of a greeting with this minor version.
     fn greeted(minor: u8) -> Result<Option<Greeted>, Stranger> {
         let mechanism = Mechanism::Null;
         Ok(Some(Greeted { minor, mechanism }))

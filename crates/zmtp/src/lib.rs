@@ -1,4 +1,5 @@
 #![cfg_attr(not(feature = "sodium"), forbid(unsafe_code))]
+#![warn(unreachable_pub)]
 //! ZMTP 3.1 (RFC 37/ZMTP) and 3.0 (RFC 23/ZMTP) as state machines without I/O: bytes in, messages
 //! and commands out, and back. Nothing here knows a socket or a clock.
 //!
@@ -22,8 +23,15 @@
 //! let bounds = Bounds { bytes: 1 << 20, frames: 16 };
 //! let mut input = Input::from(bytes);
 //!
+//! let mut out = Vec::new();
+//! session.open(&mut out);
+//! let Some(Said::Answer(rest)) = session.next(&mut input, bounds, &mut buffers)? else {
+//!     panic!("the mechanism is named after that of the peer");
+//! };
+//! out.extend(rest);
+//! assert_eq!(out, greeting::OURS);
 //! let Some(Said::Ready(ready)) = session.next(&mut input, bounds, &mut buffers)? else {
-//!     panic!("the greeting and READY come first");
+//!     panic!("READY comes first");
 //! };
 //! assert_eq!(ready.socket_type, "REQ");
 //! let Some(Said::Message(message)) = session.next(&mut input, bounds, &mut buffers)? else {
@@ -34,9 +42,9 @@
 //! # Ok::<(), gateway_zmtp::session::Fault>(())
 //! ```
 //!
-//! Each side of a connection sends a [greeting] of 64 bytes; the handshake of its [mechanism],
-//! which ends with one READY [command] that carries the socket type; then traffic: messages of one
-//! or more frames, and commands between them, which the [decoder] takes apart.
+//! Each side of a connection sends a [greeting] of 64 bytes, then the [commands](command) of the
+//! handshake of its [mechanism], in which it states its socket type, and then traffic: messages of
+//! one or more frames, and commands between them. The [decoder] takes the traffic apart.
 
 pub mod bytes;
 pub mod command;
@@ -50,17 +58,17 @@ pub mod pool;
 pub mod session;
 pub mod z85;
 
-/// More frames of this message follow.
+/// The flag of a frame that is followed by more frames of its message.
 pub const MORE: u8 = 1;
-/// The size has eight bytes instead of one.
+/// The flag of a frame whose size has eight bytes instead of one.
 pub const LONG: u8 = 2;
-/// The frame is a command.
+/// The flag of a frame that is a command.
 pub const COMMAND: u8 = 4;
 
-/// Longest frame header: flags and a long size.
+/// The maximum size of a frame header, in bytes: flags and a long size.
 pub const HEADER_MAX: usize = 9;
 
-/// Longest identity, in bytes (RFC 37, "Identity").
+/// The maximum length of an identity, in bytes (RFC 37, "Identity").
 pub const IDENTITY_MAX: usize = 255;
 
 /// Appends a frame's header.
@@ -82,8 +90,8 @@ pub fn put_frame(into: &mut Vec<u8>, flags: u8, body: &[u8]) {
     into.extend_from_slice(body);
 }
 
-/// Returns a word that a peer sent as text: unchanged where it is printable ASCII, in hexadecimal
-/// otherwise.
+/// Returns a word of a peer as text: unchanged if all its bytes are visible ASCII characters, in
+/// hexadecimal otherwise.
 fn printable(bytes: &[u8]) -> String {
     if bytes.iter().all(u8::is_ascii_graphic) {
         String::from_utf8_lossy(bytes).into_owned()

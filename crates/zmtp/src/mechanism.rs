@@ -1,14 +1,13 @@
-//! How two peers come to trust each other between greeting and traffic (RFC 37, "Security
-//! Mechanisms"): the names of the mechanisms, by which greetings call them.
+//! The security mechanisms (RFC 37, "Security Mechanisms"), by their names in greetings.
 //!
-//! The handshake of NULL is one READY of each side; those of PLAIN and CURVE are in
-//! [`plain`](crate::plain) and [`curve`](crate::curve). A [`Session`](crate::session::Session) takes
-//! NULL and CURVE, as its [`Security`](crate::session::Security) says.
+//! The handshake of NULL is one READY from each side; those of PLAIN and CURVE are in
+//! [`plain`](crate::plain) and [`curve`](crate::curve). A [`Session`](crate::session::Session)
+//! accepts NULL and CURVE, as its [`Security`](crate::session::Security) says.
 
 /// A mechanism that this crate knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
-    /// Everybody may come: each side says READY.
+    /// No security: each side sends READY.
     Null,
     /// A user name and a password, in clear text.
     Plain,
@@ -17,14 +16,14 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
-    /// Returns the one of this name, if it is known.
+    /// Returns the mechanism of this name, if it is known.
     pub fn named(name: &[u8]) -> Option<Self> {
         [Self::Null, Self::Plain, Self::Curve]
             .into_iter()
             .find(|mechanism| mechanism.name().as_bytes() == name)
     }
 
-    /// Returns its name in greetings, at most 20 bytes.
+    /// Returns the name in greetings, which has at most 20 bytes.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Null => "NULL",

@@ -1,9 +1,10 @@
-//! A message's frames, as they were received.
+//! The frames of a message, as they were received.
 //!
-//! A small message that lies whole in the buffer that was read, as nearly all do, is one span of
-//! that buffer: the frames are found by offsets that are kept in place, so that it takes no list
-//! and counts one reference. Since frames are written as they are read, a span is forwarded by
-//! copying its bytes once, headers included. Any other message is a list of frames.
+//! A small message that lies whole in the read buffer, as nearly all do, is one span of that
+//! buffer. The message stores the offsets of its frames, so that it needs no list of frames and
+//! only one reference to the buffer. Since frames are written in the form in which they are read, a
+//! span is forwarded by copying its bytes once, headers included. Any other message is a list of
+//! frames.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -11,10 +12,11 @@ use std::rc::Rc;
 use crate::bytes::Bytes;
 use crate::{HEADER_MAX, LONG, MORE};
 
-/// Frames of a span: more than usual messages have, few enough that a span is cheap to move.
+/// The maximum number of frames of a span: more than usual messages have, and few enough that a
+/// span is cheap to move.
 pub const SPAN_FRAMES: usize = 7;
 
-/// Frames in their order.
+/// A message: its frames in order.
 #[derive(Clone, Debug)]
 pub struct Message(Form);
 
@@ -31,28 +33,49 @@ struct Span {
     layout: Layout,
 }
 
-/// Bytes of a header with the short form of the size.
+/// The length of a short frame header, in bytes: the flags, and one byte for the size of the body.
 const SHORT_HEADER: usize = 2;
 
-/// Where the frames of a span lie. Small, because a message is moved several times.
+/// The positions of a span's frames. The type is small, because a message is moved several times.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
-    /// The first header in the buffer.
+    /// The position of the first header in the buffer.
     start: u32,
-    /// Where each frame's header begins, counted from `start`, and behind those the end of the last
+    /// The position of each frame's header, relative to `start`, followed by the end of the last
     /// frame.
-    edges: [u16; SPAN_FRAMES + 1],
-    /// Whether any header has the long form of the size. Which ones, they say themselves.
+    edges: Edges,
+    /// Set if a header has the long form of the size. The flags of each header show its form.
     long: bool,
     count: u8,
-    /// Frames at the front that were dropped.
+    /// The number of dropped frames at the front.
     dropped: u8,
 }
 
+/// Offsets of 16 bits each, the first in the lowest bytes. They are assembled in a register and
+/// stored in one piece. A message is moved right afterwards, and a processor has to wait when it
+/// loads in one piece what was just stored in several smaller ones.
+#[derive(Clone, Copy, Debug, Default)]
+struct Edges([u8; size_of::<u128>()]);
+
+impl Edges {
+    /// Returns the same offsets with `offset` at position `n`, which must not be set yet.
+    #[inline(always)]
+    fn with(self, n: usize, offset: u16) -> Self {
+        let edges = u128::from_le_bytes(self.0) | u128::from(offset) << (16 * n);
+        Self(edges.to_le_bytes())
+    }
+
+    #[inline(always)]
+    fn get(&self, n: usize) -> u16 {
+        let (edges, _) = self.0.as_chunks();
+        edges.get(n).map_or(0, |edge| u16::from_le_bytes(*edge))
+    }
+}
+
 impl Layout {
-    /// Finds the frames of a message that lies whole at the front of `bytes`, which are at `start`
-    /// of their buffer, and is within these bounds. Returns nothing for one that has to be taken
-    /// apart frame by frame, if only to say what is wrong with it.
+    /// Returns the layout of a message that lies whole at the front of `bytes` and is within the
+    /// bounds. `start` is the position of `bytes` in their buffer. Returns `None` for a message
+    /// that has to be decoded frame by frame, even if only to report its fault.
     #[inline]
     pub(crate) fn find(
         bytes: &[u8],
@@ -60,25 +83,20 @@ impl Layout {
         size_max: u64,
         frames_max: usize,
     ) -> Option<Self> {
-        let mut layout = Self {
-            start: u32::try_from(start).ok()?,
-            edges: [0; SPAN_FRAMES + 1],
-            long: false,
-            count: 0,
-            dropped: 0,
-        };
-        // So that every offset fits in its place.
+        let start = u32::try_from(start).ok()?;
+        let (mut edges, mut long) = (Edges::default(), false);
+        // This makes every offset fit its type.
         let bytes = &bytes[..bytes.len().min(usize::from(u16::MAX))];
         let mut end = 0;
         let mut size = 0;
-        for (n, edge) in layout.edges[1..].iter_mut().enumerate() {
+        for n in 0..SPAN_FRAMES {
             let [flags, short] = *bytes.get(end..)?.first_chunk()?;
             let (body, length) = match flags {
                 0 | MORE => (end + SHORT_HEADER, usize::from(short)),
                 _ if flags & !(MORE | LONG) == 0 => {
                     let length = bytes[end + 1..].first_chunk()?;
                     let length = u16::try_from(u64::from_be_bytes(*length)).ok()?;
-                    layout.long = true;
+                    long = true;
                     (end + HEADER_MAX, usize::from(length))
                 }
                 _ => return None,
@@ -87,30 +105,36 @@ impl Layout {
             if end > bytes.len() {
                 return None;
             }
-            *edge = end as u16;
+            edges = edges.with(n + 1, end as u16);
             size += length;
             if flags & MORE == 0 {
                 let fits = n < frames_max && size as u64 <= size_max;
-                layout.count = n as u8 + 1;
-                return fits.then_some(layout);
+                return fits.then_some(Self {
+                    start,
+                    edges,
+                    long,
+                    count: n as u8 + 1,
+                    dropped: 0,
+                });
             }
         }
         None
     }
 
-    /// Returns how many bytes the frames have, headers included.
+    /// Returns the number of bytes from the start to the end of the last frame, headers and dropped
+    /// frames included.
     #[inline]
     pub(crate) fn length(&self) -> usize {
         self.edge(self.count)
     }
 
-    /// Returns where the first frame's header is, counted from `start`.
+    /// Returns the position of the first frame's header, counted from `start`.
     #[inline]
     fn front(&self) -> usize {
         self.edge(self.dropped)
     }
 
-    /// Returns how many frames there are.
+    /// Returns the number of frames.
     #[inline]
     fn len(&self) -> usize {
         usize::from(self.count - self.dropped)
@@ -118,23 +142,25 @@ impl Layout {
 
     #[inline]
     fn edge(&self, frame: u8) -> usize {
-        usize::from(self.edges[usize::from(frame)])
+        usize::from(self.edges.get(usize::from(frame)))
     }
 
-    /// Counts from the first frame that was not dropped, because what stood before it is gone.
+    /// Removes the dropped frames from the layout, and makes the first remaining frame the start,
+    /// because the bytes before it are gone.
     fn forget_dropped(&mut self) {
-        let front = self.front() as u16;
-        self.edges.copy_within(usize::from(self.dropped).., 0);
+        let (front, before) = (self.front(), self.edges);
+        let kept = usize::from(self.dropped)..=usize::from(self.count);
+        self.edges = Edges::default();
+        for (n, edge) in kept.enumerate() {
+            self.edges = self.edges.with(n, before.get(edge) - front as u16);
+        }
         self.count -= self.dropped;
         self.dropped = 0;
-        for edge in &mut self.edges[..=usize::from(self.count)] {
-            *edge -= front;
-        }
     }
 }
 
 impl Span {
-    /// Returns where the frames lie in the buffer, headers included.
+    /// Returns the range of the frames in the buffer, headers included.
     #[inline]
     fn range(&self) -> Range<usize> {
         let start = self.layout.start as usize;
@@ -147,13 +173,13 @@ impl Span {
         &self.buffer[self.range()]
     }
 
-    /// Returns the bytes of a frame, counted from 0.
+    /// Returns the body of frame `n`, counted from 0.
     #[inline(always)]
     fn get(&self, n: usize) -> Option<&[u8]> {
         self.buffer.get(self.place(n)?)
     }
 
-    /// Returns where the body of a frame lies in the buffer.
+    /// Returns the range of a frame's body in the buffer.
     #[inline(always)]
     fn place(&self, n: usize) -> Option<Range<usize>> {
         let n = usize::from(self.layout.dropped) + n;
@@ -161,12 +187,12 @@ impl Span {
             return None;
         }
         let start = self.layout.start as usize;
-        let header = start + usize::from(self.layout.edges[n]);
-        let end = start + usize::from(self.layout.edges[n + 1]);
+        let header = start + usize::from(self.layout.edges.get(n));
+        let end = start + usize::from(self.layout.edges.get(n + 1));
         Some(header + self.header_length(header)..end)
     }
 
-    /// Returns the length of the header at this place of the buffer.
+    /// Returns the length of the header at this position of the buffer.
     #[inline]
     fn header_length(&self, header: usize) -> usize {
         if self.layout.long && self.buffer[header] & LONG != 0 {
@@ -188,7 +214,7 @@ impl Span {
         (whole - SHORT_HEADER * frames) as u64
     }
 
-    /// Returns the same frames in this buffer, which holds nothing else.
+    /// Returns the same frames in `buffer`, which holds a copy of them and nothing else.
     fn moved(&self, buffer: Rc<Vec<u8>>) -> Self {
         let mut layout = self.layout;
         layout.start = 0;
@@ -199,22 +225,22 @@ impl Span {
     }
 }
 
-/// What a message is for whoever writes it.
+/// A message in the form in which it is written.
 pub enum Wire<'a> {
-    /// Frames with their headers, the last of which says that none follows.
+    /// Frames with their headers. The header of the last frame says that no frame follows.
     Span(&'a [u8]),
     /// Frames without headers.
     Frames(&'a [Bytes]),
 }
 
 impl Message {
-    /// Returns the message that lies at these places of a buffer.
+    /// Returns the message at these positions of a buffer.
     #[inline]
     pub(crate) fn span(buffer: Rc<Vec<u8>>, layout: Layout) -> Self {
         Self(Form::Span(Span { buffer, layout }))
     }
 
-    /// Returns how many frames there are.
+    /// Returns the number of frames.
     #[inline]
     pub fn len(&self) -> usize {
         match &self.0 {
@@ -228,7 +254,7 @@ impl Message {
         self.len() == 0
     }
 
-    /// Returns the bytes of a frame, counted from 0.
+    /// Returns the body of frame `n`, counted from 0.
     #[inline]
     pub fn get(&self, n: usize) -> Option<&[u8]> {
         match &self.0 {
@@ -262,7 +288,7 @@ impl Message {
         }
     }
 
-    /// Returns the same message with these frames, which are copied, in front.
+    /// Returns the same message with copies of these frames in front.
     pub fn with_front(self, front: &[&[u8]]) -> Self {
         let mut frames = Vec::with_capacity(front.len() + self.len());
         frames.extend(front.iter().map(|frame| Bytes::from(frame.to_vec())));
@@ -276,7 +302,7 @@ impl Message {
         Self(Form::List(frames))
     }
 
-    /// Returns a message of the last frame alone, or of none if there is no frame.
+    /// Returns a message of the last frame alone, or an empty message if there is no frame.
     pub fn last(&self) -> Self {
         let mut last = match &self.0 {
             Form::Span(_) => self.clone(),
@@ -291,7 +317,7 @@ impl Message {
         last
     }
 
-    /// Returns the message as it is to be written.
+    /// Returns the message in the form in which it is written.
     #[inline]
     pub fn wire(&self) -> Wire<'_> {
         match &self.0 {
@@ -300,7 +326,8 @@ impl Message {
         }
     }
 
-    /// Returns the frames with their headers, sharing the buffer, if they lie in one.
+    /// Returns the frames with their headers as a part of the buffer, without a copy, or `None` if
+    /// the message is a list of frames.
     pub fn shared_wire(&self) -> Option<Bytes> {
         match &self.0 {
             Form::Span(span) => Some(Bytes::part(Rc::clone(&span.buffer), span.range())),
@@ -308,8 +335,8 @@ impl Message {
         }
     }
 
-    /// Returns the same message in memory of its own size, so that one that is kept does not keep
-    /// the buffer alive that it was received in.
+    /// Returns the same message in memory of its own size, so that a message that is kept does not
+    /// keep the buffer that received it.
     pub fn compact(self) -> Self {
         match self.0 {
             Form::Span(span) if span.buffer.capacity() > span.wire().len() => {
@@ -318,15 +345,15 @@ impl Message {
             }
             Form::Span(span) => Self(Form::Span(span)),
             Form::List(frames) => {
-                // The list may have had room for more, too.
+                // `collect` reuses the memory of the list, and so keeps its spare capacity.
                 let compacted = frames.into_iter().map(Bytes::compact).collect();
                 Self(Form::List(compacted))
             }
         }
     }
 
-    /// Returns the same message in memory that `memory` gives for so many bytes, if it is a span.
-    /// Any other is compacted.
+    /// Returns the same message in memory that `memory` provides for a given number of bytes, if
+    /// the message is a span. A list of frames is compacted.
     pub(crate) fn settle(self, memory: impl FnOnce(usize) -> Rc<Vec<u8>>) -> Self {
         let Form::Span(span) = &self.0 else {
             return self.compact();
@@ -341,7 +368,25 @@ impl Message {
         Self(Form::Span(span.moved(buffer)))
     }
 
-    /// Returns the memory of the only frame, or the message if that memory holds more or is shared.
+    /// Returns each frame in memory of its own, which may leave the thread. Memory that holds one
+    /// frame alone and is not shared is not copied.
+    pub fn into_owned_frames(self) -> Vec<Vec<u8>> {
+        match self.0 {
+            Form::Span(span) => {
+                let frames = (0..span.layout.len()).filter_map(|n| span.get(n));
+                frames.map(<[u8]>::to_vec).collect()
+            }
+            Form::List(frames) => {
+                let frames = frames.into_iter().map(Bytes::into_own_memory);
+                frames
+                    .map(|frame| frame.unwrap_or_else(|shared| shared.bytes().to_vec()))
+                    .collect()
+            }
+        }
+    }
+
+    /// Returns the memory of the only frame, or the message itself if there are several frames or
+    /// that memory holds more or is shared.
     pub(crate) fn into_single(self) -> Result<Vec<u8>, Self> {
         match self.0 {
             Form::List(mut frames) if frames.len() == 1 => match frames.pop() {
@@ -352,7 +397,7 @@ impl Message {
         }
     }
 
-    /// Returns the memory behind the message that can be used again.
+    /// Returns the memory of the message, to be reused.
     pub(crate) fn into_memory(self) -> Memory {
         match self.0 {
             Form::Span(span) => Memory::Buffer(span.buffer),
@@ -361,7 +406,7 @@ impl Message {
     }
 }
 
-/// Memory behind a message that is not needed any more.
+/// The memory of a message that is not needed any more.
 pub(crate) enum Memory {
     Buffer(Rc<Vec<u8>>),
     List(Vec<Bytes>),
@@ -396,7 +441,8 @@ mod tests {
 
     const FRAMES: [&[u8]; 4] = [b"token", b"", b"REPLY", &[7; 300]];
 
-    /// The frames behind some bytes of a buffer, the second with a long header.
+    /// Returns a message whose frames come after other bytes of a buffer. The header of the second
+    /// is long.
     fn message() -> Message {
         let mut bytes = b"before".to_vec();
         put_frame(&mut bytes, MORE, FRAMES[0]);
@@ -410,7 +456,7 @@ mod tests {
         Message::span(Rc::new(bytes), layout)
     }
 
-    /// The frames that a span's bytes stand for.
+    /// Returns the frames in a span's bytes.
     fn read(wire: &[u8]) -> Vec<Vec<u8>> {
         let Some(layout) = Layout::find(wire, 0, u64::MAX, usize::MAX) else {
             assert!(wire.is_empty(), "{wire:?}");
@@ -437,6 +483,7 @@ mod tests {
                 Message::from(list),
             ] {
                 assert!(message.frames().eq(expected.iter().copied()), "{dropped}");
+                assert_eq!(message.clone().into_owned_frames(), expected);
                 assert_eq!(message.len(), expected.len());
                 assert_eq!(message.get(expected.len()), None);
                 let size: usize = expected.iter().map(|frame| frame.len()).sum();
@@ -454,6 +501,16 @@ mod tests {
                 assert!(longer.frames().eq(longer_expected), "{dropped}");
             }
         }
+    }
+
+    #[test]
+    fn memory_that_holds_one_frame_alone_leaves_without_a_copy() {
+        let large = vec![7; 100_000];
+        let at = large.as_ptr();
+        let message = Message::from(vec![b"T".to_vec(), large]);
+        let shared = message.clone();
+        assert_ne!(message.into_owned_frames()[1].as_ptr(), at);
+        assert_eq!(shared.into_owned_frames()[1].as_ptr(), at);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! PLAIN (RFC 24/ZMTP-PLAIN): a client states a user name and a password in clear text, as state
-//! machines without I/O. It protects nothing from whoever can read the network.
+//! PLAIN (RFC 24/ZMTP-PLAIN), in which a client states a user name and a password in clear text, as
+//! state machines without I/O. It protects nothing from an attacker who can read the network.
 //!
 //! | client | | server |
 //! |---|---|---|
@@ -12,8 +12,8 @@
 //! use gateway_zmtp::command::Ready;
 //! use gateway_zmtp::plain::{Client, hello};
 //!
-//! let metadata = |socket_type: &str| Ready { socket_type: socket_type.into(), ..Ready::default() };
-//! let (client, body) = Client::hello("alice", "secret").expect("neither is longer than 255 bytes");
+//! let metadata = |socket: &str| Ready { socket_type: socket.into(), ..Ready::default() };
+//! let (client, body) = Client::hello("alice", "secret").expect("both are short enough");
 //! let credentials = hello(&body)?;
 //! assert_eq!((credentials.user(), credentials.password()), (&b"alice"[..], &b"secret"[..]));
 //! let (server, body) = credentials.accept();
@@ -36,15 +36,15 @@ const WELCOME: &[u8] = b"\x07WELCOME";
 const INITIATE: &[u8] = b"\x08INITIATE";
 const READY: &[u8] = b"\x05READY";
 
-/// Longest user name or password, in bytes: its length is one byte.
+/// The maximum length of a user name or a password, in bytes: the length is one byte.
 pub const CREDENTIAL_MAX: usize = 255;
 
-/// Why a PLAIN handshake is refused.
+/// The reason why a PLAIN handshake is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlainError {
     /// A command has the wrong name or layout for this step of the handshake.
     Malformed(&'static str),
-    /// The peer gave up, with the reason that it states.
+    /// The peer gave up, for this reason.
     Refused(String),
 }
 
@@ -59,9 +59,10 @@ impl fmt::Display for PlainError {
 
 impl std::error::Error for PlainError {}
 
-/// What a client states in its HELLO. Whether that is right is for the user to say.
+/// The user name and password of a client's HELLO. The user of this crate decides whether they are
+/// right.
 pub struct Credentials {
-    /// Both, with their lengths in front. They are overwritten when dropped.
+    /// Both fields, each preceded by its length. They are overwritten when dropped.
     fields: Zeroizing<Vec<u8>>,
 }
 
@@ -81,11 +82,12 @@ pub struct AwaitsWelcome(());
 #[derive(Debug)]
 pub struct AwaitsReady(());
 
-/// Takes the body of a HELLO command.
+/// Reads the credentials in the body of a HELLO command.
 ///
 /// # Errors
 ///
-/// [`PlainError::Malformed`], also if anything follows the password, as libzmq has it.
+/// Fails with [`PlainError::Malformed`] for any other body. As in libzmq, nothing may follow the
+/// password.
 pub fn hello(body: &[u8]) -> Result<Credentials, PlainError> {
     const MALFORMED: PlainError = PlainError::Malformed("a malformed HELLO");
     let fields = body.strip_prefix(HELLO).ok_or(MALFORMED)?;
@@ -115,13 +117,13 @@ impl Credentials {
         both.unwrap_or_default()
     }
 
-    /// Accepts them, and returns the body of the WELCOME that tells the client so.
+    /// Accepts the credentials, and returns the body of the WELCOME that says so.
     pub fn accept(self) -> (Server, Vec<u8>) {
         (Server(()), WELCOME.to_vec())
     }
 }
 
-/// Writes the user's name alone.
+/// Writes the user name alone.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user = String::from_utf8_lossy(self.user());
@@ -132,12 +134,12 @@ impl fmt::Debug for Credentials {
 }
 
 impl Server {
-    /// Takes the body of an INITIATE command. Returns what the client says of itself, and the body
-    /// of the READY that ends the handshake with what this side says.
+    /// Takes the body of an INITIATE command. Returns the client's metadata, and the body of the
+    /// READY with the metadata of this side, which ends the handshake.
     ///
     /// # Errors
     ///
-    /// [`PlainError::Malformed`].
+    /// Fails with [`PlainError::Malformed`].
     pub fn initiate(self, body: &[u8], ours: &Ready) -> Result<(Ready, Vec<u8>), PlainError> {
         let metadata = body
             .strip_prefix(INITIATE)
@@ -150,8 +152,8 @@ impl Server {
 }
 
 impl Client {
-    /// Returns the body of the HELLO command that begins the handshake; none if the user name or
-    /// the password is longer than [`CREDENTIAL_MAX`].
+    /// Returns the body of the HELLO command that begins the handshake, or `None` if the user name
+    /// or the password is longer than [`CREDENTIAL_MAX`].
     pub fn hello(user: &str, password: &str) -> Option<(AwaitsWelcome, Zeroizing<Vec<u8>>)> {
         let mut body = Zeroizing::new(Vec::with_capacity(
             HELLO.len() + 2 + user.len() + password.len(),
@@ -167,11 +169,12 @@ impl Client {
 
 impl AwaitsWelcome {
     /// Takes the body of a WELCOME command, and returns the body of the INITIATE that answers it,
-    /// with what this side says of itself.
+    /// with the metadata of this side.
     ///
     /// # Errors
     ///
-    /// [`PlainError::Malformed`], or [`PlainError::Refused`] if the command is an ERROR.
+    /// Fails with [`PlainError::Malformed`], or with [`PlainError::Refused`] if the command is an
+    /// ERROR.
     pub fn welcome(self, body: &[u8], ours: &Ready) -> Result<(AwaitsReady, Vec<u8>), PlainError> {
         if body != WELCOME {
             return Err(refusal(body, "a malformed WELCOME"));
@@ -183,11 +186,12 @@ impl AwaitsWelcome {
 }
 
 impl AwaitsReady {
-    /// Takes the body of a READY command, and returns what the server says of itself.
+    /// Takes the body of a READY command, and returns the server's metadata.
     ///
     /// # Errors
     ///
-    /// [`PlainError::Malformed`], or [`PlainError::Refused`] if the command is an ERROR.
+    /// Fails with [`PlainError::Malformed`], or with [`PlainError::Refused`] if the command is an
+    /// ERROR.
     pub fn ready(self, body: &[u8]) -> Result<Ready, PlainError> {
         let metadata = body
             .strip_prefix(READY)
@@ -196,7 +200,7 @@ impl AwaitsReady {
     }
 }
 
-/// Returns what the server says in an ERROR command, or the error for any other command.
+/// Returns the error with the reason in an ERROR command, or `otherwise` for any other command.
 fn refusal(body: &[u8], otherwise: &'static str) -> PlainError {
     match command::parse(&Bytes::from(body.to_vec())) {
         Ok(Command::Error(reason)) => PlainError::Refused(reason),

@@ -1,46 +1,48 @@
-//! Memory that was used and can be used again, so that a steady flow of messages allocates nothing.
+//! Memory that is reused, so that a steady flow of messages allocates nothing.
 
 use std::rc::Rc;
 
 use crate::bytes::{Bytes, Input};
 use crate::message::{Memory, Message};
 
-/// Bytes that one read takes in at most. Large enough that each message of a busy peer costs a
-/// small part of a system call, small enough to stay in the processor's cache.
+/// The maximum number of bytes of one read: large enough that each message of a busy peer costs a
+/// small part of a system call, and small enough to stay in the processor's cache.
 pub const CHUNK: usize = 64 << 10;
 
-/// Read buffers that are kept: as many as the large frames of a turn may hold on to.
+/// The maximum number of read buffers that are kept for reuse: as many as the large frames of one
+/// turn of the event loop may share.
 const CHUNKS_KEPT: usize = 64;
 
-/// Bytes from which a frame's memory is kept to be used again: from here on, fresh memory from the
-/// system costs more than filling it.
+/// The minimum size of a frame's memory that is kept, in bytes. For larger frames, new memory from
+/// the system costs more than filling it.
 const LARGE_MIN: usize = 32 << 10;
 
-/// Bytes of large frames' memory that are kept at most: one frame of the largest usual size.
+/// The maximum total size of kept memory of large frames, in bytes: one frame of the largest usual
+/// size.
 const LARGE_KEPT_MAX: usize = 16 << 20;
 
-/// Bytes that are copied together to be written. Then a new piece begins, so that no piece is moved
+/// The number of bytes after which a new piece of output begins, so that no piece has to be moved
 /// to grow.
 pub const PIECE: usize = 64 << 10;
 
-/// Written pieces that are kept for the next writes.
+/// The number of written pieces that are kept for later writes.
 const PIECES_KEPT: usize = 64;
 
-/// Emptied lists of frames that are kept to be filled again.
+/// The number of emptied lists of frames that are kept.
 const LISTS_KEPT: usize = 1024;
 
-/// Frames that a kept list may have room for: a usual message has fewer.
+/// The maximum capacity of a kept list, in frames. A usual message has fewer.
 const LIST_ROOM: usize = 16;
 
-/// Bytes of the least memory that a small message which waits gets. Each size of such memory is twice
-/// the one before, so that a message takes at most twice its bytes.
+/// The smallest size class of the memory of small queued messages, in bytes. Each size class is
+/// twice the previous one, so that a larger message takes less than twice its bytes.
 const WAITING_MIN: usize = 64;
 
-/// Sizes of such memory: up to 1 KiB. Larger messages get memory of exactly their size.
+/// The number of size classes, up to 1 KiB. Larger messages get memory of exactly their size.
 const WAITING_SIZES: usize = 5;
 
-/// Pieces of memory of each size that are kept: 2 MiB in all, and as many as requests of busy
-/// clients wait for a moment.
+/// The maximum number of buffers that are kept of each size class, 2 MiB in all: about as many as
+/// the requests of busy clients that are queued at a time.
 const WAITING_KEPT: usize = 1024;
 
 /// Read buffers, frames' memory, pieces to write and lists of frames, shared by all connections. A
@@ -50,7 +52,7 @@ pub struct BufferPool {
     chunks: Vec<Rc<Vec<u8>>>,
     lists: Vec<Vec<Bytes>>,
     pieces: Vec<Vec<u8>>,
-    /// Memory of small messages that have waited, by its size.
+    /// The memory of small messages that have waited, by its size.
     waiting: [Vec<Rc<Vec<u8>>>; WAITING_SIZES],
     large: Vec<Vec<u8>>,
     /// The sum of the capacities in `large`.
@@ -85,7 +87,7 @@ impl BufferPool {
 
     /// Returns a read buffer that no frame shares.
     pub(crate) fn chunk(&mut self) -> Rc<Vec<u8>> {
-        // The buffer that was given back last is the likeliest to be free and in the cache.
+        // The buffer that was returned last is the most likely to be free and in the cache.
         let free = self
             .chunks
             .iter()
@@ -96,7 +98,7 @@ impl BufferPool {
         }
     }
 
-    /// Takes back a read buffer. Frames may still share it: it is used again once none does.
+    /// Takes back a read buffer. Frames may still share it; it is reused once none does.
     pub fn give_back(&mut self, input: Input) {
         let buffer = input.into_buffer();
         if self.chunks.len() < CHUNKS_KEPT && buffer.len() == CHUNK {
@@ -111,7 +113,7 @@ impl BufferPool {
         if size < LARGE_MIN {
             return Vec::new();
         }
-        // The memory that was kept last is the likeliest to be in the cache.
+        // The memory that was kept last is the most likely to be in the cache.
         let fits = |memory: &Vec<u8>| memory.capacity() / 2 <= size;
         let Some(at) = self.large.iter().rposition(fits) else {
             return Vec::new();
@@ -128,7 +130,7 @@ impl BufferPool {
             return;
         };
         let bytes = memory.capacity();
-        // A read buffer comes back through `give_back`.
+        // A read buffer returns through `give_back`.
         if bytes >= LARGE_MIN && bytes != CHUNK && self.large_bytes + bytes <= LARGE_KEPT_MAX {
             self.large_bytes += bytes;
             self.large.push(memory);
@@ -140,7 +142,7 @@ impl BufferPool {
         self.pieces.pop().unwrap_or_default()
     }
 
-    /// Keeps the memory of a piece that is written.
+    /// Keeps the memory of a written piece.
     pub fn keep_piece(&mut self, mut piece: Vec<u8>) {
         // A larger piece was grown for one frame.
         if self.pieces.len() < PIECES_KEPT && piece.capacity() <= 2 * PIECE {
@@ -154,8 +156,8 @@ impl BufferPool {
         self.lists.pop().unwrap_or_default()
     }
 
-    /// Returns the same message in memory of about its size, so that one that has to wait does not
-    /// keep the buffer from being read into that it was received in.
+    /// Returns the same message in memory of about its size, so that a message that has to wait
+    /// does not keep the buffer that received it from being reused.
     pub fn settle(&mut self, message: Message) -> Message {
         let waiting = &mut self.waiting;
         message.settle(|size| match waiting_class(size) {
@@ -166,11 +168,11 @@ impl BufferPool {
         })
     }
 
-    /// Drops a message, and keeps the memory behind it that can be used again.
+    /// Drops a message, and keeps its memory if it can be reused.
     #[inline]
     pub fn recycle(&mut self, message: Message) {
         match message.into_memory() {
-            // Nearly always a read buffer, which comes back through `give_back`.
+            // This is nearly always a read buffer, which returns through `give_back`.
             Memory::Buffer(buffer) => {
                 if Rc::strong_count(&buffer) == 1 {
                     self.keep_waiting(buffer);
@@ -202,7 +204,8 @@ impl BufferPool {
     }
 }
 
-/// Returns which size of memory a message of so many bytes gets that waits, if it is small.
+/// Returns the size class for a queued message of this number of bytes, or `None` if the message is
+/// too large for any.
 fn waiting_class(bytes: usize) -> Option<usize> {
     let least = bytes.max(WAITING_MIN).next_power_of_two();
     let class = (least / WAITING_MIN).ilog2() as usize;

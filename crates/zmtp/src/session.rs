@@ -1,6 +1,6 @@
-//! What a peer says over a connection, from its first byte on: greeting, READY, traffic. Bytes in,
-//! what they say out; what may not be said at that point is a fault. It knows no socket and no
-//! clock.
+//! The dialogue with a peer over a connection, from the first byte on: greeting, handshake and
+//! traffic. Bytes go in, and events come out. Anything that the peer may not send at a given point
+//! is a fault. A session knows no socket and no clock.
 
 mod fault;
 mod meeting;
@@ -26,30 +26,30 @@ pub use said::Said;
 pub use security::{NullPeers, Security, Side};
 pub use work::{Work, Worked};
 
-/// Before READY no message may come, so none is kept.
+/// The bounds before the handshake is complete: no message may arrive yet, so none is kept.
 const NONE: Bounds = Bounds {
     bytes: 0,
     frames: 0,
 };
 
-/// How far a peer has come, and what of its next word is there.
+/// The state of the dialogue with a peer, and the part of its next item that has arrived.
 #[derive(Debug, Default)]
 pub struct Session {
     stage: Stage,
-    /// Of the messages and commands that are returned: with CURVE, of those inside the boxes.
+    /// Decodes the messages and commands that are returned: with CURVE, those inside the boxes.
     decoder: Decoder,
-    /// Of ZMTP 3, once it has greeted.
+    /// The peer's minor version of ZMTP 3, once it has sent its greeting.
     minor: u8,
 }
 
 enum Stage {
     Greeting(Box<Greets>),
-    /// READY is to come, at the end of NULL's handshake.
+    /// The NULL handshake, which the peer's READY completes.
     Meeting,
     /// The handshake of CURVE.
     Curve(Box<Meeting>),
     Traffic,
-    /// Traffic in boxes.
+    /// Traffic whose frames are sealed in boxes.
     Sealed(Box<Sealed>),
 }
 
@@ -59,7 +59,7 @@ impl Default for Stage {
     }
 }
 
-/// Keys and passwords have no place in a log.
+/// Writes only the name of the stage, because keys must not get into a log.
 impl fmt::Debug for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -72,11 +72,12 @@ impl fmt::Debug for Stage {
     }
 }
 
-/// The greetings of both sides.
+/// The exchange of greetings.
 struct Greets {
     greeting: Greeting,
     security: Security,
-    /// What this side's greeting names, if it may be said yet.
+    /// The mechanism that this side's greeting names, or `None` while this side waits for the
+    /// peer's mechanism.
     named: Option<Mechanism>,
 }
 
@@ -88,12 +89,14 @@ impl Default for Greets {
 
 impl Greets {
     fn new(security: Security, side: Side) -> Self {
-        let ours = security.preferred();
-        let waits = side == Side::Listens && ours != Mechanism::Null;
+        let named = match side {
+            Side::Listens => None,
+            Side::Connects => Some(security.preferred()),
+        };
         Self {
             greeting: Greeting::default(),
             security,
-            named: (!waits).then_some(ours),
+            named,
         }
     }
 
@@ -113,7 +116,8 @@ impl Greets {
 }
 
 impl Session {
-    /// Returns a connection of which nothing has come. [`Session::default`] is one without security.
+    /// Returns a session before the peer's first byte. [`Session::default`] returns one without
+    /// security.
     pub fn new(security: Security, side: Side) -> Self {
         Self {
             stage: Stage::Greeting(Box::new(Greets::new(security, side))),
@@ -121,8 +125,8 @@ impl Session {
         }
     }
 
-    /// Appends what this side has to say first: its greeting, or as much of it as can be said
-    /// before the peer's mechanism is known.
+    /// Appends this side's greeting, or as much of it as can be sent before the peer's mechanism is
+    /// known.
     pub fn open(&self, into: &mut Vec<u8>) {
         if let Stage::Greeting(greets) = &self.stage {
             let greeting = greeting::naming(greets.security.preferred());
@@ -134,13 +138,13 @@ impl Session {
         }
     }
 
-    /// Returns whether the peer has yet to name its mechanism before this side names its own.
+    /// Returns whether this side waits for the peer's mechanism before it names its own.
     pub fn awaits_mechanism(&self) -> bool {
         matches!(&self.stage, Stage::Greeting(greets) if greets.named.is_none())
     }
 
-    /// Names this side's preferred mechanism without waiting for the peer's any longer: some peers
-    /// read the whole greeting before they send theirs.
+    /// Names this side's preferred mechanism without further waiting, because some peers read the
+    /// whole greeting before they send theirs.
     pub fn name_mechanism(&mut self, into: &mut Vec<u8>) {
         if let Stage::Greeting(greets) = &mut self.stage
             && greets.named.is_none()
@@ -151,8 +155,11 @@ impl Session {
         }
     }
 
-    /// The next thing that it says; none once the input is used up. After a fault there is nothing
-    /// to be asked.
+    /// Returns the next event, or `None` once the input is used up.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the fault of the peer, after which this method must not be called again.
     #[inline]
     pub fn next(
         &mut self,
@@ -167,7 +174,8 @@ impl Session {
         item.map_err(Fault::Frame)?.map(said).transpose()
     }
 
-    /// As [`Self::next`], where a peer has yet to be met, or its traffic is sealed.
+    /// Returns the next event of a peer whose handshake is not complete, or whose traffic is
+    /// sealed.
     fn next_apart(
         &mut self,
         input: &mut Input,
@@ -187,7 +195,7 @@ impl Session {
                 let item = sealed.next(&mut self.decoder, input, bounds, buffers)?;
                 return item.map(said).transpose();
             }
-            // Whoever waits for an answer has nothing to say meanwhile.
+            // A peer that waits for an answer must not send anything meanwhile.
             Stage::Curve(meeting) if !meeting.listens() => {
                 return if input.rest().is_empty() {
                     Ok(None)
@@ -208,7 +216,8 @@ impl Session {
         }
     }
 
-    /// Goes on with the mechanism that both sides name. Returns what that asks for at once.
+    /// Begins the handshake of the mechanism that the greetings agree on. Returns the event that
+    /// follows at once, if any.
     fn greeted(&mut self, greeted: &Greeted) -> Result<Option<Said>, Fault> {
         let Stage::Greeting(greets) = std::mem::replace(&mut self.stage, Stage::Meeting) else {
             return Ok(None);
@@ -225,16 +234,17 @@ impl Session {
             work = first.map(Said::Work);
         }
         if named.is_none() {
-            // Only a listener has not named it, and a listener is no client.
+            // Only a listener has not named it yet. A listener is never a CURVE client, so this
+            // event replaces no first step.
             let ours = greeting::naming(mechanism);
             return Ok(Some(Said::Answer(ours[greeting::OPENING..].to_vec())));
         }
         Ok(work)
     }
 
-    /// Returns what a command of the handshake says.
+    /// Returns the event of a command of the handshake.
     fn shake_hands(&mut self, body: &Bytes) -> Result<Said, Fault> {
-        // The beginning of what is inside was not kept.
+        // Nothing of a message before READY is kept, so READY must not arrive between its frames.
         let inside = self.decoder.is_inside();
         if let Stage::Curve(meeting) = &mut self.stage {
             if inside {
@@ -257,11 +267,11 @@ impl Session {
         }
     }
 
-    /// Goes on with the handshake after a costly step.
+    /// Continues the handshake after a costly step.
     ///
     /// # Errors
     ///
-    /// Returns what is wrong with the command that the step was about.
+    /// Fails with the error of the step, such as a command that cannot be opened.
     pub fn resume(&mut self, worked: Worked) -> Result<Said, Fault> {
         match &mut self.stage {
             Stage::Curve(meeting) => meeting.resume(worked).map_err(Fault::Curve),
@@ -269,7 +279,8 @@ impl Session {
         }
     }
 
-    /// Returns the long-term key by which the peer was met; none without CURVE.
+    /// Returns the long-term key of the peer, or `None` without CURVE or before the peer has proved
+    /// that the key is its own.
     pub fn key(&self) -> Option<PublicKey> {
         match &self.stage {
             Stage::Curve(meeting) => meeting.key(),
@@ -278,8 +289,8 @@ impl Session {
         }
     }
 
-    /// Returns what is sealed from here on is sealed with; none without CURVE, and none a second
-    /// time.
+    /// Takes the sealer for everything that this side sends from now on. Returns `None` without
+    /// CURVE, before the handshake is complete, and if the sealer was already taken.
     pub fn take_sealer(&mut self) -> Option<Box<Sealer>> {
         match &mut self.stage {
             Stage::Sealed(sealed) => sealed.take_sealer(),
@@ -287,12 +298,12 @@ impl Session {
         }
     }
 
-    /// Admits a peer that has said what it is, and appends the READY that tells it so with the
-    /// socket type of this side. A client of CURVE has said it before.
+    /// Admits a peer whose metadata has arrived, and appends the READY of this side with its socket
+    /// type. A CURVE client appends nothing, because it has sent its metadata before.
     ///
     /// # Errors
     ///
-    /// None that a peer can cause.
+    /// Fails if it is called too early in a CURVE handshake, but never because of a peer.
     pub fn admit(&mut self, socket_type: &str, into: &mut Vec<u8>) -> Result<(), CurveError> {
         match std::mem::replace(&mut self.stage, Stage::Traffic) {
             Stage::Curve(meeting) => {
@@ -308,44 +319,50 @@ impl Session {
         Ok(())
     }
 
-    /// Whether it understands PING: from ZMTP 3.1 on.
+    /// Returns whether the peer understands PING, which came with ZMTP 3.1.
     pub fn understands_ping(&self) -> bool {
         self.minor >= 1
     }
 
-    /// Whether it is in the middle of a greeting that is ZMTP's for sure.
+    /// Returns whether the peer has sent the signature of ZMTP, but not yet its whole greeting.
     pub fn is_greeting(&self) -> bool {
         matches!(&self.stage, Stage::Greeting(greets) if greets.greeting.is_signed())
     }
 
-    /// Whether a frame or a message has begun and is not whole.
+    /// Returns whether the greetings are complete and the NULL handshake awaits the peer's READY.
+    pub fn awaits_ready(&self) -> bool {
+        matches!(&self.stage, Stage::Meeting)
+    }
+
+    /// Returns whether a frame or a message has begun and is not complete.
     pub fn is_inside(&self) -> bool {
         let boxed = self.boxes().is_some_and(Decoder::is_inside);
         boxed || self.decoder.is_inside()
     }
 
-    /// Whether a message has begun and is not whole, whatever command is between its frames. Of a
-    /// box that is not whole it is not known yet.
+    /// Returns whether a message has begun and is not complete. Commands between its frames make no
+    /// difference. The content of an incomplete box is not known yet, and does not count.
     pub fn is_inside_message(&self) -> bool {
         self.decoder.is_inside_message()
     }
 
-    /// Bytes of that message as far as they have come ([`Decoder::come`]).
+    /// Returns the number of bytes of the incomplete message that have arrived ([`Decoder::come`]),
+    /// including those of an incomplete box.
     pub fn come(&self) -> u64 {
         self.decoder.come() + self.boxes().map_or(0, Decoder::come)
     }
 
-    /// Memory that what has begun takes.
+    /// Returns the memory that the incomplete item holds, in bytes.
     pub fn held(&self) -> u64 {
         self.decoder.held() + self.boxes().map_or(0, Decoder::held)
     }
 
-    /// Memory that what follows can be read straight into ([`Decoder::direct`]).
+    /// Returns the memory into which the next bytes can be read directly ([`Decoder::direct`]).
     pub fn direct(&mut self) -> Option<&mut [u8]> {
         self.outermost().direct()
     }
 
-    /// So many bytes were put there.
+    /// Records that `n` bytes were written to the memory that [`Self::direct`] returned.
     pub fn appended(&mut self, n: usize) {
         self.outermost().appended(n);
     }
@@ -358,7 +375,7 @@ impl Session {
         }
     }
 
-    /// Returns the decoder of the bytes as they are read.
+    /// Returns the decoder of the bytes as they are read: that of the boxes, if traffic is sealed.
     fn outermost(&mut self) -> &mut Decoder {
         match &mut self.stage {
             Stage::Sealed(sealed) => sealed.boxes_mut(),
@@ -367,7 +384,7 @@ impl Session {
     }
 }
 
-/// Returns what something whole says after the handshake.
+/// Returns the event of a decoded item after the handshake.
 #[inline]
 fn said(item: Item) -> Result<Said, Fault> {
     match item {
@@ -377,7 +394,7 @@ fn said(item: Item) -> Result<Said, Fault> {
     }
 }
 
-/// Returns what a command says after the handshake.
+/// Returns the event of a command after the handshake.
 fn traffic_command(body: &Bytes) -> Result<Said, Fault> {
     match command::parse(body).map_err(Fault::Command)? {
         Command::Ready(_) => Err(Fault::Again),
@@ -398,9 +415,15 @@ mod tests {
         frames: 4,
     };
 
-    /// What is said by a stream that comes in pieces of this size, in words; a fault is the last.
+    /// Returns the session of a side that connected, which has sent its whole greeting.
+    fn caller() -> Session {
+        Session::new(Security::None, Side::Connects)
+    }
+
+    /// Returns the events, in words, of a stream that arrives in pieces of this size. A fault is
+    /// the last event.
     fn heard(bytes: &[u8], piece: usize) -> Vec<String> {
-        let (mut session, mut buffers) = (Session::default(), BufferPool::default());
+        let (mut session, mut buffers) = (caller(), BufferPool::default());
         let mut heard = Vec::new();
         for piece in bytes.chunks(piece) {
             let mut input = Input::from(piece.to_vec());
@@ -428,7 +451,7 @@ mod tests {
         heard
     }
 
-    /// A greeting, and behind it these frames: each its flags and its body.
+    /// Returns a greeting, followed by these frames, each with its flags and its body.
     fn stream(frames: &[(u8, &[u8])]) -> Vec<u8> {
         let mut bytes = OURS.to_vec();
         for (flags, body) in frames {
@@ -498,7 +521,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_message_before_ready_is_kept() {
-        let (mut session, mut buffers) = (Session::default(), BufferPool::default());
+        let (mut session, mut buffers) = (caller(), BufferPool::default());
         let mut bytes = stream(&[(MORE, &[7; 500])]);
         bytes.extend_from_slice(&[MORE, 200, 7]);
         let mut input = Input::from(bytes);
@@ -513,14 +536,15 @@ mod tests {
         for (minor, pings) in [(0, false), (1, true), (2, true)] {
             let mut greeting = OURS.to_vec();
             greeting[11] = minor;
-            let mut session = Session::default();
+            let mut session = caller();
             for (n, byte) in greeting.iter().enumerate() {
                 assert_eq!(session.is_greeting(), (10..64).contains(&n), "{n}");
+                assert!(!session.awaits_ready(), "{n}");
                 let mut input = Input::from(vec![*byte]);
                 let said = session.next(&mut input, BOUNDS, &mut buffers);
                 assert!(matches!(said, Ok(None)), "{said:?}");
             }
-            assert!(!session.is_greeting());
+            assert!(!session.is_greeting() && session.awaits_ready());
             assert_eq!(session.understands_ping(), pings);
         }
     }

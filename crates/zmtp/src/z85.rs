@@ -19,14 +19,14 @@ const VALUES: [u8; 128] = {
 
 const NONE: u8 = 0xff;
 
-/// Why a text is not the Z85 form of the wanted number of bytes.
+/// The reason why a text is not the Z85 form of the required number of bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Z85Error {
     /// The text has the wrong number of characters.
     Length {
-        /// How many it has.
+        /// The number of characters that it has.
         found: usize,
-        /// How many it must have.
+        /// The number of characters that it must have.
         expected: usize,
     },
     /// A character is not in the alphabet.
@@ -63,7 +63,7 @@ impl std::error::Error for Z85Error {}
 
 /// Returns the Z85 form of the bytes.
 ///
-/// Bytes beyond a multiple of four are left out, since Z85 has no form for them.
+/// Bytes beyond a multiple of four are omitted, since Z85 has no form for them.
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() / 4 * 5);
     for word in bytes.as_chunks::<4>().0 {
@@ -79,7 +79,8 @@ pub fn encode(bytes: &[u8]) -> String {
 ///
 /// # Errors
 ///
-/// The first thing in the text that is wrong.
+/// Fails with the first invalid character, or else if the number of characters is wrong, or else
+/// with the first five characters that stand for too large a number.
 pub fn decode<const N: usize>(text: &str) -> Result<[u8; N], Z85Error> {
     const { assert!(N.is_multiple_of(4), "Z85 encodes words of four bytes") };
     let expected = N / 4 * 5;

@@ -1,4 +1,5 @@
-//! Random streams of frames, valid and broken: a stream means the same however it is cut.
+//! Tests over random streams of frames, valid and broken: a stream is decoded the same way however
+//! it is cut.
 
 #[path = "support/model.rs"]
 mod model;
@@ -10,7 +11,7 @@ use model::{
     stretched,
 };
 
-/// Streams that each test looks at.
+/// The number of streams of each test.
 const STREAMS: u64 = 400;
 
 fn body(random: &mut Rng) -> Vec<u8> {
@@ -23,7 +24,8 @@ fn body(random: &mut Rng) -> Vec<u8> {
     numbered(random.u8(..), size)
 }
 
-/// Returns messages of up to eight frames, some beyond the bounds, with commands anywhere.
+/// Returns a stream of messages of up to eight frames, some beyond the bounds, with commands
+/// anywhere.
 fn stream(random: &mut Rng) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..random.u8(1..7) {
@@ -35,7 +37,7 @@ fn stream(random: &mut Rng) -> Vec<u8> {
             let more = if left > 0 { MORE } else { 0 };
             let body = body(random);
             if random.u8(..5) == 0 {
-                // A long size where a short one would do.
+                // A long size is used where a short one would do.
                 bytes.push(more | LONG);
                 bytes.extend_from_slice(&(body.len() as u64).to_be_bytes());
                 bytes.extend_from_slice(&body);
@@ -60,7 +62,8 @@ fn pieces<'a>(mut bytes: &'a [u8], random: &mut Rng) -> Vec<&'a [u8]> {
     pieces
 }
 
-/// Returns `bytes` with one to three bytes changed, removed, repeated or added.
+/// Returns `bytes` after one to three changes: a byte changed or added, a run repeated, or the end
+/// cut off.
 fn mutated(bytes: &[u8], random: &mut Rng) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for _ in 0..random.u8(1..4) {
@@ -96,7 +99,7 @@ fn a_broken_stream_is_decoded_up_to_its_fault_however_it_is_cut() {
     for seed in 1..=STREAMS {
         let mut random = Rng::with_seed(seed);
         let mut bytes = stream(&mut random);
-        // Near the front, where headers are.
+        // The changes are near the front, where headers are.
         let tail = bytes.split_off(random.usize(..bytes.len().min(2_000)));
         bytes = [mutated(&bytes, &mut random), tail].concat();
         let expected = expected(&bytes, BOUNDS);
@@ -106,8 +109,8 @@ fn a_broken_stream_is_decoded_up_to_its_fault_however_it_is_cut() {
     }
 }
 
-/// A fuzzer tries some hundred bytes. The frames that they stand for are read straight into memory
-/// of their own, which earlier frames have used.
+/// A fuzzer tries inputs of some hundred bytes. Recipes in them stand for large frames, each of
+/// which is read straight into memory of its own. Earlier frames may have used that memory before.
 #[test]
 fn few_bytes_stand_for_large_frames_and_mean_the_same() {
     let mut direct = 0;

@@ -1,6 +1,6 @@
-//! The mechanisms against libzmq, through pyzmq, whose wheel has libsodium.
+//! Tests of the mechanisms against libzmq, through pyzmq, whose wheel has libsodium.
 //!
-//! They run where `GATEWAY_TEST_PYTHON` names a Python with pyzmq, as `tests/venv.sh` makes one.
+//! They run where `GATEWAY_TEST_PYTHON` names a Python with pyzmq, as `tests/venv.sh` creates one.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,17 +12,18 @@ use gateway_zmtp::command::Ready;
 use gateway_zmtp::curve::{Client, Connected, FrameKind, KeyPair, PublicKey, Server};
 use gateway_zmtp::{COMMAND, LONG, MORE, greeting, plain, put_frame};
 
-/// Longest wait for a peer.
+/// The maximum time to wait for a peer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Sizes of the bodies that are echoed: none, one of each length of a frame's size, and large.
+/// The sizes of the echoed bodies, in bytes: empty, small, 222 and 223, and large. A body of 222
+/// bytes is the largest whose sealed frame has a short size.
 const SIZES: [usize; 7] = [0, 1, 60, 222, 223, 70_000, 10 << 20];
 
-/// A Python program that is killed with the test.
+/// A Python program that is killed when the test ends.
 struct Python(Child);
 
 impl Python {
-    /// Starts it; none if this test does not run.
+    /// Starts the program, or returns `None` if `GATEWAY_TEST_PYTHON` is not set.
     fn start(program: &str, arguments: &[&str]) -> Option<Self> {
         let Some(python) = std::env::var_os("GATEWAY_TEST_PYTHON") else {
             eprintln!("skipped: GATEWAY_TEST_PYTHON does not name the Python of tests/venv.sh");
@@ -36,7 +37,7 @@ impl Python {
         Some(Self(child.expect("Python starts")))
     }
 
-    /// Returns the next line that it prints.
+    /// Returns the next line of the program's output.
     fn line(&mut self) -> String {
         let stdout = self.0.stdout.as_mut().expect("a pipe");
         let mut line = Vec::new();
@@ -47,7 +48,7 @@ impl Python {
         String::from_utf8(line).expect("text")
     }
 
-    /// Waits until it has ended well.
+    /// Waits until the program has ended successfully.
     fn finish(mut self) {
         assert!(self.0.wait().expect("it was started").success());
     }
@@ -116,7 +117,7 @@ fn metadata(socket_type: &str) -> Ready {
     }
 }
 
-/// Returns the frames of the next message, whose commands are skipped.
+/// Returns the frames of the next message, and skips commands.
 fn message(wire: &mut Wire, from: &mut Connected) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     loop {

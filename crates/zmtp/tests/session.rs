@@ -1,5 +1,5 @@
-//! Sessions with a mechanism: the handshake and sealed traffic between two of them, cut anywhere,
-//! and under attack by whoever sits between them.
+//! Tests of sessions with CURVE: the handshake and sealed traffic between two sessions, cut
+//! anywhere, and under attack by a third party between them.
 
 #[path = "support/pair.rs"]
 mod pair;
@@ -69,7 +69,7 @@ fn a_listener_names_its_mechanism_after_the_peer_or_when_it_waits_no_longer() {
         assert!(!listener.session.awaits_mechanism());
         listener.session.name_mechanism(&mut listener.out);
         assert_eq!(listener.out.len(), curve.len() - OPENING, "once");
-        // Now it is too late to take another.
+        // Now it is too late to choose another mechanism.
         listener.hear(&OURS[63..]);
         assert!(matches!(listener.fault, Some(Fault::Mismatch { .. })));
     }
@@ -77,8 +77,14 @@ fn a_listener_names_its_mechanism_after_the_peer_or_when_it_waits_no_longer() {
     let caller = End::new(security, Side::Connects, "ROUTER");
     assert_eq!(caller.out, greeting::naming(Mechanism::Curve));
     assert!(!caller.session.awaits_mechanism());
-    let without = End::new(Security::None, Side::Listens, "ROUTER");
-    assert_eq!(without.out, OURS);
+    // A peer that wants CURVE is reported as a mismatch even if the listener has no CURVE.
+    let mut without = End::new(Security::None, Side::Listens, "ROUTER");
+    assert_eq!(without.out, OURS[..OPENING]);
+    without.hear(&greeting::naming(Mechanism::Curve));
+    assert!(matches!(without.fault, Some(Fault::Mismatch { .. })));
+    let mut without = End::new(Security::None, Side::Listens, "ROUTER");
+    without.hear(&OURS);
+    assert_eq!((without.fault, &without.out[..]), (None, &OURS[..]));
 }
 
 #[test]
@@ -89,7 +95,8 @@ fn an_address_takes_peers_without_a_key_only_where_it_says_so() {
         let mut peer = End::new(Security::None, Side::Connects, "REQ");
         carry(&mut listener, &mut peer, 1);
         if admitted {
-            // REQ's READY comes after the greeting, which is all that this side can send alone.
+            // Without CURVE, each `End` sends its READY only after it has received the other's, so
+            // the READY of the REQ is sent here.
             let mut ready = Vec::new();
             command::put_ready(&mut ready, "REQ");
             listener.hear(&ready);
@@ -109,14 +116,14 @@ fn an_address_takes_peers_without_a_key_only_where_it_says_so() {
                 "nothing is said of it"
             );
         }
-        // CURVE is taken on either.
+        // CURVE is accepted in both cases.
         let mut listener = End::new(server(&server_keys, null), Side::Listens, "ROUTER");
         let security = client(&keys(), server_keys.public());
         let mut peer = End::new(security, Side::Connects, "DEALER");
         carry(&mut listener, &mut peer, usize::MAX);
         assert!(listener.is_met() && listener.key.is_some());
     }
-    // The other way round: CURVE where there is no security, and PLAIN nowhere.
+    // The other way round: CURVE where there is no security, and PLAIN, which is never accepted.
     for (security, theirs) in [
         (Security::None, Mechanism::Curve),
         (Security::None, Mechanism::Plain),
@@ -155,7 +162,7 @@ fn nothing_in_clear_text_gets_through_after_the_handshake() {
         assert!(one.fault.is_some() && one.messages.is_empty());
         assert_eq!(one.heard, ["ready DEALER"], "{bytes:?}");
     }
-    // Nor does a sealed frame within a message in clear text.
+    // Nor is a sealed frame accepted within a message in clear text.
     let (mut one, mut other) = met();
     other.say(&[b"hello".to_vec()]);
     let mut bytes = other.out;
@@ -183,12 +190,13 @@ fn what_is_replayed_reordered_left_out_or_changed_ends_the_connection() {
         let texts = one.messages.iter().map(|it| it[0][0]).collect::<Vec<_>>();
         (String::from_utf8(texts).expect("text"), one.fault)
     };
-    let repeated = Some(Fault::Curve(CurveError::RepeatedNonce));
+    let repeated = Some(Fault::Curve(CurveError::NonceOutOfOrder));
     assert_eq!(heard(&[0, 1, 2]), ("abc".into(), None));
     assert_eq!(heard(&[0, 0]), ("a".into(), repeated.clone()));
-    assert_eq!(heard(&[0, 2, 1]), ("ac".into(), repeated.clone()));
+    assert_eq!(heard(&[0, 2, 1]), ("a".into(), repeated.clone()));
+    assert_eq!(heard(&[0, 2]), ("a".into(), repeated.clone()));
     assert_eq!(heard(&[0, 1, 2, 0]), ("abc".into(), repeated));
-    // Every bit of a frame counts, and half a frame is no frame.
+    // Every bit of a frame is authenticated, and half a frame is no frame.
     let (_, frames) = sent();
     for bit in 0..8 * frames[0].len() {
         let (mut one, mut frames) = sent();
@@ -204,13 +212,17 @@ fn what_is_replayed_reordered_left_out_or_changed_ends_the_connection() {
 fn a_frame_of_another_connection_or_direction_is_refused() {
     let (mut one, mut other) = met();
     let (_, mut stranger) = met();
+    // A first message of the listener makes the number of frames equal in both directions.
+    one.say(&[b"x".to_vec()]);
+    let first = std::mem::take(&mut one.out);
+    other.hear(&first);
     stranger.say(&[b"x".to_vec()]);
     one.hear(&stranger.out);
     assert!(matches!(
         one.fault,
         Some(Fault::Curve(CurveError::Forged(_)))
     ));
-    // Its own, sent back to it.
+    // The peer's own frame, sent back to it with the nonce that comes next.
     other.say(&[b"x".to_vec()]);
     let echo = other.out.clone();
     other.hear(&echo);
@@ -227,7 +239,7 @@ fn whoever_speaks_out_of_turn_is_refused() {
     let mut one = End::new(security, Side::Listens, "ROUTER");
     let security = client(&keys(), server_keys.public());
     let mut other = End::new(security, Side::Connects, "DEALER");
-    // A message before the handshake is over, and a command of the wrong kind.
+    // A message before the end of the handshake, and a command of the wrong kind.
     let greeting = std::mem::take(&mut other.out);
     one.hear(&greeting);
     let rest = std::mem::take(&mut one.out);
@@ -254,17 +266,17 @@ fn whoever_speaks_out_of_turn_is_refused() {
 #[test]
 fn bounds_are_those_of_a_connection_without_a_mechanism() {
     let (mut one, mut other) = met();
-    // Too much in several frames is skipped, and what follows is understood.
+    // A message whose frames are too large together is skipped, and the next one is received.
     other.say(&[vec![1; 700_000], vec![2; 700_000]]);
     other.say(&[b"next".to_vec()]);
     carry(&mut one, &mut other, usize::MAX);
     assert_eq!(one.heard, ["ready DEALER", "oversize"]);
     assert_eq!(one.messages, [[b"next".to_vec()]]);
-    // Too much in one box can't be looked into.
+    // A box that is too large cannot be opened.
     other.say(&[vec![1; (1 << 20) + 1]]);
     carry(&mut one, &mut other, usize::MAX);
     assert_eq!(one.fault, Some(Fault::Large(1 << 20)));
-    // What has begun is counted as it comes.
+    // A message that has begun is counted as it arrives.
     let (mut one, mut other) = met();
     other.say(&[vec![1; 100], vec![2; 500_000]]);
     one.hear(&other.out[..400_000]);

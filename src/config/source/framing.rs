@@ -1,14 +1,15 @@
-//! How the messages of a frontend's clients and of a pool's workers are framed.
+//! The framing of the messages of a frontend's clients and of a pool's workers.
 
+use super::super::quoted::quoted;
 use super::super::section::{Section, Spanned, text};
 use super::super::value::pattern;
-use super::super::yaml::{Kind, quoted};
+use super::super::yaml::Kind;
 use crate::reply::ErrorEncoding;
 use crate::route::Pattern;
 use crate::snapshot::{EngineKind, EnvelopeMode, ErrorFrames, Framing, WorkerFrames, Workers};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// Encoding of rejections where neither the request nor the frontend names one.
+/// The encoding of rejections if neither the route's schema nor the frontend sets one.
 const ENCODING_DEFAULT: ErrorEncoding = ErrorEncoding::Json;
 
 const ENCODINGS: [(&str, ErrorEncoding); 3] = [
@@ -22,11 +23,11 @@ const ERROR_FRAMES: [(&str, ErrorFrames); 2] = [
     ("payload", ErrorFrames::Payload),
 ];
 
-/// What a frontend says of its clients' messages and of the answers to them.
+/// The framing of a frontend's messages and their answers.
 pub(super) struct FrontendFrames {
-    /// The type of every message as written, if the clients are plain.
+    /// The value of `type` as written, if the frontend has one: its clients' messages have no type.
     pub kind: Option<Spanned<String>>,
-    /// Encoding of rejections where the request names none.
+    /// The encoding of rejections of requests whose route has no schema, or that no route matches.
     pub errors: ErrorEncoding,
     pub framing: Framing,
 }
@@ -59,7 +60,8 @@ pub(super) fn frontend_frames(
         found.push(unsupported("envelope \"routed\"", mode, why));
     }
     let (errors, frames) = errors(section, what, found);
-    // A plain REQ client that reads one frame would be stuck in the middle of a longer message.
+    // A REQ client that sends no types and reads one frame would be stuck in the middle of a longer
+    // message.
     let frames = frames.unwrap_or(match kind {
         Some(_) => ErrorFrames::Payload,
         None => ErrorFrames::All,
@@ -75,7 +77,7 @@ pub(super) fn frontend_frames(
     }
 }
 
-/// Returns the bytes of a type, which may not be a pattern.
+/// Returns the bytes of a type. A pattern is reported as an error.
 fn type_bytes(kind: &Spanned<String>, found: &mut Diagnostics) -> Option<Box<[u8]>> {
     let fault = match pattern(&kind.value) {
         Ok(Pattern::Exact(bytes)) => return Some(bytes),
@@ -122,7 +124,7 @@ fn errors(
     }
 }
 
-/// Reads `frames` of a pool that takes workers of these kinds.
+/// Reads `frames` of a pool that accepts workers of these kinds.
 pub(super) fn worker_frames(
     section: &mut Section<'_>,
     workers: Workers,
@@ -152,7 +154,7 @@ pub(super) fn worker_frames(
     frames.value
 }
 
-/// Returns the fault of a value that engine libzmq can't honour.
+/// Returns the error of a value that engine libzmq cannot honour.
 fn unsupported<T>(what: &str, at: &Spanned<T>, remedy: &str) -> Diagnostic {
     Diagnostic::error(format!("{what} is not supported by engine libzmq"))
         .at(at.place.clone())

@@ -1,52 +1,28 @@
 //! The sections of named things: frontends, pools and routes.
 
-use super::super::section::{Section, plain_or_quoted};
+use super::super::section::{Section, homes, plain_or_quoted};
 use super::super::yaml::{Kind, Node};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
-/// Pairs that an example repeats.
+/// The maximum number of the section's pairs that are copied into the example of an error's help.
 const WRITTEN_MAX: usize = 4;
 
-/// The keys of one entry of each section.
-const KEYS: [(&str, &[&str]); 3] = [
-    ("frontend", &["bind", "connect", "errors"]),
-    (
-        "pool",
-        &[
-            "bind",
-            "connect",
-            "workers",
-            "identity",
-            "balance",
-            "per_worker",
-            "queue",
-            "queue_bytes",
-            "timeout",
-            "heartbeat",
-        ],
-    ),
-    (
-        "route",
-        &["schema", "reply", "pool", "timeout", "frontends"],
-    ),
-];
-
-/// Returns the first key of a section that belongs within an entry: a key of an entry with a value of its own. The
-/// name of the entry was forgotten then.
-fn unnamed<'a>(pairs: &'a [(Node, Node)], what: &str) -> Option<&'a Node> {
-    let (_, keys) = KEYS.iter().find(|(entry, _)| *entry == what)?;
+/// Returns the first key in `pairs` that has a single value or a list and that, by the JSON Schema
+/// of the file, is a key of an entry of `section`. Such a key belongs one level deeper, in an
+/// entry, and the name of that entry was forgotten.
+fn unnamed<'a>(pairs: &'a [(Node, Node)], section: &str) -> Option<&'a Node> {
     let has_value = |value: &Node| match &value.kind {
         Kind::Scalar(_, value) => *value != serde_yaml::Value::Null,
-        Kind::List(_) => true,
+        Kind::List(_) | Kind::Unknown => true,
         Kind::Map(_) => false,
     };
     let found = pairs
         .iter()
-        .find(|(key, value)| keys.contains(&key.text()) && has_value(value));
+        .find(|(key, value)| has_value(value) && homes(key.text()).contains(&section));
     found.map(|(key, _)| key)
 }
 
-/// Returns the fault of a section that holds what one of its entries should.
+/// Returns the error of a section that contains the keys of an entry without the entry's name.
 fn name_forgotten(section: &str, what: &str, key: &Node, pairs: &[(Node, Node)]) -> Diagnostic {
     let (needs, name) = match what {
         "frontend" => ("a name", "clients"),
@@ -71,7 +47,7 @@ fn name_forgotten(section: &str, what: &str, key: &Node, pairs: &[(Node, Node)])
         ))
 }
 
-/// Returns the pairs of a section that must be there and must not be empty.
+/// Returns the pairs of a section that is required and must not be empty.
 pub(super) fn pairs<'a>(
     top: &mut Section<'a>,
     key: &'static str,
@@ -81,12 +57,13 @@ pub(super) fn pairs<'a>(
     let node = top.node(key);
     match node.map(|node| &node.kind) {
         Some(Kind::Map(pairs)) if !pairs.is_empty() => {
-            if let Some(key_node) = unnamed(pairs, what) {
+            if let Some(key_node) = unnamed(pairs, key) {
                 found.push(name_forgotten(key, what, key_node, pairs));
                 return &[];
             }
             return pairs;
         }
+        Some(Kind::Unknown) => return &[],
         None if !top.is_sound() => return &[],
         _ => {}
     }

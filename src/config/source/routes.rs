@@ -1,46 +1,44 @@
-//! What `routes` says: which type goes where, and what must hold of it.
+//! The section `routes`: the types, and the schemas and pools of each.
 
 use std::collections::HashMap;
 
+use super::super::quoted::quoted;
 use super::super::schema::{SchemaSource, encoding_fault, schemas};
 use super::super::section::{Lone, Section, Spanned, text};
-use super::super::value::{Timeout, pattern, pattern_doubt};
-use super::super::yaml::{Kind, Node, quoted};
+use super::super::value::{Count, Frequency, Timeout, pattern, pattern_doubt};
+use super::super::yaml::{Kind, Node};
 use super::pairs::pairs;
 use super::timeout::timeout;
 use crate::route::Pattern;
-use crate::snapshot::EngineKind;
+use crate::security::{ANONYMOUS, principal_fault};
+use crate::snapshot::{Allowed, EngineKind, Rate};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
-const LATER_ROUTE: &[&str] = &[
-    "publish",
-    "mirror",
-    "idempotent",
-    "retries",
-    "hash",
-    "allow",
-    "rate",
-];
+const LATER_ROUTE: &[&str] = &["publish", "mirror", "idempotent", "retries", "hash"];
 
-/// A route with the names that it refers by.
+/// A route whose schemas, pool and frontends are still names.
 #[derive(Debug)]
-pub struct RouteSource {
-    /// Its key.
+pub(crate) struct RouteSource {
+    /// The key.
     pub name: String,
-    /// Where its key stands.
+    /// The place of its key.
     pub place: Place,
-    /// What it matches; none where that was reported as a fault.
+    /// The pattern, or `None` if its error was reported.
     pub pattern: Option<Pattern>,
-    /// Any of these must fit; none for opaque payloads.
+    /// The schemas of requests, any of which may fit; empty for opaque payloads.
     pub schema: Vec<SchemaSource>,
-    /// Likewise for answers.
+    /// The schemas of answers, likewise.
     pub reply: Vec<SchemaSource>,
-    /// Who answers; none where that was reported as a fault.
+    /// The pool, or `None` if its error was reported.
     pub pool: Option<Spanned<String>>,
-    /// Instead of the pool's.
+    /// The timeout, in place of the pool's.
     pub timeout: Option<Spanned<Timeout>>,
-    /// Where its messages may come from; none for anywhere.
+    /// The frontends that may use it, or `None` for all.
     pub frontends: Option<Vec<Spanned<String>>>,
+    /// The principals that may use it. `None` allows all.
+    pub allow: Option<Vec<Spanned<Allowed>>>,
+    /// The rate at which each principal may use it. `None` sets no limit.
+    pub rate: Option<Rate>,
 }
 
 /// Reads the routes. `pool` is the pool that an example names.
@@ -60,7 +58,8 @@ pub(super) fn routes(
             .as_ref()
             .and_then(|pattern| first.get(pattern));
         match (before, &route.pattern) {
-            // Two spellings: hex:41 and A. One spelling twice was reported with the YAML.
+            // These are two spellings, such as hex:41 and A. The same spelling twice is a duplicate
+            // key, which was reported when the YAML was parsed.
             (Some((name, place)), _) if *name != route.name => {
                 let (one, two) = (quoted(&route.name), quoted(name));
                 let fault = Diagnostic::error(format!("{one} is the same type as {two}"));
@@ -120,7 +119,7 @@ fn route(
         }
         Some(node) => text(node, "pool", found),
         None => {
-            // A route that publishes has no pool, and was told so.
+            // A route with `publish` needs no pool, and the key is reported as not supported yet.
             if section.is_sound() && !section.has("publish") {
                 let fault = Diagnostic::error(format!("route {name} has no pool"));
                 let fault = fault.at(key.place.clone());
@@ -132,6 +131,8 @@ fn route(
     let timeout = timeout(&mut section, engine, found);
     let instead = "leave the key out for all frontends";
     let frontends = section.some("frontends", instead, found, text);
+    let allow = allow(&mut section, engine, found);
+    let rate = rate(&mut section, &name, engine, found);
     section.close(found);
     RouteSource {
         name,
@@ -142,10 +143,95 @@ fn route(
         pool,
         timeout,
         frontends,
+        allow,
+        rate,
     }
 }
 
-/// Reports the key `encoding` of a route, which is part of what `schema` says.
+/// The maximum of `burst`, the number of requests at once after a pause.
+const BURST_MAX: u64 = 1_000_000_000;
+
+/// Reports a key that engine libzmq can't honour, since it does not know who a client is.
+fn native_only(
+    section: &mut Section<'_>,
+    key: &'static str,
+    engine: EngineKind,
+    found: &mut Diagnostics,
+) {
+    if let (Some(node), EngineKind::Libzmq) = (section.node(key), engine) {
+        let fault = Diagnostic::error(format!("{key:?} is not supported by engine libzmq"));
+        let fault = fault.at(node.place.clone()).label("remove it");
+        found.push(fault.help("use engine native: libzmq does not tell who a client is"));
+    }
+}
+
+/// Reads `rate`: a frequency, or a map of frequency and burst.
+fn rate(
+    section: &mut Section<'_>,
+    route: &str,
+    engine: EngineKind,
+    found: &mut Diagnostics,
+) -> Option<Rate> {
+    native_only(section, "rate", engine, found);
+    let node = section.node("rate")?;
+    if !matches!(node.kind, Kind::Map(_)) {
+        let rate = section.value::<Frequency>("rate", found)?.value;
+        return Some(Rate {
+            interval: rate.interval,
+            burst: rate.count,
+        });
+    }
+    let mut map = Section::open(node, format!("rate of route {route}"), &[], found);
+    let rate = map.value::<Frequency>("rate", found);
+    let burst = map.value::<Count<1, BURST_MAX>>("burst", found);
+    if !map.has("rate") {
+        let fault = Diagnostic::error("\"rate\" does not say how often");
+        let fault = fault.at(node.place.clone());
+        map.lacks(
+            &["rate"],
+            fault.label("expected { rate: 100/s, burst: 500 }"),
+        );
+    }
+    map.close(found);
+    let rate = rate?.value;
+    Some(Rate {
+        interval: rate.interval,
+        burst: burst.map_or(rate.count, |burst| burst.value.0 as u32),
+    })
+}
+
+/// Reads `allow`: principals, or prefixes of their names that end in `*`.
+fn allow(
+    section: &mut Section<'_>,
+    engine: EngineKind,
+    found: &mut Diagnostics,
+) -> Option<Vec<Spanned<Allowed>>> {
+    native_only(section, "allow", engine, found);
+    let instead = "leave the key out for everybody";
+    section.some("allow", instead, found, |node, key, found| {
+        let name = text(node, key, found)?;
+        let (literal, allowed) = match name.value.strip_suffix('*') {
+            Some(start) => (start, Allowed::Prefix(start.into())),
+            None => (&*name.value, Allowed::Exact(name.value.as_str().into())),
+        };
+        // A prefix may be empty, and the principal of peers without a key may be allowed.
+        let fault = principal_fault(literal);
+        let is_prefix = matches!(allowed, Allowed::Prefix(_));
+        match fault.filter(|_| literal != ANONYMOUS && !(is_prefix && literal.is_empty())) {
+            None => Some(Spanned {
+                value: allowed,
+                place: name.place,
+            }),
+            Some(fault) => {
+                let wrong = format!("{} can't be a principal", quoted(&name.value));
+                found.push(Diagnostic::error(wrong).at(name.place).label(fault));
+                None
+            }
+        }
+    })
+}
+
+/// Reports the key `encoding` of a route, which belongs in its `schema`.
 fn encoding_beside_schema(
     section: &mut Section<'_>,
     schema: &[SchemaSource],

@@ -18,8 +18,8 @@ pub(super) fn timeout(
     Some(timeout)
 }
 
-/// Returns the fault of `timeout: none` under libzmq, which doesn't show a worker's loss: without a deadline, a request
-/// could be lost.
+/// Returns the error of `timeout: none` with libzmq. That engine does not report the loss of a
+/// worker, so a request without a deadline might never be answered.
 fn no_timeout(place: &Place) -> Diagnostic {
     Diagnostic::error("timeout \"none\" is not supported by engine libzmq")
         .at(place.clone())

@@ -3,15 +3,15 @@
 use serde::Deserialize;
 use serde_yaml::Value;
 
-/// `tcp://HOST:PORT` or `ipc://PATH`, as an address to listen on.
+/// An address to listen on: `tcp://HOST:PORT` or `ipc://PATH`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "Value")]
-pub struct BindEndpoint(pub String);
+pub(crate) struct BindEndpoint(pub String);
 
-/// `tcp://HOST:PORT` or `ipc://PATH`, as an address to connect to.
+/// An address to connect to: `tcp://HOST:PORT` or `ipc://PATH`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "Value")]
-pub struct ConnectEndpoint(pub String);
+pub(crate) struct ConnectEndpoint(pub String);
 
 impl TryFrom<Value> for BindEndpoint {
     type Error = String;
@@ -61,8 +61,8 @@ impl TryFrom<Value> for ConnectEndpoint {
     }
 }
 
-/// Returns the address that is meant by one without `tcp://`, or with the scheme of another protocol. `any` is the host
-/// of an address that is a port alone.
+/// Returns the address that was probably meant by an address without `tcp://`, or by an address
+/// with the scheme of another protocol. `any` is the host to suggest if only a port is given.
 fn meant(value: &Value, any: &str, is_good: impl Fn(Value) -> bool) -> Option<String> {
     let bare = match value {
         Value::Number(port) => format!("{any}:{port}"),
@@ -92,8 +92,8 @@ enum Endpoint<'a> {
 
 fn split_endpoint(text: &str) -> Option<Endpoint<'_>> {
     if let Some(path) = text.strip_prefix("ipc://") {
-        // A socket's path has at most 107 bytes in Linux; `*` would be a path that nobody finds; and
-        // a NUL would end it early.
+        // On Linux, a socket's path has at most 107 bytes. `*` would name a path that no peer
+        // knows, and a NUL would end the path early.
         let good = (1..=107).contains(&path.len()) && path != "*";
         return (good && !path.contains(char::is_control)).then_some(Endpoint::Ipc);
     }

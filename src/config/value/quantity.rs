@@ -5,15 +5,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_yaml::Value;
 
-/// Longest duration: a year. Beyond it a deadline is none.
+/// The maximum duration, which is a year. A longer deadline is as good as none.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// `250ms`, `30s`, `5m`, `1h`.
+/// A duration: `250ms`, `30s`, `5m`, `1h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
-pub struct Span(pub Duration);
+pub(crate) struct Span(pub Duration);
 
-/// Units of durations, in milliseconds, each with other words that people write for it.
+/// The units of durations, in milliseconds, each with other words that people write for it.
 const TIMES: [Unit; 4] = [
     (
         "ms",
@@ -26,11 +26,11 @@ const TIMES: [Unit; 4] = [
 ];
 
 impl Span {
-    /// `more` is what else may stand there: `, or none`.
+    /// Reads a duration. `more` names the other allowed words, such as `, or none`.
     fn read(value: &Value, more: &str) -> Result<Self, String> {
         let expected = format!("a duration such as 250ms, 30s, 5m or 1h{more}");
         if let Some(n) = without_unit(value) {
-            // A round number of milliseconds is probably one.
+            // A round number is probably in milliseconds.
             let meant = match n % 1_000 {
                 _ if n == 0 => format!("a duration from 1ms to a year{more}"),
                 0 => format!("{n}ms or {}s", n / 1_000),
@@ -55,10 +55,10 @@ impl TryFrom<Value> for Span {
     }
 }
 
-/// `30s`, or `none` for no deadline.
+/// A duration such as `30s`, or `none` for no deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
-pub struct Timeout(pub Option<Duration>);
+pub(crate) struct Timeout(pub Option<Duration>);
 
 impl TryFrom<Value> for Timeout {
     type Error = String;
@@ -71,10 +71,10 @@ impl TryFrom<Value> for Timeout {
     }
 }
 
-/// `1s`, or `off` for never.
+/// A duration such as `1s`, or `off` for never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
-pub struct Heartbeat(pub Option<Duration>);
+pub(crate) struct Heartbeat(pub Option<Duration>);
 
 impl TryFrom<Value> for Heartbeat {
     type Error = String;
@@ -88,12 +88,12 @@ impl TryFrom<Value> for Heartbeat {
     }
 }
 
-/// `512B`, `64KiB`, `16MiB`, `1GiB`: bytes, up to `MOST`.
+/// A size in bytes, up to `MOST`: `512B`, `64KiB`, `16MiB`, `1GiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
-pub struct Size<const MOST: u64 = { u64::MAX }>(pub u64);
+pub(crate) struct Size<const MOST: u64 = { u64::MAX }>(pub u64);
 
-/// Returns a size in the largest unit in which it is whole, or the largest that is below it.
+/// Returns a size in GiB, rounded down, or in bytes if it is less than 1 GiB.
 fn shown_size(size: u64) -> String {
     let gib = size >> 30;
     match gib {
@@ -102,7 +102,7 @@ fn shown_size(size: u64) -> String {
     }
 }
 
-/// Units of sizes, in bytes, each with other words that people write for it.
+/// The units of sizes, in bytes, each with other words that people write for it.
 const SIZES: [Unit; 4] = [
     ("KiB", 1 << 10, &["k", "kb", "kib", "ki"]),
     ("MiB", 1 << 20, &["m", "mb", "mib", "mi"]),
@@ -132,10 +132,11 @@ impl<const MOST: u64> TryFrom<Value> for Size<MOST> {
     }
 }
 
-/// A unit: its name, how many of the smallest it is, and other words for it, in small letters.
+/// A unit: its name, its size in the smallest unit, and other words for it, in lower case.
 type Unit = (&'static str, u64, &'static [&'static str]);
 
-/// Words for a value without a bound, which no quantity here has, in small letters.
+/// Words for a value without a bound, in lower case. No quantity is unbounded: [`Timeout`]
+/// recognizes `none` before it reads a quantity.
 const UNBOUNDED: [&str; 7] = [
     "unlimited",
     "infinite",
@@ -146,7 +147,7 @@ const UNBOUNDED: [&str; 7] = [
     "never",
 ];
 
-/// A whole number that says no unit.
+/// Returns the value if it is a whole number without a unit.
 fn without_unit(value: &Value) -> Option<u64> {
     match value {
         Value::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
@@ -154,7 +155,7 @@ fn without_unit(value: &Value) -> Option<u64> {
     }
 }
 
-/// A number and its unit, in the smallest of `units`.
+/// Reads a number with a unit, and returns the quantity in the smallest of `units`.
 fn quantity(value: &Value, expected: &str, units: &[Unit], largest: &str) -> Result<u64, String> {
     let expected_it = || format!("expected {expected}");
     let text = match value {
@@ -189,8 +190,8 @@ fn quantity(value: &Value, expected: &str, units: &[Unit], largest: &str) -> Res
         .ok_or_else(|| format!("too large: expected {expected}"))
 }
 
-/// Returns a quantity with a decimal point, such as `1.5s`, as one without, such as `1500ms`: in the largest unit in
-/// which it is whole. None for any other text.
+/// Converts a quantity with a decimal point, such as `1.5s`, to the largest unit in which it is a
+/// whole number, such as `1500ms`. Returns `None` for any other text.
 fn in_whole_units(text: &str, units: &[Unit]) -> Option<String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(end);

@@ -1,5 +1,5 @@
-//! The data thread's half of a reload: commits happen between two messages, and what the
-//! configuration has no more is closed once nothing is owed through it.
+//! The data thread's half of a reload: commits happen between two messages, and removed sockets are
+//! closed once no answer is owed through them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,11 @@ use crate::engine::libzmq::reload::Commit;
 use crate::engine::libzmq::sockets::Prepared;
 use crate::snapshot::Snapshot;
 
+/// The pause before the next attempt to close a removed socket.
+const CLOSE_PAUSE: Duration = Duration::from_millis(5);
+
 impl Libzmq {
-    /// Takes over the reloads that were handed over.
+    /// Adopts the reloads that were handed over.
     pub(super) fn commit(&mut self, now: Duration) {
         while let Ok(commit) = self.commits.try_recv() {
             let Commit {
@@ -25,28 +28,26 @@ impl Libzmq {
             self.core
                 .on(now, Event::Reload { snapshot }, &mut self.links);
             self.tell(now);
-            // Whoever waits for it may have ended.
+            // The receiver may have ended.
             let _ = done.send(());
         }
     }
 
-    /// Drops the reloads that were handed over: nobody would be served by them any more.
+    /// Drops the reloads that were handed over, because the gateway is ending.
     pub(super) fn decline(&mut self) {
         while self.commits.try_recv().is_ok() {
             self.book.committed();
         }
     }
 
-    /// Takes over what was prepared for `snapshot`.
+    /// Adopts `snapshot`, and the sockets that were prepared for it.
     pub(super) fn adopt(&mut self, snapshot: Arc<Snapshot>, prepared: Prepared) {
         let Prepared {
             frontends,
             pools,
             listening: _,
         } = prepared;
-        for (id, socket) in frontends {
-            self.links.add_frontend(id, socket);
-        }
+        self.links.frontends.extend(frontends);
         self.links.pools.extend(pools);
         for id in snapshot.frontends.keys() {
             self.links.keep(*id);
@@ -56,8 +57,9 @@ impl Libzmq {
         self.book.committed();
     }
 
-    /// Closes what the configuration has no more, once nothing is owed through it.
+    /// Closes the sockets of removed frontends and pools, once no answer is owed through them.
     pub(super) fn close_removed(&mut self, ready: &Ready, now: Duration) {
+        self.close_due = None;
         let Snapshot {
             frontends, pools, ..
         } = &*self.snapshot;
@@ -73,11 +75,15 @@ impl Libzmq {
             .filter(|id| !frontends.contains_key(id));
         let removed: Vec<_> = removed.copied().collect();
         for id in removed {
-            // What has arrived is told first that it came too late; that of a client that never
-            // stops sending, only for so long.
+            // The socket closes only once all messages that have arrived are rejected. If a client
+            // never stops sending, the socket closes after the grace period nevertheless.
             let quiet = self.links.is_quiet(id) && !ready.frontends.contains(&id);
             let closing = quiet || self.links.removed_for(id, now) > self.snapshot.grace;
-            if closing && self.links.owes_nothing(id) && self.book.may_close_frontend(id) {
+            if closing && self.links.owes_nothing(id) {
+                if !self.book.take_frontend_to_close(id) {
+                    self.close_due = Some(now + CLOSE_PAUSE);
+                    continue;
+                }
                 self.links.close_frontend(id);
                 self.tell(now);
                 let name = self.snapshot.names.of_frontend(id);
@@ -91,7 +97,11 @@ impl Libzmq {
             .filter(|id| !self.snapshot.pools.contains_key(id));
         let removed: Vec<_> = removed.copied().collect();
         for id in removed {
-            if self.core.is_idle(id) && self.book.may_close_pool(id) {
+            if self.core.is_idle(id) {
+                if !self.book.take_pool_to_close(id) {
+                    self.close_due = Some(now + CLOSE_PAUSE);
+                    continue;
+                }
                 self.workers_gone(id, now);
                 self.links.pools.remove(&id);
                 let name = self.snapshot.names.of_pool(id);

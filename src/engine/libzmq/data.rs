@@ -1,4 +1,4 @@
-//! The engine's state on the data thread, and what a poll of its sockets finds.
+//! The engine's state on the data thread, and the results of polling its sockets.
 
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::engine::libzmq::reload::Commit;
 use crate::engine::libzmq::sockets::SharedBook;
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
 
-/// Messages that one socket may give a turn before the others have theirs.
+/// The number of messages that one socket may deliver in a turn before the others have theirs.
 pub(super) const BUDGET: usize = 256;
 
 /// The engine.
@@ -25,16 +25,21 @@ pub(super) struct Libzmq {
     pub(super) commits: mpsc::Receiver<Commit>,
     pub(super) start: Instant,
     pub(super) snapshot: Arc<Snapshot>,
-    /// When idle clients were last searched for.
+    /// The time of the last search for idle clients.
     pub(super) swept: Duration,
-    /// When unsent answers are given up, once the gateway drains.
+    /// Set if judges may have more verdicts than the last turn reported to the core.
+    pub(super) verdicts_left: bool,
+    /// The time at which unsent answers are dropped, once the gateway drains.
     pub(super) flush_until: Option<Duration>,
-    /// When the last wait ended.
+    /// The time at which the last wait ended.
     pub(super) woke: Duration,
+    /// The time of the next attempt to close a removed socket, if a reload in preparation prevented
+    /// the last attempt.
+    pub(super) close_due: Option<Duration>,
 }
 
 impl Libzmq {
-    /// Notifies the core of what came to light while its effects were carried out.
+    /// Reports to the core the events that occurred while its effects were carried out.
     pub(super) fn tell(&mut self, now: Duration) {
         while let Some(event) = self.links.news() {
             self.core.on(now, event, &mut self.links);
@@ -54,10 +59,12 @@ pub(super) struct Ready {
     pub(super) control: bool,
     /// Readable frontends.
     pub(super) frontends: Vec<FrontendId>,
+    /// Frontends whose monitors have events.
+    pub(super) reported: Vec<FrontendId>,
     pub(super) pools: Vec<(PoolId, PoolReady)>,
 }
 
-/// Receives the next whole message and keeps at most `keep` of its frames. Returns nothing if no
+/// Receives the next whole message and keeps at most `keep` of its frames. Returns `None` if no
 /// message has arrived.
 pub(super) fn receive(socket: &Socket, keep: usize) -> Result<Option<Vec<Message>>, EngineError> {
     let mut frames = Vec::with_capacity(4);
@@ -66,7 +73,7 @@ pub(super) fn receive(socket: &Socket, keep: usize) -> Result<Option<Vec<Message
         match socket.recv(&mut frame, DONTWAIT) {
             Ok(()) => {}
             Err(zmq::Error::EAGAIN | zmq::Error::EINTR) if frames.is_empty() => return Ok(None),
-            // The rest of a message is there once its first frame is.
+            // All frames of a message have arrived once its first frame has.
             Err(zmq::Error::EINTR) => continue,
             Err(error) => return Err(EngineError::new("receive", error)),
         }

@@ -1,4 +1,5 @@
-//! What of a socket can't be changed while it is in use: libzmq copies its options when it binds.
+//! The settings of a socket that cannot be changed while the socket is in use, because libzmq
+//! copies the options of a socket when the socket binds or connects.
 
 use std::time::Duration;
 
@@ -6,22 +7,22 @@ use crate::engine::error::EngineError;
 use crate::peer::WorkerKind;
 use crate::snapshot::{Endpoints, Frontend, Limits, PerWorker, PoolSettings, Snapshot, Workers};
 
-/// Requests that libzmq may queue for a worker, at least. A small window costs throughput: each
-/// time that it is full, the pool is polled until it isn't.
+/// The minimum number of requests that libzmq may queue for a worker. A small window costs
+/// throughput: each time that it is full, the pool is polled until it is not.
 const SEND_WINDOW: u32 = 100;
 
-/// The same, at most.
+/// The maximum number of these requests.
 const SEND_WINDOW_MAX: u32 = 1_000;
 
-/// See the module.
+/// The settings of a socket that cannot be changed while it is in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fixed {
-    /// `frontend clients`.
+    /// The name for display, such as `frontend clients`.
     pub(super) what: String,
     pub(super) endpoints: Endpoints,
-    /// Largest frame that it lets through.
+    /// The largest frame that it accepts, in bytes.
     pub(super) message_max: u64,
-    /// Of a pool.
+    /// The settings of a pool's socket.
     pub(super) pool: Option<FixedPool>,
 }
 
@@ -33,16 +34,18 @@ pub(super) struct FixedPool {
 }
 
 impl Fixed {
-    // Taken apart without `..`, here and below: of a new key it must be said whether libzmq copies
-    // it.
+    // Destructured without `..`, here and below, so that a new key does not compile until it is
+    // decided here whether libzmq copies it.
 
     pub(super) fn of_frontend(frontend: &Frontend, snapshot: &Snapshot) -> Self {
         let Frontend {
             name,
             endpoints,
-            // The core's.
+            // The core uses these.
             errors: _,
             framing: _,
+            // Refused before a socket is made.
+            security: _,
         } = frontend;
         Self {
             what: format!("frontend {name}"),
@@ -59,12 +62,14 @@ impl Fixed {
             workers,
             per_worker,
             heartbeat,
-            // The core's.
+            // The core uses these.
             identity: _,
             balance: _,
             queue: _,
             queue_bytes: _,
             frames: _,
+            // Refused before a socket is made.
+            security: _,
         } = pool;
         Self {
             what: format!("pool {name}"),
@@ -84,7 +89,7 @@ impl Fixed {
         }
     }
 
-    /// Whether a socket that is there can serve what is wanted as it is.
+    /// Checks that an existing socket suits the `wanted` settings without a change.
     pub(super) fn suits(&self, wanted: &Self) -> Result<(), EngineError> {
         let Self {
             what,
@@ -99,10 +104,10 @@ impl Fixed {
         if *endpoints != wanted.endpoints {
             return refuse(
                 "its addresses",
-                "give another name to what has the new ones, or restart the gateway",
+                "give the frontend or pool with the new addresses another name, or restart",
             );
         }
-        // What `limits.message` may grow to: its double is what libzmq was told.
+        // `limits.message` may grow up to this value, since libzmq was given twice the limit.
         if wanted.message_max / 2 > *message_max {
             let most = format!("it may be {message_max}B until the gateway is restarted");
             return refuse("limits.message to more than twice what it was", &most);
@@ -128,15 +133,16 @@ impl Fixed {
     }
 }
 
-/// A frame over the limit ends its connection inside libzmq, unanswered. So that a message that is
-/// only somewhat over can be answered, libzmq's own limit is twice ours.
+/// Returns libzmq's own limit, which is twice that of the gateway. libzmq closes the connection of
+/// a larger frame without an answer. A frame that exceeds only the gateway's limit can be answered.
 fn message_max(snapshot: &Snapshot) -> u64 {
     let Limits {
         message,
-        // Read with each message, by the core or, client_bytes, by the outboxes.
+        // These are read with each message, by the core or, for client_bytes, by the outboxes.
         frames: _,
         depth: _,
         rules: _,
+        rules_cost: _,
         clients: _,
         client_requests: _,
         client_bytes: _,

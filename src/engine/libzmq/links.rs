@@ -1,150 +1,168 @@
-//! The sending half: the sockets, what is known of each client, and what waits for it to read.
+//! The sending half of the engine: the sockets, the facts known about each client, and the answers
+//! queued until the client reads.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use zmq::{DONTWAIT, Message, SNDMORE, Socket};
 
-use crate::core::{Event, Outlet};
+use crate::core::{Case, Event, Outlet};
+use crate::engine::judges::Judges;
+use crate::engine::libzmq::frontend::{FrontendSocket, connection_of, is_own};
 use crate::engine::libzmq::sockets::PoolSocket;
 use crate::frame::Frame;
 use crate::ledger::{EngineCounters, Fate, Outcome};
 use crate::peer::{ClientKind, PeerId};
 use crate::snapshot::{FrontendId, PoolId};
 
-/// What an answer that waits costs beside its bytes: frames and queue entries.
+/// The cost of a queued answer in addition to its bytes: frames and queue entries.
 const ANSWER_OVERHEAD: u64 = 256;
 
-/// How soon a client that could take no more is tried again, at first; libzmq doesn't tell when.
+/// The first pause before the gateway tries again to send to a client that had no room. libzmq does
+/// not report when a client has room again.
 const RETRY_FIRST: Duration = Duration::from_millis(1);
 
-/// How soon at the latest, as long as no client takes anything.
+/// The maximum of that pause, which doubles as long as no client accepts anything.
 const RETRY_LAST: Duration = Duration::from_millis(64);
 
-/// Clients that are tried again at once: a crowd of those that never read costs the others little.
+/// The maximum number of clients that are tried in one turn, so that many clients that never read
+/// cost the others little.
 const RETRY_BUDGET: usize = 256;
 
 /// Sockets and clients.
-#[derive(Default)]
 pub(super) struct Links {
     pub(super) frontends: BTreeMap<FrontendId, FrontendSocket>,
     pub(super) pools: BTreeMap<PoolId, PoolSocket>,
     clients: HashMap<PeerId, Client>,
-    /// Clients whose outbox holds something.
+    /// The clients whose outbox holds something.
     stalled: VecDeque<PeerId>,
-    /// When to try those again, and how long after that.
+    /// The time of the next attempt to send to those clients, and the pause after that attempt.
     retry: Option<Duration>,
     backoff: Duration,
     news: VecDeque<Event<Vec<Message>>>,
     last_number: u64,
-    /// `limits.client_bytes`.
+    /// The number of messages that may still be received from the socket whose turn it is.
+    pub(super) allowance: usize,
+    pub(super) judges: Judges<Vec<Message>>,
+    /// The value of `limits.client_bytes`.
     outbox_max: u64,
-    /// The gauges among them are filled in when somebody asks.
+    /// The counters, whose gauges are computed when they are read.
     pub(super) counters: EngineCounters,
     /// The sum over the clients' outboxes.
     unsent_bytes: u64,
 }
 
-/// A frontend's ROUTER, and its clients by their identities.
-pub(super) struct FrontendSocket {
-    pub(super) socket: Socket,
-    clients: HashMap<Box<[u8]>, PeerId>,
-    /// When it was first seen to be gone from the configuration.
-    removed: Option<Duration>,
-}
-
 struct Client {
     frontend: FrontendId,
     identity: Box<[u8]>,
+    /// The descriptor of its connection, if it set its identity.
+    connection: Option<u32>,
     kind: ClientKind,
-    /// Messages of its that the core has not answered.
+    /// The number of this client's messages that the core has not answered.
     owed: u32,
-    /// It sent something since the last look for idle clients.
+    /// The client has sent something since the last search for idle clients.
     active: bool,
-    /// Answers that it has not room for.
+    /// The answers for which libzmq had no room.
     outbox: VecDeque<(Vec<Message>, Outcome)>,
     outbox_bytes: u64,
 }
 
 impl Links {
-    pub(super) fn add_frontend(&mut self, id: FrontendId, socket: Socket) {
-        let frontend = FrontendSocket {
-            socket,
+    /// Returns links without sockets.
+    pub(super) fn new(judges: Judges<Vec<Message>>) -> Self {
+        Self {
+            frontends: BTreeMap::new(),
+            pools: BTreeMap::new(),
             clients: HashMap::new(),
-            removed: None,
-        };
-        self.frontends.insert(id, frontend);
+            stalled: VecDeque::new(),
+            retry: None,
+            backoff: Duration::ZERO,
+            news: VecDeque::new(),
+            last_number: 0,
+            allowance: 0,
+            judges,
+            outbox_max: 0,
+            counters: EngineCounters::default(),
+            unsent_bytes: 0,
+        }
     }
 
     pub(super) fn set_outbox_max(&mut self, bytes: u64) {
         self.outbox_max = bytes;
     }
 
-    /// Whether every client of a frontend has been sent all that it is to get.
+    /// Returns whether every client of a frontend has been sent all of its answers.
     pub(super) fn owes_nothing(&self, id: FrontendId) -> bool {
         let mut clients = self.clients.values().filter(|client| client.frontend == id);
         clients.all(|client| client.owed == 0 && client.outbox.is_empty())
     }
 
-    /// Whether nothing has arrived at a frontend that is yet to be read.
+    /// Returns whether a frontend's socket has no more messages to read.
     pub(super) fn is_quiet(&self, id: FrontendId) -> bool {
         let frontend = self.frontends.get(&id);
-        frontend.is_none_or(|it| it.socket.poll(zmq::POLLIN, 0).is_ok_and(|n| n == 0))
+        frontend.is_none_or(|it| it.socket().poll(zmq::POLLIN, 0).is_ok_and(|n| n == 0))
     }
 
-    /// How long a frontend has been gone from the configuration.
+    /// Returns the time since a frontend was first found to be removed from the configuration.
     pub(super) fn removed_for(&mut self, id: FrontendId, now: Duration) -> Duration {
         let frontend = self.frontends.get_mut(&id);
-        frontend.map_or(Duration::ZERO, |it| now - *it.removed.get_or_insert(now))
+        frontend.map_or(Duration::ZERO, |it| it.removed_for(now))
     }
 
-    /// A frontend is in the configuration (again).
+    /// Records that a frontend is in the configuration (again).
     pub(super) fn keep(&mut self, id: FrontendId) {
         if let Some(frontend) = self.frontends.get_mut(&id) {
-            frontend.removed = None;
+            frontend.keep();
         }
     }
 
-    /// Closes a frontend's socket and lets go of its clients.
+    /// Closes a frontend's socket and forgets its clients.
     pub(super) fn close_frontend(&mut self, id: FrontendId) {
         if let Some(frontend) = self.frontends.remove(&id) {
-            for peer in frontend.clients.into_values() {
+            for peer in frontend.clients() {
                 let gone = self.forget(peer);
                 self.news.extend(gone);
             }
         }
     }
 
-    /// A number for a new peer.
+    /// Returns a number for a new peer.
     pub(super) fn number(&mut self) -> PeerId {
         self.last_number += 1;
         PeerId(self.last_number)
     }
 
-    /// What came to light meanwhile.
+    /// Takes the next event that the core has not received yet.
     pub(super) fn news(&mut self) -> Option<Event<Vec<Message>>> {
         self.news.pop_front()
     }
 
-    /// Who sent this message, and what the core must hear before it.
+    /// Returns the sender of a message, and the events that the core must receive before the
+    /// message.
     pub(super) fn client(
         &mut self,
         frontend: FrontendId,
         mut identity: Message,
         frames: &mut [Message],
     ) -> (PeerId, [Option<Event<Vec<Message>>>; 2]) {
-        let clients = self.frontends.get(&frontend).map(|it| &it.clients);
-        let known = clients.and_then(|clients| clients.get(&*identity).copied());
+        let mut connection = None;
+        if is_own(&identity) {
+            connection = connection_of(&mut identity, frames);
+            self.forget_left(frontend);
+        }
+        let known = self.frontends.get(&frontend);
+        let known = known.and_then(|frontend| frontend.client(&identity));
         let mut gone = None;
         if let Some((peer, client)) = known.and_then(|p| Some((p, self.clients.get_mut(&p)?))) {
-            let as_before =
-                looks_like(frames) == client.kind || kind(&mut identity, frames) == client.kind;
+            let as_before = client.connection == connection
+                && (looks_like(frames) == client.kind
+                    || kind(&mut identity, frames) == client.kind);
             if as_before {
                 client.owed += 1;
                 client.active = true;
                 if client.kind == ClientKind::Req {
-                    // It asks again: an answer that it has not taken would be taken for the new
-                    // one's.
+                    // A REQ client that sends another request no longer expects the previous
+                    // answer, and would take it for the answer to the new request.
                     client.owed = 1;
                     self.unsent_bytes -= client.outbox_bytes;
                     client.outbox_bytes = 0;
@@ -162,8 +180,9 @@ impl Links {
         let client = Client {
             frontend,
             identity: Box::from(&*identity),
+            connection,
             kind: kind(&mut identity, frames),
-            owed: 1,
+            owed: u32::from(!is_probe(frames)),
             active: true,
             outbox: VecDeque::new(),
             outbox_bytes: 0,
@@ -175,17 +194,43 @@ impl Links {
             identity: identity.to_vec(),
         };
         if let Some(frontend) = self.frontends.get_mut(&frontend) {
-            frontend.clients.insert(client.identity.clone(), peer);
+            if connection.is_some_and(|it| !frontend.is_open(it)) {
+                // The connection has closed since the client sent this message, and no answer can
+                // reach the client.
+                self.news.push_back(Event::Gone { peer });
+                return (peer, [gone, Some(came)]);
+            }
+            frontend.add(client.identity.clone(), connection, peer);
         }
         self.clients.insert(peer, client);
         (peer, [gone, Some(came)])
     }
 
-    /// Lets go of a client; what waited for it has met its fate.
+    /// Forgets the clients that set their identity and whose connections have closed, so that no
+    /// answer to such a client goes to the next connection with its identity.
+    pub(super) fn forget_left(&mut self, frontend: FrontendId) {
+        let frontend = self.frontends.get_mut(&frontend);
+        for peer in frontend.map(FrontendSocket::left).unwrap_or_default() {
+            let gone = self.forget(peer);
+            self.news.extend(gone);
+        }
+    }
+
+    /// Forgets a client that set its identity, if its connection has closed. This is called before
+    /// each message to a client.
+    fn forget_if_left(&mut self, peer: PeerId) {
+        let client = self.clients.get(&peer);
+        if let Some(client) = client.filter(|client| client.connection.is_some()) {
+            self.forget_left(client.frontend);
+        }
+    }
+
+    /// Forgets a client, settles its queued answers as [`Fate::Gone`], and returns the event that
+    /// reports this to the core.
     fn forget(&mut self, peer: PeerId) -> Option<Event<Vec<Message>>> {
         let client = self.clients.remove(&peer)?;
         if let Some(frontend) = self.frontends.get_mut(&client.frontend) {
-            frontend.clients.remove(&client.identity);
+            frontend.remove(&client.identity, client.connection, peer);
         }
         self.unsent_bytes -= client.outbox_bytes;
         for (_, outcome) in client.outbox {
@@ -197,8 +242,9 @@ impl Links {
         Some(Event::Gone { peer })
     }
 
-    /// Forgets clients that are owed nothing and have sent nothing since the last call. Should one
-    /// come back, it is a new peer, and nobody can tell the difference.
+    /// Forgets clients that wait for no answer and have sent nothing since the last call. A
+    /// forgotten client that sends again counts as a new peer, which makes no difference to
+    /// anybody.
     pub(super) fn forget_idle(&mut self) {
         let mut idle = Vec::new();
         for (peer, client) in &mut self.clients {
@@ -213,12 +259,12 @@ impl Links {
         }
     }
 
-    /// When [`Self::retry`] is due.
+    /// Returns the time at which [`Self::retry`] is due.
     pub(super) fn next_retry(&self) -> Option<Duration> {
         self.retry
     }
 
-    /// Tries again to send what waits, if it is time.
+    /// Tries again to send the queued answers, if it is time.
     pub(super) fn retry(&mut self, now: Duration) {
         if self.stalled.is_empty() {
             self.retry = None;
@@ -246,9 +292,10 @@ impl Links {
         self.retry = (!self.stalled.is_empty()).then(|| now + self.backoff);
     }
 
-    /// Sends what waits for a client as far as it can be; true if anything could.
+    /// Sends a client's queued answers as far as possible. Returns whether any were sent.
     fn flush(&mut self, peer: PeerId) -> bool {
         let mut progress = false;
+        self.forget_if_left(peer);
         while let Some(client) = self.clients.get_mut(&peer) {
             let Some((frames, outcome)) = client.outbox.pop_front() else {
                 break;
@@ -280,7 +327,7 @@ impl Links {
         progress
     }
 
-    /// Gives up everything that waits for clients; how many answers that were.
+    /// Drops all queued answers, and returns their number.
     pub(super) fn give_up(&mut self) -> usize {
         let before = self.news.len();
         for client in self.clients.values_mut() {
@@ -293,12 +340,12 @@ impl Links {
         self.news.len() - before
     }
 
-    /// Lets the sockets close without waiting for what they still hold.
+    /// Makes the sockets drop their unsent messages when they close.
     pub(super) fn discard_unsent(&self) {
-        let frontends = self.frontends.values().map(|frontend| &frontend.socket);
+        let frontends = self.frontends.values().map(FrontendSocket::socket);
         let pools = self.pools.values().map(|pool| &pool.socket);
         for socket in frontends.chain(pools) {
-            // It fails only for a socket that is closed already.
+            // This fails only for a socket that is closed already.
             let _ = socket.set_linger(0);
         }
     }
@@ -318,7 +365,7 @@ impl Outlet<Vec<Message>> for Links {
         let Some((pool, (name, rest))) = pool.zip(head.split_first()) else {
             return Err(body);
         };
-        // Whether there is room is decided by the first frame; the others follow it.
+        // The first frame decides whether there is room, and the others follow it.
         if first(&pool.socket, name).is_err() {
             pool.blocked = true;
             self.counters.full += 1;
@@ -339,6 +386,7 @@ impl Outlet<Vec<Message>> for Links {
         body: Vec<Message>,
         outcome: Outcome,
     ) -> Fate {
+        self.forget_if_left(peer);
         let Some(client) = self.clients.get_mut(&peer) else {
             return Fate::Gone;
         };
@@ -376,6 +424,14 @@ impl Outlet<Vec<Message>> for Links {
         Fate::Waiting
     }
 
+    fn judge(&mut self, case: Box<Case<Vec<Message>>>) -> Result<(), Box<Case<Vec<Message>>>> {
+        self.judges.add(case)
+    }
+
+    fn spend(&mut self, messages: usize) {
+        self.allowance = self.allowance.saturating_sub(messages);
+    }
+
     fn counters(&self) -> EngineCounters {
         EngineCounters {
             stalled: self.stalled.len() as u64,
@@ -390,21 +446,29 @@ impl Outlet<Vec<Message>> for Links {
     }
 }
 
+/// Returns whether a client's first message is the empty one that a socket with `ZMQ_PROBE_ROUTER`
+/// sends by itself, which the core does not answer.
+fn is_probe(frames: &[Message]) -> bool {
+    matches!(frames, [frame] if frame.is_empty())
+}
+
 fn cost(frames: &[Message]) -> u64 {
     let bytes = frames.iter().map(|frame| frame.len() as u64);
     bytes.sum::<u64>() + ANSWER_OVERHEAD
 }
 
-/// Sends a client its answer, or gives the frames back with the reason.
+/// Sends an answer to its client. If that fails, returns the error and the frames.
 fn send(
     frontends: &BTreeMap<FrontendId, FrontendSocket>,
     client: &Client,
     frames: Vec<Message>,
 ) -> Result<(), (zmq::Error, Vec<Message>)> {
-    let Some(FrontendSocket { socket, .. }) = frontends.get(&client.frontend) else {
+    let Some(frontend) = frontends.get(&client.frontend) else {
         return Err((zmq::Error::EHOSTUNREACH, frames));
     };
-    // ROUTER_MANDATORY: EAGAIN when the client has no room, EHOSTUNREACH when it is gone.
+    let socket = frontend.socket();
+    // With ROUTER_MANDATORY, EAGAIN means that libzmq has no room for messages to the client, and
+    // EHOSTUNREACH that the client is gone.
     match first(socket, &client.identity) {
         Ok(()) => {
             send_rest(socket, frames);
@@ -414,7 +478,8 @@ fn send(
     }
 }
 
-/// Begins a message; this frame decides whether all of it can be sent.
+/// Sends the first frame of a message. libzmq decides with this frame whether it has room for the
+/// whole message.
 fn first(socket: &Socket, frame: &[u8]) -> zmq::Result<()> {
     loop {
         match socket.send(frame, DONTWAIT | SNDMORE) {
@@ -424,9 +489,9 @@ fn first(socket: &Socket, frame: &[u8]) -> zmq::Result<()> {
     }
 }
 
-/// Sends the frames of a message whose first one was taken; there is at least one more. libzmq
-/// takes the rest of a message whole; if the peer goes meanwhile it drops it whole, as it would
-/// once it were sent.
+/// Sends the remaining frames of a message whose first frame was accepted. At least one must
+/// remain. libzmq accepts them all. If the peer disconnects meanwhile, libzmq drops the whole
+/// message, as it would drop one that was just sent.
 fn send_rest(socket: &Socket, frames: Vec<Message>) {
     let last = frames.len().saturating_sub(1);
     for (n, frame) in frames.into_iter().enumerate() {
@@ -435,7 +500,7 @@ fn send_rest(socket: &Socket, frames: Vec<Message>) {
     }
 }
 
-/// The client's socket type, as libzmq learnt it from the handshake.
+/// Returns the client's socket type, which libzmq learned in the handshake.
 fn kind(identity: &mut Message, frames: &mut [Message]) -> ClientKind {
     let mut all = std::iter::once(identity).chain(frames.iter_mut());
     let req = all.any(|frame| frame.gets("Socket-Type") == Some("REQ"));
@@ -446,12 +511,13 @@ fn kind(identity: &mut Message, frames: &mut [Message]) -> ClientKind {
     }
 }
 
-/// What a message's shape says of its sender, to spare asking libzmq for every one.
+/// Guesses the sender's socket type from the form of a message, to avoid asking libzmq about every
+/// message.
 fn looks_like(frames: &[Message]) -> ClientKind {
     let delimiter = frames.iter().take(2).position(|frame| frame.is_empty());
     match delimiter {
         Some(0) => ClientKind::Req,
-        // ZMQ_REQ_CORRELATE's number.
+        // A frame of four bytes is the request number of ZMQ_REQ_CORRELATE.
         Some(1) if frames[0].len() == 4 => ClientKind::Req,
         _ => ClientKind::Dealer,
     }

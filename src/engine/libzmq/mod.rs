@@ -1,22 +1,28 @@
-//! The engine over libzmq, through the `zmq` crate: a ROUTER a frontend, a DEALER a pool.
+//! The engine over libzmq, through the `zmq` crate: a ROUTER for each frontend, a DEALER for each
+//! pool.
 //!
-//! A turn: poll, drain each readable socket up to a budget, run the core on each message, retry
-//! what clients could not take. Frames are forwarded as the `zmq::Message`s they came in, never
+//! A turn polls, reads each readable socket up to a budget, runs the core on each message, and
+//! tries again to send the answers for which clients had no room. Frames are forwarded as the
+//! `zmq::Message`s in which they arrived. Only queued frames that share a receive buffer are
 //! copied.
 //!
-//! The sockets are made in `sockets`; `links` is the sending half, which the core calls; `pools` is
-//! what happens behind a DEALER, as far as `monitor` tells; `reload` takes over another
-//! configuration.
+//! The sockets are created in `sockets`; `links` is the sending half, which the core calls; `pools`
+//! handles the workers of a DEALER, as far as `monitor` reports them; `reload` hands another
+//! configuration to the data thread, which adopts it in `adopt`.
 //!
-//! libzmq hides its peers, and what follows from it is documented for users: a pool is one crowd of
-//! workers that libzmq serves in turn, so neither `per_worker` and `balance` nor the loss of one of
-//! several workers can be told (the loss of all is: a monitor counts connections); clients are
-//! known by their identities from their first message on and forgotten when idle; back-pressure on
-//! one client is impossible, so what it doesn't read is given up beyond `limits.client_bytes`.
+//! libzmq hides its peers, and the consequences are documented for users. A pool is one crowd of
+//! workers that libzmq serves in turn, so `per_worker`, `balance` and the loss of one of several
+//! workers cannot be supported. The loss of all workers can, because a monitor counts connections.
+//! Clients are known by their identities from their first message on, and are forgotten when idle.
+//! Back-pressure on one client is impossible, so answers that it does not read are dropped beyond
+//! `limits.client_bytes`, and its messages that wait for judges count as open requests, up to
+//! `limits.client_requests`.
 
 mod adopt;
 mod data;
 mod fixed;
+mod frontend;
+mod left;
 mod links;
 mod monitor;
 mod pools;
@@ -32,7 +38,9 @@ use zmq::{Message, POLLIN, POLLOUT};
 use crate::core::{Core, Event};
 use crate::engine::control::{Control, Order};
 use crate::engine::error::EngineError;
+use crate::engine::judges::Judges;
 use crate::engine::notes::{log_last_notes, log_notes};
+use crate::engine::numbering::first_number;
 use crate::engine::observer::Observer;
 use crate::engine::started::Started;
 use crate::frame::Frame;
@@ -43,11 +51,15 @@ use links::Links;
 pub(super) use reload::Reloader;
 use sockets::{FLUSH, SharedBook};
 
-/// How often clients are looked through for idle ones to forget. Only memory depends on it.
+/// The time between two searches for idle clients to forget, which affects only the use of memory.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
-/// Bytes of a libzmq message up to which it lies in the message itself, and from which it has a
-/// buffer of its own; between, it shares the buffer that it was received in.
+/// The maximum number of verdicts of judges that a turn reports to the core: after each, messages
+/// that wait behind it may be checked for up to a millisecond.
+const VERDICTS_MAX: usize = 4;
+
+/// The sizes of libzmq messages, in bytes, that share the buffer that received them. Shorter
+/// messages are stored in the message itself, and longer ones have a buffer of their own.
 const SHARES_BUFFER: std::ops::Range<usize> = 34..8192;
 
 impl Frame for Message {
@@ -64,7 +76,8 @@ impl Frame for Message {
     }
 }
 
-/// The walks recurse once a level, to `limits.depth` at most, which is at most 1000.
+/// The stack size of the data thread, in bytes. The walks through a message recurse once for each
+/// nesting level, up to `limits.depth`, which is at most 1000.
 const DATA_STACK: usize = 8 << 20;
 
 /// Binds and connects everything, then serves on a thread of its own.
@@ -81,19 +94,25 @@ pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, Engine
     let listening = prepared.as_ref();
     let listening = listening.map_or_else(Vec::new, |prepared| prepared.listening.clone());
     let shared = book.clone();
-    // What the core shares is counted without atomics, so it is made where it is used.
+    let judges = Judges::new(control.clone());
+    // The core's values are reference-counted without atomics, so the core is created where it is
+    // used.
     let serve = move || {
         let mut engine = Libzmq {
-            core: Core::new(Arc::clone(&snapshot)).answering(inquiries),
-            links: Links::default(),
+            core: Core::new(Arc::clone(&snapshot))
+                .numbering_from(first_number())
+                .answering(inquiries),
+            links: Links::new(judges),
             book: shared,
             orders,
             commits: inbox,
             start: Instant::now(),
             snapshot: Arc::clone(&snapshot),
             swept: Duration::ZERO,
+            verdicts_left: false,
             flush_until: None,
             woke: Duration::ZERO,
+            close_due: None,
         };
         if let Some(prepared) = prepared {
             engine.adopt(snapshot, prepared);
@@ -124,7 +143,7 @@ impl Libzmq {
         let ended = self.serve();
         log_last_notes(&mut self.core);
         let ledger = self.core.ledger();
-        // The sockets close, and what they have accepted leaves while libzmq is let go of.
+        // The sockets close, and their accepted messages are sent while libzmq is released.
         let book = self.book.clone();
         drop(self);
         book.close();
@@ -136,6 +155,11 @@ impl Libzmq {
             let ready = self.poll()?;
             let now = self.start.elapsed();
             self.woke = now;
+            // libzmq's I/O would stop if a monitor had no room for its reports.
+            for frontend in &ready.reported {
+                self.links.forget_left(*frontend);
+                self.tell(now);
+            }
             for frontend in &ready.frontends {
                 self.drain_frontend(*frontend, now)?;
             }
@@ -146,6 +170,7 @@ impl Libzmq {
                 self.links.discard_unsent();
                 return Ok(());
             }
+            self.hear_judges(now);
             self.core.on(now, Event::Tick, &mut self.links);
             self.tell(now);
             self.links.retry(now);
@@ -159,32 +184,48 @@ impl Libzmq {
         }
     }
 
-    /// Waits until something can be done; gives what.
+    /// Reports to the core what judges found, up to [`VERDICTS_MAX`] verdicts.
+    fn hear_judges(&mut self, now: Duration) {
+        let mut heard = 0;
+        while heard < VERDICTS_MAX
+            && let Some(verdict) = self.links.judges.next()
+        {
+            heard += 1;
+            self.core
+                .on(now, Event::Judged { verdict }, &mut self.links);
+            self.tell(now);
+        }
+        self.verdicts_left = heard == VERDICTS_MAX;
+    }
+
+    /// Waits until a socket is ready or an action is due, and returns the ready sockets.
     fn poll(&mut self) -> Result<Ready, EngineError> {
         let now = self.start.elapsed();
-        self.links.counters.turns += 1;
-        self.links.counters.busy += now.saturating_sub(self.woke);
+        self.links.counters.turns.add(now.saturating_sub(self.woke));
         let due = [
             self.core.next_deadline(),
             self.links.next_retry(),
             self.flush_until,
+            self.close_due,
             Some(self.swept + SWEEP_EVERY),
         ];
-        let at_once = self.core.is_drained() || self.links.pools.values().any(|pool| pool.leaving);
+        let at_once = self.core.is_drained()
+            || self.verdicts_left
+            || self.links.pools.values().any(|pool| pool.leaving);
         let due = due.into_iter().flatten().min().filter(|_| !at_once);
         let due = due.unwrap_or(now);
-        // Rounded up, or the last part of a millisecond would be spent spinning.
+        // The time is rounded up, because the last part of a millisecond would otherwise be spent
+        // spinning.
         let wait = due.saturating_sub(now).as_micros().div_ceil(1_000);
         let Links {
             frontends, pools, ..
         } = &self.links;
-        let mut items = Vec::with_capacity(1 + frontends.len() + 2 * pools.len());
+        let mut items = Vec::with_capacity(1 + 2 * (frontends.len() + pools.len()));
         items.push(zmq::PollItem::from_fd(self.orders.descriptor(), POLLIN));
-        items.extend(
-            frontends
-                .values()
-                .map(|frontend| frontend.socket.as_poll_item(POLLIN)),
-        );
+        for frontend in frontends.values() {
+            items.push(frontend.socket().as_poll_item(POLLIN));
+            items.push(frontend.monitor().as_poll_item(POLLIN));
+        }
         for pool in pools.values() {
             let writable = if pool.blocked {
                 POLLOUT
@@ -198,14 +239,16 @@ impl Libzmq {
             Ok(_) | Err(zmq::Error::EINTR) => {}
             Err(error) => return Err(EngineError::new("poll", error)),
         }
-        let (of_frontends, of_pools) = items[1..].split_at(frontends.len());
-        let readable = frontends
-            .keys()
-            .zip(of_frontends)
-            .filter(|(_, item)| item.is_readable());
+        let (of_frontends, of_pools) = items[1..].split_at(2 * frontends.len());
+        let of_frontends = frontends.keys().zip(of_frontends.chunks(2));
+        let reported = of_frontends
+            .clone()
+            .filter(|(_, pair)| pair[1].is_readable());
+        let readable = of_frontends.filter(|(_, pair)| pair[0].is_readable());
         Ok(Ready {
             control: items[0].is_readable(),
             frontends: readable.map(|(id, _)| *id).collect(),
+            reported: reported.map(|(id, _)| *id).collect(),
             pools: pools
                 .keys()
                 .zip(of_pools.chunks(2))
@@ -222,17 +265,20 @@ impl Libzmq {
     }
 
     fn drain_frontend(&mut self, id: FrontendId, now: Duration) -> Result<(), EngineError> {
-        // One more than is allowed tells that there are too many; the identity doesn't count.
+        // One frame more than is allowed shows that there are too many. The identity does not
+        // count.
         let keep = self.snapshot.limits.frames + 2;
-        for _ in 0..BUDGET {
+        self.links.allowance = BUDGET;
+        while self.links.allowance > 0 {
+            self.links.allowance -= 1;
             let Some(frontend) = self.links.frontends.get(&id) else {
                 break;
             };
-            let Some(mut frames) = receive(&frontend.socket, keep)? else {
+            let Some(mut frames) = receive(frontend.socket(), keep)? else {
                 break;
             };
             self.links.counters.messages_in += 1;
-            // libzmq puts the client's identity in front.
+            // libzmq puts the client's identity first.
             let identity = frames.remove(0);
             let (peer, events) = self.links.client(id, identity, &mut frames);
             for event in events.into_iter().flatten() {
@@ -245,7 +291,7 @@ impl Libzmq {
         Ok(())
     }
 
-    /// Carries out the order in force; true to end at once.
+    /// Carries out the order in force. Returns true if the engine must end at once.
     fn obey(&mut self, now: Duration) -> bool {
         match self.orders.get() {
             Order::Serve => {
@@ -267,7 +313,7 @@ impl Libzmq {
     }
 
     fn is_over(&mut self, ready: &Ready, now: Duration) -> bool {
-        // What has arrived by now is still told that it came too late.
+        // Messages that have arrived by now are still rejected as too late.
         if self.core.is_drained() && ready.frontends.is_empty() {
             return true;
         }

@@ -1,14 +1,16 @@
-//! How many workers a pool's socket is connected to: all that libzmq tells of its peers.
+//! The open connections of a socket. libzmq reports nothing else about its peers.
 
 use std::collections::HashSet;
 
 use zmq::{Context, DONTWAIT, Socket, SocketEvent};
 
-/// A pool's socket monitor.
+/// A socket's monitor.
 pub(super) struct Monitor {
     socket: Socket,
-    /// Connections by file descriptor. One counts from when it is accepted, so a stranger's counts
-    /// until its handshake fails.
+    /// The address at which the events are sent, which no other monitor has.
+    endpoint: String,
+    /// The connections, by file descriptor. A connection counts from its acceptance, and so a
+    /// connection of a stranger counts until its handshake fails.
     connections: HashSet<u32>,
 }
 
@@ -26,28 +28,56 @@ impl Monitor {
         socket.connect(&endpoint)?;
         Ok(Self {
             socket,
+            endpoint,
             connections: HashSet::new(),
         })
+    }
+
+    /// Ends the monitoring of the socket `of`, which is about to close.
+    ///
+    /// libzmq's I/O thread sends each event to the monitor, and would wait forever for a monitor
+    /// that is gone. A connection that ended while the socket closes would then stop the I/O of all
+    /// sockets.
+    pub(super) fn end(&mut self, of: &Socket) {
+        // This makes room for events, so that the I/O thread does not wait for room while this
+        // thread waits for the socket's lock.
+        self.update();
+        // Monitoring another address for no event ends the present monitoring. This fails only
+        // after libzmq was released, which wakes the I/O thread.
+        let _ = of.monitor(&format!("{}-ended", self.endpoint), 0);
     }
 
     pub(super) fn socket(&self) -> &Socket {
         &self.socket
     }
 
-    /// Whether anybody is connected, as of the last [`Self::update`].
+    /// Returns whether any worker is connected, as of the last [`Self::update`].
     pub(super) fn connected(&self) -> bool {
         !self.connections.is_empty()
     }
 
-    /// How many are connected, as of the last [`Self::update`].
+    /// Returns whether the connection with this descriptor is open, as of the last
+    /// [`Self::update`].
+    pub(super) fn is_open(&self, descriptor: u32) -> bool {
+        self.connections.contains(&descriptor)
+    }
+
+    /// Returns the number of connections, as of the last [`Self::update`].
     pub(super) fn connections(&self) -> usize {
         self.connections.len()
     }
 
-    /// Takes in what happened; true if at any moment the last connection closed.
+    /// Processes the events so far. Returns true if at any moment the last connection closed.
     pub(super) fn update(&mut self) -> bool {
+        self.update_with(|_| {})
+    }
+
+    /// Processes the events so far, like [`Self::update`], and calls `closed` with the descriptor
+    /// of each connection that closed. The system may have reused this descriptor since.
+    pub(super) fn update_with(&mut self, mut closed: impl FnMut(u32)) -> bool {
         let mut emptied = false;
-        // Frames: event (16 bits) and descriptor (32 bits) in the machine's order; address.
+        // The frames are the event (16 bits) and the descriptor (32 bits) in the machine's byte
+        // order, and the address.
         while let Ok(frames) = self.socket.recv_multipart(DONTWAIT) {
             let Some(&[e0, e1, v0, v1, v2, v3]) = frames.first().map(Vec::as_slice) else {
                 continue;
@@ -55,6 +85,7 @@ impl Monitor {
             let descriptor = u32::from_ne_bytes([v0, v1, v2, v3]);
             if SocketEvent::from_raw(u16::from_ne_bytes([e0, e1])) == SocketEvent::DISCONNECTED {
                 emptied |= self.connections.remove(&descriptor) && self.connections.is_empty();
+                closed(descriptor);
             } else {
                 self.connections.insert(descriptor);
             }

@@ -1,4 +1,4 @@
-//! The pools' half of a turn: who came and went behind each DEALER, and what the workers answered.
+//! The pools' half of a turn: workers that come and go, and their answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl Libzmq {
         if ready.readable {
             self.drain_pool(id, now)?;
         } else if self.links.pools.get(&id).is_some_and(|pool| pool.leaving) {
-            // What the last worker sent before it went has been read.
+            // The messages that the last worker sent before it disconnected have been read.
             self.workers_gone(id, now);
             if self
                 .links
@@ -55,10 +55,12 @@ impl Libzmq {
     }
 
     fn drain_pool(&mut self, id: PoolId, now: Duration) -> Result<(), EngineError> {
-        // One more than is allowed tells that there are too many; a worker's envelope, of two
-        // frames at most, doesn't count.
+        // One frame more than is allowed shows that there are too many. A worker's envelope, of two
+        // frames at most, does not count.
         let keep = self.snapshot.limits.frames + 3;
-        for _ in 0..BUDGET {
+        self.links.allowance = BUDGET;
+        while self.links.allowance > 0 {
+            self.links.allowance -= 1;
             let Some(pool) = self.links.pools.get(&id) else {
                 break;
             };
@@ -78,7 +80,7 @@ impl Libzmq {
         Ok(())
     }
 
-    /// The first worker of a pool came.
+    /// Reports that the first worker of a pool connected.
     fn workers_come(&mut self, id: PoolId, now: Duration) {
         let peer = self.links.number();
         let Some(pool) = self.links.pools.get_mut(&id) else {
@@ -90,13 +92,13 @@ impl Libzmq {
             pool: id,
             kind: pool.kind,
             headcount: Headcount::Crowd,
-            // libzmq tells neither of its workers.
+            // libzmq reports neither the identity nor the address of a worker.
             name: Arc::default(),
         };
         self.core.on(now, came, &mut self.links);
     }
 
-    /// The last worker of a pool went.
+    /// Reports that the last worker of a pool disconnected.
     pub(super) fn workers_gone(&mut self, id: PoolId, now: Duration) {
         let Some(pool) = self.links.pools.get_mut(&id) else {
             return;

@@ -1,4 +1,4 @@
-//! Reload: prepared by the thread that reads configurations, and handed to the data thread.
+//! Reloads, which the thread that reads configurations prepares and hands to the data thread.
 
 use std::sync::{Arc, mpsc};
 
@@ -16,11 +16,11 @@ pub(in crate::engine) struct Reloader {
     pub(super) control: Control,
 }
 
-/// A reload that can't fail any more.
+/// A reload that cannot fail any more.
 pub(super) struct Commit {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) prepared: Prepared,
-    /// Receives a message once the reload has taken hold.
+    /// Receives a message once the reload has taken effect.
     pub(super) done: mpsc::Sender<()>,
 }
 
@@ -46,7 +46,7 @@ impl Reloader {
         Ok(listening)
     }
 
-    /// Everywhere that the gateway listens.
+    /// Returns every address on which the gateway listens.
     pub(in crate::engine) fn listening(&self) -> Vec<Listening> {
         self.book.listening()
     }

@@ -1,4 +1,4 @@
-//! Addresses of routes.yaml, as the system takes them.
+//! Addresses of routes.yaml, in the form that the system takes.
 
 use std::fmt;
 use std::io;
@@ -10,20 +10,21 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// The longest wait for the addresses of a name to listen on: what a resolver takes for two attempts at one name server.
+/// The maximum time to look up a name to listen on. It equals two attempts of a resolver at one
+/// name server.
 const LOOK_UP_MAX: Duration = Duration::from_secs(10);
 
-/// Where to listen or to connect.
+/// An address to listen on or to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
-    /// A name or an address, `*` for any, and a port, 0 for whichever is free.
+    /// A name or an address, `*` for any, and a port, 0 for any free one.
     Tcp { host: String, port: u16 },
-    /// A socket in the file system; behind `@`, one of Linux's abstract names, as libzmq writes them.
+    /// A socket in the file system or, with a leading `@` as in libzmq, an abstract name of Linux.
     Ipc(PathBuf),
 }
 
 impl Address {
-    /// Reads an endpoint that the configuration has let pass.
+    /// Parses an endpoint that the configuration has accepted.
     pub(super) fn parse(endpoint: &str) -> io::Result<Self> {
         let unknown = || io::Error::new(io::ErrorKind::InvalidInput, "no such kind of address");
         if let Some(path) = endpoint.strip_prefix("ipc://") {
@@ -43,15 +44,15 @@ impl Address {
     }
 }
 
-/// What a TCP name and port stand for now. Asks the system's resolver, which may take seconds: not for
-/// the data thread.
+/// Returns the current addresses of a TCP name and port. Asks the system's resolver, which may take
+/// seconds, so the data thread must not call this function.
 pub(super) fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let host = if host == "*" { "0.0.0.0" } else { host };
     Ok((host, port).to_socket_addrs()?.collect())
 }
 
-/// Returns the addresses that a TCP name and port stand for now, for a caller that somebody waits for: gives up after
-/// [`LOOK_UP_MAX`].
+/// Returns the current addresses of a TCP name and port, for a caller that must not wait long:
+/// fails after [`LOOK_UP_MAX`].
 pub(super) fn resolve_in_time(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if host == "*" || host.parse::<IpAddr>().is_ok() {
         return resolve(host, port);
@@ -60,7 +61,7 @@ pub(super) fn resolve_in_time(host: &str, port: u16) -> io::Result<Vec<SocketAdd
     in_time(LOOK_UP_MAX, move || resolve(&name, port))
 }
 
-/// Runs a look-up on a thread of its own, and waits for it for `patience` at most.
+/// Runs a look-up on a thread of its own, and waits for the result for `patience` at most.
 fn in_time<T: Send + 'static>(
     patience: Duration,
     look_up: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -69,7 +70,7 @@ fn in_time<T: Send + 'static>(
     thread::Builder::new()
         .name("resolver".into())
         .spawn(move || {
-            // Nobody may wait any more.
+            // The caller may have stopped waiting.
             let _ = answer.send(look_up());
         })?;
     match answers.recv_timeout(patience) {
@@ -84,12 +85,12 @@ fn in_time<T: Send + 'static>(
     }
 }
 
-/// Whether an ipc path is an abstract name, of which the file system knows nothing.
+/// Returns whether an ipc path is an abstract name, which the file system does not know.
 pub(super) fn is_abstract(path: &Path) -> bool {
     cfg!(target_os = "linux") && path.as_os_str().as_bytes().starts_with(b"@")
 }
 
-/// An ipc path as the system takes it.
+/// Returns an ipc path in the form that the system takes.
 pub(super) fn unix(path: &Path) -> io::Result<UnixAddr> {
     #[cfg(target_os = "linux")]
     if is_abstract(path) {
@@ -99,7 +100,7 @@ pub(super) fn unix(path: &Path) -> io::Result<UnixAddr> {
     UnixAddr::from_pathname(path)
 }
 
-/// An ipc path as an endpoint.
+/// Returns an ipc path as an endpoint.
 pub(super) fn ipc(path: &Path) -> String {
     format!("ipc://{}", path.display())
 }

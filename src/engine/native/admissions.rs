@@ -1,31 +1,45 @@
-//! Who is let in: the strangers among the connections that came, and the number of clients.
+//! Admission: the strangers among the accepted connections, and the number of clients.
 
 use std::collections::VecDeque;
 
 use crate::peer::PeerId;
 
-/// Connections that came and may be in their handshake at once. When there are as many, those that
-/// linger in it make way, the oldest first, so that connections which are left open on purpose keep
-/// nobody out. While none lingers, those that come wait with the system.
+/// The maximum number of strangers: accepted connections that are in their handshake, or that were
+/// refused and are not closed yet. When there are as many, strangers that linger are disconnected,
+/// the oldest first, so that connections that are left open on purpose keep nobody out. While none
+/// lingers, further connections wait in the system's backlog.
 const HANDSHAKES_MAX: usize = 4096;
 
-/// How many fewer are left once some had to make way, so that a flood of them does not have all
-/// looked through for each.
+/// The number of further strangers that are disconnected at the same time, so that during a flood
+/// not all strangers are examined for each new one.
 const HANDSHAKES_SPARE: usize = 256;
 
-/// Clients beyond `limits.clients` that are told so on each request. Those beyond that are told
-/// once and disconnected.
+/// The number of clients beyond `limits.clients` whose requests are each rejected. Further clients
+/// are refused at their handshake.
 const SURPLUS_MAX: usize = 1000;
 
-/// Strangers and clients.
-#[derive(Debug, Default)]
+/// The strangers and clients.
+#[derive(Debug)]
 pub(super) struct Admissions {
-    /// Connections that were strangers when they were put here, the oldest first.
+    /// The connections that were strangers when they were added, the oldest first.
     strangers: VecDeque<PeerId>,
-    /// Clients that the core knows.
+    /// The number of clients that the core knows.
     clients: usize,
-    /// Clients without a name so far.
+    /// The number of the last client without a name.
     nameless: u32,
+}
+
+impl Default for Admissions {
+    /// Returns admissions without peers. Clients without a name are numbered from a random number,
+    /// as libzmq does: under `identity: client`, the answer of a slow worker to a client of an
+    /// earlier process must not reach one of this process.
+    fn default() -> Self {
+        Self {
+            strangers: VecDeque::new(),
+            clients: 0,
+            nameless: fastrand::u32(..),
+        }
+    }
 }
 
 impl Admissions {
@@ -39,13 +53,13 @@ impl Admissions {
         self.strangers.len() >= HANDSHAKES_MAX
     }
 
-    /// Returns how many strangers are to make way, if there is no room for another.
+    /// Returns the number of strangers to disconnect, if there is no room for another.
     pub(super) fn surplus(&self) -> Option<usize> {
         let kept = HANDSHAKES_MAX - HANDSHAKES_SPARE;
         self.is_full().then(|| self.strangers.len() - kept)
     }
 
-    /// Drops the connections that are strangers no longer.
+    /// Drops the connections that are no longer strangers.
     pub(super) fn retain_strangers(&mut self, is_stranger: impl FnMut(&PeerId) -> bool) {
         self.strangers.retain(is_stranger);
     }
@@ -55,13 +69,14 @@ impl Admissions {
         self.strangers.iter().copied()
     }
 
-    /// Returns whether another client may come where `limits.clients` is `most`.
+    /// Returns whether another client may be admitted where `limits.clients` is `most`.
     pub(super) fn has_room_for_client(&self, most: usize) -> bool {
         self.clients < most.saturating_add(SURPLUS_MAX)
     }
 
-    /// Admits a client, and returns its identity: its own, or a new name as libzmq's ROUTER gives
-    /// them: a zero byte, with which no name of a client's own can begin, and a number.
+    /// Admits a client, and returns `identity` or, if that is empty, a new one in the form of
+    /// libzmq's ROUTER, which is a number after a zero byte. An identity that a client chose cannot
+    /// begin with a zero byte.
     pub(super) fn admit_client(&mut self, identity: Vec<u8>) -> Vec<u8> {
         self.clients += 1;
         if !identity.is_empty() {
@@ -72,7 +87,7 @@ impl Admissions {
         vec![0, a, b, c, d]
     }
 
-    /// Notes that a client left.
+    /// Records that a client left.
     pub(super) fn client_left(&mut self) {
         self.clients -= 1;
     }
@@ -86,8 +101,10 @@ mod tests {
     fn clients_have_their_own_names_or_numbers() {
         let mut admissions = Admissions::default();
         assert_eq!(admissions.admit_client(b"me".to_vec()), b"me");
-        assert_eq!(admissions.admit_client(Vec::new()), [0, 0, 0, 0, 1]);
-        assert_eq!(admissions.admit_client(Vec::new()), [0, 0, 0, 0, 2]);
+        let [first, second] = [(); 2].map(|()| admissions.admit_client(Vec::new()));
+        assert_eq!((first.len(), first[0], second[0]), (5, 0, 0));
+        assert_ne!(first, second);
+        assert_ne!(Admissions::default().admit_client(Vec::new()), first);
     }
 
     #[test]

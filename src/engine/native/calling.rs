@@ -1,10 +1,10 @@
-//! Connections that the gateway makes: the calls that are due, and what comes of them.
+//! Connections that the gateway makes: the calls that are due, and their outcomes.
 
 use std::time::Duration;
 
 use crate::engine::native::connection::{Origin, Phase};
 use crate::engine::native::dial::Target;
-use crate::engine::native::liveness::HANDSHAKE_MAX;
+use crate::engine::native::liveness::{HANDSHAKE_MAX, READY_WAIT_MAX};
 use crate::engine::native::removal::Removal;
 use crate::engine::native::service::Service;
 use crate::engine::native::stream::Stream;
@@ -24,7 +24,9 @@ impl Service {
                 Target::Ipc(path) => Stream::connect_ipc(path),
             };
             let origin = Origin::Called { dial, target };
-            let peer = stream.and_then(|stream| self.peers.add(stream, role, origin, now));
+            let security = self.security_of_call(role, dial);
+            let peer =
+                stream.and_then(|stream| self.peers.add(stream, role, origin, security, now));
             match peer {
                 Ok(peer) => {
                     self.dialer.connected(dial, peer);
@@ -35,9 +37,10 @@ impl Service {
         }
     }
 
-    /// Returns whether a worker there has yet to answer what it got through a connection that is to
-    /// go. With two connections, a DEALER answers by either, as libzmq does in turn, and what comes
-    /// by the wrong one is lost. A REP answers where it was asked.
+    /// Returns whether a DEALER worker at `target` may still send answers through a connection that
+    /// is about to close. With two connections, a DEALER of libzmq sends its answers by each in
+    /// turn, and an answer on the wrong one is lost. A REP answers on the connection of the
+    /// request.
     fn is_leaving(&self, target: &Target) -> bool {
         self.peers.all().any(|connection| {
             let removed = connection.role().pool_missing_in(&self.snapshot).is_some();
@@ -48,13 +51,17 @@ impl Service {
         })
     }
 
-    /// Greets a peer that the gateway was calling, if the system has connected.
+    /// Sends the greeting to a peer that the gateway was calling, if the system has connected.
+    /// Closes the connection if the system could not connect.
     pub(super) fn answered(&mut self, peer: PeerId, now: Duration) {
         let Some(connection) = self.peers.get(peer) else {
             return;
         };
         match connection.finish_connecting(now) {
-            Ok(true) => self.peers.greet(peer),
+            Ok(true) => {
+                self.peers.greet(peer);
+                self.peers.set_timer(peer, now + READY_WAIT_MAX);
+            }
             Ok(false) => {}
             Err(error) => self.hang_up(peer, &error, now),
         }

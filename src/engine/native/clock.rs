@@ -1,12 +1,14 @@
-//! The engine's clock: how long it has run. All else is told the time.
+//! The engine's clock, which measures the time since the engine started. Other modules receive the
+//! time as a parameter.
 //!
-//! It is read twice a turn, before the wait and after it, because how long to wait and how long the thread has worked
-//! are reckoned from the end of the work before. One reading takes some 50 ns and a turn makes three calls of
-//! the system at least, so a turn with one message pays little for the second one, and no message pays by itself.
+//! Each turn reads the clock before its wait, to compute the length of the wait and the time that
+//! the thread has worked since the last wait, and again after the wait. A long turn reads it more
+//! often. A reading takes some 50 ns and a turn makes at least three system calls, so that two
+//! readings cost little even in a turn with one message. The clock is not read for each message.
 
 use std::time::{Duration, Instant};
 
-/// Began when it was made.
+/// A clock that starts when it is created.
 #[derive(Debug)]
 pub(super) struct Clock {
     start: Instant,
@@ -23,14 +25,14 @@ impl Clock {
         }
     }
 
-    /// Since it began.
+    /// Returns the time since the clock started.
     pub(super) fn now(&self) -> Duration {
         #[cfg(test)]
         self.readings.set(self.readings() + 1);
         self.start.elapsed()
     }
 
-    /// How often it was read.
+    /// Returns the number of readings.
     #[cfg(test)]
     pub(super) fn readings(&self) -> u64 {
         self.readings.get()

@@ -1,18 +1,20 @@
-//! One connection: its stream, and what is decided without a stream: what the peer says
-//! ([`Session`]), what time means for it ([`Liveness`]), what is read (`receiving`) and what is
-//! written (`sending`).
+//! One connection: its stream, and the state that needs no stream. That state is the dialogue with
+//! the peer ([`Session`]), its timing ([`Liveness`]), its input (`receiving`) and its output
+//! (`sending`).
 //!
-//! Its state is private to this folder. `input`, `output` and `time` hold the transitions by what
-//! causes them.
+//! The state is private to this folder. `input`, `output` and `time` hold the methods that change
+//! or report it: for input, for output, and for timing.
 
 mod input;
 mod listed;
 mod output;
 mod receiving;
+mod security;
 mod sending;
 mod time;
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Interest, Registry, Token};
@@ -22,48 +24,53 @@ use crate::engine::native::liveness::Liveness;
 use crate::engine::native::role::Role;
 use crate::engine::native::stream::Stream;
 use crate::peer::{PeerId, WorkerKind};
+use crate::security::Caller;
 use gateway_zmtp::bytes::Input;
-use gateway_zmtp::session::Session;
+use gateway_zmtp::session::{self, Session, Side};
 pub(super) use receiving::Flow;
 use receiving::Receiving;
 use sending::Sending;
 pub(super) use sending::WriteEnd;
 
-/// How a connection came about.
+/// The origin of a connection.
 #[derive(Debug)]
 pub(super) enum Origin {
-    /// A listener took it in.
+    /// A listener accepted it.
     Accepted,
     /// The gateway called.
     Called { dial: DialId, target: Target },
-    /// The gateway called, and the configuration has that call no more.
+    /// The gateway called, and the call was removed from the configuration.
     Abandoned { target: Target },
 }
 
-/// How far a connection has come.
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The gateway has called, and the system has yet to connect.
+    /// The gateway has called, and the system has not connected yet.
     Connecting,
-    /// The peer's greeting and READY are to come.
+    /// The peer's greeting and READY are still expected.
     Meeting,
     /// The core knows the peer as a client.
     Client,
     /// The core knows the peer as a worker.
     Worker(WorkerKind),
-    /// The peer was a worker that left. It hangs up by itself, and what it sends is dropped.
+    /// The peer was a worker that left. It disconnects by itself, and its input is dropped.
     Left,
-    /// The peer is not served, or no longer. What it sends is dropped.
+    /// The peer is not served for now, and receives nothing until the connection is closed. Its
+    /// input is dropped.
+    PutOff,
+    /// The peer is not served, or is no longer served. Its input is dropped.
     Closing,
 }
 
 /// The result of a read.
 pub(super) enum Read {
-    /// This many bytes, which may have gone straight into the frame that they belong to.
+    /// The input to decode, and the number of bytes read. The input lacks bytes that were read
+    /// directly into their frame.
     Some(Input, usize),
-    /// Nothing for now.
+    /// Nothing at present.
     Nothing,
-    /// The peer sends nothing more.
+    /// The end: the peer sends nothing more.
     End,
 }
 
@@ -75,27 +82,37 @@ pub(super) struct Connection {
     role: Role,
     origin: Origin,
     phase: Phase,
-    /// A retired connection gets no more requests and is closed once nothing is owed through it.
+    /// A retired connection receives no more requests and is closed once no answer is owed through
+    /// it.
     retired: bool,
     session: Session,
+    /// The principal of the peer, where its frontend or pool has `security`.
+    principal: Option<Arc<str>>,
     liveness: Liveness,
     receiving: Receiving,
     sending: Sending,
-    /// Memory that a message which isn't whole was last seen to take, in bytes.
+    /// Set while the backlog of the peer at the judges is so large that it is not read.
+    held_up: bool,
+    /// The memory of an incomplete message when it was last examined, in bytes.
     half: u64,
-    /// When the connection is to be looked at next, if it is.
+    /// The time at which the connection is examined next, if there is one.
     timer: Option<Duration>,
 }
 
-/// How a connection comes and goes.
+/// The start and the end of a connection.
 impl Connection {
     pub(super) fn new(
         peer: PeerId,
         stream: Stream,
         role: Role,
         origin: Origin,
+        security: session::Security,
         now: Duration,
     ) -> Self {
+        let side = match origin {
+            Origin::Accepted => Side::Listens,
+            Origin::Called { .. } | Origin::Abandoned { .. } => Side::Connects,
+        };
         Self {
             peer,
             stream,
@@ -106,10 +123,12 @@ impl Connection {
             },
             origin,
             retired: false,
-            session: Session::default(),
+            session: Session::new(security, side),
+            principal: None,
             liveness: Liveness::new(now),
             receiving: Receiving::new(),
             sending: Sending::new(),
+            held_up: false,
             half: 0,
             timer: None,
         }
@@ -124,55 +143,64 @@ impl Connection {
         )
     }
 
-    /// Takes the stream from the system's watch.
+    /// Removes the stream from the system's watch.
     pub(super) fn deregister(&mut self, registry: &Registry) {
-        // A stream that is closed is deregistered by the system.
+        // The system deregisters a closed stream.
         let _ = registry.deregister(&mut self.stream);
     }
 
-    /// Goes on to meet the peer, if the gateway was calling it and the system has connected.
-    /// Returns whether that was so.
+    /// Begins the handshake, if the gateway was calling the peer and the system has connected.
+    /// Returns whether it began.
     ///
     /// # Errors
     ///
-    /// Returns the reason why the system could not connect.
+    /// Fails with the reason why the system could not connect.
     pub(super) fn finish_connecting(&mut self, now: Duration) -> io::Result<bool> {
         if self.phase != Phase::Connecting || !self.stream.outcome()? {
             return Ok(false);
         }
-        // It fails only if the peer has gone.
+        // This fails only if the peer has gone.
         let _ = self.stream.set_up();
         self.phase = Phase::Meeting;
         self.liveness.begin(now);
         Ok(true)
     }
 
-    /// Takes the peer for a client.
+    /// Makes the peer a client.
     pub(super) fn admit_client(&mut self) {
         self.phase = Phase::Client;
     }
 
-    /// Takes the peer for a worker of this kind.
+    /// Makes the peer a worker of this kind.
     pub(super) fn admit_worker(&mut self, kind: WorkerKind) {
         self.phase = Phase::Worker(kind);
     }
 
-    /// Serves the peer no longer, if it was served. Returns the phase that it was in.
+    /// Stops serving the peer, if it was served. Returns its phase before.
     pub(super) fn dismiss(&mut self) -> Option<Phase> {
         self.is_known()
             .then(|| std::mem::replace(&mut self.phase, Phase::Closing))
     }
 
-    /// Begins to wait for the peer to hang up: what it has begun to say is dropped.
+    /// Begins to wait for the peer to disconnect. A message that it has begun is dropped.
     pub(super) fn part(&mut self, now: Duration) {
-        self.phase = Phase::Closing;
+        self.end_session(Phase::Closing, now);
+    }
+
+    /// Begins the pause after which the connection of a refused peer is closed.
+    pub(super) fn put_off(&mut self, now: Duration) {
+        self.end_session(Phase::PutOff, now);
+    }
+
+    fn end_session(&mut self, phase: Phase, now: Duration) {
+        self.phase = phase;
         self.liveness.begin(now);
         self.session = Session::default();
         self.receiving.take_rest();
     }
 
-    /// Begins to wait for a worker that has left to hang up. It is not the first to be told that nothing more comes, or it
-    /// would connect again.
+    /// Begins to wait until a worker that has left disconnects. The gateway does not close first,
+    /// because the worker would then connect again.
     pub(super) fn leave(&mut self, now: Duration) {
         self.part(now);
         self.phase = Phase::Left;
@@ -183,8 +211,8 @@ impl Connection {
         self.retired = true;
     }
 
-    /// Retires the connection because the configuration has its call no more: it is not called
-    /// again.
+    /// Retires the connection because its call was removed from the configuration, so that the peer
+    /// is not called again.
     pub(super) fn abandon(&mut self) {
         self.retired = true;
         let origin = std::mem::replace(&mut self.origin, Origin::Accepted);
@@ -194,13 +222,13 @@ impl Connection {
         };
     }
 
-    /// Notifies the peer that nothing more comes.
+    /// Notifies the peer that no more bytes follow.
     pub(super) fn finish(&self) {
         self.stream.finish();
     }
 
-    /// Reads and drops what the peer still sends, until `until` at most. Returns whether the peer
-    /// is done.
+    /// Reads and drops the remaining input until `until` at the latest. Returns false if the peer
+    /// may send more, and true if it has finished, the connection has failed, or the time is over.
     pub(super) fn read_to_end(&self, scrap: &mut [u8], until: Instant) -> bool {
         while Instant::now() < until {
             match self.stream.read(scrap) {
@@ -230,16 +258,24 @@ impl Connection {
         self.retired
     }
 
-    /// Returns the peer's address, for people.
+    /// Returns the peer's address, for display.
     pub(super) fn address(&self) -> String {
         self.stream.peer()
     }
 
-    /// Returns the call that is made again when this connection ends.
+    /// Returns the call that must be made again when this connection ends, if there is one.
     pub(super) fn dial(&self) -> Option<DialId> {
         match self.origin {
             Origin::Called { dial, .. } => Some(dial),
             Origin::Accepted | Origin::Abandoned { .. } => None,
+        }
+    }
+
+    /// Returns which side made the connection.
+    pub(super) fn caller(&self) -> Caller {
+        match self.origin {
+            Origin::Accepted => Caller::Peer,
+            Origin::Called { .. } | Origin::Abandoned { .. } => Caller::Us,
         }
     }
 
@@ -256,14 +292,15 @@ impl Connection {
         matches!(self.phase, Phase::Client | Phase::Worker(_))
     }
 
-    /// Returns whether the peer has yet to say what it is.
+    /// Returns whether the handshake of the peer is not complete.
     pub(super) fn is_new(&self) -> bool {
         matches!(self.phase, Phase::Connecting | Phase::Meeting)
     }
 
-    /// Returns whether the peer is not served: it has yet to say what it is, or is to hang up.
+    /// Returns whether the peer is not served, because its handshake is not complete or because it
+    /// must disconnect.
     pub(super) fn is_stranger(&self) -> bool {
-        self.is_new() || self.phase == Phase::Closing
+        self.is_new() || matches!(self.phase, Phase::PutOff | Phase::Closing)
     }
 
     /// Returns whether a new peer is in the middle of a greeting that is certainly ZMTP's.
@@ -271,7 +308,12 @@ impl Connection {
         self.is_new() && self.session.is_greeting()
     }
 
-    /// Returns whether something was received or is to be sent that is not done with.
+    /// Returns whether a NULL handshake awaits the READY of a new peer, whose greeting is complete.
+    pub(super) fn awaits_ready(&self) -> bool {
+        self.is_new() && self.session.awaits_ready()
+    }
+
+    /// Returns whether received bytes are not processed yet, or bytes are to be sent.
     pub(super) fn is_busy(&self) -> bool {
         self.receiving.is_listed() || self.session.is_inside() || !self.sending.is_empty()
     }

@@ -1,6 +1,7 @@
-//! Calls to peers that listen: tried again when they fail, ever more seldom. A name is looked up
-//! anew each time, on a thread of its own, because the system's resolver may take seconds, and no
-//! other call is to wait for it; all of its addresses are tried before the call counts as failed.
+//! Calls, which are connections that the gateway makes to peers that listen. A failed call is made
+//! again at growing intervals. The name of its address is looked up anew each time, on a thread of
+//! its own, because the system's resolver may take seconds, and no other call must wait for it. All
+//! addresses of the name are tried before the call counts as failed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,13 +16,13 @@ use crate::engine::native::quiet::Lines;
 use crate::engine::native::role::Role;
 use crate::peer::PeerId;
 
-/// Before the second attempt: a peer that restarts is soon back.
+/// The maximum pause before the second attempt: a peer that restarts is soon back.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// Between attempts at most.
+/// The maximum pause between attempts.
 const LAST_WAIT: Duration = Duration::from_secs(10);
 
-/// A call's number. Never used twice.
+/// The number of a call, which is never reused.
 pub(super) type DialId = u64;
 
 /// All calls.
@@ -34,13 +35,13 @@ pub(super) struct Dialer {
     to_answers: mpsc::Sender<Answer>,
 }
 
-/// What a name and a port stand for now; may take seconds.
+/// A function that returns the current addresses of a name and a port, which may take seconds.
 type Resolve = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 type Answer = (DialId, Result<Vec<SocketAddr>, String>);
 
-/// A look-up under way. Dropped, it answers with what it has found by then, so that a call is not left waiting by a
-/// panic either.
+/// A look-up in progress. Dropping it sends the result so far, so that a call does not wait forever
+/// for a look-up that panics.
 struct LookUp {
     id: DialId,
     found: Result<Vec<SocketAddr>, String>,
@@ -61,29 +62,29 @@ struct Call {
     role: Role,
     address: Address,
     state: State,
-    /// Addresses that its name stands for and that are still to be tried, the last one first.
+    /// The addresses of its name that are still to be tried, in reverse order.
     left: Vec<SocketAddr>,
-    /// Whether the peer has been served since the last attempt.
+    /// The peer has been served since the last attempt.
     served: bool,
-    /// Attempts since the last success.
+    /// The number of attempts since the last success.
     attempts: u32,
-    /// What is said of it, which a peer that comes and goes can have happen often: that it stands,
-    /// that it has ended, and that it failed.
+    /// Bounds on the log lines that a peer can cause by coming and going: about calls that succeed,
+    /// connections that end, and calls that fail.
     stands: Lines,
     ended: Lines,
     fails: Lines,
 }
 
 enum State {
-    /// To be tried then.
+    /// Waiting to be tried at this time.
     Waiting(Duration),
-    /// Being tried: its name is being looked up, or whoever asked has yet to say what came of it.
+    /// Being tried: its name is being looked up, or the caller has not reported the outcome yet.
     Trying,
-    /// Has a connection, which may have yet to stand.
+    /// Assigned a connection, which the system may not have established yet.
     Connected(PeerId),
 }
 
-/// What is to be connected to now.
+/// The target of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Tcp(SocketAddr),
@@ -91,7 +92,7 @@ pub(super) enum Target {
 }
 
 impl Dialer {
-    /// Calls nobody yet; asks `resolve` what names stand for.
+    /// Returns a dialer without calls, which asks `resolve` for the addresses of names.
     pub(super) fn new(
         control: Control,
         resolve: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
@@ -107,7 +108,8 @@ impl Dialer {
         }
     }
 
-    /// Calls these and no others from now on; gives the connections of those that are to go.
+    /// Sets the calls to make, and keeps those that exist already. Returns the connections of the
+    /// calls that were removed.
     pub(super) fn set(&mut self, wanted: &[(Role, Address)], now: Duration) -> Vec<PeerId> {
         let mut missing = wanted.to_vec();
         let mut gone = Vec::new();
@@ -145,12 +147,12 @@ impl Dialer {
         gone
     }
 
-    /// Calls those no more whose role is over.
+    /// Removes the calls for whose role `over` returns true.
     pub(super) fn end(&mut self, over: impl Fn(Role) -> bool) {
         self.calls.retain(|_, call| !over(call.role));
     }
 
-    /// The call is not made now, but in a while, to the same address.
+    /// Postpones a call until `until`. The same address is tried then.
     pub(super) fn put_off(&mut self, id: DialId, target: Target, until: Duration) {
         if let Some(call) = self.calls.get_mut(&id) {
             call.state = State::Waiting(until);
@@ -160,13 +162,13 @@ impl Dialer {
         }
     }
 
-    /// Everything that is called.
+    /// Returns all calls.
     pub(super) fn all(&self) -> impl Iterator<Item = (Role, Address)> {
         let calls = self.calls.values();
         calls.map(|call| (call.role, call.address.clone()))
     }
 
-    /// When [`Self::due`] may have something.
+    /// Returns the time at which [`Self::due`] may return a call.
     pub(super) fn next(&self) -> Option<Duration> {
         let waiting = self.calls.values().filter_map(|call| match call.state {
             State::Waiting(at) => Some(at),
@@ -175,7 +177,8 @@ impl Dialer {
         waiting.min()
     }
 
-    /// A call that is to be made now; say [`Self::connected`] or [`Self::failed`].
+    /// Returns a call that is due now. The caller must then call [`Self::connected`],
+    /// [`Self::failed`] or [`Self::put_off`].
     pub(super) fn due(&mut self, now: Duration) -> Option<(DialId, Role, Target)> {
         while let Ok((id, found)) = self.answers.try_recv() {
             match found {
@@ -211,8 +214,8 @@ impl Dialer {
         }
     }
 
-    /// Asks what a name stands for. There is a thread a name at most, since its call waits for the
-    /// answer.
+    /// Starts a thread that looks up the name of a call. There is at most one such thread for each
+    /// call, since the call waits for the answer.
     fn look_up(&self, id: DialId, host: String, port: u16) -> io::Result<()> {
         let look_up = LookUp {
             id,
@@ -229,14 +232,19 @@ impl Dialer {
         looks_up.map(drop)
     }
 
-    /// The call has a connection, which may yet fail.
+    /// Returns the address of a call, as the configuration has it.
+    pub(super) fn address(&self, id: DialId) -> Option<&Address> {
+        self.calls.get(&id).map(|call| &call.address)
+    }
+
+    /// Records that the call has a connection, which may still fail.
     pub(super) fn connected(&mut self, id: DialId, peer: PeerId) {
         if let Some(call) = self.calls.get_mut(&id) {
             call.state = State::Connected(peer);
         }
     }
 
-    /// The peer is served: should it go, it is called again soon.
+    /// Records that the peer is served, so it is called again soon if it disconnects.
     pub(super) fn served(&mut self, id: DialId, now: Duration) {
         if let Some(call) = self.calls.get_mut(&id) {
             if call.attempts > 0
@@ -250,8 +258,8 @@ impl Dialer {
         }
     }
 
-    /// The call failed or its connection ended: it is made again later, or at once to another
-    /// address of its name.
+    /// Records that the call failed or its connection ended. The call is made again later, or at
+    /// once to another address of its name.
     pub(super) fn failed(&mut self, id: DialId, why: &dyn std::fmt::Display, now: Duration) {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
@@ -266,7 +274,7 @@ impl Dialer {
                 tracing::info!(%endpoint, %why, left_out, "the connection ended; calling again");
             }
         } else if call.attempts.is_power_of_two() || call.attempts == 0 {
-            // The first failure, then ever more seldom.
+            // The first failure is logged, then others at growing intervals.
             if let Some(left_out) = call.fails.allow(now) {
                 tracing::info!(%endpoint, %why, left_out, "can't connect; trying again");
             }
@@ -276,12 +284,12 @@ impl Dialer {
     }
 }
 
-/// How long to wait after so many attempts, and one more, have failed.
+/// Returns the pause after `attempts + 1` failed attempts, with random jitter.
 fn wait(attempts: u32) -> Duration {
     let longest = FIRST_WAIT
         .saturating_mul(1 << attempts.min(16))
         .min(LAST_WAIT);
-    // Jitter, so that many gateways don't call a peer that restarts all at once.
+    // The jitter prevents many gateways from calling a restarting peer all at the same time.
     longest.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
@@ -309,7 +317,7 @@ mod tests {
         dialer
     }
 
-    /// The call that is due now, or when the next one is.
+    /// Returns the call that is due now, or the time of the next one.
     fn next(dialer: &mut Dialer, now: Duration) -> Result<(DialId, String), Option<Duration>> {
         match dialer.due(now) {
             Some((id, _, Target::Tcp(at))) => Ok((id, at.to_string())),
@@ -350,7 +358,7 @@ mod tests {
             now = at;
         }
         assert!(now > ms(10_000), "{now:?}");
-        // Once it was served, it is soon called again.
+        // A peer that was served is soon called again.
         let (id, _) = next(&mut dialer, now).unwrap();
         dialer.connected(id, PeerId(1));
         dialer.served(id, now);
@@ -376,8 +384,8 @@ mod tests {
         assert!(next(&mut dialer, now).unwrap_err().unwrap() > now);
     }
 
-    /// Who is called by a name may have moved since: after a connection that stood, and after one
-    /// that did not.
+    /// The address of a name may have changed since the last attempt, whether that attempt
+    /// succeeded or failed.
     #[test]
     fn a_name_is_looked_up_anew_for_each_attempt() {
         let stands_for = Arc::new(Mutex::new(Vec::<SocketAddr>::new()));

@@ -1,23 +1,23 @@
-//! The end of the gateway's life, as far as time is concerned.
+//! The timing of the drain.
 
 use std::time::Duration;
 
-/// How long answers that wait may take to leave once nothing else is to be done.
+/// The time after the deadline of open requests in which queued answers may still be sent.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// Whether the gateway drains.
+/// The state of the drain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Drain {
-    /// It serves.
+    /// The gateway serves.
     #[default]
     No,
-    /// It drains, and gives up at this time what its clients have not read.
+    /// The gateway drains until this time, at which it drops the answers that clients have not
+    /// read.
     Until(Duration),
 }
 
 impl Drain {
-    /// Begins to drain, unless that has begun already. Returns the deadline of the requests that
-    /// are held.
+    /// Begins to drain, unless that has begun already. Returns the deadline of the open requests.
     pub(super) fn begin(&mut self, grace: Duration, now: Duration) -> Option<Duration> {
         if *self != Self::No {
             return None;
@@ -27,7 +27,7 @@ impl Drain {
         Some(deadline)
     }
 
-    /// Returns when what is unread is given up.
+    /// Returns the time at which unread answers are dropped.
     pub(super) fn end(&self) -> Option<Duration> {
         match self {
             Self::No => None,

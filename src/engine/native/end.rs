@@ -1,4 +1,4 @@
-//! The end: what was written has to arrive.
+//! The end of the engine, at which everything that was written has to arrive.
 
 use std::time::{Duration, Instant};
 
@@ -7,12 +7,13 @@ use mio::{Events, Poll};
 use crate::engine::native::peers::Peers;
 use gateway_zmtp::pool::CHUNK;
 
-/// How long peers may take to hang up. A connection that is closed while something unread lies in
-/// it is reset, and what the peer has not read yet is lost with it. So it is read, and what it says
-/// dropped, until the peer has seen that nothing more comes.
+/// The time for peers to disconnect. Closing a connection with unread input would reset it, and the
+/// peer would lose bytes that it has not read yet. The input is therefore read and dropped until
+/// the peer has seen the end of the stream.
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// Closes every connection in the order in which nothing is lost.
+/// Ends the output of every connection, and reads and drops input until all peers have
+/// disconnected, or for [`GOODBYE`] at most.
 pub(super) fn say_goodbye(peers: &mut Peers, poll: &mut Poll, events: &mut Events) {
     let mut left: Vec<_> = peers.all().map(|connection| connection.peer()).collect();
     for connection in peers.all() {

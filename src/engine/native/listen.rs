@@ -1,5 +1,5 @@
-//! Listeners: connections come in. When the system has no descriptor left, accepting rests for a
-//! moment instead of spinning.
+//! Listeners, which accept connections. When the system has no descriptor left, accepting pauses
+//! for a moment instead of spinning.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -12,7 +12,7 @@ use tracing::warn;
 
 use crate::engine::native::address::Address;
 use crate::engine::native::connection::Origin;
-use crate::engine::native::liveness::HANDSHAKE_MAX;
+use crate::engine::native::liveness::{HANDSHAKE_MAX, MECHANISM_WAIT_MAX};
 use crate::engine::native::peers::CONNECTIONS_MAX;
 use crate::engine::native::quiet::Lines;
 use crate::engine::native::role::Role;
@@ -20,44 +20,46 @@ use crate::engine::native::service::Service;
 use crate::engine::native::stream::{Listener, Stream};
 use crate::snapshot::{PoolId, Snapshot};
 
-/// Connections that a listener may take in before the others have their turn.
+/// The number of connections that a listener may accept before the others have their turn.
 const BUDGET: usize = 64;
 
-/// How long accepting rests when descriptors have run out, and how long until an address that was
-/// still taken is tried again.
+/// The pause in accepting connections when there is no room for more, and the pause before the next
+/// attempt to bind an address that was still in use.
 const REST: Duration = Duration::from_millis(100);
 
-/// Descriptors that clients leave for workers, who answer them, for HTTP, which tells why they
-/// aren't let in, and for the files of a reload; half of them, where there are few.
+/// The number of descriptors reserved for workers, which answer the clients, for HTTP, which shows
+/// why clients are not admitted, and for the files of a reload. If there are few descriptors, half
+/// of them are reserved.
 const RESERVED: u64 = 128;
 
-/// A listener's number. Never used twice; as a token it is small, which peers' tokens are not.
+/// The number of a listener, which is never reused. As tokens, the numbers of listeners are small
+/// and those of peers are large, so they cannot be confused.
 pub(super) type ListenerId = usize;
 
-/// Listeners by number.
+/// The listeners by number.
 pub(super) struct Listeners {
     registry: Registry,
     there: BTreeMap<ListenerId, Listening>,
-    /// Those that may have connections waiting, as the system tells once.
+    /// The listeners that may have connections to accept, which the system reports only once.
     ready: Vec<ListenerId>,
-    /// When those that rest go on.
+    /// The time at which paused listeners continue.
     again: Option<Duration>,
-    /// What is said of an address that is still taken.
+    /// A bound on the log lines about an address that is still in use.
     taken: Lines,
-    /// Connections beyond which no client is let in.
+    /// The number of connections at which no further client is accepted.
     clients_max: usize,
 }
 
 struct Listening {
     role: Role,
     state: State,
-    /// The system has told of connections, and not all were taken in since.
+    /// The system has reported connections, and not all have been accepted since.
     waits: bool,
 }
 
 enum State {
     Open(Listener),
-    /// It takes over an address from another that was only just closed.
+    /// The address was held by another listener that has only just closed, and is not bound yet.
     Taken(Address),
 }
 
@@ -77,7 +79,7 @@ impl Listeners {
         self.there.contains_key(&token.0)
     }
 
-    /// Connections may have come.
+    /// Records that connections may have arrived.
     pub(super) fn mark_ready(&mut self, token: Token) {
         if let Some(listening) = self.there.get_mut(&token.0) {
             listening.waits = true;
@@ -87,10 +89,10 @@ impl Listeners {
         }
     }
 
-    /// Starts to listen for this role.
+    /// Adds a listener, which is bound already, for this role.
     pub(super) fn open(&mut self, id: ListenerId, role: Role, mut listener: Listener) {
         if let Err(error) = listener.register(&self.registry, Token(id)) {
-            // The system has no memory left for it; nothing else can make it fail.
+            // This fails only if the system has no memory left.
             warn!(%error, "can't listen");
         }
         self.ready.push(id);
@@ -99,7 +101,7 @@ impl Listeners {
         self.there.insert(id, Listening { role, state, waits });
     }
 
-    /// Takes an address that another listener has just left.
+    /// Binds an address that another listener has just released, and keeps trying if that fails.
     pub(super) fn take_over(
         &mut self,
         id: ListenerId,
@@ -121,12 +123,12 @@ impl Listeners {
         }
     }
 
-    /// Closes every listener that is not wanted.
+    /// Closes every listener that is not in `wanted`.
     pub(super) fn retain(&mut self, wanted: &BTreeSet<ListenerId>) {
         self.there.retain(|id, _| wanted.contains(id));
     }
 
-    /// Has a listener take in connections for this role from now on.
+    /// Makes a listener accept connections for this role from now on.
     pub(super) fn set_role(&mut self, id: ListenerId, role: Role) {
         if let Some(listening) = self.there.get_mut(&id) {
             listening.role = role;
@@ -139,8 +141,8 @@ impl Listeners {
         roles.any(|role| role.pool_missing_in(snapshot).is_some())
     }
 
-    /// Closes the listeners of pools that a configuration does not have, as far as they may close.
-    /// Returns whether some are left.
+    /// Closes the listeners of pools that a configuration does not have, where `may_close` returns
+    /// true. Returns whether some remain.
     pub(super) fn close_removed(
         &mut self,
         snapshot: &Snapshot,
@@ -163,17 +165,17 @@ impl Listeners {
         self.there.clear();
     }
 
-    /// Whether some are to be served at once.
+    /// Returns whether some listeners may have connections to accept.
     pub(super) fn is_ready(&self) -> bool {
         !self.ready.is_empty()
     }
 
-    /// When those that rest go on.
+    /// Returns the time at which paused listeners continue.
     pub(super) fn next(&self) -> Option<Duration> {
         self.again
     }
 
-    /// Ends the rest, if it is time.
+    /// Ends the pause, if it is time, and tries to bind the addresses that were in use.
     fn wake(&mut self, now: Duration) {
         if self.again.is_none_or(|again| again > now) {
             return;
@@ -193,7 +195,7 @@ impl Listeners {
         self.again = self.again.map(|_| now + REST);
     }
 
-    /// Takes in the connections that came.
+    /// Accepts the connections that have arrived.
     pub(super) fn accept(&mut self, service: &mut Service, now: Duration) {
         self.wake(now);
         for id in std::mem::take(&mut self.ready) {
@@ -203,14 +205,15 @@ impl Listeners {
                     break;
                 }
                 if !service.has_room_for_strangers(now) {
-                    // They wait with the system.
+                    // New connections wait in the system's backlog.
                     self.again = Some(now + REST);
                     break;
                 }
                 match self.accept_one(id, service.peers.count()) {
                     Ok(Some((stream, role))) => service.take_in(stream, role, now),
                     Ok(None) => break,
-                    // It went before it was taken in.
+                    // Only this connection failed, for example because its peer disconnected
+                    // before.
                     Err(error) if is_its_own(&error) => {}
                     Err(error) => {
                         if let Some(left_out) = service.quiet.accept().allow(now) {
@@ -224,7 +227,7 @@ impl Listeners {
         }
     }
 
-    /// Lets accepting rest, unless there is room again at once.
+    /// Pauses accepting, but only until the next turn if descriptors could be freed.
     fn rest(&mut self, service: &mut Service, now: Duration) {
         if self.again.is_none() {
             let shed = service.free_descriptors(now);
@@ -232,7 +235,8 @@ impl Listeners {
         }
     }
 
-    /// Takes in a connection of a listener, if one waits, where there are `many` connections.
+    /// Accepts the next connection of a listener, if there is one. `many` is the number of existing
+    /// connections.
     fn accept_one(&mut self, id: ListenerId, many: usize) -> io::Result<Option<(Stream, Role)>> {
         let Some(Listening {
             role,
@@ -250,7 +254,7 @@ impl Listeners {
             _ => None,
         };
         if let Some(full) = full {
-            // It is no want if nobody waits.
+            // If no connection waits to be accepted, there is no shortage.
             if *waits {
                 return Err(io::Error::other(full));
             }
@@ -268,13 +272,28 @@ impl Listeners {
 }
 
 impl Service {
-    /// Adds a connection that a listener took in, which is a stranger.
+    /// Adds an accepted connection as a stranger, unless its IP address is refused.
     fn take_in(&mut self, stream: Stream, role: Role, now: Duration) {
-        // It fails only if the peer has gone.
+        // This fails only if the peer has gone.
         let _ = stream.set_up();
-        match self.peers.add(stream, role, Origin::Accepted, now) {
+        let security = self.security(role).map(|security| security.of_listener());
+        let security = security.unwrap_or_default();
+        match self
+            .peers
+            .add(stream, role, Origin::Accepted, security, now)
+        {
             Ok(peer) => {
-                self.peers.set_timer(peer, now + HANDSHAKE_MAX);
+                if self.refuse_address(peer, now) {
+                    return;
+                }
+                let connection = self.peers.get(peer);
+                let waits = connection.is_some_and(|connection| connection.awaits_mechanism());
+                let most = if waits {
+                    MECHANISM_WAIT_MAX
+                } else {
+                    HANDSHAKE_MAX
+                };
+                self.peers.set_timer(peer, now + most);
                 self.admissions.add_stranger(peer);
             }
             Err(error) => {
@@ -286,7 +305,8 @@ impl Service {
     }
 }
 
-/// How many connections there may be, of so many descriptors, for another client to be let in.
+/// Returns the number of connections at which no further client is accepted, given the maximum
+/// number of descriptors.
 fn clients_max(descriptors: Option<u64>) -> usize {
     let left = |all: u64| all - (all / 2).min(RESERVED);
     descriptors.map_or(CONNECTIONS_MAX, |all| {
@@ -294,9 +314,9 @@ fn clients_max(descriptors: Option<u64>) -> usize {
     })
 }
 
-/// Whether accepting failed for the connection's sake, not the system's: Linux gives what went
-/// wrong on the way to the peer as if accepting had failed (accept(2), "Error handling"), and a
-/// firewall's no as EPERM.
+/// Returns whether accepting failed because of the connection rather than the system. Linux reports
+/// network errors of the new connection as errors of accept (accept(2), "Error handling"), and a
+/// firewall's refusal as EPERM.
 fn is_its_own(error: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted,
@@ -314,7 +334,7 @@ fn is_its_own(error: &io::Error) -> bool {
             | PermissionDenied
             | TimedOut
     );
-    // Those that the standard library has no word for.
+    // These errors are recognized by their numbers.
     let by_number = [
         Errno::PROTO,
         Errno::NOPROTOOPT,

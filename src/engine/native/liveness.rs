@@ -1,78 +1,99 @@
-//! What time means for a connection: how long a peer may take to say what it is, how long it may be silent, how
-//! slowly a message may come. It is told what happens and, when it asked to be, the time; it knows no socket and reads
-//! no clock. All its times are since the engine started.
+//! The timing of a connection: how long a handshake may take, how long the peer may be silent, and
+//! how slowly a message may arrive. This module knows no socket and reads no clock: its caller
+//! reports events, and calls [`Liveness::judge`] again at the time that the last verdict names. All
+//! times are since the engine started.
 
 use std::fmt;
 use std::time::Duration;
 
-/// How long a peer may take to say what it is, or to hear why it isn't served. Over a slow line a handshake
-/// takes a second; an address that doesn't answer is tried again.
+/// The maximum time of a handshake, and for a peer to disconnect once the gateway waits for that.
+/// Over a slow network a handshake takes a second; an address that does not answer is tried again.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
-/// How long a message that has begun may take, if it doesn't grow by [`HALF_MESSAGE_STEP`] meanwhile; then as long
-/// again. It holds memory, and its sender may be gone without a word.
-pub const HALF_MESSAGE_MAX: Duration = Duration::from_secs(30);
+/// The time that a listener waits for the peer's mechanism before it names its own. libzmq sends
+/// its mechanism as soon as it has read the version, so only peers that read the whole greeting
+/// first are kept waiting.
+pub(crate) const MECHANISM_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// Bytes that it has to grow by to count as going on: 2 KiB a second, which a modem can. Who sends a byte now and then,
-/// or commands between its frames, holds memory as if it had gone.
-pub const HALF_MESSAGE_STEP: u64 = 64 << 10;
+/// The time within which a peer that the gateway called is expected to send its READY. Every
+/// library sends it as soon as it has read the greeting. Another gateway does not: it waits for the
+/// READY of its peer.
+pub(crate) const READY_WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// Intervals of silence after which a worker is lost.
-pub const HEARTBEATS: u32 = 3;
+/// The time from the refusal of a peer that may be welcome later to the end of its connection.
+/// libzmq connects again 0.1 s later, so a crowd of refused peers costs about one handshake a
+/// second each, and a peer that an edit of routes.yaml makes welcome is served within two seconds.
+pub(crate) const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
 
-/// Bytes that a system keeps of what was written and has yet to travel, by Linux's defaults at most. A PING waits
-/// behind them, and there is no asking how many they are.
-pub const TRAVEL_MAX: u64 = 4 << 20;
+/// The time in which an incomplete message must grow by [`HALF_MESSAGE_STEP`] or be completed. Such
+/// a message holds memory, and its sender may have disappeared silently.
+pub(crate) const HALF_MESSAGE_MAX: Duration = Duration::from_secs(30);
 
-/// How long each byte of those may take: that is a line of 8 Mb/s, below which heartbeats of a second are too short
-/// for requests of many MiB.
+/// The number of bytes by which an incomplete message must grow: 2 KiB a second, which even a modem
+/// reaches. A peer that sends only a byte now and then, or only commands between the frames, is
+/// treated as if it had disappeared.
+pub(crate) const HALF_MESSAGE_STEP: u64 = 64 << 10;
+
+/// The number of intervals of silence after which a worker is lost.
+pub(crate) const HEARTBEATS: u32 = 3;
+
+/// The maximum number of written bytes that a system buffers and has yet to transmit, by Linux's
+/// defaults. A PING waits until they are transmitted, and their number cannot be queried.
+pub(crate) const TRAVEL_MAX: u64 = 4 << 20;
+
+/// The time that each of those bytes may take, which is that of a network of 8 Mb/s. On a slower
+/// one, heartbeats of a second are too short for requests of many MiB.
 const TRAVEL: Duration = Duration::from_micros(1);
 
-/// How far a connection has come, as far as time is concerned.
+/// The stage of a connection, as far as time is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// It has yet to say what it is.
+    /// Its handshake is not complete.
     New,
     /// It is served.
     Known,
-    /// It has been told why it isn't.
+    /// It is refused for now.
+    PutOff,
+    /// The gateway waits for the peer to disconnect.
     Leaving,
 }
 
-/// What the engine knows of a connection that is looked at.
+/// The facts about a connection that is examined.
 #[derive(Clone, Copy, Debug)]
 pub struct View {
-    /// How far it has come.
+    /// The stage.
     pub stage: Stage,
-    /// How often it is to be heard, if it answers PINGs and that matters.
+    /// The heartbeat interval, if the pool has one and the peer answers PINGs.
     pub heartbeat: Option<Duration>,
-    /// What waits to be written is more than the system takes: a PING would wait behind it.
+    /// More bytes are queued than the system accepts, so a PING would wait until they are written.
     pub waits: bool,
 }
 
-/// What is to be done about a connection.
+/// The action for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing; it is to be looked at again then, if ever.
+    /// Nothing; it is examined again at this time, if ever.
     Rest(Option<Duration>),
-    /// It is asked for a sign of life, and looked at again then.
+    /// A PING is sent, and it is examined again at this time.
     Ping(Duration),
-    /// It is at its end, unless a last look shows a sign of life.
+    /// The connection ends, unless a last read shows a sign of life.
     Over(Over),
 }
 
-/// Why a connection is at its end.
+/// The reason why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
-    /// It did not say in time what it is.
+    /// It did not complete its handshake in time.
     Handshake,
-    /// It did not hang up in time.
+    /// It was refused for now, and the pause is over.
+    PutOff,
+    /// It did not disconnect in time.
     Goodbye,
-    /// A message of its own doesn't go on.
+    /// An incomplete message of the peer does not grow.
     HalfMessage,
-    /// It promised to be heard more often.
+    /// The peer is silent for longer than the TTL of its PINGs.
     Ttl,
-    /// It does not answer PINGs, nor take what is written.
+    /// The peer neither answers PINGs nor accepts the bytes that are written.
     Heartbeat,
 }
 
@@ -80,6 +101,7 @@ impl fmt::Display for Over {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Handshake => write!(f, "no handshake within {HANDSHAKE_MAX:?}"),
+            Self::PutOff => f.write_str("it was refused for now"),
             Self::Goodbye => f.write_str("it did not hang up"),
             Self::HalfMessage => write!(
                 f,
@@ -91,20 +113,23 @@ impl fmt::Display for Over {
     }
 }
 
-/// One connection's.
+/// The timing of one connection.
 #[derive(Debug)]
 pub struct Liveness {
-    /// When this stage began.
+    /// The time at which this stage began.
     since: Duration,
-    /// When bytes last came.
+    /// The time at which bytes last arrived.
     heard: Duration,
-    /// When the system last took bytes again for which it had had no room: the peer reads.
+    /// The time at which the system last accepted bytes after it had had no room, which means that
+    /// the peer reads.
     took: Duration,
-    /// Bytes written since it was last heard.
+    /// The number of bytes written since the peer was last heard.
     unheard: u64,
-    /// When its silence was first noticed, and it was asked for a sign of life if that could reach it.
+    /// The time at which the peer's silence was first noticed. A PING was sent then, unless it
+    /// would have had to wait.
     asked: Option<Duration>,
-    /// How long it takes our silence, and so how long we take its.
+    /// The TTL of the peer's last PING: the peer asks to be considered lost after this time of
+    /// silence.
     ttl: Option<Duration>,
     half: Option<Half>,
 }
@@ -112,15 +137,16 @@ pub struct Liveness {
 /// A message that has begun.
 #[derive(Clone, Copy, Debug)]
 struct Half {
-    /// Bytes of it that have come.
+    /// The number of bytes of it that have arrived.
     come: u64,
-    /// When it began, or last had grown by [`HALF_MESSAGE_STEP`], and how many had come by then.
+    /// The time at which it began, or had last grown by [`HALF_MESSAGE_STEP`], and the number of
+    /// bytes by then.
     grew: Duration,
     by_then: u64,
 }
 
 impl Liveness {
-    /// Of a connection that begins.
+    /// Returns the timing of a connection that begins.
     pub fn new(now: Duration) -> Self {
         Self {
             since: now,
@@ -133,38 +159,40 @@ impl Liveness {
         }
     }
 
-    /// Another stage begins.
+    /// Begins another stage.
     pub fn begin(&mut self, now: Duration) {
         self.since = now;
         self.half = None;
     }
 
-    /// How long this stage has lasted.
+    /// Returns how long this stage has lasted.
     pub fn age(&self, now: Duration) -> Duration {
         now.saturating_sub(self.since)
     }
 
-    /// Bytes came.
+    /// Records that bytes arrived.
     pub fn heard(&mut self, now: Duration) {
         self.heard = now;
         self.unheard = 0;
         self.asked = None;
     }
 
-    /// The system took so many bytes, which says nothing of the peer.
+    /// Records that the system accepted bytes, which says nothing about the peer.
     pub fn wrote(&mut self, bytes: u64) {
         self.unheard = self.unheard.saturating_add(bytes);
     }
 
-    /// The system took bytes after it had had no room: the peer has read some.
+    /// Records that the system accepted bytes after it had had no room, which means that the peer
+    /// has read some.
     pub fn took(&mut self, bytes: u64, now: Duration) {
         self.wrote(bytes);
         self.took = now;
         self.asked = None;
     }
 
-    /// It was not looked after in time: nothing is held against it.
-    pub fn excuse(&mut self, now: Duration) {
+    /// Clears everything that counts against the peer, because the gateway did not serve it in
+    /// time.
+    pub(crate) fn excuse(&mut self, now: Duration) {
         self.heard = now;
         self.asked = None;
         if let Some(half) = &mut self.half {
@@ -172,13 +200,14 @@ impl Liveness {
         }
     }
 
-    /// How long the peer takes our silence, and so we its.
+    /// Sets the TTL of the peer's PINGs, which bounds the accepted silence of the peer.
     pub fn promise(&mut self, ttl: Option<Duration>) {
         self.ttl = ttl;
     }
 
-    /// Its turn is over: how many bytes have come of a message that has begun and is not whole, if there is one, and
-    /// whether what had begun before came to its end (`whole`), in which case this is a new one.
+    /// Records the end of a turn. `come` is the number of bytes that have arrived of an incomplete
+    /// message, if there is one. `whole` says whether an earlier message was completed in the turn,
+    /// so that this one is new.
     pub fn inside(&mut self, come: Option<u64>, whole: bool, now: Duration) {
         self.half = come.map(|come| match self.half {
             Some(half) if !whole && come.saturating_sub(half.by_then) < HALF_MESSAGE_STEP => {
@@ -192,24 +221,26 @@ impl Liveness {
         });
     }
 
-    /// When the message that has begun did so, or last had grown by [`HALF_MESSAGE_STEP`].
+    /// Returns the time at which the incomplete message began, or had last grown by
+    /// [`HALF_MESSAGE_STEP`].
     pub fn grew(&self) -> Option<Duration> {
         self.half.map(|half| half.grew)
     }
 
-    /// When a message that has begun is to be looked at.
-    pub fn half_due(&self) -> Option<Duration> {
+    /// Returns the time at which an incomplete message must be examined.
+    pub(crate) fn half_due(&self) -> Option<Duration> {
         self.grew().map(|grew| grew + HALF_MESSAGE_MAX)
     }
 
-    /// What is to be done about it.
+    /// Returns the action for the connection.
     pub fn judge(&mut self, view: View, now: Duration) -> Verdict {
-        let over = match view.stage {
+        let (over, most) = match view.stage {
             Stage::Known => return self.judge_known(view, now),
-            Stage::New => Over::Handshake,
-            Stage::Leaving => Over::Goodbye,
+            Stage::New => (Over::Handshake, HANDSHAKE_MAX),
+            Stage::PutOff => (Over::PutOff, REFUSAL_PAUSE),
+            Stage::Leaving => (Over::Goodbye, HANDSHAKE_MAX),
         };
-        let until = self.since + HANDSHAKE_MAX;
+        let until = self.since + most;
         match now < until {
             true => Verdict::Rest(Some(until)),
             false => Verdict::Over(over),
@@ -249,7 +280,8 @@ impl Liveness {
         }
     }
 
-    /// How long what was written since it was last heard may be on its way.
+    /// Returns the maximum time for which the bytes written since the peer was last heard may still
+    /// be in transit.
     fn travel(&self) -> Duration {
         TRAVEL * self.unheard.min(TRAVEL_MAX) as u32
     }

@@ -1,28 +1,43 @@
-//! A connection's first words: how a stranger becomes a client or a worker that the core knows, or
-//! makes way for others.
+//! Handshakes, by which a stranger becomes a client or a worker that the core knows. Strangers that
+//! linger are disconnected to make room for others.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::debug;
+
 use crate::core::Event;
+use crate::engine::native::connection::Connection;
 use crate::engine::native::quiet::Cause;
 use crate::engine::native::role::Role;
 use crate::engine::native::service::{Refusal, Service};
-use crate::engine::native::socket_types;
+use crate::engine::native::socket_types::{self, Misfit, Outlook};
+use crate::frame::printable;
 use crate::peer::{Headcount, PeerId, WorkerName};
 use crate::snapshot::{FrontendId, PoolId};
-use gateway_zmtp::command::{self, Ready};
+use gateway_zmtp::command::Ready;
 use gateway_zmtp::message::Message;
 
-/// The age from which a handshake lingers, where there is no room left: an honest one takes less.
+/// The age at which a stranger counts as lingering, counted from the beginning of its handshake or
+/// from its refusal. An honest handshake takes less time.
 const SLOW_HANDSHAKE_AGE: Duration = Duration::from_secs(1);
 
-fn misfit(why: impl Into<String>) -> (Cause, String) {
-    (Cause::Misfit, why.into())
+fn misfit(misfit: Misfit) -> (Cause, Refusal) {
+    let Misfit { why, outlook } = misfit;
+    let refusal = match outlook {
+        Outlook::Never => Refusal::Final(why.into()),
+        Outlook::AfterAnEdit => Refusal::ForNow(why.into()),
+    };
+    (Cause::Misfit, refusal)
+}
+
+fn removed(what: &'static str) -> (Cause, Refusal) {
+    (Cause::Misfit, Refusal::ForNow(what.into()))
 }
 
 impl Service {
-    /// Returns whether another stranger may come. Strangers that linger make way for it.
+    /// Returns whether another stranger may be accepted. Disconnects strangers that linger, if that
+    /// is needed to make room.
     pub(super) fn has_room_for_strangers(&mut self, now: Duration) -> bool {
         if !self.admissions.is_full() {
             return true;
@@ -35,8 +50,8 @@ impl Service {
         !self.admissions.is_full()
     }
 
-    /// Ends the strangers that linger, because there is no descriptor left for those that come.
-    /// Returns whether there were any.
+    /// Disconnects the strangers that linger, because there is no descriptor left for new
+    /// connections. Returns whether there were any.
     pub(super) fn free_descriptors(&mut self, now: Duration) -> bool {
         self.look_through_strangers();
         let why = "no descriptors are left, and it has not said what it is";
@@ -49,8 +64,8 @@ impl Service {
             .retain_strangers(|peer| peers.get(*peer).is_some_and(|there| there.is_stranger()));
     }
 
-    /// Ends at most `most` of the strangers that linger, the oldest first. Returns whether there
-    /// were any.
+    /// Disconnects at most `most` of the strangers that linger, the oldest first. Returns whether
+    /// there were any.
     fn shed(&mut self, most: usize, why: &'static str, now: Duration) -> bool {
         let peers = &mut self.peers;
         let lingers = |peer: &PeerId| {
@@ -66,13 +81,17 @@ impl Service {
         !gone.is_empty()
     }
 
-    /// Admits a peer that has said what it is, or refuses it.
+    /// Admits a peer that has sent its READY, or refuses it.
     pub(super) fn ready(&mut self, peer: PeerId, ready: Ready, now: Duration) {
         let Some(connection) = self.peers.get(peer) else {
             return;
         };
         let dial = connection.dial();
-        let met = match connection.role() {
+        let role = connection.role();
+        if let Err((cause, why)) = self.authenticate(peer) {
+            return self.refuse(peer, cause, why, now);
+        }
+        let met = match role {
             Role::Frontend(frontend) => self.client(peer, frontend, ready),
             Role::Pool(pool) => self.worker(peer, pool, ready),
         };
@@ -83,10 +102,10 @@ impl Service {
                 }
                 self.core.on(now, came, &mut self.peers);
                 self.tell(now);
-                // From now on its silence counts.
+                // From now on the peer's silence counts.
                 self.peers.set_timer(peer, now);
             }
-            Err((cause, why)) => self.refuse(peer, cause, Refusal::Tell(why.into()), now),
+            Err((cause, why)) => self.refuse(peer, cause, why, now),
         }
     }
 
@@ -95,17 +114,21 @@ impl Service {
         peer: PeerId,
         frontend: FrontendId,
         ready: Ready,
-    ) -> Result<Event<Message>, (Cause, String)> {
+    ) -> Result<Event<Message>, (Cause, Refusal)> {
         if !self.snapshot.frontends.contains_key(&frontend) {
-            return Err(misfit("this frontend was removed from the configuration"));
+            return Err(removed("this frontend was removed from the configuration"));
         }
         let met = socket_types::client(&ready.socket_type).map_err(misfit)?;
         let most = self.snapshot.limits.clients;
         if !self.admissions.has_room_for_client(most) {
             let why = format!("{most} clients are here already, the limit of limits.clients");
-            return Err((Cause::Full, why));
+            return Err((Cause::Full, Refusal::ForNow(why.into())));
         }
-        let identity = self.admissions.admit_client(ready.identity);
+        // A principal takes precedence over the identity that the peer chose.
+        let principal = self.peers.get(peer).and_then(|it| it.principal().cloned());
+        let identity = principal.map_or(ready.identity, |principal| principal.as_bytes().into());
+        let identity = self.admissions.admit_client(identity);
+        self.note_client(peer, frontend, &identity);
         self.announce(peer, met.announced);
         if let Some(connection) = self.peers.get(peer) {
             connection.admit_client();
@@ -118,14 +141,25 @@ impl Service {
         })
     }
 
+    /// Logs a client that has connected, at level debug. No bound holds there.
+    fn note_client(&self, peer: PeerId, frontend: FrontendId, identity: &[u8]) {
+        debug!(
+            frontend = self.snapshot.names.of_frontend(frontend),
+            client = printable(identity),
+            peer = self.peers.look(peer).map(Connection::address),
+            "client connected"
+        );
+    }
+
     fn worker(
         &mut self,
         peer: PeerId,
         pool: PoolId,
         ready: Ready,
-    ) -> Result<Event<Message>, (Cause, String)> {
-        let removed = || misfit("this pool was removed from the configuration");
-        let allowed = self.settings(pool).ok_or_else(removed)?;
+    ) -> Result<Event<Message>, (Cause, Refusal)> {
+        let allowed = self
+            .settings(pool)
+            .ok_or_else(|| removed("this pool was removed from the configuration"))?;
         let met = socket_types::worker(&ready.socket_type, allowed.workers).map_err(misfit)?;
         self.announce(peer, met.announced);
         let mut name = WorkerName {
@@ -145,9 +179,17 @@ impl Service {
         })
     }
 
-    /// Sends the gateway's READY.
+    /// Sends the gateway's READY, and begins to encrypt, if the mechanism requires that.
     fn announce(&mut self, peer: PeerId, socket_type: &'static str) {
-        self.peers
-            .put(peer, |into| command::put_ready(into, socket_type));
+        let mut ready = Vec::new();
+        let Some(connection) = self.peers.get(peer) else {
+            return;
+        };
+        if connection.admit(socket_type, &mut ready).is_ok() {
+            self.peers.put(peer, |into| into.extend_from_slice(&ready));
+        }
+        if let Some(connection) = self.peers.get(peer) {
+            connection.begin_to_seal();
+        }
     }
 }

@@ -1,18 +1,18 @@
-//! The native engine: ZMTP spoken by the gateway itself, on one thread, over the system's readiness
-//! events.
+//! The native engine, which speaks ZMTP itself, on one thread, over the system's readiness events.
 //!
-//! A turn (`Native::turn`): wait; take in connections; read from each peer that has something,
-//! once, and tell the core each message; then write to each peer that something waits for. So a
-//! frame goes from `traffic` (read, [`gateway_zmtp::decoder`]) through the core into an [`outbox`]
-//! (`peers`) and out.
+//! A turn (`Native::turn`) waits, accepts connections, reads from each peer that has sent
+//! something, passes each message to the core, and then writes to each peer with queued bytes. A
+//! frame thus goes from `traffic` (read, [`gateway_zmtp::decoder`]) through the core into an
+//! [`outbox`] (`peers`) and out.
 //!
-//! `Service` is what serving a peer takes; `meet`, `traffic`, `silence` and `calling` are what it
-//! does. `listen` and `dial` bring connections in; `reload` takes over another configuration,
-//! `removal` closes what that has no more, and `end` says goodbye. All memory that a peer can claim
-//! is bounded where it is claimed: in the decoder what comes in, in `peers` what goes out, in
-//! `admissions` the number of strangers.
+//! `Service` holds the state that serving a peer needs; `meet`, `traffic`, `silence` and `calling`
+//! are its actions. `listen` and `dial` start connections, `reload` adopts another configuration,
+//! `removal` closes its removed parts, and `end` closes everything. All memory that a peer can
+//! claim is bounded where it is claimed: input in the decoder, output in `peers`, the number of
+//! strangers in `admissions`.
 //!
-//! [`gateway_zmtp`], [`liveness`] and [`outbox`] do no I/O: a connection is these, and a stream.
+//! [`gateway_zmtp`], [`liveness`] and [`outbox`] do no I/O: a connection consists of these, and a
+//! stream.
 
 mod address;
 mod admissions;
@@ -22,6 +22,7 @@ mod connection;
 mod dial;
 mod drain;
 mod end;
+mod handshakes;
 mod listen;
 mod meet;
 mod peers;
@@ -29,13 +30,14 @@ mod quiet;
 mod reload;
 mod removal;
 mod role;
+mod security;
 mod service;
 mod silence;
 mod stream;
 mod timers;
 mod traffic;
 
-// Public for tests, benches and fuzz targets, which drive these parts alone.
+// These are public for tests, benches and fuzz targets, which drive them alone.
 pub mod liveness;
 pub mod outbox;
 pub mod socket_types;
@@ -51,7 +53,9 @@ use tracing::warn;
 use crate::core::{Core, Event};
 use crate::engine::control::{Control, Order, Orders};
 use crate::engine::error::EngineError;
+use crate::engine::judges::Judges;
 use crate::engine::notes::{log_last_notes, log_notes};
+use crate::engine::numbering::first_number;
 use crate::engine::observer::Observer;
 use crate::engine::started::Started;
 use crate::ledger::Ledger;
@@ -62,6 +66,7 @@ use admissions::Admissions;
 use clock::Clock;
 use dial::Dialer;
 use drain::Drain;
+use handshakes::Handshakes;
 use listen::Listeners;
 use peers::Peers;
 use quiet::Quiet;
@@ -71,25 +76,26 @@ use removal::Removal;
 use service::Service;
 use traffic::Share;
 
-/// Events that one wait may return. The next wait returns the others.
+/// The maximum number of events of one wait. The next wait returns the others.
 const EVENTS: usize = 1024;
 
-/// How long reading may go on in a turn before what was decided is written, whoever has yet to be
-/// read: some part of what a request takes over a network, so that no crowd of busy peers is felt
-/// by a quiet one.
+/// The maximum time for reading in a turn before decided messages are written. It is a fraction of
+/// the time that a request takes over a network, so that no crowd of busy peers delays a quiet one
+/// noticeably.
 const READ_MAX: Duration = Duration::from_millis(2);
 
-/// Small messages after which it is looked how long it has taken: a fraction of [`READ_MAX`], so
-/// that most turns read no clock for it.
+/// The number of small messages after which the clock is read to check for [`READ_MAX`]. They take
+/// a fraction of that time, so most turns never read the clock for this check.
 const WORK_UNTIMED: usize = 512;
 
-/// What orders come by.
+/// The token under which the system reports that there may be an order.
 const CONTROL: Token = Token(0);
 
-/// The walks recurse once a level, to `limits.depth` at most, which is at most 1000.
+/// The stack size of the data thread, in bytes. The walks through a message recurse once for each
+/// nesting level, up to `limits.depth`, which is at most 1000.
 const DATA_STACK: usize = 8 << 20;
 
-/// What the data thread begins with.
+/// The values with which the data thread starts.
 struct Start {
     poll: Poll,
     orders: Orders,
@@ -99,7 +105,8 @@ struct Start {
     inquiries: Inquiries,
 }
 
-/// Makes what the data thread begins with, and what others hold of it. Nothing is bound yet.
+/// Creates the values with which the data thread starts, and the handles for other threads. Binds
+/// no address yet.
 fn prepare(snapshot: Arc<Snapshot>) -> Result<(Start, Reloader, Observer), EngineError> {
     let (control, orders) = Control::new().map_err(failed)?;
     let (observer, inquiries) = Observer::new(control.clone());
@@ -119,13 +126,13 @@ fn prepare(snapshot: Arc<Snapshot>) -> Result<(Start, Reloader, Observer), Engin
 pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, EngineError> {
     let (start, reloader, observer) = prepare(snapshot)?;
     let control = start.control.clone();
-    // Adopted as the first thing that the data thread does.
+    // The data thread adopts these listeners as its first action.
     let listening = reloader.prepare(&start.snapshot)?;
     let thread = std::thread::Builder::new()
         .name("data".into())
         .stack_size(DATA_STACK)
-        // Frames are counted without atomics, so everything that holds them is made where it is
-        // used.
+        // Frames are reference-counted without atomics, so everything that holds frames is created
+        // on the thread that uses it.
         .spawn(move || Native::new(start).map_err(failed)?.run())
         .map_err(|error| EngineError::new("data thread", error))?;
     Ok(Started {
@@ -151,7 +158,7 @@ struct Native {
     poll: Poll,
     orders: Orders,
     clock: Clock,
-    /// When the last wait ended.
+    /// The time at which the last wait ended.
     woke: Duration,
 }
 
@@ -173,12 +180,16 @@ impl Native {
         )?;
         Ok(Self {
             service: Service {
-                core: Core::new(Arc::clone(&snapshot)).answering(inquiries),
+                core: Core::new(Arc::clone(&snapshot))
+                    .numbering_from(first_number())
+                    .answering(inquiries),
                 snapshot,
-                peers: Peers::new(registry.try_clone()?),
-                dialer: Dialer::new(control, address::resolve),
+                peers: Peers::new(registry.try_clone()?, Judges::new(control.clone())),
+                dialer: Dialer::new(control.clone(), address::resolve),
+                handshakes: Handshakes::new(control),
                 admissions: Admissions::default(),
                 quiet: Quiet::default(),
+                verdicts_left: false,
             },
             listeners: Listeners::new(registry.try_clone()?),
             reloads,
@@ -209,9 +220,10 @@ impl Native {
         ended.map(|()| ledger)
     }
 
-    /// One turn: the whole engine.
+    /// Runs one turn of the engine's loop, and returns whether another turn follows.
     fn turn(&mut self, events: &mut Events) -> io::Result<Go> {
-        // The clock is read before the wait and after it; what happens in between happens then.
+        // The clock is read before the wait and after it. All actions of the turn count as
+        // happening at the time of the second reading.
         let ends = self.clock.now();
         let wait = self.wait(ends);
         let busy = ends.saturating_sub(self.woke);
@@ -227,9 +239,10 @@ impl Native {
         if ordered && self.obey(now) {
             return Ok(Go::End);
         }
+        self.service.go_on_meeting(now);
         self.listeners.accept(&mut self.service, now);
         self.service.call(&self.removal, now);
-        let busy = self.read(now);
+        let busy = self.read(now) | self.service.hear_judges(now, &self.clock);
         let service = &mut self.service;
         service.look_at_silent(now);
         service.core.on(now, Event::Tick, &mut service.peers);
@@ -246,7 +259,7 @@ impl Native {
         Ok(self.is_over(busy || !events.is_empty(), now))
     }
 
-    /// How long nothing needs to be done, unless something happens.
+    /// Returns the maximum time to wait for events, or `None` if no action is due without an event.
     fn wait(&self, now: Duration) -> Option<Duration> {
         let Service {
             core,
@@ -256,6 +269,7 @@ impl Native {
         } = &self.service;
         let at_once = peers.ready_count() > 0
             || peers.is_dirty()
+            || self.service.verdicts_left
             || self.listeners.is_ready()
             || core.is_drained();
         if at_once {
@@ -273,7 +287,7 @@ impl Native {
         Some(due.saturating_sub(now))
     }
 
-    /// Notes what the system tells; true if there may be an order.
+    /// Records the events of the system. Returns true if there may be an order.
     fn sort(&mut self, events: &Events, now: Duration) -> bool {
         let mut ordered = false;
         for event in events {
@@ -304,8 +318,9 @@ impl Native {
         }
     }
 
-    /// Gives each peer that has something to say its turn; true if any had. If that takes long, the
-    /// rest has it after what was decided so far is written and the system was asked for more.
+    /// Gives each peer that has something to read its turn, and returns whether there was such a
+    /// peer. If the turns take long, the remaining peers have theirs after the decided messages are
+    /// written and the system was polled again.
     fn read(&mut self, now: Duration) -> bool {
         let turns = self.service.peers.ready_count();
         let share = Share::of(turns);
@@ -326,7 +341,7 @@ impl Native {
         turns > 0
     }
 
-    /// Takes over the reloads that were handed over.
+    /// Adopts the reloads that were handed over.
     fn commit(&mut self, now: Duration) {
         self.reloads.commit(
             &mut self.service,
@@ -336,7 +351,7 @@ impl Native {
         );
     }
 
-    /// Carries out the order in force. Returns whether the engine is to end at once.
+    /// Carries out the order in force. Returns whether the engine must end at once.
     fn obey(&mut self, now: Duration) -> bool {
         match self.orders.get() {
             Order::Serve => {
@@ -360,7 +375,8 @@ impl Native {
     }
 
     fn is_over(&mut self, busy: bool, now: Duration) -> Go {
-        // What has arrived by now is still told that it came too late.
+        // A busy turn is followed by another, so that messages that arrived in the meantime are
+        // still rejected.
         if self.service.core.is_drained() && !busy {
             return Go::End;
         }
@@ -377,7 +393,7 @@ impl Native {
     }
 }
 
-/// Whether there is another turn.
+/// The decision about another turn.
 enum Go {
     On,
     End,

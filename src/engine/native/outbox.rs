@@ -1,42 +1,43 @@
-//! What waits to be written to a peer: small frames copied together, large ones shared; and which
-//! answers have been written when so many bytes have.
+//! The queue of bytes for a peer. Small frames are copied together, and large ones are shared. The
+//! queue records where each answer ends, and so knows when an answer is written completely.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
 use crate::ledger::Outcome;
 use gateway_zmtp::bytes::Bytes;
+use gateway_zmtp::curve::{FrameKind, OVERHEAD, Sealer};
 use gateway_zmtp::message::{Message, Wire};
 use gateway_zmtp::pool::{BufferPool, PIECE};
 use gateway_zmtp::{self as zmtp, MORE};
 
-/// Bytes from which a frame is shared instead of copied: below, copying costs less than a piece of
-/// its own in the system call, and than keeping its buffer from being read into.
+/// The size from which a frame is shared instead of copied, in bytes. Below it, copying costs less
+/// than a piece of its own in the system call, and less than keeping its buffer from being reused.
 const SHARED_MIN: usize = 16 << 10;
 
-/// Pieces that one system call takes.
+/// The maximum number of pieces in one system call.
 const PIECES_MAX: usize = 64;
 
-/// Bytes that an answer which waits costs beside its frames, so that a flood of small ones is
-/// bounded too.
+/// The cost of a queued answer in addition to its frames, in bytes, so that a flood of small ones
+/// is bounded, too.
 const ANSWER_OVERHEAD: u64 = 64;
 
-/// Places in its lists that an outbox keeps when nothing waits: a few KiB, so that a steady flow,
-/// of a client with a hundred requests in flight, say, allocates nothing.
+/// The capacity that an empty outbox keeps in each of its lists, in entries: a few KiB, so that a
+/// steady flow, such as that of a client with a hundred requests in flight, allocates nothing.
 const PLACES_KEPT: usize = 128;
 
-/// One peer's.
+/// The outbox of one peer.
 #[derive(Debug, Default)]
 pub struct Outbox {
     pieces: VecDeque<Piece>,
-    /// Bytes of the first piece that are written.
+    /// The number of bytes of the first piece that are written.
     written_of_first: usize,
-    /// So many of the pieces have let go of the buffers that they were received in.
+    /// The number of pieces at the front that [`Outbox::compact`] has processed.
     compacted: usize,
     unwritten: u64,
-    /// Bytes written so far.
+    /// The number of bytes written so far.
     written: u64,
-    /// Answers among what waits: each with the number of written bytes at which it is out.
+    /// The answers in the queue, each with the number of written bytes at which it is complete.
     answers: VecDeque<(u64, Outcome)>,
 }
 
@@ -56,17 +57,18 @@ impl Piece {
 }
 
 impl Outbox {
-    /// Bytes that wait.
+    /// Returns the number of queued bytes.
     pub fn unwritten(&self) -> u64 {
         self.unwritten
     }
 
-    /// Memory that what waits is counted as: its bytes, and what each answer costs beside them.
+    /// Returns the memory charged for the queue, in bytes: the queued bytes, and the additional
+    /// cost of each answer.
     pub fn held(&self) -> u64 {
         self.unwritten + ANSWER_OVERHEAD * self.answers.len() as u64
     }
 
-    /// Whether nothing waits.
+    /// Returns whether nothing is queued.
     pub fn is_empty(&self) -> bool {
         self.unwritten == 0
     }
@@ -76,7 +78,7 @@ impl Outbox {
         self.append(buffers, 0, put);
     }
 
-    /// Appends a frame that is small, or not ours to share.
+    /// Appends a frame that is small, or cannot be shared.
     pub fn copy(&mut self, buffers: &mut BufferPool, frame: &[u8], more: bool) {
         let flags = if more { MORE } else { 0 };
         let room = frame.len() + zmtp::HEADER_MAX;
@@ -96,8 +98,8 @@ impl Outbox {
         self.pieces.push_back(Piece::Shared(frame.clone()));
     }
 
-    /// Appends a message: `head`, frames that are copied, then `body`. Frames that lie behind each
-    /// other in the buffer that they were received in are copied at once, headers included.
+    /// Appends a message: `head`, frames that are copied, then `body`. Frames of a small body that
+    /// are contiguous in their receive buffer are copied at once, headers included.
     pub fn push_message(&mut self, buffers: &mut BufferPool, head: &[&[u8]], body: &Message) {
         match body.wire() {
             Wire::Span(wire) if wire.len() < SHARED_MIN && !wire.is_empty() => {
@@ -115,7 +117,42 @@ impl Outbox {
         }
     }
 
-    /// Appends a message that is large, or whose frames lie in different places.
+    /// Appends an encrypted message, with each frame in a CURVE box of its own.
+    pub(crate) fn push_sealed(
+        &mut self,
+        buffers: &mut BufferPool,
+        sealer: &mut Sealer,
+        head: &[&[u8]],
+        body: &Message,
+    ) {
+        let all = head.len() + body.len();
+        let frames = head.iter().copied().chain(body.frames());
+        for (n, frame) in frames.enumerate() {
+            let kind = if n + 1 < all {
+                FrameKind::More
+            } else {
+                FrameKind::Last
+            };
+            self.put_sealed(buffers, sealer, kind, frame);
+        }
+    }
+
+    /// Appends an encrypted frame. The frame is copied once, and encrypted in place.
+    pub(crate) fn put_sealed(
+        &mut self,
+        buffers: &mut BufferPool,
+        sealer: &mut Sealer,
+        kind: FrameKind,
+        frame: &[u8],
+    ) {
+        let room = frame.len() + OVERHEAD + zmtp::HEADER_MAX;
+        self.append(buffers, room, |piece| {
+            // Sealing fails after 2⁶⁴ frames: then nothing more is sent, and the peer notices.
+            let _ = sealer.seal(kind, frame, piece);
+        });
+    }
+
+    /// Appends a message that is large, or whose frames are in different places.
     fn push_frames(&mut self, buffers: &mut BufferPool, head: &[&[u8]], body: &Message) {
         for (n, frame) in head.iter().enumerate() {
             let more = n + 1 < head.len() || !body.is_empty();
@@ -137,13 +174,13 @@ impl Outbox {
         }
     }
 
-    /// The answer that was appended last ends here.
+    /// Records that the last appended answer ends at the current end of the queue.
     pub fn mark(&mut self, outcome: Outcome) {
         self.answers
             .push_back((self.written + self.unwritten, outcome));
     }
 
-    /// An answer that is written, and hasn't been told before.
+    /// Takes the next answer that is completely written.
     pub fn next_written(&mut self) -> Option<Outcome> {
         let written = self.written;
         let Some((end, outcome)) = self.answers.front().copied() else {
@@ -159,13 +196,13 @@ impl Outbox {
         Some(outcome)
     }
 
-    /// An answer that waits, when nothing will be written any more.
-    pub fn next_lost(&mut self) -> Option<Outcome> {
+    /// Takes the next queued answer, written or not, because no answer will be written any more.
+    pub(crate) fn next_lost(&mut self) -> Option<Outcome> {
         self.answers.pop_front().map(|(_, outcome)| outcome)
     }
 
-    /// Writes as much as the peer takes: until nothing waits (true), or the system has no room
-    /// (false).
+    /// Writes as much as the peer takes. Returns true once nothing is queued, and false if the
+    /// system has no room.
     pub fn write(
         &mut self,
         buffers: &mut BufferPool,
@@ -198,10 +235,10 @@ impl Outbox {
         Ok(true)
     }
 
-    /// Lets go of the buffers that what waits was received in, as far as it is but a part of them,
-    /// and of room in pieces that nothing more is written to.
+    /// Releases receive buffers that are larger than the queued frames in them, and the spare
+    /// capacity of pieces to which nothing more is appended.
     pub fn compact(&mut self) {
-        // What is copied next may still go into the last piece.
+        // The next copy may still go into the last piece.
         let open = matches!(self.pieces.back(), Some(Piece::Copied(_)));
         let end = self.pieces.len() - usize::from(open);
         for piece in self.pieces.range_mut(self.compacted.min(end)..end) {
@@ -213,8 +250,8 @@ impl Outbox {
         self.compacted = end;
     }
 
-    /// Nothing waits any more: what a burst has grown is given back, or each connection would keep
-    /// it for life.
+    /// Frees the capacity that a burst has added to the list of pieces, once nothing is queued.
+    /// Otherwise each connection would keep it until it closes.
     pub fn rest(&mut self) {
         if self.pieces.is_empty() && self.pieces.capacity() > PLACES_KEPT {
             self.pieces = VecDeque::new();
@@ -240,8 +277,8 @@ impl Outbox {
         }
     }
 
-    /// Calls `put` with the piece to append to, which has room for `n` bytes more if it is not a new
-    /// one.
+    /// Calls `put` with the piece to append to: the last one, if it is a copied piece and `n` more
+    /// bytes keep it within [`PIECE`], and otherwise a new one.
     #[inline]
     fn append(&mut self, buffers: &mut BufferPool, n: usize, put: impl FnOnce(&mut Vec<u8>)) {
         let append = |piece: &mut Vec<u8>| {
@@ -268,7 +305,7 @@ mod tests {
     use crate::reply::Reason;
     use crate::snapshot::RouteId;
 
-    /// Writes at most `most` bytes a call and then has no room.
+    /// Takes at most `most` bytes with one call, and returns whether the outbox is empty then.
     fn take(outbox: &mut Outbox, into: &mut Vec<u8>, most: usize) -> bool {
         let write = |slices: &[IoSlice<'_>]| {
             let before = into.len();

@@ -1,7 +1,7 @@
-//! The connections there are, and the sending half of the engine: what the core calls.
+//! The connections, and the sending half of the engine, which the core calls.
 //!
 //! Nothing here reads or writes a stream while the core decides: a call appends to an outbox, and
-//! all outboxes are written once a turn. What came to light meanwhile is told to the core
+//! all outboxes are written once a turn. Events that occur meanwhile are reported to the core
 //! afterwards.
 
 mod halves;
@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use mio::{Registry, Token};
 
-use crate::core::Event;
+use crate::core::{Event, Verdict};
+use crate::engine::judges::Judges;
 use crate::engine::native::connection::{Connection, Flow, Origin, Phase, WriteEnd};
 use crate::engine::native::dial::DialId;
 use crate::engine::native::role::Role;
@@ -21,51 +22,54 @@ use crate::engine::native::timers::Timers;
 use crate::ledger::{EngineCounters, Fate};
 use crate::peer::PeerId;
 use gateway_zmtp::bytes::Input;
+use gateway_zmtp::command;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
-use gateway_zmtp::{command, greeting};
+use gateway_zmtp::session::Security;
 
-/// Low bits of a peer's number: its place among the connections. The others count connections, so
-/// that no number is ever used twice.
+/// The number of low bits of a peer's number that hold the index of its connection. The high bits
+/// count connections, so that no number is ever reused.
 const PLACE_BITS: u32 = 20;
 
-/// Connections that there may be at once; descriptors run out long before.
+/// The maximum number of connections. Descriptors run out long before.
 pub(super) const CONNECTIONS_MAX: usize = 1 << PLACE_BITS;
 
-/// Bytes that wait for a worker beyond which it gets no further request: one that doesn't read must
-/// not hold up what another could answer.
+/// The number of queued bytes above which a worker receives no further request. A worker that does
+/// not read must not hold up requests that another worker could answer.
 const WORKER_ROOM: u64 = 1 << 20;
 
-/// Entries of timers beyond those of the connections there are, before those that mean nothing any
-/// more are looked for.
+/// The number of timer entries, beyond two per connection, above which obsolete ones are removed.
 const TIMERS_SPARE: usize = 4096;
 
-/// All connections, and what is to be done with them.
+/// All connections, and the actions that are due for them.
 pub(super) struct Peers {
     registry: Registry,
     places: Vec<Option<Box<Connection>>>,
     free: Vec<usize>,
     serial: u64,
-    /// Those with something to read.
+    /// The connections with something to read.
     ready: VecDeque<PeerId>,
-    /// Those with something to write.
+    /// The connections with something to write.
     dirty: Vec<PeerId>,
-    /// What the core has yet to hear.
+    /// The events that the core has not received yet.
     news: VecDeque<Event<Message>>,
-    /// Workers that have left, and that nobody waits for yet.
+    /// The workers that the core has released, and whose disconnection is not awaited yet.
     released: Vec<PeerId>,
     buffers: BufferPool,
     timers: Timers,
-    /// Bytes of answers that a client may leave unread: `limits.client_bytes`.
+    /// The number of bytes of answers that a client may leave unread: `limits.client_bytes`.
     outbox_max: u64,
-    /// Memory that messages take which aren't whole.
+    /// The memory that incomplete messages occupy, in bytes.
     halves: u64,
-    /// Its gauge of connections is filled in when somebody asks.
+    /// The number of messages and commands that the peer whose turn it is may still deliver.
+    allowance: usize,
+    judges: Judges<Vec<Vec<u8>>>,
+    /// The counters, except the number of connections, which is computed when they are read.
     counters: EngineCounters,
 }
 
 impl Peers {
-    pub(super) fn new(registry: Registry) -> Self {
+    pub(super) fn new(registry: Registry, judges: Judges<Vec<Vec<u8>>>) -> Self {
         Self {
             registry,
             places: Vec::new(),
@@ -79,6 +83,8 @@ impl Peers {
             timers: Timers::default(),
             outbox_max: u64::MAX,
             halves: 0,
+            allowance: 0,
+            judges,
             counters: EngineCounters {
                 bytes_in: Some(0),
                 bytes_out: Some(0),
@@ -89,37 +95,38 @@ impl Peers {
         }
     }
 
-    /// The token under which the system tells of a peer.
+    /// Returns the token under which the system reports a peer.
     pub(super) fn token(peer: PeerId) -> Token {
         Token(peer.0 as usize)
     }
 
-    /// The peer that a token means; not one of listeners and the like, whose tokens are small.
+    /// Returns the peer of a token, or `None` for a small token, such as that of a listener.
     pub(super) fn of_token(token: Token) -> Option<PeerId> {
         (token.0 >> PLACE_BITS > 0).then_some(PeerId(token.0 as u64))
     }
 
-    /// How many connections there are.
+    /// Returns the number of connections.
     pub(super) fn count(&self) -> usize {
         self.places.len() - self.free.len()
     }
 
-    /// Adds a connection. One that a listener took in is greeted at once.
+    /// Adds a connection. One that a listener accepted is sent the greeting at once.
     ///
     /// # Errors
     ///
-    /// Returns the reason why the system can't watch the stream.
+    /// Fails with the reason why the system cannot watch the stream.
     pub(super) fn add(
         &mut self,
         stream: Stream,
         role: Role,
         origin: Origin,
+        security: Security,
         now: Duration,
     ) -> std::io::Result<PeerId> {
         let place = self.free.last().copied().unwrap_or(self.places.len());
         let peer = PeerId((self.serial + 1) << PLACE_BITS | place as u64);
         let accepted = matches!(origin, Origin::Accepted);
-        let mut connection = Box::new(Connection::new(peer, stream, role, origin, now));
+        let mut connection = Box::new(Connection::new(peer, stream, role, origin, security, now));
         connection.register(&self.registry, Self::token(peer))?;
         self.serial += 1;
         match self.free.pop() {
@@ -132,22 +139,27 @@ impl Peers {
         Ok(peer)
     }
 
-    /// Sends the gateway's greeting.
+    /// Queues the gateway's greeting, or the part of it that does not depend on the peer's
+    /// mechanism.
     pub(super) fn greet(&mut self, peer: PeerId) {
-        self.put(peer, |into| into.extend_from_slice(&greeting::OURS));
+        let mut opening = Vec::new();
+        if let Some(connection) = self.get(peer) {
+            connection.open(&mut opening);
+        }
+        self.put(peer, |into| into.extend_from_slice(&opening));
     }
 
     pub(super) fn get(&mut self, peer: PeerId) -> Option<&mut Connection> {
         find(&mut self.places, peer)
     }
 
-    /// Returns a connection, only to be looked at.
+    /// Returns a connection for reading its state.
     pub(super) fn look(&self, peer: PeerId) -> Option<&Connection> {
         let connection = self.places.get(place_of(peer))?.as_deref()?;
         (connection.peer() == peer).then_some(connection)
     }
 
-    /// Every connection.
+    /// Returns every connection.
     pub(super) fn all(&self) -> impl Iterator<Item = &Connection> {
         self.places.iter().filter_map(Option::as_deref)
     }
@@ -165,15 +177,37 @@ impl Peers {
         self.buffers.give_back(input);
     }
 
-    /// Sets the bytes of answers that a client may leave unread.
+    /// Sets the number of bytes of answers that a client may leave unread.
     pub(super) fn set_outbox_max(&mut self, bytes: u64) {
         self.outbox_max = bytes;
     }
 
     /// Counts a turn of the engine, which worked for `busy` since the last wait.
     pub(super) fn count_turn(&mut self, busy: Duration) {
-        self.counters.turns += 1;
-        self.counters.busy += busy;
+        self.counters.turns.add(busy);
+    }
+
+    /// Sets the number of messages and commands that the peer whose turn it is may deliver.
+    pub(super) fn allow(&mut self, items: usize) {
+        self.allowance = items;
+    }
+
+    /// Returns whether another message or command may be received, and counts it if so.
+    #[inline]
+    pub(super) fn take_another(&mut self) -> bool {
+        let allowed = self.allowance > 0;
+        self.allowance -= usize::from(allowed);
+        allowed
+    }
+
+    /// Returns the number of further messages and commands that are allowed.
+    pub(super) fn allowance(&self) -> usize {
+        self.allowance
+    }
+
+    /// Returns a verdict of the judges, if there is one.
+    pub(super) fn next_verdict(&mut self) -> Option<Box<Verdict<Vec<Vec<u8>>>>> {
+        self.judges.next()
     }
 
     /// Counts bytes that were read.
@@ -188,17 +222,17 @@ impl Peers {
         self.counters.messages_in += 1;
     }
 
-    /// Adds an event that the core has yet to hear.
+    /// Adds an event for the core.
     pub(super) fn add_news(&mut self, event: Event<Message>) {
         self.news.push_back(event);
     }
 
-    /// Takes the next event that the core has yet to hear.
+    /// Takes the next event for the core.
     pub(super) fn next_news(&mut self) -> Option<Event<Message>> {
         self.news.pop_front()
     }
 
-    /// Takes a worker that has left.
+    /// Takes the next worker that the core has released.
     pub(super) fn next_released(&mut self) -> Option<PeerId> {
         self.released.pop()
     }
@@ -225,15 +259,14 @@ impl Peers {
         }
     }
 
-    /// Has a peer looked at no later than `at`.
+    /// Schedules an examination of a peer for no later than `at`.
     pub(super) fn set_timer(&mut self, peer: PeerId, at: Duration) {
         if let Some(connection) = find(&mut self.places, peer)
             && connection.set_timer(at)
         {
             self.timers.add(at, peer);
         }
-        // A peer whose timer is set ever earlier, or that comes and goes, leaves entries that mean
-        // nothing.
+        // A peer whose timer is set ever earlier, or that comes and goes, leaves obsolete entries.
         let connections = self.count();
         if self.timers.len() > 2 * connections + TIMERS_SPARE {
             let places = &mut self.places;
@@ -243,12 +276,12 @@ impl Peers {
         }
     }
 
-    /// Returns when the next timer is due.
+    /// Returns the time at which the next timer is due.
     pub(super) fn next_timer(&self) -> Option<Duration> {
         self.timers.next()
     }
 
-    /// Ends a timer that is due by `now`, and returns its peer.
+    /// Clears a timer that is due by `now`, and returns its peer.
     pub(super) fn next_due(&mut self, now: Duration) -> Option<PeerId> {
         while let Some((at, peer)) = self.timers.due(now) {
             let connection = find(&mut self.places, peer);
@@ -260,7 +293,8 @@ impl Peers {
         None
     }
 
-    /// Has a peer read in its turn, if there may be something and it may send more.
+    /// Schedules a read from a peer, unless it has nothing to read or its input is paused. Pauses
+    /// or resumes its input first, according to its queued answers.
     pub(super) fn queue(&mut self, peer: PeerId) {
         let Some(connection) = find(&mut self.places, peer) else {
             return;
@@ -279,11 +313,12 @@ impl Peers {
     pub(super) fn may_be_read(&mut self, peer: PeerId) -> bool {
         let outbox_max = self.outbox_max;
         let connection = find(&mut self.places, peer);
-        connection.is_some_and(|there| !there.is_to_be_read() && !there.is_deaf(outbox_max))
+        connection.is_some_and(|there| !there.is_to_be_read() && there.is_open(outbox_max))
     }
 
-    /// Answers a peer's PING. One that doesn't read what it is sent could have us keep PONGs for it
-    /// without end; behind all that, one more would tell it nothing.
+    /// Answers a peer's PING, unless too many bytes are queued for the peer. A peer that does not
+    /// read could otherwise make the gateway queue PONGs without end, and a PONG that follows so
+    /// many bytes would not help it.
     pub(super) fn pong(&mut self, peer: PeerId, context: &[u8]) {
         let reads = |there: &mut Connection| there.unwritten() <= WORKER_ROOM;
         if self.get(peer).is_some_and(reads) {
@@ -291,31 +326,31 @@ impl Peers {
         }
     }
 
-    /// Has a peer written to at the end of the turn.
+    /// Schedules a write to a peer for the end of the turn.
     pub(super) fn mark_dirty(&mut self, peer: PeerId) {
         if self.get(peer).is_some_and(Connection::enlist_to_write) {
             self.dirty.push(peer);
         }
     }
 
-    /// Whether something waits to be written now.
+    /// Returns whether a write is scheduled.
     pub(super) fn is_dirty(&self) -> bool {
         !self.dirty.is_empty()
     }
 
-    /// Writes to all that have something waiting, as far as they take it.
+    /// Writes to all peers with queued bytes, as far as they take them.
     pub(super) fn flush(&mut self, now: Duration) {
         let mut dirty = std::mem::take(&mut self.dirty);
         for peer in dirty.drain(..) {
             self.write(peer, now);
         }
-        // What was marked meanwhile comes first next time; there is seldom anything.
+        // Peers that were marked during these writes come first next time; there are seldom any.
         dirty.append(&mut self.dirty);
         self.dirty = dirty;
     }
 
-    /// Writes what waits for a peer even if the system has not told that it has room again: it may
-    /// be about to.
+    /// Writes a peer's queued bytes even if the system has not reported room, because that report
+    /// may be pending.
     pub(super) fn try_to_write(&mut self, peer: PeerId, now: Duration) {
         if self.get(peer).is_some_and(Connection::retry) {
             self.write(peer, now);
@@ -349,14 +384,14 @@ impl Peers {
             self.news.push_back(Event::Writable { peer });
         }
         if connection.has_input() && !connection.is_to_be_read() {
-            // It may have been deaf until now.
+            // Reading from the peer may have been paused until now.
             self.queue(peer);
         }
     }
 
-    /// Ends writing to a peer that can't be written to any more: what waits for it has met its
-    /// fate. The peer is heard to the end, since a worker may have answered, and a client asked,
-    /// before it went.
+    /// Ends writing to a peer that can no longer be written to, and settles its queued answers as
+    /// [`Fate::Gone`]. The peer is still read to the end, because a worker may have sent answers,
+    /// and a client requests, before it disconnected.
     fn mute(&mut self, peer: PeerId) {
         let Some(connection) = find(&mut self.places, peer) else {
             return;
@@ -370,8 +405,8 @@ impl Peers {
         self.queue(peer);
     }
 
-    /// Closes a connection: what waits for the peer has met its fate. Returns the call that is to
-    /// be made again.
+    /// Closes a connection, and settles its queued answers as [`Fate::Gone`]. Returns the call that
+    /// must be made again, if the gateway made the connection.
     pub(super) fn close(&mut self, peer: PeerId) -> Option<DialId> {
         let place = place_of(peer);
         let there = self.places.get_mut(place)?;
@@ -393,7 +428,7 @@ impl Peers {
         connection.dial()
     }
 
-    /// A connection is told why it isn't served: if it was new, its handshake has failed.
+    /// Counts a refused connection. If it was new, its handshake has failed.
     pub(super) fn note_refused(&mut self, peer: PeerId) {
         let connection = find(&mut self.places, peer);
         if connection.is_some_and(|it| it.is_new()) {
@@ -401,7 +436,7 @@ impl Peers {
         }
     }
 
-    /// Gives up every answer that waits for its client; how many those were.
+    /// Settles every queued answer as [`Fate::Slow`], and returns the number of answers.
     pub(super) fn give_up(&mut self) -> usize {
         let before = self.news.len();
         for connection in self.places.iter_mut().flatten() {
@@ -426,7 +461,7 @@ fn decrement(count: &mut Option<u64>) {
     }
 }
 
-/// After a write, so many bytes are left for a client to take.
+/// Records the number of bytes that a client has left unread after a write.
 fn note_unsent(connection: &mut Connection, counters: &mut EngineCounters, left: u64) {
     if let Some(before) = connection.count_unread(left) {
         counters.unsent_bytes = (counters.unsent_bytes + left).saturating_sub(before);

@@ -1,14 +1,26 @@
-//! A log line that peers can cause is written once in a while, with a count of those left out.
+//! Bounds on the log lines that peers can cause. Such a line is written once in a while, with the
+//! number of those left out.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::engine::native::role::Role;
+use gateway_zmtp::curve::PublicKey;
 
-/// Between two lines of one kind: often enough to see what goes on, too seldom to fill a disk.
+/// The time between two lines of one kind: short enough to see what happens, and too long to fill a
+/// disk.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Lines of one kind.
+/// The time for which the log does not repeat a mistake of one peer, which may connect again each
+/// second.
+const MISTAKE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The maximum number of peers whose mistakes with one cause, at one frontend or pool, are logged
+/// within [`MISTAKE_INTERVAL`]: as many lines as a person reads.
+const MISTAKES_MAX: usize = 32;
+
+/// The bound on the log lines of one kind.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     last: Option<Duration>,
@@ -16,7 +28,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Whether a line may be written now; if so, how many were left out since the last one.
+    /// Returns the number of lines left out since the last one, if a line may be written now.
     pub(super) fn allow(&mut self, now: Duration) -> Option<u64> {
         if self.last.is_some_and(|last| now < last + INTERVAL) {
             self.left_out += 1;
@@ -27,40 +39,112 @@ impl Lines {
     }
 }
 
-/// Why a connection is refused, as far as lines of one sort hide each other: what strangers do each
-/// second must not keep from the log what an operator has to put right.
+/// The causes for which a connection is refused. Lines of different causes do not suppress each
+/// other, because lines about strangers, which may recur each second, must not suppress those about
+/// mistakes that an operator has to correct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Cause {
-    /// It speaks something else.
+    /// It speaks another protocol.
     Stranger,
-    /// It speaks ZMTP and says what makes no sense.
+    /// It speaks ZMTP and sends something malformed.
     Fault,
-    /// What it is doesn't go with where it came.
+    /// It names a security mechanism that its frontend or pool does not accept.
+    Mechanism,
+    /// It uses another server key than the gateway's.
+    ServerKey,
+    /// Its key is unknown.
+    Key,
+    /// Its IP address is not allowed at its frontend or pool.
+    Address,
+    /// Its CURVE handshake, or an encrypted frame, is not authentic.
+    Curve,
+    /// Its socket type does not fit the address.
     Misfit,
     /// It refuses the gateway.
     Refused,
-    /// It doesn't say what it is, or the rest of its message, or not in time.
+    /// It does not complete its handshake or its message in time.
     Slow,
-    /// There are too many already.
+    /// There are too many clients already.
     Full,
+    /// It waits for the gateway's READY. It is not refused for that alone.
+    Waits,
 }
 
-/// Each kind.
+impl Cause {
+    /// Returns whether the cause is a mistake in the set-up of a single peer. Lines about such a
+    /// cause are bounded for each peer, because several peers may make the same mistake.
+    fn is_mistake(self) -> bool {
+        match self {
+            Self::Mechanism | Self::ServerKey | Self::Key | Self::Address => true,
+            Self::Stranger
+            | Self::Fault
+            | Self::Curve
+            | Self::Misfit
+            | Self::Refused
+            | Self::Slow
+            | Self::Full
+            | Self::Waits => false,
+        }
+    }
+}
+
+/// The peer that makes a mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Culprit {
+    /// None for a peer without an IP address.
+    pub(super) address: Option<IpAddr>,
+    /// The key that it has proved to have.
+    pub(super) key: Option<PublicKey>,
+}
+
+/// The peers that have made mistakes with one cause at one frontend or pool, with the time of the
+/// last log line about each.
+#[derive(Debug, Default)]
+struct Mistakes {
+    told: HashMap<Culprit, Duration>,
+    left_out: u64,
+}
+
+impl Mistakes {
+    /// Returns the number of lines left out since the last one, if a line may be written now.
+    fn allow(&mut self, culprit: Culprit, now: Duration) -> Option<u64> {
+        self.told.retain(|_, told| now < *told + MISTAKE_INTERVAL);
+        if self.told.len() >= MISTAKES_MAX || self.told.contains_key(&culprit) {
+            self.left_out += 1;
+            return None;
+        }
+        self.told.insert(culprit, now);
+        Some(std::mem::take(&mut self.left_out))
+    }
+}
+
+/// The bounds on all kinds of log lines.
 #[derive(Debug, Default)]
 pub(super) struct Quiet {
-    /// By where they came and for what they are refused: as many as there ever were places, times
-    /// causes.
+    /// The bounds by role and cause: at most one for each cause and each role that ever existed.
     refused: HashMap<(Role, Cause), Lines>,
+    mistakes: HashMap<(Role, Cause), Mistakes>,
     accept: Lines,
 }
 
 impl Quiet {
-    /// The lines that tell of connections which are refused here for this.
-    pub(super) fn refused(&mut self, place: Role, cause: Cause) -> &mut Lines {
-        self.refused.entry((place, cause)).or_default()
+    /// Returns the number of lines left out since the last one, if a line about a connection that
+    /// is refused at `place` for `cause` may be written now.
+    pub(super) fn allow_refused(
+        &mut self,
+        place: Role,
+        cause: Cause,
+        culprit: Culprit,
+        now: Duration,
+    ) -> Option<u64> {
+        if cause.is_mistake() {
+            let mistakes = self.mistakes.entry((place, cause)).or_default();
+            return mistakes.allow(culprit, now);
+        }
+        self.refused.entry((place, cause)).or_default().allow(now)
     }
 
-    /// Returns the lines about connections that can't be accepted.
+    /// Returns the bound on lines about connections that cannot be accepted.
     pub(super) fn accept(&mut self) -> &mut Lines {
         &mut self.accept
     }
@@ -82,23 +166,51 @@ mod tests {
         assert_eq!(lines.allow(at(2000)), Some(0));
     }
 
-    /// Something that asks each second whether the port is open.
+    /// A program connects each second to check whether the port is open.
     #[test]
     fn a_cause_that_recurs_hides_no_other_and_nothing_elsewhere() {
         const HERE: Role = Role::Frontend(FrontendId(0));
         const THERE: Role = Role::Pool(PoolId(0));
+        const NOBODY: Culprit = Culprit {
+            address: None,
+            key: None,
+        };
         let mut quiet = Quiet::default();
         for second in 0..100 {
             let at = Duration::from_secs(second);
-            let probe = quiet.refused(HERE, Cause::Stranger).allow(at);
+            let probe = quiet.allow_refused(HERE, Cause::Stranger, NOBODY, at);
             assert_eq!(probe, Some(0));
             if second % 10 == 3 {
                 let at = at + Duration::from_millis(500);
                 for (place, cause) in [(HERE, Cause::Misfit), (THERE, Cause::Stranger)] {
-                    let others = quiet.refused(place, cause).allow(at);
+                    let others = quiet.allow_refused(place, cause, NOBODY, at);
                     assert_eq!(others, Some(0), "{place:?} {cause:?} {at:?}");
                 }
             }
+        }
+    }
+
+    /// Peers with one mistake each connect again each second, for five minutes.
+    #[test]
+    fn a_mistake_is_told_once_a_minute_for_each_peer_and_a_flood_is_bounded() {
+        const HERE: Role = Role::Frontend(FrontendId(0));
+        let culprit = |n: u8| Culprit {
+            address: Some(IpAddr::from([10, 0, 0, n])),
+            key: None,
+        };
+        for (peers, lines) in [(1, 5), (3, 15), (200, 5 * MISTAKES_MAX)] {
+            let mut quiet = Quiet::default();
+            let (mut told, mut left_out) = (0, 0);
+            for second in 0..300 {
+                let at = Duration::from_secs(second);
+                for n in 0..peers {
+                    let line = quiet.allow_refused(HERE, Cause::Key, culprit(n), at);
+                    told += usize::from(line.is_some());
+                    left_out += line.unwrap_or(0) as usize;
+                }
+            }
+            assert_eq!(told, lines, "{peers}");
+            assert!(told + left_out <= 300 * usize::from(peers));
         }
     }
 }

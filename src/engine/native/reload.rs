@@ -1,9 +1,10 @@
-//! Reload: prepared by whoever reads configurations, committed on the data thread between two
-//! messages.
+//! Reloads. The thread that reads configurations prepares them, and the data thread commits them
+//! between two messages.
 //!
 //! Anything may change. Listeners that the new configuration still wants stay as they are, under
-//! another name if need be; new ones are bound while it is prepared; what it has no more is closed
-//! when it is committed, or, where somebody is still owed something, once nothing is.
+//! another name if need be; new ones are bound during the preparation; removed ones are closed at
+//! the commit. Only those of a removed pool stay until no answer is owed through them, unless a new
+//! listener must take over an address.
 
 mod adopt;
 mod book;
@@ -28,12 +29,12 @@ pub(in crate::engine) struct Reloader {
     control: Control,
 }
 
-/// A reload that can't fail any more.
+/// A reload that cannot fail any more.
 struct Commit {
     snapshot: Arc<Snapshot>,
     listeners: Vec<Planned>,
     calls: Vec<(Role, Address)>,
-    /// Told once it has taken hold.
+    /// Receives a message once the reload has taken effect.
     done: mpsc::Sender<()>,
 }
 
@@ -43,7 +44,7 @@ pub(super) struct Reloads {
     book: SharedBook,
 }
 
-/// Returns both ends of what hands reloads over.
+/// Returns both ends of the channel for reloads.
 pub(super) fn reloads(control: Control) -> (Reloader, Reloads) {
     let book = SharedBook::default();
     let (commits, inbox) = mpsc::channel();
@@ -68,17 +69,17 @@ impl Reloader {
         Ok(listening)
     }
 
-    /// The same without waiting for it to take hold.
+    /// Hands a reload over without waiting for it to take effect.
     pub(super) fn prepare(&self, snapshot: &Arc<Snapshot>) -> Result<Vec<Listening>, EngineError> {
         self.hand_over(snapshot, mpsc::channel().0)
     }
 
-    /// Everywhere that the gateway listens.
+    /// Returns every address on which the gateway listens.
     pub(in crate::engine) fn listening(&self, snapshot: &Snapshot) -> Vec<Listening> {
         self.book.lock().shown(snapshot)
     }
 
-    /// Binds what is new; gives where that listens.
+    /// Binds the new addresses, hands the reload over, and returns these addresses.
     fn hand_over(
         &self,
         snapshot: &Arc<Snapshot>,
@@ -104,7 +105,7 @@ fn ending() -> EngineError {
     EngineError::new("reload", "the gateway is ending")
 }
 
-/// Everything that a configuration connects to.
+/// Returns every address to which a configuration connects.
 fn calls(snapshot: &Snapshot) -> Result<Vec<(Role, Address)>, EngineError> {
     let frontends = snapshot.frontends.iter().flat_map(|(id, it)| {
         let calls = it.endpoints.connect.iter();
@@ -123,14 +124,14 @@ fn calls(snapshot: &Snapshot) -> Result<Vec<(Role, Address)>, EngineError> {
 }
 
 impl Reloads {
-    /// Drops the reloads that were handed over: nobody would be served by them any more.
+    /// Drops the reloads that were handed over, because the gateway is ending.
     pub(super) fn decline(&mut self) {
         while self.commits.try_recv().is_ok() {
             self.book.committed();
         }
     }
 
-    /// Returns the listeners that there are.
+    /// Returns the book of the listeners.
     pub(super) fn book(&self) -> &SharedBook {
         &self.book
     }

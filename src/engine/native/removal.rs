@@ -1,4 +1,4 @@
-//! What the configuration has no more: it is closed once nothing is owed through it.
+//! Parts that were removed from the configuration. Each is closed once no answer is due through it.
 
 use std::time::Duration;
 
@@ -12,52 +12,52 @@ use crate::engine::native::role::Role;
 use crate::engine::native::service::Service;
 use crate::peer::PeerId;
 
-/// The least time between two looks.
+/// The minimum time between two checks.
 const INTERVAL_MIN: Duration = Duration::from_millis(20);
 
-/// The time between two looks, as a multiple of what a look takes.
+/// The time between two checks, in multiples of the time that a check takes.
 const REST_FACTOR: u32 = 50;
 
-/// Whether something was removed from the configuration and is not closed yet.
+/// The state of removals that are not complete.
 #[derive(Debug, Default)]
 pub(super) struct Removal {
     pending: bool,
-    /// When the next look is due, now or once something is removed.
+    /// The earliest time of the next check, which applies to later removals, too.
     due: Duration,
 }
 
-/// What is to be done about a connection.
+/// The standing of a connection.
 enum Standing {
-    /// It stays, or goes by itself.
+    /// It stays, or ends by itself.
     Stays,
-    /// It is to go, and something is owed through it.
+    /// It must be closed, but an answer is still owed through it.
     Owed,
-    /// It is to go now.
+    /// It is closed now.
     Goes,
 }
 
 impl Removal {
-    /// Notes that something was removed.
+    /// Records that something was removed.
     pub(super) fn begin(&mut self) {
         self.pending = true;
     }
 
-    /// Returns whether something is to be closed yet.
+    /// Returns whether something remains to be closed.
     pub(super) fn is_pending(&self) -> bool {
         self.pending
     }
 
-    /// Returns when the next look is due, if there is to be one.
+    /// Returns the time of the next check, if one is needed.
     pub(super) fn due(&self) -> Option<Duration> {
         self.pending.then_some(self.due)
     }
 
-    /// Returns when to come back for something that a next look may have closed.
+    /// Returns a time after the next check, for a caller that waits for a connection to be closed.
     pub(super) fn next_look(&self, now: Duration) -> Duration {
         self.due.max(now + INTERVAL_MIN)
     }
 
-    /// Closes what the configuration has no more and nothing is owed through, if a look is due.
+    /// Closes the removed parts through which no answer is owed any more, if a check is due.
     pub(super) fn close(
         &mut self,
         service: &mut Service,
@@ -85,18 +85,19 @@ impl Removal {
             None => listeners.has_removed(snapshot),
         };
         self.pending = calls_left || connections_left || listeners_left;
-        // With very many connections a look takes long, and one of them may linger for ever.
+        // With very many connections a check takes long, and a removed connection may stay forever.
+        // The pause is therefore a multiple of the time that the check took.
         let took = clock.now().saturating_sub(began);
         self.due = now + INTERVAL_MIN.max(took * REST_FACTOR);
         if !self.pending {
-            info!("what the configuration has no more has done what it owed, and is closed");
+            info!("the removed parts have finished their requests and are closed");
         }
     }
 }
 
 impl Service {
-    /// Ends the calls of pools that are removed and idle. Returns whether there are calls of
-    /// removed pools left.
+    /// Ends the calls of removed pools that are idle. Returns whether calls of removed pools
+    /// remain.
     fn end_removed_calls(&mut self) -> bool {
         let (core, snapshot) = (&self.core, &self.snapshot);
         let over = |role: Role| {
@@ -108,8 +109,8 @@ impl Service {
         left.any(|(role, _)| role.pool_missing_in(snapshot).is_some())
     }
 
-    /// Closes the connections that are to go and that nothing is owed through. Returns whether
-    /// there are others left that are to go.
+    /// Closes the connections that must be closed and through which no answer is owed. Returns
+    /// whether others remain.
     fn close_removed(&mut self, now: Duration) -> bool {
         let mut left = false;
         let all: Vec<PeerId> = self.peers.all().map(|there| there.peer()).collect();
@@ -118,7 +119,7 @@ impl Service {
                 Standing::Stays => {}
                 Standing::Owed => left = true,
                 Standing::Goes => {
-                    let why = "the configuration has it no more";
+                    let why = "it was removed from the configuration";
                     let connection = self.peers.get(peer);
                     if connection.is_some_and(|there| there.phase() == Phase::Client) {
                         // Its last answers may still be on their way.
@@ -140,7 +141,7 @@ impl Service {
         let (busy, retired) = (connection.is_busy(), connection.is_retired());
         let removed = !role.is_in(&self.snapshot);
         let owed = match (role, phase) {
-            (_, Phase::Left | Phase::Closing) => return Standing::Stays,
+            (_, Phase::Left | Phase::PutOff | Phase::Closing) => return Standing::Stays,
             (Role::Frontend(_), _) if removed || retired => busy || self.core.is_owed(peer),
             (Role::Pool(pool), _) if removed => !self.core.is_idle(pool),
             (Role::Pool(_), Phase::Worker(_)) if retired => busy || self.core.holds(peer),

@@ -1,5 +1,8 @@
 //! The part of the configuration that a connection serves.
 
+use std::sync::Arc;
+
+use crate::security::Security;
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
 
 /// The frontend or pool that a connection, a listener or a call belongs to.
@@ -18,11 +21,19 @@ impl Role {
         }
     }
 
-    /// Returns the key in routes.yaml.
+    /// Returns the name, which is the key in routes.yaml.
     pub(super) fn name(self, snapshot: &Snapshot) -> &str {
         match self {
             Self::Frontend(id) => snapshot.names.of_frontend(id),
             Self::Pool(id) => snapshot.names.of_pool(id),
+        }
+    }
+
+    /// Returns the security that a configuration requires of peers here, if any.
+    pub(super) fn security(self, snapshot: &Snapshot) -> Option<&Arc<Security>> {
+        match self {
+            Self::Frontend(id) => snapshot.frontends.get(&id)?.security.as_ref(),
+            Self::Pool(id) => snapshot.pools.get(&id)?.security.as_ref(),
         }
     }
 

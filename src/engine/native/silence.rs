@@ -1,17 +1,23 @@
-//! What a peer's silence means: PINGs, and the end of a peer that takes too long.
+//! The consequences of a peer's silence: PINGs, and the end of a peer that takes too long.
 
 use std::time::Duration;
 
-use crate::engine::native::liveness::{Over, Verdict};
-use crate::engine::native::quiet::Cause;
+use tracing::warn;
+
+use crate::engine::native::liveness::{HANDSHAKE_MAX, Over, READY_WAIT_MAX, Verdict};
+use crate::engine::native::quiet::{Cause, Culprit};
 use crate::engine::native::role::Role;
 use crate::engine::native::service::{Refusal, Service};
 use crate::engine::native::traffic::Share;
 use crate::peer::PeerId;
 use gateway_zmtp::command;
 
+/// The interval of PONGs to a peer that is not read while judges check what it sent. Heartbeats are
+/// seldom shorter, and a PONG is ten bytes.
+const PONG_INTERVAL: Duration = Duration::from_millis(50);
+
 impl Service {
-    /// Looks at the peers whose timers are due.
+    /// Examines the peers whose timers are due.
     pub(super) fn look_at_silent(&mut self, now: Duration) {
         while let Some(peer) = self.peers.next_due(now) {
             if let Some(over) = self.look_at(peer, now) {
@@ -20,8 +26,11 @@ impl Service {
         }
     }
 
-    /// Does what a peer's silence asks for. Returns why the peer is at its end, if it is.
+    /// Acts on a peer's silence. Returns the reason why the peer's connection ends, if it does.
     fn look_at(&mut self, peer: PeerId, now: Duration) -> Option<Over> {
+        self.name_mechanism_in_time(peer, now);
+        self.note_other_gateway(peer, now);
+        self.reassure(peer, now);
         let role = self.peers.get(peer)?.role();
         let heartbeat = match role {
             Role::Pool(pool) => self.settings(pool).and_then(|pool| pool.heartbeat),
@@ -42,11 +51,56 @@ impl Service {
         }
     }
 
-    /// Ends a peer, unless a last look shows a sign of life. The system may not have told of one
-    /// yet, for example after a moment in which the gateway did not run, and a client that isn't
-    /// read from isn't heard either.
+    /// Logs that a called peer waits for the gateway's READY, as another gateway does: each would
+    /// wait for the other.
+    fn note_other_gateway(&mut self, peer: PeerId, now: Duration) {
+        let Some(connection) = self.peers.get(peer) else {
+            return;
+        };
+        let is_time = (READY_WAIT_MAX..HANDSHAKE_MAX).contains(&connection.age(now));
+        if !is_time || connection.dial().is_none() || !connection.awaits_ready() {
+            return;
+        }
+        let (role, address) = (connection.role(), connection.address());
+        let nobody = Culprit {
+            address: None,
+            key: None,
+        };
+        let allowed = self.quiet.allow_refused(role, Cause::Waits, nobody, now);
+        let Some(left_out) = allowed else {
+            return;
+        };
+        let wanted = match role {
+            Role::Pool(_) => {
+                "a pool connects to workers: let a worker connect here that is a client of the other gateway"
+            }
+            Role::Frontend(_) => "a frontend connects to clients that listen",
+        };
+        let (kind, name) = (role.kind(), role.name(&self.snapshot));
+        warn!(
+            peer = address,
+            left_out,
+            "{kind} {name}: the peer does not say what it is, as if it were another gateway, and {wanted}"
+        );
+    }
+
+    /// Sends a PONG to a peer that is not read while judges check what it sent, so that its
+    /// heartbeat, whose PING may be among what is not read, does not fail. Sets a timer to do so
+    /// again in time.
+    pub(super) fn reassure(&mut self, peer: PeerId, now: Duration) {
+        let connection = self.peers.get(peer);
+        if connection.is_some_and(|there| there.awaits_pong()) {
+            self.peers.pong(peer, &[]);
+            self.peers.set_timer(peer, now + PONG_INTERVAL);
+        }
+    }
+
+    /// Ends a peer's connection. If the peer was served, a last read or write may still show a sign
+    /// of life, after which the connection goes on. The system may not have reported the sign yet,
+    /// for example after a moment in which the gateway did not run, and no sign of life is noticed
+    /// from a client whose reading is paused.
     fn take_a_last_look(&mut self, peer: PeerId, over: Over, now: Duration) {
-        if matches!(over, Over::Handshake | Over::Goodbye) {
+        if matches!(over, Over::Handshake | Over::PutOff | Over::Goodbye) {
             return self.end_for(peer, over, now);
         }
         if self.peers.may_be_read(peer) {
@@ -69,10 +123,19 @@ impl Service {
     fn end_for(&mut self, peer: PeerId, over: Over, now: Duration) {
         match over {
             Over::Handshake | Over::HalfMessage => {
-                let why = Refusal::HangUp(over.to_string().into());
+                let connection = self.peers.get(peer);
+                let why = match over {
+                    Over::Handshake if connection.is_some_and(|it| it.awaits_ready()) => format!(
+                        "{over}: it greeted and waits for the gateway's READY, as another gateway does"
+                    ),
+                    _ => over.to_string(),
+                };
+                let why = Refusal::HangUp(why.into());
                 self.refuse(peer, Cause::Slow, why, now);
             }
-            Over::Goodbye | Over::Ttl | Over::Heartbeat => self.hang_up(peer, &over, now),
+            Over::PutOff | Over::Goodbye | Over::Ttl | Over::Heartbeat => {
+                self.hang_up(peer, &over, now)
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
-//! TCP and ipc sockets under one name.
+//! Streams and listeners, each over TCP or ipc.
 
 use std::fs;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
@@ -15,38 +15,41 @@ use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::engine::native::address::{self, Address, resolve_in_time};
 
-/// Connections that may wait to be taken in; the system may have a lower bound of its own. All
-/// peers come at once after a restart, and one that finds no room tries again only after a second,
-/// then after three.
+/// The number of connections that may wait to be accepted; the system may have a lower bound of its
+/// own. All peers connect at once after a restart, and one that finds no room tries again only
+/// after a second, then after three.
 const BACKLOG: i32 = 4096;
 
-/// Silence after which the system asks whether a peer's host is still there. A client may be idle
-/// for hours and has no heartbeat, so nothing else would ever tell that its host, or the line to
-/// it, is gone. More often would cost tens of thousands of idle clients' lines something.
+/// The silence after which the system checks whether a peer's host is still there. A client may be
+/// idle for hours and has no heartbeat, so nothing else would ever show that its host, or the
+/// network path to it, is gone. A shorter time would load the networks of tens of thousands of idle
+/// clients.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 
-/// Between two such questions, and how many go unanswered before the host counts as gone: with the
-/// silence before them two minutes, more than a router takes to restart.
+/// The time between two such checks, and the number of unanswered ones after which the host counts
+/// as gone. Together with the silence before them they take two minutes, which is more than a
+/// router takes to restart.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 #[cfg(target_os = "linux")]
 const KEEPALIVE_COUNT: u32 = 4;
 
-/// How long what was sent may go unacknowledged, or a peer take nothing at all: as long as the
-/// questions take that are asked of a silent one. The system's own patience is a quarter of an
-/// hour, and answers lie in memory meanwhile.
+/// The maximum time for which sent bytes may stay unacknowledged, or a peer may accept no bytes. It
+/// equals the time in which the checks above detect a silent host. The system's own limit is a
+/// quarter of an hour, and answers occupy memory meanwhile.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(120);
 
 /// A connection.
 #[derive(Debug)]
 pub(super) enum Stream {
-    /// With the peer's address, which the system has forgotten once a connection was reset.
+    /// A TCP stream with the peer's address, which the system no longer knows after the connection
+    /// was reset.
     Tcp(TcpStream, SocketAddr),
     Ipc(UnixStream),
 }
 
 impl Stream {
-    /// Begins to connect; whether that worked, [`Self::outcome`] tells once it is writable.
+    /// Begins to connect. [`Self::outcome`] returns the outcome once the stream is writable.
     pub(super) fn connect_tcp(to: SocketAddr) -> io::Result<Self> {
         TcpStream::connect(to).map(|stream| Self::Tcp(stream, to))
     }
@@ -56,7 +59,8 @@ impl Stream {
         UnixStream::connect_addr(&address::unix(path)?).map(Self::Ipc)
     }
 
-    /// Whether a connection that was begun is there (true), or still on its way (false).
+    /// Returns whether a connection that was begun is complete (true), or still in progress
+    /// (false).
     pub(super) fn outcome(&self) -> io::Result<bool> {
         let error = match self {
             Self::Tcp(stream, _) => stream.take_error()?,
@@ -76,8 +80,8 @@ impl Stream {
         }
     }
 
-    /// What a connection needs once it stands: small messages leave at once, and a peer whose host
-    /// has gone without a word is found out. With ipc, the system sees to both.
+    /// Sets the options of a connected stream: small messages are sent at once, and the silent loss
+    /// of a peer's host is detected. An ipc stream needs no options for this.
     pub(super) fn set_up(&self) -> io::Result<()> {
         let Self::Tcp(stream, _) = self else {
             return Ok(());
@@ -95,11 +99,19 @@ impl Stream {
         Ok(())
     }
 
-    /// The other end, for people.
+    /// Returns the peer's address, for display.
     pub(super) fn peer(&self) -> String {
         match self {
             Self::Tcp(_, address) => format!("tcp://{address}"),
             Self::Ipc(_) => "ipc".to_owned(),
+        }
+    }
+
+    /// Returns the peer's IP address, if it has one.
+    pub(super) fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(_, address) => Some(address.ip().to_canonical()),
+            Self::Ipc(_) => None,
         }
     }
 
@@ -118,9 +130,9 @@ impl Stream {
         }
     }
 
-    /// Tells the peer that nothing more comes.
+    /// Shuts down writing, which notifies the peer that no more bytes follow.
     pub(super) fn finish(&self) {
-        // It fails only where there is no peer any more.
+        // This fails only if the peer has gone.
         let _ = match self {
             Self::Tcp(stream, _) => stream.shutdown(Shutdown::Write),
             Self::Ipc(stream) => stream.shutdown(Shutdown::Write),
@@ -151,7 +163,7 @@ impl Source for Stream {
     }
 }
 
-/// Where connections come in. Dropped, it listens no more.
+/// A listener for connections. When it is dropped, it listens no more.
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(TcpListener),
@@ -174,7 +186,7 @@ impl Listener {
             }
             Address::Ipc(path) => {
                 remove_stale(path)?;
-                // The standard library's has as long a queue as the system lets it, unlike mio's.
+                // The standard library's listener has the longest backlog that the system allows.
                 let listener = StdUnixListener::bind_addr(&address::unix(path)?)?;
                 listener.set_nonblocking(true)?;
                 let path = IpcPath::new(path)?;
@@ -183,7 +195,7 @@ impl Listener {
         }
     }
 
-    /// Where it listens, as the system resolved it.
+    /// Returns the address on which it listens, as the system resolved it.
     pub(super) fn endpoint(&self) -> io::Result<String> {
         Ok(match self {
             Self::Tcp(listener) => format!("tcp://{}", listener.local_addr()?),
@@ -191,7 +203,7 @@ impl Listener {
         })
     }
 
-    /// The next connection that came.
+    /// Accepts the next connection.
     pub(super) fn accept(&self) -> io::Result<Stream> {
         match self {
             Self::Tcp(listener) => listener
@@ -209,15 +221,15 @@ impl Listener {
     }
 }
 
-/// A name may stand for several addresses, of which one is listened on: an IPv4 address if there is
-/// one, since peers that are told the same name look for that, libzmq's above all.
+/// Sorts the addresses of a name so that IPv4 addresses come first. The gateway listens on the
+/// first usable one, and peers that use the same name, above all those of libzmq, look for IPv4.
 pub(super) fn ipv4_first(mut found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     found.sort_by_key(SocketAddr::is_ipv6);
     found
 }
 
-/// Listens on a TCP address. By hand, since a listener of mio's or the standard library's has a
-/// queue of 128.
+/// Listens on a TCP address. The socket is created by hand, because a listener of mio or of the
+/// standard library has a backlog of only 128.
 fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(at), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
@@ -228,11 +240,11 @@ fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// A socket's file, which goes with its listener unless somebody else has put another in its place.
+/// A socket's file, which is removed with its listener unless another program has replaced it.
 #[derive(Debug)]
 pub(super) struct IpcPath {
     path: PathBuf,
-    /// Device and inode: the file that is ours. An abstract name has none.
+    /// The device and inode of the gateway's own file. An abstract name has none.
     file: Option<(u64, u64)>,
 }
 
@@ -255,17 +267,17 @@ impl Drop for IpcPath {
         let ours = fs::symlink_metadata(&self.path)
             .is_ok_and(|meta| Some((meta.dev(), meta.ino())) == self.file);
         if ours {
-            // Nothing depends on it: whoever binds next removes what is left.
+            // A failure does no harm, since the next program to bind removes a stale file.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Removes the socket that a process which died has left, and nothing else.
+/// Removes the socket file that a dead process has left, and no other file.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
     if !socket || address::is_abstract(path) {
-        // Nothing there, or something that binding will complain of.
+        // There is no file to remove, or one that makes the bind fail with its own error.
         return Ok(());
     }
     match try_to_connect(path) {
@@ -333,7 +345,8 @@ mod tests {
         assert!(path.exists());
     }
 
-    /// More than mio's own listener holds, in far less than the system's bound of today.
+    /// Opens more connections than mio's own TCP listener would hold, and far fewer than the
+    /// system's usual bound.
     #[test]
     fn hundreds_may_connect_before_any_is_taken_in() {
         let patience = std::time::Duration::from_secs(20);
@@ -363,7 +376,7 @@ mod tests {
         }
     }
 
-    /// Both ends of a connection that stands.
+    /// Checks the options of both ends of a complete connection.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_host_that_is_gone_is_found_out() {

@@ -1,4 +1,4 @@
-//! The engine's turns, one by one, with peers over real sockets.
+//! Tests of the engine's turns, one by one, with peers over real sockets.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use crate::core::Outlet;
 use crate::engine::Listening;
 use gateway_zmtp::{COMMAND, MORE, greeting, put_frame};
 
-/// A peer of this type that has said so.
+/// Connects a peer, and sends its greeting and its READY.
 fn peer(listening: &[Listening], name: &str, ready: &[u8]) -> TcpStream {
     let at = listening.iter().find(|at| at.name == name).unwrap();
     let mut stream = TcpStream::connect(at.endpoint.strip_prefix("tcp://").unwrap()).unwrap();
@@ -18,54 +18,109 @@ fn peer(listening: &[Listening], name: &str, ready: &[u8]) -> TcpStream {
     stream
 }
 
-#[test]
-fn a_turn_reads_the_clock_twice_however_many_messages_it_takes_in() {
-    let directory = tempfile::tempdir().unwrap();
-    let routes = directory.path().join("routes.yaml");
-    let text = "frontends: { clients: { bind: \"tcp://127.0.0.1:0\" } }
+/// An engine whose turns this thread runs, with a client and a worker that are served.
+struct Engine {
+    native: Native,
+    events: Events,
+    client: TcpStream,
+    _worker: TcpStream,
+}
+
+impl Engine {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let routes = directory.path().join("routes.yaml");
+        let text = "frontends: { clients: { bind: \"tcp://127.0.0.1:0\" } }
 pools: { people: { bind: \"tcp://127.0.0.1:0\", per_worker: 1000 } }
 routes: { OPAQUE: { pool: people } }";
-    std::fs::write(&routes, text).unwrap();
-    let loaded = crate::config::load(&routes).unwrap_or_else(|found| panic!("{found}"));
-    let (start, reloader, _observer) = prepare(Arc::new(loaded.snapshot)).unwrap();
-    let listening = reloader.prepare(&start.snapshot).unwrap();
-    let mut native = Native::new(start).unwrap();
-    native.commit(Duration::ZERO);
-    let mut events = Events::with_capacity(EVENTS);
-    let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
-    let mut client = peer(&listening, "clients", ready);
-    let _worker = peer(&listening, "people", ready);
-    while native
-        .service
-        .peers
-        .all()
-        .filter(|it| it.is_known())
-        .count()
-        < 2
-    {
-        native.turn(&mut events).unwrap();
+        std::fs::write(&routes, text).unwrap();
+        let loaded = crate::config::load(&routes).unwrap_or_else(|found| panic!("{found}"));
+        let (start, reloader, _observer) = prepare(Arc::new(loaded.snapshot)).unwrap();
+        let listening = reloader.prepare(&start.snapshot).unwrap();
+        let mut native = Native::new(start).unwrap();
+        native.commit(Duration::ZERO);
+        let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
+        let mut engine = Self {
+            native,
+            events: Events::with_capacity(EVENTS),
+            client: peer(&listening, "clients", ready),
+            _worker: peer(&listening, "people", ready),
+        };
+        let known = |native: &Native| {
+            native
+                .service
+                .peers
+                .all()
+                .filter(|it| it.is_known())
+                .count()
+        };
+        while known(&engine.native) < 2 {
+            engine.turn();
+        }
+        engine
     }
-    let mut requests = Vec::new();
-    for _ in 0..WORK_UNTIMED / 2 {
-        put_frame(&mut requests, MORE, b"OPAQUE");
-        put_frame(&mut requests, 0, b"x");
+
+    fn turn(&mut self) {
+        self.native.turn(&mut self.events).unwrap();
     }
-    client.write_all(&requests).unwrap();
+}
+
+/// Returns the bytes of messages as a client sends them.
+fn messages(kind: &[u8], count: usize) -> Vec<u8> {
+    let mut messages = Vec::new();
+    for _ in 0..count {
+        put_frame(&mut messages, MORE, kind);
+        put_frame(&mut messages, 0, b"x");
+    }
+    messages
+}
+
+#[test]
+fn a_turn_reads_the_clock_twice_however_many_messages_it_takes_in() {
+    let mut engine = Engine::start();
+    let requests = messages(b"OPAQUE", WORK_UNTIMED / 2);
+    engine.client.write_all(&requests).unwrap();
     let counts = |native: &Native| {
         let counters = native.service.peers.counters();
         (
             counters.messages_in,
-            counters.turns,
+            counters.turns.count(),
             native.clock.readings(),
         )
     };
-    let before = counts(&native);
-    while counts(&native).0 - before.0 < WORK_UNTIMED as u64 / 2 {
-        native.turn(&mut events).unwrap();
+    let before = counts(&engine.native);
+    while counts(&engine.native).0 - before.0 < WORK_UNTIMED as u64 / 2 {
+        engine.turn();
     }
-    let after = counts(&native);
+    let after = counts(&engine.native);
     let (turns, readings) = (after.1 - before.1, after.2 - before.2);
     assert_eq!(readings, 2 * turns);
-    // A few at most, so that a reading a message would show.
+    // There are few turns, so that a reading for each message would be noticed.
     assert!(turns < WORK_UNTIMED as u64 / 8, "{turns} turns");
+}
+
+/// A rejection is as much work as many messages that pass, so fewer fit in a turn.
+#[test]
+fn a_turn_takes_in_fewer_messages_the_more_work_they_are() {
+    let mut engine = Engine::start();
+    let received = |native: &Native| native.service.peers.counters().messages_in;
+    let mut most_at_once = |kind: &[u8]| {
+        engine.client.write_all(&messages(kind, 1_000)).unwrap();
+        let (mut before, mut most) = (received(&engine.native), 0);
+        let all = before + 1_000;
+        while before < all {
+            engine.turn();
+            let now = received(&engine.native);
+            most = most.max(now - before);
+            before = now;
+        }
+        most
+    };
+    let rejected = most_at_once(b"nobody's");
+    assert!(rejected < 200, "{rejected} messages in a turn");
+    let passed = most_at_once(b"OPAQUE");
+    assert!(
+        passed > 2 * rejected,
+        "{passed} and {rejected} messages in a turn"
+    );
 }

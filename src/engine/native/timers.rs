@@ -1,11 +1,11 @@
-//! When which connection is to be looked at next.
+//! The times at which connections are examined next.
 //!
-//! A connection has one entry at most that counts: it is looked at when its earliest reason for
-//! that may be due, and says then when to look again. So a message costs nothing here, a turn looks
-//! at the first entry, and what is left of the work is about one entry a connection and heartbeat.
-//! A wheel of slots would save nothing that shows: with 10,000 workers that are each looked at once
-//! a second, the heap takes 1.3 to 2 ms of that second, and each PING that it leads to takes more
-//! in its call of the system alone.
+//! A connection has at most one valid entry: it is examined at the earliest time at which an action
+//! may be due, and then sets the time of its next examination. A message therefore costs nothing
+//! here, a turn looks at the first entry, and the rest of the work is about one entry for each
+//! connection and heartbeat. A timer wheel would save nothing noticeable: with 10,000 workers that
+//! are each examined once a second, the heap takes 1.3 to 2 ms of that second, and each PING that
+//! results takes more in its system call alone.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,33 +13,33 @@ use std::time::Duration;
 
 use crate::peer::PeerId;
 
-/// Entries, the earliest first.
+/// The entries, the earliest first.
 #[derive(Debug, Default)]
 pub(super) struct Timers(BinaryHeap<Reverse<(Duration, PeerId)>>);
 
 impl Timers {
-    /// Adds an entry: a peer's connection is to be looked at then.
+    /// Adds an entry, by which a peer's connection is examined at that time.
     pub(super) fn add(&mut self, at: Duration, peer: PeerId) {
         self.0.push(Reverse((at, peer)));
     }
 
-    /// Entries, those that mean nothing any more included.
+    /// Returns the number of entries, obsolete ones included.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Drops the entries that `counts` says no to.
+    /// Drops the entries for which `counts` returns false.
     pub(super) fn retain(&mut self, mut counts: impl FnMut(Duration, PeerId) -> bool) {
         self.0.retain(|Reverse((at, peer))| counts(*at, *peer));
     }
 
-    /// When the next one is due.
+    /// Returns the time at which the next entry is due.
     pub(super) fn next(&self) -> Option<Duration> {
         self.0.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// The next one that is due by `now`, with its time: it counts if that is still its
-    /// connection's.
+    /// Returns the next entry that is due by `now`, with its time. The entry is valid if the timer
+    /// of its connection is still set to that time.
     pub(super) fn due(&mut self, now: Duration) -> Option<(Duration, PeerId)> {
         let Reverse((at, _)) = self.0.peek()?;
         if *at > now {
@@ -55,15 +55,15 @@ mod tests {
 
     use super::*;
 
-    /// What the heap costs where a wheel would shine: `cargo test --release timers -- --nocapture`
-    /// tells it.
+    /// The cost of the heap where a wheel would do best: `cargo test --release timers --
+    /// --nocapture` prints it.
     #[test]
     fn ten_thousand_heartbeats_take_a_small_part_of_their_second() {
         const PEERS: u64 = 10_000;
         const SECONDS: u64 = 10;
         let mut timers = Timers::default();
         for peer in 0..PEERS {
-            // As they come: in no order.
+            // They come in no order.
             let at = Duration::from_nanos(peer * 7_919_000_003 % 1_000_000_000);
             timers.0.push(Reverse((at, PeerId(peer))));
         }
@@ -81,7 +81,7 @@ mod tests {
             second / PEERS as u32
         );
         assert_eq!(timers.len() as u64, PEERS);
-        // However slow the build and busy the machine.
+        // This holds on any machine and in any build.
         assert!(second < Duration::from_millis(250), "{second:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! A peer's turn: what it sent is read, decoded and handed to the core.
+//! A peer's turn: its bytes are read, decoded and passed to the core.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,48 +15,52 @@ use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::CHUNK;
 use gateway_zmtp::session::Said;
 
-/// Reads in a turn of a peer that sends a large frame; of others there is one.
+/// The maximum number of reads in a turn of a peer that sends a large frame. Other peers have one.
 const READS: usize = 4;
 
-/// Messages and commands in a turn of one peer: what one read can hold of the smallest ones would
-/// keep the others waiting for tens of milliseconds.
+/// The maximum number of messages and commands in a turn of one peer. A whole read of the smallest
+/// ones would keep the other peers waiting for tens of milliseconds.
 const ITEMS_MAX: usize = 1024;
 
-/// Messages and commands in a turn of all peers together. The last peer waits for so many, a few
-/// milliseconds' work, however many peers there are.
+/// The maximum number of messages and commands in a turn of all peers together, unless
+/// [`ITEMS_MIN`] for each peer is more. They take a few milliseconds, for which the last peer
+/// waits.
 const ITEMS_OF_ALL: usize = 8192;
 
-/// Messages and commands that each peer may have at least, however many peers there are: fewer
+/// The minimum number of messages and commands for each peer, however many peers there are. Fewer
 /// would not be worth a read.
 const ITEMS_MIN: usize = 16;
 
-/// Peers that may each have a whole buffer read. With more peers each has less, so that bytes which
-/// wait for their peer's next turn take as many buffers in all.
+/// The maximum number of peers that each read a whole buffer in their turn. With more peers, each
+/// reads less, but at least [`READ_MIN`], to bound the memory of the bytes kept for later turns.
 const CHUNKS: usize = 64;
 
-/// Bytes that are read in a turn at least: the usual size of [`ITEMS_MIN`] messages.
+/// The minimum share of a peer in the bytes that a turn reads, however many peers there are: the
+/// usual size of [`ITEMS_MIN`] messages.
 const READ_MIN: usize = 4 << 10;
 
-/// Bytes that a worker's answer may have beside the message: token, delimiter. The core judges the
-/// message by itself.
+/// The number of bytes that a peer's message may have in addition to the message that the core
+/// checks, such as a worker's token and delimiter.
 const HEAD_BYTES: u64 = 1024;
 
-/// Frames that a worker's answer may have beside the message's, and one more, which tells that
-/// there are too many.
+/// The number of frames that a peer's message may have in addition to those that the core checks,
+/// and one more, which shows that there are too many.
 const HEAD_FRAMES: usize = 3;
 
-/// Memory that messages which aren't whole may take on all connections together, if it is enough
-/// for [`HALF_MESSAGES_LEAST`] of the largest: many times what honest peers have under way at a
-/// time.
+/// The maximum memory of incomplete messages on all connections together, in bytes, unless
+/// [`HALF_MESSAGES_LEAST`] of the largest messages need more. It is many times the memory that
+/// honest peers use.
 const HALF_MESSAGES_MAX: u64 = 256 << 20;
 
-/// Messages of the size `limits.message` that there is room for at least, whatever that limit is.
+/// The minimum number of messages of the size `limits.message` for which there is room, whatever
+/// that limit is.
 const HALF_MESSAGES_LEAST: u64 = 4;
 
-/// Bytes whose reading is as much work as a small message.
-const BYTES_OF_AN_ITEM: usize = 256;
+/// The number of bytes whose reading and checking is as much work as a small message. The work of a
+/// full buffer thus always causes the clock to be read.
+const BYTES_OF_AN_ITEM: usize = 64;
 
-/// Each peer's share of a turn.
+/// The share of each peer in a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
     items: usize,
@@ -79,7 +83,7 @@ impl Service {
         if let Some(connection) = self.peers.get(peer) {
             connection.begin_turn();
         }
-        let (mut work, mut whole) = (1, false);
+        let (mut work, mut whole, mut items) = (1, false, 0);
         for _ in 0..READS {
             let Some((connection, buffers)) = self.peers.with_buffers(peer) else {
                 return work;
@@ -89,6 +93,7 @@ impl Service {
                     self.peers.count_read(n);
                     let taken = self.take(peer, &mut input, share.items, now);
                     work += taken.items + n / BYTES_OF_AN_ITEM;
+                    items += taken.items;
                     whole |= taken.whole;
                     self.keep_rest(peer, input, share);
                 }
@@ -107,16 +112,17 @@ impl Service {
                 }
             }
             let connection = self.peers.get(peer);
-            if !connection.is_some_and(Connection::reads_directly) {
+            if items >= ITEMS_MAX || !connection.is_some_and(Connection::reads_directly) {
                 break;
             }
         }
         self.peers.queue(peer);
         self.watch_half_message(peer, whole, now);
+        self.reassure(peer, now);
         work
     }
 
-    /// Keeps the bytes that were read and not decoded for the peer's next turn.
+    /// Keeps the bytes that were read but not decoded, for the peer's next turn.
     fn keep_rest(&mut self, peer: PeerId, input: Input, share: Share) {
         let Some((connection, buffers)) = self.peers.with_buffers(peer) else {
             return self.peers.give_back(input);
@@ -124,7 +130,7 @@ impl Service {
         if input.rest().is_empty() {
             buffers.give_back(input);
         } else if share.bytes < CHUNK {
-            // A whole buffer for each of so many peers would be a lot.
+            // A whole buffer for each of many peers would be too much.
             let rest = Input::from(input.rest().to_vec());
             buffers.give_back(input);
             connection.keep(rest);
@@ -137,22 +143,23 @@ impl Service {
     fn gone(&mut self, peer: PeerId, why: &dyn fmt::Display, now: Duration) {
         let connection = self.peers.get(peer);
         if connection.is_some_and(|connection| connection.is_greeting()) {
-            // It would come again for ever, and nobody would know why it isn't served.
+            // Without the log line of a refusal, nobody would know why the peer connects again and
+            // again and is not served.
             let why = format!(
-                "{why}, in the middle of its greeting: the peer was ended, or it uses CURVE or PLAIN, which the gateway doesn't \
-                 here, or it speaks ZMTP 2.0, as JeroMQ before 0.4 does"
+                "{why}, in the middle of its greeting: the peer was ended, or it speaks ZMTP 2.0, as JeroMQ before 0.4 does"
             );
             self.refuse(peer, Cause::Stranger, Refusal::HangUp(why.into()), now);
         } else {
-            self.hang_up(peer, why, now);
+            let why = self.why_gone(peer, why);
+            self.hang_up(peer, &why, now);
         }
     }
 
-    /// Decodes what was read, or as much of it as fits in a turn, and acts on it.
+    /// Decodes the bytes that were read, as far as the turn allows, and acts on the events in them.
     fn take(&mut self, peer: PeerId, input: &mut Input, items: usize, now: Duration) -> Taken {
         let role = self.peers.get(peer).map(|connection| connection.role());
         let (message, frames) = match role {
-            // Each answer is judged by what its request came under.
+            // Each answer is checked against the limits of its request.
             Some(Role::Pool(_)) => self.core.reply_limits(),
             _ => (self.snapshot.limits.message, self.snapshot.limits.frames),
         };
@@ -164,33 +171,27 @@ impl Service {
             items: 0,
             whole: false,
         };
-        while taken.items < items {
+        self.peers.allow(items);
+        while self.peers.take_another() {
             let Some((connection, buffers)) = self.peers.with_buffers(peer) else {
                 break;
             };
             match connection.hear(input, bounds, buffers) {
                 Ok(None) => break,
                 Ok(Some(said)) => {
-                    // A command between a message's frames ends nothing that rests.
+                    // A command between a message's frames does not complete anything.
                     taken.whole |= !connection.is_inside_message();
                     self.hear(peer, said, now);
                 }
-                Err(fault) if fault.can_be_told() => {
-                    let why = Refusal::Tell(fault.to_string().into());
-                    self.refuse(peer, Cause::Fault, why, now);
-                }
-                Err(fault) => {
-                    let why = Refusal::HangUp(fault.to_string().into());
-                    self.refuse(peer, Cause::Stranger, why, now);
-                }
+                Err(fault) => self.refuse_for(peer, &fault, now),
             }
-            taken.items += 1;
         }
+        taken.items = items - self.peers.allowance();
         taken
     }
 
-    /// Acts on what a peer has said.
-    fn hear(&mut self, peer: PeerId, said: Said, now: Duration) {
+    /// Acts on an event of a peer.
+    pub(super) fn hear(&mut self, peer: PeerId, said: Said, now: Duration) {
         match said {
             Said::Message(frames) => self.message(Event::Message { peer, frames }, now),
             Said::Oversize(frames) => self.message(Event::Oversize { peer, frames }, now),
@@ -211,15 +212,10 @@ impl Service {
             }
             Said::Answer(bytes) => self.peers.put(peer, |into| into.extend_from_slice(&bytes)),
             Said::Work(work) => {
-                let connection = self.peers.get(peer);
-                match connection.map(|connection| connection.resume(work.run())) {
-                    Some(Ok(said)) => self.hear(peer, said, now),
-                    Some(Err(fault)) => {
-                        let why = Refusal::HangUp(fault.to_string().into());
-                        self.refuse(peer, Cause::Fault, why, now);
-                    }
-                    None => {}
-                }
+                let address = self.peers.get(peer).and_then(|there| there.ip());
+                let peers = &mut self.peers;
+                let waits = |peer| peers.get(peer).is_some_and(|there| there.is_new());
+                self.handshakes.add(address, peer, work, waits);
             }
             Said::Other => {}
         }
@@ -231,8 +227,8 @@ impl Service {
         self.core.on(now, event, &mut self.peers);
     }
 
-    /// Notes after a peer's turn whether a message has begun that is not whole. Refuses the peers
-    /// whose messages take too much memory.
+    /// Records after a peer's turn whether a message is incomplete. If all incomplete messages take
+    /// too much memory, refuses the peers whose messages have not grown for the longest time.
     fn watch_half_message(&mut self, peer: PeerId, whole: bool, now: Duration) {
         let Some(due) = self.peers.note_half(peer, whole, now) else {
             return;
@@ -245,16 +241,17 @@ impl Service {
             .saturating_mul(HALF_MESSAGES_LEAST);
         let most = HALF_MESSAGES_MAX.max(least);
         for peer in self.peers.halves_to_give_up(most) {
-            let why = "messages that are not whole take too much memory, and its own has rested for longest";
+            let why = "incomplete messages take too much memory, and its own grew least recently";
             self.refuse(peer, Cause::Slow, Refusal::HangUp(why.into()), now);
         }
     }
 }
 
-/// What was taken in of a peer's turn.
+/// The result of decoding in a peer's turn.
 struct Taken {
+    /// The work that it took, counted in small messages.
     items: usize,
-    /// Whether a message came to its end, or a command that is outside of one.
+    /// A message was completed, or a command outside of one.
     whole: bool,
 }
 

@@ -1,15 +1,15 @@
-//! How much waits, and who fills most of the queue: by number and by bytes, to within a factor of two, so that
-//! little is done for each request.
+//! The fill of a queue, and the clients that fill most of it. Clients are ranked by their requests
+//! and by their bytes, both in powers of two, so that few requests change a rank.
 
 use std::collections::BTreeSet;
 
 use super::lane::{Classes, Lane};
 use crate::peer::PeerId;
 
-/// Bytes below which nobody is taken for one that fills much.
-const LITTLE: u64 = 64 << 10;
+/// The total size of a client's requests, in bytes, from which the client is ranked by bytes.
+const LARGE_FILL_MIN: u64 = 64 << 10;
 
-/// Requests and bytes that a queue has room for.
+/// The capacity of a queue, in requests and in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     pub(super) requests: usize,
@@ -22,9 +22,11 @@ pub(super) struct Fill {
     pub(super) room: Room,
     pub(super) requests: usize,
     pub(super) bytes: u64,
-    /// Clients that have more than one request here, by how many, in powers of two.
+    /// The clients with more than one request in this queue, each with the base-2 logarithm of the
+    /// number of its requests.
     pub(super) by_number: BTreeSet<(u32, PeerId)>,
-    /// Those of these that have more than a [`LITTLE`] here, by how much, in powers of two.
+    /// The clients of `by_number` that have at least [`LARGE_FILL_MIN`] bytes in this queue, each
+    /// with the base-2 logarithm of its bytes.
     pub(super) by_bytes: BTreeSet<(u32, PeerId)>,
 }
 
@@ -40,7 +42,7 @@ impl Fill {
         }
     }
 
-    /// A lane has got a request of so many bytes.
+    /// Adds a request of this size to a lane.
     pub(super) fn add(&mut self, client: PeerId, lane: &mut Lane, bytes: u64) {
         self.requests += 1;
         self.bytes += bytes;
@@ -49,7 +51,7 @@ impl Fill {
         self.weigh(client, lane);
     }
 
-    /// A lane has lost a request of so many bytes.
+    /// Removes a request of this size from a lane.
     pub(super) fn take(&mut self, client: PeerId, lane: &mut Lane, bytes: u64) {
         self.requests -= 1;
         self.bytes -= bytes;
@@ -58,10 +60,10 @@ impl Fill {
         self.weigh(client, lane);
     }
 
-    /// Enters a lane as what it is now.
+    /// Updates the classes of a lane.
     fn weigh(&mut self, client: PeerId, lane: &mut Lane) {
         let several = lane.alive > 1;
-        let much = several && lane.bytes >= LITTLE;
+        let much = several && lane.bytes >= LARGE_FILL_MIN;
         let now = Classes {
             number: if several { lane.alive.ilog2() } else { 0 },
             bytes: if much { lane.bytes.ilog2() } else { 0 },

@@ -1,27 +1,31 @@
-//! A client's lane in a pool's queue: its requests in the order in which they came.
+//! A client's lane in a pool's queue: its requests in the order in which they arrived.
 
 use std::collections::VecDeque;
 
+use super::turns::Turn;
 use crate::peer::Identity;
 
-/// Entries of a lane that may be dead, or empty, before a sweep is worth its while.
+/// The number of ended requests of a lane, or of spare places, from which a sweep is worth the
+/// work.
 pub(super) const SLACK: usize = 64;
 
-/// Requests that make way for one, at most, so that a large request doesn't cost a crowd of small ones.
+/// The maximum number of requests that are evicted for one, so that a large request does not cost a
+/// crowd of small ones.
 const EVICTIONS_MAX: u64 = 16;
 
 /// A client's requests in a queue.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) identity: Identity,
-    /// In the order in which they came, which is that of their numbers. The first and the last are alive.
+    /// The requests in the order of arrival, which is that of their numbers. The first and the last
+    /// have not ended.
     pub(super) requests: VecDeque<Waiting>,
-    /// Requests that have not ended.
+    /// The number of requests that have not ended.
     pub(super) alive: usize,
-    /// Bytes of these.
+    /// The number of bytes of these requests.
     pub(super) bytes: u64,
-    pub(super) turn: i64,
-    /// The classes that the lane is entered under in [`Fill`](super::fill::Fill).
+    pub(super) turn: Turn,
+    /// The classes under which the lane is entered in [`Fill`](super::fill::Fill).
     pub(super) classes: Classes,
 }
 
@@ -29,11 +33,12 @@ pub(super) struct Lane {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
     pub(super) number: u64,
-    /// None once the request has ended.
+    /// The size in bytes, or `None` once the request has ended.
     pub(super) bytes: Option<u64>,
 }
 
-/// The size of a lane by number and by bytes, in powers of two; 0 for a lane that is not entered.
+/// The base-2 logarithms of a lane's number of requests and of its bytes, or 0 where the lane is
+/// not entered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Classes {
     pub(super) number: u32,
@@ -41,11 +46,11 @@ pub(super) struct Classes {
 }
 
 impl Lane {
-    /// Returns an empty lane with this turn.
-    pub(super) fn new(identity: Identity, turn: i64) -> Self {
+    /// Returns an empty lane with this turn. `requests` must be empty, and its memory is reused.
+    pub(super) fn new(identity: Identity, turn: Turn, requests: VecDeque<Waiting>) -> Self {
         Self {
             identity,
-            requests: VecDeque::new(),
+            requests,
             alive: 0,
             bytes: 0,
             turn,
@@ -53,8 +58,8 @@ impl Lane {
         }
     }
 
-    /// Returns the newest requests that free `short` bytes together, if at least `left` bytes remain: no small
-    /// requests, too many of which would have to go, and never all.
+    /// Returns the newest requests that free `short` bytes together, if at least `left` bytes and
+    /// one request remain. Small requests are skipped, because too many of them would be needed.
     pub(super) fn spare(&self, short: u64, left: u64) -> Option<Vec<u64>> {
         let least = short.div_ceil(EVICTIONS_MAX);
         let mut freed = 0;
@@ -74,8 +79,8 @@ impl Lane {
         None
     }
 
-    /// Drops ended requests from both ends, and from between them once they outnumber the others; and memory that
-    /// a burst has left.
+    /// Drops ended requests from both ends, and from between once they outnumber the others, and
+    /// frees the memory that a burst has left.
     #[inline]
     pub(super) fn trim(&mut self) {
         if self.requests.len() > self.alive {

@@ -11,7 +11,7 @@ fn name(of: PeerId) -> Identity {
     of.0.to_string().into_bytes().into()
 }
 
-/// A queue in which these wait, by number from 1 on, each of a byte.
+/// Returns a queue with a request of one byte for each of these clients, numbered from 1.
 fn queue(room: usize, waiting: &[PeerId]) -> Queue {
     let mut queue = Queue::new(room, 1_000);
     for (number, client) in (1..).zip(waiting) {
@@ -37,7 +37,7 @@ fn who_asks_again_at_once_comes_behind_those_that_wait() {
     assert_eq!(queue.take(), Some(4));
     for number in 5..100 {
         queue.push(number, TWO, &name(TWO), 1);
-        // However often it comes: one of each in turn.
+        // However often TWO sends, the two clients are served in turn.
         assert_eq!(
             queue.next(),
             Some(&name(if number % 2 == 1 { ONE } else { TWO }))
@@ -62,7 +62,7 @@ fn those_that_fill_most_make_way() {
     assert_eq!(full.make_way(THREE, 1), Some(vec![5]));
     assert_eq!(full.make_way(TWO, 1), Some(vec![5]));
     assert_eq!(full.make_way(ONE, 1), None, "not for its own");
-    // Nobody's last one, and no swap of equals.
+    // No client's last request is evicted, and equals are not swapped.
     let full = queue(3, &[ONE, TWO, THREE]);
     assert_eq!(full.make_way(PeerId(4), 1), None);
     let full = queue(4, &[ONE, ONE, TWO, TWO]);
@@ -81,7 +81,8 @@ fn by_bytes_those_make_way_that_fill_most_bytes() {
     }
     queue.push(61, ONE, &name(ONE), 1);
     assert!(queue.has_room(9 * KIB) && !queue.has_room(10 * KIB));
-    // Neither the many of the other nor the newest one, which is of no use.
+    // Neither the many small requests of the other client are evicted, nor the newest request,
+    // which does not help.
     assert_eq!(queue.make_way(THREE, 11 * KIB), Some(vec![9]));
     assert_eq!(queue.make_way(THREE, 35 * KIB), Some(vec![9, 8, 7]));
     assert_eq!(queue.make_way(THREE, 60 * KIB), None, "it would fill more");
@@ -93,7 +94,8 @@ fn by_bytes_those_make_way_that_fill_most_bytes() {
 fn who_can_not_make_way_is_passed_over() {
     const KIB: u64 = 1 << 10;
     let mut queue = Queue::new(10_000, 200 * KIB);
-    // Together they are more than any other has, and too many would have to go.
+    // Together, these requests fill more than any other client's, but too many would have to be
+    // evicted.
     for number in 1..=1_000 {
         queue.push(number, TWO, &name(TWO), 100);
     }
@@ -123,16 +125,16 @@ fn those_that_stand_aside_are_not_in_the_way() {
     assert_eq!(queue.take(), Some(2));
     assert_eq!(queue.take(), Some(4));
     assert!(queue.lets_pass(THREE) && !queue.lets_pass(ONE));
-    // The next of its own stands behind them, where they are.
+    // The client's next request joins its lane, which stands aside.
     queue.push(5, ONE, &name(ONE), 1);
     assert_eq!(queue.next(), None);
     queue.push(6, TWO, &name(TWO), 1);
     queue.call(&name(ONE));
-    // It has waited for longer.
+    // The lane that was called back has waited for longer.
     assert_eq!(all(&mut queue), [1, 6, 3, 5]);
 }
 
-/// However old the requests are that one has left.
+/// Lanes are called back by their turns, however old the requests in them are.
 #[test]
 fn those_that_stand_aside_are_called_by_turns() {
     let mut queue = queue(9, &[ONE, ONE, ONE, TWO, TWO, THREE]);
@@ -147,7 +149,7 @@ fn those_that_stand_aside_are_called_by_turns() {
     assert_eq!(served, [1, 4, 6, 2, 5, 3]);
 }
 
-/// Two connections of one name are two clients.
+/// Two connections of one identity are two clients.
 #[test]
 fn clients_of_one_name_are_called_by_turns_and_one_at_a_time() {
     let mut queue = Queue::new(9, 1_000);
@@ -184,7 +186,7 @@ fn memory_of_a_burst_is_given_back() {
     assert!(queue.lanes[&ONE].requests.capacity() <= 2 * SLACK);
 }
 
-/// Lanes as plainly as can be.
+/// A simple model of lanes.
 #[derive(Default)]
 struct Model {
     lanes: Vec<Plain>,
@@ -198,7 +200,7 @@ struct Plain {
     requests: VecDeque<u64>,
 }
 
-/// Of two clients each.
+/// Returns an identity that is shared by two clients.
 fn shared_name(client: PeerId) -> Identity {
     name(PeerId(client.0 / 2))
 }
@@ -250,7 +252,7 @@ fn it_does_as_lanes_in_a_ring_do() {
     let mut random = fastrand::Rng::with_seed(7);
     for _ in 0..200 {
         let (mut queue, mut model) = (Queue::new(500, u64::MAX), Model::default());
-        // Of some clients there is much, so that what ends in the middle must be swept.
+        // Some clients have many requests, so that those that end in the middle must be swept.
         let clients = random.u64(1..7);
         let mut whose = Vec::new();
         for number in 0..random.u64(1..1_000) {
@@ -261,7 +263,7 @@ fn it_does_as_lanes_in_a_ring_do() {
             match random.u32(0..8) {
                 0 => assert_eq!(queue.take(), model.take()),
                 1 | 2 => {
-                    // Perhaps one that has ended before.
+                    // This may be a request that has ended before.
                     let number = random.u64(0..=number);
                     queue.remove(number, whose[number as usize]);
                     model.remove(number);

@@ -1,4 +1,4 @@
-//! Somebody who edits the files of a running gateway, in every way that files change.
+//! An editor that changes the files of a running gateway in every way that files change.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -16,20 +16,21 @@ use crate::support::ANN;
 use crate::support::gateway::{Following, on_this_engine};
 use crate::support::sockets::{PATIENCE_MS, receive, send, texts};
 
-/// Somebody who edits the files of a running gateway.
+/// An editor of the files of a running gateway.
 pub struct Editor {
     pub directory: PathBuf,
     pub file: PathBuf,
-    /// Asks what holds: `R{n}` is a route in edit `n` alone.
+    /// The client that finds out which edit is in force: only edit `n` has the route `R{n}`.
     pub client: zmq::Socket,
     pub following: Following,
 }
 
-/// Pools that come and go, each with a worker that stays and calls again.
+/// The number of pools that edits add and remove. Each has a worker that keeps its socket and
+/// reconnects.
 pub const VANISHING: u64 = 2;
 
 impl Editor {
-    /// Where a pool that comes and goes meets its worker.
+    /// Returns the endpoint of the pool `p{pool}`, which edits add and remove.
     pub fn vanishing(&self, pool: u64) -> String {
         format!(
             "ipc://{}",
@@ -37,7 +38,8 @@ impl Editor {
         )
     }
 
-    /// Edit `n`: routes, pools, frontends, schemas and an import path come and go with it.
+    /// Returns the routes.yaml of edit `n`. From edit to edit, routes, pools, frontends, schemas
+    /// and an import path are added and removed.
     pub fn yaml(&self, n: u64) -> String {
         let ipc = |name: String| format!("ipc://{}", self.directory.join(name).display());
         let (mut frontends, mut pools, mut routes) = (String::new(), String::new(), String::new());
@@ -92,25 +94,26 @@ routes:
         }
     }
 
-    /// Writes routes.yaml, each time in another way.
+    /// Writes `text` to routes.yaml, in one of eight ways that `n` selects.
     pub fn write(&self, n: u64, text: &str) {
         let beside = self.directory.join("routes.yaml.new");
         let backup = self.directory.join("routes.yaml~");
         match n / 3 % 8 {
             // In place.
             0 => fs::write(&self.file, text).unwrap(),
-            // As sed -i: a file beside, renamed over.
+            // Like sed -i: a new file, renamed over the old one.
             1 => {
                 fs::write(&beside, text).unwrap();
                 fs::rename(&beside, &self.file).unwrap();
             }
-            // As editors that keep a backup: away, then anew.
+            // Like editors that keep a backup: the old file is moved away, then a new one is
+            // created.
             2 => {
                 fs::rename(&self.file, &backup).unwrap();
                 fs::write(&self.file, text).unwrap();
                 fs::remove_file(&backup).unwrap();
             }
-            // As git checkout: removed, then made.
+            // Like git checkout: removed, then created.
             3 => {
                 fs::remove_file(&self.file).unwrap();
                 let mut file = fs::File::create_new(&self.file).unwrap();
@@ -124,7 +127,7 @@ routes:
                     file.flush().unwrap();
                 }
             }
-            // As Kubernetes: a directory beside, and a link that is renamed.
+            // Like Kubernetes: a new directory, and a symbolic link that a rename replaces.
             5 => {
                 let version = format!("..{n}");
                 fs::create_dir(self.directory.join(&version)).unwrap();
@@ -141,7 +144,7 @@ routes:
                     fs::remove_dir_all(self.directory.join(before)).unwrap();
                 }
             }
-            // And at once a signal, or a request.
+            // Followed at once by a request for a reload: directly, or by `POST /reload`.
             6 => {
                 fs::write(&self.file, text).unwrap();
                 match n % 2 {
@@ -149,7 +152,7 @@ routes:
                     _ => self.post_reload(text == self.yaml(n)),
                 }
             }
-            // A burst, of which the last counts.
+            // A burst of broken writes, followed by the right one.
             _ => {
                 for _ in 0..20 {
                     fs::write(&self.file, "routes: [").unwrap();
@@ -159,7 +162,8 @@ routes:
         }
     }
 
-    /// Writes .proto files, each time in another way; demo.Person stays what the steady client sends.
+    /// Writes .proto files, in one of six ways that `n` selects. demo.Person, the message that the
+    /// client sends, does not change.
     pub fn write_protos(&self, n: u64) {
         let schemas = self.directory.join("schemas");
         let extra = schemas.join("extra.proto");
@@ -173,12 +177,12 @@ routes:
             0 => fs::write(&extra, message).unwrap(),
             // Removed.
             1 => drop(fs::remove_file(&extra)),
-            // Renamed over.
+            // Replaced by a rename.
             2 => {
                 fs::write(schemas.join("extra.tmp"), message).unwrap();
                 fs::rename(schemas.join("extra.tmp"), &extra).unwrap();
             }
-            // Under another name, and back with the next edit.
+            // Renamed, and renamed back by the next edit.
             3 => drop(fs::rename(&extra, schemas.join("other.proto"))),
             4 => drop(fs::rename(schemas.join("other.proto"), &extra)),
             // The directory replaced, as by a checkout.
@@ -199,7 +203,8 @@ routes:
         fs::write(more.join("more.proto"), other).unwrap();
     }
 
-    /// Whether edit `n` holds, by what its own route says to a payload that its schema refuses.
+    /// Returns whether edit `n` is in force. If it is, its route `R{n}` rejects the invalid payload
+    /// as a schema violation; otherwise the type is unknown.
     pub fn holds(&self, n: u64) -> bool {
         send(&self.client, &[format!("R{n}").as_bytes(), b"\xff"]);
         let answer = receive(&self.client);
@@ -209,7 +214,7 @@ routes:
         known
     }
 
-    /// Writes the one file that edit `n` changes, each time in another way: nothing else tells of it.
+    /// Writes the probe.proto of edit `n` and no other file, in one of four ways that `n` selects.
     pub fn write_probe(&self, n: u64) {
         let schemas = self.directory.join("schemas");
         let probe = schemas.join("probe.proto");
@@ -220,13 +225,13 @@ routes:
                 fs::write(&beside, text).unwrap();
                 fs::rename(&beside, &probe).unwrap();
             }
-            // Away, and anew under another name.
+            // Removed, then created under another name and renamed.
             2 => {
                 let _ = fs::remove_file(&probe);
                 fs::write(schemas.join("probe.away"), text).unwrap();
                 fs::rename(schemas.join("probe.away"), &probe).unwrap();
             }
-            // Through a content that is wrong, and one that was.
+            // Broken content first, then the content of edit `n - 1`, then the new content.
             _ => {
                 fs::write(&probe, "syntax = ").unwrap();
                 fs::write(&probe, probe_of(n - 1)).unwrap();
@@ -235,11 +240,12 @@ routes:
         }
     }
 
-    /// Whether the probe is that of edit `n`: no other takes its field.
+    /// Returns whether the probe.proto of edit `n` is in force: its message alone has the field of
+    /// the payload, and the route rejects unknown fields.
     fn probe_holds(&self, n: u64) -> bool {
         let mut payload = varint(field(n) << 3);
         payload.push(1);
-        send(&self.client, &[b"PROBE", &payload[..]]);
+        send(&self.client, &[&b"PROBE"[..], &payload[..]]);
         let answer = receive(&self.client);
         let text = String::from_utf8_lossy(&answer[1]);
         let known = answer[0] == b"REPLY";
@@ -250,7 +256,7 @@ routes:
         known
     }
 
-    /// `POST /reload`, which says what it came to once that is known.
+    /// Sends `POST /reload`, and asserts that the reload succeeds if and only if `good`.
     fn post_reload(&self, good: bool) {
         let listening = self.following.standing.known().listening;
         let admin = listening
@@ -268,7 +274,8 @@ routes:
         assert_eq!(answer.starts_with("HTTP/1.1 200 "), good, "{answer}");
     }
 
-    /// Every pool that edit `n` has is served by the worker that it had before.
+    /// Asserts that requests to the added pools of edit `n` are answered, which shows that their
+    /// workers have reconnected.
     fn vanishing_are_served(&self, n: u64) {
         for pool in 0..n % (VANISHING + 1) {
             send(&self.client, &[format!("MORE{pool}").as_bytes(), ANN]);
@@ -280,7 +287,8 @@ routes:
         }
     }
 
-    /// Makes edit `n` after edit `before` took hold, and waits for what comes of it.
+    /// Makes edit `n` while edit `before` is in force, waits for the outcome, and returns the
+    /// number of the edit whose routes.yaml is then in force.
     pub fn edit(&self, n: u64, before: u64) -> u64 {
         let failed = FAILED.load(Ordering::SeqCst);
         let until = patience();
@@ -324,14 +332,15 @@ routes:
     }
 }
 
-/// The field of edit `n`'s probe: numbers from 19000 on are reserved.
+/// Returns the field number in the probe of edit `n`. Protobuf reserves the numbers 19000 to 19999.
 fn field(n: u64) -> u64 {
     n % 18_000 + 1
 }
 
 fn probe_of(n: u64) -> String {
     let field = field(n);
-    // So much beside it that a configuration which is kept too long weighs something.
+    // The ballast makes each configuration large, so that one that is never freed shows up in the
+    // memory.
     let ballast = (0..60).map(|m| {
         format!("message M{m} {{ int32 a = 1; string b = 2; repeated M{m} c = 3; map<string, M0> d = 4; }}\n")
     });

@@ -1,8 +1,12 @@
-//! What engine native bounds, and libzmq does not.
+//! Tests of bounds that engine native keeps, and libzmq does not.
 //!
 //! - `fair`: Many hostile peers at once share one bound on time and memory.
+//! - `judged`: Payloads that take long to check delay no other peer.
+//! - `sealed`: No message of an attack on CURVE is accepted, and no other peer is delayed.
 //! - `surface`: Each kind of attack alone costs bounded memory, and honest peers are served
 //!   meanwhile.
 
 mod fair;
+mod judged;
+mod sealed;
 mod surface;

@@ -1,11 +1,11 @@
-//! Peers that do their worst against the real binary: its memory stays bounded, and others are served
-//! meanwhile. What the native engine bounds and libzmq's does not.
+//! Tests of hostile peers against the real binary: its memory stays bounded, and other peers are
+//! served meanwhile. These bounds hold for engine native, and not for libzmq.
 
 use std::io::{ErrorKind, Write};
 use std::time::{Duration, Instant};
 
 use crate::support::attack::{
-    CLIENTS, IDLE, PEOPLE, Service, bounded, drain, is_refused, serves, yaml,
+    CLIENTS, IDLE, PEOPLE, Service, await_rejection, bounded, drain, serves, yaml,
 };
 use crate::support::process::Process;
 use crate::support::zmtp::{
@@ -30,7 +30,7 @@ fn handshakes_that_never_end_keep_nobody_out() {
         }
         held
     });
-    // The oldest went when there were too many of them.
+    // The oldest connection was closed when there were too many unfinished handshakes.
     let [mut first, ..] = <[Raw; 5_000]>::try_from(held).ok().unwrap();
     first.hear_greeting();
     assert_eq!(first.hear(), Said::End);
@@ -49,7 +49,7 @@ fn endless_frames_cost_no_memory() {
             let mut said = 0;
             while said < 64 << 20 {
                 raw.say(&frames);
-                // Those of a few bytes take their time.
+                // Small frames take longer per byte, so their bytes count tenfold.
                 said += frames.len() * if body.len() < 100 { 10 } else { 1 };
             }
             raw.say(&frame(0, b""));
@@ -73,12 +73,13 @@ fn announced_bytes_that_never_come_cost_no_memory() {
             raw.say(&half);
             held.push(raw);
         }
-        is_refused(&gateway);
+        await_rejection(&gateway);
         held
     });
 }
 
-/// Each came in a read of its own, with 40 KB that are done with: what waits must not keep those.
+/// Each request arrives in the same read as 40 KB that are no longer needed. A queued request must
+/// not keep those bytes in memory.
 #[test]
 fn queued_requests_cost_only_their_own_bytes() {
     let pool = r#"
@@ -119,10 +120,10 @@ fn half_messages_cost_only_the_bytes_that_have_come() {
             raw.say(&vec![0; 1 << 20]);
             held.push(raw);
         }
-        is_refused(&gateway);
+        await_rejection(&gateway);
         held
     });
-    // It is given back when they go.
+    // The memory is freed when the peers are gone.
     let (before, _) = gateway.footprint();
     drop(held);
     let until = Instant::now() + PATIENCE;
@@ -134,7 +135,7 @@ fn half_messages_cost_only_the_bytes_that_have_come() {
     serves(&gateway);
 }
 
-/// What a large request leaves behind is not what small ones that never come whole rest on.
+/// Small messages that never become complete must not keep the memory of a large request.
 #[test]
 fn half_messages_hold_no_memory_of_whole_ones() {
     let gateway = Process::start(&yaml(""));
@@ -168,7 +169,8 @@ fn half_messages_hold_no_memory_of_whole_ones() {
     });
 }
 
-/// Whatever a peer may not say once it is served ends it and costs nothing, however often it is said.
+/// Anything that a peer may not send after READY ends the connection and costs no memory, however
+/// often it is sent.
 #[test]
 fn nonsense_after_ready_costs_no_memory() {
     let gateway = Process::start(&yaml(""));
@@ -182,12 +184,12 @@ fn nonsense_after_ready_costs_no_memory() {
                 for _ in 0..200 {
                     let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
                     raw.try_say(nonsense);
-                    // What follows isn't heard.
+                    // The gateway does not read the bytes after it.
                     raw.try_say(&message(&["OTHER", &"x".repeat(60_000)]));
                     raw.hear_error();
                 }
             }
-            // What it doesn't know means nothing, and doesn't end anything.
+            // An unknown command is ignored, and does not end the connection.
             let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
             for _ in 0..2_000 {
                 raw.say(&unknown);
@@ -246,7 +248,7 @@ fn connections_that_come_and_go_leave_nothing_behind() {
     }
 }
 
-/// Each asks to be looked at a little sooner than the one before.
+/// Each PING has a slightly shorter TTL than the one before.
 #[test]
 fn pings_with_all_kinds_of_ttl_leave_nothing_behind() {
     let gateway = Process::start(&yaml(""));
@@ -273,7 +275,7 @@ fn pings_of_a_peer_that_does_not_read_cost_no_memory() {
             let mut raw = Raw::peer(&gateway.endpoint(name), "DEALER");
             let pings = ping(0, &[7; 16]).repeat(10_000);
             for _ in 0..200 {
-                // All of them are read: the answers are what is left out.
+                // The gateway reads every PING, and omits only answers.
                 raw.say(&pings);
             }
             raw
@@ -281,7 +283,7 @@ fn pings_of_a_peer_that_does_not_read_cost_no_memory() {
     }
 }
 
-/// The smallest messages there are, as many as go through, from several at once.
+/// The messages are as small and as many as possible, and come from several peers at once.
 #[test]
 fn floods_of_tiny_messages_hold_up_nobody() {
     let gateway = Process::start(&yaml(
@@ -309,7 +311,7 @@ fn floods_of_tiny_messages_hold_up_nobody() {
     });
 }
 
-/// What one read brings of the smallest requests is not taken in at one go.
+/// One read holds more of the smallest requests than one turn processes.
 #[test]
 fn a_flood_is_taken_in_by_turns() {
     let gateway = Process::start(&yaml(""));
@@ -317,7 +319,7 @@ fn a_flood_is_taken_in_by_turns() {
     let mut other = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let tiny = message(&["OTHER", ""]);
     let count = (32 << 10) / tiny.len();
-    // Both are there when it looks, the flood first.
+    // While the gateway is stopped, the bytes of both arrive, those of the flood first.
     gateway.signal("STOP");
     flood.say(&tiny.repeat(count));
     other.say(&message(&["OTHER", "other"]));
@@ -336,7 +338,7 @@ fn a_flood_is_taken_in_by_turns() {
     assert!(before <= 1_100, "{before} of {count} before the other's");
 }
 
-/// It was the gateway that did not run, so its peers' silence means nothing.
+/// The gateway itself did not run, so the silence of its peers means nothing.
 #[test]
 fn a_gateway_that_was_stopped_loses_no_worker() {
     let _turn = turns::take();
@@ -349,7 +351,7 @@ pools: {pools}
 routes: {{ OPAQUE: {{ pool: people }} }}
 "#
     ));
-    // More than the gateway is told of at once.
+    // There are more connections than one poll of the gateway can report.
     let mut crowd: Vec<_> = (0..1_200)
         .map(|_| Raw::peer(&gateway.endpoint(CLIENTS), "DEALER"))
         .collect();
@@ -375,7 +377,8 @@ routes: {{ OPAQUE: {{ pool: people }} }}
     }
 }
 
-/// Its requests are no longer read, which TCP tells it; nobody else notices.
+/// The gateway stops reading the requests of such a client, so that the client's writes block, and
+/// no other peer is affected.
 #[test]
 fn a_client_that_does_not_read_is_not_read() {
     let gateway = Process::start(&yaml("limits: { client_bytes: 1MiB }"));
@@ -386,7 +389,7 @@ fn a_client_that_does_not_read_is_not_read() {
             .unwrap();
         let request = message(&["OPAQUE", &"x".repeat(10_000)]);
         let mut said = 0_u64;
-        // What the system and the gateway hold for it is a few MiB.
+        // The system and the gateway hold a few MiB for this client.
         while said < 1 << 30 {
             match raw.stream.write(&request) {
                 Ok(n) => said += n as u64,
@@ -403,8 +406,9 @@ fn a_client_that_does_not_read_is_not_read() {
     });
 }
 
-/// What is on its way when it stops reading waits for it up to `limits.client_bytes`, and what is beyond that is given
-/// up and counted; its requests are not read meanwhile, others are served, and it loses nothing else.
+/// When a client stops reading, its answers are queued up to `limits.client_bytes`; the others are
+/// dropped and counted. Meanwhile its requests are not read, other peers are served, and nothing
+/// else is lost.
 #[test]
 fn answers_wait_for_a_client_up_to_its_bound_and_no_further() {
     const ANSWERS: usize = 500;
@@ -422,7 +426,7 @@ fn answers_wait_for_a_client_up_to_its_bound_and_no_further() {
             .send_multipart([&token[..], b"REPLY", payload], 0)
             .unwrap();
     };
-    // All of them are read at once: none has an answer yet.
+    // The gateway reads all these requests at once, because no answer is queued yet.
     sloth.say(&message(&["OTHER", "x"]).repeat(ANSWERS));
     let large = vec![7; PAYLOAD];
     for _ in 0..ANSWERS {
@@ -441,7 +445,7 @@ fn answers_wait_for_a_client_up_to_its_bound_and_no_further() {
     let slow = ["route=\"OTHER\"", "outcome=\"client_slow\""];
     let given_up = metrics.sum("gateway_requests_total", &slow) as usize;
     assert!((1..ANSWERS).contains(&given_up), "{given_up}");
-    // It asks on, and is not read; others are.
+    // The client continues to send; its requests are not read, but those of other clients are.
     sloth.say(&message(&["OTHER", "more"]).repeat(10));
     let metrics = gateway.await_metrics("the pause", |metrics| {
         metrics.sum("gateway_engine_paused_peers", &[]) == 1.0
@@ -450,7 +454,8 @@ fn answers_wait_for_a_client_up_to_its_bound_and_no_further() {
     serves(&gateway);
     let received = gateway.metrics().sum("gateway_received_total", &other);
     assert_eq!(received, ANSWERS as f64, "it was read");
-    // It reads: what waited arrives, and what it asked meanwhile is served.
+    // The client reads again: the queued answers arrive, and the requests that it sent meanwhile
+    // are served.
     for _ in 0..ANSWERS - given_up {
         assert_eq!(sloth.hear_message(), [&b"REPLY"[..], &large]);
     }
@@ -487,7 +492,7 @@ fn without_descriptors_accepting_rests_and_goes_on() {
             _ => waiting.push(raw),
         }
     }
-    // Told once a second, so two of these are that much apart.
+    // The line is logged once a second, so two of these lines are a second apart.
     gateway.await_line("can't accept connections");
     served.end();
     let (began, cpu) = (Instant::now(), gateway.cpu());
@@ -497,7 +502,7 @@ fn without_descriptors_accepting_rests_and_goes_on() {
     let used = gateway.cpu() - cpu;
     println!("{used} of {wall} hundredths of a second");
     assert!(used * 10 < wall.max(100), "{used} of {wall}: it spins");
-    // Those that are there are served, and so are those that wait once there is room.
+    // The connected peers are served, and so is a waiting one once there are free descriptors.
     for raw in &mut held {
         raw.say(&ping(0, b"x"));
         assert_eq!(raw.hear(), Said::Command(b"\x04PONGx".to_vec()));
@@ -510,7 +515,7 @@ fn without_descriptors_accepting_rests_and_goes_on() {
     serves(&gateway);
 }
 
-/// However many clients there are, and however long they stay.
+/// Workers and HTTP get descriptors however many clients there are, and however long these stay.
 #[test]
 fn clients_leave_descriptors_for_workers_and_http() {
     let mut gateway =
@@ -535,7 +540,8 @@ fn clients_leave_descriptors_for_workers_and_http() {
     assert_eq!(client.hear_message()[0], b"REPLY");
 }
 
-/// What waits for one that doesn't read is not tried again and again: its system tells when it has room.
+/// The gateway does not retry a write to a peer that does not read, since the system reports when
+/// the peer has room again.
 #[test]
 fn bytes_that_a_peer_has_no_room_for_are_not_offered_again() {
     let gateway = Process::start(&yaml("admin: { bind: \"127.0.0.1:0\" }"));
@@ -544,15 +550,15 @@ fn bytes_that_a_peer_has_no_room_for_are_not_offered_again() {
     let service = Service::start(&gateway);
     let large = "x".repeat(15 << 20);
     deaf.say(&message(&["OPAQUE", "1", &large]));
-    // Its answer is larger than what both systems hold.
+    // The answer is larger than the socket buffers of both sides.
     gateway.await_metrics("it has no room", |metrics| {
         metrics.sum("gateway_engine_stalled_clients", &[]) > 0.0
     });
-    // Errors for it, one after the other, each of which is another turn.
+    // Each ERROR for this client takes a turn of its own.
     let before = full();
     for n in 0..200 {
         deaf.say(&message(&["NONE", &n.to_string(), "x"]));
-        is_refused(&gateway);
+        await_rejection(&gateway);
     }
     let tried = full() - before;
     println!("tried {tried} times in 200 turns");
@@ -561,7 +567,7 @@ fn bytes_that_a_peer_has_no_room_for_are_not_offered_again() {
     service.end();
 }
 
-/// Those that say nothing make way when there is no descriptor left for others.
+/// Silent peers are disconnected when there is no descriptor left for others.
 #[test]
 fn strangers_can_not_take_all_descriptors() {
     let mut gateway = Process::start_with_descriptors(64, &yaml(""));

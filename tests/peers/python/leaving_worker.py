@@ -9,7 +9,8 @@ import sys
 import zmq
 
 socket = zmq.Context().socket(zmq.DEALER)
-# A signal may come at any moment, and a socket is not to be used in the midst of its own use: only a note is made.
+# A signal may come at any moment, and a socket must not be used within its own use, so the handler
+# only sends a message to the loop.
 asked_to_end, end = socket.context.socket(zmq.PAIR), socket.context.socket(zmq.PAIR)
 end.bind("inproc://end")
 asked_to_end.connect("inproc://end")

@@ -1,9 +1,9 @@
-//! What an edit means for peers that are connected: limits, heartbeats, kinds of workers and calls change under them;
-//! what is removed gives what it owes first. What the native engine can.
+//! Tests of edits that affect connected peers, on engine native: limits, heartbeats, worker kinds
+//! and addresses change, and removed pools and frontends first deliver outstanding answers.
 
 use crate::support::PATIENCE;
 use crate::support::process::Process;
-use crate::support::sockets::{reason_or_type, texts};
+use crate::support::sockets::{connected, reason_or_type, receive, send, texts};
 use crate::support::zmtp::{Raw, Said, command, greeting, message, ready};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 const CLIENTS: &str = "frontend clients";
 const PEOPLE: &str = "pool people";
 
-/// Two frontends and one pool, by these settings, and what else there is.
+/// Returns a configuration with two frontends, a pool `people` with these settings, a pool `idle`,
+/// and the keys in `more`.
 fn yaml(people: &str, more: &str) -> String {
     format!(
         r#"
@@ -32,7 +33,7 @@ admin: {{ bind: "127.0.0.1:0" }}
 
 const BOUND: &str = r#"bind: "tcp://127.0.0.1:0""#;
 
-/// Takes up another configuration; it holds once this returns.
+/// Loads another configuration, which is in force when this function returns.
 #[track_caller]
 fn reload(gateway: &Process, yaml: &str) {
     std::fs::write(gateway.file(), yaml).unwrap();
@@ -44,7 +45,7 @@ fn ask(client: &mut Raw, header: &str) {
     client.say(&message(&["OPAQUE", header, "x"]));
 }
 
-/// A worker answers the next request, PINGs aside.
+/// Answers the worker's next request, and every PING before it.
 #[track_caller]
 fn answer(worker: &mut Raw) {
     let request = request(worker);
@@ -64,7 +65,7 @@ fn request(worker: &mut Raw) -> Vec<Vec<u8>> {
     }
 }
 
-/// How the next answer begins: its type, and the header, or of a rejection its reason.
+/// Returns the type of the next answer, and its header or, for a rejection, the reason.
 #[track_caller]
 fn answered(client: &mut Raw) -> (String, String) {
     let frames = client.hear_message();
@@ -80,7 +81,7 @@ fn reply(header: &str) -> (String, String) {
     ("REPLY".into(), header.into())
 }
 
-/// Nothing else would ever end those requests.
+/// The requests have no timeout, so without a returning worker they would never end.
 #[test]
 fn workers_of_a_removed_pool_may_return_for_queued_requests() {
     let settings = format!("{BOUND}, per_worker: 1, timeout: none, heartbeat: 100ms");
@@ -105,7 +106,7 @@ admin: { bind: "127.0.0.1:0" }
         answered(&mut client),
         ("ERROR".into(), "worker_lost".into())
     );
-    // It comes back, and is served by the settings that the pool had last, heartbeats included.
+    // The worker returns. The last settings of the pool apply to it, including heartbeats.
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     let first = request(&mut worker);
     assert_eq!(worker.hear(), Said::Command(b"\x04PING\0\0".to_vec()));
@@ -113,12 +114,12 @@ admin: { bind: "127.0.0.1:0" }
     assert_eq!(answered(&mut client), reply("first"));
     answer(&mut worker);
     assert_eq!(answered(&mut client), reply("second"));
-    // Then nobody waits for it any more.
-    gateway.await_line("what the configuration has no more");
+    // No request is left, so the gateway closes the pool's connections.
+    gateway.await_line("the removed parts have finished their requests");
     assert_eq!(worker.hear(), Said::End);
 }
 
-/// The same for a pool whose workers are called: they are called again for as long as somebody waits.
+/// A removed pool with `connect` reconnects to its workers as long as a request is queued.
 #[test]
 fn a_removed_pool_connects_again_for_queued_requests() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -136,7 +137,7 @@ fn a_removed_pool_connects_again_for_queued_requests() {
     let from = without.find("  people:").unwrap();
     let to = without.find("  idle:").unwrap();
     let without = [&without[..from], &without[to..]].concat();
-    // A request that nobody holds yet keeps the pool.
+    // A queued request keeps a removed pool, too.
     drop(worker);
     for _ in 0..2 {
         assert_eq!(answered(&mut client).1, "worker_lost");
@@ -146,14 +147,14 @@ fn a_removed_pool_connects_again_for_queued_requests() {
     let mut worker = called(&listener);
     answer(&mut worker);
     assert_eq!(answered(&mut client), reply("later"));
-    // Then it is called no more.
-    gateway.await_line("what the configuration has no more");
+    // After that, the gateway does not connect to the worker any more.
+    gateway.await_line("the removed parts have finished their requests");
     assert_eq!(worker.hear(), Said::End);
     let more = gateway.next_line(Duration::from_millis(500));
     assert!(more.is_none(), "{more:?}");
 }
 
-/// A worker that listens and is called.
+/// Accepts a connection of the gateway as a worker that listens, and completes the handshake.
 #[track_caller]
 fn called(listener: &TcpListener) -> Raw {
     let (stream, _) = listener.accept().unwrap();
@@ -170,8 +171,8 @@ fn called(listener: &TcpListener) -> Raw {
     raw
 }
 
-/// A connection that is closed while something unread lies in it is reset, and takes with it what its peer has not
-/// read yet.
+/// Closing a socket with unread input resets the connection, and the peer loses the data that it
+/// has not read yet.
 #[test]
 fn a_removed_frontends_last_answers_arrive() {
     let mut gateway = Process::start(&yaml(BOUND, ""));
@@ -179,7 +180,7 @@ fn a_removed_frontends_last_answers_arrive() {
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     ask(&mut client, "large");
     let held = request(&mut worker);
-    // More than lies with the client's system, and no more than both systems hold.
+    // The answer exceeds the buffers of the client's side, but not those of both sides.
     let large = vec![b'y'; 3 << 20];
     worker.say(&message(&[&held[0][..], b"REPLY", &held[2], &large]));
     gateway.await_metrics("it is written", |metrics| {
@@ -188,11 +189,12 @@ fn a_removed_frontends_last_answers_arrive() {
     let other = r#"  other: { bind: "tcp://127.0.0.1:0" }"#;
     let without = yaml(BOUND, "").replace(other, "");
     reload(&gateway, &without);
-    gateway.await_line("what the configuration has no more");
-    // It hasn't read its answer when it says something else, twice: what a closed connection gets is reset.
+    gateway.await_line("the removed parts have finished their requests");
+    // The client sends two further messages before it reads its answer. They would reset a
+    // connection that the gateway had closed.
     for _ in 0..2 {
         client.try_say(&message(&["OPAQUE", "more", "x"]));
-        // The system has handled it once it has handled what came later.
+        // The system has processed the message once it has processed this later request.
         gateway.metrics();
     }
     let frames = client.hear_message();
@@ -234,7 +236,8 @@ fn heartbeats_change_for_connected_peers() {
     reload(&gateway, &with("50ms"));
     assert_eq!(worker.hear(), Said::Command(b"\x04PING\0\0".to_vec()));
     worker.say(&command(b"\x04PONG"));
-    // Off again, its silence means nothing: it would be lost in 150 ms.
+    // With heartbeats off again, silence has no effect. Otherwise the worker would be lost after
+    // 150 ms.
     reload(&gateway, &with("off"));
     let began = Instant::now();
     while began.elapsed() < Duration::from_millis(400) {
@@ -242,7 +245,7 @@ fn heartbeats_change_for_connected_peers() {
     }
     worker.say(&message(&[&held[0][..], b"REPLY", b"1", b"y"]));
     assert_eq!(answered(&mut client), reply("1"));
-    // And on: it is lost.
+    // With heartbeats on, the silent worker is lost.
     ask(&mut client, "2");
     reload(&gateway, &with("50ms"));
     assert_eq!(
@@ -262,7 +265,7 @@ fn a_worker_of_a_kind_that_is_not_wanted_any_more_finishes_and_goes() {
         &gateway,
         &yaml(&format!("{BOUND}, timeout: none, workers: rep"), ""),
     );
-    // What comes now is not for it, though it has room.
+    // The DEALER worker receives no new requests, though it has capacity.
     ask(&mut client, "later");
     let mut rep = Raw::peer(&gateway.endpoint(PEOPLE), "REP");
     let later = request(&mut rep);
@@ -277,7 +280,7 @@ fn a_worker_of_a_kind_that_is_not_wanted_any_more_finishes_and_goes() {
             Said::Message(frames) => panic!("{frames:?}"),
         }
     }
-    gateway.await_line("what the configuration has no more");
+    gateway.await_line("the removed parts have finished their requests");
 }
 
 #[test]
@@ -297,7 +300,7 @@ fn connect_addresses_change_while_requests_are_held() {
     let held = request(&mut first);
     reload(&gateway, &with(&listeners[1]));
     let mut second = called(&listeners[1]);
-    // The first one gets no more, and is let go once it has answered.
+    // The first worker receives nothing more, and is disconnected once it has answered.
     for header in ["a", "b"] {
         ask(&mut client, header);
         answer(&mut second);
@@ -308,7 +311,7 @@ fn connect_addresses_change_while_requests_are_held() {
     assert_eq!(first.hear(), Said::End);
 }
 
-/// A DEALER with two connections answers by either, so it has one at a time.
+/// A DEALER with two connections may answer on either, so the gateway keeps one at a time.
 #[test]
 fn a_worker_is_called_for_another_pool_once_it_has_answered_for_the_old_one() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -323,7 +326,7 @@ fn a_worker_is_called_for_another_pool_once_it_has_answered_for_the_old_one() {
     reload(&gateway, &before.replace("people", "persons"));
     ask(&mut client, "new");
     listener.set_nonblocking(true).unwrap();
-    // It is looked after now and then; an answer of the gateway's own shows that it has had its turns.
+    // The gateway examines the pool periodically, and each rejection shows that it took a turn.
     for _ in 0..20 {
         client.say(&message(&["NONE", "n", "x"]));
         assert_eq!(answered(&mut client).1, "unknown_type");
@@ -337,10 +340,10 @@ fn a_worker_is_called_for_another_pool_once_it_has_answered_for_the_old_one() {
     let mut worker = called(&listener);
     answer(&mut worker);
     assert_eq!(answered(&mut client), reply("new"));
-    gateway.await_line("what the configuration has no more");
+    gateway.await_line("the removed parts have finished their requests");
 }
 
-/// What is allowed to the request is allowed to its answer.
+/// The limits that applied to a request apply to its answer.
 #[test]
 fn an_answer_has_the_limits_in_force_when_its_request_arrived() {
     let limits = |message, frames| {
@@ -367,9 +370,37 @@ fn an_answer_has_the_limits_in_force_when_its_request_arrived() {
         assert_eq!(client.hear_message(), whole);
     }
     assert_eq!(answered(&mut client).1, "bad_reply");
-    // What comes from now on is judged by what holds now.
+    // New messages are checked by the limits in force now.
     ask(&mut client, "now");
     let held = request(&mut worker);
     worker.say(&message(&[&held[0][..], b"REPLY", b"now", &large]));
     assert_eq!(answered(&mut client).1, "bad_reply");
+}
+
+/// libzmq does not reconnect after a ZMTP ERROR: a peer that received one would stay refused until
+/// its program restarts.
+#[test]
+fn refused_peers_of_libzmq_are_served_after_the_edit_that_welcomes_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| format!("ipc://{}", directory.path().join(name).display());
+    let (left, right) = (at("left"), at("right"));
+    let yaml = |clients: &str, people: &str, workers: &str| {
+        let people = format!("bind: \"{people}\", workers: {workers}");
+        yaml(&people, "").replacen("tcp://127.0.0.1:0", clients, 1)
+    };
+    let mut gateway = Process::start(&yaml(&left, &right, "rep"));
+    let context = zmq::Context::new();
+    let refused = "pool people: a connection is refused";
+    // The client connects to the workers' address, until the two addresses are swapped.
+    let client = connected(&context, zmq::REQ, &right);
+    send(&client, &["OPAQUE", "id", "x"]);
+    gateway.await_line(&format!("{refused}: a REQ socket"));
+    reload(&gateway, &yaml(&right, &left, "rep"));
+    // The pool does not accept this kind of worker until the next edit.
+    let worker = connected(&context, zmq::DEALER, &left);
+    gateway.await_line(&format!("{refused}: a DEALER socket"));
+    reload(&gateway, &yaml(&right, &left, "auto"));
+    let request = receive(&worker);
+    send(&worker, &[&request[0][..], b"REPLY", b"id", b"y"]);
+    assert_eq!(texts(&receive(&client)), ["REPLY", "id", "y"]);
 }

@@ -1,5 +1,5 @@
-//! The table of docs/operating.md, "What takes hold live", row by row on engine native: each key is edited on a
-//! running gateway and seen to hold from the very next message on.
+//! Tests of most rows of the table "What takes effect live" in docs/operating.md on engine native:
+//! a key is edited on a running gateway, and the edit applies from the next message on.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -33,10 +33,10 @@ message Nest { Nest below = 1; }
 message Ruled { string name = 1 [(buf.validate.field).cel_expression = "this != ''"]; }
 "#;
 
-/// As upstream has it.
-const VALIDATE: &str = "vendor/prost-protovalidate-types/proto/buf/validate/validate.proto";
+/// The path of `validate.proto`, which is unchanged from upstream.
+const VALIDATE: &str = "crates/proto/src/well_known/buf/validate/validate.proto";
 
-/// None with an engine that the table says something else of.
+/// Starts a gateway, or returns `None` if engine native is not under test.
 fn start() -> Option<Edited> {
     if !engine_is("native") {
         return None;
@@ -52,24 +52,25 @@ fn start() -> Option<Edited> {
     ))
 }
 
-/// Makes this edit and has it taken up.
+/// Replaces `from` with `to` in routes.yaml, and reloads it.
 #[track_caller]
 fn edit(edited: &Edited, from: &str, to: &str) {
     let text = fs::read_to_string(&edited.file).unwrap();
     assert!(text.contains(from), "no {from:?}");
     fs::write(&edited.file, text.replacen(from, to, 1)).unwrap();
     let report = edited.reload();
-    // An event may have been faster.
+    // The follower may have loaded the edit already after a file event.
     assert!(report.outcome.is_good(), "{from:?}: {}", report.diagnostics);
 }
 
-/// What becomes at once of a message of this type, headers and payload: a reason, or nothing yet.
+/// Sends a message of this type with this number of headers and this payload. Returns the reason of
+/// its rejection, or an empty string if it is not rejected at once.
 fn fate_of(client: &zmq::Socket, kind: &str, headers: usize, payload: &[u8]) -> &'static str {
     let mut frames = vec![kind.as_bytes(), b"probe"];
     frames.resize(2 + headers, b"header");
     frames.push(payload);
     send(client, &frames);
-    // Whatever is said of the first is said before this.
+    // A rejection of the first message comes before that of this one.
     send(client, &["no such route", "mark", ""]);
     let said = receive(client);
     if said[1] == b"mark" {
@@ -83,7 +84,8 @@ fn fate_of(client: &zmq::Socket, kind: &str, headers: usize, payload: &[u8]) -> 
 
 type Observe = fn(&Edited) -> &'static str;
 
-/// Key, what it was, what it becomes, what is then refused and was not before, and why.
+/// Edits that make the gateway reject a message: the key, the old text, the new text, the function
+/// that sends the message, and the reason.
 const REFUSING: &[(&str, &str, &str, Observe, Reason)] = &[
     ("queue", "queue: 100", "queue: 1", opaque, Reason::QueueFull),
     (
@@ -140,7 +142,7 @@ const REFUSING: &[(&str, &str, &str, Observe, Reason)] = &[
         "client_bytes: 1MiB",
         "client_bytes: 1KiB",
         opaque,
-        Reason::ClientLimit,
+        Reason::TooLarge,
     ),
     (
         "timeout",
@@ -185,12 +187,12 @@ fn ruled(edited: &Edited) -> &'static str {
     fate_of(&edited.client, "RULED", 1, &name)
 }
 
-/// One that comes now.
+/// Sends a request from a client that has just connected, and returns its fate as [`fate_of`] does.
 fn another(edited: &Edited) -> &'static str {
     fate_of(&edited.gateway.dealer(), "OPAQUE", 1, b"x")
 }
 
-/// One whose time may be up soon.
+/// Sends a request, and waits for its timeout if the edit has shortened that.
 fn late(edited: &Edited) -> &'static str {
     let text = fs::read_to_string(&edited.file).unwrap();
     send(&edited.client, &["OPAQUE", "probe", "x"]);
@@ -257,7 +259,7 @@ fn per_worker_holds_for_the_workers_that_are_there() {
 fn balance_holds_for_the_next_request() {
     let Some(edited) = start() else { return };
     let (one, other) = (edited.gateway.worker(), edited.gateway.worker());
-    // Whichever has the request.
+    // Returns the worker that has received the request.
     let taker = || {
         let mut items = [
             one.as_poll_item(zmq::POLLIN),
@@ -271,7 +273,7 @@ fn balance_holds_for_the_next_request() {
         send(worker, &[&request[0][..], b"REPLY", b"y"]);
         assert_eq!(receive(&edited.client)[0], b"REPLY");
     };
-    // Until both have come: they hold one each.
+    // This is repeated until each worker holds one request, so that both are known to be connected.
     let (busy, held, free, second) = loop {
         ask();
         let first = taker();
@@ -320,7 +322,8 @@ fn workers_of_the_wrong_kind_get_nothing_more() {
             }
             texts(&receive(&edited.client))[1].clone()
         };
-        // Until both have come.
+        // This is repeated until both workers have answered, so that both are known to be
+        // connected.
         let first = served_by();
         let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
         while served_by() == first {
@@ -333,7 +336,7 @@ fn workers_of_the_wrong_kind_get_nothing_more() {
     }
 }
 
-/// A connection that was there before.
+/// The heartbeat also applies to a connection from before the edit.
 #[test]
 fn a_heartbeat_is_heard_on_connections_that_are_there() {
     let Some(edited) = start() else { return };
@@ -382,13 +385,13 @@ fn without_watch_an_edit_waits_until_somebody_asks() {
         more.replace("  NEST:", "  MORE: { pool: people }\n  NEST:"),
     )
     .unwrap();
-    // More than it takes a follower to settle and load.
+    // These round trips take longer than the follower needs to settle and load.
     for _ in 0..1_000 {
         assert_eq!(edited.generation(), before);
     }
     assert_eq!(edited.reload().outcome, Outcome::Applied);
     assert_eq!(edited.generation(), before + 1);
-    // And on again.
+    // The watch is turned on again.
     edit(&edited, "watch: false", "watch: true");
     let more = fs::read_to_string(&edited.file).unwrap();
     fs::write(&edited.file, more.replace("  MORE:", "  STILL:")).unwrap();

@@ -1,9 +1,9 @@
-//! What only engine native changes while it runs.
+//! Tests of configuration changes that engine native applies while it runs.
 //!
-//! - `connections`: Limits, heartbeats, kinds of workers and addresses change under connected
-//!   peers.
-//! - `live`: The table "What takes hold live" of docs/operating.md holds, row by row.
-//! - `plain`: Peers that know no type, and proxies, are taken up and given up under requests in flight.
+//! - `connections`: Limits, heartbeats, kinds of workers and addresses change while peers are
+//!   connected.
+//! - `live`: Most rows of the table "What takes effect live" of docs/operating.md hold.
+//! - `plain`: `type`, `envelope`, `errors` and `frames` change while requests are in flight.
 
 mod connections;
 mod live;

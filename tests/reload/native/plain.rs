@@ -1,5 +1,6 @@
-//! `type`, `envelope` and `errors` of a frontend and `frames` of a pool are edited while requests are in flight: what
-//! is under way ends as it began, and what waits is handed out in the new form.
+//! Tests of edits of a frontend's `type`, `envelope` and `errors` and of a pool's `frames` while
+//! requests are in flight: a request that a worker holds is answered in its old form, and a queued
+//! request is handed out in the new form.
 
 use std::fs;
 
@@ -56,7 +57,7 @@ fn a_worker_answers_in_the_form_in_which_it_was_handed_the_request() {
         "payload",
         "typed",
     ] {
-        // One is at the worker, and one waits.
+        // One request is at the worker, and one is queued.
         for _ in 0..2 {
             send(&client, &["T", "id", "p"]);
         }
@@ -93,7 +94,7 @@ fn a_clients_answer_has_the_form_in_which_it_asked() {
     edit(&edited, ", type: T", ", envelope: routed");
     send(&client, &["address", "", "T", "routed"]);
     send(&client, &["address", "", "U", "routed"]);
-    // The rejection comes at once, and in the envelope.
+    // The rejection comes at once, in the envelope.
     let said = receive(&client);
     assert_eq!(texts(&said[..3]), ["address", "", "ERROR"]);
     edit(&edited, ", envelope: routed", ", errors: { as: payload }");
@@ -113,7 +114,7 @@ fn a_clients_answer_has_the_form_in_which_it_asked() {
 }
 
 #[test]
-fn a_type_that_loses_its_route_is_no_edit() {
+fn an_edit_that_leaves_a_frontends_type_without_a_route_is_rejected() {
     let Some(edited) = start() else { return };
     edit(&edited, CLIENTS, &format!("{CLIENTS}, type: T"));
     let text = fs::read_to_string(&edited.file).unwrap();

@@ -1,10 +1,15 @@
-//! What only engine native does.
+//! Tests of the features that only engine native has.
 //!
-//! - `plain`: Peers that know no type, clients behind a proxy, and probes.
-//! - `workers`: Workers that are killed, frozen or do not read lose their requests, and nobody
-//!   else's.
-//! - `zmtp`: Handshakes, commands and frames written by hand are answered as ZMTP says.
+//! - `curve`: CURVE peers of both sides are served, and nobody unknown gets in.
+//! - `greetings`: The gateway names its security mechanism once the peer has named its own.
+//! - `keys`: Key files of `security` are added and removed, and the log explains mistakes of peers.
+//! - `plain`: Peers that send no type, clients behind a proxy, and probes.
+//! - `workers`: A worker that is killed, is frozen or does not read loses its own requests only.
+//! - `zmtp`: Handshakes, commands and frames written by hand are answered as ZMTP requires.
 
+mod curve;
+mod greetings;
+mod keys;
 mod plain;
 mod workers;
 mod zmtp;

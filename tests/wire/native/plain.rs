@@ -1,5 +1,5 @@
-//! Plain peers, which send and get payloads without a type, beside typed ones; clients behind a
-//! proxy; and the empty message that a socket may send first.
+//! Tests of plain peers, which send and receive payloads without a type, together with typed peers;
+//! of clients behind a proxy; and of the empty message that a probing socket sends first.
 
 use std::thread;
 
@@ -31,7 +31,7 @@ fn gateway(frames: &str) -> Gateway {
     Gateway::start_as(tempfile::tempdir().unwrap(), &routes)
 }
 
-/// Asserts that a message has these frames; `*` stands for any.
+/// Receives a message, asserts that it has these frames, and returns it. `*` stands for any frame.
 #[track_caller]
 fn expect(socket: &zmq::Socket, frames: &[&str]) -> Frames {
     let got = receive(socket);
@@ -42,7 +42,8 @@ fn expect(socket: &zmq::Socket, frames: &[&str]) -> Frames {
     got
 }
 
-/// How a worker of one kind gets a request and answers it, without the identity of a DEALER.
+/// The form of the requests and answers of one kind of worker, without the token that precedes them
+/// at a DEALER.
 struct Way {
     kind: zmq::SocketType,
     frames: &'static str,
@@ -50,7 +51,8 @@ struct Way {
     sends: &'static [&'static str],
 }
 
-/// Without headers, which plain workers never see, and with payload `ANN`.
+/// All forms of a request with the payload [`ANN`] and without headers. [`Way::serve`] adds headers
+/// for typed workers; plain workers never receive any.
 const WAYS: [Way; 6] = [
     Way {
         kind: zmq::DEALER,
@@ -91,7 +93,7 @@ const WAYS: [Way; 6] = [
 ];
 
 impl Way {
-    /// Serves one request with these headers.
+    /// Receives a request with these headers, checks its frames, and answers it.
     #[track_caller]
     fn serve(&self, worker: &zmq::Socket, headers: &[&str]) {
         let typed = self.frames == "frames: typed";
@@ -147,7 +149,8 @@ fn every_kind_of_plain_or_typed_client_is_served_by_every_kind_of_worker() {
     }
 }
 
-/// Sends a message that is rejected, expects these frames, and returns the sentence of the rejection.
+/// Sends a message, asserts that it is rejected with these frames and for this reason, and returns
+/// the text of the rejection.
 #[track_caller]
 fn rejected(
     gateway: &Gateway,
@@ -192,7 +195,8 @@ fn a_malformed_message_is_rejected_in_the_form_of_its_frontend() {
     let gateway = gateway("frames: payload");
     let sent = (&["U", NOBODY][..], &["ERROR", "*"][..]);
     rejected(&gateway, (zmq::REQ, "routed"), sent, "unknown_type");
-    // Nobody could tell the envelope's end, so the frames before the type are taken for it.
+    // The end of the envelope is unknown, so the gateway takes the frames before a known type, or
+    // else the first frame, for the envelope.
     for (at, sent, got, why) in [
         (
             "routed",
@@ -259,7 +263,8 @@ fn a_plain_worker_that_answers_in_other_frames_is_told_apart() {
     }
 }
 
-/// A `zmq_proxy` between clients and a frontend, which ends with its context.
+/// Starts a `zmq_proxy` between clients and a frontend, and returns its endpoint for clients. The
+/// proxy ends with its context.
 fn proxy(context: &zmq::Context, frontend: &str) -> String {
     let front = socket(context, zmq::ROUTER);
     front.bind("tcp://127.0.0.1:*").unwrap();
@@ -290,7 +295,8 @@ fn clients_behind_proxies_are_served() {
         send(&dealer, &["", "T", "id", ANN]);
         way.serve(&worker, &[]);
         expect(&dealer, &["", "REPLY", "id", "hi"]);
-        // Its addresses are known by the type that follows, so it hears what it must send.
+        // The proxies' frames are recognised by the type that follows them, so the rejection
+        // reaches the client.
         send(&dealer, &["T", ANN]);
         expect(&dealer, &["ERROR", "*"]);
     }
@@ -329,7 +335,7 @@ fn the_empty_message_of_a_probing_socket_is_ignored() {
         };
         expect(&client, &[back, &["hi"]].concat());
         if kind == zmq::DEALER {
-            // Only the first message can be one.
+            // Only the first message can be a probe.
             send(&client, &[""]);
             let said = receive(&client);
             assert!(texts(&said).concat().contains("malformed"), "{said:?}");
@@ -373,7 +379,7 @@ fn the_log_names_the_key_that_may_not_fit_a_client() {
     let mut gateway = Process::start(&routes);
     let context = zmq::Context::new();
     let client = gateway.peer(&context, zmq::DEALER, "frontend plain");
-    // A header of its own is nothing to doubt.
+    // A header that is not a type causes no warning.
     for header in ["id 7", "T"] {
         send(&client, &[header, NOBODY]);
         expect(&client, &["*"]);

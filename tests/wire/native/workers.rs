@@ -1,5 +1,6 @@
-//! Workers that are killed, frozen, or don't listen: their requests are answered, and others go on. What only
-//! an engine that knows each worker can do, so the native one.
+//! Tests of workers that are killed, are frozen or do not read: their requests are answered, and
+//! other workers continue. This needs an engine that knows each worker, so only engine native is
+//! tested.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -28,11 +29,11 @@ admin: {{ bind: "127.0.0.1:0" }}
     ))
 }
 
-/// The example's worker as a process of its own.
+/// A process that runs the example `worker`.
 struct Worker(Child);
 
 impl Worker {
-    /// Starts one, and waits until the gateway knows it.
+    /// Starts a worker, and waits until the gateway knows it.
     fn start(gateway: &Process) -> Self {
         let beside = Path::new(env!("CARGO_BIN_EXE_gateway"));
         let count = workers(gateway);
@@ -52,7 +53,7 @@ impl Worker {
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.unwrap().success());
         if name == "STOP" {
-            // Its threads stop one by one.
+            // The process runs on for a moment after the signal.
             let stat = format!("/proc/{id}/status");
             let stopped = || {
                 let file = BufReader::new(std::fs::File::open(&stat).unwrap());
@@ -84,7 +85,7 @@ fn ask(client: &mut Raw, count: usize) {
     }
 }
 
-/// How often each reply type or reason comes among so many answers, one for each request.
+/// Returns how often each reply type or reason occurs among `count` answers, one for each request.
 #[track_caller]
 fn answers(client: &mut Raw, count: usize) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
@@ -98,7 +99,8 @@ fn answers(client: &mut Raw, count: usize) -> BTreeMap<String, usize> {
     found
 }
 
-/// What has room again by its last answer gets nothing more, if it is known to be going.
+/// An answer gives a worker room for another request, but a worker that is known to have
+/// disconnected does not receive that request.
 #[test]
 fn a_worker_that_answers_and_disconnects_receives_nothing_more() {
     let gateway = start("heartbeat: off, timeout: none, per_worker: 1", "");
@@ -109,7 +111,7 @@ fn a_worker_that_answers_and_disconnects_receives_nothing_more() {
     gateway.await_metrics("the other waits", |metrics| {
         metrics.sum("gateway_pool_queue_length", &[]) == 1.0
     });
-    // So that it hears of both at once.
+    // The gateway must notice the answer and the disconnection in the same turn.
     gateway.signal("STOP");
     worker.say(&message(&[&held[0][..], b"REPLY", &held[2], b"y"]));
     worker.stream.shutdown(std::net::Shutdown::Write).unwrap();
@@ -134,7 +136,8 @@ fn requests_of_a_killed_worker_are_answered_at_once() {
     let victim = Worker::start(&gateway);
     let others = [Worker::start(&gateway), Worker::start(&gateway)];
     victim.signal("STOP");
-    // Least busy first: each holds ten at most, and only the victim keeps its own.
+    // The gateway prefers the least busy worker, so the victim receives some of the requests, but
+    // at most ten (`per_worker`). Only the victim keeps its requests.
     ask(&mut client, 30);
     let held = "gateway_in_flight";
     let metrics = gateway.await_metrics("only the victim holds any", |metrics| {
@@ -155,8 +158,8 @@ fn requests_of_a_killed_worker_are_answered_at_once() {
     drop(others);
 }
 
-/// From the worker's end to its client's answer: within a millisecond. On a machine that is busy with something else it
-/// may take three attempts.
+/// The median time from a worker's disconnection to the answer to its client is at most a
+/// millisecond. On a busy machine, this may take three attempts.
 #[test]
 fn the_loss_of_a_worker_is_reported_within_a_millisecond() {
     let _turn = turns::take();
@@ -167,7 +170,8 @@ fn the_loss_of_a_worker_is_reported_within_a_millisecond() {
     assert!(prompt, "the medians are printed");
 }
 
-/// The median of what it takes twenty workers' ends to be told.
+/// Returns the median time from the disconnection of a worker to the answer to its client, over
+/// twenty workers.
 fn ends_of_workers(gateway: &Process, client: &mut Raw) -> Duration {
     let mut times: Vec<_> = (0..20)
         .map(|_| {
@@ -175,7 +179,7 @@ fn ends_of_workers(gateway: &Process, client: &mut Raw) -> Duration {
             ask(client, 1);
             assert!(matches!(worker.hear(), Said::Message(_)));
             let ended = Instant::now();
-            // As the system does for a process that is killed.
+            // The system closes the connections of a killed process in the same way.
             drop(worker);
             assert_eq!(reason_or_type(&client.hear_message()), "worker_lost");
             ended.elapsed()
@@ -190,7 +194,7 @@ fn ends_of_workers(gateway: &Process, client: &mut Raw) -> Duration {
     median
 }
 
-/// What a request takes to arrive may be many times what silence is allowed to take.
+/// A worker may take many times longer to receive a request than it may be silent.
 #[test]
 fn a_worker_that_receives_slowly_is_not_lost() {
     let gateway = start(
@@ -198,8 +202,9 @@ fn a_worker_that_receives_slowly_is_not_lost() {
         "limits: { message: 32MiB }",
     );
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
-    // The request is sent before the worker connects. A connected worker would have to answer PINGs
-    // while it is sent. The answer to the second message shows that the gateway has the first.
+    // The client sends the request before the worker connects, because a connected worker would
+    // have to answer PINGs meanwhile. The answer to the second message shows that the gateway has
+    // received the first.
     let large = vec![b'x'; 24 << 20];
     client.say(&message(&[&b"OPAQUE"[..], b"0", &large]));
     client.say(&message(&["NONE", ""]));
@@ -207,7 +212,7 @@ fn a_worker_that_receives_slowly_is_not_lost() {
     let at = gateway.endpoint(PEOPLE);
     let at: std::net::SocketAddr = at.strip_prefix("tcp://").unwrap().parse().unwrap();
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    // Little lies with its system.
+    // The receive buffer of the worker is small.
     socket.set_recv_buffer_size(64 << 10).unwrap();
     socket.connect(&at.into()).unwrap();
     let stream = std::net::TcpStream::from(socket);
@@ -218,7 +223,7 @@ fn a_worker_that_receives_slowly_is_not_lost() {
     worker.hear_greeting();
     assert!(matches!(worker.hear(), Said::Command(_)));
     let began = Instant::now();
-    // A line of some MiB a second: what has come by now is read, no more.
+    // This simulates a link of 8 MiB a second: only bytes that would have arrived by now are read.
     let mut request = Vec::new();
     let mut piece = vec![0; 64 << 10];
     while request.len() < large.len() {
@@ -232,7 +237,7 @@ fn a_worker_that_receives_slowly_is_not_lost() {
         request.extend_from_slice(&piece[..n]);
     }
     println!("{} bytes in {:?}", request.len(), began.elapsed());
-    // PINGs may lie before the request, never in it.
+    // PINGs may come before the request, never in it.
     let token = loop {
         let (head, rest) = request.split_at(2);
         let (body, rest) = rest.split_at(usize::from(head[1]));
@@ -251,7 +256,7 @@ fn a_frozen_workers_requests_are_answered_after_its_heartbeats() {
     let gateway = start("heartbeat: 200ms, timeout: none", "");
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let worker = Worker::start(&gateway);
-    // It answers PINGs for as long as it runs.
+    // The worker answers PINGs while it runs.
     ask(&mut client, 1);
     answers(&mut client, 1);
     worker.signal("STOP");
@@ -262,31 +267,32 @@ fn a_frozen_workers_requests_are_answered_after_its_heartbeats() {
     println!("lost after {took:?}");
     assert_eq!(found, BTreeMap::from([("worker_lost".into(), 5)]));
     assert!(took >= Duration::from_millis(390), "{took:?}");
-    // Three heartbeats, and not thirty, however busy the machine is.
+    // Three heartbeats are 600 ms. The bound allows for a busy machine.
     assert!(took < Duration::from_secs(3), "{took:?}");
-    // It comes back when it runs again.
+    // The worker connects again once it continues.
     worker.signal("CONT");
     ask(&mut client, 1);
     let again = BTreeMap::from([("REPLY".into(), 1)]);
     assert_eq!(answers(&mut client, 1), again);
 }
 
-/// What it answered before it died counts, though the gateway finds out by writing to it.
+/// Answers that a worker sent before its end count, although the gateway notices the end on a write
+/// to the worker.
 #[test]
 fn answers_given_before_the_end_count() {
     let gateway = start("heartbeat: off, timeout: none, per_worker: 100000", "");
     let mut client = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
-    const COUNT: usize = 2_000;
+    const COUNT: usize = 1_700;
     ask(&mut client, COUNT);
     let mut replies = Vec::new();
     for _ in 0..COUNT {
         let request = worker.hear_message();
         replies.extend(message(&[&request[0][..], b"REPLY", b""]));
     }
-    // As much as the system takes in at once, yet more than the gateway does in a turn.
+    // The system accepts all replies at once, but they are more than the gateway reads in a turn.
     assert!(replies.len() < 60_000, "{}", replies.len());
-    // What the worker leaves unread makes the system reset the connection.
+    // Bytes that the worker leaves unread make the system reset the connection.
     ask(&mut client, 1);
     gateway.await_metrics("handed out", |metrics| {
         metrics.sum("gateway_pool_handed_total", &[]) == COUNT as f64 + 1.0
@@ -317,7 +323,8 @@ fn a_worker_that_does_not_read_holds_up_nobody() {
     for n in 0..600 {
         client.say(&message(&["OPAQUE", &n.to_string(), &large]));
     }
-    // What the system and its outbox take, the mute one has; all others come back.
+    // The worker that does not read holds only the requests that fit the buffers of the system and
+    // its outbox. All other requests are answered.
     let until = gateway.await_metrics("the others are answered", |metrics| {
         let in_flight = metrics.sum("gateway_in_flight", &[]);
         metrics.sum("gateway_received_total", &[]) == 600.0 && in_flight < 200.0
@@ -338,8 +345,8 @@ fn a_worker_that_does_not_read_holds_up_nobody() {
     assert!(served >= 400);
 }
 
-/// A worker that answers before it reads on, and a gateway that reads it only if it reads, would wait for
-/// each other.
+/// A worker may have to send an answer before it reads on. If the gateway read only from workers
+/// that read, both would wait for each other.
 #[test]
 fn a_worker_is_read_even_when_it_does_not_read() {
     let pool = "heartbeat: off, timeout: none, per_worker: 100000";
@@ -349,7 +356,8 @@ fn a_worker_is_read_even_when_it_does_not_read() {
     let mut worker = Raw::peer(&gateway.endpoint(PEOPLE), "DEALER");
     first.say(&message(&["OPAQUE", "0", "x"]));
     let request = worker.hear_message();
-    // More than the system takes for it, and more than half of what a client might leave unread.
+    // The requests fill the system's buffers for the worker, and the worker's outbox to more than
+    // half of `limits.client_bytes`. From a client with such an outbox, the gateway would not read.
     let large = "x".repeat(500_000);
     let mut others: Vec<_> = (0..20)
         .map(|_| Raw::peer(&gateway.endpoint(CLIENTS), "DEALER"))

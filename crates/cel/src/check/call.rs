@@ -1,4 +1,4 @@
-//! Calls of functions and operators: the overloads that fit.
+//! Checks calls of functions and operators, and selects the overloads that fit.
 
 use crate::ast::{Call, Expr, ExprKind, Select, SelectForm};
 use crate::check::{Checked, Checker, checked, qualified_function};
@@ -16,10 +16,10 @@ use crate::types::Type;
 use crate::unify::Unbound;
 use crate::zone::Zone;
 
-/// Overloads that a message shows.
+/// The maximum number of overloads that an error message shows.
 const OVERLOADS_SHOWN: usize = 4;
 
-/// How operators are written.
+/// The functions that operators call, each with the operator as it is written.
 const OPERATORS: [(&str, &str); 16] = [
     ("!_", "!"),
     ("-_", "-"),
@@ -59,7 +59,8 @@ impl Checker<'_> {
         self.resolve(call, &name, style, &overloads, target, span)
     }
 
-    /// Returns the overloads of a function whose name has dots, such as `strings.quote`.
+    /// Returns the name and the overloads of a function whose name has dots, such as
+    /// `strings.quote`, if `call` calls one.
     fn namespaced(&self, call: &Call) -> Option<(String, Vec<Overload>)> {
         let name = qualified_function(call)?;
         let first = call.target.as_ref()?.first()?;
@@ -182,6 +183,10 @@ impl Checker<'_> {
                 ),
                 [Type::Int, Type::Double] | [Type::Double, Type::Int] => error
                     .help("convert one of them with double(); a literal such as 5.0 is a double"),
+                [Type::Int | Type::Uint | Type::Double, Type::String]
+                | [Type::String, Type::Int | Type::Uint | Type::Double] => error.help(
+                    "convert the number with string(), or the text with int(), uint() or double()",
+                ),
                 _ => error,
             };
         }
@@ -197,15 +202,14 @@ impl Checker<'_> {
             (Style::Member, [_, arguments @ ..]) => arguments,
             (_, arguments) => arguments,
         };
-        let arguments = match arguments {
-            [] => "no arguments".to_owned(),
-            arguments => arguments.join(", "),
-        };
-        let message = match (style, texts.first()) {
-            (Style::Member, Some(receiver)) => {
-                format!("`{name}` of {receiver} does not take {arguments}")
+        let taken = arguments.join(", ");
+        let message = match (style, texts.first(), arguments) {
+            (Style::Member, Some(receiver), []) => format!("there is no `{name}()` of {receiver}"),
+            (Style::Member, Some(receiver), _) => {
+                format!("`{name}` of {receiver} does not take {taken}")
             }
-            _ => format!("`{name}` does not take {arguments}"),
+            (_, _, []) => format!("`{name}` needs arguments"),
+            _ => format!("`{name}` does not take {taken}"),
         };
         let shown: Vec<String> = overloads
             .iter()
@@ -216,7 +220,7 @@ impl Checker<'_> {
         error(message).help(format!("it is declared as {}", shown.join(", ")))
     }
 
-    /// Returns an overload as it is called.
+    /// Formats an overload as a call, such as `string.matches(string)`.
     fn declared(&self, name: &str, overload: &Overload) -> String {
         let parameters: Vec<String> = overload
             .parameters
@@ -231,7 +235,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Returns what runs when one of `fitting`, of which there is at least one, is called.
+    /// Returns the operation that calls one of `fitting`, which must not be empty.
     fn bind(&mut self, fitting: &[Target], nodes: Vec<Node>, call: &Call) -> Op {
         let mut custom = Vec::new();
         for target in fitting {
@@ -243,7 +247,8 @@ impl Checker<'_> {
         Op::Custom(custom, nodes)
     }
 
-    /// Binds a function of the library. What is known now is computed now.
+    /// Binds a function of the library. A literal pattern, time zone, duration or timestamp is
+    /// parsed here, once.
     fn builtin(&mut self, builtin: Builtin, nodes: Vec<Node>, call: &Call) -> Op {
         let text = match nodes.last() {
             Some(Node {
@@ -314,7 +319,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Returns whether `call` is `getField(message, name)` or what the caller named it.
+    /// Returns whether `call` reads a field by its name, as in `getField(message, name)`. The
+    /// embedder chooses the name of the function.
     fn reads_field(&self, call: &Call) -> bool {
         let name = self.declarations.field_function.as_deref();
         name == Some(call.function()) && call.arguments.len() == 2
@@ -330,7 +336,7 @@ impl Checker<'_> {
         let operand = self.expr(message);
         if let ExprKind::Literal(Constant::String(field)) = &name.kind {
             let select = Select {
-                // Only the field is read.
+                // A placeholder: `field` takes the checked operand as an argument of its own.
                 operand: Box::new(Expr {
                     span,
                     height: 0,

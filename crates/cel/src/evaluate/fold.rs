@@ -8,11 +8,11 @@ use crate::node::{FoldOf, Variables};
 use crate::span::Span;
 use crate::value::Value;
 
-/// What the elements that were visited add up to.
-enum Sum<'a> {
-    /// Of `all` and `exists`: the first error, which counts if no element decides.
+/// The result of the elements that have been visited so far.
+enum Accumulator<'a> {
+    /// The first error of `all` or `exists`, which is the result if no element decides.
     Quantified(Option<EvalError>),
-    /// Of `exists_one`: the number of elements.
+    /// The number of elements that satisfy `exists_one`.
     Count(u64),
     List(Vec<Value<'a>>),
     Map(Vec<(Value<'a>, Value<'a>)>),
@@ -35,10 +35,10 @@ impl<'a> Evaluation<'a, '_> {
             _ => return Err(at(ErrorKind::NoSuchOverload)),
         };
         let mut sum = match fold.kind {
-            FoldKind::All | FoldKind::Exists => Sum::Quantified(None),
-            FoldKind::ExistsOne => Sum::Count(0),
-            FoldKind::Filter | FoldKind::List => Sum::List(Vec::new()),
-            FoldKind::MapValues | FoldKind::MapEntries => Sum::Map(Vec::new()),
+            FoldKind::All | FoldKind::Exists => Accumulator::Quantified(None),
+            FoldKind::ExistsOne => Accumulator::Count(0),
+            FoldKind::Filter | FoldKind::List => Accumulator::List(Vec::new()),
+            FoldKind::MapValues | FoldKind::MapEntries => Accumulator::Map(Vec::new()),
         };
         let outer = self.locals.len();
         for index in 0..count {
@@ -51,11 +51,11 @@ impl<'a> Evaluation<'a, '_> {
             }
         }
         match sum {
-            Sum::Quantified(Some(error)) => Err(error),
-            Sum::Quantified(None) => Ok(Value::Bool(fold.kind == FoldKind::All)),
-            Sum::Count(count) => Ok(Value::Bool(count == 1)),
-            Sum::List(elements) => Ok(Value::list(elements)),
-            Sum::Map(entries) => map_of(entries, self.budget).map_err(at),
+            Accumulator::Quantified(Some(error)) => Err(error),
+            Accumulator::Quantified(None) => Ok(Value::Bool(fold.kind == FoldKind::All)),
+            Accumulator::Count(count) => Ok(Value::Bool(count == 1)),
+            Accumulator::List(elements) => Ok(Value::list(elements)),
+            Accumulator::Map(entries) => map_of(entries, self.budget).map_err(at),
         }
     }
 
@@ -86,7 +86,7 @@ impl<'a> Evaluation<'a, '_> {
         &mut self,
         fold: &'a FoldOf,
         first: Value<'a>,
-        sum: &mut Sum<'a>,
+        sum: &mut Accumulator<'a>,
     ) -> Result<Option<bool>, EvalError> {
         if let Some(filter) = &fold.filter
             && !self.truth(filter)?
@@ -99,7 +99,7 @@ impl<'a> Evaluation<'a, '_> {
                 .map_err(|kind| kind.at(fold.body.span))
         };
         match sum {
-            Sum::Quantified(error) => {
+            Accumulator::Quantified(error) => {
                 let decisive = fold.kind == FoldKind::Exists;
                 match self.truth(&fold.body) {
                     Ok(value) if value == decisive => return Ok(Some(decisive)),
@@ -110,19 +110,19 @@ impl<'a> Evaluation<'a, '_> {
                     }
                 }
             }
-            Sum::Count(count) => *count += u64::from(self.truth(&fold.body)?),
-            Sum::List(elements) if fold.kind == FoldKind::Filter => {
+            Accumulator::Count(count) => *count += u64::from(self.truth(&fold.body)?),
+            Accumulator::List(elements) if fold.kind == FoldKind::Filter => {
                 if self.truth(&fold.body)? {
                     memory(self, size_of::<Value<'a>>())?;
                     elements.push(first);
                 }
             }
-            Sum::List(elements) => {
+            Accumulator::List(elements) => {
                 let element = self.value(&fold.body)?;
                 memory(self, size_of::<Value<'a>>())?;
                 elements.push(element);
             }
-            Sum::Map(entries) => {
+            Accumulator::Map(entries) => {
                 let value = self.value(&fold.body)?;
                 memory(self, 2 * size_of::<Value<'a>>())?;
                 match (fold.kind, value) {

@@ -1,4 +1,4 @@
-//! One case: declarations, values and what is expected.
+//! Runs one conformance case: its declarations, its values and its expected result.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use prost_reflect::{DynamicMessage, Value as ProtoValue};
 use crate::same::same;
 use crate::support::{Reflected, map};
 
-/// Runs a `SimpleTest`.
+/// Runs a `SimpleTest`. Returns an error that says how the result differs from the expected one.
 pub fn run(schema: &Arc<Reflected>, test: &DynamicMessage) -> Result<(), String> {
     let mut environment = Environment::new(schema.clone());
     environment.container(&text(test, "container"));
@@ -34,8 +34,8 @@ pub fn run(schema: &Arc<Reflected>, test: &DynamicMessage) -> Result<(), String>
     let expression = text(test, "expr");
     let program = match environment.compile(&expression) {
         Ok(program) => program,
-        // A literal that is sure to fail is told when it is compiled: the specification leaves it to the
-        // evaluation.
+        // The compiler rejects a string literal that cannot be valid, such as a bad timestamp. The
+        // specification reports the error at evaluation.
         Err(errors)
             if message(test, "eval_error").is_some()
                 && errors
@@ -72,7 +72,7 @@ pub fn run(schema: &Arc<Reflected>, test: &DynamicMessage) -> Result<(), String>
     judge(schema, test, typed.as_ref(), result)
 }
 
-/// Returns whether `span` is a string literal as a whole.
+/// Returns true if `span` covers exactly one single-quoted string literal.
 fn is_literal(expression: &str, span: Span) -> bool {
     let part = &expression[span.start as usize..span.end as usize];
     part.len() >= 2 && part.starts_with('\'') && part[1..].find('\'') == Some(part.len() - 2)
@@ -128,12 +128,12 @@ fn declare(schema: &Reflected, test: &DynamicMessage, environment: &mut Environm
     }
 }
 
-/// The body of functions that the cases declare, and check only.
+/// The body of a function that a case declares. Such cases only check types, so no call is made.
 fn undefined<'a>(_: &[Value<'a>], _: &mut Budget) -> Result<Value<'a>, ErrorKind> {
     Err(ErrorKind::invalid("the function has no body"))
 }
 
-/// Returns the type that a `cel.expr.Type` states.
+/// Converts a `cel.expr.Type` to a type.
 fn type_of(schema: &Reflected, of: &DynamicMessage) -> Type {
     let set = of.fields().next();
     let Some((kind, value)) = set else {
@@ -158,7 +158,7 @@ fn type_of(schema: &Reflected, of: &DynamicMessage) -> Type {
             let name = value.as_str().unwrap();
             gateway_cel::Kind::message(name, schema.id(name)).to_type()
         }
-        // The cases use one letter for each parameter.
+        // The cases name each type parameter with one uppercase letter.
         "type_param" => Type::Parameter(u32::from(value.as_str().unwrap().as_bytes()[0] - b'A')),
         "type" => Type::Type(Arc::new(
             value
@@ -193,7 +193,7 @@ fn primitive(number: i32) -> Primitive {
     }
 }
 
-/// Returns the value that a `cel.expr.Value`, or an `ExprValue` with one, states.
+/// Converts a `cel.expr.Value`, or an `ExprValue` that contains one, to a value.
 fn value_of<'a>(schema: &'a Reflected, stated: &DynamicMessage) -> Result<Value<'a>, String> {
     let told = |error: ErrorKind| error.to_string();
     let Some((kind, value)) = stated.fields().next() else {
@@ -246,7 +246,7 @@ pub fn fields(message: &DynamicMessage, name: &str) -> Vec<DynamicMessage> {
     }
 }
 
-/// Returns the message of a field if it is set.
+/// Returns the message that a field holds, or `None` if the field is not set.
 pub fn message(of: &DynamicMessage, name: &str) -> Option<DynamicMessage> {
     if !of.has_field_by_name(name) {
         return None;

@@ -1,10 +1,11 @@
-//! The cases of the language's specification.
+//! Runs the conformance cases of the CEL specification.
 //!
-//! They are read from the directory that the variable `CEL_SPEC` names, which has `testdata` and `proto` as in
-//! github.com/google/cel-spec. Without it, nothing is run: `tests/language` has the project's own cases.
+//! The cases are read from the directory that the variable `CEL_SPEC` names. It must hold `proto`
+//! and `testdata`, which are `proto` and `tests/simple/testdata` of github.com/google/cel-spec. If
+//! the variable is not set, no case runs: `tests/language` has the project's own cases.
 //!
-//! - `case`: One case: declarations, values and what is expected.
-//! - `same`: The comparison of a result with what is expected.
+//! - `case`: One case: its declarations, values and expected result.
+//! - `same`: The comparison of a result with the expected one.
 //! - `scope`: The cases that are left out, with the reason.
 
 mod case;
@@ -23,7 +24,7 @@ use case::{fields, run, text};
 use scope::LEFT_OUT;
 use support::Reflected;
 
-/// What came of the cases.
+/// The outcome of the cases.
 #[derive(Default)]
 struct Outcome {
     passed: usize,
@@ -103,7 +104,7 @@ fn pool(folder: &Path) -> DescriptorPool {
     compiler
         .open_files(files.map(|file| folder.join(file)))
         .unwrap();
-    // The files may not import all that the cases' expressions name.
+    // The cases' expressions name types that these files might not import.
     compiler
         .open_files([
             "google/protobuf/field_mask.proto",

@@ -1,4 +1,4 @@
-//! The comparison of results with what is expected, as messages of prost-reflect.
+//! Compares results with the expected values. Messages are compared as messages of prost-reflect.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use prost_reflect::{
 
 use crate::support::Reflected;
 
-/// Returns whether the two values are of the same type and the same. NaN is the same as NaN.
+/// Returns true if the two values have the same type and are equal. NaN equals NaN.
 pub fn same(schema: &Reflected, left: &Value<'_>, right: &Value<'_>) -> bool {
     let mut budget = Budget::new(u64::MAX, u64::MAX);
     match (left, right) {
@@ -59,7 +59,8 @@ fn same_lists(schema: &Reflected, left: &ListValue<'_>, right: &ListValue<'_>) -
         })
 }
 
-/// Returns the message that `value` is, for a field of a message type. An `Any` is packed.
+/// Converts `value` to a message of the type `descriptor`, or returns `None` if the value does not
+/// fit. A value for an `Any` is packed.
 pub fn message_of(
     schema: &Reflected,
     value: &Value<'_>,

@@ -1,4 +1,4 @@
-//! The cases that are left out, with the reason.
+//! The conformance cases that are skipped, with the reasons.
 
 const OPTIONAL: &str =
     "optional values are an option of the language that protovalidate does not have";
@@ -6,7 +6,7 @@ const ENUMS: &str =
     "enums are integers, as in protovalidate; types of their own are an option of the language";
 const EXTENSION: &str = "belongs to an extension library that protovalidate does not have";
 
-/// The beginning of `file/section/case`, and why such cases are left out.
+/// Prefixes of `file/section/case`, with the reason why the cases that match are skipped.
 pub const LEFT_OUT: [(&str, &str); 10] = [
     ("bindings_ext/", EXTENSION),
     (

@@ -1,10 +1,11 @@
-//! Size, levels, steps and memory.
+//! Tests of the bounds on the size and depth of expressions, and on the steps and memory of
+//! evaluations.
 
 use gateway_cel::{Budget, ErrorKind, Value};
 
 use crate::Language;
 
-/// Evaluates `expression` within a budget, and returns whether the budget was spent.
+/// Evaluates `expression` within `budget` and returns true if the budget was spent.
 fn spends(expression: &str, payload: &str, budget: &mut Budget) -> bool {
     let language = Language::new();
     let program = language.compile(expression);
@@ -30,7 +31,7 @@ fn nested_visits_stop_at_the_budget_of_steps() {
     assert!(spends(pairs, &payload, &mut Budget::new(100_000, 0)));
     let mut budget = Budget::new(1_000_000, 0);
     assert!(!spends(pairs, &payload, &mut budget));
-    // Each pair is looked at in a handful of steps.
+    // Comparing a pair takes fewer than eight steps.
     let steps = 1_000_000 - budget.steps();
     assert!((300 * 300..300 * 300 * 8).contains(&steps), "{steps}");
 }
@@ -107,7 +108,7 @@ fn looking_at_long_texts_takes_steps() {
     }
 }
 
-/// Returns the steps that an evaluation takes that does not spend its budget.
+/// Returns the number of steps of an evaluation with an unlimited budget.
 fn steps(expression: &str, payload: &str) -> u64 {
     let mut budget = Budget::new(u64::MAX, u64::MAX);
     assert!(!spends(expression, payload, &mut budget), "{expression}");
@@ -117,10 +118,10 @@ fn steps(expression: &str, payload: &str) -> u64 {
 #[test]
 fn a_pattern_costs_by_its_repetitions_written_out() {
     let payload = format!("name: '{}'", "0110".repeat(1_000));
-    // An automaton of few states looks at each byte once, and keeps what it found.
+    // An automaton with few states visits each byte once and caches the states that it builds.
     let short = steps("this.name.matches('^[01]+2*$')", &payload);
     assert!((500..550).contains(&short), "{short}");
-    // A text can be made that is at each of 500 positions at once.
+    // Some texts put the automaton in all of 500 positions of the pattern at the same time.
     let long = steps("this.name.matches('1[01]{500}[^01]')", &payload);
     assert!((250_000..252_000).contains(&long), "{long}");
     let nested = steps("this.name.matches('(?:[01]{10}1?){20}2')", &payload);
@@ -189,7 +190,7 @@ fn what_is_deep_but_allowed_is_evaluated_on_a_small_stack() {
             format!("{}1{} == 1", "int(".repeat(120), ")".repeat(120)),
             format!("({}1) == 1", "false ? 0 : ".repeat(120)),
             format!("{}1{} != {{}}", "{1: ".repeat(120), "}".repeat(120)),
-            // Each empty list has a type of its own, which is that of the one before.
+            // Each empty list has a fresh element type, which is unified with the previous one.
             format!("[{}] != []", vec!["[]"; 20_000].join(",")),
         ] {
             assert_eq!(language.value_for(&expression, ""), "true", "{expression}");
@@ -208,18 +209,22 @@ fn expressions_have_at_most_so_many_bytes() {
 
 #[test]
 fn values_with_many_levels_are_compared_up_to_a_bound() {
-    let mut deep = Value::Int(1);
-    for _ in 0..1_000 {
-        deep = Value::list(vec![deep]);
-    }
+    let deep = |levels| {
+        let mut deep = Value::Int(1);
+        for _ in 0..levels {
+            deep = Value::list(vec![deep]);
+        }
+        deep
+    };
     let mut language = Language::new();
     language
         .environment
         .variable("this", gateway_cel::Type::Dyn);
     let program = language.compile("this == this");
-    let error = program
-        .evaluate(&[deep], &mut Budget::new(100_000, 0))
-        .unwrap_err();
+    let equal = |levels| program.evaluate(&[deep(levels)], &mut Budget::new(100_000, 0));
+    // A payload may have 1,000 levels, and an expression 128 more.
+    assert!(matches!(equal(1_128), Ok(Value::Bool(true))));
+    let error = equal(1_300).unwrap_err();
     assert_eq!(
         error.kind.to_string(),
         "the values have too many levels to compare them"

@@ -1,4 +1,4 @@
-//! What does not compile, with its place and its cure.
+//! Tests of expressions that do not compile, each with its place and its remedy.
 
 use gateway_cel::Type;
 
@@ -94,12 +94,12 @@ const MISFITS: [Case; 13] = [
         "this.name > 3",
         "this.name > 3",
         "`>` does not take string and int",
-        None,
+        Some("convert the number with string(), or the text with int(), uint() or double()"),
     ),
     (
         "this.name.size().size()",
         "size",
-        "`size` of int does not take no arguments",
+        "there is no `size()` of int",
         Some(
             "it is declared as string.size(), bytes.size(), list(any type).size(), map(any type, any type).size()",
         ),
@@ -240,7 +240,12 @@ fn syntax_errors_name_what_was_expected() {
         ("", "", "expected an expression, found the end", None),
         ("1 +", "", "expected an expression, found the end", None),
         ("'abc", "'", "the literal has no closing quote", None),
-        ("'\\q'", "\\q", "there is no such escape in a literal", None),
+        (
+            "'\\q'",
+            "\\q",
+            "there is no such escape in this kind of literal",
+            None,
+        ),
         (
             "99999999999999999999",
             "99999999999999999999",
@@ -289,7 +294,7 @@ fn all_faults_of_a_text_are_reported_in_its_order() {
 }
 
 #[test]
-fn a_reserved_name_is_read_by_the_function_for_fields() {
+fn a_field_is_read_by_the_function_for_fields() {
     let mut language = Language::new();
     language.environment.field_function("getField");
     language

@@ -1,4 +1,4 @@
-//! Functions of the caller.
+//! Tests of functions that the caller of the crate adds to an environment.
 
 use gateway_cel::{Budget, ErrorKind, Function, Type, Value};
 
@@ -66,7 +66,7 @@ fn overloads_are_chosen_by_type() {
             ("demo.first([])", "error: the index is out of range"),
             (
                 "true.twice()",
-                "does not compile: `twice` of bool does not take no arguments",
+                "does not compile: there is no `twice()` of bool",
             ),
         ],
     );
@@ -81,7 +81,7 @@ fn each_call_takes_the_declared_steps() {
     program
         .evaluate(std::slice::from_ref(&this), &mut budget)
         .unwrap();
-    // The call, the field, the variable, and the function's own.
+    // The call, the field and the variable take one step each, and the function itself takes 10.
     assert_eq!(budget.steps(), 100 - 3 - 10);
     let error = program
         .evaluate(&[this], &mut Budget::new(12, 0))

@@ -1,16 +1,19 @@
-//! The language as the gateway's rules use it: what each expression means, is refused for, and costs.
+//! Tests of the language as the gateway's rules use it: the values, the errors and the costs of
+//! expressions.
 //!
-//! - `bounds`: Size, levels, steps and memory.
-//! - `errors`: What does not compile, with its place and its cure.
-//! - `functions`: Functions of the caller.
+//! - `bounds`: Bounds on size, depth, steps and memory.
+//! - `cost`: The bound on the cost of an evaluation.
+//! - `errors`: Expressions that do not compile, with the place and the help of each error.
+//! - `functions`: Functions that the caller adds to an environment.
 //! - `library`: The standard library, function by function.
-//! - `messages`: Fields, presence, messages with a meaning of their own, literals.
+//! - `messages`: Fields, presence, well-known types and message literals.
 //! - `patterns`: RE2's syntax and meaning.
-//! - `reads`: What is known of an expression before it is evaluated.
+//! - `reads`: Facts about an expression that are known before it is evaluated.
 //! - `syntax`: Literals, operators, macros, names.
 //! - `verdicts`: Rules that a well-known interpreter judges wrongly.
 
 mod bounds;
+mod cost;
 mod errors;
 mod functions;
 mod library;
@@ -30,7 +33,7 @@ use prost_reflect::DynamicMessage;
 
 use support::Reflected;
 
-/// The variable `this` of type `demo.Order`, and what it is compiled against.
+/// A schema, and an environment in which `this` is a message, by default a `demo.Order`.
 struct Language {
     schema: Arc<Reflected>,
     environment: Environment,
@@ -62,7 +65,8 @@ impl Language {
         program.unwrap_or_else(|errors| panic!("{expression}: {errors:?}"))
     }
 
-    /// Returns the value of `expression` as text, for the message that `payload` writes in the text format.
+    /// Returns the value of `expression` as text. `payload` is the message `this` in protobuf's
+    /// text format. A compile error or an evaluation error is returned as text, too.
     fn value_for(&self, expression: &str, payload: &str) -> String {
         let program = match self.environment.compile(expression) {
             Ok(program) => program,
@@ -99,7 +103,7 @@ impl Language {
     }
 }
 
-/// Returns a value as a literal of the language writes it, more or less.
+/// Formats a value roughly as a CEL literal.
 fn text(value: &Value<'_>) -> String {
     let mut budget = Budget::new(1_000, 0);
     match value {

@@ -10,7 +10,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 #[test]
 fn perl_classes_are_about_ascii() {
     assert!(matches(r"^\d\w\s$", "5_ "));
-    // Digits, letters and spaces of other scripts.
+    // Perl classes do not match digits, letters and spaces outside ASCII.
     assert!(!matches(r"^\d$", "٣"));
     assert!(!matches(r"^\w$", "é"));
     assert!(!matches(r"^\s$", "\u{a0}"));

@@ -1,4 +1,4 @@
-//! Message types and messages of prost-reflect, offered to expressions.
+//! A schema and messages for expressions, backed by prost-reflect.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use prost_reflect::{
     MessageDescriptor, ReflectMessage, Value as ProtoValue,
 };
 
-/// All messages of a pool. A field's index is its number.
+/// A schema of all messages of a descriptor pool. The index of a field is its number.
 #[derive(Debug)]
 pub struct Reflected {
     pub pool: DescriptorPool,
@@ -101,7 +101,10 @@ impl Reflected {
         }
     }
 
-    /// Returns `message` as what it means.
+    /// Converts `message` to a value: a well-known type to the CEL value that it represents, and
+    /// any other message to a message value.
+    ///
+    /// Returns an error if a duration or timestamp is out of range.
     pub fn meaning<'a>(&'a self, message: &DynamicMessage) -> Result<Value<'a>, ErrorKind> {
         let descriptor = message.descriptor();
         let named = |name: &str| {
@@ -128,7 +131,7 @@ impl Reflected {
                     .and_then(|bytes| bytes.as_bytes().cloned())
                     .unwrap_or_default();
                 let unpacked = self.unpack(&url, &bytes, &mut Budget::new(0, 0));
-                // What cannot be unpacked stays an Any.
+                // An Any that cannot be unpacked stays an Any.
                 Ok(unpacked.unwrap_or_else(|_| self.view(message)))
             }
             WellKnown::Duration => Duration::new(seconds(), nanos())
@@ -287,7 +290,7 @@ impl Schema for Reflected {
     }
 }
 
-/// A message of prost-reflect.
+/// A prost-reflect message that implements [`Message`].
 #[derive(Debug)]
 struct View<'a> {
     schema: &'a Reflected,
@@ -313,7 +316,7 @@ impl<'a> Message<'a> for View<'a> {
     }
 }
 
-/// Entries that are searched one by one.
+/// Map entries. Look-up is a linear search.
 struct Entries<'a>(Vec<(Value<'a>, Value<'a>)>);
 
 impl<'a> Map<'a> for Entries<'a> {
@@ -335,7 +338,7 @@ impl<'a> Map<'a> for Entries<'a> {
     }
 }
 
-/// Returns a map with `entries`, whose keys differ.
+/// Returns a map with `entries`, whose keys must be distinct.
 pub fn map<'a>(entries: Vec<(Value<'a>, Value<'a>)>) -> Value<'a> {
     Value::Map(MapValue::Shared(Rc::new(Entries(entries))))
 }

@@ -1,5 +1,6 @@
-//! Diagnostics at any place of any text are rendered, for people and for programs, without a panic. The first eight bytes
-//! of the input choose the place: a range of bytes, and a line and column that need not exist. The rest is the text.
+//! Renders diagnostics at arbitrary places of arbitrary text, both as text and as JSON, and expects
+//! no panic. The first eight bytes of the input select a byte range, and a line and column that
+//! need not exist. The rest of the input is the text.
 #![no_main]
 
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile};
@@ -12,7 +13,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         [0, 2, 4, 6].map(|at| u16::from_le_bytes([numbers[at], numbers[at + 1]]));
     let file = SourceFile::new("a.txt", String::from_utf8_lossy(text));
     let inside = file.place_of_bytes(usize::from(start)..usize::from(end));
-    // A place of bytes is a place of the text.
+    // A place computed from a byte range lies inside the text.
     assert!(file.line(inside.line).is_some() || file.text.is_empty() || file.text.ends_with('\n'));
     let anywhere = file.place(line.into(), column.into(), end.into());
     let mut found = Diagnostics::new();

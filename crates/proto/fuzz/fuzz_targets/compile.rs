@@ -1,5 +1,5 @@
-//! Compiles any text: the compiler answers, reports each fault at a place of the text, and what it takes
-//! makes a table.
+//! Compiles arbitrary text and expects the compiler to terminate, to report every error with a
+//! place, and to accept only files from which a schema table can be built.
 #![no_main]
 
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
             assert!(found.has_errors());
             let told = found.render(false);
             assert!(!told.contains("the .proto compiler failed"), "{told}");
-            // All of it is told at a place of the text.
+            // Every diagnostic has a place.
             assert!(found.iter().all(|it| it.place.is_some()), "{told}");
         }
     }

@@ -1,13 +1,14 @@
-//! In which order files are linked, and cycles of imports.
+//! The order in which files are linked, and cycles of imports.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{LISTED, Run};
+use super::{NAMES_LISTED_MAX, Run};
 use crate::file_faults::import_place;
 use gateway_diagnostic::Diagnostic;
 
 impl<'a> Run<'a> {
-    /// The parsed files, imports before importers; whatever is in a cycle is a fault.
+    /// Returns the files to link, imports before importers, and reports each import cycle as an
+    /// error.
     pub(super) fn order(&mut self) -> Vec<&'a str> {
         let mut importers: HashMap<&str, Vec<&'a str>> = HashMap::new();
         let mut waits: BTreeMap<&'a str, usize> = BTreeMap::new();
@@ -40,21 +41,23 @@ impl<'a> Run<'a> {
                     }
                 }
             }
-            // Whatever still waits is in a cycle or behind one.
+            // Every file that is still waiting is in a cycle, or imports a file in a cycle,
+            // directly or indirectly.
             let Some(start) = waits.keys().next().copied() else {
                 return order;
             };
             let cycle = self.cycle_from(start, &waits);
             self.report_cycle(&cycle);
             for name in &cycle {
-                // Its importers are let go on: they will find it faulty.
+                // Its importers continue, and will find that it has an error.
                 waits.remove(name);
                 ready.insert(name);
             }
         }
     }
 
-    /// Follows imports that wait themselves, which each of `waits` has, until one comes again.
+    /// Follows imports from `start` within `waits`, where each file has an import that also waits,
+    /// until a file repeats. Returns the cycle.
     fn cycle_from(&self, start: &'a str, waits: &BTreeMap<&'a str, usize>) -> Vec<&'a str> {
         let mut chain = vec![start];
         let mut at: HashMap<&str, usize> = HashMap::from([(start, 0)]);
@@ -88,7 +91,7 @@ impl<'a> Run<'a> {
             .label("closes the cycle")
             .help("move what both sides need into a file of its own");
         if cycle.len() > 1 {
-            let shown: Vec<_> = cycle.iter().take(LISTED + 1).copied().collect();
+            let shown: Vec<_> = cycle.iter().take(NAMES_LISTED_MAX + 1).copied().collect();
             let dots = if cycle.len() > shown.len() {
                 " → …"
             } else {

@@ -1,9 +1,10 @@
-//! What is done again, and when a run ends.
+//! Tests of the reuse of linked files, and of the time limit.
 
 use super::*;
 use crate::stack::on_a_large_stack;
 
-/// What a run says of these files, with this limit.
+/// Returns the number of descriptors and the rendered diagnostics of a compile of these files, with
+/// this limit.
 fn said(files: &[(&str, &str)], limit: Duration) -> (usize, String) {
     let directory = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -29,7 +30,7 @@ fn a_run_that_is_late_says_so_once_and_where() {
     assert!(said.contains("the time was up at a.proto"), "{said}");
 }
 
-/// Of a thousand files, of which each imports the one at half its number.
+/// Checks a thousand files, each of which imports the file with half its number.
 #[test]
 fn of_a_thousand_files_only_what_a_change_reaches_is_done_again() {
     let directory = tempfile::tempdir().unwrap();
@@ -54,7 +55,8 @@ fn of_a_thousand_files_only_what_a_change_reaches_is_done_again() {
         (1000, "", 0),
         (1000, "message New {}", 1),
         (250, "message New250 {}", 4),
-        // A fault, and then none: what was in order before the fault is known still.
+        // First an error, and then none: the files that were linked before the error are still
+        // known.
         (501, "nonsense", 1),
         (501, "", 1),
     ] {
@@ -63,19 +65,23 @@ fn of_a_thousand_files_only_what_a_change_reaches_is_done_again() {
         let sources = ProtoSources::read(&[directory.path().to_path_buf()], &mut found);
         let mut run = Run::new(&sources, cache, TIME_LIMIT);
         let known = run.known.len();
-        let (files, next) = run.files();
+        run.parse();
+        run.find_missing_imports();
         let is_own = |unit: &&Unit| matches!(unit, Unit::Parsed(_));
         let parsed = run.units.values().filter(is_own).count();
+        let order = run.order();
+        let (files, next) = run.link(&order);
         let faulty = run.faults.faulty.len();
         assert_eq!(parsed + faulty, expected, "{changed} {more}");
         assert_eq!(files.len(), 1000 - faulty);
-        // With descriptor.proto, which no file imports.
+        // descriptor.proto counts too, though no file imports it.
         assert_eq!(known, if expected == 1000 { 0 } else { 1001 - expected });
         cache = next;
     }
 }
 
-/// Where nothing is late, each of these is right; each keeps another part of the linker busy.
+/// Each of these files is valid if there is no limit, and each keeps another part of the linker
+/// busy.
 #[test]
 fn linking_a_single_file_ends_at_the_limit() {
     let many = |line: &str| line.repeat(1000);
@@ -113,7 +119,7 @@ fn linking_a_single_file_ends_at_the_limit() {
     }
 }
 
-/// A thousand of these, `#` and `@` numbered.
+/// Returns a thousand copies of the line, with `#` and `@` replaced by numbers.
 fn numbered(line: &str) -> String {
     let of = |n: usize| {
         line.replace('#', &n.to_string())

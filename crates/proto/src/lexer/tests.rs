@@ -1,4 +1,4 @@
-//! Tokens of right texts, and of wrong ones.
+//! Tests of the tokens of valid and of faulty texts.
 
 use super::*;
 
@@ -52,7 +52,7 @@ fn what_is_no_token_is_a_bad_one_with_a_fault() {
     }
 }
 
-/// Whatever the text: what a token is can be told without cutting a character.
+/// The text of any token can be excerpted without splitting a character.
 #[test]
 fn no_token_cuts_a_character() {
     let parts = [
@@ -100,7 +100,7 @@ fn no_token_cuts_a_character() {
 }
 
 #[test]
-fn tokens_behind_a_bad_one_are_read() {
+fn tokens_after_a_bad_one_are_read() {
     for text in [
         "1a;",
         "'\\q';",
@@ -115,7 +115,10 @@ fn tokens_behind_a_bad_one_are_read() {
             "{text:?}"
         );
     }
-    assert_eq!(kinds(&"0x ".repeat(1000)).len(), usize::from(MAX_BAD) + 1);
+    assert_eq!(
+        kinds(&"0x ".repeat(1000)).len(),
+        usize::from(BAD_TOKENS_MAX) + 1
+    );
     assert_eq!(
         kinds("a \u{1} b"),
         [TokenKind::Word, TokenKind::Bad(0), TokenKind::End]

@@ -1,4 +1,4 @@
-//! What all files together may have once: a name, an extension number of a message.
+//! The definitions that must be unique over all files: names, and extension numbers of a message.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use crate::well_known;
 use gateway_diagnostic::{Diagnostic, SourceFile};
 
 impl Linker {
-    /// Tells of each name of `file` that was taken, unless it is within a message whose own name was.
+    /// Reports each name of `file` that is defined twice, except for names within a message that is
+    /// itself defined twice.
     pub(super) fn clashes(
         &self,
         at: usize,
@@ -67,7 +68,7 @@ impl Linker {
         };
         let is_value = value && report.is_enum_value(path);
         if is_value {
-            return fault.help("values of an enum are named in what the enum is in, beside it: put the enum's name before them");
+            return fault.help("the values of an enum are defined beside the enum, not within it: begin their names with the enum's name");
         }
         if first.file == at {
             return fault.help("rename one of them");
@@ -77,7 +78,8 @@ impl Linker {
         )
     }
 
-    /// No number of a message may be extended twice, in all files.
+    /// Checks that no two extensions of a message have the same number, in this file and all
+    /// earlier ones, and records the numbers of this file.
     pub(super) fn extension_numbers(&mut self, at: usize, report: &mut FaultReport) {
         let linked = Arc::clone(self.files.file(at));
         let mut all = Vec::new();
@@ -109,7 +111,7 @@ impl Linker {
                     key.1,
                     key.0.trim_start_matches('.')
                 );
-                // As protoc has it: who uses either file alone is right.
+                // Across files this is a warning, as in protoc, since either file alone is valid.
                 let fault = if in_file {
                     Diagnostic::error(text)
                 } else {
@@ -137,7 +139,7 @@ fn extensions_below<'a>(
     }
 }
 
-/// Whether a path leads to a message.
+/// Returns whether a path leads to a message.
 fn is_message(path: &[i32]) -> bool {
     match path {
         [list, _] => *list == path::FILE_MESSAGE,
@@ -146,7 +148,9 @@ fn is_message(path: &[i32]) -> bool {
     }
 }
 
-/// Two maps of a message whose names make the same name of an entry: people never wrote that name.
+/// Returns the error for two map fields of a message that generate the same name for their entries.
+/// The user never wrote that name, so the error names the fields. Returns `None` for any other
+/// clash.
 fn map_clash(
     at: usize,
     file: &FileDescriptorProto,
@@ -163,7 +167,7 @@ fn map_clash(
     Some(fault.at(place).help("rename one of them"))
 }
 
-/// The map field, and its path, whose entry is at `path`.
+/// Returns the name and the path of the map field whose entry is at `path`.
 fn map_of<'f>(file: &'f FileDescriptorProto, path: &[i32]) -> Option<(&'f str, Vec<i32>)> {
     let entry = message_at(file, path).filter(|it| is_message(path) && it.options.map_entry())?;
     let (outer, [_, which]) = path.split_at_checked(path.len() - 2)? else {

@@ -1,4 +1,4 @@
-//! What the names of types in a file mean; of those that mean nothing, what may have been meant.
+//! The resolution of type names in a file, with suggestions for names that are not defined.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -15,11 +15,12 @@ use crate::symbols::{Lookup, Sought, SymbolKind, View, full_name};
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, did_you_mean, did_you_mean_qualified};
 
-/// Types that a misspelt name is held against: more than the files of one gateway have, and few enough that twenty
-/// faults of each file take no time.
+/// The maximum number of types that a misspelt name is compared with. If a file sees more types,
+/// only scalar and well-known types are suggested. Below this bound, twenty errors in each file
+/// take no noticeable time.
 const TYPES_MAX: usize = 10_000;
 
-/// Makes full names of all that `file` names types by.
+/// Replaces the type names in `file` by full names, and reports the names that cannot be resolved.
 pub(super) fn types(
     files: &LinkedFiles,
     view: &View,
@@ -40,12 +41,13 @@ struct Resolver<'a, 'b> {
     report: &'a mut FaultReport<'b>,
 }
 
-/// What a file may name.
+/// The names that a file can use.
 struct Names<'a> {
     files: &'a LinkedFiles,
     view: &'a View,
     budget: &'a Budget,
-    /// The types that the file sees, once a name was misspelt; none if they are too many.
+    /// The types that the file sees, computed at the first misspelt name, or `None` if there are
+    /// too many.
     types: OnceCell<Option<Vec<&'a str>>>,
 }
 
@@ -95,7 +97,7 @@ impl Resolver<'_, '_> {
         let is_map_entry = message.options.map_entry();
         for (i, field) in message.field.iter_mut().enumerate() {
             let own = match is_map_entry {
-                // A map's key and value stand where the map does.
+                // A map's key and value have the place of the map.
                 true => at.to_vec(),
                 false => path::below(at, path::MESSAGE_FIELD, i),
             };
@@ -158,8 +160,8 @@ impl Resolver<'_, '_> {
         Ok(())
     }
 
-    /// Returns the full name, with a leading dot, of a type that is named within a descriptor. None
-    /// if the report says what is wrong with the name.
+    /// Resolves the name of a type that is written within a descriptor. Returns its full name, with
+    /// a leading dot, and its kind, or `None` after reporting an error.
     fn resolve(
         &mut self,
         name: &str,
@@ -195,7 +197,7 @@ impl<'a> Names<'a> {
         symbols.look_up(self.view, name, within, sought, self.budget)
     }
 
-    /// Of a name that stands for nothing at all.
+    /// Returns the diagnostic for a name that refers to nothing at all.
     fn missing(&self, name: &str, within: &str, wanted: WantedKind) -> Diagnostic {
         if wanted != WantedKind::Type && scalar(name).is_some() {
             let fault = Diagnostic::error(format!("{name} is no message"));
@@ -219,7 +221,7 @@ impl<'a> Names<'a> {
         if let Some(near) = self.near(name, within, wanted) {
             return fault.help(format!("did you mean {near:?}?"));
         }
-        // A well-known type without its package.
+        // The name may be that of a well-known type without its package.
         let whole = format!("google.protobuf.{bare}");
         match well_known::defining(&whole) {
             Some(file) => fault.help(format!("did you mean {whole:?}? It needs import {file:?};")),
@@ -227,7 +229,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The type that may have been meant, as it is written here.
+    /// Returns the type that may have been meant, in the form in which it would be written here.
     fn near(&self, name: &str, within: &str, wanted: WantedKind) -> Option<String> {
         if let Some(near) = did_you_mean(name, SCALARS).filter(|_| wanted == WantedKind::Type) {
             return Some(near.to_owned());
@@ -243,7 +245,8 @@ impl<'a> Names<'a> {
             let found = self.look_up(written, within, Sought::Type);
             matches!(found, Ok(Lookup::Found(found, symbol)) if found == full && wanted.takes(symbol.kind))
         };
-        // By its last parts if the name was written so, and by as few of them as tell it.
+        // The suggestion is the shortest suffix of the full name that identifies the type. If the
+        // written name has dots, the suggestion also has at least one.
         let dots = full.match_indices('.').map(|(at, _)| &full[at + 1..]);
         let dotted = name.contains('.');
         let mut written = dots
@@ -255,7 +258,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Returns the well-known type that other languages call by a word such as `datetime`.
+/// Returns the well-known type for a word of another language, such as `datetime`.
 fn other_word(name: &str) -> Option<&'static str> {
     Some(match name {
         "any" => "google.protobuf.Any",
@@ -269,14 +272,14 @@ fn other_word(name: &str) -> Option<&'static str> {
     })
 }
 
-/// What a name must stand for.
+/// The kind of definition that a name must refer to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WantedKind {
-    /// To be extended.
+    /// A message to extend.
     Message,
-    /// What an rpc takes or gives.
+    /// The request or response message of an rpc.
     RpcMessage,
-    /// Of a field.
+    /// The type of a field.
     Type,
 }
 

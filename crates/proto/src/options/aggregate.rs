@@ -1,4 +1,4 @@
-//! `{ … }` of an option: a message in the text format.
+//! Aggregate values of options, `{ … }`: messages in the text format.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use crate::path;
 use crate::symbols::{Lookup, SymbolKind, enum_at};
 use gateway_diagnostic::Diagnostic;
 
-/// What may stand before the type's name in an Any, as protoc has it.
+/// The hosts that may precede the name of a type in an Any, as in protoc.
 const ANY_HOSTS: &[&str] = &["type.googleapis.com", "type.googleprod.com"];
 
 impl<'a> OptionReader<'a> {
@@ -84,7 +84,7 @@ impl<'a> OptionReader<'a> {
         Ok(tree)
     }
 
-    /// As [`super::visit`].
+    /// Visits the entries of an aggregate, as [`super::visit`] does for an option.
     pub(super) fn visit_entries(
         &self,
         entries: &[Entry],
@@ -113,7 +113,8 @@ impl<'a> OptionReader<'a> {
         Ok(())
     }
 
-    /// None: a reserved name, which stands for a field that is gone.
+    /// Returns the field that an entry names, or `None` if the name is reserved for a field that
+    /// was removed.
     fn entry_field(
         &self,
         entry: &Entry,
@@ -124,7 +125,8 @@ impl<'a> OptionReader<'a> {
         }
         let name = &entry.name;
         let named = self.field(ty, name).or_else(|| {
-            // A group goes by the name of its message, and so does what is like one.
+            // In the text format, a group field has the name of its message. So has a delimited
+            // field if its message is nested beside it and has the same name but for the case.
             let lower = self.field(ty, &name.to_ascii_lowercase())?;
             let beside = || lower.type_name() == format!(".{}.{name}", ty.name);
             let delimited = lower.type_() == Type::TYPE_GROUP || lower.features.delimited;
@@ -164,14 +166,14 @@ impl<'a> OptionReader<'a> {
                     self.misplaced(entry, format!("{} does not extend {}", entry.name, ty.name))
                 })
             }
-            // A field may be named in full, too.
+            // The full name of a field is accepted, too.
             Lookup::Found(name, symbol)
                 if symbol.kind == SymbolKind::Field && within(&name) == Some(ty.name) =>
             {
                 let field = self.settable(self.files.file(symbol.file), &symbol.path);
                 field.ok_or_else(|| self.misplaced(entry, format!("{name} is not defined")))
             }
-            // In a MessageSet, a message's name stands for the extension in it that is of its type.
+            // In a MessageSet, a message's name refers to the extension of that type.
             Lookup::Found(name, symbol)
                 if symbol.kind == SymbolKind::Message
                     && ty.descriptor.options.message_set_wire_format() =>
@@ -223,7 +225,8 @@ impl<'a> OptionReader<'a> {
         let node = self
             .lax_scalar(value, &field)
             .map_err(|text| self.misplaced(entry, format!("{:?} expects {text}", entry.name)))?;
-        // A field without presence isn't set by its zero: that is seen in an Any, which is bytes.
+        // A zero of a field without presence is not encoded. The difference is visible in an Any,
+        // whose value is encoded bytes.
         let implicit = field.features.presence == Presence::Implicit
             && field.label() != Label::LABEL_REPEATED
             && field.oneof_index.is_none()
@@ -234,7 +237,7 @@ impl<'a> OptionReader<'a> {
         Ok(())
     }
 
-    /// The text format takes more spellings than an option's own value.
+    /// Reads a scalar. The text format accepts more spellings than an option's own value.
     fn lax_scalar(&self, value: &Value, field: &FieldDescriptorProto) -> Result<Node, String> {
         Ok(match (field.type_(), value) {
             (Type::TYPE_BOOL, Value::Word(word)) => match word.as_str() {
@@ -263,7 +266,8 @@ impl<'a> OptionReader<'a> {
         })
     }
 
-    /// A closed enum has no other numbers than its values'.
+    /// Checks that the number is one of the enum's values if the enum is closed. An open enum
+    /// accepts any number. The error is the expected kind of value.
     fn enum_number(&self, node: &Node, field: &FieldDescriptorProto) -> Result<(), String> {
         let name = field.type_name().trim_start_matches('.');
         let (Some((symbol, linked)), Node::Varint(n)) = (self.files.get(name), node) else {
@@ -287,7 +291,7 @@ impl<'a> OptionReader<'a> {
         }
     }
 
-    /// `[host/pkg.Message] { … }` makes a google.protobuf.Any.
+    /// Reads `[host/pkg.Message] { … }` as a google.protobuf.Any.
     fn any(&self, entry: &Entry, ty: &MessageType<'a>, tree: &mut Tree) -> Result<(), Refused> {
         let (host, name) = entry.name.rsplit_once('/').unwrap_or_default();
         if !ANY_HOSTS.contains(&host) {
@@ -295,7 +299,7 @@ impl<'a> OptionReader<'a> {
             let expected = format!("expected {}/{name}", ANY_HOSTS[0]);
             return Err(self.misplaced(entry, text).label(expected));
         }
-        // What is imported for options only isn't enough.
+        // A type that is imported for options only is not enough.
         let symbol = self.files.symbols().get(name);
         let seen = symbol.is_some_and(|symbol| self.types.sees(symbol.file));
         let message = self.message(name).filter(|_| seen);
@@ -320,7 +324,7 @@ impl<'a> OptionReader<'a> {
         Ok(())
     }
 
-    /// A fault within the aggregate, at the field's own place.
+    /// Returns an error within the aggregate, at the place of the entry's name.
     fn misplaced(&self, entry: &Entry, text: String) -> Refused {
         let source = &self.files.file(self.file).source;
         Refused::value(Diagnostic::error(text).at(source.place_of_bytes(entry.range.clone())))

@@ -1,4 +1,5 @@
-//! What an option is set on, by its path: what it is called, and where its options go.
+//! The element that an option is set on, by its path: its name, and the field that holds its
+//! options.
 
 use protobuf::descriptor::{
     DescriptorProto, EnumOptions, EnumValueOptions, ExtensionRangeOptions, FieldOptions,
@@ -10,7 +11,8 @@ use crate::parsed::Entity;
 use crate::path;
 use crate::symbols::full_name;
 
-/// The full name of the descriptor at a path; of the message, for a range.
+/// Returns the full name of the descriptor at a path. For an extension range, returns the full name
+/// of its message.
 pub(crate) fn name_at(file: &FileDescriptorProto, at: &[i32]) -> Option<String> {
     let mut name = file.package().to_owned();
     let (list, which) = (*at.first()?, *at.get(1)? as usize);
@@ -63,7 +65,7 @@ pub(crate) fn name_at(file: &FileDescriptorProto, at: &[i32]) -> Option<String> 
     Some(name)
 }
 
-/// Adds options, as bytes, to what they are set on, which lies at `at`.
+/// Adds encoded options to those of the element at `at`.
 pub(super) fn apply(file: &mut FileDescriptorProto, at: &[i32], entity: Entity, bytes: &[u8]) {
     let Some((&which, before)) = at.split_last() else {
         return merge::<FileOptions>(&mut file.options, bytes);
@@ -85,7 +87,7 @@ pub(super) fn apply(file: &mut FileDescriptorProto, at: &[i32], entity: Entity, 
     }
 }
 
-/// Adds options, as bytes, to those that are set already (`map_entry`).
+/// Adds encoded options to those that are already set, such as `map_entry` or features.
 fn merge<M: Message>(options: &mut MessageField<M>, bytes: &[u8]) {
     let _ = options.mut_or_insert_default().merge_from_bytes(bytes);
 }

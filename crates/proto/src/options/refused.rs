@@ -1,16 +1,16 @@
-//! Why an option is not read.
+//! The reasons why an option is not read.
 
 use crate::budget::OutOfTime;
 use gateway_diagnostic::Diagnostic;
 
-/// What keeps an option from being read.
+/// The reason why an option is not read.
 pub(super) enum Refused {
-    /// What is wrong with it, and where, unless the diagnostic has a place of its own.
+    /// An error, and its place unless the diagnostic has one.
     Fault(Box<Diagnostic>, Spot),
     OutOfTime,
 }
 
-/// The half of an option statement that is at fault.
+/// The half of an option statement that has the error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spot {
     Name,
@@ -18,23 +18,23 @@ pub(super) enum Spot {
 }
 
 impl Refused {
-    /// Returns a fault of an option's name.
-    pub fn name(message: impl Into<String>) -> Self {
+    /// Returns an error of an option's name.
+    pub(super) fn name(message: impl Into<String>) -> Self {
         Refused::Fault(Box::new(Diagnostic::error(message)), Spot::Name)
     }
 
-    /// Returns a fault of an option's value.
-    pub fn value(diagnostic: Diagnostic) -> Self {
+    /// Returns an error of an option's value.
+    pub(super) fn value(diagnostic: Diagnostic) -> Self {
         Refused::Fault(Box::new(diagnostic), Spot::Value)
     }
 
-    /// Adds what to do.
-    pub fn help(self, help: impl Into<String>) -> Self {
+    /// Sets the remedy.
+    pub(super) fn help(self, help: impl Into<String>) -> Self {
         self.map(|diagnostic| diagnostic.help(help))
     }
 
-    /// Adds what was expected.
-    pub fn label(self, label: impl Into<String>) -> Self {
+    /// Sets the text next to the caret, such as what was expected.
+    pub(super) fn label(self, label: impl Into<String>) -> Self {
         self.map(|diagnostic| diagnostic.label(label))
     }
 

@@ -1,4 +1,4 @@
-//! Values of options that are no messages.
+//! Values of options that are not messages.
 
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::Type;
@@ -9,7 +9,7 @@ use crate::float::named;
 use crate::parsed::{Base, Value};
 
 impl OptionReader<'_> {
-    /// The value of an option of `field`'s type. Err: what it expects.
+    /// Encodes `value` in the type of `field`. The error is the expected kind of value.
     pub(super) fn scalar(
         &self,
         value: &Value,
@@ -43,7 +43,7 @@ impl OptionReader<'_> {
         })
     }
 
-    /// A value of an enum by its name.
+    /// Returns a value of an enum by its name.
     pub(super) fn enum_value(&self, enum_name: &str, value: &str) -> Result<Node, String> {
         let bare = enum_name.trim_start_matches('.');
         match self.files.value(bare, value) {
@@ -53,13 +53,14 @@ impl OptionReader<'_> {
     }
 }
 
-/// A number; `inf` and `nan`, and in the text format (`lax`) other spellings of them.
+/// Returns the value of a number, `inf` or `nan`, and `None` for anything else. The text format
+/// (`lax`) has more spellings of `inf` and `nan`.
 pub(super) fn float(value: &Value, lax: bool) -> Option<f64> {
     Some(match value {
-        // Only decimal ones are floats in the text format.
+        // In the text format, an integer given for a float must be decimal.
         Value::Integer(_, Base::Other) | Value::Negative(_, Base::Other) if lax => return None,
         Value::Integer(n, _) => *n as f64,
-        // An integer has no -0, but in the text format.
+        // An integer has no -0, except in the text format.
         Value::Negative(0, _) if !lax => 0.0,
         Value::Negative(n, _) => -(*n as f64),
         Value::Float(n) => *n,
@@ -68,7 +69,7 @@ pub(super) fn float(value: &Value, lax: bool) -> Option<f64> {
     })
 }
 
-/// An integer of `kind`'s range.
+/// Encodes an integer in the type `kind`. The error is the expected kind or range of values.
 pub(super) fn integer(value: &Value, kind: Type) -> Result<Node, String> {
     let (least, most): (i128, i128) = match kind {
         Type::TYPE_INT32 | Type::TYPE_SINT32 | Type::TYPE_SFIXED32 => {

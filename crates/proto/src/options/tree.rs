@@ -1,4 +1,4 @@
-//! A message's fields by number, before they are bytes.
+//! The fields of a message by number, before they are encoded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,11 +6,11 @@ use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 
 use super::settable::Settable;
 
-/// A message that is being set.
+/// A message whose fields are being set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tree {
     fields: BTreeMap<i32, Vec<Node>>,
-    /// Fields whose values are written in one run.
+    /// The fields whose values are encoded as one packed run.
     packed: BTreeSet<i32>,
 }
 
@@ -26,7 +26,7 @@ pub(super) enum Node {
 }
 
 impl Node {
-    /// Whether a field that isn't set reads as this.
+    /// Returns whether the value is the one that a reader assumes for an absent field.
     pub(super) fn is_zero(&self) -> bool {
         match self {
             Node::Varint(n) | Node::Fixed64(n) => *n == 0,
@@ -38,17 +38,17 @@ impl Node {
 }
 
 impl Tree {
-    /// How many values a field has.
-    pub fn count(&self, number: i32) -> usize {
+    /// Returns the number of values of a field.
+    pub(crate) fn count(&self, number: i32) -> usize {
         self.fields.get(&number).map_or(0, Vec::len)
     }
 
-    /// One more value.
+    /// Adds a value.
     pub(super) fn push(&mut self, number: i32, node: Node) {
         self.fields.entry(number).or_default().push(node);
     }
 
-    /// One more value of a field that is no message.
+    /// Adds a value of a field that is not a message.
     pub(super) fn push_scalar(&mut self, field: &Settable, node: Node) {
         let packed = field.options.as_ref().and_then(|options| options.packed);
         if field.label() == Label::LABEL_REPEATED
@@ -60,7 +60,7 @@ impl Tree {
         self.push(field.number(), node);
     }
 
-    /// One more value of a message field.
+    /// Adds a value of a message field.
     pub(super) fn push_message(&mut self, field: &Settable, value: Tree) {
         let node = match field.type_() {
             Type::TYPE_GROUP => Node::Group(value),
@@ -70,8 +70,8 @@ impl Tree {
         self.push(field.number(), node);
     }
 
-    /// The value of a singular message field, empty if it has none yet. None: the number holds something
-    /// else.
+    /// Returns the value of a singular message field, which is created empty if there is none, or
+    /// `None` if the number holds a value of another type.
     pub(super) fn within(&mut self, field: &Settable) -> Option<&mut Tree> {
         if self.count(field.number()) == 0 {
             self.push_message(field, Tree::default());
@@ -82,8 +82,8 @@ impl Tree {
         }
     }
 
-    /// On the wire.
-    pub fn bytes(&self) -> Vec<u8> {
+    /// Returns the encoded message.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.write(&mut bytes);
         bytes

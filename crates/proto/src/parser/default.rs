@@ -1,4 +1,4 @@
-//! Defaults of fields, as descriptors write them.
+//! Defaults of fields, as descriptors hold them.
 
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
@@ -12,7 +12,7 @@ impl Parser<'_> {
         if field.has_default_value() {
             return Err(TextFault::new(from.range(), "the default is set twice").boxed());
         }
-        // Of other fields it isn't known yet whether they hold messages.
+        // At this point, only a map field has this type. Other message types are not resolved yet.
         let is_map = field.type_ == Some(Type::TYPE_MESSAGE.into());
         if is_map && field.label() == Label::LABEL_REPEATED {
             let fault = TextFault::new(from.range(), "a map has no default");
@@ -25,10 +25,10 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// As descriptors write it.
+    /// Reads a default, and returns it as descriptors hold it.
     fn default_value(&mut self, field: &FieldDescriptorProto) -> Parse<String> {
         let Some(kind) = field.type_.and_then(|kind| kind.enum_value().ok()) else {
-            // Of an enum, as far as is known yet.
+            // The type is not resolved yet, and may be an enum.
             return Ok(self.expect_word("the name of an enum value")?.0.to_owned());
         };
         Ok(match kind {
@@ -78,7 +78,7 @@ impl Parser<'_> {
         Ok(if negative { -value } else { value })
     }
 
-    /// The value of a number as a float. Only if it is decimal may it be over 64 bits.
+    /// Returns the value of a number as a float. Only a decimal number may exceed 64 bits.
     pub(super) fn large(&self, token: super::Token) -> Parse<f64> {
         let text = self.word(token);
         let decimal = token.kind == TokenKind::Float || text.len() == 1 || !text.starts_with('0');
@@ -90,7 +90,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A float, an integer, `inf` or `nan`.
+    /// Reads a float, an integer, `inf` or `nan`.
     fn number(&mut self) -> Parse<f64> {
         let token = self.token();
         match token.kind {
@@ -105,7 +105,7 @@ impl Parser<'_> {
     }
 }
 
-/// Bytes as descriptors write a default of them: C's escapes.
+/// Returns bytes with C escapes, as a descriptor holds the default of a `bytes` field.
 fn escaped(bytes: &[u8]) -> String {
     let mut text = String::new();
     for &b in bytes {

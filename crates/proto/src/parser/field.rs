@@ -1,4 +1,4 @@
-//! Fields, in messages, oneofs and `extend`: their types, numbers, defaults.
+//! Fields of messages, oneofs and `extend`: their types, numbers, defaults.
 
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
@@ -10,7 +10,7 @@ use crate::names::{camel_case, scalar};
 use crate::parsed::{Edition, Entity, Written};
 use crate::path::{self, index};
 
-/// What a field is declared in.
+/// The declaration that contains a field.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Home {
     Message,
@@ -18,8 +18,8 @@ pub(super) enum Home {
     Extend,
 }
 
-/// What begins a statement of a message, to find what a misspelt word may have meant.
-const STARTS: [&str; 26] = [
+/// The words that begin a statement of a message, for suggestions.
+const STATEMENT_WORDS: [&str; 26] = [
     "optional",
     "repeated",
     "required",
@@ -48,17 +48,18 @@ const STARTS: [&str; 26] = [
     "bytes",
 ];
 
-/// The path of what the field is declared in, and there the number of the list of messages: where the
-/// message of a group or map goes.
+/// The path of the message that contains the field (empty at the top of a file), and the field
+/// number of the list of messages there, to which a group adds its message.
 type Nest = (Vec<i32>, i32);
 
-/// Words of other languages, in small letters, for a value that may be absent.
-const OPTIONALS: [&str; 4] = ["maybe", "nullable", "option", "optional"];
+/// Words of other languages, in lower case, for a value that may be absent.
+const OPTIONAL_WORDS: [&str; 4] = ["maybe", "nullable", "option", "optional"];
 
-/// Words of other languages, in small letters, for one byte. Many of them are a field of type `bytes`.
+/// Words of other languages, in lower case, for one byte. A list of them is a field of type
+/// `bytes`.
 const BYTE_WORDS: [&str; 5] = ["byte", "octet", "u8", "uint8", "uint8_t"];
 
-/// Returns how a field of many values of a type is declared.
+/// Returns the label and the type of a field that holds a list of `element`.
 fn many_of(element: &str) -> String {
     if BYTE_WORDS.contains(&&*element.to_ascii_lowercase()) {
         "bytes".to_owned()
@@ -67,7 +68,8 @@ fn many_of(element: &str) -> String {
     }
 }
 
-/// Returns a scalar type in small letters, such as `string` for `String`; any other type as it is.
+/// Returns a scalar type in lower case, such as `string` for `String`, and any other type
+/// unchanged.
 fn of_this_language(ty: &str) -> String {
     let lower = ty.to_ascii_lowercase();
     match scalar(&lower) {
@@ -101,7 +103,7 @@ impl Parser<'_> {
             extensions.push(field);
             Ok(())
         };
-        // There is one at least.
+        // An `extend` block must have at least one field.
         self.recovered(&mut extension)?;
         self.statements(&block, extension)
     }
@@ -113,7 +115,7 @@ impl Parser<'_> {
         nested: &mut Vec<DescriptorProto>,
     ) -> Parse<FieldDescriptorProto> {
         let mut field = FieldDescriptorProto::new();
-        if let Some(fault) = self.list_of_another_language() {
+        if let Some(fault) = self.type_of_another_language() {
             return Err(fault);
         }
         self.label(home, &mut field)?;
@@ -139,7 +141,7 @@ impl Parser<'_> {
                 self.locate(&[path::FIELD_TYPE_NAME], range);
             }
         }
-        let misspelt = |p: &Self, fault| p.misspelt(fault, type_token, &STARTS);
+        let misspelt = |p: &Self, fault| p.misspelt(fault, type_token, &STATEMENT_WORDS);
         self.field_name(&mut field)
             .map_err(|fault| misspelt(self, fault))?;
         self.field_number(&mut field)?;
@@ -158,10 +160,10 @@ impl Parser<'_> {
         Ok(field)
     }
 
-    /// Returns the fault of a list, a map or an optional value as other languages write it, such as
-    /// `list<string> names = 1;`, `byte[] photo = 1;` or `Optional<string> name = 1;`, which names the field as it is
-    /// written here.
-    fn list_of_another_language(&mut self) -> Option<Box<TextFault>> {
+    /// Returns the error for a list, a map or an optional value in the syntax of another language,
+    /// such as `list<string> names = 1;`, `byte[] photo = 1;` or `Optional<string> name = 1;`. The
+    /// help text shows the field in the syntax of `.proto` files.
+    fn type_of_another_language(&mut self) -> Option<Box<TextFault>> {
         let has_label = matches!(
             self.word(self.token()),
             "optional" | "required" | "repeated"
@@ -181,7 +183,7 @@ impl Parser<'_> {
             (written, name_from(first + 3), first + 2)
         } else if sign(first + 1, b'<') && sign(first + 3, b'>') {
             let of = self.word(self.ahead(first + 2));
-            let written = if OPTIONALS.contains(&&*self.word(ty).to_ascii_lowercase()) {
+            let written = if OPTIONAL_WORDS.contains(&&*self.word(ty).to_ascii_lowercase()) {
                 format!("optional {}", of_this_language(of))
             } else {
                 many_of(of)
@@ -235,7 +237,7 @@ impl Parser<'_> {
         if home == Home::Oneof {
             return fault(
                 "a label on a field of a oneof",
-                "leave it out: of a oneof, one field at most is there",
+                "leave it out: at most one field of a oneof is set",
             );
         }
         if self.is("map") && self.ahead(1).kind == TokenKind::Sign(b'<') {
@@ -261,7 +263,7 @@ impl Parser<'_> {
             (Label::LABEL_REQUIRED, edition) if edition.is_edition() => {
                 return fault(
                     "editions have no label \"required\"",
-                    "write [features.field_presence = LEGACY_REQUIRED] behind the field's number",
+                    "write [features.field_presence = LEGACY_REQUIRED] after the field's number",
                 );
             }
             _ => {}
@@ -270,7 +272,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// And the `=` behind it.
+    /// Reads the field's name and the `=` after it.
     pub(super) fn field_name(&mut self, field: &mut FieldDescriptorProto) -> Parse<()> {
         let (name, token) = self.expect_word("the field's name")?;
         field.set_name(name.to_owned());
@@ -296,16 +298,18 @@ impl Parser<'_> {
         }
     }
 
-    /// proto2 wants a label. A file that doesn't say its syntax is proto2, but rarely meant so: its other fields
-    /// are not told of.
+    /// Reports a field without a label, which proto2 requires. A file without a syntax is proto2,
+    /// but rarely meant to be, so its further fields are not reported.
     fn unlabelled(&mut self) -> Parse<()> {
         let says_syntax = self.parsed.file.has_syntax();
         if self.unlabelled && !says_syntax {
             return Ok(());
         }
         self.unlabelled = true;
-        let unexpected =
-            self.unexpected_word("\"optional\", \"required\" or \"repeated\"", &STARTS);
+        let unexpected = self.unexpected_word(
+            "\"optional\", \"required\" or \"repeated\"",
+            &STATEMENT_WORDS,
+        );
         let help = "a file without a syntax is proto2: is syntax = \"proto3\"; missing at its top?";
         match says_syntax {
             true => unexpected,
@@ -336,7 +340,7 @@ impl Parser<'_> {
         if !name.starts_with(|c: char| c.is_ascii_uppercase()) {
             let fault = TextFault::new(name_range, "a group's name starts with a small letter");
             return Err(fault
-                .help("its name is a message's, too: start it with a capital")
+                .help("a group's name is also the name of its message: start it with a capital letter")
                 .boxed());
         }
         let mut message = DescriptorProto::new();
@@ -360,7 +364,9 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// What stands in brackets behind a field's number. `default` and `json_name` are no options.
+    /// Reads the options in brackets after a field's number, and returns them. `default` and
+    /// `json_name` are written like options, but are fields of the descriptor and are set in
+    /// `field`.
     pub(super) fn field_options(
         &mut self,
         field: &mut FieldDescriptorProto,
@@ -404,7 +410,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Whether this part of what is being parsed has been met.
+    /// Returns whether a location of `field` of the current element has been recorded.
     fn located(&self, field: i32) -> bool {
         let own = [&self.path[..], &[field]].concat();
         let back = self.locations.iter().rev();

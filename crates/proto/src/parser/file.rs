@@ -1,4 +1,4 @@
-//! The file: its syntax, imports, package, and what it defines.
+//! The file: its syntax, imports, package, and definitions.
 
 use std::ops::Range;
 
@@ -8,23 +8,23 @@ use crate::parsed::{Edition, Entity, Visibility};
 use crate::path::{self, index};
 use gateway_diagnostic::did_you_mean;
 
-/// What a file is made of, in words.
+/// The description of a file's statement in error messages.
 const A_STATEMENT: &str = "a statement such as \"message\", \"enum\" or \"import\"";
 
-/// What begins a statement of a file, to find what a misspelt word may have meant.
+/// The words that begin a statement of a file, for suggestions.
 const STATEMENTS: [&str; 9] = [
     "message", "enum", "service", "extend", "import", "package", "option", "syntax", "edition",
 ];
 
-/// How long a package's name may be, in bytes and in parts, as protoc has it: each file has a name for each
-/// part.
-const MAX_PACKAGE: usize = 511;
-const MAX_PACKAGE_DEPTH: usize = 101;
+/// The maximum length of a package's name, in bytes and in parts, which is protoc's. Each file
+/// defines a name for each part.
+const PACKAGE_MAX: usize = 511;
+const PACKAGE_DEPTH_MAX: usize = 101;
 
 impl Parser<'_> {
     pub(super) fn file(&mut self) -> Parse<()> {
         if self.is("syntax") || self.is("edition") {
-            // Without it, what the rest means isn't known.
+            // Without the syntax, the meaning of the rest is unknown.
             let syntax = self.syntax();
             if let Err(fault) = syntax {
                 let _ = self.tell(fault);
@@ -33,7 +33,7 @@ impl Parser<'_> {
         }
         while self.token().kind != TokenKind::End {
             if self.is_sign(b'}') {
-                // Behind a fault, its pair was passed over with that.
+                // After an error, the matching `{` may have been skipped with the statement.
                 if self.faults.is_empty() {
                     let stray = self.unexpected::<()>(A_STATEMENT);
                     stray.or_else(|fault| self.tell(fault))?;
@@ -120,7 +120,7 @@ impl Parser<'_> {
         } else {
             let near = did_you_mean(self.word(self.token()), STATEMENTS);
             if near.is_none() && !self.faults.is_empty() {
-                // Rather what a fault before left over than one of its own.
+                // This is more likely the rest of an earlier faulty statement than a new error.
                 self.pass_over(self.at);
                 return Ok(());
             }
@@ -129,7 +129,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// `export` or `local`, where this edition knows them.
+    /// Reads `export` or `local`, where this edition has them.
     pub(super) fn visibility(&mut self) -> Parse<Option<Visibility>> {
         if self.parsed.edition < Edition::Edition2024 {
             return Ok(None);
@@ -139,7 +139,7 @@ impl Parser<'_> {
             () if self.is("local") => Visibility::Local,
             () => return Ok(None),
         };
-        // Before anything else the word is the type of a field.
+        // Inside a message, the word is the type of a field unless `message` or `enum` follows.
         let next = self.ahead(1);
         if !matches!(self.word(next), "message" | "enum") && !self.path.is_empty() {
             return Ok(None);
@@ -161,7 +161,7 @@ impl Parser<'_> {
         let range = self.since(name_token);
         self.expect_end()?;
         if weak && self.parsed.edition >= Edition::Edition2024 {
-            let fault = TextFault::new(range, "weak imports are gone since edition 2024");
+            let fault = TextFault::new(range, "weak imports were removed in edition 2024");
             return Err(fault.help("leave \"weak\" out").boxed());
         }
         let file = &mut self.parsed.file;
@@ -177,7 +177,7 @@ impl Parser<'_> {
             return Ok(());
         }
         if !self.parsed.option_imports.is_empty() {
-            let fault = TextFault::new(from.range(), "an import behind an \"import option\"");
+            let fault = TextFault::new(from.range(), "an import after an \"import option\"");
             return Err(fault.help("let the option imports come last").boxed());
         }
         let which = index(file.dependency.len());
@@ -209,9 +209,9 @@ impl Parser<'_> {
                 .label("a file has one package at most")
                 .boxed());
         }
-        if name.len() > MAX_PACKAGE || name.split('.').count() > MAX_PACKAGE_DEPTH {
+        if name.len() > PACKAGE_MAX || name.split('.').count() > PACKAGE_DEPTH_MAX {
             let text =
-                format!("a package of more than {MAX_PACKAGE} bytes or {MAX_PACKAGE_DEPTH} parts");
+                format!("a package of more than {PACKAGE_MAX} bytes or {PACKAGE_DEPTH_MAX} parts");
             return Err(TextFault::new(range, text)
                 .help("choose a shorter one")
                 .boxed());

@@ -82,8 +82,8 @@ impl Parser<'_> {
         Ok(entry)
     }
 
-    /// Sets the features of a map field on the key and value of its entry, too. `entry` is the index of
-    /// the entry among the nested messages.
+    /// Sets the features of a map field on the key and value of its entry, too. `entry` is the
+    /// index of the entry among the nested messages.
     fn store_entry_features(&mut self, options: &[Written], entry: usize) {
         let own = self.path.clone();
         let features = |written: &&Written| {
@@ -105,7 +105,7 @@ impl Parser<'_> {
     }
 }
 
-/// The name of the message that holds a map field's entries.
+/// Returns the name of the message that holds a map field's entries.
 fn entry_name(field: &str) -> String {
     let mut name = String::with_capacity(field.len() + 5);
     let mut upper = true;

@@ -4,31 +4,33 @@ use protobuf::descriptor::descriptor_proto::{ExtensionRange, ReservedRange};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, OneofDescriptorProto};
 
 use super::recover::Block;
-use super::{MAX_FIELD_NUMBER, MAX_MESSAGE_DEPTH, Parse, Parser, TokenKind};
+use super::{FIELD_NUMBER_MAX, MESSAGE_DEPTH_MAX, Parse, Parser, TokenKind};
 use crate::fault::TextFault;
 use crate::parsed::{Edition, Entity, Visibility};
 use crate::path::{self, index};
 
-/// What descriptors and generated code can count.
-const MAX_FIELDS: usize = 65_535;
+/// The maximum number of fields, which is the most that descriptors and generated code can count.
+const FIELDS_MAX: usize = 65_535;
 
-/// Each range has its options, though they are written once for all of a statement: the text of a file's may
-/// be so many times as long as the file, and as so many bytes, which a short file may need.
-const MAX_COPIES: usize = 8;
-const MAX_COPIED: usize = 64 << 10;
+/// The factor and the constant of the bound on copied options, in bytes: a file may copy eight
+/// times its size, and 64 KiB more. Each range has its own copy of the options, though they are
+/// written once for all ranges of a statement.
+const COPIES_MAX: usize = 8;
+const COPIED_MAX: usize = 64 << 10;
 
-/// The end of a range to `max` until it is known whether the message is a MessageSet: no number that a file can write.
-const MAX_END: i32 = -1;
+/// A placeholder for the end of a range that is written with `to max`, until it is known whether
+/// the message is a MessageSet. No file can write this number.
+const PENDING_END: i32 = -1;
 
-/// Gives the ranges to `max` their end, exclusive.
+/// Sets the exclusive end of the ranges that are written with `to max`.
 fn end_ranges(message: &mut DescriptorProto, max_end: i32) {
     for range in &mut message.extension_range {
-        if range.end() == MAX_END {
+        if range.end() == PENDING_END {
             range.set_end(max_end);
         }
     }
     for range in &mut message.reserved_range {
-        if range.end() == MAX_END {
+        if range.end() == PENDING_END {
             range.set_end(max_end);
         }
     }
@@ -50,12 +52,12 @@ impl Parser<'_> {
         Ok(message)
     }
 
-    /// From `{` to `}`.
+    /// Parses a message's body, from `{` to `}`.
     pub(super) fn message_body(&mut self, message: &mut DescriptorProto) -> Parse<()> {
         let open = self.open()?;
         self.depth += 1;
-        if self.depth >= MAX_MESSAGE_DEPTH {
-            let text = format!("messages nest more than {} deep", MAX_MESSAGE_DEPTH - 1);
+        if self.depth >= MESSAGE_DEPTH_MAX {
+            let text = format!("messages nest more than {} deep", MESSAGE_DEPTH_MAX - 1);
             return Err(TextFault::new(open.range(), text).boxed());
         }
         let options = self.parsed.options.len();
@@ -81,9 +83,10 @@ impl Parser<'_> {
                 && written.name[0].name == "message_set_wire_format"
                 && matches!(&written.value, crate::parsed::Value::Word(word) if word == "true")
         };
-        let mut max_end = MAX_FIELD_NUMBER + 1;
+        let mut max_end = FIELD_NUMBER_MAX + 1;
         if own.clone().any(set) {
-            // Before options are read: those of the file may be of this type.
+            // This is set before options are read, since an option of the file may be of this
+            // message type.
             let options = message.options.mut_or_insert_default();
             options.set_message_set_wire_format(true);
             max_end = i32::MAX;
@@ -141,12 +144,12 @@ impl Parser<'_> {
 
     fn push_field(&self, message: &mut DescriptorProto, field: FieldDescriptorProto) -> Parse<()> {
         message.field.push(field);
-        // Told of the first that is one too many.
-        if message.field.len() != MAX_FIELDS + 1 {
+        // Reported once, for the first field beyond the limit.
+        if message.field.len() != FIELDS_MAX + 1 {
             return Ok(());
         }
         let last = self.tokens[self.at.saturating_sub(1)].range();
-        let text = format!("a message of more than {MAX_FIELDS} fields");
+        let text = format!("a message of more than {FIELDS_MAX} fields");
         Err(TextFault::new(last, text).help("split it").boxed())
     }
 
@@ -193,7 +196,8 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// A proto3 `optional` field is alone in a oneof that only the compiler sees.
+    /// Adds a synthetic oneof for each proto3 `optional` field, which is the only member of the
+    /// oneof.
     fn add_synthetic_oneofs(&mut self, message: &mut DescriptorProto) {
         if self.parsed.edition != Edition::Proto3
             || !message
@@ -228,8 +232,9 @@ impl Parser<'_> {
         let first = message.extension_range.len();
         loop {
             let which = message.extension_range.len();
-            let (start, end) =
-                self.within(path::MESSAGE_EXTENSION_RANGE, which, |p| p.range(MAX_END))?;
+            let (start, end) = self.within(path::MESSAGE_EXTENSION_RANGE, which, |p| {
+                p.range(PENDING_END)
+            })?;
             let mut range = ExtensionRange::new();
             range.set_start(start);
             range.set_end(end);
@@ -241,13 +246,13 @@ impl Parser<'_> {
         if self.is_sign(b'[') {
             let from = self.token();
             let written = self.bracketed_options()?;
-            // The options stand for each of the ranges.
+            // The options apply to each of the ranges.
             let range = self.since(from);
             self.copied += range.len() * (message.extension_range.len() - first - 1);
-            if self.copied > self.text.len() * MAX_COPIES + MAX_COPIED {
+            if self.copied > self.text.len() * COPIES_MAX + COPIED_MAX {
                 let fault = TextFault::new(range, "too long options for so many ranges");
                 return Err(fault
-                    .help("let fewer ranges have them, or one range in place of many")
+                    .help("set the options on fewer ranges, or write one range in place of many")
                     .boxed());
             }
             for which in first..message.extension_range.len() {
@@ -262,7 +267,7 @@ impl Parser<'_> {
         self.expect_end()
     }
 
-    /// `LOW`, `LOW to HIGH` or `LOW to max`: the end exclusive.
+    /// Reads `LOW`, `LOW to HIGH` or `LOW to max`. The end is exclusive.
     fn range(&mut self, max_end: i32) -> Parse<(i32, i32)> {
         let most = i32::MAX as u64 - 1;
         let start = self.expect_integer("a number", most)? as i32;
@@ -283,7 +288,8 @@ impl Parser<'_> {
         }
         loop {
             let which = message.reserved_range.len();
-            let (start, end) = self.within(path::MESSAGE_RESERVED, which, |p| p.range(MAX_END))?;
+            let (start, end) =
+                self.within(path::MESSAGE_RESERVED, which, |p| p.range(PENDING_END))?;
             let mut range = ReservedRange::new();
             range.set_start(start);
             range.set_end(end);
@@ -294,7 +300,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Texts before editions, words since.
+    /// Reads reserved names: quoted before editions, unquoted since.
     pub(super) fn reserved_names(&mut self, field: i32, names: &mut Vec<String>) -> Parse<()> {
         let words = self.parsed.edition.is_edition();
         loop {

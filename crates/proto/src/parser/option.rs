@@ -4,15 +4,15 @@ use super::{Parse, Parser, TokenKind};
 use crate::fault::TextFault;
 use crate::float;
 use crate::literal::integer;
-use crate::outline::MAX_NESTING;
+use crate::outline::NESTING_MAX;
 use crate::parsed::{Base, Entity, Entry, Part, Value, Written};
 
-/// Parts of an option's name, as protoc has it: each but the last is a message within the one before, and
-/// readers let messages nest so deep.
-const MAX_PARTS: usize = MAX_NESTING + 1;
+/// The maximum number of parts of an option's name, which is protoc's. Each part but the last is a
+/// message within the one before, and readers bound the nesting of messages.
+const NAME_PARTS_MAX: usize = NESTING_MAX + 1;
 
 impl Parser<'_> {
-    /// `option NAME = VALUE;`
+    /// Parses `option NAME = VALUE;`.
     pub(super) fn option_statement(&mut self) -> Parse<Written> {
         self.next();
         let written = self.option_assignment()?;
@@ -20,7 +20,7 @@ impl Parser<'_> {
         Ok(written)
     }
 
-    /// `[NAME = VALUE, …]`
+    /// Parses `[NAME = VALUE, …]`.
     pub(super) fn bracketed_options(&mut self) -> Parse<Vec<Written>> {
         self.expect_sign(b'[')?;
         let mut options = Vec::new();
@@ -41,8 +41,8 @@ impl Parser<'_> {
         let mut name = Vec::new();
         loop {
             name.push(self.option_part()?);
-            if name.len() > MAX_PARTS {
-                let text = format!("an option's name of more than {MAX_PARTS} parts");
+            if name.len() > NAME_PARTS_MAX {
+                let text = format!("an option's name of more than {NAME_PARTS_MAX} parts");
                 return Err(TextFault::new(self.since(from), text).boxed());
             }
             if !self.take_sign(b'.') {
@@ -80,7 +80,7 @@ impl Parser<'_> {
     }
 
     fn option_value(&mut self) -> Parse<Value> {
-        // Behind a fault, some were left open.
+        // An error in an earlier value may have left `nested` above zero.
         self.nested = 0;
         if self.take_sign(b'{') {
             return self.aggregate(b'}').map(Value::Aggregate);
@@ -94,8 +94,8 @@ impl Parser<'_> {
         self.scalar_value("the option's value", false)
     }
 
-    /// A word, number or text, with a minus where it makes sense. The text format (`lax`) has more
-    /// spellings of infinity.
+    /// Reads a word, number or text, with a minus where one is allowed. The text format (`lax`) has
+    /// more spellings of infinity.
     fn scalar_value(&mut self, what: &str, lax: bool) -> Parse<Value> {
         let minus = self.token();
         let negative = self.take_sign(b'-');
@@ -111,7 +111,7 @@ impl Parser<'_> {
                     let fault = TextFault::new(minus.range(), "a minus before a word");
                     fault.label("expected a number, inf or nan").boxed()
                 })?;
-                // Only the text format has a -nan.
+                // Only the text format has -nan.
                 Value::Float(if n.is_nan() && !lax { n } else { -n })
             }
             TokenKind::Integer => {
@@ -124,7 +124,7 @@ impl Parser<'_> {
                 match (integer(text), negative) {
                     (Some(n), false) => Value::Integer(n, base),
                     (Some(n), true) if n <= 1 << 63 => Value::Negative(n, base),
-                    // What no integer can hold may still be a float.
+                    // A number that fits no integer may still be a float.
                     _ => {
                         let n = self.large(token)?;
                         Value::Float(if negative { -n } else { n })
@@ -141,14 +141,15 @@ impl Parser<'_> {
         })
     }
 
-    /// The text format, up to `close`; the bracket before is taken.
+    /// Reads a message in the text format up to `close`, after its opening bracket.
     fn aggregate(&mut self, close: u8) -> Parse<Vec<Entry>> {
         let mut entries = Vec::new();
         self.nested += 1;
-        // The outline counts the brackets of right files: behind a fault it may take texts for what they aren't.
-        if self.nested > MAX_NESTING {
+        // The outline bounds the nesting of valid files. After an error, text that the outline took
+        // for a quoted text may hold brackets.
+        if self.nested > NESTING_MAX {
             let open = self.tokens[self.at.saturating_sub(1)].range();
-            let text = format!("brackets nest more than {MAX_NESTING} deep");
+            let text = format!("brackets nest more than {NESTING_MAX} deep");
             return Err(TextFault::new(open, text).boxed());
         }
         while !self.take_sign(close) {
@@ -186,7 +187,8 @@ impl Parser<'_> {
         Ok(self.expect_word("the name of a field")?.0.to_owned())
     }
 
-    /// An extension's name, or a type's with a host before it; the bracket before is taken.
+    /// Reads the name of an extension, or the name of a type with its host, after the opening
+    /// bracket.
     fn bracketed_name(&mut self) -> Parse<String> {
         let mut name = String::new();
         loop {
@@ -209,7 +211,8 @@ impl Parser<'_> {
         }
     }
 
-    /// The bracket before is taken. Without a colon before it, messages only.
+    /// Reads a list after its opening bracket. Without a colon before the list, only messages are
+    /// allowed.
     fn list(&mut self, colon: bool) -> Parse<Value> {
         let mut list = Vec::new();
         if self.take_sign(b']') {

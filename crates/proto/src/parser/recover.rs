@@ -1,27 +1,28 @@
-//! What a parser does behind a fault: it goes on with the next statement, so that one run tells all faults,
-//! and none that is only a consequence of another.
+//! Recovery after an error: the parser continues with the next statement, so that one run reports
+//! all errors, and none that is only a consequence of another.
 
 use super::{Parse, Parser, Token, TokenKind};
 use crate::fault::TextFault;
 
-/// Faults of a file that are told. Behind so many it is no `.proto`, and more help nobody.
-const MAX_FAULTS: usize = 20;
+/// The number of errors of a file that are reported. A file with more is probably not a `.proto`
+/// file, and further errors would not help.
+const FAULTS_MAX: usize = 20;
 
-/// Tokens of a message's name that are looked at.
+/// The number of tokens after `extend` that are examined in search of the `{`.
 const EXTENDEE_MAX: usize = 40;
 
-/// What has statements of its own between brackets.
+/// An element whose statements are enclosed in braces.
 pub(super) struct Block<'a> {
-    /// Its `{`.
+    /// The opening brace.
     pub open: Token,
-    /// What it is, in words.
+    /// The element, in words.
     pub what: &'a str,
-    /// Words that begin a statement in it and may not in all others.
+    /// The keywords of statements that are allowed in this block, but not in every block.
     pub own: &'a [&'a str],
 }
 
 impl Parser<'_> {
-    /// Parses a statement. A fault in it is told, and the statement passed over.
+    /// Parses a statement. If it has an error, reports that and skips the statement.
     pub(super) fn recovered(&mut self, parse: impl FnOnce(&mut Self) -> Parse<()>) -> Parse<()> {
         let (from, depth) = (self.at, self.depth);
         match parse(self) {
@@ -35,27 +36,29 @@ impl Parser<'_> {
         }
     }
 
-    /// Adds a fault, unless it is a consequence. The error is that there are enough.
+    /// Reports an error, unless it is a consequence of another. Returns the error once
+    /// [`FAULTS_MAX`] errors are reported.
     pub(super) fn tell(&mut self, fault: Box<TextFault>) -> Parse<()> {
-        if self.faults.len() == MAX_FAULTS {
+        if self.faults.len() == FAULTS_MAX {
             return Err(fault);
         }
-        // Behind another fault a bracket may have been passed over, and the file seem to end too early.
+        // A bracket may have been skipped after an earlier error, so that the file seems to end too
+        // early.
         let ends_early = fault.range().is_empty();
         if !ends_early || self.faults.is_empty() {
             self.faults.push((*fault).clone());
         }
         match self.faults.len() {
-            MAX_FAULTS => Err(fault),
+            FAULTS_MAX => Err(fault),
             _ => Ok(()),
         }
     }
 
-    /// Goes behind the statement that began at the token `from` and had a fault before the present one: behind
-    /// its `;` or block, or to the `}` of what it is in.
+    /// Skips the statement that began at the token `from` and had an error before or at the current
+    /// token: past its `;` or its block, or up to the `}` of the enclosing block.
     pub(super) fn pass_over(&mut self, from: usize) {
         let reached = self.at;
-        // A block within square brackets ends nothing.
+        // A `}` within square brackets does not end the statement.
         let (mut depth, mut square) = (0_usize, 0_usize);
         self.at = from;
         loop {
@@ -76,14 +79,15 @@ impl Parser<'_> {
                 };
             self.at += 1;
             if ends && self.at >= reached {
-                // Of an option whose value is a block.
+                // This is the end of an option whose value is a block.
                 self.take_sign(b';');
                 return;
             }
         }
     }
 
-    /// The statements of a block, to its `}`. Where what is next can't be one of them, the `}` was forgotten.
+    /// Parses the statements of a block up to its `}`. If a statement of another kind of block
+    /// begins first, the `}` is missing.
     pub(super) fn statements(
         &mut self,
         block: &Block,
@@ -116,7 +120,8 @@ impl Parser<'_> {
             if end {
                 return Err(fault);
             }
-            // Of blocks within each other, the innermost was told.
+            // If several nested blocks lack their `}` before the same token, only the innermost is
+            // reported.
             let last = self.faults.last().map(TextFault::range);
             return match last == Some(fault.range()) {
                 true => Ok(()),
@@ -126,7 +131,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Whether a statement begins here that is neither one of `own` nor a field or value.
+    /// Returns whether a statement begins here that is neither one of `own` nor a field or value.
     fn is_of_another_block(&self, own: &[&str]) -> bool {
         let word = self.word(self.token());
         if self.token().kind != TokenKind::Word || own.contains(&word) {
@@ -151,7 +156,8 @@ impl Parser<'_> {
         }
     }
 
-    /// The `{` of a block. Where it is only missing, nothing is lost.
+    /// Takes the `{` of a block. If it is missing before a word, reports this and continues as if
+    /// it were there, unless a `{` follows that word.
     pub(super) fn open(&mut self) -> Parse<Token> {
         let here = self.token();
         let opened = self.expect_sign(b'{');
@@ -171,7 +177,7 @@ mod tests {
     use crate::lexer::{TokenKind, tokens};
     use crate::parser::{ParseError, parse};
 
-    /// Returns how many faults a text has.
+    /// Returns the number of errors of a text.
     fn faults_of(text: &str) -> usize {
         match parse("a.proto", text, &Budget::unlimited()) {
             Ok(_) => 0,
@@ -192,7 +198,8 @@ mod tests {
         }
     }
 
-    /// How many faults each file of the valid corpus has for each token of one of `signs` that is left out.
+    /// Returns, for each token of the valid corpus that is one of `signs`, the number of errors of
+    /// its file without that token, and the resulting text.
     fn with_one_sign_less(signs: &[u8]) -> Vec<(usize, String)> {
         let mut all = Vec::new();
         for entry in fs::read_dir("tests/protos/valid").unwrap() {
@@ -225,8 +232,8 @@ mod tests {
         }
     }
 
-    /// Where it stands in a message or service, that is; what an option's aggregate leaves behind may be read as
-    /// anything.
+    /// Holds for the braces of messages and services. The rest of an option's aggregate, after a
+    /// missing brace in it, may be read as anything.
     #[test]
     fn one_forgotten_brace_is_one_fault_or_two() {
         let all = with_one_sign_less(b"{}");

@@ -64,7 +64,7 @@ impl Parser<'_> {
             return Ok(method);
         }
         let open = self.next();
-        // Braces without an option leave options behind, too.
+        // Braces set the options even if they contain none: the options are then an empty message.
         method.options.mut_or_insert_default();
         let block = Block {
             open,

@@ -1,4 +1,4 @@
-//! The tokens of a file, taken one by one: what is there, and what was expected.
+//! The tokens of a file, taken one by one, and the errors of unexpected ones.
 
 use std::ops::Range;
 
@@ -29,8 +29,8 @@ impl<'a> Parser<'a> {
         self.token().kind == TokenKind::Sign(sign)
     }
 
-    /// Takes the next token. Once the time is over, the tokens are: whatever is being parsed ends as
-    /// in a text that ends too early, and [`super::parse`] discards it.
+    /// Takes the next token. Once the time is over, there are no more tokens: the element that is
+    /// being parsed ends as in a text that ends too early, and [`super::parse`] discards it.
     pub(super) fn next(&mut self) -> Token {
         let token = self.token();
         let last = self.tokens.len() - 1;
@@ -57,13 +57,13 @@ impl<'a> Parser<'a> {
         is
     }
 
-    /// The end of the last token taken.
+    /// Returns the end of the last token taken.
     pub(super) fn end(&self) -> usize {
         let last = self.at.checked_sub(1);
         last.map_or(0, |at| self.tokens[at].range().end)
     }
 
-    /// From the start of the token at `from` to the end of the last one taken.
+    /// Returns the range from the start of the token `from` to the end of the last token taken.
     pub(super) fn since(&self, from: Token) -> Range<usize> {
         from.range().start..self.end().max(from.range().start)
     }
@@ -86,14 +86,14 @@ impl<'a> Parser<'a> {
         Err(fault.boxed())
     }
 
-    /// The same where one of `words` is expected, among others.
+    /// Returns the error of an unexpected token where one of `words` is expected, among others.
     pub(super) fn unexpected_word<T>(&mut self, expected: &str, words: &[&str]) -> Parse<T> {
         let found = self.token();
         self.unexpected(expected)
             .map_err(|fault| self.misspelt(fault, found, words))
     }
 
-    /// Adds to a fault that `token` may be one of `words`, misspelt.
+    /// Adds a suggestion to an error: `token` may be a misspelt one of `words`.
     pub(super) fn misspelt(
         &self,
         fault: Box<TextFault>,
@@ -107,7 +107,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Told at the end of the file: the only faults whose range is empty.
+    /// Returns an error at the end of the file. Only these errors have an empty range.
     pub(super) fn ends_early(&self, text: String) -> TextFault {
         let at = self.end();
         TextFault::new(at..at, text).label("the file ends here")
@@ -120,7 +120,8 @@ impl<'a> Parser<'a> {
         self.unexpected(&format!("'{}'", char::from(sign)))
     }
 
-    /// The end of a statement. Where it is only the `;` of the line above that is missing, nothing is lost.
+    /// Takes the end of a statement. If only the `;` of the line above is missing, the parser
+    /// continues as if it were there.
     pub(super) fn expect_end(&mut self) -> Parse<()> {
         if self.take_sign(b';') {
             return Ok(());
@@ -152,20 +153,20 @@ impl<'a> Parser<'a> {
         self.expect_magnitude(what, most, None)
     }
 
-    /// A number that fits 32 bits with its sign.
+    /// Reads a number that fits 32 bits with its sign.
     pub(super) fn expect_signed(&mut self, what: &str) -> Parse<i32> {
         let minus = self.minus();
         let n = self.expect_magnitude(what, i32::MAX as u64, minus)? as i64;
         Ok(if minus.is_some() { -n } else { n } as i32)
     }
 
-    /// A minus, if one is there.
+    /// Takes a minus if there is one.
     pub(super) fn minus(&mut self) -> Option<Token> {
         let token = self.token();
         self.take_sign(b'-').then_some(token)
     }
 
-    /// A number up to `most`, or one more behind a minus.
+    /// Reads a number up to `most`, or one more after a minus.
     pub(super) fn expect_magnitude(
         &mut self,
         what: &str,
@@ -188,7 +189,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// Adjacent texts are one.
+    /// Reads a quoted text. Adjacent texts are joined.
     pub(super) fn expect_bytes(&mut self, what: &str) -> Parse<Vec<u8>> {
         if self.token().kind != TokenKind::Text {
             return self.unexpected(what);
@@ -213,7 +214,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// A name of types: parts with dots between, and one before if it is absolute.
+    /// Reads the name of a type: parts separated by dots, with a leading dot if it is absolute.
     pub(super) fn type_name(&mut self, what: &str) -> Parse<(String, Range<usize>)> {
         let from = self.token();
         let mut name = String::new();

@@ -1,4 +1,4 @@
-//! Extension ranges that declare which extensions they are for.
+//! Extension ranges that declare their extensions.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +15,8 @@ use crate::options::name_at;
 use crate::path::{self, below};
 
 impl Check<'_, '_, '_> {
-    /// What the ranges of a message declare: no number and no name twice, each within its range.
+    /// Checks the declarations of a message's ranges: each number is within its range and occurs
+    /// once in it, and no name occurs twice in the message.
     pub(super) fn declarations(&mut self, message: &DescriptorProto, at: &[i32]) {
         let mut names = HashSet::new();
         for (i, range) in message.extension_range.iter().enumerate() {
@@ -47,7 +48,8 @@ impl Check<'_, '_, '_> {
         }
     }
 
-    /// The extension must be as its range declares it, if it declares any.
+    /// Checks that an extension matches the declaration of its range, if the range has declarations
+    /// or must have them (`verification = DECLARATION`).
     pub(super) fn declared(
         &mut self,
         extension: &FieldDescriptorProto,
@@ -138,7 +140,7 @@ impl Check<'_, '_, '_> {
     }
 }
 
-/// `ExtensionRangeOptions.Declaration`, which the descriptor model doesn't know.
+/// `ExtensionRangeOptions.Declaration`, which the descriptor model does not know.
 struct Declaration {
     number: i32,
     full_name: Option<String>,
@@ -178,7 +180,8 @@ fn by_number(all: Vec<Empty>) -> HashMap<i32, Empty> {
         .collect()
 }
 
-/// Returns what is wrong with a declaration by itself.
+/// Returns the error in a declaration itself, such as a number outside of its range. Records its
+/// number and name in `numbers` and `names`, to find those that are declared twice.
 fn misdeclared(
     declaration: &Empty,
     range: &ExtensionRange,
@@ -225,7 +228,7 @@ fn misdeclared(
     (!names.insert(name.clone())).then(|| format!("extension {name} is declared twice"))
 }
 
-/// As .proto files write it.
+/// Returns the name of a field's scalar type, as it is written in .proto files.
 fn scalar_name(field: &FieldDescriptorProto) -> String {
     format!("{:?}", field.type_())
         .trim_start_matches("TYPE_")

@@ -83,7 +83,8 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    /// Names that code generators make of the values, without the enum's name before them.
+    /// Checks that no two values get the same name from code generators, which remove the enum's
+    /// name as a prefix.
     fn value_names(&mut self, e: &EnumDescriptorProto, at: &[i32]) {
         let mut first: HashMap<String, usize> = HashMap::new();
         for (i, value) in e.value.iter().enumerate() {
@@ -115,7 +116,8 @@ impl<'a> Check<'a, '_, '_> {
     }
 }
 
-/// As code generators do: the enum's name at the start, case and underscores don't count.
+/// Returns a value's name without the enum's name as a prefix, as code generators derive it: case
+/// and underscores are ignored.
 fn without_prefix(enum_name: &str, value: &str) -> String {
     let plain = |name: &str| -> String {
         name.chars()
@@ -144,7 +146,7 @@ fn without_prefix(enum_name: &str, value: &str) -> String {
     }
 }
 
-/// `FOO_BAR` and `foo_bar` → `FooBar`.
+/// Converts `FOO_BAR` and `foo_bar` to `FooBar`.
 fn camel(name: &str) -> String {
     let mut made = String::new();
     let mut upper = true;

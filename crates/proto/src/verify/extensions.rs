@@ -1,4 +1,4 @@
-//! Extensions: of what, with which numbers.
+//! Extensions: their messages and numbers.
 
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto};
@@ -7,14 +7,14 @@ use super::{Check, bare};
 use crate::budget::OutOfTime;
 use crate::features::{Features, Presence, place};
 use crate::names::camel_case;
-use crate::parser::MAX_FIELD_NUMBER;
+use crate::parser::FIELD_NUMBER_MAX;
 use crate::path::{self, below};
 use crate::symbols::message_at;
 
-/// Ranges that a label names: more would not help.
+/// The number of ranges that a label names. More would not help.
 const RANGES_NAMED_MAX: usize = 5;
 
-/// The messages that a proto3 file may extend: options.
+/// The messages that a proto3 file may extend: the options messages of descriptor.proto.
 const OPTIONS: &[&str] = &[
     ".google.protobuf.EnumOptions",
     ".google.protobuf.EnumValueOptions",
@@ -29,7 +29,7 @@ const OPTIONS: &[&str] = &[
 ];
 
 impl<'a> Check<'a, '_, '_> {
-    /// Checks an extension. `outer` are the features of what the extension is defined in.
+    /// Checks an extension. `outer` are the features of the enclosing element.
     pub(super) fn extension(
         &mut self,
         extension: &'a FieldDescriptorProto,
@@ -68,7 +68,8 @@ impl<'a> Check<'a, '_, '_> {
         Ok(())
     }
 
-    /// Checks whether the message that is extended has room for the extension.
+    /// Checks an extension against the message that it extends, including the message's extension
+    /// ranges.
     fn extension_of(
         &mut self,
         message: &'a DescriptorProto,
@@ -80,7 +81,7 @@ impl<'a> Check<'a, '_, '_> {
             extension.label() == Label::LABEL_OPTIONAL && extension.type_() == Type::TYPE_MESSAGE;
         if is_set && !is_optional_message {
             let text = format!(
-                "{} extends a MessageSet with what is no optional message",
+                "{} extends a MessageSet, but is not an optional message",
                 extension.name()
             );
             self.report.fault(
@@ -90,7 +91,7 @@ impl<'a> Check<'a, '_, '_> {
                 "wrap it in a message",
             );
         }
-        let most = if is_set { i32::MAX } else { MAX_FIELD_NUMBER };
+        let most = if is_set { i32::MAX } else { FIELD_NUMBER_MAX };
         let number = extension.number();
         self.number_in_range(number, most, at);
         let ranges = self.ranges.entry(extension.extendee());

@@ -1,4 +1,4 @@
-//! Features of editions, and other options by where and since when they may be set.
+//! Features of editions, and the elements and editions for which options are allowed.
 
 use std::collections::HashMap;
 
@@ -17,10 +17,10 @@ use crate::path::{self, below};
 use gateway_diagnostic::Diagnostic;
 
 impl<'a> Check<'a, '_, '_> {
-    /// Whether each option may be set on what it is set on, in this edition.
+    /// Checks whether each option may be set on its element, in this edition.
     pub(super) fn written_options(&mut self) -> Result<(), OutOfTime> {
         let reader = OptionReader::of(self.files, self.options_view, self.index, self.budget);
-        // By the field's address: its own options may be many.
+        // Results are cached by the address of the option's field, whose own options may be many.
         let mut known: HashMap<(*const FieldDescriptorProto, Entity), Vec<String>> = HashMap::new();
         for written in &self.parsed.options {
             self.budget.step()?;
@@ -70,7 +70,7 @@ impl<'a> Check<'a, '_, '_> {
         });
     }
 
-    /// The first value of each of these enums stands for nothing.
+    /// Checks that a feature is not set to the first value of its enum, which means "unknown".
     fn known_value(&mut self, written: &Written) {
         let unknown =
             |value: &Value| matches!(value, Value::Word(word) if word.ends_with("_UNKNOWN"));
@@ -87,7 +87,8 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    /// A field without presence can't tell a closed enum's unknown values from none.
+    /// Checks that a field without presence is not of a closed enum, because such a field could not
+    /// distinguish an unknown value from an absent one. This applies to editions only.
     pub(super) fn open_enum(
         &mut self,
         field: &FieldDescriptorProto,
@@ -111,7 +112,7 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    /// Whether what a field's features say fits the field.
+    /// Checks whether the features of a field fit the field.
     pub(super) fn field_features(
         &mut self,
         field: &FieldDescriptorProto,
@@ -177,13 +178,13 @@ impl<'a> Check<'a, '_, '_> {
         entry.is_some_and(|m| m.field.iter().any(|f| f.type_() == Type::TYPE_STRING))
     }
 
-    /// A file can't make all its fields required, nor say of Java what a feature says since editions.
+    /// Checks that a file does not make all its fields required, and that it does not set the Java
+    /// option that a feature replaces.
     pub(super) fn file_features(&mut self, features: Features) {
         if self.edition.is_edition() && self.file.options.java_string_check_utf8() {
             let text = "editions have no option java_string_check_utf8";
             let at = [path::FILE_OPTIONS, path::OPTION_JAVA_CHECK];
-            let help =
-                "write features.(pb.java).utf8_validation, by google/protobuf/java_features.proto";
+            let help = "write features.(pb.java).utf8_validation, defined in google/protobuf/java_features.proto";
             self.report.fault(text, &at, "", help);
         }
         if features.presence == Presence::Required {
@@ -196,14 +197,14 @@ impl<'a> Check<'a, '_, '_> {
                 self.fault_at_name(
                     written,
                     "required can't be the file's default".to_owned(),
-                    "set it on the fields that are",
+                    "set it on the fields that are required",
                 );
             }
         }
     }
 }
 
-/// What a field's own options set.
+/// The features that a field's own options set.
 #[derive(Default)]
 struct Own {
     presence: Option<Presence>,
@@ -234,7 +235,7 @@ fn own(field: &FieldDescriptorProto) -> Own {
     own
 }
 
-/// Returns why a field can't have the presence that its own options set.
+/// Returns the reason why a field cannot have the presence that its own options set.
 fn wrong_presence(
     field: &FieldDescriptorProto,
     presence: Option<Presence>,
@@ -252,7 +253,8 @@ fn wrong_presence(
     }
 }
 
-/// The messages in an unknown field. (A message without fields keeps every field as an unknown one.)
+/// Returns the messages in an unknown field. A message type without fields keeps every field as an
+/// unknown one.
 pub(super) fn messages(unknown: &UnknownFields, number: u32) -> Vec<Empty> {
     let values = unknown.iter().filter(|(n, _)| *n == number);
     let messages = values.filter_map(|(_, value)| match value {
@@ -262,7 +264,7 @@ pub(super) fn messages(unknown: &UnknownFields, number: u32) -> Vec<Empty> {
     messages.collect()
 }
 
-/// Options may say what they are for.
+/// Returns the error of an option that is set on an element outside its declared targets.
 fn wrong_target(options: &FieldOptions, entity: Entity, name: &str) -> Option<String> {
     let unknown = options.special_fields.unknown_fields();
     let mut targets = unknown
@@ -275,7 +277,8 @@ fn wrong_target(options: &FieldOptions, entity: Entity, name: &str) -> Option<St
     (!fits).then(|| format!("{name} can't be set on {}", entity.name()))
 }
 
-/// Options may say from which edition to which they exist.
+/// Returns the error of an option that is used before the edition which introduced it, or from the
+/// edition which removed it onward.
 fn wrong_time(options: &FieldOptions, edition: u64, name: &str) -> Option<String> {
     let support = messages(
         options.special_fields.unknown_fields(),
@@ -300,7 +303,7 @@ fn wrong_time(options: &FieldOptions, edition: u64, name: &str) -> Option<String
                 }
                 _ => String::new(),
             };
-            return Some(format!("{name} is gone since {until}{why}"));
+            return Some(format!("{name} was removed in {until}{why}"));
         }
     }
     None

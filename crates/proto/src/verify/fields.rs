@@ -1,4 +1,4 @@
-//! Fields: defaults, options that don't fit their type, what a syntax forbids.
+//! Fields: defaults, options that do not fit their type, and what a syntax forbids.
 
 use protobuf::descriptor::FieldDescriptorProto;
 use protobuf::descriptor::field_descriptor_proto::{Label, Type};
@@ -9,10 +9,10 @@ use crate::budget::OutOfTime;
 use crate::features::{Features, Presence, place};
 use crate::parsed::Edition;
 use crate::path::{self, below};
-use crate::symbols::MAX_NAME;
+use crate::symbols::NAME_LENGTH_MAX;
 
 impl<'a> Check<'a, '_, '_> {
-    /// `outer`: the features of what the field is in.
+    /// Checks a field. `outer` are the features of the enclosing element.
     pub(super) fn field(
         &mut self,
         field: &'a FieldDescriptorProto,
@@ -26,9 +26,9 @@ impl<'a> Check<'a, '_, '_> {
         self.closed_enum(field, &below(at, path::FIELD_TYPE_NAME, None));
         self.field_features(field, features, at);
         self.field_style(field, features, at);
-        if field.json_name().len() > MAX_NAME {
+        if field.json_name().len() > NAME_LENGTH_MAX {
             let place = below(at, path::FIELD_JSON_NAME, None);
-            let text = format!("a json_name of more than {MAX_NAME} bytes");
+            let text = format!("a json_name of more than {NAME_LENGTH_MAX} bytes");
             self.report.fault(text, &place, "", "choose a shorter one");
         }
         if field.json_name().contains('\0') {
@@ -77,7 +77,8 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    /// Whether the field has no presence.
+    /// Returns whether the field has implicit presence. Repeated fields, members of oneofs,
+    /// extensions and messages never have it.
     pub(super) fn is_implicit(&self, field: &FieldDescriptorProto, features: Features) -> bool {
         let by_nature = field.label() == Label::LABEL_REPEATED
             || field.oneof_index.is_some()
@@ -122,9 +123,9 @@ impl<'a> Check<'a, '_, '_> {
         }
         let ctype_is_set = options.as_ref().is_some_and(|o| o.ctype.is_some());
         if ctype_is_set && self.edition >= Edition::Edition2024 {
-            let help = "write features.(pb.cpp).string_type, by google/protobuf/cpp_features.proto";
+            let help = "write features.(pb.cpp).string_type, defined in google/protobuf/cpp_features.proto";
             self.report.fault(
-                "ctype is gone since edition 2024",
+                "ctype was removed in edition 2024",
                 &option(path::OPTION_CTYPE),
                 "",
                 help,
@@ -145,7 +146,7 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    /// proto3, and fields without presence, can't keep an enum's unknown values where closed enums put them.
+    /// Checks that no field in a proto3 file is of a closed enum.
     pub(super) fn closed_enum(&mut self, field: &FieldDescriptorProto, place: &[i32]) {
         if !self.is_proto3() || field.type_() != Type::TYPE_ENUM {
             return;

@@ -1,4 +1,4 @@
-//! Names of fields in JSON: no two alike in a message.
+//! JSON names of fields, which must differ within a message.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ impl<'a> Check<'a, '_, '_> {
         if super::unknown_flag(message.options.as_ref(), path::OPTION_LEGACY_JSON_CONFLICTS) {
             return;
         }
-        // Field masks go by the default names, JSON by the given ones: neither may clash.
+        // Field masks use the default names and JSON uses the explicit ones, so neither may clash.
         for given in [false, true] {
             self.json_names_of(message, features, at, given);
         }
@@ -55,7 +55,7 @@ impl<'a> Check<'a, '_, '_> {
                 self.report.fault(
                     text,
                     &place(i, true),
-                    "names in brackets are extensions'",
+                    "names in brackets are for extensions",
                     "",
                 );
                 continue;

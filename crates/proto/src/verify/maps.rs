@@ -1,4 +1,4 @@
-//! Map fields: what their keys and values may be.
+//! Map fields: the types of their keys and values.
 
 use std::collections::HashMap;
 

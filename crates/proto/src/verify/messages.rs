@@ -1,15 +1,15 @@
-//! Messages as such: numbers and names that are taken, options, oneofs.
+//! Messages: reserved numbers and names, options, oneofs.
 
 use std::collections::{HashMap, HashSet};
 
 use protobuf::descriptor::DescriptorProto;
 
 use super::Check;
-use crate::parser::MAX_FIELD_NUMBER;
+use crate::parser::FIELD_NUMBER_MAX;
 use crate::path::{self, below, index};
 use gateway_diagnostic::Diagnostic;
 
-/// Numbers that protobuf keeps for itself.
+/// The numbers that protobuf reserves for itself.
 pub(super) const OWN_NUMBERS: std::ops::RangeInclusive<i32> = 19_000..=19_999;
 
 impl<'a> Check<'a, '_, '_> {
@@ -19,7 +19,7 @@ impl<'a> Check<'a, '_, '_> {
         for (i, field) in message.field.iter().enumerate() {
             let own = below(at, path::MESSAGE_FIELD, i);
             let number = field.number();
-            self.number_in_range(number, MAX_FIELD_NUMBER, &own);
+            self.number_in_range(number, FIELD_NUMBER_MAX, &own);
             let Some(earlier) = first.insert(number, i) else {
                 continue;
             };
@@ -30,10 +30,10 @@ impl<'a> Check<'a, '_, '_> {
                 None,
             );
             self.report.push_with(|report| {
-                // Of two faults of a message, each names another.
+                // Two errors of a message suggest different numbers.
                 free = first_free(message, free).saturating_add(1);
                 let help = match free - 1 {
-                    next if next <= MAX_FIELD_NUMBER => {
+                    next if next <= FIELD_NUMBER_MAX => {
                         format!("choose another number, such as {next}")
                     }
                     _ => "choose another number".to_owned(),
@@ -50,7 +50,7 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    /// Of a field or extension.
+    /// Checks the number of a field or extension.
     pub(super) fn number_in_range(&mut self, number: i32, most: i32, field: &[i32]) {
         let at = below(field, path::FIELD_NUMBER, None);
         if number < 1 || number > most {
@@ -84,7 +84,7 @@ impl<'a> Check<'a, '_, '_> {
         );
     }
 
-    /// Of a message or enum: none twice, none used.
+    /// Checks that no name of a message or enum is reserved twice, and that none is used.
     pub(super) fn reserved_names<'n>(
         &mut self,
         reserved: &[String],
@@ -155,11 +155,12 @@ impl<'a> Check<'a, '_, '_> {
     }
 }
 
-/// The first number from `least` on, and behind those of a message's fields, that nothing keeps; it may be beyond
-/// the largest.
+/// Returns the first number that is at least `least`, greater than the valid numbers of all fields,
+/// and neither reserved (by the message or by protobuf) nor in an extension range. It may exceed
+/// the largest field number.
 fn first_free(message: &DescriptorProto, least: i32) -> i32 {
     let numbers = message.field.iter().map(|field| field.number());
-    let sound = numbers.filter(|number| (1..=MAX_FIELD_NUMBER).contains(number));
+    let sound = numbers.filter(|number| (1..=FIELD_NUMBER_MAX).contains(number));
     let mut free = least.max(sound.max().unwrap_or_default() + 1);
     let reserved = message.reserved_range.iter().map(|r| (r.start(), r.end()));
     let extensions = message.extension_range.iter().map(|r| (r.start(), r.end()));

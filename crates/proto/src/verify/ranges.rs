@@ -1,4 +1,4 @@
-//! Ranges of numbers: reserved ones and those for extensions, and fields and values within them.
+//! Ranges of numbers: reserved ones, those for extensions, and the fields and values within them.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -6,11 +6,12 @@ use std::ops::RangeInclusive;
 use protobuf::descriptor::{DescriptorProto, EnumDescriptorProto};
 
 use super::Check;
-use crate::parser::MAX_FIELD_NUMBER;
+use crate::parser::FIELD_NUMBER_MAX;
 use crate::path::{self, below};
 use gateway_diagnostic::Diagnostic;
 
-/// A run of numbers in a message or enum, its ends included; empty if written reversed.
+/// A range of numbers in a message or enum, ends included, which is empty if it is written
+/// reversed.
 struct Numbers {
     range: RangeInclusive<i64>,
     reserved: bool,
@@ -19,7 +20,7 @@ struct Numbers {
 
 impl<'a> Check<'a, '_, '_> {
     pub(super) fn message_ranges(&mut self, message: &'a DescriptorProto, at: &[i32]) {
-        // Descriptors give the end of a message's range exclusive.
+        // In a descriptor, the end of a message's range is exclusive.
         let ends = |start: i32, end: i32| i64::from(start)..=i64::from(end) - 1;
         let mut all = Vec::new();
         for (i, r) in message.reserved_range.iter().enumerate() {
@@ -43,7 +44,7 @@ impl<'a> Check<'a, '_, '_> {
             }
             let most = match message.options.message_set_wire_format() {
                 true => i64::from(i32::MAX) - 1,
-                false => i64::from(MAX_FIELD_NUMBER),
+                false => i64::from(FIELD_NUMBER_MAX),
             };
             if i64::from(r.end()) - 1 > most {
                 let label = format!("expected numbers up to {most}");
@@ -86,7 +87,8 @@ impl<'a> Check<'a, '_, '_> {
         self.numbers_in(&sound, values, "enum value");
     }
 
-    /// Neither reversed nor overlapping. Those that aren't reversed, by their start.
+    /// Checks that no range is reversed and that none overlap. Returns the ranges that are not
+    /// reversed, by their start.
     fn ranges(&mut self, mut all: Vec<Numbers>) -> BTreeMap<i64, Numbers> {
         all.retain(|numbers| {
             let reversed = numbers.range.is_empty();
@@ -101,7 +103,7 @@ impl<'a> Check<'a, '_, '_> {
             }
             !reversed
         });
-        // Sorted by start, only the one that reaches furthest so far can overlap the next.
+        // In order of start, only the range that reaches furthest so far can overlap the next one.
         all.sort_by_key(|numbers| *numbers.range.start());
         let mut furthest: Option<&Numbers> = None;
         for numbers in &all {
@@ -120,7 +122,7 @@ impl<'a> Check<'a, '_, '_> {
             .collect()
     }
 
-    /// Reported at the one that is written later.
+    /// Reports an overlap at the range that is written later.
     fn overlap(&mut self, a: &Numbers, b: &Numbers) {
         self.report.push_with(|report| {
             let line = |numbers: &Numbers| {
@@ -135,7 +137,7 @@ impl<'a> Check<'a, '_, '_> {
         });
     }
 
-    /// Fields and values whose numbers are in one of the ranges.
+    /// Reports fields and values whose numbers are in one of the ranges.
     fn numbers_in<'n>(
         &mut self,
         ranges: &BTreeMap<i64, Numbers>,
@@ -161,7 +163,7 @@ impl<'a> Check<'a, '_, '_> {
                         format!("{what} {name} has the number {number}, which is for extensions")
                     }
                 };
-                // A field's number is its third field, a value's its second.
+                // A field's number is the third field of its descriptor, a value's the second.
                 let number_field = if what == "field" {
                     path::FIELD_NUMBER
                 } else {

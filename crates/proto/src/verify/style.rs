@@ -1,4 +1,4 @@
-//! Names by the style that edition 2024 enforces, unless a feature says otherwise.
+//! Names, by the style that edition 2024 enforces unless a feature says otherwise.
 
 use protobuf::descriptor::field_descriptor_proto::Type;
 use protobuf::descriptor::{
@@ -9,7 +9,7 @@ use super::Check;
 use crate::features::{Features, place};
 use crate::path::{self, below};
 
-/// How a name is to look.
+/// The required style of a name.
 #[derive(Clone, Copy)]
 enum Style {
     Title,

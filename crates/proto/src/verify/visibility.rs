@@ -1,4 +1,4 @@
-//! `export` and `local`, since edition 2024: who may use a message or enum.
+//! `export` and `local`, since edition 2024: the files that may use a message or enum.
 
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 use protobuf::well_known_types::empty::Empty;
@@ -14,7 +14,8 @@ use crate::path::{self, below, index};
 use crate::symbols::{Symbol, enum_at, message_at};
 
 impl<'a> Check<'a, '_, '_> {
-    /// Every type of another file that this file uses.
+    /// Checks that the file uses no local type of another file and, if the file is STRICT, that it
+    /// exports no nested type.
     pub(super) fn visibility(&mut self) -> Result<(), OutOfTime> {
         self.strict();
         let file = self.file;
@@ -37,7 +38,7 @@ impl<'a> Check<'a, '_, '_> {
     fn used_by_message(&mut self, message: &DescriptorProto, at: &[i32]) -> Result<(), OutOfTime> {
         for (i, field) in message.field.iter().enumerate() {
             self.used_by_field(field, &below(at, path::MESSAGE_FIELD, i))?;
-            // A map's types are its entry's.
+            // A map's types are those of its entry.
             if let Some(entry) = self
                 .files
                 .message(field.type_name())
@@ -87,10 +88,10 @@ impl<'a> Check<'a, '_, '_> {
         if linked.edition < Edition::Edition2024 {
             return false;
         }
-        if let Some(said) = said(&linked.file, &symbol.path) {
+        if let Some(said) = declared_visibility(&linked.file, &symbol.path) {
             return said == Visibility::Local as u64;
         }
-        // Its options may be many.
+        // The options may be many, so the result is kept.
         let default = self.visibilities.entry(symbol.file);
         match default.or_insert_with(|| default_visibility(&linked.file)) {
             Some(EXPORT_ALL) => false,
@@ -99,7 +100,8 @@ impl<'a> Check<'a, '_, '_> {
         }
     }
 
-    /// STRICT files export nothing that is nested, but for enums in local messages that are mere scopes.
+    /// Checks a file that is STRICT: it must not export nested types, except enums in local
+    /// messages that only serve as scopes.
     fn strict(&mut self) {
         if default_visibility(self.file) != Some(STRICT) {
             return;
@@ -111,13 +113,13 @@ impl<'a> Check<'a, '_, '_> {
             let is_enum = at[at.len() - 2] == path::MESSAGE_ENUM;
             let outer = message_at(self.file, &at[..at.len() - 2]);
             let outer_at = &at[..at.len() - 2];
-            let hidden =
-                outer_at.len() == 2 && said(self.file, outer_at) != Some(Visibility::Export as u64);
+            let hidden = outer_at.len() == 2
+                && declared_visibility(self.file, outer_at) != Some(Visibility::Export as u64);
             let scope_only = outer.is_some_and(|m| {
                 let reserved = m
                     .reserved_range
                     .iter()
-                    .any(|r| r.start() == 1 && r.end() == crate::parser::MAX_FIELD_NUMBER + 1);
+                    .any(|r| r.start() == 1 && r.end() == crate::parser::FIELD_NUMBER_MAX + 1);
                 hidden && m.field.is_empty() && reserved
             });
             if !(is_enum && scope_only) {
@@ -133,9 +135,9 @@ impl<'a> Check<'a, '_, '_> {
     }
 }
 
-/// What a type itself says of who may use it.
-fn said(file: &FileDescriptorProto, at: &[i32]) -> Option<u64> {
-    // A file's messages have the number that a message's enums have.
+/// Returns the visibility that a type itself declares.
+fn declared_visibility(file: &FileDescriptorProto, at: &[i32]) -> Option<u64> {
+    // `FileDescriptorProto.message_type` and `DescriptorProto.enum_type` have the same number.
     let is_enum = match at {
         [list, _] => *list == path::FILE_ENUM,
         _ => matches!(at, [.., path::MESSAGE_ENUM, _]),
@@ -153,7 +155,7 @@ fn said(file: &FileDescriptorProto, at: &[i32]) -> Option<u64> {
     }
 }
 
-/// The file's feature, if it sets it.
+/// Returns the file's `default_symbol_visibility`, if the file sets it.
 fn default_visibility(file: &FileDescriptorProto) -> Option<u64> {
     let options = file.options.as_ref()?;
     let mut said = None;

@@ -1,11 +1,13 @@
-//! The built-in compiler: what is compiled, what is refused, and the very words for it.
+//! Tests of the built-in compiler: the files that it accepts, the files that it rejects, and the
+//! exact messages.
 //!
-//! - `words`: valid files compile, and each fault of `tests/protos` is told in the words beside it.
-//! - `nesting`: too deep nesting is refused, and what is compiled overflows no stack.
-//! - `roots`: which files are compiled under which names.
-//! - `bounds`: no file takes for ever, or more memory than there is.
-//! - `queries`: questions about compiled files, and compiles with a cache.
-//! - `support`: directories of files to compile.
+//! - `words`: Valid files compile, and each error of `tests/protos` has the exact message in the
+//!   file next to it.
+//! - `nesting`: Too deep nesting is rejected, and no nesting overflows the stack.
+//! - `roots`: The names under which files are compiled.
+//! - `bounds`: Bounds on time and memory.
+//! - `queries`: Look-ups in compiled files, and compiles with a cache.
+//! - `support`: Directories of files to compile.
 
 mod bounds;
 mod nesting;

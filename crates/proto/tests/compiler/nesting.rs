@@ -1,4 +1,5 @@
-//! Nesting and long chains: what is too deep is refused, and what is not overflows no stack.
+//! Tests of nesting and long chains: nesting that is too deep is rejected, and everything else
+//! compiles without a stack overflow.
 
 use crate::support::of_files;
 
@@ -20,7 +21,8 @@ fn deep_nesting_is_refused_at_its_place() {
     }
 }
 
-/// What ends a token too early, or never, must end it alike for who counts brackets and for who recurses.
+/// The code that counts brackets and the code that recurses must agree on where a malformed token
+/// ends.
 #[test]
 fn brackets_behind_what_is_no_token_are_counted() {
     let deep = "a { ".repeat(500_000);
@@ -57,19 +59,20 @@ fn brackets_behind_what_is_no_token_are_counted() {
         for (start, end) in [
             ("option (x) = { ", ""),
             ("option (x) = { ", "\n"),
-            // The parser goes on behind a fault.
+            // The parser continues after an error.
             ("", "; option (x) = { "),
             ("", "\n; option (x) = { "),
         ] {
             let text = format!("syntax = \"proto3\";\n{start}{before}{end}{deep}");
             let (made, said) = of_files(&[("deep.proto", &text)]);
-            // All of it may be a comment.
+            // The brackets may be part of a comment, and then the file compiles.
             assert!(made.is_some() || !said.contains("failed"), "{before:?}");
         }
     }
 }
 
-/// The deepest that passes the outline's bound, in every shape that a compiler recurses on.
+/// The deepest nesting of brackets that is not rejected, in every form for which the compiler
+/// recurses.
 #[test]
 fn the_deepest_nesting_let_through_overflows_no_stack() {
     let start = "syntax = \"proto3\"; import \"google/protobuf/descriptor.proto\"; message A { A a = 1; repeated A l = 2; }\nextend google.protobuf.MessageOptions { A x = 50000; }\n";

@@ -1,4 +1,4 @@
-//! Questions about compiled files, and compiles that take over what an earlier one made.
+//! Tests of look-ups in compiled files, and of compiles that reuse an earlier one.
 
 use std::fs;
 
@@ -38,7 +38,8 @@ fn rules_are_found_below_a_message_and_cycles_end() {
     }
 }
 
-/// Twenty files, each importing some of those before it.
+/// Returns a directory with twenty files. Each file but the first publicly imports an earlier one.
+/// The result of `change` is appended to each.
 fn chain(change: impl Fn(usize) -> &'static str) -> tempfile::TempDir {
     let texts: Vec<_> = (0..20)
         .map(|i| {
@@ -89,7 +90,7 @@ fn a_second_compile_is_as_a_first_one() {
         let files = |made: Option<Descriptors>| made.map(|made| made.files().to_vec());
         let (first, first_said) = outcome(&[fresh.path().to_path_buf()], fresh.path());
         let first = files(first);
-        // After the change, and where nothing has changed.
+        // The first compile follows the change, and the second compiles the same files again.
         for _ in 0..2 {
             let (second, second_said) = outcome_with(&mut cache, one.path());
             assert_eq!(first_said, second_said);

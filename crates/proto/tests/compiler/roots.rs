@@ -1,11 +1,11 @@
-//! Which files are compiled, under which names: roots within roots, copies and links.
+//! Tests of the files that are compiled and of their names: nested roots, copies and links.
 
 use crate::support::{of_files, outcome, root};
 
 const STAMP: &str = "syntax = \"proto3\"; import \"google/protobuf/timestamp.proto\"; message Stamp { google.protobuf.Timestamp at = 1; }";
 const TIMESTAMP: &str = "syntax = \"proto3\"; package google.protobuf; message Timestamp { int64 seconds = 1; int32 nanos = 2; }";
 
-/// The second is no such file at all, and not even looked at.
+/// The second copy is not a valid file. It does no harm, since no copy is read.
 #[test]
 fn a_copy_of_a_well_known_file_under_its_own_name_does_no_harm() {
     let unreadable =
@@ -105,7 +105,8 @@ mod links {
     fn a_loop_of_directories_ends() {
         let looped = root(&[("a/a.proto", "message A {}")]);
         symlink(looped.path(), looped.path().join("a/up")).unwrap();
-        // Each once more would be two to the power of the links that a path may follow.
+        // A search that followed every link would read the file 2^n times, where n is the number of
+        // links that a path may contain.
         symlink("../a", looped.path().join("a/self")).unwrap();
         symlink("../a", looped.path().join("a/same")).unwrap();
         let (made, said) = outcome(&[looped.path().to_path_buf()], looped.path());

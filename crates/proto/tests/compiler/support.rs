@@ -1,4 +1,4 @@
-//! Directories of files to compile, and diagnostics as people read them.
+//! Temporary directories of files to compile, and rendered diagnostics.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Cache, Compiler, Descriptors, Texts, compile};
 
-/// A directory with these files, as an import path.
+/// Returns a temporary directory with these files, to be used as an import path.
 pub fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -17,7 +17,8 @@ pub fn root(files: &[(&str, &str)]) -> tempfile::TempDir {
     directory
 }
 
-/// Compiles, and gives the diagnostics as people read them, with paths below `root`.
+/// Compiles the files below `roots` and returns the descriptors and the rendered diagnostics, with
+/// paths relative to `hide`.
 pub fn outcome(roots: &[PathBuf], hide: &Path) -> (Option<Descriptors>, String) {
     let mut found = Diagnostics::new();
     let made = compile(roots, Compiler::Builtin, &mut found);
@@ -26,7 +27,7 @@ pub fn outcome(roots: &[PathBuf], hide: &Path) -> (Option<Descriptors>, String) 
     (made, said_below(hide, &found))
 }
 
-/// Compiles what is below `root`, taking over what a cache has.
+/// Compiles the files below `root` with a cache and returns the same as [`outcome`].
 pub fn outcome_with(cache: &mut Cache, root: &Path) -> (Option<Descriptors>, String) {
     let mut found = Diagnostics::new();
     let texts = Texts::read(&[root.to_path_buf()], Compiler::Builtin);
@@ -36,7 +37,7 @@ pub fn outcome_with(cache: &mut Cache, root: &Path) -> (Option<Descriptors>, Str
     (made, said_below(root, &found))
 }
 
-/// Returns diagnostics as people read them, with paths below `root`.
+/// Returns the rendered diagnostics, with paths relative to `root`.
 pub fn said_below(root: &Path, found: &Diagnostics) -> String {
     let hidden = format!("{}/", root.display());
     let text = found.render(false).replace(&hidden, "");

@@ -1,7 +1,8 @@
-//! The corpus `tests/protos`: valid files compile, and each fault is told in the very words beside it.
+//! Tests over the corpus `tests/protos`: valid files compile, and each invalid file is rejected
+//! with exactly the expected diagnostics.
 //!
-//! `tests/protos/invalid` has a file (or a directory of files) per fault, with the diagnostics
-//! beside it in `NAME.stderr`. Run with `BLESS=1` to write these anew, and read the difference.
+//! `tests/protos/invalid` has a file (or a directory of files) for each error, with the diagnostics
+//! in `NAME.stderr`. Run with `BLESS=1` to rewrite these files, then review the diff.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! protoc as the front end: its descriptors, and its diagnostics at the places of the originals.
+//! Tests of protoc as the front end: its descriptors, and its diagnostics with places in the
+//! user's files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ fn protoc() -> Option<PathBuf> {
     path
 }
 
-/// Runs this test program again, alone, with a PATH of its own: the PATH belongs to a process.
+/// Runs one test again in a child process that has `path` first in its PATH, and asserts that it
+/// succeeds. Returns false in that child, which must then run the test itself.
 fn alone(test: &str, path: &Path) -> bool {
     if std::env::var_os("GATEWAY_TEST_ALONE").is_some() {
         return false;
@@ -34,12 +36,16 @@ fn alone(test: &str, path: &Path) -> bool {
     true
 }
 
-/// A directory with the protoc under its name.
+/// Returns a directory with a script named `protoc` that runs the given protoc.
 fn directory_of(protoc: &Path) -> tempfile::TempDir {
+    script(&format!("exec '{}' \"$@\"", protoc.display()))
+}
+
+/// Returns a directory with a shell script named `protoc` that has this text.
+fn script(text: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", protoc.display());
     let path = directory.path().join("protoc");
-    fs::write(&path, script).unwrap();
+    fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -107,6 +113,53 @@ fn no_protoc_on_the_path_is_said() {
         said.starts_with("error: there is no protoc on the PATH"),
         "{said}"
     );
+}
+
+/// Returns the peak resident memory of this process, in KiB.
+#[cfg(target_os = "linux")]
+fn peak_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let number = line.unwrap().split_whitespace().nth(1).unwrap();
+    number.parse().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_protoc_that_is_killed_is_told_as_such() {
+    let directory = script("kill -9 $$");
+    let test = "front_end::a_protoc_that_is_killed_is_told_as_such";
+    if alone(test, directory.path()) {
+        return;
+    }
+    let (made, said) = run(Path::new("tests/protos/valid"), Compiler::Protoc);
+    assert!(made.is_none());
+    assert_eq!(said, "error: protoc failed: signal: 9 (SIGKILL)\n");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn two_hundred_megabytes_on_stderr_are_bounded() {
+    let directory = script("head -c 200000000 /dev/zero | tr '\\0' 'x' >&2; exit 3");
+    let test = "front_end::two_hundred_megabytes_on_stderr_are_bounded";
+    if alone(test, directory.path()) {
+        return;
+    }
+    let before = peak_kib();
+    let (made, said) = run(Path::new("tests/protos/valid"), Compiler::Protoc);
+    assert!(made.is_none());
+    assert!(
+        said.starts_with("error: protoc failed: exit status: 3\n"),
+        "{}",
+        said.len()
+    );
+    assert!(
+        said.ends_with("x…\n") && said.len() < 1_000,
+        "{}",
+        said.len()
+    );
+    let grown = peak_kib() - before;
+    assert!(grown < 64 << 10, "{grown} KiB");
 }
 
 #[cfg(unix)]

@@ -1,4 +1,5 @@
-//! protoc's verdicts over many directories, by one process: `batch.py`.
+//! The verdicts of both compilers on many directories. One process, `batch.py`, runs protoc for all
+//! of them; if protoc crashes, another process continues.
 
 use std::fs;
 use std::io::Write;
@@ -11,23 +12,24 @@ use gateway_proto::{Compiler, compile};
 use protobuf::Message;
 use protobuf::descriptor::FileDescriptorSet;
 
-/// What protoc is held to have said of files that end its process.
+/// The output recorded for protoc if a file crashes its process.
 pub const CRASHED: &str = "protoc crashed";
 
-/// What both compilers make of the .proto files of one directory.
+/// The verdicts of both compilers on the .proto files of one directory.
 pub struct Judged {
     pub directory: PathBuf,
-    /// Whether the built-in compiler takes them, and what it says.
+    /// True if the built-in compiler accepts the files. `ours_said` is its output.
     pub ours: bool,
     pub ours_said: String,
-    /// Likewise protoc.
+    /// True if protoc accepts the files. `theirs_said` is its output.
     pub theirs: bool,
     pub theirs_said: String,
-    /// Where their descriptors differ.
+    /// The differences between the descriptors of the two compilers.
     pub different: Vec<String>,
 }
 
-/// The Python that has protoc; none, and it says so, where `GATEWAY_TEST_PROTOC` names no protoc.
+/// Returns the Python interpreter next to the protoc that `GATEWAY_TEST_PROTOC` names. If the
+/// variable is not set, prints a notice and returns `None`.
 pub fn python() -> Option<PathBuf> {
     let Some(protoc) = std::env::var_os("GATEWAY_TEST_PROTOC") else {
         eprintln!("skipped: GATEWAY_TEST_PROTOC does not name the protoc of tests/venv.sh");
@@ -36,14 +38,14 @@ pub fn python() -> Option<PathBuf> {
     Some(PathBuf::from(protoc).with_file_name("python"))
 }
 
-/// Compiles each directory with both.
+/// Compiles each directory with both compilers.
 pub fn judge(python: &Path, directories: Vec<PathBuf>) -> Vec<Judged> {
     let ours: Vec<(bool, String)> = directories.iter().map(|d| ours(d)).collect();
     let mut verdicts = Vec::new();
     while verdicts.len() < directories.len() {
         verdicts.extend(theirs(python, &directories[verdicts.len()..]));
         if verdicts.len() < directories.len() {
-            // protoc ends its process at some files that it refuses.
+            // Some invalid files crash protoc.
             verdicts.push(serde_json::json!({ "ok": false, "said": CRASHED, "different": [] }));
         }
     }
@@ -62,7 +64,7 @@ pub fn judge(python: &Path, directories: Vec<PathBuf>) -> Vec<Judged> {
     judged.collect()
 }
 
-/// protoc's verdicts, up to a case that ends its process.
+/// Returns protoc's verdicts up to the first directory that crashes its process.
 fn theirs(python: &Path, directories: &[PathBuf]) -> Vec<serde_json::Value> {
     let mut child = Command::new(python)
         .arg("tests/protoc/batch.py")
@@ -75,7 +77,7 @@ fn theirs(python: &Path, directories: &[PathBuf]) -> Vec<serde_json::Value> {
         .map(|d| format!("{}\n", d.display()))
         .collect();
     let mut input = child.stdin.take().unwrap();
-    // Written beside, or both would wait for each other.
+    // Another thread writes the input, since otherwise both processes could block on full pipes.
     let writer = thread::spawn(move || input.write_all(list.as_bytes()));
     let output = child.wait_with_output().unwrap();
     let written = writer.join().unwrap();
@@ -88,7 +90,7 @@ fn theirs(python: &Path, directories: &[PathBuf]) -> Vec<serde_json::Value> {
         written.unwrap();
         assert!(output.status.success());
     } else {
-        // Another end than by a signal is the script's own.
+        // Only a signal, with which protoc crashes, may cut the output short.
         assert_eq!(output.status.code(), None, "{}", output.status);
     }
     verdicts

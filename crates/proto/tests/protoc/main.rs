@@ -1,13 +1,14 @@
-//! protoc as the second front end, and as the judge of the first.
+//! Tests of protoc as the second front end, and comparisons of the built-in compiler with protoc.
 //!
-//! `GATEWAY_TEST_PROTOC` is the absolute path of the protoc that `tests/venv.sh` in the root makes. Without it
-//! these tests say so and pass.
+//! `GATEWAY_TEST_PROTOC` is the absolute path of the protoc that `tests/venv.sh` in the root makes.
+//! If the variable is not set, these tests print a notice and pass.
 //!
 //! - `front_end`: protoc's own descriptors and diagnostics, and a PATH without protoc.
-//! - `verdicts`: both compilers give the same verdicts on the files of `tests/protos`.
-//! - `mutations`: both give the same verdicts on mutations of these files.
-//! - `published`: both make the same of large public sets of files (`tests/real_protos.sh` fetches them).
-//! - `judge`: protoc's verdicts over many directories.
+//! - `verdicts`: Both compilers give the same verdicts on the files of `tests/protos`.
+//! - `mutations`: Both give the same verdicts on mutations of these files.
+//! - `published`: Both give the same verdicts on large public sets of files (`tests/real_protos.sh`
+//!   fetches them).
+//! - `judge`: The verdicts of both compilers on many directories.
 
 mod front_end;
 mod judge;

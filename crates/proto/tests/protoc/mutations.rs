@@ -1,7 +1,9 @@
-//! Mutated .proto files: what the built-in compiler and protoc make of them must be the same.
+//! Tests over mutated .proto files, for which the built-in compiler and protoc must give the same
+//! results.
 //!
-//! `DIFFERENTIAL_FILES=n` says how many, `DIFFERENTIAL_SEED=n` which; the ordinary run is short, and the same each
-//! time, but where `CI` is set: there each run's seed is another, and printed.
+//! `DIFFERENTIAL_FILES=n` sets the number of mutated cases, and `DIFFERENTIAL_SEED=n` the seed. By
+//! default a run is short and always has the same seed. If `CI` is set, each run has a new seed,
+//! which is printed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,29 +12,30 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::judge;
 
-/// What a text that is mutated may not have in it.
+/// Texts that exclude a file from the seeds.
 const NOT_ALIKE: &[&str] = &[
-    // What protoc takes and we don't: see STRICTER in verdicts.rs.
+    // protoc accepts these and the built-in compiler does not: see STRICTER in verdicts.rs.
     "\\U0011",
     "\\ud800",
     "\\377",
     "map_entry",
     "uninterpreted_option",
     "#",
-    // A field of another message in these brackets, and options nested too deep, end protoc's process.
+    // Options that name a field of another message in brackets, and options that are nested too
+    // deep, crash protoc.
     "[O.i]",
     ".o.o.o.o",
 ];
 
-/// Files by name, of which a case is made.
+/// The files of a case, by name.
 type Seed = BTreeMap<String, String>;
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// Texts that stand alone (they import what comes with the compilers at most), and files that import
-/// each other.
+/// Returns the seeds of one file, which import only files that come with the compilers, and the
+/// seeds of several files.
 fn seeds() -> (Vec<Seed>, Vec<Seed>) {
     let (mut alone, mut together) = (Vec::new(), Vec::new());
     for directory in ["tests/protos/valid", "tests/protos/invalid"] {
@@ -41,7 +44,7 @@ fn seeds() -> (Vec<Seed>, Vec<Seed>) {
             .map(|e| e.unwrap().path())
             .collect();
         paths.sort();
-        // Valid files more often: most of what is made of others is refused at once.
+        // Valid files are repeated, because most mutations of invalid files are rejected at once.
         let times = if directory.ends_with("/valid") { 20 } else { 1 };
         for path in paths {
             let mut seed = Seed::new();
@@ -62,7 +65,8 @@ fn seeds() -> (Vec<Seed>, Vec<Seed>) {
     (alone, together)
 }
 
-/// The files of a directory that has no others in it. None: one is no seed.
+/// Adds the files of a directory to `seed`. Returns `None` if one of them cannot be used, or if
+/// there is a subdirectory.
 fn add_all(directory: &Path, seed: &mut Seed) -> Option<()> {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -71,7 +75,7 @@ fn add_all(directory: &Path, seed: &mut Seed) -> Option<()> {
     Some(())
 }
 
-/// A file, and what it imports from `root`, and that. None: one is no seed.
+/// Adds a file and its imports below `root`. Returns `None` if one of them cannot be used.
 fn add_with_imports(root: &Path, path: &Path, seed: &mut Seed) -> Option<()> {
     let name = path.strip_prefix(root).ok()?.to_str()?.to_owned();
     let text = text_of(path)?;
@@ -234,7 +238,7 @@ const WORDS: &[&str] = &[
     "declaration",
 ];
 
-/// Words that may stand for each other without harm to the grammar.
+/// Groups of words that can stand in the same place in the grammar.
 const ALIKE: &[&[&str]] = &[
     &[
         "int32", "uint64", "sint32", "fixed64", "sfixed32", "bool", "string", "bytes", "float",
@@ -298,7 +302,7 @@ const ALIKE: &[&[&str]] = &[
     ],
 ];
 
-/// One of the seeds, one of whose files is changed; now and then another, too.
+/// Returns a random seed with one or two mutations of its files.
 fn mutated(seeds: &[Seed], random: &mut fastrand::Rng) -> Seed {
     let mut seed = seeds[random.usize(..seeds.len())].clone();
     for _ in 0..[1, 1, 2][random.usize(..3)] {
@@ -331,7 +335,7 @@ fn changed_text(text: &str, random: &mut fastrand::Rng) -> String {
     tokens.concat()
 }
 
-/// A word that may stand in place of another.
+/// Replaces a random word that is in a group of [`ALIKE`] with a word of the same group.
 fn replace_in_group(tokens: &mut [String], random: &mut fastrand::Rng) {
     let groups = |token: &str| -> Vec<&[&str]> {
         let all = ALIKE.iter().filter(|group| group.contains(&token));
@@ -349,7 +353,8 @@ fn replace_in_group(tokens: &mut [String], random: &mut fastrand::Rng) {
     tokens[to] = group[random.usize(..group.len())].to_owned();
 }
 
-/// A name of the file in place of another that is written alike: a type's, a field's, a value's.
+/// Replaces a name with another name of the file in the same case style, which is most often one of
+/// the same sort: a type, a field or an enum value.
 fn replace_name(tokens: &mut [String], random: &mut fastrand::Rng) {
     let class = |token: &str| {
         let mut bytes = token.bytes().take(2);
@@ -373,7 +378,8 @@ fn replace_name(tokens: &mut [String], random: &mut fastrand::Rng) {
     tokens[to] = tokens[alike[random.usize(..alike.len())]].clone();
 }
 
-/// A word in place of another of the file, or a number in place of a number.
+/// Replaces a word with another word, or a number with another number, taken from the file or from
+/// [`WORDS`].
 fn replace_alike(tokens: &mut [String], random: &mut fastrand::Rng) {
     let starts = |t: &String, is: fn(char) -> bool| t.starts_with(is);
     let is_number = |c: char| c.is_ascii_digit();
@@ -395,7 +401,8 @@ fn replace_alike(tokens: &mut [String], random: &mut fastrand::Rng) {
     };
 }
 
-/// From one `;`, `{` or `}` to the next.
+/// Returns the token range of a random statement: the tokens after one `;`, `{` or `}` up to and
+/// including the next. The range is empty if there are fewer than two of them.
 fn statement(tokens: &[String], random: &mut fastrand::Rng) -> std::ops::Range<usize> {
     let ends: Vec<usize> = (0..tokens.len())
         .filter(|&i| matches!(&tokens[i][..], ";" | "{" | "}"))
@@ -473,7 +480,7 @@ fn mutated_files_are_judged_alike() {
     assert!(taken > 0 && refused > 0);
 }
 
-/// The files of a case, as one text.
+/// Returns the names and texts of the files of a case as one text.
 fn texts(directory: &Path) -> String {
     let mut all = String::new();
     for entry in fs::read_dir(directory).unwrap() {

@@ -1,6 +1,8 @@
-//! Large sets of .proto files that people published: both compilers make the same of them.
+//! Tests over large published sets of .proto files, for which both compilers must give the same
+//! results.
 //!
-//! `tests/real_protos.sh` fetches some and runs this; `GATEWAY_REAL_PROTOS` names the directories.
+//! `tests/real_protos.sh` downloads one such set and runs these tests. `GATEWAY_REAL_PROTOS` lists
+//! the directories, separated as in `PATH`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +38,7 @@ fn published_files_compile_alike() {
         let directory = tempfile::tempdir().unwrap();
         let all: PathBuf = directory.path().join("all");
         copy(&root, &all);
-        // protobuf's own tests lie there, which don't compile together.
+        // This directory contains protobuf's own tests, which do not compile together.
         let _ = fs::remove_dir_all(all.join("google/protobuf"));
         let start = Instant::now();
         let mut found = Diagnostics::new();

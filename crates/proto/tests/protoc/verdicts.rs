@@ -1,21 +1,22 @@
-//! The corpus `tests/protos`: protoc gives the same verdicts at the same lines, and the same descriptors.
+//! Tests over the corpus `tests/protos`: protoc accepts and rejects the same files, reports errors
+//! at the same lines, and makes the same descriptors. The constants list the exceptions.
 
 use std::fs;
 use std::path::Path;
 
 use crate::judge;
 
-/// What protoc takes and the built-in compiler doesn't.
+/// The cases that protoc accepts and the built-in compiler rejects.
 const STRICTER: &[&str] = &[
-    // A descriptor's texts must be UTF-8.
+    // The strings of a descriptor must be UTF-8.
     "default_string_377",
     "escape_u_large",
     "lone_surrogate_name",
-    // And so must be the file, but for its comments.
+    // The file must be UTF-8 too, except for its comments.
     "not_utf8_bytes_default",
-    // protoc drops the rest of the value in silence.
+    // protoc silently drops the rest of the value.
     "aggregate_hash_comment",
-    // What protoc itself refuses without the brackets.
+    // protoc rejects these options if they are written without brackets.
     "option_map_entry_in_brackets",
     "option_uninterpreted_in_brackets",
 ];
@@ -96,7 +97,7 @@ fn both_compilers_reject_the_invalid_files_at_the_same_lines() {
             elsewhere.push(name.to_owned());
         }
     }
-    // protoc often tells where a statement starts, or ends.
+    // protoc often reports the start or the end of a statement, so the columns differ.
     eprintln!(
         "at other columns of the same lines: {}",
         elsewhere.join(" ")
@@ -107,7 +108,8 @@ fn both_compilers_reject_the_invalid_files_at_the_same_lines() {
 /// A place: file, line, column.
 type At = (String, usize, usize);
 
-/// Conflicts of which protoc tells one side and we the other, with protoc's in a note.
+/// Conflicts for which protoc reports one side and the built-in compiler the other. The built-in
+/// compiler names in a note the place that protoc reports.
 const OTHER_SIDE: &[&str] = &[
     "extension_number_twice",
     "extension_range_reserved",
@@ -117,10 +119,11 @@ const OTHER_SIDE: &[&str] = &[
     "reserved_overlap",
 ];
 
-/// Of which we tell more than protoc, which stops earlier.
+/// The cases for which the built-in compiler reports more errors than protoc, which stops earlier.
 const MORE: &[&str] = &["broken_import", "number_range", "semicolons_forgotten"];
 
-/// Whether protoc tells of the lines that we do.
+/// Returns true if the errors of the built-in compiler are at lines that protoc reports, except for
+/// the cases in [`OTHER_SIDE`] and [`MORE`]. Also returns true if protoc reports no place.
 fn same_line(name: &str, case: &judge::Judged) -> bool {
     let theirs = their_places(case);
     let ours = our_places(&case.ours_said);
@@ -137,7 +140,7 @@ fn same_line(name: &str, case: &judge::Judged) -> bool {
     }
 }
 
-/// Where the faults are, notes not counted.
+/// Returns the places of the errors in the rendered diagnostics, without the places of notes.
 fn our_places(said: &str) -> Vec<At> {
     let arrows = said.lines().filter_map(|line| {
         let mut parts = line.trim_start().strip_prefix("--> ")?.rsplitn(3, ':');
@@ -153,7 +156,7 @@ fn their_places(case: &judge::Judged) -> Vec<At> {
         let (file, line, column) = (parts.next()?, parts.next()?, parts.next()?);
         let (line, column): (usize, usize) = (line.parse().ok()?, column.parse().ok()?);
         let text = fs::read(case.directory.join(file)).ok()?;
-        // The file's start or end stand for no place at all.
+        // protoc reports the first line, or a line after the last, if it knows no place.
         let lines = String::from_utf8_lossy(&text).lines().count();
         let placed = (line, column) != (1, 1) && line <= lines;
         placed.then(|| (file.to_owned(), line, column))

@@ -1,4 +1,4 @@
-//! The JSON walk; what passes is well-formed to serde_json, too.
+//! Checks payloads by the JSON walk. A payload that passes must be well-formed to serde_json, too.
 #![no_main]
 
 use gateway_schema::Encoding;

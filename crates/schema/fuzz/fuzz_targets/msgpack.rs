@@ -1,4 +1,5 @@
-//! The MessagePack walk; what passes is well-formed to rmp-serde, too.
+//! Checks payloads by the MessagePack walk. A payload that passes must be well-formed to rmp-serde,
+//! too.
 #![no_main]
 
 use gateway_schema::Encoding;

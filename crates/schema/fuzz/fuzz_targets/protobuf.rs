@@ -1,4 +1,4 @@
-//! The protobuf walk.
+//! Checks payloads by the protobuf walk.
 #![no_main]
 
 use gateway_schema::Encoding;

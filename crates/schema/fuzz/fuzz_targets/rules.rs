@@ -1,20 +1,23 @@
-//! Payloads against `buf.validate` rules: a payload that the walk rejects is rejected alike with and without rules,
-//! and the violation of a rule has an offset within the payload.
+//! Checks payloads against `buf.validate` rules. A payload that the walk rejects must be rejected
+//! with the same violation with and without rules, and the violation of a rule must have an offset
+//! within the payload.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
 
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Compiler, compile};
-use gateway_schema::{Encoding, Options, Ruler, Schema, Table};
+use gateway_schema::{Encoding, Options, RuleLimits, Ruler, Schema, Table};
+
+const LIMITS: RuleLimits = RuleLimits {
+    bytes: 1 << 16,
+    steps: 100_000,
+};
 
 /// The schemas without and with rules, for each encoding.
 static SCHEMAS: LazyLock<Vec<[Schema; 2]>> = LazyLock::new(|| {
     let here = env!("CARGO_MANIFEST_DIR");
-    let roots = [
-        format!("{here}/ruled").into(),
-        format!("{here}/../../../vendor/prost-protovalidate-types/proto").into(),
-    ];
+    let roots = [format!("{here}/ruled").into()];
     let mut found = Diagnostics::new();
     let descriptors = compile(&roots, Compiler::Builtin, &mut found);
     let descriptors = descriptors.unwrap_or_else(|| panic!("{found}"));
@@ -25,7 +28,7 @@ static SCHEMAS: LazyLock<Vec<[Schema; 2]>> = LazyLock::new(|| {
     let of = |encoding| {
         let plain = || Schema::new(encoding, Arc::clone(&table), root, Options::default());
         let mut ruled = plain();
-        assert!(ruled.enforce(&ruler, 1 << 16));
+        assert!(ruled.enforce(&ruler, LIMITS));
         [plain(), ruled]
     };
     [Encoding::Protobuf, Encoding::Msgpack, Encoding::Json]
@@ -43,7 +46,6 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         (Ok(()), Err(broken)) => {
             assert!(broken.offset <= payload.len());
             assert!(broken.rule.is_some() || broken.path.is_empty() && !broken.found.is_empty());
-            assert!(!broken.found.contains("a failure of theirs"), "{broken}");
         }
         (Ok(()), Ok(())) => {}
     }

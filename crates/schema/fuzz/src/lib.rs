@@ -4,9 +4,10 @@ use std::sync::{Arc, LazyLock};
 
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Compiler, compile};
-use gateway_schema::{Encoding, Layout, Options, Schema, Table, UnknownFields, Violation};
+use gateway_schema::{Encoding, Layout, Options, Schema, Table, TextKeys, UnknownFields, Violation};
 
-/// The levels that a payload may nest: few, so that the fuzzer finds the limit.
+/// The number of levels of messages that a payload may have, few enough for the fuzzer to find the
+/// limit.
 const DEPTH: u32 = 20;
 
 static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| {
@@ -17,8 +18,8 @@ static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| {
     Arc::new(Table::build(descriptors.files()).unwrap())
 });
 
-/// Checks the payload in `input`, whose first byte chooses the message and the options, and returns the payload if
-/// the payload passes.
+/// Checks the payload in `input`, whose first byte chooses the message and the options, and returns
+/// the payload if the payload passes.
 ///
 /// Panics if the verdict breaks an invariant.
 pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
@@ -42,6 +43,10 @@ pub fn walk(encoding: Encoding, input: &[u8]) -> Option<&[u8]> {
         },
         layout: [Layout::Any, Layout::Map, Layout::Array, Layout::Any]
             [usize::from(choice >> 3 & 3)],
+        text_keys: match choice & 0x20 {
+            0 => TextKeys::Reject,
+            _ => TextKeys::Allow,
+        },
         all_violations: false,
     };
     let all = Options {

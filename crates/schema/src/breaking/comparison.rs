@@ -14,19 +14,19 @@ use gateway_proto::{Definition, Definitions};
 pub struct Break {
     /// The full name of the field, enum value, message or enum.
     pub subject: String,
-    /// What became of the subject: the rest of a sentence that starts with the subject.
+    /// The change to the subject: the rest of a sentence that starts with the subject.
     pub what: String,
     /// The path in a payload, such as `address.lines[].zip`; empty for the message itself.
     pub path: String,
-    /// The place of the subject in the earlier files.
+    /// The place of the subject in the earlier files, or of the definition to which it was added.
     pub before: Option<Place>,
     /// The place of the subject in the later files, or of the definition from which it was removed.
     pub after: Option<Place>,
-    /// How to make the change without breaking payloads.
+    /// The advice for making the change without breaking payloads.
     pub help: String,
 }
 
-/// A schema, and where its messages are defined.
+/// A schema, and the definitions of its messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Defined<'a> {
     /// The schema against which payloads are checked.
@@ -35,22 +35,22 @@ pub struct Defined<'a> {
     pub definitions: &'a Definitions,
 }
 
-/// The advice that fits most breaks.
-pub(super) const KEEP: &str = "keep it as it was, and put what is new beside it";
+/// The advice for a break without advice of its own.
+pub(super) const KEEP_HELP: &str = "keep it as it was, and put what is new beside it";
 
-/// The advice against a new required field.
-pub(super) const NO_REQUIRED: &str = "make it optional: earlier payloads lack it";
+/// The advice for a field that is new and required, or that became required.
+pub(super) const NO_REQUIRED_HELP: &str = "make it optional: earlier payloads lack it";
 
-/// How payloads identify a field.
+/// The properties that identify a field in payloads.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct By {
+pub(super) struct FieldIdentity {
     pub numbers: bool,
     pub names: bool,
     pub order: bool,
 }
 
-impl By {
-    pub fn of(old: &Contract, new: &Contract) -> Self {
+impl FieldIdentity {
+    pub(super) fn of(old: &Contract, new: &Contract) -> Self {
         let layout = |layout| {
             let both =
                 |of: &Contract| of.options.layout == Layout::Any || of.options.layout == layout;
@@ -84,20 +84,20 @@ pub(super) struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    pub fn of(defined: Defined<'a>) -> Self {
+    pub(super) fn of(defined: Defined<'a>) -> Self {
         Self {
             table: &defined.schema.contract().table,
             definitions: defined.definitions,
         }
     }
 
-    pub fn message(self, id: MessageId) -> (&'a Message, Option<&'a Definition>) {
+    pub(super) fn message(self, id: MessageId) -> (&'a Message, Option<&'a Definition>) {
         let message = &self.table[id];
         (message, self.definitions.messages.get(&*message.name))
     }
 }
 
-/// Two message types, the later of which took the place of the earlier.
+/// A message type, and the later message type that took its place.
 pub(super) struct Pair {
     pub old: MessageId,
     pub new: MessageId,
@@ -107,8 +107,8 @@ pub(super) struct Pair {
 pub(super) struct Comparison<'a> {
     pub old: Side<'a>,
     pub new: Side<'a>,
-    pub by: By,
-    /// Whether the later schema rejects unknown fields.
+    pub by: FieldIdentity,
+    /// The later schema rejects unknown fields.
     pub strict: bool,
     pub open: Vec<Pair>,
     pub seen: BTreeSet<(MessageId, MessageId)>,
@@ -116,8 +116,8 @@ pub(super) struct Comparison<'a> {
     pub found: Vec<Break>,
 }
 
-/// The two messages that are being compared, and where they are defined.
-pub(super) struct Here<'a> {
+/// The two messages that are being compared, and the places of their definitions.
+pub(super) struct MessagePair<'a> {
     pub old: &'a Message,
     pub new: &'a Message,
     pub before: Option<&'a Definition>,
@@ -125,9 +125,16 @@ pub(super) struct Here<'a> {
     pub path: String,
 }
 
-impl Here<'_> {
-    /// Returns a break of the earlier field `name`, whose counterpart in the later message is `now`.
-    pub fn field(&self, name: &str, now: &str, what: String, help: impl Into<String>) -> Break {
+impl MessagePair<'_> {
+    /// Returns a break of the field `name`. Its place in the later files is that of the field
+    /// `now`, or that of the message if the later message has no such field.
+    pub(super) fn field(
+        &self,
+        name: &str,
+        now: &str,
+        what: String,
+        help: impl Into<String>,
+    ) -> Break {
         Break {
             subject: format!("{}.{name}", self.old.name),
             what,
@@ -139,7 +146,7 @@ impl Here<'_> {
     }
 
     /// Returns a break of the message as a whole.
-    pub fn whole(&self, what: &str, help: &str) -> Break {
+    pub(super) fn whole(&self, what: &str, help: &str) -> Break {
         Break {
             subject: self.old.name.to_string(),
             what: what.to_owned(),

@@ -1,12 +1,14 @@
-//! Enums: by number in protobuf, by number or name in MessagePack and JSON.
+//! Comparison of enums: by number in protobuf, and by number and name in MessagePack and JSON,
+//! whose payloads may hold either.
 
-use super::comparison::{Break, Comparison, KEEP};
+use super::comparison::{Break, Comparison, KEEP_HELP};
 use crate::table::{Enum, EnumId};
 use gateway_proto::Definition;
 
-/// Adds what breaks where values of `old` are read as values of `new`.
+/// Adds the changes that break payloads whose values of the enum `old` are now read as values of
+/// `new`.
 pub(super) fn compare(comparison: &mut Comparison<'_>, old: EnumId, new: EnumId, path: String) {
-    // It is met wherever a field has it.
+    // The pair is met again at each field that has the enum.
     if !comparison.enums.insert((old.0, new.0)) {
         return;
     }
@@ -24,7 +26,7 @@ pub(super) fn compare(comparison: &mut Comparison<'_>, old: EnumId, new: EnumId,
     let mut found = Vec::new();
     if now.closed && !was.closed {
         let what = "became closed, and payloads had numbers that it doesn't list".to_owned();
-        found.push(fault(was.name.to_string(), "", what, KEEP.to_owned()));
+        found.push(fault(was.name.to_string(), "", what, KEEP_HELP.to_owned()));
     }
     let by_number = comparison.by.numbers;
     let strict = comparison.strict && now.closed;
@@ -88,7 +90,7 @@ fn renumbered(from: i32, to: i32) -> (String, String) {
     )
 }
 
-/// Each name, by number.
+/// Returns the number and name of each value, in ascending order.
 fn listed(one: &Enum) -> Vec<(i32, &str)> {
     let names = one.names.iter();
     let mut all: Vec<_> = names.map(|(name, number)| (*number, &**name)).collect();

@@ -1,12 +1,14 @@
-//! What became of each field: kept, removed, added, or drawn into a oneof.
+//! The changes to fields: kept, removed, added, or moved into a oneof.
 
-use super::comparison::{Break, By, Comparison, Here, KEEP, NO_REQUIRED};
+use super::comparison::{
+    Break, Comparison, FieldIdentity, KEEP_HELP, MessagePair, NO_REQUIRED_HELP,
+};
 use super::types;
 use crate::table::Field;
 
 impl Comparison<'_> {
-    /// A field that is still there.
-    pub(super) fn kept(&mut self, here: &Here, was: &Field, now: &Field) -> Option<Break> {
+    /// Returns the break of a field that has a counterpart, if its change breaks payloads.
+    pub(super) fn kept(&mut self, here: &MessagePair, was: &Field, now: &Field) -> Option<Break> {
         let elsewhere = here.new.by_name(&was.name);
         let elsewhere = elsewhere.map(|index| &here.new.fields[index as usize]);
         let moved = |it: &&Field| it.name == was.name && it.number != now.number;
@@ -15,7 +17,7 @@ impl Comparison<'_> {
                 "changed its number from {} to {}; {} is {} now",
                 was.number, elsewhere.number, was.number, now.name
             );
-            return Some(here.field(&was.name, &elsewhere.name, what, KEEP));
+            return Some(here.field(&was.name, &elsewhere.name, what, KEEP_HELP));
         }
         if self.by.names && here.new.by_name(&was.json_name) != here.new.by_name(&was.name) {
             let what = format!("is no longer read under its JSON name {}", was.json_name);
@@ -40,20 +42,21 @@ impl Comparison<'_> {
         }
         if now.required && !was.required {
             let what = "became required, and payloads without it passed".to_owned();
-            return Some(here.field(&was.name, &now.name, what, NO_REQUIRED));
+            return Some(here.field(&was.name, &now.name, what, NO_REQUIRED_HELP));
         }
         None
     }
 
-    /// A field that no payload's can be read as any more.
-    pub(super) fn removed(&self, here: &Here, was: &Field) -> Option<Break> {
-        let By { numbers, names, .. } = self.by;
+    /// Returns the break of a field without a counterpart, if its removal breaks payloads.
+    pub(super) fn removed(&self, here: &MessagePair, was: &Field) -> Option<Break> {
+        let FieldIdentity { numbers, names, .. } = self.by;
         if !numbers && !names {
-            // Its place tells.
+            // Only the order of the fields matters, which `order::moved` compares.
             return None;
         }
         let (number, name) = (was.number, &*was.name);
-        // One that took its number under another name, or its name under another number.
+        // The heir has the name of the removed field under another number, or its number under
+        // another name.
         let heir = match numbers {
             true => here.new.by_name(name),
             false => here.new.by_number(number),
@@ -99,8 +102,8 @@ impl Comparison<'_> {
         Some(here.field(name, now, what, help))
     }
 
-    /// A field that wasn't there.
-    pub(super) fn added(&self, here: &Here, now: &Field) -> Option<Break> {
+    /// Returns the break of a new field, if its addition breaks payloads.
+    pub(super) fn added(&self, here: &MessagePair, now: &Field) -> Option<Break> {
         let name = &*now.name;
         let before = here.before;
         let what = if now.required {
@@ -113,15 +116,15 @@ impl Comparison<'_> {
             return None;
         };
         let help = match now.required {
-            true => NO_REQUIRED,
+            true => NO_REQUIRED_HELP,
             false => "choose another: earlier payloads may mean something else by it",
         };
         Some(here.field(name, name, what, help))
     }
 }
 
-/// Of fields that a payload may have had together, those that are now in one oneof.
-pub(super) fn joined(here: &Here<'_>, counterparts: &[Option<u32>]) -> Vec<Break> {
+/// Returns the breaks of fields that a payload could hold together and that are now in one oneof.
+pub(super) fn joined(here: &MessagePair<'_>, counterparts: &[Option<u32>]) -> Vec<Break> {
     let mut first: Vec<(u32, &Field)> = Vec::new();
     let mut found = Vec::new();
     for (was, now) in here.old.fields.iter().zip(counterparts) {

@@ -1,10 +1,10 @@
-//! MessagePack's array layout, where a field is its place.
+//! MessagePack's array layout, which identifies a field by its place.
 
-use super::comparison::{Break, Here};
+use super::comparison::{Break, MessagePair};
 use crate::table::{Field, Message};
 
-/// For each field of `old` the one that stands in its place, if it is the same under another name or
-/// number.
+/// Returns for each field of `old` the field that now has its place, if the two fields have the
+/// same name or the same number.
 pub(super) fn counterparts(old: &Message, new: &Message) -> Vec<Option<u32>> {
     let mut all = vec![None; old.fields.len()];
     for (was, now) in old.declared.iter().zip(&*new.declared) {
@@ -19,13 +19,13 @@ fn same(was: &Field, now: &Field) -> bool {
     was.name == now.name || was.number == now.number
 }
 
-/// The first field whose place is another's now, and its index in the earlier message. All that follow
-/// are moved with it.
+/// Returns the break of the first field that no longer has its place, with the field's index in the
+/// earlier message. Later fields are not reported, because they usually moved with the first.
 pub(super) fn moved(
-    here: &Here<'_>,
+    here: &MessagePair<'_>,
     counterparts: &[Option<u32>],
 ) -> impl Iterator<Item = (u32, Break)> {
-    let Here { old, new, .. } = here;
+    let MessagePair { old, new, .. } = here;
     let gone = old.declared.iter().enumerate().find_map(|(place, &index)| {
         let was = &old.fields[index as usize];
         let now = new.declared.get(place);

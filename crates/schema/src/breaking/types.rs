@@ -1,15 +1,15 @@
-//! Which types read every value of which others, in the terms of each encoding.
+//! The changes of a type under which every value keeps its meaning, for each encoding.
 //!
-//! A value of the earlier type must be one of the later type, and the same one: what merely decodes
-//! isn't enough, if an `int64` loses its upper half or a `uint32` its sign.
+//! A value of the earlier type must be the same value of the later type. It is not enough that it
+//! decodes: an `int64` may lose its upper half, and a large `uint32` may become negative.
 
 use crate::table::{Cardinality, Field, FieldKind, Table};
 
-/// Whole numbers that a `double` holds exactly, and so far as a 32-bit one may count.
+/// The greatest number up to which a `double` holds all whole numbers exactly.
 const DOUBLE_EXACT: i128 = 1 << 53;
 
-/// What becomes of values of `old` where `new` is asked for, the messages and enums that they may be
-/// left aside.
+/// Returns whether every value of `old` is the same value when it is read as `new` in protobuf.
+/// Messages and enums are compared elsewhere.
 pub(super) fn same_on_the_wire(old: FieldKind, new: FieldKind) -> bool {
     match (old, new) {
         (FieldKind::String { utf8: before }, FieldKind::String { utf8: after }) => before || !after,
@@ -18,13 +18,14 @@ pub(super) fn same_on_the_wire(old: FieldKind, new: FieldKind) -> bool {
         | (FieldKind::Group(_), FieldKind::Group(_)) => true,
         (FieldKind::Float, FieldKind::Float) | (FieldKind::Double, FieldKind::Double) => true,
         (FieldKind::Enum(_), FieldKind::Enum(_)) => true,
-        // A number may be one that the enum doesn't have.
+        // Some numbers may not be values of the enum.
         (_, FieldKind::Enum(_)) => false,
         _ => form(old).is_some() && form(old) == form(new) && within(old, new),
     }
 }
 
-/// As [`same_on_the_wire`], in MessagePack and JSON, which write numbers as numbers and names as names.
+/// Returns whether every value of `old` is the same value when it is read as `new` in MessagePack
+/// and JSON, where all kinds of whole numbers are written alike.
 pub(super) fn same_by_name(old: FieldKind, new: FieldKind) -> bool {
     match (old, new) {
         (FieldKind::String { .. }, FieldKind::String { .. })
@@ -47,7 +48,7 @@ pub(super) fn same_by_name(old: FieldKind, new: FieldKind) -> bool {
     }
 }
 
-/// How protobuf writes whole numbers.
+/// The forms in which protobuf writes whole numbers.
 #[derive(PartialEq)]
 enum WholeForm {
     Varint,
@@ -76,7 +77,7 @@ fn within(old: FieldKind, new: FieldKind) -> bool {
     }
 }
 
-/// The smallest and the largest whole number of a kind.
+/// Returns the smallest and the largest whole number of a kind.
 fn range(kind: FieldKind) -> Option<(i128, i128)> {
     Some(match kind {
         FieldKind::Bool => (0, 1),
@@ -92,7 +93,7 @@ fn range(kind: FieldKind) -> Option<(i128, i128)> {
     })
 }
 
-/// A field's whole type, as people write it.
+/// Returns a field's whole type, as people write it.
 pub(super) fn label(field: &Field, table: &Table) -> String {
     let kind = match field.kind {
         FieldKind::Group(id) => format!("group {}", table.name(id)),
@@ -107,7 +108,7 @@ pub(super) fn label(field: &Field, table: &Table) -> String {
     }
 }
 
-/// The kinds of a map's keys and values.
+/// Returns the kinds of a map's keys and values.
 pub(super) fn entry(field: &Field, table: &Table) -> Option<(FieldKind, FieldKind)> {
     let id = field.kind.message()?;
     match (&*table[id].fields, field.cardinality) {

@@ -1,4 +1,4 @@
-//! JSON below the level of messages: tokens of RFC 8259, strictly, with strings in UTF-8.
+//! JSON below the level of messages: the tokens of RFC 8259, strictly, with strings in UTF-8.
 
 use super::number::Number;
 use super::plain::{self, Next};
@@ -8,14 +8,14 @@ use crate::keys::{Key, Keys};
 use crate::table::{FieldKind, Member};
 use crate::violation::{Checked, Fault, deeper, excerpt};
 
-/// Reads the payload from `at`.
+/// A reader of the payload from `at` on.
 #[derive(Clone)]
 pub(crate) struct JsonReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-/// A value, or what is known of it before its elements.
+/// A value, or its first token if it has elements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum JsonHead<'a> {
     Null,
@@ -29,9 +29,9 @@ pub(crate) enum JsonHead<'a> {
 }
 
 impl JsonHead<'_> {
-    /// What was found, for a sentence.
+    /// Describes the value for a violation.
     #[cold]
-    pub fn describe(self) -> String {
+    pub(crate) fn describe(self) -> String {
         match self {
             JsonHead::Null => "null".to_owned(),
             JsonHead::Bool(value) => value.to_string(),
@@ -44,13 +44,13 @@ impl JsonHead<'_> {
 }
 
 impl<'a> JsonReader<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
-    /// Where the next byte lies.
+    /// Returns the position of the next byte.
     #[inline]
-    pub fn at(&self) -> usize {
+    pub(crate) fn at(&self) -> usize {
         self.at
     }
 
@@ -59,23 +59,23 @@ impl<'a> JsonReader<'a> {
         self.bytes.get(self.at).copied()
     }
 
-    /// Passes white space; where the next token lies.
+    /// Skips white space, and returns the position of the next token.
     #[inline]
-    pub fn token(&mut self) -> usize {
+    pub(crate) fn token(&mut self) -> usize {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
         }
         self.at
     }
 
-    /// The first byte of the next token.
+    /// Returns the first byte of the next token.
     #[inline]
-    pub fn next(&mut self) -> Option<u8> {
+    pub(crate) fn next(&mut self) -> Option<u8> {
         self.token();
         self.peek()
     }
 
-    /// Passes `byte`, if it is the next token.
+    /// Takes `byte` if it is the next token.
     #[inline]
     fn take(&mut self, byte: u8) -> bool {
         let taken = self.next() == Some(byte);
@@ -83,23 +83,23 @@ impl<'a> JsonReader<'a> {
         taken
     }
 
-    /// That nothing follows but white space.
-    pub fn end(&mut self) -> Checked<()> {
+    /// Checks that nothing follows but white space.
+    pub(crate) fn end(&mut self) -> Checked<()> {
         match self.next() {
             None => Ok(()),
             Some(_) => Err(self.unexpected("the end of the message")),
         }
     }
 
-    /// Behind `[` or `{`: whether an element comes. If not, `close` is passed.
+    /// Returns whether an element follows `[` or `{`. If not, takes `close`.
     #[inline]
-    pub fn opened(&mut self, close: u8) -> bool {
+    pub(crate) fn opened(&mut self, close: u8) -> bool {
         !self.take(close)
     }
 
-    /// Behind an element: whether another comes. If not, `close` is passed.
+    /// Returns whether another element follows. If not, takes `close`.
     #[inline]
-    pub fn another(&mut self, close: u8) -> Checked<bool> {
+    pub(crate) fn another(&mut self, close: u8) -> Checked<bool> {
         match self.next() {
             Some(b',') => {
                 self.at += 1;
@@ -116,16 +116,16 @@ impl<'a> JsonReader<'a> {
         }
     }
 
-    /// Passes the key of `member`, and the colon behind it, if they are next and plainly written.
+    /// Takes the key of `member` and the colon, if they come next and in the usual form.
     #[inline]
-    pub fn expected(&mut self, member: &Member) -> bool {
+    pub(crate) fn expected(&mut self, member: &Member) -> bool {
         let behind = member.json.strip(self.rest());
         behind.inspect(|rest| self.go_to(rest)).is_some()
     }
 
-    /// A member's name, and the colon behind it.
+    /// Reads a member's name and the colon.
     #[inline]
-    pub fn key(&mut self) -> Checked<Text<'a>> {
+    pub(crate) fn key(&mut self) -> Checked<Text<'a>> {
         if !self.take(b'"') {
             return Err(self.unexpected("a name in quotes"));
         }
@@ -136,32 +136,38 @@ impl<'a> JsonReader<'a> {
         Ok(key)
     }
 
-    /// The same payload, read from `at`.
+    /// Returns a reader of the same payload from `at` on.
     #[cold]
-    pub fn back(&self, at: usize) -> Self {
+    pub(crate) fn back(&self, at: usize) -> Self {
         let bytes = self.bytes;
         Self { bytes, at }
     }
 
-    /// What is still to read.
+    /// Returns the bytes from `at` to the position of the next byte.
+    #[inline]
+    pub(crate) fn since(&self, at: usize) -> &'a [u8] {
+        self.bytes.get(at..self.at).unwrap_or_default()
+    }
+
+    /// Returns the unread bytes.
     #[inline]
     fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
 
-    /// Goes on at `rest`, which is the end of the payload.
+    /// Moves to `rest`, which is a suffix of the payload.
     #[inline]
     fn go_to(&mut self, rest: &[u8]) {
         self.at = self.bytes.len() - rest.len();
     }
 
-    /// Passes the next value if it is a scalar of this kind in a form that its writers choose; else all
-    /// is left as it was but for white space, for others to read and to judge.
+    /// Takes the next value if it is a scalar of this kind in the form that writers usually choose.
+    /// Otherwise takes only white space, and the general path reads the value.
     #[inline]
-    pub fn plain(&mut self, kind: FieldKind) -> bool {
+    pub(crate) fn plain(&mut self, kind: FieldKind) -> bool {
         self.token();
         match plain::scalar(self.rest(), kind) {
-            // More of a number, which may be no whole one then.
+            // The number continues with a fraction or an exponent, which the general path reads.
             None | Some([b'.' | b'e' | b'E', ..]) => false,
             Some(rest) => {
                 self.go_to(rest);
@@ -170,21 +176,23 @@ impl<'a> JsonReader<'a> {
         }
     }
 
-    /// Passes members of an object, one after the other, as long as they are the next of `members`, plainly written
-    /// and `new`. Returns the members that are left, and what comes next.
+    /// Takes members of an object, one after the other, as long as each is the next of `members`,
+    /// is in its usual form, and `accepts` returns true for its index and the bytes of its value.
+    /// Returns the remaining members, and the token after the last member taken, or
+    /// [`Next::Another`] if none was taken.
     #[inline]
-    pub fn plain_members<'m>(
+    pub(crate) fn plain_members<'m>(
         &mut self,
         members: &'m [Member],
-        mut new: impl FnMut(u32) -> bool,
+        mut accepts: impl FnMut(u32, &'a [u8]) -> bool,
     ) -> (&'m [Member], Next) {
         let mut rest = plain::gap(self.rest());
         let (mut left, mut next) = (members, Next::Another);
         while let (Next::Another, [member, others @ ..]) = (&next, left) {
-            let Some((behind, what)) = plain::member(rest, member) else {
+            let Some((value, behind, what)) = plain::member(rest, member) else {
                 break;
             };
-            if !new(member.index) {
+            if !accepts(member.index, value) {
                 break;
             }
             (rest, left, next) = (behind, others, what);
@@ -193,9 +201,9 @@ impl<'a> JsonReader<'a> {
         (left, next)
     }
 
-    /// The next value, which mostly has elements.
+    /// Reads the next value as `head` does, but tries objects and arrays first.
     #[inline]
-    pub fn opening(&mut self) -> Checked<JsonHead<'a>> {
+    pub(crate) fn opening(&mut self) -> Checked<JsonHead<'a>> {
         match self.next() {
             Some(b'{') => self.mark(JsonHead::Object),
             Some(b'[') => self.mark(JsonHead::Array),
@@ -203,8 +211,8 @@ impl<'a> JsonReader<'a> {
         }
     }
 
-    /// The next value, or its head if it has elements.
-    pub fn head(&mut self) -> Checked<JsonHead<'a>> {
+    /// Reads the next value, or its first token if it has elements.
+    pub(crate) fn head(&mut self) -> Checked<JsonHead<'a>> {
         match self.next() {
             Some(b'"') => {
                 self.at += 1;
@@ -245,15 +253,15 @@ impl<'a> JsonReader<'a> {
         unexpected(self.bytes, self.at, expected)
     }
 
-    /// Goes back to the value at `at`, and passes it.
+    /// Goes back to the value at `at`, and skips it.
     #[cold]
-    pub fn pass(&mut self, at: usize, depth: u32) -> Checked<()> {
+    pub(crate) fn pass(&mut self, at: usize, depth: u32) -> Checked<()> {
         self.at = at;
         self.skip(depth)
     }
 
-    /// A value of any kind, well-formed whatever it means; `depth` counts arrays and objects.
-    pub fn skip(&mut self, depth: u32) -> Checked<()> {
+    /// Skips a well-formed value of any kind. `depth` bounds the nesting of arrays and objects.
+    pub(crate) fn skip(&mut self, depth: u32) -> Checked<()> {
         let at = self.token();
         match self.head()? {
             JsonHead::Array => {
@@ -280,33 +288,33 @@ impl<'a> JsonReader<'a> {
     }
 }
 
-/// The names of one object's members so far, each once.
+/// The names of one object's members so far, for the detection of duplicates.
 pub(super) struct Names<'a> {
-    /// Stands at the first.
+    /// A reader at the first member.
     body: JsonReader<'a>,
     seen: Keys<Text<'a>>,
 }
 
 impl<'a> Names<'a> {
-    /// Of the object whose members `body` is about to read.
+    /// Returns the empty set of names of the object whose members `body` is about to read.
     #[inline]
-    pub fn new(body: &JsonReader<'a>) -> Self {
+    pub(super) fn new(body: &JsonReader<'a>) -> Self {
         let (body, seen) = (body.clone(), Keys::default());
         Self { body, seen }
     }
 
-    /// The next name; a second one of the same text is a fault.
+    /// Reads the next name. A name that occurred before is a violation.
     #[inline]
-    pub fn next(&mut self, reader: &mut JsonReader<'a>) -> Checked<Text<'a>> {
+    pub(super) fn next(&mut self, reader: &mut JsonReader<'a>) -> Checked<Text<'a>> {
         let at = reader.token();
         let name = reader.key()?;
         self.add(name, at)?;
         Ok(name)
     }
 
-    /// A name that was read at `at`.
+    /// Adds a name that was read at `at`.
     #[inline]
-    pub fn add(&mut self, name: Text<'a>, at: usize) -> Checked<()> {
+    pub(super) fn add(&mut self, name: Text<'a>, at: usize) -> Checked<()> {
         let body = &self.body;
         match self
             .seen
@@ -318,13 +326,13 @@ impl<'a> Names<'a> {
     }
 }
 
-/// A key that was there before.
+/// Returns the violation of a repeated key.
 #[cold]
 pub(super) fn twice(key: Key<Text>, at: usize) -> Box<Fault> {
     Fault::new(at, "each key once", "it again").under(key.segment())
 }
 
-/// Whether a member of this name lies between `body` and `at`.
+/// Returns whether a member of this name lies between `body` and `at`.
 #[cold]
 fn was_before(body: &JsonReader, name: Text, at: usize) -> Checked<bool> {
     let mut reader = body.clone();
@@ -333,7 +341,7 @@ fn was_before(body: &JsonReader, name: Text, at: usize) -> Checked<bool> {
         if reader.key()? == name {
             return Ok(true);
         }
-        // Walked before, within its depth.
+        // The value was walked before, so its depth is within the limit.
         reader.skip(u32::MAX)?;
         more = reader.another(b'}')?;
     }

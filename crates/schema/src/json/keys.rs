@@ -1,4 +1,5 @@
-//! Keys of JSON maps: strings that mean values of the key's kind, and each once.
+//! Keys of JSON maps: strings that stand for values of the key's kind, each of which may occur
+//! once.
 
 use super::head::{JsonReader, twice};
 use super::number::Number;
@@ -8,7 +9,7 @@ use crate::keys::{self, Key};
 use crate::table::FieldKind;
 use crate::violation::{Checked, Fault, excerpt};
 
-/// What `text` means as a key of this kind.
+/// Returns the value that `text` stands for as a key of this kind.
 pub(super) fn key(kind: FieldKind, text: Text<'_>) -> Option<Key<Text<'_>>> {
     match kind {
         FieldKind::String { .. } => Some(Key::Text(text)),
@@ -28,22 +29,22 @@ pub(super) fn key(kind: FieldKind, text: Text<'_>) -> Option<Key<Text<'_>>> {
 /// The keys of one map so far.
 pub(super) struct Keys<'a> {
     kind: FieldKind,
-    /// Stands at the first key.
+    /// A reader at the first key.
     body: JsonReader<'a>,
     seen: keys::Keys<Text<'a>>,
 }
 
 impl<'a> Keys<'a> {
-    /// Of the map whose entries `body` is about to read.
-    pub fn new(kind: FieldKind, body: &JsonReader<'a>) -> Self {
+    /// Returns the empty set of keys of the map whose entries `body` is about to read.
+    pub(super) fn new(kind: FieldKind, body: &JsonReader<'a>) -> Self {
         let (body, seen) = (body.clone(), keys::Keys::default());
         Self { kind, body, seen }
     }
 
-    /// The next key, and the colon behind it; the inner fault is one of the key's meaning: of another
-    /// kind, or there before.
+    /// Reads the next key and the colon. The inner result is a violation if the key is of another
+    /// kind or occurred before.
     #[inline]
-    pub fn next(&mut self, reader: &mut JsonReader<'a>) -> Checked<Checked<Key<Text<'a>>>> {
+    pub(super) fn next(&mut self, reader: &mut JsonReader<'a>) -> Checked<Checked<Key<Text<'a>>>> {
         let at = reader.token();
         let text = reader.key()?;
         let Some(key) = key(self.kind, text) else {
@@ -68,7 +69,7 @@ fn wrong(kind: FieldKind, text: Text, at: usize) -> Box<Fault> {
     Fault::new(at, expected, found).as_key()
 }
 
-/// Whether `key` is among those that `body` reads before `at`.
+/// Returns whether the key `wanted` occurs between the position of `body` and `at`.
 #[cold]
 fn was_before(kind: FieldKind, body: &JsonReader, wanted: Key<Text>, at: usize) -> Checked<bool> {
     let mut reader = body.clone();
@@ -77,7 +78,7 @@ fn was_before(kind: FieldKind, body: &JsonReader, wanted: Key<Text>, at: usize) 
         if key(kind, reader.key()?) == Some(wanted) {
             return Ok(true);
         }
-        // Walked before, within its depth.
+        // The value was walked before, so its depth is within the limit.
         reader.skip(u32::MAX)?;
         more = reader.another(b'}')?;
     }

@@ -6,12 +6,12 @@ use super::scalar::scalar;
 use super::time::{duration, is_field_mask, timestamp};
 use super::{Beside, Walk};
 use crate::scope::Scope;
-use crate::table::{Form, MessageId};
+use crate::table::{Form, Message, MessageId};
 use crate::violation::{Checked, Fault, Gather, deeper, excerpt};
 
-/// How many Any messages may lie within each other whose `@type` isn't their first member. Each is
-/// read once more to find it, and so is all that lies in it: a payload must not choose how often.
-const LATE_TYPES: u32 = 8;
+/// The maximum nesting of Any messages whose `@type` is not their first member. Such a message and
+/// everything in it is read once more to find the type, so nesting would multiply the work.
+const LATE_TYPES_MAX: u32 = 8;
 
 impl<'a, G: Gather> Walk<'a, G> {
     #[inline(never)]
@@ -30,6 +30,10 @@ impl<'a, G: Gather> Walk<'a, G> {
             Form::ListValue => not(reader, "an array"),
             Form::Any if object => self.any(reader, scope, depth),
             Form::Any => not(reader, "google.protobuf.Any as an object"),
+            Form::Timestamp | Form::Duration | Form::Wrapper if object => {
+                names_a_field(reader, scope.message, depth)?;
+                self.fields(reader, scope, depth)
+            }
             _ if object => self.fields(reader, scope, depth),
             Form::Wrapper => scalar(self.table, reader, scope.message.fields[0].kind),
             Form::Timestamp => {
@@ -45,7 +49,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// What `google.protobuf.Value` can hold: anything that JSON can write and a double can hold.
+    /// Checks a `google.protobuf.Value`: any JSON value whose numbers are in the range of a double.
     fn value(&self, reader: &mut JsonReader, depth: u32) -> Checked<()> {
         let at = reader.token();
         match reader.head()? {
@@ -96,20 +100,23 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// An object whose `@type` says what message its other members are of.
+    /// Checks an object whose `@type` names the message of its other members.
     fn any(&self, reader: &mut JsonReader, scope: Scope<'a>, depth: u32) -> Checked<()> {
         let start = reader.token();
         let late = self.late_types.get();
         let found = self.type_of(&mut reader.clone(), depth)?;
         let Some(found) = found else {
-            // An Any of nothing.
+            // An empty Any has no type.
             return self.fields(reader, scope, depth);
         };
-        self.late_types.set(late + u32::from(found.late));
-        if self.late_types.get() > LATE_TYPES {
-            let expected = format!("\"@type\" first, within {LATE_TYPES} objects without it first");
-            return Err(Fault::new(start, expected, "it behind other members"));
+        let late_here = late + u32::from(found.late);
+        if late_here > LATE_TYPES_MAX {
+            let expected = format!(
+                "\"@type\" as the first member, because it comes later in {LATE_TYPES_MAX} enclosing objects"
+            );
+            return Err(Fault::new(start, expected, "it after other members"));
         }
+        self.late_types.set(late_here);
         let message = &self.table[found.id];
         let needs = &message.needs;
         let inner = Scope { message, needs };
@@ -122,7 +129,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         checked
     }
 
-    /// Looks through an object for its `@type`; none if the object is empty.
+    /// Searches an object for its `@type`. Returns `None` if the object is empty.
     fn type_of(&self, reader: &mut JsonReader, depth: u32) -> Checked<Option<Typed>> {
         let start = reader.token();
         reader.head()?;
@@ -140,7 +147,7 @@ impl<'a, G: Gather> Walk<'a, G> {
             reader.skip(depth)?;
             more = reader.another(b'}')?;
         }
-        Err(Fault::new(start, "an \"@type\"", "an object without").behind())
+        Err(Fault::new(start, "an \"@type\"", "an object without"))
     }
 
     fn typed(&self, reader: &mut JsonReader, late: bool) -> Checked<Typed> {
@@ -160,7 +167,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// A message with a form of its own within an Any: `{"@type": …, "value": …}`.
+    /// Checks a message with a form of its own within an Any: `{"@type": …, "value": …}`.
     fn any_of_known(
         &self,
         reader: &mut JsonReader,
@@ -206,14 +213,34 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 }
 
-/// What an Any says of itself.
+/// Checks that an object has a field of `message`, a type that is not usually written as an object.
+/// An object without such a field is not meant as this message.
+fn names_a_field(reader: &JsonReader, message: &Message, depth: u32) -> Checked<()> {
+    let mut reader = reader.clone();
+    let start = reader.token();
+    reader.head()?;
+    let mut more = reader.opened(b'}');
+    while more {
+        let name = reader.key()?;
+        if message.by_name(&name.decoded()).is_some() {
+            return Ok(());
+        }
+        reader.skip(depth)?;
+        more = reader.another(b'}')?;
+    }
+    let names: Vec<_> = message.fields.iter().map(|field| &*field.name).collect();
+    let expected = format!("an object with {}", names.join(" or "));
+    Err(Fault::new(start, expected, "an object without"))
+}
+
+/// The type that an Any names.
 struct Typed {
     id: MessageId,
-    /// Other members came first.
+    /// Other members came before the type.
     late: bool,
 }
 
-/// A string of some form.
+/// Checks that the next value is a string for which `is_right` returns true.
 fn text(reader: &mut JsonReader, is_right: fn(&[u8]) -> bool, expected: &str) -> Checked<()> {
     let at = reader.token();
     match reader.head()? {
@@ -222,7 +249,7 @@ fn text(reader: &mut JsonReader, is_right: fn(&[u8]) -> bool, expected: &str) ->
     }
 }
 
-/// Something else than the object or array that was expected.
+/// Reads the next value, and returns the violation that it is not `expected`.
 #[cold]
 fn not(reader: &mut JsonReader, expected: &str) -> Checked<()> {
     let at = reader.token();

@@ -1,22 +1,22 @@
-//! JSON numbers: their grammar, and their values without a builder of numbers.
+//! JSON numbers: their grammar, and their values.
 
 use super::unexpected::unexpected;
 use crate::violation::{Checked, excerpt};
 
-/// More significant digits than this and a number is beyond 64 bits.
-const DIGITS: i64 = 20;
+/// The maximum number of digits, without leading zeros, of a whole number that may fit 64 bits.
+const DIGITS_MAX: i64 = 20;
 
 /// A well-formed number, as it is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Number<'a> {
     text: &'a [u8],
-    /// Digits and at most a minus sign: no fraction, no exponent.
+    /// The number has no fraction and no exponent.
     whole: bool,
 }
 
 impl<'a> Number<'a> {
-    /// The number at `at`, which moves behind it.
-    pub fn read(bytes: &'a [u8], at: &mut usize) -> Checked<Self> {
+    /// Reads the number at `at`, and moves `at` to its end.
+    pub(crate) fn read(bytes: &'a [u8], at: &mut usize) -> Checked<Self> {
         let start = *at;
         let mut here = start + usize::from(bytes.get(start) == Some(&b'-'));
         let digits = |here: &mut usize| {
@@ -27,7 +27,7 @@ impl<'a> Number<'a> {
             *here > first
         };
         match bytes.get(here) {
-            // Nothing but a point or an exponent follows a zero.
+            // After a leading zero, only a point or an exponent may follow.
             Some(b'0') => here += 1,
             _ if digits(&mut here) => {}
             _ => return Err(unexpected(bytes, here, "a digit")),
@@ -53,18 +53,19 @@ impl<'a> Number<'a> {
         })
     }
 
-    /// The number that all of `text` is, if it is one.
-    pub fn parse(text: &'a [u8]) -> Option<Self> {
+    /// Returns the number that `text` consists of, if it is one.
+    pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
         let mut at = 0;
         let number = Self::read(text, &mut at).ok()?;
         (at == text.len()).then_some(number)
     }
 
-    /// The whole number that this is, exactly; one beyond 64 bits becomes one that no kind takes.
+    /// Returns the exact value if the number is whole. A value beyond 64 bits is returned as a
+    /// number that is out of range for every kind.
     #[inline]
-    pub fn integer(self) -> Option<i128> {
+    pub(crate) fn integer(self) -> Option<i128> {
         let (negative, digits) = self.sign();
-        let value = match self.whole && digits.len() < DIGITS as usize {
+        let value = match self.whole && digits.len() < DIGITS_MAX as usize {
             true => digits
                 .iter()
                 .fold(0, |value: u64, digit| value * 10 + u64::from(digit - b'0'))
@@ -81,34 +82,35 @@ impl<'a> Number<'a> {
         }
     }
 
-    /// The nearest double: infinite if the number is beyond them. None for one so short that it is
-    /// no further from zero than any float goes.
+    /// Returns the nearest double, or an infinity if the number is too large. Returns `None` for a
+    /// number so short that any float type holds it.
     #[inline]
-    pub fn far(self) -> Option<f64> {
-        /// 10³⁸ is within a float's range.
-        const NEAR: usize = 38;
+    pub(crate) fn far(self) -> Option<f64> {
+        /// The maximum length of a number that any float type holds: 10³⁸ is within their ranges.
+        const FLOAT_DIGITS_MAX: usize = 38;
         let exponent = !self.whole && self.text.iter().any(|byte| byte | 0x20 == b'e');
-        if self.text.len() <= NEAR && !exponent {
+        if self.text.len() <= FLOAT_DIGITS_MAX && !exponent {
             return None;
         }
         let text = std::str::from_utf8(self.text).ok()?;
         text.parse().ok()
     }
 
-    /// The nearest double.
-    pub fn float(self) -> f64 {
+    /// Returns the nearest double.
+    pub(crate) fn float(self) -> f64 {
         let text = std::str::from_utf8(self.text).unwrap_or_default();
         text.parse().unwrap_or_default()
     }
 
-    /// As written, for a sentence.
+    /// Returns the number as written, shortened if it is long, for a violation.
     #[cold]
-    pub fn excerpt(self) -> String {
+    pub(crate) fn excerpt(self) -> String {
         excerpt(self.text).trim_matches('"').to_owned()
     }
 }
 
-/// The whole number in `text`, which has a fraction, an exponent or many digits, and no sign.
+/// Returns the number in `text` if it is whole. `text` has no sign, but it has a fraction, an
+/// exponent or many digits.
 #[cold]
 fn magnitude(text: &[u8]) -> Option<i128> {
     let e = text.iter().position(|byte| byte | 0x20 == b'e');
@@ -124,7 +126,7 @@ fn magnitude(text: &[u8]) -> Option<i128> {
         return Some(0);
     }
     let trailing = digits().rev().take_while(|digit| *digit == 0).count();
-    // The number is its significant digits times ten to this.
+    // The number is its significant digits times ten to this power.
     let shift = power(exponent.get(1..).unwrap_or_default())
         .saturating_sub(behind.len() as i64)
         .saturating_add(trailing as i64);
@@ -132,7 +134,7 @@ fn magnitude(text: &[u8]) -> Option<i128> {
     if shift < 0 {
         return None;
     }
-    if shift.saturating_add(significant as i64) > DIGITS {
+    if shift.saturating_add(significant as i64) > DIGITS_MAX {
         return Some(i128::MAX);
     }
     let digits = digits().skip(leading).take(significant);
@@ -140,13 +142,13 @@ fn magnitude(text: &[u8]) -> Option<i128> {
     Some(value * 10i128.pow(shift as u32))
 }
 
-/// The exponent that `text` is, or one that is as good as it.
+/// Returns the exponent in `text`. An extreme one is limited to a value with the same effect.
 fn power(text: &[u8]) -> i64 {
-    /// More than a payload has digits.
-    const ENDLESS: i64 = i64::MAX / 16;
+    /// More than the number of digits of any payload.
+    const EXPONENT_MAX: i64 = i64::MAX / 16;
     let digits = text.iter().filter(|byte| byte.is_ascii_digit());
     let power = digits.fold(0, |power: i64, digit| {
-        (power * 10 + i64::from(digit - b'0')).min(ENDLESS)
+        (power * 10 + i64::from(digit - b'0')).min(EXPONENT_MAX)
     });
     if text.first() == Some(&b'-') {
         -power

@@ -1,31 +1,35 @@
-//! Values as plain as most are: what lies behind, if they are right at a glance. What is not, others read and
-//! judge. Nothing here says what is wrong.
+//! The fast path for values in their usual form. Each function returns the bytes after the value.
+//! If it returns `None`, the general path reads and checks the value. Nothing here reports
+//! violations.
 
 use super::text::foreign;
 use crate::table::{FieldKind, Member, MemberValue};
 use crate::text::{HIGH, LOW, first_bytes};
 
-/// What follows a value.
+/// The token that follows a value.
 pub(crate) enum Next {
-    /// Another member or element, at which the rest of the payload begins.
+    /// A comma. The rest of the payload starts with the next member or element.
     Another,
-    /// The end of the object or array, which was passed.
+    /// The closing brace or bracket of the object or array.
     End,
 }
 
-/// Passes this member and the comma or brace behind it.
+/// Takes this member and the comma or brace after it. Returns the bytes of the value, the bytes
+/// after that token, and which token it was.
 #[inline(always)]
-pub(super) fn member<'p>(bytes: &'p [u8], member: &Member) -> Option<(&'p [u8], Next)> {
+pub(super) fn member<'p>(bytes: &'p [u8], member: &Member) -> Option<(&'p [u8], &'p [u8], Next)> {
     let value = gap(member.json.strip(bytes)?);
     let behind = match member.value {
         MemberValue::One(kind) => scalar(value, kind)?,
         MemberValue::List(kind) => list(value, kind)?,
         MemberValue::Other => return None,
     };
-    next(behind, b'}')
+    let size = value.len() - behind.len();
+    let (behind, next) = next(behind, b'}')?;
+    Some((value.get(..size).unwrap_or_default(), behind, next))
 }
 
-/// Passes white space. Most writers put none or a blank between tokens.
+/// Skips white space. Most writers put no space or one space between tokens.
 #[inline(always)]
 pub(super) fn gap(bytes: &[u8]) -> &[u8] {
     match *bytes {
@@ -42,7 +46,7 @@ fn wide_gap(bytes: &[u8]) -> &[u8] {
     &bytes[size..]
 }
 
-/// Passes what follows a value: a comma and the gap behind it, or `close`.
+/// Takes the token after a value: a comma and the white space after it, or `close`.
 #[inline(always)]
 fn next(bytes: &[u8], close: u8) -> Option<(&[u8], Next)> {
     match *bytes {
@@ -53,7 +57,7 @@ fn next(bytes: &[u8], close: u8) -> Option<(&[u8], Next)> {
     }
 }
 
-/// The same behind white space, which few writers put there.
+/// Takes the token after a value and white space. Few writers put white space there.
 #[inline(never)]
 fn next_token(bytes: &[u8], close: u8) -> Option<(&[u8], Next)> {
     match *wide_gap(bytes) {
@@ -72,7 +76,8 @@ fn list(bytes: &[u8], kind: FieldKind) -> Option<&[u8]> {
     if let [b']', rest @ ..] = first {
         return Some(rest);
     }
-    // Longer ones are left to others, so that none is read twice to its end.
+    // The maximum number of elements. Longer lists are left to the general path, so that they
+    // are not read twice to the end.
     const MOST: usize = 16;
     let mut rest = first;
     for _ in 0..MOST {
@@ -85,22 +90,26 @@ fn list(bytes: &[u8], kind: FieldKind) -> Option<&[u8]> {
     None
 }
 
-/// A scalar of this kind, unless what follows belongs to it: a fraction or an exponent, which nothing else begins.
+/// Takes a scalar of this kind. A number may continue with a fraction or an exponent in the bytes
+/// that are returned, which the caller must check.
 #[inline(always)]
 pub(super) fn scalar(bytes: &[u8], kind: FieldKind) -> Option<&[u8]> {
     match kind {
         FieldKind::String { .. } => string(bytes),
         FieldKind::Bool => (bytes.strip_prefix(b"true")).or_else(|| bytes.strip_prefix(b"false")),
         FieldKind::Int32 | FieldKind::Sint32 | FieldKind::Sfixed32 => signed(bytes, 9),
-        FieldKind::Int64 | FieldKind::Sint64 | FieldKind::Sfixed64 => signed(bytes, 18),
+        FieldKind::Int64 | FieldKind::Sint64 | FieldKind::Sfixed64 => {
+            perhaps_quoted(bytes, |number| signed(number, 18))
+        }
         FieldKind::Uint32 | FieldKind::Fixed32 => whole(bytes, 9),
-        FieldKind::Uint64 | FieldKind::Fixed64 => whole(bytes, 18),
+        FieldKind::Uint64 | FieldKind::Fixed64 => perhaps_quoted(bytes, |number| whole(number, 18)),
         FieldKind::Float | FieldKind::Double => decimal(bytes),
         _ => None,
     }
 }
 
-/// The next eight bytes, with zeros behind the end of the payload, and what follows them.
+/// Returns the next eight bytes, padded with zeros at the end of the payload, and the bytes after
+/// them.
 #[inline(always)]
 fn word(bytes: &[u8]) -> (u64, &[u8]) {
     match bytes.split_first_chunk() {
@@ -114,7 +123,7 @@ fn last_word(bytes: &[u8]) -> u64 {
     first_bytes(bytes)
 }
 
-/// A string of ASCII without escapes.
+/// Takes a string of ASCII without escapes.
 #[inline(always)]
 fn string(bytes: &[u8]) -> Option<&[u8]> {
     let [b'"', text @ ..] = bytes else {
@@ -135,16 +144,16 @@ fn string(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// How many digits a word begins with, up to eight.
+/// Returns the number of digits that a word begins with, up to eight.
 #[inline(always)]
 fn digits_in(word: u64) -> usize {
     let values = word ^ (LOW * 0x30);
-    // Only behind the first of the others may a carry mark a digit.
+    // A carry can mark a digit as another byte, but only after the first byte that is not a digit.
     let others = (values.wrapping_add(LOW * 0x76) | values) & HIGH;
     others.trailing_zeros() as usize / 8
 }
 
-/// How many digits `bytes` begin with.
+/// Returns the number of digits that `bytes` begin with.
 #[inline(never)]
 fn digits(bytes: &[u8]) -> usize {
     bytes
@@ -153,7 +162,7 @@ fn digits(bytes: &[u8]) -> usize {
         .count()
 }
 
-/// A whole number without sign, of up to `most` digits, which are at least seven.
+/// Takes a whole number of up to `most` digits without a sign. `most` must be at least seven.
 #[inline(always)]
 fn whole(bytes: &[u8], most: usize) -> Option<&[u8]> {
     let (word, _) = word(bytes);
@@ -173,7 +182,7 @@ fn long_whole(bytes: &[u8], most: usize) -> Option<&[u8]> {
     if plain { bytes.get(size..) } else { None }
 }
 
-/// The same, with or without a minus.
+/// Takes a whole number with or without a minus.
 #[inline(always)]
 fn signed(bytes: &[u8], most: usize) -> Option<&[u8]> {
     match bytes {
@@ -182,11 +191,23 @@ fn signed(bytes: &[u8], most: usize) -> Option<&[u8]> {
     }
 }
 
-/// A number with or without minus and fraction, and no exponent; not so long that it could be beyond a
-/// float.
+/// Takes a number that `number` takes, or a string that holds nothing else. Most writers quote the
+/// integers of 64 bits, as ProtoJSON recommends.
+#[inline(always)]
+fn perhaps_quoted(bytes: &[u8], number: impl Fn(&[u8]) -> Option<&[u8]>) -> Option<&[u8]> {
+    let quoted = bytes.strip_prefix(b"\"");
+    let rest = number(quoted.unwrap_or(bytes))?;
+    match quoted {
+        Some(_) => rest.strip_prefix(b"\""),
+        None => Some(rest),
+    }
+}
+
+/// Takes a number with or without a minus and a fraction, without an exponent, and short enough to
+/// be within a float's range.
 #[inline(never)]
 fn decimal(bytes: &[u8]) -> Option<&[u8]> {
-    /// 10³⁸ is within a float's range.
+    /// The maximum number of digits: 10³⁸ is within a float's range.
     const MOST: usize = 38;
     let number = bytes.strip_prefix(b"-").unwrap_or(bytes);
     let rest = whole(number, MOST)?;
@@ -206,7 +227,8 @@ mod tests {
 
     type Plain = fn(&[u8]) -> Option<&[u8]>;
 
-    /// Each of `right` is passed, and what follows it left; none of the others is.
+    /// Asserts that each text of `right` is taken, but not the bytes after it, and that none of
+    /// `others` is.
     #[track_caller]
     fn takes(plain: Plain, right: &[&str], others: &[&str]) {
         for text in right {
@@ -286,7 +308,7 @@ mod tests {
             &["0", "-0.25", "1.5", "12345678901", "1.0123456789"],
             &[&long, "01", ".5", "1.", "-", "NaN"],
         );
-        // Where the payload ends with it.
+        // These are cut off by the end of the payload.
         for text in ["\"", "\"abc", "\"abcdefg", "-"] {
             assert_eq!(string(text.as_bytes()), None);
             assert_eq!(signed(text.as_bytes(), 9), None);
@@ -296,6 +318,34 @@ mod tests {
             (string(b"\"abc\""), whole(b"12", 9), decimal(b"1.5")),
             (end, end, end)
         );
+    }
+
+    #[test]
+    fn integers_of_64_bits_are_taken_in_quotes() {
+        let others = [
+            "\"12",
+            "\"\"",
+            "\"-\"",
+            "\"1.5\"",
+            "\"1e2\"",
+            "\" 1\"",
+            "\"1 \"",
+            "\"01\"",
+            "\"+1\"",
+            "\"\\u0031\"",
+            "\"1234567890123456789\"",
+        ];
+        takes(
+            |it| scalar(it, FieldKind::Int64),
+            &["\"0\"", "\"-12\"", "\"123456789012345678\"", "-12"],
+            &others,
+        );
+        takes(
+            |it| scalar(it, FieldKind::Uint64),
+            &["\"0\"", "\"12\"", "\"123456789012345678\"", "12"],
+            &[&others[..], &["\"-12\""]].concat(),
+        );
+        takes(|it| scalar(it, FieldKind::Int32), &["12"], &["\"12\""]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Scalars in JSON: which values a field's kind takes.
+//! Scalars in JSON, and the values that each kind of field accepts.
 //!
-//! As ProtoJSON says, a number may be written as a string that holds it; a whole number may be written
-//! with a fraction of zero or an exponent. Nothing else is converted: no number is a bool, no bool
-//! a string.
+//! By ProtoJSON, a number may be written as a string that holds it, and a whole number may be
+//! written with a zero fraction or an exponent. Nothing else is converted: no number is a bool, and
+//! no bool is a string.
 
 use super::head::{JsonHead, JsonReader};
 use super::number::Number;
@@ -10,7 +10,7 @@ use crate::named::unknown_value;
 use crate::table::{Enum, FieldKind, Table};
 use crate::violation::{Checked, Fault};
 
-/// A value of `kind`, which is no message.
+/// Checks a value of `kind`, which is not a message.
 #[inline]
 pub(super) fn scalar(table: &Table, reader: &mut JsonReader, kind: FieldKind) -> Checked<()> {
     match reader.plain(kind) {
@@ -38,9 +38,9 @@ fn any_scalar(table: &Table, reader: &mut JsonReader, kind: FieldKind) -> Checke
     }
 }
 
-/// Whether `value` is one of an integer kind's.
+/// Returns whether `value` is in the range of an integer kind.
 #[inline]
-pub(super) fn within(kind: FieldKind, value: i128) -> bool {
+pub(crate) fn within(kind: FieldKind, value: i128) -> bool {
     let (low, high) = match kind {
         FieldKind::Int32 | FieldKind::Sint32 | FieldKind::Sfixed32 => {
             (i32::MIN.into(), i32::MAX.into())
@@ -55,7 +55,7 @@ pub(super) fn within(kind: FieldKind, value: i128) -> bool {
     (low..=high).contains(&value)
 }
 
-/// The whole number that `head` is, as a number or as a string.
+/// Returns the whole number in `head`, written as a number or as a string.
 #[inline]
 pub(crate) fn integer(head: JsonHead) -> Option<i128> {
     match head {
@@ -65,7 +65,8 @@ pub(crate) fn integer(head: JsonHead) -> Option<i128> {
     }
 }
 
-/// Rounding is fine, a number that rounds to none of the type is not.
+/// Returns whether a value is a float of this kind. A number may be rounded, but must stay finite.
+/// NaN and the infinities are strings.
 fn float(head: JsonHead, kind: FieldKind) -> bool {
     let near = |number: Number| match (number.far(), kind) {
         (None, _) => true,
@@ -82,7 +83,7 @@ fn float(head: JsonHead, kind: FieldKind) -> bool {
     }
 }
 
-/// `bytes` in base64, or as serde writes a `Vec<u8>`: an array of integers.
+/// Checks bytes in base64, or as serde writes a `Vec<u8>`: an array of integers.
 fn bytes(reader: &mut JsonReader, head: JsonHead, at: usize) -> Checked<()> {
     match head {
         JsonHead::Str(text) if is_base64(&text.bytes()) => return Ok(()),
@@ -109,7 +110,7 @@ fn bytes(reader: &mut JsonReader, head: JsonHead, at: usize) -> Checked<()> {
     Ok(())
 }
 
-/// What a character means in base64.
+/// The alphabets of base64 to which a character belongs.
 #[derive(Clone, Copy)]
 struct Digit;
 
@@ -119,7 +120,7 @@ impl Digit {
     const URL: u8 = 4;
     const NONE: u8 = 8;
 
-    /// By character.
+    /// The alphabets of each byte, as one of the constants above.
     const TABLE: [u8; 256] = {
         let mut table = [Self::NONE; 256];
         let mut byte = 0;
@@ -136,7 +137,8 @@ impl Digit {
     };
 }
 
-/// Base64 in the standard alphabet or the one for URLs, not both; padded to the full or not at all.
+/// Returns whether a text is base64 in the standard alphabet or the one for URLs, but not both,
+/// padded completely or not at all.
 fn is_base64(text: &[u8]) -> bool {
     let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=');
     let padding = padding.count();
@@ -146,7 +148,7 @@ fn is_base64(text: &[u8]) -> bool {
     one && digits.len() % 4 != 1 && (padding == 0 || text.len().is_multiple_of(4))
 }
 
-/// An enum by its value's name or number.
+/// Checks an enum by its value's name or number.
 fn enumeration(one: &Enum, head: JsonHead, at: usize) -> Checked<()> {
     let number = match head {
         JsonHead::Str(text) => {

@@ -1,4 +1,4 @@
-//! JSON strings: where they end, that their escapes and their UTF-8 are right, and what they say.
+//! JSON strings: their ends, the checks of their escapes and their UTF-8, and their values.
 
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
@@ -7,7 +7,7 @@ use super::unexpected::unexpected;
 use crate::text::{self, HIGH, LOW};
 use crate::violation::{Checked, Fault};
 
-/// A well-formed string, as it lies between its quotes.
+/// A well-formed string as it is written between its quotes, with its escapes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Text<'a> {
     raw: &'a [u8],
@@ -15,23 +15,23 @@ pub(crate) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// The text itself, if it is written without escapes: what most is.
+    /// Returns the text if it is written without escapes. Most texts are.
     #[inline]
-    pub fn plain(self) -> Option<&'a [u8]> {
+    pub(crate) fn plain(self) -> Option<&'a [u8]> {
         (!self.escaped).then_some(self.raw)
     }
 
-    /// The text itself. Allocates for one with escapes.
-    pub fn decoded(self) -> Cow<'a, str> {
+    /// Returns the text with its escapes decoded. Allocates only if there are any.
+    pub(crate) fn decoded(self) -> Cow<'a, str> {
         match self.escaped {
             false => String::from_utf8_lossy(self.raw),
             true => Cow::Owned(unescaped(self.raw)),
         }
     }
 
-    /// The text's bytes. Allocates for one with escapes.
+    /// Returns the bytes of the text with its escapes decoded. Allocates only if there are any.
     #[inline]
-    pub fn bytes(self) -> Cow<'a, [u8]> {
+    pub(crate) fn bytes(self) -> Cow<'a, [u8]> {
         match self.escaped {
             false => Cow::Borrowed(self.raw),
             true => Cow::Owned(unescaped(self.raw).into_bytes()),
@@ -63,8 +63,8 @@ impl<'a> From<Text<'a>> for Cow<'a, str> {
     }
 }
 
-/// The high bit of the first byte that a string can't hold as it is: a quote, a backslash or a
-/// control character. Bytes behind it may be marked without cause.
+/// Returns a word whose lowest set bit is the high bit of the first byte that a string cannot hold
+/// unescaped: a quote, a backslash or a control character. Later bytes may be marked without cause.
 #[inline]
 pub(super) fn special(word: u64) -> u64 {
     let (quote, backslash) = (word ^ (LOW * 0x22), word ^ (LOW * 0x5c));
@@ -74,33 +74,34 @@ pub(super) fn special(word: u64) -> u64 {
     (quote | backslash | control) & HIGH
 }
 
-/// The high bit of the first byte that is no plain part of a string: one that [`special`] marks, or one that is
-/// not ASCII. Bytes behind it may be marked without cause.
+/// Returns a word whose lowest set bit is the high bit of the first byte that [`special`] marks or
+/// that is not ASCII. Later bytes may be marked without cause.
 #[inline]
 pub(super) fn foreign(word: u64) -> u64 {
-    // Of ASCII, flipping this bit leaves the quote alone as low as the control characters, which stay below it.
+    // In ASCII, flipping this bit turns the quote into 0x20, keeps control characters below 0x20,
+    // and turns every other character into one above 0x20.
     let low = (word ^ (LOW * 0x02)).wrapping_sub(LOW * 0x21);
     let backslash = (word ^ (LOW * 0x5c)).wrapping_sub(LOW);
     (low | backslash | word) & HIGH
 }
 
-/// Bytes of a string that are looked at in one go.
+/// The number of bytes of a string that are examined in one step.
 const STEP: usize = 32;
 
-/// Whether a string can't hold this byte as it is.
+/// Returns whether a string cannot hold this byte unescaped.
 #[inline]
 fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// The string whose opening quote lies before `at`; `at` moves behind the closing one.
+/// Reads the string whose opening quote is just before `at`, and moves `at` after the closing one.
 #[inline]
 pub(super) fn string<'a>(bytes: &'a [u8], at: &mut usize) -> Checked<Text<'a>> {
     let start = *at;
     let mut here = start;
     let mut escaped = false;
     let mut foreign = 0;
-    // A long one in large steps, as the compiler makes of them.
+    // Long strings are examined in large steps, which the compiler vectorises.
     while let Some(chunk) = bytes[here..].first_chunk::<STEP>() {
         if chunk
             .iter()
@@ -163,7 +164,7 @@ fn utf8(raw: &[u8], at: usize) -> Checked<()> {
     text::utf8(raw).map_err(|good| Fault::new(at + good, "a string in UTF-8", "bytes that are not"))
 }
 
-/// How many bytes the escape at `at` takes.
+/// Returns the size of the escape at `at`, in bytes.
 fn escape(bytes: &[u8], at: usize) -> Checked<usize> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
@@ -174,13 +175,13 @@ fn escape(bytes: &[u8], at: usize) -> Checked<usize> {
             },
             Some(0xdc00..=0xdfff) => Err(Fault::new(at, "a pair of surrogates", "one by itself")),
             Some(_) => Ok(6),
-            None => Err(Fault::new(at, "four hex digits behind \\u", "others")),
+            None => Err(Fault::new(at, "four hex digits after \\u", "others")),
         },
         _ => Err(unexpected(bytes, at + 1, "the letter of an escape")),
     }
 }
 
-/// The number that the escape `\u` and its four digits at `at` stand for, if they are there.
+/// Returns the code unit of the escape at `at`, or `None` if it is not `\u` and four hex digits.
 fn unit(bytes: &[u8], at: usize) -> Option<u16> {
     let (start, digits) = bytes.get(at..at + 6)?.split_at(2);
     if start != b"\\u" {
@@ -192,7 +193,7 @@ fn unit(bytes: &[u8], at: usize) -> Option<u16> {
     })
 }
 
-/// What a well-formed string with escapes says.
+/// Returns the value of a well-formed string with escapes.
 #[cold]
 fn unescaped(raw: &[u8]) -> String {
     let mut said = Vec::with_capacity(raw.len());
@@ -247,7 +248,8 @@ mod tests {
         }
     }
 
-    /// However long a string, and wherever in it what ends it, or may not be in it, or is not ASCII.
+    /// Strings of any length, with the closing quote, a forbidden byte or a byte that is not ASCII
+    /// at any position.
     #[test]
     fn every_byte_of_a_string_is_looked_at() {
         for length in 0..100 {

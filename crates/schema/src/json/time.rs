@@ -1,18 +1,20 @@
-//! Timestamp, Duration and FieldMask as ProtoJSON writes them: in strings. Pure.
+//! Timestamp, Duration and FieldMask in ProtoJSON's form, which is a string. The functions are
+//! pure.
 
-/// Seconds of a day.
-const DAY: i64 = 86_400;
+/// The number of seconds in a day.
+const DAY_SECONDS: i64 = 86_400;
 
-/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, in seconds from 1970: what a Timestamp may hold.
-const MOMENTS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+/// The range of a Timestamp, from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z, in seconds from
+/// 1970.
+const TIMESTAMP_SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
-/// The seconds that a Duration may hold, either way, beside a fraction of one: about 10,000 years.
-const LONGEST: i64 = 315_576_000_000;
+/// The maximum whole seconds of a Duration in either direction: about 10,000 years.
+const DURATION_SECONDS_MAX: i64 = 315_576_000_000;
 
-/// Seconds from 1970, rounded down, and nanoseconds: of a moment by RFC 3339 in the years 1 to 9999, with at
-/// most nine digits of a second.
+/// Parses a timestamp by RFC 3339 in the years 1 to 9999, with at most nine fractional digits.
+/// Returns the seconds since 1970, rounded down, and the nanoseconds.
 pub(crate) fn timestamp(text: &[u8]) -> Option<(i64, i32)> {
-    moment(text).filter(|(seconds, _)| MOMENTS.contains(seconds))
+    moment(text).filter(|(seconds, _)| TIMESTAMP_SECONDS.contains(seconds))
 }
 
 fn moment(text: &[u8]) -> Option<(i64, i32)> {
@@ -29,7 +31,7 @@ fn moment(text: &[u8]) -> Option<(i64, i32)> {
     let day = field(8, 10, 1, days_in(year, month))?;
     let hour = field(11, 13, 0, 23)?;
     let (minute, second) = (field(14, 16, 0, 59)?, field(17, 19, 0, 59)?);
-    let seconds = days_before(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
+    let seconds = days_before(year, month, day) * DAY_SECONDS + hour * 3600 + minute * 60 + second;
 
     let (nanos, zone) = fraction(rest)?;
     match zone {
@@ -50,7 +52,7 @@ fn moment(text: &[u8]) -> Option<(i64, i32)> {
     }
 }
 
-/// The nanoseconds that a fraction of one to nine digits, or none at all, is, and what follows it.
+/// Returns the nanoseconds of an optional fraction of one to nine digits, and the bytes after it.
 fn fraction(text: &[u8]) -> Option<(i32, &[u8])> {
     let Some((b'.', rest)) = text.split_first() else {
         return Some((0, text));
@@ -64,7 +66,7 @@ fn fraction(text: &[u8]) -> Option<(i32, &[u8])> {
     Some((nanos as i32, rest))
 }
 
-/// The number that a few digits, and nothing else, are.
+/// Returns the number that `text` consists of, or `None` if `text` is not a short run of digits.
 fn digits(text: &[u8]) -> Option<i64> {
     let number = text.iter().try_fold(0, |number: i64, byte| {
         let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
@@ -85,28 +87,30 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1970-01-01 to a day of the years 1 to 9999.
+/// Returns the days from 1970-01-01 to a day of the years 1 to 9999.
 fn days_before(year: i64, month: i64, day: i64) -> i64 {
     let before = year - 1;
     let years = before * 365 + before / 4 - before / 100 + before / 400;
     let months: i64 = (1..month).map(|month| days_in(year, month)).sum();
-    // From 0001-01-01 to 1970-01-01.
+    // The days from 0001-01-01 to 1970-01-01.
     const EPOCH: i64 = 719_162;
     years + months + day - 1 - EPOCH
 }
 
-/// Seconds and nanoseconds, of one sign: of a span such as `-1.5s`, with at most nine digits of a second.
+/// Parses a duration such as `-1.5s`, with at most nine fractional digits. Returns the seconds and
+/// the nanoseconds, both with the sign of the duration.
 pub(crate) fn duration(text: &[u8]) -> Option<(i64, i32)> {
     let positive = text.strip_prefix(b"-").unwrap_or(text);
     let whole = positive.iter().take_while(|byte| byte.is_ascii_digit());
     let (seconds, rest) = positive.split_at(whole.count());
-    let seconds = digits(seconds).filter(|seconds| *seconds <= LONGEST)?;
+    let seconds = digits(seconds).filter(|seconds| *seconds <= DURATION_SECONDS_MAX)?;
     let (nanos, end) = fraction(rest)?;
     let sign = if positive.len() == text.len() { 1 } else { -1 };
     (end == b"s").then_some((seconds * i64::from(sign), nanos * sign))
 }
 
-/// Whether `text` is a list of field paths in lower camel case: without underscores.
+/// Returns whether `text` can be a list of field paths in lower camel case, which have no
+/// underscores. Nothing else is checked.
 pub(super) fn is_field_mask(text: &[u8]) -> bool {
     !text.contains(&b'_')
 }
@@ -167,9 +171,12 @@ mod tests {
             ("1.5s", (1, 500_000_000)),
             ("-1.000000001s", (-1, -1)),
             ("-0.25s", (0, -250_000_000)),
-            ("315576000000s", (LONGEST, 0)),
-            ("315576000000.500s", (LONGEST, 500_000_000)),
-            ("-315576000000.999999999s", (-LONGEST, -999_999_999)),
+            ("315576000000s", (DURATION_SECONDS_MAX, 0)),
+            ("315576000000.500s", (DURATION_SECONDS_MAX, 500_000_000)),
+            (
+                "-315576000000.999999999s",
+                (-DURATION_SECONDS_MAX, -999_999_999),
+            ),
         ] {
             assert_eq!(duration(right.as_bytes()), Some(span), "{right}");
         }

@@ -1,13 +1,18 @@
-//! The fault of a token that the grammar does not allow where it stands.
+//! The violation of a token that the grammar does not allow in its place.
 
 use crate::violation::Fault;
 
-/// Returns the fault that names what the payload holds at `at`, where the grammar asks for `expected`.
+/// Returns the violation that names the token at `at`, where the grammar requires `expected`.
 #[cold]
 pub(super) fn unexpected(bytes: &[u8], at: usize, expected: &str) -> Box<Fault> {
     let rest = &bytes[at.min(bytes.len())..];
+    let before = bytes[..at.min(bytes.len())].trim_ascii_end();
     let found = match rest.first() {
         None => "the end".to_owned(),
+        // This is a trailing comma, which other notations allow, so the violation mentions it.
+        Some(b'}' | b']') if before.ends_with(b",") => {
+            format!("{:?} right after a comma", char::from(rest[0]))
+        }
         Some(0x21..=0x7e) => format!("{:?}", char::from(rest[0])),
         Some(byte) => format!("the byte {byte:#04x}"),
     };

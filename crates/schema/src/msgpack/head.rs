@@ -1,5 +1,5 @@
-//! MessagePack below the level of messages: one value's head, with its length checked against what
-//! is left of the payload.
+//! MessagePack below the level of messages: the head of one value, with its length checked against
+//! the rest of the payload.
 
 use super::plain;
 use crate::table::{Field, FieldKind, Member};
@@ -8,37 +8,37 @@ use crate::violation::{Checked, Fault, counted, deeper};
 /// The marker byte of nil.
 const NIL: u8 = 0xc0;
 
-/// Reads the payload from `at`.
+/// A reader of the payload from `at` on.
 #[derive(Clone)]
 pub(crate) struct MsgpackReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-/// A value, or what is known of it before its elements.
+/// A value, or its head if it has elements.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum MsgpackHead<'a> {
     Nil,
     Bool(bool),
-    /// Zero or more.
+    /// A number of zero or more.
     Uint(u64),
-    /// Less than zero.
+    /// A number less than zero.
     Negative(i64),
     Float(f64),
     Str(&'a [u8]),
     Bin(&'a [u8]),
-    /// So many elements follow.
+    /// An array of this number of elements, which follow.
     Array(usize),
-    /// So many pairs follow.
+    /// A map of this number of pairs, which follow.
     Map(usize),
     /// An extension's type and data.
     Ext(i8, &'a [u8]),
 }
 
 impl MsgpackHead<'_> {
-    /// What was found, for a sentence.
+    /// Describes the value for a violation.
     #[cold]
-    pub fn describe(self) -> String {
+    pub(crate) fn describe(self) -> String {
         match self {
             MsgpackHead::Nil => "nil".to_owned(),
             MsgpackHead::Bool(value) => value.to_string(),
@@ -55,106 +55,86 @@ impl MsgpackHead<'_> {
 }
 
 impl<'a> MsgpackReader<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
-    /// Where the next byte lies.
+    /// Returns the position of the next byte.
     #[inline]
-    pub fn at(&self) -> usize {
+    pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    /// The same payload, read from `at`.
+    /// Returns a reader of the same payload from `at` on.
     #[cold]
-    pub fn back(&self, at: usize) -> Self {
+    pub(crate) fn back(&self, at: usize) -> Self {
         let bytes = self.bytes;
         Self { bytes, at }
     }
 
-    /// How many bytes are still to read.
+    /// Returns the number of unread bytes.
     #[inline]
-    pub fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.bytes.len() - self.at
     }
 
-    /// Whether nil is next.
+    /// Returns whether nil is next.
     #[inline]
-    pub fn is_nil(&self) -> bool {
+    pub(crate) fn is_nil(&self) -> bool {
         self.bytes.get(self.at) == Some(&NIL)
     }
 
-    /// Passes a nil, if one is next.
+    /// Takes a nil if one is next.
     #[inline]
-    pub fn nil(&mut self) -> bool {
+    pub(crate) fn nil(&mut self) -> bool {
         let nil = self.is_nil();
         self.at += usize::from(nil);
         nil
     }
 
-    /// What is still to read.
+    /// Returns the unread bytes.
     #[inline]
     fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
 
-    /// Goes on at `rest`, which is the end of the payload.
+    /// Moves to `rest`, which is a suffix of the payload.
     #[inline]
     fn go_to(&mut self, rest: &[u8]) {
         self.at = self.bytes.len() - rest.len();
     }
 
-    /// Passes the next value if it is a scalar of this kind, plainly written; else all is left as it was, for others
-    /// to read and to judge.
+    /// Takes the next value if it is a scalar of this kind in its usual form. Otherwise takes
+    /// nothing, and the general path reads the value.
     #[inline]
-    pub fn plain(&mut self, kind: FieldKind) -> bool {
+    pub(crate) fn plain(&mut self, kind: FieldKind) -> bool {
         let behind = plain::scalar(self.rest(), plain::tails(kind));
         behind.inspect(|rest| self.go_to(rest)).is_some()
     }
 
-    /// The same for a value of this field.
+    /// Takes the next value if it is a value of this field in its usual form.
     #[inline]
-    pub fn plain_value(&mut self, field: &Field) -> bool {
+    pub(crate) fn plain_value(&mut self, field: &Field) -> bool {
         let behind = plain::value(self.rest(), field);
         behind.inspect(|rest| self.go_to(rest)).is_some()
     }
 
-    /// Passes values of these members, one after the other, as long as they are plainly written; the members that are
-    /// left. `met` is told of each that had one.
+    /// Takes values of these members, one after the other, as long as each is in its usual form and
+    /// `accepts` returns true for the member's index and the bytes of the value. Returns the
+    /// remaining members.
     #[inline]
-    pub fn plain_values<'m>(
+    pub(crate) fn plain_values<'m>(
         &mut self,
         members: &'m [Member],
-        mut met: impl FnMut(u32),
+        mut accepts: impl FnMut(u32, &'a [u8]) -> bool,
     ) -> &'m [Member] {
         let mut rest = self.rest();
         let mut left = members;
         while let [member, others @ ..] = left {
-            let Some(behind) = plain::member_value(rest, member) else {
+            let Some((value, behind)) = plain::member_value(rest, member) else {
                 break;
             };
-            met(member.index);
-            (rest, left) = (behind, others);
-        }
-        self.go_to(rest);
-        left
-    }
-
-    /// Passes keys and values of these members, one pair after the other, as long as they are plainly written and
-    /// `new`; the members that are left.
-    #[inline]
-    pub fn plain_pairs<'m>(
-        &mut self,
-        members: &'m [Member],
-        mut new: impl FnMut(u32) -> bool,
-    ) -> &'m [Member] {
-        let mut rest = self.rest();
-        let mut left = members;
-        while let [member, others @ ..] = left {
-            let Some(behind) = plain::pair(rest, member) else {
-                break;
-            };
-            if !new(member.index) {
+            if !accepts(member.index, value) {
                 break;
             }
             (rest, left) = (behind, others);
@@ -163,9 +143,33 @@ impl<'a> MsgpackReader<'a> {
         left
     }
 
-    /// Passes the head of an array of up to 15 elements, if one is next: what most are.
+    /// Takes keys and values of these members, one pair after the other, as long as each is in its
+    /// usual form and `accepts` returns true for the member's index and the bytes of the value.
+    /// Returns the remaining members.
     #[inline]
-    pub fn short_array(&mut self) -> Option<usize> {
+    pub(crate) fn plain_pairs<'m>(
+        &mut self,
+        members: &'m [Member],
+        mut accepts: impl FnMut(u32, &'a [u8]) -> bool,
+    ) -> &'m [Member] {
+        let mut rest = self.rest();
+        let mut left = members;
+        while let [member, others @ ..] = left {
+            let Some((value, behind)) = plain::pair(rest, member) else {
+                break;
+            };
+            if !accepts(member.index, value) {
+                break;
+            }
+            (rest, left) = (behind, others);
+        }
+        self.go_to(rest);
+        left
+    }
+
+    /// Takes the head of an array of up to 15 elements if one is next. Most arrays are so short.
+    #[inline]
+    pub(crate) fn short_array(&mut self) -> Option<usize> {
         let marker = *self.bytes.get(self.at)?;
         let count = usize::from(marker & 0x0f);
         let short = marker & 0xf0 == 0x90 && count < self.left();
@@ -173,9 +177,9 @@ impl<'a> MsgpackReader<'a> {
         short.then_some(count)
     }
 
-    /// Passes the head of a map of up to 15 pairs, if one is next: what most are.
+    /// Takes the head of a map of up to 15 pairs if one is next. Most maps are so short.
     #[inline]
-    pub fn short_map(&mut self) -> Option<usize> {
+    pub(crate) fn short_map(&mut self) -> Option<usize> {
         let marker = *self.bytes.get(self.at)?;
         let count = usize::from(marker & 0x0f);
         let short = marker & 0xf0 == 0x80 && 2 * count < self.left();
@@ -183,17 +187,17 @@ impl<'a> MsgpackReader<'a> {
         short.then_some(count)
     }
 
-    /// Passes a string of up to 31 bytes, if a whole one is next: what most keys are.
+    /// Takes a string of up to 31 bytes if a complete one is next. Most keys are so short.
     #[inline]
-    pub fn short_string(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn short_string(&mut self) -> Option<&'a [u8]> {
         let (&marker, rest) = self.bytes.get(self.at..)?.split_first()?;
         let text = short_text(marker, rest)?;
         self.at += 1 + text.len();
         Some(text)
     }
 
-    /// The next value, or its head if it has elements.
-    pub fn head(&mut self) -> Checked<MsgpackHead<'a>> {
+    /// Reads the next value, or its head if it has elements.
+    pub(crate) fn head(&mut self) -> Checked<MsgpackHead<'a>> {
         let at = self.at;
         let [marker] = self.fixed()?;
         Ok(match marker {
@@ -252,7 +256,7 @@ impl<'a> MsgpackReader<'a> {
         })
     }
 
-    /// A big-endian length of 1, 2 or 4 bytes for `size` 0, 1, 2.
+    /// Reads a big-endian length of 1, 2 or 4 bytes, for `size` 0, 1 and 2.
     fn length(&mut self, size: u8) -> Checked<usize> {
         Ok(match size {
             0 => usize::from(u8::from_be_bytes(self.fixed()?)),
@@ -266,7 +270,8 @@ impl<'a> MsgpackReader<'a> {
         Ok(MsgpackHead::Ext(kind as i8, self.take(length)?))
     }
 
-    /// Every element takes a byte at least, so that a count which lies is found out at once.
+    /// Returns the head of an array of `count` elements. Every element takes at least a byte, so a
+    /// false count is detected at once.
     #[inline]
     fn elements(&self, at: usize, count: usize) -> Checked<MsgpackHead<'a>> {
         match count <= self.left() {
@@ -285,7 +290,7 @@ impl<'a> MsgpackReader<'a> {
 
     #[cold]
     fn short(&self, at: usize, needed: usize, what: &str) -> Box<Fault> {
-        let found = format!("the end after {}", counted(self.left(), "byte"));
+        let found = format!("only {}", counted(self.left(), "byte"));
         Fault::new(at, counted(needed, what), found)
     }
 
@@ -311,15 +316,15 @@ impl<'a> MsgpackReader<'a> {
         }
     }
 
-    /// Goes back to the value at `at`, and passes it.
+    /// Goes back to the value at `at`, and skips it.
     #[cold]
-    pub fn pass(&mut self, at: usize, depth: u32) -> Checked<()> {
+    pub(crate) fn pass(&mut self, at: usize, depth: u32) -> Checked<()> {
         self.at = at;
         self.skip(depth)
     }
 
-    /// A value of any kind, well-formed whatever it means; `depth` counts arrays and maps.
-    pub fn skip(&mut self, depth: u32) -> Checked<()> {
+    /// Skips a well-formed value of any kind. `depth` bounds the nesting of arrays and maps.
+    pub(crate) fn skip(&mut self, depth: u32) -> Checked<()> {
         let at = self.at;
         let values = match self.head()? {
             MsgpackHead::Array(count) => count,
@@ -334,7 +339,8 @@ impl<'a> MsgpackReader<'a> {
     }
 }
 
-/// The string of up to 31 bytes that `marker` begins, if it does and `rest` has the whole of it.
+/// Returns the string of up to 31 bytes that `rest` begins with, or `None` if `marker` does not
+/// mark such a string or `rest` is too short.
 #[inline]
 fn short_text(marker: u8, rest: &[u8]) -> Option<&[u8]> {
     let short = marker & 0xe0 == 0xa0;

@@ -1,19 +1,31 @@
-//! Keys of MessagePack maps: typed, and each once.
+//! Keys of MessagePack maps: values of the key's kind, each of which may occur once.
 
 use super::head::{MsgpackHead, MsgpackReader};
 use super::scalar::{integer, scalar, utf8};
+use crate::json::scalar::within;
 use crate::keys::{self, Key};
+use crate::options::TextKeys;
 use crate::table::{FieldKind, Table};
 use crate::violation::{Checked, Fault};
 
-/// The next value, as a key of this kind.
+/// Reads the next value as a key of this kind.
 pub(super) fn read<'a>(
     table: &Table,
     reader: &mut MsgpackReader<'a>,
     kind: FieldKind,
+    text_keys: TextKeys,
 ) -> Checked<Key<&'a str>> {
     let at = reader.at();
     let mut again = reader.clone();
+    if text_keys == TextKeys::Allow && !matches!(kind, FieldKind::String { .. }) {
+        let mut ahead = reader.clone();
+        if let MsgpackHead::Str(text) = ahead.head()?
+            && let Some(key) = from_text(text, kind)
+        {
+            *reader = ahead;
+            return Ok(key);
+        }
+    }
     scalar(table, reader, kind).map_err(|fault| fault.as_key())?;
     Ok(match again.head()? {
         MsgpackHead::Str(text) => Key::Text(utf8(text, at)?),
@@ -22,49 +34,83 @@ pub(super) fn read<'a>(
     })
 }
 
+/// Returns the key of this kind that `text` stands for, if there is one. `kind` is not string.
+fn from_text<'a>(text: &[u8], kind: FieldKind) -> Option<Key<&'a str>> {
+    match (kind, text) {
+        (FieldKind::Bool, b"true") => Some(Key::Bool(true)),
+        (FieldKind::Bool, b"false") => Some(Key::Bool(false)),
+        (FieldKind::Bool, _) => None,
+        _ => {
+            let value = decimal(text)?;
+            within(kind, value).then(|| Key::from(value))
+        }
+    }
+}
+
+/// Returns the whole number that `text` writes in decimal digits. Only the shortest text of a
+/// number is accepted, which JavaScript writes, so that no two texts stand for the same key.
+pub(crate) fn decimal(text: &[u8]) -> Option<i128> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let is_plain = match digits {
+        [b'0'] => digits.len() == text.len(),
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    is_plain.then(|| std::str::from_utf8(text).ok()?.parse().ok())?
+}
+
 /// The keys of one map so far.
 pub(super) struct Keys<'t, 'a> {
     table: &'t Table,
     kind: FieldKind,
-    /// Stands at the first key.
+    text_keys: TextKeys,
+    /// A reader at the first key.
     body: MsgpackReader<'a>,
     seen: keys::Keys<&'a str>,
 }
 
 impl<'t, 'a> Keys<'t, 'a> {
-    /// Of the map whose entries `body` is about to read.
-    pub fn new(table: &'t Table, kind: FieldKind, body: &MsgpackReader<'a>) -> Self {
+    /// Returns the empty set of keys of the map whose entries `body` is about to read.
+    pub(super) fn new(
+        table: &'t Table,
+        kind: FieldKind,
+        text_keys: TextKeys,
+        body: &MsgpackReader<'a>,
+    ) -> Self {
         Self {
             table,
             kind,
+            text_keys,
             body: body.clone(),
             seen: keys::Keys::default(),
         }
     }
 
-    /// The next key; a second one of the same value is a fault.
-    pub fn next(&mut self, reader: &mut MsgpackReader<'a>) -> Checked<Key<&'a str>> {
+    /// Reads the next key. A key that occurred before is a violation.
+    pub(super) fn next(&mut self, reader: &mut MsgpackReader<'a>) -> Checked<Key<&'a str>> {
         let at = reader.at();
-        let key = read(self.table, reader, self.kind)?;
+        let key = read(self.table, reader, self.kind, self.text_keys)?;
         self.add(key, at)?;
         Ok(key)
     }
 
-    /// A key that was read at `at`.
-    pub fn add(&mut self, key: Key<&'a str>, at: usize) -> Checked<()> {
-        let (table, kind, body) = (self.table, self.kind, &self.body);
-        match (self.seen).insert(key, || was_before(table, kind, body, key, at))? {
+    /// Adds a key that was read at `at`.
+    pub(super) fn add(&mut self, key: Key<&'a str>, at: usize) -> Checked<()> {
+        match (self.seen).insert(key, || {
+            was_before(self.table, self.kind, self.text_keys, &self.body, key, at)
+        })? {
             true => Ok(()),
             false => Err(Fault::new(at, "each key once", "it again").under(key.segment())),
         }
     }
 }
 
-/// Whether `key` is among those that `body` reads before `at`.
+/// Returns whether `key` occurs between the position of `body` and `at`.
 #[cold]
 fn was_before(
     table: &Table,
     kind: FieldKind,
+    text_keys: TextKeys,
     body: &MsgpackReader,
     key: Key<&str>,
     at: usize,
@@ -72,13 +118,13 @@ fn was_before(
     let mut reader = body.clone();
     while reader.at() < at {
         let start = reader.at();
-        match read(table, &mut reader, kind) {
+        match read(table, &mut reader, kind, text_keys) {
             Ok(other) if other == key => return Ok(true),
             Ok(_) => {}
-            // It was told of before.
+            // The key was reported before.
             Err(_) => reader.pass(start, u32::MAX)?,
         }
-        // Walked before, within its depth.
+        // The value was walked before, so its depth is within the limit.
         reader.skip(u32::MAX)?;
     }
     Ok(false)
@@ -94,7 +140,7 @@ mod tests {
         let table = Table::default();
         let before = |key| {
             let kind = FieldKind::String { utf8: true };
-            was_before(&table, kind, &entries, Key::Text(key), 8).unwrap()
+            was_before(&table, kind, TextKeys::Reject, &entries, Key::Text(key), 8).unwrap()
         };
         assert!(before("b"));
         assert!(!before("c"));

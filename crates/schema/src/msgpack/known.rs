@@ -5,14 +5,15 @@ use super::Walk;
 use super::head::{MsgpackHead, MsgpackReader};
 use super::keys::Keys;
 use super::scalar::{check_utf8, scalar};
+use crate::options::TextKeys;
 use crate::scope::Scope;
 use crate::table::{FieldKind, Form};
 use crate::violation::{Checked, Fault, Gather, counted, deeper};
 
-/// MessagePack's own extension type for a moment.
+/// MessagePack's own extension type for timestamps.
 const TIMESTAMP: i8 = -1;
 
-/// A second has so many nanoseconds.
+/// The number of nanoseconds in a second.
 const NANOS: u32 = 1_000_000_000;
 
 impl<'a, G: Gather> Walk<'a, G> {
@@ -59,7 +60,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         }
     }
 
-    /// What `google.protobuf.Value` can hold: nil, bool, number, string, array, map with string keys.
+    /// Checks a `google.protobuf.Value`: nil, bool, number, string, array, or map with string keys.
     fn value(&self, reader: &mut MsgpackReader, depth: u32) -> Checked<()> {
         let at = reader.at();
         match reader.head()? {
@@ -75,7 +76,12 @@ impl<'a, G: Gather> Walk<'a, G> {
             }),
             MsgpackHead::Map(count) => G::over(|faults| {
                 let depth = deeper(depth, at)?;
-                let mut keys = Keys::new(self.table, FieldKind::String { utf8: true }, reader);
+                let mut keys = Keys::new(
+                    self.table,
+                    FieldKind::String { utf8: true },
+                    TextKeys::Reject,
+                    reader,
+                );
                 for _ in 0..count {
                     let at = reader.at();
                     let key = match keys.next(reader) {
@@ -104,10 +110,12 @@ impl<'a, G: Gather> Walk<'a, G> {
     }
 }
 
-/// Returns whether a wrapper of a value of `kind` is written by its fields: as a map, or as an array of one.
+/// Returns whether a wrapper of a value of `kind` is written by its fields: as a map, or as an
+/// array of one element.
 ///
-/// Bytes may be an array themselves; an array is then the message only if it does not begin with an integer.
-/// `inside` stands after `head`.
+/// Bytes may be written as an array, too. For a wrapper of bytes, an array therefore holds the
+/// field only if it is not empty and does not begin with an integer. `inside` is a reader after
+/// `head`.
 #[inline]
 pub(crate) fn wraps_fields(
     kind: FieldKind,
@@ -139,8 +147,8 @@ fn timestamp(data: &[u8], at: usize) -> Checked<()> {
     Ok(())
 }
 
-/// Seconds and nanoseconds. 4 bytes: seconds; 8: 30 bits of nanoseconds, 34 of seconds; 12: nanoseconds,
-/// seconds.
+/// Returns the seconds and nanoseconds of a timestamp. 4 bytes hold seconds; 8 bytes hold 30 bits
+/// of nanoseconds and 34 of seconds; 12 bytes hold nanoseconds, then seconds.
 pub(crate) fn moment(data: &[u8], at: usize) -> Checked<(i64, u32)> {
     let four = |bytes: &[u8; 4]| u32::from_be_bytes(*bytes);
     if let Ok(seconds) = data.try_into() {

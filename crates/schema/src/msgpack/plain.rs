@@ -1,34 +1,35 @@
-//! Names and values as most writers write them, passed at a glance: each function gives what lies behind, or none for
-//! others to read and to judge. Whatever passes here would pass there.
+//! The fast path for names and values in their usual form. Each function returns the bytes after
+//! the value. If it returns `None`, the general path reads and checks the value. The general path
+//! would also accept every value that is accepted here.
 
 use crate::table::{Cardinality, Field, FieldKind, Member, MemberValue};
 use crate::text::begins_with_text;
 
-/// How the values of a kind are plainly written, by their marker.
+/// The tails of the values of one kind in their usual form, indexed by marker.
 pub(super) type Tails = [Tail; 256];
 
-/// What follows a marker.
+/// The bytes that follow a marker.
 #[derive(Clone, Copy)]
 pub(super) enum Tail {
-    /// It is not for here to say.
+    /// The general path decides.
     Other,
     Nothing,
     One,
     Two,
     Four,
     Eight,
-    /// As many bytes, of which the first has no high bit: the kind has no room for such numbers.
+    /// Four bytes whose highest bit is not set, because the kind cannot hold larger numbers.
     LowFour,
     LowEight,
     /// A text whose length the marker holds.
     Text,
     /// A length of one byte and a text.
     LongText,
-    /// A length of one byte and as many bytes.
+    /// A length of one byte and this number of bytes.
     Binary,
 }
 
-/// Markers from the first to the last are followed so.
+/// Returns the table in which each range of markers, from the first to the last, has its tail.
 const fn of(ranges: &[(u8, u8, Tail)]) -> Tails {
     let mut tails = [Tail::Other; 256];
     let mut i = 0;
@@ -44,7 +45,8 @@ const fn of(ranges: &[(u8, u8, Tail)]) -> Tails {
     tails
 }
 
-/// What writers choose for a kind: integers are as small as they go, with a marker of either sign.
+/// Returns the forms that writers choose for a kind. Integers are written as short as possible,
+/// with a signed or an unsigned marker.
 #[inline]
 pub(super) fn tails(kind: FieldKind) -> &'static Tails {
     static OTHER: Tails = of(&[]);
@@ -102,8 +104,8 @@ pub(super) fn tails(kind: FieldKind) -> &'static Tails {
     }
 }
 
-/// A value of this field: a scalar, or a list of up to 15 of them. An empty list needs no look at what it could hold, so
-/// it passes whatever that is.
+/// Takes a value of this field: a scalar, or a list of up to 15 of them. An empty list is accepted
+/// for elements of any kind.
 #[inline]
 pub(super) fn value<'p>(bytes: &'p [u8], field: &Field) -> Option<&'p [u8]> {
     match field.cardinality {
@@ -125,12 +127,12 @@ fn list<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
     Some(rest)
 }
 
-/// A value in one of these ways.
+/// Takes a value in one of these forms.
 #[inline(always)]
 pub(super) fn scalar<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
     let (&marker, rest) = bytes.split_first()?;
-    // A branch for each size: a processor that foresees them looks at the next value before this one's size
-    // is there, as it couldn't if the size were read from a table.
+    // Each size has a branch of its own. A processor that predicts the branch can start on the next
+    // value before it knows this size. It could not if the size were read from a table.
     match tails[usize::from(marker)] {
         Tail::Nothing => Some(rest),
         Tail::One => rest.get(1..),
@@ -155,18 +157,20 @@ pub(super) fn scalar<'p>(bytes: &'p [u8], tails: &Tails) -> Option<&'p [u8]> {
     }
 }
 
-/// The key and the value of this member.
+/// Takes the key and the value of this member. Returns the bytes of the value, and those after it.
 #[inline(always)]
-pub(super) fn pair<'p>(bytes: &'p [u8], member: &Member) -> Option<&'p [u8]> {
+pub(super) fn pair<'p>(bytes: &'p [u8], member: &Member) -> Option<(&'p [u8], &'p [u8])> {
     member_value(member.msgpack.strip(bytes)?, member)
 }
 
-/// The value of this member.
+/// Takes the value of this member. Returns the bytes of the value, and those after it.
 #[inline(always)]
-pub(super) fn member_value<'p>(bytes: &'p [u8], member: &Member) -> Option<&'p [u8]> {
-    match member.value {
-        MemberValue::One(kind) => scalar(bytes, tails(kind)),
-        MemberValue::List(kind) => list(bytes, tails(kind)),
-        MemberValue::Other => None,
-    }
+pub(super) fn member_value<'p>(bytes: &'p [u8], member: &Member) -> Option<(&'p [u8], &'p [u8])> {
+    let behind = match member.value {
+        MemberValue::One(kind) => scalar(bytes, tails(kind))?,
+        MemberValue::List(kind) => list(bytes, tails(kind))?,
+        MemberValue::Other => return None,
+    };
+    let size = bytes.len() - behind.len();
+    Some((bytes.get(..size).unwrap_or_default(), behind))
 }

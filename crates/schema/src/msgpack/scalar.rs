@@ -1,8 +1,8 @@
-//! Scalars in MessagePack: which values a field's kind takes.
+//! Scalars in MessagePack, and the values that each kind of field accepts.
 //!
-//! What is written for one numeric type and means a value of another is taken for it: an integer for
-//! a float, a whole float for an integer. Nothing else is converted: no string is a number, no
-//! number a bool.
+//! A number of one numeric type is accepted for another: an integer for a float, even if it is
+//! rounded, and a whole float for an integer. Nothing else is converted: no string is a number, and
+//! no number is a bool.
 
 use super::head::{MsgpackHead, MsgpackReader};
 use crate::named::unknown_value;
@@ -10,7 +10,7 @@ use crate::table::{Enum, FieldKind, Table};
 use crate::text;
 use crate::violation::{Checked, Fault};
 
-/// A value of `kind`, which is no message.
+/// Checks a value of `kind`, which is not a message.
 #[inline]
 pub(super) fn scalar(table: &Table, reader: &mut MsgpackReader, kind: FieldKind) -> Checked<()> {
     match reader.plain(kind) {
@@ -32,7 +32,7 @@ fn any_scalar(table: &Table, reader: &mut MsgpackReader, kind: FieldKind) -> Che
         FieldKind::Uint32 | FieldKind::Fixed32 => whole(head, 0, u32::MAX.into()),
         FieldKind::Uint64 | FieldKind::Fixed64 => whole(head, 0, u64::MAX),
         FieldKind::Double => float(head).is_some(),
-        // Rounding is fine, a number that rounds to none of the type is not.
+        // Rounding is allowed, but a finite value must stay finite.
         FieldKind::Float => {
             float(head).is_some_and(|value| !value.is_finite() || (value as f32).is_finite())
         }
@@ -54,7 +54,7 @@ fn wrong(table: &Table, kind: FieldKind, head: MsgpackHead, at: usize) -> Box<Fa
     Fault::new(at, kind.label(table), head.describe())
 }
 
-/// Whether `head` is a whole number from `low` (at most 0) to `high`.
+/// Returns whether `head` is a whole number from `low` (at most 0) to `high`.
 #[inline]
 fn whole(head: MsgpackHead, low: i64, high: u64) -> bool {
     match head {
@@ -64,7 +64,8 @@ fn whole(head: MsgpackHead, low: i64, high: u64) -> bool {
     }
 }
 
-/// The whole number that `head` is; a float beyond 64 bits becomes one that no kind takes.
+/// Returns the whole number in `head`, if it holds one. A float beyond 64 bits results in a number
+/// that is out of range for every kind.
 #[inline]
 pub(crate) fn integer(head: MsgpackHead) -> Option<i128> {
     match head {
@@ -93,13 +94,13 @@ fn string(head: MsgpackHead, at: usize, end: usize) -> Checked<()> {
     }
 }
 
-/// That `text`, which begins at `at`, is a string.
+/// Checks that `text`, which begins at `at`, is UTF-8.
 #[inline]
 pub(super) fn check_utf8(text: &[u8], at: usize) -> Checked<()> {
     text::utf8(text).map_err(|good| not_utf8(at + good))
 }
 
-/// `text`, which begins at `at`, as a string.
+/// Returns `text`, which begins at `at`, as a string.
 pub(super) fn utf8(text: &[u8], at: usize) -> Checked<&str> {
     std::str::from_utf8(text).map_err(|error| not_utf8(at + error.valid_up_to()))
 }
@@ -109,7 +110,7 @@ fn not_utf8(at: usize) -> Box<Fault> {
     Fault::new(at, "a string in UTF-8", "bytes that are not")
 }
 
-/// `bytes` as binary, or as serde writes a `Vec<u8>`: an array of integers.
+/// Checks bytes as binary, or as serde writes a `Vec<u8>`: an array of integers.
 fn bytes(reader: &mut MsgpackReader, head: MsgpackHead, at: usize) -> Checked<()> {
     let count = match head {
         MsgpackHead::Bin(_) => return Ok(()),
@@ -127,7 +128,7 @@ fn bytes(reader: &mut MsgpackReader, head: MsgpackHead, at: usize) -> Checked<()
     Ok(())
 }
 
-/// An enum by its value's name or number.
+/// Checks an enum by its value's name or number.
 fn enumeration(one: &Enum, head: MsgpackHead, at: usize) -> Checked<()> {
     if let MsgpackHead::Str(name) = head {
         let known = std::str::from_utf8(name).is_ok_and(|name| one.names.contains_key(name));
@@ -170,7 +171,8 @@ mod tests {
         FieldKind::Bytes,
     ];
 
-    /// What passes at a glance, by marker and size, would pass by its meaning and end there too.
+    /// Every value that the fast path accepts, by marker and size, is accepted by the general path
+    /// with the same end.
     #[test]
     fn what_is_plain_is_right() {
         let table = Table::default();

@@ -1,14 +1,15 @@
-//! The path of a fault: which element of a repeated field, which key of a map.
+//! The path of a violation: the element of a repeated field, or the key of a map.
 //!
-//! Walks keep no count of elements, so that a payload that passes pays for none; a fault reads its
-//! message again up to the place. Cold.
+//! Walks keep no count of elements, so that a payload that passes does not pay for it. At a
+//! violation, the walk reads its message again, up to the faulty record. This code is cold.
 
 use super::open::OpenMessage;
 use super::wire::{Records, WireReader};
 use crate::table::{Cardinality, Field, FieldKind, Table, wire as wire_type};
 use crate::violation::{Fault, excerpt};
 
-/// Adds the path segment of field `index` of the message that is open, whose record at `at` holds the fault.
+/// Adds the path segment of field `index` of the open message, whose record at `at` holds the
+/// violation.
 #[cold]
 pub(super) fn locate(
     fault: Box<Fault>,
@@ -20,7 +21,7 @@ pub(super) fn locate(
 ) -> Box<Fault> {
     let message = open.scope.message;
     let field = &message.fields[index as usize];
-    // An entry is no level of the path: its map adds the key.
+    // An entry is not a level of the path: its map adds the key.
     if message.map_entry {
         return fault;
     }
@@ -38,8 +39,8 @@ pub(super) fn locate(
     }
 }
 
-/// Which element of its field a fault lies in: those of the records before `at`, and of a packed run
-/// there.
+/// Returns the index of the element that holds a violation: the number of the field's elements in
+/// the records before `at`, and in a packed run before the violation.
 fn element_index(start: &WireReader, field: &Field, at: usize, offset: usize) -> usize {
     let mut elements = 0;
     for record in Records::from(start.clone()) {
@@ -59,7 +60,8 @@ fn element_index(start: &WireReader, field: &Field, at: usize, offset: usize) ->
     elements
 }
 
-/// `["k"]` or `[7]` for the map entry whose tag lies at `reader`; none if its key can't be read.
+/// Returns `["k"]` or `[7]` for the map entry whose tag is at `reader`, or `None` if its key cannot
+/// be read.
 pub(crate) fn map_key(table: &Table, field: &Field, mut reader: WireReader) -> Option<String> {
     reader.tag().ok()?;
     let entry = &table[field.kind.message()?];

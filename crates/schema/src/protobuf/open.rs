@@ -1,29 +1,29 @@
 //! The state of a message that the protobuf walk has begun and not finished.
 
-use crate::needs::FieldSet;
+use crate::needs::IndexSet;
 use crate::scope::Scope;
 use crate::violation::{Checked, Gather};
 
-/// Stands for "not in a group" where a group's number is asked for.
+/// The value that means "not in a group" in place of a group's number.
 pub(super) const NO_GROUP: u32 = 0;
 
 /// One occurrence of a message that is being read.
 pub(super) struct OpenMessage<'a> {
     pub scope: Scope<'a>,
-    /// The byte where the message begins.
+    /// The offset at which the message begins.
     pub start: usize,
-    /// The number of the group that the message is, or [`NO_GROUP`].
+    /// The field number of the group if the message is one, or else [`NO_GROUP`].
     pub group: u32,
-    /// The number of levels that may lie within the message.
+    /// The number of levels that may be nested in the message.
     pub depth: u32,
-    /// The fields met so far, if some fields are required.
-    pub seen: Option<FieldSet>,
+    /// The fields read so far, if some fields are required.
+    pub seen: Option<IndexSet>,
 }
 
 impl OpenMessage<'_> {
-    /// Reports every required field that was not met, once the message is read.
+    /// Reports every required field that is missing, once the message is read.
     #[inline]
-    pub fn complete(&self, faults: &mut impl Gather) -> Checked<()> {
+    pub(super) fn complete(&self, faults: &mut impl Gather) -> Checked<()> {
         self.scope.complete(self.seen.as_ref(), self.start, faults)
     }
 }

@@ -1,4 +1,5 @@
-//! Items of a message with `message_set_wire_format`: extensions, each in a group with its type's number.
+//! Items of a message with `message_set_wire_format`: extensions, each in a group with its type's
+//! number.
 
 use super::open::NO_GROUP;
 use super::wire::{MESSAGE_SET_ITEM, WireReader, open_group, wrong_end};
@@ -14,7 +15,8 @@ const TYPE: u32 = 2;
 const MESSAGE: u32 = 3;
 
 impl<'a, G: Gather> Walk<'a, G> {
-    /// The item whose tag lies at `start`: type and message in either order, of each the first.
+    /// Reads the item whose tag is at `start`: type and message in either order. The first of each
+    /// counts.
     pub(super) fn item(
         &self,
         reader: &mut WireReader,
@@ -33,7 +35,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 (MESSAGE_SET_ITEM, wire_type::END_GROUP) => break,
                 (end, wire_type::END_GROUP) => return Err(wrong_end(at, MESSAGE_SET_ITEM, end)),
                 (TYPE, wire_type::VARINT) => {
-                    // Of 32 bits, as parsers take it.
+                    // Parsers use the lower 32 bits.
                     let read = reader.varint()? as u32;
                     number.get_or_insert(read);
                 }

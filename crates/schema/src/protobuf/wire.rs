@@ -4,30 +4,33 @@ use crate::table::{Plain, wire};
 use crate::text::{HIGH, begins_with_text, first_bytes};
 use crate::violation::{Checked, Fault, counted, deeper};
 
-/// A varint is at most this long; bits beyond the 64th are dropped, as protobuf's own parsers do.
-const MAX_VARINT: usize = 10;
+/// The maximum size of a varint, in bytes. Bits beyond the 64th are dropped, as in protobuf's own
+/// parsers.
+const VARINT_MAX: usize = 10;
 
-/// Tags and lengths are varints of 32 bits: protobuf's own parsers take no more bytes of them.
-const MAX_TAG: usize = 5;
+/// The maximum size of a tag or a length, in bytes. They are varints of 32 bits, and protobuf's own
+/// parsers accept no more bytes.
+const TAG_MAX: usize = 5;
 
 /// The number of the group that holds an item of a message set.
 pub(super) const MESSAGE_SET_ITEM: u32 = 1;
 
-/// How deep [`Records`] looks for the end of a group: as deep as a walk may go.
+/// The depth to which [`Records`] looks for the end of a group, which is as deep as a walk may go.
 const RECORD_DEPTH: u32 = 1000;
 
-/// Reads the payload from `at` to the end of the message it is in. Offsets are the payload's.
+/// A reader of the payload from `at` to the end of the enclosing message. Offsets are those in the
+/// payload.
 #[derive(Clone)]
 pub(crate) struct WireReader<'a> {
-    /// The whole payload: words may be read beyond `end`; a value may not reach beyond it.
+    /// The whole payload. Words may be read beyond `end`, but no value may reach beyond it.
     payload: &'a [u8],
     at: usize,
-    /// Where the message ends; within the payload, and not before `at`.
+    /// The end of the message, which is within the payload and not before `at`.
     end: usize,
 }
 
 impl<'a> WireReader<'a> {
-    pub fn new(payload: &'a [u8]) -> Self {
+    pub(crate) fn new(payload: &'a [u8]) -> Self {
         let end = payload.len();
         Self {
             payload,
@@ -36,19 +39,19 @@ impl<'a> WireReader<'a> {
         }
     }
 
-    /// Where the next byte lies.
+    /// Returns the position of the next byte.
     #[inline]
-    pub fn at(&self) -> usize {
+    pub(crate) fn at(&self) -> usize {
         self.at
     }
 
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.at >= self.end
     }
 
-    /// The same message, read from `at`.
-    pub fn rewound(&self, at: usize) -> Self {
+    /// Returns a reader of the same message from `at` on.
+    pub(crate) fn rewound(&self, at: usize) -> Self {
         Self {
             payload: self.payload,
             at,
@@ -56,25 +59,25 @@ impl<'a> WireReader<'a> {
         }
     }
 
-    /// The same message, read to its end.
-    pub fn at_end(&self) -> Self {
+    /// Returns a reader at the end of the same message.
+    pub(crate) fn at_end(&self) -> Self {
         self.rewound(self.end)
     }
 
-    /// How many bytes are still to read.
+    /// Returns the number of unread bytes.
     #[inline]
-    pub fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.end - self.at
     }
 
-    /// What is still to read.
+    /// Returns the unread bytes.
     #[inline]
     fn rest(&self) -> &'a [u8] {
         &self.payload[self.at..self.end]
     }
 
     #[inline]
-    pub fn varint(&mut self) -> Checked<u64> {
+    pub(crate) fn varint(&mut self) -> Checked<u64> {
         match self.rest().first() {
             Some(&byte) if byte < 0x80 => {
                 self.at += 1;
@@ -86,7 +89,7 @@ impl<'a> WireReader<'a> {
 
     fn long_varint(&mut self) -> Checked<u64> {
         let mut value = 0;
-        for (i, &byte) in self.rest().iter().take(MAX_VARINT).enumerate() {
+        for (i, &byte) in self.rest().iter().take(VARINT_MAX).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * i);
             if byte < 0x80 {
                 self.at += i + 1;
@@ -100,19 +103,19 @@ impl<'a> WireReader<'a> {
     fn endless_varint(&self) -> Box<Fault> {
         let left = self.left();
         let found = match left {
-            0..MAX_VARINT => format!("the end after {} of it", counted(left, "byte")),
+            0..VARINT_MAX => format!("only {} of it", counted(left, "byte")),
             _ => "one that does not end there".to_owned(),
         };
         Fault::new(self.at, "a varint of at most 10 bytes", found)
     }
 
-    /// A field's number, at least 1, and its wire type, 0 to 5.
+    /// Reads a field's number, at least 1, and its wire type, 0 to 5.
     #[inline]
-    pub fn tag(&mut self) -> Checked<(u32, u8)> {
+    pub(crate) fn tag(&mut self) -> Checked<(u32, u8)> {
         let at = self.at;
         let tag = self.varint()?;
         let (number, wire) = ((tag >> 3) as u32, (tag & 7) as u8);
-        if number == 0 || wire > wire::I32 || self.at - at > MAX_TAG || tag > u64::from(u32::MAX) {
+        if number == 0 || wire > wire::I32 || self.at - at > TAG_MAX || tag > u64::from(u32::MAX) {
             return Err(Self::bad_tag(at, tag));
         }
         Ok((number, wire))
@@ -128,9 +131,9 @@ impl<'a> WireReader<'a> {
         Fault::new(at, "a field's tag", found)
     }
 
-    /// The next `length` bytes.
+    /// Takes the next `length` bytes.
     #[inline]
-    pub fn take(&mut self, length: u64) -> Checked<&'a [u8]> {
+    pub(crate) fn take(&mut self, length: u64) -> Checked<&'a [u8]> {
         let rest = self.rest();
         if length > rest.len() as u64 {
             return Err(Fault::truncated(self.at, length, rest.len()));
@@ -139,12 +142,12 @@ impl<'a> WireReader<'a> {
         Ok(&rest[..length as usize])
     }
 
-    /// A length and as many bytes.
+    /// Reads a length and returns that many of the following bytes.
     #[inline]
-    pub fn delimited(&mut self) -> Checked<&'a [u8]> {
+    pub(crate) fn delimited(&mut self) -> Checked<&'a [u8]> {
         let at = self.at;
         let length = self.varint()?;
-        if self.at - at > MAX_TAG {
+        if self.at - at > TAG_MAX {
             return Err(Self::long_length(at));
         }
         self.take(length)
@@ -155,9 +158,10 @@ impl<'a> WireReader<'a> {
         Fault::new(at, "a length of at most 5 bytes", "a longer varint")
     }
 
-    /// A length and as many bytes, to be read as a message or a packed run.
+    /// Reads a length and returns a reader of that many of the following bytes, which are a message
+    /// or a packed run.
     #[inline]
-    pub fn body(&mut self) -> Checked<WireReader<'a>> {
+    pub(crate) fn body(&mut self) -> Checked<WireReader<'a>> {
         let length = self.delimited()?.len();
         Ok(Self {
             payload: self.payload,
@@ -166,9 +170,9 @@ impl<'a> WireReader<'a> {
         })
     }
 
-    /// Everything up to the end, as varints.
+    /// Reads varints to the end.
     #[inline]
-    pub fn varints(&mut self) -> Checked<()> {
+    pub(crate) fn varints(&mut self) -> Checked<()> {
         if are_varints(self.rest()) {
             self.at = self.end;
             return Ok(());
@@ -179,10 +183,11 @@ impl<'a> WireReader<'a> {
         Ok(())
     }
 
-    /// Passes the fields that have a tag of one byte and a value as plain as most are, and tells their
-    /// numbers; up to the first other, for others to read and to judge.
+    /// Consumes fields while the fast path can check them (a tag of one byte and a value of an
+    /// expected form), and calls `met` with the number of each. Ends at the first other field,
+    /// which the general path reads.
     #[inline]
-    pub fn plain_fields(
+    pub(crate) fn plain_fields(
         &mut self,
         fields: &[Plain],
         reject_unknown: bool,
@@ -207,9 +212,43 @@ impl<'a> WireReader<'a> {
         self.at = at;
     }
 
-    /// The number and the body of the next field, if it is a message, and tag and length are as short as most are.
+    /// Consumes the same fields as [`Self::plain_fields`], and calls `accepts` with the tag and the
+    /// value of each. A length-delimited value begins with its length. Returns false, and stays in
+    /// place, as soon as `accepts` returns false.
     #[inline]
-    pub fn plain_body(&self, fields: &[Plain]) -> Option<(u32, Self)> {
+    pub(crate) fn plain_records(
+        &mut self,
+        fields: &[Plain],
+        reject_unknown: bool,
+        mut accepts: impl FnMut(u8, &'a [u8]) -> bool,
+    ) -> bool {
+        let mut at = self.at;
+        while at < self.end {
+            let rest = self.payload.get(at..self.end).unwrap_or_default();
+            let field = plain_field(rest, fields, reject_unknown);
+            let value = field.and_then(|(_, size)| rest.get(1..size));
+            let (Some((tag, size)), Some(value)) = (field, value) else {
+                break;
+            };
+            if !accepts(tag, value) {
+                return false;
+            }
+            at += size;
+        }
+        self.at = at;
+        true
+    }
+
+    /// Returns the bytes from `at` to the position of the next byte.
+    #[inline]
+    pub(crate) fn since(&self, at: usize) -> &'a [u8] {
+        self.payload.get(at..self.at).unwrap_or_default()
+    }
+
+    /// Returns the number and the body of the next field, if it is a message with a short tag and
+    /// length.
+    #[inline]
+    pub(crate) fn plain_body(&self, fields: &[Plain]) -> Option<(u32, Self)> {
         let (&tag, value) = self.payload.get(self.at..)?.split_first()?;
         if *fields.get(usize::from(tag))? != Plain::Message {
             return None;
@@ -229,14 +268,14 @@ impl<'a> WireReader<'a> {
         (end <= self.end).then_some((u32::from(tag >> 3), body))
     }
 
-    /// Goes on behind `body`.
+    /// Moves to the end of `body`.
     #[inline]
-    pub fn leave(&mut self, body: &Self) {
+    pub(crate) fn leave(&mut self, body: &Self) {
         self.at = body.end;
     }
 
-    /// How many elements lie in this packed run before `offset`.
-    pub fn elements_before(&self, offset: usize, wire: u8) -> usize {
+    /// Returns the number of elements of this packed run before `offset`.
+    pub(crate) fn elements_before(&self, offset: usize, wire: u8) -> usize {
         let end = offset.clamp(self.at, self.end);
         let run = &self.payload[self.at..end];
         match wire {
@@ -246,16 +285,16 @@ impl<'a> WireReader<'a> {
         }
     }
 
-    /// Goes back to the value at `at`, and passes it.
+    /// Goes back to the value at `at`, and skips it.
     #[cold]
-    pub fn pass(&mut self, at: usize, number: u32, wire: u8, depth: u32) -> Checked<()> {
+    pub(crate) fn pass(&mut self, at: usize, number: u32, wire: u8, depth: u32) -> Checked<()> {
         self.at = at;
         self.skip(number, wire, depth)
     }
 
-    /// A value of wire type `wire`, well-formed whatever it means.
+    /// Skips a value of wire type `wire`, or returns the fault of a malformed one.
     #[inline]
-    pub fn skip(&mut self, number: u32, wire: u8, depth: u32) -> Checked<()> {
+    pub(crate) fn skip(&mut self, number: u32, wire: u8, depth: u32) -> Checked<()> {
         match wire {
             wire::VARINT => self.varint().map(drop),
             wire::I64 => self.take(8).map(drop),
@@ -286,8 +325,12 @@ impl<'a> WireReader<'a> {
     }
 }
 
-/// The tag of the field that `bytes` begin with, and its size, if both are plain; it may go on behind them.
-#[inline]
+/// Returns the tag and the total size of the field at the start of `bytes`, if the fast path can
+/// check it. The size may exceed the length of `bytes`, so the caller compares it.
+///
+/// Always inlined: with several callers, the compiler would not inline this function, and a walk
+/// would be a fifth slower.
+#[inline(always)]
 fn plain_field(bytes: &[u8], fields: &[Plain], reject_unknown: bool) -> Option<(u8, usize)> {
     let (&tag, value) = bytes.split_first()?;
     let size = match *fields.get(usize::from(tag))? {
@@ -309,15 +352,15 @@ fn plain_field(bytes: &[u8], fields: &[Plain], reject_unknown: bool) -> Option<(
     Some((tag, size))
 }
 
-/// The length of one byte that `bytes` begin with.
+/// Returns the length at the start of `bytes`, if it is encoded in one byte.
 #[inline]
 fn short_length(bytes: &[u8]) -> Option<usize> {
     let length = *bytes.first()?;
     (length < 0x80).then_some(usize::from(length))
 }
 
-/// How long the varint is that `bytes` begin with, if that is seen at a glance: all its bytes but the last have their
-/// high bit.
+/// Returns the size of the varint at the start of `bytes`, if it ends within the first eight bytes.
+/// If there are fewer bytes, only a varint of one byte is recognized.
 #[inline]
 fn varint_size(bytes: &[u8]) -> Option<usize> {
     let Some(word) = bytes.first_chunk::<8>() else {
@@ -327,18 +370,18 @@ fn varint_size(bytes: &[u8]) -> Option<usize> {
     (last != 0).then(|| last.trailing_zeros() as usize / 8 + 1)
 }
 
-/// Whether `run` is whole varints and nothing else: its last byte ends one, and nowhere do ten bytes
-/// in a row go on.
+/// Returns whether `run` consists of whole varints: its last byte ends one, and no ten bytes in a
+/// row have their high bit set.
 #[inline]
 fn are_varints(run: &[u8]) -> bool {
     let Some(last) = run.last() else {
         return true;
     };
-    *last < 0x80 && (run.len() <= MAX_VARINT || none_is_long(run))
+    *last < 0x80 && (run.len() <= VARINT_MAX || none_is_long(run))
 }
 
 fn none_is_long(run: &[u8]) -> bool {
-    // How many bytes before this word go on.
+    // The number of bytes directly before this word that have their high bit set.
     let mut open = 0;
     let words = run.chunks_exact(8);
     let rest = words.remainder();
@@ -349,29 +392,29 @@ fn none_is_long(run: &[u8]) -> bool {
             continue;
         }
         let (first, last) = (ends.trailing_zeros() / 8, ends.leading_zeros() / 8);
-        if open + first as usize >= MAX_VARINT {
+        if open + first as usize >= VARINT_MAX {
             return false;
         }
         open = if ends == 0 { open + 8 } else { last as usize };
     }
     let first = rest.iter().take_while(|byte| **byte >= 0x80).count();
-    open + first < MAX_VARINT
+    open + first < VARINT_MAX
 }
 
-/// The records of a message one after the other, to the end of the message or group or to what is
-/// malformed: for a second look at what a walk has read. A record is skipped only on the way to the
-/// next, so that looking for one of them never reads what lies in it.
+/// An iterator over the records of a message that a walk has already read. The iterator ends at the
+/// end of the message or group, or at the first malformed byte. The content of a record is skipped
+/// only when the next record is requested, so that finding a record does not read its content.
 pub(crate) struct Records<'a> {
     reader: WireReader<'a>,
     pending: Option<(u32, u8)>,
 }
 
-/// One field of a message as it lies on the wire.
+/// One field of a message, as it lies on the wire.
 pub(crate) struct Record<'a> {
     pub at: usize,
     pub number: u32,
     pub wire: u8,
-    /// Stands behind the tag.
+    /// A reader after the tag.
     pub value: WireReader<'a>,
 }
 
@@ -401,7 +444,8 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// A group that ends as another.
+/// Returns the violation of an end of group `end` where group `open` must end first, or where no
+/// group is open (`open` is 0).
 #[cold]
 pub(super) fn wrong_end(at: usize, open: u32, end: u32) -> Box<Fault> {
     let expected = match open {
@@ -411,7 +455,7 @@ pub(super) fn wrong_end(at: usize, open: u32, end: u32) -> Box<Fault> {
     Fault::new(at, expected, format!("the end of group {end}"))
 }
 
-/// A group that does not end.
+/// Returns the violation of a group that does not end.
 #[cold]
 pub(super) fn open_group(at: usize, open: u32) -> Box<Fault> {
     Fault::new(
@@ -425,7 +469,7 @@ pub(super) fn open_group(at: usize, open: u32) -> Box<Fault> {
 mod tests {
     use super::*;
 
-    /// Every length of a varint, in every place of a run of ones.
+    /// A varint of every length, at every position in a run of ones.
     #[test]
     fn runs_hold_varints_of_up_to_ten_bytes() {
         for before in 0..24 {

@@ -1,4 +1,4 @@
-//! One standard rule, compiled: what it asks of a value, and how it is told where the value breaks it.
+//! A compiled standard rule: its test of a value, and its message for a value that breaks it.
 
 pub(super) mod number;
 pub(super) mod text;
@@ -9,10 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use number::NumberTest;
 use text::{BytesTest, TextTest};
 
-/// Nanoseconds of a second.
+/// Nanoseconds in a second.
 pub(super) const NANOS: i128 = 1_000_000_000;
 
-/// A value that rules are held against.
+/// A value that is tested by rules.
 #[derive(Clone, Debug)]
 pub(super) enum Value<'a> {
     Signed(i64),
@@ -21,19 +21,20 @@ pub(super) enum Value<'a> {
     Bool(bool),
     Text(Cow<'a, str>),
     Bytes(Cow<'a, [u8]>),
-    /// A moment from 1970 on, or a span: in nanoseconds.
+    /// A timestamp or a duration, in nanoseconds. A timestamp is counted from 1970.
     Time(i128),
     /// The paths of a field mask.
     Paths(Vec<Cow<'a, str>>),
 }
 
 impl Value<'_> {
-    /// Returns whether this is the value of a field that is not written.
-    pub fn is_zero(&self) -> bool {
+    /// Returns whether this is the zero value of its type, which a writer omits from a field
+    /// without presence.
+    pub(super) fn is_zero(&self) -> bool {
         match self {
             Value::Signed(value) => *value == 0,
             Value::Unsigned(value) => *value == 0,
-            // -0.0 is written.
+            // A writer does not omit -0.0.
             Value::Float(value) => value.to_bits() == 0,
             Value::Bool(value) => !value,
             Value::Text(text) => text.is_empty(),
@@ -41,9 +42,14 @@ impl Value<'_> {
             Value::Time(_) | Value::Paths(_) => false,
         }
     }
+
+    /// Returns whether this equals the zero value of its type, as -0.0 does.
+    pub(super) fn equals_zero(&self) -> bool {
+        self.is_zero() || matches!(self, Value::Float(value) if *value == 0.0)
+    }
 }
 
-/// What a standard rule asks of a value.
+/// The test of a standard rule.
 #[derive(Clone, Debug)]
 pub(super) enum Test {
     Signed(NumberTest<i64>),
@@ -58,20 +64,20 @@ pub(super) enum Test {
     Mask(MaskTest),
 }
 
-/// What a rule asks of a moment, by the clock.
+/// The test of a timestamp against the current time.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NowTest {
     NotAfter,
     NotBefore,
-    /// At most so many nanoseconds before or after.
+    /// At most this number of nanoseconds before or after.
     Within(i128),
 }
 
-/// What a rule asks of a field mask.
+/// The test of a field mask.
 #[derive(Clone, Debug)]
 pub(super) enum MaskTest {
     Equal(Box<[Box<str>]>),
-    /// Each path is one of these, or below one.
+    /// Each path is one of these, or is below one of them.
     In(Box<[Box<str>]>),
     NotIn(Box<[Box<str>]>),
 }
@@ -82,14 +88,15 @@ pub(super) struct Check {
     pub test: Test,
     /// Such as `string.min_len`.
     pub id: Box<str>,
-    /// What the value must be.
+    /// The sentence about a value that breaks the rule.
     pub message: Box<str>,
 }
 
 impl Check {
-    /// Returns whether `value` keeps the rule. A value of another type, which no rule has, does not.
+    /// Returns whether `value` satisfies the rule. A value of a type that the rule does not test
+    /// never satisfies it.
     #[inline]
-    pub fn passes(&self, value: &Value) -> bool {
+    pub(super) fn passes(&self, value: &Value) -> bool {
         match (&self.test, value) {
             (Test::Signed(test), Value::Signed(value)) => test.passes(*value),
             (Test::Unsigned(test), Value::Unsigned(value)) => test.passes(*value),
@@ -116,7 +123,7 @@ impl NowTest {
     }
 }
 
-/// Returns the time of the clock, in nanoseconds from 1970. No other check reads it.
+/// Returns the current time in nanoseconds from 1970. Only [`NowTest`] reads it.
 fn now() -> i128 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_nanos() as i128)

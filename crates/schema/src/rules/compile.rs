@@ -1,4 +1,6 @@
-//! Descriptors and tables → the rules of messages, or what is wrong with them, each at its place.
+//! Compiles the rules of messages from descriptors and tables, and reports each error at its place.
+
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -8,9 +10,13 @@ use gateway_diagnostic::{Diagnostic, Diagnostics};
 use gateway_proto::Descriptors;
 
 use super::check::Check;
+use super::collected::Collected;
+use super::combined::plan::CombinedPlans;
+use super::expression::compile as expressions;
+use super::expression::plan::ExpressionPlans;
 use super::field::{self, FieldOption, Ignore};
 use super::kind::RuleKind;
-use super::message::{self, MessageOption};
+use super::message;
 use super::option::{entries, is_set, rules_in};
 use super::plan::{
     ChoicePlan, FieldPlan, FieldRules, ListPlan, MapPlan, MessagePlan, OneofPlan, PlanId, Plans,
@@ -19,43 +25,22 @@ use super::plan::{
 use super::read;
 use crate::table::{Cardinality, Field, FieldKind, MessageId, Table};
 
-/// Bytes of the programs that all patterns become together.
+/// The maximum size in bytes of the compiled programs of all patterns together.
 const PATTERN_BYTES_MAX: usize = 128 << 20;
 
-/// The options of one message, and of its fields and oneofs.
-#[derive(Default)]
-struct Options {
-    message: MessageOption,
-    /// By the index of the field in the table.
-    fields: FxHashMap<u32, FieldOption>,
-    oneofs: Vec<OneofPlan>,
-}
-
-impl Options {
-    fn are_empty(&self) -> bool {
-        let asks = |option: &FieldOption| option.required || option.rules.is_some();
-        self.message.choices.is_empty()
-            && self.oneofs.is_empty()
-            && !self.fields.values().any(asks)
-            && !self.have_expressions()
-    }
-
-    fn have_expressions(&self) -> bool {
-        self.message.expressions || self.fields.values().any(|field| field.expressions)
-    }
-}
-
-/// What the rules of some messages, and of all below them, come to.
+/// The compiled rules of some messages and of all messages below them.
+#[derive(Debug)]
 pub(super) struct Compiled {
     pub plans: Plans,
-    /// The roots that have rules in CEL, themselves or below.
-    pub with_expressions: Vec<MessageId>,
+    pub combined: CombinedPlans,
+    pub expressions: ExpressionPlans,
 }
 
-/// Compiles the rules of `roots` and of all messages below them; says what is wrong with them in `found`.
+/// Compiles the rules of `roots` and of all messages below them, and adds errors and warnings about
+/// them to `found`.
 pub(super) fn compile(
     descriptors: &Descriptors,
-    table: &Table,
+    table: &Arc<Table>,
     roots: &[MessageId],
     found: &mut Diagnostics,
 ) -> Compiled {
@@ -70,15 +55,27 @@ pub(super) fn compile(
     for root in roots {
         compiler.collect(*root);
     }
-    let ruled = compiler.reach(|options| !options.are_empty());
-    let expressed = compiler.reach(Options::have_expressions);
+    let ruled = compiler.reach(Collected::have_standard);
+    let expressed = compiler.reach(Collected::have_expressions);
+    let is_expressed = |id: &MessageId| expressed[&id.0] && !table[*id].map_entry;
+    let order: Vec<_> = compiler
+        .order
+        .iter()
+        .copied()
+        .filter(is_expressed)
+        .collect();
+    let expressions = expressions::compile(
+        descriptors,
+        table,
+        &order,
+        &compiler.options,
+        compiler.found,
+    );
+    let plans = compiler.plans(&ruled);
     Compiled {
-        plans: compiler.plans(&ruled),
-        with_expressions: roots
-            .iter()
-            .copied()
-            .filter(|root| expressed[&root.0])
-            .collect(),
+        combined: CombinedPlans::new(table, &plans),
+        plans,
+        expressions,
     }
 }
 
@@ -86,16 +83,16 @@ struct Compiler<'a> {
     descriptors: &'a Descriptors,
     table: &'a Table,
     found: &'a mut Diagnostics,
-    /// By message.
-    options: FxHashMap<u32, Options>,
+    /// The options of each message, by the number of its [`MessageId`].
+    options: FxHashMap<u32, Collected>,
     /// The messages in the order in which they were found.
     order: Vec<MessageId>,
-    /// Of all patterns so far.
+    /// The size in bytes of the programs of all patterns so far.
     pattern_bytes: usize,
 }
 
 impl Compiler<'_> {
-    /// Reads the options of a message and of all below it.
+    /// Reads the options of a message and of all messages below it.
     fn collect(&mut self, root: MessageId) {
         let mut open = vec![root];
         while let Some(id) = open.pop() {
@@ -109,12 +106,12 @@ impl Compiler<'_> {
         }
     }
 
-    fn options_of(&mut self, id: MessageId) -> Options {
+    fn options_of(&mut self, id: MessageId) -> Collected {
         let name = self.table.name(id).to_owned();
         let Some(descriptor) = self.descriptors.message(&name) else {
-            return Options::default();
+            return Collected::default();
         };
-        let mut options = Options::default();
+        let mut options = Collected::default();
         let rules = rules_in(descriptor.options.special_fields().unknown_fields());
         if let Some(rules) = rules {
             match message::read(&rules, &self.table[id]) {
@@ -123,10 +120,9 @@ impl Compiler<'_> {
             }
         }
         if options.message.disabled {
-            return Options {
-                message: options.message,
-                ..Options::default()
-            };
+            options.message.choices.clear();
+            options.message.expressions.clear();
+            return options;
         }
         options.oneofs = self.oneofs(&name, descriptor);
         for of in &descriptor.field {
@@ -183,8 +179,8 @@ impl Compiler<'_> {
         });
     }
 
-    /// Returns of each message whether `has` holds for it or for one below it.
-    fn reach(&self, has: impl Fn(&Options) -> bool) -> FxHashMap<u32, bool> {
+    /// Returns, for each message, whether `has` holds for it or for a message below it.
+    fn reach(&self, has: impl Fn(&Collected) -> bool) -> FxHashMap<u32, bool> {
         let mut above: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
         for (&id, options) in &self.options {
             for inner in below(self.table, MessageId(id), options) {
@@ -212,7 +208,7 @@ impl Compiler<'_> {
         reached
     }
 
-    /// Returns the rules of the messages that are ruled.
+    /// Returns the rules of the messages that are `ruled`, except those of map entries.
     fn plans(&mut self, ruled: &FxHashMap<u32, bool>) -> Plans {
         let order = std::mem::take(&mut self.order);
         let is_ruled = |id: &MessageId| ruled[&id.0] && !self.table[*id].map_entry;
@@ -231,7 +227,12 @@ impl Compiler<'_> {
         plans
     }
 
-    fn message_plan(&mut self, id: MessageId, mut options: Options, plans: &Plans) -> MessagePlan {
+    fn message_plan(
+        &mut self,
+        id: MessageId,
+        mut options: Collected,
+        plans: &Plans,
+    ) -> MessagePlan {
         let table = self.table;
         let message = &table[id];
         let mut fields = Vec::new();
@@ -280,7 +281,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Returns the rules of a field; `None` if nothing is asked of it, and it is not `chosen` among others.
+    /// Returns the rules of a field. Returns `None` if the field has no rules and no oneof rule of
+    /// its message names it (`chosen`), or if its rules are bad, which is reported.
     fn field_plan(
         &mut self,
         id: MessageId,
@@ -367,7 +369,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Returns the rules of an element, key or value, whose option is `message`.
+    /// Returns the rules of an element, key or map value, read from its option `message`.
     fn element(
         &mut self,
         kind: FieldKind,
@@ -396,7 +398,7 @@ impl Compiler<'_> {
     ) -> Result<ValuePlan, String> {
         Ok(ValuePlan {
             checks: self.checks(own, kind)?.into(),
-            // A message that is there is no zero.
+            // A message that is present is never zero.
             skips_zero: ignore == Ignore::IfZero && kind.message().is_none(),
             nested: kind.message().and_then(|id| plans.of(id)),
         })
@@ -425,7 +427,7 @@ impl Compiler<'_> {
         Ok(read.checks)
     }
 
-    /// Checks that rules of `kind` are those of such a field.
+    /// Checks that a field of type `of` and this cardinality takes rules of `kind`.
     fn fits(&self, kind: RuleKind, of: FieldKind, cardinality: Cardinality) -> Result<(), String> {
         let expected = RuleKind::of_field(self.table, of, cardinality);
         let given = kind.name();
@@ -457,11 +459,13 @@ fn is_empty(rules: &FieldRules) -> bool {
     }
 }
 
-/// Returns the messages that the fields of a message hold and whose rules hold there.
+/// Returns the message types of the fields of a message. Extensions and ignored fields are left
+/// out, because the rules of their messages do not apply there. A message whose rules are disabled
+/// has none.
 fn below<'a>(
     table: &'a Table,
     id: MessageId,
-    options: &'a Options,
+    options: &'a Collected,
 ) -> impl Iterator<Item = MessageId> + 'a {
     let disabled = options.message.disabled;
     let fields = (0u32..)

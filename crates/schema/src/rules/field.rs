@@ -1,30 +1,31 @@
-//! The rules of one field, as its option has them.
+//! The rules of one field, read from its option.
 
+use super::expression::text::{self, RuleText};
 use super::kind::RuleKind;
-use super::option::{Entry, OptionValue, entries, is_set, last, message as merged};
+use super::option::{Entry, OptionValue, all, entries, is_set, last, message as merged};
 
 /// The fields of `buf.validate.FieldRules`. Those of earlier releases are read too.
 mod number {
-    pub const CEL: u32 = 23;
-    pub const SKIPPED: u32 = 24;
-    pub const REQUIRED: u32 = 25;
-    pub const IGNORE_EMPTY: u32 = 26;
-    pub const IGNORE: u32 = 27;
-    pub const CEL_EXPRESSION: u32 = 29;
+    pub(super) const CEL: u32 = 23;
+    pub(super) const SKIPPED: u32 = 24;
+    pub(super) const REQUIRED: u32 = 25;
+    pub(super) const IGNORE_EMPTY: u32 = 26;
+    pub(super) const IGNORE: u32 = 27;
+    pub(super) const CEL_EXPRESSION: u32 = 29;
 
-    /// In `RepeatedRules` and `MapRules`: the rules of items, or of keys.
-    pub const FIRST: u32 = 4;
-    /// In `MapRules`: the rules of values.
-    pub const SECOND: u32 = 5;
+    /// In `RepeatedRules`, the rules of items; in `MapRules`, the rules of keys.
+    pub(super) const FIRST: u32 = 4;
+    /// In `MapRules`, the rules of values.
+    pub(super) const SECOND: u32 = 5;
 }
 
-/// When a field's rules do not hold.
+/// The condition under which the rules of a field are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Ignore {
-    /// Where it has presence and is not set.
+    /// The rules are ignored if the field has presence and is not set.
     #[default]
     Unspecified,
-    /// Where it is not set, or zero.
+    /// The rules are ignored if the field is not set, or is zero.
     IfZero,
     Always,
 }
@@ -34,22 +35,24 @@ pub(super) enum Ignore {
 pub(super) struct FieldOption {
     pub required: bool,
     pub ignore: Ignore,
-    /// The standard rules: their kind, and their message.
+    /// The kind of the standard rules, and the encoded message that contains them.
     pub rules: Option<(RuleKind, Vec<u8>)>,
-    /// Whether there are rules in CEL: the field's own, or predefined ones.
-    pub expressions: bool,
+    /// The field's own rules in CEL.
+    pub expressions: Vec<RuleText>,
+    /// True if there are rules in CEL: the field's own, predefined ones, or those of its elements.
+    pub has_expressions: bool,
 }
 
-/// Reads the rules of a field, and looks for rules in CEL of its elements.
+/// Reads the rules of a field, including whether its elements have rules in CEL.
 ///
 /// # Errors
 ///
-/// Returns what is wrong with them, in one sentence.
+/// Returns a description of the problem, in one sentence.
 pub(super) fn read(message: &[u8]) -> Result<FieldOption, String> {
     let mut option = read_element(message)?;
     if let Some((RuleKind::Repeated | RuleKind::Map, rules)) = &option.rules {
         for inner in elements(rules)?.iter().flatten() {
-            option.expressions |= read_element(inner)?.expressions;
+            option.has_expressions |= read_element(inner)?.has_expressions;
         }
     }
     Ok(option)
@@ -59,7 +62,7 @@ pub(super) fn read(message: &[u8]) -> Result<FieldOption, String> {
 ///
 /// # Errors
 ///
-/// Returns what is wrong with them, in one sentence.
+/// Returns a description of the problem, in one sentence.
 pub(super) fn elements(rules: &[u8]) -> Result<[Option<Vec<u8>>; 2], String> {
     let entries = entries(rules).ok_or("the option is malformed")?;
     Ok([number::FIRST, number::SECOND].map(|number| merged(&entries, number)))
@@ -69,7 +72,7 @@ pub(super) fn elements(rules: &[u8]) -> Result<[Option<Vec<u8>>; 2], String> {
 ///
 /// # Errors
 ///
-/// Returns what is wrong with them, in one sentence.
+/// Returns a description of the problem, in one sentence.
 pub(super) fn read_element(message: &[u8]) -> Result<FieldOption, String> {
     let entries = entries(message).ok_or("the option is malformed")?;
     let mut rules = None;
@@ -92,12 +95,14 @@ pub(super) fn read_element(message: &[u8]) -> Result<FieldOption, String> {
         Some((_, message)) => has_extension(message).ok_or("the option is malformed")?,
         None => false,
     };
-    let written = |number| last(&entries, number).is_some();
+    let (cel, bare) = (number::CEL, number::CEL_EXPRESSION);
+    let expressions = text::read(all(&entries, cel), all(&entries, bare))?;
     Ok(FieldOption {
         required: is_set(&entries, number::REQUIRED),
         ignore: ignore(&entries)?,
         rules,
-        expressions: predefined || written(number::CEL) || written(number::CEL_EXPRESSION),
+        has_expressions: predefined || !expressions.is_empty(),
+        expressions,
     })
 }
 

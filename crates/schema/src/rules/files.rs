@@ -1,4 +1,4 @@
-//! The files that messages are defined in, and what those import.
+//! The files that define messages, and the files that they import.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,7 +6,7 @@ use ::protobuf::UnknownValueRef;
 use ::protobuf::descriptor::FileDescriptorProto;
 use gateway_proto::Descriptors;
 
-/// The field of FileDescriptorProto that holds the imports for options alone.
+/// The field number, in FileDescriptorProto, of the imports that are only for options.
 const OPTION_DEPENDENCY: u32 = 15;
 
 /// Returns the files that these messages need, imports before importers.
@@ -32,7 +32,8 @@ pub(super) fn needed<'a>(
         .map(|(_, file)| file)
 }
 
-/// Returns what a file imports, those for its options alone included, which the descriptor model doesn't know.
+/// Returns the imports of a file, including those only for options, which the descriptor model does
+/// not have.
 fn imports(file: &FileDescriptorProto) -> impl Iterator<Item = &str> {
     let unknown = file.special_fields.unknown_fields().into_iter();
     let options = unknown.filter_map(|field| match field {

@@ -1,7 +1,9 @@
-//! The text formats of `buf.validate`: the well-known rules of strings, and the functions of its CEL library.
+//! The text formats of `buf.validate`: the well-known rules of strings, and the functions of its
+//! CEL library.
 //!
-//! Each function decides in time linear in the text, allocates nothing and cannot panic. None accepts the
-//! empty text, except [`is_uri_ref`] and [`is_http_header_value`], whose grammars have it.
+//! Each function decides in time linear in the text, allocates nothing and cannot panic. None
+//! accepts the empty text, except [`is_uri_ref`] and [`is_http_header_value`], whose grammars
+//! include it.
 
 mod byte;
 mod header;
@@ -19,7 +21,7 @@ pub(crate) use identifier::{is_protobuf_dot_fqn, is_protobuf_fqn, is_tuuid, is_u
 pub(crate) use ip::{HostBits, IpVersion, is_ip, is_ip_prefix};
 pub(crate) use uri::{is_uri, is_uri_ref};
 
-/// Returns whether `value` is an infinity of the sign of `sign`, or any infinity if that is 0.
+/// Returns whether `value` is infinite and, unless `sign` is 0, has the same sign as `sign`.
 pub(crate) fn is_inf(value: f64, sign: i64) -> bool {
     value.is_infinite() && (sign == 0 || (sign > 0) == (value > 0.0))
 }

@@ -1,7 +1,7 @@
-//! A payload that a walk has passed, held against the rules of its message.
+//! Checks of a payload against the rules of its message, after a walk has accepted the payload.
 //!
-//! Each encoding has a judge, which reads the payload once more and builds no message. A rule is asked of the
-//! value that a reader of the payload ends up with.
+//! Each encoding has a judge, which reads the payload once more and builds no message. A rule
+//! applies to the value that a decoder of the payload would return.
 
 pub(super) mod named;
 pub(super) mod protobuf;
@@ -10,18 +10,19 @@ pub(super) mod source;
 use super::check::{Check, Value};
 use super::plan::{FieldPlan, FieldRules, MessagePlan, ValuePlan};
 use super::zero::zero;
-use crate::needs::FieldSet;
+use crate::needs::IndexSet;
 use crate::table::{Field, Message};
 use crate::violation::{Checked, Fault, Gather};
 
-/// The id of the rule that the elements of a list differ.
-const UNIQUE: &str = "repeated.unique";
+/// The id of the rule that all elements of a list are distinct.
+pub(super) const UNIQUE: &str = "repeated.unique";
 
 fn broken(check: &Check, at: usize) -> Box<Fault> {
     Fault::broken(at, &check.id, &check.message)
 }
 
-/// Returns the fault of a value, at `at`, of which a rule is broken; each if all are gathered.
+/// Checks the value at `at` against its rules. Returns the first fault, or all faults if `G`
+/// gathers them.
 fn value<G: Gather>(plan: &ValuePlan, value: &Value, at: usize) -> Checked<()> {
     G::over(|faults| {
         for check in plan.broken(value) {
@@ -31,7 +32,7 @@ fn value<G: Gather>(plan: &ValuePlan, value: &Value, at: usize) -> Checked<()> {
     })
 }
 
-/// Returns the faults of the number of elements of a list or map, and of elements that are equal.
+/// Checks the number of elements of a list or map, and reports equal elements if `equal`.
 fn count<G: Gather>(counts: &[Check], count: usize, equal: bool, at: usize) -> Checked<()> {
     G::over(|faults| {
         let count = Value::Unsigned(count as u64);
@@ -46,8 +47,8 @@ fn count<G: Gather>(counts: &[Check], count: usize, equal: bool, at: usize) -> C
     })
 }
 
-/// Returns the fault of a field that is not set in the message at `at`.
-fn absent<G: Gather>(plan: &FieldPlan, field: &Field, at: usize) -> Checked<()> {
+/// Checks the rules of a field that is not set in the message at `at`.
+pub(super) fn absent<G: Gather>(plan: &FieldPlan, field: &Field, at: usize) -> Checked<()> {
     let checked = if plan.required {
         Err(Fault::broken(at, "required", "value is required"))
     } else if !plan.judges_absent {
@@ -65,12 +66,13 @@ fn absent<G: Gather>(plan: &FieldPlan, field: &Field, at: usize) -> Checked<()> 
     checked.map_err(|fault| fault.under(&*field.name))
 }
 
-/// Returns the faults of the message at `at`, of which the fields in `set`, by their places, are set, and the
-/// oneofs in `oneofs` have a member.
+/// Checks the rules of the message at `at` about sets of fields and about oneofs. `set` contains
+/// the places in [`MessagePlan::fields`] of the fields that are set, and `oneofs` the indices of
+/// the oneofs that have a member.
 fn choices<G: Gather>(
     plan: &MessagePlan,
-    set: &FieldSet,
-    oneofs: &FieldSet,
+    set: &IndexSet,
+    oneofs: &IndexSet,
     at: usize,
     faults: &mut G,
 ) -> Checked<()> {
@@ -100,7 +102,7 @@ fn choices<G: Gather>(
     Ok(())
 }
 
-/// Returns the field that a plan is of.
+/// Returns the field that `plan` belongs to.
 fn field_of<'a>(message: &'a Message, plan: &FieldPlan) -> &'a Field {
     &message.fields[plan.index as usize]
 }

@@ -1,4 +1,5 @@
-//! The kinds of standard rules: for each type of field one, with its number and name in `FieldRules`.
+//! The kinds of standard rules: one for each type of field, with its number and name in
+//! `FieldRules`.
 
 use crate::table::{Cardinality, FieldKind, Form, Table};
 
@@ -57,19 +58,52 @@ const KINDS: [(u32, RuleKind, &str); 22] = [
 
 impl RuleKind {
     /// Returns the kind of this number in `FieldRules`.
-    pub fn of_number(number: u32) -> Option<Self> {
+    pub(super) fn of_number(number: u32) -> Option<Self> {
         let found = KINDS.iter().find(|(of, ..)| *of == number)?;
         Some(found.1)
     }
 
-    /// Returns the kind's name in `FieldRules`, with which the ids of its rules begin.
-    pub fn name(self) -> &'static str {
+    /// Returns the name of the kind in `FieldRules`, which the ids of its rules begin with.
+    pub(super) fn name(self) -> &'static str {
         let found = KINDS.iter().find(|(_, kind, _)| *kind == self);
         found.map_or("", |found| found.2)
     }
 
-    /// Returns the kind of the rules that a field may have, or one of its elements if `cardinality` is singular.
-    pub fn of_field(table: &Table, kind: FieldKind, cardinality: Cardinality) -> Option<Self> {
+    /// Returns the full name of the message that holds rules of the kind.
+    pub(super) fn message_name(self) -> &'static str {
+        match self {
+            Self::Float => "buf.validate.FloatRules",
+            Self::Double => "buf.validate.DoubleRules",
+            Self::Int32 => "buf.validate.Int32Rules",
+            Self::Int64 => "buf.validate.Int64Rules",
+            Self::Uint32 => "buf.validate.UInt32Rules",
+            Self::Uint64 => "buf.validate.UInt64Rules",
+            Self::Sint32 => "buf.validate.SInt32Rules",
+            Self::Sint64 => "buf.validate.SInt64Rules",
+            Self::Fixed32 => "buf.validate.Fixed32Rules",
+            Self::Fixed64 => "buf.validate.Fixed64Rules",
+            Self::Sfixed32 => "buf.validate.SFixed32Rules",
+            Self::Sfixed64 => "buf.validate.SFixed64Rules",
+            Self::Bool => "buf.validate.BoolRules",
+            Self::String => "buf.validate.StringRules",
+            Self::Bytes => "buf.validate.BytesRules",
+            Self::Enum => "buf.validate.EnumRules",
+            Self::Repeated => "buf.validate.RepeatedRules",
+            Self::Map => "buf.validate.MapRules",
+            Self::Any => "buf.validate.AnyRules",
+            Self::Duration => "buf.validate.DurationRules",
+            Self::FieldMask => "buf.validate.FieldMaskRules",
+            Self::Timestamp => "buf.validate.TimestampRules",
+        }
+    }
+
+    /// Returns the kind of the rules that a field of this type and cardinality may have. An
+    /// element, key or value is singular. Returns `None` if there are no standard rules for it.
+    pub(super) fn of_field(
+        table: &Table,
+        kind: FieldKind,
+        cardinality: Cardinality,
+    ) -> Option<Self> {
         match cardinality {
             Cardinality::Repeated => return Some(Self::Repeated),
             Cardinality::Map => return Some(Self::Map),

@@ -1,34 +1,35 @@
-//! The rules of a message as such, as its option has them.
+//! The rules of a message as a whole, read from its option.
 
 use std::collections::HashSet;
 
 use gateway_diagnostic::did_you_mean;
 
-use super::option::{OptionValue, all, entries, is_set, last};
+use super::expression::text::{self, RuleText};
+use super::option::{OptionValue, all, entries, is_set};
 use crate::table::Message;
 
-/// The fields of `buf.validate.MessageRules`. The first is one of earlier releases.
+/// The fields of `buf.validate.MessageRules`. The first is from earlier releases.
 mod number {
-    pub const DISABLED: u32 = 1;
-    pub const CEL: u32 = 3;
-    pub const ONEOF: u32 = 4;
-    pub const CEL_EXPRESSION: u32 = 5;
+    pub(super) const DISABLED: u32 = 1;
+    pub(super) const CEL: u32 = 3;
+    pub(super) const ONEOF: u32 = 4;
+    pub(super) const CEL_EXPRESSION: u32 = 5;
 }
 
 /// The rules of a message.
 #[derive(Debug, Default)]
 pub(super) struct MessageOption {
-    /// Whether no rules of the message or of its fields hold.
+    /// True if the rules of the message and of its fields are switched off.
     pub disabled: bool,
     pub choices: Vec<Choice>,
-    /// Whether there are rules in CEL.
-    pub expressions: bool,
+    /// The rules in CEL.
+    pub expressions: Vec<RuleText>,
 }
 
-/// The rule that at most one of some fields is set.
+/// The rule that at most one of some fields may be set.
 #[derive(Debug)]
 pub(super) struct Choice {
-    /// Indices of the fields in the table.
+    /// The indices of the fields in the table.
     pub fields: Vec<u32>,
     pub required: bool,
 }
@@ -37,7 +38,7 @@ pub(super) struct Choice {
 ///
 /// # Errors
 ///
-/// Returns what is wrong with them, in one sentence.
+/// Returns a description of the problem, in one sentence.
 pub(super) fn read(option: &[u8], of: &Message) -> Result<MessageOption, String> {
     let entries = entries(option).ok_or("the option is malformed")?;
     let known = [
@@ -53,11 +54,11 @@ pub(super) fn read(option: &[u8], of: &Message) -> Result<MessageOption, String>
         ));
     }
     let choices = all(&entries, number::ONEOF).map(|value| choice(value, of));
-    let written = |number| last(&entries, number).is_some();
+    let (cel, bare) = (number::CEL, number::CEL_EXPRESSION);
     Ok(MessageOption {
         disabled: is_set(&entries, number::DISABLED),
         choices: choices.collect::<Result<_, _>>()?,
-        expressions: written(number::CEL) || written(number::CEL_EXPRESSION),
+        expressions: text::read(all(&entries, cel), all(&entries, bare))?,
     })
 }
 

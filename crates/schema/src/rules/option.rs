@@ -1,15 +1,14 @@
-//! The options that carry rules, as descriptors keep them: protobuf's wire format in unknown fields.
+//! The options that carry rules, which descriptors keep in unknown fields, in protobuf's wire
+//! format.
 
 use ::protobuf::{UnknownFields, UnknownValueRef};
+use gateway_proto::RULES_EXTENSION;
 
 use crate::protobuf::wire::WireReader;
 use crate::table::wire;
 use crate::violation::Checked;
 
-/// The number of the extensions of MessageOptions, OneofOptions and FieldOptions that carry rules.
-pub(super) const RULES: u32 = 1159;
-
-/// The levels of groups that an option may hold.
+/// The maximum depth of groups in an option.
 const DEPTH_MAX: u32 = 100;
 
 /// One field of an option.
@@ -19,33 +18,33 @@ pub(super) struct Entry<'a> {
     pub value: OptionValue<'a>,
 }
 
-/// A value as the wire has it.
+/// A value, by its wire type.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum OptionValue<'a> {
     Varint(u64),
     Eight([u8; 8]),
     Four([u8; 4]),
     Bytes(&'a [u8]),
-    /// A group, which no rule is.
+    /// A group, which is not the value of any rule.
     Group,
 }
 
 impl<'a> OptionValue<'a> {
     /// Returns the value as a bool.
-    pub fn bool(self) -> bool {
+    pub(super) fn bool(self) -> bool {
         matches!(self, Self::Varint(value) if value != 0)
     }
 
-    /// Returns the value as a number without a sign.
-    pub fn unsigned(self) -> Option<u64> {
+    /// Returns the value as an unsigned number.
+    pub(super) fn unsigned(self) -> Option<u64> {
         match self {
             Self::Varint(value) => Some(value),
             _ => None,
         }
     }
 
-    /// Returns the value's bytes, if it has a length.
-    pub fn bytes(self) -> Option<&'a [u8]> {
+    /// Returns the bytes of the value, if it is length-delimited.
+    pub(super) fn bytes(self) -> Option<&'a [u8]> {
         match self {
             Self::Bytes(bytes) => Some(bytes),
             _ => None,
@@ -53,25 +52,26 @@ impl<'a> OptionValue<'a> {
     }
 
     /// Returns the value as text.
-    pub fn text(self) -> Option<&'a str> {
+    pub(super) fn text(self) -> Option<&'a str> {
         std::str::from_utf8(self.bytes()?).ok()
     }
 }
 
-/// Returns the bytes of the rules in `options`; `None` if there are none.
+/// Returns the bytes of the rules in `options`, or `None` if there are none.
 ///
-/// What stands in several statements is one message, whose bytes follow each other.
+/// Rules that are set in several statements form one message, whose bytes are concatenated.
 pub(super) fn rules_in(options: &UnknownFields) -> Option<Vec<u8>> {
     let mut rules = None;
     for (number, value) in options {
-        if let (RULES, UnknownValueRef::LengthDelimited(bytes)) = (number, value) {
+        if let (RULES_EXTENSION, UnknownValueRef::LengthDelimited(bytes)) = (number, value) {
             rules.get_or_insert_with(Vec::new).extend_from_slice(bytes);
         }
     }
     rules
 }
 
-/// Returns the fields of a message in the order in which they are written; `None` if it is malformed.
+/// Returns the fields of a message in the order in which they are written, or `None` if the message
+/// is malformed.
 pub(super) fn entries(message: &[u8]) -> Option<Vec<Entry<'_>>> {
     let mut reader = WireReader::new(message);
     let mut entries = Vec::new();
@@ -96,7 +96,7 @@ fn entry<'a>(reader: &mut WireReader<'a>) -> Checked<Entry<'a>> {
     Ok(Entry { number, value })
 }
 
-/// Returns the last value of a field: the one that counts.
+/// Returns the last value of a field, which is the one that counts.
 pub(super) fn last<'a>(entries: &[Entry<'a>], number: u32) -> Option<OptionValue<'a>> {
     let entry = entries.iter().rev().find(|entry| entry.number == number)?;
     Some(entry.value)
@@ -113,7 +113,7 @@ pub(super) fn all<'a>(entries: &[Entry<'a>], number: u32) -> impl Iterator<Item 
     entries.map(|entry| entry.value)
 }
 
-/// Returns the bytes of a message field, whose occurrences are merged; `None` if it is not there.
+/// Returns the bytes of a message field, whose occurrences are merged, or `None` if there are none.
 pub(super) fn message(entries: &[Entry], number: u32) -> Option<Vec<u8>> {
     let mut merged = None;
     for bytes in all(entries, number).filter_map(OptionValue::bytes) {

@@ -3,16 +3,17 @@
 use regex::{Regex, RegexBuilder};
 use regex_syntax::ast::{self, Ast, Span, Visitor, parse::Parser};
 
-/// Sizes in bytes of a pattern's program that are told apart; the last is the largest allowed.
+/// The limits in bytes on the size of a pattern's program, which are tried in this order. The last
+/// is the largest allowed.
 const SIZES: [usize; 4] = [1 << 14, 1 << 17, 1 << 20, 10 << 20];
 
-/// Levels of a pattern within each other: the compilation recurses once for each.
+/// The maximum nesting depth of a pattern, whose compilation recurses once for each level.
 const LEVELS_MAX: u32 = 100;
 
 /// A pattern that compiles.
 pub(super) struct Pattern {
     pub regex: Regex,
-    /// At least the bytes of its program.
+    /// An upper bound on the size of the program in bytes.
     pub size: usize,
 }
 
@@ -20,7 +21,7 @@ pub(super) struct Pattern {
 ///
 /// # Errors
 ///
-/// Returns what is wrong with the pattern, in one sentence without its text.
+/// Returns a description of the problem, in one sentence without the pattern's text.
 pub(super) fn compile(text: &str) -> Result<Pattern, String> {
     let ascii = with_ascii_classes(text)?;
     let mut found = None;
@@ -43,7 +44,8 @@ pub(super) fn compile(text: &str) -> Result<Pattern, String> {
         .unwrap_or_else(|| format!("the pattern becomes a program of more than {largest} bytes")))
 }
 
-/// Returns the pattern with RE2's meaning of `\d`, `\s` and `\w`, which is ASCII, written out.
+/// Returns the pattern with `\d`, `\s`, `\w` and `\b`, and their negations, replaced by their
+/// meaning in RE2, which is ASCII only.
 fn with_ascii_classes(text: &str) -> Result<String, String> {
     let mut parser = regex_syntax::ast::parse::ParserBuilder::new();
     let mut parser: Parser = parser.nest_limit(LEVELS_MAX).build();
@@ -63,7 +65,7 @@ fn with_ascii_classes(text: &str) -> Result<String, String> {
     Ok(ascii)
 }
 
-/// The Perl classes of a pattern, and what stands for each.
+/// The Perl classes and word boundaries of a pattern, and the replacement for each.
 #[derive(Default)]
 struct Classes(Vec<(Span, &'static str)>);
 

@@ -1,6 +1,6 @@
-//! The standard rules of one value: options → [`Check`]s.
+//! Reads the standard rules of one value from options into [`Check`]s.
 //!
-//! Numbers of fields are those of `buf/validate/validate.proto`.
+//! The field numbers are those of `buf/validate/validate.proto`.
 
 mod bytes;
 mod numbers;
@@ -16,14 +16,15 @@ use super::text::list;
 use crate::table::wire;
 use rule::{ReadRules, RuleError, check};
 
-/// The numbers from which on extensions of the rules begin: predefined rules.
+/// The first field number of extensions of the rule messages. Such an extension is a predefined
+/// rule.
 pub(super) const EXTENSIONS: u32 = 1000;
 
-/// Reads the rules of `kind` in `message`, which has the values that an enum knows in `defined`.
+/// Reads the rules of `kind` in `message`. For an enum, `defined` contains its values.
 ///
 /// # Errors
 ///
-/// Returns what is wrong with the first bad rule.
+/// Returns a description of the first bad rule, in one sentence.
 pub(super) fn rules(
     kind: RuleKind,
     message: &[u8],
@@ -115,7 +116,7 @@ fn enums(entries: &[Entry], defined: Option<&[i32]>) -> Option<Vec<Check>> {
     Some(checks)
 }
 
-/// The numbers and sentences of the rules on how many elements there may be.
+/// The names and sentences of the rules on the number of elements.
 struct Counts {
     kind: RuleKind,
     least: (&'static str, &'static str),

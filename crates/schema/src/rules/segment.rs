@@ -3,7 +3,7 @@
 use super::check::Value;
 use crate::violation::excerpt;
 
-/// Returns the segment of a path that names a key, as `["k"]` or `[7]`.
+/// Returns the path segment that names a key, such as `["k"]` or `[7]`.
 pub(super) fn segment(key: &Value) -> String {
     match key {
         Value::Text(text) => format!("[{}]", excerpt(text.as_bytes())),

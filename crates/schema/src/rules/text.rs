@@ -1,4 +1,4 @@
-//! Values of rules, as the sentences of violations write them.
+//! Formats the values of rules for the sentences of violations.
 
 use std::fmt::Display;
 
@@ -8,8 +8,8 @@ pub(super) fn list(values: &[impl Display]) -> String {
     format!("[{}]", values.join(", "))
 }
 
-/// Writes a float in the fewest digits that tell it from others: `float` is it in single precision, if that is
-/// what it is.
+/// Writes a float with the fewest digits that identify it. `float` is the same value in single
+/// precision, if that is the type of the field.
 pub(super) fn float(value: f64, float: Option<f32>) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
@@ -24,7 +24,7 @@ pub(super) fn float(value: f64, float: Option<f32>) -> String {
             Some(float) => format!("{float:e}"),
             None => format!("{value:e}"),
         };
-        // A sign and two digits at least, as C writes exponents.
+        // C writes exponents with a sign and at least two digits.
         let (digits, exponent) = digits.split_once('e').unwrap_or((&digits, "0"));
         let (sign, exponent) = match exponent.strip_prefix('-') {
             Some(exponent) => ("-", exponent),
@@ -49,14 +49,14 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Writes a span of nanoseconds in seconds, as `1.5s`.
+/// Writes a duration of `nanos` nanoseconds in seconds, such as `1.5s`.
 pub(super) fn span(nanos: i128) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
     let (seconds, part) = (nanos.abs() / 1_000_000_000, nanos.abs() % 1_000_000_000);
     format!("{sign}{seconds}{}s", fraction(part))
 }
 
-/// Writes a moment, in nanoseconds from 1970, as RFC 3339 does.
+/// Writes a timestamp, in nanoseconds from 1970, in the format of RFC 3339.
 pub(super) fn moment(nanos: i128) -> String {
     let (seconds, part) = (
         nanos.div_euclid(1_000_000_000),
@@ -69,7 +69,7 @@ pub(super) fn moment(nanos: i128) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
-/// Writes a part of a second, without zeros at its end; nothing if there is none.
+/// Writes a fraction of a second, without trailing zeros. Writes nothing if it is zero.
 fn fraction(nanos: i128) -> String {
     if nanos == 0 {
         return String::new();
@@ -78,10 +78,10 @@ fn fraction(nanos: i128) -> String {
     digits.trim_end_matches('0').to_owned()
 }
 
-/// Returns year, month and day of a day, counted from 1970-01-01.
+/// Returns the year, month and day of the date that is `days` days after 1970-01-01.
 fn date(days: i128) -> (i128, i128, i128) {
-    // Years that begin in March end with the day that only some have. From 0000-03-01 on there are as many in
-    // each 400 of them.
+    // A year that begins in March ends with the leap day, if it has one. Counted from 0000-03-01,
+    // every 400 such years have the same number of days.
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era =

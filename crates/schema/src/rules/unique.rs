@@ -1,35 +1,37 @@
-//! Which values were seen before, by what they mean.
+//! The set of values that were seen before, compared by their meaning.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::check::Value;
 
-/// A value that can be told from others.
+/// A value in a form that can be compared and hashed.
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Distinct<'a> {
     Signed(i64),
     Unsigned(u64),
-    /// The bits.
+    /// The bits of the number. Those of -0.0 are stored as those of 0.0.
     Float(u64),
     Bool(bool),
     Text(Cow<'a, str>),
     Bytes(Cow<'a, [u8]>),
 }
 
-/// The values so far, each with its place. They are hashed under a random key, since peers choose them.
+/// The values that were seen so far, each with its place. They are hashed with a random seed, since
+/// peers choose them.
 #[derive(Debug, Default)]
 pub(super) struct Distincts<'a>(HashMap<Distinct<'a>, usize>);
 
 impl<'a> Distincts<'a> {
-    /// Adds a value at a place. Returns the place of an equal one, if there is one.
-    pub fn insert(&mut self, value: Value<'a>, place: usize) -> Option<usize> {
+    /// Adds a value with its place and returns `None`. If an equal value is present, returns the
+    /// place of that value instead.
+    pub(super) fn insert(&mut self, value: Value<'a>, place: usize) -> Option<usize> {
         let value = match value {
             Value::Signed(value) => Distinct::Signed(value),
             Value::Unsigned(value) => Distinct::Unsigned(value),
-            // Not a number is equal to no other.
+            // NaN is equal to no value.
             Value::Float(value) if value.is_nan() => return None,
-            // The zeros are equal.
+            // Adding 0.0 turns -0.0 into 0.0, so both zeros are equal.
             Value::Float(value) => Distinct::Float((value + 0.0).to_bits()),
             Value::Bool(value) => Distinct::Bool(value),
             Value::Text(text) => Distinct::Text(text),

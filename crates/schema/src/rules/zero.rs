@@ -3,7 +3,7 @@
 use super::check::Value;
 use crate::table::FieldKind;
 
-/// Returns the value of a field of this kind that is not set; none of a message.
+/// Returns the value of a field of this kind that is not set, or `None` for a message.
 pub(super) fn zero(kind: FieldKind) -> Option<Value<'static>> {
     Some(match kind {
         FieldKind::Double | FieldKind::Float => Value::Float(0.0),

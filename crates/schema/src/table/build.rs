@@ -1,7 +1,7 @@
-//! Descriptors → [`Table`]: what a compiler said about messages, in the form the walks read.
+//! Conversion of descriptors to a [`Table`], the form that the walks read.
 //!
-//! Runs off the data path, once per generation. Trusts descriptors no further than that names may
-//! be missing or doubled; it never panics on them and never reads a payload.
+//! The conversion runs off the data path, once per generation. Names in descriptors may be missing
+//! or duplicated without causing a panic.
 
 use ::protobuf::descriptor::field_descriptor_proto::{Label, Type};
 use ::protobuf::descriptor::{
@@ -14,8 +14,8 @@ use super::{Cardinality, Enum, EnumId, Field, FieldKind, Form, Message, MessageI
 use gateway_proto::features::{Features, Presence, place};
 
 impl Table {
-    /// Builds the table of all messages and enums of `files`: a complete set, imports included, with all names
-    /// fully qualified, as compilers give it.
+    /// Builds the table of all messages and enums of `files`: a complete set, imports included,
+    /// with all names fully qualified, as compilers produce it.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ impl Table {
     }
 }
 
-/// Types by name, collected from all files before any field is resolved.
+/// The types by name, collected from all files before any field is resolved.
 #[derive(Default)]
 struct Builder<'a> {
     types: FxHashMap<String, Named>,
@@ -46,7 +46,7 @@ struct Builder<'a> {
     extensions: FxHashMap<&'a str, Vec<Extension<'a>>>,
 }
 
-/// What a type name stands for.
+/// The definition that a type name refers to.
 #[derive(Clone, Copy)]
 enum Named {
     Message(MessageId),
@@ -201,7 +201,7 @@ impl<'a> Builder<'a> {
         in_map_entry: bool,
     ) -> Result<Field, TableError> {
         let mut features = outer.within(descriptor.options.as_ref(), place::FIELD);
-        // Neither maps nor their values are ever delimited.
+        // The key and value of a map entry are never delimited.
         features.delimited &= !in_map_entry;
         let kind = self.kind(name, descriptor, features)?;
         let repeated = descriptor.label() == Label::LABEL_REPEATED;
@@ -229,7 +229,7 @@ impl<'a> Builder<'a> {
             required: singular && presence == Presence::Required,
             implicit: singular && presence == Presence::Implicit,
             place: u32::MAX - 1,
-            // A proto3 `optional` is alone in a oneof that only the compiler sees.
+            // A proto3 `optional` field is alone in a synthetic oneof, which does not count.
             oneof: (descriptor
                 .oneof_index
                 .filter(|_| !descriptor.proto3_optional()))
@@ -258,7 +258,7 @@ impl<'a> Builder<'a> {
             Some(&Named::Message(id)) => Ok(id),
             _ => Err(missing()),
         };
-        // Descriptors of a single parser stage may leave the type open and give a name alone.
+        // Descriptors whose names are not resolved yet may have a type name without a type.
         let known = descriptor.type_.and_then(|kind| kind.enum_value().ok());
         Ok(match known {
             Some(Type::TYPE_DOUBLE) => FieldKind::Double,
@@ -288,7 +288,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// Map entries are always length-prefixed, whatever their field's features.
+    /// Returns the kind of a message field by its features. Map entries are always length-prefixed.
     fn delimited_or_not(&self, id: MessageId, features: Features) -> FieldKind {
         let entry = is_map_entry(self.messages[id.0 as usize].descriptor);
         if features.delimited && !entry {
@@ -299,8 +299,8 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// A map entry without a value holds the value's default: if that is a message with required fields,
-/// it lacks them, so the entry needs its value.
+/// Makes the value of a map entry required if it is a message with required fields. An entry
+/// without a value holds the default value, which lacks them.
 fn require_map_values(messages: &mut [Message]) {
     for at in 0..messages.len() {
         let entry = &messages[at];
@@ -331,7 +331,7 @@ fn form(name: &str, fields: &[Field]) -> Form {
 }
 
 fn is_map_entry(descriptor: &DescriptorProto) -> bool {
-    // Key and value are there in every descriptor that a compiler made; the walks rely on them.
+    // Every map entry from a compiler has a key and a value, and the walks rely on both.
     let numbers = descriptor.field.iter().map(FieldDescriptorProto::number);
     descriptor.options.map_entry() && numbers.eq([1, 2])
 }
@@ -348,7 +348,7 @@ fn unqualified(name: &str) -> &str {
     name.strip_prefix('.').unwrap_or(name)
 }
 
-/// The JSON name that protoc gives a field without one of its own.
+/// Returns the JSON name that protoc gives a field without an explicit one.
 fn camel_case(name: &str) -> String {
     let mut upper = false;
     let mut json = String::with_capacity(name.len());

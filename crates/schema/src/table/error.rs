@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The largest number of fields in one message: what the dense lookup can count, and protoc's limit.
+/// The maximum number of fields in one message: a `u16` can index as many, and protoc allows no
+/// more.
 pub(super) const FIELDS_MAX: usize = u16::MAX as usize - 1;
 
 /// The reason why descriptors do not make a [`Table`](crate::Table).

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The walks against other implementations, over mutated payloads:
+# Compares the walks with other implementations, over mutated payloads:
 #
 #   crates/schema/tests/differential/run.sh [PROTOBUF [JSON [MSGPACK [SEED]]]]
 #
-# How many mutations of each; by default ten million of protobuf, half an hour in all. Ends with 1 if
-# they differ in anything but the policy that is documented.
+# The arguments are the numbers of mutations; by default there are ten million of protobuf, and it
+# takes half an hour in all. Exits with 1 if they differ in anything but the documented policies.
 set -euo pipefail
 cd "$(dirname "$0")/../../../.."
 

@@ -1,9 +1,10 @@
-//! Payloads and what the gateway says of them, in bulk, for tests/differential/compare.py to hold other
-//! implementations against: `verdicts COUNT SEED DIRECTORY ENCODING:MESSAGE…`.
+//! Prints many payloads with the gateway's verdicts for tests/differential/compare.py, which
+//! compares them with other implementations: `verdicts COUNT SEED DIRECTORY ENCODING:MESSAGE…`.
 //!
-//! On standard input come seeds: which schema (a byte), length (four bytes, little-endian), payload. On
-//! standard output go the seeds as they are, then COUNT mutations of them: schema, verdict, length,
-//! payload; for a verdict of [`WRONG`] the length and text of the violations follow, a line each.
+//! Standard input has the seeds, each as the schema (a byte that indexes the arguments), the
+//! length (four bytes, little-endian) and the payload. Standard output has the seeds, unchanged,
+//! then COUNT mutations of them, each as schema, verdict, length and payload. A verdict of
+//! [`WRONG`] is followed by the length and the text of the violations, one on each line.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::sync::Arc;
@@ -17,9 +18,9 @@ mod support;
 
 use support::{Random, mutated};
 
-/// It passes.
+/// The verdict on a payload that passes.
 const RIGHT: u8 = 0;
-/// It fails.
+/// The verdict on a payload that fails.
 const WRONG: u8 = 1;
 
 fn main() {
@@ -42,7 +43,7 @@ fn main() {
     out.flush().unwrap();
 }
 
-/// All files' messages, by the gateway's own compiler.
+/// Returns the messages of all files below `directory`, compiled by the built-in compiler.
 fn compiled(directory: &str) -> Arc<Table> {
     let mut found = Diagnostics::new();
     let descriptors = compile(&[directory.into()], Compiler::Builtin, &mut found);
@@ -89,7 +90,7 @@ fn tell(out: &mut impl Write, index: u8, schemas: &[Schema], payload: &[u8]) {
     }
 }
 
-/// Each on a line: path, expected, found and offset, with tabs between.
+/// Returns the violations, one on each line: path, expected, found and offset, separated by tabs.
 fn told(first: &Violation) -> String {
     let all = std::iter::once(first).chain(first.others.iter().flatten());
     let line = |it: &Violation| {

@@ -1,11 +1,12 @@
-//! Every rule that buf.validate has, by its specification: a value that keeps it and one that breaks it, in each
-//! encoding.
+//! Tests of every rule of buf.validate against its specification, in each encoding: a value that
+//! keeps the rule passes, and a value that breaks the rule is rejected.
 
 use std::collections::BTreeSet;
 
 use super::*;
 
-/// A field's type, its rules, and what keeps and breaks them, with the id of the rule that is broken.
+/// A field's type and rules, a value that keeps the rules, a value that breaks one of them, and the
+/// id of the broken rule.
 struct Case {
     kind: String,
     rules: String,
@@ -14,7 +15,7 @@ struct Case {
     id: String,
 }
 
-/// As JSON has it, and as MessagePack has it where that differs.
+/// A value in JSON, and the value in MessagePack where it differs.
 #[derive(Clone)]
 struct Written(Value, Option<Value>);
 
@@ -247,7 +248,7 @@ fn times(all: &mut Vec<Case>) {
         past.clone(),
         "timestamp.gt_now",
     ));
-    // A century or two, whenever this runs.
+    // About 190 years, so that the case holds whenever the test runs.
     let within = "timestamp: {within: {seconds: 6000000000}}";
     all.push(case(kind, within, past, future, "timestamp.within"));
 }
@@ -333,7 +334,8 @@ fn lists_and_maps(all: &mut Vec<Case>) {
             "int32.gt",
         ),
     ] {
-        // Lists and maps have no presence: the empty one of the other cases must pass.
+        // Lists and maps have no presence, so in the payload of one case, the lists and maps of the
+        // other cases are empty, and must pass.
         let rules = format!("ignore: IGNORE_IF_ZERO_VALUE, {rules}");
         all.push(case(kind, rules, keeps, breaks, id));
     }
@@ -390,7 +392,7 @@ fn any_and_field_masks(all: &mut Vec<Case>) {
     }
 }
 
-/// The cases of standard rules.
+/// Returns the cases of standard rules.
 fn standard() -> Vec<Case> {
     let mut all = Vec::new();
     numbers(&mut all);
@@ -403,7 +405,7 @@ fn standard() -> Vec<Case> {
     all
 }
 
-/// A message whose fields have the rules of these cases.
+/// Returns the schemas of a message whose fields have the rules of these cases.
 fn ruled(cases: &[Case]) -> Ruled {
     let mut text = String::from(
         "import \"google/protobuf/any.proto\"; import \"google/protobuf/duration.proto\";
@@ -418,7 +420,7 @@ fn ruled(cases: &[Case]) -> Ruled {
     Ruled::new(&(text + "}"))
 }
 
-/// That each case's rule is kept and broken by its values.
+/// Asserts that the values of each case keep and break its rule.
 fn hold(ruled: &Ruled, cases: &[Case]) {
     for (n, case) in (1..).zip(cases) {
         let name = format!("f{n}");
@@ -462,7 +464,7 @@ fn every_rule_is_kept_and_broken() {
             covered.insert((kind.to_owned(), rest.split(':').next().unwrap().to_owned()));
         }
     }
-    // None is forgotten, of any type.
+    // Every rule of every type has a case.
     let rules = ruled
         .pool
         .get_message_by_name("buf.validate.FieldRules")
@@ -471,7 +473,7 @@ fn every_rule_is_kept_and_broken() {
     for kind in kinds.fields() {
         let of_kind = kind.kind().as_message().unwrap().clone();
         for rule in of_kind.fields() {
-            // Not a rule, and how strict another is.
+            // `example` is not a rule, `strict` modifies another rule, `finite` has its own test.
             if !matches!(rule.name(), "example" | "strict" | "finite") {
                 let name = (kind.name().to_owned(), rule.name().to_owned());
                 assert!(covered.contains(&name), "{name:?}");
@@ -487,7 +489,7 @@ fn expressions_are_kept_and_broken() {
     hold(&ruled(&cases), &cases);
 }
 
-/// What isn't finite has no form in serde_json's values.
+/// Tests `finite` apart from the other rules, since serde_json cannot represent infinity or NaN.
 #[test]
 fn floats_must_be_finite() {
     let ruled = Ruled::new(

@@ -1,8 +1,9 @@
-//! What is wrong with rules themselves is told before any payload comes.
+//! Tests that the faults of rules themselves are reported before any payload arrives.
 
 use super::*;
 
-/// Faults and warnings of rules, with the line and column in the text.
+/// Asserts the errors and warnings of the rules of `t.M`, with their lines and columns. If `text`
+/// has no `syntax` or `edition`, the lines include the line that `descriptors` adds before it.
 #[track_caller]
 pub fn bad(text: &str, expected: &[(&str, (u32, u32))]) {
     let (descriptors, _dir) = descriptors(text);
@@ -34,13 +35,16 @@ fn a_bad_rule_is_a_fault_at_its_place() {
     bad(
         "message M {\n  int32 f = 1 [(buf.validate.field).cel = {id: \"x\", expression: \"this >\"}];\n}",
         &[(
-            "bad rules of t.M.f: failed to compile CEL rule `this >`",
-            (3, 16),
+            "bad rules of t.M.f: expected an expression, found the end",
+            (3, 72),
         )],
     );
     bad(
         "message M {\n  option (buf.validate.message).cel = {id: \"x\", expression: \")\"};\n  int32 f = 1;\n}",
-        &[("bad rules of t.M: failed to compile CEL rule `)`", (3, 10))],
+        &[(
+            "bad rules of t.M: expected an expression, found `)`",
+            (3, 62),
+        )],
     );
     bad(
         "message M {\n  string f = 1 [(buf.validate.field).string.pattern = \"(\"];\n}",
@@ -50,22 +54,46 @@ fn a_bad_rule_is_a_fault_at_its_place() {
         "message M {\n  option (buf.validate.message).oneof = {fields: [\"g\"]};\n  int32 f = 1;\n}",
         &[("bad rules of t.M: field g not found", (3, 10))],
     );
-    // Below, and in several places at once.
+    // Bad rules of a nested message type, in several places at once.
     bad(
         "message M { repeated N n = 1; }\nmessage N {\n  int32 a = 1 [(buf.validate.field).cel = {id: \"x\", expression: \"(\"}];\n  repeated int32 b = 2 [(buf.validate.field).repeated.items.string.len = 1];\n}",
         &[
-            ("bad rules of t.N.a", (4, 16)),
+            ("bad rules of t.N.a: ", (4, 67)),
             ("bad rules of t.N.b", (5, 25)),
         ],
     );
-    // CEL knows no types before it runs.
+    // Types are checked before any payload arrives. An error has its place in the text, even if the
+    // expression is split into several string literals or contains escapes.
     bad(
         "message M {\n  option (buf.validate.message).cel = {id: \"x\", expression: \"this.nme != ''\"};\n  string name = 1;\n}",
-        &[("the rules of t.M can't be applied to an empty one", (3, 10))],
+        &[("bad rules of t.M: t.M has no field `nme`", (3, 67))],
+    );
+    bad(
+        "message M {\n  option (buf.validate.message).cel_expression = 'this.name != \\'a\\' '\n    '&& this.name > 1';\n  string name = 1;\n}",
+        &[("bad rules of t.M: ", (4, 9))],
+    );
+    bad(
+        "message M {\n  int32 f = 1 [(buf.validate.field).cel_expression = \"this + 1\"];\n}",
+        &[(
+            "bad rules of t.M.f: the rule is a value of type int",
+            (3, 55),
+        )],
+    );
+    bad(
+        "message M {\n  string f = 1 [(buf.validate.field).cel_expression = \"this.matches('(')\"];\n}",
+        &[("bad rules of t.M.f: ", (3, 69))],
+    );
+    // A cost that is quadratic in the number of elements is a warning.
+    bad(
+        "message M {\n  repeated int32 f = 1 [(buf.validate.field).cel_expression = \"this.all(a, this.exists_one(b, a == b))\"];\n}",
+        &[(
+            "the cost of a rule of t.M.f grows with the power 2 of the number of elements",
+            (3, 76),
+        )],
     );
 }
 
-/// Rules count however validate.proto is imported, and in every edition.
+/// Tests that rules are enforced however validate.proto is imported, and in every edition.
 #[test]
 fn rules_hold_in_editions_and_where_only_options_are_imported() {
     for head in [
@@ -91,18 +119,19 @@ fn rules_that_lie_in_no_file_are_a_fault() {
         descriptors("message M {\n int32 a = 1 [(buf.validate.field).int32.gt = 5]; }");
     let mut found = Diagnostics::new();
     assert!(ruler(&descriptors, "t.M", &mut found).is_some());
-    // Another's option of the same number: whether it is a rule isn't known, so nothing passes for one without.
+    // The user's own option has the number of buf.validate.field. It may be a rule, so it is an
+    // error, and the message is not treated as a message without rules.
     let other = "syntax = \"proto2\"; package t; import \"google/protobuf/descriptor.proto\";
 extend google.protobuf.FieldOptions { optional string mine = 1159; }
 message M { optional int32 a = 1 [(mine) = \"x\"]; }";
     let told = "buf.validate.field is defined in none of the files";
     bad(other, &[(told, (3, 9))]);
-    // A root that isn't there.
+    // A message that does not exist.
     assert!(ruler(&descriptors, "t.N", &mut found).is_none());
     assert!(found.has_errors());
 }
 
-/// A rule that a later validate.proto has is not passed over: what it asks isn't known here.
+/// Asserts that a rule of a later validate.proto is an error, since its meaning is unknown here.
 #[test]
 fn a_rule_that_nobody_here_knows_is_a_fault() {
     let later = fs::read_to_string(VALIDATE).unwrap();
@@ -120,14 +149,16 @@ fn a_rule_that_nobody_here_knows_is_a_fault() {
     );
 }
 
-/// However many fields a message has, it takes time by their number, and each bad rule is told.
+/// Asserts that the rules of many fields, together with a rule in CEL, are read in linear time, and
+/// that each bad rule is reported.
 #[test]
 fn rules_of_very_many_fields_are_read_in_time() {
     let fields = |bad: &str| {
         let rule = "[(buf.validate.field).int32.gt = 0]";
         let fields = (1..=15_000).map(|n| format!("int32 f{n} = {n} {rule};\n"));
         let fields: String = fields.collect();
-        format!("message M {{\n{fields}\nstring f = 18999 [(buf.validate.field).{bad}];\n}}")
+        let own = "option (buf.validate.message).cel_expression = \"this.f1 >= 0\";";
+        format!("message M {{ {own}\n{fields}\nstring f = 18999 [(buf.validate.field).{bad}];\n}}")
     };
     let started = std::time::Instant::now();
     bad(&fields("string.len = 1"), &[]);
@@ -136,7 +167,7 @@ fn rules_of_very_many_fields_are_read_in_time() {
     assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
 
-/// What is wrong with a standard rule, at its place.
+/// Asserts that a fault of a standard rule is reported at its place.
 #[test]
 fn each_bad_standard_rule_is_told_with_what_fits() {
     let field = |field: &str| format!("message M {{\n  {field}\n}}\nmessage N {{}}");

@@ -1,9 +1,10 @@
-//! What rules see of payloads that write a field more than once, or not at all: the value that a reader ends up
-//! with.
+//! Tests of payloads that write a field more than once, or not at all. Rules apply to the value
+//! that a decoder returns.
 
 use super::*;
 
-/// That protobuf's verdict on this payload is a broken rule at this path, or none.
+/// Asserts that this protobuf payload breaks the rule at the path in `broken`, or none if `broken`
+/// is `None`.
 #[track_caller]
 fn protobuf(ruled: &Ruled, payload: &[u8], broken: Option<(&str, &str)>) {
     let verdict = ruled.protobuf.check(payload, DEPTH);
@@ -22,7 +23,7 @@ fn of_several_values_the_last_one_counts() {
     );
     protobuf(&ruled, b"\x08\x01\x08\x06", None);
     protobuf(&ruled, b"\x08\x06\x08\x01", Some(("f", "int32.gt")));
-    // A zero that is written last is as good as none, whose rule is broken, too.
+    // An encoded zero equals an unset field, which breaks the rule, too.
     protobuf(&ruled, b"\x08\x06\x08\x00", Some(("f", "int32.gt")));
     protobuf(&ruled, b"", Some(("f", "int32.gt")));
     protobuf(&ruled, b"\x08\x06\x12\x02ab\x12\x01a", None);
@@ -51,7 +52,7 @@ fn records_of_a_message_are_merged() {
         Some(("n.b", "int32.lt")),
     );
     protobuf(&ruled, b"\x0a\x04\x08\x01\x10\x09\x0a\x02\x10\x01", None);
-    // Lists go on, and messages within merge, too.
+    // The records of a list are concatenated, and nested messages are merged, too.
     protobuf(
         &ruled,
         b"\x0a\x06\x08\x01\x1a\x02\x01\x02\x0a\x02\x18\x03",
@@ -67,7 +68,7 @@ fn records_of_a_message_are_merged() {
         b"\x0a\x04\x08\x01\x22\x00\x0a\x00",
         Some(("n.n.a", "required")),
     );
-    // The elements of a list don't.
+    // The elements of a list are not merged.
     let good = b"\x0a\x02\x08\x01";
     let with = |rest: &[u8]| [&good[..], rest].concat();
     protobuf(
@@ -75,7 +76,8 @@ fn records_of_a_message_are_merged() {
         &with(b"\x12\x00\x12\x02\x08\x01"),
         Some(("many[0].a", "required")),
     );
-    // A pair's value does, a later pair of the key takes its place, and a pair without a value has an empty one.
+    // The records of a map entry's value are merged. A later entry replaces an earlier one of the
+    // same key, and an entry without a value has an empty one.
     protobuf(
         &ruled,
         &with(b"\x1a\x08\x08\x07\x12\x00\x12\x02\x08\x01"),
@@ -91,7 +93,7 @@ fn records_of_a_message_are_merged() {
         &with(b"\x1a\x02\x08\x07"),
         Some(("map[7].a", "required")),
     );
-    // As do the parts of a time.
+    // The parts of a timestamp are merged, too.
     protobuf(&ruled, &with(b"\x22\x02\x08\x05\x22\x02\x10\x04"), None);
     protobuf(
         &ruled,
@@ -112,14 +114,14 @@ fn a_member_takes_the_place_of_another() {
     protobuf(&ruled, b"\x08\x00", Some(("a", "int32.gt")));
     protobuf(&ruled, b"\x08\x01\x12\x01x", None);
     protobuf(&ruled, b"\x12\x01x\x08\x01", Some(("a", "int32.gt")));
-    // What a message held before another member came is gone.
+    // Another member of the oneof discards the earlier content of a message member.
     protobuf(&ruled, b"\x1a\x02\x08\x01\x1a\x02\x10\x01", None);
     protobuf(
         &ruled,
         b"\x1a\x02\x08\x01\x12\x00\x1a\x02\x10\x01",
         Some(("c.a", "required")),
     );
-    // Unknown fields are no members.
+    // Unknown fields are not members of the oneof.
     protobuf(&ruled, b"\x12\x01x\x48\x01", None);
     for (value, rule) in [
         (json!({"a": 1}), Some(("a", "int32.gt"))),
@@ -133,7 +135,7 @@ fn a_member_takes_the_place_of_another() {
     }
 }
 
-/// A number that a closed enum does not have is an unknown field to a parser.
+/// Tests that a number that a closed enum does not define is treated as an unknown field.
 #[test]
 fn numbers_unknown_to_a_closed_enum_are_no_values() {
     let ruled = Ruled::new(
@@ -162,7 +164,7 @@ fn numbers_unknown_to_a_closed_enum_are_no_values() {
     protobuf(&ruled, b"\x20\x09", Some(("needed", "required")));
 }
 
-/// Groups are messages, however they end.
+/// Tests that groups are checked as messages.
 #[test]
 fn groups_are_judged_as_messages() {
     let ruled = Ruled::new(
@@ -217,7 +219,7 @@ fn zeros_and_absences_are_told_apart_by_presence() {
     ruled.refuses(&with("wrapped", json!(0)), "wrapped", "int32.gt");
     ruled.refuses(&with("needed", json!([])), "needed", "required");
     ruled.accepts(&with("float", json!(0.0)));
-    // Not the same as zero: its sign is written.
+    // Negative zero is not the default value, since its sign is encoded.
     let wire = b"\x08\x01\x42\x00\x31\x00\x00\x00\x00\x00\x00\x00\x80";
     protobuf(&ruled, wire, Some(("float", "double.gt")));
     let payload = br#"{"plain": 1, "needed": ["x"], "float": -0.0}"#;
@@ -226,4 +228,100 @@ fn zeros_and_absences_are_told_apart_by_presence() {
         (&*told.path, told.rule.as_deref()),
         ("float", Some("double.gt"))
     );
+}
+
+/// Tests that -0.0 is a value under each `ignore` of a field without presence, whose writer encodes
+/// it, but equals zero as an element, which has no presence at all.
+#[test]
+fn negative_zero_under_each_ignore() {
+    for (field, path) in [
+        ("double f = 1 [(buf.validate.field) = {RULES}]", "f"),
+        ("double f = 1 [(buf.validate.field) = {ZERO, RULES}]", "f"),
+        (
+            "double f = 1 [(buf.validate.field) = {ignore: IGNORE_ALWAYS, RULES}]",
+            "",
+        ),
+        (
+            "double f = 1 [(buf.validate.field) = {required: true, RULES}]",
+            "f",
+        ),
+        (
+            "optional double f = 1 [(buf.validate.field) = {RULES}]",
+            "f",
+        ),
+        (
+            "optional double f = 1 [(buf.validate.field) = {ZERO, RULES}]",
+            "f",
+        ),
+        (
+            "repeated double f = 1 [(buf.validate.field).repeated.items = {RULES}]",
+            "f[0]",
+        ),
+        (
+            "repeated double f = 1 [(buf.validate.field).repeated.items = {ZERO, RULES}]",
+            "",
+        ),
+        (
+            "map<string, double> f = 1 [(buf.validate.field).map.values = {RULES}]",
+            "f[\"k\"]",
+        ),
+        (
+            "map<string, double> f = 1 [(buf.validate.field).map.values = {ZERO, RULES}]",
+            "",
+        ),
+    ] {
+        for (rules, id) in [
+            ("double: {gt: 5}", "double.gt"),
+            ("cel_expression: \"this > 5.0\"", "this > 5.0"),
+        ] {
+            let zero = field.replace("ZERO", "ignore: IGNORE_IF_ZERO_VALUE");
+            judges_negative_zero(&zero.replace("RULES", rules), path, id);
+        }
+    }
+}
+
+/// Asserts that -0.0 in `field` breaks the rule `id` at `path`, or none if `path` is empty.
+#[track_caller]
+fn judges_negative_zero(field: &str, path: &str, id: &str) {
+    let other = "string other = 2 [(buf.validate.field).string.max_len = 1];";
+    let ruled = Ruled::new(&format!("message M {{ {field}; {other} }}"));
+    let (wire, json, msgpack): (&[u8], _, &[u8]) = match field.split(' ').next().unwrap() {
+        "repeated" => (b"\x0a\x08", "[-0.0]", b"\x81\xa1f\x91\xcb"),
+        "map<string," => (
+            b"\x0a\x0c\x0a\x01k\x11",
+            "{\"k\": -0.0}",
+            b"\x81\xa1f\x81\xa1k\xcb",
+        ),
+        _ => (b"\x09", "-0.0", b"\x81\xa1f\xcb"),
+    };
+    let verdicts = [
+        ruled
+            .protobuf
+            .check(&[wire, &(-0.0f64).to_le_bytes()].concat(), DEPTH),
+        ruled
+            .msgpack
+            .check(&[msgpack, &(-0.0f64).to_be_bytes()].concat(), DEPTH),
+        ruled
+            .json
+            .check(format!("{{\"f\": {json}}}").as_bytes(), DEPTH),
+    ];
+    for verdict in verdicts {
+        let told = verdict.err().map(|told| (told.path, told.rule));
+        let expected = (!path.is_empty()).then(|| (path.to_owned(), Some(id.into())));
+        assert_eq!(told, expected, "{field}");
+    }
+}
+
+/// Tests that -0.0 counts among the fields of which a message may set one.
+#[test]
+fn negative_zero_counts_in_the_oneof_of_a_message() {
+    let ruled = Ruled::new(
+        "message M { option (buf.validate.message).oneof = {fields: [\"a\", \"b\"], required: true};
+           double a = 1; int32 b = 2; }",
+    );
+    let zero = b"\x09\0\0\0\0\0\0\0\x80";
+    protobuf(&ruled, b"", Some(("", "message.oneof")));
+    protobuf(&ruled, zero, None);
+    let both = [&zero[..], b"\x10\x01"].concat();
+    protobuf(&ruled, &both, Some(("", "message.oneof")));
 }

@@ -1,4 +1,4 @@
-//! Where a broken rule is told to be.
+//! Tests of the paths of violations.
 
 use super::*;
 
@@ -45,7 +45,7 @@ fn what_lies_below_has_its_path() {
         "again.again.lines[0].zip",
         "string.len",
     );
-    // A message's rule says its sentence, wherever the message is.
+    // A rule of a message reports its own text, at every path of the message.
     let three = json!([{"zip": "12345"}, {"zip": "12345"}, {"zip": "12345"}]);
     let told = ruled.refuses(&with("lines", three), "", "m.lines");
     assert_eq!(told.to_string(), "two lines at most (rule m.lines)");
@@ -55,7 +55,7 @@ fn what_lies_below_has_its_path() {
         "line",
     );
     assert_eq!(told.to_string(), "lines[0]: no zip of zeros (rule line)");
-    // Maps with keys that are no strings, which JSON can't write.
+    // Maps with keys that are not strings, which JSON cannot encode directly.
     let texts = b"\x0a\x07\x0a\x0512345\x30\x01\x2a\x04\x08\x00\x12\x00";
     let told = ruled.protobuf.check(texts, DEPTH).unwrap_err();
     assert_eq!(
@@ -118,7 +118,7 @@ fn all_violations_are_told_where_they_are_asked_for() {
     };
     let root = table.message("t.M").unwrap();
     let mut schema = Schema::new(Encoding::Json, table, root, options);
-    assert!(schema.enforce(&ruler, BYTES));
+    assert!(schema.enforce(&ruler, LIMITS));
     let told = schema.check(br#"{"n": [1, 0, -1]}"#, DEPTH).unwrap_err();
     let others: Vec<_> = told.others.iter().flatten().map(|it| &*it.path).collect();
     assert_eq!((&*told.path, &*others), ("n[1]", &["n[2]", "f"][..]));
@@ -127,7 +127,7 @@ fn all_violations_are_told_where_they_are_asked_for() {
     assert_eq!(told.others.unwrap().len(), 15);
 }
 
-/// Messages of every cardinality, with rules.
+/// Returns schemas for singular, repeated and map fields with rules.
 fn places() -> Ruled {
     Ruled::new(
         "message M {
@@ -142,7 +142,8 @@ fn places() -> Ruled {
     )
 }
 
-/// That the value at `path`, which begins after `before`, breaks a rule, and is told by its byte.
+/// Asserts that the value at `path` breaks a rule, and that the violation has the offset of the end
+/// of `before`, where the value begins, or the message that lacks the value.
 #[track_caller]
 fn told(schema: &Schema, before: &[u8], after: &[u8], path: &str) {
     let payload = [before, after].concat();
@@ -238,6 +239,6 @@ fn the_byte_of_what_breaks_a_rule_is_told_in_protobuf() {
         b"\x00",
         "texts[-2]",
     );
-    // Nothing of it there: the whole.
+    // The message that lacks the value is empty, so its content begins at the end of the payload.
     protobuf(b"\x3a\x00", b"", "needed.zip");
 }

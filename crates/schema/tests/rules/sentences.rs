@@ -1,8 +1,8 @@
-//! What is told of each broken rule, in the words of validate.proto.
+//! Tests of the message of each broken rule, in the words of validate.proto.
 
 use super::*;
 
-/// That a field with a rule, of which a value breaks it, is told in these words.
+/// Asserts the message of the rule that a value breaks, for each field, value and message.
 fn told(cases: &[(&str, Value, &str)]) {
     for (field, value, told) in cases {
         let ruled = Ruled::new(&format!(
@@ -185,7 +185,7 @@ fn rules_of_messages_and_oneofs_name_their_fields() {
     assert_eq!(told.expected, "exactly one field is required in oneof");
 }
 
-/// Bytes in a type URL and others are told as they are.
+/// Asserts that the values of rules on bytes are printed in hexadecimal.
 #[test]
 fn bytes_are_told_in_hexadecimal() {
     let ruled = Ruled::new(

@@ -1,14 +1,15 @@
-//! The rules that buf.validate has, of every type.
+//! Tests of the standard rules of buf.validate on fields of every type.
 
 use serde_json::{Value, json};
 
 use super::{DEPTH, Ruled};
 use gateway_schema::Schema;
 
-/// A rule on one field `f`: values that it allows, values that it forbids, and its id.
+/// A field `f` with a rule, values that the rule allows, and values that it forbids, each with the
+/// id of the broken rule.
 type Case = (&'static str, Vec<Value>, Vec<(Value, &'static str)>);
 
-/// That each rule allows and forbids what its case says.
+/// Asserts that each rule allows and forbids the values of its case.
 fn hold(cases: Vec<Case>) {
     for (field, good, bad) in cases {
         let ruled = Ruled::new(&format!("message M {{ {field} }}"));
@@ -185,7 +186,7 @@ fn rules_of_enums_lists_maps_and_presence() {
     ]);
 }
 
-/// A message of bytes and well-known types, each with a rule.
+/// Returns the schemas of a message of bytes and well-known types, each with a rule.
 fn known() -> Ruled {
     Ruled::new(
         "import \"google/protobuf/timestamp.proto\"; import \"google/protobuf/wrappers.proto\";
@@ -197,12 +198,13 @@ fn known() -> Ruled {
            google.protobuf.Duration d = 4 [(buf.validate.field).duration.gte = {seconds: 2}];
            google.protobuf.BytesValue w = 5 [(buf.validate.field).bytes.len = 3];
            google.protobuf.Value v = 6 [(buf.validate.field).cel = {
-             id: \"v\", message: \"v\", expression: \"this.string_value != 'no'\"}];
+             id: \"v\", message: \"v\", expression: \"this != 'no'\"}];
          }",
     )
 }
 
-/// The verdict on a payload: the path and rule of what it breaks, or what is wrong with it otherwise.
+/// Checks a payload. The error is the path and the id of the broken rule, or the path and the text
+/// of another violation.
 fn verdict(schema: &Schema, payload: &[u8]) -> Result<(), (String, String)> {
     let verdict = schema.check(payload, DEPTH);
     verdict.map_err(|violation| match &violation.rule {
@@ -215,7 +217,7 @@ fn refused(path: &str, rule: &str) -> Result<(), (String, String)> {
     Err((path.to_owned(), rule.to_owned()))
 }
 
-/// What each form of MessagePack's means is what the rules see.
+/// Tests that rules apply to the decoded value of each form in MessagePack.
 #[test]
 fn bytes_and_times_in_msgpack() {
     let ruled = known();
@@ -340,4 +342,15 @@ fn values_in_declaration_order_in_msgpack() {
     let check = |payload: &[u8]| verdict(&ruled.msgpack, payload);
     assert_eq!(check(b"\x93\xc4\x01a\xc0\x06"), Ok(()));
     assert_eq!(check(b"\x93\xc4\x01a\xc0\x05"), refused("n", "int32.gt"));
+}
+
+/// Tests that the empty string is a valid URI reference, to the document itself, so that an unset
+/// field passes, too.
+#[test]
+fn an_empty_text_is_a_uri_reference() {
+    let rule = "(buf.validate.field).string.uri_ref = true";
+    let ruled = Ruled::new(&format!("message M {{ string f = 1 [{rule}]; }}"));
+    ruled.accepts(&json!({}));
+    ruled.accepts(&json!({"f": ""}));
+    ruled.refuses(&json!({"f": "a b"}), "f", "string.uri_ref");
 }

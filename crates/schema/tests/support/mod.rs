@@ -1,15 +1,21 @@
-//! What the walk tests share: `.proto` text → schema, and bytes written by hand.
+//! Helpers that several test programs share: the compilation of `.proto` texts to schemas,
+//! functions that encode payloads by hand, and mutations of payloads.
 #![allow(dead_code)]
+
+mod random;
 
 use std::sync::Arc;
 
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::Compiler;
-use gateway_schema::{Encoding, Layout, Options, Schema, Table, UnknownFields};
+use gateway_schema::{Encoding, Layout, Options, Schema, Table, TextKeys, UnknownFields};
 use protobuf::Message as _;
 use protobuf::descriptor::{FileDescriptorProto, FileDescriptorSet};
 
-/// The descriptors of one file and its imports, and prost-reflect's view of them.
+#[allow(unused_imports)]
+pub use random::{Random, mutated};
+
+/// Returns the descriptors of a file and its imports, and prost-reflect's pool of the same files.
 pub fn compile(proto: &str) -> (Vec<FileDescriptorProto>, prost_reflect::DescriptorPool) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("t.proto"), proto).unwrap();
@@ -40,10 +46,11 @@ pub fn with(encoding: Encoding, proto: &str, message: &str, options: Options) ->
 pub const STRICT: Options = Options {
     unknown_fields: UnknownFields::Reject,
     layout: Layout::Any,
+    text_keys: TextKeys::Reject,
     all_violations: false,
 };
 
-/// Path, expected, found, offset of the violation; panics where there is none.
+/// Returns the path, expected, found and offset of the violation. Panics if there is none.
 pub fn violation(schema: &Schema, payload: &[u8]) -> (String, String, String, usize) {
     let v = schema.check(payload, 100).unwrap_err();
     (v.path, v.expected, v.found, v.offset)
@@ -69,42 +76,7 @@ pub fn accepted(schema: &Schema, payload: &[u8]) {
     }
 }
 
-/// A small generator of numbers, the same for the same seed (xorshift64*).
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-}
-
-/// `payload` with one to three bytes changed, cut, doubled or added.
-pub fn mutated(payload: &[u8], random: &mut Random) -> Vec<u8> {
-    let mut bytes = payload.to_vec();
-    for _ in 0..=random.below(3) {
-        let at = random.below(bytes.len());
-        match random.below(6) {
-            0 | 1 if !bytes.is_empty() => bytes[at] = random.next() as u8,
-            2 if !bytes.is_empty() => bytes[at] ^= 1 << random.below(8),
-            3 => bytes.truncate(at),
-            4 => bytes.insert(at, random.next() as u8),
-            _ => {
-                let run = bytes[at..(at + random.below(9)).min(bytes.len())].to_vec();
-                bytes.splice(at..at, run);
-            }
-        }
-    }
-    bytes
-}
-
-/// Protobuf on the wire, by hand.
+/// Functions that write the protobuf wire format by hand.
 pub mod pb {
     pub fn varint(mut n: u64) -> Vec<u8> {
         let mut out = Vec::new();
@@ -134,7 +106,7 @@ pub mod pb {
     }
 }
 
-/// A message of every kind, for both encodings' tests.
+/// A message with a field of every kind, for the tests of all encodings.
 pub const KINDS: &str = r#"
 syntax = "proto3";
 package t;

@@ -1,8 +1,10 @@
-//! The binary cases that every protobuf implementation must decide alike, derived from the encoding's
-//! specification: for each kind of field, in proto2 and proto3, what is right, what ends too early, what
-//! repeats, what nobody knows; and the one policy of our own, known fields on a wrong wire type.
+//! The binary cases that every protobuf implementation must decide alike, derived from the
+//! encoding's specification. For each kind of field, in proto2 and proto3, there are valid values,
+//! truncated values, repeated fields and unknown fields. A policy of this project is tested, too: a
+//! known field with a wrong wire type is rejected.
 //!
-//! `tests/differential` holds protobuf's own C implementation against mutations of the like.
+//! `tests/differential` compares the walk with upb, protobuf's C implementation, on mutated
+//! payloads.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +20,8 @@ const START: u32 = 3;
 const END: u32 = 4;
 const I32: u32 = 5;
 
-/// The kinds by their places in the messages' numbering, from 1: name, wire type, whether it packs.
+/// The kinds of fields: the name, the wire type, and whether the kind can be packed. The position
+/// of a kind, from 1, is part of the number of each of its fields.
 const KINDS: [(&str, u32, bool); 17] = [
     ("int32", VARINT, true),
     ("int64", VARINT, true),
@@ -46,7 +49,7 @@ const UNPACKED: u32 = 90;
 const WHICH: u32 = 120;
 const BY: u32 = 160;
 const NAMED: u32 = 200;
-/// Numbers that no field has.
+/// Field numbers that no message has.
 const UNKNOWN: [u32; 3] = [29, 666, 100_000_000];
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -56,7 +59,7 @@ enum Syntax {
 }
 use Syntax::{Proto2, Proto3};
 
-/// Which verdict every implementation gives, and how many cases asked for it.
+/// The schemas under test, and the numbers of cases that they must accept and reject.
 #[derive(Default)]
 struct Bench {
     schemas: BTreeMap<(Syntax, &'static str), Schema>,
@@ -89,7 +92,7 @@ impl Bench {
 
     #[track_caller]
     fn judge(&mut self, syntax: Syntax, what: &str, payload: &[u8], right: bool) {
-        // As it is, and as a field of a message of the same type.
+        // The payload by itself, and nested in a field of a message of the same type.
         let within = len(17, len(2, payload));
         for payload in [payload, &within] {
             let verdict = self.schemas[&(syntax, "All")].check(payload, 100);
@@ -118,10 +121,11 @@ fn field(number: u32, wire: u32, value: &[u8]) -> Vec<u8> {
     [&tag(number, wire)[..], value].concat()
 }
 
-/// Values of a kind as they lie on the wire behind the tag: zero, the least, the greatest, beyond.
+/// Returns values of a kind, encoded without the tag: zero, the minimum, the maximum, and, as
+/// varints, values beyond the range of the kind.
 fn values(kind: &str) -> Vec<Vec<u8>> {
     let varints = |numbers: &[u64]| numbers.iter().map(|n| varint(*n)).collect::<Vec<_>>();
-    // Longer than need be, up to ten bytes; and with bits that no 64 hold.
+    // Encodings that are longer than necessary, up to ten bytes, and with bits beyond the 64th.
     let overlong = [
         b"\x80\x00".to_vec(),
         b"\xff\x80\x80\x80\x80\x80\x80\x80\x80\x00".to_vec(),
@@ -143,7 +147,7 @@ fn values(kind: &str) -> Vec<Vec<u8>> {
         "Inner" => [vec![], field(1, VARINT, &[5]), len(2, field(1, VARINT, &[1])), field(UNKNOWN[0], LEN, b"\x01x")]
             .map(|body| [varint(body.len() as u64), body].concat())
             .into(),
-        // Beyond 32 bits, a varint is cut, whatever the kind.
+        // A varint that is larger than its kind is truncated, not rejected.
         _ => [
             varints(&[0, 1, 2, 127, 128, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 1 << 32, (1 << 33) + 1, i64::MAX as u64, 1 << 63, u64::MAX]),
             overlong.to_vec(),
@@ -152,7 +156,7 @@ fn values(kind: &str) -> Vec<Vec<u8>> {
     }
 }
 
-/// The start of a value that must not end there: nothing, or a part.
+/// Returns truncated values of a wire type: the empty one, and incomplete beginnings.
 fn beginnings(wire: u32) -> Vec<Vec<u8>> {
     match wire {
         VARINT => vec![vec![], vec![0x80], vec![0xff; 9]],
@@ -196,10 +200,10 @@ fn valid_data_of_every_kind_once_often_and_in_a_oneof() {
                 for one in &fields {
                     bench.right(syntax, kind, one);
                 }
-                // Of one, the last counts; a message's are merged.
+                // If a singular field is repeated, its last value counts, and messages are merged.
                 bench.right(syntax, kind, fields.concat());
             }
-            // Of a oneof, the last member counts.
+            // If several members of a oneof are present, the last one counts.
             let others =
                 kinds().map(|(place, kind, wire, _)| field(WHICH + place, wire, &values(kind)[1]));
             let others = others.collect::<Vec<_>>().concat();
@@ -235,7 +239,7 @@ fn repeated_kinds_packed_or_not_however_they_are_declared() {
                         .map(|part| &part[..])
                         .concat(),
                 );
-                // A run that ends within an element, though the message goes on.
+                // A packed run that ends within an element, also where more fields follow it.
                 for beginning in beginnings(wire).into_iter().filter(|it| !it.is_empty()) {
                     let cut = len(number, [&run[..], &beginning].concat());
                     bench.wrong(syntax, kind, &cut);
@@ -252,7 +256,8 @@ fn repeated_kinds_packed_or_not_however_they_are_declared() {
                     ),
                 );
             }
-            // One alone is not packed: to a parser an unknown field, to us the wrong wire type.
+            // A singular field cannot be packed. Parsers treat the run as an unknown field, and
+            // this walk rejects its wire type.
             bench.wrong(syntax, "packed for one", len(place, &run));
         }
     });
@@ -266,7 +271,8 @@ fn premature_ends_before_and_within_every_value() {
             for number in [ONE + place, MANY + place, WHICH + place] {
                 for beginning in beginnings(wire) {
                     bench.wrong(syntax, kind, field(number, wire, &beginning));
-                    // Within a message that ends, though the one around it goes on.
+                    // A nested message that ends within a value, though the enclosing one
+                    // continues.
                     let within = len(17, field(1, VARINT, &[0x80]));
                     bench.wrong(syntax, kind, [within, field(1, VARINT, &[1])].concat());
                 }
@@ -297,7 +303,7 @@ fn tags_that_are_none() {
     run(|bench, syntax| {
         for wire in 0..8 {
             for value in [&b""[..], b"\x00", b"\x01\x01", &[1; 8]] {
-                // The number zero, also where it takes more bytes than one.
+                // The field number 0, also in two bytes.
                 bench.wrong(syntax, "number 0", [&[wire][..], value].concat());
                 bench.wrong(syntax, "number 0", [&[0x80 | wire, 0][..], value].concat());
             }
@@ -307,7 +313,7 @@ fn tags_that_are_none() {
                 bench.wrong(syntax, "wire type", field(number, wire, &[1; 8]));
             }
         }
-        // Beyond 2^29 - 1, within 32 bits, and beyond these; and five bytes are the most.
+        // The maximum field number is 2^29 - 1, and a tag has at most five bytes.
         bench.right(
             syntax,
             "the last number but one",
@@ -320,7 +326,7 @@ fn tags_that_are_none() {
         bench.right(syntax, "overlong", b"\x88\x80\x80\x80\x00\x01");
         bench.wrong(syntax, "overlong", b"\x88\x80\x80\x80\x80\x00\x01");
         bench.wrong(syntax, "overlong", b"\x88\x80\x80\x80\x10\x01");
-        // The same of lengths, though they mean less.
+        // A length has at most five bytes as well, although its maximum is smaller.
         bench.right(syntax, "length", field(14, LEN, b"\x81\x80\x80\x80\x00x"));
         bench.wrong(
             syntax,
@@ -337,7 +343,7 @@ fn tags_that_are_none() {
             "length",
             len(17, field(2, LEN, b"\x80\x80\x80\x80\x80\x00")),
         );
-        // Eleven bytes are no varint.
+        // A varint has at most ten bytes.
         for number in [1, 13, 29] {
             bench.wrong(
                 syntax,
@@ -370,7 +376,7 @@ fn unknown_fields_and_groups() {
                 "group in group",
                 [tag(5555, START), group.clone(), tag(5555, END)].concat(),
             );
-            // Known numbers mean nothing within it, whatever their wire type.
+            // Within an unknown group, a known field number may have any wire type.
             bench.right(
                 syntax,
                 "group",
@@ -584,7 +590,7 @@ fn groups_extensions_and_required_fields_of_proto2() {
     }
 }
 
-/// To parsers, a known number on another wire type is an unknown field; we refuse it.
+/// Parsers treat a known field with a wrong wire type as an unknown field. This walk rejects it.
 #[test]
 fn our_policy_a_known_field_has_its_wire_type() {
     run(|bench, syntax| {
@@ -625,7 +631,7 @@ fn depth_is_the_parsers_hundred() {
     }
 }
 
-/// Items of a message set: `group(1) { type_id = 2, message = 3 }`.
+/// Each item of a message set is a `group(1) { type_id = 2, message = 3 }`.
 #[test]
 fn what_lies_in_the_items_of_a_message_set_is_judged() {
     const SETS: &str = r#"syntax = "proto2"; package t;
@@ -639,7 +645,7 @@ fn what_lies_in_the_items_of_a_message_set_is_judged() {
         item(&[id.clone(), good.clone()]),
         item(&[good.clone(), id.clone()]),
         item(&[int(7, 1), id.clone(), len(8, "x"), good.clone()]),
-        // Of each the first counts, and nothing without the other.
+        // Only the first type ID and the first message count, and only together.
         item(&[id.clone(), good.clone(), id.clone(), len(3, [8])]),
         item(std::slice::from_ref(&id)),
         item(&[len(3, [8])]),
@@ -674,7 +680,7 @@ fn what_lies_in_the_items_of_a_message_set_is_judged() {
     ] {
         violation(&schema, &broken);
     }
-    // Where unknown fields are refused, so is an item of no known type.
+    // If unknown fields are rejected, an item of an unknown type is rejected too.
     let strict = with(Encoding::Protobuf, SETS, "t.M", STRICT);
     accepted(&strict, &item(&[id, good]));
     let (path, _, found, at) = violation(&strict, &item(&[int(2, 101), len(3, [8])]));

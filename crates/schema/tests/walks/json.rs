@@ -1,10 +1,10 @@
-//! The JSON walk: every rule right and wrong, what serde writes, and an independent reader's verdicts
-//! on well-formedness.
+//! Tests of the JSON walk: every rule with valid and invalid payloads, what serde writes, and an
+//! independent reader's verdicts on well-formedness.
 
 use std::collections::HashMap;
 
 use crate::support::*;
-use gateway_schema::{Encoding, Presence, Schema};
+use gateway_schema::{Encoding, Options, Presence, Schema};
 use serde::Serialize;
 
 fn all() -> Schema {
@@ -55,7 +55,7 @@ fn known() -> Schema {
     schema(Encoding::Json, KNOWN, "t.Known")
 }
 
-/// `{"NAME":VALUE}`, and where the value lies.
+/// Returns `{"NAME":VALUE}`, and the offset of the value.
 fn one(name: &str, value: &str) -> (Vec<u8>, usize) {
     (format!("{{{name:?}:{value}}}").into_bytes(), name.len() + 4)
 }
@@ -67,7 +67,7 @@ fn takes(schema: &Schema, field: &str, values: &[&str]) {
     }
 }
 
-/// The field refuses `value`, where it begins.
+/// Asserts that `field` rejects `value`, with a violation at the start of the value.
 #[track_caller]
 fn not(schema: &Schema, field: &str, value: &str, expected: &str, found: &str) {
     let (payload, offset) = one(field, value);
@@ -84,7 +84,7 @@ fn no(field: &str, value: &str, expected: &str, found: &str) {
     not(&all(), field, value, expected, found);
 }
 
-/// `payload` fails somewhere, with these words.
+/// Asserts that `payload` fails with this violation.
 #[track_caller]
 fn fails(schema: &Schema, payload: &str, path: &str, expected: &str, found: &str, offset: usize) {
     refused(schema, payload.as_bytes(), path, expected, found, offset);
@@ -264,7 +264,8 @@ fn enums_by_name_or_number_open_or_closed() {
     no("color", "2147483648", color, "the number 2147483648");
     let near = "a value of enum t.Color (did you mean \"GREEN\"?)";
     no("color", "\"GREN\"", near, "the name \"GREN\"");
-    no("color", "\"1\"", color, "the name \"1\"");
+    let all = "a value of enum t.Color (RED, GREEN)";
+    no("color", "\"1\"", all, "the name \"1\"");
     no("color", "true", color, "true");
     no("color", "[]", color, "an array");
     accepted(
@@ -378,7 +379,7 @@ fn duplicate_keys_are_violations_wherever_they_lie() {
     for size in [2usize, 8, 9, 10, 500] {
         for spread in [1, size - 1] {
             let mut keys: Vec<_> = (0..size).map(|n| format!("k{n}")).collect();
-            // In a map, among unknown members, in an unknown object, in a Struct.
+            // In a map, among unknown members, in an unknown object, in a Struct, and in a Value.
             let in_all = |keys: &[String], plain: bool| {
                 let name = |key: &str| match plain {
                     true => key.to_owned(),
@@ -413,7 +414,7 @@ fn duplicate_keys_are_violations_wherever_they_lie() {
             }
         }
     }
-    // 1 is 1, however it is written.
+    // Two forms of the same number are the same key.
     for (first, second) in [("1", "1.0"), ("1", "10e-1"), ("-1", "-1.0"), ("0", "-0")] {
         let payload = format!("{{\"by_id\":{{\"{first}\":{{}},\"{second}\":{{}}}}}}");
         assert_eq!(violation(&all(), payload.as_bytes()).1, "each key once");
@@ -495,7 +496,7 @@ fn a_oneof_holds_one() {
         "a second one",
         12,
     );
-    // For these, null is a value.
+    // For fields of the types Value and NullValue, null is a value.
     let two = r#"{"one":null,"three":1}"#;
     fails(
         &known(),
@@ -516,13 +517,13 @@ fn a_oneof_holds_one() {
     );
 }
 
-/// A message without fields.
+/// Returns the schema of a message without fields.
 fn empty() -> Schema {
     let proto = "syntax = \"proto3\"; package t; message E { }";
     schema(Encoding::Json, proto, "t.E")
 }
 
-/// That neither the walk nor serde_json takes any of these texts.
+/// Asserts that neither the walk nor serde_json accepts any of these texts.
 #[track_caller]
 fn not_json(texts: &[&str]) {
     let schema = empty();
@@ -656,7 +657,7 @@ fn what_is_wrong_is_said_where_it_is() {
         &all(),
         r#"{"text":"ab\u00zz"}"#,
         "text",
-        "four hex digits behind \\u",
+        "four hex digits after \\u",
         "others",
         11,
     );
@@ -761,6 +762,26 @@ fn well_known_types_have_their_own_forms() {
         "the number 1e999",
         17,
     );
+}
+
+#[test]
+fn an_object_for_a_well_known_type_has_one_of_its_fields() {
+    let known = known();
+    for (field, names) in [
+        ("at", "seconds or nanos"),
+        ("span", "seconds or nanos"),
+        ("i32", "value"),
+    ] {
+        for value in [
+            "{}",
+            r#"{"x":{"seconds":1}}"#,
+            r#"{ "second": 1, "x": [] }"#,
+        ] {
+            let expected = format!("an object with {names}");
+            not(&known, field, value, &expected, "an object without");
+        }
+    }
+    takes(&known, "at", &[r#"{"x":[1],"nanos":5}"#]);
 }
 
 #[test]
@@ -882,9 +903,20 @@ fn types_that_come_late_do_not_cost_a_reading_for_each_level() {
     let (_, expected, ..) = violation(&known(), &payload(9));
     assert_eq!(
         expected,
-        "\"@type\" first, within 8 objects without it first"
+        "\"@type\" as the first member, because it comes later in 8 enclosing objects"
     );
-    // One after the other is no matter.
+    // The members after an object whose type comes too late cause no further violation.
+    let late = r#"{"any":{"i32":1,"@type":"x/t.Known"},"anys":[{"@type":"x/t.Known"}],"@type":"x/t.Known"}"#;
+    let around = |any: String, _| format!(r#"{{"any":{any},"@type":"x/t.Known"}}"#);
+    let nine = one("any", &(1..8).fold(late.to_owned(), around)).0;
+    let every = Options {
+        all_violations: true,
+        ..STRICT
+    };
+    let every = with(Encoding::Json, KNOWN, "t.Known", every);
+    let others = every.check(&nine, 100).unwrap_err().others;
+    assert_eq!(others, Some(Vec::new()));
+    // Siblings do not add to the depth.
     let list = vec![nested(2); 50].join(",");
     accepted(&known(), &one("anys", &format!("[{list}]")).0);
 }
@@ -1039,7 +1071,8 @@ fn what_serde_writes_passes() {
 
 #[test]
 fn mutated_payloads_are_as_well_formed_as_an_independent_reader_says() {
-    // No fields: whatever is refused is refused for its form. Duplicates, which serde takes, aside.
+    // The message has no fields, so the walk rejects only payloads that are not well-formed objects
+    // and payloads with duplicate keys, which serde_json accepts.
     let schema = schema(
         Encoding::Json,
         "syntax = \"proto3\"; package t; message E { }",
@@ -1059,7 +1092,7 @@ fn mutated_payloads_are_as_well_formed_as_an_independent_reader_says() {
         let object = parsed.as_ref().is_ok_and(serde_json::Value::is_object);
         match verdict {
             Ok(()) => assert!(
-                // A number beyond its doubles is no fault of form.
+                // Only serde_json rejects a number beyond the range of a double.
                 object
                     || parsed
                         .as_ref()
@@ -1077,4 +1110,35 @@ fn mutated_payloads_are_as_well_formed_as_an_independent_reader_says() {
         }
     }
     assert!(wrong > 10_000, "{wrong}");
+}
+
+#[test]
+fn a_comma_before_the_end_is_named() {
+    let found = "'}' right after a comma";
+    fails(&all(), "{\"i32\":1, }", "", "a name in quotes", found, 10);
+    let violation = all().check(b"{\"numbers\":[1,]}", 9).unwrap_err();
+    assert_eq!(violation.found, "']' right after a comma", "{violation}");
+}
+
+#[test]
+fn a_required_field_under_another_spelling_is_recognised() {
+    let required = "a value, for it is required";
+    let found = "none, but there is the key \"Number\"";
+    let payload = r#"{"phones":[{"x":1,"Number":"1"}]}"#;
+    fails(&person(), payload, "phones[0].number", required, found, 11);
+    let said = |payload: &str| {
+        person()
+            .check(payload.as_bytes(), 9)
+            .unwrap_err()
+            .to_string()
+    };
+    let missing = "phones[0].number: required field is missing";
+    let but = format!("{missing}, but there is the key \"Number\" at byte 11");
+    assert_eq!(said(payload), but);
+    assert_eq!(said(r#"{"phones":[{}]}"#), format!("{missing} at byte 11"));
+    // The key is in another message, or there is no similar key.
+    for payload in [r#"{"number":1,"phones":[{}]}"#, r#"{"phones":[{"x":1}]}"#] {
+        let violation = person().check(payload.as_bytes(), 9).unwrap_err();
+        assert_eq!(violation.found, "none", "{payload}");
+    }
 }

@@ -1,5 +1,5 @@
-//! What rejected payloads look like: whole messages in other encodings are recognised, wrong ones of the schema's own are
-//! not.
+//! Tests of the likely formats of rejected payloads: whole messages in other encodings are
+//! recognised, and wrong ones in the schema's own encoding are not.
 
 use crate::support::*;
 use gateway_schema::{Encoding, Lookalike};
@@ -9,7 +9,7 @@ syntax = "proto3"; package t;
 message Person { string name = 1; int32 age = 2; repeated Person friends = 3; }
 "#;
 
-/// What `payload`, which the schema must reject, looks like to a schema of this encoding.
+/// Returns the likely format of `payload`, which a schema of this encoding must reject.
 #[track_caller]
 fn seen(encoding: Encoding, payload: &[u8]) -> Option<Lookalike> {
     let schema = schema(encoding, PERSON, "t.Person");
@@ -82,7 +82,7 @@ fn a_wrong_payload_of_the_own_encoding_is_nothing_else() {
     }
 }
 
-/// A guess about a hostile payload takes no more than a walk of a bounded part.
+/// A guess walks a hostile payload at most twice, and not at all if it is longer than 64 KiB.
 #[test]
 fn large_and_deep_payloads_are_guessed_at_in_bounds() {
     let deep = b"\x81\xa1a".repeat(20_000);

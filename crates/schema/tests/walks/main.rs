@@ -1,13 +1,14 @@
-//! Payloads against messages, in each encoding.
+//! Tests of payloads against messages, in each encoding.
 //!
-//! - [`protobuf`]: what the protobuf walk accepts and rejects, beside prost-reflect's verdicts on mutated payloads.
-//! - [`msgpack`]: what the MessagePack walk accepts and rejects, what rmp-serde writes, and rmp-serde's verdicts
-//!   on mutated payloads.
-//! - [`json`]: what the JSON walk accepts and rejects, what serde_json writes, and serde_json's verdicts on
-//!   mutated payloads.
-//! - [`lookalikes`]: what rejected payloads look like.
-//! - [`conformance`]: the binary cases that every protobuf implementation must decide alike.
-//! - [`violations`]: the violations after the first: which are found, in which order, and how many.
+//! - `protobuf`: The protobuf walk and prost-reflect give the same verdicts, also on mutated
+//!   payloads, except for listed differences.
+//! - `msgpack`: The MessagePack walk accepts the output of rmp-serde. The two agree on which
+//!   mutated payloads are well-formed.
+//! - `json`: The JSON walk accepts the output of serde_json. The two agree on which
+//!   mutated payloads are well-formed, except for duplicate keys and numbers beyond a double.
+//! - `lookalikes`: The likely formats of rejected payloads.
+//! - `conformance`: The binary cases that every protobuf implementation must decide alike.
+//! - `violations`: All violations of a payload are reported, in order, up to a maximum number.
 
 mod conformance;
 mod json;

@@ -1,10 +1,10 @@
-//! The MessagePack walk: every rule right and wrong, what serde writes, and an independent reader's
-//! verdicts on well-formedness.
+//! Tests of the MessagePack walk: every rule with valid and invalid payloads, what serde writes,
+//! and an independent reader's verdicts on well-formedness.
 
 use std::collections::HashMap;
 
 use crate::support::*;
-use gateway_schema::{Encoding, Layout, Options, Presence, RequireError, Schema};
+use gateway_schema::{Encoding, Layout, Options, Presence, RequireError, Schema, TextKeys};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
@@ -27,7 +27,7 @@ fn person() -> Schema {
     schema(Encoding::Msgpack, PERSON, "t.Person")
 }
 
-// MessagePack by hand.
+// Functions that encode MessagePack values.
 fn s(text: &str) -> Vec<u8> {
     rmp_serde::to_vec(text).unwrap()
 }
@@ -62,7 +62,7 @@ fn one(name: &str, value: Vec<u8>) -> Vec<u8> {
 }
 const NIL: [u8; 1] = [0xc0];
 
-/// A field of `All` refuses `value`, which lies behind its key.
+/// Asserts that a field of `All` rejects `value`, which follows its key.
 #[track_caller]
 fn no(field: &str, value: Vec<u8>, expected: &str, found: &str) {
     let offset = 1 + s(field).len();
@@ -216,7 +216,7 @@ fn enums_by_name_or_number_open_or_closed() {
     no(
         "color",
         s("green!!"),
-        "a value of enum t.Color",
+        "a value of enum t.Color (RED, GREEN)",
         "the name \"green!!\"",
     );
     no("color", vec![0xc3], "a value of enum t.Color", "true");
@@ -339,7 +339,7 @@ fn duplicate_keys_are_violations_by_either_name_and_in_maps() {
             );
         }
     }
-    // 1 is 1, in whatever width or as a float, and is not -1 or 2^32 + 1.
+    // The key 1 is the same in any width and as a float, and differs from -1 and 2^32 + 1.
     for again in [i(1), f(1.0), vec![0xd3, 0, 0, 0, 0, 0, 0, 0, 1]] {
         let pairs = [
             (i(1), bin(b"")),
@@ -353,6 +353,61 @@ fn duplicate_keys_are_violations_by_either_name_and_in_maps() {
             "by_sint[1]"
         );
     }
+}
+
+/// JavaScript's encoders write the keys of every object as strings.
+#[test]
+fn keys_may_be_text_for_what_they_are_where_the_schema_allows_it() {
+    let options = Options {
+        text_keys: TextKeys::Allow,
+        ..Options::default()
+    };
+    let lax = with(Encoding::Msgpack, KINDS, "t.All", options);
+    let big = u64::MAX.to_string();
+    let values = [
+        ("by_flag", &["true", "false"][..], s("")),
+        ("by_sint", &["0", "-9", "9007199254740993"], bin(b"")),
+        ("by_fixed", &["0", "4294967295"], i(0)),
+        ("by_u64", &[&*big], s("")),
+    ];
+    for (field, keys, value) in values {
+        let pairs: Vec<_> = keys.iter().map(|key| (s(key), value.clone())).collect();
+        accepted(&lax, &one(field, map(&pairs)));
+        assert_eq!(violation(&all(), &one(field, map(&pairs))).0, field);
+    }
+    accepted(
+        &lax,
+        &one("by_sint", map(&[(i(1), bin(b"")), (s("2"), bin(b""))])),
+    );
+    accepted(&lax, &one("tags", map(&[(s("1"), i(1)), (s("01"), i(1))])));
+    for (field, key, value) in [
+        ("by_flag", "True", s("")),
+        ("by_flag", "1", s("")),
+        ("by_fixed", "-1", i(0)),
+        ("by_fixed", "4294967296", i(0)),
+        ("by_sint", "", bin(b"")),
+        ("by_sint", "-", bin(b"")),
+        ("by_sint", "-0", bin(b"")),
+        ("by_sint", "01", bin(b"")),
+        ("by_sint", "+1", bin(b"")),
+        ("by_sint", "1.0", bin(b"")),
+        ("by_sint", "1e3", bin(b"")),
+        ("by_sint", "9223372036854775808", bin(b"")),
+        ("by_sint", &"9".repeat(60), bin(b"")),
+    ] {
+        let (path, _, found, _) = violation(&lax, &one(field, map(&[(s(key), value)])));
+        assert_eq!((&*path, &*found), (field, "a string"), "{key}");
+    }
+    // A number as a string is the same key as the number, even if the map has so many keys that
+    // they are not compared pairwise.
+    for size in [1, 8, 9, 500] {
+        let mut pairs: Vec<_> = (0..size).map(|n| (i(n), bin(b""))).collect();
+        pairs.push((s("0"), bin(b"")));
+        let (path, expected, ..) = violation(&lax, &one("by_sint", map(&pairs)));
+        assert_eq!((&*path, &*expected), ("by_sint[0]", "each key once"));
+    }
+    let wrong = one("by_fixed", map(&[(s("7"), s("MAUVE"))]));
+    assert_eq!(violation(&lax, &wrong).0, "by_fixed[7]");
 }
 
 #[test]
@@ -675,26 +730,21 @@ fn truncated_trailing_reserved_and_lying_lengths() {
         "1 byte more",
         payload.len(),
     );
-    refused(&all(), &[], "", "1 byte", "the end after 0", 0);
+    refused(&all(), &[], "", "1 byte", "only 0", 0);
     refused(&all(), &[0xc1], "", "a value", "the unused marker 0xc1", 0);
     no(
         "numbers",
         vec![0xdd, 255, 255, 255, 255],
         "4294967295 elements",
-        "the end after 0 bytes",
+        "only 0 bytes",
     );
     no(
         "tags",
         vec![0xdf, 255, 255, 255, 255, 0],
         "4294967295 pairs",
-        "the end after 1 byte",
+        "only 1 byte",
     );
-    no(
-        "tags",
-        vec![0x82, 0xa1, b'k', 1],
-        "2 pairs",
-        "the end after 3 bytes",
-    );
+    no("tags", vec![0x82, 0xa1, b'k', 1], "2 pairs", "only 3 bytes");
     let (path, expected, ..) =
         violation(&all(), &one("text", vec![0xdb, 255, 255, 255, 255, b'x']));
     assert_eq!((&*path, &*expected), ("text", "4294967295 bytes"));
@@ -717,8 +767,8 @@ fn depth_counts_messages_and_free_containers() {
     }
 }
 
-/// The deepest that `limits.depth` may say, on the stack of a thread that asks for none. Unoptimised
-/// code needs more.
+/// A thousand levels are the maximum of `limits.depth`, and must fit the default stack of a thread.
+/// Unoptimised code needs a larger stack.
 #[test]
 fn a_thousand_levels_fit_two_mebibytes() {
     let stack = if cfg!(debug_assertions) { 8 } else { 2 } << 20;
@@ -887,9 +937,9 @@ fn mutated_payloads_are_as_well_formed_as_an_independent_reader_says() {
         drop(reader);
         let whole = read.is_ok() && rest.is_empty();
         let ours = schema.check(&payload, 100);
-        // Well-formed is not yet right; but what is right is well-formed.
+        // A well-formed payload may be invalid, but a valid one is well-formed.
         assert!(whole || ours.is_err(), "{payload:02x?}");
-        // As an unknown field any value passes exactly if it is well-formed.
+        // As an unknown field, any value passes exactly if it is well-formed.
         let unknown = [&one("other", vec![])[..], &payload].concat();
         assert_eq!(schema.check(&unknown, 100).is_ok(), whole, "{payload:02x?}");
         passed += usize::from(ours.is_ok());
@@ -899,4 +949,12 @@ fn mutated_payloads_are_as_well_formed_as_an_independent_reader_says() {
         passed > 2_000 && malformed > 2_000,
         "{passed} passed, {malformed} malformed"
     );
+}
+
+#[test]
+fn a_required_field_under_another_spelling_is_recognised() {
+    let phone = one("phones", arr(&[map(&[(s("Number"), s("1"))])]));
+    let violation = person().check(&phone, 9).unwrap_err();
+    assert_eq!(violation.path, "phones[0].number");
+    assert_eq!(violation.found, "none, but there is the key \"Number\"");
 }

@@ -1,4 +1,5 @@
-//! The protobuf walk: every rule right and wrong, and an independent parser's verdicts.
+//! Tests of the protobuf walk: every rule with valid and invalid payloads, and an independent
+//! parser's verdicts.
 
 use crate::support::pb::*;
 use crate::support::*;
@@ -111,7 +112,7 @@ fn a_wrong_wire_type_is_told_with_the_right_one() {
         &int(16, 1)[..2],
         "color",
         "a varint of at most 10 bytes",
-        "the end after 0 bytes of it",
+        "only 0 bytes of it",
         2,
     );
 }
@@ -233,39 +234,18 @@ fn inner_truncation_is_found_though_the_payload_goes_on() {
     let schema = all();
     let more = int(3, 1);
     let child = [len(17, [tag(14, 2), vec![9, b'x']].concat()), more.clone()].concat();
-    refused(
-        &schema,
-        &child,
-        "child.text",
-        "9 bytes",
-        "the end after 1",
-        5,
-    );
+    refused(&schema, &child, "child.text", "9 bytes", "only 1", 5);
     let packed = [len(19, [0; 7]), more.clone()].concat();
-    refused(
-        &schema,
-        &packed,
-        "fixeds[1]",
-        "4 bytes",
-        "the end after 3",
-        7,
-    );
+    refused(&schema, &packed, "fixeds[1]", "4 bytes", "only 3", 7);
     let packed = [len(20, [0; 9]), more.clone()].concat();
-    refused(
-        &schema,
-        &packed,
-        "doubles[1]",
-        "8 bytes",
-        "the end after 1",
-        11,
-    );
+    refused(&schema, &packed, "doubles[1]", "8 bytes", "only 1", 11);
     let varints = [len(18, [1, 2, 0x80]), more.clone()].concat();
     refused(
         &schema,
         &varints,
         "numbers[2]",
         "a varint of at most 10 bytes",
-        "the end after 1 byte of it",
+        "only 1 byte of it",
         5,
     );
     let entry = [len(1, "k"), tag(2, 0)].concat();
@@ -275,7 +255,7 @@ fn inner_truncation_is_found_though_the_payload_goes_on() {
         &map,
         "tags[\"k\"]",
         "a varint of at most 10 bytes",
-        "the end after 0 bytes of it",
+        "only 0 bytes of it",
         7,
     );
     refused(
@@ -305,7 +285,7 @@ fn packed_and_unpacked_are_both_right_and_counted() {
         "a 32-bit value",
         3,
     );
-    // What comes after the fault doesn't count.
+    // The bytes after the violation do not matter.
     let wrong = [tag(18, 5), vec![0; 4]].concat();
     let amid = [int(18, 1), wrong, len(18, [2, 3])].concat();
     assert_eq!(violation(&schema, &amid).0, "numbers[1]");
@@ -496,14 +476,15 @@ fn messages_and_groups_count_as_depth() {
         let violation = schema.check(payload, depth - 1).unwrap_err();
         assert_eq!(violation.expected, "nesting within the depth limit");
     }
-    // Where the length of what is too deep lies, however it is written.
+    // The offset of the violation is that of the length of the message that is too deep, however
+    // its tag and length are encoded.
     let chain = r#"syntax = "proto3"; package t; message Chain { Chain next = 1; }"#;
     let chain = self::schema(Encoding::Protobuf, chain, "t.Chain");
     for (payload, at) in [(&b"\x0a\0"[..], 1), (b"\x0a\x80\0", 1), (b"\x8a\0\0", 2)] {
         assert_eq!(chain.check(payload, 0).unwrap_err().offset, at);
         accepted(&chain, payload);
     }
-    // On a thread's usual stack.
+    // The maximum depth fits the default stack of a thread, which is 2 MiB.
     let thread = std::thread::Builder::new().stack_size(2 << 20);
     let deep = (0..1000).fold(vec![], |inner, _| len(1, inner));
     let checked = thread.spawn(move || chain.check(&deep, 1000)).unwrap();
@@ -527,7 +508,7 @@ fn proto2_required_is_judged_for_each_occurrence() {
     let (required, none) = ("a value, for it is required", "none");
     let bad = [len(1, &point), len(1, int(1, 1))].concat();
     refused(&schema, &bad, "points[1].y", required, none, 8);
-    // Two halves that a parser would merge are two occurrences here.
+    // Each occurrence is judged by itself, although a parser would merge these two.
     let halves = [len(2, int(1, 1)), len(2, int(2, 1))].concat();
     refused(&schema, &halves, "start.y", required, none, 2);
     let entry = |value: Vec<u8>| len(3, [len(1, "k"), value].concat());
@@ -683,7 +664,8 @@ fn editions_features_are_resolved() {
     let set = |features: &[u8], unknown: &mut protobuf::UnknownFields, place| {
         unknown.add_length_delimited(place, features.to_vec());
     };
-    // The file: delimited messages, closed enums. Field b: no UTF-8 check. Field r: legacy required.
+    // The file has delimited messages and closed enums. Field b has no UTF-8 check, and field r is
+    // legacy required.
     let options = file.options.mut_or_insert_default();
     set(
         &[5 << 3, 2, 2 << 3, 2],
@@ -712,7 +694,7 @@ fn editions_features_are_resolved() {
     assert_eq!(check(len(3, [])), Err("c".to_owned()));
     assert_eq!(check(group(3, [])), Ok(()));
     assert_eq!(check(int(4, 1)), Err("e".to_owned()));
-    // Maps and their values are length-prefixed even so.
+    // Map entries and their values are length-prefixed, although the file has delimited messages.
     let entry = |value: Vec<u8>| len(6, [len(1, "k"), value].concat());
     assert_eq!(check(entry(len(2, []))), Ok(()));
     assert_eq!(check(entry(group(2, []))), Err("m[\"k\"]".to_owned()));
@@ -731,7 +713,7 @@ fn unresolved_and_doubled_types_are_errors() {
     assert_eq!(Table::build(&files).unwrap_err().to_string(), missing);
 }
 
-/// A payload that holds some of everything.
+/// Returns a payload of one to eight random fields out of many kinds.
 fn seed(random: &mut Random) -> Vec<u8> {
     let parts = [
         int(3, random.next()),
@@ -765,12 +747,16 @@ fn seed(random: &mut Random) -> Vec<u8> {
     picked.collect::<Vec<_>>().concat()
 }
 
-/// Where the walk and prost-reflect may differ, by the walk's or by the other's message:
-/// - a known field on a wrong wire type is our policy; prost-reflect agrees for most kinds;
-/// - bits of a varint beyond the 64th: dropped here (as protobuf's C++ does), refused by prost;
-/// - the end of a group with the number of a known map or message: refused here, read by
-///   prost-reflect as if its wire type were the field's;
-/// - a tag padded to more than 5 bytes: refused here (as by C++), taken by prost.
+/// Returns whether the two verdicts may differ, by the error message of the walk or of
+/// prost-reflect. These differences are permitted:
+///
+/// - A known field with a wrong wire type is rejected here by policy; prost-reflect agrees for most
+///   kinds.
+/// - Bits of a varint beyond the 64th are ignored here, as by protobuf's C++, and rejected by
+///   prost.
+/// - The end of a group with the number of a known map or message is rejected here, and read by
+///   prost-reflect as if its wire type were the field's.
+/// - A tag padded to more than 5 bytes is rejected here, as by C++, and accepted by prost.
 fn may_differ(ours: Option<&str>, theirs: Option<&str>) -> bool {
     match (ours, theirs) {
         (Some(ours), None) => {

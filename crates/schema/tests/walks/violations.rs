@@ -1,4 +1,5 @@
-//! All violations at once: what each walk reads on behind, in which order, and up to how many.
+//! Tests of schemas that report all violations: the violations after which each walk continues,
+//! their order, and their maximum number.
 
 use crate::support::pb::{group, int, len, tag};
 use crate::support::*;
@@ -25,7 +26,7 @@ fn every(encoding: Encoding) -> Schema {
     with(encoding, TREE, "t.Tree", options)
 }
 
-/// Everything that is found, in order: path and offset.
+/// Returns the path and offset of every violation, in order.
 fn found(schema: &Schema, payload: &[u8]) -> Vec<(String, usize)> {
     let Violation {
         path,
@@ -91,7 +92,7 @@ fn protobuf_ends_where_nothing_can_be_read() {
     let wrong = len(1, "x");
     let broken = [wrong.clone(), vec![0x07]].concat(); // wire type 7
     finds(&schema, &broken, &[("n", 0), ("", 3)]);
-    // Within a message whose length is known, only that is lost.
+    // Unreadable bytes in a length-prefixed message lose only the rest of that message.
     let inner = [len(3, &broken), wrong.clone()].concat();
     finds(
         &schema,
@@ -121,7 +122,7 @@ fn msgpack_reads_on_behind_every_value() {
     let payload = rmp_serde::to_vec(&value).unwrap();
     let found = found(&schema, &payload);
     let paths: Vec<_> = found.iter().map(|(path, _)| &**path).collect();
-    // serde_json's map is in the order of its keys.
+    // serde_json sorts a map by its keys.
     assert_eq!(
         paths,
         [
@@ -141,7 +142,7 @@ fn msgpack_reads_on_behind_every_value() {
         ]
     );
     assert!(found.is_sorted_by_key(|(_, offset)| *offset));
-    // A key twice, of a message and of a map, and one of another type.
+    // A duplicate key of a message and of a map, and a key of another type.
     let twice = b"\x83\xa1n\xa1x\xa1n\x01\xa7numbers\x84\x01\x02\x01\xa1x\xa1a\x01\x03\xa1x";
     finds(
         &schema,
@@ -156,13 +157,14 @@ fn msgpack_reads_on_behind_every_value() {
     );
     let struct_of_two = b"\x82\xa4meta\x82\xa1a\x01\xa1a\x02\xa1n\xa1x";
     finds(&schema, struct_of_two, &[("meta[\"a\"]", 10), ("n", 15)]);
-    // Of many entries, where keys are told apart by fingerprints, and behind one that is none.
+    // A map with so many entries that its keys are compared by fingerprints. One key is not an
+    // integer, and one is a duplicate.
     let mut many = b"\x81\xa7numbers\x8c\xa1x\0".to_vec();
     (1..=10).chain([10]).for_each(|key| many.extend([key, 0]));
     finds(&schema, &many, &[("numbers", 10), ("numbers[10]", 33)]);
     let places = b"\x93\xa1x\x05\x91\x91\xc3";
     finds(&schema, places, &[("n", 1), ("text", 3), ("trees[0].n", 6)]);
-    // What can't be read ends it.
+    // The walk ends at bytes that it cannot read.
     finds(
         &schema,
         b"\x82\xa1n\xa1x\xa4text\xc1",
@@ -210,13 +212,29 @@ fn json_reads_on_behind_every_value() {
     );
     let struct_of_two = br#"{"meta":{"a":1,"a":2},"n":"x"}"#;
     finds(&schema, struct_of_two, &[("meta[\"a\"]", 15), ("n", 26)]);
-    // What can't be read ends it.
+    // The walk ends at bytes that it cannot read.
     finds(
         &schema,
         br#"{"n":"x","trees":[{"n":tru}],"text":5}"#,
         &[("n", 5), ("trees[0].n", 23)],
     );
     finds(&schema, br#"{"n":"x" "text":5}"#, &[("n", 5), ("", 9)]);
+}
+
+#[test]
+fn json_reads_on_after_an_object_that_is_no_well_known_type() {
+    let options = Options {
+        all_violations: true,
+        ..STRICT
+    };
+    let proto = r#"
+        syntax = "proto3"; package t;
+        import "google/protobuf/any.proto"; import "google/protobuf/timestamp.proto";
+        message M { google.protobuf.Any any = 1; google.protobuf.Timestamp at = 2; int32 n = 3; }
+    "#;
+    let schema = with(Encoding::Json, proto, "t.M", options);
+    let payload = br#"{"any":{"n":5},"at":{},"n":"x"}"#;
+    finds(&schema, payload, &[("any", 7), ("at", 20), ("n", 27)]);
 }
 
 #[test]
@@ -248,7 +266,8 @@ fn sixteen_are_enough() {
     }
 }
 
-/// Where one is enough, it is the first of all; and reading on never changes a verdict.
+/// Asserts that the violation that is reported without `all_violations` is the first that is
+/// reported with it, and that the verdict is the same.
 #[test]
 fn the_first_is_the_same_with_and_without_the_others() {
     let seeds = [

@@ -1,5 +1,6 @@
-//! The handshake of CURVE and sealed traffic, with somebody on the wire who changes, repeats, drops
-//! and inserts what he likes: nothing that was not said may be heard, nor anything out of order.
+//! Attacks a CURVE handshake and the encrypted traffic after it by changing, repeating, dropping
+//! and inserting bytes on the wire. Checks that the listener receives a prefix of the sent
+//! messages.
 #![no_main]
 
 #[path = "../../tests/support/pair.rs"]

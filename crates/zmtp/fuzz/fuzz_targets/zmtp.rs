@@ -1,5 +1,6 @@
-//! The decoder against its model, whole and in pieces; commands; greetings. The first byte of the
-//! input chooses how the rest is cut. Few bytes may stand for large frames: [`model::stretched`].
+//! Compares the decoder with its model, on the whole stream and on the stream in pieces, and parses
+//! commands and greetings. The first byte of the input determines the size of the pieces. A few
+//! bytes can stand for a large frame: see [`model::stretched`].
 #![no_main]
 
 #[path = "../../tests/support/model.rs"]

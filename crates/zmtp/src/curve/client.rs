@@ -1,4 +1,4 @@
-//! The side that must know the server's key: it sends HELLO and INITIATE.
+//! The client's side of CURVE, which must know the server's key and sends HELLO and INITIATE.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct AwaitsWelcome {
     keys: KeyPair,
     server: PublicKey,
     short_term: KeyPair,
-    /// What the short-term key and the server's key agree on.
+    /// The key that the short-term key and the server's key agree on.
     agreed: Agreed,
     nonces: Outgoing,
 }
@@ -35,7 +35,7 @@ pub struct AwaitsReady {
 }
 
 impl Client {
-    /// Returns a client with these keys of a server with that one.
+    /// Returns a client with the keys `keys`, for the server with the key `server`.
     pub const fn new(keys: KeyPair, server: PublicKey) -> Self {
         Self { keys, server }
     }
@@ -44,7 +44,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`CurveError::WeakKey`] for the server's key, or [`CurveError::NoRandomness`].
+    /// Fails with [`CurveError::WeakKey`] for the server's key, or [`CurveError::NoRandomness`].
     pub fn hello(self) -> Result<(AwaitsWelcome, Vec<u8>), CurveError> {
         let short_term = KeyPair::generate()?;
         let agreed = short_term.agree(&self.server)?;
@@ -70,11 +70,11 @@ impl Client {
 
 impl AwaitsWelcome {
     /// Takes the body of a WELCOME command, and returns the body of the INITIATE that answers it,
-    /// with what this side says of itself.
+    /// with the metadata of this side.
     ///
     /// # Errors
     ///
-    /// What is wrong with the command, or [`CurveError::Refused`] if it is an ERROR.
+    /// Fails if the command is not valid, or with [`CurveError::Refused`] if it is an ERROR.
     pub fn welcome(
         mut self,
         body: &[u8],
@@ -107,7 +107,8 @@ impl AwaitsWelcome {
         Ok((AwaitsReady { agreed, nonces }, initiate))
     }
 
-    /// Vouches with the long-term key for the short-term key, to this server alone.
+    /// Returns the vouch, in which the long-term key confirms the short-term key to this server
+    /// alone.
     fn vouch(&self, short_term_of_server: &PublicKey) -> Result<Vec<u8>, CurveError> {
         let long = crypto::random()?;
         let mut vouch = long.to_vec();
@@ -120,12 +121,11 @@ impl AwaitsWelcome {
 }
 
 impl AwaitsReady {
-    /// Takes the body of a READY command, and returns the connection with what the server says of
-    /// itself.
+    /// Takes the body of a READY command, and returns the connection and the server's metadata.
     ///
     /// # Errors
     ///
-    /// What is wrong with the command, or [`CurveError::Refused`] if it is an ERROR.
+    /// Fails if the command is not valid, or with [`CurveError::Refused`] if it is an ERROR.
     pub fn ready(self, body: &[u8]) -> Result<(Connected, Ready), CurveError> {
         const MALFORMED: CurveError = CurveError::Malformed("a malformed READY");
         let mut fields = Fields::of(body, layout::READY).ok_or_else(|| refusal(body, MALFORMED))?;
@@ -145,7 +145,7 @@ impl AwaitsReady {
     }
 }
 
-/// Returns what the server says in an ERROR command, or the error for any other command.
+/// Returns the error with the reason in an ERROR command, or `otherwise` for any other command.
 fn refusal(body: &[u8], otherwise: CurveError) -> CurveError {
     match command::parse(&Bytes::from(body.to_vec())) {
         Ok(Command::Error(reason)) => CurveError::Refused(reason),

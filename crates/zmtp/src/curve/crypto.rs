@@ -1,6 +1,6 @@
-//! The cryptography of CURVE, behind a seam: X25519 to agree on a key, XSalsa20 and Poly1305 to
-//! seal and open boxes (RFC 26, "Cryptography"). Nothing else in this crate knows a cryptographic
-//! library.
+//! The cryptography of CURVE, with one interface and two implementations: X25519 to agree on a key,
+//! XSalsa20 and Poly1305 to seal and open boxes (RFC 26, "Cryptography"). Nothing else in this
+//! crate uses a cryptographic library.
 
 #[cfg(not(feature = "sodium"))]
 mod rust;
@@ -14,11 +14,11 @@ pub(super) use rust::{Agreed, public_key};
 pub(super) use sodium::{Agreed, public_key};
 pub(super) use terms::{Forged, KEY, NONCE, TAG};
 
-/// The operating system gives no random bytes.
+/// The error of an operating system that provides no random bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NoRandomness;
 
-/// Returns bytes that nobody can predict.
+/// Returns unpredictable bytes.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
@@ -36,7 +36,7 @@ impl Agreed {
         self.seal(nonce, &mut into[start..]);
     }
 
-    /// Opens a box in place and returns what is inside.
+    /// Opens a box in place and returns its content.
     pub(super) fn open<'a>(
         &self,
         nonce: &[u8; NONCE],
@@ -47,7 +47,7 @@ impl Agreed {
         Ok(inside)
     }
 
-    /// Seals what follows the first [`TAG`] bytes in place, and writes the tag there.
+    /// Seals the bytes after the first [`TAG`] bytes in place, and writes the tag in front.
     pub(super) fn seal(&self, nonce: &[u8; NONCE], room: &mut [u8]) {
         if let Some((tag, inside)) = room.split_first_chunk_mut::<TAG>() {
             *tag = self.seal_detached(nonce, inside);

@@ -1,34 +1,33 @@
-//! What can go wrong with a CURVE peer.
+//! The errors of a CURVE peer.
 
 use std::fmt;
 
 use super::crypto::{Forged, NoRandomness};
 
-/// Why a CURVE handshake, or a sealed frame, is refused.
+/// The reason why a CURVE handshake, or a sealed frame, is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CurveError {
     /// A command has the wrong name, length or layout for this step of the handshake.
     Malformed(&'static str),
-    /// The HELLO was made for another server key than ours.
+    /// The HELLO was made for a key that is not this server's.
     WrongServerKey,
-    /// A public key with which every secret key agrees on the same, so that its boxes protect
-    /// nothing.
+    /// With this public key, every secret key agrees on the same key, so its boxes protect nothing.
     WeakKey,
-    /// A box was not sealed with the key of this connection, or was changed on its way.
+    /// A box was not sealed with the key of this connection, or was changed in transit.
     Forged(&'static str),
     /// The INITIATE does not return the cookie of this connection.
     WrongCookie,
     /// The vouch names another short-term key or another server.
     WrongVouch,
-    /// A nonce is not greater than the one before it: a replayed or reordered command.
-    RepeatedNonce,
+    /// A nonce does not follow the one before it: a command was repeated, reordered or removed.
+    NonceOutOfOrder,
     /// All nonces of this direction are used up, so the connection must end.
     NoncesExhausted,
     /// A frame inside a box has flags that CURVE does not have.
     UnknownFlags(u8),
-    /// The peer gave up, with the reason that it states.
+    /// The peer gave up, for this reason.
     Refused(String),
-    /// The operating system gives no random bytes.
+    /// The operating system provides no random bytes.
     NoRandomness,
 }
 
@@ -49,7 +48,9 @@ impl fmt::Display for CurveError {
             Self::WrongVouch => {
                 f.write_str("the vouch in its INITIATE is for another connection or server")
             }
-            Self::RepeatedNonce => f.write_str("a nonce was used again"),
+            Self::NonceOutOfOrder => f.write_str(
+                "its commands are out of order: one was repeated, reordered or removed on the way",
+            ),
             Self::NoncesExhausted => f.write_str("all nonces of the connection are used up"),
             Self::UnknownFlags(flags) => {
                 write!(
@@ -72,7 +73,7 @@ impl From<NoRandomness> for CurveError {
 }
 
 impl Forged {
-    /// Names the command whose box cannot be opened.
+    /// Returns the error with the name of the command whose box cannot be opened.
     pub(super) const fn of(self, command: &'static str) -> CurveError {
         CurveError::Forged(command)
     }

@@ -18,7 +18,7 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// What is wrong with the text.
+    /// Fails if the text is not the Z85 form of a key.
     pub fn from_z85(text: &str) -> Result<Self, Z85Error> {
         z85::decode(text).map(Self)
     }
@@ -33,7 +33,7 @@ impl PublicKey {
         &self.0
     }
 
-    /// Returns whether both are the same key, in a time that does not depend on the answer.
+    /// Returns whether both are the same key, in a time that does not depend on the result.
     pub(super) fn is(&self, other: &[u8]) -> bool {
         self.0[..].ct_eq(other).into()
     }
@@ -61,7 +61,7 @@ impl SecretKey {
     ///
     /// # Errors
     ///
-    /// [`CurveError::NoRandomness`] where the operating system gives no random bytes.
+    /// Fails with [`CurveError::NoRandomness`] if the operating system provides no random bytes.
     pub fn generate() -> Result<Self, CurveError> {
         Ok(Self(crypto::random()?))
     }
@@ -70,7 +70,7 @@ impl SecretKey {
     ///
     /// # Errors
     ///
-    /// What is wrong with the text.
+    /// Fails if the text is not the Z85 form of a key.
     pub fn from_z85(text: &str) -> Result<Self, Z85Error> {
         z85::decode(text).map(Self)
     }
@@ -80,7 +80,7 @@ impl SecretKey {
         zeroize::Zeroizing::new(z85::encode(&self.0))
     }
 
-    /// Returns the public key that belongs to it.
+    /// Returns the public key of this secret key.
     pub fn public_key(&self) -> PublicKey {
         PublicKey(crypto::public_key(&self.0))
     }
@@ -104,7 +104,7 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// Returns the pair of a secret key.
+    /// Returns the pair of a secret key and its public key.
     pub fn new(secret: SecretKey) -> Self {
         let public = secret.public_key();
         Self { secret, public }
@@ -114,7 +114,7 @@ impl KeyPair {
     ///
     /// # Errors
     ///
-    /// [`CurveError::NoRandomness`] where the operating system gives no random bytes.
+    /// Fails with [`CurveError::NoRandomness`] if the operating system provides no random bytes.
     pub fn generate() -> Result<Self, CurveError> {
         Ok(Self::new(SecretKey::generate()?))
     }
@@ -134,7 +134,8 @@ impl KeyPair {
         self.public.bytes()
     }
 
-    /// Computes what this pair and another agree on: the costly step of a handshake.
+    /// Computes the key that this pair and another agree on, which is the costly step of a
+    /// handshake.
     pub(super) fn agree(&self, with: &PublicKey) -> Result<crypto::Agreed, CurveError> {
         crypto::Agreed::new(with.bytes(), self.secret.bytes()).ok_or(CurveError::WeakKey)
     }
@@ -144,7 +145,7 @@ impl KeyPair {
 mod tests {
     use super::*;
 
-    /// The keys that libzmq's manual page zmq_curve shows.
+    /// The keys in libzmq's manual page zmq_curve.
     const PUBLIC: &str = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
     const SECRET: &str = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
 

@@ -1,7 +1,7 @@
 //! The layout of the commands (RFC 26, "Formal Grammar").
 //!
-//! Names are written with their length in front. The padding of HELLO is that of the grammar and of
-//! libzmq, 72 bytes; the text of the RFC says 70.
+//! Names are written with their length in front. The padding of HELLO has 72 bytes, as in the
+//! grammar of the RFC and in libzmq; the text of the RFC says 70.
 
 use super::crypto::{KEY, TAG};
 use super::nonce;
@@ -15,15 +15,15 @@ pub(super) const MESSAGE: &[u8] = b"\x07MESSAGE";
 /// The version of CurveZMQ that a HELLO names.
 pub(super) const VERSION: [u8; 2] = [1, 0];
 
-/// Zeros in a HELLO, so that it is no shorter than the WELCOME that it asks for.
+/// The number of zeros in a HELLO. They make it no shorter than the WELCOME that answers it.
 pub(super) const PADDING: usize = 72;
 
-/// Zeros inside the box of a HELLO.
+/// The number of zeros inside the box of a HELLO.
 pub(super) const SIGNATURE: usize = 64;
 
 pub(super) const COOKIE: usize = 96;
 
-/// A vouch: its long nonce, and the box of two keys.
+/// The size of a vouch, in bytes: its long nonce, and the box of two keys.
 pub(super) const VOUCH: usize = nonce::LONG + TAG + 2 * KEY;
 
 pub(super) const HELLO_NONCE: &[u8; 16] = b"CurveZMQHELLO---";
@@ -43,7 +43,7 @@ impl<'a> Fields<'a> {
         body.strip_prefix(name).map(Self)
     }
 
-    /// Returns the fields of what a box held.
+    /// Returns the fields of an opened box.
     pub(super) const fn inside(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
@@ -55,7 +55,7 @@ impl<'a> Fields<'a> {
         Some(field)
     }
 
-    /// Takes what is left.
+    /// Takes the remaining bytes.
     pub(super) const fn rest(self) -> &'a [u8] {
         self.0
     }

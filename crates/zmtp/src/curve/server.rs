@@ -1,4 +1,4 @@
-//! The side that is known by its key: it takes HELLO and INITIATE.
+//! The server's side of CURVE, which clients know by its key and which receives HELLO and INITIATE.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub struct AwaitsInitiate {
     cookie: [u8; layout::COOKIE],
 }
 
-/// A client that has proved who it is. Whether it may come in is for the user to say.
+/// A client that has proved its identity. The user decides whether it is admitted.
 pub struct Introduced {
     client: PublicKey,
     metadata: Ready,
@@ -37,20 +37,22 @@ pub struct Introduced {
 }
 
 impl Server {
-    /// Returns a server that HELLOs to any of these keys reach; which of them the client meant
-    /// is found by trying, in this order, at one key agreement each.
+    /// Returns a server that accepts a HELLO to any of these keys. The key that a client meant is
+    /// found by trying them in order, at the cost of one key agreement each.
     pub const fn new(keys: Arc<[KeyPair]>) -> Self {
         Self { keys }
     }
 
     /// Takes the body of a HELLO command, and returns the body of the WELCOME that answers it.
     ///
-    /// Costs a key agreement for each key tried and, if the HELLO is right, the making of a key
-    /// pair: about 50 µs each.
+    /// This costs a key agreement for each key tried and, if the HELLO is valid, the creation of a
+    /// key pair: about 50 µs each.
     ///
     /// # Errors
     ///
-    /// [`CurveError::Malformed`], or [`CurveError::WrongServerKey`] if none of the keys opens it.
+    /// Fails with [`CurveError::Malformed`], with [`CurveError::WrongServerKey`] if none of the
+    /// keys opens the HELLO, with [`CurveError::WeakKey`] for the client's short-term key, or with
+    /// [`CurveError::NoRandomness`].
     pub fn hello(self, body: &[u8]) -> Result<(AwaitsInitiate, Vec<u8>), CurveError> {
         let hello = Hello::read(body).ok_or(CurveError::Malformed("a malformed HELLO"))?;
         if *hello.version != layout::VERSION {
@@ -75,7 +77,7 @@ impl Server {
             addressed,
             client,
             short_term: KeyPair::generate()?,
-            // The RFC has servers without state in mind, whose cookies hold the keys. This server
+            // The RFC describes servers without state, whose cookies hold the keys. This server
             // keeps the keys, so the cookie only has to be unpredictable.
             cookie: crypto::random()?,
         };
@@ -119,13 +121,13 @@ impl AwaitsInitiate {
         Ok(body)
     }
 
-    /// Takes the body of an INITIATE command.
+    /// Takes the body of an INITIATE command, and returns the client that it introduces.
     ///
-    /// Costs two key agreements, after the cookie was found right.
+    /// This costs two key agreements, which are only made if the cookie is right.
     ///
     /// # Errors
     ///
-    /// What is wrong with the command, its cookie, its boxes or its metadata.
+    /// Fails if the command, its cookie, its boxes or its metadata is not valid.
     pub fn initiate(self, body: &[u8]) -> Result<Introduced, CurveError> {
         const MALFORMED: CurveError = CurveError::Malformed("a malformed INITIATE");
         let mut fields = Fields::of(body, layout::INITIATE).ok_or(MALFORMED)?;
@@ -147,13 +149,14 @@ impl AwaitsInitiate {
             client,
             metadata,
             agreed,
-            // The nonces of HELLO and INITIATE belong to different keys, so any may be the first.
+            // HELLO and INITIATE are sealed with different keys, so the client may begin with any
+            // nonce.
             seen: Incoming::after(*short),
         })
     }
 
     /// Checks that the owner of the client's long-term key made the short-term key for this very
-    /// server. libzmq looks at the short-term key alone.
+    /// server. libzmq checks the short-term key alone.
     fn check_vouch(
         &self,
         client: &PublicKey,
@@ -168,7 +171,7 @@ impl AwaitsInitiate {
             .open(&nonce::long(layout::VOUCH_NONCE, long), &mut sealed)
             .map_err(|forged| forged.of("vouch"))?;
         let (short_term, server) = inside.split_at(KEY);
-        // Both are looked at, whatever the first comparison says.
+        // Both are compared in any case, so that the time does not depend on the first result.
         if self.client.is(short_term) & self.addressed.is(server) {
             Ok(())
         } else {
@@ -178,21 +181,21 @@ impl AwaitsInitiate {
 }
 
 impl Introduced {
-    /// Returns the client's long-term public key: who it is.
+    /// Returns the client's long-term public key, which identifies it.
     pub const fn client(&self) -> PublicKey {
         self.client
     }
 
-    /// Returns what the client says of itself.
+    /// Returns the client's metadata.
     pub const fn metadata(&self) -> &Ready {
         &self.metadata
     }
 
-    /// Admits the client, and returns the body of the READY command that tells it so.
+    /// Admits the client, and returns the body of the READY command that says so.
     ///
     /// # Errors
     ///
-    /// None that a peer can cause.
+    /// Fails with [`CurveError::NoncesExhausted`], which cannot happen before the first frame.
     pub fn accept(self, ours: &Ready) -> Result<(Connected, Vec<u8>), CurveError> {
         let mut nonces = Outgoing::default();
         let short = nonces.next()?;
@@ -215,7 +218,8 @@ mod tests {
     use super::*;
     use crate::curve::Client;
 
-    /// A server that a client trusts holds the client's vouch, and must not come in by it elsewhere.
+    /// A server that a client trusts holds the client's vouch, and must not be admitted elsewhere
+    /// with it.
     #[test]
     fn a_vouch_for_another_server_or_another_connection_is_refused() {
         let keys = || KeyPair::generate().expect("random bytes");

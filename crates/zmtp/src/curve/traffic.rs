@@ -1,9 +1,11 @@
-//! Frames after the handshake: each travels in the box of a MESSAGE (RFC 26, "MESSAGE Command").
+//! Frames after the handshake, each of which travels in the box of a MESSAGE (RFC 26, "MESSAGE
+//! Command").
 //!
-//! As libzmq does it, a MESSAGE is the body of a plain frame without flags, and the flags of the
-//! frame inside are the first byte in the box: 1 for more frames of the same message, and 2, which
-//! the RFC does not have, for a command such as PING.
+//! A MESSAGE is the body of a plain frame without flags, as in libzmq, and the flags of the frame
+//! inside are the first byte in the box: 1 for more frames of the same message, and 2, which the
+//! RFC does not have, for a command such as PING.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::crypto::{Agreed, TAG};
@@ -12,24 +14,24 @@ use super::layout;
 use super::nonce::{self, Incoming, Outgoing};
 use crate::put_header;
 
-/// Bytes that a MESSAGE is longer than the frame inside: name, nonce, tag and flags.
+/// The number of bytes by which a MESSAGE exceeds the frame inside: name, nonce, tag and flags.
 pub const OVERHEAD: usize = layout::MESSAGE.len() + nonce::SHORT + TAG + 1;
 
 const MORE: u8 = 1;
 const COMMAND: u8 = 2;
 
-/// The two directions of a connection whose handshake is done.
+/// The two directions of a connection whose handshake is complete.
 pub struct Connected {
-    /// Seals what this side sends.
+    /// Seals the frames that this side sends.
     pub sealer: Sealer,
-    /// Opens what the peer sends.
+    /// Opens the frames that the peer sends.
     pub opener: Opener,
 }
 
-/// What a sealed frame is.
+/// The kind of a sealed frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
-    /// A frame of a message of which more frames follow.
+    /// A frame of a message, followed by more frames of it.
     More,
     /// The last or only frame of a message.
     Last,
@@ -37,12 +39,12 @@ pub enum FrameKind {
     Command,
 }
 
-/// A frame that was opened.
+/// An opened frame.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// What the frame is.
+    /// The kind of the frame.
     pub kind: FrameKind,
-    /// Its body.
+    /// The body of the frame.
     pub data: &'a [u8],
 }
 
@@ -60,6 +62,13 @@ pub struct Opener {
     seen: Incoming,
 }
 
+/// Writes no fields, because keys must not get into a log.
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer").finish_non_exhaustive()
+    }
+}
+
 impl Sealer {
     pub(super) const fn new(
         agreed: Arc<Agreed>,
@@ -73,12 +82,12 @@ impl Sealer {
         }
     }
 
-    /// Appends a frame to what will be written to the peer: a ZMTP frame whose body is the MESSAGE.
-    /// The data is copied once and sealed where it stands; nothing else is allocated.
+    /// Appends a ZMTP frame whose body is the MESSAGE that contains `data`. The data is copied once
+    /// and sealed in place, without other allocations.
     ///
     /// # Errors
     ///
-    /// [`CurveError::NoncesExhausted`] after 2⁶⁴ − 1 frames; nothing is appended then.
+    /// Fails with [`CurveError::NoncesExhausted`] after 2⁶⁴ − 1 frames, and then appends nothing.
     pub fn seal(
         &mut self,
         kind: FrameKind,
@@ -117,8 +126,8 @@ impl Opener {
     ///
     /// # Errors
     ///
-    /// What is wrong with it. The connection must be closed then: what follows cannot be trusted to
-    /// be whole.
+    /// Fails if the body is not a valid MESSAGE or not the next one. The connection must then be
+    /// closed, because the message that the frame belongs to would be incomplete.
     pub fn open<'a>(&mut self, body: &'a mut [u8]) -> Result<Frame<'a>, CurveError> {
         const MALFORMED: CurveError = CurveError::Malformed("a frame that is not a MESSAGE");
         let (name, rest) = body

@@ -6,7 +6,7 @@ const BOUNDS: Bounds = Bounds {
     frames: 4,
 };
 
-/// What an item says, in a form that can be compared.
+/// A decoded item in a form that can be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Said {
     Message(Vec<Vec<u8>>),
@@ -19,7 +19,7 @@ fn owned(message: &Message) -> Vec<Vec<u8>> {
     message.frames().map(<[u8]>::to_vec).collect()
 }
 
-/// What comes out of a stream that is cut into these pieces.
+/// Decodes a stream that is cut into these pieces.
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<Said>, Decoder) {
     let mut decoder = Decoder::default();
     let mut buffers = BufferPool::default();
@@ -52,8 +52,8 @@ fn message(frames: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// One of everything: short, long and empty frames, a command inside a message, one message with
-/// too many frames and two with too many bytes.
+/// Returns a stream of every kind of item: short, long and empty frames, a command inside a
+/// message, one message with too many frames and two with too many bytes.
 fn everything() -> (Vec<u8>, Vec<Said>) {
     let long = vec![b'x'; 300];
     let huge = vec![b'h'; 100_001];
@@ -85,7 +85,7 @@ fn everything() -> (Vec<u8>, Vec<Said>) {
 fn a_stream_means_the_same_wherever_it_is_cut_in_two() {
     let (bytes, said) = everything();
     assert_eq!(decode([&bytes[..]]).0, said);
-    // Inside the huge frames every cut is like the next one.
+    // Inside the huge frames, every cut is like the next one.
     let last = bytes.len() - 500;
     let cuts = (0..bytes.len()).filter(|cut| *cut < 1_000 || cut % 97 == 0 || *cut > last);
     for cut in cuts {
@@ -122,7 +122,7 @@ fn frames_that_arrive_directly_are_the_same() {
     let bytes = message(&[b"T", &payload]);
     let mut decoder = Decoder::default();
     let mut buffers = BufferPool::default();
-    // Too little has come for a read of its own.
+    // Too few bytes have arrived for the rest to be read directly into the frame's memory.
     let (_, mut early) = decode([&bytes[..100]]);
     assert!(early.direct().is_none());
     let (first, mut rest) = bytes.split_at(20_000);
@@ -170,7 +170,7 @@ fn what_lies_whole_in_the_buffer_is_not_copied() {
 #[test]
 fn what_is_read_directly_is_not_copied() {
     let bytes = message(&[&[7; 80_000]]);
-    // Memory doubles from what comes first, so that it holds all in the end.
+    // The memory grows by at least half of its bytes at a time, up to the size of the whole frame.
     let (first, mut rest) = bytes.split_at(bytes.len() - 60_000);
     let (mut decoder, mut buffers) = (Decoder::default(), BufferPool::default());
     let mut input = Input::from(first.to_vec());
@@ -222,7 +222,7 @@ fn what_is_announced_costs_nothing_before_it_comes() {
     assert_eq!(body.capacity(), 1);
     let (_, mut decoder) = decode([&bytes[..], &[2; 20_000]]);
     assert!(decoder.direct().is_some_and(|room| room.len() <= 20_001));
-    // Beyond the bound nothing is kept at all.
+    // A frame beyond the bound is not kept at all.
     let mut bytes = Vec::new();
     put_header(&mut bytes, 0, 1 << 40);
     bytes.resize(50_000, 0);
@@ -247,12 +247,12 @@ fn endless_frames_are_not_kept() {
     assert_eq!(
         decoder.held(),
         BOUNDS.frames as u64,
-        "and no more than is kept counts"
+        "skipped frames are not counted"
     );
 }
 
 #[test]
-fn what_a_message_holds_is_what_has_come_of_it() {
+fn an_incomplete_message_holds_about_the_bytes_that_arrived() {
     let mut bytes = message(&[&[1; 300], &[2; 50_000]]);
     let last = bytes.pop().unwrap();
     let mut decoder = Decoder::default();
@@ -262,7 +262,8 @@ fn what_a_message_holds_is_what_has_come_of_it() {
         let item = decoder.next(&mut input, BOUNDS, &mut buffers).unwrap();
         assert!(item.is_none());
         let came = (n as u64 + 1) * 1_000;
-        // Memory grows by doubling.
+        // The memory grows by half of the bytes that have arrived, and stays below twice their
+        // number.
         assert!(
             (came - 1_000..=2 * came).contains(&decoder.held()),
             "{came}"
@@ -274,7 +275,8 @@ fn what_a_message_holds_is_what_has_come_of_it() {
     assert_eq!(decoder.held(), 0);
 }
 
-/// Bytes of frames' bodies of the message that a stream has begun and not ended, by plain reading.
+/// Returns, for the incomplete message at the end of a stream, the number of bytes of its frames'
+/// bodies that have arrived. The computation is as simple as possible.
 fn come_of(mut bytes: &[u8]) -> u64 {
     let mut come = 0;
     while let [flags, rest @ ..] = bytes {
@@ -316,7 +318,7 @@ fn what_has_come_of_a_message_is_known_wherever_it_is_cut() {
     }
 }
 
-/// However many are allowed by the time that it is whole.
+/// The bound on the number of frames may be raised between the parts of a message.
 #[test]
 fn what_was_cut_off_never_passes_for_a_whole_message() {
     let bytes = message(&[&b"x"[..]; 10]);

@@ -1,4 +1,4 @@
-//! What a peer may not say.
+//! The faults of a peer, after which it is not read any further.
 
 use std::fmt;
 
@@ -7,40 +7,41 @@ use crate::decoder;
 use crate::greeting::Stranger;
 use crate::mechanism::Mechanism;
 
-/// Why a peer is not listened to any further.
+/// The reason why a peer is not read any further.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It speaks something else, so it can't be told anything.
+    /// The peer's protocol or mechanism is not supported, so no ERROR is sent to it.
     Stranger(Stranger),
-    /// It names another mechanism than this side takes.
+    /// The peer names a mechanism that this side does not accept.
     Mismatch {
-        /// The peer's.
+        /// The peer's mechanism.
         theirs: Mechanism,
-        /// The one that this side prefers.
+        /// The mechanism that this side prefers.
         ours: Mechanism,
     },
-    /// Its stream makes no sense.
+    /// The peer's stream cannot be decoded.
     Frame(decoder::Fault),
-    /// A command makes no sense.
+    /// A command is malformed.
     Command(&'static str),
-    /// A message, or its beginning, came before READY.
+    /// A message, or its beginning, arrived before READY.
     Early,
-    /// READY came a second time.
+    /// READY arrived a second time.
     Again,
-    /// It spoke while it had to wait for this side's next step of the handshake.
+    /// The peer sent something while it had to wait for this side's next step of the handshake.
     OutOfTurn,
-    /// Its handshake or a box of its is refused.
+    /// The handshake or a sealed frame of the peer is refused.
     Curve(CurveError),
-    /// Something came in clear text where everything must be sealed.
+    /// A frame arrived in clear text where everything must be sealed.
     Clear,
-    /// A box of more than so many bytes.
+    /// A sealed frame has more than this number of bytes.
     Large(u64),
 }
 
 impl Fault {
-    /// Whether the peer would understand an ERROR, and is to have one. A peer of libzmq that has one
-    /// never connects again, so a peer without the right key, which may yet get it, has none; and
-    /// nothing is said to whoever tampers.
+    /// Returns whether the peer understands an ERROR and should receive one. A libzmq peer that
+    /// receives an ERROR never connects again. No ERROR is therefore sent to a peer without the
+    /// right key, because it may be given the key later. A peer that tampers receives no ERROR,
+    /// either.
     pub fn can_be_told(&self) -> bool {
         match self {
             Self::Stranger(_) | Self::Mismatch { .. } | Self::Curve(_) | Self::Clear => false,

@@ -1,4 +1,4 @@
-//! The handshake of CURVE within a session: whose turn it is.
+//! The CURVE handshake within a session, in which each side sends only when it is its turn.
 
 use crate::COMMAND;
 use crate::bytes::Bytes;
@@ -13,7 +13,7 @@ use crate::session::sealed::Sealed;
 use crate::session::security::Security;
 use crate::session::work::{Done, Step, Work, Worked};
 
-/// How far the handshake has come.
+/// The progress of the handshake.
 pub(super) enum Meeting {
     AwaitsHello(Server),
     AwaitsInitiate(AwaitsInitiate),
@@ -24,7 +24,7 @@ pub(super) enum Meeting {
     Working(Option<Terms>),
 }
 
-/// What a client says and knows beside its keys.
+/// The key of the server that a client expects, and the socket type that the client announces.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
     server: PublicKey,
@@ -32,7 +32,7 @@ pub(super) struct Terms {
 }
 
 impl Meeting {
-    /// Begins the handshake. A client has a step to take first.
+    /// Begins the handshake. Returns the first step, too, if this side is the client.
     pub(super) fn begin(security: Security) -> Result<(Self, Option<Work>), Fault> {
         match security {
             Security::Server { keys, .. } => Ok((Self::AwaitsHello(Server::new(keys)), None)),
@@ -57,8 +57,8 @@ impl Meeting {
         !matches!(self, Self::Working(_) | Self::Introduced(_))
     }
 
-    /// Takes the body of the peer's next command. Returns the traffic that follows, too, if this was
-    /// the last one.
+    /// Takes the body of the peer's next command, and returns its event. If the command completes
+    /// the handshake, also returns the state that opens and seals the later traffic.
     pub(super) fn hear(&mut self, body: &Bytes) -> Result<(Said, Option<Box<Sealed>>), Fault> {
         let bytes = body.bytes();
         if let Ok(Command::Error(reason)) = command::parse(body) {
@@ -81,7 +81,7 @@ impl Meeting {
         Ok((Said::Work(Work::new(step)), None))
     }
 
-    /// Goes on after a costly step.
+    /// Continues after a costly step.
     pub(super) fn resume(&mut self, worked: Worked) -> Result<Said, CurveError> {
         let Self::Working(terms) = self else {
             return Ok(Said::Other);
@@ -115,7 +115,7 @@ impl Meeting {
         Ok(Said::Answer(frame))
     }
 
-    /// Returns the key of a peer that has proved to have it.
+    /// Returns the long-term key of a client that has proved that the key is its own.
     pub(super) const fn key(&self) -> Option<PublicKey> {
         match self {
             Self::Introduced(introduced) => Some(introduced.client()),
@@ -123,11 +123,11 @@ impl Meeting {
         }
     }
 
-    /// Admits a client: appends the READY that it is sent, and returns the traffic that follows.
+    /// Admits a client: appends the READY for it, and returns the state for the later traffic.
     pub(super) fn admit(self, ours: &Ready, into: &mut Vec<u8>) -> Result<Box<Sealed>, CurveError> {
         let Self::Introduced(introduced) = self else {
             return Err(CurveError::Malformed(
-                "a client that has yet to say who it is",
+                "a client that has not sent a valid INITIATE yet",
             ));
         };
         let client = introduced.client();

@@ -1,33 +1,37 @@
-//! What a session returns.
+//! The events that a session returns.
 
 use crate::command::Ready;
 use crate::message::Message;
 use crate::session::work::Work;
 
-/// Something that a peer has said, or that its handshake asks for.
+/// An event: something that a peer has sent, or that its handshake requires.
 #[derive(Debug)]
 pub enum Said {
-    /// What it is. Admit it by [`Session::admit`](super::Session::admit), or end the connection: messages may follow.
+    /// The metadata of the peer. Since messages may follow, the peer must be admitted with
+    /// [`Session::admit`](super::Session::admit), or the connection ended, before the next event.
     Ready(Box<Ready>),
-    /// A message's frames; of one with more than [`Bounds::frames`](crate::decoder::Bounds::frames), so many.
+    /// The frames of a message: only the first
+    /// [`Bounds::frames`](crate::decoder::Bounds::frames) of them if it has more.
     Message(Message),
-    /// What was kept of a message with more than [`Bounds::bytes`](crate::decoder::Bounds::bytes).
+    /// The kept frames, each whole, of a message with more than
+    /// [`Bounds::bytes`](crate::decoder::Bounds::bytes), or of one that was cut off at fewer frames
+    /// than are allowed at its end.
     Oversize(Message),
-    /// It wants to hear from us.
+    /// The peer asks for a PONG.
     Ping {
-        /// How long a silence of ours it takes before it counts us as gone, in tenths of a second;
-        /// 0 for any.
+        /// The silence after which this side should end the connection, in tenths of a second, or 0
+        /// for no limit.
         ttl: u16,
-        /// What the PONG must carry.
+        /// The context that the PONG must carry.
         context: Vec<u8>,
     },
-    /// It gives up, and says why.
+    /// The peer gives up, for this reason.
     Error(String),
-    /// These bytes are to be sent, as they are.
+    /// Bytes that must be sent to the peer as they are.
     Answer(Vec<u8>),
     /// A costly step of the handshake, which may be taken on any thread. Its result goes to
-    /// [`Session::resume`](super::Session::resume); until then the peer may say nothing.
+    /// [`Session::resume`](super::Session::resume); until then the peer may send nothing.
     Work(Work),
-    /// A command that asks for nothing; that anything came is what counts.
+    /// A command that requires nothing. Its arrival is a sign of life.
     Other,
 }

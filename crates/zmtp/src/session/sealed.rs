@@ -1,5 +1,5 @@
-//! Traffic in boxes: each frame as it is read holds one box, and what is inside goes on as a plain
-//! stream to the decoder that every connection has, so that all bounds and all judgements are the
+//! Sealed traffic. Each frame on the wire holds one box. The content of the boxes is passed on as a
+//! plain stream to the decoder that every connection has, so that all bounds and checks are the
 //! same with CURVE and without.
 
 use std::rc::Rc;
@@ -13,8 +13,8 @@ use crate::pool::{BufferPool, CHUNK};
 use crate::session::fault::Fault;
 use crate::{COMMAND, HEADER_MAX, LONG, MORE};
 
-/// Frames of a message outside of the boxes that are looked at: one is right, and two are enough to
-/// see that it isn't.
+/// The maximum number of frames that are kept of a message outside of the boxes. A valid message
+/// has one frame, and two frames are enough to see that a message is not valid.
 const FRAMES: usize = 2;
 
 /// The sealed traffic of a connection.
@@ -23,7 +23,7 @@ pub(super) struct Sealed {
     sealer: Option<Box<Sealer>>,
     /// The peer's long-term key.
     key: PublicKey,
-    /// Takes the stream of boxes apart.
+    /// Decodes the stream of boxes.
     boxes: Decoder,
 }
 
@@ -54,8 +54,8 @@ impl Sealed {
         &mut self.boxes
     }
 
-    /// Returns the next whole thing that `decoder` finds in the boxes of the input, or nothing once
-    /// the input is used up.
+    /// Returns the next item that `decoder` finds in the boxes of the input, or `None` once the
+    /// input is used up.
     pub(super) fn next(
         &mut self,
         decoder: &mut Decoder,
@@ -65,7 +65,7 @@ impl Sealed {
     ) -> Result<Option<Item>, Fault> {
         while let Some(mut plain) = self.open(input, bounds, buffers)? {
             let item = decoder.next(&mut plain, bounds, buffers);
-            // It is used up: boxes are opened to the end of one message at most.
+            // The content is used up, because boxes are opened to the end of one message at most.
             buffers.give_back(plain);
             if let Some(item) = item.map_err(Fault::Frame)? {
                 return Ok(Some(item));
@@ -74,8 +74,8 @@ impl Sealed {
         Ok(None)
     }
 
-    /// Opens boxes to the end of one message, as far as they are there. Returns what was inside as
-    /// plain frames.
+    /// Opens boxes up to the end of one message, or as many of them as have arrived and fit into a
+    /// read buffer. Returns their content as plain frames.
     fn open(
         &mut self,
         input: &mut Input,
@@ -95,7 +95,7 @@ impl Sealed {
             while let Some(sealed) = next.take() {
                 let opened = self.open_into(&sealed, room, &mut filled);
                 buffers.recycle(sealed);
-                // What is left in the input gets shorter when it is opened, so it fits.
+                // The rest of the input becomes shorter when it is opened, so it fits.
                 if opened? != FrameKind::More || filled + input.rest().len() > CHUNK {
                     break;
                 }
@@ -105,7 +105,7 @@ impl Sealed {
         Ok(Some(Input::front_of(chunk, filled)))
     }
 
-    /// Returns the next box as it was read.
+    /// Returns the next box, still sealed.
     fn next_box(
         &mut self,
         input: &mut Input,
@@ -126,8 +126,7 @@ impl Sealed {
         }
     }
 
-    /// Appends the frame in a box to what is filled of `room`, as a plain frame. Returns what
-    /// it is.
+    /// Appends the frame in a box to the filled part of `room`, as a plain frame. Returns its kind.
     fn open_into(
         &mut self,
         sealed: &Message,
@@ -147,7 +146,7 @@ impl Sealed {
         Ok(kind)
     }
 
-    /// Opens a box in the memory that it was collected in.
+    /// Opens a box in the memory that collected it.
     fn open_large(&mut self, sealed: Message, buffers: &mut BufferPool) -> Result<Input, Fault> {
         let mut memory = match sealed.into_single() {
             Ok(memory) => memory,
@@ -164,15 +163,15 @@ impl Sealed {
         Ok(Input::back_of(memory, start))
     }
 
-    /// Opens the body of a MESSAGE. Returns what is inside, and the number of its bytes, which begin
-    /// after the first [`OVERHEAD`].
+    /// Opens the body of a MESSAGE in place. Returns the kind of the frame inside, and the number
+    /// of its bytes, which begin after the first [`OVERHEAD`] bytes of the body.
     fn open_in_place(&mut self, body: &mut [u8]) -> Result<(FrameKind, usize), Fault> {
         let frame = self.opener.open(body).map_err(Fault::Curve)?;
         Ok((frame.kind, frame.data.len()))
     }
 }
 
-/// Returns the header of a plain frame, and how many bytes it has.
+/// Returns the header of a plain frame, and its size in bytes.
 fn header(kind: FrameKind, length: usize) -> ([u8; HEADER_MAX], usize) {
     let mut header = [0; HEADER_MAX];
     header[0] = match kind {

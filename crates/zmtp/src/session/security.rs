@@ -1,41 +1,44 @@
-//! What a connection asks of its peer before it trusts it.
+//! The security requirements of a connection.
 
 use std::sync::Arc;
 
 use crate::curve::{KeyPair, PublicKey};
 use crate::mechanism::Mechanism;
 
-/// Which side of a connection this is. Its role in CURVE does not follow from that.
+/// The side of a connection that opened it or accepted it. In CURVE, a side that connected may be
+/// the client or the server, but a side that listens is the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Side {
-    /// The peer connected. This side waits for the peer's mechanism before it names its own, so that
-    /// an address can take several, and a peer with the wrong one comes again by itself.
+    /// The peer connected. This side waits for the peer's mechanism before it names its own, so
+    /// that an address can accept several mechanisms, and the fault of a peer with the wrong one
+    /// can be named. A libzmq peer that reads the wrong mechanism closes the connection before it
+    /// sends its own, and never reconnects.
     #[default]
     Listens,
     /// This side connected, and names its mechanism at once.
     Connects,
 }
 
-/// What becomes of peers that offer NULL where CURVE is taken.
+/// The treatment of peers that offer NULL where CURVE is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NullPeers {
-    /// They may come where this side listens, in clear text and without a key.
+    /// They are admitted where this side listens, in clear text and without a key.
     Admitted,
-    /// They may not come.
+    /// They are refused.
     Refused,
 }
 
-/// The mechanisms of an address, and what they need.
+/// The mechanisms of an address, and their parameters.
 #[derive(Clone, Debug, Default)]
 pub enum Security {
-    /// NULL alone: everybody may come, in clear text.
+    /// NULL alone: everybody is admitted, in clear text.
     #[default]
     None,
     /// CURVE, where peers must know this side's key.
     Server {
-        /// Keys that a HELLO may be made for. There must be one at least.
+        /// The key pairs that a HELLO may be addressed to, at least one.
         keys: Arc<[KeyPair]>,
-        /// What becomes of peers without a key.
+        /// The treatment of peers without a key.
         null: NullPeers,
     },
     /// CURVE, where this side must know the peer's key.
@@ -44,7 +47,7 @@ pub enum Security {
         keys: KeyPair,
         /// The peer's key.
         server: PublicKey,
-        /// What this side says that it is, before it knows what the peer is.
+        /// The socket type that this side announces before it knows that of the peer.
         socket_type: &'static str,
     },
 }
@@ -58,7 +61,7 @@ impl Security {
         }
     }
 
-    /// Returns whether a listener takes a peer's mechanism.
+    /// Returns whether a listener accepts a peer's mechanism.
     pub(super) fn takes(&self, theirs: Mechanism) -> bool {
         let null = matches!(
             self,

@@ -7,8 +7,8 @@ use crate::curve::{
     AwaitsInitiate, AwaitsReady, AwaitsWelcome, Client, CurveError, Introduced, Server,
 };
 
-/// A step of a handshake that takes key agreements, of some 50 µs each. It may be taken on any
-/// thread. Boxed, so that what a session returns for each message stays small.
+/// A step of a handshake that needs key agreements, which take about 50 µs each. The step may be
+/// taken on any thread. The content is boxed, so that the events of a session stay small.
 pub struct Work(Box<Step>);
 
 pub(super) enum Step {
@@ -28,7 +28,7 @@ pub(super) enum Done {
     Introduce(Introduced),
 }
 
-/// Keys have no place in a log.
+/// Writes only the name of the step, because keys must not get into a log.
 impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match *self.0 {
@@ -51,7 +51,7 @@ impl Work {
         Self(Box::new(step))
     }
 
-    /// Takes the step.
+    /// Takes the step, and returns its result.
     pub fn run(self) -> Worked {
         Worked(match *self.0 {
             Step::Hello(client) => client.hello().map(|(next, body)| Done::Hello(next, body)),

@@ -1,6 +1,6 @@
-//! A model of the decoder that is too simple to be wrong, and checks of the decoder, of greetings
-//! and of commands against it, for streams that are cut anywhere. The property tests and the fuzz
-//! targets share it.
+//! A model of the decoder that is too simple to be wrong, comparisons of the decoder with it for
+//! streams that are cut anywhere, and checks of greetings and of commands. The property tests and
+//! the fuzz targets share it.
 #![allow(dead_code)]
 
 use gateway_zmtp::bytes::{Bytes, Input};
@@ -12,7 +12,7 @@ use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 
 /// Bounds that are small, so that a fuzzer exceeds them, and yet large enough for frames that are
-/// read straight into memory of their own, which is used again.
+/// read straight into memory of their own, which is reused.
 pub const BOUNDS: Bounds = Bounds {
     bytes: 100_000,
     frames: 4,
@@ -25,8 +25,8 @@ const SIZE_MAX: u64 = 1 << 40;
 /// a character.
 const STRETCH: u8 = 0xf7;
 
-/// Bytes of a recipe for a frame: flags, a third of the size (two bytes, the lower one last), the
-/// body's first byte.
+/// The size of a recipe for a frame, in bytes: flags, a third of the size (two bytes, the lower one
+/// last), the body's first byte.
 const RECIPE: usize = 4;
 
 /// A decoded item, or the fault that ended the stream, in a form that can be compared.
@@ -62,7 +62,7 @@ pub fn numbered(first: u8, size: usize) -> Vec<u8> {
     (0..size).map(byte).collect()
 }
 
-/// Decodes a stream that arrives in these pieces, each read as a connection reads.
+/// Decodes a stream that arrives in these pieces, each of which is read as a connection reads it.
 pub fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, bounds: Bounds) -> Vec<Said> {
     decode_counting(pieces, bounds).0
 }
@@ -120,8 +120,8 @@ fn owned(message: &Message) -> Vec<Vec<u8>> {
     message.frames().map(<[u8]>::to_vec).collect()
 }
 
-/// Holds a stream against the model, whole and cut into pieces of `cut` bytes, or of `cut` times
-/// 512 bytes from 128 on.
+/// Compares a stream with the model, whole and cut into pieces of `cut` bytes, or of 512 times
+/// `cut` bytes if `cut` is 128 or more.
 pub fn judge(cut: u8, bytes: &[u8]) {
     let expected = expected(bytes, BOUNDS);
     let cut = usize::from(cut) * if cut < 128 { 1 } else { 512 };
@@ -184,7 +184,7 @@ pub fn expected(mut bytes: &[u8], bounds: Bounds) -> Vec<Said> {
     said
 }
 
-/// Reads a command's body. Whatever the bytes, the parsed fields must be bounded.
+/// Reads a command's body, and asserts that the parsed fields are bounded.
 pub fn read_command(body: &[u8]) {
     match command::parse(&Bytes::from(body.to_vec())) {
         Ok(Command::Ready(ready)) => {
@@ -198,8 +198,8 @@ pub fn read_command(body: &[u8]) {
     }
 }
 
-/// Judges a greeting, whole and cut at `cut`: the verdict must be the same, unless the first part
-/// suffices for one.
+/// Reads a greeting, whole and cut at `cut`, and asserts that both are accepted, with the same
+/// content, or both are refused.
 pub fn read_greeting(bytes: &[u8], cut: usize) {
     let mut input = Input::from(bytes.to_vec());
     let whole = Greeting::new().feed(&mut input);
@@ -214,8 +214,7 @@ pub fn read_greeting(bytes: &[u8], cut: usize) {
         Ok(None) => greeting.feed(&mut Input::from(other.to_vec())),
         verdict => verdict,
     };
-    // By its first bytes alone a stranger may be named less precisely, but it is a stranger all the
-    // same.
+    // A stranger may be named less precisely by its first bytes alone, but it is still a stranger.
     assert_eq!(whole.is_ok(), cut.is_ok(), "{whole:?} {cut:?}");
     if whole.is_ok() {
         assert_eq!(whole, cut);

@@ -1,4 +1,4 @@
-//! Two sessions that talk to each other, and whoever sits on the wire between them.
+//! Two sessions that talk to each other, and an attacker on the wire between them.
 
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::curve::{FrameKind, KeyPair, PublicKey, Sealer};
@@ -7,7 +7,7 @@ use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::{Fault, NullPeers, Said, Security, Session, Side};
 use gateway_zmtp::{LONG, MORE, command, put_frame};
 
-/// What either side takes.
+/// The bounds of either side.
 pub const BOUNDS: Bounds = Bounds {
     bytes: 1 << 20,
     frames: 8,
@@ -18,9 +18,9 @@ pub struct End {
     pub session: Session,
     pub buffers: BufferPool,
     pub sealer: Option<Box<Sealer>>,
-    /// Bytes for the peer.
+    /// The bytes for the peer.
     pub out: Vec<u8>,
-    /// What the peer said, in words.
+    /// The events of the peer, in words.
     pub heard: Vec<String>,
     pub messages: Vec<Vec<Vec<u8>>>,
     pub key: Option<PublicKey>,
@@ -46,7 +46,7 @@ impl End {
         }
     }
 
-    /// Takes bytes of the peer as one read.
+    /// Takes bytes of the peer, in reads of at most 64 KiB or straight into the memory of a frame.
     pub fn hear(&mut self, bytes: &[u8]) {
         let mut bytes = bytes;
         while !bytes.is_empty() && self.fault.is_none() {
@@ -108,7 +108,7 @@ impl End {
         self.heard.iter().any(|word| word.starts_with("ready"))
     }
 
-    /// Says a message.
+    /// Sends a message.
     pub fn say(&mut self, frames: &[Vec<u8>]) {
         let last = frames.len() - 1;
         for (n, frame) in frames.iter().enumerate() {
@@ -126,7 +126,7 @@ impl End {
         }
     }
 
-    /// Asks for a sign of life.
+    /// Sends a PING.
     pub fn ping(&mut self) {
         let mut frame = Vec::new();
         command::put_ping(&mut frame);
@@ -139,7 +139,7 @@ impl End {
     }
 }
 
-/// Carries bytes to and fro, in pieces of this size, until both sides are at rest.
+/// Carries bytes back and forth, in pieces of this size, until both sides are idle.
 pub fn carry(one: &mut End, other: &mut End, piece: usize) {
     while !one.out.is_empty() || !other.out.is_empty() {
         for piece in std::mem::take(&mut one.out).chunks(piece) {
@@ -170,7 +170,7 @@ pub fn client(keys: &KeyPair, server: PublicKey) -> Security {
     }
 }
 
-/// A listener and a peer that connected, met by CURVE.
+/// Returns a listener and a connecting peer after a CURVE handshake.
 pub fn met() -> (End, End) {
     let (server_keys, client_keys) = (keys(), keys());
     let security = server(&server_keys, NullPeers::Refused);
@@ -199,10 +199,14 @@ pub fn frames(mut stream: &[u8]) -> Vec<Vec<u8>> {
     frames
 }
 
-/// Plays a connection by CURVE whose bytes somebody changes on their way to the listener, by these
-/// instructions of four bytes each: what to do, to which flight, where, and with which byte. Checks
-/// that what the listener hears is a part of what was said, from the first message on. Returns how
-/// many messages that is.
+/// The size of a flight, in bytes, from which on the attacker repeats no part of it. A flight is
+/// everything that the peer sends before it waits for an answer.
+const FLIGHT_MAX: usize = 1 << 16;
+
+/// Runs a CURVE connection whose bytes an attacker changes on their way to the listener, by these
+/// instructions of four bytes each: the action, the flight, the position and the byte. Checks that
+/// the listener receives a prefix of the messages that were sent, unless its peer has no key.
+/// Returns the number of received messages.
 pub fn attack(instructions: &[u8]) -> usize {
     let server_keys = keys();
     let security = server(&server_keys, NullPeers::Admitted);
@@ -224,7 +228,9 @@ pub fn attack(instructions: &[u8]) -> usize {
                     0 => bytes[at] ^= byte,
                     1 => bytes.truncate(at),
                     2 => drop(bytes.splice(at..at, [*byte; 3])),
-                    _ => bytes.extend_from_within(at..),
+                    // Each repetition may double the flight.
+                    _ if bytes.len() < FLIGHT_MAX => bytes.extend_from_within(at..),
+                    _ => {}
                 }
             }
         }
@@ -236,7 +242,7 @@ pub fn attack(instructions: &[u8]) -> usize {
             break;
         }
     }
-    // A peer in clear text is another peer: what it says is its own.
+    // Without a key, the peer is the attacker in clear text, whose messages are its own.
     if one.key.is_some() {
         assert!(said.starts_with(&one.messages), "{:?}", one.messages);
     }

@@ -1,4 +1,4 @@
-//! What a connection receives: events of the system, reads, and what the peer says.
+//! The input of a connection: events of the system, reads, and events of the session.
 
 use std::io;
 use std::time::Duration;
@@ -13,8 +13,12 @@ use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::{Fault, Said, Worked};
 
+/// Bytes of a large frame that one read copies at most, into memory that is touched for the first
+/// time: less than a millisecond's work.
+const DIRECT_READ_MAX: usize = 512 << 10;
+
 impl Connection {
-    /// Notes an event of the system. Returns whether what waits can be written now.
+    /// Records an event of the system. Returns whether queued bytes can be written now.
     pub(in crate::engine::native) fn note(&mut self, event: &Event) -> bool {
         self.receiving.note(event);
         let writable = event.is_writable() || event.is_write_closed() || event.is_error();
@@ -24,7 +28,8 @@ impl Connection {
         writable && !self.sending.is_empty()
     }
 
-    /// Returns the bytes that the last turn left, or else those that a read of `most` bytes gives.
+    /// Returns the bytes that the last turn left, or else reads from the stream: at most `most`
+    /// bytes into a buffer, or the rest of a large frame into its memory.
     pub(in crate::engine::native) fn read(
         &mut self,
         buffers: &mut BufferPool,
@@ -36,8 +41,9 @@ impl Connection {
         }
         let (got, asked) = match self.session.direct() {
             Some(room) => {
-                let n = self.stream.read(room);
-                (n.map(|n| (n, Input::default())), room.len())
+                let asked = room.len().min(DIRECT_READ_MAX);
+                let n = self.stream.read(&mut room[..asked]);
+                (n.map(|n| (n, Input::default())), asked)
             }
             None => {
                 let mut asked = 0;
@@ -71,42 +77,46 @@ impl Connection {
         }
     }
 
-    /// Returns what the peer says next, or nothing once the input is used up. Input of a peer that
-    /// is not listened to is skipped.
+    /// Returns the next event of the peer, or `None` once the input is used up. The input of a peer
+    /// that is not served any more is dropped.
     pub(in crate::engine::native) fn hear(
         &mut self,
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
     ) -> Result<Option<Said>, Fault> {
-        if matches!(self.phase, Phase::Connecting | Phase::Left | Phase::Closing) {
+        if matches!(
+            self.phase,
+            Phase::Connecting | Phase::Left | Phase::PutOff | Phase::Closing
+        ) {
             input.skip(input.rest().len());
             return Ok(None);
         }
         self.session.next(input, bounds, buffers)
     }
 
-    /// Goes on with the handshake after a costly step.
+    /// Continues the handshake after a costly step.
     ///
     /// # Errors
     ///
-    /// Returns what is wrong with the command that the step was about.
+    /// Fails with the fault in the command that required the step.
     pub(in crate::engine::native) fn resume(&mut self, worked: Worked) -> Result<Said, Fault> {
         self.session.resume(worked)
     }
 
-    /// Returns whether a message has begun and is not whole, whatever command is between its
+    /// Returns whether a message has begun and is not complete, whatever commands are between its
     /// frames.
     pub(in crate::engine::native) fn is_inside_message(&self) -> bool {
         self.session.is_inside_message()
     }
 
-    /// Returns whether a large frame is coming in, which is read straight into its memory.
+    /// Returns whether a large frame is arriving, which is read straight into its memory, and the
+    /// peer may be read on.
     pub(in crate::engine::native) fn reads_directly(&mut self) -> bool {
-        self.session.direct().is_some()
+        !self.held_up && self.session.direct().is_some()
     }
 
-    /// Keeps bytes that were read for the next turn.
+    /// Keeps bytes that were read in this turn for the next one.
     pub(in crate::engine::native) fn keep(&mut self, rest: Input) {
         self.receiving.keep(rest);
     }
@@ -116,17 +126,33 @@ impl Connection {
         self.receiving.has_input()
     }
 
-    /// Returns whether this is a client that does not read its answers, and so is not read from
-    /// either: TCP pushes back. A worker is always read from: an answer of its frees it, and may be
-    /// what it waits for before it reads on.
-    pub(in crate::engine::native) fn is_deaf(&self, outbox_max: u64) -> bool {
+    /// Returns whether this is a client whose queued answers take more than half of `outbox_max`.
+    /// Such a client is not read from, so that TCP pushes back. A worker is always read from: each
+    /// answer frees it for another request, and it may have to send an answer before it reads on.
+    fn is_deaf(&self, outbox_max: u64) -> bool {
         matches!(self.role, Role::Frontend(_)) && self.sending.held() > outbox_max / 2
     }
 
-    /// Pauses or resumes reading by what the peer leaves unread. Returns the new flow, if that is a
-    /// change.
+    /// Sets whether so many messages of the peer wait for judges that it is not read for now.
+    pub(in crate::engine::native) fn hold_up(&mut self, held_up: bool) {
+        self.held_up = held_up;
+    }
+
+    /// Returns whether the peer is not read for now, because so many of its messages wait for
+    /// judges, and would understand a PONG.
+    pub(in crate::engine::native) fn awaits_pong(&self) -> bool {
+        self.held_up && self.is_known() && self.session.understands_ping()
+    }
+
+    /// Returns whether the peer may be read from.
+    pub(in crate::engine::native) fn is_open(&self, outbox_max: u64) -> bool {
+        !self.held_up && !self.is_deaf(outbox_max)
+    }
+
+    /// Pauses or resumes reading, by the amount of queued answers and of messages that wait for
+    /// judges. Returns the new flow if the flow has changed.
     pub(in crate::engine::native) fn regulate(&mut self, outbox_max: u64) -> Option<Flow> {
-        let flow = if self.is_deaf(outbox_max) {
+        let flow = if !self.is_open(outbox_max) {
             Flow::Paused
         } else {
             Flow::Reading
@@ -140,17 +166,17 @@ impl Connection {
     }
 
     /// Enters the list of connections to read from, if there may be something to read and reading
-    /// is not paused. Returns whether the connection is to be appended to it.
+    /// is not paused. Returns whether the caller must append the connection to it.
     pub(in crate::engine::native) fn enlist_to_read(&mut self) -> bool {
         self.receiving.enlist()
     }
 
-    /// Leaves that list, because the connection has its turn.
+    /// Leaves the list of connections to read from, because the connection has its turn.
     pub(in crate::engine::native) fn begin_turn(&mut self) {
         self.receiving.leave_list();
     }
 
-    /// Returns whether the connection is in that list.
+    /// Returns whether the connection is in the list of connections to read from.
     pub(in crate::engine::native) fn is_to_be_read(&self) -> bool {
         self.receiving.is_listed()
     }

@@ -1,6 +1,6 @@
-//! Membership of a connection in a list of those that have their turn.
+//! Membership of a connection in a list of those that wait for their turn.
 
-/// Whether a connection is in such a list, so that none is in it twice.
+/// The membership, so that no connection is in the list twice.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Listed {
     #[default]
@@ -9,7 +9,7 @@ pub(super) enum Listed {
 }
 
 impl Listed {
-    /// Enters the list. Returns whether the connection was not in it, and so is to be appended.
+    /// Enters the list. Returns whether the connection was not in it, and must be appended.
     pub(super) fn enter(&mut self) -> bool {
         std::mem::replace(self, Self::In) == Self::Out
     }

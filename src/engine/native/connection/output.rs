@@ -1,4 +1,5 @@
-//! What a connection sends: requests, answers and protocol bytes, as far as the system takes them.
+//! The output of a connection: requests, answers and protocol bytes, as far as the system takes
+//! them.
 
 use std::time::Duration;
 
@@ -10,22 +11,22 @@ use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 
 impl Connection {
-    /// Returns whether the peer can't be written to any more.
+    /// Returns whether the peer cannot be written to any more.
     pub(in crate::engine::native) fn is_mute(&self) -> bool {
         self.sending.is_gone()
     }
 
-    /// Returns whether nothing waits to be written.
+    /// Returns whether nothing is queued.
     pub(in crate::engine::native) fn has_sent_all(&self) -> bool {
         self.sending.is_empty()
     }
 
-    /// Returns the number of bytes that wait to be written.
+    /// Returns the number of queued bytes.
     pub(in crate::engine::native) fn unwritten(&self) -> u64 {
         self.sending.unwritten()
     }
 
-    /// Returns the memory that they count as.
+    /// Returns the memory charged for the queue, in bytes.
     pub(in crate::engine::native) fn held(&self) -> u64 {
         self.sending.held()
     }
@@ -39,10 +40,10 @@ impl Connection {
         self.sending.put(buffers, put);
     }
 
-    /// Returns whether the worker takes another request while at most `room` bytes wait for it. If
-    /// not, the worker counts as blocked until [`Self::unblock`].
+    /// Returns whether the worker accepts another request: it is not leaving, and at most `room`
+    /// bytes are queued for it. If not, the worker counts as blocked until [`Self::unblock`].
     pub(in crate::engine::native) fn has_room_for_request(&mut self, room: u64) -> bool {
-        // A worker that has hung up is read to its end, and can't answer what comes now.
+        // A worker that has disconnected is read to its end, and cannot answer new requests.
         let leaves = self.retired || self.sending.is_gone() || self.receiving.is_last();
         let takes = !leaves && self.sending.unwritten() <= room;
         if !takes {
@@ -51,8 +52,8 @@ impl Connection {
         takes
     }
 
-    /// Returns whether the core is to hear that a blocked worker takes requests again, since at
-    /// most `room` bytes wait.
+    /// Returns whether the core must be notified that a blocked worker takes requests again, since
+    /// at most `room` bytes are queued.
     pub(in crate::engine::native) fn unblock(&mut self, room: u64) -> bool {
         self.sending.unblock(room) && !self.retired
     }
@@ -78,14 +79,14 @@ impl Connection {
         self.sending.push_answer(buffers, head, body, outcome);
     }
 
-    /// Enters the list of connections to write to. Returns whether the connection is to be appended
-    /// to it.
+    /// Records that the connection is in the list of connections to write to. Returns whether it
+    /// was not in that list before, so that the caller must append the connection.
     pub(in crate::engine::native) fn enlist_to_write(&mut self) -> bool {
         self.sending.enlist()
     }
 
-    /// Leaves the list of connections to write to, and writes what waits as far as the system takes
-    /// it. A connection that has yet to stand is left alone.
+    /// Leaves the list of connections to write to, and writes the queued bytes as far as the system
+    /// takes them. A connection that the system has not made yet is left alone.
     pub(in crate::engine::native) fn write(
         &mut self,
         buffers: &mut BufferPool,
@@ -110,25 +111,25 @@ impl Connection {
         self.sending.retry()
     }
 
-    /// Returns an answer that was written and not returned before.
+    /// Takes the next answer that is completely written.
     pub(in crate::engine::native) fn next_written(&mut self) -> Option<Outcome> {
         self.sending.next_written()
     }
 
-    /// Takes back an answer that will not be written.
+    /// Takes the next queued answer, written or not, because no answer will be written any more.
     pub(in crate::engine::native) fn next_lost(&mut self) -> Option<Outcome> {
         self.sending.next_lost()
     }
 
-    /// Drops what waits, because the peer can't be written to any more. What it sent before is read
-    /// to the end.
+    /// Drops the queued bytes, because the peer cannot be written to any more. The input that has
+    /// arrived is read to the end.
     pub(in crate::engine::native) fn mute(&mut self) {
         self.sending.end();
         self.receiving.end();
     }
 
-    /// Counts `left` bytes as unread by a client. Returns the number that was counted before;
-    /// workers aren't counted.
+    /// Counts `left` bytes as unread by a client. Returns the number that was counted before, or
+    /// `None` for a worker, which is not counted.
     pub(in crate::engine::native) fn count_unread(&mut self, left: u64) -> Option<u64> {
         matches!(self.role, Role::Frontend(_)).then(|| self.sending.count(left))
     }

@@ -1,29 +1,30 @@
-//! The receiving half of a connection: what may be read from it, and when.
+//! The receiving half of a connection: when it may be read.
 
 use mio::event::Event;
 
 use crate::engine::native::connection::listed::Listed;
 use gateway_zmtp::bytes::Input;
 
-/// What the system has told about incoming bytes. It tells once.
+/// The last report of the system about incoming bytes. The system reports each arrival once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Arrival {
     /// Nothing is to be read.
     Idle,
     /// There may be something to read, until a read finds less than it asked for.
     Ready,
-    /// The peer has sent its last bytes, which are to be read to the end, since the system tells
+    /// The peer has sent its last bytes, which must be read to the end, since the system reports
     /// nothing more.
     Last,
-    /// The peer has sent its last bytes, and a read found none of them.
+    /// The peer has sent its last bytes, and the last read found no more of them.
     LastIdle,
 }
 
-/// Whether a connection is read from at all.
+/// The flow of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine::native) enum Flow {
     Reading,
-    /// The peer leaves too much unread itself.
+    /// Reading is paused, because the peer leaves too many answers unread, or because too many of
+    /// its messages wait for judges.
     Paused,
 }
 
@@ -31,11 +32,11 @@ pub(in crate::engine::native) enum Flow {
 #[derive(Debug)]
 pub(super) struct Receiving {
     arrival: Arrival,
-    /// Bytes that were read and are left for the next turn.
+    /// The bytes that were read and are left for the next turn.
     rest: Option<Input>,
     flow: Flow,
-    /// In the list of connections to read from. One that is paused while it is in the list has that
-    /// turn still.
+    /// The membership in the list of connections to read from. A connection that is paused while it
+    /// is in the list still has that turn.
     listed: Listed,
 }
 
@@ -49,7 +50,7 @@ impl Receiving {
         }
     }
 
-    /// Notes an event of the system.
+    /// Records an event of the system.
     pub(super) fn note(&mut self, event: &Event) {
         let last = event.is_read_closed() || event.is_error();
         if last || self.is_last() {
@@ -59,12 +60,13 @@ impl Receiving {
         }
     }
 
-    /// Notes that the peer sends nothing more than what has arrived.
+    /// Records that the peer sends nothing more than what has arrived.
     pub(super) fn end(&mut self) {
         self.arrival = Arrival::Last;
     }
 
-    /// Notes a read that got `n` of the `asked` bytes: fewer are all that there are.
+    /// Records a read that returned `n` of the `asked` bytes. If `n` is less, no more bytes have
+    /// arrived.
     pub(super) fn got(&mut self, n: usize, asked: usize) {
         self.arrival = if self.is_last() {
             Arrival::Last
@@ -75,7 +77,7 @@ impl Receiving {
         };
     }
 
-    /// Notes a read that found nothing.
+    /// Records a read that found nothing.
     pub(super) fn got_nothing(&mut self) {
         self.arrival = if self.is_last() {
             Arrival::LastIdle
@@ -99,7 +101,7 @@ impl Receiving {
         self.rest = Some(rest);
     }
 
-    /// Takes the bytes that the last turn left, or drops them.
+    /// Takes the bytes that the last turn left, if there are any.
     pub(super) fn take_rest(&mut self) -> Option<Input> {
         self.rest.take()
     }
@@ -115,17 +117,17 @@ impl Receiving {
     }
 
     /// Enters the list of connections to read from, if there may be something to read and reading
-    /// is not paused. Returns whether the connection is to be appended to it.
+    /// is not paused. Returns whether the caller must append the connection to it.
     pub(super) fn enlist(&mut self) -> bool {
         self.has_input() && self.flow == Flow::Reading && self.listed.enter()
     }
 
-    /// Leaves that list, because the connection has its turn.
+    /// Leaves the list of connections to read from, because the connection has its turn.
     pub(super) fn leave_list(&mut self) {
         self.listed.leave();
     }
 
-    /// Returns whether the connection is in that list.
+    /// Returns whether the connection is in the list of connections to read from.
     pub(super) fn is_listed(&self) -> bool {
         self.listed.is_in()
     }

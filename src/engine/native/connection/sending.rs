@@ -1,4 +1,4 @@
-//! The sending half of a connection: what waits to be written, and whether the system takes it.
+//! The sending half of a connection: the queued bytes, and whether the system takes them.
 
 use std::io;
 use std::time::Duration;
@@ -8,39 +8,41 @@ use crate::engine::native::liveness::Liveness;
 use crate::engine::native::outbox::Outbox;
 use crate::engine::native::stream::Stream;
 use crate::ledger::Outcome;
+use gateway_zmtp::curve::{FrameKind, Sealer};
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
+use gateway_zmtp::{HEADER_MAX, LONG};
 
-/// Whether the system takes what is written.
+/// The system's room for written bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Room {
-    /// It has taken everything so far.
+    /// The system has accepted all bytes so far.
     Free,
-    /// It had no room and will tell when it has. To try before then costs a call for nothing in
+    /// The system had no room and will report when it has. Trying before that would waste a call in
     /// each turn.
     Full,
-    /// It has told so, and nothing has been written since.
+    /// The system has reported room, and nothing has been written since.
     Again,
-    /// It takes nothing any more: the peer has gone, and what it sent before that is still read.
+    /// The system accepts no more bytes: the peer has gone, and its last input is still being read.
     Gone,
 }
 
-/// How a write ended.
+/// The way in which a write ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine::native) enum WriteEnd {
-    /// Nothing was tried, since the system has no room.
+    /// No write was attempted, since the system has no room.
     Untried,
-    /// The system took everything, or had no room for the rest.
+    /// The system took everything, or had no room for the rest, or the peer had gone before.
     Tried,
-    /// The peer can't be written to.
+    /// The peer cannot be written to.
     Failed,
 }
 
-/// What a write came to.
+/// The result of a write.
 pub(in crate::engine::native) struct Written {
-    /// Bytes that the system took.
+    /// The number of bytes that the system took.
     pub(in crate::engine::native) bytes: u64,
-    /// Bytes that are left in the outbox.
+    /// The number of bytes that are left in the outbox.
     pub(in crate::engine::native) left: u64,
     pub(in crate::engine::native) end: WriteEnd,
 }
@@ -49,12 +51,14 @@ pub(in crate::engine::native) struct Written {
 #[derive(Debug)]
 pub(super) struct Sending {
     outbox: Outbox,
+    /// Encrypts every frame; `None` if frames are sent in clear text.
+    sealer: Option<Box<Sealer>>,
     room: Room,
-    /// In the list of connections to write to.
+    /// The membership in the list of connections to write to.
     listed: Listed,
-    /// A request was turned back for want of room, so the core is to hear when there is some.
+    /// A request was returned for lack of room, so the core must be notified when there is room.
     blocked: bool,
-    /// Bytes that the outbox had left when they were last counted.
+    /// The number of bytes in the outbox when they were last counted.
     counted: u64,
 }
 
@@ -62,6 +66,7 @@ impl Sending {
     pub(super) fn new() -> Self {
         Self {
             outbox: Outbox::default(),
+            sealer: None,
             room: Room::Free,
             listed: Listed::Out,
             blocked: false,
@@ -69,34 +74,59 @@ impl Sending {
         }
     }
 
-    /// Returns whether the peer can't be written to any more.
+    /// Returns whether the peer cannot be written to any more.
     pub(super) fn is_gone(&self) -> bool {
         self.room == Room::Gone
     }
 
-    /// Returns whether more is waiting than the system takes.
+    /// Returns whether bytes that are appended now have to wait: the last write found no room, or
+    /// the peer has gone.
     pub(super) fn waits(&self) -> bool {
         self.room != Room::Free
     }
 
-    /// Returns whether nothing waits to be written.
+    /// Returns whether nothing is queued.
     pub(super) fn is_empty(&self) -> bool {
         self.outbox.is_empty()
     }
 
-    /// Returns the number of bytes that wait to be written.
+    /// Returns the number of queued bytes.
     pub(super) fn unwritten(&self) -> u64 {
         self.outbox.unwritten()
     }
 
-    /// Returns the memory that they count as.
+    /// Returns the memory charged for the queue, in bytes.
     pub(super) fn held(&self) -> u64 {
         self.outbox.held()
     }
 
-    /// Appends protocol bytes.
+    /// Encrypts everything that is appended from now on.
+    pub(super) fn begin_to_seal(&mut self, sealer: Box<Sealer>) {
+        self.sealer = Some(sealer);
+    }
+
+    /// Appends protocol bytes. After the handshake, these must be one command frame.
     pub(super) fn put(&mut self, buffers: &mut BufferPool, put: impl FnOnce(&mut Vec<u8>)) {
-        self.outbox.put(buffers, put);
+        let Some(sealer) = &mut self.sealer else {
+            return self.outbox.put(buffers, put);
+        };
+        let mut frame = Vec::new();
+        put(&mut frame);
+        let long = frame.first().is_some_and(|flags| flags & LONG != 0);
+        let header = if long { HEADER_MAX } else { 2 };
+        if let Some(body) = frame.get(header..) {
+            let kind = FrameKind::Command;
+            self.outbox.put_sealed(buffers, sealer, kind, body);
+        }
+    }
+
+    /// Appends a message: its head, which is copied, and its body.
+    #[inline]
+    fn push(&mut self, buffers: &mut BufferPool, head: &[&[u8]], body: &Message) {
+        match &mut self.sealer {
+            None => self.outbox.push_message(buffers, head, body),
+            Some(sealer) => self.outbox.push_sealed(buffers, sealer, head, body),
+        }
     }
 
     /// Appends a request: its head, which is copied, and its body.
@@ -106,7 +136,7 @@ impl Sending {
         head: &[&[u8]],
         body: &Message,
     ) {
-        self.outbox.push_message(buffers, head, body);
+        self.push(buffers, head, body);
     }
 
     /// Appends an answer: its head, which is copied, and its body.
@@ -117,22 +147,22 @@ impl Sending {
         body: &Message,
         outcome: Outcome,
     ) {
-        self.outbox.push_message(buffers, head, body);
+        self.push(buffers, head, body);
         self.outbox.mark(outcome);
     }
 
-    /// Enters the list of connections to write to. Returns whether the connection is to be appended
-    /// to it.
+    /// Enters the list of connections to write to. Returns whether the caller must append the
+    /// connection to it.
     pub(super) fn enlist(&mut self) -> bool {
         self.listed.enter()
     }
 
-    /// Leaves that list, because the connection has its turn.
+    /// Leaves the list of connections to write to, because the connection has its turn.
     pub(super) fn leave_list(&mut self) {
         self.listed.leave();
     }
 
-    /// Notes that the system may have room again. Returns whether it had none.
+    /// Records that the system may have room again. Returns whether it had none.
     pub(super) fn retry(&mut self) -> bool {
         let full = self.room == Room::Full;
         if full {
@@ -141,20 +171,20 @@ impl Sending {
         full
     }
 
-    /// Remembers that a request was turned back.
+    /// Records that a request was returned for lack of room.
     pub(super) fn block(&mut self) {
         self.blocked = true;
     }
 
-    /// Returns whether a request was turned back since the last call that returned true, and at
-    /// most `room` bytes wait now.
+    /// Returns whether a request was returned for lack of room, and at most `room` bytes are queued
+    /// now. If so, that request is forgotten.
     pub(super) fn unblock(&mut self, room: u64) -> bool {
         let unblocked = self.blocked && self.outbox.unwritten() <= room;
         self.blocked &= !unblocked;
         unblocked
     }
 
-    /// Writes what waits, as far as the system takes it.
+    /// Writes the queued bytes, as far as the system takes them.
     pub(super) fn write(
         &mut self,
         stream: &Stream,
@@ -207,17 +237,17 @@ impl Sending {
         Ok(())
     }
 
-    /// Returns an answer that was written and not returned before.
+    /// Takes the next answer that is completely written.
     pub(super) fn next_written(&mut self) -> Option<Outcome> {
         self.outbox.next_written()
     }
 
-    /// Takes back an answer that will not be written.
+    /// Takes the next queued answer, written or not, because no answer will be written any more.
     pub(super) fn next_lost(&mut self) -> Option<Outcome> {
         self.outbox.next_lost()
     }
 
-    /// Drops what waits, because the peer can't be written to any more.
+    /// Drops the queued bytes, because the peer cannot be written to any more.
     pub(super) fn end(&mut self) {
         self.outbox = Outbox::default();
         self.room = Room::Gone;

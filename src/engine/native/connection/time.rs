@@ -1,4 +1,4 @@
-//! What time means for a connection: its silence, messages that aren't whole, and its timer.
+//! The timing of a connection: its silence, incomplete messages, and its timer.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::engine::native::connection::{Connection, Phase};
 use crate::engine::native::liveness::{Stage, Verdict, View};
 
 impl Connection {
-    /// Judges the peer's silence, with a heartbeat if it is to have one.
+    /// Returns the action that the connection's timing requires, given the heartbeat of its pool.
     pub(in crate::engine::native) fn judge(
         &mut self,
         heartbeat: Option<Duration>,
@@ -16,6 +16,7 @@ impl Connection {
             stage: match self.phase {
                 Phase::Connecting | Phase::Meeting => Stage::New,
                 Phase::Client | Phase::Worker(_) => Stage::Known,
+                Phase::PutOff => Stage::PutOff,
                 Phase::Left | Phase::Closing => Stage::Leaving,
             },
             heartbeat: heartbeat.filter(|_| self.session.understands_ping()),
@@ -24,12 +25,13 @@ impl Connection {
         self.liveness.judge(view, now)
     }
 
-    /// Notes how long the peer takes the gateway's silence.
+    /// Records the TTL of the peer's last PING, which bounds the accepted silence of the peer.
     pub(in crate::engine::native) fn promise(&mut self, ttl: Option<Duration>) {
         self.liveness.promise(ttl);
     }
 
-    /// Holds nothing against the peer so far, since the gateway did not look after it in time.
+    /// Clears everything that counts against the peer, because the gateway did not serve it in
+    /// time.
     pub(in crate::engine::native) fn excuse(&mut self, now: Duration) {
         self.liveness.excuse(now);
     }
@@ -39,8 +41,8 @@ impl Connection {
         self.liveness.age(now)
     }
 
-    /// Notes the memory that a message which isn't whole takes after a turn. `whole` says whether
-    /// an earlier message came to its end in that turn.
+    /// Records the memory of an incomplete message after a turn. `whole` says whether an earlier
+    /// message was completed in that turn.
     pub(in crate::engine::native) fn note_half(&mut self, whole: bool, now: Duration) {
         let inside = self.is_known() && self.session.is_inside();
         self.half = if inside { self.session.held() } else { 0 };
@@ -48,17 +50,17 @@ impl Connection {
         self.liveness.inside(come, whole, now);
     }
 
-    /// Returns the memory that a message which isn't whole was last seen to take.
+    /// Returns the memory of an incomplete message when it was last examined.
     pub(in crate::engine::native) fn half(&self) -> u64 {
         self.half
     }
 
-    /// Returns when that message last went on.
+    /// Returns the time at which the incomplete message began, or last grew by `HALF_MESSAGE_STEP`.
     pub(in crate::engine::native) fn half_grew(&self) -> Option<Duration> {
         self.liveness.grew()
     }
 
-    /// Returns when that message is to be looked at.
+    /// Returns the time at which the incomplete message must be examined.
     pub(in crate::engine::native) fn half_due(&self) -> Option<Duration> {
         self.liveness.half_due()
     }
@@ -77,7 +79,7 @@ impl Connection {
         self.timer == Some(at)
     }
 
-    /// Ends the timer.
+    /// Clears the timer.
     pub(in crate::engine::native) fn clear_timer(&mut self) {
         self.timer = None;
     }

@@ -30,8 +30,8 @@ const STUCK: View = View {
     ..WORKER
 };
 
-/// Looks whenever it asks to be looked at, until it is over, or `until`; how often it asked for a
-/// sign of life.
+/// Examines the connection whenever it asks for that, until its end or `until`. Returns the reason
+/// of the end, if it came, the time, and the number of PINGs.
 fn run(
     it: &mut Liveness,
     view: View,
@@ -60,17 +60,18 @@ fn run(
 }
 
 #[test]
-fn a_handshake_and_a_goodbye_take_ten_seconds_at_most() {
-    for (stage, over) in [
-        (Stage::New, Over::Handshake),
-        (Stage::Leaving, Over::Goodbye),
+fn each_stage_without_service_has_its_end() {
+    for (stage, over, most) in [
+        (Stage::New, Over::Handshake, HANDSHAKE_MAX),
+        (Stage::PutOff, Over::PutOff, REFUSAL_PAUSE),
+        (Stage::Leaving, Over::Goodbye, HANDSHAKE_MAX),
     ] {
         let mut it = Liveness::new(ms(5));
         it.begin(ms(7));
-        // Whatever it says meanwhile.
-        it.heard(ms(9_000));
+        // The bytes that the peer sends meanwhile make no difference.
+        it.heard(ms(900));
         it.promise(Some(ms(1)));
-        let end = ms(7) + HANDSHAKE_MAX;
+        let end = ms(7) + most;
         let found = run(&mut it, view(stage), ms(7), ms(100_000));
         assert_eq!(found, (Some(over), end, 0));
         assert_eq!(it.judge(view(stage), end - ms(1)), Verdict::Rest(Some(end)));
@@ -96,7 +97,7 @@ fn a_message_that_rests_is_given_up() {
         found,
         (Some(Over::HalfMessage), ms(10) + HALF_MESSAGE_MAX, 0)
     );
-    // The next one is another.
+    // A new message begins a new period.
     it.inside(Some(100), true, ms(50_000));
     let found = run(&mut it, view(Stage::Known), ms(50_000), ms(200_000));
     assert_eq!(found.1, ms(50_000) + HALF_MESSAGE_MAX);
@@ -107,7 +108,7 @@ fn a_message_that_rests_is_given_up() {
     );
 }
 
-/// A byte every 29 seconds renewed it once.
+/// Growth by less than `HALF_MESSAGE_STEP` within `HALF_MESSAGE_MAX` does not count.
 #[test]
 fn a_message_must_grow_at_some_rate() {
     for (bytes, ends) in [(1, true), (1_900, true), (2_200, false), (100_000, false)] {
@@ -131,7 +132,7 @@ fn a_message_must_grow_at_some_rate() {
     }
 }
 
-/// A frame, and from then on PINGs, as many as it likes.
+/// After the first frame, the peer sends only PINGs, as many as it likes.
 #[test]
 fn a_message_does_not_grow_by_the_commands_between_its_frames() {
     let bounds = Bounds {
@@ -164,7 +165,7 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
     for _ in 0..300_000 {
         put_frame(&mut pings, COMMAND, b"\x04PING\0\0");
     }
-    // Of some of these pieces the last PING is cut off, and its rest comes with the next.
+    // The last PING of some of these pieces is cut off, and its rest comes with the next piece.
     let mut pieces = pings.chunks(70_001).zip((1_000..).step_by(1_000).map(ms));
     for (piece, now) in pieces.by_ref().take(29) {
         hear(&mut it, piece, now);
@@ -176,7 +177,7 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
     }
     let end = it.judge(view(Stage::Known), HALF_MESSAGE_MAX);
     assert_eq!(end, Verdict::Over(Over::HalfMessage));
-    // It does grow by what comes of its frames, and of one that is cut off.
+    // The message does grow by the bytes of its frames, even of an incomplete frame.
     let (half, now) = pieces.next().unwrap();
     let rest = 9 - (30 * 70_001) % 9;
     hear(&mut it, half, now);
@@ -218,14 +219,14 @@ fn a_silent_worker_is_asked_and_lost_after_three_intervals() {
     let mut it = Liveness::new(ms(0));
     let found = run(&mut it, WORKER, ms(0), ms(100_000));
     assert_eq!(found, (Some(Over::Heartbeat), 3 * BEAT, 2));
-    // What it is asked by says nothing of it when the system takes that.
+    // A PING that the system accepts proves nothing about the peer.
     let mut it = Liveness::new(ms(0));
     assert!(matches!(it.judge(WORKER, BEAT), Verdict::Ping(_)));
     it.wrote(9);
     let (over, at, _) = run(&mut it, WORKER, BEAT, ms(100_000));
     assert_eq!(over, Some(Over::Heartbeat));
     assert!(at <= 3 * BEAT + ms(1), "{at:?}");
-    // A sign of life is one.
+    // Any sign of life counts.
     let mut it = Liveness::new(ms(0));
     for n in 1..100 {
         assert!(matches!(it.judge(WORKER, n * BEAT), Verdict::Ping(_)));
@@ -233,7 +234,7 @@ fn a_silent_worker_is_asked_and_lost_after_three_intervals() {
     }
 }
 
-/// 16 MiB over 20 Mb/s take more than six seconds.
+/// The worker takes 1 MiB every half second, for many heartbeat intervals.
 #[test]
 fn a_worker_that_takes_what_is_written_is_not_lost() {
     let mut it = Liveness::new(ms(0));
@@ -245,7 +246,7 @@ fn a_worker_that_takes_what_is_written_is_not_lost() {
         );
         it.took(1 << 20, now);
     }
-    // The last of it lies with the system and is on its way; then it is asked.
+    // The last bytes are with the system and on their way; then a PING is sent.
     let last = ms(500 * 199);
     let (over, at, pings) = run(&mut it, WORKER, last, ms(1_000_000));
     assert_eq!(over, Some(Over::Heartbeat));
@@ -266,8 +267,9 @@ fn a_worker_that_takes_nothing_is_lost() {
     assert!(at <= 3 * BEAT + ms(1), "{at:?}");
 }
 
-/// Peers of all kinds at random, looked at when they ask to be or later: one that answers in time
-/// is never lost, one that says nothing is lost soon after three intervals and never before.
+/// Peers of all kinds are examined at random times, when they ask for it or later. One that answers
+/// in time is never lost, and one that is silent is lost soon after three intervals and never
+/// before.
 #[test]
 fn at_any_times_the_living_live_and_the_dead_are_lost() {
     for seed in 0..2_000 {
@@ -308,7 +310,8 @@ fn at_any_times_the_living_live_and_the_dead_are_lost() {
                 Verdict::Rest(next) => next.expect("a worker is always looked at again"),
             };
             assert!(next > now, "seed {seed}");
-            // The gateway may be busy meanwhile, but it hears what has come before it looks.
+            // The gateway may be busy meanwhile, but it reads what has arrived before it examines
+            // the connection.
             let late = interval.mul_f64(random.f64() / 10.0);
             now = next.min(answer.unwrap_or(Duration::MAX)).max(now) + late;
         };

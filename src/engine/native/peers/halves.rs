@@ -1,4 +1,4 @@
-//! Memory for messages that aren't whole, of all connections together.
+//! The memory of the incomplete messages of all connections together.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -7,8 +7,9 @@ use crate::engine::native::peers::{Peers, find};
 use crate::peer::PeerId;
 
 impl Peers {
-    /// After a peer's turn: what it takes for a message that isn't whole, and when that is to be
-    /// looked at. `whole`: what had begun before came to its end meanwhile.
+    /// Records the memory of an incomplete message after a peer's turn. `whole` says whether an
+    /// earlier message was completed. Returns the time at which the incomplete message must be
+    /// examined.
     pub(in crate::engine::native) fn note_half(
         &mut self,
         peer: PeerId,
@@ -22,8 +23,8 @@ impl Peers {
         connection.half_due()
     }
 
-    /// If messages that aren't whole take more than so much memory: the peers whose messages are to
-    /// be given up.
+    /// Returns the peers whose messages must be dropped, if incomplete messages take more memory
+    /// than `most`.
     pub(in crate::engine::native) fn halves_to_give_up(&self, most: u64) -> Vec<PeerId> {
         if self.halves <= most {
             return Vec::new();
@@ -38,20 +39,21 @@ impl Peers {
     }
 }
 
-/// A message that isn't whole.
+/// An incomplete message.
 #[derive(Clone, Copy, Debug)]
 struct Half {
-    /// When it last went on.
+    /// The time at which it began, or last grew by `HALF_MESSAGE_STEP`.
     grew: Duration,
-    /// Memory that it takes.
+    /// The memory that it takes.
     bytes: u64,
     peer: PeerId,
 }
 
-/// Those that have rested for longest, of such the largest first: so many that an eighth of what
-/// they may take is free again and not each message has all looked through. What counts is when a
-/// message last went on, not how fast it came: else those who send fast and then stop would have a
-/// slow line's cut, which goes on all the time.
+/// Returns the peers whose messages have not grown for the longest time, the largest first among
+/// equals. So many are returned that an eighth of the allowed memory will be free. If less were
+/// free, every further message would cause all to be examined. The criterion is the time of the
+/// last growth, and not the speed: otherwise, peers that send fast and then stop would cause a slow
+/// but steady upload to be dropped.
 fn to_give_up(mut halves: Vec<Half>, most: u64) -> Vec<PeerId> {
     halves.sort_unstable_by_key(|it| (it.grew, Reverse(it.bytes), it.peer));
     let mut left: u64 = halves.iter().map(|it| it.bytes).sum();
@@ -68,7 +70,8 @@ fn to_give_up(mut halves: Vec<Half>, most: u64) -> Vec<PeerId> {
 mod tests {
     use super::*;
 
-    /// Each: when it last went on, in milliseconds, and its bytes. Peers are numbered from 0.
+    /// Checks the choice among messages, each with the time at which it last grew, in milliseconds,
+    /// and its bytes. Peers are numbered from 0.
     #[track_caller]
     fn check(halves: &[(u64, u64)], most: u64, gone: &[u64]) {
         let halves = halves.iter().zip(0..).map(|(&(grew, bytes), peer)| Half {
@@ -88,14 +91,14 @@ mod tests {
         // Until an eighth is free.
         check(&[(30, 30), (10, 30), (20, 30), (40, 30)], 100, &[1, 2]);
         check(&[(30, 30), (10, 20), (20, 30), (40, 20)], 88, &[1, 2]);
-        // Of the same age the largest, which are the fewest.
+        // Among messages of the same age, the largest go first, so that few go.
         check(&[(10, 1), (10, 60), (10, 1), (20, 88)], 100, &[1, 0, 2]);
-        // One alone may be too much.
+        // A single one may be too much.
         check(&[(10, 101)], 100, &[0]);
         check(&[], 100, &[]);
     }
 
-    /// Eighteen send 15 MiB at once and stop; one sends 10 MiB at 10 Mb/s and goes on.
+    /// Eighteen peers send 15 MiB at once and stop; one sends 10 MiB at 10 Mb/s and continues.
     #[test]
     fn a_slow_line_is_not_cut_for_those_that_stop() {
         let stopped = (0..18).map(|n| (n, 15 << 20));

@@ -1,6 +1,6 @@
-//! What the core calls: a message is appended to its peer's outbox, within bounds.
+//! The outlet that the core calls: a message is appended to its peer's outbox, within bounds.
 
-use crate::core::Outlet;
+use crate::core::{Case, Outlet};
 use crate::engine::native::connection::Connection;
 use crate::engine::native::peers::{Peers, WORKER_ROOM, find};
 use crate::ledger::{EngineCounters, Fate, Outcome};
@@ -57,8 +57,31 @@ impl Outlet<Message> for Peers {
         self.buffers.settle(body)
     }
 
+    fn judge(&mut self, case: Box<Case<Vec<Vec<u8>>>>) -> Result<(), Box<Case<Vec<Vec<u8>>>>> {
+        self.judges.add(case)
+    }
+
+    fn pause(&mut self, peer: PeerId) {
+        if let Some(connection) = find(&mut self.places, peer) {
+            connection.hold_up(true);
+            // What it has sent beyond this message waits, too.
+            self.allowance = 0;
+        }
+    }
+
+    fn resume(&mut self, peer: PeerId) {
+        if let Some(connection) = find(&mut self.places, peer) {
+            connection.hold_up(false);
+            self.queue(peer);
+        }
+    }
+
     fn address(&self, peer: PeerId) -> Option<String> {
         self.look(peer).map(Connection::address)
+    }
+
+    fn spend(&mut self, messages: usize) {
+        self.allowance = self.allowance.saturating_sub(messages);
     }
 
     fn counters(&self) -> EngineCounters {
@@ -69,7 +92,7 @@ impl Outlet<Message> for Peers {
     }
 }
 
-/// Returns the sum of these frames' bytes.
+/// Returns the total size of these frames, in bytes.
 fn size(frames: &[&[u8]]) -> u64 {
     frames.iter().map(|frame| frame.len() as u64).sum()
 }

@@ -1,5 +1,5 @@
-//! The data thread's half of a reload: what a new configuration means for the listeners, the calls
-//! and the connections that are there.
+//! The data thread's half of a reload: the effect of a new configuration on existing listeners,
+//! calls and connections.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::peer::{PeerId, WorkerKind};
 use crate::snapshot::Workers;
 
 impl Reloads {
-    /// Takes over the reloads that were handed over.
+    /// Adopts the reloads that were handed over.
     pub(in crate::engine::native) fn commit(
         &mut self,
         service: &mut Service,
@@ -47,7 +47,7 @@ impl Reloads {
                 removal.begin();
             }
             self.book.committed();
-            // Whoever waits for it may have ended.
+            // The receiver may have ended.
             let _ = done.send(());
         }
     }
@@ -55,7 +55,7 @@ impl Reloads {
 
 fn adopt_listeners(listeners: &mut Listeners, planned: Vec<Planned>, now: Duration) {
     let wanted: BTreeSet<_> = planned.iter().map(|planned| planned.id).collect();
-    // First those that go, so that their addresses are free.
+    // Removed listeners close first, so that their addresses are free.
     listeners.retain(&wanted);
     for Planned { id, role, how } in planned {
         match how {
@@ -67,8 +67,8 @@ fn adopt_listeners(listeners: &mut Listeners, planned: Vec<Planned>, now: Durati
 }
 
 impl Service {
-    /// Calls what the configuration says, and what a removed pool is still owed answers from.
-    /// Returns whether something is to be removed.
+    /// Makes the calls of the configuration, and keeps those of removed pools that still owe
+    /// answers. Returns whether something must be removed later.
     fn adopt_calls(&mut self, mut calls: Vec<(Role, Address)>, now: Duration) -> bool {
         let (core, snapshot) = (&self.core, &self.snapshot);
         let owes = |role: Role| {
@@ -87,14 +87,19 @@ impl Service {
         removed
     }
 
-    /// Applies new settings to the connections that are there. Returns whether something is to be
-    /// removed.
+    /// Applies new settings to the existing connections, and closes those that are no longer
+    /// admitted. Returns whether something must be removed later.
     fn adopt_connections(&mut self, now: Duration) -> bool {
         let mut removed = false;
         let all: Vec<_> = self.peers.all().map(|there| there.peer()).collect();
         for peer in all {
+            if !self.is_still_admitted(peer) {
+                let why = "its frontend or pool does not admit it any more";
+                self.hang_up(peer, &why, now);
+                continue;
+            }
             removed |= self.adopt_connection(peer, now);
-            // It may have been deaf by the old limits.
+            // Reading from the peer may have been paused by the old limits.
             self.peers.queue(peer);
         }
         removed

@@ -1,5 +1,5 @@
-//! The listeners that there are, and what a configuration makes of them: which stay, which are
-//! opened, which take an address over.
+//! The existing listeners, and the plan of a configuration for them: the listeners that stay, those
+//! that are opened, and those that take over an address.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,9 +11,10 @@ use crate::engine::native::listen::ListenerId;
 use crate::engine::native::peers::CONNECTIONS_MAX;
 use crate::engine::native::role::Role;
 use crate::engine::native::stream::{Listener, ipv4_first};
+use crate::security::NO_SECURITY;
 use crate::snapshot::Snapshot;
 
-/// A listener as the configuration wants it.
+/// A listener that a configuration wants, and the action that provides it.
 pub(super) struct Planned {
     pub(super) id: ListenerId,
     pub(super) role: Role,
@@ -21,26 +22,27 @@ pub(super) struct Planned {
 }
 
 pub(super) enum How {
-    /// It is there.
+    /// The listener exists.
     Keep,
     Open(Listener),
-    /// Its address is held by one that is about to close.
+    /// Its address is held by a listener that is about to close.
     TakeOver(Address),
 }
 
-/// The listeners that there are, whichever thread has them.
+/// The records of the existing listeners, whichever thread has the listeners themselves.
 #[derive(Debug, Default)]
 pub(super) struct Book {
     there: Vec<Entry>,
-    /// The number given last.
+    /// The number of the last listener that was numbered.
     last: ListenerId,
     state: State,
 }
 
-/// Whether reloads can be prepared.
+/// The state of the book.
 #[derive(Debug, PartialEq, Eq)]
 enum State {
-    /// They can; so many are being prepared, or are not committed yet, and count on what is there.
+    /// Reloads can be prepared. This number of them are being prepared or are not committed yet,
+    /// and rely on the existing listeners.
     Open { pending: usize },
     /// The engine has ended.
     Ended,
@@ -52,7 +54,7 @@ impl Default for State {
     }
 }
 
-/// The listeners as a configuration wants them.
+/// The listeners that a configuration wants.
 pub(super) struct Plan {
     there: Vec<Entry>,
     last: ListenerId,
@@ -62,42 +64,48 @@ pub(super) struct Plan {
 struct Entry {
     id: ListenerId,
     role: Role,
-    /// As it stands in routes.yaml.
+    /// The address in routes.yaml.
     bind: String,
-    /// As the system resolved it.
+    /// The address as the system resolved it.
     endpoint: String,
 }
 
 impl Entry {
-    /// Returns the listener as people see it.
+    /// Returns the listener in a form for display.
     fn shown(&self, snapshot: &Snapshot) -> Listening {
         Listening {
             role: self.role.kind(),
             name: self.role.name(snapshot).to_owned(),
             endpoint: self.endpoint.clone(),
+            security: Some(
+                self.role
+                    .security(snapshot)
+                    .map_or(NO_SECURITY, |it| it.name()),
+            ),
         }
     }
 }
 
-/// The book, shared by the data thread and whoever prepares a reload.
+/// The book, shared by the data thread and the thread that prepares a reload.
 ///
-/// The data thread locks it, so nobody may wait for anything with the lock held: to bind an address may take long.
-/// Whoever prepares has a lock for that alone.
+/// The data thread locks the book, so no thread may block while it holds the lock. Binding an
+/// address may take long, so the preparation of a reload has a lock of its own.
 #[derive(Clone, Debug, Default)]
 pub(in crate::engine::native) struct SharedBook {
     book: Arc<Mutex<Book>>,
-    /// Held by whoever prepares a reload, for as long as that takes.
+    /// Held during the preparation of a reload.
     preparing: Arc<Mutex<()>>,
 }
 
 impl SharedBook {
-    /// Nothing that is done under the lock can be left half done by a panic.
+    /// Locks the book, also after a panic, because no panic can leave it half changed.
     pub(super) fn lock(&self) -> MutexGuard<'_, Book> {
         let book = self.book.lock();
         book.unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Begins to prepare a reload, after whoever else prepares one. Returns `None` if the engine has ended.
+    /// Begins to prepare a reload, after any other preparation. Returns `None` if the engine has
+    /// ended.
     pub(super) fn prepare(&self) -> Option<Preparing<'_>> {
         let turn = self.preparing.lock();
         let turn = turn.unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -117,38 +125,38 @@ impl SharedBook {
         })
     }
 
-    /// Ends the book with the engine: nothing is prepared any more.
+    /// Records that the engine has ended, after which no reload can be prepared.
     pub(in crate::engine::native) fn close(&self) {
         self.lock().state = State::Ended;
     }
 
-    /// Notes that a prepared reload was committed, declined or given up.
+    /// Records that a prepared reload was committed, declined or dropped.
     pub(super) fn committed(&self) {
         if let State::Open { pending } = &mut self.lock().state {
             *pending -= 1;
         }
     }
 
-    /// Returns the right to close listeners. Never waits: `None` while a reload is prepared or is
-    /// not committed yet.
+    /// Returns the right to close listeners. Never waits: returns `None` while a reload is prepared
+    /// or is not committed yet, while another thread locks the book, and once the engine has ended.
     pub(in crate::engine::native) fn closing(&self) -> Option<Closing<'_>> {
         let book = self.book.try_lock().ok()?;
         (book.state == State::Open { pending: 0 }).then_some(Closing(book))
     }
 }
 
-/// The right to close listeners. No reload is prepared while the right is held: a listener whose
-/// address a reload finds taken is either in the book, or closed.
+/// The right to close listeners. While it is held, no reload can be prepared, so a reload finds
+/// each listener either open and in the book, or closed and removed from the book.
 pub(in crate::engine::native) struct Closing<'a>(MutexGuard<'a, Book>);
 
 impl Closing<'_> {
-    /// Notes that a listener closes before the right is given back.
+    /// Removes a listener from the book. The caller must close it before giving the right back.
     pub(in crate::engine::native) fn closes(&mut self, id: ListenerId) {
         self.0.there.retain(|entry| entry.id != id);
     }
 }
 
-/// Everything that a configuration listens on.
+/// Returns every address on which a configuration listens.
 fn binds(snapshot: &Snapshot) -> Vec<(Role, &String)> {
     let frontends = snapshot.frontends.iter().flat_map(|(id, it)| {
         let binds = it.endpoints.bind.iter();
@@ -162,7 +170,7 @@ fn binds(snapshot: &Snapshot) -> Vec<(Role, &String)> {
 }
 
 impl Book {
-    /// Returns every listener as people see it.
+    /// Returns every listener in a form for display.
     pub(super) fn shown(&self, snapshot: &Snapshot) -> Vec<Listening> {
         self.there
             .iter()
@@ -171,14 +179,14 @@ impl Book {
     }
 }
 
-/// A reload that is being prepared: while there is one, no listener closes.
+/// A reload that is being prepared. Meanwhile no listener closes.
 pub(super) struct Preparing<'a> {
     shared: &'a SharedBook,
-    /// The listeners that there are.
+    /// The existing listeners.
     there: Vec<Entry>,
-    /// The number given last.
+    /// The number of the last listener that was numbered.
     last: ListenerId,
-    /// Whether the data thread has the reload, and will note that it is committed.
+    /// The data thread has the reload, and will record its commit.
     handed_over: bool,
     _turn: MutexGuard<'a, ()>,
 }
@@ -192,17 +200,17 @@ impl Drop for Preparing<'_> {
 }
 
 impl Preparing<'_> {
-    /// Plans the listeners of a configuration, as [`plan`] does for those that there are.
+    /// Plans the listeners of a configuration, as [`plan`] does for the existing ones.
     ///
     /// # Errors
     ///
-    /// Returns every address that can't be listened on.
+    /// Fails with every address that cannot be bound.
     pub(super) fn plan(&self, snapshot: &Snapshot) -> Result<(Plan, Vec<Planned>), EngineError> {
         plan(&self.there, self.last, snapshot)
     }
 
-    /// Takes over a plan whose reload `hand_over` gives to the data thread; says whether it could. Returns the listeners
-    /// that are new, and `None` if the engine has ended.
+    /// Adopts a plan. `hand_over` passes its reload to the data thread, and returns whether that
+    /// was possible. Returns the new listeners, or `None` if the engine has ended.
     pub(super) fn adopt(
         mut self,
         plan: Plan,
@@ -223,12 +231,12 @@ impl Preparing<'_> {
     }
 }
 
-/// Plans the listeners of a configuration where those in `old` are there, and `last` is the number given last. Returns
-/// the plan, and what the data thread is to do for it.
+/// Plans the listeners of a configuration, where `old` are the existing ones, and `last` is the
+/// last number in use. Returns the plan, and the actions of the data thread for it.
 ///
 /// # Errors
 ///
-/// Returns every address that can't be listened on.
+/// Fails with every address that cannot be bound.
 fn plan(
     old: &[Entry],
     mut last: ListenerId,
@@ -239,7 +247,7 @@ fn plan(
     let kept = keep(&mut old, &wanted);
     let mut there = Vec::new();
     let mut planned = Vec::new();
-    // All that fail are reported.
+    // All faults are reported, not only the first.
     let mut faults = Vec::new();
     for (kept, (role, bind)) in kept.into_iter().zip(wanted) {
         let (entry, how) = match kept {
@@ -266,8 +274,8 @@ fn plan(
         return Err(faults.into());
     }
     let wants = |planned: &Planned| matches!(planned.how, How::TakeOver(_));
-    // A removed pool's workers may come back to answer what they hold, for as long as nobody
-    // else wants the address.
+    // Workers of a removed pool may connect again to answer the requests that they hold, as long as
+    // no other listener waits to take over an address.
     if !planned.iter().any(wants) {
         let lingers = |entry: &Entry| entry.role.pool_missing_in(snapshot).is_some();
         for entry in old.into_iter().filter(lingers) {
@@ -282,9 +290,10 @@ fn plan(
     Ok((Plan { there, last }, planned))
 }
 
-/// Takes the listeners out of `old` that can be kept, each at the place of what it is wanted for.
-/// First those that stay as they are, then those that change hands. A port that the system chose
-/// does not change hands, since nobody can have meant that one.
+/// Moves the listeners that can be kept out of `old`. Each is returned at the index in `wanted` of
+/// the address that it serves. Listeners that keep their role are preferred to those that change
+/// it. A listener on a port that the system chose keeps its role, because another role with port 0
+/// or `*` does not ask for that very port.
 fn keep(old: &mut Vec<Entry>, wanted: &[(Role, &String)]) -> Vec<Option<Entry>> {
     let mut kept = vec![None; wanted.len()];
     for same_role in [true, false] {
@@ -302,12 +311,12 @@ fn keep(old: &mut Vec<Entry>, wanted: &[(Role, &String)]) -> Vec<Option<Entry>> 
     kept
 }
 
-/// Whether everything can be bound, by one that listens on nothing yet.
+/// Checks that every address of a configuration can be bound when no listener exists yet.
 pub(in crate::engine) fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
     plan(&[], 0, snapshot).map(drop)
 }
 
-/// Listens on a new address, or plans to once one of `leaving` has left it.
+/// Binds a new address, or plans to take it over, if a listener in `leaving` holds it.
 fn open(
     id: ListenerId,
     role: Role,
@@ -350,7 +359,7 @@ fn open(
     }
 }
 
-/// The same without a name to look up, which the data thread must not do.
+/// Returns the address with its name resolved, because the data thread must not look up names.
 fn concrete(address: Address) -> io::Result<Address> {
     let Address::Tcp { host, port } = &address else {
         return Ok(address);
@@ -365,7 +374,7 @@ fn concrete(address: Address) -> io::Result<Address> {
     })
 }
 
-/// Whether a listener may be what keeps an address from being free.
+/// Returns whether a listener at `endpoint` may be the reason why `wanted` is in use.
 fn clashes(endpoint: &str, wanted: &Address) -> bool {
     match (Address::parse(endpoint), wanted) {
         (Ok(Address::Tcp { port, .. }), Address::Tcp { port: wanted, .. }) => port == *wanted,

@@ -1,4 +1,5 @@
-//! A peer of the pure-Rust crate `zeromq` that `../libraries.py` drives; that file says how.
+//! A ZeroMQ peer that uses the pure-Rust crate `zeromq`. `../libraries.py` controls it, and
+//! describes its commands.
 
 use bytes::Bytes;
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};

@@ -1,10 +1,10 @@
-//! Google's protobuf for Rust as a decoder of `demo.Person`.
+//! Decodes `demo.Person` with upb, through Google's `protobuf` crate.
 
-// Generated code is as its generator writes it.
+// Generated code has the style of its generator.
 #[allow(clippy::all)]
 mod generated;
 
-/// Whether upb reads `bytes` as a `demo.Person`.
+/// Returns whether upb reads `bytes` as a `demo.Person`.
 pub fn reads(bytes: &[u8]) -> bool {
     <generated::Person as protobuf::Parse>::parse(bytes).is_ok()
 }

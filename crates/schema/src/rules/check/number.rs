@@ -1,4 +1,4 @@
-//! Tests of numbers: of all that has an order.
+//! Tests of numbers and of other values that have an order.
 
 use std::cmp::Ordering;
 
@@ -34,19 +34,19 @@ impl<T: PartialOrd + Copy> End<T> {
     }
 }
 
-/// What a rule asks of a number.
+/// A condition of a rule on a number.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::rules) enum NumberTest<T> {
     Equal(T),
     /// Between the ends.
     Inside(End<T>, End<T>),
-    /// Above the low end or below the high one, which is the lower of the two.
+    /// Above the low end or below the high end, which is less than the low end.
     Outside(End<T>, End<T>),
     In(Sorted<T>),
     NotIn(Sorted<T>),
 }
 
-/// Some values, in their order.
+/// Values in ascending order.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::rules) struct Sorted<T>(Box<[T]>);
 
@@ -61,7 +61,7 @@ impl<T: PartialOrd + Copy> Sorted<T> {
 
 impl<T: PartialOrd> FromIterator<T> for Sorted<T> {
     fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
-        // What is not even equal to itself has no place in an order, and equals no value.
+        // NaN has no place in an order, and equals no value.
         let values = values
             .into_iter()
             .filter(|value| value.partial_cmp(value).is_some());
@@ -72,9 +72,9 @@ impl<T: PartialOrd> FromIterator<T> for Sorted<T> {
 }
 
 impl<T: PartialOrd + Copy> NumberTest<T> {
-    /// Returns whether `value` passes. A number that is none is in no range and equals nothing.
+    /// Returns whether `value` passes. NaN is in no range and equals no value.
     #[inline]
-    pub fn passes(&self, value: T) -> bool {
+    pub(crate) fn passes(&self, value: T) -> bool {
         match self {
             Self::Equal(other) => value == *other,
             Self::Inside(low, high) => low.is_below(value) && high.is_above(value),

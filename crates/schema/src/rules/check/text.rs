@@ -6,13 +6,13 @@ use regex::Regex;
 
 use super::number::NumberTest;
 
-/// What a rule asks of a string.
+/// A condition of a rule on a string.
 #[derive(Clone, Debug)]
 pub(in crate::rules) enum TextTest {
     Equal(Box<str>),
-    /// In code points.
+    /// The length in code points.
     Length(NumberTest<u64>),
-    /// In bytes of UTF-8.
+    /// The length in bytes of UTF-8.
     Bytes(NumberTest<u64>),
     Pattern(Regex),
     Prefix(Box<str>),
@@ -21,7 +21,7 @@ pub(in crate::rules) enum TextTest {
     Lacks(Box<str>),
     In(HashSet<Box<str>>),
     NotIn(HashSet<Box<str>>),
-    /// Empty, or of this form.
+    /// The text is empty or has this form.
     EmptyOr(fn(&str) -> bool),
     Form(fn(&str) -> bool),
     NotEmpty,
@@ -29,7 +29,7 @@ pub(in crate::rules) enum TextTest {
 
 impl TextTest {
     /// Returns whether `text` passes.
-    pub fn passes(&self, text: &str) -> bool {
+    pub(crate) fn passes(&self, text: &str) -> bool {
         match self {
             Self::Equal(other) => text == &**other,
             Self::Length(test) => test.passes(code_points(text)),
@@ -53,26 +53,26 @@ fn code_points(text: &str) -> u64 {
     text.chars().count() as u64
 }
 
-/// What a rule asks of bytes.
+/// A condition of a rule on bytes.
 #[derive(Clone, Debug)]
 pub(in crate::rules) enum BytesTest {
     Equal(Box<[u8]>),
     Length(NumberTest<u64>),
-    /// Of bytes that are UTF-8.
+    /// The bytes are UTF-8 and match the pattern.
     Pattern(Regex),
     Prefix(Box<[u8]>),
     Suffix(Box<[u8]>),
     Contains(Box<[u8]>),
     In(HashSet<Box<[u8]>>),
     NotIn(HashSet<Box<[u8]>>),
-    /// As long as one of these, or empty.
+    /// The length is one of these, or zero.
     Lengths(&'static [usize]),
     NotEmpty,
 }
 
 impl BytesTest {
     /// Returns whether `bytes` pass.
-    pub fn passes(&self, bytes: &[u8]) -> bool {
+    pub(crate) fn passes(&self, bytes: &[u8]) -> bool {
         match self {
             Self::Equal(other) => *bytes == **other,
             Self::Length(test) => test.passes(bytes.len() as u64),

@@ -1,22 +1,22 @@
-//! What the grammars are made of: classes of bytes, and decimal numbers.
+//! The parts of the grammars: classes of bytes, and decimal numbers.
 
 /// A set of bytes: a bit for each.
 #[derive(Clone, Copy)]
 pub(super) struct ByteSet([u64; 4]);
 
 impl ByteSet {
-    pub const ALPHANUMERIC: Self = Self::of(b"")
+    pub(super) const ALPHANUMERIC: Self = Self::of(b"")
         .and_range(b'0', b'9')
         .and_range(b'A', b'Z')
         .and_range(b'a', b'z');
 
     /// Returns the set of these bytes.
-    pub const fn of(bytes: &[u8]) -> Self {
+    pub(super) const fn of(bytes: &[u8]) -> Self {
         Self([0; 4]).and(bytes)
     }
 
     /// Returns this set with these bytes added.
-    pub const fn and(mut self, bytes: &[u8]) -> Self {
+    pub(super) const fn and(mut self, bytes: &[u8]) -> Self {
         let mut at = 0;
         while at < bytes.len() {
             self = self.and_range(bytes[at], bytes[at]);
@@ -26,7 +26,7 @@ impl ByteSet {
     }
 
     /// Returns this set with the bytes from `first` to `last` added, both included.
-    pub const fn and_range(mut self, first: u8, last: u8) -> Self {
+    pub(super) const fn and_range(mut self, first: u8, last: u8) -> Self {
         let mut byte = first as usize;
         while byte <= last as usize {
             self.0[byte / 64] |= 1 << (byte % 64);
@@ -36,22 +36,22 @@ impl ByteSet {
     }
 
     /// Returns the bytes that are not in this set.
-    pub const fn complement(self) -> Self {
+    pub(super) const fn complement(self) -> Self {
         let [a, b, c, d] = self.0;
         Self([!a, !b, !c, !d])
     }
 
-    pub const fn has(&self, byte: u8) -> bool {
+    pub(super) const fn has(&self, byte: u8) -> bool {
         self.0[(byte / 64) as usize] >> (byte % 64) & 1 != 0
     }
 
     /// Returns whether all bytes of `text` are in this set.
-    pub fn has_all(&self, text: &[u8]) -> bool {
+    pub(super) fn has_all(&self, text: &[u8]) -> bool {
         text.iter().all(|&byte| self.has(byte))
     }
 }
 
-/// Returns whether `number` has digits alone, and no zero in front of others.
+/// Returns whether `number` consists of decimal digits without leading zeros.
 pub(super) fn is_decimal(number: &str) -> bool {
     let digits = number.as_bytes();
     let padded = digits.len() > 1 && digits[0] == b'0';

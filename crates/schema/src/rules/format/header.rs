@@ -2,12 +2,12 @@
 
 use super::byte::ByteSet;
 
-/// What a header may hold.
+/// The strictness of a header's grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Header {
-    /// What RFC 7230 allows.
+    /// Only the characters that RFC 7230 allows.
     Strict,
-    /// Anything but NUL, CR and LF, with which one header could be made to look like two.
+    /// All characters except NUL, CR and LF, with which one header could be made to look like two.
     Loose,
 }
 
@@ -22,7 +22,8 @@ const VALUE: ByteSet = ByteSet::of(b"\x7f")
 
 const LOOSE: ByteSet = ByteSet::of(b"\0\r\n").complement();
 
-/// Returns whether `text` is the name of an HTTP header, or of a pseudo-header of HTTP/2 such as `:path`.
+/// Returns whether `text` is the name of an HTTP header, or of a pseudo-header of HTTP/2 such as
+/// `:path`.
 pub(crate) fn is_http_header_name(text: &str, header: Header) -> bool {
     let text = text.as_bytes();
     let (name, allowed) = match header {

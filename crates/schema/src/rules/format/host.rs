@@ -3,27 +3,27 @@
 use super::byte::{ByteSet, is_decimal};
 use super::ip::{IpVersion, is_ip};
 
-/// Longest name of a host in bytes, without the dot that may end it (RFC 1035, section 2.3.4).
+/// Maximum length of a hostname in bytes, without a trailing dot (RFC 1035, section 2.3.4).
 const HOSTNAME_BYTES_MAX: usize = 253;
 
-/// Longest label of a host's name in bytes (RFC 1035, section 2.3.4).
+/// Maximum length of a label of a hostname in bytes (RFC 1035, section 2.3.4).
 const LABEL_BYTES_MAX: usize = 63;
 
-/// A label's bytes (RFC 1123, section 2.1); neither the first nor the last may be a hyphen.
+/// The bytes of a label (RFC 1123, section 2.1). A label neither begins nor ends with a hyphen.
 const LABEL: ByteSet = ByteSet::ALPHANUMERIC.and(b"-");
 
-/// What may stand before the `@` of an e-mail address, by the HTML standard.
+/// The bytes that may stand before the `@` of an e-mail address, by the HTML standard.
 const LOCAL_PART: ByteSet = ByteSet::ALPHANUMERIC.and(b".!#$%&'*+/=?^_`{|}~-");
 
-/// Whether a port must follow a host.
+/// The requirement for a port after a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Port {
     Required,
     Optional,
 }
 
-/// Returns whether `text` is a valid e-mail address as the [HTML standard] defines it, which is narrower than
-/// RFC 5322 and neither knows comments nor quoted names.
+/// Returns whether `text` is a valid e-mail address as the [HTML standard] defines it. The
+/// definition is narrower than that of RFC 5322, and has neither comments nor quoted names.
 ///
 /// [HTML standard]: https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address
 pub(crate) fn is_email(text: &str) -> bool {
@@ -33,8 +33,8 @@ pub(crate) fn is_email(text: &str) -> bool {
     !local.is_empty() && LOCAL_PART.has_all(local.as_bytes()) && are_labels(domain)
 }
 
-/// Returns whether `text` is the name of a host: labels with dots between them, the last of which is not a
-/// number. A dot may end it.
+/// Returns whether `text` is a hostname: labels separated by dots, the last of which is not a
+/// number. A trailing dot is allowed.
 pub(crate) fn is_hostname(text: &str) -> bool {
     let name = text.strip_suffix('.').unwrap_or(text);
     let last = name.rsplit('.').next().unwrap_or(name);
@@ -43,16 +43,17 @@ pub(crate) fn is_hostname(text: &str) -> bool {
         && are_labels(name)
 }
 
-/// Returns whether `text` is the name of a host or an IP address.
+/// Returns whether `text` is a hostname or an IP address.
 pub(crate) fn is_address(text: &str) -> bool {
     is_hostname(text) || is_ip(text, IpVersion::Any)
 }
 
-/// Returns whether `text` is a host and a port: a host's name, an IPv4 address or an IPv6 address in brackets,
-/// a colon, and a decimal number up to 65535.
+/// Returns whether `text` is a host and a port: a hostname, an IPv4 address or an IPv6 address in
+/// brackets, followed by a colon and a decimal number up to 65535. If `port` is optional, the colon
+/// and the number may be missing.
 pub(crate) fn is_host_and_port(text: &str, port: Port) -> bool {
     if let Some(rest) = text.strip_prefix('[') {
-        // A zone may have brackets and colons.
+        // A zone may contain brackets and colons.
         let Some((address, after)) = rest.rsplit_once(']') else {
             return false;
         };
@@ -79,7 +80,7 @@ fn are_labels(name: &str) -> bool {
     })
 }
 
-/// Returns whether `number` is a port in decimal, without zeros in front.
+/// Returns whether `number` is a port in decimal, without leading zeros.
 fn is_port(number: &str) -> bool {
     is_decimal(number) && number.parse::<u16>().is_ok()
 }

@@ -1,4 +1,4 @@
-//! Identifiers: UUID, ULID, names of protobuf.
+//! Identifiers: UUIDs, ULIDs and the names of protobuf definitions.
 
 use super::byte::ByteSet;
 
@@ -50,7 +50,8 @@ pub(crate) fn is_ulid(text: &str) -> bool {
     digits.len() == ULID_DIGITS && digits[0] <= b'7' && BASE32.has_all(digits)
 }
 
-/// Returns whether `text` is the full name of a message, field or other definition, such as `pkg.Message`.
+/// Returns whether `text` is the full name of a message, field or other definition, such as
+/// `pkg.Message`.
 pub(crate) fn is_protobuf_fqn(text: &str) -> bool {
     const REST: ByteSet = ByteSet::ALPHANUMERIC.and(b"_");
     text.split('.').all(|name| {
@@ -59,7 +60,8 @@ pub(crate) fn is_protobuf_fqn(text: &str) -> bool {
     })
 }
 
-/// Returns whether `text` is the full name of a definition with a dot in front, such as `.pkg.Message`.
+/// Returns whether `text` is the full name of a definition with a leading dot, such as
+/// `.pkg.Message`.
 pub(crate) fn is_protobuf_dot_fqn(text: &str) -> bool {
     text.strip_prefix('.').is_some_and(is_protobuf_fqn)
 }

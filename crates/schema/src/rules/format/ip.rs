@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::byte::is_decimal;
 
-/// Which IP addresses are meant.
+/// The versions of IP addresses that are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IpVersion {
     Any,
@@ -13,7 +13,7 @@ pub(crate) enum IpVersion {
 }
 
 impl IpVersion {
-    /// Returns the version of the number that CEL's functions take: 4, 6, or 0 for both.
+    /// Returns the version for a number that CEL's functions take: 4, 6, or 0 for both.
     pub(crate) fn from_number(number: i64) -> Option<Self> {
         match number {
             0 => Some(Self::Any),
@@ -24,7 +24,7 @@ impl IpVersion {
     }
 }
 
-/// What a prefix may have after its length's bits.
+/// The values that the bits after the prefix may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostBits {
     Any,
@@ -33,8 +33,8 @@ pub(crate) enum HostBits {
 
 /// Returns whether `text` is an IP address of this version.
 ///
-/// An IPv6 address may end with a zone: `%` and any text that is not empty (RFC 4007, section 11) and has no NUL,
-/// which ends a zone's name for the system's calls.
+/// An IPv6 address may end with a zone: `%` and a text (RFC 4007, section 11) that is not empty and
+/// contains no NUL, which would end the name of the zone in system calls.
 pub(crate) fn is_ip(text: &str, version: IpVersion) -> bool {
     match text.split_once('%') {
         Some((address, zone)) => {
@@ -45,7 +45,8 @@ pub(crate) fn is_ip(text: &str, version: IpVersion) -> bool {
     }
 }
 
-/// Returns whether `text` is an IP address of this version, `/`, and the number of its bits that are the prefix.
+/// Returns whether `text` is an IP address of this version, `/`, and the length of the prefix in
+/// bits.
 pub(crate) fn is_ip_prefix(text: &str, version: IpVersion, host: HostBits) -> bool {
     let Some((address, length)) = text.split_once('/') else {
         return false;

@@ -1,4 +1,5 @@
-//! Cases of each format, and each beside a regular expression made from the grammar of its specification.
+//! Test cases of each format, and comparisons of most formats with a regular expression made from
+//! the grammar in its specification.
 
 use regex::Regex;
 
@@ -423,7 +424,7 @@ fn names_of_hosts_are_bounded() {
     assert!(is_hostname(&name(61)) && is_hostname(&(name(61) + ".")));
     assert!(!is_hostname(&name(62)) && !is_hostname(&(name(62) + ".")));
     assert!(!is_hostname(&"a".repeat(64)) && !is_email(&format!("a@{}", "a".repeat(64))));
-    // The HTML standard bounds labels, and not all of them together.
+    // The HTML standard limits the length of each label, but not that of the whole domain.
     assert!(is_email(&format!("a@{}", name(63))));
 }
 
@@ -446,7 +447,7 @@ fn infinities_are_told_apart_by_sign() {
     );
 }
 
-// The grammars, in the words of their specifications.
+// The grammars, as their specifications define them.
 
 const HEX4: &str = "[0-9A-Fa-f]{1,4}";
 const OCTET: &str = "(?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])";
@@ -491,7 +492,7 @@ fn hierarchy(first_segment: &str) -> String {
     format!("{path}(?:\\?(?:{pchar}|[/?])*)?(?:#(?:{pchar}|[/?])*)?")
 }
 
-/// A format, the grammar of its texts, and that of those among them which it excludes.
+/// A format, the grammar of its texts, and the grammar of the exceptions that it does not accept.
 struct Grammar {
     is: fn(&str) -> bool,
     texts: String,
@@ -529,7 +530,8 @@ fn grammars() -> Vec<Grammar> {
             |text| is_ip_prefix(text, IpVersion::V6, HostBits::Any),
             ipv6_prefix,
         ),
-        // Those of a host must stand for UTF-8, which the grammar does not say.
+        // The escapes of a host must decode to UTF-8, which the grammar does not say. Texts with
+        // escapes of bytes from 0x80 are therefore left out.
         Grammar {
             except: ".*%[89A-Fa-f].*",
             ..Grammar::new(|text| is_uri(text) && !is_high(text), uri.clone())
@@ -573,14 +575,15 @@ fn is_high(text: &str) -> bool {
     })
 }
 
-/// Texts that are replaced or put in where one is changed.
+/// Pieces that [`changed`] inserts into a text.
 const PIECES: &[&str] = &[
     "", "0", "1", "25", "256", "7", "a", "F", "g", "Z", ":", "::", ".", "-", "_", "/", "//", "?",
     "#", "@", "[", "]", "%", "%25", "%4", "%41", "%zz", "1.2.3.4", "::1", " ", "\n", "\t", "\0",
     "é", "!", "+", "~", "^", "12", "128", "33", "ffff:", "v1.", "\u{7f}",
 ];
 
-/// Changes a few places of `text`, most often at a boundary of its parts.
+/// Returns `text` after up to three random replacements of at most two characters by one of
+/// [`PIECES`].
 fn changed(text: &str, random: &mut fastrand::Rng) -> String {
     let mut parts: Vec<char> = text.chars().collect();
     for _ in 0..random.usize(..4) {

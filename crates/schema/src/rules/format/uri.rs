@@ -1,7 +1,7 @@
-//! URI and URI references (RFC 3986), with zones in IPv6 addresses (RFC 6874).
+//! URIs and URI references (RFC 3986), with zones in IPv6 addresses (RFC 6874).
 //!
-//! The delimiters of a part are in no part before it, so a text is split at the first of each, and then each
-//! part has its bytes looked at.
+//! No part contains the delimiter that ends it, so a text is split at the first occurrence of each
+//! delimiter. Then the bytes of each part are checked.
 
 use super::byte::ByteSet;
 use super::ip::{IpVersion, is_ip};
@@ -12,7 +12,7 @@ const REG_NAME: ByteSet = UNRESERVED.and(b"!$&'()*+,;=");
 const USER_INFO: ByteSet = REG_NAME.and(b":");
 /// Segments of the RFC's `pchar`, and the slashes between them.
 const PATH: ByteSet = USER_INFO.and(b"@/");
-/// Of query and fragment alike.
+/// The bytes of a query, and of a fragment.
 const QUERY: ByteSet = PATH.and(b"?");
 
 /// Returns whether `text` is a URI, with a scheme and perhaps a fragment.
@@ -25,8 +25,8 @@ pub(crate) fn is_uri(text: &str) -> bool {
     begins && SCHEME.has_all(scheme) && is_after_scheme(rest)
 }
 
-/// Returns whether `text` is a URI, or a reference relative to one: `//host/path`, `/path`, `path`, `?query`,
-/// `#fragment`, or nothing.
+/// Returns whether `text` is a URI, or a reference relative to one: `//host/path`, `/path`, `path`,
+/// `?query`, `#fragment`, or nothing.
 pub(crate) fn is_uri_ref(text: &str) -> bool {
     let end = text.find([':', '/', '?', '#']);
     // A colon in the first segment ends a scheme.
@@ -65,7 +65,7 @@ fn is_authority(text: &str) -> bool {
             (is_escaped_utf8(name, REG_NAME), port)
         }
     };
-    // It may be empty, and is any number.
+    // The port may be empty, and may be any number.
     let port_fits = match port.strip_prefix(':') {
         Some(number) => number.bytes().all(|byte| byte.is_ascii_digit()),
         None => port.is_empty(),
@@ -73,7 +73,7 @@ fn is_authority(text: &str) -> bool {
     is_escaped(user, USER_INFO) && host_fits && port_fits
 }
 
-/// Returns whether `text` is what may stand in a host's brackets.
+/// Returns whether `text` is an IP literal of a host, without its brackets.
 fn is_ip_literal(text: &str) -> bool {
     if let Some(rest) = text.strip_prefix(['v', 'V']) {
         return is_ip_future(rest);
@@ -99,7 +99,8 @@ fn is_ip_future(text: &str) -> bool {
     is_hex && !address.is_empty() && USER_INFO.has_all(address.as_bytes())
 }
 
-/// Returns whether `text` is made of bytes of this set and of escapes, `%` and two hexadecimal digits.
+/// Returns whether `text` consists of bytes of this set and of escapes (a `%` and two hexadecimal
+/// digits).
 fn is_escaped(text: &str, plain: ByteSet) -> bool {
     let mut octets = Octets(text.as_bytes());
     octets.all(|octet| match octet {
@@ -109,8 +110,8 @@ fn is_escaped(text: &str, plain: ByteSet) -> bool {
     })
 }
 
-/// Returns whether `text` is made of bytes of this set and of escapes that stand for UTF-8, as those of a host
-/// must (RFC 3986, section 3.2.2).
+/// Returns whether `text` is made of bytes of this set and of escapes that stand for UTF-8, as
+/// those of a host must (RFC 3986, section 3.2.2).
 fn is_escaped_utf8(text: &str, plain: ByteSet) -> bool {
     let mut character = Character::default();
     let mut octets = Octets(text.as_bytes());
@@ -122,7 +123,7 @@ fn is_escaped_utf8(text: &str, plain: ByteSet) -> bool {
     fits && character.is_complete()
 }
 
-/// What a text of a URI stands for, byte by byte.
+/// A byte of a URI's text, or the byte that an escape stands for.
 enum Octet {
     Plain(u8),
     Escaped(u8),
@@ -150,7 +151,7 @@ impl Iterator for Octets<'_> {
     }
 }
 
-/// The bytes so far of a character in UTF-8.
+/// The bytes read so far of a UTF-8 character.
 #[derive(Default)]
 struct Character {
     bytes: [u8; 4],
@@ -158,9 +159,9 @@ struct Character {
 }
 
 impl Character {
-    /// Adds a byte; returns whether a character can begin so.
+    /// Adds a byte. Returns false if the bytes cannot begin a UTF-8 character.
     fn push(&mut self, byte: u8) -> bool {
-        // A character that is complete or impossible by its fourth byte is not held further.
+        // Four bytes are always either a complete or an invalid character, so `bytes` has room.
         self.bytes[self.length] = byte;
         self.length += 1;
         match std::str::from_utf8(&self.bytes[..self.length]) {

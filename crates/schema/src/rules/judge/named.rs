@@ -1,14 +1,14 @@
 //! The judge of the encodings that key fields by name: MessagePack and JSON.
 //!
-//! The walk has made sure that each field, each key and each member of a oneof is there once at most, so a value
-//! is judged where it is met.
+//! The walk has ensured that each field and each key of a map occurs at most once, and that each
+//! oneof has at most one member. A value is therefore judged as soon as it is read.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use super::source::{Shape, Source, Writing};
 use super::{absent, choices, count, field_of, value};
-use crate::needs::FieldSet;
+use crate::needs::IndexSet;
 use crate::rules::check::{NANOS, Value};
 use crate::rules::plan::{FieldPlan, FieldRules, ListPlan, MapPlan, MessagePlan, Plans, ValuePlan};
 use crate::rules::segment::segment;
@@ -17,7 +17,7 @@ use crate::rules::zero::zero;
 use crate::table::{Cardinality, Field, FieldKind, Form, Message, Table};
 use crate::violation::{Checked, Gather};
 
-/// Holds the payload that `source` reads against `plan`.
+/// Checks the payload that `source` reads against `plan`.
 pub(in crate::rules) fn judge<'p, G: Gather, S: Source<'p>>(
     table: &Table,
     plans: &Plans,
@@ -33,6 +33,24 @@ pub(in crate::rules) fn judge<'p, G: Gather, S: Source<'p>>(
     judge.message(&mut source, plan)
 }
 
+/// Checks the value of a field, which `source` reads next, against `plan`. Returns false if the
+/// field does not count as set: if it is empty, or a zero without presence.
+pub(in crate::rules) fn judge_field<'p, G: Gather, S: Source<'p>>(
+    table: &Table,
+    plans: &Plans,
+    mut source: S,
+    plan: &FieldPlan,
+    field: &Field,
+) -> Checked<bool> {
+    let judge = Judge {
+        table,
+        plans,
+        faults: PhantomData::<G>,
+        source: PhantomData::<S>,
+    };
+    judge.rules(&mut source, plan, field)
+}
+
 struct Judge<'a, G, S> {
     table: &'a Table,
     plans: &'a Plans,
@@ -40,12 +58,12 @@ struct Judge<'a, G, S> {
     source: PhantomData<S>,
 }
 
-/// What was met of a message.
+/// The fields of a message that were found in the payload.
 #[derive(Default)]
 struct Met {
-    /// By the place of their rules.
-    set: FieldSet,
-    oneofs: FieldSet,
+    /// The fields that are set, by the place of their rules.
+    set: IndexSet,
+    oneofs: IndexSet,
 }
 
 impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
@@ -114,7 +132,7 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
         }
     }
 
-    /// Returns whether null is a value of the field, instead of its absence.
+    /// Returns whether null is a value of the field and does not stand for its absence.
     fn holds_null(&self, field: &Field) -> bool {
         let null = match field.kind {
             FieldKind::Message(id) | FieldKind::Group(id) => self.table[id].form == Form::Value,
@@ -124,7 +142,7 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
         null && field.cardinality == Cardinality::Singular
     }
 
-    /// Judges the value that comes next; false if it is the same as none.
+    /// Judges the value that comes next. Returns false if the field does not count as set.
     fn rules(&self, source: &mut S, plan: &'a FieldPlan, field: &Field) -> Checked<bool> {
         match &plan.rules {
             FieldRules::One(rules) if plan.implicit => {
@@ -184,7 +202,7 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
                 }
                 index += 1;
             }
-            // An empty list is one that is not set.
+            // An empty list does not count as set, and is judged like an absent field.
             if index > 0
                 && let Err(fault) = count::<G>(&plan.counts, index, equal, at)
             {
@@ -228,7 +246,8 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
         checked.map(|()| pairs)
     }
 
-    /// Returns the value of a message of a well-known type that has rules of its own.
+    /// Reads a message of a well-known type and returns the value that standard rules test, or
+    /// `None` if the type has no standard rules.
     fn known(&self, source: &mut S, message: &Message) -> Checked<Option<Value<'p>>> {
         match source.writing(message)? {
             Writing::Own => source.own(message.form).map(Some),
@@ -241,7 +260,8 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
         }
     }
 
-    /// Returns the same of one that is written by its fields.
+    /// Reads a message of a well-known type that is written by its fields and returns the value
+    /// that standard rules test, or `None` if the type has no standard rules.
     fn known_fields(&self, source: &mut S, message: &Message) -> Checked<Option<Value<'p>>> {
         let mut values: [Option<Value<'p>>; 2] = [None, None];
         let mut paths = Vec::new();

@@ -1,9 +1,11 @@
 //! The judge of protobuf's wire format.
 //!
-//! Of several records of a field the last one counts, the records of a message are merged, and a member of a
-//! oneof takes the place of another. So what a message holds is noted first, and judged at its end; only the
-//! elements of lists, which nothing changes any more, are judged where they are met.
+//! If a singular field occurs several times, the last record counts. The records of a message field
+//! are merged, and a member of a oneof replaces the member that was set before it. The contents of
+//! a message are therefore collected first and judged at its end. Only the elements of lists, which
+//! no later record changes, are judged where they occur.
 
+mod scalars;
 #[cfg(test)]
 mod tests;
 
@@ -13,17 +15,19 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 
 use super::{absent, choices, count, field_of, value};
-use crate::needs::FieldSet;
-use crate::protobuf::wire::{Record, Records, WireReader};
-use crate::rules::check::{NANOS, Value};
+use crate::needs::IndexSet;
+use crate::protobuf::wire::{Records, WireReader};
+use crate::rules::check::Value;
 use crate::rules::plan::{FieldPlan, FieldRules, ListPlan, MapPlan, MessagePlan, Plans, ValuePlan};
 use crate::rules::segment::segment;
 use crate::rules::unique::Distincts;
 use crate::rules::zero::zero;
-use crate::table::{Cardinality, Field, FieldKind, Form, Message, Table, wire};
-use crate::violation::{Checked, Fault, Gather};
+use crate::table::{Cardinality, Field, FieldKind, Table, wire};
+use crate::violation::{Checked, Gather};
+pub(in crate::rules) use scalars::scalar;
+use scalars::{body, known, scalar_or_bytes};
 
-/// Holds `payload` against `plan`.
+/// Checks `payload` against `plan`.
 pub(in crate::rules) fn judge<G: Gather>(
     table: &Table,
     plans: &Plans,
@@ -34,29 +38,64 @@ pub(in crate::rules) fn judge<G: Gather>(
     judge.message(&[WireReader::new(payload)], plan)
 }
 
+/// Checks a message, whose fields `body` reads, against `plan`, the rules of a value.
+pub(in crate::rules) fn judge_value<G: Gather>(
+    table: &Table,
+    plans: &Plans,
+    body: WireReader,
+    kind: FieldKind,
+    plan: &ValuePlan,
+) -> Checked<()> {
+    Judge::<G>::new(table, plans).value(&[body], kind, plan)
+}
+
+/// Checks one entry of a map against the rules of its keys and values, regardless of other entries.
+///
+/// Returns false if the value is not defined by its closed enum, since such an entry is an unknown
+/// field, or if `field` is not a map.
+pub(in crate::rules) fn judge_entry<G: Gather>(
+    table: &Table,
+    plans: &Plans,
+    entry: &WireReader,
+    field: &Field,
+    plan: &MapPlan,
+) -> Checked<bool> {
+    let types = field.kind.message().map(|id| &*table[id].fields);
+    let Some([of_key, of_value]) = types else {
+        return Ok(false);
+    };
+    let judge = Judge::<G>::new(table, plans);
+    let Some((key, values)) = judge.pair(entry, of_key, of_value)? else {
+        return Ok(false);
+    };
+    value::<G>(&plan.keys, &key, entry.at())?;
+    judge.pair_value(&values, of_value, &plan.values, entry)?;
+    Ok(true)
+}
+
 struct Judge<'a, G> {
     table: &'a Table,
     plans: &'a Plans,
     faults: PhantomData<G>,
-    /// The values and the bytes of groups that were skipped.
+    /// The number of skipped values. A skipped group counts once for each of its bytes.
     #[cfg(test)]
     steps: Cell<usize>,
 }
 
-/// What was met of a field.
+/// The records of a field that were read so far.
 #[derive(Default)]
 struct Met<'a, 'p> {
     /// The value of the last record.
     last: Option<WireReader<'p>>,
-    /// The values of the records before it, of a message or a map.
+    /// The values of the earlier records, for a message field or a map.
     earlier: Vec<WireReader<'p>>,
-    /// What was met of a group, all records of the field together: only its end tells how long a group is, so it is
-    /// read where it begins.
+    /// The contents of a group, merged from all records of the field. The length of a group is only
+    /// known at its end, so a group is read where it occurs.
     group: Option<Box<Open<'a, 'p>>>,
-    /// How many elements.
+    /// The number of elements.
     count: usize,
     distinct: Distincts<'p>,
-    /// Whether two elements are equal.
+    /// True if two elements are equal.
     equal: bool,
 }
 
@@ -65,20 +104,20 @@ impl<'p> Met<'_, 'p> {
         self.earlier.extend(self.last.replace(reader));
     }
 
-    /// Returns all values in their order.
+    /// Returns all values in the order of their records.
     fn all(&self) -> impl Iterator<Item = &WireReader<'p>> {
         self.earlier.iter().chain(&self.last)
     }
 }
 
-/// What was met of a message.
+/// The records of a message that were read so far.
 struct Open<'a, 'p> {
     plan: &'a MessagePlan,
     /// The byte where the message begins.
     at: usize,
-    /// By the place of their rules.
+    /// The records of each field, by the place of its rules.
     fields: Vec<Met<'a, 'p>>,
-    /// By the index of a oneof: the index of its member.
+    /// The index of the member that is set in each oneof, by the index of the oneof.
     members: Vec<Option<u32>>,
 }
 
@@ -112,7 +151,7 @@ impl<'a, G: Gather> Judge<'a, G> {
         #[cfg(test)]
         let start = reader.at();
         reader.skip(number, kind, u32::MAX)?;
-        // A group is read to its end; a length tells where another value ends.
+        // Skipping a group reads all of its bytes, whereas any other value is skipped in one step.
         #[cfg(test)]
         self.steps.update(|steps| match kind {
             wire::START_GROUP => steps + reader.at() - start,
@@ -121,7 +160,7 @@ impl<'a, G: Gather> Judge<'a, G> {
         Ok(())
     }
 
-    /// Judges the message that these bodies are, one after the other.
+    /// Judges the message whose contents are `bodies`, merged in order.
     fn message(&self, bodies: &[WireReader], plan: &'a MessagePlan) -> Checked<()> {
         let at = bodies.last().map_or(0, WireReader::at);
         let mut open = Open::new(plan, at);
@@ -133,7 +172,7 @@ impl<'a, G: Gather> Judge<'a, G> {
         })
     }
 
-    /// Judges the group that `reader` is in, to its end.
+    /// Reads the group that `reader` is in to its end and judges it.
     fn group(&self, reader: &mut WireReader, plan: &'a MessagePlan) -> Checked<()> {
         let mut open = Open::new(plan, reader.at());
         G::over(|faults| {
@@ -142,7 +181,8 @@ impl<'a, G: Gather> Judge<'a, G> {
         })
     }
 
-    /// Notes all records to the end of the message or group.
+    /// Collects all records up to the end of the message or group, and judges the elements of
+    /// lists.
     fn records<'p>(
         &self,
         reader: &mut WireReader<'p>,
@@ -162,8 +202,9 @@ impl<'a, G: Gather> Judge<'a, G> {
         Ok(())
     }
 
-    /// Returns the place of the rules of a field, whose value comes next, if there are some. A value that its enum
-    /// does not have is an unknown field.
+    /// Returns the place of the rules of the field with this number, if it has any, and notes the
+    /// field as the member of its oneof. A singular enum field whose `value` is not defined by its
+    /// closed enum is an unknown field.
     fn place(
         &self,
         number: u32,
@@ -183,7 +224,7 @@ impl<'a, G: Gather> Judge<'a, G> {
         Ok(open.plan.place(index))
     }
 
-    /// Notes a record, and judges the elements of a list.
+    /// Collects a record. The elements of a list are judged at once.
     fn record<'p>(
         &self,
         reader: &mut WireReader<'p>,
@@ -226,7 +267,7 @@ impl<'a, G: Gather> Judge<'a, G> {
         }
     }
 
-    /// Notes what a group holds beside what it held before.
+    /// Adds the records of a group to those of earlier groups of the same field.
     fn singular_group<'p>(
         &self,
         reader: &mut WireReader<'p>,
@@ -239,7 +280,8 @@ impl<'a, G: Gather> Judge<'a, G> {
         G::over(|faults| self.records(reader, open, faults))
     }
 
-    /// Returns whether a value is of a closed enum that does not have it: to a parser it is an unknown field.
+    /// Returns whether `value` is a number that its closed enum does not define. A parser treats
+    /// such a value as an unknown field.
     fn is_unknown(&self, kind: FieldKind, value: &WireReader) -> Checked<bool> {
         let FieldKind::Enum(id) = kind else {
             return Ok(false);
@@ -305,7 +347,8 @@ impl<'a, G: Gather> Judge<'a, G> {
         checked.map_err(|fault| fault.under(format!("[{index}]")))
     }
 
-    /// Judges a value: a message, whose bodies these are, or a scalar, of which there is one.
+    /// Judges a value: a message, which consists of all `bodies`, or a scalar, which is the only
+    /// one.
     fn value(&self, bodies: &[WireReader], kind: FieldKind, plan: &'a ValuePlan) -> Checked<()> {
         let Some(last) = bodies.last() else {
             return Ok(());
@@ -331,10 +374,10 @@ impl<'a, G: Gather> Judge<'a, G> {
         })
     }
 
-    /// Judges what was met of a message, now that nothing of it is left.
+    /// Judges the collected records of a message after the last of them was read.
     fn end(&self, open: &Open<'a, '_>, faults: &mut G) -> Checked<()> {
         let message = &self.table[open.plan.message];
-        let mut set = FieldSet::default();
+        let mut set = IndexSet::default();
         for (place, (plan, met)) in (0u32..).zip(open.plan.fields.iter().zip(&open.fields)) {
             let field = field_of(message, plan);
             let checked = if Self::is_set(plan, field, met)? {
@@ -348,7 +391,7 @@ impl<'a, G: Gather> Judge<'a, G> {
                 faults.keep(fault, || Ok(()))?;
             }
         }
-        let mut oneofs = FieldSet::default();
+        let mut oneofs = IndexSet::default();
         let members = (0u32..).zip(&open.members);
         for (oneof, _) in members.filter(|(_, member)| member.is_some()) {
             oneofs.insert(oneof);
@@ -366,7 +409,8 @@ impl<'a, G: Gather> Judge<'a, G> {
         })
     }
 
-    /// Judges a field that is set; of a list what is left to judge.
+    /// Judges a field that is set. For a list, only the number and the uniqueness of its elements
+    /// remain to be judged.
     fn field(&self, plan: &'a FieldPlan, field: &Field, met: &Met, at: usize) -> Checked<()> {
         let at = met.last.as_ref().map_or(at, WireReader::at);
         match &plan.rules {
@@ -386,7 +430,7 @@ impl<'a, G: Gather> Judge<'a, G> {
         }
     }
 
-    /// Judges a map, of whose pairs with the same key the last one counts.
+    /// Judges a map. If several pairs have the same key, the last of them counts.
     fn map(&self, plan: &'a MapPlan, field: &Field, met: &Met, at: usize) -> Checked<()> {
         let entry = field.kind.message().map(|id| &*self.table[id].fields);
         let Some([of_key, of_value]) = entry else {
@@ -420,21 +464,22 @@ impl<'a, G: Gather> Judge<'a, G> {
         })
     }
 
-    /// Returns the key of a pair and the bodies of its value; none if the value is unknown to its enum.
+    /// Returns the key of a pair and the bodies of its value, or `None` if the value is not defined
+    /// by its closed enum.
     fn pair<'p>(
         &self,
-        body: &WireReader<'p>,
+        entry: &WireReader<'p>,
         of_key: &Field,
         of_value: &Field,
     ) -> Checked<Option<(Value<'p>, Vec<WireReader<'p>>)>> {
         let mut key = None;
         let mut values = Vec::new();
-        for record in Records::from(body.clone()) {
+        for record in Records::from(entry.clone()) {
             match record.number {
                 1 => key = Some(scalar_or_bytes(of_key.kind, &record.value)?),
                 2 if self.is_unknown(of_value.kind, &record.value)? => return Ok(None),
                 2 if of_value.kind.message().is_some() => {
-                    values.push(self::body(&record.value, record.wire)?);
+                    values.push(body(&record.value, record.wire)?);
                 }
                 2 => values = vec![record.value.clone()],
                 _ => {}
@@ -444,7 +489,8 @@ impl<'a, G: Gather> Judge<'a, G> {
         Ok(key.map(|key| (key, values)))
     }
 
-    /// Judges the value of the pair that `entry` is, whose value is zero or empty if it has none.
+    /// Judges the value of the pair `entry`, which is zero or an empty message if `bodies` is
+    /// empty.
     fn pair_value(
         &self,
         bodies: &[WireReader],
@@ -460,7 +506,8 @@ impl<'a, G: Gather> Judge<'a, G> {
     }
 }
 
-/// Notes that a field is set, if it is of a oneof: the member before it, if that is another, is not any more.
+/// Notes a field as the member that is set in its oneof, if it has one, and forgets the records of
+/// the member that was set before.
 fn note_member(index: u32, field: &Field, open: &mut Open) {
     let Some(oneof) = field.oneof else { return };
     let Some(member) = open.members.get_mut(oneof as usize) else {
@@ -472,107 +519,4 @@ fn note_member(index: u32, field: &Field, open: &mut Open) {
     {
         open.fields[place] = Met::default();
     }
-}
-
-/// Returns the fields of the message that `value` is.
-fn body<'p>(value: &WireReader<'p>, kind: u8) -> Checked<WireReader<'p>> {
-    let mut value = value.clone();
-    if kind == wire::LEN {
-        value.body()
-    } else {
-        Ok(value)
-    }
-}
-
-/// Returns the value of a scalar.
-fn scalar<'p>(kind: FieldKind, value: &WireReader<'p>) -> Checked<Value<'p>> {
-    match scalar_or_bytes(kind, value)? {
-        Value::Bytes(_) if kind != FieldKind::Bytes => {
-            let expected = "a string in UTF-8, for it has rules";
-            Err(Fault::new(value.at(), expected, "bytes that are not"))
-        }
-        value => Ok(value),
-    }
-}
-
-/// Returns the value of a scalar: of a string that is not UTF-8, its bytes.
-fn scalar_or_bytes<'p>(kind: FieldKind, value: &WireReader<'p>) -> Checked<Value<'p>> {
-    let mut value = value.clone();
-    let zigzag = |value: u64| (value >> 1) as i64 ^ -((value & 1) as i64);
-    Ok(match kind {
-        FieldKind::Double => Value::Float(f64::from_bits(eight(&mut value)?)),
-        FieldKind::Float => Value::Float(f32::from_bits(four(&mut value)?).into()),
-        FieldKind::Int32 | FieldKind::Enum(_) => Value::Signed((value.varint()? as i32).into()),
-        FieldKind::Int64 => Value::Signed(value.varint()? as i64),
-        FieldKind::Uint32 => Value::Unsigned((value.varint()? as u32).into()),
-        FieldKind::Uint64 => Value::Unsigned(value.varint()?),
-        FieldKind::Sint32 => Value::Signed(zigzag(value.varint()? & u64::from(u32::MAX))),
-        FieldKind::Sint64 => Value::Signed(zigzag(value.varint()?)),
-        FieldKind::Fixed32 => Value::Unsigned(four(&mut value)?.into()),
-        FieldKind::Fixed64 => Value::Unsigned(eight(&mut value)?),
-        FieldKind::Sfixed32 => Value::Signed((four(&mut value)? as i32).into()),
-        FieldKind::Sfixed64 => Value::Signed(eight(&mut value)? as i64),
-        FieldKind::Bool => Value::Bool(value.varint()? != 0),
-        FieldKind::String { .. } => {
-            let bytes = value.delimited()?;
-            match std::str::from_utf8(bytes) {
-                Ok(text) => Value::Text(text.into()),
-                Err(_) => Value::Bytes(bytes.into()),
-            }
-        }
-        FieldKind::Bytes | FieldKind::Message(_) | FieldKind::Group(_) => {
-            Value::Bytes(value.delimited()?.into())
-        }
-    })
-}
-
-fn eight(value: &mut WireReader) -> Checked<u64> {
-    let bytes = value.take(8)?.try_into().unwrap_or_default();
-    Ok(u64::from_le_bytes(bytes))
-}
-
-fn four(value: &mut WireReader) -> Checked<u32> {
-    let bytes = value.take(4)?.try_into().unwrap_or_default();
-    Ok(u32::from_le_bytes(bytes))
-}
-
-/// Returns the value of a message of a well-known type that has rules of its own.
-fn known<'p>(message: &Message, bodies: &[WireReader<'p>]) -> Checked<Option<Value<'p>>> {
-    let last = |number: u32| {
-        let records = bodies.iter().flat_map(|body| Records::from(body.clone()));
-        records.filter(|record| record.number == number).last()
-    };
-    let number = |field: u32| match last(field) {
-        Some(record) => record.value.clone().varint(),
-        None => Ok(0),
-    };
-    let text = |record: &Record<'p>| scalar(FieldKind::String { utf8: true }, &record.value);
-    Ok(Some(match message.form {
-        Form::Timestamp | Form::Duration => {
-            let (seconds, nanos) = (number(1)? as i64, number(2)? as i32);
-            Value::Time(i128::from(seconds) * NANOS + i128::from(nanos))
-        }
-        Form::Wrapper => {
-            let kind = message.fields[0].kind;
-            match last(1) {
-                Some(record) => scalar(kind, &record.value)?,
-                None => return Ok(zero(kind)),
-            }
-        }
-        Form::Any => match last(1) {
-            Some(record) => text(&record)?,
-            None => Value::Text("".into()),
-        },
-        Form::FieldMask => {
-            let records = bodies.iter().flat_map(|body| Records::from(body.clone()));
-            let mut paths = Vec::new();
-            for record in records.filter(|record| record.number == 1) {
-                if let Value::Text(path) = text(&record)? {
-                    paths.push(path);
-                }
-            }
-            Value::Paths(paths)
-        }
-        Form::Fields | Form::Struct | Form::Value | Form::ListValue => return Ok(None),
-    }))
 }

@@ -1,7 +1,8 @@
-//! One view of the encodings that key fields by name, for the values that rules are held against.
+//! A common interface to the encodings that key fields by name, which reads the values that rules
+//! test.
 //!
-//! A [`Source`] reads a payload that the walk has passed, by the same mapping as the walk, and relies on the
-//! walk's verdict: a value that the walk would reject is read as zero.
+//! A [`Source`] reads a payload that the walk has accepted, by the same mapping as the walk, and
+//! relies on its verdict: a value that the walk would reject is read as zero.
 
 pub(in crate::rules) mod json;
 pub(in crate::rules) mod msgpack;
@@ -17,32 +18,45 @@ use crate::violation::Checked;
 pub(in crate::rules) enum Shape {
     /// JSON's null or MessagePack's nil.
     Null,
-    /// Keys and values follow.
+    /// A JSON object. The reader of MessagePack returns `Other` for a map, too.
     Map,
     Other,
 }
 
-/// The way in which a message is written.
+/// The form in which a message is written.
 pub(in crate::rules) enum Writing<'p> {
-    /// By its fields.
+    /// Its fields, keyed by name or, in a MessagePack array, in declaration order.
     Fields,
-    /// As the bare value of its only field.
+    /// The bare value of its only field.
     Bare,
-    /// In a form that the encoding has for the type.
+    /// A special form that the encoding has for this type.
     Own,
-    /// As an object that names its type in `@type`.
+    /// An object that names its type in `@type`.
     Typed { url: Cow<'p, str> },
 }
 
-/// Reads one payload from front to back.
+/// A value of any kind that `google.protobuf.Value` can hold.
+pub(in crate::rules) enum Free<'p> {
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(Cow<'p, str>),
+    /// A list, whose elements are read after [opening](Source::open) it.
+    List,
+    /// A map, whose keys and values are read after [opening](Source::open) it.
+    Map,
+}
+
+/// A reader of one payload from front to back.
 pub(in crate::rules) trait Source<'p>: Clone {
-    /// The elements of a list or map that are still to read.
+    /// The elements of a list or map that are still to be read.
     type Elements;
 
-    /// The fields of a message that are still to read.
+    /// The fields of a message that are still to be read.
     type Fields;
 
-    /// Whether null is a value of `google.protobuf.NullValue`, and not the absence of the field.
+    /// True if null is a value of `google.protobuf.NullValue` and does not stand for an absent
+    /// field.
     const ENUM_HOLDS_NULL: bool;
 
     /// Returns the byte where the next value begins.
@@ -51,23 +65,24 @@ pub(in crate::rules) trait Source<'p>: Clone {
     /// Returns the kind of the next value.
     fn shape(&mut self) -> Checked<Shape>;
 
-    /// Returns how the next value writes a message of this type.
+    /// Returns the form in which the next value, a message of this type, is written.
     fn writing(&mut self, message: &Message) -> Checked<Writing<'p>>;
 
     /// Reads the next value, a message with a form of its own in this encoding.
     fn own(&mut self, form: Form) -> Checked<Value<'p>>;
 
-    /// Skips the head of a list or map; of another value, the whole value, which has no elements then.
+    /// Skips the head of a list or map. Any other value is skipped as a whole, and has no elements.
     fn open(&mut self) -> Checked<Self::Elements>;
 
-    /// Returns whether an element or a pair follows.
+    /// Moves to the next element or pair, and returns whether there is one. If not, skips the end
+    /// of the list or map.
     fn more(&mut self, elements: &mut Self::Elements) -> Checked<bool>;
 
     /// Skips the head of a message that is written by its fields.
     fn open_fields(&mut self) -> Checked<Self::Fields>;
 
-    /// Reads up to the value of the next field and returns the field's index, if the message knows it; `None`
-    /// at the end of the message.
+    /// Reads up to the value of the next field and returns the field's index, if the message knows
+    /// it. Returns `None` at the end of the message.
     fn field(
         &mut self,
         fields: &mut Self::Fields,
@@ -79,6 +94,9 @@ pub(in crate::rules) trait Source<'p>: Clone {
 
     /// Reads a scalar of `kind`.
     fn scalar(&mut self, table: &Table, kind: FieldKind) -> Checked<Value<'p>>;
+
+    /// Reads the next value, of any kind. A list or map is not consumed.
+    fn free(&mut self) -> Checked<Free<'p>>;
 
     /// Skips the next value. The walk has bounded its depth.
     fn skip(&mut self) -> Checked<()>;
@@ -94,7 +112,7 @@ fn whole(kind: FieldKind, value: i128) -> Value<'static> {
     }
 }
 
-/// Returns a float as a value of `kind`, in whose precision it is.
+/// Returns a float as a value of `kind`, rounded to the precision of `kind`.
 fn float(kind: FieldKind, value: f64) -> Value<'static> {
     Value::Float(match kind {
         FieldKind::Float => f64::from(value as f32),

@@ -11,7 +11,8 @@ use crate::rules::option::{Entry, OptionValue, all, last};
 use crate::rules::pattern;
 use crate::rules::text::{hex, list};
 
-/// A well-known form: its number, its rule, what it is in words, and the lengths that it may have.
+/// A well-known form: its field number, the name of its rule, its name in messages, and the lengths
+/// that it may have.
 const FORMS: [(u32, &str, &str, &[usize]); 4] = [
     (10, "ip", "IP address", &[4, 16]),
     (11, "ipv4", "IPv4 address", &[4]),
@@ -116,7 +117,7 @@ fn lists(entries: &[Entry]) -> Option<Vec<Check>> {
     Some(checks)
 }
 
-/// Returns the rules of the well-known form, of which the last one counts.
+/// Returns the rules of the well-known form. If several forms are set, the last one counts.
 fn forms(entries: &[Entry]) -> Vec<Check> {
     let form_of = |entry: &Entry| FORMS.iter().find(|form| form.0 == entry.number);
     let mut chosen = entries.iter().rev();

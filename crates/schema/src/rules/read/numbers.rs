@@ -1,4 +1,4 @@
-//! Rules of numbers, and what all rules of values with an order have in common.
+//! Reads the rules of numbers, and the rules that all ordered values have in common.
 
 use super::rule::check;
 use crate::protobuf::wire::WireReader;
@@ -9,14 +9,14 @@ use crate::rules::option::{Entry, OptionValue, all, last};
 use crate::rules::text::{float, list};
 use crate::table::wire;
 
-/// The numbers of the rules of an order in the message of a kind's rules.
+/// The field numbers of the ordering rules in the message that holds the rules of a kind.
 pub(super) struct Numbers {
     pub constant: u32,
     pub less: u32,
     pub at_most: u32,
     pub greater: u32,
     pub at_least: u32,
-    /// None: the kind has no such rules.
+    /// `None` if the kind has no `in` and `not_in` rules.
     pub within: Option<u32>,
     pub without: Option<u32>,
 }
@@ -31,7 +31,7 @@ const NUMBERS: Numbers = Numbers {
     without: Some(7),
 };
 
-/// The rule of floats that they be finite.
+/// The field number of the rule that a float is finite.
 const FINITE: u32 = 8;
 
 /// Returns the rules of a number; `None` if one of them is malformed.
@@ -120,7 +120,7 @@ fn element_wire(kind: RuleKind) -> u8 {
     }
 }
 
-/// The rules of values with an order.
+/// A reader of the rules that all ordered values have in common.
 pub(super) struct Order<'a> {
     pub kind: RuleKind,
     pub numbers: &'a Numbers,
@@ -128,8 +128,9 @@ pub(super) struct Order<'a> {
 }
 
 impl Order<'_> {
-    /// Returns the rules, of which `read` reads the values, `show` writes them, and `test` tests others.
-    pub fn rules<T: PartialOrd + Copy>(
+    /// Returns the rules, or `None` if one of them is malformed. `read` reads the value of a rule,
+    /// `show` formats it for a message, and `test` builds the test from it.
+    pub(super) fn rules<T: PartialOrd + Copy>(
         &self,
         read: impl Fn(OptionValue) -> Option<T> + Copy,
         show: impl Fn(T) -> String + Copy,
@@ -166,7 +167,9 @@ impl Order<'_> {
         Some(checks)
     }
 
-    /// Returns the end that these two rules, of which the last counts, set: without and with the bound itself.
+    /// Returns one end of a range, which two rules set: `exclusive` without the bound itself and
+    /// `inclusive` with it. If both are set, the last one counts. Returns `None` if the value is
+    /// malformed.
     fn end<T>(
         &self,
         (exclusive, inclusive): (u32, u32),
@@ -186,7 +189,7 @@ impl Order<'_> {
     }
 }
 
-/// Returns the rule of a range; none if it is open at both ends.
+/// Returns the rule of a range, or `None` if the range is open at both ends.
 fn range<T: PartialOrd + Copy>(
     kind: RuleKind,
     low: End<T>,
@@ -263,7 +266,8 @@ pub(super) fn listed<T>(
     Some(values)
 }
 
-/// Returns the rules that a value is in one list and not in another; none for a list without values.
+/// Returns the rules that a value is one of `within` and none of `without`. A list without values
+/// adds no rule.
 pub(super) fn membership<T: ToString + PartialOrd>(
     kind: RuleKind,
     within: Vec<T>,

@@ -1,9 +1,9 @@
-//! What the readers of rules return.
+//! The results of reading rules.
 
 use crate::rules::check::{Check, Test};
 use crate::rules::kind::RuleKind;
 
-/// What is wrong with a rule, in one sentence.
+/// A description of an error in a rule, in one sentence.
 pub(in crate::rules) type RuleError = String;
 
 /// The rules of a value, and the size of the programs of their patterns in bytes.
@@ -13,7 +13,7 @@ pub(in crate::rules) struct ReadRules {
     pub pattern_bytes: usize,
 }
 
-/// Returns a check, whose id is that of the kind and the rule.
+/// Returns a check whose id consists of the names of its kind and its rule.
 pub(super) fn check(kind: RuleKind, rule: &str, message: String, test: Test) -> Check {
     Check {
         test,

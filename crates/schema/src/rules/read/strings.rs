@@ -16,13 +16,14 @@ use crate::rules::option::{Entry, OptionValue, all, last};
 use crate::rules::pattern;
 use crate::rules::text::list;
 
-/// The number of `well_known_regex`.
+/// The field number of `well_known_regex`.
 const KNOWN_REGEX: u32 = 24;
 
-/// The number of `strict`, which says what `well_known_regex` allows.
+/// The field number of `strict`, which selects the grammar of `well_known_regex`.
 const STRICT: u32 = 25;
 
-/// A well-known form: its number, its rule, what it is in words, and whether a text has it.
+/// A well-known form: its field number, the name of its rule, its name in messages, and the
+/// function that recognizes it.
 type Form = (u32, &'static str, &'static str, fn(&str) -> bool);
 
 const FORMS: [Form; 19] = [
@@ -81,7 +82,7 @@ const FORMS: [Form; 19] = [
     ),
 ];
 
-/// The number of `uri_ref`, the one form that the empty text has.
+/// The field number of `uri_ref`, which is not in [`FORMS`] because it accepts the empty text.
 const URI_REF: u32 = 18;
 
 /// Returns the rules of a string.
@@ -195,7 +196,7 @@ fn lists(entries: &[Entry]) -> Option<Vec<Check>> {
     Some(checks)
 }
 
-/// Returns the rules of the well-known form, of which the last one counts.
+/// Returns the rules of the well-known form. If several forms are set, the last one counts.
 fn forms(entries: &[Entry]) -> Result<Vec<Check>, RuleError> {
     let is_form = |number| number == URI_REF || FORMS.iter().any(|form| form.0 == number);
     let mut chosen = entries.iter().rev();
@@ -220,7 +221,8 @@ fn forms(entries: &[Entry]) -> Result<Vec<Check>, RuleError> {
     Ok(or_empty(name, message, words, *is_form))
 }
 
-/// Returns the rules that a text has a form and is not empty, which are told apart.
+/// Returns two rules with different ids: that a text is empty or has a form, and that it is not
+/// empty.
 fn or_empty(name: &str, message: String, words: &str, is_form: fn(&str) -> bool) -> Vec<Check> {
     let empty = format!("value is empty, which is not a valid {words}");
     vec![

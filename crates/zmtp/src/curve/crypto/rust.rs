@@ -1,4 +1,5 @@
-//! The seam over `crypto_box` of RustCrypto, which is all Rust and was audited.
+//! CURVE's cryptography by the crate `crypto_box` of RustCrypto, which is written in Rust and has
+//! been audited.
 
 use crypto_box::aead::AeadInPlace;
 use crypto_box::{PublicKey, SalsaBox, SecretKey};
@@ -6,8 +7,9 @@ use crypto_box::{PublicKey, SalsaBox, SecretKey};
 use super::terms::{Forged, KEY, NONCE, TAG};
 
 /// The public keys of points whose order divides 8, without the unused highest bit (RFC 7748,
-/// section 6.1). Every secret key agrees with one of them on the same, so they protect nothing. The
-/// keys 0 and 1 also have the forms p and p + 1, since p is 2²⁵⁵ − 19.
+/// section 6.1). With any of these public keys, every secret key yields the same shared key, which
+/// therefore protects nothing. The keys 0 and 1 can also be encoded as p and p + 1, which fit into
+/// 255 bits, because p is 2²⁵⁵ − 19.
 const SMALL_ORDER: [[u8; KEY]; 7] = [
     with_first(0, [0; KEY]),
     with_first(1, [0; KEY]),
@@ -18,7 +20,7 @@ const SMALL_ORDER: [[u8; KEY]; 7] = [
     with_first(0xee, HIGH),
 ];
 
-/// The two points of order 8.
+/// The u-coordinates of the points of order 8.
 const ORDER_8: [[u8; KEY]; 2] = [
     [
         0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4,
@@ -32,25 +34,25 @@ const ORDER_8: [[u8; KEY]; 2] = [
     ],
 ];
 
-/// The largest number of 255 bits; with another first byte, a number near p.
+/// The largest number of 255 bits. With another first byte, this is p - 1, p or p + 1.
 const HIGH: [u8; KEY] = {
     let mut bytes = [0xff; KEY];
     bytes[KEY - 1] = 0x7f;
     bytes
 };
 
-/// Returns a number, whose lowest byte comes first, with another lowest byte.
+/// Returns the little-endian number `bytes` with its lowest byte replaced by `first`.
 const fn with_first(first: u8, mut bytes: [u8; KEY]) -> [u8; KEY] {
     bytes[0] = first;
     bytes
 }
 
-/// What two key pairs agree on; it seals and opens their boxes.
+/// The shared key of two key pairs, which seals and opens the boxes between them.
 pub(in crate::curve) struct Agreed(SalsaBox);
 
 impl Agreed {
-    /// Computes it from one side's secret key and the other side's public key: the costly step.
-    /// There is none with a public key of small order.
+    /// Computes the key from one side's secret key and the other side's public key, which is the
+    /// costly step. Returns `None` for a public key of small order.
     pub(in crate::curve) fn new(public: &[u8; KEY], secret: &[u8; KEY]) -> Option<Self> {
         let mut masked = *public;
         masked[KEY - 1] &= 0x7f;

@@ -1,4 +1,4 @@
-//! The seam over libsodium, the library that libzmq itself uses.
+//! CURVE's cryptography by libsodium, the library that libzmq itself uses.
 #![expect(unsafe_code, reason = "libsodium is a library in C")]
 
 use libsodium_sys::{
@@ -11,13 +11,14 @@ use super::terms::{Forged, KEY, NONCE, TAG};
 
 const _: () = assert!(crypto_box_BEFORENMBYTES as usize == KEY);
 
-/// What two key pairs agree on; it seals and opens their boxes.
+/// The key that two key pairs agree on, which seals and opens their boxes.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub(in crate::curve) struct Agreed([u8; KEY]);
 
 impl Agreed {
-    /// Computes it from one side's secret key and the other side's public key: the costly step.
-    /// There is none with a public key of small order, with which everybody agrees on the same.
+    /// Computes the key from one side's secret key and the other side's public key, which is the
+    /// costly step. Returns `None` for a public key of small order, with which every secret key
+    /// agrees on the same key.
     pub(in crate::curve) fn new(public: &[u8; KEY], secret: &[u8; KEY]) -> Option<Self> {
         choose_implementation();
         let mut agreed = Self([0; KEY]);
@@ -31,9 +32,9 @@ impl Agreed {
     pub(super) fn seal_detached(&self, nonce: &[u8; NONCE], inside: &mut [u8]) -> [u8; TAG] {
         let mut tag = [0; TAG];
         let bytes = inside.as_mut_ptr();
-        // SAFETY: the function reads and writes `inside.len()` bytes at `bytes`, which it allows to
-        // be one place, and reads or writes the arrays as long as their types are. It always
-        // returns 0.
+        // SAFETY: the function reads and writes `inside.len()` bytes at `bytes`, where it allows
+        // input and output to be the same memory, and reads or writes each array within its length.
+        // It always returns 0.
         unsafe {
             crypto_box_detached_afternm(
                 bytes,
@@ -79,8 +80,8 @@ pub(in crate::curve) fn public_key(secret: &[u8; KEY]) -> [u8; KEY] {
     public
 }
 
-/// Has libsodium choose the fastest implementations for this processor; without it, libsodium uses
-/// the portable ones.
+/// Makes libsodium choose the fastest implementations for this processor. Otherwise it uses the
+/// portable ones.
 fn choose_implementation() {
     // SAFETY: the function may be called at any time, by any thread, and again.
     unsafe { sodium_init() };

@@ -1,14 +1,14 @@
-//! Sizes and errors that every implementation of the seam shares.
+//! Sizes and errors that both implementations of the cryptography, `rust` and `sodium`, share.
 
-/// Bytes of a key.
+/// The size of a key, in bytes.
 pub(in crate::curve) const KEY: usize = 32;
 
-/// Bytes of a nonce.
+/// The size of a nonce, in bytes.
 pub(in crate::curve) const NONCE: usize = 24;
 
-/// Bytes that a box is longer than what is inside: the Poly1305 tag, which stands first.
+/// The number of bytes by which a box exceeds its content: the Poly1305 tag, which comes first.
 pub(in crate::curve) const TAG: usize = 16;
 
-/// A box that was not sealed with this key and nonce, or was changed since.
+/// The error of a box that was not sealed with this key and nonce, or was changed since.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::curve) struct Forged;

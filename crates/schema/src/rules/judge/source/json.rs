@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{Shape, Source, Writing, float, whole};
+use super::{Free, Shape, Source, Writing, float, whole};
 use crate::json::head::{JsonHead, JsonReader};
 use crate::json::number::Number;
+use crate::json::plain::Next;
 use crate::json::scalar::integer;
 use crate::json::time::{duration, timestamp};
 use crate::rules::base64::base64;
@@ -16,15 +17,22 @@ use crate::violation::Checked;
 #[derive(Clone)]
 pub(in crate::rules) struct JsonSource<'p>(JsonReader<'p>);
 
+impl<'p> From<JsonReader<'p>> for JsonSource<'p> {
+    /// Returns a source of the values that `reader` reads next.
+    fn from(reader: JsonReader<'p>) -> Self {
+        Self(reader)
+    }
+}
+
 impl<'p> JsonSource<'p> {
-    pub fn new(payload: &'p [u8]) -> Self {
+    pub(crate) fn new(payload: &'p [u8]) -> Self {
         Self(JsonReader::new(payload))
     }
 
     /// Returns the `@type` of the object that comes next.
     ///
-    /// The walk has made sure that `@type` comes first, except in a few objects (`LATE_TYPES`), so each payload
-    /// is read about once.
+    /// The walk has ensured that at most `LATE_TYPES_MAX` objects within each other have other
+    /// members before `@type`, so no part of a payload is read more than a few times.
     fn type_url(&self) -> Checked<Cow<'p, str>> {
         let mut ahead = self.clone();
         let mut members = ahead.open()?;
@@ -35,6 +43,29 @@ impl<'p> JsonSource<'p> {
             ahead.skip()?;
         }
         Ok(Cow::Borrowed(""))
+    }
+
+    /// Takes members of an object as long as each is the next one in declaration order, is in its
+    /// usual form, and `accepts` returns true for the field's index and the bytes of its value.
+    #[inline]
+    pub(in crate::rules) fn usual_fields(
+        &mut self,
+        fields: &mut Fields,
+        message: &Message,
+        accepts: impl FnMut(u32, &'p [u8]) -> bool,
+    ) -> Checked<()> {
+        if !self.more(&mut fields.members)? {
+            fields.members = Elements::None;
+            return Ok(());
+        }
+        let left = message.members.get(fields.place..).unwrap_or_default();
+        let (others, next) = self.0.plain_members(left, accepts);
+        fields.place += left.len() - others.len();
+        fields.members = match next {
+            Next::Another => Elements::Ahead { close: b'}' },
+            Next::End => Elements::None,
+        };
+        Ok(())
     }
 
     fn text(&mut self) -> Checked<Cow<'p, str>> {
@@ -74,15 +105,17 @@ impl<'p> JsonSource<'p> {
 
 /// The members or elements of an object or array.
 pub(in crate::rules) enum Elements {
-    /// The value has none.
+    /// The value is neither an object nor an array.
     None,
     /// The opening bracket was read.
     Opened { close: u8 },
     /// An element was read.
     Begun { close: u8 },
+    /// The comma before an element was read.
+    Ahead { close: u8 },
 }
 
-/// The fields of a message that are still to read.
+/// The fields of a message that are still to be read.
 pub(in crate::rules) struct Fields {
     members: Elements,
     /// The place, in declaration order, of the field that probably comes next.
@@ -150,6 +183,10 @@ impl<'p> Source<'p> for JsonSource<'p> {
                 Ok(self.0.opened(close))
             }
             Elements::Begun { close } => self.0.another(close),
+            Elements::Ahead { close } => {
+                *elements = Elements::Begun { close };
+                Ok(true)
+            }
         }
     }
 
@@ -210,12 +247,26 @@ impl<'p> Source<'p> for JsonSource<'p> {
         })
     }
 
+    fn free(&mut self) -> Checked<Free<'p>> {
+        match self.0.next() {
+            Some(b'[') => return Ok(Free::List),
+            Some(b'{') => return Ok(Free::Map),
+            _ => {}
+        }
+        Ok(match self.0.head()? {
+            JsonHead::Bool(value) => Free::Bool(value),
+            JsonHead::Number(number) => Free::Number(number.float()),
+            JsonHead::Str(text) => Free::Text(text.decoded()),
+            _ => Free::Null,
+        })
+    }
+
     fn skip(&mut self) -> Checked<()> {
         self.0.skip(u32::MAX)
     }
 }
 
-/// Returns a path of a field mask as in the `.proto`: JSON has each path in lower camel case.
+/// Converts a path of a field mask from JSON's lower camel case to the name in the `.proto`.
 fn snake_case(path: &str) -> String {
     let mut snake = String::with_capacity(path.len() + 4);
     for c in path.chars() {

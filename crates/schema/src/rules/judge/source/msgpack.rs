@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{Shape, Source, Writing, float, whole};
+use super::{Free, Shape, Source, Writing, float, whole};
 use crate::msgpack::head::{MsgpackHead, MsgpackReader};
+use crate::msgpack::keys::decimal;
 use crate::msgpack::known::{moment, wraps_fields};
 use crate::msgpack::scalar;
 use crate::rules::check::{NANOS, Value};
@@ -14,8 +15,15 @@ use crate::violation::Checked;
 #[derive(Clone)]
 pub(in crate::rules) struct MsgpackSource<'p>(MsgpackReader<'p>);
 
+impl<'p> From<MsgpackReader<'p>> for MsgpackSource<'p> {
+    /// Returns a source of the values that `reader` reads next.
+    fn from(reader: MsgpackReader<'p>) -> Self {
+        Self(reader)
+    }
+}
+
 impl<'p> MsgpackSource<'p> {
-    pub fn new(payload: &'p [u8]) -> Self {
+    pub(crate) fn new(payload: &'p [u8]) -> Self {
         Self(MsgpackReader::new(payload))
     }
 
@@ -39,7 +47,7 @@ impl<'p> MsgpackSource<'p> {
     }
 }
 
-/// The fields of a message that are still to read.
+/// The fields of a message that are still to be read.
 pub(in crate::rules) struct Fields {
     left: usize,
     /// The place, in declaration order, of the field that probably comes next.
@@ -48,7 +56,7 @@ pub(in crate::rules) struct Fields {
 }
 
 impl<'p> Source<'p> for MsgpackSource<'p> {
-    /// The number of elements or pairs.
+    /// The number of elements or pairs that are still to be read.
     type Elements = usize;
     type Fields = Fields;
 
@@ -143,8 +151,18 @@ impl<'p> Source<'p> for MsgpackSource<'p> {
     fn key(&mut self, kind: FieldKind) -> Checked<Value<'p>> {
         Ok(match kind {
             FieldKind::String { .. } => Value::Text(self.text()?),
-            FieldKind::Bool => Value::Bool(self.0.head()? == MsgpackHead::Bool(true)),
-            kind => whole(kind, self.integer()?),
+            FieldKind::Bool => {
+                let head = self.0.head()?;
+                Value::Bool(matches!(
+                    head,
+                    MsgpackHead::Bool(true) | MsgpackHead::Str(b"true")
+                ))
+            }
+            kind => match self.0.head()? {
+                // The option `text_keys` allows such keys.
+                MsgpackHead::Str(text) => whole(kind, decimal(text).unwrap_or_default()),
+                head => whole(kind, scalar::integer(head).unwrap_or_default()),
+            },
         })
     }
 
@@ -166,6 +184,19 @@ impl<'p> Source<'p> for MsgpackSource<'p> {
             },
             kind => self.key(kind)?,
         })
+    }
+
+    fn free(&mut self) -> Checked<Free<'p>> {
+        let mut inside = self.0.clone();
+        let value = match inside.head()? {
+            MsgpackHead::Array(_) => return Ok(Free::List),
+            MsgpackHead::Map(_) => return Ok(Free::Map),
+            MsgpackHead::Bool(value) => Free::Bool(value),
+            MsgpackHead::Str(text) => Free::Text(String::from_utf8_lossy(text)),
+            head => scalar::float(head).map_or(Free::Null, Free::Number),
+        };
+        self.0 = inside;
+        Ok(value)
     }
 
     fn skip(&mut self) -> Checked<()> {

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Measures the rules beside other implementations of protovalidate, on the same messages and in one
+# run: benches/rules.rs, then, in protobuf, prost-protovalidate, protovalidate-es in Node, and both
+# lines of PyPI's protovalidate. These validate a decoded message; the gateway's times are of
+# payloads, as are those of the rows that say so.
+set -euo pipefail
+cd "$(dirname "$0")/../../../.."
+
+here=crates/schema/benches/others
+target=$PWD/${CARGO_TARGET_DIR:-target}
+crates/schema/tests/oracle/venvs.sh 1 2
+mkdir -p "$target/others"
+cp "$here/package.json" "$here/es.mjs" "$target/others"
+(cd "$target/others" && npm install --silent --no-audit --no-fund)
+# Its build script runs protoc.
+tests/venv.sh
+PROTOC=$PWD/target/python/bin/protoc cargo build --quiet --release --locked \
+    --manifest-path "$here/prost/Cargo.toml" --target-dir "$target/others/prost"
+cargo bench --locked -p gateway-schema-benches --bench rules --no-run
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cp "$here/rules.proto" "$work"
+include=$("$target/oracle-1/bin/python" -c 'import grpc_tools, pathlib; print(pathlib.Path(grpc_tools.__file__).parent / "_proto")')
+"$target/oracle-1/bin/python" -m grpc_tools.protoc -I"$work" -Icrates/proto/src/well_known -I"$include" \
+    --include_imports --descriptor_set_out="$work/set" --python_out="$work" rules.proto buf/validate/validate.proto
+cargo bench --quiet --locked -p gateway-schema-benches --bench rules
+"$target/others/prost/release/gateway-bench-prost-protovalidate" "$work/set"
+node "$target/others/es.mjs" "$work/set"
+for line in 1 2; do
+    "$target/oracle-$line/bin/python" "$here/python.py" "$work"
+done

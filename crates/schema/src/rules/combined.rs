@@ -1,0 +1,47 @@
+//! A single pass over a payload that checks its structure and its standard rules together.
+//!
+//! The pass supports payloads in the form that most writers produce. It answers either that a
+//! payload certainly passes the walk and the judge of its encoding, or that it does not know. In
+//! the second case, walk and judge decide. Only they report violations, so the pass keeps nothing
+//! that a violation needs: no paths, ids or positions. Values that the pass does not read itself
+//! are read by the functions of the walk and the judge.
+//!
+//! `plan.rs` puts the rules into the form that the pass reads, `test.rs` has the tests of values,
+//! and each encoding has a file.
+
+pub(super) mod json;
+mod met;
+mod msgpack;
+pub(super) mod plan;
+pub(super) mod protobuf;
+mod scalar;
+pub(super) mod test;
+#[cfg(test)]
+mod tests;
+
+use super::plan::{PlanId, Plans};
+use crate::contract::Contract;
+use crate::options::Encoding;
+use plan::CombinedPlans;
+
+/// Returns whether `payload` certainly fits `contract` and keeps the standard rules of `root`.
+///
+/// If the result is false, nothing is known.
+pub(super) fn passes(
+    contract: &Contract,
+    (plans, combined): (&Plans, &CombinedPlans),
+    root: PlanId,
+    payload: &[u8],
+    depth: u32,
+) -> bool {
+    // Required paths belong to one schema, but the combined plans to all schemas of a message.
+    if !contract.needs.is_empty() {
+        return false;
+    }
+    let plans = (plans, combined);
+    match contract.encoding {
+        Encoding::Protobuf => protobuf::passes(contract, plans, root, payload, depth),
+        Encoding::Msgpack => msgpack::passes(contract, plans, root, payload, depth),
+        Encoding::Json => json::passes(contract, plans, root, payload, depth),
+    }
+}

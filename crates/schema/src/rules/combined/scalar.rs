@@ -1,0 +1,37 @@
+//! Judges a scalar in the combined pass.
+
+use super::met::Met;
+use super::plan::CombinedField;
+use super::test::{Scalar, ValueTest};
+use crate::rules::plan::{FieldRules, MessagePlan, ValuePlan};
+use crate::table::FieldKind;
+
+/// Adds a singular field with its value to the fields that were read. Returns false if the field or
+/// its oneof has occurred before, or if the value breaks a rule.
+#[inline]
+pub(super) fn judge(
+    met: &mut Met,
+    plan: &MessagePlan,
+    field: &CombinedField,
+    (kind, test): (FieldKind, ValueTest),
+    value: Scalar,
+) -> bool {
+    if !met.name(field) {
+        return false;
+    }
+    // Required fields are checked at the end of the message.
+    if field.implicit && value.is_zero() {
+        return true;
+    }
+    met.set(field, true) && value.passes(test, kind, rules(plan, field))
+}
+
+/// Returns the rules of the value or the elements of a field, or `None` for a map.
+#[inline]
+pub(super) fn rules<'a>(plan: &'a MessagePlan, field: &CombinedField) -> Option<&'a ValuePlan> {
+    match &plan.fields[field.place? as usize].rules {
+        FieldRules::One(rules) => Some(rules),
+        FieldRules::List(list) => Some(&list.items),
+        FieldRules::Map(_) => None,
+    }
+}

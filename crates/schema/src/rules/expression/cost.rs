@@ -1,0 +1,103 @@
+//! The cost of the rules in CEL of one payload, as far as it is known before they are evaluated.
+
+use super::plan::{ExpressionPlanId, ExpressionPlans, ValueExpressions};
+use super::program::Expression;
+use crate::table::{Cardinality, Table};
+
+/// The number of values of one kind that a payload can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Number {
+    One,
+    /// No more than the payload has bytes.
+    Many,
+}
+
+/// The steps that the rules in CEL of a payload take together, by its size.
+///
+/// This is an estimate: the bytes that rules look at or write are not counted, nor the parts of
+/// values that are compared as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// The coefficients of the powers of the payload's bytes, that of the power 0 first.
+    coefficients: Vec<u64>,
+}
+
+impl Estimate {
+    /// Returns the estimate for payloads of the message whose rules are at `root`.
+    pub(in crate::rules) fn of(
+        plans: &ExpressionPlans,
+        root: ExpressionPlanId,
+        table: &Table,
+    ) -> Self {
+        let mut numbers = vec![None; plans.messages.len()];
+        let mut left = vec![(root, Number::One)];
+        while let Some((id, number)) = left.pop() {
+            let before = &mut numbers[id.0 as usize];
+            // Of a message that is reached in two ways there are two at least.
+            let number = if before.is_some() {
+                Number::Many
+            } else {
+                number
+            };
+            if *before == Some(Number::Many) {
+                continue;
+            }
+            *before = Some(number);
+            let plan = plans.get(id);
+            for field in &plan.fields {
+                let cardinality = table[plan.message].fields[field.index as usize].cardinality;
+                if let Some(nested) = field.values.nested {
+                    left.push((nested, number.max(number_of(cardinality))));
+                }
+            }
+        }
+        let mut estimate = Self::default();
+        for (plan, number) in plans.messages.iter().zip(numbers) {
+            let Some(number) = number else {
+                continue;
+            };
+            estimate.add(&plan.own, number);
+            for field in &plan.fields {
+                let cardinality = table[plan.message].fields[field.index as usize].cardinality;
+                estimate.add(&field.own, number);
+                let ValueExpressions { own: of_keys, .. } = &field.keys;
+                estimate.add(of_keys, Number::Many);
+                estimate.add(&field.values.own, number.max(number_of(cardinality)));
+            }
+        }
+        estimate
+    }
+
+    /// Returns the steps for a payload of so many bytes.
+    pub fn steps(&self, bytes: u64) -> u64 {
+        let coefficients = self.coefficients.iter().rev();
+        coefficients.fold(0, |sum: u64, coefficient| {
+            sum.saturating_mul(bytes).saturating_add(*coefficient)
+        })
+    }
+
+    /// Adds rules of a kind of values. An element takes a byte at least, and is in one value, so
+    /// all values together have no more elements than the payload has bytes.
+    fn add(&mut self, rules: &[Expression], number: Number) {
+        for rule in rules {
+            for (power, steps) in rule.program.cost().coefficients().iter().enumerate() {
+                let power = match number {
+                    Number::One => power,
+                    Number::Many => power.max(1),
+                };
+                if self.coefficients.len() <= power {
+                    self.coefficients.resize(power + 1, 0);
+                }
+                let sum = &mut self.coefficients[power];
+                *sum = sum.saturating_add(*steps);
+            }
+        }
+    }
+}
+
+fn number_of(cardinality: Cardinality) -> Number {
+    match cardinality {
+        Cardinality::Singular => Number::One,
+        Cardinality::Repeated | Cardinality::Map => Number::Many,
+    }
+}

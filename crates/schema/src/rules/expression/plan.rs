@@ -1,0 +1,81 @@
+//! The rules in CEL of messages, in the form in which the judge reads them.
+
+use rustc_hash::FxHashMap;
+
+use super::program::Expression;
+use super::scalars::ScalarRules;
+use super::values::Wanted;
+use crate::table::MessageId;
+
+/// The rules in CEL of all messages that carry some, directly or in a message below.
+#[derive(Debug, Default)]
+pub(in crate::rules) struct ExpressionPlans {
+    pub messages: Vec<ExpressionPlan>,
+    pub by_message: FxHashMap<u32, ExpressionPlanId>,
+    /// The fields that the rules read, and the fields that contain them.
+    pub wanted: Wanted,
+}
+
+/// The place of a message's rules in [`ExpressionPlans`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::rules) struct ExpressionPlanId(pub u32);
+
+impl ExpressionPlans {
+    /// Returns the place of the rules of a message, or `None` if neither it nor a message below it
+    /// carries any.
+    pub(crate) fn of(&self, message: MessageId) -> Option<ExpressionPlanId> {
+        self.by_message.get(&message.0).copied()
+    }
+
+    /// Returns the rules at a place.
+    pub(crate) fn get(&self, id: ExpressionPlanId) -> &ExpressionPlan {
+        &self.messages[id.0 as usize]
+    }
+}
+
+/// The rules in CEL of one message type.
+#[derive(Debug)]
+pub(in crate::rules) struct ExpressionPlan {
+    pub message: MessageId,
+    /// The rules of the message itself.
+    pub own: Box<[Expression]>,
+    /// The rules of its fields, in declaration order.
+    pub fields: Box<[FieldExpressions]>,
+    /// All of these rules in a form that is faster to evaluate, if all of them have it.
+    pub scalars: Option<ScalarRules>,
+}
+
+/// The rules of a field.
+#[derive(Debug)]
+pub(in crate::rules) struct FieldExpressions {
+    /// The index of the field in the table.
+    pub index: u32,
+    /// True if the rules also apply to a field that is not set, whose zero is then checked.
+    pub judges_absent: bool,
+    /// True if the field's zero is the same as its absence.
+    pub implicit: bool,
+    /// The rules of the field's value, or of the list or map as a whole.
+    pub own: Box<[Expression]>,
+    /// The rules of each element of a list or each value of a map. For a singular field, only the
+    /// rules of its message.
+    pub values: ValueExpressions,
+    /// The rules of a map's keys.
+    pub keys: ValueExpressions,
+}
+
+/// The rules of an element, a key, a map's value, or a message that is the value of a field.
+#[derive(Debug, Default)]
+pub(in crate::rules) struct ValueExpressions {
+    pub own: Box<[Expression]>,
+    /// True if the value's own rules are not checked for a zero.
+    pub skips_zero: bool,
+    /// The rules of the message, if the value is a message that has some.
+    pub nested: Option<ExpressionPlanId>,
+}
+
+impl ValueExpressions {
+    /// Returns whether there is nothing to check.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.nested.is_none()
+    }
+}

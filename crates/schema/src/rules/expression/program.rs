@@ -1,0 +1,145 @@
+//! A compiled CEL rule.
+
+use std::fmt;
+
+use gateway_cel::{Budget, Constant, EvalError, Field, Program, Value};
+
+use super::values::protobuf;
+use crate::table::{MessageId, Table};
+
+/// The index of the variable `now` in every environment, after `this`.
+pub(super) const NOW: u32 = 1;
+
+/// The place of the variable `rules` in the environment of a predefined rule: after `this` and
+/// `now`, before `rule`.
+const RULES: u32 = 2;
+
+/// A rule in CEL.
+pub(in crate::rules) struct Expression {
+    pub program: Program,
+    /// The expression reads the variable `now`.
+    pub reads_clock: bool,
+    pub id: Box<str>,
+    /// The sentence for a value that breaks the rule; empty if the rule has none.
+    pub message: Box<str>,
+    pub text: Box<str>,
+    /// The owner of the rule: the message or the field.
+    pub owner: Box<str>,
+    pub predefined: Option<Predefined>,
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expression")
+            .field("owner", &self.owner)
+            .field("text", &self.text)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The inputs of a predefined rule other than the value that it checks.
+#[derive(Debug)]
+pub(in crate::rules) struct Predefined {
+    /// The type of the message that holds the rules, such as `buf.validate.StringRules`.
+    pub message: MessageId,
+    pub rules: Box<[u8]>,
+    /// The field of that message that sets the rule.
+    pub field: Field,
+    /// The value of the rule, if that is a scalar or a list of scalars.
+    pub rule: Option<Constant>,
+}
+
+/// The outcome of a rule.
+pub(super) enum Verdict {
+    Holds,
+    /// The value violates the rule, with the sentence that describes the violation.
+    Broken(String),
+}
+
+impl Expression {
+    /// Evaluates the rule for the value `this`.
+    ///
+    /// # Errors
+    ///
+    /// Returns why the expression has no value.
+    pub(super) fn evaluate<'a>(
+        &'a self,
+        table: &'a Table,
+        this: Value<'a>,
+        now: Value<'a>,
+        budget: &mut Budget,
+    ) -> Result<Verdict, EvalError> {
+        let value = match &self.predefined {
+            None => self.program.evaluate(&[this, now], budget)?,
+            Some(predefined) => {
+                let reads = &self.program.reads().variables;
+                let [rules, rule] = predefined.values(table, reads.contains(&RULES));
+                self.program.evaluate(&[this, now, rules, rule], budget)?
+            }
+        };
+        let said = match value {
+            Value::Bool(true) => return Ok(Verdict::Holds),
+            Value::String(said) if said.is_empty() => return Ok(Verdict::Holds),
+            Value::String(said) => said.to_string(),
+            _ => format!("\"{}\" returned false", self.text),
+        };
+        Ok(Verdict::Broken(match &*self.message {
+            "" => said,
+            message => message.to_owned(),
+        }))
+    }
+}
+
+impl Predefined {
+    /// Returns the value of the rule, if it is a scalar or a list of scalars.
+    pub(super) fn constant(&self, table: &Table) -> Option<Constant> {
+        let [_, rule] = self.values(table, false);
+        constant(&rule)
+    }
+
+    /// Returns the values of the variables `rules` and `rule`. The first may be null if it is not
+    /// `wanted`.
+    fn values<'a>(&'a self, table: &'a Table, wanted: bool) -> [Value<'a>; 2] {
+        if let (Some(rule), false) = (&self.rule, wanted) {
+            return [Value::Null, Value::from(rule)];
+        }
+        let rules = self.decoded(table);
+        let rule = match (&self.rule, &rules) {
+            (Some(rule), _) => Value::from(rule),
+            (None, Value::Message(rules)) => {
+                let found = rules.get(&self.field, &mut Budget::new(u64::MAX, u64::MAX));
+                let found = found.ok().flatten();
+                found.unwrap_or_else(|| Value::unset(&self.field))
+            }
+            (None, _) => Value::unset(&self.field),
+        };
+        [rules, rule]
+    }
+
+    /// Returns the message that holds the rules. It compiled, so it is well-formed.
+    fn decoded<'a>(&'a self, table: &'a Table) -> Value<'a> {
+        let read = protobuf::read(table, None, self.message, &self.rules);
+        read.map_or(Value::Null, |node| node.value.unwrap_or(Value::Null))
+    }
+}
+
+/// Returns a scalar, or a list of scalars, as a constant.
+fn constant(value: &Value) -> Option<Constant> {
+    Some(match value {
+        Value::Null => Constant::Null,
+        Value::Bool(value) => Constant::Bool(*value),
+        Value::Int(value) => Constant::Int(*value),
+        Value::Uint(value) => Constant::Uint(*value),
+        Value::Double(value) => Constant::Double(*value),
+        Value::String(text) => Constant::String((&**text).into()),
+        Value::Bytes(bytes) => Constant::Bytes((&**bytes).into()),
+        Value::Duration(value) => Constant::Duration(*value),
+        Value::Timestamp(value) => Constant::Timestamp(*value),
+        Value::List(list) => {
+            let mut budget = Budget::new(u64::MAX, u64::MAX);
+            let elements = (0..list.len()).map(|at| constant(&list.get(at, &mut budget).ok()?));
+            Constant::List(elements.collect::<Option<_>>()?)
+        }
+        Value::Type(_) | Value::Map(_) | Value::Message(_) => return None,
+    })
+}

@@ -1,0 +1,104 @@
+//! A message while its fields are read, which may occur in any order and several times.
+
+use gateway_cel::Value;
+use rustc_hash::FxHashMap;
+
+use super::tree::Node;
+use crate::rules::unique::Distincts;
+
+/// The maximum number of fields that are compared one by one. With more, a hash map is used.
+const FEW: usize = 16;
+
+/// The fields of a message that were read so far.
+#[derive(Default)]
+pub(super) struct Building<'a> {
+    /// The byte where the message begins.
+    pub at: usize,
+    /// The fields by their indices, with `None` if another member of the oneof has replaced the
+    /// field.
+    pub fields: Vec<(u32, Option<Part<'a>>)>,
+    places: FxHashMap<u32, usize>,
+    /// The oneofs that have a member, each with the index of the member's field.
+    members: Vec<(u32, u32)>,
+    member_places: FxHashMap<u32, usize>,
+}
+
+/// The content of a field that was read so far.
+pub(super) enum Part<'a> {
+    One(Node<'a>),
+    Message(Box<Building<'a>>),
+    List {
+        at: usize,
+        elements: Vec<Node<'a>>,
+    },
+    Map {
+        at: usize,
+        entries: Vec<(Node<'a>, Node<'a>)>,
+        keys: Distincts<'a>,
+    },
+}
+
+impl<'a> Building<'a> {
+    /// Returns a message without fields, which begins at the byte `at`.
+    pub(super) fn new(at: usize) -> Self {
+        Self {
+            at,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the content of the field of this index that was read so far.
+    pub(super) fn field(&mut self, index: u32) -> &mut Option<Part<'a>> {
+        let place = place(&self.fields, &self.places, index);
+        let place = place.unwrap_or_else(|| {
+            self.fields.push((index, None));
+            grown(&self.fields, &mut self.places);
+            self.fields.len() - 1
+        });
+        &mut self.fields[place].1
+    }
+
+    /// Notes the field of this index as the member of a oneof, and clears the field that was the
+    /// member before, if it is another one.
+    pub(super) fn choose(&mut self, oneof: u32, index: u32) {
+        let place = place(&self.members, &self.member_places, oneof);
+        let Some(place) = place else {
+            self.members.push((oneof, index));
+            grown(&self.members, &mut self.member_places);
+            return;
+        };
+        let before = std::mem::replace(&mut self.members[place].1, index);
+        if before != index {
+            *self.field(before) = None;
+        }
+    }
+
+    /// Takes the value of a scalar field. Returns `None` if the field is not set or holds an error
+    /// instead of a value.
+    pub(super) fn take(&mut self, index: Option<u32>) -> Option<Value<'a>> {
+        match self.field(index?).take()? {
+            Part::One(node) => node.value.ok(),
+            _ => None,
+        }
+    }
+}
+
+fn place<T>(entries: &[(u32, T)], places: &FxHashMap<u32, usize>, key: u32) -> Option<usize> {
+    if entries.len() > FEW {
+        return places.get(&key).copied();
+    }
+    entries.iter().position(|(of, _)| *of == key)
+}
+
+/// Updates the places after an entry was added. They are only kept for more than [`FEW`] entries.
+fn grown<T>(entries: &[(u32, T)], places: &mut FxHashMap<u32, usize>) {
+    match entries.len() {
+        0..=FEW => {}
+        count if count == FEW + 1 => {
+            places.extend(entries.iter().enumerate().map(|(at, (key, _))| (*key, at)));
+        }
+        count => {
+            places.insert(entries[count - 1].0, count - 1);
+        }
+    }
+}

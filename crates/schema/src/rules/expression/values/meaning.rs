@@ -1,0 +1,193 @@
+//! Converts messages to the values that expressions see.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use gateway_cel::{
+    Bytes, Duration, ErrorKind, ListValue, MapValue, MessageId as CelId, Text, Timestamp, Value,
+};
+
+use super::building::{Building, Part};
+use super::tree::{Body, Content, ListNode, MapNode, Node};
+use crate::rules::check::{NANOS, Value as Plain};
+use crate::rules::expression::schema::kind;
+use crate::table::{FieldKind, Form, MessageId, Table};
+
+/// A function that converts a message inside another.
+type Finish<'f, 'a> = &'f dyn Fn(MessageId, Building<'a>) -> Node<'a>;
+
+/// Converts the message that was read. Messages inside it are converted by `finish`.
+pub(super) fn message<'a>(
+    table: &Table,
+    id: MessageId,
+    mut made: Building<'a>,
+    finish: Finish<'_, 'a>,
+) -> Node<'a> {
+    let at = made.at;
+    let form = table[id].form;
+    let number = |number| table[id].by_number(number);
+    let value = match form {
+        Form::Fields | Form::FieldMask | Form::Any => return fields(table, id, made, finish),
+        Form::Timestamp | Form::Duration => {
+            let part = |value| match value {
+                Some(Value::Int(value)) => i128::from(value),
+                _ => 0,
+            };
+            let (seconds, nanos) = (part(made.take(number(1))), part(made.take(number(2))));
+            time(form, seconds * NANOS + nanos)
+        }
+        Form::Wrapper => {
+            let wrapped = kind(table, table[id].fields[0].kind);
+            let value = made.take(Some(0));
+            Ok(value.unwrap_or_else(|| Value::zero(wrapped)))
+        }
+        Form::Struct => Ok(match made.field(0).take() {
+            Some(Part::Map { at, entries, .. }) => {
+                Value::Map(MapValue::Shared(Rc::new(MapNode::new(at, entries))))
+            }
+            _ => Value::Map(MapValue::Empty),
+        }),
+        Form::ListValue => Ok(match made.field(0).take() {
+            Some(Part::List { at, elements }) => list(at, elements),
+            _ => Value::List(ListValue::Constant(&[])),
+        }),
+        Form::Value => return any_value(table, id, made, finish),
+    };
+    Node {
+        at,
+        value,
+        body: None,
+    }
+}
+
+fn list<'a>(at: usize, elements: Vec<Node<'a>>) -> Value<'a> {
+    Value::List(ListValue::Shared(Rc::new(ListNode { at, elements })))
+}
+
+/// Returns a `google.protobuf.Value` as the value that it holds.
+fn any_value<'a>(
+    table: &Table,
+    id: MessageId,
+    mut made: Building<'a>,
+    finish: Finish<'_, 'a>,
+) -> Node<'a> {
+    let at = made.at;
+    let mut parts = made.fields.iter_mut();
+    let set = parts.find_map(|(index, part)| Some((*index, part.take()?)));
+    let value = match set {
+        // `null_value` is an enum.
+        Some((index, _)) if table[id].fields[index as usize].number == 1 => Ok(Value::Null),
+        Some((_, Part::One(node))) => node.value,
+        Some((index, Part::Message(inner))) => {
+            match table[id].fields[index as usize].kind.message() {
+                Some(of) => finish(of, *inner).value,
+                None => Ok(Value::Null),
+            }
+        }
+        _ => Ok(Value::Null),
+    };
+    Node {
+        at,
+        value,
+        body: None,
+    }
+}
+
+/// Returns a message as its fields.
+fn fields<'a>(
+    table: &Table,
+    id: MessageId,
+    made: Building<'a>,
+    finish: Finish<'_, 'a>,
+) -> Node<'a> {
+    // A loop needs less of the stack than iterators do, and messages nest up to `limits.depth`.
+    let mut fields = Vec::with_capacity(made.fields.len());
+    for (index, part) in made.fields {
+        if let Some(part) = part {
+            let of = table[id].fields[index as usize].kind.message();
+            fields.push((index, content(of, part, finish)));
+        }
+    }
+    if !fields.is_sorted_by_key(|(index, _)| *index) {
+        fields.sort_unstable_by_key(|(index, _)| *index);
+    }
+    body(id, made.at, Body { fields })
+}
+
+/// Returns the message of type `id` with these fields.
+pub(super) fn body<'a>(id: MessageId, at: usize, body: Body<'a>) -> Node<'a> {
+    let body = Rc::new(body);
+    Node {
+        at,
+        value: Ok(Value::shared_message(CelId(id.0), body.clone())),
+        body: Some(body),
+    }
+}
+
+fn content<'a>(of: Option<MessageId>, part: Part<'a>, finish: Finish<'_, 'a>) -> Content<'a> {
+    match (part, of) {
+        (Part::One(node), _) => Content::One(node),
+        (Part::Message(inner), Some(id)) => Content::One(finish(id, *inner)),
+        (Part::Message(inner), None) => Content::One(Node {
+            at: inner.at,
+            value: Ok(Value::Null),
+            body: None,
+        }),
+        (Part::List { at, elements }, _) => Content::List(Rc::new(ListNode { at, elements })),
+        (Part::Map { at, entries, .. }, _) => Content::Map(Rc::new(MapNode::new(at, entries))),
+    }
+}
+
+/// Returns a time in nanoseconds as a timestamp or a duration, according to `form`, or an error if
+/// it is out of the range of that type.
+pub(super) fn time<'a>(form: Form, nanos: i128) -> Result<Value<'a>, ErrorKind> {
+    let (seconds, rest) = (nanos.div_euclid(NANOS), nanos.rem_euclid(NANOS));
+    let seconds = i64::try_from(seconds).ok();
+    if form == Form::Timestamp {
+        let time = seconds.and_then(|seconds| Timestamp::new(seconds, rest as u32));
+        return time
+            .map(Value::Timestamp)
+            .ok_or(ErrorKind::Range("google.protobuf.Timestamp"));
+    }
+    let span = seconds.and_then(|seconds| Duration::new(seconds, rest as i32));
+    span.map(Value::Duration)
+        .ok_or(ErrorKind::Range("google.protobuf.Duration"))
+}
+
+/// Converts a scalar, or a message with a form of its own, to a value of an expression.
+pub(super) fn plain<'a>(
+    table: &Table,
+    kind: FieldKind,
+    value: Plain<'a>,
+) -> Result<Value<'a>, ErrorKind> {
+    Ok(match value {
+        Plain::Signed(value) => Value::Int(value),
+        Plain::Unsigned(value) => Value::Uint(value),
+        Plain::Float(value) => Value::Double(value),
+        Plain::Bool(value) => Value::Bool(value),
+        Plain::Text(text) => self::text(text),
+        Plain::Bytes(Cow::Borrowed(bytes)) => Value::Bytes(Bytes::Borrowed(bytes)),
+        Plain::Bytes(Cow::Owned(bytes)) => Value::Bytes(Bytes::Shared(bytes.into())),
+        Plain::Time(nanos) => {
+            let form = kind.message().map_or(Form::Duration, |id| table[id].form);
+            return time(form, nanos);
+        }
+        Plain::Paths(_) => Value::Null,
+    })
+}
+
+/// Converts a text to a string of an expression.
+pub(super) fn text(text: Cow<str>) -> Value {
+    match text {
+        Cow::Borrowed(text) => Value::String(Text::Borrowed(text)),
+        Cow::Owned(text) => Value::owned(text),
+    }
+}
+
+/// Converts a key that is a name to a string of an expression.
+pub(super) fn plain_text(key: Plain) -> Value {
+    match key {
+        Plain::Text(key) => text(key),
+        _ => Value::borrowed(""),
+    }
+}

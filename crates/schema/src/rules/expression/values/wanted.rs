@@ -1,0 +1,89 @@
+//! The fields that rules read.
+
+use rustc_hash::FxHashMap;
+
+use crate::table::{Cardinality, Field, FieldKind, Form, Message, MessageId, Table};
+
+/// The maximum number of wanted fields of a message that is read as [flat](WantedFields::is_flat).
+const FLAT_MAX: usize = 32;
+
+/// The fields that rules read, and the fields that contain them, by message type.
+#[derive(Debug, Default)]
+pub(in crate::rules) struct Wanted {
+    /// True if a rule may read any field.
+    pub all: bool,
+    fields: FxHashMap<u32, WantedFields>,
+}
+
+/// The fields of one message type that rules read, and the fields that contain such fields.
+#[derive(Debug, Default)]
+pub(super) struct WantedFields {
+    /// The indices of the fields, in ascending order.
+    pub indices: Vec<u32>,
+    /// True if the fields are few and all singular scalars outside oneofs, so that a value only
+    /// replaces an earlier value of the same field.
+    pub is_flat: bool,
+}
+
+impl WantedFields {
+    /// Returns whether the field of this index is wanted.
+    pub(super) fn has(&self, index: u32) -> bool {
+        self.indices.binary_search(&index).is_ok()
+    }
+}
+
+/// The fields of a message from which rules read nothing.
+static NONE: WantedFields = WantedFields {
+    indices: Vec::new(),
+    is_flat: true,
+};
+
+impl Wanted {
+    /// Adds a field of a message.
+    pub(crate) fn insert(&mut self, message: u32, index: u32) {
+        let fields = &mut self.fields.entry(message).or_default().indices;
+        if let Err(at) = fields.binary_search(&index) {
+            fields.insert(at, index);
+        }
+    }
+
+    /// Finds the messages that are flat, once all fields are added.
+    pub(crate) fn finish(&mut self, table: &Table) {
+        for (id, wanted) in &mut self.fields {
+            let fields = &table[MessageId(*id)].fields;
+            let is_scalar = |index: &u32| {
+                let field = &fields[*index as usize];
+                let is_message = field.kind.message().is_some();
+                field.cardinality == Cardinality::Singular && !is_message && field.oneof.is_none()
+            };
+            let few = wanted.indices.len() <= FLAT_MAX;
+            wanted.is_flat = few && wanted.indices.iter().all(is_scalar);
+        }
+    }
+
+    /// Returns whether only scalars are wanted of a message of type `id`, and all wanted strings
+    /// are known to be UTF-8 because the walk has checked them.
+    pub(crate) fn is_sound(&self, id: MessageId, message: &Message) -> bool {
+        let is_sound = |field: &Field| {
+            field.kind.message().is_none() && field.kind != FieldKind::String { utf8: false }
+        };
+        match self.of(id, message) {
+            Some(wanted) => {
+                let mut fields = wanted.indices.iter();
+                wanted.is_flat && fields.all(|index| is_sound(&message.fields[*index as usize]))
+            }
+            // Any field may be read.
+            None => message.fields.iter().all(is_sound),
+        }
+    }
+
+    /// Returns the wanted fields of a message, or `None` if all are wanted.
+    ///
+    /// A message with a form of its own is read completely.
+    pub(super) fn of(&self, id: MessageId, message: &Message) -> Option<&WantedFields> {
+        if self.all || message.form != Form::Fields || message.map_entry {
+            return None;
+        }
+        Some(self.fields.get(&id.0).unwrap_or(&NONE))
+    }
+}

@@ -1,0 +1,186 @@
+"""Judges payloads by one line of PyPI's protovalidate, beside the gateway's verdicts: judge.py WORK EVERY LINE
+
+WORK has what generate.py and rule_verdicts wrote. One payload in EVERY is judged, and the examples of known.py. A
+message in JSON or MessagePack is held against the verdict on the same message in protobuf. Differences that known.py
+lists are counted under their reason; any other ends the run with 1, as does a reason that its example does not show.
+"""
+
+import collections
+import importlib
+import json
+import multiprocessing
+import os
+import pathlib
+import re
+import sys
+import time
+import zlib
+
+work, every, line = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+sys.path.insert(0, str(work / "python"))
+import known  # noqa: E402
+import protovalidate  # noqa: E402
+from buf.validate import validate_pb2  # noqa: E402
+from google.protobuf import message_factory, symbol_database  # noqa: E402
+
+# As many kinds of differences are printed, with two examples each.
+SHOWN = 30
+
+# The longest payload, in digits, whose verdict is kept for when it comes again: short ones often
+# do.
+KEPT_MAX = 100
+
+
+def path_of(field):
+    """A field path as people write it."""
+    path = ""
+    for element in field.elements:
+        path += ("." if path else "") + element.field_name
+        subscript = element.WhichOneof("subscript")
+        if subscript == "string_key":
+            path += f'["{element.string_key}"]'
+        elif subscript == "bool_key":
+            path += "[true]" if element.bool_key else "[false]"
+        elif subscript:
+            path += f"[{getattr(element, subscript)}]"
+    return path
+
+
+def row(violation):
+    proto = violation.proto
+    if not hasattr(proto, "SerializeToString"):
+        proto = validate_pb2.Violation.FromString(proto.to_binary())
+    path = path_of(proto.field) + (" (key)" if proto.for_key else "")
+    return known.plain(path), proto.rule_id, proto.message
+
+
+def judged(message):
+    """The verdict on a message, and the rules that it breaks."""
+    try:
+        rows = sorted(row(violation) for violation in validator.collect_violations(message))
+    except protovalidate.CompilationError as error:
+        return "refused", str(error)
+    except Exception as error:
+        return "failed", f"{type(error).__name__}: {error}"
+    return ("broken" if rows else "kept"), rows
+
+
+def rows_of(ours):
+    if ours["v"] != "broken":
+        return []
+    return sorted((known.plain(path), rule, sentence) for path, rule, sentence in ours["t"])
+
+
+def same(ours, theirs, rows):
+    if ours["v"] != theirs[0]:
+        return False
+    if ours["v"] != "broken":
+        return True
+    return set(rows) <= set(theirs[1]) if len(rows) == known.TOLD_MAX else rows == theirs[1]
+
+
+def show(name, ours, theirs, rows):
+    """Prints a difference: of violations those that one side alone tells."""
+    print(f"  DIFFERENCE: {name} {ours['e']} {ours.get('p')}")
+    if ours["v"] == theirs[0] == "broken":
+        print(f"    we alone:   {sorted(set(rows) - set(theirs[1]))}")
+        print(f"    they alone: {sorted(set(theirs[1]) - set(rows))}")
+    else:
+        print(f"    we:   {ours['v']} {ours['t']}")
+        print(f"    they: {theirs[0]} {theirs[1]}")
+
+
+noted = json.loads((work / "messages.json").read_text())
+for module in noted["modules"]:
+    importlib.import_module(module)
+pool = symbol_database.Default().pool
+kinds = [message_factory.GetMessageClass(pool.FindMessageTypeByName(name)) for name in noted["messages"]]
+examples = {(name, payload): why for name, payload, why in known.examples(line)}
+
+
+class Judge:
+    """The verdicts on a share of the payloads, which this process judges."""
+
+    def __init__(self):
+        self.counts, self.reasons, self.differences, self.shown = collections.Counter(), collections.Counter(), [], set()
+        self.kept = {}
+
+    def judged(self, ours):
+        """The verdict on a payload in protobuf."""
+        key = ours["m"], ours["p"]
+        found = self.kept.get(key) or judged(message_of(*key))
+        if len(ours["p"]) <= KEPT_MAX:
+            self.kept[key] = found
+        return found
+
+    def compare(self, ours, theirs, payload):
+        """Compares the verdict of the gateway with theirs on the same message, whose payload in protobuf is given."""
+        self.counts[ours["e"], theirs[0], ours["v"]] += 1
+        rows = rows_of(ours)
+        if same(ours, theirs, rows):
+            return
+        name = noted["messages"][ours["m"]]
+        reason = known.reason(line, known.Case(ours, theirs, rows, message_of(ours["m"], payload)))
+        if reason and reason == examples.get((name, ours["p"])):
+            self.shown.add(reason)
+        if reason:
+            self.reasons[reason] += 1
+        else:
+            self.differences.append((name, ours, theirs, rows))
+
+
+def message_of(place, payload):
+    return kinds[place].FromString(bytes.fromhex(payload))
+
+
+def judge_share(share):
+    """Judges the payloads that fall to one process: a message in its three encodings to the same."""
+    judge, theirs, payload, at = Judge(), None, "", 0
+    for text in open(work / "verdicts"):
+        ours = json.loads(text)
+        if ours["v"] == "refused":
+            # Before the payloads, for a message whose rules are: an empty one stands for all.
+            if share == 0:
+                judge.compare(ours | {"e": "protobuf", "p": ""}, judged(message_of(ours["m"], "")), "")
+            continue
+        if ours["e"] == "protobuf":
+            theirs, payload, at = None, ours["p"], at + 1
+            wanted = at % every == 0 or (noted["messages"][ours["m"]], payload) in examples
+            mine = zlib.crc32(payload.encode()) % processes == share
+            if wanted and mine and ours["v"] != "malformed":
+                theirs = judge.judged(ours)
+        if theirs is not None:
+            judge.compare(ours, theirs, payload)
+    return judge.counts, judge.reasons, judge.differences, judge.shown
+
+
+started = time.monotonic()
+validator = protovalidate.Validator()
+processes = os.cpu_count()
+counts, reasons, differences, shown = collections.Counter(), collections.Counter(), [], set()
+with multiprocessing.get_context("fork").Pool(processes) as workers:
+    for part in workers.imap(judge_share, range(processes)):
+        counts += part[0]
+        reasons += part[1]
+        differences += part[2]
+        shown |= part[3]
+
+seconds = time.monotonic() - started
+print(f"protovalidate {line}: {sum(counts.values()):,} payloads in {seconds:.0f} s by {processes} processes")
+for (encoding, they, we), number in sorted(counts.items()):
+    print(f"  {encoding:8} they: {they:7} we: {we:9} {number:10,}")
+for reason, number in reasons.most_common():
+    print(f"  known: {reason}: {number:,}")
+by_kind = collections.Counter()
+for name, ours, theirs, rows in differences:
+    kind = name, ours["e"], ours["v"], theirs[0]
+    by_kind[kind] += 1
+    if by_kind[kind] <= 2 and len(by_kind) <= SHOWN:
+        show(name, ours, theirs, rows)
+unshown = set(known.reasons(line)) - shown
+for why in sorted(unshown):
+    print(f"  no example shows: {why}")
+print(f"  {len(differences)} differences of {len(by_kind)} kinds", flush=True)
+# A run in which nothing is broken, or everything, shows nothing.
+seen = {they for _, they, _ in counts}
+sys.exit(0 if not differences and not unshown and {"kept", "broken"} <= seen else 1)

@@ -1,0 +1,289 @@
+"""Differences between the gateway and other implementations of protovalidate, each with its reason."""
+
+import collections
+import json
+import math
+import pathlib
+import re
+import struct
+
+from buf.validate import validate_pb2
+from google.protobuf import unknown_fields
+
+# For each reason, a payload that shows it: of the files in protos/, so that every run judges them.
+EXAMPLES = pathlib.Path(__file__).parent / "examples.jsonl"
+
+# The errors of the two lines for a rule that fails for every payload, because it names a field or
+# an overload that does not exist.
+UNCHECKED = re.compile(r"no.such.(field|member|overload)|No matching overloads", re.IGNORECASE)
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+
+# What Python says of a string of proto2 that is not UTF-8.
+NO_TEXT = re.compile(r"'bytes' object is not an instance of 'str'|UnicodeDecodeError")
+
+# What line 1 says of a condition that has no value, such as `string(this).matches(…)` of bytes that
+# are not UTF-8: the rule bytes.pattern is written so.
+NO_CONDITION = "found no matching overload for _?_:_ applied to '(<class 'celpy.evaluation.CELEvalError'>, "
+
+# As many violations the gateway tells of a payload.
+TOLD_MAX = 16
+
+# The first and the last second of a Timestamp, the most that a time zone moves it, and the longest
+# Duration.
+FIRST, LAST, ZONE_MAX, LONGEST = -62135596800, 253402300799, 14 * 3600, 315576000000
+
+# What line 1 says of a date and of a span that Python has not.
+NO_DATE, NO_SPAN = "OverflowError: date value out of range", "ValueError: range error: {seconds}"
+
+
+def plain(path):
+    """The path without keys that are written in different ways: cut, escaped."""
+    return re.sub(r'\["(?:.{40,}|.*[^\x20-\x7e].*|.*[\\"].*)"\]', '["…"]', path, flags=re.DOTALL)
+
+
+def values(message, path=""):
+    """Each value of a message and of those in it: its path, its field and itself."""
+    for field, value in message.ListFields():
+        at = (path + "." if path else "") + (f"[{field.full_name}]" if field.is_extension else field.name)
+        if field.message_type and field.message_type.GetOptions().map_entry:
+            inner = [(f"{at}[{json.dumps(key, ensure_ascii=False)}]", item) for key, item in value.items()]
+        else:
+            inner = [(f"{at}[{place}]", item) for place, item in enumerate(value)] if field.is_repeated else [(at, value)]
+        for at, item in inner:
+            yield plain(at), field, item
+            if hasattr(item, "ListFields"):
+                yield from values(item, at)
+
+
+def negative_zeros(message):
+    """The paths of each -0.0 for which it matters whether it is a value or the absence of one."""
+    for path, field, value in values(message):
+        if not isinstance(value, float) or math.copysign(1, value) > 0 or value != 0:
+            continue
+        rules = field.GetOptions().Extensions[validate_pb2.field]
+        alone = field.containing_type.GetOptions().Extensions[validate_pb2.message].oneof
+        elements = rules.map.values if field.message_type else rules.repeated.items
+        if field.is_repeated:
+            skipped = elements.ignore == validate_pb2.IGNORE_IF_ZERO_VALUE
+        else:
+            skipped = rules.ignore == validate_pb2.IGNORE_IF_ZERO_VALUE or any(field.name in one.fields for one in alone)
+        if skipped or rules.required and not field.is_repeated:
+            yield path
+
+
+def not_text(message):
+    """The paths of bytes that are not UTF-8."""
+    for path, _, value in values(message):
+        try:
+            isinstance(value, bytes) and value.decode()
+        except UnicodeDecodeError:
+            yield path
+
+
+def seconds(message, kind):
+    """The seconds of each Timestamp or Duration."""
+    return [value.seconds for _, _, value in values(message) if is_of(value, kind)]
+
+
+def is_of(value, kind):
+    return hasattr(value, "DESCRIPTOR") and value.DESCRIPTOR.full_name == f"google.protobuf.{kind}"
+
+
+def near_the_ends(message):
+    """Whether a Timestamp is so near to the ends of its range that a time zone moves it beyond."""
+    return any(
+        FIRST <= moment < FIRST + ZONE_MAX or LAST - ZONE_MAX < moment <= LAST for moment in seconds(message, "Timestamp")
+    )
+
+
+def beyond_the_ends(message):
+    """Whether a Timestamp or a Duration is beyond its range."""
+    moments, spans = seconds(message, "Timestamp"), seconds(message, "Duration")
+    return any(not FIRST <= moment <= LAST for moment in moments) or any(abs(span) > LONGEST for span in spans)
+
+
+def close_times(message):
+    """The paths of messages with two timestamps that differ by less than a microsecond."""
+    times = collections.defaultdict(list)
+    for path, _, value in values(message):
+        if is_of(value, "Timestamp"):
+            times[path.rpartition(".")[0]].append((value.seconds, value.nanos))
+    for path, found in times.items():
+        micros = {(seconds, nanos // 1000) for seconds, nanos in found}
+        if len(micros) < len(set(found)):
+            yield path
+
+
+def unset(row, message):
+    """No rules on a -0.0."""
+    path, rule, _ = row
+    concerns = lambda zero: zero == path or rule == "message.oneof" and zero.startswith(path)
+    return None if any(concerns(zero) for zero in negative_zeros(message)) else row
+
+
+def by_value(text, form):
+    """The text, with its numbers written alike: numbers of `float` have its precision."""
+    exact = lambda number: struct.unpack(form, struct.pack(form, float(number)))[0]
+    return NUMBER.sub(lambda found: repr(exact(found.group())), text)
+
+
+def floats(row, message):
+    """Numbers of `float` and `double` by their value."""
+    path, rule, text = row
+    form = {"float": "<f", "double": "<d"}.get(rule.split(".")[0])
+    return (path, rule, by_value(text, form)) if form else row
+
+
+def spans(row, message):
+    """Rules of durations without their sentences."""
+    path, rule, text = row
+    return (path, rule, "") if rule.startswith("duration.") or rule == "timestamp.within" else row
+
+
+def compared(row, message):
+    """No rules on durations and timestamps."""
+    return None if row[1].startswith(("duration.", "timestamp.")) else row
+
+
+def timed(row, message):
+    """No rule in CEL of a message with two timestamps within a microsecond."""
+    path = row[0]
+    return None if any(path == at for at in close_times(message)) else row
+
+
+def elements(row, message):
+    """No enum.defined_only of elements and values of maps."""
+    return None if row[1] == "enum.defined_only" and row[0].endswith("]") else row
+
+
+# By line: how rows are made alike, and why they differ otherwise.
+ALIKE = {
+    1: [
+        (unset, "line 1 takes -0.0 for a field that is not set; line 2 and protobuf's specification for one that is"),
+        (spans, "line 1 writes durations without days and nanoseconds"),
+        (compared, "line 1 compares durations and timestamps without nanoseconds"),
+        (timed, "line 1 compares timestamps without nanoseconds in CEL, too"),
+        (elements, "line 1 does not apply enum.defined_only to elements; line 2 does"),
+    ],
+    2: [(floats, "line 2 writes 0.10000000149011612 for the float 0.1, and no exponents")],
+}
+
+
+def drops_entries(message):
+    """Whether upb has dropped a map's entry: one with unknown fields is itself an unknown field to it, and to no other."""
+    unknown = {field.field_number for field in unknown_fields.UnknownFieldSet(message)}
+    for field in message.DESCRIPTOR.fields:
+        if field.message_type and field.message_type.GetOptions().map_entry and field.number in unknown:
+            return True
+    for field, value in message.ListFields():
+        if not field.message_type:
+            continue
+        entry = field.message_type if field.message_type.GetOptions().map_entry else None
+        if entry and not entry.fields_by_name["value"].message_type:
+            continue
+        inner = value.values() if entry else value if field.is_repeated else [value]
+        if any(drops_entries(one) for one in inner):
+            return True
+    return False
+
+
+class Case:
+    """The verdicts on a message: that of the gateway, with the rows that it tells, and that of a line, with what it tells."""
+
+    def __init__(self, ours, theirs, rows, message):
+        self.ours, self.encoding, self.rows, self.message = ours["v"], ours["e"], rows, message
+        self.theirs, self.told = theirs
+        self.sentences = [text for _, _, text in ours["t"]] if self.ours in ("broken", "failed") else []
+
+    def only_they_fail(self):
+        return self.ours == "broken" and self.theirs == "failed"
+
+
+# Why a verdict differs otherwise than in its rows: the lines that it concerns, the reason, and
+# whether it is that.
+KNOWN = [
+    (
+        (1, 2),
+        "a rule that has no value for any payload is refused when it is loaded",
+        lambda case: case.ours == "refused" and case.theirs == "failed" and UNCHECKED.search(case.told),
+    ),
+    (
+        (1, 2),
+        f"the gateway tells {TOLD_MAX} violations, and stops before the rule that has no value",
+        lambda case: case.only_they_fail() and len(case.rows) >= TOLD_MAX,
+    ),
+    (
+        (1, 2),
+        "a Duration or Timestamp beyond its range has no value in the gateway",
+        lambda case: case.ours == "failed" and any("out of range of google.protobuf." in text for text in case.sentences),
+    ),
+    (
+        (1, 2),
+        "Python has no verdict on a string of proto2 that is not UTF-8",
+        lambda case: case.theirs == "failed" and NO_TEXT.search(case.told),
+    ),
+    (
+        (2,),
+        "bytes that are not UTF-8 break bytes.pattern in the gateway; the other has no verdict on them",
+        lambda case: case.only_they_fail() and "UTF-8 to apply regexp" in case.told,
+    ),
+    (
+        (1,),
+        "bytes that are not UTF-8 break bytes.pattern in the gateway; the other has no verdict on them",
+        lambda case: case.only_they_fail() and NO_CONDITION in case.told and breaks_a_pattern(case),
+    ),
+    (
+        (1, 2),
+        "upb drops a map's entry that has unknown fields",
+        lambda case: case.encoding == "protobuf" and drops_entries(case.message),
+    ),
+    (
+        (1,),
+        "line 1 has no verdict on a Duration or Timestamp beyond its range, which the gateway only reads for a rule",
+        lambda case: case.told in (NO_DATE, NO_SPAN) and beyond_the_ends(case.message),
+    ),
+    (
+        (1,),
+        "line 1 has no value for a Timestamp that a time zone moves out of the years 1 to 9999; line 2 has",
+        lambda case: case.told == NO_DATE and near_the_ends(case.message),
+    ),
+    (
+        (1,),
+        "line 1 cannot compare null with other values; line 2 can",
+        lambda case: case.theirs == "failed" and "NoneType" in case.told,
+    ),
+]
+
+
+def breaks_a_pattern(case):
+    """Whether bytes that are not UTF-8 break bytes.pattern."""
+    broken = {path for path, rule, _ in case.rows if rule == "bytes.pattern"}
+    return any(path in broken for path in not_text(case.message))
+
+
+def reason(line, case):
+    """Why the verdicts on a message differ, if that is known."""
+    for lines, why, shows in KNOWN:
+        if line in lines and shows(case):
+            return why
+    if case.ours not in ("broken", "kept") or case.theirs not in ("broken", "kept"):
+        return None
+    first, second = case.rows, case.told
+    for alike, why in ALIKE[line]:
+        first, second = ([alike(row, case.message) for row in side if alike(row, case.message)] for side in (first, second))
+        if sorted(first) == sorted(second) or len(case.rows) == TOLD_MAX and set(first) <= set(second):
+            return why
+    return None
+
+
+def reasons(line):
+    """Every reason for which a verdict of a line is known to differ."""
+    return {why for lines, why, _ in KNOWN if line in lines} | {why for _, why in ALIKE[line]}
+
+
+def examples(line):
+    """A payload for each reason: the name of its message, itself in hexadecimal and the reason."""
+    for text in EXAMPLES.read_text().splitlines():
+        example = json.loads(text)
+        if line in example["lines"]:
+            yield example["message"], example["payload"], example["why"]

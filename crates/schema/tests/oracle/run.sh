@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Rules, judged beside both lines of PyPI's protovalidate, over random and mutated payloads:
+#
+#   crates/schema/tests/oracle/run.sh [COUNT [SEED [EVERY]]]
+#
+# COUNT messages (1,000,000) are judged in each encoding, and COUNT mutations of them in protobuf.
+# The line in Rust judges all of them, and that in Python, which takes some milliseconds for a
+# payload, one in EVERY (1). The messages are those of protos/. With PROTOVALIDATE_CASES=DIRECTORY,
+# in which buf/validate/conformance/cases are protovalidate's own, those are judged, too. Exits with
+# 1 if there is a difference that known.py does not list, or a listed one that its example in
+# examples.jsonl does not show.
+set -euo pipefail
+cd "$(dirname "$0")/../../../.."
+
+count=${1:-1000000} seed=${2:-1} every=${3:-1}
+here=crates/schema/tests/oracle
+target=${CARGO_TARGET_DIR:-target}
+"$here/venvs.sh" 1 2
+cargo build --quiet --release --locked -p gateway-schema --example rule_verdicts
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# The protos are compiled once, to modules that both lines read.
+"$target/oracle-1/bin/python" "$here/generate.py" "$work" "$seed" "$count" ${PROTOVALIDATE_CASES:+"$PROTOVALIDATE_CASES"} > "$work/seeds"
+"$target/release/examples/rule_verdicts" "$count" "$seed" "$work" < "$work/seeds" > "$work/verdicts"
+failed=0
+"$target/oracle-2/bin/python" "$here/judge.py" "$work" 1 2 || failed=1
+"$target/oracle-1/bin/python" "$here/judge.py" "$work" "$every" 1 || failed=1
+exit $failed

@@ -1,0 +1,20 @@
+//! The sources of everything that the admin listener shows, and its means of control.
+
+use std::sync::Arc;
+
+use crate::engine::Observer;
+use crate::panics::Panics;
+use crate::reload::{Standing, Wake};
+
+/// The sources of what is shown over HTTP, and the way to request a reload.
+#[derive(Clone, Debug)]
+pub struct AdminSources {
+    /// Requests samples from the data thread.
+    pub observer: Observer,
+    /// The state of the control plane.
+    pub standing: Arc<Standing>,
+    /// Requests a reload.
+    pub wake: Wake,
+    /// The number of panics of the process, which stays 0 if they are not counted.
+    pub panics: Panics,
+}

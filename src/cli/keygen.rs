@@ -1,0 +1,95 @@
+//! `gateway keygen`: a CURVE key pair, in files as pyzmq and czmq read them.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::output;
+use crate::security::principal_fault;
+use gateway_diagnostic::escaped;
+use gateway_zmtp::curve::KeyPair;
+use zeroize::Zeroizing;
+
+/// The mode of a secret key's file: only the owner may read and write it.
+const SECRET_MODE: u32 = 0o600;
+
+/// The mode of a public key's file: everybody may read it.
+const PUBLIC_MODE: u32 = 0o644;
+
+/// Makes a key pair, and writes `NAME.key` with the public key and `NAME.key_secret` with both keys
+/// in the working directory. Changes nothing if one of the files exists.
+pub(super) fn keygen(name: &str) -> ExitCode {
+    if let Some(fault) = principal_fault(name) {
+        return failed(&format!("{name:?} can't name a key: {fault}"));
+    }
+    if name.contains('/') {
+        return failed(&format!(
+            "{name:?} can't name a key: files are written in the working directory"
+        ));
+    }
+    let (public, secret) = (format!("{name}.key"), format!("{name}.key_secret"));
+    let (public, secret) = (Path::new(&public), Path::new(&secret));
+    let taken = [public, secret]
+        .into_iter()
+        .find(|path| path.symlink_metadata().is_ok());
+    if let Some(path) = taken {
+        return failed(&format!("{} is there already", escaped(path)));
+    }
+    let keys = match KeyPair::generate() {
+        Ok(keys) => keys,
+        Err(error) => return failed(&error.to_string()),
+    };
+    match write_pair(name, &keys, public, secret) {
+        Ok(()) => {
+            let (public, secret) = (escaped(public), escaped(secret));
+            output::print(
+                &format!(
+                    "wrote {public}: the public key {}\nwrote {secret}: both keys, for the owner alone\n",
+                    keys.public()
+                ),
+                ExitCode::SUCCESS,
+            )
+        }
+        Err((path, error)) => failed(&format!("can't write {}: {error}", escaped(&path))),
+    }
+}
+
+/// Writes both files. If the public key cannot be written, removes the file of the secret key.
+fn write_pair(
+    name: &str,
+    keys: &KeyPair,
+    public: &Path,
+    secret: &Path,
+) -> Result<(), (PathBuf, io::Error)> {
+    let head = format!(
+        "metadata\n    name = \"{name}\"\ncurve\n    public-key = \"{}\"\n",
+        keys.public()
+    );
+    let text = keys.secret().to_z85();
+    let mut both = Zeroizing::new(String::with_capacity(head.len() + 2 * text.len()));
+    both.push_str(&head);
+    both.push_str("    secret-key = \"");
+    both.push_str(&text);
+    both.push_str("\"\n");
+    write(secret, &both, SECRET_MODE).map_err(|error| (secret.to_owned(), error))?;
+    write(public, &head, PUBLIC_MODE).map_err(|error| {
+        // A single file of the pair would be in the way of the next attempt.
+        let _ = fs::remove_file(secret);
+        (public.to_owned(), error)
+    })
+}
+
+/// Writes a new file.
+fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn failed(text: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "error: {text}");
+    ExitCode::FAILURE
+}

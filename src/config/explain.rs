@@ -1,0 +1,15 @@
+//! The rules of a message, for people to read.
+
+use gateway_diagnostic::Diagnostics;
+use gateway_schema::ExplainedRule;
+
+/// The rules of a message and of the messages below it.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The rules, in the order of messages and fields. The requested message comes first.
+    pub rules: Vec<ExplainedRule>,
+    /// The maximum number of steps of all CEL rules of one payload: `limits.rules_cost`.
+    pub rules_cost: u64,
+    /// Warnings about settings that are valid but probably not intended.
+    pub warnings: Diagnostics,
+}

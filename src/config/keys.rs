@@ -1,0 +1,335 @@
+//! The key files that routes.yaml names. Each is read once, so the keys that are loaded are those
+//! whose fingerprint was taken.
+//!
+//! A buffer with secrets is zeroed after its text is parsed. Diagnostics show a masked copy.
+
+mod mask;
+mod role;
+mod zpl;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::section::Spanned;
+use gateway_diagnostic::{Diagnostic, SourceFile, escaped, shown};
+use gateway_proto::open_file;
+use gateway_zmtp::curve::{PublicKey, SecretKey};
+use mask::masked;
+use zeroize::Zeroizing;
+use zpl::{KeyText, parse};
+
+pub(super) use mask::masked_at;
+pub(super) use role::KeyRole;
+pub(super) use zpl::z85_fault;
+
+/// The maximum size of a key file, in bytes. A file with a long comment is many times smaller.
+const KEY_FILE_MAX: usize = 64 << 10;
+
+/// The maximum number of files and directories in a directory of keys, which is the default of
+/// `limits.clients`.
+const KEY_FILES_MAX: usize = 100_000;
+
+/// The maximum nesting of directories of keys, because a symbolic link may form a cycle.
+const DEPTH_MAX: usize = 8;
+
+/// The end of the names of files with secret keys, as pyzmq and czmq write them.
+const SECRET_ENDING: &str = "_secret";
+
+/// Permissions of everybody who is neither the owner nor in the group.
+const OTHERS: u32 = 0o007;
+
+/// Every key file of a configuration, by its path as routes.yaml gives it.
+#[derive(Debug, Default, Hash)]
+pub(super) struct KeyFiles(BTreeMap<(KeyRole, PathBuf), Stored>);
+
+/// The result of reading a path.
+#[derive(Debug, Hash)]
+pub(super) enum Stored {
+    File(Box<KeyFile>),
+    /// The key files of a directory, and the reasons why others were left out.
+    Directory(Vec<KeyFile>, Vec<String>),
+    /// The reason why the path cannot be read.
+    Unreadable(String),
+}
+
+/// A key file and its content.
+#[derive(Debug)]
+pub(super) struct KeyFile {
+    /// The file, with secrets masked.
+    pub(super) file: std::sync::Arc<SourceFile>,
+    /// The name without its extension.
+    pub(super) stem: String,
+    pub(super) public: Option<Spanned<PublicKey>>,
+    pub(super) secret: Option<Spanned<SecretKey>>,
+    /// The name that the file gives to its key.
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) faults: Vec<Diagnostic>,
+    /// The users besides the owner who may read the file.
+    pub(super) access: Access,
+    /// The fingerprint of the text.
+    fingerprint: u64,
+}
+
+/// The users who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Access {
+    /// The owner, and perhaps the group.
+    Restricted,
+    /// Everybody on the machine.
+    Everybody,
+}
+
+impl Hash for KeyFile {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.file.path.hash(state);
+        self.access.hash(state);
+        self.fingerprint.hash(state);
+    }
+}
+
+impl KeyFiles {
+    /// Reads the files at these paths, which are relative to `directory`.
+    pub(super) fn read<'a>(
+        paths: impl Iterator<Item = (KeyRole, &'a Path)>,
+        directory: &Path,
+    ) -> Self {
+        let mut files = BTreeMap::new();
+        for (role, path) in paths {
+            let key = (role, path.to_owned());
+            files
+                .entry(key)
+                .or_insert_with(|| Stored::read(&directory.join(path), role));
+        }
+        Self(files)
+    }
+
+    /// Returns the result of reading a path, or `None` if it was not read.
+    pub(super) fn get(&self, role: KeyRole, path: &Path) -> Option<&Stored> {
+        self.0.get(&(role, path.to_owned()))
+    }
+}
+
+impl Stored {
+    fn read(path: &Path, role: KeyRole) -> Self {
+        if path.is_dir() {
+            let (mut files, mut faults) = (Vec::new(), Vec::new());
+            let mut left = KEY_FILES_MAX;
+            read_directory(path, DEPTH_MAX, &mut left, &mut files, &mut faults);
+            return Self::Directory(files, faults);
+        }
+        match KeyFile::read(path, role) {
+            Ok(file) => Self::File(Box::new(file)),
+            Err(error) => Self::Unreadable(format!("can't read {}: {error}", display(path))),
+        }
+    }
+}
+
+fn display(path: &Path) -> String {
+    escaped(&shown(path))
+}
+
+/// Reads the key files in a directory and the directories in it, in the order of their names.
+/// `levels` is the number of levels of directories, and `left` the number of files and directories,
+/// that may still be read.
+fn read_directory(
+    directory: &Path,
+    levels: usize,
+    left: &mut usize,
+    files: &mut Vec<KeyFile>,
+    faults: &mut Vec<String>,
+) {
+    let entries = fs::read_dir(directory).and_then(|entries| {
+        entries
+            .map(|entry| Ok(entry?.path()))
+            .collect::<io::Result<Vec<_>>>()
+    });
+    let mut paths = match entries {
+        Ok(paths) => paths,
+        Err(error) => {
+            faults.push(format!("can't read {}: {error}", display(directory)));
+            return;
+        }
+    };
+    paths.sort_unstable();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        // These are files of editors, and the hidden directories of a Kubernetes volume, which has
+        // links to the files in them.
+        if name.starts_with('.') {
+            continue;
+        }
+        if *left == 0 {
+            faults.push(format!(
+                "{} has more than {KEY_FILES_MAX} files: the others are left out",
+                display(directory)
+            ));
+            return;
+        }
+        *left -= 1;
+        if path.is_dir() {
+            match levels.checked_sub(1) {
+                Some(levels) => read_directory(&path, levels, left, files, faults),
+                None => faults.push(format!("{} lies too deep", display(&path))),
+            }
+        } else if name.ends_with(SECRET_ENDING) {
+            faults.push(format!(
+                "{} is left out: it holds a secret key, which only its owner should have",
+                display(&path)
+            ));
+        } else {
+            match KeyFile::read(&path, KeyRole::Theirs) {
+                Ok(file) if file.is_meant() => files.push(file),
+                Ok(_) => {}
+                Err(error) => faults.push(format!("can't read {}: {error}", display(&path))),
+            }
+        }
+    }
+}
+
+impl KeyFile {
+    fn read(path: &Path, role: KeyRole) -> io::Result<Self> {
+        let file = open_file(path)?;
+        let mode = file.metadata()?.permissions().mode();
+        // The capacity is reserved at once, because a buffer that grows leaves copies of a secret
+        // in memory.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_MAX + 1));
+        file.take(KEY_FILE_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > KEY_FILE_MAX {
+            let why = format!("it is larger than {} KiB", KEY_FILE_MAX >> 10);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        }
+        let Ok(text) = std::str::from_utf8(&bytes) else {
+            let why = "it is no text, so it holds no key";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        };
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut hasher = std::hash::DefaultHasher::new();
+        text.hash(&mut hasher);
+        let file = SourceFile::new(shown(path), masked(text, role));
+        let KeyText {
+            public,
+            secret,
+            name,
+            faults,
+        } = parse(text, &file, role);
+        let stem = path.file_stem().unwrap_or_default();
+        Ok(Self {
+            file,
+            stem: stem.to_string_lossy().into_owned(),
+            public,
+            secret,
+            name,
+            faults,
+            access: if mode & OTHERS == 0 {
+                Access::Restricted
+            } else {
+                Access::Everybody
+            },
+            fingerprint: hasher.finish(),
+        })
+    }
+
+    /// Returns whether a file in a directory is meant as a key, by its name or by its content.
+    fn is_meant(&self) -> bool {
+        let extension = self.file.path.extension();
+        let named = extension.is_some_and(|extension| extension == "key" || extension == "pub");
+        named || self.public.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
+
+    fn files(directory: &Path) -> (Vec<String>, Vec<String>) {
+        match Stored::read(directory, KeyRole::Theirs) {
+            Stored::Directory(files, faults) => {
+                let stems = files.into_iter().map(|file| file.stem);
+                (stems.collect(), faults)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_directory_is_read_with_all_below_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        fs::create_dir_all(root.join("berlin/..data")).unwrap();
+        let zpl = format!("curve\n    public-key = \"{KEY}\"\n");
+        for (name, text) in [
+            ("alice.key", &*zpl),
+            ("bob.pub", KEY),
+            ("czmq_cert", &zpl),
+            ("broken.key", ""),
+            ("README.md", "# Keys\n\nOf clients."),
+            (".hidden.key", KEY),
+            ("carol.key_secret", &zpl),
+            ("berlin/dora.key", &zpl),
+            ("berlin/..data/dora.key", &zpl),
+        ] {
+            fs::write(root.join(name), text).unwrap();
+        }
+        std::os::unix::fs::symlink(root, root.join("loop")).unwrap();
+        let (mut stems, faults) = files(root);
+        stems.sort_unstable();
+        stems.dedup();
+        assert_eq!(stems, ["alice", "bob", "broken", "czmq_cert", "dora"]);
+        assert!(
+            faults
+                .iter()
+                .any(|it| it.contains("carol.key_secret is left out"))
+        );
+        assert!(faults.iter().any(|it| it.contains("lies too deep")));
+    }
+
+    #[test]
+    fn what_is_no_key_file_is_said_to_be_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("large.key"), "#".repeat(KEY_FILE_MAX + 1)).unwrap();
+        fs::write(path("bytes.key"), [0xff; 40]).unwrap();
+        for (name, why) in [
+            ("large.key", "larger than 64 KiB"),
+            ("bytes.key", "no text"),
+            ("missing.key", "No such file"),
+        ] {
+            match Stored::read(&path(name), KeyRole::Ours) {
+                Stored::Unreadable(told) => assert!(told.contains(why), "{told}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_secret_is_in_what_is_printed() {
+        const SECRET: &str = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("gateway.key_secret");
+        fs::write(
+            &path,
+            format!("curve\n  secret-key = \"{SECRET}\"\n  public-key = \"x\"\n"),
+        )
+        .unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let stored = Stored::read(&path, KeyRole::Ours);
+        let Stored::File(file) = &stored else {
+            panic!("{stored:?}");
+        };
+        assert!(file.secret.is_some() && file.access == Access::Restricted);
+        let told: String = file
+            .faults
+            .iter()
+            .map(|fault| fault.render(false))
+            .collect();
+        for part in [SECRET, &SECRET[..8], &SECRET[30..]] {
+            assert!(!format!("{stored:?}{told}").contains(part));
+        }
+    }
+}

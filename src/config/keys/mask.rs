@@ -1,0 +1,119 @@
+//! Texts of key files as diagnostics may show them: without secrets.
+
+use std::sync::Arc;
+
+use super::role::KeyRole;
+use gateway_diagnostic::{Place, SourceFile};
+
+/// The minimum length of a word that may be a key, even a mistyped one, and is masked in a file
+/// with secret keys. Shorter words are shown.
+const WORD_MIN: usize = 16;
+
+/// Returns the text with secrets masked, and every other character at its place.
+pub(super) fn masked(text: &str, role: KeyRole) -> String {
+    let lines = text.split_inclusive('\n');
+    lines.map(|line| masked_line(line, role)).collect()
+}
+
+fn masked_line(line: &str, role: KeyRole) -> String {
+    let (shown, hidden) = match line.to_ascii_lowercase().find("secret") {
+        Some(at) => line.split_at(value_start(line, at)),
+        None => (line, ""),
+    };
+    let shown = match role {
+        // Any other word may be the secret key, even one that is called public.
+        KeyRole::Ours => masked_words(shown),
+        KeyRole::Theirs => shown.to_owned(),
+    };
+    shown + &stars(hidden)
+}
+
+/// Returns the byte of a line at which the value of the name at byte `name` begins.
+fn value_start(line: &str, name: usize) -> usize {
+    let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let rest = &line[name..];
+    let end = name + rest.find(|c| !named(c)).unwrap_or(rest.len());
+    let value = &line[end..];
+    let sign = |c: char| matches!(c, '=' | ':' | '"' | '\'') || c.is_whitespace();
+    end + value.find(|c| !sign(c)).unwrap_or(value.len())
+}
+
+fn masked_words(text: &str) -> String {
+    let words = text.split_inclusive(char::is_whitespace);
+    let masked = |word: &str| match word.trim_end().chars().count() {
+        WORD_MIN.. => stars(word),
+        _ => word.to_owned(),
+    };
+    words.map(masked).collect()
+}
+
+/// Returns a file with these places masked.
+pub(in crate::config) fn masked_at(file: &SourceFile, places: &[&Place]) -> Arc<SourceFile> {
+    let mut text = String::with_capacity(file.text.len());
+    for (number, line) in (1..).zip(file.text.split_inclusive('\n')) {
+        let here = places.iter().filter(|place| place.line == number);
+        let here: Vec<_> = here
+            .map(|place| place.column..place.column + place.width)
+            .collect();
+        for (column, c) in (1..).zip(line.chars()) {
+            let is_hidden = here.iter().any(|columns| columns.contains(&column));
+            text.push(if is_hidden { star(c) } else { c });
+        }
+    }
+    SourceFile::new(file.path.clone(), text)
+}
+
+/// Returns the text with every character but whitespace replaced by `*`.
+fn stars(text: &str) -> String {
+    text.chars().map(star).collect()
+}
+
+fn star(c: char) -> char {
+    if c.is_whitespace() { c } else { '*' }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
+    const PUBLIC: &str = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
+
+    #[test]
+    fn no_part_of_a_secret_key_is_left_however_it_is_written() {
+        for (line, shown) in [
+            (
+                format!("    secret-key = \"{SECRET}\"\n"),
+                "    secret-key = \"",
+            ),
+            (format!("secret-key {SECRET}\n"), "secret-key "),
+            (format!("Secret_Key: {SECRET}"), "Secret_Key: "),
+            (format!("secret-key={SECRET}"), "secret-key="),
+            (SECRET.to_owned(), ""),
+            (format!("  {}\n", &SECRET[..39]), "  "),
+            (format!("# {SECRET}"), "# "),
+            (format!("public-key = \"{SECRET}\""), "public-key = "),
+        ] {
+            let masked = masked(&line, KeyRole::Ours);
+            assert!(masked.starts_with(shown), "{masked}");
+            assert_eq!(masked.chars().count(), line.chars().count());
+            let rest = masked[shown.len()..].trim_end();
+            assert!(
+                !rest.is_empty() && rest.chars().all(|c| c == '*'),
+                "{masked}"
+            );
+        }
+        let line = format!("{SECRET} secret: {SECRET}");
+        assert_eq!(masked(&line, KeyRole::Ours).matches("secret: *").count(), 1);
+        assert!(!masked(&line, KeyRole::Ours).contains("D:)"));
+        let line = format!("secret-key = {SECRET}");
+        assert!(!masked(&line, KeyRole::Theirs).contains("D:)"));
+    }
+
+    #[test]
+    fn a_peers_public_key_is_shown() {
+        let line = format!("    public-key = \"{PUBLIC}\"\n");
+        assert_eq!(masked(&line, KeyRole::Theirs), line);
+        assert_eq!(masked(PUBLIC, KeyRole::Theirs), PUBLIC);
+    }
+}

@@ -1,0 +1,13 @@
+//! Quotations of the texts of a file in diagnostics.
+
+/// The maximum number of characters of a quoted text. The excerpt at the diagnostic's place shows
+/// the whole text.
+const CHARACTERS_MAX: usize = 60;
+
+/// Returns a text in quotation marks, shortened to [`CHARACTERS_MAX`] characters and an ellipsis.
+pub(super) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(CHARACTERS_MAX) {
+        Some((end, _)) => format!("{:?}", format!("{}…", &text[..end])),
+        None => format!("{text:?}"),
+    }
+}

@@ -1,0 +1,515 @@
+//! The peers that may connect. The `security` keys of routes.yaml and the key files are resolved
+//! into the demands of the engine on its peers.
+//!
+//! An error in a peer's key file excludes only the key in that file; all others stay valid.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::keys::{Access, KeyFile, KeyFiles, KeyRole, Stored};
+use super::quoted::quoted;
+use super::section::Spanned;
+use super::source::{
+    CurveSource, PeersSource, SecurityKey, SecuritySource, ServerKey, ServerSource, Source,
+};
+use crate::security::{ANONYMOUS, Curve, KnownPeers, Security, Servers, principal_fault};
+use crate::snapshot::{Allowed, Endpoints, IdentityMode};
+use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
+use gateway_zmtp::curve::{KeyPair, PublicKey};
+use gateway_zmtp::session::NullPeers;
+
+/// The demands of frontends and pools on their peers, in the order of the file.
+pub(super) struct Secured {
+    pub(super) frontends: Vec<Option<Arc<Security>>>,
+    pub(super) pools: Vec<Option<Arc<Security>>>,
+}
+
+/// Resolves every `security`. Errors that exclude only a peer's key go into `left_out`, and all
+/// other diagnostics into `found`.
+pub(super) fn secure(
+    source: &Source,
+    files: &KeyFiles,
+    found: &mut Diagnostics,
+    left_out: &mut Diagnostics,
+) -> Secured {
+    let mut resolver = Resolver {
+        files,
+        default: source.security.map(),
+        told: BTreeSet::new(),
+        found,
+        left_out,
+    };
+    let secured = Secured {
+        frontends: resolver.frontends(source),
+        pools: resolver.pools(source),
+    };
+    resolver.shared_peers(source);
+    if secured.frontends.iter().any(Option::is_some) {
+        own_names(source, found);
+    }
+    allowed(source, &secured, found);
+    secured
+}
+
+/// Reports each `allow` if no frontend has `security`, and warns about entries that match no
+/// principal.
+fn allowed(source: &Source, secured: &Secured, found: &mut Diagnostics) {
+    let securities: Vec<_> = secured.frontends.iter().flatten().collect();
+    let anybody = |allowed: &Allowed| {
+        securities.iter().any(|security| match &security.curve {
+            Some(curve) => match &curve.peers {
+                KnownPeers::Any => false,
+                KnownPeers::Named(names) => {
+                    let mut names = names.values();
+                    names.any(|name| allowed.contains(name.as_bytes()))
+                }
+            },
+            None => false,
+        })
+    };
+    for allowed in source
+        .routes
+        .iter()
+        .filter_map(|route| route.allow.as_ref())
+    {
+        for one in allowed {
+            if securities.is_empty() {
+                let fault = Diagnostic::error("\"allow\" says nothing without \"security\"");
+                let fault = fault.at(one.place.clone()).label("remove it");
+                found.push(
+                    fault.help(
+                        "without keys nobody knows who a client is: give a frontend `security`",
+                    ),
+                );
+                break;
+            }
+            if !anybody(&one.value) && !one.value.contains(ANONYMOUS.as_bytes()) {
+                let fault = Diagnostic::warning("nobody has this name");
+                let fault = fault.at(one.place.clone());
+                found.push(
+                    fault.help("a principal is the name of a key, or what its file is called"),
+                );
+            }
+        }
+    }
+}
+
+/// Reports each pool with `identity: client`. That setting is forbidden if any frontend has
+/// `security`, because a client could choose the identity of another.
+fn own_names(source: &Source, found: &mut Diagnostics) {
+    for pool in &source.pools {
+        let identity = pool.it.identity.as_ref();
+        if let Some(identity) = identity.filter(|it| it.value == IdentityMode::Client) {
+            let fault = Diagnostic::error("identity \"client\" can't be beside security");
+            let fault = fault.at(identity.place.clone()).label("expected \"token\"");
+            found.push(fault.help(
+                "a client could call itself by another's name: a token begins with its principal",
+            ));
+        }
+    }
+}
+
+struct Resolver<'a> {
+    files: &'a KeyFiles,
+    default: Option<&'a SecuritySource>,
+    /// Files whose faults have been reported.
+    told: BTreeSet<(KeyRole, &'a Path)>,
+    found: &'a mut Diagnostics,
+    left_out: &'a mut Diagnostics,
+}
+
+/// The owner of each key, with the place where the key was found first.
+type Named = HashMap<PublicKey, (Arc<str>, Place)>;
+
+impl<'a> Resolver<'a> {
+    fn frontends(&mut self, source: &'a Source) -> Vec<Option<Arc<Security>>> {
+        let frontends = source.frontends.iter();
+        let inherit = frontends.filter(|it| matches!(it.it.security, SecurityKey::Inherited));
+        let mut all = Endpoints::default();
+        for frontend in inherit {
+            let Endpoints { bind, connect } = &frontend.it.frontend.endpoints;
+            all.bind.extend(bind.iter().cloned());
+            all.connect.extend(connect.iter().cloned());
+        }
+        let default = self.default.filter(|_| all != Endpoints::default());
+        let default = default.map(|default| Arc::new(self.security(default, &all)));
+        let mut secured = Vec::new();
+        for frontend in &source.frontends {
+            secured.push(match &frontend.it.security {
+                SecurityKey::Inherited => default.clone(),
+                SecurityKey::None => None,
+                SecurityKey::Some(own) => {
+                    let endpoints = &frontend.it.frontend.endpoints;
+                    Some(Arc::new(self.security(own, endpoints)))
+                }
+            });
+        }
+        secured
+    }
+
+    fn pools(&mut self, source: &'a Source) -> Vec<Option<Arc<Security>>> {
+        let has_keys = self.default.is_some_and(|default| default.curve.is_some());
+        let has_addresses = self.default.is_some_and(|default| default.from.is_some());
+        let mut secured = Vec::new();
+        for pool in &source.pools {
+            secured.push(match &pool.it.security {
+                SecurityKey::Some(own) => {
+                    let endpoints = &pool.it.settings.endpoints;
+                    Some(Arc::new(self.security(own, endpoints)))
+                }
+                SecurityKey::Inherited if has_keys => {
+                    let name = &pool.it.settings.name;
+                    let fault = Diagnostic::error(format!("pool {name} does not name its workers' keys"));
+                    let fault = fault.at(pool.place.clone()).label("expected security: … below");
+                    self.found.push(fault.help(
+                        "workers are not clients: write security: { curve: { peers: keys/workers } }, or security: none",
+                    ));
+                    None
+                }
+                SecurityKey::Inherited
+                    if has_addresses && !pool.it.settings.endpoints.bind.is_empty() =>
+                {
+                    let name = &pool.it.settings.name;
+                    let fault = Diagnostic::error(format!("pool {name} does not name its workers' addresses"));
+                    let fault = fault.at(pool.place.clone()).label("expected security: … below");
+                    self.found.push(fault.help(
+                        "the file's `from` is for clients alone: write security: { from: 10.1.0.0/16 }, or security: none",
+                    ));
+                    None
+                }
+                SecurityKey::Inherited | SecurityKey::None => None,
+            });
+        }
+        secured
+    }
+
+    fn security(&mut self, source: &'a SecuritySource, endpoints: &Endpoints) -> Security {
+        if let Some(from) = &source.from
+            && endpoints.bind.is_empty()
+        {
+            let fault = Diagnostic::error("\"from\" says nothing without \"bind\"");
+            let fault = fault.at(from.place.clone()).label("remove it");
+            self.found
+                .push(fault.help("what the gateway connects to stands at \"connect\""));
+        }
+        let from = source.from.as_ref();
+        Security {
+            curve: source.curve.as_ref().map(|it| self.curve(it, endpoints)),
+            null: if source.anonymous {
+                NullPeers::Admitted
+            } else {
+                NullPeers::Refused
+            },
+            from: from.map_or_else(Arc::default, |from| from.value.as_slice().into()),
+        }
+    }
+
+    fn curve(&mut self, source: &'a CurveSource, endpoints: &Endpoints) -> Curve {
+        let default = self.default.and_then(|default| default.curve.as_ref());
+        let secret = match source.secret.as_slice() {
+            [] => default.map_or(&[][..], |default| &default.secret),
+            own => own,
+        };
+        if secret.is_empty() && source.exposed.is_empty() {
+            let fault = Diagnostic::error("\"curve\" has no \"secret\"").at(source.place.clone());
+            let fault = fault.label("expected secret: FILE");
+            self.found
+                .push(fault.help("make one by `gateway keygen gateway`: gateway.key_secret"));
+        }
+        let keys = secret.iter().filter_map(|path| self.ours(path)).collect();
+        let servers = match &source.server {
+            Some(server) => self.servers(server, endpoints),
+            None => Servers::None,
+        };
+        let peers = match &source.peers {
+            Some(peers) => self.peers(peers),
+            None => {
+                if !endpoints.bind.is_empty() || servers == Servers::None {
+                    let fault = Diagnostic::error("\"curve\" has no \"peers\"");
+                    let fault = fault.at(source.place.clone());
+                    let fault = fault.label("expected the keys that are admitted");
+                    self.found.push(fault.help(
+                        "peers: DIRECTORY of public keys, { NAME: \"KEY\" }, or any for everybody",
+                    ));
+                }
+                KnownPeers::Named(HashMap::new())
+            }
+        };
+        Curve {
+            keys,
+            peers,
+            servers,
+        }
+    }
+
+    /// Returns this side's key pair in a file, or `None` after an error, which is reported once.
+    fn ours(&mut self, path: &'a Spanned<PathBuf>) -> Option<KeyPair> {
+        let file = self.file(KeyRole::Ours, path)?;
+        let secret = file.secret.as_ref();
+        let is_new = self.told.insert((KeyRole::Ours, &path.value));
+        if is_new {
+            file.faults
+                .iter()
+                .for_each(|fault| self.found.push(fault.clone()));
+        }
+        let Some(secret) = secret else {
+            if is_new && file.faults.is_empty() {
+                let fault = Diagnostic::error("there is no secret key in the file");
+                let fault = fault
+                    .at(file.file.place(1, 1, 1))
+                    .label("expected a line secret-key = \"…\"");
+                self.found
+                    .push(fault.help("name the file with both keys: NAME.key_secret"));
+            }
+            return None;
+        };
+        let keys = KeyPair::new(secret.value.clone());
+        if is_new && file.access == Access::Everybody {
+            let shown = file.file.path.display();
+            let fault = Diagnostic::warning("everybody on this machine can read the secret key");
+            let fault = fault.at(path.place.clone()).label("expected mode 0600");
+            self.found.push(fault.help(format!("chmod 600 {shown}")));
+        }
+        if is_new
+            && let Some(public) = &file.public
+            && public.value != keys.public()
+        {
+            let fault = Diagnostic::error("the public key does not belong to the secret key");
+            let fault = fault.at(public.place.clone());
+            self.found
+                .push(fault.label(format!("expected {}", keys.public())));
+        }
+        Some(keys)
+    }
+
+    /// Returns the key file at a path, or `None` if the path is a directory or cannot be read,
+    /// which is reported once.
+    fn file(&mut self, role: KeyRole, path: &'a Spanned<PathBuf>) -> Option<&'a KeyFile> {
+        let wrong = match self.files.get(role, &path.value)? {
+            Stored::File(file) => return Some(file),
+            Stored::Directory(..) => format!("{} is a directory", quoted_path(&path.value)),
+            Stored::Unreadable(why) => why.clone(),
+        };
+        if self.told.insert((role, &path.value)) {
+            let fault = Diagnostic::error(wrong).at(path.place.clone());
+            self.found.push(fault.label("expected a key file"));
+        }
+        None
+    }
+
+    fn peers(&mut self, peers: &'a Spanned<PeersSource>) -> KnownPeers {
+        let mut named = Named::new();
+        match &peers.value {
+            PeersSource::Any => {
+                let fault =
+                    Diagnostic::warning("everybody who has the gateway's public key is admitted");
+                let fault = fault.at(peers.place.clone());
+                self.found
+                    .push(fault.help("name a directory of public keys to admit their owners only"));
+                return KnownPeers::Any;
+            }
+            PeersSource::Named(keys) => {
+                for (name, key) in keys {
+                    self.add(&mut named, key.value, name, &key.place);
+                }
+            }
+            PeersSource::Path(path) => self.keys_at(path, &peers.place, &mut named),
+        }
+        if named.is_empty() && !self.found.has_errors() {
+            let fault = Diagnostic::warning("no key is known, so nobody with a key is admitted");
+            let fault = fault.at(peers.place.clone());
+            self.found
+                .push(fault.help("put public keys there: a file NAME.key for each peer"));
+        }
+        let named = named.into_iter().map(|(key, (name, _))| (key, name));
+        KnownPeers::Named(named.collect())
+    }
+
+    /// Adds the keys of a file or a directory.
+    fn keys_at(&mut self, path: &'a Path, place: &Place, named: &mut Named) {
+        let is_new = self.told.insert((KeyRole::Theirs, path));
+        match self.files.get(KeyRole::Theirs, path) {
+            None => {}
+            Some(Stored::Unreadable(why)) if is_new => {
+                let fault = Diagnostic::error(why.clone()).at(place.clone());
+                self.found
+                    .push(fault.label("expected a directory of public keys"));
+            }
+            Some(Stored::Unreadable(_)) => {}
+            Some(Stored::File(file)) => self.key_of(file, is_new, named),
+            Some(Stored::Directory(files, faults)) => {
+                for fault in faults.iter().filter(|_| is_new) {
+                    let fault = Diagnostic::warning(fault.clone());
+                    self.left_out.push(fault.at(place.clone()));
+                }
+                for file in files {
+                    self.key_of(file, is_new, named);
+                }
+            }
+        }
+    }
+
+    /// Adds the key of a peer's file. If the file has an error, leaves the key out and, if `tell`
+    /// is true, reports the reason.
+    fn key_of(&mut self, file: &'a KeyFile, tell: bool, named: &mut Named) {
+        let (name, place) = match &file.name {
+            Some(name) => (name.value.as_str(), name.place.clone()),
+            None => (file.stem.as_str(), file.file.place(1, 1, 1)),
+        };
+        let mut faults = file.faults.clone();
+        if let Some(fault) = principal_fault(name) {
+            let wrong = Diagnostic::error(format!("{} can't be a principal", quoted(name)));
+            faults.push(wrong.at(place).label(fault).help(
+                "rename the file, or give the key a name: name = \"NAME\" in the section metadata",
+            ));
+        }
+        if let Some(secret) = &file.secret {
+            let fault = Diagnostic::error("a secret key stands among public keys");
+            let fault = fault
+                .at(secret.place.clone())
+                .label("only its owner should have it");
+            faults.push(fault.help("put NAME.key there, not NAME.key_secret"));
+        }
+        match &file.public {
+            Some(key) if faults.is_empty() => {
+                self.add(named, key.value, name, &key.place);
+            }
+            None if faults.is_empty() => {
+                let fault = Diagnostic::error("there is no public key in the file");
+                let fault = fault.at(file.file.place(1, 1, 1));
+                faults.push(fault.label("expected a line public-key = \"…\""));
+            }
+            _ => {}
+        }
+        for fault in faults.into_iter().filter(|_| tell) {
+            self.left_out
+                .push(fault.note("this key is left out, and all others hold"));
+        }
+    }
+
+    fn add(&mut self, named: &mut Named, key: PublicKey, name: &str, place: &Place) {
+        match named.get(&key) {
+            None => {
+                named.insert(key, (name.into(), place.clone()));
+            }
+            Some((other, first)) if **other != *name => {
+                let fault = Diagnostic::error(format!("the key has two names, {other} and {name}"));
+                let fault = fault.at(place.clone()).label("expected a key of its own");
+                self.found
+                    .push(fault.note_at(format!("it is {other}'s at"), first.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn servers(&mut self, server: &'a Spanned<ServerSource>, endpoints: &Endpoints) -> Servers {
+        if endpoints.connect.is_empty() {
+            let fault = Diagnostic::error("\"server\" says nothing without \"connect\"");
+            let fault = fault.at(server.place.clone()).label("remove it");
+            self.found
+                .push(fault.help("peers that connect are admitted by \"peers\""));
+        }
+        match &server.value {
+            ServerSource::One(key) => match self.server_key(key, &server.place) {
+                Some(key) => Servers::One(key),
+                None => Servers::None,
+            },
+            ServerSource::Each(keys) => self.servers_by_address(keys, &server.place, endpoints),
+        }
+    }
+
+    fn servers_by_address(
+        &mut self,
+        keys: &'a [(Spanned<String>, Spanned<ServerKey>)],
+        place: &Place,
+        endpoints: &Endpoints,
+    ) -> Servers {
+        for (address, _) in keys {
+            if !endpoints.connect.contains(&address.value) {
+                let wrong = format!("nothing connects to {}", quoted(&address.value));
+                let fault = Diagnostic::error(wrong).at(address.place.clone());
+                self.found
+                    .push(fault.label("expected an address of \"connect\""));
+            }
+        }
+        for endpoint in &endpoints.connect {
+            if keys.iter().all(|(address, _)| address.value != *endpoint) {
+                let wrong = format!("there is no key for {}", quoted(endpoint));
+                let fault = Diagnostic::error(wrong).at(place.clone());
+                self.found
+                    .push(fault.label("expected the key of each address of \"connect\""));
+            }
+        }
+        let keys = keys.iter().filter_map(|(address, key)| {
+            let own = self.server_key(&key.value, &key.place)?;
+            Some((address.value.clone(), own))
+        });
+        Servers::Each(keys.collect())
+    }
+
+    fn server_key(&mut self, key: &'a ServerKey, place: &Place) -> Option<PublicKey> {
+        let path = match key {
+            ServerKey::Key(key) => return Some(*key),
+            ServerKey::File(path) => path,
+        };
+        let is_new = self.told.insert((KeyRole::Theirs, path));
+        let wrong = match self.files.get(KeyRole::Theirs, path)? {
+            Stored::File(file) => {
+                if is_new {
+                    file.faults
+                        .iter()
+                        .for_each(|fault| self.found.push(fault.clone()));
+                }
+                match &file.public {
+                    Some(key) => return Some(key.value),
+                    None => "there is no public key in the file".to_owned(),
+                }
+            }
+            Stored::Directory(..) => format!("{} is a directory", quoted_path(path)),
+            Stored::Unreadable(why) => why.clone(),
+        };
+        let fault = Diagnostic::error(wrong).at(place.clone());
+        self.found
+            .push(fault.label("expected a file with the peer's public key, or the key"));
+        None
+    }
+
+    /// Warns about each pool that admits clients as workers, because it names the same path of
+    /// peers' keys as a frontend or as the `security` of the whole file.
+    fn shared_peers(&mut self, source: &Source) {
+        let clients: Vec<_> = source.frontends.iter().map(|it| &it.it.security).collect();
+        let clients = clients.into_iter().chain([&source.security]);
+        let clients: BTreeSet<&Path> = clients
+            .filter_map(|it| peers_path(it))
+            .map(|it| it.0)
+            .collect();
+        for pool in &source.pools {
+            let Some((path, place)) = peers_path(&pool.it.security) else {
+                continue;
+            };
+            if clients.contains(path) {
+                let fault = Diagnostic::warning("clients are admitted as workers");
+                let fault = fault
+                    .at(place.clone())
+                    .label("a frontend names the same peers");
+                self.found
+                    .push(fault.help("give workers a directory of their own"));
+            }
+        }
+    }
+}
+
+/// Returns the path of the peers' keys and its place, or `None` if `peers` is not a path.
+fn peers_path(security: &SecurityKey) -> Option<(&Path, &Place)> {
+    let curve = security.map()?.curve.as_ref()?;
+    let peers = curve.peers.as_ref()?;
+    match &peers.value {
+        PeersSource::Path(path) => Some((path, &peers.place)),
+        PeersSource::Any | PeersSource::Named(_) => None,
+    }
+}
+
+fn quoted_path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}

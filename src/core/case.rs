@@ -1,0 +1,202 @@
+//! A message on its way to a judge, and the verdict on its payload.
+
+use std::sync::Arc;
+
+use super::lanes::{LaneKey, Way};
+use crate::frame::{self, Frames};
+use crate::peer::PeerId;
+use crate::reply::{Reason, Rejection};
+use crate::route::RoutePlace;
+use crate::snapshot::{AnyOf, Brief, Route, Snapshot};
+use gateway_schema::Violation;
+
+/// A message whose payload takes long to check, with all that the check needs. Any thread can make
+/// the check.
+#[derive(Debug)]
+pub struct Case<P> {
+    pub(super) lane: LaneKey,
+    /// The number of the request, which is the message or which the message answers.
+    pub(super) number: u64,
+    /// The snapshot under which the request was accepted.
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) route: RoutePlace,
+    /// Type, headers and payload.
+    pub(super) body: P,
+}
+
+/// A message whose payload was checked.
+#[derive(Debug)]
+pub struct Verdict<P> {
+    pub(super) lane: LaneKey,
+    pub(super) number: u64,
+    pub(super) body: P,
+    pub(super) found: Found,
+}
+
+/// The result of a check: the rejection, or the place of the schema that the payload fits in the
+/// route's list. The place is `None` for an opaque route and for an answer.
+pub(super) type Found = Result<Option<usize>, Box<Rejection>>;
+
+/// The result of a judge's check, for [`Case::end`].
+#[derive(Debug)]
+pub struct Finding(Found);
+
+impl<P: Frames> Case<P> {
+    /// Checks the payload.
+    pub fn find(&self) -> Finding {
+        let route = self.snapshot.routes.at(self.route);
+        let depth = self.snapshot.limits.depth;
+        Finding(find(self.lane.way, route, depth, &self.body))
+    }
+
+    /// Returns the verdict for a finding. Without a finding, which means that the check panicked,
+    /// the verdict is a rejection.
+    pub fn end(self, finding: Option<Finding>) -> Verdict<P> {
+        let Self {
+            lane, number, body, ..
+        } = self;
+        let found = finding.map_or_else(|| Err(unfounded(lane.way)), |Finding(found)| found);
+        Verdict {
+            lane,
+            number,
+            body,
+            found,
+        }
+    }
+
+    /// Checks the payload, and returns the verdict.
+    pub fn judge(self) -> Verdict<P> {
+        let found = self.find();
+        self.end(Some(found))
+    }
+
+    /// Returns the client that sent the request, or that waits for the answer.
+    pub fn client(&self) -> PeerId {
+        self.lane.client
+    }
+
+    /// Returns the message that is to be judged.
+    pub fn body(&self) -> &P {
+        &self.body
+    }
+}
+
+#[cold]
+fn unfounded(way: Way) -> Box<Rejection> {
+    let message = "the gateway failed to check the payload: its log has the place in the code";
+    let reason = match way {
+        Way::Request => Reason::RuleFailed,
+        Way::Answer => Reason::BadReply,
+    };
+    Box::new(Rejection::new(reason, message))
+}
+
+impl<P> Verdict<P> {
+    /// Returns the message that was judged.
+    pub fn body(&self) -> &P {
+        &self.body
+    }
+}
+
+/// Returns the schemas for the payload of a message of a route, or `None` if it is opaque.
+#[inline]
+pub(super) fn schema_of<'a, B: Frames>(way: Way, route: &'a Route, body: &B) -> Option<&'a AnyOf> {
+    match way {
+        Way::Request => route.schema.as_ref(),
+        // The schema of replies does not apply to a worker's ERROR.
+        Way::Answer => {
+            let reply = route.reply.as_ref();
+            reply.filter(|_| body.get(0) != Some(frame::ERROR_TYPE))
+        }
+    }
+}
+
+/// Checks the payload of a message of type, headers and payload.
+pub(super) fn find<B: Frames>(way: Way, route: &Route, depth: u32, body: &B) -> Found {
+    let Some(schema) = schema_of(way, route, body) else {
+        return Ok(None);
+    };
+    let payload = frame::payload(body);
+    match schema.check(payload, depth) {
+        Ok(place) => fitting(way, place),
+        Err(violation) => Err(fault(way, schema, payload, depth, violation)),
+    }
+}
+
+/// Checks the payload of such a message on the data thread, as long as that takes a moment only.
+/// Returns `None` if a judge must check it. Adds to `work` as [`AnyOf::check_briefly`] does.
+pub(super) fn find_briefly<B: Frames>(
+    way: Way,
+    route: &Route,
+    depth: u32,
+    body: &B,
+    work: &mut usize,
+) -> Option<Found> {
+    let Some(schema) = schema_of(way, route, body) else {
+        return Some(Ok(None));
+    };
+    let payload = frame::payload(body);
+    match schema.check_briefly(payload, depth, work) {
+        Brief::Fits(place) => Some(fitting(way, place)),
+        Brief::Breaks(violation) => Some(Err(fault(way, schema, payload, depth, violation))),
+        Brief::Undecided => None,
+    }
+}
+
+/// Returns the result for a payload that fits the schema at a place of the route's list.
+fn fitting(way: Way, place: usize) -> Found {
+    Ok(match way {
+        Way::Request => Some(place),
+        Way::Answer => None,
+    })
+}
+
+#[cold]
+fn fault(
+    way: Way,
+    schema: &AnyOf,
+    payload: &[u8],
+    depth: u32,
+    violation: Violation,
+) -> Box<Rejection> {
+    match way {
+        Way::Request => Box::new(request_fault(schema, payload, depth, violation)),
+        Way::Answer => answer_fault(schema, payload, depth, violation),
+    }
+}
+
+/// Returns the rejection of a request by a violation.
+#[cold]
+fn request_fault(schema: &AnyOf, payload: &[u8], depth: u32, violation: Violation) -> Rejection {
+    let hint = hint(schema, payload, depth, &violation);
+    let reason = match violation.is_failure() {
+        true => Reason::RuleFailed,
+        false => Reason::SchemaViolation,
+    };
+    Rejection::violation(reason, violation).with_hint(hint)
+}
+
+/// Returns the rejection by a violation of a worker's answer.
+#[cold]
+fn answer_fault(
+    schema: &AnyOf,
+    payload: &[u8],
+    depth: u32,
+    violation: Violation,
+) -> Box<Rejection> {
+    let hint = hint(schema, payload, depth, &violation);
+    let mut rejection = Rejection::violation(Reason::BadReply, violation).with_hint(hint);
+    rejection.message = format!(
+        "the worker's answer fails its schema: {}",
+        rejection.message
+    );
+    Box::new(rejection)
+}
+
+fn hint(schema: &AnyOf, payload: &[u8], depth: u32, violation: &Violation) -> Option<String> {
+    match violation.rule {
+        None => schema.hint(payload, depth),
+        // A payload that breaks a rule could be decoded, so a hint about its encoding cannot apply.
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,330 @@
+//! Messages that wait for the verdict of a judge, or for the verdict on a message before them.
+//!
+//! A request whose payload takes long to check is opened in the state `Unjudged`. If the payload of
+//! its answer takes long to check, it is opened again in the state `Answered`. Its message is in a
+//! lane. Each lane has the messages of one client, one envelope and one direction, so that these
+//! keep their order. A judge has the first message of a lane, and the others wait, however small
+//! they are. A verdict removes the first message. The next ones are then checked on the data
+//! thread, as long as that takes a moment only.
+//!
+//! A verdict has no effect if the request has ended meanwhile.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::arrival::{Accepted, queue_full};
+use super::case::{Case, Found, Verdict, find_briefly, schema_of};
+use super::handout::Order;
+use super::lanes::{LaneKey, Place, Way};
+use super::peers::Worker;
+use super::request::{Answered, Request, State, Unjudged};
+use super::shelf::Kept;
+use super::{Core, Outlet};
+use crate::frame::{self, Frames};
+use crate::ledger::nanoseconds;
+
+/// The maximum number of messages of a lane that the data thread checks after a verdict. A judge
+/// then receives the next message, however small, so that the data thread serves other peers.
+const FOLLOWING_MAX: usize = 16;
+
+/// The maximum work of these checks, counted in small messages. It takes about a millisecond.
+const FOLLOWING_WORK_MAX: usize = 1024;
+
+impl<M: Frames> Core<M> {
+    /// Opens a request whose payload waits for a verdict.
+    #[cold]
+    pub(super) fn open_unjudged(&mut self, accepted: Accepted, body: M, out: &mut impl Outlet<M>) {
+        let number = self.requests.next_number();
+        let client = accepted.asker.client;
+        let lane = self.lanes.lane(client, &accepted.envelope, Way::Request);
+        let place = Place {
+            number,
+            sender: client,
+            bytes: accepted.bytes,
+        };
+        let route = self.snapshot.routes.at(accepted.judged.route);
+        let id = route.id;
+        self.pools[route.pool.0].add_unjudged();
+        let unjudged = State::Unjudged(Box::new(Unjudged::InLane(body.pack())));
+        self.open(number, accepted, unjudged, id);
+        self.line_up(lane, place, out);
+    }
+
+    /// Opens a request again because the answer of its worker waits for a verdict. The request has
+    /// no deadline any more, since the answer arrived in time.
+    #[cold]
+    pub(super) fn open_answered(
+        &mut self,
+        by: Worker,
+        mut request: Request<M>,
+        body: M,
+        out: &mut impl Outlet<M>,
+    ) {
+        let lane = self
+            .lanes
+            .lane(request.asker.client, &request.envelope, Way::Answer);
+        let place = Place {
+            number: request.number,
+            sender: by.peer,
+            bytes: body.size(),
+        };
+        self.counts.route(request.route().id).open += 1;
+        let kept = match &mut request.state {
+            State::Held { kept, .. } => std::mem::take(kept),
+            State::Waiting(_) | State::Unjudged(_) | State::Answered(_) => Kept::default(),
+        };
+        request.state = State::Answered(Box::new(Answered {
+            worker: by.peer,
+            kept,
+            body: Some(body.pack()),
+        }));
+        self.requests.insert(request);
+        self.line_up(lane, place, out);
+    }
+
+    fn line_up(&mut self, lane: LaneKey, place: Place, out: &mut impl Outlet<M>) {
+        let is_first = self.lanes.first(lane).is_none();
+        if self.lanes.push(lane, place, &self.snapshot.limits) {
+            out.pause(place.sender);
+        }
+        if is_first {
+            self.go_on(lane, 0, out);
+        }
+    }
+
+    /// Accepts or rejects a request, or its answer, by the verdict on its payload.
+    #[expect(
+        clippy::boxed_local,
+        reason = "the caller, through which every message passes, does not unpack it"
+    )]
+    #[cold]
+    pub(super) fn judged(&mut self, verdict: Box<Verdict<M::Parcel>>, out: &mut impl Outlet<M>) {
+        let Verdict {
+            lane,
+            number,
+            body,
+            found,
+        } = *verdict;
+        if self.lanes.first(lane) != Some(number) {
+            debug_assert!(false, "a verdict on what is not at a judge");
+            return;
+        }
+        self.lanes.count_judged();
+        self.leave_lane(lane, out);
+        self.decide(number, body, found, out);
+        self.go_on(lane, FOLLOWING_MAX, out);
+    }
+
+    /// Checks up to `following` messages at the front of a lane, as long as that takes a moment
+    /// only, and gives the next one to a judge.
+    fn go_on(&mut self, lane: LaneKey, mut following: usize, out: &mut impl Outlet<M>) {
+        let mut work = 0;
+        while let Some(number) = self.lanes.first(lane) {
+            let Some((body, is_direct)) = self.take_unjudged(lane.way, number) else {
+                // The request has ended.
+                self.leave_lane(lane, out);
+                continue;
+            };
+            let may_follow = is_direct && following > 0 && work < FOLLOWING_WORK_MAX;
+            let found = may_follow.then(|| self.find_briefly(lane.way, number, &body, &mut work));
+            if let Some(found) = found.flatten() {
+                following -= 1;
+                self.leave_lane(lane, out);
+                self.decide(number, body, found, out);
+                continue;
+            }
+            let Some(case) = self.case(lane, number, body) else {
+                return;
+            };
+            let Err(case) = out.judge(case) else {
+                return;
+            };
+            // No judge can be started.
+            let Verdict { body, found, .. } = case.judge();
+            self.leave_lane(lane, out);
+            self.decide(number, body, found, out);
+        }
+    }
+
+    fn leave_lane(&mut self, lane: LaneKey, out: &mut impl Outlet<M>) {
+        if let Some(sender) = self.lanes.pop(lane, &self.snapshot.limits) {
+            out.resume(sender);
+        }
+    }
+
+    /// Takes the message out of a request in a lane. Returns it, and whether its payload can be
+    /// checked in a moment, or `None` if the request has no such message.
+    fn take_unjudged(&mut self, way: Way, number: u64) -> Option<(M::Parcel, bool)> {
+        let request = self.requests.get_mut(number)?;
+        let body = match &mut request.state {
+            State::Unjudged(unjudged) => {
+                let unjudged = &mut **unjudged;
+                match std::mem::replace(unjudged, Unjudged::AtJudge(Kept::default())) {
+                    Unjudged::InLane(body) => Some(body),
+                    at_judge @ Unjudged::AtJudge(_) => {
+                        *unjudged = at_judge;
+                        None
+                    }
+                }
+            }
+            State::Answered(answered) => answered.body.take(),
+            State::Waiting(_) | State::Held { .. } => None,
+        }?;
+        let schema = schema_of(way, request.route(), &body);
+        let bytes = frame::payload(&body).len();
+        let is_direct = schema.is_none_or(|schema| schema.is_direct(bytes));
+        Some((body, is_direct))
+    }
+
+    /// Checks the payload of an open request, or of its answer, on the data thread, as
+    /// [`find_briefly`] does.
+    fn find_briefly(
+        &self,
+        way: Way,
+        number: u64,
+        body: &M::Parcel,
+        work: &mut usize,
+    ) -> Option<Found> {
+        let request = self.requests.get(number)?;
+        let depth = request.snapshot.limits.depth;
+        find_briefly(way, request.route(), depth, body, work)
+    }
+
+    /// Returns the case of a message for a judge. The frames that a rejection needs stay with the
+    /// request.
+    fn case(
+        &mut self,
+        lane: LaneKey,
+        number: u64,
+        body: M::Parcel,
+    ) -> Option<Box<Case<M::Parcel>>> {
+        let request = self.requests.get_mut(number)?;
+        if let State::Unjudged(unjudged) = &mut request.state {
+            let keeps_type = request.snapshot.routes.at(request.route).kind.is_none();
+            let kept = self.spare.kept.keep(frame::kept(&body, keeps_type));
+            **unjudged = Unjudged::AtJudge(kept);
+        }
+        Some(Box::new(Case {
+            lane,
+            number,
+            snapshot: Arc::clone(&request.snapshot.shared),
+            route: request.route,
+            body,
+        }))
+    }
+
+    /// Continues a request with the result of the check of its payload, or of its answer's payload,
+    /// unless the request has ended.
+    fn decide(&mut self, number: u64, body: M::Parcel, found: Found, out: &mut impl Outlet<M>) {
+        let Some(request) = self.requests.get_mut(number) else {
+            return;
+        };
+        match &mut request.state {
+            State::Unjudged(unjudged) => {
+                // The whole message has more for the rejection than the frames that were kept.
+                let at_judge = std::mem::replace(&mut **unjudged, Unjudged::InLane(body));
+                if let Unjudged::AtJudge(kept) = at_judge {
+                    self.spare.kept.give_back(kept);
+                }
+                self.decide_request(number, found, out);
+            }
+            State::Answered(answered) => {
+                let worker = answered.worker;
+                if found.is_ok() {
+                    self.spare
+                        .kept
+                        .give_back(std::mem::take(&mut answered.kept));
+                }
+                let Some(request) = self.end(number) else {
+                    return;
+                };
+                match found {
+                    Ok(_) => self.finish(request, M::unpack(body), out),
+                    Err(fault) => self.fail(worker, request, fault, out),
+                }
+            }
+            State::Waiting(_) | State::Held { .. } => {}
+        }
+    }
+
+    fn decide_request(&mut self, number: u64, found: Found, out: &mut impl Outlet<M>) {
+        let place = match found {
+            Ok(place) => place,
+            Err(rejection) => return self.reject_open(number, *rejection, out),
+        };
+        let Some((body, _)) = self.take_unjudged(Way::Request, number) else {
+            return;
+        };
+        if let (Some(place), Some(request)) = (place, self.requests.get(number)) {
+            self.counts.route(request.route().id).fitted(place);
+        }
+        self.enter(number, M::unpack(body), out);
+    }
+
+    /// Returns whether an answer to a request waits for a verdict. `body` is its type, headers and
+    /// payload.
+    pub(super) fn defers_answer(&self, request: &Request<M>, body: &M) -> bool {
+        let schema = schema_of(Way::Answer, request.route(), body);
+        let client = request.asker.client;
+        let lane = self.lanes.lane(client, &request.envelope, Way::Answer);
+        self.lanes.defers(lane, schema, frame::payload(body).len())
+    }
+
+    /// Hands a request with a valid payload to a worker, or else queues it. Rejects it if the queue
+    /// is full.
+    fn enter(&mut self, number: u64, mut body: M, out: &mut impl Outlet<M>) {
+        let Some(request) = self.requests.get_mut(number) else {
+            return;
+        };
+        let route = request.snapshot.routes.at(request.route);
+        let (pool_id, keeps_type) = (route.pool, route.kind.is_none());
+        let (client, bytes) = (request.asker.client, request.bytes);
+        let pool = &mut self.pools[pool_id.0];
+        while let Some(seat) = pool.at_once(client, &request.name.bare) {
+            let order = Order {
+                number,
+                client,
+                name: &request.name,
+                keeps_type,
+            };
+            match order.hand(body, pool, seat, self.now, &mut self.spare, out) {
+                Ok(held) => {
+                    let now = nanoseconds(self.now);
+                    request.waited_ns = now.saturating_sub(request.arrived_ns);
+                    request.state = held;
+                    pool.remove_unjudged();
+                    return;
+                }
+                Err(back) => {
+                    pool.set_blocked(seat, true);
+                    body = back;
+                }
+            }
+        }
+        let name = Rc::clone(&request.name);
+        if !pool.has_room(bytes) && !self.make_room(pool_id, client, bytes, out) {
+            let full = queue_full(&self.pools[pool_id.0]);
+            let unjudged = Box::new(Unjudged::InLane(body.pack()));
+            self.set_state(number, State::Unjudged(unjudged));
+            self.reject_open(number, full, out);
+            self.pools[pool_id.0].try_excluded();
+            self.dispatch(pool_id, out);
+            return;
+        }
+        let pool = &mut self.pools[pool_id.0];
+        pool.remove_unjudged();
+        pool.enqueue(number, client, &name.bare, bytes);
+        if pool.workers() == 0 {
+            self.expect_worker(pool_id);
+        }
+        // The body already has memory of its own, so it need not be compacted.
+        self.set_state(number, State::Waiting(body));
+        self.dispatch(pool_id, out);
+    }
+
+    fn set_state(&mut self, number: u64, state: State<M>) {
+        if let Some(request) = self.requests.get_mut(number) {
+            request.state = state;
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The messages that wait for the verdict of a judge or for a message before them, in their order,
+//! and the number and size of each peer's.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+
+use rustc_hash::FxHashMap;
+
+use crate::frame::Envelope;
+use crate::peer::PeerId;
+use crate::snapshot::{AnyOf, Limits};
+
+/// The direction of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Way {
+    Request,
+    Answer,
+}
+
+/// The key of a lane, whose messages keep their order. They belong to one client and one envelope;
+/// behind a proxy, the envelope stands for a client of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LaneKey {
+    pub(super) client: PeerId,
+    /// A hash of the envelope. If two envelopes have the same hash, they share a lane, which is
+    /// harmless.
+    envelope: u64,
+    pub(super) way: Way,
+}
+
+/// The lanes, and the backlog of each peer in them.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    lanes: HashMap<LaneKey, VecDeque<Place>>,
+    backlogs: FxHashMap<PeerId, Backlog>,
+    hasher: RandomState,
+    /// The number of payloads that judges have checked.
+    judged: u64,
+}
+
+/// A message in a lane. Its request may have ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// The number of the request, which is the message or which the message answers.
+    pub(super) number: u64,
+    /// The client or worker that sent the message.
+    pub(super) sender: PeerId,
+    pub(super) bytes: u64,
+}
+
+/// The number and size of a peer's messages in all lanes.
+#[derive(Debug, Default)]
+struct Backlog {
+    messages: u64,
+    bytes: u64,
+    paused: bool,
+}
+
+impl Lanes {
+    /// Returns whether a message with a payload of this size waits for no other, and the check of
+    /// its payload is as little work as that of a small message. For such a message, this call is
+    /// the only cost of judges.
+    #[inline]
+    pub(super) fn is_usual(&self, schema: Option<&AnyOf>, bytes: usize) -> bool {
+        self.lanes.is_empty() && schema.is_none_or(|schema| schema.is_usual(bytes))
+    }
+
+    /// Returns whether a message of a client, or an answer to it, waits for a verdict.
+    pub(super) fn defers(&self, lane: LaneKey, schema: Option<&AnyOf>, bytes: usize) -> bool {
+        self.lanes.contains_key(&lane) || schema.is_some_and(|schema| !schema.is_direct(bytes))
+    }
+
+    /// Returns the lane of a client's messages with this envelope, or of the answers to them.
+    pub(super) fn lane(&self, client: PeerId, envelope: &Envelope, way: Way) -> LaneKey {
+        let envelope = match envelope {
+            Envelope::Frames(frames) | Envelope::Shaped(frames, _) if frames.len() > 1 => {
+                self.hasher.hash_one(frames)
+            }
+            // All REQ clients have the same empty delimiter, so it needs no lane of its own.
+            _ => 0,
+        };
+        LaneKey {
+            client,
+            envelope,
+            way,
+        }
+    }
+
+    /// Returns the number of messages that wait for a verdict.
+    pub(super) fn len(&self) -> u64 {
+        self.backlogs.values().map(|backlog| backlog.messages).sum()
+    }
+
+    /// Counts a payload that a judge has checked.
+    pub(super) fn count_judged(&mut self) {
+        self.judged += 1;
+    }
+
+    /// Returns the number of payloads that judges have checked.
+    pub(super) fn judged(&self) -> u64 {
+        self.judged
+    }
+
+    /// Adds a message at the end of its lane. Returns whether its sender must be paused.
+    #[must_use]
+    pub(super) fn push(&mut self, lane: LaneKey, place: Place, limits: &Limits) -> bool {
+        let backlog = self.backlogs.entry(place.sender).or_default();
+        backlog.messages += 1;
+        backlog.bytes += place.bytes;
+        let messages_max = u64::from(limits.client_requests) / 2;
+        let is_high = backlog.messages > messages_max || backlog.bytes > limits.client_bytes / 2;
+        let pauses = is_high && !backlog.paused;
+        backlog.paused |= is_high;
+        self.lanes.entry(lane).or_default().push_back(place);
+        pauses
+    }
+
+    /// Returns the number of the first request in a lane.
+    pub(super) fn first(&self, lane: LaneKey) -> Option<u64> {
+        Some(self.lanes.get(&lane)?.front()?.number)
+    }
+
+    /// Removes the first message of a lane. Returns its sender, if the sender must be resumed.
+    #[must_use]
+    pub(super) fn pop(&mut self, lane: LaneKey, limits: &Limits) -> Option<PeerId> {
+        let places = self.lanes.get_mut(&lane)?;
+        let first = places.pop_front();
+        if places.is_empty() {
+            self.lanes.remove(&lane);
+        }
+        let Place { sender, bytes, .. } = first?;
+        let backlog = self.backlogs.get_mut(&sender)?;
+        backlog.messages -= 1;
+        backlog.bytes -= bytes;
+        let is_low = backlog.messages <= u64::from(limits.client_requests) / 4
+            && backlog.bytes <= limits.client_bytes / 4;
+        let resumes = backlog.paused && is_low;
+        backlog.paused &= !is_low;
+        if backlog.messages == 0 {
+            self.backlogs.remove(&sender);
+        }
+        resumes.then_some(sender)
+    }
+}

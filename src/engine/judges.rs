@@ -1,0 +1,198 @@
+//! The judges: threads that check payloads which take long to check.
+//!
+//! The core passes one message of each lane at a time, so the queue is bounded by the requests that
+//! clients may have open. The queue belongs to the data thread and serves clients in turn. The next
+//! cases are sent to the judges over a channel, so that the data thread never waits for a lock. A
+//! judge uses nothing but its case, and its verdict reaches the core as an event.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use rustc_hash::FxHashMap;
+
+use crate::core::{Case, Verdict};
+use crate::engine::control::Control;
+use crate::frame::Frames;
+use crate::peer::PeerId;
+
+/// The maximum number of judges, however many processors there are, since workers and other
+/// programs need some.
+const JUDGES_MAX: usize = 4;
+
+/// The stack of a judge, in bytes. A walk recurses once for each level, and `limits.depth` allows
+/// 1000 at most.
+const STACK: usize = 8 << 20;
+
+/// The maximum number of cases that a judge has: the one that it checks, and the next one.
+const CASES_OF_A_JUDGE: usize = 2;
+
+/// The judges and their queue. Each judge starts when it is first needed.
+pub(super) struct Judges<P> {
+    control: Control,
+    waiting: Turns<Box<Case<P>>>,
+    /// The sending end of the channel to the judges.
+    cases: Sender<Box<Case<P>>>,
+    /// The receiving end of that channel, which the judges share.
+    sent: Arc<Mutex<Receiver<Box<Case<P>>>>>,
+    done: Sender<Box<Verdict<P>>>,
+    verdicts: Receiver<Box<Verdict<P>>>,
+    threads: usize,
+    threads_max: usize,
+    /// The number of cases that were sent and have no verdict yet.
+    under_way: usize,
+}
+
+impl<P: Frames + Send + 'static> Judges<P> {
+    /// Returns judges of which none has started. They wake the data thread by `control` when there
+    /// is a verdict.
+    pub(super) fn new(control: Control) -> Self {
+        let (cases, sent) = mpsc::channel();
+        let (done, verdicts) = mpsc::channel();
+        // One processor is left to the data thread, if there are several.
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            control,
+            waiting: Turns::default(),
+            cases,
+            sent: Arc::new(Mutex::new(sent)),
+            done,
+            verdicts,
+            threads: 0,
+            threads_max: processors.saturating_sub(1).clamp(1, JUDGES_MAX),
+            under_way: 0,
+        }
+    }
+
+    /// Queues a case for the next free judge.
+    ///
+    /// # Errors
+    ///
+    /// Returns the case if there is no judge and none can be started.
+    pub(super) fn add(&mut self, case: Box<Case<P>>) -> Result<(), Box<Case<P>>> {
+        if self.under_way >= self.threads && self.threads < self.threads_max && self.start() {
+            self.threads += 1;
+        }
+        if self.threads == 0 {
+            return Err(case);
+        }
+        self.waiting.push(case.client(), case);
+        self.send();
+        Ok(())
+    }
+
+    /// Sends queued cases to the judges, up to [`CASES_OF_A_JUDGE`] for each.
+    fn send(&mut self) {
+        while self.under_way < self.threads * CASES_OF_A_JUDGE
+            && let Some(case) = self.waiting.pop()
+        {
+            self.under_way += 1;
+            // This cannot fail, because the receiving end is in `self`.
+            let _ = self.cases.send(case);
+        }
+    }
+
+    /// Returns the next verdict, if there is one.
+    pub(super) fn next(&mut self) -> Option<Box<Verdict<P>>> {
+        if self.under_way == 0 {
+            return None;
+        }
+        let verdict = self.verdicts.try_recv().ok()?;
+        self.under_way -= 1;
+        self.send();
+        Some(verdict)
+    }
+
+    /// Starts a judge, which ends with the engine. Returns whether the system could start its
+    /// thread.
+    fn start(&self) -> bool {
+        let sent = Arc::clone(&self.sent);
+        let (done, control) = (self.done.clone(), self.control.clone());
+        let judge = move || {
+            while let Some(case) = take(&sent) {
+                if done.send(judge(*case)).is_err() {
+                    return;
+                }
+                control.wake();
+            }
+        };
+        let builder = thread::Builder::new().name("judge".into());
+        builder.stack_size(STACK).spawn(judge).is_ok()
+    }
+}
+
+/// Waits for the next case. Returns `None` once the engine has ended.
+fn take<P>(sent: &Mutex<Receiver<Box<Case<P>>>>) -> Option<Box<Case<P>>> {
+    // The lock is never poisoned, because no judge panics while it holds it.
+    let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
+    sent.recv().ok()
+}
+
+/// Checks a case. A panic, which is a bug, causes the rejection of this message alone. The panic
+/// hook has already logged and counted it.
+fn judge<P: Frames>(case: Case<P>) -> Box<Verdict<P>> {
+    let found = catch_unwind(AssertUnwindSafe(|| case.find()));
+    Box::new(case.end(found.ok()))
+}
+
+/// Queued items, of which each client has one in turn.
+#[derive(Debug)]
+struct Turns<T> {
+    items: FxHashMap<PeerId, VecDeque<T>>,
+    /// The clients that have items, each once, in the order of their turns.
+    order: VecDeque<PeerId>,
+}
+
+impl<T> Default for Turns<T> {
+    fn default() -> Self {
+        Self {
+            items: FxHashMap::default(),
+            order: VecDeque::new(),
+        }
+    }
+}
+
+impl<T> Turns<T> {
+    /// Adds an item after the others of its client.
+    fn push(&mut self, client: PeerId, item: T) {
+        let items = self.items.entry(client).or_default();
+        if items.is_empty() {
+            self.order.push_back(client);
+        }
+        items.push_back(item);
+    }
+
+    /// Takes an item of the client whose turn it is.
+    fn pop(&mut self) -> Option<T> {
+        let client = self.order.pop_front()?;
+        let items = self.items.get_mut(&client)?;
+        let item = items.pop_front();
+        if items.is_empty() {
+            self.items.remove(&client);
+        } else {
+            self.order.push_back(client);
+        }
+        item
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_with_many_cases_has_one_in_turn() {
+        let mut turns = Turns::default();
+        for n in 0..3 {
+            turns.push(PeerId(1), (1, n));
+        }
+        turns.push(PeerId(2), (2, 0));
+        assert_eq!(turns.pop(), Some((1, 0)));
+        turns.push(PeerId(3), (3, 0));
+        let rest: Vec<_> = std::iter::from_fn(|| turns.pop()).collect();
+        assert_eq!(rest, [(2, 0), (1, 1), (3, 0), (1, 2)]);
+        assert!(turns.items.is_empty());
+    }
+}

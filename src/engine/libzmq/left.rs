@@ -1,0 +1,93 @@
+//! The addresses of sockets that were closed a moment ago. A closed socket is gone for the gateway,
+//! but libzmq stops listening for it on a thread of its own, some milliseconds later. A new socket
+//! at such an address waits for that.
+//!
+//! This concerns TCP alone: at an ipc path libzmq removes the file that it finds when it binds, and
+//! never the file of a socket that it closes.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The maximum time for which libzmq is expected to keep listening for a closed socket. It takes
+/// milliseconds, and longer only on a busy machine.
+const LEAVING_MAX: Duration = Duration::from_secs(5);
+
+/// The pause between two attempts to bind.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// The addresses of sockets that were closed within [`LEAVING_MAX`].
+#[derive(Debug, Default)]
+pub(super) struct Left(Vec<(String, Instant)>);
+
+impl Left {
+    /// Records that a socket which listens on these addresses closes.
+    pub(super) fn note<'a>(&mut self, addresses: impl IntoIterator<Item = &'a String>) {
+        let now = Instant::now();
+        self.0.retain(|(_, left)| now - *left < LEAVING_MAX);
+        let addresses = addresses.into_iter().cloned();
+        self.0.extend(addresses.map(|address| (address, now)));
+    }
+
+    /// Binds `address` by calling `bind`. If the address is in use, and a socket that listened
+    /// there closed within [`LEAVING_MAX`], tries again until the address is free or that time has
+    /// passed.
+    pub(super) fn bind(
+        &self,
+        address: &str,
+        mut bind: impl FnMut() -> zmq::Result<()>,
+    ) -> zmq::Result<()> {
+        loop {
+            match bind() {
+                Err(zmq::Error::EADDRINUSE) if self.is_leaving(address) => thread::sleep(PAUSE),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Returns whether libzmq may still listen on an address that conflicts with `address`.
+    fn is_leaving(&self, address: &str) -> bool {
+        let mut left = self.0.iter();
+        left.any(|(other, left)| left.elapsed() < LEAVING_MAX && clash(other, address))
+    }
+}
+
+/// Returns whether two TCP addresses have the same port, and so may exclude each other.
+fn clash(one: &str, other: &str) -> bool {
+    let port = |address: &str| {
+        let host_and_port = address.strip_prefix("tcp://")?;
+        Some(host_and_port.rsplit_once(':')?.1.to_owned())
+    };
+    port(one).is_some_and(|port_of_one| port(other) == Some(port_of_one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_was_left_is_waited_for_and_no_other() {
+        let mut left = Left::default();
+        left.note(&["tcp://*:5559".to_owned(), "ipc://people".to_owned()]);
+        let mut attempts = 0;
+        let bound = left.bind("tcp://127.0.0.1:5559", || {
+            attempts += 1;
+            match attempts {
+                3 => Ok(()),
+                _ => Err(zmq::Error::EADDRINUSE),
+            }
+        });
+        assert_eq!((bound, attempts), (Ok(()), 3));
+        for (address, error) in [
+            ("tcp://*:5560", zmq::Error::EADDRINUSE),
+            ("tcp://*:5559", zmq::Error::EACCES),
+            ("ipc://people", zmq::Error::EADDRINUSE),
+        ] {
+            let mut attempts = 0;
+            let bound = left.bind(address, || {
+                attempts += 1;
+                Err(error)
+            });
+            assert_eq!((bound, attempts), (Err(error), 1), "{address}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The costly steps of handshakes. They run on a thread of their own, so that a flood of them
+//! delays no message. The peers' IP addresses take turns: an address that sends thousands of HELLOs
+//! delays the steps of another address only by a few of its own.
+//!
+//! A connection has at most one step in progress, and the number of connections in their handshake
+//! is bounded. The steps of closed connections are dropped whenever the queue has doubled, so the
+//! queue is bounded, too.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::mpsc;
+
+use crate::engine::control::Control;
+use crate::peer::PeerId;
+use gateway_zmtp::session::{Work, Worked};
+
+/// The maximum number of steps that the thread has at a time: enough that it does not wait for the
+/// data thread, and few enough that a newly queued step is soon taken.
+const GIVEN_MAX: usize = 4;
+
+/// The minimum number of queued steps at which those of closed connections are dropped.
+const SWEEP_LEAST: usize = 1024;
+
+/// The queued steps, and the thread that takes them, which starts with the first step.
+pub(super) struct Handshakes {
+    control: Control,
+    worker: Option<Worker>,
+    /// The steps of each address, in the order of their arrival. The address of ipc peers is
+    /// `None`.
+    queued: HashMap<Option<IpAddr>, VecDeque<(PeerId, Work)>>,
+    /// The addresses that have queued steps, in the order of their turns.
+    turns: VecDeque<Option<IpAddr>>,
+    /// The number of queued steps.
+    count: usize,
+    /// The number of queued steps at which those of closed connections are dropped.
+    sweep_at: usize,
+    /// The number of steps that the thread has.
+    given: usize,
+}
+
+struct Worker {
+    work: mpsc::Sender<(PeerId, Work)>,
+    done: mpsc::Receiver<(PeerId, Worked)>,
+}
+
+impl Handshakes {
+    pub(super) fn new(control: Control) -> Self {
+        Self {
+            control,
+            worker: None,
+            queued: HashMap::new(),
+            turns: VecDeque::new(),
+            count: 0,
+            sweep_at: SWEEP_LEAST,
+            given: 0,
+        }
+    }
+
+    /// Adds a step of a peer at this address. `waits` returns whether a peer still waits for its
+    /// step.
+    pub(super) fn add(
+        &mut self,
+        address: Option<IpAddr>,
+        peer: PeerId,
+        work: Work,
+        waits: impl FnMut(PeerId) -> bool,
+    ) {
+        if self.count >= self.sweep_at {
+            self.sweep(waits);
+        }
+        self.count += 1;
+        let queue = self.queued.entry(address).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(address);
+        }
+        queue.push_back((peer, work));
+        self.give();
+    }
+
+    /// Returns the result of the next step that the thread has completed.
+    pub(super) fn next_done(&mut self) -> Option<(PeerId, Worked)> {
+        let done = self.worker.as_ref()?.done.try_recv();
+        match done {
+            Ok(done) => {
+                self.given = self.given.saturating_sub(1);
+                self.give();
+                Some(done)
+            }
+            Err(mpsc::TryRecvError::Empty) => None,
+            Err(mpsc::TryRecvError::Disconnected) => {
+                // The thread has ended and its steps are lost. Their handshakes end by timeout.
+                self.worker = None;
+                self.given = 0;
+                self.give();
+                None
+            }
+        }
+    }
+
+    /// Drops the steps for which no peer waits any more.
+    fn sweep(&mut self, mut waits: impl FnMut(PeerId) -> bool) {
+        self.queued.retain(|_, queue| {
+            queue.retain(|(peer, _)| waits(*peer));
+            !queue.is_empty()
+        });
+        self.turns
+            .retain(|address| self.queued.contains_key(address));
+        self.count = self.queued.values().map(VecDeque::len).sum();
+        self.sweep_at = SWEEP_LEAST.max(2 * self.count);
+    }
+
+    /// Takes the step whose turn it is.
+    fn next(&mut self) -> Option<(PeerId, Work)> {
+        let address = self.turns.pop_front()?;
+        let queue = self.queued.get_mut(&address)?;
+        let next = queue.pop_front();
+        if queue.is_empty() {
+            self.queued.remove(&address);
+        } else {
+            self.turns.push_back(address);
+        }
+        self.count -= usize::from(next.is_some());
+        next
+    }
+
+    /// Passes queued steps to the thread, up to [`GIVEN_MAX`].
+    fn give(&mut self) {
+        while self.given < GIVEN_MAX && !self.turns.is_empty() {
+            if self.worker.is_none() {
+                self.worker = start(self.control.clone());
+            }
+            let Some(worker) = &self.worker else {
+                // The system cannot start a thread now. The next step tries again.
+                return;
+            };
+            let work = worker.work.clone();
+            let Some(next) = self.next() else {
+                return;
+            };
+            if work.send(next).is_err() {
+                self.worker = None;
+                return;
+            }
+            self.given += 1;
+        }
+    }
+}
+
+/// Starts the thread. It ends when the engine does.
+fn start(control: Control) -> Option<Worker> {
+    let (work, inbox) = mpsc::channel::<(PeerId, Work)>();
+    let (outbox, done) = mpsc::channel();
+    let thread = std::thread::Builder::new().name("handshakes".into());
+    let started = thread.spawn(move || {
+        while let Ok((peer, work)) = inbox.recv() {
+            if outbox.send((peer, work.run())).is_err() {
+                return;
+            }
+            control.wake();
+        }
+    });
+    started.is_ok().then_some(Worker { work, done })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_zmtp::curve::KeyPair;
+    use gateway_zmtp::greeting;
+    use gateway_zmtp::mechanism::Mechanism;
+    use gateway_zmtp::pool::BufferPool;
+    use gateway_zmtp::session::{Said, Security, Session, Side};
+
+    /// Returns the first step of a client's handshake.
+    fn work(keys: &KeyPair) -> Work {
+        let security = Security::Client {
+            keys: keys.clone(),
+            server: keys.public(),
+            socket_type: "DEALER",
+        };
+        let mut session = Session::new(security, Side::Connects);
+        let bounds = gateway_zmtp::decoder::Bounds {
+            bytes: 0,
+            frames: 0,
+        };
+        let mut input = greeting::naming(Mechanism::Curve).to_vec().into();
+        match session.next(&mut input, bounds, &mut BufferPool::default()) {
+            Ok(Some(Said::Work(work))) => work,
+            said => panic!("{said:?}"),
+        }
+    }
+
+    #[test]
+    fn addresses_take_turns_and_every_step_is_taken() {
+        let (control, _orders) = Control::new().unwrap();
+        let mut handshakes = Handshakes::new(control);
+        let keys = KeyPair::generate().unwrap();
+        // No step is passed to the thread yet, so that the order is that of the turns.
+        handshakes.given = GIVEN_MAX;
+        let address = |n: u8| Some(IpAddr::from([10, 0, 0, n]));
+        for n in 0..100 {
+            handshakes.add(address(1), PeerId(n), work(&keys), |_| true);
+        }
+        handshakes.add(address(2), PeerId(200), work(&keys), |_| true);
+        handshakes.add(None, PeerId(300), work(&keys), |_| true);
+        let first: Vec<_> = (0..4).map(|_| handshakes.next().unwrap().0.0).collect();
+        assert_eq!(first, [0, 200, 300, 1]);
+        handshakes.given = 0;
+        handshakes.give();
+        let mut done = Vec::new();
+        while done.len() < 98 {
+            match handshakes.next_done() {
+                Some((peer, _)) => done.push(peer.0),
+                None => std::thread::yield_now(),
+            }
+        }
+        assert_eq!(done, (2..100).collect::<Vec<_>>());
+        assert!(handshakes.queued.is_empty() && handshakes.given == 0);
+        assert_eq!(handshakes.count, 0);
+    }
+
+    /// Connections that say HELLO and hang up, faster than their steps can be taken.
+    #[test]
+    fn steps_of_connections_that_have_gone_are_dropped() {
+        let (control, _orders) = Control::new().unwrap();
+        let mut handshakes = Handshakes::new(control);
+        let keys = KeyPair::generate().unwrap();
+        handshakes.given = GIVEN_MAX;
+        let waits = |peer: PeerId| peer.0.is_multiple_of(1_000);
+        for n in 0..10_000 {
+            let address = IpAddr::from([10, 0, 0, (n % 5) as u8]);
+            handshakes.add(Some(address), PeerId(n), work(&keys), waits);
+            assert!(handshakes.count <= SWEEP_LEAST);
+        }
+        handshakes.sweep(waits);
+        let mut left = Vec::new();
+        while let Some((peer, _)) = handshakes.next() {
+            left.push(peer.0);
+        }
+        assert_eq!(left, (0..10).map(|n| n * 1_000).collect::<Vec<_>>());
+        assert!(handshakes.queued.is_empty() && handshakes.count == 0);
+    }
+}

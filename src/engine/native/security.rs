@@ -1,0 +1,267 @@
+//! The admission of peers: the mechanism that a connection requires, the course of its handshake,
+//! and the log lines about refused peers, with a remedy for each.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::native::address::Address;
+use crate::engine::native::dial::DialId;
+use crate::engine::native::liveness::MECHANISM_WAIT_MAX;
+use crate::engine::native::quiet::Cause;
+use crate::engine::native::role::Role;
+use crate::engine::native::service::{Refusal, Service};
+use crate::engine::native::socket_types::{TO_CLIENTS, TO_WORKERS};
+use crate::peer::PeerId;
+use crate::security::{ANONYMOUS, Caller, Security};
+use gateway_zmtp::curve::{CurveError, PublicKey};
+use gateway_zmtp::mechanism::Mechanism;
+use gateway_zmtp::session::{self, Fault};
+
+impl Service {
+    /// Returns the security that a frontend or pool requires of its peers, if any.
+    pub(super) fn security(&self, role: Role) -> Option<&Arc<Security>> {
+        match role {
+            Role::Frontend(frontend) => {
+                let frontend = self.snapshot.frontends.get(&frontend);
+                frontend.and_then(|frontend| frontend.security.as_ref())
+            }
+            Role::Pool(pool) => self.settings(pool).and_then(|pool| pool.security.as_ref()),
+        }
+    }
+
+    /// Returns the security of a connection that the gateway makes.
+    pub(super) fn security_of_call(&self, role: Role, dial: DialId) -> session::Security {
+        let socket_type = match role {
+            Role::Frontend(_) => TO_CLIENTS,
+            Role::Pool(_) => TO_WORKERS,
+        };
+        let address = self.dialer.address(dial);
+        let is_called = |endpoint: &str| {
+            let other = Address::parse(endpoint).ok();
+            other.is_some() && other.as_ref() == address
+        };
+        let security = self.security(role);
+        security.map_or(session::Security::None, |security| {
+            security.of_caller(is_called, socket_type)
+        })
+    }
+
+    /// Names the gateway's mechanism to a peer that has not named its own within
+    /// [`MECHANISM_WAIT_MAX`].
+    pub(super) fn name_mechanism_in_time(&mut self, peer: PeerId, now: Duration) {
+        let Some(connection) = self.peers.get(peer) else {
+            return;
+        };
+        if connection.awaits_mechanism() && connection.age(now) >= MECHANISM_WAIT_MAX {
+            let mut rest = Vec::new();
+            connection.name_mechanism(&mut rest);
+            self.peers.put(peer, |into| into.extend_from_slice(&rest));
+        }
+    }
+
+    /// Continues the handshakes whose costly steps are complete.
+    pub(super) fn go_on_meeting(&mut self, now: Duration) {
+        while let Some((peer, worked)) = self.handshakes.next_done() {
+            let connection = self.peers.get(peer).filter(|it| it.is_new());
+            match connection.map(|connection| connection.resume(worked)) {
+                Some(Ok(said)) => self.hear(peer, said, now),
+                Some(Err(fault)) => self.refuse_for(peer, &fault, now),
+                // The peer has disconnected meanwhile.
+                None => {}
+            }
+            self.tell(now);
+        }
+    }
+
+    /// Refuses a peer whose IP address is not allowed at its frontend or pool. Returns whether the
+    /// peer was refused.
+    pub(super) fn refuse_address(&mut self, peer: PeerId, now: Duration) -> bool {
+        let Some(connection) = self.peers.get(peer) else {
+            return false;
+        };
+        let (role, address) = (connection.role(), connection.ip());
+        let security = self.security(role);
+        if security.is_none_or(|security| security.admits(address)) {
+            return false;
+        }
+        let why = Refusal::HangUp(NOT_IN_FROM.into());
+        self.refuse(peer, Cause::Address, why, now);
+        true
+    }
+
+    /// Determines the principal of a peer that has sent its READY, and stores it in the connection.
+    /// Fails with the reason if the peer is not admitted.
+    pub(super) fn authenticate(&mut self, peer: PeerId) -> Result<(), (Cause, Refusal)> {
+        let Some(credentials) = self.credentials(peer) else {
+            return Ok(());
+        };
+        let principal = match self.security(credentials.role) {
+            Some(security) => Some(admitted(security, &credentials)?),
+            None => self.unnamed(credentials.role),
+        };
+        if let Some(connection) = self.peers.get(peer) {
+            connection.set_principal(principal);
+        }
+        Ok(())
+    }
+
+    /// Returns whether the configuration in force would admit a served peer with the same
+    /// principal. Returns true for a peer that is not served, because it is judged once it has sent
+    /// its READY.
+    pub(super) fn is_still_admitted(&mut self, peer: PeerId) -> bool {
+        let Some(connection) = self.peers.get(peer).filter(|it| it.is_known()) else {
+            return true;
+        };
+        let before = connection.principal().cloned();
+        let Some(credentials) = self.credentials(peer) else {
+            return true;
+        };
+        let Some(security) = self.security(credentials.role) else {
+            // Where principals are known, no client keeps an identity that it chose itself.
+            return match self.unnamed(credentials.role) {
+                Some(anonymous) => before == Some(anonymous),
+                None => true,
+            };
+        };
+        match (admitted(security, &credentials), before) {
+            (Err(_), _) => false,
+            (Ok(principal), Some(before)) => principal == before,
+            // A worker without a principal counts as the anonymous one.
+            (Ok(principal), None) => {
+                matches!(credentials.role, Role::Pool(_)) && *principal == *ANONYMOUS
+            }
+        }
+    }
+
+    /// Returns the facts that decide whether a peer is admitted.
+    fn credentials(&mut self, peer: PeerId) -> Option<Credentials> {
+        let connection = self.peers.get(peer)?;
+        Some(Credentials {
+            role: connection.role(),
+            key: connection.key(),
+            address: connection.ip(),
+            caller: connection.caller(),
+        })
+    }
+
+    /// Returns the principal of peers of a role that requires no security, or `None` if such peers
+    /// have no principals.
+    fn unnamed(&self, role: Role) -> Option<Arc<str>> {
+        let named = matches!(role, Role::Frontend(_)) && self.snapshot.knows_principals();
+        named.then(|| ANONYMOUS.into())
+    }
+
+    /// Refuses a peer because of a fault in its input.
+    pub(super) fn refuse_for(&mut self, peer: PeerId, fault: &Fault, now: Duration) {
+        let (cause, why) = self.explain(peer, fault);
+        let why = match cause {
+            // An edit of the keys on either side can correct this.
+            Cause::Mechanism | Cause::ServerKey => Refusal::ForNow(why.into()),
+            _ if fault.can_be_told() => Refusal::Final(why.into()),
+            _ => Refusal::HangUp(why.into()),
+        };
+        self.refuse(peer, cause, why, now);
+    }
+
+    /// Returns the cause of a fault, and a text that explains the fault and its remedy.
+    fn explain(&mut self, peer: PeerId, fault: &Fault) -> (Cause, String) {
+        let role = self.peers.get(peer).map(|connection| connection.role());
+        let security = role.and_then(|role| self.security(role));
+        match (fault, security) {
+            (Fault::Mismatch { theirs, .. }, Some(security)) if security.curve.is_some() => {
+                let key = ours(security);
+                let offers = match theirs {
+                    Mechanism::Null => "it has no key (mechanism NULL)".to_owned(),
+                    other => format!("it asks for security mechanism {}", other.name()),
+                };
+                let why = format!(
+                    "{offers}, and CURVE is required here: give it the server key {key} and a key pair of its own (pyzmq: curve_serverkey, curve_publickey, curve_secretkey)"
+                );
+                (Cause::Mechanism, why)
+            }
+            (Fault::Mismatch { theirs, .. }, _) => {
+                let name = theirs.name();
+                let remedy = match theirs {
+                    Mechanism::Plain => {
+                        "and the gateway speaks NULL and CURVE: leave out its password (pyzmq: plain_username, plain_password)"
+                    }
+                    _ => {
+                        "and there is no `security.curve` here: add it, or leave out the server key (pyzmq: curve_serverkey) at the peer"
+                    }
+                };
+                let why = format!("it asks for security mechanism {name}, {remedy}");
+                (Cause::Mechanism, why)
+            }
+            (Fault::Curve(CurveError::WrongServerKey), Some(security)) => {
+                let key = ours(security);
+                let why = format!(
+                    "its server key (pyzmq: curve_serverkey) is not the gateway's, which is {key}"
+                );
+                (Cause::ServerKey, why)
+            }
+            (Fault::Curve(error), _) => (Cause::Curve, error.to_string()),
+            (Fault::Stranger(stranger), _) => (Cause::Stranger, stranger.to_string()),
+            (fault, _) => (Cause::Fault, fault.to_string()),
+        }
+    }
+
+    /// Returns the reason why a peer disconnected. If the gateway had called the peer with CURVE,
+    /// and the handshake was not complete, adds the possible causes.
+    pub(super) fn why_gone(&mut self, peer: PeerId, why: &dyn fmt::Display) -> String {
+        let called = self
+            .peers
+            .get(peer)
+            .filter(|it| it.is_new() && it.dial().is_some())
+            .map(|connection| connection.role());
+        let security = called.and_then(|role| self.security(role));
+        match security.and_then(|security| security.key()) {
+            Some(key) => format!(
+                "{why} during the handshake: it may have no CURVE, or another key than `server` says, or not know the gateway's, {key}"
+            ),
+            None => why.to_string(),
+        }
+    }
+}
+
+/// The facts that decide whether a peer is admitted.
+struct Credentials {
+    role: Role,
+    /// The key that it has proved to have.
+    key: Option<PublicKey>,
+    /// None for a peer without an IP address.
+    address: Option<IpAddr>,
+    caller: Caller,
+}
+
+const NOT_IN_FROM: &str =
+    "its address is not in `from`: add it there, or the network that it is in";
+
+/// Returns the principal of a peer, or the reason why the peer is not admitted.
+fn admitted(security: &Security, peer: &Credentials) -> Result<Arc<str>, (Cause, Refusal)> {
+    if peer.caller == Caller::Peer && !security.admits(peer.address) {
+        return Err((Cause::Address, Refusal::HangUp(NOT_IN_FROM.into())));
+    }
+    let principal = security.principal(peer.key.as_ref(), peer.caller);
+    principal.ok_or_else(|| {
+        let why = peer.key.map_or_else(
+            || NO_KEY.to_owned(),
+            |key| {
+                format!(
+                    "its key {key} is unknown: to admit it, put public-key = \"{key}\" into a file NAME.key where `peers` points"
+                )
+            },
+        );
+        (Cause::Key, Refusal::ForNow(why.into()))
+    })
+}
+
+const NO_KEY: &str = "it has no key, and CURVE is required here";
+
+/// Returns the gateway's public key, which peers must know, as text.
+fn ours(security: &Security) -> String {
+    security
+        .key()
+        .map_or_else(String::new, |key| key.to_string())
+}

@@ -1,0 +1,20 @@
+//! The steps of a reload, as an observer is notified of them.
+
+use std::sync::Arc;
+
+use crate::snapshot::Snapshot;
+
+/// A step of a reload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step<'a> {
+    /// The files are being loaded, because they changed or because a reload was requested.
+    Loading,
+    /// The reload has ended, with or without a change, and this snapshot is in force.
+    Settled(&'a Snapshot),
+    /// Everything that only the reload needed, and the replaced snapshot, is free. This comes a few
+    /// seconds later, or when the last request under that snapshot has ended.
+    Freed,
+}
+
+/// A callback that runs at each step, on the thread that reloads.
+pub(crate) type Observe = Arc<dyn Fn(Step<'_>) + Send + Sync>;

@@ -1,0 +1,272 @@
+//! The demands of a frontend or a pool on its peers before it serves them: addresses, keys, and the
+//! principals that the keys stand for. The core knows principals alone.
+
+mod network;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use gateway_zmtp::curve::{KeyPair, PublicKey};
+use gateway_zmtp::session::{self, NullPeers};
+
+pub use network::Network;
+
+/// The word, in logs and in /status, for an address that demands nothing of its peers.
+pub(crate) const NO_SECURITY: &str = "none";
+
+/// The principal of peers that have no name of their own.
+pub(crate) const ANONYMOUS: &str = "anonymous";
+
+/// The maximum length of a principal, in bytes, which is that of an identity (RFC 37, "Identity").
+const PRINCIPAL_MAX: usize = 255;
+
+/// The conditions on which peers are admitted. Without `curve` they need no key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Security {
+    /// The keys of both sides, or `None` if peers need no keys.
+    pub curve: Option<Curve>,
+    /// The treatment of peers without a key, if `curve` is set.
+    pub null: NullPeers,
+    /// The networks from which peers may connect. If there are none, peers may connect from
+    /// everywhere. Peers on ipc addresses are on this machine and may always connect.
+    pub from: Arc<[Network]>,
+}
+
+/// The keys of both sides.
+#[derive(Clone, Debug)]
+pub struct Curve {
+    /// This side's key pairs. The first is the current one, and a HELLO for any of the others is
+    /// accepted, too.
+    pub keys: Arc<[KeyPair]>,
+    /// The keys that are admitted.
+    pub peers: KnownPeers,
+    /// The keys of the peers that this side connects to, where they are CURVE servers.
+    pub servers: Servers,
+}
+
+/// The keys that are admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KnownPeers {
+    /// Any key.
+    Any,
+    /// These keys, each with the principal that it stands for.
+    Named(HashMap<PublicKey, Arc<str>>),
+}
+
+/// The keys of peers that are CURVE servers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Servers {
+    /// This side is the server on every connection that it makes.
+    #[default]
+    None,
+    /// All peers have this key.
+    One(PublicKey),
+    /// The peer at each of these endpoints, such as `tcp://broker:5560`, has its own key.
+    Each(Vec<(String, PublicKey)>),
+}
+
+impl Servers {
+    /// Returns the key of the peer at an endpoint, or `None` if this side is the server there.
+    fn key_of(&self, is_endpoint: impl Fn(&str) -> bool) -> Option<PublicKey> {
+        match self {
+            Self::None => None,
+            Self::One(key) => Some(*key),
+            Self::Each(keys) => {
+                let own = keys.iter().find(|(endpoint, _)| is_endpoint(endpoint));
+                own.map(|(_, key)| *key)
+            }
+        }
+    }
+
+    /// Returns whether this is the key of a server that this side connects to.
+    fn know(&self, key: &PublicKey) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(own) => own == key,
+            Self::Each(keys) => keys.iter().any(|(_, own)| own == key),
+        }
+    }
+}
+
+/// Key pairs are compared by their public keys.
+impl PartialEq for Curve {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            keys,
+            peers,
+            servers,
+        } = self;
+        let ours = keys.iter().map(KeyPair::public);
+        ours.eq(other.keys.iter().map(KeyPair::public))
+            && *peers == other.peers
+            && *servers == other.servers
+    }
+}
+
+impl Eq for Curve {}
+
+/// The side that made a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// The peer.
+    Peer,
+    /// This side.
+    Us,
+}
+
+impl Security {
+    /// Returns the principal of a peer, or `None` if the peer is not admitted. `key` is the key
+    /// that the peer has proved to own, or `None` if it has no key.
+    pub fn principal(&self, key: Option<&PublicKey>, caller: Caller) -> Option<Arc<str>> {
+        let Some(curve) = &self.curve else {
+            return key.is_none().then(|| ANONYMOUS.into());
+        };
+        match (key, &curve.peers) {
+            (None, _) => (self.null == NullPeers::Admitted).then(|| ANONYMOUS.into()),
+            (Some(key), _) if caller == Caller::Us && curve.servers.know(key) => {
+                Some(ANONYMOUS.into())
+            }
+            (Some(_), KnownPeers::Any) => Some(ANONYMOUS.into()),
+            (Some(key), KnownPeers::Named(names)) => names.get(key).cloned(),
+        }
+    }
+
+    /// Returns whether a peer may connect from `address`, which is `None` for a peer on this
+    /// machine that has no address.
+    pub fn admits(&self, address: Option<std::net::IpAddr>) -> bool {
+        match address {
+            Some(address) if !self.from.is_empty() => {
+                self.from.iter().any(|network| network.contains(address))
+            }
+            _ => true,
+        }
+    }
+
+    /// Returns the security of the session on an accepted connection.
+    pub(crate) fn of_listener(&self) -> session::Security {
+        match &self.curve {
+            None => session::Security::None,
+            Some(curve) => session::Security::Server {
+                keys: Arc::clone(&curve.keys),
+                null: self.null,
+            },
+        }
+    }
+
+    /// Returns the security of the session on a connection that this side makes to the endpoint for
+    /// which `is_endpoint` returns true, as a socket of type `socket_type`.
+    pub(crate) fn of_caller(
+        &self,
+        is_endpoint: impl Fn(&str) -> bool,
+        socket_type: &'static str,
+    ) -> session::Security {
+        let Some(curve) = &self.curve else {
+            return session::Security::None;
+        };
+        match (curve.servers.key_of(is_endpoint), curve.keys.first()) {
+            (Some(server), Some(keys)) => session::Security::Client {
+                keys: keys.clone(),
+                server,
+                socket_type,
+            },
+            _ => session::Security::Server {
+                keys: Arc::clone(&curve.keys),
+                null: NullPeers::Refused,
+            },
+        }
+    }
+
+    /// Returns the public key by which peers know this side, or `None` without CURVE.
+    pub fn key(&self) -> Option<PublicKey> {
+        let curve = self.curve.as_ref()?;
+        curve.keys.first().map(KeyPair::public)
+    }
+
+    /// Returns the word for these conditions in logs and in /status.
+    pub fn name(&self) -> &'static str {
+        match (&self.curve, self.null) {
+            (None, _) => "from",
+            (Some(_), NullPeers::Refused) => "curve",
+            (Some(_), NullPeers::Admitted) => "curve, anonymous",
+        }
+    }
+}
+
+/// Returns the reason why a principal is invalid, or `None` if it is valid. The characters that are
+/// not allowed have a meaning in tokens, lists and patterns.
+pub(crate) fn principal_fault(name: &str) -> Option<String> {
+    let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'#' | b'*' | b',');
+    if name == ANONYMOUS {
+        return Some(format!("{ANONYMOUS} is the name of peers without a key"));
+    }
+    if name.is_empty() || name.len() > PRINCIPAL_MAX || !name.bytes().all(plain) {
+        return Some(format!(
+            "a principal has 1 to {PRINCIPAL_MAX} printable ASCII characters, and no #, *, comma or space"
+        ));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u8) -> PublicKey {
+        PublicKey::from_bytes([n; 32])
+    }
+
+    fn security(peers: KnownPeers, servers: Servers, null: NullPeers) -> Security {
+        Security {
+            curve: Some(Curve {
+                keys: Arc::from([KeyPair::generate().unwrap()]),
+                peers,
+                servers,
+            }),
+            null,
+            from: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn nobody_is_admitted_by_default() {
+        let known = KnownPeers::Named([(key(1), "alice".into())].into());
+        let security = security(known, Servers::One(key(2)), NullPeers::Refused);
+        let principal = |key: Option<PublicKey>, caller| security.principal(key.as_ref(), caller);
+        assert_eq!(principal(Some(key(1)), Caller::Peer), Some("alice".into()));
+        assert_eq!(principal(Some(key(2)), Caller::Us), Some(ANONYMOUS.into()));
+        // The key of a server admits nobody who comes.
+        assert_eq!(principal(Some(key(2)), Caller::Peer), None);
+        assert_eq!(principal(Some(key(3)), Caller::Us), None);
+        assert_eq!(principal(None, Caller::Peer), None);
+    }
+
+    #[test]
+    fn whoever_needs_no_key_is_anonymous() {
+        let security = security(KnownPeers::Any, Servers::None, NullPeers::Admitted);
+        assert_eq!(
+            security.principal(None, Caller::Peer),
+            Some(ANONYMOUS.into())
+        );
+        let any = security.principal(Some(&key(1)), Caller::Peer);
+        assert_eq!(any, Some(ANONYMOUS.into()));
+    }
+
+    #[test]
+    fn principals_fit_into_tokens_and_lists() {
+        for good in ["a", "sensor-1.berlin@example", &"x".repeat(255)] {
+            assert_eq!(principal_fault(good), None, "{good}");
+        }
+        for bad in [
+            "",
+            "a#1",
+            "a*",
+            "a,b",
+            "a b",
+            "é",
+            "anonymous",
+            &"x".repeat(256),
+        ] {
+            assert!(principal_fault(bad).is_some(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! The schemas of a route, and the payloads that the data thread checks by them itself.
+//!
+//! A check on the data thread takes about a millisecond at most. What is known before decides
+//! first: the size of the payload, and the cost of the rules in CEL for such a size. Those rules
+//! may still take longer than expected, so they are stopped after some steps, and a judge begins
+//! anew.
+
+use crate::reply::ErrorEncoding;
+use gateway_schema::{Encoding, Estimate, Schema, Violation};
+
+/// A list of at least one schema. A payload must fit one of them. Comparisons leave out rules, as
+/// those of schemas do, and so what the rules cost.
+#[derive(Debug)]
+pub struct AnyOf {
+    first: Schema,
+    others: Vec<Schema>,
+    /// Bytes of a payload from which a judge checks it instead of the data thread.
+    judged_from: usize,
+    /// Bytes of a payload from which its check may be more work than a small message: 0 if a
+    /// schema has rules in CEL.
+    usual_below: usize,
+}
+
+impl PartialEq for AnyOf {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            first,
+            others,
+            judged_from: _,
+            usual_below: _,
+        } = self;
+        *first == other.first && *others == other.others
+    }
+}
+
+impl Eq for AnyOf {}
+
+/// The result of a check on the data thread.
+#[derive(Debug)]
+pub enum Brief {
+    /// The payload fits the schema at this place, 0 for the first.
+    Fits(usize),
+    /// The payload fits no schema, and this is wrong by the first one.
+    Breaks(Violation),
+    /// The check takes too long, so a judge is to do it.
+    Undecided,
+}
+
+/// Bytes of a payload from which a judge checks it, where there is one schema and it reports the
+/// first violation: walks of the worst payloads took up to 60 ns a byte, so a check on the data
+/// thread takes about a millisecond at most.
+const JUDGED_FROM: usize = 16 << 10;
+
+/// Steps of rules in CEL that the data thread takes for a payload at most, which is a millisecond
+/// of the slowest ones.
+const DIRECT_STEPS: u64 = 20_000;
+
+/// Steps of rules in CEL that are as much work as a small message.
+const STEPS_OF_A_MESSAGE: u64 = 20;
+
+/// Bytes of a payload from which its check is more work than a small message, and the bytes that
+/// are as much work.
+const WORK_FROM: usize = 512;
+const BYTES_OF_A_MESSAGE: usize = 16;
+
+/// Walks of a payload that breaks a schema: to find all violations, and what may have been meant.
+const WALKS_OF_A_VIOLATION: usize = 4;
+
+/// Returns how many walks of a payload take as long as the check by a schema at most, beside the
+/// steps of its rules in CEL, whose cost this is.
+fn walks(schema: &Schema, expressions: Option<&Estimate>) -> usize {
+    let rules = match (expressions, schema.has_rules()) {
+        (None, false) => 0,
+        // The payload is read up to two times more, and each value is compared.
+        (None, true) => 4,
+        // The values that the rules read are built.
+        (Some(_), _) => 6,
+    };
+    let all_violations = schema.identity().1.all_violations;
+    (1 + rules) * (1 + usize::from(all_violations))
+}
+
+/// Returns the bytes of a payload from which a judge checks it by these schemas: a check of a
+/// smaller payload takes about a millisecond at most.
+fn judged_from(schemas: &[&Schema]) -> usize {
+    let (mut walks_of_all, mut estimates) = (0, Vec::new());
+    for schema in schemas {
+        let estimate = schema.rules_estimate();
+        walks_of_all += walks(schema, estimate.as_ref());
+        estimates.extend(estimate);
+    }
+    let is_direct = |bytes: usize| {
+        let steps = estimates
+            .iter()
+            .map(|estimate| estimate.steps(bytes as u64));
+        steps.fold(0, u64::saturating_add) <= DIRECT_STEPS
+    };
+    // The steps grow with the bytes.
+    let (mut direct, mut judged) = (0, JUDGED_FROM / walks_of_all.max(1));
+    while direct < judged {
+        let middle = direct.midpoint(judged);
+        if is_direct(middle) {
+            direct = middle + 1;
+        } else {
+            judged = middle;
+        }
+    }
+    judged
+}
+
+impl AnyOf {
+    /// Returns a list of one schema, and others that may fit instead.
+    pub fn new(first: Schema, others: Vec<Schema>) -> Self {
+        let schemas: Vec<_> = std::iter::once(&first).chain(&others).collect();
+        let judged_from = judged_from(&schemas);
+        let expressions = schemas.iter().any(|it| it.rules_estimate().is_some());
+        let work_from = if expressions { 0 } else { WORK_FROM };
+        Self {
+            first,
+            others,
+            judged_from,
+            usual_below: judged_from.min(work_from),
+        }
+    }
+
+    /// Sets the bytes of a payload from which a judge checks it.
+    #[must_use]
+    pub fn with_judged_from(self, judged_from: usize) -> Self {
+        Self {
+            judged_from,
+            usual_below: judged_from.min(self.usual_below),
+            ..self
+        }
+    }
+
+    /// Returns whether the check of a payload of so many bytes is known to be no more work than a
+    /// small message, so that [`Self::check`] may be called on the data thread.
+    #[inline]
+    pub fn is_usual(&self, bytes: usize) -> bool {
+        bytes < self.usual_below
+    }
+
+    /// Returns whether a payload of so many bytes is checked on the data thread, because by all
+    /// that is known before, the check takes a millisecond at most. A judge checks the others.
+    #[inline]
+    pub fn is_direct(&self, bytes: usize) -> bool {
+        bytes < self.judged_from
+    }
+
+    /// Returns each schema, the first one first.
+    pub fn schemas(&self) -> impl Iterator<Item = &Schema> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Checks a payload against each schema in turn until one fits, and returns its position, 0 for
+    /// the first. If none fits, returns the violation of the first.
+    pub fn check(&self, payload: &[u8], depth: u32) -> Result<usize, Violation> {
+        let Err(violation) = self.first.check(payload, depth) else {
+            return Ok(0);
+        };
+        let fits = |schema: &Schema| schema.check(payload, depth).is_ok();
+        match self.others.iter().position(fits) {
+            Some(place) => Ok(place + 1),
+            None => Err(violation),
+        }
+    }
+
+    /// Checks a payload as [`Self::check`] does, on the data thread, and adds to `work` the work
+    /// that this took beyond that of a small message, counted in small messages.
+    pub fn check_briefly(&self, payload: &[u8], depth: u32, work: &mut usize) -> Brief {
+        if payload.len() >= WORK_FROM {
+            *work += payload.len() / BYTES_OF_A_MESSAGE;
+        }
+        let mut steps = DIRECT_STEPS;
+        let found = self.first.check_within(payload, depth, &mut steps);
+        *work += ((DIRECT_STEPS - steps) / STEPS_OF_A_MESSAGE) as usize;
+        match found {
+            Ok(()) => Brief::Fits(0),
+            Err(violation) => self.check_others(payload, depth, violation, work),
+        }
+    }
+
+    /// Checks a payload, in which the first schema found a violation, by the others.
+    #[cold]
+    fn check_others(
+        &self,
+        payload: &[u8],
+        depth: u32,
+        violation: Violation,
+        work: &mut usize,
+    ) -> Brief {
+        *work += WALKS_OF_A_VIOLATION * payload.len() / BYTES_OF_A_MESSAGE;
+        if violation.is_failure() {
+            return Brief::Undecided;
+        }
+        for (place, schema) in self.others.iter().enumerate() {
+            let mut steps = DIRECT_STEPS;
+            let found = schema.check_within(payload, depth, &mut steps);
+            *work += ((DIRECT_STEPS - steps) / STEPS_OF_A_MESSAGE) as usize;
+            match found {
+                Ok(()) => return Brief::Fits(place + 1),
+                Err(violation) if violation.is_failure() => return Brief::Undecided,
+                Err(_) => {}
+            }
+        }
+        Brief::Breaks(violation)
+    }
+
+    /// Returns a sentence about a payload that fits none of the schemas, if the payload looks like
+    /// another format, such as gzip or an encoding that none of the schemas has.
+    #[cold]
+    pub fn hint(&self, payload: &[u8], depth: u32) -> Option<String> {
+        let found = self.first.lookalike(payload, depth)?;
+        let mut expected: Vec<_> = self.schemas().map(Schema::encoding).collect();
+        if expected.iter().any(|it| found.encoding() == Some(*it)) {
+            return None;
+        }
+        expected.dedup();
+        let expected: Vec<_> = expected.into_iter().map(Encoding::label).collect();
+        let expected = expected.join(" or ");
+        Some(format!(
+            "the payload looks like {found}, but {expected} is expected"
+        ))
+    }
+
+    /// Returns the encoding of rejections of requests with these schemas: that of the first schema.
+    pub fn errors(&self) -> ErrorEncoding {
+        match self.first.encoding() {
+            Encoding::Protobuf => ErrorEncoding::Protobuf,
+            Encoding::Msgpack => ErrorEncoding::Msgpack,
+            Encoding::Json => ErrorEncoding::Json,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use super::*;
+    use gateway_diagnostic::Diagnostics;
+    use gateway_proto::Compiler;
+    use gateway_schema::{Options, RuleLimits, Ruler, Table};
+
+    const PROTO: &str = r#"
+syntax = "proto3";
+import "buf/validate/validate.proto";
+message Plain { repeated int32 list = 1; }
+message Standard { string text = 1 [(buf.validate.field).string.min_len = 1]; }
+message Short {
+  option (buf.validate.message).cel = { id: "s", message: "s", expression: "this.a < this.b" };
+  int32 a = 1;
+  int32 b = 2;
+}
+message Linear {
+  option (buf.validate.message).cel = { id: "l", message: "l", expression: "this.list.all(n, n < 100)" };
+  repeated int32 list = 1;
+}
+message Many { repeated Short list = 1; }
+message Nested {
+  option (buf.validate.message).cel = {
+    id: "n", message: "n", expression: "this.list.all(a, this.list.all(b, a + b < 100))"
+  };
+  repeated int32 list = 1;
+}
+message Doubling {
+  option (buf.validate.message).cel = { id: "d", message: "d", expression: "DOUBLED" };
+  string s = 1;
+}
+"#;
+
+    fn any_of(message: &str) -> AnyOf {
+        let directory = tempfile::tempdir().unwrap();
+        let doubled = (0..7).fold("this.s.size() >= 0".to_owned(), |inner, _| {
+            inner.replace("this.s", "(this.s + this.s)")
+        });
+        let proto = PROTO.replace("DOUBLED", &doubled);
+        fs::write(directory.path().join("p.proto"), proto).unwrap();
+        let mut found = Diagnostics::new();
+        let roots = [directory.path().to_owned()];
+        let made = gateway_proto::compile(&roots, Compiler::Builtin, &mut found);
+        let made = made.expect("compiles");
+        let table = Arc::new(Table::build(made.files()).unwrap());
+        let ruler = Arc::new(Ruler::build(&made, &table, &[message], &mut found).expect("rules"));
+        let root = table.message(message).unwrap();
+        let mut schema = Schema::new(Encoding::Protobuf, table, root, Options::default());
+        let limits = RuleLimits {
+            bytes: 1 << 20,
+            steps: 10_000_000,
+        };
+        assert!(schema.enforce(&ruler, limits));
+        AnyOf::new(schema, Vec::new())
+    }
+
+    /// A packed list of zeros, or a text of them, that takes so many bytes.
+    fn field(bytes: usize) -> Vec<u8> {
+        let mut payload = vec![0x0a];
+        let mut rest = bytes;
+        while rest > 0x7f {
+            payload.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        payload.push(rest as u8);
+        payload.resize(payload.len() + bytes, 0);
+        payload
+    }
+
+    fn check(any_of: &AnyOf, payload: &[u8]) -> (Brief, usize) {
+        let mut work = 0;
+        (any_of.check_briefly(payload, 100, &mut work), work)
+    }
+
+    #[test]
+    fn the_data_thread_checks_what_is_cheap_by_size_and_rules() {
+        let bounds = ["Plain", "Standard", "Short", "Linear", "Many", "Nested"];
+        let bounds = bounds.map(|message| any_of(message).judged_from);
+        let [plain, standard, short, linear, many, nested] = bounds;
+        assert_eq!(plain, JUDGED_FROM);
+        assert_eq!(standard, JUDGED_FROM / 5);
+        // The size decides before these rules do.
+        assert_eq!([short, linear, many], [JUDGED_FROM / 7; 3]);
+        assert!((20..100).contains(&nested));
+    }
+
+    #[test]
+    fn a_usual_payload_is_small_and_has_no_rules_in_cel() {
+        for message in ["Plain", "Standard"] {
+            let any_of = any_of(message);
+            assert!(any_of.is_usual(WORK_FROM - 1) && !any_of.is_usual(WORK_FROM));
+            let any_of = any_of.with_judged_from(100);
+            assert!(any_of.is_usual(99) && !any_of.is_usual(100));
+        }
+        assert!(!any_of("Short").is_usual(0));
+    }
+
+    #[test]
+    fn what_is_expected_to_be_cheap_is_decided() {
+        for (message, payload) in [
+            ("Short", b"\x10\x01".to_vec()),
+            ("Linear", field(1_000)),
+            ("Nested", field(20)),
+        ] {
+            let any_of = any_of(message);
+            assert!(any_of.is_direct(payload.len()), "{message}");
+            let (brief, work) = check(&any_of, &payload);
+            assert!(matches!(brief, Brief::Fits(0)), "{message}: {brief:?}");
+            assert!(work <= 1_500, "{message}: {work}");
+        }
+        let (brief, _) = check(&any_of("Short"), b"\x08\x01");
+        assert!(matches!(brief, Brief::Breaks(_)), "{brief:?}");
+    }
+
+    /// The bytes that rules write are not known before.
+    #[test]
+    fn rules_that_take_longer_than_expected_are_left_to_a_judge() {
+        let any_of = any_of("Doubling");
+        let payload = field(2_000);
+        assert!(any_of.is_direct(payload.len()));
+        let (brief, work) = check(&any_of, &payload);
+        assert!(matches!(brief, Brief::Undecided), "{brief:?}");
+        assert!(work >= 900, "{work}");
+        assert_eq!(any_of.check(&payload, 100), Ok(0));
+    }
+
+    #[test]
+    fn a_rule_that_is_stopped_early_decides_nothing() {
+        let any_of = any_of("Nested");
+        let payload = field(1_000);
+        let (brief, work) = check(&any_of, &payload);
+        assert!(matches!(brief, Brief::Undecided), "{brief:?}");
+        assert!(
+            work >= (DIRECT_STEPS / STEPS_OF_A_MESSAGE) as usize,
+            "{work}"
+        );
+        assert_eq!(any_of.check(&payload, 100), Ok(0));
+    }
+}

@@ -1,0 +1,140 @@
+//! Tests that `gateway check` explains each mistake that docs/rules.md lists, at its place.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const ROUTES: &str = "frontends: { clients: { bind: \"tcp://*:5559\" } }
+pools: { shop: { bind: \"tcp://*:5560\" } }
+routes: { ORDER: { schema: shop.Order, pool: shop } }
+";
+
+/// A mistake: its row in the table on the page, the fields of a message that makes the mistake, the
+/// expected parts of the output, and the start of the text that the carets mark.
+struct Mistake {
+    row: &'static str,
+    fields: &'static str,
+    said: &'static [&'static str],
+    marked: &'static str,
+}
+
+const MISTAKES: [Mistake; 8] = [
+    Mistake {
+        row: "a field that is not there",
+        fields: r#"option (buf.validate.message).cel_expression = "this.begin <= 5"; int64 begins = 1;"#,
+        said: &[
+            "error: bad rules of shop.Order: shop.Order has no field `begin`",
+            "help: did you mean `begins`?",
+        ],
+        marked: "begin",
+    },
+    Mistake {
+        row: "types that don't fit, such as a string and a number",
+        fields: r#"option (buf.validate.message).cel_expression = "this.count > '5'"; int64 count = 1;"#,
+        said: &[
+            "error: bad rules of shop.Order: `>` does not take int and string",
+            "help: convert the number with string()",
+        ],
+        marked: "this.count > '5'",
+    },
+    Mistake {
+        row: "a function or a variable that is not known",
+        fields: r#"string name = 1 [(buf.validate.field).cel_expression = "this.startWith('a')"];"#,
+        said: &[
+            "error: bad rules of shop.Order.name: ",
+            "startWith",
+            "did you mean `startsWith`?",
+        ],
+        marked: "startWith",
+    },
+    Mistake {
+        row: "a function or a variable that is not known",
+        fields: r#"string name = 1 [(buf.validate.field).cel_expression = "thiss != 'a'"];"#,
+        said: &[
+            "error: bad rules of shop.Order.name: unknown variable `thiss`",
+            "did you mean `this`?",
+        ],
+        marked: "thiss",
+    },
+    Mistake {
+        row: "a pattern that does not compile",
+        fields: r#"string name = 1 [(buf.validate.field).cel_expression = "this.matches('a(b')"];"#,
+        said: &["error: bad rules of shop.Order.name: ", "unclosed group"],
+        marked: "'a(b'",
+    },
+    Mistake {
+        row: "an expression that is neither a bool nor a string",
+        fields: r#"int32 count = 1 [(buf.validate.field).cel_expression = "this + 1"];"#,
+        said: &["error: bad rules of shop.Order.count: the rule is a value of type int"],
+        marked: "this + 1",
+    },
+    Mistake {
+        row: "rules of a type that the field does not have",
+        fields: r#"int32 count = 1 [(buf.validate.field).string.min_len = 3];"#,
+        said: &[
+            "error: bad rules of shop.Order.count: string rules on a value of type int32, which takes int32 rules",
+        ],
+        marked: "(buf.validate.field).string.min_len",
+    },
+    Mistake {
+        row: "a loop over a list within a loop over it",
+        fields: r#"repeated int32 n = 1 [(buf.validate.field).cel_expression = "this.all(a, this.exists_one(b, a == b))"];"#,
+        said: &[
+            "warning: the cost of a rule of shop.Order.n grows with the power 2 of the number of elements",
+        ],
+        marked: "this.exists_one",
+    },
+];
+
+/// Returns the exit code and the standard error of `gateway check` for a message with these fields.
+fn checked(fields: &str) -> (Option<i32>, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let proto = format!(
+        "syntax = \"proto3\"; package shop; import \"buf/validate/validate.proto\";\nmessage Order {{\n  {fields}\n}}\n"
+    );
+    fs::create_dir(directory.path().join("schemas")).unwrap();
+    fs::write(directory.path().join("routes.yaml"), ROUTES).unwrap();
+    fs::write(directory.path().join("schemas/shop.proto"), proto).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .arg("check")
+        .current_dir(directory.path())
+        .env_remove("RUST_LOG")
+        .output()
+        .unwrap();
+    let Output { status, stderr, .. } = output;
+    (status.code(), String::from_utf8(stderr).unwrap())
+}
+
+/// Returns the first column of the table of mistakes on the page.
+fn rows() -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
+    let page = fs::read_to_string(page).unwrap();
+    let lines = page.lines();
+    let table = lines.skip_while(|line| *line != "| mistake | what is reported |");
+    let rows = table.skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.split('|').nth(1).unwrap().trim().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_mistake_on_the_page_is_explained_at_its_place() {
+    let mut listed: Vec<&str> = MISTAKES.iter().map(|mistake| mistake.row).collect();
+    listed.dedup();
+    assert_eq!(rows(), listed);
+    for mistake in &MISTAKES {
+        let (code, said) = checked(mistake.fields);
+        let warns = mistake.said[0].starts_with("warning");
+        assert_eq!(code, Some(i32::from(!warns)), "{said}");
+        for part in mistake.said {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        // The carets begin below the part that is wrong.
+        let lines: Vec<&str> = said.lines().collect();
+        let place = lines.iter().position(|line| line.contains('^')).unwrap();
+        let column = lines[place].find('^').unwrap();
+        assert!(
+            lines[place - 1][column..].starts_with(mistake.marked),
+            "{said}"
+        );
+    }
+}

@@ -1,0 +1,397 @@
+//! Key files: valid files are accepted, and an error in one is reported at its place without
+//! affecting the others.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use gateway::config;
+use gateway::security::{Caller, KnownPeers, Security};
+use gateway_zmtp::curve::{KeyPair, PublicKey};
+
+use crate::pages::configurations_in;
+
+/// The keys that libzmq's manual page zmq_curve shows.
+const PUBLIC: &str = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
+const SECRET: &str = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
+
+const SECURED: &str = r#"
+frontends: { clients: { bind: "tcp://*:5559", security: { curve: { secret: keys/gateway.key_secret, peers: keys/clients } } } }
+pools: { people: { bind: "tcp://*:5560" } }
+routes: { A: { pool: people } }
+"#;
+
+/// A directory with a routes.yaml and keys.
+struct Files(tempfile::TempDir);
+
+impl Files {
+    fn new(yaml: &str) -> Self {
+        let files = Self(tempfile::tempdir().unwrap());
+        files.write("routes.yaml", yaml);
+        files.write(
+            "keys/gateway.key_secret",
+            &format!(
+                "metadata\ncurve\n    public-key = \"{PUBLIC}\"\n    secret-key = \"{SECRET}\"\n"
+            ),
+        );
+        files.restrict("keys/gateway.key_secret");
+        files
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn restrict(&self, name: &str) {
+        let mode = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(self.path(name), mode).unwrap();
+    }
+
+    /// Writes the public key of a new pair into a file, as pyzmq does, and returns the key.
+    fn add(&self, name: &str) -> PublicKey {
+        let key = KeyPair::generate().unwrap().public();
+        self.write(
+            name,
+            &format!("metadata\ncurve\n    public-key = \"{key}\"\n"),
+        );
+        key
+    }
+
+    /// Runs `gateway check`, and returns its exit code, standard output and standard error.
+    fn check(&self) -> (Option<i32>, String, String) {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+            .arg("check")
+            .current_dir(self.0.path())
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    }
+
+    /// Loads the configuration, and returns the security of its frontend and the warnings about its
+    /// files.
+    fn load(&self) -> (Security, String) {
+        let loaded = config::load(&self.path("routes.yaml"));
+        let loaded = loaded.unwrap_or_else(|found| panic!("{found}"));
+        let frontend = loaded.snapshot.frontends.values().next().unwrap();
+        let security = frontend.security.as_ref().unwrap();
+        (Security::clone(security), loaded.warnings.to_string())
+    }
+
+    fn principal(&self, key: &PublicKey) -> Option<String> {
+        let principal = self.load().0.principal(Some(key), Caller::Peer);
+        principal.map(|name| name.to_string())
+    }
+}
+
+#[test]
+fn the_configurations_of_the_page_pass() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/security.md");
+    let page = fs::read_to_string(page).unwrap();
+    // The configurations inside numbered steps are indented.
+    let steps: Vec<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("   "))
+        .collect();
+    let steps = configurations_in(&steps.join("\n"));
+    let blocks = steps.into_iter().chain(configurations_in(&page));
+    let mut checked = 0;
+    for block in blocks {
+        let files = Files::new(&block);
+        for name in ["clients/alice", "workers/worker-1", "worker-1", "worker-2"] {
+            files.add(&format!("keys/{name}.key"));
+        }
+        let (code, _, stderr) = files.check();
+        assert_eq!((code, &*stderr), (Some(0), ""), "{block}");
+        checked += 1;
+    }
+    assert!(checked >= 2, "{checked}");
+}
+
+#[test]
+fn principals_have_their_names_by_file_metadata_and_map() {
+    let files = Files::new(SECURED);
+    let alice = files.add("keys/clients/alice.key");
+    let berlin = files.add("keys/clients/berlin/sensor-1.key");
+    files.write("keys/clients/bare.pub", PUBLIC);
+    let named = KeyPair::generate().unwrap().public();
+    for name in ["one", "two"] {
+        let text = format!("metadata\n    name = \"bob\"\ncurve\n    public-key = \"{named}\"\n");
+        files.write(&format!("keys/clients/{name}.key"), &text);
+    }
+    assert_eq!(files.check().0, Some(0));
+    for (key, name) in [
+        (alice, "alice"),
+        (berlin, "sensor-1"),
+        (PublicKey::from_z85(PUBLIC).unwrap(), "bare"),
+        (named, "bob"),
+    ] {
+        assert_eq!(files.principal(&key).as_deref(), Some(name));
+    }
+    assert_eq!(
+        files.principal(&KeyPair::generate().unwrap().public()),
+        None
+    );
+    let map = SECURED.replace(
+        "keys/clients",
+        &format!("{{ carol: [\"{PUBLIC}\", \"{alice}\"] }}"),
+    );
+    files.write("routes.yaml", &map);
+    assert_eq!(files.principal(&alice).as_deref(), Some("carol"));
+    files.write("routes.yaml", &SECURED.replace("keys/clients", "any"));
+    let (security, warnings) = files.load();
+    assert_eq!(security.curve.unwrap().peers, KnownPeers::Any);
+    assert!(warnings.contains("is admitted"), "{warnings}");
+}
+
+/// `gateway check` fails, but a gateway runs with the other keys.
+#[test]
+fn a_fault_in_a_peers_file_leaves_out_that_key_alone() {
+    let files = Files::new(SECURED);
+    let alice = files.add("keys/clients/alice.key");
+    for (name, text, told) in [
+        (
+            "typo.key",
+            format!("curve\n    public-key = \"{}\"\n", &PUBLIC[1..]),
+            "typo.key:2:19",
+        ),
+        ("empty.key", String::new(), "empty.key:1:1"),
+        ("anonymous.key", PUBLIC.to_owned(), "anonymous.key:1:1"),
+        ("a b.key", PUBLIC.to_owned(), "a b.key:1:1"),
+        (
+            "both.key",
+            format!("curve\n    secret-key = \"{SECRET}\"\n    public-key = \"{PUBLIC}\"\n"),
+            "both.key:2:19",
+        ),
+    ] {
+        let name = format!("keys/clients/{name}");
+        files.write(&name, &text);
+        let (code, stdout, stderr) = files.check();
+        assert_eq!((code, &*stdout), (Some(1), ""), "{name}");
+        assert!(
+            stderr.contains(told) && stderr.contains("left out"),
+            "{stderr}"
+        );
+        assert!(!stderr.contains(&SECRET[..8]), "{stderr}");
+        assert_eq!(files.principal(&alice).as_deref(), Some("alice"), "{name}");
+        assert_eq!(files.principal(&PublicKey::from_z85(PUBLIC).unwrap()), None);
+        fs::remove_file(files.path(&name)).unwrap();
+    }
+    // A secret key file in the directory is not even read.
+    files.write("keys/clients/bob.key_secret", SECRET);
+    let (code, _, stderr) = files.check();
+    assert!(
+        code == Some(0) && stderr.contains("bob.key_secret is left out"),
+        "{stderr}"
+    );
+}
+
+/// Any other error rejects the configuration as a whole.
+#[test]
+fn other_faults_of_keys_are_errors_at_their_places() {
+    let other = KeyPair::generate().unwrap();
+    let whole = |text: &str| SECURED.replace("keys/gateway.key_secret", text);
+    let peers = |text: &str| SECURED.replace("keys/clients", text);
+    for (yaml, told) in [
+        (whole("keys/missing"), "routes.yaml:2:76"),
+        (whole("keys"), "is a directory"),
+        (whole("keys/clients/alice.key"), "no secret key in the file"),
+        (whole("keys/swapped"), "does not belong"),
+        (
+            whole(&format!("{:?}", &*other.secret().to_z85())),
+            "routes.yaml:2:76",
+        ),
+        (peers("keys/missing"), "No such file"),
+        (
+            peers(&format!("{{ alice: {PUBLIC:?}, bob: {PUBLIC:?} }}")),
+            "two names, alice and bob",
+        ),
+        (peers("{ alice: short }"), "found 5"),
+        (peers("{ a#1: short }"), "can't be a principal"),
+        (peers("[keys/clients]"), "can't be a list"),
+        (
+            peers("keys/clients, server: keys/clients/alice.key"),
+            "without \"connect\"",
+        ),
+        (
+            SECURED.replace(", peers: keys/clients", ""),
+            "has no \"peers\"",
+        ),
+        (
+            SECURED.replace("secret: keys/gateway.key_secret, ", ""),
+            "has no \"secret\"",
+        ),
+        (
+            SECURED.replace("} } } }\npools", "}, plain: {} } } }\npools"),
+            "\"plain\" is not supported yet",
+        ),
+        (
+            SECURED.replace("} } } }\npools", "}, from: 10.0.0.1/8 } } }\npools"),
+            "10.0.0.0/8",
+        ),
+        (
+            SECURED.replace("5560\"", "5560\", identity: client"),
+            "identity \"client\"",
+        ),
+        (
+            format!("engine: libzmq{SECURED}"),
+            "not supported by engine libzmq",
+        ),
+        (
+            format!("security: {{ curve: {{ secret: keys/gateway.key_secret }} }}{SECURED}"),
+            "pool people does not name its workers' keys",
+        ),
+        (
+            format!("security: {{ from: 10.0.0.0/8 }}{SECURED}"),
+            "pool people does not name its workers' addresses",
+        ),
+    ] {
+        let files = Files::new(&yaml);
+        files.add("keys/clients/alice.key");
+        let swapped = format!("public-key = {}\nsecret-key = {SECRET}\n", other.public());
+        files.write("keys/swapped", &swapped);
+        let (code, _, stderr) = files.check();
+        assert_eq!(code, Some(1), "{yaml}");
+        assert!(stderr.contains(told), "{told}: {stderr}");
+        for secret in [SECRET, &other.secret().to_z85()] {
+            assert!(!stderr.contains(&secret[..8]), "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn what_is_probably_not_meant_is_warned_of() {
+    let files = Files::new(SECURED);
+    fs::create_dir(files.path("keys/clients")).unwrap();
+    let (code, _, stderr) = files.check();
+    assert!(
+        code == Some(0) && stderr.contains("nobody with a key is admitted"),
+        "{stderr}"
+    );
+    files.add("keys/clients/alice.key");
+    let mode = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(files.path("keys/gateway.key_secret"), mode).unwrap();
+    let (code, _, stderr) = files.check();
+    let help = "chmod 600 keys/gateway.key_secret";
+    assert!(code == Some(0) && stderr.contains(help), "{stderr}");
+    files.restrict("keys/gateway.key_secret");
+    let shared = SECURED.replace(
+        "5560\"",
+        "5560\", security: { curve: { secret: keys/gateway.key_secret, peers: keys/clients } }",
+    );
+    files.write("routes.yaml", &shared);
+    let (code, _, stderr) = files.check();
+    assert!(
+        code == Some(0) && stderr.contains("admitted as workers"),
+        "{stderr}"
+    );
+}
+
+fn keygen(directory: &Path, name: &str) -> (Option<i32>, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .args(["keygen", name])
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    let both = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(both).unwrap())
+}
+
+#[test]
+fn keygen_writes_a_pair_that_only_its_owner_can_read_and_overwrites_nothing() {
+    let files = Files::new(SECURED);
+    let keys = files.path("keys");
+    fs::remove_file(files.path("keys/gateway.key_secret")).unwrap();
+    let (code, told) = keygen(&keys, "gateway");
+    assert_eq!(code, Some(0), "{told}");
+    let text = |name: &str| fs::read_to_string(files.path(name)).unwrap();
+    let (public, secret) = (text("keys/gateway.key"), text("keys/gateway.key_secret"));
+    let mode = fs::metadata(files.path("keys/gateway.key_secret"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(secret.starts_with(&public) && secret.contains("secret-key"));
+    assert!(!public.contains("secret") && !told.contains(secret.rsplit('"').nth(1).unwrap()));
+    let (code, told) = keygen(&keys, "gateway");
+    assert!(
+        code == Some(1) && told.contains("is there already"),
+        "{told}"
+    );
+    fs::remove_file(files.path("keys/gateway.key")).unwrap();
+    assert_eq!(keygen(&keys, "gateway").0, Some(1));
+    assert_eq!(text("keys/gateway.key_secret"), secret);
+    for name in ["", "a b", "a#1", "../alice", "anonymous"] {
+        assert_eq!(keygen(&keys, name).0, Some(1), "{name}");
+    }
+    fs::create_dir(files.path("keys/clients")).unwrap();
+    assert_eq!(keygen(&files.path("keys/clients"), "alice").0, Some(0));
+    fs::remove_file(files.path("keys/clients/alice.key_secret")).unwrap();
+    assert_eq!(
+        files.check(),
+        (
+            Some(0),
+            "routes.yaml: ok: 1 route, 1 pool, 1 frontend, 0 messages\n".into(),
+            String::new()
+        )
+    );
+}
+
+#[test]
+fn a_route_may_name_principals_where_there_are_any() {
+    let route = |allow: &str| {
+        SECURED.replace(
+            "{ pool: people }",
+            &format!("{{ pool: people, allow: {allow} }}"),
+        )
+    };
+    for (yaml, code, told) in [
+        (route("[alice, \"al*\", anonymous]"), 0, ""),
+        (route("\"*\""), 0, ""),
+        (route("bob"), 0, "nobody has this name"),
+        (route("alice, rate: 100/s"), 0, ""),
+        (route("alice, rate: { rate: 100/s, burst: 500 }"), 0, ""),
+        (route("alice, rate: 100"), 1, "expected a number and a unit"),
+        (
+            route("alice, rate: { burst: 5 }"),
+            1,
+            "does not say how often",
+        ),
+        (
+            route("alice, rate: { rate: 1/h, brust: 5 }"),
+            1,
+            "did you mean \"burst\"",
+        ),
+        (route("[\"a*b\"]"), 1, "can't be a principal"),
+        (route("[]"), 1, "can't be an empty list"),
+        (
+            format!("engine: libzmq\n{}", route("alice")),
+            1,
+            "\"allow\" is not supported by engine libzmq",
+        ),
+        (
+            route("alice").replace("security: { curve", "errors: json } } #"),
+            1,
+            "says nothing without \"security\"",
+        ),
+    ] {
+        let files = Files::new(&yaml);
+        files.add("keys/clients/alice.key");
+        let (found, _, stderr) = files.check();
+        assert_eq!(found, Some(code), "{yaml}{stderr}");
+        assert!(
+            stderr.contains(told) && (stderr.is_empty() == told.is_empty()),
+            "{stderr}"
+        );
+    }
+}

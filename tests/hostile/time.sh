@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Floods the gateway for a minute with the payloads that take longest to check, beside an honest
+# client; the test run sends each once. No turn of the data thread may take more than 5 ms. The
+# machine should be idle. The argument is the number of seconds: tests/hostile/time.sh 600
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+cargo build --release --locked --bin gateway
+GATEWAY=${GATEWAY:-$PWD/target/release/gateway} JUDGED_SECONDS=${1:-60} JUDGED_TURN_MAX=0.005 \
+    cargo test --locked --test hostile judged:: -- --nocapture

@@ -1,0 +1,128 @@
+//! Tests of the messages to a service manager, on a real datagram socket: sd_notify(3).
+
+use std::fs;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process::Command;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::support::PATIENCE;
+use crate::support::process::{Process, binary};
+
+const YAML: &str = r#"frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools: { people: { bind: "tcp://127.0.0.1:0" } }
+routes: { A: { pool: people } }
+reload: { watch: false }
+"#;
+
+/// A service manager's socket.
+struct Manager {
+    socket: UnixDatagram,
+    directory: tempfile::TempDir,
+}
+
+impl Manager {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = UnixDatagram::bind(directory.path().join("notify")).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { socket, directory }
+    }
+
+    /// Starts a gateway with these additional environment variables.
+    fn start(&self, variables: &[(&str, &str)]) -> Process {
+        let mut command = Command::new(binary());
+        command
+            .env("NOTIFY_SOCKET", self.directory.path().join("notify"))
+            .envs(variables.iter().copied());
+        Process::start_by(command, YAML)
+    }
+
+    #[track_caller]
+    fn next(&self) -> String {
+        let mut state = [0; 1024];
+        let length = self.socket.recv(&mut state).expect("a datagram");
+        String::from_utf8(state[..length].to_vec()).unwrap()
+    }
+
+    /// Receives the notification that a reload has begun, and asserts that it began at `from` or
+    /// later.
+    #[track_caller]
+    fn reloads_since(&self, from: u64) {
+        let state = self.next();
+        let at = state.strip_prefix("RELOADING=1\nMONOTONIC_USEC=");
+        let at: u64 = at.unwrap_or_else(|| panic!("{state}")).parse().unwrap();
+        assert!((from..=now()).contains(&at), "{from} {at}");
+    }
+}
+
+/// Returns the monotonic clock in microseconds.
+fn now() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    (now.tv_sec * 1_000_000 + now.tv_nsec / 1_000) as u64
+}
+
+#[test]
+fn the_start_reloads_and_the_end_are_told() {
+    let manager = Manager::new();
+    let mut gateway = manager.start(&[]);
+    assert_eq!(manager.next(), "READY=1");
+    let sound = format!("{YAML}limits: {{ frames: 9 }}\n");
+    for text in [YAML, &sound, "routes: [", YAML] {
+        let from = now();
+        fs::write(gateway.file(), text).unwrap();
+        gateway.signal("HUP");
+        manager.reloads_since(from);
+        assert_eq!(manager.next(), "READY=1", "{text}");
+    }
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+    assert_eq!(manager.next(), "STOPPING=1");
+    manager.socket.set_nonblocking(true).unwrap();
+    assert!(manager.socket.recv(&mut [0]).is_err());
+}
+
+#[test]
+fn the_watchdog_is_answered_while_the_gateway_is_alive() {
+    let manager = Manager::new();
+    let gateway = manager.start(&[("WATCHDOG_USEC", "100000")]);
+    assert_eq!(manager.next(), "READY=1");
+    for _ in 0..3 {
+        assert_eq!(manager.next(), "WATCHDOG=1");
+    }
+    drop(gateway);
+    let gateway = manager.start(&[("WATCHDOG_USEC", "100000"), ("WATCHDOG_PID", "1")]);
+    // The first gateway may have sent one more.
+    while manager.next() == "WATCHDOG=1" {}
+    gateway.signal("TERM");
+    assert_eq!(manager.next(), "STOPPING=1");
+}
+
+#[test]
+fn an_abstract_name_is_a_socket_too() {
+    let name = format!("gateway-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let socket = UnixDatagram::bind_addr(&address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = Command::new(binary());
+    command.env("NOTIFY_SOCKET", format!("@{name}"));
+    let _gateway = Process::start_by(command, YAML);
+    let mut state = [0; 64];
+    let length = socket.recv(&mut state).unwrap();
+    assert_eq!(&state[..length], b"READY=1");
+}
+
+#[test]
+fn a_manager_that_is_not_there_is_warned_of_and_nothing_else() {
+    let mut command = Command::new(binary());
+    command.env("NOTIFY_SOCKET", "nowhere");
+    let mut gateway = Process::start_by(command, YAML);
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+    let mut command = Command::new(binary());
+    command.env("NOTIFY_SOCKET", "/nowhere/at/all");
+    let mut gateway = Process::start_by(command, YAML);
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+}

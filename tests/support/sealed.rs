@@ -1,0 +1,120 @@
+//! Peers that speak CURVE or NULL with the codec of this repository.
+
+#[path = "../../crates/zmtp/tests/support/pair.rs"]
+pub mod pair;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+
+use super::PATIENCE;
+use gateway_zmtp::command;
+use gateway_zmtp::session::{Security, Side};
+use pair::End;
+
+/// A peer that uses the codec of this repository.
+pub struct Peer {
+    stream: TcpStream,
+    pub end: End,
+    /// The peer has no key, and sends READY at once.
+    null: bool,
+}
+
+impl Peer {
+    pub fn connect(endpoint: &str, security: Security, socket_type: &'static str) -> Self {
+        let address = endpoint.strip_prefix("tcp://").unwrap();
+        let stream = TcpStream::connect(address).unwrap();
+        Self::on(stream, security, Side::Connects, socket_type)
+    }
+
+    /// Connects from another address of this machine.
+    pub fn connect_from(
+        address: Ipv4Addr,
+        endpoint: &str,
+        security: Security,
+        socket_type: &'static str,
+    ) -> Self {
+        let there: SocketAddr = endpoint.strip_prefix("tcp://").unwrap().parse().unwrap();
+        let kind = socket2::Type::STREAM;
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, kind, None).unwrap();
+        socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
+        socket.connect(&there.into()).unwrap();
+        Self::on(socket.into(), security, Side::Connects, socket_type)
+    }
+
+    pub fn on(
+        stream: TcpStream,
+        security: Security,
+        side: Side,
+        socket_type: &'static str,
+    ) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let null = matches!(security, Security::None);
+        let mut end = End::new(security, side, socket_type);
+        if null {
+            // The gateway's READY comes after the peer's.
+            command::put_ready(&mut end.out, socket_type);
+        }
+        let mut peer = Self { stream, end, null };
+        peer.write();
+        peer
+    }
+
+    /// Sends what the codec has written.
+    pub fn write(&mut self) {
+        // The write fails if the gateway has hung up, which the next read shows.
+        let _ = self.stream.write_all(&std::mem::take(&mut self.end.out));
+    }
+
+    /// Reads once. Returns whether there was something.
+    fn read(&mut self) -> bool {
+        let mut bytes = vec![0; 64 << 10];
+        // A reset also ends the connection. A timeout does not, and fails the test.
+        let n = match self.stream.read(&mut bytes) {
+            Ok(n) => n,
+            Err(error) => {
+                assert_ne!(error.kind(), ErrorKind::WouldBlock, "{error}");
+                0
+            }
+        };
+        let was_met = self.end.is_met();
+        self.end.hear(&bytes[..n]);
+        if self.null && !was_met && self.end.is_met() {
+            // The codec has written a READY, which was sent when the peer connected.
+            self.end.out.clear();
+        }
+        assert_eq!(self.end.fault, None);
+        self.write();
+        n > 0
+    }
+
+    /// Returns whether the gateway admits the peer. Fails if the gateway sent an ERROR.
+    pub fn is_admitted(&mut self) -> bool {
+        while !self.end.is_met() && self.read() {}
+        assert!(self.end.heard.iter().all(|word| !word.starts_with("error")));
+        self.end.is_met()
+    }
+
+    pub fn met(mut self) -> Self {
+        assert!(self.is_admitted());
+        self
+    }
+
+    /// Reads until the gateway hangs up, and returns true. Fails if that takes too long.
+    pub fn is_ended(&mut self) -> bool {
+        while self.read() {}
+        true
+    }
+
+    pub fn say(&mut self, frames: &[&[u8]]) {
+        let frames: Vec<_> = frames.iter().map(|frame| frame.to_vec()).collect();
+        self.end.say(&frames);
+        self.write();
+    }
+
+    pub fn message(&mut self) -> Vec<Vec<u8>> {
+        while self.end.messages.is_empty() {
+            assert!(self.read(), "the gateway hung up");
+        }
+        self.end.messages.remove(0)
+    }
+}

@@ -1,0 +1,454 @@
+//! Tests of `security` in routes.yaml on real sockets: key files that are added and removed, log
+//! lines about peers that make a mistake, and the keys `allow` and `rate` of routes.
+//!
+//! The test of all mistakes needs pyzmq, and is skipped unless `GATEWAY_TEST_PYTHON` names a Python
+//! with it. All other peers use the codec of this repository.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::PATIENCE;
+use crate::support::gateway::engine_is;
+use crate::support::process::Process;
+use crate::support::sealed::Peer;
+use crate::support::sealed::pair::{client, keys, server};
+use gateway_zmtp::curve::{KeyPair, PublicKey};
+use gateway_zmtp::session;
+
+/// A gateway process with a directory of key files.
+struct Secured {
+    process: Process,
+    files: tempfile::TempDir,
+    ours: KeyPair,
+}
+
+fn write_public(path: &Path, key: PublicKey) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let beside = path.with_extension("tmp");
+    fs::write(
+        &beside,
+        format!("metadata\ncurve\n    public-key = \"{key}\"\n"),
+    )
+    .unwrap();
+    fs::rename(beside, path).unwrap();
+}
+
+impl Secured {
+    /// Starts a gateway whose frontend has this `security`. In it, KEYS stands for the directory of
+    /// key files, whose folder `clients` contains the key of Alice.
+    fn start(security: &str, alice: &KeyPair) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let ours = keys();
+        let secret = files.path().join("gateway.key_secret");
+        fs::write(secret, format!("{}\n", &*ours.secret().to_z85())).unwrap();
+        write_public(&files.path().join("clients/alice.key"), alice.public());
+        let directory = files.path().display().to_string();
+        let process = Process::start(&yaml(security).replace("KEYS", &directory));
+        Self {
+            process,
+            files,
+            ours,
+        }
+    }
+
+    fn key_file(&self, name: &str) -> std::path::PathBuf {
+        self.files.path().join(format!("clients/{name}.key"))
+    }
+
+    fn clients(&self) -> String {
+        self.process.endpoint("frontend clients")
+    }
+
+    fn peer(&self, keys: &KeyPair) -> Peer {
+        Peer::connect(&self.clients(), client(keys, self.ours.public()), "DEALER")
+    }
+}
+
+fn yaml(security: &str) -> String {
+    format!(
+        r#"
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0", security: {security} }} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0" }} }}
+routes: {{ OPAQUE: {{ pool: people }} }}
+reload: {{ settle: 20ms }}
+admin: {{ bind: "127.0.0.1:0" }}
+"#
+    )
+}
+
+const CURVE: &str = "{ curve: { secret: KEYS/gateway.key_secret, peers: KEYS/clients } }";
+
+#[test]
+fn a_key_dropped_in_admits_its_owner_and_a_removed_one_ends_its_connections() {
+    if !engine_is("native") {
+        return;
+    }
+    let (alice, bob) = (keys(), keys());
+    let mut gateway = Secured::start(CURVE, &alice);
+    let mut first = gateway.peer(&alice).met();
+    assert!(!gateway.peer(&bob).is_admitted());
+    let line = gateway
+        .process
+        .await_line("frontend clients: a connection is refused: its key");
+    // The log line contains the text to put into a key file.
+    let said = line["message"].as_str().unwrap().to_owned();
+    let entry = said
+        .split("put ")
+        .nth(1)
+        .unwrap()
+        .split(" into")
+        .next()
+        .unwrap();
+    fs::write(gateway.key_file("bob"), format!("{entry}\n")).unwrap();
+    gateway
+        .process
+        .await_line("reloaded: ~1 frontend (clients)");
+    let mut second = gateway.peer(&bob).met();
+    // An error in the key file of another peer does not affect the known peers.
+    fs::write(gateway.key_file("carol"), "public-key = \"short\"\n").unwrap();
+    let fault = gateway.process.await_line("this is no public key");
+    let place = fault["place"].as_str().unwrap();
+    assert!(place.ends_with("clients/carol.key:1:15"), "{place}");
+    fs::remove_file(gateway.key_file("alice")).unwrap();
+    gateway
+        .process
+        .await_line("reloaded: ~1 frontend (clients)");
+    assert!(first.is_ended());
+    assert!(!gateway.peer(&alice).is_admitted());
+    second.say(&[b"NOBODY", b""]);
+    assert_eq!(second.message()[0], b"ERROR");
+}
+
+/// The file of the gateway's key is missing for a while, and then the directory of its peers' keys.
+#[test]
+fn a_fault_of_the_gateways_own_files_keeps_the_keys_in_force() {
+    if !engine_is("native") {
+        return;
+    }
+    let (alice, bob) = (keys(), keys());
+    let mut gateway = Secured::start(CURVE, &alice);
+    let mut first = gateway.peer(&alice).met();
+    for name in ["gateway.key_secret", "clients"] {
+        let path = gateway.files.path().join(name);
+        let away = path.with_extension("away");
+        fs::rename(&path, &away).unwrap();
+        gateway.process.await_line("reload failed: ");
+        gateway.peer(&alice).met();
+        assert!(!gateway.peer(&bob).is_admitted(), "{name}");
+        fs::rename(&away, &path).unwrap();
+        gateway.process.await_line("reload: nothing changed");
+    }
+    first.say(&[b"NOBODY", b""]);
+    assert_eq!(first.message()[0], b"ERROR");
+}
+
+#[test]
+fn both_kinds_of_peers_are_served_while_security_is_rolled_out() {
+    if !engine_is("native") {
+        return;
+    }
+    let alice = keys();
+    let security = CURVE.replacen("} }", "}, anonymous: true }", 1);
+    let gateway = Secured::start(&security, &alice);
+    let pool = gateway.process.endpoint("pool people");
+    let mut worker = Peer::connect(&pool, session::Security::None, "DEALER").met();
+    let mut known = gateway.peer(&alice).met();
+    let mut other = Peer::connect(&gateway.clients(), session::Security::None, "DEALER").met();
+    for (client, principal) in [(&mut known, "alice#"), (&mut other, "anonymous#")] {
+        client.say(&[b"OPAQUE", b"x"]);
+        let request = worker.message();
+        assert!(request[0].starts_with(principal.as_bytes()), "{request:?}");
+        worker.say(&[&request[0], b"REPLY", b"y"]);
+        assert_eq!(client.message(), [b"REPLY".to_vec(), b"y".to_vec()]);
+    }
+    let anonymous = |number: f64| {
+        gateway
+            .process
+            .await_metrics("anonymous clients", |metrics| {
+                metrics.sum("gateway_clients_anonymous", &["frontend=\"clients\""]) == number
+            })
+    };
+    anonymous(1.0);
+    assert_eq!(gateway.process.status()["frontends"][0]["anonymous"], 1);
+    drop(other);
+    anonymous(0.0);
+    assert_eq!(gateway.process.status()["frontends"][0]["clients"], 1);
+}
+
+#[test]
+fn addresses_that_are_not_listed_are_refused_before_they_say_anything() {
+    if !engine_is("native") {
+        return;
+    }
+    let mut gateway = Secured::start("{ from: [10.0.0.0/8, \"::1\"] }", &keys());
+    let mut peer = Peer::connect(&gateway.clients(), session::Security::None, "DEALER");
+    assert!(!peer.is_admitted());
+    gateway
+        .process
+        .await_line("frontend clients: a connection is refused: its address is not in `from`");
+    let gateway = Secured::start("{ from: 127.0.0.0/8 }", &keys());
+    Peer::connect(&gateway.clients(), session::Security::None, "DEALER").met();
+}
+
+/// A Python program that sends one request with pyzmq, and whose socket keeps trying to connect.
+const PYZMQ: &str = "
+import sys, zmq
+endpoint, mechanism, server, public, secret = sys.argv[1:6]
+socket = zmq.Context().socket(zmq.DEALER)
+socket.linger = 0
+if mechanism == 'CURVE':
+    socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = server.encode(), public.encode(), secret.encode()
+if mechanism == 'PLAIN':
+    socket.plain_username, socket.plain_password = b'alice', b'wrong'
+socket.connect(endpoint)
+socket.send_multipart([b'OPAQUE', b'x'])
+socket.recv_multipart()
+";
+
+/// A peer process that is killed when this value is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn pyzmq(endpoint: &str, mechanism: &str, server: PublicKey, pair: &KeyPair) -> Option<Running> {
+    let python = std::env::var_os("GATEWAY_TEST_PYTHON")?;
+    let started = Command::new(python)
+        .args(["-c", PYZMQ, endpoint, mechanism])
+        .args([server.to_string(), pair.public().to_string()])
+        .arg(&*pair.secret().to_z85())
+        .stderr(Stdio::null())
+        .spawn();
+    Some(Running(started.unwrap()))
+}
+
+/// Each common mistake of a peer has a log line that explains it.
+#[test]
+fn each_mistake_of_a_peer_has_a_line_that_says_what_to_do() {
+    if !engine_is("native") {
+        return;
+    }
+    if std::env::var_os("GATEWAY_TEST_PYTHON").is_none() {
+        eprintln!("skipped: GATEWAY_TEST_PYTHON does not name the Python of tests/venv.sh");
+        return;
+    }
+    let alice = keys();
+    let mut gateway = Secured::start(CURVE, &alice);
+    for (n, mistake) in mistakes(&gateway, &alice).into_iter().enumerate() {
+        let Mistake {
+            mechanism,
+            endpoint,
+            server,
+            pair,
+            said,
+        } = mistake;
+        // Each peer has its own address, because the log does not repeat a mistake of one peer.
+        let from = format!("tcp://127.0.0.{}:0;", n + 2);
+        let endpoint = endpoint.replacen("tcp://", &from, 1);
+        let mut running = pyzmq(&endpoint, mechanism, server, &pair);
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let Some(line) = gateway.process.next_line(Duration::from_secs(1)) else {
+                // Where CURVE is not expected, libzmq may disconnect before it has sent a byte, and
+                // never connect again. The gateway cannot distinguish this from a check of whether
+                // the port is open.
+                assert!(Instant::now() < until, "{said}");
+                running = pyzmq(&endpoint, mechanism, server, &pair);
+                continue;
+            };
+            let text = line["message"].as_str().unwrap_or_default();
+            if text.contains("a connection is refused: ") && text.contains(&said) {
+                break;
+            }
+        }
+        drop(running);
+    }
+    // A typo in a key file is reported, and the owner of the key stays unknown.
+    let bob = keys();
+    let typo = format!("~{}", &bob.public().to_string()[1..]);
+    let text = format!("curve\n    public-key = \"{typo}\"\n");
+    fs::write(gateway.key_file("bob"), text).unwrap();
+    gateway.process.await_line("this is no public key");
+    let ours = gateway.ours.public();
+    let _running = pyzmq(&gateway.clients(), "CURVE", ours, &bob);
+    gateway
+        .process
+        .await_line("frontend clients: a connection is refused: its key");
+}
+
+/// A peer that makes a mistake, and the text of the log line about it.
+struct Mistake {
+    mechanism: &'static str,
+    endpoint: String,
+    server: PublicKey,
+    pair: KeyPair,
+    said: String,
+}
+
+fn mistakes(gateway: &Secured, alice: &KeyPair) -> [Mistake; 6] {
+    let pool = gateway.process.endpoint("pool people");
+    let (ours, stranger) = (&gateway.ours, keys());
+    let mistake = |mechanism, server, pair: &KeyPair, said: &str| Mistake {
+        mechanism,
+        endpoint: gateway.clients(),
+        server,
+        pair: pair.clone(),
+        said: said.to_owned(),
+    };
+    let server_key = format!("not the gateway's, which is {}", ours.public());
+    let to_admit = format!("put public-key = \"{}\" into", stranger.public());
+    let no_key = "it has no key (mechanism NULL), and CURVE is required here: give it";
+    let plain = "security mechanism PLAIN, and CURVE is required here";
+    let no_security = "there is no `security.curve` here";
+    [
+        mistake("CURVE", keys().public(), alice, &server_key),
+        // The client's keys and the server's are swapped.
+        mistake("CURVE", alice.public(), ours, &server_key),
+        mistake("CURVE", ours.public(), &stranger, &to_admit),
+        mistake("NULL", ours.public(), alice, no_key),
+        mistake("PLAIN", ours.public(), alice, plain),
+        Mistake {
+            endpoint: pool,
+            ..mistake("CURVE", ours.public(), alice, no_security)
+        },
+    ]
+}
+
+/// A peer that connects again and again, from one address with one key, causes at most one log line
+/// a minute.
+#[test]
+fn a_mistake_that_is_repeated_is_told_once() {
+    if !engine_is("native") {
+        return;
+    }
+    let alice = keys();
+    let mut gateway = Secured::start(CURVE, &alice);
+    let (stranger, other) = (keys(), keys());
+    for _ in 0..5 {
+        assert!(!gateway.peer(&stranger).is_admitted());
+    }
+    assert!(!gateway.peer(&other).is_admitted());
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        let line = gateway
+            .process
+            .await_line("frontend clients: a connection is refused: its key");
+        told.push(line["message"].as_str().unwrap().to_owned());
+    }
+    assert!(told[0].contains(&stranger.public().to_string()), "{told:?}");
+    assert!(told[1].contains(&other.public().to_string()), "{told:?}");
+}
+
+/// A worker that listens is the CURVE server. The gateway knows the worker's public key from a
+/// file.
+#[test]
+fn a_worker_that_listens_is_known_by_the_key_of_its_address() {
+    if !engine_is("native") {
+        return;
+    }
+    let (ours, theirs) = (keys(), keys());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let files = tempfile::tempdir().unwrap();
+    let directory = files.path().display();
+    fs::write(files.path().join("ours"), &*ours.secret().to_z85()).unwrap();
+    write_public(&files.path().join("worker.key"), theirs.public());
+    let security = format!(
+        "{{ curve: {{ secret: {directory}/ours, server: {{ \"{address}\": {directory}/worker.key }} }} }}"
+    );
+    let yaml = yaml("none").replace(
+        "people: { bind: \"tcp://127.0.0.1:0\" }",
+        &format!("people: {{ connect: \"{address}\", security: {security} }}"),
+    );
+    let _process = Process::start(&yaml);
+    let (stream, _) = listener.accept().unwrap();
+    let security = server(&theirs, session::NullPeers::Refused);
+    let worker = Peer::on(stream, security, session::Side::Listens, "DEALER").met();
+    assert_eq!(worker.end.key, Some(ours.public()));
+}
+
+#[test]
+fn a_route_takes_requests_of_the_principals_that_it_names() {
+    if !engine_is("native") {
+        return;
+    }
+    let (alice, bob) = (keys(), keys());
+    let gateway = Secured::start(CURVE, &alice);
+    write_public(&gateway.key_file("bob"), bob.public());
+    let yaml = fs::read_to_string(gateway.process.file()).unwrap();
+    let yaml = yaml.replace(
+        "OPAQUE: {",
+        "OTHER: { pool: people, allow: \"sensor-*\" }, OPAQUE: { allow: alice,",
+    );
+    fs::write(gateway.process.file(), yaml).unwrap();
+    let mut gateway = gateway;
+    loop {
+        let line = gateway.process.await_line("reloaded");
+        if line["message"].as_str().unwrap().contains("OTHER") {
+            break;
+        }
+    }
+    let pool = gateway.process.endpoint("pool people");
+    let mut worker = Peer::connect(&pool, session::Security::None, "DEALER").met();
+    let (mut alice, mut bob) = (gateway.peer(&alice).met(), gateway.peer(&bob).met());
+    for (client, kind, said) in [
+        (&mut bob, "OPAQUE", "from bob"),
+        (&mut alice, "OTHER", "from alice"),
+    ] {
+        client.say(&[kind.as_bytes(), b"x"]);
+        let answer = client.message();
+        let text = String::from_utf8_lossy(&answer[1]).into_owned();
+        assert!(
+            answer[0] == b"ERROR" && text.contains("not_allowed") && text.contains(said),
+            "{text}"
+        );
+    }
+    alice.say(&[b"OPAQUE", b"x"]);
+    let request = worker.message();
+    worker.say(&[&request[0], b"REPLY", b"y"]);
+    assert_eq!(alice.message()[0], b"REPLY");
+}
+
+#[test]
+fn a_rate_holds_for_all_connections_of_a_principal_and_says_how_long_to_wait() {
+    if !engine_is("native") {
+        return;
+    }
+    let (alice, bob) = (keys(), keys());
+    let mut gateway = Secured::start(CURVE, &alice);
+    write_public(&gateway.key_file("bob"), bob.public());
+    gateway.process.await_line("reloaded");
+    let yaml = fs::read_to_string(gateway.process.file()).unwrap();
+    let yaml = yaml.replace("OPAQUE: {", "OPAQUE: { rate: { rate: 1/h, burst: 2 },");
+    fs::write(gateway.process.file(), yaml).unwrap();
+    gateway.process.await_line("reloaded: ~1 route (OPAQUE)");
+    let pool = gateway.process.endpoint("pool people");
+    let mut worker = Peer::connect(&pool, session::Security::None, "DEALER").met();
+    let mut answer = |client: &mut Peer, is_served: bool| {
+        client.say(&[b"OPAQUE", b"x"]);
+        if is_served {
+            let request = worker.message();
+            worker.say(&[&request[0], b"REPLY", b"y"]);
+        }
+        client.message()
+    };
+    let (mut one, mut two) = (gateway.peer(&alice).met(), gateway.peer(&alice).met());
+    assert_eq!(answer(&mut one, true)[0], b"REPLY");
+    assert_eq!(answer(&mut two, true)[0], b"REPLY");
+    for client in [&mut one, &mut two] {
+        let refused = answer(client, false);
+        let text: serde_json::Value = serde_json::from_slice(&refused[1]).unwrap();
+        assert_eq!(text["reason"], "rate_limited", "{text}");
+        let wait = text["retry_after_ms"].as_u64().unwrap();
+        assert!((3_500_000..=3_600_000).contains(&wait), "{wait}");
+    }
+    let mut bob = gateway.peer(&bob).met();
+    assert_eq!(answer(&mut bob, true)[0], b"REPLY");
+}
