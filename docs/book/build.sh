@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds the pages of docs/, README.md and ARCHITECTURE.md as a book with search, in target/book/html, and checks every
-# link in it. `--draw` draws docs/flow.svg anew from docs/flow.bob; without it, the picture must be what the text says.
-# mdBook and svgbob are pinned and installed under target/tools if they are missing.
+# Builds the pages of docs/, README.md and ARCHITECTURE.md as a book with search, in
+# target/book/html, and checks every link in it. `--draw` draws docs/flow.svg from docs/flow.bob;
+# without it, the picture must match the text. mdBook and svgbob are pinned and installed under
+# target/tools if they are missing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
