@@ -5,16 +5,16 @@
 //! cases are sent to the judges over a channel, so that the data thread never waits for a lock. A
 //! judge uses nothing but its case, and its verdict reaches the core as an event.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::FxBuildHasher;
 
 use crate::core::{Case, Verdict};
 use crate::engine::control::Control;
+use crate::engine::turns::Turns;
 use crate::frame::Frames;
 use crate::peer::PeerId;
 
@@ -32,7 +32,7 @@ const CASES_OF_A_JUDGE: usize = 2;
 /// The judges and their queue. Each judge starts when it is first needed.
 pub(super) struct Judges<P> {
     control: Control,
-    waiting: Turns<Box<Case<P>>>,
+    waiting: Turns<PeerId, Box<Case<P>>, FxBuildHasher>,
     /// The sending end of the channel to the judges.
     cases: Sender<Box<Case<P>>>,
     /// The receiving end of that channel, which the judges share.
@@ -135,64 +135,4 @@ fn take<P>(sent: &Mutex<Receiver<Box<Case<P>>>>) -> Option<Box<Case<P>>> {
 fn judge<P: Frames>(case: Case<P>) -> Box<Verdict<P>> {
     let found = catch_unwind(AssertUnwindSafe(|| case.find()));
     Box::new(case.end(found.ok()))
-}
-
-/// Queued items, of which each client has one in turn.
-#[derive(Debug)]
-struct Turns<T> {
-    items: FxHashMap<PeerId, VecDeque<T>>,
-    /// The clients that have items, each once, in the order of their turns.
-    order: VecDeque<PeerId>,
-}
-
-impl<T> Default for Turns<T> {
-    fn default() -> Self {
-        Self {
-            items: FxHashMap::default(),
-            order: VecDeque::new(),
-        }
-    }
-}
-
-impl<T> Turns<T> {
-    /// Adds an item after the others of its client.
-    fn push(&mut self, client: PeerId, item: T) {
-        let items = self.items.entry(client).or_default();
-        if items.is_empty() {
-            self.order.push_back(client);
-        }
-        items.push_back(item);
-    }
-
-    /// Takes an item of the client whose turn it is.
-    fn pop(&mut self) -> Option<T> {
-        let client = self.order.pop_front()?;
-        let items = self.items.get_mut(&client)?;
-        let item = items.pop_front();
-        if items.is_empty() {
-            self.items.remove(&client);
-        } else {
-            self.order.push_back(client);
-        }
-        item
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_with_many_cases_has_one_in_turn() {
-        let mut turns = Turns::default();
-        for n in 0..3 {
-            turns.push(PeerId(1), (1, n));
-        }
-        turns.push(PeerId(2), (2, 0));
-        assert_eq!(turns.pop(), Some((1, 0)));
-        turns.push(PeerId(3), (3, 0));
-        let rest: Vec<_> = std::iter::from_fn(|| turns.pop()).collect();
-        assert_eq!(rest, [(2, 0), (1, 1), (3, 0), (1, 2)]);
-        assert!(turns.items.is_empty());
-    }
 }

@@ -27,6 +27,7 @@ mod notes;
 mod numbering;
 mod observer;
 mod started;
+mod turns;
 
 use std::sync::Arc;
 

@@ -1,16 +1,17 @@
 //! The costly steps of handshakes. They run on a thread of their own, so that a flood of them
-//! delays no message. The peers' IP addresses take turns: an address that sends thousands of HELLOs
-//! delays the steps of another address only by a few of its own.
+//! delays no message. The peers' IP addresses take turns: a peer that sends thousands of HELLOs
+//! delays those of other addresses only by a few steps.
 //!
 //! A connection has at most one step in progress, and the number of connections in their handshake
 //! is bounded. The steps of closed connections are dropped whenever the queue has doubled, so the
 //! queue is bounded, too.
 
-use std::collections::{HashMap, VecDeque};
+use std::hash::RandomState;
 use std::net::IpAddr;
 use std::sync::mpsc;
 
 use crate::engine::control::Control;
+use crate::engine::turns::Turns;
 use crate::peer::PeerId;
 use gateway_zmtp::session::{Work, Worked};
 
@@ -25,13 +26,8 @@ const SWEEP_LEAST: usize = 1024;
 pub(super) struct Handshakes {
     control: Control,
     worker: Option<Worker>,
-    /// The steps of each address, in the order of their arrival. The address of ipc peers is
-    /// `None`.
-    queued: HashMap<Option<IpAddr>, VecDeque<(PeerId, Work)>>,
-    /// The addresses that have queued steps, in the order of their turns.
-    turns: VecDeque<Option<IpAddr>>,
-    /// The number of queued steps.
-    count: usize,
+    /// The queued steps by address. The address of ipc peers is `None`.
+    queued: Turns<Option<IpAddr>, (PeerId, Work), RandomState>,
     /// The number of queued steps at which those of closed connections are dropped.
     sweep_at: usize,
     /// The number of steps that the thread has.
@@ -48,9 +44,7 @@ impl Handshakes {
         Self {
             control,
             worker: None,
-            queued: HashMap::new(),
-            turns: VecDeque::new(),
-            count: 0,
+            queued: Turns::default(),
             sweep_at: SWEEP_LEAST,
             given: 0,
         }
@@ -65,15 +59,10 @@ impl Handshakes {
         work: Work,
         waits: impl FnMut(PeerId) -> bool,
     ) {
-        if self.count >= self.sweep_at {
+        if self.queued.len() >= self.sweep_at {
             self.sweep(waits);
         }
-        self.count += 1;
-        let queue = self.queued.entry(address).or_default();
-        if queue.is_empty() {
-            self.turns.push_back(address);
-        }
-        queue.push_back((peer, work));
+        self.queued.push(address, (peer, work));
         self.give();
     }
 
@@ -99,33 +88,13 @@ impl Handshakes {
 
     /// Drops the steps for which no peer waits any more.
     fn sweep(&mut self, mut waits: impl FnMut(PeerId) -> bool) {
-        self.queued.retain(|_, queue| {
-            queue.retain(|(peer, _)| waits(*peer));
-            !queue.is_empty()
-        });
-        self.turns
-            .retain(|address| self.queued.contains_key(address));
-        self.count = self.queued.values().map(VecDeque::len).sum();
-        self.sweep_at = SWEEP_LEAST.max(2 * self.count);
-    }
-
-    /// Takes the step whose turn it is.
-    fn next(&mut self) -> Option<(PeerId, Work)> {
-        let address = self.turns.pop_front()?;
-        let queue = self.queued.get_mut(&address)?;
-        let next = queue.pop_front();
-        if queue.is_empty() {
-            self.queued.remove(&address);
-        } else {
-            self.turns.push_back(address);
-        }
-        self.count -= usize::from(next.is_some());
-        next
+        self.queued.retain(|(peer, _)| waits(*peer));
+        self.sweep_at = SWEEP_LEAST.max(2 * self.queued.len());
     }
 
     /// Passes queued steps to the thread, up to [`GIVEN_MAX`].
     fn give(&mut self) {
-        while self.given < GIVEN_MAX && !self.turns.is_empty() {
+        while self.given < GIVEN_MAX && !self.queued.is_empty() {
             if self.worker.is_none() {
                 self.worker = start(self.control.clone());
             }
@@ -134,7 +103,7 @@ impl Handshakes {
                 return;
             };
             let work = worker.work.clone();
-            let Some(next) = self.next() else {
+            let Some(next) = self.queued.pop() else {
                 return;
             };
             if work.send(next).is_err() {
@@ -203,7 +172,9 @@ mod tests {
         }
         handshakes.add(address(2), PeerId(200), work(&keys), |_| true);
         handshakes.add(None, PeerId(300), work(&keys), |_| true);
-        let first: Vec<_> = (0..4).map(|_| handshakes.next().unwrap().0.0).collect();
+        let first: Vec<_> = (0..4)
+            .map(|_| handshakes.queued.pop().unwrap().0.0)
+            .collect();
         assert_eq!(first, [0, 200, 300, 1]);
         handshakes.given = 0;
         handshakes.give();
@@ -216,7 +187,6 @@ mod tests {
         }
         assert_eq!(done, (2..100).collect::<Vec<_>>());
         assert!(handshakes.queued.is_empty() && handshakes.given == 0);
-        assert_eq!(handshakes.count, 0);
     }
 
     /// Connections that say HELLO and hang up, faster than their steps can be taken.
@@ -230,14 +200,14 @@ mod tests {
         for n in 0..10_000 {
             let address = IpAddr::from([10, 0, 0, (n % 5) as u8]);
             handshakes.add(Some(address), PeerId(n), work(&keys), waits);
-            assert!(handshakes.count <= SWEEP_LEAST);
+            assert!(handshakes.queued.len() <= SWEEP_LEAST);
         }
         handshakes.sweep(waits);
         let mut left = Vec::new();
-        while let Some((peer, _)) = handshakes.next() {
+        while let Some((peer, _)) = handshakes.queued.pop() {
             left.push(peer.0);
         }
         assert_eq!(left, (0..10).map(|n| n * 1_000).collect::<Vec<_>>());
-        assert!(handshakes.queued.is_empty() && handshakes.count == 0);
+        assert!(handshakes.queued.is_empty());
     }
 }
