@@ -62,7 +62,7 @@ use token::{Name, Tokens};
 
 pub use case::{Case, Verdict};
 pub use event::{Event, Outlet};
-pub(crate) use notes::{Doubt, Note, Particulars, QUIET, What};
+pub(crate) use notes::{Doubt, Note, NotedEvent, Particulars, QUIET};
 
 /// The state of the gateway: the peers, the pools, the open requests and the counters.
 #[derive(Debug)]
@@ -353,7 +353,7 @@ impl<M: Frames> Core<M> {
         };
         self.peers.insert(peer, Peer::Worker(worker));
         let particulars = worker_particulars(&self.pools[pool.0], seat);
-        self.note_worker(What::WorkerCame, worker, particulars);
+        self.note_worker(NotedEvent::WorkerCame, worker, particulars);
         self.dispatch(pool, out);
     }
 
@@ -377,7 +377,7 @@ impl<M: Frames> Core<M> {
                 let held = self.pools[pool.0].worker_gone(seat);
                 particulars.held = held.len();
                 particulars.workers = self.pools[pool.0].workers();
-                self.note_worker(What::WorkerGone, worker, particulars);
+                self.note_worker(NotedEvent::WorkerGone, worker, particulars);
                 for number in held {
                     let name = &self.pools[pool.0].settings().name;
                     let message =
@@ -404,7 +404,7 @@ fn worker_particulars(pool: &Pool, seat: Seat) -> Particulars {
 
 impl<M: Frames> Core<M> {
     /// Notes an event of a worker. Equal events of one pool are counted together.
-    fn note_worker(&mut self, what: What, worker: Worker, particulars: Particulars) {
+    fn note_worker(&mut self, what: NotedEvent, worker: Worker, particulars: Particulars) {
         let name = &self.pools[worker.pool.0].settings().name;
         // Workers are not told apart, because one that reconnects repeatedly is a new peer each
         // time.

@@ -8,7 +8,7 @@ use super::leave::is_farewell;
 use super::peers::{Peer, Worker};
 use super::request::{Request, State};
 use super::stray::{Naming, Stray};
-use super::{Core, Outlet, Particulars, What, framing, token, worker_particulars};
+use super::{Core, NotedEvent, Outlet, Particulars, framing, token, worker_particulars};
 use crate::frame::{self, Frames};
 use crate::ledger::{Outcome, nanoseconds};
 use crate::peer::{PeerId, WorkerKind};
@@ -261,10 +261,12 @@ impl<M: Frames> Core<M> {
         let name = &pool.settings().name;
         let peer = Some(by.peer);
         self.notes
-            .note(self.now, What::Stray(stray), name, peer, || Particulars {
-                frames: frames.len(),
-                first: frame::printable(&first_frame[..first_frame.len().min(FIRST_SHOWN_MAX)]),
-                ..worker_particulars(pool, by.seat)
+            .note(self.now, NotedEvent::Stray(stray), name, peer, || {
+                Particulars {
+                    frames: frames.len(),
+                    first: frame::printable(&first_frame[..first_frame.len().min(FIRST_SHOWN_MAX)]),
+                    ..worker_particulars(pool, by.seat)
+                }
             });
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::notes::{Doubt, Notes, Particulars, What};
+use super::notes::{Doubt, NotedEvent, Notes, Particulars};
 use super::peers::Client;
 use crate::frame::{self, Frames, Message};
 use crate::peer::PeerId;
@@ -29,7 +29,7 @@ impl Doubts<'_> {
         let Some(header) = header.filter(|header| self.snapshot.routes.knows(header)) else {
             return;
         };
-        self.note(What::TypeAsHeader, address, || {
+        self.note(NotedEvent::TypeAsHeader, address, || {
             format!(
                 "its first frame is the type {}, and this frontend gives every message the type {}: \
                  connect clients that send a type to a frontend without `type`",
@@ -50,7 +50,7 @@ impl Doubts<'_> {
         let Some(kind) = headers.find(|header| self.snapshot.routes.knows(header)) else {
             return;
         };
-        self.note(What::TypeBehindOthers, address, || {
+        self.note(NotedEvent::TypeBehindOthers, address, || {
             format!(
                 "a later frame is the type {}: if it comes through a proxy, such as zmq_proxy, its frontend \
                  needs `envelope: routed`",
@@ -61,7 +61,7 @@ impl Doubts<'_> {
 
     fn note(
         self,
-        what: What,
+        what: NotedEvent,
         address: impl FnOnce() -> Option<String>,
         why: impl FnOnce() -> String,
     ) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::peers::Peer;
 use super::request::{Asker, Request, Return, State};
-use super::{Core, Outlet, Particulars, What, worker_particulars};
+use super::{Core, NotedEvent, Outlet, Particulars, worker_particulars};
 use crate::frame::{self, Envelope, Frames};
 use crate::ledger::{Fate, Outcome};
 use crate::rejections::{Rejected, Severity};
@@ -96,7 +96,7 @@ impl<M: Frames> Core<M> {
         self.reject_open(number, rejection, out);
         if let Some(worker) = excluded {
             let particulars = worker_particulars(&self.pools[id.0], worker.seat);
-            self.note_worker(What::Unanswered, worker, particulars);
+            self.note_worker(NotedEvent::Unanswered, worker, particulars);
         }
         if waited {
             self.pools[id.0].try_excluded();
@@ -173,7 +173,7 @@ impl<M: Frames> Core<M> {
             Some(Peer::Client(client)) => Some(client.caller(|| out.address(asker.client))),
             _ => None,
         };
-        let what = What::Rejected(rejection.reason);
+        let what = NotedEvent::Rejected(rejection.reason);
         let rejected = Arc::new(Rejected::new(self.now, route, client, rejection));
         let names = &self.snapshot.names;
         rejected.log(Severity::Debug, names);

@@ -4,7 +4,7 @@
 
 use super::event::Extent;
 use super::peers::{Peer, Worker};
-use super::{Core, Outlet, What, worker_particulars};
+use super::{Core, NotedEvent, Outlet, worker_particulars};
 use crate::frame::Frames;
 use crate::peer::WorkerKind;
 
@@ -50,7 +50,7 @@ impl<M: Frames> Core<M> {
             pool.worker_gone(worker.seat);
             particulars.workers = pool.workers();
             self.peers.remove(worker.peer);
-            self.note_worker(What::WorkerLeft, worker, particulars);
+            self.note_worker(NotedEvent::WorkerLeft, worker, particulars);
             self.expect_worker_if_needed(worker.pool);
             out.release(worker.peer);
         }

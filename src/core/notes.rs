@@ -40,7 +40,7 @@ const READY_MAX: usize = 1_024;
 #[derive(Clone, Debug)]
 pub(crate) struct Note {
     /// The event.
-    pub what: What,
+    pub what: NotedEvent,
     /// The name of the route, pool or frontend that the event concerns. Empty if there is none, or
     /// if the kind is shared by several.
     pub name: String,
@@ -53,7 +53,7 @@ pub(crate) struct Note {
 
 /// An event, without the route, pool or frontend that it concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum What {
+pub(crate) enum NotedEvent {
     /// A request was rejected.
     Rejected(Reason),
     /// A plain client's first header is the type of a route. The name is that of the frontend.
@@ -127,7 +127,7 @@ pub(crate) struct Doubt {
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     /// The tallies by name, so that a look-up allocates nothing.
-    kinds: FxHashMap<What, FxHashMap<Box<str>, Tally>>,
+    kinds: FxHashMap<NotedEvent, FxHashMap<Box<str>, Tally>>,
     count: usize,
     /// The number of clients in all tallies.
     clients: usize,
@@ -166,7 +166,7 @@ impl Notes {
     pub(super) fn note(
         &mut self,
         now: Duration,
-        what: What,
+        what: NotedEvent,
         name: &str,
         client: Option<PeerId>,
         particulars: impl FnOnce() -> Particulars,
@@ -273,13 +273,13 @@ impl Notes {
 mod tests {
     use super::*;
 
-    const FULL: What = What::Rejected(Reason::QueueFull);
+    const FULL: NotedEvent = NotedEvent::Rejected(Reason::QueueFull);
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
-    fn told(notes: &mut Notes) -> Vec<(What, String, Option<u64>)> {
+    fn told(notes: &mut Notes) -> Vec<(NotedEvent, String, Option<u64>)> {
         let told = notes.take().into_iter();
         told.map(|note| (note.what, note.name, note.left_out))
             .collect()
@@ -295,7 +295,13 @@ mod tests {
             });
         }
         notes.note(at(1), FULL, "B", None, Particulars::default);
-        notes.note(at(1), What::WorkerGone, "A", None, Particulars::default);
+        notes.note(
+            at(1),
+            NotedEvent::WorkerGone,
+            "A",
+            None,
+            Particulars::default,
+        );
         let first = notes.take();
         assert_eq!(first.len(), 3);
         assert_eq!((first[0].particulars.workers, first[0].left_out), (0, None));

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::notes::{Particulars, QUIET, What};
+use super::notes::{NotedEvent, Particulars, QUIET};
 use super::peers::{Peer, Peers};
 use super::{Core, Outlet};
 use crate::frame::Frames;
@@ -74,7 +74,7 @@ impl<M: Frames> Core<M> {
                     ..Particulars::default()
                 };
                 self.notes
-                    .note(self.now, What::NoWorker, name, None, particulars);
+                    .note(self.now, NotedEvent::NoWorker, name, None, particulars);
                 let silent = silent.get_or_insert_with(|| silent_peers(&self.peers, out));
                 if silent.count > 0 {
                     let particulars = || Particulars {
@@ -84,7 +84,7 @@ impl<M: Frames> Core<M> {
                         ..Particulars::default()
                     };
                     self.notes
-                        .note(self.now, What::SilentPeers, name, None, particulars);
+                        .note(self.now, NotedEvent::SilentPeers, name, None, particulars);
                 }
                 due = self.now + QUIET;
             }
@@ -119,7 +119,7 @@ impl<M: Frames> Core<M> {
                 ..Particulars::default()
             };
             self.notes
-                .note(self.now, What::Draining, name, None, particulars);
+                .note(self.now, NotedEvent::Draining, name, None, particulars);
         }
         let unread = self.counts.unsettled() as usize;
         if unread > 0 {
@@ -129,7 +129,7 @@ impl<M: Frames> Core<M> {
                 ..Particulars::default()
             };
             self.notes
-                .note(self.now, What::Unread, "", None, particulars);
+                .note(self.now, NotedEvent::Unread, "", None, particulars);
         }
     }
 }

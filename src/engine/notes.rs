@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::core::{Core, Doubt, Note, Particulars, QUIET, What};
+use crate::core::{Core, Doubt, Note, NotedEvent, Particulars, QUIET};
 use crate::frame::{Frames, printable};
 use crate::rejections::Severity;
 use crate::reply::Reason;
@@ -26,18 +26,18 @@ pub(super) fn log_last_notes<M: Frames>(core: &mut Core<M>) {
 fn log(notes: Vec<Note>, names: &Names) {
     for note in notes {
         match note.what {
-            What::Rejected(reason) => rejected(reason, &note, names),
-            What::TypeAsHeader => doubt("type", &note),
-            What::TypeBehindOthers => doubt("envelope", &note),
-            What::WorkerCame => worker("connected", &note),
-            What::WorkerGone => worker("disconnected", &note),
-            What::WorkerLeft => worker("left", &note),
-            What::Unanswered => unanswered(&note),
-            What::NoWorker => no_worker(&note),
-            What::SilentPeers => silent_peers(&note),
-            What::Draining => draining(&note),
-            What::Unread => unread(&note),
-            What::Stray(stray) => dropped(&stray, &note),
+            NotedEvent::Rejected(reason) => rejected(reason, &note, names),
+            NotedEvent::TypeAsHeader => doubt("type", &note),
+            NotedEvent::TypeBehindOthers => doubt("envelope", &note),
+            NotedEvent::WorkerCame => worker("connected", &note),
+            NotedEvent::WorkerGone => worker("disconnected", &note),
+            NotedEvent::WorkerLeft => worker("left", &note),
+            NotedEvent::Unanswered => unanswered(&note),
+            NotedEvent::NoWorker => no_worker(&note),
+            NotedEvent::SilentPeers => silent_peers(&note),
+            NotedEvent::Draining => draining(&note),
+            NotedEvent::Unread => unread(&note),
+            NotedEvent::Stray(stray) => dropped(&stray, &note),
         }
     }
 }
