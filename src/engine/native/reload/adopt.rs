@@ -9,7 +9,7 @@ use crate::core::Event;
 use crate::engine::native::address::Address;
 use crate::engine::native::connection::Phase;
 use crate::engine::native::listen::Listeners;
-use crate::engine::native::reload::book::{How, Planned};
+use crate::engine::native::reload::book::{ListenerAction, Planned};
 use crate::engine::native::reload::{Commit, Reloads};
 use crate::engine::native::removal::Removal;
 use crate::engine::native::role::Role;
@@ -59,9 +59,9 @@ fn adopt_listeners(listeners: &mut Listeners, planned: Vec<Planned>, now: Durati
     listeners.retain(&wanted);
     for Planned { id, role, how } in planned {
         match how {
-            How::Keep => listeners.set_role(id, role),
-            How::Open(listener) => listeners.open(id, role, listener),
-            How::TakeOver(address) => listeners.take_over(id, role, address, now),
+            ListenerAction::Keep => listeners.set_role(id, role),
+            ListenerAction::Open(listener) => listeners.open(id, role, listener),
+            ListenerAction::TakeOver(address) => listeners.take_over(id, role, address, now),
         }
     }
 }

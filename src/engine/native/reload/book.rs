@@ -18,10 +18,10 @@ use crate::snapshot::Snapshot;
 pub(super) struct Planned {
     pub(super) id: ListenerId,
     pub(super) role: Role,
-    pub(super) how: How,
+    pub(super) how: ListenerAction,
 }
 
-pub(super) enum How {
+pub(super) enum ListenerAction {
     /// The listener exists.
     Keep,
     Open(Listener),
@@ -251,7 +251,7 @@ fn plan(
     let mut faults = Vec::new();
     for (kept, (role, bind)) in kept.into_iter().zip(wanted) {
         let (entry, how) = match kept {
-            Some(entry) => (Entry { role, ..entry }, How::Keep),
+            Some(entry) => (Entry { role, ..entry }, ListenerAction::Keep),
             None => {
                 last += 1;
                 match open(last, role, bind, &old, snapshot) {
@@ -273,7 +273,7 @@ fn plan(
     if !faults.is_empty() {
         return Err(faults.into());
     }
-    let wants = |planned: &Planned| matches!(planned.how, How::TakeOver(_));
+    let wants = |planned: &Planned| matches!(planned.how, ListenerAction::TakeOver(_));
     // Workers of a removed pool may connect again to answer the requests that they hold, as long as
     // no other listener waits to take over an address.
     if !planned.iter().any(wants) {
@@ -282,7 +282,7 @@ fn plan(
             planned.push(Planned {
                 id: entry.id,
                 role: entry.role,
-                how: How::Keep,
+                how: ListenerAction::Keep,
             });
             there.push(entry);
         }
@@ -323,7 +323,7 @@ fn open(
     bind: &str,
     leaving: &[Entry],
     snapshot: &Snapshot,
-) -> Result<(Entry, How), BindFault> {
+) -> Result<(Entry, ListenerAction), BindFault> {
     let failed = |error: io::Error| BindFault {
         role: role.kind(),
         name: role.name(snapshot).to_owned(),
@@ -345,13 +345,16 @@ fn open(
     match Listener::bind(&address) {
         Ok(listener) => {
             let endpoint = listener.endpoint().map_err(failed)?;
-            Ok((entry(endpoint), How::Open(listener)))
+            Ok((entry(endpoint), ListenerAction::Open(listener)))
         }
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             let address = concrete(address).map_err(failed)?;
             let is_in_the_way = |entry: &Entry| clashes(&entry.endpoint, &address);
             match leaving.iter().any(is_in_the_way) {
-                true => Ok((entry(address.to_string()), How::TakeOver(address))),
+                true => Ok((
+                    entry(address.to_string()),
+                    ListenerAction::TakeOver(address),
+                )),
                 false => Err(failed(error)),
             }
         }
