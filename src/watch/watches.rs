@@ -14,11 +14,11 @@ use gateway_diagnostic::escaped;
 
 /// The directories to watch, by their real paths, so that a directory with several names is listed
 /// once.
-pub(super) type Spots = BTreeMap<PathBuf, How>;
+pub(super) type Spots = BTreeMap<PathBuf, WatchScope>;
 
 /// The part of a directory that is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum WatchScope {
     /// The entries with these names. Other entries may be unrelated, and change as often as those
     /// of /tmp.
     Named(BTreeSet<OsString>),
@@ -28,7 +28,7 @@ pub(super) enum How {
     Below,
 }
 
-impl How {
+impl WatchScope {
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Below, _) | (_, Self::Below) => Self::Below,
@@ -52,7 +52,7 @@ pub(super) type Lay = fn(Spots, Wake) -> (Watches, Option<String>);
 /// directories that exist now.
 pub(super) fn spots(file: &Path, roots: &[PathBuf]) -> Spots {
     let mut all = Spots::new();
-    let mut watch = |directory: &Path, how: How| {
+    let mut watch = |directory: &Path, how: WatchScope| {
         if let Some(real) = directory.canonicalize().ok().filter(|it| it.is_dir()) {
             let how = match all.remove(&real) {
                 Some(other) => other.and(how),
@@ -64,30 +64,30 @@ pub(super) fn spots(file: &Path, roots: &[PathBuf]) -> Spots {
     // The target of a link is elsewhere, and may change while the link does not.
     let target = file.canonicalize().ok();
     for file in [Some(file), target.as_deref()].into_iter().flatten() {
-        watch(&parent(file), How::Entries);
+        watch(&parent(file), WatchScope::Entries);
     }
     for root in roots {
         if root.is_file() {
             // A key file, which may be a link as well.
             let target = root.canonicalize().ok();
             for file in [Some(root), target.as_ref()].into_iter().flatten() {
-                watch(&parent(file), How::Entries);
+                watch(&parent(file), WatchScope::Entries);
             }
         } else {
-            watch(root, How::Below);
+            watch(root, WatchScope::Below);
         }
     }
     // Directories may be removed and created again, and so may links to them.
     for directory in roots.iter().chain([&parent(file)]) {
         if let Some((above, name)) = way(directory) {
-            watch(&above, How::Named(BTreeSet::from([name])));
+            watch(&above, WatchScope::Named(BTreeSet::from([name])));
         }
     }
-    let below: Vec<_> = all.iter().filter(|it| *it.1 == How::Below).collect();
+    let below: Vec<_> = all.iter().filter(|it| *it.1 == WatchScope::Below).collect();
     let below: Vec<_> = below.into_iter().map(|it| it.0.clone()).collect();
     // Where everything in a directory is watched, single entries are superfluous.
     all.retain(|spot, how| {
-        *how == How::Below || !below.iter().any(|directory| spot.starts_with(directory))
+        *how == WatchScope::Below || !below.iter().any(|directory| spot.starts_with(directory))
     });
     all
 }
@@ -130,8 +130,8 @@ pub(super) fn lay<W: Watcher + Send + 'static>(
     let mut blind = None;
     for (directory, how) in spots {
         let mode = match how {
-            How::Below => RecursiveMode::Recursive,
-            How::Entries | How::Named(_) => RecursiveMode::NonRecursive,
+            WatchScope::Below => RecursiveMode::Recursive,
+            WatchScope::Entries | WatchScope::Named(_) => RecursiveMode::NonRecursive,
         };
         match watcher.watch(&directory, mode) {
             // The directory may come back. Its parent is watched, too.
@@ -172,7 +172,9 @@ fn changes(event: &Event) -> bool {
 /// Returns whether an event concerns something that is watched, as far as can be known.
 fn concerns(event: &Event, spots: &Spots) -> bool {
     let other = |path: &PathBuf| match path.parent().and_then(|parent| spots.get(parent)) {
-        Some(How::Named(names)) => path.file_name().is_some_and(|name| !names.contains(name)),
+        Some(WatchScope::Named(names)) => {
+            path.file_name().is_some_and(|name| !names.contains(name))
+        }
         _ => false,
     };
     event.paths.is_empty() || !event.paths.iter().all(other)
@@ -191,14 +193,14 @@ pub(super) mod tests {
         fs::create_dir_all(real.join("deep/protos/more")).unwrap();
         std::os::unix::fs::symlink("deep/protos", real.join("link")).unwrap();
         let roots = ["link", "deep/protos/more", "gone/away"].map(|root| real.join(root));
-        let named = |names: &[&str]| How::Named(names.iter().map(OsString::from).collect());
+        let named = |names: &[&str]| WatchScope::Named(names.iter().map(OsString::from).collect());
         let all = spots(&real.join("deep/routes.yaml"), &roots);
         let expected = [
             // The link may be changed to lead elsewhere, and `deep` and `gone` may come and go.
             (real.clone(), named(&["deep", "gone", "link"])),
-            (real.join("deep"), How::Entries),
-            (real.join("deep/protos"), How::Below),
-            (real.join("deep/protos/more"), How::Below),
+            (real.join("deep"), WatchScope::Entries),
+            (real.join("deep/protos"), WatchScope::Below),
+            (real.join("deep/protos/more"), WatchScope::Below),
         ];
         assert_eq!(all, Spots::from(expected));
         assert!(
@@ -212,9 +214,9 @@ pub(super) mod tests {
         let spots = Spots::from([
             (
                 PathBuf::from("/tmp"),
-                How::Named(BTreeSet::from(["conf".into()])),
+                WatchScope::Named(BTreeSet::from(["conf".into()])),
             ),
-            (PathBuf::from("/tmp/conf"), How::Entries),
+            (PathBuf::from("/tmp/conf"), WatchScope::Entries),
         ]);
         let wakes = |paths: &[&str]| {
             let event = Event::new(EventKind::Any);
@@ -284,7 +286,7 @@ pub(super) mod tests {
     fn out_of_watches_those_that_could_be_laid_stay_and_the_limit_is_named() {
         let directories = |names: &[&str]| {
             let all = names.iter().map(|name| PathBuf::from(*name));
-            all.map(|path| (path, How::Below)).collect::<Spots>()
+            all.map(|path| (path, WatchScope::Below)).collect::<Spots>()
         };
         let (watches, blind) = lay::<One>(directories(&["a", "b", "missing"]), Wake::new().0);
         let blind = blind.unwrap();
