@@ -228,10 +228,10 @@ impl Side {
     }
 
     /// Does what the engine does for an event of the session.
-    fn obey(&mut self, said: session::Said) {
+    fn obey(&mut self, said: session::SessionEvent) {
         self.heard.push(word(&said));
         match said {
-            session::Said::Ready(ready) => {
+            session::SessionEvent::Ready(ready) => {
                 assert!(self.stage == Stage::New && ready.identity.len() <= 255);
                 let announced = match self.settings.pool {
                     true => socket_types::worker(&ready.socket_type, Workers::Auto)
@@ -254,28 +254,30 @@ impl Side {
                     }
                 }
             }
-            session::Said::Ping { ttl, context } => {
+            session::SessionEvent::Ping { ttl, context } => {
                 assert_eq!(self.stage, Stage::Known);
                 self.ttl = (ttl > 0).then(|| Duration::from_millis(100) * u32::from(ttl));
                 self.liveness.promise(self.ttl);
                 let body = [b"\x04PONG", &context[..]].concat();
                 self.owe(body, |into| command::put_pong(into, &context));
             }
-            session::Said::Message(frames) => {
+            session::SessionEvent::Message(frames) => {
                 assert_eq!(self.stage, Stage::Known);
                 assert!((1..=BOUNDS.frames).contains(&frames.len()));
                 assert!(frames.size() <= BOUNDS.bytes);
                 self.buffers.recycle(frames);
             }
-            session::Said::Oversize(frames) => {
+            session::SessionEvent::Oversize(frames) => {
                 assert_eq!(self.stage, Stage::Known);
                 assert!(frames.len() <= BOUNDS.frames);
                 assert!(frames.size() <= BOUNDS.bytes);
                 self.buffers.recycle(frames);
             }
-            session::Said::Error(_) => self.ended = true,
-            session::Said::Answer(_) | session::Said::Work(_) => panic!("NULL needs neither"),
-            session::Said::Other => {}
+            session::SessionEvent::Error(_) => self.ended = true,
+            session::SessionEvent::Answer(_) | session::SessionEvent::Work(_) => {
+                panic!("NULL needs neither")
+            }
+            session::SessionEvent::Other => {}
         }
     }
 
@@ -335,11 +337,11 @@ impl Side {
     }
 }
 
-fn word(said: &session::Said) -> String {
+fn word(said: &session::SessionEvent) -> String {
     let all = |message: &Message| body_words(message.frames());
     match said {
-        session::Said::Message(frames) => format!("message {}", all(frames)),
-        session::Said::Oversize(frames) => format!("oversize {}", all(frames)),
+        session::SessionEvent::Message(frames) => format!("message {}", all(frames)),
+        session::SessionEvent::Oversize(frames) => format!("oversize {}", all(frames)),
         other => format!("{other:?}"),
     }
 }
@@ -423,11 +425,11 @@ fn expected_words(bytes: &[u8]) -> Vec<String> {
                 return words;
             }
             Ok(Command::Ready(ready)) => {
-                words.push(word(&session::Said::Ready(Box::new(ready))));
+                words.push(word(&session::SessionEvent::Ready(Box::new(ready))));
                 break;
             }
-            Ok(Command::Error(reason)) => words.push(word(&session::Said::Error(reason))),
-            Ok(_) => words.push(word(&session::Said::Other)),
+            Ok(Command::Error(reason)) => words.push(word(&session::SessionEvent::Error(reason))),
+            Ok(_) => words.push(word(&session::SessionEvent::Other)),
             Err(fault) => {
                 words.push(fault_word(&Fault::Command(fault)));
                 return words;
@@ -471,9 +473,11 @@ fn traffic(said: model::Said) -> Option<String> {
         model::Said::Fault(why) => fault(Fault::Frame(why)),
         model::Said::Command(body) => match command::parse(&Bytes::from(body)) {
             Ok(Command::Ready(_)) => fault(Fault::Again),
-            Ok(Command::Error(reason)) => word(&session::Said::Error(reason)),
-            Ok(Command::Ping { ttl, context }) => word(&session::Said::Ping { ttl, context }),
-            Ok(Command::Pong | Command::Other) => word(&session::Said::Other),
+            Ok(Command::Error(reason)) => word(&session::SessionEvent::Error(reason)),
+            Ok(Command::Ping { ttl, context }) => {
+                word(&session::SessionEvent::Ping { ttl, context })
+            }
+            Ok(Command::Pong | Command::Other) => word(&session::SessionEvent::Other),
             Err(why) => fault(Fault::Command(why)),
         },
     })

@@ -9,7 +9,7 @@
 //! use gateway_zmtp::bytes::Input;
 //! use gateway_zmtp::decoder::Bounds;
 //! use gateway_zmtp::pool::BufferPool;
-//! use gateway_zmtp::session::{Said, Session};
+//! use gateway_zmtp::session::{SessionEvent, Session};
 //! use gateway_zmtp::{MORE, command, greeting, put_frame};
 //!
 //! // What a REQ socket sends: a greeting, a READY, and a message of two frames.
@@ -25,16 +25,16 @@
 //!
 //! let mut out = Vec::new();
 //! session.open(&mut out);
-//! let Some(Said::Answer(rest)) = session.next(&mut input, bounds, &mut buffers)? else {
+//! let Some(SessionEvent::Answer(rest)) = session.next(&mut input, bounds, &mut buffers)? else {
 //!     panic!("the mechanism is named after that of the peer");
 //! };
 //! out.extend(rest);
 //! assert_eq!(out, greeting::OURS);
-//! let Some(Said::Ready(ready)) = session.next(&mut input, bounds, &mut buffers)? else {
+//! let Some(SessionEvent::Ready(ready)) = session.next(&mut input, bounds, &mut buffers)? else {
 //!     panic!("READY comes first");
 //! };
 //! assert_eq!(ready.socket_type, "REQ");
-//! let Some(Said::Message(message)) = session.next(&mut input, bounds, &mut buffers)? else {
+//! let Some(SessionEvent::Message(message)) = session.next(&mut input, bounds, &mut buffers)? else {
 //!     panic!("then comes the message");
 //! };
 //! assert_eq!(message.get(1), Some(&b"hello"[..]));

@@ -22,7 +22,7 @@ use meeting::Meeting;
 use sealed::Sealed;
 
 pub use fault::Fault;
-pub use said::Said;
+pub use said::SessionEvent;
 pub use security::{NullPeers, Security, Side};
 pub use work::{Work, Worked};
 
@@ -166,7 +166,7 @@ impl Session {
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
-    ) -> Result<Option<Said>, Fault> {
+    ) -> Result<Option<SessionEvent>, Fault> {
         if !matches!(self.stage, Stage::Traffic) {
             return self.next_apart(input, bounds, buffers);
         }
@@ -181,7 +181,7 @@ impl Session {
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
-    ) -> Result<Option<Said>, Fault> {
+    ) -> Result<Option<SessionEvent>, Fault> {
         if let Stage::Greeting(greets) = &mut self.stage {
             let Some(greeted) = greets.greeting.feed(input).map_err(Fault::Stranger)? else {
                 return Ok(None);
@@ -218,7 +218,7 @@ impl Session {
 
     /// Begins the handshake of the mechanism that the greetings agree on. Returns the event that
     /// follows at once, if any.
-    fn greeted(&mut self, greeted: &Greeted) -> Result<Option<Said>, Fault> {
+    fn greeted(&mut self, greeted: &Greeted) -> Result<Option<SessionEvent>, Fault> {
         let Stage::Greeting(greets) = std::mem::replace(&mut self.stage, Stage::Meeting) else {
             return Ok(None);
         };
@@ -231,19 +231,21 @@ impl Session {
         if mechanism == Mechanism::Curve {
             let (meeting, first) = Meeting::begin(security)?;
             self.stage = Stage::Curve(Box::new(meeting));
-            work = first.map(Said::Work);
+            work = first.map(SessionEvent::Work);
         }
         if named.is_none() {
             // Only a listener has not named it yet. A listener is never a CURVE client, so this
             // event replaces no first step.
             let ours = greeting::naming(mechanism);
-            return Ok(Some(Said::Answer(ours[greeting::OPENING..].to_vec())));
+            return Ok(Some(SessionEvent::Answer(
+                ours[greeting::OPENING..].to_vec(),
+            )));
         }
         Ok(work)
     }
 
     /// Returns the event of a command of the handshake.
-    fn shake_hands(&mut self, body: &Bytes) -> Result<Said, Fault> {
+    fn shake_hands(&mut self, body: &Bytes) -> Result<SessionEvent, Fault> {
         // Nothing of a message before READY is kept, so READY must not arrive between its frames.
         let inside = self.decoder.is_inside();
         if let Stage::Curve(meeting) = &mut self.stage {
@@ -260,10 +262,10 @@ impl Session {
             Command::Ready(_) if inside => Err(Fault::Early),
             Command::Ready(ready) => {
                 self.stage = Stage::Traffic;
-                Ok(Said::Ready(Box::new(ready)))
+                Ok(SessionEvent::Ready(Box::new(ready)))
             }
-            Command::Error(reason) => Ok(Said::Error(reason)),
-            Command::Ping { .. } | Command::Pong | Command::Other => Ok(Said::Other),
+            Command::Error(reason) => Ok(SessionEvent::Error(reason)),
+            Command::Ping { .. } | Command::Pong | Command::Other => Ok(SessionEvent::Other),
         }
     }
 
@@ -272,10 +274,10 @@ impl Session {
     /// # Errors
     ///
     /// Fails with the error of the step, such as a command that cannot be opened.
-    pub fn resume(&mut self, worked: Worked) -> Result<Said, Fault> {
+    pub fn resume(&mut self, worked: Worked) -> Result<SessionEvent, Fault> {
         match &mut self.stage {
             Stage::Curve(meeting) => meeting.resume(worked).map_err(Fault::Curve),
-            _ => Ok(Said::Other),
+            _ => Ok(SessionEvent::Other),
         }
     }
 
@@ -386,21 +388,21 @@ impl Session {
 
 /// Returns the event of a decoded item after the handshake.
 #[inline]
-fn said(item: Item) -> Result<Said, Fault> {
+fn said(item: Item) -> Result<SessionEvent, Fault> {
     match item {
-        Item::Message(message) => Ok(Said::Message(message)),
-        Item::Oversize(message) => Ok(Said::Oversize(message)),
+        Item::Message(message) => Ok(SessionEvent::Message(message)),
+        Item::Oversize(message) => Ok(SessionEvent::Oversize(message)),
         Item::Command(body) => traffic_command(&body),
     }
 }
 
 /// Returns the event of a command after the handshake.
-fn traffic_command(body: &Bytes) -> Result<Said, Fault> {
+fn traffic_command(body: &Bytes) -> Result<SessionEvent, Fault> {
     match command::parse(body).map_err(Fault::Command)? {
         Command::Ready(_) => Err(Fault::Again),
-        Command::Error(reason) => Ok(Said::Error(reason)),
-        Command::Ping { ttl, context } => Ok(Said::Ping { ttl, context }),
-        Command::Pong | Command::Other => Ok(Said::Other),
+        Command::Error(reason) => Ok(SessionEvent::Error(reason)),
+        Command::Ping { ttl, context } => Ok(SessionEvent::Ping { ttl, context }),
+        Command::Pong | Command::Other => Ok(SessionEvent::Other),
     }
 }
 
@@ -430,16 +432,18 @@ mod tests {
             loop {
                 heard.push(match session.next(&mut input, BOUNDS, &mut buffers) {
                     Ok(None) => break,
-                    Ok(Some(Said::Ready(ready))) => format!("ready {}", ready.socket_type),
-                    Ok(Some(Said::Message(frames))) => {
+                    Ok(Some(SessionEvent::Ready(ready))) => format!("ready {}", ready.socket_type),
+                    Ok(Some(SessionEvent::Message(frames))) => {
                         let texts = frames.frames().map(String::from_utf8_lossy);
                         format!("message {}", texts.collect::<Vec<_>>().join(" "))
                     }
-                    Ok(Some(Said::Oversize(_))) => "oversize".into(),
-                    Ok(Some(Said::Ping { ttl, .. })) => format!("ping {ttl}"),
-                    Ok(Some(Said::Error(reason))) => format!("error {reason}"),
-                    Ok(Some(Said::Other)) => "other".into(),
-                    Ok(Some(Said::Answer(_) | Said::Work(_))) => panic!("NULL needs neither"),
+                    Ok(Some(SessionEvent::Oversize(_))) => "oversize".into(),
+                    Ok(Some(SessionEvent::Ping { ttl, .. })) => format!("ping {ttl}"),
+                    Ok(Some(SessionEvent::Error(reason))) => format!("error {reason}"),
+                    Ok(Some(SessionEvent::Other)) => "other".into(),
+                    Ok(Some(SessionEvent::Answer(_) | SessionEvent::Work(_))) => {
+                        panic!("NULL needs neither")
+                    }
                     Err(fault) => {
                         heard.push(fault.to_string());
                         return heard;

@@ -138,7 +138,7 @@ mod tests {
     use gateway_zmtp::greeting;
     use gateway_zmtp::mechanism::Mechanism;
     use gateway_zmtp::pool::BufferPool;
-    use gateway_zmtp::session::{Said, Security, Session, Side};
+    use gateway_zmtp::session::{Security, Session, SessionEvent, Side};
 
     /// Returns the first step of a client's handshake.
     fn work(keys: &KeyPair) -> Work {
@@ -154,7 +154,7 @@ mod tests {
         };
         let mut input = greeting::naming(Mechanism::Curve).to_vec().into();
         match session.next(&mut input, bounds, &mut BufferPool::default()) {
-            Ok(Some(Said::Work(work))) => work,
+            Ok(Some(SessionEvent::Work(work))) => work,
             said => panic!("{said:?}"),
         }
     }

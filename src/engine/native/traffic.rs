@@ -13,7 +13,7 @@ use gateway_zmtp::bytes::Input;
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::CHUNK;
-use gateway_zmtp::session::Said;
+use gateway_zmtp::session::SessionEvent;
 
 /// The maximum number of reads in a turn of a peer that sends a large frame. Other peers have one.
 const READS: usize = 4;
@@ -191,16 +191,16 @@ impl Service {
     }
 
     /// Acts on an event of a peer.
-    pub(super) fn hear(&mut self, peer: PeerId, said: Said, now: Duration) {
+    pub(super) fn hear(&mut self, peer: PeerId, said: SessionEvent, now: Duration) {
         match said {
-            Said::Message(frames) => self.message(Event::Message { peer, frames }, now),
-            Said::Oversize(frames) => self.message(Event::Oversize { peer, frames }, now),
-            Said::Ready(ready) => self.ready(peer, *ready, now),
-            Said::Error(reason) => {
+            SessionEvent::Message(frames) => self.message(Event::Message { peer, frames }, now),
+            SessionEvent::Oversize(frames) => self.message(Event::Oversize { peer, frames }, now),
+            SessionEvent::Ready(ready) => self.ready(peer, *ready, now),
+            SessionEvent::Error(reason) => {
                 let why = format!("it refuses the gateway: {reason}");
                 self.refuse(peer, Cause::Refused, Refusal::HangUp(why.into()), now);
             }
-            Said::Ping { ttl, context } => {
+            SessionEvent::Ping { ttl, context } => {
                 let ttl = (ttl > 0).then(|| Duration::from_millis(100) * u32::from(ttl));
                 if let Some(connection) = self.peers.get(peer) {
                     connection.promise(ttl);
@@ -210,14 +210,16 @@ impl Service {
                 }
                 self.peers.pong(peer, &context);
             }
-            Said::Answer(bytes) => self.peers.put(peer, |into| into.extend_from_slice(&bytes)),
-            Said::Work(work) => {
+            SessionEvent::Answer(bytes) => {
+                self.peers.put(peer, |into| into.extend_from_slice(&bytes))
+            }
+            SessionEvent::Work(work) => {
                 let address = self.peers.get(peer).and_then(|there| there.ip());
                 let peers = &mut self.peers;
                 let waits = |peer| peers.get(peer).is_some_and(|there| there.is_new());
                 self.handshakes.add(address, peer, work, waits);
             }
-            Said::Other => {}
+            SessionEvent::Other => {}
         }
     }
 

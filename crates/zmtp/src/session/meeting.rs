@@ -8,7 +8,7 @@ use crate::curve::{
 };
 use crate::put_frame;
 use crate::session::fault::Fault;
-use crate::session::said::Said;
+use crate::session::said::SessionEvent;
 use crate::session::sealed::Sealed;
 use crate::session::security::Security;
 use crate::session::work::{Done, Step, Work, Worked};
@@ -59,10 +59,13 @@ impl Meeting {
 
     /// Takes the body of the peer's next command, and returns its event. If the command completes
     /// the handshake, also returns the state that opens and seals the later traffic.
-    pub(super) fn hear(&mut self, body: &Bytes) -> Result<(Said, Option<Box<Sealed>>), Fault> {
+    pub(super) fn hear(
+        &mut self,
+        body: &Bytes,
+    ) -> Result<(SessionEvent, Option<Box<Sealed>>), Fault> {
         let bytes = body.bytes();
         if let Ok(Command::Error(reason)) = command::parse(body) {
-            return Ok((Said::Error(reason), None));
+            return Ok((SessionEvent::Error(reason), None));
         }
         let step = match std::mem::replace(self, Self::Working(None)) {
             Self::AwaitsHello(server) => Step::Welcome(server, bytes.to_vec()),
@@ -74,17 +77,17 @@ impl Meeting {
             Self::AwaitsReady(waits, server) => {
                 let (connected, ready) = waits.ready(bytes).map_err(Fault::Curve)?;
                 let sealed = Box::new(Sealed::new(connected, server));
-                return Ok((Said::Ready(Box::new(ready)), Some(sealed)));
+                return Ok((SessionEvent::Ready(Box::new(ready)), Some(sealed)));
             }
             Self::Introduced(_) | Self::Working(_) => return Err(Fault::OutOfTurn),
         };
-        Ok((Said::Work(Work::new(step)), None))
+        Ok((SessionEvent::Work(Work::new(step)), None))
     }
 
     /// Continues after a costly step.
-    pub(super) fn resume(&mut self, worked: Worked) -> Result<Said, CurveError> {
+    pub(super) fn resume(&mut self, worked: Worked) -> Result<SessionEvent, CurveError> {
         let Self::Working(terms) = self else {
-            return Ok(Said::Other);
+            return Ok(SessionEvent::Other);
         };
         let body = match (worked.into_done()?, terms.take()) {
             (Done::Welcome(waits, body), _) => {
@@ -98,7 +101,7 @@ impl Meeting {
                     identity: metadata.identity.clone(),
                 };
                 *self = Self::Introduced(introduced);
-                return Ok(Said::Ready(Box::new(ready)));
+                return Ok(SessionEvent::Ready(Box::new(ready)));
             }
             (Done::Hello(waits, body), Some(terms)) => {
                 *self = Self::AwaitsWelcome(waits, terms);
@@ -108,11 +111,11 @@ impl Meeting {
                 *self = Self::AwaitsReady(waits, terms.server);
                 body
             }
-            (Done::Hello(..) | Done::Initiate(..), None) => return Ok(Said::Other),
+            (Done::Hello(..) | Done::Initiate(..), None) => return Ok(SessionEvent::Other),
         };
         let mut frame = Vec::new();
         put_frame(&mut frame, COMMAND, &body);
-        Ok(Said::Answer(frame))
+        Ok(SessionEvent::Answer(frame))
     }
 
     /// Returns the long-term key of a client that has proved that the key is its own.

@@ -6,7 +6,7 @@ use crate::session::work::Work;
 
 /// An event: something that a peer has sent, or that its handshake requires.
 #[derive(Debug)]
-pub enum Said {
+pub enum SessionEvent {
     /// The metadata of the peer. Since messages may follow, the peer must be admitted with
     /// [`Session::admit`](super::Session::admit), or the connection ended, before the next event.
     Ready(Box<Ready>),

@@ -4,7 +4,7 @@ use gateway_zmtp::bytes::Input;
 use gateway_zmtp::curve::{FrameKind, KeyPair, PublicKey, Sealer};
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::pool::BufferPool;
-use gateway_zmtp::session::{Fault, NullPeers, Said, Security, Session, Side};
+use gateway_zmtp::session::{Fault, NullPeers, Security, Session, SessionEvent, Side};
 use gateway_zmtp::{LONG, MORE, command, put_frame};
 
 /// The bounds of either side.
@@ -78,29 +78,29 @@ impl End {
         }
     }
 
-    fn obey(&mut self, said: Said) {
+    fn obey(&mut self, said: SessionEvent) {
         match said {
-            Said::Ready(ready) => {
+            SessionEvent::Ready(ready) => {
                 self.heard.push(format!("ready {}", ready.socket_type));
                 self.key = self.session.key();
                 let admitted = self.session.admit(self.socket_type, &mut self.out);
                 admitted.expect("there is randomness");
                 self.sealer = self.session.take_sealer();
             }
-            Said::Message(message) => {
+            SessionEvent::Message(message) => {
                 let frames = message.frames().map(<[u8]>::to_vec).collect();
                 self.buffers.recycle(message);
                 self.messages.push(frames);
             }
-            Said::Oversize(_) => self.heard.push("oversize".into()),
-            Said::Ping { ttl, .. } => self.heard.push(format!("ping {ttl}")),
-            Said::Error(reason) => self.heard.push(format!("error {reason}")),
-            Said::Answer(bytes) => self.out.extend_from_slice(&bytes),
-            Said::Work(work) => match self.session.resume(work.run()) {
+            SessionEvent::Oversize(_) => self.heard.push("oversize".into()),
+            SessionEvent::Ping { ttl, .. } => self.heard.push(format!("ping {ttl}")),
+            SessionEvent::Error(reason) => self.heard.push(format!("error {reason}")),
+            SessionEvent::Answer(bytes) => self.out.extend_from_slice(&bytes),
+            SessionEvent::Work(work) => match self.session.resume(work.run()) {
                 Ok(said) => self.obey(said),
                 Err(fault) => self.fault = Some(fault),
             },
-            Said::Other => {}
+            SessionEvent::Other => {}
         }
     }
 

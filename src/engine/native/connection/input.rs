@@ -11,7 +11,7 @@ use crate::engine::native::role::Role;
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::pool::BufferPool;
-use gateway_zmtp::session::{Fault, Said, Worked};
+use gateway_zmtp::session::{Fault, SessionEvent, Worked};
 
 /// Bytes of a large frame that one read copies at most, into memory that is touched for the first
 /// time: less than a millisecond's work.
@@ -84,7 +84,7 @@ impl Connection {
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
-    ) -> Result<Option<Said>, Fault> {
+    ) -> Result<Option<SessionEvent>, Fault> {
         if matches!(
             self.phase,
             Phase::Connecting | Phase::Left | Phase::PutOff | Phase::Closing
@@ -100,7 +100,10 @@ impl Connection {
     /// # Errors
     ///
     /// Fails with the fault in the command that required the step.
-    pub(in crate::engine::native) fn resume(&mut self, worked: Worked) -> Result<Said, Fault> {
+    pub(in crate::engine::native) fn resume(
+        &mut self,
+        worked: Worked,
+    ) -> Result<SessionEvent, Fault> {
         self.session.resume(worked)
     }
 
