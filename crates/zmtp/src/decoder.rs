@@ -49,7 +49,7 @@ pub enum Item {
 
 /// The reason why a stream cannot be decoded any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum FrameError {
     /// A reserved flag is set, or a command has the flag [`MORE`].
     Flags(u8),
     /// A frame announces more than a tebibyte.
@@ -58,7 +58,7 @@ pub enum Fault {
     Command(u64),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flags(flags) => write!(
@@ -126,7 +126,7 @@ impl Decoder {
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
-    ) -> Result<Option<Item>, Fault> {
+    ) -> Result<Option<Item>, FrameError> {
         if !self.inside
             && matches!(self.frame, Partial::None)
             && let Some(message) = take_span(input, bounds)
@@ -143,7 +143,7 @@ impl Decoder {
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
-    ) -> Result<Option<Item>, Fault> {
+    ) -> Result<Option<Item>, FrameError> {
         loop {
             let step = match &mut self.frame {
                 Partial::None | Partial::Header(..) => match self.header(input)? {
@@ -250,7 +250,7 @@ impl Decoder {
     }
 
     /// Returns the flags and the size of the next frame, once its header has arrived.
-    fn header(&mut self, input: &mut Input) -> Result<Option<(u8, u64)>, Fault> {
+    fn header(&mut self, input: &mut Input) -> Result<Option<(u8, u64)>, FrameError> {
         if let Partial::Header(bytes, have) = &mut self.frame {
             while usize::from(*have) < header_length(bytes[0]) {
                 let Some(byte) = input.rest().first() else {
@@ -290,10 +290,10 @@ impl Decoder {
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
-    ) -> Result<Option<Item>, Fault> {
+    ) -> Result<Option<Item>, FrameError> {
         let kept = if flags & COMMAND != 0 {
             if size > COMMAND_MAX {
-                return Err(Fault::Command(size));
+                return Err(FrameError::Command(size));
             }
             true
         } else {
@@ -370,11 +370,11 @@ fn take_span(input: &mut Input, bounds: Bounds) -> Option<Message> {
     Some(message)
 }
 
-fn check(flags: u8) -> Result<(), Fault> {
+fn check(flags: u8) -> Result<(), FrameError> {
     let reserved = flags & !(MORE | LONG | COMMAND) != 0;
     let endless_command = flags & (COMMAND | MORE) == COMMAND | MORE;
     match reserved || endless_command {
-        true => Err(Fault::Flags(flags)),
+        true => Err(FrameError::Flags(flags)),
         false => Ok(()),
     }
 }
@@ -384,7 +384,7 @@ fn header_length(flags: u8) -> usize {
 }
 
 /// Returns the size in a whole header.
-fn size(header: &[u8]) -> Result<u64, Fault> {
+fn size(header: &[u8]) -> Result<u64, FrameError> {
     if header[0] & LONG == 0 {
         return Ok(u64::from(header[1]));
     }
@@ -392,7 +392,7 @@ fn size(header: &[u8]) -> Result<u64, Fault> {
     let size = size.fold(0, |size, byte| size << 8 | u64::from(*byte));
     match size {
         0..=SIZE_MAX => Ok(size),
-        _ => Err(Fault::Size(size)),
+        _ => Err(FrameError::Size(size)),
     }
 }
 

@@ -12,7 +12,7 @@ enum Said {
     Message(Vec<Vec<u8>>),
     Oversize(Vec<Vec<u8>>),
     Command(Vec<u8>),
-    Fault(Fault),
+    Fault(FrameError),
 }
 
 fn owned(message: &Message) -> Vec<Vec<u8>> {
@@ -196,16 +196,16 @@ fn what_is_read_directly_is_not_copied() {
 fn what_zmtp_has_not_is_refused_at_once() {
     let fault = |bytes: &[u8]| decode([bytes]).0;
     for flags in [8, 0x10, 0x80, COMMAND | MORE, 0xff] {
-        assert_eq!(fault(&[flags]), [Said::Fault(Fault::Flags(flags))]);
+        assert_eq!(fault(&[flags]), [Said::Fault(FrameError::Flags(flags))]);
     }
     for size in [SIZE_MAX + 1, 1 << 63, u64::MAX] {
         let mut huge = vec![LONG];
         huge.extend_from_slice(&size.to_be_bytes());
-        assert_eq!(fault(&huge), [Said::Fault(Fault::Size(size))]);
+        assert_eq!(fault(&huge), [Said::Fault(FrameError::Size(size))]);
     }
     let mut command = vec![COMMAND | LONG];
     command.extend_from_slice(&(COMMAND_MAX + 1).to_be_bytes());
-    let refused = [Said::Fault(Fault::Command(COMMAND_MAX + 1))];
+    let refused = [Said::Fault(FrameError::Command(COMMAND_MAX + 1))];
     assert_eq!(fault(&command), refused);
 }
 

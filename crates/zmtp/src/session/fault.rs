@@ -20,7 +20,7 @@ pub enum Fault {
         ours: Mechanism,
     },
     /// The peer's stream cannot be decoded.
-    Frame(decoder::Fault),
+    Frame(decoder::FrameError),
     /// A command is malformed.
     Command(&'static str),
     /// A message, or its beginning, arrived before READY.

@@ -5,7 +5,7 @@
 
 use gateway_zmtp::bytes::{Bytes, Input};
 use gateway_zmtp::command::{self, COMMAND_MAX, Command};
-use gateway_zmtp::decoder::{Bounds, Decoder, Fault, Item};
+use gateway_zmtp::decoder::{Bounds, Decoder, FrameError, Item};
 use gateway_zmtp::greeting::{Greeting, LENGTH};
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
@@ -35,7 +35,7 @@ pub enum Said {
     Message(Vec<Vec<u8>>),
     Oversize(Vec<Vec<u8>>),
     Command(Vec<u8>),
-    Fault(Fault),
+    Fault(FrameError),
 }
 
 /// Returns the same bytes with a frame in place of each [`STRETCH`] and its recipe, so that the few
@@ -140,7 +140,7 @@ pub fn expected(mut bytes: &[u8], bounds: Bounds) -> Vec<Said> {
     let (mut message, mut sum, mut oversize) = (Vec::new(), 0_u64, false);
     while let Some(&flags) = bytes.first() {
         if flags & !(MORE | LONG | COMMAND) != 0 || flags & (MORE | COMMAND) == MORE | COMMAND {
-            said.push(Said::Fault(Fault::Flags(flags)));
+            said.push(Said::Fault(FrameError::Flags(flags)));
             break;
         }
         let header = if flags & LONG == 0 { 2 } else { 9 };
@@ -151,8 +151,8 @@ pub fn expected(mut bytes: &[u8], bounds: Bounds) -> Vec<Said> {
             .iter()
             .fold(0, |size, byte| size << 8 | u64::from(*byte));
         let fault = match flags & COMMAND {
-            _ if size > SIZE_MAX => Some(Fault::Size(size)),
-            COMMAND if size > COMMAND_MAX => Some(Fault::Command(size)),
+            _ if size > SIZE_MAX => Some(FrameError::Size(size)),
+            COMMAND if size > COMMAND_MAX => Some(FrameError::Command(size)),
             _ => None,
         };
         if let Some(fault) = fault {
