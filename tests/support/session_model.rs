@@ -18,7 +18,7 @@ use gateway_zmtp::greeting::{LENGTH, OURS};
 use gateway_zmtp::mechanism::Mechanism;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
-use gateway_zmtp::session::{self, Fault, Session};
+use gateway_zmtp::session::{self, Session, SessionError};
 use gateway_zmtp::{COMMAND, LONG, MORE, put_frame};
 
 use super::model::{self, BOUNDS, expected};
@@ -361,9 +361,9 @@ fn body_words<'a>(bodies: impl Iterator<Item = &'a [u8]>) -> String {
 
 /// Describes a fault. All strangers have one description, because the details depend on how many
 /// bytes come at once.
-fn fault_word(fault: &Fault) -> String {
+fn fault_word(fault: &SessionError) -> String {
     match fault {
-        Fault::Stranger(_) => "a stranger".into(),
+        SessionError::Stranger(_) => "a stranger".into(),
         other => format!("{other:?}"),
     }
 }
@@ -378,7 +378,7 @@ fn expected_mechanism(greeting: &[u8]) -> Result<(), String> {
         _ => return Err("a stranger".into()),
     };
     let ours = Mechanism::Null;
-    Err(fault_word(&Fault::Mismatch { theirs, ours }))
+    Err(fault_word(&SessionError::Mismatch { theirs, ours }))
 }
 
 /// Returns the events of a peer that sends `bytes`, by reading all of them at once.
@@ -413,7 +413,7 @@ fn expected_words(bytes: &[u8]) -> Vec<String> {
         if frame[0] & COMMAND == 0 {
             inside = true;
             if frame[0] & MORE == 0 {
-                words.push(fault_word(&Fault::Early));
+                words.push(fault_word(&SessionError::Early));
                 return words;
             }
             continue;
@@ -421,7 +421,7 @@ fn expected_words(bytes: &[u8]) -> Vec<String> {
         let header = if frame[0] & LONG == 0 { 2 } else { 9 };
         match command::parse(&Bytes::from(frame[header..].to_vec())) {
             Ok(Command::Ready(_)) if inside => {
-                words.push(fault_word(&Fault::Early));
+                words.push(fault_word(&SessionError::Early));
                 return words;
             }
             Ok(Command::Ready(ready)) => {
@@ -431,7 +431,7 @@ fn expected_words(bytes: &[u8]) -> Vec<String> {
             Ok(Command::Error(reason)) => words.push(word(&session::SessionEvent::Error(reason))),
             Ok(_) => words.push(word(&session::SessionEvent::Other)),
             Err(fault) => {
-                words.push(fault_word(&Fault::Command(fault)));
+                words.push(fault_word(&SessionError::Command(fault)));
                 return words;
             }
         }
@@ -470,15 +470,15 @@ fn traffic(said: model::Said) -> Option<String> {
     Some(match said {
         model::Said::Message(frames) => format!("message {}", all(&frames)),
         model::Said::Oversize(frames) => format!("oversize {}", all(&frames)),
-        model::Said::Fault(why) => fault(Fault::Frame(why)),
+        model::Said::Fault(why) => fault(SessionError::Frame(why)),
         model::Said::Command(body) => match command::parse(&Bytes::from(body)) {
-            Ok(Command::Ready(_)) => fault(Fault::Again),
+            Ok(Command::Ready(_)) => fault(SessionError::Again),
             Ok(Command::Error(reason)) => word(&session::SessionEvent::Error(reason)),
             Ok(Command::Ping { ttl, context }) => {
                 word(&session::SessionEvent::Ping { ttl, context })
             }
             Ok(Command::Pong | Command::Other) => word(&session::SessionEvent::Other),
-            Err(why) => fault(Fault::Command(why)),
+            Err(why) => fault(SessionError::Command(why)),
         },
     })
 }

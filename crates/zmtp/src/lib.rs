@@ -39,7 +39,7 @@
 //! };
 //! assert_eq!(message.get(1), Some(&b"hello"[..]));
 //! assert!(session.next(&mut input, bounds, &mut buffers)?.is_none());
-//! # Ok::<(), gateway_zmtp::session::Fault>(())
+//! # Ok::<(), gateway_zmtp::session::SessionError>(())
 //! ```
 //!
 //! Each side of a connection sends a [greeting] of 64 bytes, then the [commands](command) of the

@@ -21,7 +21,7 @@ use crate::pool::BufferPool;
 use meeting::Meeting;
 use sealed::Sealed;
 
-pub use fault::Fault;
+pub use fault::SessionError;
 pub use said::SessionEvent;
 pub use security::{NullPeers, Security, Side};
 pub use work::{Work, Worked};
@@ -101,7 +101,7 @@ impl Greets {
     }
 
     /// Chooses the mechanism, once the peer has named its own.
-    fn choose(&self, theirs: Mechanism) -> Result<Mechanism, Fault> {
+    fn choose(&self, theirs: Mechanism) -> Result<Mechanism, SessionError> {
         let ours = self.security.preferred();
         let takes = match self.named {
             Some(named) => named == theirs,
@@ -110,7 +110,7 @@ impl Greets {
         if takes {
             Ok(theirs)
         } else {
-            Err(Fault::Mismatch { theirs, ours })
+            Err(SessionError::Mismatch { theirs, ours })
         }
     }
 }
@@ -166,12 +166,12 @@ impl Session {
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
-    ) -> Result<Option<SessionEvent>, Fault> {
+    ) -> Result<Option<SessionEvent>, SessionError> {
         if !matches!(self.stage, Stage::Traffic) {
             return self.next_apart(input, bounds, buffers);
         }
         let item = self.decoder.next(input, bounds, buffers);
-        item.map_err(Fault::Frame)?.map(said).transpose()
+        item.map_err(SessionError::Frame)?.map(said).transpose()
     }
 
     /// Returns the next event of a peer whose handshake is not complete, or whose traffic is
@@ -181,9 +181,13 @@ impl Session {
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
-    ) -> Result<Option<SessionEvent>, Fault> {
+    ) -> Result<Option<SessionEvent>, SessionError> {
         if let Stage::Greeting(greets) = &mut self.stage {
-            let Some(greeted) = greets.greeting.feed(input).map_err(Fault::Stranger)? else {
+            let Some(greeted) = greets
+                .greeting
+                .feed(input)
+                .map_err(SessionError::Stranger)?
+            else {
                 return Ok(None);
             };
             if let Some(said) = self.greeted(&greeted)? {
@@ -200,7 +204,7 @@ impl Session {
                 return if input.rest().is_empty() {
                     Ok(None)
                 } else {
-                    Err(Fault::OutOfTurn)
+                    Err(SessionError::OutOfTurn)
                 };
             }
             _ => {}
@@ -208,17 +212,17 @@ impl Session {
         match self
             .decoder
             .next(input, NONE, buffers)
-            .map_err(Fault::Frame)?
+            .map_err(SessionError::Frame)?
         {
             None => Ok(None),
-            Some(Item::Message(_) | Item::Oversize(_)) => Err(Fault::Early),
+            Some(Item::Message(_) | Item::Oversize(_)) => Err(SessionError::Early),
             Some(Item::Command(body)) => self.shake_hands(&body).map(Some),
         }
     }
 
     /// Begins the handshake of the mechanism that the greetings agree on. Returns the event that
     /// follows at once, if any.
-    fn greeted(&mut self, greeted: &Greeted) -> Result<Option<SessionEvent>, Fault> {
+    fn greeted(&mut self, greeted: &Greeted) -> Result<Option<SessionEvent>, SessionError> {
         let Stage::Greeting(greets) = std::mem::replace(&mut self.stage, Stage::Meeting) else {
             return Ok(None);
         };
@@ -245,12 +249,12 @@ impl Session {
     }
 
     /// Returns the event of a command of the handshake.
-    fn shake_hands(&mut self, body: &Bytes) -> Result<SessionEvent, Fault> {
+    fn shake_hands(&mut self, body: &Bytes) -> Result<SessionEvent, SessionError> {
         // Nothing of a message before READY is kept, so READY must not arrive between its frames.
         let inside = self.decoder.is_inside();
         if let Stage::Curve(meeting) = &mut self.stage {
             if inside {
-                return Err(Fault::Early);
+                return Err(SessionError::Early);
             }
             let (said, sealed) = meeting.hear(body)?;
             if let Some(sealed) = sealed {
@@ -258,8 +262,8 @@ impl Session {
             }
             return Ok(said);
         }
-        match command::parse(body).map_err(Fault::Command)? {
-            Command::Ready(_) if inside => Err(Fault::Early),
+        match command::parse(body).map_err(SessionError::Command)? {
+            Command::Ready(_) if inside => Err(SessionError::Early),
             Command::Ready(ready) => {
                 self.stage = Stage::Traffic;
                 Ok(SessionEvent::Ready(Box::new(ready)))
@@ -274,9 +278,9 @@ impl Session {
     /// # Errors
     ///
     /// Fails with the error of the step, such as a command that cannot be opened.
-    pub fn resume(&mut self, worked: Worked) -> Result<SessionEvent, Fault> {
+    pub fn resume(&mut self, worked: Worked) -> Result<SessionEvent, SessionError> {
         match &mut self.stage {
-            Stage::Curve(meeting) => meeting.resume(worked).map_err(Fault::Curve),
+            Stage::Curve(meeting) => meeting.resume(worked).map_err(SessionError::Curve),
             _ => Ok(SessionEvent::Other),
         }
     }
@@ -388,7 +392,7 @@ impl Session {
 
 /// Returns the event of a decoded item after the handshake.
 #[inline]
-fn said(item: Item) -> Result<SessionEvent, Fault> {
+fn said(item: Item) -> Result<SessionEvent, SessionError> {
     match item {
         Item::Message(message) => Ok(SessionEvent::Message(message)),
         Item::Oversize(message) => Ok(SessionEvent::Oversize(message)),
@@ -397,9 +401,9 @@ fn said(item: Item) -> Result<SessionEvent, Fault> {
 }
 
 /// Returns the event of a command after the handshake.
-fn traffic_command(body: &Bytes) -> Result<SessionEvent, Fault> {
-    match command::parse(body).map_err(Fault::Command)? {
-        Command::Ready(_) => Err(Fault::Again),
+fn traffic_command(body: &Bytes) -> Result<SessionEvent, SessionError> {
+    match command::parse(body).map_err(SessionError::Command)? {
+        Command::Ready(_) => Err(SessionError::Again),
         Command::Error(reason) => Ok(SessionEvent::Error(reason)),
         Command::Ping { ttl, context } => Ok(SessionEvent::Ping { ttl, context }),
         Command::Pong | Command::Other => Ok(SessionEvent::Other),
@@ -519,8 +523,8 @@ mod tests {
             stranger,
             ["it speaks HTTP or another text protocol, not ZMTP"]
         );
-        assert!(!Fault::Stranger(Stranger::Older("ZMTP 1.0")).can_be_told());
-        assert!(Fault::Early.can_be_told());
+        assert!(!SessionError::Stranger(Stranger::Older("ZMTP 1.0")).can_be_told());
+        assert!(SessionError::Early.can_be_told());
     }
 
     #[test]

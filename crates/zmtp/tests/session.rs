@@ -7,7 +7,7 @@ mod pair;
 use gateway_zmtp::curve::CurveError;
 use gateway_zmtp::greeting::{self, OPENING, OURS};
 use gateway_zmtp::mechanism::Mechanism;
-use gateway_zmtp::session::{Fault, NullPeers, Security, Side};
+use gateway_zmtp::session::{NullPeers, Security, SessionError, Side};
 use gateway_zmtp::{COMMAND, MORE, command, put_frame};
 use pair::{BOUNDS, End, attack, carry, client, frames, keys, met, server};
 
@@ -71,7 +71,10 @@ fn a_listener_names_its_mechanism_after_the_peer_or_when_it_waits_no_longer() {
         assert_eq!(listener.out.len(), curve.len() - OPENING, "once");
         // Now it is too late to choose another mechanism.
         listener.hear(&OURS[63..]);
-        assert!(matches!(listener.fault, Some(Fault::Mismatch { .. })));
+        assert!(matches!(
+            listener.fault,
+            Some(SessionError::Mismatch { .. })
+        ));
     }
     let security = server(&server_keys, NullPeers::Admitted);
     let caller = End::new(security, Side::Connects, "ROUTER");
@@ -81,7 +84,7 @@ fn a_listener_names_its_mechanism_after_the_peer_or_when_it_waits_no_longer() {
     let mut without = End::new(Security::None, Side::Listens, "ROUTER");
     assert_eq!(without.out, OURS[..OPENING]);
     without.hear(&greeting::naming(Mechanism::Curve));
-    assert!(matches!(without.fault, Some(Fault::Mismatch { .. })));
+    assert!(matches!(without.fault, Some(SessionError::Mismatch { .. })));
     let mut without = End::new(Security::None, Side::Listens, "ROUTER");
     without.hear(&OURS);
     assert_eq!((without.fault, &without.out[..]), (None, &OURS[..]));
@@ -105,7 +108,7 @@ fn an_address_takes_peers_without_a_key_only_where_it_says_so() {
         } else {
             assert_eq!(
                 listener.fault,
-                Some(Fault::Mismatch {
+                Some(SessionError::Mismatch {
                     theirs: Mechanism::Null,
                     ours: Mechanism::Curve
                 })
@@ -131,7 +134,9 @@ fn an_address_takes_peers_without_a_key_only_where_it_says_so() {
     ] {
         let mut listener = End::new(security, Side::Listens, "ROUTER");
         listener.hear(&greeting::naming(theirs));
-        assert!(matches!(listener.fault, Some(Fault::Mismatch { theirs: it, .. }) if it == theirs));
+        assert!(
+            matches!(listener.fault, Some(SessionError::Mismatch { theirs: it, .. }) if it == theirs)
+        );
     }
 }
 
@@ -143,7 +148,7 @@ fn a_client_of_another_server_is_refused_and_told_nothing() {
     let mut peer = End::new(security, Side::Connects, "DEALER");
     carry(&mut listener, &mut peer, usize::MAX);
     let fault = listener.fault.expect("a fault");
-    assert_eq!(fault, Fault::Curve(CurveError::WrongServerKey));
+    assert_eq!(fault, SessionError::Curve(CurveError::WrongServerKey));
     assert!(!fault.can_be_told() && !peer.is_met());
 }
 
@@ -169,7 +174,10 @@ fn nothing_in_clear_text_gets_through_after_the_handshake() {
     bytes[0] |= MORE;
     put_frame(&mut bytes, 0, b"x");
     one.hear(&bytes);
-    assert_eq!((one.fault, one.messages.len()), (Some(Fault::Clear), 0));
+    assert_eq!(
+        (one.fault, one.messages.len()),
+        (Some(SessionError::Clear), 0)
+    );
 }
 
 #[test]
@@ -190,7 +198,7 @@ fn what_is_replayed_reordered_left_out_or_changed_ends_the_connection() {
         let texts = one.messages.iter().map(|it| it[0][0]).collect::<Vec<_>>();
         (String::from_utf8(texts).expect("text"), one.fault)
     };
-    let repeated = Some(Fault::Curve(CurveError::NonceOutOfOrder));
+    let repeated = Some(SessionError::Curve(CurveError::NonceOutOfOrder));
     assert_eq!(heard(&[0, 1, 2]), ("abc".into(), None));
     assert_eq!(heard(&[0, 0]), ("a".into(), repeated.clone()));
     assert_eq!(heard(&[0, 2, 1]), ("a".into(), repeated.clone()));
@@ -220,7 +228,7 @@ fn a_frame_of_another_connection_or_direction_is_refused() {
     one.hear(&stranger.out);
     assert!(matches!(
         one.fault,
-        Some(Fault::Curve(CurveError::Forged(_)))
+        Some(SessionError::Curve(CurveError::Forged(_)))
     ));
     // The peer's own frame, sent back to it with the nonce that comes next.
     other.say(&[b"x".to_vec()]);
@@ -228,7 +236,7 @@ fn a_frame_of_another_connection_or_direction_is_refused() {
     other.hear(&echo);
     assert!(matches!(
         other.fault,
-        Some(Fault::Curve(CurveError::Forged(_)))
+        Some(SessionError::Curve(CurveError::Forged(_)))
     ));
 }
 
@@ -251,7 +259,7 @@ fn whoever_speaks_out_of_turn_is_refused() {
     let said = one.session.next(&mut input, BOUNDS, &mut one.buffers);
     assert!(format!("{said:?}").contains("Work"), "{said:?} of {whole}");
     let early = one.session.next(&mut input, BOUNDS, &mut one.buffers);
-    assert_eq!(early.map(drop), Err(Fault::OutOfTurn));
+    assert_eq!(early.map(drop), Err(SessionError::OutOfTurn));
     for first in [&b"\x05READY"[..], b"\x08INITIATE", b"\x07MESSAGE", b""] {
         let security = server(&server_keys, NullPeers::Refused);
         let mut one = End::new(security, Side::Listens, "ROUTER");
@@ -275,7 +283,7 @@ fn bounds_are_those_of_a_connection_without_a_mechanism() {
     // A box that is too large cannot be opened.
     other.say(&[vec![1; (1 << 20) + 1]]);
     carry(&mut one, &mut other, usize::MAX);
-    assert_eq!(one.fault, Some(Fault::Large(1 << 20)));
+    assert_eq!(one.fault, Some(SessionError::Large(1 << 20)));
     // A message that has begun is counted as it arrives.
     let (mut one, mut other) = met();
     other.say(&[vec![1; 100], vec![2; 500_000]]);

@@ -17,7 +17,7 @@ use crate::peer::PeerId;
 use crate::security::{ANONYMOUS, Caller, Security};
 use gateway_zmtp::curve::{CurveError, PublicKey};
 use gateway_zmtp::mechanism::Mechanism;
-use gateway_zmtp::session::{self, Fault};
+use gateway_zmtp::session::{self, SessionError};
 
 impl Service {
     /// Returns the security that a frontend or pool requires of its peers, if any.
@@ -154,7 +154,7 @@ impl Service {
     }
 
     /// Refuses a peer because of a fault in its input.
-    pub(super) fn refuse_for(&mut self, peer: PeerId, fault: &Fault, now: Duration) {
+    pub(super) fn refuse_for(&mut self, peer: PeerId, fault: &SessionError, now: Duration) {
         let (cause, why) = self.explain(peer, fault);
         let why = match cause {
             // An edit of the keys on either side can correct this.
@@ -166,11 +166,11 @@ impl Service {
     }
 
     /// Returns the cause of a fault, and a text that explains the fault and its remedy.
-    fn explain(&mut self, peer: PeerId, fault: &Fault) -> (Cause, String) {
+    fn explain(&mut self, peer: PeerId, fault: &SessionError) -> (Cause, String) {
         let role = self.peers.get(peer).map(|connection| connection.role());
         let security = role.and_then(|role| self.security(role));
         match (fault, security) {
-            (Fault::Mismatch { theirs, .. }, Some(security)) if security.curve.is_some() => {
+            (SessionError::Mismatch { theirs, .. }, Some(security)) if security.curve.is_some() => {
                 let key = ours(security);
                 let offers = match theirs {
                     Mechanism::Null => "it has no key (mechanism NULL)".to_owned(),
@@ -181,7 +181,7 @@ impl Service {
                 );
                 (Cause::Mechanism, why)
             }
-            (Fault::Mismatch { theirs, .. }, _) => {
+            (SessionError::Mismatch { theirs, .. }, _) => {
                 let name = theirs.name();
                 let remedy = match theirs {
                     Mechanism::Plain => {
@@ -194,15 +194,15 @@ impl Service {
                 let why = format!("it asks for security mechanism {name}, {remedy}");
                 (Cause::Mechanism, why)
             }
-            (Fault::Curve(CurveError::WrongServerKey), Some(security)) => {
+            (SessionError::Curve(CurveError::WrongServerKey), Some(security)) => {
                 let key = ours(security);
                 let why = format!(
                     "its server key (pyzmq: curve_serverkey) is not the gateway's, which is {key}"
                 );
                 (Cause::ServerKey, why)
             }
-            (Fault::Curve(error), _) => (Cause::Curve, error.to_string()),
-            (Fault::Stranger(stranger), _) => (Cause::Stranger, stranger.to_string()),
+            (SessionError::Curve(error), _) => (Cause::Curve, error.to_string()),
+            (SessionError::Stranger(stranger), _) => (Cause::Stranger, stranger.to_string()),
             (fault, _) => (Cause::Fault, fault.to_string()),
         }
     }

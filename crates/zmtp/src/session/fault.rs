@@ -9,7 +9,7 @@ use crate::mechanism::Mechanism;
 
 /// The reason why a peer is not read any further.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum SessionError {
     /// The peer's protocol or mechanism is not supported, so no ERROR is sent to it.
     Stranger(Stranger),
     /// The peer names a mechanism that this side does not accept.
@@ -37,7 +37,7 @@ pub enum Fault {
     Large(u64),
 }
 
-impl Fault {
+impl SessionError {
     /// Returns whether the peer understands an ERROR and should receive one. A libzmq peer that
     /// receives an ERROR never connects again. No ERROR is therefore sent to a peer without the
     /// right key, because it may be given the key later. A peer that tampers receives no ERROR,
@@ -55,7 +55,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stranger(stranger) => stranger.fmt(f),
@@ -77,4 +77,4 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for SessionError {}

@@ -7,7 +7,7 @@ use crate::curve::{
     AwaitsInitiate, AwaitsReady, AwaitsWelcome, Client, CurveError, Introduced, PublicKey, Server,
 };
 use crate::put_frame;
-use crate::session::fault::Fault;
+use crate::session::fault::SessionError;
 use crate::session::said::SessionEvent;
 use crate::session::sealed::Sealed;
 use crate::session::security::Security;
@@ -33,7 +33,7 @@ pub(super) struct Terms {
 
 impl Meeting {
     /// Begins the handshake. Returns the first step, too, if this side is the client.
-    pub(super) fn begin(security: Security) -> Result<(Self, Option<Work>), Fault> {
+    pub(super) fn begin(security: Security) -> Result<(Self, Option<Work>), SessionError> {
         match security {
             Security::Server { keys, .. } => Ok((Self::AwaitsHello(Server::new(keys)), None)),
             Security::Client {
@@ -48,7 +48,7 @@ impl Meeting {
                 let first = Work::new(Step::Hello(Client::new(keys, server)));
                 Ok((Self::Working(Some(terms)), Some(first)))
             }
-            Security::None => Err(Fault::OutOfTurn),
+            Security::None => Err(SessionError::OutOfTurn),
         }
     }
 
@@ -62,7 +62,7 @@ impl Meeting {
     pub(super) fn hear(
         &mut self,
         body: &Bytes,
-    ) -> Result<(SessionEvent, Option<Box<Sealed>>), Fault> {
+    ) -> Result<(SessionEvent, Option<Box<Sealed>>), SessionError> {
         let bytes = body.bytes();
         if let Ok(Command::Error(reason)) = command::parse(body) {
             return Ok((SessionEvent::Error(reason), None));
@@ -75,11 +75,11 @@ impl Meeting {
                 Step::Initiate(waits, bytes.to_vec(), terms.socket_type)
             }
             Self::AwaitsReady(waits, server) => {
-                let (connected, ready) = waits.ready(bytes).map_err(Fault::Curve)?;
+                let (connected, ready) = waits.ready(bytes).map_err(SessionError::Curve)?;
                 let sealed = Box::new(Sealed::new(connected, server));
                 return Ok((SessionEvent::Ready(Box::new(ready)), Some(sealed)));
             }
-            Self::Introduced(_) | Self::Working(_) => return Err(Fault::OutOfTurn),
+            Self::Introduced(_) | Self::Working(_) => return Err(SessionError::OutOfTurn),
         };
         Ok((SessionEvent::Work(Work::new(step)), None))
     }

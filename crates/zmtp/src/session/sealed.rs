@@ -10,7 +10,7 @@ use crate::curve::{Connected, CurveError, FrameKind, OVERHEAD, Opener, PublicKey
 use crate::decoder::{Bounds, Decoder, Item};
 use crate::message::Message;
 use crate::pool::{BufferPool, CHUNK};
-use crate::session::fault::Fault;
+use crate::session::fault::SessionError;
 use crate::{COMMAND, HEADER_MAX, LONG, MORE};
 
 /// The maximum number of frames that are kept of a message outside of the boxes. A valid message
@@ -62,12 +62,12 @@ impl Sealed {
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
-    ) -> Result<Option<Item>, Fault> {
+    ) -> Result<Option<Item>, SessionError> {
         while let Some(mut plain) = self.open(input, bounds, buffers)? {
             let item = decoder.next(&mut plain, bounds, buffers);
             // The content is used up, because boxes are opened to the end of one message at most.
             buffers.give_back(plain);
-            if let Some(item) = item.map_err(Fault::Frame)? {
+            if let Some(item) = item.map_err(SessionError::Frame)? {
                 return Ok(Some(item));
             }
         }
@@ -81,7 +81,7 @@ impl Sealed {
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
-    ) -> Result<Option<Input>, Fault> {
+    ) -> Result<Option<Input>, SessionError> {
         let Some(first) = self.next_box(input, bounds, buffers)? else {
             return Ok(None);
         };
@@ -111,18 +111,18 @@ impl Sealed {
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
-    ) -> Result<Option<Message>, Fault> {
+    ) -> Result<Option<Message>, SessionError> {
         let most = bounds.bytes.max(COMMAND_MAX);
         let outer = Bounds {
             bytes: most.saturating_add(OVERHEAD as u64),
             frames: FRAMES,
         };
         let item = self.boxes.next(input, outer, buffers);
-        match item.map_err(Fault::Frame)? {
+        match item.map_err(SessionError::Frame)? {
             None => Ok(None),
             Some(Item::Message(message)) if message.len() == 1 => Ok(Some(message)),
-            Some(Item::Message(_) | Item::Command(_)) => Err(Fault::Clear),
-            Some(Item::Oversize(_)) => Err(Fault::Large(most)),
+            Some(Item::Message(_) | Item::Command(_)) => Err(SessionError::Clear),
+            Some(Item::Oversize(_)) => Err(SessionError::Large(most)),
         }
     }
 
@@ -132,8 +132,9 @@ impl Sealed {
         sealed: &Message,
         room: &mut [u8],
         filled: &mut usize,
-    ) -> Result<FrameKind, Fault> {
-        const NO_ROOM: Fault = Fault::Curve(CurveError::Malformed("a frame that does not fit"));
+    ) -> Result<FrameKind, SessionError> {
+        const NO_ROOM: SessionError =
+            SessionError::Curve(CurveError::Malformed("a frame that does not fit"));
         let sealed = sealed.get(0).unwrap_or_default();
         let at = *filled;
         let place = room.get_mut(at..at + sealed.len()).ok_or(NO_ROOM)?;
@@ -147,7 +148,11 @@ impl Sealed {
     }
 
     /// Opens a box in the memory that collected it.
-    fn open_large(&mut self, sealed: Message, buffers: &mut BufferPool) -> Result<Input, Fault> {
+    fn open_large(
+        &mut self,
+        sealed: Message,
+        buffers: &mut BufferPool,
+    ) -> Result<Input, SessionError> {
         let mut memory = match sealed.into_single() {
             Ok(memory) => memory,
             Err(shared) => {
@@ -165,8 +170,8 @@ impl Sealed {
 
     /// Opens the body of a MESSAGE in place. Returns the kind of the frame inside, and the number
     /// of its bytes, which begin after the first [`OVERHEAD`] bytes of the body.
-    fn open_in_place(&mut self, body: &mut [u8]) -> Result<(FrameKind, usize), Fault> {
-        let frame = self.opener.open(body).map_err(Fault::Curve)?;
+    fn open_in_place(&mut self, body: &mut [u8]) -> Result<(FrameKind, usize), SessionError> {
+        let frame = self.opener.open(body).map_err(SessionError::Curve)?;
         Ok((frame.kind, frame.data.len()))
     }
 }

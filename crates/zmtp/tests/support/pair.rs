@@ -4,7 +4,7 @@ use gateway_zmtp::bytes::Input;
 use gateway_zmtp::curve::{FrameKind, KeyPair, PublicKey, Sealer};
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::pool::BufferPool;
-use gateway_zmtp::session::{Fault, NullPeers, Security, Session, SessionEvent, Side};
+use gateway_zmtp::session::{NullPeers, Security, Session, SessionError, SessionEvent, Side};
 use gateway_zmtp::{LONG, MORE, command, put_frame};
 
 /// The bounds of either side.
@@ -24,7 +24,7 @@ pub struct End {
     pub heard: Vec<String>,
     pub messages: Vec<Vec<Vec<u8>>>,
     pub key: Option<PublicKey>,
-    pub fault: Option<Fault>,
+    pub fault: Option<SessionError>,
     socket_type: &'static str,
 }
 

@@ -11,7 +11,7 @@ use crate::engine::native::role::Role;
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::pool::BufferPool;
-use gateway_zmtp::session::{Fault, SessionEvent, Worked};
+use gateway_zmtp::session::{SessionError, SessionEvent, Worked};
 
 /// Bytes of a large frame that one read copies at most, into memory that is touched for the first
 /// time: less than a millisecond's work.
@@ -84,7 +84,7 @@ impl Connection {
         input: &mut Input,
         bounds: Bounds,
         buffers: &mut BufferPool,
-    ) -> Result<Option<SessionEvent>, Fault> {
+    ) -> Result<Option<SessionEvent>, SessionError> {
         if matches!(
             self.phase,
             Phase::Connecting | Phase::Left | Phase::PutOff | Phase::Closing
@@ -103,7 +103,7 @@ impl Connection {
     pub(in crate::engine::native) fn resume(
         &mut self,
         worked: Worked,
-    ) -> Result<SessionEvent, Fault> {
+    ) -> Result<SessionEvent, SessionError> {
         self.session.resume(worked)
     }
 
