@@ -3,7 +3,7 @@
 
 use super::case::{find_briefly, schema_of};
 use super::event::Extent;
-use super::lanes::Way;
+use super::lanes::Direction;
 use super::leave::is_farewell;
 use super::peers::{Peer, Worker};
 use super::request::{Request, State};
@@ -66,7 +66,7 @@ impl<M: Frames> Core<M> {
     /// ends nothing yet.
     #[inline]
     fn judge_answer(&mut self, by: Worker, request: Request<M>, body: M, out: &mut impl Outlet<M>) {
-        let schema = schema_of(Way::Answer, request.route(), &body);
+        let schema = schema_of(Direction::Answer, request.route(), &body);
         let payload = frame::payload(&body);
         let depth = request.snapshot.limits.depth;
         let fits = |schema: &AnyOf| schema.check(payload, depth).is_ok();
@@ -92,7 +92,8 @@ impl<M: Frames> Core<M> {
             false => {
                 let depth = request.snapshot.limits.depth;
                 let mut work = 0;
-                let found = find_briefly(Way::Answer, request.route(), depth, &body, &mut work);
+                let found =
+                    find_briefly(Direction::Answer, request.route(), depth, &body, &mut work);
                 out.spend(work);
                 found
             }

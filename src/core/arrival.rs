@@ -9,7 +9,7 @@ use super::case::find_briefly;
 use super::doubts::Doubts;
 use super::event::Extent;
 use super::handout::Order;
-use super::lanes::{Lanes, Way};
+use super::lanes::{Direction, Lanes};
 use super::peers::{Client, FrontendState, NameSource, Peer, Turn};
 use super::rates::{Payer, Rates};
 use super::request::{Asker, Request, Return, State, copies};
@@ -473,13 +473,13 @@ fn fit_unusual<M: Frames>(
     route: &Route,
     out: &mut impl Outlet<M>,
 ) -> Result<Fit, Box<Rejection>> {
-    let lane = lanes.lane(peer, &message.envelope, Way::Request);
+    let lane = lanes.lane(peer, &message.envelope, Direction::Request);
     let bytes = frame::payload(&message.body).len();
     if lanes.defers(lane, route.schema.as_ref(), bytes) {
         return Ok(Fit::Unjudged);
     }
     let mut work = 0;
-    let found = find_briefly(Way::Request, route, depth, &message.body, &mut work);
+    let found = find_briefly(Direction::Request, route, depth, &message.body, &mut work);
     out.spend(work);
     match found {
         None => Ok(Fit::Unjudged),

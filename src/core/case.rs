@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::lanes::{LaneKey, Way};
+use super::lanes::{Direction, LaneKey};
 use crate::frame::{self, Frames};
 use crate::peer::PeerId;
 use crate::reply::{Reason, Rejection};
@@ -82,11 +82,11 @@ impl<P: Frames> Case<P> {
 }
 
 #[cold]
-fn unfounded(way: Way) -> Box<Rejection> {
+fn unfounded(way: Direction) -> Box<Rejection> {
     let message = "the gateway failed to check the payload: its log has the place in the code";
     let reason = match way {
-        Way::Request => Reason::RuleFailed,
-        Way::Answer => Reason::BadReply,
+        Direction::Request => Reason::RuleFailed,
+        Direction::Answer => Reason::BadReply,
     };
     Box::new(Rejection::new(reason, message))
 }
@@ -100,11 +100,15 @@ impl<P> Verdict<P> {
 
 /// Returns the schemas for the payload of a message of a route, or `None` if it is opaque.
 #[inline]
-pub(super) fn schema_of<'a, B: Frames>(way: Way, route: &'a Route, body: &B) -> Option<&'a AnyOf> {
+pub(super) fn schema_of<'a, B: Frames>(
+    way: Direction,
+    route: &'a Route,
+    body: &B,
+) -> Option<&'a AnyOf> {
     match way {
-        Way::Request => route.schema.as_ref(),
+        Direction::Request => route.schema.as_ref(),
         // The schema of replies does not apply to a worker's ERROR.
-        Way::Answer => {
+        Direction::Answer => {
             let reply = route.reply.as_ref();
             reply.filter(|_| body.get(0) != Some(frame::ERROR_TYPE))
         }
@@ -112,7 +116,7 @@ pub(super) fn schema_of<'a, B: Frames>(way: Way, route: &'a Route, body: &B) -> 
 }
 
 /// Checks the payload of a message of type, headers and payload.
-pub(super) fn find<B: Frames>(way: Way, route: &Route, depth: u32, body: &B) -> Found {
+pub(super) fn find<B: Frames>(way: Direction, route: &Route, depth: u32, body: &B) -> Found {
     let Some(schema) = schema_of(way, route, body) else {
         return Ok(None);
     };
@@ -126,7 +130,7 @@ pub(super) fn find<B: Frames>(way: Way, route: &Route, depth: u32, body: &B) -> 
 /// Checks the payload of such a message on the data thread, as long as that takes a moment only.
 /// Returns `None` if a judge must check it. Adds to `work` as [`AnyOf::check_briefly`] does.
 pub(super) fn find_briefly<B: Frames>(
-    way: Way,
+    way: Direction,
     route: &Route,
     depth: u32,
     body: &B,
@@ -144,24 +148,24 @@ pub(super) fn find_briefly<B: Frames>(
 }
 
 /// Returns the result for a payload that fits the schema at a place of the route's list.
-fn fitting(way: Way, place: usize) -> Found {
+fn fitting(way: Direction, place: usize) -> Found {
     Ok(match way {
-        Way::Request => Some(place),
-        Way::Answer => None,
+        Direction::Request => Some(place),
+        Direction::Answer => None,
     })
 }
 
 #[cold]
 fn fault(
-    way: Way,
+    way: Direction,
     schema: &AnyOf,
     payload: &[u8],
     depth: u32,
     violation: Violation,
 ) -> Box<Rejection> {
     match way {
-        Way::Request => Box::new(request_fault(schema, payload, depth, violation)),
-        Way::Answer => answer_fault(schema, payload, depth, violation),
+        Direction::Request => Box::new(request_fault(schema, payload, depth, violation)),
+        Direction::Answer => answer_fault(schema, payload, depth, violation),
     }
 }
 

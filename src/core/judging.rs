@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::arrival::{Accepted, queue_full};
 use super::case::{Case, Found, Verdict, find_briefly, schema_of};
 use super::handout::Order;
-use super::lanes::{LaneKey, Place, Way};
+use super::lanes::{Direction, LaneKey, Place};
 use super::peers::Worker;
 use super::request::{Answered, Request, State, Unjudged};
 use super::shelf::Kept;
@@ -36,7 +36,9 @@ impl<M: Frames> Core<M> {
     pub(super) fn open_unjudged(&mut self, accepted: Accepted, body: M, out: &mut impl Outlet<M>) {
         let number = self.requests.next_number();
         let client = accepted.asker.client;
-        let lane = self.lanes.lane(client, &accepted.envelope, Way::Request);
+        let lane = self
+            .lanes
+            .lane(client, &accepted.envelope, Direction::Request);
         let place = Place {
             number,
             sender: client,
@@ -62,7 +64,7 @@ impl<M: Frames> Core<M> {
     ) {
         let lane = self
             .lanes
-            .lane(request.asker.client, &request.envelope, Way::Answer);
+            .lane(request.asker.client, &request.envelope, Direction::Answer);
         let place = Place {
             number: request.number,
             sender: by.peer,
@@ -154,7 +156,7 @@ impl<M: Frames> Core<M> {
 
     /// Takes the message out of a request in a lane. Returns it, and whether its payload can be
     /// checked in a moment, or `None` if the request has no such message.
-    fn take_unjudged(&mut self, way: Way, number: u64) -> Option<(M::Parcel, bool)> {
+    fn take_unjudged(&mut self, way: Direction, number: u64) -> Option<(M::Parcel, bool)> {
         let request = self.requests.get_mut(number)?;
         let body = match &mut request.state {
             State::Unjudged(unjudged) => {
@@ -180,7 +182,7 @@ impl<M: Frames> Core<M> {
     /// [`find_briefly`] does.
     fn find_briefly(
         &self,
-        way: Way,
+        way: Direction,
         number: u64,
         body: &M::Parcel,
         work: &mut usize,
@@ -252,7 +254,7 @@ impl<M: Frames> Core<M> {
             Ok(place) => place,
             Err(rejection) => return self.reject_open(number, *rejection, out),
         };
-        let Some((body, _)) = self.take_unjudged(Way::Request, number) else {
+        let Some((body, _)) = self.take_unjudged(Direction::Request, number) else {
             return;
         };
         if let (Some(place), Some(request)) = (place, self.requests.get(number)) {
@@ -264,9 +266,11 @@ impl<M: Frames> Core<M> {
     /// Returns whether an answer to a request waits for a verdict. `body` is its type, headers and
     /// payload.
     pub(super) fn defers_answer(&self, request: &Request<M>, body: &M) -> bool {
-        let schema = schema_of(Way::Answer, request.route(), body);
+        let schema = schema_of(Direction::Answer, request.route(), body);
         let client = request.asker.client;
-        let lane = self.lanes.lane(client, &request.envelope, Way::Answer);
+        let lane = self
+            .lanes
+            .lane(client, &request.envelope, Direction::Answer);
         self.lanes.defers(lane, schema, frame::payload(body).len())
     }
 

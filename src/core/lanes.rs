@@ -12,7 +12,7 @@ use crate::snapshot::{AnyOf, Limits};
 
 /// The direction of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Way {
+pub(super) enum Direction {
     Request,
     Answer,
 }
@@ -25,7 +25,7 @@ pub(super) struct LaneKey {
     /// A hash of the envelope. If two envelopes have the same hash, they share a lane, which is
     /// harmless.
     envelope: u64,
-    pub(super) way: Way,
+    pub(super) way: Direction,
 }
 
 /// The lanes, and the backlog of each peer in them.
@@ -71,7 +71,7 @@ impl Lanes {
     }
 
     /// Returns the lane of a client's messages with this envelope, or of the answers to them.
-    pub(super) fn lane(&self, client: PeerId, envelope: &Envelope, way: Way) -> LaneKey {
+    pub(super) fn lane(&self, client: PeerId, envelope: &Envelope, way: Direction) -> LaneKey {
         let envelope = match envelope {
             Envelope::Frames(frames) | Envelope::Shaped(frames, _) if frames.len() > 1 => {
                 self.hasher.hash_one(frames)
