@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io::IoSlice;
 use std::time::Duration;
 
-use gateway::engine::native::liveness::{HANDSHAKE_MAX, Liveness, Over, Stage, Verdict, View};
+use gateway::engine::native::liveness::{EndReason, HANDSHAKE_MAX, Liveness, Stage, Verdict, View};
 use gateway::engine::native::outbox::Outbox;
 use gateway::engine::native::socket_types::{self, Outlook};
 use gateway::snapshot::Workers;
@@ -160,14 +160,14 @@ impl Side {
                 assert!(pinged && self.understands_ping);
                 self.outbox.put(&mut self.buffers, command::put_ping);
             }
-            Verdict::Over(over) => {
+            Verdict::End(over) => {
                 let (met, age) = (self.stage == Stage::Known, self.liveness.age(self.now));
                 let may_be = match over {
-                    Over::Handshake => !met && age >= HANDSHAKE_MAX,
-                    Over::PutOff | Over::Goodbye => false,
-                    Over::HalfMessage => met && self.session.is_inside(),
-                    Over::Ttl => met && self.ttl.is_some(),
-                    Over::Heartbeat => met && pinged,
+                    EndReason::Handshake => !met && age >= HANDSHAKE_MAX,
+                    EndReason::PutOff | EndReason::Goodbye => false,
+                    EndReason::HalfMessage => met && self.session.is_inside(),
+                    EndReason::Ttl => met && self.ttl.is_some(),
+                    EndReason::Heartbeat => met && pinged,
                 };
                 assert!(may_be, "{over:?} after {age:?}");
                 self.ended = true;

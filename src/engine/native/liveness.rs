@@ -77,12 +77,12 @@ pub enum Verdict {
     /// A PING is sent, and it is examined again at this time.
     Ping(Duration),
     /// The connection ends, unless a last read shows a sign of life.
-    Over(Over),
+    End(EndReason),
 }
 
 /// The reason why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Over {
+pub enum EndReason {
     /// It did not complete its handshake in time.
     Handshake,
     /// It was refused for now, and the pause is over.
@@ -97,7 +97,7 @@ pub enum Over {
     Heartbeat,
 }
 
-impl fmt::Display for Over {
+impl fmt::Display for EndReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Handshake => write!(f, "no handshake within {HANDSHAKE_MAX:?}"),
@@ -236,24 +236,24 @@ impl Liveness {
     pub fn judge(&mut self, view: View, now: Duration) -> Verdict {
         let (over, most) = match view.stage {
             Stage::Known => return self.judge_known(view, now),
-            Stage::New => (Over::Handshake, HANDSHAKE_MAX),
-            Stage::PutOff => (Over::PutOff, REFUSAL_PAUSE),
-            Stage::Leaving => (Over::Goodbye, HANDSHAKE_MAX),
+            Stage::New => (EndReason::Handshake, HANDSHAKE_MAX),
+            Stage::PutOff => (EndReason::PutOff, REFUSAL_PAUSE),
+            Stage::Leaving => (EndReason::Goodbye, HANDSHAKE_MAX),
         };
         let until = self.since + most;
         match now < until {
             true => Verdict::Rest(Some(until)),
-            false => Verdict::Over(over),
+            false => Verdict::End(over),
         }
     }
 
     fn judge_known(&mut self, view: View, now: Duration) -> Verdict {
         if self.half_due().is_some_and(|at| at <= now) {
-            return Verdict::Over(Over::HalfMessage);
+            return Verdict::End(EndReason::HalfMessage);
         }
         let promised = self.ttl.map(|ttl| self.heard + ttl);
         if promised.is_some_and(|at| at <= now) {
-            return Verdict::Over(Over::Ttl);
+            return Verdict::End(EndReason::Ttl);
         }
         let mut next = self.half_due().into_iter().chain(promised).min();
         let Some(interval) = view.heartbeat else {
@@ -268,7 +268,7 @@ impl Liveness {
             .asked
             .map(|at| at + interval * (HEARTBEATS - 1) + self.travel());
         if lost.is_some_and(|lost| lost <= now) {
-            return Verdict::Over(Over::Heartbeat);
+            return Verdict::End(EndReason::Heartbeat);
         }
         let passed = silent.as_nanos() / interval.as_nanos().max(1);
         let passed = u32::try_from(passed).unwrap_or(u32::MAX - 1);

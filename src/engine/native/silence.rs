@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::engine::native::liveness::{HANDSHAKE_MAX, Over, READY_WAIT_MAX, Verdict};
+use crate::engine::native::liveness::{EndReason, HANDSHAKE_MAX, READY_WAIT_MAX, Verdict};
 use crate::engine::native::quiet::{Cause, Culprit};
 use crate::engine::native::role::Role;
 use crate::engine::native::service::{Refusal, Service};
@@ -27,7 +27,7 @@ impl Service {
     }
 
     /// Acts on a peer's silence. Returns the reason why the peer's connection ends, if it does.
-    fn look_at(&mut self, peer: PeerId, now: Duration) -> Option<Over> {
+    fn look_at(&mut self, peer: PeerId, now: Duration) -> Option<EndReason> {
         self.name_mechanism_in_time(peer, now);
         self.note_other_gateway(peer, now);
         self.reassure(peer, now);
@@ -47,7 +47,7 @@ impl Service {
                 self.peers.put(peer, command::put_ping);
                 None
             }
-            Verdict::Over(over) => Some(over),
+            Verdict::End(over) => Some(over),
         }
     }
 
@@ -99,8 +99,11 @@ impl Service {
     /// of life, after which the connection goes on. The system may not have reported the sign yet,
     /// for example after a moment in which the gateway did not run, and no sign of life is noticed
     /// from a client whose reading is paused.
-    fn take_a_last_look(&mut self, peer: PeerId, over: Over, now: Duration) {
-        if matches!(over, Over::Handshake | Over::PutOff | Over::Goodbye) {
+    fn take_a_last_look(&mut self, peer: PeerId, over: EndReason, now: Duration) {
+        if matches!(
+            over,
+            EndReason::Handshake | EndReason::PutOff | EndReason::Goodbye
+        ) {
             return self.end_for(peer, over, now);
         }
         if self.peers.may_be_read(peer) {
@@ -120,20 +123,22 @@ impl Service {
         }
     }
 
-    fn end_for(&mut self, peer: PeerId, over: Over, now: Duration) {
+    fn end_for(&mut self, peer: PeerId, over: EndReason, now: Duration) {
         match over {
-            Over::Handshake | Over::HalfMessage => {
+            EndReason::Handshake | EndReason::HalfMessage => {
                 let connection = self.peers.get(peer);
                 let why = match over {
-                    Over::Handshake if connection.is_some_and(|it| it.awaits_ready()) => format!(
-                        "{over}: it greeted and waits for the gateway's READY, as another gateway does"
-                    ),
+                    EndReason::Handshake if connection.is_some_and(|it| it.awaits_ready()) => {
+                        format!(
+                            "{over}: it greeted and waits for the gateway's READY, as another gateway does"
+                        )
+                    }
                     _ => over.to_string(),
                 };
                 let why = Refusal::HangUp(why.into());
                 self.refuse(peer, Cause::Slow, why, now);
             }
-            Over::PutOff | Over::Goodbye | Over::Ttl | Over::Heartbeat => {
+            EndReason::PutOff | EndReason::Goodbye | EndReason::Ttl | EndReason::Heartbeat => {
                 self.hang_up(peer, &over, now)
             }
         }

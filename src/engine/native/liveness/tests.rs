@@ -37,11 +37,11 @@ fn run(
     view: View,
     mut now: Duration,
     until: Duration,
-) -> (Option<Over>, Duration, u32) {
+) -> (Option<EndReason>, Duration, u32) {
     let mut pings = 0;
     loop {
         now = match it.judge(view, now) {
-            Verdict::Over(over) => return (Some(over), now, pings),
+            Verdict::End(over) => return (Some(over), now, pings),
             Verdict::Ping(next) => {
                 pings += 1;
                 assert!(next > now, "time goes on");
@@ -62,9 +62,9 @@ fn run(
 #[test]
 fn each_stage_without_service_has_its_end() {
     for (stage, over, most) in [
-        (Stage::New, Over::Handshake, HANDSHAKE_MAX),
-        (Stage::PutOff, Over::PutOff, REFUSAL_PAUSE),
-        (Stage::Leaving, Over::Goodbye, HANDSHAKE_MAX),
+        (Stage::New, EndReason::Handshake, HANDSHAKE_MAX),
+        (Stage::PutOff, EndReason::PutOff, REFUSAL_PAUSE),
+        (Stage::Leaving, EndReason::Goodbye, HANDSHAKE_MAX),
     ] {
         let mut it = Liveness::new(ms(5));
         it.begin(ms(7));
@@ -95,7 +95,7 @@ fn a_message_that_rests_is_given_up() {
     let found = run(&mut it, view(Stage::Known), ms(10), ms(100_000));
     assert_eq!(
         found,
-        (Some(Over::HalfMessage), ms(10) + HALF_MESSAGE_MAX, 0)
+        (Some(EndReason::HalfMessage), ms(10) + HALF_MESSAGE_MAX, 0)
     );
     // A new message begins a new period.
     it.inside(Some(100), true, ms(50_000));
@@ -119,14 +119,14 @@ fn a_message_must_grow_at_some_rate() {
             let now = ms(1_000 * second);
             it.heard(now);
             it.inside(Some(bytes * second), false, now);
-            if let Verdict::Over(found) = it.judge(view(Stage::Known), now) {
+            if let Verdict::End(found) = it.judge(view(Stage::Known), now) {
                 over = Some(found);
                 break;
             }
         }
         assert_eq!(
             over,
-            ends.then_some(Over::HalfMessage),
+            ends.then_some(EndReason::HalfMessage),
             "{bytes} bytes a second"
         );
     }
@@ -176,7 +176,7 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
         ));
     }
     let end = it.judge(view(Stage::Known), HALF_MESSAGE_MAX);
-    assert_eq!(end, Verdict::Over(Over::HalfMessage));
+    assert_eq!(end, Verdict::End(EndReason::HalfMessage));
     // The message does grow by the bytes of its frames, even of an incomplete frame.
     let (half, now) = pieces.next().unwrap();
     let rest = 9 - (30 * 70_001) % 9;
@@ -196,7 +196,7 @@ fn whom_the_gateway_did_not_look_after_is_excused() {
     it.inside(Some(0), false, ms(0));
     it.promise(Some(ms(300)));
     let late = ms(90_000);
-    assert!(matches!(it.judge(WORKER, late), Verdict::Over(_)));
+    assert!(matches!(it.judge(WORKER, late), Verdict::End(_)));
     it.excuse(late);
     assert_eq!(it.judge(WORKER, late), Verdict::Rest(Some(late + ms(300))));
 }
@@ -208,7 +208,7 @@ fn a_peer_is_held_to_what_it_promised() {
     it.heard(ms(100));
     assert_eq!(
         run(&mut it, view(Stage::Known), ms(100), ms(9_000)),
-        (Some(Over::Ttl), ms(400), 0)
+        (Some(EndReason::Ttl), ms(400), 0)
     );
     it.promise(None);
     assert_eq!(run(&mut it, view(Stage::Known), ms(100), ms(9_000)).0, None);
@@ -218,13 +218,13 @@ fn a_peer_is_held_to_what_it_promised() {
 fn a_silent_worker_is_asked_and_lost_after_three_intervals() {
     let mut it = Liveness::new(ms(0));
     let found = run(&mut it, WORKER, ms(0), ms(100_000));
-    assert_eq!(found, (Some(Over::Heartbeat), 3 * BEAT, 2));
+    assert_eq!(found, (Some(EndReason::Heartbeat), 3 * BEAT, 2));
     // A PING that the system accepts proves nothing about the peer.
     let mut it = Liveness::new(ms(0));
     assert!(matches!(it.judge(WORKER, BEAT), Verdict::Ping(_)));
     it.wrote(9);
     let (over, at, _) = run(&mut it, WORKER, BEAT, ms(100_000));
-    assert_eq!(over, Some(Over::Heartbeat));
+    assert_eq!(over, Some(EndReason::Heartbeat));
     assert!(at <= 3 * BEAT + ms(1), "{at:?}");
     // Any sign of life counts.
     let mut it = Liveness::new(ms(0));
@@ -249,7 +249,7 @@ fn a_worker_that_takes_what_is_written_is_not_lost() {
     // The last bytes are with the system and on their way; then a PING is sent.
     let last = ms(500 * 199);
     let (over, at, pings) = run(&mut it, WORKER, last, ms(1_000_000));
-    assert_eq!(over, Some(Over::Heartbeat));
+    assert_eq!(over, Some(EndReason::Heartbeat));
     let most = TRAVEL * TRAVEL_MAX as u32;
     assert!(
         at > last + 3 * BEAT + most - ms(100) && at <= last + 3 * BEAT + most,
@@ -263,7 +263,7 @@ fn a_worker_that_takes_nothing_is_lost() {
     let mut it = Liveness::new(ms(0));
     it.wrote(100);
     let (over, at, pings) = run(&mut it, STUCK, ms(0), ms(100_000));
-    assert_eq!((over, pings), (Some(Over::Heartbeat), 0));
+    assert_eq!((over, pings), (Some(EndReason::Heartbeat), 0));
     assert!(at <= 3 * BEAT + ms(1), "{at:?}");
 }
 
@@ -295,8 +295,8 @@ fn at_any_times_the_living_live_and_the_dead_are_lost() {
                 ..WORKER
             };
             let next = match it.judge(view, now) {
-                Verdict::Over(over) => {
-                    assert_eq!(over, Over::Heartbeat, "seed {seed}");
+                Verdict::End(over) => {
+                    assert_eq!(over, EndReason::Heartbeat, "seed {seed}");
                     break true;
                 }
                 Verdict::Ping(next) => {
