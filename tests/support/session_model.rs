@@ -7,7 +7,9 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io::IoSlice;
 use std::time::Duration;
 
-use gateway::engine::native::liveness::{EndReason, HANDSHAKE_MAX, Liveness, Stage, Verdict, View};
+use gateway::engine::native::liveness::{
+    EndReason, HANDSHAKE_MAX, Liveness, LivenessAction, Stage, View,
+};
 use gateway::engine::native::outbox::Outbox;
 use gateway::engine::native::socket_types::{self, Outlook};
 use gateway::snapshot::Workers;
@@ -153,14 +155,14 @@ impl Side {
             waits: !self.outbox.is_empty(),
         };
         match self.liveness.judge(view, self.now) {
-            Verdict::Rest(next) => assert!(next.is_none_or(|at| at > self.now), "{next:?}"),
-            Verdict::Ping(next) => {
+            LivenessAction::Rest(next) => assert!(next.is_none_or(|at| at > self.now), "{next:?}"),
+            LivenessAction::Ping(next) => {
                 assert!(next > self.now, "{next:?}");
                 assert!(self.stage == Stage::Known && self.outbox.is_empty());
                 assert!(pinged && self.understands_ping);
                 self.outbox.put(&mut self.buffers, command::put_ping);
             }
-            Verdict::End(over) => {
+            LivenessAction::End(over) => {
                 let (met, age) = (self.stage == Stage::Known, self.liveness.age(self.now));
                 let may_be = match over {
                     EndReason::Handshake => !met && age >= HANDSHAKE_MAX,

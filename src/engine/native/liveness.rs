@@ -71,7 +71,7 @@ pub struct View {
 
 /// The action for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum LivenessAction {
     /// Nothing; it is examined again at this time, if ever.
     Rest(Option<Duration>),
     /// A PING is sent, and it is examined again at this time.
@@ -233,7 +233,7 @@ impl Liveness {
     }
 
     /// Returns the action for the connection.
-    pub fn judge(&mut self, view: View, now: Duration) -> Verdict {
+    pub fn judge(&mut self, view: View, now: Duration) -> LivenessAction {
         let (over, most) = match view.stage {
             Stage::Known => return self.judge_known(view, now),
             Stage::New => (EndReason::Handshake, HANDSHAKE_MAX),
@@ -242,22 +242,22 @@ impl Liveness {
         };
         let until = self.since + most;
         match now < until {
-            true => Verdict::Rest(Some(until)),
-            false => Verdict::End(over),
+            true => LivenessAction::Rest(Some(until)),
+            false => LivenessAction::End(over),
         }
     }
 
-    fn judge_known(&mut self, view: View, now: Duration) -> Verdict {
+    fn judge_known(&mut self, view: View, now: Duration) -> LivenessAction {
         if self.half_due().is_some_and(|at| at <= now) {
-            return Verdict::End(EndReason::HalfMessage);
+            return LivenessAction::End(EndReason::HalfMessage);
         }
         let promised = self.ttl.map(|ttl| self.heard + ttl);
         if promised.is_some_and(|at| at <= now) {
-            return Verdict::End(EndReason::Ttl);
+            return LivenessAction::End(EndReason::Ttl);
         }
         let mut next = self.half_due().into_iter().chain(promised).min();
         let Some(interval) = view.heartbeat else {
-            return Verdict::Rest(next);
+            return LivenessAction::Rest(next);
         };
         let life = self.heard.max(self.took);
         let silent = now.saturating_sub(life);
@@ -268,15 +268,15 @@ impl Liveness {
             .asked
             .map(|at| at + interval * (HEARTBEATS - 1) + self.travel());
         if lost.is_some_and(|lost| lost <= now) {
-            return Verdict::End(EndReason::Heartbeat);
+            return LivenessAction::End(EndReason::Heartbeat);
         }
         let passed = silent.as_nanos() / interval.as_nanos().max(1);
         let passed = u32::try_from(passed).unwrap_or(u32::MAX - 1);
         let again = life + interval.saturating_mul(passed + 1);
         next = next.into_iter().chain(lost).chain([again]).min();
         match silent >= interval && !view.waits {
-            true => Verdict::Ping(next.unwrap_or(again)),
-            false => Verdict::Rest(next),
+            true => LivenessAction::Ping(next.unwrap_or(again)),
+            false => LivenessAction::Rest(next),
         }
     }
 

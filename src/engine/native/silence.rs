@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::engine::native::liveness::{EndReason, HANDSHAKE_MAX, READY_WAIT_MAX, Verdict};
+use crate::engine::native::liveness::{EndReason, HANDSHAKE_MAX, LivenessAction, READY_WAIT_MAX};
 use crate::engine::native::quiet::{Cause, Culprit};
 use crate::engine::native::role::Role;
 use crate::engine::native::service::{Refusal, Service};
@@ -37,17 +37,17 @@ impl Service {
             Role::Frontend(_) => None,
         };
         match self.peers.get(peer)?.judge(heartbeat, now) {
-            Verdict::Rest(None) => None,
-            Verdict::Rest(Some(next)) => {
+            LivenessAction::Rest(None) => None,
+            LivenessAction::Rest(Some(next)) => {
                 self.peers.set_timer(peer, next);
                 None
             }
-            Verdict::Ping(next) => {
+            LivenessAction::Ping(next) => {
                 self.peers.set_timer(peer, next);
                 self.peers.put(peer, command::put_ping);
                 None
             }
-            Verdict::End(over) => Some(over),
+            LivenessAction::End(over) => Some(over),
         }
     }
 

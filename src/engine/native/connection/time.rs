@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::native::connection::{Connection, Phase};
-use crate::engine::native::liveness::{Stage, Verdict, View};
+use crate::engine::native::liveness::{LivenessAction, Stage, View};
 
 impl Connection {
     /// Returns the action that the connection's timing requires, given the heartbeat of its pool.
@@ -11,7 +11,7 @@ impl Connection {
         &mut self,
         heartbeat: Option<Duration>,
         now: Duration,
-    ) -> Verdict {
+    ) -> LivenessAction {
         let view = View {
             stage: match self.phase {
                 Phase::Connecting | Phase::Meeting => Stage::New,

@@ -41,17 +41,17 @@ fn run(
     let mut pings = 0;
     loop {
         now = match it.judge(view, now) {
-            Verdict::End(over) => return (Some(over), now, pings),
-            Verdict::Ping(next) => {
+            LivenessAction::End(over) => return (Some(over), now, pings),
+            LivenessAction::Ping(next) => {
                 pings += 1;
                 assert!(next > now, "time goes on");
                 next
             }
-            Verdict::Rest(Some(next)) => {
+            LivenessAction::Rest(Some(next)) => {
                 assert!(next > now, "time goes on");
                 next
             }
-            Verdict::Rest(None) => until,
+            LivenessAction::Rest(None) => until,
         };
         if now >= until {
             return (None, until, pings);
@@ -74,7 +74,10 @@ fn each_stage_without_service_has_its_end() {
         let end = ms(7) + most;
         let found = run(&mut it, view(stage), ms(7), ms(100_000));
         assert_eq!(found, (Some(over), end, 0));
-        assert_eq!(it.judge(view(stage), end - ms(1)), Verdict::Rest(Some(end)));
+        assert_eq!(
+            it.judge(view(stage), end - ms(1)),
+            LivenessAction::Rest(Some(end))
+        );
     }
 }
 
@@ -83,7 +86,7 @@ fn a_client_may_be_silent_for_ever() {
     let mut it = Liveness::new(ms(0));
     assert_eq!(
         it.judge(view(Stage::Known), ms(1 << 40)),
-        Verdict::Rest(None)
+        LivenessAction::Rest(None)
     );
 }
 
@@ -119,7 +122,7 @@ fn a_message_must_grow_at_some_rate() {
             let now = ms(1_000 * second);
             it.heard(now);
             it.inside(Some(bytes * second), false, now);
-            if let Verdict::End(found) = it.judge(view(Stage::Known), now) {
+            if let LivenessAction::End(found) = it.judge(view(Stage::Known), now) {
                 over = Some(found);
                 break;
             }
@@ -172,11 +175,11 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
         assert_eq!(it.grew(), Some(ms(0)), "after {now:?}");
         assert!(matches!(
             it.judge(view(Stage::Known), now),
-            Verdict::Rest(_)
+            LivenessAction::Rest(_)
         ));
     }
     let end = it.judge(view(Stage::Known), HALF_MESSAGE_MAX);
-    assert_eq!(end, Verdict::End(EndReason::HalfMessage));
+    assert_eq!(end, LivenessAction::End(EndReason::HalfMessage));
     // The message does grow by the bytes of its frames, even of an incomplete frame.
     let (half, now) = pieces.next().unwrap();
     let rest = 9 - (30 * 70_001) % 9;
@@ -196,9 +199,12 @@ fn whom_the_gateway_did_not_look_after_is_excused() {
     it.inside(Some(0), false, ms(0));
     it.promise(Some(ms(300)));
     let late = ms(90_000);
-    assert!(matches!(it.judge(WORKER, late), Verdict::End(_)));
+    assert!(matches!(it.judge(WORKER, late), LivenessAction::End(_)));
     it.excuse(late);
-    assert_eq!(it.judge(WORKER, late), Verdict::Rest(Some(late + ms(300))));
+    assert_eq!(
+        it.judge(WORKER, late),
+        LivenessAction::Rest(Some(late + ms(300)))
+    );
 }
 
 #[test]
@@ -221,7 +227,7 @@ fn a_silent_worker_is_asked_and_lost_after_three_intervals() {
     assert_eq!(found, (Some(EndReason::Heartbeat), 3 * BEAT, 2));
     // A PING that the system accepts proves nothing about the peer.
     let mut it = Liveness::new(ms(0));
-    assert!(matches!(it.judge(WORKER, BEAT), Verdict::Ping(_)));
+    assert!(matches!(it.judge(WORKER, BEAT), LivenessAction::Ping(_)));
     it.wrote(9);
     let (over, at, _) = run(&mut it, WORKER, BEAT, ms(100_000));
     assert_eq!(over, Some(EndReason::Heartbeat));
@@ -229,7 +235,10 @@ fn a_silent_worker_is_asked_and_lost_after_three_intervals() {
     // Any sign of life counts.
     let mut it = Liveness::new(ms(0));
     for n in 1..100 {
-        assert!(matches!(it.judge(WORKER, n * BEAT), Verdict::Ping(_)));
+        assert!(matches!(
+            it.judge(WORKER, n * BEAT),
+            LivenessAction::Ping(_)
+        ));
         it.heard(n * BEAT);
     }
 }
@@ -241,7 +250,7 @@ fn a_worker_that_takes_what_is_written_is_not_lost() {
     for n in 1..200_u64 {
         let now = ms(500 * n);
         assert!(
-            matches!(it.judge(STUCK, now), Verdict::Rest(Some(_))),
+            matches!(it.judge(STUCK, now), LivenessAction::Rest(Some(_))),
             "no PING waits behind it"
         );
         it.took(1 << 20, now);
@@ -295,11 +304,11 @@ fn at_any_times_the_living_live_and_the_dead_are_lost() {
                 ..WORKER
             };
             let next = match it.judge(view, now) {
-                Verdict::End(over) => {
+                LivenessAction::End(over) => {
                     assert_eq!(over, EndReason::Heartbeat, "seed {seed}");
                     break true;
                 }
-                Verdict::Ping(next) => {
+                LivenessAction::Ping(next) => {
                     it.wrote(9);
                     written += 9;
                     if answers && answer.is_none() {
@@ -307,7 +316,7 @@ fn at_any_times_the_living_live_and_the_dead_are_lost() {
                     }
                     next
                 }
-                Verdict::Rest(next) => next.expect("a worker is always looked at again"),
+                LivenessAction::Rest(next) => next.expect("a worker is always looked at again"),
             };
             assert!(next > now, "seed {seed}");
             // The gateway may be busy meanwhile, but it reads what has arrived before it examines
