@@ -19,7 +19,7 @@ use crate::route::Table;
 use crate::security::Security;
 use gateway_schema::Definitions;
 
-pub use any_of::{AnyOf, Brief};
+pub use any_of::{AnyOf, BriefCheck};
 
 /// The number of a frontend, which is the same in every generation that has a frontend of this
 /// name.

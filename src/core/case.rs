@@ -7,7 +7,7 @@ use crate::frame::{self, Frames};
 use crate::peer::PeerId;
 use crate::reply::{Reason, Rejection};
 use crate::route::RoutePlace;
-use crate::snapshot::{AnyOf, Brief, Route, Snapshot};
+use crate::snapshot::{AnyOf, BriefCheck, Route, Snapshot};
 use gateway_schema::Violation;
 
 /// A message whose payload takes long to check, with all that the check needs. Any thread can make
@@ -141,9 +141,9 @@ pub(super) fn find_briefly<B: Frames>(
     };
     let payload = frame::payload(body);
     match schema.check_briefly(payload, depth, work) {
-        Brief::Fits(place) => Some(fitting(way, place)),
-        Brief::Breaks(violation) => Some(Err(fault(way, schema, payload, depth, violation))),
-        Brief::Undecided => None,
+        BriefCheck::Fits(place) => Some(fitting(way, place)),
+        BriefCheck::Breaks(violation) => Some(Err(fault(way, schema, payload, depth, violation))),
+        BriefCheck::Undecided => None,
     }
 }
 

@@ -37,7 +37,7 @@ impl Eq for AnyOf {}
 
 /// The result of a check on the data thread.
 #[derive(Debug)]
-pub enum Brief {
+pub enum BriefCheck {
     /// The payload fits the schema at this place, 0 for the first.
     Fits(usize),
     /// The payload fits no schema, and this is wrong by the first one.
@@ -167,7 +167,7 @@ impl AnyOf {
 
     /// Checks a payload as [`Self::check`] does, on the data thread, and adds to `work` the work
     /// that this took beyond that of a small message, counted in small messages.
-    pub fn check_briefly(&self, payload: &[u8], depth: u32, work: &mut usize) -> Brief {
+    pub fn check_briefly(&self, payload: &[u8], depth: u32, work: &mut usize) -> BriefCheck {
         if payload.len() >= WORK_FROM {
             *work += payload.len() / BYTES_OF_A_MESSAGE;
         }
@@ -175,7 +175,7 @@ impl AnyOf {
         let found = self.first.check_within(payload, depth, &mut steps);
         *work += ((DIRECT_STEPS - steps) / STEPS_OF_A_MESSAGE) as usize;
         match found {
-            Ok(()) => Brief::Fits(0),
+            Ok(()) => BriefCheck::Fits(0),
             Err(violation) => self.check_others(payload, depth, violation, work),
         }
     }
@@ -188,22 +188,22 @@ impl AnyOf {
         depth: u32,
         violation: Violation,
         work: &mut usize,
-    ) -> Brief {
+    ) -> BriefCheck {
         *work += WALKS_OF_A_VIOLATION * payload.len() / BYTES_OF_A_MESSAGE;
         if violation.is_failure() {
-            return Brief::Undecided;
+            return BriefCheck::Undecided;
         }
         for (place, schema) in self.others.iter().enumerate() {
             let mut steps = DIRECT_STEPS;
             let found = schema.check_within(payload, depth, &mut steps);
             *work += ((DIRECT_STEPS - steps) / STEPS_OF_A_MESSAGE) as usize;
             match found {
-                Ok(()) => return Brief::Fits(place + 1),
-                Err(violation) if violation.is_failure() => return Brief::Undecided,
+                Ok(()) => return BriefCheck::Fits(place + 1),
+                Err(violation) if violation.is_failure() => return BriefCheck::Undecided,
                 Err(_) => {}
             }
         }
-        Brief::Breaks(violation)
+        BriefCheck::Breaks(violation)
     }
 
     /// Returns a sentence about a payload that fits none of the schemas, if the payload looks like
@@ -306,7 +306,7 @@ message Doubling {
         payload
     }
 
-    fn check(any_of: &AnyOf, payload: &[u8]) -> (Brief, usize) {
+    fn check(any_of: &AnyOf, payload: &[u8]) -> (BriefCheck, usize) {
         let mut work = 0;
         (any_of.check_briefly(payload, 100, &mut work), work)
     }
@@ -344,11 +344,11 @@ message Doubling {
             let any_of = any_of(message);
             assert!(any_of.is_direct(payload.len()), "{message}");
             let (brief, work) = check(&any_of, &payload);
-            assert!(matches!(brief, Brief::Fits(0)), "{message}: {brief:?}");
+            assert!(matches!(brief, BriefCheck::Fits(0)), "{message}: {brief:?}");
             assert!(work <= 1_500, "{message}: {work}");
         }
         let (brief, _) = check(&any_of("Short"), b"\x08\x01");
-        assert!(matches!(brief, Brief::Breaks(_)), "{brief:?}");
+        assert!(matches!(brief, BriefCheck::Breaks(_)), "{brief:?}");
     }
 
     /// The bytes that rules write are not known before.
@@ -358,7 +358,7 @@ message Doubling {
         let payload = field(2_000);
         assert!(any_of.is_direct(payload.len()));
         let (brief, work) = check(&any_of, &payload);
-        assert!(matches!(brief, Brief::Undecided), "{brief:?}");
+        assert!(matches!(brief, BriefCheck::Undecided), "{brief:?}");
         assert!(work >= 900, "{work}");
         assert_eq!(any_of.check(&payload, 100), Ok(0));
     }
@@ -368,7 +368,7 @@ message Doubling {
         let any_of = any_of("Nested");
         let payload = field(1_000);
         let (brief, work) = check(&any_of, &payload);
-        assert!(matches!(brief, Brief::Undecided), "{brief:?}");
+        assert!(matches!(brief, BriefCheck::Undecided), "{brief:?}");
         assert!(
             work >= (DIRECT_STEPS / STEPS_OF_A_MESSAGE) as usize,
             "{work}"
