@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use gateway::config;
 use gateway::core::{Core, Event, Outlet};
-use gateway::ledger::{Fate, Outcome, RouteCounters};
+use gateway::ledger::{Fate, RequestOutcome, RouteCounters};
 use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::snapshot::{FrontendId, PoolId, RouteId, Snapshot};
 
@@ -33,7 +33,7 @@ impl Outlet<Vec<Vec<u8>>> for Sink {
         Ok(())
     }
 
-    fn to_client(&mut self, _: PeerId, _: &[&[u8]], body: Vec<Vec<u8>>, _: Outcome) -> Fate {
+    fn to_client(&mut self, _: PeerId, _: &[&[u8]], body: Vec<Vec<u8>>, _: RequestOutcome) -> Fate {
         black_box(body);
         Fate::Delivered
     }
@@ -119,7 +119,7 @@ fn main() {
         it.open -= 1;
         it.at_once.add(took);
         it.bytes_out += 65;
-        it.count(Outcome::Answered(route), Fate::Delivered);
+        it.count(RequestOutcome::Answered(route), Fate::Delivered);
     });
     black_box(&routes);
     println!("a round trip through the core  {whole:>10.1?}");

@@ -28,14 +28,14 @@ pub(crate) const PLACES: usize = 8;
 /// The kind of an answer to a client, and the route that counts the answer. An engine does not
 /// interpret it, but returns it with the answer's [`Fate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// A worker's answer.
     Answered(RouteId),
     /// A rejection.
     Rejected(RouteId, Reason),
 }
 
-impl Outcome {
+impl RequestOutcome {
     /// Returns the route of the answered message.
     pub fn route(self) -> RouteId {
         match self {
@@ -273,10 +273,12 @@ impl RouteCounters {
     }
 
     /// Counts an answer by its fate.
-    pub fn count(&mut self, outcome: Outcome, fate: Fate) {
+    pub fn count(&mut self, outcome: RequestOutcome, fate: Fate) {
         match (fate, outcome) {
-            (Fate::Delivered, Outcome::Answered(_)) => self.answered += 1,
-            (Fate::Delivered, Outcome::Rejected(_, reason)) => self.rejected[reason as usize] += 1,
+            (Fate::Delivered, RequestOutcome::Answered(_)) => self.answered += 1,
+            (Fate::Delivered, RequestOutcome::Rejected(_, reason)) => {
+                self.rejected[reason as usize] += 1
+            }
             (Fate::Waiting, _) => self.unsettled += 1,
             (Fate::Slow, _) => self.client_slow += 1,
             (Fate::Gone, _) => self.client_gone += 1,
@@ -284,7 +286,7 @@ impl RouteCounters {
     }
 
     /// Counts an answer by its fate, after it was counted as [waiting](Fate::Waiting).
-    pub(crate) fn settled(&mut self, outcome: Outcome, fate: Fate) {
+    pub(crate) fn settled(&mut self, outcome: RequestOutcome, fate: Fate) {
         debug_assert!(self.unsettled > 0, "a fate that was told twice");
         self.unsettled = self.unsettled.saturating_sub(1);
         self.count(outcome, fate);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use gateway::config;
 use gateway::core::{Core, Event, Outlet};
 use gateway::engine::native::outbox::Outbox;
-use gateway::ledger::{Fate, Outcome};
+use gateway::ledger::{Fate, RequestOutcome};
 use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::snapshot::{FrontendId, PoolId, RouteId, Snapshot};
 use gateway_zmtp::MORE;
@@ -181,7 +181,7 @@ fn messages_out(rounds: u64) {
     for _ in 0..rounds / BURST {
         for _ in 0..BURST {
             outbox.push_message(&mut buffers, &[], black_box(&message));
-            outbox.mark(Outcome::Answered(RouteId::NONE));
+            outbox.mark(RequestOutcome::Answered(RouteId::NONE));
         }
         let write = |slices: &[IoSlice<'_>]| Ok(slices.iter().map(|slice| slice.len()).sum());
         assert!(outbox.write(&mut buffers, write).expect("it is written"));
@@ -218,7 +218,7 @@ impl Outlet<Message> for Taker {
         Ok(())
     }
 
-    fn to_client(&mut self, _: PeerId, _: &[&[u8]], body: Message, _: Outcome) -> Fate {
+    fn to_client(&mut self, _: PeerId, _: &[&[u8]], body: Message, _: RequestOutcome) -> Fate {
         self.answered += 1;
         self.buffers.recycle(body);
         Fate::Delivered

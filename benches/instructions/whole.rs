@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gateway::core::{Core, Event, Outlet};
 use gateway::engine::native::outbox::Outbox;
-use gateway::ledger::{Fate, Outcome};
+use gateway::ledger::{Fate, RequestOutcome};
 use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::snapshot::{FrontendId, Snapshot};
 use gateway_zmtp::decoder::{Bounds, Decoder, Item};
@@ -56,7 +56,7 @@ impl Outlet<Message> for Peers {
         client: PeerId,
         head: &[&[u8]],
         body: Message,
-        outcome: Outcome,
+        outcome: RequestOutcome,
     ) -> Fate {
         let (buffers, outbox) = self.outbox(client);
         outbox.push_message(buffers, head, &body);

@@ -10,7 +10,7 @@ use super::request::{Request, State};
 use super::stray::{Naming, Stray};
 use super::{Core, NotedEvent, Outlet, Particulars, framing, token, worker_particulars};
 use crate::frame::{self, Frames};
-use crate::ledger::{Outcome, nanoseconds};
+use crate::ledger::{RequestOutcome, nanoseconds};
 use crate::peer::{PeerId, WorkerKind};
 use crate::pool::{Dropped, Handed, HeldAt, NameForm};
 use crate::reply::{Reason, Rejection};
@@ -135,7 +135,7 @@ impl<M: Frames> Core<M> {
             0 => counters.at_once.add_ns(took),
             waited => counters.answered_after_wait(took, waited),
         }
-        let outcome = Outcome::Answered(route);
+        let outcome = RequestOutcome::Answered(route);
         // The client's envelope replaces the worker's head, which has been dropped.
         let Request {
             asker,

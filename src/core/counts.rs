@@ -1,7 +1,7 @@
 //! The counters of the core, for routes and clients. Pools have their own.
 
 use super::peers::{Client, NameSource};
-use crate::ledger::{ClientGauges, Fate, Ledger, Outcome, RouteCounters};
+use crate::ledger::{ClientGauges, Fate, Ledger, RequestOutcome, RouteCounters};
 use crate::snapshot::{RouteId, Snapshot};
 
 /// The counters of routes and clients.
@@ -71,13 +71,13 @@ impl Counts {
     }
 
     /// Counts an answer by its fate at delivery.
-    pub(super) fn count(&mut self, outcome: Outcome, fate: Fate) {
+    pub(super) fn count(&mut self, outcome: RequestOutcome, fate: Fate) {
         self.unsettled += u64::from(fate == Fate::Waiting);
         self.route(outcome.route()).count(outcome, fate);
     }
 
     /// Counts the fate of an answer that was kept.
-    pub(super) fn settled(&mut self, outcome: Outcome, fate: Fate) {
+    pub(super) fn settled(&mut self, outcome: RequestOutcome, fate: Fate) {
         self.unsettled = self.unsettled.saturating_sub(1);
         self.route(outcome.route()).settled(outcome, fate);
     }

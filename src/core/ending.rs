@@ -7,7 +7,7 @@ use super::peers::Peer;
 use super::request::{Asker, Request, Return, State};
 use super::{Core, NotedEvent, Outlet, Particulars, worker_particulars};
 use crate::frame::{self, Envelope, Frames};
-use crate::ledger::{Fate, Outcome};
+use crate::ledger::{Fate, RequestOutcome};
 use crate::rejections::{Rejected, Severity};
 use crate::reply::{Reason, Rejection};
 use crate::snapshot::RouteId;
@@ -155,7 +155,7 @@ impl<M: Frames> Core<M> {
         frames.push(frame::ERROR_TYPE.to_vec());
         frames.extend(to.headers);
         frames.push(rejection.encode(to.errors));
-        let outcome = Outcome::Rejected(to.route, reason);
+        let outcome = RequestOutcome::Rejected(to.route, reason);
         let body = M::of(frames);
         self.report_rejection(to.route, to.asker, rejection, out);
         self.deliver(to.asker, to.open, &to.envelope, body, outcome, out);
@@ -193,7 +193,7 @@ impl<M: Frames> Core<M> {
         open: Option<u64>,
         envelope: &Envelope,
         body: M,
-        outcome: Outcome,
+        outcome: RequestOutcome,
         out: &mut impl Outlet<M>,
     ) {
         let counters = self.counts.route(outcome.route());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::case::{Case, Verdict};
 use crate::frame::Frames;
-use crate::ledger::{EngineCounters, Fate, Outcome};
+use crate::ledger::{EngineCounters, Fate, RequestOutcome};
 use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind, WorkerName};
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
 
@@ -69,7 +69,7 @@ pub enum Event<M: Frames> {
     /// An answer that the outlet kept for a client ([`Fate::Waiting`]) met its fate.
     Settled {
         /// The kind of the answer.
-        outcome: Outcome,
+        outcome: RequestOutcome,
         /// The fate, which is not [`Fate::Waiting`] again.
         fate: Fate,
     },
@@ -108,7 +108,13 @@ pub trait Outlet<M: Frames> {
     /// Sends a client its answer: `head`, small frames to copy, then `body`. Returns the fate. The
     /// outlet bounds the answers that wait for the client to read, and reports their fate by
     /// [`Event::Settled`].
-    fn to_client(&mut self, client: PeerId, head: &[&[u8]], body: M, outcome: Outcome) -> Fate;
+    fn to_client(
+        &mut self,
+        client: PeerId,
+        head: &[&[u8]],
+        body: M,
+        outcome: RequestOutcome,
+    ) -> Fate;
 
     /// Returns the body of a request that must wait for a worker, in memory of about its own size.
     fn settle(&mut self, body: M) -> M {

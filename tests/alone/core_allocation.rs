@@ -8,7 +8,7 @@ use std::time::Duration;
 use gateway::config;
 use gateway::core::{Core, Event, Outlet};
 use gateway::frame::Frame;
-use gateway::ledger::{Fate, Outcome};
+use gateway::ledger::{Fate, RequestOutcome};
 use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::snapshot::{FrontendId, PoolId};
 
@@ -68,9 +68,12 @@ impl Outlet<Vec<Small>> for Peers {
         _: PeerId,
         _: &[&[u8]],
         mut frames: Vec<Small>,
-        outcome: Outcome,
+        outcome: RequestOutcome,
     ) -> Fate {
-        assert!(matches!(outcome, Outcome::Answered(_)), "{outcome:?}");
+        assert!(
+            matches!(outcome, RequestOutcome::Answered(_)),
+            "{outcome:?}"
+        );
         self.answered += 1;
         frames.clear();
         self.lists.push(frames);

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use gateway::core::{Case, Core, Event, Outlet};
-use gateway::ledger::{Fate, Latency, Outcome, RouteCounters};
+use gateway::ledger::{Fate, Latency, RequestOutcome, RouteCounters};
 use gateway::peer::{ClientKind, Headcount, PeerId, WorkerKind};
 use gateway::reply::{ErrorEncoding, Reason};
 use gateway::route::{Pattern, Table};
@@ -207,7 +207,7 @@ struct SimClient {
     identity: Vec<u8>,
     frontend: FrontendId,
     reads: Reads,
-    unread: Vec<Outcome>,
+    unread: Vec<RequestOutcome>,
     /// The unused time of the client at the route with a rate, as of `saved_at`.
     saved: Duration,
     saved_at: Duration,
@@ -415,7 +415,13 @@ impl Outlet<Frames> for Net {
         self.left += 1;
     }
 
-    fn to_client(&mut self, peer: PeerId, head: &[&[u8]], body: Frames, outcome: Outcome) -> Fate {
+    fn to_client(
+        &mut self,
+        peer: PeerId,
+        head: &[&[u8]],
+        body: Frames,
+        outcome: RequestOutcome,
+    ) -> Fate {
         let head = head.iter().map(|frame| frame.to_vec());
         let frames: Frames = head.chain(body).collect();
         let client = self.clients.get_mut(&peer).expect("a living client");
@@ -432,7 +438,7 @@ impl Outlet<Frames> for Net {
             println!("  -> client {peer:?} gets {outcome:?} {fate:?}");
         }
         if std::mem::take(&mut self.broken) {
-            assert!(matches!(outcome, Outcome::Rejected(..)));
+            assert!(matches!(outcome, RequestOutcome::Rejected(..)));
             self.nameless += 1;
             return fate;
         }
@@ -442,11 +448,11 @@ impl Outlet<Frames> for Net {
         assert!(!sent.abandoned, "{id}: the answer to what was given up");
         sent.ended = true;
         match outcome {
-            Outcome::Answered(_) => {
+            RequestOutcome::Answered(_) => {
                 assert_eq!(sent.must, None, "{id} should have been rejected");
                 assert_eq!(Some(&frames[frames.len() - 1]), sent.reply.as_ref(), "{id}");
             }
-            Outcome::Rejected(_, reason) => {
+            RequestOutcome::Rejected(_, reason) => {
                 let early = matches!(reason, Reason::ShuttingDown | Reason::ClientLimit);
                 // One that was not judged in time times out, or finds its queue full.
                 let late = matches!(reason, Reason::Timeout) && sent.unjudged;
@@ -485,8 +491,8 @@ impl Net {
     }
 
     /// Returns the id of the client's message that these frames answer, by envelope and headers.
-    fn answered(&self, peer: PeerId, frames: &Frames, outcome: Outcome) -> usize {
-        let rejected = matches!(outcome, Outcome::Rejected(..));
+    fn answered(&self, peer: PeerId, frames: &Frames, outcome: RequestOutcome) -> usize {
+        let rejected = matches!(outcome, RequestOutcome::Rejected(..));
         let fits = |sent: &Sent| {
             let (envelope, body) = frames.split_at(sent.envelope.len().min(frames.len()));
             sent.client == peer && envelope == sent.envelope && sent.fits(body, rejected)

@@ -11,7 +11,7 @@ use crate::engine::judges::Judges;
 use crate::engine::libzmq::frontend::{FrontendSocket, connection_of, is_own};
 use crate::engine::libzmq::sockets::PoolSocket;
 use crate::frame::Frame;
-use crate::ledger::{EngineCounters, Fate, Outcome};
+use crate::ledger::{EngineCounters, Fate, RequestOutcome};
 use crate::peer::{ClientKind, PeerId};
 use crate::snapshot::{FrontendId, PoolId};
 
@@ -63,7 +63,7 @@ struct Client {
     /// The client has sent something since the last search for idle clients.
     active: bool,
     /// The answers for which libzmq had no room.
-    outbox: VecDeque<(Vec<Message>, Outcome)>,
+    outbox: VecDeque<(Vec<Message>, RequestOutcome)>,
     outbox_bytes: u64,
 }
 
@@ -384,7 +384,7 @@ impl Outlet<Vec<Message>> for Links {
         peer: PeerId,
         head: &[&[u8]],
         body: Vec<Message>,
-        outcome: Outcome,
+        outcome: RequestOutcome,
     ) -> Fate {
         self.forget_if_left(peer);
         let Some(client) = self.clients.get_mut(&peer) else {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
-use crate::ledger::Outcome;
+use crate::ledger::RequestOutcome;
 use gateway_zmtp::bytes::Bytes;
 use gateway_zmtp::curve::{FrameKind, OVERHEAD, Sealer};
 use gateway_zmtp::message::{Message, Wire};
@@ -38,7 +38,7 @@ pub struct Outbox {
     /// The number of bytes written so far.
     written: u64,
     /// The answers in the queue, each with the number of written bytes at which it is complete.
-    answers: VecDeque<(u64, Outcome)>,
+    answers: VecDeque<(u64, RequestOutcome)>,
 }
 
 #[derive(Debug)]
@@ -175,13 +175,13 @@ impl Outbox {
     }
 
     /// Records that the last appended answer ends at the current end of the queue.
-    pub fn mark(&mut self, outcome: Outcome) {
+    pub fn mark(&mut self, outcome: RequestOutcome) {
         self.answers
             .push_back((self.written + self.unwritten, outcome));
     }
 
     /// Takes the next answer that is completely written.
-    pub fn next_written(&mut self) -> Option<Outcome> {
+    pub fn next_written(&mut self) -> Option<RequestOutcome> {
         let written = self.written;
         let Some((end, outcome)) = self.answers.front().copied() else {
             if self.answers.capacity() > PLACES_KEPT {
@@ -197,7 +197,7 @@ impl Outbox {
     }
 
     /// Takes the next queued answer, written or not, because no answer will be written any more.
-    pub(crate) fn next_lost(&mut self) -> Option<Outcome> {
+    pub(crate) fn next_lost(&mut self) -> Option<RequestOutcome> {
         self.answers.pop_front().map(|(_, outcome)| outcome)
     }
 
@@ -351,7 +351,7 @@ mod tests {
         for round in 0..2 {
             for _ in 0..1_000 {
                 outbox.push(&mut buffers, &large, false);
-                outbox.mark(Outcome::Answered(RouteId::NONE));
+                outbox.mark(RequestOutcome::Answered(RouteId::NONE));
             }
             assert!(outbox.pieces.capacity() >= 1_000, "round {round}");
             assert!(take(&mut outbox, &mut Vec::new(), usize::MAX / 2));
@@ -424,8 +424,8 @@ mod tests {
         let mut outbox = Outbox::default();
         let mut buffers = BufferPool::default();
         let outcomes = [
-            Outcome::Answered(RouteId::NONE),
-            Outcome::Rejected(RouteId::NONE, Reason::Timeout),
+            RequestOutcome::Answered(RouteId::NONE),
+            RequestOutcome::Rejected(RouteId::NONE, Reason::Timeout),
         ];
         for outcome in outcomes {
             outbox.copy(&mut buffers, b"12345678", false);

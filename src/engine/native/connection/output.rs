@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::engine::native::connection::sending::Written;
 use crate::engine::native::connection::{Connection, Phase};
 use crate::engine::native::role::Role;
-use crate::ledger::Outcome;
+use crate::ledger::RequestOutcome;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
 
@@ -74,7 +74,7 @@ impl Connection {
         buffers: &mut BufferPool,
         head: &[&[u8]],
         body: &Message,
-        outcome: Outcome,
+        outcome: RequestOutcome,
     ) {
         self.sending.push_answer(buffers, head, body, outcome);
     }
@@ -112,12 +112,12 @@ impl Connection {
     }
 
     /// Takes the next answer that is completely written.
-    pub(in crate::engine::native) fn next_written(&mut self) -> Option<Outcome> {
+    pub(in crate::engine::native) fn next_written(&mut self) -> Option<RequestOutcome> {
         self.sending.next_written()
     }
 
     /// Takes the next queued answer, written or not, because no answer will be written any more.
-    pub(in crate::engine::native) fn next_lost(&mut self) -> Option<Outcome> {
+    pub(in crate::engine::native) fn next_lost(&mut self) -> Option<RequestOutcome> {
         self.sending.next_lost()
     }
 

@@ -7,7 +7,7 @@ use crate::engine::native::connection::listed::Listed;
 use crate::engine::native::liveness::Liveness;
 use crate::engine::native::outbox::Outbox;
 use crate::engine::native::stream::Stream;
-use crate::ledger::Outcome;
+use crate::ledger::RequestOutcome;
 use gateway_zmtp::curve::{FrameKind, Sealer};
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
@@ -145,7 +145,7 @@ impl Sending {
         buffers: &mut BufferPool,
         head: &[&[u8]],
         body: &Message,
-        outcome: Outcome,
+        outcome: RequestOutcome,
     ) {
         self.push(buffers, head, body);
         self.outbox.mark(outcome);
@@ -238,12 +238,12 @@ impl Sending {
     }
 
     /// Takes the next answer that is completely written.
-    pub(super) fn next_written(&mut self) -> Option<Outcome> {
+    pub(super) fn next_written(&mut self) -> Option<RequestOutcome> {
         self.outbox.next_written()
     }
 
     /// Takes the next queued answer, written or not, because no answer will be written any more.
-    pub(super) fn next_lost(&mut self) -> Option<Outcome> {
+    pub(super) fn next_lost(&mut self) -> Option<RequestOutcome> {
         self.outbox.next_lost()
     }
 

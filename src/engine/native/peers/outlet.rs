@@ -3,7 +3,7 @@
 use crate::core::{Case, Outlet};
 use crate::engine::native::connection::Connection;
 use crate::engine::native::peers::{Peers, WORKER_ROOM, find};
-use crate::ledger::{EngineCounters, Fate, Outcome};
+use crate::ledger::{EngineCounters, Fate, RequestOutcome};
 use crate::peer::PeerId;
 use gateway_zmtp::message::Message;
 
@@ -30,7 +30,7 @@ impl Outlet<Message> for Peers {
         client: PeerId,
         head: &[&[u8]],
         body: Message,
-        outcome: Outcome,
+        outcome: RequestOutcome,
     ) -> Fate {
         let there = find(&mut self.places, client).filter(|there| !there.is_mute());
         let Some(connection) = there else {
