@@ -11,7 +11,7 @@
 //! knows the addresses, reloads the configuration, and ends the gateway.
 //!
 //! ```
-//! use gateway::{Gateway, Outcome};
+//! use gateway::{Gateway, ReloadOutcome};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let routes = r#"
@@ -27,7 +27,7 @@
 //! assert!(clients.starts_with("tcp://127.0.0.1:"));
 //!
 //! let report = handle.reload().expect("a gateway that runs");
-//! assert_eq!(report.outcome, Outcome::Unchanged);
+//! assert_eq!(report.outcome, ReloadOutcome::Unchanged);
 //!
 //! // Open requests may finish, and then the gateway ends.
 //! handle.drain();
@@ -59,7 +59,7 @@
 pub use crate::embed::{Builder, Error, Gateway, Handle};
 pub use crate::engine::{BindFault, Control, EngineError, Listening};
 pub use crate::ledger::Ledger;
-pub use crate::reload::{Changes, Outcome, Plan, Report};
+pub use crate::reload::{Changes, Plan, ReloadOutcome, Report};
 pub use crate::reply::Reason;
 pub use gateway_diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 

@@ -28,7 +28,7 @@ use tracing::warn;
 use crate::admin::Admin;
 use crate::config::{Origin, Seen};
 use crate::engine::Reloader;
-use crate::reload::{Observe, Outcome, Report, Standing, Step, Tell, Wake, WakeReason};
+use crate::reload::{Observe, ReloadOutcome, Report, Standing, Step, Tell, Wake, WakeReason};
 use crate::snapshot::Snapshot;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 use gateway_proto::{Cache, reason};
@@ -328,7 +328,7 @@ impl Follower {
             Err(found) => self.turn_down(found, news),
         };
         report.compile = compile;
-        if !changed && !asked && report.outcome == Outcome::Refused {
+        if !changed && !asked && report.outcome == ReloadOutcome::Refused {
             // This is the same refusal after another try, which is not reported again.
             (self.observe)(Step::Settled(&self.running));
             return;

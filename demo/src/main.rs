@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use gateway::{Gateway, Handle, Ledger, Outcome, Reason};
+use gateway::{Gateway, Handle, Ledger, Reason, ReloadOutcome};
 use messages::Person;
 use peers::{Answer, Client, Result, Worker};
 use printer::Printer;
@@ -99,14 +99,18 @@ impl Demo {
 
         let title = "An edit of routes.yaml takes effect between two messages";
         self.printer.title(title);
-        self.edit("routes:\n", ADDED_ROUTE, Outcome::Applied)?;
+        self.edit("routes:\n", ADDED_ROUTE, ReloadOutcome::Applied)?;
         let json = br#"{"id": 7, "name": "Jane"}"#;
         self.answered("JSON", json, "Processed Json: Jane")?;
         self.violates("JSON", br#"{"id": 7, "name": 42}"#, "name", 18)?;
 
         let title = "A broken edit changes nothing";
         self.printer.title(title);
-        self.edit("json: demo.Person", "json: demo.Persn", Outcome::Invalid)?;
+        self.edit(
+            "json: demo.Person",
+            "json: demo.Persn",
+            ReloadOutcome::Invalid,
+        )?;
         self.answered("JSON", json, "Processed Json: Jane")?;
 
         self.end()
@@ -153,7 +157,7 @@ impl Demo {
 
     /// Replaces `from` with `to` in routes.yaml and reloads the file. Fails unless the outcome is
     /// `expected`.
-    fn edit(&self, from: &str, to: &str, expected: Outcome) -> Result<()> {
+    fn edit(&self, from: &str, to: &str, expected: ReloadOutcome) -> Result<()> {
         let edited = fs::read_to_string(ROUTES)?.replace(from, to);
         fs::write(ROUTES, edited)?;
         let report = self.gateway.reload().ok_or("the gateway has ended")?;

@@ -19,7 +19,7 @@ use super::sampler::Sampler;
 use super::sources::AdminSources;
 use super::{exposition, guard, rejections, status};
 use crate::metrics::Sample;
-use crate::reload::{Outcome, Report};
+use crate::reload::{ReloadOutcome, Report};
 
 /// The time to wait for a reload. Files that take longer are still loaded.
 const RELOAD_TIME: Duration = Duration::from_secs(60);
@@ -131,9 +131,9 @@ pub(super) async fn reload<B>(
     match timeout(patience, report).await {
         Ok(Ok(report)) => {
             let code = match report.outcome {
-                Outcome::Applied | Outcome::Unchanged => StatusCode::OK,
-                Outcome::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-                Outcome::Refused => StatusCode::CONFLICT,
+                ReloadOutcome::Applied | ReloadOutcome::Unchanged => StatusCode::OK,
+                ReloadOutcome::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+                ReloadOutcome::Refused => StatusCode::CONFLICT,
             };
             match wants_json(request) {
                 true => respond(code, JSON, status::reload_as_json(&report)),
@@ -170,10 +170,10 @@ fn reload_as_text(report: &Report) -> String {
         ..
     } = report;
     let summary = match outcome {
-        Outcome::Applied | Outcome::Unchanged => {
+        ReloadOutcome::Applied | ReloadOutcome::Unchanged => {
             format!("{}: {plan}; generation {generation}", outcome.label())
         }
-        Outcome::Invalid | Outcome::Refused => {
+        ReloadOutcome::Invalid | ReloadOutcome::Refused => {
             let serves = format!("generation {generation} stays in force");
             format!("{}: nothing changed; {serves}", outcome.label())
         }

@@ -17,7 +17,7 @@ use crate::ledger::{
     ClientGauges, LATENCY_BOUNDS_US, Latency, PoolSample, RouteCounters, WorkerSample,
 };
 use crate::metrics::Sample;
-use crate::reload::{Known, Outcome};
+use crate::reload::{Known, ReloadOutcome};
 use crate::reply::Reason;
 use crate::snapshot::{AnyOf, FrontendId, RouteId};
 
@@ -357,7 +357,7 @@ impl Shown {
         let known = &self.known;
         let help = "Reloads by outcome";
         let mut family = page.family("reloads", help, MetricType::Counter)?;
-        for (outcome, count) in Outcome::ALL.iter().zip(known.reloads) {
+        for (outcome, count) in ReloadOutcome::ALL.iter().zip(known.reloads) {
             count_of(&mut family, &[("outcome", outcome.label())], count)?;
         }
         let good = known

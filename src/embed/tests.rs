@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::{Error, Gateway};
-use crate::reload::Outcome;
+use crate::reload::ReloadOutcome;
 
 /// The time after which a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -75,10 +75,16 @@ fn a_text_has_the_schemas_of_its_directory_also_when_it_is_reloaded() {
     let person = directory.path().join("schemas/person.proto");
     fs::write(&person, PERSON.replace(" }", " bool member = 3; }")).unwrap();
     let report = handle.reload().unwrap();
-    assert_eq!((report.outcome, report.generation), (Outcome::Applied, 2));
+    assert_eq!(
+        (report.outcome, report.generation),
+        (ReloadOutcome::Applied, 2)
+    );
     fs::write(&person, "message").unwrap();
     let report = handle.reload().unwrap();
-    assert_eq!((report.outcome, report.generation), (Outcome::Invalid, 2));
+    assert_eq!(
+        (report.outcome, report.generation),
+        (ReloadOutcome::Invalid, 2)
+    );
     handle.drain();
     handle.wait().unwrap();
 }

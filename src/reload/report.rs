@@ -11,7 +11,7 @@ use gateway_diagnostic::Diagnostics;
 /// The outcome of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
-pub enum Outcome {
+pub enum ReloadOutcome {
     /// The files' configuration has taken effect.
     Applied,
     /// The files have the configuration that is running.
@@ -22,7 +22,7 @@ pub enum Outcome {
     Refused,
 }
 
-impl Outcome {
+impl ReloadOutcome {
     /// Every outcome, in the order of declaration.
     pub const ALL: [Self; 4] = [Self::Applied, Self::Unchanged, Self::Invalid, Self::Refused];
 
@@ -46,7 +46,7 @@ impl Outcome {
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The outcome.
-    pub outcome: Outcome,
+    pub outcome: ReloadOutcome,
     /// The time at which it ended.
     pub at: SystemTime,
     /// The generation in force after the reload.
@@ -76,8 +76,8 @@ pub struct Known {
     pub grace: Duration,
     /// The last reload.
     pub last: Option<Arc<Report>>,
-    /// The number of reloads by [`Outcome`].
-    pub reloads: [u64; Outcome::ALL.len()],
+    /// The number of reloads by [`ReloadOutcome`].
+    pub reloads: [u64; ReloadOutcome::ALL.len()],
     /// The times for reading and compiling.
     pub compile: Latency,
     /// The times until a change had taken effect.

@@ -8,7 +8,7 @@ use tracing::{error, info};
 use super::{Follower, Logging, LookReason};
 use crate::admin::Admin;
 use crate::config::Loaded;
-use crate::reload::{Outcome, Plan, Report};
+use crate::reload::{Plan, ReloadOutcome, Report};
 use crate::snapshot::Snapshot;
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
@@ -46,19 +46,19 @@ impl Follower {
                 );
             }
             self.refused = None;
-            return self.report(Outcome::Unchanged, plan, warnings);
+            return self.report(ReloadOutcome::Unchanged, plan, warnings);
         }
         let began = Instant::now();
         match self.commit(&plan, Arc::new(snapshot), admin) {
             Ok(()) => Report {
                 swap: Some(began.elapsed()),
-                ..self.report(Outcome::Applied, plan, warnings)
+                ..self.report(ReloadOutcome::Applied, plan, warnings)
             },
             Err(refusal) => {
                 self.refuse(&refusal, news);
                 let mut found = warnings;
                 found.push(*refusal);
-                self.report(Outcome::Refused, plan, found)
+                self.report(ReloadOutcome::Refused, plan, found)
             }
         }
     }
@@ -83,10 +83,10 @@ impl Follower {
 
     /// Returns the report on a reload of files that are not a valid configuration.
     pub(super) fn invalid(&self, found: Diagnostics) -> Report {
-        self.report(Outcome::Invalid, Plan::default(), found)
+        self.report(ReloadOutcome::Invalid, Plan::default(), found)
     }
 
-    fn report(&self, outcome: Outcome, plan: Plan, diagnostics: Diagnostics) -> Report {
+    fn report(&self, outcome: ReloadOutcome, plan: Plan, diagnostics: Diagnostics) -> Report {
         Report {
             outcome,
             at: SystemTime::now(),

@@ -73,7 +73,7 @@ fn a_look_at_equal_content_is_no_reload_unless_somebody_asked() {
         assert_eq!(reloads(&follower), [0; 4], "{why:?}");
     }
     follower.look(LookReason::Asked);
-    let unchanged = Outcome::Unchanged as usize;
+    let unchanged = ReloadOutcome::Unchanged as usize;
     assert_eq!(reloads(&follower)[unchanged], 1);
     // The content changes and changes back between two looks.
     write(&followed.file(), "B: { pool: p }");
@@ -171,7 +171,7 @@ fn a_panic_at_an_edit_is_told_and_the_next_edit_takes_effect() {
         told.recv_timeout(Duration::from_secs(30)).unwrap()
     };
     write(&file, "A: { pool: none }");
-    assert_eq!(reload().outcome, Outcome::Invalid);
+    assert_eq!(reload().outcome, ReloadOutcome::Invalid);
     write(&file, "B: { pool: p }");
     assert!(reload().outcome.is_good());
     assert_eq!(standing.known().last.as_ref().unwrap().generation, 2);
@@ -189,7 +189,7 @@ fn a_panic_while_files_are_loaded_is_an_error_of_the_reload() {
     }));
     follower.survive(|_| panic!("on purpose"));
     let report = told.recv().unwrap();
-    assert_eq!(report.outcome, Outcome::Invalid);
+    assert_eq!(report.outcome, ReloadOutcome::Invalid);
     let text = report.diagnostics.render(false);
     assert!(text.contains("could not be loaded: on purpose"), "{text}");
     write(&followed.file(), "B: { pool: p }");

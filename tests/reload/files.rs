@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use gateway::reload::Outcome;
+use gateway::reload::ReloadOutcome;
 
 use crate::support::edited::{Edited, beside_engine, routes_yaml};
 use crate::support::gateway::{Gateway, NEVER};
@@ -204,7 +204,7 @@ fn proto_files_are_followed_through_their_directorys_loss() {
     // A used file is removed: the running configuration stays in force.
     fs::remove_file(schemas.join("renamed.proto")).unwrap();
     let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
-    while edited.reloads(Outcome::Invalid) == 0 {
+    while edited.reloads(ReloadOutcome::Invalid) == 0 {
         assert!(Instant::now() < until, "nobody saw it go");
         assert_eq!(edited.generation(), 7);
     }
@@ -261,7 +261,7 @@ fn the_directory_of_the_files_may_go_and_come_back() {
     };
     fs::remove_dir_all(&directory).unwrap();
     let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
-    while edited.reloads(Outcome::Invalid) == 0 {
+    while edited.reloads(ReloadOutcome::Invalid) == 0 {
         // A partly removed directory may be a valid configuration, so the generation is not
         // checked.
         assert!(Instant::now() < until, "nobody saw it go");

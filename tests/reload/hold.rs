@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use gateway::reload::Outcome;
+use gateway::reload::ReloadOutcome;
 use gateway::reply::Reason;
 
 use crate::support::ANN;
@@ -159,7 +159,7 @@ fn a_reload_that_cannot_bind_leaves_nothing_behind_and_is_tried_again() {
     let text = text.replace("frontends: {", &more);
     fs::write(&edited.file, text.replace("OPAQUE:", "OTHER:")).unwrap();
     let report = edited.reload();
-    assert_eq!(report.outcome, Outcome::Refused);
+    assert_eq!(report.outcome, ReloadOutcome::Refused);
     let said = report.diagnostics.to_string();
     assert!(
         said.contains(&format!(

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use gateway::config::Inputs;
-use gateway::reload::Outcome;
+use gateway::reload::ReloadOutcome;
 use gateway::reply::Reason;
 
 use crate::support::edited::{Edited, beside_engine, routes_yaml};
@@ -37,18 +37,18 @@ fn equal_content_is_no_change_and_no_reload() {
         assert_eq!(edited.generation(), 1);
     }
     // A requested reload is answered. The rewrites above caused none.
-    assert_eq!(edited.reload().outcome, Outcome::Unchanged);
+    assert_eq!(edited.reload().outcome, ReloadOutcome::Unchanged);
     edited.write("  A: { pool: people }");
     edited.await_route("A", true);
     assert_eq!(edited.generation(), 2);
     // The edit takes effect before it is counted.
     let until = Instant::now() + Duration::from_millis(PATIENCE_MS as u64);
-    while edited.reloads(Outcome::Applied) == 0 {
+    while edited.reloads(ReloadOutcome::Applied) == 0 {
         assert!(Instant::now() < until, "nobody counted it");
         std::thread::yield_now();
     }
-    let reloads = Outcome::ALL.map(|outcome| edited.reloads(outcome));
-    assert_eq!(reloads, [1, 1, 0, 0], "{:?}", Outcome::ALL);
+    let reloads = ReloadOutcome::ALL.map(|outcome| edited.reloads(outcome));
+    assert_eq!(reloads, [1, 1, 0, 0], "{:?}", ReloadOutcome::ALL);
 }
 
 /// Files are read once: a change that is made after `Inputs::read` is not part of the load, and is

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use gateway::reload::{Outcome, Report};
+use gateway::reload::{ReloadOutcome, Report};
 use gateway::reply::Reason;
 
 use super::gateway::{Following, Gateway, NEVER, on_this_engine};
@@ -128,7 +128,7 @@ impl Edited {
     }
 
     /// Returns the number of reloads with this outcome.
-    pub fn reloads(&self, outcome: Outcome) -> u64 {
+    pub fn reloads(&self, outcome: ReloadOutcome) -> u64 {
         self.following.standing.known().reloads[outcome as usize]
     }
 }

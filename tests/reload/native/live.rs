@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use gateway::reload::Outcome;
+use gateway::reload::ReloadOutcome;
 use gateway::reply::Reason;
 
 use crate::support::edited::Edited;
@@ -389,7 +389,7 @@ fn without_watch_an_edit_waits_until_somebody_asks() {
     for _ in 0..1_000 {
         assert_eq!(edited.generation(), before);
     }
-    assert_eq!(edited.reload().outcome, Outcome::Applied);
+    assert_eq!(edited.reload().outcome, ReloadOutcome::Applied);
     assert_eq!(edited.generation(), before + 1);
     // The watch is turned on again.
     edit(&edited, "watch: false", "watch: true");
@@ -405,7 +405,7 @@ fn another_engine_takes_a_restart() {
     let text = text.replace("engine: native", "engine: libzmq");
     fs::write(&edited.file, text.replace("OPAQUE:", "OTHER:")).unwrap();
     let report = edited.reload();
-    assert_eq!(report.outcome, Outcome::Refused);
+    assert_eq!(report.outcome, ReloadOutcome::Refused);
     let said = report.diagnostics.to_string();
     assert!(
         said.contains("the engine can't change while the gateway runs: restart it"),
