@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::case::find_briefly;
 use super::doubts::Doubts;
 use super::event::Extent;
-use super::handout::Order;
+use super::handout::Handout;
 use super::lanes::{Direction, Lanes};
 use super::peers::{Client, FrontendState, NameSource, Peer, Turn};
 use super::rates::{Payer, Rates};
@@ -224,7 +224,7 @@ impl<M: Frames> Core<M> {
         let (pool_id, id) = (route.pool, route.id);
         let client = accepted.asker.client;
         let number = self.requests.next_number();
-        let order = Order {
+        let order = Handout {
             number,
             client,
             name: &accepted.name,

@@ -23,7 +23,7 @@ impl<M: Frames> Core<M> {
                 continue;
             };
             let body = std::mem::take(body);
-            let order = Order {
+            let order = Handout {
                 number,
                 client: request.asker.client,
                 name: &request.name,
@@ -46,7 +46,7 @@ impl<M: Frames> Core<M> {
 }
 
 /// The parts of a request that handing it to a worker needs, except the body.
-pub(super) struct Order<'a> {
+pub(super) struct Handout<'a> {
     /// The request's number.
     pub(super) number: u64,
     /// The client.
@@ -57,7 +57,7 @@ pub(super) struct Order<'a> {
     pub(super) keeps_type: bool,
 }
 
-impl Order<'_> {
+impl Handout<'_> {
     /// Hands the request to a worker. Returns the state of a held request, or the body if the
     /// worker cannot take it now.
     pub(super) fn hand<M: Frames>(

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::arrival::{Accepted, queue_full};
 use super::case::{Case, Found, Verdict, find_briefly, schema_of};
-use super::handout::Order;
+use super::handout::Handout;
 use super::lanes::{Direction, LaneKey, Place};
 use super::peers::Worker;
 use super::request::{Answered, Request, State, Unjudged};
@@ -285,7 +285,7 @@ impl<M: Frames> Core<M> {
         let (client, bytes) = (request.asker.client, request.bytes);
         let pool = &mut self.pools[pool_id.0];
         while let Some(seat) = pool.at_once(client, &request.name.bare) {
-            let order = Order {
+            let order = Handout {
                 number,
                 client,
                 name: &request.name,
