@@ -134,7 +134,7 @@ impl<M: Frames> Core<M> {
         client.route = place.or(client.route);
         let id = place.map_or(RouteId::NONE, |place| self.snapshot.routes.at(place).id);
         let counters = self.counts.arrived(id, bytes);
-        let judge = Judge {
+        let judge = ArrivalCheck {
             snapshot: &self.snapshot,
             draining: self.drain.is_some(),
             lanes: &self.lanes,
@@ -347,7 +347,7 @@ fn is_probe<M: Frames>(client: &Client, frames: &M) -> bool {
 }
 
 /// The state that checking a message needs.
-struct Judge<'a> {
+struct ArrivalCheck<'a> {
     snapshot: &'a Snapshot,
     draining: bool,
     lanes: &'a Lanes,
@@ -357,7 +357,7 @@ struct Judge<'a> {
     rates: &'a mut Rates,
 }
 
-impl Judge<'_> {
+impl ArrivalCheck<'_> {
     /// Returns the route of a message that may be served, or the rejection and its encoding.
     #[inline]
     fn judge<M: Frames>(
@@ -432,7 +432,7 @@ impl Judge<'_> {
     }
 }
 
-impl Judge<'_> {
+impl ArrivalCheck<'_> {
     /// Returns a rejection if the conditions of the route exclude the client, or if the client
     /// exceeds the route's rate. Otherwise charges the request, if the route has a rate.
     #[inline(never)]
