@@ -26,7 +26,7 @@ use crate::snapshot::{Access, AnyOf, EnvelopeMode, PoolId, Route, RouteId, Snaps
 
 /// The result of the checks for a message that passed them, except that its payload may wait for a
 /// judge.
-pub(super) struct Judged {
+pub(super) struct CheckedMessage {
     pub(super) route: RoutePlace,
     /// The encoding of a later rejection.
     errors: ErrorEncoding,
@@ -48,7 +48,7 @@ pub(super) struct Accepted {
     pub(super) asker: Asker,
     name: Rc<Name>,
     pub(super) envelope: Envelope,
-    pub(super) judged: Judged,
+    pub(super) judged: CheckedMessage,
     /// The size of all frames, in bytes.
     pub(super) bytes: u64,
 }
@@ -367,7 +367,7 @@ impl ArrivalCheck<'_> {
         bytes: u64,
         extent: Extent,
         out: &mut impl Outlet<M>,
-    ) -> Result<Judged, Box<Refused>> {
+    ) -> Result<CheckedMessage, Box<Refused>> {
         let (snapshot, draining, client) = (self.snapshot, self.draining, self.client);
         let (lanes, peer) = (self.lanes, self.peer);
         let limits = &snapshot.limits;
@@ -424,7 +424,7 @@ impl ArrivalCheck<'_> {
                 Err(rejection) => return Err(Refused::of(errors, *rejection)),
             },
         };
-        Ok(Judged {
+        Ok(CheckedMessage {
             route: place,
             errors,
             fit,
