@@ -1,7 +1,7 @@
 //! Messages from workers. An answer counts if its worker holds the request, and passes if it fits
 //! the reply schema.
 
-use super::case::{find_briefly, schema_of};
+use super::case::{check_payload_briefly, schema_of};
 use super::event::Extent;
 use super::lanes::Direction;
 use super::leave::is_farewell;
@@ -92,8 +92,13 @@ impl<M: Frames> Core<M> {
             false => {
                 let depth = request.snapshot.limits.depth;
                 let mut work = 0;
-                let found =
-                    find_briefly(Direction::Answer, request.route(), depth, &body, &mut work);
+                let found = check_payload_briefly(
+                    Direction::Answer,
+                    request.route(),
+                    depth,
+                    &body,
+                    &mut work,
+                );
                 out.spend(work);
                 found
             }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::case::find_briefly;
+use super::case::check_payload_briefly;
 use super::doubts::Doubts;
 use super::event::Extent;
 use super::handout::Handout;
@@ -479,7 +479,7 @@ fn fit_unusual<M: Frames>(
         return Ok(Fit::Unjudged);
     }
     let mut work = 0;
-    let found = find_briefly(Direction::Request, route, depth, &message.body, &mut work);
+    let found = check_payload_briefly(Direction::Request, route, depth, &message.body, &mut work);
     out.spend(work);
     match found {
         None => Ok(Fit::Unjudged),

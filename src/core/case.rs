@@ -43,10 +43,10 @@ pub struct Finding(Found);
 
 impl<P: Frames> Case<P> {
     /// Checks the payload.
-    pub fn find(&self) -> Finding {
+    pub fn check_payload(&self) -> Finding {
         let route = self.snapshot.routes.at(self.route);
         let depth = self.snapshot.limits.depth;
-        Finding(find(self.lane.way, route, depth, &self.body))
+        Finding(check_payload(self.lane.way, route, depth, &self.body))
     }
 
     /// Returns the verdict for a finding. Without a finding, which means that the check panicked,
@@ -66,7 +66,7 @@ impl<P: Frames> Case<P> {
 
     /// Checks the payload, and returns the verdict.
     pub fn judge(self) -> Verdict<P> {
-        let found = self.find();
+        let found = self.check_payload();
         self.end(Some(found))
     }
 
@@ -116,7 +116,12 @@ pub(super) fn schema_of<'a, B: Frames>(
 }
 
 /// Checks the payload of a message of type, headers and payload.
-pub(super) fn find<B: Frames>(way: Direction, route: &Route, depth: u32, body: &B) -> Found {
+pub(super) fn check_payload<B: Frames>(
+    way: Direction,
+    route: &Route,
+    depth: u32,
+    body: &B,
+) -> Found {
     let Some(schema) = schema_of(way, route, body) else {
         return Ok(None);
     };
@@ -129,7 +134,7 @@ pub(super) fn find<B: Frames>(way: Direction, route: &Route, depth: u32, body: &
 
 /// Checks the payload of such a message on the data thread, as long as that takes a moment only.
 /// Returns `None` if a judge must check it. Adds to `work` as [`AnyOf::check_briefly`] does.
-pub(super) fn find_briefly<B: Frames>(
+pub(super) fn check_payload_briefly<B: Frames>(
     way: Direction,
     route: &Route,
     depth: u32,

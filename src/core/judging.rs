@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::arrival::{Accepted, queue_full};
-use super::case::{Case, Found, Verdict, find_briefly, schema_of};
+use super::case::{Case, Found, Verdict, check_payload_briefly, schema_of};
 use super::handout::Handout;
 use super::lanes::{Direction, LaneKey, Place};
 use super::peers::Worker;
@@ -128,7 +128,8 @@ impl<M: Frames> Core<M> {
                 continue;
             };
             let may_follow = is_direct && following > 0 && work < FOLLOWING_WORK_MAX;
-            let found = may_follow.then(|| self.find_briefly(lane.way, number, &body, &mut work));
+            let found =
+                may_follow.then(|| self.check_payload_briefly(lane.way, number, &body, &mut work));
             if let Some(found) = found.flatten() {
                 following -= 1;
                 self.leave_lane(lane, out);
@@ -179,8 +180,8 @@ impl<M: Frames> Core<M> {
     }
 
     /// Checks the payload of an open request, or of its answer, on the data thread, as
-    /// [`find_briefly`] does.
-    fn find_briefly(
+    /// [`check_payload_briefly`] does.
+    fn check_payload_briefly(
         &self,
         way: Direction,
         number: u64,
@@ -189,7 +190,7 @@ impl<M: Frames> Core<M> {
     ) -> Option<Found> {
         let request = self.requests.get(number)?;
         let depth = request.snapshot.limits.depth;
-        find_briefly(way, request.route(), depth, body, work)
+        check_payload_briefly(way, request.route(), depth, body, work)
     }
 
     /// Returns the case of a message for a judge. The frames that a rejection needs stay with the

@@ -154,6 +154,6 @@ fn take<P>(sent: &Mutex<Receiver<Box<Case<P>>>>) -> Option<Box<Case<P>>> {
 /// Checks a case. A panic, which is a bug, causes the rejection of this message alone. The panic
 /// hook has already logged and counted it.
 fn judge<P: Frames>(case: Case<P>) -> Box<Verdict<P>> {
-    let found = catch_unwind(AssertUnwindSafe(|| case.find()));
+    let found = catch_unwind(AssertUnwindSafe(|| case.check_payload()));
     Box::new(case.end(found.ok()))
 }
