@@ -9,7 +9,7 @@ use crate::snapshot::Workers;
 
 /// The kind of a peer, and the socket type that is announced to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Met<K> {
+pub struct SocketTypeMatch<K> {
     /// The kind of client or worker that the peer is served as.
     pub kind: K,
     /// The gateway's socket type for its READY.
@@ -50,7 +50,7 @@ impl Misfit {
 /// # Errors
 ///
 /// Fails with the reason why a socket of that type is not served at a frontend.
-pub fn client(socket_type: &str) -> Result<Met<ClientKind>, Misfit> {
+pub fn client(socket_type: &str) -> Result<SocketTypeMatch<ClientKind>, Misfit> {
     let kind = match socket_type {
         "REQ" => ClientKind::Req,
         "DEALER" | "ROUTER" => ClientKind::Dealer,
@@ -64,7 +64,7 @@ pub fn client(socket_type: &str) -> Result<Met<ClientKind>, Misfit> {
             return Err(Misfit::new(other, why));
         }
     };
-    Ok(Met {
+    Ok(SocketTypeMatch {
         kind,
         announced: "ROUTER",
     })
@@ -77,13 +77,13 @@ pub fn client(socket_type: &str) -> Result<Met<ClientKind>, Misfit> {
 ///
 /// Fails with the reason why a socket of that type is not served at a pool that allows such
 /// workers.
-pub fn worker(socket_type: &str, allowed: Workers) -> Result<Met<WorkerKind>, Misfit> {
+pub fn worker(socket_type: &str, allowed: Workers) -> Result<SocketTypeMatch<WorkerKind>, Misfit> {
     let met = match socket_type {
-        "DEALER" => Met {
+        "DEALER" => SocketTypeMatch {
             kind: WorkerKind::Dealer,
             announced: "ROUTER",
         },
-        "REP" => Met {
+        "REP" => SocketTypeMatch {
             kind: WorkerKind::Rep,
             announced: "DEALER",
         },
