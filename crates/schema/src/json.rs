@@ -61,7 +61,7 @@ enum Beside {
 }
 
 /// The fields and unknown names of one message that were read so far.
-struct Met<'p> {
+struct SeenFields<'p> {
     seen: Seen,
     /// The names that no field has.
     unknown: Option<Names<'p>>,
@@ -69,7 +69,7 @@ struct Met<'p> {
     place: usize,
 }
 
-impl Met<'_> {
+impl SeenFields<'_> {
     /// Returns the state of a message after its first `passed` declared fields were read.
     fn new(scope: Scope, passed: usize) -> Self {
         let mut seen = Seen::new(!scope.needs.is_empty());
@@ -135,7 +135,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         match next {
             Next::End if scope.needs.is_empty() => Ok(()),
             Next::End => G::over(|faults| {
-                let met = Met::new(scope, passed);
+                let met = SeenFields::new(scope, passed);
                 scope.complete(met.seen.marked(), start, faults)
             }),
             Next::Another => self.further(reader, scope, passed, start, depth, beside),
@@ -154,7 +154,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         beside: Beside,
     ) -> Checked<()> {
         G::over(|faults| {
-            let mut met = Met::new(scope, passed);
+            let mut met = SeenFields::new(scope, passed);
             loop {
                 self.member(reader, scope, &mut met, depth, beside, faults)?;
                 if !reader.another(b'}')? {
@@ -178,7 +178,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         &self,
         reader: &mut JsonReader<'p>,
         scope: Scope<'a>,
-        met: &mut Met<'p>,
+        met: &mut SeenFields<'p>,
         depth: u32,
         beside: Beside,
         faults: &mut G,

@@ -60,7 +60,7 @@ pub(crate) struct Walk<'a, G> {
 }
 
 /// The fields and unknown keys of one message, keyed by field name, that were read so far.
-struct Met<'a, 'p> {
+struct SeenFields<'a, 'p> {
     seen: Seen,
     /// The keys that no field has.
     unknown: Option<Keys<'a, 'p>>,
@@ -68,7 +68,7 @@ struct Met<'a, 'p> {
     place: usize,
 }
 
-impl Met<'_, '_> {
+impl SeenFields<'_, '_> {
     /// Returns the state of a message after its first `passed` declared fields were read.
     fn new(scope: Scope, passed: usize) -> Self {
         let mut seen = Seen::new(!scope.needs.is_empty());
@@ -167,7 +167,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         depth: u32,
     ) -> Checked<()> {
         G::over(|faults| {
-            let mut met = Met::new(scope, passed);
+            let mut met = SeenFields::new(scope, passed);
             while left > 0 {
                 self.pair(reader, scope, &mut met, depth, faults)?;
                 left -= 1;
@@ -187,7 +187,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         &self,
         reader: &mut MsgpackReader<'p>,
         scope: Scope<'a>,
-        met: &mut Met<'a, 'p>,
+        met: &mut SeenFields<'a, 'p>,
         depth: u32,
         faults: &mut G,
     ) -> Checked<()> {

@@ -1,6 +1,6 @@
 //! The combined pass over JSON.
 
-use super::met::Met;
+use super::met::SeenFields;
 use super::plan::{CombinedMessage, CombinedPlans, FieldShape};
 use super::scalar;
 use super::test::{Quick, Scalar, ValueTest, WholeKind};
@@ -47,7 +47,7 @@ struct OpenMessage<'a> {
     combined: &'a CombinedMessage,
     message: &'a Message,
     depth: u32,
-    met: Met,
+    met: SeenFields,
     /// The place, in declaration order, of the field that probably comes next.
     place: usize,
 }
@@ -65,7 +65,7 @@ impl<'a> Pass<'a> {
             combined,
             message: &self.table[plan.message],
             depth,
-            met: Met::default(),
+            met: SeenFields::default(),
             place: 0,
         };
         let mut more = reader.opened(b'}');

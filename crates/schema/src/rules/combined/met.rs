@@ -4,7 +4,7 @@ use super::plan::{CombinedField, CombinedMessage};
 
 /// The fields of one message that were read so far, with a bit for each field by its index.
 #[derive(Default)]
-pub(super) struct Met {
+pub(super) struct SeenFields {
     /// The fields that occurred in the payload.
     named: u64,
     /// The fields that are set. A field without presence is not set by a zero.
@@ -13,7 +13,7 @@ pub(super) struct Met {
     oneofs: u64,
 }
 
-impl Met {
+impl SeenFields {
     /// Adds a field that occurred in the payload. Returns false if it has occurred before.
     #[inline(always)]
     pub(super) fn name(&mut self, field: &CombinedField) -> bool {

@@ -1,6 +1,6 @@
 //! The combined pass over MessagePack.
 
-use super::met::Met;
+use super::met::SeenFields;
 use super::plan::{CombinedMessage, CombinedPlans, FieldShape};
 use super::scalar;
 use super::test::{Quick, Scalar, WholeKind, has_chars};
@@ -48,7 +48,7 @@ struct OpenMessage<'a> {
     combined: &'a CombinedMessage,
     message: &'a Message,
     depth: u32,
-    met: Met,
+    met: SeenFields,
 }
 
 impl<'a> Pass<'a> {
@@ -61,7 +61,7 @@ impl<'a> Pass<'a> {
             combined,
             message: &self.table[plan.message],
             depth,
-            met: Met::default(),
+            met: SeenFields::default(),
         };
         let head = match reader.short_map() {
             Some(count) => MsgpackHead::Map(count),

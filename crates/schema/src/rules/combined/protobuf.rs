@@ -4,7 +4,7 @@
 //! is left to the judge, because only the last occurrence counts. A group with rules is left to the
 //! judge, too.
 
-use super::met::Met;
+use super::met::SeenFields;
 use super::plan::{CombinedField, CombinedMessage, CombinedPlans, FieldShape, LISTS_MAX};
 use super::scalar;
 use super::test::{Quick, Scalar, ValueTest, WholeKind, has_chars};
@@ -51,7 +51,7 @@ struct OpenMessage<'a, 'p> {
     combined: &'a CombinedMessage,
     message: &'a Message,
     depth: u32,
-    met: Met,
+    met: SeenFields,
     /// The number of elements of each counted list, by its slot.
     counts: [u32; LISTS_MAX],
     /// The elements of each list whose elements must differ, by the bit of its field.
@@ -71,7 +71,7 @@ impl<'a> Pass<'a> {
             combined,
             message,
             depth,
-            met: Met::default(),
+            met: SeenFields::default(),
             counts: [0; LISTS_MAX],
             distincts: Vec::new(),
         };

@@ -1,6 +1,6 @@
 //! Judges a scalar in the combined pass.
 
-use super::met::Met;
+use super::met::SeenFields;
 use super::plan::CombinedField;
 use super::test::{Scalar, ValueTest};
 use crate::rules::plan::{FieldRules, MessagePlan, ValuePlan};
@@ -10,7 +10,7 @@ use crate::table::FieldKind;
 /// its oneof has occurred before, or if the value breaks a rule.
 #[inline]
 pub(super) fn judge(
-    met: &mut Met,
+    met: &mut SeenFields,
     plan: &MessagePlan,
     field: &CombinedField,
     (kind, test): (FieldKind, ValueTest),

@@ -60,7 +60,7 @@ struct Judge<'a, G, S> {
 
 /// The fields of a message that were found in the payload.
 #[derive(Default)]
-struct Met {
+struct SeenFields {
     /// The fields that are set, by the place of their rules.
     set: IndexSet,
     oneofs: IndexSet,
@@ -71,7 +71,7 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
     fn message(&self, source: &mut S, plan: &'a MessagePlan) -> Checked<()> {
         let message = &self.table[plan.message];
         let at = source.start();
-        let mut met = Met::default();
+        let mut met = SeenFields::default();
         G::over(|faults| {
             let mut fields = source.open_fields()?;
             while let Some(index) = source.field(&mut fields, message)? {
@@ -99,7 +99,7 @@ impl<'a, 'p, G: Gather, S: Source<'p>> Judge<'a, G, S> {
         source: &mut S,
         index: u32,
         plan: &'a MessagePlan,
-        (met, faults): (&mut Met, &mut G),
+        (met, faults): (&mut SeenFields, &mut G),
     ) -> Checked<()> {
         let field = &self.table[plan.message].fields[index as usize];
         let place = plan.place(index);
