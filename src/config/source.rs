@@ -18,8 +18,8 @@ use super::limits::limits;
 use super::log::log;
 use super::section::{Lone, Section, Spanned, is, read, text};
 use super::value::{
-    BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, Heartbeat, PerWorkerCount, Size, Span,
-    name_fault,
+    BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, DurationValue, Heartbeat, PerWorkerCount,
+    Size, name_fault,
 };
 use super::yaml::Node;
 use crate::snapshot::{
@@ -170,12 +170,12 @@ pub(super) fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     let grace = top.node("shutdown").and_then(|node| {
         let lone = Lone {
             key: "grace",
-            is: &is::<Span>,
+            is: &is::<DurationValue>,
             meant: None,
             least: "grace: 10s",
         };
         let mut section = Section::open_or(node, "shutdown", &[], lone, found);
-        let grace = section.value::<Span>("grace", found);
+        let grace = section.value::<DurationValue>("grace", found);
         section.close(found);
         grace
     });
@@ -213,7 +213,7 @@ fn reload(node: Option<&Node>, found: &mut Diagnostics) -> ReloadSettings {
     if let Some(watch) = section.word("watch", &switch, found) {
         reload.watch = watch.value;
     }
-    if let Some(settle) = section.value::<Span>("settle", found) {
+    if let Some(settle) = section.value::<DurationValue>("settle", found) {
         if settle.value.0 > SETTLE_MAX {
             let fault = Diagnostic::error("\"settle\" can't be that long").at(settle.place);
             found.push(fault.label("expected a duration from 1ms to 1m"));

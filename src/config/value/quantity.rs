@@ -11,7 +11,7 @@ const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// A duration: `250ms`, `30s`, `5m`, `1h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
-pub(crate) struct Span(pub Duration);
+pub(crate) struct DurationValue(pub Duration);
 
 /// The units of durations, in milliseconds, each with other words that people write for it.
 const TIMES: [Unit; 4] = [
@@ -25,7 +25,7 @@ const TIMES: [Unit; 4] = [
     ("h", 3_600_000, &["hr", "hrs", "hour", "hours"]),
 ];
 
-impl Span {
+impl DurationValue {
     /// Reads a duration. `more` names the other allowed words, such as `, or none`.
     fn read(value: &Value, more: &str) -> Result<Self, String> {
         let expected = format!("a duration such as 250ms, 30s, 5m or 1h{more}");
@@ -47,7 +47,7 @@ impl Span {
     }
 }
 
-impl TryFrom<Value> for Span {
+impl TryFrom<Value> for DurationValue {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
@@ -67,7 +67,7 @@ impl TryFrom<Value> for Timeout {
         if value == "none" {
             return Ok(Self(None));
         }
-        Span::read(&value, ", or none").map(|span| Self(Some(span.0)))
+        DurationValue::read(&value, ", or none").map(|span| Self(Some(span.0)))
     }
 }
 
@@ -84,7 +84,7 @@ impl TryFrom<Value> for Heartbeat {
         if value == "off" || value == Value::Bool(false) {
             return Ok(Self(None));
         }
-        Span::read(&value, ", or off").map(|span| Self(Some(span.0)))
+        DurationValue::read(&value, ", or off").map(|span| Self(Some(span.0)))
     }
 }
 
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn durations_have_units() {
-        let ms = |text| read::<Span>(text).map(|span| span.0.as_millis());
+        let ms = |text| read::<DurationValue>(text).map(|span| span.0.as_millis());
         assert_eq!(ms("250ms"), Ok(250));
         assert_eq!(ms("30s"), Ok(30_000));
         assert_eq!(ms("5 m"), Ok(300_000));
