@@ -53,7 +53,7 @@ use current::Current;
 use event::Extent;
 use lanes::Lanes;
 use notes::Notes;
-use open::Open;
+use open::OpenRequests;
 use peers::{Admitted, Client, FrontendState, NameSource, Peer, Peers, Worker};
 use rates::Rates;
 use shelf::Shelf;
@@ -76,7 +76,7 @@ pub struct Core<M: Frames> {
     leaving: Vec<Worker>,
     admitted: Admitted,
     pools: Vec<Pool>,
-    requests: Open<M>,
+    requests: OpenRequests<M>,
     lanes: Lanes,
     deadlines: Deadlines,
     spare: Spare,
@@ -111,7 +111,7 @@ impl<M: Frames> Core<M> {
             leaving: Vec::new(),
             admitted: Admitted::default(),
             rates: Rates::default(),
-            requests: Open::default(),
+            requests: OpenRequests::default(),
             lanes: Lanes::default(),
             deadlines,
             spare: Spare::default(),
@@ -129,7 +129,7 @@ impl<M: Frames> Core<M> {
     /// Sets the number of the first request, which is 1 otherwise.
     #[must_use]
     pub fn numbering_from(mut self, first: u64) -> Self {
-        self.requests = Open::numbered_from(first);
+        self.requests = OpenRequests::numbered_from(first);
         self
     }
 

@@ -25,7 +25,7 @@ const LITTLE: usize = 8;
 
 /// The open requests, by number.
 #[derive(Debug)]
-pub(super) struct Open<M: Frames> {
+pub(super) struct OpenRequests<M: Frames> {
     /// The places. Their number is a power of two, and at most half of them are taken, so that the
     /// search for a free one is short.
     places: Vec<Option<Request<M>>>,
@@ -40,7 +40,7 @@ pub(super) struct Open<M: Frames> {
     last: u64,
 }
 
-impl<M: Frames> Default for Open<M> {
+impl<M: Frames> Default for OpenRequests<M> {
     fn default() -> Self {
         Self {
             places: empty(PLACES_LEAST),
@@ -53,7 +53,7 @@ impl<M: Frames> Default for Open<M> {
     }
 }
 
-impl<M: Frames> Open<M> {
+impl<M: Frames> OpenRequests<M> {
     /// Returns an empty table whose first request has the number `first` or one of the next few.
     pub(super) fn numbered_from(first: u64) -> Self {
         Self {
@@ -235,7 +235,7 @@ routes: { OPAQUE: { pool: people } }";
     fn each_is_found_by_its_number_and_no_number_comes_twice() {
         let request = maker();
         let mut random = fastrand::Rng::with_seed(7);
-        let (mut open, mut model) = (Open::default(), BTreeMap::new());
+        let (mut open, mut model) = (OpenRequests::default(), BTreeMap::new());
         let mut last = 0;
         for step in 0..20_000 {
             // The table grows, and the first hundred requests, which are never removed, stand in
@@ -264,7 +264,7 @@ routes: { OPAQUE: { pool: people } }";
     #[test]
     fn a_number_below_the_first_was_never_given() {
         let request = maker();
-        let mut open = Open::numbered_from(1_000);
+        let mut open = OpenRequests::numbered_from(1_000);
         assert_eq!(
             [999, 1_000].map(|number| open.was_given(number)),
             [false; 2]
@@ -279,9 +279,9 @@ routes: { OPAQUE: { pool: people } }";
     #[test]
     fn what_a_burst_has_grown_is_given_back_after_a_period_without_it() {
         let request = maker();
-        let mut open = Open::default();
+        let mut open = OpenRequests::default();
         let mut now = Duration::ZERO;
-        let burst = |open: &mut Open<_>| {
+        let burst = |open: &mut OpenRequests<_>| {
             let numbers: Vec<u64> = (0..PLACES_KEPT as u64)
                 .map(|n| {
                     let number = open.next_number();
@@ -323,7 +323,7 @@ routes: { OPAQUE: { pool: people } }";
     #[test]
     fn one_at_a_time_needs_no_larger_table() {
         let request = maker();
-        let mut open = Open::default();
+        let mut open = OpenRequests::default();
         let stays = open.next_number();
         open.insert(request(stays, 0));
         for _ in 0..10_000 {

@@ -16,7 +16,7 @@ use crate::snapshot::{Route, RouteId};
 /// An accepted message that waits for its one answer.
 #[derive(Debug)]
 pub(super) struct Request<M: Frames> {
-    /// The number, which [`Open`](super::open::Open) gives and never reuses.
+    /// The number, which [`OpenRequests`](super::open::OpenRequests) gives and never reuses.
     pub(super) number: u64,
     pub(super) asker: Asker,
     pub(super) name: Rc<Name>,
