@@ -22,7 +22,7 @@ use crate::admin::{self, Admin, AdminSources};
 use crate::config::{Bind, Loaded, Origin, Seen};
 use crate::engine::{self, Running};
 use crate::panics::Panics;
-use crate::reload::{Observe, Standing};
+use crate::reload::{Observe, SharedControlStatus};
 use crate::security::NO_SECURITY;
 use crate::snapshot::{AdminSettings, LogSettings, Snapshot};
 use crate::watch::Follower;
@@ -289,7 +289,7 @@ fn serve_admin(
     listener: Option<(&AdminSettings, TcpListener)>,
     panics: Panics,
 ) -> Result<Follower, Box<Diagnostic>> {
-    let standing = Arc::new(Standing::default());
+    let standing = Arc::new(SharedControlStatus::default());
     let mut admin = Admin::new(AdminSources {
         observer: running.observer(),
         standing: Arc::clone(&standing),

@@ -28,7 +28,9 @@ use tracing::warn;
 use crate::admin::Admin;
 use crate::config::{Origin, Seen};
 use crate::engine::Reloader;
-use crate::reload::{Observe, ReloadOutcome, Report, Standing, Step, Tell, Wake, WakeReason};
+use crate::reload::{
+    Observe, ReloadOutcome, Report, SharedControlStatus, Step, Tell, Wake, WakeReason,
+};
 use crate::snapshot::Snapshot;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 use gateway_proto::{Cache, reason};
@@ -86,7 +88,7 @@ pub struct Follower {
     woken: Receiver<WakeReason>,
     /// The recipients of the next reload's report.
     waiting: Vec<Tell>,
-    standing: Arc<Standing>,
+    standing: Arc<SharedControlStatus>,
     admin: Option<Admin>,
     /// Reports errors and warnings in the files to the user.
     tell: fn(&Diagnostics),
@@ -137,13 +139,13 @@ impl Follower {
     }
 
     /// Returns the state in which the reports of reloads are recorded.
-    pub fn standing(&self) -> Arc<Standing> {
+    pub fn standing(&self) -> Arc<SharedControlStatus> {
         Arc::clone(&self.standing)
     }
 
     /// Makes `admin` follow the configuration, too, and records reports of reloads and the present
     /// addresses in `standing`.
-    pub fn with_admin(mut self, admin: Admin, standing: Arc<Standing>) -> Self {
+    pub fn with_admin(mut self, admin: Admin, standing: Arc<SharedControlStatus>) -> Self {
         self.admin = Some(admin);
         self.standing = standing;
         self.note_listening();

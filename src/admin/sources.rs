@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::Observer;
 use crate::panics::Panics;
-use crate::reload::{Standing, Wake};
+use crate::reload::{SharedControlStatus, Wake};
 
 /// The sources of what is shown over HTTP, and the way to request a reload.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct AdminSources {
     /// Requests samples from the data thread.
     pub observer: Observer,
     /// The state of the control plane.
-    pub standing: Arc<Standing>,
+    pub standing: Arc<SharedControlStatus>,
     /// Requests a reload.
     pub wake: Wake,
     /// The number of panics of the process, which stays 0 if they are not counted.

@@ -16,7 +16,7 @@ use crate::engine::{self, Running};
 use crate::ledger::RouteCounters;
 use crate::metrics::Sample;
 use crate::panics::Panics;
-use crate::reload::{Known, Standing};
+use crate::reload::{Known, SharedControlStatus};
 use crate::snapshot::{ROUTES_COUNTED, RouteId, Snapshot};
 use crate::watch::Follower;
 
@@ -156,7 +156,7 @@ impl Unfollowed {
         Self {
             sources: AdminSources {
                 observer: running.observer(),
-                standing: Arc::<Standing>::default(),
+                standing: Arc::<SharedControlStatus>::default(),
                 wake: follower.wake(),
                 panics: Panics::default(),
             },

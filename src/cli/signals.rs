@@ -16,7 +16,7 @@ use tracing::{error, info};
 use super::log;
 use super::service::Service;
 use crate::engine::Control;
-use crate::reload::{Standing, Wake};
+use crate::reload::{SharedControlStatus, Wake};
 
 /// The maximum time for the end after `shutdown.grace`, in which the data thread writes its last
 /// answers and closes its connections. It usually needs two seconds at most, but a busy machine may
@@ -32,7 +32,7 @@ const STARTING_MAX: Duration = Duration::from_secs(1);
 pub(super) struct Target {
     pub(super) control: Control,
     pub(super) wake: Wake,
-    pub(super) standing: Arc<Standing>,
+    pub(super) standing: Arc<SharedControlStatus>,
 }
 
 /// The progress of the gateway, as far as signals are concerned.

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use super::error::Error;
 use crate::engine::{Control, Listening, Observer, Running};
 use crate::ledger::Ledger;
-use crate::reload::{Report, Standing, Wake};
+use crate::reload::{Report, SharedControlStatus, Wake};
 use crate::watch::Follower;
 
 /// A running gateway. Dropping the handle stops the gateway at once, and [`Handle::wait`] waits for
@@ -15,7 +15,7 @@ use crate::watch::Follower;
 #[must_use = "a gateway stops when its handle is dropped"]
 pub struct Handle {
     running: Running,
-    standing: Arc<Standing>,
+    standing: Arc<SharedControlStatus>,
     follower: JoinHandle<()>,
     stop: StopOnDrop,
 }
@@ -98,7 +98,7 @@ impl Handle {
     }
 
     /// Returns the state of the control plane.
-    pub(crate) fn standing(&self) -> Arc<Standing> {
+    pub(crate) fn standing(&self) -> Arc<SharedControlStatus> {
         Arc::clone(&self.standing)
     }
 

@@ -65,9 +65,9 @@ pub struct Report {
 /// The state of the control plane. The follower of the files writes it, and others read it. The
 /// data thread is not involved.
 #[derive(Debug, Default)]
-pub struct Standing(Mutex<Known>);
+pub struct SharedControlStatus(Mutex<Known>);
 
-/// The content of [`Standing`].
+/// The content of [`SharedControlStatus`].
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     /// The addresses on which the gateway listens, as resolved.
@@ -84,7 +84,7 @@ pub struct Known {
     pub swap: Latency,
 }
 
-impl Standing {
+impl SharedControlStatus {
     /// Returns the state at this moment.
     pub fn known(&self) -> Known {
         self.lock().clone()

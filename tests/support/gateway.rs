@@ -11,7 +11,7 @@ use gateway::config::{Inputs, Seen};
 use gateway::engine::{self, Control, Running};
 use gateway::ledger::Ledger;
 use gateway::panics::Panics;
-use gateway::reload::{Standing, Wake};
+use gateway::reload::{SharedControlStatus, Wake};
 use gateway::snapshot::Snapshot;
 use gateway::watch::Follower;
 use gateway_diagnostic::Diagnostics;
@@ -39,7 +39,7 @@ pub fn on_this_engine(yaml: &str) -> String {
 /// A running follower of the files.
 pub struct Following {
     pub wake: Wake,
-    pub standing: Arc<Standing>,
+    pub standing: Arc<SharedControlStatus>,
 }
 
 /// Returns a routes.yaml with one frontend, one pool with these settings, an HTTP listener and
