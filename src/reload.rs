@@ -9,7 +9,7 @@ mod step;
 mod wake;
 
 pub use plan::{Changes, Plan};
-pub use report::{Known, ReloadOutcome, Report, SharedControlStatus};
+pub use report::{ControlStatus, ReloadOutcome, Report, SharedControlStatus};
 pub(crate) use step::{Observe, Step};
 pub use wake::Wake;
 pub(crate) use wake::{Tell, WakeReason};

@@ -17,7 +17,7 @@ use crate::ledger::{
     ClientGauges, LATENCY_BOUNDS_US, Latency, PoolSample, RouteCounters, WorkerSample,
 };
 use crate::metrics::Sample;
-use crate::reload::{Known, ReloadOutcome};
+use crate::reload::{ControlStatus, ReloadOutcome};
 use crate::reply::Reason;
 use crate::snapshot::{AnyOf, FrontendId, RouteId};
 
@@ -29,7 +29,7 @@ const ROUTES_SHOWN_WHOLE_MAX: usize = 1_000;
 /// Returns the text of /metrics; `panics` is the number of panics so far.
 pub(super) fn exposition(
     sample: Arc<Sample>,
-    known: Known,
+    known: ControlStatus,
     panics: u64,
     process: ProcessSample,
 ) -> String {
@@ -51,7 +51,7 @@ pub(super) fn exposition(
 #[derive(Debug)]
 struct Shown {
     sample: Arc<Sample>,
-    known: Known,
+    known: ControlStatus,
     panics: u64,
 }
 

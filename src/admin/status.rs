@@ -10,13 +10,13 @@ use crate::frame::printable;
 use crate::ledger::{Ledger, RouteCounters, WorkerSample};
 use crate::metrics::Sample;
 use crate::peer::WorkerKind;
-use crate::reload::{Changes, Known, Plan, Report};
+use crate::reload::{Changes, ControlStatus, Plan, Report};
 use crate::reply::Reason;
 use crate::snapshot::{AnyOf, RouteId};
 use gateway_diagnostic::Diagnostics;
 
 /// Returns the body of /status.
-pub(super) fn status(sample: &Sample, known: &Known) -> String {
+pub(super) fn status(sample: &Sample, known: &ControlStatus) -> String {
     json(&Status::of(sample, known))
 }
 
@@ -170,7 +170,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Status<'a> {
-    fn of(sample: &'a Sample, known: &'a Known) -> Self {
+    fn of(sample: &'a Sample, known: &'a ControlStatus) -> Self {
         let snapshot = &*sample.snapshot;
         let frontends = snapshot.frontends.iter().map(|(id, it)| {
             let clients = sample.clients.get(id.0).copied().unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::engine::{self, Running};
 use crate::ledger::RouteCounters;
 use crate::metrics::Sample;
 use crate::panics::Panics;
-use crate::reload::{Known, SharedControlStatus};
+use crate::reload::{ControlStatus, SharedControlStatus};
 use crate::snapshot::{ROUTES_COUNTED, RouteId, Snapshot};
 use crate::watch::Follower;
 
@@ -96,7 +96,7 @@ fn routes_beyond_the_bound_share_a_label_and_those_taken_out_keep_theirs() {
 
     let metrics = exposition::exposition(
         Arc::clone(&sample),
-        Known::default(),
+        ControlStatus::default(),
         0,
         ProcessSample::default(),
     );
@@ -118,7 +118,8 @@ fn routes_beyond_the_bound_share_a_label_and_those_taken_out_keep_theirs() {
     );
     assert!(!metrics.contains("long ago") && !metrics.contains("LATE"));
 
-    let status: Value = serde_json::from_str(&status::status(&sample, &Known::default())).unwrap();
+    let status: Value =
+        serde_json::from_str(&status::status(&sample, &ControlStatus::default())).unwrap();
     let routes = status["routes"].as_array().unwrap().iter();
     let routes = routes.map(|it| {
         let name = it["type"].as_str().unwrap();

@@ -65,11 +65,11 @@ pub struct Report {
 /// The state of the control plane. The follower of the files writes it, and others read it. The
 /// data thread is not involved.
 #[derive(Debug, Default)]
-pub struct SharedControlStatus(Mutex<Known>);
+pub struct SharedControlStatus(Mutex<ControlStatus>);
 
 /// The content of [`SharedControlStatus`].
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct ControlStatus {
     /// The addresses on which the gateway listens, as resolved.
     pub listening: Vec<Listening>,
     /// The maximum time for open requests to finish when the gateway ends.
@@ -86,7 +86,7 @@ pub struct Known {
 
 impl SharedControlStatus {
     /// Returns the state at this moment.
-    pub fn known(&self) -> Known {
+    pub fn known(&self) -> ControlStatus {
         self.lock().clone()
     }
 
@@ -110,7 +110,7 @@ impl SharedControlStatus {
 
     /// Locks the state, even if the lock is poisoned, because no panic can leave the state
     /// inconsistent.
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, ControlStatus> {
         self.0
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
