@@ -26,14 +26,14 @@ pub(crate) struct Rejected {
     /// The route that its type matched, or [`RouteId::NONE`].
     pub route: RouteId,
     /// The sender, or `None` if the client has disconnected since.
-    pub client: Option<Arc<Caller>>,
+    pub client: Option<Arc<ClientInfo>>,
     /// The rejection that was sent, cut to a bounded size and without its list of violations.
     pub rejection: Rejection,
 }
 
 /// A client, by the names that the log and `GET /rejections` use.
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub(crate) struct ClientInfo {
     /// The frontend to which it is connected.
     pub frontend: FrontendId,
     /// The identity in printable form.
@@ -80,7 +80,7 @@ impl Rejected {
     pub(crate) fn new(
         at: Duration,
         route: RouteId,
-        client: Option<Arc<Caller>>,
+        client: Option<Arc<ClientInfo>>,
         mut rejection: Rejection,
     ) -> Self {
         cut(&mut rejection.message);

@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 
 use super::stray::Stray;
 use crate::peer::{PeerId, WorkerName};
-use crate::rejections::{Caller, Rejected};
+use crate::rejections::{ClientInfo, Rejected};
 use crate::reply::Reason;
 
 /// The time for which further events of a kind are only counted after one was noted.
@@ -118,7 +118,7 @@ pub(crate) struct Particulars {
 #[derive(Clone, Debug)]
 pub(crate) struct Doubt {
     /// The client.
-    pub client: Arc<Caller>,
+    pub client: Arc<ClientInfo>,
     /// The likely form of its message, and the remedy.
     pub why: String,
 }

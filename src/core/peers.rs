@@ -9,7 +9,7 @@ use super::token::Name;
 use crate::frame;
 use crate::peer::{ClientKind, PeerId, WorkerKind};
 use crate::pool::Seat;
-use crate::rejections::Caller;
+use crate::rejections::ClientInfo;
 use crate::reply::{ErrorEncoding, Reason};
 use crate::route::RoutePlace;
 use crate::snapshot::{Framing, FrontendId, Limits, PoolId};
@@ -152,7 +152,7 @@ pub(super) struct Client {
     /// message.
     pub(super) route: Option<RoutePlace>,
     /// The client in the form that the log shows, or `None` until the log first needs it.
-    caller: Option<Arc<Caller>>,
+    caller: Option<Arc<ClientInfo>>,
     admission: Admission,
     /// The number of open requests.
     open: u32,
@@ -232,9 +232,9 @@ impl Client {
     }
 
     /// Returns the client in the form that the log shows. Calls `address` only the first time.
-    pub(super) fn caller(&mut self, address: impl FnOnce() -> Option<String>) -> Arc<Caller> {
+    pub(super) fn caller(&mut self, address: impl FnOnce() -> Option<String>) -> Arc<ClientInfo> {
         let caller = self.caller.get_or_insert_with(|| {
-            Arc::new(Caller {
+            Arc::new(ClientInfo {
                 frontend: self.frontend,
                 identity: frame::printable(&self.name.bare),
                 address: address(),
