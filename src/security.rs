@@ -107,7 +107,7 @@ impl Eq for Curve {}
 
 /// The side that made a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caller {
+pub enum Initiator {
     /// The peer.
     Peer,
     /// This side.
@@ -117,13 +117,13 @@ pub enum Caller {
 impl Security {
     /// Returns the principal of a peer, or `None` if the peer is not admitted. `key` is the key
     /// that the peer has proved to own, or `None` if it has no key.
-    pub fn principal(&self, key: Option<&PublicKey>, caller: Caller) -> Option<Arc<str>> {
+    pub fn principal(&self, key: Option<&PublicKey>, caller: Initiator) -> Option<Arc<str>> {
         let Some(curve) = &self.curve else {
             return key.is_none().then(|| ANONYMOUS.into());
         };
         match (key, &curve.peers) {
             (None, _) => (self.null == NullPeers::Admitted).then(|| ANONYMOUS.into()),
-            (Some(key), _) if caller == Caller::Us && curve.servers.know(key) => {
+            (Some(key), _) if caller == Initiator::Us && curve.servers.know(key) => {
                 Some(ANONYMOUS.into())
             }
             (Some(_), KnownPeers::Any) => Some(ANONYMOUS.into()),
@@ -232,22 +232,28 @@ mod tests {
         let known = KnownPeers::Named([(key(1), "alice".into())].into());
         let security = security(known, Servers::One(key(2)), NullPeers::Refused);
         let principal = |key: Option<PublicKey>, caller| security.principal(key.as_ref(), caller);
-        assert_eq!(principal(Some(key(1)), Caller::Peer), Some("alice".into()));
-        assert_eq!(principal(Some(key(2)), Caller::Us), Some(ANONYMOUS.into()));
+        assert_eq!(
+            principal(Some(key(1)), Initiator::Peer),
+            Some("alice".into())
+        );
+        assert_eq!(
+            principal(Some(key(2)), Initiator::Us),
+            Some(ANONYMOUS.into())
+        );
         // The key of a server admits nobody who comes.
-        assert_eq!(principal(Some(key(2)), Caller::Peer), None);
-        assert_eq!(principal(Some(key(3)), Caller::Us), None);
-        assert_eq!(principal(None, Caller::Peer), None);
+        assert_eq!(principal(Some(key(2)), Initiator::Peer), None);
+        assert_eq!(principal(Some(key(3)), Initiator::Us), None);
+        assert_eq!(principal(None, Initiator::Peer), None);
     }
 
     #[test]
     fn whoever_needs_no_key_is_anonymous() {
         let security = security(KnownPeers::Any, Servers::None, NullPeers::Admitted);
         assert_eq!(
-            security.principal(None, Caller::Peer),
+            security.principal(None, Initiator::Peer),
             Some(ANONYMOUS.into())
         );
-        let any = security.principal(Some(&key(1)), Caller::Peer);
+        let any = security.principal(Some(&key(1)), Initiator::Peer);
         assert_eq!(any, Some(ANONYMOUS.into()));
     }
 

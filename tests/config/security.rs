@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use gateway::config;
-use gateway::security::{Caller, KnownPeers, Security};
+use gateway::security::{Initiator, KnownPeers, Security};
 use gateway_zmtp::curve::{KeyPair, PublicKey};
 
 use crate::pages::configurations_in;
@@ -89,7 +89,7 @@ impl Files {
     }
 
     fn principal(&self, key: &PublicKey) -> Option<String> {
-        let principal = self.load().0.principal(Some(key), Caller::Peer);
+        let principal = self.load().0.principal(Some(key), Initiator::Peer);
         principal.map(|name| name.to_string())
     }
 }

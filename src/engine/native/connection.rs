@@ -24,7 +24,7 @@ use crate::engine::native::liveness::Liveness;
 use crate::engine::native::role::Role;
 use crate::engine::native::stream::Stream;
 use crate::peer::{PeerId, WorkerKind};
-use crate::security::Caller;
+use crate::security::Initiator;
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::session::{self, Session, Side};
 pub(super) use receiving::Flow;
@@ -272,10 +272,10 @@ impl Connection {
     }
 
     /// Returns which side made the connection.
-    pub(super) fn caller(&self) -> Caller {
+    pub(super) fn caller(&self) -> Initiator {
         match self.origin {
-            Origin::Accepted => Caller::Peer,
-            Origin::Called { .. } | Origin::Abandoned { .. } => Caller::Us,
+            Origin::Accepted => Initiator::Peer,
+            Origin::Called { .. } | Origin::Abandoned { .. } => Initiator::Us,
         }
     }
 

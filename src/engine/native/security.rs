@@ -14,7 +14,7 @@ use crate::engine::native::role::Role;
 use crate::engine::native::service::{Refusal, Service};
 use crate::engine::native::socket_types::{TO_CLIENTS, TO_WORKERS};
 use crate::peer::PeerId;
-use crate::security::{ANONYMOUS, Caller, Security};
+use crate::security::{ANONYMOUS, Initiator, Security};
 use gateway_zmtp::curve::{CurveError, PublicKey};
 use gateway_zmtp::mechanism::Mechanism;
 use gateway_zmtp::session::{self, SessionError};
@@ -232,7 +232,7 @@ struct Credentials {
     key: Option<PublicKey>,
     /// None for a peer without an IP address.
     address: Option<IpAddr>,
-    caller: Caller,
+    caller: Initiator,
 }
 
 const NOT_IN_FROM: &str =
@@ -240,7 +240,7 @@ const NOT_IN_FROM: &str =
 
 /// Returns the principal of a peer, or the reason why the peer is not admitted.
 fn admitted(security: &Security, peer: &Credentials) -> Result<Arc<str>, (Cause, Refusal)> {
-    if peer.caller == Caller::Peer && !security.admits(peer.address) {
+    if peer.caller == Initiator::Peer && !security.admits(peer.address) {
         return Err((Cause::Address, Refusal::HangUp(NOT_IN_FROM.into())));
     }
     let principal = security.principal(peer.key.as_ref(), peer.caller);
