@@ -23,7 +23,7 @@ use std::time::Duration;
 use crate::ledger::{PoolCounters, PoolSample, WORKERS_SHOWN_MAX, WorkerSample};
 use crate::peer::{Headcount, Identity, PeerId, WorkerKind, WorkerName};
 use crate::snapshot::{IdentityMode, PoolSettings};
-use free::{Free, Turn};
+use free::{Free, FreePosition};
 use held::Held;
 use queue::Queue;
 use worker::{Pacing, Worker};
@@ -337,7 +337,7 @@ impl Pool {
         // The worker has had its turn. Holding one more request cannot make it free, so `place` is
         // not needed.
         let load = worker.load(self.settings.balance);
-        self.free.set(seat.0, load, Turn::Last);
+        self.free.set(seat.0, load, FreePosition::Last);
         if !owes {
             // The worker may take more of this client's requests.
             self.queue.call(client);
@@ -471,7 +471,7 @@ impl Pool {
         };
         let was_free = self.free.has(seat.0);
         let load = worker.load(self.settings.balance);
-        self.free.set(seat.0, load, Turn::Kept);
+        self.free.set(seat.0, load, FreePosition::Kept);
         if !was_free && load.is_some() {
             self.call_for(seat);
         }

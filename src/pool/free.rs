@@ -11,7 +11,7 @@ const NONE: u32 = u32::MAX;
 
 /// The place of a worker among those of the same load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum FreePosition {
     /// The worker keeps its place.
     Kept,
     /// The worker goes to the end.
@@ -77,9 +77,9 @@ impl Free {
 
     /// Sets the load of a worker, or `None` if the worker is not free. `turn` applies if the load
     /// stays the same.
-    pub(super) fn set(&mut self, seat: usize, load: Option<usize>, turn: Turn) {
+    pub(super) fn set(&mut self, seat: usize, load: Option<usize>, turn: FreePosition) {
         let load = load.map_or(NONE, |load| load as u32);
-        if self.seats[seat].load == load && turn == Turn::Kept {
+        if self.seats[seat].load == load && turn == FreePosition::Kept {
             return;
         }
         self.unlink(seat);
@@ -171,12 +171,12 @@ mod tests {
             let seat = seats[random.usize(..seats.len())];
             let load = random.bool().then(|| random.usize(..4));
             let turn = if random.u8(..4) == 0 {
-                Turn::Last
+                FreePosition::Last
             } else {
-                Turn::Kept
+                FreePosition::Kept
             };
             let before = model.iter().position(|it| it.2 == seat);
-            let stays = before.map(|at| model[at].0) == load && turn == Turn::Kept;
+            let stays = before.map(|at| model[at].0) == load && turn == FreePosition::Kept;
             if !stays {
                 model.retain(|it| it.2 != seat);
                 model.extend(load.map(|load| (load, step, seat)));
@@ -193,7 +193,7 @@ mod tests {
     fn a_seat_is_taken_again() {
         let mut free = Free::default();
         let seat = free.seat();
-        free.set(seat, Some(3), Turn::Kept);
+        free.set(seat, Some(3), FreePosition::Kept);
         free.leave(seat);
         assert_eq!(free.first(), None);
         assert_eq!(free.seat(), seat);
