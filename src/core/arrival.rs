@@ -10,7 +10,7 @@ use super::doubts::Doubts;
 use super::event::Extent;
 use super::handout::Handout;
 use super::lanes::{Direction, Lanes};
-use super::peers::{Client, FrontendState, NameSource, Peer, Turn};
+use super::peers::{Client, FrontendState, MessagePosition, NameSource, Peer};
 use super::rates::{Payer, Rates};
 use super::request::{Asker, Request, Return, State, copies};
 use super::stray::Pattern;
@@ -111,7 +111,7 @@ impl<M: Frames> Core<M> {
         };
         let most = self.snapshot.limits.clients;
         let turn = self.admitted.note_message(client, most);
-        if turn == Turn::First && extent == Extent::Whole && is_probe(client, &frames) {
+        if turn == MessagePosition::First && extent == Extent::Whole && is_probe(client, &frames) {
             return;
         }
         let bytes = frames.size();

@@ -196,7 +196,7 @@ enum Admission {
 
 /// The position of a message among those of its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum MessagePosition {
     First,
     Later,
 }
@@ -340,22 +340,26 @@ impl Admitted {
     /// Records a message of a client: counts it, and admits the client if it was over the limit and
     /// there is room now. Returns the position of the message.
     #[inline]
-    pub(super) fn note_message(&mut self, client: &mut Client, clients_max: usize) -> Turn {
+    pub(super) fn note_message(
+        &mut self,
+        client: &mut Client,
+        clients_max: usize,
+    ) -> MessagePosition {
         client.asks();
         if client.admission == Admission::Admitted {
-            Turn::Later
+            MessagePosition::Later
         } else {
             self.note_unsettled(client, clients_max)
         }
     }
 
     #[cold]
-    fn note_unsettled(&mut self, client: &mut Client, clients_max: usize) -> Turn {
+    fn note_unsettled(&mut self, client: &mut Client, clients_max: usize) -> MessagePosition {
         self.admit(client, clients_max);
         let (admission, turn) = match client.admission {
-            Admission::NewAdmitted => (Admission::Admitted, Turn::First),
-            Admission::NewSurplus => (Admission::Surplus, Turn::First),
-            known @ (Admission::Admitted | Admission::Surplus) => (known, Turn::Later),
+            Admission::NewAdmitted => (Admission::Admitted, MessagePosition::First),
+            Admission::NewSurplus => (Admission::Surplus, MessagePosition::First),
+            known @ (Admission::Admitted | Admission::Surplus) => (known, MessagePosition::Later),
         };
         client.admission = admission;
         turn
