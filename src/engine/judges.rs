@@ -14,7 +14,7 @@ use rustc_hash::FxBuildHasher;
 
 use crate::core::{Case, Verdict};
 use crate::engine::control::Control;
-use crate::engine::turns::Turns;
+use crate::engine::turns::FairQueue;
 use crate::frame::Frames;
 use crate::peer::PeerId;
 
@@ -38,7 +38,7 @@ const NICE_INCREMENT: i32 = 5;
 /// The judges and their queue. Each judge starts when it is first needed.
 pub(super) struct Judges<P> {
     control: Control,
-    waiting: Turns<PeerId, Box<Case<P>>, FxBuildHasher>,
+    waiting: FairQueue<PeerId, Box<Case<P>>, FxBuildHasher>,
     /// The sending end of the channel to the judges.
     cases: Sender<Box<Case<P>>>,
     /// The receiving end of that channel, which the judges share.
@@ -61,7 +61,7 @@ impl<P: Frames + Send + 'static> Judges<P> {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         Self {
             control,
-            waiting: Turns::default(),
+            waiting: FairQueue::default(),
             cases,
             sent: Arc::new(Mutex::new(sent)),
             done,

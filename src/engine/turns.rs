@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, Hash};
 /// The items of each sender `K`, in the order of their arrival. `S` hashes the senders: it must be
 /// one that resists collisions if a peer can choose its `K`.
 #[derive(Debug)]
-pub(super) struct Turns<K, T, S> {
+pub(super) struct FairQueue<K, T, S> {
     queues: HashMap<K, VecDeque<T>, S>,
     /// The senders that have items, each once, in the order of their turns.
     order: VecDeque<K>,
@@ -15,7 +15,7 @@ pub(super) struct Turns<K, T, S> {
     count: usize,
 }
 
-impl<K, T, S: Default> Default for Turns<K, T, S> {
+impl<K, T, S: Default> Default for FairQueue<K, T, S> {
     fn default() -> Self {
         Self {
             queues: HashMap::default(),
@@ -25,7 +25,7 @@ impl<K, T, S: Default> Default for Turns<K, T, S> {
     }
 }
 
-impl<K: Copy + Eq + Hash, T, S: BuildHasher> Turns<K, T, S> {
+impl<K: Copy + Eq + Hash, T, S: BuildHasher> FairQueue<K, T, S> {
     /// Returns the number of items.
     pub(super) fn len(&self) -> usize {
         self.count
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_sender_with_many_items_has_one_in_turn() {
-        let mut turns = Turns::<_, _, RandomState>::default();
+        let mut turns = FairQueue::<_, _, RandomState>::default();
         for n in 0..3 {
             turns.push(1, (1, n));
         }
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn dropped_items_leave_no_sender_without_items() {
-        let mut turns = Turns::<_, _, RandomState>::default();
+        let mut turns = FairQueue::<_, _, RandomState>::default();
         for n in 0..9 {
             turns.push(n % 3, n);
         }

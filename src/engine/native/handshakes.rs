@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::mpsc;
 
 use crate::engine::control::Control;
-use crate::engine::turns::Turns;
+use crate::engine::turns::FairQueue;
 use crate::peer::PeerId;
 use gateway_zmtp::session::{Work, Worked};
 
@@ -27,7 +27,7 @@ pub(super) struct Handshakes {
     control: Control,
     worker: Option<Worker>,
     /// The queued steps by address. The address of ipc peers is `None`.
-    queued: Turns<Option<IpAddr>, (PeerId, Work), RandomState>,
+    queued: FairQueue<Option<IpAddr>, (PeerId, Work), RandomState>,
     /// The number of queued steps at which those of closed connections are dropped.
     sweep_at: usize,
     /// The number of steps that the thread has.
@@ -44,7 +44,7 @@ impl Handshakes {
         Self {
             control,
             worker: None,
-            queued: Turns::default(),
+            queued: FairQueue::default(),
             sweep_at: SWEEP_LEAST,
             given: 0,
         }
