@@ -18,7 +18,7 @@ use rustc_hash::FxHashMap;
 
 use crate::peer::{Identity, PeerId};
 use fill::{Fill, Room};
-use lane::{Lane, Waiting};
+use lane::{ClientQueue, Waiting};
 use turns::{Turn, Turns};
 
 /// The maximum number of clients that are considered for eviction, in descending order of fill. The
@@ -33,7 +33,7 @@ const SPARE_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct Queue {
     /// The lane of each client that has requests here.
-    lanes: FxHashMap<PeerId, Lane>,
+    lanes: FxHashMap<PeerId, ClientQueue>,
     /// The lanes in the ring.
     ring: Turns,
     /// The lanes that stand aside, by turn.
@@ -264,10 +264,10 @@ impl Queue {
 
     /// Returns the lane of a client, which is created if there is none, and the queue's fill. The
     /// caller must add a request to the lane.
-    fn lane(&mut self, client: PeerId, identity: &Identity) -> (&mut Lane, &mut Fill) {
+    fn lane(&mut self, client: PeerId, identity: &Identity) -> (&mut ClientQueue, &mut Fill) {
         let lane = self.lanes.entry(client).or_insert_with(|| {
             let requests = self.spare.pop().unwrap_or_default();
-            Lane::new(Rc::clone(identity), self.ring.add(client), requests)
+            ClientQueue::new(Rc::clone(identity), self.ring.add(client), requests)
         });
         (lane, &mut self.fill)
     }
@@ -281,7 +281,7 @@ impl Queue {
         if !self.ring.remove(turn) {
             self.forget(turn);
         }
-        if let Some(Lane { mut requests, .. }) = self.lanes.remove(&client)
+        if let Some(ClientQueue { mut requests, .. }) = self.lanes.remove(&client)
             && requests.capacity() <= lane::SLACK
             && self.spare.len() < SPARE_MAX
         {

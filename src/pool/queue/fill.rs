@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::lane::{Classes, Lane};
+use super::lane::{Classes, ClientQueue};
 use crate::peer::PeerId;
 
 /// The total size of a client's requests, in bytes, from which the client is ranked by bytes.
@@ -43,7 +43,7 @@ impl Fill {
     }
 
     /// Adds a request of this size to a lane.
-    pub(super) fn add(&mut self, client: PeerId, lane: &mut Lane, bytes: u64) {
+    pub(super) fn add(&mut self, client: PeerId, lane: &mut ClientQueue, bytes: u64) {
         self.requests += 1;
         self.bytes += bytes;
         lane.alive += 1;
@@ -52,7 +52,7 @@ impl Fill {
     }
 
     /// Removes a request of this size from a lane.
-    pub(super) fn take(&mut self, client: PeerId, lane: &mut Lane, bytes: u64) {
+    pub(super) fn take(&mut self, client: PeerId, lane: &mut ClientQueue, bytes: u64) {
         self.requests -= 1;
         self.bytes -= bytes;
         lane.alive -= 1;
@@ -61,7 +61,7 @@ impl Fill {
     }
 
     /// Updates the classes of a lane.
-    fn weigh(&mut self, client: PeerId, lane: &mut Lane) {
+    fn weigh(&mut self, client: PeerId, lane: &mut ClientQueue) {
         let several = lane.alive > 1;
         let much = several && lane.bytes >= LARGE_FILL_MIN;
         let now = Classes {

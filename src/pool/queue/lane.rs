@@ -15,7 +15,7 @@ const EVICTIONS_MAX: u64 = 16;
 
 /// A client's requests in a queue.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct ClientQueue {
     pub(super) identity: Identity,
     /// The requests in the order of arrival, which is that of their numbers. The first and the last
     /// have not ended.
@@ -45,7 +45,7 @@ pub(super) struct Classes {
     pub(super) bytes: u32,
 }
 
-impl Lane {
+impl ClientQueue {
     /// Returns an empty lane with this turn. `requests` must be empty, and its memory is reused.
     pub(super) fn new(identity: Identity, turn: Turn, requests: VecDeque<Waiting>) -> Self {
         Self {
