@@ -42,12 +42,12 @@ struct Connection {
 
 /// The connections, the oldest first.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Connections {
     most: usize,
     connections: Mutex<VecDeque<Connection>>,
 }
 
-impl Places {
+impl Connections {
     /// Returns an empty list with room for `most` connections.
     pub(super) fn new(most: usize) -> Self {
         Self {

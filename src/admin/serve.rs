@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::answer::answer;
 use super::guarded::guarded;
-use super::places::{Activity, Places};
+use super::places::{Activity, Connections};
 use super::sampler::Sampler;
 use super::sources::AdminSources;
 use crate::snapshot::AdminSettings;
@@ -167,7 +167,7 @@ async fn run(
         return;
     };
     let seen = Arc::new((sources, sampler));
-    let places = Arc::new(Places::new(CONNECTIONS_MAX));
+    let places = Arc::new(Connections::new(CONNECTIONS_MAX));
     // Each connection holds a clone of `open`, so all connections have ended once the last clone is
     // dropped.
     let (open, mut all_ended) = channel::<()>(1);
@@ -218,7 +218,7 @@ async fn accept(
     mut listener: Option<TcpListener>,
     address: SocketAddr,
     seen: &Arc<(AdminSources, Sampler)>,
-    places: &Places,
+    places: &Connections,
     open: &Sender<()>,
 ) {
     let listener = loop {
