@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::arrival::{Accepted, queue_full};
 use super::case::{Case, Found, Verdict, check_payload_briefly, schema_of};
 use super::handout::Handout;
-use super::lanes::{Direction, LaneKey, Place};
+use super::lanes::{Direction, LaneEntry, LaneKey};
 use super::peers::Worker;
 use super::request::{Answered, Request, State, Unjudged};
 use super::shelf::Kept;
@@ -39,7 +39,7 @@ impl<M: Frames> Core<M> {
         let lane = self
             .lanes
             .lane(client, &accepted.envelope, Direction::Request);
-        let place = Place {
+        let place = LaneEntry {
             number,
             sender: client,
             bytes: accepted.bytes,
@@ -65,7 +65,7 @@ impl<M: Frames> Core<M> {
         let lane = self
             .lanes
             .lane(request.asker.client, &request.envelope, Direction::Answer);
-        let place = Place {
+        let place = LaneEntry {
             number: request.number,
             sender: by.peer,
             bytes: body.size(),
@@ -84,7 +84,7 @@ impl<M: Frames> Core<M> {
         self.line_up(lane, place, out);
     }
 
-    fn line_up(&mut self, lane: LaneKey, place: Place, out: &mut impl Outlet<M>) {
+    fn line_up(&mut self, lane: LaneKey, place: LaneEntry, out: &mut impl Outlet<M>) {
         let is_first = self.lanes.first(lane).is_none();
         if self.lanes.push(lane, place, &self.snapshot.limits) {
             out.pause(place.sender);

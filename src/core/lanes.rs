@@ -31,7 +31,7 @@ pub(super) struct LaneKey {
 /// The lanes, and the backlog of each peer in them.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    lanes: HashMap<LaneKey, VecDeque<Place>>,
+    lanes: HashMap<LaneKey, VecDeque<LaneEntry>>,
     backlogs: FxHashMap<PeerId, Backlog>,
     hasher: RandomState,
     /// The number of payloads that judges have checked.
@@ -40,7 +40,7 @@ pub(super) struct Lanes {
 
 /// A message in a lane. Its request may have ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct LaneEntry {
     /// The number of the request, which is the message or which the message answers.
     pub(super) number: u64,
     /// The client or worker that sent the message.
@@ -103,7 +103,7 @@ impl Lanes {
 
     /// Adds a message at the end of its lane. Returns whether its sender must be paused.
     #[must_use]
-    pub(super) fn push(&mut self, lane: LaneKey, place: Place, limits: &Limits) -> bool {
+    pub(super) fn push(&mut self, lane: LaneKey, place: LaneEntry, limits: &Limits) -> bool {
         let backlog = self.backlogs.entry(place.sender).or_default();
         backlog.messages += 1;
         backlog.bytes += place.bytes;
@@ -128,7 +128,7 @@ impl Lanes {
         if places.is_empty() {
             self.lanes.remove(&lane);
         }
-        let Place { sender, bytes, .. } = first?;
+        let LaneEntry { sender, bytes, .. } = first?;
         let backlog = self.backlogs.get_mut(&sender)?;
         backlog.messages -= 1;
         backlog.bytes -= bytes;
