@@ -17,9 +17,9 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// The addresses of sockets that were closed within [`LEAVING_MAX`].
 #[derive(Debug, Default)]
-pub(super) struct Left(Vec<(String, Instant)>);
+pub(super) struct ClosedAddresses(Vec<(String, Instant)>);
 
-impl Left {
+impl ClosedAddresses {
     /// Records that a socket which listens on these addresses closes.
     pub(super) fn note<'a>(&mut self, addresses: impl IntoIterator<Item = &'a String>) {
         let now = Instant::now();
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn an_address_that_was_left_is_waited_for_and_no_other() {
-        let mut left = Left::default();
+        let mut left = ClosedAddresses::default();
         left.note(&["tcp://*:5559".to_owned(), "ipc://people".to_owned()]);
         let mut attempts = 0;
         let bound = left.bind("tcp://127.0.0.1:5559", || {

@@ -13,7 +13,7 @@ use zmq::{Context, Socket};
 use crate::engine::error::{BindFault, EngineError};
 use crate::engine::libzmq::fixed::Fixed;
 use crate::engine::libzmq::frontend::FrontendSocket;
-use crate::engine::libzmq::left::Left;
+use crate::engine::libzmq::left::ClosedAddresses;
 use crate::engine::libzmq::monitor::Monitor;
 use crate::engine::listening::Listening;
 use crate::peer::{PeerId, WorkerKind};
@@ -72,7 +72,7 @@ pub(super) struct Book {
     /// The addresses on which the sockets listen.
     listening: Vec<Listening>,
     /// The addresses at which closed sockets listened.
-    left: Left,
+    left: ClosedAddresses,
     /// The number of monitors so far, each of which has an address of its own.
     monitors: usize,
 }
@@ -355,7 +355,7 @@ fn open_frontend(
     frontend: &Frontend,
     fixed: &Fixed,
     number: usize,
-    left: &Left,
+    left: &ClosedAddresses,
     listening: &mut Vec<Listening>,
 ) -> Result<FrontendSocket, EngineError> {
     let what = format!("frontend {}", frontend.name);
@@ -380,7 +380,7 @@ fn open_pool(
     pool: &PoolSettings,
     fixed: &Fixed,
     number: usize,
-    left: &Left,
+    left: &ClosedAddresses,
     listening: &mut Vec<Listening>,
 ) -> Result<PoolSocket, EngineError> {
     let what = format!("pool {}", pool.name);
@@ -439,7 +439,7 @@ fn open(
     role: &'static str,
     name: &str,
     endpoints: &Endpoints,
-    left: &Left,
+    left: &ClosedAddresses,
     listening: &mut Vec<Listening>,
 ) -> Result<(), EngineError> {
     for endpoint in &endpoints.bind {
