@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::engine::control::Control;
 use crate::engine::native::address::Address;
-use crate::engine::native::quiet::Lines;
+use crate::engine::native::quiet::LineLimiter;
 use crate::engine::native::role::Role;
 use crate::peer::PeerId;
 
@@ -70,9 +70,9 @@ struct Call {
     attempts: u32,
     /// Bounds on the log lines that a peer can cause by coming and going: about calls that succeed,
     /// connections that end, and calls that fail.
-    stands: Lines,
-    ended: Lines,
-    fails: Lines,
+    stands: LineLimiter,
+    ended: LineLimiter,
+    fails: LineLimiter,
 }
 
 enum State {
@@ -138,9 +138,9 @@ impl Dialer {
                 left: Vec::new(),
                 served: false,
                 attempts: 0,
-                stands: Lines::default(),
-                ended: Lines::default(),
-                fails: Lines::default(),
+                stands: LineLimiter::default(),
+                ended: LineLimiter::default(),
+                fails: LineLimiter::default(),
             };
             self.calls.insert(self.last, call);
         }

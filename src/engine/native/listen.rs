@@ -14,7 +14,7 @@ use crate::engine::native::address::Address;
 use crate::engine::native::connection::Origin;
 use crate::engine::native::liveness::{HANDSHAKE_MAX, MECHANISM_WAIT_MAX};
 use crate::engine::native::peers::CONNECTIONS_MAX;
-use crate::engine::native::quiet::Lines;
+use crate::engine::native::quiet::LineLimiter;
 use crate::engine::native::role::Role;
 use crate::engine::native::service::Service;
 use crate::engine::native::stream::{Listener, Stream};
@@ -45,7 +45,7 @@ pub(super) struct Listeners {
     /// The time at which paused listeners continue.
     again: Option<Duration>,
     /// A bound on the log lines about an address that is still in use.
-    taken: Lines,
+    taken: LineLimiter,
     /// The number of connections at which no further client is accepted.
     clients_max: usize,
 }
@@ -70,7 +70,7 @@ impl Listeners {
             there: BTreeMap::new(),
             ready: Vec::new(),
             again: None,
-            taken: Lines::default(),
+            taken: LineLimiter::default(),
             clients_max: clients_max(getrlimit(Resource::Nofile).current),
         }
     }

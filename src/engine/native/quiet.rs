@@ -22,12 +22,12 @@ const MISTAKES_MAX: usize = 32;
 
 /// The bound on the log lines of one kind.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(super) struct LineLimiter {
     last: Option<Duration>,
     left_out: u64,
 }
 
-impl Lines {
+impl LineLimiter {
     /// Returns the number of lines left out since the last one, if a line may be written now.
     pub(super) fn allow(&mut self, now: Duration) -> Option<u64> {
         if self.last.is_some_and(|last| now < last + INTERVAL) {
@@ -122,9 +122,9 @@ impl Mistakes {
 #[derive(Debug, Default)]
 pub(super) struct Quiet {
     /// The bounds by role and cause: at most one for each cause and each role that ever existed.
-    refused: HashMap<(Role, Cause), Lines>,
+    refused: HashMap<(Role, Cause), LineLimiter>,
     mistakes: HashMap<(Role, Cause), Mistakes>,
-    accept: Lines,
+    accept: LineLimiter,
 }
 
 impl Quiet {
@@ -145,7 +145,7 @@ impl Quiet {
     }
 
     /// Returns the bound on lines about connections that cannot be accepted.
-    pub(super) fn accept(&mut self) -> &mut Lines {
+    pub(super) fn accept(&mut self) -> &mut LineLimiter {
         &mut self.accept
     }
 }
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_was_left_out_is_counted() {
-        let mut lines = Lines::default();
+        let mut lines = LineLimiter::default();
         let at = |ms| Duration::from_millis(ms);
         assert_eq!(lines.allow(at(0)), Some(0));
         assert_eq!(lines.allow(at(1)), None);
