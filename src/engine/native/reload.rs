@@ -18,13 +18,13 @@ use crate::engine::native::address::Address;
 use crate::engine::native::role::Role;
 use crate::snapshot::Snapshot;
 use book::Planned;
-pub(super) use book::SharedBook;
+pub(super) use book::SharedListenerRegistry;
 pub(in crate::engine) use book::try_binds;
 
 /// Prepares reloads and hands them to the data thread.
 #[derive(Clone)]
 pub(in crate::engine) struct Reloader {
-    book: SharedBook,
+    book: SharedListenerRegistry,
     commits: mpsc::Sender<Commit>,
     control: Control,
 }
@@ -41,12 +41,12 @@ struct Commit {
 /// The reloads that were handed over, for the data thread.
 pub(super) struct Reloads {
     commits: mpsc::Receiver<Commit>,
-    book: SharedBook,
+    book: SharedListenerRegistry,
 }
 
 /// Returns both ends of the channel for reloads.
 pub(super) fn reloads(control: Control) -> (Reloader, Reloads) {
-    let book = SharedBook::default();
+    let book = SharedListenerRegistry::default();
     let (commits, inbox) = mpsc::channel();
     let reloader = Reloader {
         book: book.clone(),
@@ -132,7 +132,7 @@ impl Reloads {
     }
 
     /// Returns the book of the listeners.
-    pub(super) fn book(&self) -> &SharedBook {
+    pub(super) fn book(&self) -> &SharedListenerRegistry {
         &self.book
     }
 }

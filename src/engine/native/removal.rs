@@ -7,7 +7,7 @@ use tracing::info;
 use crate::engine::native::clock::Clock;
 use crate::engine::native::connection::Phase;
 use crate::engine::native::listen::Listeners;
-use crate::engine::native::reload::SharedBook;
+use crate::engine::native::reload::SharedListenerRegistry;
 use crate::engine::native::role::Role;
 use crate::engine::native::service::Service;
 use crate::peer::PeerId;
@@ -62,7 +62,7 @@ impl Removal {
         &mut self,
         service: &mut Service,
         listeners: &mut Listeners,
-        book: &SharedBook,
+        book: &SharedListenerRegistry,
         clock: &Clock,
         now: Duration,
     ) {

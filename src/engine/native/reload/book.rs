@@ -31,7 +31,7 @@ pub(super) enum ListenerAction {
 
 /// The records of the existing listeners, whichever thread has the listeners themselves.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(super) struct ListenerRegistry {
     there: Vec<Entry>,
     /// The number of the last listener that was numbered.
     last: ListenerId,
@@ -91,15 +91,15 @@ impl Entry {
 /// The data thread locks the book, so no thread may block while it holds the lock. Binding an
 /// address may take long, so the preparation of a reload has a lock of its own.
 #[derive(Clone, Debug, Default)]
-pub(in crate::engine::native) struct SharedBook {
-    book: Arc<Mutex<Book>>,
+pub(in crate::engine::native) struct SharedListenerRegistry {
+    book: Arc<Mutex<ListenerRegistry>>,
     /// Held during the preparation of a reload.
     preparing: Arc<Mutex<()>>,
 }
 
-impl SharedBook {
+impl SharedListenerRegistry {
     /// Locks the book, also after a panic, because no panic can leave it half changed.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Book> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, ListenerRegistry> {
         let book = self.book.lock();
         book.unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -147,7 +147,7 @@ impl SharedBook {
 
 /// The right to close listeners. While it is held, no reload can be prepared, so a reload finds
 /// each listener either open and in the book, or closed and removed from the book.
-pub(in crate::engine::native) struct Closing<'a>(MutexGuard<'a, Book>);
+pub(in crate::engine::native) struct Closing<'a>(MutexGuard<'a, ListenerRegistry>);
 
 impl Closing<'_> {
     /// Removes a listener from the book. The caller must close it before giving the right back.
@@ -169,7 +169,7 @@ fn binds(snapshot: &Snapshot) -> Vec<(Role, &String)> {
     frontends.chain(pools).collect()
 }
 
-impl Book {
+impl ListenerRegistry {
     /// Returns every listener in a form for display.
     pub(super) fn shown(&self, snapshot: &Snapshot) -> Vec<Listening> {
         self.there
@@ -181,7 +181,7 @@ impl Book {
 
 /// A reload that is being prepared. Meanwhile no listener closes.
 pub(super) struct Preparing<'a> {
-    shared: &'a SharedBook,
+    shared: &'a SharedListenerRegistry,
     /// The existing listeners.
     there: Vec<Entry>,
     /// The number of the last listener that was numbered.
