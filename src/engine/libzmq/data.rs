@@ -10,7 +10,7 @@ use crate::engine::control::Orders;
 use crate::engine::error::EngineError;
 use crate::engine::libzmq::links::Links;
 use crate::engine::libzmq::reload::Commit;
-use crate::engine::libzmq::sockets::SharedBook;
+use crate::engine::libzmq::sockets::SharedSocketRegistry;
 use crate::snapshot::{FrontendId, PoolId, Snapshot};
 
 /// The number of messages that one socket may deliver in a turn before the others have theirs.
@@ -20,7 +20,7 @@ pub(super) const BUDGET: usize = 256;
 pub(super) struct Libzmq {
     pub(super) core: Core<Vec<Message>>,
     pub(super) links: Links,
-    pub(super) book: SharedBook,
+    pub(super) book: SharedSocketRegistry,
     pub(super) orders: Orders,
     pub(super) commits: mpsc::Receiver<Commit>,
     pub(super) start: Instant,

@@ -49,7 +49,7 @@ use crate::snapshot::{FrontendId, Snapshot};
 use data::{BUDGET, Libzmq, PoolReady, Ready, receive};
 use links::Links;
 pub(super) use reload::Reloader;
-use sockets::{FLUSH, SharedBook};
+use sockets::{FLUSH, SharedSocketRegistry};
 
 /// The time between two searches for idle clients to forget, which affects only the use of memory.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
@@ -82,7 +82,7 @@ const DATA_STACK: usize = 8 << 20;
 
 /// Binds and connects everything, then serves on a thread of its own.
 pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, EngineError> {
-    let book = SharedBook::new();
+    let book = SharedSocketRegistry::new();
     let mut prepared = None;
     book.prepare(&snapshot, |made| {
         prepared = Some(made);

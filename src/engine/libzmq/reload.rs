@@ -4,14 +4,14 @@ use std::sync::{Arc, mpsc};
 
 use crate::engine::control::Control;
 use crate::engine::error::EngineError;
-use crate::engine::libzmq::sockets::{Prepared, SharedBook};
+use crate::engine::libzmq::sockets::{Prepared, SharedSocketRegistry};
 use crate::engine::listening::Listening;
 use crate::snapshot::Snapshot;
 
 /// Prepares reloads and hands them to the data thread.
 #[derive(Clone)]
 pub(in crate::engine) struct Reloader {
-    pub(super) book: SharedBook,
+    pub(super) book: SharedSocketRegistry,
     pub(super) commits: mpsc::Sender<Commit>,
     pub(super) control: Control,
 }

@@ -61,7 +61,7 @@ pub(super) struct Prepared {
 
 /// The records of the existing sockets, whichever thread has the sockets themselves.
 #[derive(Default)]
-pub(super) struct Book {
+pub(super) struct SocketRegistry {
     /// The context, or `None` once the engine has ended and there can be no more sockets.
     context: Option<Context>,
     frontends: BTreeMap<FrontendId, Fixed>,
@@ -79,8 +79,8 @@ pub(super) struct Book {
 
 /// The book, shared by the data thread and the thread that prepares a reload.
 #[derive(Clone)]
-pub(super) struct SharedBook {
-    book: Arc<Mutex<Book>>,
+pub(super) struct SharedSocketRegistry {
+    book: Arc<Mutex<SocketRegistry>>,
     /// The number of reloads that are prepared and neither committed nor abandoned. They rely on
     /// the existing sockets. The number increases only under the lock. The data thread decreases it
     /// without the lock, which may be held for as long as it takes to bind an address.
@@ -113,11 +113,11 @@ impl<'a> Wanted<'a> {
     }
 }
 
-impl SharedBook {
+impl SharedSocketRegistry {
     pub(super) fn new() -> Self {
-        let book = Book {
+        let book = SocketRegistry {
             context: Some(Context::new()),
-            ..Book::default()
+            ..SocketRegistry::default()
         };
         Self {
             book: Arc::new(Mutex::new(book)),
@@ -126,7 +126,7 @@ impl SharedBook {
     }
 
     /// Locks the book, also after a panic, because no panic can leave it half changed.
-    fn lock(&self) -> MutexGuard<'_, Book> {
+    fn lock(&self) -> MutexGuard<'_, SocketRegistry> {
         self.book
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -178,7 +178,7 @@ impl SharedBook {
 
     /// Waits until the sockets that are about to close have freed the addresses that `wanted`
     /// needs, but at most for [`CLOSING_MAX`], and locks the book.
-    fn lock_once_free(&self, wanted: &Wanted<'_>) -> MutexGuard<'_, Book> {
+    fn lock_once_free(&self, wanted: &Wanted<'_>) -> MutexGuard<'_, SocketRegistry> {
         let until = Instant::now() + CLOSING_MAX;
         loop {
             let book = self.lock();
@@ -240,7 +240,7 @@ impl SharedBook {
     }
 }
 
-impl Book {
+impl SocketRegistry {
     /// Forgets a socket that closes, and returns whether there was one.
     fn forget(&mut self, gone: Option<Fixed>) -> bool {
         if let Some(gone) = &gone {
