@@ -17,7 +17,7 @@ use gateway_diagnostic::{
 };
 use gateway_proto::{Cache, Compiled, Descriptors, Texts, words};
 use gateway_schema::{
-    Definitions, Encoding, ExplainedRule, Options, Presence, RequireError, RuleLimits, Ruler,
+    Definitions, Encoding, ExplainedRule, Options, Presence, RequireError, RuleLimits, RuleSet,
     Schema, Table,
 };
 
@@ -37,7 +37,7 @@ pub(super) struct Protos {
     table: Arc<Table>,
     messages: usize,
     /// The compiled buf.validate rules of the messages that routes name, or `None` without rules.
-    ruler: Option<Arc<Ruler>>,
+    ruler: Option<Arc<RuleSet>>,
     /// The limits on checks by these rules: the size of the payload, and the number of steps.
     rule_limits: RuleLimits,
     /// All words of the files that do not compile, or `None` if every file compiles. A message that
@@ -126,7 +126,7 @@ fn ruler(
     descriptors: &Descriptors,
     table: &Arc<Table>,
     found: &mut Diagnostics,
-) -> Option<Arc<Ruler>> {
+) -> Option<Arc<RuleSet>> {
     let schemas = source.routes.iter();
     let schemas = schemas.flat_map(|route| route.schema.iter().chain(&route.reply));
     let names: BTreeSet<_> = schemas.map(|schema| &*schema.message.value).collect();
@@ -135,7 +135,7 @@ fn ruler(
     if ruled.is_empty() {
         return None;
     }
-    Ruler::build(descriptors, table, &ruled, found).map(Arc::new)
+    RuleSet::build(descriptors, table, &ruled, found).map(Arc::new)
 }
 
 /// Returns the directories for .proto files, whether they exist or not, since all of them are worth
@@ -290,7 +290,7 @@ impl Protos {
         if !descriptors.has_rules(name) {
             return Some(Vec::new());
         }
-        let ruler = Ruler::build(descriptors, &self.table, &[name], found)?;
+        let ruler = RuleSet::build(descriptors, &self.table, &[name], found)?;
         Some(ruler.explain(&self.table))
     }
 

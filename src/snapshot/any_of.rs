@@ -241,7 +241,7 @@ mod tests {
     use super::*;
     use gateway_diagnostic::Diagnostics;
     use gateway_proto::Compiler;
-    use gateway_schema::{Options, RuleLimits, Ruler, Table};
+    use gateway_schema::{Options, RuleLimits, RuleSet, Table};
 
     const PROTO: &str = r#"
 syntax = "proto3";
@@ -282,7 +282,7 @@ message Doubling {
         let made = gateway_proto::compile(&roots, Compiler::Builtin, &mut found);
         let made = made.expect("compiles");
         let table = Arc::new(Table::build(made.files()).unwrap());
-        let ruler = Arc::new(Ruler::build(&made, &table, &[message], &mut found).expect("rules"));
+        let ruler = Arc::new(RuleSet::build(&made, &table, &[message], &mut found).expect("rules"));
         let root = table.message(message).unwrap();
         let mut schema = Schema::new(Encoding::Protobuf, table, root, Options::default());
         let limits = RuleLimits {

@@ -31,7 +31,7 @@ use gateway::snapshot::{
 };
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::Compiler;
-use gateway_schema::{Encoding, Options, RuleLimits, Ruler, Schema};
+use gateway_schema::{Encoding, Options, RuleLimits, RuleSet, Schema};
 
 /// The number of schedules in an ordinary run; `SIMULATION_SCHEDULES=n` sets another.
 const SCHEDULES: u64 = 30_000;
@@ -1699,7 +1699,7 @@ fn schema(route: &str) -> Option<AnyOf> {
 
 fn any_of(message: &str, encodings: &[Encoding]) -> AnyOf {
     // The table and the ruler are built once, because there are thousands of schedules.
-    static MADE: LazyLock<(Arc<gateway_schema::Table>, Arc<Ruler>)> = LazyLock::new(|| {
+    static MADE: LazyLock<(Arc<gateway_schema::Table>, Arc<RuleSet>)> = LazyLock::new(|| {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("p.proto"), PROTO).unwrap();
         let mut found = Diagnostics::new();
@@ -1707,7 +1707,7 @@ fn any_of(message: &str, encodings: &[Encoding]) -> AnyOf {
         let made = gateway_proto::compile(&roots, Compiler::Builtin, &mut found);
         let made = made.expect("compiles");
         let table = Arc::new(gateway_schema::Table::build(made.files()).unwrap());
-        let ruler = Ruler::build(&made, &table, &["Ruled"], &mut found).expect("rules");
+        let ruler = RuleSet::build(&made, &table, &["Ruled"], &mut found).expect("rules");
         (table, Arc::new(ruler))
     });
     let (table, ruler) = &*MADE;

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Compiler, Descriptors, compile};
-use gateway_schema::{Encoding, Options, RuleLimits, Ruler, Schema, Table};
+use gateway_schema::{Encoding, Options, RuleLimits, RuleSet, Schema, Table};
 
 const LIMITS: RuleLimits = RuleLimits {
     bytes: 1 << 20,
@@ -72,7 +72,7 @@ fn main() {
         .map(|name| format!("t.{name}"))
         .collect();
     let ruled: Vec<&str> = ruled.iter().map(String::as_str).collect();
-    let ruler = Ruler::build(&descriptors, &table, &ruled, &mut Diagnostics::new());
+    let ruler = RuleSet::build(&descriptors, &table, &ruled, &mut Diagnostics::new());
     let ruler = Arc::new(ruler.expect("good rules"));
     println!("| encoding | rules | time | × the walk |");
     println!("|---|---|---:|---:|");
@@ -116,7 +116,7 @@ fn compile_many() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let start = Instant::now();
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
-    let ruler = Ruler::build(&descriptors, &table, &names, &mut Diagnostics::new());
+    let ruler = RuleSet::build(&descriptors, &table, &names, &mut Diagnostics::new());
     assert!(ruler.is_some());
     let millis = start.elapsed().as_millis();
     println!("\n{MANY} messages with eleven rules each are compiled in {millis} ms.");

@@ -52,7 +52,7 @@
 //!   Buffers: MessagePack writes a message as a map keyed by field name or as an array in
 //!   declaration order, JSON as ProtoJSON defines.
 //! - [`Schema::require`] requires fields beyond those that the `.proto` requires.
-//! - [`Ruler`] compiles `buf.validate` rules, and [`Schema::enforce`] checks payloads against them.
+//! - [`RuleSet`] compiles `buf.validate` rules, and [`Schema::enforce`] checks payloads against them.
 //! - [`breaking`] compares two schemas and finds the changes that break payloads.
 //!
 //! A payload cannot make a check panic, allocate without bound, or recurse deeper than the caller
@@ -86,7 +86,7 @@ pub use gateway_proto::Definitions;
 pub use hint::Lookalike;
 pub use options::{Encoding, Layout, Options, TextKeys, UnknownFields};
 pub use require::{Presence, RequireError};
-pub use rules::{Estimate, ExplainedRule, RuleCost, RuleLimits, Ruler};
+pub use rules::{Estimate, ExplainedRule, RuleCost, RuleLimits, RuleSet};
 pub use schema::Schema;
 pub use table::{MessageId, Table, TableError};
 pub use violation::Violation;

@@ -1,6 +1,6 @@
 //! `buf.validate`: the rules that a `.proto` file sets in addition to types and structure.
 //!
-//! A [`Ruler`] is built from descriptors once per generation, and bad rules are reported then. It
+//! A [`RuleSet`] is built from descriptors once per generation, and bad rules are reported then. It
 //! is shared by all schemas whose messages carry rules, directly or in a message below. (A message
 //! *below* another is the type of one of its fields, at any depth.) A payload is checked against
 //! rules only if its schema has any, after the walk or, in the combined pass, together with it.
@@ -62,15 +62,15 @@ const OPTION: &str = "field";
 ///
 /// A ruler is built once and shared by the schemas that [enforce](crate::Schema::enforce) its
 /// rules.
-pub struct Ruler {
+pub struct RuleSet {
     compiled: Arc<Compiled>,
     /// The messages that the ruler was built for.
     roots: Vec<MessageId>,
 }
 
-impl fmt::Debug for Ruler {
+impl fmt::Debug for RuleSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ruler").finish_non_exhaustive()
+        f.debug_struct("RuleSet").finish_non_exhaustive()
     }
 }
 
@@ -84,7 +84,7 @@ pub struct RuleLimits {
     pub steps: u64,
 }
 
-/// A schema's share of a [`Ruler`].
+/// A schema's share of a [`RuleSet`].
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     compiled: Arc<Compiled>,
@@ -102,7 +102,7 @@ pub(super) enum Known {
     Standard,
 }
 
-impl Ruler {
+impl RuleSet {
     /// Compiles the rules of `roots`, which are fully qualified names, and of all messages below
     /// them.
     ///

@@ -7,7 +7,7 @@ use crate::hint::{Lookalike, lookalike};
 use crate::named::name_near_keys;
 use crate::options::{Encoding, Options, UnknownFields};
 use crate::require::{self, Presence, RequireError};
-use crate::rules::{Estimate, Known, RuleLimits, Ruler, Rules};
+use crate::rules::{Estimate, Known, RuleLimits, RuleSet, Rules};
 use crate::table::{MessageId, Table};
 use crate::violation::{All, Checked, Fault, First, Gather, Violation};
 use crate::{json, msgpack, protobuf};
@@ -65,7 +65,7 @@ impl Schema {
     ///
     /// Returns false, and enforces no rules, if `ruler` was not built for this schema's message.
     #[must_use]
-    pub fn enforce(&mut self, ruler: &Arc<Ruler>, limits: RuleLimits) -> bool {
+    pub fn enforce(&mut self, ruler: &Arc<RuleSet>, limits: RuleLimits) -> bool {
         let rules = ruler.rules(self.contract.root, limits);
         let known = rules.is_some();
         self.rules = rules.flatten();

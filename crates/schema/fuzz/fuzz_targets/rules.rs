@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Compiler, compile};
-use gateway_schema::{Encoding, Options, RuleLimits, Ruler, Schema, Table};
+use gateway_schema::{Encoding, Options, RuleLimits, RuleSet, Schema, Table};
 
 const LIMITS: RuleLimits = RuleLimits {
     bytes: 1 << 16,
@@ -22,7 +22,7 @@ static SCHEMAS: LazyLock<Vec<[Schema; 2]>> = LazyLock::new(|| {
     let descriptors = compile(&roots, Compiler::Builtin, &mut found);
     let descriptors = descriptors.unwrap_or_else(|| panic!("{found}"));
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
-    let ruler = Ruler::build(&descriptors, &table, &["ruled.All"], &mut found);
+    let ruler = RuleSet::build(&descriptors, &table, &["ruled.All"], &mut found);
     let ruler = Arc::new(ruler.unwrap_or_else(|| panic!("{found}")));
     let root = table.message("ruled.All").unwrap();
     let of = |encoding| {

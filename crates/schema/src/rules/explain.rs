@@ -9,7 +9,7 @@ use super::judge::UNIQUE;
 use super::plan::{FieldPlan, FieldRules, MessagePlan};
 use crate::table::{Cardinality, Field, Message, MessageId, Table};
 
-/// A rule, as [`Ruler::explain`](crate::Ruler::explain) lists it.
+/// A rule, as [`RuleSet::explain`](crate::RuleSet::explain) lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExplainedRule {
     /// The full name of the message that the rule belongs to.

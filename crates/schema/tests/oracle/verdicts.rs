@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Compiler, Descriptors, compile};
-use gateway_schema::{Encoding, Options, RuleLimits, Ruler, Schema, Table, Violation};
+use gateway_schema::{Encoding, Options, RuleLimits, RuleSet, Schema, Table, Violation};
 use serde_json::{Value, json};
 
 #[path = "../support/mod.rs"]
@@ -103,7 +103,7 @@ fn schemas(
         ..Options::default()
     };
     let mut found = Diagnostics::new();
-    let ruler = Ruler::build(descriptors, table, &[name], &mut found);
+    let ruler = RuleSet::build(descriptors, table, &[name], &mut found);
     let ruled = descriptors.has_rules(name);
     let ruler = match ruler {
         Some(ruler) => Some(Arc::new(ruler)),

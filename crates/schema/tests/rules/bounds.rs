@@ -316,7 +316,7 @@ fn sixteen_violations_are_told_and_no_more_are_looked_for() {
     let text = "message M { repeated int32 n = 1 [(buf.validate.field).repeated.items.int32.gt = 0]; repeated M m = 2; }";
     let (descriptors, _dir) = descriptors(text);
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
-    let ruler = Ruler::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
+    let ruler = RuleSet::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
     let ruler = Arc::new(ruler.unwrap());
     let options = Options {
         all_violations: true,
@@ -354,7 +354,7 @@ fn rules_allocate_a_bounded_amount_of_memory() {
     let (descriptors, _dir) = descriptors(text);
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
     let mut found = Diagnostics::new();
-    let ruler = Arc::new(Ruler::build(&descriptors, &table, &["t.M"], &mut found).unwrap());
+    let ruler = Arc::new(RuleSet::build(&descriptors, &table, &["t.M"], &mut found).unwrap());
     let root = table.message("t.M").unwrap();
     let mut schema = Schema::new(Encoding::Json, Arc::clone(&table), root, Options::default());
     let steps = 1 << 40;

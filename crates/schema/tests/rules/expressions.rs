@@ -505,7 +505,7 @@ fn standard_rules_and_expressions_are_told_together() {
       int32 b = 2 [(buf.validate.field).cel_expression = "1 / this > 0"]; }"#;
     let (descriptors, _dir) = descriptors(text);
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
-    let ruler = Ruler::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
+    let ruler = RuleSet::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
     let options = Options {
         all_violations: true,
         ..Options::default()
@@ -531,7 +531,7 @@ fn rules_read_keys_that_are_text_for_numbers() {
       map<bool, int32> b = 2 [(buf.validate.field).cel_expression = "!(true in this)"]; }"#;
     let (descriptors, _dir) = descriptors(text);
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
-    let ruler = Ruler::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
+    let ruler = RuleSet::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
     let options = Options {
         text_keys: TextKeys::Allow,
         ..Options::default()

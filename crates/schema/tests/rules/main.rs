@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::{Compiler, Descriptors, compile};
-use gateway_schema::{Encoding, Options, RuleLimits, Ruler, Schema, Table, Violation};
+use gateway_schema::{Encoding, Options, RuleLimits, RuleSet, Schema, Table, Violation};
 use prost_reflect::prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 use protobuf::Message as _;
@@ -80,9 +80,9 @@ fn without_edition(file: &FileDescriptorProto) -> FileDescriptorProto {
 }
 
 /// Builds the rules of the message `name`.
-fn ruler(descriptors: &Descriptors, name: &str, found: &mut Diagnostics) -> Option<Ruler> {
+fn ruler(descriptors: &Descriptors, name: &str, found: &mut Diagnostics) -> Option<RuleSet> {
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
-    Ruler::build(descriptors, &table, &[name], found)
+    RuleSet::build(descriptors, &table, &[name], found)
 }
 
 /// The schemas of `t.M` with its rules, and the descriptors that encode its payloads.
@@ -99,7 +99,7 @@ impl Ruled {
         assert!(descriptors.has_rules("t.M"), "{text}");
         let mut found = Diagnostics::new();
         let table = Arc::new(Table::build(descriptors.files()).unwrap());
-        let ruler = Ruler::build(&descriptors, &table, &["t.M"], &mut found);
+        let ruler = RuleSet::build(&descriptors, &table, &["t.M"], &mut found);
         let ruler = Arc::new(ruler.unwrap_or_else(|| panic!("{text}\n{found}")));
         assert_eq!(found.render(false), "", "{text}");
         let schema = |encoding| {

@@ -110,7 +110,7 @@ fn all_violations_are_told_where_they_are_asked_for() {
     let text = "message M { repeated int32 n = 1 [(buf.validate.field).repeated.items.int32.gt = 0]; int32 f = 2 [(buf.validate.field).int32.gt = 0]; }";
     let (descriptors, _dir) = descriptors(text);
     let table = Arc::new(Table::build(descriptors.files()).unwrap());
-    let ruler = Ruler::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
+    let ruler = RuleSet::build(&descriptors, &table, &["t.M"], &mut Diagnostics::new());
     let ruler = Arc::new(ruler.unwrap());
     let options = Options {
         all_violations: true,
