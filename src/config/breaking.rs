@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::snapshot::{AnyOf, Route, Snapshot};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
-use gateway_schema::breaking::{Break, Breaking, Defined, between};
+use gateway_schema::breaking::{Breaking, BreakingChange, Defined, between};
 use gateway_schema::{Encoding, MessageId, Options, Schema};
 
 /// The number of routes that one diagnostic names. More would not help.
@@ -55,9 +55,9 @@ struct Gate<'a> {
     running: &'a Snapshot,
     new: &'a Snapshot,
     /// The comparisons so far, since many routes have the same schemas.
-    known: HashMap<Compared, Vec<Break>>,
+    known: HashMap<Compared, Vec<BreakingChange>>,
     /// Each break once, with the routes that have it.
-    broken: BTreeMap<Told, (Break, Vec<String>)>,
+    broken: BTreeMap<Told, (BreakingChange, Vec<String>)>,
 }
 
 impl Gate<'_> {
@@ -120,8 +120,8 @@ fn pairs<'a>(old: &'a AnyOf, new: &'a AnyOf) -> Vec<(&'a Schema, &'a Schema)> {
     paired
 }
 
-fn diagnostic(fault: Break, users: &[String], breaking: Breaking) -> Diagnostic {
-    let Break {
+fn diagnostic(fault: BreakingChange, users: &[String], breaking: Breaking) -> Diagnostic {
+    let BreakingChange {
         subject,
         what,
         path: _,

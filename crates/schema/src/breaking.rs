@@ -16,7 +16,7 @@ mod types;
 
 use std::collections::BTreeSet;
 
-pub use comparison::{Break, Defined};
+pub use comparison::{BreakingChange, Defined};
 
 use crate::options::UnknownFields;
 use crate::table::{Cardinality, Field, FieldKind, Message};
@@ -37,7 +37,7 @@ pub enum Breaking {
 /// Returns the changes that break payloads between `old` and `new`, two schemas of one encoding.
 ///
 /// A message or enum that is used in several places is reported at only one of them.
-pub fn between(old: Defined<'_>, new: Defined<'_>) -> Vec<Break> {
+pub fn between(old: Defined<'_>, new: Defined<'_>) -> Vec<BreakingChange> {
     let (old_contract, new_contract) = (old.schema.contract(), new.schema.contract());
     let mut comparison = Comparison {
         by: FieldIdentity::of(old_contract, new_contract),

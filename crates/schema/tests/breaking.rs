@@ -4,7 +4,7 @@
 use std::fs;
 
 use gateway_proto::{Compiler, compile};
-use gateway_schema::breaking::{Break, Defined, between};
+use gateway_schema::breaking::{BreakingChange, Defined, between};
 use gateway_schema::{
     Definitions, Encoding, Layout, Options, Schema, Table, TextKeys, UnknownFields,
 };
@@ -43,7 +43,7 @@ fn defined(text: &str, encoding: Encoding, options: Options) -> (Schema, Definit
     (Schema::new(encoding, table, root, options), definitions)
 }
 
-fn breaks(encoding: Encoding, options: Options, old: &str, new: &str) -> Vec<Break> {
+fn breaks(encoding: Encoding, options: Options, old: &str, new: &str) -> Vec<BreakingChange> {
     let (old, new) = (
         defined(old, encoding, options),
         defined(new, encoding, options),

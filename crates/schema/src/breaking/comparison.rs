@@ -11,7 +11,7 @@ use gateway_proto::{Definition, Definitions};
 
 /// A change that breaks payloads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Break {
+pub struct BreakingChange {
     /// The full name of the field, enum value, message or enum.
     pub subject: String,
     /// The change to the subject: the rest of a sentence that starts with the subject.
@@ -113,7 +113,7 @@ pub(super) struct Comparison<'a> {
     pub open: Vec<Pair>,
     pub seen: BTreeSet<(MessageId, MessageId)>,
     pub enums: BTreeSet<(u32, u32)>,
-    pub found: Vec<Break>,
+    pub found: Vec<BreakingChange>,
 }
 
 /// The two messages that are being compared, and the places of their definitions.
@@ -134,8 +134,8 @@ impl MessagePair<'_> {
         now: &str,
         what: String,
         help: impl Into<String>,
-    ) -> Break {
-        Break {
+    ) -> BreakingChange {
+        BreakingChange {
             subject: format!("{}.{name}", self.old.name),
             what,
             path: join(&self.path, name),
@@ -146,8 +146,8 @@ impl MessagePair<'_> {
     }
 
     /// Returns a break of the message as a whole.
-    pub(super) fn whole(&self, what: &str, help: &str) -> Break {
-        Break {
+    pub(super) fn whole(&self, what: &str, help: &str) -> BreakingChange {
+        BreakingChange {
             subject: self.old.name.to_string(),
             what: what.to_owned(),
             path: self.path.clone(),

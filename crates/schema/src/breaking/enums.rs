@@ -1,7 +1,7 @@
 //! Comparison of enums: by number in protobuf, and by number and name in MessagePack and JSON,
 //! whose payloads may hold either.
 
-use super::comparison::{Break, Comparison, KEEP_HELP};
+use super::comparison::{BreakingChange, Comparison, KEEP_HELP};
 use crate::table::{Enum, EnumId};
 use gateway_proto::Definition;
 
@@ -15,7 +15,7 @@ pub(super) fn compare(comparison: &mut Comparison<'_>, old: EnumId, new: EnumId,
     let (was, now) = (&comparison.old.table[old], &comparison.new.table[new]);
     let before = comparison.old.definitions.enums.get(&*was.name);
     let after = comparison.new.definitions.enums.get(&*now.name);
-    let fault = |subject: String, value: &str, what: String, help: String| Break {
+    let fault = |subject: String, value: &str, what: String, help: String| BreakingChange {
         subject,
         what,
         path: path.clone(),

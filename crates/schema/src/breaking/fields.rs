@@ -1,14 +1,19 @@
 //! The changes to fields: kept, removed, added, or moved into a oneof.
 
 use super::comparison::{
-    Break, Comparison, FieldIdentity, KEEP_HELP, MessagePair, NO_REQUIRED_HELP,
+    BreakingChange, Comparison, FieldIdentity, KEEP_HELP, MessagePair, NO_REQUIRED_HELP,
 };
 use super::types;
 use crate::table::Field;
 
 impl Comparison<'_> {
     /// Returns the break of a field that has a counterpart, if its change breaks payloads.
-    pub(super) fn kept(&mut self, here: &MessagePair, was: &Field, now: &Field) -> Option<Break> {
+    pub(super) fn kept(
+        &mut self,
+        here: &MessagePair,
+        was: &Field,
+        now: &Field,
+    ) -> Option<BreakingChange> {
         let elsewhere = here.new.by_name(&was.name);
         let elsewhere = elsewhere.map(|index| &here.new.fields[index as usize]);
         let moved = |it: &&Field| it.name == was.name && it.number != now.number;
@@ -48,7 +53,7 @@ impl Comparison<'_> {
     }
 
     /// Returns the break of a field without a counterpart, if its removal breaks payloads.
-    pub(super) fn removed(&self, here: &MessagePair, was: &Field) -> Option<Break> {
+    pub(super) fn removed(&self, here: &MessagePair, was: &Field) -> Option<BreakingChange> {
         let FieldIdentity { numbers, names, .. } = self.by;
         if !numbers && !names {
             // Only the order of the fields matters, which `order::moved` compares.
@@ -103,7 +108,7 @@ impl Comparison<'_> {
     }
 
     /// Returns the break of a new field, if its addition breaks payloads.
-    pub(super) fn added(&self, here: &MessagePair, now: &Field) -> Option<Break> {
+    pub(super) fn added(&self, here: &MessagePair, now: &Field) -> Option<BreakingChange> {
         let name = &*now.name;
         let before = here.before;
         let what = if now.required {
@@ -124,7 +129,7 @@ impl Comparison<'_> {
 }
 
 /// Returns the breaks of fields that a payload could hold together and that are now in one oneof.
-pub(super) fn joined(here: &MessagePair<'_>, counterparts: &[Option<u32>]) -> Vec<Break> {
+pub(super) fn joined(here: &MessagePair<'_>, counterparts: &[Option<u32>]) -> Vec<BreakingChange> {
     let mut first: Vec<(u32, &Field)> = Vec::new();
     let mut found = Vec::new();
     for (was, now) in here.old.fields.iter().zip(counterparts) {

@@ -1,6 +1,6 @@
 //! MessagePack's array layout, which identifies a field by its place.
 
-use super::comparison::{Break, MessagePair};
+use super::comparison::{BreakingChange, MessagePair};
 use crate::table::{Field, Message};
 
 /// Returns for each field of `old` the field that now has its place, if the two fields have the
@@ -24,7 +24,7 @@ fn same(was: &Field, now: &Field) -> bool {
 pub(super) fn moved(
     here: &MessagePair<'_>,
     counterparts: &[Option<u32>],
-) -> impl Iterator<Item = (u32, Break)> {
+) -> impl Iterator<Item = (u32, BreakingChange)> {
     let MessagePair { old, new, .. } = here;
     let gone = old.declared.iter().enumerate().find_map(|(place, &index)| {
         let was = &old.fields[index as usize];
