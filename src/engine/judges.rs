@@ -14,7 +14,7 @@ use rustc_hash::FxBuildHasher;
 
 use crate::core::{Case, Verdict};
 use crate::engine::control::Control;
-use crate::engine::turns::FairQueue;
+use crate::engine::fair_queue::FairQueue;
 use crate::frame::Frames;
 use crate::peer::PeerId;
 

@@ -15,6 +15,7 @@
 
 mod control;
 mod error;
+mod fair_queue;
 mod judges;
 #[cfg(feature = "libzmq")]
 mod libzmq;
@@ -27,7 +28,6 @@ mod notes;
 mod numbering;
 mod observer;
 mod started;
-mod turns;
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::mpsc;
 
 use crate::engine::control::Control;
-use crate::engine::turns::FairQueue;
+use crate::engine::fair_queue::FairQueue;
 use crate::peer::PeerId;
 use gateway_zmtp::session::{Work, Worked};
 
