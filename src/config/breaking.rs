@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::snapshot::{AnyOf, Route, Snapshot};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
-use gateway_schema::breaking::{Breaking, BreakingChange, Defined, between};
+use gateway_schema::breaking::{BreakingChange, BreakingPolicy, Defined, between};
 use gateway_schema::{Encoding, MessageId, Options, Schema};
 
 /// The number of routes that one diagnostic names. More would not help.
@@ -19,10 +19,10 @@ const NAMED_MAX: usize = 8;
 pub(super) fn gate(
     running: &Snapshot,
     new: &Snapshot,
-    breaking: Breaking,
+    breaking: BreakingPolicy,
     found: &mut Diagnostics,
 ) {
-    if breaking == Breaking::Allow {
+    if breaking == BreakingPolicy::Allow {
         return;
     }
     let before: BTreeMap<_, _> = running.routes.iter().collect();
@@ -120,7 +120,7 @@ fn pairs<'a>(old: &'a AnyOf, new: &'a AnyOf) -> Vec<(&'a Schema, &'a Schema)> {
     paired
 }
 
-fn diagnostic(fault: BreakingChange, users: &[String], breaking: Breaking) -> Diagnostic {
+fn diagnostic(fault: BreakingChange, users: &[String], breaking: BreakingPolicy) -> Diagnostic {
     let BreakingChange {
         subject,
         what,
@@ -131,8 +131,8 @@ fn diagnostic(fault: BreakingChange, users: &[String], breaking: Breaking) -> Di
     } = fault;
     let sentence = format!("{subject} {what}");
     let mut told = match breaking {
-        Breaking::Reject => Diagnostic::error(sentence),
-        Breaking::Allow | Breaking::Warn => Diagnostic::warning(sentence),
+        BreakingPolicy::Reject => Diagnostic::error(sentence),
+        BreakingPolicy::Allow | BreakingPolicy::Warn => Diagnostic::warning(sentence),
     };
     told = told.label("breaks what is on its way");
     told.place = after;
@@ -147,8 +147,8 @@ fn diagnostic(fault: BreakingChange, users: &[String], breaking: Breaking) -> Di
         told = told.note(format!("and so have {more} more"));
     }
     told.help(match breaking {
-        Breaking::Reject => format!("{help};\nproto: {{ breaking: warn }} lets it through"),
-        Breaking::Allow | Breaking::Warn => {
+        BreakingPolicy::Reject => format!("{help};\nproto: {{ breaking: warn }} lets it through"),
+        BreakingPolicy::Allow | BreakingPolicy::Warn => {
             format!("{help};\nproto: {{ breaking: reject }} refuses such edits")
         }
     })

@@ -19,7 +19,7 @@ use super::yaml;
 use crate::snapshot::{Names, Snapshot};
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use gateway_proto::{Cache, Texts};
-use gateway_schema::breaking::Breaking;
+use gateway_schema::breaking::BreakingPolicy;
 
 /// The files of a configuration, valid or not, as they were when they were read.
 #[derive(Debug)]
@@ -89,11 +89,11 @@ enum Predecessor<'a> {
 impl<'a> Predecessor<'a> {
     /// Returns the snapshot to compare with, and the default treatment of changes that break its
     /// peers. A comparison from the command line rejects them.
-    fn compared(self) -> Option<(&'a Snapshot, Breaking)> {
+    fn compared(self) -> Option<(&'a Snapshot, BreakingPolicy)> {
         match self {
             Self::None => None,
-            Self::Running(running) => Some((running, Breaking::default())),
-            Self::Other(other) => Some((other, Breaking::Reject)),
+            Self::Running(running) => Some((running, BreakingPolicy::default())),
+            Self::Other(other) => Some((other, BreakingPolicy::Reject)),
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::snapshot::{
 use framing::{FrontendFrames, frontend_frames, worker_frames};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 use gateway_proto::Compiler;
-use gateway_schema::breaking::Breaking;
+use gateway_schema::breaking::BreakingPolicy;
 use pairs::pairs;
 use routes::routes;
 use security::security;
@@ -76,7 +76,7 @@ pub(super) struct Source {
     /// The compiler of the .proto files.
     pub compiler: Compiler,
     /// The treatment of changes that break schemas in use, or `None` if the file does not say.
-    pub breaking: Option<Breaking>,
+    pub breaking: Option<BreakingPolicy>,
     /// The section `limits`.
     pub limits: Limits,
     /// The value of `shutdown.grace`.
@@ -392,7 +392,7 @@ fn pool(
 
 type ImportPaths = Option<Vec<Option<Spanned<PathBuf>>>>;
 
-fn proto(node: &Node, found: &mut Diagnostics) -> (ImportPaths, Compiler, Option<Breaking>) {
+fn proto(node: &Node, found: &mut Diagnostics) -> (ImportPaths, Compiler, Option<BreakingPolicy>) {
     let mut section = Section::open(node, "proto", &[], found);
     let instead = "leave the key out for [schemas]";
     let paths = section.some("import_paths", instead, found, |node, key, found| {
@@ -404,9 +404,9 @@ fn proto(node: &Node, found: &mut Diagnostics) -> (ImportPaths, Compiler, Option
     let compilers = [("builtin", Compiler::Builtin), ("protoc", Compiler::Protoc)];
     let compiler = section.word("compiler", &compilers, found);
     let answers = [
-        ("allow", Breaking::Allow),
-        ("warn", Breaking::Warn),
-        ("reject", Breaking::Reject),
+        ("allow", BreakingPolicy::Allow),
+        ("warn", BreakingPolicy::Warn),
+        ("reject", BreakingPolicy::Reject),
     ];
     let breaking = section.word("breaking", &answers, found);
     section.close(found);

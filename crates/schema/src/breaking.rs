@@ -24,7 +24,7 @@ use comparison::{Comparison, FieldIdentity, KEEP_HELP, MessagePair, Pair, Side, 
 
 /// The treatment of changes that break payloads, when a schema in use is replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Breaking {
+pub enum BreakingPolicy {
     /// All changes are allowed, and the schemas are not compared.
     Allow,
     /// All changes are allowed, and breaks are reported.
