@@ -143,10 +143,10 @@ impl Security {
     }
 
     /// Returns the security of the session on an accepted connection.
-    pub(crate) fn of_listener(&self) -> session::Security {
+    pub(crate) fn of_listener(&self) -> session::SessionSecurity {
         match &self.curve {
-            None => session::Security::None,
-            Some(curve) => session::Security::Server {
+            None => session::SessionSecurity::None,
+            Some(curve) => session::SessionSecurity::Server {
                 keys: Arc::clone(&curve.keys),
                 null: self.null,
             },
@@ -159,17 +159,17 @@ impl Security {
         &self,
         is_endpoint: impl Fn(&str) -> bool,
         socket_type: &'static str,
-    ) -> session::Security {
+    ) -> session::SessionSecurity {
         let Some(curve) = &self.curve else {
-            return session::Security::None;
+            return session::SessionSecurity::None;
         };
         match (curve.servers.key_of(is_endpoint), curve.keys.first()) {
-            (Some(server), Some(keys)) => session::Security::Client {
+            (Some(server), Some(keys)) => session::SessionSecurity::Client {
                 keys: keys.clone(),
                 server,
                 socket_type,
             },
-            _ => session::Security::Server {
+            _ => session::SessionSecurity::Server {
                 keys: Arc::clone(&curve.keys),
                 null: NullPeers::Refused,
             },

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use super::PATIENCE;
 use gateway_zmtp::command;
-use gateway_zmtp::session::{Security, Side};
+use gateway_zmtp::session::{SessionSecurity, Side};
 use pair::End;
 
 /// A peer that uses the codec of this repository.
@@ -20,7 +20,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn connect(endpoint: &str, security: Security, socket_type: &'static str) -> Self {
+    pub fn connect(endpoint: &str, security: SessionSecurity, socket_type: &'static str) -> Self {
         let address = endpoint.strip_prefix("tcp://").unwrap();
         let stream = TcpStream::connect(address).unwrap();
         Self::on(stream, security, Side::Connects, socket_type)
@@ -30,7 +30,7 @@ impl Peer {
     pub fn connect_from(
         address: Ipv4Addr,
         endpoint: &str,
-        security: Security,
+        security: SessionSecurity,
         socket_type: &'static str,
     ) -> Self {
         let there: SocketAddr = endpoint.strip_prefix("tcp://").unwrap().parse().unwrap();
@@ -43,12 +43,12 @@ impl Peer {
 
     pub fn on(
         stream: TcpStream,
-        security: Security,
+        security: SessionSecurity,
         side: Side,
         socket_type: &'static str,
     ) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let null = matches!(security, Security::None);
+        let null = matches!(security, SessionSecurity::None);
         let mut end = End::new(security, side, socket_type);
         if null {
             // The gateway's READY comes after the peer's.

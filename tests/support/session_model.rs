@@ -129,7 +129,7 @@ impl Side {
         Self {
             settings,
             understands_ping: false,
-            session: Session::new(session::Security::None, session::Side::Connects),
+            session: Session::new(session::SessionSecurity::None, session::Side::Connects),
             liveness: Liveness::new(Duration::ZERO),
             outbox,
             buffers,

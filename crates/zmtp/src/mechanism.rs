@@ -2,7 +2,7 @@
 //!
 //! The handshake of NULL is one READY from each side; those of PLAIN and CURVE are in
 //! [`plain`](crate::plain) and [`curve`](crate::curve). A [`Session`](crate::session::Session)
-//! accepts NULL and CURVE, as its [`Security`](crate::session::Security) says.
+//! accepts NULL and CURVE, as its [`SessionSecurity`](crate::session::SessionSecurity) says.
 
 /// A mechanism that this crate knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ use sealed::Sealed;
 
 pub use fault::SessionError;
 pub use said::SessionEvent;
-pub use security::{NullPeers, Security, Side};
+pub use security::{NullPeers, SessionSecurity, Side};
 pub use work::{Work, Worked};
 
 /// The bounds before the handshake is complete: no message may arrive yet, so none is kept.
@@ -75,7 +75,7 @@ impl fmt::Debug for Stage {
 /// The exchange of greetings.
 struct Greets {
     greeting: Greeting,
-    security: Security,
+    security: SessionSecurity,
     /// The mechanism that this side's greeting names, or `None` while this side waits for the
     /// peer's mechanism.
     named: Option<Mechanism>,
@@ -83,12 +83,12 @@ struct Greets {
 
 impl Default for Greets {
     fn default() -> Self {
-        Self::new(Security::None, Side::Listens)
+        Self::new(SessionSecurity::None, Side::Listens)
     }
 }
 
 impl Greets {
-    fn new(security: Security, side: Side) -> Self {
+    fn new(security: SessionSecurity, side: Side) -> Self {
         let named = match side {
             Side::Listens => None,
             Side::Connects => Some(security.preferred()),
@@ -118,7 +118,7 @@ impl Greets {
 impl Session {
     /// Returns a session before the peer's first byte. [`Session::default`] returns one without
     /// security.
-    pub fn new(security: Security, side: Side) -> Self {
+    pub fn new(security: SessionSecurity, side: Side) -> Self {
         Self {
             stage: Stage::Greeting(Box::new(Greets::new(security, side))),
             ..Self::default()
@@ -423,7 +423,7 @@ mod tests {
 
     /// Returns the session of a side that connected, which has sent its whole greeting.
     fn caller() -> Session {
-        Session::new(Security::None, Side::Connects)
+        Session::new(SessionSecurity::None, Side::Connects)
     }
 
     /// Returns the events, in words, of a stream that arrives in pieces of this size. A fault is

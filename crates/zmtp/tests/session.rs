@@ -7,7 +7,7 @@ mod pair;
 use gateway_zmtp::curve::CurveError;
 use gateway_zmtp::greeting::{self, OPENING, OURS};
 use gateway_zmtp::mechanism::Mechanism;
-use gateway_zmtp::session::{NullPeers, Security, SessionError, Side};
+use gateway_zmtp::session::{NullPeers, SessionError, SessionSecurity, Side};
 use gateway_zmtp::{COMMAND, MORE, command, put_frame};
 use pair::{BOUNDS, End, attack, carry, client, frames, keys, met, server};
 
@@ -81,11 +81,11 @@ fn a_listener_names_its_mechanism_after_the_peer_or_when_it_waits_no_longer() {
     assert_eq!(caller.out, greeting::naming(Mechanism::Curve));
     assert!(!caller.session.awaits_mechanism());
     // A peer that wants CURVE is reported as a mismatch even if the listener has no CURVE.
-    let mut without = End::new(Security::None, Side::Listens, "ROUTER");
+    let mut without = End::new(SessionSecurity::None, Side::Listens, "ROUTER");
     assert_eq!(without.out, OURS[..OPENING]);
     without.hear(&greeting::naming(Mechanism::Curve));
     assert!(matches!(without.fault, Some(SessionError::Mismatch { .. })));
-    let mut without = End::new(Security::None, Side::Listens, "ROUTER");
+    let mut without = End::new(SessionSecurity::None, Side::Listens, "ROUTER");
     without.hear(&OURS);
     assert_eq!((without.fault, &without.out[..]), (None, &OURS[..]));
 }
@@ -95,7 +95,7 @@ fn an_address_takes_peers_without_a_key_only_where_it_says_so() {
     let server_keys = keys();
     for (null, admitted) in [(NullPeers::Refused, false), (NullPeers::Admitted, true)] {
         let mut listener = End::new(server(&server_keys, null), Side::Listens, "ROUTER");
-        let mut peer = End::new(Security::None, Side::Connects, "REQ");
+        let mut peer = End::new(SessionSecurity::None, Side::Connects, "REQ");
         carry(&mut listener, &mut peer, 1);
         if admitted {
             // Without CURVE, each `End` sends its READY only after it has received the other's, so
@@ -128,8 +128,8 @@ fn an_address_takes_peers_without_a_key_only_where_it_says_so() {
     }
     // The other way round: CURVE where there is no security, and PLAIN, which is never accepted.
     for (security, theirs) in [
-        (Security::None, Mechanism::Curve),
-        (Security::None, Mechanism::Plain),
+        (SessionSecurity::None, Mechanism::Curve),
+        (SessionSecurity::None, Mechanism::Plain),
         (server(&server_keys, NullPeers::Admitted), Mechanism::Plain),
     ] {
         let mut listener = End::new(security, Side::Listens, "ROUTER");

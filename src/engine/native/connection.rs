@@ -106,7 +106,7 @@ impl Connection {
         stream: Stream,
         role: Role,
         origin: Origin,
-        security: session::Security,
+        security: session::SessionSecurity,
         now: Duration,
     ) -> Self {
         let side = match origin {

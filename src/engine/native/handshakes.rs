@@ -138,11 +138,11 @@ mod tests {
     use gateway_zmtp::greeting;
     use gateway_zmtp::mechanism::Mechanism;
     use gateway_zmtp::pool::BufferPool;
-    use gateway_zmtp::session::{Security, Session, SessionEvent, Side};
+    use gateway_zmtp::session::{Session, SessionEvent, SessionSecurity, Side};
 
     /// Returns the first step of a client's handshake.
     fn work(keys: &KeyPair) -> Work {
-        let security = Security::Client {
+        let security = SessionSecurity::Client {
             keys: keys.clone(),
             server: keys.public(),
             socket_type: "DEALER",

@@ -25,7 +25,7 @@ use gateway_zmtp::bytes::Input;
 use gateway_zmtp::command;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
-use gateway_zmtp::session::Security;
+use gateway_zmtp::session::SessionSecurity;
 
 /// The number of low bits of a peer's number that hold the index of its connection. The high bits
 /// count connections, so that no number is ever reused.
@@ -120,7 +120,7 @@ impl Peers {
         stream: Stream,
         role: Role,
         origin: Origin,
-        security: Security,
+        security: SessionSecurity,
         now: Duration,
     ) -> std::io::Result<PeerId> {
         let place = self.free.last().copied().unwrap_or(self.places.len());

@@ -32,7 +32,7 @@ impl Service {
     }
 
     /// Returns the security of a connection that the gateway makes.
-    pub(super) fn security_of_call(&self, role: Role, dial: DialId) -> session::Security {
+    pub(super) fn security_of_call(&self, role: Role, dial: DialId) -> session::SessionSecurity {
         let socket_type = match role {
             Role::Frontend(_) => TO_CLIENTS,
             Role::Pool(_) => TO_WORKERS,
@@ -43,7 +43,7 @@ impl Service {
             other.is_some() && other.as_ref() == address
         };
         let security = self.security(role);
-        security.map_or(session::Security::None, |security| {
+        security.map_or(session::SessionSecurity::None, |security| {
             security.of_caller(is_called, socket_type)
         })
     }

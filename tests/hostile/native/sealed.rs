@@ -13,7 +13,7 @@ use crate::support::sealed::pair::{End, client, frames, keys};
 use crate::support::turns;
 use crate::support::zmtp::{COMMAND, LONG, Raw, command, frame, message, ready};
 use gateway_zmtp::curve::KeyPair;
-use gateway_zmtp::session::{Security, Side};
+use gateway_zmtp::session::{SessionSecurity, Side};
 
 /// A gateway with one frontend for everybody and one for `alice` alone.
 struct Secured {
@@ -54,7 +54,7 @@ routes: {{ OPAQUE: {{ pool: people }}, OTHER: {{ pool: idle }} }}
         self.process.endpoint("frontend secured")
     }
 
-    fn security(&self) -> Security {
+    fn security(&self) -> SessionSecurity {
         client(&self.alice, self.ours.public())
     }
 

@@ -151,7 +151,7 @@ fn unknown_peers_are_rejected_without_an_error() {
             "its own key as the server's",
             client(&alice, alice.public()),
         ),
-        ("no key", session::Security::None),
+        ("no key", session::SessionSecurity::None),
     ];
     for (case, security) in cases {
         let mut peer = Peer::connect(&clients, security, "DEALER");

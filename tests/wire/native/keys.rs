@@ -154,9 +154,10 @@ fn both_kinds_of_peers_are_served_while_security_is_rolled_out() {
     let security = CURVE.replacen("} }", "}, anonymous: true }", 1);
     let gateway = Secured::start(&security, &alice);
     let pool = gateway.process.endpoint("pool people");
-    let mut worker = Peer::connect(&pool, session::Security::None, "DEALER").met();
+    let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").met();
     let mut known = gateway.peer(&alice).met();
-    let mut other = Peer::connect(&gateway.clients(), session::Security::None, "DEALER").met();
+    let mut other =
+        Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER").met();
     for (client, principal) in [(&mut known, "alice#"), (&mut other, "anonymous#")] {
         client.say(&[b"OPAQUE", b"x"]);
         let request = worker.message();
@@ -184,13 +185,13 @@ fn addresses_that_are_not_listed_are_refused_before_they_say_anything() {
         return;
     }
     let mut gateway = Secured::start("{ from: [10.0.0.0/8, \"::1\"] }", &keys());
-    let mut peer = Peer::connect(&gateway.clients(), session::Security::None, "DEALER");
+    let mut peer = Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER");
     assert!(!peer.is_admitted());
     gateway
         .process
         .await_line("frontend clients: a connection is refused: its address is not in `from`");
     let gateway = Secured::start("{ from: 127.0.0.0/8 }", &keys());
-    Peer::connect(&gateway.clients(), session::Security::None, "DEALER").met();
+    Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER").met();
 }
 
 /// A Python program that sends one request with pyzmq, and whose socket keeps trying to connect.
@@ -396,7 +397,7 @@ fn a_route_takes_requests_of_the_principals_that_it_names() {
         }
     }
     let pool = gateway.process.endpoint("pool people");
-    let mut worker = Peer::connect(&pool, session::Security::None, "DEALER").met();
+    let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").met();
     let (mut alice, mut bob) = (gateway.peer(&alice).met(), gateway.peer(&bob).met());
     for (client, kind, said) in [
         (&mut bob, "OPAQUE", "from bob"),
@@ -430,7 +431,7 @@ fn a_rate_holds_for_all_connections_of_a_principal_and_says_how_long_to_wait() {
     fs::write(gateway.process.file(), yaml).unwrap();
     gateway.process.await_line("reloaded: ~1 route (OPAQUE)");
     let pool = gateway.process.endpoint("pool people");
-    let mut worker = Peer::connect(&pool, session::Security::None, "DEALER").met();
+    let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").met();
     let mut answer = |client: &mut Peer, is_served: bool| {
         client.say(&[b"OPAQUE", b"x"]);
         if is_served {

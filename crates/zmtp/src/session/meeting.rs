@@ -10,7 +10,7 @@ use crate::put_frame;
 use crate::session::fault::SessionError;
 use crate::session::said::SessionEvent;
 use crate::session::sealed::Sealed;
-use crate::session::security::Security;
+use crate::session::security::SessionSecurity;
 use crate::session::work::{Done, Step, Work, Worked};
 
 /// The progress of the handshake.
@@ -33,10 +33,12 @@ pub(super) struct Terms {
 
 impl Meeting {
     /// Begins the handshake. Returns the first step, too, if this side is the client.
-    pub(super) fn begin(security: Security) -> Result<(Self, Option<Work>), SessionError> {
+    pub(super) fn begin(security: SessionSecurity) -> Result<(Self, Option<Work>), SessionError> {
         match security {
-            Security::Server { keys, .. } => Ok((Self::AwaitsHello(Server::new(keys)), None)),
-            Security::Client {
+            SessionSecurity::Server { keys, .. } => {
+                Ok((Self::AwaitsHello(Server::new(keys)), None))
+            }
+            SessionSecurity::Client {
                 keys,
                 server,
                 socket_type,
@@ -48,7 +50,7 @@ impl Meeting {
                 let first = Work::new(Step::Hello(Client::new(keys, server)));
                 Ok((Self::Working(Some(terms)), Some(first)))
             }
-            Security::None => Err(SessionError::OutOfTurn),
+            SessionSecurity::None => Err(SessionError::OutOfTurn),
         }
     }
 

@@ -30,7 +30,7 @@ pub enum NullPeers {
 
 /// The mechanisms of an address, and their parameters.
 #[derive(Clone, Debug, Default)]
-pub enum Security {
+pub enum SessionSecurity {
     /// NULL alone: everybody is admitted, in clear text.
     #[default]
     None,
@@ -52,7 +52,7 @@ pub enum Security {
     },
 }
 
-impl Security {
+impl SessionSecurity {
     /// Returns the mechanism that this side names if it may choose.
     pub(super) const fn preferred(&self) -> Mechanism {
         match self {

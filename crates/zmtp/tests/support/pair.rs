@@ -4,7 +4,9 @@ use gateway_zmtp::bytes::Input;
 use gateway_zmtp::curve::{FrameKind, KeyPair, PublicKey, Sealer};
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::pool::BufferPool;
-use gateway_zmtp::session::{NullPeers, Security, Session, SessionError, SessionEvent, Side};
+use gateway_zmtp::session::{
+    NullPeers, Session, SessionError, SessionEvent, SessionSecurity, Side,
+};
 use gateway_zmtp::{LONG, MORE, command, put_frame};
 
 /// The bounds of either side.
@@ -29,7 +31,7 @@ pub struct End {
 }
 
 impl End {
-    pub fn new(security: Security, side: Side, socket_type: &'static str) -> Self {
+    pub fn new(security: SessionSecurity, side: Side, socket_type: &'static str) -> Self {
         let session = Session::new(security, side);
         let mut out = Vec::new();
         session.open(&mut out);
@@ -155,15 +157,15 @@ pub fn keys() -> KeyPair {
     KeyPair::generate().expect("random bytes")
 }
 
-pub fn server(keys: &KeyPair, null: NullPeers) -> Security {
-    Security::Server {
+pub fn server(keys: &KeyPair, null: NullPeers) -> SessionSecurity {
+    SessionSecurity::Server {
         keys: [keys.clone()].into(),
         null,
     }
 }
 
-pub fn client(keys: &KeyPair, server: PublicKey) -> Security {
-    Security::Client {
+pub fn client(keys: &KeyPair, server: PublicKey) -> SessionSecurity {
+    SessionSecurity::Client {
         keys: keys.clone(),
         server,
         socket_type: "DEALER",
