@@ -58,7 +58,7 @@ pub struct Greeted {
 
 /// A peer whose protocol or security mechanism is not supported.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stranger {
+pub enum GreetingError {
     /// ZMTP 1.0, of libzmq 2, or ZMTP 2.0, of libzmq 3.
     Older(&'static str),
     /// Another protocol, by its first bytes.
@@ -67,7 +67,7 @@ pub enum Stranger {
     Mechanism(String),
 }
 
-impl fmt::Display for Stranger {
+impl fmt::Display for GreetingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Older(version) => write!(
@@ -101,7 +101,7 @@ impl Greeting {
     /// Takes the bytes of the greeting from the input, and returns its content once it is complete.
     /// A stranger is recognised by its first bytes, since it may wait for an answer before it sends
     /// more.
-    pub fn feed(&mut self, input: &mut Input) -> Result<Option<Greeted>, Stranger> {
+    pub fn feed(&mut self, input: &mut Input) -> Result<Option<Greeted>, GreetingError> {
         let rest = input.rest();
         let n = rest.len().min(LENGTH - self.length);
         self.bytes[self.length..self.length + n].copy_from_slice(&rest[..n]);
@@ -115,17 +115,17 @@ impl Greeting {
         self.length >= SIGNATURE
     }
 
-    fn judge(&self) -> Result<Option<Greeted>, Stranger> {
+    fn judge(&self) -> Result<Option<Greeted>, GreetingError> {
         let seen = &self.bytes[..self.length];
         if seen.first().is_some_and(|first| *first != 0xff) {
             return Err(stranger(seen));
         }
         if seen.len() >= SIGNATURE && seen[SIGNATURE - 1] & 1 == 0 {
             // This is a long identity frame of ZMTP 1.0.
-            return Err(Stranger::Older("ZMTP 1.0"));
+            return Err(GreetingError::Older("ZMTP 1.0"));
         }
         if seen.len() > MAJOR && seen[MAJOR] < 3 {
-            return Err(Stranger::Older("ZMTP 2.0"));
+            return Err(GreetingError::Older("ZMTP 2.0"));
         }
         if seen.len() < LENGTH {
             return Ok(None);
@@ -133,22 +133,22 @@ impl Greeting {
         let name = &self.bytes[MECHANISM];
         let length = name.iter().position(|byte| *byte == 0);
         let name = &name[..length.unwrap_or(name.len())];
-        let mechanism =
-            Mechanism::named(name).ok_or_else(|| Stranger::Mechanism(crate::printable(name)))?;
+        let mechanism = Mechanism::named(name)
+            .ok_or_else(|| GreetingError::Mechanism(crate::printable(name)))?;
         let minor = self.bytes[MINOR];
         Ok(Some(Greeted { minor, mechanism }))
     }
 }
 
 /// Returns the protocol of a peer that does not begin as ZMTP 2 and 3 do.
-fn stranger(first: &[u8]) -> Stranger {
+fn stranger(first: &[u8]) -> GreetingError {
     match first {
         // This is a short identity frame: its length, including the flags, then the flags.
-        [0x01..=0x15, ..] => Stranger::Older("ZMTP 1.0"),
-        [0x16, ..] => Stranger::Other("TLS"),
-        [b'S', b'S', ..] => Stranger::Other("SSH"),
-        [b'A'..=b'Z', ..] => Stranger::Other("HTTP or another text protocol"),
-        _ => Stranger::Other("an unknown protocol"),
+        [0x01..=0x15, ..] => GreetingError::Older("ZMTP 1.0"),
+        [0x16, ..] => GreetingError::Other("TLS"),
+        [b'S', b'S', ..] => GreetingError::Other("SSH"),
+        [b'A'..=b'Z', ..] => GreetingError::Other("HTTP or another text protocol"),
+        _ => GreetingError::Other("an unknown protocol"),
     }
 }
 
@@ -156,12 +156,12 @@ fn stranger(first: &[u8]) -> Stranger {
 mod tests {
     use super::*;
 
-    fn judged(bytes: &[u8]) -> Result<Option<Greeted>, Stranger> {
+    fn judged(bytes: &[u8]) -> Result<Option<Greeted>, GreetingError> {
         Greeting::new().feed(&mut Input::from(bytes.to_vec()))
     }
 
     /// Returns the content of a greeting with this minor version.
-    fn greeted(minor: u8) -> Result<Option<Greeted>, Stranger> {
+    fn greeted(minor: u8) -> Result<Option<Greeted>, GreetingError> {
         let mechanism = Mechanism::Null;
         Ok(Some(Greeted { minor, mechanism }))
     }

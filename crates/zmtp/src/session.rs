@@ -413,7 +413,7 @@ fn traffic_command(body: &Bytes) -> Result<SessionEvent, SessionError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::greeting::{OURS, Stranger};
+    use crate::greeting::{GreetingError, OURS};
     use crate::{COMMAND, MORE, put_frame};
 
     const BOUNDS: Bounds = Bounds {
@@ -523,7 +523,7 @@ mod tests {
             stranger,
             ["it speaks HTTP or another text protocol, not ZMTP"]
         );
-        assert!(!SessionError::Stranger(Stranger::Older("ZMTP 1.0")).can_be_told());
+        assert!(!SessionError::Stranger(GreetingError::Older("ZMTP 1.0")).can_be_told());
         assert!(SessionError::Early.can_be_told());
     }
 

@@ -4,14 +4,14 @@ use std::fmt;
 
 use crate::curve::CurveError;
 use crate::decoder;
-use crate::greeting::Stranger;
+use crate::greeting::GreetingError;
 use crate::mechanism::Mechanism;
 
 /// The reason why a peer is not read any further.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionError {
     /// The peer's protocol or mechanism is not supported, so no ERROR is sent to it.
-    Stranger(Stranger),
+    Stranger(GreetingError),
     /// The peer names a mechanism that this side does not accept.
     Mismatch {
         /// The peer's mechanism.
