@@ -18,7 +18,7 @@ use crate::decoder::{Bounds, Decoder, Item};
 use crate::greeting::{self, Greeted, Greeting};
 use crate::mechanism::Mechanism;
 use crate::pool::BufferPool;
-use meeting::Meeting;
+use meeting::Handshake;
 use sealed::Sealed;
 
 pub use fault::SessionError;
@@ -47,7 +47,7 @@ enum Stage {
     /// The NULL handshake, which the peer's READY completes.
     Meeting,
     /// The handshake of CURVE.
-    Curve(Box<Meeting>),
+    Curve(Box<Handshake>),
     Traffic,
     /// Traffic whose frames are sealed in boxes.
     Sealed(Box<Sealed>),
@@ -233,7 +233,7 @@ impl Session {
         } = *greets;
         let mut work = None;
         if mechanism == Mechanism::Curve {
-            let (meeting, first) = Meeting::begin(security)?;
+            let (meeting, first) = Handshake::begin(security)?;
             self.stage = Stage::Curve(Box::new(meeting));
             work = first.map(SessionEvent::Work);
         }

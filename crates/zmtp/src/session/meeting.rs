@@ -14,7 +14,7 @@ use crate::session::security::SessionSecurity;
 use crate::session::work::{Done, Step, Work, Worked};
 
 /// The progress of the handshake.
-pub(super) enum Meeting {
+pub(super) enum Handshake {
     AwaitsHello(Server),
     AwaitsInitiate(AwaitsInitiate),
     Introduced(Introduced),
@@ -31,7 +31,7 @@ pub(super) struct Terms {
     socket_type: &'static str,
 }
 
-impl Meeting {
+impl Handshake {
     /// Begins the handshake. Returns the first step, too, if this side is the client.
     pub(super) fn begin(security: SessionSecurity) -> Result<(Self, Option<Work>), SessionError> {
         match security {
