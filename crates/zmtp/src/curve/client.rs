@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::crypto::{self, Agreed, TAG};
+use super::crypto::{self, SharedKey, TAG};
 use super::error::CurveError;
 use super::keys::{KeyPair, PublicKey};
 use super::layout::{self, Fields};
@@ -24,13 +24,13 @@ pub struct AwaitsWelcome {
     server: PublicKey,
     short_term: KeyPair,
     /// The key that the short-term key and the server's key agree on.
-    agreed: Agreed,
+    agreed: SharedKey,
     nonces: Outgoing,
 }
 
 /// A client that has sent INITIATE.
 pub struct AwaitsReady {
-    agreed: Agreed,
+    agreed: SharedKey,
     nonces: Outgoing,
 }
 

@@ -9,9 +9,9 @@ mod sodium;
 mod terms;
 
 #[cfg(not(feature = "sodium"))]
-pub(super) use rust::{Agreed, public_key};
+pub(super) use rust::{SharedKey, public_key};
 #[cfg(feature = "sodium")]
-pub(super) use sodium::{Agreed, public_key};
+pub(super) use sodium::{SharedKey, public_key};
 pub(super) use terms::{Forged, KEY, NONCE, TAG};
 
 /// The error of an operating system that provides no random bytes.
@@ -25,7 +25,7 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
     Ok(bytes)
 }
 
-impl Agreed {
+impl SharedKey {
     /// Appends the box of `inside` to `into`.
     pub(super) fn seal_onto(&self, nonce: &[u8; NONCE], inside: &[&[u8]], into: &mut Vec<u8>) {
         let start = into.len();

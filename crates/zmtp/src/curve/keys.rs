@@ -136,8 +136,8 @@ impl KeyPair {
 
     /// Computes the key that this pair and another agree on, which is the costly step of a
     /// handshake.
-    pub(super) fn agree(&self, with: &PublicKey) -> Result<crypto::Agreed, CurveError> {
-        crypto::Agreed::new(with.bytes(), self.secret.bytes()).ok_or(CurveError::WeakKey)
+    pub(super) fn agree(&self, with: &PublicKey) -> Result<crypto::SharedKey, CurveError> {
+        crypto::SharedKey::new(with.bytes(), self.secret.bytes()).ok_or(CurveError::WeakKey)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::crypto::{self, Agreed, KEY, TAG};
+use super::crypto::{self, KEY, SharedKey, TAG};
 use super::error::CurveError;
 use super::keys::{KeyPair, PublicKey};
 use super::layout::{self, Fields};
@@ -32,7 +32,7 @@ pub struct AwaitsInitiate {
 pub struct Introduced {
     client: PublicKey,
     metadata: Ready,
-    agreed: Agreed,
+    agreed: SharedKey,
     seen: Incoming,
 }
 
@@ -109,7 +109,7 @@ impl<'a> Hello<'a> {
 }
 
 impl AwaitsInitiate {
-    fn welcome(&self, agreed: &Agreed) -> Result<Vec<u8>, CurveError> {
+    fn welcome(&self, agreed: &SharedKey) -> Result<Vec<u8>, CurveError> {
         let long = crypto::random()?;
         let mut body = [layout::WELCOME, &long].concat();
         let inside = [self.short_term.public_bytes(), &self.cookie];

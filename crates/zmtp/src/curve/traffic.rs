@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::crypto::{Agreed, TAG};
+use super::crypto::{SharedKey, TAG};
 use super::error::CurveError;
 use super::layout;
 use super::nonce::{self, Incoming, Outgoing};
@@ -50,14 +50,14 @@ pub struct Frame<'a> {
 
 /// Seals the frames of one direction.
 pub struct Sealer {
-    agreed: Arc<Agreed>,
+    agreed: Arc<SharedKey>,
     prefix: &'static [u8; 16],
     nonces: Outgoing,
 }
 
 /// Opens the frames of one direction.
 pub struct Opener {
-    agreed: Arc<Agreed>,
+    agreed: Arc<SharedKey>,
     prefix: &'static [u8; 16],
     seen: Incoming,
 }
@@ -71,7 +71,7 @@ impl fmt::Debug for Sealer {
 
 impl Sealer {
     pub(super) const fn new(
-        agreed: Arc<Agreed>,
+        agreed: Arc<SharedKey>,
         prefix: &'static [u8; 16],
         nonces: Outgoing,
     ) -> Self {
@@ -111,7 +111,7 @@ impl Sealer {
 
 impl Opener {
     pub(super) const fn new(
-        agreed: Arc<Agreed>,
+        agreed: Arc<SharedKey>,
         prefix: &'static [u8; 16],
         seen: Incoming,
     ) -> Self {

@@ -48,9 +48,9 @@ const fn with_first(first: u8, mut bytes: [u8; KEY]) -> [u8; KEY] {
 }
 
 /// The shared key of two key pairs, which seals and opens the boxes between them.
-pub(in crate::curve) struct Agreed(SalsaBox);
+pub(in crate::curve) struct SharedKey(SalsaBox);
 
-impl Agreed {
+impl SharedKey {
     /// Computes the key from one side's secret key and the other side's public key, which is the
     /// costly step. Returns `None` for a public key of small order.
     pub(in crate::curve) fn new(public: &[u8; KEY], secret: &[u8; KEY]) -> Option<Self> {

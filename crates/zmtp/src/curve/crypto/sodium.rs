@@ -13,9 +13,9 @@ const _: () = assert!(crypto_box_BEFORENMBYTES as usize == KEY);
 
 /// The key that two key pairs agree on, which seals and opens their boxes.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub(in crate::curve) struct Agreed([u8; KEY]);
+pub(in crate::curve) struct SharedKey([u8; KEY]);
 
-impl Agreed {
+impl SharedKey {
     /// Computes the key from one side's secret key and the other side's public key, which is the
     /// costly step. Returns `None` for a public key of small order, with which every secret key
     /// agrees on the same key.
