@@ -24,7 +24,7 @@ use sealed::Sealed;
 pub use fault::SessionError;
 pub use said::SessionEvent;
 pub use security::{NullPeers, SessionSecurity, Side};
-pub use work::{Work, Worked};
+pub use work::{HandshakeResult, HandshakeWork};
 
 /// The bounds before the handshake is complete: no message may arrive yet, so none is kept.
 const NONE: Bounds = Bounds {
@@ -278,7 +278,7 @@ impl Session {
     /// # Errors
     ///
     /// Fails with the error of the step, such as a command that cannot be opened.
-    pub fn resume(&mut self, worked: Worked) -> Result<SessionEvent, SessionError> {
+    pub fn resume(&mut self, worked: HandshakeResult) -> Result<SessionEvent, SessionError> {
         match &mut self.stage {
             Stage::Curve(meeting) => meeting.resume(worked).map_err(SessionError::Curve),
             _ => Ok(SessionEvent::Other),

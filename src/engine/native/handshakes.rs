@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use crate::engine::control::Control;
 use crate::engine::fair_queue::FairQueue;
 use crate::peer::PeerId;
-use gateway_zmtp::session::{Work, Worked};
+use gateway_zmtp::session::{HandshakeResult, HandshakeWork};
 
 /// The maximum number of steps that the thread has at a time: enough that it does not wait for the
 /// data thread, and few enough that a newly queued step is soon taken.
@@ -27,7 +27,7 @@ pub(super) struct Handshakes {
     control: Control,
     worker: Option<Worker>,
     /// The queued steps by address. The address of ipc peers is `None`.
-    queued: FairQueue<Option<IpAddr>, (PeerId, Work), RandomState>,
+    queued: FairQueue<Option<IpAddr>, (PeerId, HandshakeWork), RandomState>,
     /// The number of queued steps at which those of closed connections are dropped.
     sweep_at: usize,
     /// The number of steps that the thread has.
@@ -35,8 +35,8 @@ pub(super) struct Handshakes {
 }
 
 struct Worker {
-    work: mpsc::Sender<(PeerId, Work)>,
-    done: mpsc::Receiver<(PeerId, Worked)>,
+    work: mpsc::Sender<(PeerId, HandshakeWork)>,
+    done: mpsc::Receiver<(PeerId, HandshakeResult)>,
 }
 
 impl Handshakes {
@@ -56,7 +56,7 @@ impl Handshakes {
         &mut self,
         address: Option<IpAddr>,
         peer: PeerId,
-        work: Work,
+        work: HandshakeWork,
         waits: impl FnMut(PeerId) -> bool,
     ) {
         if self.queued.len() >= self.sweep_at {
@@ -67,7 +67,7 @@ impl Handshakes {
     }
 
     /// Returns the result of the next step that the thread has completed.
-    pub(super) fn next_done(&mut self) -> Option<(PeerId, Worked)> {
+    pub(super) fn next_done(&mut self) -> Option<(PeerId, HandshakeResult)> {
         let done = self.worker.as_ref()?.done.try_recv();
         match done {
             Ok(done) => {
@@ -117,7 +117,7 @@ impl Handshakes {
 
 /// Starts the thread. It ends when the engine does.
 fn start(control: Control) -> Option<Worker> {
-    let (work, inbox) = mpsc::channel::<(PeerId, Work)>();
+    let (work, inbox) = mpsc::channel::<(PeerId, HandshakeWork)>();
     let (outbox, done) = mpsc::channel();
     let thread = std::thread::Builder::new().name("handshakes".into());
     let started = thread.spawn(move || {
@@ -141,7 +141,7 @@ mod tests {
     use gateway_zmtp::session::{Session, SessionEvent, SessionSecurity, Side};
 
     /// Returns the first step of a client's handshake.
-    fn work(keys: &KeyPair) -> Work {
+    fn work(keys: &KeyPair) -> HandshakeWork {
         let security = SessionSecurity::Client {
             keys: keys.clone(),
             server: keys.public(),

@@ -11,7 +11,7 @@ use crate::session::fault::SessionError;
 use crate::session::said::SessionEvent;
 use crate::session::sealed::Sealed;
 use crate::session::security::SessionSecurity;
-use crate::session::work::{Done, Step, Work, Worked};
+use crate::session::work::{Done, HandshakeResult, HandshakeWork, Step};
 
 /// The progress of the handshake.
 pub(super) enum Handshake {
@@ -33,7 +33,9 @@ pub(super) struct Terms {
 
 impl Handshake {
     /// Begins the handshake. Returns the first step, too, if this side is the client.
-    pub(super) fn begin(security: SessionSecurity) -> Result<(Self, Option<Work>), SessionError> {
+    pub(super) fn begin(
+        security: SessionSecurity,
+    ) -> Result<(Self, Option<HandshakeWork>), SessionError> {
         match security {
             SessionSecurity::Server { keys, .. } => {
                 Ok((Self::AwaitsHello(Server::new(keys)), None))
@@ -47,7 +49,7 @@ impl Handshake {
                     server,
                     socket_type,
                 };
-                let first = Work::new(Step::Hello(Client::new(keys, server)));
+                let first = HandshakeWork::new(Step::Hello(Client::new(keys, server)));
                 Ok((Self::Working(Some(terms)), Some(first)))
             }
             SessionSecurity::None => Err(SessionError::OutOfTurn),
@@ -83,11 +85,11 @@ impl Handshake {
             }
             Self::Introduced(_) | Self::Working(_) => return Err(SessionError::OutOfTurn),
         };
-        Ok((SessionEvent::Work(Work::new(step)), None))
+        Ok((SessionEvent::Work(HandshakeWork::new(step)), None))
     }
 
     /// Continues after a costly step.
-    pub(super) fn resume(&mut self, worked: Worked) -> Result<SessionEvent, CurveError> {
+    pub(super) fn resume(&mut self, worked: HandshakeResult) -> Result<SessionEvent, CurveError> {
         let Self::Working(terms) = self else {
             return Ok(SessionEvent::Other);
         };

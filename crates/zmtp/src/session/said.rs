@@ -2,7 +2,7 @@
 
 use crate::command::Ready;
 use crate::message::Message;
-use crate::session::work::Work;
+use crate::session::work::HandshakeWork;
 
 /// An event: something that a peer has sent, or that its handshake requires.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub enum SessionEvent {
     Answer(Vec<u8>),
     /// A costly step of the handshake, which may be taken on any thread. Its result goes to
     /// [`Session::resume`](super::Session::resume); until then the peer may send nothing.
-    Work(Work),
+    Work(HandshakeWork),
     /// A command that requires nothing. Its arrival is a sign of life.
     Other,
 }

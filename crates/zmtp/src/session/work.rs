@@ -9,7 +9,7 @@ use crate::curve::{
 
 /// A step of a handshake that needs key agreements, which take about 50 µs each. The step may be
 /// taken on any thread. The content is boxed, so that the events of a session stay small.
-pub struct Work(Box<Step>);
+pub struct HandshakeWork(Box<Step>);
 
 pub(super) enum Step {
     Hello(Client),
@@ -19,7 +19,7 @@ pub(super) enum Step {
 }
 
 /// The result of a costly step.
-pub struct Worked(Result<Done, CurveError>);
+pub struct HandshakeResult(Result<Done, CurveError>);
 
 pub(super) enum Done {
     Hello(AwaitsWelcome, Vec<u8>),
@@ -29,7 +29,7 @@ pub(super) enum Done {
 }
 
 /// Writes only the name of the step, because keys must not get into a log.
-impl fmt::Debug for Work {
+impl fmt::Debug for HandshakeWork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match *self.0 {
             Step::Hello(_) => "Work(Hello)",
@@ -40,20 +40,22 @@ impl fmt::Debug for Work {
     }
 }
 
-impl fmt::Debug for Worked {
+impl fmt::Debug for HandshakeResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Worked").field(&self.0.is_ok()).finish()
+        f.debug_tuple("HandshakeResult")
+            .field(&self.0.is_ok())
+            .finish()
     }
 }
 
-impl Work {
+impl HandshakeWork {
     pub(super) fn new(step: Step) -> Self {
         Self(Box::new(step))
     }
 
     /// Takes the step, and returns its result.
-    pub fn run(self) -> Worked {
-        Worked(match *self.0 {
+    pub fn run(self) -> HandshakeResult {
+        HandshakeResult(match *self.0 {
             Step::Hello(client) => client.hello().map(|(next, body)| Done::Hello(next, body)),
             Step::Welcome(server, body) => server
                 .hello(&body)
@@ -71,7 +73,7 @@ impl Work {
     }
 }
 
-impl Worked {
+impl HandshakeResult {
     pub(super) fn into_done(self) -> Result<Done, CurveError> {
         self.0
     }

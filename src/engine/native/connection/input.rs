@@ -11,7 +11,7 @@ use crate::engine::native::role::Role;
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::pool::BufferPool;
-use gateway_zmtp::session::{SessionError, SessionEvent, Worked};
+use gateway_zmtp::session::{HandshakeResult, SessionError, SessionEvent};
 
 /// Bytes of a large frame that one read copies at most, into memory that is touched for the first
 /// time: less than a millisecond's work.
@@ -102,7 +102,7 @@ impl Connection {
     /// Fails with the fault in the command that required the step.
     pub(in crate::engine::native) fn resume(
         &mut self,
-        worked: Worked,
+        worked: HandshakeResult,
     ) -> Result<SessionEvent, SessionError> {
         self.session.resume(worked)
     }
