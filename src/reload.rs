@@ -12,4 +12,4 @@ pub use plan::{Changes, Plan};
 pub use report::{ControlStatus, ReloadOutcome, Report, SharedControlStatus};
 pub(crate) use step::{Observe, Step};
 pub use wake::Wake;
-pub(crate) use wake::{Tell, WakeReason};
+pub(crate) use wake::{ReportCallback, WakeReason};

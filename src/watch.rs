@@ -29,7 +29,7 @@ use crate::admin::Admin;
 use crate::config::{Origin, Seen};
 use crate::engine::Reloader;
 use crate::reload::{
-    Observe, ReloadOutcome, Report, SharedControlStatus, Step, Tell, Wake, WakeReason,
+    Observe, ReloadOutcome, Report, ReportCallback, SharedControlStatus, Step, Wake, WakeReason,
 };
 use crate::snapshot::Snapshot;
 use gateway_diagnostic::{Diagnostic, Diagnostics};
@@ -87,7 +87,7 @@ pub struct Follower {
     wake: Wake,
     woken: Receiver<WakeReason>,
     /// The recipients of the next reload's report.
-    waiting: Vec<Tell>,
+    waiting: Vec<ReportCallback>,
     standing: Arc<SharedControlStatus>,
     admin: Option<Admin>,
     /// Reports errors and warnings in the files to the user.
@@ -261,7 +261,7 @@ impl Follower {
 
     /// Takes a request for a reload, and all others that have arrived, which the same reload
     /// answers.
-    fn asked(&mut self, tell: Option<Tell>) -> LookReason {
+    fn asked(&mut self, tell: Option<ReportCallback>) -> LookReason {
         self.waiting.extend(tell);
         while let Ok(reason) = self.woken.try_recv() {
             if let WakeReason::Asked(tell) = reason {

@@ -17,14 +17,14 @@ pub struct Wake {
 }
 
 /// A function that is called with the report on a requested reload.
-pub(crate) type Tell = Box<dyn FnOnce(Arc<Report>) + Send>;
+pub(crate) type ReportCallback = Box<dyn FnOnce(Arc<Report>) + Send>;
 
 /// The reason for which the follower wakes.
 pub(crate) enum WakeReason {
     /// A file may have changed.
     Changed,
     /// A reload was requested, by a caller that may wait for the report.
-    Asked(Option<Tell>),
+    Asked(Option<ReportCallback>),
 }
 
 impl Wake {
