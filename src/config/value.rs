@@ -47,9 +47,9 @@ impl<const LEAST: u64, const MOST: u64> TryFrom<Value> for Count<LEAST, MOST> {
 /// An address from which peers may connect, or a network such as `10.0.0.0/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
-pub(super) struct Origins(pub Network);
+pub(super) struct AllowedNetwork(pub Network);
 
-impl TryFrom<Value> for Origins {
+impl TryFrom<Value> for AllowedNetwork {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {

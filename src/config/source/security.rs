@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::keys::{KeyRole, z85_fault};
 use super::super::section::{Section, Spanned, read, text};
-use super::super::value::Origins;
+use super::super::value::AllowedNetwork;
 use super::super::yaml::{Kind, Node};
 use crate::security::{Network, principal_fault};
 use crate::snapshot::EngineKind;
@@ -158,7 +158,12 @@ pub(super) fn security(
     let switch = [("true", true), ("false", false)];
     let anonymous = security.word("anonymous", &switch, found);
     let from_place = security.node("from").map(|node| node.place.clone());
-    let from = security.some("from", "leave the key out for any", found, read::<Origins>);
+    let from = security.some(
+        "from",
+        "leave the key out for any",
+        found,
+        read::<AllowedNetwork>,
+    );
     let from = from.zip(from_place).map(|(networks, place)| Spanned {
         value: networks.into_iter().map(|it| it.value.0).collect(),
         place,
