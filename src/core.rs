@@ -55,7 +55,7 @@ use lanes::Lanes;
 use notes::Notes;
 use open::OpenRequests;
 use peers::{Admitted, Client, FrontendState, NameSource, Peer, Peers, Worker};
-use rates::Rates;
+use rates::RateLimiter;
 use shelf::Shelf;
 use standstill::Standstill;
 use token::{Name, Tokens};
@@ -87,7 +87,7 @@ pub struct Core<M: Frames> {
     notes: Notes,
     standstill: Standstill,
     recent: Recent,
-    rates: Rates,
+    rates: RateLimiter,
 }
 
 /// Memory for reuse.
@@ -110,7 +110,7 @@ impl<M: Frames> Core<M> {
             peers: Peers::default(),
             leaving: Vec::new(),
             admitted: Admitted::default(),
-            rates: Rates::default(),
+            rates: RateLimiter::default(),
             requests: OpenRequests::default(),
             lanes: Lanes::default(),
             deadlines,

@@ -11,7 +11,7 @@ use super::event::Extent;
 use super::handout::Handout;
 use super::lanes::{Direction, Lanes};
 use super::peers::{Client, FrontendState, MessagePosition, NameSource, Peer};
-use super::rates::{Payer, Rates};
+use super::rates::{Payer, RateLimiter};
 use super::request::{Asker, Request, Return, State, copies};
 use super::stray::Pattern;
 use super::token::Name;
@@ -354,7 +354,7 @@ struct ArrivalCheck<'a> {
     client: &'a Client,
     peer: PeerId,
     now: Duration,
-    rates: &'a mut Rates,
+    rates: &'a mut RateLimiter,
 }
 
 impl ArrivalCheck<'_> {

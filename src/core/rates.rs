@@ -25,7 +25,7 @@ pub(super) enum Payer<'a> {
 
 /// The buckets of all routes, by route name.
 #[derive(Debug, Default)]
-pub(super) struct Rates(HashMap<Box<str>, Buckets>);
+pub(super) struct RateLimiter(HashMap<Box<str>, Buckets>);
 
 /// The times at which the buckets of one route are full again.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ struct Buckets {
     sweep_at: usize,
 }
 
-impl Rates {
+impl RateLimiter {
     /// Charges a request. Fails with the time to wait until the next request is within the rate.
     pub(super) fn charge(
         &mut self,
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_burst_and_then_the_rate_passes() {
-        let mut rates = Rates::default();
+        let mut rates = RateLimiter::default();
         let mut charge = |at: u64| rates.charge(ms(at), "A", &RATE, ALICE);
         for _ in 0..5 {
             assert_eq!(charge(100), Ok(()));
@@ -135,7 +135,7 @@ mod tests {
                 interval: ms(random.u64(1..50)),
                 burst: random.u32(1..20),
             };
-            let (mut rates, mut now, mut passed) = (Rates::default(), 0, 0);
+            let (mut rates, mut now, mut passed) = (RateLimiter::default(), 0, 0);
             for _ in 0..2_000 {
                 now += random.u64(0..20);
                 passed += u64::from(rates.charge(ms(now), "A", &rate, ALICE).is_ok());
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn each_principal_each_connection_and_each_route_has_its_own() {
-        let mut rates = Rates::default();
+        let mut rates = RateLimiter::default();
         let one = Rate { burst: 1, ..RATE };
         for route in ["A", "B"] {
             for payer in [
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_smaller_rate_takes_effect_and_does_not_wait_for_the_larger_one() {
-        let mut rates = Rates::default();
+        let mut rates = RateLimiter::default();
         let slow = Rate {
             interval: ms(100_000),
             burst: 10,
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn connections_that_come_and_go_leave_nothing_behind() {
-        let mut rates = Rates::default();
+        let mut rates = RateLimiter::default();
         for n in 0..100_000 {
             let payer = Payer::Connection(PeerId(n));
             assert_eq!(rates.charge(ms(n), "A", &RATE, payer), Ok(()));
