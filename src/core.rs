@@ -56,7 +56,7 @@ use notes::Notes;
 use open::OpenRequests;
 use peers::{Admitted, Client, FrontendState, NameSource, Peer, Peers, Worker};
 use rates::RateLimiter;
-use shelf::Shelf;
+use shelf::CopyPool;
 use standstill::Standstill;
 use token::{Name, Tokens};
 
@@ -94,7 +94,7 @@ pub struct Core<M: Frames> {
 #[derive(Debug, Default)]
 struct Spare {
     tokens: Tokens,
-    kept: Shelf,
+    kept: CopyPool,
 }
 
 impl<M: Frames> Core<M> {

@@ -25,9 +25,9 @@ struct Copies {
 /// Emptied copies, whose memory is reused for later frames.
 #[derive(Debug, Default)]
 #[expect(clippy::vec_box, reason = "the boxes are used again, too")]
-pub(super) struct Shelf(Vec<Box<Copies>>);
+pub(super) struct CopyPool(Vec<Box<Copies>>);
 
-impl Shelf {
+impl CopyPool {
     /// Copies these frames.
     #[inline]
     pub(super) fn keep<'a>(
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn headers_come_back_as_they_were_and_memory_is_used_again() {
-        let mut shelf = Shelf::default();
+        let mut shelf = CopyPool::default();
         let all: [&[Vec<u8>]; 4] = [
             &[],
             &[vec![]],
