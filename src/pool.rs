@@ -28,7 +28,7 @@ use held::Held;
 use queue::Queue;
 use worker::{Pacing, Worker};
 
-pub(crate) use handed::{Handed, NameForm};
+pub(crate) use handed::{NameForm, RequestForm};
 pub(crate) use held::HeldAt;
 
 /// A worker's place in its pool, which another worker may take after this one has disconnected.
@@ -62,7 +62,7 @@ pub(crate) struct Pool {
     unjudged: usize,
     counters: PoolCounters,
     /// The form of requests for DEALER and for REP workers.
-    handed: [Handed; 2],
+    handed: [RequestForm; 2],
 }
 
 impl Pool {
@@ -236,7 +236,7 @@ impl Pool {
 
     /// Returns the form in which a worker of this kind receives requests.
     #[inline]
-    pub(crate) fn handed(&self, kind: WorkerKind) -> Handed {
+    pub(crate) fn handed(&self, kind: WorkerKind) -> RequestForm {
         let [dealer, rep] = self.handed;
         match kind {
             WorkerKind::Dealer => dealer,
@@ -488,8 +488,8 @@ impl Pool {
 }
 
 /// Returns the forms of requests for DEALER and for REP workers.
-fn forms(settings: &PoolSettings) -> [Handed; 2] {
-    [WorkerKind::Dealer, WorkerKind::Rep].map(|kind| Handed::to(kind, settings))
+fn forms(settings: &PoolSettings) -> [RequestForm; 2] {
+    [WorkerKind::Dealer, WorkerKind::Rep].map(|kind| RequestForm::to(kind, settings))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::{Core, NotedEvent, Outlet, Particulars, framing, token, worker_partic
 use crate::frame::{self, Frames};
 use crate::ledger::{RequestOutcome, nanoseconds};
 use crate::peer::{PeerId, WorkerKind};
-use crate::pool::{Dropped, Handed, HeldAt, NameForm};
+use crate::pool::{Dropped, HeldAt, NameForm, RequestForm};
 use crate::reply::{Reason, Rejection};
 use crate::snapshot::{AnyOf, WorkerFrames};
 
@@ -170,7 +170,11 @@ impl<M: Frames> Core<M> {
         let bare = settled.is_some();
         let token = if bare { None } else { token::read(name) };
         let number = settled.or(token.map(|(_, number)| number));
-        let form = if bare { Handed::Bare } else { Handed::Token };
+        let form = if bare {
+            RequestForm::Bare
+        } else {
+            RequestForm::Token
+        };
         let place = |request: &Request<M>| match request.state {
             State::Held {
                 worker, at, handed, ..
@@ -244,8 +248,8 @@ impl<M: Frames> Core<M> {
         let pool = &mut self.pools[by.pool.0];
         let first_frame = frames.get(0).unwrap_or_default();
         let naming = match pool.handed(by.kind) {
-            Handed::Bare | Handed::Plain(NameForm::Bare, _) => Naming::Identity,
-            Handed::Token | Handed::Plain(NameForm::Token, _) => Naming::Token {
+            RequestForm::Bare | RequestForm::Plain(NameForm::Bare, _) => Naming::Identity,
+            RequestForm::Token | RequestForm::Plain(NameForm::Token, _) => Naming::Token {
                 fits: token::read(first_frame).is_some(),
             },
         };
@@ -289,7 +293,7 @@ impl<M: Frames> Core<M> {
         let State::Held {
             worker,
             at,
-            handed: Handed::Plain(name, form),
+            handed: RequestForm::Plain(name, form),
             ..
         } = request.state
         else {

@@ -8,7 +8,7 @@ use super::{Core, Outlet, Spare};
 use crate::frame::{self, Frames};
 use crate::ledger::nanoseconds;
 use crate::peer::{PeerId, WorkerKind};
-use crate::pool::{Handed, NameForm, Pool, Seat};
+use crate::pool::{NameForm, Pool, RequestForm, Seat};
 use crate::snapshot::{PoolId, WorkerFrames};
 
 impl<M: Frames> Core<M> {
@@ -74,9 +74,9 @@ impl Handout<'_> {
         };
         let handed = pool.handed(kind);
         let name: &[u8] = match handed {
-            Handed::Token => spare.tokens.token(self.client, self.name, self.number),
-            Handed::Bare => &self.name.bare,
-            Handed::Plain(..) => return self.hand_payload(body, pool, seat, now, spare, out),
+            RequestForm::Token => spare.tokens.token(self.client, self.name, self.number),
+            RequestForm::Bare => &self.name.bare,
+            RequestForm::Plain(..) => return self.hand_payload(body, pool, seat, now, spare, out),
         };
         let kept = spare.kept.keep(frame::kept(&body, self.keeps_type));
         let head: &[&[u8]] = match kind {
@@ -113,13 +113,13 @@ impl Handout<'_> {
         };
         let handed = pool.handed(kind);
         let name: &[u8] = match handed {
-            Handed::Bare | Handed::Plain(NameForm::Bare, _) => &self.name.bare,
-            Handed::Token | Handed::Plain(NameForm::Token, _) => {
+            RequestForm::Bare | RequestForm::Plain(NameForm::Bare, _) => &self.name.bare,
+            RequestForm::Token | RequestForm::Plain(NameForm::Token, _) => {
                 spare.tokens.token(self.client, self.name, self.number)
             }
         };
         let head: &[&[u8]] = match (kind, handed) {
-            (WorkerKind::Dealer, Handed::Plain(_, WorkerFrames::Delimited)) => &[name, b""],
+            (WorkerKind::Dealer, RequestForm::Plain(_, WorkerFrames::Delimited)) => &[name, b""],
             (WorkerKind::Dealer, _) => &[name],
             (WorkerKind::Rep, _) => &[name, b""],
         };

@@ -8,7 +8,7 @@ use super::shelf::Kept;
 use super::token::Name;
 use crate::frame::{self, Envelope, Frames};
 use crate::peer::PeerId;
-use crate::pool::{Handed, HeldAt};
+use crate::pool::{HeldAt, RequestForm};
 use crate::reply::ErrorEncoding;
 use crate::route::RoutePlace;
 use crate::snapshot::{Route, RouteId};
@@ -66,7 +66,7 @@ pub(super) enum State<M: Frames> {
         /// The place among the requests that the worker holds.
         at: HeldAt,
         /// The form in which it was handed out, and in which it is answered.
-        handed: Handed,
+        handed: RequestForm,
         kept: Kept,
     },
     /// A worker has answered, and the answer's payload waits for a verdict.

@@ -5,7 +5,7 @@ use crate::snapshot::{IdentityMode, PoolSettings, WorkerFrames};
 
 /// The form in which a worker receives a request, and in which it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Handed {
+pub(crate) enum RequestForm {
     /// A token, then type, headers and payload.
     Token,
     /// The client's bare identity, then type, headers and payload.
@@ -23,7 +23,7 @@ pub(crate) enum NameForm {
     Bare,
 }
 
-impl Handed {
+impl RequestForm {
     /// Returns the form for workers of this kind under these settings.
     pub(super) fn to(kind: WorkerKind, settings: &PoolSettings) -> Self {
         let name = match (kind, settings.identity) {
