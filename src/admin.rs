@@ -26,7 +26,7 @@ mod tests;
 use std::io;
 use std::net::TcpListener;
 
-use crate::engine::Listening;
+use crate::engine::BoundAddress;
 use crate::snapshot::AdminSettings;
 use gateway_diagnostic::{Diagnostic, Place};
 use serve::{Opening, Serving, Suspended};
@@ -146,7 +146,7 @@ impl Admin {
     }
 
     /// Carries out the change, and returns the new address if there is one.
-    pub(crate) fn commit(&mut self, prepared: Prepared) -> Option<Listening> {
+    pub(crate) fn commit(&mut self, prepared: Prepared) -> Option<BoundAddress> {
         match prepared.0 {
             Change::None => None,
             Change::Close => {
@@ -172,8 +172,8 @@ impl Admin {
     }
 
     /// Returns the address if the listener is open.
-    pub fn listening(&self) -> Option<Listening> {
-        self.serving.as_ref().map(|serving| Listening {
+    pub fn listening(&self) -> Option<BoundAddress> {
+        self.serving.as_ref().map(|serving| BoundAddress {
             role: "admin",
             name: String::new(),
             endpoint: format!("http://{}", serving.address),

@@ -57,7 +57,7 @@
 //! invariants.
 
 pub use crate::embed::{Builder, Error, Gateway, Handle};
-pub use crate::engine::{BindFault, Control, EngineError, Listening};
+pub use crate::engine::{BindFault, BoundAddress, Control, EngineError};
 pub use crate::ledger::Ledger;
 pub use crate::reload::{Changes, Plan, ReloadOutcome, Report};
 pub use crate::reply::Reason;

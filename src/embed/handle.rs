@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use super::error::Error;
-use crate::engine::{Control, Listening, Observer, Running};
+use crate::engine::{BoundAddress, Control, Observer, Running};
 use crate::ledger::Ledger;
 use crate::reload::{Report, SharedControlStatus, Wake};
 use crate::watch::Follower;
@@ -35,7 +35,7 @@ impl Handle {
     }
 
     /// Returns every address on which the gateway listens now, with port 0 resolved.
-    pub fn listening(&self) -> Vec<Listening> {
+    pub fn listening(&self) -> Vec<BoundAddress> {
         self.standing.known().listening
     }
 

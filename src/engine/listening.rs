@@ -4,7 +4,7 @@ use std::fmt;
 
 /// An address on which the gateway listens, as the system resolved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listening {
+pub struct BoundAddress {
     /// `frontend`, `pool` or `admin`.
     pub role: &'static str,
     /// The key in routes.yaml; empty for admin.
@@ -15,7 +15,7 @@ pub struct Listening {
     pub security: Option<&'static str>,
 }
 
-impl Listening {
+impl BoundAddress {
     /// Returns the address in a form that a peer on this machine can connect to.
     pub(crate) fn local_endpoint(&self) -> String {
         self.endpoint.replace("0.0.0.0", "127.0.0.1")
@@ -23,7 +23,7 @@ impl Listening {
 }
 
 /// Writes the listener's role and name, such as `frontend clients`.
-impl fmt::Display for Listening {
+impl fmt::Display for BoundAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { role, name, .. } = self;
         match name.is_empty() {

@@ -35,7 +35,7 @@ use crate::ledger::Ledger;
 use crate::snapshot::{EngineKind, Snapshot};
 pub use control::Control;
 pub use error::{BindFault, EngineError};
-pub use listening::Listening;
+pub use listening::BoundAddress;
 pub use observer::Observer;
 use started::Started;
 
@@ -58,7 +58,7 @@ impl Reloader {
     /// Puts `snapshot` in force, and returns the addresses on which the gateway newly listens. All
     /// steps that can fail come first and do not touch the running gateway, so an error changes
     /// nothing. The change itself happens between two messages and cannot fail.
-    pub fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<Listening>, EngineError> {
+    pub fn reload(&self, snapshot: Arc<Snapshot>) -> Result<Vec<BoundAddress>, EngineError> {
         refuse_security(&snapshot)?;
         match (&self.0, snapshot.engine) {
             #[cfg(feature = "libzmq")]
@@ -73,7 +73,7 @@ impl Reloader {
 
     /// Returns every address on which the gateway listens. `snapshot` must be the one that was put
     /// in force last.
-    pub fn listening(&self, snapshot: &Snapshot) -> Vec<Listening> {
+    pub fn listening(&self, snapshot: &Snapshot) -> Vec<BoundAddress> {
         match &self.0 {
             #[cfg(feature = "libzmq")]
             OfEngine::Libzmq(engine) => engine.listening(),
@@ -139,7 +139,7 @@ pub(crate) fn try_binds(snapshot: &Snapshot) -> Result<(), EngineError> {
 
 impl Running {
     /// Returns the addresses on which the gateway listens.
-    pub fn listening(&self) -> &[Listening] {
+    pub fn listening(&self) -> &[BoundAddress] {
         &self.0.listening
     }
 

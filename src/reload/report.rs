@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use super::plan::Plan;
-use crate::engine::Listening;
+use crate::engine::BoundAddress;
 use crate::ledger::Latency;
 use gateway_diagnostic::Diagnostics;
 
@@ -71,7 +71,7 @@ pub struct SharedControlStatus(Mutex<ControlStatus>);
 #[derive(Clone, Debug, Default)]
 pub struct ControlStatus {
     /// The addresses on which the gateway listens, as resolved.
-    pub listening: Vec<Listening>,
+    pub listening: Vec<BoundAddress>,
     /// The maximum time for open requests to finish when the gateway ends.
     pub grace: Duration,
     /// The last reload.
@@ -102,7 +102,7 @@ impl SharedControlStatus {
     }
 
     /// Records the present addresses and `shutdown.grace`.
-    pub fn serves(&self, listening: Vec<Listening>, grace: Duration) {
+    pub fn serves(&self, listening: Vec<BoundAddress>, grace: Duration) {
         let mut known = self.lock();
         known.listening = listening;
         known.grace = grace;

@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use crate::engine::control::Control;
 use crate::engine::error::EngineError;
 use crate::engine::libzmq::sockets::{Prepared, SharedSocketRegistry};
-use crate::engine::listening::Listening;
+use crate::engine::listening::BoundAddress;
 use crate::snapshot::Snapshot;
 
 /// Prepares reloads and hands them to the data thread.
@@ -28,7 +28,7 @@ impl Reloader {
     pub(in crate::engine) fn reload(
         &self,
         snapshot: Arc<Snapshot>,
-    ) -> Result<Vec<Listening>, EngineError> {
+    ) -> Result<Vec<BoundAddress>, EngineError> {
         let ending = || EngineError::new("reload", "the gateway is ending");
         let (done, committed) = mpsc::channel();
         let mut listening = Vec::new();
@@ -47,7 +47,7 @@ impl Reloader {
     }
 
     /// Returns every address on which the gateway listens.
-    pub(in crate::engine) fn listening(&self) -> Vec<Listening> {
+    pub(in crate::engine) fn listening(&self) -> Vec<BoundAddress> {
         self.book.listening()
     }
 }

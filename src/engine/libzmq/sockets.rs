@@ -15,7 +15,7 @@ use crate::engine::libzmq::fixed::Fixed;
 use crate::engine::libzmq::frontend::FrontendSocket;
 use crate::engine::libzmq::left::ClosedAddresses;
 use crate::engine::libzmq::monitor::Monitor;
-use crate::engine::listening::Listening;
+use crate::engine::listening::BoundAddress;
 use crate::peer::{PeerId, WorkerKind};
 use crate::security::NO_SECURITY;
 use crate::snapshot::{Endpoints, Frontend, FrontendId, PoolId, PoolSettings, Snapshot};
@@ -56,7 +56,7 @@ impl Drop for PoolSocket {
 pub(super) struct Prepared {
     pub(super) frontends: Vec<(FrontendId, FrontendSocket)>,
     pub(super) pools: Vec<(PoolId, PoolSocket)>,
-    pub(super) listening: Vec<Listening>,
+    pub(super) listening: Vec<BoundAddress>,
 }
 
 /// The records of the existing sockets, whichever thread has the sockets themselves.
@@ -70,7 +70,7 @@ pub(super) struct SocketRegistry {
     /// owe nothing.
     wanted: BTreeSet<String>,
     /// The addresses on which the sockets listen.
-    listening: Vec<Listening>,
+    listening: Vec<BoundAddress>,
     /// The addresses at which closed sockets listened.
     left: ClosedAddresses,
     /// The number of monitors so far, each of which has an address of its own.
@@ -224,7 +224,7 @@ impl SharedSocketRegistry {
     }
 
     /// Returns the addresses on which the sockets listen.
-    pub(super) fn listening(&self) -> Vec<Listening> {
+    pub(super) fn listening(&self) -> Vec<BoundAddress> {
         self.lock().listening.clone()
     }
 
@@ -356,7 +356,7 @@ fn open_frontend(
     fixed: &Fixed,
     number: usize,
     left: &ClosedAddresses,
-    listening: &mut Vec<Listening>,
+    listening: &mut Vec<BoundAddress>,
 ) -> Result<FrontendSocket, EngineError> {
     let what = format!("frontend {}", frontend.name);
     let named = |error: zmq::Error| EngineError::new(&what, error);
@@ -381,7 +381,7 @@ fn open_pool(
     fixed: &Fixed,
     number: usize,
     left: &ClosedAddresses,
-    listening: &mut Vec<Listening>,
+    listening: &mut Vec<BoundAddress>,
 ) -> Result<PoolSocket, EngineError> {
     let what = format!("pool {}", pool.name);
     let named = |error: zmq::Error| EngineError::new(&what, error);
@@ -440,7 +440,7 @@ fn open(
     name: &str,
     endpoints: &Endpoints,
     left: &ClosedAddresses,
-    listening: &mut Vec<Listening>,
+    listening: &mut Vec<BoundAddress>,
 ) -> Result<(), EngineError> {
     for endpoint in &endpoints.bind {
         let failed = |error: zmq::Error| {
@@ -460,7 +460,7 @@ fn open(
         left.bind(address, || socket.bind(address))
             .map_err(failed)?;
         let resolved = socket.get_last_endpoint().map_err(failed)?;
-        listening.push(Listening {
+        listening.push(BoundAddress {
             role,
             name: name.to_owned(),
             endpoint: resolved.unwrap_or_else(|_| endpoint.clone()),

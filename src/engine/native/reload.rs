@@ -13,7 +13,7 @@ use std::sync::{Arc, mpsc};
 
 use crate::engine::control::Control;
 use crate::engine::error::EngineError;
-use crate::engine::listening::Listening;
+use crate::engine::listening::BoundAddress;
 use crate::engine::native::address::Address;
 use crate::engine::native::role::Role;
 use crate::snapshot::Snapshot;
@@ -61,7 +61,7 @@ impl Reloader {
     pub(in crate::engine) fn reload(
         &self,
         snapshot: Arc<Snapshot>,
-    ) -> Result<Vec<Listening>, EngineError> {
+    ) -> Result<Vec<BoundAddress>, EngineError> {
         let (done, committed) = mpsc::channel();
         let listening = self.hand_over(&snapshot, done)?;
         self.control.wake();
@@ -70,12 +70,15 @@ impl Reloader {
     }
 
     /// Hands a reload over without waiting for it to take effect.
-    pub(super) fn prepare(&self, snapshot: &Arc<Snapshot>) -> Result<Vec<Listening>, EngineError> {
+    pub(super) fn prepare(
+        &self,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Vec<BoundAddress>, EngineError> {
         self.hand_over(snapshot, mpsc::channel().0)
     }
 
     /// Returns every address on which the gateway listens.
-    pub(in crate::engine) fn listening(&self, snapshot: &Snapshot) -> Vec<Listening> {
+    pub(in crate::engine) fn listening(&self, snapshot: &Snapshot) -> Vec<BoundAddress> {
         self.book.lock().shown(snapshot)
     }
 
@@ -84,7 +87,7 @@ impl Reloader {
         &self,
         snapshot: &Arc<Snapshot>,
         done: mpsc::Sender<()>,
-    ) -> Result<Vec<Listening>, EngineError> {
+    ) -> Result<Vec<BoundAddress>, EngineError> {
         let preparing = self.book.prepare().ok_or_else(ending)?;
         let calls = calls(snapshot)?;
         let (plan, listeners) = preparing.plan(snapshot)?;

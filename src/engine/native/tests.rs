@@ -5,11 +5,11 @@ use std::net::TcpStream;
 
 use super::*;
 use crate::core::Outlet;
-use crate::engine::Listening;
+use crate::engine::BoundAddress;
 use gateway_zmtp::{COMMAND, MORE, greeting, put_frame};
 
 /// Connects a peer, and sends its greeting and its READY.
-fn peer(listening: &[Listening], name: &str, ready: &[u8]) -> TcpStream {
+fn peer(listening: &[BoundAddress], name: &str, ready: &[u8]) -> TcpStream {
     let at = listening.iter().find(|at| at.name == name).unwrap();
     let mut stream = TcpStream::connect(at.endpoint.strip_prefix("tcp://").unwrap()).unwrap();
     let mut bytes = greeting::OURS.to_vec();

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::engine::error::{BindFault, EngineError};
-use crate::engine::listening::Listening;
+use crate::engine::listening::BoundAddress;
 use crate::engine::native::address::{Address, resolve_in_time};
 use crate::engine::native::listen::ListenerId;
 use crate::engine::native::peers::CONNECTIONS_MAX;
@@ -72,8 +72,8 @@ struct Entry {
 
 impl Entry {
     /// Returns the listener in a form for display.
-    fn shown(&self, snapshot: &Snapshot) -> Listening {
-        Listening {
+    fn shown(&self, snapshot: &Snapshot) -> BoundAddress {
+        BoundAddress {
             role: self.role.kind(),
             name: self.role.name(snapshot).to_owned(),
             endpoint: self.endpoint.clone(),
@@ -171,7 +171,7 @@ fn binds(snapshot: &Snapshot) -> Vec<(Role, &String)> {
 
 impl ListenerRegistry {
     /// Returns every listener in a form for display.
-    pub(super) fn shown(&self, snapshot: &Snapshot) -> Vec<Listening> {
+    pub(super) fn shown(&self, snapshot: &Snapshot) -> Vec<BoundAddress> {
         self.there
             .iter()
             .map(|entry| entry.shown(snapshot))
@@ -216,7 +216,7 @@ impl Preparing<'_> {
         plan: Plan,
         snapshot: &Snapshot,
         hand_over: impl FnOnce() -> bool,
-    ) -> Option<Vec<Listening>> {
+    ) -> Option<Vec<BoundAddress>> {
         let mut book = self.shared.lock();
         if book.state == State::Ended || !hand_over() {
             return None;
