@@ -204,7 +204,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         };
         match checked {
             Ok(()) => Ok(()),
-            Err(fault) => faults.keep(fault, || reader.pass(value, depth)),
+            Err(fault) => faults.keep(fault, || reader.skip_from(value, depth)),
         }
     }
 
@@ -341,7 +341,9 @@ impl<'a, G: Gather> Walk<'a, G> {
             if !reader.plain(field.kind) {
                 let at = reader.token();
                 if let Err(fault) = self.element(reader, scope, index, field.kind, depth) {
-                    faults.keep(fault.under(format!("[{i}]")), || reader.pass(at, depth))?;
+                    faults.keep(fault.under(format!("[{i}]")), || {
+                        reader.skip_from(at, depth)
+                    })?;
                 }
             }
             i += 1;
@@ -384,7 +386,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 Err(fault) => Err(fault),
             };
             if let Err(fault) = checked {
-                faults.keep(fault, || reader.pass(at, depth))?;
+                faults.keep(fault, || reader.skip_from(at, depth))?;
             }
             more = reader.another(b'}')?;
         }

@@ -32,7 +32,7 @@ pub(super) fn is_keyed_map(payload: &[u8], depth: u32) -> bool {
     let mut reader = MsgpackReader::new(payload);
     let is_map = matches!(reader.head(), Ok(MsgpackHead::Map(1..)));
     let is_keyed = is_map && matches!(reader.head(), Ok(MsgpackHead::Str(_)));
-    is_keyed && reader.pass(0, depth).is_ok() && reader.left() == 0
+    is_keyed && reader.skip_from(0, depth).is_ok() && reader.left() == 0
 }
 
 /// Checks `payload` against `contract`. `G` decides whether to continue after the first violation.
@@ -204,7 +204,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         };
         match checked {
             Ok(()) => Ok(()),
-            Err(fault) => faults.keep(fault, || reader.pass(value, depth)),
+            Err(fault) => faults.keep(fault, || reader.skip_from(value, depth)),
         }
     }
 
@@ -288,7 +288,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 }
             };
             if let Err(fault) = checked {
-                faults.keep(fault, || reader.pass(at, depth))?;
+                faults.keep(fault, || reader.skip_from(at, depth))?;
             }
         }
         scope.complete(seen.marked(), start, faults)
@@ -394,7 +394,9 @@ impl<'a, G: Gather> Walk<'a, G> {
             }
             let at = reader.at();
             if let Err(fault) = self.element(reader, scope, index, field.kind, depth) {
-                faults.keep(fault.under(format!("[{i}]")), || reader.pass(at, depth))?;
+                faults.keep(fault.under(format!("[{i}]")), || {
+                    reader.skip_from(at, depth)
+                })?;
             }
         }
         Ok(())
@@ -434,7 +436,9 @@ impl<'a, G: Gather> Walk<'a, G> {
                 Ok(key) => key,
                 Err(fault) => {
                     faults.keep(fault, || {
-                        reader.pass(at, depth).and_then(|()| reader.skip(depth))
+                        reader
+                            .skip_from(at, depth)
+                            .and_then(|()| reader.skip(depth))
                     })?;
                     continue;
                 }
@@ -442,7 +446,7 @@ impl<'a, G: Gather> Walk<'a, G> {
             let at = reader.at();
             // The value is the second field of an entry.
             if let Err(fault) = self.element(reader, entry, 1, value.kind, depth) {
-                faults.keep(fault.under(key.segment()), || reader.pass(at, depth))?;
+                faults.keep(fault.under(key.segment()), || reader.skip_from(at, depth))?;
             }
         }
         Ok(())

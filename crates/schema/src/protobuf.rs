@@ -140,7 +140,7 @@ impl<'a, G: Gather> Walk<'a, G> {
         if message.message_set && (number, wire) == (MESSAGE_SET_ITEM, wire_type::START_GROUP) {
             if let Err(fault) = self.item(reader, scope, at, depth) {
                 let fault = fault.within();
-                faults.keep(fault, || reader.pass(value, number, wire, depth))?;
+                faults.keep(fault, || reader.skip_from(value, number, wire, depth))?;
             }
         } else if let Some(index) = message.by_number(number) {
             if let Some(seen) = &mut open.seen {
@@ -151,11 +151,11 @@ impl<'a, G: Gather> Walk<'a, G> {
                     fault = fault.within();
                 }
                 fault = locate(fault, self.table, open, index, reader, at);
-                faults.keep(fault, || reader.pass(value, number, wire, depth))?;
+                faults.keep(fault, || reader.skip_from(value, number, wire, depth))?;
             }
         } else if self.reject_unknown {
             let fault = unknown_field(message, number, at);
-            faults.keep(fault, || reader.pass(value, number, wire, depth))?;
+            faults.keep(fault, || reader.skip_from(value, number, wire, depth))?;
         } else {
             reader.skip(number, wire, depth)?;
         }

@@ -255,7 +255,7 @@ impl<'a> JsonReader<'a> {
 
     /// Goes back to the value at `at`, and skips it.
     #[cold]
-    pub(crate) fn pass(&mut self, at: usize, depth: u32) -> Checked<()> {
+    pub(crate) fn skip_from(&mut self, at: usize, depth: u32) -> Checked<()> {
         self.at = at;
         self.skip(depth)
     }

@@ -60,7 +60,9 @@ impl<'a, G: Gather> Walk<'a, G> {
                 while more {
                     let at = reader.token();
                     if let Err(fault) = self.value(reader, depth) {
-                        faults.keep(fault.under(format!("[{i}]")), || reader.pass(at, depth))?;
+                        faults.keep(fault.under(format!("[{i}]")), || {
+                            reader.skip_from(at, depth)
+                        })?;
                     }
                     i += 1;
                     more = reader.another(b']')?;
@@ -82,7 +84,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                         Err(twice) => Err(twice),
                     };
                     if let Err(fault) = checked {
-                        faults.keep(fault, || reader.pass(at, depth))?;
+                        faults.keep(fault, || reader.skip_from(at, depth))?;
                     }
                     more = reader.another(b'}')?;
                 }
@@ -200,7 +202,7 @@ impl<'a, G: Gather> Walk<'a, G> {
                 _ => reader.skip(depth),
             };
             if let Err(fault) = checked {
-                faults.keep(fault, || reader.pass(at, depth))?;
+                faults.keep(fault, || reader.skip_from(at, depth))?;
             }
             more = reader.another(b'}')?;
         }

@@ -122,7 +122,7 @@ fn was_before(
             Ok(other) if other == key => return Ok(true),
             Ok(_) => {}
             // The key was reported before.
-            Err(_) => reader.pass(start, u32::MAX)?,
+            Err(_) => reader.skip_from(start, u32::MAX)?,
         }
         // The value was walked before, so its depth is within the limit.
         reader.skip(u32::MAX)?;

@@ -69,7 +69,9 @@ impl<'a, G: Gather> Walk<'a, G> {
                 for i in 0..count {
                     let at = reader.at();
                     if let Err(fault) = self.value(reader, depth) {
-                        faults.keep(fault.under(format!("[{i}]")), || reader.pass(at, depth))?;
+                        faults.keep(fault.under(format!("[{i}]")), || {
+                            reader.skip_from(at, depth)
+                        })?;
                     }
                 }
                 Ok(())
@@ -88,14 +90,16 @@ impl<'a, G: Gather> Walk<'a, G> {
                         Ok(key) => key,
                         Err(fault) => {
                             faults.keep(fault, || {
-                                reader.pass(at, depth).and_then(|()| reader.skip(depth))
+                                reader
+                                    .skip_from(at, depth)
+                                    .and_then(|()| reader.skip(depth))
                             })?;
                             continue;
                         }
                     };
                     let at = reader.at();
                     if let Err(fault) = self.value(reader, depth) {
-                        faults.keep(fault.under(key.segment()), || reader.pass(at, depth))?;
+                        faults.keep(fault.under(key.segment()), || reader.skip_from(at, depth))?;
                     }
                 }
                 Ok(())

@@ -287,7 +287,13 @@ impl<'a> WireReader<'a> {
 
     /// Goes back to the value at `at`, and skips it.
     #[cold]
-    pub(crate) fn pass(&mut self, at: usize, number: u32, wire: u8, depth: u32) -> Checked<()> {
+    pub(crate) fn skip_from(
+        &mut self,
+        at: usize,
+        number: u32,
+        wire: u8,
+        depth: u32,
+    ) -> Checked<()> {
         self.at = at;
         self.skip(number, wire, depth)
     }
