@@ -185,7 +185,7 @@ impl<M: Frames> Core<M> {
             Event::Settled { outcome, fate } => self.counts.settled(outcome, fate),
             Event::Judged { verdict } => self.judged(verdict, out),
             Event::Gone { peer } => self.gone(peer, out),
-            Event::Tick => self.requests.look(self.now),
+            Event::Tick => self.requests.shrink_if_idle(self.now),
             Event::Reload { snapshot } => {
                 self.adopt(snapshot);
                 for pool in 0..self.pools.len() {
@@ -201,7 +201,7 @@ impl<M: Frames> Core<M> {
     pub fn next_deadline(&self) -> Option<Duration> {
         let drain = self.drain.filter(|_| !self.requests.is_empty());
         let due = self.deadlines.next().into_iter().chain(drain);
-        let look = self.requests.look_due();
+        let look = self.requests.shrink_due();
         due.chain(self.notes.due()).chain(look).min()
     }
 

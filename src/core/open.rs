@@ -112,15 +112,15 @@ impl<M: Frames> OpenRequests<M> {
         self.places[place] = Some(request);
     }
 
-    /// Returns the time at which [`Self::look`] is due, if a period has begun.
+    /// Returns the time at which [`Self::shrink_if_idle`] is due, if a period has begun.
     #[inline]
-    pub(super) fn look_due(&self) -> Option<Duration> {
+    pub(super) fn shrink_due(&self) -> Option<Duration> {
         self.period_end
     }
 
     /// Shrinks a table that grew in a burst, once it has been little used for a period and no
     /// request is open.
-    pub(super) fn look(&mut self, now: Duration) {
+    pub(super) fn shrink_if_idle(&mut self, now: Duration) {
         let over = self.period_end.is_none_or(|end| end <= now);
         if self.places.len() <= PLACES_KEPT || !over {
             return;
@@ -297,21 +297,21 @@ routes: { OPAQUE: { pool: people } }";
         // between.
         for _ in 0..3 {
             burst(&mut open);
-            open.look(now);
+            open.shrink_if_idle(now);
             assert!(open.places.len() > PLACES_KEPT);
-            now = open.look_due().unwrap();
+            now = open.shrink_due().unwrap();
         }
         let numbers = [open.next_number()];
         open.insert(request(numbers[0], 1));
         for _ in 0..2 {
-            open.look(now);
+            open.shrink_if_idle(now);
             assert!(open.places.len() > PLACES_KEPT, "a request is open");
-            now = open.look_due().unwrap();
+            now = open.shrink_due().unwrap();
         }
         assert!(open.remove(numbers[0]).is_some());
-        open.look(now);
+        open.shrink_if_idle(now);
         assert_eq!(open.places.len(), PLACES_LEAST);
-        assert_eq!(open.look_due(), None);
+        assert_eq!(open.shrink_due(), None);
     }
 
     #[test]
