@@ -17,8 +17,8 @@ use crate::put_header;
 /// The number of bytes by which a MESSAGE exceeds the frame inside: name, nonce, tag and flags.
 pub const OVERHEAD: usize = layout::MESSAGE.len() + nonce::SHORT + TAG + 1;
 
-const MORE: u8 = 1;
-const COMMAND: u8 = 2;
+const BOX_MORE: u8 = 1;
+const BOX_COMMAND: u8 = 2;
 
 /// The two directions of a connection whose handshake is complete.
 pub struct Connected {
@@ -99,9 +99,9 @@ impl Sealer {
         into.extend_from_slice(layout::MESSAGE);
         into.extend_from_slice(&short);
         let flags = match kind {
-            FrameKind::More => MORE,
+            FrameKind::More => BOX_MORE,
             FrameKind::Last => 0,
-            FrameKind::Command => COMMAND,
+            FrameKind::Command => BOX_COMMAND,
         };
         let nonce = nonce::short(self.prefix, &short);
         self.agreed.seal_onto(&nonce, &[&[flags], data], into);
@@ -146,8 +146,8 @@ impl Opener {
         let (flags, data) = inside.split_first().ok_or(MALFORMED)?;
         let kind = match *flags {
             0 => FrameKind::Last,
-            MORE => FrameKind::More,
-            COMMAND => FrameKind::Command,
+            BOX_MORE => FrameKind::More,
+            BOX_COMMAND => FrameKind::Command,
             flags => return Err(CurveError::UnknownFlags(flags)),
         };
         Ok(Frame { kind, data })
