@@ -39,11 +39,11 @@ pub(crate) const HEARTBEATS: u32 = 3;
 
 /// The maximum number of written bytes that a system buffers and has yet to transmit, by Linux's
 /// defaults. A PING waits until they are transmitted, and their number cannot be queried.
-pub(crate) const TRAVEL_MAX: u64 = 4 << 20;
+pub(crate) const UNSENT_BYTES_MAX: u64 = 4 << 20;
 
 /// The time that each of those bytes may take, which is that of a network of 8 Mb/s. On a slower
 /// one, heartbeats of a second are too short for requests of many MiB.
-const TRAVEL: Duration = Duration::from_micros(1);
+const TRANSIT_TIME_PER_BYTE: Duration = Duration::from_micros(1);
 
 /// The stage of a connection, as far as time is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -283,7 +283,7 @@ impl Liveness {
     /// Returns the maximum time for which the bytes written since the peer was last heard may still
     /// be in transit.
     fn travel(&self) -> Duration {
-        TRAVEL * self.unheard.min(TRAVEL_MAX) as u32
+        TRANSIT_TIME_PER_BYTE * self.unheard.min(UNSENT_BYTES_MAX) as u32
     }
 }
 

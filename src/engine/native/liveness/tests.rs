@@ -259,7 +259,7 @@ fn a_worker_that_takes_what_is_written_is_not_lost() {
     let last = ms(500 * 199);
     let (over, at, pings) = run(&mut it, WORKER, last, ms(1_000_000));
     assert_eq!(over, Some(EndReason::Heartbeat));
-    let most = TRAVEL * TRAVEL_MAX as u32;
+    let most = TRANSIT_TIME_PER_BYTE * UNSENT_BYTES_MAX as u32;
     assert!(
         at > last + 3 * BEAT + most - ms(100) && at <= last + 3 * BEAT + most,
         "{at:?}"
@@ -327,7 +327,7 @@ fn at_any_times_the_living_live_and_the_dead_are_lost() {
         assert_eq!(lost, !answers, "seed {seed}");
         if lost {
             let silent = now - last;
-            let most = 4 * interval + TRAVEL * written;
+            let most = 4 * interval + TRANSIT_TIME_PER_BYTE * written;
             assert!(
                 silent >= 3 * interval && silent <= most,
                 "seed {seed}: {silent:?} of {interval:?}"
