@@ -25,14 +25,14 @@ pub(crate) const READY_WAIT_MAX: Duration = Duration::from_secs(1);
 /// second each, and a peer that an edit of routes.yaml makes welcome is served within two seconds.
 pub(crate) const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
 
-/// The time in which an incomplete message must grow by [`HALF_MESSAGE_STEP`] or be completed. Such
+/// The time in which an incomplete message must grow by [`PARTIAL_MESSAGE_STEP`] or be completed. Such
 /// a message holds memory, and its sender may have disappeared silently.
-pub(crate) const HALF_MESSAGE_MAX: Duration = Duration::from_secs(30);
+pub(crate) const PARTIAL_MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The number of bytes by which an incomplete message must grow: 2 KiB a second, which even a modem
 /// reaches. A peer that sends only a byte now and then, or only commands between the frames, is
 /// treated as if it had disappeared.
-pub(crate) const HALF_MESSAGE_STEP: u64 = 64 << 10;
+pub(crate) const PARTIAL_MESSAGE_STEP: u64 = 64 << 10;
 
 /// The number of intervals of silence after which a worker is lost.
 pub(crate) const HEARTBEATS: u32 = 3;
@@ -105,7 +105,7 @@ impl fmt::Display for EndReason {
             Self::Goodbye => f.write_str("it did not hang up"),
             Self::HalfMessage => write!(
                 f,
-                "the rest of its message has not come within {HALF_MESSAGE_MAX:?}, nor {HALF_MESSAGE_STEP} bytes of it"
+                "the rest of its message has not come within {PARTIAL_MESSAGE_TIMEOUT:?}, nor {PARTIAL_MESSAGE_STEP} bytes of it"
             ),
             Self::Ttl => f.write_str("it is silent for longer than its own PINGs allow"),
             Self::Heartbeat => f.write_str("it does not answer PINGs"),
@@ -139,7 +139,7 @@ pub struct Liveness {
 struct Half {
     /// The number of bytes of it that have arrived.
     come: u64,
-    /// The time at which it began, or had last grown by [`HALF_MESSAGE_STEP`], and the number of
+    /// The time at which it began, or had last grown by [`PARTIAL_MESSAGE_STEP`], and the number of
     /// bytes by then.
     grew: Duration,
     by_then: u64,
@@ -210,7 +210,7 @@ impl Liveness {
     /// so that this one is new.
     pub fn inside(&mut self, come: Option<u64>, whole: bool, now: Duration) {
         self.half = come.map(|come| match self.half {
-            Some(half) if !whole && come.saturating_sub(half.by_then) < HALF_MESSAGE_STEP => {
+            Some(half) if !whole && come.saturating_sub(half.by_then) < PARTIAL_MESSAGE_STEP => {
                 Half { come, ..half }
             }
             _ => Half {
@@ -222,14 +222,14 @@ impl Liveness {
     }
 
     /// Returns the time at which the incomplete message began, or had last grown by
-    /// [`HALF_MESSAGE_STEP`].
+    /// [`PARTIAL_MESSAGE_STEP`].
     pub fn grew(&self) -> Option<Duration> {
         self.half.map(|half| half.grew)
     }
 
     /// Returns the time at which an incomplete message must be examined.
     pub(crate) fn half_due(&self) -> Option<Duration> {
-        self.grew().map(|grew| grew + HALF_MESSAGE_MAX)
+        self.grew().map(|grew| grew + PARTIAL_MESSAGE_TIMEOUT)
     }
 
     /// Returns the action for the connection.

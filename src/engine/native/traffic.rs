@@ -48,13 +48,13 @@ const HEAD_BYTES: u64 = 1024;
 const HEAD_FRAMES: usize = 3;
 
 /// The maximum memory of incomplete messages on all connections together, in bytes, unless
-/// [`HALF_MESSAGES_LEAST`] of the largest messages need more. It is many times the memory that
+/// [`PARTIAL_MESSAGES_MIN`] of the largest messages need more. It is many times the memory that
 /// honest peers use.
-const HALF_MESSAGES_MAX: u64 = 256 << 20;
+const PARTIAL_MESSAGES_BYTES_MAX: u64 = 256 << 20;
 
 /// The minimum number of messages of the size `limits.message` for which there is room, whatever
 /// that limit is.
-const HALF_MESSAGES_LEAST: u64 = 4;
+const PARTIAL_MESSAGES_MIN: u64 = 4;
 
 /// The number of bytes whose reading and checking is as much work as a small message. The work of a
 /// full buffer thus always causes the clock to be read.
@@ -240,8 +240,8 @@ impl Service {
             .snapshot
             .limits
             .message
-            .saturating_mul(HALF_MESSAGES_LEAST);
-        let most = HALF_MESSAGES_MAX.max(least);
+            .saturating_mul(PARTIAL_MESSAGES_MIN);
+        let most = PARTIAL_MESSAGES_BYTES_MAX.max(least);
         for peer in self.peers.halves_to_give_up(most) {
             let why = "incomplete messages take too much memory, and its own grew least recently";
             self.refuse(peer, Cause::Slow, Refusal::HangUp(why.into()), now);

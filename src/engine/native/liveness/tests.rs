@@ -98,12 +98,16 @@ fn a_message_that_rests_is_given_up() {
     let found = run(&mut it, view(Stage::Known), ms(10), ms(100_000));
     assert_eq!(
         found,
-        (Some(EndReason::HalfMessage), ms(10) + HALF_MESSAGE_MAX, 0)
+        (
+            Some(EndReason::HalfMessage),
+            ms(10) + PARTIAL_MESSAGE_TIMEOUT,
+            0
+        )
     );
     // A new message begins a new period.
     it.inside(Some(100), true, ms(50_000));
     let found = run(&mut it, view(Stage::Known), ms(50_000), ms(200_000));
-    assert_eq!(found.1, ms(50_000) + HALF_MESSAGE_MAX);
+    assert_eq!(found.1, ms(50_000) + PARTIAL_MESSAGE_TIMEOUT);
     it.inside(None, true, ms(50_000));
     assert_eq!(
         run(&mut it, view(Stage::Known), ms(50_000), ms(200_000)).0,
@@ -111,7 +115,7 @@ fn a_message_that_rests_is_given_up() {
     );
 }
 
-/// Growth by less than `HALF_MESSAGE_STEP` within `HALF_MESSAGE_MAX` does not count.
+/// Growth by less than `PARTIAL_MESSAGE_STEP` within `PARTIAL_MESSAGE_TIMEOUT` does not count.
 #[test]
 fn a_message_must_grow_at_some_rate() {
     for (bytes, ends) in [(1, true), (1_900, true), (2_200, false), (100_000, false)] {
@@ -178,7 +182,7 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
             LivenessAction::Rest(_)
         ));
     }
-    let end = it.judge(view(Stage::Known), HALF_MESSAGE_MAX);
+    let end = it.judge(view(Stage::Known), PARTIAL_MESSAGE_TIMEOUT);
     assert_eq!(end, LivenessAction::End(EndReason::HalfMessage));
     // The message does grow by the bytes of its frames, even of an incomplete frame.
     let (half, now) = pieces.next().unwrap();
@@ -186,7 +190,7 @@ fn a_message_does_not_grow_by_the_commands_between_its_frames() {
     hear(&mut it, half, now);
     hear(&mut it, &half[half.len() - 9..][..rest], now);
     let mut frame = Vec::new();
-    put_frame(&mut frame, 0, &[7; 2 * HALF_MESSAGE_STEP as usize]);
+    put_frame(&mut frame, 0, &[7; 2 * PARTIAL_MESSAGE_STEP as usize]);
     hear(&mut it, &frame[..frame.len() - 100], now);
     assert_eq!(it.grew(), Some(now));
     hear(&mut it, &frame[frame.len() - 100..], now);

@@ -42,7 +42,7 @@ impl Peers {
 /// An incomplete message.
 #[derive(Clone, Copy, Debug)]
 struct Half {
-    /// The time at which it began, or last grew by `HALF_MESSAGE_STEP`.
+    /// The time at which it began, or last grew by `PARTIAL_MESSAGE_STEP`.
     grew: Duration,
     /// The memory that it takes.
     bytes: u64,
