@@ -82,9 +82,9 @@ const EVENTS: usize = 1024;
 /// The maximum time for reading in a turn before decided messages are written. It is a fraction of
 /// the time that a request takes over a network, so that no crowd of busy peers delays a quiet one
 /// noticeably.
-const READ_MAX: Duration = Duration::from_millis(2);
+const READ_TIME_MAX: Duration = Duration::from_millis(2);
 
-/// The number of small messages after which the clock is read to check for [`READ_MAX`]. They take
+/// The number of small messages after which the clock is read to check for [`READ_TIME_MAX`]. They take
 /// a fraction of that time, so most turns never read the clock for this check.
 const WORK_UNTIMED: usize = 512;
 
@@ -332,7 +332,7 @@ impl Native {
             work += self.service.serve(peer, share, now);
             self.service.tell(now);
             if work >= WORK_UNTIMED {
-                if self.clock.now().saturating_sub(now) >= READ_MAX {
+                if self.clock.now().saturating_sub(now) >= READ_TIME_MAX {
                     break;
                 }
                 work = 0;

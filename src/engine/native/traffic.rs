@@ -32,12 +32,12 @@ const ITEMS_OF_ALL: usize = 8192;
 const ITEMS_MIN: usize = 16;
 
 /// The maximum number of peers that each read a whole buffer in their turn. With more peers, each
-/// reads less, but at least [`READ_MIN`], to bound the memory of the bytes kept for later turns.
+/// reads less, but at least [`READ_BYTES_MIN`], to bound the memory of the bytes kept for later turns.
 const CHUNKS: usize = 64;
 
 /// The minimum share of a peer in the bytes that a turn reads, however many peers there are: the
 /// usual size of [`ITEMS_MIN`] messages.
-const READ_MIN: usize = 4 << 10;
+const READ_BYTES_MIN: usize = 4 << 10;
 
 /// The number of bytes that a peer's message may have in addition to the message that the core
 /// checks, such as a worker's token and delimiter.
@@ -72,7 +72,7 @@ impl Share {
         let peers = peers.max(1);
         Self {
             items: (ITEMS_OF_ALL / peers).clamp(ITEMS_MIN, ITEMS_MAX),
-            bytes: (CHUNKS * CHUNK / peers).clamp(READ_MIN, CHUNK),
+            bytes: (CHUNKS * CHUNK / peers).clamp(READ_BYTES_MIN, CHUNK),
         }
     }
 }
@@ -270,7 +270,7 @@ mod tests {
             (64, 128, CHUNK),
             (128, 64, CHUNK / 2),
             (1_000, 16, 4194),
-            (100_000, 16, READ_MIN),
+            (100_000, 16, READ_BYTES_MIN),
         ] {
             assert_eq!(Share::of(peers), Share { items, bytes }, "{peers}");
         }
