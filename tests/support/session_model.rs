@@ -8,7 +8,7 @@ use std::io::IoSlice;
 use std::time::Duration;
 
 use gateway::engine::native::liveness::{
-    EndReason, HANDSHAKE_MAX, Liveness, LivenessAction, Stage, View,
+    EndReason, HANDSHAKE_TIMEOUT, Liveness, LivenessAction, Stage, View,
 };
 use gateway::engine::native::outbox::Outbox;
 use gateway::engine::native::socket_types::{self, Outlook};
@@ -165,7 +165,7 @@ impl Side {
             LivenessAction::End(over) => {
                 let (met, age) = (self.stage == Stage::Known, self.liveness.age(self.now));
                 let may_be = match over {
-                    EndReason::Handshake => !met && age >= HANDSHAKE_MAX,
+                    EndReason::Handshake => !met && age >= HANDSHAKE_TIMEOUT,
                     EndReason::PutOff | EndReason::Goodbye => false,
                     EndReason::HalfMessage => met && self.session.is_inside(),
                     EndReason::Ttl => met && self.ttl.is_some(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::native::connection::{Origin, Phase};
 use crate::engine::native::dial::Target;
-use crate::engine::native::liveness::{HANDSHAKE_MAX, READY_WAIT_MAX};
+use crate::engine::native::liveness::{HANDSHAKE_TIMEOUT, READY_WAIT_MAX};
 use crate::engine::native::removal::Removal;
 use crate::engine::native::service::Service;
 use crate::engine::native::stream::Stream;
@@ -30,7 +30,7 @@ impl Service {
             match peer {
                 Ok(peer) => {
                     self.dialer.connected(dial, peer);
-                    self.peers.set_timer(peer, now + HANDSHAKE_MAX);
+                    self.peers.set_timer(peer, now + HANDSHAKE_TIMEOUT);
                 }
                 Err(error) => self.dialer.failed(dial, &error, now),
             }

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use crate::engine::native::address::Address;
 use crate::engine::native::connection::Origin;
-use crate::engine::native::liveness::{HANDSHAKE_MAX, MECHANISM_WAIT_MAX};
+use crate::engine::native::liveness::{HANDSHAKE_TIMEOUT, MECHANISM_WAIT_MAX};
 use crate::engine::native::peers::CONNECTIONS_MAX;
 use crate::engine::native::quiet::LineLimiter;
 use crate::engine::native::role::Role;
@@ -291,7 +291,7 @@ impl Service {
                 let most = if waits {
                     MECHANISM_WAIT_MAX
                 } else {
-                    HANDSHAKE_MAX
+                    HANDSHAKE_TIMEOUT
                 };
                 self.peers.set_timer(peer, now + most);
                 self.admissions.add_stranger(peer);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// The maximum time of a handshake, and for a peer to disconnect once the gateway waits for that.
 /// Over a slow network a handshake takes a second; an address that does not answer is tried again.
-pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time that a listener waits for the peer's mechanism before it names its own. libzmq sends
 /// its mechanism as soon as it has read the version, so only peers that read the whole greeting
@@ -100,7 +100,7 @@ pub enum EndReason {
 impl fmt::Display for EndReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Handshake => write!(f, "no handshake within {HANDSHAKE_MAX:?}"),
+            Self::Handshake => write!(f, "no handshake within {HANDSHAKE_TIMEOUT:?}"),
             Self::PutOff => f.write_str("it was refused for now"),
             Self::Goodbye => f.write_str("it did not hang up"),
             Self::HalfMessage => write!(
@@ -236,9 +236,9 @@ impl Liveness {
     pub fn judge(&mut self, view: View, now: Duration) -> LivenessAction {
         let (over, most) = match view.stage {
             Stage::Known => return self.judge_known(view, now),
-            Stage::New => (EndReason::Handshake, HANDSHAKE_MAX),
+            Stage::New => (EndReason::Handshake, HANDSHAKE_TIMEOUT),
             Stage::PutOff => (EndReason::PutOff, REFUSAL_PAUSE),
-            Stage::Leaving => (EndReason::Goodbye, HANDSHAKE_MAX),
+            Stage::Leaving => (EndReason::Goodbye, HANDSHAKE_TIMEOUT),
         };
         let until = self.since + most;
         match now < until {

@@ -17,7 +17,7 @@ use crate::engine::native::clock::Clock;
 use crate::engine::native::connection::Phase;
 use crate::engine::native::dial::Dialer;
 use crate::engine::native::handshakes::Handshakes;
-use crate::engine::native::liveness::{HANDSHAKE_MAX, REFUSAL_PAUSE};
+use crate::engine::native::liveness::{HANDSHAKE_TIMEOUT, REFUSAL_PAUSE};
 use crate::engine::native::peers::Peers;
 use crate::engine::native::quiet::{Cause, Culprit, Quiet};
 use crate::engine::native::role::Role;
@@ -140,7 +140,7 @@ impl Service {
         if let Some(connection) = self.peers.get(peer) {
             connection.leave(now);
             self.peers.note_half(peer, false, now);
-            self.peers.set_timer(peer, now + HANDSHAKE_MAX);
+            self.peers.set_timer(peer, now + HANDSHAKE_TIMEOUT);
         }
     }
 
@@ -230,7 +230,7 @@ impl Service {
         connection.part(now);
         let called = connection.dial().is_some();
         self.peers.note_half(peer, false, now);
-        self.peers.set_timer(peer, now + HANDSHAKE_MAX);
+        self.peers.set_timer(peer, now + HANDSHAKE_TIMEOUT);
         // Once everything is written, the peer is notified that no more bytes follow.
         self.peers.mark_dirty(peer);
         if !called {

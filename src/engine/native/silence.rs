@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::engine::native::liveness::{EndReason, HANDSHAKE_MAX, LivenessAction, READY_WAIT_MAX};
+use crate::engine::native::liveness::{
+    EndReason, HANDSHAKE_TIMEOUT, LivenessAction, READY_WAIT_MAX,
+};
 use crate::engine::native::quiet::{Cause, Culprit};
 use crate::engine::native::role::Role;
 use crate::engine::native::service::{Refusal, Service};
@@ -57,7 +59,7 @@ impl Service {
         let Some(connection) = self.peers.get(peer) else {
             return;
         };
-        let is_time = (READY_WAIT_MAX..HANDSHAKE_MAX).contains(&connection.age(now));
+        let is_time = (READY_WAIT_MAX..HANDSHAKE_TIMEOUT).contains(&connection.age(now));
         if !is_time || connection.dial().is_none() || !connection.awaits_ready() {
             return;
         }

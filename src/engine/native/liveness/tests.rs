@@ -62,9 +62,9 @@ fn run(
 #[test]
 fn each_stage_without_service_has_its_end() {
     for (stage, over, most) in [
-        (Stage::New, EndReason::Handshake, HANDSHAKE_MAX),
+        (Stage::New, EndReason::Handshake, HANDSHAKE_TIMEOUT),
         (Stage::PutOff, EndReason::PutOff, REFUSAL_PAUSE),
-        (Stage::Leaving, EndReason::Goodbye, HANDSHAKE_MAX),
+        (Stage::Leaving, EndReason::Goodbye, HANDSHAKE_TIMEOUT),
     ] {
         let mut it = Liveness::new(ms(5));
         it.begin(ms(7));
