@@ -62,7 +62,7 @@ use token::{Name, Tokens};
 
 pub use case::{Case, Verdict};
 pub use event::{Event, Outlet};
-pub(crate) use notes::{Doubt, Note, NotedEvent, Particulars, QUIET};
+pub(crate) use notes::{Doubt, Note, NotedEvent, Particulars, REPEAT_INTERVAL};
 
 /// The state of the gateway: the peers, the pools, the open requests and the counters.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! Notes for the operator, at a bounded rate, which the engine writes to the log.
 //!
 //! The first event of a kind is noted at once, with its particulars. Those that follow within
-//! [`QUIET`] are counted, and the count is noted when that time is over. A kind is an event, such
+//! [`REPEAT_INTERVAL`] are counted, and the count is noted when that time is over. A kind is an event, such
 //! as a rejection for one reason, and the route, pool or frontend that it concerns. Within a kind,
 //! the first rejection or doubt of each client and each worker's first message that answers nothing
-//! are noted as well, for up to [`CLIENTS_MAX`] peers within [`QUIET`]. The memory is bounded
+//! are noted as well, for up to [`CLIENTS_MAX`] peers within [`REPEAT_INTERVAL`]. The memory is bounded
 //! whatever peers do, because nothing that a peer chose distinguishes kinds. This module knows no
 //! log and reads no clock.
 
@@ -19,13 +19,13 @@ use crate::rejections::{ClientInfo, Rejected};
 use crate::reply::Reason;
 
 /// The time for which further events of a kind are only counted after one was noted.
-pub(crate) const QUIET: Duration = Duration::from_secs(10);
+pub(crate) const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The maximum number of kinds at once. Beyond it, further names of an event share one kind, so
 /// that a flood over ten thousand routes fills neither the log nor the memory.
 const KINDS_MAX: usize = 1_024;
 
-/// The maximum number of clients of one kind that are noted within [`QUIET`], which is about as
+/// The maximum number of clients of one kind that are noted within [`REPEAT_INTERVAL`], which is about as
 /// many as an operator reads.
 const CLIENTS_MAX: usize = 32;
 
@@ -147,7 +147,7 @@ struct Tally {
 impl Tally {
     fn new(now: Duration, client: Option<PeerId>) -> Self {
         Self {
-            until: now + QUIET,
+            until: now + REPEAT_INTERVAL,
             left_out: 0,
             clients: client.into_iter().collect(),
         }
@@ -228,7 +228,7 @@ impl Notes {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    /// Notes the counts that are due, and forgets kinds that have not occurred within [`QUIET`].
+    /// Notes the counts that are due, and forgets kinds that have not occurred within [`REPEAT_INTERVAL`].
     /// Also forgets all reminders, even those for later, so that they must be requested again.
     pub(super) fn pass(&mut self, now: Duration) {
         if !self.is_due(now) {
@@ -253,7 +253,7 @@ impl Notes {
                         });
                         tally.left_out = 0;
                     }
-                    tally.until = now.saturating_add(QUIET);
+                    tally.until = now.saturating_add(REPEAT_INTERVAL);
                 }
                 if tally.left_out > 0 {
                     self.due = Some(self.due.map_or(tally.until, |due| due.min(tally.until)));

@@ -1,12 +1,12 @@
 //! Notes on waits that an operator may have to end: requests wait for the first worker of a pool,
 //! or a drain waits for answers.
 //!
-//! Each wait is noted once it has lasted for [`PATIENCE`], and again every [`QUIET`] as long as it
+//! Each wait is noted once it has lasted for [`PATIENCE`], and again every [`REPEAT_INTERVAL`] as long as it
 //! lasts.
 
 use std::time::Duration;
 
-use super::notes::{NotedEvent, Particulars, QUIET};
+use super::notes::{NotedEvent, Particulars, REPEAT_INTERVAL};
 use super::peers::{Peer, Peers};
 use super::{Core, Outlet};
 use crate::frame::Frames;
@@ -86,7 +86,7 @@ impl<M: Frames> Core<M> {
                     self.notes
                         .note(self.now, NotedEvent::SilentPeers, name, None, particulars);
                 }
-                due = self.now + QUIET;
+                due = self.now + REPEAT_INTERVAL;
             }
             self.standstill.pools.push((id, due));
             self.notes.remind(due);
@@ -96,7 +96,7 @@ impl<M: Frames> Core<M> {
         };
         let next = if due <= self.now {
             self.note_drain();
-            self.now + QUIET
+            self.now + REPEAT_INTERVAL
         } else {
             due
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use crate::core::{Core, Doubt, Note, NotedEvent, Particulars, QUIET};
+use crate::core::{Core, Doubt, Note, NotedEvent, Particulars, REPEAT_INTERVAL};
 use crate::frame::{Frames, printable};
 use crate::rejections::Severity;
 use crate::reply::Reason;
@@ -54,11 +54,11 @@ fn rejected(reason: Reason, note: &Note, names: &Names) {
     match Severity::of(reason) {
         Severity::Warn => warn!(
             reason = reason_label,
-            route, left_out, "rejected {left_out} more within {QUIET:?}"
+            route, left_out, "rejected {left_out} more within {REPEAT_INTERVAL:?}"
         ),
         _ => info!(
             reason = reason_label,
-            route, left_out, "rejected {left_out} more within {QUIET:?}"
+            route, left_out, "rejected {left_out} more within {REPEAT_INTERVAL:?}"
         ),
     }
 }
@@ -78,7 +78,8 @@ fn doubt(key: &str, note: &Note) {
     if let Some(left_out) = note.left_out {
         warn!(
             frontend,
-            left_out, "the frontend's {key} may not fit {left_out} more messages within {QUIET:?}"
+            left_out,
+            "the frontend's {key} may not fit {left_out} more messages within {REPEAT_INTERVAL:?}"
         );
     }
 }
@@ -97,7 +98,7 @@ fn unanswered(note: &Note) {
     match note.left_out {
         Some(left_out) => warn!(
             pool,
-            left_out, "workers that never answered: {left_out} more within {QUIET:?}"
+            left_out, "workers that never answered: {left_out} more within {REPEAT_INTERVAL:?}"
         ),
         None => warn!(
             pool,
@@ -116,7 +117,7 @@ fn dropped(stray: &dyn fmt::Display, note: &Note) {
         Some(left_out) => warn!(
             pool,
             left_out,
-            "messages of workers that answer nothing, dropped: {left_out} more within {QUIET:?}; {stray}"
+            "messages of workers that answer nothing, dropped: {left_out} more within {REPEAT_INTERVAL:?}; {stray}"
         ),
         None => warn!(
             pool,
@@ -138,7 +139,7 @@ fn no_worker(note: &Note) {
     match note.left_out {
         Some(left_out) => warn!(
             pool,
-            left_out, "pool {pool} had no worker {left_out} times more within {QUIET:?}"
+            left_out, "pool {pool} had no worker {left_out} times more within {REPEAT_INTERVAL:?}"
         ),
         None => {
             let requests = if *waiting == 1 {
@@ -161,7 +162,7 @@ fn silent_peers(note: &Note) {
         Some(left_out) => warn!(
             pool,
             left_out,
-            "peers were silent at a frontend while pool {pool} had no worker: {left_out} times more within {QUIET:?}"
+            "peers were silent at a frontend while pool {pool} had no worker: {left_out} times more within {REPEAT_INTERVAL:?}"
         ),
         None => warn!(
             pool,
@@ -209,7 +210,7 @@ fn worker(what: &str, note: &Note) {
     match note.left_out {
         Some(left_out) => info!(
             pool,
-            left_out, "worker {what}: {left_out} more within {QUIET:?}"
+            left_out, "worker {what}: {left_out} more within {REPEAT_INTERVAL:?}"
         ),
         // Only a worker that held requests is worth a warning: the others may come back.
         None if particulars.held > 0 => warn!(
