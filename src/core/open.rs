@@ -21,7 +21,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 /// A table is little used in a period if fewer than one in this many of its places were ever taken
 /// at the same time.
-const LITTLE: usize = 8;
+const SHRINK_DIVISOR: usize = 8;
 
 /// The open requests, by number.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ impl<M: Frames> OpenRequests<M> {
         if self.places.len() <= PLACES_KEPT || !over {
             return;
         }
-        if self.taken == 0 && self.peak * LITTLE < self.places.len() {
+        if self.taken == 0 && self.peak * SHRINK_DIVISOR < self.places.len() {
             self.places = empty(PLACES_LEAST);
             self.period_end = None;
         } else {
