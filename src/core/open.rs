@@ -10,7 +10,7 @@ use super::request::Request;
 use crate::frame::Frames;
 
 /// The initial number of places, and that of a table that has shrunk.
-const PLACES_LEAST: usize = 64;
+const PLACES_MIN: usize = 64;
 
 /// The number of places up to which a table never shrinks: a few hundred KiB.
 const PLACES_KEPT: usize = 1 << 11;
@@ -43,7 +43,7 @@ pub(super) struct OpenRequests<M: Frames> {
 impl<M: Frames> Default for OpenRequests<M> {
     fn default() -> Self {
         Self {
-            places: empty(PLACES_LEAST),
+            places: empty(PLACES_MIN),
             taken: 0,
             peak: 0,
             period_end: None,
@@ -126,7 +126,7 @@ impl<M: Frames> OpenRequests<M> {
             return;
         }
         if self.taken == 0 && self.peak * SHRINK_DIVISOR < self.places.len() {
-            self.places = empty(PLACES_LEAST);
+            self.places = empty(PLACES_MIN);
             self.period_end = None;
         } else {
             self.period_end = Some(now + PERIOD);
@@ -310,7 +310,7 @@ routes: { OPAQUE: { pool: people } }";
         }
         assert!(open.remove(numbers[0]).is_some());
         open.shrink_if_idle(now);
-        assert_eq!(open.places.len(), PLACES_LEAST);
+        assert_eq!(open.places.len(), PLACES_MIN);
         assert_eq!(open.shrink_due(), None);
     }
 
@@ -331,7 +331,7 @@ routes: { OPAQUE: { pool: people } }";
             open.insert(request(number, 1));
             assert!(open.remove(number).is_some());
         }
-        assert_eq!(open.places.len(), PLACES_LEAST);
+        assert_eq!(open.places.len(), PLACES_MIN);
         assert!(open.contains(stays));
         assert!(open.last < 10_000 * 64 / 63 + 10, "{}", open.last);
     }

@@ -15,7 +15,7 @@ use crate::route::RoutePlace;
 use crate::snapshot::{Framing, FrontendId, Limits, PoolId};
 
 /// The initial number of places in the table.
-const PLACES_LEAST: usize = 64;
+const PLACES_MIN: usize = 64;
 
 /// The peers by number.
 ///
@@ -34,7 +34,7 @@ pub(super) struct Peers {
 impl Default for Peers {
     fn default() -> Self {
         Self {
-            places: empty(PLACES_LEAST),
+            places: empty(PLACES_MIN),
             taken: 0,
             others: FxHashMap::default(),
         }

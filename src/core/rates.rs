@@ -14,7 +14,7 @@ use crate::route::Table;
 use crate::snapshot::{Rate, Route};
 
 /// The number of buckets of one route below which no sweep for full ones is made.
-const BUCKETS_LEAST: usize = 64;
+const BUCKETS_MIN: usize = 64;
 
 /// The owner of the bucket to which a request is charged.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +66,7 @@ impl RateLimiter {
 
 impl Buckets {
     fn charge(&mut self, now: Duration, rate: &Rate, payer: Payer<'_>) -> Result<(), Duration> {
-        if self.principals.len() + self.connections.len() >= self.sweep_at.max(BUCKETS_LEAST) {
+        if self.principals.len() + self.connections.len() >= self.sweep_at.max(BUCKETS_MIN) {
             self.principals.retain(|_, full| *full > now);
             self.connections.retain(|_, full| *full > now);
             self.sweep_at = 2 * (self.principals.len() + self.connections.len());
@@ -186,7 +186,7 @@ mod tests {
         }
         let buckets = &rates.0["A"];
         assert!(
-            buckets.connections.len() <= 2 * BUCKETS_LEAST,
+            buckets.connections.len() <= 2 * BUCKETS_MIN,
             "{}",
             buckets.connections.len()
         );

@@ -20,7 +20,7 @@ use gateway_zmtp::session::{HandshakeResult, HandshakeWork};
 const GIVEN_MAX: usize = 4;
 
 /// The minimum number of queued steps at which those of closed connections are dropped.
-const SWEEP_LEAST: usize = 1024;
+const SWEEP_MIN: usize = 1024;
 
 /// The queued steps, and the thread that takes them, which starts with the first step.
 pub(super) struct Handshakes {
@@ -45,7 +45,7 @@ impl Handshakes {
             control,
             worker: None,
             queued: FairQueue::default(),
-            sweep_at: SWEEP_LEAST,
+            sweep_at: SWEEP_MIN,
             given: 0,
         }
     }
@@ -89,7 +89,7 @@ impl Handshakes {
     /// Drops the steps for which no peer waits any more.
     fn sweep(&mut self, mut waits: impl FnMut(PeerId) -> bool) {
         self.queued.retain(|(peer, _)| waits(*peer));
-        self.sweep_at = SWEEP_LEAST.max(2 * self.queued.len());
+        self.sweep_at = SWEEP_MIN.max(2 * self.queued.len());
     }
 
     /// Passes queued steps to the thread, up to [`GIVEN_MAX`].
@@ -200,7 +200,7 @@ mod tests {
         for n in 0..10_000 {
             let address = IpAddr::from([10, 0, 0, (n % 5) as u8]);
             handshakes.add(Some(address), PeerId(n), work(&keys), waits);
-            assert!(handshakes.queued.len() <= SWEEP_LEAST);
+            assert!(handshakes.queued.len() <= SWEEP_MIN);
         }
         handshakes.sweep(waits);
         let mut left = Vec::new();
