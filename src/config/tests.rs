@@ -145,7 +145,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
 }
 
 #[test]
-fn what_is_said_holds() {
+fn settings_in_the_file_take_effect() {
     let loaded = loaded(
         "frontends:
   clients: { bind: [\"tcp://*:5559\", ipc:///tmp/c], connect: tcp://broker:7000, errors: msgpack }
