@@ -248,7 +248,7 @@ impl Model {
 }
 
 #[test]
-fn it_does_as_lanes_in_a_ring_do() {
+fn the_queue_agrees_with_a_round_robin_model() {
     let mut random = fastrand::Rng::with_seed(7);
     for _ in 0..200 {
         let (mut queue, mut model) = (Queue::new(500, u64::MAX), Model::default());
