@@ -1,12 +1,12 @@
 //! Notes for the operator, at a bounded rate, which the engine writes to the log.
 //!
 //! The first event of a kind is noted at once, with its particulars. Those that follow within
-//! [`REPEAT_INTERVAL`] are counted, and the count is noted when that time is over. A kind is an event, such
-//! as a rejection for one reason, and the route, pool or frontend that it concerns. Within a kind,
-//! the first rejection or doubt of each client and each worker's first message that answers nothing
-//! are noted as well, for up to [`CLIENTS_MAX`] peers within [`REPEAT_INTERVAL`]. The memory is bounded
-//! whatever peers do, because nothing that a peer chose distinguishes kinds. This module knows no
-//! log and reads no clock.
+//! [`REPEAT_INTERVAL`] are counted, and the count is noted when that time is over. A kind is an
+//! event, such as a rejection for one reason, and the route, pool or frontend that it concerns.
+//! Within a kind, the first rejection or doubt of each client and each worker's first message that
+//! answers nothing are noted as well, for up to [`CLIENTS_MAX`] peers within [`REPEAT_INTERVAL`].
+//! The memory is bounded whatever peers do, because nothing that a peer chose distinguishes kinds.
+//! This module knows no log and reads no clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +25,8 @@ pub(crate) const REPEAT_INTERVAL: Duration = Duration::from_secs(10);
 /// that a flood over ten thousand routes fills neither the log nor the memory.
 const KINDS_MAX: usize = 1_024;
 
-/// The maximum number of clients of one kind that are noted within [`REPEAT_INTERVAL`], which is about as
-/// many as an operator reads.
+/// The maximum number of clients of one kind that are noted within [`REPEAT_INTERVAL`], which is
+/// about as many as an operator reads.
 const CLIENTS_MAX: usize = 32;
 
 /// The number of noted clients, over all kinds, beyond which only the first client of each kind is
@@ -228,8 +228,9 @@ impl Notes {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    /// Notes the counts that are due, and forgets kinds that have not occurred within [`REPEAT_INTERVAL`].
-    /// Also forgets all reminders, even those for later, so that they must be requested again.
+    /// Notes the counts that are due, and forgets kinds that have not occurred within
+    /// [`REPEAT_INTERVAL`]. Also forgets all reminders, even those for later, so that they must be
+    /// requested again.
     pub(super) fn pass(&mut self, now: Duration) {
         if !self.is_due(now) {
             return;

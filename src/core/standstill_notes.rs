@@ -1,8 +1,8 @@
 //! Notes on waits that an operator may have to end: requests wait for the first worker of a pool,
 //! or a drain waits for answers.
 //!
-//! Each wait is noted once it has lasted for [`PATIENCE`], and again every [`REPEAT_INTERVAL`] as long as it
-//! lasts.
+//! Each wait is noted once it has lasted for [`PATIENCE`], and again every [`REPEAT_INTERVAL`] as
+//! long as it lasts.
 
 use std::time::Duration;
 

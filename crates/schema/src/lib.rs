@@ -52,7 +52,8 @@
 //!   Buffers: MessagePack writes a message as a map keyed by field name or as an array in
 //!   declaration order, JSON as ProtoJSON defines.
 //! - [`Schema::require`] requires fields beyond those that the `.proto` requires.
-//! - [`RuleSet`] compiles `buf.validate` rules, and [`Schema::enforce`] checks payloads against them.
+//! - [`RuleSet`] compiles `buf.validate` rules, and [`Schema::enforce`] checks payloads against
+//!   them.
 //! - [`breaking`] compares two schemas and finds the changes that break payloads.
 //!
 //! A payload cannot make a check panic, allocate without bound, or recurse deeper than the caller

@@ -34,7 +34,8 @@
 //!     panic!("READY comes first");
 //! };
 //! assert_eq!(ready.socket_type, "REQ");
-//! let Some(SessionEvent::Message(message)) = session.next(&mut input, bounds, &mut buffers)? else {
+//! let event = session.next(&mut input, bounds, &mut buffers)?;
+//! let Some(SessionEvent::Message(message)) = event else {
 //!     panic!("then comes the message");
 //! };
 //! assert_eq!(message.get(1), Some(&b"hello"[..]));

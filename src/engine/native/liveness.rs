@@ -25,8 +25,8 @@ pub(crate) const READY_WAIT_MAX: Duration = Duration::from_secs(1);
 /// second each, and a peer that an edit of routes.yaml makes welcome is served within two seconds.
 pub(crate) const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
 
-/// The time in which an incomplete message must grow by [`PARTIAL_MESSAGE_STEP`] or be completed. Such
-/// a message holds memory, and its sender may have disappeared silently.
+/// The time in which an incomplete message must grow by [`PARTIAL_MESSAGE_STEP`] or be completed.
+/// Such a message holds memory, and its sender may have disappeared silently.
 pub(crate) const PARTIAL_MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The number of bytes by which an incomplete message must grow: 2 KiB a second, which even a modem

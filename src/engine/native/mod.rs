@@ -84,8 +84,8 @@ const EVENTS: usize = 1024;
 /// noticeably.
 const READ_TIME_MAX: Duration = Duration::from_millis(2);
 
-/// The number of small messages after which the clock is read to check for [`READ_TIME_MAX`]. They take
-/// a fraction of that time, so most turns never read the clock for this check.
+/// The number of small messages after which the clock is read to check for [`READ_TIME_MAX`]. They
+/// take a fraction of that time, so most turns never read the clock for this check.
 const WORK_UNTIMED: usize = 512;
 
 /// The token under which the system reports that there may be an order.

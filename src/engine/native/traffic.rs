@@ -32,7 +32,8 @@ const ITEMS_OF_ALL: usize = 8192;
 const ITEMS_MIN: usize = 16;
 
 /// The maximum number of peers that each read a whole buffer in their turn. With more peers, each
-/// reads less, but at least [`READ_BYTES_MIN`], to bound the memory of the bytes kept for later turns.
+/// reads less, but at least [`READ_BYTES_MIN`], to bound the memory of the bytes kept for later
+/// turns.
 const CHUNKS: usize = 64;
 
 /// The minimum share of a peer in the bytes that a turn reads, however many peers there are: the

@@ -55,7 +55,8 @@ impl Connection {
         self.half
     }
 
-    /// Returns the time at which the incomplete message began, or last grew by `PARTIAL_MESSAGE_STEP`.
+    /// Returns the time at which the incomplete message began, or last grew by
+    /// `PARTIAL_MESSAGE_STEP`.
     pub(in crate::engine::native) fn half_grew(&self) -> Option<Duration> {
         self.liveness.grew()
     }
