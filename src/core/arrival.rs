@@ -12,7 +12,7 @@ use super::handout::Handout;
 use super::lanes::{Direction, Lanes};
 use super::peers::{Client, FrontendState, MessagePosition, NameSource, Peer};
 use super::rates::{Payer, RateLimiter};
-use super::request::{Asker, Request, Return, State, copies};
+use super::request::{Asker, Request, Return, State, echo};
 use super::stray::Pattern;
 use super::token::Name;
 use super::{Core, Outlet, framing};
@@ -193,7 +193,7 @@ impl<M: Frames> Core<M> {
             kind: frame::type_name(message.kind()),
             asker,
             open: None,
-            headers: copies(kept.take(most)),
+            headers: echo(kept.take(most)),
             envelope: message.envelope,
             errors,
             generation: self.snapshot.generation,

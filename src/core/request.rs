@@ -13,6 +13,10 @@ use crate::reply::ErrorEncoding;
 use crate::route::RoutePlace;
 use crate::snapshot::{Route, RouteId};
 
+/// The maximum number of bytes of headers that a rejection repeats. Headers that identify a request
+/// or trace it are much shorter, and a peer must not cause answers as large as its messages.
+const ECHO_MAX: usize = 16 << 10;
+
 /// An accepted message that waits for its one answer.
 #[derive(Debug)]
 pub(super) struct Request<M: Frames> {
@@ -127,7 +131,8 @@ impl<M: Frames> Request<M> {
             return Vec::new();
         };
         let types_kept = usize::from(self.route().kind.is_none());
-        kept.frames().into_iter().skip(types_kept).collect()
+        let headers = kept.frames().skip(types_kept);
+        headers.map(<[u8]>::to_vec).collect()
     }
 
     /// Returns the destination of a rejection.
@@ -136,13 +141,13 @@ impl<M: Frames> Request<M> {
         let route = self.route();
         let (id, known) = (route.id, route.kind.as_deref().map(str::to_owned));
         let frames = match self.state {
-            State::Waiting(body) => copies(frame::kept(&body, known.is_none())),
+            State::Waiting(body) => echo(frame::kept(&body, known.is_none())),
             State::Unjudged(unjudged) => match *unjudged {
-                Unjudged::InLane(body) => copies(frame::kept(&body, known.is_none())),
-                Unjudged::AtJudge(kept) => kept.frames(),
+                Unjudged::InLane(body) => echo(frame::kept(&body, known.is_none())),
+                Unjudged::AtJudge(kept) => echo(kept.frames()),
             },
-            State::Held { kept, .. } => kept.frames(),
-            State::Answered(answered) => answered.kept.frames(),
+            State::Held { kept, .. } => echo(kept.frames()),
+            State::Answered(answered) => echo(answered.kept.frames()),
         };
         let mut frames = frames.into_iter();
         let kind = known.unwrap_or_else(|| frame::type_name(&frames.next().unwrap_or_default()));
@@ -159,7 +164,30 @@ impl<M: Frames> Request<M> {
     }
 }
 
-/// Returns copies of these frames.
-pub(super) fn copies<'a>(frames: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
-    frames.map(<[u8]>::to_vec).collect()
+/// Returns copies of the leading frames, of at most [`ECHO_MAX`] bytes together.
+pub(super) fn echo<'a>(frames: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
+    let mut room = ECHO_MAX;
+    let fits = |frame: &&[u8]| {
+        let left = room.checked_sub(frame.len());
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    frames.take_while(fits).map(<[u8]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leading_headers_are_repeated_as_far_as_they_fit() {
+        let large = vec![0; ECHO_MAX];
+        let lengths = |frames: &[&[u8]]| -> Vec<usize> {
+            let echoed = echo(frames.iter().copied());
+            echoed.iter().map(Vec::len).collect()
+        };
+        assert_eq!(lengths(&[b"id", b"", b"trace"]), [2, 0, 5]);
+        assert_eq!(lengths(&[&large, b""]), [ECHO_MAX, 0]);
+        assert_eq!(lengths(&[b"id", &large, b""]), [2]);
+    }
 }

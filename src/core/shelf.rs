@@ -62,16 +62,15 @@ impl CopyPool {
 }
 
 impl Kept {
-    /// Returns the frames, each in memory of its own.
-    pub(super) fn frames(&self) -> Vec<Vec<u8>> {
-        let mut frames = Vec::new();
+    /// Returns the frames.
+    pub(super) fn frames(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.0.as_ref().map_or(&[][..], |copies| &copies.bytes);
-        while let Some((length, behind)) = rest.split_first_chunk::<LENGTH>() {
-            let (frame, others) = behind.split_at(u64::from_le_bytes(*length) as usize);
-            frames.push(frame.to_vec());
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk::<LENGTH>()?;
+            let (frame, others) = after.split_at(u64::from_le_bytes(*length) as usize);
             rest = others;
-        }
-        frames
+            Some(frame)
+        })
     }
 }
 
@@ -90,7 +89,7 @@ mod tests {
         ];
         for headers in all {
             let kept = shelf.keep(headers.iter().map(Vec::as_slice));
-            assert_eq!(kept.frames(), headers);
+            assert!(kept.frames().eq(headers));
             assert_eq!(kept.0.is_none(), headers.is_empty());
             shelf.give_back(kept);
             // One place serves them all, one after the other.
