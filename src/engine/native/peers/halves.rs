@@ -4,7 +4,11 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::engine::native::peers::{Peers, find};
+use crate::engine::native::role::Role;
 use crate::peer::PeerId;
+
+/// The maximum size of a small incomplete message, in bytes.
+const SMALL_MAX: u64 = 64 << 10;
 
 impl Peers {
     /// Records the memory of an incomplete message after a peer's turn. `whole` says whether an
@@ -31,6 +35,11 @@ impl Peers {
         }
         let with_half = self.all().filter(|connection| connection.half() > 0);
         let halves = with_half.map(|connection| Half {
+            sender: match connection.role() {
+                Role::Frontend(_) => Sender::Client,
+                Role::Pool(_) => Sender::Worker,
+            },
+            size: Size::of(connection.half()),
             grew: connection.half_grew().unwrap_or_default(),
             bytes: connection.half(),
             peer: connection.peer(),
@@ -39,9 +48,37 @@ impl Peers {
     }
 }
 
+/// The sender of an incomplete message. Those of clients are dropped first, because requests of
+/// others would be lost with a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sender {
+    Client,
+    Worker,
+}
+
+/// The size class of an incomplete message. Small ones are dropped last, because a few large ones
+/// take as much memory: a peer that sends little is not dropped for those that send much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Size {
+    Large,
+    Small,
+}
+
+impl Size {
+    fn of(bytes: u64) -> Self {
+        if bytes <= SMALL_MAX {
+            Self::Small
+        } else {
+            Self::Large
+        }
+    }
+}
+
 /// An incomplete message.
 #[derive(Clone, Copy, Debug)]
 struct Half {
+    sender: Sender,
+    size: Size,
     /// The time at which it began, or last grew by `PARTIAL_MESSAGE_STEP`.
     grew: Duration,
     /// The memory that it takes.
@@ -50,12 +87,13 @@ struct Half {
 }
 
 /// Returns the peers whose messages have not grown for the longest time, the largest first among
-/// equals. So many are returned that an eighth of the allowed memory will be free. If less were
-/// free, every further message would cause all to be examined. The criterion is the time of the
-/// last growth, and not the speed: otherwise, peers that send fast and then stop would cause a slow
-/// but steady upload to be dropped.
+/// equals, clients before workers, and large messages before small ones. So many are returned that
+/// an eighth of the allowed memory will be free. If less were free, every further message would
+/// cause all to be examined. The criterion is the time of the last growth, and not the speed:
+/// otherwise, peers that send fast and then stop would cause a slow but steady upload to be
+/// dropped.
 fn to_give_up(mut halves: Vec<Half>, most: u64) -> Vec<PeerId> {
-    halves.sort_unstable_by_key(|it| (it.grew, Reverse(it.bytes), it.peer));
+    halves.sort_unstable_by_key(|it| (it.sender, it.size, it.grew, Reverse(it.bytes), it.peer));
     let mut left: u64 = halves.iter().map(|it| it.bytes).sum();
     let goes = |it: &Half| {
         let goes = left > most - most / 8;
@@ -75,6 +113,8 @@ mod tests {
     #[track_caller]
     fn check(halves: &[(u64, u64)], most: u64, gone: &[u64]) {
         let halves = halves.iter().zip(0..).map(|(&(grew, bytes), peer)| Half {
+            sender: Sender::Client,
+            size: Size::of(bytes),
             grew: Duration::from_millis(grew),
             bytes,
             peer: PeerId(peer),
@@ -96,6 +136,31 @@ mod tests {
         // A single one may be too much.
         check(&[(10, 101)], 100, &[0]);
         check(&[], 100, &[]);
+    }
+
+    #[test]
+    fn a_worker_goes_only_after_all_clients() {
+        let half = |sender, peer| Half {
+            sender,
+            size: Size::Large,
+            grew: Duration::from_millis(peer),
+            bytes: 50,
+            peer: PeerId(peer),
+        };
+        let halves = vec![half(Sender::Worker, 1), half(Sender::Client, 2)];
+        assert_eq!(to_give_up(halves.clone(), 60), [PeerId(2)]);
+        assert_eq!(to_give_up(halves, 40), [PeerId(2), PeerId(1)]);
+    }
+
+    #[test]
+    fn a_small_one_goes_after_the_large_ones() {
+        let (small, large) = (SMALL_MAX, SMALL_MAX + 1);
+        check(
+            &[(1, small), (3, large), (2, large)],
+            small + large,
+            &[2, 1],
+        );
+        check(&[(1, small), (2, large)], 0, &[1, 0]);
     }
 
     /// Eighteen peers send 15 MiB at once and stop; one sends 10 MiB at 10 Mb/s and continues.
