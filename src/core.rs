@@ -231,6 +231,13 @@ impl<M: Frames> Core<M> {
         self.requests.len() as u64 + self.counts.unsettled()
     }
 
+    /// Returns the memory that is charged for requests and for answers that wait for a verdict, in
+    /// bytes: their bodies in queues and at judges, and what each open request takes besides.
+    pub fn memory(&self) -> u64 {
+        let queues: u64 = self.pools.iter().map(Pool::queue_bytes).sum();
+        queues + self.lanes.bytes() + self.requests.charged()
+    }
+
     /// Returns the number of requests that wait for a worker of this pool.
     pub fn waiting(&self, pool: PoolId) -> usize {
         self.pools.get(pool.0).map_or(0, Pool::waiting)

@@ -37,6 +37,7 @@ pub struct Builder {
     report: fn(&Diagnostics),
     observe: Observe,
     panics: Panics,
+    release_memory: fn(),
 }
 
 impl Builder {
@@ -46,6 +47,7 @@ impl Builder {
             report: log_diagnostics,
             observe: Arc::new(|_| ()),
             panics: Panics::default(),
+            release_memory: || (),
         }
     }
 
@@ -79,6 +81,14 @@ impl Builder {
         self
     }
 
+    /// Sets the function that returns free memory of the allocator to the system. It is called
+    /// after bursts of messages, on a thread of its own.
+    #[must_use]
+    pub(crate) fn release_memory_with(mut self, release_memory: fn()) -> Self {
+        self.release_memory = release_memory;
+        self
+    }
+
     /// Reads and checks the configuration and its .proto files.
     ///
     /// # Errors
@@ -90,6 +100,7 @@ impl Builder {
             report,
             observe,
             panics,
+            release_memory,
         } = self;
         let inputs = origin.read(&[]);
         let seen = inputs.seen().clone();
@@ -100,6 +111,7 @@ impl Builder {
             report,
             observe,
             panics,
+            release_memory,
             seen,
             loaded,
             cache,
@@ -113,6 +125,7 @@ pub struct Gateway {
     report: fn(&Diagnostics),
     observe: Observe,
     panics: Panics,
+    release_memory: fn(),
     /// The content of the files from which `loaded` comes.
     seen: Seen,
     loaded: Loaded,
@@ -171,12 +184,13 @@ impl Gateway {
             report,
             observe,
             panics,
+            release_memory,
             seen,
             loaded,
             cache,
         } = self;
         let snapshot = Arc::new(loaded.snapshot);
-        let (listener, running) = listen(&snapshot, loaded.admin, &loaded.binds)?;
+        let (listener, running) = listen(&snapshot, loaded.admin, &loaded.binds, release_memory)?;
         log_addresses(&snapshot, &running);
         let reloader = running.reloader();
         let follower = Follower::new(origin, seen, Arc::clone(&snapshot), reloader, report)
@@ -233,12 +247,13 @@ fn listen(
     snapshot: &Arc<Snapshot>,
     admin_place: Option<Place>,
     binds: &[Bind],
+    release_memory: fn(),
 ) -> Result<(Option<TcpListener>, Running), Error> {
     let mut found = Diagnostics::new();
     let settings = snapshot.admin.as_ref();
     let listener = settings.map(|settings| admin::bind(settings, admin_place));
     let error = match listener.transpose() {
-        Ok(listener) => match engine::start(Arc::clone(snapshot)) {
+        Ok(listener) => match engine::start_with(Arc::clone(snapshot), release_memory) {
             Ok(running) => return Ok((listener, running)),
             Err(error) => Some(error),
         },

@@ -385,6 +385,23 @@ pub struct EngineCounters {
     pub connections: Option<u64>,
     /// Connections that ended during their handshake.
     pub handshakes_failed: Option<u64>,
+    /// The memory under `limits.memory`.
+    pub memory: Option<MemoryGauges>,
+}
+
+/// The memory of the process, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryGauges {
+    /// The value of `limits.memory`.
+    pub bound: u64,
+    /// The memory charged to peers: messages, answers, requests and connections.
+    pub held: u64,
+    /// The resident memory in addition to that, when it was last measured.
+    pub others: u64,
+    /// The bytes that a client may hold, while memory is short.
+    pub client_max: Option<u64>,
+    /// The number of times that reading a client was paused while memory was short: a counter.
+    pub pauses: u64,
 }
 
 #[cfg(test)]

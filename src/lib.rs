@@ -76,6 +76,7 @@ pub mod engine;
 pub mod frame;
 #[doc(hidden)]
 pub mod ledger;
+mod memory;
 #[doc(hidden)]
 pub mod peer;
 mod pool;

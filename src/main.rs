@@ -6,7 +6,8 @@ use std::process::ExitCode;
 ///
 /// Compiling .proto files allocates many times their size in small pieces, which glibc keeps when
 /// they are freed. It has an arena for each of several threads, and what one of them keeps is of no
-/// use to the others, so the process would grow with each of the first reloads.
+/// use to the others, so the process would grow with each of the first reloads. A burst of messages
+/// leaves free memory behind, too.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn release_memory() {
     // The library forbids unsafe code, and no well-kept crate has this function without it.

@@ -131,6 +131,11 @@ impl Pool {
         worker.is_some_and(|worker| !worker.held.is_empty())
     }
 
+    /// Returns the number of bytes of the queued requests.
+    pub(crate) fn queue_bytes(&self) -> u64 {
+        self.queue.bytes()
+    }
+
     /// Returns the number of queued requests.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.len()

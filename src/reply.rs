@@ -29,7 +29,8 @@ pub enum Reason {
     NotAllowed,
     /// The principal or the connection exceeds the route's `rate`.
     RateLimited,
-    /// The client has as many requests open as it may, or as many bytes.
+    /// The client has as many requests open as it may, or as many bytes, or there is no memory for
+    /// the answer.
     ClientLimit,
     /// The pool's queue is full.
     QueueFull,

@@ -518,4 +518,22 @@ pub struct Limits {
     /// The total size of a client's open requests, in bytes. A second limit of the same size
     /// applies to the answers that the client has not read.
     pub client_bytes: u64,
+    /// The memory of the process, above which peers may hold less and less of it. Only engine
+    /// native has this limit.
+    pub memory: MemoryLimit,
+}
+
+/// A limit on the memory of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryLimit {
+    /// A number of bytes.
+    Bytes(u64),
+    /// A percentage of the memory that the process may use.
+    Percent(u8),
+}
+
+impl Default for MemoryLimit {
+    fn default() -> Self {
+        Self::Percent(50)
+    }
 }

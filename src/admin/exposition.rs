@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 
 use super::process::ProcessSample;
 use crate::ledger::{
-    ClientGauges, LATENCY_BOUNDS_US, Latency, PoolSample, RouteCounters, WorkerSample,
+    ClientGauges, LATENCY_BOUNDS_US, Latency, MemoryGauges, PoolSample, RouteCounters, WorkerSample,
 };
 use crate::metrics::Sample;
 use crate::reload::{ControlStatus, ReloadOutcome};
@@ -350,7 +350,10 @@ impl Shown {
             let help = "Connections that ended during their handshake";
             page.counter("engine_handshakes_failed", help, failed)?;
         }
-        Ok(())
+        match &engine.memory {
+            Some(gauges) => memory(page, gauges),
+            None => Ok(()),
+        }
     }
 
     fn reloads(&self, page: &mut Page<'_>) -> Written {
@@ -420,6 +423,21 @@ struct ShownRoute<'a> {
     name: &'a str,
     id: RouteId,
     counters: &'a RouteCounters,
+}
+
+/// Writes the families about the memory under `limits.memory`.
+fn memory(page: &mut Page<'_>, gauges: &MemoryGauges) -> Written {
+    let help = "The value of limits.memory";
+    page.gauge("memory_limit_bytes", help, gauges.bound as f64)?;
+    let help = "Memory charged to peers: messages, requests, answers and connections";
+    page.gauge("memory_held_bytes", help, gauges.held as f64)?;
+    let help = "Memory of the process in addition to that, when it was last measured";
+    page.gauge("memory_other_bytes", help, gauges.others as f64)?;
+    let help = "1 while memory is short, so that clients may hold less than limits.client_bytes";
+    let is_short = gauges.client_max.is_some();
+    page.gauge("memory_short", help, f64::from(u8::from(is_short)))?;
+    let help = "Times that a client was not read from then on while memory was short";
+    page.counter("memory_pauses", help, gauges.pauses)
 }
 
 /// Writes how each route's messages ended.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::frame::printable;
-use crate::ledger::{Ledger, RouteCounters, WorkerSample};
+use crate::ledger::{Ledger, MemoryGauges, RouteCounters, WorkerSample};
 use crate::metrics::Sample;
 use crate::peer::WorkerKind;
 use crate::reload::{Changes, ControlStatus, Plan, Report};
@@ -39,12 +39,43 @@ struct Status<'a> {
     state: &'static str,
     generation: u64,
     uptime_seconds: f64,
+    /// The memory under `limits.memory`, or `None` with engine libzmq.
+    memory: Option<Memory>,
     endpoints: Vec<Endpoint<'a>>,
     frontends: Vec<Frontend<'a>>,
     pools: Vec<Pool<'a>>,
     routes: Vec<RouteStatus<'a>>,
     ledger: Books,
     last_reload: Option<Reload<'a>>,
+}
+
+/// The memory under `limits.memory`, in bytes.
+#[derive(Serialize)]
+struct Memory {
+    limit: u64,
+    held: u64,
+    other: u64,
+    client_max: Option<u64>,
+    pauses: u64,
+}
+
+impl Memory {
+    fn of(gauges: &MemoryGauges) -> Self {
+        let &MemoryGauges {
+            bound,
+            held,
+            others,
+            client_max,
+            pauses,
+        } = gauges;
+        Self {
+            limit: bound,
+            held,
+            other: others,
+            client_max,
+            pauses,
+        }
+    }
 }
 
 /// An address on which the gateway listens.
@@ -197,6 +228,7 @@ impl<'a> Status<'a> {
             },
             generation: snapshot.generation,
             uptime_seconds: sample.uptime.as_secs_f64(),
+            memory: sample.engine.memory.as_ref().map(Memory::of),
             endpoints: listening.collect(),
             frontends: frontends.collect(),
             pools: pools(sample),

@@ -21,7 +21,8 @@ use crate::snapshot::LogSettings;
 
 /// Serves until a signal says to end, and returns the exit code.
 ///
-/// `release_memory` is called after each load, since a load needs much more memory than its result.
+/// `release_memory` is called after each load, since a load needs much more memory than its result,
+/// and after bursts of messages.
 pub(super) fn run(arguments: &Arguments, release_memory: fn()) -> ExitCode {
     let told = |error: String| {
         let _ = writeln!(io::stderr(), "error: {error}");
@@ -72,6 +73,7 @@ fn serve(
     let gateway = Gateway::from_path(&path)
         .report_with(log::tell)
         .show_panics(panics)
+        .release_memory_with(release_memory)
         .observe(observer(
             Arc::clone(&service),
             Arc::clone(&follow_log),

@@ -1,9 +1,9 @@
 //! The section `limits`: the limits on messages and requests of peers, with their defaults.
 
 use super::section::Section;
-use super::value::{COUNT_MAX, Count, Size};
+use super::value::{COUNT_MAX, Count, MemoryAmount, Size};
 use super::yaml::Node;
-use crate::snapshot::Limits;
+use crate::snapshot::{EngineKind, Limits, MemoryLimit};
 use gateway_diagnostic::{Diagnostic, Diagnostics};
 
 /// The maximum of `limits.depth`. Payloads are walked recursively, and the data thread's stack
@@ -14,7 +14,7 @@ const DEPTH_MAX: u64 = 1_000;
 const MESSAGE_MAX: u64 = 2 << 30;
 
 /// Reads the section, with the defaults where it has no value.
-pub(super) fn limits(node: Option<&Node>, found: &mut Diagnostics) -> Limits {
+pub(super) fn limits(node: Option<&Node>, engine: EngineKind, found: &mut Diagnostics) -> Limits {
     let mut limits = Limits {
         message: 16 << 20,
         frames: 16,
@@ -24,6 +24,7 @@ pub(super) fn limits(node: Option<&Node>, found: &mut Diagnostics) -> Limits {
         clients: 100_000,
         client_requests: 10_000,
         client_bytes: 64 << 20,
+        memory: MemoryLimit::default(),
     };
     let Some(node) = node else { return limits };
     let mut section = Section::open(node, "limits", &[], found);
@@ -56,6 +57,14 @@ pub(super) fn limits(node: Option<&Node>, found: &mut Diagnostics) -> Limits {
     }
     if let Some(size) = section.value::<Size>("client_bytes", found) {
         limits.client_bytes = size.value.0;
+    }
+    if let Some(amount) = section.value::<MemoryAmount>("memory", found) {
+        if engine == EngineKind::Libzmq {
+            let fault = Diagnostic::error("\"memory\" is not supported by engine libzmq");
+            let fault = fault.at(amount.place).label("remove it");
+            found.push(fault.help("use engine native: libzmq does not tell what it holds"));
+        }
+        limits.memory = amount.value.0;
     }
     section.close(found);
     limits

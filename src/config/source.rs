@@ -166,7 +166,7 @@ pub(super) fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
         Some(node) => proto(node, found),
         None => (None, Compiler::default(), None),
     };
-    let limits = limits(top.node("limits"), found);
+    let limits = limits(top.node("limits"), engine, found);
     let grace = top.node("shutdown").and_then(|node| {
         let lone = Lone {
             key: "grace",

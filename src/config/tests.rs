@@ -8,8 +8,8 @@ use super::*;
 use crate::reply::ErrorEncoding;
 use crate::snapshot::{
     Balance, Endpoints, EngineKind, EnvelopeMode, ErrorFrames, Framing, Frontend, FrontendId,
-    IdentityMode, Limits, LogFormat, LogLevel, LogSettings, PerWorker, PoolId, PoolSettings,
-    ReloadSettings, Route, WorkerFrames, Workers,
+    IdentityMode, Limits, LogFormat, LogLevel, LogSettings, MemoryLimit, PerWorker, PoolId,
+    PoolSettings, ReloadSettings, Route, WorkerFrames, Workers,
 };
 
 const PROTO: &str = "syntax = \"proto3\"; package shop;
@@ -85,6 +85,7 @@ const PLAIN_LIMITS: Limits = Limits {
     clients: 100_000,
     client_requests: 10_000,
     client_bytes: 64 * 1024 * 1024,
+    memory: MemoryLimit::Percent(50),
 };
 
 const PLAIN_RELOAD: ReloadSettings = ReloadSettings {
@@ -154,7 +155,7 @@ pools:
             frames: payload, per_worker: 3, queue: 0, queue_bytes: 64KiB, timeout: 500ms, heartbeat: off }
 routes:
   PERSON: { pool: people }
-limits: { message: 1MiB, frames: 5, depth: 7, rules: 11B, rules_cost: 12, clients: 8, client_requests: 9, client_bytes: 10B }
+limits: { message: 1MiB, frames: 5, depth: 7, rules: 11B, rules_cost: 12, clients: 8, client_requests: 9, client_bytes: 10B, memory: 64MiB }
 shutdown: { grace: 2m }
 reload: { watch: false, settle: 1s }
 admin: { bind: localhost:9559 }
@@ -192,6 +193,7 @@ log: { level: trace, format: json }
         clients: 8,
         client_requests: 9,
         client_bytes: 10,
+        memory: MemoryLimit::Bytes(64 << 20),
     };
     assert_eq!(snapshot.limits, limits);
     assert_eq!(snapshot.grace, Duration::from_secs(120));

@@ -7,7 +7,7 @@ mod endpoint;
 mod quantity;
 
 pub(super) use endpoint::{BindEndpoint, ConnectEndpoint};
-pub(super) use quantity::{DurationValue, Heartbeat, Size, Timeout};
+pub(super) use quantity::{DurationValue, Heartbeat, MemoryAmount, Size, Timeout};
 
 use std::time::Duration;
 

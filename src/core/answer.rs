@@ -130,9 +130,15 @@ impl<M: Frames> Core<M> {
     /// Ends a request with its worker's answer, whose frames are type, headers and payload.
     #[inline]
     pub(super) fn finish(&mut self, request: Request<M>, body: M, out: &mut impl Outlet<M>) {
+        let bytes_max = out.client_bytes_max();
+        if bytes_max < u64::MAX && body.size() > bytes_max {
+            return self.reject_large_answer(request, bytes_max, out);
+        }
         let route = request.route().id;
-        if let State::Held { kept, .. } = request.state {
-            self.spare.kept.give_back(kept);
+        match request.state {
+            State::Held { kept, .. } => self.spare.kept.give_back(kept),
+            State::Answered(answered) => self.spare.kept.give_back(answered.kept),
+            State::Waiting(_) | State::Unjudged(_) => {}
         }
         let took = nanoseconds(self.now).saturating_sub(request.arrived_ns);
         let counters = self.counts.route(route);
@@ -148,7 +154,23 @@ impl<M: Frames> Core<M> {
             envelope,
             ..
         } = request;
-        self.deliver(asker, Some(bytes), &envelope, body, outcome, out);
+        self.deliver(asker, Some(bytes.into()), &envelope, body, outcome, out);
+    }
+
+    /// Ends a request with a rejection, because there is no memory to keep its answer until the
+    /// client has read it.
+    #[cold]
+    fn reject_large_answer(
+        &mut self,
+        request: Request<M>,
+        bytes_max: u64,
+        out: &mut impl Outlet<M>,
+    ) {
+        let message = format!(
+            "memory is short: the worker's answer is larger than {bytes_max} bytes, the client's share of limits.memory"
+        );
+        let rejection = Rejection::new(Reason::ClientLimit, message).seen();
+        self.reject(request.give_up(), rejection, out);
     }
 
     /// Removes and returns the request to which a worker's message is a typed answer, if it is one.

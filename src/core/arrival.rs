@@ -12,7 +12,7 @@ use super::handout::Handout;
 use super::lanes::{Direction, Lanes};
 use super::peers::{Client, FrontendState, MessagePosition, NameSource, Peer};
 use super::rates::{Payer, RateLimiter};
-use super::request::{Asker, Request, Return, State, echo};
+use super::request::{Asker, Request, Return, State, charge, echo};
 use super::stray::Pattern;
 use super::token::Name;
 use super::{Core, Outlet, framing};
@@ -51,6 +51,8 @@ pub(super) struct Accepted {
     pub(super) judged: CheckedMessage,
     /// The size of all frames, in bytes.
     pub(super) bytes: u64,
+    /// The memory that it takes until its end, in bytes: see [`Request::charge`].
+    charge: u32,
 }
 
 /// A rejection, and the encoding in which it is sent.
@@ -150,6 +152,7 @@ impl<M: Frames> Core<M> {
                 let accepted = Accepted {
                     asker,
                     name: Rc::clone(&client.name),
+                    charge: charge(bytes, &message.envelope, &message.body),
                     envelope: message.envelope,
                     judged,
                     bytes,
@@ -295,6 +298,7 @@ impl<M: Frames> Core<M> {
             envelope,
             judged,
             bytes,
+            charge,
         } = accepted;
         Request {
             number,
@@ -304,7 +308,8 @@ impl<M: Frames> Core<M> {
             route: judged.route,
             errors: judged.errors,
             snapshot: Rc::clone(&self.snapshot),
-            bytes,
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            charge,
             arrived_ns: nanoseconds(self.now),
             waited_ns: 0,
             state,
@@ -385,10 +390,9 @@ impl ArrivalCheck<'_> {
         }
         if extent == Extent::Oversize || bytes > limits.message {
             let most = limits.message;
-            return refuse(
-                Reason::TooLarge,
-                format!("the message is larger than {most} bytes, the limit of limits.message"),
-            );
+            let message =
+                format!("the message is larger than {most} bytes, the limit of limits.message");
+            return refuse(Reason::TooLarge, message);
         }
         if !message.has_shape(limits.frames) {
             return Err(malformed(client, message, limits.frames));
@@ -404,8 +408,9 @@ impl ArrivalCheck<'_> {
         {
             return Err(Box::new(Refused { rejection, errors }));
         }
-        if !client.may_open(bytes, limits) {
-            let (reason, message) = client.limit(bytes, limits);
+        let bytes_max = out.client_bytes_max();
+        if !client.may_open(bytes, limits, bytes_max) {
+            let (reason, message) = client.limit(bytes, limits, bytes_max);
             return refuse(reason, message);
         }
         let payload = frame::payload(&message.body);

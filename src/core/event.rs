@@ -127,6 +127,12 @@ pub trait Outlet<M: Frames> {
         Err(case)
     }
 
+    /// Returns the number of bytes of open requests that a client may have now, because memory is
+    /// short, or `u64::MAX` while it is not. A larger answer is replaced by a rejection.
+    fn client_bytes_max(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Stops reading a peer with a large backlog at the judges, for now, if the engine
     /// can leave a peer unread.
     fn pause(&mut self, _peer: PeerId) {}

@@ -37,7 +37,7 @@ impl<M: Frames> Core<M> {
                 Err(back) => {
                     pool.set_blocked(seat, true);
                     let client = request.asker.client;
-                    pool.put_back(number, client, &request.name.bare, request.bytes);
+                    pool.put_back(number, client, &request.name.bare, request.bytes.into());
                     State::Waiting(back)
                 }
             };

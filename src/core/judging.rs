@@ -86,7 +86,9 @@ impl<M: Frames> Core<M> {
 
     fn line_up(&mut self, lane: LaneKey, place: LaneEntry, out: &mut impl Outlet<M>) {
         let is_first = self.lanes.first(lane).is_none();
-        if self.lanes.push(lane, place, &self.snapshot.limits) {
+        let limits = &self.snapshot.limits;
+        let bytes_max = limits.client_bytes.min(out.client_bytes_max());
+        if self.lanes.push(lane, place, limits, bytes_max) {
             out.pause(place.sender);
         }
         if is_first {
@@ -233,11 +235,6 @@ impl<M: Frames> Core<M> {
             }
             State::Answered(answered) => {
                 let worker = answered.worker;
-                if found.is_ok() {
-                    self.spare
-                        .kept
-                        .give_back(std::mem::take(&mut answered.kept));
-                }
                 let Some(request) = self.end(number) else {
                     return;
                 };
@@ -283,7 +280,7 @@ impl<M: Frames> Core<M> {
         };
         let route = request.snapshot.routes.at(request.route);
         let (pool_id, keeps_type) = (route.pool, route.kind.is_none());
-        let (client, bytes) = (request.asker.client, request.bytes);
+        let (client, bytes) = (request.asker.client, u64::from(request.bytes));
         let pool = &mut self.pools[pool_id.0];
         while let Some(seat) = pool.at_once(client, &request.name.bare) {
             let order = Handout {

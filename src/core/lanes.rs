@@ -34,6 +34,8 @@ pub(super) struct Lanes {
     lanes: HashMap<LaneKey, VecDeque<LaneEntry>>,
     backlogs: FxHashMap<PeerId, Backlog>,
     hasher: RandomState,
+    /// The size of all messages in the lanes, in bytes.
+    bytes: u64,
     /// The number of payloads that judges have checked.
     judged: u64,
 }
@@ -91,6 +93,11 @@ impl Lanes {
         self.backlogs.values().map(|backlog| backlog.messages).sum()
     }
 
+    /// Returns the size of all messages in the lanes, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Counts a payload that a judge has checked.
     pub(super) fn count_judged(&mut self) {
         self.judged += 1;
@@ -101,14 +108,22 @@ impl Lanes {
         self.judged
     }
 
-    /// Adds a message at the end of its lane. Returns whether its sender must be paused.
+    /// Adds a message at the end of its lane. Returns whether its sender must be paused, because
+    /// the backlog is more than half of `limits.client_requests` or of `bytes_max`.
     #[must_use]
-    pub(super) fn push(&mut self, lane: LaneKey, place: LaneEntry, limits: &Limits) -> bool {
+    pub(super) fn push(
+        &mut self,
+        lane: LaneKey,
+        place: LaneEntry,
+        limits: &Limits,
+        bytes_max: u64,
+    ) -> bool {
         let backlog = self.backlogs.entry(place.sender).or_default();
         backlog.messages += 1;
         backlog.bytes += place.bytes;
+        self.bytes += place.bytes;
         let messages_max = u64::from(limits.client_requests) / 2;
-        let is_high = backlog.messages > messages_max || backlog.bytes > limits.client_bytes / 2;
+        let is_high = backlog.messages > messages_max || backlog.bytes > bytes_max / 2;
         let pauses = is_high && !backlog.paused;
         backlog.paused |= is_high;
         self.lanes.entry(lane).or_default().push_back(place);
@@ -129,6 +144,7 @@ impl Lanes {
             self.lanes.remove(&lane);
         }
         let LaneEntry { sender, bytes, .. } = first?;
+        self.bytes -= bytes;
         let backlog = self.backlogs.get_mut(&sender)?;
         backlog.messages -= 1;
         backlog.bytes -= bytes;

@@ -30,6 +30,8 @@ pub(super) struct OpenRequests<M: Frames> {
     /// search for a free one is short.
     places: Vec<Option<Request<M>>>,
     taken: usize,
+    /// The memory charged for the requests, in bytes.
+    charged: u64,
     /// The maximum of `taken` in this period.
     peak: usize,
     /// The end of the period, or `None` while no period runs.
@@ -45,6 +47,7 @@ impl<M: Frames> Default for OpenRequests<M> {
         Self {
             places: empty(PLACES_MIN),
             taken: 0,
+            charged: 0,
             peak: 0,
             period_end: None,
             first: 1,
@@ -66,6 +69,11 @@ impl<M: Frames> OpenRequests<M> {
     /// Returns the number of open requests.
     pub(super) fn len(&self) -> usize {
         self.taken
+    }
+
+    /// Returns the memory charged for the open requests, in bytes: see [`Request::charge`].
+    pub(super) fn charged(&self) -> u64 {
+        self.charged
     }
 
     /// Returns whether no request is open.
@@ -108,6 +116,7 @@ impl<M: Frames> OpenRequests<M> {
         let place = self.place(request.number);
         debug_assert!(self.places[place].is_none(), "a place is taken twice");
         self.taken += 1;
+        self.charged += u64::from(request.charge);
         self.peak = self.peak.max(self.taken);
         self.places[place] = Some(request);
     }
@@ -160,7 +169,10 @@ impl<M: Frames> OpenRequests<M> {
     pub(super) fn remove(&mut self, number: u64) -> Option<Request<M>> {
         let place = self.place(number);
         let request = self.places[place].take_if(|request| request.number == number);
-        self.taken -= usize::from(request.is_some());
+        if let Some(request) = &request {
+            self.taken -= 1;
+            self.charged -= u64::from(request.charge);
+        }
         request
     }
 
@@ -224,7 +236,8 @@ routes: { OPAQUE: { pool: people } }";
             route: snapshot.routes.find(b"OPAQUE").unwrap(),
             errors: ErrorEncoding::Msgpack,
             snapshot: Rc::clone(&snapshot),
-            bytes,
+            bytes: bytes as u32,
+            charge: bytes as u32,
             arrived_ns: 0,
             waited_ns: 0,
             state: State::Waiting(Vec::new()),
@@ -248,15 +261,16 @@ routes: { OPAQUE: { pool: people } }";
                 model.insert(number, step);
             } else {
                 let number = random.u64(100..last + 10);
-                let taken = open.remove(number).map(|request| request.bytes);
+                let taken = open.remove(number).map(|request| request.bytes.into());
                 assert_eq!(taken, model.remove(&number), "{number}");
                 assert!(!open.contains(number));
             }
             assert_eq!(open.len(), model.len());
+            assert_eq!(open.charged(), model.values().sum::<u64>());
         }
         assert_eq!(open.numbers(), model.keys().copied().collect::<Vec<_>>());
         for number in 0..last + 10 {
-            let found = open.get(number).map(|request| request.bytes);
+            let found = open.get(number).map(|request| request.bytes.into());
             assert_eq!(found, model.get(&number).copied());
         }
     }

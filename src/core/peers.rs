@@ -14,6 +14,10 @@ use crate::reply::{ErrorEncoding, Reason};
 use crate::route::RoutePlace;
 use crate::snapshot::{Framing, FrontendId, Limits, PoolId};
 
+/// The memory charged for an open request in addition to its frames, in bytes: its places in the
+/// table, in a queue and among the deadlines.
+pub(super) const REQUEST_CHARGE: u64 = 512;
+
 /// The initial number of places in the table.
 const PLACES_MIN: usize = 64;
 
@@ -291,18 +295,29 @@ impl Client {
         self.open > 0
     }
 
-    /// Returns whether the client may open a request of this size.
+    /// Returns whether the client may open a request of this size. `bytes_max` is the value of
+    /// [`Outlet::client_bytes_max`](super::Outlet::client_bytes_max).
     #[inline]
-    pub(super) fn may_open(&self, bytes: u64, limits: &Limits) -> bool {
+    pub(super) fn may_open(&self, bytes: u64, limits: &Limits, bytes_max: u64) -> bool {
         !self.is_surplus()
             && self.open < limits.client_requests
             && self.open_bytes.saturating_add(bytes) <= limits.client_bytes
+            && (bytes_max == u64::MAX || self.charge_with(bytes) <= bytes_max)
+    }
+
+    /// Returns the memory charged for the client's open requests and another one of this size.
+    #[cold]
+    fn charge_with(&self, bytes: u64) -> u64 {
+        let requests = u64::from(self.open) * REQUEST_CHARGE;
+        self.open_bytes
+            .saturating_add(bytes)
+            .saturating_add(requests)
     }
 
     /// Returns why the client [may not open](Self::may_open) a request of this size. A request that
     /// is larger than all requests of a client may be is rejected for good.
     #[cold]
-    pub(super) fn limit(&self, bytes: u64, limits: &Limits) -> (Reason, String) {
+    pub(super) fn limit(&self, bytes: u64, limits: &Limits, memory_max: u64) -> (Reason, String) {
         let bytes_max = limits.client_bytes;
         if bytes > bytes_max {
             let message = format!(
@@ -316,9 +331,13 @@ impl Client {
         } else if self.open >= limits.client_requests {
             let most = limits.client_requests;
             format!("this client has {most} requests open, the limit of limits.client_requests")
-        } else {
+        } else if self.open_bytes.saturating_add(bytes) > bytes_max {
             format!(
                 "this client's open requests would pass {bytes_max} bytes, the limit of limits.client_bytes"
+            )
+        } else {
+            format!(
+                "memory is short: this client's open requests would pass {memory_max} bytes, its share of limits.memory"
             )
         };
         (Reason::ClientLimit, message)

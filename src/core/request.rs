@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::current::Current;
-use super::peers::Client;
+use super::peers::{Client, REQUEST_CHARGE};
 use super::shelf::Kept;
 use super::token::Name;
 use crate::frame::{self, Envelope, Frames};
@@ -12,6 +12,9 @@ use crate::pool::{HeldAt, RequestForm};
 use crate::reply::ErrorEncoding;
 use crate::route::RoutePlace;
 use crate::snapshot::{Route, RouteId};
+
+/// The memory charged for each frame of an open request in addition to its bytes.
+const FRAME_CHARGE: u64 = 64;
 
 /// The maximum number of bytes of headers that a rejection repeats. Headers that identify a request
 /// or trace it are much shorter, and a peer must not cause answers as large as its messages.
@@ -30,8 +33,11 @@ pub(super) struct Request<M: Frames> {
     /// The snapshot by which the request and its answer are checked, and to which its route
     /// belongs.
     pub(super) snapshot: Rc<Current>,
-    /// The size of all frames, in bytes.
-    pub(super) bytes: u64,
+    /// The size of all frames, in bytes, which `limits.message` bounds to 2 GiB.
+    pub(super) bytes: u32,
+    /// The memory that the request takes until its end, wherever its body is, in bytes: the copies
+    /// of envelope and headers, and [`REQUEST_CHARGE`] and [`FRAME_CHARGE`].
+    pub(super) charge: u32,
     /// The time of arrival, in nanoseconds since the engine started.
     pub(super) arrived_ns: u64,
     /// The time from arrival to hand-out, in nanoseconds, or 0 if it was handed out at once.
@@ -113,6 +119,15 @@ pub(super) struct Return {
     pub(super) generation: u64,
 }
 
+/// Returns the [charge](Request::charge) for a request of `bytes` bytes, whose body is type,
+/// headers and payload.
+#[inline]
+pub(super) fn charge<M: Frames>(bytes: u64, envelope: &Envelope, body: &M) -> u32 {
+    let frames = (envelope.len() + body.len()) as u64;
+    let kept = bytes.saturating_sub(frame::payload(body).len() as u64);
+    u32::try_from(REQUEST_CHARGE + FRAME_CHARGE * frames + kept).unwrap_or(u32::MAX)
+}
+
 impl<M: Frames> Request<M> {
     pub(super) fn route(&self) -> &Route {
         self.snapshot.routes.at(self.route)
@@ -155,7 +170,7 @@ impl<M: Frames> Request<M> {
             route: id,
             kind,
             asker: self.asker,
-            open: Some(self.bytes),
+            open: Some(self.bytes.into()),
             envelope: self.envelope,
             headers: frames.collect(),
             errors: self.errors,
@@ -189,5 +204,12 @@ mod tests {
         assert_eq!(lengths(&[b"id", b"", b"trace"]), [2, 0, 5]);
         assert_eq!(lengths(&[&large, b""]), [ECHO_MAX, 0]);
         assert_eq!(lengths(&[b"id", &large, b""]), [2]);
+    }
+
+    #[test]
+    fn a_charge_leaves_out_the_payload() {
+        let body = vec![b"TYPE".to_vec(), b"id".to_vec(), vec![0; 1_000]];
+        let charge = charge(1_006, &Envelope::Delimiter, &body);
+        assert_eq!(u64::from(charge), REQUEST_CHARGE + 4 * FRAME_CHARGE + 6);
     }
 }

@@ -95,6 +95,15 @@ fn refuse_security(snapshot: &Snapshot) -> Result<(), EngineError> {
 
 /// Binds every address of `snapshot` and starts to serve. An error leaves nothing behind.
 pub fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
+    start_with(snapshot, || ())
+}
+
+/// Does what [`start`] does. `release_memory` returns free memory of the allocator to the system.
+/// It is called after bursts, on a thread of its own.
+pub(crate) fn start_with(
+    snapshot: Arc<Snapshot>,
+    release_memory: fn(),
+) -> Result<Running, EngineError> {
     refuse_security(&snapshot)?;
     match snapshot.engine {
         #[cfg(feature = "libzmq")]
@@ -105,9 +114,8 @@ pub fn start(snapshot: Arc<Snapshot>) -> Result<Running, EngineError> {
         // in code reaches this point.
         #[cfg(not(feature = "libzmq"))]
         EngineKind::Libzmq => Err(EngineError::new("engine libzmq", "this build has none")),
-        EngineKind::Native => {
-            native::start(snapshot).map(|started| running(started, OfEngine::Native))
-        }
+        EngineKind::Native => native::start(snapshot, release_memory)
+            .map(|started| running(started, OfEngine::Native)),
     }
 }
 

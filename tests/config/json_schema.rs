@@ -23,6 +23,8 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "broken_proto/routes",
     "clashing_binds",
     "rule_by_another_name/routes",
+    "memory_too_small",
+    "memory_with_libzmq",
     "merge_conflict_in_a_proto/routes",
     "file_as_message",
     "file_of_one_message/routes",

@@ -26,8 +26,8 @@ use gateway::reply::{ErrorEncoding, Reason};
 use gateway::route::{Pattern, Table};
 use gateway::snapshot::{
     Access, Allowed, AnyOf, Balance, EngineKind, EnvelopeMode, ErrorFrames, Framing, Frontend,
-    FrontendId, IdentityMode, Limits, LogSettings, Names, PerWorker, PoolId, PoolSettings, Rate,
-    ReloadSettings, Route, Snapshot, WorkerFrames, Workers,
+    FrontendId, IdentityMode, Limits, LogSettings, MemoryLimit, Names, PerWorker, PoolId,
+    PoolSettings, Rate, ReloadSettings, Route, Snapshot, WorkerFrames, Workers,
 };
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::Compiler;
@@ -79,7 +79,7 @@ fn number_from(variable: &str) -> Option<u64> {
 fn schedules_reach_every_outcome() {
     let mut rejected = [0_u64; Reason::ALL.len()];
     let (mut answered, mut gone, mut slow, mut late, mut unsolicited) = (0, 0, 0, 0, 0);
-    let (mut left, mut judged, mut paused) = (0, [0; 2], 0);
+    let (mut left, mut judged, mut paused, mut lacked) = (0, [0; 2], 0, 0);
     for seed in 0..2_000 {
         let world = World::new(seed, false).run();
         let ledger = world.core.ledger();
@@ -92,6 +92,7 @@ fn schedules_reach_every_outcome() {
         judged[0] += world.net.judged[0];
         judged[1] += world.net.judged[1];
         paused += world.net.pauses;
+        lacked += world.net.lacked;
         for (sum, n) in rejected.iter_mut().zip(ledger.rejected) {
             *sum += n;
         }
@@ -109,6 +110,7 @@ fn schedules_reach_every_outcome() {
     assert!(judged[0] > 1_000, "requests judged: {judged:?}");
     assert!(judged[1] > 1_000, "answers judged: {judged:?}");
     assert!(paused > 100, "peers paused: {paused}");
+    assert!(lacked > 100, "answers without memory: {lacked}");
     for reason in Reason::ALL {
         let count = rejected[reason as usize];
         assert!(count > 100, "{}: {count}", reason.label());
@@ -159,6 +161,11 @@ struct Net {
     now: Duration,
     /// The value of `limits.client_bytes`.
     client_bytes: u64,
+    /// The bytes of open requests and of an answer that memory has room for, which bounds each
+    /// client.
+    memory_max: u64,
+    /// The answers that were replaced by a rejection for lack of memory.
+    lacked: u64,
     /// The sizes from which the routes in force leave payloads to judges.
     direct: Direct,
     /// The cases that judges have.
@@ -400,6 +407,10 @@ impl Outlet<Frames> for Net {
         Ok(())
     }
 
+    fn client_bytes_max(&self) -> u64 {
+        self.memory_max
+    }
+
     fn pause(&mut self, peer: PeerId) {
         self.pauses += 1;
         self.paused.insert(peer);
@@ -422,6 +433,7 @@ impl Outlet<Frames> for Net {
         body: Frames,
         outcome: RequestOutcome,
     ) -> Fate {
+        let size: usize = body.iter().map(Vec::len).sum();
         let head = head.iter().map(|frame| frame.to_vec());
         let frames: Frames = head.chain(body).collect();
         let client = self.clients.get_mut(&peer).expect("a living client");
@@ -450,6 +462,7 @@ impl Outlet<Frames> for Net {
         match outcome {
             RequestOutcome::Answered(_) => {
                 assert_eq!(sent.must, None, "{id} should have been rejected");
+                assert!(size as u64 <= self.memory_max, "{id}: no memory for it");
                 assert_eq!(Some(&frames[frames.len() - 1]), sent.reply.as_ref(), "{id}");
             }
             RequestOutcome::Rejected(_, reason) => {
@@ -457,7 +470,12 @@ impl Outlet<Frames> for Net {
                 // One that was not judged in time times out, or finds its queue full.
                 let late = matches!(reason, Reason::Timeout) && sent.unjudged;
                 let early = early || late;
-                let of_answer = matches!(reason, Reason::ShuttingDown | Reason::BadReply);
+                let lacks = reason == Reason::ClientLimit && sent.holder.is_some();
+                if lacks {
+                    self.lacked += 1;
+                    assert!(sent.answer_bytes() as u64 > self.memory_max, "{id}");
+                }
+                let of_answer = matches!(reason, Reason::ShuttingDown | Reason::BadReply) || lacks;
                 assert!(!sent.answered || of_answer, "{id}: its answer came in time");
                 if let Some(must) = sent.must.filter(|_| !early) {
                     assert_eq!(reason, must, "{id}");
@@ -569,6 +587,12 @@ impl Sent {
         front.split_first() == Some((&kind.to_vec(), &self.headers[..]))
     }
 
+    /// The size of the answer: type, headers and payload.
+    fn answer_bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(Vec::len).sum();
+        b"REPLY".len() + headers + self.reply.as_ref().map_or(0, Vec::len)
+    }
+
     fn lane(&self, answers: bool) -> Lane {
         Lane {
             client: self.client,
@@ -643,6 +667,8 @@ impl World {
                 pools,
                 framings,
                 client_bytes,
+                memory_max: u64::MAX,
+                lacked: 0,
                 direct,
                 cases: Vec::new(),
                 lanes: BTreeMap::new(),
@@ -662,7 +688,7 @@ impl World {
 
     fn run(mut self) -> Self {
         for _ in 0..self.rng.usize(20..150) {
-            match self.rng.u32(0..110) {
+            match self.rng.u32(0..113) {
                 0..8 => self.client_comes(),
                 8..14 => self.worker_comes(),
                 14..50 => self.client_sends(),
@@ -675,11 +701,22 @@ impl World {
                 88..92 => self.client_reads(),
                 92..101 => self.judge_decides(),
                 101 => self.net.has_judges ^= true,
+                110.. => self.memory_changes(),
                 _ => self.time_passes(),
             }
         }
         self.shut_down();
         self
+    }
+
+    /// Memory is short, or is not short any more.
+    fn memory_changes(&mut self) {
+        self.net.memory_max = match self.rng.u8(0..10) {
+            0 => self.rng.u64(5..1_500),
+            // Few answers are longer.
+            1 => self.rng.u64(5..12),
+            _ => u64::MAX,
+        };
     }
 
     fn on(&mut self, event: Event<Frames>) {
@@ -696,6 +733,12 @@ impl World {
         self.net.nobody_outlives_a_deadline();
         let ledger = self.core.ledger();
         assert_eq!(ledger.received, ledger.ended() + self.core.in_flight());
+        let is_empty = self.core.in_flight() == self.unread() && self.net.lanes.is_empty();
+        assert!(
+            !is_empty || self.core.memory() == 0,
+            "{}",
+            self.core.memory()
+        );
     }
 
     /// No request waits for a worker that is free, and no worker to leave.
@@ -924,6 +967,8 @@ impl World {
         ];
         if size as u64 > self.net.client_bytes && later.contains(&must) {
             must = Some(Reason::TooLarge);
+        } else if size as u64 > self.net.memory_max && later.contains(&must) {
+            must = Some(Reason::ClientLimit);
         }
         let pool = match &kind[..] {
             [b'P', n @ b'0'..=b'9'] => Some(PoolId(usize::from(n - b'0'))),
@@ -1344,6 +1389,9 @@ impl World {
         assert_eq!(sample.judging, in_lanes as u64);
         let sum: u64 = sample.routes.iter().map(in_flight).sum();
         assert_eq!(sum, sample.in_flight);
+        let queued: u64 = sample.pools.iter().map(|pool| pool.queue_bytes).sum();
+        let open: u64 = sample.routes.iter().map(|route| route.open).sum();
+        assert!(self.core.memory() >= queued + open);
         for (n, pool) in sample.pools.iter().enumerate() {
             assert_eq!(pool.queue, self.core.waiting(PoolId(n)));
             let (queued_or_held, id) = (pool.queue + pool.held > 0, PoolId(n));
@@ -1534,6 +1582,7 @@ fn snapshot(
             clients: rng.usize(3..8),
             client_requests: rng.u32(3..30),
             client_bytes: rng.u64(200..3_000),
+            memory: MemoryLimit::default(),
         },
         grace: Duration::from_secs(1),
         log: LogSettings::default(),

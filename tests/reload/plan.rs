@@ -270,6 +270,12 @@ const KEYS: &[(&str, &str, &str, &str)] = &[
     ("limits/client_bytes", "15KiB", "21KiB", "limits"),
     ("limits/rules", "16KiB", "21KiB", "limits"),
     ("limits/rules_cost", "5000", "5001", "limits"),
+    (
+        "limits/memory",
+        "cost: 5000",
+        "cost: 5000, memory: 40%",
+        "limits",
+    ),
     ("shutdown", "shutdown: { grace: 17s }", "", "shutdown"),
     ("shutdown/grace", "17s", "18s", "shutdown"),
     (

@@ -37,8 +37,14 @@ impl Process {
 
     /// Starts a gateway that may have at most `most` descriptors.
     pub fn start_with_descriptors(most: usize, yaml: &str) -> Self {
+        Self::start_under(&format!("ulimit -n {most}"), yaml)
+    }
+
+    /// Starts a gateway under a limit of the system that a command of the shell sets, such as
+    /// `ulimit -v 1048576`.
+    pub fn start_under(limit: &str, yaml: &str) -> Self {
         let mut command = Command::new("sh");
-        let script = format!("ulimit -n {most} && exec \"$0\" \"$@\"");
+        let script = format!("{limit} && exec \"$0\" \"$@\"");
         command.args(["-c", &script, &binary()]);
         Self::start_by(command, yaml)
     }

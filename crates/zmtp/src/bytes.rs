@@ -123,6 +123,11 @@ impl Input {
         &self.buffer[self.unread.clone()]
     }
 
+    /// Returns the size of the memory that holds the remaining bytes, in bytes.
+    pub fn memory(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Skips `n` bytes, or all remaining ones if there are fewer.
     pub fn skip(&mut self, n: usize) {
         self.unread.start = (self.unread.start + n).min(self.unread.end);

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_yaml::Value;
 
+use crate::snapshot::MemoryLimit;
+
 /// The maximum duration, which is a year. A longer deadline is as good as none.
 const DURATION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -110,11 +112,10 @@ const SIZES: [Unit; 4] = [
     ("B", 1, &["b", "byte", "bytes"]),
 ];
 
-impl<const MOST: u64> TryFrom<Value> for Size<MOST> {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        if let Some(n) = without_unit(&value) {
+impl<const MOST: u64> Size<MOST> {
+    /// Reads a size. `expected` describes the allowed values.
+    fn read(value: &Value, expected: &str) -> Result<Self, String> {
+        if let Some(n) = without_unit(value) {
             let meant = match n {
                 0 => "0B".to_owned(),
                 1..1_024 => format!("{n}KiB or {n}MiB"),
@@ -123,12 +124,47 @@ impl<const MOST: u64> TryFrom<Value> for Size<MOST> {
             };
             return Err(format!("a number without a unit: expected {meant}"));
         }
-        let expected = "a size such as 512B, 64KiB, 16MiB or 1GiB";
-        let size = quantity(&value, expected, &SIZES, &shown_size(MOST))?;
+        let size = quantity(value, expected, &SIZES, &shown_size(MOST))?;
         if size > MOST {
             return Err(format!("expected at most {}", shown_size(MOST)));
         }
         Ok(Self(size))
+    }
+}
+
+impl<const MOST: u64> TryFrom<Value> for Size<MOST> {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        Self::read(&value, "a size such as 512B, 64KiB, 16MiB or 1GiB")
+    }
+}
+
+/// The minimum of a size of [`MemoryAmount`], in bytes. The gateway itself needs about as much.
+const MEMORY_MIN: u64 = 16 << 20;
+
+/// An amount of memory: a size such as `512MiB`, or a percentage such as `50%`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Value")]
+pub(crate) struct MemoryAmount(pub MemoryLimit);
+
+impl TryFrom<Value> for MemoryAmount {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let percentage = value.as_str().and_then(|text| text.strip_suffix('%'));
+        if let Some(percentage) = percentage {
+            let percent = percentage.parse().ok();
+            let percent = percent.filter(|percent| (1..=100).contains(percent));
+            let percent = percent.ok_or("expected 1% to 100%")?;
+            return Ok(Self(MemoryLimit::Percent(percent)));
+        }
+        let expected = "a size such as 512MiB or 4GiB, or a percentage such as 50%";
+        let Size(size) = Size::<{ u64::MAX }>::read(&value, expected)?;
+        if size < MEMORY_MIN {
+            return Err("expected at least 16MiB".to_owned());
+        }
+        Ok(Self(MemoryLimit::Bytes(size)))
     }
 }
 
@@ -285,6 +321,31 @@ mod tests {
         }
         for wrong in ["16", "16MB", "16 mib", "-1B", "18446744073709551615GiB"] {
             assert!(read::<Size>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_amount_of_memory_is_a_size_or_a_percentage() {
+        let read = read::<MemoryAmount>;
+        let bytes = |n| Ok(MemoryAmount(MemoryLimit::Bytes(n)));
+        assert_eq!(read("512MiB"), bytes(512 << 20));
+        assert_eq!(read("16MiB"), bytes(16 << 20));
+        for percent in [1, 50, 100] {
+            let amount = MemoryAmount(MemoryLimit::Percent(percent));
+            assert_eq!(read(&format!("{percent}%")), Ok(amount));
+        }
+        for (wrong, meant) in [
+            ("0%", "expected 1% to 100%"),
+            ("101%", "expected 1% to 100%"),
+            ("1.5%", "expected 1% to 100%"),
+            ("-1%", "expected 1% to 100%"),
+            ("50", "expected 50KiB or 50MiB"),
+            ("15MiB", "expected at least 16MiB"),
+            ("4GB", "did you mean 4GiB?"),
+            ("all", "or a percentage such as 50%"),
+        ] {
+            let fault = read(wrong).unwrap_err();
+            assert!(fault.contains(meant), "{wrong}: {fault}");
         }
     }
 }

@@ -146,6 +146,8 @@ fn message_max(snapshot: &Snapshot) -> u64 {
         clients: _,
         client_requests: _,
         client_bytes: _,
+        // The configuration refuses it for this engine.
+        memory: _,
     } = &snapshot.limits;
     message.saturating_mul(2)
 }

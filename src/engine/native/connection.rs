@@ -32,6 +32,10 @@ use receiving::Receiving;
 use sending::Sending;
 pub(super) use sending::WriteEnd;
 
+/// The memory charged for a connection in addition to its messages, in bytes: its state here and
+/// in the core, with names.
+const CONNECTION_CHARGE: u64 = 2 << 10;
+
 /// The origin of a connection.
 #[derive(Debug)]
 pub(super) enum Origin {
@@ -95,6 +99,8 @@ pub(super) struct Connection {
     held_up: bool,
     /// The memory of an incomplete message when it was last examined, in bytes.
     half: u64,
+    /// The memory that was last charged for the connection, in bytes.
+    charged: u64,
     /// The time at which the connection is examined next, if there is one.
     timer: Option<Duration>,
 }
@@ -130,6 +136,7 @@ impl Connection {
             sending: Sending::new(),
             held_up: false,
             half: 0,
+            charged: 0,
             timer: None,
         }
     }
@@ -311,6 +318,20 @@ impl Connection {
     /// Returns whether a NULL handshake awaits the READY of a new peer, whose greeting is complete.
     pub(super) fn awaits_ready(&self) -> bool {
         self.is_new() && self.session.awaits_ready()
+    }
+
+    /// Charges the memory that the connection takes now: `account` is the sum of these charges.
+    #[inline]
+    pub(super) fn charge(&mut self, account: &mut u64) {
+        let messages = self.sending.memory() + self.receiving.memory() + self.half;
+        let memory = CONNECTION_CHARGE + messages;
+        *account = *account + memory - self.charged;
+        self.charged = memory;
+    }
+
+    /// Returns the memory that was last charged for the connection.
+    pub(super) fn charged(&self) -> u64 {
+        self.charged
     }
 
     /// Returns whether received bytes are not processed yet, or bytes are to be sent.

@@ -204,7 +204,9 @@ impl Listeners {
                     self.ready.push(id);
                     break;
                 }
-                if !service.has_room_for_strangers(now) {
+                // Workers are admitted in any case: what they answer leaves the memory.
+                let has_memory = !self.is_of_clients(id) || !service.peers.is_out_of_memory();
+                if !has_memory || !service.has_room_for_strangers(now) {
                     // New connections wait in the system's backlog.
                     self.again = Some(now + REST);
                     break;
@@ -225,6 +227,11 @@ impl Listeners {
                 }
             }
         }
+    }
+
+    fn is_of_clients(&self, id: ListenerId) -> bool {
+        let listening = self.there.get(&id);
+        listening.is_some_and(|listening| matches!(listening.role, Role::Frontend(_)))
     }
 
     /// Pauses accepting, but only until the next turn if descriptors could be freed.

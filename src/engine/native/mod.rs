@@ -25,6 +25,7 @@ mod end;
 mod handshakes;
 mod listen;
 mod meet;
+mod memory;
 mod peers;
 mod quiet;
 mod reload;
@@ -68,6 +69,7 @@ use dial::Dialer;
 use drain::Drain;
 use handshakes::Handshakes;
 use listen::Listeners;
+use memory::Memory;
 use peers::Peers;
 use quiet::Quiet;
 pub(super) use reload::{Reloader, try_binds};
@@ -103,11 +105,15 @@ struct Start {
     control: Control,
     snapshot: Arc<Snapshot>,
     inquiries: Inquiries,
+    release: fn(),
 }
 
 /// Creates the values with which the data thread starts, and the handles for other threads. Binds
 /// no address yet.
-fn prepare(snapshot: Arc<Snapshot>) -> Result<(Start, Reloader, Observer), EngineError> {
+fn prepare(
+    snapshot: Arc<Snapshot>,
+    release: fn(),
+) -> Result<(Start, Reloader, Observer), EngineError> {
     let (control, orders) = Control::new().map_err(failed)?;
     let (observer, inquiries) = Observer::new(control.clone());
     let (reloader, reloads) = reloads(control.clone());
@@ -118,13 +124,18 @@ fn prepare(snapshot: Arc<Snapshot>) -> Result<(Start, Reloader, Observer), Engin
         control,
         snapshot,
         inquiries,
+        release,
     };
     Ok((start, reloader, observer))
 }
 
-/// Binds everything, then serves on a thread of its own.
-pub(super) fn start(snapshot: Arc<Snapshot>) -> Result<Started<Reloader>, EngineError> {
-    let (start, reloader, observer) = prepare(snapshot)?;
+/// Binds everything, then serves on a thread of its own. `release` returns free memory to the
+/// system; it is called after bursts, on another thread.
+pub(super) fn start(
+    snapshot: Arc<Snapshot>,
+    release: fn(),
+) -> Result<Started<Reloader>, EngineError> {
+    let (start, reloader, observer) = prepare(snapshot, release)?;
     let control = start.control.clone();
     // The data thread adopts these listeners as its first action.
     let listening = reloader.prepare(&start.snapshot)?;
@@ -171,6 +182,7 @@ impl Native {
             control,
             snapshot,
             inquiries,
+            release,
         } = start;
         let registry = poll.registry();
         registry.register(
@@ -184,7 +196,11 @@ impl Native {
                     .numbering_from(first_number())
                     .answering(inquiries),
                 snapshot,
-                peers: Peers::new(registry.try_clone()?, Judges::new(control.clone())),
+                peers: Peers::new(
+                    registry.try_clone()?,
+                    Judges::new(control.clone()),
+                    Memory::new(release),
+                ),
                 dialer: Dialer::new(control.clone(), address::resolve),
                 handshakes: Handshakes::new(control),
                 admissions: Admissions::default(),
@@ -256,6 +272,7 @@ impl Native {
             &self.clock,
             now,
         );
+        self.service.weigh(now);
         Ok(self.is_over(busy || !events.is_empty(), now))
     }
 
@@ -278,6 +295,7 @@ impl Native {
         let due = [
             core.next_deadline(),
             peers.next_timer(),
+            peers.weigh_due(),
             self.listeners.next(),
             dialer.next(),
             self.drain.end(),
@@ -323,7 +341,10 @@ impl Native {
     /// written and the system was polled again.
     fn read(&mut self, now: Duration) -> bool {
         let turns = self.service.peers.ready_count();
-        let share = Share::of(turns);
+        let mut share = Share::of(turns);
+        if self.service.peers.is_short_of_memory() {
+            share = share.while_short();
+        }
         let mut work = 0;
         for _ in 0..turns {
             let Some(peer) = self.service.peers.next_ready() else {

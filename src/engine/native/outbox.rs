@@ -22,6 +22,10 @@ const PIECES_MAX: usize = 64;
 /// is bounded, too.
 const ANSWER_OVERHEAD: u64 = 64;
 
+/// The capacity of the last piece in a queue that waits, as a multiple of its bytes. More is
+/// returned, so that a peer that leaves few bytes unread does not hold a whole piece.
+const LAST_ROOM: usize = 4;
+
 /// The capacity that an empty outbox keeps in each of its lists, in entries: a few KiB, so that a
 /// steady flow, such as that of a client with a hundred requests in flight, allocates nothing.
 const PLACES_KEPT: usize = 128;
@@ -66,6 +70,17 @@ impl Outbox {
     /// cost of each answer.
     pub fn held(&self) -> u64 {
         self.unwritten + ANSWER_OVERHEAD * self.answers.len() as u64
+    }
+
+    /// Returns the memory that the queue takes, in bytes: the queued bytes, the written ones that
+    /// share their memory, the room for more, and the lists.
+    pub fn memory(&self) -> u64 {
+        let slack = match self.pieces.back() {
+            Some(Piece::Copied(piece)) => piece.capacity() - piece.len(),
+            Some(Piece::Shared(_)) | None => 0,
+        };
+        let entries = self.answers.len() + self.pieces.len();
+        self.unwritten + (self.written_of_first + slack) as u64 + ANSWER_OVERHEAD * entries as u64
     }
 
     /// Returns whether nothing is queued.
@@ -236,7 +251,7 @@ impl Outbox {
     }
 
     /// Releases receive buffers that are larger than the queued frames in them, and the spare
-    /// capacity of pieces to which nothing more is appended.
+    /// capacity of pieces: of the last one, to which more may be appended, the greater part.
     pub fn compact(&mut self) {
         // The next copy may still go into the last piece.
         let open = matches!(self.pieces.back(), Some(Piece::Copied(_)));
@@ -248,6 +263,11 @@ impl Outbox {
             }
         }
         self.compacted = end;
+        if let Some(Piece::Copied(last)) = self.pieces.back_mut()
+            && last.capacity() / LAST_ROOM > last.len()
+        {
+            last.shrink_to(LAST_ROOM / 2 * last.len());
+        }
     }
 
     /// Frees the capacity that a burst has added to the list of pieces, once nothing is queued.

@@ -6,6 +6,7 @@
 
 mod halves;
 mod outlet;
+mod room;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,11 +17,13 @@ use crate::core::{Event, Verdict};
 use crate::engine::judges::Judges;
 use crate::engine::native::connection::{Connection, Flow, Origin, Phase, WriteEnd};
 use crate::engine::native::dial::DialId;
+use crate::engine::native::memory::Memory;
 use crate::engine::native::role::Role;
 use crate::engine::native::stream::Stream;
 use crate::engine::native::timers::Timers;
 use crate::ledger::{EngineCounters, Fate};
 use crate::peer::PeerId;
+use crate::snapshot::Limits;
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::command;
 use gateway_zmtp::message::Message;
@@ -57,8 +60,17 @@ pub(super) struct Peers {
     released: Vec<PeerId>,
     buffers: BufferPool,
     timers: Timers,
-    /// The number of bytes of answers that a client may leave unread: `limits.client_bytes`.
+    /// The value of `limits.client_bytes`.
+    client_bytes: u64,
+    /// The number of bytes of answers that a client may leave unread: `limits.client_bytes`, or
+    /// less while memory is short.
     outbox_max: u64,
+    /// The value of `outbox_max` when the clients that are not read were last examined, or a lower
+    /// one since.
+    outbox_low: u64,
+    /// The memory charged for the connections, in bytes.
+    account: u64,
+    memory: Memory,
     /// The memory that incomplete messages occupy, in bytes.
     halves: u64,
     /// The number of messages and commands that the peer whose turn it is may still deliver.
@@ -69,7 +81,7 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    pub(super) fn new(registry: Registry, judges: Judges<Vec<Vec<u8>>>) -> Self {
+    pub(super) fn new(registry: Registry, judges: Judges<Vec<Vec<u8>>>, memory: Memory) -> Self {
         Self {
             registry,
             places: Vec::new(),
@@ -81,7 +93,11 @@ impl Peers {
             released: Vec::new(),
             buffers: BufferPool::default(),
             timers: Timers::default(),
+            client_bytes: u64::MAX,
             outbox_max: u64::MAX,
+            outbox_low: u64::MAX,
+            account: 0,
+            memory,
             halves: 0,
             allowance: 0,
             judges,
@@ -128,6 +144,7 @@ impl Peers {
         let accepted = matches!(origin, Origin::Accepted);
         let mut connection = Box::new(Connection::new(peer, stream, role, origin, security, now));
         connection.register(&self.registry, Self::token(peer))?;
+        connection.charge(&mut self.account);
         self.serial += 1;
         match self.free.pop() {
             Some(place) => self.places[place] = Some(connection),
@@ -177,9 +194,12 @@ impl Peers {
         self.buffers.give_back(input);
     }
 
-    /// Sets the number of bytes of answers that a client may leave unread.
-    pub(super) fn set_outbox_max(&mut self, bytes: u64) {
-        self.outbox_max = bytes;
+    /// Adopts the limits of a configuration.
+    pub(super) fn set_limits(&mut self, limits: &Limits) {
+        self.client_bytes = limits.client_bytes;
+        self.outbox_max = limits.client_bytes.min(self.memory.client_max());
+        self.outbox_low = self.outbox_max;
+        self.memory.set_limit(limits.memory);
     }
 
     /// Counts a turn of the engine, which worked for `busy` since the last wait.
@@ -300,7 +320,10 @@ impl Peers {
             return;
         };
         match connection.regulate(self.outbox_max) {
-            Some(Flow::Paused) => increment(&mut self.counters.paused),
+            Some(Flow::Paused) => {
+                increment(&mut self.counters.paused);
+                self.memory.count_pause();
+            }
             Some(Flow::Reading) => decrement(&mut self.counters.paused),
             None => {}
         }
@@ -320,7 +343,14 @@ impl Peers {
     /// read could otherwise make the gateway queue PONGs without end, and a PONG that follows so
     /// many bytes would not help it.
     pub(super) fn pong(&mut self, peer: PeerId, context: &[u8]) {
-        let reads = |there: &mut Connection| there.unwritten() <= WORKER_ROOM;
+        let client_max = self.memory.client_max();
+        let reads = |there: &mut Connection| {
+            let room = match there.role() {
+                Role::Frontend(_) => WORKER_ROOM.min(client_max),
+                Role::Pool(_) => WORKER_ROOM,
+            };
+            there.unwritten() <= room
+        };
         if self.get(peer).is_some_and(reads) {
             self.put(peer, |into| command::put_pong(into, context));
         }
@@ -374,6 +404,7 @@ impl Peers {
             let fate = Fate::Delivered;
             self.news.push_back(Event::Settled { outcome, fate });
         }
+        connection.charge(&mut self.account);
         if written.end == WriteEnd::Failed {
             return self.mute(peer);
         }
@@ -401,6 +432,7 @@ impl Peers {
             self.news.push_back(Event::Settled { outcome, fate });
         }
         connection.mute();
+        connection.charge(&mut self.account);
         note_unsent(connection, &mut self.counters, 0);
         self.queue(peer);
     }
@@ -413,6 +445,7 @@ impl Peers {
         let mut connection = there.take_if(|connection| connection.peer() == peer)?;
         self.free.push(place);
         self.halves -= connection.half();
+        self.account -= connection.charged();
         note_unsent(&mut connection, &mut self.counters, 0);
         if connection.is_paused() {
             decrement(&mut self.counters.paused);

@@ -134,6 +134,13 @@ impl Service {
         heard
     }
 
+    /// Takes account of the memory at the end of a turn.
+    pub(super) fn weigh(&mut self, now: Duration) {
+        self.peers.weigh(self.core.memory(), now);
+        self.bound_half_messages(now);
+        self.tell(now);
+    }
+
     /// Waits for a worker that has left to disconnect.
     #[cold]
     fn await_leave(&mut self, peer: PeerId, now: Duration) {

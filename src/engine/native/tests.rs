@@ -35,7 +35,7 @@ pools: { people: { bind: \"tcp://127.0.0.1:0\", per_worker: 1000 } }
 routes: { OPAQUE: { pool: people } }";
         std::fs::write(&routes, text).unwrap();
         let loaded = crate::config::load(&routes).unwrap_or_else(|found| panic!("{found}"));
-        let (start, reloader, _observer) = prepare(Arc::new(loaded.snapshot)).unwrap();
+        let (start, reloader, _observer) = prepare(Arc::new(loaded.snapshot), || ()).unwrap();
         let listening = reloader.prepare(&start.snapshot).unwrap();
         let mut native = Native::new(start).unwrap();
         native.commit(Duration::ZERO);

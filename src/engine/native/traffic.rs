@@ -76,6 +76,14 @@ impl Share {
             bytes: (CHUNKS * CHUNK / peers).clamp(READ_BYTES_MIN, CHUNK),
         }
     }
+
+    /// Returns the share of each peer while memory is short: it leaves few bytes for later turns.
+    pub(super) fn while_short(self) -> Self {
+        Self {
+            bytes: READ_BYTES_MIN,
+            ..self
+        }
+    }
 }
 
 impl Service {
@@ -230,19 +238,27 @@ impl Service {
         self.core.on(now, event, &mut self.peers);
     }
 
-    /// Records after a peer's turn whether a message is incomplete. If all incomplete messages take
-    /// too much memory, refuses the peers whose messages have not grown for the longest time.
+    /// Records after a peer's turn whether a message is incomplete, and bounds the memory of all
+    /// incomplete messages if so.
     fn watch_half_message(&mut self, peer: PeerId, whole: bool, now: Duration) {
         let Some(due) = self.peers.note_half(peer, whole, now) else {
             return;
         };
         self.peers.set_timer(peer, due);
+        self.bound_half_messages(now);
+    }
+
+    /// Refuses the peers whose incomplete messages have not grown for the longest time, if all
+    /// incomplete messages take too much memory.
+    pub(super) fn bound_half_messages(&mut self, now: Duration) {
         let least = self
             .snapshot
             .limits
             .message
             .saturating_mul(PARTIAL_MESSAGES_MIN);
-        let most = PARTIAL_MESSAGES_BYTES_MAX.max(least);
+        let most = PARTIAL_MESSAGES_BYTES_MAX
+            .max(least)
+            .min(self.peers.halves_max());
         for peer in self.peers.halves_to_give_up(most) {
             let why = "incomplete messages take too much memory, and its own grew least recently";
             self.refuse(peer, Cause::Slow, Refusal::HangUp(why.into()), now);

@@ -2,11 +2,13 @@
 //!
 //! - `fair`: Many hostile peers at once share one bound on time and memory.
 //! - `judged`: Payloads that take long to check delay no other peer.
+//! - `memory`: All peers together make the gateway hold no more than `limits.memory`.
 //! - `sealed`: No message of an attack on CURVE is accepted, and no other peer is delayed.
 //! - `surface`: Each kind of attack alone costs bounded memory, and honest peers are served
 //!   meanwhile.
 
 mod fair;
 mod judged;
+mod memory;
 mod sealed;
 mod surface;

@@ -31,6 +31,11 @@ impl Connection {
         self.sending.held()
     }
 
+    /// Returns whether the system had no room for all queued bytes.
+    pub(in crate::engine::native) fn is_clogged(&self) -> bool {
+        self.sending.waits()
+    }
+
     /// Appends protocol bytes.
     pub(in crate::engine::native) fn put(
         &mut self,

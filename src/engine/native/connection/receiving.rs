@@ -101,6 +101,11 @@ impl Receiving {
         self.rest = Some(rest);
     }
 
+    /// Returns the memory of the bytes that the last turn left, in bytes.
+    pub(super) fn memory(&self) -> u64 {
+        self.rest.as_ref().map_or(0, |rest| rest.memory() as u64)
+    }
+
     /// Takes the bytes that the last turn left, if there are any.
     pub(super) fn take_rest(&mut self) -> Option<Input> {
         self.rest.take()

@@ -100,6 +100,11 @@ impl Sending {
         self.outbox.held()
     }
 
+    /// Returns the memory that the queue takes, in bytes.
+    pub(super) fn memory(&self) -> u64 {
+        self.outbox.memory()
+    }
+
     /// Encrypts everything that is appended from now on.
     pub(super) fn begin_to_seal(&mut self, sealer: Box<Sealer>) {
         self.sealer = Some(sealer);

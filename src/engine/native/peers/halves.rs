@@ -24,6 +24,7 @@ impl Peers {
         let before = connection.half();
         connection.note_half(whole, now);
         self.halves = self.halves + connection.half() - before;
+        connection.charge(&mut self.account);
         connection.half_due()
     }
 

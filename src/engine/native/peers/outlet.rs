@@ -37,8 +37,18 @@ impl Outlet<Message> for Peers {
             return Fate::Gone;
         };
         let waiting = connection.held();
-        if waiting > 0 && waiting + size(head) + body.size() > self.outbox_max {
-            return Fate::Slow;
+        if waiting > 0 || self.memory.is_short() {
+            let size = size(head) + body.size();
+            // A client that reads well holds for this turn only what waits.
+            let most = if connection.is_clogged() {
+                self.outbox_max
+            } else {
+                self.client_bytes
+            };
+            let is_too_much = waiting > 0 && waiting + size > most;
+            if is_too_much || size > self.memory.client_max() {
+                return Fate::Slow;
+            }
         }
         connection.push_answer(&mut self.buffers, head, &body, outcome);
         if connection.enlist_to_write() {
@@ -59,6 +69,11 @@ impl Outlet<Message> for Peers {
 
     fn judge(&mut self, case: Box<Case<Vec<Vec<u8>>>>) -> Result<(), Box<Case<Vec<Vec<u8>>>>> {
         self.judges.add(case)
+    }
+
+    #[inline]
+    fn client_bytes_max(&self) -> u64 {
+        self.memory.client_max()
     }
 
     fn pause(&mut self, peer: PeerId) {
@@ -87,6 +102,7 @@ impl Outlet<Message> for Peers {
     fn counters(&self) -> EngineCounters {
         EngineCounters {
             connections: Some(self.count() as u64),
+            memory: Some(self.memory.gauges()),
             ..self.counters.clone()
         }
     }

@@ -34,7 +34,7 @@ impl Reloads {
                 done,
             } = commit;
             service.snapshot = Arc::clone(&snapshot);
-            service.peers.set_outbox_max(snapshot.limits.client_bytes);
+            service.peers.set_limits(&snapshot.limits);
             adopt_listeners(listeners, planned, now);
             let mut removed = service.adopt_calls(calls, now);
             service

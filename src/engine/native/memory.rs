@@ -1,0 +1,344 @@
+//! The one bound on memory, `limits.memory`: how much a peer may hold.
+//!
+//! Once a turn, [`Memory::weigh`] is told what peers hold: the sum of two accounts, that of the
+//! connections (`peers`) and that of the core ([`Core::memory`](crate::core::Core::memory)). What
+//! else the process takes (schemas, gaps of the allocator, judges) is not counted but measured: it
+//! is the resident memory less what is held. [`Room::of`] decides by these figures alone, and the
+//! core and the peers obey: while more than half of the memory is taken, a client may hold half of
+//! what is free. So those that hold most are read less and refused first. A part of the memory is
+//! never free for them: it is shared out evenly, so that each client may hold its share, whatever
+//! the others hold and however long.
+
+use std::time::Duration;
+
+use crate::ledger::MemoryGauges;
+use crate::memory::{Resident, release_apart};
+use crate::snapshot::MemoryLimit;
+
+/// The maximum time between two measurements of the resident memory, while turns run.
+const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The memory is measured again when what is held has changed by this part of the bound.
+const MEASURE_STEPS: u64 = 32;
+
+/// The part of the bound that peers may use in any case. Memory that nobody holds, such as gaps of
+/// the allocator, must not keep the gateway from serving.
+const BUDGET_LEAST: u64 = 4;
+
+/// The part of the memory that is left for incomplete messages and for one turn, whatever clients
+/// hold.
+const RESERVE: u64 = 8;
+
+/// The part of the memory of which each client has its share, whatever the others hold. It counts
+/// twice, for open requests and for unread answers.
+const SHARED_OUT: u64 = 16;
+
+/// The least share of a client, in bytes: about what its connection takes. The number of
+/// connections is bounded by other means.
+const CLIENT_LEAST: u64 = 4 << 10;
+
+/// The period in which a burst must not come again for its memory to be returned to the system.
+const RELEASE_PERIOD: Duration = Duration::from_secs(1);
+
+/// The number of bytes for which returning memory to the system is worth the time.
+const RELEASE_LEAST: u64 = 16 << 20;
+
+/// The amounts of memory that peers may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Room {
+    /// The memory for everything that peers hold.
+    budget: u64,
+    /// The bytes that a client may hold, or `u64::MAX` while memory is not short.
+    client: u64,
+    /// The memory without the reserve.
+    usable: u64,
+    /// The memory without the reserve and without the shares.
+    open: u64,
+}
+
+impl Room {
+    /// Returns the amounts for a process of at most `bound` bytes, of which this number of peers
+    /// hold `held` bytes, and everything else takes `others` bytes.
+    fn of(bound: u64, others: u64, held: u64, peers: usize) -> Self {
+        let budget = bound.saturating_sub(others).max(bound / BUDGET_LEAST);
+        let usable = budget - budget / RESERVE;
+        let open = usable - 2 * (budget / SHARED_OUT);
+        let free = open.saturating_sub(held);
+        let share = budget / SHARED_OUT / (peers as u64).max(1);
+        let client = if held <= budget / 2 {
+            u64::MAX
+        } else {
+            (free / 2).max(share).max(CLIENT_LEAST)
+        };
+        Self {
+            budget,
+            client,
+            usable,
+            open,
+        }
+    }
+
+    /// Returns the bytes that incomplete messages may take, while peers hold `held` bytes besides:
+    /// what is free, but at most half of the memory, so that they alone never make it short.
+    fn halves(self, held: u64) -> u64 {
+        let left = self.open.saturating_sub(held);
+        left.clamp(self.budget / RESERVE, self.budget / 2)
+    }
+}
+
+/// The state of the memory.
+#[derive(Debug)]
+pub(super) struct Memory {
+    limit: MemoryLimit,
+    /// The limit in bytes.
+    bound: u64,
+    room: Room,
+    /// The bytes that peers hold.
+    held: u64,
+    /// The part of `held` in incomplete messages.
+    halves: u64,
+    /// The bytes that the process took besides when it was last measured.
+    others: u64,
+    measured: Option<Measured>,
+    resident: Resident,
+    /// The number of times that reading a client was paused while memory was short.
+    pauses: u64,
+    burst: Burst,
+    release: fn(),
+}
+
+/// The memory that peers hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    /// The bytes that they hold.
+    pub(super) held: u64,
+    /// The part of them in incomplete messages.
+    pub(super) halves: u64,
+    /// The number of peers.
+    pub(super) peers: usize,
+}
+
+/// The last measurement: its time, and the bytes that peers held.
+#[derive(Clone, Copy, Debug)]
+struct Measured {
+    at: Duration,
+    held: u64,
+}
+
+impl Memory {
+    /// Returns a memory that `release` returns to the system.
+    pub(super) fn new(release: fn()) -> Self {
+        let limit = MemoryLimit::default();
+        let bound = limit.bytes();
+        Self {
+            limit,
+            bound,
+            room: Room::of(bound, 0, 0, 0),
+            held: 0,
+            halves: 0,
+            others: 0,
+            measured: None,
+            resident: Resident::open(),
+            pauses: 0,
+            burst: Burst::default(),
+            release,
+        }
+    }
+
+    /// Sets the limit. A percentage is taken of what the system allows now.
+    pub(super) fn set_limit(&mut self, limit: MemoryLimit) {
+        self.limit = limit;
+        self.bound = limit.bytes();
+        self.measured = None;
+    }
+
+    /// Records what peers hold, and returns free memory to the system after a burst.
+    pub(super) fn weigh(&mut self, load: Load, now: Duration) {
+        let Load {
+            held,
+            halves,
+            peers,
+        } = load;
+        self.held = held;
+        self.halves = halves;
+        let is_due = self.measured.is_none_or(|last| {
+            now.saturating_sub(last.at) >= MEASURE_INTERVAL
+                || held.abs_diff(last.held) >= self.bound / MEASURE_STEPS
+        });
+        if is_due {
+            self.measured = Some(Measured { at: now, held });
+            let resident = self.resident.bytes();
+            self.others = resident.map_or(0, |resident| resident.saturating_sub(held));
+        }
+        self.room = Room::of(self.bound, self.others, held, peers);
+        let is_wasted = self.is_short() && self.others > self.bound / BUDGET_LEAST;
+        if self.burst.is_over(held, is_wasted, now) {
+            // If there is no room for the thread, the next burst or period tries again.
+            let _ = release_apart(self.release);
+        }
+    }
+
+    /// Returns the time at which [`Self::weigh`] is due, if it is before the next event.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.burst.due(self.held)
+    }
+
+    /// Returns whether more than half of the memory is taken.
+    #[inline]
+    pub(super) fn is_short(&self) -> bool {
+        self.room.client < u64::MAX
+    }
+
+    /// Returns the bytes of open requests that a client may have, and of answers that it has not
+    /// read, or `u64::MAX` while memory is not short.
+    #[inline]
+    pub(super) fn client_max(&self) -> u64 {
+        self.room.client
+    }
+
+    /// Returns the bytes that incomplete messages may take.
+    pub(super) fn halves_max(&self) -> u64 {
+        self.room.halves(self.held - self.halves)
+    }
+
+    /// Returns whether all shares are taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.held - self.halves >= self.room.usable
+    }
+
+    /// Counts a client that is not read from now on, if memory is short.
+    pub(super) fn count_pause(&mut self) {
+        self.pauses += u64::from(self.is_short());
+    }
+
+    /// Returns the gauges.
+    pub(super) fn gauges(&self) -> MemoryGauges {
+        MemoryGauges {
+            bound: self.bound,
+            held: self.held,
+            others: self.others,
+            client_max: Some(self.room.client).filter(|_| self.is_short()),
+            pauses: self.pauses,
+        }
+    }
+}
+
+/// The burst after which memory is returned to the system.
+#[derive(Debug, Default)]
+struct Burst {
+    /// The most bytes that were held since memory was last returned.
+    peak: u64,
+    /// The most bytes that were held in this period.
+    period_peak: u64,
+    period_end: Duration,
+    /// Memory was returned at the end of the last period. Tables that the burst has grown shrink a
+    /// moment later, so it is returned once more.
+    once_more: bool,
+}
+
+impl Burst {
+    /// Records the bytes held. Returns whether it is time to return memory to the system: a period
+    /// is over, and less was held in it, or in the one before, than before that, or free memory
+    /// `is_wasted`.
+    fn is_over(&mut self, held: u64, is_wasted: bool, now: Duration) -> bool {
+        self.peak = self.peak.max(held);
+        self.period_peak = self.period_peak.max(held);
+        if now < self.period_end {
+            return false;
+        }
+        let is_over = self.is_less(self.period_peak) || is_wasted;
+        if is_over {
+            self.peak = self.period_peak;
+        }
+        let releases = is_over || self.once_more;
+        self.once_more = is_over;
+        self.period_peak = held;
+        self.period_end = now + RELEASE_PERIOD;
+        releases
+    }
+
+    /// Returns whether this is so much less than the peak that memory is to be returned.
+    fn is_less(&self, held: u64) -> bool {
+        self.peak.saturating_sub(held) >= RELEASE_LEAST
+    }
+
+    /// Returns the end of the period, if memory may be returned then.
+    fn due(&self, held: u64) -> Option<Duration> {
+        (self.is_less(held) || self.once_more).then_some(self.period_end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_client_may_hold_half_of_what_is_free_once_memory_is_short() {
+        let client = |bound: u64, others: u64, held: u64, peers: usize| {
+            let room = Room::of(bound * MIB, others * MIB, held * MIB, peers);
+            (room.client < u64::MAX).then_some(room.client)
+        };
+        // Half of the memory may be taken without any question.
+        assert_eq!(client(800, 0, 400, 10), None);
+        assert_eq!(client(800, 0, 500, 10), Some(50 * MIB));
+        // Each has its share, whatever the others hold.
+        assert_eq!(client(800, 0, 700, 10), Some(5 * MIB));
+        assert_eq!(client(800, 0, 5_000, 10), Some(5 * MIB));
+        assert_eq!(client(800, 0, 5_000, 1_000_000), Some(CLIENT_LEAST));
+        // What the process takes besides is not for peers, except for a part of the bound.
+        assert_eq!(client(1_000, 200, 500, 10), Some(50 * MIB));
+        assert_eq!(client(3_200, 4_000, 500, 10), Some(50 * MIB));
+    }
+
+    /// Clients that take whatever they get, and give nothing back, leave each other its share.
+    #[test]
+    fn greedy_clients_do_not_take_everything() {
+        for clients in [1, 10, 100, 1_000] {
+            let bound = 512 * MIB;
+            let mut held = vec![0_u64; clients];
+            for _ in 0..200 {
+                for client in 0..clients {
+                    let all = held.iter().sum();
+                    let most = Room::of(bound, 0, all, clients).client.min(64 * MIB);
+                    held[client] = held[client].max(most.min(held[client] + MIB));
+                }
+            }
+            let share = (bound / 16 / clients as u64).min(64 * MIB);
+            assert!(held.iter().all(|held| *held >= share), "{clients}");
+            let all: u64 = held.iter().sum();
+            assert!(all <= bound / 8 * 7, "{clients}: {all}");
+        }
+    }
+
+    #[test]
+    fn incomplete_messages_get_what_the_others_leave() {
+        let halves = |held: u64| Room::of(800 * MIB, 0, held * MIB, 1).halves(held * MIB);
+        assert_eq!(halves(0), 400 * MIB);
+        assert_eq!(halves(400), 200 * MIB);
+        assert_eq!(halves(600), 100 * MIB);
+        assert_eq!(halves(900), 100 * MIB);
+    }
+
+    #[test]
+    fn memory_is_returned_after_a_period_without_the_burst() {
+        let second = Duration::from_secs;
+        let mut burst = Burst::default();
+        assert!(!burst.is_over(0, false, second(1)));
+        assert_eq!(burst.due(0), None);
+        // A burst in each period keeps its memory.
+        for n in 2..5 {
+            assert!(!burst.is_over(100 * MIB, false, second(n)));
+            assert!(!burst.is_over(0, false, second(n)));
+        }
+        assert_eq!(burst.due(0), Some(second(5)));
+        assert!(!burst.is_over(0, false, second(5)), "it was in this period");
+        assert!(burst.is_over(0, false, second(6)));
+        assert_eq!(burst.due(0), Some(second(7)));
+        assert!(burst.is_over(0, false, second(7)), "once more");
+        assert_eq!(burst.due(0), None);
+        assert!(!burst.is_over(0, false, second(8)));
+        assert!(burst.is_over(0, true, second(9)));
+    }
+}

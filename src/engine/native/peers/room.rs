@@ -1,0 +1,60 @@
+//! The memory that peers hold and may hold, under `limits.memory`.
+
+use std::time::Duration;
+
+use crate::engine::native::memory::Load;
+use crate::engine::native::peers::Peers;
+
+impl Peers {
+    /// Takes account of the memory that peers hold, of which the core has `core` bytes, and sets
+    /// what a client may hold. Reads clients again that may hold more than before.
+    pub(in crate::engine::native) fn weigh(&mut self, core: u64, now: Duration) {
+        let load = Load {
+            held: self.account + core,
+            halves: self.halves,
+            peers: self.count(),
+        };
+        self.memory.weigh(load, now);
+        self.outbox_max = self.client_bytes.min(self.memory.client_max());
+        self.outbox_low = self.outbox_low.min(self.outbox_max);
+        let has_grown = self.outbox_max > self.outbox_low
+            && (!self.memory.is_short() || self.outbox_max / 2 >= self.outbox_low);
+        if has_grown {
+            self.outbox_low = self.outbox_max;
+            self.read_paused();
+        }
+    }
+
+    /// Reads clients again that were paused, and may be read.
+    fn read_paused(&mut self) {
+        if self.counters.paused == Some(0) {
+            return;
+        }
+        let paused = self.all().filter(|connection| connection.is_paused());
+        let paused: Vec<_> = paused.map(|connection| connection.peer()).collect();
+        for peer in paused {
+            self.queue(peer);
+        }
+    }
+
+    /// Returns the time at which the memory must be weighed again, if it is before the next event.
+    pub(in crate::engine::native) fn weigh_due(&self) -> Option<Duration> {
+        self.memory.due()
+    }
+
+    /// Returns whether more than half of the memory is taken, so that peers are read in small
+    /// portions.
+    pub(in crate::engine::native) fn is_short_of_memory(&self) -> bool {
+        self.memory.is_short()
+    }
+
+    /// Returns whether there is no memory for another connection.
+    pub(in crate::engine::native) fn is_out_of_memory(&self) -> bool {
+        self.memory.is_full()
+    }
+
+    /// Returns the number of bytes that the memory has room for in incomplete messages.
+    pub(in crate::engine::native) fn halves_max(&self) -> u64 {
+        self.memory.halves_max()
+    }
+}

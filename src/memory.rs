@@ -1,0 +1,193 @@
+//! The memory of the process: how much it may use, and how much it uses.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rustix::param::page_size;
+use rustix::process::{Resource, getrlimit};
+
+use crate::snapshot::MemoryLimit;
+
+/// The part of `RLIMIT_AS` that does not count as memory, in bytes, unless it is more than half of
+/// that limit. The limit is on addresses, also on those that are only reserved: for the stacks of
+/// threads, and by glibc's allocator for each of several threads.
+const ADDRESSES_RESERVED: u64 = 512 << 20;
+
+/// The memory that is assumed where the system tells nothing, in bytes.
+const UNKNOWN: u64 = 1 << 30;
+
+/// The directory in which the system mounts the hierarchies of cgroups.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+impl MemoryLimit {
+    /// Returns the limit in bytes, at this moment.
+    pub(crate) fn bytes(self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Percent(percent) => percent_of(percent, available()),
+        }
+    }
+}
+
+fn percent_of(percent: u8, bytes: u64) -> u64 {
+    let part = u128::from(bytes) * u128::from(percent) / 100;
+    u64::try_from(part).unwrap_or(u64::MAX)
+}
+
+/// Returns the memory that the process may use, in bytes: the least of the machine's memory, the
+/// limits of the cgroups that the process is in, `RLIMIT_DATA` and `RLIMIT_AS`.
+fn available() -> u64 {
+    let read = |path: &Path| fs::read_to_string(path).ok();
+    let machine = read(Path::new("/proc/meminfo")).and_then(|text| machine_memory(&text));
+    let groups = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
+    let groups = limit_files(&groups).filter_map(|path| limit_of(&read(&path)?));
+    let addresses = getrlimit(Resource::As).current.map(without_reserve);
+    let data = getrlimit(Resource::Data).current;
+    let least = groups.chain(machine).chain(addresses).chain(data).min();
+    least.unwrap_or(UNKNOWN)
+}
+
+/// Returns the part of a limit on addresses that counts as memory, in bytes.
+fn without_reserve(addresses: u64) -> u64 {
+    addresses - ADDRESSES_RESERVED.min(addresses / 2)
+}
+
+/// Returns the memory of the machine in bytes, from the text of /proc/meminfo.
+fn machine_memory(text: &str) -> Option<u64> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+/// Returns the files with the limits of the cgroups that a process is in, and of those above, from
+/// the text of /proc/self/cgroup. Files that do not exist are among them: in a container, a path
+/// may be that on the host, and only the top of the hierarchy is mounted.
+fn limit_files(text: &str) -> impl Iterator<Item = PathBuf> {
+    let of_line = |line: &str| {
+        let (hierarchy, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(':')?;
+        let (top, file) = if hierarchy == "0" && controllers.is_empty() {
+            (PathBuf::from(CGROUPS), "memory.max")
+        } else if controllers.split(',').any(|name| name == "memory") {
+            (Path::new(CGROUPS).join("memory"), "memory.limit_in_bytes")
+        } else {
+            return None;
+        };
+        let groups: Vec<_> = Path::new(path.trim_start_matches('/'))
+            .ancestors()
+            .map(|group| top.join(group).join(file))
+            .collect();
+        Some(groups)
+    };
+    text.lines().filter_map(of_line).flatten()
+}
+
+/// Returns the limit in the text of a cgroup's file, or `None` if there is none.
+fn limit_of(text: &str) -> Option<u64> {
+    // Version 1 has no word for "no limit": its largest number is above any machine's memory.
+    text.trim().parse().ok()
+}
+
+/// The resident memory of the process, which can be read often.
+#[derive(Debug)]
+pub(crate) struct Resident(Option<File>);
+
+impl Resident {
+    /// Opens the file with the figures of the process.
+    pub(crate) fn open() -> Self {
+        Self(File::open("/proc/self/statm").ok())
+    }
+
+    /// Returns the resident memory in bytes, or `None` where the system does not tell.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        let mut text = [0; 128];
+        let n = self.0.as_ref()?.read_at(&mut text, 0).ok()?;
+        let pages = resident_pages(text.get(..n)?)?;
+        Some(pages * page_size() as u64)
+    }
+}
+
+/// Returns the second number in the text of /proc/self/statm.
+fn resident_pages(text: &[u8]) -> Option<u64> {
+    let text = str::from_utf8(text).ok()?;
+    text.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// Returns free memory of the allocator to the system, on a thread of its own, since that may take
+/// some milliseconds.
+///
+/// # Errors
+///
+/// Fails if the system has no room for the thread.
+pub(crate) fn release_apart(release: fn()) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name("memory".into());
+    thread.stack_size(64 << 10).spawn(release).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_on_addresses_leaves_out_what_is_only_reserved() {
+        assert_eq!(without_reserve(2 << 30), 1536 << 20);
+        assert_eq!(without_reserve(512 << 20), 256 << 20);
+    }
+
+    #[test]
+    fn the_memory_of_the_machine_is_in_kib() {
+        let text = "MemTotal:       16384 kB\nMemFree:        1 kB\n";
+        assert_eq!(machine_memory(text), Some(16 << 20));
+        assert_eq!(machine_memory("MemFree: 1 kB\n"), None);
+    }
+
+    #[test]
+    fn every_group_above_is_asked() {
+        let text = "12:cpu,memory:/a/b\n3:cpuset:/a\n0::/user/session\n";
+        let files: Vec<_> = limit_files(text)
+            .map(|path| path.display().to_string())
+            .collect();
+        let expected = [
+            "/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes",
+            "/sys/fs/cgroup/memory/a/memory.limit_in_bytes",
+            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+            "/sys/fs/cgroup/user/session/memory.max",
+            "/sys/fs/cgroup/user/memory.max",
+            "/sys/fs/cgroup/memory.max",
+        ];
+        assert_eq!(files, expected);
+        let top: Vec<_> = limit_files("0::/\n").collect();
+        assert_eq!(top, [Path::new("/sys/fs/cgroup/memory.max")]);
+    }
+
+    #[test]
+    fn a_group_may_have_no_limit() {
+        assert_eq!(limit_of("268435456\n"), Some(256 << 20));
+        assert_eq!(limit_of("max\n"), None);
+    }
+
+    #[test]
+    fn the_resident_memory_is_in_the_second_place() {
+        assert_eq!(resident_pages(b"1000 20 3 4 5 6 7\n"), Some(20));
+        assert_eq!(resident_pages(b""), None);
+        let resident = Resident::open().bytes();
+        assert!(
+            resident.is_some_and(|bytes| bytes > 1 << 20),
+            "{resident:?}"
+        );
+    }
+
+    #[test]
+    fn a_percentage_is_one_of_the_available_memory() {
+        let all = available();
+        assert!(all > 1 << 20);
+        assert_eq!(MemoryLimit::Percent(100).bytes(), all);
+        assert_eq!(percent_of(50, 1 << 30), 512 << 20);
+        assert_eq!(percent_of(100, u64::MAX), u64::MAX);
+        assert_eq!(MemoryLimit::Bytes(7).bytes(), 7);
+    }
+}

@@ -1,0 +1,268 @@
+//! Tests of `limits.memory`, the one bound on what all peers together make the gateway hold. They
+//! run under real limits of the system, beyond which an allocation fails and the process aborts.
+
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::support::attack::{CLIENTS, Service, serves};
+use crate::support::process::Process;
+use crate::support::turns;
+use crate::support::zmtp::{LONG, MORE, Raw, Said, frame, message};
+
+const YAML: &str = r#"
+engine: native
+frontends: { clients: { bind: "tcp://127.0.0.1:0" } }
+pools:
+  people: { bind: "tcp://127.0.0.1:0" }
+  idle: { bind: "tcp://127.0.0.1:0", queue: 1000000, queue_bytes: 4GiB, timeout: 10s }
+  lavish: { bind: "tcp://127.0.0.1:0", per_worker: 1000 }
+routes: { OPAQUE: { pool: people }, OTHER: { pool: idle }, LAVISH: { pool: lavish } }
+admin: { bind: "127.0.0.1:0" }
+reload: { watch: false }
+"#;
+
+/// The time for which an attacker tries to send bytes that the gateway does not read.
+const ATTEMPT: Duration = Duration::from_secs(3);
+
+/// The peak of the resident memory, as a multiple of the bound.
+const PEAK_MAX: f64 = 1.2;
+
+/// A thread that sends an attacker's bytes, and its connection.
+struct Attacker {
+    raw: Raw,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Attacker {
+    fn connect(gateway: &Process) -> Self {
+        let raw = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+        raw.stream.set_write_timeout(Some(ATTEMPT)).unwrap();
+        Self { raw, thread: None }
+    }
+
+    /// Sends these bytes again and again, and reads nothing.
+    fn attack(&mut self, bytes: &Arc<Vec<u8>>, times: usize) {
+        let stream = self.raw.stream.try_clone().unwrap();
+        let (mut raw, bytes) = (Raw { stream }, Arc::clone(bytes));
+        self.thread = Some(std::thread::spawn(move || {
+            for _ in 0..times {
+                if !raw.try_say(&bytes) {
+                    break;
+                }
+            }
+        }));
+    }
+
+    fn await_end(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+/// A kind of attack: the number of its connections, the bytes that each sends, and how often.
+struct Attack {
+    connections: usize,
+    bytes: Vec<u8>,
+    times: usize,
+}
+
+fn attacks() -> Vec<Attack> {
+    const MIB: usize = 1 << 20;
+    let large = vec![7; 15 * MIB];
+    let half = [
+        &frame(MORE, b"OPAQUE")[..],
+        &[LONG],
+        &(16_u64 << 20).to_be_bytes(),
+        &large,
+    ];
+    vec![
+        // Rejections that would repeat large headers.
+        Attack {
+            connections: 30,
+            bytes: message(&[&b"NONE"[..], &large, b""]),
+            times: 2,
+        },
+        // Messages that never end.
+        Attack {
+            connections: 30,
+            bytes: half.concat(),
+            times: 1,
+        },
+        // Requests that wait for a worker.
+        Attack {
+            connections: 20,
+            bytes: message(&[&b"OTHER"[..], &large[..MIB]]),
+            times: 60,
+        },
+        // Many small requests that wait.
+        Attack {
+            connections: 20,
+            bytes: message(&["OTHER", ""]).repeat(10_000),
+            times: 1,
+        },
+        // Requests with headers that are kept until the answer.
+        Attack {
+            connections: 20,
+            bytes: message(&[&b"LAVISH"[..], &large[..MIB / 4], b"x"]),
+            times: 100,
+        },
+        // Large answers that nobody reads.
+        Attack {
+            connections: 20,
+            bytes: message(&["LAVISH", "x"]),
+            times: 60,
+        },
+    ]
+}
+
+/// Answers every request of the pool `lavish` with a megabyte, until `done`.
+fn answer_lavishly(gateway: &Process, done: &Arc<AtomicBool>) -> JoinHandle<()> {
+    let context = zmq::Context::new();
+    let worker = gateway.peer(&context, zmq::DEALER, "pool lavish");
+    worker.set_rcvtimeo(50).unwrap();
+    let done = Arc::clone(done);
+    std::thread::spawn(move || {
+        let payload = vec![7; 1 << 20];
+        while !done.load(Ordering::Relaxed) {
+            if let Ok(mut frames) = worker.recv_multipart(0) {
+                let last = frames.len() - 1;
+                frames[1] = b"REPLY".to_vec();
+                frames[last].clone_from(&payload);
+                worker.send_multipart(frames, 0).unwrap();
+            }
+        }
+    })
+}
+
+/// Sends a request of 16 KiB, which is little, and receives its answer.
+fn asks_for_little(gateway: &Process) {
+    let mut honest = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
+    let payload = vec![7; 16 << 10];
+    for number in ["1", "2", "3"] {
+        honest.say(&message(&[b"OPAQUE", number.as_bytes(), &payload]));
+        let Said::Message(frames) = honest.hear() else {
+            panic!("no answer");
+        };
+        let expected = [b"REPLY".to_vec(), number.into(), payload.clone()];
+        assert!(frames == expected, "{:?}", frames[0]);
+    }
+}
+
+/// Under a limit of the system on the memory of the process, all attacks at once demand some
+/// gigabytes. By default the bound is half of what the limit allows.
+fn holds_under(limit: &str) {
+    let _turn = turns::take();
+    let gateway = Process::start_under(limit, YAML);
+    let bound = gateway.metrics().sum("gateway_memory_limit_bytes", &[]);
+    assert_eq!(bound, f64::from(256 << 20), "{limit}");
+    let done = Arc::new(AtomicBool::new(false));
+    let lavish = answer_lavishly(&gateway, &done);
+    let service = Service::start(&gateway);
+    let attacks = attacks();
+    let connect = |attack: &Attack| -> Vec<_> {
+        (0..attack.connections)
+            .map(|_| Attacker::connect(&gateway))
+            .collect()
+    };
+    let mut crowds: Vec<_> = attacks.iter().map(connect).collect();
+    for (attack, crowd) in attacks.into_iter().zip(&mut crowds) {
+        let bytes = Arc::new(attack.bytes);
+        for attacker in crowd {
+            attacker.attack(&bytes, attack.times);
+        }
+    }
+    let what = "memory that is short";
+    gateway.await_metrics(what, |metrics| {
+        metrics.sum("gateway_memory_short", &[]) == 1.0
+    });
+    asks_for_little(&gateway);
+    for attacker in crowds.iter_mut().flatten() {
+        attacker.await_end();
+    }
+    asks_for_little(&gateway);
+    let metrics = gateway.metrics();
+    let held = metrics.sum("gateway_memory_held_bytes", &[]);
+    let refused = metrics.sum(
+        "gateway_rejections_total",
+        &["reason=\"client_limit\"", "route=\"OTHER\""],
+    );
+    let peak = (gateway.peak() << 10) as f64;
+    println!(
+        "{limit}: held {:.0} MiB, peak {:.0} MiB, {:.0} % of the bound; {refused} refused",
+        held / f64::from(1 << 20),
+        peak / f64::from(1 << 20),
+        100.0 * peak / bound,
+    );
+    assert!(peak <= PEAK_MAX * bound, "{peak} bytes");
+    assert!(refused > 0.0, "each refusal is counted by its reason");
+    // What the burst took goes back to the system.
+    for attacker in crowds.iter().flatten() {
+        let _ = attacker.raw.stream.shutdown(Shutdown::Both);
+    }
+    drop(crowds);
+    gateway.await_metrics("the end of the shortage", |metrics| {
+        metrics.sum("gateway_memory_short", &[]) == 0.0
+    });
+    service.end();
+    done.store(true, Ordering::Relaxed);
+    lavish.join().unwrap();
+    serves(&gateway);
+}
+
+#[test]
+fn all_peers_together_stay_within_the_bound_under_a_limit_on_addresses() {
+    // Half a gigabyte of it does not count as memory.
+    holds_under("ulimit -v 1048576");
+}
+
+#[test]
+fn all_peers_together_stay_within_the_bound_under_a_limit_on_data() {
+    holds_under("ulimit -d 524288");
+}
+
+/// Answers wait for a client that does not read, and are dropped when it disconnects.
+#[test]
+fn memory_of_a_burst_goes_back_to_the_system() {
+    let _turn = turns::take();
+    let gateway = Process::start(YAML);
+    let done = Arc::new(AtomicBool::new(false));
+    let lavish = answer_lavishly(&gateway, &done);
+    let resident = |gateway: &Process| {
+        let metrics = gateway.metrics();
+        metrics.sum("process_resident_memory_bytes", &[])
+    };
+    let before = resident(&gateway);
+    let mut sloths: Vec<_> = (0..10).map(|_| Attacker::connect(&gateway)).collect();
+    for sloth in &mut sloths {
+        sloth.raw.say(&message(&["LAVISH", "x"]).repeat(20));
+    }
+    let held = 150.0 * f64::from(1 << 20);
+    gateway.await_metrics("the answers", |metrics| {
+        metrics.sum("gateway_memory_held_bytes", &[]) > held
+    });
+    drop(sloths);
+    let back = before + held / 4.0;
+    gateway.await_metrics("the memory", |metrics| {
+        metrics.sum("process_resident_memory_bytes", &[]) < back
+    });
+    done.store(true, Ordering::Relaxed);
+    lavish.join().unwrap();
+}
+
+#[test]
+fn an_edit_of_the_bound_takes_effect_live() {
+    let gateway = Process::start(&format!("{YAML}limits: {{ memory: 64MiB }}\n"));
+    gateway.await_first_look();
+    let limit = |gateway: &Process| gateway.metrics().sum("gateway_memory_limit_bytes", &[]);
+    assert_eq!(limit(&gateway), f64::from(64 << 20));
+    let edited = format!("{YAML}limits: {{ memory: 128MiB }}\n");
+    std::fs::write(gateway.file(), edited).unwrap();
+    assert_eq!(gateway.reload().json()["outcome"], "applied");
+    gateway.await_metrics("the other bound", |metrics| {
+        metrics.sum("gateway_memory_limit_bytes", &[]) == f64::from(128 << 20)
+    });
+}
