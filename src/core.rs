@@ -282,8 +282,10 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Uses `snapshot` from now on. Open requests keep their route, and a removed pool keeps its
-    /// last settings.
+    /// Uses `snapshot` from now on. Open requests keep their route and the name of their client,
+    /// and a removed pool keeps its last settings. Where clients have principals from now on, those
+    /// that came without one are anonymous; the engine disconnects those that are not admitted as
+    /// such.
     fn adopt(&mut self, snapshot: Arc<Snapshot>) {
         self.counts.adopt(&snapshot);
         for (id, settings) in &snapshot.pools {
@@ -296,6 +298,10 @@ impl<M: Frames> Core<M> {
             let Peer::Client(client) = peer else {
                 continue;
             };
+            if snapshot.knows_principals() && client.name_source == NameSource::Peer {
+                client.become_anonymous();
+                self.counts.client_became_anonymous(client);
+            }
             match snapshot.frontends.get(&client.frontend) {
                 Some(frontend) => {
                     client.frontend_state = FrontendState::Configured;

@@ -61,6 +61,13 @@ impl Counts {
         gauges.anonymous += u64::from(client.name_source == NameSource::Anonymous);
     }
 
+    /// Counts a connected client that is anonymous from now on.
+    pub(super) fn client_became_anonymous(&mut self, client: &Client) {
+        if let Some(gauges) = self.clients.get_mut(client.frontend.0) {
+            gauges.anonymous += 1;
+        }
+    }
+
     /// Removes a client that left from the count.
     pub(super) fn client_gone(&mut self, client: &Client) {
         if let Some(gauges) = self.clients.get_mut(client.frontend.0) {

@@ -1,5 +1,6 @@
 //! The handing out of requests to workers, as long as some are free.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::request::State;
@@ -52,7 +53,7 @@ pub(super) struct Handout<'a> {
     /// The client.
     pub(super) client: PeerId,
     /// The client's name.
-    pub(super) name: &'a Name,
+    pub(super) name: &'a Rc<Name>,
     /// True if the route does not imply the type, which must then be kept for a rejection.
     pub(super) keeps_type: bool,
 }

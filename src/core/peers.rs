@@ -12,6 +12,7 @@ use crate::pool::Seat;
 use crate::rejections::ClientInfo;
 use crate::reply::{ErrorEncoding, Reason};
 use crate::route::RoutePlace;
+use crate::security::ANONYMOUS;
 use crate::snapshot::{Framing, FrontendId, Limits, PoolId};
 
 /// The memory charged for an open request in addition to its frames, in bytes: its places in the
@@ -233,6 +234,14 @@ impl Client {
             open_bytes: 0,
             asked: 0,
         }
+    }
+
+    /// Gives the client the principal of clients without a known key, instead of the name that it
+    /// or the engine chose. Its open requests keep that name, by which workers answer them.
+    pub(super) fn become_anonymous(&mut self) {
+        self.name = Rc::new(Name::new(ANONYMOUS.into()));
+        self.name_source = NameSource::Anonymous;
+        self.caller = None;
     }
 
     /// Returns the client in the form that the log shows. Calls `address` only the first time.

@@ -5,6 +5,8 @@
 //! `identity.decode()` never fails. The number alone identifies the request. An answer must repeat
 //! the identity nevertheless, so that a guessed number is not enough.
 
+use std::rc::Rc;
+
 use crate::peer::{Identity, PeerId};
 
 /// The number of digits that are read at a time.
@@ -81,8 +83,11 @@ pub(super) struct Tokens([Token; TOKENS_KEPT]);
 
 #[derive(Clone, Debug, Default)]
 struct Token {
-    /// The client and the number of the request, or `None` at first.
-    of: Option<(PeerId, u64)>,
+    /// The client's name, or `None` at first. No other client has the same `Rc`, and a client may
+    /// have another name than when its earlier requests arrived.
+    name: Option<Rc<Name>>,
+    /// The number of the request.
+    number: u64,
     text: Vec<u8>,
 }
 
@@ -95,12 +100,15 @@ impl Default for Tokens {
 impl Tokens {
     /// Returns the token of this request of a client with this name.
     #[inline]
-    pub(super) fn token(&mut self, client: PeerId, name: &Name, number: u64) -> &[u8] {
+    pub(super) fn token(&mut self, client: PeerId, name: &Rc<Name>, number: u64) -> &[u8] {
         let token = &mut self.0[client.0 as usize % TOKENS_KEPT];
-        let before = token.of.replace((client, number));
-        let step = match before {
-            Some((of, before)) if of == client => number.wrapping_sub(before),
-            _ => u64::MAX,
+        let before = std::mem::replace(&mut token.number, number);
+        let step = match &token.name {
+            Some(of) if Rc::ptr_eq(of, name) => number.wrapping_sub(before),
+            _ => {
+                token.name = Some(Rc::clone(name));
+                u64::MAX
+            }
         };
         match token.text.last_mut() {
             // Without a carry, the other digits are the same.
@@ -257,9 +265,9 @@ mod tests {
     #[test]
     fn a_token_is_the_same_whatever_was_written_before() {
         let mut random = fastrand::Rng::with_seed(7);
-        let names: Vec<Name> = (0..40)
-            .map(|n| Name::new(format!("client{n}").into()))
-            .collect();
+        // Each client has two names, as one that became anonymous while its requests waited.
+        let name = |n: u8| Rc::new(Name::new(format!("client{n}").into()));
+        let names: Vec<[Rc<Name>; 2]> = (0..40).map(|n| [name(n), name(n + 100)]).collect();
         let (mut tokens, mut number, mut client) = (Tokens::default(), 0_u64, 0);
         for _ in 0..100_000 {
             if random.u8(..10) == 0 {
@@ -267,9 +275,10 @@ mod tests {
                 number = random.u64(number.saturating_sub(20)..number + 20);
             }
             number += 1;
+            let name = &names[client][usize::from(random.u8(..10) == 0)];
             let mut expected = Vec::new();
-            names[client].write(number, &mut expected);
-            let token = tokens.token(PeerId(client as u64), &names[client], number);
+            name.write(number, &mut expected);
+            let token = tokens.token(PeerId(client as u64), name, number);
             assert_eq!(token, expected);
         }
     }

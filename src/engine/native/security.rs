@@ -108,8 +108,9 @@ impl Service {
     }
 
     /// Returns whether the configuration in force would admit a served peer with the same
-    /// principal. Returns true for a peer that is not served, because it is judged once it has sent
-    /// its READY.
+    /// principal. A peer without a principal may become the anonymous one, as the core's clients
+    /// do. Returns true for a peer that is not served, because it is judged once it has sent its
+    /// READY.
     pub(super) fn is_still_admitted(&mut self, peer: PeerId) -> bool {
         let Some(connection) = self.peers.get(peer).filter(|it| it.is_known()) else {
             return true;
@@ -118,21 +119,24 @@ impl Service {
         let Some(credentials) = self.credentials(peer) else {
             return true;
         };
-        let Some(security) = self.security(credentials.role) else {
-            // Where principals are known, no client keeps an identity that it chose itself.
-            return match self.unnamed(credentials.role) {
-                Some(anonymous) => before == Some(anonymous),
-                None => true,
-            };
+        let principal = match self.security(credentials.role) {
+            Some(security) => admitted(security, &credentials).ok(),
+            None => match self.unnamed(credentials.role) {
+                Some(anonymous) => Some(anonymous),
+                // Nobody has a principal here any more, and the core keeps the names of clients.
+                None => return true,
+            },
         };
-        match (admitted(security, &credentials), before) {
-            (Err(_), _) => false,
-            (Ok(principal), Some(before)) => principal == before,
-            // A worker without a principal counts as the anonymous one.
-            (Ok(principal), None) => {
-                matches!(credentials.role, Role::Pool(_)) && *principal == *ANONYMOUS
-            }
+        let Some(principal) = principal else {
+            return false;
+        };
+        if *principal != *before.as_deref().unwrap_or(ANONYMOUS) {
+            return false;
         }
+        if let Some(connection) = self.peers.get(peer) {
+            connection.set_principal(Some(principal));
+        }
+        true
     }
 
     /// Returns the facts that decide whether a peer is admitted.

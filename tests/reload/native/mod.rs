@@ -4,7 +4,9 @@
 //!   connected.
 //! - `live`: Most rows of the table "What takes effect live" of docs/operating.md hold.
 //! - `plain`: `type`, `envelope`, `errors` and `frames` change while requests are in flight.
+//! - `security`: `security` changes while requests are in flight.
 
 mod connections;
 mod live;
 mod plain;
+mod security;

@@ -1,0 +1,134 @@
+//! Tests of edits of `security` while clients are connected and requests are in flight.
+
+use std::fs;
+
+use crate::support::gateway::engine_is;
+use crate::support::process::Process;
+use crate::support::sealed::Peer;
+use crate::support::sealed::pair::{client, keys};
+use crate::support::zmtp::{Raw, Said, command, greeting, message, ready};
+
+const CLIENTS: &str = "frontend clients";
+const OTHER: &str = "frontend other";
+
+/// Returns a configuration with a frontend `clients` with this `security`, and a frontend `other`
+/// without.
+fn yaml(security: &str) -> String {
+    format!(
+        r#"
+frontends:
+  clients: {{ bind: "tcp://127.0.0.1:0", security: {security} }}
+  other: {{ bind: "tcp://127.0.0.1:0" }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0", per_worker: 1, heartbeat: off }} }}
+routes: {{ OPAQUE: {{ pool: people }} }}
+reload: {{ watch: false }}
+admin: {{ bind: "127.0.0.1:0" }}
+"#
+    )
+}
+
+/// Loads another configuration, which is in force when this function returns.
+#[track_caller]
+fn reload(gateway: &Process, security: &str) {
+    fs::write(gateway.file(), yaml(security)).unwrap();
+    let answer = gateway.reload();
+    assert_eq!(answer.code, 200, "{}", answer.body);
+}
+
+/// Returns a client without a key that calls itself `alice`.
+fn named(endpoint: &str) -> Raw {
+    let mut raw = Raw::connect(endpoint);
+    raw.say(&greeting(1));
+    raw.say(&command(&ready("DEALER", &[("Identity", b"alice")])));
+    raw.hear_greeting();
+    assert!(matches!(raw.hear(), Said::Command(_)));
+    raw
+}
+
+/// Receives the next request, and returns its token.
+#[track_caller]
+fn token(worker: &mut Raw, header: &str) -> Vec<u8> {
+    let mut request = worker.hear_message();
+    assert_eq!(request[2], header.as_bytes());
+    request.swap_remove(0)
+}
+
+#[track_caller]
+fn answer(worker: &mut Raw, token: &[u8], header: &str, client: &mut Raw) {
+    worker.say(&message(&[token, b"REPLY", header.as_bytes(), b"y"]));
+    let expected = [b"REPLY", header.as_bytes(), b"y"].map(<[u8]>::to_vec);
+    assert_eq!(client.hear_message(), expected);
+}
+
+/// Workers answer with the tokens that they received, of before an edit or of after it.
+#[test]
+fn clients_without_a_key_stay_connected_while_anonymous_ones_are_admitted() {
+    if !engine_is("native") {
+        return;
+    }
+    let (ours, alice) = (keys(), keys());
+    let files = tempfile::tempdir().unwrap();
+    let secret = files.path().join("gateway.key_secret");
+    fs::write(&secret, &*ours.secret().to_z85()).unwrap();
+    let curve = format!(
+        "curve: {{ secret: {secret:?}, peers: {{ alice: \"{}\" }} }}",
+        alice.public()
+    );
+    let both = format!("{{ {curve}, anonymous: true }}");
+    let gateway = Process::start(&yaml("none"));
+    let mut worker = Raw::peer(&gateway.endpoint("pool people"), "DEALER");
+    let mut keyless = named(&gateway.endpoint(CLIENTS));
+    let mut elsewhere = named(&gateway.endpoint(OTHER));
+    for header in ["held", "queued"] {
+        keyless.say(&message(&["OPAQUE", header, "x"]));
+    }
+    let held = token(&mut worker, "held");
+    assert!(held.starts_with(b"alice#"), "{held:?}");
+
+    reload(&gateway, &both);
+    let status = gateway.status();
+    for frontend in 0..2 {
+        let frontend = &status["frontends"][frontend];
+        assert_eq!(
+            (&frontend["clients"], &frontend["anonymous"]),
+            (&1.into(), &1.into())
+        );
+    }
+    let security = client(&alice, ours.public());
+    let mut known = Peer::connect(&gateway.endpoint(CLIENTS), security, "DEALER").met();
+    answer(&mut worker, &held, "held", &mut keyless);
+    // A queued request keeps the name under which it arrived, too.
+    let queued = token(&mut worker, "queued");
+    assert!(queued.starts_with(b"alice#"), "{queued:?}");
+    answer(&mut worker, &queued, "queued", &mut keyless);
+    for client in [&mut elsewhere, &mut keyless] {
+        client.say(&message(&["OPAQUE", "after", "x"]));
+        let after = token(&mut worker, "after");
+        assert!(after.starts_with(b"anonymous#"), "{after:?}");
+        answer(&mut worker, &after, "after", client);
+    }
+    // Only the owner of the key is Alice.
+    known.say(&[b"OPAQUE", b"known", b"x"]);
+    let of_alice = token(&mut worker, "known");
+    assert!(of_alice.starts_with(b"alice#"), "{of_alice:?}");
+    worker.say(&message(&[&of_alice[..], b"REPLY", b"y"]));
+    assert_eq!(known.message()[0], b"REPLY");
+
+    keyless.say(&message(&["OPAQUE", "back", "x"]));
+    let back = token(&mut worker, "back");
+    reload(&gateway, "none");
+    answer(&mut worker, &back, "back", &mut keyless);
+    reload(&gateway, &both);
+    keyless.say(&message(&["OPAQUE", "again", "x"]));
+    let again = token(&mut worker, "again");
+    assert!(again.starts_with(b"anonymous#"), "{again:?}");
+    answer(&mut worker, &again, "again", &mut keyless);
+
+    // Without `anonymous`, only clients with a key are admitted.
+    reload(&gateway, &format!("{{ {curve} }}"));
+    assert_eq!(keyless.hear(), Said::End);
+    known.say(&[b"NOBODY", b"x"]);
+    assert_eq!(known.message()[0], b"ERROR");
+    elsewhere.say(&message(&["NOBODY", "", "x"]));
+    assert_eq!(elsewhere.hear_message()[0], b"ERROR");
+}
