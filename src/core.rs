@@ -26,6 +26,7 @@ mod leave;
 mod notes;
 mod open;
 mod peers;
+mod principals;
 mod rates;
 mod request;
 mod sampling;
@@ -55,6 +56,7 @@ use lanes::Lanes;
 use notes::Notes;
 use open::OpenRequests;
 use peers::{Admitted, Client, FrontendState, NameSource, Peer, Peers, Worker};
+use principals::Principals;
 use rates::RateLimiter;
 use shelf::CopyPool;
 use standstill::Standstill;
@@ -83,6 +85,7 @@ pub struct Core<M: Frames> {
     /// The time at which the remaining requests are rejected, once the gateway drains.
     drain: Option<Duration>,
     counts: Counts,
+    principals: Principals,
     inquiries: Inquiries,
     notes: Notes,
     standstill: Standstill,
@@ -117,6 +120,7 @@ impl<M: Frames> Core<M> {
             spare: Spare::default(),
             drain: None,
             counts: Counts::default(),
+            principals: Principals::default(),
             inquiries: Inquiries::default(),
             notes: Notes::default(),
             standstill: Standstill::default(),
@@ -301,6 +305,7 @@ impl<M: Frames> Core<M> {
             if snapshot.knows_principals() && client.name_source == NameSource::Peer {
                 client.become_anonymous();
                 self.counts.client_became_anonymous(client);
+                self.principals.client_came(client);
             }
             match snapshot.frontends.get(&client.frontend) {
                 Some(frontend) => {
@@ -345,6 +350,7 @@ impl<M: Frames> Core<M> {
         self.admitted
             .admit(&mut client, self.snapshot.limits.clients);
         self.counts.client_came(&client);
+        self.principals.client_came(&mut client);
         self.peers.insert(peer, Peer::Client(client));
     }
 
@@ -383,6 +389,7 @@ impl<M: Frames> Core<M> {
             Some(Peer::Client(client)) => {
                 self.admitted.leave(&client);
                 self.counts.client_gone(&client);
+                self.principals.client_gone(&client);
             }
             Some(Peer::Worker(worker)) => {
                 let Worker { pool, seat, .. } = worker;

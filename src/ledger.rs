@@ -319,6 +319,58 @@ pub struct ClientGauges {
     pub anonymous: u64,
 }
 
+/// The name of the entry for principals that are counted or shown together. No principal can have
+/// it.
+pub(crate) const OTHER_PRINCIPALS: &str = "*others*";
+
+/// Counters and gauges of the clients of a principal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrincipalCounters {
+    /// Complete messages from its clients, since the start.
+    pub requests: u64,
+    /// Rejections of these, since the start, without those whose client had disconnected.
+    pub rejected: u64,
+    /// Its connected clients: a gauge.
+    pub clients: u64,
+    /// The requests of connected clients without an answer yet: a gauge.
+    pub open: u64,
+}
+
+impl PrincipalCounters {
+    /// Adds the counters and gauges of another principal.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self {
+            requests,
+            rejected,
+            clients,
+            open,
+        } = other;
+        self.requests += requests;
+        self.rejected += rejected;
+        self.clients += clients;
+        self.open += open;
+    }
+}
+
+/// A principal's counters and gauges at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrincipalSample {
+    /// The principal, or `*others*` for all that are counted together.
+    pub name: Arc<str>,
+    /// The counters and gauges.
+    pub counters: PrincipalCounters,
+}
+
+impl PrincipalSample {
+    /// Returns the sample of a principal for which nothing was counted yet.
+    pub(crate) fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            counters: PrincipalCounters::default(),
+        }
+    }
+}
+
 /// A pool's counters and gauges at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoolSample {

@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::time::Duration;
 
-use crate::ledger::{ClientGauges, EngineCounters, Ledger, PoolSample, RouteCounters};
+use crate::ledger::{
+    ClientGauges, EngineCounters, Ledger, PoolSample, PrincipalSample, RouteCounters,
+};
 use crate::rejections::Rejected;
 use crate::snapshot::{PoolId, Snapshot};
 
@@ -44,6 +46,8 @@ pub struct Sample {
     pub pools: Vec<PoolSample>,
     /// The connected clients, by [`FrontendId`](crate::snapshot::FrontendId).
     pub clients: Vec<ClientGauges>,
+    /// The counters and gauges of the principals that have had a client, in no order.
+    pub principals: Vec<PrincipalSample>,
     /// The last rejections, newest first.
     pub(crate) rejections: Vec<Arc<Rejected>>,
     /// Messages that wait for a judge's verdict, or behind such.

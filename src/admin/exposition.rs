@@ -14,7 +14,8 @@ use prometheus_client::registry::Registry;
 
 use super::process::ProcessSample;
 use crate::ledger::{
-    ClientGauges, LATENCY_BOUNDS_US, Latency, MemoryGauges, PoolSample, RouteCounters, WorkerSample,
+    ClientGauges, LATENCY_BOUNDS_US, Latency, MemoryGauges, PoolSample, PrincipalSample,
+    RouteCounters, WorkerSample,
 };
 use crate::metrics::Sample;
 use crate::reload::{ControlStatus, ReloadOutcome};
@@ -214,7 +215,22 @@ impl Shown {
         let help = "Connected clients; engine libzmq knows them from their first message on";
         self.clients_family(page, "clients", help, |gauges| gauges.connected)?;
         let help = "Connected clients whose principal is anonymous, such as those without a key";
-        self.clients_family(page, "clients_anonymous", help, |gauges| gauges.anonymous)
+        self.clients_family(page, "clients_anonymous", help, |gauges| gauges.anonymous)?;
+        self.principals(page)
+    }
+
+    /// Writes a counter of each principal that has had a client, if there are any.
+    fn principals(&self, page: &mut Page<'_>) -> Written {
+        let principals = &self.sample.principals;
+        if principals.is_empty() {
+            return Ok(());
+        }
+        let help = "Complete messages from the clients of a principal";
+        let mut family = page.family("principal_requests", help, MetricType::Counter)?;
+        for PrincipalSample { name, counters } in principals {
+            count_of(&mut family, &[("principal", name)], counters.requests)?;
+        }
+        Ok(())
     }
 
     /// Writes a gauge of each frontend that the configuration has, or that still has clients.

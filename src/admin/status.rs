@@ -7,13 +7,20 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::frame::printable;
-use crate::ledger::{Ledger, MemoryGauges, RouteCounters, WorkerSample};
+use crate::ledger::{
+    Ledger, MemoryGauges, OTHER_PRINCIPALS, PrincipalCounters, PrincipalSample, RouteCounters,
+    WorkerSample,
+};
 use crate::metrics::Sample;
 use crate::peer::WorkerKind;
 use crate::reload::{Changes, ControlStatus, Plan, Report};
 use crate::reply::Reason;
 use crate::snapshot::{AnyOf, RouteId};
 use gateway_diagnostic::Diagnostics;
+
+/// The maximum number of principals that the page shows by themselves: as many as a person still
+/// reads.
+const PRINCIPALS_SHOWN_MAX: usize = 100;
 
 /// Returns the body of /status.
 pub(super) fn status(sample: &Sample, known: &ControlStatus) -> String {
@@ -43,6 +50,7 @@ struct Status<'a> {
     memory: Option<Memory>,
     endpoints: Vec<Endpoint<'a>>,
     frontends: Vec<Frontend<'a>>,
+    principals: Vec<Principal<'a>>,
     pools: Vec<Pool<'a>>,
     routes: Vec<RouteStatus<'a>>,
     ledger: Books,
@@ -94,6 +102,16 @@ struct Frontend<'a> {
     connect: &'a [String],
     clients: u64,
     anonymous: u64,
+}
+
+/// A principal, or all that are not shown by themselves.
+#[derive(Serialize)]
+struct Principal<'a> {
+    name: &'a str,
+    clients: u64,
+    open: u64,
+    requests: u64,
+    rejected: u64,
 }
 
 #[derive(Serialize)]
@@ -231,10 +249,54 @@ impl<'a> Status<'a> {
             memory: sample.engine.memory.as_ref().map(Memory::of),
             endpoints: listening.collect(),
             frontends: frontends.collect(),
+            principals: principals(&sample.principals),
             pools: pools(sample),
             routes: routes(sample),
             ledger: Books::of_all(&sample.ledger, sample.in_flight),
             last_reload: known.last.as_deref().map(Reload::of),
+        }
+    }
+}
+
+/// Returns the principals with the most requests, and an entry for all others, if there are more
+/// than [`PRINCIPALS_SHOWN_MAX`].
+fn principals(counted: &[PrincipalSample]) -> Vec<Principal<'_>> {
+    let (mut single, together): (Vec<_>, Vec<_>) = counted
+        .iter()
+        .partition(|principal| *principal.name != *OTHER_PRINCIPALS);
+    single.sort_by(|a, b| {
+        let most_first = b.counters.requests.cmp(&a.counters.requests);
+        most_first.then_with(|| a.name.cmp(&b.name))
+    });
+    let shown = single.len().min(PRINCIPALS_SHOWN_MAX);
+    let mut others = PrincipalCounters::default();
+    for principal in single[shown..].iter().chain(&together) {
+        others.add(&principal.counters);
+    }
+    let mut principals: Vec<_> = single[..shown]
+        .iter()
+        .map(|principal| Principal::of(&principal.name, &principal.counters))
+        .collect();
+    if single.len() > shown || !together.is_empty() {
+        principals.push(Principal::of(OTHER_PRINCIPALS, &others));
+    }
+    principals
+}
+
+impl<'a> Principal<'a> {
+    fn of(name: &'a str, counters: &PrincipalCounters) -> Self {
+        let PrincipalCounters {
+            requests,
+            rejected,
+            clients,
+            open,
+        } = counters;
+        Self {
+            name,
+            clients: *clients,
+            open: *open,
+            requests: *requests,
+            rejected: *rejected,
         }
     }
 }

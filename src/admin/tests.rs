@@ -13,7 +13,7 @@ use super::sampler::Sampler;
 use super::{AdminSources, answer, exposition, status};
 use crate::config::{self, Inputs};
 use crate::engine::{self, Running};
-use crate::ledger::RouteCounters;
+use crate::ledger::{OTHER_PRINCIPALS, PrincipalSample, RouteCounters};
 use crate::metrics::Sample;
 use crate::panics::Panics;
 use crate::reload::{ControlStatus, SharedControlStatus};
@@ -63,6 +63,7 @@ fn sample(snapshot: Snapshot, matched: &[(RouteId, &[u64])]) -> Arc<Sample> {
         routes,
         pools: Vec::new(),
         clients: Vec::new(),
+        principals: Vec::new(),
         rejections: Vec::new(),
         judging: 0,
         judged: 0,
@@ -136,6 +137,43 @@ fn routes_beyond_the_bound_share_a_label_and_those_taken_out_keep_theirs() {
             ("LATER", false, None),
         ]
     );
+}
+
+/// The principals with the most requests are shown, and an entry stands for all others.
+#[test]
+fn principals_beyond_the_first_hundred_share_an_entry() {
+    let counted = |name: &str, requests| {
+        let mut sample = PrincipalSample::new(name.into());
+        sample.counters.requests = requests;
+        sample.counters.clients = 1;
+        sample
+    };
+    let mut principals: Vec<_> = (0..150).map(|n| counted(&format!("p{n}"), n)).collect();
+    principals.push(counted(OTHER_PRINCIPALS, 1_000));
+    let shown = |principals: &[PrincipalSample]| {
+        let mut sample = Arc::unwrap_or_clone(sample(load("A: { pool: people }", None), &[]));
+        sample.principals = principals.to_vec();
+        let text = status::status(&sample, &ControlStatus::default());
+        let status: Value = serde_json::from_str(&text).unwrap();
+        let shown = status["principals"].as_array().unwrap().iter();
+        let shown = shown.map(|it| {
+            let name = it["name"].as_str().unwrap().to_owned();
+            (
+                name,
+                it["requests"].as_u64().unwrap(),
+                it["clients"].as_u64().unwrap(),
+            )
+        });
+        shown.collect::<Vec<_>>()
+    };
+    let all = shown(&principals);
+    assert_eq!(all.len(), 101);
+    assert_eq!(all[0], ("p149".into(), 149, 1));
+    assert_eq!(all[99], ("p50".into(), 50, 1));
+    let rest = (0..50).sum::<u64>() + 1_000;
+    assert_eq!(all[100], (OTHER_PRINCIPALS.into(), rest, 51));
+    assert_eq!(shown(&principals[..100]).len(), 100);
+    assert_eq!(shown(&[]), []);
 }
 
 /// A gateway whose files are not followed.

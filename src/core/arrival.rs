@@ -116,6 +116,7 @@ impl<M: Frames> Core<M> {
         if turn == MessagePosition::First && extent == Extent::Whole && is_probe(client, &frames) {
             return;
         }
+        self.principals.asked(client);
         let bytes = frames.size();
         let message = match &client.framing {
             None => Message::split(client.kind, frames),
@@ -149,6 +150,7 @@ impl<M: Frames> Core<M> {
         match judge.judge(&message, place, bytes, extent, out) {
             Ok(judged) => {
                 client.opened(bytes);
+                self.principals.opened(client);
                 let accepted = Accepted {
                     asker,
                     name: Rc::clone(&client.name),

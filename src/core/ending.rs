@@ -170,7 +170,10 @@ impl<M: Frames> Core<M> {
         out: &impl Outlet<M>,
     ) {
         let client = match self.peers.get_mut(asker.client) {
-            Some(Peer::Client(client)) => Some(client.caller(|| out.address(asker.client))),
+            Some(Peer::Client(client)) => {
+                self.principals.rejected(client);
+                Some(client.caller(|| out.address(asker.client)))
+            }
             _ => None,
         };
         let what = NotedEvent::Rejected(rejection.reason);
@@ -201,6 +204,7 @@ impl<M: Frames> Core<M> {
             Some(Peer::Client(client)) => {
                 if let Some(bytes) = open {
                     client.closed(bytes);
+                    self.principals.closed(client);
                 }
                 if client.asked() == asker.asked {
                     envelope.wrap(body, |head, body| {

@@ -147,6 +147,8 @@ pub(super) struct Client {
     pub(super) kind: ClientKind,
     pub(super) name: Rc<Name>,
     pub(super) name_source: NameSource,
+    /// The place of its principal's counters, if it has a principal.
+    pub(super) principal: Option<PrincipalPlace>,
     pub(super) frontend_state: FrontendState,
     /// The `errors` of the frontend, or the last ones if the frontend was removed.
     pub(super) errors: ErrorEncoding,
@@ -165,6 +167,10 @@ pub(super) struct Client {
     open_bytes: u64,
     asked: u64,
 }
+
+/// The place of a principal's counters among those of all principals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PrincipalPlace(pub(super) usize);
 
 /// The source of a client's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,6 +230,7 @@ impl Client {
             kind,
             name,
             name_source: NameSource::Peer,
+            principal: None,
             frontend_state,
             errors,
             framing: None,
@@ -297,6 +304,11 @@ impl Client {
     #[inline]
     fn is_surplus(&self) -> bool {
         matches!(self.admission, Admission::Surplus | Admission::NewSurplus)
+    }
+
+    /// Returns the number of open requests.
+    pub(super) fn open(&self) -> u32 {
+        self.open
     }
 
     /// Returns whether the client has requests open.

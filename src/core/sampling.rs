@@ -36,6 +36,7 @@ impl<M: Frames> Core<M> {
             routes: self.counts.routes().to_vec(),
             pools: pools.collect(),
             clients: self.counts.clients().to_vec(),
+            principals: self.principals.sample(),
             rejections: self.recent.newest_first(),
             judging: self.lanes.len(),
             judged: self.lanes.judged(),

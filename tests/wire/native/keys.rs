@@ -179,6 +179,59 @@ fn both_kinds_of_peers_are_served_while_security_is_rolled_out() {
     assert_eq!(gateway.process.status()["frontends"][0]["clients"], 1);
 }
 
+/// A client's rejections and open requests are shown under the principal that its key stands for.
+#[test]
+fn requests_are_counted_by_the_principals_of_their_clients() {
+    if !engine_is("native") {
+        return;
+    }
+    let alice = keys();
+    let security = CURVE.replacen("} }", "}, anonymous: true }", 1);
+    let gateway = Secured::start(&security, &alice);
+    let metrics = gateway.process.get("/metrics").body;
+    assert!(!metrics.contains("gateway_principal"), "{metrics}");
+    let pool = gateway.process.endpoint("pool people");
+    let mut worker = Peer::connect(&pool, session::SessionSecurity::None, "DEALER").met();
+    let mut known = [(); 2].map(|()| gateway.peer(&alice).met());
+    let mut other =
+        Peer::connect(&gateway.clients(), session::SessionSecurity::None, "DEALER").met();
+    other.say(&[b"NOBODY", b"x"]);
+    assert_eq!(other.message()[0], b"ERROR");
+    for client in &mut known {
+        client.say(&[b"OPAQUE", b"x"]);
+        let request = worker.message();
+        worker.say(&[&request[0], b"REPLY", b"y"]);
+        assert_eq!(client.message()[0], b"REPLY");
+    }
+    known[0].say(&[b"OPAQUE", b"held"]);
+    worker.message();
+    let entry = |name, clients, open, requests, rejected| {
+        serde_json::json!({
+            "name": name, "clients": clients, "open": open, "requests": requests,
+            "rejected": rejected,
+        })
+    };
+    let principals = |process: &Process| process.status()["principals"].clone();
+    assert_eq!(
+        principals(&gateway.process),
+        serde_json::json!([entry("alice", 2, 1, 3, 0), entry("anonymous", 1, 0, 1, 1)])
+    );
+    let metrics = gateway.process.metrics();
+    for (name, requests) in [("alice", 3.0), ("anonymous", 1.0)] {
+        let labels = format!("principal=\"{name}\"");
+        let counted = metrics.sum("gateway_principal_requests_total", &[&labels]);
+        assert_eq!(counted, requests, "{name}");
+    }
+    drop(known);
+    gateway
+        .process
+        .await_metrics("no owner of a key", |metrics| {
+            metrics.sum("gateway_clients", &["frontend=\"clients\""]) == 1.0
+        });
+    // The counts remain, and the gauges are those of connected clients.
+    assert_eq!(principals(&gateway.process)[0], entry("alice", 0, 0, 3, 0));
+}
+
 #[test]
 fn addresses_that_are_not_listed_are_refused_before_they_say_anything() {
     if !engine_is("native") {

@@ -1,0 +1,203 @@
+//! The counters of principals, which outlive the connections of their clients.
+//!
+//! A principal is named by a key file or routes.yaml, never by a peer, and [`PRINCIPALS_COUNTED`]
+//! bounds their number nevertheless, however often these files are edited.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::peers::{Client, NameSource, PrincipalPlace};
+use crate::frame::printable;
+use crate::ledger::{OTHER_PRINCIPALS, PrincipalCounters, PrincipalSample};
+
+/// The maximum number of principals with their own counters, over the life of the process. Each
+/// takes about 400 bytes on the data thread, and a line of /metrics. The others are counted
+/// together.
+const PRINCIPALS_COUNTED: usize = 1_000;
+
+/// The place that all principals beyond [`PRINCIPALS_COUNTED`] share.
+const OTHERS: PrincipalPlace = PrincipalPlace(0);
+
+/// The counters of all principals that have had a client.
+#[derive(Debug)]
+pub(super) struct Principals {
+    /// The counters, by [`PrincipalPlace`]; at least those of [`OTHERS`].
+    all: Vec<PrincipalSample>,
+    places: HashMap<Arc<str>, PrincipalPlace>,
+}
+
+impl Default for Principals {
+    fn default() -> Self {
+        Self {
+            all: vec![PrincipalSample::new(OTHER_PRINCIPALS.into())],
+            places: HashMap::new(),
+        }
+    }
+}
+
+impl Principals {
+    /// Counts a client that connected, or whose name became that of a principal, and stores the
+    /// place of its counters. Does nothing for a client without a principal.
+    pub(super) fn client_came(&mut self, client: &mut Client) {
+        if client.name_source == NameSource::Peer {
+            return;
+        }
+        let place = self.place(&printable(&client.name.bare));
+        client.principal = Some(place);
+        let counters = &mut self.all[place.0].counters;
+        counters.clients += 1;
+        counters.open += u64::from(client.open());
+    }
+
+    /// Removes a client that left, with its open requests, from the gauges of its principal.
+    pub(super) fn client_gone(&mut self, client: &Client) {
+        if let Some(counters) = self.of(client) {
+            counters.clients -= 1;
+            counters.open -= u64::from(client.open());
+        }
+    }
+
+    /// Counts a message of a client.
+    #[inline]
+    pub(super) fn asked(&mut self, client: &Client) {
+        if let Some(counters) = self.of(client) {
+            counters.requests += 1;
+        }
+    }
+
+    /// Counts a request of a client that became an open one.
+    #[inline]
+    pub(super) fn opened(&mut self, client: &Client) {
+        if let Some(counters) = self.of(client) {
+            counters.open += 1;
+        }
+    }
+
+    /// Counts the end of an open request of a connected client.
+    #[inline]
+    pub(super) fn closed(&mut self, client: &Client) {
+        if let Some(counters) = self.of(client) {
+            counters.open -= 1;
+        }
+    }
+
+    /// Counts a rejection for a connected client.
+    pub(super) fn rejected(&mut self, client: &Client) {
+        if let Some(counters) = self.of(client) {
+            counters.rejected += 1;
+        }
+    }
+
+    /// Returns a copy of the counters of all principals that have had a client, in no order.
+    pub(super) fn sample(&self) -> Vec<PrincipalSample> {
+        let is_used = |it: &&PrincipalSample| it.counters != PrincipalCounters::default();
+        self.all.iter().filter(is_used).cloned().collect()
+    }
+
+    #[inline]
+    fn of(&mut self, client: &Client) -> Option<&mut PrincipalCounters> {
+        let sample = self.all.get_mut(client.principal?.0)?;
+        Some(&mut sample.counters)
+    }
+
+    /// Returns the place of a principal. A new one is assigned a place, if there is one left.
+    fn place(&mut self, name: &str) -> PrincipalPlace {
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        if self.places.len() >= PRINCIPALS_COUNTED {
+            return OTHERS;
+        }
+        let name: Arc<str> = name.into();
+        let place = PrincipalPlace(self.all.len());
+        self.all.push(PrincipalSample::new(Arc::clone(&name)));
+        self.places.insert(name, place);
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::core::peers::FrontendState;
+    use crate::core::token::Name;
+    use crate::peer::ClientKind;
+    use crate::reply::ErrorEncoding;
+    use crate::snapshot::FrontendId;
+
+    fn client(name: &str, name_source: NameSource) -> Client {
+        let name = Rc::new(Name::new(name.into()));
+        let (kind, state) = (ClientKind::Dealer, FrontendState::Configured);
+        let mut client = Client::new(FrontendId(0), kind, name, state, ErrorEncoding::Json);
+        client.name_source = name_source;
+        client
+    }
+
+    fn shown(principals: &Principals) -> Vec<(String, PrincipalCounters)> {
+        let all = principals.sample().into_iter();
+        all.map(|it| (it.name.to_string(), it.counters)).collect()
+    }
+
+    #[test]
+    fn the_clients_of_a_principal_are_counted_together_and_leave_their_counts() {
+        let mut principals = Principals::default();
+        let mut both = [(); 2].map(|()| client("alice", NameSource::Principal));
+        for client in &mut both {
+            principals.client_came(client);
+            principals.asked(client);
+            principals.opened(client);
+            client.opened(1);
+        }
+        let [first, second] = &mut both;
+        principals.closed(first);
+        first.closed(1);
+        principals.rejected(first);
+        let mut counters = PrincipalCounters {
+            requests: 2,
+            rejected: 1,
+            clients: 2,
+            open: 1,
+        };
+        assert_eq!(shown(&principals), [("alice".into(), counters.clone())]);
+        principals.client_gone(second);
+        (counters.clients, counters.open) = (1, 0);
+        assert_eq!(shown(&principals), [("alice".into(), counters.clone())]);
+        principals.client_gone(first);
+        counters.clients = 0;
+        assert_eq!(shown(&principals), [("alice".into(), counters)]);
+    }
+
+    #[test]
+    fn a_client_that_chose_its_name_is_not_counted_until_it_is_anonymous() {
+        let mut principals = Principals::default();
+        let mut client = client("alice", NameSource::Peer);
+        principals.client_came(&mut client);
+        principals.asked(&client);
+        client.opened(1);
+        principals.opened(&client);
+        assert_eq!(shown(&principals), []);
+        client.become_anonymous();
+        principals.client_came(&mut client);
+        let counters = PrincipalCounters {
+            clients: 1,
+            open: 1,
+            ..PrincipalCounters::default()
+        };
+        assert_eq!(shown(&principals), [("anonymous".into(), counters)]);
+    }
+
+    #[test]
+    fn principals_beyond_the_bound_are_counted_together() {
+        let mut principals = Principals::default();
+        for n in 0..PRINCIPALS_COUNTED + 5 {
+            let mut client = client(&format!("owner-{n}"), NameSource::Principal);
+            principals.client_came(&mut client);
+        }
+        let shown = shown(&principals);
+        assert_eq!(shown.len(), 1 + PRINCIPALS_COUNTED);
+        let (name, counters) = &shown[0];
+        assert_eq!((&**name, counters.clients), (OTHER_PRINCIPALS, 5));
+    }
+}
