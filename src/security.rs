@@ -1,15 +1,17 @@
-//! The demands of a frontend or a pool on its peers before it serves them: addresses, keys, and the
-//! principals that the keys stand for. The core knows principals alone.
+//! The demands of a frontend or a pool on its peers before it serves them: addresses, keys,
+//! passwords, and the principals that these stand for. The core knows principals alone.
 
 mod network;
+mod users;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use gateway_zmtp::curve::{KeyPair, PublicKey};
-use gateway_zmtp::session::{self, NullPeers};
+use gateway_zmtp::session::{self, NullPeers, PlainPeers};
 
 pub use network::Network;
+pub use users::{Denied, Hashed, User, Users};
 
 /// The word, in logs and in /status, for an address that demands nothing of its peers.
 pub(crate) const NO_SECURITY: &str = "none";
@@ -20,12 +22,15 @@ pub(crate) const ANONYMOUS: &str = "anonymous";
 /// The maximum length of a principal, in bytes, which is that of an identity (RFC 37, "Identity").
 const PRINCIPAL_MAX: usize = 255;
 
-/// The conditions on which peers are admitted. Without `curve` they need no key.
+/// The conditions on which peers are admitted. Without `curve` and `plain` they need to prove
+/// nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Security {
-    /// The keys of both sides, or `None` if peers need no keys.
+    /// The keys of both sides, or `None` if keys are not accepted.
     pub curve: Option<Curve>,
-    /// The treatment of peers without a key, if `curve` is set.
+    /// The users and the hashes of their passwords, or `None` if passwords are not accepted.
+    pub plain: Option<Arc<Users>>,
+    /// The treatment of peers with neither a key nor a password, if `curve` or `plain` is set.
     pub null: NullPeers,
     /// The networks from which peers may connect. If there are none, peers may connect from
     /// everywhere. Peers on ipc addresses are on this machine and may always connect.
@@ -105,6 +110,17 @@ impl PartialEq for Curve {
 
 impl Eq for Curve {}
 
+/// The proof by which a peer is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The peer's mechanism proves nothing.
+    Nothing,
+    /// The password of this user.
+    Password(User),
+    /// The key, which the peer has proved to own.
+    Key(PublicKey),
+}
+
 /// The side that made a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Initiator {
@@ -115,20 +131,30 @@ pub enum Initiator {
 }
 
 impl Security {
-    /// Returns the principal of a peer, or `None` if the peer is not admitted. `key` is the key
-    /// that the peer has proved to own, or `None` if it has no key.
-    pub fn principal(&self, key: Option<&PublicKey>, caller: Initiator) -> Option<Arc<str>> {
-        let Some(curve) = &self.curve else {
-            return key.is_none().then(|| ANONYMOUS.into());
-        };
-        match (key, &curve.peers) {
-            (None, _) => (self.null == NullPeers::Admitted).then(|| ANONYMOUS.into()),
-            (Some(key), _) if caller == Initiator::Us && curve.servers.know(key) => {
-                Some(ANONYMOUS.into())
+    /// Returns the principal of a peer, or `None` if the peer is not admitted.
+    pub fn principal(&self, proof: &Proof, caller: Initiator) -> Option<Arc<str>> {
+        match proof {
+            Proof::Nothing => {
+                let admitted = !self.wants_proof() || self.null == NullPeers::Admitted;
+                admitted.then(|| ANONYMOUS.into())
             }
-            (Some(_), KnownPeers::Any) => Some(ANONYMOUS.into()),
-            (Some(key), KnownPeers::Named(names)) => names.get(key).cloned(),
+            Proof::Password(user) => self.plain.as_ref()?.principal(user),
+            Proof::Key(key) => {
+                let curve = self.curve.as_ref()?;
+                match &curve.peers {
+                    _ if caller == Initiator::Us && curve.servers.know(key) => {
+                        Some(ANONYMOUS.into())
+                    }
+                    KnownPeers::Any => Some(ANONYMOUS.into()),
+                    KnownPeers::Named(names) => names.get(key).cloned(),
+                }
+            }
         }
+    }
+
+    /// Returns whether peers must prove by a key or a password who they are.
+    fn wants_proof(&self) -> bool {
+        self.curve.is_some() || self.plain.is_some()
     }
 
     /// Returns whether a peer may connect from `address`, which is `None` for a peer on this
@@ -144,24 +170,35 @@ impl Security {
 
     /// Returns the security of the session on an accepted connection.
     pub(crate) fn of_listener(&self) -> session::SessionSecurity {
-        match &self.curve {
-            None => session::SessionSecurity::None,
-            Some(curve) => session::SessionSecurity::Server {
+        match (&self.curve, &self.plain) {
+            (None, None) => session::SessionSecurity::None,
+            (None, Some(_)) => session::SessionSecurity::Plain { null: self.null },
+            (Some(curve), plain) => session::SessionSecurity::Server {
                 keys: Arc::clone(&curve.keys),
+                plain: match plain {
+                    Some(_) => PlainPeers::Admitted,
+                    None => PlainPeers::Refused,
+                },
                 null: self.null,
             },
         }
     }
 
     /// Returns the security of the session on a connection that this side makes to the endpoint for
-    /// which `is_endpoint` returns true, as a socket of type `socket_type`.
+    /// which `is_endpoint` returns true, as a socket of type `socket_type`. Where keys
+    /// are accepted, passwords are not.
     pub(crate) fn of_caller(
         &self,
         is_endpoint: impl Fn(&str) -> bool,
         socket_type: &'static str,
     ) -> session::SessionSecurity {
         let Some(curve) = &self.curve else {
-            return session::SessionSecurity::None;
+            return match self.plain {
+                None => session::SessionSecurity::None,
+                Some(_) => session::SessionSecurity::Plain {
+                    null: NullPeers::Refused,
+                },
+            };
         };
         match (curve.servers.key_of(is_endpoint), curve.keys.first()) {
             (Some(server), Some(keys)) => session::SessionSecurity::Client {
@@ -171,6 +208,7 @@ impl Security {
             },
             _ => session::SessionSecurity::Server {
                 keys: Arc::clone(&curve.keys),
+                plain: PlainPeers::Refused,
                 null: NullPeers::Refused,
             },
         }
@@ -184,10 +222,14 @@ impl Security {
 
     /// Returns the word for these conditions in logs and in /status.
     pub fn name(&self) -> &'static str {
-        match (&self.curve, self.null) {
-            (None, _) => "from",
-            (Some(_), NullPeers::Refused) => "curve",
-            (Some(_), NullPeers::Admitted) => "curve, anonymous",
+        match (&self.curve, &self.plain, self.null) {
+            (None, None, _) => "from",
+            (Some(_), None, NullPeers::Refused) => "curve",
+            (Some(_), None, NullPeers::Admitted) => "curve, anonymous",
+            (None, Some(_), NullPeers::Refused) => "plain",
+            (None, Some(_), NullPeers::Admitted) => "plain, anonymous",
+            (Some(_), Some(_), NullPeers::Refused) => "curve, plain",
+            (Some(_), Some(_), NullPeers::Admitted) => "curve, plain, anonymous",
         }
     }
 }
@@ -197,7 +239,9 @@ impl Security {
 pub(crate) fn principal_fault(name: &str) -> Option<String> {
     let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'#' | b'*' | b',');
     if name == ANONYMOUS {
-        return Some(format!("{ANONYMOUS} is the name of peers without a key"));
+        return Some(format!(
+            "{ANONYMOUS} is the name of peers without a key or a password"
+        ));
     }
     if name.is_empty() || name.len() > PRINCIPAL_MAX || !name.bytes().all(plain) {
         return Some(format!(
@@ -222,16 +266,21 @@ mod tests {
                 peers,
                 servers,
             }),
+            plain: None,
             null,
             from: Arc::default(),
         }
+    }
+
+    fn proof(key: Option<PublicKey>) -> Proof {
+        key.map_or(Proof::Nothing, Proof::Key)
     }
 
     #[test]
     fn nobody_is_admitted_by_default() {
         let known = KnownPeers::Named([(key(1), "alice".into())].into());
         let security = security(known, Servers::One(key(2)), NullPeers::Refused);
-        let principal = |key: Option<PublicKey>, caller| security.principal(key.as_ref(), caller);
+        let principal = |key: Option<PublicKey>, caller| security.principal(&proof(key), caller);
         assert_eq!(
             principal(Some(key(1)), Initiator::Peer),
             Some("alice".into())
@@ -250,10 +299,10 @@ mod tests {
     fn whoever_needs_no_key_is_anonymous() {
         let security = security(KnownPeers::Any, Servers::None, NullPeers::Admitted);
         assert_eq!(
-            security.principal(None, Initiator::Peer),
+            security.principal(&Proof::Nothing, Initiator::Peer),
             Some(ANONYMOUS.into())
         );
-        let any = security.principal(Some(&key(1)), Initiator::Peer);
+        let any = security.principal(&proof(Some(key(1))), Initiator::Peer);
         assert_eq!(any, Some(ANONYMOUS.into()));
     }
 

@@ -133,10 +133,14 @@ pub(super) enum Command {
         directory: PathBuf,
     },
     /// Make a CURVE key pair in the working directory: NAME.key with the public key and
-    /// NAME.key_secret with both
+    /// NAME.key_secret with both. With --user, print the line of a PLAIN user instead
     Keygen {
         /// The name of the keys' owner
-        name: String,
+        #[arg(required_unless_present = "user", conflicts_with = "user")]
+        name: Option<String>,
+        /// Read a password from standard input, and print NAME:HASH for a file of users
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
     },
     /// Ask the running gateway, at the admin address of the configuration, whether it accepts
     /// requests

@@ -1,15 +1,17 @@
-//! `gateway keygen`: a CURVE key pair, in files as pyzmq and czmq read them.
+//! `gateway keygen`: a CURVE key pair, in files as pyzmq and czmq read them, or the line of a PLAIN
+//! user.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::output;
-use crate::security::principal_fault;
+use crate::security::{Hashed, principal_fault};
 use gateway_diagnostic::escaped;
 use gateway_zmtp::curve::KeyPair;
+use gateway_zmtp::plain::CREDENTIAL_MAX;
 use zeroize::Zeroizing;
 
 /// The mode of a secret key's file: only the owner may read and write it.
@@ -54,6 +56,57 @@ pub(super) fn keygen(name: &str) -> ExitCode {
         }
         Err((path, error)) => failed(&format!("can't write {}: {error}", escaped(&path))),
     }
+}
+
+/// Reads a password from standard input up to the end of its first line, and prints the line of a
+/// user with the password's hash. A terminal is refused, because it would show the password.
+pub(super) fn user(name: &str) -> ExitCode {
+    if let Some(fault) = principal_fault(name) {
+        return failed(&format!("{name:?} can't name a user: {fault}"));
+    }
+    if name.contains(':') {
+        return failed(&format!(
+            "{name:?} can't name a user: the name ends at the colon in the file of users"
+        ));
+    }
+    if io::stdin().is_terminal() {
+        return failed(&format!(
+            "the password is read from standard input, and a terminal would show it: read -rs P; printf %s \"$P\" | gateway keygen --user {name}"
+        ));
+    }
+    let password = match read_password() {
+        Ok(password) => password,
+        Err(error) => return failed(&format!("can't read the password: {error}")),
+    };
+    match Hashed::of(&password) {
+        Ok(hashed) => output::print(&format!("{name}:{}\n", hashed.text()), ExitCode::SUCCESS),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Reads a password of at least one byte and at most [`CREDENTIAL_MAX`] bytes, and the end of its
+/// line. The end of the line is no part of it.
+fn read_password() -> io::Result<Zeroizing<Vec<u8>>> {
+    const ENDING: &[u8] = b"\r\n";
+    let wrong = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    let most = CREDENTIAL_MAX + ENDING.len();
+    // The capacity is reserved at once, because a buffer that grows leaves copies of the password.
+    let mut password = Zeroizing::new(Vec::with_capacity(most + 1));
+    io::stdin()
+        .take(most as u64 + 1)
+        .read_to_end(&mut password)?;
+    let is_whole = password.len() <= most;
+    let first = password.iter().position(|byte| *byte == b'\n');
+    let end = first.unwrap_or(password.len());
+    let end = end - usize::from(first.is_some() && end > 0 && password[end - 1] == b'\r');
+    if first.is_none() && !is_whole || end > CREDENTIAL_MAX {
+        return wrong("it has more than 255 bytes, the most that PLAIN can send");
+    }
+    if end == 0 {
+        return wrong("it is empty");
+    }
+    password.truncate(end);
+    Ok(password)
 }
 
 /// Writes both files. If the public key cannot be written, removes the file of the secret key.

@@ -63,7 +63,10 @@ pub fn execute(arguments: Arguments, release_memory: fn()) -> ExitCode {
             )
         }
         Command::Init { directory } => init::init(&directory),
-        Command::Keygen { name } => keygen::keygen(&name),
+        Command::Keygen {
+            user: Some(user), ..
+        } => keygen::user(&user),
+        Command::Keygen { name, user: None } => keygen::keygen(&name.unwrap_or_default()),
         Command::ConfigSchema => config_schema::print(),
         Command::Health => ask::ask(arguments.configuration(), Question::Health),
         Command::Reload => ask::ask(arguments.configuration(), Question::Reload),

@@ -69,8 +69,8 @@ impl Mask {
 /// The identity of the content of a configuration's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The directories of .proto files, and the files and directories of keys, whether they exist
-    /// or not. If routes.yaml cannot be read or parsed, the roots of the previous read.
+    /// The directories of .proto files, and the files and directories of keys and users, whether
+    /// they exist or not. If routes.yaml cannot be read or parsed, the roots of the previous read.
     pub roots: Vec<PathBuf>,
     /// The fingerprint of the content of every file. Equal content has equal fingerprints.
     pub fingerprint: u64,
@@ -137,8 +137,10 @@ impl Inputs {
         if let Some((_, source)) = &main {
             let directory = path.parent().unwrap_or(Path::new(""));
             roots = named_roots(source, directory);
-            roots.extend(source.key_files().map(|(_, path)| directory.join(path)));
-            keys = KeyFiles::read(source.key_files(), directory);
+            let named = source.key_files().map(|(_, path)| path);
+            let named = named.chain(source.users_files());
+            roots.extend(named.map(|path| directory.join(path)));
+            keys = KeyFiles::read(source.key_files(), source.users_files(), directory);
             keys.hash(&mut hasher);
             let there = import_paths(source, directory, &mut found);
             there.hash(&mut hasher);

@@ -5,9 +5,10 @@
 
 mod mask;
 mod role;
+mod users;
 mod zpl;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read as _};
@@ -15,10 +16,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::section::Spanned;
+use crate::security::Hashed;
 use gateway_diagnostic::{Diagnostic, SourceFile, escaped, shown};
 use gateway_proto::open_file;
 use gateway_zmtp::curve::{PublicKey, SecretKey};
-use mask::masked;
+use mask::{masked, masked_users};
+use users::{UsersText, parse_users};
 use zeroize::Zeroizing;
 use zpl::{KeyText, parse};
 
@@ -28,6 +31,9 @@ pub(super) use zpl::z85_fault;
 
 /// The maximum size of a key file, in bytes. A file with a long comment is many times smaller.
 const KEY_FILE_MAX: usize = 64 << 10;
+
+/// The maximum size of a file of users, in bytes: more than a hundred thousand users.
+const USERS_FILE_MAX: usize = 16 << 20;
 
 /// The maximum number of files and directories in a directory of keys, which is the default of
 /// `limits.clients`.
@@ -42,9 +48,13 @@ const SECRET_ENDING: &str = "_secret";
 /// Permissions of everybody who is neither the owner nor in the group.
 const OTHERS: u32 = 0o007;
 
-/// Every key file of a configuration, by its path as routes.yaml gives it.
+/// Every key file and every file of users of a configuration, by its path as routes.yaml gives it.
 #[derive(Debug, Default, Hash)]
-pub(super) struct KeyFiles(BTreeMap<(KeyRole, PathBuf), Stored>);
+pub(super) struct KeyFiles {
+    keys: BTreeMap<(KeyRole, PathBuf), Stored>,
+    /// The files of users, or the reasons why they cannot be read.
+    users: BTreeMap<PathBuf, Result<UsersFile, String>>,
+}
 
 /// The result of reading a path.
 #[derive(Debug, Hash)]
@@ -54,6 +64,18 @@ pub(super) enum Stored {
     Directory(Vec<KeyFile>, Vec<String>),
     /// The reason why the path cannot be read.
     Unreadable(String),
+}
+
+/// A file of users and its content.
+#[derive(Debug)]
+pub(super) struct UsersFile {
+    /// The file, with hashes masked.
+    pub(super) file: std::sync::Arc<SourceFile>,
+    pub(super) users: HashMap<std::sync::Arc<str>, Hashed>,
+    pub(super) faults: Vec<Diagnostic>,
+    pub(super) access: Access,
+    /// The fingerprint of the text.
+    fingerprint: u64,
 }
 
 /// A key file and its content.
@@ -83,6 +105,14 @@ pub(super) enum Access {
     Everybody,
 }
 
+impl Hash for UsersFile {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.file.path.hash(state);
+        self.access.hash(state);
+        self.fingerprint.hash(state);
+    }
+}
+
 impl Hash for KeyFile {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.file.path.hash(state);
@@ -92,24 +122,39 @@ impl Hash for KeyFile {
 }
 
 impl KeyFiles {
-    /// Reads the files at these paths, which are relative to `directory`.
+    /// Reads the files of keys and of users at these paths, which are relative to `directory`.
     pub(super) fn read<'a>(
-        paths: impl Iterator<Item = (KeyRole, &'a Path)>,
+        key_files: impl Iterator<Item = (KeyRole, &'a Path)>,
+        users_files: impl Iterator<Item = &'a Path>,
         directory: &Path,
     ) -> Self {
-        let mut files = BTreeMap::new();
-        for (role, path) in paths {
+        let mut files = Self::default();
+        for (role, path) in key_files {
             let key = (role, path.to_owned());
             files
+                .keys
                 .entry(key)
                 .or_insert_with(|| Stored::read(&directory.join(path), role));
         }
-        Self(files)
+        for path in users_files {
+            let read = || {
+                let path = directory.join(path);
+                let read = UsersFile::read(&path);
+                read.map_err(|error| format!("can't read {}: {error}", display(&path)))
+            };
+            files.users.entry(path.to_owned()).or_insert_with(read);
+        }
+        files
     }
 
     /// Returns the result of reading a path, or `None` if it was not read.
     pub(super) fn get(&self, role: KeyRole, path: &Path) -> Option<&Stored> {
-        self.0.get(&(role, path.to_owned()))
+        self.keys.get(&(role, path.to_owned()))
+    }
+
+    /// Returns a file of users, or the reason why it cannot be read, or `None` if it was not read.
+    pub(super) fn users(&self, path: &Path) -> Option<&Result<UsersFile, String>> {
+        self.users.get(path)
     }
 }
 
@@ -190,32 +235,80 @@ fn read_directory(
     }
 }
 
-impl KeyFile {
-    fn read(path: &Path, role: KeyRole) -> io::Result<Self> {
+/// The text of a file with secrets, and the users who may read the file.
+struct Secrets {
+    text: Zeroizing<String>,
+    access: Access,
+    /// The fingerprint of the text.
+    fingerprint: u64,
+}
+
+impl Secrets {
+    /// Reads a file of at most `most` bytes. `what` is the content that a binary file lacks.
+    fn read(path: &Path, most: usize, what: &str) -> io::Result<Self> {
         let file = open_file(path)?;
-        let mode = file.metadata()?.permissions().mode();
+        let metadata = file.metadata()?;
         // The capacity is reserved at once, because a buffer that grows leaves copies of a secret
         // in memory.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_MAX + 1));
-        file.take(KEY_FILE_MAX as u64 + 1).read_to_end(&mut bytes)?;
-        if bytes.len() > KEY_FILE_MAX {
-            let why = format!("it is larger than {} KiB", KEY_FILE_MAX >> 10);
+        let size = usize::try_from(metadata.len()).map_or(most, |size| size.clamp(1, most));
+        let room = if most == KEY_FILE_MAX { most } else { size };
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room + 1));
+        file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > most {
+            let why = format!("it is larger than {} KiB", most >> 10);
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
         }
         let Ok(text) = std::str::from_utf8(&bytes) else {
-            let why = "it is no text, so it holds no key";
+            let why = format!("it is no text, so it holds no {what}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut hasher = std::hash::DefaultHasher::new();
         text.hash(&mut hasher);
-        let file = SourceFile::new(shown(path), masked(text, role));
+        Ok(Self {
+            text: Zeroizing::new(text.to_owned()),
+            access: match metadata.permissions().mode() & OTHERS {
+                0 => Access::Restricted,
+                _ => Access::Everybody,
+            },
+            fingerprint: hasher.finish(),
+        })
+    }
+}
+
+impl UsersFile {
+    fn read(path: &Path) -> io::Result<Self> {
+        let Secrets {
+            text,
+            access,
+            fingerprint,
+        } = Secrets::read(path, USERS_FILE_MAX, "users")?;
+        let file = SourceFile::new(shown(path), masked_users(&text));
+        let UsersText { users, faults } = parse_users(&text, &file);
+        Ok(Self {
+            file,
+            users,
+            faults,
+            access,
+            fingerprint,
+        })
+    }
+}
+
+impl KeyFile {
+    fn read(path: &Path, role: KeyRole) -> io::Result<Self> {
+        let Secrets {
+            text,
+            access,
+            fingerprint,
+        } = Secrets::read(path, KEY_FILE_MAX, "key")?;
+        let file = SourceFile::new(shown(path), masked(&text, role));
         let KeyText {
             public,
             secret,
             name,
             faults,
-        } = parse(text, &file, role);
+        } = parse(&text, &file, role);
         let stem = path.file_stem().unwrap_or_default();
         Ok(Self {
             file,
@@ -224,12 +317,8 @@ impl KeyFile {
             secret,
             name,
             faults,
-            access: if mode & OTHERS == 0 {
-                Access::Restricted
-            } else {
-                Access::Everybody
-            },
-            fingerprint: hasher.finish(),
+            access,
+            fingerprint,
         })
     }
 

@@ -318,13 +318,14 @@ fn instead(key: &str) -> Option<&'static str> {
 /// Returns the sections that have this key, in themselves or in their entries, by the JSON Schema
 /// of the file.
 pub(super) fn homes(key: &str) -> Vec<&'static str> {
-    const DEFINED: [(&str, &str); 6] = [
+    const DEFINED: [(&str, &str); 7] = [
         ("frontend", "frontends"),
         ("pool", "pools"),
         ("route", "routes"),
         ("schema", "schema"),
         ("security_map", "security"),
         ("curve", "security.curve"),
+        ("plain", "security.plain"),
     ];
     const SECTIONS: [&str; 6] = ["proto", "limits", "shutdown", "reload", "admin", "log"];
     // It is parsed once, because a file may have as many unknown keys as it has lines.

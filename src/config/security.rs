@@ -4,16 +4,18 @@
 //! An error in a peer's key file excludes only the key in that file; all others stay valid.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::keys::{Access, KeyFile, KeyFiles, KeyRole, Stored};
+use super::keys::{Access, KeyFile, KeyFiles, KeyRole, Stored, UsersFile};
 use super::quoted::quoted;
 use super::section::Spanned;
 use super::source::{
-    CurveSource, PeersSource, SecurityKey, SecuritySource, ServerKey, ServerSource, Source,
+    CurveSource, PeersSource, PlainSource, SecurityKey, SecuritySource, ServerKey, ServerSource,
+    Source,
 };
-use crate::security::{ANONYMOUS, Curve, KnownPeers, Security, Servers, principal_fault};
+use crate::security::{ANONYMOUS, Curve, KnownPeers, Security, Servers, Users, principal_fault};
 use crate::snapshot::{Allowed, Endpoints, IdentityMode};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 use gateway_zmtp::curve::{KeyPair, PublicKey};
@@ -37,6 +39,7 @@ pub(super) fn secure(
         files,
         default: source.security.map(),
         told: BTreeSet::new(),
+        told_users: BTreeSet::new(),
         found,
         left_out,
     };
@@ -57,15 +60,14 @@ pub(super) fn secure(
 fn allowed(source: &Source, secured: &Secured, found: &mut Diagnostics) {
     let securities: Vec<_> = secured.frontends.iter().flatten().collect();
     let anybody = |allowed: &Allowed| {
-        securities.iter().any(|security| match &security.curve {
-            Some(curve) => match &curve.peers {
-                KnownPeers::Any => false,
-                KnownPeers::Named(names) => {
-                    let mut names = names.values();
-                    names.any(|name| allowed.contains(name.as_bytes()))
-                }
-            },
-            None => false,
+        securities.iter().any(|security| {
+            let owners = match security.curve.as_ref().map(|curve| &curve.peers) {
+                Some(KnownPeers::Named(names)) => Some(names.values()),
+                Some(KnownPeers::Any) | None => None,
+            };
+            let users = security.plain.iter().flat_map(|users| users.names());
+            let mut names = owners.into_iter().flatten().chain(users);
+            names.any(|name| allowed.contains(name.as_bytes()))
         })
     };
     for allowed in source
@@ -79,7 +81,7 @@ fn allowed(source: &Source, secured: &Secured, found: &mut Diagnostics) {
                 let fault = fault.at(one.place.clone()).label("remove it");
                 found.push(
                     fault.help(
-                        "without keys nobody knows who a client is: give a frontend `security`",
+                        "without keys or passwords nobody knows who a client is: give a frontend `security`",
                     ),
                 );
                 break;
@@ -88,7 +90,7 @@ fn allowed(source: &Source, secured: &Secured, found: &mut Diagnostics) {
                 let fault = Diagnostic::warning("nobody has this name");
                 let fault = fault.at(one.place.clone());
                 found.push(
-                    fault.help("a principal is the name of a key, or what its file is called"),
+                    fault.help("a principal is the name of a key, or what its file is called, or a user of `plain`"),
                 );
             }
         }
@@ -113,8 +115,10 @@ fn own_names(source: &Source, found: &mut Diagnostics) {
 struct Resolver<'a> {
     files: &'a KeyFiles,
     default: Option<&'a SecuritySource>,
-    /// Files whose faults have been reported.
+    /// Key files whose faults have been reported.
     told: BTreeSet<(KeyRole, &'a Path)>,
+    /// Files of users whose faults have been reported.
+    told_users: BTreeSet<&'a Path>,
     found: &'a mut Diagnostics,
     left_out: &'a mut Diagnostics,
 }
@@ -149,7 +153,9 @@ impl<'a> Resolver<'a> {
     }
 
     fn pools(&mut self, source: &'a Source) -> Vec<Option<Arc<Security>>> {
-        let has_keys = self.default.is_some_and(|default| default.curve.is_some());
+        let has_keys = self
+            .default
+            .is_some_and(|default| default.curve.is_some() || default.plain.is_some());
         let has_addresses = self.default.is_some_and(|default| default.from.is_some());
         let mut secured = Vec::new();
         for pool in &source.pools {
@@ -196,6 +202,10 @@ impl<'a> Resolver<'a> {
         let from = source.from.as_ref();
         Security {
             curve: source.curve.as_ref().map(|it| self.curve(it, endpoints)),
+            plain: source
+                .plain
+                .as_ref()
+                .map(|it| self.plain(it, source.curve.is_some(), endpoints)),
             null: if source.anonymous {
                 NullPeers::Admitted
             } else {
@@ -203,6 +213,73 @@ impl<'a> Resolver<'a> {
             },
             from: from.map_or_else(Arc::default, |from| from.value.as_slice().into()),
         }
+    }
+
+    /// Returns the users whose passwords are accepted: none after an error, which is reported.
+    fn plain(
+        &mut self,
+        source: &'a PlainSource,
+        has_curve: bool,
+        endpoints: &Endpoints,
+    ) -> Arc<Users> {
+        let nowhere = endpoints.bind.is_empty() || (!has_curve && !endpoints.connect.is_empty());
+        if nowhere {
+            let fault = Diagnostic::error("\"plain\" is not supported with \"connect\"");
+            let fault = fault.at(source.place.clone()).label("remove it");
+            self.found.push(fault.help(
+                "passwords are accepted where peers connect: use `curve` for what the gateway connects to",
+            ));
+        }
+        let is_open = endpoints.bind.iter().any(|address| !is_local(address));
+        if is_open && !has_curve {
+            let fault = Diagnostic::warning("passwords go over the network in clear text");
+            let fault = fault.at(source.place.clone());
+            self.found.push(
+                fault.help("PLAIN encrypts nothing: add `curve`, or listen on a loopback address"),
+            );
+        }
+        let users = source.users.as_ref().and_then(|path| self.users(path));
+        let users = users.map(|file| file.users.clone()).unwrap_or_default();
+        let users = Users::new(users).unwrap_or_else(|error| {
+            let fault = Diagnostic::error(format!("there is no randomness: {error}"));
+            self.found.push(fault.at(source.place.clone()));
+            Users::nobody()
+        });
+        Arc::new(users)
+    }
+
+    /// Returns the file of users at a path, or `None` if it cannot be read, which is reported once.
+    fn users(&mut self, path: &'a Spanned<PathBuf>) -> Option<&'a UsersFile> {
+        let is_new = self.told_users.insert(&path.value);
+        let file = match self.files.users(&path.value)? {
+            Ok(file) => file,
+            Err(why) => {
+                if is_new {
+                    let fault = Diagnostic::error(why.clone()).at(path.place.clone());
+                    self.found.push(fault.label("expected a file of users"));
+                }
+                return None;
+            }
+        };
+        if is_new {
+            for fault in &file.faults {
+                self.left_out.push(fault.clone());
+            }
+            if file.access == Access::Everybody {
+                let shown = file.file.path.display();
+                let fault =
+                    Diagnostic::warning("everybody on this machine can read the password hashes");
+                let fault = fault.at(path.place.clone()).label("expected mode 0600");
+                self.found.push(fault.help(format!("chmod 600 {shown}")));
+            }
+            if file.users.is_empty() && file.faults.is_empty() {
+                let fault = Diagnostic::warning("no user is known, so no password is right");
+                let fault = fault.at(path.place.clone());
+                self.found
+                    .push(fault.help("add a line for each: gateway keygen --user NAME"));
+            }
+        }
+        Some(file)
     }
 
     fn curve(&mut self, source: &'a CurveSource, endpoints: &Endpoints) -> Curve {
@@ -476,38 +553,49 @@ impl<'a> Resolver<'a> {
     }
 
     /// Warns about each pool that admits clients as workers, because it names the same path of
-    /// peers' keys as a frontend or as the `security` of the whole file.
+    /// peers' keys or of users as a frontend or as the `security` of the whole file.
     fn shared_peers(&mut self, source: &Source) {
         let clients: Vec<_> = source.frontends.iter().map(|it| &it.it.security).collect();
         let clients = clients.into_iter().chain([&source.security]);
-        let clients: BTreeSet<&Path> = clients
-            .filter_map(|it| peers_path(it))
-            .map(|it| it.0)
-            .collect();
-        for pool in &source.pools {
-            let Some((path, place)) = peers_path(&pool.it.security) else {
-                continue;
-            };
+        let clients: BTreeSet<&Path> = clients.flat_map(peers_paths).map(|it| it.0).collect();
+        let workers = source.pools.iter();
+        for (path, place) in workers.flat_map(|pool| peers_paths(&pool.it.security)) {
             if clients.contains(path) {
                 let fault = Diagnostic::warning("clients are admitted as workers");
                 let fault = fault
                     .at(place.clone())
                     .label("a frontend names the same peers");
                 self.found
-                    .push(fault.help("give workers a directory of their own"));
+                    .push(fault.help("give workers a directory or a file of their own"));
             }
         }
     }
 }
 
-/// Returns the path of the peers' keys and its place, or `None` if `peers` is not a path.
-fn peers_path(security: &SecurityKey) -> Option<(&Path, &Place)> {
-    let curve = security.map()?.curve.as_ref()?;
-    let peers = curve.peers.as_ref()?;
-    match &peers.value {
-        PeersSource::Path(path) => Some((path, &peers.place)),
+/// Returns the paths of the peers' keys and of their users, each with its place.
+fn peers_paths(security: &SecurityKey) -> impl Iterator<Item = (&Path, &Place)> {
+    let source = security.map();
+    let curve = source.and_then(|source| source.curve.as_ref());
+    let peers = curve.and_then(|curve| curve.peers.as_ref());
+    let keys = peers.and_then(|peers| match &peers.value {
+        PeersSource::Path(path) => Some((path.as_path(), &peers.place)),
         PeersSource::Any | PeersSource::Named(_) => None,
-    }
+    });
+    let plain = source.and_then(|source| source.plain.as_ref());
+    let users = plain.and_then(|plain| plain.users.as_ref());
+    let users = users.map(|users| (users.value.as_path(), &users.place));
+    keys.into_iter().chain(users)
+}
+
+/// Returns whether only peers on this machine can connect to an address.
+fn is_local(endpoint: &str) -> bool {
+    let Some(address) = endpoint.strip_prefix("tcp://") else {
+        return true;
+    };
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_matches(['[', ']']);
+    let ip: Result<IpAddr, _> = host.parse();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 fn quoted_path(path: &Path) -> String {

@@ -37,7 +37,7 @@ use timeout::timeout;
 
 pub(super) use routes::RouteSource;
 pub(super) use security::{
-    CurveSource, PeersSource, SecurityKey, SecuritySource, ServerKey, ServerSource,
+    CurveSource, PeersSource, PlainSource, SecurityKey, SecuritySource, ServerKey, ServerSource,
 };
 
 /// The maximum of `reload.settle`. A longer time would also delay the edit that shortens it.
@@ -135,6 +135,11 @@ impl Source {
     /// Returns every key file and directory of keys that the file names, as written.
     pub(super) fn key_files(&self) -> impl Iterator<Item = (KeyRole, &Path)> {
         self.securities().flat_map(SecuritySource::files)
+    }
+
+    /// Returns every file of users that the file names, as written.
+    pub(super) fn users_files(&self) -> impl Iterator<Item = &Path> {
+        self.securities().filter_map(SecuritySource::users_file)
     }
 
     fn securities(&self) -> impl Iterator<Item = &SecuritySource> {

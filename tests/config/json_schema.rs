@@ -54,6 +54,8 @@ const BEYOND_A_SCHEMA: &[&str] = &[
 const NEED_KEY_FILES: &[&str] = &[
     "/$defs/security_map/properties/curve",
     "/$defs/security_map/properties/anonymous",
+    "/$defs/security_map/properties/plain",
+    "/$defs/plain/properties/users",
     "/$defs/curve/properties/secret",
     "/$defs/curve/properties/peers",
     "/$defs/curve/properties/server",

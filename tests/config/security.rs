@@ -2,11 +2,12 @@
 //! affecting the others.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use gateway::config;
-use gateway::security::{Initiator, KnownPeers, Security};
+use gateway::security::{Initiator, KnownPeers, Proof, Security};
 use gateway_zmtp::curve::{KeyPair, PublicKey};
 
 use crate::pages::configurations_in;
@@ -14,6 +15,10 @@ use crate::pages::configurations_in;
 /// The keys that libzmq's manual page zmq_curve shows.
 const PUBLIC: &str = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID";
 const SECRET: &str = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs";
+
+/// The hash of a password, which costs little.
+const HASH: &str =
+    "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$Sh2ANMDx4ULcVEJ7GKY9RzLv2LJ6TRMFaSTBn0JrVkg";
 
 const SECURED: &str = r#"
 frontends: { clients: { bind: "tcp://*:5559", security: { curve: { secret: keys/gateway.key_secret, peers: keys/clients } } } }
@@ -89,7 +94,7 @@ impl Files {
     }
 
     fn principal(&self, key: &PublicKey) -> Option<String> {
-        let principal = self.load().0.principal(Some(key), Initiator::Peer);
+        let principal = self.load().0.principal(&Proof::Key(*key), Initiator::Peer);
         principal.map(|name| name.to_string())
     }
 }
@@ -111,6 +116,8 @@ fn the_configurations_of_the_page_pass() {
         for name in ["clients/alice", "workers/worker-1", "worker-1", "worker-2"] {
             files.add(&format!("keys/{name}.key"));
         }
+        files.write("keys/users", &format!("alice:{HASH}\n"));
+        files.restrict("keys/users");
         let (code, _, stderr) = files.check();
         assert_eq!((code, &*stderr), (Some(0), ""), "{block}");
         checked += 1;
@@ -233,7 +240,7 @@ fn other_faults_of_keys_are_errors_at_their_places() {
         ),
         (
             SECURED.replace("} } } }\npools", "}, plain: {} } } }\npools"),
-            "\"plain\" is not supported yet",
+            "\"plain\" has no \"users\"",
         ),
         (
             SECURED.replace("} } } }\npools", "}, from: 10.0.0.1/8 } } }\npools"),
@@ -393,5 +400,168 @@ fn a_route_may_name_principals_where_there_are_any() {
             stderr.contains(told) && (stderr.is_empty() == told.is_empty()),
             "{stderr}"
         );
+    }
+}
+
+const PLAIN: &str = r#"
+frontends: { clients: { bind: "tcp://127.0.0.1:0", security: { plain: { users: keys/users } } } }
+pools: { people: { bind: "tcp://127.0.0.1:0" } }
+routes: { A: { pool: people, allow: alice } }
+"#;
+
+#[test]
+fn a_fault_in_a_file_of_users_is_reported_at_its_place_and_leaves_out_that_user() {
+    let files = Files::new(PLAIN);
+    let text = format!("# Users\nalice:{HASH}\nbob:{HASH}x!\na b:{HASH}\nsecret\nalice:{HASH}\n");
+    files.write("keys/users", &text);
+    files.restrict("keys/users");
+    let (code, _, stderr) = files.check();
+    assert_eq!(code, Some(1), "{stderr}");
+    for told in [
+        "error: this is no hash of a password",
+        "keys/users:3:5",
+        "expected a hash of argon2",
+        "error: the name can't be a user's",
+        "keys/users:4:1",
+        "error: the line names no user",
+        "keys/users:5:1",
+        "error: user alice has two lines",
+        "keys/users:6:1",
+        "this user is left out, and all others hold",
+    ] {
+        assert!(stderr.contains(told), "{told}: {stderr}");
+    }
+    // Neither a hash nor what may be a password is shown.
+    assert!(
+        !stderr.contains("c29tZXNh") && !stderr.contains("secret"),
+        "{stderr}"
+    );
+    let (security, warnings) = files.load();
+    let users = security.plain.as_ref().unwrap();
+    let names: Vec<_> = users.names().map(|name| name.to_string()).collect();
+    assert_eq!(names, ["alice"], "{warnings}");
+}
+
+/// Runs `gateway check` on each configuration, with a user, and compares its exit code and a part
+/// of its standard error, which is empty if the part is.
+fn check_each(cases: &[(String, i32, &str)]) {
+    for (yaml, code, told) in cases {
+        let files = Files::new(yaml);
+        files.write("keys/users", &format!("alice:{HASH}\n"));
+        files.restrict("keys/users");
+        let (found, _, stderr) = files.check();
+        assert_eq!(found, Some(*code), "{yaml}{stderr}");
+        assert!(
+            stderr.contains(told) && (stderr.is_empty() == told.is_empty()),
+            "{yaml}{stderr}"
+        );
+    }
+}
+
+#[test]
+fn passwords_are_warned_of_where_others_can_see_them() {
+    let at =
+        |address: &str| PLAIN.replace("127.0.0.1:0\", security", &format!("{address}\", security"));
+    let curve = format!(
+        "{{ curve: {{ secret: keys/gateway.key_secret, peers: {{ bob: \"{PUBLIC}\" }} }}, plain"
+    );
+    check_each(&[
+        (PLAIN.to_owned(), 0, ""),
+        (at("[::1]:0"), 0, ""),
+        (at("localhost:0"), 0, ""),
+        (at("*:5559"), 0, "in clear text"),
+        (at("10.1.2.3:5559"), 0, "in clear text"),
+        (at("*:5559").replace("{ plain", &curve), 0, ""),
+    ]);
+    let files = Files::new(PLAIN);
+    files.write("keys/users", &format!("alice:{HASH}\n"));
+    let mode = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(files.path("keys/users"), mode).unwrap();
+    let (code, _, stderr) = files.check();
+    assert!(
+        code == Some(0) && stderr.contains("can read the password hashes"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn plain_is_refused_where_it_makes_no_sense() {
+    let connects = PLAIN.replace(
+        "bind: \"tcp://127.0.0.1:0\", security",
+        "connect: \"tcp://127.0.0.1:1\", security",
+    );
+    let workers = PLAIN.replace(
+        "people: { bind: \"tcp://127.0.0.1:0\"",
+        "people: { bind: \"tcp://127.0.0.1:0\", security: { plain: { users: keys/users } }",
+    );
+    let inherited = format!("security: {{ plain: {{ users: keys/users }} }}{SECURED}");
+    let replaced = |from: &str, to: &str| PLAIN.replace(from, to);
+    check_each(&[
+        (connects, 1, "not supported with \"connect\""),
+        (replaced("keys/users", "keys/none"), 1, "can't read"),
+        (replaced("keys/users", "keys"), 1, "can't read"),
+        (
+            replaced("{ users: keys/users }", "{}"),
+            1,
+            "\"plain\" has no \"users\"",
+        ),
+        (replaced("{ users:", "{ user:"), 1, "did you mean \"users\""),
+        (
+            replaced("allow: alice", "allow: bob"),
+            0,
+            "nobody has this name",
+        ),
+        (
+            format!("engine: libzmq\n{PLAIN}"),
+            1,
+            "not supported by engine libzmq",
+        ),
+        (workers, 0, "clients are admitted as workers"),
+        (inherited, 1, "pool people does not name its workers' keys"),
+    ]);
+}
+
+/// Runs `gateway keygen --user` with this input, and returns its exit code and output.
+fn keygen_user(name: &str, input: &[u8]) -> (Option<i32>, String) {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_gateway"))
+        .args(["keygen", "--user", name])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that has refused the name may have ended before it reads.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    let output = child.wait_with_output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn keygen_prints_the_line_of_a_user() {
+    let (code, line) = keygen_user("alice", b"secret\n");
+    assert_eq!(code, Some(0), "{line}");
+    assert!(line.starts_with("alice:$argon2id$v=19$m=19456,t=2,p=1$") && line.ends_with('\n'));
+    assert!(
+        !line.contains("secret") && line.lines().count() == 1,
+        "{line}"
+    );
+    let (_, again) = keygen_user("alice", b"secret");
+    assert_ne!(line, again, "each hash has a salt of its own");
+    let files = Files::new(PLAIN);
+    files.write("keys/users", &line);
+    files.restrict("keys/users");
+    assert_eq!(files.check().0, Some(0));
+    assert_eq!(keygen_user("alice", &[b'x'; 255]).0, Some(0));
+    for (name, input, told) in [
+        ("alice", &b""[..], "it is empty"),
+        ("alice", b"\n", "it is empty"),
+        ("alice", &[b'x'; 256], "more than 255 bytes"),
+        ("a b", b"secret", "can't name a user"),
+        ("a:b", b"secret", "can't name a user"),
+        ("anonymous", b"secret", "can't name a user"),
+    ] {
+        let (code, text) = keygen_user(name, input);
+        assert!(code == Some(1) && text.contains(told), "{name}: {text}");
     }
 }

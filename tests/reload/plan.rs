@@ -309,8 +309,20 @@ const SECURITY_KEYS: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "security_map/curve",
-        "curve: { secret: keys/ours, peers: keys/theirs.pub, server: keys/theirs.pub }, anonymous: false, ",
+        "curve: { secret: keys/ours, peers: keys/theirs.pub, server: keys/theirs.pub }, plain: { users: keys/users }, anonymous: false, ",
         "",
+        "~1 frontend (clients)",
+    ),
+    (
+        "security_map/plain",
+        "plain: { users: keys/users }, ",
+        "",
+        "~1 frontend (clients)",
+    ),
+    (
+        "plain/users",
+        "keys/users",
+        "keys/users_too",
         "~1 frontend (clients)",
     ),
     (
@@ -362,13 +374,19 @@ fn secured() -> String {
     ROUTES.replace(
         "errors: json }\npools",
         "errors: json, security: { curve: { secret: keys/ours, peers: keys/theirs.pub, server: keys/theirs.pub }, \
-         anonymous: false, from: 10.0.0.0/8 } }\npools",
+         plain: { users: keys/users }, anonymous: false, from: 10.0.0.0/8 } }\npools",
     )
 }
+
+/// The hash of a password, which costs little.
+const HASH: &str =
+    "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$Sh2ANMDx4ULcVEJ7GKY9RzLv2LJ6TRMFaSTBn0JrVkg";
 
 fn write(directory: &Path, routes: &str, proto: &str) {
     for (name, text) in [
         ("keys/ours", "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs"),
+        ("keys/users", &format!("alice:{HASH}\n")),
+        ("keys/users_too", &format!("bob:{HASH}\n")),
         ("keys/ours_too", "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"),
         (
             "keys/theirs.pub",
@@ -457,6 +475,7 @@ fn no_key_is_forgotten() {
         "schema",
         "security_map",
         "curve",
+        "plain",
     ] {
         note(&format!("{part}/"), &schema["$defs"][part]);
     }

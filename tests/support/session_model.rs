@@ -276,8 +276,10 @@ impl Side {
                 self.buffers.recycle(frames);
             }
             session::SessionEvent::Error(_) => self.ended = true,
-            session::SessionEvent::Answer(_) | session::SessionEvent::Work(_) => {
-                panic!("NULL needs neither")
+            session::SessionEvent::Answer(_)
+            | session::SessionEvent::Work(_)
+            | session::SessionEvent::Credentials(_) => {
+                panic!("NULL needs none of these")
             }
             session::SessionEvent::Other => {}
         }

@@ -77,7 +77,7 @@ impl fmt::Display for GreetingError {
             Self::Other(what) => write!(f, "it speaks {what}, not ZMTP"),
             Self::Mechanism(name) => write!(
                 f,
-                "it asks for security mechanism {name}; the gateway speaks NULL and CURVE"
+                "it asks for security mechanism {name}; the gateway speaks NULL, PLAIN and CURVE"
             ),
         }
     }

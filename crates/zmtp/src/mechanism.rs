@@ -2,7 +2,7 @@
 //!
 //! The handshake of NULL is one READY from each side; those of PLAIN and CURVE are in
 //! [`plain`](crate::plain) and [`curve`](crate::curve). A [`Session`](crate::session::Session)
-//! accepts NULL and CURVE, as its [`SessionSecurity`](crate::session::SessionSecurity) says.
+//! accepts those that its [`SessionSecurity`](crate::session::SessionSecurity) names.
 
 /// A mechanism that this crate knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

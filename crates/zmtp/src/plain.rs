@@ -6,7 +6,7 @@
 //! | [`Client`] | HELLO → | [`hello`], whose [`Credentials`] the user checks |
 //! | [`AwaitsWelcome`] | ← WELCOME | [`Server`] |
 //! | | INITIATE → | |
-//! | [`AwaitsReady`] | ← READY | |
+//! | [`AwaitsReady`] | ← READY | [`Introduced`] |
 //!
 //! ```
 //! use gateway_zmtp::command::Ready;
@@ -18,8 +18,9 @@
 //! assert_eq!((credentials.user(), credentials.password()), (&b"alice"[..], &b"secret"[..]));
 //! let (server, body) = credentials.accept();
 //! let (client, body) = client.welcome(&body, &metadata("REQ"))?;
-//! let (theirs, body) = server.initiate(&body, &metadata("ROUTER"))?;
+//! let (theirs, introduced) = server.initiate(&body)?;
 //! assert_eq!(theirs.socket_type, "REQ");
+//! let body = introduced.accept(&metadata("ROUTER"));
 //! assert_eq!(client.ready(&body)?.socket_type, "ROUTER");
 //! # Ok::<(), gateway_zmtp::plain::PlainError>(())
 //! ```
@@ -69,6 +70,10 @@ pub struct Credentials {
 /// A server that has sent WELCOME.
 #[derive(Debug)]
 pub struct Server(());
+
+/// A server that has received the metadata of its client.
+#[derive(Debug)]
+pub struct Introduced(());
 
 /// A client before HELLO.
 #[derive(Debug)]
@@ -134,20 +139,27 @@ impl fmt::Debug for Credentials {
 }
 
 impl Server {
-    /// Takes the body of an INITIATE command. Returns the client's metadata, and the body of the
-    /// READY with the metadata of this side, which ends the handshake.
+    /// Takes the body of an INITIATE command, and returns the client's metadata.
     ///
     /// # Errors
     ///
     /// Fails with [`PlainError::Malformed`].
-    pub fn initiate(self, body: &[u8], ours: &Ready) -> Result<(Ready, Vec<u8>), PlainError> {
+    pub fn initiate(self, body: &[u8]) -> Result<(Ready, Introduced), PlainError> {
         let metadata = body
             .strip_prefix(INITIATE)
             .ok_or(PlainError::Malformed("a malformed INITIATE"))?;
         let theirs = command::metadata(metadata).map_err(PlainError::Malformed)?;
+        Ok((theirs, Introduced(())))
+    }
+}
+
+impl Introduced {
+    /// Admits the client, and returns the body of the READY with the metadata of this side, which
+    /// ends the handshake.
+    pub fn accept(self, ours: &Ready) -> Vec<u8> {
         let mut ready = READY.to_vec();
         command::put_metadata(&mut ready, ours);
-        Ok((theirs, ready))
+        ready
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod fault;
 mod meeting;
+mod passwords;
 mod said;
 mod sealed;
 mod security;
@@ -13,17 +14,20 @@ use std::fmt;
 
 use crate::bytes::{Bytes, Input};
 use crate::command::{self, Command, Ready};
-use crate::curve::{CurveError, PublicKey, Sealer};
+use crate::curve::{PublicKey, Sealer};
 use crate::decoder::{Bounds, Decoder, Item};
 use crate::greeting::{self, Greeted, Greeting};
 use crate::mechanism::Mechanism;
+use crate::plain::Credentials;
 use crate::pool::BufferPool;
+use crate::{COMMAND, put_frame};
 use meeting::Handshake;
+use passwords::PlainMeeting;
 use sealed::Sealed;
 
 pub use fault::SessionError;
 pub use said::SessionEvent;
-pub use security::{NullPeers, SessionSecurity, Side};
+pub use security::{NullPeers, PlainPeers, SessionSecurity, Side};
 pub use work::{HandshakeResult, HandshakeWork};
 
 /// The bounds before the handshake is complete: no message may arrive yet, so none is kept.
@@ -40,12 +44,16 @@ pub struct Session {
     decoder: Decoder,
     /// The peer's minor version of ZMTP 3, once it has sent its greeting.
     minor: u8,
+    /// The mechanism of the connection, once the greetings agree on it.
+    mechanism: Option<Mechanism>,
 }
 
 enum Stage {
     Greeting(Box<Greets>),
     /// The NULL handshake, which the peer's READY completes.
     Meeting,
+    /// The handshake of PLAIN.
+    Plain(PlainMeeting),
     /// The handshake of CURVE.
     Curve(Box<Handshake>),
     Traffic,
@@ -65,6 +73,7 @@ impl fmt::Debug for Stage {
         f.write_str(match self {
             Self::Greeting(_) => "Greeting",
             Self::Meeting => "Meeting",
+            Self::Plain(_) => "Plain",
             Self::Curve(_) => "Curve",
             Self::Traffic => "Traffic",
             Self::Sealed(_) => "Sealed",
@@ -199,15 +208,13 @@ impl Session {
                 let item = sealed.next(&mut self.decoder, input, bounds, buffers)?;
                 return item.map(said).transpose();
             }
-            // A peer that waits for an answer must not send anything meanwhile.
-            Stage::Curve(meeting) if !meeting.listens() => {
-                return if input.rest().is_empty() {
-                    Ok(None)
-                } else {
-                    Err(SessionError::OutOfTurn)
-                };
-            }
-            _ => {}
+            Stage::Curve(meeting) if !meeting.listens() => return silent(input),
+            Stage::Plain(meeting) if !meeting.listens() => return silent(input),
+            Stage::Greeting(_)
+            | Stage::Meeting
+            | Stage::Plain(_)
+            | Stage::Curve(_)
+            | Stage::Traffic => {}
         }
         match self
             .decoder
@@ -231,11 +238,16 @@ impl Session {
         let Greets {
             security, named, ..
         } = *greets;
+        self.mechanism = Some(mechanism);
         let mut work = None;
-        if mechanism == Mechanism::Curve {
-            let (meeting, first) = Handshake::begin(security)?;
-            self.stage = Stage::Curve(Box::new(meeting));
-            work = first.map(SessionEvent::Work);
+        match mechanism {
+            Mechanism::Null => {}
+            Mechanism::Plain => self.stage = Stage::Plain(PlainMeeting::AwaitsHello),
+            Mechanism::Curve => {
+                let (meeting, first) = Handshake::begin(security)?;
+                self.stage = Stage::Curve(Box::new(meeting));
+                work = first.map(SessionEvent::Work);
+            }
         }
         if named.is_none() {
             // Only a listener has not named it yet. A listener is never a CURVE client, so this
@@ -252,15 +264,20 @@ impl Session {
     fn shake_hands(&mut self, body: &Bytes) -> Result<SessionEvent, SessionError> {
         // Nothing of a message before READY is kept, so READY must not arrive between its frames.
         let inside = self.decoder.is_inside();
-        if let Stage::Curve(meeting) = &mut self.stage {
-            if inside {
-                return Err(SessionError::Early);
+        match &mut self.stage {
+            Stage::Meeting => {}
+            Stage::Plain(_) | Stage::Curve(_) if inside => return Err(SessionError::Early),
+            Stage::Plain(meeting) => return meeting.hear(body),
+            Stage::Curve(meeting) => {
+                let (said, sealed) = meeting.hear(body)?;
+                if let Some(sealed) = sealed {
+                    self.stage = Stage::Sealed(sealed);
+                }
+                return Ok(said);
             }
-            let (said, sealed) = meeting.hear(body)?;
-            if let Some(sealed) = sealed {
-                self.stage = Stage::Sealed(sealed);
+            Stage::Greeting(_) | Stage::Traffic | Stage::Sealed(_) => {
+                return Err(SessionError::OutOfTurn);
             }
-            return Ok(said);
         }
         match command::parse(body).map_err(SessionError::Command)? {
             Command::Ready(_) if inside => Err(SessionError::Early),
@@ -281,8 +298,41 @@ impl Session {
     pub fn resume(&mut self, worked: HandshakeResult) -> Result<SessionEvent, SessionError> {
         match &mut self.stage {
             Stage::Curve(meeting) => meeting.resume(worked).map_err(SessionError::Curve),
-            _ => Ok(SessionEvent::Other),
+            Stage::Greeting(_)
+            | Stage::Meeting
+            | Stage::Plain(_)
+            | Stage::Traffic
+            | Stage::Sealed(_) => Ok(SessionEvent::Other),
         }
+    }
+
+    /// Continues a PLAIN handshake after the credentials of [`SessionEvent::Credentials`] were found to be
+    /// right.
+    pub fn accept(&mut self, credentials: Credentials) -> SessionEvent {
+        let welcome = match &mut self.stage {
+            Stage::Plain(meeting) => meeting.accept(credentials),
+            Stage::Greeting(_)
+            | Stage::Meeting
+            | Stage::Curve(_)
+            | Stage::Traffic
+            | Stage::Sealed(_) => None,
+        };
+        welcome.map_or(SessionEvent::Other, |body| {
+            let mut frame = Vec::new();
+            put_frame(&mut frame, COMMAND, &body);
+            SessionEvent::Answer(frame)
+        })
+    }
+
+    /// Returns whether the credentials of the peer are being verified.
+    pub fn is_verifying(&self) -> bool {
+        matches!(&self.stage, Stage::Plain(meeting) if meeting.is_verifying())
+    }
+
+    /// Returns the mechanism of the connection, once the greetings agree on it. The peer has proved
+    /// nothing by naming it.
+    pub fn mechanism(&self) -> Option<Mechanism> {
+        self.mechanism
     }
 
     /// Returns the long-term key of the peer, or `None` without CURVE or before the peer has proved
@@ -291,7 +341,7 @@ impl Session {
         match &self.stage {
             Stage::Curve(meeting) => meeting.key(),
             Stage::Sealed(sealed) => sealed.key(),
-            _ => None,
+            Stage::Greeting(_) | Stage::Meeting | Stage::Plain(_) | Stage::Traffic => None,
         }
     }
 
@@ -309,18 +359,24 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Fails if it is called too early in a CURVE handshake, but never because of a peer.
-    pub fn admit(&mut self, socket_type: &str, into: &mut Vec<u8>) -> Result<(), CurveError> {
+    /// Fails if it is called too early in a handshake of PLAIN or CURVE, but never because of a
+    /// peer.
+    pub fn admit(&mut self, socket_type: &str, into: &mut Vec<u8>) -> Result<(), SessionError> {
+        let ours = Ready {
+            socket_type: socket_type.into(),
+            ..Ready::default()
+        };
         match std::mem::replace(&mut self.stage, Stage::Traffic) {
+            Stage::Plain(meeting) => put_frame(into, COMMAND, &meeting.admit(&ours)?),
             Stage::Curve(meeting) => {
-                let ours = Ready {
-                    socket_type: socket_type.into(),
-                    ..Ready::default()
-                };
-                self.stage = Stage::Sealed(meeting.admit(&ours, into)?);
+                let sealed = meeting.admit(&ours, into).map_err(SessionError::Curve)?;
+                self.stage = Stage::Sealed(sealed);
             }
             sealed @ Stage::Sealed(_) => self.stage = sealed,
-            _ => command::put_ready(into, socket_type),
+            // The READY of a NULL peer has ended its handshake.
+            Stage::Greeting(_) | Stage::Meeting | Stage::Traffic => {
+                command::put_ready(into, socket_type);
+            }
         }
         Ok(())
     }
@@ -390,6 +446,19 @@ impl Session {
     }
 }
 
+/// Returns nothing for a peer that waits for an answer.
+///
+/// # Errors
+///
+/// Fails if the peer has sent anything meanwhile.
+fn silent(input: &Input) -> Result<Option<SessionEvent>, SessionError> {
+    if input.rest().is_empty() {
+        Ok(None)
+    } else {
+        Err(SessionError::OutOfTurn)
+    }
+}
+
 /// Returns the event of a decoded item after the handshake.
 #[inline]
 fn said(item: Item) -> Result<SessionEvent, SessionError> {
@@ -445,8 +514,12 @@ mod tests {
                     Ok(Some(SessionEvent::Ping { ttl, .. })) => format!("ping {ttl}"),
                     Ok(Some(SessionEvent::Error(reason))) => format!("error {reason}"),
                     Ok(Some(SessionEvent::Other)) => "other".into(),
-                    Ok(Some(SessionEvent::Answer(_) | SessionEvent::Work(_))) => {
-                        panic!("NULL needs neither")
+                    Ok(Some(
+                        SessionEvent::Answer(_)
+                        | SessionEvent::Work(_)
+                        | SessionEvent::Credentials(_),
+                    )) => {
+                        panic!("NULL needs none of these")
                     }
                     Err(fault) => {
                         heard.push(fault.to_string());

@@ -267,11 +267,9 @@ fn a_client_of_libzmq_is_served_by_plain() {
     let (server, welcome) = credentials.accept();
     wire.command(&welcome);
     let initiate = wire.frame().1;
-    let (theirs, ready) = server
-        .initiate(&initiate, &metadata("ROUTER"))
-        .expect("right");
+    let (theirs, introduced) = server.initiate(&initiate).expect("right");
     assert_eq!(theirs.socket_type, "REQ");
-    wire.command(&ready);
+    wire.command(&introduced.accept(&metadata("ROUTER")));
     let frames = [wire.frame(), wire.frame()];
     assert_eq!(frames, [(MORE, vec![]), (0, b"hello".to_vec())]);
     for (flags, body) in &frames {

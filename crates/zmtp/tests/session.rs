@@ -126,8 +126,11 @@ fn an_address_takes_peers_without_a_key_only_where_it_says_so() {
         carry(&mut listener, &mut peer, usize::MAX);
         assert!(listener.is_met() && listener.key.is_some());
     }
-    // The other way round: CURVE where there is no security, and PLAIN, which is never accepted.
+    // The other way round: CURVE and PLAIN where they are not accepted.
+    let plain = |null| SessionSecurity::Plain { null };
     for (security, theirs) in [
+        (plain(NullPeers::Admitted), Mechanism::Curve),
+        (plain(NullPeers::Refused), Mechanism::Null),
         (SessionSecurity::None, Mechanism::Curve),
         (SessionSecurity::None, Mechanism::Plain),
         (server(&server_keys, NullPeers::Admitted), Mechanism::Plain),

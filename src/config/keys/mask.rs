@@ -15,6 +15,17 @@ pub(super) fn masked(text: &str, role: KeyRole) -> String {
     lines.map(|line| masked_line(line, role)).collect()
 }
 
+/// Returns the text of a file of users with all but the names masked, and every other character at
+/// its place.
+pub(super) fn masked_users(text: &str) -> String {
+    let masked = |line: &str| {
+        // Without a colon, the line may be a password.
+        let (name, hash) = line.split_at(line.find(':').map_or(0, |at| at + 1));
+        name.to_owned() + &stars(hash)
+    };
+    text.split_inclusive('\n').map(masked).collect()
+}
+
 fn masked_line(line: &str, role: KeyRole) -> String {
     let (shown, hidden) = match line.to_ascii_lowercase().find("secret") {
         Some(at) => line.split_at(value_start(line, at)),
@@ -108,6 +119,13 @@ mod tests {
         assert!(!masked(&line, KeyRole::Ours).contains("D:)"));
         let line = format!("secret-key = {SECRET}");
         assert!(!masked(&line, KeyRole::Theirs).contains("D:)"));
+    }
+
+    #[test]
+    fn no_hash_and_no_password_of_a_user_is_shown() {
+        let text = "alice:$argon2id$v=19\na password\n# bob\n";
+        let shown = "alice:**************\n* ********\n* ***\n";
+        assert_eq!(masked_users(text), shown);
     }
 
     #[test]

@@ -11,8 +11,6 @@ use crate::snapshot::EngineKind;
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 use gateway_zmtp::curve::{PublicKey, SecretKey};
 
-const LATER_SECURITY: &[&str] = &["plain"];
-
 /// The value of the key `security`, which may be absent.
 #[derive(Debug, Default)]
 pub(crate) enum SecurityKey {
@@ -30,10 +28,21 @@ pub(crate) enum SecurityKey {
 pub(crate) struct SecuritySource {
     /// The keys of both sides.
     pub curve: Option<CurveSource>,
-    /// True if peers without a key are admitted, too.
+    /// The users whose passwords are accepted.
+    pub plain: Option<PlainSource>,
+    /// True if peers with neither a key nor a password are admitted, too.
     pub anonymous: bool,
     /// The networks from which peers may connect, or `None` for any.
     pub from: Option<Spanned<Vec<Network>>>,
+}
+
+/// The map of a key `plain`.
+#[derive(Debug)]
+pub(crate) struct PlainSource {
+    /// The place in the file.
+    pub place: Place,
+    /// The file of users.
+    pub users: Option<Spanned<PathBuf>>,
 }
 
 /// The map of a key `curve`.
@@ -106,6 +115,12 @@ impl SecuritySource {
             ours.chain(theirs.map(|path| (KeyRole::Theirs, path.as_path())))
         })
     }
+
+    /// Returns the file of users that this map names.
+    pub(crate) fn users_file(&self) -> Option<&Path> {
+        let users = self.plain.as_ref()?.users.as_ref();
+        users.map(|path| path.value.as_path())
+    }
 }
 
 impl ServerSource {
@@ -152,9 +167,11 @@ pub(super) fn security(
         return SecurityKey::None;
     };
     let is_empty = pairs.is_empty();
-    let mut security = Section::open(node, format!("security of {what}"), LATER_SECURITY, found);
+    let mut security = Section::open(node, format!("security of {what}"), &[], found);
     let node_of_curve = security.node("curve").filter(|node| !node.is_unknown());
     let curve = node_of_curve.map(|node| curve(node, what, found));
+    let node_of_plain = security.node("plain").filter(|node| !node.is_unknown());
+    let plain = node_of_plain.map(|node| plain(node, what, found));
     let switch = [("true", true), ("false", false)];
     let anonymous = security.word("anonymous", &switch, found);
     let from_place = security.node("from").map(|node| node.place.clone());
@@ -168,20 +185,23 @@ pub(super) fn security(
         value: networks.into_iter().map(|it| it.value.0).collect(),
         place,
     });
-    let has_curve = security.has("curve");
-    if let Some(anonymous) = anonymous.as_ref().filter(|_| !has_curve) {
-        let fault = Diagnostic::error("\"anonymous\" says nothing without \"curve\"");
+    let has_proof = security.has("curve") || security.has("plain");
+    if let Some(anonymous) = anonymous.as_ref().filter(|_| !has_proof) {
+        let fault = Diagnostic::error("\"anonymous\" says nothing without \"curve\" or \"plain\"");
         let fault = fault.at(anonymous.place.clone()).label("remove it");
-        found.push(fault.help("without keys, every peer is anonymous"));
+        found.push(fault.help("without keys and passwords, every peer is anonymous"));
     }
     security.close(found);
     if is_empty {
         let fault = Diagnostic::error("\"security\" can't be an empty map");
-        let fault = fault.at(node.place.clone()).label("expected curve or from");
+        let fault = fault
+            .at(node.place.clone())
+            .label("expected curve, plain or from");
         found.push(fault.help("security: none asks nothing of peers"));
     }
     SecurityKey::Some(Box::new(SecuritySource {
         curve,
+        plain,
         anonymous: anonymous.is_some_and(|it| it.value),
         from,
     }))
@@ -218,6 +238,26 @@ fn curve(node: &Node, what: &str, found: &mut Diagnostics) -> CurveSource {
         peers,
         server,
         exposed,
+    }
+}
+
+fn plain(node: &Node, what: &str, found: &mut Diagnostics) -> PlainSource {
+    let mut plain = Section::open(node, format!("plain of {what}"), &[], found);
+    let users = plain.node("users").filter(|node| !node.is_unknown());
+    let is_missing = users.is_none() && !plain.has("users");
+    let users = users.and_then(|node| text(node, "users", found));
+    plain.close(found);
+    if is_missing {
+        let fault = Diagnostic::error("\"plain\" has no \"users\"").at(node.place.clone());
+        let fault = fault.label("expected users: FILE");
+        found.push(fault.help("it has a line for each: gateway keygen --user NAME"));
+    }
+    PlainSource {
+        place: node.place.clone(),
+        users: users.map(|path| Spanned {
+            value: path.value.into(),
+            place: path.place,
+        }),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::engine::native::liveness::Liveness;
 use crate::engine::native::role::Role;
 use crate::engine::native::stream::Stream;
 use crate::peer::{PeerId, WorkerKind};
-use crate::security::Initiator;
+use crate::security::{Initiator, User};
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::session::{self, Session, Side};
 pub(super) use receiving::Flow;
@@ -90,6 +90,8 @@ pub(super) struct Connection {
     /// it.
     retired: bool,
     session: Session,
+    /// The user whose password the peer has proved to know, after a PLAIN handshake.
+    user: Option<User>,
     /// The principal of the peer, where its frontend or pool has `security`.
     principal: Option<Arc<str>>,
     liveness: Liveness,
@@ -130,6 +132,7 @@ impl Connection {
             origin,
             retired: false,
             session: Session::new(security, side),
+            user: None,
             principal: None,
             liveness: Liveness::new(now),
             receiving: Receiving::new(),

@@ -1,6 +1,7 @@
-//! The costly steps of handshakes. They run on a thread of their own, so that a flood of them
-//! delays no message. The peers' IP addresses take turns: a peer that sends thousands of HELLOs
-//! delays those of other addresses only by a few steps.
+//! The costly steps of handshakes: the key agreements of CURVE, and the verification of passwords.
+//! They run on a thread of their own, so that a flood of them delays no message. The peers' IP
+//! addresses take turns: a peer that sends thousands of HELLOs delays those of other addresses only
+//! by a few steps.
 //!
 //! A connection has at most one step in progress, and the number of connections in their handshake
 //! is bounded. The steps of closed connections are dropped whenever the queue has doubled, so the
@@ -8,11 +9,13 @@
 
 use std::hash::RandomState;
 use std::net::IpAddr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use crate::engine::control::Control;
 use crate::engine::fair_queue::FairQueue;
 use crate::peer::PeerId;
+use crate::security::{Denied, User, Users};
+use gateway_zmtp::plain::Credentials;
 use gateway_zmtp::session::{HandshakeResult, HandshakeWork};
 
 /// The maximum number of steps that the thread has at a time: enough that it does not wait for the
@@ -22,12 +25,38 @@ const GIVEN_MAX: usize = 4;
 /// The minimum number of queued steps at which those of closed connections are dropped.
 const SWEEP_MIN: usize = 1024;
 
+/// A costly step.
+pub(super) enum Step {
+    /// A key agreement.
+    Agree(HandshakeWork),
+    /// The verification of a password.
+    Verify(Arc<Users>, Credentials),
+}
+
+/// The result of a costly step.
+pub(super) enum Done {
+    Agreed(HandshakeResult),
+    Verified(Credentials, Result<User, Denied>),
+}
+
+impl Step {
+    fn run(self) -> Done {
+        match self {
+            Self::Agree(work) => Done::Agreed(work.run()),
+            Self::Verify(users, credentials) => {
+                let verified = users.verify(&credentials);
+                Done::Verified(credentials, verified)
+            }
+        }
+    }
+}
+
 /// The queued steps, and the thread that takes them, which starts with the first step.
 pub(super) struct Handshakes {
     control: Control,
     worker: Option<Worker>,
     /// The queued steps by address. The address of ipc peers is `None`.
-    queued: FairQueue<Option<IpAddr>, (PeerId, HandshakeWork), RandomState>,
+    queued: FairQueue<Option<IpAddr>, (PeerId, Step), RandomState>,
     /// The number of queued steps at which those of closed connections are dropped.
     sweep_at: usize,
     /// The number of steps that the thread has.
@@ -35,8 +64,8 @@ pub(super) struct Handshakes {
 }
 
 struct Worker {
-    work: mpsc::Sender<(PeerId, HandshakeWork)>,
-    done: mpsc::Receiver<(PeerId, HandshakeResult)>,
+    work: mpsc::Sender<(PeerId, Step)>,
+    done: mpsc::Receiver<(PeerId, Done)>,
 }
 
 impl Handshakes {
@@ -56,18 +85,18 @@ impl Handshakes {
         &mut self,
         address: Option<IpAddr>,
         peer: PeerId,
-        work: HandshakeWork,
+        step: Step,
         waits: impl FnMut(PeerId) -> bool,
     ) {
         if self.queued.len() >= self.sweep_at {
             self.sweep(waits);
         }
-        self.queued.push(address, (peer, work));
+        self.queued.push(address, (peer, step));
         self.give();
     }
 
     /// Returns the result of the next step that the thread has completed.
-    pub(super) fn next_done(&mut self) -> Option<(PeerId, HandshakeResult)> {
+    pub(super) fn next_done(&mut self) -> Option<(PeerId, Done)> {
         let done = self.worker.as_ref()?.done.try_recv();
         match done {
             Ok(done) => {
@@ -117,12 +146,12 @@ impl Handshakes {
 
 /// Starts the thread. It ends when the engine does.
 fn start(control: Control) -> Option<Worker> {
-    let (work, inbox) = mpsc::channel::<(PeerId, HandshakeWork)>();
+    let (work, inbox) = mpsc::channel::<(PeerId, Step)>();
     let (outbox, done) = mpsc::channel();
     let thread = std::thread::Builder::new().name("handshakes".into());
     let started = thread.spawn(move || {
-        while let Ok((peer, work)) = inbox.recv() {
-            if outbox.send((peer, work.run())).is_err() {
+        while let Ok((peer, step)) = inbox.recv() {
+            if outbox.send((peer, step.run())).is_err() {
                 return;
             }
             control.wake();
@@ -141,7 +170,7 @@ mod tests {
     use gateway_zmtp::session::{Session, SessionEvent, SessionSecurity, Side};
 
     /// Returns the first step of a client's handshake.
-    fn work(keys: &KeyPair) -> HandshakeWork {
+    fn work(keys: &KeyPair) -> Step {
         let security = SessionSecurity::Client {
             keys: keys.clone(),
             server: keys.public(),
@@ -154,7 +183,7 @@ mod tests {
         };
         let mut input = greeting::naming(Mechanism::Curve).to_vec().into();
         match session.next(&mut input, bounds, &mut BufferPool::default()) {
-            Ok(Some(SessionEvent::Work(work))) => work,
+            Ok(Some(SessionEvent::Work(work))) => Step::Agree(work),
             said => panic!("{said:?}"),
         }
     }

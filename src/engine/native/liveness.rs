@@ -20,6 +20,10 @@ pub(crate) const MECHANISM_WAIT_MAX: Duration = Duration::from_secs(1);
 /// READY of its peer.
 pub(crate) const READY_WAIT_MAX: Duration = Duration::from_secs(1);
 
+/// The time that a peer may wait until its password is verified, which does not count as the time
+/// of its handshake. The passwords of as many strangers as there may be take less.
+pub(crate) const VERIFICATION_MAX: Duration = Duration::from_secs(300);
+
 /// The time from the refusal of a peer that may be welcome later to the end of its connection.
 /// libzmq connects again 0.1 s later, so a crowd of refused peers costs about one handshake a
 /// second each, and a peer that an edit of routes.yaml makes welcome is served within two seconds.

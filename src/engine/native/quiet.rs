@@ -54,6 +54,8 @@ pub(super) enum Cause {
     ServerKey,
     /// Its key is unknown.
     Key,
+    /// Its user name is unknown, or its password is wrong.
+    Password,
     /// Its IP address is not allowed at its frontend or pool.
     Address,
     /// Its CURVE handshake, or an encrypted frame, is not authentic.
@@ -75,7 +77,7 @@ impl Cause {
     /// cause are bounded for each peer, because several peers may make the same mistake.
     fn is_mistake(self) -> bool {
         match self {
-            Self::Mechanism | Self::ServerKey | Self::Key | Self::Address => true,
+            Self::Mechanism | Self::ServerKey | Self::Key | Self::Password | Self::Address => true,
             Self::Stranger
             | Self::Fault
             | Self::Curve

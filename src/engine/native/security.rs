@@ -8,15 +8,18 @@ use std::time::Duration;
 
 use crate::engine::native::address::Address;
 use crate::engine::native::dial::DialId;
+use crate::engine::native::handshakes::{Done, Step};
 use crate::engine::native::liveness::MECHANISM_WAIT_MAX;
 use crate::engine::native::quiet::Cause;
 use crate::engine::native::role::Role;
 use crate::engine::native::service::{Refusal, Service};
 use crate::engine::native::socket_types::{TO_CLIENTS, TO_WORKERS};
+use crate::frame::printable;
 use crate::peer::PeerId;
-use crate::security::{ANONYMOUS, Initiator, Security};
-use gateway_zmtp::curve::{CurveError, PublicKey};
+use crate::security::{ANONYMOUS, Denied, Initiator, Proof, Security, User, principal_fault};
+use gateway_zmtp::curve::CurveError;
 use gateway_zmtp::mechanism::Mechanism;
+use gateway_zmtp::plain::Credentials;
 use gateway_zmtp::session::{self, SessionError};
 
 impl Service {
@@ -63,15 +66,66 @@ impl Service {
 
     /// Continues the handshakes whose costly steps are complete.
     pub(super) fn go_on_meeting(&mut self, now: Duration) {
-        while let Some((peer, worked)) = self.handshakes.next_done() {
+        while let Some((peer, done)) = self.handshakes.next_done() {
             let connection = self.peers.get(peer).filter(|it| it.is_new());
-            match connection.map(|connection| connection.resume(worked)) {
-                Some(Ok(said)) => self.hear(peer, said, now),
-                Some(Err(fault)) => self.refuse_for(peer, &fault, now),
-                // The peer has disconnected meanwhile.
-                None => {}
+            // The peer may have disconnected meanwhile.
+            if let Some(connection) = connection {
+                match done {
+                    Done::Agreed(worked) => match connection.resume(worked) {
+                        Ok(said) => self.hear(peer, said, now),
+                        Err(fault) => self.refuse_for(peer, &fault, now),
+                    },
+                    Done::Verified(credentials, verified) => {
+                        self.verified(peer, credentials, verified, now);
+                    }
+                }
             }
             self.tell(now);
+        }
+    }
+
+    /// Queues a costly step of a peer's handshake.
+    pub(super) fn take_step(&mut self, peer: PeerId, step: Step) {
+        let address = self.peers.get(peer).and_then(|there| there.ip());
+        let peers = &mut self.peers;
+        let waits = |peer| peers.get(peer).is_some_and(|there| there.is_new());
+        self.handshakes.add(address, peer, step, waits);
+    }
+
+    /// Begins to verify a peer's password, which takes long unless it was right before.
+    pub(super) fn verify(&mut self, peer: PeerId, credentials: Credentials, now: Duration) {
+        let role = self.peers.get(peer).map(|connection| connection.role());
+        let security = role.and_then(|role| self.security(role));
+        let Some(users) = security.and_then(|security| security.plain.clone()) else {
+            // An edit has removed them since the peer named its mechanism.
+            let why = Refusal::ForNow(NO_PASSWORDS.into());
+            return self.refuse(peer, Cause::Mechanism, why, now);
+        };
+        match users.remembered(&credentials) {
+            Some(user) => self.verified(peer, credentials, Ok(user), now),
+            None => self.take_step(peer, Step::Verify(users, credentials)),
+        }
+    }
+
+    /// Continues a peer's handshake after its password was verified, or refuses the peer.
+    fn verified(
+        &mut self,
+        peer: PeerId,
+        credentials: Credentials,
+        verified: Result<User, Denied>,
+        now: Duration,
+    ) {
+        match verified {
+            Ok(user) => {
+                let connection = self.peers.get(peer);
+                if let Some(said) = connection.map(|it| it.accept(user, credentials, now)) {
+                    self.hear(peer, said, now);
+                }
+            }
+            Err(denied) => {
+                let why = denial(denied, &credentials);
+                self.refuse(peer, Cause::Password, Refusal::ForNow(why.into()), now);
+            }
         }
     }
 
@@ -94,12 +148,12 @@ impl Service {
     /// Determines the principal of a peer that has sent its READY, and stores it in the connection.
     /// Fails with the reason if the peer is not admitted.
     pub(super) fn authenticate(&mut self, peer: PeerId) -> Result<(), (Cause, Refusal)> {
-        let Some(credentials) = self.credentials(peer) else {
+        let Some(claims) = self.claims(peer) else {
             return Ok(());
         };
-        let principal = match self.security(credentials.role) {
-            Some(security) => Some(admitted(security, &credentials)?),
-            None => self.unnamed(credentials.role),
+        let principal = match self.security(claims.role) {
+            Some(security) => Some(admitted(security, &claims)?),
+            None => self.unnamed(claims.role),
         };
         if let Some(connection) = self.peers.get(peer) {
             connection.set_principal(principal);
@@ -116,12 +170,12 @@ impl Service {
             return true;
         };
         let before = connection.principal().cloned();
-        let Some(credentials) = self.credentials(peer) else {
+        let Some(claims) = self.claims(peer) else {
             return true;
         };
-        let principal = match self.security(credentials.role) {
-            Some(security) => admitted(security, &credentials).ok(),
-            None => match self.unnamed(credentials.role) {
+        let principal = match self.security(claims.role) {
+            Some(security) => admitted(security, &claims).ok(),
+            None => match self.unnamed(claims.role) {
                 Some(anonymous) => Some(anonymous),
                 // Nobody has a principal here any more, and the core keeps the names of clients.
                 None => return true,
@@ -140,11 +194,11 @@ impl Service {
     }
 
     /// Returns the facts that decide whether a peer is admitted.
-    fn credentials(&mut self, peer: PeerId) -> Option<Credentials> {
+    fn claims(&mut self, peer: PeerId) -> Option<Claims> {
         let connection = self.peers.get(peer)?;
-        Some(Credentials {
+        Some(Claims {
             role: connection.role(),
-            key: connection.key(),
+            proof: connection.proof(),
             address: connection.ip(),
             caller: connection.caller(),
         })
@@ -174,22 +228,16 @@ impl Service {
         let role = self.peers.get(peer).map(|connection| connection.role());
         let security = role.and_then(|role| self.security(role));
         match (fault, security) {
-            (SessionError::Mismatch { theirs, .. }, Some(security)) if security.curve.is_some() => {
-                let key = ours(security);
-                let offers = match theirs {
-                    Mechanism::Null => "it has no key (mechanism NULL)".to_owned(),
-                    other => format!("it asks for security mechanism {}", other.name()),
-                };
-                let why = format!(
-                    "{offers}, and CURVE is required here: give it the server key {key} and a key pair of its own (pyzmq: curve_serverkey, curve_publickey, curve_secretkey)"
-                );
-                (Cause::Mechanism, why)
+            (SessionError::Mismatch { theirs, .. }, Some(security))
+                if security.curve.is_some() || security.plain.is_some() =>
+            {
+                (Cause::Mechanism, mismatch(*theirs, security))
             }
             (SessionError::Mismatch { theirs, .. }, _) => {
                 let name = theirs.name();
                 let remedy = match theirs {
                     Mechanism::Plain => {
-                        "and the gateway speaks NULL and CURVE: leave out its password (pyzmq: plain_username, plain_password)"
+                        "and there is no `security.plain` here: add it, or leave out its password (pyzmq: plain_username, plain_password)"
                     }
                     _ => {
                         "and there is no `security.curve` here: add it, or leave out the server key (pyzmq: curve_serverkey) at the peer"
@@ -230,10 +278,11 @@ impl Service {
 }
 
 /// The facts that decide whether a peer is admitted.
-struct Credentials {
+struct Claims {
     role: Role,
-    /// The key that it has proved to have.
-    key: Option<PublicKey>,
+    /// The proof by which it is known, or `None` if its mechanism demands one that it has not
+    /// given.
+    proof: Option<Proof>,
     /// None for a peer without an IP address.
     address: Option<IpAddr>,
     caller: Initiator,
@@ -243,25 +292,90 @@ const NOT_IN_FROM: &str =
     "its address is not in `from`: add it there, or the network that it is in";
 
 /// Returns the principal of a peer, or the reason why the peer is not admitted.
-fn admitted(security: &Security, peer: &Credentials) -> Result<Arc<str>, (Cause, Refusal)> {
+fn admitted(security: &Security, peer: &Claims) -> Result<Arc<str>, (Cause, Refusal)> {
     if peer.caller == Initiator::Peer && !security.admits(peer.address) {
         return Err((Cause::Address, Refusal::HangUp(NOT_IN_FROM.into())));
     }
-    let principal = security.principal(peer.key.as_ref(), peer.caller);
+    let proof = peer.proof.as_ref();
+    let principal = proof.and_then(|proof| security.principal(proof, peer.caller));
     principal.ok_or_else(|| {
-        let why = peer.key.map_or_else(
-            || NO_KEY.to_owned(),
-            |key| {
-                format!(
+        let (cause, why) = match proof {
+            Some(Proof::Key(key)) => {
+                let why = format!(
                     "its key {key} is unknown: to admit it, put public-key = \"{key}\" into a file NAME.key where `peers` points"
-                )
-            },
-        );
-        (Cause::Key, Refusal::ForNow(why.into()))
+                );
+                (Cause::Key, why)
+            }
+            Some(Proof::Password(user)) => {
+                let name = user.name();
+                let why = format!("user {name} was removed or has another password since it was verified");
+                (Cause::Password, why)
+            }
+            Some(Proof::Nothing) | None => {
+                let wanted = wanted(security);
+                (Cause::Key, format!("it has no key, and {wanted} is required here"))
+            }
+        };
+        (cause, Refusal::ForNow(why.into()))
     })
 }
 
-const NO_KEY: &str = "it has no key, and CURVE is required here";
+const NO_PASSWORDS: &str = "passwords are not accepted here any more: `security.plain` was removed";
+
+/// Returns the explanation of refused credentials. It names the user, whose name is printed in
+/// printable form, and never the password.
+fn denial(denied: Denied, credentials: &Credentials) -> String {
+    let user = printable(credentials.user());
+    let cannot_be = principal_fault(&String::from_utf8_lossy(credentials.user())).is_some();
+    match denied {
+        Denied::WrongPassword => format!(
+            "the password of user {user} is wrong: give the peer the right one (pyzmq: plain_password), or replace the user's line in the file of `plain.users`"
+        ),
+        Denied::UnknownUser if cannot_be => {
+            format!("its user name is unknown and can't be one: {user}")
+        }
+        Denied::UnknownUser => format!(
+            "user {user} is unknown: to admit it, put the line that `gateway keygen --user {user}` prints into the file of `plain.users`"
+        ),
+    }
+}
+
+/// Returns the mechanisms of which a peer must use one, for logs.
+fn wanted(security: &Security) -> &'static str {
+    match (&security.curve, &security.plain) {
+        (Some(_), Some(_)) => "CURVE or PLAIN",
+        (None, Some(_)) => "PLAIN",
+        (_, None) => "CURVE",
+    }
+}
+
+/// Returns the explanation of a mechanism that an address with `security` does not accept.
+fn mismatch(theirs: Mechanism, security: &Security) -> String {
+    let offers = match theirs {
+        Mechanism::Null if security.curve.is_none() => {
+            "it has no password (mechanism NULL)".to_owned()
+        }
+        Mechanism::Null => "it has no key (mechanism NULL)".to_owned(),
+        Mechanism::Plain | Mechanism::Curve => {
+            format!("it asks for security mechanism {}", theirs.name())
+        }
+    };
+    let wanted = wanted(security);
+    let password = "a user name and a password (pyzmq: plain_username, plain_password)";
+    let remedy = match (&security.curve, &security.plain) {
+        (None, _) => password.to_owned(),
+        (Some(_), plain) => {
+            let key = ours(security);
+            let or = plain
+                .as_ref()
+                .map_or_else(String::new, |_| format!(", or {password}"));
+            format!(
+                "the server key {key} and a key pair of its own (pyzmq: curve_serverkey, curve_publickey, curve_secretkey){or}"
+            )
+        }
+    };
+    format!("{offers}, and {wanted} is required here: give it {remedy}")
+}
 
 /// Returns the gateway's public key, which peers must know, as text.
 fn ours(security: &Security) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::core::Event;
 use crate::engine::native::connection::{Connection, Read};
+use crate::engine::native::handshakes::Step;
 use crate::engine::native::quiet::Cause;
 use crate::engine::native::role::Role;
 use crate::engine::native::service::{Refusal, Service};
@@ -222,12 +223,8 @@ impl Service {
             SessionEvent::Answer(bytes) => {
                 self.peers.put(peer, |into| into.extend_from_slice(&bytes))
             }
-            SessionEvent::Work(work) => {
-                let address = self.peers.get(peer).and_then(|there| there.ip());
-                let peers = &mut self.peers;
-                let waits = |peer| peers.get(peer).is_some_and(|there| there.is_new());
-                self.handshakes.add(address, peer, work, waits);
-            }
+            SessionEvent::Work(work) => self.take_step(peer, Step::Agree(work)),
+            SessionEvent::Credentials(credentials) => self.verify(peer, credentials, now),
             SessionEvent::Other => {}
         }
     }

@@ -37,6 +37,7 @@ fn security(ours: &KeyPair, known: &[(&str, &KeyPair)]) -> Security {
             peers: KnownPeers::Named(named.collect::<HashMap<_, _>>()),
             servers: Servers::None,
         }),
+        plain: None,
         null: NullPeers::Refused,
         from: Arc::default(),
     }

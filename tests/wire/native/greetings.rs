@@ -94,7 +94,7 @@ fn a_peer_that_names_a_wrong_mechanism_hears_no_mechanism_and_is_logged() {
     }
     for (mechanism, remedy) in [
         (Mechanism::Curve, "there is no `security.curve` here"),
-        (Mechanism::Plain, "leave out its password"),
+        (Mechanism::Plain, "there is no `security.plain` here"),
     ] {
         // The log names one mistake a minute of the peers at one address, so each case has a
         // gateway of its own.

@@ -3,6 +3,7 @@
 //! - `curve`: CURVE peers of both sides are served, and nobody unknown gets in.
 //! - `greetings`: The gateway names its security mechanism once the peer has named its own.
 //! - `keys`: Key files of `security` are added and removed, and the log explains mistakes of peers.
+//! - `passwords`: Users of `plain` are admitted by their passwords, and edits of their file hold.
 //! - `plain`: Peers that send no type, clients behind a proxy, and probes.
 //! - `workers`: A worker that is killed, is frozen or does not read loses its own requests only.
 //! - `zmtp`: Handshakes, commands and frames written by hand are answered as ZMTP requires.
@@ -10,6 +11,7 @@
 mod curve;
 mod greetings;
 mod keys;
+mod passwords;
 mod plain;
 mod workers;
 mod zmtp;

@@ -6,6 +6,7 @@ use crate::curve::CurveError;
 use crate::decoder;
 use crate::greeting::GreetingError;
 use crate::mechanism::Mechanism;
+use crate::plain::PlainError;
 
 /// The reason why a peer is not read any further.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum SessionError {
     OutOfTurn,
     /// The handshake or a sealed frame of the peer is refused.
     Curve(CurveError),
+    /// The PLAIN handshake of the peer is malformed.
+    Plain(PlainError),
     /// A frame arrived in clear text where everything must be sealed.
     Clear,
     /// A sealed frame has more than this number of bytes.
@@ -44,7 +47,11 @@ impl SessionError {
     /// either.
     pub fn can_be_told(&self) -> bool {
         match self {
-            Self::Stranger(_) | Self::Mismatch { .. } | Self::Curve(_) | Self::Clear => false,
+            Self::Stranger(_)
+            | Self::Mismatch { .. }
+            | Self::Curve(_)
+            | Self::Plain(_)
+            | Self::Clear => false,
             Self::Frame(_)
             | Self::Command(_)
             | Self::Early
@@ -71,6 +78,7 @@ impl fmt::Display for SessionError {
             Self::Again => f.write_str("a second READY"),
             Self::OutOfTurn => f.write_str("it spoke before its handshake was answered"),
             Self::Curve(error) => error.fmt(f),
+            Self::Plain(error) => error.fmt(f),
             Self::Clear => f.write_str("a frame in clear text where all must be sealed"),
             Self::Large(most) => write!(f, "a sealed frame of more than {most} bytes"),
         }

@@ -52,7 +52,7 @@ impl Handshake {
                 let first = HandshakeWork::new(Step::Hello(Client::new(keys, server)));
                 Ok((Self::Working(Some(terms)), Some(first)))
             }
-            SessionSecurity::None => Err(SessionError::OutOfTurn),
+            SessionSecurity::None | SessionSecurity::Plain { .. } => Err(SessionError::OutOfTurn),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::command::Ready;
 use crate::message::Message;
+use crate::plain::Credentials;
 use crate::session::work::HandshakeWork;
 
 /// An event: something that a peer has sent, or that its handshake requires.
@@ -32,6 +33,10 @@ pub enum SessionEvent {
     /// A costly step of the handshake, which may be taken on any thread. Its result goes to
     /// [`Session::resume`](super::Session::resume); until then the peer may send nothing.
     Work(HandshakeWork),
+    /// The user name and password of a peer, which the user of this crate verifies, on any thread.
+    /// If they are right, they go to [`Session::accept`](super::Session::accept), and otherwise the
+    /// connection ends. Until then the peer may send nothing.
+    Credentials(Credentials),
     /// A command that requires nothing. Its arrival is a sign of life.
     Other,
 }

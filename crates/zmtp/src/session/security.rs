@@ -28,6 +28,15 @@ pub enum NullPeers {
     Refused,
 }
 
+/// The treatment of peers that offer PLAIN where CURVE is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlainPeers {
+    /// They are admitted where this side listens, in clear text, if their passwords are right.
+    Admitted,
+    /// They are refused.
+    Refused,
+}
+
 /// The mechanisms of an address, and their parameters.
 #[derive(Clone, Debug, Default)]
 pub enum SessionSecurity {
@@ -38,7 +47,14 @@ pub enum SessionSecurity {
     Server {
         /// The key pairs that a HELLO may be addressed to, at least one.
         keys: Arc<[KeyPair]>,
-        /// The treatment of peers without a key.
+        /// The treatment of peers with a password instead of a key.
+        plain: PlainPeers,
+        /// The treatment of peers with neither.
+        null: NullPeers,
+    },
+    /// PLAIN, where the user of this crate verifies the passwords of peers.
+    Plain {
+        /// The treatment of peers without a password.
         null: NullPeers,
     },
     /// CURVE, where this side must know the peer's key.
@@ -57,19 +73,24 @@ impl SessionSecurity {
     pub(super) const fn preferred(&self) -> Mechanism {
         match self {
             Self::None => Mechanism::Null,
+            Self::Plain { .. } => Mechanism::Plain,
             Self::Server { .. } | Self::Client { .. } => Mechanism::Curve,
         }
     }
 
     /// Returns whether a listener accepts a peer's mechanism.
     pub(super) fn takes(&self, theirs: Mechanism) -> bool {
-        let null = matches!(
-            self,
-            Self::Server {
-                null: NullPeers::Admitted,
-                ..
+        match (self, theirs) {
+            (Self::None, Mechanism::Null)
+            | (Self::Plain { .. }, Mechanism::Plain)
+            | (Self::Server { .. } | Self::Client { .. }, Mechanism::Curve) => true,
+            (Self::Server { null, .. } | Self::Plain { null }, Mechanism::Null) => {
+                *null == NullPeers::Admitted
             }
-        );
-        theirs == self.preferred() || (null && theirs == Mechanism::Null)
+            (Self::Server { plain, .. }, Mechanism::Plain) => *plain == PlainPeers::Admitted,
+            (Self::None, Mechanism::Plain | Mechanism::Curve)
+            | (Self::Plain { .. }, Mechanism::Curve)
+            | (Self::Client { .. }, Mechanism::Null | Mechanism::Plain) => false,
+        }
     }
 }

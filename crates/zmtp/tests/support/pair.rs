@@ -1,11 +1,14 @@
 //! Two sessions that talk to each other, and an attacker on the wire between them.
+#![allow(dead_code)] // No program uses all of it.
 
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::curve::{FrameKind, KeyPair, PublicKey, Sealer};
 use gateway_zmtp::decoder::Bounds;
+use gateway_zmtp::greeting;
+use gateway_zmtp::mechanism::Mechanism;
 use gateway_zmtp::pool::BufferPool;
 use gateway_zmtp::session::{
-    NullPeers, Session, SessionError, SessionEvent, SessionSecurity, Side,
+    NullPeers, PlainPeers, Session, SessionError, SessionEvent, SessionSecurity, Side,
 };
 use gateway_zmtp::{LONG, MORE, command, put_frame};
 
@@ -14,6 +17,10 @@ pub const BOUNDS: Bounds = Bounds {
     bytes: 1 << 20,
     frames: 8,
 };
+
+/// The only user that a side with PLAIN admits.
+pub const USER: &str = "alice";
+pub const PASSWORD: &str = "secret";
 
 /// One side of a connection.
 pub struct End {
@@ -102,6 +109,15 @@ impl End {
                 Ok(said) => self.obey(said),
                 Err(fault) => self.fault = Some(fault),
             },
+            SessionEvent::Credentials(credentials) => {
+                let (user, password) = (credentials.user(), credentials.password());
+                if (user, password) == (USER.as_bytes(), PASSWORD.as_bytes()) {
+                    let said = self.session.accept(credentials);
+                    self.obey(said);
+                } else {
+                    self.heard.push("wrong credentials".into());
+                }
+            }
             SessionEvent::Other => {}
         }
     }
@@ -160,6 +176,7 @@ pub fn keys() -> KeyPair {
 pub fn server(keys: &KeyPair, null: NullPeers) -> SessionSecurity {
     SessionSecurity::Server {
         keys: [keys.clone()].into(),
+        plain: PlainPeers::Refused,
         null,
     }
 }
@@ -249,4 +266,21 @@ pub fn attack(instructions: &[u8]) -> usize {
         assert!(said.starts_with(&one.messages), "{:?}", one.messages);
     }
     one.messages.len()
+}
+
+/// Gives a side with PLAIN the greeting of its peer and then any bytes. Checks that the peer is
+/// admitted, and a message of it received, only if the bytes contain the right credentials. Returns
+/// whether the peer is admitted.
+pub fn knock(bytes: &[u8]) -> bool {
+    let null = NullPeers::Refused;
+    let mut listener = End::new(SessionSecurity::Plain { null }, Side::Listens, "ROUTER");
+    listener.hear(&greeting::naming(Mechanism::Plain));
+    listener.hear(bytes);
+    let field = |text: &str| [&[text.len() as u8][..], text.as_bytes()].concat();
+    let hello = [&b"\x05HELLO"[..], &field(USER), &field(PASSWORD)].concat();
+    let knows = bytes.windows(hello.len()).any(|part| part == hello);
+    let admitted = listener.is_met();
+    assert!(knows || !admitted && listener.messages.is_empty());
+    assert!(listener.sealer.is_none() && listener.key.is_none());
+    admitted
 }

@@ -3,8 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use crate::engine::native::connection::Connection;
-use gateway_zmtp::curve::{CurveError, PublicKey};
+use crate::security::{Proof, User};
+use gateway_zmtp::curve::PublicKey;
+use gateway_zmtp::mechanism::Mechanism;
+use gateway_zmtp::plain::Credentials;
+use gateway_zmtp::session::{SessionError, SessionEvent};
 
 impl Connection {
     /// Appends the gateway's greeting, or the part of it that can be sent before the peer's
@@ -29,6 +35,29 @@ impl Connection {
         self.session.key()
     }
 
+    /// Returns the proof by which the peer is known, or `None` if its mechanism demands a proof
+    /// that the peer has not given.
+    pub(in crate::engine::native) fn proof(&self) -> Option<Proof> {
+        match self.session.mechanism() {
+            None | Some(Mechanism::Null) => Some(Proof::Nothing),
+            Some(Mechanism::Plain) => self.user.clone().map(Proof::Password),
+            Some(Mechanism::Curve) => self.key().map(Proof::Key),
+        }
+    }
+
+    /// Continues a PLAIN handshake after the password of this user was verified. The time for the
+    /// rest of the handshake begins now: the gateway alone was busy meanwhile.
+    pub(in crate::engine::native) fn accept(
+        &mut self,
+        user: User,
+        credentials: Credentials,
+        now: Duration,
+    ) -> SessionEvent {
+        self.user = Some(user);
+        self.liveness.begin(now);
+        self.session.accept(credentials)
+    }
+
     /// Returns the peer's IP address, or `None` for a peer on an ipc socket.
     pub(in crate::engine::native) fn ip(&self) -> Option<IpAddr> {
         self.stream.ip()
@@ -38,12 +67,13 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// Fails if it is called too early in a CURVE handshake, but never because of a peer.
+    /// Fails if it is called too early in a handshake of PLAIN or CURVE, but never because of a
+    /// peer.
     pub(in crate::engine::native) fn admit(
         &mut self,
         socket_type: &'static str,
         into: &mut Vec<u8>,
-    ) -> Result<(), CurveError> {
+    ) -> Result<(), SessionError> {
         self.session.admit(socket_type, into)
     }
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::engine::native::connection::{Connection, Phase};
-use crate::engine::native::liveness::{LivenessAction, Stage, View};
+use crate::engine::native::liveness::{
+    HANDSHAKE_TIMEOUT, LivenessAction, Stage, VERIFICATION_MAX, View,
+};
 
 impl Connection {
     /// Returns the action that the connection's timing requires, given the heartbeat of its pool.
@@ -12,6 +14,11 @@ impl Connection {
         heartbeat: Option<Duration>,
         now: Duration,
     ) -> LivenessAction {
+        let verifying = self.is_new() && self.session.is_verifying();
+        if verifying && self.age(now) < VERIFICATION_MAX {
+            // The gateway has yet to verify the peer's password, so the time is not the peer's.
+            return LivenessAction::Rest(Some(now + HANDSHAKE_TIMEOUT));
+        }
         let view = View {
             stage: match self.phase {
                 Phase::Connecting | Phase::Meeting => Stage::New,

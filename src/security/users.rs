@@ -1,0 +1,364 @@
+//! The users of PLAIN: names and the hashes of their passwords.
+//!
+//! To verify a password takes tens of milliseconds and much memory, on purpose, so it never runs on
+//! the data thread. A password that was right is remembered by a keyed hash, so that a client that
+//! connects again is not kept waiting. Nothing here shows a password or a hash.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use argon2::password_hash::PasswordVerifier as _;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params};
+use blake2::{Blake2b512, Digest as _};
+use gateway_zmtp::plain::Credentials;
+use zeroize::Zeroizing;
+
+/// The maximum memory of one verification, in KiB: several times what argon2's authors and OWASP
+/// recommend, and little enough that a line of the file cannot exhaust a machine.
+const MEMORY_KIB_MAX: u32 = 256 << 10;
+
+/// The maximum number of blocks of 1 KiB that one verification computes, over all passes: about a
+/// second, for which other handshakes wait.
+const BLOCKS_MAX: u64 = 1 << 20;
+
+/// The maximum number of lanes. Lanes are computed one after the other.
+const LANES_MAX: u32 = 16;
+
+/// The number of random bytes of a new hash, as argon2's authors recommend.
+const SALT_BYTES: usize = 16;
+
+/// A password's hash, which can be verified at a bounded cost. Clones share the hash.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hashed(Arc<PasswordHash>);
+
+/// A user whose password was verified.
+#[derive(Clone, PartialEq, Eq)]
+pub struct User {
+    /// The name, which is the user's principal.
+    name: Arc<str>,
+    /// The hash by which the password was verified.
+    hashed: Hashed,
+}
+
+/// The users of a frontend or a pool, and the passwords that were right. Users are compared without
+/// the latter.
+pub struct Users {
+    users: HashMap<Arc<str>, Hashed>,
+    /// The key of the hashes in `remembered`.
+    key: Zeroizing<[u8; 32]>,
+    /// The keyed hash of each user's password, once it was verified. There is at most one for each
+    /// user.
+    remembered: Mutex<HashMap<Arc<str>, [u8; 64]>>,
+}
+
+/// The reason why credentials are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// There is no such user.
+    UnknownUser,
+    /// The password is wrong.
+    WrongPassword,
+}
+
+impl Hashed {
+    /// Reads a hash as `gateway keygen --user` writes it: the PHC string of argon2.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the reason why the text is no such hash, or why its cost is too high.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        const NO_HASH: &str = "expected a hash of argon2: $argon2id$v=19$m=…,t=…,p=…$SALT$HASH";
+        let hash = PasswordHash::new(text).map_err(|_| NO_HASH)?;
+        let is_whole = hash.salt.is_some() && hash.hash.is_some();
+        if Algorithm::try_from(hash.algorithm.as_str()).is_err() || !is_whole {
+            return Err(NO_HASH);
+        }
+        let params = Params::try_from(&hash).map_err(|_| NO_HASH)?;
+        let blocks = u64::from(params.m_cost()) * u64::from(params.t_cost());
+        if params.m_cost() > MEMORY_KIB_MAX || blocks > BLOCKS_MAX || params.p_cost() > LANES_MAX {
+            return Err(
+                "expected m of at most 262144, m times t of at most 1048576, and p of at most 16",
+            );
+        }
+        Ok(Self(Arc::new(hash)))
+    }
+
+    /// Returns the hash of a password, with a random salt and the default cost.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system gives no random bytes.
+    pub(crate) fn of(password: &[u8]) -> Result<Self, String> {
+        use argon2::password_hash::PasswordHasher as _;
+        let mut salt = [0; SALT_BYTES];
+        getrandom::fill(&mut salt).map_err(|error| error.to_string())?;
+        let hashed = Argon2::default().hash_password_with_salt(password, &salt);
+        let hashed = hashed.map_err(|error| error.to_string())?;
+        Ok(Self(Arc::new(hashed)))
+    }
+
+    /// Returns the text that [`Self::parse`] reads.
+    pub(crate) fn text(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn verifies(&self, password: &[u8]) -> bool {
+        let verified = Argon2::default().verify_password(password, &*self.0);
+        verified.is_ok()
+    }
+}
+
+impl fmt::Debug for Hashed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hashed")
+    }
+}
+
+impl User {
+    /// Returns the name, which is the user's principal.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("User").field(&self.name).finish()
+    }
+}
+
+impl Users {
+    /// Returns these users, of whom none has been verified.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system gives no random bytes.
+    pub fn new(users: HashMap<Arc<str>, Hashed>) -> Result<Self, String> {
+        let mut key = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *key).map_err(|error| error.to_string())?;
+        Ok(Self {
+            users,
+            key,
+            remembered: Mutex::default(),
+        })
+    }
+
+    /// Returns users of whom there is none.
+    pub(crate) fn nobody() -> Self {
+        Self {
+            users: HashMap::new(),
+            key: Zeroizing::default(),
+            remembered: Mutex::default(),
+        }
+    }
+
+    /// Returns the names of all users, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.users.keys()
+    }
+
+    /// Returns the principal of a user whose password was verified, perhaps before an edit. Returns
+    /// `None` if there is no such user any more, or the user has another password.
+    pub fn principal(&self, user: &User) -> Option<Arc<str>> {
+        let (name, hashed) = self.users.get_key_value(&user.name)?;
+        (*hashed == user.hashed).then(|| Arc::clone(name))
+    }
+
+    /// Returns the user, if the password was verified before. This takes a few microseconds, and
+    /// never waits: now and then a password that is remembered must be verified again.
+    pub(crate) fn remembered(&self, credentials: &Credentials) -> Option<User> {
+        let (name, hashed) = self.find(credentials)?;
+        let tag = self.tag(name, credentials.password());
+        // The data thread must not wait while another thread remembers a password.
+        let remembered = self.remembered.try_lock().ok()?;
+        // The time of the comparison tells nothing of use: nobody else knows the key.
+        (remembered.get(name) == Some(&tag)).then(|| user(name, hashed))
+    }
+
+    /// Verifies a password, which takes tens of milliseconds whether the user exists or not.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the reason why the credentials are refused.
+    pub(crate) fn verify(&self, credentials: &Credentials) -> Result<User, Denied> {
+        let password = credentials.password();
+        let Some((name, hashed)) = self.find(credentials) else {
+            // The time of the answer must not tell which users exist.
+            if let Some(other) = self.users.values().next() {
+                std::hint::black_box(other.verifies(password));
+            }
+            return Err(Denied::UnknownUser);
+        };
+        if !hashed.verifies(password) {
+            return Err(Denied::WrongPassword);
+        }
+        let tag = self.tag(name, password);
+        let mut remembered = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        remembered.insert(Arc::clone(name), tag);
+        Ok(user(name, hashed))
+    }
+
+    fn find(&self, credentials: &Credentials) -> Option<(&Arc<str>, &Hashed)> {
+        let name = std::str::from_utf8(credentials.user()).ok()?;
+        self.users.get_key_value(name)
+    }
+
+    /// Returns the keyed hash of a user's password. BLAKE2 with the key before the text is a
+    /// pseudo-random function, and the name ends at its length.
+    fn tag(&self, name: &str, password: &[u8]) -> [u8; 64] {
+        let mut hasher = Blake2b512::new();
+        hasher.update(self.key.as_slice());
+        hasher.update((name.len() as u64).to_le_bytes());
+        hasher.update(name);
+        hasher.update(password);
+        hasher.finalize().into()
+    }
+}
+
+fn user(name: &Arc<str>, hashed: &Hashed) -> User {
+    User {
+        name: Arc::clone(name),
+        hashed: hashed.clone(),
+    }
+}
+
+impl PartialEq for Users {
+    fn eq(&self, other: &Self) -> bool {
+        self.users == other.users
+    }
+}
+
+impl Eq for Users {}
+
+impl fmt::Debug for Users {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.users.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use argon2::password_hash::PasswordHasher as _;
+    use gateway_zmtp::plain::{Client, hello};
+
+    /// Returns a hash that costs little.
+    fn cheap(password: &[u8]) -> Hashed {
+        let params = Params::new(8, 1, 1, None).unwrap();
+        let hashed = Argon2::from(params).hash_password_with_salt(password, &[7; SALT_BYTES]);
+        Hashed(Arc::new(hashed.unwrap()))
+    }
+
+    fn credentials(user: &str, password: &str) -> Credentials {
+        hello(&Client::hello(user, password).unwrap().1).unwrap()
+    }
+
+    fn users(all: &[(&str, &str)]) -> Users {
+        let all = all
+            .iter()
+            .map(|(name, password)| ((*name).into(), cheap(password.as_bytes())));
+        Users::new(all.collect()).unwrap()
+    }
+
+    #[test]
+    fn a_password_is_remembered_once_it_was_right() {
+        let users = users(&[("alice", "secret"), ("bob", "other")]);
+        let right = credentials("alice", "secret");
+        assert_eq!(users.remembered(&right), None);
+        let alice = users.verify(&right).unwrap();
+        assert_eq!(**alice.name(), *"alice");
+        assert_eq!(users.remembered(&right), Some(alice));
+        for (user, password, denied) in [
+            ("alice", "other", Denied::WrongPassword),
+            ("alice", "", Denied::WrongPassword),
+            ("bob", "secret", Denied::WrongPassword),
+            ("carol", "secret", Denied::UnknownUser),
+            ("", "", Denied::UnknownUser),
+        ] {
+            let wrong = credentials(user, password);
+            assert_eq!(users.verify(&wrong), Err(denied), "{user}");
+            assert_eq!(users.remembered(&wrong), None, "{user}");
+        }
+        // A wrong password does not make the right one forgotten.
+        assert!(users.remembered(&right).is_some());
+    }
+
+    /// The times are compared as medians, and by a factor that no machine's load explains: without
+    /// the work for unknown users it would be a thousand.
+    #[test]
+    fn an_unknown_user_takes_as_long_as_a_wrong_password() {
+        let params = Params::new(1024, 2, 1, None).unwrap();
+        let hashed = Argon2::from(params).hash_password_with_salt(b"secret", &[7; SALT_BYTES]);
+        let hashed = Hashed(Arc::new(hashed.unwrap()));
+        let users = Users::new([("alice".into(), hashed)].into()).unwrap();
+        let median = |user: &str| {
+            let wrong = credentials(user, "wrong");
+            let mut times = [(); 21].map(|()| {
+                let begin = std::time::Instant::now();
+                assert!(users.verify(&wrong).is_err());
+                begin.elapsed()
+            });
+            times.sort_unstable();
+            times[times.len() / 2]
+        };
+        let (known, unknown) = (median("alice"), median("bob"));
+        assert!(
+            known < 10 * unknown && unknown < 10 * known,
+            "{known:?} {unknown:?}"
+        );
+    }
+
+    #[test]
+    fn a_user_is_no_longer_known_after_another_password_or_a_removal() {
+        let alice = |password| users(&[("alice", password)]);
+        let verified = alice("secret")
+            .verify(&credentials("alice", "secret"))
+            .unwrap();
+        assert_eq!(alice("secret").principal(&verified), Some("alice".into()));
+        assert_eq!(alice("other").principal(&verified), None);
+        assert_eq!(users(&[("bob", "secret")]).principal(&verified), None);
+        assert_eq!(alice("secret"), alice("secret"));
+        assert_ne!(alice("secret"), alice("other"));
+    }
+
+    #[test]
+    fn a_hash_of_ours_is_read_back_and_another_text_is_refused() {
+        let hashed = Hashed::of(b"secret").unwrap();
+        let again = Hashed::parse(&hashed.text()).unwrap();
+        assert!(again == hashed && again.verifies(b"secret") && !again.verifies(b"Secret"));
+        assert_ne!(Hashed::of(b"secret").unwrap().text(), hashed.text());
+        let text = cheap(b"secret").text();
+        assert!(Hashed::parse(&text).is_ok());
+        for wrong in [
+            "",
+            "secret",
+            "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
+            "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA",
+            "$argon2id$v=19$m=8,t=1,p=1",
+            &text.replace("argon2id", "argon3"),
+            &text.replace("m=8", "m=1"),
+            &text.replace("m=8", "m=262145"),
+            &text.replace("m=8,t=1", "m=262144,t=5"),
+            &text.replace("t=1", "t=4294967295"),
+            &text.replace("m=8,t=1,p=1", "m=1024,t=1,p=17"),
+        ] {
+            assert!(Hashed::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn nothing_printed_shows_a_hash() {
+        let users = users(&[("alice", "secret")]);
+        let user = users.verify(&credentials("alice", "secret")).unwrap();
+        let printed = format!("{users:?} {user:?} {:?}", cheap(b"secret"));
+        assert!(
+            printed.contains("alice") && !printed.contains("argon2"),
+            "{printed}"
+        );
+    }
+}

@@ -1,0 +1,338 @@
+//! Tests of `plain` in routes.yaml on real sockets: users of libzmq, wrong passwords, and edits of
+//! the file of users.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::support::gateway::engine_is;
+use crate::support::process::{Process, binary};
+use crate::support::sealed::Peer;
+use crate::support::sealed::pair::{client, keys};
+use crate::support::sockets::{receive, send, socket};
+use crate::support::zmtp::{Raw, Said, command, message, ready};
+use gateway_zmtp::command::Ready;
+use gateway_zmtp::curve::KeyPair;
+use gateway_zmtp::greeting::{LENGTH, naming};
+use gateway_zmtp::mechanism::Mechanism;
+use gateway_zmtp::plain;
+use gateway_zmtp::session::SessionSecurity;
+
+/// Returns the line of a user in a file of users.
+fn line(user: &str, password: &str) -> String {
+    let mut child = Command::new(binary())
+        .args(["keygen", "--user", user])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(password.as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A gateway with a file of users.
+struct Guarded {
+    process: Process,
+    files: tempfile::TempDir,
+    ours: KeyPair,
+}
+
+const PLAIN: &str = "{ plain: { users: KEYS/users } }";
+
+impl Guarded {
+    /// Starts a gateway whose frontend has this `security`, with the users of these lines. In it,
+    /// KEYS stands for the directory of the file of users.
+    fn start(security: &str, lines: &[String]) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let ours = keys();
+        fs::write(files.path().join("secret"), &*ours.secret().to_z85()).unwrap();
+        fs::write(files.path().join("users"), lines.concat()).unwrap();
+        let yaml = format!(
+            r#"
+frontends: {{ clients: {{ bind: "tcp://127.0.0.1:0", security: {security} }} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0" }} }}
+routes: {{ OPAQUE: {{ pool: people }} }}
+reload: {{ settle: 20ms }}
+admin: {{ bind: "127.0.0.1:0" }}
+"#
+        );
+        let directory = files.path().display().to_string();
+        Self {
+            process: Process::start(&yaml.replace("KEYS", &directory)),
+            files,
+            ours,
+        }
+    }
+
+    fn clients(&self) -> String {
+        self.process.endpoint("frontend clients")
+    }
+
+    /// Replaces the file of users, and waits until that is in force.
+    fn set_users(&mut self, lines: &[String]) {
+        self.write_users(lines);
+        self.process.await_line("reloaded: ~1 frontend (clients)");
+    }
+
+    fn write_users(&self, lines: &[String]) {
+        let path = self.files.path().join("users");
+        let beside: PathBuf = path.with_extension("tmp");
+        fs::write(&beside, lines.concat()).unwrap();
+        fs::rename(beside, path).unwrap();
+    }
+
+    fn worker(&self) -> Peer {
+        let pool = self.process.endpoint("pool people");
+        Peer::connect(&pool, SessionSecurity::None, "DEALER").met()
+    }
+
+    /// Returns a peer that has sent its greeting with PLAIN, and read that of the gateway.
+    fn greeted(&self) -> Raw {
+        let mut raw = Raw::connect(&self.clients());
+        raw.say(&naming(Mechanism::Plain));
+        let mut theirs = [0; LENGTH];
+        raw.stream.read_exact(&mut theirs).unwrap();
+        assert_eq!(theirs, naming(Mechanism::Plain));
+        raw
+    }
+
+    /// Returns a user that the gateway has admitted, or `None` if it was refused.
+    fn user(&self, user: &str, password: &str) -> Option<Raw> {
+        let mut raw = self.greeted();
+        let (waits, hello) = plain::Client::hello(user, password).unwrap();
+        raw.say(&command(&hello));
+        let Said::Command(welcome) = raw.hear() else {
+            return None;
+        };
+        let ours = Ready {
+            socket_type: "DEALER".into(),
+            ..Ready::default()
+        };
+        let (waits, initiate) = waits.welcome(&welcome, &ours).unwrap();
+        raw.say(&command(&initiate));
+        let Said::Command(ready) = raw.hear() else {
+            return None;
+        };
+        assert_eq!(waits.ready(&ready).unwrap().socket_type, "ROUTER");
+        Some(raw)
+    }
+}
+
+/// Sends a request and answers it. Returns its token.
+#[track_caller]
+fn exchange(client: &mut Raw, worker: &mut Peer) -> String {
+    client.say(&message(&["OPAQUE", "x"]));
+    let request = worker.message();
+    worker.say(&[&request[0], b"REPLY", b"y"]);
+    assert_eq!(client.hear_message(), [b"REPLY".to_vec(), b"y".to_vec()]);
+    String::from_utf8(request[0].clone()).unwrap()
+}
+
+fn libzmq(context: &zmq::Context, endpoint: &str, user: &str, password: &str) -> zmq::Socket {
+    let client = socket(context, zmq::DEALER);
+    client.set_plain_username(Some(user)).unwrap();
+    client.set_plain_password(Some(password)).unwrap();
+    client.connect(endpoint).unwrap();
+    client
+}
+
+#[test]
+fn users_of_libzmq_are_served_by_their_names_as_soon_as_their_lines_are_there() {
+    if !engine_is("native") {
+        return;
+    }
+    let alice = line("alice", "secret");
+    let mut gateway = Guarded::start(PLAIN, std::slice::from_ref(&alice));
+    let status = gateway.process.status();
+    assert_eq!(status["endpoints"][0]["security"], "plain");
+    let mut worker = gateway.worker();
+    let context = zmq::Context::new();
+    let bob = libzmq(&context, &gateway.clients(), "bob", "another");
+    send(&bob, &["OPAQUE", "x"]);
+    gateway.process.await_line(
+        "frontend clients: a connection is refused: user bob is unknown: to admit it, put the line that `gateway keygen --user bob` prints",
+    );
+    let mut answer = |client: &zmq::Socket, name: &str| {
+        let request = worker.message();
+        let token = String::from_utf8(request[0].clone()).unwrap();
+        assert!(token.starts_with(&format!("{name}#")), "{token}");
+        worker.say(&[&request[0], b"REPLY", b"y"]);
+        assert_eq!(receive(client), [b"REPLY".to_vec(), b"y".to_vec()]);
+    };
+    let known = libzmq(&context, &gateway.clients(), "alice", "secret");
+    send(&known, &["OPAQUE", "x"]);
+    answer(&known, "alice");
+    // libzmq tries again by itself.
+    gateway.set_users(&[alice, line("bob", "another")]);
+    answer(&bob, "bob");
+}
+
+#[test]
+fn another_password_or_a_removal_ends_the_connections_of_a_user() {
+    if !engine_is("native") {
+        return;
+    }
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|user| line(user, "secret"));
+    let mut gateway = Guarded::start(PLAIN, &[alice.clone(), bob.clone(), carol]);
+    let mut worker = gateway.worker();
+    let [mut first, mut second, mut third] =
+        ["alice", "bob", "carol"].map(|user| gateway.user(user, "secret").unwrap());
+    // A fault in a line affects that user alone.
+    gateway.write_users(&[alice, line("bob", "other"), "carol:oops\n".into()]);
+    let fault = gateway.process.await_line("this is no hash of a password");
+    let place = fault["place"].as_str().unwrap();
+    assert!(place.ends_with("users:3:7"), "{place}");
+    gateway
+        .process
+        .await_line("reloaded: ~1 frontend (clients)");
+    assert_eq!(second.hear(), Said::End);
+    assert_eq!(third.hear(), Said::End);
+    assert!(exchange(&mut first, &mut worker).starts_with("alice#"));
+    assert!(gateway.user("bob", "secret").is_none());
+    let mut second = gateway.user("bob", "other").unwrap();
+    assert!(exchange(&mut second, &mut worker).starts_with("bob#"));
+    // Without `plain`, a password is worth nothing.
+    let yaml = fs::read_to_string(gateway.process.file()).unwrap();
+    let at = yaml.find("{ plain").unwrap();
+    let end = at + yaml[at..].find("} }").unwrap() + 3;
+    let yaml = [&yaml[..at], "{ from: 127.0.0.0/8 }", &yaml[end..]].concat();
+    fs::write(gateway.process.file(), yaml).unwrap();
+    gateway
+        .process
+        .await_line("reloaded: ~1 frontend (clients)");
+    assert_eq!(first.hear(), Said::End);
+    assert_eq!(second.hear(), Said::End);
+}
+
+/// Each common mistake of a peer has a log line that explains it.
+#[test]
+fn each_mistake_has_a_line_that_says_what_to_do() {
+    if !engine_is("native") {
+        return;
+    }
+    let mut gateway = Guarded::start(PLAIN, &[line("alice", "secret")]);
+    for (user, password, said) in [
+        (
+            "alice",
+            "Secret",
+            "the password of user alice is wrong: give the peer the right one",
+        ),
+        ("bob", "secret", "user bob is unknown: to admit it"),
+        (
+            "a b",
+            "secret",
+            "its user name is unknown and can't be one: 612062",
+        ),
+    ] {
+        // The log does not repeat a mistake of one address, so each has a gateway of its own.
+        let mut fresh = Guarded::start(PLAIN, &[line("alice", "secret")]);
+        assert!(fresh.user(user, password).is_none());
+        let told = fresh
+            .process
+            .await_line("frontend clients: a connection is refused");
+        let told = told["message"].as_str().unwrap();
+        assert!(told.contains(said) && !told.contains(password), "{told}");
+    }
+    let mut raw = Raw::connect(&gateway.clients());
+    raw.say(&naming(Mechanism::Null));
+    let told = gateway
+        .process
+        .await_line("frontend clients: a connection is refused");
+    let told = told["message"].as_str().unwrap();
+    let said =
+        "it has no password (mechanism NULL), and PLAIN is required here: give it a user name";
+    assert!(told.contains(said), "{told}");
+    let mut gateway = Guarded::start(PLAIN, &[]);
+    let mut raw = Raw::connect(&gateway.clients());
+    raw.say(&naming(Mechanism::Curve));
+    let told = gateway
+        .process
+        .await_line("frontend clients: a connection is refused");
+    let told = told["message"].as_str().unwrap();
+    assert!(
+        told.contains("mechanism CURVE, and PLAIN is required here"),
+        "{told}"
+    );
+}
+
+/// A peer that names PLAIN and then does not speak it is told nothing and served nothing.
+#[test]
+fn nobody_gets_in_by_naming_plain_alone() {
+    if !engine_is("native") {
+        return;
+    }
+    let gateway = Guarded::start(PLAIN, &[line("alice", "secret")]);
+    let (waits, hello) = plain::Client::hello("alice", "wrong").unwrap();
+    let (_, initiate) = waits.welcome(b"\x07WELCOME", &Ready::default()).unwrap();
+    let request = message(&["OPAQUE", "x"]);
+    for (case, bytes) in [
+        ("READY", command(&ready("DEALER", &[]))),
+        ("INITIATE", command(&initiate)),
+        ("a message", request.clone()),
+        (
+            "HELLO and READY",
+            [command(&hello), command(&ready("DEALER", &[]))].concat(),
+        ),
+        (
+            "HELLO and INITIATE",
+            [command(&hello), command(&initiate)].concat(),
+        ),
+        ("HELLO and a message", [command(&hello), request].concat()),
+    ] {
+        let mut raw = gateway.greeted();
+        raw.try_say(&bytes);
+        let mut heard = Vec::new();
+        // The connection ends with a close or a reset.
+        let _ = raw.stream.read_to_end(&mut heard);
+        let is_said = |word: &[u8]| heard.windows(word.len()).any(|part| part == word);
+        assert!(
+            !is_said(b"\x05READY") && !is_said(b"\x07WELCOME"),
+            "{case}: {heard:?}"
+        );
+    }
+    assert!(gateway.user("alice", "secret").is_some());
+}
+
+#[test]
+fn keys_passwords_and_neither_are_accepted_on_one_address() {
+    if !engine_is("native") {
+        return;
+    }
+    let bob = keys();
+    let security = format!(
+        "{{ curve: {{ secret: KEYS/secret, peers: {{ bob: \"{}\" }} }}, plain: {{ users: KEYS/users }}, anonymous: true }}",
+        bob.public()
+    );
+    let gateway = Guarded::start(&security, &[line("alice", "secret")]);
+    let status = gateway.process.status();
+    assert_eq!(
+        status["endpoints"][0]["security"],
+        "curve, plain, anonymous"
+    );
+    let mut worker = gateway.worker();
+    let mut alice = gateway.user("alice", "secret").unwrap();
+    assert!(exchange(&mut alice, &mut worker).starts_with("alice#"));
+    let security = client(&bob, gateway.ours.public());
+    let mut bob = Peer::connect(&gateway.clients(), security, "DEALER").met();
+    let mut other = Peer::connect(&gateway.clients(), SessionSecurity::None, "DEALER").met();
+    for (client, name) in [(&mut bob, "bob#"), (&mut other, "anonymous#")] {
+        client.say(&[b"OPAQUE", b"x"]);
+        let request = worker.message();
+        assert!(request[0].starts_with(name.as_bytes()), "{request:?}");
+        worker.say(&[&request[0], b"REPLY", b"y"]);
+        assert_eq!(client.message()[0], b"REPLY");
+    }
+    assert!(gateway.user("alice", "wrong").is_none());
+    let names: Vec<_> = gateway.process.status()["principals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(names, ["alice", "anonymous", "bob"]);
+}
