@@ -4,15 +4,21 @@
 use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpStream};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::PATIENCE;
 use crate::support::attack::{bounded, serves};
-use crate::support::process::Process;
+use crate::support::process::{Process, binary};
 use crate::support::sealed::Peer;
 use crate::support::sealed::pair::{End, client, frames, keys};
+use crate::support::sockets::receive;
 use crate::support::turns;
 use crate::support::zmtp::{COMMAND, LONG, Raw, command, frame, message, ready};
-use gateway_zmtp::curve::KeyPair;
+use gateway_zmtp::curve::{FrameKind, KeyPair};
+use gateway_zmtp::greeting::naming;
+use gateway_zmtp::mechanism::Mechanism;
+use gateway_zmtp::plain::Client;
 use gateway_zmtp::session::{SessionSecurity, Side};
 
 /// A gateway with one frontend for everybody and one for `alice` alone.
@@ -66,7 +72,7 @@ routes: {{ OPAQUE: {{ pool: people }}, OTHER: {{ pool: idle }} }}
     fn hello(&self) -> Vec<u8> {
         let mut end = End::new(self.security(), Side::Connects, "DEALER");
         let mut hello = std::mem::take(&mut end.out);
-        let greeting = gateway_zmtp::greeting::naming(gateway_zmtp::mechanism::Mechanism::Curve);
+        let greeting = naming(Mechanism::Curve);
         end.hear(&greeting);
         hello.append(&mut end.out);
         assert!(hello.len() > 64 + 200);
@@ -178,6 +184,117 @@ fn what_is_changed_or_repeated_on_its_way_ends_the_connection() {
         assert_eq!(alice.end.messages, [[b""; 0]; 0], "{case}");
     }
     serves(&gateway.process);
+}
+
+/// An admitted client announces another identity, or subscribes as if the gateway were a PUB. The
+/// frames are sealed as they should be.
+#[test]
+fn sealed_commands_change_no_name_and_cost_no_memory() {
+    let gateway = Secured::start();
+    let context = zmq::Context::new();
+    let worker = gateway.process.peer(&context, zmq::DEALER, "pool idle");
+    let mut alice = gateway.alice();
+    let again = ready("DEALER", &[("Identity", b"bob")]);
+    seal(&mut alice, &again);
+    assert!(alice.is_ended());
+    let mut alice = gateway.alice();
+    bounded(&gateway.process, 32, || {
+        for name in [&b"\x09SUBSCRIBE"[..], b"\x06CANCEL"] {
+            for _ in 0..1_000 {
+                seal(&mut alice, &[name, &[7; 8_000]].concat());
+            }
+        }
+        alice.say(&[b"OTHER", b"x"]);
+        let request = receive(&worker);
+        assert!(request[0].starts_with(b"alice#"), "{request:?}");
+    });
+    serves(&gateway.process);
+}
+
+/// Sends a sealed command.
+fn seal(peer: &mut Peer, body: &[u8]) {
+    let sealer = peer.end.sealer.as_mut().unwrap();
+    let sealed = sealer.seal(FrameKind::Command, body, &mut peer.end.out);
+    sealed.unwrap();
+    peer.write();
+}
+
+/// More connections than libzmq 4.3.2 could bear (CVE-2020-15166) say nothing at all.
+#[test]
+fn a_thousand_silent_connections_keep_nobody_out() {
+    let _turn = turns::take();
+    let gateway = Secured::start();
+    let endpoint = gateway.endpoint();
+    let silent = bounded(&gateway.process, 32, || {
+        let silent: Vec<_> = (0..1_000).map(|_| Raw::connect(&endpoint)).collect();
+        gateway.alice();
+        silent
+    });
+    serves(&gateway.process);
+    drop(silent);
+}
+
+/// Connections with wrong passwords from one address occupy the thread that verifies them.
+#[test]
+fn a_flood_of_wrong_passwords_keeps_no_other_address_out() {
+    const FLOOD: usize = 100;
+    let _turn = turns::take();
+    let files = tempfile::tempdir().unwrap();
+    let users = files.path().join("users");
+    fs::write(&users, line("alice", "secret")).unwrap();
+    let yaml = format!(
+        r#"
+frontends:
+  clients: {{ bind: "tcp://127.0.0.1:0" }}
+  guarded: {{ bind: "tcp://127.0.0.1:0", security: {{ plain: {{ users: {users:?} }} }} }}
+pools: {{ people: {{ bind: "tcp://127.0.0.1:0" }} }}
+routes: {{ OPAQUE: {{ pool: people }} }}
+admin: {{ bind: "127.0.0.1:0" }}
+"#
+    );
+    let process = Process::start(&yaml);
+    let endpoint = process.endpoint("frontend guarded");
+    let flood: Vec<_> = (0..FLOOD)
+        .map(|n| {
+            let mut raw = Raw::connect(&endpoint);
+            let (_, hello) = Client::hello("alice", &format!("wrong {n}")).unwrap();
+            raw.say(&[&naming(Mechanism::Plain)[..], &command(&hello)].concat());
+            raw
+        })
+        .collect();
+    let context = zmq::Context::new();
+    let alice = context.socket(zmq::DEALER).unwrap();
+    alice.set_linger(0).unwrap();
+    alice.set_rcvtimeo(PATIENCE.as_millis() as i32).unwrap();
+    alice.set_plain_username(Some("alice")).unwrap();
+    alice.set_plain_password(Some("secret")).unwrap();
+    alice
+        .connect(&endpoint.replacen("tcp://", "tcp://127.0.0.2:0;", 1))
+        .unwrap();
+    alice.send_multipart(["NOBODY", "x"], 0).unwrap();
+    assert_eq!(alice.recv_multipart(0).unwrap()[0], b"ERROR");
+    // The flood is not over yet, and messages are not delayed by it.
+    let refused = process
+        .metrics()
+        .sum("gateway_engine_handshakes_failed_total", &[]);
+    assert!(refused < FLOOD as f64, "{refused}");
+    serves(&process);
+    drop(flood);
+}
+
+/// Returns the line of a user in a file of users.
+fn line(user: &str, password: &str) -> String {
+    let mut child = std::process::Command::new(binary())
+        .args(["keygen", "--user", user])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(password.as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// A frame that is not the next one of the handshake ends the connection before READY.
