@@ -34,8 +34,8 @@ pub(super) struct OfProtos(pub(super) Option<Texts>);
 /// The compiled .proto files.
 pub(super) struct Protos {
     descriptors: Option<Descriptors>,
+    /// The table of the messages that routes name.
     table: Arc<Table>,
-    messages: usize,
     /// The compiled buf.validate rules of the messages that routes name, or `None` without rules.
     ruler: Option<Arc<RuleSet>>,
     /// The limits on checks by these rules: the size of the payload, and the number of steps.
@@ -62,8 +62,7 @@ impl Protos {
         let Some(texts) = texts else {
             return Some(Self {
                 descriptors: None,
-                table: Arc::new(Table::build(&[]).ok()?),
-                messages: 0,
+                table: Arc::default(),
                 ruler: None,
                 rule_limits: rule_limits(source),
                 doubtful: None,
@@ -78,7 +77,7 @@ impl Protos {
         };
         let table = descriptors
             .as_ref()
-            .map(|it| Table::build(it.files()).map(Arc::new));
+            .map(|it| Table::for_roots(it, roots(source)).map(Arc::new));
         let table = match table.transpose() {
             Ok(table) => table,
             Err(fault) => {
@@ -96,7 +95,6 @@ impl Protos {
         found.append(of_protos);
         let table = table?;
         Some(Self {
-            messages: table.message_names().count(),
             descriptors,
             table,
             ruler,
@@ -121,15 +119,22 @@ fn rule_limits(source: &Source) -> RuleLimits {
     }
 }
 
+/// Returns the messages that routes name, each with its encodings.
+fn roots(source: &Source) -> HashSet<(Encoding, &str)> {
+    let schemas = source.routes.iter();
+    let schemas = schemas.flat_map(|route| route.schema.iter().chain(&route.reply));
+    schemas
+        .map(|schema| (schema.encoding, &*schema.message.value))
+        .collect()
+}
+
 fn ruler(
     source: &Source,
     descriptors: &Descriptors,
     table: &Arc<Table>,
     found: &mut Diagnostics,
 ) -> Option<Arc<RuleSet>> {
-    let schemas = source.routes.iter();
-    let schemas = schemas.flat_map(|route| route.schema.iter().chain(&route.reply));
-    let names: BTreeSet<_> = schemas.map(|schema| &*schema.message.value).collect();
+    let names: BTreeSet<_> = roots(source).into_iter().map(|(_, name)| name).collect();
     let ruled = names.into_iter().filter(|name| descriptors.has_rules(name));
     let ruled: Vec<_> = ruled.collect();
     if ruled.is_empty() {
@@ -224,9 +229,10 @@ impl Protos {
         self.doubtful.is_none()
     }
 
-    /// Returns the number of messages.
-    pub(super) fn messages(&self) -> usize {
-        self.messages
+    /// Returns the full names of all messages in the files, whether routes use them or not.
+    pub(super) fn message_names(&self) -> Vec<&str> {
+        let descriptors = self.descriptors.as_ref();
+        descriptors.map_or_else(Vec::new, Descriptors::message_names)
     }
 
     /// Returns the schema that a route names.
@@ -280,7 +286,7 @@ impl Protos {
         name: &str,
         found: &mut Diagnostics,
     ) -> Option<Vec<ExplainedRule>> {
-        if self.table.message(name).is_none() {
+        if !self.message_names().contains(&name) {
             if self.is_whole() {
                 found.push(self.no_message(name));
             }
@@ -290,8 +296,12 @@ impl Protos {
         if !descriptors.has_rules(name) {
             return Some(Vec::new());
         }
-        let ruler = RuleSet::build(descriptors, &self.table, &[name], found)?;
-        Some(ruler.explain(&self.table))
+        // Rules are the same in every encoding. The table has no errors, because another of the same
+        // files had none.
+        let table = Table::for_roots(descriptors, [(Encoding::Protobuf, name)]).ok()?;
+        let table = Arc::new(table);
+        let ruler = RuleSet::build(descriptors, &table, &[name], found)?;
+        Some(ruler.explain(&table))
     }
 
     /// Records that a field of a message is required, and returns whether that is new.
@@ -305,9 +315,8 @@ impl Protos {
         let lower = name.to_ascii_lowercase();
         let mut labels = ENCODINGS.into_iter().map(Encoding::label);
         if let Some(label) = labels.find(|label| *label == lower) {
-            let mut known = self.table.message_names();
-            let example = match (known.next(), known.next()) {
-                (Some(only), None) => only,
+            let example = match *self.message_names() {
+                [only] => only,
                 _ => "pkg.Message",
             };
             return Diagnostic::error(format!("{} is an encoding, not a message", quoted(name)))
@@ -360,7 +369,7 @@ impl Protos {
     /// Adds to `fault` the message that `name` probably means or, without one, the expected
     /// content.
     fn with_near_message(&self, fault: Diagnostic, name: &str) -> Diagnostic {
-        let known: Vec<_> = self.table.message_names().collect();
+        let known = self.message_names();
         match did_you_mean_qualified(name, &known) {
             Some(near) => fault.help(format!("did you mean {near:?}?")),
             None if known.is_empty() && self.is_whole() => fault

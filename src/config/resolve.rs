@@ -91,7 +91,7 @@ pub(super) fn resolve(
     Some(Loaded {
         snapshot,
         warnings: Diagnostics::new(),
-        messages: protos.messages(),
+        messages: protos.message_names().len(),
         routes: count,
         has_variables: false,
         admin: source.admin.map(|admin| admin.place),

@@ -11,6 +11,7 @@ use crate::snapshot::{
     IdentityMode, Limits, LogFormat, LogLevel, LogSettings, MemoryLimit, PerWorker, PoolId,
     PoolSettings, ReloadSettings, Route, WorkerFrames, Workers,
 };
+use gateway_proto::Cache;
 
 const PROTO: &str = "syntax = \"proto3\"; package shop;
     message Person { optional int32 id = 1; optional string name = 2; } message Order {}";
@@ -436,6 +437,57 @@ fn a_required_field_without_presence_is_warned_of_once_and_for_protobuf_only() {
     let said = warnings(&twice);
     let expected = "requiring \"id\" refuses messages where it is zero or empty";
     assert_eq!(said.matches(expected).count(), 1, "{said}");
+}
+
+/// The table holds only the messages that routes use, and an edit of routes.yaml changes it.
+/// Messages that no route uses may have rules that cannot be compiled, but no other errors.
+#[test]
+fn an_edit_may_use_a_message_that_no_route_used_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("routes.yaml");
+    let protos = directory.path().join("shop.proto");
+    let mut cache = Cache::default();
+    let write = |message: &str, wrong: &str| {
+        let yaml = format!(
+            "frontends: {{ clients: {{ bind: \"tcp://*:5559\" }} }}
+pools: {{ people: {{ bind: \"tcp://*:5560\" }} }}
+proto: {{ import_paths: [.] }}
+routes: {{ A: {{ schema: {{ json: shop.{message} }}, pool: people }} }}\n"
+        );
+        fs::write(&path, yaml).unwrap();
+        let text = format!(
+            "syntax = \"proto3\"; package shop; import \"buf/validate/validate.proto\";
+message Person {{ int32 id = 1; }}
+message Order {{ string code = 1; }}
+message Wrong {{ {wrong} }}\n"
+        );
+        fs::write(&protos, text).unwrap();
+        Inputs::read(&path, &[])
+    };
+    let check = |loaded: &Loaded, payload: &str| {
+        let schema = route(loaded, "A").schema.as_ref().unwrap();
+        let schema = schema.schemas().next().unwrap();
+        schema.check(payload.as_bytes(), 9).is_ok()
+    };
+    let wrong = "int32 n = 1 [(buf.validate.field).string.min_len = 1];";
+    let first = write("Person", wrong).load_with(&mut cache).unwrap();
+    assert!(check(&first, "{\"id\": 1}") && !check(&first, "{\"id\": \"x\"}"));
+    assert!(first.messages > 3, "{}", first.messages);
+    let mut reload = |inputs: Inputs| inputs.load_after_with(&first.snapshot, &mut cache);
+    let second = reload(write("Order", wrong)).unwrap();
+    assert!(check(&second, "{\"code\": \"x\"}") && !check(&second, "{\"code\": 1}"));
+    for (message, wrong, expected) in [
+        ("Missing", wrong, "there is no message \"shop.Missing\""),
+        ("Wrong", wrong, "bad rules of shop.Wrong.n"),
+        (
+            "Order",
+            "int32 n = 1; int32 n = 2;",
+            "\"n\" is defined twice",
+        ),
+    ] {
+        let found = reload(write(message, wrong)).unwrap_err().render(false);
+        assert!(found.contains(expected), "{found}");
+    }
 }
 
 /// These texts once made the gateway hang, crash or run out of memory. Each ends with errors.

@@ -86,6 +86,18 @@ impl Descriptors {
         self.sources.get(name)
     }
 
+    /// Returns the full names of all messages, except those of map entries, in the order in which
+    /// the files define them.
+    pub fn message_names(&self) -> Vec<&str> {
+        let named = self.messages.iter().filter(|(name, _)| {
+            let message = self.message(name);
+            message.is_some_and(|message| !message.options.map_entry())
+        });
+        let mut named: Vec<_> = named.collect();
+        named.sort_unstable_by_key(|(_, at)| (at.file, &at.path));
+        named.into_iter().map(|(name, _)| name.as_str()).collect()
+    }
+
     /// Returns the descriptor of a message by its full name, without a leading dot.
     pub fn message(&self, full_name: &str) -> Option<&DescriptorProto> {
         let DescriptorAt { file, path } = self.messages.get(full_name)?;

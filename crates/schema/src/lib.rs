@@ -75,6 +75,7 @@ mod options;
 mod prefix;
 mod protobuf;
 mod require;
+mod roots;
 mod rules;
 mod schema;
 mod scope;

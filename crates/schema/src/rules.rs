@@ -31,6 +31,7 @@ mod read;
 mod segment;
 mod text;
 mod unique;
+mod words;
 mod zero;
 
 use std::fmt;
@@ -53,9 +54,10 @@ use files::needed;
 use judge::source::json::JsonSource;
 use judge::source::msgpack::MsgpackSource;
 use plan::{PlanId, Plans};
+pub(super) use words::RuleWords;
 
 /// The package of the rules, and the name of the option that carries the rules of a field.
-const PACKAGE: &str = "buf.validate";
+pub(super) const PACKAGE: &str = "buf.validate";
 const OPTION: &str = "field";
 
 /// The `buf.validate` rules of a set of messages, compiled.
@@ -106,8 +108,8 @@ impl RuleSet {
     /// Compiles the rules of `roots`, which are fully qualified names, and of all messages below
     /// them.
     ///
-    /// `table` must be the table of `descriptors`. Adds errors and warnings about rules to `found`.
-    /// Returns `None` if there are errors.
+    /// `table` must have been built of all `descriptors`, or for these roots. Adds errors and
+    /// warnings about rules to `found`. Returns `None` if there are errors.
     pub fn build(
         descriptors: &Descriptors,
         table: &Arc<Table>,

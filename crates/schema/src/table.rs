@@ -7,11 +7,15 @@
 //! fields, and the types that have a form of their own.
 
 mod build;
+mod declared;
 mod error;
+mod reach;
+mod root;
 
 use std::ops::Index;
 
 pub use error::TableError;
+pub(super) use root::Root;
 
 use rustc_hash::FxHashMap;
 

@@ -3,7 +3,7 @@
 
 pub(super) mod compile;
 pub(super) mod cost;
-mod extensions;
+pub(super) mod extensions;
 mod functions;
 pub(super) mod judge;
 pub(super) mod plan;

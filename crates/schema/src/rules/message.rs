@@ -54,12 +54,22 @@ pub(super) fn read(option: &[u8], of: &Message) -> Result<MessageOption, String>
         ));
     }
     let choices = all(&entries, number::ONEOF).map(|value| choice(value, of));
-    let (cel, bare) = (number::CEL, number::CEL_EXPRESSION);
     Ok(MessageOption {
         disabled: is_set(&entries, number::DISABLED),
         choices: choices.collect::<Result<_, _>>()?,
-        expressions: text::read(all(&entries, cel), all(&entries, bare))?,
+        expressions: expressions(option)?,
     })
+}
+
+/// Reads the rules of a message that are in CEL.
+///
+/// # Errors
+///
+/// Returns a description of the problem, in one sentence.
+pub(super) fn expressions(option: &[u8]) -> Result<Vec<RuleText>, String> {
+    let entries = entries(option).ok_or("the option is malformed")?;
+    let (cel, bare) = (number::CEL, number::CEL_EXPRESSION);
+    text::read(all(&entries, cel), all(&entries, bare))
 }
 
 fn choice(value: OptionValue, of: &Message) -> Result<Choice, String> {

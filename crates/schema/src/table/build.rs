@@ -9,8 +9,11 @@ use ::protobuf::descriptor::{
 };
 use rustc_hash::FxHashMap;
 
-use super::error::{FIELDS_MAX, TableError};
-use super::{Cardinality, Enum, EnumId, Field, FieldKind, Form, Message, MessageId, Table};
+use super::declared::{Declared, DeclaredType, Definition, unqualified};
+use super::error::TableError;
+use super::reach::Chosen;
+use super::root::Root;
+use super::{Cardinality, Enum, Field, FieldKind, Form, Message, Table};
 use gateway_proto::features::{Features, Presence, place};
 
 impl Table {
@@ -21,145 +24,62 @@ impl Table {
     ///
     /// Fails if a type is missing or defined twice, or a message has more than 65,534 fields.
     pub fn build(files: &[FileDescriptorProto]) -> Result<Self, TableError> {
-        let mut builder = Builder::default();
-        for file in files {
-            let features = Features::of_file(file);
-            let package = file.package();
-            for message in &file.message_type {
-                builder.collect(message, package, features)?;
-            }
-            for one in &file.enum_type {
-                builder.collect_enum(one, package, features)?;
-            }
-            builder.collect_extensions(&file.extension, package, features);
-        }
-        builder.finish()
+        let declared = Declared::collect(files)?;
+        declared.check()?;
+        let chosen = Chosen::all(&declared);
+        Builder { declared, chosen }.finish()
+    }
+
+    /// Builds the table of `roots`, of the types whose full names are `wanted`, and of the types of
+    /// the fields of all these, direct and indirect. If a payload of a root can name any message,
+    /// the table is that of all messages.
+    ///
+    /// The errors are those of [`Self::build`], wherever in the files they are.
+    pub(crate) fn build_reached(
+        files: &[FileDescriptorProto],
+        roots: &[Root],
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Self, TableError> {
+        let declared = Declared::collect(files)?;
+        declared.check()?;
+        let chosen = Chosen::reached(&declared, roots, wanted);
+        Builder { declared, chosen }.finish()
     }
 }
 
-/// The types by name, collected from all files before any field is resolved.
-#[derive(Default)]
+/// The conversion of the chosen definitions.
 struct Builder<'a> {
-    types: FxHashMap<String, Named>,
-    messages: Vec<DeclaredMessage<'a>>,
-    enums: Vec<Enum>,
-    extensions: FxHashMap<&'a str, Vec<Extension<'a>>>,
+    declared: Declared<'a>,
+    chosen: Chosen,
 }
 
-/// The definition that a type name refers to.
-#[derive(Clone, Copy)]
-enum Named {
-    Message(MessageId),
-    Enum(EnumId),
-}
-
-struct DeclaredMessage<'a> {
-    name: String,
-    descriptor: &'a DescriptorProto,
-    features: Features,
-}
-
-struct Extension<'a> {
-    name: String,
-    descriptor: &'a FieldDescriptorProto,
-    features: Features,
-}
-
-impl<'a> Builder<'a> {
-    fn collect(
-        &mut self,
-        descriptor: &'a DescriptorProto,
-        scope: &str,
-        outer: Features,
-    ) -> Result<(), TableError> {
-        let name = qualified(scope, descriptor.name());
-        let features = outer.within(descriptor.options.as_ref(), place::MESSAGE);
-        self.declare(&name, Named::Message(MessageId(self.messages.len() as u32)))?;
-        self.messages.push(DeclaredMessage {
-            name: name.clone(),
-            descriptor,
-            features,
-        });
-        for nested in &descriptor.nested_type {
-            self.collect(nested, &name, features)?;
+impl Builder<'_> {
+    fn finish(self) -> Result<Table, TableError> {
+        let messages = self.declared.messages.iter().zip(&self.chosen.messages);
+        let mut by_name = FxHashMap::default();
+        let mut built = Vec::with_capacity(self.chosen.messages.iter().flatten().count());
+        for (source, id) in messages {
+            let Some(id) = id else { continue };
+            let message = self.message(source)?;
+            if !message.map_entry {
+                by_name.insert(source.name.clone(), *id);
+            }
+            built.push(message);
         }
-        for one in &descriptor.enum_type {
-            self.collect_enum(one, &name, features)?;
-        }
-        self.collect_extensions(&descriptor.extension, &name, features);
-        Ok(())
-    }
-
-    fn collect_enum(
-        &mut self,
-        descriptor: &EnumDescriptorProto,
-        scope: &str,
-        outer: Features,
-    ) -> Result<(), TableError> {
-        let name = qualified(scope, descriptor.name());
-        let features = outer.within(descriptor.options.as_ref(), place::ENUM);
-        self.declare(&name, Named::Enum(EnumId(self.enums.len() as u32)))?;
-        let values = descriptor.value.iter();
-        let mut numbers: Vec<i32> = values.clone().map(|value| value.number()).collect();
-        numbers.sort_unstable();
-        self.enums.push(Enum {
-            null: name == "google.protobuf.NullValue",
-            name: name.into(),
-            closed: features.closed_enum,
-            numbers: numbers.into(),
-            names: values
-                .map(|value| (value.name().into(), value.number()))
-                .collect(),
-        });
-        Ok(())
-    }
-
-    fn collect_extensions(
-        &mut self,
-        extensions: &'a [FieldDescriptorProto],
-        scope: &str,
-        features: Features,
-    ) {
-        for descriptor in extensions {
-            let extendee = unqualified(descriptor.extendee());
-            self.extensions
-                .entry(extendee)
-                .or_default()
-                .push(Extension {
-                    name: format!("[{}]", qualified(scope, descriptor.name())),
-                    descriptor,
-                    features,
-                });
-        }
-    }
-
-    fn declare(&mut self, name: &str, id: Named) -> Result<(), TableError> {
-        match self.types.insert(name.to_owned(), id) {
-            None => Ok(()),
-            Some(_) => Err(TableError::DefinedTwice {
-                name: name.to_owned(),
-            }),
-        }
-    }
-
-    fn finish(mut self) -> Result<Table, TableError> {
-        let messages = self.messages.iter().map(|source| self.message(source));
-        let mut messages = messages.collect::<Result<Vec<_>, _>>()?;
-        require_map_values(&mut messages);
-        let by_name = (0u32..)
-            .zip(&self.messages)
-            .map(|(id, source)| (source.name.clone(), MessageId(id)))
-            .filter(|(_, id)| !messages[id.0 as usize].map_entry)
-            .collect();
+        require_map_values(&mut built);
+        let enums = self.declared.enums.iter().zip(&self.chosen.enums);
         Ok(Table {
-            messages,
-            enums: std::mem::take(&mut self.enums),
+            messages: built,
+            enums: enums
+                .filter(|(_, id)| id.is_some())
+                .map(|(source, _)| enumeration(source))
+                .collect(),
             by_name,
         })
     }
 
-    fn message(&self, source: &DeclaredMessage) -> Result<Message, TableError> {
-        let DeclaredMessage {
+    fn message(&self, source: &Definition<DescriptorProto>) -> Result<Message, TableError> {
+        let Definition {
             name,
             descriptor,
             features,
@@ -174,18 +94,13 @@ impl<'a> Builder<'a> {
             };
             fields.push(self.field(field.name(), field, features, is_map_entry(descriptor))?);
         }
-        for extension in self.extensions.get(name.as_str()).into_iter().flatten() {
+        for extension in self.declared.extensions(name) {
             fields.push(self.field(
                 &extension.name,
                 extension.descriptor,
                 extension.features,
                 false,
             )?);
-        }
-        if fields.len() > FIELDS_MAX {
-            return Err(TableError::TooManyFields {
-                message: name.clone(),
-            });
         }
         let mut message = Message::new(name, form(name, &fields), fields);
         message.map_entry = is_map_entry(descriptor);
@@ -205,9 +120,8 @@ impl<'a> Builder<'a> {
         features.delimited &= !in_map_entry;
         let kind = self.kind(name, descriptor, features)?;
         let repeated = descriptor.label() == Label::LABEL_REPEATED;
-        let of_entries = |id: MessageId| is_map_entry(self.messages[id.0 as usize].descriptor);
         let cardinality = match kind {
-            FieldKind::Message(id) if repeated && of_entries(id) => Cardinality::Map,
+            FieldKind::Message(_) if repeated && self.has_entries(descriptor) => Cardinality::Map,
             _ if repeated => Cardinality::Repeated,
             _ => Cardinality::Singular,
         };
@@ -243,59 +157,87 @@ impl<'a> Builder<'a> {
         })
     }
 
+    /// Returns whether the type of a field is the entry of a map.
+    fn has_entries(&self, descriptor: &FieldDescriptorProto) -> bool {
+        match self.declared.named(unqualified(descriptor.type_name())) {
+            Some(DeclaredType::Message(at)) => is_map_entry(self.declared.messages[at].descriptor),
+            _ => false,
+        }
+    }
+
     fn kind(
         &self,
         field: &str,
         descriptor: &FieldDescriptorProto,
         features: Features,
     ) -> Result<FieldKind, TableError> {
-        let name = unqualified(descriptor.type_name());
-        let missing = || TableError::NotDefined {
-            field: field.to_owned(),
-            name: name.to_owned(),
-        };
-        let message = || match self.types.get(name) {
-            Some(&Named::Message(id)) => Ok(id),
-            _ => Err(missing()),
-        };
-        // Descriptors whose names are not resolved yet may have a type name without a type.
-        let known = descriptor.type_.and_then(|kind| kind.enum_value().ok());
-        Ok(match known {
-            Some(Type::TYPE_DOUBLE) => FieldKind::Double,
-            Some(Type::TYPE_FLOAT) => FieldKind::Float,
-            Some(Type::TYPE_INT32) => FieldKind::Int32,
-            Some(Type::TYPE_INT64) => FieldKind::Int64,
-            Some(Type::TYPE_UINT32) => FieldKind::Uint32,
-            Some(Type::TYPE_UINT64) => FieldKind::Uint64,
-            Some(Type::TYPE_SINT32) => FieldKind::Sint32,
-            Some(Type::TYPE_SINT64) => FieldKind::Sint64,
-            Some(Type::TYPE_FIXED32) => FieldKind::Fixed32,
-            Some(Type::TYPE_FIXED64) => FieldKind::Fixed64,
-            Some(Type::TYPE_SFIXED32) => FieldKind::Sfixed32,
-            Some(Type::TYPE_SFIXED64) => FieldKind::Sfixed64,
-            Some(Type::TYPE_BOOL) => FieldKind::Bool,
-            Some(Type::TYPE_STRING) => FieldKind::String {
-                utf8: features.utf8,
-            },
-            Some(Type::TYPE_BYTES) => FieldKind::Bytes,
-            Some(Type::TYPE_GROUP) => FieldKind::Group(message()?),
-            Some(Type::TYPE_MESSAGE | Type::TYPE_ENUM) | None => {
-                match self.types.get(name).ok_or_else(missing)? {
-                    Named::Enum(id) => FieldKind::Enum(*id),
-                    Named::Message(id) => self.delimited_or_not(*id, features),
+        if let Some(scalar) = scalar(descriptor, features) {
+            return Ok(scalar);
+        }
+        let found = match self.declared.type_of(field, descriptor)? {
+            Some(DeclaredType::Enum(at)) => self.chosen.enums[at].map(FieldKind::Enum),
+            Some(DeclaredType::Message(at)) => self.chosen.messages[at].map(|id| {
+                let entry = is_map_entry(self.declared.messages[at].descriptor);
+                let group = descriptor.type_() == Type::TYPE_GROUP;
+                // Map entries are always length-prefixed.
+                if group || features.delimited && !entry {
+                    FieldKind::Group(id)
+                } else {
+                    FieldKind::Message(id)
                 }
-            }
+            }),
+            None => None,
+        };
+        // The types of a chosen message's fields are chosen, too.
+        found.ok_or_else(|| TableError::NotDefined {
+            field: field.to_owned(),
+            name: descriptor.type_name().to_owned(),
         })
     }
+}
 
-    /// Returns the kind of a message field by its features. Map entries are always length-prefixed.
-    fn delimited_or_not(&self, id: MessageId, features: Features) -> FieldKind {
-        let entry = is_map_entry(self.messages[id.0 as usize].descriptor);
-        if features.delimited && !entry {
-            FieldKind::Group(id)
-        } else {
-            FieldKind::Message(id)
-        }
+/// Returns the kind of a field whose type is a scalar.
+fn scalar(descriptor: &FieldDescriptorProto, features: Features) -> Option<FieldKind> {
+    Some(match descriptor.type_?.enum_value().ok()? {
+        Type::TYPE_DOUBLE => FieldKind::Double,
+        Type::TYPE_FLOAT => FieldKind::Float,
+        Type::TYPE_INT32 => FieldKind::Int32,
+        Type::TYPE_INT64 => FieldKind::Int64,
+        Type::TYPE_UINT32 => FieldKind::Uint32,
+        Type::TYPE_UINT64 => FieldKind::Uint64,
+        Type::TYPE_SINT32 => FieldKind::Sint32,
+        Type::TYPE_SINT64 => FieldKind::Sint64,
+        Type::TYPE_FIXED32 => FieldKind::Fixed32,
+        Type::TYPE_FIXED64 => FieldKind::Fixed64,
+        Type::TYPE_SFIXED32 => FieldKind::Sfixed32,
+        Type::TYPE_SFIXED64 => FieldKind::Sfixed64,
+        Type::TYPE_BOOL => FieldKind::Bool,
+        Type::TYPE_STRING => FieldKind::String {
+            utf8: features.utf8,
+        },
+        Type::TYPE_BYTES => FieldKind::Bytes,
+        Type::TYPE_GROUP | Type::TYPE_MESSAGE | Type::TYPE_ENUM => return None,
+    })
+}
+
+/// Converts an enum.
+fn enumeration(source: &Definition<EnumDescriptorProto>) -> Enum {
+    let Definition {
+        name,
+        descriptor,
+        features,
+    } = source;
+    let values = descriptor.value.iter();
+    let mut numbers: Vec<i32> = values.clone().map(|value| value.number()).collect();
+    numbers.sort_unstable();
+    Enum {
+        null: name == "google.protobuf.NullValue",
+        name: name.as_str().into(),
+        closed: features.closed_enum,
+        numbers: numbers.into(),
+        names: values
+            .map(|value| (value.name().into(), value.number()))
+            .collect(),
     }
 }
 
@@ -334,18 +276,6 @@ fn is_map_entry(descriptor: &DescriptorProto) -> bool {
     // Every map entry from a compiler has a key and a value, and the walks rely on both.
     let numbers = descriptor.field.iter().map(FieldDescriptorProto::number);
     descriptor.options.map_entry() && numbers.eq([1, 2])
-}
-
-fn qualified(scope: &str, name: &str) -> String {
-    if scope.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{scope}.{name}")
-    }
-}
-
-fn unqualified(name: &str) -> &str {
-    name.strip_prefix('.').unwrap_or(name)
 }
 
 /// Returns the JSON name that protoc gives a field without an explicit one.

@@ -498,6 +498,59 @@ fn predefined_rules_hold() {
     }
 }
 
+/// Tests that a table for the messages of schemas also holds the types that only their rules name,
+/// in any spelling and in predefined rules, and no others.
+#[test]
+fn types_that_only_rules_name_are_found() {
+    let text = r#"
+        extend buf.validate.Int32Rules {
+          optional bool few = 80048952 [(buf.validate.predefined).cel = {
+            id: "few", expression: "this < t.Bounds{}.few"}];
+          optional bool idle = 80048953;
+        }
+        message Bounds { optional int32 few = 1 [default = 3]; }
+        message Outer { message Pair { optional Second second = 1; } }
+        message Second { optional int32 n = 1; }
+        enum Level { LOW = 0; HIGH = 7; }
+        message M {
+          optional int32 a = 1 [(buf.validate.field) = {
+            int32: {[t.few]: true}, cel_expression: "this != .t . Outer\n.Pair{second: {}}.second.n"}];
+          repeated int32 b = 2 [(buf.validate.field).repeated.items = {
+            cel_expression: "this < t.Level.HIGH", int32: {[t.idle]: true}}];
+        }
+        message Unnamed { optional int32 n = 1; }
+        message Ruled { optional int32 n = 1 [(buf.validate.field).int32.gt = 0]; }"#;
+    let text =
+        format!("syntax = \"proto2\"; package t; import \"buf/validate/validate.proto\";\n{text}");
+    let ruled = Ruled::new(&text.replace("second: {}", "second: t.Second{}"));
+    ruled.accepts(&json!({"a": 2, "b": [6]}));
+    ruled.refuses(
+        &json!({"a": 0}),
+        "a",
+        "this != .t . Outer\n.Pair{second: t.Second{}}.second.n",
+    );
+    ruled.refuses(&json!({"a": 3}), "a", "few");
+    ruled.refuses(&json!({"b": [7]}), "b[0]", "this < t.Level.HIGH");
+    let (descriptors, _dir) = descriptors(&text);
+    let table = Table::for_roots(&descriptors, [(Encoding::Json, "t.M")]).unwrap();
+    for (name, held) in [
+        ("t.M", true),
+        ("t.Bounds", true),
+        ("t.Outer.Pair", true),
+        ("t.Second", true),
+        ("buf.validate.StringRules", true),
+        ("t.Unnamed", false),
+        ("t.Ruled", false),
+        // It is named alone in no expression.
+        ("google.protobuf.FileOptions", false),
+    ] {
+        assert_eq!(table.message(name).is_some(), held, "{name}");
+    }
+    // Without rules in the messages that it is built for, it holds none of these.
+    let table = Table::for_roots(&descriptors, [(Encoding::Json, "t.Unnamed")]).unwrap();
+    assert_eq!(table.message_names().collect::<Vec<_>>(), ["t.Unnamed"]);
+}
+
 /// Asserts that all violations of both kinds are reported together, but a failed rule alone.
 #[test]
 fn standard_rules_and_expressions_are_told_together() {

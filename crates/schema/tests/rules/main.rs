@@ -81,8 +81,8 @@ fn without_edition(file: &FileDescriptorProto) -> FileDescriptorProto {
 
 /// Builds the rules of the message `name`.
 fn ruler(descriptors: &Descriptors, name: &str, found: &mut Diagnostics) -> Option<RuleSet> {
-    let table = Arc::new(Table::build(descriptors.files()).unwrap());
-    RuleSet::build(descriptors, &table, &[name], found)
+    let table = Table::for_roots(descriptors, [(Encoding::Protobuf, name)]).unwrap();
+    RuleSet::build(descriptors, &Arc::new(table), &[name], found)
 }
 
 /// The schemas of `t.M` with its rules, and the descriptors that encode its payloads.
@@ -97,14 +97,15 @@ impl Ruled {
     fn new(text: &str) -> Self {
         let (descriptors, _dir) = descriptors(text);
         assert!(descriptors.has_rules("t.M"), "{text}");
-        let mut found = Diagnostics::new();
-        let table = Arc::new(Table::build(descriptors.files()).unwrap());
-        let ruler = RuleSet::build(&descriptors, &table, &["t.M"], &mut found);
-        let ruler = Arc::new(ruler.unwrap_or_else(|| panic!("{text}\n{found}")));
-        assert_eq!(found.render(false), "", "{text}");
         let schema = |encoding| {
+            let mut found = Diagnostics::new();
+            // The table holds only what the rules need.
+            let table = Arc::new(Table::for_roots(&descriptors, [(encoding, "t.M")]).unwrap());
+            let ruler = RuleSet::build(&descriptors, &table, &["t.M"], &mut found);
+            let ruler = Arc::new(ruler.unwrap_or_else(|| panic!("{text}\n{found}")));
+            assert_eq!(found.render(false), "", "{text}");
             let root = table.message("t.M").unwrap();
-            let mut schema = Schema::new(encoding, Arc::clone(&table), root, Options::default());
+            let mut schema = Schema::new(encoding, table, root, Options::default());
             assert!(schema.enforce(&ruler, LIMITS));
             schema
         };

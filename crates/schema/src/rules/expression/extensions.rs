@@ -19,7 +19,7 @@ const MESSAGE_EXTENSION: i32 = 6;
 const MESSAGE_MESSAGE: i32 = 3;
 
 /// An extension and the place of its definition.
-pub(super) struct Extension<'a> {
+pub(in crate::rules) struct Extension<'a> {
     pub field: &'a FieldDescriptorProto,
     pub file: &'a str,
     /// The path of the extension in the descriptor of the file.
@@ -32,7 +32,7 @@ impl Extension<'_> {
     /// # Errors
     ///
     /// Returns a description of the problem, in one sentence.
-    pub(super) fn rules(&self) -> Result<Vec<RuleText>, String> {
+    pub(in crate::rules) fn rules(&self) -> Result<Vec<RuleText>, String> {
         let mut option = Vec::new();
         for (number, value) in self.field.options.special_fields.unknown_fields() {
             if let (PREDEFINED, UnknownValueRef::LengthDelimited(bytes)) = (number, value) {
@@ -44,7 +44,9 @@ impl Extension<'_> {
 }
 
 /// Returns all extensions by their full names.
-pub(super) fn all_extensions(descriptors: &Descriptors) -> HashMap<String, Extension<'_>> {
+pub(in crate::rules) fn all_extensions(
+    descriptors: &Descriptors,
+) -> HashMap<String, Extension<'_>> {
     let mut found = Extensions {
         all: HashMap::new(),
         file: "",

@@ -1,0 +1,51 @@
+//! Tables of the messages that schemas name.
+
+use gateway_proto::Descriptors;
+
+use crate::options::Encoding;
+use crate::rules::{PACKAGE, RuleWords};
+use crate::table::{Root, Table, TableError};
+
+impl Table {
+    /// Builds the table that schemas of `roots`, and their rules, need. It holds these messages and
+    /// the types of their fields, direct and indirect, with the extensions of each message. A name
+    /// that no message has is ignored.
+    ///
+    /// Schemas and rules of this table have the same verdicts as those of [`Self::build`]:
+    ///
+    /// - The JSON form of a `google.protobuf.Any` names a message, and a rule in CEL opens an `Any`
+    ///   in every encoding. If a payload can have such an `Any`, the table holds all messages.
+    /// - If messages have rules, the table also holds the types that the rules may name, and the
+    ///   messages of the rules themselves.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a type is missing or defined twice, or a message has more than 65,534 fields, even
+    /// if the table does not hold the message.
+    pub fn for_roots<'a>(
+        descriptors: &Descriptors,
+        roots: impl IntoIterator<Item = (Encoding, &'a str)>,
+    ) -> Result<Self, TableError> {
+        let roots = roots.into_iter().map(|(encoding, name)| {
+            let ruled = descriptors.has_rules(name);
+            (encoding, name, ruled)
+        });
+        let roots: Vec<_> = roots.collect();
+        let ruled = roots.iter().any(|(.., ruled)| *ruled);
+        let words = match ruled {
+            true => RuleWords::of(descriptors),
+            false => RuleWords::default(),
+        };
+        let roots = roots.into_iter().map(|(encoding, name, ruled)| Root {
+            name,
+            opens_any: encoding == Encoding::Json || ruled && !words.is_empty(),
+        });
+        let of_rules = |name: &str| {
+            let name = name.strip_prefix(PACKAGE);
+            ruled && name.is_some_and(|name| name.starts_with('.'))
+        };
+        Self::build_reached(descriptors.files(), &roots.collect::<Vec<_>>(), |name| {
+            of_rules(name) || words.may_name(name)
+        })
+    }
+}

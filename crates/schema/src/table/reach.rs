@@ -1,0 +1,91 @@
+//! The choice of the messages and enums that a table holds.
+
+use super::declared::{Declared, DeclaredType};
+use super::root::Root;
+use super::{EnumId, MessageId};
+
+/// The message whose JSON form names another message, which may be any.
+const ANY: &str = "google.protobuf.Any";
+
+/// The number that each declared message and enum has in the table, or `None` for those that the
+/// table does not hold.
+pub(super) struct Chosen {
+    pub(super) messages: Vec<Option<MessageId>>,
+    pub(super) enums: Vec<Option<EnumId>>,
+}
+
+impl Chosen {
+    /// Chooses all messages and enums.
+    pub(super) fn all(declared: &Declared) -> Self {
+        Self::where_set(
+            &vec![true; declared.messages.len()],
+            &vec![true; declared.enums.len()],
+        )
+    }
+
+    /// Chooses `roots`, the types whose names are `wanted`, and the types of the fields of all these,
+    /// direct and indirect, with extensions. Roots that are not declared are ignored. If an `Any` is
+    /// reached from a root that opens it, everything is chosen.
+    pub(super) fn reached(
+        declared: &Declared,
+        roots: &[Root],
+        wanted: impl Fn(&str) -> bool,
+    ) -> Self {
+        let mut reach = Reach {
+            declared,
+            messages: vec![false; declared.messages.len()],
+            enums: vec![false; declared.enums.len()],
+        };
+        let named = |root: &Root| declared.named(root.name);
+        let opening = roots.iter().filter(|root| root.opens_any);
+        reach.add(opening.filter_map(named).collect());
+        if let Some(DeclaredType::Message(any)) = declared.named(ANY)
+            && reach.messages[any]
+        {
+            return Self::all(declared);
+        }
+        reach.add(roots.iter().filter_map(named).collect());
+        reach.add(declared.types(wanted).collect());
+        Self::where_set(&reach.messages, &reach.enums)
+    }
+
+    /// Numbers the chosen messages and enums in the order in which they are declared.
+    fn where_set(messages: &[bool], enums: &[bool]) -> Self {
+        let mut number = 0..;
+        let messages = messages.iter();
+        let messages = messages.map(|set| set.then(|| number.next().map(MessageId)).flatten());
+        let mut number = 0..;
+        let enums = enums.iter();
+        let enums = enums.map(|set| set.then(|| number.next().map(EnumId)).flatten());
+        Self {
+            messages: messages.collect(),
+            enums: enums.collect(),
+        }
+    }
+}
+
+/// The types that are reached so far.
+struct Reach<'d, 'a> {
+    declared: &'d Declared<'a>,
+    messages: Vec<bool>,
+    enums: Vec<bool>,
+}
+
+impl Reach<'_, '_> {
+    /// Adds the types in `open`, and those that they reach.
+    fn add(&mut self, mut open: Vec<DeclaredType>) {
+        // This is a list and not a recursion, because messages may refer to each other in chains of
+        // any length.
+        while let Some(of) = open.pop() {
+            match of {
+                DeclaredType::Enum(at) => self.enums[at] = true,
+                DeclaredType::Message(at) => {
+                    if !std::mem::replace(&mut self.messages[at], true) {
+                        let types = self.declared.types_of(&self.declared.messages[at]);
+                        open.extend(types.flatten().flatten());
+                    }
+                }
+            }
+        }
+    }
+}
