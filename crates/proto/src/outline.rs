@@ -25,9 +25,15 @@ pub(super) struct Import {
     pub range: Range<usize>,
 }
 
-/// The imports of a file, and the first bracket that nests too deeply.
+/// The entry of a map is a message of two fields.
+const DEFINITIONS_OF_MAP: usize = 3;
+
+/// The imports of a file, its size in definitions, and the first bracket that nests too deeply.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Outline {
+    /// The number of statements and bodies, which is at least that of the messages, fields, enums,
+    /// enum values, services and methods that the file defines.
+    pub definitions: usize,
     /// The imports, in the order of the file.
     pub imports: Vec<Import>,
     /// The first bracket beyond [`NESTING_MAX`].
@@ -41,6 +47,11 @@ impl Outline {
         let mut depth = 0usize;
         let mut statement: Vec<Token> = Vec::new();
         for token in LooseTokens::of(text) {
+            outline.definitions += match token.kind {
+                TokenKind::Sign(b';' | b'{') => 1,
+                TokenKind::Sign(b'<') => DEFINITIONS_OF_MAP,
+                _ => 0,
+            };
             match token.kind {
                 TokenKind::Sign(b'{' | b'[' | b'<') => {
                     depth += 1;
@@ -105,6 +116,14 @@ mod tests {
             None
         );
         assert_eq!(Outline::of(&"{}".repeat(1000)).too_deep, None);
+    }
+
+    #[test]
+    fn definitions_are_counted_with_the_entries_of_maps() {
+        let text = "syntax = \"proto3\"; message M { int32 a = 1; map<int32, M> m = 2; } // ;\n\
+                    enum E { A = 0; }";
+        // Counted are syntax, M, a, m, three for its entry, E and A.
+        assert_eq!(Outline::of(text).definitions, 9);
     }
 
     #[test]

@@ -24,6 +24,11 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 /// The maximum size of all files together. googleapis, the largest public collection, has 30 MiB.
 const TOTAL_BYTES_MAX: u64 = 128 << 20;
 
+/// The maximum number of definitions, statements and bodies in all files together: twice that of
+/// googleapis. A definition takes some hundred bytes while it is compiled, though it may have as few
+/// as ten bytes of text, so a compile takes about a gigabyte at most.
+const DEFINITIONS_MAX: usize = 1_000_000;
+
 /// The maximum number of files. googleapis has 9,000.
 const FILES_MAX: usize = 20_000;
 
@@ -161,6 +166,7 @@ struct SourceReader<'a> {
     identities: Vec<Option<PathBuf>>,
     entries: usize,
     bytes: u64,
+    definitions: usize,
     /// A bound was exceeded and reported, so nothing more is read.
     full: bool,
     found: &'a mut Diagnostics,
@@ -179,6 +185,7 @@ impl<'a> SourceReader<'a> {
             },
             entries: 0,
             bytes: 0,
+            definitions: 0,
             full: false,
             found,
         }
@@ -317,6 +324,12 @@ impl<'a> SourceReader<'a> {
             Err(diagnostic) => return self.found.push(*diagnostic),
         };
         let outline = Outline::of(&file.text);
+        self.definitions += outline.definitions;
+        if self.definitions > DEFINITIONS_MAX {
+            return self.stop(format!(
+                "the .proto files below the import paths have more than {DEFINITIONS_MAX} definitions and other statements together"
+            ));
+        }
         self.sources.files.insert(
             name,
             ProtoSource {

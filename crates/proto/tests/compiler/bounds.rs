@@ -15,6 +15,19 @@ fn a_file_too_large_is_refused() {
 }
 
 #[test]
+fn files_with_more_definitions_than_a_million_together_are_refused() {
+    // An empty statement counts like any other, and so does the one of the syntax.
+    let text = |statements: usize| format!("syntax = \"proto3\";{}", ";".repeat(statements - 1));
+    let (half, most) = (text(500_000), text(500_001));
+    let (made, said) = of_files(&[("a.proto", &half), ("b.proto", &half)]);
+    assert!(made.is_some(), "{said:.2000}");
+    let (made, said) = of_files(&[("a.proto", &half), ("b.proto", &most)]);
+    assert!(made.is_none());
+    let expected = "more than 1000000 definitions and other statements together\n";
+    assert!(said.contains(expected), "{said:.2000}");
+}
+
+#[test]
 fn many_faulty_files_end_the_run() {
     let names: Vec<_> = (0..150).map(|i| format!("f{i}.proto")).collect();
     let files: Vec<_> = names.iter().map(|n| (n.as_str(), "nonsense")).collect();
