@@ -13,10 +13,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use protobuf::descriptor::FileDescriptorProto;
-
 use crate::budget::{Budget, OutOfTime};
 use crate::cache::Cache;
+use crate::descriptors::Located;
 use crate::file_faults::{failed, missing, too_deep};
 use crate::linked::LinkedFile;
 use crate::linker::Linker;
@@ -46,7 +45,7 @@ pub(super) fn compile(
     sources: &ProtoSources,
     cache: &mut Cache,
     found: &mut Diagnostics,
-) -> Vec<FileDescriptorProto> {
+) -> Vec<Located> {
     compile_within(TIME_LIMIT, sources, cache, found)
 }
 
@@ -55,7 +54,7 @@ fn compile_within(
     sources: &ProtoSources,
     cache: &mut Cache,
     found: &mut Diagnostics,
-) -> Vec<FileDescriptorProto> {
+) -> Vec<Located> {
     let mut run = Run::new(sources, std::mem::take(cache), limit);
     let files;
     (files, *cache) = run.files();
@@ -152,7 +151,7 @@ impl<'a> Run<'a> {
     }
 
     /// Returns all files without errors, and the cache for the next run.
-    fn files(&mut self) -> (Vec<FileDescriptorProto>, Cache) {
+    fn files(&mut self) -> (Vec<Located>, Cache) {
         self.parse();
         self.find_missing_imports();
         let order = self.order();
@@ -230,7 +229,7 @@ impl<'a> Run<'a> {
 
     /// Links the files in `order`, except those that have errors or import files with errors.
     /// Returns the files without errors, and the cache for the next run.
-    fn link(&mut self, order: &[&'a str]) -> (Vec<FileDescriptorProto>, Cache) {
+    fn link(&mut self, order: &[&'a str]) -> (Vec<Located>, Cache) {
         let mut linker = Linker::default();
         // Links descriptor.proto, which defines the options, even if no file imports it.
         self.bring(well_known::DESCRIPTOR, &mut linker);
@@ -271,7 +270,10 @@ impl<'a> Run<'a> {
         let cache = Cache::of(linker.files().all().filter(|linked| sound(linked)));
         self.known.clear();
         let files = linker.into_files().into_imported().filter(sound);
-        let files = files.map(|linked| Arc::unwrap_or_clone(linked).file);
+        let files = files.map(Arc::unwrap_or_clone).map(|linked| Located {
+            file: linked.file,
+            locations: linked.locations,
+        });
         (files.collect(), cache)
     }
 

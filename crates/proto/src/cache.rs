@@ -12,6 +12,7 @@ use protobuf::descriptor::FileDescriptorProto;
 
 use crate::features::Features;
 use crate::linked::LinkedFile;
+use crate::locations::Locations;
 use crate::parsed::Edition;
 use crate::sources::ProtoSources;
 use crate::well_known;
@@ -29,11 +30,12 @@ pub struct Cache {
     files: HashMap<String, Packed>,
 }
 
-/// A linked file in encoded form, which takes a twentieth of the memory of the decoded form.
+/// A linked file in encoded form, which takes a fraction of the memory of the decoded form.
 #[derive(Debug)]
 struct Packed {
     /// The descriptor, encoded.
-    file: Box<[u8]>,
+    file: Arc<[u8]>,
+    locations: Locations,
     edition: Edition,
     imports: Box<[String]>,
     option_imports: Vec<String>,
@@ -45,8 +47,13 @@ impl Packed {
     /// Returns the packed form of a file, or `None` if its descriptor exceeds the 2 GiB that can be
     /// encoded.
     fn of(linked: &LinkedFile) -> Option<Self> {
+        let file = match &linked.encoded {
+            Some(encoded) => Arc::clone(encoded),
+            None => linked.file.write_to_bytes().ok()?.into(),
+        };
         Some(Self {
-            file: linked.file.write_to_bytes().ok()?.into_boxed_slice(),
+            file,
+            locations: linked.locations.clone(),
             edition: linked.edition,
             imports: linked.imports().cloned().collect(),
             option_imports: linked.option_imports.clone(),
@@ -58,6 +65,8 @@ impl Packed {
     fn unpack(self) -> Option<LinkedFile> {
         Some(LinkedFile {
             file: FileDescriptorProto::parse_from_bytes(&self.file).ok()?,
+            encoded: Some(self.file),
+            locations: self.locations,
             edition: self.edition,
             option_imports: self.option_imports,
             features: self.features,
@@ -78,11 +87,15 @@ impl Cache {
 
     /// Returns the files that are unchanged, as are all of their imports.
     pub(super) fn unchanged(mut self, sources: &ProtoSources) -> HashMap<String, Arc<LinkedFile>> {
-        let same = |name: &str, packed: &Packed| match sources.get(name) {
-            Some(source) => source.file == packed.source,
+        self.files.retain(|name, packed| match sources.get(name) {
+            Some(source) if source.file == packed.source => {
+                // The two are equal, and only one of them is kept.
+                packed.source = Arc::clone(&source.file);
+                true
+            }
+            Some(_) => false,
             None => well_known::text(name) == Some(&packed.source.text),
-        };
-        self.files.retain(|name, packed| same(name, packed));
+        });
         let mut importers: HashMap<&str, Vec<&str>> = HashMap::new();
         let mut changed: Vec<&str> = Vec::new();
         for (name, packed) in &self.files {

@@ -10,6 +10,7 @@ use protobuf::{Message, UnknownFields};
 
 use crate::budget::Budget;
 use crate::compiler::Compiler;
+use crate::locations::Locations;
 use crate::path::{self, below, index};
 use crate::places::Places;
 use crate::quoted::range_in_value;
@@ -25,9 +26,18 @@ pub const RULES_EXTENSION: u32 = 1159;
 #[derive(Debug)]
 pub struct Descriptors {
     pub(super) files: Vec<FileDescriptorProto>,
+    /// The locations in each of the files.
+    locations: Vec<Locations>,
     sources: BTreeMap<String, Arc<SourceFile>>,
     compiler: Compiler,
     pub(super) messages: HashMap<String, DescriptorAt>,
+}
+
+/// A compiled file without SourceCodeInfo, and the locations in it.
+#[derive(Debug)]
+pub(super) struct Located {
+    pub(super) file: FileDescriptorProto,
+    pub(super) locations: Locations,
 }
 
 /// The location of the definition of a message or an enum.
@@ -41,10 +51,12 @@ pub(super) struct DescriptorAt {
 
 impl Descriptors {
     pub(super) fn new(
-        files: Vec<FileDescriptorProto>,
+        files: Vec<Located>,
         sources: BTreeMap<String, Arc<SourceFile>>,
         compiler: Compiler,
     ) -> Self {
+        let files = files.into_iter();
+        let (files, locations): (Vec<_>, _) = files.map(|it| (it.file, it.locations)).unzip();
         let mut messages = HashMap::new();
         for (file, descriptor) in files.iter().enumerate() {
             for (at, message) in descriptor.message_type.iter().enumerate() {
@@ -62,6 +74,7 @@ impl Descriptors {
         }
         Self {
             files,
+            locations,
             sources,
             compiler,
             messages,
@@ -69,7 +82,7 @@ impl Descriptors {
     }
 
     /// Returns every file, imports before importers, well-known types included where they are
-    /// imported.
+    /// imported. They have no SourceCodeInfo.
     pub fn files(&self) -> &[FileDescriptorProto] {
         &self.files
     }
@@ -165,10 +178,9 @@ impl Descriptors {
 
     /// Returns the places in the file at an index, or `None` if the file is not the user's.
     pub(super) fn places(&self, file: usize) -> Option<Places<'_>> {
-        let file = &self.files[file];
-        let source = self.source(file.name())?;
+        let source = self.source(self.files[file].name())?;
         Some(Places::of(
-            file,
+            &self.locations[file],
             source,
             self.compiler,
             &Budget::unlimited(),

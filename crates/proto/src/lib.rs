@@ -62,6 +62,7 @@ mod lexer;
 mod linked;
 mod linker;
 mod literal;
+mod locations;
 mod names;
 mod open;
 mod options;

@@ -8,8 +8,11 @@ use std::sync::Arc;
 use protobuf::descriptor::{DescriptorProto, EnumValueDescriptorProto, FileDescriptorProto};
 
 use crate::budget::{Budget, OutOfTime};
+use crate::compiler::Compiler;
 use crate::features::{Features, place};
+use crate::locations::Locations;
 use crate::parsed::Edition;
+use crate::places::Places;
 use crate::symbols::{Clash, Lookup, Symbol, SymbolKind, Symbols, Unfit, enum_at, message_at};
 use crate::well_known;
 use gateway_diagnostic::{Diagnostic, SourceFile};
@@ -18,6 +21,10 @@ use gateway_diagnostic::{Diagnostic, SourceFile};
 #[derive(Clone, Debug)]
 pub(super) struct LinkedFile {
     pub file: FileDescriptorProto,
+    /// The descriptor in encoded form, if the file comes from a cache.
+    pub encoded: Option<Arc<[u8]>>,
+    /// The locations of definitions and options, which the descriptor lacks.
+    pub locations: Locations,
     pub edition: Edition,
     pub option_imports: Vec<String>,
     /// The features in force in the file, unless something within it overrides them.
@@ -29,6 +36,11 @@ impl LinkedFile {
     /// Returns the names of all files that the file imports.
     pub(crate) fn imports(&self) -> impl Iterator<Item = &String> {
         self.file.dependency.iter().chain(&self.option_imports)
+    }
+
+    /// Returns the places in the file. They are incomplete once `budget` is spent.
+    pub(crate) fn places(&self, budget: &Budget) -> Places<'_> {
+        Places::of(&self.locations, &self.source, Compiler::Builtin, budget)
     }
 
     /// Returns the features in force in the message at `path`, or in the file if the path is empty.

@@ -58,16 +58,21 @@ impl Linker {
     ) -> Result<Vec<Diagnostic>, OutOfTime> {
         let at = self.files.len();
         let mut file = parsed.file.clone();
-        let mut report = FaultReport::of(&parsed.file, source, budget);
+        let mut report = FaultReport::of(&parsed.locations, source, budget);
         let named = self.add_names(at, &file, &mut report)?;
         let (view, options_view) = self.views(at, &file, &parsed.option_imports);
         if named {
             resolve::types(&self.files, &view, &mut file, &mut report)?;
         }
         self.register(at, &file);
-        let linked = |file| LinkedFile {
+        // Reading options adds their locations to the descriptor.
+        let linked = |mut file: FileDescriptorProto| LinkedFile {
             features: Features::of_file(&file),
+            locations: parsed
+                .locations
+                .and(&file.source_code_info.take().unwrap_or_default()),
             file,
+            encoded: None,
             edition: parsed.edition,
             option_imports: parsed.option_imports.clone(),
             source: Arc::clone(source),
@@ -95,7 +100,7 @@ impl Linker {
         }
         // A second report is needed, which also knows the places of the options.
         let linked = Arc::clone(self.files.file(at));
-        let mut report = FaultReport::of(&linked.file, source, budget);
+        let mut report = FaultReport::of(&linked.locations, source, budget);
         verify::verify(&self.files, at, parsed, &options_view, &mut report)?;
         self.extension_numbers(at, &mut report);
         report.into_diagnostics()
@@ -110,7 +115,7 @@ impl Linker {
     ) -> Result<Vec<Diagnostic>, OutOfTime> {
         let at = self.files.len();
         let source = Arc::clone(&linked.source);
-        let mut report = FaultReport::of(&linked.file, &source, budget);
+        let mut report = FaultReport::of(&linked.locations, &source, budget);
         self.add_names(at, &linked.file, &mut report)?;
         self.register(at, &linked.file);
         self.files.push(Arc::clone(linked));

@@ -8,6 +8,7 @@ use std::ops::Range;
 use protobuf::descriptor::FileDescriptorProto;
 
 use crate::features::edition;
+use crate::locations::Locations;
 use crate::path;
 
 /// The dialect of a file, ordered by age.
@@ -53,6 +54,8 @@ pub(super) struct Parsed {
     /// except those that a parser itself sets (`map_entry`, and `message_set_wire_format` where it
     /// is written).
     pub file: FileDescriptorProto,
+    /// The locations of everything but options.
+    pub locations: Locations,
     pub edition: Edition,
     /// Every option that is set, in the order of the file.
     pub options: Vec<Written>,

@@ -20,12 +20,13 @@ mod take;
 
 use std::ops::Range;
 
-use protobuf::descriptor::FileDescriptorProto;
 use protobuf::descriptor::source_code_info::Location;
+use protobuf::descriptor::{FileDescriptorProto, SourceCodeInfo};
 
 use crate::budget::{Budget, OutOfTime};
 use crate::fault::TextFault;
 use crate::lexer::{Lexed, Token, TokenKind, tokens};
+use crate::locations::Locations;
 use crate::parsed::{Edition, Entity, Parsed, Written};
 use crate::path::index;
 use crate::report::FAULTS_MAX;
@@ -80,6 +81,7 @@ pub(super) fn parse_tokens(
         nested: 0,
         parsed: Parsed {
             file: FileDescriptorProto::new(),
+            locations: Locations::default(),
             edition: Edition::Proto2,
             options: Vec::new(),
             option_imports: Vec::new(),
@@ -104,10 +106,11 @@ pub(super) fn parse_tokens(
         }));
     }
     let lines = Lines::of(text);
-    let info = parser.parsed.file.source_code_info.mut_or_insert_default();
+    let mut info = SourceCodeInfo::new();
     info.location = (parser.locations.into_iter())
         .map(|(path, range)| lines.location(path, range))
         .collect();
+    parser.parsed.locations = Locations::of(&info);
     Ok(parser.parsed)
 }
 

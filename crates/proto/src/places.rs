@@ -7,10 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use protobuf::descriptor::FileDescriptorProto;
-
 use crate::budget::Budget;
 use crate::compiler::Compiler;
+use crate::locations::Locations;
 use gateway_diagnostic::{Place, SourceFile};
 
 /// The distance of protoc's tab stops: a tab advances to the next multiple of this many columns.
@@ -22,28 +21,26 @@ pub(super) struct Places<'a> {
     compiler: Compiler,
     /// The byte offset at which each line starts.
     lines: Vec<usize>,
-    spans: HashMap<&'a [i32], &'a [i32]>,
+    spans: HashMap<Vec<i32>, Vec<i32>>,
 }
 
 impl<'a> Places<'a> {
-    /// Returns the places in `file`, which `compiler` made of `source`. They are incomplete once
-    /// `budget` is spent.
+    /// Returns the places at `locations`, which `compiler` recorded of `source`. They are incomplete
+    /// once `budget` is spent.
     pub(super) fn of(
-        file: &'a FileDescriptorProto,
+        locations: &Locations,
         source: &'a Arc<SourceFile>,
         compiler: Compiler,
         budget: &Budget,
     ) -> Self {
-        let locations = &file.source_code_info.location;
         let starts = source.text.match_indices('\n').map(|(at, _)| at + 1);
         Self {
             source,
             compiler,
             lines: std::iter::once(0).chain(starts).collect(),
-            spans: locations
-                .iter()
+            spans: (locations.decoded().into_iter())
                 .take_while(|_| budget.step().is_ok())
-                .map(|l| (&l.path[..], &l.span[..]))
+                .map(|location| (location.path, location.span))
                 .collect(),
         }
     }
@@ -53,7 +50,7 @@ impl<'a> Places<'a> {
         let nearest = (1..=path.len())
             .rev()
             .find_map(|len| self.spans.get(&path[..len]));
-        let (start, end) = match nearest.copied() {
+        let (start, end) = match nearest.map(Vec::as_slice) {
             Some(&[line, start, end]) => (self.byte(line, start), self.byte(line, end)),
             Some(&[line, start, last, end]) => (self.byte(line, start), self.byte(last, end)),
             _ => (0, 0),
@@ -64,7 +61,7 @@ impl<'a> Places<'a> {
     /// Returns the first place of anything in the descriptor at `path`, in the order of the text.
     pub(super) fn within(&self, path: &[i32]) -> Option<Place> {
         let inside = self.spans.iter().filter(|(at, _)| at.starts_with(path));
-        let (at, _) = inside.min_by_key(|(at, span)| (span.to_vec(), at.to_vec()))?;
+        let (at, _) = inside.min_by_key(|(at, span)| (*span, *at))?;
         Some(self.at(at))
     }
 

@@ -14,9 +14,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use protobuf::Message as _;
-use protobuf::descriptor::{FileDescriptorProto, FileDescriptorSet};
+use protobuf::descriptor::FileDescriptorSet;
 use tempfile::TempDir;
 
+use crate::descriptors::Located;
+use crate::locations::Locations;
 use crate::outline::NESTING_MAX;
 use crate::places::Places;
 use crate::sources::ProtoSources;
@@ -57,7 +59,7 @@ impl From<io::Error> for Failure {
 }
 
 /// Returns the descriptors of all files, or none if there are errors, which go to `found`.
-pub(super) fn compile(sources: &ProtoSources, found: &mut Diagnostics) -> Vec<FileDescriptorProto> {
+pub(super) fn compile(sources: &ProtoSources, found: &mut Diagnostics) -> Vec<Located> {
     if sources.len() == 0 || refuse_too_deep(sources, found) {
         return Vec::new();
     }
@@ -148,7 +150,7 @@ impl Copies {
 }
 
 /// Runs protoc, and ends it if it takes too long.
-fn run(program: &Path, copies: &Copies) -> Result<Vec<FileDescriptorProto>, Failure> {
+fn run(program: &Path, copies: &Copies) -> Result<Vec<Located>, Failure> {
     let set = copies.path("set");
     let mut child = Command::new(program)
         .arg(format!("--proto_path={}", copies.path("texts")))
@@ -177,7 +179,11 @@ fn run(program: &Path, copies: &Copies) -> Result<Vec<FileDescriptorProto>, Fail
         return Err(Failure { why, stderr });
     }
     let set = FileDescriptorSet::parse_from_bytes(&fs::read(set)?).map_err(io::Error::from)?;
-    Ok(set.file)
+    let located = set.file.into_iter().map(|mut file| Located {
+        locations: Locations::of(&file.source_code_info.take().unwrap_or_default()),
+        file,
+    });
+    Ok(located.collect())
 }
 
 /// Waits until protoc has ended, and returns its exit status with the beginning of its output on

@@ -4,10 +4,9 @@ use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use protobuf::descriptor::FileDescriptorProto;
-
 use crate::budget::{Budget, OutOfTime};
 use crate::compiler::Compiler;
+use crate::locations::Locations;
 use crate::path;
 use crate::places::Places;
 use gateway_diagnostic::{Diagnostic, Place, Severity, SourceFile};
@@ -16,10 +15,10 @@ use gateway_diagnostic::{Diagnostic, Place, Severity, SourceFile};
 /// place of each takes time.
 pub(super) const FAULTS_MAX: usize = 20;
 
-/// Collects the errors of a file. The places of the file are read from its descriptor only when the
+/// Collects the errors of a file. The places of the file are read only when the
 /// first error needs one.
 pub(super) struct FaultReport<'a> {
-    file: &'a FileDescriptorProto,
+    locations: &'a Locations,
     source: &'a Arc<SourceFile>,
     budget: &'a Budget,
     places: OnceCell<Places<'a>>,
@@ -29,12 +28,12 @@ pub(super) struct FaultReport<'a> {
 impl<'a> FaultReport<'a> {
     /// Returns an empty report of a file that is processed within `budget`.
     pub(crate) fn of(
-        file: &'a FileDescriptorProto,
+        locations: &'a Locations,
         source: &'a Arc<SourceFile>,
         budget: &'a Budget,
     ) -> Self {
         Self {
-            file,
+            locations,
             source,
             budget,
             places: OnceCell::new(),
@@ -96,7 +95,7 @@ impl<'a> FaultReport<'a> {
 
     /// Returns the place of the descriptor at `path`, or of the one that contains it.
     pub(crate) fn place(&self, path: &[i32]) -> Place {
-        let places = || Places::of(self.file, self.source, Compiler::Builtin, self.budget);
+        let places = || Places::of(self.locations, self.source, Compiler::Builtin, self.budget);
         self.places.get_or_init(places).at(path)
     }
 

@@ -103,7 +103,7 @@ impl Texts {
         if self.found.has_errors() || self.compiler != Compiler::Builtin {
             return Compiled::Nothing;
         }
-        let names: HashSet<&str> = files.iter().map(|file| file.name()).collect();
+        let names: HashSet<&str> = files.iter().map(|it| it.file.name()).collect();
         let mut others = Vec::new();
         texts.retain(|name, text| {
             let is_sound = names.contains(name.as_str());

@@ -6,13 +6,12 @@ use protobuf::descriptor::field_descriptor_proto::Label;
 use protobuf::descriptor::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
 
 use super::Linker;
-use crate::compiler::Compiler;
+use crate::linked::LinkedFile;
 use crate::path::{self, index};
-use crate::places::Places;
 use crate::report::FaultReport;
 use crate::symbols::{Clash, SymbolKind, message_at};
 use crate::well_known;
-use gateway_diagnostic::{Diagnostic, SourceFile};
+use gateway_diagnostic::Diagnostic;
 
 impl Linker {
     /// Reports each name of `file` that is defined twice, except for names within a message that is
@@ -43,9 +42,9 @@ impl Linker {
         let whole = [&path[..], &[path::NAME]].concat();
         let fault =
             Diagnostic::error(format!("{short:?} is defined twice")).at(report.place(&whole));
-        let first_place = |file: &FileDescriptorProto, source: &Arc<SourceFile>| {
+        let first_place = |other: &LinkedFile| {
             let named = [&first.path[..], &[path::NAME]].concat();
-            Places::of(file, source, Compiler::Builtin, report.budget()).at(&named)
+            other.places(report.budget()).at(&named)
         };
         let value = matches!(first.kind, SymbolKind::EnumValue);
         let fault = if first.file == at {
@@ -58,11 +57,7 @@ impl Linker {
             let other = self.files.file(first.file);
             let note = match well_known::has(other.file.name()) {
                 true => format!("{} comes with the gateway", other.file.name()),
-                false => format!(
-                    "first as {} at {}",
-                    first.kind.name(),
-                    first_place(&other.file, &other.source)
-                ),
+                false => format!("first as {} at {}", first.kind.name(), first_place(other)),
             };
             fault.note(note)
         };
@@ -101,10 +96,7 @@ impl Linker {
                 let number = [&own[..], &[path::FIELD_NUMBER]].concat();
                 let first = match in_file {
                     true => report.place(first),
-                    false => {
-                        let (file, source) = (&other.file, &other.source);
-                        Places::of(file, source, Compiler::Builtin, report.budget()).at(first)
-                    }
+                    false => other.places(report.budget()).at(first),
                 };
                 let text = format!(
                     "extension number {} of {} is already used",

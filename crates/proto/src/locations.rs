@@ -1,0 +1,36 @@
+//! The locations of definitions and options in a text, in the form that takes the least memory.
+
+use std::sync::Arc;
+
+use protobuf::Message as _;
+use protobuf::descriptor::SourceCodeInfo;
+use protobuf::descriptor::source_code_info::Location;
+
+/// The locations of a file, as an encoded SourceCodeInfo. They are decoded for each error or look-up
+/// of a place, and most files have none. Decoded, they take more memory than everything else in a
+/// descriptor.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Locations(Arc<[u8]>);
+
+impl Locations {
+    /// Encodes the locations. Those of more than the 2 GiB that can be encoded are dropped, and
+    /// places in the file are then unknown.
+    pub(super) fn of(info: &SourceCodeInfo) -> Self {
+        Self(info.write_to_bytes().unwrap_or_default().into())
+    }
+
+    /// Returns these locations, and `more` after them.
+    pub(super) fn and(&self, more: &SourceCodeInfo) -> Self {
+        match Self::of(more).0 {
+            more if more.is_empty() => self.clone(),
+            // Two encoded messages in a row are one with the elements of both.
+            more => Self([&*self.0, &*more].concat().into()),
+        }
+    }
+
+    /// Decodes the locations.
+    pub(super) fn decoded(&self) -> Vec<Location> {
+        let info = SourceCodeInfo::parse_from_bytes(&self.0);
+        info.map(|info| info.location).unwrap_or_default()
+    }
+}
