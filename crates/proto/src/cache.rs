@@ -53,7 +53,7 @@ impl Packed {
         };
         Some(Self {
             file,
-            locations: linked.locations.clone(),
+            locations: linked.locations.moved(),
             edition: linked.edition,
             imports: linked.imports().cloned().collect(),
             option_imports: linked.option_imports.clone(),

@@ -6,9 +6,9 @@ use protobuf::Message as _;
 use protobuf::descriptor::SourceCodeInfo;
 use protobuf::descriptor::source_code_info::Location;
 
-/// The locations of a file, as an encoded SourceCodeInfo. They are decoded for each error or look-up
-/// of a place, and most files have none. Decoded, they take more memory than everything else in a
-/// descriptor.
+/// The locations of a file, as an encoded SourceCodeInfo. They are decoded when an error or a
+/// look-up needs a place, and most files have none. Decoded, they take more memory than everything
+/// else in a descriptor.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Locations(Arc<[u8]>);
 
@@ -26,6 +26,12 @@ impl Locations {
             // Two encoded messages in a row are one with the elements of both.
             more => Self([&*self.0, &*more].concat().into()),
         }
+    }
+
+    /// Returns a copy in memory of its own. Copies that are made at the end of a compile lie
+    /// together, and not between the pieces that are freed then, whose pages would stay in use.
+    pub(super) fn moved(&self) -> Self {
+        Self(Arc::from(&*self.0))
     }
 
     /// Decodes the locations.

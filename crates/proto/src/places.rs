@@ -25,8 +25,8 @@ pub(super) struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    /// Returns the places at `locations`, which `compiler` recorded of `source`. They are incomplete
-    /// once `budget` is spent.
+    /// Returns the places at `locations`, which `compiler` recorded of `source`. They are
+    /// incomplete once `budget` is spent.
     pub(super) fn of(
         locations: &Locations,
         source: &'a Arc<SourceFile>,

@@ -25,8 +25,8 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 const TOTAL_BYTES_MAX: u64 = 128 << 20;
 
 /// The maximum number of definitions, statements and bodies in all files together: twice that of
-/// googleapis. A definition takes some hundred bytes while it is compiled, though it may have as few
-/// as ten bytes of text, so a compile takes about a gigabyte at most.
+/// googleapis. A definition takes some hundred bytes while it is compiled, though it may have as
+/// few as ten bytes of text, so a compile takes about a gigabyte at most.
 const DEFINITIONS_MAX: usize = 1_000_000;
 
 /// The maximum number of files. googleapis has 9,000.

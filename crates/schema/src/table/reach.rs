@@ -23,9 +23,9 @@ impl Chosen {
         )
     }
 
-    /// Chooses `roots`, the types whose names are `wanted`, and the types of the fields of all these,
-    /// direct and indirect, with extensions. Roots that are not declared are ignored. If an `Any` is
-    /// reached from a root that opens it, everything is chosen.
+    /// Chooses `roots`, the types whose names are `wanted`, and the types of the fields of all
+    /// these, direct and indirect, with extensions. Roots that are not declared are ignored. If an
+    /// `Any` is reached from a root that opens it, everything is chosen.
     pub(super) fn reached(
         declared: &Declared,
         roots: &[Root],
