@@ -306,8 +306,8 @@ impl Session {
         }
     }
 
-    /// Continues a PLAIN handshake after the credentials of [`SessionEvent::Credentials`] were found to be
-    /// right.
+    /// Continues a PLAIN handshake after the credentials of [`SessionEvent::Credentials`] were
+    /// found to be right.
     pub fn accept(&mut self, credentials: Credentials) -> SessionEvent {
         let welcome = match &mut self.stage {
             Stage::Plain(meeting) => meeting.accept(credentials),
