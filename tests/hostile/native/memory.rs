@@ -143,7 +143,7 @@ fn asks_for_little(gateway: &Process) {
     let mut honest = Raw::peer(&gateway.endpoint(CLIENTS), "DEALER");
     let payload = vec![7; 16 << 10];
     for number in ["1", "2", "3"] {
-        honest.say(&message(&[b"OPAQUE", number.as_bytes(), &payload]));
+        honest.say(&message(&[&b"OPAQUE"[..], number.as_bytes(), &payload]));
         let Said::Message(frames) = honest.hear() else {
             panic!("no answer");
         };
