@@ -119,10 +119,21 @@ pub(super) struct Return {
     pub(super) generation: u64,
 }
 
+/// The charge for a request without envelope and headers, whose type may have any length.
+const USUAL_CHARGE: u32 = (REQUEST_CHARGE + 2 * FRAME_CHARGE + frame::TYPE_MAX as u64) as u32;
+
 /// Returns the [charge](Request::charge) for a request of `bytes` bytes, whose body is type,
 /// headers and payload.
 #[inline]
 pub(super) fn charge<M: Frames>(bytes: u64, envelope: &Envelope, body: &M) -> u32 {
+    match envelope {
+        Envelope::None if body.len() == 2 => USUAL_CHARGE,
+        _ => charge_for_frames(bytes, envelope, body),
+    }
+}
+
+#[inline(never)]
+fn charge_for_frames<M: Frames>(bytes: u64, envelope: &Envelope, body: &M) -> u32 {
     let frames = (envelope.len() + body.len()) as u64;
     let kept = bytes.saturating_sub(frame::payload(body).len() as u64);
     u32::try_from(REQUEST_CHARGE + FRAME_CHARGE * frames + kept).unwrap_or(u32::MAX)
@@ -211,5 +222,13 @@ mod tests {
         let body = vec![b"TYPE".to_vec(), b"id".to_vec(), vec![0; 1_000]];
         let charge = charge(1_006, &Envelope::Delimiter, &body);
         assert_eq!(u64::from(charge), REQUEST_CHARGE + 4 * FRAME_CHARGE + 6);
+    }
+
+    #[test]
+    fn a_usual_request_is_charged_for_the_longest_type() {
+        let body = vec![vec![b'x'; frame::TYPE_MAX], vec![0; 1_000]];
+        let bytes = frame::TYPE_MAX as u64 + 1_000;
+        let usual = charge(bytes, &Envelope::None, &body);
+        assert_eq!(usual, charge_for_frames(bytes, &Envelope::None, &body));
     }
 }
