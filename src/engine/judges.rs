@@ -15,6 +15,7 @@ use rustc_hash::FxBuildHasher;
 use crate::core::{Case, Verdict};
 use crate::engine::control::Control;
 use crate::engine::fair_queue::FairQueue;
+use crate::engine::priority;
 use crate::frame::Frames;
 use crate::peer::PeerId;
 
@@ -28,12 +29,6 @@ const STACK: usize = 8 << 20;
 
 /// The maximum number of cases that a judge has: the one that it checks, and the next one.
 const CASES_OF_A_JUDGE: usize = 2;
-
-/// The number that is added to the nice value of a judge's thread. On a busy machine, the data
-/// thread then runs as soon as it has something to do, instead of after the time slices of judges.
-/// A judge still has about a quarter of a processor beside a busy thread of another program.
-#[cfg(target_os = "linux")]
-const NICE_INCREMENT: i32 = 5;
 
 /// The judges and their queue. Each judge starts when it is first needed.
 pub(super) struct Judges<P> {
@@ -117,7 +112,7 @@ impl<P: Frames + Send + 'static> Judges<P> {
         let sent = Arc::clone(&self.sent);
         let (done, control) = (self.done.clone(), self.control.clone());
         let judge = move || {
-            lower_priority();
+            priority::lower();
             while let Some(case) = take(&sent) {
                 if done.send(judge(*case)).is_err() {
                     return;
@@ -129,20 +124,6 @@ impl<P: Frames + Send + 'static> Judges<P> {
         builder.stack_size(STACK).spawn(judge).is_ok()
     }
 }
-
-/// Lowers the priority of the calling thread by [`NICE_INCREMENT`]. If the system refuses, the
-/// thread keeps its priority, which costs other threads time and nothing else.
-#[cfg(target_os = "linux")]
-fn lower_priority() {
-    // On Linux, a nice value belongs to a thread, and no process is the calling thread.
-    if let Ok(nice) = rustix::process::getpriority_process(None) {
-        let _ = rustix::process::setpriority_process(None, nice.saturating_add(NICE_INCREMENT));
-    }
-}
-
-/// Does nothing, because a priority belongs to the whole process on other systems.
-#[cfg(not(target_os = "linux"))]
-fn lower_priority() {}
 
 /// Waits for the next case. Returns `None` once the engine has ended.
 fn take<P>(sent: &Mutex<Receiver<Box<Case<P>>>>) -> Option<Box<Case<P>>> {

@@ -27,6 +27,7 @@ pub mod native;
 mod notes;
 mod numbering;
 mod observer;
+mod priority;
 mod started;
 
 use std::sync::Arc;

@@ -183,6 +183,10 @@ impl Users {
     ///
     /// Fails with the reason why the credentials are refused.
     pub(crate) fn verify(&self, credentials: &Credentials) -> Result<User, Denied> {
+        // Another connection of the user may have been verified meanwhile.
+        if let Some(user) = self.remembered(credentials) {
+            return Ok(user);
+        }
         let password = credentials.password();
         let Some((name, hashed)) = self.find(credentials) else {
             // The time of the answer must not tell which users exist.

@@ -1,5 +1,5 @@
 //! The costly steps of handshakes: the key agreements of CURVE, and the verification of passwords.
-//! They run on a thread of their own, so that a flood of them delays no message. The peers' IP
+//! They run on threads of their own, so that a flood of them delays no message. The peers' IP
 //! addresses take turns: a peer that sends thousands of HELLOs delays those of other addresses only
 //! by a few steps.
 //!
@@ -8,22 +8,27 @@
 //! queue is bounded, too.
 
 use std::hash::RandomState;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, mpsc};
 
 use crate::engine::control::Control;
 use crate::engine::fair_queue::FairQueue;
+use crate::engine::priority;
 use crate::peer::PeerId;
 use crate::security::{Denied, User, Users};
 use gateway_zmtp::plain::Credentials;
 use gateway_zmtp::session::{HandshakeResult, HandshakeWork};
 
-/// The maximum number of steps that the thread has at a time: enough that it does not wait for the
+/// The maximum number of steps that a thread has at a time: enough that it does not wait for the
 /// data thread, and few enough that a newly queued step is soon taken.
 const GIVEN_MAX: usize = 4;
 
-/// The minimum number of queued steps at which those of closed connections are dropped.
-const SWEEP_MIN: usize = 1024;
+/// The minimum number of queued key agreements at which those of closed connections are dropped.
+const AGREEMENTS_SWEEP_MIN: usize = 1024;
+
+/// The same number for verifications of passwords, each of which takes as long as some hundred key
+/// agreements.
+const VERIFICATIONS_SWEEP_MIN: usize = 16;
 
 /// A costly step.
 pub(super) enum Step {
@@ -51,12 +56,63 @@ impl Step {
     }
 }
 
-/// The queued steps, and the thread that takes them, which starts with the first step.
+/// The queued steps, and the threads that take them. Passwords have a thread of their own, so that
+/// guesses of them delay no key agreement.
 pub(super) struct Handshakes {
+    agreements: Queue,
+    verifications: Queue,
+}
+
+impl Handshakes {
+    pub(super) fn new(control: Control) -> Self {
+        Self {
+            agreements: Queue::new("handshakes", AGREEMENTS_SWEEP_MIN, control.clone()),
+            verifications: Queue::new("passwords", VERIFICATIONS_SWEEP_MIN, control),
+        }
+    }
+
+    /// Adds a step of a peer at this address. `waits` returns whether a peer still waits for its
+    /// step.
+    pub(super) fn add(
+        &mut self,
+        address: Option<IpAddr>,
+        peer: PeerId,
+        step: Step,
+        waits: impl FnMut(PeerId) -> bool,
+    ) {
+        let queue = match &step {
+            Step::Agree(_) => &mut self.agreements,
+            Step::Verify(..) => &mut self.verifications,
+        };
+        queue.add(address.map(sender), peer, step, waits);
+    }
+
+    /// Returns the result of the next step that a thread has completed.
+    pub(super) fn next_done(&mut self) -> Option<(PeerId, Done)> {
+        let agreed = self.agreements.next_done();
+        agreed.or_else(|| self.verifications.next_done())
+    }
+}
+
+/// Returns the address that takes turns for a peer's: the network of 64 bits for IPv6, since a
+/// machine may have all addresses of one.
+fn sender(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) >> 64 << 64).into(),
+    }
+}
+
+/// Queued steps, and the thread that takes them, which starts with the first step.
+struct Queue {
+    /// The name of the thread.
+    name: &'static str,
     control: Control,
     worker: Option<Worker>,
     /// The queued steps by address. The address of ipc peers is `None`.
     queued: FairQueue<Option<IpAddr>, (PeerId, Step), RandomState>,
+    /// The minimum of `sweep_at`.
+    sweep_min: usize,
     /// The number of queued steps at which those of closed connections are dropped.
     sweep_at: usize,
     /// The number of steps that the thread has.
@@ -68,20 +124,20 @@ struct Worker {
     done: mpsc::Receiver<(PeerId, Done)>,
 }
 
-impl Handshakes {
-    pub(super) fn new(control: Control) -> Self {
+impl Queue {
+    fn new(name: &'static str, sweep_min: usize, control: Control) -> Self {
         Self {
+            name,
             control,
             worker: None,
             queued: FairQueue::default(),
-            sweep_at: SWEEP_MIN,
+            sweep_min,
+            sweep_at: sweep_min,
             given: 0,
         }
     }
 
-    /// Adds a step of a peer at this address. `waits` returns whether a peer still waits for its
-    /// step.
-    pub(super) fn add(
+    fn add(
         &mut self,
         address: Option<IpAddr>,
         peer: PeerId,
@@ -95,8 +151,7 @@ impl Handshakes {
         self.give();
     }
 
-    /// Returns the result of the next step that the thread has completed.
-    pub(super) fn next_done(&mut self) -> Option<(PeerId, Done)> {
+    fn next_done(&mut self) -> Option<(PeerId, Done)> {
         let done = self.worker.as_ref()?.done.try_recv();
         match done {
             Ok(done) => {
@@ -118,14 +173,14 @@ impl Handshakes {
     /// Drops the steps for which no peer waits any more.
     fn sweep(&mut self, mut waits: impl FnMut(PeerId) -> bool) {
         self.queued.retain(|(peer, _)| waits(*peer));
-        self.sweep_at = SWEEP_MIN.max(2 * self.queued.len());
+        self.sweep_at = self.sweep_min.max(2 * self.queued.len());
     }
 
     /// Passes queued steps to the thread, up to [`GIVEN_MAX`].
     fn give(&mut self) {
         while self.given < GIVEN_MAX && !self.queued.is_empty() {
             if self.worker.is_none() {
-                self.worker = start(self.control.clone());
+                self.worker = start(self.name, self.control.clone());
             }
             let Some(worker) = &self.worker else {
                 // The system cannot start a thread now. The next step tries again.
@@ -145,11 +200,12 @@ impl Handshakes {
 }
 
 /// Starts the thread. It ends when the engine does.
-fn start(control: Control) -> Option<Worker> {
+fn start(name: &str, control: Control) -> Option<Worker> {
     let (work, inbox) = mpsc::channel::<(PeerId, Step)>();
     let (outbox, done) = mpsc::channel();
-    let thread = std::thread::Builder::new().name("handshakes".into());
+    let thread = std::thread::Builder::new().name(name.into());
     let started = thread.spawn(move || {
+        priority::lower();
         while let Ok((peer, step)) = inbox.recv() {
             if outbox.send((peer, step.run())).is_err() {
                 return;
@@ -191,7 +247,7 @@ mod tests {
     #[test]
     fn addresses_take_turns_and_every_step_is_taken() {
         let (control, _orders) = Control::new().unwrap();
-        let mut handshakes = Handshakes::new(control);
+        let mut handshakes = Queue::new("handshakes", AGREEMENTS_SWEEP_MIN, control);
         let keys = KeyPair::generate().unwrap();
         // No step is passed to the thread yet, so that the order is that of the turns.
         handshakes.given = GIVEN_MAX;
@@ -222,14 +278,14 @@ mod tests {
     #[test]
     fn steps_of_connections_that_have_gone_are_dropped() {
         let (control, _orders) = Control::new().unwrap();
-        let mut handshakes = Handshakes::new(control);
+        let mut handshakes = Queue::new("handshakes", AGREEMENTS_SWEEP_MIN, control);
         let keys = KeyPair::generate().unwrap();
         handshakes.given = GIVEN_MAX;
         let waits = |peer: PeerId| peer.0.is_multiple_of(1_000);
         for n in 0..10_000 {
             let address = IpAddr::from([10, 0, 0, (n % 5) as u8]);
             handshakes.add(Some(address), PeerId(n), work(&keys), waits);
-            assert!(handshakes.queued.len() <= SWEEP_MIN);
+            assert!(handshakes.queued.len() <= AGREEMENTS_SWEEP_MIN);
         }
         handshakes.sweep(waits);
         let mut left = Vec::new();
@@ -238,5 +294,14 @@ mod tests {
         }
         assert_eq!(left, (0..10).map(|n| n * 1_000).collect::<Vec<_>>());
         assert!(handshakes.queued.is_empty());
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_share_a_turn() {
+        let of = |text: &str| sender(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:0:0:2"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
     }
 }
