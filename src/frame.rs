@@ -190,6 +190,16 @@ impl Envelope {
         }
     }
 
+    /// Returns the sum of the frames' bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::None | Self::Delimiter => 0,
+            Self::Frames(frames) | Self::Shaped(frames, _) => {
+                frames.iter().map(|frame| frame.len() as u64).sum()
+            }
+        }
+    }
+
     /// Calls `with` with the frames before an answer, and the answer in the form that its client
     /// receives.
     #[inline]

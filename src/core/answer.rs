@@ -131,7 +131,7 @@ impl<M: Frames> Core<M> {
     #[inline]
     pub(super) fn finish(&mut self, request: Request<M>, body: M, out: &mut impl Outlet<M>) {
         let bytes_max = out.client_bytes_max();
-        if bytes_max < u64::MAX && body.size() > bytes_max {
+        if bytes_max < u64::MAX && request.envelope.bytes() + body.size() > bytes_max {
             return self.reject_large_answer(request, bytes_max, out);
         }
         let route = request.route().id;

@@ -46,7 +46,9 @@ impl Outlet<Message> for Peers {
                 self.client_bytes
             };
             let is_too_much = waiting > 0 && waiting + size > most;
-            if is_too_much || size > self.memory.client_max() {
+            // A rejection is small, and its client may have nothing else that waits.
+            let is_answer = matches!(outcome, RequestOutcome::Answered(_));
+            if is_too_much || is_answer && size > self.memory.client_max() {
                 return Fate::Slow;
             }
         }
