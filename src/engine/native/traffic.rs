@@ -256,7 +256,7 @@ impl Service {
         let most = PARTIAL_MESSAGES_BYTES_MAX
             .max(least)
             .min(self.peers.halves_max());
-        for peer in self.peers.halves_to_give_up(most) {
+        for peer in self.peers.halves_to_give_up(most, now) {
             let why = "incomplete messages take too much memory, and its own grew least recently";
             self.refuse(peer, Cause::Slow, Refusal::HangUp(why.into()), now);
         }

@@ -10,6 +10,10 @@ use crate::peer::PeerId;
 /// The maximum size of a small incomplete message, in bytes.
 const SMALL_MAX: u64 = 64 << 10;
 
+/// The maximum age of a small incomplete message. The rest of one arrives within milliseconds,
+/// unless its peer has stopped.
+const SMALL_AGE_MAX: Duration = Duration::from_secs(2);
+
 impl Peers {
     /// Records the memory of an incomplete message after a peer's turn. `whole` says whether an
     /// earlier message was completed. Returns the time at which the incomplete message must be
@@ -30,20 +34,27 @@ impl Peers {
 
     /// Returns the peers whose messages must be dropped, if incomplete messages take more memory
     /// than `most`.
-    pub(in crate::engine::native) fn halves_to_give_up(&self, most: u64) -> Vec<PeerId> {
+    pub(in crate::engine::native) fn halves_to_give_up(
+        &self,
+        most: u64,
+        now: Duration,
+    ) -> Vec<PeerId> {
         if self.halves <= most {
             return Vec::new();
         }
         let with_half = self.all().filter(|connection| connection.half() > 0);
-        let halves = with_half.map(|connection| Half {
-            sender: match connection.role() {
-                Role::Frontend(_) => Sender::Client,
-                Role::Pool(_) => Sender::Worker,
-            },
-            size: Size::of(connection.half()),
-            grew: connection.half_grew().unwrap_or_default(),
-            bytes: connection.half(),
-            peer: connection.peer(),
+        let halves = with_half.map(|connection| {
+            let grew = connection.half_grew().unwrap_or_default();
+            Half {
+                sender: match connection.role() {
+                    Role::Frontend(_) => Sender::Client,
+                    Role::Pool(_) => Sender::Worker,
+                },
+                size: Size::of(connection.half(), now.saturating_sub(grew)),
+                grew,
+                bytes: connection.half(),
+                peer: connection.peer(),
+            }
         });
         to_give_up(halves.collect(), most)
     }
@@ -58,7 +69,9 @@ enum Sender {
 }
 
 /// The size class of an incomplete message. Small ones are dropped last, because a few large ones
-/// take as much memory: a peer that sends little is not dropped for those that send much.
+/// take as much memory: a peer that sends little is not dropped for those that send much. Small
+/// ones that have stopped count as large, because peers that only begin messages would otherwise
+/// cause large ones to be dropped that still grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Size {
     Large,
@@ -66,8 +79,9 @@ enum Size {
 }
 
 impl Size {
-    fn of(bytes: u64) -> Self {
-        if bytes <= SMALL_MAX {
+    /// Returns the class of a message of this size, which began, or last grew, this time ago.
+    fn of(bytes: u64, age: Duration) -> Self {
+        if bytes <= SMALL_MAX && age <= SMALL_AGE_MAX {
             Self::Small
         } else {
             Self::Large
@@ -115,7 +129,7 @@ mod tests {
     fn check(halves: &[(u64, u64)], most: u64, gone: &[u64]) {
         let halves = halves.iter().zip(0..).map(|(&(grew, bytes), peer)| Half {
             sender: Sender::Client,
-            size: Size::of(bytes),
+            size: Size::of(bytes, Duration::ZERO),
             grew: Duration::from_millis(grew),
             bytes,
             peer: PeerId(peer),
@@ -162,6 +176,14 @@ mod tests {
             &[2, 1],
         );
         check(&[(1, small), (2, large)], 0, &[1, 0]);
+    }
+
+    #[test]
+    fn a_small_one_that_has_stopped_counts_as_large() {
+        assert_eq!(Size::of(SMALL_MAX, SMALL_AGE_MAX), Size::Small);
+        let stopped = SMALL_AGE_MAX + Duration::from_millis(1);
+        assert_eq!(Size::of(SMALL_MAX, stopped), Size::Large);
+        assert_eq!(Size::of(SMALL_MAX + 1, Duration::ZERO), Size::Large);
     }
 
     /// Eighteen peers send 15 MiB at once and stop; one sends 10 MiB at 10 Mb/s and continues.
