@@ -334,9 +334,17 @@ fn denial(denied: Denied, credentials: &Credentials) -> String {
         Denied::UnknownUser if cannot_be => {
             format!("its user name is unknown and can't be one: {user}")
         }
-        Denied::UnknownUser => format!(
-            "user {user} is unknown: to admit it, put the line that `gateway keygen --user {user}` prints into the file of `plain.users`"
-        ),
+        Denied::UnknownUser => {
+            // The command may be copied into a shell, so it has nothing that a shell interprets.
+            let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-@".contains(byte);
+            let name = match credentials.user().iter().all(is_plain) {
+                true => &*user,
+                false => "NAME",
+            };
+            format!(
+                "user {user} is unknown: to admit it, put the line that `gateway keygen --user {name}` prints into the file of `plain.users`"
+            )
+        }
     }
 }
 
