@@ -366,8 +366,12 @@ impl Session {
             socket_type: socket_type.into(),
             ..Ready::default()
         };
-        match std::mem::replace(&mut self.stage, Stage::Traffic) {
-            Stage::Plain(meeting) => put_frame(into, COMMAND, &meeting.admit(&ours)?),
+        // A peer that is admitted too early stays in the stage of a greeting, and gets nowhere.
+        match std::mem::take(&mut self.stage) {
+            Stage::Plain(meeting) => {
+                put_frame(into, COMMAND, &meeting.admit(&ours)?);
+                self.stage = Stage::Traffic;
+            }
             Stage::Curve(meeting) => {
                 let sealed = meeting.admit(&ours, into).map_err(SessionError::Curve)?;
                 self.stage = Stage::Sealed(sealed);
@@ -376,6 +380,7 @@ impl Session {
             // The READY of a NULL peer has ended its handshake.
             Stage::Greeting(_) | Stage::Meeting | Stage::Traffic => {
                 command::put_ready(into, socket_type);
+                self.stage = Stage::Traffic;
             }
         }
         Ok(())
