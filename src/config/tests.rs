@@ -473,6 +473,12 @@ message Wrong {{ {wrong} }}\n"
     let first = write("Person", wrong).load_with(&mut cache).unwrap();
     assert!(check(&first, "{\"id\": 1}") && !check(&first, "{\"id\": \"x\"}"));
     assert!(first.messages > 3, "{}", first.messages);
+    let names = |loaded: &Loaded| {
+        let schema = route(loaded, "A").schema.as_ref().unwrap();
+        let table = schema.schemas().next().unwrap().table();
+        table.message_names().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&first), ["shop.Person"]);
     let mut reload = |inputs: Inputs| inputs.load_after_with(&first.snapshot, &mut cache);
     let second = reload(write("Order", wrong)).unwrap();
     assert!(check(&second, "{\"code\": \"x\"}") && !check(&second, "{\"code\": 1}"));

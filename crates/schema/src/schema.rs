@@ -94,6 +94,11 @@ impl Schema {
         self.rules.as_ref()?.estimate(&self.contract.table)
     }
 
+    /// Returns the table that holds the message and those that it reaches.
+    pub fn table(&self) -> &Table {
+        &self.contract.table
+    }
+
     /// Returns the fully qualified name of the message that payloads must hold.
     pub fn message_name(&self) -> &str {
         self.contract.message_name()

@@ -34,6 +34,21 @@ fn of_several_values_the_last_one_counts() {
     );
 }
 
+/// A varint may have bits beyond the 64th, which are dropped, with rules as without.
+#[test]
+fn a_varint_with_more_than_64_bits_has_the_value_of_the_first_64() {
+    let ruled = Ruled::new(
+        "message M { int64 i = 1 [(buf.validate.field).int64.lt = 0];
+           message Plain { int64 i = 1; } Plain plain = 2; }",
+    );
+    let ones = [&[0xff; 9][..], b"\x7f"].concat();
+    protobuf(&ruled, &[b"\x08", &ones[..]].concat(), None);
+    let both = [&b"\x08"[..], &ones, b"\x12\x0b\x08", &ones].concat();
+    protobuf(&ruled, &both, None);
+    let zero = [&b"\x08"[..], &[0x80; 9], b"\x7e"].concat();
+    protobuf(&ruled, &zero, Some(("i", "int64.lt")));
+}
+
 #[test]
 fn records_of_a_message_are_merged() {
     let ruled = Ruled::new(
