@@ -45,7 +45,7 @@ differential *ARGS:
 fuzz SECONDS="60" *TARGETS:
     fuzz/run.sh {{SECONDS}} {{TARGETS}}
 
-# Compare the instruction counts of the hot path with the committed ones, or `just instructions bless`.
+# Compare the instruction counts of the hot path with the committed ones (`bless` writes new ones).
 instructions *ARGS:
     tests/instructions.sh {{ARGS}}
 

@@ -50,7 +50,7 @@ pub struct Sample {
     pub principals: Vec<PrincipalSample>,
     /// The last rejections, newest first.
     pub(crate) rejections: Vec<Arc<Rejected>>,
-    /// Messages that wait for a judge's verdict, or behind such.
+    /// The number of messages that wait for a judge's verdict, or for an earlier message that does.
     pub judging: u64,
     /// Payloads that judges have checked.
     pub judged: u64,

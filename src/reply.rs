@@ -105,7 +105,7 @@ impl Reason {
     /// same request would be rejected again or a worker may have seen it.
     pub(crate) fn retry_after(self) -> Option<Duration> {
         match self {
-            // Such a limit is soon free again, because each answer makes room.
+            // Each answer makes room, so the request may succeed soon.
             Reason::ClientLimit | Reason::QueueFull => Some(Duration::from_millis(100)),
             // This is a placeholder: `Rejection::after` sets the time at which the token bucket has
             // a token.

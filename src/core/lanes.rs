@@ -43,7 +43,7 @@ pub(super) struct Lanes {
 /// A message in a lane. Its request may have ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LaneEntry {
-    /// The number of the request, which is the message or which the message answers.
+    /// The number of the request: the message itself, or the request that it answers.
     pub(super) number: u64,
     /// The client or worker that sent the message.
     pub(super) sender: PeerId,

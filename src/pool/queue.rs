@@ -87,8 +87,7 @@ impl Queue {
 
     /// Returns the requests to evict for a request of this client. They belong to one other client,
     /// which still fills at least as much of the queue after their eviction as this client does
-    /// with its new request.
-    /// request. Returns `None` if no such requests make enough room.
+    /// with its new request. Returns `None` if no such requests make enough room.
     pub(super) fn make_way(&self, client: PeerId, bytes: u64) -> Option<Vec<u64>> {
         let Fill { room, requests, .. } = self.fill;
         if requests > room.requests || self.fill.bytes > room.bytes {

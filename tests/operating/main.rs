@@ -4,7 +4,7 @@
 //! - `admin`: Health, status and reload are answered over HTTP.
 //! - `log_reader`: A log reader that stalls or closes its end delays nothing.
 //! - `logs`: The log reports the start, reloads, workers and rejections, at a bounded rate.
-//! - `memory`: Memory that only a load needs is returned to the system.
+//! - `memory`: Memory that is needed only to load the files is returned to the system.
 //! - `metrics`: The counters balance in every scrape.
 //! - `rejections`: The last rejections are shown over HTTP.
 //! - `service`: A service manager is notified of the start, reloads and the end, and that the

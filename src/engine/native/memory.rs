@@ -23,7 +23,7 @@ const MEASURE_STEPS: u64 = 32;
 
 /// The part of the bound that peers may use in any case. Memory that nobody holds, such as gaps of
 /// the allocator, must not keep the gateway from serving.
-const BUDGET_LEAST: u64 = 4;
+const BUDGET_MIN: u64 = 4;
 
 /// The part of the memory that is left for incomplete messages and for one turn, whatever clients
 /// hold.
@@ -35,13 +35,13 @@ const SHARED_OUT: u64 = 16;
 
 /// The least share of a client, in bytes: about what its connection takes. The number of
 /// connections is bounded by other means.
-const CLIENT_LEAST: u64 = 4 << 10;
+const CLIENT_MIN: u64 = 4 << 10;
 
 /// The period in which a burst must not come again for its memory to be returned to the system.
 const RELEASE_PERIOD: Duration = Duration::from_secs(1);
 
 /// The number of bytes for which returning memory to the system is worth the time.
-const RELEASE_LEAST: u64 = 16 << 20;
+const RELEASE_MIN: u64 = 16 << 20;
 
 /// The amounts of memory that peers may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Room {
     /// Returns the amounts for a process of at most `bound` bytes, of which this number of peers
     /// hold `held` bytes, and everything else takes `others` bytes.
     fn of(bound: u64, others: u64, held: u64, peers: usize) -> Self {
-        let budget = bound.saturating_sub(others).max(bound / BUDGET_LEAST);
+        let budget = bound.saturating_sub(others).max(bound / BUDGET_MIN);
         let usable = budget - budget / RESERVE;
         let open = usable - 2 * (budget / SHARED_OUT);
         let free = open.saturating_sub(held);
@@ -68,7 +68,7 @@ impl Room {
         let client = if held <= budget / 2 {
             u64::MAX
         } else {
-            (free / 2).max(share).max(CLIENT_LEAST)
+            (free / 2).max(share).max(CLIENT_MIN)
         };
         Self {
             budget,
@@ -171,7 +171,7 @@ impl Memory {
             self.others = resident.map_or(0, |resident| resident.saturating_sub(held));
         }
         self.room = Room::of(self.bound, self.others, held, peers);
-        let is_wasted = self.is_short() && self.others > self.bound / BUDGET_LEAST;
+        let is_wasted = self.is_short() && self.others > self.bound / BUDGET_MIN;
         if self.burst.is_over(held, is_wasted, now) {
             // If there is no room for the thread, the next burst or period tries again.
             let _ = release_apart(self.release);
@@ -259,7 +259,7 @@ impl Burst {
 
     /// Returns whether this is so much less than the peak that memory is to be returned.
     fn is_less(&self, held: u64) -> bool {
-        self.peak.saturating_sub(held) >= RELEASE_LEAST
+        self.peak.saturating_sub(held) >= RELEASE_MIN
     }
 
     /// Returns the end of the period, if memory may be returned then.
@@ -286,7 +286,7 @@ mod tests {
         // Each has its share, whatever the others hold.
         assert_eq!(client(800, 0, 700, 10), Some(5 * MIB));
         assert_eq!(client(800, 0, 5_000, 10), Some(5 * MIB));
-        assert_eq!(client(800, 0, 5_000, 1_000_000), Some(CLIENT_LEAST));
+        assert_eq!(client(800, 0, 5_000, 1_000_000), Some(CLIENT_MIN));
         // What the process takes besides is not for peers, except for a part of the bound.
         assert_eq!(client(1_000, 200, 500, 10), Some(50 * MIB));
         assert_eq!(client(3_200, 4_000, 500, 10), Some(50 * MIB));

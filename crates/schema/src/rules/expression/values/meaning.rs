@@ -93,7 +93,7 @@ fn any_value<'a>(
     }
 }
 
-/// Returns a message as its fields.
+/// Converts a message to a value that has its fields.
 fn fields<'a>(
     table: &Table,
     id: MessageId,

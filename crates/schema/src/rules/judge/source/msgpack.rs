@@ -1,4 +1,4 @@
-//! MessagePack, as rules read it.
+//! The source of values for rules that reads a MessagePack payload.
 
 use std::borrow::Cow;
 
@@ -88,7 +88,7 @@ impl<'p> Source<'p> for MsgpackSource<'p> {
 
     fn own(&mut self, _: Form) -> Checked<Value<'p>> {
         let at = self.0.at();
-        // Only a timestamp has a form of its own.
+        // In MessagePack, only a timestamp has a special encoding.
         let (seconds, nanos) = match self.0.head()? {
             MsgpackHead::Ext(_, data) => moment(data, at)?,
             _ => (0, 0),
