@@ -1,8 +1,9 @@
-// A client to copy, and a program that uses it: calls [ADDRESS…], with `gateway` and a worker running.
-// It needs cppzmq and libzmq: c++ -std=c++17 calls.cpp -lzmq -o calls
+// A client to copy, and a program that uses it: calls [ADDRESS…], with `gateway` and a worker
+// running. It needs cppzmq and libzmq: c++ -std=c++17 calls.cpp -lzmq -o calls
 //
-// Each request carries a number as a header, which the gateway and workers hand back: so answers may come in any order,
-// and a late one is never taken for another's. Of several addresses, each request goes to a gateway that is there.
+// Each request has a number as a header, which the gateway and the workers return. So answers may
+// arrive in any order, and a late one is never mistaken for the answer to another request. With
+// several addresses, each request goes to a gateway that is connected.
 
 #include <algorithm>
 #include <chrono>
@@ -18,7 +19,8 @@
 #include <zmq.hpp>
 #include <zmq_addon.hpp>
 
-// The answer is an ERROR: of the gateway, or of the worker's own. The payload is JSON, or in the encoding of the request.
+// The answer is an ERROR, from the gateway or from the worker. The payload is JSON, or it is in the
+// encoding of the request.
 struct Rejected : std::runtime_error {
     explicit Rejected(std::string payload) : std::runtime_error(payload) {}
 };
@@ -34,7 +36,7 @@ public:
 
     Client(zmq::context_t& context, const std::vector<std::string>& addresses) : socket_(context, zmq::socket_type::dealer) {
         socket_.set(zmq::sockopt::linger, 0);
-        // Else a socket with several addresses queues every second request for a gateway that is down.
+        // Without this, a socket with several addresses queues requests for a gateway that is down.
         socket_.set(zmq::sockopt::immediate, true);
         for (const auto& address : addresses) socket_.connect(address);
     }
@@ -49,7 +51,8 @@ public:
         return last_;
     }
 
-    // Returns the payload of the answer to a request, however many others come before. Throws Rejected or Timeout.
+    // Returns the payload of the answer to a request, even if other answers arrive before it.
+    // Throws Rejected or Timeout.
     std::string answer(unsigned long number, Milliseconds timeout = Milliseconds(30'000)) {
         const auto deadline = std::chrono::steady_clock::now() + timeout;
         while (answers_.find(number) == answers_.end()) {

@@ -6,9 +6,10 @@
     async with AsyncClient("tcp://127.0.0.1:5559") as client:
         answers = await asyncio.gather(*(client.call("PERSON", person) for person in people))
 
-A call sends a request and returns its one answer. Each request carries a number as a header, which the gateway
-and workers hand back: so answers may come in any order, and a late one is never taken for another's.
-Of several addresses, each request goes to a gateway that is there.
+A call sends a request and returns its one answer. Each request has a number as a header, which the
+gateway and the workers return. So answers may arrive in any order, and a late one is never mistaken
+for the answer to another request. With several addresses, each request goes to a gateway that is
+connected.
 """
 
 import asyncio
@@ -52,7 +53,7 @@ def _frames(kind, number, payload):
 
 
 def _number_and_answer(frames):
-    """What number an answer has, and the payload or the exception that it is."""
+    """Returns the number of an answer, and its payload or the exception that it stands for."""
     kind, *headers, payload = frames
     number = int(headers[-1]) if headers else None
     return number, Rejected(payload) if kind == b"ERROR" else payload

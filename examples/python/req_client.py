@@ -1,7 +1,8 @@
-"""A REQ client that may ask again: python req_client.py [ADDRESS], with `gateway` and a worker running.
+"""A REQ client that may ask again: python req_client.py [ADDRESS]
 
-REQ alone waits for ever for an answer that is lost. RELAXED lets it send again, and CORRELATE keeps
-the old answer from being taken for the new one's; the gateway carries CORRELATE's number through.
+`gateway` and a worker must run. A REQ socket waits forever for an answer that is lost. RELAXED lets
+it send again, and CORRELATE gives each request a number, so that a late answer is not mistaken for
+that to the new request. The gateway returns this number.
 """
 
 import sys

@@ -1,7 +1,8 @@
 """A DEALER worker: python worker.py [ADDRESS], with `gateway` running.
 
-Start as many as you like, before or after the gateway. No payload that fails its schema comes here.
-SIGTERM or Ctrl-C lets it leave in peace: it says BYE, answers what it was given before, hears BYE, and ends.
+Start any number of them, before or after the gateway. A payload that fails its schema never arrives
+here. After SIGTERM or Ctrl-C, the worker sends BYE, answers the requests that it has, receives BYE,
+and ends.
 """
 
 import signal

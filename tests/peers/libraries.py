@@ -1,11 +1,12 @@
-"""Peers of every library that can be had, against the real binary: who can talk to whom, what goes through.
+"""Tests of the real binary with clients and workers of every library that is installed.
 
-tests/peers/libraries.sh runs it, and says in PEERS which libraries are there. A peer is a program of its own, so that
-it can be killed: it is told `KIND connect|bind ENDPOINT`, says `ready ENDPOINT`, and then obeys a line at a
-time: `> FRAME…` sends a message, `<` waits for one and prints its frames. A frame is `=` and hex digits, or
-`#` and a size: so many bytes of one known pattern (`!` and a size, if it is another).
+tests/peers/libraries.sh runs it, and lists the installed libraries in PEERS. Each peer is a process of
+its own, so that it can be killed. It receives the line `KIND connect|bind ENDPOINT`, prints
+`ready ENDPOINT`, and then obeys one line at a time: `> FRAME…` sends a message, and `<` waits for one
+and prints its frames. A frame is `=` and hex digits, or `#` and a size, which stands for that many
+bytes of a known pattern (`!` and a size stands for any other bytes).
 
-Nothing depends on how fast anybody is: a peer that says nothing in time fails its case, and that is all.
+No case depends on the speed of the machine: a peer that prints nothing in time fails its case.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What docs/migrate.md shows works: its programs and files are taken from the page and run, before and after.
+"""Tests of docs/migrate.md: its programs and files are taken from the page and run, before and after.
 
 pyzmq.py runs it with its own cases, one for each section of the page.
 """

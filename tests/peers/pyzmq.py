@@ -106,7 +106,7 @@ def the_example_req_client_and_rep_worker_work():
 
 @case
 def the_five_minutes_of_the_page_on_security_work():
-    """Runs the commands and the configuration of docs/security.md, and the programs that it names."""
+    """Runs the commands and configuration of docs/security.md, and the programs that it names."""
     if ENGINE != "native":
         return
     page = (REPOSITORY / "docs/security.md").read_text()
@@ -1318,7 +1318,8 @@ def a_worker_that_never_answers_stops_no_other_pool():
         other = gateway.worker(at="short")
         for _ in range(50):
             answer = serve_until(stuck, other)
-            if answer[0] == b"ERROR":  # libzmq may not tell of the loss while another worker is there
+            # With another worker connected, libzmq may not report the loss.
+            if answer[0] == b"ERROR":
                 assert rejection(answer)["reason"] in ("worker_lost", "timeout")
 
 

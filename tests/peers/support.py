@@ -1,4 +1,4 @@
-"""What the cases in this folder share: a gateway process, peers with a time limit, and a runner."""
+"""A gateway process, peers with a time limit, and a runner, for the cases in this folder."""
 
 import json
 import os
@@ -23,7 +23,8 @@ sys.path.append(str(REPOSITORY / "schemas"))
 from gateway.v1.error_pb2 import Error
 
 PATIENCE = 5  # seconds that anything may take
-ENGINE = os.environ.get("GATEWAY_TEST_ENGINE", "native")  # of routes.yaml, for each gateway that is started
+# The engine in the routes.yaml of each gateway that is started.
+ENGINE = os.environ.get("GATEWAY_TEST_ENGINE", "native")
 
 CODES = {
     "malformed": 3,

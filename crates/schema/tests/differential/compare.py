@@ -1,9 +1,9 @@
-"""Holds the walks against other implementations, over mutated payloads: tests/differential/run.sh.
+"""Compares the walks with other implementations, over mutated payloads: tests/differential/run.sh.
 
-protobuf against upb, the C implementation in PyPI's protobuf; JSON against its json_format; MessagePack
-against PyPI's msgpack and a model of the mapping (model.py). What those write must pass; what they can't read
-must be refused; and what they read must pass, save the policies that docs/schemas.md documents (policies.py): each
-violation must be one of them.
+Protobuf is compared with upb, the C implementation in PyPI's protobuf, JSON with its json_format, and
+MessagePack with PyPI's msgpack and a model of the mapping (model.py). Payloads that they write must
+pass, and payloads that they cannot read must be rejected. Payloads that they read must pass, except
+for the policies that docs/schemas.md documents (policies.py): each violation must be one of these.
 """
 
 import collections
@@ -168,7 +168,10 @@ def read_json(kind):
 
 
 def as_python(message, numbers, style="map"):
-    """A message as MessagePack writers see it: a map by name, in order or "shuffled", or an "array"; bytes as they are."""
+    """Returns a message as MessagePack writers see it, with bytes as they are.
+
+    It is a map by name, in order or "shuffled", or an "array".
+    """
     known = {"Timestamp", "Duration", "FieldMask", "Any"}
     full = message.DESCRIPTOR.full_name
     if full.startswith("google.protobuf.") and full.split(".")[-1] not in known:

@@ -1,4 +1,4 @@
-"""What docs/schemas.md says of MessagePack, in Python over what PyPI's msgpack reads: a second opinion on every verdict.
+"""A model of the mapping to MessagePack in docs/schemas.md, over the values that PyPI's msgpack reads.
 
 `judge(payload, descriptor)` is True or False, or None where msgpack itself can't tell.
 """

@@ -1,4 +1,4 @@
-"""The policies of docs/schemas.md by which the walks refuse what others read: each violation must be one of them."""
+"""The policies of docs/schemas.md by which the walks reject payloads that others read."""
 
 import json
 import re

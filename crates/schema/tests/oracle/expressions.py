@@ -1,13 +1,13 @@
-"""Random expressions over random messages, judged by the gateway, by both lines of protovalidate and by cel-cpp.
+"""Random expressions over random messages, judged by the gateway, protovalidate and cel-cpp.
 
-    expressions.py generate WORK SEED COUNT   writes WORK/protos, WORK/messages.json and the payloads, as generate.py does
+    expressions.py generate WORK SEED COUNT   writes WORK/protos, WORK/messages.json and the payloads
     expressions.py judge WORK LINE            judges what rule_verdicts said, and writes WORK/line-LINE
     expressions.py judge_cpp WORK             does so by cel-cpp, and writes WORK/line-3
     expressions.py compare WORK               ends with 1 if none of the others shares a verdict of the gateway
 
-The lines are two independent implementations of the language, cel-python and one in Rust. Where the three differ from
-each other, the gateway must say what one of them says; such cases are counted. What cel-cpp refuses, the gateway must
-refuse.
+The two lines of protovalidate have independent implementations of the language, cel-python and one in
+Rust. Where the three differ from each other, the gateway must agree with one of them; such cases are
+counted. The gateway must refuse whatever cel-cpp refuses.
 """
 
 import collections
@@ -87,7 +87,7 @@ class Grower:
         return form.replace("\x01", "{").replace("\x02", "}")
 
     def expression(self):
-        """An expression of type bool, and whether its parts fit each other: in one of ten, one may not."""
+        """Returns an expression of type bool, in one of ten with a part of a wrong type."""
         text = self.of("bool", self.chooser.choice([1, 2, 3, 4]))
         if self.chooser.random() >= 0.1:
             return text, True
@@ -152,7 +152,7 @@ def judge(work, line):
 
 
 def judge_cpp(work):
-    """Judges by cel-cpp, the language's own implementation, which also checks types: writes WORK/line-3."""
+    """Judges by cel-cpp, the language's own implementation, which also checks types."""
     sys.path.insert(0, str(work / "python"))
     from cel_expr_python import cel
     from google.protobuf import message_factory
@@ -186,7 +186,10 @@ def judge_cpp(work):
 
 
 def agreement(ours, fits, first, second, cpp):
-    """How our verdict relates to those of the others; "difference" if none of the others shares it, or cel-cpp alone refuses."""
+    """Returns how the gateway's verdict relates to the others.
+
+    It is "difference" if none of the others shares it, or if cel-cpp alone refuses.
+    """
     verdict = {"failed": "none"}.get(ours["v"], ours["v"])
     said = [line.split(":")[0] for line in (first, second, cpp)]
     if "'(int, double)'" in cpp:

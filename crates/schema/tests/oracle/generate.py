@@ -1,10 +1,10 @@
-"""Random payloads of messages with rules, near what the rules ask: generate.py WORK SEED COUNT [CASES]
+"""Random payloads near the bounds of rules: generate.py WORK SEED COUNT [CASES]
 
-Compiles protos/, and what is below buf/validate/conformance/cases of CASES if that is named, to modules in WORK/python;
-notes roots, modules and messages in WORK/messages.json. Writes a line of JSON for each payload: of which message it is
-(m), its encoding (e) and the payload in hexadecimal (p). First come those of examples.jsonl, in protobuf. There are
-about COUNT others; each stands in protobuf, JSON and MessagePack one after the other, unless an encoding cannot write
-it.
+Compiles protos/, and the files below buf/validate/conformance/cases of CASES if that is given, to modules
+in WORK/python, and lists roots, modules and messages in WORK/messages.json. Writes a line of JSON for each
+payload: its message (m), its encoding (e), and the payload in hexadecimal (p). The first are those of
+examples.jsonl, in protobuf. About COUNT others follow, each in protobuf, JSON and MessagePack, unless an
+encoding cannot represent it.
 """
 
 import datetime
@@ -46,7 +46,7 @@ PATHS = ["a", "a.b", "b", "c", "c.d", "ab"]
 
 
 def compiled(work, cases):
-    """The import paths, and the names of the modules: of the project's own files, and of the others."""
+    """Returns the import paths, and the names of the modules of our own files and of the others."""
     roots, others = [HERE / "protos", WELL_KNOWN], []
     if cases:
         # The cases alone, without what lies beside them.

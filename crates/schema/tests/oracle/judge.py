@@ -1,8 +1,9 @@
-"""Judges payloads by one line of PyPI's protovalidate, beside the gateway's verdicts: judge.py WORK EVERY LINE
+"""Compares the gateway's verdicts with one line of PyPI's protovalidate: judge.py WORK EVERY LINE
 
-WORK has what generate.py and rule_verdicts wrote. One payload in EVERY is judged, and the examples of known.py. A
-message in JSON or MessagePack is held against the verdict on the same message in protobuf. Differences that known.py
-lists are counted under their reason; any other ends the run with 1, as does a reason that its example does not show.
+WORK has the files that generate.py and rule_verdicts wrote. One payload in EVERY is judged, and the
+examples of known.py. The verdict on a message in JSON or MessagePack is compared with that on the same
+message in protobuf. Differences that known.py lists are counted by their reason. Any other difference
+ends the run with 1, and so does a reason that its example does not show.
 """
 
 import collections
@@ -114,7 +115,7 @@ class Judge:
         return found
 
     def compare(self, ours, theirs, payload):
-        """Compares the verdict of the gateway with theirs on the same message, whose payload in protobuf is given."""
+        """Compares the gateway's verdict with theirs on the same message, given in protobuf."""
         self.counts[ours["e"], theirs[0], ours["v"]] += 1
         rows = rows_of(ours)
         if same(ours, theirs, rows):
@@ -134,7 +135,7 @@ def message_of(place, payload):
 
 
 def judge_share(share):
-    """Judges the payloads that fall to one process: a message in its three encodings to the same."""
+    """Judges the payloads of one process, which gets all three encodings of a message."""
     judge, theirs, payload, at = Judge(), None, "", 0
     for text in open(work / "verdicts"):
         ours = json.loads(text)

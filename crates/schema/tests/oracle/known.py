@@ -170,7 +170,7 @@ ALIKE = {
 
 
 def drops_entries(message):
-    """Whether upb has dropped a map's entry: one with unknown fields is itself an unknown field to it, and to no other."""
+    """Returns whether upb has dropped an entry of a map because it has unknown fields."""
     unknown = {field.field_number for field in unknown_fields.UnknownFieldSet(message)}
     for field in message.DESCRIPTOR.fields:
         if field.message_type and field.message_type.GetOptions().map_entry and field.number in unknown:
@@ -188,7 +188,7 @@ def drops_entries(message):
 
 
 class Case:
-    """The verdicts on a message: that of the gateway, with the rows that it tells, and that of a line, with what it tells."""
+    """The verdicts of the gateway and of a line on a message, each with the violations."""
 
     def __init__(self, ours, theirs, rows, message):
         self.ours, self.encoding, self.rows, self.message = ours["v"], ours["e"], rows, message
