@@ -204,6 +204,16 @@ fn paths(value: &Value, at: &str, leaves: &[&str], found: &mut BTreeSet<String>)
     }
 }
 
+/// Changes of frontends, pools, routes and files have the same form, but not all occur in the test,
+/// so their paths are treated as the same.
+fn alike(path: &str) -> String {
+    let mut path = path.to_owned();
+    for kind in ["pools", "routes", "protos"] {
+        path = path.replace(&format!("changes.{kind}"), "changes.frontends");
+    }
+    path
+}
+
 #[test]
 fn the_page_on_status_has_its_keys() {
     let routes = "  R: { pool: other, timeout: 1s, frontends: clients, reply: demo.Reply }";
@@ -244,15 +254,6 @@ fn the_page_on_status_has_its_keys() {
     fs::write(&proto, person.replace("string", "strin")).unwrap();
     assert_eq!(process.reload().code, 422);
     paths(&process.status(), "", &leaves, &mut there);
-    // Changes of frontends, pools, routes and files have the same form, but not all occur here, so
-    // their paths are treated as the same.
-    let alike = |path: &str| {
-        let mut path = path.to_owned();
-        for kind in ["pools", "routes", "protos"] {
-            path = path.replace(&format!("changes.{kind}"), "changes.frontends");
-        }
-        path
-    };
     let mut there: BTreeSet<_> = there.iter().map(|path| alike(path)).collect();
     // An empty list adds no path. If a value is null in one answer and a list in another, only the
     // path with `[]` is kept.

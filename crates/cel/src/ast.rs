@@ -26,7 +26,8 @@ pub(crate) enum ExprKind {
     Fold(Box<Fold>),
 }
 
-/// A name. It contains dots if it is the type of a message literal, or was joined from a chain `a.b.c`.
+/// A name. It contains dots if it is the type of a message literal, or was joined from a chain
+/// `a.b.c`.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
     pub(crate) text: String,
