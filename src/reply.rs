@@ -29,8 +29,8 @@ pub enum Reason {
     NotAllowed,
     /// The principal or the connection exceeds the route's `rate`.
     RateLimited,
-    /// The client has as many requests open as it may, or as many bytes, or there is no memory for
-    /// the answer.
+    /// The client has reached its limit of open requests or of their bytes, or there is no memory
+    /// for the answer.
     ClientLimit,
     /// The pool's queue is full.
     QueueFull,
@@ -236,8 +236,7 @@ impl Rejection {
         }
     }
 
-    /// Marks the rejection as one of a request that may be sent again after `wait`, which is
-    /// rounded up to whole milliseconds.
+    /// Marks the request as retryable after `wait`, which is rounded up to whole milliseconds.
     pub(crate) fn after(self, wait: Duration) -> Self {
         let wait = wait.as_nanos().div_ceil(1_000_000);
         Self {
@@ -247,8 +246,7 @@ impl Rejection {
         }
     }
 
-    /// Marks the rejection as one of a request that no worker has seen, and that may be sent again
-    /// once workers are less busy.
+    /// Marks the request as seen by no worker, and as retryable once the workers are less busy.
     pub(crate) fn busy(self) -> Self {
         Self {
             retryable: true,
@@ -257,8 +255,8 @@ impl Rejection {
         }
     }
 
-    /// Marks the rejection as one of a request that a worker has seen, so that only its client
-    /// knows whether it may be repeated.
+    /// Marks the request as seen by a worker. It is not retryable: only its client knows whether it
+    /// may be repeated.
     pub(crate) fn seen(self) -> Self {
         Self {
             retryable: false,
@@ -267,8 +265,8 @@ impl Rejection {
         }
     }
 
-    /// Returns the rejection, for `reason`, of a request or an answer whose payload has this
-    /// violation.
+    /// Returns a rejection with `reason` for a payload with this violation, of a request or of an
+    /// answer.
     pub(crate) fn violation(reason: Reason, mut violation: Violation) -> Self {
         let others = violation.others.take();
         let all = others.map(|others| {

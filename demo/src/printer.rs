@@ -80,7 +80,7 @@ impl Printer {
     }
 }
 
-/// Returns the bytes as text, with those that are not printable ASCII in hex.
+/// Returns the bytes as text, in which bytes that are not printable ASCII are written in hex.
 fn shown(bytes: &[u8]) -> String {
     bytes
         .iter()

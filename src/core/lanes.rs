@@ -1,5 +1,5 @@
-//! The messages that wait for the verdict of a judge or for a message before them, in their order,
-//! and the number and size of each peer's.
+//! The queues of messages that wait for the verdict of a judge or for an earlier message that does,
+//! and the backlog of each peer in them.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -59,15 +59,15 @@ struct Backlog {
 }
 
 impl Lanes {
-    /// Returns whether a message with a payload of this size waits for no other, and the check of
-    /// its payload is as little work as that of a small message. For such a message, this call is
-    /// the only cost of judges.
+    /// Returns whether all lanes are empty, and a payload of this size costs no more to check than
+    /// that of a small message. For such a message, this call is the only cost of judges.
     #[inline]
     pub(super) fn is_usual(&self, schema: Option<&AnyOf>, bytes: usize) -> bool {
         self.lanes.is_empty() && schema.is_none_or(|schema| schema.is_usual(bytes))
     }
 
-    /// Returns whether a message of a client, or an answer to it, waits for a verdict.
+    /// Returns whether a message must join this lane, because earlier messages wait in it or
+    /// because a judge must check its payload.
     pub(super) fn defers(&self, lane: LaneKey, schema: Option<&AnyOf>, bytes: usize) -> bool {
         self.lanes.contains_key(&lane) || schema.is_some_and(|schema| !schema.is_direct(bytes))
     }

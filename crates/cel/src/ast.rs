@@ -139,8 +139,9 @@ impl Expr {
 }
 
 impl ExprKind {
-    /// Returns the height of the highest argument or part of a call or an expanded macro, without
-    /// the target of a call. Other kinds, which the parser measures itself, have 0.
+    /// Returns the greatest height among the arguments of a call (without its target), the operand
+    /// of a selection, or the parts of an expanded macro. Other kinds, which the parser measures
+    /// itself, have 0.
     pub(crate) fn height(&self) -> u32 {
         match self {
             Self::Call(call) => highest(&call.arguments),

@@ -31,7 +31,7 @@ fn clients_take_turns_and_each_is_served_in_order() {
 }
 
 #[test]
-fn who_asks_again_at_once_comes_behind_those_that_wait() {
+fn a_client_that_sends_again_comes_after_waiting_clients() {
     let mut queue = queue(9, &[ONE, ONE, ONE, TWO]);
     assert_eq!(queue.take(), Some(1));
     assert_eq!(queue.take(), Some(4));
@@ -48,7 +48,7 @@ fn who_asks_again_at_once_comes_behind_those_that_wait() {
 }
 
 #[test]
-fn what_is_put_back_comes_first() {
+fn a_request_that_is_put_back_comes_first() {
     let mut queue = queue(9, &[ONE, ONE, TWO]);
     assert_eq!(queue.take(), Some(1));
     queue.put_back(1, ONE, &name(ONE), 1);
@@ -56,13 +56,14 @@ fn what_is_put_back_comes_first() {
 }
 
 #[test]
-fn those_that_fill_most_make_way() {
+fn the_client_with_most_requests_is_evicted_first() {
     let full = queue(6, &[ONE, ONE, ONE, ONE, ONE, TWO]);
     assert!(!full.has_room(1));
     assert_eq!(full.make_way(THREE, 1), Some(vec![5]));
     assert_eq!(full.make_way(TWO, 1), Some(vec![5]));
     assert_eq!(full.make_way(ONE, 1), None, "not for its own");
-    // No client's last request is evicted, and equals are not swapped.
+    // No client's last request is evicted, nor a request of a client that fills no more of the
+    // queue than the new one.
     let full = queue(3, &[ONE, TWO, THREE]);
     assert_eq!(full.make_way(PeerId(4), 1), None);
     let full = queue(4, &[ONE, ONE, TWO, TWO]);
@@ -70,7 +71,7 @@ fn those_that_fill_most_make_way() {
 }
 
 #[test]
-fn by_bytes_those_make_way_that_fill_most_bytes() {
+fn the_client_with_most_bytes_is_evicted_first() {
     const KIB: u64 = 1 << 10;
     let mut queue = Queue::new(100, 100 * KIB);
     for number in 1..=9 {
@@ -81,8 +82,8 @@ fn by_bytes_those_make_way_that_fill_most_bytes() {
     }
     queue.push(61, ONE, &name(ONE), 1);
     assert!(queue.has_room(9 * KIB) && !queue.has_room(10 * KIB));
-    // Neither the many small requests of the other client are evicted, nor the newest request,
-    // which does not help.
+    // The many small requests of the other client are not evicted, and neither is the newest
+    // request of ONE, which is too small to make room.
     assert_eq!(queue.make_way(THREE, 11 * KIB), Some(vec![9]));
     assert_eq!(queue.make_way(THREE, 35 * KIB), Some(vec![9, 8, 7]));
     assert_eq!(queue.make_way(THREE, 60 * KIB), None, "it would fill more");
@@ -91,7 +92,7 @@ fn by_bytes_those_make_way_that_fill_most_bytes() {
 }
 
 #[test]
-fn who_can_not_make_way_is_passed_over() {
+fn a_client_whose_eviction_makes_too_little_room_is_skipped() {
     const KIB: u64 = 1 << 10;
     let mut queue = Queue::new(10_000, 200 * KIB);
     // Together, these requests fill more than any other client's, but too many would have to be
@@ -110,7 +111,7 @@ fn who_can_not_make_way_is_passed_over() {
 }
 
 #[test]
-fn what_waits_in_a_queue_made_smaller_stays() {
+fn requests_stay_when_the_queue_becomes_smaller() {
     let mut queue = queue(9, &[ONE, ONE, ONE, ONE]);
     queue.resize(2, 1_000);
     assert_eq!(queue.make_way(TWO, 1), None);
@@ -118,7 +119,7 @@ fn what_waits_in_a_queue_made_smaller_stays() {
 }
 
 #[test]
-fn those_that_stand_aside_are_not_in_the_way() {
+fn lanes_that_stand_aside_block_nobody() {
     let mut queue = queue(9, &[ONE, TWO, ONE, TWO]);
     queue.step_aside();
     assert!(!queue.lets_pass(THREE), "it is the turn of another");
@@ -134,9 +135,9 @@ fn those_that_stand_aside_are_not_in_the_way() {
     assert_eq!(all(&mut queue), [1, 6, 3, 5]);
 }
 
-/// Lanes are called back by their turns, however old the requests in them are.
+/// Lanes are called back in the order of their turns, not by the age of their requests.
 #[test]
-fn those_that_stand_aside_are_called_by_turns() {
+fn lanes_that_stand_aside_are_called_by_turns() {
     let mut queue = queue(9, &[ONE, ONE, ONE, TWO, TWO, THREE]);
     let mut served = Vec::new();
     for _ in 0..6 {
@@ -252,7 +253,8 @@ fn the_queue_agrees_with_a_round_robin_model() {
     let mut random = fastrand::Rng::with_seed(7);
     for _ in 0..200 {
         let (mut queue, mut model) = (Queue::new(500, u64::MAX), Model::default());
-        // Some clients have many requests, so that those that end in the middle must be swept.
+        // Some clients have many requests, so that ended ones in the middle of a lane must be
+        // swept.
         let clients = random.u64(1..7);
         let mut whose = Vec::new();
         for number in 0..random.u64(1..1_000) {

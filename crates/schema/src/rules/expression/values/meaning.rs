@@ -154,7 +154,7 @@ pub(super) fn time<'a>(form: Form, nanos: i128) -> Result<Value<'a>, ErrorKind> 
         .ok_or(ErrorKind::Range("google.protobuf.Duration"))
 }
 
-/// Converts a scalar, or a message with a form of its own, to a value of an expression.
+/// Converts a scalar, or a well-known type with a special form, to a value of an expression.
 pub(super) fn plain<'a>(
     table: &Table,
     kind: FieldKind,
@@ -184,7 +184,7 @@ pub(super) fn text(text: Cow<str>) -> Value {
     }
 }
 
-/// Converts a key that is a name to a string of an expression.
+/// Converts a text key to a string of an expression.
 pub(super) fn plain_text(key: Plain) -> Value {
     match key {
         Plain::Text(key) => text(key),
