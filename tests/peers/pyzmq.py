@@ -1140,6 +1140,8 @@ def at_the_end_held_requests_finish_and_new_ones_are_refused():
 
 
 LONG = b"x" * 15_000_000
+# The largest headers that a rejection repeats.
+LONG_HEADER = b"x" * (16 << 10)
 
 
 @case
@@ -1159,10 +1161,10 @@ def the_last_answer_arrives_before_the_end():
 def the_last_rejection_arrives_before_the_end():
     with people(more="shutdown: { grace: 300ms }") as gateway:
         client, worker = gateway.client(), gateway.worker()
-        client.send(b"PROTOBUF", LONG, JOHN)
+        client.send(b"PROTOBUF", LONG_HEADER, JOHN)
         worker.get()
         gateway.signal()
-        refused("shutting_down", client.get(), "protobuf", [LONG])
+        refused("shutting_down", client.get(), "protobuf", [LONG_HEADER])
         assert gateway.end() == 0
 
 
