@@ -391,3 +391,27 @@ fn ours(security: &Security) -> String {
         .key()
         .map_or_else(String::new, |key| key.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway_zmtp::plain::{Client, hello};
+
+    #[test]
+    fn a_command_in_the_log_has_only_names_without_a_meaning_in_a_shell() {
+        let explanation = |user: &str| {
+            let (_, body) = Client::hello(user, "secret").unwrap();
+            denial(Denied::UnknownUser, &hello(&body).unwrap())
+        };
+        let said = explanation("alice-2@site.example");
+        assert!(
+            said.contains("`gateway keygen --user alice-2@site.example`"),
+            "{said}"
+        );
+        for user in ["x;reboot", "$(reboot)", "x|y", "x`y`", "x&y"] {
+            let said = explanation(user);
+            assert!(said.contains("`gateway keygen --user NAME`"), "{said}");
+        }
+        assert!(!explanation("alice").contains("secret"));
+    }
+}
