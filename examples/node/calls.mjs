@@ -1,10 +1,10 @@
 // A client to copy, and a program that uses it: node calls.mjs [ADDRESS…], with `gateway` and a
 // worker running. It needs the package zeromq 6.
 //
-// A call sends a request and resolves to its one answer. Each request has a number as a header, which
-// the gateway and the workers return. So answers may arrive in any order, and a late one is never
-// mistaken for the answer to another request. With several addresses, each request goes to a gateway
-// that is connected.
+// A call sends a request and resolves to its one answer. Each request has a number as a header,
+// which the gateway and the workers return. So answers may arrive in any order, and a late one is
+// never mistaken for the answer to another request. With several addresses, each request goes to a
+// gateway that is connected.
 
 import { pathToFileURL } from "node:url"
 import { Dealer } from "zeromq"
