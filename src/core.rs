@@ -13,6 +13,7 @@
 mod answer;
 mod arrival;
 mod case;
+mod channels;
 mod counts;
 mod current;
 mod doubts;
@@ -31,6 +32,7 @@ mod rates;
 mod request;
 mod sampling;
 mod shelf;
+mod single;
 mod standstill;
 mod standstill_notes;
 mod stray;
@@ -40,10 +42,11 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::channel::Channel;
 use crate::deadline::Deadlines;
 use crate::frame::Frames;
 use crate::metrics::Inquiries;
-use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind, WorkerName};
+use crate::peer::{ClientKind, Headcount, PeerId, PeerName, WorkerKind};
 use crate::pool::{Pool, Seat};
 use crate::rejections::Recent;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
@@ -78,6 +81,7 @@ pub struct Core<M: Frames> {
     leaving: Vec<Worker>,
     admitted: Admitted,
     pools: Vec<Pool>,
+    channels: Vec<Channel<M>>,
     requests: OpenRequests<M>,
     lanes: Lanes,
     deadlines: Deadlines,
@@ -107,6 +111,7 @@ impl<M: Frames> Core<M> {
         let current = Current::new(Arc::clone(&snapshot), &mut deadlines);
         let mut core = Self {
             pools: Vec::new(),
+            channels: Vec::new(),
             snapshot: Rc::new(current),
             past: Vec::new(),
             now: Duration::ZERO,
@@ -126,6 +131,7 @@ impl<M: Frames> Core<M> {
             standstill: Standstill::default(),
             recent: Recent::default(),
         };
+        core.open_channels(&snapshot);
         core.adopt(snapshot);
         core
     }
@@ -183,14 +189,30 @@ impl<M: Frames> Core<M> {
                 headcount,
                 name,
             } => self.worker_came(peer, pool, kind, headcount, name, out),
+            Event::PublisherCame {
+                peer,
+                channel,
+                identity,
+            } => self.publisher_came(peer, channel, identity, out),
+            Event::SubscriberCame {
+                peer,
+                channel,
+                name,
+            } => self.subscriber_came(peer, channel, name),
+            Event::Subscribe { peer, prefix } => self.subscribe(peer, &prefix, out),
+            Event::Cancel { peer, prefix } => self.cancel(peer, &prefix, out),
             Event::Message { peer, frames } => self.message(peer, frames, Extent::Whole, out),
             Event::Oversize { peer, frames } => self.message(peer, frames, Extent::Oversize, out),
             Event::Writable { peer } => self.writable(peer, out),
             Event::Settled { outcome, fate } => self.counts.settled(outcome, fate),
             Event::Judged { verdict } => self.judged(verdict, out),
             Event::Gone { peer } => self.gone(peer, out),
-            Event::Tick => self.requests.shrink_if_idle(self.now),
+            Event::Tick => {
+                self.requests.shrink_if_idle(self.now);
+                self.give_up_stalled_subscribers();
+            }
             Event::Reload { snapshot } => {
+                self.adopt_channels(&snapshot, out);
                 self.adopt(snapshot);
                 for pool in 0..self.pools.len() {
                     self.dispatch(PoolId(pool), out);
@@ -206,12 +228,13 @@ impl<M: Frames> Core<M> {
         let drain = self.drain.filter(|_| !self.requests.is_empty());
         let due = self.deadlines.next().into_iter().chain(drain);
         let look = self.requests.shrink_due();
+        let look = look.into_iter().chain(self.stalled_subscribers_due());
         due.chain(self.notes.due()).chain(look).min()
     }
 
     /// Returns whether the core drains, no request is open, and the fate of every answer is known.
     pub fn is_drained(&self) -> bool {
-        self.drain.is_some() && self.in_flight() == 0
+        self.drain.is_some() && self.in_flight() == 0 && !self.owes_subscribers()
     }
 
     /// Removes and returns the notes that are ready, which the engine writes to the log.
@@ -236,10 +259,12 @@ impl<M: Frames> Core<M> {
     }
 
     /// Returns the memory that is charged for requests and for answers that wait for a verdict, in
-    /// bytes: their bodies in queues and at judges, and what each open request takes besides.
+    /// bytes: their bodies in queues and at judges, what each open request takes besides, and
+    /// the messages and subscriptions of channels.
     pub fn memory(&self) -> u64 {
         let queues: u64 = self.pools.iter().map(Pool::queue_bytes).sum();
-        queues + self.lanes.bytes() + self.requests.charged()
+        let channels: u64 = self.channels.iter().map(Channel::memory).sum();
+        queues + channels + self.lanes.bytes() + self.requests.charged()
     }
 
     /// Returns the number of requests that wait for a worker of this pool.
@@ -273,9 +298,13 @@ impl<M: Frames> Core<M> {
         })
     }
 
-    /// Returns whether a client waits for answers.
-    pub(crate) fn is_owed(&self, client: PeerId) -> bool {
-        matches!(self.peers.get(client), Some(Peer::Client(client)) if client.is_owed())
+    /// Returns whether a client waits for answers, or messages wait for a subscriber.
+    pub(crate) fn is_owed(&self, peer: PeerId) -> bool {
+        match self.peers.get(peer) {
+            Some(Peer::Client(client)) => client.is_owed(),
+            Some(Peer::Subscriber(it)) => self.channels[it.channel.0].is_owed(it.id),
+            Some(Peer::Worker(_) | Peer::Publisher(_)) | None => false,
+        }
     }
 
     /// Returns whether a worker holds requests whose clients wait.
@@ -286,7 +315,7 @@ impl<M: Frames> Core<M> {
         }
     }
 
-    /// Uses `snapshot` from now on. Open requests keep their route and the name of their client,
+    /// Uses `snapshot` from now on; [`Self::adopt_channels`] does so for channels. Open requests keep their route and the name of their client,
     /// and a removed pool keeps its last settings. Where clients have principals from now on, those
     /// that came without one are anonymous; the engine disconnects those that are not admitted as
     /// such.
@@ -360,7 +389,7 @@ impl<M: Frames> Core<M> {
         pool: PoolId,
         kind: WorkerKind,
         headcount: Headcount,
-        name: Arc<WorkerName>,
+        name: Arc<PeerName>,
         out: &mut impl Outlet<M>,
     ) {
         let seat = self.pools[pool.0].worker_came(peer, kind, headcount, name);
@@ -377,9 +406,13 @@ impl<M: Frames> Core<M> {
     }
 
     fn writable(&mut self, peer: PeerId, out: &mut impl Outlet<M>) {
-        if let Some(&Peer::Worker(worker)) = self.peers.get(peer) {
-            self.pools[worker.pool.0].set_blocked(worker.seat, false);
-            self.dispatch(worker.pool, out);
+        match self.peers.get(peer) {
+            Some(&Peer::Worker(worker)) => {
+                self.pools[worker.pool.0].set_blocked(worker.seat, false);
+                self.dispatch(worker.pool, out);
+            }
+            Some(&Peer::Subscriber(subscriber)) => self.subscriber_writable(subscriber, out),
+            _ => {}
         }
     }
 
@@ -407,6 +440,10 @@ impl<M: Frames> Core<M> {
                 self.dispatch(pool, out);
                 self.expect_worker_if_needed(pool);
             }
+            Some(Peer::Publisher(publisher)) => {
+                self.channels[publisher.channel.0].publisher_gone(peer);
+            }
+            Some(Peer::Subscriber(subscriber)) => self.subscriber_gone(subscriber, out),
             None => {}
         }
     }

@@ -16,6 +16,9 @@ pub(crate) const TYPE_MAX: usize = 255;
 /// The type of answers from plain workers, which send no type.
 pub(crate) const REPLY_TYPE: &[u8] = b"REPLY";
 
+/// The type of the acknowledgement that a message was published.
+pub(crate) const ACK_TYPE: &[u8] = b"ACK";
+
 /// The type of rejections, and of a worker's answer that reports a failure.
 pub(crate) const ERROR_TYPE: &[u8] = b"ERROR";
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::peer::{WorkerKind, WorkerName};
+use crate::peer::{PeerName, WorkerKind};
 use crate::reply::Reason;
 use crate::snapshot::RouteId;
 
@@ -33,13 +33,15 @@ pub enum RequestOutcome {
     Answered(RouteId),
     /// A rejection.
     Rejected(RouteId, Reason),
+    /// The acknowledgement of a message that was published.
+    Published(RouteId),
 }
 
 impl RequestOutcome {
     /// Returns the route of the answered message.
     pub fn route(self) -> RouteId {
         match self {
-            Self::Answered(route) | Self::Rejected(route, _) => route,
+            Self::Answered(route) | Self::Rejected(route, _) | Self::Published(route) => route,
         }
     }
 }
@@ -58,15 +60,19 @@ pub enum Fate {
 }
 
 /// Counters of all routes together, since the start. At any moment, `received` is the sum of
-/// `answered`, `rejected`, `client_gone`, `client_slow` and the messages in flight: the open
-/// requests and the answers whose fate is not known yet ([`Ledger::unsettled`]).
+/// `answered`, `published`, `rejected`, `client_gone`, `client_slow` and the messages in flight: the
+/// open requests and the answers whose fate is not known yet ([`Ledger::unsettled`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// Complete messages from clients.
+    /// Complete messages from clients and publishers.
     pub received: u64,
     /// Workers' answers delivered.
     pub answered: u64,
-    /// The rejections delivered, by [`Reason`].
+    /// Messages published on channels. An acknowledgement that its client does not receive changes
+    /// nothing.
+    pub published: u64,
+    /// The rejections delivered, by [`Reason`]. Those of publishers' messages count as delivered,
+    /// although a publisher is sent nothing.
     pub rejected: [u64; Reason::ALL.len()],
     /// Answers whose client was gone.
     pub client_gone: u64,
@@ -85,6 +91,7 @@ impl Ledger {
     pub(crate) fn add(&mut self, route: &RouteCounters) {
         self.received += route.received;
         self.answered += route.answered;
+        self.published += route.published;
         for (sum, n) in self.rejected.iter_mut().zip(route.rejected) {
             *sum += n;
         }
@@ -96,7 +103,7 @@ impl Ledger {
     /// Returns the number of messages whose fate is known.
     pub fn ended(&self) -> u64 {
         let rejected: u64 = self.rejected.iter().sum();
-        self.answered + rejected + self.client_gone + self.client_slow
+        self.answered + self.published + rejected + self.client_gone + self.client_slow
     }
 }
 
@@ -192,11 +199,15 @@ pub struct Waited {
 /// unsettled`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteCounters {
-    /// Complete messages from clients.
+    /// Complete messages from clients and publishers.
     pub received: u64,
     /// Workers' answers delivered.
     pub answered: u64,
-    /// The rejections delivered, by [`Reason`].
+    /// Messages published on channels. An acknowledgement that its client does not receive changes
+    /// nothing.
+    pub published: u64,
+    /// The rejections delivered, by [`Reason`]. Those of publishers' messages count as delivered,
+    /// although a publisher is sent nothing.
     pub rejected: [u64; Reason::ALL.len()],
     /// Answers whose client was gone.
     pub client_gone: u64,
@@ -275,11 +286,12 @@ impl RouteCounters {
     /// Counts an answer by its fate.
     pub fn count(&mut self, outcome: RequestOutcome, fate: Fate) {
         match (fate, outcome) {
+            (Fate::Waiting, _) => self.unsettled += 1,
+            (_, RequestOutcome::Published(_)) => self.published += 1,
             (Fate::Delivered, RequestOutcome::Answered(_)) => self.answered += 1,
             (Fate::Delivered, RequestOutcome::Rejected(_, reason)) => {
                 self.rejected[reason as usize] += 1
             }
-            (Fate::Waiting, _) => self.unsettled += 1,
             (Fate::Slow, _) => self.client_slow += 1,
             (Fate::Gone, _) => self.client_gone += 1,
         }
@@ -295,7 +307,7 @@ impl RouteCounters {
     /// Returns the number of messages whose fate is known.
     pub fn ended(&self) -> u64 {
         let rejected: u64 = self.rejected.iter().sum();
-        self.answered + rejected + self.client_gone + self.client_slow
+        self.answered + self.published + rejected + self.client_gone + self.client_slow
     }
 }
 
@@ -308,6 +320,67 @@ pub struct PoolCounters {
     pub late: u64,
     /// The number of dropped messages that cannot be matched to any request.
     pub unsolicited: u64,
+}
+
+/// Counters of a channel since the start. `matched` is always the sum of `sent`, `dropped` and the
+/// messages that wait for subscribers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChannelCounters {
+    /// Messages that passed their checks.
+    pub published: u64,
+    /// Messages that matched a subscription, once for each subscriber, including kept ones.
+    pub matched: u64,
+    /// Messages handed to the engine for a subscriber.
+    pub sent: u64,
+    /// Messages that a subscriber missed because it was slow, or because it disconnected.
+    pub dropped: u64,
+    /// Kept messages that were dropped because they did not fit their route after a reload.
+    pub unfit: u64,
+}
+
+/// A channel's counters and gauges at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChannelSample {
+    /// The counters since the start.
+    pub counters: ChannelCounters,
+    /// The number of connected publishers.
+    pub publishers: usize,
+    /// The number of connected subscribers.
+    pub subscribers: usize,
+    /// The number of messages that wait for subscribers, once for each of them.
+    pub waiting: u64,
+    /// The memory of these messages, in bytes.
+    pub waiting_bytes: u64,
+    /// The number of kept messages.
+    pub kept: usize,
+    /// The memory of the kept messages, in bytes.
+    pub kept_bytes: u64,
+    /// Connected subscribers, at most `SUBSCRIBERS_SHOWN_MAX` of them.
+    pub shown: Vec<SubscriberSample>,
+}
+
+/// The maximum number of subscribers of a channel in a sample: a page of some hundred KiB.
+pub(crate) const SUBSCRIBERS_SHOWN_MAX: usize = 1_000;
+
+/// A connected subscriber at one moment. `matched` is the sum of `sent`, `dropped` and `waiting`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubscriberSample {
+    /// The name of the subscriber.
+    pub name: Arc<PeerName>,
+    /// The first of its prefixes.
+    pub prefixes: Vec<Vec<u8>>,
+    /// The number of its prefixes.
+    pub prefix_count: usize,
+    /// Messages that matched one of its prefixes.
+    pub matched: u64,
+    /// Messages handed to the engine for it.
+    pub sent: u64,
+    /// Messages that it missed because it was slow.
+    pub dropped: u64,
+    /// Messages that wait for it.
+    pub waiting: usize,
+    /// The memory of these messages, in bytes.
+    pub waiting_bytes: u64,
 }
 
 /// The clients of a frontend that are connected.
@@ -396,7 +469,7 @@ pub struct WorkerSample {
     /// later.
     pub seat: usize,
     /// The name of the worker.
-    pub name: Arc<WorkerName>,
+    pub name: Arc<PeerName>,
     /// Its socket type.
     pub kind: WorkerKind,
     /// Requests that it holds and whose clients still wait for an answer.

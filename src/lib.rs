@@ -67,6 +67,7 @@ pub use gateway_diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 // which use parts of the gateway without the rest. They may change in any version.
 
 // The modules that a message passes.
+mod channel;
 #[doc(hidden)]
 pub mod core;
 mod deadline;

@@ -16,7 +16,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::time::Duration;
 
 use crate::ledger::{
-    ClientGauges, EngineCounters, Ledger, PoolSample, PrincipalSample, RouteCounters,
+    ChannelSample, ClientGauges, EngineCounters, Ledger, PoolSample, PrincipalSample, RouteCounters,
 };
 use crate::rejections::Rejected;
 use crate::snapshot::{PoolId, Snapshot};
@@ -44,6 +44,8 @@ pub struct Sample {
     pub routes: Vec<RouteCounters>,
     /// The counters and gauges of the pools, by [`PoolId`].
     pub pools: Vec<PoolSample>,
+    /// The counters and gauges of the channels, by [`ChannelId`](crate::snapshot::ChannelId).
+    pub channels: Vec<ChannelSample>,
     /// The connected clients, by [`FrontendId`](crate::snapshot::FrontendId).
     pub clients: Vec<ClientGauges>,
     /// The counters and gauges of the principals that have had a client, in no order.

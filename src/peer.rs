@@ -38,11 +38,12 @@ pub enum Headcount {
     Crowd,
 }
 
-/// The name of a worker in logs and in /status. The peer chose it, so it must be escaped when it is
-/// shown.
+/// The name of a worker, publisher or subscriber in logs and in /status. The peer may have chosen
+/// it, so it must be escaped when it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WorkerName {
-    /// The identity of its socket. Empty if it has none, or if the engine does not know it.
+pub struct PeerName {
+    /// The identity of its socket, or its principal if it is a publisher or subscriber that has one.
+    /// Empty if it has none, or if the engine does not know it.
     pub identity: Vec<u8>,
     /// The address that it connected from, or that the gateway connected to. Empty if the engine
     /// does not know it.

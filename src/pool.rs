@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ledger::{PoolCounters, PoolSample, WORKERS_SHOWN_MAX, WorkerSample};
-use crate::peer::{Headcount, Identity, PeerId, WorkerKind, WorkerName};
+use crate::peer::{Headcount, Identity, PeerId, PeerName, WorkerKind};
 use crate::snapshot::{IdentityMode, PoolSettings};
 use free::{Free, FreePosition};
 use held::Held;
@@ -181,7 +181,7 @@ impl Pool {
         peer: PeerId,
         kind: WorkerKind,
         headcount: Headcount,
-        name: Arc<WorkerName>,
+        name: Arc<PeerName>,
     ) -> Seat {
         let mut worker = Worker {
             peer,
@@ -235,7 +235,7 @@ impl Pool {
     }
 
     /// Returns the name of the worker with this seat.
-    pub(crate) fn name(&self, seat: Seat) -> Option<&Arc<WorkerName>> {
+    pub(crate) fn name(&self, seat: Seat) -> Option<&Arc<PeerName>> {
         self.worker(seat).map(|worker| &worker.name)
     }
 

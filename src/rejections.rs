@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use crate::reply::{Reason, Rejection};
-use crate::snapshot::{FrontendId, Names, RouteId};
+use crate::snapshot::{ChannelId, FrontendId, Names, RouteId};
 
 /// The number of rejections that are kept: enough to find the clients and the causes, and few
 /// enough for one HTTP response.
@@ -26,20 +26,47 @@ pub(crate) struct Rejected {
     /// The route that its type matched, or [`RouteId::NONE`].
     pub route: RouteId,
     /// The sender, or `None` if the client has disconnected since.
-    pub client: Option<Arc<ClientInfo>>,
+    pub client: Option<Arc<SenderInfo>>,
     /// The rejection that was sent, cut to a bounded size and without its list of violations.
     pub rejection: Rejection,
 }
 
-/// A client, by the names that the log and `GET /rejections` use.
+/// The sender of a message, by the names that the log and `GET /rejections` use.
 #[derive(Debug)]
-pub(crate) struct ClientInfo {
-    /// The frontend to which it is connected.
-    pub frontend: FrontendId,
+pub(crate) struct SenderInfo {
+    /// The place to which it is connected.
+    pub entry: Entry,
     /// The identity in printable form.
     pub identity: String,
     /// The address, where the engine knows it.
     pub address: Option<String>,
+}
+
+/// The place where a message enters the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// A frontend, for a client.
+    Frontend(FrontendId),
+    /// A channel, for a publisher.
+    Channel(ChannelId),
+}
+
+impl Entry {
+    /// Returns the name of the frontend, if this is one.
+    pub(crate) fn frontend(self, names: &Names) -> Option<&str> {
+        match self {
+            Self::Frontend(id) => Some(names.of_frontend(id)),
+            Self::Channel(_) => None,
+        }
+    }
+
+    /// Returns the name of the channel, if this is one.
+    pub(crate) fn channel(self, names: &Names) -> Option<&str> {
+        match self {
+            Self::Frontend(_) => None,
+            Self::Channel(id) => Some(names.of_channel(id)),
+        }
+    }
 }
 
 /// The severity of a log line about a rejection.
@@ -80,7 +107,7 @@ impl Rejected {
     pub(crate) fn new(
         at: Duration,
         route: RouteId,
-        client: Option<Arc<ClientInfo>>,
+        client: Option<Arc<SenderInfo>>,
         mut rejection: Rejection,
     ) -> Self {
         cut(&mut rejection.message);
@@ -105,7 +132,8 @@ impl Rejected {
                     reason = rejection.reason.label(),
                     route = some(names.of_route(self.route)),
                     type = some(&rejection.kind),
-                    frontend = client.map(|client| names.of_frontend(client.frontend)),
+                    frontend = client.and_then(|client| client.entry.frontend(names)),
+                    channel = client.and_then(|client| client.entry.channel(names)),
                     client = client.map(|client| &*client.identity),
                     peer = client.and_then(|client| client.address.as_deref()),
                     field = some(&rejection.field),

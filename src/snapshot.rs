@@ -6,6 +6,7 @@
 //! it.
 
 mod any_of;
+mod channel;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use crate::security::Security;
 use gateway_schema::Definitions;
 
 pub use any_of::{AnyOf, BriefCheck};
+pub use channel::{ChannelFrames, ChannelSettings, ChannelSide, Keep, Slow, Upstream};
 
 /// The number of a frontend, which is the same in every generation that has a frontend of this
 /// name.
@@ -29,6 +31,10 @@ pub struct FrontendId(pub usize);
 /// The number of a pool, which is the same in every generation that has a pool of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PoolId(pub usize);
+
+/// The number of a channel, which is the same in every generation that has a channel of this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChannelId(pub usize);
 
 /// The number of a route, which indexes its counters. It is the same in every generation that has a
 /// route of this name.
@@ -50,12 +56,13 @@ impl RouteId {
 /// however often an edit of the configuration adds new names.
 pub(crate) const ROUTES_COUNTED: usize = 10_000;
 
-/// The names of frontends, pools and routes, with their numbers. Names are added but never removed,
+/// The names of frontends, pools, channels and routes, with their numbers. Names are added but never removed,
 /// so a number from an earlier generation keeps its meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     frontends: Vec<String>,
     pools: Vec<String>,
+    channels: Vec<String>,
     routes: Vec<Arc<str>>,
     by_route: HashMap<Arc<str>, RouteId>,
 }
@@ -121,6 +128,16 @@ impl Names {
     pub fn pool(&mut self, name: &str) -> PoolId {
         PoolId(place(&mut self.pools, name))
     }
+
+    /// Returns the number of the channel with this name. A new name is assigned the next number.
+    pub fn channel(&mut self, name: &str) -> ChannelId {
+        ChannelId(place(&mut self.channels, name))
+    }
+
+    /// Returns the name of the channel with this number, or an empty text if there is none.
+    pub fn of_channel(&self, id: ChannelId) -> &str {
+        self.channels.get(id.0).map_or("", String::as_str)
+    }
 }
 
 fn place(names: &mut Vec<String>, name: &str) -> usize {
@@ -142,6 +159,8 @@ pub struct Snapshot {
     pub frontends: BTreeMap<FrontendId, Frontend>,
     /// The pools, which answer.
     pub pools: BTreeMap<PoolId, Arc<PoolSettings>>,
+    /// The channels, which publish.
+    pub channels: BTreeMap<ChannelId, Arc<ChannelSettings>>,
     /// The routes, by type.
     pub routes: Table<Route>,
     /// The fingerprints of the .proto files of this generation, by import name.
@@ -167,7 +186,10 @@ impl Snapshot {
     /// Returns whether any frontend or pool restricts the peers that it admits.
     pub(crate) fn has_security(&self) -> bool {
         let pools = self.pools.values().any(|pool| pool.security.is_some());
-        pools || self.knows_principals()
+        let channels = self.channels.values().any(|channel| {
+            channel.publishers.security.is_some() || channel.subscribers.security.is_some()
+        });
+        pools || channels || self.knows_principals()
     }
 
     /// Returns whether any frontend restricts the clients that it admits. If so, every client is
@@ -435,12 +457,46 @@ pub struct Route {
     pub schema: Option<AnyOf>,
     /// The schemas of answers, or `None` for opaque ones.
     pub reply: Option<AnyOf>,
-    /// The pool that answers.
-    pub pool: PoolId,
+    /// The destination of its messages.
+    pub target: Target,
     /// The time from arrival to answer, or `None` for no limit.
     pub timeout: Option<Duration>,
     /// The limits on the use of the route, or `None` if every client may use it at any rate.
     pub access: Option<Box<Access>>,
+}
+
+impl Route {
+    /// Returns the pool that answers, or `None` if the route leads to a channel.
+    #[inline]
+    pub fn pool(&self) -> Option<PoolId> {
+        match self.target {
+            Target::Pool(pool) => Some(pool),
+            Target::Channel { .. } => None,
+        }
+    }
+
+    /// Returns the channel to which messages are published, or `None` if the route leads to a pool.
+    pub fn channel(&self) -> Option<ChannelId> {
+        match self.target {
+            Target::Pool(_) => None,
+            Target::Channel { channel, .. } => Some(channel),
+        }
+    }
+}
+
+/// The destination of a route's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The pool that answers.
+    Pool(PoolId),
+    /// The channel on which they are published.
+    Channel {
+        /// The channel.
+        channel: ChannelId,
+        /// True if a DEALER client of a frontend receives an acknowledgement. A REQ client receives
+        /// one in any case, because it would wait for ever.
+        ack: bool,
+    },
 }
 
 /// The clients that may use a route, and the rate at which they may use it.

@@ -213,6 +213,7 @@ struct Reload<'a> {
 struct Parts<'a> {
     frontends: &'a Changes,
     pools: &'a Changes,
+    channels: &'a Changes,
     routes: &'a Changes,
     protos: &'a Changes,
     settings: &'a [&'static str],
@@ -312,7 +313,7 @@ fn routes(sample: &Sample) -> Vec<RouteStatus<'_>> {
         .map(|(_, route)| RouteStatus {
             name: &route.name,
             removed: false,
-            pool: Some(names.of_pool(route.pool)),
+            pool: route.pool().map(|pool| names.of_pool(pool)),
             schema: schemas(route.schema.as_ref()),
             reply: schemas(route.reply.as_ref()),
             timeout_seconds: route.timeout.as_ref().map(Duration::as_secs_f64),
@@ -446,6 +447,7 @@ impl<'a> Reload<'a> {
         let Plan {
             frontends,
             pools,
+            channels,
             routes,
             protos,
             settings,
@@ -461,6 +463,7 @@ impl<'a> Reload<'a> {
             changes: Parts {
                 frontends,
                 pools,
+                channels,
                 routes,
                 protos,
                 settings,

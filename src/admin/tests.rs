@@ -62,6 +62,7 @@ fn sample(snapshot: Snapshot, matched: &[(RouteId, &[u64])]) -> Arc<Sample> {
         in_flight: 0,
         routes,
         pools: Vec::new(),
+        channels: Vec::new(),
         clients: Vec::new(),
         principals: Vec::new(),
         rejections: Vec::new(),

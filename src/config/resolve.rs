@@ -1,7 +1,7 @@
 //! The step from the written configuration to a [`Snapshot`]: names are looked up, schemas
 //! compiled.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::route::{Pattern, Table};
 use crate::security::Security;
 use crate::snapshot::{
     Access, Allowed, AnyOf, Frontend, FrontendId, Names, PoolSettings, Rate, Route, Snapshot,
+    Target,
 };
 use gateway_diagnostic::{Diagnostic, Diagnostics, SourceFile};
 use gateway_proto::Cache;
@@ -78,6 +79,7 @@ pub(super) fn resolve(
         engine: source.engine,
         frontends,
         pools,
+        channels: BTreeMap::new(),
         routes: Table::new(routes),
         limits: source.limits,
         grace: source.grace,
@@ -200,7 +202,7 @@ fn resolve_route(
         kind: route.pattern.as_ref().and_then(only_type),
         schema: schema?,
         reply: reply?,
-        pool: names_of.pool(&source.pools[pool].it.settings.name),
+        target: Target::Pool(names_of.pool(&source.pools[pool].it.settings.name)),
         timeout: route
             .timeout
             .as_ref()

@@ -9,7 +9,7 @@ use crate::reply::ErrorEncoding;
 use crate::snapshot::{
     Balance, Endpoints, EngineKind, EnvelopeMode, ErrorFrames, Framing, Frontend, FrontendId,
     IdentityMode, Limits, LogFormat, LogLevel, LogSettings, MemoryLimit, PerWorker, PoolId,
-    PoolSettings, ReloadSettings, Route, WorkerFrames, Workers,
+    PoolSettings, ReloadSettings, Route, Target, WorkerFrames, Workers,
 };
 use gateway_proto::Cache;
 
@@ -104,6 +104,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         engine,
         frontends,
         pools,
+        channels,
         routes,
         protos,
         limits,
@@ -126,6 +127,7 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
     assert_eq!(reload, PLAIN_RELOAD);
     let people = Arc::new(plain_pool("people", "tcp://*:5560"));
     assert_eq!(pools, [(PoolId(0), people)].into());
+    assert!(channels.is_empty());
     assert_eq!(limits, PLAIN_LIMITS);
     assert_eq!(Some(grace), seconds(10));
     let Route {
@@ -133,13 +135,16 @@ fn what_is_left_out_has_the_defaults_of_the_reference() {
         kind,
         schema,
         reply,
-        pool,
+        target,
         timeout,
         access,
         id,
     } = &**routes.get(b"PERSON").unwrap();
     assert_eq!(names.of_route(*id), "PERSON");
-    assert_eq!((name.as_str(), *pool), ("PERSON", PoolId(0)));
+    assert_eq!(
+        (name.as_str(), *target),
+        ("PERSON", Target::Pool(PoolId(0)))
+    );
     assert_eq!(kind.as_deref(), Some("PERSON"));
     assert!(schema.is_none() && reply.is_none());
     assert_eq!(*timeout, seconds(30));
@@ -261,7 +266,7 @@ fn names_become_indices() {
     let routes = "  A: { pool: orders, frontends: [inside, clients] }\n  B: { pool: people, frontends: inside }";
     let loaded = with(pools, routes);
     let (a, b) = (route(&loaded, "A"), route(&loaded, "B"));
-    assert_eq!((a.pool, b.pool), (PoolId(1), PoolId(0)));
+    assert_eq!((a.pool(), b.pool()), (Some(PoolId(1)), Some(PoolId(0))));
     let frontends = a.access.as_ref().unwrap().frontends.clone();
     assert_eq!(frontends, Some(vec![FrontendId(1), FrontendId(0)]));
     let b = b.access.as_ref().unwrap();

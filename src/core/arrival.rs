@@ -22,19 +22,19 @@ use crate::peer::{ClientKind, PeerId};
 use crate::pool::Pool;
 use crate::reply::{ErrorEncoding, Reason, Rejection};
 use crate::route::{RoutePlace, Table};
-use crate::snapshot::{Access, AnyOf, EnvelopeMode, PoolId, Route, RouteId, Snapshot};
+use crate::snapshot::{Access, AnyOf, EnvelopeMode, PoolId, Route, RouteId, Snapshot, Target};
 
 /// The result of the checks for a message that passed them, except that its payload may wait for a
 /// judge.
 pub(super) struct CheckedMessage {
     pub(super) route: RoutePlace,
     /// The encoding of a later rejection.
-    errors: ErrorEncoding,
-    fit: Fit,
+    pub(super) errors: ErrorEncoding,
+    pub(super) fit: Fit,
 }
 
 /// The knowledge of a payload before its message becomes a request.
-enum Fit {
+pub(super) enum Fit {
     /// Nothing is asked of it.
     Opaque,
     /// It fits the schema at this place of the route's list.
@@ -46,13 +46,13 @@ enum Fit {
 /// A request before it is stored, without its body.
 pub(super) struct Accepted {
     pub(super) asker: Asker,
-    name: Rc<Name>,
+    pub(super) name: Rc<Name>,
     pub(super) envelope: Envelope,
     pub(super) judged: CheckedMessage,
     /// The size of all frames, in bytes.
     pub(super) bytes: u64,
     /// The memory that it takes until its end, in bytes: see [`Request::charge`].
-    charge: u32,
+    pub(super) charge: u32,
 }
 
 /// A rejection, and the encoding in which it is sent.
@@ -109,6 +109,9 @@ impl<M: Frames> Core<M> {
         let client = match self.peers.get_mut(peer) {
             Some(Peer::Client(client)) => client,
             Some(&mut Peer::Worker(worker)) => return self.answer(worker, frames, extent, out),
+            Some(Peer::Publisher(_) | Peer::Subscriber(_)) => {
+                return self.message_on_channel(peer, frames, extent, out);
+            }
             None => return,
         };
         let most = self.snapshot.limits.clients;
@@ -226,7 +229,10 @@ impl<M: Frames> Core<M> {
     #[inline]
     fn accept(&mut self, accepted: Accepted, mut body: M, out: &mut impl Outlet<M>) {
         let route = self.snapshot.routes.at(accepted.judged.route);
-        let (pool_id, id) = (route.pool, route.id);
+        let id = route.id;
+        let Target::Pool(pool_id) = route.target else {
+            return self.publish_accepted(accepted, body, out);
+        };
         let client = accepted.asker.client;
         let number = self.requests.next_number();
         let order = Handout {
@@ -451,29 +457,46 @@ impl ArrivalCheck<'_> {
             let message = format!("route {name} accepts nothing from frontend {frontend}");
             return Some(Rejection::new(Reason::NotAllowed, message));
         }
-        let principal = &self.client.name.bare;
-        if !access.admits_principal(principal) {
-            let principal = frame::printable(principal);
-            let message = format!("route {name} accepts nothing from {principal}");
-            return Some(Rejection::new(Reason::NotAllowed, message));
-        }
-        let rate = access.rate.as_ref()?;
-        let payer = match self.client.name_source {
-            NameSource::Principal => Payer::Principal(principal),
-            NameSource::Anonymous | NameSource::Peer => Payer::Connection(self.peer),
-        };
-        let charged = self.rates.charge(self.now, name, rate, payer);
-        let wait = charged.err()?;
-        let message =
-            format!("the client sends more requests than the rate of route {name} allows");
-        Some(Rejection::new(Reason::RateLimited, message).after(wait))
+        let client = self.client;
+        let sender = (self.peer, &*client.name.bare, client.name_source);
+        deny(route, access, sender, self.now, self.rates)
     }
+}
+
+/// Returns a rejection if a route with `access` does not allow its sender, given by number, name
+/// and the name's source, or if the sender exceeds the rate of the route. Otherwise charges the
+/// message, if the route has a rate.
+pub(super) fn deny(
+    route: &Route,
+    access: &Access,
+    (peer, principal, source): (PeerId, &[u8], NameSource),
+    now: Duration,
+    rates: &mut RateLimiter,
+) -> Option<Rejection> {
+    let name = &route.name;
+    if !access.admits_principal(principal) {
+        let principal = frame::printable(principal);
+        let message = format!("route {name} accepts nothing from {principal}");
+        return Some(Rejection::new(Reason::NotAllowed, message));
+    }
+    let rate = access.rate.as_ref()?;
+    let payer = match source {
+        NameSource::Principal => Payer::Principal(principal),
+        NameSource::Anonymous | NameSource::Peer => Payer::Connection(peer),
+    };
+    let wait = rates.charge(now, name, rate, payer).err()?;
+    let sends = match route.target {
+        Target::Pool(_) => "the client sends more requests",
+        Target::Channel { .. } => "it sends more messages",
+    };
+    let message = format!("{sends} than the rate of route {name} allows");
+    Some(Rejection::new(Reason::RateLimited, message).after(wait))
 }
 
 /// Returns the knowledge of any payload of a message from this peer, or its rejection: of a large
 /// one, of one that violates the schema, and of one that has to wait for others.
 #[inline(never)]
-fn fit_unusual<M: Frames>(
+pub(super) fn fit_unusual<M: Frames>(
     (lanes, peer): (&Lanes, PeerId),
     depth: u32,
     message: &Message<M>,

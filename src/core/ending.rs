@@ -53,7 +53,10 @@ impl<M: Frames> Core<M> {
             return;
         };
         let route = request.route();
-        let id = route.pool;
+        let Some(id) = route.pool() else {
+            // No deadline is set for a message that is published.
+            return;
+        };
         let waited = route.timeout.unwrap_or_default();
         let pool = &mut self.pools[id.0];
         let name = pool.settings().name.clone();
@@ -128,8 +131,16 @@ impl<M: Frames> Core<M> {
         let mut has_deadline = route.timeout.is_some();
         match request.state {
             State::Held { .. } => {}
-            State::Waiting(_) => self.pools[route.pool.0].left(number, request.asker.client),
-            State::Unjudged(_) => self.pools[route.pool.0].remove_unjudged(),
+            State::Waiting(_) => {
+                if let Some(pool) = route.pool() {
+                    self.pools[pool.0].left(number, request.asker.client);
+                }
+            }
+            State::Unjudged(_) => {
+                if let Some(pool) = route.pool() {
+                    self.pools[pool.0].remove_unjudged();
+                }
+            }
             // Its deadline has ended already.
             State::Answered(_) => has_deadline = false,
         }
@@ -174,6 +185,7 @@ impl<M: Frames> Core<M> {
                 self.principals.rejected(client);
                 Some(client.caller(|| out.address(asker.client)))
             }
+            Some(Peer::Publisher(publisher)) => Some(publisher.info(|| out.address(asker.client))),
             _ => None,
         };
         let what = NotedEvent::Rejected(rejection.reason);
@@ -199,6 +211,10 @@ impl<M: Frames> Core<M> {
         outcome: RequestOutcome,
         out: &mut impl Outlet<M>,
     ) {
+        if asker.is_publisher() {
+            // A publisher can't be answered.
+            return self.counts.count(outcome, Fate::Delivered);
+        }
         let counters = self.counts.route(outcome.route());
         let fate = match self.peers.get_mut(asker.client) {
             Some(Peer::Client(client)) => {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::case::{Case, Verdict};
 use crate::frame::Frames;
 use crate::ledger::{EngineCounters, Fate, RequestOutcome};
-use crate::peer::{ClientKind, Headcount, PeerId, WorkerKind, WorkerName};
-use crate::snapshot::{FrontendId, PoolId, Snapshot};
+use crate::peer::{ClientKind, Headcount, PeerId, PeerName, WorkerKind};
+use crate::snapshot::{ChannelId, FrontendId, PoolId, Snapshot};
 
 /// The part of a message that the engine kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +45,42 @@ pub enum Event<M: Frames> {
         /// The number of workers on the connection.
         headcount: Headcount,
         /// The name in logs and in /status.
-        name: Arc<WorkerName>,
+        name: Arc<PeerName>,
     },
-    /// A complete message from a client or a worker.
+    /// A publisher connected to a channel.
+    PublisherCame {
+        /// The connection.
+        peer: PeerId,
+        /// The channel.
+        channel: ChannelId,
+        /// The principal of the publisher or, without one, its identity or an empty text.
+        identity: Vec<u8>,
+    },
+    /// A subscriber connected to a channel.
+    SubscriberCame {
+        /// The connection.
+        peer: PeerId,
+        /// The channel.
+        channel: ChannelId,
+        /// The name in logs and in /status.
+        name: Arc<PeerName>,
+    },
+    /// A subscriber subscribes to all messages whose first frame begins with a prefix.
+    Subscribe {
+        /// The subscriber.
+        peer: PeerId,
+        /// The prefix.
+        prefix: Vec<u8>,
+    },
+    /// A subscriber cancels one subscription to a prefix.
+    Cancel {
+        /// The subscriber.
+        peer: PeerId,
+        /// The prefix.
+        prefix: Vec<u8>,
+    },
+    /// A complete message from a client, a worker or a publisher, or one from a subscriber that is
+    /// no subscription.
     Message {
         /// The sender.
         peer: PeerId,
@@ -61,9 +94,10 @@ pub enum Event<M: Frames> {
         /// The kept part: leading frames, each whole.
         frames: M,
     },
-    /// A worker whose [`Outlet::to_worker`] failed can take more.
+    /// A worker whose [`Outlet::to_worker`] failed, or a subscriber whose
+    /// [`Outlet::to_subscriber`] failed, can take more.
     Writable {
-        /// The worker.
+        /// The peer.
         peer: PeerId,
     },
     /// An answer that the outlet kept for a client ([`Fate::Waiting`]) met its fate.
@@ -78,15 +112,15 @@ pub enum Event<M: Frames> {
         /// The verdict of the judge.
         verdict: Box<Verdict<M::Parcel>>,
     },
-    /// A client or a worker disconnected.
+    /// A peer disconnected.
     Gone {
         /// The peer.
         peer: PeerId,
     },
     /// Time passed.
     Tick,
-    /// Another configuration takes effect. The engine's resources for its new frontends and pools
-    /// are ready.
+    /// Another configuration takes effect. The engine's resources for its new frontends, pools and
+    /// channels are ready.
     Reload {
         /// The configuration.
         snapshot: Arc<Snapshot>,
@@ -116,7 +150,21 @@ pub trait Outlet<M: Frames> {
         outcome: RequestOutcome,
     ) -> Fate;
 
-    /// Returns the body of a request that must wait for a worker, in memory of about its own size.
+    /// Sends a message to a subscriber. Returns false if the subscriber has no room for it;
+    /// [`Event::Writable`] or [`Event::Gone`] follows.
+    fn to_subscriber(&mut self, _subscriber: PeerId, _body: &M) -> bool {
+        false
+    }
+
+    /// Asks a publisher for the messages whose first frame begins with a prefix, or, if `wanted` is
+    /// false, for no more of them.
+    fn ask_publisher(&mut self, _publisher: PeerId, _prefix: &[u8], _wanted: bool) {}
+
+    /// Disconnects a peer for a reason that the log shows; [`Event::Gone`] follows.
+    fn disconnect(&mut self, _peer: PeerId, _why: String) {}
+
+    /// Returns the body of a request that must wait for a worker, or of a published message that
+    /// must wait for a subscriber, in memory of about its own size.
     fn settle(&mut self, body: M) -> M {
         body.compact()
     }

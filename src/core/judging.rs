@@ -46,7 +46,9 @@ impl<M: Frames> Core<M> {
         };
         let route = self.snapshot.routes.at(accepted.judged.route);
         let id = route.id;
-        self.pools[route.pool.0].add_unjudged();
+        if let Some(pool) = route.pool() {
+            self.pools[pool.0].add_unjudged();
+        }
         let unjudged = State::Unjudged(Box::new(Unjudged::InLane(body.pack())));
         self.open(number, accepted, unjudged, id);
         self.line_up(lane, place, out);
@@ -279,7 +281,10 @@ impl<M: Frames> Core<M> {
             return;
         };
         let route = request.snapshot.routes.at(request.route);
-        let (pool_id, keeps_type) = (route.pool, route.kind.is_none());
+        let Some(pool_id) = route.pool() else {
+            return self.publish_judged(number, body, out);
+        };
+        let keeps_type = route.kind.is_none();
         let (client, bytes) = (request.asker.client, u64::from(request.bytes));
         let pool = &mut self.pools[pool_id.0];
         while let Some(seat) = pool.at_once(client, &request.name.bare) {

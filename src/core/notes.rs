@@ -14,8 +14,8 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use super::stray::Stray;
-use crate::peer::{PeerId, WorkerName};
-use crate::rejections::{ClientInfo, Rejected};
+use crate::peer::{PeerId, PeerName};
+use crate::rejections::{Rejected, SenderInfo};
 use crate::reply::Reason;
 
 /// The time for which further events of a kind are only counted after one was noted.
@@ -79,6 +79,10 @@ pub(crate) enum NotedEvent {
     Unread,
     /// A worker that had not yet proved itself by an answer let a request time out.
     Unanswered,
+    /// A subscriber missed messages because it was slow. The name is that of the channel.
+    SlowSubscriber,
+    /// A subscriber sent a message that is no subscription. The name is that of the channel.
+    SubscriberData,
 }
 
 /// The particulars of an event. Text that a peer chose may hold any characters and must be escaped
@@ -89,8 +93,8 @@ pub(crate) struct Particulars {
     pub rejected: Option<Arc<Rejected>>,
     /// The client whose messages may not fit its frontend, and the reason.
     pub doubt: Option<Doubt>,
-    /// The name of the worker, or `None` if the event does not concern a single worker.
-    pub worker: Option<Arc<WorkerName>>,
+    /// The name of the worker or subscriber, or `None` if the event does not concern a single one.
+    pub worker: Option<Arc<PeerName>>,
     /// The worker's seat in its pool.
     pub seat: Option<usize>,
     /// The present number of workers of the pool.
@@ -108,6 +112,8 @@ pub(crate) struct Particulars {
     pub silent_peers: String,
     /// The remaining time of a drain.
     pub left: Duration,
+    /// The number of messages that a subscriber missed.
+    pub missed: u64,
     /// The number of frames of the message that answers nothing.
     pub frames: usize,
     /// The beginning of its first frame, in printable form.
@@ -118,7 +124,7 @@ pub(crate) struct Particulars {
 #[derive(Clone, Debug)]
 pub(crate) struct Doubt {
     /// The client.
-    pub client: Arc<ClientInfo>,
+    pub client: Arc<SenderInfo>,
     /// The likely form of its message, and the remedy.
     pub why: String,
 }

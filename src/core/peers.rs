@@ -1,4 +1,4 @@
-//! The connected peers, each a client or a worker.
+//! The connected peers: clients, workers, publishers and subscribers.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -6,14 +6,15 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::token::Name;
+use crate::channel::SubscriberId;
 use crate::frame;
 use crate::peer::{ClientKind, PeerId, WorkerKind};
 use crate::pool::Seat;
-use crate::rejections::ClientInfo;
+use crate::rejections::{Entry, SenderInfo};
 use crate::reply::{ErrorEncoding, Reason};
 use crate::route::RoutePlace;
 use crate::security::ANONYMOUS;
-use crate::snapshot::{Framing, FrontendId, Limits, PoolId};
+use crate::snapshot::{ChannelId, Framing, FrontendId, Limits, PoolId};
 
 /// The memory charged for an open request in addition to its frames, in bytes: its places in the
 /// table, in a queue and among the deadlines.
@@ -131,6 +132,53 @@ fn empty<T>(places: usize) -> Vec<Option<T>> {
 pub(super) enum Peer {
     Client(Client),
     Worker(Worker),
+    Publisher(Box<Publisher>),
+    Subscriber(Subscriber),
+}
+
+/// A publisher of a channel.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    pub(super) channel: ChannelId,
+    pub(super) name: Rc<Name>,
+    pub(super) name_source: NameSource,
+    /// The route of the last message that had a route, which is likely the route of the next
+    /// message.
+    pub(super) route: Option<RoutePlace>,
+    /// The publisher in the form that the log shows, or `None` until the log first needs it.
+    info: Option<Arc<SenderInfo>>,
+}
+
+impl Publisher {
+    /// Returns a publisher.
+    pub(super) fn new(channel: ChannelId, name: Rc<Name>, name_source: NameSource) -> Self {
+        Self {
+            channel,
+            name,
+            name_source,
+            route: None,
+            info: None,
+        }
+    }
+
+    /// Returns the publisher in the form that the log shows. Calls `address` only the first time.
+    pub(super) fn info(&mut self, address: impl FnOnce() -> Option<String>) -> Arc<SenderInfo> {
+        let info = self.info.get_or_insert_with(|| {
+            Arc::new(SenderInfo {
+                entry: Entry::Channel(self.channel),
+                identity: frame::printable(&self.name.bare),
+                address: address(),
+            })
+        });
+        Arc::clone(info)
+    }
+}
+
+/// A subscriber of a channel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subscriber {
+    pub(super) channel: ChannelId,
+    pub(super) id: SubscriberId,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -159,7 +207,7 @@ pub(super) struct Client {
     /// message.
     pub(super) route: Option<RoutePlace>,
     /// The client in the form that the log shows, or `None` until the log first needs it.
-    caller: Option<Arc<ClientInfo>>,
+    caller: Option<Arc<SenderInfo>>,
     admission: Admission,
     /// The number of open requests.
     open: u32,
@@ -252,10 +300,10 @@ impl Client {
     }
 
     /// Returns the client in the form that the log shows. Calls `address` only the first time.
-    pub(super) fn caller(&mut self, address: impl FnOnce() -> Option<String>) -> Arc<ClientInfo> {
+    pub(super) fn caller(&mut self, address: impl FnOnce() -> Option<String>) -> Arc<SenderInfo> {
         let caller = self.caller.get_or_insert_with(|| {
-            Arc::new(ClientInfo {
-                frontend: self.frontend,
+            Arc::new(SenderInfo {
+                entry: Entry::Frontend(self.frontend),
                 identity: frame::printable(&self.name.bare),
                 address: address(),
             })
@@ -432,7 +480,7 @@ mod tests {
     fn frontend(peer: &Peer) -> Option<usize> {
         match peer {
             Peer::Client(client) => Some(client.frontend.0),
-            Peer::Worker(_) => None,
+            _ => None,
         }
     }
 

@@ -49,7 +49,8 @@ pub(super) struct Request<M: Frames> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asker {
     pub(super) client: PeerId,
-    /// The value of [`Client::asked`] when the request arrived.
+    /// The value of [`Client::asked`] when the request arrived, or `u64::MAX` for a publisher's
+    /// message.
     pub(super) asked: u64,
 }
 
@@ -60,6 +61,19 @@ impl Asker {
             client: peer,
             asked: client.asked(),
         }
+    }
+
+    /// Returns the asker of a message that a publisher sends, which nobody answers.
+    pub(super) fn publisher(peer: PeerId) -> Self {
+        Self {
+            client: peer,
+            asked: u64::MAX,
+        }
+    }
+
+    /// Returns whether the message is that of a publisher.
+    pub(super) fn is_publisher(self) -> bool {
+        self.asked == u64::MAX
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Core, Outlet};
 use crate::frame::Frames;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, SUBSCRIBERS_SHOWN_MAX};
 use crate::metrics::Sample;
 use crate::snapshot::PoolId;
 
@@ -35,6 +35,11 @@ impl<M: Frames> Core<M> {
             in_flight: self.in_flight(),
             routes: self.counts.routes().to_vec(),
             pools: pools.collect(),
+            channels: self
+                .channels
+                .iter()
+                .map(|it| it.sample(SUBSCRIBERS_SHOWN_MAX))
+                .collect(),
             clients: self.counts.clients().to_vec(),
             principals: self.principals.sample(),
             rejections: self.recent.newest_first(),

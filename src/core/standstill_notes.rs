@@ -52,6 +52,7 @@ impl<M: Frames> Core<M> {
     /// note is dropped if the drain has ended by then.
     pub(super) fn drain(&mut self, deadline: Duration) {
         self.drain = Some(deadline);
+        self.begin_to_flush();
         let due = self.now + PATIENCE;
         self.standstill.drain = Some(due);
         self.notes.remind(due);

@@ -37,6 +37,8 @@ fn log(notes: Vec<Note>, names: &Names) {
             NotedEvent::SilentPeers => silent_peers(&note),
             NotedEvent::Draining => draining(&note),
             NotedEvent::Unread => unread(&note),
+            NotedEvent::SlowSubscriber => slow_subscriber(&note),
+            NotedEvent::SubscriberData => subscriber_data(&note),
             NotedEvent::Stray(stray) => dropped(&stray, &note),
         }
     }
@@ -127,6 +129,45 @@ fn dropped(stray: &dyn fmt::Display, note: &Note) {
             frames = particulars.frames,
             first = particulars.first,
             "a worker's message answers nothing and is dropped: {stray}"
+        ),
+    }
+}
+
+fn slow_subscriber(note: &Note) {
+    let (channel, particulars) = (&*note.name, &note.particulars);
+    let (subscriber, peer) = names(particulars);
+    match note.left_out {
+        Some(left_out) => warn!(
+            channel,
+            left_out,
+            "slow subscribers missed messages {left_out} more times within {REPEAT_INTERVAL:?}"
+        ),
+        None => warn!(
+            channel,
+            subscriber,
+            peer,
+            missed = particulars.missed,
+            "a subscriber is too slow and misses messages: subscriber_bytes wait for it already"
+        ),
+    }
+}
+
+fn subscriber_data(note: &Note) {
+    let (channel, particulars) = (&*note.name, &note.particulars);
+    let (subscriber, peer) = names(particulars);
+    match note.left_out {
+        Some(left_out) => warn!(
+            channel,
+            left_out,
+            "subscribers sent {left_out} more messages within {REPEAT_INTERVAL:?}, which are dropped"
+        ),
+        None => warn!(
+            channel,
+            subscriber,
+            peer,
+            frames = particulars.frames,
+            first = particulars.first,
+            "a subscriber sent a message, which is dropped: publishers connect to the addresses of `publishers`"
         ),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::held::{Held, HeldAt};
 use super::pace::Pace;
 use crate::ledger::WorkerSample;
-use crate::peer::{Headcount, Identity, PeerId, WorkerKind, WorkerName};
+use crate::peer::{Headcount, Identity, PeerId, PeerName, WorkerKind};
 use crate::snapshot::{Balance, PerWorker, PoolSettings};
 
 /// The maximum number of clients that a worker may owe an answer under `identity: client`. A worker
@@ -43,7 +43,7 @@ pub(super) struct Worker {
     pub(super) kind: WorkerKind,
     pub(super) headcount: Headcount,
     /// The name of the worker.
-    pub(super) name: Arc<WorkerName>,
+    pub(super) name: Arc<PeerName>,
     /// The number of its messages that answered nothing.
     pub(super) unsolicited: u64,
     /// The number of requests that it may hold.

@@ -15,6 +15,8 @@ pub struct Plan {
     pub frontends: Changes,
     /// The changes to pools.
     pub pools: Changes,
+    /// The changes to channels.
+    pub channels: Changes,
     /// The changes to routes.
     pub routes: Changes,
     /// The changes to .proto files.
@@ -48,6 +50,7 @@ impl Plan {
             engine,
             frontends,
             pools,
+            channels,
             routes,
             protos,
             // The definitions change only with the .proto files, which are compared.
@@ -76,6 +79,7 @@ impl Plan {
         Self {
             frontends: Changes::between(frontends, &new.frontends, |_, it| it.name.clone()),
             pools: Changes::between(pools, &new.pools, |_, it| it.name.clone()),
+            channels: Changes::between(channels, &new.channels, |_, it| it.name.clone()),
             routes: Changes::between(&by_pattern(routes), &by_pattern(&new.routes), |_, it| {
                 it.name.clone()
             }),
@@ -128,6 +132,7 @@ impl fmt::Display for Plan {
         for (changes, what) in [
             (&self.frontends, "frontend"),
             (&self.pools, "pool"),
+            (&self.channels, "channel"),
             (&self.routes, "route"),
             (&self.protos, ".proto file"),
         ] {

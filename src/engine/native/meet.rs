@@ -13,7 +13,7 @@ use crate::engine::native::role::Role;
 use crate::engine::native::service::{Refusal, Service};
 use crate::engine::native::socket_types::{self, Misfit, Outlook};
 use crate::frame::printable;
-use crate::peer::{Headcount, PeerId, WorkerName};
+use crate::peer::{Headcount, PeerId, PeerName};
 use crate::snapshot::{FrontendId, PoolId};
 use gateway_zmtp::command::Ready;
 use gateway_zmtp::message::Message;
@@ -162,7 +162,7 @@ impl Service {
             .ok_or_else(|| removed("this pool was removed from the configuration"))?;
         let met = socket_types::worker(&ready.socket_type, allowed.workers).map_err(misfit)?;
         self.announce(peer, met.announced);
-        let mut name = WorkerName {
+        let mut name = PeerName {
             identity: ready.identity,
             address: String::new(),
         };

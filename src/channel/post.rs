@@ -1,0 +1,65 @@
+//! A published message that several subscribers and the kept messages share.
+
+use std::cell::Cell;
+
+use crate::frame::Frames;
+
+/// The memory charged for a message in addition to its frames, in bytes: its places in queues and
+/// among the kept messages.
+pub(super) const POST_CHARGE: u64 = 256;
+
+/// A published message in memory of its own.
+#[derive(Debug)]
+pub(super) struct Post<M> {
+    body: M,
+    /// The length of the type, with which the first frame begins.
+    kind_length: usize,
+    bytes: u64,
+    /// The number of subscribers that it waits for.
+    queues: Cell<u32>,
+}
+
+impl<M: Frames> Post<M> {
+    /// Returns a post with this body, whose first frame begins with a type of `kind_length` bytes.
+    pub(super) fn new(body: M, kind_length: usize) -> Self {
+        let bytes = POST_CHARGE + body.size();
+        Self {
+            body,
+            kind_length,
+            bytes,
+            queues: Cell::new(0),
+        }
+    }
+
+    /// Returns the message.
+    pub(super) fn body(&self) -> &M {
+        &self.body
+    }
+
+    /// Returns the type.
+    pub(super) fn kind(&self) -> &[u8] {
+        let first = self.body.get(0).unwrap_or_default();
+        first.get(..self.kind_length).unwrap_or(first)
+    }
+
+    /// Returns the memory charged for the message, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Records that the message waits for one more subscriber.
+    pub(super) fn enter_queue(&self, memory: &mut u64) {
+        if self.queues.get() == 0 {
+            *memory += self.bytes;
+        }
+        self.queues.set(self.queues.get() + 1);
+    }
+
+    /// Records that the message waits for one subscriber fewer.
+    pub(super) fn leave_queue(&self, memory: &mut u64) {
+        self.queues.set(self.queues.get() - 1);
+        if self.queues.get() == 0 {
+            *memory -= self.bytes;
+        }
+    }
+}

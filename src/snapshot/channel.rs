@@ -1,0 +1,96 @@
+//! The settings of channels.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Endpoints;
+use crate::security::Security;
+
+/// The settings of a channel, all resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelSettings {
+    /// The key in routes.yaml.
+    pub name: String,
+    /// The endpoints for publishers: PUB and XPUB sockets.
+    pub publishers: ChannelSide,
+    /// The endpoints for subscribers: SUB and XSUB sockets.
+    pub subscribers: ChannelSide,
+    /// The messages that are kept for later subscribers.
+    pub keep: Keep,
+    /// The maximum size of the kept messages together, in bytes.
+    pub keep_bytes: u64,
+    /// The treatment of a subscriber whose waiting messages have reached `subscriber_bytes`.
+    pub slow: Slow,
+    /// The maximum size of the messages that wait for one subscriber, in bytes.
+    pub subscriber_bytes: u64,
+    /// The messages that publishers are asked for.
+    pub upstream: Upstream,
+    /// The frames of publishers' messages.
+    pub frames: ChannelFrames,
+}
+
+impl ChannelSettings {
+    /// Returns whether publishers are asked for every message, whoever subscribes.
+    pub(crate) fn asks_for_all(&self) -> bool {
+        match self.upstream {
+            Upstream::Auto => self.keep != Keep::None,
+            Upstream::Subscriptions => false,
+            Upstream::All => true,
+        }
+    }
+}
+
+/// The publishers or the subscribers of a channel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChannelSide {
+    /// The addresses to listen on and to connect to.
+    pub endpoints: Endpoints,
+    /// The admission of peers. `None` admits everybody.
+    pub security: Option<Arc<Security>>,
+}
+
+/// The messages that a channel keeps for later subscribers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// No messages.
+    None,
+    /// The last messages of each type: this many, which is at least 1.
+    Last(u32),
+    /// The messages of this time.
+    For(Duration),
+}
+
+/// The treatment of a subscriber whose waiting messages have reached `subscriber_bytes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slow {
+    /// Further messages are dropped until there is room.
+    DropNew,
+    /// The oldest waiting messages are dropped to make room.
+    DropOld,
+    /// Of the waiting messages of each type only the newest is kept, even below the maximum. If
+    /// that is still too much, the oldest are dropped.
+    Conflate,
+    /// The subscriber is disconnected.
+    Disconnect,
+}
+
+/// The messages that publishers are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    /// All messages if the channel keeps messages, and otherwise those that are subscribed to.
+    Auto,
+    /// The messages that are subscribed to.
+    Subscriptions,
+    /// All messages.
+    All,
+}
+
+/// The frames of publishers' messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelFrames {
+    /// Type, headers, payload.
+    Typed,
+    /// One frame, which begins with the topic. The topic, which is the type, ends before the first
+    /// occurrence of this text, which is not empty. The payload follows the text.
+    Single(Box<[u8]>),
+}
