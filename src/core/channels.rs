@@ -5,6 +5,7 @@
 //! rejection but the operator. A payload that takes long to check is opened as a request is
 //! (`judging`), and published instead of handed out.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,6 +180,14 @@ fn still_fits<M: Frames>(
         return false;
     };
     if route.channel() != Some(channel) {
+        return false;
+    }
+    let bytes = frame::payload(body).len();
+    if !route
+        .schema
+        .as_ref()
+        .is_none_or(|schema| schema.is_direct(bytes))
+    {
         return false;
     }
     let (depth, mut work) = (snapshot.limits.depth, 0);
@@ -528,18 +537,8 @@ impl<M: Frames> Core<M> {
             let changes_asking = channel.settings().asks_for_all() != settings.asks_for_all();
             let before = changes_asking.then(|| channel.wanted());
             channel.set_settings(Arc::clone(settings), self.now);
-            let Some(before) = before else {
-                continue;
-            };
-            let after = channel.wanted();
-            // The new prefixes come first, so that no message is missed between the two.
-            for publisher in channel.publishers() {
-                for prefix in &after {
-                    out.ask_publisher(*publisher, prefix, true);
-                }
-                for prefix in &before {
-                    out.ask_publisher(*publisher, prefix, false);
-                }
+            if let Some(before) = before {
+                ask_anew(channel, before, out);
             }
         }
     }
@@ -586,6 +585,25 @@ impl<M: Frames> Core<M> {
                     ..Particulars::default()
                 });
             }
+        }
+    }
+}
+
+/// Asks the publishers of a channel, which were asked for the prefixes `before`, for those that are
+/// wanted now. Publishers need not count how often they were asked for a prefix, so one in both
+/// lists is left alone.
+fn ask_anew<M: Frames>(channel: &Channel<M>, before: Vec<Vec<u8>>, out: &mut impl Outlet<M>) {
+    let (before, after) = (
+        BTreeSet::from_iter(before),
+        BTreeSet::from_iter(channel.wanted()),
+    );
+    for publisher in channel.publishers() {
+        // The new prefixes come first, so that no message is missed between the two.
+        for prefix in after.difference(&before) {
+            out.ask_publisher(*publisher, prefix, true);
+        }
+        for prefix in before.difference(&after) {
+            out.ask_publisher(*publisher, prefix, false);
         }
     }
 }

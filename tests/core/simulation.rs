@@ -27,7 +27,7 @@ use gateway::route::{Pattern, Table};
 use gateway::snapshot::{
     Access, Allowed, AnyOf, Balance, EngineKind, EnvelopeMode, ErrorFrames, Framing, Frontend,
     FrontendId, IdentityMode, Limits, LogSettings, MemoryLimit, Names, PerWorker, PoolId,
-    PoolSettings, Rate, ReloadSettings, Route, Snapshot, WorkerFrames, Workers,
+    PoolSettings, Rate, ReloadSettings, Route, Snapshot, Target, WorkerFrames, Workers,
 };
 use gateway_diagnostic::Diagnostics;
 use gateway_proto::Compiler;
@@ -460,6 +460,7 @@ impl Outlet<Frames> for Net {
         assert!(!sent.abandoned, "{id}: the answer to what was given up");
         sent.ended = true;
         match outcome {
+            RequestOutcome::Published(_) => panic!("no route leads to a channel"),
             RequestOutcome::Answered(_) => {
                 assert_eq!(sent.must, None, "{id} should have been rejected");
                 assert!(size as u64 <= self.memory_max, "{id}: no memory for it");
@@ -1564,6 +1565,7 @@ fn snapshot(
         engine: EngineKind::Libzmq,
         frontends: frontends(framings),
         pools: numbered(pools),
+        channels: BTreeMap::new(),
         definitions: Default::default(),
         protos: BTreeMap::new(),
         admin: None,
@@ -1676,7 +1678,7 @@ fn routes(names: &mut Names, direct: Direct, rng: &mut Rng) -> Table<Route> {
                 any_of("P", &[Encoding::Msgpack, Encoding::Protobuf])
                     .with_judged_from(direct.answer),
             ),
-            pool: PoolId(pool),
+            target: Target::Pool(PoolId(pool)),
             timeout,
             access: access.map(Box::new),
         };
@@ -1746,7 +1748,7 @@ fn schema(route: &str) -> Option<AnyOf> {
     }
 }
 
-fn any_of(message: &str, encodings: &[Encoding]) -> AnyOf {
+pub(crate) fn any_of(message: &str, encodings: &[Encoding]) -> AnyOf {
     // The table and the ruler are built once, because there are thousands of schedules.
     static MADE: LazyLock<(Arc<gateway_schema::Table>, Arc<RuleSet>)> = LazyLock::new(|| {
         let directory = tempfile::tempdir().unwrap();

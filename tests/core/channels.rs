@@ -1,0 +1,833 @@
+//! Channels under seeded random schedules. Publishers, subscribers and publishing clients come, go
+//! and stall, subscribe twice, cancel what they never had, judges reach their verdicts in any order,
+//! and reloads change every setting.
+//!
+//! On each channel a witness subscribes to everything and always has room, so its messages are what
+//! was published, in order. Every other subscriber must receive those with its prefixes, preceded by
+//! the kept ones for each new prefix, in the same order, except as many as are counted as dropped.
+//!
+//! `CHANNELS_SEED=n cargo test --test core` replays a seed that failed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use gateway::core::{Case, Core, Event, Outlet};
+use gateway::ledger::{Fate, RequestOutcome};
+use gateway::peer::{ClientKind, PeerId, PeerName};
+use gateway::reply::ErrorEncoding;
+use gateway::route::{Pattern, Table};
+use gateway::snapshot::{
+    AnyOf, ChannelFrames, ChannelId, ChannelSettings, ChannelSide, EngineKind, Frontend,
+    FrontendId, Keep, Limits, LogSettings, MemoryLimit, Names, ReloadSettings, Route, Slow,
+    Snapshot, Target, Upstream,
+};
+
+use crate::simulation::any_of;
+
+/// The number of schedules in an ordinary run; `CHANNELS_SCHEDULES=n` sets another.
+const SCHEDULES: u64 = 6_000;
+
+/// The number of steps of a schedule.
+const STEPS: usize = 150;
+
+const CHANNELS: usize = 2;
+
+type Frames = Vec<Vec<u8>>;
+
+#[test]
+fn every_subscriber_receives_exactly_the_valid_messages_with_its_prefixes() {
+    let number = |name: &str| -> Option<u64> { std::env::var(name).ok()?.parse().ok() };
+    if let Some(seed) = number("CHANNELS_SEED") {
+        World::new(seed).run();
+        return;
+    }
+    let mut reached = Reached::default();
+    for seed in 0..number("CHANNELS_SCHEDULES").unwrap_or(SCHEDULES) {
+        let run = std::panic::catch_unwind(|| World::new(seed).run());
+        let Ok(world) = run else {
+            panic!("seed {seed} failed; CHANNELS_SEED={seed} cargo test --test core replays it");
+        };
+        reached.add(&world.net.reached);
+    }
+    // Schedules prove little unless they reach every outcome.
+    let Reached {
+        published,
+        rejected,
+        judged,
+        acknowledged,
+        replayed,
+        refreshed,
+        dropped,
+        disconnected,
+    } = reached;
+    for (what, count) in [
+        ("published", published),
+        ("rejected", rejected),
+        ("judged", judged),
+        ("acknowledged", acknowledged),
+        ("replayed", replayed),
+        ("kept messages that fit no more", refreshed),
+        ("dropped", dropped),
+        ("disconnected for being slow", disconnected),
+    ] {
+        assert!(count > 500, "{what}: {count}");
+    }
+}
+
+/// The number of times that each outcome occurred.
+#[derive(Debug, Default)]
+struct Reached {
+    published: u64,
+    rejected: u64,
+    judged: u64,
+    acknowledged: u64,
+    replayed: u64,
+    refreshed: u64,
+    dropped: u64,
+    disconnected: u64,
+}
+
+impl Reached {
+    fn add(&mut self, other: &Self) {
+        self.published += other.published;
+        self.rejected += other.rejected;
+        self.judged += other.judged;
+        self.acknowledged += other.acknowledged;
+        self.replayed += other.replayed;
+        self.refreshed += other.refreshed;
+        self.dropped += other.dropped;
+        self.disconnected += other.disconnected;
+    }
+}
+
+#[derive(Debug)]
+struct SimSubscriber {
+    channel: usize,
+    prefixes: Vec<Vec<u8>>,
+    /// The messages that it must receive next, the oldest first.
+    expected: VecDeque<Frames>,
+    /// The messages that it received during the present event.
+    received: Vec<Frames>,
+    /// The numbers of all messages that it should have received, that it received, and that it
+    /// cannot receive any more, because a later one has arrived.
+    counts: [u64; 3],
+    has_room: bool,
+}
+
+/// A publisher, or a client that publishes.
+#[derive(Debug)]
+struct Sender {
+    /// The channel, or `None` for a client.
+    channel: Option<usize>,
+    /// The prefixes that the gateway asks a publisher for.
+    asked: BTreeSet<Vec<u8>>,
+    /// The valid messages that it has sent and that are not published yet, each with its channel.
+    valid: VecDeque<(usize, Frames)>,
+    /// The headers of a client's messages that are not answered yet.
+    open: Vec<Vec<u8>>,
+    is_gone: bool,
+}
+
+#[derive(Debug, Default)]
+struct Net {
+    subscribers: BTreeMap<PeerId, SimSubscriber>,
+    senders: BTreeMap<PeerId, Sender>,
+    /// The channels of the witnesses.
+    witnesses: BTreeMap<PeerId, usize>,
+    /// The messages that witnesses received during the present event.
+    witnessed: Vec<(usize, Frames)>,
+    cases: Vec<Case<Frames>>,
+    has_judges: bool,
+    disconnected: Vec<PeerId>,
+    reached: Reached,
+}
+
+impl Outlet<Frames> for Net {
+    fn to_worker(&mut self, _: PeerId, _: &[&[u8]], _: Frames) -> Result<(), Frames> {
+        panic!("there are no workers");
+    }
+
+    fn to_client(&mut self, client: PeerId, _: &[&[u8]], body: Frames, _: RequestOutcome) -> Fate {
+        let sender = self.senders.get_mut(&client).expect("a client");
+        if sender.is_gone {
+            return Fate::Gone;
+        }
+        match &*body[0] {
+            b"ACK" => {
+                self.reached.acknowledged += 1;
+                assert_eq!((body.len(), &*body[2]), (3, &b""[..]));
+            }
+            kind => assert_eq!(kind, b"ERROR"),
+        }
+        let place = sender.open.iter().position(|header| *header == body[1]);
+        sender
+            .open
+            .remove(place.expect("one answer to each message"));
+        Fate::Delivered
+    }
+
+    fn to_subscriber(&mut self, peer: PeerId, body: &Frames) -> bool {
+        if let Some(channel) = self.witnesses.get(&peer) {
+            self.witnessed.push((*channel, body.clone()));
+            return true;
+        }
+        let subscriber = self.subscribers.get_mut(&peer).expect("a subscriber");
+        if subscriber.has_room {
+            subscriber.received.push(body.clone());
+        }
+        subscriber.has_room
+    }
+
+    fn ask_publisher(&mut self, peer: PeerId, prefix: &[u8], wanted: bool) {
+        let publisher = self.senders.get_mut(&peer).expect("a publisher");
+        if wanted {
+            publisher.asked.insert(prefix.to_vec());
+        } else {
+            let was_asked = publisher.asked.remove(prefix);
+            assert!(was_asked, "a prefix is cancelled that was not asked for");
+        }
+    }
+
+    fn disconnect(&mut self, peer: PeerId, _: String) {
+        self.disconnected.push(peer);
+    }
+
+    fn judge(&mut self, case: Box<Case<Frames>>) -> Result<(), Box<Case<Frames>>> {
+        if !self.has_judges {
+            return Err(case);
+        }
+        self.cases.push(*case);
+        Ok(())
+    }
+}
+
+/// A message that a channel keeps.
+#[derive(Clone, Debug)]
+struct KeptMessage {
+    kind: Vec<u8>,
+    frames: Frames,
+    at: Duration,
+    /// The generation by whose routes it was checked last.
+    generation: u64,
+}
+
+/// The model of a channel.
+#[derive(Debug)]
+struct SimChannel {
+    settings: ChannelSettings,
+    kept: Vec<KeptMessage>,
+    /// The generation from which on its routes are as they are now.
+    routes_since: u64,
+}
+
+impl SimChannel {
+    fn trim(&mut self, now: Duration) {
+        match self.settings.keep {
+            Keep::None => self.kept.clear(),
+            Keep::Last(_) => {}
+            Keep::For(time) => self.kept.retain(|kept| now - kept.at <= time),
+        }
+    }
+
+    /// Drops all but the last messages of the types for which `concerns` returns true.
+    fn limit(&mut self, concerns: impl Fn(&[u8]) -> bool) {
+        let Keep::Last(most) = self.settings.keep else {
+            return;
+        };
+        let mut left: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+        let mut kept: Vec<_> = std::mem::take(&mut self.kept);
+        kept.reverse();
+        kept.retain(|kept| {
+            let count = left.entry(kept.kind.clone()).or_default();
+            *count += 1;
+            *count <= most || !concerns(&kept.kind)
+        });
+        kept.reverse();
+        self.kept = kept;
+    }
+}
+
+/// The type patterns of routes, and whether each has a schema. Every payload of `c*` goes to a
+/// judge.
+const PATTERNS: [(&str, bool); 4] = [("a*", false), ("ab", true), ("b.x", true), ("c*", true)];
+
+/// The types of messages, the last of which has no route.
+const KINDS: [&str; 6] = ["a", "ab", "abc", "b.x", "c1", "none"];
+
+/// The channel of each pattern, and whether its route acknowledges.
+type Routing = [Option<(usize, bool)>; PATTERNS.len()];
+
+/// Returns the number of the pattern that a type matches.
+fn pattern_of(kind: &[u8], routing: &Routing) -> Option<usize> {
+    match kind {
+        b"ab" if routing[1].is_some() => Some(1),
+        b"b.x" => Some(2),
+        [b'a', ..] => Some(0),
+        [b'c', ..] => Some(3),
+        _ => None,
+    }
+}
+
+struct World {
+    rng: Rng,
+    core: Core<Frames>,
+    net: Net,
+    now: Duration,
+    next: u64,
+    channels: Vec<SimChannel>,
+    routing: Routing,
+    generation: u64,
+}
+
+fn settings(channel: usize, frames: ChannelFrames, rng: &mut Rng) -> ChannelSettings {
+    ChannelSettings {
+        name: format!("channel{channel}"),
+        publishers: ChannelSide::default(),
+        subscribers: ChannelSide::default(),
+        keep: match rng.u8(0..4) {
+            0 => Keep::None,
+            1 => Keep::For(Duration::from_secs(rng.u64(1..20))),
+            _ => Keep::Last(rng.u32(1..4)),
+        },
+        keep_bytes: 1 << 30,
+        slow: [
+            Slow::DropNew,
+            Slow::DropOld,
+            Slow::Conflate,
+            Slow::Disconnect,
+        ][rng.usize(0..4)],
+        subscriber_bytes: [600, 1_500, 1 << 30][rng.usize(0..3)],
+        upstream: [Upstream::Auto, Upstream::Subscriptions, Upstream::All][rng.usize(0..3)],
+        frames,
+    }
+}
+
+fn routing(rng: &mut Rng) -> Routing {
+    PATTERNS.map(|_| (rng.u8(0..6) > 0).then(|| (rng.usize(0..CHANNELS), rng.bool())))
+}
+
+fn snapshot(channels: &[SimChannel], routing: &Routing, generation: u64) -> Arc<Snapshot> {
+    let mut names = Names::default();
+    // A route keeps its number while it is removed.
+    let ids = PATTERNS.map(|(name, _)| names.route(name));
+    let all = PATTERNS.iter().zip(ids).zip(routing);
+    let routes = all.filter_map(|((pattern, id), to)| {
+        let (name, has_schema) = *pattern;
+        let (channel, ack) = (*to)?;
+        let schema: Option<AnyOf> =
+            has_schema.then(|| any_of("P", &[gateway_schema::Encoding::Protobuf]));
+        let schema = schema.map(|schema| match name {
+            "c*" => schema.with_judged_from(0),
+            _ => schema,
+        });
+        let route = Route {
+            id,
+            name: name.into(),
+            kind: (!name.ends_with('*')).then(|| name.into()),
+            schema,
+            reply: None,
+            target: Target::Channel {
+                channel: ChannelId(channel),
+                ack,
+            },
+            timeout: None,
+            access: None,
+        };
+        let pattern = match name.strip_suffix('*') {
+            Some(prefix) => Pattern::Prefix(prefix.as_bytes().into()),
+            None => Pattern::Exact(name.as_bytes().into()),
+        };
+        Some((pattern, Arc::new(route)))
+    });
+    let routes = Table::new(routes.collect::<Vec<_>>());
+    let frontend = Frontend {
+        name: "clients".into(),
+        endpoints: Default::default(),
+        errors: ErrorEncoding::Json,
+        framing: Arc::default(),
+        security: None,
+    };
+    let channels = channels.iter().enumerate();
+    Arc::new(Snapshot {
+        generation,
+        engine: EngineKind::Native,
+        frontends: [(FrontendId(0), frontend)].into(),
+        pools: BTreeMap::new(),
+        channels: channels
+            .map(|(n, channel)| (ChannelId(n), Arc::new(channel.settings.clone())))
+            .collect(),
+        routes,
+        protos: BTreeMap::new(),
+        definitions: Default::default(),
+        limits: Limits {
+            message: 1_000,
+            frames: 7,
+            depth: 10,
+            rules: 1_000,
+            rules_cost: 1_000_000,
+            clients: 100,
+            client_requests: 1_000,
+            client_bytes: 1 << 20,
+            memory: MemoryLimit::default(),
+        },
+        grace: Duration::from_secs(1),
+        reload: ReloadSettings {
+            watch: false,
+            settle: Duration::ZERO,
+        },
+        admin: None,
+        log: LogSettings::default(),
+        names,
+    })
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let channels: Vec<_> = (0..CHANNELS)
+            .map(|n| {
+                let frames = match rng.u8(0..3) {
+                    0 => ChannelFrames::Single(b" ".as_slice().into()),
+                    _ => ChannelFrames::Typed,
+                };
+                SimChannel {
+                    settings: settings(n, frames, &mut rng),
+                    kept: Vec::new(),
+                    routes_since: 0,
+                }
+            })
+            .collect();
+        let routing = routing(&mut rng);
+        let mut world = Self {
+            core: Core::new(snapshot(&channels, &routing, 1)),
+            rng,
+            net: Net::default(),
+            now: Duration::ZERO,
+            next: 0,
+            channels,
+            routing,
+            generation: 1,
+        };
+        world.net.has_judges = world.rng.u8(0..4) > 0;
+        for channel in 0..CHANNELS {
+            let peer = world.subscriber_comes(channel);
+            world.net.witnesses.insert(peer, channel);
+            let prefix = Vec::new();
+            world.on(Event::Subscribe { peer, prefix });
+        }
+        world
+    }
+
+    fn run(mut self) -> Self {
+        for _ in 0..STEPS {
+            self.now += Duration::from_millis(self.rng.u64(0..500));
+            self.step();
+        }
+        self.end();
+        self
+    }
+
+    fn step(&mut self) {
+        match self.rng.u8(0..20) {
+            0 => {
+                let channel = self.rng.usize(0..CHANNELS);
+                let peer = self.subscriber_comes(channel);
+                let subscriber = SimSubscriber {
+                    channel,
+                    prefixes: Vec::new(),
+                    expected: VecDeque::new(),
+                    received: Vec::new(),
+                    counts: [0; 3],
+                    has_room: self.rng.bool(),
+                };
+                self.net.subscribers.insert(peer, subscriber);
+            }
+            1 => self.sender_comes(),
+            2 => {
+                let all: Vec<_> = self.net.subscribers.keys().copied().collect();
+                if let Some(peer) = self.rng.choice(all) {
+                    self.subscriber_goes(peer);
+                }
+            }
+            3 => {
+                if let Some(peer) = self.any_sender() {
+                    self.net.senders.get_mut(&peer).unwrap().is_gone = true;
+                    self.on(Event::Gone { peer });
+                }
+            }
+            4..8 => self.subscribes(),
+            8 => self.reloads(),
+            9..12 => self.stalls_or_reads(),
+            12 => self.gives_verdict(),
+            _ => self.sends(),
+        }
+    }
+
+    fn peer(&mut self) -> PeerId {
+        self.next += 1;
+        PeerId(self.next)
+    }
+
+    fn subscriber_comes(&mut self, channel: usize) -> PeerId {
+        let peer = self.peer();
+        let name = PeerName {
+            identity: peer.0.to_string().into_bytes(),
+            ..PeerName::default()
+        };
+        let (channel, name) = (ChannelId(channel), Arc::new(name));
+        self.on(Event::SubscriberCame {
+            peer,
+            channel,
+            name,
+        });
+        peer
+    }
+
+    fn subscriber_goes(&mut self, peer: PeerId) {
+        self.net.subscribers.remove(&peer);
+        self.on(Event::Gone { peer });
+    }
+
+    fn sender_comes(&mut self) {
+        let peer = self.peer();
+        let channel = (self.rng.u8(0..3) > 0).then(|| self.rng.usize(0..CHANNELS));
+        let sender = Sender {
+            channel,
+            asked: BTreeSet::new(),
+            valid: VecDeque::new(),
+            open: Vec::new(),
+            is_gone: false,
+        };
+        self.net.senders.insert(peer, sender);
+        let identity = b"sender".to_vec();
+        self.on(match channel {
+            Some(channel) => Event::PublisherCame {
+                peer,
+                channel: ChannelId(channel),
+                identity,
+            },
+            None => Event::ClientCame {
+                peer,
+                frontend: FrontendId(0),
+                kind: ClientKind::Dealer,
+                identity,
+            },
+        });
+    }
+
+    fn any_sender(&mut self) -> Option<PeerId> {
+        let here = self.net.senders.iter().filter(|(_, it)| !it.is_gone);
+        let here: Vec<_> = here.map(|(peer, _)| *peer).collect();
+        self.rng.choice(here)
+    }
+
+    fn any_prefix(&mut self) -> Vec<u8> {
+        let kind = KINDS[self.rng.usize(0..KINDS.len())].as_bytes();
+        kind[..self.rng.usize(0..=kind.len())].to_vec()
+    }
+
+    fn subscribes(&mut self) {
+        let all: Vec<_> = self.net.subscribers.keys().copied().collect();
+        let Some(peer) = self.rng.choice(all) else {
+            return;
+        };
+        let prefix = self.any_prefix();
+        let subscriber = self.net.subscribers.get_mut(&peer).unwrap();
+        if self.rng.u8(0..3) == 0 {
+            let place = subscriber.prefixes.iter().position(|it| *it == prefix);
+            if let Some(place) = place {
+                subscriber.prefixes.remove(place);
+            }
+            return self.on(Event::Cancel { peer, prefix });
+        }
+        let replay = self.replay(peer, &prefix);
+        self.net.reached.replayed += replay.len() as u64;
+        let subscriber = self.net.subscribers.get_mut(&peer).unwrap();
+        subscriber.counts[0] += replay.len() as u64;
+        subscriber.expected.extend(replay);
+        subscriber.prefixes.push(prefix.clone());
+        self.on(Event::Subscribe { peer, prefix });
+    }
+
+    /// Returns the kept messages that a subscriber must receive for a new prefix.
+    fn replay(&mut self, peer: PeerId, prefix: &[u8]) -> Vec<Frames> {
+        let subscriber = &self.net.subscribers[&peer];
+        let channel = &mut self.channels[subscriber.channel];
+        let is_new = !subscriber.prefixes.iter().any(|it| it == prefix);
+        if !is_new || channel.settings.keep == Keep::None {
+            return Vec::new();
+        }
+        channel.trim(self.now);
+        let (mut replay, mut refreshed) = (Vec::new(), 0);
+        let (since, number) = (channel.routes_since, subscriber.channel);
+        channel.kept.retain_mut(|kept| {
+            let others = &mut subscriber.prefixes.iter();
+            if !kept.kind.starts_with(prefix) || others.any(|it| kept.kind.starts_with(it)) {
+                return true;
+            }
+            let pattern = pattern_of(&kept.kind, &self.routing);
+            let route = pattern.and_then(|n| self.routing[n]);
+            let leads_here = route.is_some_and(|(to, _)| to == number);
+            // It may have been published on a route without a schema.
+            let has_schema = pattern.is_some_and(|n| PATTERNS[n].1);
+            let is_valid = !has_schema || kept.frames.concat().contains(&0x0a);
+            // A payload that a judge would have to check is not checked again.
+            let fits = leads_here && is_valid && kept.kind[0] != b'c';
+            if kept.generation < since && !fits {
+                refreshed += 1;
+                return false;
+            }
+            kept.generation = self.generation;
+            replay.push(kept.frames.clone());
+            true
+        });
+        self.net.reached.refreshed += refreshed;
+        replay
+    }
+
+    fn reloads(&mut self) {
+        self.generation += 1;
+        if self.rng.bool() {
+            let before = self.routing;
+            self.routing = routing(&mut self.rng);
+            for (n, channel) in self.channels.iter_mut().enumerate() {
+                let of = |routing: &Routing| routing.map(|to| to.filter(|(to, _)| *to == n));
+                if of(&before) != of(&self.routing) {
+                    channel.routes_since = self.generation;
+                }
+            }
+        }
+        for n in 0..CHANNELS {
+            if self.rng.bool() {
+                let channel = &mut self.channels[n];
+                let frames = channel.settings.frames.clone();
+                channel.settings = settings(n, frames, &mut self.rng);
+            }
+            let channel = &mut self.channels[n];
+            channel.limit(|_| true);
+            channel.trim(self.now);
+        }
+        let snapshot = snapshot(&self.channels, &self.routing, self.generation);
+        self.on(Event::Reload { snapshot });
+    }
+
+    fn stalls_or_reads(&mut self) {
+        let all: Vec<_> = self.net.subscribers.keys().copied().collect();
+        let Some(peer) = self.rng.choice(all) else {
+            return;
+        };
+        let subscriber = self.net.subscribers.get_mut(&peer).unwrap();
+        subscriber.has_room = !subscriber.has_room;
+        if subscriber.has_room {
+            self.on(Event::Writable { peer });
+        }
+    }
+
+    fn gives_verdict(&mut self) {
+        if self.net.cases.is_empty() {
+            return;
+        }
+        let case = self.rng.usize(0..self.net.cases.len());
+        let verdict = self.net.cases.swap_remove(case).judge();
+        self.net.reached.judged += 1;
+        let verdict = Box::new(verdict);
+        self.on(Event::Judged { verdict });
+    }
+
+    /// Lets a publisher or client send a message, which is valid more often than not.
+    fn sends(&mut self) {
+        let Some(peer) = self.any_sender() else {
+            return self.sender_comes();
+        };
+        let kind = KINDS[self.rng.usize(0..KINDS.len())].as_bytes().to_vec();
+        self.next += 1;
+        let id = self.next.to_string().into_bytes();
+        let is_wrong = self.rng.u8(0..5) == 0;
+        let pattern = pattern_of(&kind, &self.routing);
+        let payload = match pattern.is_some_and(|n| PATTERNS[n].1) {
+            true if is_wrong => [&[0xff], &*id].concat(),
+            true => [&[0x0a, id.len() as u8], &*id].concat(),
+            // It would violate a schema that its type's route may have later.
+            false => [&[0xff], &*id].concat(),
+        };
+        let sender = self.net.senders.get_mut(&peer).unwrap();
+        let route = pattern.and_then(|n| self.routing[n]);
+        let to = route.filter(|(to, _)| sender.channel.is_none_or(|own| own == *to));
+        let has_schema = pattern.is_some_and(|n| PATTERNS[n].1);
+        let is_valid = to.is_some() && !(is_wrong && has_schema);
+        let is_single = |n: usize| self.channels[n].settings.frames != ChannelFrames::Typed;
+        let one_frame = vec![[&*kind, b" ", &*payload].concat()];
+        let frames = match sender.channel {
+            Some(own) if is_single(own) => one_frame.clone(),
+            _ => vec![kind, id.clone(), payload],
+        };
+        if let Some((to, ack)) = to.filter(|_| is_valid) {
+            let published = match is_single(to) {
+                true => one_frame,
+                false => frames.clone(),
+            };
+            sender.valid.push_back((to, published));
+            if sender.channel.is_none() && ack {
+                sender.open.push(id);
+            }
+        } else {
+            self.net.reached.rejected += 1;
+            if sender.channel.is_none() {
+                sender.open.push(id);
+            }
+        }
+        self.on(Event::Message { peer, frames });
+    }
+
+    /// Tells the core of an event, and checks what it did.
+    fn on(&mut self, event: Event<Frames>) {
+        self.core.on(self.now, event, &mut self.net);
+        self.follow_publications();
+        self.check_receipts();
+        self.check_counts();
+        self.check_asked();
+        for peer in std::mem::take(&mut self.net.disconnected) {
+            if self.net.subscribers.contains_key(&peer) {
+                self.net.reached.disconnected += 1;
+                self.subscriber_goes(peer);
+            }
+        }
+    }
+
+    /// Adds to the model what the witnesses received: each must be the oldest unpublished message
+    /// of its sender.
+    fn follow_publications(&mut self) {
+        for (number, frames) in std::mem::take(&mut self.net.witnessed) {
+            self.net.reached.published += 1;
+            let message = (number, frames);
+            let mut senders = self.net.senders.values_mut();
+            let sender = senders.find(|sender| sender.valid.front() == Some(&message));
+            let Some(sender) = sender else {
+                panic!("not the next valid message of any sender: {message:?}");
+            };
+            sender.valid.pop_front();
+            let (_, frames) = message;
+            let first = &frames[0];
+            let kind_length = first.iter().position(|byte| *byte == b' ');
+            let kind = first[..kind_length.unwrap_or(first.len())].to_vec();
+            for subscriber in self.net.subscribers.values_mut() {
+                let matches = subscriber.prefixes.iter().any(|it| first.starts_with(it));
+                if subscriber.channel == number && matches {
+                    subscriber.counts[0] += 1;
+                    subscriber.expected.push_back(frames.clone());
+                }
+            }
+            let channel = &mut self.channels[number];
+            if channel.settings.keep != Keep::None {
+                channel.kept.push(KeptMessage {
+                    kind: kind.clone(),
+                    frames,
+                    at: self.now,
+                    generation: self.generation,
+                });
+                channel.limit(|other| *other == kind);
+                channel.trim(self.now);
+            }
+        }
+    }
+
+    /// Checks that every subscriber received expected messages in their order.
+    fn check_receipts(&mut self) {
+        for (peer, subscriber) in &mut self.net.subscribers {
+            for frames in subscriber.received.drain(..) {
+                let place = subscriber.expected.iter().position(|it| *it == frames);
+                let place = place.unwrap_or_else(|| panic!("{peer:?} received {frames:?}"));
+                subscriber.expected.drain(..=place);
+                subscriber.counts[1] += 1;
+                subscriber.counts[2] += place as u64;
+            }
+        }
+    }
+
+    fn check_counts(&mut self) {
+        let ledger = self.core.ledger();
+        assert_eq!(ledger.received, ledger.ended() + self.core.in_flight());
+        let sample = self.core.sample(&self.net);
+        for (number, channel) in sample.channels.iter().enumerate() {
+            let counters = &channel.counters;
+            let sum = counters.sent + counters.dropped + channel.waiting;
+            assert_eq!(counters.matched, sum, "channel {number}");
+            let waiting: usize = channel.shown.iter().map(|it| it.waiting).sum();
+            assert_eq!(channel.waiting, waiting as u64);
+            assert_eq!(channel.kept, self.channels[number].kept.len(), "{number}");
+            for shown in &channel.shown {
+                let peer = std::str::from_utf8(&shown.name.identity).unwrap();
+                let peer = PeerId(peer.parse().unwrap());
+                let Some(subscriber) = self.net.subscribers.get(&peer) else {
+                    continue;
+                };
+                let [matched, received, missed] = subscriber.counts;
+                assert_eq!((shown.matched, shown.sent), (matched, received));
+                assert_eq!(
+                    shown.matched,
+                    shown.sent + shown.dropped + shown.waiting as u64
+                );
+                assert!(missed <= shown.dropped);
+                let left = subscriber.expected.len() as u64;
+                assert_eq!(missed + left, shown.dropped + shown.waiting as u64);
+                assert!(shown.waiting == 0 || !subscriber.has_room);
+            }
+        }
+    }
+
+    /// Checks that every publisher is asked for the union of its channel's subscriptions.
+    fn check_asked(&self) {
+        for sender in self.net.senders.values().filter(|it| !it.is_gone) {
+            let Some(number) = sender.channel else {
+                continue;
+            };
+            let settings = &self.channels[number].settings;
+            let is_all = match settings.upstream {
+                Upstream::Auto => settings.keep != Keep::None,
+                Upstream::Subscriptions => false,
+                Upstream::All => true,
+            };
+            let mut union = BTreeSet::from([Vec::new()]);
+            if !is_all {
+                let all = self.net.subscribers.values();
+                let of_channel = all.filter(|it| it.channel == number);
+                union.extend(of_channel.flat_map(|it| it.prefixes.iter().cloned()));
+            }
+            assert_eq!(sender.asked, union);
+        }
+    }
+
+    /// Ends the schedule: all verdicts are given, some subscribers read what waits, and the gateway
+    /// drains.
+    fn end(&mut self) {
+        while !self.net.cases.is_empty() {
+            self.gives_verdict();
+        }
+        let left =
+            |sender: &Sender| sender.valid.len() + sender.open.len() * usize::from(!sender.is_gone);
+        assert_eq!(self.net.senders.values().map(left).sum::<usize>(), 0);
+        let peers: Vec<_> = self.net.subscribers.keys().copied().collect();
+        for peer in peers {
+            if self.rng.bool() {
+                self.net.subscribers.get_mut(&peer).unwrap().has_room = true;
+                self.on(Event::Writable { peer });
+            }
+        }
+        let deadline = self.now + Duration::from_secs(10);
+        self.on(Event::Drain { deadline });
+        // Subscribers that take nothing are given up after a second.
+        for _ in 0..3 {
+            if self.core.is_drained() {
+                break;
+            }
+            self.now = self.core.next_deadline().expect("a time");
+            self.on(Event::Tick);
+        }
+        assert!(self.core.is_drained());
+        let sample = self.core.sample(&self.net);
+        let dropped = sample.channels.iter().map(|it| it.counters.dropped);
+        self.net.reached.dropped += dropped.sum::<u64>();
+    }
+}
