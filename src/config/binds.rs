@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 
 use super::section::Spanned;
-use super::source::Source;
+use super::source::{ChannelSource, Source};
 use super::value::BindEndpoint;
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
 /// An address to listen on, as written.
 #[derive(Debug)]
 pub struct Bind {
-    /// `frontend` or `pool`.
+    /// `frontend`, `pool`, `publishers` or `subscribers`.
     pub role: &'static str,
-    /// The key of the frontend or pool.
+    /// The key of the frontend, pool or channel.
     pub name: String,
     /// The address as written.
     pub endpoint: String,
@@ -20,34 +20,52 @@ pub struct Bind {
     pub place: Place,
 }
 
-/// Returns every address on which frontends and pools listen.
+/// Returns every address on which frontends, pools and channels listen.
 pub(super) fn all(source: &Source) -> Vec<Bind> {
     let frontends = source.frontends.iter();
     let frontends = frontends.map(|it| ("frontend", &it.it.frontend.name, &it.binds));
     let pools = source.pools.iter();
     let pools = pools.map(|it| ("pool", &it.it.settings.name, &it.binds));
-    let all = frontends.chain(pools).flat_map(|(role, name, binds)| {
-        binds.iter().map(move |bind| Bind {
-            role,
-            name: name.clone(),
-            endpoint: bind.value.0.clone(),
-            place: bind.place.clone(),
-        })
+    let channels = source.channels.iter().flat_map(|channel| {
+        let name = &channel.it.settings.name;
+        [
+            ("publishers", name, &channel.it.publishers.binds),
+            ("subscribers", name, &channel.it.subscribers.binds),
+        ]
     });
+    let all = frontends
+        .chain(pools)
+        .chain(channels)
+        .flat_map(|(role, name, binds)| {
+            binds.iter().map(move |bind| Bind {
+                role,
+                name: name.clone(),
+                endpoint: bind.value.0.clone(),
+                place: bind.place.clone(),
+            })
+        });
     all.collect()
 }
 
-/// Reports every address, of a frontend, a pool or the admin listener, that clashes with an earlier
+/// Reports every address, of a frontend, a pool, a channel or the admin listener, that clashes with an earlier
 /// one.
 pub(super) fn clashes(source: &Source, found: &mut Diagnostics) {
     let frontends = source.frontends.iter().flat_map(|frontend| &frontend.binds);
     let pools = source.pools.iter().flat_map(|pool| &pool.binds);
+    let channels = source.channels.iter().flat_map(|channel| {
+        let ChannelSource {
+            publishers,
+            subscribers,
+            ..
+        } = &channel.it;
+        publishers.binds.iter().chain(&subscribers.binds)
+    });
     let admin = source.admin.as_ref().map(|admin| Spanned {
         value: BindEndpoint(format!("tcp://{}", admin.value.bind)),
         place: admin.place.clone(),
     });
     let mut taken: HashMap<&str, Hosts> = HashMap::new();
-    for bind in frontends.chain(pools).chain(&admin) {
+    for bind in frontends.chain(pools).chain(channels).chain(&admin) {
         let Some((host, socket)) = socket(&bind.value.0) else {
             continue;
         };

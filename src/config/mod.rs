@@ -7,6 +7,7 @@
 mod admin;
 mod binds;
 mod breaking;
+mod channels;
 mod environment;
 mod explain;
 mod file;

@@ -1,11 +1,12 @@
 //! The step from the written configuration to a [`Snapshot`]: names are looked up, schemas
 //! compiled.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::binds;
+use super::channels::{doubtful_channels, secured_channels};
 use super::loaded::Loaded;
 use super::near::with_names;
 use super::plain;
@@ -14,7 +15,7 @@ use super::quoted::quoted;
 use super::schema::SchemaSource;
 use super::section::Spanned;
 use super::security::Secured;
-use super::source::{FrontendSource, Named, PoolSource, RouteSource, Source};
+use super::source::{FrontendSource, Named, PoolSource, RouteSource, Source, TargetSource};
 use super::value::name_fault;
 use crate::frame;
 use crate::route::{Pattern, Table};
@@ -57,6 +58,7 @@ pub(super) fn resolve(
     binds::clashes(&source, found);
     plain::check(&source, found);
     unused_pools(&source, found);
+    doubtful_channels(&source, found);
     let protos = protos
         .and_then(|OfProtos(texts)| Protos::compile(file, &source, texts.as_ref(), cache, found));
     let routes = resolve_routes(&source, protos.as_ref(), &mut names, found)?;
@@ -74,12 +76,15 @@ pub(super) fn resolve(
     let pools = secured_pools(source.pools, secured.pools);
     let pools = pools.map(|pool| (names.pool(&pool.name), Arc::new(pool)));
     let pools = pools.collect();
+    let channels = secured_channels(source.channels, secured.channels);
+    let channels = channels.map(|channel| (names.channel(&channel.name), Arc::new(channel)));
+    let channels = channels.collect();
     let snapshot = Snapshot {
         generation,
         engine: source.engine,
         frontends,
         pools,
-        channels: BTreeMap::new(),
+        channels,
         routes: Table::new(routes),
         limits: source.limits,
         grace: source.grace,
@@ -125,18 +130,22 @@ fn secured_pools(
     })
 }
 
-/// Warns about pools that no route uses, unless the pool of a route is unknown.
+/// Warns about pools that no route uses, unless the target of a route is unknown.
 fn unused_pools(source: &Source, found: &mut Diagnostics) {
-    let names: Vec<_> = source
+    let targets: Vec<_> = source
         .routes
         .iter()
-        .map(|route| route.pool.as_ref())
+        .map(|route| route.target.as_ref())
         .collect();
-    let named: HashSet<&str> = names.iter().flatten().map(|it| it.value.as_str()).collect();
+    let names = targets.iter().flatten().filter_map(|target| match target {
+        TargetSource::Pool(pool) => Some(pool.value.as_str()),
+        TargetSource::Channel(..) => None,
+    });
+    let named: HashSet<&str> = names.collect();
     let pools = source.pools.iter();
     let known: HashSet<&str> = pools.map(|pool| pool.it.settings.name.as_str()).collect();
-    let is_known = |name: &Spanned<String>| known.contains(name.value.as_str());
-    let clear = !names.is_empty() && names.iter().all(|name| name.is_some_and(is_known));
+    let are_known = named.iter().all(|name| known.contains(name));
+    let clear = !targets.is_empty() && targets.iter().all(Option::is_some) && are_known;
     for pool in source.pools.iter().filter(|_| clear) {
         let name = &pool.it.settings.name;
         if !named.contains(name.as_str()) && name_fault(name).is_none() {
@@ -162,6 +171,13 @@ fn resolve_routes(
     let frontends = source.frontends.iter();
     let known = Known {
         pools: Index::new("pool", pools.map(|pool| &*pool.it.settings.name)),
+        channels: Index::new(
+            "channel",
+            source
+                .channels
+                .iter()
+                .map(|channel| &*channel.it.settings.name),
+        ),
         frontends: Index::new(
             "frontend",
             frontends.map(|frontend| &*frontend.it.frontend.name),
@@ -183,8 +199,8 @@ fn resolve_route(
     names_of: &mut Names,
     found: &mut Diagnostics,
 ) -> Option<Route> {
-    let pool = route.pool.as_ref();
-    let pool = pool.and_then(|pool| known.pools.look_up(pool, found));
+    let target = route.target.as_ref();
+    let target = target.and_then(|target| known.target(target, source, names_of, found));
     let frontends = route.frontends.as_ref().map(|names| {
         let ids = names
             .iter()
@@ -194,15 +210,14 @@ fn resolve_route(
     });
     let schema = any_of(&route.schema, protos, found);
     let reply = any_of(&route.reply, protos, found);
-    let pool = pool?;
-    let inherited: Option<Duration> = source.pools[pool].it.timeout;
+    let (target, inherited) = target?;
     Some(Route {
         id: names_of.route(&route.name),
         name: route.name.clone(),
         kind: route.pattern.as_ref().and_then(only_type),
         schema: schema?,
         reply: reply?,
-        target: Target::Pool(names_of.pool(&source.pools[pool].it.settings.name)),
+        target,
         timeout: route
             .timeout
             .as_ref()
@@ -239,10 +254,34 @@ fn only_type(pattern: &Pattern) -> Option<Box<str>> {
 /// The names that routes refer to.
 struct Known<'a> {
     pools: Index<'a>,
+    channels: Index<'a>,
     frontends: Index<'a>,
 }
 
-/// The names of the pools or of the frontends, with their positions. The lookup is by a hash map,
+impl Known<'_> {
+    /// Returns the target of a route, and the timeout that the route inherits from its pool.
+    fn target(
+        &self,
+        target: &TargetSource,
+        source: &Source,
+        names: &mut Names,
+        found: &mut Diagnostics,
+    ) -> Option<(Target, Option<Duration>)> {
+        match target {
+            TargetSource::Pool(name) => {
+                let pool = &source.pools[self.pools.look_up(name, found)?].it;
+                Some((Target::Pool(names.pool(&pool.settings.name)), pool.timeout))
+            }
+            TargetSource::Channel(name, ack) => {
+                let channel = &source.channels[self.channels.look_up(name, found)?].it;
+                let channel = names.channel(&channel.settings.name);
+                Some((Target::Channel { channel, ack: *ack }, None))
+            }
+        }
+    }
+}
+
+/// The names of the pools, of the channels or of the frontends, with their positions. The lookup is by a hash map,
 /// because there may be many thousands of names.
 struct Index<'a> {
     kind: &'static str,

@@ -12,8 +12,8 @@ use super::keys::{Access, KeyFile, KeyFiles, KeyRole, Stored, UsersFile};
 use super::quoted::quoted;
 use super::section::Spanned;
 use super::source::{
-    CurveSource, PeersSource, PlainSource, SecurityKey, SecuritySource, ServerKey, ServerSource,
-    Source,
+    ChannelSource, CurveSource, Named, PeersSource, PlainSource, SecurityKey, SecuritySource,
+    ServerKey, ServerSource, SideSource, Source,
 };
 use crate::security::{ANONYMOUS, Curve, KnownPeers, Security, Servers, Users, principal_fault};
 use crate::snapshot::{Allowed, Endpoints, IdentityMode};
@@ -21,10 +21,12 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 use gateway_zmtp::curve::{KeyPair, PublicKey};
 use gateway_zmtp::session::NullPeers;
 
-/// The demands of frontends and pools on their peers, in the order of the file.
+/// The demands of frontends, pools and channels on their peers, in the order of the file.
 pub(super) struct Secured {
     pub(super) frontends: Vec<Option<Arc<Security>>>,
     pub(super) pools: Vec<Option<Arc<Security>>>,
+    /// The publishers and the subscribers of each channel.
+    pub(super) channels: Vec<[Option<Arc<Security>>; 2]>,
 }
 
 /// Resolves every `security`. Errors that exclude only a peer's key go into `left_out`, and all
@@ -46,6 +48,7 @@ pub(super) fn secure(
     let secured = Secured {
         frontends: resolver.frontends(source),
         pools: resolver.pools(source),
+        channels: resolver.channels(source),
     };
     resolver.shared_peers(source);
     if secured.frontends.iter().any(Option::is_some) {
@@ -55,10 +58,16 @@ pub(super) fn secure(
     secured
 }
 
-/// Reports each `allow` if no frontend has `security`, and warns about entries that match no
+/// Reports each `allow` if neither a frontend nor the publishers of a channel have `security`, and warns about entries that match no
 /// principal.
 fn allowed(source: &Source, secured: &Secured, found: &mut Diagnostics) {
-    let securities: Vec<_> = secured.frontends.iter().flatten().collect();
+    let publishers = secured.channels.iter().map(|[publishers, _]| publishers);
+    let securities: Vec<_> = secured
+        .frontends
+        .iter()
+        .chain(publishers)
+        .flatten()
+        .collect();
     let anybody = |allowed: &Allowed| {
         securities.iter().any(|security| {
             let owners = match security.curve.as_ref().map(|curve| &curve.peers) {
@@ -124,7 +133,7 @@ struct Resolver<'a> {
 }
 
 /// The owner of each key, with the place where the key was found first.
-type Named = HashMap<PublicKey, (Arc<str>, Place)>;
+type Owners = HashMap<PublicKey, (Arc<str>, Place)>;
 
 impl<'a> Resolver<'a> {
     fn frontends(&mut self, source: &'a Source) -> Vec<Option<Arc<Security>>> {
@@ -188,6 +197,54 @@ impl<'a> Resolver<'a> {
             });
         }
         secured
+    }
+
+    /// Returns the security of the publishers and the subscribers of each channel. Like workers,
+    /// they are not clients, so the file's own `security` does not apply to them.
+    fn channels(&mut self, source: &'a Source) -> Vec<[Option<Arc<Security>>; 2]> {
+        let mut secured = Vec::new();
+        for channel in &source.channels {
+            let ChannelSource {
+                settings,
+                publishers,
+                subscribers,
+            } = &channel.it;
+            let sides = [
+                ("publishers", publishers, &settings.publishers.endpoints),
+                ("subscribers", subscribers, &settings.subscribers.endpoints),
+            ];
+            secured
+                .push(sides.map(|(who, side, endpoints)| {
+                    self.channel_side(channel, who, side, endpoints)
+                }));
+        }
+        secured
+    }
+
+    fn channel_side(
+        &mut self,
+        channel: &Named<ChannelSource>,
+        who: &str,
+        side: &'a SideSource,
+        endpoints: &Endpoints,
+    ) -> Option<Arc<Security>> {
+        let default = self.default;
+        let has_keys = default.is_some_and(|it| it.curve.is_some() || it.plain.is_some());
+        let has_addresses = default.is_some_and(|it| it.from.is_some());
+        let lacks = match &side.security {
+            SecurityKey::Some(own) => return Some(Arc::new(self.security(own, endpoints))),
+            SecurityKey::None => return None,
+            SecurityKey::Inherited if has_keys => "keys",
+            SecurityKey::Inherited if has_addresses && !endpoints.bind.is_empty() => "addresses",
+            SecurityKey::Inherited => return None,
+        };
+        let name = &channel.it.settings.name;
+        let fault = Diagnostic::error(format!("channel {name} does not name its {who}' {lacks}"));
+        let fault = fault.at(channel.place.clone());
+        self.found.push(fault.label(format!("expected {who}: {{ security: … }} below")).help(
+            "the file's `security` is for clients alone: write one of their own, or security: none",
+        ));
+        None
     }
 
     fn security(&mut self, source: &'a SecuritySource, endpoints: &Endpoints) -> Security {
@@ -376,7 +433,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn peers(&mut self, peers: &'a Spanned<PeersSource>) -> KnownPeers {
-        let mut named = Named::new();
+        let mut named = Owners::new();
         match &peers.value {
             PeersSource::Any => {
                 let fault =
@@ -404,7 +461,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// Adds the keys of a file or a directory.
-    fn keys_at(&mut self, path: &'a Path, place: &Place, named: &mut Named) {
+    fn keys_at(&mut self, path: &'a Path, place: &Place, named: &mut Owners) {
         let is_new = self.told.insert((KeyRole::Theirs, path));
         match self.files.get(KeyRole::Theirs, path) {
             None => {}
@@ -429,7 +486,7 @@ impl<'a> Resolver<'a> {
 
     /// Adds the key of a peer's file. If the file has an error, leaves the key out and, if `tell`
     /// is true, reports the reason.
-    fn key_of(&mut self, file: &'a KeyFile, tell: bool, named: &mut Named) {
+    fn key_of(&mut self, file: &'a KeyFile, tell: bool, named: &mut Owners) {
         let (name, place) = match &file.name {
             Some(name) => (name.value.as_str(), name.place.clone()),
             None => (file.stem.as_str(), file.file.place(1, 1, 1)),
@@ -465,7 +522,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn add(&mut self, named: &mut Named, key: PublicKey, name: &str, place: &Place) {
+    fn add(&mut self, named: &mut Owners, key: PublicKey, name: &str, place: &Place) {
         match named.get(&key) {
             None => {
                 named.insert(key, (name.into(), place.clone()));

@@ -2,6 +2,7 @@
 //!
 //! The whole file is read whatever is wrong with parts of it, so that one run reports every error.
 
+mod channels;
 mod framing;
 mod pairs;
 mod routes;
@@ -26,6 +27,7 @@ use crate::snapshot::{
     AdminSettings, Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, LogSettings,
     PerWorker, PoolSettings, ReloadSettings, Workers,
 };
+use channels::channel;
 use framing::{FrontendFrames, frontend_frames, worker_frames};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 use gateway_proto::Compiler;
@@ -35,7 +37,8 @@ use routes::routes;
 use security::security;
 use timeout::timeout;
 
-pub(super) use routes::RouteSource;
+pub(super) use channels::{ChannelSource, SideSource};
+pub(super) use routes::{RouteSource, TargetSource};
 pub(super) use security::{
     CurveSource, PeersSource, PlainSource, SecurityKey, SecuritySource, ServerKey, ServerSource,
 };
@@ -53,9 +56,8 @@ fn address(least: &'static str) -> Lone<'static> {
     }
 }
 
-const LATER_TOP: &[&str] = &["channels"];
-/// The required sections.
-const SECTIONS: [&str; 3] = ["frontends", "pools", "routes"];
+/// The sections of named things. With channels, frontends and pools may be absent.
+const SECTIONS: [&str; 4] = ["frontends", "pools", "channels", "routes"];
 
 /// The content of routes.yaml, with defaults filled in and names not yet looked up.
 #[derive(Debug)]
@@ -68,6 +70,8 @@ pub(super) struct Source {
     pub frontends: Vec<Named<FrontendSource>>,
     /// The pools.
     pub pools: Vec<Named<PoolSource>>,
+    /// The channels.
+    pub channels: Vec<Named<ChannelSource>>,
     /// The routes.
     pub routes: Vec<RouteSource>,
     /// The directories of .proto files, as written, or `None` for the default. A directory is
@@ -96,7 +100,7 @@ pub(super) struct Named<T> {
     pub place: Place,
     /// The entry.
     pub it: T,
-    /// The addresses that it listens on, each with its place.
+    /// The addresses that it listens on, each with its place. Those of a channel are in the entry.
     pub binds: Vec<Spanned<BindEndpoint>>,
 }
 
@@ -145,14 +149,21 @@ impl Source {
     fn securities(&self) -> impl Iterator<Item = &SecuritySource> {
         let frontends = self.frontends.iter().map(|it| &it.it.security);
         let pools = self.pools.iter().map(|it| &it.it.security);
-        let all = [&self.security].into_iter().chain(frontends).chain(pools);
+        let channels = self.channels.iter();
+        let channels =
+            channels.flat_map(|it| [&it.it.publishers.security, &it.it.subscribers.security]);
+        let all = [&self.security]
+            .into_iter()
+            .chain(frontends)
+            .chain(pools)
+            .chain(channels);
         all.filter_map(SecurityKey::map)
     }
 }
 
 /// Reads the root of the file.
 pub(super) fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
-    let mut top = Section::open(root, "the file", LATER_TOP, found);
+    let mut top = Section::open(root, "the file", &[], found);
     let engine = engine(&mut top, found);
     let security = security(&mut top, "the file", engine, found);
     let frontends = entries(
@@ -165,8 +176,14 @@ pub(super) fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
     let pools = entries(&mut top, "pools", "pool", found, |name, node, found| {
         pool(name, node, engine, found)
     });
+    let channels = channels(&mut top, engine, found);
     let first = pools.first().map(|pool| pool.it.settings.name.as_str());
-    let routes = routes(&mut top, engine, first.unwrap_or("people"), found);
+    let first = match (first, channels.first()) {
+        (Some(pool), _) => format!("pool: {pool}"),
+        (None, Some(channel)) => format!("publish: {}", channel.it.settings.name),
+        (None, None) => "pool: people".to_owned(),
+    };
+    let routes = routes(&mut top, engine, &first, found);
     let (import_paths, compiler, breaking) = match top.node("proto") {
         Some(node) => proto(node, found),
         None => (None, Compiler::default(), None),
@@ -193,6 +210,7 @@ pub(super) fn read_file(root: &Node, found: &mut Diagnostics) -> Source {
         security,
         frontends,
         pools,
+        channels,
         routes,
         import_paths,
         compiler,
@@ -276,6 +294,25 @@ fn entries<'a, T>(
         all.push(Named { place, it, binds });
     }
     all
+}
+
+/// Returns the channels, which engine libzmq does not have.
+fn channels(
+    top: &mut Section<'_>,
+    engine: EngineKind,
+    found: &mut Diagnostics,
+) -> Vec<Named<ChannelSource>> {
+    let Some(node) = top.node("channels") else {
+        return Vec::new();
+    };
+    if engine == EngineKind::Libzmq {
+        let fault = Diagnostic::error("\"channels\" is not supported by engine libzmq");
+        let fault = fault.at(node.place.clone()).label("remove it");
+        found.push(fault.help("use engine native"));
+    }
+    entries(top, "channels", "channel", found, |name, node, found| {
+        (channel(name, node, engine, found), Vec::new())
+    })
 }
 
 fn endpoints(

@@ -27,6 +27,7 @@ fn name_forgotten(section: &str, what: &str, key: &Node, pairs: &[(Node, Node)])
     let (needs, name) = match what {
         "frontend" => ("a name", "clients"),
         "pool" => ("a name", "people"),
+        "channel" => ("a name", "ticks"),
         _ => ("a type", "PROTOBUF"),
     };
     let written = pairs.iter().take(WRITTEN_MAX).map(|(key, value)| {
@@ -65,6 +66,7 @@ pub(super) fn pairs<'a>(
         }
         Some(Kind::Unknown) => return &[],
         None if !top.is_sound() => return &[],
+        None if top.has("channels") && matches!(key, "frontends" | "pools") => return &[],
         _ => {}
     }
     let (wrong, place) = match node {
@@ -96,6 +98,7 @@ pub(super) fn pairs<'a>(
     let example = match what {
         "frontend" => "clients: { bind: \"tcp://*:5559\" }",
         "pool" => "people: { bind: \"tcp://*:5560\" }",
+        "channel" => "ticks: { publishers: \"tcp://*:5561\", subscribers: \"tcp://*:5562\" }",
         _ => "PROTOBUF: { schema: demo.Person, pool: people }",
     };
     let fault = fault

@@ -14,7 +14,7 @@ use crate::security::{ANONYMOUS, principal_fault};
 use crate::snapshot::{Allowed, EngineKind, Rate};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
-const LATER_ROUTE: &[&str] = &["publish", "mirror", "idempotent", "retries", "hash"];
+const LATER_ROUTE: &[&str] = &["mirror", "idempotent", "retries", "hash"];
 
 /// A route whose schemas, pool and frontends are still names.
 #[derive(Debug)]
@@ -29,8 +29,8 @@ pub(crate) struct RouteSource {
     pub schema: Vec<SchemaSource>,
     /// The schemas of answers, likewise.
     pub reply: Vec<SchemaSource>,
-    /// The pool, or `None` if its error was reported.
-    pub pool: Option<Spanned<String>>,
+    /// The pool or the channel, or `None` if its error was reported.
+    pub target: Option<TargetSource>,
     /// The timeout, in place of the pool's.
     pub timeout: Option<Spanned<Timeout>>,
     /// The frontends that may use it, or `None` for all.
@@ -41,18 +41,26 @@ pub(crate) struct RouteSource {
     pub rate: Option<Rate>,
 }
 
-/// Reads the routes. `pool` is the pool that an example names.
+/// The destination of a route's messages, which is still a name.
+#[derive(Debug)]
+pub(crate) enum TargetSource {
+    /// The pool.
+    Pool(Spanned<String>),
+    /// The channel, and the value of `ack`.
+    Channel(Spanned<String>, bool),
+}
+
+/// Reads the routes. `least` is the target that an example names.
 pub(super) fn routes(
     top: &mut Section<'_>,
     engine: EngineKind,
-    pool: &str,
+    least: &str,
     found: &mut Diagnostics,
 ) -> Vec<RouteSource> {
-    let least = format!("pool: {pool}");
     let mut first: HashMap<Pattern, (String, Place)> = HashMap::new();
     let mut routes = Vec::new();
     for (key, node) in pairs(top, "routes", "route", found) {
-        let route = route(key, node, engine, &least, found);
+        let route = route(key, node, engine, least, found);
         let before = route
             .pattern
             .as_ref()
@@ -97,7 +105,11 @@ fn route(
         found.push(fault.at(key.place.clone()));
     }
     let lone = Lone {
-        key: "pool",
+        key: if least.starts_with("pool") {
+            "pool"
+        } else {
+            "publish"
+        },
         is: &|node| !node.text().is_empty() && least.ends_with(&format!(" {}", node.text())),
         meant: None,
         least,
@@ -106,7 +118,8 @@ fn route(
     let schema = schemas(&mut section, "schema", found);
     encoding_beside_schema(&mut section, &schema, found);
     let reply = schemas(&mut section, "reply", found);
-    let pool = match section.node("pool") {
+    let target = match section.node("pool") {
+        _ if section.has("publish") => publish(&mut section, found),
         Some(node) if matches!(node.kind, Kind::Map(_)) => {
             let fault = Diagnostic::error("a map of weighted pools is not supported yet");
             let fault = fault.at(node.place.clone());
@@ -117,17 +130,20 @@ fn route(
             );
             None
         }
-        Some(node) => text(node, "pool", found),
+        Some(node) => text(node, "pool", found).map(TargetSource::Pool),
         None => {
-            // A route with `publish` needs no pool, and the key is reported as not supported yet.
-            if section.is_sound() && !section.has("publish") {
+            if section.is_sound() {
                 let fault = Diagnostic::error(format!("route {name} has no pool"));
                 let fault = fault.at(key.place.clone());
-                section.lacks(&["pool"], fault.label("expected pool: NAME below"));
+                let label = "expected pool: NAME or publish: CHANNEL below";
+                section.lacks(&["pool", "publish"], fault.label(label));
             }
             None
         }
     };
+    if !section.has("publish") {
+        acknowledges(&mut section, found);
+    }
     let timeout = timeout(&mut section, engine, found);
     let instead = "leave the key out for all frontends";
     let frontends = section.some("frontends", instead, found, text);
@@ -140,12 +156,43 @@ fn route(
         pattern: pattern.ok(),
         schema,
         reply,
-        pool,
+        target,
         timeout,
         frontends,
         allow,
         rate,
     }
+}
+
+/// Reads `publish` and `ack`, and reports keys that only a route to a pool can have.
+fn publish(section: &mut Section<'_>, found: &mut Diagnostics) -> Option<TargetSource> {
+    let node = section.node("publish")?;
+    for key in ["pool", "reply", "timeout"] {
+        if let Some(place) = section.key_place(key) {
+            let fault = Diagnostic::error(format!("{key:?} can't be beside \"publish\""));
+            let fault = fault.at(place.clone()).label("remove it");
+            found.push(fault.help(match key {
+                "pool" => "a route leads to a pool, whose workers answer, or to a channel",
+                _ => "nobody answers a message that is published",
+            }));
+        }
+    }
+    let ack = acknowledges(section, found);
+    let channel = text(node, "publish", found)?;
+    Some(TargetSource::Channel(channel, ack))
+}
+
+/// Reads `ack`, which only a route to a channel can have.
+fn acknowledges(section: &mut Section<'_>, found: &mut Diagnostics) -> bool {
+    let ack = section.word("ack", &[("true", true), ("false", false)], found);
+    if let Some(ack) = &ack
+        && !section.has("publish")
+    {
+        let fault = Diagnostic::error("\"ack\" says nothing without \"publish\"");
+        let fault = fault.at(ack.place.clone()).label("remove it");
+        found.push(fault.help("a worker answers the requests of a route with a pool"));
+    }
+    ack.is_none_or(|ack| ack.value)
 }
 
 /// The maximum of `burst`, the number of requests at once after a pause.
