@@ -318,9 +318,11 @@ fn instead(key: &str) -> Option<&'static str> {
 /// Returns the sections that have this key, in themselves or in their entries, by the JSON Schema
 /// of the file.
 pub(super) fn homes(key: &str) -> Vec<&'static str> {
-    const DEFINED: [(&str, &str); 7] = [
+    const DEFINED: [(&str, &str); 9] = [
         ("frontend", "frontends"),
         ("pool", "pools"),
+        ("channel", "channels"),
+        ("keep", "channels.keep"),
         ("route", "routes"),
         ("schema", "schema"),
         ("security_map", "security"),

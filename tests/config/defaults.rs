@@ -36,6 +36,13 @@ fn described(root: &Value) -> Vec<(String, At, Value)> {
     for (definition, section, at) in [
         ("frontend", "frontends.NAME", &["frontends", "c"][..]),
         ("pool", "pools.NAME", &["pools", "p"]),
+        ("channel", "channels.NAME", &["channels", "n"]),
+        (
+            "channel_side",
+            "channel_side",
+            &["channels", "n", "publishers"],
+        ),
+        ("keep", "keep", &["channels", "n", "keep"]),
         ("route", "routes.TYPE", &["routes", "A"]),
         ("schema", "schema", &["routes", "A", "schema"]),
         ("security_map", "security", &["frontends", "c", "security"]),
@@ -43,6 +50,12 @@ fn described(root: &Value) -> Vec<(String, At, Value)> {
         ("plain", "plain", &["frontends", "c", "security", "plain"]),
     ] {
         for (key, schema) in properties(&format!("/$defs/{definition}/properties")) {
+            // Some keys are only valid beside others.
+            let at = match &*key {
+                "ack" => &["routes", "P"],
+                "topic_end" => &["channels", "single"],
+                _ => at,
+            };
             let at = path(&[at, &[&*key]].concat());
             all.push((section.to_owned(), at, schema));
         }
@@ -69,8 +82,25 @@ impl Tried {
         let mut config = json!({
             "frontends": { "c": { "bind": "tcp://127.0.0.1:0" } },
             "pools": { "p": { "bind": "tcp://127.0.0.1:0" } },
-            "routes": { "A": { "pool": "p", "schema": { "msgpack": "demo.Person" } } },
+            "channels": {
+                "n": { "publishers": { "bind": "tcp://127.0.0.1:0" }, "subscribers": "tcp://127.0.0.1:0" },
+                "single": { "publishers": "tcp://127.0.0.1:0", "subscribers": "tcp://127.0.0.1:0", "frames": "single" },
+            },
+            "routes": {
+                "A": { "pool": "p", "schema": { "msgpack": "demo.Person" } },
+                "P": { "publish": "n" },
+                "S": { "publish": "single" },
+            },
         });
+        if there.is_some_and(|(at, _)| at[..] == ["engine"]) {
+            // Engine libzmq has no channels.
+            let config = config.as_object_mut().unwrap();
+            config.remove("channels");
+            config["routes"]
+                .as_object_mut()
+                .unwrap()
+                .retain(|name, _| name == "A");
+        }
         if let Some((at, value)) = there {
             // Indexing creates missing keys.
             let place = at.iter().fold(&mut config, |value, key| &mut value[key]);

@@ -21,6 +21,7 @@ const BEYOND_A_SCHEMA: &[&str] = &[
     "bad_rules/routes",
     "broken_import/routes",
     "broken_proto/routes",
+    "channels_with_libzmq",
     "clashing_binds",
     "rule_by_another_name/routes",
     "memory_too_small",

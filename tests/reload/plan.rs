@@ -369,6 +369,96 @@ const SECURITY_KEYS: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
+/// The keys that are edited in [`with_channel`], with the same fields as in [`KEYS`].
+const CHANNEL_KEYS: &[(&str, &str, &str, &str)] = &[
+    (
+        "channels",
+        "channels:\n",
+        "channels:\n  more: { publishers: \"tcp://127.0.0.1:7011\", subscribers: \"tcp://127.0.0.1:7012\" }\n",
+        "+1 channel (more)",
+    ),
+    ("channel/publishers", "7021", "7011", "~1 channel (ticks)"),
+    ("channel/subscribers", "7022", "7011", "~1 channel (ticks)"),
+    (
+        "channel_side/bind",
+        "bind: \"tcp://127.0.0.1:7022\"",
+        "bind: \"tcp://127.0.0.1:7011\"",
+        "~1 channel (ticks)",
+    ),
+    ("channel_side/connect", "7023", "7011", "~1 channel (ticks)"),
+    (
+        "channel_side/security",
+        "7023\", security: none",
+        "7023\", security: { from: 10.0.0.0/8 }",
+        "~1 channel (ticks)",
+    ),
+    (
+        "channel/keep",
+        "keep: { last: 3 }",
+        "",
+        "~1 channel (ticks)",
+    ),
+    ("keep/last", "last: 3", "last: 4", "~1 channel (ticks)"),
+    ("keep/for", "last: 3", "for: 4s", "~1 channel (ticks)"),
+    ("channel/keep_bytes", "24KiB", "25KiB", "~1 channel (ticks)"),
+    (
+        "channel/slow",
+        "slow: drop_new",
+        "slow: conflate",
+        "~1 channel (ticks)",
+    ),
+    (
+        "channel/subscriber_bytes",
+        "26KiB",
+        "27KiB",
+        "~1 channel (ticks)",
+    ),
+    (
+        "channel/upstream",
+        "upstream: all",
+        "upstream: auto",
+        "~1 channel (ticks)",
+    ),
+    (
+        "channel/frames",
+        "frames: single\n    topic_end: \"|\"",
+        "frames: typed",
+        "~1 channel (ticks)",
+    ),
+    (
+        "channel/topic_end",
+        "topic_end: \"|\"",
+        "topic_end: \":\"",
+        "~1 channel (ticks)",
+    ),
+    (
+        "route/publish",
+        "pool: others, timeout: 10s",
+        "publish: ticks",
+        "~1 route (TIMED)",
+    ),
+    ("route/ack", "ack: true", "ack: false", "~1 route (TICK)"),
+];
+
+/// Returns [`ROUTES`] with a channel and a route to it.
+fn with_channel() -> String {
+    let channel = "channels:
+  ticks:
+    publishers: \"tcp://127.0.0.1:7021\"
+    subscribers: { bind: \"tcp://127.0.0.1:7022\", connect: \"tcp://127.0.0.1:7023\", security: none }
+    keep: { last: 3 }
+    keep_bytes: 24KiB
+    slow: drop_new
+    subscriber_bytes: 26KiB
+    upstream: all
+    frames: single, topic_end: \"|\"
+routes:
+  TICK: { publish: ticks, ack: true }
+";
+    let channel = channel.replace(", topic_end", "\n    topic_end");
+    ROUTES.replace("routes:\n", &channel)
+}
+
 /// Returns [`ROUTES`] with `security` for the frontend `clients`.
 fn secured() -> String {
     ROUTES.replace(
@@ -447,6 +537,18 @@ fn each_key_of_security_is_in_the_plan() {
 }
 
 #[test]
+fn each_key_of_channels_is_in_the_plan() {
+    let with_channel = with_channel();
+    for (key, from, to, said) in CHANNEL_KEYS {
+        let edited = with_channel.replacen(from, to, 1);
+        assert_ne!(edited, with_channel, "{key}: no {from:?}");
+        let (plan, back) = plans((&with_channel, PROTO), (&edited, PROTO));
+        let expected = ((*said).to_owned(), said.replace('+', "-"));
+        assert_eq!((plan.to_string(), back.to_string()), expected, "{key}");
+    }
+}
+
+#[test]
 fn a_proto_file_alone_is_in_the_plan() {
     let (plan, _) = plans((ROUTES, PROTO), (ROUTES, &format!("// A word.\n{PROTO}")));
     assert_eq!(plan.to_string(), "~1 .proto file (demo.proto)");
@@ -476,10 +578,13 @@ fn no_key_is_forgotten() {
         "security_map",
         "curve",
         "plain",
+        "channel",
+        "channel_side",
+        "keep",
     ] {
         note(&format!("{part}/"), &schema["$defs"][part]);
     }
-    let tabled = KEYS.iter().chain(SECURITY_KEYS);
+    let tabled = KEYS.iter().chain(SECURITY_KEYS).chain(CHANNEL_KEYS);
     let tabled: BTreeSet<_> = tabled.map(|key| key.0.to_owned()).collect();
     let missing: Vec<_> = known.difference(&tabled).collect();
     assert!(missing.is_empty(), "not in the table: {missing:?}");

@@ -142,6 +142,8 @@ fn route(
         }
     };
     if !section.has("publish") {
+        // Both keys exist, although they are absent here.
+        section.node("publish");
         acknowledges(&mut section, found);
     }
     let timeout = timeout(&mut section, engine, found);
