@@ -281,7 +281,9 @@ impl Side {
             | session::SessionEvent::Credentials(_) => {
                 panic!("NULL needs none of these")
             }
-            session::SessionEvent::Other => {}
+            session::SessionEvent::Subscribe(_)
+            | session::SessionEvent::Cancel(_)
+            | session::SessionEvent::Other => {}
         }
     }
 
@@ -481,6 +483,8 @@ fn traffic(said: model::Said) -> Option<String> {
             Ok(Command::Ping { ttl, context }) => {
                 word(&session::SessionEvent::Ping { ttl, context })
             }
+            Ok(Command::Subscribe(prefix)) => word(&session::SessionEvent::Subscribe(prefix)),
+            Ok(Command::Cancel(prefix)) => word(&session::SessionEvent::Cancel(prefix)),
             Ok(Command::Pong | Command::Other) => word(&session::SessionEvent::Other),
             Err(why) => fault(SessionError::Command(why)),
         },

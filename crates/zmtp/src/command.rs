@@ -1,7 +1,7 @@
 //! Commands (RFC 37, "Commands"), which control a connection and carry no application data.
 
 use crate::bytes::Bytes;
-use crate::{COMMAND, IDENTITY_MAX, put_frame};
+use crate::{COMMAND, IDENTITY_MAX, put_frame, put_header};
 
 /// The maximum size of a command's body, in bytes, which leaves room for a READY with much
 /// metadata. It bounds the memory that a handshake takes.
@@ -30,6 +30,10 @@ pub enum Command {
     },
     /// The answer to a PING.
     Pong,
+    /// The peer subscribes to all messages whose first frame begins with this prefix.
+    Subscribe(Vec<u8>),
+    /// The peer cancels one of its subscriptions to this prefix.
+    Cancel(Vec<u8>),
     /// A command that this crate does not know, and ignores.
     Other,
 }
@@ -66,6 +70,8 @@ pub fn parse(body: &Bytes) -> Result<Command, &'static str> {
             })
         }
         b"PONG" => Ok(Command::Pong),
+        b"SUBSCRIBE" => Ok(Command::Subscribe(data.to_vec())),
+        b"CANCEL" => Ok(Command::Cancel(data.to_vec())),
         _ => Ok(Command::Other),
     }
 }
@@ -144,6 +150,25 @@ pub fn put_pong(into: &mut Vec<u8>, context: &[u8]) {
     put_frame(into, COMMAND, &body);
 }
 
+/// Appends a SUBSCRIBE, which asks a publisher for the messages whose first frame begins with
+/// `prefix`. Peers of ZMTP 3.0 do not understand it, and take the message of
+/// [`Wish::message`](crate::subscription::Wish::message).
+pub fn put_subscribe(into: &mut Vec<u8>, prefix: &[u8]) {
+    put_command(into, b"\x09SUBSCRIBE", prefix);
+}
+
+/// Appends a CANCEL, which takes back one SUBSCRIBE with the same prefix.
+pub fn put_cancel(into: &mut Vec<u8>, prefix: &[u8]) {
+    put_command(into, b"\x06CANCEL", prefix);
+}
+
+/// Appends a command with this name, which its length precedes.
+fn put_command(into: &mut Vec<u8>, name: &[u8], data: &[u8]) {
+    put_header(into, COMMAND, name.len() + data.len());
+    into.extend_from_slice(name);
+    into.extend_from_slice(data);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +203,20 @@ mod tests {
         };
         assert_eq!(ping, Ok(expected));
         assert_eq!(read(&body(|into| put_pong(into, b"x"))), Ok(Command::Pong));
+        for prefix in [&b""[..], b"AB", &[9; 200]] {
+            let subscribe = read(&body(|into| put_subscribe(into, prefix)));
+            assert_eq!(subscribe, Ok(Command::Subscribe(prefix.into())));
+            let cancel = read(&body(|into| put_cancel(into, prefix)));
+            assert_eq!(cancel, Ok(Command::Cancel(prefix.into())));
+        }
+    }
+
+    #[test]
+    fn a_long_prefix_makes_a_long_frame() {
+        let mut frame = Vec::new();
+        put_subscribe(&mut frame, &[7; 246]);
+        assert_eq!(frame[..9], [COMMAND | crate::LONG, 0, 0, 0, 0, 0, 0, 1, 0]);
+        assert_eq!(read(&frame[9..]), Ok(Command::Subscribe(vec![7; 246])));
     }
 
     #[test]
@@ -201,6 +240,7 @@ mod tests {
         assert!(read(b"\x04PING\0").is_err());
         assert!(read(b"\x04PING\0\0aaaaaaaaaaaaaaaaa").is_err());
         assert!(read(b"\x05READY\x08Identity\xff\xff\xff\xff").is_err());
-        assert_eq!(read(b"\x09SUBSCRIBEx"), Ok(Command::Other));
+        assert_eq!(read(b"\x09SUBSCRIBED"), Ok(Command::Subscribe(b"D".into())));
+        assert_eq!(read(b"\x0aSUBSCRIBED"), Ok(Command::Other));
     }
 }

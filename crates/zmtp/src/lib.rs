@@ -57,6 +57,7 @@ pub mod message;
 pub mod plain;
 pub mod pool;
 pub mod session;
+pub mod subscription;
 pub mod z85;
 
 /// The flag of a frame that is followed by more frames of its message.

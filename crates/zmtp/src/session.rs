@@ -286,7 +286,11 @@ impl Session {
                 Ok(SessionEvent::Ready(Box::new(ready)))
             }
             Command::Error(reason) => Ok(SessionEvent::Error(reason)),
-            Command::Ping { .. } | Command::Pong | Command::Other => Ok(SessionEvent::Other),
+            Command::Ping { .. }
+            | Command::Pong
+            | Command::Subscribe(_)
+            | Command::Cancel(_)
+            | Command::Other => Ok(SessionEvent::Other),
         }
     }
 
@@ -391,6 +395,13 @@ impl Session {
         self.minor >= 1
     }
 
+    /// Returns whether the peer understands SUBSCRIBE and CANCEL, which came with ZMTP 3.1. Another
+    /// publisher takes subscriptions as messages ([`Wish`](crate::subscription::Wish)). Subscribers
+    /// send both, whatever their version.
+    pub fn understands_subscribe(&self) -> bool {
+        self.minor >= 1
+    }
+
     /// Returns whether the peer has sent the signature of ZMTP, but not yet its whole greeting.
     pub fn is_greeting(&self) -> bool {
         matches!(&self.stage, Stage::Greeting(greets) if greets.greeting.is_signed())
@@ -480,6 +491,8 @@ fn traffic_command(body: &Bytes) -> Result<SessionEvent, SessionError> {
         Command::Ready(_) => Err(SessionError::Again),
         Command::Error(reason) => Ok(SessionEvent::Error(reason)),
         Command::Ping { ttl, context } => Ok(SessionEvent::Ping { ttl, context }),
+        Command::Subscribe(prefix) => Ok(SessionEvent::Subscribe(prefix)),
+        Command::Cancel(prefix) => Ok(SessionEvent::Cancel(prefix)),
         Command::Pong | Command::Other => Ok(SessionEvent::Other),
     }
 }
@@ -517,6 +530,12 @@ mod tests {
                     }
                     Ok(Some(SessionEvent::Oversize(_))) => "oversize".into(),
                     Ok(Some(SessionEvent::Ping { ttl, .. })) => format!("ping {ttl}"),
+                    Ok(Some(SessionEvent::Subscribe(prefix))) => {
+                        format!("subscribe {}", String::from_utf8_lossy(&prefix))
+                    }
+                    Ok(Some(SessionEvent::Cancel(prefix))) => {
+                        format!("cancel {}", String::from_utf8_lossy(&prefix))
+                    }
                     Ok(Some(SessionEvent::Error(reason))) => format!("error {reason}"),
                     Ok(Some(SessionEvent::Other)) => "other".into(),
                     Ok(Some(
@@ -554,15 +573,19 @@ mod tests {
         let whole = stream(&[
             PING,
             (COMMAND, b"\x05HELLO"),
+            (COMMAND, b"\x09SUBSCRIBEearly"),
             READY,
             (MORE, b"a"),
             PING,
             (0, b"b"),
             (0, &[0; 1001]),
             (COMMAND, b"\x04PONG"),
+            (COMMAND, b"\x09SUBSCRIBEab"),
+            (COMMAND, b"\x06CANCEL"),
             (COMMAND, b"\x05ERROR\x02no"),
         ]);
         let said = [
+            "other",
             "other",
             "other",
             "ready REQ",
@@ -570,6 +593,8 @@ mod tests {
             "message a b",
             "oversize",
             "other",
+            "subscribe ab",
+            "cancel ",
             "error no",
         ];
         for piece in 1..=whole.len() {
@@ -632,6 +657,7 @@ mod tests {
             }
             assert!(!session.is_greeting() && session.awaits_ready());
             assert_eq!(session.understands_ping(), pings);
+            assert_eq!(session.understands_subscribe(), pings);
         }
     }
 }

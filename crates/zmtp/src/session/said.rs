@@ -26,6 +26,10 @@ pub enum SessionEvent {
         /// The context that the PONG must carry.
         context: Vec<u8>,
     },
+    /// The peer subscribes to all messages whose first frame begins with this prefix.
+    Subscribe(Vec<u8>),
+    /// The peer cancels one of its subscriptions to this prefix.
+    Cancel(Vec<u8>),
     /// The peer gives up, for this reason.
     Error(String),
     /// Bytes that must be sent to the peer as they are.

@@ -193,6 +193,9 @@ pub fn read_command(body: &[u8]) {
         }
         Ok(Command::Error(reason)) => assert!(reason.len() <= 255 * 10 && !reason.contains('\n')),
         Ok(Command::Ping { context, .. }) => assert!(context.len() <= 16),
+        Ok(Command::Subscribe(prefix) | Command::Cancel(prefix)) => {
+            assert!(body.ends_with(&prefix));
+        }
         Ok(Command::Pong | Command::Other) => {}
         Err(fault) => assert!(!fault.is_empty()),
     }

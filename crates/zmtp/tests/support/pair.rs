@@ -118,7 +118,7 @@ impl End {
                     self.heard.push("wrong credentials".into());
                 }
             }
-            SessionEvent::Other => {}
+            SessionEvent::Subscribe(_) | SessionEvent::Cancel(_) | SessionEvent::Other => {}
         }
     }
 

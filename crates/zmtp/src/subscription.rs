@@ -1,0 +1,59 @@
+//! Subscriptions in the form of ZMTP 3.0 (RFC 23), in which a subscriber sends messages instead of
+//! the commands SUBSCRIBE and CANCEL of ZMTP 3.1. Each is one frame: a byte that is 1 or 0, then the
+//! prefix.
+
+use crate::message::Message;
+
+/// A wish of a subscriber about the messages whose first frame begins with a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// It subscribes to them.
+    Subscribe,
+    /// It cancels one of its subscriptions to them.
+    Cancel,
+}
+
+impl Wish {
+    /// Returns the wish and the prefix of a frame from a subscriber, or `None` if the frame is
+    /// neither a subscription nor a cancellation.
+    pub fn of_frame(frame: &[u8]) -> Option<(Self, &[u8])> {
+        match frame.split_first()? {
+            (1, prefix) => Some((Self::Subscribe, prefix)),
+            (0, prefix) => Some((Self::Cancel, prefix)),
+            _ => None,
+        }
+    }
+
+    /// Returns the message that tells a publisher of this wish.
+    pub fn message(self, prefix: &[u8]) -> Message {
+        let first = match self {
+            Self::Subscribe => 1,
+            Self::Cancel => 0,
+        };
+        Message::from(vec![[&[first], prefix].concat()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for wish in [Wish::Subscribe, Wish::Cancel] {
+            for prefix in [&b""[..], b"\x01", &[7; 300]] {
+                let message = wish.message(prefix);
+                assert_eq!(message.len(), 1);
+                let frame = message.get(0).unwrap_or_default();
+                assert_eq!(Wish::of_frame(frame), Some((wish, prefix)));
+            }
+        }
+    }
+
+    #[test]
+    fn data_is_no_subscription() {
+        for data in [&b""[..], b"\x02", b"A", b"\xff\x01"] {
+            assert_eq!(Wish::of_frame(data), None, "{data:?}");
+        }
+    }
+}
