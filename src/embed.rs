@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 
 use crate::admin::{self, Admin, AdminSources};
 use crate::config::{Bind, Loaded, Origin, Seen};
-use crate::engine::{self, Running};
+use crate::engine::{self, PUBLISHERS, Running, SUBSCRIBERS};
 use crate::panics::Panics;
 use crate::reload::{Observe, SharedControlStatus};
 use crate::security::NO_SECURITY;
@@ -285,6 +285,19 @@ fn log_addresses(snapshot: &Snapshot, running: &Running) {
             let security = pool.security.as_ref();
             let security = security.map_or(NO_SECURITY, |security| security.name());
             info!(endpoint, security, "pool {} connects", pool.name);
+        }
+    }
+    for channel in snapshot.channels.values() {
+        let sides = [
+            (PUBLISHERS, &channel.publishers),
+            (SUBSCRIBERS, &channel.subscribers),
+        ];
+        for (side, settings) in sides {
+            for endpoint in &settings.endpoints.connect {
+                let security = settings.security.as_ref();
+                let security = security.map_or(NO_SECURITY, |security| security.name());
+                info!(endpoint, security, "{side} {} connects", channel.name);
+            }
         }
     }
     for at in running.listening() {

@@ -40,10 +40,11 @@ impl Handle {
     }
 
     /// Returns the first address on which the frontend or pool `name` listens, in a form that a
-    /// peer on this machine can connect to, or `None` if it listens nowhere.
+    /// peer on this machine can connect to, or `None` if it listens nowhere. The sides of a channel
+    /// are found as `NAME.publishers` and `NAME.subscribers`.
     pub fn endpoint(&self, name: &str) -> Option<String> {
         let listening = self.listening();
-        let found = listening.iter().find(|at| at.name == name)?;
+        let found = listening.iter().find(|at| at.is_of(name))?;
         Some(found.local_endpoint())
     }
 

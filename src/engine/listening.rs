@@ -2,10 +2,16 @@
 
 use std::fmt;
 
+/// The role of an address for the publishers of a channel.
+pub(crate) const PUBLISHERS: &str = "publishers of channel";
+
+/// The role of an address for the subscribers of a channel.
+pub(crate) const SUBSCRIBERS: &str = "subscribers of channel";
+
 /// An address on which the gateway listens, as the system resolved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoundAddress {
-    /// `frontend`, `pool` or `admin`.
+    /// `frontend`, `pool`, `publishers of channel`, `subscribers of channel` or `admin`.
     pub role: &'static str,
     /// The key in routes.yaml; empty for admin.
     pub name: String,
@@ -16,6 +22,17 @@ pub struct BoundAddress {
 }
 
 impl BoundAddress {
+    /// Returns whether this is an address of the frontend or pool `name`, or, for `NAME.publishers`
+    /// and `NAME.subscribers`, of that side of the channel `NAME`.
+    pub(crate) fn is_of(&self, name: &str) -> bool {
+        let side = match self.role {
+            PUBLISHERS => ".publishers",
+            SUBSCRIBERS => ".subscribers",
+            _ => "",
+        };
+        name.strip_suffix(side) == Some(&self.name)
+    }
+
     /// Returns the address in a form that a peer on this machine can connect to.
     pub(crate) fn local_endpoint(&self) -> String {
         self.endpoint.replace("0.0.0.0", "127.0.0.1")
@@ -29,6 +46,32 @@ impl fmt::Display for BoundAddress {
         match name.is_empty() {
             true => f.write_str(role),
             false => write!(f, "{role} {name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_side_of_a_channel_has_a_name_of_its_own() {
+        let at = |role| BoundAddress {
+            role,
+            name: "ticks".into(),
+            endpoint: String::new(),
+            security: None,
+        };
+        for (role, name) in [
+            ("frontend", "ticks"),
+            (PUBLISHERS, "ticks.publishers"),
+            (SUBSCRIBERS, "ticks.subscribers"),
+        ] {
+            let found: Vec<_> = ["ticks", "ticks.publishers", "ticks.subscribers", "tick"]
+                .into_iter()
+                .filter(|wanted| at(role).is_of(wanted))
+                .collect();
+            assert_eq!(found, [name]);
         }
     }
 }

@@ -37,6 +37,7 @@ use crate::snapshot::{EngineKind, Snapshot};
 pub use control::Control;
 pub use error::{BindFault, EngineError};
 pub use listening::BoundAddress;
+pub(crate) use listening::{PUBLISHERS, SUBSCRIBERS};
 pub use observer::Observer;
 use started::Started;
 
@@ -152,9 +153,10 @@ impl Running {
         &self.0.listening
     }
 
-    /// Returns the first address of a frontend or pool, for a connection from this machine.
+    /// Returns the first address of a frontend or pool, for a connection from this machine. The
+    /// sides of a channel are found as `NAME.publishers` and `NAME.subscribers`.
     pub fn endpoint(&self, name: &str) -> Option<String> {
-        let found = self.0.listening.iter().find(|at| at.name == name)?;
+        let found = self.0.listening.iter().find(|at| at.is_of(name))?;
         Some(found.local_endpoint())
     }
 

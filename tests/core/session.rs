@@ -76,6 +76,8 @@ fn put_word(bytes: &mut Vec<u8>, random: &mut Random) {
             put_frame(bytes, more, &body);
         }
         7 | 8 => put_frame(bytes, COMMAND, b"\x04PING\0\x05hi"),
+        9 if random.below(4) == 0 => put_frame(bytes, COMMAND, b"\x09SUBSCRIBEab"),
+        9 if random.below(4) == 0 => put_frame(bytes, COMMAND, b"\x06CANCEL"),
         9 => put_frame(bytes, COMMAND, b"\x04PONG"),
         10 if random.below(8) == 0 => put_frame(bytes, COMMAND, b"\x05ERROR\x02no"),
         11 if random.below(8) == 0 => put_frame(bytes, COMMAND, &ready("DEALER")),
@@ -100,7 +102,7 @@ fn words(random: &mut Random) -> Vec<u8> {
     for _ in 0..early {
         put_word(&mut bytes, random);
     }
-    let kinds = ["DEALER", "REQ", "REP", "ROUTER", "SUB"];
+    let kinds = ["DEALER", "REQ", "REP", "ROUTER", "PULL"];
     put_frame(&mut bytes, COMMAND, &ready(kinds[random.below(12) % 5]));
     for _ in 0..random.below(30) {
         put_word(&mut bytes, random);

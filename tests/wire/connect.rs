@@ -386,7 +386,7 @@ fn misfits() -> [(&'static str, Vec<u8>, &'static str); 8] {
         (
             clients,
             peer("SUB"),
-            "a SUB socket at a frontend: clients are DEALER or REQ",
+            "a SUB socket at a frontend: that is a subscriber, and subscribers connect to the addresses of a channel's `subscribers`",
         ),
         (
             people,

@@ -23,7 +23,7 @@ const SURPLUS_MAX: usize = 1000;
 pub(super) struct Admissions {
     /// The connections that were strangers when they were added, the oldest first.
     strangers: VecDeque<PeerId>,
-    /// The number of clients that the core knows.
+    /// The number of clients, publishers and subscribers that the core knows.
     clients: usize,
     /// The number of the last client without a name.
     nameless: u32,
@@ -74,6 +74,17 @@ impl Admissions {
         self.clients < most.saturating_add(SURPLUS_MAX)
     }
 
+    /// Returns whether another publisher or subscriber may be admitted where `limits.clients` is
+    /// `most`.
+    pub(super) fn has_room_on_channel(&self, most: usize) -> bool {
+        self.clients < most
+    }
+
+    /// Admits a publisher or a subscriber.
+    pub(super) fn admit_on_channel(&mut self) {
+        self.clients += 1;
+    }
+
     /// Admits a client, and returns `identity` or, if that is empty, a new one in the form of
     /// libzmq's ROUTER, which is a number after a zero byte. An identity that a client chose cannot
     /// begin with a zero byte.
@@ -87,7 +98,7 @@ impl Admissions {
         vec![0, a, b, c, d]
     }
 
-    /// Records that a client left.
+    /// Records that a client, a publisher or a subscriber left.
     pub(super) fn client_left(&mut self) {
         self.clients -= 1;
     }
@@ -117,6 +128,20 @@ mod tests {
         assert!(!admissions.has_room_for_client(1));
         admissions.client_left();
         assert!(admissions.has_room_for_client(1));
+    }
+
+    #[test]
+    fn publishers_and_subscribers_count_as_clients_and_none_is_beyond_the_limit() {
+        let mut admissions = Admissions::default();
+        admissions.admit_client(Vec::new());
+        assert!(admissions.has_room_on_channel(2));
+        admissions.admit_on_channel();
+        assert!(!admissions.has_room_on_channel(2));
+        for _ in 0..SURPLUS_MAX {
+            assert!(admissions.has_room_for_client(2));
+            admissions.admit_client(Vec::new());
+        }
+        assert!(!admissions.has_room_for_client(2));
     }
 
     #[test]

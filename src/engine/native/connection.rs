@@ -58,6 +58,10 @@ pub(super) enum Phase {
     Client,
     /// The core knows the peer as a worker.
     Worker(WorkerKind),
+    /// The core knows the peer as a publisher.
+    Publisher,
+    /// The core knows the peer as a subscriber.
+    Subscriber,
     /// The peer was a worker that left. It disconnects by itself, and its input is dropped.
     Left,
     /// The peer is not served for now, and receives nothing until the connection is closed. Its
@@ -92,7 +96,8 @@ pub(super) struct Connection {
     session: Session,
     /// The user whose password the peer has proved to know, after a PLAIN handshake.
     user: Option<User>,
-    /// The principal of the peer, where its frontend or pool has `security`.
+    /// The principal of the peer, where its frontend, its pool or its side of the channel has
+    /// `security`.
     principal: Option<Arc<str>>,
     liveness: Liveness,
     receiving: Receiving,
@@ -176,14 +181,9 @@ impl Connection {
         Ok(true)
     }
 
-    /// Makes the peer a client.
-    pub(super) fn admit_client(&mut self) {
-        self.phase = Phase::Client;
-    }
-
-    /// Makes the peer a worker of this kind.
-    pub(super) fn admit_worker(&mut self, kind: WorkerKind) {
-        self.phase = Phase::Worker(kind);
+    /// Serves the peer from now on as what this phase says.
+    pub(super) fn serve_as(&mut self, phase: Phase) {
+        self.phase = phase;
     }
 
     /// Stops serving the peer, if it was served. Returns its phase before.
@@ -299,7 +299,15 @@ impl Connection {
 
     /// Returns whether the core knows the peer.
     pub(super) fn is_known(&self) -> bool {
-        matches!(self.phase, Phase::Client | Phase::Worker(_))
+        matches!(
+            self.phase,
+            Phase::Client | Phase::Worker(_) | Phase::Publisher | Phase::Subscriber
+        )
+    }
+
+    /// Returns whether the core knows the peer as a subscriber.
+    pub(super) fn is_subscriber(&self) -> bool {
+        self.phase == Phase::Subscriber
     }
 
     /// Returns whether the handshake of the peer is not complete.

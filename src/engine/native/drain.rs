@@ -5,6 +5,13 @@ use std::time::Duration;
 /// The time after the deadline of open requests in which queued answers may still be sent.
 const FLUSH: Duration = Duration::from_secs(1);
 
+/// The time after which subscribers that take nothing are given up at the end.
+const STALLED_TIME: Duration = Duration::from_secs(1);
+
+/// The time for which messages that still arrive may delay the end. A publisher does not notice the
+/// shutdown, and never stops.
+const LATE_MESSAGES_TIME: Duration = Duration::from_millis(200);
+
 /// The state of the drain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Drain {
@@ -14,6 +21,47 @@ pub(super) enum Drain {
     /// The gateway drains until this time, at which it drops the answers that clients have not
     /// read.
     Until(Duration),
+}
+
+/// The progress of subscribers, once nothing else is left to be done before the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LastReads {
+    /// The number of bytes that subscribers had left to read, and the time since when.
+    left: Option<(u64, Duration)>,
+    /// The time at which nothing but subscribers had to be waited for.
+    since: Option<Duration>,
+}
+
+impl LastReads {
+    /// Takes note of the bytes that subscribers have left to read. Returns whether there is
+    /// nothing left to wait for: no bytes are left, or no subscriber has taken any for
+    /// [`STALLED_TIME`].
+    pub(super) fn are_done(&mut self, left: u64, now: Duration) -> bool {
+        let since = match self.left {
+            Some((before, since)) if left >= before => since,
+            _ => now,
+        };
+        self.left = Some((
+            left.min(self.left.map_or(left, |(before, _)| before)),
+            since,
+        ));
+        left == 0 || now.saturating_sub(since) >= STALLED_TIME
+    }
+
+    /// Returns whether messages that have arrived may still be taken and rejected before the end.
+    pub(super) fn may_hear_more(&mut self, now: Duration) -> bool {
+        now.saturating_sub(*self.since.get_or_insert(now)) < LATE_MESSAGES_TIME
+    }
+
+    /// Forgets the progress, because other things are left to be done.
+    pub(super) fn restart(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Returns the time at which [`Self::are_done`] must be asked again, if nothing happens before.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.left.map(|(_, since)| since + STALLED_TIME)
+    }
 }
 
 impl Drain {
@@ -39,6 +87,31 @@ impl Drain {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn subscribers_are_waited_for_as_long_as_they_take_something() {
+        let ms = Duration::from_millis;
+        let mut reads = LastReads::default();
+        assert!(LastReads::default().are_done(0, ms(0)));
+        assert!(!reads.are_done(10, ms(0)));
+        assert!(!reads.are_done(10, ms(999)));
+        assert_eq!(reads.due(), Some(ms(1000)));
+        assert!(!reads.are_done(9, ms(999)));
+        assert!(!reads.are_done(9, ms(1998)));
+        assert!(reads.are_done(9, ms(1999)));
+        assert!(reads.are_done(0, ms(1999)));
+    }
+
+    #[test]
+    fn late_messages_delay_the_end_only_for_a_while() {
+        let ms = Duration::from_millis;
+        let mut reads = LastReads::default();
+        assert!(reads.may_hear_more(ms(5)));
+        assert!(reads.may_hear_more(ms(204)));
+        assert!(!reads.may_hear_more(ms(205)));
+        reads.restart();
+        assert!(reads.may_hear_more(ms(206)));
+    }
 
     #[test]
     fn a_drain_begins_once_and_ends_after_its_grace() {

@@ -231,7 +231,7 @@ impl Listeners {
 
     fn is_of_clients(&self, id: ListenerId) -> bool {
         let listening = self.there.get(&id);
-        listening.is_some_and(|listening| matches!(listening.role, Role::Frontend(_)))
+        listening.is_some_and(|listening| !listening.role.has_workers())
     }
 
     /// Pauses accepting, but only until the next turn if descriptors could be freed.
@@ -255,7 +255,7 @@ impl Listeners {
         };
         let full = match role {
             _ if many >= CONNECTIONS_MAX => Some("there are a million connections"),
-            Role::Frontend(_) if many >= self.clients_max => {
+            _ if !role.has_workers() && many >= self.clients_max => {
                 Some("the last descriptors are kept for workers")
             }
             _ => None,

@@ -1,4 +1,5 @@
-//! Handshakes, by which a stranger becomes a client or a worker that the core knows. Strangers that
+//! Handshakes, by which a stranger becomes a client, a worker, a publisher or a subscriber that the
+//! core knows. Strangers that
 //! linger are disconnected to make room for others.
 
 use std::sync::Arc;
@@ -7,14 +8,14 @@ use std::time::Duration;
 use tracing::debug;
 
 use crate::core::Event;
-use crate::engine::native::connection::Connection;
+use crate::engine::native::connection::{Connection, Phase};
 use crate::engine::native::quiet::Cause;
 use crate::engine::native::role::Role;
 use crate::engine::native::service::{Refusal, Service};
 use crate::engine::native::socket_types::{self, Misfit, Outlook};
 use crate::frame::printable;
 use crate::peer::{Headcount, PeerId, PeerName};
-use crate::snapshot::{FrontendId, PoolId};
+use crate::snapshot::{ChannelId, FrontendId, PoolId};
 use gateway_zmtp::command::Ready;
 use gateway_zmtp::message::Message;
 
@@ -29,6 +30,11 @@ fn misfit(misfit: Misfit) -> (Cause, Refusal) {
         Outlook::AfterAnEdit => Refusal::ForNow(why.into()),
     };
     (Cause::Misfit, refusal)
+}
+
+fn full(most: usize) -> (Cause, Refusal) {
+    let why = format!("{most} clients are here already, the limit of limits.clients");
+    (Cause::Full, Refusal::ForNow(why.into()))
 }
 
 fn removed(what: &'static str) -> (Cause, Refusal) {
@@ -94,6 +100,8 @@ impl Service {
         let met = match role {
             Role::Frontend(frontend) => self.client(peer, frontend, ready),
             Role::Pool(pool) => self.worker(peer, pool, ready),
+            Role::Publishers(channel) => self.publisher(peer, channel, ready),
+            Role::Subscribers(channel) => self.subscriber(peer, channel, ready),
         };
         match met {
             Ok(came) => {
@@ -121,17 +129,14 @@ impl Service {
         let met = socket_types::client(&ready.socket_type).map_err(misfit)?;
         let most = self.snapshot.limits.clients;
         if !self.admissions.has_room_for_client(most) {
-            let why = format!("{most} clients are here already, the limit of limits.clients");
-            return Err((Cause::Full, Refusal::ForNow(why.into())));
+            return Err(full(most));
         }
-        // A principal takes precedence over the identity that the peer chose.
-        let principal = self.peers.get(peer).and_then(|it| it.principal().cloned());
-        let identity = principal.map_or(ready.identity, |principal| principal.as_bytes().into());
+        let identity = self.identity(peer, ready);
         let identity = self.admissions.admit_client(identity);
         self.note_client(peer, frontend, &identity);
         self.announce(peer, met.announced);
         if let Some(connection) = self.peers.get(peer) {
-            connection.admit_client();
+            connection.serve_as(Phase::Client);
         }
         Ok(Event::ClientCame {
             peer,
@@ -167,7 +172,7 @@ impl Service {
             address: String::new(),
         };
         if let Some(connection) = self.peers.get(peer) {
-            connection.admit_worker(met.kind);
+            connection.serve_as(Phase::Worker(met.kind));
             name.address = connection.address();
         }
         Ok(Event::WorkerCame {
@@ -177,6 +182,71 @@ impl Service {
             headcount: Headcount::One,
             name: Arc::new(name),
         })
+    }
+
+    fn publisher(
+        &mut self,
+        peer: PeerId,
+        channel: ChannelId,
+        ready: Ready,
+    ) -> Result<Event<Message>, (Cause, Refusal)> {
+        let announced = socket_types::publisher(&ready.socket_type).map_err(misfit)?;
+        self.admit_on_channel(Role::Publishers(channel))?;
+        let identity = self.identity(peer, ready);
+        self.announce(peer, announced);
+        if let Some(connection) = self.peers.get(peer) {
+            connection.serve_as(Phase::Publisher);
+        }
+        Ok(Event::PublisherCame {
+            peer,
+            channel,
+            identity,
+        })
+    }
+
+    fn subscriber(
+        &mut self,
+        peer: PeerId,
+        channel: ChannelId,
+        ready: Ready,
+    ) -> Result<Event<Message>, (Cause, Refusal)> {
+        let announced = socket_types::subscriber(&ready.socket_type).map_err(misfit)?;
+        self.admit_on_channel(Role::Subscribers(channel))?;
+        let mut name = PeerName {
+            identity: self.identity(peer, ready),
+            address: String::new(),
+        };
+        self.announce(peer, announced);
+        if let Some(connection) = self.peers.get(peer) {
+            connection.serve_as(Phase::Subscriber);
+            name.address = connection.address();
+        }
+        Ok(Event::SubscriberCame {
+            peer,
+            channel,
+            name: Arc::new(name),
+        })
+    }
+
+    /// Counts a publisher or a subscriber, if its channel is still configured and `limits.clients`
+    /// has room.
+    fn admit_on_channel(&mut self, role: Role) -> Result<(), (Cause, Refusal)> {
+        if !role.is_in(&self.snapshot) {
+            return Err(removed("this channel was removed from the configuration"));
+        }
+        let most = self.snapshot.limits.clients;
+        if !self.admissions.has_room_on_channel(most) {
+            return Err(full(most));
+        }
+        self.admissions.admit_on_channel();
+        Ok(())
+    }
+
+    /// Returns the principal of a peer, which takes precedence over the identity that the peer
+    /// chose, or else that identity.
+    fn identity(&self, peer: PeerId, ready: Ready) -> Vec<u8> {
+        let principal = self.peers.look(peer).and_then(Connection::principal);
+        principal.map_or(ready.identity, |principal| principal.as_bytes().into())
     }
 
     /// Sends the gateway's READY, and begins to encrypt, if the mechanism requires that.

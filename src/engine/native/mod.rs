@@ -66,7 +66,7 @@ use crate::snapshot::Snapshot;
 use admissions::Admissions;
 use clock::Clock;
 use dial::Dialer;
-use drain::Drain;
+use drain::{Drain, LastReads};
 use handshakes::Handshakes;
 use listen::Listeners;
 use memory::Memory;
@@ -166,6 +166,7 @@ struct Native {
     reloads: Reloads,
     removal: Removal,
     drain: Drain,
+    last_reads: LastReads,
     poll: Poll,
     orders: Orders,
     clock: Clock,
@@ -211,6 +212,7 @@ impl Native {
             reloads,
             removal: Removal::default(),
             drain: Drain::default(),
+            last_reads: LastReads::default(),
             poll,
             orders,
             clock: Clock::new(),
@@ -288,7 +290,7 @@ impl Native {
             || peers.is_dirty()
             || self.service.verdicts_left
             || self.listeners.is_ready()
-            || core.is_drained();
+            || core.is_drained() && self.last_reads.due().is_none();
         if at_once {
             return Some(Duration::ZERO);
         }
@@ -299,6 +301,7 @@ impl Native {
             self.listeners.next(),
             dialer.next(),
             self.drain.end(),
+            self.last_reads.due().filter(|_| core.is_drained()),
             self.removal.due(),
         ];
         let due = due.into_iter().flatten().min()?;
@@ -398,8 +401,19 @@ impl Native {
     fn is_over(&mut self, busy: bool, now: Duration) -> Go {
         // A busy turn is followed by another, so that messages that arrived in the meantime are
         // still rejected.
-        if self.service.core.is_drained() && !busy {
-            return Go::End;
+        if !self.service.core.is_drained() {
+            self.last_reads.restart();
+        } else if !busy || !self.last_reads.may_hear_more(now) {
+            let left = self.service.peers.unread_by_subscribers();
+            if self.last_reads.are_done(left, now) {
+                if left > 0 {
+                    warn!(
+                        bytes = left,
+                        "given up: their subscribers did not read them"
+                    );
+                }
+                return Go::End;
+            }
         }
         if self.drain.end().is_some_and(|end| end <= now) {
             let unread = self.service.peers.give_up();

@@ -41,6 +41,17 @@ pub(super) const CONNECTIONS_MAX: usize = 1 << PLACE_BITS;
 /// not read must not hold up requests that another worker could answer.
 const WORKER_ROOM: u64 = 1 << 20;
 
+/// The number of queued bytes above which a subscriber receives no further message for now. The
+/// messages that it leaves unread wait in the core, where all subscribers share them and
+/// `subscriber_bytes` bounds them, so the queue only has to bridge the time between two turns: it
+/// is as much as the system usually takes at once.
+const SUBSCRIBER_ROOM: u64 = 256 << 10;
+
+/// The number of queued bytes above which a publisher that is asked for more messages is
+/// disconnected. Subscriptions cannot be dropped, and this is room for those of a channel with a
+/// hundred thousand long prefixes, which an honest publisher reads at once.
+const PUBLISHER_ROOM: u64 = 64 << 20;
+
 /// The number of timer entries, beyond two per connection, above which obsolete ones are removed.
 const TIMERS_SPARE: usize = 4096;
 
@@ -58,6 +69,8 @@ pub(super) struct Peers {
     news: VecDeque<Event<Message>>,
     /// The workers that the core has released, and whose disconnection is not awaited yet.
     released: Vec<PeerId>,
+    /// The peers that must be disconnected, each with the reason.
+    dismissed: Vec<(PeerId, String)>,
     buffers: BufferPool,
     timers: Timers,
     /// The value of `limits.client_bytes`.
@@ -91,6 +104,7 @@ impl Peers {
             dirty: Vec::new(),
             news: VecDeque::new(),
             released: Vec::new(),
+            dismissed: Vec::new(),
             buffers: BufferPool::default(),
             timers: Timers::default(),
             client_bytes: u64::MAX,
@@ -257,6 +271,22 @@ impl Peers {
         self.released.pop()
     }
 
+    /// Takes the next peer that must be disconnected, with the reason.
+    pub(super) fn next_dismissed(&mut self) -> Option<(PeerId, String)> {
+        self.dismissed.pop()
+    }
+
+    /// Returns the number of queued bytes of all subscribers that can be written to.
+    pub(super) fn unread_by_subscribers(&self) -> u64 {
+        let subscribers = self.all().filter(|there| there.is_subscriber());
+        subscribers.map(Connection::unwritten).sum()
+    }
+
+    /// Returns the number of queued bytes above which a subscriber receives no further message now.
+    fn subscriber_room(&self) -> u64 {
+        SUBSCRIBER_ROOM.min(self.memory.client_max())
+    }
+
     /// Returns the number of connections that have something to read.
     pub(super) fn ready_count(&self) -> usize {
         self.ready.len()
@@ -345,9 +375,10 @@ impl Peers {
     pub(super) fn pong(&mut self, peer: PeerId, context: &[u8]) {
         let client_max = self.memory.client_max();
         let reads = |there: &mut Connection| {
-            let room = match there.role() {
-                Role::Frontend(_) => WORKER_ROOM.min(client_max),
-                Role::Pool(_) => WORKER_ROOM,
+            let room = if there.role().has_workers() {
+                WORKER_ROOM
+            } else {
+                WORKER_ROOM.min(client_max)
             };
             there.unwritten() <= room
         };
@@ -388,6 +419,7 @@ impl Peers {
     }
 
     fn write(&mut self, peer: PeerId, now: Duration) {
+        let subscriber_room = self.subscriber_room();
         let Some(connection) = find(&mut self.places, peer) else {
             return;
         };
@@ -411,7 +443,12 @@ impl Peers {
         if connection.has_sent_all() && connection.phase() == Phase::Closing {
             connection.finish();
         }
-        if connection.unblock(WORKER_ROOM / 2) {
+        let room = if connection.is_subscriber() {
+            subscriber_room
+        } else {
+            WORKER_ROOM
+        };
+        if connection.unblock(room / 2) {
             self.news.push_back(Event::Writable { peer });
         }
         if connection.has_input() && !connection.is_to_be_read() {

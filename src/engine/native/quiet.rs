@@ -66,6 +66,8 @@ pub(super) enum Cause {
     Refused,
     /// It does not complete its handshake or its message in time.
     Slow,
+    /// It exceeds a limit of its channel, or leaves too much unread.
+    Dismissed,
     /// There are too many clients already.
     Full,
     /// It waits for the gateway's READY. It is not refused for that alone.
@@ -84,6 +86,7 @@ impl Cause {
             | Self::Misfit
             | Self::Refused
             | Self::Slow
+            | Self::Dismissed
             | Self::Full
             | Self::Waits => false,
         }

@@ -110,15 +110,10 @@ fn ending() -> EngineError {
 
 /// Returns every address to which a configuration connects.
 fn calls(snapshot: &Snapshot) -> Result<Vec<(Role, Address)>, EngineError> {
-    let frontends = snapshot.frontends.iter().flat_map(|(id, it)| {
-        let calls = it.endpoints.connect.iter();
-        calls.map(|endpoint| (Role::Frontend(*id), endpoint))
+    let all = Role::all(snapshot).flat_map(|(role, endpoints)| {
+        let calls = endpoints.connect.iter();
+        calls.map(move |endpoint| (role, endpoint))
     });
-    let pools = snapshot.pools.iter().flat_map(|(id, it)| {
-        let calls = it.endpoints.connect.iter();
-        calls.map(|endpoint| (Role::Pool(*id), endpoint))
-    });
-    let all = frontends.chain(pools);
     all.map(|(role, endpoint)| match Address::parse(endpoint) {
         Ok(address) => Ok((role, address)),
         Err(error) => Err(EngineError::new(endpoint, error)),

@@ -120,12 +120,11 @@ impl Service {
                 Standing::Owed => left = true,
                 Standing::Goes => {
                     let why = "it was removed from the configuration";
-                    let connection = self.peers.get(peer);
-                    if connection.is_some_and(|there| there.phase() == Phase::Client) {
-                        // Its last answers may still be on their way.
-                        self.part(peer, &why, now);
-                    } else {
-                        self.hang_up(peer, &why, now);
+                    let phase = self.peers.get(peer).map(|there| there.phase());
+                    match phase {
+                        // The last bytes for it may still be on their way.
+                        Some(Phase::Client | Phase::Subscriber) => self.part(peer, &why, now),
+                        _ => self.hang_up(peer, &why, now),
                     }
                 }
             }
@@ -143,6 +142,10 @@ impl Service {
         let owed = match (role, phase) {
             (_, Phase::Left | Phase::PutOff | Phase::Closing) => return Standing::Stays,
             (Role::Frontend(_), _) if removed || retired => busy || self.core.is_owed(peer),
+            // Nothing more is published on a removed channel. On another, messages may wait for a
+            // slow subscriber without end.
+            (Role::Subscribers(_), _) if removed => busy || self.core.is_owed(peer),
+            (Role::Publishers(_), _) if removed => false,
             (Role::Pool(pool), _) if removed => !self.core.is_idle(pool),
             (Role::Pool(_), Phase::Worker(_)) if retired => busy || self.core.holds(peer),
             _ if retired => false,

@@ -2,22 +2,45 @@
 
 use std::sync::Arc;
 
+use crate::engine::listening::{PUBLISHERS, SUBSCRIBERS};
 use crate::security::Security;
-use crate::snapshot::{FrontendId, PoolId, Snapshot};
+use crate::snapshot::{ChannelId, ChannelSide, Endpoints, FrontendId, PoolId, Snapshot};
 
-/// The frontend or pool that a connection, a listener or a call belongs to.
+/// The frontend, the pool or the side of a channel that a connection, a listener or a call belongs
+/// to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Role {
     Frontend(FrontendId),
     Pool(PoolId),
+    /// The publishers of a channel.
+    Publishers(ChannelId),
+    /// The subscribers of a channel.
+    Subscribers(ChannelId),
 }
 
 impl Role {
-    /// Returns `frontend` or `pool`.
+    /// Returns every role of a configuration, with its addresses.
+    pub(super) fn all(snapshot: &Snapshot) -> impl Iterator<Item = (Self, &Endpoints)> {
+        let frontends = snapshot.frontends.iter();
+        let frontends = frontends.map(|(id, it)| (Self::Frontend(*id), &it.endpoints));
+        let pools = snapshot.pools.iter();
+        let pools = pools.map(|(id, it)| (Self::Pool(*id), &it.endpoints));
+        let channels = snapshot.channels.iter().flat_map(|(id, it)| {
+            [
+                (Self::Publishers(*id), &it.publishers.endpoints),
+                (Self::Subscribers(*id), &it.subscribers.endpoints),
+            ]
+        });
+        frontends.chain(pools).chain(channels)
+    }
+
+    /// Returns a word or a few for what the name of the role stands for.
     pub(super) fn kind(self) -> &'static str {
         match self {
             Self::Frontend(_) => "frontend",
             Self::Pool(_) => "pool",
+            Self::Publishers(_) => PUBLISHERS,
+            Self::Subscribers(_) => SUBSCRIBERS,
         }
     }
 
@@ -26,6 +49,7 @@ impl Role {
         match self {
             Self::Frontend(id) => snapshot.names.of_frontend(id),
             Self::Pool(id) => snapshot.names.of_pool(id),
+            Self::Publishers(id) | Self::Subscribers(id) => snapshot.names.of_channel(id),
         }
     }
 
@@ -34,22 +58,42 @@ impl Role {
         match self {
             Self::Frontend(id) => snapshot.frontends.get(&id)?.security.as_ref(),
             Self::Pool(id) => snapshot.pools.get(&id)?.security.as_ref(),
+            Self::Publishers(_) | Self::Subscribers(_) => self.side(snapshot)?.security.as_ref(),
         }
     }
 
-    /// Returns whether a configuration has this frontend or pool.
+    /// Returns whether a configuration has this frontend or pool, or an address for this side of
+    /// the channel.
     pub(super) fn is_in(self, snapshot: &Snapshot) -> bool {
         match self {
             Self::Frontend(id) => snapshot.frontends.contains_key(&id),
             Self::Pool(id) => snapshot.pools.contains_key(&id),
+            Self::Publishers(_) | Self::Subscribers(_) => {
+                let endpoints = self.side(snapshot).map(|side| &side.endpoints);
+                endpoints.is_some_and(|it| !it.bind.is_empty() || !it.connect.is_empty())
+            }
         }
+    }
+
+    /// Returns whether peers here are workers. All others count as clients: the limits that keep
+    /// room for workers apply to them.
+    pub(super) fn has_workers(self) -> bool {
+        matches!(self, Self::Pool(_))
     }
 
     /// Returns the pool, if this is a pool that a configuration does not have.
     pub(super) fn pool_missing_in(self, snapshot: &Snapshot) -> Option<PoolId> {
         match self {
             Self::Pool(id) if !self.is_in(snapshot) => Some(id),
-            Self::Pool(_) | Self::Frontend(_) => None,
+            Self::Pool(_) | Self::Frontend(_) | Self::Publishers(_) | Self::Subscribers(_) => None,
+        }
+    }
+
+    fn side(self, snapshot: &Snapshot) -> Option<&ChannelSide> {
+        match self {
+            Self::Publishers(id) => Some(&snapshot.channels.get(&id)?.publishers),
+            Self::Subscribers(id) => Some(&snapshot.channels.get(&id)?.subscribers),
+            Self::Frontend(_) | Self::Pool(_) => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::engine::native::liveness::MECHANISM_WAIT_MAX;
 use crate::engine::native::quiet::Cause;
 use crate::engine::native::role::Role;
 use crate::engine::native::service::{Refusal, Service};
-use crate::engine::native::socket_types::{TO_CLIENTS, TO_WORKERS};
+use crate::engine::native::socket_types::{TO_CLIENTS, TO_PUBLISHERS, TO_SUBSCRIBERS, TO_WORKERS};
 use crate::frame::printable;
 use crate::peer::PeerId;
 use crate::security::{ANONYMOUS, Denied, Initiator, Proof, Security, User, principal_fault};
@@ -23,14 +23,14 @@ use gateway_zmtp::plain::Credentials;
 use gateway_zmtp::session::{self, SessionError};
 
 impl Service {
-    /// Returns the security that a frontend or pool requires of its peers, if any.
+    /// Returns the security that a frontend, a pool or the side of a channel requires of its peers,
+    /// if any.
     pub(super) fn security(&self, role: Role) -> Option<&Arc<Security>> {
         match role {
-            Role::Frontend(frontend) => {
-                let frontend = self.snapshot.frontends.get(&frontend);
-                frontend.and_then(|frontend| frontend.security.as_ref())
-            }
             Role::Pool(pool) => self.settings(pool).and_then(|pool| pool.security.as_ref()),
+            Role::Frontend(_) | Role::Publishers(_) | Role::Subscribers(_) => {
+                role.security(&self.snapshot)
+            }
         }
     }
 
@@ -39,6 +39,8 @@ impl Service {
         let socket_type = match role {
             Role::Frontend(_) => TO_CLIENTS,
             Role::Pool(_) => TO_WORKERS,
+            Role::Publishers(_) => TO_PUBLISHERS,
+            Role::Subscribers(_) => TO_SUBSCRIBERS,
         };
         let address = self.dialer.address(dial);
         let is_called = |endpoint: &str| {
@@ -207,7 +209,8 @@ impl Service {
     /// Returns the principal of peers of a role that requires no security, or `None` if such peers
     /// have no principals.
     fn unnamed(&self, role: Role) -> Option<Arc<str>> {
-        let named = matches!(role, Role::Frontend(_)) && self.snapshot.knows_principals();
+        let sends_to_routes = matches!(role, Role::Frontend(_) | Role::Publishers(_));
+        let named = sends_to_routes && self.snapshot.knows_principals();
         named.then(|| ANONYMOUS.into())
     }
 

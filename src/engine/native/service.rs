@@ -105,14 +105,29 @@ pub(super) enum Refusal {
 }
 
 impl Service {
-    /// Reports to the core the events that occurred while its effects were carried out, and begins
-    /// to wait for the workers that it has released.
+    /// Reports to the core the events that occurred while its effects were carried out, disconnects
+    /// the peers that it asked for, and begins to wait for the workers that it has released.
     pub(super) fn tell(&mut self, now: Duration) {
-        while let Some(event) = self.peers.next_news() {
-            self.core.on(now, event, &mut self.peers);
+        loop {
+            while let Some(event) = self.peers.next_news() {
+                self.core.on(now, event, &mut self.peers);
+            }
+            // This adds news of the peer's end.
+            let Some((peer, why)) = self.peers.next_dismissed() else {
+                break;
+            };
+            self.dismiss(peer, why, now);
         }
         while let Some(peer) = self.peers.next_released() {
             self.await_leave(peer, now);
+        }
+    }
+
+    /// Disconnects a peer, if it is still served, because the core asks for that.
+    #[cold]
+    fn dismiss(&mut self, peer: PeerId, why: String, now: Duration) {
+        if self.peers.get(peer).is_some_and(|there| there.is_known()) {
+            self.refuse(peer, Cause::Dismissed, Refusal::ForNow(why.into()), now);
         }
     }
 
@@ -256,19 +271,20 @@ impl Service {
         }
     }
 
-    /// Records that a peer is no longer a client or worker, if it was one.
+    /// Records that a peer is no longer served, if it was.
     fn forget(&mut self, peer: PeerId) {
         let Some(was) = self.peers.get(peer).and_then(|there| there.dismiss()) else {
             return;
         };
-        if was == Phase::Client {
-            self.admissions.client_left();
+        match was {
+            Phase::Client | Phase::Publisher | Phase::Subscriber => self.admissions.client_left(),
+            _ => {}
         }
         self.peers.add_news(Event::Gone { peer });
     }
 }
 
-/// Returns the frontend or pool of a connection, for logs.
+/// Returns the frontend, the pool or the side of a channel of a connection, for logs.
 fn place(role: Role, snapshot: &Snapshot) -> String {
     format!("{} {}", role.kind(), role.name(snapshot))
 }

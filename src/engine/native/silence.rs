@@ -36,7 +36,7 @@ impl Service {
         let role = self.peers.get(peer)?.role();
         let heartbeat = match role {
             Role::Pool(pool) => self.settings(pool).and_then(|pool| pool.heartbeat),
-            Role::Frontend(_) => None,
+            Role::Frontend(_) | Role::Publishers(_) | Role::Subscribers(_) => None,
         };
         match self.peers.get(peer)?.judge(heartbeat, now) {
             LivenessAction::Rest(None) => None,
@@ -77,6 +77,8 @@ impl Service {
                 "a pool connects to workers: let a worker connect here that is a client of the other gateway"
             }
             Role::Frontend(_) => "a frontend connects to clients that listen",
+            Role::Publishers(_) => "a channel connects to publishers that listen",
+            Role::Subscribers(_) => "a channel connects to subscribers that listen",
         };
         let (kind, name) = (role.kind(), role.name(&self.snapshot));
         warn!(

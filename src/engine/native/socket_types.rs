@@ -37,7 +37,9 @@ pub enum Outlook {
 impl Misfit {
     fn new(socket_type: &str, why: String) -> Self {
         let outlook = match socket_type {
-            "REQ" | "DEALER" | "ROUTER" | "REP" => Outlook::AfterAnEdit,
+            "REQ" | "DEALER" | "ROUTER" | "REP" | "PUB" | "XPUB" | "SUB" | "XSUB" => {
+                Outlook::AfterAnEdit
+            }
             _ => Outlook::Never,
         };
         Self { why, outlook }
@@ -60,7 +62,10 @@ pub fn client(socket_type: &str) -> Result<SocketTypeMatch<ClientKind>, Misfit> 
         }
         other => {
             let name = name(other);
-            let why = format!("a {name} socket at a frontend: clients are DEALER or REQ");
+            let why = match of_channel(other) {
+                Some(what) => format!("a {name} socket at a frontend: {what}"),
+                None => format!("a {name} socket at a frontend: clients are DEALER or REQ"),
+            };
             return Err(Misfit::new(other, why));
         }
     };
@@ -94,7 +99,10 @@ pub fn worker(socket_type: &str, allowed: Workers) -> Result<SocketTypeMatch<Wor
         }
         other => {
             let name = name(other);
-            let why = format!("a {name} socket at a pool: workers are DEALER or REP");
+            let why = match of_channel(other) {
+                Some(what) => format!("a {name} socket at a pool: {what}"),
+                None => format!("a {name} socket at a pool: workers are DEALER or REP"),
+            };
             return Err(Misfit::new(other, why));
         }
     };
@@ -113,6 +121,76 @@ pub fn worker(socket_type: &str, allowed: Workers) -> Result<SocketTypeMatch<Wor
         None => Ok(met),
     }
 }
+
+/// Returns the socket type to announce to a peer at an address for publishers, given its socket
+/// type.
+///
+/// # Errors
+///
+/// Fails with the reason why a socket of that type is no publisher.
+pub fn publisher(socket_type: &str) -> Result<&'static str, Misfit> {
+    match socket_type {
+        "PUB" | "XPUB" => Ok(TO_PUBLISHERS),
+        other => Err(misfit_on_channel(
+            other,
+            "publishers",
+            "publishers are PUB or XPUB",
+        )),
+    }
+}
+
+/// Returns the socket type to announce to a peer at an address for subscribers, given its socket
+/// type.
+///
+/// # Errors
+///
+/// Fails with the reason why a socket of that type is no subscriber.
+pub fn subscriber(socket_type: &str) -> Result<&'static str, Misfit> {
+    match socket_type {
+        "SUB" | "XSUB" => Ok(TO_SUBSCRIBERS),
+        other => Err(misfit_on_channel(
+            other,
+            "subscribers",
+            "subscribers are SUB or XSUB",
+        )),
+    }
+}
+
+/// Returns the reason why a socket is not served at a side of a channel, where `fits` says which
+/// sockets are.
+fn misfit_on_channel(socket_type: &str, side: &str, fits: &str) -> Misfit {
+    let name = name(socket_type);
+    let what = match socket_type {
+        "DEALER" | "REQ" => {
+            "clients connect to a frontend's address and workers to a pool's, and a client of a frontend may publish, \
+             too"
+        }
+        "ROUTER" | "REP" => "clients connect to a frontend's address and workers to a pool's",
+        other => of_channel(other).unwrap_or(fits),
+    };
+    let why = format!("a {name} socket at an address of a channel's `{side}`: {what}");
+    Misfit::new(socket_type, why)
+}
+
+/// Returns what a publisher or a subscriber at a wrong address has to change, or `None` for a
+/// socket that is neither.
+fn of_channel(socket_type: &str) -> Option<&'static str> {
+    match socket_type {
+        "PUB" | "XPUB" => Some(
+            "that is a publisher, and publishers connect to the addresses of a channel's `publishers`",
+        ),
+        "SUB" | "XSUB" => Some(
+            "that is a subscriber, and subscribers connect to the addresses of a channel's `subscribers`",
+        ),
+        _ => None,
+    }
+}
+
+/// The socket type that the gateway announces to publishers.
+pub(crate) const TO_PUBLISHERS: &str = "XSUB";
+
+/// The socket type that the gateway announces to subscribers.
+pub(crate) const TO_SUBSCRIBERS: &str = "XPUB";
 
 /// The socket type that the gateway announces when it calls a client with CURVE: it is the CURVE
 /// client then, and must announce its type before it knows that of the peer. The peer is a DEALER,
@@ -140,6 +218,14 @@ mod tests {
     fn each_kind_is_told_what_fits_it() {
         assert_eq!(client("REQ").map(|met| met.announced), Ok("ROUTER"));
         assert_eq!(client("DEALER").map(|met| met.kind), Ok(ClientKind::Dealer));
+        for (met, announced) in [
+            (publisher("PUB"), "XSUB"),
+            (publisher("XPUB"), "XSUB"),
+            (subscriber("SUB"), "XPUB"),
+            (subscriber("XSUB"), "XPUB"),
+        ] {
+            assert_eq!(met, Ok(announced));
+        }
         let rep = worker("REP", Workers::Auto).unwrap();
         assert_eq!((rep.kind, rep.announced), (WorkerKind::Rep, "DEALER"));
         let dealer = worker("DEALER", Workers::Auto).unwrap();
@@ -155,7 +241,39 @@ mod tests {
 
         let (auto, dealer, rep) = (Workers::Auto, Workers::Dealer, Workers::Rep);
         for (misfit, hint, outlook) in [
-            (client("SUB").err(), "DEALER or REQ", Never),
+            (client("PULL").err(), "DEALER or REQ", Never),
+            (client("SUB").err(), "channel's `subscribers`", AfterAnEdit),
+            (client("PUB").err(), "channel's `publishers`", AfterAnEdit),
+            (
+                worker("XSUB", auto).err(),
+                "channel's `subscribers`",
+                AfterAnEdit,
+            ),
+            (
+                worker("XPUB", auto).err(),
+                "channel's `publishers`",
+                AfterAnEdit,
+            ),
+            (
+                publisher("SUB").err(),
+                "channel's `subscribers`",
+                AfterAnEdit,
+            ),
+            (publisher("DEALER").err(), "may publish", AfterAnEdit),
+            (
+                publisher("ROUTER").err(),
+                "workers to a pool's",
+                AfterAnEdit,
+            ),
+            (publisher("PUSH").err(), "PUB or XPUB", Never),
+            (
+                subscriber("XPUB").err(),
+                "channel's `publishers`",
+                AfterAnEdit,
+            ),
+            (subscriber("REQ").err(), "a frontend's address", AfterAnEdit),
+            (subscriber("REP").err(), "workers to a pool's", AfterAnEdit),
+            (subscriber("PULL").err(), "SUB or XSUB", Never),
             (client("").err(), "DEALER or REQ", Never),
             (client("REP").err(), "that is a worker", AfterAnEdit),
             (worker("PUSH", auto).err(), "DEALER or REP", Never),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::core::Event;
+use crate::core::{Event, Outlet};
 use crate::engine::native::connection::{Connection, Read};
 use crate::engine::native::handshakes::Step;
 use crate::engine::native::quiet::Cause;
@@ -15,6 +15,7 @@ use gateway_zmtp::decoder::Bounds;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::CHUNK;
 use gateway_zmtp::session::SessionEvent;
+use gateway_zmtp::subscription::Wish;
 
 /// The maximum number of reads in a turn of a peer that sends a large frame. Other peers have one.
 const READS: usize = 4;
@@ -173,6 +174,7 @@ impl Service {
             Some(Role::Pool(_)) => self.core.reply_limits(),
             _ => (self.snapshot.limits.message, self.snapshot.limits.frames),
         };
+        let subscribes = matches!(role, Some(Role::Subscribers(_)));
         let bounds = Bounds {
             bytes: message.saturating_add(HEAD_BYTES),
             frames: frames.saturating_add(HEAD_FRAMES),
@@ -191,7 +193,11 @@ impl Service {
                 Ok(Some(said)) => {
                     // A command between a message's frames does not complete anything.
                     taken.whole |= !connection.is_inside_message();
-                    self.hear(peer, said, now);
+                    if subscribes {
+                        self.hear_subscriber(peer, said, now);
+                    } else {
+                        self.hear(peer, said, now);
+                    }
                 }
                 Err(fault) => self.refuse_for(peer, &fault, now),
             }
@@ -225,8 +231,44 @@ impl Service {
             }
             SessionEvent::Work(work) => self.take_step(peer, Step::Agree(work)),
             SessionEvent::Credentials(credentials) => self.verify(peer, credentials, now),
-            SessionEvent::Other => {}
+            // Only subscribers subscribe.
+            SessionEvent::Subscribe(_) | SessionEvent::Cancel(_) | SessionEvent::Other => {}
         }
+    }
+
+    /// Acts on an event of a subscriber.
+    fn hear_subscriber(&mut self, peer: PeerId, said: SessionEvent, now: Duration) {
+        match said {
+            SessionEvent::Subscribe(prefix) => self.wish(peer, Wish::Subscribe, prefix, now),
+            SessionEvent::Cancel(prefix) => self.wish(peer, Wish::Cancel, prefix, now),
+            SessionEvent::Message(frames) => self.hear_subscriptions(peer, frames, now),
+            other => self.hear(peer, other, now),
+        }
+    }
+
+    /// Takes a message of a subscriber. Each of its frames is a subscription or a cancellation in
+    /// the form of ZMTP 3.0, as it is for libzmq's XPUB, or else the message is reported to the
+    /// core as what it is.
+    fn hear_subscriptions(&mut self, peer: PeerId, frames: Message, now: Duration) {
+        let mut is_data = false;
+        for frame in frames.frames() {
+            match Wish::of_frame(frame) {
+                Some((wish, prefix)) => self.wish(peer, wish, prefix.to_vec(), now),
+                None => is_data = true,
+            }
+        }
+        self.peers.spend(frames.len().saturating_sub(1));
+        if is_data {
+            self.message(Event::Message { peer, frames }, now);
+        }
+    }
+
+    fn wish(&mut self, peer: PeerId, wish: Wish, prefix: Vec<u8>, now: Duration) {
+        let event = match wish {
+            Wish::Subscribe => Event::Subscribe { peer, prefix },
+            Wish::Cancel => Event::Cancel { peer, prefix },
+        };
+        self.core.on(now, event, &mut self.peers);
     }
 
     #[inline(always)]

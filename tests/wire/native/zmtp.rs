@@ -101,7 +101,7 @@ fn a_socket_type_that_does_not_fit_is_told_what_to_change() {
     }
     let gateway = Gateway::people("workers: rep");
     for (name, theirs, hint) in [
-        ("clients", "SUB", "clients are DEALER or REQ"),
+        ("clients", "PULL", "clients are DEALER or REQ"),
         ("clients", "", "clients are DEALER or REQ"),
         ("clients", "dealer", "clients are DEALER or REQ"),
         ("people", "PUSH", "workers are DEALER or REP"),
@@ -127,6 +127,8 @@ fn a_socket_type_that_an_edit_can_make_fit_hears_the_end_alone() {
         ("people", "REQ"),
         ("people", "ROUTER"),
         ("people", "DEALER"),
+        ("clients", "SUB"),
+        ("people", "PUB"),
     ];
     let refused = cases.map(|(name, theirs)| {
         let mut raw = connect(&gateway, name);

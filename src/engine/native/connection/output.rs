@@ -7,8 +7,10 @@ use crate::engine::native::connection::sending::Written;
 use crate::engine::native::connection::{Connection, Phase};
 use crate::engine::native::role::Role;
 use crate::ledger::RequestOutcome;
+use gateway_zmtp::command;
 use gateway_zmtp::message::Message;
 use gateway_zmtp::pool::BufferPool;
+use gateway_zmtp::subscription::Wish;
 
 impl Connection {
     /// Returns whether the peer cannot be written to any more.
@@ -50,20 +52,50 @@ impl Connection {
     pub(in crate::engine::native) fn has_room_for_request(&mut self, room: u64) -> bool {
         // A worker that has disconnected is read to its end, and cannot answer new requests.
         let leaves = self.retired || self.sending.is_gone() || self.receiving.is_last();
-        let takes = !leaves && self.sending.unwritten() <= room;
+        self.has_room(!leaves, room)
+    }
+
+    /// Returns whether the subscriber takes another message: it has not disconnected, and at most
+    /// `room` bytes are queued for it. If not, the subscriber counts as blocked until
+    /// [`Self::unblock`]. A retired one is still sent what waits for it.
+    pub(in crate::engine::native) fn has_room_for_message(&mut self, room: u64) -> bool {
+        let leaves = self.sending.is_gone() || self.receiving.is_last();
+        self.has_room(!leaves, room)
+    }
+
+    #[inline]
+    fn has_room(&mut self, stays: bool, room: u64) -> bool {
+        let takes = stays && self.sending.unwritten() <= room;
         if !takes {
             self.sending.block();
         }
         takes
     }
 
-    /// Returns whether the core must be notified that a blocked worker takes requests again, since
-    /// at most `room` bytes are queued.
+    /// Returns whether the core must be notified that a blocked worker or subscriber takes messages
+    /// again, since at most `room` bytes are queued.
     pub(in crate::engine::native) fn unblock(&mut self, room: u64) -> bool {
-        self.sending.unblock(room) && !self.retired
+        self.sending.unblock(room) && (!self.retired || self.phase == Phase::Subscriber)
     }
 
-    /// Appends a request.
+    /// Appends a subscription, or its cancellation, in the form that the publisher understands.
+    pub(in crate::engine::native) fn ask(
+        &mut self,
+        buffers: &mut BufferPool,
+        wish: Wish,
+        prefix: &[u8],
+    ) {
+        if !self.session.understands_subscribe() {
+            let message = wish.message(prefix);
+            return self.sending.push_request(buffers, &[], &message);
+        }
+        self.sending.put(buffers, |into| match wish {
+            Wish::Subscribe => command::put_subscribe(into, prefix),
+            Wish::Cancel => command::put_cancel(into, prefix),
+        });
+    }
+
+    /// Appends a request, or a message for a subscriber.
     pub(in crate::engine::native) fn push_request(
         &mut self,
         buffers: &mut BufferPool,

@@ -56,7 +56,7 @@ pub(super) struct Sending {
     room: Room,
     /// The membership in the list of connections to write to.
     listed: Listed,
-    /// A request was returned for lack of room, so the core must be notified when there is room.
+    /// A request or a published message was returned for lack of room, so the core must be notified when there is room.
     blocked: bool,
     /// The number of bytes in the outbox when they were last counted.
     counted: u64,
@@ -134,7 +134,8 @@ impl Sending {
         }
     }
 
-    /// Appends a request: its head, which is copied, and its body.
+    /// Appends a request, or another message whose fate is not recorded: its head, which is copied,
+    /// and its body.
     pub(super) fn push_request(
         &mut self,
         buffers: &mut BufferPool,
@@ -176,13 +177,13 @@ impl Sending {
         full
     }
 
-    /// Records that a request was returned for lack of room.
+    /// Records that a request or a published message was returned for lack of room.
     pub(super) fn block(&mut self) {
         self.blocked = true;
     }
 
-    /// Returns whether a request was returned for lack of room, and at most `room` bytes are queued
-    /// now. If so, that request is forgotten.
+    /// Returns whether a request or a published message was returned for lack of room, and at most
+    /// `room` bytes are queued now. If so, that is forgotten.
     pub(super) fn unblock(&mut self, room: u64) -> bool {
         let unblocked = self.blocked && self.outbox.unwritten() <= room;
         self.blocked &= !unblocked;

@@ -22,7 +22,9 @@ impl Connection {
         let view = View {
             stage: match self.phase {
                 Phase::Connecting | Phase::Meeting => Stage::New,
-                Phase::Client | Phase::Worker(_) => Stage::Known,
+                Phase::Client | Phase::Worker(_) | Phase::Publisher | Phase::Subscriber => {
+                    Stage::Known
+                }
                 Phase::PutOff => Stage::PutOff,
                 Phase::Left | Phase::Closing => Stage::Leaving,
             },

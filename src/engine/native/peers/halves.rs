@@ -47,8 +47,10 @@ impl Peers {
             let grew = connection.half_grew().unwrap_or_default();
             Half {
                 sender: match connection.role() {
-                    Role::Frontend(_) => Sender::Client,
                     Role::Pool(_) => Sender::Worker,
+                    Role::Frontend(_) | Role::Publishers(_) | Role::Subscribers(_) => {
+                        Sender::Client
+                    }
                 },
                 size: Size::of(connection.half(), now.saturating_sub(grew)),
                 grew,
@@ -60,8 +62,8 @@ impl Peers {
     }
 }
 
-/// The sender of an incomplete message. Those of clients are dropped first, because requests of
-/// others would be lost with a worker.
+/// The sender of an incomplete message. Those of clients, publishers and subscribers are dropped
+/// first, because requests of others would be lost with a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Sender {
     Client,

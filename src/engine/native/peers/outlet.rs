@@ -2,10 +2,11 @@
 
 use crate::core::{Case, Outlet};
 use crate::engine::native::connection::Connection;
-use crate::engine::native::peers::{Peers, WORKER_ROOM, find};
+use crate::engine::native::peers::{PUBLISHER_ROOM, Peers, WORKER_ROOM, find};
 use crate::ledger::{EngineCounters, Fate, RequestOutcome};
 use crate::peer::PeerId;
 use gateway_zmtp::message::Message;
+use gateway_zmtp::subscription::Wish;
 
 impl Outlet<Message> for Peers {
     fn to_worker(&mut self, worker: PeerId, head: &[&[u8]], body: Message) -> Result<(), Message> {
@@ -59,6 +60,53 @@ impl Outlet<Message> for Peers {
         self.buffers.recycle(body);
         self.counters.messages_out += 1;
         Fate::Waiting
+    }
+
+    fn to_subscriber(&mut self, subscriber: PeerId, body: &Message) -> bool {
+        let room = self.subscriber_room();
+        let Some(connection) = find(&mut self.places, subscriber) else {
+            return false;
+        };
+        if !connection.has_room_for_message(room) {
+            self.counters.full += 1;
+            return false;
+        }
+        connection.push_request(&mut self.buffers, &[], body);
+        if connection.enlist_to_write() {
+            self.dirty.push(subscriber);
+        }
+        self.counters.messages_out += 1;
+        true
+    }
+
+    fn ask_publisher(&mut self, publisher: PeerId, prefix: &[u8], wanted: bool) {
+        let there = find(&mut self.places, publisher).filter(|there| !there.is_mute());
+        let Some(connection) = there else {
+            return;
+        };
+        if connection.unwritten() > PUBLISHER_ROOM {
+            let mebibytes = PUBLISHER_ROOM >> 20;
+            let why = format!("it does not read: {mebibytes} MiB of subscriptions wait for it");
+            return self.disconnect(publisher, why);
+        }
+        let wish = if wanted {
+            Wish::Subscribe
+        } else {
+            Wish::Cancel
+        };
+        connection.ask(&mut self.buffers, wish, prefix);
+        if connection.enlist_to_write() {
+            self.dirty.push(publisher);
+        }
+    }
+
+    fn disconnect(&mut self, peer: PeerId, why: String) {
+        // The peer may be given several reasons before it is disconnected.
+        if self.dismissed.iter().all(|(other, _)| *other != peer) {
+            self.dismissed.push((peer, why));
+        }
+        // If it is the peer whose turn it is, the rest of its input must not be acted on.
+        self.allowance = 0;
     }
 
     fn release(&mut self, worker: PeerId) {

@@ -94,7 +94,12 @@ impl Service {
         let all: Vec<_> = self.peers.all().map(|there| there.peer()).collect();
         for peer in all {
             if !self.is_still_admitted(peer) {
-                let why = "its frontend or pool does not admit it any more";
+                let why = "the gateway does not admit it there any more";
+                self.hang_up(peer, &why, now);
+                continue;
+            }
+            if self.is_removed_publisher(peer) {
+                let why = "it was removed from the configuration";
                 self.hang_up(peer, &why, now);
                 continue;
             }
@@ -103,6 +108,17 @@ impl Service {
             self.peers.queue(peer);
         }
         removed
+    }
+
+    /// Returns whether this is a publisher whose channel or address was removed. Nobody waits for
+    /// an answer from it, and none of its messages may be published any more.
+    fn is_removed_publisher(&mut self, peer: PeerId) -> bool {
+        let Some(connection) = self.peers.look(peer) else {
+            return false;
+        };
+        let role = connection.role();
+        let removed = connection.is_retired() || !role.is_in(&self.snapshot);
+        removed && matches!(role, Role::Publishers(_))
     }
 
     fn adopt_connection(&mut self, peer: PeerId, now: Duration) -> bool {

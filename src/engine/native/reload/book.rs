@@ -158,15 +158,11 @@ impl Closing<'_> {
 
 /// Returns every address on which a configuration listens.
 fn binds(snapshot: &Snapshot) -> Vec<(Role, &String)> {
-    let frontends = snapshot.frontends.iter().flat_map(|(id, it)| {
-        let binds = it.endpoints.bind.iter();
-        binds.map(|bind| (Role::Frontend(*id), bind))
+    let all = Role::all(snapshot).flat_map(|(role, endpoints)| {
+        let binds = endpoints.bind.iter();
+        binds.map(move |bind| (role, bind))
     });
-    let pools = snapshot.pools.iter().flat_map(|(id, it)| {
-        let binds = it.endpoints.bind.iter();
-        binds.map(|bind| (Role::Pool(*id), bind))
-    });
-    frontends.chain(pools).collect()
+    all.collect()
 }
 
 impl ListenerRegistry {
