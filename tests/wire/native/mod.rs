@@ -1,5 +1,6 @@
 //! Tests of the features that only engine native has.
 //!
+//! - `channels`: Publishers and subscribers of either version of ZMTP, on both sides of a channel.
 //! - `curve`: CURVE peers of both sides are served, and nobody unknown gets in.
 //! - `greetings`: The gateway names its security mechanism once the peer has named its own.
 //! - `keys`: Key files of `security` are added and removed, and the log explains mistakes of peers.
@@ -8,6 +9,7 @@
 //! - `workers`: A worker that is killed, is frozen or does not read loses its own requests only.
 //! - `zmtp`: Handshakes, commands and frames written by hand are answered as ZMTP requires.
 
+mod channels;
 mod curve;
 mod greetings;
 mod keys;
