@@ -56,7 +56,8 @@ pub(super) struct Sending {
     room: Room,
     /// The membership in the list of connections to write to.
     listed: Listed,
-    /// A request or a published message was returned for lack of room, so the core must be notified when there is room.
+    /// A request or a published message was returned for lack of room, so the core must be notified
+    /// when there is room.
     blocked: bool,
     /// The number of bytes in the outbox when they were last counted.
     counted: u64,
