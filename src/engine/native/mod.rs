@@ -22,6 +22,7 @@ mod connection;
 mod dial;
 mod drain;
 mod end;
+mod frames;
 mod handshakes;
 mod listen;
 mod meet;

@@ -21,7 +21,6 @@ use crate::engine::native::liveness::{HANDSHAKE_TIMEOUT, REFUSAL_PAUSE};
 use crate::engine::native::peers::Peers;
 use crate::engine::native::quiet::{Cause, Culprit, Quiet};
 use crate::engine::native::role::Role;
-use crate::frame::Frames;
 use crate::peer::PeerId;
 use crate::snapshot::{PoolId, PoolSettings, Snapshot};
 use gateway_zmtp::command;
@@ -30,54 +29,6 @@ use gateway_zmtp::message::Message;
 /// The time of a turn after which it leaves the remaining verdicts of judges to the next: after
 /// each verdict, messages that wait behind it may be checked for up to a millisecond.
 const VERDICTS_UNTIL: Duration = Duration::from_millis(3);
-
-impl Frames for Message {
-    type Parcel = Vec<Vec<u8>>;
-
-    fn pack(self) -> Self::Parcel {
-        self.into_owned_frames()
-    }
-
-    fn unpack(parcel: Self::Parcel) -> Self {
-        Self::from(parcel)
-    }
-
-    fn of(frames: Vec<Vec<u8>>) -> Self {
-        Self::from(frames)
-    }
-
-    #[inline]
-    fn len(&self) -> usize {
-        self.len()
-    }
-
-    #[inline]
-    fn get(&self, n: usize) -> Option<&[u8]> {
-        self.get(n)
-    }
-
-    #[inline]
-    fn size(&self) -> u64 {
-        self.size()
-    }
-
-    #[inline]
-    fn drop_front(&mut self, n: usize) {
-        self.drop_front(n);
-    }
-
-    fn compact(self) -> Self {
-        self.compact()
-    }
-
-    fn with_front(self, front: &[&[u8]]) -> Self {
-        self.with_front(front)
-    }
-
-    fn last(&self) -> Self {
-        self.last()
-    }
-}
 
 /// The core and its peers.
 pub(super) struct Service {
