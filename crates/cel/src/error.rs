@@ -86,6 +86,8 @@ pub enum ErrorKind {
     Overflow,
     /// A value is out of range of the named type, in a conversion or in a field that is set.
     Range(&'static str),
+    /// A field of type `string` contains bytes that are not UTF-8.
+    NotUtf8,
     /// A map was built with the same key twice.
     RepeatedKey,
     /// A value cannot be a map's key.
@@ -118,6 +120,7 @@ impl fmt::Display for ErrorKind {
             Self::DivisionByZero => out.write_str("division by zero"),
             Self::Overflow => out.write_str("the result is out of range"),
             Self::Range(name) => write!(out, "the value is out of range of {name}"),
+            Self::NotUtf8 => out.write_str("the string is not UTF-8"),
             Self::RepeatedKey => out.write_str("the map has a key twice"),
             Self::UnsupportedKey => out.write_str("the value cannot be a key of a map"),
             Self::Invalid(reason) => out.write_str(reason),

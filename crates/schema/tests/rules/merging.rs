@@ -34,6 +34,68 @@ fn of_several_values_the_last_one_counts() {
     );
 }
 
+/// A string of proto2 may be any bytes. Rules need text, but only of the strings that they read.
+#[test]
+fn a_string_that_is_not_utf8_matters_if_a_rule_reads_it() {
+    let ruled = Ruled::new(
+        r#"syntax = "proto2"; package t; import "buf/validate/validate.proto";
+        message M {
+          optional string own = 1 [(buf.validate.field).string.min_len = 1];
+          optional string cel = 2 [(buf.validate.field).cel_expression = "this != 'no'"];
+          optional string read = 3;
+          optional string unread = 4;
+          oneof one { string text = 5; int32 n = 6; }
+          repeated string list = 7 [(buf.validate.field).repeated.items.cel_expression = "this != 'no'"];
+          map<string, string> map = 8 [(buf.validate.field).map.values.cel_expression = "this != 'no'"];
+          map<string, string> keys = 9 [(buf.validate.field).map.keys.cel_expression = "this != 'no'"];
+          map<string, string> long = 10 [(buf.validate.field).map.keys.string.min_len = 1];
+          option (buf.validate.message).cel_expression = "this.read != 'no' && (has(this.text) || this.n >= 0)";
+        }"#,
+    );
+    for number in 1..=5 {
+        let (tag, text) = (number << 3 | 2, if number < 4 { "a" } else { "" });
+        let wrong = [tag, 2, b'a', 0xff];
+        let right = [&[tag, text.len() as u8], text.as_bytes()].concat();
+        assert_eq!(ruled.protobuf.check(&right, DEPTH), Ok(()), "{number}");
+        // A later record replaces the first one.
+        let both = [&wrong[..], &right].concat();
+        assert_eq!(ruled.protobuf.check(&both, DEPTH), Ok(()), "{number}");
+    }
+    // No rule reads these.
+    for payload in [
+        &b"\x22\x01\xff"[..],
+        b"\x2a\x01\xff",
+        b"\x2a\x01\xff\x30\x01",
+    ] {
+        assert_eq!(ruled.protobuf.check(payload, DEPTH), Ok(()), "{payload:?}");
+    }
+    for (payload, path, expected, offset) in [
+        (&b"\x0a\x01\xff"[..], "own", "a string", 1),
+        (b"\x12\x01\xff", "cel", "a string", 1),
+        (b"\x1a\x01\xff", "", "`this.read`", 0),
+        (b"\x3a\x01a\x3a\x01\xff", "list[1]", "a string", 4),
+        (
+            b"\x42\x06\x0a\x01a\x12\x01\xff",
+            "map[\"a\"]",
+            "a string",
+            6,
+        ),
+        (b"\x42\x06\x0a\x01\xff\x12\x01\xff", "map[…]", "a string", 6),
+        (b"\x4a\x03\x0a\x01\xff", "keys[…] (key)", "a string", 2),
+        (
+            b"\x52\x03\x0a\x01\xff",
+            "long[\"\u{fffd}\"] (key)",
+            "a string",
+            2,
+        ),
+    ] {
+        let violation = ruled.protobuf.check(payload, DEPTH).unwrap_err();
+        let expected = format!("{expected} in UTF-8, because rules apply to it");
+        assert_eq!((&*violation.path, violation.expected), (path, expected));
+        assert_eq!((violation.rule, violation.offset), (None, offset));
+    }
+}
+
 /// A varint may have bits beyond the 64th, which are dropped, with rules as without.
 #[test]
 fn a_varint_with_more_than_64_bits_has_the_value_of_the_first_64() {

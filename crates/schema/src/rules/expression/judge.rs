@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use gateway_cel::{Budget, ErrorKind, EvalError, ListValue, MapValue, Timestamp, Value};
+use gateway_cel::{Budget, ErrorKind, EvalError, ListValue, MapValue, Span, Timestamp, Value};
 
 use super::plan::{
     ExpressionPlan, ExpressionPlanId, ExpressionPlans, FieldExpressions, ValueExpressions,
@@ -12,6 +12,7 @@ use super::schema::kind;
 use super::values::{Content, Node, named, protobuf};
 use crate::contract::Contract;
 use crate::options::Encoding;
+use crate::rules::judge::protobuf::not_utf8;
 use crate::rules::judge::source::json::JsonSource;
 use crate::rules::judge::source::msgpack::MsgpackSource;
 use crate::table::{Field, Table};
@@ -192,7 +193,7 @@ impl<'a> Judge<'a, '_> {
     ) -> Checked<()> {
         for rule in rules {
             let this = value.clone().map_err(|kind| EvalError {
-                span: gateway_cel::Span::default(),
+                span: Span::default(),
                 kind,
             });
             let now = match rule.reads_clock {
@@ -206,10 +207,22 @@ impl<'a> Judge<'a, '_> {
                 Ok(Verdict::Broken(said)) => {
                     faults.keep(Fault::broken(at, &rule.id, &cut(&said)), || Ok(()))?;
                 }
+                Err(error) if error.kind == ErrorKind::NotUtf8 => {
+                    faults.keep(unreadable(rule, error.span, at), || Ok(()))?;
+                }
                 Err(error) => return Err(failed(rule, &error, budget, at)),
             }
         }
         Ok(())
+    }
+}
+
+/// Returns the fault of a string that is not UTF-8 and that the part of `rule` at `span` reads.
+#[cold]
+fn unreadable(rule: &Expression, span: Span, at: usize) -> Box<Fault> {
+    match rule.text.get(span.start as usize..span.end as usize) {
+        Some("") | None => not_utf8(at, "a string"),
+        Some(part) => not_utf8(at, &format!("`{}`", cut(part))),
     }
 }
 
@@ -237,14 +250,15 @@ fn is_set(plan: &FieldExpressions, content: &Content) -> bool {
     }
 }
 
-/// Returns the path segment that names a key, such as `["k"]` or `[7]`.
+/// Returns the path segment that names a key, such as `["k"]` or `[7]`, or `[…]` for a string that is
+/// not UTF-8.
 fn segment(key: &Node) -> String {
     match &key.value {
         Ok(Value::String(text)) => format!("[{}]", excerpt(text.as_bytes())),
         Ok(Value::Int(value)) => format!("[{value}]"),
         Ok(Value::Uint(value)) => format!("[{value}]"),
         Ok(Value::Bool(value)) => format!("[{value}]"),
-        _ => String::new(),
+        _ => "[…]".to_owned(),
     }
 }
 

@@ -24,8 +24,8 @@ use crate::rules::unique::Distincts;
 use crate::rules::zero::zero;
 use crate::table::{Cardinality, Field, FieldKind, Table, wire};
 use crate::violation::{Checked, Gather};
-pub(in crate::rules) use scalars::scalar;
-use scalars::{body, known, scalar_or_bytes};
+use scalars::{body, known};
+pub(in crate::rules) use scalars::{not_utf8, scalar, scalar_or_bytes};
 
 /// Checks `payload` against `plan`.
 pub(in crate::rules) fn judge<G: Gather>(
@@ -68,9 +68,18 @@ pub(in crate::rules) fn judge_entry<G: Gather>(
     let Some((key, values)) = judge.pair(entry, of_key, of_value)? else {
         return Ok(false);
     };
-    value::<G>(&plan.keys, &key, entry.at())?;
+    judge_key::<G>(&plan.keys, &key, entry.at())?;
     judge.pair_value(&values, of_value, &plan.values, entry)?;
     Ok(true)
+}
+
+/// Checks the key of the entry at `at`. A key that should be a string and is not UTF-8 is
+/// [`Value::Bytes`].
+fn judge_key<G: Gather>(plan: &ValuePlan, key: &Value, at: usize) -> Checked<()> {
+    match key {
+        Value::Bytes(_) if !plan.checks.is_empty() => Err(not_utf8(at, "a string")),
+        key => value::<G>(plan, key, at),
+    }
 }
 
 struct Judge<'a, G> {
@@ -453,7 +462,7 @@ impl<'a, G: Gather> Judge<'a, G> {
                 faults.keep(fault, || Ok(()))?;
             }
             for (key, values, entry) in &pairs {
-                if let Err(fault) = value::<G>(&plan.keys, key, entry.at()) {
+                if let Err(fault) = judge_key::<G>(&plan.keys, key, entry.at()) {
                     faults.keep(fault.under(format!("{} (key)", segment(key))), || Ok(()))?;
                 }
                 if let Err(fault) = self.pair_value(values, of_value, &plan.values, entry) {

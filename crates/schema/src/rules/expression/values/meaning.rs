@@ -166,6 +166,9 @@ pub(super) fn plain<'a>(
         Plain::Float(value) => Value::Double(value),
         Plain::Bool(value) => Value::Bool(value),
         Plain::Text(text) => self::text(text),
+        Plain::Bytes(_) if matches!(kind, FieldKind::String { .. }) => {
+            return Err(ErrorKind::NotUtf8);
+        }
         Plain::Bytes(Cow::Borrowed(bytes)) => Value::Bytes(Bytes::Borrowed(bytes)),
         Plain::Bytes(Cow::Owned(bytes)) => Value::Bytes(Bytes::Shared(bytes.into())),
         Plain::Time(nanos) => {

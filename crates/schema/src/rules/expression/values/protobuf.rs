@@ -11,7 +11,7 @@ use super::tree::{Body, Content, Node};
 use super::wanted::{Wanted, WantedFields};
 use crate::protobuf::wire::WireReader;
 use crate::rules::check::Value as Plain;
-use crate::rules::judge::protobuf::scalar;
+use crate::rules::judge::protobuf::{scalar, scalar_or_bytes};
 use crate::rules::unique::Distincts;
 use crate::rules::zero::zero;
 use crate::table::{Cardinality, Field, FieldKind, Form, MessageId, Table, wire};
@@ -28,7 +28,7 @@ const ANY_LEVELS_MAX: u32 = 100;
 ///
 /// # Errors
 ///
-/// Fails if `payload` is malformed, which the walk excludes, or a string in it is not UTF-8.
+/// Fails if `payload` is malformed, which the walk excludes.
 pub(in crate::rules::expression) fn read<'a>(
     table: &Table,
     wanted: Option<&Wanted>,
@@ -259,7 +259,7 @@ impl Reader<'_> {
     fn scalar<'a>(self, reader: &mut WireReader<'a>, field: &Field) -> Checked<Option<Node<'a>>> {
         let (at, start) = (reader.at(), reader.clone());
         reader.skip(field.number, field.wire, 0)?;
-        let value = scalar(field.kind, &start)?;
+        let value = plain(field.kind, &start)?;
         if let (FieldKind::Enum(id), Plain::Signed(number)) = (field.kind, &value) {
             let known = &self.table[id];
             if known.closed && !known.knows(*number as i32) {
@@ -293,7 +293,7 @@ impl Reader<'_> {
         while !body.is_empty() {
             match body.tag()? {
                 (1, kind) if kind == of_key.wire => {
-                    key = Some(scalar(of_key.kind, &body)?);
+                    key = Some(plain(of_key.kind, &body)?);
                     body.skip(1, kind, levels)?;
                 }
                 (2, kind) if kind == of_value.wire && of_value.kind.message().is_some() => {
@@ -359,6 +359,15 @@ impl Reader<'_> {
             value: value.map_or(any.value, |inner| inner.value),
             body: None,
         }
+    }
+}
+
+/// Returns the value of a scalar. A string that is not UTF-8, and need not be, becomes
+/// [`Plain::Bytes`]: a later record may replace it, and a rule may not read it.
+fn plain<'a>(kind: FieldKind, value: &WireReader<'a>) -> Checked<Plain<'a>> {
+    match kind {
+        FieldKind::String { utf8: false } => scalar_or_bytes(kind, value),
+        _ => scalar(kind, value),
     }
 }
 

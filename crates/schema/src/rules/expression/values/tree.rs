@@ -21,7 +21,7 @@ pub(in crate::rules::expression) struct Node<'a> {
     /// The byte where the value begins.
     pub at: usize,
     /// The value as an expression sees it, or an error if an expression has no such value, such as
-    /// a timestamp after the year 9999.
+    /// a timestamp after the year 9999 or a string that is not UTF-8.
     pub value: Result<Value<'a>, ErrorKind>,
     /// The fields, if the value is a message that may have rules.
     pub body: Option<Rc<Body<'a>>>,

@@ -19,16 +19,23 @@ pub(super) fn body<'p>(value: &WireReader<'p>, kind: u8) -> Checked<WireReader<'
 /// Returns the value of a scalar.
 pub(in crate::rules) fn scalar<'p>(kind: FieldKind, value: &WireReader<'p>) -> Checked<Value<'p>> {
     match scalar_or_bytes(kind, value)? {
-        Value::Bytes(_) if kind != FieldKind::Bytes => {
-            let expected = "a string in UTF-8, because rules apply to it";
-            Err(Fault::new(value.at(), expected, "bytes that are not"))
-        }
+        Value::Bytes(_) if kind != FieldKind::Bytes => Err(not_utf8(value.at(), "a string")),
         value => Ok(value),
     }
 }
 
+/// Returns the fault of `what`, a string that rules read and that is not UTF-8.
+#[cold]
+pub(in crate::rules) fn not_utf8(at: usize, what: &str) -> Box<Fault> {
+    let expected = format!("{what} in UTF-8, because rules apply to it");
+    Fault::new(at, expected, "bytes that are not")
+}
+
 /// Returns the value of a scalar. A string that is not UTF-8 becomes [`Value::Bytes`].
-pub(super) fn scalar_or_bytes<'p>(kind: FieldKind, value: &WireReader<'p>) -> Checked<Value<'p>> {
+pub(in crate::rules) fn scalar_or_bytes<'p>(
+    kind: FieldKind,
+    value: &WireReader<'p>,
+) -> Checked<Value<'p>> {
     let mut value = value.clone();
     let zigzag = |value: u64| (value >> 1) as i64 ^ -((value & 1) as i64);
     Ok(match kind {
