@@ -199,8 +199,9 @@ pub trait Outlet<M: Frames> {
     /// dropped.
     fn release(&mut self, _worker: PeerId) {}
 
-    /// Records that the current event took as much work as `messages` more small messages. An
-    /// engine takes in that many fewer before it turns to its other peers.
+    /// Records that the current event took at most as much work as `messages` more small messages.
+    /// After some work, an engine looks at the clock, and turns to its other peers if the sender
+    /// has had its time.
     fn spend(&mut self, _messages: usize) {}
 
     /// Returns the counters of the engine, which are read from time to time.

@@ -263,7 +263,7 @@ impl Native {
         self.service.call(&self.removal, now);
         let busy = self.read(now) | self.service.hear_judges(now, &self.clock);
         let service = &mut self.service;
-        service.look_at_silent(now);
+        service.look_at_silent(now, &self.clock);
         service.core.on(now, Event::Tick, &mut service.peers);
         service.tell(now);
         service.write(now);
@@ -354,7 +354,7 @@ impl Native {
             let Some(peer) = self.service.peers.next_ready() else {
                 break;
             };
-            work += self.service.serve(peer, share, now);
+            work += self.service.serve(peer, share, now, &self.clock);
             self.service.tell(now);
             if work >= WORK_UNTIMED {
                 if self.clock.now().saturating_sub(now) >= READ_TIME_MAX {

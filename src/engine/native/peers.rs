@@ -88,6 +88,8 @@ pub(super) struct Peers {
     halves: u64,
     /// The number of messages and commands that the peer whose turn it is may still deliver.
     allowance: usize,
+    /// The work that its messages have taken in addition, counted in small messages.
+    extra_work: usize,
     judges: Judges<Vec<Vec<u8>>>,
     /// The counters, except the number of connections, which is computed when they are read.
     counters: EngineCounters,
@@ -114,6 +116,7 @@ impl Peers {
             memory,
             halves: 0,
             allowance: 0,
+            extra_work: 0,
             judges,
             counters: EngineCounters {
                 bytes_in: Some(0),
@@ -224,6 +227,14 @@ impl Peers {
     /// Sets the number of messages and commands that the peer whose turn it is may deliver.
     pub(super) fn allow(&mut self, items: usize) {
         self.allowance = items;
+        self.extra_work = 0;
+    }
+
+    /// Returns the work that the messages of the peer whose turn it is have taken beyond that of
+    /// small ones, counted in small messages.
+    #[inline]
+    pub(super) fn extra_work(&self) -> usize {
+        self.extra_work
     }
 
     /// Returns whether another message or command may be received, and counts it if so.

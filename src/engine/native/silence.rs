@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use crate::engine::native::clock::Clock;
 use crate::engine::native::liveness::{
     EndReason, HANDSHAKE_TIMEOUT, LivenessAction, READY_WAIT_MAX,
 };
@@ -20,10 +21,10 @@ const PONG_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Service {
     /// Examines the peers whose timers are due.
-    pub(super) fn look_at_silent(&mut self, now: Duration) {
+    pub(super) fn look_at_silent(&mut self, now: Duration, clock: &Clock) {
         while let Some(peer) = self.peers.next_due(now) {
             if let Some(over) = self.look_at(peer, now) {
-                self.take_a_last_look(peer, over, now);
+                self.take_a_last_look(peer, over, now, clock);
             }
         }
     }
@@ -103,7 +104,7 @@ impl Service {
     /// of life, after which the connection goes on. The system may not have reported the sign yet,
     /// for example after a moment in which the gateway did not run, and no sign of life is noticed
     /// from a client whose reading is paused.
-    fn take_a_last_look(&mut self, peer: PeerId, over: EndReason, now: Duration) {
+    fn take_a_last_look(&mut self, peer: PeerId, over: EndReason, now: Duration, clock: &Clock) {
         if matches!(
             over,
             EndReason::Handshake | EndReason::PutOff | EndReason::Goodbye
@@ -111,7 +112,7 @@ impl Service {
             return self.end_for(peer, over, now);
         }
         if self.peers.may_be_read(peer) {
-            self.serve(peer, Share::of(1), now);
+            self.serve(peer, Share::of(1), now, clock);
             self.tell(now);
         }
         self.peers.try_to_write(peer, now);

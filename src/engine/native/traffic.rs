@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::core::{Event, Outlet};
+use crate::engine::native::clock::Clock;
 use crate::engine::native::connection::{Connection, Read};
 use crate::engine::native::handshakes::Step;
 use crate::engine::native::quiet::Cause;
@@ -63,6 +64,14 @@ const PARTIAL_MESSAGES_MIN: u64 = 4;
 /// full buffer thus always causes the clock to be read.
 const BYTES_OF_AN_ITEM: usize = 64;
 
+/// The work, counted in small messages, after which a peer's turn reads the clock. It is an upper
+/// estimate from the sizes of payloads, most of which take much less.
+const WORK_UNTIMED: usize = 512;
+
+/// The time since the start of a turn of all peers after which the turn of a peer ends once it has
+/// taken [`WORK_UNTIMED`].
+const PEER_TIME_MAX: Duration = Duration::from_millis(1);
+
 /// The share of each peer in a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
@@ -90,7 +99,13 @@ impl Share {
 
 impl Service {
     /// Gives a peer its turn. Returns the work that it took, counted in small messages.
-    pub(super) fn serve(&mut self, peer: PeerId, share: Share, now: Duration) -> usize {
+    pub(super) fn serve(
+        &mut self,
+        peer: PeerId,
+        share: Share,
+        now: Duration,
+        clock: &Clock,
+    ) -> usize {
         if let Some(connection) = self.peers.get(peer) {
             connection.begin_turn();
         }
@@ -102,9 +117,9 @@ impl Service {
             match connection.read(buffers, share.bytes, now) {
                 Ok(Read::Some(mut input, n)) => {
                     self.peers.count_read(n);
-                    let taken = self.take(peer, &mut input, share.items, now);
-                    work += taken.items + n / BYTES_OF_AN_ITEM;
-                    items += taken.items;
+                    let taken = self.take(peer, &mut input, share.items, now, clock);
+                    items += taken.items + taken.extra_work;
+                    work += taken.items + taken.extra_work + n / BYTES_OF_AN_ITEM;
                     whole |= taken.whole;
                     self.keep_rest(peer, input, share);
                 }
@@ -167,7 +182,14 @@ impl Service {
     }
 
     /// Decodes the bytes that were read, as far as the turn allows, and acts on the events in them.
-    fn take(&mut self, peer: PeerId, input: &mut Input, items: usize, now: Duration) -> Taken {
+    fn take(
+        &mut self,
+        peer: PeerId,
+        input: &mut Input,
+        items: usize,
+        now: Duration,
+        clock: &Clock,
+    ) -> Taken {
         let role = self.peers.get(peer).map(|connection| connection.role());
         let (message, frames) = match role {
             // Each answer is checked against the limits of its request.
@@ -181,8 +203,10 @@ impl Service {
         };
         let mut taken = Taken {
             items: 0,
+            extra_work: 0,
             whole: false,
         };
+        let mut untimed = WORK_UNTIMED;
         self.peers.allow(items);
         while self.peers.take_another() {
             let Some((connection, buffers)) = self.peers.with_buffers(peer) else {
@@ -201,8 +225,15 @@ impl Service {
                 }
                 Err(fault) => self.refuse_for(peer, &fault, now),
             }
+            if self.peers.extra_work() >= untimed {
+                if clock.now().saturating_sub(now) >= PEER_TIME_MAX {
+                    break;
+                }
+                untimed = self.peers.extra_work() + WORK_UNTIMED;
+            }
         }
         taken.items = items - self.peers.allowance();
+        taken.extra_work = self.peers.extra_work();
         taken
     }
 
@@ -307,8 +338,10 @@ impl Service {
 
 /// The result of decoding in a peer's turn.
 struct Taken {
-    /// The work that it took, counted in small messages.
+    /// The number of messages and commands.
     items: usize,
+    /// The work that they took beyond that of small messages, counted in small messages.
+    extra_work: usize,
     /// A message was completed, or a command outside of one.
     whole: bool,
 }

@@ -146,7 +146,7 @@ impl Outlet<Message> for Peers {
     }
 
     fn spend(&mut self, messages: usize) {
-        self.allowance = self.allowance.saturating_sub(messages);
+        self.extra_work = self.extra_work.saturating_add(messages);
     }
 
     fn counters(&self) -> EngineCounters {
