@@ -26,16 +26,11 @@ use prefixes::{Prefixes, Subscribed};
 use waiting::{Added, Waiting};
 
 pub(crate) use prefixes::{
-    PREFIX_MAX, PREFIXES_MAX, PREFIXES_PER_SUBSCRIBER_MAX, SubscriptionFault,
+    PREFIX_MAX, PREFIXES_MAX, PREFIXES_PER_SUBSCRIBER_MAX, SubscriberId, SubscriptionFault,
 };
 
 /// The maximum number of prefixes of a subscriber in a sample, which a person can still read.
 const PREFIXES_SHOWN_MAX: usize = 16;
-
-/// The number of a subscriber on its channel while it is connected. Another subscriber may have it
-/// later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct SubscriberId(pub(crate) usize);
 
 /// A channel.
 #[derive(Debug)]

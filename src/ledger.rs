@@ -60,8 +60,8 @@ pub enum Fate {
 }
 
 /// Counters of all routes together, since the start. At any moment, `received` is the sum of
-/// `answered`, `published`, `rejected`, `client_gone`, `client_slow` and the messages in flight: the
-/// open requests and the answers whose fate is not known yet ([`Ledger::unsettled`]).
+/// `answered`, `published`, `rejected`, `client_gone`, `client_slow` and the messages in flight:
+/// the open requests and the answers whose fate is not known yet ([`Ledger::unsettled`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     /// Complete messages from clients and publishers.

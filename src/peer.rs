@@ -42,7 +42,7 @@ pub enum Headcount {
 /// it, so it must be escaped when it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerName {
-    /// The identity of its socket, or its principal if it is a publisher or subscriber that has one.
+    /// The identity of its socket, or the principal of a publisher or subscriber that has one.
     /// Empty if it has none, or if the engine does not know it.
     pub identity: Vec<u8>,
     /// The address that it connected from, or that the gateway connected to. Empty if the engine

@@ -7,6 +7,7 @@
 
 mod any_of;
 mod channel;
+mod endpoints;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use gateway_schema::Definitions;
 
 pub use any_of::{AnyOf, BriefCheck};
 pub use channel::{ChannelFrames, ChannelSettings, ChannelSide, Keep, Slow, Upstream};
+pub use endpoints::Endpoints;
 
 /// The number of a frontend, which is the same in every generation that has a frontend of this
 /// name.
@@ -56,8 +58,8 @@ impl RouteId {
 /// however often an edit of the configuration adds new names.
 pub(crate) const ROUTES_COUNTED: usize = 10_000;
 
-/// The names of frontends, pools, channels and routes, with their numbers. Names are added but never removed,
-/// so a number from an earlier generation keeps its meaning.
+/// The names of frontends, pools, channels and routes, with their numbers. Names are added but
+/// never removed, so a number from an earlier generation keeps its meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     frontends: Vec<String>,
@@ -355,15 +357,6 @@ pub enum ErrorFrames {
     All,
     /// The payload alone.
     Payload,
-}
-
-/// The addresses of a frontend or pool, in ZeroMQ's form: `tcp://*:5559`, `ipc:///run/gateway`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Endpoints {
-    /// Addresses that the gateway listens on.
-    pub bind: Vec<String>,
-    /// Addresses that the gateway connects to.
-    pub connect: Vec<String>,
 }
 
 /// A pool's settings, all resolved.

@@ -75,7 +75,12 @@ impl Outlet<Message> for Peers {
 pub fn round_trips(snapshot: Arc<Snapshot>, rounds: u64, kind: &[u8]) {
     let mut core = Core::new(Arc::clone(&snapshot));
     let mut peers = Peers::default();
-    let pool = snapshot.routes.get(kind).expect("a route").pool;
+    let pool = snapshot
+        .routes
+        .get(kind)
+        .expect("a route")
+        .pool()
+        .expect("a pool");
     let came = Event::ClientCame {
         peer: CLIENT,
         frontend: FrontendId(0),

@@ -463,6 +463,7 @@ fn fates(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
     for ShownRoute { name, counters, .. } in routes {
         for (outcome, count) in [
             ("answered", counters.answered),
+            ("published", counters.published),
             ("rejected", counters.rejected.iter().sum()),
             ("client_gone", counters.client_gone),
             ("client_slow", counters.client_slow),

@@ -180,6 +180,7 @@ struct Books {
     received: u64,
     answered: u64,
     rejected: u64,
+    published: u64,
     client_gone: u64,
     client_slow: u64,
     in_flight: u64,
@@ -412,6 +413,7 @@ impl Books {
         Self {
             received: route.received,
             answered: route.answered,
+            published: route.published,
             rejected: route.rejected.iter().sum(),
             client_gone: route.client_gone,
             client_slow: route.client_slow,
@@ -424,6 +426,7 @@ impl Books {
         Self {
             received: ledger.received,
             answered: ledger.answered,
+            published: ledger.published,
             rejected: ledger.rejected.iter().sum(),
             client_gone: ledger.client_gone,
             client_slow: ledger.client_slow,

@@ -199,7 +199,7 @@ mod tests {
     type Frame = Vec<u8>;
 
     fn post(text: &str) -> Rc<Post<Vec<Frame>>> {
-        let frames = vec![text[..1].as_bytes().to_vec(), text.as_bytes().to_vec()];
+        let frames = vec![text.as_bytes()[..1].to_vec(), text.as_bytes().to_vec()];
         Rc::new(Post::new(frames, 1))
     }
 

@@ -7,8 +7,6 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::SubscriberId;
-
 /// The maximum length of a prefix, in bytes. It equals that of a type, beyond which nothing can
 /// match, and bounds the number of look-ups for a message.
 pub(crate) const PREFIX_MAX: usize = crate::frame::TYPE_MAX;
@@ -23,6 +21,11 @@ pub(crate) const PREFIXES_MAX: usize = 1_000_000;
 
 /// The memory charged for a subscription in addition to its prefix, in bytes.
 const SUBSCRIPTION_CHARGE: u64 = 192;
+
+/// The number of a subscriber on its channel while it is connected. Another subscriber may have it
+/// later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SubscriberId(pub(crate) usize);
 
 /// The subscriptions of all subscribers.
 #[derive(Debug, Default)]
@@ -63,11 +66,11 @@ pub(super) enum Subscribed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SubscriptionFault {
     /// The prefix is longer than any type.
-    TooLong,
+    PrefixTooLong,
     /// The subscriber has too many prefixes.
-    TooManyOfSubscriber,
+    SubscriberFull,
     /// The channel has too many subscriptions.
-    TooMany,
+    ChannelFull,
 }
 
 impl Prefixes {
@@ -83,13 +86,13 @@ impl Prefixes {
             return Ok(Subscribed::Again);
         }
         if prefix.len() > PREFIX_MAX {
-            return Err(SubscriptionFault::TooLong);
+            return Err(SubscriptionFault::PrefixTooLong);
         }
         if held.len() >= PREFIXES_PER_SUBSCRIBER_MAX {
-            return Err(SubscriptionFault::TooManyOfSubscriber);
+            return Err(SubscriptionFault::SubscriberFull);
         }
         if self.count >= PREFIXES_MAX {
-            return Err(SubscriptionFault::TooMany);
+            return Err(SubscriptionFault::ChannelFull);
         }
         let known = self.subscribers.get_key_value(prefix);
         let key: Rc<[u8]> = known.map_or_else(|| prefix.into(), |(key, _)| Rc::clone(key));
@@ -231,7 +234,7 @@ impl Prefixes {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
@@ -306,16 +309,20 @@ mod tests {
                     assert_eq!(added, Ok(expected));
                 }
             }
-            let kind = text(&mut random);
-            let expected = model.keys().filter(|(_, prefix)| kind.starts_with(prefix));
-            let mut expected: Vec<_> = expected.map(|(subscriber, _)| *subscriber).collect();
-            expected.sort_unstable();
-            expected.dedup();
-            assert_eq!(matched(&prefixes, &kind), expected);
-            assert_eq!(prefixes.count, model.len());
-            let union: std::collections::BTreeSet<_> = model.keys().map(|(_, it)| &**it).collect();
-            assert!(prefixes.union().collect::<std::collections::BTreeSet<_>>() == union);
+            check(&prefixes, &model, &text(&mut random));
         }
+    }
+
+    /// Checks the state of `prefixes`, and the subscribers that `kind` matches, by a plain list.
+    fn check(prefixes: &Prefixes, model: &BTreeMap<(usize, Vec<u8>), u32>, kind: &[u8]) {
+        let expected = model.keys().filter(|(_, prefix)| kind.starts_with(prefix));
+        let mut expected: Vec<_> = expected.map(|(subscriber, _)| *subscriber).collect();
+        expected.sort_unstable();
+        expected.dedup();
+        assert_eq!(matched(prefixes, kind), expected);
+        assert_eq!(prefixes.count, model.len());
+        let union: BTreeSet<&[u8]> = model.keys().map(|(_, it)| &**it).collect();
+        assert!(prefixes.union().collect::<BTreeSet<_>>() == union);
     }
 
     #[test]
@@ -324,13 +331,13 @@ mod tests {
         let long = [0; PREFIX_MAX + 1];
         assert_eq!(
             prefixes.add(SubscriberId(0), &long),
-            Err(SubscriptionFault::TooLong)
+            Err(SubscriptionFault::PrefixTooLong)
         );
         for n in 0..PREFIXES_PER_SUBSCRIBER_MAX {
             prefixes.add(SubscriberId(0), &n.to_be_bytes()).unwrap();
         }
         let fault = prefixes.add(SubscriberId(0), b"more");
-        assert_eq!(fault, Err(SubscriptionFault::TooManyOfSubscriber));
+        assert_eq!(fault, Err(SubscriptionFault::SubscriberFull));
         assert_eq!(
             prefixes.add(SubscriberId(0), &0_usize.to_be_bytes()),
             Ok(Subscribed::Again)
@@ -340,7 +347,7 @@ mod tests {
             prefixes.add(subscriber, &n.to_be_bytes()).unwrap();
         }
         let fault = prefixes.add(SubscriberId(1_000), b"more");
-        assert_eq!(fault, Err(SubscriptionFault::TooMany));
+        assert_eq!(fault, Err(SubscriptionFault::ChannelFull));
         let all = PREFIXES_MAX / PREFIXES_PER_SUBSCRIBER_MAX;
         (0..all).for_each(|n| prefixes.remove(SubscriberId(n), |_| ()));
         assert_eq!(

@@ -166,6 +166,7 @@ fn sum_up(ledger: &Ledger) {
     info!(
         received = ledger.received,
         answered = ledger.answered,
+        published = ledger.published,
         rejected = ledger.rejected.iter().sum::<u64>(),
         client_gone = ledger.client_gone,
         client_slow = ledger.client_slow,

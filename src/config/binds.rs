@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use super::section::Spanned;
 use super::source::{ChannelSource, Source};
 use super::value::BindEndpoint;
+use crate::engine::{PUBLISHERS, SUBSCRIBERS};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 
 /// An address to listen on, as written.
 #[derive(Debug)]
 pub struct Bind {
-    /// `frontend`, `pool`, `publishers` or `subscribers`.
+    /// `frontend`, `pool`, `publishers of channel` or `subscribers of channel`.
     pub role: &'static str,
     /// The key of the frontend, pool or channel.
     pub name: String,
@@ -29,8 +30,8 @@ pub(super) fn all(source: &Source) -> Vec<Bind> {
     let channels = source.channels.iter().flat_map(|channel| {
         let name = &channel.it.settings.name;
         [
-            ("publishers", name, &channel.it.publishers.binds),
-            ("subscribers", name, &channel.it.subscribers.binds),
+            (PUBLISHERS, name, &channel.it.publishers.binds),
+            (SUBSCRIBERS, name, &channel.it.subscribers.binds),
         ]
     });
     let all = frontends
@@ -47,8 +48,8 @@ pub(super) fn all(source: &Source) -> Vec<Bind> {
     all.collect()
 }
 
-/// Reports every address, of a frontend, a pool, a channel or the admin listener, that clashes with an earlier
-/// one.
+/// Reports every address, of a frontend, a pool, a channel or the admin listener, that clashes with
+/// an earlier one.
 pub(super) fn clashes(source: &Source, found: &mut Diagnostics) {
     let frontends = source.frontends.iter().flat_map(|frontend| &frontend.binds);
     let pools = source.pools.iter().flat_map(|pool| &pool.binds);

@@ -281,8 +281,8 @@ impl Known<'_> {
     }
 }
 
-/// The names of the pools, of the channels or of the frontends, with their positions. The lookup is by a hash map,
-/// because there may be many thousands of names.
+/// The names of the pools, of the channels or of the frontends, with their positions. The lookup is
+/// by a hash map, because there may be many thousands of names.
 struct Index<'a> {
     kind: &'static str,
     names: Vec<&'a str>,

@@ -58,8 +58,8 @@ pub(super) fn secure(
     secured
 }
 
-/// Reports each `allow` if neither a frontend nor the publishers of a channel have `security`, and warns about entries that match no
-/// principal.
+/// Reports each `allow` if neither a frontend nor the publishers of a channel have `security`, and
+/// warns about entries that match no principal.
 fn allowed(source: &Source, secured: &Secured, found: &mut Diagnostics) {
     let publishers = secured.channels.iter().map(|[publishers, _]| publishers);
     let securities: Vec<_> = secured

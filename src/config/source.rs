@@ -3,6 +3,7 @@
 //! The whole file is read whatever is wrong with parts of it, so that one run reports every error.
 
 mod channels;
+mod endpoints;
 mod framing;
 mod pairs;
 mod routes;
@@ -17,17 +18,17 @@ use super::admin::admin;
 use super::keys::KeyRole;
 use super::limits::limits;
 use super::log::log;
-use super::section::{Lone, Section, Spanned, is, read, text};
+use super::section::{Lone, Section, Spanned, is, text};
 use super::value::{
-    BindEndpoint, COUNT_MAX, ConnectEndpoint, Count, DurationValue, Heartbeat, PerWorkerCount,
-    Size, name_fault,
+    BindEndpoint, COUNT_MAX, Count, DurationValue, Heartbeat, PerWorkerCount, Size, name_fault,
 };
 use super::yaml::Node;
 use crate::snapshot::{
-    AdminSettings, Balance, Endpoints, EngineKind, Frontend, IdentityMode, Limits, LogSettings,
-    PerWorker, PoolSettings, ReloadSettings, Workers,
+    AdminSettings, Balance, EngineKind, Frontend, IdentityMode, Limits, LogSettings, PerWorker,
+    PoolSettings, ReloadSettings, Workers,
 };
 use channels::channel;
+use endpoints::{address, endpoints};
 use framing::{FrontendFrames, frontend_frames, worker_frames};
 use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 use gateway_proto::Compiler;
@@ -45,16 +46,6 @@ pub(super) use security::{
 
 /// The maximum of `reload.settle`. A longer time would also delay the edit that shortens it.
 const SETTLE_MAX: Duration = Duration::from_secs(60);
-
-/// Returns the expected content of a frontend or pool, for the error if it is one value or empty.
-fn address(least: &'static str) -> Lone<'static> {
-    Lone {
-        key: "bind",
-        is: &is::<BindEndpoint>,
-        meant: None,
-        least,
-    }
-}
 
 /// The sections of named things. With channels, frontends and pools may be absent.
 const SECTIONS: [&str; 4] = ["frontends", "pools", "channels", "routes"];
@@ -313,33 +304,6 @@ fn channels(
     entries(top, "channels", "channel", found, |name, node, found| {
         (channel(name, node, engine, found), Vec::new())
     })
-}
-
-fn endpoints(
-    section: &mut Section<'_>,
-    what: &str,
-    found: &mut Diagnostics,
-) -> (Endpoints, Vec<Spanned<BindEndpoint>>) {
-    let bind = section.some("bind", "expected an address", found, read::<BindEndpoint>);
-    let connect = section.some(
-        "connect",
-        "expected an address",
-        found,
-        read::<ConnectEndpoint>,
-    );
-    if bind.is_none() && connect.is_none() && section.is_sound() {
-        let fault = Diagnostic::error(format!("{what} has no address"))
-            .at(section.place().clone())
-            .label("expected bind or connect")
-            .help("bind: \"tcp://*:PORT\" listens, connect: \"tcp://HOST:PORT\" calls");
-        section.lacks(&["bind", "connect"], fault);
-    }
-    let (bind, connect) = (bind.unwrap_or_default(), connect.unwrap_or_default());
-    let endpoints = Endpoints {
-        bind: bind.iter().map(|e| e.value.0.clone()).collect(),
-        connect: connect.into_iter().map(|e| e.value.0).collect(),
-    };
-    (endpoints, bind)
 }
 
 fn frontend(

@@ -109,13 +109,11 @@ impl<M: Frames> Core<M> {
         let client = match self.peers.get_mut(peer) {
             Some(Peer::Client(client)) => client,
             Some(&mut Peer::Worker(worker)) => return self.answer(worker, frames, extent, out),
-            Some(Peer::Publisher(_) | Peer::Subscriber(_)) => {
-                return self.message_on_channel(peer, frames, extent, out);
-            }
-            None => return,
+            _ => return self.message_on_channel(peer, frames, extent, out),
         };
-        let most = self.snapshot.limits.clients;
-        let turn = self.admitted.note_message(client, most);
+        let turn = self
+            .admitted
+            .note_message(client, self.snapshot.limits.clients);
         if turn == MessagePosition::First && extent == Extent::Whole && is_probe(client, &frames) {
             return;
         }
@@ -125,10 +123,11 @@ impl<M: Frames> Core<M> {
             None => Message::split(client.kind, frames),
             Some(framing) => {
                 let framing = Arc::clone(framing);
+                let (now, notes, snapshot) = (self.now, &mut self.notes, &self.snapshot);
                 let doubts = Doubts {
-                    now: self.now,
-                    notes: &mut self.notes,
-                    snapshot: &self.snapshot,
+                    now,
+                    notes,
+                    snapshot,
                     peer,
                     client,
                 };

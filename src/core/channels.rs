@@ -150,13 +150,13 @@ fn ask_all<M: Frames>(channel: &Channel<M>, prefix: &[u8], wanted: bool, out: &m
 /// Describes a limit on subscriptions.
 fn subscription_fault(fault: SubscriptionFault) -> String {
     match fault {
-        SubscriptionFault::TooLong => {
+        SubscriptionFault::PrefixTooLong => {
             format!("it subscribes to a prefix of more than {PREFIX_MAX} bytes, the maximum")
         }
-        SubscriptionFault::TooManyOfSubscriber => format!(
+        SubscriptionFault::SubscriberFull => format!(
             "it subscribes to more than {PREFIXES_PER_SUBSCRIBER_MAX} prefixes, the maximum of a subscriber"
         ),
-        SubscriptionFault::TooMany => {
+        SubscriptionFault::ChannelFull => {
             format!("its channel has {PREFIXES_MAX} subscriptions, the maximum")
         }
     }
@@ -197,7 +197,8 @@ fn still_fits<M: Frames>(
 
 /// The messages of publishers and subscribers.
 impl<M: Frames> Core<M> {
-    /// Takes a message of a publisher, or one of a subscriber that is no subscription.
+    /// Takes a message of a publisher, or one of a subscriber that is no subscription. One of a
+    /// peer that is gone is dropped.
     pub(super) fn message_on_channel(
         &mut self,
         peer: PeerId,
@@ -546,12 +547,6 @@ impl<M: Frames> Core<M> {
     /// Returns whether messages wait for subscribers.
     pub(super) fn owes_subscribers(&self) -> bool {
         self.channels.iter().any(|channel| channel.waiting() > 0)
-    }
-
-    /// Returns whether no message waits for a subscriber of this channel.
-    pub(crate) fn is_idle_channel(&self, id: ChannelId) -> bool {
-        let channel = self.channels.get(id.0);
-        channel.is_none_or(|channel| channel.waiting() == 0)
     }
 
     /// Begins to count the time for which subscribers take nothing, because the gateway drains.

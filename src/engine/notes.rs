@@ -167,7 +167,7 @@ fn subscriber_data(note: &Note) {
             peer,
             frames = particulars.frames,
             first = particulars.first,
-            "a subscriber sent a message, which is dropped: publishers connect to the addresses of `publishers`"
+            "a subscriber sent a message, which is dropped: publishers connect to other addresses"
         ),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Endpoints;
+use super::endpoints::Endpoints;
 use crate::security::Security;
 
 /// The settings of a channel, all resolved.
@@ -67,8 +67,8 @@ pub enum Slow {
     DropNew,
     /// The oldest waiting messages are dropped to make room.
     DropOld,
-    /// Of the waiting messages of each type only the newest is kept, even below the maximum. If
-    /// that is still too much, the oldest are dropped.
+    /// Only the newest waiting message of each type is kept, even below the maximum. If that is
+    /// still too much, the oldest are dropped.
     Conflate,
     /// The subscriber is disconnected.
     Disconnect,

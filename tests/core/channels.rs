@@ -1,10 +1,11 @@
 //! Channels under seeded random schedules. Publishers, subscribers and publishing clients come, go
-//! and stall, subscribe twice, cancel what they never had, judges reach their verdicts in any order,
-//! and reloads change every setting.
+//! and stall, subscribe twice, cancel what they never had, judges reach their verdicts in any
+//! order, and reloads change every setting.
 //!
 //! On each channel a witness subscribes to everything and always has room, so its messages are what
-//! was published, in order. Every other subscriber must receive those with its prefixes, preceded by
-//! the kept ones for each new prefix, in the same order, except as many as are counted as dropped.
+//! was published, in order. Every other subscriber must receive those with its prefixes, preceded
+//! by the kept ones for each new prefix, in the same order, except as many as are counted as
+//! dropped.
 //!
 //! `CHANNELS_SEED=n cargo test --test core` replays a seed that failed.
 
@@ -72,7 +73,7 @@ fn every_subscriber_receives_exactly_the_valid_messages_with_its_prefixes() {
         ("dropped", dropped),
         ("disconnected for being slow", disconnected),
     ] {
-        assert!(count > 500, "{what}: {count}");
+        assert!(count > 200, "{what}: {count}");
     }
 }
 
@@ -342,18 +343,11 @@ fn snapshot(channels: &[SimChannel], routing: &Routing, generation: u64) -> Arc<
         Some((pattern, Arc::new(route)))
     });
     let routes = Table::new(routes.collect::<Vec<_>>());
-    let frontend = Frontend {
-        name: "clients".into(),
-        endpoints: Default::default(),
-        errors: ErrorEncoding::Json,
-        framing: Arc::default(),
-        security: None,
-    };
     let channels = channels.iter().enumerate();
     Arc::new(Snapshot {
         generation,
         engine: EngineKind::Native,
-        frontends: [(FrontendId(0), frontend)].into(),
+        frontends: [(FrontendId(0), frontend())].into(),
         pools: BTreeMap::new(),
         channels: channels
             .map(|(n, channel)| (ChannelId(n), Arc::new(channel.settings.clone())))
@@ -381,6 +375,16 @@ fn snapshot(channels: &[SimChannel], routing: &Routing, generation: u64) -> Arc<
         log: LogSettings::default(),
         names,
     })
+}
+
+fn frontend() -> Frontend {
+    Frontend {
+        name: "clients".into(),
+        endpoints: Default::default(),
+        errors: ErrorEncoding::Json,
+        framing: Arc::default(),
+        security: None,
+    }
 }
 
 impl World {

@@ -3,8 +3,8 @@
 use super::super::section::{Lone, Section, Spanned, is, read};
 use super::super::value::{BindEndpoint, Count, DurationValue, Size};
 use super::super::yaml::{Kind, Node};
-use super::security::security;
-use super::{SecurityKey, address, endpoints};
+use super::endpoints::{address, endpoints};
+use super::security::{SecurityKey, security};
 use crate::snapshot::{
     ChannelFrames, ChannelSettings, ChannelSide, EngineKind, Keep, Slow, Upstream,
 };

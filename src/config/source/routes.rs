@@ -118,8 +118,36 @@ fn route(
     let schema = schemas(&mut section, "schema", found);
     encoding_beside_schema(&mut section, &schema, found);
     let reply = schemas(&mut section, "reply", found);
+    let target = target(&mut section, &name, key, found);
+    let timeout = timeout(&mut section, engine, found);
+    let instead = "leave the key out for all frontends";
+    let frontends = section.some("frontends", instead, found, text);
+    let allow = allow(&mut section, engine, found);
+    let rate = rate(&mut section, &name, engine, found);
+    section.close(found);
+    RouteSource {
+        name,
+        place: key.place.clone(),
+        pattern: pattern.ok(),
+        schema,
+        reply,
+        target,
+        timeout,
+        frontends,
+        allow,
+        rate,
+    }
+}
+
+/// Reads `pool`, or `publish` and `ack`. One of the two targets is required.
+fn target(
+    section: &mut Section<'_>,
+    name: &str,
+    key: &Node,
+    found: &mut Diagnostics,
+) -> Option<TargetSource> {
     let target = match section.node("pool") {
-        _ if section.has("publish") => publish(&mut section, found),
+        _ if section.has("publish") => publish(section, found),
         Some(node) if matches!(node.kind, Kind::Map(_)) => {
             let fault = Diagnostic::error("a map of weighted pools is not supported yet");
             let fault = fault.at(node.place.clone());
@@ -144,26 +172,9 @@ fn route(
     if !section.has("publish") {
         // Both keys exist, although they are absent here.
         section.node("publish");
-        acknowledges(&mut section, found);
+        acknowledges(section, found);
     }
-    let timeout = timeout(&mut section, engine, found);
-    let instead = "leave the key out for all frontends";
-    let frontends = section.some("frontends", instead, found, text);
-    let allow = allow(&mut section, engine, found);
-    let rate = rate(&mut section, &name, engine, found);
-    section.close(found);
-    RouteSource {
-        name,
-        place: key.place.clone(),
-        pattern: pattern.ok(),
-        schema,
-        reply,
-        target,
-        timeout,
-        frontends,
-        allow,
-        rate,
-    }
+    target
 }
 
 /// Reads `publish` and `ack`, and reports keys that only a route to a pool can have.

@@ -250,8 +250,8 @@ fn is_set(plan: &FieldExpressions, content: &Content) -> bool {
     }
 }
 
-/// Returns the path segment that names a key, such as `["k"]` or `[7]`, or `[…]` for a string that is
-/// not UTF-8.
+/// Returns the path segment that names a key, such as `["k"]` or `[7]`, or `[…]` for a string that
+/// is not UTF-8.
 fn segment(key: &Node) -> String {
     match &key.value {
         Ok(Value::String(text)) => format!("[{}]", excerpt(text.as_bytes())),

@@ -1,0 +1,45 @@
+//! The addresses of a frontend, a pool or one side of a channel.
+
+use super::super::section::{Lone, Section, Spanned, is, read};
+use super::super::value::{BindEndpoint, ConnectEndpoint};
+use crate::snapshot::Endpoints;
+use gateway_diagnostic::{Diagnostic, Diagnostics};
+
+/// Returns the expected content of a frontend or pool, for the error if it is one value or empty.
+pub(super) fn address(least: &'static str) -> Lone<'static> {
+    Lone {
+        key: "bind",
+        is: &is::<BindEndpoint>,
+        meant: None,
+        least,
+    }
+}
+
+/// Reads `bind` and `connect`, of which one is required. Returns the addresses, and those to listen
+/// on with their places.
+pub(super) fn endpoints(
+    section: &mut Section<'_>,
+    what: &str,
+    found: &mut Diagnostics,
+) -> (Endpoints, Vec<Spanned<BindEndpoint>>) {
+    let bind = section.some("bind", "expected an address", found, read::<BindEndpoint>);
+    let connect = section.some(
+        "connect",
+        "expected an address",
+        found,
+        read::<ConnectEndpoint>,
+    );
+    if bind.is_none() && connect.is_none() && section.is_sound() {
+        let fault = Diagnostic::error(format!("{what} has no address"))
+            .at(section.place().clone())
+            .label("expected bind or connect")
+            .help("bind: \"tcp://*:PORT\" listens, connect: \"tcp://HOST:PORT\" calls");
+        section.lacks(&["bind", "connect"], fault);
+    }
+    let (bind, connect) = (bind.unwrap_or_default(), connect.unwrap_or_default());
+    let endpoints = Endpoints {
+        bind: bind.iter().map(|e| e.value.0.clone()).collect(),
+        connect: connect.into_iter().map(|e| e.value.0).collect(),
+    };
+    (endpoints, bind)
+}
