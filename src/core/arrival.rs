@@ -98,7 +98,8 @@ impl Refused {
 }
 
 impl<M: Frames> Core<M> {
-    /// Takes a peer's message: a client's request or a worker's answer.
+    /// Takes a peer's message: a client's request or a worker's answer. The route of a request is
+    /// looked up before the checks, because it decides the encoding of a rejection.
     pub(super) fn message(
         &mut self,
         peer: PeerId,
@@ -123,18 +124,16 @@ impl<M: Frames> Core<M> {
             None => Message::split(client.kind, frames),
             Some(framing) => {
                 let framing = Arc::clone(framing);
-                let (now, notes, snapshot) = (self.now, &mut self.notes, &self.snapshot);
                 let doubts = Doubts {
-                    now,
-                    notes,
-                    snapshot,
+                    now: self.now,
+                    notes: &mut self.notes,
+                    snapshot: &self.snapshot,
                     peer,
                     client,
                 };
                 framing::split(&framing, frames, extent, doubts, || out.address(peer))
             }
         };
-        // The route is looked up before the checks, because it decides the encoding of a rejection.
         let place = self.snapshot.routes.find_near(message.kind(), client.route);
         client.route = place.or(client.route);
         let id = place.map_or(RouteId::NONE, |place| self.snapshot.routes.at(place).id);
