@@ -58,7 +58,8 @@ fn the_last_rejections_are_shown_newest_first() {
         first,
         json!({
             "at": 0, "reason": "schema_violation", "code": 3, "type": "person.new", "route": "person.*",
-            "frontend": "clients", "client": "one", "peer": null, "field": "id", "offset": 6, "message": null,
+            "frontend": "clients",
+            "channel": null, "client": "one", "peer": null, "field": "id", "offset": 6, "message": null,
             "retryable": false, "generation": 1,
         })
     );
