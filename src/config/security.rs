@@ -13,7 +13,7 @@ use super::quoted::quoted;
 use super::section::Spanned;
 use super::source::{
     ChannelSource, CurveSource, Named, PeersSource, PlainSource, SecurityKey, SecuritySource,
-    ServerKey, ServerSource, SideSource, Source,
+    ServerKey, ServerSource, SideSource, Source, TargetSource,
 };
 use crate::security::{ANONYMOUS, Curve, KnownPeers, Security, Servers, Users, principal_fault};
 use crate::snapshot::{Allowed, Endpoints, IdentityMode};
@@ -58,44 +58,34 @@ pub(super) fn secure(
     secured
 }
 
-/// Reports each `allow` if neither a frontend nor the publishers of a channel have `security`, and
-/// warns about entries that match no principal.
+/// Reports each `allow` of a route whose senders may have no principals, and warns about entries
+/// that match no principal.
 fn allowed(source: &Source, secured: &Secured, found: &mut Diagnostics) {
-    let publishers = secured.channels.iter().map(|[publishers, _]| publishers);
-    let securities: Vec<_> = secured
-        .frontends
-        .iter()
-        .chain(publishers)
-        .flatten()
+    let of_frontends: Vec<&Security> = secured.frontends.iter().flatten().map(|it| &**it).collect();
+    let channels = source.channels.iter().zip(&secured.channels);
+    let by_channel: HashMap<&str, &Security> = channels
+        .filter_map(|(it, [publishers, _])| Some((&*it.it.settings.name, &**publishers.as_ref()?)))
         .collect();
-    let anybody = |allowed: &Allowed| {
-        securities.iter().any(|security| {
-            let owners = match security.curve.as_ref().map(|curve| &curve.peers) {
-                Some(KnownPeers::Named(names)) => Some(names.values()),
-                Some(KnownPeers::Any) | None => None,
-            };
-            let users = security.plain.iter().flat_map(|users| users.names());
-            let mut names = owners.into_iter().flatten().chain(users);
-            names.any(|name| allowed.contains(name.as_bytes()))
-        })
-    };
-    for allowed in source
-        .routes
-        .iter()
-        .filter_map(|route| route.allow.as_ref())
-    {
-        for one in allowed {
-            if securities.is_empty() {
-                let fault = Diagnostic::error("\"allow\" says nothing without \"security\"");
-                let fault = fault.at(one.place.clone()).label("remove it");
-                found.push(
-                    fault.help(
-                        "without keys or passwords nobody knows who a client is: give a frontend `security`",
-                    ),
-                );
-                break;
+    for route in &source.routes {
+        let Some(allowed) = &route.allow else {
+            continue;
+        };
+        let of_publishers = match &route.target {
+            Some(TargetSource::Channel(name, _)) => by_channel.get(&*name.value).copied(),
+            Some(TargetSource::Pool(_)) | None => None,
+        };
+        let securities: Vec<_> = of_frontends.iter().copied().chain(of_publishers).collect();
+        // If no frontend has `security`, its clients choose their names themselves.
+        if of_frontends.is_empty() && (of_publishers.is_none() || !source.frontends.is_empty()) {
+            if let Some(first) = allowed.first() {
+                let of = route.target.as_ref();
+                found.push(nameless(source, of, of_publishers.is_some(), &first.place));
             }
-            if !anybody(&one.value) && !one.value.contains(ANONYMOUS.as_bytes()) {
+            continue;
+        }
+        for one in allowed {
+            let is_somebody = securities.iter().any(|it| names(it, &one.value));
+            if !is_somebody && !one.value.contains(ANONYMOUS.as_bytes()) {
                 let fault = Diagnostic::warning("nobody has this name");
                 let fault = fault.at(one.place.clone());
                 found.push(
@@ -104,6 +94,37 @@ fn allowed(source: &Source, secured: &Secured, found: &mut Diagnostics) {
             }
         }
     }
+}
+
+/// Returns whether an entry of `allow` matches a principal that this security names.
+fn names(security: &Security, allowed: &Allowed) -> bool {
+    let owners = match security.curve.as_ref().map(|curve| &curve.peers) {
+        Some(KnownPeers::Named(names)) => Some(names.values()),
+        Some(KnownPeers::Any) | None => None,
+    };
+    let users = security.plain.iter().flat_map(|users| users.names());
+    let mut names = owners.into_iter().flatten().chain(users);
+    names.any(|name| allowed.contains(name.as_bytes()))
+}
+
+/// Returns the error of `allow` at a route some of whose senders have no principals.
+fn nameless(
+    source: &Source,
+    target: Option<&TargetSource>,
+    has_secured_publishers: bool,
+    place: &Place,
+) -> Diagnostic {
+    let help = match target {
+        _ if has_secured_publishers => {
+            "a client of a frontend could call itself by any name: give a frontend `security`"
+        }
+        Some(TargetSource::Channel(..)) if source.frontends.is_empty() => {
+            "without keys or passwords nobody knows who a publisher is: give the channel's publishers `security`"
+        }
+        _ => "without keys or passwords nobody knows who a client is: give a frontend `security`",
+    };
+    let fault = Diagnostic::error("\"allow\" says nothing without \"security\"");
+    fault.at(place.clone()).label("remove it").help(help)
 }
 
 /// Reports each pool with `identity: client`. That setting is forbidden if any frontend has

@@ -403,6 +403,119 @@ fn a_route_may_name_principals_where_there_are_any() {
     }
 }
 
+const CHANNEL: &str = r#"
+channels:
+  ticks:
+    publishers: { bind: "tcp://*:5561", security: { curve: { secret: keys/gateway.key_secret, peers: keys/clients } } }
+    subscribers: { bind: "tcp://*:5562", security: none }
+  notes: { publishers: { bind: "tcp://*:5563", security: none }, subscribers: { bind: "tcp://*:5564", security: none } }
+routes: { A: { publish: ticks, allow: alice }, B: { publish: notes } }
+"#;
+
+/// Writes a key of alice, runs `gateway check` on each configuration, and compares its exit code
+/// and a part of its standard error, which is empty if the part is.
+fn check_with_alice(cases: &[(String, i32, &str)]) {
+    for (yaml, code, told) in cases {
+        let files = Files::new(yaml);
+        files.add("keys/clients/alice.key");
+        let (found, _, stderr) = files.check();
+        assert_eq!(found, Some(*code), "{yaml}{stderr}");
+        assert!(
+            stderr.contains(told) && (stderr.is_empty() == told.is_empty()),
+            "{yaml}{stderr}"
+        );
+    }
+}
+
+/// The `allow` of a route to a channel needs the names of its publishers and of the clients that
+/// may publish.
+#[test]
+fn a_route_to_a_channel_may_name_principals_where_every_sender_has_one() {
+    let replaced = |from: &str, to: &str| CHANNEL.replace(from, to);
+    let frontends = |security: &str| {
+        let open =
+            format!("frontends: {{ c: {{ bind: \"tcp://*:5559\", security: {security} }} }}");
+        format!("{open}{CHANNEL}")
+    };
+    let curve = "{ curve: { secret: keys/gateway.key_secret, peers: keys/clients } }";
+    let (secured, open) = (frontends(curve), frontends("none"));
+    let with_pool = format!("pools: {{ p: {{ bind: \"tcp://*:5560\" }} }}\n{open}");
+    let of_pool = with_pool.replace("publish: ticks, allow: alice", "publish: ticks");
+    let of_pool = of_pool.replace("routes: {", "routes: { P: { pool: p, allow: alice },");
+    let other = |config: &str| config.replace("publish: notes", "publish: notes, allow: alice");
+    check_with_alice(&[
+        (CHANNEL.to_owned(), 0, ""),
+        (replaced("alice", "bob"), 0, "nobody has this name"),
+        (other(CHANNEL), 1, "who a publisher is"),
+        (secured.clone(), 0, ""),
+        (other(&secured), 0, ""),
+        (open, 1, "could call itself by any name"),
+        (of_pool, 1, "who a client is: give a frontend"),
+    ]);
+}
+
+/// Publishers and subscribers take nothing but `secret` from the file's own `security`.
+#[test]
+fn each_side_of_a_channel_names_its_own_peers() {
+    let own = "security: { curve: { secret: keys/gateway.key_secret, peers: keys/clients } }";
+    let whole = |security: &str| format!("security: {security}{CHANNEL}");
+    let keys = whole("{ curve: { secret: keys/gateway.key_secret, peers: keys/clients } }");
+    let addresses = whole("{ from: 10.0.0.0/8 }");
+    let lacks = |config: &str, from: &str| {
+        assert!(config.contains(from), "{from}");
+        config.replacen(from, "", 1)
+    };
+    let no_own = lacks(&keys, &format!(", {own}"));
+    let no_own = no_own.replace(", allow: alice", "");
+    let inherits_secret = keys.replacen("secret: keys/gateway.key_secret, ", "", 2);
+    let inherits_secret = inherits_secret.replacen(
+        "{ curve: {",
+        "{ curve: { secret: keys/gateway.key_secret,",
+        1,
+    );
+    let of_subscribers = "5562\", security: none";
+    check_with_alice(&[
+        (keys.clone(), 0, ""),
+        (inherits_secret, 0, ""),
+        (
+            no_own,
+            1,
+            "channel ticks does not name its publishers' keys",
+        ),
+        (
+            keys.replace(of_subscribers, "5562\""),
+            1,
+            "channel ticks does not name its subscribers' keys",
+        ),
+        (
+            addresses.replace(of_subscribers, "5562\""),
+            1,
+            "channel ticks does not name its subscribers' addresses",
+        ),
+        (
+            lacks(CHANNEL, ", peers: keys/clients"),
+            1,
+            "has no \"peers\"",
+        ),
+        (
+            CHANNEL.replace("keys/gateway.key_secret", "keys/missing"),
+            1,
+            "No such file",
+        ),
+    ]);
+    let files = Files::new(CHANNEL);
+    files.add("keys/clients/alice.key");
+    let loaded = config::load(&files.path("routes.yaml")).unwrap();
+    let channels = loaded.snapshot.channels.values();
+    let secured = channels.map(|it| {
+        (
+            it.publishers.security.is_some(),
+            it.subscribers.security.is_some(),
+        )
+    });
+    assert_eq!(secured.collect::<Vec<_>>(), [(true, false), (false, false)]);
+}
+
 const PLAIN: &str = r#"
 frontends: { clients: { bind: "tcp://127.0.0.1:0", security: { plain: { users: keys/users } } } }
 pools: { people: { bind: "tcp://127.0.0.1:0" } }
