@@ -65,6 +65,45 @@ fn nothing_is_left_of_a_gateway_that_was_waited_for() {
     }
 }
 
+/// Returns a routes.yaml with nothing but a channel with this address for publishers.
+fn channel(publishers: &str) -> String {
+    format!(
+        "channels: {{ ticks: {{ publishers: \"{publishers}\", subscribers: \"tcp://127.0.0.1:0\" }} }}\n\
+         routes: {{ PERSON: {{ schema: demo.Person, publish: ticks }} }}\n"
+    )
+}
+
+#[test]
+fn both_sides_of_a_channel_listen_also_after_a_reload() {
+    let directory = schemas();
+    let text = channel("tcp://127.0.0.1:0");
+    let gateway = Gateway::from_text(&text, directory.path()).watch(false);
+    let handle = gateway.load().unwrap().start().unwrap();
+    let roles = || -> Vec<_> { handle.listening().iter().map(|at| at.role).collect() };
+    let expected = ["publishers of channel", "subscribers of channel"];
+    assert_eq!(roles(), expected);
+    let person = directory.path().join("schemas/person.proto");
+    fs::write(&person, PERSON.replace(" }", " bool member = 3; }")).unwrap();
+    assert_eq!(handle.reload().unwrap().outcome, ReloadOutcome::Applied);
+    assert_eq!(roles(), expected);
+    let publishers = handle.endpoint("ticks.publishers").unwrap();
+    TcpStream::connect(address(&publishers)).unwrap();
+}
+
+#[test]
+fn a_taken_address_of_a_channel_has_its_place() {
+    let directory = schemas();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = channel(&format!("tcp://{}", taken.local_addr().unwrap()));
+    let gateway = Gateway::from_text(&text, directory.path()).load().unwrap();
+    let Err(Error::Configuration(found)) = gateway.start() else {
+        panic!("another listener has the address");
+    };
+    let found = found.to_string();
+    assert!(found.contains("publishers of channel ticks"), "{found}");
+    assert!(found.contains("<text>:1:34\n"), "{found}");
+}
+
 #[test]
 fn a_text_has_the_schemas_of_its_directory_also_when_it_is_reloaded() {
     let directory = schemas();

@@ -133,16 +133,20 @@ impl Follower {
         Ok(())
     }
 
-    /// Publishes the addresses of the running configuration. A removed frontend or pool may listen
-    /// a while longer for its last answers, but is not listed.
+    /// Publishes the addresses of the running configuration. A removed frontend, pool or channel
+    /// may listen a while longer for its last messages, but is not listed.
     pub(super) fn note_listening(&self) {
         let Snapshot {
-            frontends, pools, ..
+            frontends,
+            pools,
+            channels,
+            ..
         } = &*self.running;
         let mut all = self.reloader.listening(&self.running);
         all.retain(|at| match at.role {
             "frontend" => frontends.values().any(|it| it.name == at.name),
-            _ => pools.values().any(|it| it.name == at.name),
+            "pool" => pools.values().any(|it| it.name == at.name),
+            _ => channels.values().any(|it| it.name == at.name),
         });
         all.extend(self.admin.as_ref().and_then(Admin::listening));
         self.standing.serves(all, self.running.grace);
