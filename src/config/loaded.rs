@@ -20,20 +20,23 @@ pub struct Loaded {
     pub admin: Option<Place>,
     /// True if values seem to refer to environment variables, which a reload does not read again.
     pub has_variables: bool,
-    /// The addresses on which frontends and pools listen, each with its place.
+    /// The addresses on which frontends, pools and channels listen, each with its place.
     pub binds: Vec<Bind>,
 }
 
 impl Loaded {
-    /// Returns the numbers of routes, pools, frontends and messages, for a line of the log.
+    /// Returns the numbers of routes, pools, channels (if there are any), frontends and messages,
+    /// for a line of the log.
     pub fn summary(&self) -> String {
         let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let channels = self.snapshot.channels.len();
         let parts = [
-            count(self.routes, "route"),
-            count(self.snapshot.pools.len(), "pool"),
-            count(self.snapshot.frontends.len(), "frontend"),
-            count(self.messages, "message"),
+            Some(count(self.routes, "route")),
+            Some(count(self.snapshot.pools.len(), "pool")),
+            (channels > 0).then(|| count(channels, "channel")),
+            Some(count(self.snapshot.frontends.len(), "frontend")),
+            Some(count(self.messages, "message")),
         ];
-        parts.join(", ")
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }

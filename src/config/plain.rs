@@ -67,10 +67,10 @@ fn no_route(source: &Source, written: &Spanned<String>) -> Diagnostic {
     if fault.help.is_some() {
         return fault;
     }
-    let pool = source.pools.first();
-    let pool = pool.map_or("NAME", |pool| pool.it.settings.name.as_str());
-    fault.help(format!(
-        "add a route: {}: {{ pool: {pool} }}",
-        written.value
-    ))
+    let target = match (source.pools.first(), source.channels.first()) {
+        (Some(pool), _) => format!("pool: {}", pool.it.settings.name),
+        (None, Some(channel)) => format!("publish: {}", channel.it.settings.name),
+        (None, None) => "pool: NAME".to_owned(),
+    };
+    fault.help(format!("add a route: {}: {{ {target} }}", written.value))
 }
