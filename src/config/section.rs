@@ -144,7 +144,8 @@ impl<'a> Section<'a> {
     }
 
     /// Returns `key` and its value, as nodes, and the name of the key that contains it, if `key`
-    /// belongs in this map but is nested one level too deep.
+    /// belongs in this map but is nested one level too deep. An entry of a section that happens to
+    /// be called `key` is none, which is seen from its own keys.
     pub(super) fn misplaced(&self, key: &str) -> Option<(&'a Node, &'a Node, &'a str)> {
         if self.has(key) {
             return None;
@@ -154,7 +155,10 @@ impl<'a> Section<'a> {
             .find_map(|(name, value)| match &value.kind {
                 Kind::Map(inner) => {
                     let (misplaced, value) = inner.iter().find(|(it, _)| it.text() == key)?;
-                    Some((misplaced, value, name.text()))
+                    let section = name.text();
+                    let is_entry = matches!(&value.kind, Kind::Map(pairs)
+                        if pairs.iter().any(|(key, _)| homes(key.text()).contains(&section)));
+                    (!is_entry).then_some((misplaced, value, section))
                 }
                 _ => None,
             })

@@ -293,12 +293,12 @@ fn channels(
     engine: EngineKind,
     found: &mut Diagnostics,
 ) -> Vec<Named<ChannelSource>> {
-    let Some(node) = top.node("channels") else {
+    if top.node("channels").is_none() && top.misplaced("channels").is_none() {
         return Vec::new();
-    };
-    if engine == EngineKind::Libzmq {
+    }
+    if let (Some(place), EngineKind::Libzmq) = (top.key_place("channels"), engine) {
         let fault = Diagnostic::error("\"channels\" is not supported by engine libzmq");
-        let fault = fault.at(node.place.clone()).label("remove it");
+        let fault = fault.at(place.clone()).label("remove it");
         found.push(fault.help("use engine native"));
     }
     entries(top, "channels", "channel", found, |name, node, found| {

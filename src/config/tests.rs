@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::*;
 use crate::reply::ErrorEncoding;
 use crate::snapshot::{
-    Balance, Endpoints, EngineKind, EnvelopeMode, ErrorFrames, Framing, Frontend, FrontendId,
-    IdentityMode, Limits, LogFormat, LogLevel, LogSettings, MemoryLimit, PerWorker, PoolId,
-    PoolSettings, ReloadSettings, Route, Target, WorkerFrames, Workers,
+    Balance, ChannelFrames, ChannelId, ChannelSettings, ChannelSide, Endpoints, EngineKind,
+    EnvelopeMode, ErrorFrames, Framing, Frontend, FrontendId, IdentityMode, Keep, Limits,
+    LogFormat, LogLevel, LogSettings, MemoryLimit, PerWorker, PoolId, PoolSettings, ReloadSettings,
+    Route, Slow, Target, Upstream, WorkerFrames, Workers,
 };
 use gateway_proto::Cache;
 
@@ -246,6 +247,118 @@ routes:
     assert_eq!(*typed.framing, expected);
     let expected = plain(b"P", EnvelopeMode::Auto, ErrorFrames::All);
     assert_eq!(*snapshot.frontends[&FrontendId(2)].framing, expected);
+}
+
+/// Returns the side of a channel that listens on these addresses.
+fn listening_side(binds: &[&str]) -> ChannelSide {
+    ChannelSide {
+        endpoints: Endpoints {
+            bind: binds.iter().map(|&bind| bind.to_owned()).collect(),
+            connect: Vec::new(),
+        },
+        security: None,
+    }
+}
+
+#[test]
+fn a_channel_has_the_defaults_of_the_reference() {
+    let loaded = loaded(
+        "channels:
+  ticks: { publishers: \"tcp://*:5561\", subscribers: [\"tcp://*:5562\", ipc:///tmp/s] }
+  topics: { publishers: { bind: \"tcp://*:5563\" }, subscribers: \"tcp://*:5564\", frames: single }
+routes:
+  tick: { publish: ticks }
+  topic: { publish: topics }
+",
+    );
+    let snapshot = &loaded.snapshot;
+    let ticks = ChannelSettings {
+        name: "ticks".to_owned(),
+        publishers: listening_side(&["tcp://*:5561"]),
+        subscribers: listening_side(&["tcp://*:5562", "ipc:///tmp/s"]),
+        keep: Keep::None,
+        keep_bytes: 64 << 20,
+        slow: Slow::DropNew,
+        subscriber_bytes: 16 << 20,
+        upstream: Upstream::Auto,
+        frames: ChannelFrames::Typed,
+    };
+    let topics = ChannelSettings {
+        name: "topics".to_owned(),
+        publishers: listening_side(&["tcp://*:5563"]),
+        subscribers: listening_side(&["tcp://*:5564"]),
+        frames: ChannelFrames::Single(b" ".as_slice().into()),
+        ..ticks.clone()
+    };
+    assert_eq!(*snapshot.channels[&ChannelId(0)], ticks);
+    assert_eq!(*snapshot.channels[&ChannelId(1)], topics);
+    let channel = ChannelId(1);
+    let target = route(&loaded, "topic").target;
+    assert_eq!(target, Target::Channel { channel, ack: true });
+    assert_eq!(route(&loaded, "topic").timeout, None);
+    assert_eq!(
+        loaded.summary(),
+        "2 routes, 0 pools, 2 channels, 0 frontends, 2 messages"
+    );
+}
+
+#[test]
+fn settings_of_a_channel_take_effect() {
+    let channel = |more: &str| {
+        loaded(&format!(
+            "channels: {{ c: {{ publishers: {{ connect: tcp://feed:6000 }}, subscribers: \"tcp://*:5562\", {more} }} }}\n\
+             routes: {{ A: {{ publish: c, ack: false }} }}\n"
+        ))
+    };
+    let of = |more: &str| {
+        let loaded = channel(more);
+        ChannelSettings::clone(&loaded.snapshot.channels[&ChannelId(0)])
+    };
+    let settings =
+        of("keep_bytes: 1KiB, subscriber_bytes: 2KiB, frames: single, topic_end: \"::\"");
+    assert_eq!(settings.publishers.endpoints.connect, ["tcp://feed:6000"]);
+    assert_eq!(
+        (settings.keep_bytes, settings.subscriber_bytes),
+        (1024, 2048)
+    );
+    let end = ChannelFrames::Single(b"::".as_slice().into());
+    assert_eq!(settings.frames, end);
+    let keeps = ["none", "last", "{ last: 100000 }", "{ for: 10m }"];
+    let keeps = keeps.map(|keep| of(&format!("keep: {keep}")).keep);
+    let ten_minutes = Keep::For(Duration::from_secs(600));
+    let expected = [Keep::None, Keep::Last(1), Keep::Last(100_000), ten_minutes];
+    assert_eq!(keeps, expected);
+    let slows = ["drop_new", "drop_old", "conflate", "disconnect"];
+    let slows = slows.map(|slow| of(&format!("slow: {slow}")).slow);
+    let expected = [
+        Slow::DropNew,
+        Slow::DropOld,
+        Slow::Conflate,
+        Slow::Disconnect,
+    ];
+    assert_eq!(slows, expected);
+    let upstreams = ["auto", "subscriptions", "all"];
+    let upstreams = upstreams.map(|upstream| of(&format!("upstream: {upstream}")).upstream);
+    let expected = [Upstream::Auto, Upstream::Subscriptions, Upstream::All];
+    assert_eq!(upstreams, expected);
+    let target = route(&channel("slow: drop_new"), "A").target;
+    let (channel, ack) = (ChannelId(0), false);
+    assert_eq!(target, Target::Channel { channel, ack });
+}
+
+/// An entry may have the name of a section that may be absent.
+#[test]
+fn a_section_is_told_from_an_entry_of_its_name() {
+    let text = "frontends: { channels: { bind: \"tcp://*:5559\" } }
+pools: { channels: { bind: \"tcp://*:5560\" } }
+routes: { channels: { pool: channels } }
+";
+    assert_eq!(loaded(text).snapshot.pools.len(), 1);
+    let text =
+        "channels: { pools: { publishers: \"tcp://*:5561\", subscribers: \"tcp://*:5562\" } }
+routes: { pools: { publish: pools } }
+";
+    assert_eq!(loaded(text).snapshot.channels.len(), 1);
 }
 
 #[test]

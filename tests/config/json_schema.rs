@@ -380,6 +380,7 @@ fn a_forgotten_name_is_recognised_by_every_key_of_an_entry() {
     for (section, entry) in [
         ("frontends", "frontend"),
         ("pools", "pool"),
+        ("channels", "channel"),
         ("routes", "route"),
     ] {
         let keys = schema["$defs"][entry]["properties"].as_object().unwrap();

@@ -48,7 +48,14 @@ fn name_forgotten(section: &str, what: &str, key: &Node, pairs: &[(Node, Node)])
         ))
 }
 
-/// Returns the pairs of a section that is required and must not be empty.
+/// Returns whether a section that is absent may be: frontends and pools if there are channels, and
+/// the section is not nested in another by mistake.
+fn is_optional(top: &Section<'_>, key: &str) -> bool {
+    let has_channels = top.has("channels") || top.misplaced("channels").is_some();
+    has_channels && matches!(key, "frontends" | "pools") && top.misplaced(key).is_none()
+}
+
+/// Returns the pairs of a section, which must not be empty.
 pub(super) fn pairs<'a>(
     top: &mut Section<'a>,
     key: &'static str,
@@ -66,7 +73,7 @@ pub(super) fn pairs<'a>(
         }
         Some(Kind::Unknown) => return &[],
         None if !top.is_sound() => return &[],
-        None if top.has("channels") && matches!(key, "frontends" | "pools") => return &[],
+        None if is_optional(top, key) => return &[],
         _ => {}
     }
     let (wrong, place) = match node {
