@@ -427,6 +427,40 @@ fn warnings_are_told_and_pass() {
 }
 
 #[test]
+fn doubtful_channels_are_warned_of() {
+    let channels = |keep: &str, memory: &str| {
+        format!(
+            "channels:\n  \
+               used: {{ publishers: \"tcp://*:5561\", subscribers: \"tcp://*:5562\", {keep} }}\n  \
+               idle: {{ publishers: \"tcp://*:5563\", subscribers: \"tcp://*:5564\", {keep} }}\n\
+             routes: {{ A: {{ publish: used }} }}\nlimits: {{ memory: {memory} }}\n"
+        )
+    };
+    let idle = "warning: no route publishes on channel idle\n --> routes.yaml:3:3\n";
+    let memory =
+        "warning: channels may keep 134217728 bytes, more than the 134217727 of limits.memory";
+    for (keep, most, warnings) in [
+        ("keep: none", "16MiB", vec![idle]),
+        ("keep: last", "128MiB", vec![idle]),
+        ("keep: last", "1%", vec![idle]),
+        ("keep: last", "134217727B", vec![idle, memory]),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let text = channels(keep, most);
+        fs::write(directory.path().join("routes.yaml"), &text).unwrap();
+        let outcome = gateway_in(directory.path(), &["check"]);
+        assert_eq!(outcome.code, Some(0));
+        let said = "routes.yaml: ok: 1 route, 0 pools, 2 channels, 0 frontends, 0 messages\n";
+        assert_eq!(outcome.stdout, said);
+        let found = outcome.stderr.matches("warning: ").count();
+        assert_eq!(found, warnings.len(), "{text}{}", outcome.stderr);
+        for warning in warnings {
+            assert!(outcome.stderr.contains(warning), "{}", outcome.stderr);
+        }
+    }
+}
+
+#[test]
 fn admin_that_others_can_reach_is_warned_of() {
     let wide = "routes: { A: { pool: people } }\nadmin: { bind: \"*:9559\" }\n";
     let outcome = check(format!("{FRONTENDS}{POOLS}{wide}"));
