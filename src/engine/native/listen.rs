@@ -11,8 +11,6 @@ use rustix::process::{Resource, getrlimit};
 use tracing::warn;
 
 use crate::engine::native::address::Address;
-use crate::engine::native::connection::Origin;
-use crate::engine::native::liveness::{HANDSHAKE_TIMEOUT, MECHANISM_WAIT_MAX};
 use crate::engine::native::peers::CONNECTIONS_MAX;
 use crate::engine::native::quiet::LineLimiter;
 use crate::engine::native::role::Role;
@@ -205,22 +203,20 @@ impl Listeners {
                     break;
                 }
                 // Workers are admitted in any case: what they answer leaves the memory.
-                let has_memory = !self.is_of_clients(id) || !service.peers.is_out_of_memory();
+                let has_memory = !self.is_of_clients(id) || !service.is_out_of_memory();
                 if !has_memory || !service.has_room_for_strangers(now) {
                     // New connections wait in the system's backlog.
                     self.again = Some(now + REST);
                     break;
                 }
-                match self.accept_one(id, service.peers.count()) {
+                match self.accept_one(id, service.connection_count()) {
                     Ok(Some((stream, role))) => service.take_in(stream, role, now),
                     Ok(None) => break,
                     // Only this connection failed, for example because its peer disconnected
                     // before.
                     Err(error) if is_its_own(&error) => {}
                     Err(error) => {
-                        if let Some(left_out) = service.quiet.accept().allow(now) {
-                            warn!(%error, left_out, "can't accept connections; trying again");
-                        }
+                        service.note_accept_failure(&error, now);
                         self.rest(service, now);
                         break;
                     }
@@ -274,40 +270,6 @@ impl Listeners {
                 Ok(None)
             }
             Err(error) => Err(error),
-        }
-    }
-}
-
-impl Service {
-    /// Adds an accepted connection as a stranger, unless its IP address is refused.
-    fn take_in(&mut self, stream: Stream, role: Role, now: Duration) {
-        // This fails only if the peer has gone.
-        let _ = stream.set_up();
-        let security = self.security(role).map(|security| security.of_listener());
-        let security = security.unwrap_or_default();
-        match self
-            .peers
-            .add(stream, role, Origin::Accepted, security, now)
-        {
-            Ok(peer) => {
-                if self.refuse_address(peer, now) {
-                    return;
-                }
-                let connection = self.peers.get(peer);
-                let waits = connection.is_some_and(|connection| connection.awaits_mechanism());
-                let most = if waits {
-                    MECHANISM_WAIT_MAX
-                } else {
-                    HANDSHAKE_TIMEOUT
-                };
-                self.peers.set_timer(peer, now + most);
-                self.admissions.add_stranger(peer);
-            }
-            Err(error) => {
-                if let Some(left_out) = self.quiet.accept().allow(now) {
-                    warn!(%error, left_out, "can't watch a connection");
-                }
-            }
         }
     }
 }

@@ -2,42 +2,36 @@
 //!
 //! A turn (`Native::turn`) waits, accepts connections, reads from each peer that has sent
 //! something, passes each message to the core, and then writes to each peer with queued bytes. A
-//! frame thus goes from `traffic` (read, [`gateway_zmtp::decoder`]) through the core into an
-//! [`outbox`] (`peers`) and out.
+//! frame thus goes from `service/traffic.rs` (read, [`gateway_zmtp::decoder`]) through the core
+//! into an [`outbox`] (`peers`) and out.
 //!
-//! `Service` holds the state that serving a peer needs; `meet`, `traffic`, `silence` and `calling`
-//! are its actions. `listen` and `dial` start connections, `reload` adopts another configuration,
-//! `removal` closes its removed parts, and `end` closes everything. All memory that a peer can
-//! claim is bounded where it is claimed: input in the decoder, output in `peers`, the number of
-//! strangers in `admissions`.
+//! `Service` holds the state that serving a peer needs, and the files of `service/` are its
+//! actions. `listen` and `dial` start connections, `reload` hands over another configuration, and
+//! `removal` decides when its removed parts are closed. All memory that a peer can claim is bounded
+//! where it is claimed: input in the decoder, output in `peers`, the number of strangers in
+//! `admissions`.
 //!
 //! [`gateway_zmtp`], [`liveness`] and [`outbox`] do no I/O: a connection consists of these, and a
 //! stream.
 
 mod address;
 mod admissions;
-mod calling;
 mod clock;
 mod connection;
 mod dial;
 mod drain;
-mod end;
 mod frames;
 mod handshakes;
 mod listen;
-mod meet;
 mod memory;
 mod peers;
 mod quiet;
 mod reload;
 mod removal;
 mod role;
-mod security;
 mod service;
-mod silence;
 mod stream;
 mod timers;
-mod traffic;
 
 // These are public for tests, benches and fuzz targets, which drive them alone.
 pub mod liveness;
@@ -52,44 +46,24 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use tracing::warn;
 
-use crate::core::{Core, Event};
 use crate::engine::control::{Control, Order, Orders};
 use crate::engine::error::EngineError;
-use crate::engine::judges::Judges;
-use crate::engine::notes::{log_last_notes, log_notes};
-use crate::engine::numbering::first_number;
 use crate::engine::observer::Observer;
 use crate::engine::started::Started;
 use crate::ledger::Ledger;
 use crate::metrics::Inquiries;
-use crate::peer::PeerId;
 use crate::snapshot::Snapshot;
-use admissions::Admissions;
 use clock::Clock;
-use dial::Dialer;
 use drain::{Drain, LastReads};
-use handshakes::Handshakes;
 use listen::Listeners;
-use memory::Memory;
 use peers::Peers;
-use quiet::Quiet;
 pub(super) use reload::{Reloader, try_binds};
 use reload::{Reloads, reloads};
 use removal::Removal;
 use service::Service;
-use traffic::Share;
 
 /// The maximum number of events of one wait. The next wait returns the others.
 const EVENTS: usize = 1024;
-
-/// The maximum time for reading in a turn before decided messages are written. It is a fraction of
-/// the time that a request takes over a network, so that no crowd of busy peers delays a quiet one
-/// noticeably.
-const READ_TIME_MAX: Duration = Duration::from_millis(2);
-
-/// The number of small messages after which the clock is read to check for [`READ_TIME_MAX`]. They
-/// take a fraction of that time, so most turns never read the clock for this check.
-const WORK_UNTIMED: usize = 512;
 
 /// The token under which the system reports that there may be an order.
 const CONTROL: Token = Token(0);
@@ -193,22 +167,7 @@ impl Native {
             Interest::READABLE,
         )?;
         Ok(Self {
-            service: Service {
-                core: Core::new(Arc::clone(&snapshot))
-                    .numbering_from(first_number())
-                    .answering(inquiries),
-                snapshot,
-                peers: Peers::new(
-                    registry.try_clone()?,
-                    Judges::new(control.clone()),
-                    Memory::new(release),
-                ),
-                dialer: Dialer::new(control.clone(), address::resolve),
-                handshakes: Handshakes::new(control),
-                admissions: Admissions::default(),
-                quiet: Quiet::default(),
-                verdicts_left: false,
-            },
+            service: Service::new(snapshot, inquiries, registry.try_clone()?, control, release),
             listeners: Listeners::new(registry.try_clone()?),
             reloads,
             removal: Removal::default(),
@@ -232,10 +191,9 @@ impl Native {
             }
         };
         self.reloads.book().close();
-        log_last_notes(&mut self.service.core);
-        let ledger = self.service.core.ledger();
+        let ledger = self.service.close_books();
         self.listeners.close();
-        end::say_goodbye(&mut self.service.peers, &mut self.poll, &mut events);
+        self.service.say_goodbye(&mut self.poll, &mut events);
         ended.map(|()| ledger)
     }
 
@@ -246,7 +204,7 @@ impl Native {
         let ends = self.clock.now();
         let wait = self.wait(ends);
         let busy = ends.saturating_sub(self.woke);
-        self.service.peers.count_turn(busy);
+        self.service.count_turn(busy);
         match self.poll.poll(events, wait) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
@@ -261,13 +219,12 @@ impl Native {
         self.service.go_on_meeting(now);
         self.listeners.accept(&mut self.service, now);
         self.service.call(&self.removal, now);
-        let busy = self.read(now) | self.service.hear_judges(now, &self.clock);
         let service = &mut self.service;
+        let busy = service.read(now, &self.clock) | service.hear_judges(now, &self.clock);
         service.look_at_silent(now, &self.clock);
-        service.core.on(now, Event::Tick, &mut service.peers);
-        service.tell(now);
+        service.tick(now);
         service.write(now);
-        log_notes(&mut service.core);
+        service.log_notes();
         self.removal.close(
             service,
             &mut self.listeners,
@@ -281,28 +238,18 @@ impl Native {
 
     /// Returns the maximum time to wait for events, or `None` if no action is due without an event.
     fn wait(&self, now: Duration) -> Option<Duration> {
-        let Service {
-            core,
-            peers,
-            dialer,
-            ..
-        } = &self.service;
-        let at_once = peers.ready_count() > 0
-            || peers.is_dirty()
-            || self.service.verdicts_left
+        let is_drained = self.service.is_drained();
+        let at_once = self.service.needs_turn()
             || self.listeners.is_ready()
-            || core.is_drained() && self.last_reads.due().is_none();
+            || is_drained && self.last_reads.due().is_none();
         if at_once {
             return Some(Duration::ZERO);
         }
         let due = [
-            core.next_deadline(),
-            peers.next_timer(),
-            peers.weigh_due(),
+            self.service.next_due(),
             self.listeners.next(),
-            dialer.next(),
             self.drain.end(),
-            self.last_reads.due().filter(|_| core.is_drained()),
+            self.last_reads.due().filter(|_| is_drained),
             self.removal.due(),
         ];
         let due = due.into_iter().flatten().min()?;
@@ -317,53 +264,12 @@ impl Native {
             if token == CONTROL {
                 ordered = true;
             } else if let Some(peer) = Peers::of_token(token) {
-                self.note(peer, event, now);
+                self.service.note(peer, event, now);
             } else if self.listeners.is(token) {
                 self.listeners.mark_ready(token);
             }
         }
         ordered
-    }
-
-    fn note(&mut self, peer: PeerId, event: &mio::event::Event, now: Duration) {
-        if event.is_writable() {
-            self.service.answered(peer, now);
-        }
-        let peers = &mut self.service.peers;
-        let Some(connection) = peers.get(peer) else {
-            return;
-        };
-        let can_write = connection.note(event);
-        peers.queue(peer);
-        if can_write {
-            peers.mark_dirty(peer);
-        }
-    }
-
-    /// Gives each peer that has something to read its turn, and returns whether there was such a
-    /// peer. If the turns take long, the remaining peers have theirs after the decided messages are
-    /// written and the system was polled again.
-    fn read(&mut self, now: Duration) -> bool {
-        let turns = self.service.peers.ready_count();
-        let mut share = Share::of(turns);
-        if self.service.peers.is_short_of_memory() {
-            share = share.while_short();
-        }
-        let mut work = 0;
-        for _ in 0..turns {
-            let Some(peer) = self.service.peers.next_ready() else {
-                break;
-            };
-            work += self.service.serve(peer, share, now, &self.clock);
-            self.service.tell(now);
-            if work >= WORK_UNTIMED {
-                if self.clock.now().saturating_sub(now) >= READ_TIME_MAX {
-                    break;
-                }
-                work = 0;
-            }
-        }
-        turns > 0
     }
 
     /// Adopts the reloads that were handed over.
@@ -385,13 +291,9 @@ impl Native {
             }
             Order::Stop => true,
             Order::Drain => {
-                let service = &mut self.service;
-                let grace = service.snapshot.grace;
+                let grace = self.service.snapshot().grace;
                 if let Some(deadline) = self.drain.begin(grace, now) {
-                    service
-                        .core
-                        .on(now, Event::Drain { deadline }, &mut service.peers);
-                    service.tell(now);
+                    self.service.drain(deadline, now);
                 }
                 self.reloads.decline();
                 false
@@ -402,10 +304,10 @@ impl Native {
     fn is_over(&mut self, busy: bool, now: Duration) -> Go {
         // A busy turn is followed by another, so that messages that arrived in the meantime are
         // still rejected.
-        if !self.service.core.is_drained() {
+        if !self.service.is_drained() {
             self.last_reads.restart();
         } else if !busy || !self.last_reads.may_hear_more(now) {
-            let left = self.service.peers.unread_by_subscribers();
+            let left = self.service.unread_by_subscribers();
             if self.last_reads.are_done(left, now) {
                 if left > 0 {
                     warn!(
@@ -417,12 +319,11 @@ impl Native {
             }
         }
         if self.drain.end().is_some_and(|end| end <= now) {
-            let unread = self.service.peers.give_up();
+            let unread = self.service.give_up(now);
             warn!(
                 answers = unread,
                 "given up: their clients did not read them"
             );
-            self.service.tell(now);
             return Go::End;
         }
         Go::On
@@ -434,6 +335,3 @@ enum Go {
     On,
     End,
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,29 +1,44 @@
-//! Everything that serving a peer needs: the core, the connections, the calls and the settings in
-//! force; and the ends of connections.
+//! Serving peers: the core, and everything that it needs of the engine to reach its peers.
 //!
-//! `meet` brings a connection to the core, `traffic` reads and decodes what a peer sends, `silence`
-//! judges a peer that sends nothing, and `calling` connects to peers that listen.
+//! The fields of [`Service`] are private to this folder, whose files are its actions: `meet` brings
+//! a connection to the core, and `security` decides whether its peer is admitted; `traffic` reads
+//! and decodes what a peer sends, and `silence` judges a peer that sends nothing; `calling`
+//! connects to peers that listen; `adopt` applies another configuration, `removed` closes the
+//! connections of its removed parts, and `end` has all ways in which a connection ends. The rest of
+//! the engine only calls methods.
 
-use std::borrow::Cow;
-use std::fmt;
+mod adopt;
+mod calling;
+mod end;
+mod meet;
+mod removed;
+mod security;
+mod silence;
+mod traffic;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{debug, warn};
+use mio::Registry;
 
 use crate::core::{Core, Event};
+use crate::engine::control::Control;
+use crate::engine::judges::Judges;
+use crate::engine::native::address;
 use crate::engine::native::admissions::Admissions;
 use crate::engine::native::clock::Clock;
-use crate::engine::native::connection::Phase;
 use crate::engine::native::dial::Dialer;
 use crate::engine::native::handshakes::Handshakes;
-use crate::engine::native::liveness::{HANDSHAKE_TIMEOUT, REFUSAL_PAUSE};
+use crate::engine::native::liveness::HANDSHAKE_TIMEOUT;
+use crate::engine::native::memory::Memory;
 use crate::engine::native::peers::Peers;
-use crate::engine::native::quiet::{Cause, Culprit, Quiet};
-use crate::engine::native::role::Role;
+use crate::engine::native::quiet::Quiet;
+use crate::engine::notes::{log_last_notes, log_notes};
+use crate::engine::numbering::first_number;
+use crate::ledger::Ledger;
+use crate::metrics::Inquiries;
 use crate::peer::PeerId;
 use crate::snapshot::{PoolId, PoolSettings, Snapshot};
-use gateway_zmtp::command;
 use gateway_zmtp::message::Message;
 
 /// The time of a turn after which it leaves the remaining verdicts of judges to the next: after
@@ -32,36 +47,111 @@ const VERDICTS_UNTIL: Duration = Duration::from_millis(3);
 
 /// The core and its peers.
 pub(super) struct Service {
-    pub(super) core: Core<Message>,
-    pub(super) snapshot: Arc<Snapshot>,
-    pub(super) peers: Peers,
-    pub(super) dialer: Dialer,
-    pub(super) admissions: Admissions,
-    pub(super) handshakes: Handshakes,
-    pub(super) quiet: Quiet,
+    core: Core<Message>,
+    /// The configuration in force.
+    snapshot: Arc<Snapshot>,
+    peers: Peers,
+    dialer: Dialer,
+    admissions: Admissions,
+    handshakes: Handshakes,
+    quiet: Quiet,
     /// Set if judges may have more verdicts than the last turn reported to the core.
-    pub(super) verdicts_left: bool,
-}
-
-/// The reason why a connection is not served, and its further treatment.
-pub(super) enum Refusal {
-    /// It is closed at once.
-    HangUp(Cow<'static, str>),
-    /// Its peer receives an ERROR, after which libzmq does not connect again. This is only for
-    /// reasons that neither an edit of routes.yaml nor time can remove.
-    Final(Cow<'static, str>),
-    /// It is closed without an ERROR after [`REFUSAL_PAUSE`], so that its peer connects again and
-    /// may be welcome then.
-    ForNow(Cow<'static, str>),
+    verdicts_left: bool,
 }
 
 impl Service {
+    /// Creates a service without peers, whose connections `registry` watches.
+    pub(super) fn new(
+        snapshot: Arc<Snapshot>,
+        inquiries: Inquiries,
+        registry: Registry,
+        control: Control,
+        release: fn(),
+    ) -> Self {
+        Self {
+            core: Core::new(Arc::clone(&snapshot))
+                .numbering_from(first_number())
+                .answering(inquiries),
+            snapshot,
+            peers: Peers::new(registry, Judges::new(control.clone()), Memory::new(release)),
+            dialer: Dialer::new(control.clone(), address::resolve),
+            handshakes: Handshakes::new(control),
+            admissions: Admissions::default(),
+            quiet: Quiet::default(),
+            verdicts_left: false,
+        }
+    }
+
+    /// Returns the configuration in force.
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Returns whether no request of a pool is open.
+    pub(super) fn is_idle(&self, pool: PoolId) -> bool {
+        self.core.is_idle(pool)
+    }
+
+    /// Returns whether a drain has begun, and every request is answered.
+    pub(super) fn is_drained(&self) -> bool {
+        self.core.is_drained()
+    }
+
+    /// Returns the number of connections.
+    pub(super) fn connection_count(&self) -> usize {
+        self.peers.count()
+    }
+
+    /// Returns whether new clients must wait because memory is short.
+    pub(super) fn is_out_of_memory(&self) -> bool {
+        self.peers.is_out_of_memory()
+    }
+
+    /// Returns whether the next turn must not wait for an event of the system.
+    pub(super) fn needs_turn(&self) -> bool {
+        self.peers.ready_count() > 0 || self.peers.is_dirty() || self.verdicts_left
+    }
+
+    /// Returns the time of the next action that is due without an event of the system.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        let due = [
+            self.core.next_deadline(),
+            self.peers.next_timer(),
+            self.peers.weigh_due(),
+            self.dialer.next(),
+        ];
+        due.into_iter().flatten().min()
+    }
+
+    /// Counts a turn of the engine, which worked for `busy` since the last wait.
+    pub(super) fn count_turn(&mut self, busy: Duration) {
+        self.peers.count_turn(busy);
+    }
+
+    /// Passes an event to the core, which acts on the peers.
+    #[inline(always)]
+    fn decide(&mut self, now: Duration, event: Event<Message>) {
+        self.core.on(now, event, &mut self.peers);
+    }
+
+    /// Notifies the core of the time.
+    pub(super) fn tick(&mut self, now: Duration) {
+        self.decide(now, Event::Tick);
+        self.tell(now);
+    }
+
+    /// Begins to drain. Requests that are open at `deadline` are rejected then.
+    pub(super) fn drain(&mut self, deadline: Duration, now: Duration) {
+        self.decide(now, Event::Drain { deadline });
+        self.tell(now);
+    }
+
     /// Reports to the core the events that occurred while its effects were carried out, disconnects
     /// the peers that it asked for, and begins to wait for the workers that it has released.
-    pub(super) fn tell(&mut self, now: Duration) {
+    fn tell(&mut self, now: Duration) {
         loop {
             while let Some(event) = self.peers.next_news() {
-                self.core.on(now, event, &mut self.peers);
+                self.decide(now, event);
             }
             // This adds news of the peer's end.
             let Some((peer, why)) = self.peers.next_dismissed() else {
@@ -74,14 +164,6 @@ impl Service {
         }
     }
 
-    /// Disconnects a peer, if it is still served, because the core asks for that.
-    #[cold]
-    fn dismiss(&mut self, peer: PeerId, why: String, now: Duration) {
-        if self.peers.get(peer).is_some_and(|there| there.is_known()) {
-            self.refuse(peer, Cause::Dismissed, Refusal::ForNow(why.into()), now);
-        }
-    }
-
     /// Notifies the core of what judges found, as long as this turn, which began at `now`, is
     /// short. Returns whether there was anything.
     pub(super) fn hear_judges(&mut self, now: Duration, clock: &Clock) -> bool {
@@ -89,8 +171,7 @@ impl Service {
         self.verdicts_left = false;
         while let Some(verdict) = self.peers.next_verdict() {
             heard = true;
-            self.core
-                .on(now, Event::Judged { verdict }, &mut self.peers);
+            self.decide(now, Event::Judged { verdict });
             self.tell(now);
             if clock.now().saturating_sub(now) >= VERDICTS_UNTIL {
                 self.verdicts_left = true;
@@ -98,6 +179,11 @@ impl Service {
             }
         }
         heard
+    }
+
+    /// Returns the number of bytes that subscribers have left to read.
+    pub(super) fn unread_by_subscribers(&self) -> u64 {
+        self.peers.unread_by_subscribers()
     }
 
     /// Takes account of the memory at the end of a turn.
@@ -123,9 +209,20 @@ impl Service {
         self.tell(now);
     }
 
+    /// Logs what the core noted in a turn.
+    pub(super) fn log_notes(&mut self) {
+        log_notes(&mut self.core);
+    }
+
+    /// Logs everything that the core has noted and not logged yet, and returns all that it counted.
+    pub(super) fn close_books(&mut self) -> Ledger {
+        log_last_notes(&mut self.core);
+        self.core.ledger()
+    }
+
     /// Returns the settings of a pool. A removed pool keeps its last settings until it is idle,
     /// because its workers may connect again to receive requests or to send answers.
-    pub(super) fn settings(&self, pool: PoolId) -> Option<&PoolSettings> {
+    fn settings(&self, pool: PoolId) -> Option<&PoolSettings> {
         if let Some(settings) = self.snapshot.pools.get(&pool) {
             return Some(settings);
         }
@@ -134,108 +231,7 @@ impl Service {
         }
         self.core.settings(pool)
     }
-
-    /// Ends a connection that is not served, or is no longer served.
-    pub(super) fn refuse(&mut self, peer: PeerId, cause: Cause, why: Refusal, now: Duration) {
-        let Some(connection) = self.peers.get(peer) else {
-            return;
-        };
-        let role = connection.role();
-        let (Refusal::HangUp(text) | Refusal::Final(text) | Refusal::ForNow(text)) = &why;
-        let culprit = Culprit {
-            address: connection.ip(),
-            key: connection.key(),
-        };
-        if let Some(left_out) = self.quiet.allow_refused(role, cause, culprit, now) {
-            let address = connection.address();
-            let place = place(role, &self.snapshot);
-            warn!(
-                peer = address,
-                left_out, "{place}: a connection is refused: {text}"
-            );
-        }
-        match why {
-            Refusal::HangUp(text) => self.hang_up(peer, &text, now),
-            Refusal::Final(text) => {
-                self.forget(peer);
-                self.peers.note_refused(peer);
-                self.peers.put(peer, |into| command::put_error(into, &text));
-                self.await_hang_up(peer, now);
-            }
-            Refusal::ForNow(_) => {
-                self.forget(peer);
-                self.peers.note_refused(peer);
-                self.put_off(peer, now);
-            }
-        }
-    }
-
-    /// Ends a connection whose peer may not have read all written bytes yet. Closing a connection
-    /// with unread input would reset it, and bytes in transit would be lost. The input is therefore
-    /// read and dropped until the peer disconnects.
-    pub(super) fn part(&mut self, peer: PeerId, why: &dyn fmt::Display, now: Duration) {
-        if let Some(connection) = self.peers.get(peer) {
-            debug!(peer = connection.address(), "a connection ends: {why}");
-        }
-        self.forget(peer);
-        self.await_hang_up(peer, now);
-    }
-
-    /// Leaves a connection without an answer for a while before it is closed, so that a peer that
-    /// connects again as soon as it is refused does so at a bounded pace.
-    fn put_off(&mut self, peer: PeerId, now: Duration) {
-        let Some(connection) = self.peers.get(peer) else {
-            return;
-        };
-        connection.put_off(now);
-        let called = connection.dial().is_some();
-        self.peers.note_half(peer, false, now);
-        self.peers.set_timer(peer, now + REFUSAL_PAUSE);
-        if !called {
-            self.admissions.add_stranger(peer);
-        }
-    }
-
-    fn await_hang_up(&mut self, peer: PeerId, now: Duration) {
-        let Some(connection) = self.peers.get(peer) else {
-            return;
-        };
-        connection.part(now);
-        let called = connection.dial().is_some();
-        self.peers.note_half(peer, false, now);
-        self.peers.set_timer(peer, now + HANDSHAKE_TIMEOUT);
-        // Once everything is written, the peer is notified that no more bytes follow.
-        self.peers.mark_dirty(peer);
-        if !called {
-            self.admissions.add_stranger(peer);
-        }
-    }
-
-    /// Closes a connection. A peer that the gateway had called is called again.
-    pub(super) fn hang_up(&mut self, peer: PeerId, why: &dyn fmt::Display, now: Duration) {
-        if let Some(connection) = self.peers.get(peer) {
-            debug!(peer = connection.address(), "a connection ends: {why}");
-        }
-        self.forget(peer);
-        if let Some(dial) = self.peers.close(peer) {
-            self.dialer.failed(dial, why, now);
-        }
-    }
-
-    /// Records that a peer is no longer served, if it was.
-    fn forget(&mut self, peer: PeerId) {
-        let Some(was) = self.peers.get(peer).and_then(|there| there.dismiss()) else {
-            return;
-        };
-        match was {
-            Phase::Client | Phase::Publisher | Phase::Subscriber => self.admissions.client_left(),
-            _ => {}
-        }
-        self.peers.add_news(Event::Gone { peer });
-    }
 }
 
-/// Returns the frontend, the pool or the side of a channel of a connection, for logs.
-fn place(role: Role, snapshot: &Snapshot) -> String {
-    format!("{} {}", role.kind(), role.name(snapshot))
-}
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! A peer's turn: its bytes are read, decoded and passed to the core.
+//! The turns of peers: a peer's bytes are read, decoded and passed to the core.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use crate::engine::native::connection::{Connection, Read};
 use crate::engine::native::handshakes::Step;
 use crate::engine::native::quiet::Cause;
 use crate::engine::native::role::Role;
-use crate::engine::native::service::{Refusal, Service};
+use crate::engine::native::service::Service;
+use crate::engine::native::service::end::Refusal;
 use crate::peer::PeerId;
 use gateway_zmtp::bytes::Input;
 use gateway_zmtp::decoder::Bounds;
@@ -64,13 +65,20 @@ const PARTIAL_MESSAGES_MIN: u64 = 4;
 /// full buffer thus always causes the clock to be read.
 const BYTES_OF_AN_ITEM: usize = 64;
 
-/// The work, counted in small messages, after which a peer's turn reads the clock. It is an upper
-/// estimate from the sizes of payloads, most of which take much less.
-const WORK_UNTIMED: usize = 512;
+/// The maximum time for reading in a turn before decided messages are written. It is a fraction of
+/// the time that a request takes over a network, so that no crowd of busy peers delays a quiet one
+/// noticeably.
+const READ_TIME_MAX: Duration = Duration::from_millis(2);
 
 /// The time since the start of a turn of all peers after which the turn of a peer ends once it has
 /// taken [`WORK_UNTIMED`].
 const PEER_TIME_MAX: Duration = Duration::from_millis(1);
+
+/// The work, counted in small messages, after which the clock is read to check for
+/// [`READ_TIME_MAX`] and, within a peer's turn, for [`PEER_TIME_MAX`]. It is an upper estimate from
+/// the sizes of payloads. So much work takes a fraction of these times, so most turns never read
+/// the clock for these checks.
+pub(super) const WORK_UNTIMED: usize = 512;
 
 /// The share of each peer in a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +106,52 @@ impl Share {
 }
 
 impl Service {
+    /// Records an event of the system about a connection.
+    pub(in crate::engine::native) fn note(
+        &mut self,
+        peer: PeerId,
+        event: &mio::event::Event,
+        now: Duration,
+    ) {
+        if event.is_writable() {
+            self.answered(peer, now);
+        }
+        let Some(connection) = self.peers.get(peer) else {
+            return;
+        };
+        let can_write = connection.note(event);
+        self.peers.queue(peer);
+        if can_write {
+            self.peers.mark_dirty(peer);
+        }
+    }
+
+    /// Gives each peer that has something to read its turn, and returns whether there was such a
+    /// peer. If the turns take long, the remaining peers have theirs after the decided messages are
+    /// written and the system was polled again.
+    pub(in crate::engine::native) fn read(&mut self, now: Duration, clock: &Clock) -> bool {
+        let turns = self.peers.ready_count();
+        let mut share = Share::of(turns);
+        if self.peers.is_short_of_memory() {
+            share = share.while_short();
+        }
+        let mut work = 0;
+        for _ in 0..turns {
+            let Some(peer) = self.peers.next_ready() else {
+                break;
+            };
+            work += self.serve(peer, share, now, clock);
+            self.tell(now);
+            if work >= WORK_UNTIMED {
+                if clock.now().saturating_sub(now) >= READ_TIME_MAX {
+                    break;
+                }
+                work = 0;
+            }
+        }
+        turns > 0
+    }
+
     /// Gives a peer its turn. Returns the work that it took, counted in small messages.
     pub(super) fn serve(
         &mut self,
@@ -299,13 +353,13 @@ impl Service {
             Wish::Subscribe => Event::Subscribe { peer, prefix },
             Wish::Cancel => Event::Cancel { peer, prefix },
         };
-        self.core.on(now, event, &mut self.peers);
+        self.decide(now, event);
     }
 
     #[inline(always)]
     fn message(&mut self, event: Event<Message>, now: Duration) {
         self.peers.count_message();
-        self.core.on(now, event, &mut self.peers);
+        self.decide(now, event);
     }
 
     /// Records after a peer's turn whether a message is incomplete, and bounds the memory of all

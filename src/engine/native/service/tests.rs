@@ -3,9 +3,13 @@
 use std::io::Write;
 use std::net::TcpStream;
 
+use mio::Events;
+
+use super::traffic::WORK_UNTIMED;
 use super::*;
 use crate::core::Outlet;
 use crate::engine::BoundAddress;
+use crate::engine::native::{EVENTS, Native, prepare};
 use gateway_zmtp::{COMMAND, MORE, greeting, put_frame};
 
 /// Connects a peer, and sends its greeting and its READY.

@@ -10,8 +10,9 @@ use crate::engine::native::liveness::{
 };
 use crate::engine::native::quiet::{Cause, Culprit};
 use crate::engine::native::role::Role;
-use crate::engine::native::service::{Refusal, Service};
-use crate::engine::native::traffic::Share;
+use crate::engine::native::service::Service;
+use crate::engine::native::service::end::Refusal;
+use crate::engine::native::service::traffic::Share;
 use crate::peer::PeerId;
 use gateway_zmtp::command;
 
@@ -21,7 +22,7 @@ const PONG_INTERVAL: Duration = Duration::from_millis(50);
 
 impl Service {
     /// Examines the peers whose timers are due.
-    pub(super) fn look_at_silent(&mut self, now: Duration, clock: &Clock) {
+    pub(in crate::engine::native) fn look_at_silent(&mut self, now: Duration, clock: &Clock) {
         while let Some(peer) = self.peers.next_due(now) {
             if let Some(over) = self.look_at(peer, now) {
                 self.take_a_last_look(peer, over, now, clock);

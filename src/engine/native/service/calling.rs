@@ -12,7 +12,7 @@ use crate::peer::{PeerId, WorkerKind};
 
 impl Service {
     /// Makes the calls that are due.
-    pub(super) fn call(&mut self, removal: &Removal, now: Duration) {
+    pub(in crate::engine::native) fn call(&mut self, removal: &Removal, now: Duration) {
         while let Some((dial, role, target)) = self.dialer.due(now) {
             if removal.is_pending() && self.is_leaving(&target) {
                 let until = removal.next_look(now);

@@ -1,18 +1,21 @@
 //! Handshakes, by which a stranger becomes a client, a worker, a publisher or a subscriber that the
-//! core knows. Strangers that
-//! linger are disconnected to make room for others.
+//! core knows. Strangers that linger are disconnected to make room for others.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::core::Event;
-use crate::engine::native::connection::{Connection, Phase};
+use crate::engine::native::connection::{Connection, Origin, Phase};
+use crate::engine::native::liveness::{HANDSHAKE_TIMEOUT, MECHANISM_WAIT_MAX};
 use crate::engine::native::quiet::Cause;
 use crate::engine::native::role::Role;
-use crate::engine::native::service::{Refusal, Service};
+use crate::engine::native::service::Service;
+use crate::engine::native::service::end::Refusal;
 use crate::engine::native::socket_types::{self, Misfit, Outlook};
+use crate::engine::native::stream::Stream;
 use crate::frame::printable;
 use crate::peer::{Headcount, PeerId, PeerName};
 use crate::snapshot::{ChannelId, FrontendId, PoolId};
@@ -42,9 +45,52 @@ fn removed(what: &'static str) -> (Cause, Refusal) {
 }
 
 impl Service {
+    /// Adds an accepted connection as a stranger, unless its IP address is refused.
+    pub(in crate::engine::native) fn take_in(&mut self, stream: Stream, role: Role, now: Duration) {
+        // This fails only if the peer has gone.
+        let _ = stream.set_up();
+        let security = self.security(role).map(|security| security.of_listener());
+        let security = security.unwrap_or_default();
+        match self
+            .peers
+            .add(stream, role, Origin::Accepted, security, now)
+        {
+            Ok(peer) => {
+                if self.refuse_address(peer, now) {
+                    return;
+                }
+                let connection = self.peers.get(peer);
+                let waits = connection.is_some_and(|connection| connection.awaits_mechanism());
+                let most = if waits {
+                    MECHANISM_WAIT_MAX
+                } else {
+                    HANDSHAKE_TIMEOUT
+                };
+                self.peers.set_timer(peer, now + most);
+                self.admissions.add_stranger(peer);
+            }
+            Err(error) => {
+                if let Some(left_out) = self.quiet.accept().allow(now) {
+                    warn!(%error, left_out, "can't watch a connection");
+                }
+            }
+        }
+    }
+
+    /// Logs that no connection can be accepted now.
+    pub(in crate::engine::native) fn note_accept_failure(
+        &mut self,
+        error: &io::Error,
+        now: Duration,
+    ) {
+        if let Some(left_out) = self.quiet.accept().allow(now) {
+            warn!(%error, left_out, "can't accept connections; trying again");
+        }
+    }
+
     /// Returns whether another stranger may be accepted. Disconnects strangers that linger, if that
     /// is needed to make room.
-    pub(super) fn has_room_for_strangers(&mut self, now: Duration) -> bool {
+    pub(in crate::engine::native) fn has_room_for_strangers(&mut self, now: Duration) -> bool {
         if !self.admissions.is_full() {
             return true;
         }
@@ -58,7 +104,7 @@ impl Service {
 
     /// Disconnects the strangers that linger, because there is no descriptor left for new
     /// connections. Returns whether there were any.
-    pub(super) fn free_descriptors(&mut self, now: Duration) -> bool {
+    pub(in crate::engine::native) fn free_descriptors(&mut self, now: Duration) -> bool {
         self.look_through_strangers();
         let why = "no descriptors are left, and it has not said what it is";
         self.shed(usize::MAX, why, now)
@@ -108,7 +154,7 @@ impl Service {
                 if let Some(dial) = dial {
                     self.dialer.served(dial, now);
                 }
-                self.core.on(now, came, &mut self.peers);
+                self.decide(now, came);
                 self.tell(now);
                 // From now on the peer's silence counts.
                 self.peers.set_timer(peer, now);

@@ -12,7 +12,8 @@ use crate::engine::native::handshakes::{Done, Step};
 use crate::engine::native::liveness::MECHANISM_WAIT_MAX;
 use crate::engine::native::quiet::Cause;
 use crate::engine::native::role::Role;
-use crate::engine::native::service::{Refusal, Service};
+use crate::engine::native::service::Service;
+use crate::engine::native::service::end::Refusal;
 use crate::engine::native::socket_types::{TO_CLIENTS, TO_PUBLISHERS, TO_SUBSCRIBERS, TO_WORKERS};
 use crate::frame::printable;
 use crate::peer::PeerId;
@@ -67,7 +68,7 @@ impl Service {
     }
 
     /// Continues the handshakes whose costly steps are complete.
-    pub(super) fn go_on_meeting(&mut self, now: Duration) {
+    pub(in crate::engine::native) fn go_on_meeting(&mut self, now: Duration) {
         while let Some((peer, done)) = self.handshakes.next_done() {
             let connection = self.peers.get(peer).filter(|it| it.is_new());
             // The peer may have disconnected meanwhile.

@@ -1,0 +1,184 @@
+//! The ends of connections: of those that are refused, of those that are no longer served, and of
+//! all at the end of the engine, when everything that was written has to arrive.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll};
+use tracing::{debug, warn};
+
+use crate::core::Event;
+use crate::engine::native::connection::Phase;
+use crate::engine::native::liveness::{HANDSHAKE_TIMEOUT, REFUSAL_PAUSE};
+use crate::engine::native::peers::Peers;
+use crate::engine::native::quiet::{Cause, Culprit};
+use crate::engine::native::role::Role;
+use crate::engine::native::service::Service;
+use crate::peer::PeerId;
+use crate::snapshot::Snapshot;
+use gateway_zmtp::command;
+use gateway_zmtp::pool::CHUNK;
+
+/// The time for peers to disconnect. Closing a connection with unread input would reset it, and the
+/// peer would lose bytes that it has not read yet. The input is therefore read and dropped until
+/// the peer has seen the end of the stream.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// The reason why a connection is not served, and its further treatment.
+pub(super) enum Refusal {
+    /// It is closed at once.
+    HangUp(Cow<'static, str>),
+    /// Its peer receives an ERROR, after which libzmq does not connect again. This is only for
+    /// reasons that neither an edit of routes.yaml nor time can remove.
+    Final(Cow<'static, str>),
+    /// It is closed without an ERROR after [`REFUSAL_PAUSE`], so that its peer connects again and
+    /// may be welcome then.
+    ForNow(Cow<'static, str>),
+}
+
+impl Service {
+    /// Disconnects a peer, if it is still served, because the core asks for that.
+    #[cold]
+    pub(super) fn dismiss(&mut self, peer: PeerId, why: String, now: Duration) {
+        if self.peers.get(peer).is_some_and(|there| there.is_known()) {
+            self.refuse(peer, Cause::Dismissed, Refusal::ForNow(why.into()), now);
+        }
+    }
+
+    /// Ends a connection that is not served, or is no longer served.
+    pub(super) fn refuse(&mut self, peer: PeerId, cause: Cause, why: Refusal, now: Duration) {
+        let Some(connection) = self.peers.get(peer) else {
+            return;
+        };
+        let role = connection.role();
+        let (Refusal::HangUp(text) | Refusal::Final(text) | Refusal::ForNow(text)) = &why;
+        let culprit = Culprit {
+            address: connection.ip(),
+            key: connection.key(),
+        };
+        if let Some(left_out) = self.quiet.allow_refused(role, cause, culprit, now) {
+            let address = connection.address();
+            let place = place(role, &self.snapshot);
+            warn!(
+                peer = address,
+                left_out, "{place}: a connection is refused: {text}"
+            );
+        }
+        match why {
+            Refusal::HangUp(text) => self.hang_up(peer, &text, now),
+            Refusal::Final(text) => {
+                self.forget(peer);
+                self.peers.note_refused(peer);
+                self.peers.put(peer, |into| command::put_error(into, &text));
+                self.await_hang_up(peer, now);
+            }
+            Refusal::ForNow(_) => {
+                self.forget(peer);
+                self.peers.note_refused(peer);
+                self.put_off(peer, now);
+            }
+        }
+    }
+
+    /// Ends a connection whose peer may not have read all written bytes yet. Closing a connection
+    /// with unread input would reset it, and bytes in transit would be lost. The input is therefore
+    /// read and dropped until the peer disconnects.
+    pub(super) fn part(&mut self, peer: PeerId, why: &dyn fmt::Display, now: Duration) {
+        if let Some(connection) = self.peers.get(peer) {
+            debug!(peer = connection.address(), "a connection ends: {why}");
+        }
+        self.forget(peer);
+        self.await_hang_up(peer, now);
+    }
+
+    /// Leaves a connection without an answer for a while before it is closed, so that a peer that
+    /// connects again as soon as it is refused does so at a bounded pace.
+    fn put_off(&mut self, peer: PeerId, now: Duration) {
+        let Some(connection) = self.peers.get(peer) else {
+            return;
+        };
+        connection.put_off(now);
+        let called = connection.dial().is_some();
+        self.peers.note_half(peer, false, now);
+        self.peers.set_timer(peer, now + REFUSAL_PAUSE);
+        if !called {
+            self.admissions.add_stranger(peer);
+        }
+    }
+
+    fn await_hang_up(&mut self, peer: PeerId, now: Duration) {
+        let Some(connection) = self.peers.get(peer) else {
+            return;
+        };
+        connection.part(now);
+        let called = connection.dial().is_some();
+        self.peers.note_half(peer, false, now);
+        self.peers.set_timer(peer, now + HANDSHAKE_TIMEOUT);
+        // Once everything is written, the peer is notified that no more bytes follow.
+        self.peers.mark_dirty(peer);
+        if !called {
+            self.admissions.add_stranger(peer);
+        }
+    }
+
+    /// Closes a connection. A peer that the gateway had called is called again.
+    pub(super) fn hang_up(&mut self, peer: PeerId, why: &dyn fmt::Display, now: Duration) {
+        if let Some(connection) = self.peers.get(peer) {
+            debug!(peer = connection.address(), "a connection ends: {why}");
+        }
+        self.forget(peer);
+        if let Some(dial) = self.peers.close(peer) {
+            self.dialer.failed(dial, why, now);
+        }
+    }
+
+    /// Records that a peer is no longer served, if it was.
+    fn forget(&mut self, peer: PeerId) {
+        let Some(was) = self.peers.get(peer).and_then(|there| there.dismiss()) else {
+            return;
+        };
+        match was {
+            Phase::Client | Phase::Publisher | Phase::Subscriber => self.admissions.client_left(),
+            _ => {}
+        }
+        self.peers.add_news(Event::Gone { peer });
+    }
+
+    /// Drops the answers that clients have not read, and returns their number.
+    pub(in crate::engine::native) fn give_up(&mut self, now: Duration) -> usize {
+        let unread = self.peers.give_up();
+        self.tell(now);
+        unread
+    }
+
+    /// Ends the output of every connection, and reads and drops input until all peers have
+    /// disconnected, or for [`GOODBYE`] at most.
+    pub(in crate::engine::native) fn say_goodbye(&mut self, poll: &mut Poll, events: &mut Events) {
+        let peers = &mut self.peers;
+        let mut left: Vec<_> = peers.all().map(|connection| connection.peer()).collect();
+        for connection in peers.all() {
+            connection.finish();
+        }
+        let until = Instant::now() + GOODBYE;
+        let mut scrap = vec![0; CHUNK];
+        loop {
+            left.retain(|peer| {
+                let connection = peers.get(*peer);
+                connection.is_some_and(|there| !there.read_to_end(&mut scrap, until))
+            });
+            let wait = until.saturating_duration_since(Instant::now());
+            if left.is_empty() || wait.is_zero() || poll.poll(events, Some(wait)).is_err() {
+                return;
+            }
+            left.extend(events.iter().filter_map(|it| Peers::of_token(it.token())));
+            left.sort_unstable();
+            left.dedup();
+        }
+    }
+}
+
+/// Returns the frontend, the pool or the side of a channel of a connection, for logs.
+fn place(role: Role, snapshot: &Snapshot) -> String {
+    format!("{} {}", role.kind(), role.name(snapshot))
+}

@@ -1,0 +1,87 @@
+//! The calls and connections of parts that were removed from the configuration.
+
+use std::time::Duration;
+
+use crate::engine::native::connection::Phase;
+use crate::engine::native::role::Role;
+use crate::engine::native::service::Service;
+use crate::peer::PeerId;
+
+/// The standing of a connection.
+enum Standing {
+    /// It stays, or ends by itself.
+    Stays,
+    /// It must be closed, but an answer is still owed through it.
+    Owed,
+    /// It is closed now.
+    Goes,
+}
+
+impl Service {
+    /// Closes the calls and connections of removed parts through which no answer is owed. Returns
+    /// whether others remain.
+    pub(in crate::engine::native) fn close_removed(&mut self, now: Duration) -> bool {
+        let calls_left = self.end_calls();
+        let connections_left = self.close_connections(now);
+        self.tell(now);
+        calls_left || connections_left
+    }
+
+    /// Ends the calls of removed pools that are idle. Returns whether calls of removed pools
+    /// remain.
+    fn end_calls(&mut self) -> bool {
+        let (core, snapshot) = (&self.core, &self.snapshot);
+        let over = |role: Role| {
+            let removed = role.pool_missing_in(snapshot);
+            removed.is_some_and(|pool| core.is_idle(pool))
+        };
+        self.dialer.end(over);
+        let mut left = self.dialer.all();
+        left.any(|(role, _)| role.pool_missing_in(snapshot).is_some())
+    }
+
+    /// Closes the connections that must be closed and through which no answer is owed. Returns
+    /// whether others remain.
+    fn close_connections(&mut self, now: Duration) -> bool {
+        let mut left = false;
+        let all: Vec<PeerId> = self.peers.all().map(|there| there.peer()).collect();
+        for peer in all {
+            match self.standing(peer) {
+                Standing::Stays => {}
+                Standing::Owed => left = true,
+                Standing::Goes => {
+                    let why = "it was removed from the configuration";
+                    let phase = self.peers.get(peer).map(|there| there.phase());
+                    match phase {
+                        // The last bytes for it may still be on their way.
+                        Some(Phase::Client | Phase::Subscriber) => self.part(peer, &why, now),
+                        _ => self.hang_up(peer, &why, now),
+                    }
+                }
+            }
+        }
+        left
+    }
+
+    fn standing(&mut self, peer: PeerId) -> Standing {
+        let Some(connection) = self.peers.get(peer) else {
+            return Standing::Stays;
+        };
+        let (role, phase) = (connection.role(), connection.phase());
+        let (busy, retired) = (connection.is_busy(), connection.is_retired());
+        let removed = !role.is_in(&self.snapshot);
+        let owed = match (role, phase) {
+            (_, Phase::Left | Phase::PutOff | Phase::Closing) => return Standing::Stays,
+            (Role::Frontend(_), _) if removed || retired => busy || self.core.is_owed(peer),
+            // Nothing more is published on a removed channel. On another, messages may wait for a
+            // slow subscriber without end.
+            (Role::Subscribers(_), _) if removed => busy || self.core.is_owed(peer),
+            (Role::Publishers(_), _) if removed => false,
+            (Role::Pool(pool), _) if removed => !self.core.is_idle(pool),
+            (Role::Pool(_), Phase::Worker(_)) if retired => busy || self.core.holds(peer),
+            _ if retired => false,
+            _ => return Standing::Stays,
+        };
+        if owed { Standing::Owed } else { Standing::Goes }
+    }
+}
