@@ -1,0 +1,68 @@
+//! The page, to which metrics are written family by family.
+
+use std::fmt::Error;
+
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+
+use crate::ledger::{LATENCY_BOUNDS_US, Latency};
+
+pub(super) type Labels<'a> = &'a [(&'static str, &'a str)];
+pub(super) type Written = Result<(), Error>;
+
+/// The page, which is written family by family.
+pub(super) struct Page<'a>(pub(super) DescriptorEncoder<'a>);
+
+impl Page<'_> {
+    pub(super) fn family<'s>(
+        &'s mut self,
+        name: &'s str,
+        help: &str,
+        kind: MetricType,
+    ) -> Result<MetricEncoder<'s>, Error> {
+        self.0.encode_descriptor(name, help, None, kind)
+    }
+
+    pub(super) fn counter(&mut self, name: &str, help: &str, count: u64) -> Written {
+        let mut family = self.family(name, help, MetricType::Counter)?;
+        family.encode_counter::<NoLabelSet, _, f64>(&count, None)
+    }
+
+    pub(super) fn gauge(&mut self, name: &str, help: &str, level: f64) -> Written {
+        let mut family = self.family(name, help, MetricType::Gauge)?;
+        family.encode_gauge(&level)
+    }
+
+    /// Writes a counter of incoming and outgoing traffic, without a direction whose count is
+    /// unknown.
+    pub(super) fn directions(&mut self, name: &str, help: &str, both: [Option<u64>; 2]) -> Written {
+        if both == [None, None] {
+            return Ok(());
+        }
+        let mut family = self.family(name, help, MetricType::Counter)?;
+        for (direction, count) in ["in", "out"].into_iter().zip(both) {
+            if let Some(count) = count {
+                count_of(&mut family, &[("direction", direction)], count)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn count_of(family: &mut MetricEncoder<'_>, labels: Labels<'_>, count: u64) -> Written {
+    let mut metric = family.encode_family(&labels)?;
+    metric.encode_counter::<NoLabelSet, _, f64>(&count, None)
+}
+
+pub(super) fn level_of(family: &mut MetricEncoder<'_>, labels: Labels<'_>, level: u64) -> Written {
+    family.encode_family(&labels)?.encode_gauge(&level)
+}
+
+pub(super) fn histogram_of(metric: &mut MetricEncoder<'_>, latency: &Latency) -> Written {
+    let bounds = LATENCY_BOUNDS_US.iter().map(|us| f64::from(*us) / 1e6);
+    let bounds = bounds.chain([f64::INFINITY]);
+    let buckets: Vec<(f64, u64)> = bounds.zip(latency.buckets).collect();
+    let count = latency.count();
+    let sum = latency.sum_ns as f64 / 1e9;
+    metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+}

@@ -1,0 +1,90 @@
+//! The families about pools and their workers.
+
+use std::fmt::Error;
+
+use prometheus_client::metrics::MetricType;
+
+use super::page::{Page, Written, count_of, level_of};
+use crate::ledger::{PoolSample, WorkerSample};
+use crate::metrics::Sample;
+
+/// Writes the families about pools and their workers.
+pub(super) fn pools(page: &mut Page<'_>, sample: &Sample) -> Written {
+    let pools: Vec<(&str, &PoolSample)> = sample
+        .live_pools()
+        .map(|(id, pool)| (sample.snapshot.names.of_pool(id), pool))
+        .collect();
+    let level = |page: &mut Page<'_>, name, help, level: fn(&PoolSample) -> u64| {
+        let mut family = page.family(name, help, MetricType::Gauge)?;
+        for (name, pool) in &pools {
+            level_of(&mut family, &[("pool", name)], level(pool))?;
+        }
+        Ok(())
+    };
+    let help = "Connected workers";
+    level(page, "pool_workers", help, |pool| pool.workers as u64)?;
+    let help = "Requests that workers hold";
+    level(page, "pool_held", help, |pool| pool.held as u64)?;
+    let help = "Requests that wait for a worker";
+    level(page, "pool_queue_length", help, |pool| pool.queue as u64)?;
+    let help = "Bytes of the requests that wait for a worker";
+    level(page, "pool_queue_bytes", help, |pool| pool.queue_bytes)?;
+    let help = "Requests handed to workers";
+    let mut family = page.family("pool_handed", help, MetricType::Counter)?;
+    for (name, pool) in &pools {
+        count_of(&mut family, &[("pool", name)], pool.counters.handed)?;
+    }
+    let help =
+        "Workers' messages that were dropped: late answers, and messages that answer nothing";
+    let mut family = page.family("pool_dropped", help, MetricType::Counter)?;
+    for (name, pool) in &pools {
+        let counters = &pool.counters;
+        for (cause, count) in [
+            ("late", counters.late),
+            ("unsolicited", counters.unsolicited),
+        ] {
+            count_of(&mut family, &[("pool", name), ("cause", cause)], count)?;
+        }
+    }
+    workers(page, &pools)
+}
+
+/// Writes the families about single workers, which are labelled by seat. A peer chooses the name of
+/// a worker, so only /status shows names.
+fn workers(page: &mut Page<'_>, pools: &[(&str, &PoolSample)]) -> Written {
+    let seats = pools.iter().flat_map(|(name, pool)| {
+        // An entry without `room` stands for a crowd of workers, which have no seats of their own.
+        let single = pool.seats.iter().filter(|worker| worker.room.is_some());
+        single.map(move |worker| (*name, worker.seat.to_string(), worker))
+    });
+    let seats: Vec<(&str, String, &WorkerSample)> = seats.collect();
+    if seats.is_empty() {
+        return Ok(());
+    }
+    let mut level = |name, help, level: fn(&WorkerSample) -> u64| {
+        let mut family = page.family(name, help, MetricType::Gauge)?;
+        for (pool, seat, worker) in &seats {
+            level_of(
+                &mut family,
+                &[("pool", pool), ("seat", seat)],
+                level(worker),
+            )?;
+        }
+        Ok::<(), Error>(())
+    };
+    let help = "Requests that a worker holds, by its seat in its pool";
+    level("worker_held", help, |worker| worker.held as u64)?;
+    let help = "Requests that timed out at a worker since its last answer";
+    level("worker_overdue", help, |worker| worker.overdue as u64)?;
+    let help = "Requests that a worker may hold";
+    level("worker_room", help, |worker| {
+        worker.room.unwrap_or(0) as u64
+    })?;
+    let help = "A worker's messages that answered nothing and were dropped";
+    let mut family = page.family("worker_unsolicited", help, MetricType::Counter)?;
+    for (pool, seat, worker) in &seats {
+        let labels = &[("pool", *pool), ("seat", seat)];
+        count_of(&mut family, labels, worker.unsolicited)?;
+    }
+    Ok(())
+}

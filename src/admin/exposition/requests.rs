@@ -1,0 +1,232 @@
+//! The families about clients' messages and their answers, by route, and about the clients.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Error;
+
+use prometheus_client::metrics::MetricType;
+
+use super::page::{Page, Written, count_of, histogram_of, level_of};
+use crate::ledger::{ClientGauges, Latency, PrincipalSample, RouteCounters};
+use crate::metrics::Sample;
+use crate::reply::Reason;
+use crate::snapshot::{AnyOf, FrontendId, RouteId};
+
+/// The maximum number of routes for which the page shows every rejection reason and the times in
+/// the queue and at workers from the start, at 0. With more routes, the page leaves out each of
+/// these that a route does not have yet, so that it stays small.
+const ROUTES_SHOWN_WHOLE_MAX: usize = 1_000;
+
+/// A route and its counters.
+struct ShownRoute<'a> {
+    name: &'a str,
+    id: RouteId,
+    counters: &'a RouteCounters,
+}
+
+/// Writes the families about clients' messages and their answers.
+pub(super) fn requests(page: &mut Page<'_>, sample: &Sample) -> Written {
+    let routes = shown_routes(sample);
+    let help = "Complete messages from clients";
+    route_counter(page, "received", help, &routes, |route| route.received)?;
+    fates(page, &routes)?;
+    rejections(page, &routes)?;
+    let help = "Messages from clients whose fate is still open: open requests, and answers that \
+                wait for their client to read";
+    let mut family = page.family("in_flight", help, MetricType::Gauge)?;
+    for ShownRoute { name, counters, .. } in &routes {
+        let in_flight = counters.open + counters.unsettled;
+        level_of(&mut family, &[("route", name)], in_flight)?;
+    }
+    times(page, &routes)?;
+    schema_matches(page, sample, &routes)?;
+    let help = "Bytes of the messages from clients, all frames together";
+    route_counter(page, "received_bytes", help, &routes, |route| {
+        route.bytes_in
+    })?;
+    let help = "Bytes of the answers to clients, all frames together";
+    route_counter(page, "sent_bytes", help, &routes, |route| route.bytes_out)?;
+    clients(page, sample)
+}
+
+/// Writes each route's rejections by reason. With at most [`ROUTES_SHOWN_WHOLE_MAX`] routes,
+/// every reason that is possible for a route is present from the start, so that the increase by
+/// the first rejection is visible.
+fn rejections(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
+    let help = "Rejections that were delivered; a route has every reason from the start";
+    let mut family = page.family("rejections", help, MetricType::Counter)?;
+    let all_shown = routes.len() <= ROUTES_SHOWN_WHOLE_MAX;
+    for ShownRoute { name, id, counters } in routes {
+        for (reason, count) in Reason::ALL.iter().zip(counters.rejected) {
+            let is_possible = match *id {
+                RouteId::NONE => is_before_route(*reason),
+                _ => *reason != Reason::UnknownType,
+            };
+            if count > 0 || (all_shown && is_possible) {
+                let labels = &[("route", *name), ("reason", reason.label())];
+                count_of(&mut family, labels, count)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn schema_matches(page: &mut Page<'_>, sample: &Sample, routes: &[ShownRoute<'_>]) -> Written {
+    let help = "Messages that fit one of the route's schemas, by its position in the list, from 0; \
+                7 stands for all later positions, too";
+    let mut family = page.family("schema_matches", help, MetricType::Counter)?;
+    let listed = schemas_listed(sample);
+    for ShownRoute { name, id, counters } in routes {
+        // A position with a count stays even if the list is shorter now, because a counter must
+        // not decrease.
+        let counted = counters.matched.iter().rposition(|count| *count > 0);
+        let places = listed.get(id).copied().unwrap_or(0);
+        let places = places.max(counted.map_or(0, |last| last + 1));
+        for (place, count) in counters.matched.iter().take(places).enumerate() {
+            let labels = &[("route", *name), ("schema", &*place.to_string())];
+            count_of(&mut family, labels, *count)?;
+        }
+    }
+    Ok(())
+}
+
+fn clients(page: &mut Page<'_>, sample: &Sample) -> Written {
+    let help = "Connected clients; engine libzmq knows them from their first message on";
+    clients_family(page, sample, "clients", help, |gauges| gauges.connected)?;
+    let help = "Connected clients whose principal is anonymous, such as those without a key";
+    clients_family(page, sample, "clients_anonymous", help, |gauges| {
+        gauges.anonymous
+    })?;
+    principals(page, sample)
+}
+
+/// Writes a counter of each principal that has had a client, if there are any.
+fn principals(page: &mut Page<'_>, sample: &Sample) -> Written {
+    let principals = &sample.principals;
+    if principals.is_empty() {
+        return Ok(());
+    }
+    let help = "Complete messages from the clients of a principal";
+    let mut family = page.family("principal_requests", help, MetricType::Counter)?;
+    for PrincipalSample { name, counters } in principals {
+        count_of(&mut family, &[("principal", name)], counters.requests)?;
+    }
+    Ok(())
+}
+
+/// Writes a gauge of each frontend that the configuration has, or that still has clients.
+fn clients_family(
+    page: &mut Page<'_>,
+    sample: &Sample,
+    name: &str,
+    help: &str,
+    level: fn(&ClientGauges) -> u64,
+) -> Written {
+    let mut family = page.family(name, help, MetricType::Gauge)?;
+    let Sample {
+        snapshot, clients, ..
+    } = sample;
+    for number in 0..snapshot.names.frontends() {
+        let id = FrontendId(number);
+        let gauges = clients.get(number).copied().unwrap_or_default();
+        if gauges.connected > 0 || snapshot.frontends.contains_key(&id) {
+            let labels = &[("frontend", snapshot.names.of_frontend(id))];
+            level_of(&mut family, labels, level(&gauges))?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the routes of the configuration, [`RouteId::NONE`], and all others that have ever
+/// received a message.
+fn shown_routes(sample: &Sample) -> Vec<ShownRoute<'_>> {
+    let Sample {
+        snapshot, routes, ..
+    } = sample;
+    let there: BTreeSet<RouteId> = snapshot.routes.iter().map(|(_, route)| route.id).collect();
+    let is_shown = |route: &ShownRoute<'_>| {
+        route.id == RouteId::NONE || there.contains(&route.id) || route.counters.received > 0
+    };
+    let routes = routes.iter().enumerate().map(|(number, counters)| {
+        let id = RouteId(number);
+        let name = snapshot.names.of_route(id);
+        ShownRoute { name, id, counters }
+    });
+    routes.filter(is_shown).collect()
+}
+
+/// Returns, for each route number, the length of the longest schema list among its routes.
+fn schemas_listed(sample: &Sample) -> BTreeMap<RouteId, usize> {
+    let mut listed = BTreeMap::new();
+    for (_, route) in sample.snapshot.routes.iter() {
+        let schemas = route.schema.iter().flat_map(AnyOf::schemas).count();
+        let most: &mut usize = listed.entry(route.id).or_default();
+        *most = schemas.max(*most);
+    }
+    listed
+}
+
+/// Writes how each route's messages ended.
+fn fates(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
+    let help = "Messages from clients whose fate is known";
+    let mut family = page.family("requests", help, MetricType::Counter)?;
+    for ShownRoute { name, counters, .. } in routes {
+        for (outcome, count) in [
+            ("answered", counters.answered),
+            ("published", counters.published),
+            ("rejected", counters.rejected.iter().sum()),
+            ("client_gone", counters.client_gone),
+            ("client_slow", counters.client_slow),
+        ] {
+            count_of(&mut family, &[("route", name), ("outcome", outcome)], count)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the latency of each route's answered requests and its two parts: the time in the queue
+/// and the time at the worker.
+fn times(page: &mut Page<'_>, routes: &[ShownRoute<'_>]) -> Written {
+    let whole_page = routes.len() <= ROUTES_SHOWN_WHOLE_MAX;
+    let mut histograms = |name, help, is_part: bool, times: fn(&RouteCounters) -> Latency| {
+        let mut family = page.family(name, help, MetricType::Histogram)?;
+        // A message that no route matches never goes to a worker.
+        for route in routes.iter().filter(|route| route.id != RouteId::NONE) {
+            if is_part && !whole_page && route.counters.waited.is_none() {
+                continue;
+            }
+            let labels = [("route", route.name)];
+            let labels = &labels[..];
+            let mut metric = family.encode_family(&labels)?;
+            histogram_of(&mut metric, &times(route.counters))?;
+        }
+        Ok::<(), Error>(())
+    };
+    let help = "Time from a request's arrival to its worker's answer";
+    histograms("latency_seconds", help, false, RouteCounters::latency)?;
+    let help = "The part of the latency from a request's arrival to its hand-out to a worker";
+    histograms("queue_seconds", help, true, RouteCounters::queue_time)?;
+    let help = "The part of the latency from a request's hand-out to its worker's answer";
+    histograms("worker_seconds", help, true, RouteCounters::worker_time)
+}
+
+/// Returns whether a message may be rejected for this reason before its route is known.
+fn is_before_route(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Malformed | Reason::UnknownType | Reason::TooLarge | Reason::ShuttingDown
+    )
+}
+
+fn route_counter(
+    page: &mut Page<'_>,
+    name: &str,
+    help: &str,
+    routes: &[ShownRoute<'_>],
+    count: fn(&RouteCounters) -> u64,
+) -> Written {
+    let mut family = page.family(name, help, MetricType::Counter)?;
+    for ShownRoute { name, counters, .. } in routes {
+        count_of(&mut family, &[("route", name)], count(counters))?;
+    }
+    Ok(())
+}
