@@ -1,5 +1,5 @@
-//! The sending half of the engine: the sockets, the facts known about each client, and the answers
-//! queued until the client reads.
+//! The sending half of the engine: the sockets, the clients, and when the queued answers of clients
+//! are sent.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -8,15 +8,12 @@ use zmq::{DONTWAIT, Message, SNDMORE, Socket};
 
 use crate::core::{Case, Event, Outlet};
 use crate::engine::judges::Judges;
+use crate::engine::libzmq::client::{Client, cost};
 use crate::engine::libzmq::frontend::{FrontendSocket, connection_of, is_own};
 use crate::engine::libzmq::sockets::PoolSocket;
-use crate::frame::Frame;
 use crate::ledger::{EngineCounters, Fate, RequestOutcome};
-use crate::peer::{ClientKind, PeerId};
+use crate::peer::PeerId;
 use crate::snapshot::{FrontendId, PoolId};
-
-/// The cost of a queued answer in addition to its bytes: frames and queue entries.
-const ANSWER_OVERHEAD: u64 = 256;
 
 /// The first pause before the gateway tries again to send to a client that had no room. libzmq does
 /// not report when a client has room again.
@@ -52,21 +49,6 @@ pub(super) struct Links {
     unsent_bytes: u64,
 }
 
-struct Client {
-    frontend: FrontendId,
-    identity: Box<[u8]>,
-    /// The descriptor of its connection, if it set its identity.
-    connection: Option<u32>,
-    kind: ClientKind,
-    /// The number of this client's messages that the core has not answered.
-    owed: u32,
-    /// The client has sent something since the last search for idle clients.
-    active: bool,
-    /// The answers for which libzmq had no room.
-    outbox: VecDeque<(Vec<Message>, RequestOutcome)>,
-    outbox_bytes: u64,
-}
-
 impl Links {
     /// Returns links without sockets.
     pub(super) fn new(judges: Judges<Vec<Message>>) -> Self {
@@ -93,8 +75,11 @@ impl Links {
 
     /// Returns whether every client of a frontend has been sent all of its answers.
     pub(super) fn owes_nothing(&self, id: FrontendId) -> bool {
-        let mut clients = self.clients.values().filter(|client| client.frontend == id);
-        clients.all(|client| client.owed == 0 && client.outbox.is_empty())
+        let mut clients = self
+            .clients
+            .values()
+            .filter(|client| client.frontend() == id);
+        clients.all(Client::has_all_answers)
     }
 
     /// Returns whether a frontend's socket has no more messages to read.
@@ -154,19 +139,10 @@ impl Links {
         let known = known.and_then(|frontend| frontend.client(&identity));
         let mut gone = None;
         if let Some((peer, client)) = known.and_then(|p| Some((p, self.clients.get_mut(&p)?))) {
-            let as_before = client.connection == connection
-                && (looks_like(frames) == client.kind
-                    || kind(&mut identity, frames) == client.kind);
-            if as_before {
-                client.owed += 1;
-                client.active = true;
-                if client.kind == ClientKind::Req {
-                    // A REQ client that sends another request no longer expects the previous
-                    // answer, and would take it for the answer to the new request.
-                    client.owed = 1;
-                    self.unsent_bytes -= client.outbox_bytes;
-                    client.outbox_bytes = 0;
-                    let unread = client.outbox.drain(..).map(|(_, outcome)| outcome);
+            if client.has_sent(&mut identity, connection, frames) {
+                if client.note_message() {
+                    self.unsent_bytes -= client.unsent_bytes();
+                    let unread = client.drop_unsent();
                     self.news.extend(unread.map(|outcome| Event::Settled {
                         outcome,
                         fate: Fate::Gone,
@@ -177,20 +153,11 @@ impl Links {
             gone = self.forget(peer);
         }
         let peer = self.number();
-        let client = Client {
-            frontend,
-            identity: Box::from(&*identity),
-            connection,
-            kind: kind(&mut identity, frames),
-            owed: u32::from(!is_probe(frames)),
-            active: true,
-            outbox: VecDeque::new(),
-            outbox_bytes: 0,
-        };
+        let client = Client::new(frontend, &mut identity, connection, frames);
         let came = Event::ClientCame {
             peer,
             frontend,
-            kind: client.kind,
+            kind: client.kind(),
             identity: identity.to_vec(),
         };
         if let Some(frontend) = self.frontends.get_mut(&frontend) {
@@ -200,7 +167,7 @@ impl Links {
                 self.news.push_back(Event::Gone { peer });
                 return (peer, [gone, Some(came)]);
             }
-            frontend.add(client.identity.clone(), connection, peer);
+            frontend.add(client.identity().into(), connection, peer);
         }
         self.clients.insert(peer, client);
         (peer, [gone, Some(came)])
@@ -220,20 +187,20 @@ impl Links {
     /// each message to a client.
     fn forget_if_left(&mut self, peer: PeerId) {
         let client = self.clients.get(&peer);
-        if let Some(client) = client.filter(|client| client.connection.is_some()) {
-            self.forget_left(client.frontend);
+        if let Some(client) = client.filter(|client| client.connection().is_some()) {
+            self.forget_left(client.frontend());
         }
     }
 
     /// Forgets a client, settles its queued answers as [`Fate::Gone`], and returns the event that
     /// reports this to the core.
     fn forget(&mut self, peer: PeerId) -> Option<Event<Vec<Message>>> {
-        let client = self.clients.remove(&peer)?;
-        if let Some(frontend) = self.frontends.get_mut(&client.frontend) {
-            frontend.remove(&client.identity, client.connection, peer);
+        let mut client = self.clients.remove(&peer)?;
+        if let Some(frontend) = self.frontends.get_mut(&client.frontend()) {
+            frontend.remove(client.identity(), client.connection(), peer);
         }
-        self.unsent_bytes -= client.outbox_bytes;
-        for (_, outcome) in client.outbox {
+        self.unsent_bytes -= client.unsent_bytes();
+        for outcome in client.drop_unsent() {
             self.news.push_back(Event::Settled {
                 outcome,
                 fate: Fate::Gone,
@@ -248,8 +215,7 @@ impl Links {
     pub(super) fn forget_idle(&mut self) {
         let mut idle = Vec::new();
         for (peer, client) in &mut self.clients {
-            let busy = std::mem::take(&mut client.active);
-            if !busy && client.owed == 0 && client.outbox.is_empty() {
+            if client.is_idle() {
                 idle.push(*peer);
             }
         }
@@ -297,7 +263,7 @@ impl Links {
         let mut progress = false;
         self.forget_if_left(peer);
         while let Some(client) = self.clients.get_mut(&peer) {
-            let Some((frames, outcome)) = client.outbox.pop_front() else {
+            let Some((frames, outcome)) = client.next_unsent() else {
                 break;
             };
             let bytes = cost(&frames);
@@ -305,17 +271,17 @@ impl Links {
                 Ok(()) => {
                     self.counters.messages_out += 1;
                     self.unsent_bytes -= bytes;
-                    client.outbox_bytes -= bytes;
                     let fate = Fate::Delivered;
                     self.news.push_back(Event::Settled { outcome, fate });
                     progress = true;
                 }
                 Err((zmq::Error::EAGAIN, frames)) => {
-                    client.outbox.push_front((frames, outcome));
+                    client.put_back(frames, outcome);
                     self.stalled.push_back(peer);
                     break;
                 }
                 Err(_) => {
+                    self.unsent_bytes -= bytes;
                     let fate = Fate::Gone;
                     self.news.push_back(Event::Settled { outcome, fate });
                     let gone = self.forget(peer);
@@ -331,8 +297,8 @@ impl Links {
     pub(super) fn give_up(&mut self) -> usize {
         let before = self.news.len();
         for client in self.clients.values_mut() {
-            self.unsent_bytes -= std::mem::take(&mut client.outbox_bytes);
-            for (_, outcome) in client.outbox.drain(..) {
+            self.unsent_bytes -= client.unsent_bytes();
+            for outcome in client.drop_unsent() {
                 let fate = Fate::Slow;
                 self.news.push_back(Event::Settled { outcome, fate });
             }
@@ -390,10 +356,10 @@ impl Outlet<Vec<Message>> for Links {
         let Some(client) = self.clients.get_mut(&peer) else {
             return Fate::Gone;
         };
-        client.owed = client.owed.saturating_sub(1);
+        client.note_answer();
         let mut unsent = body;
         unsent.splice(..0, head.iter().map(|frame| Message::from(*frame)));
-        if client.outbox.is_empty() {
+        if !client.is_stalled() {
             match send(&self.frontends, client, unsent) {
                 Ok(()) => {
                     self.counters.messages_out += 1;
@@ -411,15 +377,13 @@ impl Outlet<Vec<Message>> for Links {
             }
         }
         let bytes = cost(&unsent);
-        if client.outbox_bytes + bytes > self.outbox_max {
+        if client.unsent_bytes() + bytes > self.outbox_max {
             return Fate::Slow;
         }
-        if client.outbox.is_empty() {
+        if !client.is_stalled() {
             self.stalled.push_back(peer);
         }
-        let frames = unsent.into_iter().map(Frame::compact).collect();
-        client.outbox.push_back((frames, outcome));
-        client.outbox_bytes += bytes;
+        client.queue(unsent, outcome);
         self.unsent_bytes += bytes;
         Fate::Waiting
     }
@@ -446,30 +410,19 @@ impl Outlet<Vec<Message>> for Links {
     }
 }
 
-/// Returns whether a client's first message is the empty one that a socket with `ZMQ_PROBE_ROUTER`
-/// sends by itself, which the core does not answer.
-fn is_probe(frames: &[Message]) -> bool {
-    matches!(frames, [frame] if frame.is_empty())
-}
-
-fn cost(frames: &[Message]) -> u64 {
-    let bytes = frames.iter().map(|frame| frame.len() as u64);
-    bytes.sum::<u64>() + ANSWER_OVERHEAD
-}
-
 /// Sends an answer to its client. If that fails, returns the error and the frames.
 fn send(
     frontends: &BTreeMap<FrontendId, FrontendSocket>,
     client: &Client,
     frames: Vec<Message>,
 ) -> Result<(), (zmq::Error, Vec<Message>)> {
-    let Some(frontend) = frontends.get(&client.frontend) else {
+    let Some(frontend) = frontends.get(&client.frontend()) else {
         return Err((zmq::Error::EHOSTUNREACH, frames));
     };
     let socket = frontend.socket();
     // With ROUTER_MANDATORY, EAGAIN means that libzmq has no room for messages to the client, and
     // EHOSTUNREACH that the client is gone.
-    match first(socket, &client.identity) {
+    match first(socket, client.identity()) {
         Ok(()) => {
             send_rest(socket, frames);
             Ok(())
@@ -497,28 +450,5 @@ fn send_rest(socket: &Socket, frames: Vec<Message>) {
     for (n, frame) in frames.into_iter().enumerate() {
         let more = if n < last { SNDMORE } else { 0 };
         let _ = socket.send(frame, DONTWAIT | more);
-    }
-}
-
-/// Returns the client's socket type, which libzmq learned in the handshake.
-fn kind(identity: &mut Message, frames: &mut [Message]) -> ClientKind {
-    let mut all = std::iter::once(identity).chain(frames.iter_mut());
-    let req = all.any(|frame| frame.gets("Socket-Type") == Some("REQ"));
-    if req {
-        ClientKind::Req
-    } else {
-        ClientKind::Dealer
-    }
-}
-
-/// Guesses the sender's socket type from the form of a message, to avoid asking libzmq about every
-/// message.
-fn looks_like(frames: &[Message]) -> ClientKind {
-    let delimiter = frames.iter().take(2).position(|frame| frame.is_empty());
-    match delimiter {
-        Some(0) => ClientKind::Req,
-        // A frame of four bytes is the request number of ZMQ_REQ_CORRELATE.
-        Some(1) if frames[0].len() == 4 => ClientKind::Req,
-        _ => ClientKind::Dealer,
     }
 }

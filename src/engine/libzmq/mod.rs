@@ -19,6 +19,7 @@
 //! `limits.client_requests`.
 
 mod adopt;
+mod client;
 mod data;
 mod fixed;
 mod frontend;
