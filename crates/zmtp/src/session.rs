@@ -3,6 +3,7 @@
 //! is a fault. A session knows no socket and no clock.
 
 mod fault;
+mod greets;
 mod meeting;
 mod passwords;
 mod said;
@@ -16,11 +17,12 @@ use crate::bytes::{Bytes, Input};
 use crate::command::{self, Command, Ready};
 use crate::curve::{PublicKey, Sealer};
 use crate::decoder::{Bounds, Decoder, Item};
-use crate::greeting::{self, Greeted, Greeting};
+use crate::greeting::{self, Greeted};
 use crate::mechanism::Mechanism;
 use crate::plain::Credentials;
 use crate::pool::BufferPool;
 use crate::{COMMAND, put_frame};
+use greets::Greets;
 use meeting::Handshake;
 use passwords::PlainMeeting;
 use sealed::Sealed;
@@ -81,49 +83,6 @@ impl fmt::Debug for Stage {
     }
 }
 
-/// The exchange of greetings.
-struct Greets {
-    greeting: Greeting,
-    security: SessionSecurity,
-    /// The mechanism that this side's greeting names, or `None` while this side waits for the
-    /// peer's mechanism.
-    named: Option<Mechanism>,
-}
-
-impl Default for Greets {
-    fn default() -> Self {
-        Self::new(SessionSecurity::None, Side::Listens)
-    }
-}
-
-impl Greets {
-    fn new(security: SessionSecurity, side: Side) -> Self {
-        let named = match side {
-            Side::Listens => None,
-            Side::Connects => Some(security.preferred()),
-        };
-        Self {
-            greeting: Greeting::default(),
-            security,
-            named,
-        }
-    }
-
-    /// Chooses the mechanism, once the peer has named its own.
-    fn choose(&self, theirs: Mechanism) -> Result<Mechanism, SessionError> {
-        let ours = self.security.preferred();
-        let takes = match self.named {
-            Some(named) => named == theirs,
-            None => self.security.takes(theirs),
-        };
-        if takes {
-            Ok(theirs)
-        } else {
-            Err(SessionError::Mismatch { theirs, ours })
-        }
-    }
-}
-
 impl Session {
     /// Returns a session before the peer's first byte. [`Session::default`] returns one without
     /// security.
@@ -138,29 +97,20 @@ impl Session {
     /// known.
     pub fn open(&self, into: &mut Vec<u8>) {
         if let Stage::Greeting(greets) = &self.stage {
-            let greeting = greeting::naming(greets.security.preferred());
-            let length = match greets.named {
-                Some(_) => greeting::LENGTH,
-                None => greeting::OPENING,
-            };
-            into.extend_from_slice(&greeting[..length]);
+            greets.open(into);
         }
     }
 
     /// Returns whether this side waits for the peer's mechanism before it names its own.
     pub fn awaits_mechanism(&self) -> bool {
-        matches!(&self.stage, Stage::Greeting(greets) if greets.named.is_none())
+        matches!(&self.stage, Stage::Greeting(greets) if greets.awaits_mechanism())
     }
 
     /// Names this side's preferred mechanism without further waiting, because some peers read the
     /// whole greeting before they send theirs.
     pub fn name_mechanism(&mut self, into: &mut Vec<u8>) {
-        if let Stage::Greeting(greets) = &mut self.stage
-            && greets.named.is_none()
-        {
-            let ours = greets.security.preferred();
-            greets.named = Some(ours);
-            into.extend_from_slice(&greeting::naming(ours)[greeting::OPENING..]);
+        if let Stage::Greeting(greets) = &mut self.stage {
+            greets.name_mechanism(into);
         }
     }
 
@@ -192,11 +142,7 @@ impl Session {
         buffers: &mut BufferPool,
     ) -> Result<Option<SessionEvent>, SessionError> {
         if let Stage::Greeting(greets) = &mut self.stage {
-            let Some(greeted) = greets
-                .greeting
-                .feed(input)
-                .map_err(SessionError::Stranger)?
-            else {
+            let Some(greeted) = greets.feed(input)? else {
                 return Ok(None);
             };
             if let Some(said) = self.greeted(&greeted)? {
@@ -235,21 +181,19 @@ impl Session {
         };
         self.minor = greeted.minor;
         let mechanism = greets.choose(greeted.mechanism)?;
-        let Greets {
-            security, named, ..
-        } = *greets;
+        let awaited = greets.awaits_mechanism();
         self.mechanism = Some(mechanism);
         let mut work = None;
         match mechanism {
             Mechanism::Null => {}
             Mechanism::Plain => self.stage = Stage::Plain(PlainMeeting::AwaitsHello),
             Mechanism::Curve => {
-                let (meeting, first) = Handshake::begin(security)?;
+                let (meeting, first) = Handshake::begin(greets.into_security())?;
                 self.stage = Stage::Curve(Box::new(meeting));
                 work = first.map(SessionEvent::Work);
             }
         }
-        if named.is_none() {
+        if awaited {
             // Only a listener has not named it yet. A listener is never a CURVE client, so this
             // event replaces no first step.
             let ours = greeting::naming(mechanism);
@@ -404,7 +348,7 @@ impl Session {
 
     /// Returns whether the peer has sent the signature of ZMTP, but not yet its whole greeting.
     pub fn is_greeting(&self) -> bool {
-        matches!(&self.stage, Stage::Greeting(greets) if greets.greeting.is_signed())
+        matches!(&self.stage, Stage::Greeting(greets) if greets.is_signed())
     }
 
     /// Returns whether the greetings are complete and the NULL handshake awaits the peer's READY.
