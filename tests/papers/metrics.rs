@@ -91,6 +91,20 @@ fn the_reference_says_what_is_shown() {
     }
 }
 
+/// Only the rejections of a gateway that shuts down are no reason to alert anybody.
+#[test]
+fn every_reason_is_in_one_alert() {
+    let page = include_str!("../../docs/metrics.md");
+    let alerts = page.split("reason=~\"").skip(1);
+    let lists = alerts.filter_map(|alert| alert.split('"').next());
+    let mut alerted: Vec<&str> = lists.flat_map(|list| list.split('|')).collect();
+    alerted.push(Reason::ShuttingDown.label());
+    let mut reasons = Reason::ALL.map(Reason::label);
+    alerted.sort_unstable();
+    reasons.sort_unstable();
+    assert_eq!(alerted, reasons);
+}
+
 /// Words that name a unit other than a base unit, or abbreviate a unit. `promtool check metrics`
 /// rejects most of them.
 const OTHER_UNITS: [&str; 29] = [
