@@ -14,6 +14,9 @@ pub(super) struct Clock {
     start: Instant,
     #[cfg(test)]
     readings: std::cell::Cell<u64>,
+    /// The time of the last reading and the time between two readings, where a test sets them.
+    #[cfg(test)]
+    stepped: std::cell::Cell<Option<(Duration, Duration)>>,
 }
 
 impl Clock {
@@ -22,6 +25,8 @@ impl Clock {
             start: Instant::now(),
             #[cfg(test)]
             readings: Default::default(),
+            #[cfg(test)]
+            stepped: Default::default(),
         }
     }
 
@@ -29,7 +34,18 @@ impl Clock {
     pub(super) fn now(&self) -> Duration {
         #[cfg(test)]
         self.readings.set(self.readings() + 1);
+        #[cfg(test)]
+        if let Some((last, step)) = self.stepped.get() {
+            self.stepped.set(Some((last + step, step)));
+            return last + step;
+        }
         self.start.elapsed()
+    }
+
+    /// Lets this time pass between two readings from now on, and no other time.
+    #[cfg(test)]
+    pub(super) fn step_by(&self, step: Duration) {
+        self.stepped.set(Some((self.now(), step)));
     }
 
     /// Returns the number of readings.

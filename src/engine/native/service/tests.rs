@@ -115,3 +115,34 @@ fn a_turn_reads_the_clock_more_often_the_more_work_its_messages_are() {
     let (turns, readings) = take_in(&mut engine, b"nobody's", WORK_UNTIMED / 2);
     assert!(readings > 2 * turns, "{readings} readings in {turns} turns");
 }
+
+/// Returns the maximum number of rejections in a turn, of [`WORK_UNTIMED`] / 2 in all, if this time
+/// passes between two readings of the clock.
+fn rejections_in_a_turn(step: Duration) -> u64 {
+    let mut engine = Engine::start();
+    engine.native.clock.step_by(step);
+    let count = WORK_UNTIMED / 2;
+    engine
+        .client
+        .write_all(&messages(b"nobody's", count))
+        .unwrap();
+    let received = |native: &Native| native.service.peers.counters().messages_in;
+    let (mut before, mut most) = (received(&engine.native), 0);
+    let all = before + count as u64;
+    while before < all {
+        engine.turn();
+        let now = received(&engine.native);
+        most = most.max(now - before);
+        before = now;
+    }
+    most
+}
+
+/// The work of a message is only estimated, from above.
+#[test]
+fn the_clock_ends_the_turn_of_a_peer_and_not_the_estimated_work() {
+    let all = WORK_UNTIMED as u64 / 2;
+    assert_eq!(rejections_in_a_turn(Duration::ZERO), all);
+    let slow = rejections_in_a_turn(Duration::from_millis(1));
+    assert!(slow < all / 2, "{slow} of {all}");
+}
