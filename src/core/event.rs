@@ -200,8 +200,8 @@ pub trait Outlet<M: Frames> {
     fn release(&mut self, _worker: PeerId) {}
 
     /// Records that the current event took at most as much work as `messages` more small messages.
-    /// After some work, an engine looks at the clock, and turns to its other peers if the sender
-    /// has had its time.
+    /// After much work, an engine turns to its other peers, at once or if the clock shows that the
+    /// sender has had its time.
     fn spend(&mut self, _messages: usize) {}
 
     /// Returns the counters of the engine, which are read from time to time.

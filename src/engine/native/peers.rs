@@ -86,7 +86,9 @@ pub(super) struct Peers {
     memory: Memory,
     /// The memory that incomplete messages occupy, in bytes.
     halves: u64,
-    /// The number of messages and commands that the peer whose turn it is may still deliver.
+    /// The peer that delivers messages and commands now, or did so last.
+    delivering: PeerId,
+    /// The number of messages and commands that it may still deliver.
     allowance: usize,
     /// The work that its messages have taken in addition, counted in small messages.
     extra_work: usize,
@@ -115,6 +117,7 @@ impl Peers {
             account: 0,
             memory,
             halves: 0,
+            delivering: PeerId(0),
             allowance: 0,
             extra_work: 0,
             judges,
@@ -224,8 +227,9 @@ impl Peers {
         self.counters.turns.add(busy);
     }
 
-    /// Sets the number of messages and commands that the peer whose turn it is may deliver.
-    pub(super) fn allow(&mut self, items: usize) {
+    /// Lets a peer deliver this number of messages and commands.
+    pub(super) fn allow(&mut self, peer: PeerId, items: usize) {
+        self.delivering = peer;
         self.allowance = items;
         self.extra_work = 0;
     }

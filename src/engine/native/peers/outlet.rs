@@ -105,8 +105,10 @@ impl Outlet<Message> for Peers {
         if self.dismissed.iter().all(|(other, _)| *other != peer) {
             self.dismissed.push((peer, why));
         }
-        // If it is the peer whose turn it is, the rest of its input must not be acted on.
-        self.allowance = 0;
+        // The rest of its input must not be acted on.
+        if peer == self.delivering {
+            self.allowance = 0;
+        }
     }
 
     fn release(&mut self, worker: PeerId) {

@@ -261,7 +261,7 @@ impl Service {
             whole: false,
         };
         let mut untimed = WORK_UNTIMED;
-        self.peers.allow(items);
+        self.peers.allow(peer, items);
         while self.peers.take_another() {
             let Some((connection, buffers)) = self.peers.with_buffers(peer) else {
                 break;
