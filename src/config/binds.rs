@@ -11,7 +11,7 @@ use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
 /// An address to listen on, as written.
 #[derive(Debug)]
 pub struct Bind {
-    /// `frontend`, `pool`, `publishers of channel` or `subscribers of channel`.
+    /// `frontend`, `pool`, `publisher side of channel` or `subscriber side of channel`.
     pub role: &'static str,
     /// The key of the frontend, pool or channel.
     pub name: String,

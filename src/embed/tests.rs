@@ -80,7 +80,7 @@ fn both_sides_of_a_channel_listen_also_after_a_reload() {
     let gateway = Gateway::from_text(&text, directory.path()).watch(false);
     let handle = gateway.load().unwrap().start().unwrap();
     let roles = || -> Vec<_> { handle.listening().iter().map(|at| at.role).collect() };
-    let expected = ["publishers of channel", "subscribers of channel"];
+    let expected = ["publisher side of channel", "subscriber side of channel"];
     assert_eq!(roles(), expected);
     let person = directory.path().join("schemas/person.proto");
     fs::write(&person, PERSON.replace(" }", " bool member = 3; }")).unwrap();
@@ -100,7 +100,7 @@ fn a_taken_address_of_a_channel_has_its_place() {
         panic!("another listener has the address");
     };
     let found = found.to_string();
-    assert!(found.contains("publishers of channel ticks"), "{found}");
+    assert!(found.contains("publisher side of channel ticks"), "{found}");
     assert!(found.contains("<text>:1:34\n"), "{found}");
 }
 

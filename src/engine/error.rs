@@ -13,7 +13,7 @@ pub struct EngineError {
 /// An address that cannot be bound.
 #[derive(Debug)]
 pub struct BindFault {
-    /// `frontend`, `pool`, `publishers of channel` or `subscribers of channel`.
+    /// `frontend`, `pool`, `publisher side of channel` or `subscriber side of channel`.
     pub role: &'static str,
     /// Its key in routes.yaml.
     pub name: String,

@@ -3,15 +3,15 @@
 use std::fmt;
 
 /// The role of an address for the publishers of a channel.
-pub(crate) const PUBLISHERS: &str = "publishers of channel";
+pub(crate) const PUBLISHERS: &str = "publisher side of channel";
 
 /// The role of an address for the subscribers of a channel.
-pub(crate) const SUBSCRIBERS: &str = "subscribers of channel";
+pub(crate) const SUBSCRIBERS: &str = "subscriber side of channel";
 
 /// An address on which the gateway listens, as the system resolved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoundAddress {
-    /// `frontend`, `pool`, `publishers of channel`, `subscribers of channel` or `admin`.
+    /// `frontend`, `pool`, `publisher side of channel`, `subscriber side of channel` or `admin`.
     pub role: &'static str,
     /// The key in routes.yaml; empty for admin.
     pub name: String,

@@ -122,7 +122,8 @@ fn side(
         };
         return (side, source);
     }
-    let what = format!("{key} of {channel}");
+    let singular = key.trim_end_matches('s');
+    let what = format!("{singular} side of {channel}");
     let mut map = Section::open(node, what.as_str(), &[], found);
     let (endpoints, binds) = endpoints(&mut map, &what, found);
     let security = security(&mut map, &what, engine, found);

@@ -354,7 +354,7 @@ fn a_socket_at_the_wrong_side_is_told_in_the_log() {
             "publishers connect to the addresses of a channel's `publishers`",
         ),
     ] {
-        let place = format!("{side} of channel ticks");
+        let place = format!("{} side of channel ticks", side.trim_end_matches('s'));
         let mut raw = Raw::connect(&process.endpoint(&place));
         raw.say(&greeting(1));
         raw.hear_greeting();
