@@ -19,7 +19,7 @@ use crate::ledger::{
     ChannelSample, ClientGauges, EngineCounters, Ledger, PoolSample, PrincipalSample, RouteCounters,
 };
 use crate::rejections::Rejected;
-use crate::snapshot::{PoolId, Snapshot};
+use crate::snapshot::{ChannelId, PoolId, Snapshot};
 
 /// The maximum number of questions that wait for the data thread. There are few readers, and
 /// questions wait only if the data thread hangs.
@@ -44,7 +44,7 @@ pub struct Sample {
     pub routes: Vec<RouteCounters>,
     /// The counters and gauges of the pools, by [`PoolId`].
     pub pools: Vec<PoolSample>,
-    /// The counters and gauges of the channels, by [`ChannelId`](crate::snapshot::ChannelId).
+    /// The counters and gauges of the channels, by [`ChannelId`].
     pub channels: Vec<ChannelSample>,
     /// The connected clients, by [`FrontendId`](crate::snapshot::FrontendId).
     pub clients: Vec<ClientGauges>,
@@ -67,6 +67,16 @@ impl Sample {
         let pools = pools.map(|(number, sample)| (PoolId(number), sample));
         pools.filter(|(id, sample)| {
             self.snapshot.pools.contains_key(id) || sample.held + sample.queue > 0
+        })
+    }
+
+    /// Returns the channels to show: those of the configuration, and those that still have
+    /// subscribers.
+    pub(crate) fn live_channels(&self) -> impl Iterator<Item = (ChannelId, &ChannelSample)> {
+        let channels = self.channels.iter().enumerate();
+        let channels = channels.map(|(number, sample)| (ChannelId(number), sample));
+        channels.filter(|(id, sample)| {
+            self.snapshot.channels.contains_key(id) || sample.subscribers > 0
         })
     }
 }

@@ -3,6 +3,7 @@
 //! Label values are names from the configuration and the gateway's own words, never text that a
 //! peer sent.
 
+mod channels;
 mod page;
 mod pools;
 mod process;
@@ -19,6 +20,7 @@ use super::process::ProcessSample;
 use crate::ledger::MemoryGauges;
 use crate::metrics::Sample;
 use crate::reload::{ControlStatus, ReloadOutcome};
+use channels::channels;
 use page::{Page, Written, count_of, histogram_of};
 use pools::pools;
 use requests::requests;
@@ -58,6 +60,7 @@ impl Collector for Shown {
         self.process(&mut page)?;
         requests(&mut page, &self.sample)?;
         pools(&mut page, &self.sample)?;
+        channels(&mut page, &self.sample)?;
         self.engine(&mut page)?;
         self.reloads(&mut page)
     }

@@ -1,12 +1,14 @@
 //! The JSON of /status, and of the answer to POST /reload. `docs/status.md` documents the format. A
 //! new version may add keys, but does not remove any.
 
+mod channels;
+mod name;
+
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::frame::printable;
 use crate::ledger::{
     Ledger, MemoryGauges, OTHER_PRINCIPALS, PrincipalCounters, PrincipalSample, RouteCounters,
     WorkerSample,
@@ -16,6 +18,7 @@ use crate::peer::WorkerKind;
 use crate::reload::{Changes, ControlStatus, Plan, Report};
 use crate::reply::Reason;
 use crate::snapshot::{AnyOf, RouteId};
+use channels::{Channel, channels};
 use gateway_diagnostic::Diagnostics;
 
 /// The maximum number of principals that the page shows by themselves: as many as a person still
@@ -52,6 +55,7 @@ struct Status<'a> {
     frontends: Vec<Frontend<'a>>,
     principals: Vec<Principal<'a>>,
     pools: Vec<Pool<'a>>,
+    channels: Vec<Channel<'a>>,
     routes: Vec<RouteStatus<'a>>,
     ledger: Books,
     last_reload: Option<Reload<'a>>,
@@ -157,6 +161,7 @@ struct RouteStatus<'a> {
     /// True if the route was removed from the configuration and is shown only for its counts.
     removed: bool,
     pool: Option<&'a str>,
+    channel: Option<&'a str>,
     schema: Vec<SchemaName<'a>>,
     reply: Vec<SchemaName<'a>>,
     timeout_seconds: Option<f64>,
@@ -253,6 +258,7 @@ impl<'a> Status<'a> {
             frontends: frontends.collect(),
             principals: principals(&sample.principals),
             pools: pools(sample),
+            channels: channels(sample),
             routes: routes(sample),
             ledger: Books::of_all(&sample.ledger, sample.in_flight),
             last_reload: known.last.as_deref().map(Reload::of),
@@ -315,6 +321,7 @@ fn routes(sample: &Sample) -> Vec<RouteStatus<'_>> {
             name: &route.name,
             removed: false,
             pool: route.pool().map(|pool| names.of_pool(pool)),
+            channel: route.channel().map(|channel| names.of_channel(channel)),
             schema: schemas(route.schema.as_ref()),
             reply: schemas(route.reply.as_ref()),
             timeout_seconds: route.timeout.as_ref().map(Duration::as_secs_f64),
@@ -336,6 +343,7 @@ fn routes(sample: &Sample) -> Vec<RouteStatus<'_>> {
         name: names.of_route(id),
         removed: !there.contains(&id),
         pool: None,
+        channel: None,
         schema: Vec::new(),
         reply: Vec::new(),
         timeout_seconds: None,
@@ -381,11 +389,10 @@ impl Seat {
             room,
             unsolicited,
         } = worker;
-        let some = |text: String| Some(text).filter(|text| !text.is_empty());
         Self {
             seat: *seat,
-            identity: some(printable(&name.identity)),
-            address: some(name.address.clone()),
+            identity: name::identity(name),
+            address: name::address(name),
             socket: match kind {
                 WorkerKind::Dealer => "DEALER",
                 WorkerKind::Rep => "REP",

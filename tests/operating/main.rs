@@ -2,6 +2,7 @@
 //! service manager.
 //!
 //! - `admin`: Health, status and reload are answered over HTTP.
+//! - `channels`: Channels and their subscribers are in the metrics and in the status.
 //! - `log_reader`: A log reader that stalls or closes its end delays nothing.
 //! - `logs`: The log reports the start, reloads, workers and rejections, at a bounded rate.
 //! - `memory`: Memory that is needed only to load the files is returned to the system.
@@ -11,6 +12,7 @@
 //!   gateway is alive.
 
 mod admin;
+mod channels;
 mod log_reader;
 mod logs;
 mod memory;

@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
 use serde_json::Value;
 
+use crate::support::PATIENCE;
 use crate::support::gateway::{engine_is, yaml};
 use crate::support::process::Process;
 
@@ -208,10 +210,33 @@ fn paths(value: &Value, at: &str, leaves: &[&str], found: &mut BTreeSet<String>)
 /// so their paths are treated as the same.
 fn alike(path: &str) -> String {
     let mut path = path.to_owned();
-    for kind in ["pools", "routes", "protos"] {
+    for kind in ["pools", "channels", "routes", "protos"] {
         path = path.replace(&format!("changes.{kind}"), "changes.frontends");
     }
     path
+}
+
+/// A channel with every kind of address and a route to it, before the other routes.
+const CHANNEL: &str = r#"
+channels:
+  ticks:
+    publishers: { connect: "tcp://127.0.0.1:1" }
+    subscribers: { bind: "tcp://127.0.0.1:0", connect: "tcp://127.0.0.1:1" }
+routes:
+  tick: { publish: ticks }
+"#;
+
+/// Returns a subscriber of the channel whose subscription has arrived.
+fn subscriber(context: &zmq::Context, process: &Process) -> zmq::Socket {
+    let subscriber = context.socket(zmq::SUB).unwrap();
+    subscriber.set_subscribe(b"tick").unwrap();
+    let endpoint = process.endpoint("subscriber side of channel ticks");
+    subscriber.connect(&endpoint).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while process.status()["channels"][0]["subscriptions"][0]["prefix_count"] != 1 {
+        assert!(Instant::now() < until, "no subscription");
+    }
+    subscriber
 }
 
 #[test]
@@ -224,9 +249,14 @@ fn the_page_on_status_has_its_keys() {
         false => "",
     };
     let clients = format!("far: {{ connect: \"tcp://127.0.0.1:1\" }}, clients: {{ {security}");
-    let process = Process::start(&yaml(routes, other).replace("clients: {", &clients));
+    let text = yaml(routes, other).replace("clients: {", &clients);
+    let process = Process::start(&match has_principals {
+        true => text.replace("routes:\n", CHANNEL),
+        false => text,
+    });
     process.await_first_look();
     let context = zmq::Context::new();
+    let _subscriber = has_principals.then(|| subscriber(&context, &process));
     let _worker = process.peer(&context, zmq::DEALER, "pool people");
     let _client = process.peer(&context, zmq::DEALER, "frontend clients");
     process.await_metrics("a client", |metrics| {
@@ -270,7 +300,8 @@ fn the_page_on_status_has_its_keys() {
         there.remove("principals");
     }
     if !has_principals {
-        listed.retain(|path| !path.starts_with("memory."));
+        listed.retain(|path| !path.starts_with("memory.") && !path.starts_with("channels[]"));
+        there.remove("channels");
         assert!(there.remove("memory"), "it is null");
     }
     // The row "`routes[].received` to `routes[].rejections`" stands for all keys of the ledger.
