@@ -194,14 +194,8 @@ impl<M: Frames> Kept<M> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::post::{Frame, post};
     use super::*;
-
-    type Frame = Vec<u8>;
-
-    fn post(text: &str) -> Rc<Post<Vec<Frame>>> {
-        let frames = vec![text.as_bytes()[..1].to_vec(), text.as_bytes().to_vec()];
-        Rc::new(Post::new(frames, 1))
-    }
 
     fn kept(keep: Keep, bytes_max: u64, texts: &[&str]) -> Kept<Vec<Frame>> {
         let mut kept = Kept::default();

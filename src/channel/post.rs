@@ -63,3 +63,14 @@ impl<M: Frames> Post<M> {
         }
     }
 }
+
+/// A frame of the messages in tests.
+#[cfg(test)]
+pub(super) type Frame = Vec<u8>;
+
+/// Returns a post for tests, whose payload is `text`, and whose type is its first byte.
+#[cfg(test)]
+pub(super) fn post(text: &str) -> std::rc::Rc<Post<Vec<Frame>>> {
+    let frames = vec![text.as_bytes()[..1].to_vec(), text.as_bytes().to_vec()];
+    std::rc::Rc::new(Post::new(frames, 1))
+}

@@ -203,14 +203,8 @@ impl<M: Frames> Waiting<M> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::post::{Frame, post};
     use super::*;
-
-    type Frame = Vec<u8>;
-
-    fn post(text: &str) -> Rc<Post<Vec<Frame>>> {
-        let frames = vec![text.as_bytes()[..1].to_vec(), text.as_bytes().to_vec()];
-        Rc::new(Post::new(frames, 1))
-    }
 
     fn rest(waiting: &mut Waiting<Vec<Frame>>, memory: &mut u64) -> Vec<String> {
         let next = || Some(waiting.take(memory)?.body()[1].clone());

@@ -354,6 +354,21 @@ fn keygen_writes_a_pair_that_only_its_owner_can_read_and_overwrites_nothing() {
     );
 }
 
+/// Writes a key of alice, runs `gateway check` on each configuration, and compares its exit code
+/// and a part of its standard error, which is empty if the part is.
+fn check_with_alice(cases: &[(String, i32, &str)]) {
+    for (yaml, code, told) in cases {
+        let files = Files::new(yaml);
+        files.add("keys/clients/alice.key");
+        let (found, _, stderr) = files.check();
+        assert_eq!(found, Some(*code), "{yaml}{stderr}");
+        assert!(
+            stderr.contains(told) && (stderr.is_empty() == told.is_empty()),
+            "{yaml}{stderr}"
+        );
+    }
+}
+
 #[test]
 fn a_route_may_name_principals_where_there_are_any() {
     let route = |allow: &str| {
@@ -362,7 +377,7 @@ fn a_route_may_name_principals_where_there_are_any() {
             &format!("{{ pool: people, allow: {allow} }}"),
         )
     };
-    for (yaml, code, told) in [
+    check_with_alice(&[
         (route("[alice, \"al*\", anonymous]"), 0, ""),
         (route("\"*\""), 0, ""),
         (route("bob"), 0, "nobody has this name"),
@@ -391,16 +406,7 @@ fn a_route_may_name_principals_where_there_are_any() {
             1,
             "says nothing without \"security\"",
         ),
-    ] {
-        let files = Files::new(&yaml);
-        files.add("keys/clients/alice.key");
-        let (found, _, stderr) = files.check();
-        assert_eq!(found, Some(code), "{yaml}{stderr}");
-        assert!(
-            stderr.contains(told) && (stderr.is_empty() == told.is_empty()),
-            "{stderr}"
-        );
-    }
+    ]);
 }
 
 const CHANNEL: &str = r#"
@@ -411,21 +417,6 @@ channels:
   notes: { publishers: { bind: "tcp://*:5563", security: none }, subscribers: { bind: "tcp://*:5564", security: none } }
 routes: { A: { publish: ticks, allow: alice }, B: { publish: notes } }
 "#;
-
-/// Writes a key of alice, runs `gateway check` on each configuration, and compares its exit code
-/// and a part of its standard error, which is empty if the part is.
-fn check_with_alice(cases: &[(String, i32, &str)]) {
-    for (yaml, code, told) in cases {
-        let files = Files::new(yaml);
-        files.add("keys/clients/alice.key");
-        let (found, _, stderr) = files.check();
-        assert_eq!(found, Some(*code), "{yaml}{stderr}");
-        assert!(
-            stderr.contains(told) && (stderr.is_empty() == told.is_empty()),
-            "{yaml}{stderr}"
-        );
-    }
-}
 
 /// The `allow` of a route to a channel needs the names of its publishers and of the clients that
 /// may publish.
