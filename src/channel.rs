@@ -74,6 +74,10 @@ pub(crate) trait Delivery<M> {
 
     /// Moves a message that has to wait into memory of its own.
     fn settle(&mut self, body: M) -> M;
+
+    /// Returns the number of bytes that may wait for one subscriber now, because memory is short,
+    /// or `u64::MAX` while it is not.
+    fn bytes_max(&self) -> u64;
 }
 
 /// The result of a publication.
@@ -321,8 +325,9 @@ impl<M: Frames> Channel<M> {
         let keeps = self.settings.keep != Keep::None;
         if !late.is_empty() || keeps {
             let post = Rc::new(Post::new(delivery.settle(body), kind_length));
+            let bytes_max = delivery.bytes_max().min(self.settings.subscriber_bytes);
             for id in late {
-                self.wait(id, &post, now, &mut result);
+                self.wait(id, &post, (now, bytes_max), &mut result);
             }
             if keeps {
                 let (keep, bytes) = (self.settings.keep, self.settings.keep_bytes);
@@ -332,8 +337,14 @@ impl<M: Frames> Channel<M> {
         result
     }
 
-    /// Adds a message to those that wait for a subscriber.
-    fn wait(&mut self, id: SubscriberId, post: &Rc<Post<M>>, now: Duration, to: &mut Publication) {
+    /// Adds a message to those that wait for a subscriber, which are at most `bytes_max` bytes.
+    fn wait(
+        &mut self,
+        id: SubscriberId,
+        post: &Rc<Post<M>>,
+        (now, bytes_max): (Duration, u64),
+        to: &mut Publication,
+    ) {
         let Some(Some(subscriber)) = self.subscribers.get_mut(id.0) else {
             return;
         };
@@ -341,8 +352,7 @@ impl<M: Frames> Channel<M> {
             subscriber.took = now;
         }
         let before = subscriber.waiting.len() as u64;
-        let (slow, bytes_max) = (self.settings.slow, self.settings.subscriber_bytes);
-        let memory = &mut self.waiting_bytes;
+        let (slow, memory) = (self.settings.slow, &mut self.waiting_bytes);
         let dropped = match subscriber.waiting.add(post, slow, bytes_max, memory) {
             Added::Dropped(dropped) => dropped,
             Added::Overflow => {
@@ -483,5 +493,66 @@ impl<M: Frames> Subscriber<M> {
         }
         self.dropped += dropped;
         dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::post::Frame;
+    use super::*;
+    use crate::snapshot::{ChannelFrames, ChannelSide, Slow, Upstream};
+
+    /// A delivery to subscribers that have no room.
+    struct Nowhere {
+        bytes_max: u64,
+    }
+
+    impl Delivery<Vec<Frame>> for Nowhere {
+        fn send(&mut self, _: PeerId, _: &Vec<Frame>) -> bool {
+            false
+        }
+
+        fn settle(&mut self, body: Vec<Frame>) -> Vec<Frame> {
+            body
+        }
+
+        fn bytes_max(&self) -> u64 {
+            self.bytes_max
+        }
+    }
+
+    #[test]
+    fn less_waits_for_a_subscriber_while_memory_is_short() {
+        let settings = ChannelSettings {
+            name: "ticks".into(),
+            publishers: ChannelSide::default(),
+            subscribers: ChannelSide::default(),
+            keep: Keep::None,
+            keep_bytes: 0,
+            slow: Slow::DropNew,
+            subscriber_bytes: 1 << 20,
+            upstream: Upstream::Auto,
+            frames: ChannelFrames::Typed,
+        };
+        let mut channel = Channel::new(Arc::new(settings));
+        let subscriber = channel.subscriber_came(PeerId(1), Arc::default());
+        let publish = |channel: &mut Channel<Vec<Frame>>, bytes_max| {
+            let body = vec![b"a".to_vec(), b"1".to_vec()];
+            let published =
+                channel.publish(body, 1, (Duration::ZERO, 1), &mut Nowhere { bytes_max });
+            (published.matched, published.slow.len())
+        };
+        assert_eq!(publish(&mut channel, u64::MAX), (0, 0));
+        let replay = Replay {
+            now: Duration::ZERO,
+            generation: 1,
+            fits: |_: &Vec<Frame>| true,
+        };
+        let nowhere = &mut Nowhere { bytes_max: 0 };
+        assert!(channel.subscribe(subscriber, b"", replay, nowhere).is_ok());
+        assert_eq!(publish(&mut channel, u64::MAX), (1, 0));
+        assert_eq!(publish(&mut channel, 2 * post::post("a1").bytes()), (1, 0));
+        assert_eq!(publish(&mut channel, 2 * post::post("a1").bytes()), (1, 1));
+        assert_eq!(channel.waiting(), 2);
     }
 }

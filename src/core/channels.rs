@@ -50,6 +50,10 @@ impl<M: Frames, O: Outlet<M>> Delivery<M> for ByOutlet<'_, O> {
     fn settle(&mut self, body: M) -> M {
         self.0.settle(body)
     }
+
+    fn bytes_max(&self) -> u64 {
+        self.0.client_bytes_max()
+    }
 }
 
 /// The coming and going of publishers and subscribers.
