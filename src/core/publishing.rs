@@ -1,0 +1,341 @@
+//! Publishing: messages from publishers, and from clients whose route leads to a channel, are
+//! checked and sent to subscribers.
+//!
+//! A publisher's message passes the same checks as a request, except that nobody is told of a
+//! rejection but the operator. A payload that takes long to check is opened as a request is
+//! (`judging`), and published instead of handed out.
+
+use std::rc::Rc;
+
+use super::arrival::{Accepted, CheckedMessage, Fit, deny, fit_unusual};
+use super::delivery::{ByOutlet, DELIVERIES_OF_AN_ITEM};
+use super::event::Extent;
+use super::notes::{NotedEvent, Particulars};
+use super::peers::{Peer, Subscriber};
+use super::request::{Asker, Return, charge, echo};
+use super::{Core, Outlet, single};
+use crate::channel::Publication;
+use crate::frame::{self, Envelope, Frames, Message};
+use crate::ledger::{Fate, RequestOutcome};
+use crate::peer::{ClientKind, PeerId};
+use crate::reply::{ErrorEncoding, Reason, Rejection};
+use crate::route::RoutePlace;
+use crate::snapshot::{ChannelFrames, ChannelId, ChannelSettings, Keep, Route, RouteId, Target};
+
+impl<M: Frames> Core<M> {
+    /// Takes a message of a publisher, or one of a subscriber that is no subscription. One of a
+    /// peer that is gone is dropped.
+    pub(super) fn message_on_channel(
+        &mut self,
+        peer: PeerId,
+        frames: M,
+        extent: Extent,
+        out: &mut impl Outlet<M>,
+    ) {
+        match self.peers.get_mut(peer) {
+            Some(Peer::Publisher(_)) => self.publication(peer, frames, extent, out),
+            Some(&mut Peer::Subscriber(subscriber)) => {
+                let first = frames.get(0).unwrap_or_default();
+                let first = frame::printable(&first[..first.len().min(FIRST_SHOWN)]);
+                self.note_subscriber(NotedEvent::SubscriberData, subscriber, peer, || {
+                    Particulars {
+                        frames: frames.len(),
+                        first,
+                        ..Particulars::default()
+                    }
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes a publisher's message: it is published, rejected, or waits for a verdict.
+    fn publication(&mut self, peer: PeerId, frames: M, extent: Extent, out: &mut impl Outlet<M>) {
+        let Some(Peer::Publisher(publisher)) = self.peers.get_mut(peer) else {
+            return;
+        };
+        let channel = publisher.channel;
+        let bytes = frames.size();
+        let body = match &self.channels[channel.0].settings().frames {
+            ChannelFrames::Single(end) if frames.len() == 1 && extent == Extent::Whole => {
+                single::split(frames.get(0).unwrap_or_default(), end)
+            }
+            _ => frames,
+        };
+        let kind = body.get(0).unwrap_or_default();
+        let place = self.snapshot.routes.find_near(kind, publisher.route);
+        publisher.route = place.or(publisher.route);
+        let name = Rc::clone(&publisher.name);
+        let id = place.map_or(RouteId::NONE, |place| self.snapshot.routes.at(place).id);
+        self.counts.arrived(id, bytes);
+        let message = Message {
+            envelope: Envelope::None,
+            body,
+        };
+        let asker = Asker::publisher(peer);
+        match self.check_publication(peer, &message, place, bytes, extent, out) {
+            Ok((place, Fit::Unjudged)) => {
+                let accepted = Accepted {
+                    asker,
+                    name,
+                    charge: charge(bytes, &message.envelope, &message.body),
+                    envelope: message.envelope,
+                    judged: CheckedMessage {
+                        route: place,
+                        errors: ErrorEncoding::Json,
+                        fit: Fit::Unjudged,
+                    },
+                    bytes,
+                };
+                self.open_unjudged(accepted, message.body, out);
+            }
+            Ok((_, fit)) => {
+                let counters = self.counts.route(id);
+                counters.published += 1;
+                if let Fit::Place(place) = fit {
+                    counters.fitted(place);
+                }
+                self.publish(channel, message.body, true, out);
+            }
+            Err(rejection) => {
+                let to = Return {
+                    route: id,
+                    kind: frame::type_name(message.kind()),
+                    asker,
+                    open: None,
+                    headers: Vec::new(),
+                    envelope: Envelope::None,
+                    errors: ErrorEncoding::Json,
+                    generation: self.snapshot.generation,
+                };
+                self.reject(to, *rejection, out);
+            }
+        }
+    }
+
+    /// Checks a publisher's message. Returns the place of its route, and what is known of its
+    /// payload.
+    fn check_publication(
+        &mut self,
+        peer: PeerId,
+        message: &Message<M>,
+        place: Option<RoutePlace>,
+        bytes: u64,
+        extent: Extent,
+        out: &mut impl Outlet<M>,
+    ) -> Result<(RoutePlace, Fit), Box<Rejection>> {
+        let refuse = |reason, text: String| Err(Box::new(Rejection::new(reason, text)));
+        let Some(Peer::Publisher(publisher)) = self.peers.get(peer) else {
+            return refuse(Reason::Malformed, "its publisher is gone".into());
+        };
+        let (snapshot, limits) = (&self.snapshot, &self.snapshot.limits);
+        let settings = self.channels[publisher.channel.0].settings();
+        if self.drain.is_some() {
+            return refuse(Reason::ShuttingDown, "the gateway is shutting down".into());
+        }
+        if extent == Extent::Oversize || bytes > limits.message {
+            let most = limits.message;
+            let text =
+                format!("the message is larger than {most} bytes, the limit of limits.message");
+            return refuse(Reason::TooLarge, text);
+        }
+        if !message.has_shape(limits.frames) {
+            return refuse(
+                Reason::Malformed,
+                shape_fault(message, limits.frames, settings),
+            );
+        }
+        let route = place.map(|place| snapshot.routes.at(place));
+        let Some((place, route)) = place.zip(route) else {
+            let kind = frame::printable(message.kind());
+            return refuse(Reason::UnknownType, format!("no route matches type {kind}"));
+        };
+        if route.channel() != Some(publisher.channel) {
+            let text = format!(
+                "route {} does not publish on channel {}",
+                route.name, settings.name
+            );
+            return refuse(Reason::UnknownType, text);
+        }
+        if let Some(fault) = topic_fault(message, route, settings) {
+            return refuse(Reason::Malformed, fault);
+        }
+        if let Some(access) = &route.access {
+            let sender = (peer, &*publisher.name.bare, publisher.name_source);
+            if let Some(rejection) = deny(route, access, sender, self.now, &mut self.rates) {
+                return Err(Box::new(rejection));
+            }
+        }
+        let payload = frame::payload(&message.body);
+        let schema = route.schema.as_ref();
+        let usual = self.lanes.is_usual(schema, payload.len());
+        let known = match schema {
+            _ if !usual => None,
+            None => Some(Fit::Opaque),
+            Some(schema) => schema.check(payload, limits.depth).ok().map(Fit::Place),
+        };
+        let fit = match known {
+            Some(fit) => fit,
+            None => fit_unusual((&self.lanes, peer), limits.depth, message, route, out)?,
+        };
+        Ok((place, fit))
+    }
+
+    /// Publishes a client's message whose payload was found to fit.
+    #[cold]
+    pub(super) fn publish_accepted(
+        &mut self,
+        accepted: Accepted,
+        body: M,
+        out: &mut impl Outlet<M>,
+    ) {
+        let route = self.snapshot.routes.at(accepted.judged.route);
+        let (id, target) = (route.id, route.target);
+        let Accepted {
+            asker,
+            envelope,
+            bytes,
+            ..
+        } = accepted;
+        self.publish_of(asker, envelope, (id, target, bytes), body, out);
+    }
+
+    /// Publishes a message on whose payload a judge gave a favourable verdict.
+    pub(super) fn publish_judged(&mut self, number: u64, body: M, out: &mut impl Outlet<M>) {
+        let Some(request) = self.end(number) else {
+            return;
+        };
+        let route = request.route();
+        let about = (route.id, route.target, u64::from(request.bytes));
+        let (asker, envelope) = (request.asker, request.envelope);
+        self.publish_of(asker, envelope, about, body, out);
+    }
+
+    /// Publishes a message, and acknowledges it to a client that expects so. The message is given
+    /// with its route's number and target and its size in bytes.
+    fn publish_of(
+        &mut self,
+        asker: Asker,
+        envelope: Envelope,
+        (id, target, bytes): (RouteId, Target, u64),
+        body: M,
+        out: &mut impl Outlet<M>,
+    ) {
+        let Target::Channel { channel, ack } = target else {
+            return;
+        };
+        let outcome = RequestOutcome::Published(id);
+        if asker.is_publisher() {
+            self.counts.count(outcome, Fate::Delivered);
+            return self.publish(channel, body, true, out);
+        }
+        let mut frames = vec![frame::ACK_TYPE.to_vec()];
+        frames.extend(echo(frame::kept(&body, false)));
+        frames.push(Vec::new());
+        self.publish(channel, body, false, out);
+        let is_req = match self.peers.get_mut(asker.client) {
+            Some(Peer::Client(client)) => client.kind == ClientKind::Req,
+            _ => false,
+        };
+        if ack || is_req {
+            self.deliver(asker, Some(bytes), &envelope, M::of(frames), outcome, out);
+        } else {
+            if let Some(Peer::Client(client)) = self.peers.get_mut(asker.client) {
+                client.closed(bytes);
+                self.principals.closed(client);
+            }
+            self.counts.count(outcome, Fate::Delivered);
+        }
+    }
+
+    /// Sends a checked message of type, headers and payload to the subscribers of a channel.
+    /// `was_split` is true for one that [`single::split`] may have returned.
+    fn publish(&mut self, id: ChannelId, body: M, was_split: bool, out: &mut impl Outlet<M>) {
+        let channel = &mut self.channels[id.0];
+        let kind_length = body.get(0).unwrap_or_default().len();
+        let body = match &channel.settings().frames {
+            ChannelFrames::Single(end) => single::join(&body, end, was_split),
+            ChannelFrames::Typed => body,
+        };
+        let when = (self.now, self.snapshot.generation);
+        let published = channel.publish(body, kind_length, when, &mut ByOutlet(&mut *out));
+        out.spend(published.matched / DELIVERIES_OF_AN_ITEM);
+        if !published.slow.is_empty() {
+            self.note_slow(published, out);
+        }
+    }
+
+    /// Notes the subscribers that missed messages, and disconnects those that must be.
+    #[cold]
+    fn note_slow(&mut self, published: Publication, out: &mut impl Outlet<M>) {
+        for (peer, missed) in published.slow {
+            if let Some(&Peer::Subscriber(subscriber)) = self.peers.get(peer) {
+                self.note_subscriber(NotedEvent::SlowSubscriber, subscriber, peer, || {
+                    Particulars {
+                        missed,
+                        ..Particulars::default()
+                    }
+                });
+            }
+        }
+        for peer in published.overflowed {
+            let why =
+                "it is slow: subscriber_bytes wait for it, and its channel has `slow: disconnect`";
+            out.disconnect(peer, why.to_owned());
+        }
+    }
+
+    fn note_subscriber(
+        &mut self,
+        what: NotedEvent,
+        subscriber: Subscriber,
+        peer: PeerId,
+        particulars: impl FnOnce() -> Particulars,
+    ) {
+        let channel = &self.channels[subscriber.channel.0];
+        let name = &channel.settings().name;
+        self.notes
+            .note(self.now, what, name, Some(peer), || Particulars {
+                worker: channel.name(subscriber.id),
+                ..particulars()
+            });
+    }
+}
+
+/// The number of bytes of a subscriber's message that the log shows.
+const FIRST_SHOWN: usize = 32;
+
+/// Describes why a publisher's message does not have the form of a message.
+#[cold]
+fn shape_fault<M: Frames>(
+    message: &Message<M>,
+    frames_max: usize,
+    settings: &ChannelSettings,
+) -> String {
+    let fault = message.fault(frames_max);
+    match settings.frames {
+        ChannelFrames::Typed if message.body.len() == 1 => format!(
+            "{fault}; for messages of one frame, topic and payload, channel {} needs `frames: single`",
+            settings.name
+        ),
+        _ => fault,
+    }
+}
+
+/// Describes what is wrong if a message of one frame has no `topic_end`, and its payload or its
+/// topic is needed.
+fn topic_fault<M: Frames>(
+    message: &Message<M>,
+    route: &Route,
+    settings: &ChannelSettings,
+) -> Option<String> {
+    let ChannelFrames::Single(end) = &settings.frames else {
+        return None;
+    };
+    let needs_topic = route.schema.is_some() || settings.keep != Keep::None;
+    let is_known = single::has_end(&message.body) || !needs_topic;
+    (!is_known).then(|| {
+        let end = frame::printable(end);
+        format!("its frame does not contain the topic_end {end}, so its payload is unknown")
+    })
+}
