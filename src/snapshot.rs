@@ -8,13 +8,11 @@
 mod any_of;
 mod channel;
 mod endpoints;
+mod process;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-use clap::ValueEnum;
 
 use crate::reply::ErrorEncoding;
 use crate::route::Table;
@@ -24,6 +22,7 @@ use gateway_schema::Definitions;
 pub use any_of::{AnyOf, BriefCheck};
 pub use channel::{ChannelFrames, ChannelSettings, ChannelSide, Keep, Slow, Upstream};
 pub use endpoints::Endpoints;
+pub use process::{AdminSettings, LogFormat, LogLevel, LogSettings, ReloadSettings};
 
 /// The number of a frontend, which is the same in every generation that has a frontend of this
 /// name.
@@ -201,95 +200,6 @@ impl Snapshot {
             .values()
             .any(|frontend| frontend.security.is_some())
     }
-}
-
-/// The settings for reloading changed files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReloadSettings {
-    /// True if files are watched for changes. A signal reloads them in any case.
-    pub watch: bool,
-    /// The time for which files must have been unchanged, so that a burst of writes is one change.
-    pub settle: Duration,
-}
-
-/// The level and the format of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogSettings {
-    /// The least severe lines that are logged.
-    pub level: LogLevel,
-    /// The format of lines.
-    pub format: LogFormat,
-}
-
-impl Default for LogSettings {
-    fn default() -> Self {
-        Self {
-            level: LogLevel::Info,
-            format: LogFormat::Human,
-        }
-    }
-}
-
-/// The least severe lines that are logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[expect(missing_docs, reason = "the words of every log")]
-pub enum LogLevel {
-    Off,
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-impl LogLevel {
-    /// Every level, from the fewest lines to the most.
-    pub const ALL: [Self; 6] = [
-        Self::Off,
-        Self::Error,
-        Self::Warn,
-        Self::Info,
-        Self::Debug,
-        Self::Trace,
-    ];
-
-    /// Returns the name of the level in routes.yaml, on the command line and in RUST_LOG.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
-}
-
-/// The format of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people
-    Human,
-    /// One JSON object a line
-    Json,
-}
-
-impl LogFormat {
-    /// Returns the name of the format in routes.yaml and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Human => "human",
-            Self::Json => "json",
-        }
-    }
-}
-
-/// The settings of the admin listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AdminSettings {
-    /// The address to listen on; port 0 lets the system choose.
-    pub bind: SocketAddr,
 }
 
 /// An engine, which moves frames between the network and the core.
