@@ -21,6 +21,7 @@ mod near;
 mod needs;
 mod origin;
 mod plain;
+mod principals;
 mod protos;
 mod quoted;
 mod resolve;

@@ -1,0 +1,98 @@
+//! The names by which senders are known: where `allow` and `identity: client` have a meaning.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::source::{Source, TargetSource};
+use crate::security::{ANONYMOUS, KnownPeers, Security};
+use crate::snapshot::{Allowed, IdentityMode};
+use gateway_diagnostic::{Diagnostic, Diagnostics, Place};
+
+/// Reports each `allow` of a route whose senders may have no principals, and warns about entries
+/// that match no principal.
+pub(super) fn allowed(
+    source: &Source,
+    of_frontends: &[Option<Arc<Security>>],
+    of_channels: &[[Option<Arc<Security>>; 2]],
+    found: &mut Diagnostics,
+) {
+    let of_frontends: Vec<&Security> = of_frontends.iter().flatten().map(|it| &**it).collect();
+    let channels = source.channels.iter().zip(of_channels);
+    let by_channel: HashMap<&str, &Security> = channels
+        .filter_map(|(it, [publishers, _])| Some((&*it.it.settings.name, &**publishers.as_ref()?)))
+        .collect();
+    for route in &source.routes {
+        let Some(allowed) = &route.allow else {
+            continue;
+        };
+        let of_publishers = match &route.target {
+            Some(TargetSource::Channel(name, _)) => by_channel.get(&*name.value).copied(),
+            Some(TargetSource::Pool(_)) | None => None,
+        };
+        let securities: Vec<_> = of_frontends.iter().copied().chain(of_publishers).collect();
+        // If no frontend has `security`, its clients choose their names themselves.
+        if of_frontends.is_empty() && (of_publishers.is_none() || !source.frontends.is_empty()) {
+            if let Some(first) = allowed.first() {
+                let of = route.target.as_ref();
+                found.push(nameless(source, of, of_publishers.is_some(), &first.place));
+            }
+            continue;
+        }
+        for one in allowed {
+            let is_somebody = securities.iter().any(|it| names(it, &one.value));
+            if !is_somebody && !one.value.contains(ANONYMOUS.as_bytes()) {
+                let fault = Diagnostic::warning("nobody has this name");
+                let fault = fault.at(one.place.clone());
+                found.push(
+                    fault.help("a principal is the name of a key, or what its file is called, or a user of `plain`"),
+                );
+            }
+        }
+    }
+}
+
+/// Returns whether an entry of `allow` matches a principal that this security names.
+fn names(security: &Security, allowed: &Allowed) -> bool {
+    let owners = match security.curve.as_ref().map(|curve| &curve.peers) {
+        Some(KnownPeers::Named(names)) => Some(names.values()),
+        Some(KnownPeers::Any) | None => None,
+    };
+    let users = security.plain.iter().flat_map(|users| users.names());
+    let mut names = owners.into_iter().flatten().chain(users);
+    names.any(|name| allowed.contains(name.as_bytes()))
+}
+
+/// Returns the error of `allow` at a route some of whose senders have no principals.
+fn nameless(
+    source: &Source,
+    target: Option<&TargetSource>,
+    has_secured_publishers: bool,
+    place: &Place,
+) -> Diagnostic {
+    let help = match target {
+        _ if has_secured_publishers => {
+            "a client of a frontend could call itself by any name: give a frontend `security`"
+        }
+        Some(TargetSource::Channel(..)) if source.frontends.is_empty() => {
+            "without keys or passwords nobody knows who a publisher is: give the channel's publishers `security`"
+        }
+        _ => "without keys or passwords nobody knows who a client is: give a frontend `security`",
+    };
+    let fault = Diagnostic::error("\"allow\" says nothing without \"security\"");
+    fault.at(place.clone()).label("remove it").help(help)
+}
+
+/// Reports each pool with `identity: client`. That setting is forbidden if any frontend has
+/// `security`, because a client could choose the identity of another.
+pub(super) fn own_names(source: &Source, found: &mut Diagnostics) {
+    for pool in &source.pools {
+        let identity = pool.it.identity.as_ref();
+        if let Some(identity) = identity.filter(|it| it.value == IdentityMode::Client) {
+            let fault = Diagnostic::error("identity \"client\" can't be beside security");
+            let fault = fault.at(identity.place.clone()).label("expected \"token\"");
+            found.push(fault.help(
+                "a client could call itself by another's name: a token begins with its principal",
+            ));
+        }
+    }
+}
